@@ -1,0 +1,45 @@
+//! The one door to the file system: opens what others delivered, publishes what we make.
+//!
+//! A delivered file is opened without following links and without blocking, and only if it is a regular
+//! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish`]). Nothing else in the
+//! workspace creates files.
+//!
+//! Start at [`publish`]. [`crash_point`] marks the instants that the kill tests aim at.
+//! Does not know what is in the files.
+
+mod crash;
+mod open;
+mod publish;
+
+pub use crash::crash_point;
+pub use open::{OpenFault, open_regular};
+pub use publish::{
+    PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
+    publish_bytes, publish_hashed, remove_temporaries, sync_dir,
+};
+
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+
+/// Lower-case hexadecimal of a digest.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// SHA-256 of everything a reader gives, and its length in bytes.
+///
+/// # Errors
+/// Whatever the reader reports.
+pub fn sha256(mut reader: impl Read) -> io::Result<(String, u64)> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0_u8; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let n = reader.read(&mut buffer)?;
+        if n == 0 {
+            return Ok((hex(&hash.finalize()), bytes));
+        }
+        hash.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}

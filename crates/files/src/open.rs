@@ -1,0 +1,105 @@
+//! Opening what somebody else put there.
+
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// Why a path was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFault {
+    /// A symbolic link; following it could leave the delivery.
+    #[error("is a symbolic link")]
+    SymbolicLink,
+    /// A directory, FIFO, socket or device.
+    #[error("is a {0}, not a regular file")]
+    NotRegular(&'static str),
+    /// No permission to read.
+    #[error("cannot be read: permission denied")]
+    Unreadable,
+    /// Gone, or never there.
+    #[error("does not exist")]
+    Missing,
+    /// The system said something else.
+    #[error("cannot be opened")]
+    Io(#[from] io::Error),
+}
+
+impl OpenFault {
+    /// Machine-readable reason, one per kind.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::SymbolicLink => "symbolic_link",
+            Self::NotRegular("directory") => "not_a_file_directory",
+            Self::NotRegular("FIFO") => "not_a_file_fifo",
+            Self::NotRegular("socket") => "not_a_file_socket",
+            Self::NotRegular(_) => "not_a_file_device",
+            Self::Unreadable => "unreadable",
+            Self::Missing => "missing_file",
+            Self::Io(_) => "io_error",
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody's help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io(_))
+    }
+}
+
+/// Opens a regular file for reading: no link is followed, no FIFO waited for, no device touched.
+///
+/// # Errors
+/// [`OpenFault`] says what stands there instead.
+pub fn open_regular(path: &Path) -> Result<File, OpenFault> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+        rustix::io::Errno::LOOP => OpenFault::SymbolicLink,
+        rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => OpenFault::Unreadable,
+        rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => OpenFault::Missing,
+        rustix::io::Errno::NXIO => OpenFault::NotRegular("socket"),
+        other => OpenFault::Io(other.into()),
+    })?;
+    let file = File::from(fd);
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    use std::os::unix::fs::FileTypeExt;
+    Err(OpenFault::NotRegular(if kind.is_dir() {
+        "directory"
+    } else if kind.is_fifo() {
+        "FIFO"
+    } else if kind.is_socket() {
+        "socket"
+    } else {
+        "device"
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        std::fs::write(&file, b"x").unwrap();
+        let link = dir.path().join("l");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let fifo = dir.path().join("f");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR, 0)
+            .unwrap();
+        let cases = [
+            (link.as_path(), "symbolic_link"),
+            (fifo.as_path(), "not_a_file_fifo"),
+            (dir.path(), "not_a_file_directory"),
+            (Path::new("/dev/null"), "not_a_file_device"),
+            (Path::new("/nonexistent"), "missing_file"),
+        ];
+        assert!(open_regular(&file).is_ok());
+        for (path, code) in cases {
+            assert_eq!(open_regular(path).unwrap_err().code(), code, "{}", path.display());
+        }
+    }
+}

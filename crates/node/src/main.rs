@@ -1,0 +1,2 @@
+//! `almagest-node`.
+fn main() {}

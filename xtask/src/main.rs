@@ -1,0 +1,2 @@
+//! The workspace runner.
+fn main() {}
