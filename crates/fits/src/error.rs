@@ -1,0 +1,324 @@
+//! What can be wrong with a FITS file, and where.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::hdu::HduIndex;
+
+/// A FITS file that could not be used, and where in it the trouble is.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("cannot use {}{}", file.display(), hdu.map(|index| format!("[{}]", index.0)).unwrap_or_default())]
+pub struct FitsError {
+    /// The file as it was named to [`crate::FitsFile::open`].
+    pub file: PathBuf,
+    /// The HDU, primary = 0; `None` when the file as a whole is at fault.
+    pub hdu: Option<HduIndex>,
+    /// What is wrong.
+    #[source]
+    pub fault: FitsFault,
+}
+
+impl FitsError {
+    /// A fault of the file as a whole.
+    pub fn of_file(file: &Path, fault: FitsFault) -> Self {
+        Self { file: file.to_path_buf(), hdu: None, fault }
+    }
+
+    /// A fault inside one HDU.
+    pub fn in_hdu(file: &Path, hdu: HduIndex, fault: FitsFault) -> Self {
+        Self { file: file.to_path_buf(), hdu: Some(hdu), fault }
+    }
+}
+
+/// What is wrong, apart from the place. [`FitsFault::code`] is stable; the message is for people.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FitsFault {
+    // The file as a whole.
+    /// The operating system could not read; see [`FitsFault::is_transient`].
+    #[error("reading stopped: {text}")]
+    Io {
+        /// The operating system's class of error.
+        kind: io::ErrorKind,
+        /// Its message.
+        text: String,
+    },
+    /// A directory, pipe, socket, device or symbolic link.
+    #[error("it is {found}, not a regular file")]
+    NotRegularFile {
+        /// What it is instead, with its article.
+        found: &'static str,
+    },
+    /// No bytes at all.
+    #[error("the file is empty")]
+    EmptyFile,
+    /// It does not begin with `SIMPLE  =`.
+    #[error("it does not begin like FITS but with {begins:?}")]
+    NotFits {
+        /// The first bytes, escaped.
+        begins: String,
+    },
+    /// Packed by a program whose format is not read here.
+    #[error("it is packed with {wrapper}, which is not unpacked here")]
+    Wrapped {
+        /// bzip2, compress, zip, xz, zstd, ...
+        wrapper: &'static str,
+    },
+    /// The gzip stream breaks off or its check sum is wrong.
+    #[error("the gzip stream is damaged: {text}")]
+    GzipDamaged {
+        /// What the decoder said.
+        text: String,
+    },
+    /// Unpacked, it is larger than the limits allow.
+    #[error("it unpacks to more than {allowed_bytes} bytes, from {packed_bytes}")]
+    GzipBomb {
+        /// Bytes before unpacking.
+        packed_bytes: u64,
+        /// Bytes that [`crate::Limits`] allow for it.
+        allowed_bytes: u64,
+    },
+    /// More HDUs than the limits allow.
+    #[error("it holds more than {allowed} HDUs")]
+    TooManyHdus {
+        /// The limit.
+        allowed: usize,
+    },
+    /// A number that names no HDU of the file.
+    #[error("there is no such HDU, the file has {count}")]
+    NoSuchHdu {
+        /// HDUs in the file.
+        count: usize,
+    },
+
+    // Headers.
+    /// No END card before the end of the file.
+    #[error("the header has no END card")]
+    MissingEnd,
+    /// A header longer than the limits allow.
+    #[error("the header is longer than {allowed_cards} cards")]
+    HeaderTooLong {
+        /// The limit.
+        allowed_cards: usize,
+    },
+    /// A required keyword is absent.
+    #[error("keyword {0} is missing")]
+    MissingKeyword(String),
+    /// A required keyword is not where the standard wants it.
+    #[error("keyword {keyword} is missing from its place, card {card}")]
+    KeywordOrder {
+        /// The keyword.
+        keyword: String,
+        /// Where it should be, counting from 1.
+        card: usize,
+    },
+    /// A keyword whose value has the wrong type.
+    #[error("keyword {keyword} holds {found}, not {wanted}")]
+    WrongType {
+        /// The keyword.
+        keyword: String,
+        /// The value as written.
+        found: String,
+        /// What it should be, with its article.
+        wanted: &'static str,
+    },
+    /// A keyword whose value is of the right type and cannot be.
+    #[error("keyword {keyword} = {found} is {problem}")]
+    BadValue {
+        /// The keyword.
+        keyword: String,
+        /// The value as written.
+        found: String,
+        /// Such as "not a FITS pixel type".
+        problem: &'static str,
+    },
+    /// NAXISn, PCOUNT, GCOUNT, ... below zero.
+    #[error("keyword {keyword} = {found} is negative")]
+    Negative {
+        /// The keyword.
+        keyword: String,
+        /// Its value.
+        found: i64,
+    },
+    /// The product of the axes (with PCOUNT and GCOUNT) is no size a file can have.
+    #[error("the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)")]
+    SizeOverflow,
+    /// The extension's type is none this reader knows.
+    #[error("extension type {0:?} is not read")]
+    UnknownExtension(String),
+    /// Random groups are recognised and not read.
+    #[error("random groups are not read")]
+    RandomGroups,
+    /// Asked for an image or table where the other, or nothing, is.
+    #[error("it holds {found}, not {wanted}")]
+    WrongKind {
+        /// What the HDU is, with its article.
+        found: &'static str,
+        /// What was asked for, with its article.
+        wanted: &'static str,
+    },
+
+    // Data.
+    /// The file ends inside the data.
+    #[error("data end {short_bytes} bytes early")]
+    Truncated {
+        /// How many bytes are not there, padding not counted.
+        short_bytes: u64,
+    },
+    /// DATASUM does not fit the data.
+    #[error("DATASUM is {stored}, the data sum to {computed}")]
+    DataSum {
+        /// As in the header.
+        stored: String,
+        /// Of the bytes in the file.
+        computed: u32,
+    },
+    /// The work or memory that the file asks for is more than the limits allow.
+    #[error("{what} would take {wanted} bytes, {allowed} are allowed")]
+    TooLarge {
+        /// What is too large, such as "a tile".
+        what: &'static str,
+        /// Bytes asked for.
+        wanted: u64,
+        /// Bytes allowed.
+        allowed: u64,
+    },
+
+    // Tables.
+    /// TFORMn is no format of the table's kind.
+    #[error("TFORM{column} = {found:?} is no column format")]
+    BadFormat {
+        /// Column number, from 1.
+        column: usize,
+        /// As written.
+        found: String,
+    },
+    /// The columns need another row length than NAXIS1.
+    #[error("a row has {row_bytes} bytes (NAXIS1), its columns need {column_bytes}")]
+    RowLength {
+        /// NAXIS1.
+        row_bytes: u64,
+        /// Sum of the columns.
+        column_bytes: u64,
+    },
+    /// A column was asked for in a type that it cannot have.
+    #[error("column {column} has format {tform}, which gives no {wanted}")]
+    ColumnType {
+        /// TTYPEn, or `#n`.
+        column: String,
+        /// TFORMn.
+        tform: String,
+        /// Plural noun.
+        wanted: &'static str,
+    },
+    /// Rows that the table does not have.
+    #[error("rows {first}..{end} were asked for, the table has {rows}")]
+    NoSuchRows {
+        /// First row asked for, from 0.
+        first: u64,
+        /// One past the last.
+        end: u64,
+        /// Rows of the table.
+        rows: u64,
+    },
+    /// An array descriptor that points out of the heap.
+    #[error(
+        "column {column}, row {row}: {bytes} bytes at {offset} are not in the heap of {heap_bytes}"
+    )]
+    OutsideHeap {
+        /// TTYPEn, or `#n`.
+        column: String,
+        /// From 0.
+        row: u64,
+        /// Byte offset into the heap; may be negative in a broken file.
+        offset: i64,
+        /// Length in bytes.
+        bytes: u64,
+        /// Size of the heap.
+        heap_bytes: u64,
+    },
+    /// A cell of an ASCII table that is no number.
+    #[error("column {column}, row {row}: {found:?} is no number")]
+    BadCell {
+        /// TTYPEn, or `#n`.
+        column: String,
+        /// From 0.
+        row: u64,
+        /// The text.
+        found: String,
+    },
+
+    // Compressed images.
+    /// ZCMPTYPE, ZQUANTIZ or a codec's parameter that is not known.
+    #[error("keyword {keyword} = {found:?} is not supported")]
+    Unsupported {
+        /// The keyword.
+        keyword: String,
+        /// Its value.
+        found: String,
+    },
+    /// A compressed tile that cannot be decoded.
+    #[error("tile {tile}: {problem}")]
+    BadTile {
+        /// From 0, in row order.
+        tile: u64,
+        /// What the codec found.
+        problem: &'static str,
+    },
+}
+
+impl FitsFault {
+    /// The machine-readable reason: snake case, one per kind, stable.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::NotRegularFile { .. } => "not_regular_file",
+            Self::EmptyFile => "empty_file",
+            Self::NotFits { .. } => "not_fits",
+            Self::Wrapped { wrapper } => match *wrapper {
+                "bzip2" => "wrapped_bzip2",
+                "compress" => "wrapped_compress",
+                "zip" => "wrapped_zip",
+                "xz" => "wrapped_xz",
+                "zstd" => "wrapped_zstd",
+                _ => "wrapped_other",
+            },
+            Self::GzipDamaged { .. } => "gzip_damaged",
+            Self::GzipBomb { .. } => "gzip_bomb",
+            Self::TooManyHdus { .. } => "too_many_hdus",
+            Self::NoSuchHdu { .. } => "no_such_hdu",
+            Self::MissingEnd => "missing_end",
+            Self::HeaderTooLong { .. } => "header_too_long",
+            Self::MissingKeyword(_) => "missing_keyword",
+            Self::KeywordOrder { .. } => "keyword_order",
+            Self::WrongType { .. } => "wrong_type",
+            Self::BadValue { .. } => "bad_value",
+            Self::Negative { .. } => "negative_value",
+            Self::SizeOverflow => "size_overflow",
+            Self::UnknownExtension(_) => "unknown_extension",
+            Self::RandomGroups => "random_groups",
+            Self::WrongKind { .. } => "wrong_kind",
+            Self::Truncated { .. } => "truncated",
+            Self::DataSum { .. } => "datasum_mismatch",
+            Self::TooLarge { .. } => "too_large",
+            Self::BadFormat { .. } => "bad_format",
+            Self::RowLength { .. } => "row_length",
+            Self::ColumnType { .. } => "column_type",
+            Self::NoSuchRows { .. } => "no_such_rows",
+            Self::OutsideHeap { .. } => "outside_heap",
+            Self::BadCell { .. } => "bad_cell",
+            Self::Unsupported { .. } => "unsupported",
+            Self::BadTile { .. } => "bad_tile",
+        }
+    }
+
+    /// Whether trying again later may help: trouble of the machine, not of the file.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { kind, .. } if *kind != io::ErrorKind::NotFound && *kind != io::ErrorKind::PermissionDenied)
+    }
+}
+
+impl From<io::Error> for FitsFault {
+    fn from(error: io::Error) -> Self {
+        Self::Io { kind: error.kind(), text: error.to_string() }
+    }
+}

@@ -1,0 +1,69 @@
+//! One header and data unit.
+
+use crate::error::FitsFault;
+use crate::header::Header;
+
+/// Position of an HDU in its file, primary = 0. The archive's extension number counts from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HduIndex(pub u16);
+
+/// What an HDU holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HduKind {
+    /// A header alone: NAXIS = 0, or an axis of length 0, in the primary or an IMAGE extension.
+    NoData,
+    /// Pixels as they are, in the primary or an IMAGE extension.
+    Image,
+    /// An image in compressed tiles: a BINTABLE with ZIMAGE = T.
+    CompressedImage,
+    /// A binary table.
+    BinTable,
+    /// An ASCII table (XTENSION = 'TABLE').
+    AsciiTable,
+    /// A primary with GROUPS = T.
+    RandomGroups,
+    /// A binary table with ZTABLE = T; read as the table that is stored.
+    CompressedTable,
+    /// A conforming extension of another type.
+    Other,
+}
+
+/// One header and data unit, as found by the scan; no data was read.
+#[derive(Clone, Debug)]
+pub struct Hdu {
+    /// Position in the file.
+    pub index: HduIndex,
+    /// What it holds.
+    pub kind: HduKind,
+    /// The header as stored (for compressed images: that of the table).
+    pub header: Header,
+    /// Where the header begins in the (unwrapped) file.
+    pub header_offset: u64,
+    /// Where the data begin.
+    pub data_offset: u64,
+    /// Bytes of data without padding: |BITPIX|/8 x GCOUNT x (PCOUNT + product of NAXISn).
+    pub data_bytes: u64,
+    /// NAXISn, fastest first; of a compressed image those of the table.
+    pub axes: Vec<u64>,
+    /// BITPIX; of a compressed image that of the table.
+    pub bitpix: i64,
+    /// Why the HDU cannot be used, when it cannot. Its header may be read all the same.
+    pub fault: Option<FitsFault>,
+}
+
+impl Hdu {
+    /// EXTNAME, when there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.header.text("EXTNAME")
+    }
+
+    /// EXTVER, 1 when absent or malformed.
+    pub fn ext_ver(&self) -> i64 {
+        self.header.integer("EXTVER").ok().flatten().unwrap_or(1)
+    }
+
+    /// The header of the image: for a compressed image ZNAXISn as NAXISn and so on, else the header as it is.
+    pub fn image_header(&self) -> std::borrow::Cow<'_, Header> {
+        std::borrow::Cow::Borrowed(&self.header)
+    }
+}

@@ -1,0 +1,1 @@
+//! Images: pixels of plain and tile-compressed HDUs, read in bands of rows.

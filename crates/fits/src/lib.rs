@@ -1,0 +1,23 @@
+//! The file format: reads what telescopes and their pipelines deliver, and trusts none of it.
+//!
+//! Takes a path or bytes, leaves typed headers, image bands and table columns, or a [`FitsFault`] with a code.
+//!
+//! Start at [`FitsFile::open`]; [`FitsFile::hdus`] says what is there.
+//! Does not know surveys, tables of the archive, or what a keyword means beyond the standard.
+
+pub mod card;
+pub mod error;
+pub mod file;
+pub mod hdu;
+pub mod header;
+pub mod image;
+pub mod limits;
+pub mod tile;
+pub mod write;
+
+pub use card::Value;
+pub use error::{FitsError, FitsFault};
+pub use file::FitsFile;
+pub use hdu::{Hdu, HduIndex, HduKind};
+pub use header::Header;
+pub use limits::Limits;

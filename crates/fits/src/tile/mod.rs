@@ -1,0 +1,1 @@
+//! Tile compression: the codecs and the arithmetic of quantised floats.

@@ -1,0 +1,1 @@
+//! Writing FITS: headers, images, tables, byte for byte reproducible.
