@@ -15,7 +15,7 @@ pub use crash::crash_point;
 pub use open::{OpenFault, open_regular};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
-    publish_bytes, publish_hashed, remove_temporaries, sync_dir,
+    publish_bytes, publish_hashed, remove_temporaries, sync_dir, sync_disk,
 };
 
 use sha2::{Digest, Sha256};

@@ -1,1 +1,16 @@
-//! Room to be built.
+//! The nouns of the archive: identities, tables, survey profiles, task files. No I/O.
+//!
+//! Every other room speaks in these types. A new column begins in `tables/*.toml` ([`tables`]); a new survey
+//! is a file in `surveys/` ([`profile`]); what a node gets and leaves is in [`task`].
+//! Does not read files, open databases, or know how anything is computed.
+
+pub mod ids;
+pub mod profile;
+pub mod refusal;
+pub mod tables;
+pub mod task;
+pub mod unit;
+
+pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId};
+pub use refusal::{Finding, Refusal, RowRange};
+pub use unit::{UnitKey, UnitState, UseCase};

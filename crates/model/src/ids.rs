@@ -1,0 +1,80 @@
+//! Identities. The constructor is the only door; unknown is `Option`, never a magic value.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! positive_id {
+    ($(#[$doc:meta])* $name:ident, $raw:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "i64", into = "i64")]
+        pub struct $name($raw);
+
+        impl $name {
+            /// `None` below 1: old archives use 0 and negatives for "unknown".
+            pub fn new(raw: $raw) -> Option<Self> {
+                (raw >= 1).then_some(Self(raw))
+            }
+
+            /// The number itself.
+            pub fn get(self) -> $raw {
+                self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = String;
+            fn try_from(raw: i64) -> Result<Self, String> {
+                <$raw>::try_from(raw)
+                    .ok()
+                    .and_then(Self::new)
+                    .ok_or_else(|| format!("{raw} is no {}", stringify!($name)))
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(id: $name) -> i64 {
+                i64::from(id.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+positive_id! {
+    /// One delivered image file. Given when it is registered, unique in the archive, never reused.
+    MultiframeId, i64
+}
+positive_id! {
+    /// A survey or project that owns detections.
+    ProgrammeId, i32
+}
+positive_id! {
+    /// One act of curation: ingest, supersession, retraction.
+    EventId, i64
+}
+positive_id! {
+    /// A detection, unique within its programme.
+    ObjectId, i64
+}
+positive_id! {
+    /// Extension number of the archive: counts HDUs with the primary as 1 (WFCAM detectors are 2-5).
+    ExtNum, i16
+}
+
+impl ExtNum {
+    /// The extension number of an HDU counted from 0. `None` beyond what a file can sensibly hold.
+    pub fn of_hdu(index: u16) -> Option<Self> {
+        i16::try_from(index).ok()?.checked_add(1).and_then(Self::new)
+    }
+
+    /// The HDU counted from 0.
+    pub fn hdu(self) -> u16 {
+        self.0.unsigned_abs() - 1
+    }
+}

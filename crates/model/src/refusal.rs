@@ -1,0 +1,70 @@
+//! What was not accepted, and what was noticed.
+
+use serde::{Deserialize, Serialize};
+
+/// Inclusive range of row numbers, the first row of a table being 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowRange {
+    /// First row.
+    pub first: u64,
+    /// Last row.
+    pub last: u64,
+}
+
+impl RowRange {
+    /// Adds a row to ranges that are kept ascending.
+    pub fn push(ranges: &mut Vec<Self>, row: u64) {
+        match ranges.last_mut() {
+            Some(range) if range.last + 1 == row => range.last = row,
+            _ => ranges.push(Self { first: row, last: row }),
+        }
+    }
+}
+
+/// A file, HDU or set of rows that was not accepted. One record per (file, HDU, code).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Machine-readable reason in snake case, e.g. `truncated_data`.
+    pub code: String,
+    /// Name of the file within its delivery.
+    pub file: String,
+    /// HDU, primary = 0; `None` when the whole file is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdu: Option<u16>,
+    /// Header keyword at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// Table column at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// One sentence for the operator.
+    pub message: String,
+    /// How many rows, when rows are refused.
+    #[serde(default)]
+    pub rows: u64,
+    /// Which rows, as far as they were listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub row_ranges: Vec<RowRange>,
+    /// Parked: waits for a decision or another file, and is taken up again by itself when that comes.
+    #[serde(default)]
+    pub parked: bool,
+}
+
+/// Something odd in what was accepted: counted in reports, shown as drift, not refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Machine-readable kind in snake case, e.g. `keyword_missing`.
+    pub code: String,
+    /// Name of the file within its delivery.
+    pub file: String,
+    /// HDU, primary = 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdu: Option<u16>,
+    /// Keyword or column it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// How often (rows, cards).
+    pub count: u64,
+    /// One sentence.
+    pub message: String,
+}

@@ -1,0 +1,243 @@
+//! The archive's tables: one definition drives Parquet schema, DDL, lake columns and documentation.
+//!
+//! Each table is a file in `tables/`. A new column is a new `[[column]]` at the end of its file and a new
+//! `schema_version`; a column is never removed or narrowed. Field ids are positions in the file, so order is
+//! for ever.
+
+use arrow_schema::{DataType, Field, Schema};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// 16-bit integer.
+    I16,
+    /// 32-bit integer.
+    I32,
+    /// 64-bit integer.
+    I64,
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+    /// Truth value (INTEGER 0/1 in SQLite).
+    Bool,
+    /// UTF-8 text; times are ISO 8601 UTC texts.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+impl ColumnType {
+    /// Type in Arrow and Parquet.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::I16 => DataType::Int16,
+            Self::I32 => DataType::Int32,
+            Self::I64 => DataType::Int64,
+            Self::F32 => DataType::Float32,
+            Self::F64 => DataType::Float64,
+            Self::Bool => DataType::Boolean,
+            Self::Text => DataType::Utf8,
+            Self::Bytes => DataType::Binary,
+        }
+    }
+
+    /// Type in a STRICT table of SQLite.
+    pub fn sqlite(self) -> &'static str {
+        match self {
+            Self::I16 | Self::I32 | Self::I64 | Self::Bool => "INTEGER",
+            Self::F32 | Self::F64 => "REAL",
+            Self::Text => "TEXT",
+            Self::Bytes => "BLOB",
+        }
+    }
+}
+
+/// The header that a keyword is looked up in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Primary header of the image, then (INHERIT) nothing else.
+    Primary,
+    /// Header of the image extension, then the primary one.
+    Extension,
+    /// Header of the catalogue extension, then its primary one.
+    Catalogue,
+}
+
+/// One column.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Name, snake case.
+    pub name: String,
+    /// What it holds.
+    #[serde(rename = "type")]
+    pub kind: ColumnType,
+    /// Whether it may be unknown (NULL).
+    #[serde(default = "yes")]
+    pub nullable: bool,
+    /// Unit, in the spelling of VOUnits; empty for none.
+    #[serde(default)]
+    pub unit: String,
+    /// IVOA UCD1+.
+    #[serde(default)]
+    pub ucd: String,
+    /// One sentence.
+    pub description: String,
+    /// FITS keyword that it is copied from (a profile may give other spellings).
+    #[serde(default)]
+    pub keyword: Option<String>,
+    /// Where the keyword stands.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+    /// TTYPE of the catalogue column that it is copied from (a profile may give other spellings).
+    #[serde(default)]
+    pub ttype: Option<String>,
+    /// How it is computed, and from what.
+    #[serde(default)]
+    pub formula: Option<String>,
+    /// Inclusive range of valid values.
+    #[serde(default)]
+    pub range: Option<[f64; 2]>,
+    /// Table and column that it refers to, e.g. `multiframe.multiframe_id`.
+    #[serde(default)]
+    pub references: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where a table's rows are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keeping {
+    /// Ordinary table of the database, rows with begin and end event.
+    Versioned,
+    /// Ordinary table of the database, loaded from profiles.
+    Reference,
+    /// Parquet files of the lake.
+    Lake,
+}
+
+/// One table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Name, snake case.
+    pub name: String,
+    /// One or more sentences.
+    pub description: String,
+    /// Where its rows are kept.
+    pub keeping: Keeping,
+    /// Raised with every column added.
+    pub schema_version: u32,
+    /// Columns that identify a current row.
+    pub key: Vec<String>,
+    /// The columns, in their order for ever.
+    #[serde(rename = "column")]
+    pub columns: Vec<Column>,
+}
+
+impl Table {
+    /// The column of a name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Position of a column.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name == name)
+    }
+
+    /// Parquet field id of the column at a position.
+    pub fn field_id(position: usize) -> i32 {
+        i32::try_from(position).unwrap_or(i32::MAX - 1) + 1
+    }
+
+    /// Schema of staged and published Parquet files, field ids included.
+    pub fn arrow_schema(&self) -> Arc<Schema> {
+        let fields: Vec<Field> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(position, column)| {
+                let id = Self::field_id(position).to_string();
+                Field::new(&column.name, column.kind.arrow(), column.nullable)
+                    .with_metadata(HashMap::from([("PARQUET:field_id".to_owned(), id)]))
+            })
+            .collect();
+        Arc::new(Schema::new(fields))
+    }
+}
+
+const DEFINITIONS: &[(&str, &str)] = &[
+    ("multiframe", include_str!("../tables/multiframe.toml")),
+    ("multiframe_detector", include_str!("../tables/multiframe_detector.toml")),
+    ("astrometry", include_str!("../tables/astrometry.toml")),
+    ("provenance", include_str!("../tables/provenance.toml")),
+    ("programme_frame", include_str!("../tables/programme_frame.toml")),
+    ("header", include_str!("../tables/header.toml")),
+    ("preview", include_str!("../tables/preview.toml")),
+    ("detection", include_str!("../tables/detection.toml")),
+    ("survey", include_str!("../tables/survey.toml")),
+    ("programme", include_str!("../tables/programme.toml")),
+    ("filter", include_str!("../tables/filter.toml")),
+    ("use_case", include_str!("../tables/use_case.toml")),
+];
+
+/// All tables of the archive that a definition describes.
+pub fn tables() -> &'static [Table] {
+    static TABLES: OnceLock<Vec<Table>> = OnceLock::new();
+    TABLES.get_or_init(|| {
+        DEFINITIONS
+            .iter()
+            .map(|(name, text)| {
+                toml::from_str(text).unwrap_or_else(|fault| {
+                    panic!("tables/{name}.toml is part of the program and must parse: {fault}")
+                })
+            })
+            .collect()
+    })
+}
+
+/// The table of a name.
+pub fn table(name: &str) -> Option<&'static Table> {
+    tables().iter().find(|t| t.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_are_sound() {
+        for ((file, _), table) in DEFINITIONS.iter().zip(tables()) {
+            assert_eq!(*file, table.name);
+            let mut seen = std::collections::HashSet::new();
+            for column in &table.columns {
+                assert!(seen.insert(&column.name), "{}.{} stands twice", table.name, column.name);
+                assert!(!column.description.is_empty(), "{}.{}", table.name, column.name);
+                assert!(
+                    column.keyword.is_none() || column.origin.is_some(),
+                    "{}.{} has a keyword but no origin",
+                    table.name,
+                    column.name
+                );
+            }
+            for key in &table.key {
+                let column = table.column(key).unwrap_or_else(|| panic!("{}.{key}", table.name));
+                assert!(!column.nullable, "{}.{key} is a key and nullable", table.name);
+            }
+            for target in table.columns.iter().filter_map(|c| c.references.as_deref()) {
+                let (to, column) = target.split_once('.').unwrap();
+                assert!(super::table(to).is_some_and(|t| t.column(column).is_some()), "{target}");
+            }
+        }
+    }
+}

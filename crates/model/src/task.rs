@@ -1,0 +1,200 @@
+//! What a node gets and what it leaves: the task file and its result.
+//!
+//! A task file is all a node needs: no database, no configuration, no network. `result.json` is written last;
+//! an attempt's directory without it is unfinished work.
+
+use crate::{Finding, Refusal, UnitKey};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Version of both formats; a reader refuses another one.
+pub const FORMAT_VERSION: u32 = 1;
+/// Name of the result within its attempt's directory.
+pub const RESULT_NAME: &str = "result.json";
+/// Name of the task file within its attempt's directory.
+pub const TASK_NAME: &str = "task.json";
+
+/// A file of the library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRef {
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    /// Its name within the delivery.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its content, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A version of an image's catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueRef {
+    /// The catalogue file.
+    pub file: FileRef,
+    /// 1, 2 … for the same image.
+    pub version: i32,
+}
+
+/// One multiframe of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskInput {
+    /// Identity of the image.
+    pub multiframe_id: i64,
+    /// The image.
+    pub image: FileRef,
+    /// Its catalogue, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueRef>,
+}
+
+/// A programme as a node needs it to assign PROJECT (domain rules in `profile::programmes`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgrammeRef {
+    /// `programme_id`.
+    pub programme_id: i32,
+    /// Short name, e.g. `LAS`.
+    pub name: String,
+    /// The PROJECT text it is known by (`dfsIDString` of the WSA).
+    pub project: String,
+}
+
+/// What a task may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskLimits {
+    /// Worker threads.
+    pub threads: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// All a node gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskFile {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Whose work it is.
+    pub unit: UnitKey,
+    /// Number of the task in its round, from 1.
+    pub task: u32,
+    /// Number of this start of the task, from 1.
+    pub attempt: u32,
+    /// The multiframes, in the order of their file names.
+    pub inputs: Vec<TaskInput>,
+    /// Name of the survey profile.
+    pub survey: String,
+    /// The profile itself, TOML.
+    pub profile: String,
+    /// All programmes of the archive.
+    pub programmes: Vec<ProgrammeRef>,
+    /// For `catalogue`: directories of the finished `metadata` attempts that hold these multiframes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<PathBuf>,
+    /// What it may use.
+    pub limits: TaskLimits,
+    /// The attempt's own directory; everything it leaves is in there.
+    pub output_dir: PathBuf,
+}
+
+/// One file that a task left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// Table of the rows, or `jpeg`.
+    pub table: String,
+    /// Plain name within the attempt's directory.
+    pub name: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Length.
+    pub bytes: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Version of the table's definition.
+    pub schema_version: u32,
+    /// For `detection`: the programme of all its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programme_id: Option<i32>,
+}
+
+/// The rows of one detector in a staged detection file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetectorRows {
+    /// Name of the staged file.
+    pub file: String,
+    /// Owner of the rows.
+    pub programme_id: i32,
+    /// The image.
+    pub multiframe_id: i64,
+    /// The detector.
+    pub ext_num: i16,
+    /// Version of the catalogue.
+    pub version: i32,
+    /// First row in the staged file, from 0.
+    pub first_row: u64,
+    /// How many.
+    pub rows: u64,
+}
+
+/// What became of one HDU. Rows read = written + refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HduReport {
+    /// Name of the file within its delivery.
+    pub file: String,
+    /// The image it belongs to.
+    pub multiframe_id: i64,
+    /// HDU, primary = 0.
+    pub hdu: u16,
+    /// Rows in the file.
+    pub rows_read: u64,
+    /// Rows staged.
+    pub rows_written: u64,
+    /// Rows refused.
+    pub rows_refused: u64,
+    /// NaN turned into NULL, per column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nan: BTreeMap<String, u64>,
+}
+
+/// What a task leaves, written last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Whose work it was.
+    pub unit: UnitKey,
+    /// Number of the task.
+    pub task: u32,
+    /// Number of the start.
+    pub attempt: u32,
+    /// Files left, in a fixed order.
+    pub files: Vec<StagedFile>,
+    /// Per input HDU.
+    pub hdus: Vec<HduReport>,
+    /// Where each detector's detections are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detectors: Vec<DetectorRows>,
+    /// What was not accepted.
+    pub refusals: Vec<Refusal>,
+    /// What was noticed.
+    pub findings: Vec<Finding>,
+    /// Version of the software.
+    pub software: String,
+    /// Where it ran and what it took; not part of the reproducible content.
+    pub run: RunReport,
+}
+
+/// Where a task ran and what it took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Host name.
+    pub host: String,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// CPU seconds of its threads, when known.
+    pub cpu_seconds: f64,
+    /// Peak resident memory of the process in bytes, when known.
+    pub peak_memory_bytes: u64,
+    /// Bytes read from the library.
+    pub input_bytes: u64,
+}

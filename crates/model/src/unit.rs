@@ -1,0 +1,167 @@
+//! Units of work: one use case on one delivery, done in rounds.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The curation use cases that make staged products (CU2-CU4 of the VDFS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UseCase {
+    /// CU2: JPEG of every detector and a mosaic of every multiframe.
+    Preview,
+    /// CU3: rows of `multiframe` and its companions.
+    Metadata,
+    /// CU4: rows of `detection`.
+    Catalogue,
+}
+
+impl UseCase {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Preview, Self::Metadata, Self::Catalogue];
+
+    /// The verb of the command line and the name in tables and paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preview => "preview",
+            Self::Metadata => "metadata",
+            Self::Catalogue => "catalogue",
+        }
+    }
+
+    /// Number of the curation use case.
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Preview => 2,
+            Self::Metadata => 3,
+            Self::Catalogue => 4,
+        }
+    }
+}
+
+impl fmt::Display for UseCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for UseCase {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|u| u.name() == name)
+            .ok_or_else(|| format!("{name:?} is no use case (preview, metadata, catalogue)"))
+    }
+}
+
+/// One round of one use case on one delivery.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitKey {
+    /// Name of the delivery, e.g. `20071011_v1`.
+    pub delivery: String,
+    /// What is done.
+    pub use_case: UseCase,
+    /// 1 for the files there are at first, 2, 3 … for late, repaired or retried ones.
+    pub round: u32,
+}
+
+impl UnitKey {
+    /// Directory of the unit's round below `staging/`.
+    pub fn directory(&self) -> String {
+        format!("{}.{}/{}", self.delivery, self.use_case, self.round)
+    }
+}
+
+impl fmt::Display for UnitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} round {}", self.delivery, self.use_case, self.round)
+    }
+}
+
+/// Where a round stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitState {
+    /// Something it needs is not there yet.
+    Waiting,
+    /// Can be planned.
+    Ready,
+    /// In a plan that nobody has decided on.
+    Proposed,
+    /// Decided: may start.
+    Approved,
+    /// Tasks have been started.
+    Running,
+    /// All tasks done; the batch can be ingested.
+    Staged,
+    /// Visible in the archive.
+    Ingested,
+    /// Given up, with a reason.
+    Failed,
+    /// Taken out of the archive again.
+    Retracted,
+}
+
+impl UnitState {
+    /// All states, in the order of a round's life.
+    pub const ALL: [Self; 9] = [
+        Self::Waiting,
+        Self::Ready,
+        Self::Proposed,
+        Self::Approved,
+        Self::Running,
+        Self::Staged,
+        Self::Ingested,
+        Self::Failed,
+        Self::Retracted,
+    ];
+
+    /// The name in tables and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ready => "ready",
+            Self::Proposed => "proposed",
+            Self::Approved => "approved",
+            Self::Running => "running",
+            Self::Staged => "staged",
+            Self::Ingested => "ingested",
+            Self::Failed => "failed",
+            Self::Retracted => "retracted",
+        }
+    }
+
+    /// Whether a round may go from this state to `next`.
+    pub fn may_become(self, next: Self) -> bool {
+        use UnitState::*;
+        matches!(
+            (self, next),
+            (Waiting, Ready)
+                | (Ready, Proposed | Approved | Waiting)
+                | (Proposed, Approved | Ready)
+                | (Approved, Running | Ready)
+                | (Running, Staged | Ready | Failed)
+                | (Staged, Ingested | Failed)
+                | (Failed, Ready)
+                | (Ingested, Retracted)
+                | (Retracted, Ingested)
+        )
+    }
+}
+
+impl fmt::Display for UnitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for UnitState {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.name() == name)
+            .ok_or_else(|| format!("{name:?} is no state of a unit"))
+    }
+}
