@@ -1,2 +1,64 @@
-//! The workspace runner.
-fn main() {}
+//! The workspace runner: sets up what the checks need by itself, and runs them.
+//!
+//! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target, `arrows`
+//! the check that no crate depends where it must not. Uses the standard library alone, so that it is built
+//! in a second.
+
+mod arrows;
+mod fuzz;
+mod outfit;
+mod packages;
+mod suite;
+mod torture;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [FILTER…]       set up the checking tools, run every test; a skipped test is named
+                       (under CI=true a skip is a failure)
+  torture [HOURS]      the long campaigns: 1000 kills, every planted fault, an hour of fuzzing
+  fuzz [SECONDS]       fuzz the FITS reader (default 60)
+  arrows               check that forbidden crate dependencies do not exist
+  packages             check the number of locked packages against its ceiling";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let rest = words.get(1..).unwrap_or_default();
+    let done = match words.first().map(String::as_str) {
+        Some("test") => suite::run(rest),
+        Some("torture") => torture::run(rest),
+        Some("fuzz") => fuzz::run(rest),
+        Some("arrows") => arrows::check(),
+        Some("packages") => packages::check(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Root of the workspace.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}
+
+/// `CARGO_TARGET_DIR`, or `target/` of the workspace.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Whether a skipped check is a failure.
+fn strict() -> bool {
+    std::env::var("CI").is_ok_and(|v| v == "true")
+}

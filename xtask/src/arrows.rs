@@ -1,0 +1,110 @@
+//! The picture of the crates: who must never depend on whom.
+
+use crate::root;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+/// (crate, what it must never reach, why).
+const FORBIDDEN: &[(&str, &str, &str)] = &[
+    ("process", "archive", "compute nodes cannot touch the database because it is not linked in"),
+    ("stage", "archive", "compute nodes cannot touch the database because it is not linked in"),
+    ("node", "archive", "compute nodes cannot touch the database because it is not linked in"),
+    ("node", "rusqlite", "the node's binary links no database"),
+    ("model", "files", "the nouns do no I/O"),
+    ("model", "fits", "the nouns do no I/O"),
+    ("sky", "fits", "geometry knows no file format"),
+    ("fits", "model", "the format knows no archive"),
+    ("almagest", "rusqlite", "no engine is named outside the archive"),
+    ("almagest", "testkit", "the product does not depend on its tests"),
+    ("simulate", "testkit", "the product does not depend on its tests"),
+];
+
+/// Crates whose reach is only their own direct dependencies (the archive may bring an engine along).
+const DIRECT_ONLY: &[(&str, &str)] = &[("almagest", "rusqlite")];
+
+/// Reads every manifest and follows the arrows.
+pub fn check() -> Result<(), String> {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let rooms = fs::read_dir(root().join("crates")).map_err(|e| format!("crates: {e}"))?;
+    for room in rooms {
+        let room = room.map_err(|e| e.to_string())?;
+        let manifest = room.path().join("Cargo.toml");
+        let text =
+            fs::read_to_string(&manifest).map_err(|e| format!("{}: {e}", manifest.display()))?;
+        arrows.insert(room.file_name().to_string_lossy().into_owned(), dependencies(&text));
+    }
+    let mut faults = Vec::new();
+    for (from, to, why) in FORBIDDEN {
+        let direct = DIRECT_ONLY.contains(&(*from, *to));
+        if reaches(&arrows, from, to, direct) {
+            faults.push(format!("{from} depends on {to}: {why}"));
+        }
+    }
+    if faults.is_empty() {
+        println!(
+            "{} forbidden arrows looked for, none found among {} crates",
+            FORBIDDEN.len(),
+            arrows.len()
+        );
+        return Ok(());
+    }
+    Err(faults.join("\n"))
+}
+
+/// Names in `[dependencies]` of a manifest (not in `[dev-dependencies]`).
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.trim() == "[dependencies]" || line.trim() == "[build-dependencies]";
+        } else if inside
+            && let Some(name) = line.split(['.', ' ', '=']).next().filter(|n| !n.is_empty())
+        {
+            names.insert(name.trim().to_owned());
+        }
+    }
+    names
+}
+
+fn reaches(
+    arrows: &BTreeMap<String, BTreeSet<String>>,
+    from: &str,
+    to: &str,
+    direct: bool,
+) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(here) = open.pop() {
+        for next in arrows.get(here).into_iter().flatten() {
+            if next == to {
+                return true;
+            }
+            if !direct && seen.insert(next) {
+                open.push(next);
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrows_are_followed() {
+        let arrows = BTreeMap::from([
+            (
+                "node".to_owned(),
+                dependencies(
+                    "[dependencies]\nstage.workspace = true\n[dev-dependencies]\ntestkit = 1\n",
+                ),
+            ),
+            ("stage".to_owned(), dependencies("[dependencies]\narchive = { path = \"x\" }\n")),
+        ]);
+        assert!(reaches(&arrows, "node", "archive", false));
+        assert!(!reaches(&arrows, "node", "archive", true));
+        assert!(!reaches(&arrows, "node", "testkit", false));
+    }
+}

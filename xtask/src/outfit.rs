@@ -1,0 +1,91 @@
+//! What the tests need beside Rust: a Python environment with the checking tools, and Debian packages.
+
+use crate::{root, target};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Debian packages the tests call: (package, a program it brings).
+const PACKAGES: &[(&str, &str)] = &[("sqlite3", "sqlite3")];
+
+/// What could be set up, and what could not.
+#[derive(Default)]
+pub struct Outfit {
+    /// Interpreter with the packages of `xtask/requirements.txt`.
+    pub python: Option<PathBuf>,
+    /// One line per thing that is missing.
+    pub missing: Vec<String>,
+}
+
+/// Sets up what is not there yet. Nothing here fails: what is missing is listed.
+pub fn prepare() -> Outfit {
+    let mut outfit = Outfit::default();
+    for (package, program) in PACKAGES {
+        if !on_path(program) && !install(package) {
+            outfit.missing.push(format!("Debian package {package}"));
+        }
+    }
+    match python() {
+        Ok(python) => outfit.python = Some(python),
+        Err(reason) => outfit.missing.push(format!("Python environment ({reason})")),
+    }
+    outfit
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+fn quiet(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+fn install(package: &str) -> bool {
+    if !on_path("apt-get") {
+        return false;
+    }
+    eprintln!("xtask: installing {package}");
+    let get = |words: &[&str]| {
+        quiet(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(words))
+    };
+    let wanted = ["install", "-y", "--no-install-recommends", package];
+    get(&wanted) || (get(&["update"]) && get(&wanted))
+}
+
+/// The environment is made anew when the list of requirements changes.
+fn python() -> Result<PathBuf, String> {
+    let list = root().join("xtask/requirements.txt");
+    let wanted = fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
+    let home = target().join("python");
+    let interpreter = home.join("bin/python");
+    let mark = home.join("requirements.installed");
+    if fs::read_to_string(&mark).is_ok_and(|have| have == wanted) && works(&interpreter) {
+        return Ok(interpreter);
+    }
+    eprintln!("xtask: setting up the Python environment in {}", home.display());
+    let _ = fs::remove_dir_all(&home);
+    if !quiet(Command::new("python3").args(["-m", "venv"]).arg(&home))
+        && !(install("python3-venv")
+            && quiet(Command::new("python3").args(["-m", "venv"]).arg(&home)))
+    {
+        return Err("python3 -m venv failed".to_owned());
+    }
+    let log = target().join("python-install.log");
+    let out = fs::File::create(&log).map_err(|e| e.to_string())?;
+    let pip = Command::new(&interpreter)
+        .args(["-m", "pip", "install", "--disable-pip-version-check", "-r"])
+        .arg(&list)
+        .stderr(out.try_clone().map_err(|e| e.to_string())?)
+        .stdout(out)
+        .status();
+    if !pip.is_ok_and(|s| s.success()) {
+        return Err(format!("pip could not install the packages, see {}", log.display()));
+    }
+    fs::write(&mark, wanted).map_err(|e| e.to_string())?;
+    Ok(interpreter)
+}
+
+fn works(interpreter: &Path) -> bool {
+    quiet(Command::new(interpreter).args(["-c", "import astropy, duckdb"]))
+}

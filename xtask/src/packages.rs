@@ -1,0 +1,18 @@
+//! How many packages the lock file may hold. Raising the ceiling is a decision.
+
+use crate::root;
+use std::fs;
+
+const CEILING: usize = 190;
+
+/// Counts the locked packages, those of this workspace included.
+pub fn check() -> Result<(), String> {
+    let lock =
+        fs::read_to_string(root().join("Cargo.lock")).map_err(|e| format!("Cargo.lock: {e}"))?;
+    let count = lock.lines().filter(|line| *line == "[[package]]").count();
+    if count > CEILING {
+        return Err(format!("{count} packages are locked, the ceiling is {CEILING}"));
+    }
+    println!("{count} packages are locked, the ceiling is {CEILING}");
+    Ok(())
+}

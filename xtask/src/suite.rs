@@ -1,0 +1,40 @@
+//! Every test of the workspace, with what they need set up first.
+
+use crate::{outfit, root, strict, target};
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+/// Runs `cargo test` on the workspace and names what was skipped.
+pub fn run(filters: &[String]) -> Result<(), String> {
+    let outfit = outfit::prepare();
+    let skips = target().join("skipped-tests.log");
+    fs::create_dir_all(target()).map_err(|e| e.to_string())?;
+    fs::write(&skips, "").map_err(|e| format!("{}: {e}", skips.display()))?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(root())
+        .args(["test", "--workspace"])
+        .args(filters)
+        .env("ALMAGEST_SKIP_LOG", &skips);
+    if let Some(python) = &outfit.python {
+        command.env("ALMAGEST_PYTHON", python);
+    }
+    let passed = command.status().map_err(|e| format!("cargo: {e}"))?.success();
+    let skipped: BTreeSet<String> =
+        fs::read_to_string(&skips).unwrap_or_default().lines().map(str::to_owned).collect();
+    for thing in &outfit.missing {
+        println!("could not set up: {thing}");
+    }
+    for test in &skipped {
+        println!("skipped: {test}");
+    }
+    if !passed {
+        return Err("tests failed".to_owned());
+    }
+    if strict() && !skipped.is_empty() {
+        return Err(format!("{} checks were skipped, and CI=true allows none", skipped.len()));
+    }
+    println!("all tests passed, {} skipped", skipped.len());
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The long versions of the campaigns that the test suite runs as samples.
+
+use crate::{fuzz, outfit, root};
+use std::process::Command;
+use std::time::Instant;
+
+/// (what, crate, test binary, environment).
+const CAMPAIGNS: &[(&str, &str, &str, (&str, &str))] = &[
+    ("1000 kills of a whole run", "almagest", "kills", ("ALMAGEST_KILLS", "1000")),
+    ("every planted fault", "almagest", "hostile", ("ALMAGEST_FAULTS", "all")),
+];
+
+/// Runs all campaigns, each to its end, then fuzzes for an hour (or the hours given).
+pub fn run(words: &[String]) -> Result<(), String> {
+    let hours: f64 = match words.first() {
+        Some(word) => word.parse().map_err(|_| format!("{word:?} is no number of hours"))?,
+        None => 1.0,
+    };
+    let outfit = outfit::prepare();
+    let mut failed = Vec::new();
+    for (what, package, binary, (name, value)) in CAMPAIGNS {
+        println!("== {what}");
+        let started = Instant::now();
+        let mut command = Command::new("cargo");
+        command
+            .current_dir(root())
+            .args(["test", "--package", package, "--test", binary, "--", "--nocapture"])
+            .env(name, value);
+        if let Some(python) = &outfit.python {
+            command.env("ALMAGEST_PYTHON", python);
+        }
+        let passed = command.status().map_err(|e| format!("cargo: {e}"))?.success();
+        println!(
+            "== {what}: {} after {:.0} s",
+            if passed { "passed" } else { "FAILED" },
+            started.elapsed().as_secs_f64()
+        );
+        if !passed {
+            failed.push(*what);
+        }
+    }
+    println!("== fuzzing for {hours} h");
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive number of seconds"
+    )]
+    let seconds = (hours * 3600.0).max(1.0) as u32;
+    fuzz::run(&[seconds.to_string()])?;
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
