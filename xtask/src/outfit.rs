@@ -65,10 +65,8 @@ fn python() -> Result<PathBuf, String> {
     }
     eprintln!("xtask: setting up the Python environment in {}", home.display());
     let _ = fs::remove_dir_all(&home);
-    if !quiet(Command::new("python3").args(["-m", "venv"]).arg(&home))
-        && !(install("python3-venv")
-            && quiet(Command::new("python3").args(["-m", "venv"]).arg(&home)))
-    {
+    let make = || quiet(Command::new("python3").args(["-m", "venv"]).arg(&home));
+    if !(make() || install("python3-venv") && make()) {
         return Err("python3 -m venv failed".to_owned());
     }
     let log = target().join("python-install.log");
