@@ -1,4 +1,4 @@
-//! One keyword record ("card") of a header: 80 bytes.
+//! One keyword record ("card") of a header: 80 bytes, a keyword, and perhaps a value and a comment.
 
 /// Bytes of a card.
 pub const CARD_BYTES: usize = 80;
@@ -10,12 +10,315 @@ pub enum Value<'a> {
     Text(&'a str),
     /// T or F.
     Logical(bool),
-    /// A whole number that fits 64 bits; larger ones are `Float`.
+    /// A whole number of 64 bits.
     Integer(i64),
+    /// A whole number that does not fit 64 bits: its sign and digits.
+    BigInteger(&'a str),
     /// A number with point or exponent (E or D).
     Float(f64),
     /// A pair in parentheses.
     Complex(f64, f64),
     /// A value indicator with nothing behind it.
     Undefined,
+}
+
+/// What is wrong with a card; it is kept all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CardFault {
+    /// A byte beyond 7 bits, shown as `?`.
+    NonAscii,
+    /// A control character.
+    ControlCharacter,
+    /// The keyword has characters other than A-Z, 0-9, `-` and `_`; small letters were taken as capitals.
+    BadKeyword,
+    /// The `=` is not in byte 9 with a blank behind it. The value was taken when the `=` stands before byte 9.
+    MisplacedIndicator,
+    /// What stands for the value is none; there is no value.
+    BadValue,
+    /// A string without closing quote; there is no value.
+    UnclosedString,
+    /// Something other than a comment follows the value. A string keeps its value, a number does not.
+    TextAfterValue,
+    /// CONTINUE that continues nothing.
+    OrphanContinue,
+    /// Something behind END.
+    TextAfterEnd,
+}
+
+impl CardFault {
+    /// The machine-readable reason.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NonAscii => "non_ascii",
+            Self::ControlCharacter => "control_character",
+            Self::BadKeyword => "bad_keyword",
+            Self::MisplacedIndicator => "misplaced_indicator",
+            Self::BadValue => "bad_card_value",
+            Self::UnclosedString => "unclosed_string",
+            Self::TextAfterValue => "text_after_value",
+            Self::OrphanContinue => "orphan_continue",
+            Self::TextAfterEnd => "text_after_end",
+        }
+    }
+}
+
+/// A stretch of the header's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub at: u32,
+    pub length: u32,
+}
+
+impl Span {
+    pub fn new(at: usize, length: usize) -> Self {
+        Self { at: at as u32, length: length as u32 }
+    }
+
+    pub fn of(self, text: &str) -> &str {
+        &text[self.at as usize..(self.at + self.length) as usize]
+    }
+}
+
+/// A value as parsed: texts are spans of the header's text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Stored {
+    /// A string as it stands between its quotes, trailing blanks cut.
+    Text(Span),
+    Logical(bool),
+    Integer(i64),
+    BigInteger(Span),
+    Float(f64),
+    Complex(f64, f64),
+    Undefined,
+    /// No value indicator, or nothing usable behind it.
+    None,
+}
+
+/// One card, taken apart. Offsets count from the begin of the header's text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parsed {
+    pub keyword: Span,
+    pub value: Stored,
+    /// Comment, or the text of a commentary card.
+    pub comment: Span,
+    pub commentary: bool,
+    /// The string has doubled quotes, to be made single.
+    pub doubled_quotes: bool,
+    pub fault: Option<CardFault>,
+}
+
+/// Takes apart the card at `at` of `text`.
+///
+/// The grammar is that of FITS 4.0, sections 4.1 and 4.2 and appendix A, and the ESO HIERARCH convention; what real
+/// files do beside it is accepted with a fault.
+pub(crate) fn parse(text: &str, at: usize) -> Parsed {
+    let card = &text.as_bytes()[at..at + CARD_BYTES];
+    let keyword_length = trimmed(&card[..8]);
+    let keyword = &card[..keyword_length];
+    if matches!(keyword, b"" | b"COMMENT" | b"HISTORY") {
+        return commentary(card, at, keyword_length, None);
+    }
+    if card[8] == b'=' && card[9] == b' ' {
+        let fault = (!is_keyword(keyword)).then_some(CardFault::BadKeyword);
+        return with_value(card, at, Span::new(at, keyword_length), 10, fault);
+    }
+    if keyword == b"HIERARCH" && card[8] == b' ' {
+        if let Some(equals) = card.iter().position(|&byte| byte == b'=') {
+            let first = 9 + leading(&card[9..equals]);
+            let name = Span::new(at + first, trimmed(&card[first..equals]));
+            let fault = (name.length == 0).then_some(CardFault::BadKeyword);
+            return with_value(card, at, name, equals + 1, fault);
+        }
+    } else if keyword == b"CONTINUE" {
+        // The header joins it to the card before, or finds it orphaned.
+        return with_value(card, at, Span::new(at, 8), 8, None);
+    } else if let Some(equals) = card[..8].iter().position(|&byte| byte == b'=')
+        && equals > 0
+        && card[equals + 1] == b' '
+    {
+        let name = Span::new(at, trimmed(&card[..equals]));
+        return with_value(card, at, name, equals + 2, Some(CardFault::MisplacedIndicator));
+    }
+    let fault = if card[8] == b'=' {
+        Some(CardFault::MisplacedIndicator)
+    } else {
+        (!is_keyword(keyword)).then_some(CardFault::BadKeyword)
+    };
+    commentary(card, at, keyword_length, fault)
+}
+
+fn commentary(card: &[u8], at: usize, keyword: usize, fault: Option<CardFault>) -> Parsed {
+    Parsed {
+        keyword: Span::new(at, keyword),
+        value: Stored::None,
+        comment: Span::new(at + 8, trimmed(&card[8..])),
+        commentary: true,
+        doubled_quotes: false,
+        fault,
+    }
+}
+
+fn with_value(
+    card: &[u8],
+    at: usize,
+    keyword: Span,
+    from: usize,
+    fault: Option<CardFault>,
+) -> Parsed {
+    let mut parsed = Parsed {
+        keyword,
+        value: Stored::None,
+        comment: Span::default(),
+        commentary: false,
+        doubled_quotes: false,
+        fault,
+    };
+    let from = from.min(CARD_BYTES);
+    let first = from + leading(&card[from..]);
+    let end = if card.get(first) == Some(&b'\'') {
+        string(card, at, first, &mut parsed)
+    } else {
+        plain(card, at, first, &mut parsed)
+    };
+    finish_comment(card, at, end, &mut parsed);
+    parsed
+}
+
+/// What follows the value: nothing, or a slash and a comment.
+fn finish_comment(card: &[u8], at: usize, end: usize, parsed: &mut Parsed) {
+    let rest = end + leading(&card[end..]);
+    if rest == CARD_BYTES {
+        return;
+    }
+    let mut first = rest;
+    if card[rest] == b'/' {
+        first += 1;
+        first += usize::from(card.get(first) == Some(&b' '));
+    } else {
+        parsed.fault.get_or_insert(CardFault::TextAfterValue);
+        if !matches!(parsed.value, Stored::Text(_)) {
+            parsed.value = Stored::None;
+        }
+    }
+    parsed.comment = Span::new(at + first, trimmed(&card[first..]));
+}
+
+/// A string from its opening quote at `first`; gives where it ends.
+fn string(card: &[u8], at: usize, first: usize, parsed: &mut Parsed) -> usize {
+    let begin = first + 1;
+    let mut end = begin;
+    loop {
+        match card[end..].iter().position(|&byte| byte == b'\'') {
+            None => {
+                parsed.fault = Some(CardFault::UnclosedString);
+                return CARD_BYTES;
+            }
+            Some(step) => end += step,
+        }
+        if card.get(end + 1) != Some(&b'\'') {
+            break;
+        }
+        parsed.doubled_quotes = true;
+        end += 2;
+    }
+    parsed.value = Stored::Text(Span::new(at + begin, trimmed(&card[begin..end])));
+    end + 1
+}
+
+/// A value without quotes from `first`; gives where it ends.
+fn plain(card: &[u8], at: usize, first: usize, parsed: &mut Parsed) -> usize {
+    if first == CARD_BYTES || card[first] == b'/' {
+        parsed.value = Stored::Undefined;
+        return first;
+    }
+    let rest = &card[first..];
+    let end = if card[first] == b'(' {
+        rest.iter().position(|&byte| byte == b')').map(|close| close + 1)
+    } else {
+        rest.iter().position(|&byte| byte == b' ' || byte == b'/')
+    }
+    .unwrap_or(rest.len());
+    let token = &rest[..end];
+    parsed.value = match token {
+        b"T" => Stored::Logical(true),
+        b"F" => Stored::Logical(false),
+        _ => number(token, at + first).or_else(|| complex(token)).unwrap_or_else(|| {
+            parsed.fault.get_or_insert(CardFault::BadValue);
+            Stored::None
+        }),
+    };
+    first + end
+}
+
+/// An integer or a float; `None` when it is neither, or too large for a float.
+fn number(token: &[u8], at: usize) -> Option<Stored> {
+    let digits = match token.first()? {
+        b'+' | b'-' => &token[1..],
+        _ => token,
+    };
+    if digits.iter().all(u8::is_ascii_digit) && !digits.is_empty() {
+        return Some(match whole(token[0] == b'-', digits) {
+            Some(value) => Stored::Integer(value),
+            None => Stored::BigInteger(Span::new(at, token.len())),
+        });
+    }
+    float(token).map(Stored::Float)
+}
+
+fn whole(negative: bool, digits: &[u8]) -> Option<i64> {
+    let mut value = 0_i64;
+    for digit in digits {
+        let digit = i64::from(digit - b'0');
+        value = value.checked_mul(10)?;
+        value = if negative { value.checked_sub(digit)? } else { value.checked_add(digit)? };
+    }
+    Some(value)
+}
+
+/// A decimal number with E or D exponent, as FITS and Fortran write it; `None` for anything else, infinities too.
+pub(crate) fn float(token: &[u8]) -> Option<f64> {
+    let mut buffer = [0_u8; 128];
+    let buffer = buffer.get_mut(..token.len())?;
+    let mut digits = 0;
+    let mut exponent = None;
+    let mut point = false;
+    for (place, (&byte, copy)) in token.iter().zip(buffer.iter_mut()).enumerate() {
+        *copy = byte;
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'+' | b'-' if place == 0 || exponent == Some(place - 1) => {}
+            b'.' if !point && exponent.is_none() => point = true,
+            b'E' | b'e' | b'D' | b'd' if exponent.is_none() && digits > 0 => {
+                *copy = b'E';
+                exponent = Some(place);
+            }
+            _ => return None,
+        }
+    }
+    let value: f64 = std::str::from_utf8(buffer).ok()?.parse().ok()?;
+    (digits > 0 && value.is_finite()).then_some(value)
+}
+
+fn complex(token: &[u8]) -> Option<Stored> {
+    let inside = token.strip_prefix(b"(")?.strip_suffix(b")")?;
+    let comma = inside.iter().position(|&byte| byte == b',')?;
+    let part = |bytes: &[u8]| float(bytes.trim_ascii());
+    Some(Stored::Complex(part(&inside[..comma])?, part(&inside[comma + 1..])?))
+}
+
+/// Whether only A-Z, 0-9, `-` and `_` occur.
+fn is_keyword(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| {
+        byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+    })
+}
+
+/// Length without trailing blanks.
+fn trimmed(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1)
+}
+
+/// Number of leading blanks.
+fn leading(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| byte != b' ').unwrap_or(bytes.len())
 }

@@ -11,13 +11,14 @@ pub mod file;
 pub mod hdu;
 pub mod header;
 pub mod image;
+mod keyword_index;
 pub mod limits;
 pub mod tile;
 pub mod write;
 
-pub use card::Value;
+pub use card::{CardFault, Value};
 pub use error::{FitsError, FitsFault};
 pub use file::FitsFile;
 pub use hdu::{Hdu, HduIndex, HduKind};
-pub use header::Header;
+pub use header::{Card, Header};
 pub use limits::Limits;

@@ -19,10 +19,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             expansion_ratio: 200,
-            unpacked_bytes: 4 << 30,
-            header_cards: 100_000,
+            unpacked_bytes: 300_000_000,
+            header_cards: 30_000,
             hdus: 10_000,
-            piece_bytes: 128 << 20,
+            piece_bytes: 96 << 20,
         }
     }
 }
