@@ -42,11 +42,13 @@ pub enum FitsFault {
         /// Its message.
         text: String,
     },
-    /// A directory, pipe, socket, device or symbolic link.
-    #[error("it is {found}, not a regular file")]
-    NotRegularFile {
-        /// What it is instead, with its article.
-        found: &'static str,
+    /// Not opened: absent, unreadable, or no regular file (directory, pipe, device, symbolic link).
+    #[error("it {text}")]
+    NotOpened {
+        /// The reason code of the room that opens files.
+        code: &'static str,
+        /// The same in words.
+        text: String,
     },
     /// No bytes at all.
     #[error("the file is empty")]
@@ -99,6 +101,23 @@ pub enum FitsFault {
     HeaderTooLong {
         /// The limit.
         allowed_cards: usize,
+    },
+    /// SIMPLE = F: by its own word no standard FITS, so nothing is known of what follows the header.
+    #[error("SIMPLE = F, the file itself says that it does not conform to the standard")]
+    NotStandard,
+    /// Where an extension should begin, or nothing be left, is something else.
+    #[error("the last {bytes} bytes, from {offset}, are neither an extension nor padding")]
+    NotAnHdu {
+        /// Where they begin in the (unwrapped) file.
+        offset: u64,
+        /// To the end of the file.
+        bytes: u64,
+    },
+    /// A mandatory keyword occurs twice with different values.
+    #[error("keyword {keyword} occurs twice with different values")]
+    Contradiction {
+        /// The keyword.
+        keyword: String,
     },
     /// A required keyword is absent.
     #[error("keyword {0} is missing")]
@@ -271,7 +290,7 @@ impl FitsFault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "io",
-            Self::NotRegularFile { .. } => "not_regular_file",
+            Self::NotOpened { code, .. } => code,
             Self::EmptyFile => "empty_file",
             Self::NotFits { .. } => "not_fits",
             Self::Wrapped { wrapper } => match *wrapper {
@@ -288,6 +307,9 @@ impl FitsFault {
             Self::NoSuchHdu { .. } => "no_such_hdu",
             Self::MissingEnd => "missing_end",
             Self::HeaderTooLong { .. } => "header_too_long",
+            Self::NotStandard => "not_standard",
+            Self::NotAnHdu { .. } => "not_an_hdu",
+            Self::Contradiction { .. } => "contradictory_keyword",
             Self::MissingKeyword(_) => "missing_keyword",
             Self::KeywordOrder { .. } => "keyword_order",
             Self::WrongType { .. } => "wrong_type",
@@ -313,7 +335,16 @@ impl FitsFault {
 
     /// Whether trying again later may help: trouble of the machine, not of the file.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Io { kind, .. } if *kind != io::ErrorKind::NotFound && *kind != io::ErrorKind::PermissionDenied)
+        matches!(self, Self::Io { .. })
+    }
+}
+
+impl From<files::OpenFault> for FitsFault {
+    fn from(fault: files::OpenFault) -> Self {
+        match fault {
+            files::OpenFault::Io(error) => error.into(),
+            other => Self::NotOpened { code: other.code(), text: other.to_string() },
+        }
     }
 }
 

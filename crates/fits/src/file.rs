@@ -7,20 +7,24 @@ use std::path::{Path, PathBuf};
 use crate::error::{FitsError, FitsFault};
 use crate::hdu::{Hdu, HduIndex};
 use crate::limits::Limits;
+use crate::scan;
+use crate::wrapped::{self, SNIFF_BYTES, Wrapper};
 
 /// An open FITS file. Headers are in memory, data stay on disk (or in the unpacked bytes).
 #[derive(Debug)]
 pub struct FitsFile {
     name: PathBuf,
     source: Source,
-    source_bytes: u64,
+    packed_bytes: u64,
+    wrapper: Wrapper,
     hdus: Vec<Hdu>,
     limits: Limits,
 }
 
+/// Where the (unwrapped) bytes are.
 #[derive(Debug)]
-enum Source {
-    File(File),
+pub(crate) enum Source {
+    File { file: File, bytes: u64 },
     Bytes(Vec<u8>),
 }
 
@@ -30,16 +34,22 @@ impl FitsFile {
     /// # Errors
     /// When the file as a whole cannot be used. A broken HDU carries its own fault instead.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, FitsError> {
-        let file = File::open(path).map_err(|error| FitsError::of_file(path, error.into()))?;
-        let source_bytes =
-            file.metadata().map_err(|error| FitsError::of_file(path, error.into()))?.len();
-        Ok(Self {
-            name: path.to_path_buf(),
-            source: Source::File(file),
-            source_bytes,
-            hdus: Vec::new(),
-            limits: *limits,
-        })
+        let file =
+            files::open_regular(path).map_err(|fault| FitsError::of_file(path, fault.into()))?;
+        Self::from_open(path, file, limits)
+    }
+
+    /// The same for a file that is open; `path` is used in messages only.
+    ///
+    /// # Errors
+    /// As [`FitsFile::open`].
+    pub fn from_open(path: &Path, file: File, limits: &Limits) -> Result<Self, FitsError> {
+        let source = file.metadata().map(|metadata| Source::File { bytes: metadata.len(), file });
+        source
+            .map_err(FitsFault::from)
+            .and_then(|source| unwrap_source(source, limits))
+            .map_err(|fault| FitsError::of_file(path, fault))
+            .and_then(|unwrapped| Self::scan(path, unwrapped, limits))
     }
 
     /// The same from bytes in memory; `name` is used in messages only.
@@ -47,11 +57,23 @@ impl FitsFile {
     /// # Errors
     /// As [`FitsFile::open`].
     pub fn from_bytes(name: &str, bytes: Vec<u8>, limits: &Limits) -> Result<Self, FitsError> {
+        let path = Path::new(name);
+        let unwrapped = unwrap_source(Source::Bytes(bytes), limits);
+        Self::scan(path, unwrapped.map_err(|fault| FitsError::of_file(path, fault))?, limits)
+    }
+
+    fn scan(path: &Path, unwrapped: Unwrapped, limits: &Limits) -> Result<Self, FitsError> {
+        let hdus = scan::hdus(&unwrapped.source, limits).map_err(|(hdu, fault)| FitsError {
+            file: path.to_path_buf(),
+            hdu,
+            fault,
+        })?;
         Ok(Self {
-            name: PathBuf::from(name),
-            source_bytes: bytes.len() as u64,
-            source: Source::Bytes(bytes),
-            hdus: Vec::new(),
+            name: path.to_path_buf(),
+            source: unwrapped.source,
+            packed_bytes: unwrapped.packed_bytes,
+            wrapper: unwrapped.wrapper,
+            hdus,
             limits: *limits,
         })
     }
@@ -61,7 +83,7 @@ impl FitsFile {
         &self.name
     }
 
-    /// All HDUs, broken ones included.
+    /// All HDUs, broken ones included; at least one.
     pub fn hdus(&self) -> &[Hdu] {
         &self.hdus
     }
@@ -71,10 +93,21 @@ impl FitsFile {
     /// # Errors
     /// [`FitsFault::NoSuchHdu`].
     pub fn hdu(&self, index: HduIndex) -> Result<&Hdu, FitsError> {
-        self.hdus.get(usize::from(index.0)).ok_or_else(|| {
-            let count = self.hdus.len();
-            FitsError::in_hdu(&self.name, index, FitsFault::NoSuchHdu { count })
-        })
+        self.hdus
+            .get(usize::from(index.0))
+            .ok_or_else(|| self.error_in(index, FitsFault::NoSuchHdu { count: self.hdus.len() }))
+    }
+
+    /// One HDU that the scan found no fault with.
+    ///
+    /// # Errors
+    /// [`FitsFault::NoSuchHdu`], or the HDU's own fault.
+    pub fn sound_hdu(&self, index: HduIndex) -> Result<&Hdu, FitsError> {
+        let hdu = self.hdu(index)?;
+        match &hdu.fault {
+            None => Ok(hdu),
+            Some(fault) => Err(self.error_in(index, fault.clone())),
+        }
     }
 
     /// The limits it was opened with.
@@ -82,9 +115,19 @@ impl FitsFile {
         &self.limits
     }
 
+    /// Whether the file was packed as a whole.
+    pub fn wrapper(&self) -> Wrapper {
+        self.wrapper
+    }
+
     /// Bytes of the file, unpacked.
     pub fn file_bytes(&self) -> u64 {
-        self.source_bytes
+        self.source.bytes()
+    }
+
+    /// Bytes of the file as it is on disk.
+    pub fn packed_bytes(&self) -> u64 {
+        self.packed_bytes
     }
 
     /// Names this file and HDU in a fault.
@@ -97,9 +140,9 @@ impl FitsFile {
     /// # Errors
     /// [`FitsFault::Truncated`] when the file ends before, [`FitsFault::Io`].
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), FitsFault> {
-        self.check_range(offset, buffer.len())?;
+        self.source.check_range(offset, buffer.len())?;
         match &self.source {
-            Source::File(file) => Ok(file.read_exact_at(buffer, offset)?),
+            Source::File { file, .. } => Ok(file.read_exact_at(buffer, offset)?),
             Source::Bytes(bytes) => {
                 let first = offset as usize;
                 buffer.copy_from_slice(&bytes[first..first + buffer.len()]);
@@ -119,14 +162,35 @@ impl FitsFile {
         length: usize,
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], FitsFault> {
+        self.source.read_range(offset, length, scratch)
+    }
+}
+
+impl Source {
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::File { bytes, .. } => *bytes,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
+    pub fn read_range<'a>(
+        &'a self,
+        offset: u64,
+        length: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], FitsFault> {
         self.check_range(offset, length)?;
-        match &self.source {
-            Source::File(file) => {
-                scratch.resize(length, 0);
-                file.read_exact_at(scratch, offset)?;
-                Ok(scratch)
+        match self {
+            Self::File { file, .. } => {
+                if scratch.len() < length {
+                    scratch.resize(length, 0);
+                }
+                let buffer = &mut scratch[..length];
+                file.read_exact_at(buffer, offset)?;
+                Ok(buffer)
             }
-            Source::Bytes(bytes) => {
+            Self::Bytes(bytes) => {
                 let first = offset as usize;
                 Ok(&bytes[first..first + length])
             }
@@ -135,9 +199,51 @@ impl FitsFile {
 
     fn check_range(&self, offset: u64, length: usize) -> Result<(), FitsFault> {
         let end = offset.checked_add(length as u64).ok_or(FitsFault::SizeOverflow)?;
-        match end.checked_sub(self.source_bytes) {
+        match end.checked_sub(self.bytes()) {
             None | Some(0) => Ok(()),
             Some(short_bytes) => Err(FitsFault::Truncated { short_bytes }),
         }
+    }
+}
+
+struct Unwrapped {
+    source: Source,
+    packed_bytes: u64,
+    wrapper: Wrapper,
+}
+
+/// Decides what the file is, and unpacks it when it is gzip.
+fn unwrap_source(source: Source, limits: &Limits) -> Result<Unwrapped, FitsFault> {
+    let packed_bytes = source.bytes();
+    let begin_bytes = packed_bytes.min(SNIFF_BYTES as u64) as usize;
+    let wrapper = wrapped::sniff(source.read_range(0, begin_bytes, &mut Vec::new())?)?;
+    if wrapper == Wrapper::Plain {
+        return Ok(Unwrapped { source, packed_bytes, wrapper });
+    }
+    let unpacked = match &source {
+        Source::File { file, .. } => {
+            let packed = std::io::BufReader::with_capacity(1 << 16, ReadAt { file, offset: 0 });
+            wrapped::unpack(packed, packed_bytes, limits)?
+        }
+        Source::Bytes(bytes) => wrapped::unpack(bytes.as_slice(), packed_bytes, limits)?,
+    };
+    // What is inside must be FITS itself: no packing in packing.
+    if wrapped::sniff(&unpacked[..unpacked.len().min(SNIFF_BYTES)])? != Wrapper::Plain {
+        return Err(FitsFault::Wrapped { wrapper: "gzip twice" });
+    }
+    Ok(Unwrapped { source: Source::Bytes(unpacked), packed_bytes, wrapper })
+}
+
+/// Reads a file from its begin, without its own position.
+struct ReadAt<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl std::io::Read for ReadAt<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let bytes = self.file.read_at(buffer, self.offset)?;
+        self.offset += bytes as u64;
+        Ok(bytes)
     }
 }

@@ -1,7 +1,10 @@
-//! One header and data unit.
+//! One header and data unit: what it holds, where it is, how large it is.
+
+use std::sync::OnceLock;
 
 use crate::error::FitsFault;
 use crate::header::Header;
+use crate::image_header;
 
 /// Position of an HDU in its file, primary = 0. The archive's extension number counts from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,9 +13,9 @@ pub struct HduIndex(pub u16);
 /// What an HDU holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HduKind {
-    /// A header alone: NAXIS = 0, or an axis of length 0, in the primary or an IMAGE extension.
+    /// A header alone: the primary or an IMAGE extension with NAXIS = 0.
     NoData,
-    /// Pixels as they are, in the primary or an IMAGE extension.
+    /// Pixels as they are, in the primary or an IMAGE extension. An axis may have length 0.
     Image,
     /// An image in compressed tiles: a BINTABLE with ZIMAGE = T.
     CompressedImage,
@@ -24,8 +27,24 @@ pub enum HduKind {
     RandomGroups,
     /// A binary table with ZTABLE = T; read as the table that is stored.
     CompressedTable,
-    /// A conforming extension of another type.
+    /// A conforming extension of another type, or something that is no HDU (then there is a fault).
     Other,
+}
+
+impl HduKind {
+    /// The kind in words, with its article.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::NoData => "a header alone",
+            Self::Image => "an image",
+            Self::CompressedImage => "a compressed image",
+            Self::BinTable => "a binary table",
+            Self::AsciiTable => "an ASCII table",
+            Self::RandomGroups => "random groups",
+            Self::CompressedTable => "a compressed table",
+            Self::Other => "another extension",
+        }
+    }
 }
 
 /// One header and data unit, as found by the scan; no data was read.
@@ -49,6 +68,7 @@ pub struct Hdu {
     pub bitpix: i64,
     /// Why the HDU cannot be used, when it cannot. Its header may be read all the same.
     pub fault: Option<FitsFault>,
+    pub(crate) image_header: OnceLock<Header>,
 }
 
 impl Hdu {
@@ -63,7 +83,10 @@ impl Hdu {
     }
 
     /// The header of the image: for a compressed image ZNAXISn as NAXISn and so on, else the header as it is.
-    pub fn image_header(&self) -> std::borrow::Cow<'_, Header> {
-        std::borrow::Cow::Borrowed(&self.header)
+    pub fn image_header(&self) -> &Header {
+        if self.kind != HduKind::CompressedImage {
+            return &self.header;
+        }
+        self.image_header.get_or_init(|| image_header::of_table(&self.header))
     }
 }

@@ -71,7 +71,7 @@ impl<'a> Card<'a> {
     }
 
     /// The value as written, for messages.
-    fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         let first = self.entry.at as usize + 10;
         let text = self.header.text[first..first + CARD_BYTES - 10].trim();
         match text.strip_suffix(self.comment()) {

@@ -11,9 +11,13 @@ pub mod file;
 pub mod hdu;
 pub mod header;
 pub mod image;
+mod image_header;
 mod keyword_index;
 pub mod limits;
+mod scan;
+mod structure;
 pub mod tile;
+pub mod wrapped;
 pub mod write;
 
 pub use card::{CardFault, Value};

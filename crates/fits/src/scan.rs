@@ -1,0 +1,169 @@
+//! Finds the HDUs of a file: headers are read, data are stepped over.
+
+use std::sync::OnceLock;
+
+use crate::card::CARD_BYTES;
+use crate::error::FitsFault;
+use crate::file::Source;
+use crate::hdu::{Hdu, HduIndex, HduKind};
+use crate::header::{Header, is_end};
+use crate::limits::Limits;
+use crate::structure;
+
+/// FITS files are made of blocks of this size.
+pub(crate) const BLOCK_BYTES: u64 = 2880;
+
+/// Read at once when a header begins: most headers of surveys fit.
+const HEADER_BYTES: usize = 8 * BLOCK_BYTES as usize;
+
+/// Where the scan had to stop before it had a single HDU.
+type ScanFault = (Option<HduIndex>, FitsFault);
+
+/// All HDUs. One that is broken carries its fault; when its size is unknown it is the last.
+pub(crate) fn hdus(source: &Source, limits: &Limits) -> Result<Vec<Hdu>, ScanFault> {
+    let mut hdus = Vec::new();
+    let mut scratch = Vec::new();
+    let mut offset = 0;
+    while offset < source.bytes() {
+        if hdus.len() >= limits.hdus.min(usize::from(u16::MAX)) {
+            return Err((None, FitsFault::TooManyHdus { allowed: limits.hdus }));
+        }
+        let index = HduIndex(hdus.len() as u16);
+        match next_hdu(source, offset, index, limits, &mut scratch) {
+            Ok(None) => break,
+            Ok(Some((hdu, next))) => {
+                hdus.push(hdu);
+                match next {
+                    Some(next) => offset = next,
+                    None => break,
+                }
+            }
+            Err(fault) if index == HduIndex(0) => return Err((Some(index), fault)),
+            Err(fault) => {
+                hdus.push(broken(index, Header::default(), offset, offset, fault));
+                break;
+            }
+        }
+    }
+    Ok(hdus)
+}
+
+/// The HDU at `offset` and where the next one begins, if that can be known; `None` when only padding is left.
+fn next_hdu(
+    source: &Source,
+    offset: u64,
+    index: HduIndex,
+    limits: &Limits,
+    scratch: &mut Vec<u8>,
+) -> Result<Option<(Hdu, Option<u64>)>, FitsFault> {
+    let primary = index == HduIndex(0);
+    if !primary && !begins_extension(source, offset, scratch)? {
+        if is_padding(source, offset, scratch)? {
+            return Ok(None);
+        }
+        let bytes = source.bytes() - offset;
+        return Err(FitsFault::NotAnHdu { offset, bytes });
+    }
+    let cards = header_cards(source, offset, limits, scratch)?;
+    let header_bytes = cards.len() as u64;
+    let header = Header::parse(cards);
+    let data_offset = offset + header_bytes.next_multiple_of(BLOCK_BYTES);
+    let structure = match structure::of_header(&header, primary) {
+        Ok(structure) => structure,
+        Err(fault) => return Ok(Some((broken(index, header, offset, data_offset, fault), None))),
+    };
+    let there = source.bytes().saturating_sub(data_offset);
+    let short_bytes = structure.data_bytes.saturating_sub(there);
+    let hdu = Hdu {
+        index,
+        kind: structure.kind,
+        header,
+        header_offset: offset,
+        data_offset,
+        data_bytes: structure.data_bytes,
+        axes: structure.axes,
+        bitpix: structure.bitpix,
+        fault: (short_bytes > 0).then_some(FitsFault::Truncated { short_bytes }),
+        image_header: OnceLock::new(),
+    };
+    let next = data_offset
+        .checked_add(hdu.data_bytes)
+        .and_then(|end| end.checked_next_multiple_of(BLOCK_BYTES))
+        .filter(|_| short_bytes == 0);
+    Ok(Some((hdu, next)))
+}
+
+fn broken(
+    index: HduIndex,
+    header: Header,
+    header_offset: u64,
+    data_offset: u64,
+    fault: FitsFault,
+) -> Hdu {
+    Hdu {
+        index,
+        kind: HduKind::Other,
+        header,
+        header_offset,
+        data_offset,
+        data_bytes: 0,
+        axes: Vec::new(),
+        bitpix: 8,
+        fault: Some(fault),
+        image_header: OnceLock::new(),
+    }
+}
+
+fn begins_extension(
+    source: &Source,
+    offset: u64,
+    scratch: &mut Vec<u8>,
+) -> Result<bool, FitsFault> {
+    let bytes = (source.bytes() - offset).min(8) as usize;
+    Ok(source.read_range(offset, bytes, scratch)? == b"XTENSION")
+}
+
+/// Whether all bytes to the end are zero, or all blank: tapes and copies leave such tails.
+fn is_padding(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<bool, FitsFault> {
+    let mut offset = offset;
+    let mut fill = None;
+    while offset < source.bytes() {
+        let length = (source.bytes() - offset).min(HEADER_BYTES as u64) as usize;
+        let bytes = source.read_range(offset, length, scratch)?;
+        let wanted = *fill.get_or_insert(bytes[0]);
+        if !matches!(wanted, 0 | b' ') || bytes.iter().any(|&byte| byte != wanted) {
+            return Ok(false);
+        }
+        offset += length as u64;
+    }
+    Ok(true)
+}
+
+/// The cards of the header at `offset`, END included.
+fn header_cards(
+    source: &Source,
+    offset: u64,
+    limits: &Limits,
+    scratch: &mut Vec<u8>,
+) -> Result<Vec<u8>, FitsFault> {
+    let mut cards = Vec::new();
+    loop {
+        let at = offset + cards.len() as u64;
+        let length = source.bytes().saturating_sub(at).min(HEADER_BYTES as u64) as usize
+            / CARD_BYTES
+            * CARD_BYTES;
+        if length == 0 {
+            return Err(FitsFault::MissingEnd);
+        }
+        let bytes = source.read_range(at, length, scratch)?;
+        let end = bytes.chunks_exact(CARD_BYTES).position(is_end);
+        let kept = end.map_or(length, |card| (card + 1) * CARD_BYTES);
+        cards.extend_from_slice(&bytes[..kept]);
+        if cards.len() > limits.header_cards.saturating_mul(CARD_BYTES) {
+            return Err(FitsFault::HeaderTooLong { allowed_cards: limits.header_cards });
+        }
+        if end.is_some() {
+            return Ok(cards);
+        }
+    }
+}
