@@ -26,6 +26,9 @@ pub struct FileRef {
     pub bytes: u64,
     /// SHA-256 of its content, lower-case hexadecimal.
     pub sha256: String,
+    /// HDUs that were refused on arrival (primary = 0) and must not be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_hdus: Vec<u16>,
 }
 
 /// A version of an image's catalogue.
