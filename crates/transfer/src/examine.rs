@@ -1,0 +1,174 @@
+//! What a file is, by its content: image, catalogue or other; and whether its bytes are sound.
+
+use fits::checksum::{self, SumState};
+use fits::{FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
+use model::{Finding, Refusal};
+use std::path::Path;
+
+/// What a file is to the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// FITS with pixels: becomes a multiframe.
+    Image,
+    /// FITS with binary tables and no pixels: a catalogue of an image.
+    Catalogue,
+    /// Anything else; registered and kept.
+    Other,
+}
+
+impl FileKind {
+    /// The name in tables and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Catalogue => "catalogue",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One HDU as later stages need to know it before they open the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HduFact {
+    /// Primary = 0.
+    pub hdu: u16,
+    /// Pixels in it.
+    pub is_image: bool,
+    /// Rows, for a binary table.
+    pub rows: Option<u64>,
+}
+
+/// What a file is.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Image, catalogue or other.
+    pub kind: FileKind,
+    /// Name of the survey profile that fits, for FITS files.
+    pub survey: Option<String>,
+    /// Its HDUs, as far as they could be read.
+    pub hdus: Vec<HduFact>,
+    /// Damage. With `hdu: None` the file as a whole is refused.
+    pub refusals: Vec<Refusal>,
+    /// Oddities.
+    pub findings: Vec<Finding>,
+}
+
+impl Content {
+    /// Whether the file as a whole is refused.
+    pub fn is_refused(&self) -> bool {
+        self.refusals.iter().any(|r| r.hdu.is_none())
+    }
+
+    /// HDUs that must not be used.
+    pub fn refused_hdus(&self) -> Vec<u16> {
+        self.refusals.iter().filter_map(|r| r.hdu).collect()
+    }
+
+    /// Rows of its tables: the size of the work for a catalogue.
+    pub fn rows(&self) -> u64 {
+        self.hdus.iter().filter_map(|h| h.rows).sum()
+    }
+
+    fn other() -> Self {
+        Self {
+            kind: FileKind::Other,
+            survey: None,
+            hdus: Vec::new(),
+            refusals: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// Examines a file that lies at `path` and was delivered as `name`. Damage to the structure of a file refuses
+/// all of it; data that do not fit their DATASUM refuse their HDU; an edited header is a finding.
+pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -> Content {
+    let mut content = Content::other();
+    let fits = match FitsFile::open(path, &Limits::default()) {
+        Ok(fits) => fits,
+        Err(error) => {
+            let claims = crate::names::claims_fits(name);
+            let foreign = matches!(
+                error.fault,
+                FitsFault::NotFits { .. } | FitsFault::Wrapped { .. } | FitsFault::EmptyFile
+            );
+            if claims || !foreign {
+                content.refusals.push(refusal(name, None, &error.fault));
+            }
+            return content;
+        }
+    };
+    for hdu in fits.hdus() {
+        content.hdus.push(fact(hdu));
+        if let Some(fault) = &hdu.fault {
+            content.refusals.push(Refusal { message: in_hdu(hdu, fault), ..refusal(name, None, fault) });
+        } else {
+            verify_sums(&fits, hdu, name, &mut content);
+        }
+    }
+    content.kind = kind_of(&content.hdus);
+    content.survey = fits.hdus().first().map(|primary| survey_of(&primary.header));
+    content
+}
+
+fn kind_of(hdus: &[HduFact]) -> FileKind {
+    if hdus.iter().any(|h| h.is_image) {
+        FileKind::Image
+    } else if hdus.iter().any(|h| h.rows.is_some()) {
+        FileKind::Catalogue
+    } else {
+        FileKind::Other
+    }
+}
+
+fn fact(hdu: &Hdu) -> HduFact {
+    let is_image = matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage);
+    let is_table = matches!(hdu.kind, HduKind::BinTable);
+    let rows = is_table.then(|| hdu.header.integer("NAXIS2").ok().flatten().unwrap_or(0).unsigned_abs());
+    HduFact { hdu: hdu.index.0, is_image, rows }
+}
+
+fn verify_sums(fits: &FitsFile, hdu: &Hdu, name: &str, content: &mut Content) {
+    if hdu.header.value("DATASUM").is_none() && hdu.header.value("CHECKSUM").is_none() {
+        return;
+    }
+    let report = match checksum::verify(fits, hdu.index) {
+        Ok(report) => report,
+        Err(error) => {
+            content.refusals.push(refusal(name, Some(hdu.index.0), &error.fault));
+            return;
+        }
+    };
+    if let SumState::Mismatch { stored, computed } = report.datasum {
+        let fault = FitsFault::DataSum { stored, computed };
+        content.refusals.push(refusal(name, Some(hdu.index.0), &fault));
+    } else if matches!(report.checksum, SumState::Mismatch { .. }) {
+        content.findings.push(Finding {
+            code: "checksum_mismatch".to_owned(),
+            file: name.to_owned(),
+            hdu: Some(hdu.index.0),
+            subject: Some("CHECKSUM".to_owned()),
+            count: 1,
+            message: "CHECKSUM does not fit while the data do: the header was edited".to_owned(),
+        });
+    }
+}
+
+fn in_hdu(hdu: &Hdu, fault: &FitsFault) -> String {
+    format!("HDU {}: {fault}", hdu.index.0)
+}
+
+/// A refusal made of a fault of the reader.
+pub fn refusal(file: &str, hdu: Option<u16>, fault: &FitsFault) -> Refusal {
+    Refusal {
+        code: fault.code().to_owned(),
+        file: file.to_owned(),
+        hdu,
+        keyword: fault.keyword().map(str::to_owned),
+        column: fault.column(),
+        message: fault.to_string(),
+        rows: 0,
+        row_ranges: Vec::new(),
+        parked: false,
+    }
+}

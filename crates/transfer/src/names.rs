@@ -1,0 +1,107 @@
+//! Which names a delivered file may have.
+//!
+//! A name ends in paths, scripts, pages and tables; what would need quoting in one of them is refused.
+
+use std::ffi::OsStr;
+
+/// Longest name taken, in bytes; leaves room for suffixes of ours on file systems that end at 255.
+pub const LONGEST: usize = 200;
+
+/// Why a name is refused: (code, sentence). `None` when it may stay.
+pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
+    let Some(name) = name.to_str() else {
+        return Some(("name_not_utf8", "the name is not UTF-8"));
+    };
+    let has = |set: &[char]| name.contains(set);
+    if name.len() > LONGEST {
+        Some(("name_too_long", "the name is longer than 200 bytes"))
+    } else if has(&['\n', '\r']) {
+        Some(("name_newline", "the name contains a line break"))
+    } else if has(&['\u{1b}']) {
+        Some(("name_escape", "the name contains an escape character"))
+    } else if name.chars().any(char::is_control) {
+        Some(("name_control_character", "the name contains a control character"))
+    } else if name.contains("..") {
+        Some(("name_parent", "the name contains \"..\""))
+    } else if has(&['<', '>']) {
+        Some(("name_markup", "the name contains markup"))
+    } else if has(&['$', '`', '|', '&', ';', '*', '?', '\'', '"', '\\', '!', '{', '}']) {
+        Some(("name_shell_character", "the name contains a character that shells interpret"))
+    } else if name.starts_with('-') {
+        Some(("name_option", "the name begins like an option"))
+    } else if name.starts_with('.') {
+        Some(("name_hidden", "the name begins with a dot: a file still being written, or not a product"))
+    } else if !name.is_ascii() {
+        Some(("name_not_ascii", "the name contains characters outside ASCII"))
+    } else {
+        None
+    }
+}
+
+/// The name as it can be shown: what is no printable ASCII appears as `\x..`.
+pub fn shown(name: &OsStr) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut text = String::new();
+    for &byte in name.as_bytes() {
+        if (0x20..0x7f).contains(&byte) && byte != b'\\' {
+            text.push(byte as char);
+        } else {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// Whether a name claims that its file is FITS.
+pub fn claims_fits(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let plain = [".gz", ".fz", ".bz2", ".z", ".zip", ".xz", ".zst"]
+        .iter()
+        .find_map(|end| lower.strip_suffix(end))
+        .unwrap_or(&lower);
+    lower.ends_with(".fz") || [".fit", ".fits", ".fts", ".cat", ".phot"].iter().any(|end| plain.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_or_refused() {
+        let long = "w".repeat(201);
+        let cases: &[(&str, Option<&str>)] = &[
+            ("w20071011_00100_st.fit", None),
+            ("OK_TO_COPY", None),
+            ("dark_20071011_10_CDS_1.fit", None),
+            ("a b.fit", None),
+            ("a\nb.fit", Some("name_newline")),
+            ("a\u{1b}[31m.fit", Some("name_escape")),
+            ("a\tb.fit", Some("name_control_character")),
+            ("..fit", Some("name_parent")),
+            ("x..y.fit", Some("name_parent")),
+            ("<script>.fit", Some("name_markup")),
+            ("$(reboot).fit", Some("name_shell_character")),
+            ("-rf.fit", Some("name_option")),
+            (".w.fit.swp", Some("name_hidden")),
+            ("\u{3b1}.fit", Some("name_not_ascii")),
+            (&long, Some("name_too_long")),
+        ];
+        for (name, code) in cases {
+            assert_eq!(fault(OsStr::new(name)).map(|f| f.0), *code, "{name:?}");
+        }
+        use std::os::unix::ffi::OsStrExt;
+        let odd = OsStr::from_bytes(b"a\xff.fit");
+        assert_eq!(fault(odd).map(|f| f.0), Some("name_not_utf8"));
+        assert_eq!(shown(odd), "a\\xff.fit");
+    }
+
+    #[test]
+    fn which_names_claim_fits() {
+        for yes in ["a.fit", "a.FITS", "a_cat.fits.gz", "a.fits.fz", "a.cat", "a.fits.phot", "a.fits.Z"] {
+            assert!(claims_fits(yes), "{yes}");
+        }
+        for no in ["OK_TO_COPY", "notes.txt", "a.tar.gz", "SHA256SUMS"] {
+            assert!(!claims_fits(no), "{no}");
+        }
+    }
+}
