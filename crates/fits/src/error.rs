@@ -54,7 +54,7 @@ pub enum FitsFault {
     #[error("the file is empty")]
     EmptyFile,
     /// It does not begin with `SIMPLE  =`.
-    #[error("it does not begin like FITS but with {begins:?}")]
+    #[error("it does not begin like FITS but with '{begins}'")]
     NotFits {
         /// The first bytes, escaped.
         begins: String,
@@ -266,6 +266,17 @@ pub enum FitsFault {
         found: String,
     },
 
+    /// A whole number beyond 63 bits.
+    #[error("column {column}, row {row}: {found} does not fit 64 bits with a sign")]
+    Overflow {
+        /// TTYPEn, or `#n`.
+        column: String,
+        /// From 0.
+        row: u64,
+        /// The value.
+        found: String,
+    },
+
     // Compressed images.
     /// ZCMPTYPE, ZQUANTIZ or a codec's parameter that is not known.
     #[error("keyword {keyword} = {found:?} is not supported")]
@@ -328,6 +339,7 @@ impl FitsFault {
             Self::NoSuchRows { .. } => "no_such_rows",
             Self::OutsideHeap { .. } => "outside_heap",
             Self::BadCell { .. } => "bad_cell",
+            Self::Overflow { .. } => "overflow",
             Self::Unsupported { .. } => "unsupported",
             Self::BadTile { .. } => "bad_tile",
         }

@@ -1,0 +1,130 @@
+//! Arrays of variable length: descriptors in the rows, elements in the heap behind them (FITS 4.0, section 7.3.5).
+
+use crate::cells::{Scale, logical};
+use crate::column::{Column, ColumnKind, Element};
+use crate::error::FitsFault;
+
+/// Where an array lies in the heap, as the row says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Elements; below zero in a broken file.
+    pub count: i64,
+    /// Bytes from the begin of the heap; below zero in a broken file.
+    pub offset: i64,
+}
+
+impl Descriptor {
+    pub(crate) fn of_32_bits(bytes: [u8; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        Self {
+            count: i64::from(i32::from_be_bytes([a, b, c, d])),
+            offset: i64::from(i32::from_be_bytes([e, f, g, h])),
+        }
+    }
+
+    pub(crate) fn of_64_bits(bytes: [u8; 16]) -> Self {
+        let (count, offset) = bytes.split_at(8);
+        let whole = |half: &[u8]| i64::from_be_bytes(half.try_into().expect("half of 16 bytes"));
+        Self { count: whole(count), offset: whole(offset) }
+    }
+}
+
+/// The heap of a table, relative to the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heap {
+    /// Where it begins in the (unwrapped) file.
+    pub offset: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Heap {
+    /// Where in the file the array of a column is, and how many bytes; an empty array is nowhere.
+    ///
+    /// # Errors
+    /// [`FitsFault::OutsideHeap`].
+    pub fn locate(
+        &self,
+        column: &Column,
+        row: u64,
+        array: Descriptor,
+    ) -> Result<(u64, u64), FitsFault> {
+        let element = match column.kind {
+            ColumnKind::Arrays { element, .. } => element,
+            _ => return Err(column.wrong_type("arrays")),
+        };
+        let bytes = u64::try_from(array.count).ok().and_then(|count| element.bytes(count));
+        if bytes == Some(0) {
+            return Ok((self.offset, 0));
+        }
+        let end = u64::try_from(array.offset).ok().and_then(|offset| offset.checked_add(bytes?));
+        match (end, bytes) {
+            (Some(end), Some(bytes)) if end <= self.bytes => {
+                Ok((self.offset + array.offset as u64, bytes))
+            }
+            _ => Err(FitsFault::OutsideHeap {
+                column: column.label(),
+                row,
+                offset: array.offset,
+                bytes: bytes.unwrap_or(u64::MAX),
+                heap_bytes: self.bytes,
+            }),
+        }
+    }
+}
+
+impl Column {
+    /// Appends the physical values of one array's bytes as doubles.
+    ///
+    /// # Errors
+    /// [`FitsFault::ColumnType`] for arrays of text, logicals, bits and complex numbers.
+    pub fn array_f64s(&self, bytes: &[u8], out: &mut Vec<f64>) -> Result<(), FitsFault> {
+        let first = out.len();
+        match self.element() {
+            Some(Element::Byte) => out.extend(bytes.iter().map(|&byte| f64::from(byte))),
+            Some(Element::Short) => each(bytes, out, |bytes| f64::from(i16::from_be_bytes(bytes))),
+            Some(Element::Int) => each(bytes, out, |bytes| f64::from(i32::from_be_bytes(bytes))),
+            Some(Element::Long) => each(bytes, out, |bytes| i64::from_be_bytes(bytes) as f64),
+            Some(Element::Float) => each(bytes, out, |bytes| f64::from(f32::from_be_bytes(bytes))),
+            Some(Element::Double) => each(bytes, out, f64::from_be_bytes),
+            _ => return Err(self.wrong_type("numbers")),
+        }
+        if let Some(scale) = Scale::of(self) {
+            for value in &mut out[first..] {
+                *value = scale.apply(*value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the stored integers of one array's bytes, TSCAL and TZERO not applied.
+    ///
+    /// # Errors
+    /// [`FitsFault::ColumnType`] for arrays of anything but integers.
+    pub fn array_stored_i64s(&self, bytes: &[u8], out: &mut Vec<i64>) -> Result<(), FitsFault> {
+        match self.element() {
+            Some(Element::Byte) => out.extend(bytes.iter().map(|&byte| i64::from(byte))),
+            Some(Element::Short) => each(bytes, out, |bytes| i64::from(i16::from_be_bytes(bytes))),
+            Some(Element::Int) => each(bytes, out, |bytes| i64::from(i32::from_be_bytes(bytes))),
+            Some(Element::Long) => each(bytes, out, i64::from_be_bytes),
+            _ => return Err(self.wrong_type("whole numbers")),
+        }
+        Ok(())
+    }
+
+    /// Appends the logicals of one array's bytes.
+    ///
+    /// # Errors
+    /// [`FitsFault::ColumnType`] for arrays of anything else.
+    pub fn array_bools(&self, bytes: &[u8], out: &mut Vec<Option<bool>>) -> Result<(), FitsFault> {
+        match self.element() {
+            Some(Element::Logical) => out.extend(bytes.iter().map(|&byte| logical(byte))),
+            _ => return Err(self.wrong_type("logicals")),
+        }
+        Ok(())
+    }
+}
+
+fn each<const N: usize, T>(bytes: &[u8], out: &mut Vec<T>, convert: impl Fn([u8; N]) -> T) {
+    out.extend(bytes.as_chunks().0.iter().map(|&element| convert(element)));
+}
