@@ -1,2 +1,29 @@
-//! The operator's binary.
-fn main() {}
+//! The operator's binary: one verb per act of curation.
+//!
+//! `cli/<verb>.rs` holds one verb each, [`exit`] the documented exit codes, [`config`] the site's one
+//! configuration file. Decides nothing about data: the rooms do, the verbs call them in order.
+
+mod cli;
+mod config;
+mod exit;
+mod report;
+mod site;
+mod steps;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(fault) => {
+            let usage = fault.use_stderr();
+            let _ = fault.print();
+            return if usage { exit::Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli::run(arguments) {
+        Ok(exit) => exit.into(),
+        Err(fault) => exit::report(&fault).into(),
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: one file per verb.
+
+use crate::exit::Exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+mod config;
+mod demo;
+mod doctor;
+mod explain;
+mod init;
+mod inspect;
+mod programme;
+mod refusals;
+mod run;
+mod simulate;
+mod sql;
+mod status;
+mod verify;
+
+/// Survey-archive curation: from a night's delivery of FITS files to a database that can be queried.
+#[derive(Debug, Parser)]
+#[command(name = "almagest", version, propagate_version = true, max_term_width = 100, after_help = AFTER)]
+pub struct Arguments {
+    /// Site directory; else ALMAGEST_SITE, else the working directory if it is a site.
+    #[arg(long, global = true, env = "ALMAGEST_SITE", value_name = "DIR")]
+    pub site: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 done, 1 done with new refusals, 2 usage, 3 a gate or precondition failed,
+4 infrastructure (try again), 5 conflict, 130 interrupted.
+
+Try `almagest demo` first: it simulates a night and takes it through every step.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Simulate a small night, take it through every step, query it
+    Demo(demo::Arguments),
+    /// Make a site: configuration, survey profiles, empty archive
+    Init(init::Arguments),
+    /// All steps for deliveries: copy, verify, register, previews, metadata, catalogue, ingest
+    Run(run::Arguments),
+    /// CU1: bring deliveries into the library, verify and register them
+    Transfer(run::TransferArguments),
+    /// CU2: make JPEG previews
+    Preview(run::StepArguments),
+    /// CU3: extract the metadata of multiframes
+    Metadata(run::StepArguments),
+    /// CU4: extract the detections of catalogues
+    Catalogue(run::StepArguments),
+    /// Make staged batches visible in the archive
+    Ingest(run::StepArguments),
+    /// What is there, what is running, what waits for what
+    Status(status::Arguments),
+    /// List, show, accept, dismiss or retry refusals
+    Refusals(refusals::Arguments),
+    /// Why a delivery or file is not (wholly) in the archive, and what to do
+    Explain(explain::Arguments),
+    /// Prove that the archive is complete, unique and correct
+    Verify(verify::Arguments),
+    /// Query the archive
+    Sql(sql::Arguments),
+    /// Print the statements that attach the archive to DuckDB, read-only
+    Attach(sql::AttachArguments),
+    /// What Almagest sees in FITS files
+    Inspect(inspect::Arguments),
+    /// List programmes, or add one and release the frames that waited for it
+    Programme(programme::Arguments),
+    /// Check the site and the machine
+    Doctor(doctor::Arguments),
+    /// Show the effective configuration
+    Config(config::Arguments),
+    /// Write a realistic night of pipeline products
+    Simulate(simulate::Arguments),
+}
+
+/// How much of the archive a step is for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Scope {
+    /// Only deliveries of this observing night (YYYYMMDD); may be repeated.
+    #[arg(long, value_name = "YYYYMMDD")]
+    pub night: Vec<String>,
+    /// Only this delivery; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub delivery: Vec<String>,
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// Comma-separated values (RFC 4180), one header line.
+    Csv,
+    /// One JSON array of objects.
+    Json,
+    /// A Parquet file.
+    Parquet,
+}
+
+/// Runs the verb that was given.
+pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let site = arguments.site;
+    match arguments.verb {
+        Verb::Demo(verb) => demo::run(&verb),
+        Verb::Init(verb) => init::run(&verb),
+        Verb::Run(verb) => run::run(site, &verb),
+        Verb::Transfer(verb) => run::transfer(site, &verb),
+        Verb::Preview(verb) => run::step(site, model::UseCase::Preview, &verb),
+        Verb::Metadata(verb) => run::step(site, model::UseCase::Metadata, &verb),
+        Verb::Catalogue(verb) => run::step(site, model::UseCase::Catalogue, &verb),
+        Verb::Ingest(verb) => run::ingest(site, &verb),
+        Verb::Status(verb) => status::run(site, &verb),
+        Verb::Refusals(verb) => refusals::run(site, &verb),
+        Verb::Explain(verb) => explain::run(site, &verb),
+        Verb::Verify(verb) => verify::run(site, &verb),
+        Verb::Sql(verb) => sql::run(site, &verb),
+        Verb::Attach(verb) => sql::attach(site, &verb),
+        Verb::Inspect(verb) => inspect::run(&verb),
+        Verb::Programme(verb) => programme::run(site, &verb),
+        Verb::Doctor(verb) => doctor::run(site, &verb),
+        Verb::Config(verb) => config::run(site, &verb),
+        Verb::Simulate(verb) => simulate::run(&verb),
+    }
+}

@@ -1,0 +1,63 @@
+//! Exit codes, and which failure has which.
+
+use std::process::ExitCode;
+
+/// How a command ended. The numbers are a contract with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Done, and something was refused that was not refused before.
+    Refusals = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// A gate or precondition failed: no room, not a site, checks found something.
+    Gate = 3,
+    /// The machine failed: disk, database, permissions. Trying again may help.
+    Infrastructure = 4,
+    /// Somebody else is doing it, or it contradicts what is there.
+    Conflict = 5,
+    /// Interrupted; what was done stays done.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A failure with the exit code that it stands for.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What to tell the operator.
+    pub message: String,
+    /// What it came from.
+    #[source]
+    pub source: Option<anyhow::Error>,
+}
+
+/// A failure of the command line or configuration.
+pub fn usage(message: impl Into<String>) -> anyhow::Error {
+    Failure { exit: Exit::Usage, message: message.into(), source: None }.into()
+}
+
+/// A precondition that does not hold.
+pub fn gate(message: impl Into<String>) -> anyhow::Error {
+    Failure { exit: Exit::Gate, message: message.into(), source: None }.into()
+}
+
+/// Something that contradicts what is there.
+pub fn conflict(message: impl Into<String>) -> anyhow::Error {
+    Failure { exit: Exit::Conflict, message: message.into(), source: None }.into()
+}
+
+/// Prints the chain of a failure on stderr, control characters made visible, and gives its exit code.
+pub fn report(fault: &anyhow::Error) -> Exit {
+    let chain: Vec<String> = fault.chain().map(ToString::to_string).collect();
+    eprintln!("almagest: {}", crate::report::shown(&chain.join(": ")));
+    fault.downcast_ref::<Failure>().map_or(Exit::Infrastructure, |f| f.exit)
+}

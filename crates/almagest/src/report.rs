@@ -1,0 +1,147 @@
+//! What the operator reads: text tables, progress bars, numbers with sensible digits.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+/// Text with control characters made visible as `\x..`; header text must not drive a terminal.
+pub fn shown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            let mut buffer = [0; 4];
+            for byte in c.encode_utf8(&mut buffer).bytes() {
+                let _ = write!(safe, "\\x{byte:02x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// A text table: columns as wide as their longest cell, numbers to the right.
+pub struct Table {
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these column titles.
+    pub fn new<S: Into<String>>(head: impl IntoIterator<Item = S>) -> Self {
+        Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        self.rows.push(cells.into_iter().map(|c| shown(&c.into())).collect());
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The table as text, a line per row.
+    pub fn text(&self) -> String {
+        let columns = self.head.len();
+        let mut widths: Vec<usize> = self.head.iter().map(|h| h.chars().count()).collect();
+        let mut numeric = vec![!self.rows.is_empty(); columns];
+        for row in &self.rows {
+            for (i, cell) in row.iter().enumerate().take(columns) {
+                widths[i] = widths[i].max(cell.chars().count());
+                numeric[i] &= cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
+            }
+        }
+        let mut text = String::new();
+        let mut line = |cells: &[String]| {
+            let mut out = String::new();
+            for (i, width) in widths.iter().enumerate() {
+                let cell = cells.get(i).map_or("", String::as_str);
+                let gap = if i == 0 { "" } else { "  " };
+                let _ = if numeric[i] {
+                    write!(out, "{gap}{cell:>width$}")
+                } else {
+                    write!(out, "{gap}{cell:<width$}")
+                };
+            }
+            text.push_str(out.trim_end());
+            text.push('\n');
+        };
+        line(&self.head);
+        let rules: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();
+        line(&rules);
+        for row in &self.rows {
+            line(row);
+        }
+        text
+    }
+}
+
+/// A whole number with thin groups: `12 345 678`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with a binary-free unit: `1.2 GB`.
+pub fn bytes(number: u64) -> String {
+    let mut value = number as f64;
+    for unit in ["B", "kB", "MB", "GB", "TB"] {
+        if value < 1000.0 || unit == "TB" {
+            return if unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    unreachable!("the last unit takes everything")
+}
+
+/// A rate per second, or a dash when nothing was timed.
+pub fn rate(count: u64, seconds: f64) -> String {
+    if count == 0 || seconds <= 0.0 {
+        return "-".to_owned();
+    }
+    let per_second = count as f64 / seconds;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate for display")]
+    let whole = per_second.round() as u64;
+    if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", grouped(whole)) }
+}
+
+/// A progress bar on a terminal, nothing in a pipe.
+pub fn progress(what: &str, length: u64) -> ProgressBar {
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{msg:<12} [{bar:30}] {pos:>7}/{len:<7} {per_sec:>12} {eta:>6} left")
+        .map(|s| s.progress_chars("=> "))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(length), target).with_style(style).with_message(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(grouped(1234567), "1 234 567");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_500_000), "1.5 MB");
+        assert_eq!(rate(10, 4.0), "2.5/s");
+        assert_eq!(rate(0, 4.0), "-");
+    }
+
+    #[test]
+    fn tables_align_and_show_control_characters() {
+        let mut table = Table::new(["file", "rows"]);
+        table.row(["a\u{1b}[31m", "7"]);
+        table.row(["b", "1234"]);
+        assert_eq!(table.text(), "file       rows\n---------  ----\na\\x1b[31m     7\nb          1234\n");
+    }
+}
