@@ -1,0 +1,253 @@
+//! Reading a profile so that every fault is told at once, with key and line.
+//!
+//! serde stops at the first fault. Here the faulty entry is taken out of the parsed document and the rest is
+//! read again, until nothing is left to tell.
+
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+/// One fault of a profile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {}{message}", if key.is_empty() { String::new() } else { format!("{key}: ") })]
+pub struct ProfileFault {
+    /// Line, from 1.
+    pub line: usize,
+    /// Dotted key; positions in arrays count from 0.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// All faults of a profile, in the order of their lines.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ProfileFaults(pub Vec<ProfileFault>);
+
+/// Reads a document into `T`; `check` finds what types cannot say, as (dotted key, message).
+pub(super) fn parse<T: DeserializeOwned>(
+    text: &str,
+    check: impl Fn(&T) -> Vec<(String, String)>,
+) -> Result<T, ProfileFaults> {
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    let mut faults: Vec<ProfileFault> = syntax
+        .iter()
+        .map(|e| fault(text, e.span().unwrap_or(0..0), String::new(), e.message()))
+        .collect();
+    if !faults.is_empty() {
+        return Err(sorted(faults));
+    }
+    let whole = document.clone();
+    let mut rest = document;
+    let mut removed: Vec<String> = Vec::new();
+    let value = loop {
+        match T::deserialize(rest.clone().into_deserializer()) {
+            Ok(value) => break value,
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                let key = remove_at(rest.get_mut(), &span, "");
+                let message = error.message().trim().to_owned();
+                let parent = key.clone().unwrap_or_default();
+                if !is_echo(&message, &parent, &removed) {
+                    faults.push(fault(text, span, parent, &message));
+                }
+                match key {
+                    Some(key) => removed.push(key),
+                    None => return Err(sorted(faults)),
+                }
+            }
+        }
+    };
+    for (key, message) in check(&value) {
+        let span = span_of(whole.get_ref(), &key);
+        faults.push(fault(text, span, key, &message));
+    }
+    if faults.is_empty() { Ok(value) } else { Err(sorted(faults)) }
+}
+
+fn sorted(mut faults: Vec<ProfileFault>) -> ProfileFaults {
+    faults.sort_by_key(|f| f.line);
+    ProfileFaults(faults)
+}
+
+fn fault(text: &str, span: Range<usize>, key: String, message: &str) -> ProfileFault {
+    let before = text.as_bytes().get(..span.start).unwrap_or_default();
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    ProfileFault { line, key, message: message.to_owned() }
+}
+
+/// Whether a missing field is missing because it was faulty itself and taken out.
+fn is_echo(message: &str, parent: &str, removed: &[String]) -> bool {
+    let Some(field) = message.strip_prefix("missing field `").and_then(|m| m.strip_suffix('`'))
+    else {
+        return false;
+    };
+    removed.contains(&join(parent, field))
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// Takes out the entry whose key or value stands at the span, and tells its dotted key.
+fn remove_at(table: &mut DeTable<'_>, span: &Range<usize>, path: &str) -> Option<String> {
+    let mut hit = None;
+    for (key, value) in table.iter_mut() {
+        let here = join(path, key.get_ref());
+        if key.span() == *span {
+            hit = Some((key.clone(), here));
+            break;
+        }
+        if let Some(found) = remove_below(value, span, &here) {
+            return Some(found);
+        }
+        if value.span() == *span {
+            hit = Some((key.clone(), here));
+            break;
+        }
+    }
+    let (key, path) = hit?;
+    table.remove(&key);
+    Some(path)
+}
+
+fn remove_below(
+    value: &mut Spanned<DeValue<'_>>,
+    span: &Range<usize>,
+    path: &str,
+) -> Option<String> {
+    match value.get_mut() {
+        DeValue::Table(table) => remove_at(table, span, path),
+        DeValue::Array(array) => {
+            let mut hit = None;
+            for (position, item) in array.iter_mut().enumerate() {
+                let here = join(path, &position.to_string());
+                if let Some(found) = remove_below(item, span, &here) {
+                    return Some(found);
+                }
+                if item.span() == *span {
+                    hit = Some((position, here));
+                    break;
+                }
+            }
+            let (position, path) = hit?;
+            let mut left = DeArray::new();
+            for (n, item) in std::mem::replace(array, DeArray::new()).into_iter().enumerate() {
+                if n != position {
+                    left.push(item);
+                }
+            }
+            *array = left;
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+/// Where a dotted key stands, or as much of it as there is.
+fn span_of(table: &DeTable<'_>, key: &str) -> Range<usize> {
+    let mut span = 0..0;
+    let mut steps = key.split('.');
+    let Some(first) = steps.next() else { return span };
+    let Some((name, mut value)) = table.get_key_value(first) else { return span };
+    span = name.span();
+    for step in steps {
+        let next = match value.get_ref() {
+            DeValue::Table(table) => table.get_key_value(step).map(|(k, v)| (k.span(), v)),
+            DeValue::Array(array) => {
+                step.parse::<usize>().ok().and_then(|n| array.get(n)).map(|v| (v.span(), v))
+            }
+            _ => None,
+        };
+        match next {
+            Some((at, below)) => (span, value) = (at, below),
+            None => break,
+        }
+    }
+    span
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::profile::SurveyProfile;
+
+    const BROKEN: &str = r#"
+name = "test survey"
+survey_id = "one"
+title = "A test"
+colour = 3
+
+[naming]
+delivery = "{nacht}_v{version}"
+extensions = [".fit", 7]
+
+[[filter]]
+id = 1
+name = "K"
+
+[[filter]]
+id = 1
+names = "H"
+name = "H"
+
+[limits]
+refused_rows_share = 5
+"#;
+
+    #[test]
+    fn all_faults_at_once_with_key_and_line() {
+        let faults = SurveyProfile::parse(BROKEN).unwrap_err();
+        let told: Vec<_> = faults.0.iter().map(|f| (f.line, f.key.as_str())).collect();
+        let wanted = [
+            (3, "survey_id"),
+            (5, "colour"),
+            (8, "naming.delivery"),
+            (9, "naming.extensions.1"),
+            (17, "filter.1.names"),
+        ];
+        for place in wanted {
+            assert!(told.contains(&place), "{place:?} is not in\n{faults}");
+        }
+        assert!(faults.to_string().contains("line 5: colour: unknown field"), "{faults}");
+    }
+
+    #[test]
+    fn what_types_cannot_say_is_checked_too() {
+        let text = r#"
+name = "test survey"
+survey_id = 1
+title = "A test"
+[[match]]
+[naming]
+delivery = "{night}_v{version}"
+extensions = []
+[[filter]]
+id = 1
+name = "K"
+[[filter]]
+id = 1
+name = "H"
+[column.multiframe]
+colour = { scale = 0.0 }
+[limits]
+refused_rows_share = 5
+"#;
+        let faults = SurveyProfile::parse(text).unwrap_err();
+        let told: Vec<_> = faults.0.iter().map(|f| (f.line, f.key.as_str())).collect();
+        let wanted = [
+            (2, "name"),
+            (5, "match.0"),
+            (13, "filter.1.id"),
+            (16, "column.multiframe.colour"),
+            (18, "limits.refused_rows_share"),
+        ];
+        assert_eq!(told, wanted, "{faults}");
+    }
+
+    #[test]
+    fn syntax_has_a_line() {
+        let faults = SurveyProfile::parse("name = \"x\"\nsurvey_id = \n").unwrap_err();
+        assert_eq!(faults.0[0].line, 2, "{faults}");
+    }
+}

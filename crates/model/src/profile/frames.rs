@@ -1,0 +1,69 @@
+//! Frame types: what a file is, by its name and header.
+
+use super::naming::Stem;
+use super::pattern::Glob;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Type of frames that fit no rule.
+pub const OTHER_FRAME: &str = "other";
+
+/// What a frame is good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FrameKind {
+    /// Shows the sky and belongs to a programme.
+    #[default]
+    Science,
+    /// Weights of another frame; belongs to its programme.
+    Confidence,
+    /// Serves to calibrate others; may belong to nobody.
+    Calibration,
+}
+
+/// A rule: frames that fit all its conditions have this type.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameType {
+    /// Name in `multiframe.frame_type`.
+    pub name: String,
+    /// The whole chain of suffixes, e.g. `_sf_st`; empty for none. Left out: any.
+    #[serde(default)]
+    pub suffixes: Option<String>,
+    /// One of these fits the root of the name. Left out: any.
+    #[serde(default)]
+    pub roots: Vec<Glob>,
+    /// For each keyword one of these fits. Looked up in the primary header, then in that of the first image.
+    #[serde(default)]
+    pub keywords: BTreeMap<String, Vec<Glob>>,
+    /// What it is good for.
+    #[serde(default)]
+    pub kind: FrameKind,
+    /// Made from other frames, which its headers name.
+    #[serde(default)]
+    pub combined: bool,
+    /// The pipeline makes a catalogue of it.
+    #[serde(default)]
+    pub catalogue: bool,
+}
+
+impl FrameType {
+    fn fits(&self, stem: &Stem<'_>, keyword: &dyn Fn(&str) -> Option<String>) -> bool {
+        self.suffixes.as_deref().is_none_or(|s| s == stem.suffixes)
+            && (self.roots.is_empty() || self.roots.iter().any(|g| g.fits(stem.root)))
+            && self.keywords.iter().all(|(name, globs)| {
+                keyword(name).is_some_and(|text| globs.iter().any(|g| g.fits(&text)))
+            })
+    }
+}
+
+impl super::SurveyProfile {
+    /// The first rule for frame types that fits; `None` means [`OTHER_FRAME`].
+    pub fn frame_type(
+        &self,
+        stem: &Stem<'_>,
+        keyword: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<&FrameType> {
+        self.frame_types.iter().find(|rule| rule.fits(stem, keyword))
+    }
+}

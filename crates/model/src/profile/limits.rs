@@ -1,0 +1,43 @@
+//! How much may be wrong before an HDU or a file is not used.
+
+use serde::Deserialize;
+
+/// Limits of a survey.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProfileLimits {
+    /// Share of an HDU's rows that may be refused; beyond it the HDU is refused.
+    pub refused_rows_share: f64,
+    /// Keep infinities in measures; else they are NULL with a finding.
+    pub keep_infinities: bool,
+    /// Unpacked bytes over packed bytes that a file may claim.
+    pub expansion_ratio: u64,
+    /// New keywords that are told by name, per file; the rest is counted.
+    pub new_keywords_named: usize,
+}
+
+impl Default for ProfileLimits {
+    fn default() -> Self {
+        Self {
+            refused_rows_share: 0.05,
+            keep_infinities: false,
+            expansion_ratio: 200,
+            new_keywords_named: 50,
+        }
+    }
+}
+
+impl ProfileLimits {
+    pub(super) fn check(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        if !(0.0..=1.0).contains(&self.refused_rows_share) {
+            let message = format!("{} is no share (0 to 1)", self.refused_rows_share);
+            faults.push(("limits.refused_rows_share".to_owned(), message));
+        }
+        if self.expansion_ratio == 0 {
+            let message = "0 would refuse every packed file".to_owned();
+            faults.push(("limits.expansion_ratio".to_owned(), message));
+        }
+        faults
+    }
+}

@@ -1,0 +1,269 @@
+//! Survey profiles: what one survey calls its files, frames, filters, programmes and keywords.
+//!
+//! Takes the text of `surveys/<name>.toml`, leaves a [`SurveyProfile`], or all faults of the text at once with
+//! key and line ([`ProfileFaults`]).
+//!
+//! Start at [`SurveyProfile::parse`]; [`shipped`] holds the profiles that come with the program. A new survey
+//! is a new file there, without a line of Rust; a new *kind* of rule begins as a field in one of these files.
+//! Does not read files, and knows nothing of FITS beyond keywords as text.
+
+mod catalogue;
+mod faults;
+mod frames;
+mod keywords;
+mod limits;
+mod naming;
+mod pattern;
+mod preview;
+mod programmes;
+
+pub use catalogue::*;
+pub use faults::{ProfileFault, ProfileFaults};
+pub use frames::{FrameKind, FrameType, OTHER_FRAME};
+pub use keywords::{ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, Policy, Role};
+pub use limits::ProfileLimits;
+pub use naming::{DeliveryName, Naming, RunName, Stem};
+pub use pattern::{Glob, NamePattern};
+pub use preview::PreviewProfile;
+pub use programmes::{Assignment, Programme, ProjectRule, ProjectRules};
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A header rule that says which profile a file belongs to: every keyword must fit.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct MatchRule(pub BTreeMap<String, Glob>);
+
+/// A passband of a survey.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// `filter_id`, unique within the survey.
+    pub id: i16,
+    /// Short name, e.g. `K`.
+    pub name: String,
+    /// What the FILTER keyword may hold for it, blanks around it removed; the name itself always counts.
+    #[serde(default)]
+    pub spellings: Vec<String>,
+    /// One sentence.
+    #[serde(default)]
+    pub description: String,
+    /// Wavelength in micrometres below which less than half is transmitted.
+    #[serde(default)]
+    pub cut_on_um: Option<f32>,
+    /// Wavelength in micrometres above which less than half is transmitted.
+    #[serde(default)]
+    pub cut_off_um: Option<f32>,
+    /// Add to a Vega magnitude to have an AB magnitude.
+    #[serde(default)]
+    pub vega_to_ab_mag: Option<f32>,
+    /// Extinction in the band over E(B-V).
+    #[serde(default)]
+    pub extinction_per_ebv: Option<f32>,
+}
+
+/// All that is particular to one survey.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SurveyProfile {
+    /// Name, that of its file without `.toml`.
+    pub name: String,
+    /// `survey_id` of the archive.
+    pub survey_id: i32,
+    /// One line for people.
+    pub title: String,
+    /// Some sentences.
+    #[serde(default)]
+    pub description: String,
+    /// Takes the files that fit no other profile.
+    #[serde(default)]
+    pub fallback: bool,
+    /// A file belongs here when one of these fits its image's (else its own) primary header.
+    #[serde(default, rename = "match")]
+    pub matches: Vec<MatchRule>,
+    /// File and directory names.
+    pub naming: Naming,
+    /// Rules for frame types; the first that fits holds.
+    #[serde(default, rename = "frame_type")]
+    pub frame_types: Vec<FrameType>,
+    /// Passbands.
+    #[serde(default, rename = "filter")]
+    pub filters: Vec<Filter>,
+    /// How PROJECT is read.
+    #[serde(default)]
+    pub project: ProjectRules,
+    /// Programmes that come with the survey.
+    #[serde(default, rename = "programme")]
+    pub programmes: Vec<Programme>,
+    /// What happens when headers are not as expected.
+    #[serde(default)]
+    pub policy: Policy,
+    /// What is expected of which frames.
+    #[serde(default, rename = "expect")]
+    pub expectations: Vec<Expectation>,
+    /// Columns by table and name that differ from the table definitions.
+    #[serde(default, rename = "column")]
+    pub columns: BTreeMap<String, BTreeMap<String, ColumnRule>>,
+    /// Keywords that name other frames: library frames and components.
+    #[serde(default, rename = "library")]
+    pub libraries: Vec<Library>,
+    /// Previews.
+    #[serde(default)]
+    pub preview: PreviewProfile,
+    /// Catalogues.
+    #[serde(default)]
+    pub catalogue: CatalogueProfile,
+    /// How much may be wrong.
+    #[serde(default)]
+    pub limits: ProfileLimits,
+}
+
+impl SurveyProfile {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// All faults of the text at once.
+    pub fn parse(text: &str) -> Result<Self, ProfileFaults> {
+        faults::parse(text, Self::check)
+    }
+
+    /// The rule with most keywords that fits a header; `keyword` gives a keyword's text. `None`: none fits.
+    pub fn fit(&self, keyword: &dyn Fn(&str) -> Option<String>) -> Option<usize> {
+        let fits = |rule: &&MatchRule| {
+            rule.0.iter().all(|(name, glob)| keyword(name).is_some_and(|text| glob.fits(&text)))
+        };
+        self.matches.iter().filter(fits).map(|rule| rule.0.len()).max()
+    }
+
+    /// The filter that a FILTER keyword means.
+    pub fn filter(&self, spelling: &str) -> Option<&Filter> {
+        let wanted = spelling.trim();
+        self.filters
+            .iter()
+            .find(|f| f.name == wanted || f.spellings.iter().any(|s| s.trim() == wanted))
+    }
+
+    /// The rule for a column, when the profile has one.
+    pub fn column_rule(&self, table: &str, column: &str) -> Option<&ColumnRule> {
+        self.columns.get(table)?.get(column)
+    }
+
+    /// What serde cannot know: (key path, fault).
+    fn check(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut fault = |key: &str, message: String| faults.push((key.to_owned(), message));
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            fault("name", format!("{:?} is no plain name", self.name));
+        }
+        if self.survey_id < 1 {
+            fault("survey_id", format!("{} is below 1", self.survey_id));
+        }
+        if self.matches.is_empty() && !self.fallback {
+            fault("match", "without a [[match]] no file belongs to the profile".to_owned());
+        }
+        for (n, rule) in self.matches.iter().enumerate().filter(|(_, rule)| rule.0.is_empty()) {
+            fault(&format!("match.{n}"), format!("{:?} would fit every file", rule.0));
+        }
+        for (n, double) in doubles(self.filters.iter().map(|f| f.id)) {
+            fault(&format!("filter.{n}.id"), format!("filter {double} stands twice"));
+        }
+        for (n, double) in doubles(self.programmes.iter().map(|p| p.id)) {
+            fault(&format!("programme.{n}.id"), format!("programme {double} stands twice"));
+        }
+        for (n, filter) in self.filters.iter().enumerate().filter(|(_, f)| f.id < 1) {
+            fault(&format!("filter.{n}.id"), format!("{} is below 1", filter.id));
+        }
+        for (n, programme) in self.programmes.iter().enumerate().filter(|(_, p)| p.id < 1) {
+            fault(&format!("programme.{n}.id"), format!("{} is below 1", programme.id));
+        }
+        faults.extend(keywords::check(self));
+        faults.extend(self.limits.check());
+        faults
+    }
+}
+
+/// Positions and values that stood before.
+fn doubles<T: Copy + PartialEq>(values: impl Iterator<Item = T>) -> Vec<(usize, T)> {
+    let mut seen = Vec::new();
+    let mut doubles = Vec::new();
+    for (position, value) in values.enumerate() {
+        if seen.contains(&value) {
+            doubles.push((position, value));
+        }
+        seen.push(value);
+    }
+    doubles
+}
+
+/// The profiles that come with the program: (name, text).
+pub fn shipped() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("wfcam", include_str!("../../../../surveys/wfcam.toml")),
+        ("vista", include_str!("../../../../surveys/vista.toml")),
+        ("hawki", include_str!("../../../../surveys/hawki.toml")),
+        ("generic", include_str!("../../../../surveys/generic.toml")),
+    ]
+}
+
+/// The profile a file belongs to, from its image's (else its own) primary header; `keyword` gives a keyword's
+/// text. The rule with most keywords wins, then the profile's place in the list; without one, the fallback.
+pub fn choose<'p>(
+    profiles: impl IntoIterator<Item = &'p SurveyProfile>,
+    keyword: &dyn Fn(&str) -> Option<String>,
+) -> Option<&'p SurveyProfile> {
+    let mut best: Option<(usize, &SurveyProfile)> = None;
+    for profile in profiles {
+        let fit = profile.fit(keyword).or(profile.fallback.then_some(0));
+        if let Some(keywords) = fit
+            && best.is_none_or(|(most, _)| keywords > most)
+        {
+            best = Some((keywords, profile));
+        }
+    }
+    best.map(|(_, profile)| profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profiles() -> Vec<SurveyProfile> {
+        shipped()
+            .iter()
+            .map(|(name, text)| {
+                let profile = SurveyProfile::parse(text).unwrap_or_else(|f| panic!("{name}:\n{f}"));
+                assert_eq!(profile.name, *name);
+                profile
+            })
+            .collect()
+    }
+
+    #[test]
+    fn shipped_profiles_do_not_clash() {
+        let profiles = profiles();
+        assert!(doubles(profiles.iter().map(|p| p.survey_id)).is_empty());
+        let ids: Vec<i32> = profiles.iter().flat_map(|p| &p.programmes).map(|p| p.id).collect();
+        assert!(doubles(ids.into_iter()).is_empty());
+        assert_eq!(profiles.iter().filter(|p| p.fallback).count(), 1);
+    }
+
+    #[test]
+    fn files_find_their_profile() {
+        let profiles = profiles();
+        let cases: [(&[(&str, &str)], &str); 5] = [
+            (&[("INSTRUME", "WFCAM             "), ("TELESCOP", "UKIRT")], "wfcam"),
+            (&[("INSTRUME", "VIRCAM"), ("TELESCOP", "ESO-VISTA")], "vista"),
+            (&[("INSTRUME", "HAWKI   ")], "hawki"),
+            (&[("INSTRUME", "NGTS")], "generic"),
+            (&[], "generic"),
+        ];
+        for (cards, wanted) in cases {
+            let keyword = |name: &str| {
+                cards.iter().find(|(k, _)| *k == name).map(|(_, text)| (*text).to_owned())
+            };
+            assert_eq!(choose(&profiles, &keyword).unwrap().name, wanted, "{cards:?}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! File and directory names of a survey: roots, suffix chains, which catalogue belongs to which image.
+
+use super::pattern::{Field, Glob, NamePattern};
+use serde::Deserialize;
+
+/// How a survey names things.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Naming {
+    /// Delivery directories, e.g. `{night}_v{version}`.
+    pub delivery: NamePattern,
+    /// Roots of files with a night and a run number, e.g. `w{night}_{run}`.
+    #[serde(default)]
+    pub runs: Vec<NamePattern>,
+    /// Name extensions that say nothing, e.g. `.fit`, `.fz`; taken off again and again.
+    pub extensions: Vec<String>,
+    /// Name extensions that only catalogues have, e.g. `.cat`.
+    #[serde(default)]
+    pub catalogue_extensions: Vec<String>,
+    /// Suffixes of products, e.g. `_sf`, `_st`, `_conf`; the chain of them says what was done.
+    #[serde(default)]
+    pub suffixes: Vec<String>,
+    /// Suffixes that make the name of an image that of its catalogue, e.g. `_cat`.
+    #[serde(default)]
+    pub catalogue_suffixes: Vec<String>,
+    /// Suffixes that say nothing about which files belong together, e.g. `_fix`.
+    #[serde(default)]
+    pub ignored_suffixes: Vec<String>,
+    /// The file that says a delivery is complete, e.g. `OK_TO_COPY`.
+    #[serde(default)]
+    pub marker: Option<String>,
+    /// Files that list the others with their checksums.
+    #[serde(default)]
+    pub manifests: Vec<Glob>,
+}
+
+/// Night and version, read out of the name of a delivery directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryName {
+    /// Observing night, yyyymmdd.
+    pub night: i32,
+    /// Version of the pipeline as it is written, e.g. `1` or `1.3`.
+    pub version: String,
+}
+
+/// Night and run number, read out of a file name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunName {
+    /// Observing night, yyyymmdd.
+    pub night: i32,
+    /// Number of the exposure within the night.
+    pub run: i32,
+}
+
+/// A file name taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stem<'n> {
+    /// What is left without extensions and suffixes, e.g. `w20071011_01818`.
+    pub root: &'n str,
+    /// Chain of product suffixes, e.g. `_sf_st`.
+    pub suffixes: &'n str,
+    /// Root and product suffixes: what an image and its catalogue have in common.
+    pub image: &'n str,
+    /// Whether the name is that of a catalogue.
+    pub catalogue: bool,
+}
+
+impl Naming {
+    /// Takes a file name apart; a path before it is left out.
+    pub fn stem<'n>(&self, file_name: &'n str) -> Stem<'n> {
+        let name = file_name.rsplit('/').next().unwrap_or(file_name);
+        let (mut image, mut catalogue) = self.without_extensions(name);
+        loop {
+            if let Some(shorter) = strip_any(image, &self.catalogue_suffixes) {
+                (image, catalogue) = (shorter, true);
+            } else if let Some(shorter) = strip_any(image, &self.ignored_suffixes) {
+                image = shorter;
+            } else {
+                break;
+            }
+        }
+        let mut root = image;
+        while let Some(shorter) = strip_any(root, &self.suffixes) {
+            root = shorter;
+        }
+        Stem { root, suffixes: &image[root.len()..], image, catalogue }
+    }
+
+    fn without_extensions<'n>(&self, name: &'n str) -> (&'n str, bool) {
+        let (mut stem, mut catalogue) = (name, false);
+        loop {
+            if let Some(shorter) = strip_any(stem, &self.catalogue_extensions) {
+                (stem, catalogue) = (shorter, true);
+            } else if let Some(shorter) = strip_any(stem, &self.extensions) {
+                stem = shorter;
+            } else {
+                return (stem, catalogue);
+            }
+        }
+    }
+
+    /// Whether, by their names, the second file is the catalogue of the first.
+    pub fn pairs(&self, image: &str, catalogue: &str) -> bool {
+        let (image, catalogue) = (self.stem(image), self.stem(catalogue));
+        !image.catalogue && catalogue.catalogue && image.image == catalogue.image
+    }
+
+    /// Night and version of a delivery directory.
+    pub fn delivery(&self, directory: &str) -> Option<DeliveryName> {
+        let fields = self.delivery.read(directory)?;
+        let version = fields.iter().find(|(f, _)| *f == Field::Version).map_or("", |(_, t)| t);
+        Some(DeliveryName { night: night_of(&fields)?, version: version.to_owned() })
+    }
+
+    /// Night and run number of a file.
+    pub fn run(&self, file_name: &str) -> Option<RunName> {
+        let root = self.stem(file_name).root;
+        let fields = self.runs.iter().find_map(|pattern| pattern.read(root))?;
+        let run = fields.iter().find(|(f, _)| *f == Field::Run)?.1.parse().ok()?;
+        Some(RunName { night: night_of(&fields)?, run })
+    }
+
+    /// Whether this is the file that says a delivery is complete.
+    pub fn is_marker(&self, file_name: &str) -> bool {
+        self.marker.as_deref() == Some(file_name)
+    }
+
+    /// Whether this file lists the others with their checksums.
+    pub fn is_manifest(&self, file_name: &str) -> bool {
+        self.manifests.iter().any(|glob| glob.fits(file_name))
+    }
+}
+
+/// The text without one of the endings, never empty.
+fn strip_any<'n>(text: &'n str, endings: &[String]) -> Option<&'n str> {
+    endings
+        .iter()
+        .find_map(|ending| text.strip_suffix(ending.as_str()))
+        .filter(|shorter| !shorter.is_empty() && shorter.len() < text.len())
+}
+
+fn night_of(fields: &[(Field, &str)]) -> Option<i32> {
+    let night: i32 = fields.iter().find(|(f, _)| *f == Field::Night)?.1.parse().ok()?;
+    let (month, day) = (night / 100 % 100, night % 100);
+    ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some(night)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::profile::{DeliveryName, RunName, SurveyProfile, shipped};
+
+    fn profile(name: &str) -> SurveyProfile {
+        let text = shipped().iter().find(|(n, _)| *n == name).unwrap().1;
+        SurveyProfile::parse(text).unwrap()
+    }
+
+    #[test]
+    fn names_are_taken_apart() {
+        let cases = [
+            ("w20071011_01818_sf_st.fit", "w20071011_01818", "_sf_st", false),
+            ("w20071011_01818_sf_st_conf.fit", "w20071011_01818", "_sf_st_conf", false),
+            ("w20091210_00123_st_cat.fits", "w20091210_00123", "_st", true),
+            ("w20091210_00123_st_cat_fix.fits", "w20091210_00123", "_st", true),
+            ("w20091210_00123_st_fix_cat.fits", "w20091210_00123", "_st", true),
+            ("w20091210_00123.fit", "w20091210_00123", "", false),
+            ("dark_20071011_10_CDS_1.fit", "dark_20071011_10_CDS_1", "", false),
+            ("pK_conf_aug2007.fit", "pK_conf_aug2007", "", false),
+            ("v20130130_00563_st_tl.fit", "v20130130_00563", "_st_tl", false),
+            ("_cat.fits", "_cat", "", false), // nothing would be left
+            ("", "", "", false),
+        ];
+        let naming = profile("wfcam").naming;
+        for (name, root, suffixes, catalogue) in cases {
+            let stem = naming.stem(name);
+            assert_eq!(
+                (stem.root, stem.suffixes, stem.catalogue),
+                (root, suffixes, catalogue),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn catalogues_find_their_image() {
+        let cases = [
+            ("wfcam", "w20091210_00123_st.fit", "w20091210_00123_st_cat.fits", true),
+            ("wfcam", "w20091210_00123_st.fit.fz", "w20091210_00123_st_cat.fits", true),
+            ("wfcam", "w20091210_00123_sf_st.fit", "w20091210_00123_st_cat.fits", false),
+            ("wfcam", "w20091210_00123_st_conf.fit", "w20091210_00123_st_cat.fits", false),
+            ("wfcam", "w20091210_00123_st_cat.fits", "w20091210_00123_st_cat.fits", false),
+            ("hawki", "hawki_simA_stack.fits.fz", "hawki_simA_stack_cat.fits", true),
+            ("generic", "procIMAGE802.fits", "procIMAGE802.fits.phot", true),
+            ("generic", "procIMAGE802.fits", "procIMAGE802.cat", true),
+        ];
+        for (survey, image, catalogue, wanted) in cases {
+            assert_eq!(
+                profile(survey).naming.pairs(image, catalogue),
+                wanted,
+                "{image} {catalogue}"
+            );
+        }
+    }
+
+    #[test]
+    fn nights_versions_and_runs() {
+        let naming = profile("wfcam").naming;
+        let name = |night, version: &str| Some(DeliveryName { night, version: version.to_owned() });
+        assert_eq!(naming.delivery("20071011_v1"), name(20071011, "1"));
+        assert_eq!(naming.delivery("20130130_v1.3"), name(20130130, "1.3"));
+        assert_eq!(naming.delivery("20071311_v1"), None, "there is no month 13");
+        assert_eq!(naming.delivery("../20071011_v1"), None);
+        let run = Some(RunName { night: 20071011, run: 1818 });
+        assert_eq!(naming.run("w20071011_01818_sf_st_cat.fits"), run);
+        assert_eq!(naming.run("sky_20071011_1794_K.fit"), None);
+        assert_eq!(naming.run("w20071011_99999999999.fit"), None);
+    }
+}
