@@ -1,1 +1,0 @@
-//! Images: pixels of plain and tile-compressed HDUs, read in bands of rows.

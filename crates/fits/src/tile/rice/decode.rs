@@ -1,0 +1,238 @@
+//! From code to pixels: where previews spend their time.
+//!
+//! It looks at 57 bits at once and takes from them as many differences as usually fit ([`take_codes`]), then turns a
+//! block of them into pixels ([`undo_differences`]). When a run of zeros was too long for the look-ahead the group is
+//! read again, one by one ([`take_code`]). Bits beyond the end of the code read as zeros, and every block checks that
+//! it ended in time.
+
+use super::RicePixel;
+use crate::tile::CodecFault;
+
+/// Differences that are expanded together: a usual block, or a part of a long one.
+const CHUNK: usize = 32;
+
+/// Bits of a 64-bit look-ahead that hold code whatever the position in its first byte.
+const LOOK_AHEAD_BITS: u32 = 57;
+
+/// Decodes one tile: `pixels.len()` pixels in blocks of `block` from `code`.
+///
+/// # Errors
+/// When the code ends before the pixels do, or names a level that no encoder writes.
+pub fn decode<P: RicePixel>(code: &[u8], block: usize, pixels: &mut [P]) -> Result<(), CodecFault> {
+    if pixels.is_empty() {
+        return Ok(());
+    }
+    Decoder::start(code)?.decode(code, block, pixels)
+}
+
+/// A tile half decoded: where in the code it is, and the last pixel.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoder<P> {
+    bit: usize,
+    last: P,
+}
+
+impl<P: RicePixel> Decoder<P> {
+    /// Reads the first pixel.
+    ///
+    /// # Errors
+    /// When the code is shorter than a pixel.
+    pub fn start(code: &[u8]) -> Result<Self, CodecFault> {
+        let bytes = code.get(..P::BITS as usize / 8).ok_or(CodecFault::CodeTooShort)?;
+        let first = bytes.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+        Ok(Self { bit: P::BITS as usize, last: P::from_low_bits(first) })
+    }
+
+    /// Decodes the next pixels: whole blocks, except at the end of the tile.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode(
+        &mut self,
+        code: &[u8],
+        block: usize,
+        pixels: &mut [P],
+    ) -> Result<(), CodecFault> {
+        #[cfg(target_arch = "x86_64")]
+        if super::has_bit_instructions() {
+            // SAFETY: the function needs nothing but the instructions just found.
+            return unsafe { decode_with_bit_instructions(self, code, block, pixels) };
+        }
+        decode_blocks(self, code, block, pixels)
+    }
+}
+
+/// [`decode_blocks`], compiled for a processor with those instructions: twice as fast.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe")]
+fn decode_with_bit_instructions<P: RicePixel>(
+    state: &mut Decoder<P>,
+    code: &[u8],
+    block: usize,
+    pixels: &mut [P],
+) -> Result<(), CodecFault> {
+    decode_blocks(state, code, block, pixels)
+}
+
+#[inline(always)]
+fn decode_blocks<P: RicePixel>(
+    state: &mut Decoder<P>,
+    code: &[u8],
+    block: usize,
+    pixels: &mut [P],
+) -> Result<(), CodecFault> {
+    let code_bits = code.len() * 8;
+    let mut bit = state.bit;
+    let mut last = state.last;
+    let mut codes = [0u32; CHUNK];
+    for pixels in pixels.chunks_mut(block.max(1)) {
+        let level = (look_ahead(code, bit) >> (64 - P::LEVEL_BITS)) as u32;
+        bit += P::LEVEL_BITS as usize;
+        if level == 0 {
+            pixels.fill(last);
+        } else {
+            for pixels in pixels.chunks_mut(CHUNK) {
+                let codes = &mut codes[..pixels.len()];
+                let base = if level - 1 == P::PLAIN_LEVEL { 0 } else { 1 << (level - 1) };
+                bit = take_block::<P>(code, bit, level - 1, codes)?;
+                undo_differences(codes, base, &mut last, pixels);
+            }
+        }
+        if bit > code_bits {
+            return Err(CodecFault::CodeTooShort);
+        }
+    }
+    *state = Decoder { bit, last };
+    Ok(())
+}
+
+/// Reads the folded differences of a block, or part of one; returns the position after it.
+#[inline(always)]
+fn take_block<P: RicePixel>(
+    code: &[u8],
+    bit: usize,
+    fs: u32,
+    codes: &mut [u32],
+) -> Result<usize, CodecFault> {
+    if fs == P::PLAIN_LEVEL {
+        Ok(take_plain(code, bit, P::BITS, codes))
+    } else if fs > P::PLAIN_LEVEL {
+        Err(CodecFault::RiceLevel)
+    } else if fs <= 2 {
+        take_groups::<8>(code, bit, fs, codes)
+    } else if fs <= 9 {
+        take_groups::<4>(code, bit, fs, codes)
+    } else {
+        take_groups::<2>(code, bit, fs, codes)
+    }
+}
+
+/// `N` is how many codes usually fit into the look-ahead.
+#[inline(always)]
+fn take_groups<const N: usize>(
+    code: &[u8],
+    mut bit: usize,
+    fs: u32,
+    codes: &mut [u32],
+) -> Result<usize, CodecFault> {
+    let (groups, rest) = codes.as_chunks_mut::<N>();
+    for group in groups {
+        let used = take_codes(look_ahead(code, bit), fs, group);
+        if used <= LOOK_AHEAD_BITS {
+            bit += used as usize;
+        } else {
+            for value in group {
+                bit = take_code(code, bit, fs, value)?;
+            }
+        }
+    }
+    for value in rest {
+        bit = take_code(code, bit, fs, value)?;
+    }
+    Ok(bit)
+}
+
+/// Reads `N` codes from the look-ahead; returns the bits they took, right only if not more than it holds.
+///
+/// The one that ends the zeros stays in each value, which is so too large by `1 << fs`.
+#[inline(always)]
+fn take_codes<const N: usize>(mut bits: u64, fs: u32, codes: &mut [u32; N]) -> u32 {
+    let mut used = N as u32 * (fs + 1);
+    for value in codes {
+        let zeros = bits.leading_zeros();
+        let from_one = bits.wrapping_shl(zeros);
+        *value = (u64::from(zeros) << fs).wrapping_add(from_one >> (63 - fs)) as u32;
+        bits = from_one << (fs + 1);
+        used += zeros;
+    }
+    used
+}
+
+/// Reads one code whose zeros may be many; returns the position after it. Too large like those of [`take_codes`].
+#[cold]
+#[inline(never)]
+fn take_code(code: &[u8], mut bit: usize, fs: u32, value: &mut u32) -> Result<usize, CodecFault> {
+    let mut zeros = 0u32;
+    loop {
+        let bits = look_ahead(code, bit);
+        let here = bits.leading_zeros();
+        if here < LOOK_AHEAD_BITS {
+            zeros = zeros.wrapping_add(here);
+            bit += here as usize + 1;
+            break;
+        }
+        if bit >= code.len() * 8 {
+            return Err(CodecFault::CodeTooShort);
+        }
+        zeros = zeros.wrapping_add(LOOK_AHEAD_BITS);
+        bit += LOOK_AHEAD_BITS as usize;
+    }
+    let low = (look_ahead(code, bit) >> 1 >> (63 - fs)) as u32;
+    *value = zeros.wrapping_add(1).wrapping_shl(fs) | low;
+    Ok(bit + fs as usize)
+}
+
+/// Reads differences of the highest level: all bits of each.
+fn take_plain(code: &[u8], mut bit: usize, bits: u32, codes: &mut [u32]) -> usize {
+    for value in codes {
+        *value = (look_ahead(code, bit) >> (64 - bits)) as u32;
+        bit += bits as usize;
+    }
+    bit
+}
+
+/// The code from position `bit`, left-aligned: 57 bits at least, zeros after the end.
+#[inline(always)]
+fn look_ahead(code: &[u8], bit: usize) -> u64 {
+    let byte = bit >> 3;
+    let word = match code.get(byte..byte + 8).map(<[u8; 8]>::try_from) {
+        Some(Ok(bytes)) => u64::from_be_bytes(bytes),
+        _ => look_beyond(code, byte),
+    };
+    word << (bit & 7)
+}
+
+/// The last bytes of the code, filled up with zeros.
+#[cold]
+#[inline(never)]
+fn look_beyond(code: &[u8], byte: usize) -> u64 {
+    let rest = code.get(byte..).unwrap_or_default();
+    let mut bytes = [0; 8];
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_be_bytes(bytes)
+}
+
+/// Unfolds differences, too large by `base` each, and adds them up. Two loops: the first one vectorises.
+#[inline(always)]
+fn undo_differences<P: RicePixel>(codes: &mut [u32], base: u32, last: &mut P, pixels: &mut [P]) {
+    for code in codes.iter_mut() {
+        let folded = code.wrapping_sub(base);
+        *code = (folded >> 1) ^ (folded & 1).wrapping_neg();
+    }
+    let mut sum = last.low_bits();
+    for (pixel, &difference) in pixels.iter_mut().zip(codes.iter()) {
+        sum = sum.wrapping_add(difference);
+        *pixel = P::from_low_bits(sum);
+    }
+    *last = P::from_low_bits(sum);
+}
