@@ -7,6 +7,7 @@
 
 pub mod card;
 mod cells;
+pub mod checksum;
 pub mod column;
 pub mod error;
 pub mod file;
