@@ -1,1 +1,11 @@
-//! Room to be built.
+//! What tests need and the product must not: foreign checkers, real files, damaged files, scratch sites.
+//!
+//! Start at [`python_script`] for a check by other software, [`real_data`] for real files.
+//! Only ever a dev-dependency.
+//! Does not contain tests of other rooms.
+
+mod python;
+mod real;
+
+pub use python::{python, python_script, skipped};
+pub use real::{real_data, real_truth};

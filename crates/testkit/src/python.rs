@@ -1,0 +1,42 @@
+//! The foreign checkers: a Python interpreter with astropy, fitsio, DuckDB and the like.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The interpreter that `ALMAGEST_PYTHON` names. Without one, prints that the calling test is skipped.
+pub fn python() -> Option<PathBuf> {
+    let found = std::env::var_os("ALMAGEST_PYTHON").filter(|path| !path.is_empty());
+    if found.is_none() {
+        skipped("no python environment");
+    }
+    found.map(PathBuf::from)
+}
+
+/// Prints, past the capture of test output, that the calling test is skipped and why.
+pub fn skipped(reason: &str) {
+    use std::io::Write;
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("unnamed test");
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+}
+
+/// Runs a script and gives back what it printed; `None` when there is no interpreter (and says so).
+///
+/// Warnings count as errors. `name` appears in the message when it fails.
+///
+/// # Panics
+/// When the script fails, with its error output.
+pub fn python_script<A: AsRef<OsStr>>(name: &str, script: &str, args: &[A]) -> Option<String> {
+    let python = python()?;
+    let output = Command::new(python)
+        .args(["-W", "error", "-c", script])
+        .args(args)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("ALMAGEST_PYTHON is a program that runs");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "script {name} failed:\n{stdout}{stderr}");
+    Some(stdout)
+}
