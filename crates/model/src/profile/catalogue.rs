@@ -1,8 +1,336 @@
-//! Settings of catalogues.
+//! Catalogues: which tables are one, how their columns are spelled, and what is made of their rows.
 
+use super::pattern::Glob;
+use crate::tables::{self, Table};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// How the catalogues of a survey are read.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+///
+/// Zero points, exposures and the like are not here: they are columns of the metadata tables, whose keywords
+/// stand in `[column.multiframe_detector]` and `[column.multiframe]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct CatalogueProfile {}
+pub struct CatalogueProfile {
+    /// Columns of `detection` that a binary table must have to be a catalogue.
+    pub required: Vec<String>,
+    /// TTYPEs that a catalogue does not have: a table with one of them is something else, e.g. a list of
+    /// matched standards.
+    pub foreign: Vec<Glob>,
+    /// TTYPEs that hold nothing and are skipped.
+    pub blank: Vec<Glob>,
+    /// Columns of `detection` that the pipeline leaves at zero when it does not fill them: NULL where a whole
+    /// HDU holds zeros.
+    pub unfilled: Vec<Glob>,
+    /// Spellings of TTYPE by column of `detection`, the first that is there counts; they replace that of the
+    /// definition. Compared without regard to case.
+    pub spellings: BTreeMap<String, Vec<String>>,
+    /// Which catalogue belongs to which detector.
+    pub pairing: Pairing,
+    /// What happens to a catalogue without rows.
+    pub zero_rows: ZeroRows,
+    /// Positions.
+    pub position: PositionRules,
+    /// Magnitudes.
+    pub photometry: PhotometryRules,
+    /// Quality bits and classes.
+    pub quality: QualityRules,
+}
+
+impl Default for CatalogueProfile {
+    fn default() -> Self {
+        Self {
+            required: ["seq_num", "x", "y", "iso_flux"].map(str::to_owned).to_vec(),
+            foreign: Vec::new(),
+            blank: vec![Glob::new("Blank*")],
+            unfilled: Vec::new(),
+            spellings: BTreeMap::new(),
+            pairing: Pairing::default(),
+            zero_rows: ZeroRows::default(),
+            position: PositionRules::default(),
+            photometry: PhotometryRules::default(),
+            quality: QualityRules::default(),
+        }
+    }
+}
+
+/// Which catalogue HDU belongs to which detector of the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pairing {
+    /// The one in the same HDU; a lone catalogue belongs to a lone detector wherever the two stand.
+    #[default]
+    Hdu,
+    /// The first catalogue to the first detector, and so on.
+    Order,
+}
+
+/// What happens to a catalogue without rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZeroRows {
+    /// The HDU is refused: a pipeline that found nothing at all has mostly failed.
+    #[default]
+    Refuse,
+    /// Nothing was detected, and that is all.
+    Accept,
+}
+
+/// Where sky positions come from.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PositionRules {
+    /// Columns, or recomputed.
+    pub source: PositionSource,
+    /// Unit of the columns.
+    pub unit: PositionUnit,
+    /// What happens to rows whose position was never filled in (RA = DEC = 0) and to tables without the columns.
+    pub missing: MissingPosition,
+    /// Pixels that x and y may lie outside the detector before the row is refused.
+    pub margin_px: f64,
+    /// A finding tells when columns and WCS differ by more than this in the median.
+    pub disagreement_arcsec: f64,
+}
+
+impl Default for PositionRules {
+    fn default() -> Self {
+        Self {
+            source: PositionSource::default(),
+            unit: PositionUnit::default(),
+            missing: MissingPosition::default(),
+            margin_px: 64.0,
+            disagreement_arcsec: 10.0,
+        }
+    }
+}
+
+/// Where sky positions come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionSource {
+    /// The columns RA and DEC.
+    #[default]
+    Columns,
+    /// x and y, through the WCS of the image.
+    Wcs,
+}
+
+/// Unit of the columns RA and DEC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionUnit {
+    /// What TUNIT says, unless most values cannot be in it; radians when it says nothing.
+    #[default]
+    Tunit,
+    /// Radians.
+    Radians,
+    /// Degrees.
+    Degrees,
+}
+
+/// What happens to a row without a position on the sky.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingPosition {
+    /// It is computed from x and y through the WCS of the image.
+    #[default]
+    Wcs,
+    /// The row is refused.
+    Refuse,
+}
+
+/// How magnitudes are calibrated.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PhotometryRules {
+    /// What the zero point is for.
+    pub zero_point: ZeroPointFor,
+    /// What happens to a detector without one.
+    pub missing_zero_point: MissingZeroPoint,
+    /// Magnitudes per airmass when the header gives none.
+    pub default_extinction: f64,
+    /// Shortest exposure in seconds that is believed; shorter ones count as this.
+    pub least_exposure_s: f64,
+    /// Correction for the change of pixel area across the field.
+    pub distortion: Distortion,
+}
+
+impl Default for PhotometryRules {
+    fn default() -> Self {
+        Self {
+            zero_point: ZeroPointFor::default(),
+            missing_zero_point: MissingZeroPoint::default(),
+            default_extinction: 0.05,
+            least_exposure_s: 1.0,
+            distortion: Distortion::default(),
+        }
+    }
+}
+
+/// What a zero point is the magnitude of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZeroPointFor {
+    /// One count per second at airmass 1 (CASU's MAGZPT): exposure and extinction are applied.
+    #[default]
+    Second,
+    /// One count in this very frame (ESO's PHOTZP): exposure and extinction are in it.
+    Frame,
+}
+
+/// What happens to the catalogue of a detector without a zero point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingZeroPoint {
+    /// It waits for metadata with one.
+    #[default]
+    Park,
+    /// It is refused.
+    Refuse,
+    /// Its magnitudes are NULL, and a finding tells so.
+    Null,
+}
+
+/// Correction for the change of pixel area across the field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Distortion {
+    /// None: the pipeline has applied it, or there is nothing to correct.
+    #[default]
+    None,
+    /// From the projection of the image (ZPN, TAN).
+    Wcs,
+}
+
+/// Quality bits that row data decide, and classes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QualityRules {
+    /// Value of a_prof2 to a_prof8 that marks a deblended image (bit 4).
+    pub deblended_profile: f32,
+    /// Bit 6: a row with more err_bits than this has bad pixels in its default aperture.
+    pub bad_pixels_above: f32,
+    /// Bit 7: a row with less average_conf than this has low confidence in its default aperture.
+    pub low_confidence_below: f32,
+    /// Classes that say "not yet classified": class and class_stat are NULL.
+    pub unclassified: Vec<i16>,
+}
+
+impl Default for QualityRules {
+    fn default() -> Self {
+        Self {
+            deblended_profile: -1.0,
+            bad_pixels_above: 0.0,
+            low_confidence_below: 80.0,
+            unclassified: vec![100],
+        }
+    }
+}
+
+impl CatalogueProfile {
+    /// TTYPEs that a column of `detection` may be called, first choice first; empty when it is computed.
+    pub fn spellings_of<'a>(&'a self, column: &'a tables::Column) -> Vec<&'a str> {
+        match self.spellings.get(&column.name) {
+            Some(list) => list.iter().map(String::as_str).collect(),
+            None => column.ttype.as_deref().into_iter().collect(),
+        }
+    }
+
+    /// Whether the pipeline leaves a column of `detection` at zero when it does not fill it.
+    pub fn is_unfilled(&self, column: &str) -> bool {
+        self.unfilled.iter().any(|glob| glob.fits(column))
+    }
+
+    /// What types cannot say: (key path, fault).
+    pub(super) fn check(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut fault = |key: String, message: String| faults.push((key, message));
+        let Some(table) = tables::table("detection") else { return faults };
+        for (n, name) in self.required.iter().enumerate() {
+            if let Some(message) = self.not_delivered(table, name) {
+                fault(format!("catalogue.required.{n}"), message);
+            }
+        }
+        for (name, list) in &self.spellings {
+            let key = format!("catalogue.spellings.{name}");
+            match table.column(name) {
+                None => fault(key, format!("detection has no column {name:?}")),
+                Some(_) if list.iter().any(|s| s.trim().is_empty()) => {
+                    fault(key, "a spelling is empty".to_owned());
+                }
+                Some(column) if column.ttype.is_none() => {
+                    fault(key, format!("{name} is computed, not read"));
+                }
+                Some(_) => {}
+            }
+        }
+        for name in ["seq_num", "x", "y"].iter().filter(|n| !self.required.iter().any(|r| r == *n))
+        {
+            fault(
+                "catalogue.required".to_owned(),
+                format!("{name} is missing: no row can do without"),
+            );
+        }
+        let amounts = [
+            ("position.margin_px", self.position.margin_px),
+            ("position.disagreement_arcsec", self.position.disagreement_arcsec),
+            ("photometry.default_extinction", self.photometry.default_extinction),
+            ("photometry.least_exposure_s", self.photometry.least_exposure_s),
+        ];
+        for (key, value) in amounts.iter().filter(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
+            fault(format!("catalogue.{key}"), format!("{value} is below 0 or no number"));
+        }
+        faults
+    }
+
+    fn not_delivered(&self, table: &Table, name: &str) -> Option<String> {
+        match table.column(name) {
+            None => Some(format!("detection has no column {name:?}")),
+            Some(column) if self.spellings_of(column).is_empty() => {
+                Some(format!("{name} is computed, not read"))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_replace_that_of_the_definition() {
+        let profile: CatalogueProfile =
+            toml::from_str("spellings = { half_rad = [\"Half_radius\", \"Hall_radius\"] }")
+                .unwrap();
+        let table = tables::table("detection").unwrap();
+        let of = |name| profile.spellings_of(table.column(name).unwrap());
+        assert_eq!(of("half_rad"), ["Half_radius", "Hall_radius"]);
+        assert_eq!(of("kron_rad"), ["Kron_radius"]);
+        assert!(of("kron_mag").is_empty());
+    }
+
+    #[test]
+    fn faults_name_their_key() {
+        let profile: CatalogueProfile = toml::from_str(
+            r#"
+            required = ["seq_num", "x", "colour", "aper_mag3"]
+            position = { margin_px = -1.0 }
+            spellings = { iso_mag = ["Iso"], nothing = ["N"], ell = [" "] }
+            "#,
+        )
+        .unwrap();
+        let keys: Vec<String> = profile.check().into_iter().map(|(key, _)| key).collect();
+        let wanted = [
+            "catalogue.required.2",
+            "catalogue.required.3",
+            "catalogue.spellings.ell",
+            "catalogue.spellings.iso_mag",
+            "catalogue.spellings.nothing",
+            "catalogue.required",
+            "catalogue.position.margin_px",
+        ];
+        assert_eq!(keys, wanted);
+        assert!(CatalogueProfile::default().check().is_empty());
+    }
+}
