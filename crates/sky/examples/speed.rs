@@ -1,0 +1,109 @@
+//! Nanoseconds per point of every function a catalogue needs, median of several runs.
+//!
+//! `cargo run --release -p sky --example speed`
+
+use std::hint::black_box;
+use std::time::Instant;
+
+const POINTS: usize = 100_000;
+const RUNS: usize = 15;
+
+fn main() {
+    let (ra, dec) = scattered();
+    let vectors: Vec<_> = ra.iter().zip(&dec).map(|(&a, &d)| sky::unit_vector(a, d)).collect();
+    time("unit_vector", || ra.iter().zip(&dec).map(|(&a, &d)| sky::unit_vector(a, d).x).sum());
+    time("htm::id20, one by one", || vectors.iter().map(|&v| sky::htm::id20(v) as f64).sum());
+    time("healpix::nested29", || {
+        ra.iter().zip(&dec).map(|(&a, &d)| sky::healpix::nested29(a, d).unwrap_or(0) as f64).sum()
+    });
+    time("galactic", || vectors.iter().map(|&v| sky::galactic(v).l_deg).sum());
+    time("sdss_lambda_eta", || vectors.iter().map(|&v| sky::sdss_lambda_eta(v).eta_deg).sum());
+    time("angular_distance_deg", || {
+        ra.iter().zip(&dec).map(|(&a, &d)| sky::angular_distance_deg(a, d, 10.0, 20.0)).sum()
+    });
+    let mut columns = sky::SkyColumns::default();
+    time("SkyColumns: all nine columns", || {
+        columns.refill(&ra, &dec);
+        columns.cx[0]
+    });
+    time_wcs("ZPN", &detector(["RA---ZPN", "DEC--ZPN"], &[("PV2_1", 1.0), ("PV2_3", -60.0)]));
+    time_wcs("TAN", &detector(["RA---TAN", "DEC--TAN"], &[]));
+    let cubic = [("PV1_7", 1e-4), ("PV1_9", 1e-4), ("PV2_4", 1e-5), ("PV2_7", 1e-4)];
+    time_wcs("TPV", &detector(["RA---TPV", "DEC--TPV"], &cubic));
+}
+
+/// A header with one number per keyword.
+struct Header(Vec<(&'static str, f64)>, [&'static str; 2]);
+
+impl sky::Keywords for Header {
+    fn text(&self, keyword: &str) -> Option<String> {
+        match keyword {
+            "CTYPE1" => Some(self.1[0].to_owned()),
+            "CTYPE2" => Some(self.1[1].to_owned()),
+            _ => None,
+        }
+    }
+    fn number(&self, keyword: &str) -> Option<f64> {
+        self.0.iter().find(|(k, _)| *k == keyword).map(|(_, v)| *v)
+    }
+}
+
+/// A WFCAM detector, with the projection and the parameters given.
+fn detector(types: [&'static str; 2], more: &[(&'static str, f64)]) -> sky::Wcs {
+    let mut numbers = vec![
+        ("CRPIX1", 3003.6),
+        ("CRPIX2", -959.2),
+        ("CRVAL1", 165.487_809_6),
+        ("CRVAL2", 19.508_885_5),
+        ("CD1_1", -1.105e-7),
+        ("CD1_2", -1.113e-4),
+        ("CD2_1", 1.112e-4),
+        ("CD2_2", -1.627e-7),
+    ];
+    numbers.extend_from_slice(more);
+    sky::Wcs::from_image(&Header(numbers, types)).expect("a complete header")
+}
+
+fn time_wcs(name: &str, wcs: &sky::Wcs) {
+    let (ra, dec) = scattered();
+    let x: Vec<f64> = ra.iter().map(|v| v * 5.5).collect();
+    let y: Vec<f64> = dec.iter().map(|v| (v + 90.0) * 11.0).collect();
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    time(&format!("{name} pixels_to_sky"), || {
+        wcs.pixels_to_sky(&x, &y, &mut a, &mut b);
+        a[0]
+    });
+    let (ra, dec) = (a.clone(), b.clone());
+    time(&format!("{name} sky_to_pixels"), || {
+        wcs.sky_to_pixels(&ra, &dec, &mut a, &mut b);
+        a[0]
+    });
+    time(&format!("{name} flux_distortions"), || {
+        wcs.flux_distortions(&x, &y, &mut a);
+        a[0]
+    });
+}
+
+/// Positions all over the sky, the same in every run.
+fn scattered() -> (Vec<f64>, Vec<f64>) {
+    let mut state = 7u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..POINTS).map(|_| (next() * 360.0, (next() * 2.0 - 1.0).asin().to_degrees())).unzip()
+}
+
+fn time(what: &str, mut work: impl FnMut() -> f64) {
+    let mut runs: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(work());
+            start.elapsed().as_secs_f64() * 1e9 / POINTS as f64
+        })
+        .collect();
+    runs.sort_by(f64::total_cmp);
+    println!("{what:<34} {:8.1} ns per point (best {:.1})", runs[RUNS / 2], runs[0]);
+}

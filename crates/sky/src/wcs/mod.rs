@@ -1,0 +1,283 @@
+//! World coordinate systems of detectors: pixels to sky and back, from the headers of images and of catalogues.
+//!
+//! ZPN, TAN, TPV (and SCAMP's TAN with PV keywords), SIP, and the other zenithal projections without parameters.
+//! A header becomes a [`Wcs`] or a [`WcsFault`] that names the keyword; after that nothing can fail but a single
+//! point, which is `None` (NaN in columns) where the projection has no such direction or pixel.
+//!
+//! The way of a point: pixel offset, SIP, matrix, TPV, projection ([`projection`]), then three fixed vectors
+//! ([`sphere`]) instead of spherical trigonometry, so that poles and RA 0 are places like any other.
+
+mod axes;
+mod distortion;
+mod fault;
+mod keywords;
+mod linear;
+mod polynomial;
+mod projection;
+mod read;
+mod sphere;
+mod zpn;
+
+pub use axes::CelestialSystem;
+pub use fault::WcsFault;
+pub use keywords::Keywords;
+
+use crate::position::{SkyPosition, UnitVector, unit_vector};
+use distortion::Distortion;
+use linear::Matrix;
+use projection::Projection;
+use sphere::Sphere;
+
+const RAD_PER_DEG: f64 = std::f64::consts::PI / 180.0;
+
+/// The world coordinate system of one detector. Made by [`Wcs::from_image`], [`Wcs::from_table`] or
+/// [`Wcs::from_catalogue`].
+///
+/// Pixels are FITS pixels: the centre of the first one is (1.0, 1.0). Positions are equatorial in the reference
+/// system that the header names, also when its axes are galactic.
+#[derive(Clone, Debug)]
+pub struct Wcs {
+    reference_pixel: [f64; 2],
+    reference: SkyPosition,
+    sip: Option<Box<Distortion>>,
+    /// Degrees in the plane (x = longitude axis) per pixel, and its inverse.
+    matrix: Matrix,
+    inverse: Matrix,
+    tpv: Option<Box<Distortion>>,
+    projection: Projection,
+    sphere: Sphere,
+    system: CelestialSystem,
+    reference_system: Option<String>,
+    equinox: Option<f64>,
+}
+
+/// How the sky moves under the pixels at one point, in degrees per pixel along great circles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Jacobian {
+    /// Towards east per pixel in x.
+    pub east_x: f64,
+    /// Towards east per pixel in y.
+    pub east_y: f64,
+    /// Towards north per pixel in x.
+    pub north_x: f64,
+    /// Towards north per pixel in y.
+    pub north_y: f64,
+}
+
+impl Jacobian {
+    /// Positive when x and y turn like east and north; negative for the sky seen from inside with north up and
+    /// east left, as in unmirrored images.
+    pub fn determinant(&self) -> f64 {
+        self.east_x * self.north_y - self.east_y * self.north_x
+    }
+}
+
+impl Wcs {
+    /// The position of a pixel; `None` where the projection ends.
+    pub fn pixel_to_sky(&self, x: f64, y: f64) -> Option<SkyPosition> {
+        let position = self.pixel_to_vector(x, y)?.position();
+        // Not a number in, or an overflow on the way.
+        position.dec_deg.is_finite().then_some(position)
+    }
+
+    /// The direction of a pixel; `None` where the projection ends.
+    #[inline(always)]
+    pub fn pixel_to_vector(&self, x: f64, y: f64) -> Option<UnitVector> {
+        let (lon_deg, lat_deg) = self.pixel_to_plane(x, y);
+        let (lon_deg, lat_deg) = match &self.tpv {
+            Some(tpv) => tpv.apply(lon_deg, lat_deg),
+            None => (lon_deg, lat_deg),
+        };
+        let (along, a, b) =
+            self.projection.to_sphere(lon_deg * RAD_PER_DEG, lat_deg * RAD_PER_DEG)?;
+        Some(self.sphere.direction(along, a, b))
+    }
+
+    /// Plane coordinates in degrees before TPV: what CRPIX, SIP and the matrix make of a pixel.
+    #[inline(always)]
+    fn pixel_to_plane(&self, x: f64, y: f64) -> (f64, f64) {
+        let (dx, dy) = (x - self.reference_pixel[0], y - self.reference_pixel[1]);
+        let (dx, dy) = match &self.sip {
+            Some(sip) => sip.apply(dx, dy),
+            None => (dx, dy),
+        };
+        self.matrix.apply(dx, dy)
+    }
+
+    /// The pixel at a position, which may lie outside the image; `None` where the projection has no place for it
+    /// or its distortion cannot be inverted there.
+    pub fn sky_to_pixel(&self, position: SkyPosition) -> Option<(f64, f64)> {
+        self.vector_to_pixel(position.unit_vector())
+    }
+
+    /// The pixel at a direction; `None` as for [`Wcs::sky_to_pixel`].
+    #[inline(always)]
+    pub fn vector_to_pixel(&self, direction: UnitVector) -> Option<(f64, f64)> {
+        let (along, a, b) = self.sphere.components(direction);
+        let (lon, lat) = self.projection.to_plane(along, a, b)?;
+        let plane = (lon * DEG_PER_RAD, lat * DEG_PER_RAD);
+        let (lon_deg, lat_deg) = match &self.tpv {
+            Some(tpv) => tpv.invert(plane.0, plane.1, 1e-9 * self.matrix.size())?,
+            None => plane,
+        };
+        let offset = self.inverse.apply(lon_deg, lat_deg);
+        let (dx, dy) = match &self.sip {
+            Some(sip) => sip.invert(offset.0, offset.1, 1e-9)?,
+            None => offset,
+        };
+        let (x, y) = (self.reference_pixel[0] + dx, self.reference_pixel[1] + dy);
+        (x.is_finite() && y.is_finite()).then_some((x, y))
+    }
+
+    /// Positions of many pixels in degrees; NaN where there is none. Earlier contents are replaced.
+    ///
+    /// # Panics
+    /// When `x` and `y` differ in length.
+    pub fn pixels_to_sky(
+        &self,
+        x: &[f64],
+        y: &[f64],
+        ra_deg: &mut Vec<f64>,
+        dec_deg: &mut Vec<f64>,
+    ) {
+        assert_eq!(x.len(), y.len(), "one y per x");
+        fill(ra_deg, dec_deg, x.iter().zip(y), |(&x, &y)| {
+            self.pixel_to_sky(x, y).map(|p| (p.ra_deg, p.dec_deg))
+        });
+    }
+
+    /// Pixels of many positions (degrees); NaN where there is none. Earlier contents are replaced.
+    ///
+    /// # Panics
+    /// When `ra_deg` and `dec_deg` differ in length.
+    pub fn sky_to_pixels(
+        &self,
+        ra_deg: &[f64],
+        dec_deg: &[f64],
+        x: &mut Vec<f64>,
+        y: &mut Vec<f64>,
+    ) {
+        assert_eq!(ra_deg.len(), dec_deg.len(), "one declination per right ascension");
+        fill(x, y, ra_deg.iter().zip(dec_deg), |(&ra, &dec)| {
+            self.vector_to_pixel(unit_vector(ra, dec))
+        });
+    }
+
+    /// How the sky moves per pixel around (x, y), by central differences of half a pixel; `None` off the sky.
+    pub fn local_jacobian(&self, x: f64, y: f64) -> Option<Jacobian> {
+        let (east, north) = self.pixel_to_vector(x, y)?.east_north();
+        let slope = |from: UnitVector, to: UnitVector, along: UnitVector| {
+            (to.dot(along) - from.dot(along)) * DEG_PER_RAD
+        };
+        let (x0, x1) = (self.pixel_to_vector(x - 0.5, y)?, self.pixel_to_vector(x + 0.5, y)?);
+        let (y0, y1) = (self.pixel_to_vector(x, y - 0.5)?, self.pixel_to_vector(x, y + 0.5)?);
+        let jacobian = Jacobian {
+            east_x: slope(x0, x1, east),
+            east_y: slope(y0, y1, east),
+            north_x: slope(x0, x1, north),
+            north_y: slope(y0, y1, north),
+        };
+        jacobian.determinant().is_finite().then_some(jacobian)
+    }
+
+    /// The factor on fluxes measured at (x, y) that undoes the change of pixel area across the field; 1 at the
+    /// reference point, `None` off the sky.
+    ///
+    /// The sky was made flat, so that large pixels count too little and small ones too much. For ZPN and TAN
+    /// exactly CASU's formulas, with r in radians from CRPIX through the matrix: 1/d of
+    /// d = (1 + 3 k3 r^2/k1 + 5 k5 r^4/k1) (1 + (k3 r^2 + k5 r^4)/k1) and d = atan(r)/r / (1 + tan^2 r).
+    /// CASU has none for the others: there it is the solid angle of the pixel over that at the reference pixel.
+    pub fn flux_distortion(&self, x: f64, y: f64) -> Option<f64> {
+        let (lon_deg, lat_deg) = self.pixel_to_plane(x, y);
+        let square = (lon_deg * lon_deg + lat_deg * lat_deg) * (RAD_PER_DEG * RAD_PER_DEG);
+        let factor = match &self.projection {
+            _ if self.tpv.is_some() || self.sip.is_some() => self.area_ratio(x, y)?,
+            Projection::Zpn(zpn) => {
+                let k = |power| zpn.coefficient(power) / zpn.coefficient(1);
+                let (cubic, quintic) = (k(3) * square, k(5) * square * square);
+                1.0 / ((1.0 + 3.0 * cubic + 5.0 * quintic) * (1.0 + cubic + quintic))
+            }
+            Projection::Tan if square == 0.0 => 1.0,
+            Projection::Tan => {
+                let r = square.sqrt();
+                let tangent = r.tan();
+                (1.0 + tangent * tangent) * r / r.atan()
+            }
+            _ => self.area_ratio(x, y)?,
+        };
+        (factor.is_finite() && factor > 0.0).then_some(factor)
+    }
+
+    /// [`Wcs::flux_distortion`] of many pixels; NaN where there is none. Earlier contents are replaced.
+    ///
+    /// # Panics
+    /// When `x` and `y` differ in length.
+    pub fn flux_distortions(&self, x: &[f64], y: &[f64], factors: &mut Vec<f64>) {
+        assert_eq!(x.len(), y.len(), "one y per x");
+        factors.clear();
+        factors
+            .extend(x.iter().zip(y).map(|(&x, &y)| self.flux_distortion(x, y).unwrap_or(f64::NAN)));
+    }
+
+    /// Solid angle of a pixel over that of the reference pixel.
+    fn area_ratio(&self, x: f64, y: f64) -> Option<f64> {
+        let here = self.local_jacobian(x, y)?.determinant();
+        let [x0, y0] = self.reference_pixel;
+        Some((here / self.local_jacobian(x0, y0)?.determinant()).abs())
+    }
+
+    /// CRPIX1 and CRPIX2, or their table forms.
+    pub fn reference_pixel(&self) -> [f64; 2] {
+        self.reference_pixel
+    }
+
+    /// Where the reference pixel points (without distortion terms), equatorial.
+    pub fn reference_position(&self) -> SkyPosition {
+        self.reference
+    }
+
+    /// The projection with its distortion: `ZPN`, `TAN`, `TPV`, `TAN-SIP` ...
+    pub fn projection(&self) -> String {
+        match (&self.sip, &self.tpv) {
+            (Some(_), _) => format!("{}-SIP", self.projection.code()),
+            (None, Some(_)) => "TPV".to_owned(),
+            (None, None) => self.projection.code().to_owned(),
+        }
+    }
+
+    /// The system of the header's axes.
+    pub fn system(&self) -> CelestialSystem {
+        self.system
+    }
+
+    /// RADESYS, if the header has it (`ICRS`, `FK5` ...).
+    pub fn reference_system(&self) -> Option<&str> {
+        self.reference_system.as_deref()
+    }
+
+    /// EQUINOX in years, if the header has it.
+    pub fn equinox(&self) -> Option<f64> {
+        self.equinox
+    }
+}
+
+const DEG_PER_RAD: f64 = 180.0 / std::f64::consts::PI;
+
+/// Replaces two columns by the points that `each` makes of the items, NaN for none.
+#[inline(always)]
+fn fill<I>(
+    first: &mut Vec<f64>,
+    second: &mut Vec<f64>,
+    items: impl ExactSizeIterator<Item = I>,
+    each: impl Fn(I) -> Option<(f64, f64)>,
+) {
+    first.clear();
+    second.clear();
+    first.reserve(items.len());
+    second.reserve(items.len());
+    for item in items {
+        let (a, b) = each(item).unwrap_or((f64::NAN, f64::NAN));
+        first.push(a);
+        second.push(b);
+    }
+}
