@@ -4,6 +4,7 @@
 //! is a file in `surveys/` ([`profile`]); what a node gets and leaves is in [`task`].
 //! Does not read files, open databases, or know how anything is computed.
 
+pub mod detector;
 pub mod ids;
 pub mod profile;
 pub mod refusal;
