@@ -1,1 +1,3 @@
 //! Room to be built.
+
+pub mod parquet_format;
