@@ -38,7 +38,11 @@ pub fn measure(values: &[f32]) -> Option<Sky> {
     }
     let kept = &sample[low..high];
     let (median, sigma) = centre(kept);
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a mean for display")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "a mean for display"
+    )]
     let mean = (kept.iter().map(|v| f64::from(*v)).sum::<f64>() / kept.len() as f64) as f32;
     let mode = 2.5 * median - 1.5 * mean;
     let crowded = mean - median > 0.15 * sigma;
@@ -85,7 +89,9 @@ mod tests {
     /// Deterministic noise with unit sigma: the sum of twelve uniform numbers, less six.
     fn noise(seed: &mut u64) -> f32 {
         let mut uniform = || {
-            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (*seed >> 40) as f32 / (1_u64 << 24) as f32
         };
         (0..12).map(|_| uniform()).sum::<f32>() - 6.0

@@ -81,7 +81,8 @@ impl Reducer {
         let whole = row.len() / factor;
         if factor == 4 {
             for (sum, block) in self.sums.iter_mut().zip(row.chunks_exact(4)) {
-                *sum += (block[0].as_f32() + block[1].as_f32()) + (block[2].as_f32() + block[3].as_f32());
+                *sum += (block[0].as_f32() + block[1].as_f32())
+                    + (block[2].as_f32() + block[3].as_f32());
             }
         } else {
             for (sum, block) in self.sums.iter_mut().zip(row.chunks_exact(factor)) {
@@ -200,7 +201,8 @@ mod tests {
 
     #[test]
     fn small_images_are_reduced_less() {
-        let cases = [((2048, 2048), 4), ((300, 300), 4), ((200, 128), 2), ((64, 64), 1), ((5, 9), 1)];
+        let cases =
+            [((2048, 2048), 4), ((300, 300), 4), ((200, 128), 2), ((64, 64), 1), ((5, 9), 1)];
         for ((width, height), factor) in cases {
             assert_eq!(factor_for(width, height, 4), factor, "{width} x {height}");
         }

@@ -91,16 +91,27 @@ impl Stretch {
     pub fn apply(&self, values: &[f32]) -> Vec<u8> {
         const STEPS: usize = 1 << 15;
         let range = self.white - self.black;
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 to 255"
+        )]
         let table: Vec<u8> = (0..=STEPS)
-            .map(|i| (255.0 * self.grey(self.black + range * (i as f32 / STEPS as f32))).round() as u8)
+            .map(|i| {
+                (255.0 * self.grey(self.black + range * (i as f32 / STEPS as f32))).round() as u8
+            })
             .collect();
         #[expect(clippy::cast_precision_loss, reason = "a power of two")]
         let per_unit = STEPS as f32 / range;
         values
             .iter()
             .map(|v| {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, NaN gives 0")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the cast saturates, NaN gives 0"
+                )]
                 let step = ((v - self.black) * per_unit) as usize;
                 table[step.min(STEPS)]
             })
@@ -132,7 +143,8 @@ fn soften(sky: f64, range: f64) -> f32 {
 
 fn percentile(values: &[f32], share: f64) -> Option<f32> {
     let stride = (values.len() / 250_000).max(1);
-    let mut finite: Vec<f32> = values.iter().step_by(stride).copied().filter(|v| v.is_finite()).collect();
+    let mut finite: Vec<f32> =
+        values.iter().step_by(stride).copied().filter(|v| v.is_finite()).collect();
     if finite.is_empty() {
         return None;
     }
@@ -171,11 +183,13 @@ fn zscale(values: &[f32]) -> Option<(f32, f32)> {
         let mean_x = points().map(|(i, _)| position(i) - middle).sum::<f64>() / n;
         let mut level = points().map(|(_, v)| v).sum::<f64>() / n;
         let xx = points().map(|(i, _)| (position(i) - middle - mean_x).powi(2)).sum::<f64>();
-        slope = points().map(|(i, v)| (position(i) - middle - mean_x) * (v - level)).sum::<f64>() / xx.max(1e-30);
+        slope = points().map(|(i, v)| (position(i) - middle - mean_x) * (v - level)).sum::<f64>()
+            / xx.max(1e-30);
         level -= slope * mean_x;
         let residual = |i: usize, v: f64| v - level - slope * (position(i) - middle);
         let sigma = (points().map(|(i, v)| residual(i, *v).powi(2)).sum::<f64>() / n).sqrt();
-        kept = sample.iter().enumerate().map(|(i, v)| residual(i, *v).abs() <= 2.5 * sigma).collect();
+        kept =
+            sample.iter().enumerate().map(|(i, v)| residual(i, *v).abs() <= 2.5 * sigma).collect();
     }
     let median = sample[sample.len() / 2];
     let half = middle * slope / CONTRAST;
@@ -191,7 +205,9 @@ mod tests {
 
     #[test]
     fn sky_lies_at_a_quarter_whatever_the_range() {
-        for (level, sigma, star) in [(900.0, 3.0, 60_000.0), (0.0, 1.0, 5.0), (-50.0, 0.1, 1e9), (1.0, 0.01, 1.02)] {
+        for (level, sigma, star) in
+            [(900.0, 3.0, 60_000.0), (0.0, 1.0, 5.0), (-50.0, 0.1, 1e9), (1.0, 0.01, 1.02)]
+        {
             let mut values = vec![level; 10_000];
             values.iter_mut().step_by(1000).for_each(|v| *v = star);
             let sky = Sky { level, sigma, constant: false };
