@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::hdu::HduIndex;
+use crate::tile::CodecFault;
 
 /// A FITS file that could not be used, and where in it the trouble is.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -287,12 +288,13 @@ pub enum FitsFault {
         found: String,
     },
     /// A compressed tile that cannot be decoded.
-    #[error("tile {tile}: {problem}")]
+    #[error("tile {tile} cannot be decoded")]
     BadTile {
         /// From 0, in row order.
         tile: u64,
         /// What the codec found.
-        problem: &'static str,
+        #[source]
+        fault: CodecFault,
     },
 }
 
@@ -341,7 +343,7 @@ impl FitsFault {
             Self::BadCell { .. } => "bad_cell",
             Self::Overflow { .. } => "overflow",
             Self::Unsupported { .. } => "unsupported",
-            Self::BadTile { .. } => "bad_tile",
+            Self::BadTile { fault, .. } => fault.code(),
         }
     }
 

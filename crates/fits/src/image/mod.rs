@@ -8,6 +8,7 @@
 
 mod pixels;
 mod scaling;
+mod tiled;
 
 use std::ops::Range;
 
@@ -18,6 +19,9 @@ pub use scaling::{Scaling, ValueType};
 use crate::error::{FitsError, FitsFault};
 use crate::file::FitsFile;
 use crate::hdu::{Hdu, HduIndex, HduKind};
+use crate::tile::grid::TileRow;
+use crate::tile::settings::{Compression, image_shape};
+use tiled::{TileScratch, Tiled};
 
 /// Bytes of a band of a plain image: about what stays in a core's cache.
 const BAND_BYTES: usize = 256 << 10;
@@ -31,13 +35,15 @@ pub struct Image<'f> {
     pixel_type: PixelType,
     scaling: Scaling,
     row_count: u64,
-    store: Store,
+    store: Store<'f>,
 }
 
 #[derive(Debug)]
-enum Store {
+enum Store<'f> {
     /// Big-endian pixels from this byte of the file on.
     Plain { offset: u64 },
+    /// Tiles in a table.
+    Tiled(Box<Tiled<'f>>),
 }
 
 /// Memory that is used again from band to band and from image to image.
@@ -45,6 +51,7 @@ enum Store {
 pub struct Scratch {
     bytes: Vec<u8>,
     pixels: PixelBuffers,
+    tiles: TileScratch,
 }
 
 /// Some rows of an image.
@@ -61,7 +68,11 @@ pub struct Band<'s> {
 pub struct Bands<'i, 'f, 's> {
     image: &'i Image<'f>,
     scratch: &'s mut Scratch,
+    /// Of a plain image: the row at which the next band begins.
     next_row: u64,
+    /// Of a compressed one: the row of tiles to decode next, and the runs left of the one decoded last.
+    next_tile_row: u64,
+    decoded: Option<(TileRow, Range<u64>)>,
 }
 
 impl FitsFile {
@@ -70,32 +81,36 @@ impl FitsFile {
     /// # Errors
     /// The HDU's own fault, [`FitsFault::WrongKind`] when it holds no image, and what is wrong with the header.
     pub fn image(&self, index: HduIndex) -> Result<Image<'_>, FitsError> {
-        let hdu = self.hdu(index)?;
+        let hdu = self.sound_hdu(index)?;
         Image::of_hdu(self, hdu).map_err(|fault| self.error_in(index, fault))
     }
 }
 
 impl<'f> Image<'f> {
-    fn of_hdu(file: &'f FitsFile, hdu: &Hdu) -> Result<Self, FitsFault> {
-        if let Some(fault) = &hdu.fault {
-            return Err(fault.clone());
-        }
-        let store = match hdu.kind {
-            HduKind::Image => Store::Plain { offset: hdu.data_offset },
-            // An axis of length 0 makes an image without pixels; no axis at all makes none.
-            HduKind::NoData if !hdu.axes.is_empty() => Store::Plain { offset: hdu.data_offset },
-            kind => return Err(no_image(kind)),
+    fn of_hdu(file: &'f FitsFile, hdu: &'f Hdu) -> Result<Self, FitsFault> {
+        let (axes, pixel_type) = match hdu.kind {
+            HduKind::Image => (hdu.axes.clone(), pixel_type(hdu.bitpix, "BITPIX")?),
+            HduKind::CompressedImage => {
+                let (axes, bitpix) = image_shape(&hdu.header)?;
+                (axes, pixel_type(bitpix, "ZBITPIX")?)
+            }
+            HduKind::RandomGroups => return Err(FitsFault::RandomGroups),
+            kind => {
+                return Err(FitsFault::WrongKind { found: kind.in_words(), wanted: "an image" });
+            }
         };
-        let pixel_type = pixel_type(hdu.bitpix, "BITPIX")?;
-        Ok(Self {
-            file,
-            hdu: hdu.index,
-            row_count: count_rows(&hdu.axes, pixel_type)?,
-            axes: hdu.axes.clone(),
-            pixel_type,
-            scaling: Scaling::from_header(&hdu.header, pixel_type)?,
-            store,
-        })
+        if axes.is_empty() {
+            let found = HduKind::NoData.in_words();
+            return Err(FitsFault::WrongKind { found, wanted: "an image" });
+        }
+        let row_count = count_rows(&axes, pixel_type)?;
+        let store = if hdu.kind == HduKind::CompressedImage && row_count > 0 {
+            Store::Tiled(Box::new(Tiled::new(file, hdu, &axes, pixel_type)?))
+        } else {
+            Store::Plain { offset: hdu.data_offset }
+        };
+        let scaling = Scaling::from_header(&hdu.header, pixel_type)?;
+        Ok(Self { file, hdu: hdu.index, row_count, axes, pixel_type, scaling, store })
     }
 
     /// NAXISn (of compressed images ZNAXISn), fastest first.
@@ -133,9 +148,19 @@ impl<'f> Image<'f> {
         self.scaling.value_type(self.pixel_type)
     }
 
-    /// Reads the image from the first row to the last in bands, each once.
+    /// How it is compressed; `None` for a plain image.
+    pub fn compression(&self) -> Option<&Compression> {
+        match &self.store {
+            Store::Plain { .. } => None,
+            Store::Tiled(tiled) => Some(&tiled.compression),
+        }
+    }
+
+    /// Reads the image band by band, each row once, in order from the first to the last. Only where tiles span several
+    /// planes of a cube do bands come in the order of tiles.
     pub fn bands<'i, 's>(&'i self, scratch: &'s mut Scratch) -> Bands<'i, 'f, 's> {
-        Bands { image: self, scratch, next_row: 0 }
+        scratch.tiles.clear();
+        Bands { image: self, scratch, next_row: 0, next_tile_row: 0, decoded: None }
     }
 
     /// Calls `take` with the first row and the pixels of each band, as [`Image::bands`] gives them.
@@ -163,11 +188,7 @@ impl<'f> Image<'f> {
         rows: Range<u64>,
         scratch: &mut Scratch,
     ) -> Result<Vec<f32>, FitsError> {
-        let mut values = Vec::new();
-        self.visit_rows(rows, size_of::<f32>(), scratch, |pixels| {
-            pixels.append_f32(&self.scaling, &mut values);
-        })?;
-        Ok(values)
+        self.read_rows_as(rows, scratch, |pixels, values| pixels.write_f32(&self.scaling, values))
     }
 
     /// As [`Image::read_rows_f32`], in double precision.
@@ -179,11 +200,7 @@ impl<'f> Image<'f> {
         rows: Range<u64>,
         scratch: &mut Scratch,
     ) -> Result<Vec<f64>, FitsError> {
-        let mut values = Vec::new();
-        self.visit_rows(rows, size_of::<f64>(), scratch, |pixels| {
-            pixels.append_f64(&self.scaling, &mut values);
-        })?;
-        Ok(values)
+        self.read_rows_as(rows, scratch, |pixels, values| pixels.write_f64(&self.scaling, values))
     }
 
     /// Physical values of the whole image.
@@ -202,24 +219,36 @@ impl<'f> Image<'f> {
         self.read_rows_f64(0..self.row_count, &mut Scratch::default())
     }
 
-    /// Gives `take` the pixels of `rows`, part by part in order.
-    fn visit_rows(
+    /// The values that `write` makes of the pixels of `rows`.
+    fn read_rows_as<V: Clone + Default>(
         &self,
         rows: Range<u64>,
-        value_bytes: usize,
         scratch: &mut Scratch,
-        mut take: impl FnMut(Rows<'_>),
-    ) -> Result<(), FitsError> {
-        self.check_rows(&rows, value_bytes).map_err(|fault| self.error(fault))?;
+        write: impl Fn(Rows<'_>, &mut [V]),
+    ) -> Result<Vec<V>, FitsError> {
+        self.check_rows(&rows, size_of::<V>()).map_err(|fault| self.error(fault))?;
+        let width = self.row_pixels() as usize;
+        let mut values = Vec::new();
         let mut bands = self.bands(scratch);
-        bands.next_row = rows.start;
-        while bands.next_row < rows.end {
-            let Some(band) = bands.next_band()? else { break };
-            let last = rows.end.min(band.first_row + band.rows.len() as u64 / self.row_pixels());
-            let pixels = (last - band.first_row) * self.row_pixels();
-            take(band.rows.slice(0..pixels as usize));
+        bands.seek(rows.start);
+        while let Some(band) = bands.next_band_before(rows.end)? {
+            let band_rows = band.rows.len() / width;
+            let first = band.first_row.max(rows.start);
+            let end = rows.end.min(band.first_row + band_rows as u64);
+            if first >= end {
+                continue;
+            }
+            // Grows with what was decoded, not with what the header claims.
+            let known = (end - rows.start) as usize * width;
+            if values.len() < known {
+                values.resize(known, V::default());
+            }
+            let skip = (first - band.first_row) as usize * width;
+            let pixels = band.rows.slice(skip..skip + (end - first) as usize * width);
+            let at = (first - rows.start) as usize * width;
+            write(pixels, &mut values[at..at + pixels.len()]);
         }
-        Ok(())
+        Ok(values)
     }
 
     fn check_rows(&self, rows: &Range<u64>, value_bytes: usize) -> Result<(), FitsFault> {
@@ -258,15 +287,26 @@ impl Bands<'_, '_, '_> {
     /// # Errors
     /// When reading or decoding fails.
     pub fn next_band(&mut self) -> Result<Option<Band<'_>>, FitsError> {
+        self.next_band_before(self.image.row_count)
+    }
+
+    /// Goes to the first band that covers a row or one after it.
+    fn seek(&mut self, row: u64) {
+        self.next_row = row;
+        if let Store::Tiled(tiled) = &self.image.store {
+            self.next_tile_row = tiled.grid.tile_row_from(row);
+        }
+    }
+
+    /// The next band; `None` when no row before `end` is left.
+    fn next_band_before(&mut self, end: u64) -> Result<Option<Band<'_>>, FitsError> {
         let image = self.image;
-        if self.next_row >= image.row_count {
-            return Ok(None);
-        }
-        match image.store {
-            Store::Plain { offset } => self.read_plain(offset),
-        }
-        .map(Some)
-        .map_err(|fault| image.error(fault))
+        let band = match &image.store {
+            Store::Plain { .. } if self.next_row >= end => return Ok(None),
+            Store::Plain { offset } => self.read_plain(*offset).map(Some),
+            Store::Tiled(tiled) => self.read_tiled(tiled, end),
+        };
+        band.map_err(|fault| image.error(fault))
     }
 
     fn read_plain(&mut self, offset: u64) -> Result<Band<'_>, FitsFault> {
@@ -286,6 +326,36 @@ impl Bands<'_, '_, '_> {
             PixelType::F64 => read_plain::<f64>(image.file, offset, pixels, self.scratch),
         }?;
         Ok(Band { first_row, rows })
+    }
+
+    fn read_tiled(&mut self, tiled: &Tiled<'_>, end: u64) -> Result<Option<Band<'_>>, FitsFault> {
+        let image = self.image;
+        let (row, run) = match &mut self.decoded {
+            Some((row, runs)) if !runs.is_empty() => {
+                let run = runs.start;
+                runs.start += 1;
+                (*row, run)
+            }
+            _ if self.next_tile_row >= tiled.grid.tile_rows() => return Ok(None),
+            _ => {
+                let row = tiled.grid.tile_row(self.next_tile_row);
+                if tiled.grid.first_row(row, 0) >= end {
+                    return Ok(None);
+                }
+                let Scratch { tiles, pixels, .. } = &mut *self.scratch;
+                self.decoded = None;
+                tiled.decode_row(image.file, row, image.pixel_type, tiles, pixels)?;
+                self.next_tile_row += 1;
+                self.decoded = Some((row, 1..row.runs));
+                (row, 0)
+            }
+        };
+        let pixels = (row.run_rows * image.row_pixels()) as usize;
+        let first = run as usize * pixels;
+        Ok(Some(Band {
+            first_row: tiled.grid.first_row(row, run),
+            rows: tiled::rows_of(&mut self.scratch.pixels, image.pixel_type, first..first + pixels),
+        }))
     }
 }
 
@@ -325,16 +395,4 @@ fn count_rows(axes: &[u64], pixel_type: PixelType) -> Result<u64, FitsFault> {
         return Err(overflow());
     }
     Ok(rows)
-}
-
-fn no_image(kind: HduKind) -> FitsFault {
-    let found = match kind {
-        HduKind::NoData => "no data",
-        HduKind::Image | HduKind::CompressedImage => "an image",
-        HduKind::BinTable | HduKind::CompressedTable => "a binary table",
-        HduKind::AsciiTable => "an ASCII table",
-        HduKind::RandomGroups => return FitsFault::RandomGroups,
-        HduKind::Other => "an extension of another type",
-    };
-    FitsFault::WrongKind { found, wanted: "an image" }
 }

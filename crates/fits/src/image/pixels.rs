@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::Scaling;
+use crate::tile::CodecFault;
+use crate::tile::dither::{Float, Quantization, Randoms};
 
 /// The type of stored pixels (BITPIX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,38 +111,46 @@ impl<'a> Rows<'a> {
 
     /// Appends physical values; BLANK becomes NaN. Computed in double precision, then rounded.
     pub fn append_f32(&self, scaling: &Scaling, values: &mut Vec<f32>) {
-        match self {
-            Rows::F32(pixels) if scaling.is_identity() => values.extend_from_slice(pixels),
-            _ => with_pixels!(self, pixels => {
-                append_physical(pixels, scaling, values, |value| value as f32);
-            }),
-        }
+        let first = values.len();
+        values.resize(first + self.len(), 0.0);
+        self.write_f32(scaling, &mut values[first..]);
     }
 
     /// Appends physical values; BLANK becomes NaN.
     pub fn append_f64(&self, scaling: &Scaling, values: &mut Vec<f64>) {
+        let first = values.len();
+        values.resize(first + self.len(), 0.0);
+        self.write_f64(scaling, &mut values[first..]);
+    }
+
+    /// [`Rows::append_f32`] into a slice of the same length.
+    pub fn write_f32(&self, scaling: &Scaling, values: &mut [f32]) {
         match self {
-            Rows::F64(pixels) if scaling.is_identity() => values.extend_from_slice(pixels),
-            _ => {
-                with_pixels!(self, pixels => append_physical(pixels, scaling, values, |value| value))
-            }
+            Rows::F32(pixels) if scaling.is_identity() => values.copy_from_slice(pixels),
+            _ => with_pixels!(self, pixels => write_physical(pixels, scaling, values)),
+        }
+    }
+
+    /// [`Rows::append_f64`] into a slice of the same length.
+    pub fn write_f64(&self, scaling: &Scaling, values: &mut [f64]) {
+        match self {
+            Rows::F64(pixels) if scaling.is_identity() => values.copy_from_slice(pixels),
+            _ => with_pixels!(self, pixels => write_physical(pixels, scaling, values)),
         }
     }
 }
 
-fn append_physical<P: Pixel, V>(
-    pixels: &[P],
-    scaling: &Scaling,
-    values: &mut Vec<V>,
-    round: impl Fn(f64) -> V,
-) {
+fn write_physical<P: Pixel, V: Float>(pixels: &[P], scaling: &Scaling, values: &mut [V]) {
     let Scaling { bscale, bzero, .. } = *scaling;
-    match scaling.blank.and_then(P::from_integer) {
-        Some(blank) => values.extend(pixels.iter().map(|&pixel| {
-            let value = if pixel == blank { f64::NAN } else { pixel.to_f64() * bscale + bzero };
-            round(value)
-        })),
-        None => values.extend(pixels.iter().map(|&pixel| round(pixel.to_f64() * bscale + bzero))),
+    for (value, &pixel) in values.iter_mut().zip(pixels) {
+        *value = V::from_f64(pixel.to_f64() * bscale + bzero);
+    }
+    if let Some(blank) = scaling.blank.and_then(P::from_integer) {
+        for (value, &pixel) in values.iter_mut().zip(pixels) {
+            if pixel == blank {
+                *value = V::from_f64(f64::NAN);
+            }
+        }
     }
 }
 
@@ -158,6 +168,15 @@ pub(crate) trait Pixel: Copy + Default + PartialEq + 'static {
     fn to_f64(self) -> f64;
     /// The pixel that has this value; `None` for floats, and what an integer type cannot hold.
     fn from_integer(value: i64) -> Option<Self>;
+    /// Pixels of whatever type a codec made, clipped to the range of this one.
+    fn from_rows(rows: Rows<'_>, pixels: &mut [Self]) -> Result<(), CodecFault>;
+    /// Floats from the integers they were quantised to.
+    fn restore(
+        quantization: &Quantization,
+        rows: Rows<'_>,
+        randoms: &mut Randoms,
+        pixels: &mut [Self],
+    ) -> Result<(), CodecFault>;
 }
 
 /// Reusable memory for pixels, one buffer per type; only those in use take any.
@@ -172,7 +191,7 @@ pub(crate) struct PixelBuffers {
 }
 
 macro_rules! impl_pixel {
-    ($type:ty, $variant:ident, $buffer:ident, $from_integer:expr) => {
+    ($type:ty, $variant:ident, $buffer:ident, { $($of_kind:tt)* }) => {
         impl Pixel for $type {
             const TYPE: PixelType = PixelType::$variant;
             fn buffer(buffers: &mut PixelBuffers) -> &mut Vec<Self> {
@@ -190,17 +209,80 @@ macro_rules! impl_pixel {
             fn to_f64(self) -> f64 {
                 self as f64
             }
-            fn from_integer(value: i64) -> Option<Self> {
-                let convert: fn(i64) -> Option<Self> = $from_integer;
-                convert(value)
-            }
+            $($of_kind)*
         }
     };
 }
 
-impl_pixel!(u8, U8, u8s, |value| value.try_into().ok());
-impl_pixel!(i16, I16, i16s, |value| value.try_into().ok());
-impl_pixel!(i32, I32, i32s, |value| value.try_into().ok());
-impl_pixel!(i64, I64, i64s, Some);
-impl_pixel!(f32, F32, f32s, |_| None);
-impl_pixel!(f64, F64, f64s, |_| None);
+macro_rules! impl_integer {
+    ($type:ty, $variant:ident, $buffer:ident) => {
+        impl_pixel!($type, $variant, $buffer, {
+            fn from_integer(value: i64) -> Option<Self> {
+                <$type>::try_from(value).ok()
+            }
+            fn from_rows(rows: Rows<'_>, pixels: &mut [Self]) -> Result<(), CodecFault> {
+                match rows {
+                    Rows::$variant(same) => pixels.copy_from_slice(same),
+                    Rows::F32(_) | Rows::F64(_) => return Err(CodecFault::PixelType),
+                    _ => with_pixels!(rows, other => {
+                        for (pixel, &other) in pixels.iter_mut().zip(other) {
+                            let least = <$type>::MIN as i64;
+                            *pixel = (other as i64).clamp(least, <$type>::MAX as i64) as $type;
+                        }
+                    }),
+                }
+                Ok(())
+            }
+            fn restore(
+                _: &Quantization,
+                _: Rows<'_>,
+                _: &mut Randoms,
+                _: &mut [Self],
+            ) -> Result<(), CodecFault> {
+                Err(CodecFault::ScaledIntegers)
+            }
+        });
+    };
+}
+
+macro_rules! impl_float {
+    ($type:ty, $variant:ident, $buffer:ident) => {
+        impl_pixel!($type, $variant, $buffer, {
+            fn from_integer(_: i64) -> Option<Self> {
+                None
+            }
+            fn from_rows(rows: Rows<'_>, pixels: &mut [Self]) -> Result<(), CodecFault> {
+                match rows {
+                    Rows::$variant(same) => pixels.copy_from_slice(same),
+                    _ => with_pixels!(rows, other => {
+                        for (pixel, &other) in pixels.iter_mut().zip(other) {
+                            *pixel = other as $type;
+                        }
+                    }),
+                }
+                Ok(())
+            }
+            fn restore(
+                quantization: &Quantization,
+                rows: Rows<'_>,
+                randoms: &mut Randoms,
+                pixels: &mut [Self],
+            ) -> Result<(), CodecFault> {
+                match rows {
+                    Rows::U8(integers) => quantization.restore(integers, randoms, pixels),
+                    Rows::I16(integers) => quantization.restore(integers, randoms, pixels),
+                    Rows::I32(integers) => quantization.restore(integers, randoms, pixels),
+                    _ => return Err(CodecFault::PixelType),
+                }
+                Ok(())
+            }
+        });
+    };
+}
+
+impl_integer!(u8, U8, u8s);
+impl_integer!(i16, I16, i16s);
+impl_integer!(i32, I32, i32s);
+impl_integer!(i64, I64, i64s);
+impl_float!(f32, F32, f32s);
+impl_float!(f64, F64, f64s);

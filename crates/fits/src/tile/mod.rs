@@ -1,14 +1,96 @@
-//! Tile compression: the codecs and the arithmetic of quantised floats.
+//! Tile compression (FITS 4.0, section 10): an image cut into tiles, each coded by itself in a row of a table.
+//!
+//! Takes the code of one tile, leaves its pixels. The codecs know nothing of files: bytes in, pixels out, and a
+//! [`CodecFault`] for whatever else the bytes are. [`grid`] says where tiles lie, [`table`] where their code is.
+//!
+//! Start at [`decode::TileDecoder`]. A new codec is a file here and an arm in [`settings::Algorithm`].
+//! Does not read images: that is [`crate::image`].
 
+mod bits;
+pub(crate) mod decode;
+pub mod dither;
+pub(crate) mod grid;
+pub mod gzip;
+pub mod hcompress;
+pub mod plio;
 pub mod rice;
+pub mod settings;
+pub(crate) mod table;
+pub(crate) mod window;
 
 /// Why the code of a tile cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecFault {
     /// The code ends before the tile does.
-    #[error("the code ends before the last pixel")]
+    #[error("its code ends before its last pixel")]
     CodeTooShort,
+    /// More code than any encoder makes of so many pixels.
+    #[error("its code is longer than its pixels can be")]
+    CodeTooLong,
+    /// None of the columns has code for the tile.
+    #[error("no column holds its code")]
+    NoCode,
+    /// A null pixel mask (ZMASKCMP), recognised and not read.
+    #[error("its null pixels are in a mask of their own")]
+    NullPixelMask,
+    /// The code holds more pixels than the tile has.
+    #[error("its code holds too many pixels")]
+    TooManyPixels,
+    /// The code holds another number of bytes than pixels of any type take.
+    #[error("its code holds another number of pixels")]
+    PixelCount,
+    /// ZSCALE and ZZERO of integer pixels.
+    #[error("its integers have a scale of their own")]
+    ScaledIntegers,
+    /// Floats where integers are, or too large ones.
+    #[error("its code holds pixels of another type")]
+    PixelType,
     /// A Rice block of a level that no encoder writes.
     #[error("a Rice block has a level that does not exist")]
     RiceLevel,
+    /// It does not begin like gzip.
+    #[error("its code does not begin like gzip")]
+    GzipHeader,
+    /// The gzip stream is damaged or its check sum is wrong.
+    #[error("its gzip stream is damaged")]
+    GzipDamaged,
+    /// A PLIO list whose header makes no sense.
+    #[error("its PLIO list has a senseless header")]
+    PlioHeader,
+    /// A PLIO word that is no instruction.
+    #[error("its PLIO list has a word that is no instruction")]
+    PlioInstruction,
+    /// It does not begin like HCOMPRESS.
+    #[error("its code does not begin like HCOMPRESS")]
+    HcompressMagic,
+    /// An HCOMPRESS tile of another shape.
+    #[error("its HCOMPRESS code is of another shape")]
+    HcompressShape,
+    /// HCOMPRESS bit planes out of order.
+    #[error("its HCOMPRESS bit planes are out of order")]
+    HcompressPlanes,
+}
+
+impl CodecFault {
+    /// The machine-readable reason: snake case, stable.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::CodeTooShort => "tile_code_too_short",
+            Self::CodeTooLong => "tile_code_too_long",
+            Self::NoCode => "tile_without_code",
+            Self::NullPixelMask => "tile_null_pixel_mask",
+            Self::TooManyPixels => "tile_too_many_pixels",
+            Self::PixelCount => "tile_pixel_count",
+            Self::ScaledIntegers => "tile_scaled_integers",
+            Self::PixelType => "tile_pixel_type",
+            Self::RiceLevel => "tile_rice_level",
+            Self::GzipHeader => "tile_gzip_header",
+            Self::GzipDamaged => "tile_gzip_damaged",
+            Self::PlioHeader => "tile_plio_header",
+            Self::PlioInstruction => "tile_plio_instruction",
+            Self::HcompressMagic => "tile_hcompress_magic",
+            Self::HcompressShape => "tile_hcompress_shape",
+            Self::HcompressPlanes => "tile_hcompress_planes",
+        }
+    }
 }

@@ -7,12 +7,10 @@
 
 use super::RicePixel;
 use crate::tile::CodecFault;
+use crate::tile::bits::{LOOK_AHEAD_BITS, look_ahead};
 
 /// Differences that are expanded together: a usual block, or a part of a long one.
 const CHUNK: usize = 32;
-
-/// Bits of a 64-bit look-ahead that hold code whatever the position in its first byte.
-const LOOK_AHEAD_BITS: u32 = 57;
 
 /// Decodes one tile: `pixels.len()` pixels in blocks of `block` from `code`.
 ///
@@ -199,27 +197,6 @@ fn take_plain(code: &[u8], mut bit: usize, bits: u32, codes: &mut [u32]) -> usiz
         bit += bits as usize;
     }
     bit
-}
-
-/// The code from position `bit`, left-aligned: 57 bits at least, zeros after the end.
-#[inline(always)]
-fn look_ahead(code: &[u8], bit: usize) -> u64 {
-    let byte = bit >> 3;
-    let word = match code.get(byte..byte + 8).map(<[u8; 8]>::try_from) {
-        Some(Ok(bytes)) => u64::from_be_bytes(bytes),
-        _ => look_beyond(code, byte),
-    };
-    word << (bit & 7)
-}
-
-/// The last bytes of the code, filled up with zeros.
-#[cold]
-#[inline(never)]
-fn look_beyond(code: &[u8], byte: usize) -> u64 {
-    let rest = code.get(byte..).unwrap_or_default();
-    let mut bytes = [0; 8];
-    bytes[..rest.len()].copy_from_slice(rest);
-    u64::from_be_bytes(bytes)
 }
 
 /// Unfolds differences, too large by `base` each, and adds them up. Two loops: the first one vectorises.

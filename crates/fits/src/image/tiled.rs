@@ -1,0 +1,167 @@
+//! Compressed images: rows of tiles, decoded one after the other.
+
+use super::{Pixel, PixelBuffers, PixelType, Rows};
+use crate::error::FitsFault;
+use crate::file::FitsFile;
+use crate::hdu::Hdu;
+use crate::tile::decode::{self, Place, TileDecoder, TileShape};
+use crate::tile::grid::{Grid, TileRow};
+use crate::tile::settings::{Compression, Quantized};
+use crate::tile::table::{TileRows, TileTable};
+use crate::tile::window::Window;
+
+/// No codec makes more than this of a pixel, and of a tile.
+const CODE_BYTES_PER_PIXEL_MAX: u64 = 16;
+const CODE_BYTES_MAX: u64 = 64 << 10;
+
+/// The tiles of an image.
+#[derive(Debug)]
+pub(super) struct Tiled<'f> {
+    pub grid: Grid,
+    pub compression: Compression,
+    table: TileTable<'f>,
+}
+
+/// Memory for tiles.
+#[derive(Debug, Default)]
+pub(super) struct TileScratch {
+    rows: TileRows,
+    window: Window,
+    decoder: TileDecoder,
+}
+
+impl TileScratch {
+    /// Before another image.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.window.clear();
+    }
+}
+
+impl<'f> Tiled<'f> {
+    /// Looks at the header and the columns, not at the tiles; refuses what would take too much memory or time.
+    pub fn new(
+        file: &'f FitsFile,
+        hdu: &'f Hdu,
+        axes: &[u64],
+        pixel_type: PixelType,
+    ) -> Result<Self, FitsFault> {
+        let mut compression = Compression::from_header(&hdu.header, axes, pixel_type)?;
+        let table = TileTable::new(file, hdu)?;
+        if !table.is_scaled() {
+            compression.quantized = Quantized::Not;
+        }
+        let grid = Grid::new(axes, &compression.tile);
+        if grid.tile_count() != Some(table.rows()) {
+            return Err(FitsFault::BadValue {
+                keyword: "NAXIS2".to_owned(),
+                found: table.rows().to_string(),
+                problem: "not the number of tiles",
+            });
+        }
+        let tiled = Self { grid, compression, table };
+        tiled.check_size(file, hdu, axes, pixel_type)?;
+        Ok(tiled)
+    }
+
+    /// A header may claim any size, and some code is very dense: a few bytes of PLIO or HCOMPRESS are a large, empty
+    /// tile. So an image may be large in proportion to its code, or else no larger than files that are unpacked.
+    fn check_size(
+        &self,
+        file: &FitsFile,
+        hdu: &Hdu,
+        axes: &[u64],
+        pixel_type: PixelType,
+    ) -> Result<(), FitsFault> {
+        let limits = file.limits();
+        let bytes = pixel_type.bytes() as u64;
+        // The product fits: the image has counted its rows before.
+        let wanted = axes.iter().product::<u64>() * bytes;
+        let allowed = limits.expansion_ratio.saturating_mul(hdu.data_bytes);
+        let allowed = allowed.max(limits.unpacked_bytes);
+        if wanted > allowed {
+            return Err(FitsFault::TooLarge { what: "the unpacked image", wanted, allowed });
+        }
+        let band = self.grid.tile_row_rows_max().and_then(|rows| rows.checked_mul(axes[0] * bytes));
+        let tile = self.grid.tile_pixels_max();
+        let tile = tile.map(|pixels| decode::work_bytes(&self.compression, pixel_type, pixels));
+        let wanted = band.zip(tile).map_or(u64::MAX, |(band, tile)| band.saturating_add(tile));
+        let allowed = limits.piece_bytes as u64;
+        if wanted > allowed {
+            return Err(FitsFault::TooLarge { what: "a row of tiles", wanted, allowed });
+        }
+        Ok(())
+    }
+
+    /// Decodes a row of tiles into the buffer of the image's pixel type.
+    pub fn decode_row(
+        &self,
+        file: &FitsFile,
+        row: TileRow,
+        pixel_type: PixelType,
+        scratch: &mut TileScratch,
+        pixels: &mut PixelBuffers,
+    ) -> Result<(), FitsFault> {
+        match pixel_type {
+            PixelType::U8 => self.decode_row_as::<u8>(file, row, scratch, pixels),
+            PixelType::I16 => self.decode_row_as::<i16>(file, row, scratch, pixels),
+            PixelType::I32 => self.decode_row_as::<i32>(file, row, scratch, pixels),
+            PixelType::I64 => self.decode_row_as::<i64>(file, row, scratch, pixels),
+            PixelType::F32 => self.decode_row_as::<f32>(file, row, scratch, pixels),
+            PixelType::F64 => self.decode_row_as::<f64>(file, row, scratch, pixels),
+        }
+    }
+
+    fn decode_row_as<P: Pixel>(
+        &self,
+        file: &FitsFile,
+        row: TileRow,
+        scratch: &mut TileScratch,
+        pixels: &mut PixelBuffers,
+    ) -> Result<(), FitsFault> {
+        let row_step = self.grid.row_pixels() as usize;
+        let rows = (row.run_rows * row.runs) as usize;
+        let band = P::buffer(pixels);
+        band.resize(rows * row_step, P::default());
+        let across = self.grid.tiles_across();
+        for in_row in 0..across {
+            let tile = row.number * across + in_row;
+            let (first, width) = self.grid.columns(in_row);
+            let count = width as usize * rows;
+            let code_max = CODE_BYTES_MAX.max(count as u64 * CODE_BYTES_PER_PIXEL_MAX);
+            let TileScratch { rows: table_rows, window, decoder } = &mut *scratch;
+            let code = self.table.code(file, tile, code_max, table_rows, window)?;
+            let shape = TileShape {
+                pixels: count,
+                row_pixels: width as usize,
+                dither_start: dither_start(tile, self.compression.dither_seed),
+            };
+            let place = Place { pixels: &mut band[first as usize..], row_step };
+            decoder
+                .decode(&self.compression, code, shape, place)
+                .map_err(|fault| FitsFault::BadTile { tile, fault })?;
+        }
+        Ok(())
+    }
+}
+
+/// Tiles count from 1 here, and so does ZDITHER0.
+fn dither_start(tile: u64, seed: i64) -> u64 {
+    (tile as i64).wrapping_add(seed).wrapping_sub(1).rem_euclid(10_000) as u64
+}
+
+/// Some pixels of a buffer.
+pub(super) fn rows_of(
+    buffers: &mut PixelBuffers,
+    pixel_type: PixelType,
+    range: std::ops::Range<usize>,
+) -> Rows<'_> {
+    match pixel_type {
+        PixelType::U8 => Pixel::rows(&u8::buffer(buffers)[range]),
+        PixelType::I16 => Pixel::rows(&i16::buffer(buffers)[range]),
+        PixelType::I32 => Pixel::rows(&i32::buffer(buffers)[range]),
+        PixelType::I64 => Pixel::rows(&i64::buffer(buffers)[range]),
+        PixelType::F32 => Pixel::rows(&f32::buffer(buffers)[range]),
+        PixelType::F64 => Pixel::rows(&f64::buffer(buffers)[range]),
+    }
+}

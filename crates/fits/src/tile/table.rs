@@ -1,0 +1,239 @@
+//! The table that holds the tiles: a row for each, in the order of the image.
+
+use crate::column::{Column, ColumnKind, Element};
+use crate::error::FitsFault;
+use crate::file::FitsFile;
+use crate::hdu::Hdu;
+use crate::heap::Descriptor;
+use crate::table::Table;
+use crate::tile::CodecFault;
+use crate::tile::window::Window;
+
+/// The columns that tiles are read from.
+#[derive(Debug)]
+pub(crate) struct TileTable<'f> {
+    table: Table<'f>,
+    compressed: Option<Column>,
+    gzip: Option<Column>,
+    plain: Option<Column>,
+    null_mask: Option<Column>,
+    scale: Parameter,
+    zero: Parameter,
+    blank: Parameter,
+}
+
+/// ZSCALE, ZZERO or ZBLANK.
+#[derive(Debug)]
+enum Parameter {
+    Absent,
+    /// A keyword: the same for all tiles.
+    Fixed(f64),
+    /// A column.
+    Column(Box<Column>),
+}
+
+/// The rows read last, decoded; used again from batch to batch.
+#[derive(Debug, Default)]
+pub(crate) struct TileRows {
+    bytes: Vec<u8>,
+    first: u64,
+    count: u64,
+    compressed: Vec<Descriptor>,
+    gzip: Vec<Descriptor>,
+    plain: Vec<Descriptor>,
+    null_mask: Vec<Descriptor>,
+    scale: Vec<f64>,
+    zero: Vec<f64>,
+    blank: Vec<f64>,
+}
+
+/// What the row of a tile says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TileCode<'w> {
+    /// The bytes.
+    pub bytes: &'w [u8],
+    /// How they are coded.
+    pub form: CodeForm,
+    /// ZSCALE; `None` when pixels are not scaled.
+    pub scale: Option<f64>,
+    /// ZZERO.
+    pub zero: f64,
+    /// ZBLANK.
+    pub blank: Option<i64>,
+}
+
+/// Which column the code is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodeForm {
+    /// COMPRESSED_DATA: by ZCMPTYPE.
+    Compressed,
+    /// GZIP_COMPRESSED_DATA: floats that could not be quantised, in gzip.
+    Gzip,
+    /// UNCOMPRESSED_DATA: pixels of this type.
+    Plain(Element),
+}
+
+impl<'f> TileTable<'f> {
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// What is wrong with the table; a column of the wrong type; no column for code.
+    pub fn new(file: &'f FitsFile, hdu: &'f Hdu) -> Result<Self, FitsFault> {
+        let table = file.table(hdu.index).map_err(|error| error.fault)?;
+        let arrays = |name| match table.column(name) {
+            Some(column) if !matches!(column.kind, ColumnKind::Arrays { .. }) => Err(bad(column)),
+            column => Ok(column.cloned()),
+        };
+        let parameter = |name| match table.column(name) {
+            Some(column) => match column.kind {
+                ColumnKind::Cells(element)
+                    if column.repeat == 1 && (element.is_integer() || element.is_float()) =>
+                {
+                    Ok(Parameter::Column(Box::new(column.clone())))
+                }
+                _ => Err(bad(column)),
+            },
+            None => Ok(hdu.header.number(name)?.map_or(Parameter::Absent, Parameter::Fixed)),
+        };
+        let compressed = arrays("COMPRESSED_DATA")?;
+        if let Some(column) = &compressed
+            && !matches!(column.element(), Some(Element::Byte | Element::Short))
+        {
+            return Err(bad(column));
+        }
+        let gzip = arrays("GZIP_COMPRESSED_DATA")?;
+        let plain = arrays("UNCOMPRESSED_DATA")?;
+        if compressed.is_none() && gzip.is_none() && plain.is_none() {
+            return Err(FitsFault::MissingKeyword("TTYPEn = 'COMPRESSED_DATA'".to_owned()));
+        }
+        let null_mask = arrays("NULL_PIXEL_MASK")?;
+        let (scale, zero) = (parameter("ZSCALE")?, parameter("ZZERO")?);
+        let blank = match parameter("ZBLANK")? {
+            Parameter::Absent => {
+                // cfitsio takes BLANK then, for quantised floats too.
+                let blank = hdu.header.number("BLANK").ok().flatten();
+                blank.map_or(Parameter::Absent, Parameter::Fixed)
+            }
+            found => found,
+        };
+        Ok(Self { table, compressed, gzip, plain, null_mask, scale, zero, blank })
+    }
+
+    /// Number of rows, each of a tile.
+    pub fn rows(&self) -> u64 {
+        self.table.rows()
+    }
+
+    /// Tiles have scales of their own: quantised floats.
+    pub fn is_scaled(&self) -> bool {
+        !matches!(self.scale, Parameter::Absent)
+    }
+
+    /// The row and the code of a tile. `code_max` is a length that no code of such a tile exceeds.
+    ///
+    /// # Errors
+    /// Reading, descriptors out of the heap; a tile without code, or with too much.
+    pub fn code<'w>(
+        &self,
+        file: &FitsFile,
+        tile: u64,
+        code_max: u64,
+        rows: &mut TileRows,
+        window: &'w mut Window,
+    ) -> Result<TileCode<'w>, FitsFault> {
+        if !(rows.first..rows.first + rows.count).contains(&tile) {
+            self.read_rows(tile, rows)?;
+        }
+        let row = (tile - rows.first) as usize;
+        let bad_tile = |fault| FitsFault::BadTile { tile, fault };
+        if rows.null_mask.get(row).is_some_and(|mask| mask.count != 0) {
+            return Err(bad_tile(CodecFault::NullPixelMask));
+        }
+        let candidates = [
+            (&self.compressed, &rows.compressed, CodeForm::Compressed),
+            (&self.gzip, &rows.gzip, CodeForm::Gzip),
+            (&self.plain, &rows.plain, CodeForm::Plain(Element::Byte)),
+        ];
+        for (column, descriptors, form) in candidates {
+            let (Some(column), Some(&array)) = (column, descriptors.get(row)) else { continue };
+            let (offset, length) = self.table.heap().locate(column, tile, array)?;
+            if length == 0 {
+                continue;
+            }
+            if length > code_max {
+                return Err(bad_tile(CodecFault::CodeTooLong));
+            }
+            let heap = self.table.heap();
+            let end = heap.offset + heap.bytes;
+            let form = match (form, column.element()) {
+                (CodeForm::Plain(_), Some(element)) => CodeForm::Plain(element),
+                (form, _) => form,
+            };
+            return Ok(TileCode {
+                bytes: window.read(file, offset, length as usize, end)?,
+                form,
+                scale: self.scale.of(&rows.scale, row),
+                zero: self.zero.of(&rows.zero, row).unwrap_or(0.0),
+                blank: self.blank.of(&rows.blank, row).map(|blank| blank as i64),
+            });
+        }
+        Err(bad_tile(CodecFault::NoCode))
+    }
+
+    /// Reads the batch of rows that begins with that of `tile`.
+    fn read_rows(&self, tile: u64, rows: &mut TileRows) -> Result<(), FitsFault> {
+        let end = self.table.rows().min(tile + self.table.batch_rows());
+        rows.count = 0;
+        let mut bytes = std::mem::take(&mut rows.bytes);
+        let read = self.table.read_rows(tile..end, &mut bytes);
+        let decoded = read.map_err(|error| error.fault).and_then(|stored| {
+            for (column, descriptors) in [
+                (&self.compressed, &mut rows.compressed),
+                (&self.gzip, &mut rows.gzip),
+                (&self.plain, &mut rows.plain),
+                (&self.null_mask, &mut rows.null_mask),
+            ] {
+                descriptors.clear();
+                if let Some(column) = column {
+                    column.descriptors(&stored, descriptors)?;
+                }
+            }
+            for (parameter, values) in [
+                (&self.scale, &mut rows.scale),
+                (&self.zero, &mut rows.zero),
+                (&self.blank, &mut rows.blank),
+            ] {
+                values.clear();
+                if let Parameter::Column(column) = parameter {
+                    column.f64s(&stored, values)?;
+                }
+            }
+            Ok(())
+        });
+        rows.bytes = bytes;
+        decoded?;
+        (rows.first, rows.count) = (tile, end - tile);
+        Ok(())
+    }
+}
+
+impl TileRows {
+    /// Forgets what was read, before another image.
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+}
+
+impl Parameter {
+    fn of(&self, column: &[f64], row: usize) -> Option<f64> {
+        match self {
+            Self::Absent => None,
+            Self::Fixed(value) => Some(*value),
+            Self::Column(_) => column.get(row).copied(),
+        }
+    }
+}
+
+fn bad(column: &Column) -> FitsFault {
+    FitsFault::BadFormat { column: column.number, found: column.tform.clone() }
+}
