@@ -331,7 +331,7 @@ impl Column {
 /// TNULL's text, or the asterisks that Fortran prints for a number without room.
 fn is_undefined(cell: &[u8], null: Option<&Null>) -> bool {
     let cell = cell.trim_ascii();
-    let is_null = matches!(null, Some(Null::Text(null)) if null.as_bytes() == cell);
+    let is_null = matches!(null, Some(Null::Text(null)) if null.trim().as_bytes() == cell);
     is_null || (!cell.is_empty() && cell.iter().all(|&byte| byte == b'*'))
 }
 

@@ -336,9 +336,7 @@ fn described(
 fn null(header: &Header, number: usize, kind: ColumnKind) -> Result<Option<Null>, FitsFault> {
     let keyword = format!("TNULL{number}");
     match kind {
-        ColumnKind::Ascii(_) => {
-            Ok(header.text(&keyword).map(|text| Null::Text(text.trim().to_owned())))
-        }
+        ColumnKind::Ascii(_) => Ok(header.text(&keyword).map(|text| Null::Text(text.to_owned()))),
         ColumnKind::Cells(element) | ColumnKind::Arrays { element, .. } if element.is_integer() => {
             Ok(header.integer(&keyword)?.map(Null::Integer))
         }

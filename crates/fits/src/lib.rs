@@ -16,6 +16,7 @@ pub mod header;
 pub mod heap;
 pub mod image;
 mod image_header;
+pub mod inspect;
 mod keyword_index;
 pub mod limits;
 mod scan;

@@ -1,0 +1,209 @@
+//! What Almagest sees in a FITS file: headers, pixel and column statistics, refusals.
+//!
+//! Takes a path, leaves an [`Inspection`] whose [`Inspection::to_json`] has one object per HDU with `header`,
+//! `image` or `table`, or `refusal`. Memory does not grow with the file.
+//!
+//! Start at [`inspect`]. A new number about columns begins in `table`.
+//! Does not decide what a refusal means for a delivery.
+
+mod header;
+mod image;
+mod json;
+mod statistics;
+mod table;
+
+use std::path::Path;
+
+pub use json::Json;
+
+use crate::checksum::{self, ChecksumReport, Verdict};
+use crate::error::{FitsError, FitsFault};
+use crate::file::FitsFile;
+use crate::hdu::{Hdu, HduIndex, HduKind};
+use crate::limits::Limits;
+
+/// Why something was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Machine-readable.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    fn of(fault: &FitsFault) -> Self {
+        Self { code: fault.code(), message: fault.to_string() }
+    }
+
+    fn to_json(&self) -> Json {
+        Json::object([
+            ("code", Json::from(self.code)),
+            ("message", Json::from(self.message.as_str())),
+        ])
+    }
+}
+
+/// What was found in one file.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// Bytes of the file on disk, when it could be opened.
+    pub bytes: Option<u64>,
+    /// What was found in each HDU; none when the file was refused.
+    pub hdus: Vec<HduInspection>,
+    /// Why the file as a whole was refused.
+    pub refusal: Option<Refusal>,
+}
+
+/// What was found in one HDU.
+#[derive(Clone, Debug)]
+pub struct HduInspection {
+    /// Where it is.
+    pub index: HduIndex,
+    /// What it holds.
+    pub kind: HduKind,
+    /// EXTNAME; `PRIMARY` for a primary without.
+    pub name: String,
+    /// CHECKSUM and DATASUM; `None` when the HDU was refused before they were looked at.
+    pub checks: Option<ChecksumReport>,
+    /// Why its data were refused.
+    pub refusal: Option<Refusal>,
+    /// Header, and image or table, as in the JSON of the file.
+    pub report: Json,
+}
+
+/// Reads everything in a file.
+pub fn inspect(path: &Path, limits: &Limits) -> Inspection {
+    match FitsFile::open(path, limits) {
+        Ok(file) => inspect_file(&file),
+        Err(error) => {
+            Inspection { bytes: None, hdus: Vec::new(), refusal: Some(Refusal::of(&error.fault)) }
+        }
+    }
+}
+
+/// The same for a file that is open.
+pub fn inspect_file(file: &FitsFile) -> Inspection {
+    Inspection {
+        bytes: Some(file.packed_bytes()),
+        hdus: file.hdus().iter().map(|hdu| inspect_hdu(file, hdu)).collect(),
+        refusal: None,
+    }
+}
+
+fn inspect_hdu(file: &FitsFile, hdu: &Hdu) -> HduInspection {
+    let name = name(hdu);
+    let mut report = Json::object([
+        ("index", Json::from(u64::from(hdu.index.0))),
+        ("class", Json::from(class(hdu))),
+        ("name", Json::from(name.as_str())),
+        ("header", header::report(hdu.image_header())),
+    ]);
+    if let Some(compression) = image::compression(file, hdu) {
+        report.add("compression", compression);
+    }
+    if hdu.kind == HduKind::CompressedTable {
+        report.add("ztable_compressed", Json::Logical(true));
+    }
+    let mut checks = None;
+    let refusal = match contents(file, hdu, &mut checks) {
+        Ok(Some((member, contents))) => {
+            report.add(member, contents);
+            None
+        }
+        Ok(None) => None,
+        Err(error) => Some(Refusal::of(&error.fault)),
+    };
+    if let Some(refusal) = &refusal {
+        report.add("refusal", refusal.to_json());
+    }
+    if let Some(verdicts) = checks.as_ref().and_then(verdicts) {
+        report.add("checks", verdicts);
+    }
+    HduInspection { index: hdu.index, kind: hdu.kind, name, checks, refusal, report }
+}
+
+/// `image` or `table` with its contents; nothing for a header alone.
+fn contents(
+    file: &FitsFile,
+    hdu: &Hdu,
+    checks: &mut Option<ChecksumReport>,
+) -> Result<Option<(&'static str, Json)>, FitsError> {
+    let verified = checksum::verify(file, hdu.index)?;
+    let fault = verified.fault();
+    *checks = Some(verified);
+    if let Some(fault) = fault {
+        return Err(file.error_in(hdu.index, fault));
+    }
+    match hdu.kind {
+        HduKind::NoData => Ok(None),
+        HduKind::Image | HduKind::CompressedImage => Ok(Some(("image", image::report(file, hdu)?))),
+        HduKind::BinTable | HduKind::AsciiTable | HduKind::CompressedTable => {
+            Ok(Some(("table", table::report(file, hdu)?)))
+        }
+        HduKind::RandomGroups => Err(file.error_in(hdu.index, FitsFault::RandomGroups)),
+        HduKind::Other => {
+            let kind = hdu.header.text("XTENSION").unwrap_or_default().to_owned();
+            Err(file.error_in(hdu.index, FitsFault::UnknownExtension(kind)))
+        }
+    }
+}
+
+/// `match` or `mismatch` for each of the two keywords that is there.
+fn verdicts(checks: &ChecksumReport) -> Option<Json> {
+    let mut json = Json::object([]);
+    for (name, verdict) in [("datasum", &checks.datasum), ("checksum", &checks.checksum)] {
+        match verdict {
+            Verdict::Absent => {}
+            Verdict::Match => json.add(name, Json::from("match")),
+            Verdict::Mismatch { .. } => json.add(name, Json::from("mismatch")),
+        }
+    }
+    (json != Json::object([])).then_some(json)
+}
+
+fn name(hdu: &Hdu) -> String {
+    match hdu.name() {
+        Some(name) => name.to_owned(),
+        None if hdu.kind == HduKind::CompressedImage => "COMPRESSED_IMAGE".to_owned(),
+        None if hdu.index == HduIndex(0) => "PRIMARY".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// The class of HDU as astropy calls it.
+fn class(hdu: &Hdu) -> &'static str {
+    match hdu.kind {
+        HduKind::NoData | HduKind::Image if hdu.index == HduIndex(0) => "PrimaryHDU",
+        HduKind::NoData | HduKind::Image => "ImageHDU",
+        HduKind::CompressedImage => "CompImageHDU",
+        HduKind::BinTable | HduKind::CompressedTable => "BinTableHDU",
+        HduKind::AsciiTable => "TableHDU",
+        HduKind::RandomGroups => "GroupsHDU",
+        HduKind::Other if hdu.fault == Some(FitsFault::NotStandard) => "_NonstandardHDU",
+        HduKind::Other if hdu.fault.is_some() => "_CorruptedHDU",
+        HduKind::Other => "NonstandardExtHDU",
+    }
+}
+
+impl Inspection {
+    /// One object: `size`, `format`, `nhdus`, `hdus`; or `refusal`.
+    pub fn to_json(&self) -> Json {
+        let mut json = Json::object([]);
+        if let Some(bytes) = self.bytes {
+            json.add("size", Json::from(bytes));
+        }
+        match &self.refusal {
+            Some(refusal) => json.add("refusal", refusal.to_json()),
+            None => {
+                json.add("format", Json::from("fits"));
+                json.add("nhdus", Json::from(self.hdus.len() as u64));
+                json.add(
+                    "hdus",
+                    Json::List(self.hdus.iter().map(|hdu| hdu.report.clone()).collect()),
+                );
+            }
+        }
+        json
+    }
+}
