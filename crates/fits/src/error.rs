@@ -347,6 +347,31 @@ impl FitsFault {
         }
     }
 
+    /// The header keyword at fault, when there is one.
+    pub fn keyword(&self) -> Option<&str> {
+        match self {
+            Self::MissingKeyword(keyword)
+            | Self::KeywordOrder { keyword, .. }
+            | Self::WrongType { keyword, .. }
+            | Self::BadValue { keyword, .. }
+            | Self::Negative { keyword, .. }
+            | Self::Unsupported { keyword, .. } => Some(keyword),
+            Self::DataSum { .. } => Some("DATASUM"),
+            _ => None,
+        }
+    }
+
+    /// The table column at fault (TTYPEn, or its number), when there is one.
+    pub fn column(&self) -> Option<String> {
+        match self {
+            Self::ColumnType { column, .. }
+            | Self::OutsideHeap { column, .. }
+            | Self::BadCell { column, .. } => Some(column.clone()),
+            Self::BadFormat { column, .. } => Some(format!("#{column}")),
+            _ => None,
+        }
+    }
+
     /// Whether trying again later may help: trouble of the machine, not of the file.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Io { .. })

@@ -1,6 +1,6 @@
 //! What a file is, by its content: image, catalogue or other; and whether its bytes are sound.
 
-use fits::checksum::{self, SumState};
+use fits::checksum::{self, Verdict};
 use fits::{FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
 use model::{Finding, Refusal};
 use std::path::Path;
@@ -139,10 +139,9 @@ fn verify_sums(fits: &FitsFile, hdu: &Hdu, name: &str, content: &mut Content) {
             return;
         }
     };
-    if let SumState::Mismatch { stored, computed } = report.datasum {
-        let fault = FitsFault::DataSum { stored, computed };
+    if let Some(fault) = report.fault() {
         content.refusals.push(refusal(name, Some(hdu.index.0), &fault));
-    } else if matches!(report.checksum, SumState::Mismatch { .. }) {
+    } else if matches!(report.checksum, Verdict::Mismatch { .. }) {
         content.findings.push(Finding {
             code: "checksum_mismatch".to_owned(),
             file: name.to_owned(),
