@@ -12,6 +12,7 @@ mod json;
 mod statistics;
 mod table;
 
+use std::error::Error;
 use std::path::Path;
 
 pub use json::Json;
@@ -33,7 +34,13 @@ pub struct Refusal {
 
 impl Refusal {
     fn of(fault: &FitsFault) -> Self {
-        Self { code: fault.code(), message: fault.to_string() }
+        let mut message = fault.to_string();
+        let mut source = fault.source();
+        while let Some(deeper) = source {
+            message += &format!(": {deeper}");
+            source = deeper.source();
+        }
+        Self { code: fault.code(), message }
     }
 
     fn to_json(&self) -> Json {
