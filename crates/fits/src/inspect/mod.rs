@@ -173,7 +173,7 @@ fn name(hdu: &Hdu) -> String {
     match hdu.name() {
         Some(name) => name.to_owned(),
         None if hdu.kind == HduKind::CompressedImage => "COMPRESSED_IMAGE".to_owned(),
-        None if hdu.index == HduIndex(0) => "PRIMARY".to_owned(),
+        None if hdu.index == HduIndex(0) && hdu.kind != HduKind::Other => "PRIMARY".to_owned(),
         None => String::new(),
     }
 }
