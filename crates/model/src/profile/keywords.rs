@@ -78,6 +78,8 @@ pub struct ColumnRule {
     pub keywords: Option<Vec<String>>,
     /// The column is the keyword's value times this.
     pub scale: Option<f64>,
+    /// Numbers may be written as texts: `'20071011'`.
+    pub text_numbers: bool,
     /// What happens to values of another type, or out of range, when not as in [`Policy::mistyped`].
     pub mistyped: Option<Mistyped>,
 }

@@ -1,0 +1,156 @@
+//! One header as it is meant: compressed images as the images they present, keywords inherited where they may be.
+
+use fits::header::Card;
+use fits::{Hdu, HduKind, Header, Value};
+
+/// The keywords of one HDU, looked up without copying.
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderView<'a> {
+    header: &'a Header,
+    compressed: bool,
+    primary: Option<&'a Header>,
+}
+
+impl<'a> HeaderView<'a> {
+    /// Of an HDU alone.
+    pub fn new(hdu: &'a Hdu) -> Self {
+        let compressed = hdu.kind == HduKind::CompressedImage;
+        Self { header: &hdu.header, compressed, primary: None }
+    }
+
+    /// Of an extension, which inherits from the primary header what describes the whole exposure
+    /// ([`is_own`] tells what does not).
+    pub fn of_extension(hdu: &'a Hdu, primary: &'a Hdu) -> Self {
+        let primary = (hdu.index != primary.index).then_some(&primary.header);
+        Self { primary, ..Self::new(hdu) }
+    }
+
+    /// The header as stored.
+    pub fn header(&self) -> &'a Header {
+        self.header
+    }
+
+    /// The card of a keyword in this header, of a compressed image under the name it has in the image.
+    pub fn own_card(&self, keyword: &str) -> Option<Card<'a>> {
+        if self.compressed
+            && let Some(stored) = stored_keyword(keyword)
+        {
+            return self.header.card(&stored);
+        }
+        self.header.card(keyword)
+    }
+
+    /// The card of a keyword in this header, else in the primary one if it may be inherited.
+    pub fn card(&self, keyword: &str) -> Option<Card<'a>> {
+        match self.own_card(keyword) {
+            None if !is_own(keyword) => self.primary?.card(keyword),
+            card => card,
+        }
+    }
+
+    /// The value of a keyword, inherited ones included.
+    pub fn value(&self, keyword: &str) -> Option<Value<'a>> {
+        self.card(keyword)?.value()
+    }
+
+    /// A whole number in this header alone; `None` when absent or no whole number.
+    pub fn own_integer(&self, keyword: &str) -> Option<i64> {
+        match self.own_card(keyword)?.value()? {
+            Value::Integer(number) => Some(number),
+            Value::Float(number) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
+                Some(number as i64)
+            }
+            _ => None,
+        }
+    }
+
+    /// The value as text, numbers and logicals as FITS writes them; `None` when absent or blank.
+    pub fn written(&self, keyword: &str) -> Option<String> {
+        let text = match self.value(keyword)? {
+            Value::Text(text) => text.trim().to_owned(),
+            Value::Logical(true) => "T".to_owned(),
+            Value::Logical(false) => "F".to_owned(),
+            Value::Integer(number) => number.to_string(),
+            Value::BigInteger(digits) => digits.to_owned(),
+            Value::Float(number) => number.to_string(),
+            Value::Complex(..) | Value::Undefined => return None,
+        };
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+impl sky::Keywords for HeaderView<'_> {
+    fn text(&self, keyword: &str) -> Option<String> {
+        match self.value(keyword)? {
+            Value::Text(text) => Some(text.to_owned()),
+            _ => None,
+        }
+    }
+
+    fn number(&self, keyword: &str) -> Option<f64> {
+        match self.value(keyword)? {
+            Value::Integer(number) => Some(number as f64),
+            Value::Float(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
+/// Where a compressed image keeps what describes the image itself (FITS 4.0, section 10.1.1).
+fn stored_keyword(keyword: &str) -> Option<String> {
+    let renamed = match keyword {
+        "BITPIX" | "NAXIS" | "PCOUNT" | "GCOUNT" => format!("Z{keyword}"),
+        "XTENSION" => "ZTENSION".to_owned(),
+        "CHECKSUM" => "ZHECKSUM".to_owned(),
+        "DATASUM" => "ZDATASUM".to_owned(),
+        _ if has_number(keyword, "NAXIS") => format!("Z{keyword}"),
+        _ => return None,
+    };
+    Some(renamed)
+}
+
+/// Whether a keyword describes the HDU it stands in, so that an extension without it has none.
+///
+/// Structure, scaling, names and dates of the HDU, and its world coordinates: what the primary header says of
+/// them is about the primary HDU.
+pub fn is_own(keyword: &str) -> bool {
+    const OWN: [&str; 18] = [
+        "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS", "EXTEND", "TFIELDS",
+        "BSCALE", "BZERO", "BLANK", "BUNIT", "EXTNAME", "EXTVER", "DATE", "CHECKSUM", "DATASUM",
+    ];
+    const NUMBERED: [&str; 9] =
+        ["NAXIS", "CTYPE", "CRPIX", "CRVAL", "CUNIT", "CRUNIT", "CDELT", "CROTA", "PROJP"];
+    OWN.contains(&keyword)
+        || NUMBERED.iter().any(|stem| has_number(keyword, stem))
+        || ["CD", "PC", "PV", "TC", "TV"].iter().any(|stem| has_two_numbers(keyword, stem))
+}
+
+fn has_number(keyword: &str, stem: &str) -> bool {
+    keyword.strip_prefix(stem).is_some_and(is_number)
+}
+
+fn has_two_numbers(keyword: &str, stem: &str) -> bool {
+    keyword
+        .strip_prefix(stem)
+        .and_then(|rest| rest.split_once('_'))
+        .is_some_and(|(first, second)| is_number(first) && is_number(second))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_extension_does_not_inherit() {
+        for own in ["NAXIS1", "BITPIX", "CTYPE1", "CD1_2", "PV2_3", "EXTNAME", "DATE", "PROJP3"] {
+            assert!(is_own(own), "{own}");
+        }
+        for shared in ["EXP_TIME", "DATE-OBS", "EQUINOX", "CDX", "PVFOO_1", "NAXISX", "CRPIXEL"] {
+            assert!(!is_own(shared), "{shared}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The rows of `astrometry`: the world coordinate system as the header has it, and the footprint.
+
+use model::profile::SurveyProfile;
+use sky::{Footprint, PixelSize, SkyDerived, SkyPosition, Wcs, WcsFault};
+use std::fmt::Write;
+
+use super::frame::{Detector, Frame};
+use super::keywords::{self, Source};
+use super::notes::{Notes, Place};
+use super::plan::{Plan, Slot};
+use super::row::{Kind, Row};
+use crate::header_view::HeaderView;
+
+/// Columns of a table that hold the pixel coordinates, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PixelColumns {
+    x: u16,
+    y: u16,
+}
+
+/// Where a coordinate system was found.
+enum Found {
+    Image(Wcs),
+    Catalogue(Wcs, PixelColumns),
+}
+
+/// The row of one detector; without a usable coordinate system the derived columns are NULL.
+pub(super) fn row<'f>(
+    frame: &Frame<'f>,
+    detector: &Detector<'f>,
+    plan: &Plan,
+    profile: &SurveyProfile,
+    expects_wcs: bool,
+    notes: &mut Notes,
+) -> Row<'f> {
+    let mut row = Row::new(Kind::Astrometry);
+    row.set("multiframe_id", frame.input.multiframe_id);
+    row.set("ext_num", detector.ext_num.get());
+    let place = Place { file: frame.file(), hdu: Some(detector.hdu.index.0) };
+    let image = Source { view: detector.view, place };
+    let null_texts = &profile.policy.null_texts;
+    keywords::fill(&mut row, &plan.astrometry, &[image], null_texts, notes);
+    let wcs = match find(detector) {
+        Ok(Found::Image(wcs)) => {
+            row.set("wcs_source", "image");
+            wcs
+        }
+        Ok(Found::Catalogue(wcs, columns)) => {
+            row.set("wcs_source", "catalogue");
+            fill_from_table(&mut row, &plan.astrometry, frame, detector, columns, profile, notes);
+            wcs
+        }
+        Err(WcsFault::Absent { .. }) if !expects_wcs => return row,
+        Err(fault) => {
+            note(&fault, place, notes);
+            return row;
+        }
+    };
+    let [width, height] = detector.size();
+    match wcs.footprint(PixelSize { width, height }) {
+        Ok(footprint) => set_footprint(&mut row, &wcs, &footprint),
+        Err(fault) => note(&fault, place, notes),
+    }
+    row
+}
+
+fn note(fault: &WcsFault, place: Place<'_>, notes: &mut Notes) {
+    let subject = fault.keyword().unwrap_or("CTYPE1");
+    notes.find(place, fault.code(), subject, fault.to_string());
+}
+
+/// The coordinate system of the image, else that of the X and Y columns of its table (as VISTA's have it).
+fn find(detector: &Detector<'_>) -> Result<Found, WcsFault> {
+    let absent = match Wcs::from_image(&detector.view) {
+        Ok(wcs) => return Ok(Found::Image(wcs)),
+        Err(fault @ WcsFault::Absent { .. }) => fault,
+        Err(fault) => return Err(fault),
+    };
+    let Some((_, view)) = detector.table else { return Err(absent) };
+    let Some(columns) = pixel_columns(view) else { return Err(absent) };
+    Ok(Found::Catalogue(Wcs::from_table(&view, columns.x, columns.y)?, columns))
+}
+
+/// The first two columns with a TCTYPn.
+fn pixel_columns(view: HeaderView<'_>) -> Option<PixelColumns> {
+    let mut numbers: Vec<u16> = view
+        .header()
+        .cards()
+        .filter_map(|card| card.keyword().strip_prefix("TCTYP")?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    match numbers[..] {
+        [x, y, ..] => Some(PixelColumns { x, y }),
+        _ => None,
+    }
+}
+
+/// The columns that are copied from keywords, in their spelling for tables.
+fn fill_from_table<'f>(
+    row: &mut Row<'f>,
+    slots: &[Slot],
+    frame: &Frame<'f>,
+    detector: &Detector<'f>,
+    columns: PixelColumns,
+    profile: &SurveyProfile,
+    notes: &mut Notes,
+) {
+    let (Some((hdu, view)), Some((file, _))) = (detector.table, frame.catalogue()) else { return };
+    let place = Place { file, hdu: Some(hdu.index.0) };
+    for slot in slots {
+        for keyword in &slot.keywords {
+            let Some(card) = view.card(&columns.spelling(keyword)) else { continue };
+            let cell = keywords::take(slot, card, place, &profile.policy.null_texts, notes);
+            if let Some(cell) = cell {
+                row.cells[slot.position] = cell;
+                break;
+            }
+        }
+    }
+}
+
+impl PixelColumns {
+    fn axis(self, axis: &str) -> Option<u16> {
+        match axis {
+            "1" => Some(self.x),
+            "2" => Some(self.y),
+            _ => None,
+        }
+    }
+
+    /// The keyword of a table that says what this one says of an image (FITS 4.0, table 22).
+    fn spelling(self, keyword: &str) -> String {
+        let one = [("CTYPE", "TCTYP"), ("CRPIX", "TCRPX"), ("CRVAL", "TCRVL"), ("CUNIT", "TCUNI")];
+        for (image, table) in one {
+            if let Some(n) = keyword.strip_prefix(image).and_then(|axis| self.axis(axis)) {
+                return format!("{table}{n}");
+            }
+        }
+        if let Some((row, column)) = keyword.strip_prefix("CD").and_then(|k| k.split_once('_'))
+            && let (Some(row), Some(column)) = (self.axis(row), self.axis(column))
+        {
+            return format!("TC{row}_{column}");
+        }
+        if let Some((axis, number)) = keyword.strip_prefix("PV").and_then(|k| k.split_once('_'))
+            && let Some(axis) = self.axis(axis)
+        {
+            return format!("TV{axis}_{number}");
+        }
+        keyword.to_owned()
+    }
+}
+
+fn set_footprint(row: &mut Row<'_>, wcs: &Wcs, footprint: &Footprint) {
+    row.set("projection", wcs.projection());
+    set_centre(row, footprint.centre);
+    for (n, corner) in footprint.corners.iter().enumerate() {
+        row.set(["ra1", "ra2", "ra3", "ra4"][n], corner.ra_deg);
+        row.set(["dec1", "dec2", "dec3", "dec4"][n], corner.dec_deg);
+    }
+    row.set("footprint", outline(wcs, footprint));
+    row.set("min_ra", footprint.min_ra_deg);
+    row.set("max_ra", footprint.max_ra_deg);
+    row.set("min_dec", footprint.min_dec_deg);
+    row.set("max_dec", footprint.max_dec_deg);
+    row.set("edge_padding", footprint.polygon.padding_deg);
+    row.set("cap_radius", footprint.bounding_cap().1);
+    row.set("image_extent", footprint.extent_arcmin);
+    row.set("x_pix_size", footprint.pixel_scale_x_arcsec);
+    row.set("y_pix_size", footprint.pixel_scale_y_arcsec);
+    row.set("pos_angle", footprint.position_angle_deg);
+    row.set("pos_angle_y", footprint.position_angle_y_deg);
+}
+
+fn set_centre(row: &mut Row<'_>, centre: SkyPosition) {
+    row.set("central_ra", centre.ra_deg);
+    row.set("central_dec", centre.dec_deg);
+    let Some(derived) = SkyDerived::from_radec(centre.ra_deg, centre.dec_deg) else { return };
+    row.set("cx", derived.cx);
+    row.set("cy", derived.cy);
+    row.set("cz", derived.cz);
+    row.set("htm_id", derived.htm_id);
+    row.set("healpix29", derived.healpix29);
+    row.set("l", derived.l_deg);
+    row.set("b", derived.b_deg);
+    row.set("lambda", derived.lambda_deg);
+    row.set("eta", derived.eta_deg);
+}
+
+/// The corners as STC-S: counter-clockwise with east to the left. 1e-8 degrees are 36 microarcseconds.
+fn outline(wcs: &Wcs, footprint: &Footprint) -> String {
+    // Where x turns to y like east to north, the corners run clockwise.
+    let turn_deg = footprint.position_angle_deg - footprint.position_angle_y_deg;
+    let clockwise = turn_deg.to_radians().sin() > 0.0;
+    let mut text = format!("Polygon {}", reference_frame(wcs));
+    for n in 0..4 {
+        let corner = footprint.corners[if clockwise { (4 - n) % 4 } else { n }];
+        // Writing to a String cannot fail.
+        let _ = write!(text, " {:.8} {:.8}", corner.ra_deg, corner.dec_deg);
+    }
+    text
+}
+
+/// The reference system by its name in STC-S; when RADESYS is absent FITS 4.0, section 8.3 decides.
+fn reference_frame(wcs: &Wcs) -> &'static str {
+    match (wcs.reference_system().map(str::trim), wcs.equinox()) {
+        (Some("FK4" | "FK4-NO-E"), _) => "FK4",
+        (Some("FK5"), _) => "FK5",
+        (None, Some(equinox)) if equinox < 1984.0 => "FK4",
+        (None, Some(_)) => "FK5",
+        _ => "ICRS",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_of_tables() {
+        let columns = PixelColumns { x: 3, y: 5 };
+        let cases = [
+            ("CTYPE1", "TCTYP3"),
+            ("CRPIX2", "TCRPX5"),
+            ("CRVAL1", "TCRVL3"),
+            ("CUNIT2", "TCUNI5"),
+            ("CD1_2", "TC3_5"),
+            ("CD2_1", "TC5_3"),
+            ("PV2_3", "TV5_3"),
+            ("EQUINOX", "EQUINOX"),
+            ("CTYPE3", "CTYPE3"),
+        ];
+        for (image, table) in cases {
+            assert_eq!(columns.spelling(image), table);
+        }
+    }
+}

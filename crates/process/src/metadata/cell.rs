@@ -1,0 +1,229 @@
+//! One value of a row, and how a header card becomes one.
+
+use fits::Value;
+use model::tables::ColumnType;
+use std::borrow::Cow;
+
+use super::time;
+
+/// One value of a row. Texts borrow from the headers until the row is appended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Cell<'f> {
+    #[default]
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Cow<'f, str>),
+    Bytes(Vec<u8>),
+}
+
+impl From<i64> for Cell<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<i32> for Cell<'_> {
+    fn from(value: i32) -> Self {
+        Self::Int(i64::from(value))
+    }
+}
+
+impl From<i16> for Cell<'_> {
+    fn from(value: i16) -> Self {
+        Self::Int(i64::from(value))
+    }
+}
+
+impl From<f64> for Cell<'_> {
+    fn from(value: f64) -> Self {
+        if value.is_finite() { Self::Float(value) } else { Self::Null }
+    }
+}
+
+impl From<bool> for Cell<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl<'f> From<&'f str> for Cell<'f> {
+    fn from(value: &'f str) -> Self {
+        Self::Text(Cow::Borrowed(value))
+    }
+}
+
+impl From<String> for Cell<'_> {
+    fn from(value: String) -> Self {
+        Self::Text(Cow::Owned(value))
+    }
+}
+
+impl From<Vec<u8>> for Cell<'_> {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Bytes(value)
+    }
+}
+
+impl<'f, T: Into<Cell<'f>>> From<Option<T>> for Cell<'f> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// Why a card's value does not become a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It says nothing: undefined, blank, or a text that means no value.
+    NoValue,
+    /// It is of another type than the column.
+    Mistyped,
+    /// It is of the column's type and cannot be.
+    OutOfRange,
+}
+
+/// How the values of one column are taken.
+#[derive(Clone, Debug)]
+pub(super) struct Taking {
+    pub kind: ColumnType,
+    /// The column holds an ISO 8601 time.
+    pub time: bool,
+    /// Numbers may be written as texts.
+    pub text_numbers: bool,
+    pub scale: f64,
+    pub range: Option<[f64; 2]>,
+}
+
+impl Taking {
+    /// Makes a cell of a card's value.
+    pub fn take<'f>(&self, value: Value<'f>, null_texts: &[String]) -> Result<Cell<'f>, Unfit> {
+        if let Value::Text(text) = value {
+            let text = text.trim();
+            if text.is_empty() || null_texts.iter().any(|n| n.eq_ignore_ascii_case(text)) {
+                return Err(Unfit::NoValue);
+            }
+        }
+        if value == Value::Undefined {
+            return Err(Unfit::NoValue);
+        }
+        match self.kind {
+            ColumnType::I16 => self.whole(value, i64::from(i16::MIN), i64::from(i16::MAX)),
+            ColumnType::I32 => self.whole(value, i64::from(i32::MIN), i64::from(i32::MAX)),
+            ColumnType::I64 => self.whole(value, i64::MIN, i64::MAX),
+            ColumnType::F32 | ColumnType::F64 => self.number(value),
+            ColumnType::Bool => match value {
+                Value::Logical(truth) => Ok(Cell::Bool(truth)),
+                _ => Err(Unfit::Mistyped),
+            },
+            ColumnType::Text => self.text(value),
+            ColumnType::Bytes => Err(Unfit::Mistyped),
+        }
+    }
+
+    fn text<'f>(&self, value: Value<'f>) -> Result<Cell<'f>, Unfit> {
+        let Value::Text(text) = value else { return Err(Unfit::Mistyped) };
+        let text = text.trim();
+        if self.time && !time::is_iso(text) {
+            return Err(Unfit::Mistyped);
+        }
+        Ok(text.into())
+    }
+
+    fn number<'f>(&self, value: Value<'f>) -> Result<Cell<'f>, Unfit> {
+        let number = match value {
+            Value::Integer(number) => number as f64,
+            Value::Float(number) => number,
+            Value::BigInteger(digits) => digits.parse().map_err(|_| Unfit::Mistyped)?,
+            Value::Text(text) if self.text_numbers => {
+                text.trim().parse().map_err(|_| Unfit::Mistyped)?
+            }
+            _ => return Err(Unfit::Mistyped),
+        };
+        let number = number * self.scale;
+        if self.kind == ColumnType::F32 && number.abs() > f64::from(f32::MAX) {
+            return Err(Unfit::OutOfRange);
+        }
+        self.within(number)?;
+        Ok(Cell::Float(number))
+    }
+
+    fn whole<'f>(&self, value: Value<'f>, lowest: i64, highest: i64) -> Result<Cell<'f>, Unfit> {
+        let number = match value {
+            Value::Integer(number) => number,
+            Value::Float(number) => whole_of(number)?,
+            Value::BigInteger(_) => return Err(Unfit::OutOfRange),
+            Value::Text(text) if self.text_numbers => {
+                text.trim().parse().map_err(|_| Unfit::Mistyped)?
+            }
+            _ => return Err(Unfit::Mistyped),
+        };
+        let number = if self.scale == 1.0 { number } else { whole_of(number as f64 * self.scale)? };
+        self.within(number as f64)?;
+        if number < lowest || number > highest {
+            return Err(Unfit::OutOfRange);
+        }
+        Ok(Cell::Int(number))
+    }
+
+    fn within(&self, number: f64) -> Result<(), Unfit> {
+        let fits = number.is_finite()
+            && self.range.is_none_or(|[low, high]| (low..=high).contains(&number));
+        if fits { Ok(()) } else { Err(Unfit::OutOfRange) }
+    }
+}
+
+/// `5.0` counts as 5; beyond 2^53 a float is no exact whole number.
+fn whole_of(number: f64) -> Result<i64, Unfit> {
+    if number.fract() != 0.0 {
+        return Err(Unfit::Mistyped);
+    }
+    if number.abs() > 9.0e15 {
+        return Err(Unfit::OutOfRange);
+    }
+    Ok(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taking(kind: ColumnType) -> Taking {
+        Taking { kind, time: false, text_numbers: false, scale: 1.0, range: None }
+    }
+
+    #[test]
+    fn values_become_cells_of_their_column() {
+        let (int, float) = (taking(ColumnType::I16), taking(ColumnType::F64));
+        let text = taking(ColumnType::Text);
+        let loose = Taking { text_numbers: true, ..taking(ColumnType::I32) };
+        let hours = Taking { scale: 1.0 / 3600.0, ..taking(ColumnType::F64) };
+        let declination = Taking { range: Some([-90.0, 90.0]), ..taking(ColumnType::F64) };
+        let time = Taking { time: true, ..taking(ColumnType::Text) };
+        let cases = [
+            (&int, Value::Integer(7), Ok(Cell::Int(7))),
+            (&int, Value::Float(7.0), Ok(Cell::Int(7))), // written by a program that knows floats only
+            (&int, Value::Float(7.5), Err(Unfit::Mistyped)),
+            (&int, Value::Integer(40_000), Err(Unfit::OutOfRange)),
+            (&int, Value::BigInteger("99999999999999999999"), Err(Unfit::OutOfRange)),
+            (&int, Value::Text("7"), Err(Unfit::Mistyped)),
+            (&loose, Value::Text("20071011"), Ok(Cell::Int(20_071_011))), // UTDATE of WFCAM
+            (&loose, Value::Text("2007 Oct"), Err(Unfit::Mistyped)),
+            (&loose, Value::Text("        "), Err(Unfit::NoValue)), // RQ_MXTAU of a real header
+            (&float, Value::Integer(25), Ok(Cell::Float(25.0))),
+            (&float, Value::Logical(true), Err(Unfit::Mistyped)),
+            (&float, Value::Undefined, Err(Unfit::NoValue)),
+            (&hours, Value::Float(7200.0), Ok(Cell::Float(2.0))),
+            (&declination, Value::Float(90.5), Err(Unfit::OutOfRange)),
+            (&text, Value::Text(" none "), Err(Unfit::NoValue)),
+            (&text, Value::Text("K   "), Ok(Cell::from("K"))),
+            (&text, Value::Integer(5), Err(Unfit::Mistyped)),
+            (&time, Value::Text("2007-10-11T13:12:05.560"), Ok("2007-10-11T13:12:05.560".into())),
+            (&time, Value::Text("11/10/07"), Err(Unfit::Mistyped)),
+        ];
+        let null_texts = ["NONE".to_owned()];
+        for (taking, value, wanted) in cases {
+            assert_eq!(taking.take(value, &null_texts), wanted, "{value:?} for {:?}", taking.kind);
+        }
+    }
+}

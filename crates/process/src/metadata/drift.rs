@@ -1,0 +1,84 @@
+//! One look at every card: which keywords are new, and which name other frames.
+
+use fits::FitsFile;
+use model::ExtNum;
+use model::profile::{NewKeyword, SurveyProfile};
+
+use super::frame::Frame;
+use super::notes::{Notes, Place};
+use super::plan::{Meaning, Plan};
+use super::provenance::{self, Naming};
+
+/// Tells new keywords of image and catalogue, and gathers what the image's headers name.
+pub(super) fn survey<'f>(
+    frame: &Frame<'f>,
+    plan: &Plan,
+    profile: &SurveyProfile,
+    notes: &mut Notes,
+) -> Vec<Naming<'f>> {
+    let mut namings = Vec::new();
+    let mut named = 0;
+    look_through(
+        frame.file(),
+        frame.image,
+        plan,
+        profile,
+        &mut named,
+        notes,
+        |card, role, ext, notes| {
+            namings.extend(provenance::read(card, role, ext, profile, frame.file(), notes));
+        },
+    );
+    if let Some((file, catalogue)) = frame.catalogue() {
+        // Catalogues repeat the image's keywords, so that its components are known already.
+        look_through(file, catalogue, plan, profile, &mut named, notes, |_, _, _, _| {});
+    }
+    namings
+}
+
+fn look_through<'f>(
+    name: &str,
+    file: &'f FitsFile,
+    plan: &Plan,
+    profile: &SurveyProfile,
+    named: &mut usize,
+    notes: &mut Notes,
+    mut component: impl FnMut(fits::Card<'f>, model::profile::Role, ExtNum, &mut Notes),
+) {
+    let tell = profile.policy.new_keyword == NewKeyword::Finding;
+    for hdu in file.hdus() {
+        let Some(ext_num) = ExtNum::of_hdu(hdu.index.0) else { return };
+        let place = Place { file: name, hdu: Some(hdu.index.0) };
+        for card in hdu.header.cards().filter(|card| !card.is_commentary()) {
+            match plan.meaning(card.keyword()) {
+                Some(Meaning::Known) => {}
+                Some(Meaning::Component(role)) => component(card, role, ext_num, notes),
+                None if tell => tell_new(card.keyword(), place, profile, named, notes),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Names a new keyword; beyond the profile's limit they are counted under `...`.
+fn tell_new(
+    keyword: &str,
+    place: Place<'_>,
+    profile: &SurveyProfile,
+    named: &mut usize,
+    notes: &mut Notes,
+) {
+    let known = |f: &model::Finding| {
+        f.code == "keyword_new" && f.file == place.file && f.subject.as_deref() == Some(keyword)
+    };
+    if !notes.findings.iter().any(known) {
+        *named += 1;
+        if *named > profile.limits.new_keywords_named {
+            let message = "more new keywords".to_owned();
+            notes.find(Place { hdu: None, ..place }, "keyword_new", "...", message);
+            return;
+        }
+    }
+    let message = format!("{keyword} is new: it is kept in the header's text");
+    notes.find(place, "keyword_new", keyword, message);
+}

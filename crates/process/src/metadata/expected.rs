@@ -1,0 +1,48 @@
+//! Expectations: columns that must have a value, and what happens when they have none.
+
+use model::profile::Missing;
+
+use super::cell::Cell;
+use super::frame::Frame;
+use super::multiframe::Exposure;
+use super::notes::{Notes, Place};
+use super::plan::{Expected, Plan};
+use super::row::Row;
+
+/// Looks at the rows of a frame.
+pub(super) fn check(
+    rows: &[Row<'_>],
+    frame: &Frame<'_>,
+    exposure: Exposure<'_>,
+    plan: &Plan,
+    notes: &mut Notes,
+) {
+    let name = exposure.frame_type_name();
+    let place = Place { file: frame.file(), hdu: None };
+    for expected in &plan.expected {
+        let applies = expected.frames.is_empty() || expected.frames.iter().any(|g| g.fits(name));
+        if !applies || (expected.of_catalogue && frame.catalogue().is_none()) {
+            continue;
+        }
+        for _ in rows.iter().filter(|row| lacks(row, expected)) {
+            tell(expected, place, notes);
+        }
+    }
+}
+
+fn lacks(row: &Row<'_>, expected: &Expected) -> bool {
+    row.kind == expected.kind && row.cells[expected.position] == Cell::Null
+}
+
+fn tell(expected: &Expected, place: Place<'_>, notes: &mut Notes) {
+    let table = expected.kind.sheet().table;
+    let column = &table.columns[expected.position].name;
+    let subject = expected.subject.as_str();
+    let message = format!("{}.{column} has no value ({subject})", table.name);
+    match expected.missing {
+        Missing::Null => {}
+        Missing::Finding => notes.find(place, "keyword_missing", subject, message),
+        Missing::Refuse if notes.refused => {} // once is enough
+        Missing::Refuse => notes.refuse(place, "keyword_missing", Some(subject), message),
+    }
+}

@@ -1,0 +1,141 @@
+//! A frame as it is read: its image file, its catalogue file, and which table belongs to which detector.
+
+use fits::{FitsFile, Hdu, HduKind};
+use model::ExtNum;
+use model::profile::Pairing;
+use model::task::TaskInput;
+
+use super::notes::{Notes, Place};
+use crate::header_view::HeaderView;
+
+/// One detector: an image extension, with its table in the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Detector<'f> {
+    pub hdu: &'f Hdu,
+    pub ext_num: ExtNum,
+    pub view: HeaderView<'f>,
+    pub table: Option<(&'f Hdu, HeaderView<'f>)>,
+}
+
+impl Detector<'_> {
+    /// Columns and rows of the image.
+    pub fn size(&self) -> [u64; 2] {
+        let axis = |n| self.view.own_integer(n).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        [axis("NAXIS1"), axis("NAXIS2")]
+    }
+}
+
+/// A frame.
+#[derive(Debug)]
+pub(super) struct Frame<'f> {
+    pub input: &'f TaskInput,
+    pub image: &'f FitsFile,
+    pub catalogue: Option<&'f FitsFile>,
+    /// Primary header, then that of the first detector.
+    pub primary: HeaderView<'f>,
+    pub detectors: Vec<Detector<'f>>,
+}
+
+impl<'f> Frame<'f> {
+    /// Looks through the HDUs. `None` when nothing of the file can be used; the notes say why.
+    pub fn open(
+        input: &'f TaskInput,
+        image: &'f FitsFile,
+        catalogue: Option<&'f FitsFile>,
+        pairing: Pairing,
+        notes: &mut Notes,
+    ) -> Option<Self> {
+        let file = input.image.name.as_str();
+        let primary = image.hdus().first()?;
+        if let Some(fault) = &primary.fault {
+            let place = Place { file, hdu: Some(0) };
+            notes.refuse(place, fault.code(), None, format!("{fault}"));
+            return None;
+        }
+        let detectors = detectors(input, image, primary, notes);
+        if detectors.is_empty() && image.hdus().iter().any(is_image) {
+            let message = "none of its images can be used".to_owned();
+            notes.refuse(Place { file, hdu: None }, "no_usable_detector", None, message);
+            return None;
+        }
+        let mut frame =
+            Self { input, image, catalogue, primary: HeaderView::new(primary), detectors };
+        frame.pair(pairing, notes);
+        Some(frame)
+    }
+
+    /// Name of the image file.
+    pub fn file(&self) -> &'f str {
+        &self.input.image.name
+    }
+
+    /// The catalogue's name and file, when both are there.
+    pub fn catalogue(&self) -> Option<(&'f str, &'f FitsFile)> {
+        Some((self.input.catalogue.as_ref()?.file.name.as_str(), self.catalogue?))
+    }
+
+    /// The value of a keyword as text: primary header, then that of the first detector.
+    pub fn keyword(&self, keyword: &str) -> Option<String> {
+        let first = || self.detectors.first().and_then(|d| d.view.written(keyword));
+        self.primary.written(keyword).or_else(first)
+    }
+
+    /// Gives each detector its table.
+    fn pair(&mut self, pairing: Pairing, notes: &mut Notes) {
+        let Some((file, catalogue)) = self.catalogue() else { return };
+        let Some(primary) = catalogue.hdus().first() else { return };
+        let tables: Vec<&Hdu> = catalogue.hdus().iter().filter(|h| is_table(h)).collect();
+        let lone = tables.len() == 1 && self.detectors.len() == 1;
+        let mut used = 0;
+        for (place, detector) in self.detectors.iter_mut().enumerate() {
+            let table = match pairing {
+                _ if lone => tables.first(),
+                Pairing::Order => tables.get(place),
+                Pairing::Hdu => tables.iter().find(|t| t.index == detector.hdu.index),
+            };
+            if let Some(table) = table {
+                detector.table = Some((table, HeaderView::of_extension(table, primary)));
+                used += 1;
+            }
+        }
+        if used < tables.len() {
+            let message = format!("{} of its tables belong to no detector", tables.len() - used);
+            notes.find(Place { file, hdu: None }, "table_unpaired", "XTENSION", message);
+        }
+    }
+}
+
+/// The image extensions that can be used; a primary with an image is one.
+fn detectors<'f>(
+    input: &TaskInput,
+    image: &'f FitsFile,
+    primary: &'f Hdu,
+    notes: &mut Notes,
+) -> Vec<Detector<'f>> {
+    let mut detectors = Vec::new();
+    for hdu in image.hdus() {
+        let number = hdu.index.0;
+        if let Some(fault) = &hdu.fault {
+            let place = Place { file: &input.image.name, hdu: Some(number) };
+            notes.refuse_hdu(place, fault.code(), format!("{fault}"));
+        }
+        let usable = is_image(hdu) && hdu.fault.is_none();
+        if !usable || input.image.refused_hdus.contains(&number) {
+            continue;
+        }
+        if let Some(ext_num) = ExtNum::of_hdu(number) {
+            let view = HeaderView::of_extension(hdu, primary);
+            detectors.push(Detector { hdu, ext_num, view, table: None });
+        }
+    }
+    detectors
+}
+
+fn is_image(hdu: &Hdu) -> bool {
+    matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage)
+}
+
+/// Whether an HDU may be the catalogue of a detector.
+fn is_table(hdu: &Hdu) -> bool {
+    hdu.kind == HduKind::BinTable
+}

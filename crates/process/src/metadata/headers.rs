@@ -1,0 +1,65 @@
+//! The rows of `header`: every header as delivered, compressed, so that no card is lost.
+
+use fits::{FitsFile, Header};
+use std::cell::RefCell;
+
+use super::frame::Frame;
+use super::row::{Kind, Row};
+
+const CARD_BYTES: usize = fits::card::CARD_BYTES;
+/// Headers are short and many: speed counts for more than the last percent.
+const LEVEL: i32 = 1;
+
+thread_local! {
+    /// Its tables take longer to make than a header to compress.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// One row per HDU of the image and of the catalogue.
+pub(super) fn rows<'f>(frame: &Frame<'f>) -> Vec<Row<'f>> {
+    let mut rows = Vec::new();
+    add(&mut rows, frame.input.multiframe_id, frame.file(), frame.image);
+    if let Some((name, file)) = frame.catalogue() {
+        add(&mut rows, frame.input.multiframe_id, name, file);
+    }
+    rows
+}
+
+fn add<'f>(rows: &mut Vec<Row<'f>>, multiframe_id: i64, name: &'f str, file: &'f FitsFile) {
+    for hdu in file.hdus() {
+        let Some(ext_num) = model::ExtNum::of_hdu(hdu.index.0) else { return };
+        let cards = cards(&hdu.header);
+        let mut row = Row::new(Kind::Header);
+        row.set("multiframe_id", multiframe_id);
+        row.set("file_name", name);
+        row.set("hdu", i64::from(hdu.index.0));
+        row.set("ext_num", ext_num.get());
+        row.set("num_cards", i64::try_from(cards.len() / CARD_BYTES).unwrap_or(i64::MAX));
+        row.set("cards", compress(cards));
+        rows.push(row);
+    }
+}
+
+/// The cards without END.
+fn cards(header: &Header) -> &[u8] {
+    let raw = header.raw();
+    let end = raw.chunks(CARD_BYTES).position(|card| card.starts_with(b"END     "));
+    &raw[..end.map_or(raw.len(), |n| n * CARD_BYTES)]
+}
+
+fn compress(cards: &[u8]) -> Vec<u8> {
+    const SURE: &str = "a buffer of the worst size always suffices";
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor =
+            slot.get_or_insert_with(|| zstd::bulk::Compressor::new(LEVEL).expect("level 1 exists"));
+        compressor.compress(cards).expect(SURE)
+    })
+}
+
+/// The cards of a `header` row, for reading them back.
+///
+/// # Errors
+/// When the bytes are no zstd frame, or unpack to more than `limit` bytes.
+pub fn unpack(cards: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::decompress(cards, limit)
+}

@@ -1,0 +1,73 @@
+//! From keywords to cells: one row's slots, read from its headers.
+
+use fits::Card;
+use model::profile::Mistyped;
+
+use super::cell::{Cell, Unfit};
+use super::notes::{Notes, Place};
+use super::plan::Slot;
+use super::row::Row;
+use crate::header_view::HeaderView;
+
+/// A header to look in, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'f, 'p> {
+    pub view: HeaderView<'f>,
+    pub place: Place<'p>,
+}
+
+/// Fills the columns of a row that are copied from keywords; the first spelling with a value counts, and for each
+/// the first source that has it.
+pub(super) fn fill<'f>(
+    row: &mut Row<'f>,
+    slots: &[Slot],
+    sources: &[Source<'f, '_>],
+    null_texts: &[String],
+    notes: &mut Notes,
+) {
+    for slot in slots {
+        for keyword in &slot.keywords {
+            let card = sources.iter().find_map(|s| s.view.card(keyword).map(|c| (c, s.place)));
+            let Some((card, place)) = card else { continue };
+            if let Some(cell) = take(slot, card, place, null_texts, notes) {
+                row.cells[slot.position] = cell;
+                break;
+            }
+        }
+    }
+}
+
+/// The cell of a card; `None` when it has none to give.
+pub(super) fn take<'f>(
+    slot: &Slot,
+    card: Card<'f>,
+    place: Place<'_>,
+    null_texts: &[String],
+    notes: &mut Notes,
+) -> Option<Cell<'f>> {
+    let taken = match card.value() {
+        Some(value) => slot.taking.take(value, null_texts),
+        None => Err(Unfit::Mistyped), // the card is malformed
+    };
+    let problem = match taken {
+        Ok(cell) => return Some(cell),
+        Err(Unfit::NoValue) => return None,
+        Err(Unfit::Mistyped) => ("keyword_mistyped", "of another type than its column"),
+        Err(Unfit::OutOfRange) => ("keyword_out_of_range", "out of range"),
+    };
+    let keyword = card.keyword();
+    let message = format!("{keyword} = {} is {}", shown(card), problem.1);
+    match slot.mistyped {
+        Mistyped::Finding => notes.find(place, problem.0, keyword, message),
+        Mistyped::Refuse => notes.refuse(place, problem.0, Some(keyword), message),
+    }
+    None
+}
+
+/// The value as the card has it.
+fn shown(card: Card<'_>) -> String {
+    let text = String::from_utf8_lossy(card.raw());
+    let value = text.split_once('=').map_or(text.as_ref(), |(_, value)| value);
+    let value = value.strip_suffix(card.comment()).unwrap_or(value);
+    value.trim().trim_end_matches('/').trim().to_owned()
+}

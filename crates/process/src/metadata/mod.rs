@@ -1,0 +1,175 @@
+//! CU3: rows of `multiframe` and its companions from the headers of images and their catalogues.
+//!
+//! Takes the inputs of a task, leaves one record batch per table and block of files, refusals and findings. Only
+//! headers are read, no data.
+//!
+//! Start at [`run`] for a whole task, at [`Extractor`] for single frames. A column that is copied from a keyword
+//! needs a line in the table's definition and nothing here; one that is computed is set in `multiframe`,
+//! `detector` or `astrometry`. Spellings, expectations and what counts as new stand in the survey's profile.
+//! A frame that is refused or parked leaves no row: it is taken up again in a later round.
+//! Does not link components to multiframes that are in the archive: a node does not know the archive.
+
+mod astrometry;
+mod batches;
+mod cell;
+mod detector;
+mod drift;
+mod expected;
+mod frame;
+mod headers;
+mod keywords;
+mod multiframe;
+mod notes;
+mod plan;
+mod programme;
+mod provenance;
+mod reference;
+mod row;
+mod task;
+mod time;
+
+pub use headers::unpack as unpack_cards;
+pub use task::{TaskFault, run};
+
+use arrow_array::RecordBatch;
+use fits::FitsFile;
+use model::profile::{FrameKind, SurveyProfile};
+use model::tables::Table;
+use model::task::{ProgrammeRef, TaskInput};
+use model::{Finding, Refusal};
+
+use batches::Accumulator;
+use frame::Frame;
+use notes::Notes;
+use plan::Plan;
+use row::{Kind, Row};
+
+/// What metadata extraction leaves.
+#[derive(Debug)]
+pub struct Products {
+    /// Per table its batches in the order of the frames; their schema is [`Table::arrow_schema`]. Empty batches
+    /// are left out.
+    pub tables: Vec<(&'static Table, Vec<RecordBatch>)>,
+    /// What was not accepted.
+    pub refusals: Vec<Refusal>,
+    /// What was noticed; drift of keywords is counted over all files.
+    pub findings: Vec<Finding>,
+    /// Bytes of the library that were opened (lengths of the files).
+    pub input_bytes: u64,
+}
+
+impl Products {
+    /// The batches of a table.
+    pub fn batches(&self, table: &str) -> &[RecordBatch] {
+        self.tables.iter().find(|(t, _)| t.name == table).map_or(&[], |(_, batches)| batches)
+    }
+
+    /// Rows of a table.
+    pub fn rows(&self, table: &str) -> usize {
+        self.batches(table).iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// Reads frames with one survey's profile; may be shared by threads.
+#[derive(Debug)]
+pub struct Extractor<'p> {
+    profile: &'p SurveyProfile,
+    programmes: &'p [ProgrammeRef],
+    delivery: &'p str,
+    plan: Plan,
+}
+
+/// Rows, refusals and findings of the frames read so far.
+#[derive(Debug)]
+pub struct Rows {
+    rows: Accumulator,
+    notes: Notes,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self { rows: Accumulator::new(), notes: Notes::default() }
+    }
+}
+
+impl Rows {
+    /// Everything as record batches.
+    pub fn finish(self) -> Products {
+        let tables = self.rows.finish().into_iter().map(|(table, batch)| {
+            let batches = if batch.num_rows() > 0 { vec![batch] } else { Vec::new() };
+            (table, batches)
+        });
+        Products {
+            tables: tables.collect(),
+            refusals: self.notes.refusals,
+            findings: notes::counted(self.notes.findings),
+            input_bytes: 0,
+        }
+    }
+
+    /// Adds what was not accepted outside of [`Extractor::extract`].
+    pub(self) fn add_refusal(&mut self, refusal: Refusal) {
+        self.notes.refusals.push(refusal);
+    }
+}
+
+impl<'p> Extractor<'p> {
+    /// For the frames of one delivery.
+    pub fn new(
+        profile: &'p SurveyProfile,
+        programmes: &'p [ProgrammeRef],
+        delivery: &'p str,
+    ) -> Self {
+        Self { profile, programmes, delivery, plan: Plan::new(profile) }
+    }
+
+    /// Adds the rows of one frame, or what speaks against it.
+    pub fn extract(
+        &self,
+        input: &TaskInput,
+        image: &FitsFile,
+        catalogue: Option<&FitsFile>,
+        into: &mut Rows,
+    ) {
+        let mut notes = Notes::default();
+        let pairing = self.profile.catalogue.pairing;
+        let frame = Frame::open(input, image, catalogue, pairing, &mut notes);
+        let rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
+        if !notes.refused {
+            for row in &rows {
+                into.rows.push(row);
+            }
+        }
+        into.notes.findings.append(&mut notes.findings);
+        into.notes.refusals.append(&mut notes.refusals);
+    }
+
+    fn rows_of<'f>(&'f self, frame: &Frame<'f>, notes: &mut Notes) -> Vec<Row<'f>> {
+        let (plan, profile) = (&self.plan, self.profile);
+        let mut first = multiframe::row(frame, plan, profile, self.delivery, notes);
+        let exposure = multiframe::exposure(&mut first, frame, profile);
+        let programme = programme::row(frame, exposure, profile, self.programmes, notes);
+        if notes.refused {
+            return Vec::new();
+        }
+        let namings = drift::survey(frame, plan, profile, notes);
+        provenance::set_library_names(&mut first, &namings);
+        let expects_wcs =
+            exposure.frame_type.is_some_and(|rule| rule.kind != FrameKind::Calibration);
+        let mut rows = vec![first];
+        for detector in &frame.detectors {
+            rows.push(detector::row(frame, detector, exposure, plan, profile, notes));
+            rows.push(astrometry::row(frame, detector, plan, profile, expects_wcs, notes));
+        }
+        expected::check(&rows, frame, exposure, plan, notes);
+        rows.extend(provenance::rows(frame.input.multiframe_id, &namings));
+        rows.extend(programme);
+        rows.extend(headers::rows(frame));
+        rows
+    }
+}
+
+/// Names of the tables that metadata go to, in the order they are staged.
+pub fn table_names() -> [&'static str; 6] {
+    Kind::ALL.map(|kind| kind.sheet().table.name.as_str())
+}

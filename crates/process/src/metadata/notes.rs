@@ -1,0 +1,133 @@
+//! What was noticed while a frame was read, and what was not accepted of it.
+
+use model::{Finding, Refusal};
+
+/// Kinds of findings that are told once per task, with a count, and not once per file.
+const COUNTED: [&str; 2] = ["keyword_missing", "keyword_new"];
+
+/// Findings and refusals of one frame.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub findings: Vec<Finding>,
+    pub refusals: Vec<Refusal>,
+    /// The frame as a whole is not accepted: no row of it is kept.
+    pub refused: bool,
+}
+
+/// Where something was noticed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub file: &'a str,
+    pub hdu: Option<u16>,
+}
+
+impl Notes {
+    /// Notes a finding; one of the same kind, file and subject is counted up.
+    pub fn find(&mut self, place: Place<'_>, code: &str, subject: &str, message: String) {
+        let same = |f: &&mut Finding| {
+            f.code == code && f.file == place.file && f.subject.as_deref() == Some(subject)
+        };
+        if let Some(finding) = self.findings.iter_mut().find(same) {
+            finding.count += 1;
+            return;
+        }
+        self.findings.push(Finding {
+            code: code.to_owned(),
+            file: place.file.to_owned(),
+            hdu: place.hdu,
+            subject: Some(subject.to_owned()),
+            count: 1,
+            message,
+        });
+    }
+
+    /// Refuses the whole frame.
+    pub fn refuse(&mut self, place: Place<'_>, code: &str, keyword: Option<&str>, message: String) {
+        self.refused = true;
+        self.add_refusal(place, code, keyword, message, false);
+    }
+
+    /// Parks the whole frame: it waits for a decision.
+    pub fn park(&mut self, place: Place<'_>, code: &str, keyword: Option<&str>, message: String) {
+        self.refused = true;
+        self.add_refusal(place, code, keyword, message, true);
+    }
+
+    /// Refuses an HDU; the rest of the frame stays.
+    pub fn refuse_hdu(&mut self, place: Place<'_>, code: &str, message: String) {
+        self.add_refusal(place, code, None, message, false);
+    }
+
+    fn add_refusal(
+        &mut self,
+        place: Place<'_>,
+        code: &str,
+        keyword: Option<&str>,
+        message: String,
+        parked: bool,
+    ) {
+        self.refusals.push(Refusal {
+            code: code.to_owned(),
+            file: place.file.to_owned(),
+            hdu: place.hdu,
+            keyword: keyword.map(str::to_owned),
+            column: None,
+            message,
+            rows: 0,
+            row_ranges: Vec::new(),
+            parked,
+        });
+    }
+}
+
+/// Puts the findings of many frames together: those of a kind that is counted become one per subject, with the
+/// first file that had it.
+pub(super) fn counted(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for finding in findings {
+        if !COUNTED.contains(&finding.code.as_str()) {
+            kept.push(finding);
+            continue;
+        }
+        let key = (finding.code.clone(), finding.subject.clone());
+        match places.get(&key) {
+            Some(&place) => {
+                let first: &mut Finding = &mut kept[place];
+                first.count += finding.count;
+            }
+            None => {
+                places.insert(key, kept.len());
+                kept.push(finding);
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_is_counted_over_files_and_the_rest_is_told() {
+        let mut all = Vec::new();
+        for file in ["a.fit", "b.fit"] {
+            let mut notes = Notes::default();
+            let place = Place { file, hdu: Some(1) };
+            notes.find(place, "keyword_new", "FOO", "new".to_owned());
+            notes.find(place, "keyword_new", "FOO", "new".to_owned());
+            notes.find(place, "keyword_mistyped", "BAR", "mistyped".to_owned());
+            all.extend(notes.findings);
+        }
+        let told = counted(all);
+        let seen: Vec<_> =
+            told.iter().map(|f| (f.code.as_str(), f.file.as_str(), f.count)).collect();
+        let wanted = [
+            ("keyword_new", "a.fit", 4),
+            ("keyword_mistyped", "a.fit", 1),
+            ("keyword_mistyped", "b.fit", 1),
+        ];
+        assert_eq!(seen, wanted);
+    }
+}

@@ -1,0 +1,191 @@
+//! What a survey's profile makes of the table definitions: which keyword goes to which column, which keywords are
+//! known. Worked out once per task.
+
+use model::profile::{Glob, Library, Missing, Mistyped, Role, SurveyProfile};
+use model::tables::{Column, ColumnType, Origin, Table};
+use std::collections::HashMap;
+
+use super::cell::Taking;
+use super::row::Kind;
+use crate::header_view::is_own;
+
+/// A column that is copied from a keyword.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub position: usize,
+    /// Spellings, first choice first.
+    pub keywords: Vec<String>,
+    pub taking: Taking,
+    pub mistyped: Mistyped,
+    /// Never taken from the image when there is no catalogue.
+    pub catalogue_alone: bool,
+}
+
+/// Columns that must have a value.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    pub frames: Vec<Glob>,
+    pub kind: Kind,
+    pub position: usize,
+    /// For messages: first spelling of its keyword, or its name.
+    pub subject: String,
+    /// Only frames with a catalogue can have it.
+    pub of_catalogue: bool,
+    pub missing: Missing,
+}
+
+/// What a keyword is to the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Taken into a column, or known without one.
+    Known,
+    /// Names another frame.
+    Component(Role),
+}
+
+/// The plan of a task.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub multiframe: Vec<Slot>,
+    pub detector_image: Vec<Slot>,
+    pub detector_catalogue: Vec<Slot>,
+    pub astrometry: Vec<Slot>,
+    pub expected: Vec<Expected>,
+    meanings: HashMap<String, Meaning>,
+    /// Keywords with a number of any length behind.
+    families: HashMap<String, Meaning>,
+    known: Vec<Glob>,
+}
+
+/// Keywords of the standard that describe the HDU or the table, and those of world coordinates; no column is
+/// missing when they are not taken. `#`: a number follows.
+const STANDARD: &[&str] = &[
+    "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS#", "PCOUNT", "GCOUNT", "GROUPS", "EXTEND",
+    "END", "BSCALE", "BZERO", "BLANK", "BUNIT", "DATAMIN", "DATAMAX", "EXTNAME", "EXTVER",
+    "EXTLEVEL", "INHERIT", "CHECKSUM", "DATASUM", "TFIELDS", "THEAP", "TTYPE#", "TFORM#", "TUNIT#",
+    "TNULL#", "TSCAL#", "TZERO#", "TDISP#", "TDIM#", "TBCOL#", "ZIMAGE", "ZSIMPLE", "ZTENSION",
+    "ZBITPIX", "ZNAXIS", "ZNAXIS#", "ZTILE#", "ZNAME#", "ZVAL#", "ZCMPTYPE", "ZQUANTIZ",
+    "ZDITHER#", "ZBLANK", "ZSCALE", "ZZERO", "ZPCOUNT", "ZGCOUNT", "ZEXTEND", "ZHECKSUM",
+    "ZDATASUM", "ZMASKCMP", "WCSAXES", "CTYPE#", "CRPIX#", "CRVAL#", "CUNIT#", "CDELT#", "CROTA#",
+    "CSYER#", "CRDER#", "CD1_#", "CD2_#", "PC1_#", "PC2_#", "PV1_#", "PV2_#", "LONPOLE", "LATPOLE",
+    "RADESYS", "RADECSYS", "EQUINOX", "EPOCH", "TCTYP#", "TCRPX#", "TCRVL#", "TCUNI#", "TCSY#",
+    "TCRD#", "TC3_#", "TC5_#", "TV5_#",
+];
+
+impl Plan {
+    pub fn new(profile: &SurveyProfile) -> Self {
+        let slots = |kind: Kind, origin: Origin| slots(profile, kind, origin);
+        let mut astrometry = slots(Kind::Astrometry, Origin::Extension);
+        astrometry.extend(slots(Kind::Astrometry, Origin::Primary));
+        let mut plan = Self {
+            multiframe: slots(Kind::Multiframe, Origin::Primary),
+            detector_image: slots(Kind::Detector, Origin::Extension),
+            detector_catalogue: slots(Kind::Detector, Origin::Catalogue),
+            astrometry,
+            expected: expected(profile),
+            meanings: HashMap::new(),
+            families: HashMap::new(),
+            known: profile.policy.known_keywords.clone(),
+        };
+        plan.learn_keywords(profile);
+        plan
+    }
+
+    fn learn_keywords(&mut self, profile: &SurveyProfile) {
+        for keyword in STANDARD {
+            self.learn(keyword, Meaning::Known);
+        }
+        let lists =
+            [&self.multiframe, &self.detector_image, &self.detector_catalogue, &self.astrometry];
+        let taken: Vec<String> =
+            lists.into_iter().flatten().flat_map(|slot| slot.keywords.iter().cloned()).collect();
+        let rules = profile.frame_types.iter().flat_map(|rule| rule.keywords.keys().cloned());
+        let matches = profile.matches.iter().flat_map(|rule| rule.0.keys().cloned());
+        let projects = profile.project.keywords.iter().cloned();
+        for keyword in taken.into_iter().chain(rules).chain(matches).chain(projects) {
+            self.learn(&keyword, Meaning::Known);
+        }
+        for Library { role, keywords, itself } in &profile.libraries {
+            for keyword in keywords {
+                self.learn(keyword, Meaning::Component(*role));
+            }
+            for keyword in itself {
+                self.learn(keyword, Meaning::Known);
+            }
+        }
+    }
+
+    fn learn(&mut self, keyword: &str, meaning: Meaning) {
+        match keyword.strip_suffix('#') {
+            Some(stem) => self.families.insert(stem.to_owned(), meaning),
+            None => self.meanings.insert(keyword.to_owned(), meaning),
+        };
+    }
+
+    /// What a keyword is to the archive; `None`: it is new.
+    pub fn meaning(&self, keyword: &str) -> Option<Meaning> {
+        if let Some(meaning) = self.meanings.get(keyword) {
+            return Some(*meaning);
+        }
+        let stem = keyword.trim_end_matches(|c: char| c.is_ascii_digit());
+        if stem.len() < keyword.len()
+            && let Some(meaning) = self.families.get(stem)
+        {
+            return Some(*meaning);
+        }
+        self.known.iter().any(|glob| glob.fits(keyword)).then_some(Meaning::Known)
+    }
+}
+
+fn slots(profile: &SurveyProfile, kind: Kind, origin: Origin) -> Vec<Slot> {
+    let table = kind.sheet().table;
+    let wanted = table.columns.iter().enumerate().filter(|(_, c)| c.origin == Some(origin));
+    wanted.map(|(position, column)| slot(profile, table, position, column)).collect()
+}
+
+fn slot(profile: &SurveyProfile, table: &Table, position: usize, column: &Column) -> Slot {
+    let rule = profile.column_rule(&table.name, &column.name);
+    Slot {
+        position,
+        keywords: spellings(profile, table, column),
+        taking: Taking {
+            kind: column.kind,
+            time: column.kind == ColumnType::Text && column.ucd.starts_with("time"),
+            text_numbers: rule.is_some_and(|r| r.text_numbers),
+            scale: rule.and_then(|r| r.scale).unwrap_or(1.0),
+            range: column.range,
+        },
+        mistyped: rule.and_then(|r| r.mistyped).unwrap_or(profile.policy.mistyped),
+        catalogue_alone: column.name.ends_with("_cat")
+            || spellings(profile, table, column).iter().any(|k| is_own(k)),
+    }
+}
+
+fn spellings(profile: &SurveyProfile, table: &Table, column: &Column) -> Vec<String> {
+    match profile.column_rule(&table.name, &column.name).and_then(|rule| rule.keywords.as_ref()) {
+        Some(list) => list.clone(),
+        None => column.keyword.iter().cloned().collect(),
+    }
+}
+
+fn expected(profile: &SurveyProfile) -> Vec<Expected> {
+    let mut expected = Vec::new();
+    for expectation in profile.expectations.iter().filter(|e| e.missing != Missing::Null) {
+        for name in &expectation.columns {
+            let Some((table, column)) = name.split_once('.') else { continue };
+            let Some(kind) = Kind::of_table(table) else { continue };
+            let table = kind.sheet().table;
+            let Some(position) = table.position(column) else { continue };
+            let column = &table.columns[position];
+            expected.push(Expected {
+                frames: expectation.frames.clone(),
+                kind,
+                position,
+                subject: spellings(profile, table, column).first().unwrap_or(&column.name).clone(),
+                of_catalogue: column.origin == Some(Origin::Catalogue),
+                missing: expectation.missing,
+            });
+        }
+    }
+    expected
+}

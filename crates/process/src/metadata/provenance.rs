@@ -1,0 +1,75 @@
+//! The rows of `provenance`: which frames the headers name, and what they were for this one.
+
+use fits::{Card, Value};
+use model::ExtNum;
+use model::profile::{Role, SurveyProfile};
+
+use super::notes::{Notes, Place};
+use super::reference::{self, FileReference};
+use super::row::{Kind, Row};
+
+/// A card that names another frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Naming<'f> {
+    pub ext_num: ExtNum,
+    pub role: Role,
+    pub keyword: &'f str,
+    pub component: FileReference<'f>,
+}
+
+/// What a card names; `None` when it names no file. A component that is not understood is a finding; a library
+/// keyword may just say `Done`.
+pub(super) fn read<'f>(
+    card: Card<'f>,
+    role: Role,
+    ext_num: ExtNum,
+    profile: &SurveyProfile,
+    file: &str,
+    notes: &mut Notes,
+) -> Option<Naming<'f>> {
+    let Some(Value::Text(text)) = card.value() else { return None };
+    let component = reference::parse(text, &profile.naming.extensions);
+    if component.is_none() && role == Role::Combine && !text.trim().is_empty() {
+        let message = format!("{} = {text:?} names no file", card.keyword());
+        let place = Place { file, hdu: Some(ext_num.hdu()) };
+        notes.find(place, "component_unclear", card.keyword(), message);
+    }
+    component.map(|component| Naming { ext_num, role, keyword: card.keyword(), component })
+}
+
+/// One row per card, numbered within extension and role.
+pub(super) fn rows<'f>(multiframe_id: i64, namings: &[Naming<'f>]) -> Vec<Row<'f>> {
+    let mut rows = Vec::with_capacity(namings.len());
+    for (n, naming) in namings.iter().enumerate() {
+        let same =
+            |other: &&Naming<'f>| other.ext_num == naming.ext_num && other.role == naming.role;
+        let before = namings[..n].iter().filter(same).count();
+        let mut row = Row::new(Kind::Provenance);
+        row.set("multiframe_id", multiframe_id);
+        row.set("ext_num", naming.ext_num.get());
+        row.set("role", naming.role.name());
+        row.set("position", i64::try_from(before + 1).unwrap_or(i64::MAX));
+        row.set("keyword", naming.keyword);
+        row.set("component_name", naming.component.name);
+        row.set("component_extension", naming.component.extension);
+        row.set("component_ext_num", naming.component.ext_num());
+        rows.push(row);
+    }
+    rows
+}
+
+/// Names of library frames in the row of the multiframe: those of the first extension that names one.
+pub(super) fn set_library_names<'f>(row: &mut Row<'f>, namings: &[Naming<'f>]) {
+    let columns = [
+        (Role::Dark, "dark_name"),
+        (Role::Flat, "flat_name"),
+        (Role::Sky, "sky_name"),
+        (Role::Conf, "conf_name"),
+        (Role::Mask, "mask_name"),
+        (Role::Frin, "frin_name"),
+    ];
+    for (role, column) in columns {
+        let first = namings.iter().find(|n| n.role == role);
+        row.set(column, first.map(|n| n.component.name));
+    }
+}
