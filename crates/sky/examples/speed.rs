@@ -2,11 +2,12 @@
 //!
 //! `cargo run --release -p sky --example speed`
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-const POINTS: usize = 100_000;
-const RUNS: usize = 15;
+const POINTS: usize = 5_000;
+const RUNS: usize = 201;
 
 fn main() {
     let (ra, dec) = scattered();
@@ -26,14 +27,14 @@ fn main() {
         columns.refill(&ra, &dec);
         columns.cx[0]
     });
-    time_wcs("ZPN", &detector(["RA---ZPN", "DEC--ZPN"], &[("PV2_1", 1.0), ("PV2_3", -60.0)]));
-    time_wcs("TAN", &detector(["RA---TAN", "DEC--TAN"], &[]));
+    time_wcs("ZPN", &header(["RA---ZPN", "DEC--ZPN"], &[("PV2_1", 1.0), ("PV2_3", -60.0)]));
+    time_wcs("TAN", &header(["RA---TAN", "DEC--TAN"], &[]));
     let cubic = [("PV1_7", 1e-4), ("PV1_9", 1e-4), ("PV2_4", 1e-5), ("PV2_7", 1e-4)];
-    time_wcs("TPV", &detector(["RA---TPV", "DEC--TPV"], &cubic));
+    time_wcs("TPV", &header(["RA---TPV", "DEC--TPV"], &cubic));
 }
 
 /// A header with one number per keyword.
-struct Header(Vec<(&'static str, f64)>, [&'static str; 2]);
+struct Header(HashMap<&'static str, f64>, [&'static str; 2]);
 
 impl sky::Keywords for Header {
     fn text(&self, keyword: &str) -> Option<String> {
@@ -44,13 +45,13 @@ impl sky::Keywords for Header {
         }
     }
     fn number(&self, keyword: &str) -> Option<f64> {
-        self.0.iter().find(|(k, _)| *k == keyword).map(|(_, v)| *v)
+        self.0.get(keyword).copied()
     }
 }
 
 /// A WFCAM detector, with the projection and the parameters given.
-fn detector(types: [&'static str; 2], more: &[(&'static str, f64)]) -> sky::Wcs {
-    let mut numbers = vec![
+fn header(types: [&'static str; 2], more: &[(&'static str, f64)]) -> Header {
+    let mut numbers = HashMap::from([
         ("CRPIX1", 3003.6),
         ("CRPIX2", -959.2),
         ("CRVAL1", 165.487_809_6),
@@ -59,12 +60,13 @@ fn detector(types: [&'static str; 2], more: &[(&'static str, f64)]) -> sky::Wcs 
         ("CD1_2", -1.113e-4),
         ("CD2_1", 1.112e-4),
         ("CD2_2", -1.627e-7),
-    ];
-    numbers.extend_from_slice(more);
-    sky::Wcs::from_image(&Header(numbers, types)).expect("a complete header")
+    ]);
+    numbers.extend(more.iter().copied());
+    Header(numbers, types)
 }
 
-fn time_wcs(name: &str, wcs: &sky::Wcs) {
+fn time_wcs(name: &str, header: &Header) {
+    let wcs = sky::Wcs::from_image(header).expect("a complete header");
     let (ra, dec) = scattered();
     let x: Vec<f64> = ra.iter().map(|v| v * 5.5).collect();
     let y: Vec<f64> = dec.iter().map(|v| (v + 90.0) * 11.0).collect();
@@ -82,6 +84,15 @@ fn time_wcs(name: &str, wcs: &sky::Wcs) {
         wcs.flux_distortions(&x, &y, &mut a);
         a[0]
     });
+    let read = || sky::Wcs::from_image(header).map_or(0.0, |w| w.reference_pixel()[0]);
+    let detector = sky::PixelSize { width: 2048, height: 2048 };
+    let outline = || wcs.footprint(detector).map_or(0.0, |f| f.extent_arcmin);
+    time_each(&format!("{name} from_image"), "header", 20, || {
+        (0..20).map(|_| black_box(read())).sum()
+    });
+    time_each(&format!("{name} footprint"), "detector", 20, || {
+        (0..20).map(|_| black_box(outline())).sum()
+    });
 }
 
 /// Positions all over the sky, the same in every run.
@@ -96,14 +107,18 @@ fn scattered() -> (Vec<f64>, Vec<f64>) {
     (0..POINTS).map(|_| (next() * 360.0, (next() * 2.0 - 1.0).asin().to_degrees())).unzip()
 }
 
-fn time(what: &str, mut work: impl FnMut() -> f64) {
+fn time(what: &str, work: impl FnMut() -> f64) {
+    time_each(what, "point", POINTS, work);
+}
+
+fn time_each(what: &str, unit: &str, count: usize, mut work: impl FnMut() -> f64) {
     let mut runs: Vec<f64> = (0..RUNS)
         .map(|_| {
             let start = Instant::now();
             black_box(work());
-            start.elapsed().as_secs_f64() * 1e9 / POINTS as f64
+            start.elapsed().as_secs_f64() * 1e9 / count as f64
         })
         .collect();
     runs.sort_by(f64::total_cmp);
-    println!("{what:<34} {:8.1} ns per point (best {:.1})", runs[RUNS / 2], runs[0]);
+    println!("{what:<34} {:8.1} ns per {unit} (best {:.1})", runs[RUNS / 2], runs[0]);
 }

@@ -124,6 +124,20 @@ impl Footprint {
         (self.centre.unit_vector(), self.extent_arcmin / 60.0 + self.polygon.padding_deg)
     }
 
+    /// The outline as IVOA's DALI and STC-S want it: `Polygon ICRS` and the corners in degrees, counter-clockwise
+    /// as seen on the sky.
+    pub fn stc_s(&self) -> String {
+        let mut corners = self.corners;
+        if self.polygon.sense > 0.0 {
+            corners.reverse();
+        }
+        let mut text = "Polygon ICRS".to_owned();
+        for corner in corners {
+            text += &format!(" {:.9} {:.9}", corner.ra_deg, corner.dec_deg);
+        }
+        text
+    }
+
     /// Whether right ascension and declination lie between the ends given here.
     pub fn box_contains(&self, position: SkyPosition) -> bool {
         let ra = position.ra_deg;
@@ -143,16 +157,19 @@ struct Border<'a> {
     height: f64,
     /// From corner to corner, `STEPS` on each side.
     vectors: Vec<UnitVector>,
+    positions: Vec<SkyPosition>,
 }
 
 impl<'a> Border<'a> {
     fn of(wcs: &'a Wcs, image: PixelSize) -> Result<Self, WcsFault> {
         let (width, height) = (image.width as f64, image.height as f64);
-        let mut border = Self { wcs, width, height, vectors: Vec::with_capacity(4 * STEPS) };
+        let vectors = Vec::with_capacity(4 * STEPS);
+        let mut border = Self { wcs, width, height, vectors, positions: Vec::new() };
         for i in 0..4 * STEPS {
             let (x, y) = border.pixel(i as f64 / STEPS as f64);
             border.vectors.push(wcs.direction(x, y)?);
         }
+        border.positions = border.vectors.iter().map(|v| v.position()).collect();
         Ok(border)
     }
 
@@ -179,7 +196,7 @@ impl<'a> Border<'a> {
 
     /// Smallest and largest value of a coordinate along the border.
     fn extremes(&self, coordinate: impl Fn(SkyPosition) -> f64) -> (f64, f64) {
-        let values: Vec<f64> = self.vectors.iter().map(|v| coordinate(v.position())).collect();
+        let values: Vec<f64> = self.positions.iter().map(|&p| coordinate(p)).collect();
         let lowest = self.refined(&values, |v| -v, &coordinate);
         let highest = self.refined(&values, |v| v, &coordinate);
         (-lowest, highest)
@@ -201,7 +218,7 @@ impl<'a> Border<'a> {
         let (mut low, mut high) =
             ((best as f64 - 1.0) / STEPS as f64, (best as f64 + 1.0) / STEPS as f64);
         let mut top = sign(values[best]);
-        while high - low > 1e-5 {
+        while high - low > 1e-3 {
             let (left, right) = (low + (high - low) * 0.45, low + (high - low) * 0.55);
             let (at_left, at_right) = (at(left), at(right));
             top = top.max(at_left).max(at_right);
@@ -215,7 +232,9 @@ impl<'a> Border<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SkyPolygon {
     corners: [UnitVector; 4],
-    /// 1 when the corners run counter-clockwise on the sky seen from inside out, else -1.
+    /// Poles of the edges, on the inner side; `None` for an edge of no length.
+    poles: [Option<UnitVector>; 4],
+    /// 1 when the corners run clockwise as seen on the sky (counter-clockwise from outside), else -1.
     sense: f64,
     /// Degrees around the great circles that still belong to it.
     pub padding_deg: f64,
@@ -226,7 +245,12 @@ impl SkyPolygon {
     pub fn new(corners: [UnitVector; 4], padding_deg: f64) -> Self {
         let [a, b, c, d] = corners;
         let turn = a.cross(b).dot(c) + c.cross(d).dot(a);
-        Self { corners, sense: if turn < 0.0 { -1.0 } else { 1.0 }, padding_deg }
+        let sense = if turn < 0.0 { -1.0 } else { 1.0 };
+        let poles = [0, 1, 2, 3].map(|i| {
+            let n = corners[i].cross(corners[(i + 1) % 4]);
+            UnitVector::towards(n.x * sense, n.y * sense, n.z * sense)
+        });
+        Self { corners, poles, sense, padding_deg }
     }
 
     /// From corner positions, as a table stores them.
@@ -247,22 +271,19 @@ impl SkyPolygon {
 
     /// Angle to the nearest point of the quadrilateral without its padding; 0 inside.
     pub fn distance_deg(&self, direction: UnitVector) -> f64 {
-        let edges = (0..4).map(|i| (self.corners[i], self.corners[(i + 1) % 4]));
-        let mut inside = true;
-        let mut nearest = 180.0f64;
-        for (a, b) in edges {
-            let Some(normal) = ({
-                let n = a.cross(b);
-                UnitVector::towards(n.x * self.sense, n.y * self.sense, n.z * self.sense)
-            }) else {
-                nearest = nearest.min(direction.distance_deg(a)); // an edge of no length
-                continue;
-            };
-            let height = normal.dot(direction);
-            inside &= height >= 0.0;
-            nearest = nearest.min(edge_distance_deg(a, b, normal, height, direction));
+        let height = |pole: &UnitVector| pole.dot(direction);
+        if self.poles.iter().flatten().all(|pole| height(pole) >= 0.0) {
+            return 0.0;
         }
-        if inside { 0.0 } else { nearest }
+        let mut nearest = 180.0f64;
+        for (i, pole) in self.poles.iter().enumerate() {
+            let (a, b) = (self.corners[i], self.corners[(i + 1) % 4]);
+            nearest = nearest.min(match pole {
+                Some(pole) => edge_distance_deg(a, b, *pole, height(pole), direction),
+                None => direction.distance_deg(a),
+            });
+        }
+        nearest
     }
 }
 

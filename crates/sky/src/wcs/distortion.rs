@@ -78,15 +78,15 @@ fn tpv_terms<K: Keywords + ?Sized>(
 
 /// Whether a TAN header means TPV, as SCAMP wrote it before TPV had a name: some PV number is 5 or more, which
 /// neither TAN nor the native pole uses. (The rule of wcslib.)
-pub(super) fn tan_is_tpv<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Result<bool, WcsFault> {
+pub(super) fn tan_is_tpv<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> bool {
     for m in 5..TPV_PARAMETERS {
         for axis in 0..2 {
-            if cards.parameter(axis, m)?.is_some() {
-                return Ok(true);
+            if cards.has_parameter(axis, m) {
+                return true;
             }
         }
     }
-    Ok(false)
+    false
 }
 
 /// The SIP polynomials (Shupe et al. 2005): pixel offsets to corrected pixel offsets. `None` without `A_ORDER`.

@@ -10,6 +10,15 @@ pub trait Keywords {
     fn number(&self, keyword: &str) -> Option<f64>;
 }
 
+impl<K: Keywords + ?Sized> Keywords for &K {
+    fn text(&self, keyword: &str) -> Option<String> {
+        (**self).text(keyword)
+    }
+    fn number(&self, keyword: &str) -> Option<f64> {
+        (**self).number(keyword)
+    }
+}
+
 /// Where the two axes are described.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spelling {
@@ -17,6 +26,67 @@ pub(super) enum Spelling {
     Image,
     /// `TCTYP3`, `TC3_5` ... of the columns with the x and the y pixel coordinate.
     Table { x_column: u16, y_column: u16 },
+}
+
+/// A keyword put together on the stack: reading one header asks for a hundred, most of them absent.
+#[derive(Clone, Copy)]
+pub(super) struct Keyword {
+    bytes: [u8; 24],
+    length: usize,
+}
+
+impl Keyword {
+    /// Of at most 8 characters and two numbers.
+    pub(super) fn new(stem: &str, number: Option<u16>, index: Option<u16>) -> Self {
+        let mut keyword = Self { bytes: [0; 24], length: 0 };
+        keyword.push(stem.as_bytes());
+        if let Some(number) = number {
+            keyword.push_number(number);
+        }
+        if let Some(index) = index {
+            keyword.push(b"_");
+            keyword.push_number(index);
+        }
+        keyword
+    }
+
+    fn push(&mut self, more: &[u8]) {
+        self.bytes[self.length..self.length + more.len()].copy_from_slice(more);
+        self.length += more.len();
+    }
+
+    fn push_number(&mut self, number: u16) {
+        let mut divisor = 10_000;
+        while divisor > 1 && number < divisor {
+            divisor /= 10;
+        }
+        while divisor > 0 {
+            self.push(&[b'0' + (number / divisor % 10) as u8]);
+            divisor /= 10;
+        }
+    }
+}
+
+impl std::ops::Deref for Keyword {
+    type Target = str;
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).expect("made of text and digits")
+    }
+}
+
+/// The spellings of one keyword, the usual one first.
+#[derive(Clone, Copy)]
+pub(super) struct Spelled([Option<Keyword>; 2]);
+
+impl Spelled {
+    fn each(&self) -> impl Iterator<Item = &Keyword> {
+        self.0.iter().flatten()
+    }
+
+    /// The usual spelling, for messages.
+    fn usual(&self) -> String {
+        self.each().next().map(|k| k.to_string()).unwrap_or_default()
+    }
 }
 
 /// A header read with one spelling. Axes are 0 and 1 here, as in the image.
@@ -42,32 +112,21 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         }
     }
 
-    /// The spellings of an axis keyword, the usual one first.
-    fn axis_keywords(&self, axis: usize, image: &str, table: &[&str]) -> Vec<String> {
-        let n = self.number_of(axis);
+    /// The spellings of an axis keyword.
+    fn of_axis(&self, axis: usize, image: &str, table: [&str; 2]) -> Spelled {
+        self.spelled(axis, None, image, table)
+    }
+
+    fn spelled(&self, axis: usize, index: Option<u16>, image: &str, table: [&str; 2]) -> Spelled {
+        let n = Some(self.number_of(axis));
         match self.spelling {
-            Spelling::Image => vec![format!("{image}{n}")],
-            Spelling::Table { .. } => table.iter().map(|t| format!("{t}{n}")).collect(),
+            Spelling::Image => Spelled([Some(Keyword::new(image, n, index)), None]),
+            Spelling::Table { .. } => Spelled(table.map(|stem| Some(Keyword::new(stem, n, index)))),
         }
     }
 
-    /// The spellings of a keyword with two indices.
-    fn indexed_keywords(
-        &self,
-        axis: usize,
-        index: u16,
-        image: &str,
-        table: &[&str],
-    ) -> Vec<String> {
-        let n = self.number_of(axis);
-        match self.spelling {
-            Spelling::Image => vec![format!("{image}{n}_{index}")],
-            Spelling::Table { .. } => table.iter().map(|t| format!("{t}{n}_{index}")).collect(),
-        }
-    }
-
-    fn first_number(&self, keywords: &[String]) -> Result<Option<f64>, WcsFault> {
-        for keyword in keywords {
+    fn first_number(&self, keywords: &Spelled) -> Result<Option<f64>, WcsFault> {
+        for keyword in keywords.each() {
             if let Some(value) = self.finite(keyword)? {
                 return Ok(Some(value));
             }
@@ -87,50 +146,55 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         }
     }
 
-    fn required(&self, keywords: &[String]) -> Result<f64, WcsFault> {
-        let missing = || WcsFault::MissingKeyword { keyword: keywords[0].clone() };
+    fn required(&self, keywords: &Spelled) -> Result<f64, WcsFault> {
+        let missing = || WcsFault::MissingKeyword { keyword: keywords.usual() };
         self.first_number(keywords)?.ok_or_else(missing)
     }
 
-    fn first_text(&self, keywords: &[String]) -> Option<(String, String)> {
-        keywords.iter().find_map(|k| {
+    /// The first of them that holds text other than blanks.
+    fn first_text<'k>(
+        &self,
+        keywords: impl IntoIterator<Item = &'k Keyword>,
+    ) -> Option<(String, String)> {
+        keywords.into_iter().find_map(|k| {
             let text = self.header.text(k)?.trim().to_owned();
-            (!text.is_empty()).then(|| (k.clone(), text))
+            (!text.is_empty()).then(|| (k.to_string(), text))
         })
     }
 
     /// Axis type, with its keyword.
     pub(super) fn axis_type(&self, axis: usize) -> Result<(String, String), WcsFault> {
-        let keywords = self.axis_keywords(axis, "CTYPE", &["TCTYP", "TCTY"]);
-        let missing = || WcsFault::Absent { keyword: keywords[0].clone() };
-        self.first_text(&keywords).ok_or_else(missing)
+        let keywords = self.of_axis(axis, "CTYPE", ["TCTYP", "TCTY"]);
+        let absent = || WcsFault::Absent { keyword: keywords.usual() };
+        self.first_text(keywords.each()).ok_or_else(absent)
     }
 
     /// Unit of an axis. Files of UKIRT's acquisition say CRUNIT for CUNIT.
     pub(super) fn unit(&self, axis: usize) -> Option<(String, String)> {
-        let mut keywords = self.axis_keywords(axis, "CUNIT", &["TCUNI", "TCUN"]);
-        if matches!(self.spelling, Spelling::Image) {
-            keywords.push(format!("CRUNIT{}", axis + 1));
-        }
-        self.first_text(&keywords)
+        let keywords = self.of_axis(axis, "CUNIT", ["TCUNI", "TCUN"]);
+        let quirk = match self.spelling {
+            Spelling::Image => Some(Keyword::new("CRUNIT", Some(self.number_of(axis)), None)),
+            Spelling::Table { .. } => None,
+        };
+        self.first_text(keywords.each().chain(&quirk))
     }
 
     pub(super) fn reference_pixel(&self, axis: usize) -> Result<f64, WcsFault> {
-        self.required(&self.axis_keywords(axis, "CRPIX", &["TCRPX", "TCRP"]))
+        self.required(&self.of_axis(axis, "CRPIX", ["TCRPX", "TCRP"]))
     }
 
     /// Value at the reference pixel, with its keyword.
     pub(super) fn reference_value(&self, axis: usize) -> Result<(String, f64), WcsFault> {
-        let keywords = self.axis_keywords(axis, "CRVAL", &["TCRVL", "TCRV"]);
-        Ok((keywords[0].clone(), self.required(&keywords)?))
+        let keywords = self.of_axis(axis, "CRVAL", ["TCRVL", "TCRV"]);
+        Ok((keywords.usual(), self.required(&keywords)?))
     }
 
     pub(super) fn step(&self, axis: usize) -> Result<Option<f64>, WcsFault> {
-        self.first_number(&self.axis_keywords(axis, "CDELT", &["TCDLT", "TCDE"]))
+        self.first_number(&self.of_axis(axis, "CDELT", ["TCDLT", "TCDE"]))
     }
 
     pub(super) fn rotation(&self, axis: usize) -> Result<Option<f64>, WcsFault> {
-        self.first_number(&self.axis_keywords(axis, "CROTA", &["TCROT", "TCRO"]))
+        self.first_number(&self.of_axis(axis, "CROTA", ["TCROT", "TCRO"]))
     }
 
     /// Element of the CD matrix.
@@ -139,16 +203,17 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
     }
 
     pub(super) fn cd_keyword(&self, row: usize, column: usize) -> String {
-        self.cd_keywords(row, column).swap_remove(0)
+        self.cd_keywords(row, column).usual()
     }
 
-    fn cd_keywords(&self, row: usize, column: usize) -> Vec<String> {
-        self.indexed_keywords(row, self.number_of(column), "CD", &["TC", "TCD"])
+    fn cd_keywords(&self, row: usize, column: usize) -> Spelled {
+        self.spelled(row, Some(self.number_of(column)), "CD", ["TC", "TCD"])
     }
 
     /// Element of the PC matrix.
     pub(super) fn pc(&self, row: usize, column: usize) -> Result<Option<f64>, WcsFault> {
-        self.first_number(&self.indexed_keywords(row, self.number_of(column), "PC", &["TP", "TPC"]))
+        let column = Some(self.number_of(column));
+        self.first_number(&self.spelled(row, column, "PC", ["TP", "TPC"]))
     }
 
     /// Projection parameter `m` of an axis.
@@ -156,12 +221,17 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.first_number(&self.parameter_keywords(axis, m))
     }
 
-    pub(super) fn parameter_keyword(&self, axis: usize, m: u16) -> String {
-        self.parameter_keywords(axis, m).swap_remove(0)
+    /// Whether there is a number under one of the parameter's keywords.
+    pub(super) fn has_parameter(&self, axis: usize, m: u16) -> bool {
+        self.parameter_keywords(axis, m).each().any(|k| self.header.number(k).is_some())
     }
 
-    fn parameter_keywords(&self, axis: usize, m: u16) -> Vec<String> {
-        self.indexed_keywords(axis, m, "PV", &["TV", "TPV"])
+    pub(super) fn parameter_keyword(&self, axis: usize, m: u16) -> String {
+        self.parameter_keywords(axis, m).usual()
+    }
+
+    fn parameter_keywords(&self, axis: usize, m: u16) -> Spelled {
+        self.spelled(axis, Some(m), "PV", ["TV", "TPV"])
     }
 
     /// As [`Self::parameter`], for the radial polynomial of ZPN. The catalogues of CASU translate the image's
@@ -171,40 +241,61 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         if let Some(value) = self.parameter(axis, m)? {
             return Ok(Some(value));
         }
-        match self.spelling {
-            Spelling::Image => self.finite(&format!("PROJP{m}")),
-            Spelling::Table { .. } => self.finite(&format!("PV{}_{m}", axis + 1)),
-        }
+        self.finite(&match self.spelling {
+            Spelling::Image => Keyword::new("PROJP", Some(m), None),
+            Spelling::Table { .. } => Keyword::new("PV", Some(axis as u16 + 1), Some(m)),
+        })
     }
 
     /// Native longitude of the celestial pole, degrees.
     pub(super) fn pole_longitude(&self, longitude_axis: usize) -> Result<Option<f64>, WcsFault> {
-        let keyword = match self.spelling {
-            Spelling::Image => "LONPOLE".to_owned(),
-            Spelling::Table { .. } => format!("LONP{}", self.number_of(longitude_axis)),
-        };
-        self.finite(&keyword)
+        self.finite(&match self.spelling {
+            Spelling::Image => Keyword::new("LONPOLE", None, None),
+            Spelling::Table { .. } => {
+                Keyword::new("LONP", Some(self.number_of(longitude_axis)), None)
+            }
+        })
     }
 
     /// Name of the reference system (RADESYS), if any.
     pub(super) fn reference_system(&self) -> Option<String> {
-        let mut keywords = self.table_keywords("RADE");
-        keywords.extend(["RADESYS".to_owned(), "RADECSYS".to_owned()]);
-        self.first_text(&keywords).map(|(_, text)| text)
+        let named = |stem| Keyword::new(stem, None, None);
+        let keywords =
+            [self.table_keyword("RADE"), Some(named("RADESYS")), Some(named("RADECSYS"))];
+        self.first_text(keywords.iter().flatten()).map(|(_, text)| text)
     }
 
     /// Equinox in years, if any. Unreadable ones are not a fault: nothing is computed from it.
     pub(super) fn equinox(&self) -> Option<f64> {
-        let mut keywords = self.table_keywords("EQUI");
-        keywords.extend(["EQUINOX".to_owned(), "EPOCH".to_owned()]);
-        keywords.iter().find_map(|k| self.header.number(k))
+        let named = |stem| Keyword::new(stem, None, None);
+        let keywords = [self.table_keyword("EQUI"), Some(named("EQUINOX")), Some(named("EPOCH"))];
+        keywords.iter().flatten().find_map(|k| self.header.number(k))
     }
 
     /// A keyword that images have once and tables per column.
-    fn table_keywords(&self, stem: &str) -> Vec<String> {
+    fn table_keyword(&self, stem: &str) -> Option<Keyword> {
         match self.spelling {
-            Spelling::Image => Vec::new(),
-            Spelling::Table { x_column, .. } => vec![format!("{stem}{x_column}")],
+            Spelling::Image => None,
+            Spelling::Table { x_column, .. } => Some(Keyword::new(stem, Some(x_column), None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_are_put_together() {
+        let cases = [
+            (Keyword::new("LONPOLE", None, None), "LONPOLE"),
+            (Keyword::new("CTYPE", Some(1), None), "CTYPE1"),
+            (Keyword::new("PV", Some(2), Some(0)), "PV2_0"),
+            (Keyword::new("TPV", Some(105), Some(39)), "TPV105_39"),
+            (Keyword::new("TCTYP", Some(65_535), Some(10_000)), "TCTYP65535_10000"),
+        ];
+        for (found, wanted) in cases {
+            assert_eq!(&*found, wanted);
         }
     }
 }

@@ -47,6 +47,7 @@ pub struct Wcs {
     projection: Projection,
     sphere: Sphere,
     system: CelestialSystem,
+    latitude_first: bool,
     reference_system: Option<String>,
     equinox: Option<f64>,
 }
@@ -229,6 +230,13 @@ impl Wcs {
     /// CRPIX1 and CRPIX2, or their table forms.
     pub fn reference_pixel(&self) -> [f64; 2] {
         self.reference_pixel
+    }
+
+    /// The matrix from pixel offsets to degrees in the plane, rows and columns in the order of the header's axes:
+    /// what CD1_1, CD1_2, CD2_1, CD2_2 are or would be.
+    pub fn matrix_deg(&self) -> [[f64; 2]; 2] {
+        let [longitude, latitude] = self.matrix.0;
+        if self.latitude_first { [latitude, longitude] } else { [longitude, latitude] }
     }
 
     /// Where the reference pixel points (without distortion terms), equatorial.

@@ -72,6 +72,7 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Result<Wcs, WcsFault> {
         projection,
         sphere,
         system: axes.system,
+        latitude_first: axes.latitude() == 0,
         reference_system: cards.reference_system(),
         equinox: cards.equinox(),
     })
@@ -98,7 +99,7 @@ fn read_projection<K: Keywords + ?Sized>(
     let plain = |p: Projection| Ok((p, None));
     match axes.projection.as_str() {
         // With SIP beside them, PV keywords are left-overs of SCAMP.
-        "TAN" if has_sip || !distortion::tan_is_tpv(cards)? => plain(Projection::Tan),
+        "TAN" if has_sip || !distortion::tan_is_tpv(cards) => plain(Projection::Tan),
         "TAN" | "TPV" => Ok((Projection::Tan, Some(Box::new(distortion::read_tpv(cards, axes)?)))),
         "ZPN" => plain(Projection::Zpn(Box::new(read_zpn(cards, axes.latitude())?))),
         "SIN" if slant(cards, axes)? == 0.0 => plain(Projection::Sin),
