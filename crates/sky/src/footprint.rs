@@ -96,9 +96,7 @@ impl Wcs {
     }
 
     fn direction(&self, x: f64, y: f64) -> Result<UnitVector, WcsFault> {
-        self.pixel_to_vector(x, y)
-            .filter(|v| v.x.is_finite() && v.y.is_finite() && v.z.is_finite())
-            .ok_or(WcsFault::OffSky { x, y })
+        self.pixel_to_vector(x, y).ok_or(WcsFault::OffSky { x, y })
     }
 
     fn covers_pole(&self, dec_deg: f64, image: PixelSize) -> bool {

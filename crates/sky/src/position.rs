@@ -114,8 +114,9 @@ pub fn angular_distance_deg(ra1_deg: f64, dec1_deg: f64, ra2_deg: f64, dec2_deg:
     let (sin_ra, cos_ra) = sin_cos_deg(0.5 * (ra2_deg - ra1_deg));
     let (sin_diff, cos_diff) = sin_cos_deg(0.5 * (dec2_deg - dec1_deg));
     let (sin_sum, cos_sum) = sin_cos_deg(0.5 * (dec2_deg + dec1_deg));
-    let apart = (sin_diff * cos_ra).hypot(cos_sum * sin_ra);
-    let along = (cos_diff * cos_ra).hypot(sin_sum * sin_ra);
+    let length = |a: f64, b: f64| (a * a + b * b).sqrt();
+    let apart = length(sin_diff * cos_ra, cos_sum * sin_ra);
+    let along = length(cos_diff * cos_ra, sin_sum * sin_ra);
     2.0 * atan2_deg(apart, along)
 }
 

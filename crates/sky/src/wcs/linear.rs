@@ -70,7 +70,7 @@ pub(super) fn read<K: Keywords + ?Sized>(
 /// CDELT and CROTA (Calabretta & Greisen 2002, section 6.1).
 fn rotated(step: [f64; 2], latitude: usize, rotation_deg: f64) -> Matrix {
     let longitude = 1 - latitude;
-    let (sin, cos) = crate::trig::sin_cos_deg(rotation_deg);
+    let (sin, cos) = crate::trig::sin_cos_deg(rotation_deg.rem_euclid(360.0));
     let mut m = [[0.0; 2]; 2];
     m[longitude][longitude] = step[longitude] * cos;
     m[longitude][latitude] = -step[latitude] * sin;

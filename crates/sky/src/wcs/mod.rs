@@ -46,6 +46,8 @@ pub struct Wcs {
     tpv: Option<Box<Distortion>>,
     projection: Projection,
     sphere: Sphere,
+    /// Solid angle of the reference pixel, square degrees.
+    reference_area: Option<f64>,
     system: CelestialSystem,
     latitude_first: bool,
     reference_system: Option<String>,
@@ -76,9 +78,7 @@ impl Jacobian {
 impl Wcs {
     /// The position of a pixel; `None` where the projection ends.
     pub fn pixel_to_sky(&self, x: f64, y: f64) -> Option<SkyPosition> {
-        let position = self.pixel_to_vector(x, y)?.position();
-        // Not a number in, or an overflow on the way.
-        position.dec_deg.is_finite().then_some(position)
+        Some(self.pixel_to_vector(x, y)?.position())
     }
 
     /// The direction of a pixel; `None` where the projection ends.
@@ -91,7 +91,9 @@ impl Wcs {
         };
         let (along, a, b) =
             self.projection.to_sphere(lon_deg * RAD_PER_DEG, lat_deg * RAD_PER_DEG)?;
-        Some(self.sphere.direction(along, a, b))
+        let direction = self.sphere.direction(along, a, b);
+        // Not a number in, or an overflow on the way: then every component is none.
+        direction.x.is_finite().then_some(direction)
     }
 
     /// Plane coordinates in degrees before TPV: what CRPIX, SIP and the matrix make of a pixel.
@@ -222,9 +224,7 @@ impl Wcs {
 
     /// Solid angle of a pixel over that of the reference pixel.
     fn area_ratio(&self, x: f64, y: f64) -> Option<f64> {
-        let here = self.local_jacobian(x, y)?.determinant();
-        let [x0, y0] = self.reference_pixel;
-        Some((here / self.local_jacobian(x0, y0)?.determinant()).abs())
+        Some(self.local_jacobian(x, y)?.determinant().abs() / self.reference_area?)
     }
 
     /// CRPIX1 and CRPIX2, or their table forms.

@@ -9,6 +9,7 @@ use super::projection::Projection;
 use super::sphere::Sphere;
 use super::zpn::{COEFFICIENTS, Zpn};
 use super::{Wcs, linear::degrees_per_unit};
+use crate::position::SkyPosition;
 
 impl Wcs {
     /// From the keywords of an image (CTYPE1, CRPIX1, CD1_1, PV2_3 ...); the celestial axes are the first two.
@@ -58,11 +59,13 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Result<Wcs, WcsFault> {
     let (longitude_deg, latitude_deg) = read_reference(cards, &axes, units)?;
     let pole_longitude_deg = read_pole_longitude(cards, &axes, tpv.is_some(), latitude_deg)?;
     let sphere = Sphere::new(longitude_deg, latitude_deg, pole_longitude_deg, axes.system);
-    let reference = match (axes.system, crate::SkyPosition::new(longitude_deg, latitude_deg)) {
-        (CelestialSystem::Equatorial, Some(as_written)) => as_written,
-        _ => sphere.pole.position(),
+    let reference = match axes.system {
+        CelestialSystem::Equatorial => {
+            SkyPosition { ra_deg: longitude_deg, dec_deg: latitude_deg } // as written
+        }
+        CelestialSystem::Galactic => sphere.pole.position(),
     };
-    Ok(Wcs {
+    let mut wcs = Wcs {
         reference_pixel: [cards.reference_pixel(0)?, cards.reference_pixel(1)?],
         reference,
         sip,
@@ -75,7 +78,11 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Result<Wcs, WcsFault> {
         latitude_first: axes.latitude() == 0,
         reference_system: cards.reference_system(),
         equinox: cards.equinox(),
-    })
+        reference_area: None,
+    };
+    let [x, y] = wcs.reference_pixel;
+    wcs.reference_area = wcs.local_jacobian(x, y).map(|j| j.determinant().abs());
+    Ok(wcs)
 }
 
 fn read_sip<K: Keywords + ?Sized>(
@@ -151,7 +158,7 @@ fn read_matrix<K: Keywords + ?Sized>(
     Ok((matrix, inverse))
 }
 
-/// Longitude and latitude of the reference point in degrees.
+/// Longitude (0 to 360) and latitude of the reference point in degrees.
 fn read_reference<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     axes: &Axes,
@@ -163,7 +170,7 @@ fn read_reference<K: Keywords + ?Sized>(
     if latitude.abs() > 90.0 {
         return Err(WcsFault::BadLatitude { keyword, value: latitude });
     }
-    Ok((longitude * units[axes.longitude], latitude))
+    Ok(((longitude * units[axes.longitude]).rem_euclid(360.0), latitude))
 }
 
 /// LONPOLE, or its other name PV1_3; 180 by default, but 0 at the pole itself.
@@ -188,5 +195,5 @@ fn read_pole_longitude<K: Keywords + ?Sized>(
         }
         pole = cards.parameter(axes.longitude, 3)?.or(pole);
     }
-    Ok(pole.unwrap_or(default))
+    Ok(pole.unwrap_or(default).rem_euclid(360.0))
 }

@@ -447,6 +447,51 @@ fn where_a_projection_ends_there_is_nothing() {
 }
 
 #[test]
+fn absurd_values_neither_panic_nor_hang() {
+    let keywords = [
+        "CRPIX1", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "LONPOLE", "PV2_0", "PV2_1",
+        "PV2_3", "PV2_5", "PV1_0", "PV1_1", "PV1_3", "PV1_7", "PV2_10", "A_ORDER", "A_1_1",
+        "A_2_0", "B_3_0", "CROTA2", "CDELT1", "PC1_1", "PV2_29", "PV1_39",
+    ];
+    let values =
+        ["0", "-1", "1E-300", "1E300", "-1E300", "1E12", "-60", "89.9", "1E-8", "NaN", "inf", "''"];
+    let detector = sky::PixelSize { width: 2048, height: 2048 };
+    let mut random = Random::new(41);
+    let mut usable = 0;
+    for round in 0..4000 {
+        let mut cards = [wfcam(), tangent(), tpv(), sip()][round % 4].clone();
+        for _ in 0..=(random.next() * 3.0) as usize {
+            let keyword = keywords[(random.next() * keywords.len() as f64) as usize];
+            let value = values[(random.next() * values.len() as f64) as usize];
+            cards = cards.with(keyword, value);
+        }
+        let Ok(wcs) = Wcs::from_image(&cards) else { continue };
+        usable += 1;
+        for (x, y) in [(1.0, 1.0), (2048.0, 5.0), (-1e300, 1e300), (1e-300, 0.0)] {
+            if let Some(p) = wcs.pixel_to_sky(x, y) {
+                assert!(
+                    (0.0..360.0).contains(&p.ra_deg) && p.dec_deg.abs() <= 90.0,
+                    "{p:?} {cards:?}"
+                );
+            }
+            let _ = wcs.flux_distortion(x, y);
+        }
+        for dec_deg in [-90.0, 0.0, 19.0, 90.0] {
+            if let Some((x, y)) = wcs.sky_to_pixel(SkyPosition { ra_deg: 165.0, dec_deg }) {
+                assert!(x.is_finite() && y.is_finite(), "{x} {y} {cards:?}");
+            }
+        }
+        if let Ok(f) = wcs.footprint(detector) {
+            assert!((0.0..=360.0).contains(&f.min_ra_deg) && (0.0..=360.0).contains(&f.max_ra_deg));
+            assert!(f.min_dec_deg >= -90.0 && f.max_dec_deg <= 90.0, "{f:?}");
+        }
+        let _ = wcs.orientation(detector);
+        let _ = sky::Layout::of(&[sky::Detector { wcs: &wcs, image: detector }], 1.6);
+    }
+    assert!(usable > 1000, "{usable}");
+}
+
+#[test]
 fn columns_are_the_single_points() {
     for cards in [wfcam(), tangent(), tpv(), sip()] {
         let wcs = Wcs::from_image(&cards).unwrap();
