@@ -2,7 +2,7 @@
 
 use crate::exit;
 use anyhow::Context;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Name of the file at the root of a site.
@@ -35,7 +35,7 @@ temporary_mb = 4096
 ";
 
 /// The configuration of a site.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The library.
@@ -47,7 +47,7 @@ pub struct Config {
 }
 
 /// How files are kept.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Library {
     /// How they get there.
@@ -55,7 +55,7 @@ pub struct Library {
 }
 
 /// How delivered files get into the library.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LibraryMode {
     /// Copied.
@@ -68,7 +68,7 @@ pub enum LibraryMode {
 }
 
 /// What steps may use.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Work {
     /// Worker threads; 0 = one per processor.
@@ -98,7 +98,7 @@ impl Work {
 }
 
 /// Limits of queries.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sql {
     /// Seconds; 0 = no limit.

@@ -6,6 +6,7 @@
 mod cli;
 mod config;
 mod exit;
+mod profiles;
 mod report;
 mod site;
 mod steps;

@@ -1,15 +1,32 @@
-//! Finding the site that a command is for.
+//! Finding and opening the site that a command is for.
 
-use crate::{config, exit};
+use crate::{config, exit, profiles};
+use archive::{Access, EmbeddedArchive, Timestamp};
 use std::path::{Path, PathBuf};
+
+/// The engine of a site's archive. The one place of the binary that chooses.
+pub type Archive = EmbeddedArchive;
 
 /// A site with its configuration.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Its directory, absolute.
-    pub root: PathBuf,
+    /// Where everything lies.
+    pub place: archive::Site,
     /// Its configuration.
     pub config: config::Config,
+}
+
+/// The time of now, to be passed down: rooms below read no clock.
+pub fn now() -> Timestamp {
+    chrono::Utc::now()
+}
+
+/// Who is at the keyboard, for histories.
+pub fn operator() -> String {
+    ["ALMAGEST_OPERATOR", "SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 impl Site {
@@ -22,22 +39,39 @@ impl Site {
         if !is_site(&root) {
             return Err(exit::usage(match named {
                 Some(path) => format!(
-                    "{} is no site: it has no {} (make one with `almagest init {}`)",
+                    "{0} is no site: it has no {1} (make one with `almagest init {0}`)",
                     path.display(),
-                    config::FILE_NAME,
-                    path.display()
+                    config::FILE_NAME
                 ),
                 None => "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory".to_owned(),
             }));
         }
-        let root = std::path::absolute(&root)?;
         let config = config::load(&root)?;
-        Ok(Self { root, config })
+        Ok(Self { place: archive::Site::open(&root)?, config })
     }
 
-    /// A directory of the site.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+    /// Its archive, for reports.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn read(&self) -> anyhow::Result<Archive> {
+        Ok(Archive::open(&self.place, Access::Read, now())?)
+    }
+
+    /// Its archive, for work.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or brought up to date.
+    pub fn write(&self) -> anyhow::Result<Archive> {
+        Ok(Archive::open(&self.place, Access::Write, now())?)
+    }
+
+    /// Its survey profiles.
+    ///
+    /// # Errors
+    /// Exit code 2 with all faults of all profiles.
+    pub fn profiles(&self) -> anyhow::Result<Vec<profiles::Loaded>> {
+        profiles::load(&self.place.surveys())
     }
 }
 

@@ -1,0 +1,114 @@
+//! `almagest simulate OUT`.
+
+use crate::exit::{self, Exit};
+use crate::report::{bytes, grouped, progress};
+use simulate::{Mix, Night, NightSpec, NightSummary};
+use std::path::{Path, PathBuf};
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Directory in which the delivery is made, e.g. an inbox.
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+    /// Observing night.
+    #[arg(long, default_value = "20071011", value_name = "YYYYMMDD")]
+    night: String,
+    /// Pipeline version: the delivery is NIGHT_vVERSION.
+    #[arg(long, default_value_t = 1)]
+    version: u32,
+    /// Image files; catalogues come on top.
+    #[arg(long, default_value_t = 16)]
+    frames: usize,
+    /// Detections per detector of a stack.
+    #[arg(long, default_value_t = 250)]
+    detections: usize,
+    /// Everything random follows from it: same seed, same bytes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Side of a detector in pixels.
+    #[arg(long, default_value_t = 512)]
+    detector_size: usize,
+    /// Use only the first N programmes.
+    #[arg(long, value_name = "N")]
+    programmes: Option<usize>,
+    /// Stacks with catalogues alone, as benchmarks want them.
+    #[arg(long)]
+    stacks_only: bool,
+    /// Put damaged files among the good ones, and list them.
+    #[arg(long)]
+    faults: bool,
+    /// Write the planted sources to this JSON file.
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+}
+
+/// Writes a night and says what is in it.
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let spec = spec(arguments)?;
+    let summary = simulated(&arguments.out, &spec)?;
+    println!(
+        "{}: {} files, {} images with {} detectors, {} detections, {}",
+        summary.delivery.display(),
+        summary.files,
+        summary.frames.len(),
+        grouped(summary.detectors as u64),
+        grouped(summary.rows),
+        bytes(summary.bytes)
+    );
+    for planted in &summary.faults {
+        println!("planted: {planted}");
+    }
+    if let Some(path) = &arguments.truth {
+        simulate::write_truth(path, &summary.frames)?;
+        println!("planted sources: {}", path.display());
+    }
+    Ok(Exit::Done)
+}
+
+fn spec(arguments: &Arguments) -> anyhow::Result<NightSpec> {
+    let all = NightSpec::default().programmes;
+    let wanted = arguments.programmes.unwrap_or(all.len());
+    if wanted == 0 || wanted > all.len() {
+        return Err(exit::usage(format!("--programmes takes 1 to {}", all.len())));
+    }
+    let spec = NightSpec {
+        night: night(&arguments.night)?,
+        version: arguments.version,
+        frames: arguments.frames,
+        mix: if arguments.stacks_only { Mix::Stacks } else { Mix::Night },
+        detections: arguments.detections,
+        size: arguments.detector_size,
+        seed: arguments.seed,
+        programmes: all.into_iter().take(wanted).collect(),
+        faults: arguments.faults,
+        truth: arguments.truth.is_some(),
+        threads: 0,
+    };
+    spec.check().map_err(|fault| exit::usage(fault.to_string()))?;
+    Ok(spec)
+}
+
+fn night(text: &str) -> anyhow::Result<Night> {
+    let wrong = || exit::usage(format!("--night {text:?} is no date of the form YYYYMMDD"));
+    if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let number = |range: std::ops::Range<usize>| text[range].parse::<u32>().map_err(|_| wrong());
+    let year = i32::try_from(number(0..4)?)?;
+    Night::new(year, number(4..6)?, number(6..8)?).ok_or_else(wrong)
+}
+
+/// Simulates with a progress bar.
+pub fn simulated(out: &Path, spec: &NightSpec) -> anyhow::Result<NightSummary> {
+    files::create_dir(out)?;
+    let bar = progress("simulate", spec.frames as u64);
+    let summary = simulate::night(out, spec, &|p| bar.set_position(p.done as u64));
+    bar.finish_and_clear();
+    match summary {
+        Err(simulate::SimulateError::Exists(path)) => {
+            Err(exit::conflict(format!("{} is there already", path.display())))
+        }
+        other => Ok(other?),
+    }
+}

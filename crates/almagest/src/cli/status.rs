@@ -1,0 +1,81 @@
+//! `almagest status`.
+
+use crate::exit::Exit;
+use crate::report::{Table, bytes, grouped};
+use crate::site::Site;
+use archive::Inquiry;
+use archive::report::{DeliveryStatus, Status};
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints where everything stands.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let status = Site::find(site)?.read()?.status()?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", text(&status));
+    }
+    Ok(Exit::Done)
+}
+
+fn text(status: &Status) -> String {
+    if status.deliveries.is_empty() {
+        return "no deliveries yet: almagest run DELIVERY_DIR\n".to_owned();
+    }
+    let mut table = Table::new([
+        "delivery", "state", "images", "detectors", "multiframes", "detections", "previews", "refusals", "parked",
+        "size",
+    ]);
+    for d in &status.deliveries {
+        table.row([
+            d.name.clone(),
+            d.state.clone(),
+            grouped(d.images),
+            grouped(d.detectors),
+            grouped(d.multiframes),
+            grouped(d.detections),
+            grouped(d.previews),
+            grouped(d.open_refusals),
+            grouped(d.parked_refusals),
+            bytes(d.bytes),
+        ]);
+    }
+    let mut text = table.text();
+    let unfinished: Vec<(&DeliveryStatus, _)> = status
+        .deliveries
+        .iter()
+        .flat_map(|d| d.rounds.iter().map(move |r| (d, r)))
+        .filter(|(_, r)| r.state != "ingested")
+        .collect();
+    if !unfinished.is_empty() {
+        let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
+        for (delivery, r) in unfinished {
+            let tasks = format!("{}/{}", r.tasks_over, r.tasks);
+            table.row([delivery.name.clone(), r.use_case.clone(), r.round.to_string(), r.state.clone(), tasks, r.why.clone()]);
+        }
+        text += &format!("\n{}", table.text());
+    }
+    if status.programmes.iter().any(|p| p.detections > 0) {
+        let mut table = Table::new(["programme", "name", "detections", "last object id"]);
+        for p in status.programmes.iter().filter(|p| p.detections > 0) {
+            let last = p.last_obj_id.unsigned_abs();
+            table.row([p.programme_id.to_string(), p.name.clone(), grouped(p.detections), grouped(last)]);
+        }
+        text += &format!("\n{}", table.text());
+    }
+    if status.open_refusals + status.parked_refusals > 0 {
+        text += &format!(
+            "\n{} refusals are open, {} are parked: almagest refusals list\n",
+            status.open_refusals, status.parked_refusals
+        );
+    }
+    text
+}
