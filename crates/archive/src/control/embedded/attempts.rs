@@ -1,0 +1,226 @@
+//! Starts of tasks: numbers, directories, leases.
+
+use super::history;
+use super::refusals::refused_hdus;
+use super::reports::programmes;
+use super::rounds::{UNIT_COLUMNS, find_task, unit_of};
+use super::time::{text_of, time_of};
+use crate::control::records::*;
+use crate::error::ArchiveFault;
+use crate::site::Site;
+use model::task::{CatalogueRef, FileRef, TaskInput};
+use model::{UnitState, UseCase};
+use rusqlite::{Connection, params};
+use std::path::PathBuf;
+
+/// See [`crate::Queue::start_attempt`].
+pub(super) fn start(
+    tx: &Connection,
+    site: &Site,
+    key: &TaskKey,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<Started, ArchiveFault> {
+    let task = find_task(tx, key)?;
+    if task.state != TaskState::Open {
+        return Err(ArchiveFault::Conflict(format!("task {} of {} is over", key.task, key.unit)));
+    }
+    match task.unit.state {
+        UnitState::Running => {}
+        UnitState::Approved => {
+            let cause = Cause::new(lease.executor.clone(), "its first task was started");
+            history::move_unit(tx, &task.unit, UnitState::Running, &cause, now)?;
+        }
+        state => {
+            return Err(ArchiveFault::Conflict(format!("{} is {state}, not approved", key.unit)));
+        }
+    }
+    let number: u32 = tx.query_row(
+        "SELECT ifnull(max(number), 0) + 1 FROM attempt WHERE task_id = ?1",
+        [task.id],
+        |r| r.get(0),
+    )?;
+    let directory = format!("{}/{}/{number}", key.unit.directory(), task.number);
+    tx.execute(
+        "INSERT INTO attempt (task_id, number, state, directory, executor, holder, started, lease_until)
+         VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7)",
+        params![
+            task.id,
+            number,
+            directory,
+            lease.executor,
+            lease.holder,
+            text_of(now),
+            text_of(lease.until)
+        ],
+    )?;
+    let metadata = match key.unit.use_case {
+        UseCase::Catalogue => metadata_directories(tx, site, task.id)?,
+        UseCase::Preview | UseCase::Metadata => Vec::new(),
+    };
+    Ok(Started {
+        attempt: AttemptKey { task: key.clone(), attempt: number },
+        directory: site.staging().join(directory),
+        inputs: inputs(tx, site, task.id)?,
+        survey: task.survey,
+        programmes: programmes(tx)?,
+        metadata,
+    })
+}
+
+fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT task_input.multiframe_id, image.file_id, task_input.catalogue_version, catalogue.file_id
+         FROM task_input JOIN image USING (multiframe_id)
+             LEFT JOIN catalogue ON catalogue.multiframe_id = task_input.multiframe_id
+                 AND catalogue.version = task_input.catalogue_version
+         WHERE task_id = ?1 ORDER BY ordinal",
+    )?;
+    let rows = select.query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+    let rows: Vec<(i64, i64, Option<i32>, Option<i64>)> = rows.collect::<Result<_, _>>()?;
+    let mut inputs = Vec::with_capacity(rows.len());
+    for (multiframe_id, image, version, catalogue) in rows {
+        let catalogue = match (version, catalogue) {
+            (Some(version), Some(file)) => {
+                Some(CatalogueRef { file: file_ref(tx, site, file)?, version })
+            }
+            _ => None,
+        };
+        inputs.push(TaskInput { multiframe_id, image: file_ref(tx, site, image)?, catalogue });
+    }
+    Ok(inputs)
+}
+
+fn file_ref(tx: &Connection, site: &Site, file_id: i64) -> Result<FileRef, ArchiveFault> {
+    let mut file = tx
+        .prepare_cached("SELECT path, name, bytes, sha256 FROM file WHERE file_id = ?1")?
+        .query_row([file_id], |r| {
+            Ok(FileRef {
+                path: site.library_file(&r.get::<_, String>(0)?),
+                name: r.get(1)?,
+                bytes: r.get(2)?,
+                sha256: r.get(3)?,
+                refused_hdus: Vec::new(),
+            })
+        })?;
+    file.refused_hdus = refused_hdus(tx, file_id)?;
+    Ok(file)
+}
+
+/// Directories of the latest metadata attempts that staged the multiframes of a task.
+fn metadata_directories(
+    tx: &Connection,
+    site: &Site,
+    task_id: i64,
+) -> Result<Vec<PathBuf>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT (
+             SELECT attempt.directory FROM task_input AS done JOIN task USING (task_id) JOIN unit USING (unit_id)
+                 JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
+             WHERE done.multiframe_id = task_input.multiframe_id AND done.outcome = 'done'
+                 AND unit.use_case = 'metadata' AND unit.state NOT IN ('failed', 'retracted')
+             ORDER BY unit.round DESC LIMIT 1) AS directory
+         FROM task_input WHERE task_id = ?1 ORDER BY directory",
+    )?;
+    let rows = select.query_map([task_id], |r| r.get::<_, Option<String>>(0))?;
+    let mut directories = Vec::new();
+    for row in rows {
+        let directory = row?.ok_or_else(|| {
+            ArchiveFault::Conflict(
+                "a catalogue task has an image without staged metadata".to_owned(),
+            )
+        })?;
+        directories.push(site.staging().join(directory));
+    }
+    Ok(directories)
+}
+
+/// See [`crate::Queue::renew_lease`].
+pub(super) fn renew(
+    tx: &Connection,
+    key: &AttemptKey,
+    until: Timestamp,
+) -> Result<bool, ArchiveFault> {
+    let task = find_task(tx, &key.task)?;
+    let renewed = tx.execute(
+        "UPDATE attempt SET lease_until = ?3 WHERE task_id = ?1 AND number = ?2 AND state = 'running'",
+        params![task.id, key.attempt, text_of(until)],
+    )?;
+    Ok(renewed == 1)
+}
+
+/// See [`crate::Queue::end_attempt`].
+pub(super) fn end(
+    tx: &Connection,
+    key: &AttemptKey,
+    end: AttemptEnd,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let task = find_task(tx, &key.task)?;
+    let state = match end {
+        AttemptEnd::Failed => "failed",
+        AttemptEnd::Lost => "lost",
+    };
+    tx.execute(
+        "UPDATE attempt SET state = ?3, ended = ?4, why = ?5
+         WHERE task_id = ?1 AND number = ?2 AND state = 'running'",
+        params![task.id, key.attempt, state, text_of(now), why],
+    )?;
+    Ok(())
+}
+
+/// See [`crate::Queue::running_attempts`].
+pub(super) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory, executor, holder, lease_until, started
+         FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+         WHERE attempt.state = 'running' ORDER BY attempt.task_id, attempt.number"
+    ))?;
+    let rows = select.query_map([], |r| {
+        let unit = unit_of(r)?.key;
+        let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
+        let texts: [String; 5] = [r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?, r.get(12)?];
+        Ok((attempt, texts))
+    })?;
+    let mut running = Vec::new();
+    for row in rows {
+        let (attempt, [directory, executor, holder, until, started]) = row?;
+        running.push(RunningAttempt {
+            attempt,
+            directory: site.staging().join(directory),
+            lease: Lease { executor, holder, until: time_of(&until)? },
+            started: time_of(&started)?,
+        });
+    }
+    Ok(running)
+}
+
+/// See [`crate::Queue::sweepable_attempts`].
+pub(super) fn sweepable(
+    c: &Connection,
+    site: &Site,
+) -> Result<Vec<(AttemptKey, PathBuf)>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory
+         FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+         WHERE attempt.state IN ('failed', 'lost', 'surplus') ORDER BY attempt.task_id, attempt.number"
+    ))?;
+    let rows = select.query_map([], |r| {
+        let unit = unit_of(r)?.key;
+        let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
+        Ok((attempt, site.staging().join(r.get::<_, String>(8)?)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Queue::mark_swept`].
+pub(super) fn mark_swept(tx: &Connection, key: &AttemptKey) -> Result<(), ArchiveFault> {
+    let task = find_task(tx, &key.task)?;
+    tx.execute(
+        "UPDATE attempt SET state = 'swept'
+         WHERE task_id = ?1 AND number = ?2 AND state IN ('failed', 'lost', 'surplus')",
+        params![task.id, key.attempt],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Changes of state, each with a row in a history: rounds and refusals; and the numbers that counters give.
+
+use super::rounds::Unit;
+use super::time::text_of;
+use crate::control::records::{Cause, RefusalState, Timestamp};
+use crate::error::ArchiveFault;
+use model::{EventId, UnitState};
+use rusqlite::{Connection, params};
+
+/// Takes the next number of a counter.
+pub(super) fn next(tx: &Connection, counter: &str) -> Result<i64, ArchiveFault> {
+    Ok(tx
+        .prepare_cached("UPDATE counter SET last = last + 1 WHERE name = ?1 RETURNING last")?
+        .query_row([counter], |r| r.get(0))?)
+}
+
+/// What an event is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Act {
+    Ingest,
+    Reference,
+    Abandon,
+}
+
+impl Act {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Reference => "reference",
+            Self::Abandon => "abandon",
+        }
+    }
+}
+
+/// Takes the number of a new event.
+pub(super) fn next_event(tx: &Connection) -> Result<EventId, ArchiveFault> {
+    event_id(next(tx, "event")?)
+}
+
+/// A stored event number.
+pub(super) fn event_id(number: i64) -> Result<EventId, ArchiveFault> {
+    EventId::new(number).ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no event")))
+}
+
+/// Writes an event.
+pub(super) fn record_event(
+    tx: &Connection,
+    event: EventId,
+    act: Act,
+    unit_id: Option<i64>,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "INSERT INTO event (event_id, act, unit_id, happened, who, why, software) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            event.get(),
+            act.name(),
+            unit_id,
+            text_of(now),
+            cause.who,
+            cause.why,
+            concat!("almagest ", env!("CARGO_PKG_VERSION"))
+        ],
+    )?;
+    Ok(())
+}
+
+/// Moves a round to another state, if it may become that, and records it.
+pub(super) fn move_unit(
+    tx: &Connection,
+    unit: &Unit,
+    to: UnitState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let from: String =
+        tx.query_row("SELECT state FROM unit WHERE unit_id = ?1", [unit.id], |r| r.get(0))?;
+    let from: UnitState = from.parse().map_err(ArchiveFault::Damaged)?;
+    if !from.may_become(to) {
+        return Err(ArchiveFault::State { what: unit.key.to_string(), from, to });
+    }
+    tx.execute("UPDATE unit SET state = ?2 WHERE unit_id = ?1", params![unit.id, to.name()])?;
+    tx.prepare_cached(
+        "INSERT INTO unit_history (unit_id, number, from_state, to_state, changed, who, why)
+         SELECT ?1, ifnull(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM unit_history WHERE unit_id = ?1",
+    )?
+    .execute(params![unit.id, from.name(), to.name(), text_of(now), cause.who, cause.why])?;
+    Ok(())
+}
+
+/// Moves a refusal to another state and records it.
+pub(super) fn move_refusal(
+    tx: &Connection,
+    refusal_id: i64,
+    to: RefusalState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached("UPDATE refusal SET state = ?2 WHERE refusal_id = ?1")?
+        .execute(params![refusal_id, to.name()])?;
+    tx.prepare_cached(
+        "INSERT INTO refusal_history (refusal_id, number, to_state, changed, who, why)
+         SELECT ?1, ifnull(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM refusal_history WHERE refusal_id = ?1",
+    )?
+    .execute(params![refusal_id, to.name(), text_of(now), cause.who, cause.why])?;
+    Ok(())
+}

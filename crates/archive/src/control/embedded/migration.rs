@@ -1,0 +1,187 @@
+//! Numbered migrations, forward only, and the tables that follow the definitions.
+
+use super::time::text_of;
+use crate::control::records::Timestamp;
+use crate::error::ArchiveFault;
+use crate::lake::{self, LakeSchema};
+use crate::metadata::{definition, links};
+use crate::site::Site;
+use rusqlite::{Connection, params};
+
+/// One step of the schema.
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// In order; the first has number 1. A migration that was released is never edited.
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "control", sql: include_str!("../../migrations/0001_control.sql") },
+    Migration { name: "detector_rows", sql: lake::DETECTOR_ROWS_DDL },
+];
+
+/// `ALMG`, so that `file` and `sqlite3` can tell what it is.
+const APPLICATION_ID: i32 = 0x414c_4d47;
+
+/// Brings a database to this program's schema, inside the caller's transaction. Safe to repeat.
+///
+/// # Errors
+/// [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or what the engine said.
+pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(), ArchiveFault> {
+    migrate(tx, MIGRATIONS.len(), now)?;
+    for table in definition::tables() {
+        definition::bring_up(tx, table)?;
+        definition::describe(tx, table)?;
+    }
+    links::ensure_indexes(tx)?;
+    lake::init(tx, &site.lake(), &LakeSchema::of_model()?, now)?;
+    lake::correct_data_path(tx, &site.lake())?;
+    Ok(())
+}
+
+/// Number of the last migration in the archive; refuses an archive of a newer program.
+pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(ArchiveFault::NewerSchema { found, known });
+    }
+    Ok(found)
+}
+
+/// Applies the migrations up to a number.
+fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<(), ArchiveFault> {
+    let applied = check(tx)? as usize;
+    for (number, migration) in (1..).zip(MIGRATIONS).take(up_to).skip(applied) {
+        tx.execute_batch(migration.sql)?;
+        tx.execute(
+            "INSERT INTO migration (number, name, applied) VALUES (?1, ?2, ?3)",
+            params![number, migration.name, text_of(now)],
+        )?;
+        tx.execute_batch(&format!(
+            "PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID};"
+        ))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::tables::{Keeping, Table};
+
+    fn schema(connection: &Connection) -> Vec<(String, String)> {
+        let mut select = connection
+            .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+            .unwrap();
+        select.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn fresh_equals_replayed() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        let fresh = Connection::open_in_memory().unwrap();
+        bring_up(&fresh, &site, now()).unwrap();
+        let replayed = Connection::open_in_memory().unwrap();
+        for number in 1..=MIGRATIONS.len() {
+            migrate(&replayed, number, now()).unwrap();
+        }
+        bring_up(&replayed, &site, now()).unwrap();
+        bring_up(&replayed, &site, now()).unwrap();
+        assert_eq!(schema(&fresh), schema(&replayed));
+    }
+
+    #[test]
+    fn every_table_and_column_has_a_comment() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        bring_up(&connection, &site, now()).unwrap();
+        let tables = schema(&connection).into_iter().filter(|(name, sql)| {
+            sql.starts_with("CREATE TABLE")
+                && !name.starts_with("ducklake_")
+                && name != "detector_rows"
+        });
+        for (name, sql) in tables {
+            let columns: Vec<&str> = sql
+                .lines()
+                .skip(1)
+                .filter(|l| {
+                    let word = l.trim_start().trim_start_matches('"');
+                    word.starts_with(|c: char| c.is_ascii_lowercase())
+                        && !l.trim_start().starts_with("ifnull")
+                })
+                .collect();
+            assert!(!columns.is_empty(), "{name}");
+            let mut next_lines = sql.lines().skip(2);
+            for line in columns {
+                let follows = next_lines.next().unwrap_or_default();
+                assert!(line.contains("-- ") || follows.contains("-- "), "{name}: {line}");
+            }
+        }
+    }
+
+    /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.
+    #[test]
+    fn a_grown_definition_grows_a_filled_archive() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, MIGRATIONS.len(), now()).unwrap();
+        let full = grown();
+        let mut shorter = full.clone();
+        shorter.columns.truncate(2);
+        assert!(definition::bring_up(&connection, &shorter).unwrap());
+        connection
+            .execute_batch(
+                "INSERT INTO event VALUES (1, 'reference', NULL, '2026-01-01T00:00:00Z', 'test', 'test', '0');
+                 INSERT INTO thing_all (thing_id, name, begin_event) VALUES (7, 'old', 1);",
+            )
+            .unwrap();
+        assert!(definition::bring_up(&connection, &full).unwrap());
+        assert!(
+            !definition::bring_up(&connection, &full).unwrap(),
+            "the second time nothing is new"
+        );
+        let row: (i64, String, Option<f64>) = connection
+            .query_row("SELECT thing_id, name, size_mm FROM thing", [], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(row, (7, "old".to_owned(), None));
+        assert!(definition::bring_up(&connection, &shorter).is_err(), "a lost column is an error");
+    }
+
+    fn grown() -> Table {
+        let column = |name: &str, kind, nullable| model::tables::Column {
+            name: name.to_owned(),
+            kind,
+            nullable,
+            unit: String::new(),
+            ucd: String::new(),
+            description: "A test.".to_owned(),
+            keyword: None,
+            origin: None,
+            ttype: None,
+            formula: None,
+            range: None,
+            references: None,
+        };
+        use model::tables::ColumnType::{F64, I64, Text};
+        Table {
+            name: "thing".to_owned(),
+            description: "Things.".to_owned(),
+            keeping: Keeping::Reference,
+            schema_version: 2,
+            key: vec!["thing_id".to_owned()],
+            columns: vec![
+                column("thing_id", I64, false),
+                column("name", Text, false),
+                column("size_mm", F64, true),
+            ],
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! The control store in the site's own SQLite file, beside the lake's catalogue and the metadata.
+//!
+//! [`EmbeddedArchive`] is one connection. A write is one `BEGIN IMMEDIATE` transaction ([`EmbeddedArchive::write`]); what
+//! a method decides it reads inside that transaction. Foreign keys are enforced, commits are synced, `-wal` and
+//! `-shm` stay for readers of the group.
+//!
+//! Start at the `impl` blocks below: each method stands in the file of its concept.
+
+mod attempts;
+mod batches;
+mod facts;
+mod history;
+mod migration;
+mod publish;
+mod refusals;
+mod registration;
+mod reports;
+mod results;
+mod rounds;
+mod superseded;
+mod time;
+mod waiting;
+mod work;
+
+use super::records::*;
+use super::report::{Drift, Facts, Status};
+use super::{Inquiry, Publication, Queue, Registry};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::metadata::ReferenceRows;
+use crate::site::{self, Site};
+use model::task::TaskResult;
+use model::{EventId, ProgrammeId, UnitKey, UnitState};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use publish::Loaded;
+
+/// How long a write waits for another process's.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reports.
+    Read,
+    /// Everything; brings the schema up.
+    Write,
+}
+
+/// The archive of a site: control store, metadata and the lake's catalogue.
+#[derive(Debug)]
+pub struct EmbeddedArchive {
+    connection: Connection,
+    site: Site,
+}
+
+impl EmbeddedArchive {
+    /// Makes the archive of a new site.
+    ///
+    /// # Errors
+    /// When the site has one already, or its disk is not fit.
+    pub fn create(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
+        if site.database().exists() {
+            return Err(ArchiveError {
+                act: "make an archive".to_owned(),
+                fault: ArchiveFault::SiteExists(site.root().to_owned()),
+            });
+        }
+        site.check_disk()?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(site, flags)?;
+        Self { connection, site: site.clone() }.brought_up(now)
+    }
+
+    /// Opens the archive of a site. For writing, new migrations and columns are brought in first and a moved lake is
+    /// noted.
+    ///
+    /// # Errors
+    /// When there is none, it is newer than the program, or its disk is not fit.
+    pub fn open(site: &Site, access: Access, now: Timestamp) -> Result<Self, ArchiveError> {
+        if !site.database().is_file() {
+            return Err(ArchiveError {
+                act: "open the archive".to_owned(),
+                fault: ArchiveFault::NoSite(site.root().to_owned()),
+            });
+        }
+        if access == Access::Read {
+            let connection = connect(site, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            migration::check(&connection).map_err(ArchiveError::during("open the archive"))?;
+            return Ok(Self { connection, site: site.clone() });
+        }
+        site.check_disk()?;
+        let connection = connect(site, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        Self { connection, site: site.clone() }.brought_up(now)
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    fn brought_up(mut self, now: Timestamp) -> Result<Self, ArchiveError> {
+        let prepare = |connection: &Connection| -> Result<(), ArchiveFault> {
+            connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+            crate::lake::keep_wal_files(connection)?;
+            Ok(())
+        };
+        prepare(&self.connection).map_err(ArchiveError::during("prepare the archive"))?;
+        let site = self.site.clone();
+        self.write("open", "bring the archive up to date", |tx| {
+            migration::bring_up(tx, &site, now)
+        })?;
+        for suffix in ["", "-wal", "-shm"] {
+            let path = self.site.root().join(format!("archive.db{suffix}"));
+            // A group that cannot read is told by `doctor`; it is no reason to stop.
+            let _ = site::let_group_read(&path);
+        }
+        Ok(self)
+    }
+
+    /// One write transaction. `point` names the crash points before and after its commit.
+    pub(crate) fn write<T>(
+        &mut self,
+        point: &str,
+        act: impl Into<String>,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, ArchiveFault>,
+    ) -> Result<T, ArchiveError> {
+        let run = || -> Result<T, ArchiveFault> {
+            let tx = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+            let value = body(&tx)?;
+            files::crash_point(&format!("{point}:before-commit"));
+            tx.commit()?;
+            files::crash_point(&format!("{point}:after-commit"));
+            Ok(value)
+        };
+        run().map_err(ArchiveError::during(act))
+    }
+
+    /// One consistent view for several statements.
+    pub(crate) fn read<T>(
+        &self,
+        act: impl Into<String>,
+        body: impl FnOnce(&Connection) -> Result<T, ArchiveFault>,
+    ) -> Result<T, ArchiveError> {
+        let run = || -> Result<T, ArchiveFault> {
+            let tx = self.connection.unchecked_transaction()?;
+            body(&tx)
+        };
+        run().map_err(ArchiveError::during(act))
+    }
+}
+
+fn connect(site: &Site, flags: OpenFlags) -> Result<Connection, ArchiveError> {
+    let open = || -> Result<Connection, ArchiveFault> {
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(site.database(), flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(200);
+        connection.execute_batch(
+            "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
+        )?;
+        Ok(connection)
+    };
+    open().map_err(ArchiveError::during(format!("open {}", site.database().display())))
+}
+
+impl Registry for EmbeddedArchive {
+    fn record(
+        &mut self,
+        registration: &Registration<'_>,
+        now: Timestamp,
+    ) -> Result<Recorded, ArchiveError> {
+        let act = format!("register {}", registration.delivery.name);
+        self.write("register", act, |tx| registration::record(tx, registration, now))
+    }
+
+    fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError> {
+        self.read("list known files", |c| registration::known_files(c, delivery))
+    }
+
+    fn load_reference(
+        &mut self,
+        tables: &[ReferenceRows],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Option<EventId>, ArchiveError> {
+        self.write("reference", "load reference tables", |tx| {
+            registration::load_reference(tx, tables, cause, now)
+        })
+    }
+
+    fn add_programme(
+        &mut self,
+        name: &str,
+        project: &str,
+        releases: &dyn Fn(&RefusalRecord) -> bool,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(ProgrammeId, u64), ArchiveError> {
+        self.write("programme", format!("add programme {name}"), |tx| {
+            registration::add_programme(tx, (name, project), releases, cause, now)
+        })
+    }
+}
+
+impl Queue for EmbeddedArchive {
+    fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError> {
+        self.read(format!("look at {delivery}"), |c| work::delivery_work(c, delivery))
+    }
+
+    fn open_round(
+        &mut self,
+        round: &PlannedRound,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<UnitKey, ArchiveError> {
+        let act = format!("open a {} round of {}", round.use_case, round.delivery);
+        self.write("round", act, |tx| rounds::open(tx, round, cause, now))
+    }
+
+    fn unit_state(&self, unit: &UnitKey) -> Result<UnitState, ArchiveError> {
+        self.read(format!("look at {unit}"), |c| Ok(rounds::find(c, unit)?.state))
+    }
+
+    fn move_unit(
+        &mut self,
+        unit: &UnitKey,
+        to: UnitState,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("move", format!("move {unit} to {to}"), |tx| {
+            let found = rounds::find(tx, unit)?;
+            history::move_unit(tx, &found, to, cause, now)
+        })
+    }
+
+    fn tasks(&self, unit: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveError> {
+        self.read(format!("list tasks of {unit}"), |c| rounds::tasks(c, unit))
+    }
+
+    fn start_attempt(
+        &mut self,
+        task: &TaskKey,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Started, ArchiveError> {
+        let act = format!("start task {} of {}", task.task, task.unit);
+        let site = self.site.clone();
+        self.write("start", act, |tx| attempts::start(tx, &site, task, lease, now))
+    }
+
+    fn renew_lease(
+        &mut self,
+        attempt: &AttemptKey,
+        until: Timestamp,
+    ) -> Result<bool, ArchiveError> {
+        self.write("renew", "renew a lease", |tx| attempts::renew(tx, attempt, until))
+    }
+
+    fn take_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<Taken, ArchiveError> {
+        let act = format!("take the result of task {} of {}", result.task, result.unit);
+        self.write("result", act, |tx| results::take(tx, result, now))
+    }
+
+    fn end_attempt(
+        &mut self,
+        attempt: &AttemptKey,
+        end: AttemptEnd,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("end", "end an attempt", |tx| attempts::end(tx, attempt, end, why, now))
+    }
+
+    fn give_up_task(
+        &mut self,
+        task: &TaskKey,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Taken, ArchiveError> {
+        let act = format!("give up task {} of {}", task.task, task.unit);
+        self.write("give-up", act, |tx| results::give_up(tx, task, cause, now))
+    }
+
+    fn running_attempts(&self) -> Result<Vec<RunningAttempt>, ArchiveError> {
+        let site = self.site.clone();
+        self.read("list running attempts", |c| attempts::running(c, &site))
+    }
+
+    fn sweepable_attempts(&self) -> Result<Vec<(AttemptKey, PathBuf)>, ArchiveError> {
+        let site = self.site.clone();
+        self.read("list attempts to sweep", |c| attempts::sweepable(c, &site))
+    }
+
+    fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError> {
+        self.write("sweep", "note a swept attempt", |tx| attempts::mark_swept(tx, attempt))
+    }
+}
+
+impl Publication for EmbeddedArchive {
+    type Loaded = Loaded;
+
+    fn staged_rounds(&self) -> Result<Vec<StagedRound>, ArchiveError> {
+        self.read("list staged rounds", batches::staged_rounds)
+    }
+
+    fn batch(&self, unit: &UnitKey) -> Result<StagedBatch, ArchiveError> {
+        let site = self.site.clone();
+        self.read(format!("read the batch of {unit}"), |c| batches::batch(c, &site, unit))
+    }
+
+    fn reserve(
+        &mut self,
+        unit: &UnitKey,
+        wanted: &[RowsOfProgramme],
+        now: Timestamp,
+    ) -> Result<Vec<IdRange>, ArchiveError> {
+        let act = format!("reserve object ids for {unit}");
+        self.write("reserve", act, |tx| batches::reserve(tx, unit, wanted, now))
+    }
+
+    fn load(&mut self, batch: &StagedBatch, ranges: &[IdRange]) -> Result<Loaded, ArchiveError> {
+        publish::load(&self.connection, &self.site, batch, ranges)
+            .map_err(ArchiveError::during(format!("load {}", batch.unit)))
+    }
+
+    fn publish(
+        &mut self,
+        batch: &StagedBatch,
+        loaded: Loaded,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Receipt, ArchiveError> {
+        let site = self.site.clone();
+        self.write("publish", format!("publish {}", batch.unit), |tx| {
+            publish::publish(tx, &site, batch, loaded, cause, now)
+        })
+    }
+
+    fn refuse_batch(
+        &mut self,
+        unit: &UnitKey,
+        check: &str,
+        message: &str,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("refuse-batch", format!("refuse the batch of {unit}"), |tx| {
+            batches::refuse(tx, unit, check, message, now)
+        })
+    }
+
+    fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
+        self.write("complete", "complete deliveries", |tx| batches::complete_deliveries(tx, now))
+    }
+}
+
+impl Inquiry for EmbeddedArchive {
+    fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError> {
+        self.read("list deliveries", |c| reports::deliveries(c, night))
+    }
+
+    fn status(&self) -> Result<Status, ArchiveError> {
+        self.read("report the status", reports::status)
+    }
+
+    fn facts(&self, delivery_or_file: &str) -> Result<Option<Facts>, ArchiveError> {
+        self.read(format!("look up {delivery_or_file:?}"), |c| facts::facts(c, delivery_or_file))
+    }
+
+    fn refusals(&self, filter: &RefusalFilter) -> Result<Vec<RefusalRecord>, ArchiveError> {
+        self.read("list refusals", |c| refusals::list(c, filter))
+    }
+
+    fn decide(
+        &mut self,
+        refusal_id: i64,
+        decision: Decision,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("decide", format!("decide on refusal {refusal_id}"), |tx| {
+            refusals::decide(tx, refusal_id, decision, cause, now)
+        })
+    }
+
+    fn findings(&self, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveError> {
+        self.read("list findings", |c| reports::findings(c, delivery))
+    }
+
+    fn programmes(&self) -> Result<Vec<Programme>, ArchiveError> {
+        self.read("list programmes", reports::programmes)
+    }
+}

@@ -1,0 +1,371 @@
+//! Load and publish: a batch becomes visible in one short transaction, or not at all.
+
+use super::history::{self, Act};
+use super::rounds::{self, Unit};
+use super::superseded::{current_detectors, end_all, end_rows, overdue};
+use crate::control::records::*;
+use crate::error::ArchiveFault;
+use crate::lake::{self, DetectorKey, FinaliseRequest, LakeFile, Staged};
+use crate::metadata::staged::{self, StagedRows};
+use crate::metadata::{definition, links};
+use crate::site::Site;
+use model::task::StagedFile;
+use model::{EventId, Finding, UnitState, UseCase};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// A batch that was loaded, not visible yet.
+#[derive(Default)]
+pub struct Loaded {
+    /// Metadata and preview rows, in the order of the tables' definitions.
+    tables: Vec<LoadedTable>,
+    /// Finished lake files.
+    lake: Vec<LakeFile>,
+}
+
+struct LoadedTable {
+    rows: StagedRows,
+    name: &'static str,
+    promised: u64,
+    multiframes: BTreeSet<i64>,
+}
+
+/// One staged file with its place.
+struct Source<'a> {
+    path: PathBuf,
+    file: &'a StagedFile,
+    multiframes: BTreeSet<i64>,
+}
+
+fn sources<'a>(batch: &'a StagedBatch, table: &str) -> Vec<Source<'a>> {
+    let mut sources = Vec::new();
+    for task in &batch.tasks {
+        let (Some(directory), Some(result)) = (&task.directory, &task.result) else { continue };
+        for file in result.files.iter().filter(|f| f.table == table) {
+            sources.push(Source {
+                path: directory.join(&file.name),
+                file,
+                multiframes: task.inputs.iter().map(|i| i.multiframe_id.get()).collect(),
+            });
+        }
+    }
+    sources
+}
+
+/// See [`crate::Publication::load`].
+pub(super) fn load(
+    c: &Connection,
+    site: &Site,
+    batch: &StagedBatch,
+    ranges: &[IdRange],
+) -> Result<Loaded, ArchiveFault> {
+    let mut loaded = Loaded::default();
+    for table in definition::versioned() {
+        for source in sources(batch, &table.name) {
+            loaded.tables.push(LoadedTable {
+                rows: staged::open(table, &source.path)?,
+                name: &table.name,
+                promised: source.file.rows,
+                multiframes: source.multiframes,
+            });
+        }
+    }
+    if batch.unit.use_case == UseCase::Catalogue && !ranges.is_empty() {
+        let unit = rounds::find(c, &batch.unit)?;
+        let event = kept_event(c, &unit)?.ok_or_else(|| {
+            ArchiveFault::Conflict(format!("{} has object ids but no event", batch.unit))
+        })?;
+        for range in ranges {
+            loaded.lake.push(finalise(site, &unit, batch, *range, event)?);
+            files::crash_point("load:lake-file");
+        }
+    }
+    Ok(loaded)
+}
+
+fn kept_event(c: &Connection, unit: &Unit) -> Result<Option<EventId>, ArchiveFault> {
+    let kept: Option<i64> = c
+        .query_row("SELECT reserved_event FROM batch WHERE unit_id = ?1", [unit.id], |r| r.get(0))
+        .optional()?
+        .flatten();
+    kept.map(history::event_id).transpose()
+}
+
+/// All staged files of one programme become one lake file.
+fn finalise(
+    site: &Site,
+    unit: &Unit,
+    batch: &StagedBatch,
+    range: IdRange,
+    event: EventId,
+) -> Result<LakeFile, ArchiveFault> {
+    let programme = range.programme_id.get();
+    let sources: Vec<Source<'_>> = sources(batch, "detection")
+        .into_iter()
+        .filter(|s| s.file.programme_id == Some(programme) && s.file.rows > 0)
+        .collect();
+    let mut offset = 0;
+    let mut staged = Vec::with_capacity(sources.len());
+    for source in &sources {
+        staged.push(Staged { path: &source.path, offset });
+        offset += source.file.rows;
+    }
+    let name = lake::lake_file_name(unit.id, i64::from(programme));
+    let file = lake::finalise(
+        &site.lake(),
+        FinaliseRequest {
+            name: &name,
+            programme_id: i64::from(programme),
+            base: range.first_obj_id - 1,
+            event: event.get(),
+            staged: &staged,
+        },
+    )?;
+    if (file.rows, file.first_obj_id) != (range.rows, range.first_obj_id) {
+        return Err(ArchiveFault::Check {
+            check: "lake_file",
+            message: format!(
+                "{name} has {} rows from object id {}, not {} from {}",
+                file.rows, file.first_obj_id, range.rows, range.first_obj_id
+            ),
+        });
+    }
+    check_detectors(batch, &file)?;
+    Ok(file)
+}
+
+/// The detectors in the file are those of the manifest, in order and count.
+fn check_detectors(batch: &StagedBatch, file: &LakeFile) -> Result<(), ArchiveFault> {
+    let promised: Vec<(i64, i64, u64)> = batch
+        .tasks
+        .iter()
+        .filter_map(|t| t.result.as_ref())
+        .flat_map(|r| &r.detectors)
+        .filter(|d| i64::from(d.programme_id) == file.programme_id && d.rows > 0)
+        .map(|d| (d.multiframe_id, i64::from(d.ext_num), d.rows))
+        .collect();
+    let found: Vec<(i64, i64, u64)> =
+        file.detectors.iter().map(|d| (d.multiframe_id, d.ext_num, d.rows)).collect();
+    if promised == found {
+        return Ok(());
+    }
+    let differing = promised.iter().zip(&found).position(|(a, b)| a != b);
+    Err(ArchiveFault::Check {
+        check: "detector_rows",
+        message: format!(
+            "{} holds {} detectors, the manifest names {}; the first difference is at {}",
+            file.name,
+            found.len(),
+            promised.len(),
+            differing.unwrap_or(promised.len().min(found.len())) + 1
+        ),
+    })
+}
+
+/// See [`crate::Publication::publish`].
+pub(super) fn publish(
+    tx: &Connection,
+    site: &Site,
+    batch: &StagedBatch,
+    loaded: Loaded,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Receipt, ArchiveFault> {
+    let unit = rounds::find(tx, &batch.unit)?;
+    let claimed: Option<i64> = tx
+        .query_row("SELECT event_id FROM batch WHERE unit_id = ?1", [unit.id], |r| r.get(0))
+        .optional()?
+        .flatten();
+    if claimed.is_some() {
+        return Ok(Receipt::AlreadyPublished);
+    }
+    let event = take_event(tx, &unit)?;
+    history::record_event(tx, event, Act::Ingest, Some(unit.id), cause, now)?;
+    tx.execute("UPDATE batch SET event_id = ?2 WHERE unit_id = ?1", params![unit.id, event.get()])?;
+    files::crash_point("publish:claimed");
+    let act = Publishing { tx, site, unit: &unit, batch, event, now };
+    let mut rows = act.tables(loaded.tables)?;
+    files::crash_point("publish:rows");
+    let (detections, superseded) = act.lake(&loaded.lake, cause)?;
+    files::crash_point("publish:lake");
+    if unit.key.use_case == UseCase::Catalogue {
+        rows.push(("detection".to_owned(), detections));
+    }
+    act.counts(&rows)?;
+    history::move_unit(tx, &unit, UnitState::Ingested, cause, now)?;
+    files::crash_point("publish:moved");
+    Ok(Receipt::Published { event, rows, superseded })
+}
+
+/// The number that was kept for the batch, unless later events are visible already; a batch without lake files takes
+/// the next one.
+fn take_event(tx: &Connection, unit: &Unit) -> Result<EventId, ArchiveFault> {
+    let Some(kept) = kept_event(tx, unit)? else { return history::next_event(tx) };
+    let overtaken: bool = tx.query_row(
+        "SELECT EXISTS (SELECT * FROM event WHERE event_id > ?1)",
+        [kept.get()],
+        |r| r.get(0),
+    )?;
+    if overtaken {
+        return Err(ArchiveFault::Conflict(format!(
+            "{} was overtaken by another act and must be loaded again",
+            unit.key
+        )));
+    }
+    Ok(kept)
+}
+
+struct Publishing<'a> {
+    tx: &'a Connection,
+    site: &'a Site,
+    unit: &'a Unit,
+    batch: &'a StagedBatch,
+    event: EventId,
+    now: Timestamp,
+}
+
+impl Publishing<'_> {
+    /// Multiframes of the batch whose products replace what was there.
+    fn done(&self) -> impl Iterator<Item = &StagedInput> {
+        let inputs = self.batch.tasks.iter().flat_map(|t| &t.inputs);
+        inputs.filter(|i| i.outcome == Outcome::Done)
+    }
+
+    /// Ends the rows that the batch replaces, inserts its own, links them. Gives the rows per table.
+    fn tables(&self, loaded: Vec<LoadedTable>) -> Result<Vec<(String, u64)>, ArchiveFault> {
+        let mine: &dyn Fn(&str) -> bool = match self.unit.key.use_case {
+            UseCase::Preview => &|name| name == "preview",
+            UseCase::Metadata => &|name| name != "preview",
+            UseCase::Catalogue => return Ok(Vec::new()),
+        };
+        for input in self.done() {
+            end_rows(self.tx, input.multiframe_id.get(), self.event, mine)?;
+        }
+        let mut rows: BTreeMap<usize, (&str, u64)> = BTreeMap::new();
+        let mut findings = Vec::new();
+        for table in loaded {
+            let (name, promised) = (table.name, table.promised);
+            if !mine(name) {
+                return Err(ArchiveFault::Check {
+                    check: "tables",
+                    message: format!("a {} batch has rows of {name}", self.unit.key.use_case),
+                });
+            }
+            let inserted = staged::insert(self.tx, table.rows, &table.multiframes, self.event)?;
+            if inserted.rows != promised {
+                return Err(ArchiveFault::Check {
+                    check: "row_count",
+                    message: format!(
+                        "{name} has {} rows, the manifest says {promised}",
+                        inserted.rows
+                    ),
+                });
+            }
+            findings.extend(out_of_range(&self.batch.unit.delivery, name, &inserted));
+            let place = definition::versioned().position(|t| t.name == name).unwrap_or(usize::MAX);
+            rows.entry(place).or_insert((name, 0)).1 += inserted.rows;
+        }
+        if self.unit.key.use_case == UseCase::Metadata {
+            let done: Vec<i64> = self.done().map(|i| i.multiframe_id.get()).collect();
+            links::link(self.tx, &done, self.event)?;
+        }
+        let (delivery, round) = (self.unit.delivery_id, self.unit.key.round);
+        super::refusals::note_findings(self.tx, delivery, Stage::Ingest, round, &findings)?;
+        Ok(rows.into_values().map(|(name, rows)| (name.to_owned(), rows)).collect())
+    }
+
+    /// Detections: ends what the batch replaces, registers its files. Then ends what newer content superseded. Gives
+    /// rows and superseded multiframes.
+    fn lake(&self, files: &[LakeFile], cause: &Cause) -> Result<(u64, u64), ArchiveFault> {
+        let lake_dir = self.site.lake();
+        let mut publication = lake::Publication::begin(self.tx, &lake_dir, self.event.get())?;
+        if self.unit.key.use_case != UseCase::Catalogue {
+            let overdue = overdue(self.tx, self.unit.delivery_id)?;
+            end_all(self.tx, &overdue, self.event, &mut publication)?;
+            publication.finish(self.now, &self.unit.key.to_string())?;
+            return Ok((0, overdue.len() as u64));
+        }
+        let versions: HashMap<i64, i64> = self
+            .done()
+            .filter_map(|i| Some((i.multiframe_id.get(), i64::from(i.catalogue_version?))))
+            .collect();
+        let mut replaced = Vec::new();
+        for &multiframe in versions.keys() {
+            replaced.extend(current_detectors(self.tx, multiframe)?);
+        }
+        replaced.sort();
+        publication.end_detectors(&replaced)?;
+        let mut rows = 0;
+        for file in files {
+            let version = |key: DetectorKey| versions.get(&key.multiframe_id).copied().unwrap_or(0);
+            rows += publication.add(file, version)?.rows;
+        }
+        publication.finish(self.now, &self.unit.key.to_string())?;
+        self.tx.execute(
+            "UPDATE id_range SET state = 'ingested' WHERE unit_id = ?1 AND state = 'reserved'",
+            [self.unit.id],
+        )?;
+        self.hdu_rows()?;
+        Ok((rows, self.end_superseded(&lake_dir, cause)?))
+    }
+
+    /// Detections of an image that was superseded before they came end in an event of their own: a publication cannot
+    /// end what it adds.
+    fn end_superseded(&self, lake_dir: &Path, cause: &Cause) -> Result<u64, ArchiveFault> {
+        let overdue = overdue(self.tx, self.unit.delivery_id)?;
+        if overdue.is_empty() {
+            return Ok(0);
+        }
+        let event = history::next_event(self.tx)?;
+        let cause = Cause::new(cause.who.clone(), "newer images are in the archive");
+        history::record_event(self.tx, event, Act::Ingest, Some(self.unit.id), &cause, self.now)?;
+        let mut publication = lake::Publication::begin(self.tx, lake_dir, event.get())?;
+        end_all(self.tx, &overdue, event, &mut publication)?;
+        publication.finish(self.now, &cause.why)?;
+        Ok(overdue.len() as u64)
+    }
+
+    /// Rows read, written and refused of each catalogue HDU, kept for `verify`.
+    fn hdu_rows(&self) -> Result<(), ArchiveFault> {
+        let mut insert = self.tx.prepare_cached(
+            "INSERT INTO hdu_rows (unit_id, multiframe_id, hdu, rows_read, rows_written, rows_refused)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for result in self.batch.tasks.iter().filter_map(|t| t.result.as_ref()) {
+            for hdu in &result.hdus {
+                insert.execute(params![
+                    self.unit.id,
+                    hdu.multiframe_id,
+                    hdu.hdu,
+                    hdu.rows_read,
+                    hdu.rows_written,
+                    hdu.rows_refused
+                ])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn counts(&self, rows: &[(String, u64)]) -> Result<(), ArchiveFault> {
+        let mut insert = self.tx.prepare_cached(
+            "INSERT INTO batch_rows (unit_id, table_name, rows) VALUES (?1, ?2, ?3)",
+        )?;
+        for (table, rows) in rows {
+            insert.execute(params![self.unit.id, table, rows])?;
+        }
+        Ok(())
+    }
+}
+
+fn out_of_range(delivery: &str, table: &str, rows: &staged::LoadedRows) -> Vec<Finding> {
+    let finding = |(column, (count, first)): (&&str, &(u64, f64))| Finding {
+        code: "value_out_of_range".to_owned(),
+        file: delivery.to_owned(),
+        hdu: None,
+        subject: Some(format!("{table}.{column}")),
+        count: *count,
+        message: format!("values outside the column's range became unknown, e.g. {first}"),
+    };
+    rows.out_of_range.iter().map(finding).collect()
+}

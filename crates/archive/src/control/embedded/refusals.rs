@@ -1,0 +1,354 @@
+//! Refusals and findings: noting, deciding, releasing, resolving.
+
+use super::history::move_refusal;
+use super::rounds::ask_again;
+use super::time::{text_of, time_of};
+use crate::control::records::*;
+use crate::error::ArchiveFault;
+use model::{Finding, Refusal, UseCase};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A refusal at the moment it is met.
+pub(super) struct Met<'a> {
+    pub delivery: i64,
+    pub stage: Stage,
+    pub unit: Option<i64>,
+    /// The content, when it is registered.
+    pub file: Option<i64>,
+    pub refusal: &'a Refusal,
+}
+
+/// Notes a refusal; `true` when it is new. One that is open, or that somebody accepted or dismissed for the same
+/// content, is only counted again.
+pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<bool, ArchiveFault> {
+    let r = met.refusal;
+    let known: Option<i64> = tx
+        .prepare_cached(
+            "SELECT refusal_id FROM refusal
+             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND hdu IS ?5
+                 AND file_id IS ?6 AND (file_name <> '' OR unit_id IS ?7)
+                 AND state IN ('open', 'accepted', 'dismissed')
+             ORDER BY state = 'open' DESC LIMIT 1",
+        )?
+        .query_row(
+            params![met.delivery, r.file, met.stage.name(), r.code, r.hdu, met.file, met.unit],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let ranges = serde_json::to_string(&r.row_ranges)
+        .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))?;
+    if let Some(known) = known {
+        tx.prepare_cached(
+            "UPDATE refusal SET seen_times = seen_times + 1, last_seen = ?2, message = ?3, rows = ?4,
+                 row_ranges = ?5, unit_id = ifnull(?6, unit_id), parked = ?7 WHERE refusal_id = ?1",
+        )?
+        .execute(params![known, text_of(now), r.message, r.rows, ranges, met.unit, r.parked])?;
+        return Ok(false);
+    }
+    tx.prepare_cached(
+        "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, hdu, keyword, column_name,
+             message, rows, row_ranges, parked, state, first_seen, last_seen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'open', ?14, ?14)",
+    )?
+    .execute(params![
+        met.delivery,
+        met.file,
+        met.unit,
+        r.file,
+        met.stage.name(),
+        r.code,
+        r.hdu,
+        r.keyword,
+        r.column,
+        r.message,
+        r.rows,
+        ranges,
+        r.parked,
+        text_of(now)
+    ])?;
+    Ok(true)
+}
+
+/// Counts findings into the drift report of a round (0 = outside rounds).
+pub(super) fn note_findings(
+    tx: &Connection,
+    delivery: i64,
+    stage: Stage,
+    round: u32,
+    findings: &[Finding],
+) -> Result<(), ArchiveFault> {
+    #[derive(Default)]
+    struct Sum<'a> {
+        files: BTreeSet<&'a str>,
+        occurrences: u64,
+        example: Option<&'a Finding>,
+    }
+    let mut sums: BTreeMap<(&str, &str), Sum<'_>> = BTreeMap::new();
+    for finding in findings {
+        let subject = finding.subject.as_deref().unwrap_or_default();
+        let sum = sums.entry((&finding.code, subject)).or_default();
+        sum.files.insert(&finding.file);
+        sum.occurrences += finding.count.max(1);
+        sum.example.get_or_insert(finding);
+    }
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, example_hdu,
+             message)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT DO UPDATE SET files = files + excluded.files, occurrences = occurrences + excluded.occurrences",
+    )?;
+    for ((code, subject), sum) in sums {
+        let Some(example) = sum.example else { continue };
+        upsert.execute(params![
+            delivery,
+            stage.name(),
+            round,
+            code,
+            subject,
+            sum.files.len(),
+            sum.occurrences,
+            example.file,
+            example.hdu,
+            example.message
+        ])?;
+    }
+    Ok(())
+}
+
+/// Refusals that are open (or retried) and fit a condition become resolved. Gives how many.
+fn resolve(
+    tx: &Connection,
+    condition: &str,
+    values: &[&dyn ToSql],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT refusal_id FROM refusal WHERE state IN ('open', 'retried') AND {condition}"
+    ))?;
+    let ids: Vec<i64> = select.query_map(values, |r| r.get(0))?.collect::<Result<_, _>>()?;
+    for &id in &ids {
+        move_refusal(tx, id, RefusalState::Resolved, cause, now)?;
+    }
+    Ok(ids.len() as u64)
+}
+
+/// All of a content that is no longer current.
+pub(super) fn resolve_file(
+    tx: &Connection,
+    file: i64,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    resolve(tx, "file_id = ?1", &[&file], cause, now)
+}
+
+/// All of a name that were made before any content of it was registered.
+pub(super) fn resolve_unregistered(
+    tx: &Connection,
+    delivery: i64,
+    name: &str,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let condition =
+        "delivery_id = ?1 AND file_name = ?2 AND file_id IS NULL AND stage = 'transfer'";
+    resolve(tx, condition, &[&delivery, &name], cause, now)
+}
+
+/// Those of a content and stage that a newer round did not meet again.
+pub(super) fn resolve_not_met(
+    tx: &Connection,
+    file: i64,
+    stage: Stage,
+    met: &BTreeSet<(String, Option<u16>)>,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT refusal_id, code, hdu FROM refusal WHERE state IN ('open', 'retried') AND file_id = ?1 AND stage = ?2
+             AND code NOT IN ('image_absent', 'metadata_refused')",
+    )?;
+    let rows = select.query_map(params![file, stage.name()], |r| {
+        Ok((r.get::<_, i64>(0)?, (r.get(1)?, r.get(2)?)))
+    })?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let mut resolved = 0;
+    for (id, _) in rows.iter().filter(|(_, key)| !met.contains(key)) {
+        move_refusal(tx, *id, RefusalState::Resolved, cause, now)?;
+        resolved += 1;
+    }
+    Ok(resolved)
+}
+
+/// See [`crate::Inquiry::decide`].
+pub(super) fn decide(
+    tx: &Connection,
+    refusal_id: i64,
+    decision: Decision,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let state: String = tx
+        .query_row("SELECT state FROM refusal WHERE refusal_id = ?1", [refusal_id], |r| r.get(0))
+        .optional()?
+        .ok_or_else(|| ArchiveFault::Unknown { what: "refusal", name: refusal_id.to_string() })?;
+    let to = match decision {
+        Decision::Accept => RefusalState::Accepted,
+        Decision::Dismiss => RefusalState::Dismissed,
+        Decision::Retry => RefusalState::Retried,
+    };
+    let reopened =
+        decision == Decision::Retry && matches!(state.as_str(), "accepted" | "dismissed");
+    if state != "open" && !reopened {
+        return Err(ArchiveFault::Conflict(format!("refusal {refusal_id} is {state} already")));
+    }
+    if decision == Decision::Retry {
+        retry(tx, refusal_id, &cause.why, now)?;
+    }
+    move_refusal(tx, refusal_id, to, cause, now)
+}
+
+/// Makes the files of a refusal part of the next round: its own, or all of a refused round.
+fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<(), ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT image.file_id, ifnull(unit.use_case, refusal.stage)
+         FROM refusal LEFT JOIN unit ON unit.unit_id = refusal.unit_id
+             JOIN image ON CASE
+                 WHEN refusal.file_name = '' THEN image.multiframe_id IN (
+                     SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE task.unit_id = refusal.unit_id)
+                 ELSE image.file_id = refusal.file_id OR image.multiframe_id IN (
+                     SELECT multiframe_id FROM catalogue WHERE catalogue.file_id = refusal.file_id) END
+             JOIN file ON file.file_id = image.file_id AND file.state = 'current'
+         WHERE refusal.refusal_id = ?1",
+    )?;
+    let rows = select.query_map([refusal_id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let again: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+    for (file, use_case) in again {
+        match use_case.parse::<UseCase>() {
+            Ok(use_case) => ask_again(tx, file, use_case, why, now)?,
+            // An HDU refused on arrival was left out everywhere.
+            Err(_) => {
+                for use_case in UseCase::ALL {
+                    ask_again(tx, file, use_case, why, now)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes up the parked refusals that a caller says are explained now. Gives how many.
+pub(super) fn release(
+    tx: &Connection,
+    releases: &dyn Fn(&RefusalRecord) -> bool,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
+    let mut released = 0;
+    for record in list(tx, &filter)? {
+        if record.refusal.parked && matches!(record.stage, Stage::Task(_)) && releases(&record) {
+            decide(tx, record.refusal_id, Decision::Retry, cause, now)?;
+            released += 1;
+        }
+    }
+    Ok(released)
+}
+
+const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.round, refusal.code, refusal.file_name,
+    refusal.hdu, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
+    refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen";
+
+/// See [`crate::Inquiry::refusals`].
+pub(super) fn list(
+    c: &Connection,
+    filter: &RefusalFilter,
+) -> Result<Vec<RefusalRecord>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM refusal JOIN delivery USING (delivery_id) LEFT JOIN unit USING (unit_id)
+         WHERE (?1 IS NULL OR delivery.name = ?1) AND (?2 IS NULL OR refusal.state = ?2)
+             AND (?3 IS NULL OR refusal.code = ?3) AND (?4 IS NULL OR refusal.file_name = ?4)
+         ORDER BY refusal.refusal_id"
+    ))?;
+    let state = filter.state.map(RefusalState::name);
+    let rows =
+        select.query_map(params![filter.delivery, state, filter.code, filter.file], raw_record)?;
+    let mut records = Vec::new();
+    for row in rows {
+        records.push(finished(c, row?)?);
+    }
+    Ok(records)
+}
+
+type Raw = (RefusalRecord, [String; 5]);
+
+fn raw_record(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    let epoch = Timestamp::default();
+    let record = RefusalRecord {
+        refusal_id: row.get(0)?,
+        delivery: row.get(1)?,
+        stage: Stage::Transfer,
+        round: row.get(3)?,
+        refusal: Refusal {
+            code: row.get(4)?,
+            file: row.get(5)?,
+            hdu: row.get(6)?,
+            keyword: row.get(7)?,
+            column: row.get(8)?,
+            message: row.get(9)?,
+            rows: row.get(10)?,
+            row_ranges: Vec::new(),
+            parked: row.get(12)?,
+        },
+        state: RefusalState::Open,
+        seen_times: row.get(14)?,
+        first_seen: epoch,
+        last_seen: epoch,
+        history: Vec::new(),
+    };
+    Ok((record, [row.get(2)?, row.get(11)?, row.get(13)?, row.get(15)?, row.get(16)?]))
+}
+
+fn finished(
+    c: &Connection,
+    (mut record, [stage, ranges, state, first, last]): Raw,
+) -> Result<RefusalRecord, ArchiveFault> {
+    let damaged =
+        |what: &str| ArchiveFault::Damaged(format!("refusal {} has {what}", record.refusal_id));
+    record.stage = Stage::named(&stage).ok_or_else(|| damaged("an unknown stage"))?;
+    record.state = RefusalState::named(&state).ok_or_else(|| damaged("an unknown state"))?;
+    record.refusal.row_ranges =
+        serde_json::from_str(&ranges).map_err(|_| damaged("unreadable row ranges"))?;
+    record.first_seen = time_of(&first)?;
+    record.last_seen = time_of(&last)?;
+    let mut select = c.prepare_cached(
+        "SELECT to_state, changed, who, why FROM refusal_history WHERE refusal_id = ?1 ORDER BY number",
+    )?;
+    let rows = select.query_map([record.refusal_id], |r| {
+        Ok((
+            r.get::<_, String>(0)?,
+            r.get::<_, String>(1)?,
+            Cause { who: r.get(2)?, why: r.get(3)? },
+        ))
+    })?;
+    for row in rows {
+        let (state, changed, cause) = row?;
+        let state = RefusalState::named(&state)
+            .ok_or_else(|| ArchiveFault::Damaged(format!("{state:?} is no state of a refusal")))?;
+        record.history.push(RefusalChange { state, changed: time_of(&changed)?, cause });
+    }
+    Ok(record)
+}
+
+/// HDUs of a file that were refused on arrival.
+pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT DISTINCT hdu FROM refusal
+         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state IN ('open', 'accepted')
+         ORDER BY hdu",
+    )?;
+    let rows = select.query_map([file], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

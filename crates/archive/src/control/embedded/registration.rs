@@ -1,0 +1,377 @@
+//! Recording what arrived: deliveries, files, identities, catalogue versions, reference rows.
+
+use super::time::text_of;
+use super::{history, refusals, rounds, waiting};
+use crate::control::records::*;
+use crate::error::ArchiveFault;
+use crate::metadata::{Cell, ReferenceRows, reference};
+use model::{EventId, ProgrammeId, UseCase};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+
+/// Internal number of a delivery.
+pub(super) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFault> {
+    tx.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?
+        .query_row([name], |r| r.get(0))
+        .optional()?
+        .ok_or_else(|| ArchiveFault::Unknown { what: "delivery", name: name.to_owned() })
+}
+
+/// See [`crate::Registry::record`].
+pub(super) fn record(
+    tx: &Connection,
+    registration: &Registration<'_>,
+    now: Timestamp,
+) -> Result<Recorded, ArchiveFault> {
+    tx.execute_batch("PRAGMA defer_foreign_keys = ON")?; // a file names its successor before that is written
+    let delivery = upsert_delivery(tx, &registration.delivery, now)?;
+    let mut recorded = Recorded::default();
+    let mut arrivals: Vec<&Arrival> = registration.arrivals.iter().collect();
+    arrivals.sort_by(|a, b| a.name.cmp(&b.name));
+    for arrival in arrivals {
+        record_file(tx, delivery, arrival, &mut recorded, now)?;
+    }
+    pair(tx, delivery, registration.pairing)?;
+    let names = current_files(tx, delivery)?;
+    let find = |stage: Stage, name: &str| match stage {
+        Stage::Transfer => None, // what was not taken over has no file
+        _ => names.get(name).copied(),
+    };
+    for staged in registration.refusals {
+        let met = refusals::Met {
+            delivery,
+            stage: staged.stage,
+            unit: None,
+            file: find(staged.stage, &staged.refusal.file),
+            refusal: &staged.refusal,
+        };
+        recorded.new_refusals += u64::from(refusals::note(tx, &met, now)?);
+    }
+    refusals::note_findings(tx, delivery, Stage::Register, 0, registration.findings)?;
+    let settled = waiting::settle(tx, delivery, now)?;
+    recorded.new_refusals += settled.new;
+    recorded.resolved_refusals += settled.resolved;
+    note_progress(tx, delivery, &registration.delivery, &recorded, now)?;
+    Ok(recorded)
+}
+
+fn upsert_delivery(
+    tx: &Connection,
+    facts: &DeliveryFacts,
+    now: Timestamp,
+) -> Result<i64, ArchiveFault> {
+    tx.execute(
+        "INSERT INTO delivery (name, night, version, source, state, marker, manifest, expected_files,
+             first_seen, last_arrival)
+         VALUES (?1, ?2, ?3, ?4, 'arriving', ?5, ?6, ?7, ?8, ?8)
+         ON CONFLICT (name) DO UPDATE SET
+             source = excluded.source,
+             marker = ifnull(excluded.marker, marker),
+             manifest = ifnull(excluded.manifest, manifest),
+             expected_files = ifnull(excluded.expected_files, expected_files)",
+        params![
+            facts.name,
+            facts.night,
+            facts.version,
+            facts.source,
+            facts.marker,
+            facts.manifest,
+            facts.expected_files,
+            text_of(now)
+        ],
+    )?;
+    delivery_id(tx, &facts.name)
+}
+
+/// New files put a delivery back from complete; the word that all is there takes it out of arriving.
+fn note_progress(
+    tx: &Connection,
+    delivery: i64,
+    facts: &DeliveryFacts,
+    recorded: &Recorded,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    if recorded.images + recorded.catalogues + recorded.others > 0 {
+        tx.execute(
+            "UPDATE delivery SET last_arrival = ?2, completed = NULL,
+                 state = CASE state WHEN 'complete' THEN 'registered' ELSE state END
+             WHERE delivery_id = ?1",
+            params![delivery, text_of(now)],
+        )?;
+    }
+    if facts.all_there {
+        tx.execute(
+            "UPDATE delivery SET state = 'registered' WHERE delivery_id = ?1 AND state = 'arriving'",
+            [delivery],
+        )?;
+    }
+    Ok(())
+}
+
+fn record_file(
+    tx: &Connection,
+    delivery: i64,
+    arrival: &Arrival,
+    recorded: &mut Recorded,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let known: Option<(i64, String)> = tx
+        .prepare_cached(
+            "SELECT file_id, state FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?3",
+        )?
+        .query_row(params![delivery, arrival.name, arrival.sha256], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    let file_id = match known {
+        Some((_, state)) if state == "current" => {
+            recorded.known += 1;
+            return Ok(());
+        }
+        Some((file_id, _)) => {
+            recorded.known += 1;
+            supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
+            revive(tx, file_id, arrival, now)?;
+            file_id
+        }
+        None => {
+            let file_id =
+                tx.query_row("SELECT ifnull(max(file_id), 0) + 1 FROM file", [], |r| r.get(0))?;
+            supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
+            insert_file(tx, delivery, file_id, arrival, now)?;
+            match arrival.content.kind {
+                FileKind::Image => {
+                    let multiframe = history::next(tx, "multiframe")?;
+                    tx.prepare_cached(
+                        "INSERT INTO image (multiframe_id, file_id) VALUES (?1, ?2)",
+                    )?
+                    .execute([multiframe, file_id])?;
+                    recorded.images += 1;
+                }
+                FileKind::Catalogue => recorded.catalogues += 1,
+                FileKind::Other => recorded.others += 1,
+            }
+            file_id
+        }
+    };
+    let cause = Cause::new("register", "a good copy arrived");
+    recorded.resolved_refusals +=
+        refusals::resolve_unregistered(tx, delivery, &arrival.name, &cause, now)?;
+    debug_assert!(file_id > 0);
+    Ok(())
+}
+
+fn insert_file(
+    tx: &Connection,
+    delivery: i64,
+    file_id: i64,
+    arrival: &Arrival,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let content = &arrival.content;
+    tx.prepare_cached(
+        "INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, survey, path, modified_ns, hdus,
+             rows, state, same_content_as, arrived, transfer_seconds, registered)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'current',
+             (SELECT min(file_id) FROM file WHERE sha256 = ?4 AND (delivery_id <> ?2 OR name <> ?3)), ?13, ?14, ?15)",
+    )?
+    .execute(params![
+        file_id,
+        delivery,
+        arrival.name,
+        arrival.sha256,
+        arrival.bytes,
+        content.kind.name(),
+        content.format,
+        content.survey,
+        arrival.path,
+        arrival.modified_ns,
+        content.hdus,
+        content.rows,
+        text_of(arrival.arrived),
+        arrival.transfer_seconds,
+        text_of(now)
+    ])?;
+    Ok(())
+}
+
+/// The current content of a name gives way to another one.
+fn supersede(
+    tx: &Connection,
+    delivery: i64,
+    name: &str,
+    by: i64,
+    recorded: &mut Recorded,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let old: Option<i64> = tx
+        .prepare_cached(
+            "UPDATE file SET state = 'superseded', superseded_by = ?3
+             WHERE delivery_id = ?1 AND name = ?2 AND state = 'current' RETURNING file_id",
+        )?
+        .query_row(params![delivery, name, by], |r| r.get(0))
+        .optional()?;
+    if let Some(old) = old {
+        recorded.superseded += 1;
+        let cause = Cause::new("register", "newer content of the same name arrived");
+        recorded.resolved_refusals += refusals::resolve_file(tx, old, &cause, now)?;
+        tx.execute("DELETE FROM redo WHERE file_id = ?1 AND unit_id IS NULL", [old])?;
+    }
+    Ok(())
+}
+
+/// A content that was superseded came back: it is current again and everything about it is to be done again.
+fn revive(
+    tx: &Connection,
+    file_id: i64,
+    arrival: &Arrival,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "UPDATE file SET state = 'current', superseded_by = NULL, path = ?2, modified_ns = ?3 WHERE file_id = ?1",
+        params![file_id, arrival.path, arrival.modified_ns],
+    )?;
+    let image: bool =
+        tx.query_row("SELECT EXISTS (SELECT * FROM image WHERE file_id = ?1)", [file_id], |r| {
+            r.get(0)
+        })?;
+    if image {
+        for use_case in UseCase::ALL {
+            rounds::ask_again(tx, file_id, use_case, "its earlier content came back", now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Current files of a delivery by name.
+fn current_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, i64>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT name, file_id FROM file WHERE delivery_id = ?1 AND state = 'current'",
+    )?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Gives every current catalogue that has no current image one, if the rule finds it.
+fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), ArchiveFault> {
+    let loose = partners(tx, delivery, "kind = 'catalogue' AND NOT EXISTS (
+        SELECT * FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
+        WHERE catalogue.file_id = file.file_id AND of_image.state = 'current')")?;
+    if loose.is_empty() {
+        return Ok(());
+    }
+    let mut images: HashMap<String, i64> = HashMap::new();
+    for (file_id, name, survey) in partners(tx, delivery, "kind = 'image'")? {
+        let partner = Partner { kind: FileKind::Image, name: &name, survey: survey.as_deref() };
+        for key in rule(partner) {
+            images.entry(key).or_insert(file_id);
+        }
+    }
+    for (file_id, name, survey) in loose {
+        let partner = Partner { kind: FileKind::Catalogue, name: &name, survey: survey.as_deref() };
+        if let Some(image) = rule(partner).iter().find_map(|key| images.get(key)) {
+            tx.prepare_cached(
+                "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
+                 SELECT multiframe_id, (SELECT ifnull(max(version), 0) + 1 FROM catalogue AS older
+                                        WHERE older.multiframe_id = image.multiframe_id), ?2, sha256
+                 FROM image, file WHERE image.file_id = ?1 AND file.file_id = ?2
+                 ON CONFLICT (multiframe_id, sha256) DO UPDATE SET file_id = excluded.file_id",
+            )?
+            .execute([*image, file_id])?;
+        }
+    }
+    Ok(())
+}
+
+type Named = (i64, String, Option<String>);
+
+fn partners(tx: &Connection, delivery: i64, which: &str) -> Result<Vec<Named>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT file_id, name, survey FROM file
+         WHERE delivery_id = ?1 AND state = 'current' AND {which} ORDER BY name"
+    ))?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Registry::known_files`].
+pub(super) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFile>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT file.name, bytes, sha256, path, modified_ns FROM file JOIN delivery USING (delivery_id)
+         WHERE delivery.name = ?1 ORDER BY file.name, file.state = 'current', file_id",
+    )?;
+    let rows = select.query_map([delivery], |r| {
+        Ok(KnownFile {
+            name: r.get(0)?,
+            bytes: r.get(1)?,
+            sha256: r.get(2)?,
+            path: r.get(3)?,
+            modified_ns: r.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Registry::load_reference`].
+pub(super) fn load_reference(
+    tx: &Connection,
+    tables: &[ReferenceRows],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Option<EventId>, ArchiveFault> {
+    let mut news = Vec::new();
+    for rows in tables {
+        let changed = reference::changed(tx, rows)?;
+        if !changed.is_empty() {
+            news.push((rows.table.as_str(), changed));
+        }
+    }
+    if news.is_empty() {
+        return Ok(None);
+    }
+    let event = history::next_event(tx)?;
+    history::record_event(tx, event, history::Act::Reference, None, cause, now)?;
+    for (table, rows) in news {
+        reference::replace(tx, table, &rows, event)?;
+    }
+    Ok(Some(event))
+}
+
+/// See [`crate::Registry::add_programme`].
+pub(super) fn add_programme(
+    tx: &Connection,
+    (name, project): (&str, &str),
+    releases: &dyn Fn(&RefusalRecord) -> bool,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(ProgrammeId, u64), ArchiveFault> {
+    let known: Option<(i32, String)> = tx
+        .query_row("SELECT programme_id, project FROM programme WHERE name = ?1", [name], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .optional()?;
+    let number = match known {
+        Some((number, known)) if known.eq_ignore_ascii_case(project) => i64::from(number),
+        Some((_, known)) => {
+            return Err(ArchiveFault::Conflict(format!(
+                "programme {name} is there with PROJECT {known:?}"
+            )));
+        }
+        None => {
+            let number = history::next(tx, "programme")?;
+            let rows = ReferenceRows {
+                table: "programme".to_owned(),
+                columns: ["programme_id", "name", "project"].map(str::to_owned).to_vec(),
+                rows: vec![vec![
+                    Cell::Integer(number),
+                    Cell::Text(name.to_owned()),
+                    Cell::Text(project.to_owned()),
+                ]],
+            };
+            load_reference(tx, &[rows], cause, now)?;
+            number
+        }
+    };
+    let id = i32::try_from(number).ok().and_then(ProgrammeId::new);
+    let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no programme id")))?;
+    let cause = Cause::new(cause.who.clone(), format!("programme {name} was added"));
+    Ok((id, refusals::release(tx, releases, &cause, now)?))
+}

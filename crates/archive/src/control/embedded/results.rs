@@ -1,0 +1,275 @@
+//! Results of attempts: the first complete one of a task counts, the others are surplus.
+
+use super::refusals::{self, Met};
+use super::rounds::{self, Task, ask_again, find_task, stage_when_over};
+use super::time::text_of;
+use super::waiting;
+use crate::control::records::*;
+use crate::error::ArchiveFault;
+use model::task::TaskResult;
+use model::{Refusal, UnitState, UseCase};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeSet, HashMap};
+
+/// See [`crate::Queue::take_result`].
+pub(super) fn take(
+    tx: &Connection,
+    result: &TaskResult,
+    now: Timestamp,
+) -> Result<Taken, ArchiveFault> {
+    let key = TaskKey { unit: result.unit.clone(), task: result.task };
+    let task = find_task(tx, &key)?;
+    let state: Option<String> = tx
+        .query_row(
+            "SELECT state FROM attempt WHERE task_id = ?1 AND number = ?2",
+            params![task.id, result.attempt],
+            |r| r.get(0),
+        )
+        .optional()?;
+    if state.is_none() {
+        return Err(ArchiveFault::Conflict(format!(
+            "task {} of {} was never started as attempt {}",
+            result.task, result.unit, result.attempt
+        )));
+    }
+    if task.result_attempt == Some(result.attempt) {
+        return Ok(Taken::Already);
+    }
+    // The compare-and-set: only an open task of a running round takes a result.
+    let first = task.unit.state == UnitState::Running
+        && tx.execute(
+            "UPDATE task SET state = 'done', result_attempt = ?2 WHERE task_id = ?1 AND state = 'open'",
+            params![task.id, result.attempt],
+        )? == 1;
+    if !first {
+        tx.execute(
+            "UPDATE attempt SET state = 'surplus', ended = ifnull(ended, ?3), why = 'another result was first'
+             WHERE task_id = ?1 AND number = ?2 AND state <> 'swept'",
+            params![task.id, result.attempt, text_of(now)],
+        )?;
+        return Ok(Taken::Surplus);
+    }
+    write_result(tx, &task, result, now)?;
+    let inputs = inputs(tx, task.id)?;
+    for input in &inputs {
+        set_outcome(tx, task.id, input, outcome(result, input, task.unit.key.use_case))?;
+    }
+    let new_refusals = note_all(tx, &task, &inputs, &result.refusals, now)?;
+    let stage = Stage::Task(task.unit.key.use_case);
+    refusals::note_findings(
+        tx,
+        task.unit.delivery_id,
+        stage,
+        task.unit.key.round,
+        &result.findings,
+    )?;
+    resolve_inputs(tx, &task, &inputs, &result.refusals, now)?;
+    over(tx, &task, new_refusals, now)
+}
+
+/// See [`crate::Queue::give_up_task`].
+pub(super) fn give_up(
+    tx: &Connection,
+    key: &TaskKey,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Taken, ArchiveFault> {
+    let task = find_task(tx, key)?;
+    match task.state {
+        TaskState::GivenUp => return Ok(Taken::Already),
+        TaskState::Done => {
+            return Err(ArchiveFault::Conflict(format!(
+                "task {} of {} is done",
+                key.task, key.unit
+            )));
+        }
+        TaskState::Open => {}
+    }
+    if task.unit.state != UnitState::Running {
+        return Err(ArchiveFault::Conflict(format!("{} is {}", key.unit, task.unit.state)));
+    }
+    tx.execute("UPDATE task SET state = 'given_up' WHERE task_id = ?1", [task.id])?;
+    let inputs = inputs(tx, task.id)?;
+    let mut refused = Vec::new();
+    for input in &inputs {
+        set_outcome(tx, task.id, input, Outcome::Refused)?;
+        refused.push(Refusal {
+            code: "task_failed".to_owned(),
+            file: input.subject(task.unit.key.use_case).0.clone(),
+            hdu: None,
+            keyword: None,
+            column: None,
+            message: cause.why.clone(),
+            rows: 0,
+            row_ranges: Vec::new(),
+            parked: false,
+        });
+    }
+    let new_refusals = note_all(tx, &task, &inputs, &refused, now)?;
+    over(tx, &task, new_refusals, now)
+}
+
+/// After a task is over: what waited for it, and the round.
+fn over(tx: &Connection, task: &Task, new: u64, now: Timestamp) -> Result<Taken, ArchiveFault> {
+    let mut new_refusals = new;
+    if task.unit.key.use_case == UseCase::Metadata {
+        new_refusals += waiting::settle(tx, task.unit.delivery_id, now)?.new;
+    }
+    let staged = stage_when_over(tx, &rounds::find(tx, &task.unit.key)?, now)?;
+    Ok(Taken::Taken { new_refusals, staged })
+}
+
+fn write_result(
+    tx: &Connection,
+    task: &Task,
+    result: &TaskResult,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let text = serde_json::to_string(result)
+        .map_err(|fault| ArchiveFault::Damaged(format!("a result: {fault}")))?;
+    let run = &result.run;
+    tx.execute(
+        "UPDATE attempt SET state = 'taken', ended = ?3, why = NULL, result = ?4, seconds = ?5, cpu_seconds = ?6,
+             peak_memory_bytes = ?7, input_bytes = ?8
+         WHERE task_id = ?1 AND number = ?2",
+        params![
+            task.id,
+            result.attempt,
+            text_of(now),
+            text,
+            run.seconds.max(0.0),
+            run.cpu_seconds.max(0.0),
+            run.peak_memory_bytes,
+            run.input_bytes
+        ],
+    )?;
+    Ok(())
+}
+
+/// One file of a task with its names and numbers.
+struct Input {
+    multiframe: i64,
+    image: (String, i64),
+    catalogue: Option<(String, i64)>,
+}
+
+impl Input {
+    /// The file that a use case is about: name and internal number.
+    fn subject(&self, use_case: UseCase) -> &(String, i64) {
+        match use_case {
+            UseCase::Catalogue => self.catalogue.as_ref().unwrap_or(&self.image),
+            UseCase::Preview | UseCase::Metadata => &self.image,
+        }
+    }
+}
+
+fn inputs(tx: &Connection, task_id: i64) -> Result<Vec<Input>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT task_input.multiframe_id, file.name, file.file_id, of_catalogue.name, of_catalogue.file_id
+         FROM task_input JOIN image USING (multiframe_id) JOIN file ON file.file_id = image.file_id
+             LEFT JOIN catalogue ON catalogue.multiframe_id = task_input.multiframe_id
+                 AND catalogue.version = task_input.catalogue_version
+             LEFT JOIN file AS of_catalogue ON of_catalogue.file_id = catalogue.file_id
+         WHERE task_id = ?1 ORDER BY ordinal",
+    )?;
+    let rows = select.query_map([task_id], |r| {
+        let catalogue: (Option<String>, Option<i64>) = (r.get(3)?, r.get(4)?);
+        Ok(Input {
+            multiframe: r.get(0)?,
+            image: (r.get(1)?, r.get(2)?),
+            catalogue: catalogue.0.zip(catalogue.1),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A refusal of the whole file, or of the primary header that all its HDUs need, refuses the file.
+fn outcome(result: &TaskResult, input: &Input, use_case: UseCase) -> Outcome {
+    let (name, _) = input.subject(use_case);
+    let whole = |r: &&Refusal| {
+        r.file == *name
+            && r.rows == 0
+            && (r.hdu.is_none() || (r.hdu == Some(0) && use_case == UseCase::Metadata))
+    };
+    let mut refusals = result.refusals.iter().filter(whole).peekable();
+    if refusals.peek().is_none() {
+        return Outcome::Done;
+    }
+    if refusals.all(|r| r.parked) { Outcome::Parked } else { Outcome::Refused }
+}
+
+fn set_outcome(
+    tx: &Connection,
+    task_id: i64,
+    input: &Input,
+    outcome: Outcome,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "UPDATE task_input SET outcome = ?3 WHERE task_id = ?1 AND multiframe_id = ?2",
+    )?
+    .execute(params![task_id, input.multiframe, outcome.name()])?;
+    Ok(())
+}
+
+fn note_all(
+    tx: &Connection,
+    task: &Task,
+    inputs: &[Input],
+    refused: &[Refusal],
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let mut files: HashMap<&str, i64> = HashMap::new();
+    for input in inputs {
+        for (name, file) in std::iter::once(&input.image).chain(&input.catalogue) {
+            files.insert(name, *file);
+        }
+    }
+    let mut new = 0;
+    for refusal in refused {
+        let met = Met {
+            delivery: task.unit.delivery_id,
+            stage: Stage::Task(task.unit.key.use_case),
+            unit: Some(task.unit.id),
+            file: files.get(refusal.file.as_str()).copied(),
+            refusal,
+        };
+        new += u64::from(refusals::note(tx, &met, now)?);
+    }
+    Ok(new)
+}
+
+/// Refusals of earlier rounds that this one did not meet again are resolved; metadata that were refused before and are
+/// good now make the catalogue of the image due again, since its rows were made without them.
+fn resolve_inputs(
+    tx: &Connection,
+    task: &Task,
+    inputs: &[Input],
+    met: &[Refusal],
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let use_case = task.unit.key.use_case;
+    let cause = Cause::new("queue", format!("not met again in round {}", task.unit.key.round));
+    for input in inputs {
+        let (name, file) = input.subject(use_case);
+        let met: BTreeSet<(String, Option<u16>)> =
+            met.iter().filter(|r| r.file == *name).map(|r| (r.code.clone(), r.hdu)).collect();
+        let resolved =
+            refusals::resolve_not_met(tx, *file, Stage::Task(use_case), &met, &cause, now)?;
+        let done_before =
+            resolved > 0 && use_case == UseCase::Metadata && has_detections_round(tx, input)?;
+        if done_before {
+            let why = "its image's metadata were refused in part and are good now";
+            ask_again(tx, input.image.1, UseCase::Catalogue, why, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_detections_round(tx: &Connection, input: &Input) -> Result<bool, ArchiveFault> {
+    Ok(tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                            WHERE multiframe_id = ?1 AND unit.use_case = 'catalogue')",
+        )?
+        .query_row([input.multiframe], |r| r.get(0))?)
+}

@@ -1,0 +1,236 @@
+//! Rounds and their tasks.
+
+use super::history;
+use super::registration::delivery_id;
+use super::time::text_of;
+use crate::control::records::*;
+use crate::error::ArchiveFault;
+use model::{UnitKey, UnitState, UseCase};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// A round with its internal number.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    pub id: i64,
+    pub delivery_id: i64,
+    pub key: UnitKey,
+    pub state: UnitState,
+}
+
+/// Columns of [`Unit`], for queries that join `unit` and `delivery`.
+pub(super) const UNIT_COLUMNS: &str =
+    "unit.unit_id, unit.delivery_id, delivery.name, unit.use_case, unit.round, unit.state";
+
+/// Reads [`UNIT_COLUMNS`] from the first columns of a row.
+pub(super) fn unit_of(row: &Row<'_>) -> rusqlite::Result<Unit> {
+    Ok(Unit {
+        id: row.get(0)?,
+        delivery_id: row.get(1)?,
+        key: UnitKey { delivery: row.get(2)?, use_case: parsed(row, 3)?, round: row.get(4)? },
+        state: parsed(row, 5)?,
+    })
+}
+
+/// A text column that holds a name of the model.
+pub(super) fn parsed<T: std::str::FromStr<Err = String>>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
+    row.get_ref(column)?.as_str()?.parse().map_err(|fault: String| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, fault.into())
+    })
+}
+
+/// The round of a key.
+pub(super) fn find(tx: &Connection, key: &UnitKey) -> Result<Unit, ArchiveFault> {
+    tx.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id)
+         WHERE delivery.name = ?1 AND use_case = ?2 AND round = ?3"
+    ))?
+    .query_row(params![key.delivery, key.use_case.name(), key.round], unit_of)
+    .optional()?
+    .ok_or_else(|| ArchiveFault::Unknown { what: "round", name: key.to_string() })
+}
+
+/// Opens a round: checks that nobody else does these files, writes tasks and inputs, takes up what was to be redone.
+pub(super) fn open(
+    tx: &Connection,
+    round: &PlannedRound,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<UnitKey, ArchiveFault> {
+    let delivery = delivery_id(tx, &round.delivery)?;
+    if round.tasks.iter().all(|t| t.inputs.is_empty()) {
+        return Err(ArchiveFault::Conflict("a round needs files".to_owned()));
+    }
+    check_free(tx, delivery, round)?;
+    let number: u32 = tx.query_row(
+        "SELECT ifnull(max(round), 0) + 1 FROM unit WHERE delivery_id = ?1 AND use_case = ?2",
+        params![delivery, round.use_case.name()],
+        |r| r.get(0),
+    )?;
+    tx.execute(
+        "INSERT INTO unit (delivery_id, use_case, round, recipe, state, made) VALUES (?1, ?2, ?3, ?4, 'waiting', ?5)",
+        params![delivery, round.use_case.name(), number, round.recipe, text_of(now)],
+    )?;
+    let key = UnitKey { delivery: round.delivery.clone(), use_case: round.use_case, round: number };
+    let unit = find(tx, &key)?;
+    for (number, task) in (1_u32..).zip(&round.tasks) {
+        insert_task(tx, &unit, number, task)?;
+    }
+    tx.execute(
+        "UPDATE redo SET unit_id = ?1 WHERE unit_id IS NULL AND use_case = ?2 AND file_id IN
+             (SELECT image.file_id FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
+              WHERE task.unit_id = ?1)",
+        params![unit.id, round.use_case.name()],
+    )?;
+    let cause = Cause::new(cause.who.clone(), round.why.clone());
+    history::move_unit(tx, &unit, UnitState::Ready, &cause, now)?;
+    Ok(key)
+}
+
+/// No file may be in two rounds of a use case that are not over.
+fn check_free(tx: &Connection, delivery: i64, round: &PlannedRound) -> Result<(), ArchiveFault> {
+    let mut busy = tx.prepare_cached(
+        "SELECT unit.round FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id)
+         WHERE unit.delivery_id = ?1 AND unit.use_case = ?2 AND task_input.multiframe_id = ?3
+             AND unit.state IN ('waiting', 'ready', 'proposed', 'approved', 'running', 'staged')",
+    )?;
+    for input in round.tasks.iter().flat_map(|t| &t.inputs) {
+        let id = input.multiframe_id;
+        let other: Option<u32> = busy
+            .query_row(params![delivery, round.use_case.name(), id.get()], |r| r.get(0))
+            .optional()?;
+        if let Some(other) = other {
+            let use_case = round.use_case;
+            return Err(ArchiveFault::Conflict(format!(
+                "multiframe {id} is in {use_case} round {other} already, which is not over"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn insert_task(
+    tx: &Connection,
+    unit: &Unit,
+    number: u32,
+    task: &PlannedTask,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "INSERT INTO task (unit_id, number, survey, state) VALUES (?1, ?2, ?3, 'open')",
+    )?
+    .execute(params![unit.id, number, task.survey])?;
+    let task_id = tx.last_insert_rowid();
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO task_input (task_id, ordinal, multiframe_id, catalogue_version) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for (ordinal, input) in (1..).zip(&task.inputs) {
+        insert.execute(params![
+            task_id,
+            ordinal,
+            input.multiframe_id.get(),
+            input.catalogue_version
+        ])?;
+    }
+    Ok(())
+}
+
+/// A task with its internal number.
+pub(super) struct Task {
+    pub id: i64,
+    pub unit: Unit,
+    pub number: u32,
+    pub survey: String,
+    pub state: TaskState,
+    pub result_attempt: Option<u32>,
+}
+
+/// The task of a key.
+pub(super) fn find_task(tx: &Connection, key: &TaskKey) -> Result<Task, ArchiveFault> {
+    let unit = find(tx, &key.unit)?;
+    let found = tx
+        .prepare_cached(
+            "SELECT task_id, survey, state, result_attempt FROM task WHERE unit_id = ?1 AND number = ?2",
+        )?
+        .query_row(params![unit.id, key.task], |r| {
+            Ok((r.get(0)?, r.get(1)?, task_state(&r.get::<_, String>(2)?), r.get(3)?))
+        })
+        .optional()?;
+    let (id, survey, state, result_attempt) = found.ok_or_else(|| ArchiveFault::Unknown {
+        what: "task",
+        name: format!("{} of {}", key.task, key.unit),
+    })?;
+    Ok(Task { id, unit, number: key.task, survey, state, result_attempt })
+}
+
+fn task_state(name: &str) -> TaskState {
+    match name {
+        "done" => TaskState::Done,
+        "given_up" => TaskState::GivenUp,
+        _ => TaskState::Open,
+    }
+}
+
+/// Tasks of a round, in order.
+pub(super) fn tasks(c: &Connection, key: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveFault> {
+    let unit = find(c, key)?;
+    let mut select = c.prepare_cached(
+        "SELECT number, survey, state,
+             (SELECT count(*) FROM task_input WHERE task_input.task_id = task.task_id),
+             (SELECT count(*) FROM attempt WHERE attempt.task_id = task.task_id),
+             (SELECT count(*) FROM attempt WHERE attempt.task_id = task.task_id AND state IN ('failed', 'lost')),
+             EXISTS (SELECT * FROM attempt WHERE attempt.task_id = task.task_id AND state = 'running')
+         FROM task WHERE unit_id = ?1 ORDER BY number",
+    )?;
+    let rows = select.query_map([unit.id], |r| {
+        Ok(TaskRecord {
+            key: TaskKey { unit: key.clone(), task: r.get(0)? },
+            survey: r.get(1)?,
+            state: task_state(&r.get::<_, String>(2)?),
+            inputs: r.get(3)?,
+            attempts: r.get(4)?,
+            failures: r.get(5)?,
+            running: r.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// After a task is over: a round without open tasks is staged and becomes a batch. `true` when that happened.
+pub(super) fn stage_when_over(
+    tx: &Connection,
+    unit: &Unit,
+    now: Timestamp,
+) -> Result<bool, ArchiveFault> {
+    let open: bool = tx.query_row(
+        "SELECT EXISTS (SELECT * FROM task WHERE unit_id = ?1 AND state = 'open')",
+        [unit.id],
+        |r| r.get(0),
+    )?;
+    if open {
+        return Ok(false);
+    }
+    let cause = Cause::new("queue", "all its tasks are over");
+    history::move_unit(tx, unit, UnitState::Staged, &cause, now)?;
+    tx.execute(
+        "INSERT INTO batch (unit_id, staged) VALUES (?1, ?2)",
+        params![unit.id, text_of(now)],
+    )?;
+    Ok(true)
+}
+
+/// Asks for files to be done again; what is asked for already stays.
+pub(super) fn ask_again(
+    tx: &Connection,
+    file_id: i64,
+    use_case: UseCase,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "INSERT INTO redo (file_id, use_case, asked, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![file_id, use_case.name(), text_of(now), why])?;
+    Ok(())
+}

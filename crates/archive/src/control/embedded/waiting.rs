@@ -1,0 +1,120 @@
+//! Catalogues that wait, and say so: without image, or with an image whose metadata were refused.
+
+use super::history::move_refusal;
+use super::refusals::{self, Met};
+use crate::control::records::*;
+use crate::error::ArchiveFault;
+use model::{Refusal, UseCase};
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+
+/// Code of a catalogue without image.
+const IMAGE_ABSENT: &str = "image_absent";
+/// Code of a catalogue whose image has no metadata because they were refused or wait themselves.
+const METADATA_REFUSED: &str = "metadata_refused";
+
+/// What changed.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub new: u64,
+    pub resolved: u64,
+}
+
+/// Compares what waits with the parked refusals that say so, and brings those up to date.
+pub(super) fn settle(
+    tx: &Connection,
+    delivery: i64,
+    now: Timestamp,
+) -> Result<Settled, ArchiveFault> {
+    let waiting = waiting(tx, delivery)?;
+    let mut said: BTreeMap<(i64, String), i64> = BTreeMap::new();
+    let mut select = tx.prepare_cached(
+        "SELECT file_id, code, refusal_id FROM refusal
+         WHERE delivery_id = ?1 AND state = 'open' AND code IN (?2, ?3) AND file_id IS NOT NULL",
+    )?;
+    let rows = select.query_map(params![delivery, IMAGE_ABSENT, METADATA_REFUSED], |r| {
+        Ok(((r.get(0)?, r.get(1)?), r.get(2)?))
+    })?;
+    for row in rows {
+        let (key, id) = row?;
+        said.insert(key, id);
+    }
+    let mut settled = Settled::default();
+    for (file, (name, code, message)) in &waiting {
+        if said.remove(&(*file, (*code).to_owned())).is_some() {
+            continue;
+        }
+        let refusal = parked(name, code, message);
+        let stage = Stage::Task(UseCase::Catalogue);
+        let met = Met { delivery, stage, unit: None, file: Some(*file), refusal: &refusal };
+        settled.new += u64::from(refusals::note(tx, &met, now)?);
+    }
+    let cause = Cause::new("register", "what it waited for is there");
+    for id in said.into_values() {
+        move_refusal(tx, id, RefusalState::Resolved, &cause, now)?;
+        settled.resolved += 1;
+    }
+    Ok(settled)
+}
+
+fn parked(name: &str, code: &str, message: &str) -> Refusal {
+    Refusal {
+        code: code.to_owned(),
+        file: name.to_owned(),
+        hdu: None,
+        keyword: None,
+        column: None,
+        message: message.to_owned(),
+        rows: 0,
+        row_ranges: Vec::new(),
+        parked: true,
+    }
+}
+
+type Waiting = BTreeMap<i64, (String, &'static str, String)>;
+
+/// Current catalogue files that cannot be done, with the reason.
+fn waiting(tx: &Connection, delivery: i64) -> Result<Waiting, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT file.file_id, file.name, of_image.name,
+             (SELECT CASE WHEN unit.state = 'failed' THEN 'failed' ELSE task_input.outcome END
+              FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+              WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'metadata'
+                  AND (task_input.outcome IS NOT NULL OR unit.state = 'failed') AND unit.state <> 'retracted'
+              ORDER BY unit.round DESC LIMIT 1)
+         FROM file
+             LEFT JOIN catalogue ON catalogue.file_id = file.file_id AND EXISTS (
+                 SELECT * FROM image AS i JOIN file AS f ON f.file_id = i.file_id
+                 WHERE i.multiframe_id = catalogue.multiframe_id AND f.state = 'current')
+             LEFT JOIN image ON image.multiframe_id = catalogue.multiframe_id
+             LEFT JOIN file AS of_image ON of_image.file_id = image.file_id
+         WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'",
+    )?;
+    let rows = select.query_map([delivery], |r| {
+        Ok((
+            r.get::<_, i64>(0)?,
+            r.get(1)?,
+            r.get::<_, Option<String>>(2)?,
+            r.get::<_, Option<String>>(3)?,
+        ))
+    })?;
+    let mut waiting = Waiting::new();
+    for row in rows {
+        let (file, name, image, outcome) = row?;
+        let reason = match (image, outcome.as_deref()) {
+            (None, _) => (IMAGE_ABSENT, "its image has not arrived".to_owned()),
+            (Some(image), Some("refused")) => {
+                (METADATA_REFUSED, format!("the metadata of its image {image} were refused"))
+            }
+            (Some(image), Some("parked")) => {
+                (METADATA_REFUSED, format!("the metadata of its image {image} are parked"))
+            }
+            (Some(image), Some("failed")) => {
+                (METADATA_REFUSED, format!("the metadata round of its image {image} failed"))
+            }
+            _ => continue,
+        };
+        waiting.insert(file, (name, reason.0, reason.1));
+    }
+    Ok(waiting)
+}

@@ -1,0 +1,82 @@
+//! Who holds a lease on an attempt, and whether a process of this machine still lives.
+
+use std::fs;
+
+/// A process, told apart from later ones of the same number: host, boot, pid and start time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    host: String,
+    boot: String,
+    pid: u32,
+    start: u64,
+}
+
+impl Process {
+    /// This process.
+    pub fn me() -> Self {
+        let pid = std::process::id();
+        Self { host: host(), boot: boot(), pid, start: start_of(pid).unwrap_or(0) }
+    }
+
+    /// Reads what `Display` wrote; `None` for holders of another kind (jobs of a batch system).
+    pub fn parse(holder: &str) -> Option<Self> {
+        let mut parts = holder.rsplitn(4, '/');
+        let start = parts.next()?.parse().ok()?;
+        let pid = parts.next()?.parse().ok()?;
+        let boot = parts.next()?.to_owned();
+        Some(Self { host: parts.next()?.to_owned(), boot, pid, start })
+    }
+
+    /// Whether it is known to be gone: only its own machine can tell.
+    pub fn is_gone(&self) -> bool {
+        self.host == host()
+            && (self.boot != boot() || start_of(self.pid).is_none_or(|start| start != self.start))
+    }
+}
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.host, self.boot, self.pid, self.start)
+    }
+}
+
+/// Name of this machine.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+/// Start time of a process in ticks since boot: field 22 of proc(5) stat, counted behind the name's last `)`.
+/// A zombie counts as gone.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    (*fields.first()? != "Z").then(|| fields.get(19)?.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_living_and_the_gone() {
+        let me = Process::me();
+        assert!(!me.is_gone());
+        assert_eq!(Process::parse(&me.to_string()), Some(me.clone()));
+        assert!(Process { start: me.start + 1, ..me.clone() }.is_gone(), "the number was reused");
+        assert!(Process { boot: "earlier".to_owned(), ..me.clone() }.is_gone());
+        assert!(!Process { host: "elsewhere".to_owned(), pid: 1, ..me }.is_gone());
+        assert_eq!(Process::parse("slurm job 12"), None);
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let start = start_of(child.id()).unwrap();
+        let child_process = Process { pid: child.id(), start, host: host(), boot: boot() };
+        assert!(!child_process.is_gone());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(child_process.is_gone());
+    }
+}

@@ -1,0 +1,301 @@
+//! The control store: deliveries, files, rounds, tasks, attempts, refusals, events, and the seam to the pipeline.
+//!
+//! The traits ask for what the pipeline needs, each method one whole act in one transaction; the SQL is behind
+//! them, once per engine ([`embedded`]), and one conformance suite runs on every engine
+//! (`tests/control_conformance`). [`Registry`] is what registration needs, [`Queue`] what running tasks needs,
+//! [`Publication`] what ingest needs, [`Inquiry`] what reports need.
+//!
+//! Every method may be repeated after a crash: what was done is found done. Time is a parameter. A state changes only
+//! where [`model::UnitState::may_become`] allows, and every change leaves a row in a history.
+//!
+//! Start at the traits below; values are in [`records`]. Tables are in `migrations/`.
+//! Does not decide what is to be done (that is `register::plan` and `ingest`), touch FITS files, or write products.
+
+pub mod embedded;
+pub mod lease;
+pub mod records;
+pub mod report;
+
+use crate::error::ArchiveError;
+use crate::metadata::ReferenceRows;
+use model::task::TaskResult;
+use model::{EventId, ProgrammeId, UnitKey, UnitState};
+use records::*;
+
+/// What registration needs.
+pub trait Registry {
+    /// Records what arrived of a delivery: ids for new images, versions for new catalogues, supersession of
+    /// older contents, refusals, and the release of what waited for these files. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is recorded then.
+    fn record(
+        &mut self,
+        registration: &Registration<'_>,
+        now: Timestamp,
+    ) -> Result<Recorded, ArchiveError>;
+
+    /// All contents that came under the names of a delivery, by name, oldest first; empty for an unknown delivery.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError>;
+
+    /// Brings a reference table up to the rows of the profiles, in one event; `None` when nothing changed. Rows
+    /// that are not mentioned stay.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is changed then.
+    fn load_reference(
+        &mut self,
+        tables: &[ReferenceRows],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Option<EventId>, ArchiveError>;
+
+    /// Adds a programme, or finds the one of the same name and PROJECT, and releases the parked refusals that
+    /// `releases` says it explains. Gives its id and how many were released.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], a conflict among them when the name stands for another PROJECT.
+    fn add_programme(
+        &mut self,
+        name: &str,
+        project: &str,
+        releases: &dyn Fn(&RefusalRecord) -> bool,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(ProgrammeId, u64), ArchiveError>;
+}
+
+/// What running tasks needs.
+pub trait Queue {
+    /// All that decides what is to be done about a delivery.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError>;
+
+    /// Opens a round with its tasks: `waiting` and at once `ready`. Takes up what was to be done again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when another open round of the use case covers one of the files already.
+    fn open_round(
+        &mut self,
+        round: &PlannedRound,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<UnitKey, ArchiveError>;
+
+    /// Where a round stands.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown round among them.
+    fn unit_state(&self, unit: &UnitKey) -> Result<UnitState, ArchiveError>;
+
+    /// Moves a round to another state and records it.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the state of now may not become that one.
+    fn move_unit(
+        &mut self,
+        unit: &UnitKey,
+        to: UnitState,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
+
+    /// Tasks of a round, in order.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown round among them.
+    fn tasks(&self, unit: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveError>;
+
+    /// Starts a task once more: gives the attempt a number and a directory, and moves an approved round to running.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the task is over or its round neither approved nor running.
+    fn start_attempt(
+        &mut self,
+        task: &TaskKey,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Started, ArchiveError>;
+
+    /// Prolongs the lease of a running attempt; `false` when it is over.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn renew_lease(&mut self, attempt: &AttemptKey, until: Timestamp)
+    -> Result<bool, ArchiveError>;
+
+    /// Takes a result, if it is the first of its task: records refusals, findings and outcomes, releases what waited
+    /// for it, and moves the round to `staged` after the last task.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the result does not belong to a start of the task.
+    fn take_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<Taken, ArchiveError>;
+
+    /// Notes that a running attempt is over without result. One that is over already stays as it is.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn end_attempt(
+        &mut self,
+        attempt: &AttemptKey,
+        end: AttemptEnd,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
+
+    /// Stops starting a task: its files are refused with the code `task_failed`, the round goes on without them.
+    /// Gives the new refusals and whether the round is staged now.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the task is done.
+    fn give_up_task(
+        &mut self,
+        task: &TaskKey,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Taken, ArchiveError>;
+
+    /// Attempts that are not over.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn running_attempts(&self) -> Result<Vec<RunningAttempt>, ArchiveError>;
+
+    /// Attempts that are over without their result having been taken, and whose directories may be removed.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn sweepable_attempts(&self) -> Result<Vec<(AttemptKey, std::path::PathBuf)>, ArchiveError>;
+
+    /// Notes that an attempt's directory was removed.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError>;
+}
+
+/// What ingest needs. A batch goes `reserve` → `load` → `publish`; each may be repeated, by any process.
+pub trait Publication {
+    /// Rows prepared by [`Publication::load`], not visible yet.
+    type Loaded;
+
+    /// Staged rounds in the order of their deliveries' registration (metadata before previews before
+    /// detections), each with what blocks it.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn staged_rounds(&self) -> Result<Vec<StagedRound>, ArchiveError>;
+
+    /// A staged round with its results.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown round or one that is not staged among them.
+    fn batch(&self, unit: &UnitKey) -> Result<StagedBatch, ArchiveError>;
+
+    /// Gives a batch its object ids and records them; the same batch again gets the same ids.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when it was reserved for other counts.
+    fn reserve(
+        &mut self,
+        unit: &UnitKey,
+        wanted: &[RowsOfProgramme],
+        now: Timestamp,
+    ) -> Result<Vec<IdRange>, ArchiveError>;
+
+    /// Loads a batch unseen, holding no lock.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; [`ArchiveError::failed_check`] tells when the batch itself is at fault.
+    fn load(
+        &mut self,
+        batch: &StagedBatch,
+        ranges: &[IdRange],
+    ) -> Result<Self::Loaded, ArchiveError>;
+
+    /// Makes a loaded batch visible in one short transaction, or finds that an earlier run did.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is visible then.
+    fn publish(
+        &mut self,
+        batch: &StagedBatch,
+        loaded: Self::Loaded,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Receipt, ArchiveError>;
+
+    /// Refuses a batch that does not fit: its round fails, its id ranges are abandoned, a refusal names the check.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn refuse_batch(
+        &mut self,
+        unit: &UnitKey,
+        check: &str,
+        message: &str,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
+
+    /// Marks deliveries complete that have everything they announced and nothing left to ingest.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError>;
+}
+
+/// What reports need, and what operators decide.
+pub trait Inquiry {
+    /// Names of the deliveries in the order of their registration; of one night, if given.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError>;
+
+    /// Everything `status` shows.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn status(&self) -> Result<report::Status, ArchiveError>;
+
+    /// Everything `explain` needs about a delivery or a file name; `None` when nothing goes by that name.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn facts(&self, delivery_or_file: &str) -> Result<Option<report::Facts>, ArchiveError>;
+
+    /// Refusals, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn refusals(&self, filter: &RefusalFilter) -> Result<Vec<RefusalRecord>, ArchiveError>;
+
+    /// Records a decision on an open refusal; a retry makes its file part of the next round.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when it is not open.
+    fn decide(
+        &mut self,
+        refusal_id: i64,
+        decision: Decision,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
+
+    /// Drift report: findings of a delivery, or of all.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn findings(&self, delivery: Option<&str>) -> Result<Vec<report::Drift>, ArchiveError>;
+
+    /// Current programmes, by id.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn programmes(&self) -> Result<Vec<Programme>, ArchiveError>;
+}

@@ -1,0 +1,667 @@
+//! What the control store takes and gives: plain values, no handles.
+
+use chrono::{DateTime, Utc};
+use model::task::{TaskInput, TaskResult};
+use model::{EventId, MultiframeId, ProgrammeId, Refusal, UnitKey, UnitState, UseCase};
+use std::path::PathBuf;
+
+/// Time as the archive keeps it: UTC.
+pub type Timestamp = DateTime<Utc>;
+
+/// What a file is, decided by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileKind {
+    /// FITS with image extensions: gets a multiframe id.
+    Image,
+    /// FITS with catalogue tables: a version of its image's catalogue.
+    Catalogue,
+    /// Anything else; kept and listed.
+    Other,
+}
+
+impl FileKind {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Catalogue => "catalogue",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What looking into a file told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// What it is.
+    pub kind: FileKind,
+    /// Format in a word: `fits`, `fits.gz`, `text` ….
+    pub format: String,
+    /// Name of the survey profile that fits, for images and catalogues.
+    pub survey: Option<String>,
+    /// HDUs with pixels (image) or rows (catalogue).
+    pub hdus: u32,
+    /// Rows of a catalogue, all HDUs.
+    pub rows: u64,
+}
+
+/// A file that stands verified in the library.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    /// Name within the delivery.
+    pub name: String,
+    /// Where it is, below `library/`; absolute when the file is kept in place.
+    pub path: String,
+    /// Modification time at the source, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Length.
+    pub bytes: u64,
+    /// SHA-256 of the content, lower-case hexadecimal.
+    pub sha256: String,
+    /// What looking into it told.
+    pub content: Content,
+    /// When its transfer ended.
+    pub arrived: Timestamp,
+    /// How long that took.
+    pub transfer_seconds: f64,
+}
+
+/// What is known of a delivery as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFacts {
+    /// Name, e.g. `20071011_v1`; one plain path component.
+    pub name: String,
+    /// Observing night as yyyymmdd, when the name tells it.
+    pub night: Option<i32>,
+    /// Version of the pipeline, when the name tells it.
+    pub version: Option<String>,
+    /// Where it came from.
+    pub source: String,
+    /// Name of the marker file that was seen.
+    pub marker: Option<String>,
+    /// Name of the provider's manifest that was used.
+    pub manifest: Option<String>,
+    /// Count of files that marker or manifest announced.
+    pub expected_files: Option<u64>,
+    /// Whether everything announced is there (marker, manifest, count or quiet time).
+    pub all_there: bool,
+}
+
+/// A current file that may have a partner.
+#[derive(Clone, Copy, Debug)]
+pub struct Partner<'a> {
+    /// Image or catalogue.
+    pub kind: FileKind,
+    /// Name within the delivery.
+    pub name: &'a str,
+    /// Its survey profile, when it tells one.
+    pub survey: Option<&'a str>,
+}
+
+/// What an image and its catalogue have in common, most telling first: a catalogue belongs to the first image (by
+/// name) that has the catalogue's first key among its own, else to one that has its second, and so on.
+pub type PairingRule<'a> = dyn Fn(Partner<'_>) -> Vec<String> + 'a;
+
+/// One content that came under a file's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Name within the delivery.
+    pub name: String,
+    /// Length.
+    pub bytes: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Where it is, below `library/` (or absolute).
+    pub path: String,
+    /// Modification time at the source, nanoseconds since 1970.
+    pub modified_ns: i64,
+}
+
+/// What one act of registration records.
+pub struct Registration<'a> {
+    /// The delivery.
+    pub delivery: DeliveryFacts,
+    /// Files of the library, new or known.
+    pub arrivals: &'a [Arrival],
+    /// What was not accepted.
+    pub refusals: &'a [StagedRefusal],
+    /// What was noticed.
+    pub findings: &'a [model::Finding],
+    /// How catalogues find their images.
+    pub pairing: &'a PairingRule<'a>,
+}
+
+/// What registration did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Images that got an id now.
+    pub images: u64,
+    /// Catalogue files recorded now.
+    pub catalogues: u64,
+    /// Other files recorded now.
+    pub others: u64,
+    /// Files that were known before, with the same content.
+    pub known: u64,
+    /// Files whose earlier content is superseded now.
+    pub superseded: u64,
+    /// Refusals met for the first time.
+    pub new_refusals: u64,
+    /// Refusals that newer content or a late image resolved.
+    pub resolved_refusals: u64,
+}
+
+/// Where in the pipeline something was refused or noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// While copying into the library.
+    Transfer,
+    /// While looking what it is.
+    Register,
+    /// In a task of a use case.
+    Task(UseCase),
+    /// While making it visible.
+    Ingest,
+}
+
+impl Stage {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Register => "register",
+            Self::Task(use_case) => use_case.name(),
+            Self::Ingest => "ingest",
+        }
+    }
+
+    /// The stage of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "transfer" => Some(Self::Transfer),
+            "register" => Some(Self::Register),
+            "ingest" => Some(Self::Ingest),
+            _ => name.parse().ok().map(Self::Task),
+        }
+    }
+}
+
+/// A refusal with the stage that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRefusal {
+    /// Where in the pipeline.
+    pub stage: Stage,
+    /// The refusal.
+    pub refusal: Refusal,
+}
+
+/// Where a refusal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefusalState {
+    /// Nobody has dealt with it.
+    Open,
+    /// It stays out, and that is right so.
+    Accepted,
+    /// It was no trouble.
+    Dismissed,
+    /// To be done again.
+    Retried,
+    /// Newer content, a late file or a later round took its cause away.
+    Resolved,
+}
+
+impl RefusalState {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Accepted => "accepted",
+            Self::Dismissed => "dismissed",
+            Self::Retried => "retried",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// The state of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Open, Self::Accepted, Self::Dismissed, Self::Retried, Self::Resolved]
+            .into_iter()
+            .find(|s| s.name() == name)
+    }
+}
+
+/// What an operator decides on a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It stays out, and that is right so.
+    Accept,
+    /// It was no trouble.
+    Dismiss,
+    /// Do it again in the next round.
+    Retry,
+}
+
+/// One refusal as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusalRecord {
+    /// Number shown to operators.
+    pub refusal_id: i64,
+    /// In which delivery.
+    pub delivery: String,
+    /// Where in the pipeline.
+    pub stage: Stage,
+    /// Round that refused it.
+    pub round: Option<u32>,
+    /// The refusal; its file name is empty when a whole round is meant.
+    pub refusal: Refusal,
+    /// Where it stands.
+    pub state: RefusalState,
+    /// How often it was met.
+    pub seen_times: u64,
+    /// When first.
+    pub first_seen: Timestamp,
+    /// When last.
+    pub last_seen: Timestamp,
+    /// Decisions, oldest first: state, when, who, why.
+    pub history: Vec<RefusalChange>,
+}
+
+/// One decision on a refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusalChange {
+    /// State after it.
+    pub state: RefusalState,
+    /// When.
+    pub changed: Timestamp,
+    /// Who, and why.
+    pub cause: Cause,
+}
+
+/// Which refusals are asked for; empty = all.
+#[derive(Clone, Debug, Default)]
+pub struct RefusalFilter {
+    /// Only of this delivery.
+    pub delivery: Option<String>,
+    /// Only in this state.
+    pub state: Option<RefusalState>,
+    /// Only with this code.
+    pub code: Option<String>,
+    /// Only of this file.
+    pub file: Option<String>,
+}
+
+/// Who or what did something, and why: stands in every history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Person or part of the program.
+    pub who: String,
+    /// The reason, in a few words.
+    pub why: String,
+}
+
+impl Cause {
+    /// A cause in short.
+    pub fn new(who: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { who: who.into(), why: why.into() }
+    }
+}
+
+/// What became of one file in a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Products were staged (some HDUs or rows may have been refused).
+    Done,
+    /// The whole file was refused.
+    Refused,
+    /// The whole file waits for something, and is taken up again by itself.
+    Parked,
+}
+
+impl Outcome {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Done, Self::Refused, Self::Parked].into_iter().find(|o| o.name() == name)
+    }
+}
+
+/// How far a use case is with one image: the latest round that covers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// Round.
+    pub round: u32,
+    /// Where the round stands.
+    pub state: UnitState,
+    /// Recipe that the round works by.
+    pub recipe: String,
+    /// Catalogue version that the round reads.
+    pub catalogue_version: Option<i32>,
+    /// What became of the file; `None` while its task is not done.
+    pub outcome: Option<Outcome>,
+}
+
+/// One use case on one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Latest round that covers it.
+    pub coverage: Option<Coverage>,
+    /// Why it is to be done again, when it is.
+    pub redo: Option<String>,
+}
+
+/// A catalogue of a current image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueWork {
+    /// 1, 2 … of its image.
+    pub version: i32,
+    /// Name within the delivery.
+    pub name: String,
+    /// Length.
+    pub bytes: u64,
+    /// Rows, all HDUs.
+    pub rows: u64,
+}
+
+/// A current image of a delivery, with all that decides what is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageWork {
+    /// Its identity.
+    pub multiframe_id: MultiframeId,
+    /// Name within the delivery.
+    pub name: String,
+    /// Length.
+    pub bytes: u64,
+    /// Name of the survey profile.
+    pub survey: String,
+    /// HDUs with pixels.
+    pub hdus: u32,
+    /// Latest current version of its catalogue.
+    pub catalogue: Option<CatalogueWork>,
+    /// How far previews are.
+    pub preview: Progress,
+    /// How far metadata are.
+    pub metadata: Progress,
+    /// How far detections are.
+    pub catalogue_progress: Progress,
+}
+
+impl ImageWork {
+    /// How far a use case is.
+    pub fn progress(&self, use_case: UseCase) -> &Progress {
+        match use_case {
+            UseCase::Preview => &self.preview,
+            UseCase::Metadata => &self.metadata,
+            UseCase::Catalogue => &self.catalogue_progress,
+        }
+    }
+}
+
+/// A round with its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundWork {
+    /// Which.
+    pub unit: UnitKey,
+    /// Where it stands.
+    pub state: UnitState,
+    /// Recipe that it works by.
+    pub recipe: String,
+    /// Tasks in all.
+    pub tasks: u32,
+    /// Tasks done or given up.
+    pub tasks_over: u32,
+}
+
+/// All that decides what is to be done about a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryWork {
+    /// Name of the delivery.
+    pub delivery: String,
+    /// Current images, in the order of their names.
+    pub images: Vec<ImageWork>,
+    /// Current catalogues without image.
+    pub unpaired: Vec<String>,
+    /// Rounds, oldest first.
+    pub rounds: Vec<RoundWork>,
+}
+
+/// One file of a task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedInput {
+    /// The image.
+    pub multiframe_id: MultiframeId,
+    /// Version of its catalogue that the task reads.
+    pub catalogue_version: Option<i32>,
+}
+
+/// One task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTask {
+    /// Survey profile of all its files.
+    pub survey: String,
+    /// The files, in the order of their names.
+    pub inputs: Vec<PlannedInput>,
+}
+
+/// A round to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRound {
+    /// Name of the delivery.
+    pub delivery: String,
+    /// What is to be done.
+    pub use_case: UseCase,
+    /// Recipe that it works by.
+    pub recipe: String,
+    /// Its tasks, in their order.
+    pub tasks: Vec<PlannedTask>,
+    /// Why the round is opened, for the history.
+    pub why: String,
+}
+
+/// One task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskKey {
+    /// Whose part.
+    pub unit: UnitKey,
+    /// 1, 2 … within the round.
+    pub task: u32,
+}
+
+/// One start of a task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptKey {
+    /// Of which task.
+    pub task: TaskKey,
+    /// 1, 2 … of this task.
+    pub attempt: u32,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// Not done.
+    Open,
+    /// A result was taken.
+    Done,
+    /// No further start; its files are refused.
+    GivenUp,
+}
+
+/// One task as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskRecord {
+    /// Which.
+    pub key: TaskKey,
+    /// Survey profile of its files.
+    pub survey: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Files in it.
+    pub inputs: u32,
+    /// Starts so far.
+    pub attempts: u32,
+    /// Starts that ended without result.
+    pub failures: u32,
+    /// Whether a start holds a lease now.
+    pub running: bool,
+}
+
+/// Who starts an attempt, and for how long nobody else may sweep it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Executor, e.g. `local`.
+    pub executor: String,
+    /// Process or job that holds it, e.g. `host/boot/pid/start`.
+    pub holder: String,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// A started attempt: everything of the task file that the archive knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// Which start.
+    pub attempt: AttemptKey,
+    /// Its own directory, absolute; not made yet.
+    pub directory: PathBuf,
+    /// Survey profile of its files.
+    pub survey: String,
+    /// The files, in order.
+    pub inputs: Vec<TaskInput>,
+    /// Programmes of the archive.
+    pub programmes: Vec<Programme>,
+    /// For `catalogue`: directories of the finished `metadata` attempts that hold these multiframes.
+    pub metadata: Vec<PathBuf>,
+}
+
+/// An attempt that holds or held a lease.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunningAttempt {
+    /// Which.
+    pub attempt: AttemptKey,
+    /// Its directory, absolute.
+    pub directory: PathBuf,
+    /// Its lease.
+    pub lease: Lease,
+    /// When it started.
+    pub started: Timestamp,
+}
+
+/// What became of a handed-in result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It counts.
+    Taken {
+        /// Refusals met for the first time.
+        new_refusals: u64,
+        /// Whether the round is staged now.
+        staged: bool,
+    },
+    /// This very result was taken before.
+    Already,
+    /// Another start's result was first; this one may be swept.
+    Surplus,
+}
+
+/// Why an attempt is over without result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// It reported or showed a failure.
+    Failed,
+    /// Its lease ended or its process is gone.
+    Lost,
+}
+
+/// A programme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programme {
+    /// Identity.
+    pub programme_id: ProgrammeId,
+    /// Short name.
+    pub name: String,
+    /// PROJECT text that it is known by.
+    pub project: String,
+}
+
+/// A staged round that waits to be ingested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRound {
+    /// The round.
+    pub unit: UnitKey,
+    /// Why it cannot be ingested yet, if so.
+    pub blocked: Option<String>,
+}
+
+/// A staged round with the results that were taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagedBatch {
+    /// The round.
+    pub unit: UnitKey,
+    /// Tasks in their order.
+    pub tasks: Vec<StagedTask>,
+}
+
+/// One task of a staged round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagedTask {
+    /// Number of the task.
+    pub task: u32,
+    /// Directory of the attempt that was taken, absolute; `None` when the task was given up.
+    pub directory: Option<PathBuf>,
+    /// Its result, when it was not given up.
+    pub result: Option<TaskResult>,
+    /// What it covers, and what became of each.
+    pub inputs: Vec<StagedInput>,
+}
+
+/// One file of a task that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StagedInput {
+    /// The image.
+    pub multiframe_id: MultiframeId,
+    /// Version of its catalogue that the task read.
+    pub catalogue_version: Option<i32>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// How many detections a batch has for a programme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowsOfProgramme {
+    /// Programme.
+    pub programme_id: ProgrammeId,
+    /// Rows, at least 1.
+    pub rows: u64,
+}
+
+/// Object ids given to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRange {
+    /// Whose ids.
+    pub programme_id: ProgrammeId,
+    /// First one.
+    pub first_obj_id: i64,
+    /// How many.
+    pub rows: u64,
+}
+
+/// What publishing a batch did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is visible now.
+    Published {
+        /// The event.
+        event: EventId,
+        /// Rows per table, in the order of the definitions.
+        rows: Vec<(String, u64)>,
+        /// Multiframes that newer content superseded now.
+        superseded: u64,
+    },
+    /// An earlier run had done it.
+    AlreadyPublished,
+}

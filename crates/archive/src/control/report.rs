@@ -1,0 +1,346 @@
+//! What `status` and `explain` show: values for `--json`, and the pure function from facts to sentences.
+
+use super::records::{DeliveryWork, RefusalRecord};
+use serde::Serialize;
+
+/// Everything `status` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Deliveries in the order of their registration.
+    pub deliveries: Vec<DeliveryStatus>,
+    /// Detections per programme.
+    pub programmes: Vec<ProgrammeStatus>,
+    /// Number of the latest event, 0 when there is none.
+    pub events: i64,
+    /// Attempts that run now.
+    pub running_attempts: u64,
+    /// Refusals that nobody has dealt with, the parked ones not counted.
+    pub open_refusals: u64,
+    /// Refusals that wait for a file or a programme.
+    pub parked_refusals: u64,
+}
+
+/// One delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DeliveryStatus {
+    /// Name.
+    pub name: String,
+    /// Observing night, yyyymmdd.
+    pub night: Option<i32>,
+    /// `arriving`, `registered` or `complete`.
+    pub state: String,
+    /// Current images.
+    pub images: u64,
+    /// HDUs with pixels of the current images.
+    pub detectors: u64,
+    /// Current catalogue files.
+    pub catalogues: u64,
+    /// Current files of other kinds.
+    pub others: u64,
+    /// Contents that newer ones replaced.
+    pub superseded: u64,
+    /// Bytes of the current files.
+    pub bytes: u64,
+    /// Multiframes that the archive shows.
+    pub multiframes: u64,
+    /// Detections that the archive shows.
+    pub detections: u64,
+    /// Previews that the archive shows.
+    pub previews: u64,
+    /// Refusals that nobody has dealt with, the parked ones not counted.
+    pub open_refusals: u64,
+    /// Refusals that wait for a file or a programme.
+    pub parked_refusals: u64,
+    /// Rounds, oldest first.
+    pub rounds: Vec<RoundStatus>,
+}
+
+/// One round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RoundStatus {
+    /// `preview`, `metadata` or `catalogue`.
+    pub use_case: String,
+    /// 1, 2 ….
+    pub round: u32,
+    /// Where it stands.
+    pub state: String,
+    /// Tasks in all.
+    pub tasks: u32,
+    /// Tasks done or given up.
+    pub tasks_over: u32,
+    /// Why it came to its state.
+    pub why: String,
+    /// Since when, ISO 8601 UTC.
+    pub since: String,
+}
+
+/// One programme.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProgrammeStatus {
+    /// Identity.
+    pub programme_id: i32,
+    /// Short name.
+    pub name: String,
+    /// Detections that the archive shows.
+    pub detections: u64,
+    /// Last object id given.
+    pub last_obj_id: i64,
+}
+
+/// One line of the drift report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// Delivery.
+    pub delivery: String,
+    /// Where in the pipeline.
+    pub stage: String,
+    /// Kind.
+    pub code: String,
+    /// Keyword or column; empty for none.
+    pub subject: String,
+    /// In how many files.
+    pub files: u64,
+    /// How often in all.
+    pub occurrences: u64,
+    /// One of the files.
+    pub example_file: String,
+    /// And the HDU, primary = 0.
+    pub example_hdu: Option<u16>,
+    /// One sentence.
+    pub message: String,
+}
+
+/// Everything that `explain` needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// What was asked for.
+    pub asked: String,
+    /// The delivery, when the name is one.
+    pub delivery: Option<DeliveryFactsheet>,
+    /// Files of that name, newest content first, over all deliveries.
+    pub files: Vec<FileFactsheet>,
+}
+
+/// A delivery as `explain` sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryFactsheet {
+    /// Counts and rounds.
+    pub status: DeliveryStatus,
+    /// What decides what is to be done.
+    pub work: DeliveryWork,
+    /// Refusals that are open.
+    pub refusals: Vec<RefusalRecord>,
+}
+
+/// A file as `explain` sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileFactsheet {
+    /// Delivery.
+    pub delivery: String,
+    /// Name within it.
+    pub name: String,
+    /// `image`, `catalogue`, `other`, or `refused` when it was never registered.
+    pub kind: String,
+    /// Length.
+    pub bytes: u64,
+    /// Whether newer content replaced it.
+    pub superseded: bool,
+    /// Name of an older file of equal content: delivery and file.
+    pub same_content_as: Option<(String, String)>,
+    /// Identity of the image (for a catalogue: of its image).
+    pub multiframe_id: Option<i64>,
+    /// For a catalogue: name of its image. For an image: name of its catalogue.
+    pub partner: Option<String>,
+    /// Rounds that covered it, oldest first: use case, round, state, outcome.
+    pub rounds: Vec<FileRound>,
+    /// Use cases that are to be done again, with the reason.
+    pub redo: Vec<(String, String)>,
+    /// All its refusals.
+    pub refusals: Vec<RefusalRecord>,
+    /// Whether the archive shows its metadata.
+    pub has_metadata: bool,
+    /// Detections that the archive shows.
+    pub detections: u64,
+    /// Previews that the archive shows.
+    pub previews: u64,
+}
+
+/// One round of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRound {
+    /// Use case.
+    pub use_case: String,
+    /// Round.
+    pub round: u32,
+    /// State of the round.
+    pub state: String,
+    /// Outcome for the file; empty while its task is not done.
+    pub outcome: String,
+}
+
+/// The answer of `explain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// What is so, one sentence each.
+    pub lines: Vec<String>,
+    /// What helps: commands or acts, one each.
+    pub suggestions: Vec<String>,
+}
+
+/// Why a delivery or file is where it is, and what helps.
+pub fn explain(facts: &Facts) -> Explanation {
+    let mut out = Explanation::default();
+    if let Some(delivery) = &facts.delivery {
+        explain_delivery(delivery, &mut out);
+    }
+    for file in &facts.files {
+        explain_file(file, &mut out);
+    }
+    out.suggestions.dedup();
+    out
+}
+
+fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
+    let s = &sheet.status;
+    out.lines.push(format!(
+        "delivery {} is {}: {} images with {} detectors, {} catalogues, {} other files; the archive shows {} \
+         multiframes, {} detections, {} previews of it",
+        s.name, s.state, s.images, s.detectors, s.catalogues, s.others, s.multiframes, s.detections, s.previews
+    ));
+    for round in &s.rounds {
+        out.lines.push(format!(
+            "{} round {} is {} since {} ({}; {} of {} tasks over)",
+            round.use_case,
+            round.round,
+            round.state,
+            round.since,
+            round.why,
+            round.tasks_over,
+            round.tasks
+        ));
+        if let Some(help) = help_for_round(&s.name, round) {
+            out.suggestions.push(help);
+        }
+    }
+    for name in &sheet.work.unpaired {
+        out.lines.push(format!("catalogue {name} waits for its image, which has not arrived"));
+    }
+    for image in &sheet.work.images {
+        for (use_case, progress) in [
+            ("preview", &image.preview),
+            ("metadata", &image.metadata),
+            ("catalogue", &image.catalogue_progress),
+        ] {
+            if let Some(why) = &progress.redo {
+                out.lines.push(format!("{} is due for {use_case} again: {why}", image.name));
+            }
+        }
+    }
+    for refusal in &sheet.refusals {
+        explain_refusal(refusal, out);
+    }
+    if s.state == "arriving" {
+        out.lines.push("it is not known yet whether all its files are there".to_owned());
+        out.suggestions
+            .push("wait for the rest, then `almagest run` on its directory again".to_owned());
+    }
+}
+
+fn help_for_round(delivery: &str, round: &RoundStatus) -> Option<String> {
+    match round.state.as_str() {
+        "waiting" | "ready" | "approved" | "running" => {
+            Some(format!("almagest {} --delivery {delivery}", round.use_case))
+        }
+        "proposed" => Some(format!("almagest approve {delivery}")),
+        "staged" => Some(format!("almagest ingest --delivery {delivery}")),
+        _ => None,
+    }
+}
+
+fn explain_file(file: &FileFactsheet, out: &mut Explanation) {
+    let mut line = format!("{}/{} is {}", file.delivery, file.name, described(&file.kind));
+    if let Some(id) = file.multiframe_id {
+        line += &match file.kind.as_str() {
+            "catalogue" => format!(" of multiframe {id}"),
+            _ => format!(", multiframe {id}"),
+        };
+    }
+    if file.superseded {
+        line += ", superseded by newer content of the same name";
+    }
+    out.lines.push(line);
+    if let Some((delivery, name)) = &file.same_content_as {
+        out.lines.push(format!("its content equals that of {delivery}/{name}"));
+    }
+    match (file.kind.as_str(), &file.partner) {
+        ("catalogue", Some(image)) => out.lines.push(format!("it belongs to image {image}")),
+        ("catalogue", None) => out.lines.push("its image has not arrived".to_owned()),
+        ("image", Some(catalogue)) => out.lines.push(format!("its catalogue is {catalogue}")),
+        ("image", None) => out.lines.push("it has no catalogue".to_owned()),
+        _ => {}
+    }
+    if file.kind == "image" || file.kind == "catalogue" {
+        out.lines.push(format!(
+            "the archive shows {} metadata, {} detections and {} previews of it",
+            if file.has_metadata { "its" } else { "no" },
+            file.detections,
+            file.previews
+        ));
+    }
+    for round in &file.rounds {
+        let outcome = if round.outcome.is_empty() { "not done yet" } else { &round.outcome };
+        out.lines
+            .push(format!("{} round {} ({}): {outcome}", round.use_case, round.round, round.state));
+    }
+    for (use_case, why) in &file.redo {
+        out.lines.push(format!("it is due for {use_case} again: {why}"));
+        out.suggestions.push(format!("almagest {use_case} --delivery {}", file.delivery));
+    }
+    if file.kind == "image" && !file.superseded && file.rounds.is_empty() {
+        out.lines.push("no round has taken it up yet".to_owned());
+        out.suggestions.push(format!("almagest metadata --delivery {}", file.delivery));
+    }
+    for refusal in &file.refusals {
+        explain_refusal(refusal, out);
+    }
+}
+
+fn described(kind: &str) -> &str {
+    match kind {
+        "image" => "an image",
+        "catalogue" => "a catalogue",
+        "other" => "kept as it is, neither image nor catalogue",
+        other => other,
+    }
+}
+
+fn explain_refusal(record: &RefusalRecord, out: &mut Explanation) {
+    let refusal = &record.refusal;
+    let place = refusal.hdu.map(|hdu| format!("[{hdu}]")).unwrap_or_default();
+    let name = if refusal.file.is_empty() { "the whole round" } else { &refusal.file };
+    out.lines.push(format!(
+        "refusal {} ({}{}): {name}{place} {}: {}",
+        record.refusal_id,
+        record.state.name(),
+        if refusal.parked { ", parked" } else { "" },
+        refusal.code,
+        refusal.message
+    ));
+    if record.state != super::records::RefusalState::Open {
+        return;
+    }
+    out.suggestions.push(match refusal.code.as_str() {
+        "image_absent" => "deliver the image; the catalogue is then taken up by itself".to_owned(),
+        "metadata_refused" => {
+            "deal with the refusal of its image; the catalogue is then taken up by itself"
+                .to_owned()
+        }
+        _ if refusal.parked => {
+            "almagest programme add NAME PROJECT releases what waits for a programme".to_owned()
+        }
+        _ => format!(
+            "deliver a repaired file, or almagest refusals retry|accept|dismiss {} --reason …",
+            record.refusal_id
+        ),
+    });
+}

@@ -1,0 +1,165 @@
+//! What can go wrong with the archive, and whether waiting helps.
+
+use crate::lake::LakeError;
+use model::UnitState;
+use std::io;
+use std::path::PathBuf;
+
+/// A fault of the archive, with what was being done.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {act}")]
+pub struct ArchiveError {
+    /// What was being done, e.g. `publish 20071011_v1 metadata round 1`.
+    pub act: String,
+    /// What is wrong.
+    #[source]
+    pub fault: ArchiveFault,
+}
+
+/// What is wrong with the archive or with what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveFault {
+    /// The database engine refused.
+    #[error("the database refused")]
+    Engine(#[from] rusqlite::Error),
+    /// The lake refused.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A file or directory could not be used.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No archive here.
+    #[error("{} is no site: it has no archive.db (make one with `almagest init`)", .0.display())]
+    NoSite(PathBuf),
+    /// A site is here already.
+    #[error("{} is a site already", .0.display())]
+    SiteExists(PathBuf),
+    /// The database would lie on a network disk, where its locks do not hold.
+    #[error("{} is on a network file system ({kind}); archive.db needs a local disk", path.display())]
+    NetworkDisk {
+        /// Where.
+        path: PathBuf,
+        /// Kind of file system.
+        kind: &'static str,
+    },
+    /// Written by a newer program.
+    #[error("the archive has schema {found}, this program knows {known}: use a newer almagest")]
+    NewerSchema {
+        /// Number of the last migration in the archive.
+        found: u32,
+        /// Number of the last migration of this program.
+        known: u32,
+    },
+    /// A definition lost or changed a column that the archive has.
+    #[error("the definition of {table} does not fit the archive: {reason}")]
+    Definition {
+        /// Table.
+        table: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Nothing goes by that name.
+    #[error("there is no {what} {name:?}")]
+    Unknown {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A state may not become another.
+    #[error("{what} is {from}, which may not become {to}")]
+    State {
+        /// Which round.
+        what: String,
+        /// Its state.
+        from: UnitState,
+        /// The state asked for.
+        to: UnitState,
+    },
+    /// What is asked contradicts what is stored.
+    #[error("{0}")]
+    Conflict(String),
+    /// A staged batch is not what it should be.
+    #[error("check {check} failed: {message}")]
+    Check {
+        /// Name of the check.
+        check: &'static str,
+        /// One sentence.
+        message: String,
+    },
+    /// What is stored contradicts itself.
+    #[error("the archive holds what cannot be: {0}")]
+    Damaged(String),
+}
+
+impl ArchiveError {
+    /// Names what was being done.
+    pub(crate) fn during<F: Into<ArchiveFault>>(act: impl Into<String>) -> impl FnOnce(F) -> Self {
+        let act = act.into();
+        move |fault| Self { act, fault: fault.into() }
+    }
+
+    /// Whether the same act may succeed later without anybody's help.
+    pub fn is_transient(&self) -> bool {
+        match &self.fault {
+            ArchiveFault::Engine(rusqlite::Error::SqliteFailure(fault, _)) => matches!(
+                fault.code,
+                rusqlite::ErrorCode::DatabaseBusy
+                    | rusqlite::ErrorCode::DatabaseLocked
+                    | rusqlite::ErrorCode::DiskFull
+                    | rusqlite::ErrorCode::SystemIoFailure
+            ),
+            ArchiveFault::Lake(fault) => fault.is_transient(),
+            ArchiveFault::Io { source, .. } => source.kind() != io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
+    /// Whether what was asked contradicts what is stored.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.fault, ArchiveFault::Conflict(_) | ArchiveFault::State { .. })
+    }
+
+    /// Whether a precondition of the site or the request failed.
+    pub fn is_gate(&self) -> bool {
+        matches!(
+            self.fault,
+            ArchiveFault::NoSite(_)
+                | ArchiveFault::SiteExists(_)
+                | ArchiveFault::NetworkDisk { .. }
+                | ArchiveFault::NewerSchema { .. }
+                | ArchiveFault::Definition { .. }
+                | ArchiveFault::Unknown { .. }
+        )
+    }
+
+    /// Name of the check and the message, when a staged batch itself is at fault.
+    pub fn failed_check(&self) -> Option<(&'static str, String)> {
+        match &self.fault {
+            ArchiveFault::Check { check, message } => Some((check, message.clone())),
+            ArchiveFault::Lake(
+                fault @ (LakeError::Staged { .. }
+                | LakeError::Parquet { .. }
+                | LakeError::FileName(_)),
+            ) => Some(("lake_file", chain(fault))),
+            _ => None,
+        }
+    }
+}
+
+/// An error with its sources, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

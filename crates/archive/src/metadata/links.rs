@@ -1,0 +1,187 @@
+//! Links between frames: a header names components and calibration frames, which may be ingested before or after.
+//!
+//! A link is a column that refers to a multiframe (`flat_id`, `component_multiframe_id`) beside one that holds the name
+//! from the header (`flat_name`, `component_name`), in any table with history.
+
+use super::definition::{quoted, versioned};
+use crate::error::ArchiveFault;
+use model::EventId;
+use model::tables::Table;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+
+/// One kind of link.
+struct Link {
+    table: &'static Table,
+    id: &'static str,
+    name: String,
+}
+
+impl Link {
+    fn all(&self) -> String {
+        quoted(&format!("{}_all", self.table.name))
+    }
+}
+
+fn links() -> Vec<Link> {
+    let mut links = Vec::new();
+    for table in versioned() {
+        let ids = table.columns.iter().filter(|c| {
+            c.name != "multiframe_id" && c.references.as_deref() == Some("multiframe.multiframe_id")
+        });
+        for column in ids {
+            let id = column.name.as_str();
+            let stem = id.strip_suffix("_multiframe_id").or_else(|| id.strip_suffix("_id"));
+            let name = format!("{}_name", stem.unwrap_or(id));
+            if table.column(&name).is_some() {
+                links.push(Link { table, id, name });
+            }
+        }
+    }
+    links
+}
+
+/// Makes the indexes that find rows whose other frame has not come yet.
+pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
+    for link in links() {
+        tx.execute_batch(&format!(
+            "CREATE INDEX IF NOT EXISTS {} ON {} ({}) WHERE {} IS NULL AND end_event IS NULL",
+            quoted(&format!("{}_{}_open", link.table.name, link.id)),
+            link.all(),
+            quoted(&link.name),
+            quoted(link.id)
+        ))?;
+    }
+    Ok(())
+}
+
+/// Links what a metadata batch made linkable: what its own frames name and is there, and what named one of its frames
+/// and waited. Gives the number of links.
+pub(crate) fn link(
+    tx: &Connection,
+    multiframes: &[i64],
+    event: EventId,
+) -> Result<u64, ArchiveFault> {
+    let mut linked = 0;
+    for link in &links() {
+        let mut linker = Linker { tx, link, event, found: HashMap::new() };
+        for &multiframe in multiframes {
+            linked += linker.link_from(multiframe)?;
+            linked += linker.link_to(multiframe)?;
+        }
+    }
+    Ok(linked)
+}
+
+struct Linker<'a> {
+    tx: &'a Connection,
+    link: &'a Link,
+    event: EventId,
+    /// What a name means in a delivery.
+    found: HashMap<(i64, String), Option<i64>>,
+}
+
+impl Linker<'_> {
+    /// Rows of a frame of this batch whose other frame is there already.
+    fn link_from(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT rowid, {name} FROM {all} WHERE multiframe_id = ?1 AND {name} IS NOT NULL AND {id} IS NULL
+                 AND end_event IS NULL",
+            name = quoted(&self.link.name),
+            all = self.link.all(),
+            id = quoted(self.link.id)
+        ))?;
+        let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let open: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+        let mut linked = 0;
+        for (rowid, name) in open {
+            if let Some(other) = self.meaning(multiframe, name)? {
+                self.set(rowid, other)?;
+                linked += 1;
+            }
+        }
+        Ok(linked)
+    }
+
+    /// Rows that waited for a frame of this batch.
+    fn link_to(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT open.rowid, open.multiframe_id, file.name
+             FROM image JOIN file USING (file_id) JOIN {} AS open ON open.{} = file.name
+             WHERE image.multiframe_id = ?1 AND open.{} IS NULL AND open.end_event IS NULL",
+            self.link.all(),
+            quoted(&self.link.name),
+            quoted(self.link.id)
+        ))?;
+        let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        let waiting: Vec<(i64, i64, String)> = rows.collect::<Result<_, _>>()?;
+        let mut linked = 0;
+        for (rowid, product, name) in waiting {
+            if self.meaning(product, name)? == Some(multiframe) {
+                self.set(rowid, multiframe)?;
+                linked += 1;
+            }
+        }
+        Ok(linked)
+    }
+
+    /// The visible image that a name means for a frame: one of its own delivery, else of the latest delivery that is no
+    /// other processing of the same night.
+    fn meaning(&mut self, product: i64, name: String) -> Result<Option<i64>, ArchiveFault> {
+        let home: i64 = self
+            .tx
+            .prepare_cached(
+                "SELECT delivery_id FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1",
+            )?
+            .query_row([product], |r| r.get(0))?;
+        if let Some(found) = self.found.get(&(home, name.clone())) {
+            return Ok(found.filter(|id| *id != product));
+        }
+        let mut select = self.tx.prepare_cached(
+            "SELECT image.multiframe_id
+             FROM delivery AS home
+                 JOIN file ON file.name = ?2 AND file.state = 'current'
+                 JOIN delivery ON delivery.delivery_id = file.delivery_id
+                 JOIN image ON image.file_id = file.file_id
+             WHERE home.delivery_id = ?1
+                 AND (delivery.delivery_id = home.delivery_id OR delivery.night IS NULL OR home.night IS NULL
+                      OR delivery.night <> home.night)
+                 AND EXISTS (SELECT * FROM multiframe_all AS seen
+                             WHERE seen.multiframe_id = image.multiframe_id AND seen.end_event IS NULL)
+             ORDER BY delivery.delivery_id = home.delivery_id DESC, delivery.delivery_id DESC LIMIT 1",
+        )?;
+        let found: Option<i64> = select.query_row(params![home, name], |r| r.get(0)).optional()?;
+        self.found.insert((home, name), found);
+        Ok(found.filter(|id| *id != product))
+    }
+
+    /// A row of this event is completed in place; an older one ends and goes on with its link, so that the archive as of
+    /// an earlier event stays as it was.
+    fn set(&self, rowid: i64, other: i64) -> Result<(), ArchiveFault> {
+        let (all, id) = (self.link.all(), quoted(self.link.id));
+        let in_place = self
+            .tx
+            .prepare_cached(&format!(
+                "UPDATE {all} SET {id} = ?2 WHERE rowid = ?1 AND begin_event = ?3"
+            ))?
+            .execute(params![rowid, other, self.event.get()])?;
+        if in_place == 1 {
+            return Ok(());
+        }
+        self.tx
+            .prepare_cached(&format!("UPDATE {all} SET end_event = ?2 WHERE rowid = ?1"))?
+            .execute(params![rowid, self.event.get()])?;
+        let columns: Vec<String> =
+            self.link.table.columns.iter().map(|c| quoted(&c.name)).collect();
+        let values: Vec<&str> =
+            columns.iter().map(|c| if *c == id { "?2" } else { c.as_str() }).collect();
+        self.tx
+            .prepare_cached(&format!(
+                "INSERT INTO {all} ({}, begin_event) SELECT {}, ?3 FROM {all} WHERE rowid = ?1",
+                columns.join(", "),
+                values.join(", ")
+            ))?
+            .execute(params![rowid, other, self.event.get()])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! Loading a batch's staged Parquet rows into the tables with history.
+
+use super::definition::quoted;
+use crate::error::ArchiveFault;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use model::EventId;
+use model::tables::{ColumnType, Table};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Statement};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const ROWS_AT_ONCE: usize = 1024;
+
+/// A staged file whose schema was checked, ready to be read.
+pub(crate) struct StagedRows {
+    table: &'static Table,
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+}
+
+/// What loading a file brought.
+#[derive(Debug, Default)]
+pub(crate) struct LoadedRows {
+    /// Rows inserted.
+    pub rows: u64,
+    /// Values outside their column's range that became NULL: per column, how many and the first one.
+    pub out_of_range: BTreeMap<&'static str, (u64, f64)>,
+}
+
+fn misfit(path: &Path, message: impl std::fmt::Display) -> ArchiveFault {
+    ArchiveFault::Check { check: "staged_rows", message: format!("{}: {message}", path.display()) }
+}
+
+/// Opens a staged file of a table and checks its columns against the definition.
+pub(crate) fn open(table: &'static Table, path: &Path) -> Result<StagedRows, ArchiveFault> {
+    let file = files::open_regular(path).map_err(|fault| misfit(path, fault))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|f| misfit(path, f))?;
+    let found = builder.schema();
+    let wanted = table.arrow_schema();
+    let same = found.fields().len() == wanted.fields().len()
+        && found.fields().iter().zip(wanted.fields()).all(|(found, wanted)| {
+            found.name() == wanted.name() && found.data_type() == wanted.data_type()
+        });
+    if !same {
+        return Err(ArchiveFault::Check {
+            check: "schema",
+            message: format!("{} has other columns than {}", path.display(), table.name),
+        });
+    }
+    let reader = builder.with_batch_size(ROWS_AT_ONCE).build().map_err(|f| misfit(path, f))?;
+    Ok(StagedRows { table, path: path.to_owned(), reader })
+}
+
+/// Inserts all rows of a staged file. Rows may belong to the multiframes given only.
+pub(crate) fn insert(
+    tx: &Connection,
+    staged: StagedRows,
+    multiframes: &BTreeSet<i64>,
+    event: EventId,
+) -> Result<LoadedRows, ArchiveFault> {
+    let StagedRows { table, path, reader } = staged;
+    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let marks: Vec<String> = (1..=columns.len() + 1).map(|i| format!("?{i}")).collect();
+    let mut insert = tx.prepare_cached(&format!(
+        "INSERT INTO {} ({}, begin_event) VALUES ({})",
+        quoted(&format!("{}_all", table.name)),
+        columns.join(", "),
+        marks.join(", ")
+    ))?;
+    let identity = table
+        .position("multiframe_id")
+        .ok_or_else(|| misfit(&path, format!("rows of {} belong to no multiframe", table.name)))?;
+    let mut loaded = LoadedRows::default();
+    for batch in reader {
+        let batch = batch.map_err(|fault| misfit(&path, fault))?;
+        check_identity(&batch, identity, multiframes, &path)?;
+        insert_batch(&mut insert, table, &batch, event, &mut loaded).map_err(
+            |fault| match fault {
+                ArchiveFault::Engine(fault) if is_constraint(&fault) => misfit(&path, fault),
+                other => other,
+            },
+        )?;
+    }
+    Ok(loaded)
+}
+
+fn is_constraint(fault: &rusqlite::Error) -> bool {
+    fault.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+}
+
+fn check_identity(
+    batch: &RecordBatch,
+    identity: usize,
+    multiframes: &BTreeSet<i64>,
+    path: &Path,
+) -> Result<(), ArchiveFault> {
+    let ids = batch.column(identity).as_primitive::<Int64Type>();
+    match ids.iter().find(|id| id.is_none_or(|id| !multiframes.contains(&id))) {
+        None => Ok(()),
+        Some(id) => Err(ArchiveFault::Check {
+            check: "multiframe_id",
+            message: format!(
+                "{} has rows of multiframe {}, which is none of the task's",
+                path.display(),
+                id.map_or("NULL".to_owned(), |id| id.to_string())
+            ),
+        }),
+    }
+}
+
+fn insert_batch(
+    insert: &mut Statement<'_>,
+    table: &'static Table,
+    batch: &RecordBatch,
+    event: EventId,
+    loaded: &mut LoadedRows,
+) -> Result<(), ArchiveFault> {
+    for row in 0..batch.num_rows() {
+        for (position, column) in table.columns.iter().enumerate() {
+            let mut value = value_at(batch.column(position), column.kind, row);
+            if let Some(range) = column.range
+                && let Some(outside) = outside(value, range)
+            {
+                if !column.nullable {
+                    return Err(ArchiveFault::Check {
+                        check: "value_range",
+                        message: format!(
+                            "{}.{} = {outside} is outside {range:?}",
+                            table.name, column.name
+                        ),
+                    });
+                }
+                let entry = loaded.out_of_range.entry(&column.name).or_insert((0, outside));
+                entry.0 += 1;
+                value = ValueRef::Null;
+            }
+            insert.raw_bind_parameter(position + 1, ToSqlOutput::Borrowed(value))?;
+        }
+        insert.raw_bind_parameter(table.columns.len() + 1, event.get())?;
+        insert.raw_execute()?;
+    }
+    loaded.rows += batch.num_rows() as u64;
+    Ok(())
+}
+
+fn value_at(array: &ArrayRef, kind: ColumnType, row: usize) -> ValueRef<'_> {
+    if array.is_null(row) {
+        return ValueRef::Null;
+    }
+    match kind {
+        ColumnType::I16 => ValueRef::Integer(array.as_primitive::<Int16Type>().value(row).into()),
+        ColumnType::I32 => ValueRef::Integer(array.as_primitive::<Int32Type>().value(row).into()),
+        ColumnType::I64 => ValueRef::Integer(array.as_primitive::<Int64Type>().value(row)),
+        ColumnType::F32 => real(array.as_primitive::<Float32Type>().value(row).into()),
+        ColumnType::F64 => real(array.as_primitive::<Float64Type>().value(row)),
+        ColumnType::Bool => ValueRef::Integer(array.as_boolean().value(row).into()),
+        ColumnType::Text => ValueRef::Text(array.as_string::<i32>().value(row).as_bytes()),
+        ColumnType::Bytes => ValueRef::Blob(array.as_binary::<i32>().value(row)),
+    }
+}
+
+/// NaN is unknown.
+fn real(x: f64) -> ValueRef<'static> {
+    if x.is_nan() { ValueRef::Null } else { ValueRef::Real(x) }
+}
+
+fn outside(value: ValueRef<'_>, [low, high]: [f64; 2]) -> Option<f64> {
+    let x = match value {
+        ValueRef::Integer(i) => i as f64,
+        ValueRef::Real(x) => x,
+        _ => return None,
+    };
+    (!(low..=high).contains(&x)).then_some(x)
+}

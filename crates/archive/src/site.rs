@@ -1,0 +1,273 @@
+//! A site on disk: where everything lies, and whether the disk is fit for it.
+
+use crate::error::{ArchiveError, ArchiveFault};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The directories of a site. Made by [`Site::create`], found by [`Site::open`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    root: PathBuf,
+}
+
+/// A text file to be laid into a new site.
+#[derive(Clone, Copy, Debug)]
+pub struct SiteFile<'a> {
+    /// Path below the site, e.g. `surveys/wfcam.toml`.
+    pub path: &'a str,
+    /// Its content.
+    pub text: &'a str,
+}
+
+const DIRECTORIES: [&str; 6] =
+    ["library", "previews", "staging", "lake/detection", "logs", "surveys"];
+
+impl Site {
+    /// The site at a directory that has an archive.
+    ///
+    /// # Errors
+    /// [`ArchiveFault::NoSite`].
+    pub fn open(root: &Path) -> Result<Self, ArchiveError> {
+        let site = Self::at(root)?;
+        if site.database().is_file() {
+            return Ok(site);
+        }
+        Err(ArchiveError {
+            act: "open the site".to_owned(),
+            fault: ArchiveFault::NoSite(root.to_owned()),
+        })
+    }
+
+    /// Lays out a new site: directories and the files given. The archive itself is made by
+    /// [`crate::EmbeddedArchive::create`]. Files that are there already stay as they are.
+    ///
+    /// # Errors
+    /// When the disk is a network disk, or a directory or file cannot be made.
+    pub fn create(root: &Path, texts: &[SiteFile<'_>]) -> Result<Self, ArchiveError> {
+        let fault = |path: &Path| {
+            let path = path.to_owned();
+            move |source: io::Error| ArchiveError {
+                act: "lay out the site".to_owned(),
+                fault: ArchiveFault::Io { path, source },
+            }
+        };
+        files::create_dir(root).map_err(fault(root))?;
+        let site = Self::at(root)?;
+        site.check_disk()?;
+        for directory in DIRECTORIES {
+            let path = site.root.join(directory);
+            files::create_dir(&path).map_err(fault(&path))?;
+        }
+        for text in texts {
+            let path = site.root.join(text.path);
+            if path.exists() {
+                continue;
+            }
+            files::publish_bytes(&path, text.text.as_bytes())
+                .map_err(|f| fault(&path)(f.source))?;
+        }
+        Ok(site)
+    }
+
+    fn at(root: &Path) -> Result<Self, ArchiveError> {
+        let root = std::path::absolute(root).map_err(|source| ArchiveError {
+            act: "find the site".to_owned(),
+            fault: ArchiveFault::Io { path: root.to_owned(), source },
+        })?;
+        Ok(Self { root })
+    }
+
+    /// The site's directory, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("almagest.toml")
+    }
+
+    /// Survey profiles.
+    pub fn surveys(&self) -> PathBuf {
+        self.root.join("surveys")
+    }
+
+    /// Delivered files.
+    pub fn library(&self) -> PathBuf {
+        self.root.join("library")
+    }
+
+    /// JPEG previews.
+    pub fn previews(&self) -> PathBuf {
+        self.root.join("previews")
+    }
+
+    /// Work in progress and finished batches.
+    pub fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    /// Published detections.
+    pub fn lake(&self) -> PathBuf {
+        self.root.join("lake")
+    }
+
+    /// Logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("archive.db")
+    }
+
+    /// Where a file of the library is, from the path that the archive keeps.
+    pub fn library_file(&self, stored: &str) -> PathBuf {
+        self.library().join(stored) // an absolute stored path replaces the library
+    }
+
+    /// The path that the archive keeps for a file of the library: below `library/`, else absolute.
+    pub fn stored_path(&self, file: &Path) -> PathBuf {
+        file.strip_prefix(self.library()).unwrap_or(file).to_owned()
+    }
+
+    /// Refuses a disk on which SQLite's locks do not hold.
+    ///
+    /// # Errors
+    /// [`ArchiveFault::NetworkDisk`], or what the system said.
+    pub fn check_disk(&self) -> Result<(), ArchiveError> {
+        let during = |fault| ArchiveError { act: "use the disk of the site".to_owned(), fault };
+        match network_disk(&self.root) {
+            Ok(None) => Ok(()),
+            Ok(Some(kind)) => {
+                Err(during(ArchiveFault::NetworkDisk { path: self.root.clone(), kind }))
+            }
+            Err(source) => Err(during(ArchiveFault::Io { path: self.root.clone(), source })),
+        }
+    }
+
+    /// What is amiss with the site as a place: one sentence each, empty when all is well.
+    pub fn examine(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Err(error) = self.check_disk() {
+            faults.push(crate::error::chain(&error));
+        }
+        for directory in DIRECTORIES {
+            let path = self.root.join(directory);
+            if !path.is_dir() {
+                faults.push(format!("directory {} is missing; make it", path.display()));
+            }
+        }
+        for suffix in ["", "-wal", "-shm"] {
+            let path = self.root.join(format!("archive.db{suffix}"));
+            match std::fs::metadata(&path) {
+                Ok(metadata) if metadata.permissions().mode() & 0o040 == 0 => faults.push(format!(
+                    "{} is not readable by its group, which cannot attach then; chmod g+r",
+                    path.display()
+                )),
+                Ok(_) => {}
+                Err(_) => faults.push(format!("{} is missing or unreadable", path.display())),
+            }
+        }
+        faults
+    }
+}
+
+/// Lets the group read a file, if its owner is us.
+pub(crate) fn let_group_read(path: &Path) -> io::Result<()> {
+    let mut permissions = std::fs::metadata(path)?.permissions();
+    if permissions.mode() & 0o040 == 0 {
+        permissions.set_mode(permissions.mode() | 0o040);
+        std::fs::set_permissions(path, permissions)?;
+    }
+    Ok(())
+}
+
+/// The kind of network file system that holds a path, if one does.
+fn network_disk(path: &Path) -> io::Result<Option<&'static str>> {
+    let magic = rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff;
+    if let Some(kind) = network_magic(magic) {
+        return Ok(Some(kind));
+    }
+    const FUSE: u64 = 0x6573_5546;
+    if magic == FUSE {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        return Ok(network_mount(&mounts, &path.canonicalize()?));
+    }
+    Ok(None)
+}
+
+/// Numbers of statfs(2) for file systems that other machines write to as well.
+fn network_magic(magic: u64) -> Option<&'static str> {
+    Some(match magic {
+        0x6969 => "NFS",
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
+        0x00c3_6400 => "CephFS",
+        0x0bd0_0bd0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        0x1983_0326 => "BeeGFS",
+        0x5346_414f | 0x6b41_4653 => "AFS",
+        0x0116_1970 => "GFS2",
+        0x7461_636f => "OCFS2",
+        0x0102_1997 => "9p",
+        0xaad7_aaea => "PanFS",
+        0x7375_7245 => "Coda",
+        _ => return None,
+    })
+}
+
+/// For FUSE: the type in the mount table says which one it is. The longest mount point that holds the path counts.
+fn network_mount(mountinfo: &str, path: &Path) -> Option<&'static str> {
+    const NETWORK: [(&str, &str); 7] = [
+        ("fuse.sshfs", "sshfs"),
+        ("fuse.glusterfs", "GlusterFS"),
+        ("fuse.ceph", "CephFS"),
+        ("fuse.rclone", "rclone"),
+        ("fuse.s3fs", "s3fs"),
+        ("fuse.davfs", "WebDAV"),
+        ("fuse.moosefs", "MooseFS"),
+    ];
+    let mount = mountinfo
+        .lines()
+        .filter_map(|line| {
+            let (before, after) = line.split_once(" - ")?;
+            Some((before.split(' ').nth(4)?, after.split(' ').next()?))
+        })
+        .filter(|(point, _)| path.starts_with(point))
+        .max_by_key(|(point, _)| point.len())?;
+    NETWORK.iter().find(|(kind, _)| mount.1.starts_with(kind)).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_disks_are_known_by_number_and_mount() {
+        assert_eq!(network_magic(0x6969), Some("NFS"));
+        assert_eq!(network_magic(0xef53), None, "ext4");
+        let mounts = "22 1 8:1 / / rw - ext4 /dev/vda rw\n\
+                      40 22 0:50 / /data rw - fuse.sshfs me@far: rw\n\
+                      41 40 0:51 / /data/usb rw - fuseblk /dev/sdb rw\n";
+        assert_eq!(network_mount(mounts, Path::new("/data/site")), Some("sshfs"));
+        assert_eq!(network_mount(mounts, Path::new("/data/usb/site")), None);
+        assert_eq!(network_mount(mounts, Path::new("/home")), None);
+    }
+
+    #[test]
+    fn a_site_is_laid_out_once_and_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("site");
+        let text = SiteFile { path: "surveys/x.toml", text: "a" };
+        let site = Site::create(&root, &[text]).unwrap();
+        std::fs::write(site.surveys().join("x.toml"), "edited").unwrap();
+        Site::create(&root, &[text]).unwrap();
+        assert_eq!(std::fs::read_to_string(site.surveys().join("x.toml")).unwrap(), "edited");
+        assert!(matches!(Site::open(&root).unwrap_err().fault, ArchiveFault::NoSite(_)));
+        assert_eq!(site.library_file("n/a.fit"), site.root().join("library/n/a.fit"));
+        assert_eq!(site.library_file("/far/a.fit"), Path::new("/far/a.fit"));
+        assert_eq!(site.stored_path(&site.library().join("n/a.fit")), Path::new("n/a.fit"));
+    }
+}
