@@ -39,7 +39,9 @@ impl KeywordIndex {
     /// Where the keyword is, or where it would go.
     fn slot<'a>(&self, keyword: &str, key: &impl Fn(u32) -> &'a str) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = (hash(keyword.as_bytes()) >> 32) as usize & mask;
+        // The top bits of the product: they depend on every byte of the keyword.
+        let mut slot =
+            (hash(keyword.as_bytes()) >> (64 - self.slots.len().trailing_zeros())) as usize;
         while let Some(number) = self.slots[slot].checked_sub(1) {
             if key(number) == keyword {
                 break;
@@ -59,5 +61,5 @@ fn hash(bytes: &[u8]) -> u64 {
         state =
             (state.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
-    state ^ (state >> 29)
+    state
 }

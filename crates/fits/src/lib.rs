@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod column;
 pub mod error;
 pub mod file;
+mod fuzz;
 pub mod hdu;
 pub mod header;
 pub mod heap;
@@ -31,6 +32,8 @@ pub use cells::Rows;
 pub use column::{AsciiKind, Column, ColumnKind, Element, Null};
 pub use error::{FitsError, FitsFault};
 pub use file::FitsFile;
+#[doc(hidden)]
+pub use fuzz::fuzz_entry;
 pub use hdu::{Hdu, HduIndex, HduKind};
 pub use header::{Card, Header};
 pub use heap::{Descriptor, Heap};
