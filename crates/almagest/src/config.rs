@@ -83,7 +83,12 @@ pub struct Work {
 
 impl Default for Work {
     fn default() -> Self {
-        Self { threads: 0, memory_per_thread_mb: 150, files_per_task: 64, rows_per_catalogue_task: 100_000 }
+        Self {
+            threads: 0,
+            memory_per_thread_mb: 150,
+            files_per_task: 64,
+            rows_per_catalogue_task: 100_000,
+        }
     }
 }
 
@@ -121,7 +126,8 @@ impl Default for Sql {
 /// Exit code 2, with line and key, when it does not parse.
 pub fn load(root: &Path) -> anyhow::Result<Config> {
     let path = root.join(FILE_NAME);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     parse(&text).map_err(|fault| exit::usage(format!("{}: {fault}", path.display())))
 }
 

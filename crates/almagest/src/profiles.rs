@@ -29,7 +29,8 @@ pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
     paths.sort();
     let (mut loaded, mut faults) = (Vec::new(), Vec::new());
     for path in paths {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         match SurveyProfile::parse(&text) {
             Ok(profile) => loaded.push(Loaded { profile, text }),
             Err(found) => faults.push(format!("{}:\n{found}", path.display())),
@@ -46,14 +47,20 @@ fn contradictions(loaded: &[Loaded]) -> Vec<String> {
         for other in &loaded[..i] {
             let (a, b) = (&one.profile, &other.profile);
             if a.survey_id == b.survey_id {
-                faults.push(format!("profiles {} and {} both have survey_id {}", b.name, a.name, a.survey_id));
+                faults.push(format!(
+                    "profiles {} and {} both have survey_id {}",
+                    b.name, a.name, a.survey_id
+                ));
             }
             if a.name == b.name {
                 faults.push(format!("two profiles are named {}", a.name));
             }
             for programme in &a.programmes {
                 if b.programmes.iter().any(|p| p.id == programme.id && p.name != programme.name) {
-                    faults.push(format!("profiles {} and {} both have programme {}", b.name, a.name, programme.id));
+                    faults.push(format!(
+                        "profiles {} and {} both have programme {}",
+                        b.name, a.name, programme.id
+                    ));
                 }
             }
         }
@@ -98,7 +105,16 @@ fn surveys(loaded: &[Loaded]) -> ReferenceRows {
 }
 
 fn filters(loaded: &[Loaded]) -> ReferenceRows {
-    let columns = ["survey_id", "filter_id", "name", "description", "cut_on", "cut_off", "vega_to_ab", "aebv"];
+    let columns = [
+        "survey_id",
+        "filter_id",
+        "name",
+        "description",
+        "cut_on",
+        "cut_off",
+        "vega_to_ab",
+        "aebv",
+    ];
     let mut all = Vec::new();
     for one in loaded {
         for filter in &one.profile.filters {
@@ -119,7 +135,14 @@ fn filters(loaded: &[Loaded]) -> ReferenceRows {
 
 fn programmes(loaded: &[Loaded]) -> ReferenceRows {
     let columns = [
-        "programme_id", "name", "project", "title", "description", "proprietary_months", "reference", "survey_id",
+        "programme_id",
+        "name",
+        "project",
+        "title",
+        "description",
+        "proprietary_months",
+        "reference",
+        "survey_id",
     ];
     let mut all: Vec<Vec<Cell>> = Vec::new();
     for one in loaded {
@@ -159,7 +182,10 @@ mod tests {
     fn shipped() -> Vec<Loaded> {
         model::profile::shipped()
             .iter()
-            .map(|(_, text)| Loaded { profile: SurveyProfile::parse(text).unwrap(), text: (*text).to_owned() })
+            .map(|(_, text)| Loaded {
+                profile: SurveyProfile::parse(text).unwrap(),
+                text: (*text).to_owned(),
+            })
             .collect()
     }
 

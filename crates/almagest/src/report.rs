@@ -50,7 +50,8 @@ impl Table {
         for row in &self.rows {
             for (i, cell) in row.iter().enumerate().take(columns) {
                 widths[i] = widths[i].max(cell.chars().count());
-                numeric[i] &= cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
+                numeric[i] &= cell.is_empty()
+                    || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
             }
         }
         let mut text = String::new();
@@ -109,19 +110,30 @@ pub fn rate(count: u64, seconds: f64) -> String {
         return "-".to_owned();
     }
     let per_second = count as f64 / seconds;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate for display")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive rate for display"
+    )]
     let whole = per_second.round() as u64;
     if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", grouped(whole)) }
 }
 
 /// A progress bar on a terminal, nothing in a pipe.
 pub fn progress(what: &str, length: u64) -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{msg:<12} [{bar:30}] {pos:>7}/{len:<7} {per_sec:>12} {eta:>6} left")
-        .map(|s| s.progress_chars("=> "))
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(length), target).with_style(style).with_message(what.to_owned())
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = ProgressStyle::with_template(
+        "{msg:<12} [{bar:30}] {pos:>7}/{len:<7} {per_sec:>12} {eta:>6} left",
+    )
+    .map(|s| s.progress_chars("=> "))
+    .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(length), target)
+        .with_style(style)
+        .with_message(what.to_owned())
 }
 
 #[cfg(test)]
@@ -142,6 +154,9 @@ mod tests {
         let mut table = Table::new(["file", "rows"]);
         table.row(["a\u{1b}[31m", "7"]);
         table.row(["b", "1234"]);
-        assert_eq!(table.text(), "file       rows\n---------  ----\na\\x1b[31m     7\nb          1234\n");
+        assert_eq!(
+            table.text(),
+            "file       rows\n---------  ----\na\\x1b[31m     7\nb          1234\n"
+        );
     }
 }

@@ -43,7 +43,10 @@ impl Site {
                     path.display(),
                     config::FILE_NAME
                 ),
-                None => "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory".to_owned(),
+                None => {
+                    "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory"
+                        .to_owned()
+                }
             }));
         }
         let config = config::load(&root)?;

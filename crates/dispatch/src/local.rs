@@ -52,10 +52,15 @@ impl Queue {
 impl Local {
     /// A pool that does tasks as `almagest-node` would.
     pub fn new(workers: usize) -> Self {
-        Self::with_work(workers, Arc::new(|start: &Start| match node::run_file(&start.task_file) {
-            Ok(_) => Outcome::Finished,
-            Err(fault) => Outcome::Failed { reason: fault.chain(), transient: fault.is_transient() },
-        }))
+        Self::with_work(
+            workers,
+            Arc::new(|start: &Start| match node::run_file(&start.task_file) {
+                Ok(_) => Outcome::Finished,
+                Err(fault) => {
+                    Outcome::Failed { reason: fault.chain(), transient: fault.is_transient() }
+                }
+            }),
+        )
     }
 
     /// A pool that does something else with task files.
@@ -74,8 +79,10 @@ impl Local {
 
 fn work_off(queue: &Queue, work: &Work, tell: &Sender<Ended>) {
     while let Some(start) = queue.next() {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&start)))
-            .unwrap_or_else(|panic| Outcome::Failed { reason: panic_text(&*panic), transient: false });
+        let outcome =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&start))).unwrap_or_else(
+                |panic| Outcome::Failed { reason: panic_text(&*panic), transient: false },
+            );
         if tell.send(Ended { start, outcome }).is_err() {
             return;
         }
@@ -174,7 +181,9 @@ mod tests {
         }
         let ended = all_ended(&mut pool, 5);
         assert_eq!(ended[0].outcome, Outcome::Finished);
-        assert!(matches!(&ended[1].outcome, Outcome::Failed { reason, .. } if reason.contains("broken")));
+        assert!(
+            matches!(&ended[1].outcome, Outcome::Failed { reason, .. } if reason.contains("broken"))
+        );
         assert_eq!(ended.len(), 5);
         assert_eq!(pool.free_slots(), 3);
         assert!(pool.poll(Duration::ZERO).unwrap().is_empty());

@@ -1,1 +1,141 @@
-//! Room to be built.
+//! Does one task of any use case, from files to files: what a computer without database or configuration runs.
+//!
+//! Takes a task file, leaves Parquet (and JPEG) files in the attempt's directory and, last, `result.json`. The
+//! same task leaves the same bytes however often, and on however many threads, it runs.
+//!
+//! Start at [`run_file`]; each use case is one function in [`work`].
+//! Does not know which other tasks there are, and links no database.
+
+mod work;
+
+use model::profile::{ProfileFaults, SurveyProfile};
+use model::task::{FORMAT_VERSION, RunReport, TaskFile, TaskResult};
+use stage::StageError;
+use std::error::Error;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Largest task file that is read.
+const TASK_BYTES: u64 = 64 << 20;
+
+/// Why a task was not done. What is wrong with an input file is no fault but a refusal in the result.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeFault {
+    /// The task file cannot be read.
+    #[error("cannot read the task file {}: {reason}", path.display())]
+    TaskFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The survey profile in it does not parse.
+    #[error("the survey profile {survey} of the task is not one")]
+    Profile {
+        /// Its name.
+        survey: String,
+        /// All faults.
+        #[source]
+        faults: ProfileFaults,
+    },
+    /// Reading or writing failed.
+    #[error("the task cannot go on")]
+    Task(#[from] process::TaskFault),
+    /// Reading catalogues or handing on detections failed.
+    #[error("the task cannot go on")]
+    Catalogue(#[from] process::catalogue::CatalogueError<StageError>),
+    /// The products could not be staged, or the metadata it builds on not be read.
+    #[error("the products cannot be staged")]
+    Stage(#[from] StageError),
+    /// The attempt's directory cannot be made.
+    #[error("cannot make {}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl NodeFault {
+    /// Whether another attempt may succeed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::TaskFile { .. } | Self::Profile { .. } => false,
+            Self::Stage(error) => error.fault.is_transient(),
+            Self::Task(_) | Self::Catalogue(_) | Self::Directory { .. } => true,
+        }
+    }
+
+    /// The fault with its causes, in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            text += &format!(": {error}");
+            source = error.source();
+        }
+        text
+    }
+}
+
+/// Does the task of a task file.
+///
+/// # Errors
+/// [`NodeFault`]; then there is no `result.json`.
+pub fn run_file(path: &Path) -> Result<TaskResult, NodeFault> {
+    let fault = |reason: String| NodeFault::TaskFile { path: path.to_owned(), reason };
+    let file = files::open_regular(path).map_err(|e| fault(format!("it {e}")))?;
+    let mut text = String::new();
+    file.take(TASK_BYTES).read_to_string(&mut text).map_err(|e| fault(e.to_string()))?;
+    let task: TaskFile = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    if task.version != FORMAT_VERSION {
+        return Err(fault(format!("its version is {}, not {FORMAT_VERSION}", task.version)));
+    }
+    run(&task)
+}
+
+/// Does a task.
+///
+/// # Errors
+/// [`NodeFault`]; then there is no `result.json`.
+pub fn run(task: &TaskFile) -> Result<TaskResult, NodeFault> {
+    let started = Instant::now();
+    let profile = SurveyProfile::parse(&task.profile)
+        .map_err(|faults| NodeFault::Profile { survey: task.survey.clone(), faults })?;
+    let dir = &task.output_dir;
+    files::create_dir(dir).map_err(|source| NodeFault::Directory { path: dir.clone(), source })?;
+    let left = work::run(task, &profile)?;
+    let result = TaskResult {
+        version: FORMAT_VERSION,
+        unit: task.unit.clone(),
+        task: task.task,
+        attempt: task.attempt,
+        files: left.files,
+        hdus: left.hdus,
+        detectors: left.detectors,
+        refusals: left.refusals,
+        findings: left.findings,
+        software: format!("almagest {}", env!("CARGO_PKG_VERSION")),
+        run: RunReport {
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            seconds: started.elapsed().as_secs_f64(),
+            cpu_seconds: 0.0,
+            peak_memory_bytes: peak_memory_bytes().unwrap_or(0),
+            input_bytes: left.input_bytes,
+        },
+    };
+    files::crash_point("node:before-result");
+    stage::write_result(dir, &result)?;
+    files::crash_point("node:after-result");
+    Ok(result)
+}
+
+/// Peak resident memory of this process, from `VmHWM` of proc(5).
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
+}

@@ -28,7 +28,11 @@ pub(crate) fn check_room(request: &Request, bytes: u64) -> Result<(), TransferFa
     let needed_bytes = bytes + bytes / 50;
     let free_bytes = files::free_bytes(request.library).map_err(library)?;
     if request.mode == Mode::Copy && needed_bytes > free_bytes {
-        return Err(TransferFault::NoSpace { path: request.library.to_owned(), needed_bytes, free_bytes });
+        return Err(TransferFault::NoSpace {
+            path: request.library.to_owned(),
+            needed_bytes,
+            free_bytes,
+        });
     }
     Ok(())
 }
@@ -125,7 +129,8 @@ fn publish_group(
             std::fs::rename(temporary, &arrival.path).map_err(at(&arrival.path))?;
             crash_point("transfer:after-rename");
         }
-        let mut directories: Vec<&Path> = brought.iter().filter_map(|b| b.arrival.path.parent()).collect();
+        let mut directories: Vec<&Path> =
+            brought.iter().filter_map(|b| b.arrival.path.parent()).collect();
         directories.sort_unstable();
         directories.dedup();
         for directory in directories {
@@ -184,7 +189,8 @@ fn bring(
             let _ = std::fs::remove_file(&temporary);
             return Ok(Outcome::Refused(refusal));
         }
-        let modified_ns = before.mtime().saturating_mul(1_000_000_000).saturating_add(before.mtime_nsec());
+        let modified_ns =
+            before.mtime().saturating_mul(1_000_000_000).saturating_add(before.mtime_nsec());
         let confirmed = stated.is_some();
         let arrived = Arrived { sums, modified_ns, tries, temporary, started };
         return settle(request, wanted, arrived, confirmed);
@@ -272,7 +278,12 @@ fn copy_one(
 ) -> Result<Sums, CopyFault> {
     let mut target = match request.mode {
         Mode::Copy => Some(
-            File::options().write(true).create(true).truncate(true).open(temporary).map_err(CopyFault::Library)?,
+            File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(temporary)
+                .map_err(CopyFault::Library)?,
         ),
         Mode::Link => {
             link_open_file(source, temporary).map_err(CopyFault::Library)?;
@@ -302,7 +313,9 @@ fn copy_one(
         bytes += n as u64;
     }
     if let Some(target) = &target {
-        target.set_permissions(std::fs::Permissions::from_mode(0o444)).map_err(CopyFault::Library)?;
+        target
+            .set_permissions(std::fs::Permissions::from_mode(0o444))
+            .map_err(CopyFault::Library)?;
     }
     let md5 = md5.map(|m| files::hex(&m.finalize()));
     Ok(Sums { bytes, sha256: files::hex(&sha.finalize()), md5 })

@@ -101,7 +101,9 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
     for hdu in fits.hdus() {
         content.hdus.push(fact(hdu));
         if let Some(fault) = &hdu.fault {
-            content.refusals.push(Refusal { message: in_hdu(hdu, fault), ..refusal(name, None, fault) });
+            content
+                .refusals
+                .push(Refusal { message: in_hdu(hdu, fault), ..refusal(name, None, fault) });
         } else {
             verify_sums(&fits, hdu, name, &mut content);
         }
@@ -124,7 +126,8 @@ fn kind_of(hdus: &[HduFact]) -> FileKind {
 fn fact(hdu: &Hdu) -> HduFact {
     let is_image = matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage);
     let is_table = matches!(hdu.kind, HduKind::BinTable);
-    let rows = is_table.then(|| hdu.header.integer("NAXIS2").ok().flatten().unwrap_or(0).unsigned_abs());
+    let rows =
+        is_table.then(|| hdu.header.integer("NAXIS2").ok().flatten().unwrap_or(0).unsigned_abs());
     HduFact { hdu: hdu.index.0, is_image, rows }
 }
 

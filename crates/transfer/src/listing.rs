@@ -85,7 +85,8 @@ fn place(request: &Request, name: String, listing: &mut Listing) {
         listing.refusals.push(refusal(name, "missing_file", message));
         return;
     };
-    let modified_ns = found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
+    let modified_ns =
+        found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
     let known = (request.known)(&name).pop();
     let same = known.is_some_and(|known| {
         found.is_file()

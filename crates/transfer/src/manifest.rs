@@ -100,6 +100,9 @@ mod tests {
         assert_eq!(manifest.of("w2.fit"), Some(&Stated::Md5("b".repeat(32))));
         let absent = manifest.absent(&BTreeSet::from(["w1.fit".to_owned()]));
         assert_eq!(absent.len(), 1);
-        assert_eq!((absent[0].code.as_str(), absent[0].file.as_str()), ("missing_from_delivery", "w2.fit"));
+        assert_eq!(
+            (absent[0].code.as_str(), absent[0].file.as_str()),
+            ("missing_from_delivery", "w2.fit")
+        );
     }
 }

@@ -30,7 +30,10 @@ pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
     } else if name.starts_with('-') {
         Some(("name_option", "the name begins like an option"))
     } else if name.starts_with('.') {
-        Some(("name_hidden", "the name begins with a dot: a file still being written, or not a product"))
+        Some((
+            "name_hidden",
+            "the name begins with a dot: a file still being written, or not a product",
+        ))
     } else if !name.is_ascii() {
         Some(("name_not_ascii", "the name contains characters outside ASCII"))
     } else {
@@ -59,7 +62,8 @@ pub fn claims_fits(name: &str) -> bool {
         .iter()
         .find_map(|end| lower.strip_suffix(end))
         .unwrap_or(&lower);
-    lower.ends_with(".fz") || [".fit", ".fits", ".fts", ".cat", ".phot"].iter().any(|end| plain.ends_with(end))
+    lower.ends_with(".fz")
+        || [".fit", ".fits", ".fts", ".cat", ".phot"].iter().any(|end| plain.ends_with(end))
 }
 
 #[cfg(test)]
@@ -97,7 +101,9 @@ mod tests {
 
     #[test]
     fn which_names_claim_fits() {
-        for yes in ["a.fit", "a.FITS", "a_cat.fits.gz", "a.fits.fz", "a.cat", "a.fits.phot", "a.fits.Z"] {
+        for yes in
+            ["a.fit", "a.FITS", "a_cat.fits.gz", "a.fits.fz", "a.cat", "a.fits.phot", "a.fits.Z"]
+        {
             assert!(claims_fits(yes), "{yes}");
         }
         for no in ["OK_TO_COPY", "notes.txt", "a.tar.gz", "SHA256SUMS"] {

@@ -28,9 +28,12 @@ pub fn create(root: &Path) -> anyhow::Result<()> {
     if site::is_site(root) && root.join("archive.db").exists() {
         return Err(exit::conflict(format!("{} is a site already", root.display())));
     }
-    let names: Vec<(String, &str)> =
-        model::profile::shipped().iter().map(|(name, text)| (format!("surveys/{name}.toml"), *text)).collect();
-    let mut texts: Vec<SiteFile> = names.iter().map(|(path, text)| SiteFile { path, text }).collect();
+    let names: Vec<(String, &str)> = model::profile::shipped()
+        .iter()
+        .map(|(name, text)| (format!("surveys/{name}.toml"), *text))
+        .collect();
+    let mut texts: Vec<SiteFile> =
+        names.iter().map(|(path, text)| SiteFile { path, text }).collect();
     texts.push(SiteFile { path: config::FILE_NAME, text: config::TEMPLATE });
     let place = archive::Site::create(root, &texts)?;
     let mut archive = Archive::create(&place, site::now())?;

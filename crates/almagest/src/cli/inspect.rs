@@ -31,7 +31,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             print!("{}\n{name}: {}", if i > 0 { "," } else { "" }, found.to_json());
         } else {
             if many > 1 {
-                println!("{}{}:", if i > 0 { "\n" } else { "" }, shown(&path.display().to_string()));
+                println!(
+                    "{}{}:",
+                    if i > 0 { "\n" } else { "" },
+                    shown(&path.display().to_string())
+                );
             }
             print!("{}", text(&found));
         }
@@ -48,8 +52,11 @@ fn text(found: &Inspection) -> String {
     }
     let mut table = Table::new(["hdu", "name", "holds", "size", "cards", "checksums", "remarks"]);
     for hdu in &found.hdus {
-        let remark =
-            hdu.refusal.as_ref().map(|r| format!("refused, {}: {}", r.code, r.message)).unwrap_or_default();
+        let remark = hdu
+            .refusal
+            .as_ref()
+            .map(|r| format!("refused, {}: {}", r.code, r.message))
+            .unwrap_or_default();
         table.row([
             hdu.index.0.to_string(),
             hdu.name.clone(),

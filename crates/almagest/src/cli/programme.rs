@@ -63,10 +63,14 @@ fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
     // Which frames it explains is decided when they are extracted again: a PROJECT is read by its survey's rules.
     let explains = |record: &RefusalRecord| record.refusal.code == "unknown_project";
     let cause = Cause::new(site::operator(), format!("programme {name} added"));
-    let (id, released) = site.write()?.add_programme(name, project, &explains, &cause, site::now())?;
+    let (id, released) =
+        site.write()?.add_programme(name, project, &explains, &cause, site::now())?;
     println!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
     if released > 0 {
-        println!("{} parked frames are taken up in the next round: almagest run, or metadata", grouped(released));
+        println!(
+            "{} parked frames are taken up in the next round: almagest run, or metadata",
+            grouped(released)
+        );
     }
     Ok(Exit::Done)
 }

@@ -110,7 +110,11 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
     let mut table = Table::new(["number", "delivery", "file", "stage", "code", "state", "message"]);
     for record in &records {
         let r = &record.refusal;
-        let state = if r.parked && record.state == RefusalState::Open { "parked" } else { record.state.name() };
+        let state = if r.parked && record.state == RefusalState::Open {
+            "parked"
+        } else {
+            record.state.name()
+        };
         table.row([
             record.refusal_id.to_string(),
             record.delivery.clone(),
@@ -230,7 +234,12 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
             archive.decide(record.refusal_id, decision, &cause, site::now())?;
         }
         let would = if which.dry_run { "would be " } else { "" };
-        println!("refusal {} ({} {}) {would}{word}", record.refusal_id, shown(&place(record)), record.refusal.code);
+        println!(
+            "refusal {} ({} {}) {would}{word}",
+            record.refusal_id,
+            shown(&place(record)),
+            record.refusal.code
+        );
     }
     if decision == Decision::Retry && !chosen.is_empty() {
         println!("next: almagest run, or the single steps, make the next round");

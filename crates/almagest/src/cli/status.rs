@@ -31,7 +31,15 @@ fn text(status: &Status) -> String {
         return "no deliveries yet: almagest run DELIVERY_DIR\n".to_owned();
     }
     let mut table = Table::new([
-        "delivery", "state", "images", "detectors", "multiframes", "detections", "previews", "refusals", "parked",
+        "delivery",
+        "state",
+        "images",
+        "detectors",
+        "multiframes",
+        "detections",
+        "previews",
+        "refusals",
+        "parked",
         "size",
     ]);
     for d in &status.deliveries {
@@ -59,7 +67,14 @@ fn text(status: &Status) -> String {
         let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
         for (delivery, r) in unfinished {
             let tasks = format!("{}/{}", r.tasks_over, r.tasks);
-            table.row([delivery.name.clone(), r.use_case.clone(), r.round.to_string(), r.state.clone(), tasks, r.why.clone()]);
+            table.row([
+                delivery.name.clone(),
+                r.use_case.clone(),
+                r.round.to_string(),
+                r.state.clone(),
+                tasks,
+                r.why.clone(),
+            ]);
         }
         text += &format!("\n{}", table.text());
     }
@@ -67,7 +82,12 @@ fn text(status: &Status) -> String {
         let mut table = Table::new(["programme", "name", "detections", "last object id"]);
         for p in status.programmes.iter().filter(|p| p.detections > 0) {
             let last = p.last_obj_id.unsigned_abs();
-            table.row([p.programme_id.to_string(), p.name.clone(), grouped(p.detections), grouped(last)]);
+            table.row([
+                p.programme_id.to_string(),
+                p.name.clone(),
+                grouped(p.detections),
+                grouped(last),
+            ]);
         }
         text += &format!("\n{}", table.text());
     }

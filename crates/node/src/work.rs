@@ -1,0 +1,148 @@
+//! The use cases: each turns the inputs of a task into staged files.
+
+use crate::NodeFault;
+use model::profile::SurveyProfile;
+use model::tables::Table;
+use model::task::{DetectorRows, HduReport, StagedFile, TaskFile};
+use model::{Finding, ProgrammeId, Refusal, UseCase};
+use process::catalogue::{self, CatalogueTask, DetectionSink};
+use process::{metadata, preview};
+use stage::{StageError, StagedWriter};
+use std::io;
+use std::path::Path;
+
+/// What a task left in its directory, and what it has to say.
+#[derive(Default)]
+pub(crate) struct Left {
+    pub files: Vec<StagedFile>,
+    pub hdus: Vec<HduReport>,
+    pub detectors: Vec<DetectorRows>,
+    pub refusals: Vec<Refusal>,
+    pub findings: Vec<Finding>,
+    pub input_bytes: u64,
+}
+
+pub(crate) fn run(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+    match task.unit.use_case {
+        UseCase::Preview => run_preview(task, profile),
+        UseCase::Metadata => run_metadata(task, profile),
+        UseCase::Catalogue => run_catalogue(task, profile),
+    }
+}
+
+fn run_metadata(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+    let products = metadata::run(task, profile)?;
+    let mut left = Left {
+        refusals: products.refusals,
+        findings: products.findings,
+        input_bytes: products.input_bytes,
+        ..Left::default()
+    };
+    for (table, batches) in products.tables {
+        left.files.push(stage_table(&task.output_dir, table, &batches)?);
+    }
+    Ok(left)
+}
+
+fn run_preview(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+    let mut jpegs = Vec::new();
+    let mut write = |name: &str, bytes: &[u8]| -> io::Result<()> {
+        std::fs::write(task.output_dir.join(name), bytes)?;
+        let (sha256, length) = files::sha256(bytes)?;
+        jpegs.push(StagedFile {
+            table: "jpeg".to_owned(),
+            name: name.to_owned(),
+            rows: 0,
+            bytes: length,
+            sha256,
+            schema_version: 1,
+            programme_id: None,
+        });
+        Ok(())
+    };
+    let products = preview::run(task, profile, &mut write)?;
+    let table = model::tables::table("preview").expect("the definitions include preview");
+    let mut left = Left {
+        refusals: products.refusals,
+        findings: products.findings,
+        input_bytes: products.input_bytes,
+        ..Left::default()
+    };
+    left.files.push(stage_table(&task.output_dir, table, &products.batches)?);
+    left.files.extend(jpegs);
+    Ok(left)
+}
+
+fn stage_table(
+    dir: &Path,
+    table: &'static Table,
+    batches: &[arrow_array::RecordBatch],
+) -> Result<StagedFile, StageError> {
+    let rows = batches.iter().map(|b| b.num_rows() as u64).sum();
+    let name = stage::metadata::file_name(&table.name);
+    let mut writer = StagedWriter::create(dir, table, &name, rows)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.finish(None)
+}
+
+fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+    let detectors = stage::metadata::read(&task.metadata)?;
+    let work = CatalogueTask {
+        inputs: &task.inputs,
+        detectors: &detectors,
+        profile,
+        limits: fits::Limits {
+            expansion_ratio: profile.limits.expansion_ratio,
+            ..fits::Limits::default()
+        },
+    };
+    let mut sink = Staging { dir: &task.output_dir, open: None, files: Vec::new() };
+    let report = catalogue::extract(&work, &mut sink)?;
+    Ok(Left {
+        files: sink.files,
+        hdus: report.hdus,
+        detectors: report.detectors,
+        refusals: report.refusals,
+        findings: report.findings,
+        input_bytes: task
+            .inputs
+            .iter()
+            .filter_map(|i| i.catalogue.as_ref())
+            .map(|c| c.file.bytes)
+            .sum(),
+    })
+}
+
+/// One staged file per programme.
+struct Staging<'a> {
+    dir: &'a Path,
+    open: Option<(StagedWriter, ProgrammeId)>,
+    files: Vec<StagedFile>,
+}
+
+impl DetectionSink for Staging<'_> {
+    type Error = StageError;
+
+    fn begin(&mut self, programme: ProgrammeId, expected_rows: u64) -> Result<(), StageError> {
+        let table = model::tables::table("detection").expect("the definitions include detection");
+        let name = catalogue::staged_file_name(programme);
+        self.open = Some((StagedWriter::create(self.dir, table, &name, expected_rows)?, programme));
+        Ok(())
+    }
+
+    fn rows(&mut self, rows: &arrow_array::RecordBatch) -> Result<(), StageError> {
+        match &mut self.open {
+            Some((writer, _)) => writer.write(rows),
+            None => unreachable!("rows come between begin and end"),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), StageError> {
+        if let Some((writer, programme)) = self.open.take() {
+            self.files.push(writer.finish(Some(programme.get()))?);
+        }
+        Ok(())
+    }
+}
