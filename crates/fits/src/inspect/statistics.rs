@@ -185,13 +185,19 @@ impl<V: Value> Statistics<V> {
 
 const BINS: usize = 1 << 16;
 
+/// Up to here the keys are simply kept: one pass is enough.
+const KEPT_KEYS_MAX: usize = 1 << 20;
+
 /// Finds the two middle values of a stream that is repeated: each pass narrows both by 16 bits of their keys.
 pub(super) struct MedianSearch {
     /// Significant bits of the keys.
     bits: u32,
     /// Those that are known, from the top.
     known_bits: u32,
-    middle: [Middle; 2],
+    /// All keys of the first pass, while they are few.
+    kept: Vec<u64>,
+    /// None while all keys are kept.
+    middle: Option<[Middle; 2]>,
 }
 
 struct Middle {
@@ -204,22 +210,20 @@ struct Middle {
 
 impl MedianSearch {
     pub fn new(bits: u32) -> Self {
-        let middle = || Middle { prefix: 0, rank: 0, bins: vec![0; BINS] };
-        Self { bits, known_bits: 0, middle: [middle(), middle()] }
+        Self { bits, known_bits: 0, kept: Vec::new(), middle: None }
     }
 
     /// A value of this pass.
     pub fn add(&mut self, key: u64) {
-        let shift = 48 - self.known_bits;
-        let bin = (key >> shift) as usize % BINS;
-        if self.known_bits == 0 {
-            self.middle[0].bins[bin] += 1;
-            return;
-        }
-        let prefix = key >> (64 - self.known_bits);
-        for middle in &mut self.middle {
-            if middle.prefix == prefix {
-                middle.bins[bin] += 1;
+        match &mut self.middle {
+            Some(middle) => count(middle, self.known_bits, key),
+            None if self.kept.len() < KEPT_KEYS_MAX => self.kept.push(key),
+            None => {
+                let empty = || Middle { prefix: 0, rank: 0, bins: vec![0; BINS] };
+                let middle = self.middle.insert([empty(), empty()]);
+                for key in std::mem::take(&mut self.kept).into_iter().chain([key]) {
+                    count(middle, 0, key);
+                }
             }
         }
     }
@@ -227,24 +231,50 @@ impl MedianSearch {
     /// Ends a pass over `count` values, one at least; the keys of the two middle ones when they are known. With an
     /// odd count they are the same.
     pub fn end_pass(&mut self, count: u64) -> Option<(u64, u64)> {
+        let ranks = [(count - 1) / 2, count / 2];
+        let Some(middle) = &mut self.middle else {
+            return Some((self.select(ranks[0]), self.select(ranks[1])));
+        };
         if self.known_bits == 0 {
-            let [first, second] = &mut self.middle;
+            let [first, second] = middle;
             second.bins.copy_from_slice(&first.bins);
-            first.rank = (count - 1) / 2;
-            second.rank = count / 2;
-        }
-        for middle in &mut self.middle {
-            let mut bin = 0;
-            while bin + 1 < BINS && middle.bins[bin] <= middle.rank {
-                middle.rank -= middle.bins[bin];
-                bin += 1;
-            }
-            middle.prefix = middle.prefix << 16 | bin as u64;
-            middle.bins.fill(0);
+            [first.rank, second.rank] = ranks;
         }
         self.known_bits += 16;
-        let key = |middle: &Middle| middle.prefix << (64 - self.known_bits);
-        (self.known_bits >= self.bits).then(|| (key(&self.middle[0]), key(&self.middle[1])))
+        let keys = middle.each_mut().map(|middle| middle.narrow() << (64 - self.known_bits));
+        (self.known_bits >= self.bits).then_some((keys[0], keys[1]))
+    }
+
+    fn select(&mut self, rank: u64) -> u64 {
+        *self.kept.select_nth_unstable(rank as usize).1
+    }
+}
+
+impl Middle {
+    /// Adds 16 bits to the prefix: those of the bin that the rank falls in.
+    fn narrow(&mut self) -> u64 {
+        let mut bin = 0;
+        while bin + 1 < BINS && self.bins[bin] <= self.rank {
+            self.rank -= self.bins[bin];
+            bin += 1;
+        }
+        self.bins.fill(0);
+        self.prefix = self.prefix << 16 | bin as u64;
+        self.prefix
+    }
+}
+
+fn count(middle: &mut [Middle; 2], known_bits: u32, key: u64) {
+    let bin = (key >> (48 - known_bits)) as usize % BINS;
+    if known_bits == 0 {
+        // Both prefixes are empty: the first counts for both.
+        middle[0].bins[bin] += 1;
+        return;
+    }
+    for middle in middle {
+        if middle.prefix == key >> (64 - known_bits) {
+            middle.bins[bin] += 1;
+        }
     }
 }
 
@@ -284,6 +314,21 @@ mod tests {
         let many: Vec<f32> =
             (0..1001_u16).map(|number| f32::from((number * 37) % 1001) - 500.0).collect();
         assert_eq!(median(&many, &FloatKeys), 0.0);
+    }
+
+    #[test]
+    fn medians_of_more_values_than_are_kept() {
+        // 7919 is a prime that does not divide the counts, so every number below occurs once.
+        for count in [KEPT_KEYS_MAX as u64 + 1, KEPT_KEYS_MAX as u64 + 2] {
+            let numbers = (0..count).map(|number| number * 7919 % count);
+            let wanted = (count - 1) as f64 / 2.0;
+            let singles: Vec<f32> = numbers.clone().map(|number| number as f32 - 500.0).collect();
+            assert_eq!(median(&singles, &FloatKeys), wanted - 500.0);
+            let doubles: Vec<f64> = numbers.clone().map(|number| -1e-3 * number as f64).collect();
+            assert!((median(&doubles, &FloatKeys) + 1e-3 * wanted).abs() < 1e-9);
+            let wholes: Vec<i128> = numbers.map(|number| i128::from(number) - 7).collect();
+            assert_eq!(median(&wholes, &WholeKeys { lowest: -(1 << 31), bits: 32 }), wanted - 7.0);
+        }
     }
 
     #[test]
