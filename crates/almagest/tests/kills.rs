@@ -1,0 +1,135 @@
+//! `almagest run` killed at any instant, and run again: the same tables, ids included.
+//!
+//! Half of the kills aim at named crash points around the commits and renames of a publication, the others fall
+//! at random times. `ALMAGEST_KILLS` sets their number.
+
+mod operator;
+
+use operator::{Desk, Small};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Crash points between the first rename and the last commit of a publication.
+const PUBLICATION: &[&str] = &[
+    "transfer:before-rename",
+    "transfer:after-rename",
+    "transfer:renamed",
+    "register:before-commit",
+    "register:after-commit",
+    "node:before-result",
+    "node:after-result",
+    "publish:before-sync",
+    "publish:before-rename",
+    "publish:after-rename",
+    "take_result:before-commit",
+    "take_result:after-commit",
+    "reserve:before-commit",
+    "reserve:after-commit",
+    "ingest:publish:before-commit",
+    "ingest:publish:after-commit",
+];
+
+fn night() -> Small<'static> {
+    Small { frames: 8, detections: 12, ..Small::default() }
+}
+
+struct Campaign {
+    delivery: std::path::PathBuf,
+    undisturbed: String,
+    took: Duration,
+    _desk: Desk,
+}
+
+fn campaign() -> Campaign {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night());
+    let started = Instant::now();
+    let code = desk.run(&delivery).code;
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
+    let took = started.elapsed();
+    Campaign { delivery, undisturbed: desk.content(), took, _desk: desk }
+}
+
+/// How far a killed run had come, in a few words.
+fn reached(desk: &Desk) -> String {
+    let status = desk.at_site(&["status", "--json"]);
+    if status.code != Some(0) {
+        return "before the archive was readable".to_owned();
+    }
+    let status = status.json(0);
+    let Some(delivery) = status["deliveries"].as_array().and_then(|d| d.first()) else {
+        return "transfer".to_owned();
+    };
+    let rounds: Vec<String> = delivery["rounds"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|r| format!("{} {}", r["use_case"].as_str().unwrap_or("?"), r["state"].as_str().unwrap_or("?")))
+        .collect();
+    if rounds.is_empty() { "registered".to_owned() } else { rounds.join(", ") }
+}
+
+fn recovered(desk: &Desk, campaign: &Campaign, what: &str) {
+    let again = desk.run(&campaign.delivery);
+    assert!(matches!(again.code, Some(0 | 1)), "{what}: {again:?}");
+    assert!(desk.content() == campaign.undisturbed, "{what}: the tables differ");
+    let verified = desk.at_site(&["verify"]);
+    assert_eq!(verified.code, Some(0), "{what}: {}{}", verified.out, verified.err);
+}
+
+fn kill_at_point(campaign: &Campaign, point: &str) -> bool {
+    let desk = Desk::new();
+    let mut command = desk.command(&["run", path(&campaign.delivery)]);
+    let ended = command.env("ALMAGEST_CRASH_AT", point).output().expect("it starts");
+    let hit = ended.status.code().is_none();
+    println!("{point}: {} ({})", if hit { "killed" } else { "not passed" }, reached(&desk));
+    recovered(&desk, campaign, point);
+    hit
+}
+
+fn kill_after(campaign: &Campaign, delay: Duration) {
+    let desk = Desk::new();
+    let mut child = desk
+        .command(&["run", path(&campaign.delivery)])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    std::thread::sleep(delay);
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    println!("after {:.0} ms: killed ({})", delay.as_secs_f64() * 1e3, reached(&desk));
+    recovered(&desk, campaign, &format!("{delay:?}"));
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn killed_anywhere_and_run_again_gives_the_same_tables() {
+    let kills: usize = std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
+    let campaign = campaign();
+    println!("an undisturbed run takes {:.0} ms", campaign.took.as_secs_f64() * 1e3);
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let aimed = kills / 2;
+    let mut hits = 0;
+    for i in 0..aimed {
+        let name = PUBLICATION[i % PUBLICATION.len()];
+        // Later rounds aim at later passings of the same point.
+        let passing = 1 + (i / PUBLICATION.len()) as u64 * next(4).max(1);
+        hits += usize::from(kill_at_point(&campaign, &format!("{name}:{passing}")));
+    }
+    let took = u64::try_from(campaign.took.as_millis()).expect("short").max(1);
+    for _ in aimed..kills {
+        kill_after(&campaign, Duration::from_millis(next(took)));
+    }
+    println!("{kills} kills, {hits} of them between the first rename and the last commit of a publication");
+    assert!(hits >= 10.min(aimed), "only {hits} kills hit a publication");
+}

@@ -1,0 +1,168 @@
+//! One night from delivery to query, and everything that may happen to it on the way.
+
+mod operator;
+
+use operator::{Desk, Small};
+use serde_json::json;
+
+#[test]
+fn a_night_becomes_queryable_and_twice_is_once() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small::default());
+    let images = std::fs::read_dir(&delivery)
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "fit"))
+        .count() as u64;
+    desk.run(&delivery).ended(0);
+    assert_eq!(desk.count("SELECT count(*) FROM multiframe"), images);
+    assert_eq!(desk.count("SELECT count(*) FROM multiframe_detector"), 4 * images);
+    assert_eq!(desk.count("SELECT count(*) FROM preview WHERE ext_num > 0"), 4 * images);
+    assert_eq!(desk.count("SELECT count(*) FROM preview WHERE ext_num = 0"), images);
+    let detections = desk.count("SELECT count(*) FROM detection");
+    assert!(detections > 500, "{detections}");
+    let dense = desk.rows(
+        "SELECT programme_id, count(*) AS n, min(obj_id) AS low, max(obj_id) AS high FROM detection GROUP BY 1",
+    );
+    for programme in dense {
+        assert_eq!(programme["low"], json!(1), "{programme}");
+        assert_eq!(programme["high"], programme["n"], "{programme}");
+    }
+    desk.verified();
+    let status = desk.at_site(&["status", "--json"]).json(0);
+    assert_eq!(status["deliveries"][0]["state"], json!("complete"));
+
+    let before = desk.content();
+    let events = status["events"].clone();
+    let said = desk.run(&delivery).ended(0);
+    assert!(said.contains("everything was there already"), "{said}");
+    assert_eq!(desk.content(), before);
+    assert_eq!(desk.at_site(&["status", "--json"]).json(0)["events"], events, "a second run does nothing");
+}
+
+#[test]
+fn single_steps_do_what_run_does() {
+    let whole = Desk::new();
+    let delivery = whole.simulate(&Small::default());
+    whole.run(&delivery).ended(0);
+
+    let steps = Desk::new();
+    steps.at_site(&["transfer", delivery.to_str().unwrap()]).ended(0);
+    assert_eq!(steps.at_site(&["catalogue"]).code, Some(0), "nothing is ready yet, which is no failure");
+    for step in ["preview", "metadata", "catalogue", "ingest"] {
+        steps.at_site(&[step, "--night", "20071011"]).ended(0);
+    }
+    assert_eq!(steps.content(), whole.content());
+    steps.verified();
+}
+
+#[test]
+fn late_files_join_their_delivery() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small::default());
+    let late = desk.dir.path().join("late");
+    std::fs::create_dir(&late).unwrap();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&delivery).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let catalogue = names.iter().find(|n| n.ends_with("_cat.fits")).unwrap().clone();
+    let image = catalogue.replace("_cat.fits", ".fit");
+    let other_catalogue = names.iter().filter(|n| n.ends_with("_cat.fits")).nth(1).unwrap().clone();
+    for name in [&image, &other_catalogue] {
+        std::fs::rename(delivery.join(name), late.join(name)).unwrap();
+    }
+    // A catalogue without its image waits, and says so.
+    desk.run(&delivery).ended(1);
+    let refusals = desk.refusals();
+    let waiting: Vec<_> = refusals.iter().filter(|r| r["file"] == json!(catalogue)).collect();
+    assert_eq!(waiting.len(), 1, "{refusals:?}");
+    assert_eq!(waiting[0]["parked"], json!(true));
+    let before = desk.count("SELECT count(*) FROM detection");
+
+    for name in [&image, &other_catalogue] {
+        std::fs::rename(late.join(name), delivery.join(name)).unwrap();
+    }
+    desk.run(&delivery).ended(0);
+    assert_eq!(desk.refusals().len(), 0);
+    assert!(desk.count("SELECT count(*) FROM detection") > before);
+    desk.verified();
+
+    let straight = Desk::new();
+    straight.run(&delivery).ended(0);
+    for table in ["multiframe", "multiframe_detector", "astrometry", "detection", "preview"] {
+        let query = format!("SELECT count(*) FROM {table}");
+        assert_eq!(desk.count(&query), straight.count(&query), "{table}");
+    }
+}
+
+#[test]
+fn newer_content_replaces_older() {
+    let desk = Desk::new();
+    let first = desk.simulate(&Small { seed: 1, ..Small::default() });
+    desk.run(&first).ended(0);
+    let before = desk.count("SELECT count(*) FROM detection");
+    let last_id = desk.count("SELECT max(multiframe_id) FROM multiframe");
+    let other = Desk::new();
+    let second = other.simulate(&Small { seed: 2, ..Small::default() });
+    let mut names: Vec<_> =
+        std::fs::read_dir(&first).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let catalogue = names.iter().find(|n| n.ends_with("_cat.fits")).unwrap();
+    let image = catalogue.replace("_cat.fits", ".fit");
+    assert!(second.join(&image).exists(), "both nights have the same names");
+    for name in [catalogue, &image] {
+        std::fs::copy(second.join(name), first.join(name)).unwrap();
+    }
+    desk.run(&first).ended(0);
+    desk.verified();
+    let id = desk.count(&format!("SELECT multiframe_id FROM multiframe WHERE file_name = '{image}'"));
+    assert!(id > last_id, "other content is another multiframe");
+    assert_eq!(desk.count("SELECT count(*) FROM detection_all") - before, {
+        desk.count(&format!("SELECT count(*) FROM detection WHERE multiframe_id = {id}"))
+    });
+    let shown = desk.count("SELECT count(DISTINCT multiframe_id) FROM detection");
+    let frames = desk.count("SELECT count(*) FROM multiframe WHERE cat_name IS NOT NULL");
+    assert_eq!(shown, frames, "no detection of a superseded frame is shown");
+}
+
+#[test]
+fn an_unknown_project_is_parked_until_its_programme_is_added() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small::default());
+    let profile = desk.site.join("surveys/wfcam.toml");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    // The site has never heard of one of the projects of the night.
+    let project = "u/07b/12";
+    assert!(!text.to_lowercase().contains(&format!("\"{project}\"")), "the night's PI project is no shipped programme");
+    desk.run(&delivery).ended(1);
+    let parked: Vec<_> = desk.refusals().into_iter().filter(|r| r["code"] == json!("unknown_project")).collect();
+    assert!(!parked.is_empty());
+    assert!(parked.iter().all(|r| r["parked"] == json!(true)));
+    let before = desk.count("SELECT count(*) FROM multiframe");
+    desk.at_site(&["programme", "add", "U07B12", project]).ended(0);
+    desk.run(&delivery).ended(0);
+    assert_eq!(desk.refusals().len(), 0, "{:?}", desk.refusals());
+    assert!(desk.count("SELECT count(*) FROM multiframe") > before);
+    desk.verified();
+}
+
+#[test]
+fn usage_and_gates_have_their_exit_codes() {
+    let desk = Desk::new();
+    let cases: &[(&[&str], i32)] = &[
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&["nonsense"], 2),
+        (&["status"], 2), // no site here
+        (&["--site", "/nonexistent", "status"], 2),
+        (&["--site", "site", "sql", "SELEC 1"], 2),
+        (&["--site", "site", "sql", "DELETE FROM multiframe_all"], 2),
+        (&["--site", "site", "sql", "SELECT 1"], 0),
+        (&["--site", "site", "run", "no-such-delivery"], 3),
+        (&["--site", "site", "explain", "nothing"], 3),
+        (&["init", "site"], 5),
+    ];
+    for (words, code) in cases {
+        let said = desk.plain(words);
+        assert_eq!(said.code, Some(*code), "{words:?}\n{}{}", said.out, said.err);
+    }
+}

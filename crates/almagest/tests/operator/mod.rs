@@ -1,0 +1,204 @@
+//! What an operator does, through the real binary, in a temporary directory.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// The binary under test.
+pub fn almagest() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_almagest"));
+    command.env_remove("ALMAGEST_SITE").env_remove("ALMAGEST_CRASH_AT").stdin(Stdio::null());
+    command
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// Exit code; `None` when it was killed.
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Said {
+    /// The output of a command that must have ended with this code.
+    #[track_caller]
+    pub fn ended(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "out:\n{}\nerr:\n{}", self.out, self.err);
+        self.out
+    }
+
+    /// The same, as JSON.
+    #[track_caller]
+    pub fn json(self, code: i32) -> Value {
+        let out = self.ended(code);
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}:\n{out}"))
+    }
+}
+
+/// A night small enough for a test.
+#[derive(Clone, Debug)]
+pub struct Small<'a> {
+    pub night: &'a str,
+    pub version: u32,
+    pub frames: usize,
+    pub detections: usize,
+    pub size: usize,
+    pub seed: u64,
+    pub faults: bool,
+}
+
+impl Default for Small<'_> {
+    fn default() -> Self {
+        Self { night: "20071011", version: 1, frames: 16, detections: 30, size: 64, seed: 1, faults: false }
+    }
+}
+
+/// A directory with an inbox and a site.
+pub struct Desk {
+    pub dir: TempDir,
+    pub site: PathBuf,
+}
+
+impl Desk {
+    /// A new site and an empty inbox.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let site = dir.path().join("site");
+        std::fs::create_dir(dir.path().join("inbox")).expect("an inbox");
+        let desk = Self { dir, site };
+        desk.plain(&["init", desk.site.to_str().expect("UTF-8")]).ended(0);
+        desk
+    }
+
+    pub fn inbox(&self) -> PathBuf {
+        self.dir.path().join("inbox")
+    }
+
+    /// A command without a site.
+    pub fn plain(&self, words: &[&str]) -> Said {
+        almagest().args(words).current_dir(self.dir.path()).output().expect("the binary starts").into()
+    }
+
+    /// A command for the site.
+    pub fn at_site(&self, words: &[&str]) -> Said {
+        self.command(words).output().expect("the binary starts").into()
+    }
+
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = almagest();
+        command.arg("--site").arg(&self.site).args(words).current_dir(self.dir.path());
+        command
+    }
+
+    /// Simulates a night into the inbox; its directory.
+    pub fn simulate(&self, night: &Small) -> PathBuf {
+        let inbox = self.inbox();
+        let mut command = almagest();
+        command.arg("simulate").arg(&inbox);
+        command.args(["--night", night.night, "--version", &night.version.to_string()]);
+        command.args(["--frames", &night.frames.to_string(), "--detections", &night.detections.to_string()]);
+        command.args(["--detector-size", &night.size.to_string(), "--seed", &night.seed.to_string()]);
+        if night.faults {
+            command.arg("--faults");
+        }
+        Said::from(command.output().expect("the binary starts")).ended(0);
+        inbox.join(format!("{}_v{}", night.night, night.version))
+    }
+
+    pub fn run(&self, delivery: &Path) -> Said {
+        self.at_site(&["run", delivery.to_str().expect("UTF-8")])
+    }
+
+    /// Rows of a query, as JSON objects.
+    #[track_caller]
+    pub fn rows(&self, query: &str) -> Vec<Value> {
+        match self.at_site(&["sql", query, "--format", "json"]).json(0) {
+            Value::Array(rows) => rows,
+            other => panic!("no array: {other}"),
+        }
+    }
+
+    /// The only value of a query.
+    #[track_caller]
+    pub fn value(&self, query: &str) -> Value {
+        let rows = self.rows(query);
+        assert_eq!(rows.len(), 1, "{query}: {rows:?}");
+        let object = rows[0].as_object().expect("an object");
+        object.values().next().expect("a value").clone()
+    }
+
+    #[track_caller]
+    pub fn count(&self, query: &str) -> u64 {
+        self.value(query).as_u64().unwrap_or_else(|| panic!("{query} gives no count"))
+    }
+
+    /// Open refusals.
+    #[track_caller]
+    pub fn refusals(&self) -> Vec<Value> {
+        match self.at_site(&["refusals", "list", "--json"]).json(0) {
+            Value::Array(rows) => rows,
+            other => panic!("no array: {other}"),
+        }
+    }
+
+    /// Everything that curation made, without the times at which it did: for comparing two archives.
+    pub fn content(&self) -> String {
+        let mut content = String::new();
+        for (table, order) in TABLES {
+            let out = self.at_site(&["sql", &format!("SELECT * FROM {table} ORDER BY {order}"), "--format", "csv"]);
+            content += &format!("== {table}\n{}", out.ended(0));
+        }
+        let mut previews: Vec<String> = walk(&self.site.join("previews"));
+        previews.sort();
+        content + &format!("== previews\n{}\n", previews.join("\n"))
+    }
+
+    /// `verify` must find nothing.
+    #[track_caller]
+    pub fn verified(&self) {
+        self.at_site(&["verify"]).ended(0);
+    }
+}
+
+/// Public tables and an order that identifies their rows.
+const TABLES: &[(&str, &str)] = &[
+    ("multiframe", "multiframe_id"),
+    ("multiframe_detector", "multiframe_id, ext_num"),
+    ("astrometry", "multiframe_id, ext_num"),
+    ("provenance", "multiframe_id, component_name"),
+    ("programme_frame", "programme_id, multiframe_id"),
+    ("preview", "multiframe_id, ext_num"),
+    ("detection", "programme_id, obj_id"),
+];
+
+/// Files below a directory, with their SHA-256.
+pub fn walk(dir: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(here) = open.pop() {
+        for entry in std::fs::read_dir(&here).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let file = std::fs::File::open(&path).expect("a file");
+                let (sum, _) = files::sha256(file).expect("readable");
+                all.push(format!("{} {sum}", path.strip_prefix(dir).expect("below").display()));
+            }
+        }
+    }
+    all
+}
