@@ -22,8 +22,6 @@ mode = \"copy\"
 threads = 0
 # Memory per worker thread in MB, for images and tables; 300 MB are kept for everything else.
 memory_per_thread_mb = 150
-# Files of a preview or metadata task at the most.
-files_per_task = 64
 # Detections of a catalogue task at the least, where the night has them.
 rows_per_catalogue_task = 100000
 
@@ -75,8 +73,6 @@ pub struct Work {
     pub threads: usize,
     /// Memory per worker thread.
     pub memory_per_thread_mb: u64,
-    /// Files of a preview or metadata task at the most.
-    pub files_per_task: usize,
     /// Rows of a catalogue task at the least.
     pub rows_per_catalogue_task: u64,
 }
@@ -86,7 +82,7 @@ impl Default for Work {
         Self {
             threads: 0,
             memory_per_thread_mb: 150,
-            files_per_task: 64,
+           
             rows_per_catalogue_task: 100_000,
         }
     }

@@ -1,0 +1,155 @@
+//! `almagest run`, and the single steps `transfer`, `preview`, `metadata`, `catalogue`, `ingest`.
+
+use super::Scope;
+use crate::exit::Exit;
+use crate::report::{Table, bytes, grouped, rate, shown};
+use crate::site::Site;
+use crate::steps::{Counts, Night};
+use model::UseCase;
+use std::path::PathBuf;
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Directories of deliveries, one night and pipeline version each, e.g. inbox/20071011_v1.
+    #[arg(required = true, value_name = "DELIVERY_DIR")]
+    deliveries: Vec<PathBuf>,
+}
+
+/// Arguments of `transfer`.
+#[derive(Debug, clap::Args)]
+pub struct TransferArguments {
+    /// Directories of deliveries.
+    #[arg(required = true, value_name = "DELIVERY_DIR")]
+    deliveries: Vec<PathBuf>,
+}
+
+/// Arguments of the other steps.
+#[derive(Debug, clap::Args)]
+pub struct StepArguments {
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// All steps for some deliveries.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut night = Night::open(Site::find(site)?, "run")?;
+    curate(&mut night, &arguments.deliveries)?;
+    report(&night);
+    Ok(exit_of(&night))
+}
+
+/// Transfer, then everything else.
+pub fn curate(night: &mut Night, deliveries: &[PathBuf]) -> anyhow::Result<()> {
+    let mut names = Vec::new();
+    for delivery in deliveries {
+        if night.interrupted() {
+            return Ok(());
+        }
+        names.push(night.transfer(delivery)?);
+    }
+    names.dedup();
+    night.work(&names, &UseCase::ALL, true)
+}
+
+/// CU1 alone.
+pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow::Result<Exit> {
+    let mut night = Night::open(Site::find(site)?, "transfer")?;
+    for delivery in &arguments.deliveries {
+        if night.interrupted() {
+            break;
+        }
+        night.transfer(delivery)?;
+    }
+    report(&night);
+    Ok(exit_of(&night))
+}
+
+/// One use case alone, not ingested.
+pub fn step(site: Option<PathBuf>, use_case: UseCase, arguments: &StepArguments) -> anyhow::Result<Exit> {
+    let mut night = Night::open(Site::find(site)?, use_case.name())?;
+    let deliveries = night.chosen(&arguments.scope)?;
+    night.work(&deliveries, &[use_case], false)?;
+    report(&night);
+    if night.counts.is_empty() {
+        let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
+        for wait in waits.iter().take(10) {
+            println!("waits: {}: {}", shown(&wait.file), shown(&wait.why));
+        }
+        if waits.len() > 10 {
+            println!("waits: {} more", waits.len() - 10);
+        }
+    }
+    Ok(exit_of(&night))
+}
+
+/// Ingest alone.
+pub fn ingest(site: Option<PathBuf>, arguments: &StepArguments) -> anyhow::Result<Exit> {
+    let mut night = Night::open(Site::find(site)?, "ingest")?;
+    let deliveries = night.chosen(&arguments.scope)?;
+    night.ingest(&deliveries)?;
+    report(&night);
+    Ok(exit_of(&night))
+}
+
+/// The exit code that the work so far deserves.
+pub fn exit_of(night: &Night) -> Exit {
+    if night.interrupted() {
+        Exit::Interrupted
+    } else if night.busy_elsewhere > 0 {
+        Exit::Conflict
+    } else if night.new_refusals() > 0 {
+        Exit::Refusals
+    } else {
+        Exit::Done
+    }
+}
+
+/// What each step did.
+pub fn report(night: &Night) {
+    print!("{}", summary(night));
+}
+
+const STEPS: [&str; 5] = ["transfer", "preview", "metadata", "catalogue", "ingest"];
+
+/// A line per step that did something.
+pub fn summary(night: &Night) -> String {
+    let idle = |c: &Counts| c.files + c.detectors + c.detections + c.previews + c.refusals == 0;
+    if night.counts.values().all(idle) {
+        return match night.busy_elsewhere {
+            0 => "everything was there already: nothing to do\n".to_owned(),
+            n => format!("{n} tasks are being done by another process\n"),
+        };
+    }
+    let mut table = Table::new(["step", "files", "detectors", "detections", "previews", "refusals", "seconds", "rate"]);
+    for (name, counts) in STEPS.iter().filter_map(|name| night.counts.get_key_value(name)) {
+        let rate = match *name {
+            "transfer" if counts.seconds > 0.0 => format!("{}/s", bytes((counts.bytes as f64 / counts.seconds) as u64)),
+            "preview" => format!("{} detectors", rate(counts.detectors, counts.seconds)),
+            "metadata" => format!("{} files", rate(counts.files, counts.seconds)),
+            _ => format!("{} detections", rate(counts.detections, counts.seconds)),
+        };
+        table.row([
+            (*name).to_owned(),
+            grouped(counts.files),
+            grouped(counts.detectors),
+            grouped(counts.detections),
+            grouped(counts.previews),
+            grouped(counts.refusals),
+            format!("{:.1}", counts.seconds),
+            rate,
+        ]);
+    }
+    let mut text = table.text();
+    if night.new_refusals() > 0 {
+        text += &format!(
+            "\n{} new refusals: almagest --site {} refusals list\n",
+            night.new_refusals(),
+            night.site().place.root().display()
+        );
+    }
+    if night.interrupted() {
+        text += "interrupted: what was done stays done, run again to go on\n";
+    }
+    text
+}

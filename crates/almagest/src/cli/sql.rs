@@ -1,0 +1,305 @@
+//! `almagest sql` and `almagest attach`.
+
+use super::Format;
+use crate::exit::{self, Exit};
+use crate::report::{Table, shown};
+use crate::site::Site;
+use anyhow::Context;
+use archive::sql::{ResultColumn, RowSink, Session, SqlError, SqlLimits, SqlValue};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Tables: multiframe, multiframe_detector, astrometry, provenance, programme_frame, preview,
+detection (current rows; NAME_all has every row), survey, programme, filter, use_case, and the
+control tables. Functions beside SQLite's own: in_cone(ra, dec, ra0, dec0, radius),
+angular_distance_deg(ra1, dec1, ra2, dec2), healpix29(ra, dec).
+
+Examples:
+  almagest sql \"SELECT count(*) FROM detection\"
+  almagest sql \"SELECT obj_id, ra, dec, aper_mag3 FROM detection
+                WHERE in_cone(ra, dec, 57.3, 24.1, 1/60.0)\" --format csv")]
+pub struct Arguments {
+    /// One SELECT.
+    #[arg(value_name = "SELECT …")]
+    query: String,
+    /// Form of the result on stdout.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Write to this file instead of stdout.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Stop after so many rows.
+    #[arg(long, value_name = "N")]
+    rows: Option<u64>,
+    /// Stop after so many seconds.
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// Say on stderr what was read from the lake.
+    #[arg(long)]
+    stats: bool,
+}
+
+/// Arguments of `attach`.
+#[derive(Debug, clap::Args)]
+pub struct AttachArguments {}
+
+/// Runs a query and writes its rows as they come.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let session = open(&site, arguments)?;
+    let interrupt = session.interrupt();
+    // The handler only sets a flag that the query looks at.
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            interrupt.stop();
+        }
+    });
+    let asked = match (&arguments.output, arguments.format) {
+        (Some(path), format) => to_file(&session, &arguments.query, path, format),
+        (None, Format::Parquet) if io::stdout().is_terminal() => {
+            Err(exit::usage("Parquet is not written to a terminal: use --output FILE or a pipe"))
+        }
+        (None, format) => write_to(&session, &arguments.query, format, io::stdout().lock()),
+    };
+    let report = match asked {
+        Ok(report) => report,
+        Err(fault) => return ended(fault),
+    };
+    if arguments.stats {
+        eprintln!(
+            "{} rows; from the lake {} bytes in {} reads of {} files",
+            report.rows, report.lake_bytes, report.lake_reads, report.lake_files
+        );
+    }
+    Ok(Exit::Done)
+}
+
+/// Opens the session of a site's configuration.
+pub fn session(site: &Site) -> anyhow::Result<Session> {
+    let limits = &site.config.sql;
+    let limits = SqlLimits {
+        time: (limits.seconds > 0).then(|| Duration::from_secs(limits.seconds)),
+        rows: (limits.rows > 0).then_some(limits.rows),
+        temporary_bytes: (limits.temporary_mb > 0).then(|| limits.temporary_mb * 1_000_000),
+        ..SqlLimits::DEFAULT
+    };
+    Ok(Session::open(&site.place.database(), &site.place.lake(), limits)?)
+}
+
+fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Session> {
+    let mut site = site.clone();
+    site.config.sql.rows = arguments.rows.unwrap_or(site.config.sql.rows);
+    site.config.sql.seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
+    session(&site)
+}
+
+/// A reader of ours that went away ends the query quietly; a faulty query is a matter of usage.
+fn ended(fault: anyhow::Error) -> anyhow::Result<Exit> {
+    let broken_pipe = fault.chain().any(|e| {
+        e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    });
+    if broken_pipe {
+        return Ok(Exit::Done);
+    }
+    match fault.downcast_ref::<SqlError>() {
+        Some(sql) if sql.is_interrupted() => {
+            eprintln!("almagest: {}", shown(&sql.to_string()));
+            Ok(Exit::Interrupted)
+        }
+        Some(sql) if sql.is_stopped() => Err(exit::gate(sql.to_string())),
+        Some(sql) if sql.is_mistake() => Err(exit::usage(sql.to_string())),
+        _ => Err(fault),
+    }
+}
+
+fn to_file(
+    session: &Session,
+    query: &str,
+    path: &std::path::Path,
+    format: Format,
+) -> anyhow::Result<archive::sql::QueryReport> {
+    files::publish(path, |file| -> Result<_, Publishing> {
+        write_to(session, query, format, file).map_err(Publishing)
+    })
+    .map_err(|Publishing(fault)| fault)
+    .with_context(|| format!("cannot write {}", path.display()))
+}
+
+struct Publishing(anyhow::Error);
+
+impl From<files::PublishFault> for Publishing {
+    fn from(fault: files::PublishFault) -> Self {
+        Self(fault.into())
+    }
+}
+
+fn write_to<W: Write + Send>(
+    session: &Session,
+    query: &str,
+    format: Format,
+    to: W,
+) -> anyhow::Result<archive::sql::QueryReport> {
+    let mut out = BufWriter::with_capacity(1 << 16, to);
+    let report = match format {
+        Format::Table => {
+            let mut sink = AsTable { out: &mut out, columns: Vec::new(), waiting: Vec::new(), widths: None };
+            let report = session.query(query, &mut sink)?;
+            sink.flush()?;
+            report
+        }
+        Format::Csv => session.query(query, &mut AsCsv { out: &mut out })?,
+        Format::Json => {
+            let mut sink = AsJson { out: &mut out, names: Vec::new(), rows: 0 };
+            let report = session.query(query, &mut sink)?;
+            sink.end()?;
+            report
+        }
+        Format::Parquet => {
+            let mut sink = archive::sql::ParquetSink::new(&mut out);
+            let report = session.query(query, &mut sink)?;
+            sink.finish()?;
+            report
+        }
+    };
+    out.flush()?;
+    Ok(report)
+}
+
+/// The shortest text that reads back as the same number.
+fn number(x: f64) -> String {
+    if x == x.trunc() && x.abs() < 1e15 { format!("{x:.1}") } else { format!("{x}") }
+}
+
+fn cell(value: &SqlValue) -> String {
+    match value {
+        SqlValue::Null => String::new(),
+        SqlValue::Integer(i) => i.to_string(),
+        SqlValue::Real(x) => number(*x),
+        SqlValue::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        SqlValue::Blob(bytes) => files::hex(bytes),
+    }
+}
+
+/// Rows that decide the widths of a table's columns.
+const LOOK_AHEAD: usize = 1000;
+
+struct AsTable<W: Write> {
+    out: W,
+    columns: Vec<String>,
+    waiting: Vec<Vec<String>>,
+    widths: Option<Vec<usize>>,
+}
+
+impl<W: Write> AsTable<W> {
+    fn flush(&mut self) -> io::Result<()> {
+        if self.widths.is_some() {
+            return Ok(());
+        }
+        let mut table = Table::new(self.columns.clone());
+        for row in self.waiting.drain(..) {
+            table.row(row);
+        }
+        let text = table.text();
+        self.widths = Some(table.widths());
+        self.out.write_all(text.as_bytes())
+    }
+}
+
+impl<W: Write> RowSink for AsTable<W> {
+    fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
+        self.columns = columns.iter().map(|c| c.name.clone()).collect();
+        Ok(())
+    }
+
+    fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
+        let cells: Vec<String> = values.iter().map(cell).collect();
+        let Some(widths) = &self.widths else {
+            self.waiting.push(cells);
+            return if self.waiting.len() >= LOOK_AHEAD { self.flush() } else { Ok(()) };
+        };
+        let line: Vec<String> =
+            cells.iter().zip(widths).map(|(c, w)| format!("{:>w$}", shown(c), w = *w)).collect();
+        writeln!(self.out, "{}", line.join("  ").trim_end())
+    }
+}
+
+struct AsCsv<W: Write> {
+    out: W,
+}
+
+impl<W: Write> AsCsv<W> {
+    /// RFC 4180; NULL is empty, an empty text is quoted, so that the two differ.
+    fn line(&mut self, cells: impl Iterator<Item = Option<String>>) -> io::Result<()> {
+        for (i, cell) in cells.enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            match cell {
+                None => write!(self.out, "{comma}")?,
+                Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => {
+                    write!(self.out, "{comma}\"{}\"", text.replace('"', "\"\""))?;
+                }
+                Some(text) => write!(self.out, "{comma}{text}")?,
+            }
+        }
+        self.out.write_all(b"\r\n")
+    }
+}
+
+impl<W: Write> RowSink for AsCsv<W> {
+    fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
+        self.line(columns.iter().map(|c| Some(c.name.clone())))
+    }
+
+    fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
+        self.line(values.iter().map(|v| (!matches!(v, SqlValue::Null)).then(|| cell(v))))
+    }
+}
+
+struct AsJson<W: Write> {
+    out: W,
+    names: Vec<String>,
+    rows: u64,
+}
+
+impl<W: Write> AsJson<W> {
+    fn end(&mut self) -> io::Result<()> {
+        self.out.write_all(if self.rows == 0 { b"[]\n" } else { b"\n]\n" })
+    }
+}
+
+impl<W: Write> RowSink for AsJson<W> {
+    fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
+        self.names = columns.iter().map(|c| serde_json::to_string(&c.name)).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
+        self.out.write_all(if self.rows == 0 { b"[\n{" } else { b",\n{" })?;
+        self.rows += 1;
+        for (i, (name, value)) in self.names.iter().zip(values).enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            write!(self.out, "{comma}{name}: ")?;
+            match value {
+                SqlValue::Null => self.out.write_all(b"null")?,
+                SqlValue::Integer(n) => write!(self.out, "{n}")?,
+                // Infinities have no number in JSON.
+                SqlValue::Real(x) if !x.is_finite() => write!(self.out, "\"{x}\"")?,
+                SqlValue::Real(x) => self.out.write_all(number(*x).as_bytes())?,
+                other => serde_json::to_writer(&mut self.out, &cell(other))?,
+            }
+        }
+        self.out.write_all(b"}")
+    }
+}
+
+/// Prints the statements that attach the archive to DuckDB.
+pub fn attach(site: Option<PathBuf>, _: &AttachArguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let mut out: StdoutLock = io::stdout().lock();
+    out.write_all(archive::lake::attach_statements(&site.place.database(), &site.place.lake()).as_bytes())?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,45 @@
+//! `almagest verify`.
+
+use crate::exit::Exit;
+use crate::report::{Table, shown};
+use crate::site::Site;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Read every library and lake file, and compare checksums.
+    #[arg(long)]
+    checksums: bool,
+}
+
+/// Looks for everything that is not as it must be. Exit code 3 when something is found.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let options = archive::verify::Options { checksums: arguments.checksums };
+    let report = archive::verify::verify(&site.read()?, options)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
+    } else {
+        for line in report.checked() {
+            println!("{line}");
+        }
+        if report.findings.is_empty() {
+            println!("verified: nothing found");
+        } else {
+            let mut table = Table::new(["finding", "what", "repair"]);
+            for finding in &report.findings {
+                table.row([finding.code().to_owned(), finding.to_string(), finding.repair()]);
+            }
+            println!("\n{}", shown_lines(&table.text()));
+        }
+    }
+    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Gate })
+}
+
+fn shown_lines(text: &str) -> String {
+    text.lines().map(shown).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,610 @@
+//! The steps of a night on this machine: transfer, the three use cases, ingest; in any combination.
+//!
+//! A [`Night`] holds the open archive of a site and what has been counted so far. [`Night::work`] is the loop
+//! around plan, run, collect and ingest: it looks at the whole state, does what can be done, and ends when there
+//! is nothing more. Killed anywhere, it finds on the next call what was done and what was not.
+
+use crate::exit;
+use crate::profiles::Loaded;
+use crate::report;
+use crate::site::{self, Archive, Site};
+use anyhow::Context;
+use archive::lease::Process;
+use archive::records::{
+    AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, Started, Taken, TaskKey, TaskRecord, TaskState,
+};
+use archive::{Inquiry, Queue, Registry};
+use dispatch::{Ended, Executor, Local, Outcome, Start};
+use indicatif::{MultiProgress, ProgressBar};
+use model::task::{FORMAT_VERSION, TASK_NAME, TaskFile, TaskLimits, TaskResult};
+use model::{UnitKey, UnitState, UseCase};
+use process::preview::Recipe;
+use register::cut::Sizes;
+use register::plan::{Plan, Policy, Wait};
+use stage::Verification;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long nobody else may sweep an attempt of ours; while this process lives nobody does anyway.
+const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+/// Starts of a task that fail for a passing reason before it is given up.
+const TRIES: u32 = 3;
+
+/// What one step did, for the summary.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Files read.
+    pub files: u64,
+    /// Detectors: image HDUs with metadata or a preview.
+    pub detectors: u64,
+    /// Detections written.
+    pub detections: u64,
+    /// JPEGs written.
+    pub previews: u64,
+    /// Bytes read from the source or the library.
+    pub bytes: u64,
+    /// Refusals that were not there before.
+    pub refusals: u64,
+    /// Wall-clock seconds from the first start to the last end.
+    pub seconds: f64,
+    began: Option<Instant>,
+}
+
+impl Counts {
+    fn begin(&mut self) {
+        self.began.get_or_insert_with(Instant::now);
+    }
+
+    fn end(&mut self) {
+        if let Some(began) = self.began {
+            self.seconds = began.elapsed().as_secs_f64();
+        }
+    }
+}
+
+/// The open archive of a site, and what was done since it was opened.
+pub struct Night {
+    site: Site,
+    archive: Archive,
+    profiles: Vec<Loaded>,
+    cause: Cause,
+    stop: Arc<AtomicBool>,
+    /// By step: transfer, preview, metadata, catalogue, ingest.
+    pub counts: BTreeMap<&'static str, Counts>,
+    /// What waits, and why, as of the last look.
+    pub waits: Vec<Wait>,
+    /// Tasks that somebody else is doing.
+    pub busy_elsewhere: u64,
+}
+
+impl Night {
+    /// Opens a site for work. Reference tables follow the profiles as they are now.
+    ///
+    /// # Errors
+    /// When configuration, profiles or archive are not usable.
+    pub fn open(site: Site, why: &str) -> anyhow::Result<Self> {
+        let mut archive = site.write()?;
+        let profiles = site.profiles()?;
+        let cause = Cause::new(site::operator(), why);
+        archive.load_reference(&crate::profiles::reference_rows(&profiles), &cause, site::now())?;
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // The second one ends the process at once: what is unfinished is found again.
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
+            signal_hook::flag::register(signal, Arc::clone(&stop))?;
+        }
+        Ok(Self {
+            site,
+            archive,
+            profiles,
+            cause,
+            stop,
+            counts: BTreeMap::new(),
+            waits: Vec::new(),
+            busy_elsewhere: 0,
+        })
+    }
+
+    /// The site.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The archive.
+    pub fn archive(&mut self) -> &mut Archive {
+        &mut self.archive
+    }
+
+    /// Whether a signal asked to stop.
+    pub fn interrupted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Refusals that this call met for the first time.
+    pub fn new_refusals(&self) -> u64 {
+        self.counts.values().map(|c| c.refusals).sum()
+    }
+
+    fn count(&mut self, step: &'static str) -> &mut Counts {
+        self.counts.entry(step).or_default()
+    }
+
+    /// CU1: brings a delivery into the library and registers it. Gives its name.
+    ///
+    /// # Errors
+    /// Exit code 3 when there is no such directory, it has no usable name, or it would not fit.
+    pub fn transfer(&mut self, source: &Path) -> anyhow::Result<String> {
+        let name = delivery_name(source)?;
+        let library = self.site.place.library().join(&name);
+        let known = register::known(&name, &self.site.place, &self.archive)?;
+        let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
+        let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
+        let files = std::fs::read_dir(source).map(Iterator::count).unwrap_or(0);
+        let bar = report::progress("transfer", files as u64);
+        self.count("transfer").begin();
+        let fetched = transfer::fetch(&transfer::Request {
+            source,
+            library: &library,
+            mode: self.site.config.library.mode.into(),
+            threads: self.site.config.work.workers(),
+            known: &|file| known.get(file).cloned().unwrap_or_default(),
+            survey_of: &|header| survey_of(&profiles, header),
+            markers: &markers,
+            progress: &|_, _| bar.inc(1),
+        });
+        bar.finish_and_clear();
+        let fetched = fetched.map_err(|fault| match fault.is_gate() {
+            true => exit::gate(fault.to_string()),
+            false => fault.into(),
+        })?;
+        let by_name = profiles.iter().find(|p| p.naming.delivery(&name).is_some());
+        let delivery = register::Delivery {
+            name: &name,
+            source: &source.display().to_string(),
+            // Where no marker is to be expected, the operator's word is all there is.
+            all_there: by_name.is_none_or(|p| p.naming.marker.is_none()),
+        };
+        let place = &self.site.place;
+        let recorded =
+            register::record(&delivery, &fetched, &profiles, place, &mut self.archive, site::now())?;
+        let counts = self.count("transfer");
+        counts.files += fetched.arrivals.len() as u64;
+        counts.detectors +=
+            fetched.arrivals.iter().flat_map(|a| &a.content.hdus).filter(|h| h.is_image).count() as u64;
+        counts.bytes += fetched.bytes;
+        counts.refusals += recorded.new_refusals;
+        counts.end();
+        Ok(name)
+    }
+
+    /// Does all that can be done of some use cases on some deliveries, and ingests what is staged when `ingest`
+    /// is set.
+    ///
+    /// # Errors
+    /// When the archive or the machine fails. What is wrong with files becomes refusals.
+    pub fn work(&mut self, deliveries: &[String], use_cases: &[UseCase], ingest: bool) -> anyhow::Result<()> {
+        let workers = self.site.config.work.workers();
+        let mut pool = Local::new(workers);
+        let mut under_way: HashMap<PathBuf, (AttemptKey, PathBuf)> = HashMap::new();
+        let bars = Bars::new();
+        self.recover(deliveries)?;
+        loop {
+            let stopping = self.interrupted();
+            if stopping {
+                pool.drain();
+            } else {
+                self.open_rounds(deliveries, use_cases)?;
+                self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way, &bars)?;
+            }
+            if ingest && !stopping {
+                self.ingest(deliveries)?;
+            }
+            if under_way.is_empty() {
+                if stopping || !self.can_go_on(deliveries, use_cases, ingest)? {
+                    break;
+                }
+                continue;
+            }
+            for ended in pool.poll(Duration::from_millis(200))? {
+                if let Some((attempt, directory)) = under_way.remove(&ended.start.task_file) {
+                    self.collect(&attempt, &directory, ended, &bars)?;
+                }
+            }
+            if stopping {
+                // What was drained has not begun: its attempts are over.
+                let slots = pool.free_slots();
+                if slots == workers {
+                    for (attempt, _) in under_way.drain().map(|(_, v)| v) {
+                        let why = "interrupted before it began";
+                        self.archive.end_attempt(&attempt, AttemptEnd::Lost, why, site::now())?;
+                    }
+                }
+            }
+        }
+        self.sweep()
+    }
+
+    /// Whether a loop without running tasks still has something to do.
+    fn can_go_on(&mut self, deliveries: &[String], use_cases: &[UseCase], ingest: bool) -> anyhow::Result<bool> {
+        for name in deliveries {
+            let work = self.archive.delivery_work(name)?;
+            let plan = self.plan(&work, use_cases);
+            if !plan.rounds.is_empty() {
+                return Ok(true);
+            }
+        }
+        if ingest {
+            let staged = archive::Publication::staged_rounds(&self.archive)?;
+            let ours = |unit: &UnitKey| deliveries.contains(&unit.delivery);
+            if staged.iter().any(|s| s.blocked.is_none() && ours(&s.unit)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What can be done about a delivery now.
+    fn plan(&self, work: &DeliveryWork, use_cases: &[UseCase]) -> Plan {
+        let recipe = |survey: &str| {
+            let profile = self.profiles.iter().find(|p| p.profile.name == survey);
+            profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
+        };
+        let work_config = &self.site.config.work;
+        let sizes = Sizes {
+            workers: u32::try_from(work_config.workers()).unwrap_or(u32::MAX),
+            rows_least: work_config.rows_per_catalogue_task,
+            ..Sizes::default()
+        };
+        register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes })
+    }
+
+    /// Opens and approves every round that can be done now.
+    fn open_rounds(&mut self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
+        self.waits.clear();
+        for name in deliveries {
+            let work = self.archive.delivery_work(name)?;
+            let plan = self.plan(&work, use_cases);
+            for round in &plan.rounds {
+                let unit = self.archive.open_round(round, &self.cause, site::now())?;
+                self.archive.move_unit(&unit, UnitState::Approved, &self.cause, site::now())?;
+            }
+            for unit in work.rounds.iter().filter(|r| r.state == UnitState::Ready) {
+                if use_cases.contains(&unit.unit.use_case) {
+                    self.archive.move_unit(&unit.unit, UnitState::Approved, &self.cause, site::now())?;
+                }
+            }
+            self.waits.extend(plan.waits);
+        }
+        Ok(())
+    }
+
+    /// Hands tasks to the pool until every worker has one and the next one waits.
+    fn start_tasks(
+        &mut self,
+        deliveries: &[String],
+        use_cases: &[UseCase],
+        pool: &mut Local,
+        under_way: &mut HashMap<PathBuf, (AttemptKey, PathBuf)>,
+        bars: &Bars,
+    ) -> anyhow::Result<()> {
+        let backlog = 2 * self.site.config.work.workers();
+        self.busy_elsewhere = 0;
+        for task in self.open_tasks(deliveries, use_cases)? {
+            if under_way.len() >= backlog {
+                break;
+            }
+            if task.running {
+                let mine = under_way.values().any(|(attempt, _)| attempt.task == task.key);
+                self.busy_elsewhere += u64::from(!mine);
+                continue;
+            }
+            bars.add(task.key.unit.use_case, u64::from(task.inputs));
+            let lease = Lease {
+                executor: pool.name().to_owned(),
+                holder: Process::me().to_string(),
+                until: site::now() + LEASE,
+            };
+            let started = self.archive.start_attempt(&task.key, &lease, site::now())?;
+            let file = self.write_task(&started)?;
+            self.count(step_name(task.key.unit.use_case)).begin();
+            pool.start(Start { task_file: file.clone() })?;
+            under_way.insert(file, (started.attempt, started.directory));
+        }
+        Ok(())
+    }
+
+    /// Open tasks of rounds that may run, in the order in which a night is best done.
+    fn open_tasks(
+        &self,
+        deliveries: &[String],
+        use_cases: &[UseCase],
+    ) -> anyhow::Result<Vec<TaskRecord>> {
+        const FIRST_TO_LAST: [UseCase; 3] = [UseCase::Metadata, UseCase::Catalogue, UseCase::Preview];
+        let mut tasks = Vec::new();
+        for use_case in FIRST_TO_LAST.into_iter().filter(|u| use_cases.contains(u)) {
+            for name in deliveries {
+                for round in self.archive.delivery_work(name)?.rounds {
+                    let may_run = matches!(round.state, UnitState::Approved | UnitState::Running);
+                    if round.unit.use_case != use_case || !may_run {
+                        continue;
+                    }
+                    let open = self.archive.tasks(&round.unit)?;
+                    tasks.extend(open.into_iter().filter(|t| t.state == TaskState::Open));
+                }
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn write_task(&self, started: &Started) -> anyhow::Result<PathBuf> {
+        let survey = self
+            .profiles
+            .iter()
+            .find(|p| p.profile.name == started.survey)
+            .with_context(|| format!("the site has no survey profile {}", started.survey))?;
+        let task = TaskFile {
+            version: FORMAT_VERSION,
+            unit: started.attempt.task.unit.clone(),
+            task: started.attempt.task.task,
+            attempt: started.attempt.attempt,
+            inputs: started.inputs.clone(),
+            survey: started.survey.clone(),
+            profile: survey.text.clone(),
+            programmes: started
+                .programmes
+                .iter()
+                .map(|p| model::task::ProgrammeRef {
+                    programme_id: p.programme_id.get(),
+                    name: p.name.clone(),
+                    project: p.project.clone(),
+                })
+                .collect(),
+            metadata: started.metadata.clone(),
+            limits: TaskLimits {
+                threads: 1,
+                memory_bytes: self.site.config.work.memory_per_thread_mb * 1_000_000,
+            },
+            output_dir: started.directory.clone(),
+        };
+        std::fs::create_dir_all(&started.directory)
+            .with_context(|| format!("cannot make {}", started.directory.display()))?;
+        let path = started.directory.join(TASK_NAME);
+        // No sync: after a crash of the machine the attempt is lost and started anew.
+        std::fs::write(&path, serde_json::to_vec(&task)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Takes the result of an attempt that ended, or notes that there is none.
+    fn collect(&mut self, attempt: &AttemptKey, directory: &Path, ended: Ended, bars: &Bars) -> anyhow::Result<()> {
+        let use_case = attempt.task.unit.use_case;
+        let failed = match ended.outcome {
+            Outcome::Finished => match stage::read_result(directory, Verification::Lengths) {
+                Ok(result) => {
+                    self.take(&result)?;
+                    bars.done(use_case, attempt_files(&result));
+                    None
+                }
+                Err(error) => Some((chain(&error), error.fault.is_transient())),
+            },
+            Outcome::Failed { reason, transient } => Some((reason, transient)),
+        };
+        if let Some((reason, transient)) = failed {
+            self.archive.end_attempt(attempt, AttemptEnd::Failed, &reason, site::now())?;
+            if !transient || attempt.attempt >= TRIES {
+                self.give_up(&attempt.task, &reason)?;
+            }
+        }
+        self.count(step_name(use_case)).end();
+        Ok(())
+    }
+
+    fn give_up(&mut self, task: &TaskKey, reason: &str) -> anyhow::Result<()> {
+        let cause = Cause::new("almagest", reason);
+        if let Taken::Taken { new_refusals, .. } = self.archive.give_up_task(task, &cause, site::now())? {
+            self.count(step_name(task.unit.use_case)).refusals += new_refusals;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, result: &TaskResult) -> anyhow::Result<()> {
+        let Taken::Taken { new_refusals, .. } = self.archive.take_result(result, site::now())? else {
+            return Ok(());
+        };
+        let counts = self.count(step_name(result.unit.use_case));
+        counts.refusals += new_refusals;
+        counts.bytes += result.run.input_bytes;
+        for file in &result.files {
+            match file.table.as_str() {
+                "jpeg" => counts.previews += 1,
+                "multiframe" => counts.files += file.rows,
+                "multiframe_detector" | "preview" => counts.detectors += file.rows,
+                "detection" => counts.detections += file.rows,
+                _ => {}
+            }
+        }
+        if result.unit.use_case == UseCase::Catalogue {
+            let mut files: Vec<&str> = result.hdus.iter().map(|h| h.file.as_str()).collect();
+            files.dedup();
+            counts.files += files.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Looks after attempts whose process is gone: a result that it left is taken, else the attempt is lost.
+    fn recover(&mut self, deliveries: &[String]) -> anyhow::Result<()> {
+        for running in self.archive.running_attempts()? {
+            if !deliveries.contains(&running.attempt.task.unit.delivery) {
+                continue;
+            }
+            let gone = Process::parse(&running.lease.holder).map_or(running.lease.until < site::now(), |p| p.is_gone());
+            if !gone {
+                continue;
+            }
+            match stage::read_result(&running.directory, Verification::Checksums) {
+                Ok(result) => self.take(&result)?,
+                Err(_) => {
+                    let why = "its process is gone";
+                    self.archive.end_attempt(&running.attempt, AttemptEnd::Lost, why, site::now())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes staged rounds of some deliveries visible; all of them when the list is empty.
+    ///
+    /// # Errors
+    /// When the archive or the machine fails.
+    pub fn ingest(&mut self, deliveries: &[String]) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let pass = ingest::pass(&mut self.archive, deliveries, &self.cause, site::now())?;
+        if pass.is_idle() {
+            return Ok(());
+        }
+        let counts = self.count("ingest");
+        counts.seconds += began.elapsed().as_secs_f64();
+        counts.files += pass.rows_of("multiframe");
+        counts.detectors += pass.rows_of("multiframe_detector");
+        counts.detections += pass.rows_of("detection");
+        counts.previews += pass.rows_of("preview");
+        counts.refusals += pass.new_refusals();
+        Ok(())
+    }
+
+    /// Removes directories of attempts that are over and whose results do not count.
+    fn sweep(&mut self) -> anyhow::Result<()> {
+        for (attempt, directory) in self.archive.sweepable_attempts()? {
+            match std::fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", directory.display()));
+                }
+                _ => self.archive.mark_swept(&attempt)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The deliveries that options choose: those named, those of the nights, or all.
+    ///
+    /// # Errors
+    /// Exit code 3 for a delivery or night that the archive does not know.
+    pub fn chosen(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
+        let all = self.archive.deliveries(None)?;
+        if scope.night.is_empty() && scope.delivery.is_empty() {
+            return Ok(all);
+        }
+        let mut chosen = Vec::new();
+        for name in &scope.delivery {
+            if !all.contains(name) {
+                return Err(exit::gate(format!("the archive knows no delivery {name:?}")));
+            }
+            chosen.push(name.clone());
+        }
+        for night in &scope.night {
+            let number = night.parse().map_err(|_| exit::usage(format!("--night {night:?} is not YYYYMMDD")))?;
+            let of_night = self.archive.deliveries(Some(number))?;
+            if of_night.is_empty() {
+                return Err(exit::gate(format!("the archive knows no delivery of night {night}")));
+            }
+            chosen.extend(of_night);
+        }
+        chosen.dedup();
+        Ok(chosen)
+    }
+}
+
+/// Name of the step in summaries.
+fn step_name(use_case: UseCase) -> &'static str {
+    use_case.name()
+}
+
+fn attempt_files(result: &TaskResult) -> u64 {
+    let mut files: Vec<i64> = result.hdus.iter().map(|h| h.multiframe_id).collect();
+    files.dedup();
+    files.len() as u64
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// The name of a delivery is that of its directory.
+fn delivery_name(source: &Path) -> anyhow::Result<String> {
+    let absolute = source
+        .canonicalize()
+        .map_err(|error| exit::gate(format!("no delivery at {}: {error}", source.display())))?;
+    if !absolute.is_dir() {
+        return Err(exit::gate(format!("{} is no directory", source.display())));
+    }
+    let name = absolute.file_name().unwrap_or_default();
+    match transfer::names::fault(name) {
+        Some((_, why)) => Err(exit::gate(format!("{} cannot be a delivery: {why}", source.display()))),
+        None if name.is_empty() => Err(exit::gate(format!("{} has no name", source.display()))),
+        None => Ok(name.to_string_lossy().into_owned()),
+    }
+}
+
+/// Name of the profile that fits a primary header.
+fn survey_of(profiles: &[model::profile::SurveyProfile], header: &fits::Header) -> String {
+    let keyword = |name: &str| header.value(name).map(|value| value_text(&value));
+    model::profile::choose(profiles, &keyword).map(|p| p.name.clone()).unwrap_or_default()
+}
+
+fn value_text(value: &fits::Value) -> String {
+    match value {
+        fits::Value::Text(text) => text.trim_end().to_string(),
+        other => format!("{other}"),
+    }
+}
+
+impl From<crate::config::LibraryMode> for transfer::Mode {
+    fn from(mode: crate::config::LibraryMode) -> Self {
+        match mode {
+            crate::config::LibraryMode::Copy => Self::Copy,
+            crate::config::LibraryMode::Link => Self::Link,
+            crate::config::LibraryMode::InPlace => Self::InPlace,
+        }
+    }
+}
+
+/// A progress bar per use case, in files.
+struct Bars {
+    all: MultiProgress,
+    by_use_case: std::cell::RefCell<BTreeMap<UseCase, ProgressBar>>,
+}
+
+impl Bars {
+    fn new() -> Self {
+        Self { all: MultiProgress::new(), by_use_case: std::cell::RefCell::default() }
+    }
+
+    fn add(&self, use_case: UseCase, files: u64) {
+        let mut bars = self.by_use_case.borrow_mut();
+        let bar = bars.entry(use_case).or_insert_with(|| self.all.add(report::progress(use_case.name(), 0)));
+        bar.inc_length(files);
+    }
+
+    fn done(&self, use_case: UseCase, files: u64) {
+        if let Some(bar) = self.by_use_case.borrow().get(&use_case) {
+            bar.inc(files);
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        for bar in self.by_use_case.borrow().values() {
+            bar.finish_and_clear();
+        }
+    }
+}
