@@ -68,6 +68,11 @@ positive_id! {
 }
 
 impl ExtNum {
+    /// The primary HDU.
+    pub const FIRST: Self = Self(1);
+    /// The greatest there can be.
+    pub const LAST: Self = Self(i16::MAX);
+
     /// The extension number of an HDU counted from 0. `None` beyond what a file can sensibly hold.
     pub fn of_hdu(index: u16) -> Option<Self> {
         i16::try_from(index).ok()?.checked_add(1).and_then(Self::new)
