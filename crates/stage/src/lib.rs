@@ -1,3 +1,22 @@
-//! Room to be built.
+//! Stage 4 of 5: what a task leaves in its attempt's directory, and how it is read back.
+//!
+//! Takes record batches and a [`model::task::TaskResult`], leaves Parquet files whose bytes depend on the rows
+//! alone, and `result.json`, published last: a directory without it is unfinished work. Reading back trusts
+//! nothing: names must be plain, lengths must fit, schemas must be those of `model::tables`.
+//!
+//! Start at [`StagedWriter`], [`write_result`] and [`read_result`]; [`metadata::read`] gives a catalogue task the
+//! detectors of its multiframes. How Parquet is written stands in [`parquet_format`] alone. A new column begins
+//! in `model::tables`; nothing here names columns but [`metadata`].
+//! Does not open FITS files, assign ids, or know that a database exists.
 
+mod fault;
+pub mod metadata;
 pub mod parquet_format;
+mod reader;
+mod result;
+mod writer;
+
+pub use fault::{StageError, StageFault};
+pub use reader::{TableReader, read_table};
+pub use result::{Verification, read_result, write_result};
+pub use writer::{StagedWriter, row_group_rows};

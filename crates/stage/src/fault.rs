@@ -1,0 +1,110 @@
+//! What can be wrong with staged files, and where.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A staged file that could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use staged {}", path.display())]
+pub struct StageError {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What is wrong.
+    #[source]
+    pub fault: StageFault,
+}
+
+/// What is wrong with a staged file.
+#[derive(Debug, thiserror::Error)]
+pub enum StageFault {
+    /// It is absent or no regular file.
+    #[error("it {0}")]
+    NotOpened(#[from] files::OpenFault),
+    /// The system said something else.
+    #[error("reading or writing stopped")]
+    Io(#[from] io::Error),
+    /// It could not be published.
+    #[error("it was not published")]
+    NotPublished(#[from] files::PublishFault),
+    /// Parquet could not be written or read.
+    #[error("parquet: {0}")]
+    Parquet(String),
+    /// Not the JSON that it should be.
+    #[error("it is no task result: {0}")]
+    NotResult(String),
+    /// Longer than any honest one.
+    #[error("it has {bytes} bytes, {allowed} are allowed")]
+    TooLong {
+        /// Its length.
+        bytes: u64,
+        /// The limit.
+        allowed: u64,
+    },
+    /// Written by another version of the software.
+    #[error("its format is version {found}, this software reads version {wanted}")]
+    Version {
+        /// Version in the file.
+        found: u64,
+        /// Version that is read.
+        wanted: u32,
+    },
+    /// A result names something that is no plain file of its own directory.
+    #[error("it names {0:?}, which is no plain file name")]
+    NotPlain(String),
+    /// A result names a file twice.
+    #[error("it names {0:?} twice")]
+    NamedTwice(String),
+    /// A file's length is not what the result says; on a network disk it may become so.
+    #[error("{name} has {found} bytes, its result says {said}")]
+    Length {
+        /// Name of the file.
+        name: String,
+        /// Its length.
+        found: u64,
+        /// Length in the result.
+        said: u64,
+    },
+    /// A file's content is not what the result says.
+    #[error("{0} has another SHA-256 than its result says")]
+    Checksum(String),
+    /// The columns are not those of the table's definition.
+    #[error("column {column}: {problem}")]
+    Schema {
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl StageFault {
+    /// Whether the same call may succeed later without anybody's help: trouble of the machine, or a network disk
+    /// that does not show everything yet.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Io(_)
+                | Self::NotPublished(_)
+                | Self::Length { .. }
+                | Self::Checksum(_)
+                | Self::NotOpened(files::OpenFault::Missing | files::OpenFault::Io(_))
+        )
+    }
+
+    pub(crate) fn at(self, path: &Path) -> StageError {
+        StageError { path: path.to_owned(), fault: self }
+    }
+}
+
+impl From<parquet::errors::ParquetError> for StageFault {
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        match error {
+            parquet::errors::ParquetError::External(source) => match source.downcast::<io::Error>()
+            {
+                Ok(io) => Self::Io(*io),
+                Err(other) => Self::Parquet(other.to_string()),
+            },
+            other => Self::Parquet(other.to_string()),
+        }
+    }
+}
