@@ -147,6 +147,8 @@ pub struct PhotometryRules {
     pub zero_point: ZeroPointFor,
     /// What happens to a detector without one.
     pub missing_zero_point: MissingZeroPoint,
+    /// A zero point of at most this says that there is none.
+    pub no_zero_point_up_to: f64,
     /// Magnitudes per airmass when the header gives none.
     pub default_extinction: f64,
     /// Shortest exposure in seconds that is believed; shorter ones count as this.
@@ -160,6 +162,7 @@ impl Default for PhotometryRules {
         Self {
             zero_point: ZeroPointFor::default(),
             missing_zero_point: MissingZeroPoint::default(),
+            no_zero_point_up_to: 0.0,
             default_extinction: 0.05,
             least_exposure_s: 1.0,
             distortion: Distortion::default(),

@@ -1,0 +1,518 @@
+//! The task: file by file, HDU by HDU, programme by programme.
+
+use super::batch::{Batch, detection};
+use super::detectors::pair;
+use super::hdu::{Counts, HduContext, Judged, Workspace, judge};
+use super::layout::{Layout, NoCatalogue};
+use super::photometry::Calibration;
+use super::report::{CatalogueReport, LISTED_RANGES, Place, staged_file_name};
+use super::rows::{by_fault, ranges};
+use super::wcs_cards::wcs;
+use arrow_array::RecordBatch;
+use fits::{FitsError, FitsFile, Hdu, HduIndex, HduKind, Limits, Table};
+use model::detector::Detector;
+use model::profile::{Distortion, MissingZeroPoint, SurveyProfile, ZeroRows};
+use model::task::{CatalogueRef, DetectorRows, HduReport, TaskInput};
+use model::{ExtNum, MultiframeId, ProgrammeId};
+use std::collections::BTreeMap;
+
+/// Rows that gather before they are handed on.
+const BATCH_ROWS: usize = 32_768;
+
+/// What the work on catalogues needs.
+#[derive(Clone, Copy, Debug)]
+pub struct CatalogueTask<'a> {
+    /// The multiframes; those without a catalogue are passed over.
+    pub inputs: &'a [TaskInput],
+    /// Their detectors, from the staged metadata.
+    pub detectors: &'a BTreeMap<(MultiframeId, ExtNum), Detector>,
+    /// The survey profile of all of them.
+    pub profile: &'a SurveyProfile,
+    /// What one file may cost.
+    pub limits: Limits,
+}
+
+/// Takes the detections, programme after programme.
+pub trait DetectionSink {
+    /// What can go wrong.
+    type Error;
+    /// The rows of a programme begin; about as many as headers say.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn begin(&mut self, programme: ProgrammeId, expected_rows: u64) -> Result<(), Self::Error>;
+    /// Some rows of the programme, in order, with exactly the schema of `detection`.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn rows(&mut self, rows: &RecordBatch) -> Result<(), Self::Error>;
+    /// The programme has no more rows. Not called for a programme without any.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn end(&mut self) -> Result<(), Self::Error>;
+}
+
+/// Trouble that is not the catalogue's: the task has to be run again.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError<E> {
+    /// Reading stopped.
+    #[error("cannot go on with the catalogues")]
+    Read(#[source] FitsError),
+    /// The rows could not be handed on.
+    #[error("cannot hand on detections")]
+    Sink(#[source] E),
+}
+
+/// Makes detections of the task's catalogues and hands them to the sink, in the order (programme, file name,
+/// extension, row).
+///
+/// # Errors
+/// Trouble of the machine only; what is wrong with a file stands in the report.
+pub fn extract<S: DetectionSink>(
+    task: &CatalogueTask<'_>,
+    sink: &mut S,
+) -> Result<CatalogueReport, CatalogueError<S::Error>> {
+    let mut report = CatalogueReport::default();
+    for (programme, catalogues) in by_programme(task, &mut report) {
+        let expected_rows = catalogues.iter().map(|c| c.expected_rows()).sum();
+        let mut run = Run {
+            task,
+            programme,
+            expected_rows,
+            begun: false,
+            written: 0,
+            batch: Batch::new(),
+            workspace: Workspace::default(),
+            report: &mut report,
+            sink,
+        };
+        for catalogue in &catalogues {
+            run.catalogue(catalogue)?;
+        }
+        run.finish()?;
+    }
+    Ok(report)
+}
+
+/// A catalogue that can be worked on.
+struct Catalogue<'a> {
+    multiframe_id: MultiframeId,
+    catalogue: &'a CatalogueRef,
+    image_name: &'a str,
+    detectors: Vec<&'a Detector>,
+}
+
+impl Catalogue<'_> {
+    fn expected_rows(&self) -> u64 {
+        self.detectors.iter().filter_map(|d| d.catalogue_rows).sum()
+    }
+}
+
+/// The catalogues of each programme by file name. Those whose metadata are not there are parked.
+fn by_programme<'a>(
+    task: &CatalogueTask<'a>,
+    report: &mut CatalogueReport,
+) -> BTreeMap<ProgrammeId, Vec<Catalogue<'a>>> {
+    let mut programmes: BTreeMap<ProgrammeId, Vec<Catalogue<'_>>> = BTreeMap::new();
+    for input in task.inputs {
+        let Some(catalogue) = &input.catalogue else { continue };
+        let place = Place { file: &catalogue.file.name, hdu: None };
+        let detectors: Vec<&Detector> = MultiframeId::new(input.multiframe_id)
+            .into_iter()
+            .flat_map(|id| task.detectors.range((id, ExtNum::FIRST)..=(id, ExtNum::LAST)))
+            .map(|(_, detector)| detector)
+            .collect();
+        let image_name = input.image.name.as_str();
+        let Some(first) = detectors.first() else {
+            let message = format!(
+                "the metadata of {image_name} are not there: they were refused or not made yet"
+            );
+            let mut refusal = place.refusal("no_metadata", message);
+            refusal.parked = true;
+            report.refusals.push(refusal);
+            continue;
+        };
+        let Some(programme) = first.programme_id else {
+            let message = format!("PROJECT of {image_name} belongs to no programme");
+            let mut refusal = place.refusal("no_programme", message);
+            refusal.keyword = Some("PROJECT".to_owned());
+            refusal.parked = true;
+            report.refusals.push(refusal);
+            continue;
+        };
+        let multiframe_id = first.multiframe_id;
+        let ready = Catalogue { multiframe_id, catalogue, image_name, detectors };
+        programmes.entry(programme).or_default().push(ready);
+    }
+    for catalogues in programmes.values_mut() {
+        catalogues.sort_by(|a, b| {
+            let key = |c: &Catalogue<'a>| (c.image_name, c.catalogue.version, c.multiframe_id);
+            key(a).cmp(&key(b))
+        });
+    }
+    programmes
+}
+
+struct Run<'r, 'a, S: DetectionSink> {
+    task: &'r CatalogueTask<'a>,
+    programme: ProgrammeId,
+    expected_rows: u64,
+    begun: bool,
+    written: u64,
+    batch: Batch,
+    workspace: Workspace,
+    report: &'r mut CatalogueReport,
+    sink: &'r mut S,
+}
+
+type Outcome<S> = Result<(), CatalogueError<<S as DetectionSink>::Error>>;
+
+impl<S: DetectionSink> Run<'_, '_, S> {
+    fn catalogue(&mut self, catalogue: &Catalogue<'_>) -> Outcome<S> {
+        let source = &catalogue.catalogue.file;
+        let file = match FitsFile::open(&source.path, &self.task.limits) {
+            Ok(file) => file,
+            Err(error) if error.fault.is_transient() => return Err(CatalogueError::Read(error)),
+            Err(error) => {
+                let place = Place { file: &source.name, hdu: None };
+                let refusal = place.refusal(error.fault.code(), error.fault.to_string());
+                self.report.refusals.push(refusal);
+                return Ok(());
+            }
+        };
+        let tables = self.tables(catalogue, &file);
+        let hdus: Vec<u16> = tables.iter().map(|(table, _)| table.hdu().index.0).collect();
+        let pairing = self.task.profile.catalogue.pairing;
+        let paired = pair(&hdus, &catalogue.detectors, pairing);
+        self.tell_unpaired(catalogue, &paired);
+        let mut work: Vec<_> = tables.iter().zip(paired).collect();
+        work.sort_by_key(|(_, detector)| detector.map(|d| d.ext_num));
+        for ((table, layout), detector) in work {
+            match detector {
+                Some(detector) => self.hdu(catalogue, table, layout, detector)?,
+                None => self.no_detector(catalogue, table),
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables of a file that are catalogues. Tables that should be one and are not are refused.
+    fn tables<'f>(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        file: &'f FitsFile,
+    ) -> Vec<(Table<'f>, Layout)> {
+        let source = &catalogue.catalogue.file;
+        let mut tables = Vec::new();
+        let mut others: Vec<(u16, u64, NoCatalogue)> = Vec::new();
+        for hdu in file.hdus().iter().filter(|hdu| !source.refused_hdus.contains(&hdu.index.0)) {
+            if !may_be_catalogue(hdu) {
+                continue;
+            }
+            match file.table(hdu.index) {
+                Err(error) => self.refuse_hdu(catalogue, hdu.index, &error),
+                Ok(table) => match Layout::of(table.columns(), &self.task.profile.catalogue) {
+                    Ok(layout) => tables.push((table, layout)),
+                    Err(reason) => others.push((hdu.index.0, table.rows(), reason)),
+                },
+            }
+        }
+        let is_expected = |hdu: u16| {
+            catalogue.detectors.iter().any(|d| d.catalogue_hdu.unwrap_or(d.ext_num.hdu()) == hdu)
+        };
+        let none = tables.is_empty();
+        for (hdu, rows, reason) in others.into_iter().filter(|(hdu, ..)| none || is_expected(*hdu))
+        {
+            let place = Place { file: &source.name, hdu: Some(hdu) };
+            let mut refusal = place.refusal(reason.code(), format!("no catalogue: {reason}"));
+            refusal.column = Some(reason.column().to_owned());
+            refusal.rows = rows;
+            self.report.refusals.push(refusal);
+            self.account(catalogue, hdu, rows, 0, BTreeMap::new());
+        }
+        if file.hdus().iter().all(|hdu| !may_be_catalogue(hdu)) {
+            let place = Place { file: &source.name, hdu: None };
+            let message = "the file holds no table at all".to_owned();
+            self.report.refusals.push(place.refusal("no_table", message));
+        }
+        tables
+    }
+
+    /// An HDU whose table cannot be read at all; none of its rows count as read.
+    fn refuse_hdu(&mut self, catalogue: &Catalogue<'_>, hdu: HduIndex, error: &FitsError) {
+        let place = Place { file: &catalogue.catalogue.file.name, hdu: Some(hdu.0) };
+        self.report.refusals.push(place.refusal(error.fault.code(), error.fault.to_string()));
+        self.account(catalogue, hdu.0, 0, 0, BTreeMap::new());
+    }
+
+    fn tell_unpaired(&mut self, catalogue: &Catalogue<'_>, paired: &[Option<&Detector>]) {
+        let place = Place { file: &catalogue.catalogue.file.name, hdu: None };
+        for detector in &catalogue.detectors {
+            if !paired.iter().flatten().any(|d| d.ext_num == detector.ext_num) {
+                let message = format!(
+                    "extension {} of {} has no usable catalogue",
+                    detector.ext_num, catalogue.image_name
+                );
+                let finding = place.finding("detector_without_catalogue", None, 1, message);
+                self.report.findings.push(finding);
+            }
+        }
+    }
+
+    fn no_detector(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>) {
+        let message = format!(
+            "{} has no detector for it: its metadata were refused, or there is none",
+            catalogue.image_name
+        );
+        self.refuse_table(catalogue, table, "no_detector", message, true);
+    }
+
+    fn refuse_table(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        code: &str,
+        message: String,
+        parked: bool,
+    ) {
+        let hdu = table.hdu().index.0;
+        let place = Place { file: &catalogue.catalogue.file.name, hdu: Some(hdu) };
+        let mut refusal = place.refusal(code, message);
+        refusal.rows = table.rows();
+        refusal.row_ranges = ranges(0..table.rows().min(1), 1);
+        if let Some(range) = refusal.row_ranges.first_mut() {
+            range.last = table.rows();
+        }
+        refusal.parked = parked;
+        self.report.refusals.push(refusal);
+        self.account(catalogue, hdu, table.rows(), 0, BTreeMap::new());
+    }
+
+    fn account(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        hdu: u16,
+        rows_read: u64,
+        rows_written: u64,
+        nan: BTreeMap<String, u64>,
+    ) {
+        self.report.hdus.push(HduReport {
+            file: catalogue.catalogue.file.name.clone(),
+            multiframe_id: catalogue.multiframe_id.get(),
+            hdu,
+            rows_read,
+            rows_written,
+            rows_refused: rows_read - rows_written,
+            nan,
+        });
+    }
+
+    fn hdu(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        layout: &Layout,
+        detector: &Detector,
+    ) -> Outcome<S> {
+        let rules = &self.task.profile.catalogue;
+        if table.rows() == 0 && rules.zero_rows == ZeroRows::Refuse {
+            let message = "the catalogue has no rows".to_owned();
+            self.refuse_table(catalogue, table, "zero_rows", message, false);
+            return Ok(());
+        }
+        let calibration = match Calibration::of(&detector.photometry, &rules.photometry) {
+            Ok(calibration) => Some(calibration),
+            Err(reason) => match rules.photometry.missing_zero_point {
+                MissingZeroPoint::Null => {
+                    self.find(catalogue, table, reason.code(), None, 1, reason.to_string());
+                    None
+                }
+                policy => {
+                    let parked = policy == MissingZeroPoint::Park;
+                    self.refuse_table(catalogue, table, reason.code(), reason.to_string(), parked);
+                    return Ok(());
+                }
+            },
+        };
+        let wcs = wcs(detector);
+        if let Err(fault) = &wcs
+            && rules.photometry.distortion == Distortion::Wcs
+        {
+            let message = format!("magnitudes are not corrected for distortion: {fault}");
+            self.find(catalogue, table, "no_wcs", fault.keyword(), 1, message);
+        }
+        let context = HduContext {
+            detector,
+            programme_id: self.programme.get(),
+            version: catalogue.catalogue.version,
+            profile: self.task.profile,
+            wcs: wcs.as_ref().ok(),
+            calibration,
+        };
+        let judged = judge(table, layout, &context, &mut self.workspace);
+        let judged = judged.map_err(CatalogueError::Read)?;
+        self.tell_columns(catalogue, table, layout);
+        for oddity in judged.oddities() {
+            let message = oddity.message();
+            self.find(catalogue, table, oddity.code(), Some("RA, DEC"), oddity.count(), message);
+        }
+        let share = self.task.profile.limits.refused_rows_share;
+        if judged.faults.len() as f64 > share * judged.rows_read() as f64 {
+            self.refuse_judged(catalogue, table, &judged);
+            return Ok(());
+        }
+        self.write(catalogue, table, &context, &judged)
+    }
+
+    fn find(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        code: &str,
+        subject: Option<&str>,
+        count: u64,
+        message: String,
+    ) {
+        let hdu = Some(table.hdu().index.0);
+        let place = Place { file: &catalogue.catalogue.file.name, hdu };
+        self.report.findings.push(place.finding(code, subject, count, message));
+    }
+
+    fn tell_columns(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, layout: &Layout) {
+        let kinds = [
+            ("column_unknown", &layout.unknown, "neither the archive nor the profile knows"),
+            ("column_unusable", &layout.unusable, "without one number per row:"),
+        ];
+        for (code, names, what) in kinds {
+            if !names.is_empty() {
+                let message = format!("{} columns {what} {}", names.len(), names.join(", "));
+                let subject = names.first().map(String::as_str);
+                self.find(catalogue, table, code, subject, names.len() as u64, message);
+            }
+        }
+    }
+
+    /// Too many rows cannot be used: none is.
+    fn refuse_judged(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        judged: &Judged<'_, '_>,
+    ) {
+        let kinds = by_fault(&judged.faults, 0);
+        let told: Vec<String> =
+            kinds.iter().map(|(fault, rows, _)| format!("{rows} {}", fault.code())).collect();
+        let message = format!(
+            "{} of {} rows cannot be used, more than the profile allows: {}",
+            judged.faults.len(),
+            judged.rows_read(),
+            told.join(", ")
+        );
+        self.refuse_table(catalogue, table, "too_many_refused_rows", message, false);
+        if let Some(refusal) = self.report.refusals.last_mut() {
+            let rows = judged.faults.iter().map(|(row, _)| *row as u64);
+            refusal.row_ranges = ranges(rows, LISTED_RANGES);
+            refusal.column = kinds.first().map(|(fault, ..)| fault.column().to_owned());
+        }
+    }
+
+    fn write(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        context: &HduContext<'_>,
+        judged: &Judged<'_, '_>,
+    ) -> Outcome<S> {
+        let first_row = self.written;
+        let mut counts = Counts::default();
+        for range in judged.blocks() {
+            let rows = judged
+                .append(
+                    range,
+                    context,
+                    self.written,
+                    &mut self.batch,
+                    &mut self.workspace,
+                    &mut counts,
+                )
+                .map_err(CatalogueError::Read)?;
+            self.written += rows as u64;
+            if self.batch.rows() >= BATCH_ROWS {
+                self.flush()?;
+            }
+        }
+        let rows = self.written - first_row;
+        let hdu = table.hdu().index.0;
+        let place = Place { file: &catalogue.catalogue.file.name, hdu: Some(hdu) };
+        for (fault, rows, row_ranges) in by_fault(&judged.faults, LISTED_RANGES) {
+            let mut refusal = place.refusal(fault.code(), fault.message().to_owned());
+            refusal.column = Some(fault.column().to_owned());
+            refusal.rows = rows;
+            refusal.row_ranges = row_ranges;
+            self.report.refusals.push(refusal);
+        }
+        self.tell_counts(catalogue, table, &counts);
+        let name = |column: &usize| detection().columns[*column].name.clone();
+        let nan = counts.nan.iter().map(|(column, count)| (name(column), *count)).collect();
+        self.account(catalogue, hdu, judged.rows_read(), rows, nan);
+        self.report.detectors.push(DetectorRows {
+            file: staged_file_name(self.programme),
+            programme_id: self.programme.get(),
+            multiframe_id: catalogue.multiframe_id.get(),
+            ext_num: context.detector.ext_num.get(),
+            version: catalogue.catalogue.version,
+            first_row,
+            rows,
+        });
+        Ok(())
+    }
+
+    fn tell_counts(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, counts: &Counts) {
+        for (column, count) in &counts.infinite {
+            let name = &detection().columns[*column].name;
+            let message = format!("{count} infinite values of {name} are NULL");
+            self.find(catalogue, table, "infinite_value", Some(name), *count, message);
+        }
+        let classes = [
+            ("class_not_set", counts.classes.unclassified, "rows were never classified"),
+            ("class_not_whole", counts.classes.odd, "classes are no whole number and NULL"),
+        ];
+        for (code, count, what) in classes.into_iter().filter(|(_, count, _)| *count > 0) {
+            self.find(catalogue, table, code, Some("class"), count, format!("{count} {what}"));
+        }
+    }
+
+    fn flush(&mut self) -> Outcome<S> {
+        if self.batch.rows() == 0 {
+            return Ok(());
+        }
+        if !self.begun {
+            self.begun = true;
+            let begun = self.sink.begin(self.programme, self.expected_rows);
+            begun.map_err(CatalogueError::Sink)?;
+        }
+        let rows = self.batch.take();
+        self.sink.rows(&rows).map_err(CatalogueError::Sink)
+    }
+
+    fn finish(mut self) -> Outcome<S> {
+        self.flush()?;
+        if self.begun {
+            self.report.rows.insert(self.programme, self.written);
+            self.sink.end().map_err(CatalogueError::Sink)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an HDU could hold a catalogue. A broken one is looked at, so that it is refused with its reason.
+fn may_be_catalogue(hdu: &Hdu) -> bool {
+    match hdu.kind {
+        HduKind::BinTable | HduKind::AsciiTable | HduKind::CompressedTable => true,
+        HduKind::Other => hdu.fault.is_some(),
+        HduKind::NoData | HduKind::Image | HduKind::CompressedImage | HduKind::RandomGroups => {
+            false
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! One catalogue HDU: its rows are judged as a whole, then decoded block by block.
+
+use super::batch::{Batch, position};
+use super::layout::{Delivered, Layout, may_be_undefined};
+use super::photometry::{self, Calibration};
+use super::positions::{Oddity, Positions, Sources, positions};
+use super::quality::{self, Classes};
+use super::rows::{Bounds, Keys, RowFault, faults};
+use fits::{Column, FitsError, FitsFault, Rows, Table};
+use model::detector::Detector;
+use model::profile::{Distortion, SurveyProfile};
+use sky::{SkyColumns, Wcs};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// Bytes of rows that are read at once.
+const BLOCK_BYTES: u64 = 4 << 20;
+/// Rows of a block at most.
+const BLOCK_ROWS: u64 = 16_384;
+/// Rows whose columns are decoded together: they stay in the first-level cache.
+const TILE_ROWS: usize = 64;
+
+/// What the rows of an HDU are made into.
+pub(super) struct HduContext<'a> {
+    pub(super) detector: &'a Detector,
+    pub(super) programme_id: i32,
+    pub(super) version: i32,
+    pub(super) profile: &'a SurveyProfile,
+    pub(super) wcs: Option<&'a Wcs>,
+    pub(super) calibration: Option<Calibration>,
+}
+
+/// A catalogue's rows before they are made into detections.
+pub(super) struct Judged<'t, 'a> {
+    table: &'t Table<'a>,
+    layout: &'t Layout,
+    keys: KeyColumns,
+    positions: Positions,
+    /// Whether a row is used; empty when all are.
+    kept: Vec<bool>,
+    /// Measures that the pipeline did not fill.
+    unfilled: Vec<bool>,
+    /// Rows that cannot be used.
+    pub(super) faults: Vec<(usize, RowFault)>,
+}
+
+/// What was counted while rows were made into detections.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Values without a number, per column of `detection`.
+    pub(super) nan: BTreeMap<usize, u64>,
+    /// Infinite values, per column of `detection`.
+    pub(super) infinite: BTreeMap<usize, u64>,
+    pub(super) classes: Classes,
+}
+
+/// Buffers that serve one HDU after the other.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    raw: Vec<u8>,
+    class: Vec<f64>,
+    kept_f64: [Vec<f64>; 2],
+    distortion: Vec<f64>,
+    sky: SkyColumns,
+    photometry: photometry::Scratch,
+}
+
+#[derive(Debug, Default)]
+struct KeyColumns {
+    seq_num: Vec<f64>,
+    x: Vec<f64>,
+    y: Vec<f64>,
+    ra: Vec<f64>,
+    dec: Vec<f64>,
+}
+
+/// Reads what identifies and places the rows of an HDU, and finds those that cannot be used.
+///
+/// # Errors
+/// Rows that cannot be read.
+pub(super) fn judge<'t, 'a>(
+    table: &'t Table<'a>,
+    layout: &'t Layout,
+    context: &HduContext<'_>,
+    workspace: &mut Workspace,
+) -> Result<Judged<'t, 'a>, FitsError> {
+    let mut keys = KeyColumns::default();
+    let mut unfilled: Vec<bool> =
+        layout.measures.iter().map(|d| may_be_unfilled(d, context.profile)).collect();
+    for range in blocks(table) {
+        let rows = table.read_rows(range, &mut workspace.raw)?;
+        keys.add(table, layout, &rows)?;
+        for (measure, unfilled) in layout.measures.iter().zip(&mut unfilled) {
+            *unfilled = *unfilled && all_zero(&rows, &table.columns()[measure.table]);
+        }
+    }
+    let sources = Sources {
+        columns: layout
+            .ra_dec
+            .map(|(ra, _)| (&table.columns()[ra], keys.ra.as_slice(), keys.dec.as_slice())),
+        x: &keys.x,
+        y: &keys.y,
+        wcs: context.wcs,
+    };
+    let rules = &context.profile.catalogue.position;
+    let positions = positions(&sources, rules);
+    let found = faults(
+        &Keys {
+            seq_num: &keys.seq_num,
+            x: &keys.x,
+            y: &keys.y,
+            ra_deg: &positions.ra_deg,
+            dec_deg: &positions.dec_deg,
+        },
+        Bounds::of(context.detector.size_px, rules.margin_px),
+    );
+    let mut kept = Vec::new();
+    if !found.is_empty() {
+        kept.resize(keys.seq_num.len(), true);
+        found.iter().for_each(|(row, _)| kept[*row] = false);
+    }
+    Ok(Judged { table, layout, keys, positions, kept, unfilled, faults: found })
+}
+
+fn may_be_unfilled(measure: &Delivered, profile: &SurveyProfile) -> bool {
+    profile.catalogue.is_unfilled(&super::batch::detection().columns[measure.archive].name)
+}
+
+fn all_zero(rows: &Rows<'_>, column: &Column) -> bool {
+    // -0.0 is no zero here: somebody computed it.
+    (0..rows.len()).all(|row| rows.cell(row, column).iter().all(|byte| *byte == 0))
+}
+
+/// Row ranges that cover a table.
+fn blocks(table: &Table<'_>) -> impl Iterator<Item = Range<u64>> + use<> {
+    let rows = table.rows();
+    let step = (BLOCK_BYTES / table.row_bytes().max(1)).clamp(1, BLOCK_ROWS);
+    (0..rows).step_by(step as usize).map(move |first| first..rows.min(first + step))
+}
+
+impl KeyColumns {
+    fn add(
+        &mut self,
+        table: &Table<'_>,
+        layout: &Layout,
+        rows: &Rows<'_>,
+    ) -> Result<(), FitsError> {
+        let columns = table.columns();
+        let read = |at: usize, out: &mut Vec<f64>| doubles(&columns[at], rows, out);
+        read(layout.seq_num, &mut self.seq_num)
+            .and_then(|()| read(layout.x, &mut self.x))
+            .and_then(|()| read(layout.y, &mut self.y))
+            .and_then(|()| match layout.ra_dec {
+                None => Ok(()),
+                Some((ra, dec)) => read(ra, &mut self.ra).and_then(|()| read(dec, &mut self.dec)),
+            })
+            .map_err(|fault| table.error(fault))
+    }
+}
+
+/// Appends the values of a column, NaN where TNULL says that there is none.
+fn doubles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f64>) -> Result<(), FitsFault> {
+    let first = out.len();
+    column.f64s(rows, out)?;
+    blank(column, rows, &mut out[first..], f64::NAN)
+}
+
+fn singles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f32>) -> Result<(), FitsFault> {
+    let first = out.len();
+    column.f32s(rows, out)?;
+    blank(column, rows, &mut out[first..], f32::NAN)
+}
+
+fn blank<T: Copy>(
+    column: &Column,
+    rows: &Rows<'_>,
+    values: &mut [T],
+    nothing: T,
+) -> Result<(), FitsFault> {
+    if may_be_undefined(column) {
+        let mut nulls = Vec::new();
+        column.nulls(rows, &mut nulls)?;
+        for (value, _) in values.iter_mut().zip(&nulls).filter(|(_, null)| **null) {
+            *value = nothing;
+        }
+    }
+    Ok(())
+}
+
+impl Judged<'_, '_> {
+    /// Rows of the table.
+    pub(super) fn rows_read(&self) -> u64 {
+        self.keys.seq_num.len() as u64
+    }
+
+    /// What is odd about the positions.
+    pub(super) fn oddities(&self) -> &[Oddity] {
+        &self.positions.oddities
+    }
+
+    /// Row ranges, each of which [`Judged::append`] takes in one piece.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        blocks(self.table)
+    }
+
+    /// Makes detections of a range of rows and appends them to the batch. `written` is the number of rows of the
+    /// programme before. Returns how many rows were appended.
+    ///
+    /// # Errors
+    /// Rows that cannot be read.
+    pub(super) fn append(
+        &self,
+        range: Range<u64>,
+        context: &HduContext<'_>,
+        written: u64,
+        batch: &mut Batch,
+        workspace: &mut Workspace,
+        counts: &mut Counts,
+    ) -> Result<usize, FitsError> {
+        let span = range.start as usize..range.end as usize;
+        let mut raw = std::mem::take(&mut workspace.raw);
+        // A table of one block was read a moment ago, and its rows are still there.
+        let rows = self.table.read_rows(range, &mut raw)?;
+        self.decode(&rows, batch, workspace).map_err(|fault| self.table.error(fault))?;
+        workspace.raw = raw;
+        let rows = self.place(span, batch, workspace);
+        self.tidy(context, batch, workspace, counts);
+        constants(batch, rows, context, written);
+        let quality = &context.profile.catalogue.quality;
+        if self.layout.class.is_some() {
+            let classes = quality::set_classes(batch, &workspace.class, quality);
+            counts.classes.unclassified += classes.unclassified;
+            counts.classes.odd += classes.odd;
+        }
+        quality::set_bits(batch, rows, quality);
+        calibrate(batch, rows, context, workspace);
+        batch.finish_block(rows);
+        Ok(rows)
+    }
+
+    /// Measures of all rows, then only of those that are kept.
+    fn decode(
+        &self,
+        rows: &Rows<'_>,
+        batch: &mut Batch,
+        workspace: &mut Workspace,
+    ) -> Result<(), FitsFault> {
+        let columns = self.table.columns();
+        let row_bytes = self.table.row_bytes() as usize;
+        workspace.class.clear();
+        for first in (0..rows.len()).step_by(TILE_ROWS) {
+            let count = TILE_ROWS.min(rows.len() - first);
+            let bytes = &rows.bytes()[first * row_bytes..(first + count) * row_bytes];
+            let row = rows.first() + first as u64;
+            let tile = Rows::new(bytes, row_bytes, row, count).expect("whole rows were cut out");
+            for (measure, _) in
+                self.layout.measures.iter().zip(&self.unfilled).filter(|(_, unfilled)| !**unfilled)
+            {
+                let out = batch.column::<f32>(measure.archive);
+                singles(&columns[measure.table], &tile, out)?;
+            }
+            if let Some(class) = self.layout.class {
+                doubles(&columns[class], &tile, &mut workspace.class)?;
+            }
+        }
+        let span = rows.first() as usize..rows.first() as usize + rows.len();
+        if let Some(kept) = self.kept.get(span) {
+            batch.keep(kept);
+            let mut row = 0;
+            workspace.class.retain(|_| {
+                row += 1;
+                kept[row - 1]
+            });
+        }
+        Ok(())
+    }
+
+    /// Appends sequence numbers and positions of the kept rows; returns their number.
+    fn place(&self, span: Range<usize>, batch: &mut Batch, workspace: &mut Workspace) -> usize {
+        let at = key_positions();
+        let kept = self.kept.get(span.clone());
+        let seq_num = batch.column::<i32>(at.seq_num);
+        let before = seq_num.len();
+        let numbers = &self.keys.seq_num[span.clone()];
+        match kept {
+            None => seq_num.extend(numbers.iter().map(|v| *v as i32)),
+            Some(kept) => {
+                seq_num
+                    .extend(numbers.iter().zip(kept).filter(|(_, k)| **k).map(|(v, _)| *v as i32));
+            }
+        }
+        let rows = seq_num.len() - before;
+        for (column, values) in [
+            (at.x, &self.keys.x),
+            (at.y, &self.keys.y),
+            (at.ra, &self.positions.ra_deg),
+            (at.dec, &self.positions.dec_deg),
+        ] {
+            push_kept(batch.column::<f64>(column), &values[span.clone()], kept);
+        }
+        let [ra, dec] = &mut workspace.kept_f64;
+        ra.clear();
+        dec.clear();
+        push_kept(ra, &self.positions.ra_deg[span.clone()], kept);
+        push_kept(dec, &self.positions.dec_deg[span], kept);
+        workspace.sky.refill(ra, dec);
+        let sky = &workspace.sky;
+        for (column, values) in at.sky.iter().zip([
+            &sky.cx,
+            &sky.cy,
+            &sky.cz,
+            &sky.l_deg,
+            &sky.b_deg,
+            &sky.lambda_deg,
+            &sky.eta_deg,
+        ]) {
+            batch.column::<f64>(*column).extend_from_slice(values);
+        }
+        batch.column::<i64>(at.htm_id).extend_from_slice(&sky.htm_id);
+        batch.column::<i64>(at.healpix29).extend_from_slice(&sky.healpix29);
+        rows
+    }
+
+    /// Counts values that are no numbers; infinities become NULL unless the profile keeps them.
+    fn tidy(
+        &self,
+        context: &HduContext<'_>,
+        batch: &mut Batch,
+        workspace: &Workspace,
+        counts: &mut Counts,
+    ) {
+        let keep_infinities = context.profile.limits.keep_infinities;
+        for (measure, _) in
+            self.layout.measures.iter().zip(&self.unfilled).filter(|(_, unfilled)| !**unfilled)
+        {
+            let Some(values) = batch.block::<f32>(measure.archive) else { continue };
+            let mut all_finite = true;
+            for value in values.iter() {
+                all_finite &= value.is_finite();
+            }
+            if all_finite {
+                continue;
+            }
+            let (mut nan, mut infinite) = (0, 0);
+            for value in values {
+                nan += u64::from(value.is_nan());
+                if value.is_infinite() && !keep_infinities {
+                    infinite += 1;
+                    *value = f32::NAN;
+                }
+            }
+            add(&mut counts.nan, measure.archive, nan);
+            add(&mut counts.infinite, measure.archive, infinite);
+        }
+        if self.layout.class.is_some() {
+            let nan = workspace.class.iter().filter(|v| v.is_nan()).count() as u64;
+            add(&mut counts.nan, position("class"), nan);
+        }
+    }
+}
+
+fn add(counts: &mut BTreeMap<usize, u64>, column: usize, count: u64) {
+    if count > 0 {
+        *counts.entry(column).or_default() += count;
+    }
+}
+
+fn push_kept(out: &mut Vec<f64>, values: &[f64], kept: Option<&[bool]>) {
+    match kept {
+        None => out.extend_from_slice(values),
+        Some(kept) => out.extend(values.iter().zip(kept).filter(|(_, k)| **k).map(|(v, _)| *v)),
+    }
+}
+
+struct KeyPositions {
+    seq_num: usize,
+    x: usize,
+    y: usize,
+    ra: usize,
+    dec: usize,
+    sky: [usize; 7],
+    htm_id: usize,
+    healpix29: usize,
+    constants: [usize; 4],
+    obj_id: usize,
+    filter_id: usize,
+    mjd: usize,
+}
+
+fn key_positions() -> &'static KeyPositions {
+    static POSITIONS: OnceLock<KeyPositions> = OnceLock::new();
+    POSITIONS.get_or_init(|| KeyPositions {
+        seq_num: position("seq_num"),
+        x: position("x"),
+        y: position("y"),
+        ra: position("ra"),
+        dec: position("dec"),
+        sky: ["cx", "cy", "cz", "l", "b", "lambda", "eta"].map(position),
+        htm_id: position("htm_id"),
+        healpix29: position("healpix29"),
+        constants: ["programme_id", "multiframe_id", "ext_num", "version"].map(position),
+        obj_id: position("obj_id"),
+        filter_id: position("filter_id"),
+        mjd: position("mjd"),
+    })
+}
+
+/// What is the same for all rows of a detector, and the temporary object ids: -1, -2 ... within the programme.
+fn constants(batch: &mut Batch, rows: usize, context: &HduContext<'_>, written: u64) {
+    let at = key_positions();
+    let [programme_id, multiframe_id, ext_num, version] = at.constants;
+    batch.fill(programme_id, rows, context.programme_id);
+    batch.fill(multiframe_id, rows, context.detector.multiframe_id.get());
+    batch.fill(ext_num, rows, context.detector.ext_num.get());
+    batch.fill(version, rows, context.version);
+    let first = written as i64 + 1;
+    batch.column::<i64>(at.obj_id).extend((0..rows as i64).map(|row| -(first + row)));
+    if let Some(filter_id) = context.detector.filter_id {
+        batch.fill(at.filter_id, rows, filter_id);
+    }
+    if let Some(mjd) = context.detector.mjd {
+        batch.fill(at.mjd, rows, mjd);
+    }
+}
+
+fn calibrate(batch: &mut Batch, rows: usize, context: &HduContext<'_>, workspace: &mut Workspace) {
+    let at = key_positions();
+    let rules = &context.profile.catalogue.photometry;
+    let wcs = context.wcs.filter(|_| rules.distortion == Distortion::Wcs);
+    if let Some(wcs) = wcs {
+        let [x, y] = &mut workspace.kept_f64;
+        for (to, column) in [(&mut *x, at.x), (&mut *y, at.y)] {
+            to.clear();
+            to.extend_from_slice(batch.block::<f64>(column).unwrap_or_default());
+        }
+        wcs.flux_distortions(x, y, &mut workspace.distortion);
+    }
+    photometry::calibrate(
+        batch,
+        rows,
+        context.detector.photometry.percentage_correction.unwrap_or(0.0),
+        wcs.map(|_| workspace.distortion.as_slice()),
+        context.calibration.as_ref(),
+        &mut workspace.photometry,
+    );
+}

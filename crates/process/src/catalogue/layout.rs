@@ -1,0 +1,147 @@
+//! Which column of a table is which column of `detection`.
+
+use super::batch::{detection, position};
+use fits::{AsciiKind, Column, ColumnKind, Element};
+use model::profile::CatalogueProfile;
+use model::tables::ColumnType;
+
+/// A measure that is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivered {
+    /// Position in `detection`.
+    pub(super) archive: usize,
+    /// Position in the table.
+    pub(super) table: usize,
+}
+
+/// The columns of a table that is a catalogue. Positions in the table count from 0.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Layout {
+    /// Single-precision measures.
+    pub(super) measures: Vec<Delivered>,
+    pub(super) seq_num: usize,
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) ra_dec: Option<(usize, usize)>,
+    pub(super) class: Option<usize>,
+    /// TTYPEs that neither the archive nor the profile knows.
+    pub(super) unknown: Vec<String>,
+    /// TTYPEs that are known and hold no numbers, one per row.
+    pub(super) unusable: Vec<String>,
+}
+
+/// Why a table is no catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoCatalogue {
+    #[error("it has no column {0}")]
+    Missing(String),
+    #[error("it has column {0}, which catalogues of this survey have not")]
+    Foreign(String),
+    #[error("column {ttype} has format {tform}, not one number per row")]
+    Format { ttype: String, tform: String },
+}
+
+impl NoCatalogue {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "required_column_missing",
+            Self::Foreign(_) => "foreign_column",
+            Self::Format { .. } => "required_column_format",
+        }
+    }
+
+    pub(super) fn column(&self) -> &str {
+        match self {
+            Self::Missing(name) | Self::Foreign(name) | Self::Format { ttype: name, .. } => name,
+        }
+    }
+}
+
+impl Layout {
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// Why the table is no catalogue of this survey.
+    pub(super) fn of(columns: &[Column], profile: &CatalogueProfile) -> Result<Self, NoCatalogue> {
+        for column in columns {
+            let name = column.label();
+            if profile.foreign.iter().any(|glob| glob.fits(&name)) {
+                return Err(NoCatalogue::Foreign(name));
+            }
+        }
+        let found = found(columns, profile);
+        for name in &profile.required {
+            let at = found.iter().find(|d| d.archive == position(name));
+            let at = at.ok_or_else(|| NoCatalogue::Missing(spelled(name, profile)))?;
+            let column = &columns[at.table];
+            if !is_number(column) {
+                let (ttype, tform) = (column.label(), column.tform.clone());
+                return Err(NoCatalogue::Format { ttype, tform });
+            }
+        }
+        let (usable, unusable): (Vec<Delivered>, Vec<Delivered>) =
+            found.iter().partition(|d| is_number(&columns[d.table]));
+        let at = |name: &str| usable.iter().find(|d| d.archive == position(name)).map(|d| d.table);
+        let must =
+            |name: &str| at(name).ok_or_else(|| NoCatalogue::Missing(spelled(name, profile)));
+        let single = |d: &&Delivered| detection().columns[d.archive].kind == ColumnType::F32;
+        Ok(Self {
+            measures: usable.iter().filter(single).copied().collect(),
+            seq_num: must("seq_num")?,
+            x: must("x")?,
+            y: must("y")?,
+            ra_dec: at("ra").zip(at("dec")),
+            class: at("class"),
+            unknown: unknown(columns, &found, profile),
+            unusable: unusable.iter().map(|d| columns[d.table].label()).collect(),
+        })
+    }
+}
+
+/// Every column of `detection` that the table has under one of its spellings, the first spelling first.
+fn found(columns: &[Column], profile: &CatalogueProfile) -> Vec<Delivered> {
+    let named = |ttype: &str| {
+        columns.iter().position(|column| {
+            column
+                .name
+                .as_deref()
+                .is_some_and(|name| name.trim().eq_ignore_ascii_case(ttype.trim()))
+        })
+    };
+    let deliver = |(archive, column): (usize, &model::tables::Column)| {
+        let table = profile.spellings_of(column).into_iter().find_map(named)?;
+        Some(Delivered { archive, table })
+    };
+    detection().columns.iter().enumerate().filter_map(deliver).collect()
+}
+
+fn unknown(columns: &[Column], found: &[Delivered], profile: &CatalogueProfile) -> Vec<String> {
+    columns
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| !found.iter().any(|d| d.table == *n))
+        .map(|(_, column)| column.label())
+        .filter(|name| !profile.blank.iter().any(|glob| glob.fits(name)))
+        .collect()
+}
+
+/// How a column of `detection` may be called in a catalogue.
+fn spelled(name: &str, profile: &CatalogueProfile) -> String {
+    detection().column(name).map_or_else(String::new, |c| profile.spellings_of(c).join(" or "))
+}
+
+/// Whether a column holds one number per row.
+fn is_number(column: &Column) -> bool {
+    match column.kind {
+        ColumnKind::Cells(element) => {
+            column.repeat == 1 && (element.is_integer() || element.is_float())
+        }
+        ColumnKind::Ascii(kind) => kind != AsciiKind::Text,
+        ColumnKind::Arrays { .. } => false,
+    }
+}
+
+/// Whether TNULL may stand in a column.
+pub(super) fn may_be_undefined(column: &Column) -> bool {
+    column.tnull.is_some() && column.element().is_none_or(Element::is_integer)
+}

@@ -1,0 +1,68 @@
+//! What a catalogue task says of its input: an account of every row, refusals, findings.
+
+use model::task::{DetectorRows, HduReport};
+use model::{Finding, ProgrammeId, Refusal};
+use std::collections::BTreeMap;
+
+/// Ranges of rows that a refusal lists at most; its count is always that of all rows.
+pub(super) const LISTED_RANGES: usize = 200;
+
+/// What became of a task's catalogues.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CatalogueReport {
+    /// Per HDU that is, or should be, a catalogue: rows read = written + refused.
+    pub hdus: Vec<HduReport>,
+    /// Where each detector's rows are in the files of [`staged_file_name`].
+    pub detectors: Vec<DetectorRows>,
+    /// What was not accepted; of an HDU's refusals the rows add up to those refused in it.
+    pub refusals: Vec<Refusal>,
+    /// What was noticed.
+    pub findings: Vec<Finding>,
+    /// Rows written per programme.
+    pub rows: BTreeMap<ProgrammeId, u64>,
+}
+
+/// Name of the file in which a task stages the detections of a programme.
+pub fn staged_file_name(programme: ProgrammeId) -> String {
+    format!("detection.{programme}.parquet")
+}
+
+/// Where a refusal or finding belongs.
+#[derive(Clone, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    pub(super) hdu: Option<u16>,
+}
+
+impl Place<'_> {
+    pub(super) fn refusal(&self, code: &str, message: String) -> Refusal {
+        Refusal {
+            code: code.to_owned(),
+            file: self.file.to_owned(),
+            hdu: self.hdu,
+            keyword: None,
+            column: None,
+            message,
+            rows: 0,
+            row_ranges: Vec::new(),
+            parked: false,
+        }
+    }
+
+    pub(super) fn finding(
+        &self,
+        code: &str,
+        subject: Option<&str>,
+        count: u64,
+        message: String,
+    ) -> Finding {
+        Finding {
+            code: code.to_owned(),
+            file: self.file.to_owned(),
+            hdu: self.hdu,
+            subject: subject.map(str::to_owned),
+            count,
+            message,
+        }
+    }
+}
