@@ -37,19 +37,24 @@ impl Table {
         self.rows.push(cells.into_iter().map(|c| shown(&c.into())).collect());
     }
 
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    /// Width of each column.
+    pub fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.head.iter().map(|h| h.chars().count()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        widths
     }
 
     /// The table as text, a line per row.
     pub fn text(&self) -> String {
         let columns = self.head.len();
-        let mut widths: Vec<usize> = self.head.iter().map(|h| h.chars().count()).collect();
+        let widths = self.widths();
         let mut numeric = vec![!self.rows.is_empty(); columns];
         for row in &self.rows {
             for (i, cell) in row.iter().enumerate().take(columns) {
-                widths[i] = widths[i].max(cell.chars().count());
                 numeric[i] &= cell.is_empty()
                     || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
             }

@@ -126,7 +126,7 @@ fn newer_content_replaces_older() {
 
 #[test]
 fn an_unknown_project_is_parked_until_its_programme_is_added() {
-    let desk = Desk::new();
+    let desk = Desk::bare();
     let delivery = desk.simulate(&Small::default());
     let profile = desk.site.join("surveys/wfcam.toml");
     let text = std::fs::read_to_string(&profile).unwrap();

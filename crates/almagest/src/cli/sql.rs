@@ -138,7 +138,8 @@ impl From<files::PublishFault> for Publishing {
     }
 }
 
-fn write_to<W: Write + Send>(
+/// Runs a query and writes its rows.
+pub fn write_to<W: Write + Send>(
     session: &Session,
     query: &str,
     format: Format,
@@ -182,6 +183,24 @@ fn cell(value: &SqlValue) -> String {
         SqlValue::Real(x) => number(*x),
         SqlValue::Text(text) => String::from_utf8_lossy(text).into_owned(),
         SqlValue::Blob(bytes) => files::hex(bytes),
+    }
+}
+
+/// Rows of a small result as text; NULL is empty.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The rows.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl RowSink for Collected {
+    fn columns(&mut self, _: &[ResultColumn]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
+        self.rows.push(values.iter().map(cell).collect());
+        Ok(())
     }
 }
 

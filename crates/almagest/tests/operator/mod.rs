@@ -73,8 +73,15 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A new site and an empty inbox.
+    /// A new site that knows the projects of simulated nights, and an empty inbox.
     pub fn new() -> Self {
+        let desk = Self::bare();
+        desk.at_site(&["programme", "add", "U07B12", "u/07b/12"]).ended(0);
+        desk
+    }
+
+    /// A new site as `init` makes it, and an empty inbox.
+    pub fn bare() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let site = dir.path().join("site");
         std::fs::create_dir(dir.path().join("inbox")).expect("an inbox");

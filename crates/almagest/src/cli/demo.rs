@@ -1,0 +1,142 @@
+//! `almagest demo`: a small night from delivery to query, in the working directory.
+
+use super::{Format, init, run as verbs, simulate, sql};
+use crate::exit::Exit;
+use crate::site::{self, Site};
+use crate::steps::Night;
+use archive::Inquiry;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Directory of the demo's site and inbox.
+    #[arg(long, default_value = "almagest-demo", value_name = "DIR")]
+    site: PathBuf,
+}
+
+/// (title, query).
+const QUERIES: [(&str, &str); 3] = [
+    (
+        "What came in, by programme and filter",
+        "SELECT p.name AS programme, m.filter_name AS filter, count(DISTINCT m.multiframe_id) AS frames,
+                sum(d.rows) AS detections, round(avg(c.seeing * a.x_pix_size), 2) AS seeing_arcsec,
+                round(avg(c.phot_zp_cat), 2) AS zero_point
+         FROM detector_rows AS d
+         JOIN multiframe AS m USING (multiframe_id)
+         JOIN multiframe_detector AS c ON c.multiframe_id = d.multiframe_id AND c.ext_num = d.ext_num
+         JOIN astrometry AS a ON a.multiframe_id = d.multiframe_id AND a.ext_num = d.ext_num
+         JOIN programme AS p ON p.programme_id = d.programme_id
+         WHERE d.end_event IS NULL
+         GROUP BY 1, 2 ORDER BY 1, 2",
+    ),
+    (
+        "The brightest stars in a cone of 3 arcmin, each with its frame",
+        "WITH field AS (SELECT a.central_ra AS ra, a.central_dec AS dec FROM astrometry AS a
+                        JOIN detector_rows AS d USING (multiframe_id, ext_num) WHERE d.end_event IS NULL
+                        ORDER BY d.rows DESC, multiframe_id, ext_num LIMIT 1)
+         SELECT d.obj_id, round(d.ra, 5) AS ra, round(d.dec, 5) AS dec, m.filter_name AS filter,
+                round(d.aper_mag3, 3) AS mag, round(d.aper_mag3_err, 3) AS err, m.file_name
+         FROM field, detection AS d JOIN multiframe AS m USING (multiframe_id)
+         WHERE in_cone(d.ra, d.dec, field.ra, field.dec, 3/60.0) AND d.class = -1
+         ORDER BY d.aper_mag3 LIMIT 8",
+    ),
+    (
+        "Stars and galaxies, and how many are clean (no quality flag)",
+        "SELECT CASE class WHEN -1 THEN 'star' WHEN 1 THEN 'galaxy' WHEN 0 THEN 'noise' WHEN -2 THEN 'probable star'
+                           WHEN -3 THEN 'probable galaxy' WHEN -9 THEN 'saturated' ELSE 'other' END AS class,
+                count(*) AS detections, sum(pp_err_bits = 0) AS clean, round(min(aper_mag3), 2) AS brightest,
+                round(avg(aper_mag3), 2) AS mean_mag
+         FROM detection GROUP BY 1 ORDER BY 2 DESC",
+    ),
+];
+
+/// Makes the demo's site if need be, simulates its night if need be, runs it, and shows what came of it.
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let root = &arguments.site;
+    if !site::is_site(root) {
+        init::create(root)?;
+        println!("made site {}", root.display());
+    }
+    let spec = ::simulate::NightSpec::default();
+    let inbox = root.join("inbox");
+    let delivery = inbox.join(spec.delivery());
+    if !delivery.join(::simulate::MARKER).exists() {
+        let _ = std::fs::remove_dir_all(&delivery); // an interrupted simulation
+        let night = simulate::simulated(&inbox, &spec)?;
+        println!("simulated {}: {} images with {} detectors\n", night.delivery.display(), night.frames.len(), night.detectors);
+    }
+    let mut night = Night::open(Site::find(Some(root.clone()))?, "demo")?;
+    verbs::curate(&mut night, &[delivery])?;
+    verbs::report(&night);
+    if night.interrupted() {
+        return Ok(Exit::Interrupted);
+    }
+    let session = sql::session(night.site())?;
+    for (title, query) in QUERIES {
+        println!("\n{title}");
+        sql::write_to(&session, query, Format::Table, std::io::stdout().lock())?;
+    }
+    let sheet = contact_sheet(&mut night)?;
+    println!("\npreviews: open {} in a browser", sheet.display());
+    println!("{}", go_on(root, &mut night)?);
+    Ok(Exit::Done)
+}
+
+/// One page with the mosaics of all multiframes.
+fn contact_sheet(night: &mut Night) -> anyhow::Result<PathBuf> {
+    let session = sql::session(night.site())?;
+    let mut rows = sql::Collected::default();
+    session.query(
+        "SELECT p.path, m.file_name, m.object, m.filter_name, m.frame_type FROM preview AS p
+         JOIN multiframe AS m USING (multiframe_id) WHERE p.ext_num = 0 ORDER BY m.file_name",
+        &mut rows,
+    )?;
+    let mut page = String::from(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Almagest: contact sheet</title>\n\
+         <style>body{background:#111;color:#ccc;font:13px sans-serif;margin:16px}\
+         main{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:12px}\
+         figure{margin:0}img{width:100%;background:#000}figcaption{overflow-wrap:anywhere}</style>\n<main>\n",
+    );
+    for row in &rows.rows {
+        let [path, file, object, filter, kind] = row.as_slice() else { continue };
+        let _ = writeln!(
+            page,
+            "<figure><img src=\"previews/{}\" alt=\"{}\" loading=\"lazy\"><figcaption>{}<br>{} {} {}</figcaption></figure>",
+            escaped(path), escaped(file), escaped(file), escaped(object), escaped(filter), escaped(kind)
+        );
+    }
+    page.push_str("</main></html>\n");
+    let path = night.site().place.root().join("contact-sheet.html");
+    files::publish_bytes(&path, page.as_bytes())?;
+    Ok(path)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The commands to go on with.
+fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
+    let site = root.display();
+    let status = night.archive().status()?;
+    let mut text = String::from("\ngo on with:\n");
+    if status.parked_refusals > 0 {
+        let _ = writeln!(
+            text,
+            "  almagest --site {site} refusals list            # frames of a project that the archive does not know yet\n  \
+             almagest --site {site} programme add U07B12 u/07b/12   # releases them; then run again\n  \
+             almagest --site {site} run {site}/inbox/20071011_v1"
+        );
+    }
+    let _ = write!(
+        text,
+        "  almagest --site {site} sql \"SELECT count(*) FROM detection\"\n  \
+         almagest --site {site} status\n  \
+         almagest --site {site} verify\n  \
+         almagest --site {site} attach          # the same archive in DuckDB, from Python or R\n  \
+         almagest init SITE && almagest --site SITE run DELIVERY_DIR   # your own delivery"
+    );
+    Ok(text)
+}

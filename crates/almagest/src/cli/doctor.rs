@@ -1,0 +1,61 @@
+//! `almagest doctor`.
+
+use crate::exit::Exit;
+use crate::report::{bytes, shown};
+use crate::site::Site;
+use archive::Inquiry;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Less free room than this is worth a word.
+const LOW_DISK_BYTES: u64 = 5_000_000_000;
+
+/// Says what is amiss with the site and the machine. Exit code 3 when something is.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let mut faults = site.place.examine();
+    let mut facts = vec![
+        format!("almagest {}", env!("CARGO_PKG_VERSION")),
+        format!("site {}", site.place.root().display()),
+        format!("{} worker threads, {} MB each", site.config.work.workers(), site.config.work.memory_per_thread_mb),
+    ];
+    match files::free_bytes(site.place.root()) {
+        Ok(free) if free < LOW_DISK_BYTES => {
+            faults.push(format!("only {} are free on the disk of the site", bytes(free)));
+        }
+        Ok(free) => facts.push(format!("{} are free on the disk of the site", bytes(free))),
+        Err(error) => faults.push(format!("the free room on the disk cannot be told: {error}")),
+    }
+    match site.profiles() {
+        Ok(profiles) => facts.push(format!("{} survey profiles", profiles.len())),
+        Err(fault) => faults.push(format!("{fault:#}")),
+    }
+    match site.read().and_then(|archive| Ok((archive.status()?, archive.running_attempts_gone()?))) {
+        Ok((status, gone)) => {
+            facts.push(format!("{} deliveries, {} events", status.deliveries.len(), status.events));
+            if gone > 0 {
+                faults.push(format!("{gone} attempts were left by processes that are gone: run their steps again"));
+            }
+        }
+        Err(fault) => faults.push(format!("{fault:#}")),
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&json!({"facts": facts, "faults": faults}))?);
+    } else {
+        for fact in &facts {
+            println!("ok    {}", shown(fact));
+        }
+        for fault in &faults {
+            println!("FAULT {}", shown(fault));
+        }
+    }
+    Ok(if faults.is_empty() { Exit::Done } else { Exit::Gate })
+}
