@@ -12,6 +12,7 @@ use crate::table::Table;
 const LIMITS: Limits = Limits {
     expansion_ratio: 200,
     unpacked_bytes: 1 << 20,
+    image_bytes: 1 << 22,
     header_cards: 400,
     hdus: 12,
     piece_bytes: 1 << 20,

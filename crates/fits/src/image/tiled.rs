@@ -78,7 +78,7 @@ impl<'f> Tiled<'f> {
         // The product fits: the image has counted its rows before.
         let wanted = axes.iter().product::<u64>() * bytes;
         let allowed = limits.expansion_ratio.saturating_mul(hdu.data_bytes);
-        let allowed = allowed.max(limits.unpacked_bytes);
+        let allowed = allowed.max(limits.image_bytes);
         if wanted > allowed {
             return Err(FitsFault::TooLarge { what: "the unpacked image", wanted, allowed });
         }
