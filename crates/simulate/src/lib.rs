@@ -1,1 +1,35 @@
-//! Room to be built.
+//! Simulated nights: deliveries that a WFCAM archive would take for real.
+//!
+//! Takes a [`NightSpec`], leaves a directory such as `20071011_v1` with images, confidence maps, library frames and
+//! catalogues, and the marker `OK_TO_COPY`, written last. The same specification gives the same bytes, whatever the
+//! number of threads. What is truly in the images comes back as [`TrueFrame`]s.
+//!
+//! Start at [`night`]. Which frames there are is decided in `plan`; a frame is made in `delivery`, its pixels in
+//! `pixels`, its catalogue in `catalogue`, both from the sources of `scene`. Damaged files are in [`damage`].
+//! Does not depend on the rooms that read it: the astrometry here is not that of `sky`.
+
+mod bad_pixels;
+mod camera;
+mod catalogue;
+mod conditions;
+pub mod damage;
+mod delivery;
+mod detector_header;
+mod night;
+mod pixels;
+mod plan;
+mod primary_header;
+mod profile;
+mod programme;
+mod random;
+mod scene;
+mod spec;
+mod truth;
+
+pub use camera::Wcs;
+pub use delivery::{MARKER, NightSummary, Progress, SimulateError, night};
+pub use night::Night;
+pub use plan::FrameKind;
+pub use programme::{FILTERS, Filter, PROGRAMMES, Programme};
+pub use spec::{Mix, NightSpec, SpecFault};
+pub use truth::{TrueDetector, TrueFrame, TrueSource, write_truth};

@@ -1,0 +1,270 @@
+//! Makes the files of a night and puts them into its directory.
+
+use crate::bad_pixels::BadPixels;
+use crate::conditions::Conditions;
+use crate::detector_header::{catalogue_header, image_header};
+use crate::plan::{Frame, FrameKind, plan};
+use crate::primary_header::primary_header;
+use crate::scene::{self, Source};
+use crate::spec::{NightSpec, SpecFault};
+use crate::truth::{TrueDetector, TrueFrame, TrueSource};
+use crate::{catalogue, pixels};
+use fits::write::{Checks, RicePixels, Rows, WriteFault, bin_table_rows, primary, rice_image};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Name of the file that says that a delivery is complete.
+pub const MARKER: &str = "OK_TO_COPY";
+
+/// Why a night was not simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// It cannot be simulated as asked.
+    #[error("no such night can be simulated")]
+    Spec(#[from] SpecFault),
+    /// The delivery is there already.
+    #[error("{} is there already", .0.display())]
+    Exists(PathBuf),
+    /// The system refused.
+    #[error("cannot write {}", path.display())]
+    Io {
+        /// File or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A header or table that is no FITS: a mistake of this room.
+    #[error("{file} would not be FITS")]
+    Format {
+        /// Name of the file.
+        file: String,
+        /// What is wrong with it.
+        #[source]
+        source: WriteFault,
+    },
+}
+
+/// How far a simulation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Frames finished.
+    pub done: usize,
+    /// Frames in all.
+    pub frames: usize,
+    /// Bytes written so far.
+    pub bytes: u64,
+}
+
+/// A simulated night.
+#[derive(Clone, Debug)]
+pub struct NightSummary {
+    /// The delivery's directory.
+    pub delivery: PathBuf,
+    /// The images, in the order of their run numbers.
+    pub frames: Vec<TrueFrame>,
+    /// Files written, catalogues, damaged files and marker included.
+    pub files: usize,
+    /// Detectors of all images.
+    pub detectors: usize,
+    /// Rows of all catalogues.
+    pub rows: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Damaged files and what is to become of them.
+    pub faults: Vec<crate::damage::Planted>,
+}
+
+/// Writes a night into a new directory below `out` and marks it complete. `progress` is called after each frame,
+/// from any thread.
+///
+/// # Errors
+/// A night that cannot be, a delivery that is there already, or trouble with the disk.
+pub fn night(
+    out: &Path,
+    spec: &NightSpec,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<NightSummary, SimulateError> {
+    spec.check()?;
+    let delivery = out.join(spec.delivery());
+    let fault = |path: &Path, source| SimulateError::Io { path: path.to_owned(), source };
+    if delivery.exists() {
+        return Err(SimulateError::Exists(delivery));
+    }
+    files::create_dir(&delivery).map_err(|error| fault(&delivery, error))?;
+    let frames = plan(spec);
+    let mut summary = write_frames(&delivery, spec, &frames, progress)?;
+    if spec.faults {
+        summary.faults =
+            crate::damage::plant(&delivery, spec).map_err(|error| fault(&delivery, error))?;
+        summary.files += summary.faults.len();
+    }
+    // Nobody looks before the marker is there: one sync for all files, then the marker by itself.
+    files::sync_disk(&delivery).map_err(|error| fault(&delivery, error))?;
+    let marker = delivery.join(MARKER);
+    files::publish_bytes(&marker, b"").map_err(|error| fault(&marker, error.source))?;
+    Ok(summary)
+}
+
+/// Writes all frames, as many at a time as there are threads.
+fn write_frames(
+    delivery: &Path,
+    spec: &NightSpec,
+    frames: &[Frame],
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<NightSummary, SimulateError> {
+    let threads = match spec.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let next = AtomicUsize::new(0);
+    let finished = Mutex::new((Progress { done: 0, frames: frames.len(), bytes: 0 }, Vec::new()));
+    let failed = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(frames.len()) {
+            scope.spawn(|| {
+                while let Some(frame) = frames.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match write_frame(delivery, spec, frame) {
+                        Ok(written) => {
+                            let mut finished = lock(&finished);
+                            finished.0.done += 1;
+                            finished.0.bytes += written.bytes;
+                            let now = finished.0;
+                            finished.1.push((frame.run, written));
+                            drop(finished);
+                            progress(now);
+                        }
+                        Err(error) => {
+                            next.store(frames.len(), Ordering::Relaxed);
+                            lock(&failed).get_or_insert(error);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = lock(&failed).take() {
+        return Err(error);
+    }
+    let mut written = std::mem::take(&mut lock(&finished).1);
+    written.sort_by(|a, b| (a.0, &a.1.truth.file).cmp(&(b.0, &b.1.truth.file)));
+    let written: Vec<Written> = written.into_iter().map(|(_, written)| written).collect();
+    Ok(NightSummary {
+        delivery: delivery.to_owned(),
+        files: written.iter().map(|w| w.files).sum::<usize>() + 1,
+        detectors: 4 * written.len(),
+        rows: written.iter().map(|w| w.truth.rows).sum(),
+        bytes: written.iter().map(|w| w.bytes).sum(),
+        faults: Vec::new(),
+        frames: written.into_iter().map(|w| w.truth).collect(),
+    })
+}
+
+/// A lock that a panicking thread cannot spoil: what it guards is only ever added to.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A frame on disk.
+struct Written {
+    truth: TrueFrame,
+    files: usize,
+    bytes: u64,
+}
+
+fn write_frame(delivery: &Path, spec: &NightSpec, frame: &Frame) -> Result<Written, SimulateError> {
+    let format = |source| SimulateError::Format { file: frame.file.clone(), source };
+    let (made, truth) = make_frame(spec, frame).map_err(format)?;
+    let mut written = Written { truth, files: 0, bytes: 0 };
+    let names = std::iter::once(frame.file.clone()).chain(frame.catalogue());
+    for (name, bytes) in names.zip([Some(made.image), made.catalogue].into_iter().flatten()) {
+        let path = delivery.join(name);
+        std::fs::write(&path, &bytes)
+            .map_err(|source| SimulateError::Io { path: path.clone(), source })?;
+        written.files += 1;
+        written.bytes += bytes.len() as u64;
+    }
+    Ok(written)
+}
+
+/// A frame as bytes.
+pub(crate) struct Made {
+    pub image: Vec<u8>,
+    pub catalogue: Option<Vec<u8>>,
+}
+
+/// Makes a frame and its catalogue.
+pub(crate) fn make_frame(spec: &NightSpec, frame: &Frame) -> Result<(Made, TrueFrame), WriteFault> {
+    let mut truth = TrueFrame::of(frame);
+    let first = Conditions::of(frame, 1, spec.seed);
+    let header = primary_header(spec, frame, &first);
+    let mut image = Vec::new();
+    primary(&mut image, &header, Checks::Written)?;
+    let mut tables = Vec::new();
+    if frame.kind.has_catalogue() {
+        primary(&mut tables, &header, Checks::Written)?;
+    }
+    for camera in 1..=4 {
+        let conditions = Conditions::of(frame, camera, spec.seed);
+        let bad = BadPixels::of_camera(camera, frame.side());
+        let (sources, faint) = match frame.kind {
+            kind if kind.is_library() || kind == FrameKind::Confidence => (Vec::new(), Vec::new()),
+            _ => (scene::sources(frame, &conditions), scene::unresolved(frame, &conditions)),
+        };
+        push_image(&mut image, spec, frame, &conditions, &bad, [&sources, &faint])?;
+        if frame.kind.has_catalogue() {
+            push_catalogue(&mut tables, spec, frame, &conditions, &bad, &sources)?;
+        }
+        if spec.truth {
+            truth.detectors.push(TrueDetector {
+                hdu: camera as u16,
+                camera,
+                sky: conditions.sky,
+                noise: conditions.noise,
+                fwhm_px: conditions.profile.fwhm,
+                sources: sources.iter().map(TrueSource::of).collect(),
+            });
+        }
+    }
+    let catalogue = frame.kind.has_catalogue().then_some(tables);
+    Ok((Made { image, catalogue }, truth))
+}
+
+fn push_image(
+    out: &mut Vec<u8>,
+    spec: &NightSpec,
+    frame: &Frame,
+    conditions: &Conditions,
+    bad: &BadPixels,
+    [sources, faint]: [&[Source]; 2],
+) -> Result<(), WriteFault> {
+    let side = frame.side();
+    let stored = pixels::paint(frame, conditions, bad, sources, faint);
+    let header = image_header(spec, frame, conditions, stored.bscale, stored.bzero);
+    match frame.kind {
+        FrameKind::Confidence | FrameKind::FlatConfidence => {
+            let small: Vec<i16> = stored.pixels.iter().map(|v| *v as i16).collect();
+            rice_image(out, side, side, RicePixels::I16(&small), &header, Checks::Written)
+        }
+        _ => {
+            let pixels = RicePixels::I32(&stored.pixels);
+            rice_image(out, side, side, pixels, &header, Checks::Written)
+        }
+    }
+}
+
+fn push_catalogue(
+    out: &mut Vec<u8>,
+    spec: &NightSpec,
+    frame: &Frame,
+    conditions: &Conditions,
+    bad: &BadPixels,
+    sources: &[Source],
+) -> Result<(), WriteFault> {
+    let rows = catalogue::rows(conditions, bad, sources, frame.side());
+    let header = catalogue_header(spec, frame, conditions);
+    let table = Rows { row_bytes: 4 * catalogue::COLUMNS, bytes: &rows, heap: &[] };
+    bin_table_rows(out, catalogue::fields(), &table, &header, Checks::Written)
+}

@@ -1,0 +1,95 @@
+//! What a simulated night is to be.
+
+use crate::night::Night;
+use crate::programme::{PROGRAMMES, Programme};
+
+/// Which kinds of frames a night has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// All kinds: library frames, single exposures, interleaved frames, stacks with their confidence maps. What a
+    /// frame says it was made from is in the delivery too.
+    Night,
+    /// Stacks with catalogues alone, for measuring: the frames they were made from are not delivered.
+    Stacks,
+}
+
+/// What to simulate. [`NightSpec::default`] is a night that is small, complete and good to look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NightSpec {
+    /// UT date; with `version` the name of the delivery.
+    pub night: Night,
+    /// Version of the pipeline.
+    pub version: u32,
+    /// Image files. Catalogues come on top.
+    pub frames: usize,
+    /// Which kinds they are of.
+    pub mix: Mix,
+    /// Rows per detector of a catalogue; three times as many in the galactic plane, except in [`Mix::Stacks`].
+    pub detections: usize,
+    /// Side of a detector in pixels (2048 in reality); interleaved frames have twice as many.
+    pub size: usize,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Who observes, in turn.
+    pub programmes: Vec<&'static Programme>,
+    /// Whether damaged files are put among the good ones.
+    pub faults: bool,
+    /// Whether the summary lists every planted source.
+    pub truth: bool,
+    /// Worker threads; 0 for as many as there are processors.
+    pub threads: usize,
+}
+
+impl Default for NightSpec {
+    fn default() -> Self {
+        Self {
+            night: Night::new(2007, 10, 11).expect("a date of the calendar"),
+            version: 1,
+            frames: 16,
+            mix: Mix::Night,
+            detections: 250,
+            size: 512,
+            seed: 1,
+            programmes: PROGRAMMES.iter().collect(),
+            faults: false,
+            truth: false,
+            threads: 0,
+        }
+    }
+}
+
+/// A night that cannot be simulated as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecFault {
+    /// Detectors too small for a star, or too large for memory.
+    #[error("detectors of {0} pixels are not simulated (32 to 8192)")]
+    Size(usize),
+    /// A night of nothing.
+    #[error("a night needs at least one frame and one programme")]
+    Empty,
+    /// More exposures than run numbers of five digits.
+    #[error("{0} frames do not fit into one night's run numbers")]
+    TooMany(usize),
+}
+
+impl NightSpec {
+    /// Name of the delivery: `20071011_v1`.
+    pub fn delivery(&self) -> String {
+        format!("{}_v{}", self.night, self.version)
+    }
+
+    /// Whether it can be simulated.
+    ///
+    /// # Errors
+    /// The first reason why not.
+    pub fn check(&self) -> Result<(), SpecFault> {
+        if !(32..=8192).contains(&self.size) {
+            return Err(SpecFault::Size(self.size));
+        }
+        if self.frames == 0 || self.programmes.is_empty() {
+            return Err(SpecFault::Empty);
+        }
+        // An interleaved frame uses up four run numbers.
+        if self.frames > 20_000 { Err(SpecFault::TooMany(self.frames)) } else { Ok(()) }
+    }
+}
