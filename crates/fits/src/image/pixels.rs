@@ -127,6 +127,7 @@ impl<'a> Rows<'a> {
     pub fn write_f32(&self, scaling: &Scaling, values: &mut [f32]) {
         match self {
             Rows::F32(pixels) if scaling.is_identity() => values.copy_from_slice(pixels),
+            Rows::I64(pixels) if scaling.bscale == 1.0 => write_offset(pixels, scaling, values),
             _ => with_pixels!(self, pixels => write_physical(pixels, scaling, values)),
         }
     }
@@ -135,6 +136,7 @@ impl<'a> Rows<'a> {
     pub fn write_f64(&self, scaling: &Scaling, values: &mut [f64]) {
         match self {
             Rows::F64(pixels) if scaling.is_identity() => values.copy_from_slice(pixels),
+            Rows::I64(pixels) if scaling.bscale == 1.0 => write_offset(pixels, scaling, values),
             _ => with_pixels!(self, pixels => write_physical(pixels, scaling, values)),
         }
     }
@@ -145,6 +147,22 @@ fn write_physical<P: Pixel, V: Float>(pixels: &[P], scaling: &Scaling, values: &
     for (value, &pixel) in values.iter_mut().zip(pixels) {
         *value = V::from_f64(pixel.to_f64() * bscale + bzero);
     }
+    write_blanks(pixels, scaling, values);
+}
+
+/// 64-bit integers with an offset, above all unsigned ones: the sum is exact, then rounded.
+fn write_offset<V: Float>(pixels: &[i64], scaling: &Scaling, values: &mut [V]) {
+    if scaling.bzero.fract() != 0.0 || scaling.bzero.abs() > 2f64.powi(64) {
+        return write_physical(pixels, scaling, values);
+    }
+    let offset = scaling.bzero as i128;
+    for (value, &pixel) in values.iter_mut().zip(pixels) {
+        *value = V::from_f64((i128::from(pixel) + offset) as f64);
+    }
+    write_blanks(pixels, scaling, values);
+}
+
+fn write_blanks<P: Pixel, V: Float>(pixels: &[P], scaling: &Scaling, values: &mut [V]) {
     if let Some(blank) = scaling.blank.and_then(P::from_integer) {
         for (value, &pixel) in values.iter_mut().zip(pixels) {
             if pixel == blank {

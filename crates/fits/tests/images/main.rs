@@ -1,4 +1,8 @@
-//! Pixels of real images, compared with what astropy and cfitsio read.
+//! Pixels of images: real ones, foreign ones, damaged ones.
+
+mod foreign;
+mod hostile;
+mod properties;
 
 use std::path::Path;
 
