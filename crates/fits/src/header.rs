@@ -130,24 +130,31 @@ impl Header {
 
     /// The bytes as text; bytes beyond 7 bits become `?`.
     fn take_text(&mut self, cards: Vec<u8>) {
-        if !cards.is_ascii() {
-            for (number, card) in cards.chunks_exact(CARD_BYTES).enumerate() {
-                if !card.is_ascii() {
-                    self.faults.push((number as u32 + 1, CardFault::NonAscii));
-                }
-            }
-            self.raw = Some(cards.clone().into_boxed_slice());
-        }
         for (number, card) in cards.chunks_exact(CARD_BYTES).enumerate() {
             // One pass that vectorises; which byte it was does not matter.
             if card.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == 0x7f)) {
                 self.faults.push((number as u32 + 1, CardFault::ControlCharacter));
             }
         }
-        self.text = String::from_utf8(cards).unwrap_or_else(|error| {
-            let ascii = |byte: u8| if byte.is_ascii() { byte as char } else { '?' };
-            error.into_bytes().into_iter().map(ascii).collect()
-        });
+        self.text = match String::from_utf8(cards) {
+            Ok(text) if text.is_ascii() => text,
+            other => self.take_other_bytes(
+                other.map_or_else(|error| error.into_bytes(), String::into_bytes),
+            ),
+        };
+    }
+
+    /// Cards with bytes beyond 7 bits: kept as stored, and as text with a `?` for each such byte.
+    fn take_other_bytes(&mut self, cards: Vec<u8>) -> String {
+        for (number, card) in cards.chunks_exact(CARD_BYTES).enumerate() {
+            if !card.is_ascii() {
+                self.faults.push((number as u32 + 1, CardFault::NonAscii));
+            }
+        }
+        let ascii = |&byte: &u8| if byte.is_ascii() { byte as char } else { '?' };
+        let text = cards.iter().map(ascii).collect();
+        self.raw = Some(cards.into_boxed_slice());
+        text
     }
 
     /// Whether the card is END.
