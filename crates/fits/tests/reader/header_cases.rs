@@ -19,7 +19,7 @@ fn values_of_cards() {
         ("INT     = +9223372036854775807", Value::Integer(i64::MAX)),
         // One more than 64 bits hold: TZERO of unsigned 64-bit integers is written so.
         ("BIG     = 9223372036854775808", Value::BigInteger("9223372036854775808")),
-        ("FLOAT   = 3.14159265358", Value::Float(3.14159265358)),
+        ("FLOAT   = 2.99792458", Value::Float(2.997_924_58)),
         ("FLOAT   = 1.602176565e-19 / small e", Value::Float(1.602_176_565e-19)),
         ("FLOAT   = 6.62606957d-34 / Fortran", Value::Float(6.626_069_57e-34)),
         ("FLOAT   = 6.02214129D23", Value::Float(6.022_141_29e23)),
