@@ -14,6 +14,7 @@ pub mod error;
 pub mod lake;
 pub mod metadata;
 pub mod site;
+pub mod sql;
 pub mod verify;
 
 pub use control::embedded::{Access, EmbeddedArchive};

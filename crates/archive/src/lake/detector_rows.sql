@@ -22,3 +22,5 @@ CREATE UNIQUE INDEX IF NOT EXISTS detector_rows_current
     ON detector_rows (multiframe_id, ext_num, programme_id) WHERE end_event IS NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS detector_rows_file ON detector_rows (file_id, file_row);
 CREATE INDEX IF NOT EXISTS detector_rows_sky ON detector_rows (radius_class, centre_healpix29);
+CREATE INDEX IF NOT EXISTS detector_rows_ended ON detector_rows (file_id, file_row, rows)
+    WHERE end_event IS NOT NULL;

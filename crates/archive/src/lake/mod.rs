@@ -42,6 +42,7 @@ mod sky_cover;
 pub use catalogue::{
     DETECTOR_ROWS_DDL, LakeColumn, LakeSchema, correct_data_path, init, keep_wal_files,
 };
+pub(crate) use catalogue::{TABLE_PATH, stored_columns};
 pub use column_scan::{ColumnBlock, ColumnScan, Values};
 pub use describe::{ColumnStatistics, DetectorRun, LakeFile, SkyCap, describe};
 pub use error::LakeError;

@@ -1,0 +1,146 @@
+//! Limits of a query: time, rows, temporary space, memory.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What a query may use. `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqlLimits {
+    /// Wall-clock time of one query.
+    pub time: Option<Duration>,
+    /// Rows that one query may give back.
+    pub rows: Option<u64>,
+    /// Bytes in temporary files (sorting, grouping, materialised subqueries).
+    pub temporary_bytes: Option<u64>,
+    /// Heap of SQLite in the whole process; a setting that the process can lower but not raise.
+    pub memory_bytes: Option<u64>,
+}
+
+impl SqlLimits {
+    /// Ten minutes, no limit of rows, 8 GiB of temporary space, 512 MiB of memory.
+    pub const DEFAULT: Self = Self {
+        time: Some(Duration::from_secs(600)),
+        rows: None,
+        temporary_bytes: Some(8 << 30),
+        memory_bytes: Some(512 << 20),
+    };
+}
+
+impl Default for SqlLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Why a query was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It took longer than the limit.
+    Time(Duration),
+    /// It would give back more rows than the limit.
+    Rows(u64),
+    /// Its temporary files grew beyond the limit.
+    TemporarySpace(u64),
+    /// Somebody interrupted it.
+    Interrupted,
+}
+
+/// How long two looks at the temporary files are apart.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The running query's limits. SQLite asks between its instructions, the detection tables between blocks.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limits: SqlLimits,
+    interrupted: AtomicBool,
+    run: Mutex<Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    started: Instant,
+    looked: Instant,
+    stopped: Option<Stopped>,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: SqlLimits) -> Self {
+        let now = Instant::now();
+        let run = Run { started: now, looked: now, stopped: None };
+        Self { limits, interrupted: AtomicBool::new(false), run: Mutex::new(run) }
+    }
+
+    /// A query begins.
+    pub(crate) fn start(&self) {
+        let now = Instant::now();
+        self.interrupted.store(false, Ordering::Relaxed);
+        *self.run() = Run { started: now, looked: now, stopped: None };
+    }
+
+    /// Asks the running query to stop.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the query must stop, and from then on why.
+    pub(crate) fn exhausted(&self) -> Option<Stopped> {
+        let mut run = self.run();
+        if run.stopped.is_none() {
+            run.stopped = self.reason(&mut run);
+        }
+        run.stopped
+    }
+
+    /// Why the last query was stopped, if it was.
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
+        self.run().stopped
+    }
+
+    /// Limits of the session.
+    pub(crate) fn limits(&self) -> SqlLimits {
+        self.limits
+    }
+
+    fn reason(&self, run: &mut Run) -> Option<Stopped> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Some(Stopped::Interrupted);
+        }
+        let now = Instant::now();
+        if let Some(limit) = self.limits.time.filter(|limit| now - run.started > *limit) {
+            return Some(Stopped::Time(limit));
+        }
+        let limit = self.limits.temporary_bytes?;
+        if now - run.looked < LOOK_EVERY {
+            return None;
+        }
+        run.looked = now;
+        (temporary_bytes() > limit).then_some(Stopped::TemporarySpace(limit))
+    }
+
+    fn run(&self) -> std::sync::MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes in SQLite's temporary files of this process. They are unlinked as soon as they are open, so only the
+/// descriptors know them. 0 where there is no `/proc`; the session then keeps temporary data in memory.
+pub(crate) fn temporary_bytes() -> u64 {
+    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return 0 };
+    descriptors
+        .flatten()
+        .filter(|d| {
+            std::fs::read_link(d.path()).is_ok_and(|to| {
+                to.file_name().is_some_and(|n| n.to_string_lossy().starts_with("etilqs_"))
+            })
+        })
+        .filter_map(|d| std::fs::metadata(d.path()).ok())
+        .map(|m| m.len())
+        .sum()
+}
+
+/// Whether temporary files can be watched.
+pub(crate) fn can_watch_temporary_files() -> bool {
+    std::path::Path::new("/proc/self/fd").is_dir()
+}

@@ -1,0 +1,87 @@
+//! What a query can fail from, told so that its author can mend it.
+
+use super::budget::Stopped;
+use crate::lake::LakeError;
+use std::fmt;
+use std::io;
+
+/// A query that gave no result, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// `archive.db` cannot be opened.
+    #[error("cannot open the archive {path}")]
+    Open {
+        /// The database.
+        path: String,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The lake's catalogue cannot be read.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// There is no statement in the text, or more than one.
+    #[error("one SELECT at a time: the text holds {0}")]
+    Statements(&'static str),
+    /// It names a table that is not there.
+    #[error("there is no table {name}; there are {}", tables.join(", "))]
+    UnknownTable {
+        /// The name.
+        name: String,
+        /// All that can be asked.
+        tables: Vec<String>,
+    },
+    /// It names a column that is not there.
+    #[error("there is no column {name}{}", Alike(alike))]
+    UnknownColumn {
+        /// The name.
+        name: String,
+        /// Columns of a similar name, as `table.column`.
+        alike: Vec<String>,
+    },
+    /// It names a function that is not there.
+    #[error("there is no function {name}; beside SQLite's own there are {}", functions.join(", "))]
+    UnknownFunction {
+        /// The name.
+        name: String,
+        /// What Almagest adds.
+        functions: Vec<&'static str>,
+    },
+    /// It asks for more than reading.
+    #[error("the archive can only be read here: {0} is not permitted")]
+    Denied(String),
+    /// A limit was met.
+    #[error("the query was stopped: {0}")]
+    Stopped(Stopped),
+    /// Anything else that SQLite objects to.
+    #[error("SQLite: {0}")]
+    Engine(String),
+    /// Whoever takes the rows failed.
+    #[error("the result could not be written")]
+    Output(#[from] io::Error),
+}
+
+struct Alike<'a>(&'a [String]);
+
+impl fmt::Display for Alike<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; did you mean {}?", self.0.join(" or "))
+        }
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(limit) => write!(f, "it took longer than {} s", limit.as_secs_f64()),
+            Self::Rows(limit) => write!(f, "it has more than {limit} rows"),
+            Self::TemporarySpace(limit) => {
+                write!(f, "its temporary files grew beyond {} MB", limit / 1_000_000)
+            }
+            Self::Interrupted => f.write_str("it was interrupted"),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Functions of the sky for SQL. Angles are degrees; a position that is none gives NULL.
+
+use super::cone_hint;
+use crate::lake::Cone;
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Result};
+use sky::SkyPosition;
+
+/// Names and what they do, for messages and documentation.
+pub const FUNCTIONS: [(&str, &str); 10] = [
+    (
+        "in_cone(ra, dec, ra0, dec0, radius)",
+        "1 if the position lies within the radius of the centre; fast in a WHERE",
+    ),
+    ("angular_distance_deg(ra1, dec1, ra2, dec2)", "angle between two positions"),
+    ("healpix29(ra, dec)", "HEALPix cell, NESTED, order 29"),
+    ("healpix(order, ra, dec)", "HEALPix cell, NESTED, of an order up to 29"),
+    ("htm20(ra, dec)", "HTM trixel of depth 20"),
+    ("galactic_l(ra, dec)", "galactic longitude"),
+    ("galactic_b(ra, dec)", "galactic latitude"),
+    ("sdss_lambda(ra, dec)", "SDSS survey longitude"),
+    ("sdss_eta(ra, dec)", "SDSS survey latitude"),
+    ("cone_of(ra0, dec0, radius)", "a cone as one value, which in_cone uses"),
+];
+
+/// Registers all of them.
+pub(crate) fn register(connection: &Connection) -> Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_INNOCUOUS;
+    let add = |name: &str, arguments, function: fn(&Numbers) -> Option<Value>| {
+        connection.create_scalar_function(name, arguments, flags, move |ctx| {
+            Ok(Numbers::of(ctx)?.and_then(|n| function(&n)))
+        })
+    };
+    add("angular_distance_deg", 4, |n| Some(real(n.distance(0, 2)?)))?;
+    add("in_cone", 5, |n| {
+        let cone = Cone::new(n.0[2], n.0[3], n.0[4])?;
+        let position = n.position(0)?;
+        Some(Value::Integer(i64::from(cone.contains(position.ra_deg, position.dec_deg))))
+    })?;
+    add("cone_of", 3, |n| {
+        Cone::new(n.0[0], n.0[1], n.0[2]).map(|cone| Value::Blob(cone_hint::encode(cone)))
+    })?;
+    add("healpix29", 2, |n| whole(sky::healpix::nested29(n.0[0], n.0[1])?))?;
+    add("healpix", 3, |n| {
+        let order = (0.0..=29.0).contains(&n.0[0]).then_some(n.0[0] as u8)?;
+        whole(sky::healpix::nested(order, n.0[1], n.0[2])?)
+    })?;
+    add("htm20", 2, |n| whole(sky::htm::id20(n.position(0)?.unit_vector())))?;
+    add("galactic_l", 2, |n| Some(real(sky::galactic(n.position(0)?.unit_vector()).l_deg)))?;
+    add("galactic_b", 2, |n| Some(real(sky::galactic(n.position(0)?.unit_vector()).b_deg)))?;
+    add("sdss_lambda", 2, |n| {
+        Some(real(sky::sdss_lambda_eta(n.position(0)?.unit_vector()).lambda_deg))
+    })?;
+    add("sdss_eta", 2, |n| Some(real(sky::sdss_lambda_eta(n.position(0)?.unit_vector()).eta_deg)))?;
+    connection.create_scalar_function(cone_hint::NAME, 2, flags, |_| Ok(1))
+}
+
+fn real(x: f64) -> Value {
+    Value::Real(x)
+}
+
+fn whole(n: u64) -> Option<Value> {
+    i64::try_from(n).ok().map(Value::Integer)
+}
+
+/// The arguments of a call, all numbers.
+struct Numbers(Vec<f64>);
+
+impl Numbers {
+    /// `None` when one is NULL.
+    ///
+    /// # Errors
+    /// When one is a text or blob.
+    fn of(ctx: &Context<'_>) -> Result<Option<Self>> {
+        let numbers: Result<Option<Vec<f64>>> = (0..ctx.len()).map(|i| ctx.get(i)).collect();
+        Ok(numbers?.map(Self))
+    }
+
+    /// The position whose right ascension is the `at`-th argument.
+    fn position(&self, at: usize) -> Option<SkyPosition> {
+        SkyPosition::new(self.0[at], self.0[at + 1])
+    }
+
+    fn distance(&self, a: usize, b: usize) -> Option<f64> {
+        let (a, b) = (self.position(a)?, self.position(b)?);
+        Some(sky::angular_distance_deg(a.ra_deg, a.dec_deg, b.ra_deg, b.dec_deg))
+    }
+}

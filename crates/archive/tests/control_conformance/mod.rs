@@ -1,0 +1,137 @@
+//! What every engine must do, said once, generic over the traits. A test binary per engine calls [`all`].
+
+pub mod staging;
+
+mod publication;
+mod refusals;
+mod rounds;
+mod states;
+
+use archive::records::*;
+use archive::{Inquiry, Publication, Queue, Registry, Site};
+use model::UseCase;
+use staging::*;
+
+/// Everything that an engine is.
+pub trait Engine: Registry + Queue + Publication + Inquiry {}
+impl<A: Registry + Queue + Publication + Inquiry> Engine for A {}
+
+/// Makes a fresh archive with programme 7.
+pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
+
+/// Runs the whole suite; the names are printed so that a failing one can be found.
+pub fn all<A: Engine>(fresh: &Fresh<A>) {
+    type Case<A> = (&'static str, fn(&Fresh<A>));
+    let cases: [Case<A>; 17] = [
+        ("registering twice is once", registering_twice_is_once),
+        ("ids count on in name order", ids_count_on_in_name_order),
+        ("newer content supersedes", newer_content_supersedes),
+        ("an earlier content comes back", an_earlier_content_comes_back),
+        ("equal content elsewhere is linked", equal_content_elsewhere_is_linked),
+        ("catalogues pair with images that come later", catalogues_pair_late),
+        ("a new programme releases what waited", refusals::a_new_programme_releases),
+        ("refusals live and die", refusals::refusals_live_and_die),
+        ("a catalogue waits for refused metadata", refusals::a_catalogue_waits_for_metadata),
+        ("a failed round's files are retried", refusals::a_failed_round_is_retried),
+        ("a round covers its files once", rounds::a_round_covers_its_files_once),
+        ("the first result counts", rounds::the_first_result_counts),
+        ("a task is given up", rounds::a_task_is_given_up),
+        ("a night becomes visible once", publication::a_night_becomes_visible_once),
+        ("reserved ids stay reserved", publication::reserved_ids_stay),
+        ("a misfit batch harms no other", publication::a_misfit_batch_harms_no_other),
+        ("new versions replace old rows", publication::new_versions_replace_old_rows),
+    ];
+    for (name, case) in cases {
+        println!("conformance: {name}");
+        case(fresh);
+    }
+    states::only_allowed_changes(fresh);
+}
+
+fn registering_twice_is_once<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    let files = night(3);
+    let first = record(&mut archive, &files);
+    assert_eq!((first.images, first.catalogues, first.new_refusals), (3, 3, 0));
+    let before = archive.delivery_work(NIGHT).unwrap();
+    let second = record(&mut archive, &files);
+    assert_eq!(second, Recorded { known: 6, ..Recorded::default() });
+    assert_eq!(archive.delivery_work(NIGHT).unwrap(), before);
+    assert_eq!(archive.known_files(NIGHT).unwrap().len(), 6);
+    assert!(archive.known_files("20071012_v1").unwrap().is_empty());
+}
+
+fn ids_count_on_in_name_order<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(
+        &mut archive,
+        &[arrival("b.fit", "b"), arrival("a.fit", "a"), arrival("OK_TO_COPY", "")],
+    );
+    record(&mut archive, &[arrival("c.fit", "c"), arrival("a.fit", "a")]);
+    let work = archive.delivery_work(NIGHT).unwrap();
+    let ids: Vec<(String, i64)> =
+        work.images.into_iter().map(|i| (i.name, i.multiframe_id.get())).collect();
+    let wanted = [("a.fit", 1), ("b.fit", 2), ("c.fit", 3)];
+    assert_eq!(ids, wanted.map(|(name, id)| (name.to_owned(), id)));
+}
+
+fn newer_content_supersedes<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &[arrival("a.fit", "old"), arrival("a_cat.fits", "rows")]);
+    let recorded = record(&mut archive, &[arrival("a.fit", "new")]);
+    assert_eq!((recorded.images, recorded.superseded), (1, 1));
+    let work = archive.delivery_work(NIGHT).unwrap();
+    assert_eq!(work.images.len(), 1);
+    assert_eq!(work.images[0].multiframe_id.get(), 2);
+    let catalogue = work.images[0].catalogue.as_ref().expect("it serves the new image too");
+    assert_eq!((catalogue.name.as_str(), catalogue.version), ("a_cat.fits", 1));
+    record(&mut archive, &[arrival("a_cat.fits", "more rows")]);
+    let work = archive.delivery_work(NIGHT).unwrap();
+    assert_eq!(work.images[0].catalogue.as_ref().unwrap().version, 2);
+}
+
+fn an_earlier_content_comes_back<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &[arrival("a.fit", "old")]);
+    record(&mut archive, &[arrival("a.fit", "new")]);
+    let back = record(&mut archive, &[arrival("a.fit", "old")]);
+    assert_eq!((back.images, back.superseded, back.known), (0, 1, 1));
+    let work = archive.delivery_work(NIGHT).unwrap();
+    assert_eq!(work.images[0].multiframe_id.get(), 1, "the same key has the same id");
+    assert!(work.images[0].metadata.redo.is_some(), "and everything is due again");
+}
+
+fn equal_content_elsewhere_is_linked<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &[arrival("a.fit", "same")]);
+    let other = Registration {
+        delivery: DeliveryFacts { name: "20071011_v2".to_owned(), ..delivery() },
+        arrivals: &[arrival("a.fit", "same")],
+        refusals: &[],
+        findings: &[],
+        pairing: &pairing,
+    };
+    archive.record(&other, now()).unwrap();
+    let facts = archive.facts("20071011_v2/a.fit").unwrap().unwrap();
+    assert_eq!(facts.files[0].multiframe_id, Some(2), "another multiframe");
+    assert_eq!(facts.files[0].same_content_as, Some((NIGHT.to_owned(), "a.fit".to_owned())));
+    assert_eq!(archive.deliveries(Some(20_071_011)).unwrap(), [NIGHT, "20071011_v2"]);
+}
+
+fn catalogues_pair_late<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    let recorded = record(&mut archive, &[arrival("a_cat.fits", "rows")]);
+    assert_eq!(recorded.new_refusals, 1, "it waits and says so");
+    let parked = archive.refusals(&RefusalFilter::default()).unwrap();
+    assert_eq!(parked[0].refusal.code, "image_absent");
+    assert!(parked[0].refusal.parked);
+    assert_eq!(archive.delivery_work(NIGHT).unwrap().unpaired, ["a_cat.fits"]);
+    let recorded = record(&mut archive, &[arrival("a.fit", "image")]);
+    assert_eq!(recorded.resolved_refusals, 1);
+    let work = archive.delivery_work(NIGHT).unwrap();
+    assert!(work.unpaired.is_empty());
+    assert!(work.images[0].catalogue.is_some());
+    let state = archive.refusals(&RefusalFilter::default()).unwrap()[0].state;
+    assert_eq!(state, RefusalState::Resolved);
+    assert!(work.images[0].progress(UseCase::Catalogue).coverage.is_none());
+}

@@ -1,0 +1,386 @@
+//! Makes sites, deliveries and staged results by hand, so that the archive can be tested without FITS files.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use archive::records::*;
+use archive::{Access, EmbeddedArchive, Queue, Registry, Site, Timestamp};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, RecordBatch, StringArray,
+};
+use model::tables::{Column, ColumnType, Table};
+use model::task::{DetectorRows, FORMAT_VERSION, HduReport, RunReport, StagedFile, TaskResult};
+use model::{Refusal, UnitKey, UnitState, UseCase};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+pub const NIGHT: &str = "20071011_v1";
+
+/// A time that every test starts at.
+pub fn now() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+pub fn cause() -> Cause {
+    Cause::new("test", "a test asked for it")
+}
+
+/// A new site with its archive and one programme, which has the id 7.
+pub fn new_site(root: &Path) -> (Site, EmbeddedArchive) {
+    let site = Site::create(root, &[]).unwrap();
+    let mut archive = EmbeddedArchive::create(&site, now()).unwrap();
+    archive.load_reference(&[programme_row(7, "LAS")], &cause(), now()).unwrap();
+    (site, archive)
+}
+
+pub fn reopen(site: &Site) -> EmbeddedArchive {
+    EmbeddedArchive::open(site, Access::Write, now()).unwrap()
+}
+
+pub fn programme_row(id: i64, name: &str) -> archive::ReferenceRows {
+    use archive::Cell;
+    archive::ReferenceRows {
+        table: "programme".to_owned(),
+        columns: ["programme_id", "name", "project"].map(str::to_owned).to_vec(),
+        rows: vec![vec![
+            Cell::Integer(id),
+            Cell::Text(name.to_owned()),
+            Cell::Text(format!("u/ukidss/{}", name.to_lowercase())),
+        ]],
+    }
+}
+
+/// A file of a delivery; `text` stands for its content. The name decides what it is, as no test file is looked into.
+pub fn arrival(name: &str, text: &str) -> Arrival {
+    let kind = match name {
+        _ if name.contains("_cat") => FileKind::Catalogue,
+        _ if name.ends_with(".fit") => FileKind::Image,
+        _ => FileKind::Other,
+    };
+    let (sha256, bytes) = files::sha256(text.as_bytes()).unwrap();
+    Arrival {
+        name: name.to_owned(),
+        path: format!("{NIGHT}/{name}"),
+        modified_ns: 1,
+        bytes,
+        sha256,
+        content: Content {
+            kind,
+            format: "fits".to_owned(),
+            survey: Some("wfcam".to_owned()),
+            hdus: if kind == FileKind::Other { 0 } else { 2 },
+            rows: if kind == FileKind::Catalogue { 20 } else { 0 },
+        },
+        arrived: now(),
+        transfer_seconds: 0.5,
+    }
+}
+
+/// Catalogue and image have in common what stands before `_cat` or the extension.
+pub fn pairing(partner: Partner<'_>) -> Vec<String> {
+    let stem = partner.name.split(['.']).next().unwrap_or_default();
+    vec![stem.trim_end_matches("_cat").to_owned()]
+}
+
+pub fn delivery() -> DeliveryFacts {
+    DeliveryFacts {
+        name: NIGHT.to_owned(),
+        night: Some(20_071_011),
+        version: Some("1".to_owned()),
+        source: "/far/away".to_owned(),
+        all_there: true,
+        ..DeliveryFacts::default()
+    }
+}
+
+pub fn record(archive: &mut impl Registry, arrivals: &[Arrival]) -> Recorded {
+    record_refused(archive, arrivals, &[])
+}
+
+pub fn record_refused(
+    archive: &mut impl Registry,
+    arrivals: &[Arrival],
+    refusals: &[StagedRefusal],
+) -> Recorded {
+    let registration =
+        Registration { delivery: delivery(), arrivals, refusals, findings: &[], pairing: &pairing };
+    archive.record(&registration, now()).unwrap()
+}
+
+/// `frames` images with their catalogues.
+pub fn night(frames: usize) -> Vec<Arrival> {
+    let mut arrivals = Vec::new();
+    for n in 0..frames {
+        arrivals.push(arrival(&format!("w{n:05}.fit"), &format!("image {n}")));
+        arrivals.push(arrival(&format!("w{n:05}_cat.fits"), &format!("catalogue {n}")));
+    }
+    arrivals
+}
+
+pub fn refusal(code: &str, file: &str, hdu: Option<u16>, parked: bool) -> Refusal {
+    Refusal {
+        code: code.to_owned(),
+        file: file.to_owned(),
+        hdu,
+        keyword: None,
+        column: None,
+        message: format!("{file} is {code}"),
+        rows: 0,
+        row_ranges: Vec::new(),
+        parked,
+    }
+}
+
+/// Opens a round of `tasks` tasks over the images that `wanted` picks, approved.
+pub fn open_round(
+    archive: &mut impl Queue,
+    use_case: UseCase,
+    tasks: usize,
+    wanted: &dyn Fn(&ImageWork) -> bool,
+) -> UnitKey {
+    let work = archive.delivery_work(NIGHT).unwrap();
+    let inputs: Vec<PlannedInput> = work
+        .images
+        .iter()
+        .filter(|i| wanted(i))
+        .map(|i| PlannedInput {
+            multiframe_id: i.multiframe_id,
+            catalogue_version: i
+                .catalogue
+                .as_ref()
+                .filter(|_| use_case == UseCase::Catalogue)
+                .map(|c| c.version),
+        })
+        .collect();
+    let round = PlannedRound {
+        delivery: NIGHT.to_owned(),
+        use_case,
+        recipe: "1".to_owned(),
+        tasks: inputs
+            .chunks(inputs.len().div_ceil(tasks).max(1))
+            .map(|inputs| PlannedTask { survey: "wfcam".to_owned(), inputs: inputs.to_vec() })
+            .collect(),
+        why: "a test".to_owned(),
+    };
+    let unit = archive.open_round(&round, &cause(), now()).unwrap();
+    archive.move_unit(&unit, UnitState::Approved, &cause(), now()).unwrap();
+    unit
+}
+
+pub fn lease() -> Lease {
+    Lease {
+        executor: "local".to_owned(),
+        holder: archive::lease::Process::me().to_string(),
+        until: now() + chrono::TimeDelta::hours(1),
+    }
+}
+
+/// Starts every task of a round.
+pub fn start_all(archive: &mut impl Queue, unit: &UnitKey) -> Vec<Started> {
+    let tasks = archive.tasks(unit).unwrap();
+    tasks.iter().map(|t| archive.start_attempt(&t.key, &lease(), now()).unwrap()).collect()
+}
+
+/// What a node would leave for a started attempt: metadata of every image, one JPEG and preview per image, or ten
+/// detections for each of two detectors.
+pub fn work_off(started: &Started) -> TaskResult {
+    std::fs::create_dir_all(&started.directory).unwrap();
+    let unit = &started.attempt.task.unit;
+    let mut result = TaskResult {
+        version: FORMAT_VERSION,
+        unit: unit.clone(),
+        task: started.attempt.task.task,
+        attempt: started.attempt.attempt,
+        files: Vec::new(),
+        hdus: Vec::new(),
+        detectors: Vec::new(),
+        refusals: Vec::new(),
+        findings: Vec::new(),
+        software: "test".to_owned(),
+        run: RunReport::default(),
+    };
+    match unit.use_case {
+        UseCase::Metadata => metadata(started, &mut result),
+        UseCase::Preview => previews(started, &mut result),
+        UseCase::Catalogue => detections(started, &mut result),
+    }
+    result
+}
+
+/// Opens, starts and works off a round; its batch is staged afterwards.
+pub fn stage_round(archive: &mut impl Queue, use_case: UseCase, tasks: usize) -> UnitKey {
+    let unit = open_round(archive, use_case, tasks, &|_| true);
+    for started in start_all(archive, &unit) {
+        let result = work_off(&started);
+        stage::write_result(&started.directory, &result).unwrap();
+        archive.take_result(&result, now()).unwrap();
+    }
+    unit
+}
+
+fn metadata(started: &Started, result: &mut TaskResult) {
+    let mut frames = Vec::new();
+    let mut detectors = Vec::new();
+    for input in &started.inputs {
+        let id = Value::Integer(input.multiframe_id);
+        frames.push(row([
+            ("multiframe_id", id.clone()),
+            ("file_name", Value::Text(input.image.name.clone())),
+        ]));
+        for ext in [2, 3] {
+            detectors.push(row([("multiframe_id", id.clone()), ("ext_num", Value::Integer(ext))]));
+        }
+    }
+    let programmes = started
+        .inputs
+        .iter()
+        .map(|i| {
+            row([
+                ("programme_id", Value::Integer(7)),
+                ("multiframe_id", Value::Integer(i.multiframe_id)),
+            ])
+        })
+        .collect();
+    for (table, rows) in [
+        ("multiframe", frames),
+        ("multiframe_detector", detectors),
+        ("programme_frame", programmes),
+    ] {
+        result.files.push(write(&started.directory, table, &rows, None));
+    }
+}
+
+fn previews(started: &Started, result: &mut TaskResult) {
+    let mut rows = Vec::new();
+    for input in &started.inputs {
+        let jpeg = format!("{}.jpg", input.image.name.trim_end_matches(".fit"));
+        let text = format!("JPEG of {} by attempt-free recipe", input.image.name);
+        std::fs::write(started.directory.join(&jpeg), &text).unwrap();
+        let (sha256, bytes) = files::sha256(text.as_bytes()).unwrap();
+        result.files.push(StagedFile {
+            table: "jpeg".to_owned(),
+            name: jpeg.clone(),
+            rows: 0,
+            bytes,
+            sha256,
+            schema_version: 1,
+            programme_id: None,
+        });
+        rows.push(row([
+            ("multiframe_id", Value::Integer(input.multiframe_id)),
+            ("ext_num", Value::Integer(0)),
+            ("path", Value::Text(format!("{NIGHT}/{jpeg}"))),
+            ("file_bytes", Value::Integer(i64::try_from(bytes).unwrap())),
+        ]));
+    }
+    result.files.push(write(&started.directory, "preview", &rows, None));
+}
+
+fn detections(started: &Started, result: &mut TaskResult) {
+    let mut rows = Vec::new();
+    let name = "detection.7.parquet".to_owned();
+    for input in &started.inputs {
+        let catalogue = input.catalogue.as_ref().expect("a catalogue task has catalogues");
+        for ext in [2_i16, 3] {
+            result.detectors.push(DetectorRows {
+                file: name.clone(),
+                programme_id: 7,
+                multiframe_id: input.multiframe_id,
+                ext_num: ext,
+                version: catalogue.version,
+                first_row: rows.len() as u64,
+                rows: 10,
+            });
+            result.hdus.push(HduReport {
+                file: catalogue.file.name.clone(),
+                multiframe_id: input.multiframe_id,
+                hdu: u16::try_from(ext - 1).unwrap(),
+                rows_read: 10,
+                rows_written: 10,
+                rows_refused: 0,
+                nan: BTreeMap::new(),
+            });
+            for seq in 1..=10 {
+                let temporary = -i64::try_from(rows.len() + 1).unwrap();
+                rows.push(row([
+                    ("obj_id", Value::Integer(temporary)),
+                    ("programme_id", Value::Integer(7)),
+                    ("multiframe_id", Value::Integer(input.multiframe_id)),
+                    ("ext_num", Value::Integer(ext.into())),
+                    ("seq_num", Value::Integer(seq)),
+                ]));
+            }
+        }
+    }
+    result.files.push(write(&started.directory, "detection", &rows, Some(7)));
+}
+
+/// A value of a row made by hand.
+#[derive(Clone, Debug)]
+pub enum Value {
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+pub type Row = BTreeMap<&'static str, Value>;
+
+pub fn row<const N: usize>(values: [(&'static str, Value); N]) -> Row {
+    values.into_iter().collect()
+}
+
+/// Writes rows of a table; columns that a row does not name are NULL, or 1 (or "1") where NULL is not allowed.
+pub fn write(dir: &Path, table: &str, rows: &[Row], programme: Option<i32>) -> StagedFile {
+    let table = model::tables::table(table).unwrap();
+    let name = match programme {
+        Some(programme) => format!("{}.{programme}.parquet", table.name),
+        None => format!("{}.parquet", table.name),
+    };
+    let columns = table.columns.iter().map(|c| array(c, rows)).collect();
+    let batch = RecordBatch::try_new(table.arrow_schema(), columns).unwrap();
+    let mut writer = writer(dir, &name, table, rows.len());
+    writer.write(&batch).unwrap();
+    writer.finish(programme).unwrap()
+}
+
+fn writer(dir: &Path, name: &str, table: &'static Table, rows: usize) -> stage::StagedWriter {
+    stage::StagedWriter::create(dir, table, name, rows as u64).unwrap()
+}
+
+fn array(column: &Column, rows: &[Row]) -> ArrayRef {
+    let given = |row: &Row| row.get(column.name.as_str()).cloned();
+    let one = (!column.nullable).then_some(1);
+    let integer = |row: &Row| match given(row) {
+        Some(Value::Integer(i)) => Some(i),
+        _ => one,
+    };
+    let real = |row: &Row| match given(row) {
+        Some(Value::Real(x)) => Some(x),
+        _ => one.map(|_| 1.0),
+    };
+    let text = |row: &Row| match given(row) {
+        Some(Value::Text(text)) => Some(text),
+        _ => one.map(|_| "1".to_owned()),
+    };
+    match column.kind {
+        ColumnType::I16 => Arc::new(Int16Array::from_iter(
+            rows.iter().map(|r| integer(r).map(|i| i16::try_from(i).unwrap())),
+        )),
+        ColumnType::I32 => Arc::new(Int32Array::from_iter(
+            rows.iter().map(|r| integer(r).map(|i| i32::try_from(i).unwrap())),
+        )),
+        ColumnType::I64 => Arc::new(Int64Array::from_iter(rows.iter().map(integer))),
+        ColumnType::F32 => {
+            Arc::new(Float32Array::from_iter(rows.iter().map(|r| real(r).map(|x| x as f32))))
+        }
+        ColumnType::F64 => Arc::new(Float64Array::from_iter(rows.iter().map(real))),
+        ColumnType::Bool => {
+            Arc::new(BooleanArray::from_iter(rows.iter().map(|r| integer(r).map(|i| i != 0))))
+        }
+        ColumnType::Text => Arc::new(StringArray::from_iter(rows.iter().map(text))),
+        ColumnType::Bytes => {
+            Arc::new(BinaryArray::from_iter(rows.iter().map(|r| text(r).map(String::into_bytes))))
+        }
+    }
+}

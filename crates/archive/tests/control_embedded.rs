@@ -1,0 +1,27 @@
+//! The embedded engine against the conformance suite, and what is particular to it.
+
+mod control_conformance;
+
+use archive::{EmbeddedArchive, Inquiry, Site};
+use control_conformance::staging::{new_site, now};
+
+fn fresh() -> (tempfile::TempDir, Site, EmbeddedArchive) {
+    let dir = tempfile::tempdir().unwrap();
+    let (site, archive) = new_site(&dir.path().join("site"));
+    (dir, site, archive)
+}
+
+#[test]
+fn the_embedded_engine_conforms() {
+    control_conformance::all(&fresh);
+}
+
+#[test]
+fn a_site_has_one_archive() {
+    let (_dir, site, archive) = fresh();
+    assert!(EmbeddedArchive::create(&site, now()).unwrap_err().is_gate());
+    drop(archive);
+    let again = EmbeddedArchive::open(&site, archive::Access::Read, now()).unwrap();
+    assert_eq!(again.programmes().unwrap().len(), 1);
+    assert_eq!(site.examine(), Vec::<String>::new(), "wal and shm stay, the group can read");
+}
