@@ -9,13 +9,14 @@
 mod cards;
 mod image;
 mod rice_image;
-mod sum;
 mod table;
 
 pub use cards::HeaderBuilder;
 pub use image::{Pixels, Place, image, primary};
 pub use rice_image::{RicePixels, rice_image};
 pub use table::{Column, Field, Rows, Values, bin_table, bin_table_rows};
+
+use crate::checksum::{Accumulator, encode};
 
 /// Bytes of a block: every header and every data unit is padded to a multiple.
 pub const BLOCK_BYTES: usize = 2880;
@@ -95,13 +96,15 @@ fn finish_hdu(out: &mut Vec<u8>, start: usize, checks: Checks, data: impl FnOnce
     data(out);
     pad(out, data_at, 0);
     if checks == Checks::Written {
-        let data_sum = sum::ones_complement(&out[data_at..]);
+        let mut sum = Accumulator::default();
+        sum.add(&out[data_at..]);
+        let data_sum = sum.value();
         let mut card = Vec::with_capacity(80);
         cards::push_text(&mut card, "DATASUM", &data_sum.to_string(), "data unit checksum");
         out[sums_at + 80..sums_at + 160].copy_from_slice(&card);
-        let header_sum = sum::ones_complement(&out[start..data_at]);
-        let encoded = sum::encode(!sum::add(header_sum, data_sum));
-        out[sums_at + 11..sums_at + 27].copy_from_slice(&encoded);
+        let mut sum = Accumulator::from_value(data_sum);
+        sum.add(&out[start..data_at]);
+        out[sums_at + 11..sums_at + 27].copy_from_slice(&encode(!sum.value()));
     }
 }
 
