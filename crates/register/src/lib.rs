@@ -1,1 +1,144 @@
-//! Room to be built.
+//! Stage 2 of 5: gives what arrived its identity, and says what can be done about it now.
+//!
+//! Takes what [`transfer::fetch`] brought, leaves files, multiframe ids, catalogue versions and refusals in the archive
+//! ([`record`]). From the archive's state it then decides which rounds can be made, how they are cut into tasks, and
+//! what waits for what ([`plan::plan`]): values in, values out.
+//!
+//! Start at [`record`]. How a catalogue finds its image is in [`pairing`], the dependency rules are in [`plan`], the sizes of
+//! tasks in [`cut`].
+//! Does not open files, give out ids itself, or start anything.
+
+pub mod cut;
+pub mod pairing;
+pub mod plan;
+
+use archive::records::{
+    Arrival, Content, DeliveryFacts, FileKind, Recorded, Registration, Stage, StagedRefusal,
+};
+use archive::{ArchiveError, Registry, Site, Timestamp};
+use model::profile::SurveyProfile;
+use model::{Finding, UseCase};
+use std::collections::HashMap;
+use transfer::{Fetched, Known};
+
+/// A delivery as it is known before its files are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery<'a> {
+    /// Name: the directory's.
+    pub name: &'a str,
+    /// Where it comes from, for the record.
+    pub source: &'a str,
+    /// Whether everything is there although no marker says so (count, quiet time, or the operator's word).
+    pub all_there: bool,
+}
+
+/// Records what a transfer brought. The same again changes nothing.
+///
+/// # Errors
+/// [`ArchiveError`]; nothing is recorded then.
+pub fn record(
+    delivery: &Delivery<'_>,
+    fetched: &Fetched,
+    profiles: &[SurveyProfile],
+    site: &Site,
+    archive: &mut impl Registry,
+    now: Timestamp,
+) -> Result<Recorded, ArchiveError> {
+    let arrivals: Vec<Arrival> = fetched.arrivals.iter().map(|a| arrival(a, site, now)).collect();
+    let findings: Vec<Finding> =
+        fetched.arrivals.iter().flat_map(|a| a.content.findings.iter().cloned()).collect();
+    let rule = pairing::rule(profiles);
+    let registration = Registration {
+        delivery: facts(delivery, fetched, profiles),
+        arrivals: &arrivals,
+        refusals: &refusals(fetched),
+        findings: &findings,
+        pairing: &rule,
+    };
+    archive.record(&registration, now)
+}
+
+/// What the archive knows of a delivery's files, in the shape that [`transfer::Request::known`] asks for.
+///
+/// # Errors
+/// [`ArchiveError`].
+pub fn known(
+    delivery: &str,
+    site: &Site,
+    archive: &impl Registry,
+) -> Result<HashMap<String, Vec<Known>>, ArchiveError> {
+    let mut known: HashMap<String, Vec<Known>> = HashMap::new();
+    for file in archive.known_files(delivery)? {
+        let path = site.library_file(&file.path);
+        let content =
+            Known { bytes: file.bytes, modified_ns: file.modified_ns, sha256: file.sha256, path };
+        known.entry(file.name).or_default().push(content);
+    }
+    Ok(known)
+}
+
+/// Night and version by the first profile whose pattern fits the name.
+fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile]) -> DeliveryFacts {
+    let named = profiles.iter().find_map(|p| p.naming.delivery(delivery.name));
+    let marker = fetched
+        .marked_complete
+        .then(|| profiles.iter().find_map(|p| p.naming.marker.clone()).unwrap_or_default());
+    DeliveryFacts {
+        name: delivery.name.to_owned(),
+        night: named.as_ref().map(|n| n.night),
+        version: named.map(|n| n.version).filter(|v| !v.is_empty()),
+        source: delivery.source.to_owned(),
+        marker: marker.filter(|m| !m.is_empty()),
+        manifest: None,
+        expected_files: None,
+        all_there: delivery.all_there || fetched.marked_complete,
+    }
+}
+
+/// A file that is refused as a whole is kept as `other`: it gets no identity, and a repaired one takes its place.
+fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival {
+    let content = &brought.content;
+    let kind = match content.kind {
+        _ if content.is_refused() => FileKind::Other,
+        transfer::FileKind::Image => FileKind::Image,
+        transfer::FileKind::Catalogue => FileKind::Catalogue,
+        transfer::FileKind::Other => FileKind::Other,
+    };
+    let counted = content.hdus.iter().filter(|h| match kind {
+        FileKind::Image => h.is_image,
+        FileKind::Catalogue => h.rows.is_some(),
+        FileKind::Other => false,
+    });
+    Arrival {
+        name: brought.name.clone(),
+        path: site.stored_path(&brought.path).to_string_lossy().into_owned(),
+        modified_ns: brought.modified_ns,
+        bytes: brought.bytes,
+        sha256: brought.sha256.clone(),
+        content: Content {
+            kind,
+            format: if content.hdus.is_empty() { "other" } else { "fits" }.to_owned(),
+            survey: content.survey.clone(),
+            hdus: u32::try_from(counted.count()).unwrap_or(u32::MAX),
+            rows: if kind == FileKind::Catalogue { content.rows() } else { 0 },
+        },
+        arrived: now,
+        transfer_seconds: brought.seconds,
+    }
+}
+
+fn refusals(fetched: &Fetched) -> Vec<StagedRefusal> {
+    let transferred = fetched
+        .refusals
+        .iter()
+        .map(|r| StagedRefusal { stage: Stage::Transfer, refusal: r.clone() });
+    let registered = fetched
+        .arrivals
+        .iter()
+        .flat_map(|a| &a.content.refusals)
+        .map(|r| StagedRefusal { stage: Stage::Register, refusal: r.clone() });
+    transferred.chain(registered).collect()
+}
+
+/// The order in which a night's use cases are best done.
+pub const ORDER: [UseCase; 3] = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];

@@ -242,6 +242,12 @@ pub trait Publication {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
+    /// Products that were written for batches which will never be published, and may be removed.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn abandoned_files(&self) -> Result<Vec<std::path::PathBuf>, ArchiveError>;
+
     /// Marks deliveries complete that have everything they announced and nothing left to ingest.
     ///
     /// # Errors

@@ -381,6 +381,8 @@ pub struct ImageWork {
     pub survey: String,
     /// HDUs with pixels.
     pub hdus: u32,
+    /// Its programme, once its metadata are ingested.
+    pub programme: Option<i32>,
     /// Latest current version of its catalogue.
     pub catalogue: Option<CatalogueWork>,
     /// How far previews are.

@@ -8,6 +8,7 @@ use super::waiting;
 use super::work::multiframe_id;
 use crate::control::records::*;
 use crate::error::ArchiveFault;
+use crate::lake;
 use crate::site::Site;
 use model::{Refusal, UnitKey, UnitState, UseCase};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -262,6 +263,24 @@ pub(super) fn refuse(
     refusals::note(tx, &met, now)?;
     waiting::settle(tx, unit.delivery_id, now)?;
     Ok(())
+}
+
+/// See [`crate::Publication::abandoned_files`]: lake files that no table knows, of rounds that are not staged.
+pub(super) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
+         WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
+    )?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut abandoned = Vec::new();
+    for row in rows {
+        let (unit, programme): (i64, i64) = row?;
+        let path = site.lake().join("detection").join(lake::lake_file_name(unit, programme));
+        if path.exists() {
+            abandoned.push(path);
+        }
+    }
+    Ok(abandoned)
 }
 
 /// See [`crate::Publication::complete_deliveries`].

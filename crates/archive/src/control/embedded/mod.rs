@@ -351,6 +351,11 @@ impl Publication for EmbeddedArchive {
         })
     }
 
+    fn abandoned_files(&self) -> Result<Vec<PathBuf>, ArchiveError> {
+        let site = self.site.clone();
+        self.read("list abandoned files", |c| batches::abandoned_files(c, &site))
+    }
+
     fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
         self.write("complete", "complete deliveries", |tx| batches::complete_deliveries(tx, now))
     }

@@ -134,7 +134,7 @@ fn count_products(
         ),
         (
             "SELECT file.delivery_id, sum(detector_rows.rows) FROM detector_rows JOIN image USING (multiframe_id)
-                 JOIN file USING (file_id) WHERE end_event IS NULL GROUP BY 1",
+                 JOIN file ON file.file_id = image.file_id WHERE end_event IS NULL GROUP BY 1",
             |s| &mut s.detections,
         ),
         (

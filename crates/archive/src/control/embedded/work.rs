@@ -72,7 +72,8 @@ fn redone(c: &Connection, delivery: i64) -> Result<Vec<(Key, String)>, ArchiveFa
 fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT image.multiframe_id, file.name, file.bytes, ifnull(file.survey, ''), file.hdus,
-             version, of_catalogue.name, of_catalogue.bytes, of_catalogue.rows
+             version, of_catalogue.name, of_catalogue.bytes, of_catalogue.rows,
+             (SELECT min(programme_id) FROM programme_frame WHERE programme_frame.multiframe_id = image.multiframe_id)
          FROM file JOIN image USING (file_id)
              LEFT JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id AND version = (
                  SELECT max(latest.version) FROM catalogue AS latest JOIN file AS f USING (file_id)
@@ -88,17 +89,18 @@ fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault>
                 Some(CatalogueWork { version, name: r.get(6)?, bytes: r.get(7)?, rows: r.get(8)? })
             }
         };
-        Ok((r.get(0)?, (r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?), catalogue))
+        Ok((r.get(0)?, (r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(9)?), catalogue))
     })?;
     let mut images = Vec::new();
     for row in rows {
-        let (id, (name, bytes, survey, hdus), catalogue) = row?;
+        let (id, (name, bytes, survey, hdus, programme), catalogue) = row?;
         images.push(ImageWork {
             multiframe_id: multiframe_id(id)?,
             name,
             bytes,
             survey,
             hdus,
+            programme,
             catalogue,
             preview: Progress::default(),
             metadata: Progress::default(),

@@ -1,0 +1,284 @@
+//! Does a staged batch fit its manifest? Names, lengths, checksums, schema versions, counts, identities.
+
+use crate::previews;
+use archive::records::{RowsOfProgramme, StagedBatch, StagedTask};
+use model::task::{FORMAT_VERSION, StagedFile, TaskResult};
+use model::{ProgrammeId, UseCase};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Name of the table under which JPEGs are listed.
+pub const JPEG: &str = "jpeg";
+
+/// The checks, by the names that refusals give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The result is of this very task and format.
+    Identity,
+    /// A name is plain and stands once.
+    Name,
+    /// A file is there and regular.
+    File,
+    /// A file has the length of the manifest.
+    Length,
+    /// A file has the checksum of the manifest.
+    Checksum,
+    /// The rows belong to a table of this use case.
+    Table,
+    /// The table's definition has the version of the manifest.
+    SchemaVersion,
+    /// Rows read = written + refused, and as many are staged as written.
+    RowCount,
+    /// Multiframes are those of the task.
+    Multiframe,
+    /// Detectors stand once, with their catalogue's version, and add up to their file.
+    Detectors,
+}
+
+impl Check {
+    /// The name in refusals.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Name => "name",
+            Self::File => "file",
+            Self::Length => "length",
+            Self::Checksum => "checksum",
+            Self::Table => "table",
+            Self::SchemaVersion => "schema_version",
+            Self::RowCount => "row_count",
+            Self::Multiframe => "multiframe_id",
+            Self::Detectors => "detectors",
+        }
+    }
+}
+
+/// Why a batch is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The batch is at fault.
+    Check {
+        /// Which check.
+        check: Check,
+        /// One sentence.
+        message: String,
+    },
+    /// The machine is at fault; later it may go well.
+    Passing(String),
+}
+
+fn failed(check: Check, message: impl Into<String>) -> Failure {
+    Failure::Check { check, message: message.into() }
+}
+
+/// What the manifest promises.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Detections per programme.
+    pub rows: Vec<RowsOfProgramme>,
+}
+
+/// Checks a batch, files included.
+///
+/// # Errors
+/// The first [`Failure`].
+pub fn check(batch: &StagedBatch, previews: &Path) -> Result<Counts, Failure> {
+    let mut rows: BTreeMap<ProgrammeId, u64> = BTreeMap::new();
+    let mut detectors = BTreeSet::new();
+    for task in &batch.tasks {
+        let (Some(result), Some(directory)) = (&task.result, &task.directory) else { continue };
+        check_result(batch, task, result)?;
+        for file in &result.files {
+            check_file(batch, directory, file, previews)?;
+        }
+        check_detectors(task, result, &mut detectors)?;
+        count_rows(result, &mut rows)?;
+    }
+    let rows = rows.into_iter().filter(|(_, rows)| *rows > 0);
+    Ok(Counts {
+        rows: rows.map(|(programme_id, rows)| RowsOfProgramme { programme_id, rows }).collect(),
+    })
+}
+
+/// What the manifest says, without looking at files.
+fn check_result(
+    batch: &StagedBatch,
+    task: &StagedTask,
+    result: &TaskResult,
+) -> Result<(), Failure> {
+    if result.version != FORMAT_VERSION || result.unit != batch.unit || result.task != task.task {
+        return Err(failed(
+            Check::Identity,
+            format!(
+                "the result of task {} is of {} task {}, format {}",
+                task.task, result.unit, result.task, result.version
+            ),
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for file in &result.files {
+        if !is_plain(&file.name) || !names.insert(&file.name) {
+            return Err(failed(
+                Check::Name,
+                format!(
+                    "task {} names {:?}, which is not plain or stands twice",
+                    task.task, file.name
+                ),
+            ));
+        }
+        check_table(batch, file)?;
+    }
+    let mine: BTreeSet<i64> = task.inputs.iter().map(|i| i.multiframe_id.get()).collect();
+    let named = result.hdus.iter().map(|h| h.multiframe_id);
+    let named = named.chain(result.detectors.iter().map(|d| d.multiframe_id));
+    if let Some(foreign) = named.into_iter().find(|id| !mine.contains(id)) {
+        return Err(failed(
+            Check::Multiframe,
+            format!("task {} reports multiframe {foreign}, which is none of its files", task.task),
+        ));
+    }
+    for hdu in &result.hdus {
+        if hdu.rows_written.checked_add(hdu.rows_refused) != Some(hdu.rows_read) {
+            return Err(failed(
+                Check::RowCount,
+                format!(
+                    "{}[{}]: {} rows read, {} written, {} refused",
+                    hdu.file, hdu.hdu, hdu.rows_read, hdu.rows_written, hdu.rows_refused
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_table(batch: &StagedBatch, file: &StagedFile) -> Result<(), Failure> {
+    let fits = match batch.unit.use_case {
+        UseCase::Preview => file.table == JPEG || file.table == "preview",
+        UseCase::Catalogue => file.table == "detection" && file.programme_id.is_some(),
+        UseCase::Metadata => {
+            use model::tables::Keeping::Versioned;
+            file.table != "preview"
+                && model::tables::table(&file.table).is_some_and(|t| t.keeping == Versioned)
+        }
+    };
+    if !fits {
+        let use_case = batch.unit.use_case;
+        let message = format!(
+            "{} holds rows of {:?}, which a {use_case} task does not leave",
+            file.name, file.table
+        );
+        return Err(failed(Check::Table, message));
+    }
+    match model::tables::table(&file.table) {
+        Some(table) if table.schema_version != file.schema_version => Err(failed(
+            Check::SchemaVersion,
+            format!(
+                "{} has version {} of {}, the archive has {}",
+                file.name, file.schema_version, file.table, table.schema_version
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_file(
+    batch: &StagedBatch,
+    directory: &Path,
+    file: &StagedFile,
+    previews: &Path,
+) -> Result<(), Failure> {
+    let mut path = directory.join(&file.name);
+    if file.table == JPEG && !path.exists() {
+        path = previews::place(previews, &batch.unit, &file.name); // an earlier pass had moved it
+    }
+    let opened = files::open_regular(&path).map_err(|fault| match fault {
+        fault if fault.is_transient() => Failure::Passing(format!("{}: {fault}", path.display())),
+        fault => failed(Check::File, format!("{} {fault}", path.display())),
+    })?;
+    let passing = |error: std::io::Error| Failure::Passing(format!("{}: {error}", path.display()));
+    let bytes = opened.metadata().map_err(passing)?.len();
+    if bytes != file.bytes {
+        return Err(failed(
+            Check::Length,
+            format!("{} has {bytes} bytes, its manifest says {}", path.display(), file.bytes),
+        ));
+    }
+    let (sum, _) = files::sha256(opened).map_err(passing)?;
+    if sum != file.sha256 {
+        return Err(failed(
+            Check::Checksum,
+            format!("{} has another SHA-256 than its manifest says", path.display()),
+        ));
+    }
+    Ok(())
+}
+
+/// Each detector once in the batch, contiguous in its file, of the version that was read.
+fn check_detectors(
+    task: &StagedTask,
+    result: &TaskResult,
+    seen: &mut BTreeSet<(i64, i16)>,
+) -> Result<(), Failure> {
+    let versions: BTreeMap<i64, Option<i32>> =
+        task.inputs.iter().map(|i| (i.multiframe_id.get(), i.catalogue_version)).collect();
+    let mut next: BTreeMap<&str, u64> = BTreeMap::new();
+    for detector in &result.detectors {
+        let place = format!("multiframe {} extension {}", detector.multiframe_id, detector.ext_num);
+        if !seen.insert((detector.multiframe_id, detector.ext_num)) {
+            return Err(failed(Check::Detectors, format!("{place} stands twice")));
+        }
+        if versions.get(&detector.multiframe_id).copied().flatten() != Some(detector.version) {
+            let message = format!("{place} has catalogue version {}", detector.version);
+            return Err(failed(Check::Detectors, message));
+        }
+        let expected = next.entry(&detector.file).or_default();
+        if detector.first_row != *expected {
+            let message = format!("{place} begins at row {}, not {expected}", detector.first_row);
+            return Err(failed(Check::Detectors, message));
+        }
+        *expected += detector.rows;
+        let owner =
+            result.files.iter().find(|f| f.name == detector.file).and_then(|f| f.programme_id);
+        if owner != Some(detector.programme_id) {
+            let message = format!("{place} is in a file of another programme");
+            return Err(failed(Check::Detectors, message));
+        }
+    }
+    let detections = result.files.iter().filter(|f| f.table == "detection");
+    for file in detections {
+        let listed = next.get(file.name.as_str()).copied().unwrap_or(0);
+        if listed != file.rows {
+            let message =
+                format!("{} has {} rows, its detectors have {listed}", file.name, file.rows);
+            return Err(failed(Check::Detectors, message));
+        }
+    }
+    Ok(())
+}
+
+fn count_rows(result: &TaskResult, rows: &mut BTreeMap<ProgrammeId, u64>) -> Result<(), Failure> {
+    let mut staged = 0;
+    for file in result.files.iter().filter(|f| f.table == "detection") {
+        staged += file.rows;
+        let id = file.programme_id.and_then(ProgrammeId::new);
+        let id =
+            id.ok_or_else(|| failed(Check::Table, format!("{} has no programme", file.name)))?;
+        *rows.entry(id).or_default() += file.rows;
+    }
+    let written: u64 = result.hdus.iter().map(|h| h.rows_written).sum();
+    if result.unit.use_case == UseCase::Catalogue && staged != written {
+        return Err(failed(
+            Check::RowCount,
+            format!("task {} wrote {written} rows by its report, {staged} are staged", result.task),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a name stays within its directory: no separators, no leading point, no control characters.
+pub fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with('.')
+        && !name.chars().any(|c| c == '/' || c.is_control())
+}

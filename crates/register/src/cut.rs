@@ -1,0 +1,216 @@
+//! Cutting a round's files into tasks.
+
+use archive::records::{ImageWork, PlannedInput, PlannedTask};
+use std::collections::BTreeMap;
+
+/// How large tasks should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Tasks that can run at the same time.
+    pub workers: u32,
+    /// Tasks per worker, so that a slow one does not hold up the night.
+    pub tasks_per_worker: u32,
+    /// Files of a task of previews or metadata at least, where the night has them.
+    pub files_least: u32,
+    /// Rows of a catalogue task at least, where its programme has them.
+    pub rows_least: u64,
+    /// Rows of a catalogue task at most, give or take a file.
+    pub rows_most: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            tasks_per_worker: 4,
+            files_least: 4,
+            rows_least: 100_000,
+            rows_most: 400_000,
+        }
+    }
+}
+
+impl Sizes {
+    fn tasks(&self) -> u64 {
+        u64::from(self.workers.max(1)) * u64::from(self.tasks_per_worker.max(1))
+    }
+}
+
+/// Tasks by files: contiguous in name order, one survey each, of about equal work (HDUs with pixels).
+pub fn by_files(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
+    let total: u64 = images.iter().map(|i| weight(i)).sum();
+    let mut tasks = Vec::new();
+    for (survey, group) in groups(images, |i| (i.survey.clone(), None)) {
+        let work: u64 = group.iter().map(|i| weight(i)).sum();
+        let share = (sizes.tasks() * work).div_ceil(total.max(1)).max(1);
+        let most = (group.len() as u64).div_ceil(u64::from(sizes.files_least.max(1))).max(1);
+        let parts = split(&group, share.min(most), |i| weight(i));
+        tasks.extend(parts.into_iter().map(|part| task(&survey.0, part, false)));
+    }
+    in_order(tasks, images)
+}
+
+/// Tasks by catalogue rows: one survey and programme each, since each leaves a file per programme.
+pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
+    let rows = |i: &ImageWork| i.catalogue.as_ref().map_or(0, |c| c.rows);
+    let total: u64 = images.iter().map(|i| rows(i)).sum();
+    let share =
+        total.div_ceil(sizes.tasks()).clamp(sizes.rows_least.max(1), sizes.rows_most.max(1));
+    let mut tasks = Vec::new();
+    for ((survey, _), group) in groups(images, |i| (i.survey.clone(), i.programme)) {
+        let work: u64 = group.iter().map(|i| rows(i)).sum();
+        // Never more parts than there are full shares, so that none falls below the least.
+        let parts = split(&group, (work / share).max(1), |i| rows(i));
+        tasks.extend(parts.into_iter().map(|part| task(&survey, part, true)));
+    }
+    in_order(tasks, images)
+}
+
+fn weight(image: &ImageWork) -> u64 {
+    u64::from(image.hdus.max(1))
+}
+
+type Group = (String, Option<i32>);
+
+fn groups<'a>(
+    images: &[&'a ImageWork],
+    of: impl Fn(&ImageWork) -> Group,
+) -> BTreeMap<Group, Vec<&'a ImageWork>> {
+    let mut groups: BTreeMap<Group, Vec<&ImageWork>> = BTreeMap::new();
+    for image in images {
+        groups.entry(of(image)).or_default().push(image);
+    }
+    groups
+}
+
+/// At most `parts` contiguous parts of about equal weight, none empty.
+fn split<'a>(
+    images: &[&'a ImageWork],
+    parts: u64,
+    weight: impl Fn(&ImageWork) -> u64,
+) -> Vec<Vec<&'a ImageWork>> {
+    let total: u64 = images.iter().map(|i| weight(i)).sum();
+    let mut out: Vec<Vec<&ImageWork>> = vec![Vec::new()];
+    let mut before = 0;
+    for image in images {
+        // Part of the image's middle: u128 since rows times parts may be large.
+        let middle = u128::from(2 * before + weight(image)) * u128::from(parts);
+        let part = if total == 0 { 0 } else { middle / (2 * u128::from(total)) };
+        let opened = out.len() as u128 - 1;
+        if part > opened && out.last().is_some_and(|last| !last.is_empty()) {
+            out.push(Vec::new());
+        }
+        if let Some(last) = out.last_mut() {
+            last.push(image);
+        }
+        before += weight(image);
+    }
+    out
+}
+
+fn task(survey: &str, images: Vec<&ImageWork>, with_catalogue: bool) -> PlannedTask {
+    let input = |i: &ImageWork| PlannedInput {
+        multiframe_id: i.multiframe_id,
+        catalogue_version: i.catalogue.as_ref().filter(|_| with_catalogue).map(|c| c.version),
+    };
+    PlannedTask { survey: survey.to_owned(), inputs: images.into_iter().map(input).collect() }
+}
+
+/// Tasks in the order of their first files. Within a programme that keeps the order of file names, whatever the cut.
+fn in_order(mut tasks: Vec<PlannedTask>, images: &[&ImageWork]) -> Vec<PlannedTask> {
+    let place: BTreeMap<_, _> =
+        images.iter().enumerate().map(|(place, i)| (i.multiframe_id, place)).collect();
+    tasks.sort_by_key(|t| t.inputs.first().and_then(|i| place.get(&i.multiframe_id)).copied());
+    tasks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use archive::records::{CatalogueWork, Progress};
+    use model::MultiframeId;
+    use proptest::prelude::*;
+
+    fn image(id: i64, survey: &str, programme: Option<i32>, rows: u64) -> ImageWork {
+        ImageWork {
+            multiframe_id: MultiframeId::new(id).unwrap(),
+            name: format!("w{id:05}.fit"),
+            bytes: 1,
+            survey: survey.to_owned(),
+            hdus: 4,
+            programme,
+            catalogue: Some(CatalogueWork { version: 1, name: String::new(), bytes: 1, rows }),
+            preview: Progress::default(),
+            metadata: Progress::default(),
+            catalogue_progress: Progress::default(),
+        }
+    }
+
+    #[test]
+    fn a_night_gives_several_tasks_per_worker() {
+        let images: Vec<ImageWork> = (1..=3000).map(|i| image(i, "wfcam", None, 1000)).collect();
+        let all: Vec<&ImageWork> = images.iter().collect();
+        assert_eq!(by_files(&all, &Sizes::default()).len(), 8);
+        assert_eq!(by_files(&all[..5], &Sizes::default()).len(), 2, "few files make few tasks");
+        assert_eq!(by_rows(&all, &Sizes::default()).len(), 8);
+    }
+
+    #[test]
+    fn programmes_are_not_mixed_and_keep_the_least() {
+        let programmes = [Some(1), Some(2), Some(3)];
+        let images: Vec<ImageWork> =
+            (1..=900).map(|i| image(i, "wfcam", programmes[i as usize % 3], 1000)).collect();
+        let tasks = by_rows(&images.iter().collect::<Vec<_>>(), &Sizes::default());
+        assert_eq!(tasks.len(), 6, "300 000 rows of each programme at 112 500 a task");
+        for task in &tasks {
+            let of = |id: MultiframeId| id.get() % 3;
+            assert!(
+                task.inputs.windows(2).all(|w| of(w[0].multiframe_id) == of(w[1].multiframe_id))
+            );
+            assert!(task.inputs.len() >= 100);
+        }
+        let small = by_rows(&images[..6].iter().collect::<Vec<_>>(), &Sizes::default());
+        assert_eq!(small.len(), 3, "less than the least is one task per programme");
+    }
+
+    proptest! {
+        /// Every file is in exactly one task, one survey per task, names ascend within a task and a programme.
+        #[test]
+        fn a_cut_loses_nothing(
+            kinds in proptest::collection::vec((0..2_usize, proptest::option::of(1..4_i32), 0..200_000_u64), 1..60),
+            workers in 1..9_u32,
+        ) {
+            let surveys = ["wfcam", "vista"];
+            let images: Vec<ImageWork> = (1..)
+                .zip(&kinds)
+                .map(|(id, (survey, programme, rows))| image(id, surveys[*survey], *programme, *rows))
+                .collect();
+            let all: Vec<&ImageWork> = images.iter().collect();
+            let sizes = Sizes { workers, ..Sizes::default() };
+            for tasks in [by_files(&all, &sizes), by_rows(&all, &sizes)] {
+                let mut ids: Vec<_> = tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
+                let by_name = ids.clone();
+                ids.sort();
+                prop_assert_eq!(ids, all.iter().map(|i| i.multiframe_id).collect::<Vec<_>>());
+                for task in &tasks {
+                    prop_assert!(!task.inputs.is_empty());
+                    let of = |id: MultiframeId| &images[usize::try_from(id.get()).unwrap() - 1];
+                    prop_assert!(task.inputs.iter().all(|i| of(i.multiframe_id).survey == task.survey));
+                    prop_assert!(task.inputs.windows(2).all(|w| w[0].multiframe_id < w[1].multiframe_id));
+                }
+                for programme in [Some(1), Some(2), Some(3)] {
+                    for survey in surveys {
+                        let mine: Vec<_> = by_name
+                            .iter()
+                            .filter(|id| {
+                                let image = &images[usize::try_from(id.get()).unwrap() - 1];
+                                image.programme == programme && image.survey == survey
+                            })
+                            .collect();
+                        prop_assert!(mine.is_sorted());
+                    }
+                }
+            }
+        }
+    }
+}

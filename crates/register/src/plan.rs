@@ -1,0 +1,317 @@
+//! What can be done about a delivery now, and what waits for what. Pure: the archive's state in, a plan out.
+
+use crate::cut::{self, Sizes};
+use archive::records::{
+    Coverage, DeliveryWork, ImageWork, Outcome, PlannedRound, PlannedTask, Progress,
+};
+use model::{UnitState, UseCase};
+use std::collections::BTreeMap;
+
+/// What decides beside the state.
+pub struct Policy<'a> {
+    /// Recipe of a survey's previews: another one than that of the last round makes previews again.
+    pub preview_recipe: &'a dyn Fn(&str) -> String,
+    /// Sizes of tasks.
+    pub sizes: Sizes,
+}
+
+/// A plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Rounds that can be opened now.
+    pub rounds: Vec<PlannedRound>,
+    /// What waits, and why.
+    pub waits: Vec<Wait>,
+}
+
+/// A file that cannot be done yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Use case it waits for.
+    pub use_case: UseCase,
+    /// Name within the delivery.
+    pub file: String,
+    /// What it waits for.
+    pub why: String,
+}
+
+/// Whether a file is to be done, and why not.
+enum Due {
+    Now(String),
+    Done,
+    Waits(String),
+}
+
+/// The rounds of the use cases given that can be opened now.
+pub fn plan(work: &DeliveryWork, use_cases: &[UseCase], policy: &Policy<'_>) -> Plan {
+    let mut plan = Plan::default();
+    for &use_case in use_cases {
+        plan_use_case(work, use_case, policy, &mut plan);
+    }
+    plan
+}
+
+fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, plan: &mut Plan) {
+    let mut by_recipe: BTreeMap<String, (Vec<&ImageWork>, String)> = BTreeMap::new();
+    for image in &work.images {
+        let recipe = recipe(image, use_case, policy);
+        match due(work, image, use_case, &recipe) {
+            Due::Now(why) => {
+                by_recipe.entry(recipe).or_insert_with(|| (Vec::new(), why)).0.push(image);
+            }
+            Due::Waits(why) => {
+                let catalogue = image.catalogue.as_ref().filter(|_| use_case == UseCase::Catalogue);
+                let file = catalogue.map_or(&image.name, |c| &c.name).clone();
+                plan.waits.push(Wait { use_case, file, why });
+            }
+            Due::Done => {}
+        }
+    }
+    if use_case == UseCase::Catalogue {
+        plan.waits.extend(work.unpaired.iter().map(|file| Wait {
+            use_case,
+            file: file.clone(),
+            why: "its image has not arrived".to_owned(),
+        }));
+    }
+    for (recipe, (images, why)) in by_recipe {
+        let tasks = tasks(use_case, &images, &policy.sizes);
+        let delivery = work.delivery.clone();
+        plan.rounds.push(PlannedRound { delivery, use_case, recipe, tasks, why });
+    }
+}
+
+fn tasks(use_case: UseCase, images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
+    match use_case {
+        UseCase::Catalogue => cut::by_rows(images, sizes),
+        UseCase::Preview | UseCase::Metadata => cut::by_files(images, sizes),
+    }
+}
+
+fn recipe(image: &ImageWork, use_case: UseCase, policy: &Policy<'_>) -> String {
+    match use_case {
+        UseCase::Preview => (policy.preview_recipe)(&image.survey),
+        UseCase::Metadata | UseCase::Catalogue => String::new(),
+    }
+}
+
+fn due(work: &DeliveryWork, image: &ImageWork, use_case: UseCase, recipe: &str) -> Due {
+    let progress = image.progress(use_case);
+    match use_case {
+        UseCase::Preview => {
+            let changed = |c: &Coverage| {
+                (c.recipe != recipe).then(|| "the recipe of previews changed".to_owned())
+            };
+            settled(progress, changed)
+        }
+        UseCase::Metadata => settled(progress, |_| None),
+        UseCase::Catalogue => {
+            let Some(catalogue) = &image.catalogue else { return Due::Done };
+            let changed = |c: &Coverage| {
+                (c.catalogue_version != Some(catalogue.version))
+                    .then(|| "a new version of the catalogue arrived".to_owned())
+            };
+            match settled(progress, changed) {
+                Due::Now(why) => behind_metadata(work, image).map_or(Due::Now(why), Due::Waits),
+                other => other,
+            }
+        }
+    }
+}
+
+/// What the last round that covers a file means, when `changed` tells whether it was about something else.
+fn settled(progress: &Progress, changed: impl Fn(&Coverage) -> Option<String>) -> Due {
+    let Some(coverage) = &progress.coverage else {
+        return Due::Now(progress.redo.clone().unwrap_or_else(|| "new files".to_owned()));
+    };
+    if !is_over(coverage.state) {
+        return Due::Done; // in hand
+    }
+    if let Some(why) = &progress.redo {
+        return Due::Now(why.clone());
+    }
+    match coverage.state {
+        UnitState::Failed => {
+            Due::Waits(format!("round {} failed; its refusal can be retried", coverage.round))
+        }
+        UnitState::Retracted => Due::Done,
+        _ => changed(coverage).map_or(Due::Done, Due::Now),
+    }
+}
+
+/// Whether nothing is left to do in a round.
+fn is_over(state: UnitState) -> bool {
+    matches!(state, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
+}
+
+/// Why a catalogue has to wait for metadata, if it has.
+fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<String> {
+    let metadata = &image.metadata;
+    if let Some(why) = &metadata.redo {
+        return Some(format!("the metadata of its image are due again: {why}"));
+    }
+    match metadata.coverage.as_ref().map(|c| (c.state, c.outcome)) {
+        None => Some("its image has no metadata yet".to_owned()),
+        Some((UnitState::Failed, _)) => Some("the metadata round of its image failed".to_owned()),
+        Some((UnitState::Retracted, _)) => {
+            Some("the metadata of its image were retracted".to_owned())
+        }
+        Some((_, Some(Outcome::Refused))) => {
+            Some("the metadata of its image were refused".to_owned())
+        }
+        Some((_, Some(Outcome::Parked))) => Some("the metadata of its image are parked".to_owned()),
+        Some((_, None)) => Some("the metadata of its image are being made".to_owned()),
+        Some((_, Some(Outcome::Done))) => unfinished_metadata(work),
+    }
+}
+
+/// One catalogue round after all metadata in hand, not a small one after each metadata task.
+fn unfinished_metadata(work: &DeliveryWork) -> Option<String> {
+    let busy = work.rounds.iter().find(|r| {
+        r.unit.use_case == UseCase::Metadata && r.state != UnitState::Staged && !is_over(r.state)
+    })?;
+    Some(format!("metadata round {} is {}", busy.unit.round, busy.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use archive::records::{CatalogueWork, RoundWork};
+    use model::{MultiframeId, UnitKey};
+
+    fn coverage(state: UnitState, outcome: Option<Outcome>) -> Progress {
+        let coverage = Coverage {
+            round: 1,
+            state,
+            recipe: String::new(),
+            catalogue_version: Some(1),
+            outcome,
+        };
+        Progress { coverage: Some(coverage), redo: None }
+    }
+
+    fn image(id: i64) -> ImageWork {
+        ImageWork {
+            multiframe_id: MultiframeId::new(id).unwrap(),
+            name: format!("w{id}.fit"),
+            bytes: 1,
+            survey: "wfcam".to_owned(),
+            hdus: 4,
+            programme: None,
+            catalogue: Some(CatalogueWork {
+                version: 1,
+                name: format!("w{id}_cat.fits"),
+                bytes: 1,
+                rows: 10,
+            }),
+            preview: Progress::default(),
+            metadata: Progress::default(),
+            catalogue_progress: Progress::default(),
+        }
+    }
+
+    fn work(images: Vec<ImageWork>) -> DeliveryWork {
+        DeliveryWork { delivery: "20071011_v1".to_owned(), images, ..DeliveryWork::default() }
+    }
+
+    fn planned(work: &DeliveryWork, recipe: &str) -> (Vec<UseCase>, Vec<String>) {
+        let policy = Policy { preview_recipe: &|_| recipe.to_owned(), sizes: Sizes::default() };
+        let plan = plan(work, &UseCase::ALL, &policy);
+        let waits = plan.waits.iter().map(|w| format!("{}: {}", w.file, w.why)).collect();
+        (plan.rounds.iter().map(|r| r.use_case).collect(), waits)
+    }
+
+    #[test]
+    fn what_is_due() {
+        use UnitState::{Failed, Ingested, Running, Staged};
+        let done = |state| coverage(state, Some(Outcome::Done));
+        // (preview, metadata, catalogue) → rounds and first wait
+        let cases: [(Progress, Progress, Progress, &[UseCase], &str); 9] = [
+            (
+                Progress::default(),
+                Progress::default(),
+                Progress::default(),
+                &[UseCase::Preview, UseCase::Metadata],
+                "has no metadata yet",
+            ),
+            (done(Ingested), coverage(Running, None), Progress::default(), &[], "are being made"),
+            (done(Ingested), done(Staged), Progress::default(), &[UseCase::Catalogue], ""),
+            (done(Ingested), done(Ingested), done(Ingested), &[], ""),
+            (done(Running), done(Ingested), done(Staged), &[], ""),
+            (done(Failed), done(Ingested), done(Ingested), &[], "round 1 failed"),
+            (
+                done(Ingested),
+                coverage(Ingested, Some(Outcome::Refused)),
+                Progress::default(),
+                &[],
+                "were refused",
+            ),
+            (
+                done(Ingested),
+                coverage(Staged, Some(Outcome::Parked)),
+                Progress::default(),
+                &[],
+                "are parked",
+            ),
+            (done(Ingested), done(Failed), Progress::default(), &[], "round 1 failed"),
+        ];
+        for (n, (preview, metadata, catalogue, rounds, wait)) in cases.into_iter().enumerate() {
+            let image = ImageWork { preview, metadata, catalogue_progress: catalogue, ..image(1) };
+            let (found, waits) = planned(&work(vec![image]), "");
+            assert_eq!(found, rounds, "case {n}");
+            assert!(
+                waits.first().map_or(wait.is_empty(), |w| w.contains(wait)),
+                "case {n}: {waits:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_due_again() {
+        let done = || coverage(UnitState::Ingested, Some(Outcome::Done));
+        let whole = || ImageWork {
+            preview: done(),
+            metadata: done(),
+            catalogue_progress: done(),
+            ..image(1)
+        };
+        assert_eq!(planned(&work(vec![whole()]), "").0, []);
+        assert_eq!(planned(&work(vec![whole()]), "asinh 2").0, [UseCase::Preview], "new recipe");
+        let mut newer = whole();
+        newer.catalogue.as_mut().unwrap().version = 2;
+        assert_eq!(planned(&work(vec![newer]), "").0, [UseCase::Catalogue], "new catalogue");
+        let mut retried = whole();
+        retried.metadata.redo = Some("retried".to_owned());
+        retried.catalogue_progress.redo = Some("retried".to_owned());
+        let (rounds, waits) = planned(&work(vec![retried]), "");
+        assert_eq!(rounds, [UseCase::Metadata], "metadata first");
+        assert_eq!(waits, ["w1_cat.fits: the metadata of its image are due again: retried"]);
+    }
+
+    #[test]
+    fn catalogues_wait_for_all_metadata_in_hand() {
+        let mut one = image(1);
+        one.metadata = coverage(UnitState::Running, Some(Outcome::Done));
+        one.preview = coverage(UnitState::Ingested, Some(Outcome::Done));
+        let mut work = work(vec![one]);
+        let unit =
+            UnitKey { delivery: work.delivery.clone(), use_case: UseCase::Metadata, round: 1 };
+        work.unpaired.push("lonely_cat.fits".to_owned());
+        work.rounds.push(RoundWork {
+            unit,
+            state: UnitState::Running,
+            recipe: String::new(),
+            tasks: 2,
+            tasks_over: 1,
+        });
+        let (rounds, waits) = planned(&work, "");
+        assert_eq!(rounds, []);
+        assert_eq!(
+            waits,
+            [
+                "w1_cat.fits: metadata round 1 is running",
+                "lonely_cat.fits: its image has not arrived"
+            ]
+        );
+    }
+}
