@@ -99,7 +99,8 @@ pub fn night(
     if spec.faults {
         summary.faults =
             crate::damage::plant(&delivery, spec).map_err(|error| fault(&delivery, error))?;
-        summary.files += summary.faults.len();
+        let entries = std::fs::read_dir(&delivery).map_err(|error| fault(&delivery, error))?;
+        summary.files = entries.count() + 1;
     }
     // Nobody looks before the marker is there: one sync for all files, then the marker by itself.
     files::sync_disk(&delivery).map_err(|error| fault(&delivery, error))?;
@@ -176,7 +177,7 @@ struct Written {
 
 fn write_frame(delivery: &Path, spec: &NightSpec, frame: &Frame) -> Result<Written, SimulateError> {
     let format = |source| SimulateError::Format { file: frame.file.clone(), source };
-    let (made, truth) = make_frame(spec, frame).map_err(format)?;
+    let (made, truth) = make_frame(spec, frame, Checks::Written).map_err(format)?;
     let mut written = Written { truth, files: 0, bytes: 0 };
     let names = std::iter::once(frame.file.clone()).chain(frame.catalogue());
     for (name, bytes) in names.zip([Some(made.image), made.catalogue].into_iter().flatten()) {
@@ -190,21 +191,25 @@ fn write_frame(delivery: &Path, spec: &NightSpec, frame: &Frame) -> Result<Writt
 }
 
 /// A frame as bytes.
-pub(crate) struct Made {
+pub(crate) struct MadeFrame {
     pub image: Vec<u8>,
     pub catalogue: Option<Vec<u8>>,
 }
 
 /// Makes a frame and its catalogue.
-pub(crate) fn make_frame(spec: &NightSpec, frame: &Frame) -> Result<(Made, TrueFrame), WriteFault> {
+pub(crate) fn make_frame(
+    spec: &NightSpec,
+    frame: &Frame,
+    checks: Checks,
+) -> Result<(MadeFrame, TrueFrame), WriteFault> {
     let mut truth = TrueFrame::of(frame);
     let first = Conditions::of(frame, 1, spec.seed);
     let header = primary_header(spec, frame, &first);
     let mut image = Vec::new();
-    primary(&mut image, &header, Checks::Written)?;
+    primary(&mut image, &header, checks)?;
     let mut tables = Vec::new();
     if frame.kind.has_catalogue() {
-        primary(&mut tables, &header, Checks::Written)?;
+        primary(&mut tables, &header, checks)?;
     }
     for camera in 1..=4 {
         let conditions = Conditions::of(frame, camera, spec.seed);
@@ -213,9 +218,10 @@ pub(crate) fn make_frame(spec: &NightSpec, frame: &Frame) -> Result<(Made, TrueF
             kind if kind.is_library() || kind == FrameKind::Confidence => (Vec::new(), Vec::new()),
             _ => (scene::sources(frame, &conditions), scene::unresolved(frame, &conditions)),
         };
-        push_image(&mut image, spec, frame, &conditions, &bad, [&sources, &faint])?;
+        let detector = Detector { spec, frame, conditions: &conditions, bad: &bad, checks };
+        detector.push_image(&mut image, &sources, &faint)?;
         if frame.kind.has_catalogue() {
-            push_catalogue(&mut tables, spec, frame, &conditions, &bad, &sources)?;
+            detector.push_catalogue(&mut tables, &sources)?;
         }
         if spec.truth {
             truth.detectors.push(TrueDetector {
@@ -229,42 +235,44 @@ pub(crate) fn make_frame(spec: &NightSpec, frame: &Frame) -> Result<(Made, TrueF
         }
     }
     let catalogue = frame.kind.has_catalogue().then_some(tables);
-    Ok((Made { image, catalogue }, truth))
+    Ok((MadeFrame { image, catalogue }, truth))
 }
 
-fn push_image(
-    out: &mut Vec<u8>,
-    spec: &NightSpec,
-    frame: &Frame,
-    conditions: &Conditions,
-    bad: &BadPixels,
-    [sources, faint]: [&[Source]; 2],
-) -> Result<(), WriteFault> {
-    let side = frame.side();
-    let stored = pixels::paint(frame, conditions, bad, sources, faint);
-    let header = image_header(spec, frame, conditions, stored.bscale, stored.bzero);
-    match frame.kind {
-        FrameKind::Confidence | FrameKind::FlatConfidence => {
-            let small: Vec<i16> = stored.pixels.iter().map(|v| *v as i16).collect();
-            rice_image(out, side, side, RicePixels::I16(&small), &header, Checks::Written)
-        }
-        _ => {
-            let pixels = RicePixels::I32(&stored.pixels);
-            rice_image(out, side, side, pixels, &header, Checks::Written)
-        }
+/// One detector of a frame.
+struct Detector<'a> {
+    spec: &'a NightSpec,
+    frame: &'a Frame,
+    conditions: &'a Conditions,
+    bad: &'a BadPixels,
+    checks: Checks,
+}
+
+impl Detector<'_> {
+    fn push_image(
+        &self,
+        out: &mut Vec<u8>,
+        sources: &[Source],
+        faint: &[Source],
+    ) -> Result<(), WriteFault> {
+        let side = self.frame.side();
+        let stored = pixels::paint(self.frame, self.conditions, self.bad, sources, faint);
+        let (bscale, bzero) = (stored.bscale, stored.bzero);
+        let header = image_header(self.spec, self.frame, self.conditions, bscale, bzero);
+        let small: Vec<i16>;
+        let pixels = match self.frame.kind {
+            FrameKind::Confidence | FrameKind::FlatConfidence => {
+                small = stored.pixels.iter().map(|v| *v as i16).collect();
+                RicePixels::I16(&small)
+            }
+            _ => RicePixels::I32(&stored.pixels),
+        };
+        rice_image(out, side, side, pixels, &header, self.checks)
     }
-}
 
-fn push_catalogue(
-    out: &mut Vec<u8>,
-    spec: &NightSpec,
-    frame: &Frame,
-    conditions: &Conditions,
-    bad: &BadPixels,
-    sources: &[Source],
-) -> Result<(), WriteFault> {
-    let rows = catalogue::rows(conditions, bad, sources, frame.side());
-    let header = catalogue_header(spec, frame, conditions);
-    let table = Rows { row_bytes: 4 * catalogue::COLUMNS, bytes: &rows, heap: &[] };
-    bin_table_rows(out, catalogue::fields(), &table, &header, Checks::Written)
+    fn push_catalogue(&self, out: &mut Vec<u8>, sources: &[Source]) -> Result<(), WriteFault> {
+        let rows = catalogue::rows(self.conditions, self.bad, sources, self.frame.side());
+        let header = catalogue_header(self.spec, self.frame, self.conditions);
+        let table = Rows { row_bytes: 4 * catalogue::COLUMNS, bytes: &rows, heap: &[] };
+        bin_table_rows(out, catalogue::fields(), &table, &header, self.checks)
+    }
 }

@@ -126,6 +126,16 @@ pub(crate) fn plan(spec: &NightSpec) -> Vec<Frame> {
     frames
 }
 
+/// A stack of a run by itself, outside any plan: a survey field through K.
+pub(crate) fn stack_of_run(spec: &NightSpec, run: u32) -> Frame {
+    let programme = Programme::named("LAS").expect("it is in the list");
+    let filter = Filter::named("K").expect("it is in the list");
+    let group = Group { programme, filter, pointing: 0, exposures: 2 };
+    let mut stack = members(spec, &group, 1, run).remove(2);
+    stack.start_s = DARK_TIME_S[1] - 60.0;
+    stack
+}
+
 /// The n-th target of a night: programmes in turn, each going through its filters before it moves on.
 fn target(spec: &NightSpec, n: usize) -> (&'static Programme, &'static Filter, usize) {
     let count = spec.programmes.len();

@@ -87,3 +87,27 @@ fn foreign_astropy_agrees_with_what_was_planted() {
     );
     print!("{}", report.unwrap_or_default());
 }
+
+#[test]
+fn damaged_files_stand_beside_the_good_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = NightSpec { faults: true, truth: false, ..small() };
+    let summary = simulate::night(dir.path(), &spec, &|_| {}).unwrap();
+    assert!(summary.faults.len() >= 70, "{}", summary.faults.len());
+    let mut files = 0;
+    for entry in std::fs::read_dir(&summary.delivery).unwrap() {
+        files += usize::from(entry.is_ok());
+    }
+    assert_eq!(files, summary.files);
+    for planted in &summary.faults {
+        let path = summary.delivery.join(&planted.file);
+        assert!(std::fs::symlink_metadata(path).is_ok(), "{planted}");
+        assert!(planted.to_string().is_ascii() && !planted.to_string().contains('\u{1b}'));
+    }
+    // The good files are those of a night without faults.
+    let other = tempfile::tempdir().unwrap();
+    let sound = simulate::night(other.path(), &small(), &|_| {}).unwrap();
+    for (name, bytes) in content(&sound.delivery) {
+        assert!(std::fs::read(summary.delivery.join(&name)).unwrap() == bytes, "{name}");
+    }
+}

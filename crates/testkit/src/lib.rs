@@ -1,7 +1,7 @@
-//! What tests need and the product must not: foreign checkers, real files, damaged files, scratch sites.
+//! What tests need and the product must not: foreign checkers, real files, damaged files.
 //!
-//! Start at [`python_script`] for a check by other software, [`real_data`] for real files.
-//! Only ever a dev-dependency.
+//! Start at [`python_script`] for a check by other software, [`real_data`] for real files, [`damage`] for damaged and
+//! hostile ones ([`damage::all`]; the simulator plants the same ones). Only ever a dev-dependency.
 //! Does not contain tests of other rooms.
 
 mod python;
@@ -9,3 +9,4 @@ mod real;
 
 pub use python::{python, python_script, skipped};
 pub use real::{real_data, real_truth};
+pub use simulate::damage;

@@ -1,0 +1,164 @@
+//! Headers that break the rules, and data that end early or do not fit their sums.
+
+use super::edit::Editor;
+use super::{Build, Damage, Entry, Finder, Made, Scope, Sound};
+
+const fn kind(
+    name: &'static str,
+    story: &'static str,
+    code: &'static str,
+    build: fn(&Sound) -> Made,
+) -> Damage {
+    let build = Build::Files(build);
+    Damage { name, story, code, scope: Scope::File, finder: Finder::Arrival, build }
+}
+
+const fn edited(
+    name: &'static str,
+    story: &'static str,
+    code: &'static str,
+    edit: fn(&mut Editor) -> &mut Editor,
+) -> Damage {
+    let build = Build::Image(edit);
+    Damage { name, story, code, scope: Scope::File, finder: Finder::Arrival, build }
+}
+
+const fn of_hdu(
+    name: &'static str,
+    story: &'static str,
+    code: &'static str,
+    hdu: u16,
+    build: fn(&Sound) -> Made,
+) -> Damage {
+    let build = Build::Files(build);
+    Damage { name, story, code, scope: Scope::Hdu(hdu), finder: Finder::Arrival, build }
+}
+
+const fn parked(
+    name: &'static str,
+    story: &'static str,
+    code: &'static str,
+    edit: fn(&mut Editor) -> &mut Editor,
+) -> Damage {
+    let build = Build::Image(edit);
+    Damage { name, story, code, scope: Scope::Parked, finder: Finder::Metadata, build }
+}
+
+pub(super) static KINDS: [Damage; 26] = [
+    kind("cut_in_primary", "it ends inside the primary header", "missing_end", |s| {
+        s.only_image(s.image[..2880].to_vec())
+    }),
+    kind("cut_in_header", "it ends inside an extension's header", "missing_end", |s| {
+        let file = Editor::of(&s.image);
+        let at = file.hdu(2).header + 2880;
+        s.only_image(file.cut(at))
+    }),
+    kind("cut_in_data", "it ends inside the data of the third detector", "truncated", |s| {
+        let file = Editor::of(&s.image);
+        let at = (file.hdu(3).data + file.hdu(3).end) / 2;
+        s.only_image(file.cut(at))
+    }),
+    kind("cut_in_rows", "it ends inside the rows of a table", "truncated", |s| {
+        let file = Editor::of(&s.catalogue);
+        let at = file.hdu(4).data + 777;
+        s.with_catalogue(file.cut(at))
+    }),
+    kind("cut_odd", "it ends in the middle of a card", "missing_end", |s| {
+        s.only_image(s.image[..1234].to_vec())
+    }),
+    kind("end_missing", "the last extension's header has no END", "missing_end", |s| {
+        let file = Editor::of(&s.image);
+        let at = file.hdu(4).data;
+        let mut bytes = file.cut(at);
+        let end = bytes.chunks(80).rposition(|card| card.starts_with(b"END "));
+        bytes[end.unwrap_or(0) * 80..].fill(b' ');
+        s.only_image(bytes)
+    }),
+    kind("tail_of_rubbish", "bytes after the last extension", "not_an_hdu", |s| {
+        let mut bytes = s.image.clone();
+        bytes.extend(b"left over from the file that was here before. ".repeat(200));
+        s.only_image(bytes)
+    }),
+    edited("simple_false", "SIMPLE = F", "not_standard", |f| f.set(0, "SIMPLE", "F")),
+    edited("bitpix_13", "BITPIX = 13", "bad_value", |f| f.set(2, "BITPIX", "13")),
+    edited("naxis_negative", "NAXIS = -2", "bad_value", |f| f.set(2, "NAXIS", "-2")),
+    edited("naxis1_text", "NAXIS1 holds a text", "wrong_type", |f| {
+        f.put(2, "NAXIS1", b"NAXIS1  = 'eight   '")
+    }),
+    edited("naxis1_negative", "NAXIS1 = -8", "negative_value", |f| f.set(2, "NAXIS1", "-8")),
+    edited("naxis2_missing", "NAXIS2 is missing", "missing_keyword", |f| f.remove(2, "NAXIS2")),
+    edited("bitpix_late", "BITPIX and NAXIS in the wrong order", "keyword_order", |f| {
+        f.exchange(2, "BITPIX", "NAXIS")
+    }),
+    edited("pcount_negative", "PCOUNT = -1", "negative_value", |f| f.set(1, "PCOUNT", "-1")),
+    edited("naxis2_twice", "two values of NAXIS2", "contradictory_keyword", |f| {
+        f.put(3, "ZTENSION", b"NAXIS2  =                   63")
+    }),
+    edited("size_absurd", "10^12 x 10^12 pixels", "size_overflow", |f| {
+        f.set(1, "NAXIS1", "1000000000000").set(1, "NAXIS2", "1000000000000")
+    }),
+    edited("size_claimed", "10^12 pixels that are not there", "truncated", |f| {
+        f.set(1, "NAXIS1", "1000000").set(1, "NAXIS2", "1000000")
+    }),
+    kind("header_endless", "a header of 120 000 cards", "header_too_long", |s| {
+        let mut bytes = s.image[..2800].to_vec();
+        for _ in 0..120_000 {
+            bytes.extend_from_slice(format!("{:80}", "COMMENT and so on").as_bytes());
+        }
+        s.only_image(bytes)
+    }),
+    of_hdu("datasum_of_image", "a bit of the pixels flipped", "datasum_mismatch", 2, |s| {
+        let mut file = Editor::of(&s.summed_image());
+        let data = file.data(2);
+        data[1500] ^= 4;
+        s.only_image(file.bytes)
+    }),
+    of_hdu("datasum_of_table", "a bit of the rows flipped", "datasum_mismatch", 3, |s| {
+        let mut file = Editor::of(&s.summed_catalogue());
+        file.data(3)[3210] ^= 1;
+        s.with_catalogue(file.bytes)
+    }),
+    of_hdu("datasum_no_number", "DATASUM is no number", "datasum_mismatch", 1, |s| {
+        let mut file = Editor::of(&s.summed_image());
+        file.put(1, "DATASUM", b"DATASUM = 'unknown '");
+        s.only_image(file.bytes)
+    }),
+    parked("project_unknown", "PROJECT names no programme", "unknown_project", |f| {
+        f.put(0, "PROJECT", b"PROJECT = 'u/99z/999'")
+    }),
+    parked("project_blank", "PROJECT is blank", "no_project", |f| {
+        f.put(0, "PROJECT", b"PROJECT = '        '")
+    }),
+    Damage {
+        name: "zero_point_missing",
+        story: "neither image nor catalogue has a zero point",
+        code: "no_zero_point",
+        scope: Scope::Parked,
+        finder: Finder::Catalogue,
+        build: Build::Files(|s| {
+            let mut made = s.with_catalogue(without_zero_point(&s.catalogue));
+            made.files[0].1 = Entry::Bytes(without_zero_point(&s.image));
+            made
+        }),
+    },
+    Damage {
+        name: "image_missing",
+        story: "a catalogue whose image is not there",
+        code: "image_absent",
+        scope: Scope::Parked,
+        finder: Finder::Metadata,
+        build: Build::Files(|s| {
+            let mut made = s.with_catalogue(s.catalogue.clone());
+            made.files.remove(0);
+            made
+        }),
+    },
+];
+
+fn without_zero_point(bytes: &[u8]) -> Vec<u8> {
+    let mut file = Editor::of(bytes);
+    for hdu in 1..=4 {
+        file.remove(hdu, "MAGZPT").remove(hdu, "NIGHTZPT");
+    }
+    file.bytes
+}
