@@ -70,16 +70,21 @@ impl<'a> Card<'a> {
         &self.header.raw()[first..first + self.entry.cards as usize * CARD_BYTES]
     }
 
-    /// The value as written, for messages.
+    /// The value as written, for messages: control characters as `\x..`.
     pub(crate) fn written(&self) -> String {
         let first = self.entry.at as usize + 10;
-        let text = self.header.text[first..first + CARD_BYTES - 10].trim();
-        match text.strip_suffix(self.comment()) {
+        let text = self.header.text[first..first + CARD_BYTES - 10].trim_matches(' ');
+        let value = match text.strip_suffix(self.comment()) {
             Some(before) if !self.comment().is_empty() => {
-                before.trim_end().trim_end_matches('/').trim_end().to_owned()
+                before.trim_end_matches(' ').trim_end_matches('/').trim_end_matches(' ')
             }
-            _ => text.to_owned(),
-        }
+            _ => text,
+        };
+        let show = |letter: char| match letter {
+            letter if letter.is_ascii_control() => format!("\\x{:02x}", u32::from(letter)),
+            letter => letter.to_string(),
+        };
+        value.chars().map(show).collect()
     }
 }
 
