@@ -199,7 +199,7 @@ fn take_plain(code: &[u8], mut bit: usize, bits: u32, codes: &mut [u32]) -> usiz
     bit
 }
 
-/// Unfolds differences, too large by `base` each, and adds them up. Two loops: the first one vectorises.
+/// Unfolds differences, too large by `base` each, and adds them up.
 #[inline(always)]
 fn undo_differences<P: RicePixel>(codes: &mut [u32], base: u32, last: &mut P, pixels: &mut [P]) {
     for code in codes.iter_mut() {
@@ -207,9 +207,31 @@ fn undo_differences<P: RicePixel>(codes: &mut [u32], base: u32, last: &mut P, pi
         *code = (folded >> 1) ^ (folded & 1).wrapping_neg();
     }
     let mut sum = last.low_bits();
-    for (pixel, &difference) in pixels.iter_mut().zip(codes.iter()) {
+    let (eights, rest) = codes.as_chunks::<8>();
+    let (pixel_eights, pixel_rest) = pixels.as_chunks_mut::<8>();
+    for (pixels, &differences) in pixel_eights.iter_mut().zip(eights) {
+        let sums = running_sums(differences);
+        for (pixel, from_here) in pixels.iter_mut().zip(sums) {
+            *pixel = P::from_low_bits(sum.wrapping_add(from_here));
+        }
+        sum = sum.wrapping_add(sums[7]);
+    }
+    for (pixel, &difference) in pixel_rest.iter_mut().zip(rest) {
         sum = sum.wrapping_add(difference);
         *pixel = P::from_low_bits(sum);
     }
     *last = P::from_low_bits(sum);
+}
+
+/// In three steps of a whole vector instead of seven of one number.
+#[inline(always)]
+fn running_sums(values: [u32; 8]) -> [u32; 8] {
+    let sums = add_shifted::<1>(values);
+    let sums = add_shifted::<2>(sums);
+    add_shifted::<4>(sums)
+}
+
+#[inline(always)]
+fn add_shifted<const BY: usize>(sums: [u32; 8]) -> [u32; 8] {
+    std::array::from_fn(|at| if at >= BY { sums[at].wrapping_add(sums[at - BY]) } else { sums[at] })
 }
