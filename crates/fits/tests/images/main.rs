@@ -2,6 +2,7 @@
 
 mod foreign;
 mod hostile;
+mod made;
 mod properties;
 
 use std::path::Path;
