@@ -28,139 +28,135 @@ fn check(name: &str, bytes: Vec<u8>, hdu: Option<u16>, code: &str, message: &str
     assert_eq!(found, (hdu.map(HduIndex), code, message.to_owned()), "{name}");
 }
 
+/// Name, cards, code, message.
+type HeaderCase = (&'static str, &'static [&'static str], &'static str, &'static str);
+
+const PRIMARIES: [HeaderCase; 19] = [
+    ("no BITPIX", &[SIMPLE, "NAXIS   = 0"], "missing_keyword", "keyword BITPIX is missing"),
+    (
+        "order",
+        &[SIMPLE, "NAXIS   = 0", BYTES],
+        "keyword_order",
+        "keyword BITPIX is missing from its place, card 2",
+    ),
+    (
+        "BITPIX 12",
+        &[SIMPLE, "BITPIX  = 12", "NAXIS   = 0"],
+        "bad_value",
+        "keyword BITPIX = 12 is no FITS pixel type",
+    ),
+    (
+        "BITPIX text",
+        &[SIMPLE, "BITPIX  = 'eight' / c", "NAXIS   = 0"],
+        "wrong_type",
+        "keyword BITPIX holds 'eight', not a whole number of 64 bits",
+    ),
+    ("no NAXIS", &[SIMPLE, BYTES], "missing_keyword", "keyword NAXIS is missing"),
+    (
+        "NAXIS -1",
+        &[SIMPLE, BYTES, "NAXIS   = -1"],
+        "bad_value",
+        "keyword NAXIS = -1 is no number of axes, 0 to 999",
+    ),
+    (
+        "NAXIS 1000",
+        &[SIMPLE, BYTES, "NAXIS   = 1000"],
+        "bad_value",
+        "keyword NAXIS = 1000 is no number of axes, 0 to 999",
+    ),
+    (
+        "no NAXIS2",
+        &[SIMPLE, BYTES, "NAXIS   = 2", "NAXIS1  = 3"],
+        "missing_keyword",
+        "keyword NAXIS2 is missing",
+    ),
+    (
+        "negative axis",
+        &[SIMPLE, BYTES, "NAXIS   = 1", "NAXIS1  = -5"],
+        "negative_value",
+        "keyword NAXIS1 = -5 is negative",
+    ),
+    (
+        "10^12 pixels",
+        &[SIMPLE, BYTES, "NAXIS   = 2", "NAXIS1  = 1000000", "NAXIS2  = 1000000"],
+        "truncated",
+        "data end 1000000000000 bytes early",
+    ),
+    (
+        "overflow",
+        &[
+            SIMPLE,
+            BYTES,
+            "NAXIS   = 3",
+            "NAXIS1  = 3000000",
+            "NAXIS2  = 3000000",
+            "NAXIS3  = 3000000",
+        ],
+        "size_overflow",
+        "the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)",
+    ),
+    (
+        "overflow by the pixel's size",
+        &[SIMPLE, "BITPIX  = -64", "NAXIS   = 1", "NAXIS1  = 2000000000000000000"],
+        "size_overflow",
+        "the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)",
+    ),
+    (
+        "axis of 20 digits",
+        &[SIMPLE, BYTES, "NAXIS   = 1", "NAXIS1  = 99999999999999999999"],
+        "wrong_type",
+        "keyword NAXIS1 holds 99999999999999999999, not a whole number of 64 bits",
+    ),
+    (
+        "axis twice",
+        &[SIMPLE, BYTES, "NAXIS   = 1", "NAXIS1  = 5", "NAXIS1  = 6"],
+        "contradictory_keyword",
+        "keyword NAXIS1 occurs twice with different values",
+    ),
+    (
+        "SIMPLE = F",
+        &["SIMPLE  =                    F", BYTES, "NAXIS   = 0"],
+        "not_standard",
+        "SIMPLE = F, the file itself says that it does not conform to the standard",
+    ),
+    (
+        "SIMPLE = 7",
+        &["SIMPLE  = 7", BYTES, "NAXIS   = 0"],
+        "wrong_type",
+        "keyword SIMPLE holds 7, not T or F",
+    ),
+    (
+        "no axis is needed twice",
+        &[SIMPLE, BYTES, "NAXIS   = 1", "COMMENT in the way", "NAXIS1  = 5"],
+        "keyword_order",
+        "keyword NAXIS1 is missing from its place, card 4",
+    ),
+    (
+        "groups without GCOUNT",
+        &[SIMPLE, BYTES, "NAXIS   = 2", "NAXIS1  = 0", "NAXIS2  = 3", "GROUPS  = T", "PCOUNT  = 1"],
+        "missing_keyword",
+        "keyword GCOUNT is missing",
+    ),
+    (
+        "groups with a negative PCOUNT",
+        &[
+            SIMPLE,
+            BYTES,
+            "NAXIS   = 2",
+            "NAXIS1  = 0",
+            "NAXIS2  = 3",
+            "GROUPS  = T",
+            "PCOUNT  = -1",
+            "GCOUNT  = 1",
+        ],
+        "negative_value",
+        "keyword PCOUNT = -1 is negative",
+    ),
+];
+
 #[test]
 fn headers_of_the_primary() {
-    let cases: [(&str, &[&str], &str, &str); 19] = [
-        ("no BITPIX", &[SIMPLE, "NAXIS   = 0"], "missing_keyword", "keyword BITPIX is missing"),
-        (
-            "order",
-            &[SIMPLE, "NAXIS   = 0", BYTES],
-            "keyword_order",
-            "keyword BITPIX is missing from its place, card 2",
-        ),
-        (
-            "BITPIX 12",
-            &[SIMPLE, "BITPIX  = 12", "NAXIS   = 0"],
-            "bad_value",
-            "keyword BITPIX = 12 is no FITS pixel type",
-        ),
-        (
-            "BITPIX text",
-            &[SIMPLE, "BITPIX  = 'eight' / c", "NAXIS   = 0"],
-            "wrong_type",
-            "keyword BITPIX holds 'eight', not a whole number of 64 bits",
-        ),
-        ("no NAXIS", &[SIMPLE, BYTES], "missing_keyword", "keyword NAXIS is missing"),
-        (
-            "NAXIS -1",
-            &[SIMPLE, BYTES, "NAXIS   = -1"],
-            "bad_value",
-            "keyword NAXIS = -1 is no number of axes, 0 to 999",
-        ),
-        (
-            "NAXIS 1000",
-            &[SIMPLE, BYTES, "NAXIS   = 1000"],
-            "bad_value",
-            "keyword NAXIS = 1000 is no number of axes, 0 to 999",
-        ),
-        (
-            "no NAXIS2",
-            &[SIMPLE, BYTES, "NAXIS   = 2", "NAXIS1  = 3"],
-            "missing_keyword",
-            "keyword NAXIS2 is missing",
-        ),
-        (
-            "negative axis",
-            &[SIMPLE, BYTES, "NAXIS   = 1", "NAXIS1  = -5"],
-            "negative_value",
-            "keyword NAXIS1 = -5 is negative",
-        ),
-        (
-            "10^12 pixels",
-            &[SIMPLE, BYTES, "NAXIS   = 2", "NAXIS1  = 1000000", "NAXIS2  = 1000000"],
-            "truncated",
-            "data end 1000000000000 bytes early",
-        ),
-        (
-            "overflow",
-            &[
-                SIMPLE,
-                BYTES,
-                "NAXIS   = 3",
-                "NAXIS1  = 3000000",
-                "NAXIS2  = 3000000",
-                "NAXIS3  = 3000000",
-            ],
-            "size_overflow",
-            "the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)",
-        ),
-        (
-            "overflow by the pixel's size",
-            &[SIMPLE, "BITPIX  = -64", "NAXIS   = 1", "NAXIS1  = 2000000000000000000"],
-            "size_overflow",
-            "the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)",
-        ),
-        (
-            "axis of 20 digits",
-            &[SIMPLE, BYTES, "NAXIS   = 1", "NAXIS1  = 99999999999999999999"],
-            "wrong_type",
-            "keyword NAXIS1 holds 99999999999999999999, not a whole number of 64 bits",
-        ),
-        (
-            "axis twice",
-            &[SIMPLE, BYTES, "NAXIS   = 1", "NAXIS1  = 5", "NAXIS1  = 6"],
-            "contradictory_keyword",
-            "keyword NAXIS1 occurs twice with different values",
-        ),
-        (
-            "SIMPLE = F",
-            &["SIMPLE  =                    F", BYTES, "NAXIS   = 0"],
-            "not_standard",
-            "SIMPLE = F, the file itself says that it does not conform to the standard",
-        ),
-        (
-            "SIMPLE = 7",
-            &["SIMPLE  = 7", BYTES, "NAXIS   = 0"],
-            "wrong_type",
-            "keyword SIMPLE holds 7, not T or F",
-        ),
-        (
-            "no axis is needed twice",
-            &[SIMPLE, BYTES, "NAXIS   = 1", "COMMENT in the way", "NAXIS1  = 5"],
-            "keyword_order",
-            "keyword NAXIS1 is missing from its place, card 4",
-        ),
-        (
-            "groups without GCOUNT",
-            &[
-                SIMPLE,
-                BYTES,
-                "NAXIS   = 2",
-                "NAXIS1  = 0",
-                "NAXIS2  = 3",
-                "GROUPS  = T",
-                "PCOUNT  = 1",
-            ],
-            "missing_keyword",
-            "keyword GCOUNT is missing",
-        ),
-        (
-            "groups with a negative PCOUNT",
-            &[
-                SIMPLE,
-                BYTES,
-                "NAXIS   = 2",
-                "NAXIS1  = 0",
-                "NAXIS2  = 3",
-                "GROUPS  = T",
-                "PCOUNT  = -1",
-                "GCOUNT  = 1",
-            ],
-            "negative_value",
-            "keyword PCOUNT = -1 is negative",
-        ),
-    ];
-    for (name, texts, code, message) in cases {
+    for (name, texts, code, message) in PRIMARIES {
         check(name, header(texts), Some(0), code, message);
     }
 }
@@ -272,115 +268,134 @@ fn a_file_cut_anywhere_is_refused_and_what_is_whole_stays() {
     }
 }
 
+/// Name, (NAXIS1, NAXIS2, PCOUNT, TFIELDS), cards, bytes of data, code, message.
+type TableCase = (
+    &'static str,
+    (i64, i64, i64, i64),
+    &'static [&'static str],
+    usize,
+    &'static str,
+    &'static str,
+);
+
+const J: [&str; 1] = ["TFORM1  = 'J'"];
+
+const TABLES: [TableCase; 17] = [
+    (
+        "row too long",
+        (6, 1, 0, 1),
+        &J,
+        6,
+        "row_length",
+        "a row has 6 bytes (NAXIS1), its columns need 4",
+    ),
+    (
+        "row too short",
+        (3, 1, 0, 1),
+        &J,
+        3,
+        "row_length",
+        "a row has 3 bytes (NAXIS1), its columns need 4",
+    ),
+    ("no TFORM2", (4, 1, 0, 2), &J, 4, "missing_keyword", "keyword TFORM2 is missing"),
+    (
+        "unknown letter",
+        (4, 1, 0, 1),
+        &["TFORM1  = '1Z'"],
+        4,
+        "bad_format",
+        "TFORM1 = \"1Z\" is no column format",
+    ),
+    (
+        "no letter",
+        (4, 1, 0, 1),
+        &["TFORM1  = '4'"],
+        4,
+        "bad_format",
+        "TFORM1 = \"4\" is no column format",
+    ),
+    (
+        "two descriptors in a cell",
+        (16, 1, 0, 1),
+        &["TFORM1  = '2PJ(3)'"],
+        16,
+        "bad_format",
+        "TFORM1 = \"2PJ(3)\" is no column format",
+    ),
+    (
+        "a cell of 10^19 bytes",
+        (4, 1, 0, 1),
+        &["TFORM1  = '9999999999999999999A'"],
+        4,
+        "bad_format",
+        "TFORM1 = \"9999999999999999999A\" is no column format",
+    ),
+    (
+        "a cell of 10^30 bytes",
+        (4, 1, 0, 1),
+        &["TFORM1  = '999999999999999999999999999999A'"],
+        4,
+        "bad_format",
+        "TFORM1 = \"999999999999999999999999999999A\" is no column format",
+    ),
+    (
+        "TFORM is a number",
+        (4, 1, 0, 1),
+        &["TFORM1  = 4"],
+        4,
+        "wrong_type",
+        "keyword TFORM1 holds 4, not a string",
+    ),
+    (
+        "TSCAL is a text",
+        (4, 1, 0, 1),
+        &["TFORM1  = 'J'", "TSCAL1  = 'x'"],
+        4,
+        "wrong_type",
+        "keyword TSCAL1 holds 'x', not a number",
+    ),
+    ("TFIELDS -1", (0, 0, 0, -1), &[], 0, "negative_value", "keyword TFIELDS = -1 is negative"),
+    (
+        "TFIELDS 1000",
+        (0, 0, 0, 1000),
+        &[],
+        0,
+        "bad_value",
+        "keyword TFIELDS = 1000 is more than 999",
+    ),
+    ("negative PCOUNT", (4, 1, -4, 1), &J, 4, "negative_value", "keyword PCOUNT = -4 is negative"),
+    ("rows are missing", (4, 10_000, 0, 1), &J, 4, "truncated", "data end 37120 bytes early"),
+    (
+        "rows beyond all measure",
+        (4, i64::MAX, 0, 1),
+        &J,
+        4,
+        "size_overflow",
+        "the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)",
+    ),
+    (
+        "THEAP in the rows",
+        (4, 2, 8, 1),
+        &["TFORM1  = 'J'", "THEAP   = 4"],
+        16,
+        "bad_value",
+        "keyword THEAP = 4 is not between the rows and the end of the data",
+    ),
+    (
+        "THEAP behind the data",
+        (4, 2, 8, 1),
+        &["TFORM1  = 'J'", "THEAP   = 17"],
+        16,
+        "bad_value",
+        "keyword THEAP = 17 is not between the rows and the end of the data",
+    ),
+];
+
 #[test]
 fn tables() {
-    let j = ["TFORM1  = 'J'"];
-    let cases: [(&str, Vec<u8>, &str, &str); 17] = [
-        (
-            "row too long",
-            table_with(6, 1, 0, 1, &j, &[0; 6]),
-            "row_length",
-            "a row has 6 bytes (NAXIS1), its columns need 4",
-        ),
-        (
-            "row too short",
-            table_with(3, 1, 0, 1, &j, &[0; 3]),
-            "row_length",
-            "a row has 3 bytes (NAXIS1), its columns need 4",
-        ),
-        (
-            "no TFORM2",
-            table_with(4, 1, 0, 2, &j, &[0; 4]),
-            "missing_keyword",
-            "keyword TFORM2 is missing",
-        ),
-        (
-            "unknown letter",
-            table_with(4, 1, 0, 1, &["TFORM1  = '1Z'"], &[0; 4]),
-            "bad_format",
-            "TFORM1 = \"1Z\" is no column format",
-        ),
-        (
-            "no letter",
-            table_with(4, 1, 0, 1, &["TFORM1  = '4'"], &[0; 4]),
-            "bad_format",
-            "TFORM1 = \"4\" is no column format",
-        ),
-        (
-            "two descriptors in a cell",
-            table_with(16, 1, 0, 1, &["TFORM1  = '2PJ(3)'"], &[0; 16]),
-            "bad_format",
-            "TFORM1 = \"2PJ(3)\" is no column format",
-        ),
-        (
-            "a cell of 10^19 bytes",
-            table_with(4, 1, 0, 1, &["TFORM1  = '9999999999999999999A'"], &[0; 4]),
-            "bad_format",
-            "TFORM1 = \"9999999999999999999A\" is no column format",
-        ),
-        (
-            "a cell of 10^30 bytes",
-            table_with(4, 1, 0, 1, &["TFORM1  = '999999999999999999999999999999A'"], &[0; 4]),
-            "bad_format",
-            "TFORM1 = \"999999999999999999999999999999A\" is no column format",
-        ),
-        (
-            "TFORM is a number",
-            table_with(4, 1, 0, 1, &["TFORM1  = 4"], &[0; 4]),
-            "wrong_type",
-            "keyword TFORM1 holds 4, not a string",
-        ),
-        (
-            "TSCAL is a text",
-            table_with(4, 1, 0, 1, &["TFORM1  = 'J'", "TSCAL1  = 'x'"], &[0; 4]),
-            "wrong_type",
-            "keyword TSCAL1 holds 'x', not a number",
-        ),
-        (
-            "TFIELDS -1",
-            table_with(0, 0, 0, -1, &[], &[]),
-            "negative_value",
-            "keyword TFIELDS = -1 is negative",
-        ),
-        (
-            "TFIELDS 1000",
-            table_with(0, 0, 0, 1000, &[], &[]),
-            "bad_value",
-            "keyword TFIELDS = 1000 is more than 999",
-        ),
-        (
-            "negative PCOUNT",
-            table_with(4, 1, -4, 1, &j, &[0; 4]),
-            "negative_value",
-            "keyword PCOUNT = -4 is negative",
-        ),
-        (
-            "rows are missing",
-            table_with(4, 10_000, 0, 1, &j, &[0; 4]),
-            "truncated",
-            "data end 37120 bytes early",
-        ),
-        (
-            "rows beyond all measure",
-            table_with(4, i64::MAX, 0, 1, &j, &[0; 4]),
-            "size_overflow",
-            "the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)",
-        ),
-        (
-            "THEAP in the rows",
-            table_with(4, 2, 8, 1, &["TFORM1  = 'J'", "THEAP   = 4"], &[0; 16]),
-            "bad_value",
-            "keyword THEAP = 4 is not between the rows and the end of the data",
-        ),
-        (
-            "THEAP behind the data",
-            table_with(4, 2, 8, 1, &["TFORM1  = 'J'", "THEAP   = 17"], &[0; 16]),
-            "bad_value",
-            "keyword THEAP = 17 is not between the rows and the end of the data",
-        ),
-    ];
-    for (name, bytes, code, message) in cases {
-        check(name, bytes, Some(1), code, message);
+    for (name, (row_bytes, rows, pcount, fields), cards, bytes, code, message) in TABLES {
+        let file = table_with(row_bytes, rows, pcount, fields, cards, &vec![0; bytes]);
+        check(name, file, Some(1), code, message);
     }
 }
 
