@@ -61,11 +61,12 @@ impl ColumnType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Primary header of the image, then (INHERIT) nothing else.
+    /// Primary header of the image, then that of its first image extension.
     Primary,
-    /// Header of the image extension, then the primary one.
+    /// Header of the image extension, then the primary one for what an extension inherits.
     Extension,
-    /// Header of the catalogue extension, then its primary one.
+    /// Header of the catalogue extension, then its primary one, then (unless the column's name ends in `_cat`) as
+    /// [`Origin::Extension`].
     Catalogue,
 }
 

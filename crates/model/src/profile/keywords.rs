@@ -63,6 +63,9 @@ pub struct Expectation {
     /// Frame types; left out: all.
     #[serde(default)]
     pub frames: Vec<Glob>,
+    /// Only frames that have a catalogue.
+    #[serde(default)]
+    pub with_catalogue: bool,
     /// Columns that must have a value, as `table.column`.
     pub columns: Vec<String>,
     /// What happens when they have none.

@@ -80,6 +80,8 @@ pub struct ProjectRule {
     pub becomes: Option<String>,
     /// Where this occurs, all behind it is cut off and the rest compared whole.
     pub cut_after: Option<String>,
+    /// From here on, all is cut off and the rest compared whole, e.g. `(` of ESO's `179.A-2010(B)`.
+    pub cut_before: Option<String>,
     /// Look for the registered projects that begin with `starts_with`: the first whose remainder occurs in that
     /// of the text is meant.
     pub find_registered: bool,
@@ -126,6 +128,11 @@ impl ProjectRule {
             && let Some(at) = text.find(&mark)
         {
             return whole(&text[..at + mark.len()], programmes);
+        }
+        if let Some(mark) = self.cut_before.as_ref().map(|m| m.to_lowercase())
+            && let Some(at) = text.find(&mark)
+        {
+            return whole(text[..at].trim_end(), programmes);
         }
         if !self.find_registered {
             return whole(text, programmes);
@@ -199,6 +206,27 @@ mod tests {
             project: (*project).to_owned(),
         });
         refs.collect()
+    }
+
+    #[test]
+    fn runs_of_an_eso_programme() {
+        let text = shipped().iter().find(|(name, _)| *name == "vista").unwrap().1;
+        let profile = SurveyProfile::parse(text).unwrap();
+        let programmes: Vec<_> = profile.programmes.iter().map(Programme::to_ref).collect();
+        let cases = [
+            ("179.A-2010(B)", Some("VHS")),
+            ("179.B-2002(A)", Some("VVV")),
+            ("179.a-2010", Some("VHS")),
+            ("179.A-20101(B)", None),
+            ("60.A-9285(B)", None),
+        ];
+        for (project, wanted) in cases {
+            let got = match profile.project.assign(project, &programmes) {
+                Assignment::Programme(p) => Some(p.name.as_str()),
+                _ => None,
+            };
+            assert_eq!(got, wanted, "ESO OBS PROG ID {project:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use model::task::TaskInput;
 
 use super::notes::{Notes, Place};
 use crate::header_view::HeaderView;
+use crate::task::in_words;
 
 /// One detector: an image extension, with its table in the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,7 @@ impl<'f> Frame<'f> {
         let primary = image.hdus().first()?;
         if let Some(fault) = &primary.fault {
             let place = Place { file, hdu: Some(0) };
-            notes.refuse(place, fault.code(), None, format!("{fault}"));
+            notes.refuse(place, fault.code(), fault.keyword(), in_words(fault));
             return None;
         }
         let detectors = detectors(input, image, primary, notes);
@@ -115,12 +116,15 @@ fn detectors<'f>(
     let mut detectors = Vec::new();
     for hdu in image.hdus() {
         let number = hdu.index.0;
+        if input.image.refused_hdus.contains(&number) {
+            continue; // told when it was refused
+        }
         if let Some(fault) = &hdu.fault {
             let place = Place { file: &input.image.name, hdu: Some(number) };
-            notes.refuse_hdu(place, fault.code(), format!("{fault}"));
+            notes.refuse_hdu(place, fault.code(), fault.keyword(), in_words(fault));
+            continue;
         }
-        let usable = is_image(hdu) && hdu.fault.is_none();
-        if !usable || input.image.refused_hdus.contains(&number) {
+        if !is_image(hdu) {
             continue;
         }
         if let Some(ext_num) = ExtNum::of_hdu(number) {

@@ -28,8 +28,9 @@ mod row;
 mod task;
 mod time;
 
+pub use crate::task::TaskFault;
 pub use headers::unpack as unpack_cards;
-pub use task::{TaskFault, run};
+pub use task::run;
 
 use arrow_array::RecordBatch;
 use fits::FitsFile;

@@ -54,8 +54,14 @@ impl Notes {
     }
 
     /// Refuses an HDU; the rest of the frame stays.
-    pub fn refuse_hdu(&mut self, place: Place<'_>, code: &str, message: String) {
-        self.add_refusal(place, code, None, message, false);
+    pub fn refuse_hdu(
+        &mut self,
+        place: Place<'_>,
+        code: &str,
+        keyword: Option<&str>,
+        message: String,
+    ) {
+        self.add_refusal(place, code, keyword, message, false);
     }
 
     fn add_refusal(
