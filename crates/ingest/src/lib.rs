@@ -14,8 +14,8 @@ pub mod crash;
 pub mod previews;
 pub mod sweep;
 
-use archive::records::{Cause, Receipt, StagedRound};
-use archive::{ArchiveError, Publication, Site, Timestamp};
+use archive::records::{Cause, Receipt, RowsOfProgramme, StagedBatch, StagedRound};
+use archive::{ArchiveError, Publication, Timestamp};
 use check::Failure;
 use model::{EventId, UnitKey, UseCase};
 use std::collections::BTreeSet;
@@ -33,13 +33,24 @@ pub struct Published {
     pub superseded: u64,
 }
 
+/// A round that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The round.
+    pub unit: UnitKey,
+    /// Name of the check that failed.
+    pub check: String,
+    /// One sentence.
+    pub message: String,
+}
+
 /// What one pass did.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PassReport {
     /// Rounds made visible, in their order.
     pub published: Vec<Published>,
-    /// Rounds that do not fit: check and message.
-    pub refused: Vec<(UnitKey, String, String)>,
+    /// Rounds that were refused; each is a new refusal.
+    pub refused: Vec<Misfit>,
     /// Rounds that wait, and for what.
     pub blocked: Vec<(UnitKey, String)>,
     /// Rounds that met trouble which may pass by itself.
@@ -48,49 +59,55 @@ pub struct PassReport {
     pub completed: Vec<String>,
 }
 
-/// Which rounds a pass takes, and whom it tells.
-pub struct Pass<'a> {
-    /// Only these rounds.
-    pub wanted: &'a dyn Fn(&UnitKey) -> bool,
-    /// Who ingests, for the record.
-    pub who: &'a str,
-    /// Called after each round with what became of it.
-    pub progress: &'a dyn Fn(&UnitKey, &Outcome),
+impl PassReport {
+    /// Whether nothing was there to be done.
+    pub fn is_idle(&self) -> bool {
+        self.published.is_empty()
+            && self.refused.is_empty()
+            && self.postponed.is_empty()
+            && self.completed.is_empty()
+    }
+
+    /// Rows of a table made visible.
+    pub fn rows_of(&self, table: &str) -> u64 {
+        let rows = self.published.iter().flat_map(|p| &p.rows);
+        rows.filter(|(name, _)| name == table).map(|(_, rows)| rows).sum()
+    }
+
+    /// Refusals that were not there before.
+    pub fn new_refusals(&self) -> u64 {
+        self.refused.len() as u64
+    }
 }
 
 /// What became of one round.
 #[derive(Debug)]
-pub enum Outcome {
-    /// It is visible.
+enum Outcome {
     Published(Published),
-    /// Another process had done it.
     AlreadyPublished,
-    /// It does not fit: check and message.
-    Refused(String, String),
-    /// It met trouble which may pass by itself.
+    Refused(Misfit),
     Postponed(String),
 }
 
-/// One pass: everything that can be made visible now is. Looks at the whole state, takes no hint of what changed.
+/// One pass: everything staged of these deliveries (of all, when none is named) that can be made visible now is. Looks at
+/// the whole state, takes no hint of what changed.
 ///
 /// # Errors
 /// [`ArchiveError`] when the archive itself cannot be read or written; trouble with one batch is in the report.
 pub fn pass(
-    site: &Site,
     archive: &mut impl Publication,
-    pass: &Pass<'_>,
-    now: &dyn Fn() -> Timestamp,
+    deliveries: &[String],
+    cause: &Cause,
+    now: Timestamp,
 ) -> Result<PassReport, ArchiveError> {
     let mut report = PassReport::default();
     let mut tried: BTreeSet<UnitKey> = BTreeSet::new();
-    while let Some(unit) = next(archive, pass, &tried)? {
+    while let Some(unit) = next(archive, deliveries, &tried)? {
         tried.insert(unit.clone());
-        let outcome = ingest(site, archive, &unit, pass.who, now)?;
-        (pass.progress)(&unit, &outcome);
-        match outcome {
+        match ingest(archive, &unit, cause, now)? {
             Outcome::Published(published) => report.published.push(published),
             Outcome::AlreadyPublished => {}
-            Outcome::Refused(check, message) => report.refused.push((unit, check, message)),
+            Outcome::Refused(misfit) => report.refused.push(misfit),
             Outcome::Postponed(why) => report.postponed.push((unit, why)),
         }
     }
@@ -99,7 +116,7 @@ pub fn pass(
             report.blocked.push((unit, why));
         }
     }
-    report.completed = archive.complete_deliveries(now())?;
+    report.completed = archive.complete_deliveries(now)?;
     Ok(report)
 }
 
@@ -107,51 +124,47 @@ pub fn pass(
 /// what another waited for.
 fn next(
     archive: &impl Publication,
-    pass: &Pass<'_>,
+    deliveries: &[String],
     tried: &BTreeSet<UnitKey>,
 ) -> Result<Option<UnitKey>, ArchiveError> {
-    let free =
-        |r: &StagedRound| r.blocked.is_none() && !tried.contains(&r.unit) && (pass.wanted)(&r.unit);
+    let wanted = |u: &UnitKey| deliveries.is_empty() || deliveries.contains(&u.delivery);
+    let free = |r: &StagedRound| r.blocked.is_none() && !tried.contains(&r.unit) && wanted(&r.unit);
     Ok(archive.staged_rounds()?.into_iter().find(free).map(|r| r.unit))
 }
 
 /// Takes one staged round into the archive.
-///
-/// # Errors
-/// [`ArchiveError`] when the archive cannot be read or written.
-pub fn ingest(
-    site: &Site,
+fn ingest(
     archive: &mut impl Publication,
     unit: &UnitKey,
-    who: &str,
-    now: &dyn Fn() -> Timestamp,
+    cause: &Cause,
+    now: Timestamp,
 ) -> Result<Outcome, ArchiveError> {
     let batch = match archive.batch(unit) {
         Ok(batch) => batch,
         Err(error) if error.is_conflict() => return Ok(Outcome::AlreadyPublished),
         Err(error) => return Err(error),
     };
-    let counts = match check::check(&batch, &site.previews()) {
+    let home = archive.site().previews();
+    let counts = match check::check(&batch, &home) {
         Ok(counts) => counts,
         Err(Failure::Passing(why)) => return Ok(Outcome::Postponed(why)),
         Err(Failure::Check { check, message }) => {
-            return refuse(archive, unit, check.name(), &message, now);
+            return refuse(archive, unit, check.name(), message, now);
         }
     };
     files::crash_point("ingest:checked");
     if unit.use_case == UseCase::Preview
-        && let Err(fault) = previews::settle(&batch, &site.previews())
+        && let Err(fault) = previews::settle(&batch, &home)
     {
-        return Ok(Outcome::Postponed(fault.to_string()));
+        return Ok(Outcome::Postponed(one_line(&fault)));
     }
-    let cause = Cause::new(who, format!("ingest of {unit}"));
-    match publish(archive, &batch, &counts.rows, &cause, now) {
+    match publish(archive, &batch, &counts.rows, cause, now) {
         Ok(Receipt::AlreadyPublished) => Ok(Outcome::AlreadyPublished),
         Ok(Receipt::Published { event, rows, superseded }) => {
             Ok(Outcome::Published(Published { unit: unit.clone(), event, rows, superseded }))
         }
         Err(error) => match error.failed_check() {
-            Some((check, message)) => refuse(archive, unit, check, &message, now),
+            Some((check, message)) => refuse(archive, unit, check, message, now),
             None if error.is_transient() || error.is_conflict() => {
                 Ok(Outcome::Postponed(one_line(&error)))
             }
@@ -162,27 +175,31 @@ pub fn ingest(
 
 fn publish(
     archive: &mut impl Publication,
-    batch: &archive::records::StagedBatch,
-    rows: &[archive::records::RowsOfProgramme],
+    batch: &StagedBatch,
+    rows: &[RowsOfProgramme],
     cause: &Cause,
-    now: &dyn Fn() -> Timestamp,
+    now: Timestamp,
 ) -> Result<Receipt, ArchiveError> {
-    let ranges = archive.reserve(&batch.unit, rows, now())?;
+    let ranges = match rows {
+        [] => Vec::new(),
+        rows => archive.reserve(&batch.unit, rows, now)?,
+    };
     files::crash_point("ingest:reserved");
     let loaded = archive.load(batch, &ranges)?;
     files::crash_point("ingest:loaded");
-    archive.publish(batch, loaded, cause, now())
+    let cause = Cause::new(cause.who.clone(), format!("ingest of {}", batch.unit));
+    archive.publish(batch, loaded, &cause, now)
 }
 
 fn refuse(
     archive: &mut impl Publication,
     unit: &UnitKey,
     check: &str,
-    message: &str,
-    now: &dyn Fn() -> Timestamp,
+    message: String,
+    now: Timestamp,
 ) -> Result<Outcome, ArchiveError> {
-    archive.refuse_batch(unit, check, message, now())?;
-    Ok(Outcome::Refused(check.to_owned(), message.to_owned()))
+    archive.refuse_batch(unit, check, &message, now)?;
+    Ok(Outcome::Refused(Misfit { unit: unit.clone(), check: check.to_owned(), message }))
 }
 
 /// An error with its sources.

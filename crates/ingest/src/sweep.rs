@@ -5,7 +5,7 @@
 
 use archive::lease::Process;
 use archive::records::{AttemptEnd, AttemptKey, RunningAttempt, Taken};
-use archive::{ArchiveError, Publication, Queue, Site, Timestamp};
+use archive::{ArchiveError, Publication, Queue, Timestamp};
 use stage::Verification;
 use std::fs;
 use std::path::Path;
@@ -30,10 +30,10 @@ pub struct SweepReport {
 /// # Errors
 /// [`ArchiveError`]; what could not be removed is left for the next sweep.
 pub fn sweep<A: Queue + Publication>(
-    site: &Site,
     archive: &mut A,
     now: Timestamp,
 ) -> Result<SweepReport, ArchiveError> {
+    let site = archive.site().clone();
     let mut report = SweepReport::default();
     for attempt in archive.running_attempts()? {
         let gone = is_over(&attempt, now);

@@ -18,6 +18,7 @@ pub mod report;
 
 use crate::error::ArchiveError;
 use crate::metadata::ReferenceRows;
+use crate::site::Site;
 use model::task::TaskResult;
 use model::{EventId, ProgrammeId, UnitKey, UnitState};
 use records::*;
@@ -183,6 +184,9 @@ pub trait Queue {
 pub trait Publication {
     /// Rows prepared by [`Publication::load`], not visible yet.
     type Loaded;
+
+    /// The site whose staging area and previews belong to this archive.
+    fn site(&self) -> &Site;
 
     /// Staged rounds in the order of their deliveries' registration (metadata before previews before
     /// detections), each with what blocks it.

@@ -95,11 +95,6 @@ impl EmbeddedArchive {
         Self { connection, site: site.clone() }.brought_up(now)
     }
 
-    /// The site.
-    pub fn site(&self) -> &Site {
-        &self.site
-    }
-
     fn brought_up(mut self, now: Timestamp) -> Result<Self, ArchiveError> {
         let prepare = |connection: &Connection| -> Result<(), ArchiveFault> {
             connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
@@ -301,6 +296,10 @@ impl Queue for EmbeddedArchive {
 
 impl Publication for EmbeddedArchive {
     type Loaded = Loaded;
+
+    fn site(&self) -> &Site {
+        &self.site
+    }
 
     fn staged_rounds(&self) -> Result<Vec<StagedRound>, ArchiveError> {
         self.read("list staged rounds", batches::staged_rounds)

@@ -1,0 +1,354 @@
+//! What `verify` can find.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// The engine says that the database file is damaged.
+    DatabaseDamaged {
+        /// What it says.
+        message: String,
+    },
+    /// A row refers to one that is not there.
+    BrokenReference {
+        /// Table of the row.
+        table: String,
+        /// Its rowid.
+        row: Option<i64>,
+        /// Table that it refers to.
+        target: String,
+    },
+    /// A number that a counter gave is not there.
+    NumberMissing {
+        /// `multiframe` or `event`.
+        counter: &'static str,
+        /// First missing number of a run.
+        first: i64,
+        /// Last one.
+        last: i64,
+    },
+    /// A number beyond its counter.
+    NumberBeyondCounter {
+        /// `multiframe`, `event` or `object`.
+        counter: &'static str,
+        /// The number.
+        number: i64,
+        /// What the counter says.
+        last: i64,
+    },
+    /// Object ids that belong to no range.
+    ObjectIdsUnaccounted {
+        /// Programme.
+        programme_id: i64,
+        /// First id of the gap.
+        first: i64,
+        /// Last one.
+        last: i64,
+    },
+    /// Object ids that belong to two ranges.
+    ObjectIdsTwice {
+        /// Programme.
+        programme_id: i64,
+        /// First id of the overlap.
+        first: i64,
+        /// Last one.
+        last: i64,
+    },
+    /// A range whose state does not fit its round's.
+    RangeState {
+        /// Programme.
+        programme_id: i64,
+        /// First id of the range.
+        first: i64,
+        /// State of the range.
+        state: String,
+        /// State of its round.
+        round_state: String,
+    },
+    /// An ingested range whose detectors do not fill it exactly.
+    RangeRows {
+        /// Programme.
+        programme_id: i64,
+        /// First id of the range.
+        first: i64,
+        /// Ids in the range.
+        ids: i64,
+        /// Rows that detectors have there.
+        rows: i64,
+    },
+    /// Two detectors of a programme share object ids.
+    DetectorsOverlap {
+        /// Programme.
+        programme_id: i64,
+        /// First object id of the second one.
+        first_obj_id: i64,
+    },
+    /// A detector has two current catalogues.
+    NaturalKeyTwice {
+        /// Multiframe.
+        multiframe_id: i64,
+        /// Extension number.
+        ext_num: i64,
+    },
+    /// Detections whose multiframe is not in the archive.
+    MultiframeAbsent {
+        /// Multiframe.
+        multiframe_id: i64,
+        /// Current rows.
+        rows: i64,
+    },
+    /// Rows of a multiframe are current while newer content of its name is.
+    SupersededCurrent {
+        /// Multiframe.
+        multiframe_id: i64,
+        /// Table of the rows.
+        table: String,
+    },
+    /// A published batch has other rows than it brought.
+    BatchRows {
+        /// Round.
+        round: String,
+        /// Table.
+        table: String,
+        /// Rows it brought.
+        brought: i64,
+        /// Rows that are there.
+        found: i64,
+    },
+    /// A round is ingested without an event, or has one and is not.
+    RoundWithoutEvent {
+        /// Round.
+        round: String,
+        /// Its state.
+        state: String,
+    },
+    /// A delivered file is gone.
+    LibraryFileMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A delivered file has another length.
+    LibraryFileLength {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// Length when it was registered.
+        wanted: u64,
+    },
+    /// A delivered file has other content.
+    LibraryFileContent {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A preview is gone.
+    PreviewMissing {
+        /// Multiframe.
+        multiframe_id: i64,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A preview has another length.
+    PreviewLength {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// Length when it was made.
+        wanted: u64,
+    },
+    /// A lake file is gone.
+    LakeFileMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A lake file has another length.
+    LakeFileLength {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// Length when it was published.
+        wanted: u64,
+    },
+    /// A lake file does not hold what the archive says.
+    LakeFileContent {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        message: String,
+    },
+    /// The lake lists a file that no event made.
+    LakeFileWithoutEvent {
+        /// Name within `lake/detection/`.
+        name: String,
+    },
+    /// A file lies in the lake that nothing lists.
+    LakeFileStray {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A snapshot of the lake that no event made.
+    SnapshotWithoutEvent {
+        /// Number of the snapshot.
+        snapshot_id: i64,
+        /// What it changed.
+        changes: String,
+    },
+    /// Rows that another program put into the lake's catalogue itself.
+    InlinedRows {
+        /// Table that holds them.
+        table: String,
+    },
+}
+
+impl Finding {
+    /// Machine-readable kind.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DatabaseDamaged { .. } => "database_damaged",
+            Self::BrokenReference { .. } => "broken_reference",
+            Self::NumberMissing { .. } => "number_missing",
+            Self::NumberBeyondCounter { .. } => "number_beyond_counter",
+            Self::ObjectIdsUnaccounted { .. } => "object_ids_unaccounted",
+            Self::ObjectIdsTwice { .. } => "object_ids_twice",
+            Self::RangeState { .. } => "range_state",
+            Self::RangeRows { .. } => "range_rows",
+            Self::DetectorsOverlap { .. } => "detectors_overlap",
+            Self::NaturalKeyTwice { .. } => "natural_key_twice",
+            Self::MultiframeAbsent { .. } => "multiframe_absent",
+            Self::SupersededCurrent { .. } => "superseded_current",
+            Self::BatchRows { .. } => "batch_rows",
+            Self::RoundWithoutEvent { .. } => "round_without_event",
+            Self::LibraryFileMissing { .. } => "library_file_missing",
+            Self::LibraryFileLength { .. } => "library_file_length",
+            Self::LibraryFileContent { .. } => "library_file_content",
+            Self::PreviewMissing { .. } => "preview_missing",
+            Self::PreviewLength { .. } => "preview_length",
+            Self::LakeFileMissing { .. } => "lake_file_missing",
+            Self::LakeFileLength { .. } => "lake_file_length",
+            Self::LakeFileContent { .. } => "lake_file_content",
+            Self::LakeFileWithoutEvent { .. } => "lake_file_without_event",
+            Self::LakeFileStray { .. } => "lake_file_stray",
+            Self::SnapshotWithoutEvent { .. } => "snapshot_without_event",
+            Self::InlinedRows { .. } => "inlined_rows",
+        }
+    }
+
+    /// What helps.
+    pub fn repair(&self) -> String {
+        match self {
+            Self::LibraryFileMissing { .. }
+            | Self::LibraryFileLength { .. }
+            | Self::LibraryFileContent { .. } => {
+                "deliver the file again: `almagest run` on its delivery".to_owned()
+            }
+            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => {
+                "raise the preview recipe of its survey or copy the file back; previews can be made again".to_owned()
+            }
+            Self::LakeFileStray { .. } => {
+                "remove the file, if nobody put it there on purpose; no table lists it".to_owned()
+            }
+            Self::SnapshotWithoutEvent { .. }
+            | Self::InlinedRows { .. }
+            | Self::LakeFileWithoutEvent { .. } => {
+                "another program wrote into the lake: restore archive.db from a backup, or take its rows out with \
+                 that program, and attach READ_ONLY from now on"
+                    .to_owned()
+            }
+            Self::LakeFileMissing { .. }
+            | Self::LakeFileLength { .. }
+            | Self::LakeFileContent { .. } => "restore the file from a backup of lake/".to_owned(),
+            _ => "restore archive.db from a backup; the library and lake are not concerned".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DatabaseDamaged { message } => {
+                write!(f, "the database file is damaged: {message}")
+            }
+            Self::BrokenReference { table, row, target } => {
+                write!(f, "row {} of {table} refers to a row that {target} lacks", row.unwrap_or(0))
+            }
+            Self::NumberMissing { counter, first, last } => {
+                write!(f, "{counter} numbers {first} to {last} were given and are not there")
+            }
+            Self::NumberBeyondCounter { counter, number, last } => {
+                write!(f, "{counter} number {number} is beyond the counter, which is at {last}")
+            }
+            Self::ObjectIdsUnaccounted { programme_id, first, last } => {
+                write!(
+                    f,
+                    "object ids {first} to {last} of programme {programme_id} belong to no range"
+                )
+            }
+            Self::ObjectIdsTwice { programme_id, first, last } => {
+                write!(
+                    f,
+                    "object ids {first} to {last} of programme {programme_id} belong to two ranges"
+                )
+            }
+            Self::RangeState { programme_id, first, state, round_state } => write!(
+                f,
+                "object ids of programme {programme_id} from {first} are {state} while their round is {round_state}"
+            ),
+            Self::RangeRows { programme_id, first, ids, rows } => write!(
+                f,
+                "{ids} object ids of programme {programme_id} from {first} are ingested, {rows} rows have them"
+            ),
+            Self::DetectorsOverlap { programme_id, first_obj_id } => write!(
+                f,
+                "two detectors of programme {programme_id} have object ids from {first_obj_id} on"
+            ),
+            Self::NaturalKeyTwice { multiframe_id, ext_num } => write!(
+                f,
+                "multiframe {multiframe_id} extension {ext_num} has more than one current catalogue"
+            ),
+            Self::MultiframeAbsent { multiframe_id, rows } => {
+                write!(
+                    f,
+                    "{rows} detections belong to multiframe {multiframe_id}, which the archive lacks"
+                )
+            }
+            Self::SupersededCurrent { multiframe_id, table } => write!(
+                f,
+                "rows of multiframe {multiframe_id} in {table} are current while newer content is"
+            ),
+            Self::BatchRows { round, table, brought, found } => {
+                write!(f, "{round} brought {brought} rows of {table}, {found} are there")
+            }
+            Self::RoundWithoutEvent { round, state } => {
+                write!(f, "{round} is {state}, which does not fit its event")
+            }
+            Self::LibraryFileMissing { path }
+            | Self::PreviewMissing { path, .. }
+            | Self::LakeFileMissing { path } => write!(f, "{} is missing", path.display()),
+            Self::LibraryFileLength { path, found, wanted }
+            | Self::PreviewLength { path, found, wanted }
+            | Self::LakeFileLength { path, found, wanted } => {
+                write!(f, "{} has {found} bytes instead of {wanted}", path.display())
+            }
+            Self::LibraryFileContent { path } => {
+                write!(f, "{} has other content than was registered", path.display())
+            }
+            Self::LakeFileContent { path, message } => write!(f, "{}: {message}", path.display()),
+            Self::LakeFileWithoutEvent { name } => {
+                write!(f, "the lake lists {name}, which no event made")
+            }
+            Self::LakeFileStray { path } => {
+                write!(f, "{} lies in the lake and is listed nowhere", path.display())
+            }
+            Self::SnapshotWithoutEvent { snapshot_id, changes } => {
+                write!(f, "no event made snapshot {snapshot_id} of the lake ({changes})")
+            }
+            Self::InlinedRows { table } => {
+                write!(f, "another program put rows into the lake's catalogue, in {table}")
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The lake: snapshots, inlined rows and files that no event made; files that are gone or changed.
+
+use super::disk::length;
+use super::{Finding, Options, Report};
+use crate::error::{ArchiveFault, chain};
+use crate::lake;
+use crate::metadata::definition::quoted;
+use crate::site::Site;
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Everything in the lake's catalogue was made by an event of ours.
+pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
+    snapshots(c, report)?;
+    inlined(c, report)?;
+    let mut select = c.prepare(
+        "SELECT DISTINCT path FROM ducklake_data_file
+         WHERE data_file_id NOT IN (SELECT file_id FROM detector_rows)
+             AND path NOT IN (SELECT f.path FROM ducklake_data_file AS f
+                              JOIN detector_rows ON detector_rows.file_id = f.data_file_id)
+         ORDER BY path",
+    )?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        report.findings.push(Finding::LakeFileWithoutEvent { name: row.get(0)? });
+    }
+    Ok(())
+}
+
+/// Snapshots change rows for an event that exists, or only the schema.
+fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
+    let mut select = c.prepare(
+        "SELECT snapshot_id, ifnull(changes_made, ''), commit_extra_info
+         FROM ducklake_snapshot LEFT JOIN ducklake_snapshot_changes USING (snapshot_id) ORDER BY snapshot_id",
+    )?;
+    let mut rows = select.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let (snapshot_id, changes): (i64, String) = (row.get(0)?, row.get(1)?);
+        let extra: Option<String> = row.get(2)?;
+        let event = extra
+            .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
+            .and_then(|extra| extra.get("event")?.as_i64());
+        let made = match event {
+            Some(event) => c
+                .prepare_cached("SELECT event_id FROM event WHERE event_id = ?1")?
+                .query_row([event], |r| r.get::<_, i64>(0))
+                .optional()?
+                .is_some(),
+            // Schema changes are made when the archive is opened, not by an event, and never bring rows.
+            None => is_schema_only(&changes),
+        };
+        if !made {
+            report.findings.push(Finding::SnapshotWithoutEvent { snapshot_id, changes });
+        }
+    }
+    report.note("snapshots of the lake", count);
+    Ok(())
+}
+
+fn is_schema_only(changes: &str) -> bool {
+    const SCHEMA: [&str; 3] = ["created_schema:", "created_table:", "altered_table:"];
+    const OURS: [&str; 3] = [
+        r#"created_schema:"main""#,
+        r#"created_table:"main"."detection",created_table:"main"."detection_all""#,
+        "altered_table:1,altered_table:2",
+    ];
+    OURS.contains(&changes) && SCHEMA.iter().any(|kind| changes.starts_with(kind))
+}
+
+fn inlined(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
+    let mut select = c.prepare("SELECT DISTINCT table_name FROM ducklake_inlined_data_tables")?;
+    let registered: Vec<String> = select.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
+    let mut select = c.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name GLOB 'ducklake_inlined_data_[0-9]*'
+             OR name GLOB 'ducklake_inlined_delete_[0-9]*')",
+    )?;
+    let found: Vec<String> = select.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
+    let tables: BTreeSet<String> = registered.into_iter().chain(found).collect();
+    for table in tables {
+        let any = format!("SELECT EXISTS (SELECT * FROM {})", quoted(&table));
+        // A registered table that is absent is as suspicious as one with rows.
+        if c.query_row(&any, [], |r| r.get(0)).unwrap_or(true) {
+            report.findings.push(Finding::InlinedRows { table });
+        }
+    }
+    Ok(())
+}
+
+struct Listed {
+    path: String,
+    bytes: u64,
+    rows: u64,
+    programme_id: Option<i64>,
+}
+
+/// Every listed file is there with its length (and holds what the archive says); nothing else is.
+pub(super) fn on_disk(
+    c: &Connection,
+    site: &Site,
+    options: Options,
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    let directory = site.lake().join("detection");
+    let mut select = c.prepare(
+        "SELECT path, max(file_size_bytes), max(record_count),
+             (SELECT programme_id FROM detector_rows
+              WHERE detector_rows.file_id = min(ducklake_data_file.data_file_id) LIMIT 1)
+         FROM ducklake_data_file GROUP BY path
+         UNION ALL
+         SELECT path, max(file_size_bytes), 0, NULL FROM ducklake_delete_file GROUP BY path",
+    )?;
+    let rows = select.query_map([], |r| {
+        Ok(Listed { path: r.get(0)?, bytes: r.get(1)?, rows: r.get(2)?, programme_id: r.get(3)? })
+    })?;
+    let mut names = BTreeSet::new();
+    for listed in rows {
+        let listed = listed?;
+        let path = directory.join(&listed.path);
+        match length(&path) {
+            None => report.findings.push(Finding::LakeFileMissing { path }),
+            Some(found) if found != listed.bytes => {
+                report.findings.push(Finding::LakeFileLength { path, found, wanted: listed.bytes });
+            }
+            Some(_) if options.checksums => content(c, site, &listed, report)?,
+            Some(_) => {}
+        }
+        names.insert(listed.path);
+    }
+    report.note("files of the lake", names.len() as u64);
+    strays(c, &directory, &names, report)
+}
+
+/// Reads a data file and compares its detectors with `detector_rows`.
+fn content(
+    c: &Connection,
+    site: &Site,
+    listed: &Listed,
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    let Some(programme_id) = listed.programme_id else { return Ok(()) };
+    let path = site.lake().join("detection").join(&listed.path);
+    let mut differs = |message: String| {
+        report.findings.push(Finding::LakeFileContent { path: path.clone(), message })
+    };
+    let file = match lake::describe(&site.lake(), &listed.path, programme_id) {
+        Ok(file) => file,
+        Err(fault) => {
+            differs(chain(&fault));
+            return Ok(());
+        }
+    };
+    if file.rows != listed.rows {
+        differs(format!("it has {} rows, the lake lists {}", file.rows, listed.rows));
+    }
+    let mut select = c.prepare_cached(
+        "SELECT multiframe_id, ext_num, file_row, detector_rows.rows, first_obj_id
+         FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id WHERE path = ?1 ORDER BY file_row",
+    )?;
+    let rows = select.query_map([&listed.path], |r| {
+        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+    })?;
+    let stored: Vec<(i64, i64, u64, u64, i64)> = rows.collect::<Result<_, _>>()?;
+    let first = file.first_obj_id;
+    let found: Vec<(i64, i64, u64, u64, i64)> = file
+        .detectors
+        .iter()
+        .map(|d| {
+            (d.multiframe_id, d.ext_num, d.first_row, d.rows, first + d.first_row.cast_signed())
+        })
+        .collect();
+    if stored != found {
+        differs(format!(
+            "it holds {} detectors, detector_rows says otherwise ({})",
+            found.len(),
+            stored.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Files that nothing lists, but for those of batches that are not published yet and unfinished publications.
+fn strays(
+    c: &Connection,
+    directory: &Path,
+    listed: &BTreeSet<String>,
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    let mut select = c.prepare(
+        "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id) WHERE unit.state = 'staged'",
+    )?;
+    let rows = select.query_map([], |r| Ok(lake::lake_file_name(r.get(0)?, r.get(1)?)))?;
+    let coming: BTreeSet<String> = rows.collect::<Result<_, _>>()?;
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
+    let mut strays: Vec<_> = entries
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            !listed.contains(&name) && !coming.contains(&name) && !files::is_temporary(&name)
+        })
+        .map(|entry| entry.path())
+        .collect();
+    strays.sort();
+    report.findings.extend(strays.into_iter().map(|path| Finding::LakeFileStray { path }));
+    Ok(())
+}
