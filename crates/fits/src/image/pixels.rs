@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::Scaling;
-use crate::tile::CodecFault;
 use crate::tile::dither::{Float, Quantization, Randoms};
+use crate::tile::{CodecFault, rice};
 
 /// The type of stored pixels (BITPIX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +188,15 @@ pub(crate) trait Pixel: Copy + Default + PartialEq + 'static {
     fn from_integer(value: i64) -> Option<Self>;
     /// Pixels of whatever type a codec made, clipped to the range of this one.
     fn from_rows(rows: Rows<'_>, pixels: &mut [Self]) -> Result<(), CodecFault>;
+    /// Decodes a Rice tile where it belongs, when its coded pixels have this type; otherwise `None`.
+    fn decode_rice(
+        _code: &[u8],
+        _block_pixels: usize,
+        _pixel_bytes: usize,
+        _pixels: &mut [Self],
+    ) -> Option<Result<(), CodecFault>> {
+        None
+    }
     /// Floats from the integers they were quantised to.
     fn restore(
         quantization: &Quantization,
@@ -233,7 +242,7 @@ macro_rules! impl_pixel {
 }
 
 macro_rules! impl_integer {
-    ($type:ty, $variant:ident, $buffer:ident) => {
+    ($type:ty, $variant:ident, $buffer:ident $(, $decode_rice:item)?) => {
         impl_pixel!($type, $variant, $buffer, {
             fn from_integer(value: i64) -> Option<Self> {
                 <$type>::try_from(value).ok()
@@ -259,6 +268,7 @@ macro_rules! impl_integer {
             ) -> Result<(), CodecFault> {
                 Err(CodecFault::ScaledIntegers)
             }
+            $($decode_rice)?
         });
     };
 }
@@ -298,9 +308,29 @@ macro_rules! impl_float {
     };
 }
 
-impl_integer!(u8, U8, u8s);
-impl_integer!(i16, I16, i16s);
-impl_integer!(i32, I32, i32s);
+/// [`Pixel::decode_rice`] of the types that RICE_1 codes.
+macro_rules! impl_rice_integer {
+    ($type:ty, $variant:ident, $buffer:ident) => {
+        impl_integer!(
+            $type,
+            $variant,
+            $buffer,
+            fn decode_rice(
+                code: &[u8],
+                block_pixels: usize,
+                pixel_bytes: usize,
+                pixels: &mut [Self],
+            ) -> Option<Result<(), CodecFault>> {
+                let fits = pixel_bytes == size_of::<Self>();
+                fits.then(|| rice::decode(code, block_pixels, pixels))
+            }
+        );
+    };
+}
+
+impl_rice_integer!(u8, U8, u8s);
+impl_rice_integer!(i16, I16, i16s);
+impl_rice_integer!(i32, I32, i32s);
 impl_integer!(i64, I64, i64s);
 impl_float!(f32, F32, f32s);
 impl_float!(f64, F64, f64s);

@@ -83,8 +83,11 @@ impl<'f> Tiled<'f> {
             return Err(FitsFault::TooLarge { what: "the unpacked image", wanted, allowed });
         }
         let band = self.grid.tile_row_rows_max().and_then(|rows| rows.checked_mul(axes[0] * bytes));
-        let tile = self.grid.tile_pixels_max();
-        let tile = tile.map(|pixels| decode::work_bytes(&self.compression, pixel_type, pixels));
+        let is_whole_rows = self.grid.tiles_across() == 1;
+        let tile = self
+            .grid
+            .tile_pixels_max()
+            .map(|pixels| decode::work_bytes(&self.compression, pixel_type, is_whole_rows, pixels));
         let wanted = band.zip(tile).map_or(u64::MAX, |(band, tile)| band.saturating_add(tile));
         let allowed = limits.piece_bytes as u64;
         if wanted > allowed {

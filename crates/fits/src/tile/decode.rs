@@ -36,10 +36,20 @@ pub(crate) struct Place<'b, P> {
     pub row_step: usize,
 }
 
-/// Bytes of memory that decoding a tile takes, beside its place.
-pub(crate) fn work_bytes(compression: &Compression, pixel_type: PixelType, pixels: u64) -> u64 {
+/// Bytes of memory that decoding a tile takes, beside its place; `is_whole_rows` when tiles are as wide as the image.
+pub(crate) fn work_bytes(
+    compression: &Compression,
+    pixel_type: PixelType,
+    is_whole_rows: bool,
+    pixels: u64,
+) -> u64 {
     let stored = pixel_type.bytes().max(4) as u64;
     let each = match compression.algorithm {
+        Algorithm::Rice { pixel_bytes, .. }
+            if is_whole_rows && pixel_type.is_integer() && pixel_type.bytes() == pixel_bytes =>
+        {
+            0 // decoded in place
+        }
         Algorithm::Rice { pixel_bytes, .. } => pixel_bytes as u64,
         Algorithm::Gzip | Algorithm::Plain => 2 * stored,
         Algorithm::GzipShuffled => 3 * stored,
@@ -61,34 +71,50 @@ impl TileDecoder {
         shape: TileShape,
         place: Place<'_, P>,
     ) -> Result<(), CodecFault> {
-        let quantization = match (compression.quantized, code.form, code.scale) {
-            (Quantized::With(dither), CodeForm::Compressed, Some(scale)) => {
-                let TileCode { zero, blank, .. } = code;
-                Some(Quantization { dither, start: shape.dither_start, scale, zero, blank })
-            }
-            _ => None,
-        };
+        let quantization = quantization(compression, &code, shape);
         let is_scaled = code.scale.is_some_and(|scale| scale != 1.0) || code.zero != 0.0;
         if is_scaled && P::TYPE.is_integer() {
             return Err(CodecFault::ScaledIntegers);
         }
+        if let (CodeForm::Compressed, Algorithm::Rice { block_pixels, pixel_bytes }) =
+            (code.form, compression.algorithm)
+            && quantization.is_none()
+            && shape.row_pixels == place.row_step
+        {
+            let pixels = &mut place.pixels[..shape.pixels];
+            if let Some(done) = P::decode_rice(code.bytes, block_pixels, pixel_bytes, pixels) {
+                return done;
+            }
+        }
         let holds_floats = !P::TYPE.is_integer() && quantization.is_none();
-        let pixels = match code.form {
+        let pixels = self.decode_apart(compression, &code, shape, P::TYPE, holds_floats)?;
+        put(pixels, quantization, shape, place)
+    }
+
+    /// Decodes a tile into memory of its own, in whatever type its code has.
+    fn decode_apart(
+        &mut self,
+        compression: &Compression,
+        code: &TileCode<'_>,
+        shape: TileShape,
+        target: PixelType,
+        holds_floats: bool,
+    ) -> Result<Rows<'_>, CodecFault> {
+        match code.form {
             CodeForm::Compressed => {
-                self.decode_code(compression.algorithm, code.bytes, shape, P::TYPE, holds_floats)?
+                self.decode_code(compression.algorithm, code.bytes, shape, target, holds_floats)
             }
             CodeForm::Gzip => {
-                self.decode_gzip(code.bytes, false, shape.pixels, P::TYPE, holds_floats)?
+                self.decode_gzip(code.bytes, false, shape.pixels, target, holds_floats)
             }
             CodeForm::Plain(element) => {
                 let pixel_type = pixel_type(element).ok_or(CodecFault::PixelType)?;
                 if code.bytes.len() != shape.pixels * pixel_type.bytes() {
                     return Err(CodecFault::PixelCount);
                 }
-                convert(code.bytes, pixel_type, shape.pixels, &mut self.pixels)
+                Ok(convert(code.bytes, pixel_type, shape.pixels, &mut self.pixels))
             }
-        };
-        put(pixels, quantization, shape, place)
+        }
     }
 
     fn decode_code(
@@ -148,6 +174,21 @@ impl TileDecoder {
             gzip::unshuffle(&self.sorted, pixel_type.bytes(), &mut self.bytes);
         }
         Ok(convert(&self.bytes, pixel_type, pixels, &mut self.pixels))
+    }
+}
+
+/// How the integers of a tile become floats; `None` when its code has the pixels themselves.
+fn quantization(
+    compression: &Compression,
+    code: &TileCode<'_>,
+    shape: TileShape,
+) -> Option<Quantization> {
+    match (compression.quantized, code.form, code.scale) {
+        (Quantized::With(dither), CodeForm::Compressed, Some(scale)) => {
+            let TileCode { zero, blank, .. } = *code;
+            Some(Quantization { dither, start: shape.dither_start, scale, zero, blank })
+        }
+        _ => None,
     }
 }
 

@@ -7,5 +7,6 @@ mod checksums;
 mod damage;
 mod header_cases;
 mod header_properties;
+mod inspection;
 mod opening;
 mod tables;
