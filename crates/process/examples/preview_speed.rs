@@ -7,12 +7,14 @@ use fits::image::Scratch;
 use fits::write::{self, Checks, HeaderBuilder, RicePixels};
 use fits::{FitsFile, HduIndex, HduKind, Limits};
 use process::header_view::HeaderView;
+use process::preview::level::Sample;
+use process::preview::mosaic::{self, Part};
 use process::preview::picture::Picture;
-use process::preview::reduce::{Reducer, Scaling};
+use process::preview::reduce::{Reduced, Reducer, Scaling};
 use process::preview::stretch::Stretch;
-use process::preview::{Recipe, level, render};
+use process::preview::{Recipe, render};
 use rustix::time::{ClockId, clock_gettime};
-use sky::{Transform, Wcs};
+use sky::{PixelSize, Transform, Wcs};
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,15 +45,17 @@ fn whole(path: &Path) {
     let mut detectors = 0;
     let times = measure(|| {
         let file = FitsFile::open(path, &Limits::default()).expect("a FITS file");
-        let wcs_of = |hdu: HduIndex| {
-            let (hdu, primary) = (file.hdu(hdu).ok()?, file.hdus().first()?);
-            Wcs::from_image(&HeaderView::of_extension(hdu, primary)).ok()
-        };
+        let wcs_of = |hdu| wcs_of(&file, hdu);
         let previews = render(&file, &recipe(), |_| true, wcs_of, &mut scratch);
         detectors = previews.detectors.len();
-        std::hint::black_box(previews);
+        previews
     });
     report(&format!("whole, of {}", path.display()), times, detectors);
+}
+
+fn wcs_of(file: &FitsFile, hdu: HduIndex) -> Option<Wcs> {
+    let (hdu, primary) = (file.hdu(hdu).ok()?, file.hdus().first()?);
+    Wcs::from_image(&HeaderView::of_extension(hdu, primary)).ok()
 }
 
 fn parts(path: &Path) {
@@ -66,7 +70,11 @@ fn parts(path: &Path) {
             take(pixels);
         }
     };
-    let times = measure(|| read(&mut scratch, &mut |pixels| drop(std::hint::black_box(pixels))));
+    let times = measure(|| {
+        read(&mut scratch, &mut |pixels| {
+            std::hint::black_box(pixels);
+        })
+    });
     report("  Rice decoding", times, 1);
     let mut pixels = Vec::new();
     read(&mut scratch, &mut |band| pixels.extend_from_slice(band));
@@ -76,25 +84,38 @@ fn parts(path: &Path) {
         pixels.chunks_exact(SIDE).for_each(|row| reducer.push_integers(row));
         reducer.finish()
     };
-    report("  reduction", measure(|| drop(std::hint::black_box(reduce(scaling)))), 1);
+    report("  reduction", measure(|| reduce(scaling)), 1);
     let blank = Scaling { blank: Some(-1), ..scaling };
-    report("  reduction with BLANK", measure(|| drop(std::hint::black_box(reduce(blank)))), 1);
+    report("  reduction with BLANK", measure(|| reduce(blank)), 1);
     let reduced = reduce(scaling);
-    let times = measure(|| drop(std::hint::black_box(level::measure(&reduced.values))));
-    report("  sky", times, 1);
-    let sky = level::measure(&reduced.values).expect("a sky");
-    let fit = || Stretch::fit(recipe().curve, &reduced.values, sky);
-    report("  limits", measure(|| drop(std::hint::black_box(fit()))), 1);
+    let sample = || Sample::of(&reduced.values).expect("values");
+    report("  sky", measure(|| sample().sky()), 1);
+    let (sample, sky) = (sample(), sample().sky());
+    let fit = || Stretch::fit(recipe().curve, &sample, sky);
+    report("  limits", measure(|| fit()), 1);
     let stretch = fit();
-    report("  curve", measure(|| drop(std::hint::black_box(stretch.apply(&reduced.values)))), 1);
+    report("  curve", measure(|| stretch.apply(&reduced.values)), 1);
     let grey = stretch.apply(&reduced.values);
     for transform in Transform::all() {
         let draw = || Picture::draw(&grey, reduced.width, reduced.height, transform);
-        let times = measure(|| drop(std::hint::black_box(draw())));
+        let times = measure(|| draw());
         report(&format!("  drawing {}", transform.name()), times, 1);
     }
     let picture = Picture::draw(&grey, reduced.width, reduced.height, Transform::IDENTITY);
-    report("  JPEG", measure(|| drop(std::hint::black_box(picture.jpeg(recipe().quality)))), 1);
+    let size = PixelSize { width: SIDE as u64, height: SIDE as u64 };
+    let parts: Vec<Part> = (1..=4)
+        .map(|hdu| {
+            let wcs = wcs_of(&file, HduIndex(hdu));
+            let Reduced { width, height, .. } = reduced;
+            Part::new(wcs, size, Picture { width, height, grey: grey.clone() }, 1024)
+        })
+        .collect();
+    let compose = || mosaic::compose(&parts, 1024).expect("a mosaic");
+    report("  mosaic", measure(|| compose()), 4);
+    let mosaic = compose().picture;
+    let times = measure(|| mosaic.jpeg(recipe().quality));
+    report("  JPEG of the mosaic", times, 4);
+    report("  JPEG", measure(|| picture.jpeg(recipe().quality)), 1);
 }
 
 /// Four detectors of noise and stars, placed as a camera has them.
@@ -146,12 +167,12 @@ fn sky() -> Vec<i32> {
     pixels
 }
 
-fn measure(mut work: impl FnMut()) -> Vec<Duration> {
-    work();
+fn measure<R>(mut work: impl FnMut() -> R) -> Vec<Duration> {
+    std::hint::black_box(work());
     let mut times: Vec<Duration> = (0..REPEATS)
         .map(|_| {
             let start = processor_time();
-            work();
+            std::hint::black_box(work());
             processor_time() - start
         })
         .collect();

@@ -8,8 +8,9 @@ use super::photometry::Calibration;
 use super::report::{CatalogueReport, LISTED_RANGES, Place, staged_file_name};
 use super::rows::{by_fault, ranges};
 use super::wcs_cards::wcs;
+use crate::task::{self, Opened, TaskFault};
 use arrow_array::RecordBatch;
-use fits::{FitsError, FitsFile, Hdu, HduIndex, HduKind, Limits, Table};
+use fits::{FitsError, FitsFile, Hdu, HduKind, Table};
 use model::detector::Detector;
 use model::profile::{Distortion, MissingZeroPoint, SurveyProfile, ZeroRows};
 use model::task::{CatalogueRef, DetectorRows, HduReport, TaskInput};
@@ -28,8 +29,6 @@ pub struct CatalogueTask<'a> {
     pub detectors: &'a BTreeMap<(MultiframeId, ExtNum), Detector>,
     /// The survey profile of all of them.
     pub profile: &'a SurveyProfile,
-    /// What one file may cost.
-    pub limits: Limits,
 }
 
 /// Takes the detections, programme after programme.
@@ -56,9 +55,9 @@ pub trait DetectionSink {
 /// Trouble that is not the catalogue's: the task has to be run again.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError<E> {
-    /// Reading stopped.
+    /// The machine failed, or a file is not as it was registered.
     #[error("cannot go on with the catalogues")]
-    Read(#[source] FitsError),
+    Task(#[source] TaskFault),
     /// The rows could not be handed on.
     #[error("cannot hand on detections")]
     Sink(#[source] E),
@@ -171,12 +170,10 @@ type Outcome<S> = Result<(), CatalogueError<<S as DetectionSink>::Error>>;
 impl<S: DetectionSink> Run<'_, '_, S> {
     fn catalogue(&mut self, catalogue: &Catalogue<'_>) -> Outcome<S> {
         let source = &catalogue.catalogue.file;
-        let file = match FitsFile::open(&source.path, &self.task.limits) {
-            Ok(file) => file,
-            Err(error) if error.fault.is_transient() => return Err(CatalogueError::Read(error)),
-            Err(error) => {
-                let place = Place { file: &source.name, hdu: None };
-                let refusal = place.refusal(error.fault.code(), error.fault.to_string());
+        let limits = task::limits(self.task.profile);
+        let file = match task::open(source, &limits).map_err(CatalogueError::Task)? {
+            Opened::Usable(file) => file,
+            Opened::Refused(refusal) => {
                 self.report.refusals.push(refusal);
                 return Ok(());
             }
@@ -211,7 +208,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
                 continue;
             }
             match file.table(hdu.index) {
-                Err(error) => self.refuse_hdu(catalogue, hdu.index, &error),
+                Err(error) => self.refuse_hdu(catalogue, hdu.index.0, &error),
                 Ok(table) => match Layout::of(table.columns(), &self.task.profile.catalogue) {
                     Ok(layout) => tables.push((table, layout)),
                     Err(reason) => others.push((hdu.index.0, table.rows(), reason)),
@@ -240,10 +237,9 @@ impl<S: DetectionSink> Run<'_, '_, S> {
     }
 
     /// An HDU whose table cannot be read at all; none of its rows count as read.
-    fn refuse_hdu(&mut self, catalogue: &Catalogue<'_>, hdu: HduIndex, error: &FitsError) {
-        let place = Place { file: &catalogue.catalogue.file.name, hdu: Some(hdu.0) };
-        self.report.refusals.push(place.refusal(error.fault.code(), error.fault.to_string()));
-        self.account(catalogue, hdu.0, 0, 0, BTreeMap::new());
+    fn refuse_hdu(&mut self, catalogue: &Catalogue<'_>, hdu: u16, error: &FitsError) {
+        self.report.refusals.push(task::refusal(&catalogue.catalogue.file.name, error));
+        self.account(catalogue, hdu, 0, 0, BTreeMap::new());
     }
 
     fn tell_unpaired(&mut self, catalogue: &Catalogue<'_>, paired: &[Option<&Detector>]) {
@@ -351,7 +347,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             calibration,
         };
         let judged = judge(table, layout, &context, &mut self.workspace);
-        let judged = judged.map_err(CatalogueError::Read)?;
+        let judged = judged.map_err(|error| CatalogueError::Task(error.into()))?;
         self.tell_columns(catalogue, table, layout);
         for oddity in judged.oddities() {
             let message = oddity.message();
@@ -436,7 +432,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
                     &mut self.workspace,
                     &mut counts,
                 )
-                .map_err(CatalogueError::Read)?;
+                .map_err(|error| CatalogueError::Task(error.into()))?;
             self.written += rows as u64;
             if self.batch.rows() >= BATCH_ROWS {
                 self.flush()?;

@@ -225,3 +225,203 @@ fn push_errors(batch: &mut Batch, flux: usize, flux_err: usize, mag_err: &mut Ve
     }
     batch.put(flux, fluxes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(zero_point: f64) -> Photometry {
+        Photometry { zero_point: Some(zero_point), ..Photometry::default() }
+    }
+
+    /// The block's values of a column of `detection` after calibration.
+    fn calibrated(
+        flux: &[f32],
+        flux_err: &[f32],
+        percentage_mag: f64,
+        distortion: Option<&[f64]>,
+        calibration: Option<&Calibration>,
+    ) -> impl Fn(&str) -> Option<Vec<f32>> {
+        let mut batch = Batch::new();
+        batch.column::<f32>(position("aper_flux3")).extend_from_slice(flux);
+        batch.column::<f32>(position("aper_flux3_err")).extend_from_slice(flux_err);
+        let mut scratch = Scratch::default();
+        calibrate(&mut batch, flux.len(), percentage_mag, distortion, calibration, &mut scratch);
+        let batch = std::cell::RefCell::new(batch);
+        move |name| batch.borrow_mut().block::<f32>(position(name)).map(|v| v.to_vec())
+    }
+
+    #[test]
+    fn magnitudes_as_worked_out_elsewhere() {
+        let third = |mag: f64| {
+            let mut corrections = [None; 7];
+            corrections[2] = Some(mag);
+            corrections
+        };
+        use ZeroPointFor::{Frame, Second};
+        // (what, facts, percentage, flux, error) -> (without aperture correction, magnitude, its error); worked out
+        // in double precision by F * 10^(0.4 APCOR) * 10^(0.4 PERCORR), not by sums of magnitudes.
+        type Case = (ZeroPointFor, Photometry, (f32, f32), (f32, f32, f32));
+        let cases: [Case; 5] = [
+            (
+                Second,
+                Photometry {
+                    extinction: Some(0.05),
+                    exposure_s: Some(10.0),
+                    airmass_start: Some(1.1),
+                    airmass_end: Some(1.2),
+                    aperture_corrections: third(0.12),
+                    percentage_correction: Some(0.002),
+                    ..facts(22.5)
+                },
+                (1234.5, 12.3),
+                (17.261_772, 17.141_771, 0.010_764_249),
+            ),
+            (
+                Second, // AIRMASS before AMSTART and AMEND; the usual extinction
+                Photometry {
+                    exposure_s: Some(10.0),
+                    airmass: Some(1.5),
+                    airmass_start: Some(1.1),
+                    airmass_end: Some(1.2),
+                    aperture_corrections: third(0.12),
+                    ..facts(22.5)
+                },
+                (1234.5, 12.3),
+                (17.246_273, 17.126_272, 0.010_764_249),
+            ),
+            (
+                Second, // half an airmass is none; exposures have no sign
+                Photometry {
+                    extinction: Some(0.08),
+                    exposure_s: Some(-5.0),
+                    airmass_start: Some(1.1),
+                    ..facts(22.5)
+                },
+                (1.0, 0.5),
+                (24.247_425, 24.247_425, 0.440_228_13),
+            ),
+            (
+                Second, // exposures below a second count as one
+                Photometry {
+                    extinction: Some(0.05),
+                    exposure_s: Some(0.2),
+                    aperture_corrections: third(0.3),
+                    percentage_correction: Some(-0.01),
+                    ..facts(24.053)
+                },
+                (250_000.0, 400.0),
+                (10.568_149_6, 10.268_150, 0.001_735_789_7),
+            ),
+            (
+                Frame, // exposure and extinction are in the zero point
+                Photometry {
+                    extinction: Some(0.05),
+                    exposure_s: Some(30.0),
+                    airmass_start: Some(1.1),
+                    airmass_end: Some(1.2),
+                    aperture_corrections: third(0.092_345_24),
+                    ..facts(27.417_624_745_778_4)
+                },
+                (17_835.65, 192.0),
+                (16.789_402, 16.697_058, 0.011_625_441),
+            ),
+        ];
+        for (n, (what, facts, (flux, err), wanted)) in cases.into_iter().enumerate() {
+            let rules = PhotometryRules { zero_point: what, ..PhotometryRules::default() };
+            let calibration = Calibration::of(&facts, &rules).unwrap();
+            let percentage = facts.percentage_correction.unwrap_or(0.0);
+            let column = calibrated(&[flux], &[err], percentage, None, Some(&calibration));
+            let found = ["aper_mag_no_aper_corr3", "aper_mag3", "aper_mag3_err"]
+                .map(|name| column(name).unwrap()[0]);
+            for (found, wanted) in found.into_iter().zip([wanted.0, wanted.1, wanted.2]) {
+                let ulp = wanted * f32::EPSILON;
+                assert!((found - wanted).abs() <= ulp, "case {n}: {found} is not {wanted}");
+            }
+            assert_eq!(column("delta_mag").unwrap(), [-percentage as f32]);
+            assert!(column("distort_corr").is_none());
+        }
+    }
+
+    #[test]
+    fn what_has_no_magnitude() {
+        let calibration = Calibration { zero_mag: 25.0, aperture_mag: [0.0; 7] };
+        let (inf, nan) = (f32::INFINITY, f32::NAN);
+        // (flux, error) -> (has a magnitude, has an error)
+        let cases = [
+            ((100.0, 1.0), (true, true)),
+            ((100.0, 0.0), (true, true)),
+            ((0.0, 1.0), (false, false)),
+            ((-0.0, 1.0), (false, false)),
+            ((-100.0, 1.0), (false, false)),
+            ((nan, 1.0), (false, false)),
+            ((inf, 1.0), (false, false)),
+            ((100.0, nan), (true, false)),
+            ((100.0, inf), (true, false)),
+            ((100.0, -1.0), (true, false)),
+            ((f32::MIN_POSITIVE / 2.0, 1.0), (true, true)), // subnormal
+            ((f32::MAX, 1.0), (true, true)),
+        ];
+        let flux: Vec<f32> = cases.iter().map(|((f, _), _)| *f).collect();
+        let err: Vec<f32> = cases.iter().map(|((_, e), _)| *e).collect();
+        let column = calibrated(&flux, &err, 0.0, None, Some(&calibration));
+        let (mag, mag_err) = (column("aper_mag3").unwrap(), column("aper_mag3_err").unwrap());
+        for (row, ((flux, err), wanted)) in cases.into_iter().enumerate() {
+            let found = (mag[row].is_finite(), mag_err[row].is_finite());
+            assert_eq!(found, wanted, "{flux} +- {err}: {} +- {}", mag[row], mag_err[row]);
+            assert!(mag[row].is_finite() || mag[row].is_nan());
+        }
+        assert_eq!(column("aper_flux3").unwrap()[4], -100.0, "the flux stays");
+    }
+
+    #[test]
+    fn single_precision_to_the_last_place() {
+        let calibration = Calibration { zero_mag: 23.456_789, aperture_mag: [0.1; 7] };
+        let flux: Vec<f32> = (0..20_000).map(|n| 1.01_f32.powi(n % 3000 - 500)).collect();
+        let err: Vec<f32> =
+            flux.iter().enumerate().map(|(n, f)| f * 1.3_f32.powi(-(n as i32 % 60))).collect();
+        let column = calibrated(&flux, &err, 0.003, None, Some(&calibration));
+        let (mag, mag_err) = (column("aper_mag3").unwrap(), column("aper_mag3_err").unwrap());
+        let places = |a: f32, b: f32| (a.to_bits() as i32).abs_diff(b.to_bits() as i32);
+        for row in 0..flux.len() {
+            let (f, e) = (f64::from(flux[row]), f64::from(err[row]));
+            let wanted = (23.456_789 - 0.003 - 0.1 - 2.5 * f.log10()) as f32;
+            assert!(places(mag[row], wanted) <= 1, "{f}: {} {wanted}", mag[row]);
+            let wanted = (2.5 * (e / f).ln_1p() / std::f64::consts::LN_10) as f32;
+            assert!(places(mag_err[row], wanted) <= 1, "{f} +- {e}: {} {wanted}", mag_err[row]);
+        }
+    }
+
+    #[test]
+    fn distortion_is_part_of_every_magnitude() {
+        let calibration = Calibration { zero_mag: 25.0, aperture_mag: [0.0; 7] };
+        // The factor on K fluxes 0.45 degrees off the axis of WFCAM, and a row without one.
+        let factors = [1.0 / 0.985_236_687_858_645_9, 1.0, f64::NAN];
+        let flux = [1000.0_f32; 3];
+        let column = calibrated(&flux, &flux, 0.0, Some(&factors), Some(&calibration));
+        let distort = column("distort_corr").unwrap();
+        assert!((distort[0] - -0.016_148_561).abs() < 1e-9, "{distort:?}");
+        assert_eq!(distort[1], 0.0);
+        assert!(distort[2].is_nan());
+        let mag = column("aper_mag3").unwrap();
+        assert!((mag[0] - (17.5 - 0.016_148_561)).abs() <= 2e-6, "{mag:?}");
+        assert_eq!(mag[1], 17.5);
+        assert!(mag[2].is_nan());
+        assert_eq!(column("delta_mag").unwrap()[..2], distort[..2]);
+    }
+
+    #[test]
+    fn without_zero_point_there_are_corrections_and_no_magnitudes() {
+        let rules = PhotometryRules::default();
+        for zero_point in [None, Some(0.0), Some(-1.0), Some(f64::NAN)] {
+            let facts = Photometry { zero_point, exposure_s: Some(1.0), ..Photometry::default() };
+            assert_eq!(Calibration::of(&facts, &rules), Err(NoCalibration::ZeroPoint));
+        }
+        assert_eq!(Calibration::of(&facts(22.0), &rules), Err(NoCalibration::Exposure));
+        let frame = PhotometryRules { zero_point: ZeroPointFor::Frame, ..rules };
+        assert_eq!(Calibration::of(&facts(22.0), &frame).unwrap().zero_mag, 22.0);
+        let column = calibrated(&[1.0], &[1.0], 0.01, None, None);
+        assert_eq!(column("delta_mag").unwrap(), [-0.01]);
+        assert!(column("aper_mag3").is_none() && column("aper_mag3_err").is_none());
+    }
+}

@@ -227,3 +227,127 @@ fn median_distance_arcsec(
     distances.sort_by(f64::total_cmp);
     distances.get(distances.len() / 2).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fits::{ColumnKind, Element};
+
+    fn column(unit: Option<&str>) -> Column {
+        Column {
+            number: 59,
+            name: Some("RA".to_owned()),
+            tform: "1E".to_owned(),
+            kind: ColumnKind::Cells(Element::Float),
+            repeat: 1,
+            offset: 0,
+            bytes: 4,
+            unit: unit.map(str::to_owned),
+            tscal: None,
+            tzero: None,
+            tnull: None,
+            tdisp: None,
+            tdim: None,
+            shape: Vec::new(),
+        }
+    }
+
+    struct Plain;
+    impl sky::Keywords for Plain {
+        fn text(&self, keyword: &str) -> Option<String> {
+            let text = match keyword {
+                "CTYPE1" => "RA---TAN",
+                "CTYPE2" => "DEC--TAN",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        }
+        fn number(&self, keyword: &str) -> Option<f64> {
+            Some(match keyword {
+                "CRVAL1" => 2.0,
+                "CRVAL2" => 1.0,
+                "CRPIX1" | "CRPIX2" => 0.0,
+                "CD1_1" | "CD2_2" => 1e-4,
+                "CD1_2" | "CD2_1" => 0.0,
+                _ => return None,
+            })
+        }
+    }
+
+    fn run(
+        unit: Option<&str>,
+        rows: &[(f64, f64)],
+        with_wcs: bool,
+        rules: &PositionRules,
+    ) -> (Vec<(f64, f64)>, Vec<&'static str>) {
+        let wcs = Wcs::from_image(&Plain).unwrap();
+        let column = column(unit);
+        let (ra, dec): (Vec<f64>, Vec<f64>) = rows.iter().copied().unzip();
+        let pixels = vec![0.0; rows.len()];
+        let sources = Sources {
+            columns: Some((&column, &ra, &dec)),
+            x: &pixels,
+            y: &pixels,
+            wcs: with_wcs.then_some(&wcs),
+        };
+        let found = positions(&sources, rules);
+        let codes = found.oddities.iter().map(Oddity::code).collect();
+        (found.ra_deg.into_iter().zip(found.dec_deg).collect(), codes)
+    }
+
+    #[test]
+    fn units() {
+        let rules = PositionRules::default();
+        let radians = (2.0_f64.to_radians(), 1.0_f64.to_radians());
+        let cases: [(Option<&str>, (f64, f64), bool, (f64, f64), &[&str]); 8] = [
+            (Some("Radians"), radians, true, (2.0, 1.0), &[]),
+            (Some("RADIANS "), radians, false, (2.0, 1.0), &[]),
+            (None, radians, true, (2.0, 1.0), &[]),
+            (Some("Degrees"), (2.0, 1.0), true, (2.0, 1.0), &[]),
+            (Some("deg"), (2.0, 1.0), false, (2.0, 1.0), &[]),
+            // Said to be radians, and beyond 2 pi: real photometry lists of NGTS.
+            (Some("Radians"), (171.9, -2.9), false, (171.9, -2.9), &["position_unit_contradicted"]),
+            // Within 2 pi all the same: only the WCS can tell.
+            (Some("Radians"), (2.0, 1.0), true, (2.0, 1.0), &["position_unit_contradicted"]),
+            (Some("deg"), (2.1, 1.0), true, (2.1, 1.0), &["position_disagrees_with_wcs"]),
+        ];
+        for (unit, row, with_wcs, wanted, codes) in cases {
+            let (found, told) = run(unit, &[row; 3], with_wcs, &rules);
+            assert_eq!(told, codes, "{unit:?} {row:?}");
+            for (ra, dec) in found {
+                assert!(
+                    (ra - wanted.0).abs() < 1e-13 && (dec - wanted.1).abs() < 1e-13,
+                    "{ra} {dec}"
+                );
+            }
+        }
+        let forced = PositionRules { unit: PositionUnit::Degrees, ..PositionRules::default() };
+        assert_eq!(run(Some("Radians"), &[(2.0, 1.0)], true, &forced).0, [(2.0, 1.0)]);
+    }
+
+    #[test]
+    fn rows_without_a_position() {
+        let rows = [(2.0, 1.0), (0.0, 0.0), (f64::NAN, 1.0), (0.0, 1.0)];
+        let rules = PositionRules { disagreement_arcsec: 1e9, ..PositionRules::default() };
+        let (found, told) = run(Some("deg"), &rows, true, &rules);
+        assert_eq!(told, ["position_from_wcs"]);
+        for (row, wanted) in [(2.0, 1.0), (2.0, 1.0), (2.0, 1.0), (0.0, 1.0)].iter().enumerate() {
+            let (ra, dec) = found[row];
+            assert!((ra - wanted.0).abs() < 1e-12 && (dec - wanted.1).abs() < 1e-12, "row {row}");
+        }
+        let strict = PositionRules { missing: MissingPosition::Refuse, ..rules };
+        let (found, told) = run(Some("deg"), &rows, true, &strict);
+        assert!(told.is_empty());
+        let missing: Vec<bool> = found.iter().map(|(ra, _)| ra.is_nan()).collect();
+        assert_eq!(missing, [false, true, true, false]);
+    }
+
+    #[test]
+    fn right_ascension_is_brought_into_range() {
+        let rules = PositionRules::default();
+        let rows = [(-10.0, 0.5), (360.0, 0.5), (370.0, 0.5), (1e9, 0.5), (f64::INFINITY, 0.5)];
+        let (found, _) = run(Some("deg"), &rows, false, &rules);
+        let ra: Vec<f64> = found.into_iter().map(|(ra, _)| ra).collect();
+        assert_eq!(ra, [350.0, 0.0, 10.0, 1e9, f64::INFINITY]);
+    }
+}

@@ -1,85 +1,136 @@
 //! The sky of a frame: its level and scatter, whatever else is in the picture.
 
 /// Values looked at; more add nothing to a preview.
-const SAMPLE: usize = 60_000;
+const SAMPLE: usize = 30_000;
+/// What is larger stands for "no value" in files that have no NaN.
+pub const LARGEST: f32 = 1e30;
+
+/// Values of a reduced image in ascending order: enough of them to know how they are distributed.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    sorted: Vec<f32>,
+}
 
 /// Sky of a reduced image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sky {
     /// The level, in physical units.
     pub level: f32,
-    /// Scatter of the reduced pixels around it, measured on the faint side, where no star is.
+    /// Scatter of the reduced pixels around it, measured on the faint side, where no star is; 0 when all of them
+    /// have one value.
     pub sigma: f32,
-    /// Only one value occurs: a constant frame.
-    pub constant: bool,
 }
 
-/// Sky of the finite values. `None` when there are none.
-///
-/// The median is clipped on the bright side at 3 sigma and on the faint side at 5 until it rests; in a crowded
-/// field, where the clipped mean stays above the median, the mode (2.5 median - 1.5 mean) is taken.
-/// A plateau of exact zeros, as stacks and confidence maps have outside their coverage, is no sky.
-pub fn measure(values: &[f32]) -> Option<Sky> {
-    let mut sample = sample(values);
-    if sample.is_empty() {
-        return None;
-    }
-    drop_plateau(&mut sample);
-    sample.sort_unstable_by(f32::total_cmp);
-    let (mut low, mut high) = (0, sample.len());
-    for _ in 0..12 {
-        let (median, sigma) = centre(&sample[low..high]);
-        let next_low = sample.partition_point(|v| *v < median - 5.0 * sigma);
-        let next_high = sample.partition_point(|v| *v <= median + 3.0 * sigma);
-        if (next_low, next_high) == (low, high) || next_high <= next_low {
-            break;
+impl Sample {
+    /// Of the values under [`LARGEST`]. `None` when there are none.
+    ///
+    /// A plateau of exact zeros, as stacks and confidence maps have outside their coverage, is left out.
+    pub fn of(values: &[f32]) -> Option<Self> {
+        // An odd stride does not walk down the same columns of images whose width is a power of two.
+        let stride = if values.len() > SAMPLE { (values.len() / SAMPLE) | 1 } else { 1 };
+        let mut keys = keys_of(values.iter().step_by(stride));
+        if keys.is_empty() {
+            // A few valid pixels between those that were picked.
+            keys = keys_of(values.iter());
+            keys.truncate(SAMPLE);
         }
-        (low, high) = (next_low, next_high);
+        drop_plateau(&mut keys);
+        keys.sort_unstable();
+        let sorted: Vec<f32> =
+            keys.into_iter().map(|key| f32::from_bits(ordered(key).cast_unsigned())).collect();
+        (!sorted.is_empty()).then_some(Self { sorted })
     }
-    let kept = &sample[low..high];
-    let (median, sigma) = centre(kept);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "a mean for display"
-    )]
-    let mean = (kept.iter().map(|v| f64::from(*v)).sum::<f64>() / kept.len() as f64) as f32;
-    let mode = 2.5 * median - 1.5 * mean;
-    let crowded = mean - median > 0.15 * sigma;
-    let level = if crowded { mode.clamp(median - sigma, median) } else { median };
-    Some(Sky { level, sigma, constant: sample.first() == sample.last() })
+
+    /// At most about `count` of them, evenly.
+    pub(super) fn thinned(&self, count: usize) -> Vec<f64> {
+        let stride = (self.sorted.len() / count).max(1);
+        self.sorted.iter().step_by(stride).map(|v| f64::from(*v)).collect()
+    }
+
+    /// The value that this share of them (0 to 1) does not exceed.
+    pub fn at(&self, share: f64) -> f32 {
+        at(&self.sorted, share)
+    }
+
+    /// The sky.
+    ///
+    /// The median is clipped on the bright side at 3 sigma and on the faint side at 5 until it rests; in a crowded
+    /// field, where the clipped mean stays above the median, the mode (2.5 median - 1.5 mean) is taken.
+    pub fn sky(&self) -> Sky {
+        let sorted = &self.sorted;
+        let (mut low, mut high) = (0, sorted.len());
+        for _ in 0..12 {
+            let (median, sigma) = centre(&sorted[low..high]);
+            let next_low = sorted.partition_point(|v| *v < median - 5.0 * sigma);
+            let next_high = sorted.partition_point(|v| *v <= median + 3.0 * sigma);
+            if (next_low, next_high) == (low, high) || next_high <= next_low {
+                break;
+            }
+            (low, high) = (next_low, next_high);
+        }
+        let kept = &sorted[low..high];
+        let (median, sigma) = centre(kept);
+        let mean = mean(kept);
+        let mode = 2.5 * median - 1.5 * mean;
+        let crowded = mean - median > 0.15 * sigma;
+        let level = if crowded { mode.clamp(median - sigma, median) } else { median };
+        // What rounding leaves of one value is no scatter.
+        let noise_floor = 4.0 * f32::EPSILON * level.abs();
+        Sky { level, sigma: if sigma > noise_floor { sigma } else { 0.0 } }
+    }
+
+    /// The distance from `level`, in the median, of those values that differ from it: a scale for pictures of few
+    /// values. `None` when all are the same.
+    pub fn deviation(&self, level: f32) -> Option<f32> {
+        let floor = 4.0 * f32::EPSILON * level.abs();
+        let mut apart: Vec<f32> =
+            self.sorted.iter().map(|v| (v - level).abs()).filter(|d| *d > floor).collect();
+        apart.sort_unstable_by(f32::total_cmp);
+        (!apart.is_empty()).then(|| at(&apart, 0.5))
+    }
 }
 
-fn sample(values: &[f32]) -> Vec<f32> {
-    let stride = (values.len() / SAMPLE).max(1);
-    // A stride that shares no factor with usual widths does not walk down single columns.
-    let stride = if stride > 1 { stride | 1 } else { 1 };
-    values.iter().step_by(stride).copied().filter(|v| v.is_finite()).collect()
+/// The usable ones of some values, as integers of the same order: they sort several times as fast.
+fn keys_of<'v>(values: impl Iterator<Item = &'v f32>) -> Vec<i32> {
+    let usable = values.filter(|v| v.abs() < LARGEST);
+    // Adding 0 makes a zero of a negative zero.
+    usable.map(|v| ordered((v + 0.0).to_bits().cast_signed())).collect()
 }
 
-fn drop_plateau(sample: &mut Vec<f32>) {
-    let zeros = sample.iter().filter(|v| **v == 0.0).count();
-    if zeros * 50 > sample.len() && zeros * 20 < sample.len() * 19 {
-        sample.retain(|v| *v != 0.0);
+/// The bits of a number as an integer of the same order, and back.
+fn ordered(bits: i32) -> i32 {
+    bits ^ (((bits >> 31).cast_unsigned()) >> 1).cast_signed()
+}
+
+/// Leaves out the zeros (of which -0 is one), when there are many and other values too.
+fn drop_plateau(keys: &mut Vec<i32>) {
+    let zeros = keys.iter().filter(|v| **v == 0).count();
+    if zeros * 50 > keys.len() && zeros * 20 < keys.len() * 19 {
+        keys.retain(|v| *v != 0);
     }
 }
 
 /// Median, and the distance from it down to the 15.87th percentile, of ascending values.
 fn centre(sorted: &[f32]) -> (f32, f32) {
-    let at = |share: f64| {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a position in a small sample"
-        )]
-        let position = ((sorted.len() - 1) as f64 * share).round() as usize;
-        sorted[position]
-    };
-    let median = at(0.5);
-    let faint = median - at(0.1587);
-    let bright = at(0.8413) - median;
+    let median = at(sorted, 0.5);
+    let faint = median - at(sorted, 0.1587);
+    let bright = at(sorted, 0.8413) - median;
     (median, if faint > 0.0 { faint } else { bright.max(0.0) })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a position in a small sample"
+)]
+fn at(sorted: &[f32], share: f64) -> f32 {
+    sorted[((sorted.len() - 1) as f64 * share.clamp(0.0, 1.0)).round() as usize]
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "for display")]
+fn mean(values: &[f32]) -> f32 {
+    (values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len().max(1) as f64) as f32
 }
 
 #[cfg(test)]
@@ -111,10 +162,11 @@ mod tests {
             ("stars on a tenth", spoil(10, 30_000.0)),
             ("NaN on half", spoil(2, f32::NAN)),
             ("zero confidence on a third", spoil(3, 0.0)),
+            ("negative zeros on a third", spoil(3, -0.0)),
             ("dead pixels", spoil(40, -5000.0)),
         ];
         for (what, values) in cases {
-            let sky = measure(&values).unwrap();
+            let sky = Sample::of(&values).unwrap().sky();
             assert!((sky.level - 900.0).abs() < 1.5, "{what}: {sky:?}");
             assert!((sky.sigma - 5.0).abs() < 1.0, "{what}: {sky:?}");
         }
@@ -122,9 +174,35 @@ mod tests {
 
     #[test]
     fn nothing_and_constants() {
-        assert_eq!(measure(&[f32::NAN; 9]), None);
-        let flat = measure(&[3.0; 100]).unwrap();
-        assert_eq!((flat.level, flat.sigma, flat.constant), (3.0, 0.0, true));
-        assert_eq!(measure(&[0.0; 100]).unwrap().level, 0.0);
+        assert!(Sample::of(&[f32::NAN; 9]).is_none());
+        assert!(Sample::of(&[]).is_none());
+        for level in [3.0, 0.0, -0.1] {
+            let sample = Sample::of(&[level; 100]).unwrap();
+            assert_eq!(sample.sky(), Sky { level, sigma: 0.0 });
+            assert_eq!(sample.deviation(level), None);
+        }
+    }
+
+    #[test]
+    fn one_valid_pixel_is_found() {
+        let mut values = vec![f32::NAN; 200_000];
+        values[123_457] = 7.0;
+        assert_eq!(Sample::of(&values).unwrap().sky().level, 7.0);
+    }
+
+    #[test]
+    fn samples_ascend_through_negative_values() {
+        let sample = Sample::of(&[1.5, -2.0, f32::INFINITY, -1e29, 7.0, -0.5]).unwrap();
+        assert_eq!(sample.sorted, [-1e29, -2.0, -0.5, 1.5, 7.0]);
+        assert_eq!((sample.at(0.0), sample.at(0.5), sample.at(2.0)), (-1e29, -0.5, 7.0));
+    }
+
+    #[test]
+    fn few_values_have_a_scale() {
+        let mut values = vec![0.0; 98];
+        values.extend([4.0, -8.0]);
+        let sample = Sample::of(&values).unwrap();
+        assert_eq!(sample.sky(), Sky { level: 0.0, sigma: 0.0 });
+        assert_eq!(sample.deviation(0.0), Some(8.0));
     }
 }

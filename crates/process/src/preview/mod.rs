@@ -1,22 +1,31 @@
 //! CU2: what a detector looks like, as a JPEG that is never spoiled by what is wrong with it.
 //!
-//! Takes the image HDUs of one file, leaves a JPEG per detector, a mosaic of all, and a row each. Rows of pixels
-//! are averaged down as they are decoded ([`reduce`]), the sky is measured ([`level`]), black and white follow
-//! from it ([`stretch`]), the WCS turns north up ([`picture`]), all detectors go into one picture ([`mosaic`]).
+//! Takes the image files of a task, leaves a JPEG per detector and one mosaic per file, rows of table `preview`,
+//! refusals and findings. Rows of pixels are averaged down as they are decoded ([`reduce`]), the sky is measured
+//! ([`level`]), black and white follow from it ([`stretch`]), the WCS turns north up ([`picture`]), all detectors go
+//! into one picture ([`mosaic`]). Memory is that of the reduced image, whatever the size of the detector.
 //!
-//! Start at [`render`]. Whatever changes the look of a preview raises [`RECIPE`].
-//! Does not write files or know where previews are kept.
+//! Start at [`run`] for a whole task, at [`render`] for one file. Whatever changes the look of a preview raises
+//! [`RECIPE`]; what a survey may choose is a field of [`PreviewProfile`] and a part of [`Recipe::word`].
+//! Does not write files, or know where previews are kept.
 
 pub mod level;
 pub mod mosaic;
+mod name;
 pub mod picture;
 pub mod reduce;
+mod rows;
 pub mod stretch;
+mod task;
+
+pub use crate::task::TaskFault;
+pub use task::{Products, run};
 
 use fits::image::{Image, Rows, Scratch};
 use fits::{FitsError, FitsFile, HduIndex, HduKind};
-use level::Sky;
+use level::{Sample, Sky};
 use model::profile::PreviewProfile;
+use mosaic::Part;
 use picture::{Picture, PictureFault};
 use reduce::{Reduced, Reducer, Scaling};
 use sky::{PixelSize, Transform, Wcs};
@@ -42,10 +51,10 @@ impl Recipe {
     /// The recipe of a survey; what the profile cannot mean falls back to the default.
     pub fn of(profile: &PreviewProfile) -> Self {
         Self {
-            factor: (profile.scale as usize).clamp(1, 64),
+            factor: (profile.scale as usize).clamp(1, reduce::FACTOR_MAX),
             quality: profile.quality.clamp(1, 100),
             curve: Curve::of_name(&profile.stretch).unwrap_or(Curve::Asinh),
-            mosaic_longest: profile.mosaic_size as usize,
+            mosaic_longest: (profile.mosaic_size as usize).clamp(1, picture::LONGEST),
         }
     }
 
@@ -80,8 +89,10 @@ pub struct DetectorPreview {
     pub sky: Option<Sky>,
     /// The stretch, when there was a valid pixel.
     pub stretch: Option<Stretch>,
-    /// Preview pixels that had a valid detector pixel.
-    pub valid: usize,
+    /// Detector pixels that have a value.
+    pub valid_pixels: u64,
+    /// Planes of the image; the first is shown.
+    pub planes: u64,
     /// The JPEG.
     pub jpeg: Vec<u8>,
 }
@@ -106,7 +117,7 @@ pub struct MosaicPreview {
 pub struct Previews {
     /// In the order of the HDUs.
     pub detectors: Vec<DetectorPreview>,
-    /// Of two and more detectors, and of one: the same in small.
+    /// Of all detectors; of a single one the same picture, or a smaller one.
     pub mosaic: Option<MosaicPreview>,
     /// HDUs that gave none, and why.
     pub faults: Vec<(HduIndex, PreviewFault)>,
@@ -130,7 +141,7 @@ pub enum PreviewFault {
 }
 
 /// Most pixels of a reduced image; larger ones are reduced further.
-const REDUCED_PIXELS_MAX: u64 = 24_000_000;
+const REDUCED_PIXELS_MAX: usize = 16_000_000;
 
 /// Makes the previews of all image HDUs that `wanted` lets through. `wcs_of` gives an HDU's usable WCS.
 /// One damaged HDU takes nothing from the others.
@@ -145,7 +156,7 @@ pub fn render(
     let mut parts = Vec::new();
     for hdu in file.hdus() {
         let is_image = matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage);
-        if !is_image || hdu.fault.is_some() || !wanted(hdu.index) {
+        if !is_image || !wanted(hdu.index) {
             continue;
         }
         match detector(file, hdu.index, recipe, wcs_of(hdu.index), scratch) {
@@ -160,15 +171,6 @@ pub fn render(
     previews
 }
 
-/// What the mosaic needs of a detector.
-struct Part {
-    wcs: Option<Wcs>,
-    image: PixelSize,
-    width: usize,
-    height: usize,
-    grey: Vec<u8>,
-}
-
 fn detector(
     file: &FitsFile,
     hdu: HduIndex,
@@ -178,36 +180,38 @@ fn detector(
 ) -> Result<(DetectorPreview, Part), PreviewFault> {
     let image = file.image(hdu)?;
     let size = plane_size(&image)?;
-    let reduced = reduce_plane(&image, size, recipe, scratch)?;
-    let sky = level::measure(&reduced.values);
-    let stretch = sky.map(|sky| Stretch::fit(recipe.curve, &reduced.values, sky));
-    let grey = match &stretch {
-        Some(stretch) => stretch.apply(&reduced.values),
-        None => vec![0; reduced.values.len()],
-    };
+    let Reduced { width, height, factor, valid_pixels, values } =
+        reduce_plane(&image, size, recipe, scratch)?;
+    let sample = Sample::of(&values);
+    let sky = sample.as_ref().map(Sample::sky);
+    let stretch = sample.zip(sky).map(|(sample, sky)| Stretch::fit(recipe.curve, &sample, sky));
+    let grey = stretch.map_or_else(|| vec![0; values.len()], |stretch| stretch.apply(&values));
+    drop(values);
     let orientation = wcs.as_ref().and_then(|wcs| wcs.orientation(size).ok());
     let transform = orientation.unwrap_or(Transform::IDENTITY);
-    let picture = Picture::draw(&grey, reduced.width, reduced.height, transform);
+    let picture = Picture::draw(&grey, width, height, transform);
     let preview = DetectorPreview {
         hdu,
         width: picture.width,
         height: picture.height,
         transform,
         north_up: orientation.is_some(),
-        factor: reduced.factor,
+        factor,
         sky,
         stretch,
-        valid: reduced.values.iter().filter(|v| v.is_finite()).count(),
+        valid_pixels,
+        planes: image.axes()[2..].iter().product(),
         jpeg: picture.jpeg(recipe.quality)?,
     };
     let wcs = wcs.filter(|_| orientation.is_some());
-    Ok((preview, Part { wcs, image: size, width: reduced.width, height: reduced.height, grey }))
+    let part = Part::new(wcs, size, Picture { width, height, grey }, recipe.mosaic_longest);
+    Ok((preview, part))
 }
 
 /// Size of the first plane.
 fn plane_size(image: &Image) -> Result<PixelSize, PreviewFault> {
     match image.axes() {
-        [width, height, ..] if *width > 0 && *height > 0 => {
+        [width, height, planes @ ..] if *width > 0 && *height > 0 && !planes.contains(&0) => {
             Ok(PixelSize { width: *width, height: *height })
         }
         axes => Err(PreviewFault::NoPicture { axes: axes.to_vec() }),
@@ -222,14 +226,13 @@ fn reduce_plane(
 ) -> Result<Reduced, PreviewFault> {
     let no_picture = || PreviewFault::NoPicture { axes: image.axes().to_vec() };
     let width = usize::try_from(size.width).map_err(|_| no_picture())?;
-    let height = usize::try_from(size.height).map_err(|_| no_picture())?;
-    let mut factor = reduce::factor_for(width, height, recipe.factor);
-    while width.max(height).div_ceil(factor) > picture::LONGEST
-        || (width as u64).saturating_mul(height as u64) / (factor * factor) as u64
-            > REDUCED_PIXELS_MAX
-    {
-        factor += 1;
-    }
+    let factor = reduce::factor_for(
+        size.width,
+        size.height,
+        recipe.factor,
+        picture::LONGEST,
+        REDUCED_PIXELS_MAX,
+    );
     let scaling = image.scaling();
     let is_integer = image.pixel_type().is_integer();
     let scaling = Scaling {
@@ -237,18 +240,20 @@ fn reduce_plane(
         zero: scaling.bzero,
         blank: scaling.blank.filter(|_| is_integer),
     };
-    let mut reducer = Reducer::new(width, factor, scaling);
+    let mut reducer = None;
     let mut bands = image.bands(scratch);
-    let mut left = height;
+    let mut left = size.height;
     while let Some(band) = bands.next_band()? {
-        let rows = (band.rows.len() / width).min(left);
-        push_rows(&mut reducer, band.rows, width, rows);
+        // Memory for a row only once there is one: a header may claim any width.
+        let reducer = reducer.get_or_insert_with(|| Reducer::new(width, factor, scaling));
+        let rows = ((band.rows.len() / width) as u64).min(left);
+        push_rows(reducer, band.rows, width, rows as usize);
         left -= rows;
         if left == 0 {
             break; // further planes are not shown
         }
     }
-    Ok(reducer.finish())
+    reducer.map(Reducer::finish).ok_or_else(no_picture)
 }
 
 fn push_rows(reducer: &mut Reducer, band: Rows, width: usize, rows: usize) {
@@ -268,23 +273,13 @@ fn push_rows(reducer: &mut Reducer, band: Rows, width: usize, rows: usize) {
 }
 
 fn compose(parts: &[Part], recipe: &Recipe) -> Option<MosaicPreview> {
-    let parts: Vec<mosaic::Part> = parts
-        .iter()
-        .map(|p| mosaic::Part {
-            wcs: p.wcs.as_ref(),
-            image: p.image,
-            width: p.width,
-            height: p.height,
-            grey: &p.grey,
-        })
-        .collect();
-    let mosaic = mosaic::compose(&parts, recipe.mosaic_longest)?;
-    let jpeg = mosaic.picture.jpeg(recipe.quality).ok()?;
+    let mosaic = mosaic::compose(parts, recipe.mosaic_longest)?;
+    let picture = mosaic.picture;
     Some(MosaicPreview {
-        width: mosaic.picture.width,
-        height: mosaic.picture.height,
+        width: picture.width,
+        height: picture.height,
         north_up: mosaic.north_up,
         scale: mosaic.scale,
-        jpeg,
+        jpeg: picture.jpeg(recipe.quality).expect("a mosaic has 1 to LONGEST pixels a side"),
     })
 }

@@ -1,23 +1,21 @@
 //! All detectors of a multiframe in one picture.
 
 use super::picture::Picture;
-use sky::{Detector, Layout, PixelSize, Transform, Wcs};
+use sky::{Detector, Layout, PixelSize, Placement, Transform, Wcs};
 
-/// One detector as it goes into the mosaic: its reduced image in grey, FITS row 1 first.
-pub struct Part<'a> {
+/// One detector as it goes into the mosaic.
+#[derive(Clone, Debug)]
+pub struct Part {
     /// Its WCS, when it has a usable one.
-    pub wcs: Option<&'a Wcs>,
+    pub wcs: Option<Wcs>,
     /// Pixels of the detector itself.
     pub image: PixelSize,
-    /// Columns of the reduced image.
-    pub width: usize,
-    /// Rows of the reduced image.
-    pub height: usize,
-    /// The reduced image.
-    pub grey: &'a [u8],
+    /// The reduced image in grey, FITS row 1 first.
+    pub reduced: Picture,
 }
 
 /// A mosaic, and whether it lies as on the sky.
+#[derive(Clone, Debug)]
 pub struct Mosaic {
     /// The picture.
     pub picture: Picture,
@@ -32,6 +30,7 @@ const GROUND: u8 = 0;
 /// Pixels between detectors that stand side by side.
 const GAP: f64 = 4.0;
 
+/// Where a part goes, in units of the first detector's pixels.
 struct Place {
     transform: Transform,
     left: f64,
@@ -40,62 +39,94 @@ struct Place {
     height: f64,
 }
 
-/// Lays the parts out, no side longer than `longest` pixels. `None` without parts.
+struct Places {
+    places: Vec<Place>,
+    width: f64,
+    height: f64,
+    north_up: bool,
+}
+
+impl Part {
+    /// Keeps no more of the reduced image than a mosaic with sides of `longest` pixels can show.
+    pub fn new(wcs: Option<Wcs>, image: PixelSize, reduced: Picture, longest: usize) -> Self {
+        let (width, height) = (reduced.width, reduced.height);
+        let side = width.max(height);
+        let reduced = if side > longest {
+            let shorter = |n: usize| (n * longest / side).max(1);
+            reduced.resized(shorter(width), shorter(height))
+        } else {
+            reduced
+        };
+        Self { wcs, image, reduced }
+    }
+}
+
+/// Lays the parts out, no side longer than `longest` pixels and no part larger than it is. `None` without parts.
 pub fn compose(parts: &[Part], longest: usize) -> Option<Mosaic> {
     let first = parts.first()?;
-    let (places, width, height, north_up) = on_sky(parts).unwrap_or_else(|| side_by_side(parts));
-    let longest = longest.clamp(16, super::picture::LONGEST) as f64;
-    // Never larger than the reduced images themselves.
-    let reduced = first.width as f64 / places.first()?.width.max(places.first()?.height).max(1e-9);
-    let by = (longest / width.max(height)).min(reduced);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "bounded by longest"
-    )]
-    let size = |n: f64| ((n * by).ceil() as usize).clamp(1, super::picture::LONGEST);
-    let (columns, rows) = (size(width), size(height));
+    let Places { places, width, height, north_up } =
+        on_sky(parts).unwrap_or_else(|| side_by_side(parts));
+    let longest = longest.clamp(1, super::picture::LONGEST) as f64;
+    let own = parts.iter().zip(&places).map(|(part, place)| {
+        let side = part.reduced.width.max(part.reduced.height);
+        side as f64 / place.width.max(place.height)
+    });
+    let by = own.fold(longest / width.max(height), f64::min);
+    let pixels = |n: f64| whole(n * by).clamp(1, super::picture::LONGEST);
+    let (columns, rows) = (pixels(width), pixels(height));
     let mut picture = Picture { width: columns, height: rows, grey: vec![GROUND; columns * rows] };
-    for (part, place) in parts.iter().zip(&places) {
-        paste(&mut picture, part, place, by);
+    // Extensions that lie over each other (an image, its errors, its mask): the first is seen.
+    for (part, place) in parts.iter().zip(&places).rev() {
+        let Picture { width, height, grey } = &part.reduced;
+        let turned = Picture::draw(grey, *width, *height, place.transform);
+        let (left, top) = (whole(place.left * by), whole(place.top * by));
+        let right = whole((place.left + place.width) * by).max(left + 1);
+        let bottom = whole((place.top + place.height) * by).max(top + 1);
+        picture.paste(&turned.resized(right - left, bottom - top), left, top);
     }
-    let along =
-        if north_up { places[0].width.max(places[0].height) } else { first.image.width as f64 };
-    Some(Mosaic {
-        picture,
-        north_up,
-        scale: first.image.width.max(first.image.height) as f64 / (along * by),
+    let place = places.first()?;
+    let longer = first.image.width.max(first.image.height) as f64;
+    let scale = longer / (place.width.max(place.height) * by);
+    Some(Mosaic { picture, north_up, scale })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturating on purpose"
+)]
+fn whole(n: f64) -> usize {
+    n.round() as usize
+}
+
+/// Places by the WCS of all parts.
+fn on_sky(parts: &[Part]) -> Option<Places> {
+    let detectors: Option<Vec<Detector>> =
+        parts.iter().map(|p| p.wcs.as_ref().map(|wcs| Detector { wcs, image: p.image })).collect();
+    let layout = Layout::of(&detectors?, 1.0).ok()?;
+    let place = |p: &Placement| Place {
+        transform: p.transform,
+        left: p.left,
+        top: p.top,
+        width: p.width,
+        height: p.height,
+    };
+    let places: Vec<Place> = layout.placements.iter().map(place).collect();
+    let (width, height) = (layout.width, layout.height);
+    let covered: f64 = places.iter().map(|p| p.width * p.height).sum();
+    let shorter = places.iter().map(|p| p.width.min(p.height)).fold(f64::INFINITY, f64::min);
+    // Detectors all over the sky are no camera.
+    let sound = width.is_finite() && height.is_finite() && shorter > 0.0;
+    (sound && width * height <= 100.0 * covered).then_some(Places {
+        places,
+        width,
+        height,
+        north_up: true,
     })
 }
 
-/// Places by the WCS of all parts, in units of a common picture.
-fn on_sky(parts: &[Part]) -> Option<(Vec<Place>, f64, f64, bool)> {
-    let detectors: Option<Vec<Detector>> =
-        parts.iter().map(|p| p.wcs.map(|wcs| Detector { wcs, image: p.image })).collect();
-    let layout = Layout::of(&detectors?, 1.0).ok()?;
-    // Detectors all over the sky are no camera.
-    let covered: f64 = layout.placements.iter().map(|p| p.width * p.height).sum();
-    if !(layout.width.is_finite() && layout.height.is_finite())
-        || layout.width * layout.height > 100.0 * covered
-    {
-        return None;
-    }
-    let places = layout
-        .placements
-        .iter()
-        .map(|p| Place {
-            transform: p.transform,
-            left: p.left,
-            top: p.top,
-            width: p.width,
-            height: p.height,
-        })
-        .collect();
-    Some((places, layout.width, layout.height, true))
-}
-
 /// Places in rows of equal length, in the order of the extensions.
-fn side_by_side(parts: &[Part]) -> (Vec<Place>, f64, f64, bool) {
+fn side_by_side(parts: &[Part]) -> Places {
     let per_row = (1..).find(|n| n * n >= parts.len()).unwrap_or(1);
     let cell_width = parts.iter().map(|p| p.image.width as f64).fold(0.0, f64::max) + GAP;
     let cell_height = parts.iter().map(|p| p.image.height as f64).fold(0.0, f64::max) + GAP;
@@ -109,35 +140,12 @@ fn side_by_side(parts: &[Part]) -> (Vec<Place>, f64, f64, bool) {
             height: part.image.height as f64,
         })
         .collect();
-    let rows = parts.len().div_ceil(per_row);
-    (places, per_row as f64 * cell_width - GAP, rows as f64 * cell_height - GAP, false)
-}
-
-/// Averages the turned part down into its place.
-fn paste(picture: &mut Picture, part: &Part, place: &Place, by: f64) {
-    let turned = Picture::draw(part.grey, part.width, part.height, place.transform);
-    let (left, top) = (place.left * by, place.top * by);
-    let (width, height) = (place.width * by, place.height * by);
-    let (per_column, per_row) = (turned.width as f64 / width, turned.height as f64 / height);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "within the picture"
-    )]
-    let span = |from: f64, length: f64, count: usize| {
-        (from.round().max(0.0) as usize)..((from + length).round().max(0.0) as usize).min(count)
-    };
-    for row in span(top, height, picture.height) {
-        let y = row as f64 + 0.5 - top;
-        for column in span(left, width, picture.width) {
-            let x = column as f64 + 0.5 - left;
-            let columns = ((x - 0.5) * per_column, (x + 0.5) * per_column);
-            let rows = ((y - 0.5) * per_row, (y + 0.5) * per_row);
-            picture.grey[row * picture.width + column] = turned.mean(
-                (columns.0.max(0.0) + 1e-9, columns.1 - 1e-9),
-                (rows.0.max(0.0) + 1e-9, rows.1 - 1e-9),
-            );
-        }
+    let (columns, rows) = (per_row.min(parts.len()), parts.len().div_ceil(per_row));
+    Places {
+        places,
+        width: columns as f64 * cell_width - GAP,
+        height: rows as f64 * cell_height - GAP,
+        north_up: false,
     }
 }
 
@@ -145,18 +153,43 @@ fn paste(picture: &mut Picture, part: &Part, place: &Place, by: f64) {
 mod tests {
     use super::*;
 
+    fn part(grey: u8, image: (u64, u64), reduced: (usize, usize)) -> Part {
+        let (width, height) = reduced;
+        let image = PixelSize { width: image.0, height: image.1 };
+        let reduced = Picture { width, height, grey: vec![grey; width * height] };
+        Part::new(None, image, reduced, 1000)
+    }
+
     #[test]
     fn without_wcs_detectors_stand_side_by_side() {
-        let size = PixelSize { width: 8, height: 8 };
-        let greys: Vec<Vec<u8>> = (1..=3).map(|n| vec![n * 50; 16]).collect();
-        let parts: Vec<Part> = greys
-            .iter()
-            .map(|grey| Part { wcs: None, image: size, width: 4, height: 4, grey })
-            .collect();
+        let parts = [50, 100, 150].map(|grey| part(grey, (8, 8), (4, 4)));
         let mosaic = compose(&parts, 1000).unwrap();
         assert!(!mosaic.north_up);
+        assert_eq!(mosaic.scale, 2.0);
         let Picture { width, height, grey } = mosaic.picture;
         assert_eq!((width, height), (10, 10));
         assert_eq!([grey[0], grey[9], grey[90], grey[99]], [50, 100, 150, 0]);
+    }
+
+    #[test]
+    fn a_mosaic_of_one_is_the_detector_in_small() {
+        for (image, reduced, longest, wanted) in [
+            ((2048, 1024), (512, 256), 1000, (512, 256)),
+            ((2048, 1024), (512, 256), 128, (128, 64)),
+            ((8000, 100), (2000, 25), 1000, (1000, 12)),
+            ((3, 1), (3, 1), 1000, (3, 1)),
+        ] {
+            let mosaic = compose(&[part(7, image, reduced)], longest).unwrap();
+            assert_eq!((mosaic.picture.width, mosaic.picture.height), wanted, "{image:?}");
+            assert!(mosaic.picture.grey.iter().all(|v| *v == 7));
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_larger() {
+        let parts = [part(1, (4096, 4096), (1000, 1000)), part(2, (64, 64), (64, 64))];
+        let mosaic = compose(&parts, 5000).unwrap();
+        assert!((mosaic.scale - 4.096).abs() < 1e-9, "{}", mosaic.scale);
+        assert_eq!(compose(&[], 5000).map(|m| m.scale), None);
     }
 }

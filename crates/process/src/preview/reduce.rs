@@ -1,5 +1,7 @@
 //! Area averaging, row by row, so that a detector is never in memory as a whole.
 
+use super::level::LARGEST;
+
 /// Stored value = `scale * raw + zero`; `blank` marks raw integers without a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scaling {
@@ -20,97 +22,106 @@ pub struct Reduced {
     pub height: usize,
     /// Original pixels per reduced pixel, along each axis.
     pub factor: usize,
+    /// Original pixels that had a value.
+    pub valid_pixels: u64,
     /// The values.
     pub values: Vec<f32>,
 }
 
 /// Takes the rows of an image in their order and averages blocks of `factor` x `factor` pixels. The last
 /// block of a row or column may be smaller.
+#[derive(Debug)]
 pub struct Reducer {
-    width: usize,
     factor: usize,
-    out_width: usize,
-    sums: Vec<f32>,
-    counts: Vec<u16>,
-    rows_in_block: usize,
-    values: Vec<f32>,
     scaling: Scaling,
+    /// Sums over the rows of the block so far, column by column: whole rows are added before columns are, which
+    /// is what vector instructions do well.
+    sums: Vec<f32>,
+    /// How many values each sum has; filled only when one was missing.
+    counts: Vec<f32>,
+    some_missing: bool,
+    rows_in_block: usize,
+    valid_pixels: u64,
+    values: Vec<f32>,
 }
 
-/// The factor for an image: the wanted one, less where the result would be under 64 pixels.
-pub fn factor_for(width: usize, height: usize, wanted: usize) -> usize {
-    wanted.clamp(1, 64).min((width.min(height) / 64).max(1))
+/// Most original pixels per reduced pixel that a profile may ask for.
+pub const FACTOR_MAX: usize = 64;
+/// A wanted factor is lowered where fewer pixels would be left along a side.
+const SIDE_MIN: usize = 64;
+
+/// The factor for an image: the wanted one, lower for small images and higher where the result would have a side
+/// of more than `longest` pixels, or more than `area` in all.
+pub fn factor_for(width: u64, height: u64, wanted: usize, longest: usize, area: usize) -> usize {
+    let small = usize::try_from(width.min(height) / SIDE_MIN as u64).unwrap_or(FACTOR_MAX);
+    let wanted = wanted.clamp(1, FACTOR_MAX).min(small.max(1)) as u64;
+    let least = width.max(height).div_ceil(longest as u64);
+    let mut factor = wanted.max(least);
+    while width.div_ceil(factor).saturating_mul(height.div_ceil(factor)) > area as u64 {
+        factor += factor.div_ceil(8);
+    }
+    usize::try_from(factor).unwrap_or(usize::MAX)
 }
 
 impl Reducer {
     /// A reducer for rows of `width` pixels.
     pub fn new(width: usize, factor: usize, scaling: Scaling) -> Self {
-        let out_width = width.div_ceil(factor);
         Self {
-            width,
             factor,
-            out_width,
-            sums: vec![0.0; out_width],
-            counts: vec![0; out_width],
-            rows_in_block: 0,
-            values: Vec::new(),
             scaling,
+            sums: vec![0.0; width],
+            counts: vec![0.0; width],
+            some_missing: false,
+            rows_in_block: 0,
+            valid_pixels: 0,
+            values: Vec::new(),
         }
     }
 
-    /// One row of floating-point pixels; NaN and infinities are passed over.
+    /// One row of floating-point pixels; NaN, infinities and what is beyond [`LARGEST`] are passed over.
     pub fn push_floats<T: Copy + Into<f64>>(&mut self, row: &[T]) {
-        self.push_checked(row, |v: T| {
+        self.push_some(row, |v| {
             let v: f64 = v.into();
             #[expect(clippy::cast_possible_truncation, reason = "previews need single precision")]
-            v.is_finite().then_some(v as f32)
+            let v = v as f32;
+            (v, v.abs() < LARGEST)
         });
     }
 
     /// One row of integer pixels; BLANK ones are passed over.
     pub fn push_integers<T: Pixel>(&mut self, row: &[T]) {
         match self.scaling.blank.and_then(T::of_blank) {
-            Some(blank) => self.push_checked(row, |v| (v != blank).then(|| v.as_f32())),
+            Some(blank) => self.push_some(row, |v| (v.as_f32(), v != blank)),
             None => self.push_all(row),
         }
     }
 
     fn push_all<T: Pixel>(&mut self, row: &[T]) {
-        let factor = self.factor;
-        debug_assert_eq!(row.len(), self.width);
-        let whole = row.len() / factor;
-        if factor == 4 {
-            for (sum, block) in self.sums.iter_mut().zip(row.chunks_exact(4)) {
-                *sum += (block[0].as_f32() + block[1].as_f32())
-                    + (block[2].as_f32() + block[3].as_f32());
-            }
-        } else {
-            for (sum, block) in self.sums.iter_mut().zip(row.chunks_exact(factor)) {
-                *sum += block.iter().map(|v| v.as_f32()).sum::<f32>();
-            }
+        for (sum, v) in self.sums.iter_mut().zip(row) {
+            *sum += v.as_f32();
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a block is at most 64 wide")]
-        for count in &mut self.counts[..whole] {
-            *count += factor as u16;
-        }
-        for v in &row[whole * factor..] {
-            self.sums[whole] += v.as_f32();
-            self.counts[whole] += 1;
-        }
+        self.valid_pixels += row.len() as u64;
         self.end_row();
     }
 
-    fn push_checked<T: Copy>(&mut self, row: &[T], value: impl Fn(T) -> Option<f32>) {
-        for (block, (sum, count)) in
-            row.chunks(self.factor).zip(self.sums.iter_mut().zip(self.counts.iter_mut()))
-        {
-            for &v in block {
-                if let Some(v) = value(v) {
-                    *sum += v;
-                    *count += 1;
-                }
+    fn push_some<T: Copy>(&mut self, row: &[T], value: impl Fn(T) -> (f32, bool)) {
+        let mut missing = 0_u32;
+        for (sum, v) in self.sums.iter_mut().zip(row) {
+            let (v, valid) = value(*v);
+            *sum += if valid { v } else { 0.0 };
+            missing += u32::from(!valid);
+        }
+        if missing > 0 && !self.some_missing {
+            self.some_missing = true;
+            #[expect(clippy::cast_precision_loss, reason = "few rows")]
+            self.counts.fill(self.rows_in_block as f32);
+        }
+        if self.some_missing {
+            for (count, v) in self.counts.iter_mut().zip(row) {
+                *count += if value(*v).1 { 1.0 } else { 0.0 };
             }
         }
+        self.valid_pixels += row.len() as u64 - u64::from(missing);
         self.end_row();
     }
 
@@ -121,15 +132,33 @@ impl Reducer {
         }
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "previews need single precision"
+    )]
     fn flush(&mut self) {
-        #[expect(clippy::cast_possible_truncation, reason = "previews need single precision")]
         let (scale, zero) = (self.scaling.scale as f32, self.scaling.zero as f32);
-        for (sum, count) in self.sums.iter_mut().zip(self.counts.iter_mut()) {
-            let mean = if *count == 0 { f32::NAN } else { *sum / f32::from(*count) * scale + zero };
-            self.values.push(mean);
-            *sum = 0.0;
-            *count = 0;
+        let Self { factor, sums, counts, values, rows_in_block, .. } = self;
+        if self.some_missing {
+            let blocks = sums.chunks(*factor).zip(counts.chunks(*factor));
+            values.extend(blocks.map(|(sums, counts)| {
+                // No value at all is 0 / 0, which is NaN.
+                sums.iter().sum::<f32>() / counts.iter().sum::<f32>() * scale + zero
+            }));
+        } else {
+            let rows = *rows_in_block as f32;
+            let mean = |block: &[f32], sum: f32| sum / (rows * block.len() as f32) * scale + zero;
+            let (fours, rest) = sums.as_chunks::<4>();
+            if *factor == 4 {
+                values.extend(fours.iter().map(|b| mean(b, (b[0] + b[1]) + (b[2] + b[3]))));
+                values.extend(rest.chunks(4).map(|b| mean(b, b.iter().sum())));
+            } else {
+                values.extend(sums.chunks(*factor).map(|b| mean(b, b.iter().sum())));
+            }
         }
+        self.sums.fill(0.0);
+        self.some_missing = false;
         self.rows_in_block = 0;
     }
 
@@ -138,8 +167,14 @@ impl Reducer {
         if self.rows_in_block > 0 {
             self.flush();
         }
-        let height = self.values.len() / self.out_width.max(1);
-        Reduced { width: self.out_width, height, factor: self.factor, values: self.values }
+        let width = self.sums.len().div_ceil(self.factor);
+        Reduced {
+            width,
+            height: self.values.len() / width.max(1),
+            factor: self.factor,
+            valid_pixels: self.valid_pixels,
+            values: self.values,
+        }
     }
 }
 
@@ -174,37 +209,57 @@ mod tests {
 
     #[test]
     fn blocks_are_averaged_with_ragged_edges() {
-        let mut reducer = Reducer::new(5, 4, PLAIN);
-        for row in [[1_i32, 2, 3, 4, 10], [1, 2, 3, 4, 20]] {
-            reducer.push_integers(&row);
+        for (factor, wanted) in [(4, [2.5, 15.0]), (3, [2.0, 9.5])] {
+            let mut reducer = Reducer::new(5, factor, PLAIN);
+            for row in [[1_i32, 2, 3, 4, 10], [1, 2, 3, 4, 20]] {
+                reducer.push_integers(&row);
+            }
+            let reduced = reducer.finish();
+            assert_eq!((reduced.width, reduced.height), (2, 1));
+            assert_eq!((reduced.values, reduced.valid_pixels), (wanted.to_vec(), 10));
         }
-        let reduced = reducer.finish();
-        assert_eq!((reduced.width, reduced.height), (2, 1));
-        assert_eq!(reduced.values, [2.5, 15.0]);
     }
 
     #[test]
     fn what_has_no_value_does_not_count() {
         let scaling = Scaling { scale: 2.0, zero: 1.0, blank: Some(-1) };
-        let mut reducer = Reducer::new(4, 2, scaling);
+        let mut reducer = Reducer::new(4, 3, scaling);
+        reducer.push_integers(&[5_i16, 3, 1, 7]);
         reducer.push_integers(&[-1_i16, 3, -1, -1]);
-        reducer.push_integers(&[5_i16, -1, -1, -1]);
-        let values = reducer.finish().values;
-        assert_eq!(values[0], 9.0);
-        assert!(values[1].is_nan());
+        reducer.push_integers(&[5_i16, -1, 1, 8]);
+        reducer.push_integers(&[0_i16, 0, 0, -1]);
+        let reduced = reducer.finish();
+        assert_eq!(reduced.values[..3], [7.0, 16.0, 1.0]);
+        assert!(reduced.values[3].is_nan());
+        assert_eq!(reduced.valid_pixels, 11);
+    }
 
+    #[test]
+    fn no_number_is_no_value() {
         let mut reducer = Reducer::new(2, 2, PLAIN);
         reducer.push_floats(&[f32::NAN, 3.0]);
         reducer.push_floats(&[f32::INFINITY, 5.0]);
         assert_eq!(reducer.finish().values, [4.0]);
+        let mut reducer = Reducer::new(2, 1, PLAIN);
+        reducer.push_floats(&[f64::MAX, 3.0]); // no single-precision number
+        assert!(reducer.finish().values[0].is_nan());
     }
 
     #[test]
-    fn small_images_are_reduced_less() {
-        let cases =
-            [((2048, 2048), 4), ((300, 300), 4), ((200, 128), 2), ((64, 64), 1), ((5, 9), 1)];
-        for ((width, height), factor) in cases {
-            assert_eq!(factor_for(width, height, 4), factor, "{width} x {height}");
+    fn factors() {
+        let cases = [
+            ((2048, 2048), 4),
+            ((300, 300), 4),
+            ((200, 128), 2), // small images are reduced less
+            ((64, 64), 1),
+            ((5, 9), 1),
+            ((1_000_000, 10), 16),  // a JPEG has no longer side
+            ((40_000, 40_000), 11), // nor is memory without end
+            ((u64::MAX, 1), (u64::MAX / 65_500 + 1) as usize),
+        ];
+        for ((width, height), wanted) in cases {
+            let factor = factor_for(width, height, 4, 65_500, 16_000_000);
+            assert_eq!(factor, wanted, "{width} x {height}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From physical values to grey: black and white points, and the curve between them.
 
-use super::level::Sky;
+use super::level::{Sample, Sky};
 
 /// How values become grey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,33 +44,41 @@ pub struct Stretch {
 
 /// Where the sky shall lie between black and white.
 const SKY_GREY: f64 = 0.25;
-/// Black lies this many sigma under the sky.
-const BLACK_SIGMAS: f32 = 4.0;
-/// White lies at least, and at most, this many sigma above the sky.
-const WHITE_SIGMAS: (f32, f32) = (12.0, 3000.0);
+/// Black lies at least, and at most, this many sigma under the sky.
+const BLACK_SIGMAS: (f32, f32) = (4.0, 12.0);
+/// White lies at most this many sigma above the sky; at least three times as far as black lies below.
+const WHITE_SIGMAS: f32 = 3000.0;
+/// Shares of the values under black, where there are so many faint ones, and over white.
+const CLIPPED: (f64, f64) = (0.003, 0.0005);
 
 impl Stretch {
-    /// Fits a stretch to an image with a measured sky.
-    pub fn fit(curve: Curve, values: &[f32], sky: Sky) -> Self {
-        let sigma = if sky.sigma > 0.0 { sky.sigma } else { constant_sigma(sky.level) };
-        let black = sky.level - BLACK_SIGMAS * sigma;
-        let bright = percentile(values, 0.9995).unwrap_or(sky.level);
-        let white =
-            bright.clamp(sky.level + WHITE_SIGMAS.0 * sigma, sky.level + WHITE_SIGMAS.1 * sigma);
+    /// Fits a stretch to an image with a measured sky, which gets the same grey under every curve.
+    pub fn fit(curve: Curve, sample: &Sample, sky: Sky) -> Self {
+        let sigma = if sky.sigma > 0.0 { sky.sigma } else { scale_of_few(sample, sky.level) };
+        let sigma = sigma.max(1e-30);
+        let below = (sky.level - sample.at(CLIPPED.0))
+            .clamp(BLACK_SIGMAS.0 * sigma, BLACK_SIGMAS.1 * sigma);
+        let least = below * (1.0 / SKY_GREY - 1.0) as f32;
+        let bright = match curve {
+            Curve::Asinh => sample.at(1.0 - CLIPPED.1),
+            Curve::Zscale => zscale(sample).map_or(sky.level, |(_, high)| high),
+            Curve::Linear => sky.level,
+        };
+        let above = (bright - sky.level).clamp(least, WHITE_SIGMAS * sigma);
         match curve {
             Curve::Asinh => {
-                let softening = soften(f64::from(sky.level - black), f64::from(white - black));
-                Self { curve, black, white, softening }
+                let softening = soften(f64::from(below), f64::from(below) + f64::from(above));
+                Self::between(curve, sky.level - below, sky.level + above, softening)
             }
-            Curve::Linear => {
-                let white = black + (sky.level - black) / SKY_GREY as f32;
-                Self { curve, black, white, softening: 0.0 }
-            }
-            Curve::Zscale => {
-                let (low, high) = zscale(values).unwrap_or((black, white));
-                Self { curve, black: low, white: high, softening: 0.0 }
+            Curve::Linear | Curve::Zscale => {
+                let black = sky.level - above * (least / below).recip();
+                Self::between(curve, black, sky.level + above, 0.0)
             }
         }
+    }
+
+    fn between(curve: Curve, black: f32, white: f32, softening: f32) -> Self {
+        Self { curve, black, white, softening }
     }
 
     /// Grey of one value, 0 to 1, clipped; 0 for NaN.
@@ -87,41 +95,34 @@ impl Stretch {
         if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
     }
 
-    /// 8-bit grey of every value. A table over black..white stands in for the curve.
+    /// 8-bit grey of every value; 0 for NaN.
     pub fn apply(&self, values: &[f32]) -> Vec<u8> {
-        const STEPS: usize = 1 << 15;
+        // A table stands in for the curve. Its steps are proportional to the height above black, as far as the
+        // curve is a logarithm there: they are the leading bits of a number that is 1 at black.
+        const DROPPED_BITS: u32 = 13;
         let range = self.white - self.black;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to 255"
-        )]
-        let table: Vec<u8> = (0..=STEPS)
-            .map(|i| {
-                (255.0 * self.grey(self.black + range * (i as f32 / STEPS as f32))).round() as u8
-            })
+        let per_unit = 1.0 / if self.softening > 0.0 { self.softening.min(range) } else { range };
+        let step = |number: f32| (number.to_bits() - 1.0_f32.to_bits()) >> DROPPED_BITS;
+        let top = 1.0 + range * per_unit;
+        let number_of = |step: u32| {
+            f32::from_bits((step << DROPPED_BITS) + (1 << (DROPPED_BITS - 1)) + 1.0_f32.to_bits())
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
+        let table: Vec<u8> = (0..=step(top))
+            .map(|step| self.black + (number_of(step) - 1.0) / per_unit)
+            .map(|value| (255.0 * self.grey(value)).round() as u8)
             .collect();
-        #[expect(clippy::cast_precision_loss, reason = "a power of two")]
-        let per_unit = STEPS as f32 / range;
-        values
-            .iter()
-            .map(|v| {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "the cast saturates, NaN gives 0"
-                )]
-                let step = ((v - self.black) * per_unit) as usize;
-                table[step.min(STEPS)]
-            })
-            .collect()
+        // NaN is less than 1 here.
+        let number = |v: f32| ((v - self.black) * per_unit + 1.0).max(1.0).min(top);
+        values.iter().map(|v| table[step(number(*v)) as usize]).collect()
     }
 }
 
-/// A scatter to show a constant frame with: its value lies at the sky's grey.
-fn constant_sigma(level: f32) -> f32 {
-    (level.abs() * 1e-3).max(1e-6)
+/// A scatter for images where most pixels have the same value: masks, constant frames.
+fn scale_of_few(sample: &Sample, level: f32) -> f32 {
+    // Half way to most of the others is white, or black.
+    let halves = 2.0 * BLACK_SIGMAS.1;
+    sample.deviation(level).map_or_else(|| (level.abs() * 1e-3).max(1e-6), |d| d / halves)
 }
 
 /// The softening that puts the sky, `sky` above black, at its grey when white is `range` above black.
@@ -132,7 +133,7 @@ fn soften(sky: f64, range: f64) -> f32 {
     };
     // The share falls from 1 (no softening) to sky / range (all of it), which is under the sky's grey.
     let (mut low, mut high) = ((range * 1e-9).ln(), (range * 1e3).ln());
-    for _ in 0..60 {
+    for _ in 0..40 {
         let middle = 0.5 * (low + high);
         if grey(middle) > SKY_GREY { low = middle } else { high = middle }
     }
@@ -141,34 +142,14 @@ fn soften(sky: f64, range: f64) -> f32 {
     softening
 }
 
-fn percentile(values: &[f32], share: f64) -> Option<f32> {
-    let stride = (values.len() / 250_000).max(1);
-    let mut finite: Vec<f32> =
-        values.iter().step_by(stride).copied().filter(|v| v.is_finite()).collect();
-    if finite.is_empty() {
-        return None;
-    }
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a position in a sample"
-    )]
-    let position = ((finite.len() - 1) as f64 * share) as usize;
-    Some(*finite.select_nth_unstable_by(position, f32::total_cmp).1)
-}
-
 /// Limits of the IRAF zscale algorithm: a line through the sorted sample, outliers rejected, its slope divided
 /// by the contrast (0.25). `None` for fewer than ten values.
-fn zscale(values: &[f32]) -> Option<(f32, f32)> {
+fn zscale(sample: &Sample) -> Option<(f32, f32)> {
     const CONTRAST: f64 = 0.25;
-    let stride = (values.len() / 2000).max(1);
-    let mut sample: Vec<f64> =
-        values.iter().step_by(stride).filter(|v| v.is_finite()).map(|v| f64::from(*v)).collect();
+    let sample = sample.thinned(2000);
     if sample.len() < 10 {
         return None;
     }
-    sample.sort_unstable_by(f64::total_cmp);
     #[expect(clippy::cast_precision_loss, reason = "at most a few thousand")]
     let position = |i: usize| i as f64;
     let middle = position(sample.len() - 1) / 2.0;
@@ -203,35 +184,88 @@ fn zscale(values: &[f32]) -> Option<(f32, f32)> {
 mod tests {
     use super::*;
 
+    fn fit(curve: Curve, values: &[f32]) -> (Stretch, Sky) {
+        let sample = Sample::of(values).unwrap();
+        let sky = sample.sky();
+        (Stretch::fit(curve, &sample, sky), sky)
+    }
+
+    /// A ramp of noise around a level, with stars on a thousandth.
+    fn field(level: f32, sigma: f32, star: f32) -> Vec<f32> {
+        let noise = |i: usize| sigma * ((i * 7919 % 10_000) as f32 / 5000.0 - 1.0);
+        (0..10_000).map(|i| if i % 1000 == 0 { star } else { level + noise(i) }).collect()
+    }
+
     #[test]
     fn sky_lies_at_a_quarter_whatever_the_range() {
-        for (level, sigma, star) in
-            [(900.0, 3.0, 60_000.0), (0.0, 1.0, 5.0), (-50.0, 0.1, 1e9), (1.0, 0.01, 1.02)]
-        {
-            let mut values = vec![level; 10_000];
-            values.iter_mut().step_by(1000).for_each(|v| *v = star);
-            let sky = Sky { level, sigma, constant: false };
-            let stretch = Stretch::fit(Curve::Asinh, &values, sky);
-            let grey = stretch.grey(level);
-            assert!((grey - 0.25).abs() < 0.01, "{level} {sigma} {star}: {grey}");
-            let table = stretch.apply(&[level, f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
-            assert!((f64::from(table[0]) / 255.0 - grey).abs() < 0.02, "{table:?}");
-            assert_eq!(&table[1..], [0, 255, 0]);
+        for (level, sigma, star) in [
+            (900.0, 3.0, 60_000.0),
+            (0.0, 1.0, 5.0),
+            (-50.0, 0.1, 1e9),
+            (1.0, 0.01, 1.02),
+            (1e-12, 1e-14, 1e-10),
+            (1e29, 1e25, 9e29),
+        ] {
+            for curve in [Curve::Asinh, Curve::Zscale, Curve::Linear] {
+                let (stretch, sky) = fit(curve, &field(level, sigma, star));
+                let grey = stretch.grey(sky.level);
+                assert!((grey - 0.25).abs() < 0.01, "{curve:?} {level} {sigma} {star}: {grey}");
+                let shown = stretch.apply(&[
+                    sky.level,
+                    f32::NAN,
+                    f32::INFINITY,
+                    f32::NEG_INFINITY,
+                    stretch.white,
+                ]);
+                assert!((f64::from(shown[0]) / 255.0 - grey).abs() < 0.02, "{shown:?}");
+                assert_eq!(&shown[1..], [0, 255, 0, 255]);
+            }
         }
     }
 
     #[test]
-    fn constant_frames_are_grey() {
+    fn the_table_follows_the_curve() {
+        for star in [950.0, 60_000.0] {
+            for curve in [Curve::Asinh, Curve::Zscale, Curve::Linear] {
+                let (stretch, _) = fit(curve, &field(900.0, 5.0, star));
+                let span = stretch.white - stretch.black;
+                let values: Vec<f32> =
+                    (0..5000).map(|i| stretch.black + span * (i as f32 / 5000.0).powi(3)).collect();
+                for (value, shown) in values.iter().zip(stretch.apply(&values)) {
+                    let grey = 255.0 * stretch.grey(*value);
+                    assert!((f64::from(shown) - grey).abs() < 1.0, "{curve:?} {value}: {grey}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_faint_tail_is_not_cut_off() {
+        let mut values = field(100.0, 1.0, 101.0);
+        values.iter_mut().step_by(20).for_each(|v| *v = 92.0);
+        let (stretch, sky) = fit(Curve::Asinh, &values);
+        assert!(stretch.grey(92.0) > 0.02, "{stretch:?}");
+        assert!((stretch.grey(sky.level) - 0.25).abs() < 0.01, "{stretch:?}");
+    }
+
+    #[test]
+    fn constant_frames_are_grey_and_masks_have_contrast() {
         for level in [0.0, 1.0, -7.0, 1e6] {
-            let sky = Sky { level, sigma: 0.0, constant: true };
-            let grey = Stretch::fit(Curve::Asinh, &[level; 64], sky).grey(level);
+            let (stretch, _) = fit(Curve::Asinh, &[level; 64]);
+            let grey = stretch.grey(level);
             assert!((0.15..0.35).contains(&grey), "{level}: {grey}");
         }
+        let mut mask = vec![8.0; 1000];
+        mask[..30].fill(9.0);
+        mask[30..60].fill(7.0);
+        let (stretch, _) = fit(Curve::Asinh, &mask);
+        let [low, middle, high] = [7.0, 8.0, 9.0].map(|v| stretch.grey(v));
+        assert!(low < 0.05 && (0.2..0.3).contains(&middle) && high > 0.9, "{low} {middle} {high}");
     }
 
     #[test]
     fn zscale_of_a_ramp_is_its_range() {
-        let ramp: Vec<f32> = (0..1000).map(|i| i as f32).collect();
-        assert_eq!(zscale(&ramp), Some((0.0, 999.0)));
+        let ramp: Vec<f32> = (1..=1000).map(|i| i as f32).collect();
+        assert_eq!(zscale(&Sample::of(&ramp).unwrap()), Some((1.0, 1000.0)));
     }
 }

@@ -1,0 +1,114 @@
+//! Names of JPEGs: made from the name of the image alone, so that no two files of a delivery ever meet in one.
+
+use model::ExtNum;
+
+/// Longest name of an image that goes into a name as it is; file systems take 255 bytes.
+const NAME_BYTES_MAX: usize = 200;
+
+/// Name of a detector's preview.
+pub(super) fn of_detector(root: &str, ext_num: ExtNum) -> String {
+    format!("{root}_{ext_num}.jpg")
+}
+
+/// Name of a multiframe's mosaic.
+pub(super) fn of_mosaic(root: &str) -> String {
+    format!("{root}.jpg")
+}
+
+/// What the names of an image's previews begin with.
+///
+/// `w20071011_00100_st.fit` gives `w20071011_00100_st`. Other endings are kept: `a.fits` and `a.fits.fz` may stand
+/// beside `a.fit`. So is the ending of a name whose root looks like that of a detector (`dark_1.fit` beside
+/// `dark.fit`). Names with unusual characters, or without an ending, get the number of the multiframe.
+pub(super) fn root(image: &str, multiframe_id: i64) -> String {
+    // Three kinds of roots: without a dot; with a dot and no mark; with a mark, which no two multiframes share. None
+    // of the first two looks like another root with an extension number.
+    if let Some(root) = image.strip_suffix(".fit")
+        && is_plain(root)
+        && !root.contains('.')
+        && !ends_like_detector(root)
+    {
+        return root.to_owned();
+    }
+    if is_plain(image) && image.contains('.') && !ends_like_detector(image) && !has_mark(image) {
+        return image.to_owned();
+    }
+    let plain: String = image.chars().take(NAME_BYTES_MAX).map(plain_or_dash).collect();
+    format!("{}.m{multiframe_id}", plain.trim_start_matches(['.', '-']))
+}
+
+/// Letters, digits and a few signs that mean nothing to a shell, a URL or a page.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !name.starts_with(['.', '-'])
+        && name.chars().all(|c| plain_or_dash(c) == c)
+}
+
+fn plain_or_dash(c: char) -> char {
+    if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' }
+}
+
+/// Whether it ends in `_` and an extension number as they are written here.
+fn ends_like_detector(root: &str) -> bool {
+    root.rsplit_once('_').is_some_and(|(_, number)| is_number(number))
+}
+
+/// Whether it ends in `.m` and a number.
+fn has_mark(name: &str) -> bool {
+    name.rsplit_once(".m").is_some_and(|(_, number)| is_number(number))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn roots() {
+        let cases = [
+            ("w20071011_00100_st.fit", "w20071011_00100_st"),
+            ("w20071011_00100.fit", "w20071011_00100"),
+            ("hawki_stack.fits.fz", "hawki_stack.fits.fz"),
+            ("dark_20071011_10_CDS_1.fit", "dark_20071011_10_CDS_1.fit"),
+            ("a.b.fit", "a.b.fit"),
+            ("image", "image.m7"),
+            ("a.fits_2", "a.fits_2.m7"),
+            ("a.m12", "a.m12.m7"),
+            ("night 1/$(rm).fit", "night-1---rm-.fit.m7"),
+            ("../../etc/passwd", "etc-passwd.m7"),
+            ("\u{1b}[2J<script>.fit", "2J-script-.fit.m7"),
+            ("é.fit", "m7"),
+            ("", "m7"),
+        ];
+        for (name, wanted) in cases {
+            let root = root(name, 7);
+            assert!(root.ends_with(wanted) && root.len() <= wanted.len() + 1, "{name:?}: {root}");
+            assert!(!root.contains('/') && !root.contains(".."), "{name:?}: {root}");
+        }
+        assert!(root(&"ä".repeat(5000), 7).len() < 255);
+    }
+
+    #[test]
+    fn no_two_files_meet() {
+        let endings =
+            ["", ".fit", ".fits", ".fit.fz", ".fit.gz", ".fz", ".m1", ".m2", ".jpg", "_2"];
+        let mut names: HashSet<String> = HashSet::new();
+        for stem in ["a", "a_2", "a_2_2", "a_02", "a b", "a-b", ".a", "a.fit", "a.m1", "a.m2_2"] {
+            names.extend(endings.iter().map(|ending| format!("{stem}{ending}")));
+        }
+        let mut given = HashSet::new();
+        for (id, name) in (1..).zip(&names) {
+            let root = root(name, id);
+            let mut jpegs = vec![of_mosaic(&root)];
+            jpegs.extend((1..40).map(|n| of_detector(&root, ExtNum::new(n).unwrap())));
+            for jpeg in jpegs {
+                assert!(given.insert(jpeg.clone()), "{name}: {jpeg} is given already");
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A whole preview task: opens the files, renders them on several threads, hands JPEGs and rows out in order.
+
+use arrow_array::RecordBatch;
+use fits::image::Scratch;
+use fits::{FitsFile, HduIndex, Limits};
+use model::profile::SurveyProfile;
+use model::task::{TaskFile, TaskInput};
+use model::{ExtNum, Finding, Refusal};
+use sky::Wcs;
+use std::io;
+
+use super::rows::{self, Row};
+use super::{DetectorPreview, PreviewFault, Recipe, name, render};
+use crate::header_view::HeaderView;
+use crate::task::{Opened, TaskFault, in_order, in_words, limits, open, refusal};
+
+/// Files whose rows make one batch, whatever the number of threads.
+const BLOCK: usize = 64;
+
+/// What a preview task leaves beside the JPEGs.
+#[derive(Debug, Default)]
+pub struct Products {
+    /// Rows of table `preview` in the order of the files and extensions, the mosaic of a file before its
+    /// detectors; one batch per block of files, none of them empty. Their schema is [`model::tables::Table::arrow_schema`].
+    pub batches: Vec<RecordBatch>,
+    /// What was not accepted.
+    pub refusals: Vec<Refusal>,
+    /// What was noticed.
+    pub findings: Vec<Finding>,
+    /// Bytes of the library that were opened (lengths of the files).
+    pub input_bytes: u64,
+}
+
+/// Makes the previews of all inputs, on as many threads as the task allows, and gives each JPEG with its name to
+/// `write`, in the order of the rows. Nothing of it depends on the number of threads.
+///
+/// # Errors
+/// When the machine failed, or `write` did. Whatever is wrong with a file is a refusal among the products.
+pub fn run(
+    task: &TaskFile,
+    profile: &SurveyProfile,
+    write: &mut dyn FnMut(&str, &[u8]) -> io::Result<()>,
+) -> Result<Products, TaskFault> {
+    let maker = Maker {
+        recipe: Recipe::of(&profile.preview),
+        limits: limits(profile),
+        delivery: &task.unit.delivery,
+    };
+    let mut products = Products::default();
+    let mut rows = Vec::new();
+    let mut files = 0;
+    in_order(
+        &task.inputs,
+        task.limits.threads,
+        |input| maker.file(input),
+        |mut made| {
+            for Jpeg { name, bytes } in made.jpegs {
+                write(&name, &bytes).map_err(|source| TaskFault::Write { name, source })?;
+            }
+            rows.append(&mut made.rows);
+            products.refusals.append(&mut made.refusals);
+            products.findings.append(&mut made.findings);
+            products.input_bytes += made.input_bytes;
+            files += 1;
+            if files % BLOCK == 0 {
+                products.take_rows(&mut rows);
+            }
+            Ok(())
+        },
+    )?;
+    products.take_rows(&mut rows);
+    Ok(products)
+}
+
+impl Products {
+    fn take_rows(&mut self, rows: &mut Vec<Row>) {
+        if !rows.is_empty() {
+            self.batches.push(rows::batch(rows));
+            rows.clear();
+        }
+    }
+}
+
+/// Makes the previews of files of one delivery.
+struct Maker<'t> {
+    recipe: Recipe,
+    limits: Limits,
+    delivery: &'t str,
+}
+
+struct Jpeg {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Of one file.
+#[derive(Default)]
+struct Made {
+    jpegs: Vec<Jpeg>,
+    rows: Vec<Row>,
+    refusals: Vec<Refusal>,
+    findings: Vec<Finding>,
+    input_bytes: u64,
+}
+
+impl Maker<'_> {
+    fn file(&self, input: &TaskInput) -> Result<Made, TaskFault> {
+        let image = &input.image;
+        let mut made = Made::default();
+        let file = match open(image, &self.limits)? {
+            Opened::Usable(file) => file,
+            Opened::Refused(refusal) => {
+                made.refusals.push(refusal);
+                return Ok(made);
+            }
+        };
+        made.input_bytes = image.bytes;
+        let wanted =
+            |hdu: HduIndex| !image.refused_hdus.contains(&hdu.0) && ExtNum::of_hdu(hdu.0).is_some();
+        let mut scratch = Scratch::default();
+        let previews = render(&file, &self.recipe, wanted, |hdu| wcs_of(&file, hdu), &mut scratch);
+        for (hdu, fault) in previews.faults {
+            made.refusals.push(refusal_of(&image.name, hdu, fault)?);
+        }
+        let root = name::root(&image.name, input.multiframe_id);
+        if let Some(mosaic) = previews.mosaic {
+            let name = name::of_mosaic(&root);
+            let (id, path) = (input.multiframe_id, self.path(&name));
+            let row = Row::of_mosaic(id, path, &self.recipe, &mosaic, &previews.detectors);
+            made.rows.push(row);
+            made.jpegs.push(Jpeg { name, bytes: mosaic.jpeg });
+        }
+        for preview in previews.detectors {
+            let Some(ext_num) = ExtNum::of_hdu(preview.hdu.0) else { continue };
+            let name = name::of_detector(&root, ext_num);
+            let (id, path) = (input.multiframe_id, self.path(&name));
+            made.rows.push(Row::of_detector(id, ext_num, path, &self.recipe, &preview));
+            made.findings.extend(findings(&image.name, &preview));
+            made.jpegs.push(Jpeg { name, bytes: preview.jpeg });
+        }
+        Ok(made)
+    }
+
+    /// Where the curator keeps it, below the previews.
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.delivery)
+    }
+}
+
+/// The WCS of an image, when it has one that can be used.
+fn wcs_of(file: &FitsFile, hdu: HduIndex) -> Option<Wcs> {
+    let (hdu, primary) = (file.hdu(hdu).ok()?, file.hdus().first()?);
+    Wcs::from_image(&HeaderView::of_extension(hdu, primary)).ok()
+}
+
+fn refusal_of(file: &str, hdu: HduIndex, fault: PreviewFault) -> Result<Refusal, TaskFault> {
+    let (code, message) = match fault {
+        PreviewFault::Unreadable(error) if error.fault.is_transient() => return Err(error.into()),
+        PreviewFault::Unreadable(error) => return Ok(refusal(file, &error)),
+        PreviewFault::NoPicture { .. } => ("no_picture", in_words(&fault)),
+        PreviewFault::Jpeg(_) => ("no_jpeg", in_words(&fault)),
+    };
+    Ok(Refusal {
+        code: code.to_owned(),
+        file: file.to_owned(),
+        hdu: Some(hdu.0),
+        keyword: None,
+        column: None,
+        message,
+        rows: 0,
+        row_ranges: Vec::new(),
+        parked: false,
+    })
+}
+
+fn findings(file: &str, preview: &DetectorPreview) -> Vec<Finding> {
+    let finding = |code: &str, count: u64, message: String| Finding {
+        code: code.to_owned(),
+        file: file.to_owned(),
+        hdu: Some(preview.hdu.0),
+        subject: None,
+        count,
+        message,
+    };
+    let mut findings = Vec::new();
+    if preview.valid_pixels == 0 {
+        let message = "no pixel has a value: the preview is black".to_owned();
+        findings.push(finding("no_valid_pixel", 1, message));
+    }
+    if preview.planes > 1 {
+        let message = format!("the preview shows the first of {} planes", preview.planes);
+        findings.push(finding("planes_not_shown", preview.planes - 1, message));
+    }
+    findings
+}

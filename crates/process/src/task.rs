@@ -1,0 +1,187 @@
+//! What the tasks of all use cases have in common: library files opened as they were registered, and work that is
+//! shared out to threads while its results keep their order.
+
+use fits::{FitsError, FitsFile, Limits};
+use model::Refusal;
+use model::profile::SurveyProfile;
+use model::task::FileRef;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// Why a task could not be done; trying again may help.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskFault {
+    /// The machine failed, not the file.
+    #[error("a file of the library could not be read")]
+    Fits(#[from] FitsError),
+    /// The file is not there, or not yet as it was registered (network file systems take their time).
+    #[error("{} has {found_bytes:?} bytes, {wanted_bytes} were registered", path.display())]
+    NotAsRegistered {
+        /// The file.
+        path: PathBuf,
+        /// Length now; `None` when it cannot be opened.
+        found_bytes: Option<u64>,
+        /// Length when it was registered.
+        wanted_bytes: u64,
+    },
+    /// A product could not be written.
+    #[error("{name} could not be written")]
+    Write {
+        /// Name of the product.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A file of the library: opened, or not accepted.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Usable(FitsFile),
+    Refused(Refusal),
+}
+
+/// Opens a file of the library, if it is as it was registered.
+///
+/// # Errors
+/// When it is not, or the machine failed. Whatever is wrong with the file's content is a refusal.
+pub(crate) fn open(file: &FileRef, limits: &Limits) -> Result<Opened, TaskFault> {
+    let not_as_registered = |found_bytes| TaskFault::NotAsRegistered {
+        path: file.path.clone(),
+        found_bytes,
+        wanted_bytes: file.bytes,
+    };
+    let opened = files::open_regular(&file.path).map_err(|_| not_as_registered(None))?;
+    let found = opened.metadata().map_err(|_| not_as_registered(None))?.len();
+    if found != file.bytes {
+        return Err(not_as_registered(Some(found)));
+    }
+    match FitsFile::from_open(&file.path, opened, limits) {
+        Ok(fits) => Ok(Opened::Usable(fits)),
+        Err(error) if error.fault.is_transient() => Err(error.into()),
+        Err(error) => Ok(Opened::Refused(refusal(&file.name, &error))),
+    }
+}
+
+/// How far the files of a survey are trusted.
+pub(crate) fn limits(profile: &SurveyProfile) -> Limits {
+    Limits { expansion_ratio: profile.limits.expansion_ratio, ..Limits::default() }
+}
+
+/// The refusal that a fault of a file or HDU leads to; `name` is that of the file within its delivery.
+pub(crate) fn refusal(name: &str, error: &FitsError) -> Refusal {
+    Refusal {
+        code: error.fault.code().to_owned(),
+        file: name.to_owned(),
+        hdu: error.hdu.map(|hdu| hdu.0),
+        keyword: error.fault.keyword().map(str::to_owned),
+        column: error.fault.column(),
+        message: in_words(&error.fault),
+        rows: 0,
+        row_ranges: Vec::new(),
+        parked: false,
+    }
+}
+
+/// An error with all that caused it.
+pub(crate) fn in_words(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(deeper) = source {
+        words += &format!(": {deeper}");
+        source = deeper.source();
+    }
+    words
+}
+
+/// Does `work` for every item on up to `threads` threads and gives the results to `take` on this one, in the order
+/// of the items and while the work goes on. After the first error nothing new is begun.
+///
+/// # Errors
+/// The error that comes first in the order of the items, of `work` or `take`.
+pub(crate) fn in_order<I: Sync, R: Send, E: Send>(
+    items: &[I],
+    threads: u32,
+    work: impl Fn(&I) -> Result<R, E> + Sync,
+    mut take: impl FnMut(R) -> Result<(), E>,
+) -> Result<(), E> {
+    let threads = usize::try_from(threads).unwrap_or(1).clamp(1, items.len().max(1));
+    let next = AtomicUsize::new(0);
+    // Bounded, so that a slow disk holds the work up and not the memory.
+    let (results, received) = mpsc::sync_channel(threads);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (results, next, work) = (results.clone(), &next, &work);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(number) else { return };
+                    if results.send((number, work(item))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(results);
+        let mut early = BTreeMap::new();
+        let mut due = 0;
+        for (number, result) in received {
+            early.insert(number, result);
+            while let Some(result) = early.remove(&due) {
+                take(result?)?;
+                due += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        let items: Vec<u64> = (0..40).collect();
+        for threads in [0, 1, 3, 100] {
+            let mut taken = Vec::new();
+            let work = |n: &u64| {
+                std::thread::sleep(Duration::from_micros((40 - n) % 7 * 50));
+                Ok::<u64, ()>(n * n)
+            };
+            in_order(&items, threads, work, |r| {
+                taken.push(r);
+                Ok(())
+            })
+            .unwrap();
+            assert!(taken.iter().zip(&items).all(|(t, n)| *t == n * n), "{threads}: {taken:?}");
+            assert_eq!(taken.len(), 40);
+        }
+    }
+
+    #[test]
+    fn the_first_error_in_order_ends_the_work() {
+        let items: Vec<usize> = (0..1000).collect();
+        let begun = AtomicUsize::new(0);
+        let work = |n: &usize| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if [20, 21].contains(n) { Err(*n) } else { Ok(*n) }
+        };
+        let mut taken = 0;
+        let fault = in_order(&items, 4, work, |_| {
+            taken += 1;
+            Ok(())
+        });
+        assert_eq!((fault, taken), (Err(20), 20));
+        assert!(begun.load(Ordering::Relaxed) < 900, "{begun:?}");
+        let fault = in_order(&items, 4, |n| Ok(*n), |n| if n == 5 { Err("full") } else { Ok(()) });
+        assert_eq!(fault, Err("full"));
+        assert_eq!(in_order(&[] as &[u8], 4, |_| Ok::<u8, ()>(0), |_| Err(())), Ok(()));
+    }
+}
