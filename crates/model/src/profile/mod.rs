@@ -179,6 +179,7 @@ impl SurveyProfile {
             fault(&format!("programme.{n}.id"), format!("{} is below 1", programme.id));
         }
         faults.extend(keywords::check(self));
+        faults.extend(self.preview.check());
         faults.extend(self.catalogue.check());
         faults.extend(self.limits.check());
         faults
