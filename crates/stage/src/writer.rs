@@ -1,7 +1,7 @@
 //! One staged file of one table, from record batches.
 
 use crate::fault::{StageError, StageFault};
-use crate::parquet_format::{detection_writer_properties, table_writer_properties};
+use crate::parquet_format::{PAGE_ROWS, detection_writer_properties, table_writer_properties};
 use crate::result::is_plain;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -108,8 +108,14 @@ impl StagedWriter {
         let rows = batch.num_rows() as u64;
         let mut done = 0;
         while done < rows {
-            let room = self.group_rows - self.writer.in_progress_rows() as u64;
-            let now = room.min(rows - done);
+            let begun = self.writer.in_progress_rows() as u64;
+            let room = self.group_rows - begun;
+            // Pages end at the same rows however the rows are handed over.
+            let to_page_end = match begun % PAGE_ROWS as u64 {
+                0 => room,
+                used => PAGE_ROWS as u64 - used,
+            };
+            let now = room.min(to_page_end).min(rows - done);
             self.writer.write(&batch.slice(done as usize, now as usize))?;
             done += now;
             if now == room {
