@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS detector_rows (
     radius_class     INTEGER,         -- least k >= -12 with radius_deg <= 2^k
     PRIMARY KEY (programme_id, first_obj_id),
     CHECK ((centre_healpix29 IS NULL) = (radius_deg IS NULL) AND (radius_deg IS NULL) = (radius_class IS NULL))
-) STRICT, WITHOUT ROWID;
+) STRICT; -- with rowid: DuckDB's scanner counts by it
 CREATE INDEX IF NOT EXISTS detector_rows_detector ON detector_rows (multiframe_id, ext_num, version);
 CREATE UNIQUE INDEX IF NOT EXISTS detector_rows_current
     ON detector_rows (multiframe_id, ext_num, programme_id) WHERE end_event IS NULL;

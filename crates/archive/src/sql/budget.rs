@@ -130,14 +130,19 @@ pub(crate) fn temporary_bytes() -> u64 {
     let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return 0 };
     descriptors
         .flatten()
-        .filter(|d| {
-            std::fs::read_link(d.path()).is_ok_and(|to| {
-                to.file_name().is_some_and(|n| n.to_string_lossy().starts_with("etilqs_"))
-            })
-        })
+        .filter(|d| std::fs::read_link(d.path()).is_ok_and(|to| is_temporary(&to)))
         .filter_map(|d| std::fs::metadata(d.path()).ok())
         .map(|m| m.len())
         .sum()
+}
+
+/// Whether a descriptor's link names a temporary file of SQLite: `etilqs_…`, or `#<inode>` where the file system
+/// makes files without a name.
+fn is_temporary(link: &std::path::Path) -> bool {
+    let Some(name) = link.file_name().and_then(|n| n.to_str()) else { return false };
+    let Some(name) = name.strip_suffix(" (deleted)") else { return false };
+    let unnamed = name.strip_prefix('#').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    name.starts_with("etilqs_") || unnamed
 }
 
 /// Whether temporary files can be watched.
