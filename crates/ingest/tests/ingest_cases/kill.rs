@@ -1,0 +1,112 @@
+//! Kills an ingest at every instant that is marked, runs it again, and compares with an undisturbed one.
+
+use super::staging::*;
+use super::{dump, pass, staged_site};
+use archive::Site;
+use ingest::crash::{CATALOGUE_POINTS, METADATA_POINTS, PREVIEW_POINTS};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+
+const SITE: &str = "INGEST_TEST_SITE";
+
+/// The child of the tests below: one pass over the site that the environment names. Without one there is nothing to do.
+#[test]
+fn child() {
+    let Ok(root) = std::env::var(SITE) else { return };
+    let mut archive = reopen(&Site::open(Path::new(&root)).unwrap());
+    pass(&mut archive);
+}
+
+/// Runs a pass in a child that dies at a point; tells whether it did.
+fn pass_killed_at(site: &Site, point: &str) -> bool {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
+        .env(SITE, site.root())
+        .env("ALMAGEST_CRASH_AT", point)
+        .output()
+        .unwrap()
+        .status;
+    assert!(status.success() || status.signal() == Some(9), "{point}: {status}");
+    status.signal() == Some(9)
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+/// All marked instants: the name, and for which passing. In one pass metadata come first, then previews, then detections;
+/// points that all three pass carry the number of theirs.
+fn points() -> Vec<String> {
+    let nth = |points: &[&str], use_case: usize| -> Vec<String> {
+        let shared = |p: &str| METADATA_POINTS.contains(&p);
+        points
+            .iter()
+            .map(|p| if shared(p) { format!("{p}:{use_case}") } else { (*p).to_owned() })
+            .collect()
+    };
+    let mut all = nth(&METADATA_POINTS, 1);
+    all.extend(nth(&PREVIEW_POINTS, 2));
+    all.extend(["previews:renamed:2".to_owned(), "previews:renamed:3".to_owned()]);
+    all.extend(nth(&CATALOGUE_POINTS, 3));
+    all
+}
+
+#[test]
+fn killed_anywhere_it_comes_out_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let template = staged_site(&dir.path().join("template"), 3);
+    let undisturbed = dir.path().join("undisturbed");
+    copy(template.root(), &undisturbed);
+    let undisturbed = Site::open(&undisturbed).unwrap();
+    pass(&mut reopen(&undisturbed));
+    let wanted = dump(&undisturbed);
+    let points = points();
+    let mut killed = 0;
+    for (n, point) in points.iter().enumerate() {
+        let root = dir.path().join(format!("killed-{n}"));
+        copy(template.root(), &root);
+        let site = Site::open(&root).unwrap();
+        assert!(pass_killed_at(&site, point), "{point} was not passed");
+        killed += 1;
+        pass(&mut reopen(&site));
+        assert!(
+            dump(&site) == wanted,
+            "killed at {point}: {}",
+            first_difference(&dump(&site), &wanted)
+        );
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+    println!("killed at {killed} instants: {}", points.join(", "));
+    assert!(CATALOGUE_POINTS.len() >= 12 && killed >= 30);
+}
+
+#[test]
+fn killed_again_and_again_it_comes_out_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let template = staged_site(&dir.path().join("template"), 2);
+    let undisturbed = dir.path().join("undisturbed");
+    copy(template.root(), &undisturbed);
+    let undisturbed = Site::open(&undisturbed).unwrap();
+    pass(&mut reopen(&undisturbed));
+    for point in [
+        "publish:lake",
+        "previews:renamed",
+        "publish:before-commit",
+        "reserve:after-commit",
+        "publish:after-rename",
+        "publish:rows",
+        "publish:after-commit",
+    ] {
+        pass_killed_at(&template, point);
+    }
+    pass(&mut reopen(&template));
+    let (found, wanted) = (dump(&template), dump(&undisturbed));
+    assert!(found == wanted, "{}", first_difference(&found, &wanted));
+}
+
+fn first_difference(found: &str, wanted: &str) -> String {
+    let lines = found.lines().zip(wanted.lines()).find(|(a, b)| a != b);
+    lines.map_or("lengths differ".to_owned(), |(a, b)| format!("\n  {a}\ninstead of\n  {b}"))
+}

@@ -1,0 +1,119 @@
+//! Batches that do not fit their manifest: each is refused with the name of the check, and the others go on.
+
+use super::pass;
+use super::staging::*;
+use archive::records::{RefusalFilter, Started};
+use archive::{Inquiry, Queue};
+use model::task::TaskResult;
+use model::{UnitState, UseCase};
+
+type Tamper = fn(&Started, &mut TaskResult);
+
+/// Publishes metadata of two frames, then stages detections of the first, tampered with, and of the second as they are.
+fn check_of(tamper: Tamper, use_case: UseCase) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let (_site, mut archive) = new_site(&dir.path().join("site"));
+    record(&mut archive, &night(2));
+    if use_case != UseCase::Metadata {
+        stage_round(&mut archive, UseCase::Metadata, 1);
+        pass(&mut archive);
+    }
+    let bad = open_round(&mut archive, use_case, 1, &|i| i.name == "w00000.fit");
+    let good = open_round(&mut archive, use_case, 1, &|i| i.name == "w00001.fit");
+    for unit in [&bad, &good] {
+        for started in start_all(&mut archive, unit) {
+            let mut result = work_off(&started);
+            if *unit == bad {
+                tamper(&started, &mut result);
+            }
+            archive.take_result(&result, now()).unwrap();
+        }
+    }
+    let report = pass(&mut archive);
+    assert_eq!(report.refused.len(), 1, "{report:?}");
+    assert_eq!(report.refused[0].unit, bad);
+    assert_eq!(report.published.len(), 1, "the other round goes on");
+    assert_eq!(archive.unit_state(&bad).unwrap(), UnitState::Failed);
+    let codes: Vec<String> = archive
+        .refusals(&RefusalFilter::default())
+        .unwrap()
+        .into_iter()
+        .filter(|r| r.refusal.file.is_empty())
+        .map(|r| r.refusal.code)
+        .collect();
+    assert_eq!(codes, [format!("batch_{}", report.refused[0].check)]);
+    assert!(pass(&mut archive).is_idle(), "it is refused once");
+    report.refused[0].check.clone()
+}
+
+#[test]
+fn each_misfit_has_the_name_of_its_check() {
+    let cases: [(&str, UseCase, Tamper); 14] = [
+        ("checksum", UseCase::Catalogue, |s, r| {
+            let path = s.directory.join(&r.files[0].name);
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[100] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        }),
+        ("length", UseCase::Catalogue, |_, r| r.files[0].bytes += 1),
+        ("name", UseCase::Catalogue, |_, r| r.files[0].name = "../../../etc/passwd".to_owned()),
+        ("name", UseCase::Preview, |_, r| r.files[0].name = ".hidden".to_owned()),
+        ("file", UseCase::Preview, |s, r| {
+            let path = s.directory.join(&r.files[0].name);
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/etc/passwd", path).unwrap();
+        }),
+        ("schema_version", UseCase::Metadata, |_, r| r.files[0].schema_version += 1),
+        ("table", UseCase::Metadata, |_, r| r.files[0].table = "refusal".to_owned()),
+        ("table", UseCase::Catalogue, |_, r| r.files[0].programme_id = None),
+        ("row_count", UseCase::Catalogue, |_, r| r.hdus[0].rows_refused = 1),
+        ("row_count", UseCase::Metadata, |_, r| r.files[0].rows += 1),
+        ("multiframe_id", UseCase::Catalogue, |_, r| r.hdus[0].multiframe_id = 2),
+        ("multiframe_id", UseCase::Metadata, |s, r| {
+            let foreign = [row([("multiframe_id", Value::Integer(2))])];
+            r.files[0] = write(&s.directory, "multiframe", &foreign, None);
+        }),
+        ("detectors", UseCase::Catalogue, |_, r| r.detectors[1].version = 9),
+        ("programme", UseCase::Catalogue, |s, r| {
+            let rows: Vec<Row> = (1..=20)
+                .map(|n| {
+                    row([
+                        ("obj_id", Value::Integer(-n)),
+                        ("programme_id", Value::Integer(8)),
+                        ("multiframe_id", Value::Integer(1)),
+                        ("ext_num", Value::Integer(if n <= 10 { 2 } else { 3 })),
+                        ("seq_num", Value::Integer(n)),
+                    ])
+                })
+                .collect();
+            r.files[0] = write(&s.directory, "detection", &rows, Some(8));
+            for detector in &mut r.detectors {
+                detector.file.clone_from(&r.files[0].name);
+                detector.programme_id = 8;
+            }
+        }),
+    ];
+    for (check, use_case, tamper) in cases {
+        assert_eq!(check_of(tamper, use_case), check, "{use_case}");
+    }
+}
+
+/// A file that is not there may still come (network disks): the batch is not refused but waits.
+#[test]
+fn an_absent_file_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_site, mut archive) = new_site(&dir.path().join("site"));
+    record(&mut archive, &night(1));
+    let unit = stage_round(&mut archive, UseCase::Metadata, 1);
+    let path = archive::Publication::batch(&archive, &unit).unwrap().tasks[0]
+        .directory
+        .clone()
+        .unwrap()
+        .join("multiframe.parquet");
+    let away = path.with_extension("away");
+    std::fs::rename(&path, &away).unwrap();
+    let report = pass(&mut archive);
+    assert_eq!((report.postponed.len(), report.refused.len()), (1, 0));
+    std::fs::rename(&away, &path).unwrap();
+    assert_eq!(pass(&mut archive).published.len(), 1);
+}

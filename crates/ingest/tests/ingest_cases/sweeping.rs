@@ -1,0 +1,57 @@
+//! What dead attempts and passes leave is collected or cleared, and nothing that lives.
+
+use super::pass;
+use super::staging::*;
+use archive::records::Lease;
+use archive::{Publication, Queue};
+use ingest::sweep::sweep;
+use model::{UnitState, UseCase};
+
+/// The lease of a process that is gone: this machine and boot, but another start time.
+fn lease_of_the_dead() -> Lease {
+    let me = archive::lease::Process::me().to_string();
+    let (before, _start) = me.rsplit_once('/').unwrap();
+    Lease { holder: format!("{before}/1"), ..lease() }
+}
+
+#[test]
+fn results_are_collected_and_the_dead_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_site, mut archive) = new_site(&dir.path().join("site"));
+    record(&mut archive, &night(3));
+    let unit = open_round(&mut archive, UseCase::Metadata, 3, &|_| true);
+    let keys: Vec<_> = archive.tasks(&unit).unwrap().into_iter().map(|t| t.key).collect();
+    let done = archive.start_attempt(&keys[0], &lease_of_the_dead(), now()).unwrap();
+    stage::write_result(&done.directory, &work_off(&done)).unwrap();
+    let dead = archive.start_attempt(&keys[1], &lease_of_the_dead(), now()).unwrap();
+    work_off(&dead); // files, but no result.json
+    let alive = archive.start_attempt(&keys[2], &lease(), now()).unwrap();
+    work_off(&alive);
+
+    let report = sweep(&mut archive, now()).unwrap();
+    assert_eq!((report.collected, report.lost, report.directories), (1, 1, 1));
+    assert!(done.directory.exists() && alive.directory.exists() && !dead.directory.exists());
+    assert_eq!(sweep(&mut archive, now()).unwrap(), ingest::sweep::SweepReport::default());
+    let later = now() + chrono::TimeDelta::hours(2);
+    assert_eq!(sweep(&mut archive, later).unwrap().lost, 1, "its lease ended");
+    assert_eq!(archive.unit_state(&unit).unwrap(), UnitState::Running);
+    assert_eq!(archive.tasks(&unit).unwrap()[1].failures, 1);
+}
+
+#[test]
+fn left_over_lake_files_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let (site, mut archive) = new_site(&dir.path().join("site"));
+    record(&mut archive, &night(1));
+    for use_case in [UseCase::Metadata, UseCase::Catalogue] {
+        stage_round(&mut archive, use_case, 1);
+    }
+    pass(&mut archive);
+    let lake = site.lake().join("detection");
+    let live = std::fs::read_dir(&lake).unwrap().count();
+    std::fs::write(lake.join(".publishing-4194304999-0"), "half").unwrap();
+    std::fs::write(lake.join(format!(".publishing-{}-0", std::process::id())), "ours").unwrap();
+    assert_eq!(sweep(&mut archive, now()).unwrap().files, 1);
+    assert_eq!(std::fs::read_dir(&lake).unwrap().count(), live + 1);
+    assert!(archive.abandoned_files().unwrap().is_empty());
+}
