@@ -79,12 +79,7 @@ pub struct Work {
 
 impl Default for Work {
     fn default() -> Self {
-        Self {
-            threads: 0,
-            memory_per_thread_mb: 150,
-           
-            rows_per_catalogue_task: 100_000,
-        }
+        Self { threads: 0, memory_per_thread_mb: 150, rows_per_catalogue_task: 100_000 }
     }
 }
 

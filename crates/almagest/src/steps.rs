@@ -11,7 +11,8 @@ use crate::site::{self, Archive, Site};
 use anyhow::Context;
 use archive::lease::Process;
 use archive::records::{
-    AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, Started, Taken, TaskKey, TaskRecord, TaskState,
+    AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, Started, Taken, TaskKey, TaskRecord,
+    TaskState,
 };
 use archive::{Inquiry, Queue, Registry};
 use dispatch::{Ended, Executor, Local, Outcome, Start};
@@ -141,7 +142,8 @@ impl Night {
         let library = self.site.place.library().join(&name);
         let known = register::known(&name, &self.site.place, &self.archive)?;
         let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
-        let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
+        let markers: Vec<String> =
+            profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
         let files = std::fs::read_dir(source).map(Iterator::count).unwrap_or(0);
         let bar = report::progress("transfer", files as u64);
         self.count("transfer").begin();
@@ -168,12 +170,19 @@ impl Night {
             all_there: by_name.is_none_or(|p| p.naming.marker.is_none()),
         };
         let place = &self.site.place;
-        let recorded =
-            register::record(&delivery, &fetched, &profiles, place, &mut self.archive, site::now())?;
+        let recorded = register::record(
+            &delivery,
+            &fetched,
+            &profiles,
+            place,
+            &mut self.archive,
+            site::now(),
+        )?;
         let counts = self.count("transfer");
         counts.files += fetched.arrivals.len() as u64;
         counts.detectors +=
-            fetched.arrivals.iter().flat_map(|a| &a.content.hdus).filter(|h| h.is_image).count() as u64;
+            fetched.arrivals.iter().flat_map(|a| &a.content.hdus).filter(|h| h.is_image).count()
+                as u64;
         counts.bytes += fetched.bytes;
         counts.refusals += recorded.new_refusals;
         counts.end();
@@ -185,7 +194,12 @@ impl Night {
     ///
     /// # Errors
     /// When the archive or the machine fails. What is wrong with files becomes refusals.
-    pub fn work(&mut self, deliveries: &[String], use_cases: &[UseCase], ingest: bool) -> anyhow::Result<()> {
+    pub fn work(
+        &mut self,
+        deliveries: &[String],
+        use_cases: &[UseCase],
+        ingest: bool,
+    ) -> anyhow::Result<()> {
         let workers = self.site.config.work.workers();
         let mut pool = Local::new(workers);
         let mut under_way: HashMap<PathBuf, (AttemptKey, PathBuf)> = HashMap::new();
@@ -228,7 +242,12 @@ impl Night {
     }
 
     /// Whether a loop without running tasks still has something to do.
-    fn can_go_on(&mut self, deliveries: &[String], use_cases: &[UseCase], ingest: bool) -> anyhow::Result<bool> {
+    fn can_go_on(
+        &mut self,
+        deliveries: &[String],
+        use_cases: &[UseCase],
+        ingest: bool,
+    ) -> anyhow::Result<bool> {
         for name in deliveries {
             let work = self.archive.delivery_work(name)?;
             let plan = self.plan(&work, use_cases);
@@ -273,7 +292,12 @@ impl Night {
             }
             for unit in work.rounds.iter().filter(|r| r.state == UnitState::Ready) {
                 if use_cases.contains(&unit.unit.use_case) {
-                    self.archive.move_unit(&unit.unit, UnitState::Approved, &self.cause, site::now())?;
+                    self.archive.move_unit(
+                        &unit.unit,
+                        UnitState::Approved,
+                        &self.cause,
+                        site::now(),
+                    )?;
                 }
             }
             self.waits.extend(plan.waits);
@@ -322,7 +346,8 @@ impl Night {
         deliveries: &[String],
         use_cases: &[UseCase],
     ) -> anyhow::Result<Vec<TaskRecord>> {
-        const FIRST_TO_LAST: [UseCase; 3] = [UseCase::Metadata, UseCase::Catalogue, UseCase::Preview];
+        const FIRST_TO_LAST: [UseCase; 3] =
+            [UseCase::Metadata, UseCase::Catalogue, UseCase::Preview];
         let mut tasks = Vec::new();
         for use_case in FIRST_TO_LAST.into_iter().filter(|u| use_cases.contains(u)) {
             for name in deliveries {
@@ -379,7 +404,13 @@ impl Night {
     }
 
     /// Takes the result of an attempt that ended, or notes that there is none.
-    fn collect(&mut self, attempt: &AttemptKey, directory: &Path, ended: Ended, bars: &Bars) -> anyhow::Result<()> {
+    fn collect(
+        &mut self,
+        attempt: &AttemptKey,
+        directory: &Path,
+        ended: Ended,
+        bars: &Bars,
+    ) -> anyhow::Result<()> {
         let use_case = attempt.task.unit.use_case;
         let failed = match ended.outcome {
             Outcome::Finished => match stage::read_result(directory, Verification::Lengths) {
@@ -404,14 +435,17 @@ impl Night {
 
     fn give_up(&mut self, task: &TaskKey, reason: &str) -> anyhow::Result<()> {
         let cause = Cause::new("almagest", reason);
-        if let Taken::Taken { new_refusals, .. } = self.archive.give_up_task(task, &cause, site::now())? {
+        if let Taken::Taken { new_refusals, .. } =
+            self.archive.give_up_task(task, &cause, site::now())?
+        {
             self.count(step_name(task.unit.use_case)).refusals += new_refusals;
         }
         Ok(())
     }
 
     fn take(&mut self, result: &TaskResult) -> anyhow::Result<()> {
-        let Taken::Taken { new_refusals, .. } = self.archive.take_result(result, site::now())? else {
+        let Taken::Taken { new_refusals, .. } = self.archive.take_result(result, site::now())?
+        else {
             return Ok(());
         };
         let counts = self.count(step_name(result.unit.use_case));
@@ -440,7 +474,8 @@ impl Night {
             if !deliveries.contains(&running.attempt.task.unit.delivery) {
                 continue;
             }
-            let gone = Process::parse(&running.lease.holder).map_or(running.lease.until < site::now(), |p| p.is_gone());
+            let gone = Process::parse(&running.lease.holder)
+                .map_or(running.lease.until < site::now(), |p| p.is_gone());
             if !gone {
                 continue;
             }
@@ -448,7 +483,12 @@ impl Night {
                 Ok(result) => self.take(&result)?,
                 Err(_) => {
                     let why = "its process is gone";
-                    self.archive.end_attempt(&running.attempt, AttemptEnd::Lost, why, site::now())?;
+                    self.archive.end_attempt(
+                        &running.attempt,
+                        AttemptEnd::Lost,
+                        why,
+                        site::now(),
+                    )?;
                 }
             }
         }
@@ -480,7 +520,8 @@ impl Night {
         for (attempt, directory) in self.archive.sweepable_attempts()? {
             match std::fs::remove_dir_all(&directory) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot remove {}", directory.display()));
+                    return Err(error)
+                        .with_context(|| format!("cannot remove {}", directory.display()));
                 }
                 _ => self.archive.mark_swept(&attempt)?,
             }
@@ -505,7 +546,9 @@ impl Night {
             chosen.push(name.clone());
         }
         for night in &scope.night {
-            let number = night.parse().map_err(|_| exit::usage(format!("--night {night:?} is not YYYYMMDD")))?;
+            let number = night
+                .parse()
+                .map_err(|_| exit::usage(format!("--night {night:?} is not YYYYMMDD")))?;
             let of_night = self.archive.deliveries(Some(number))?;
             if of_night.is_empty() {
                 return Err(exit::gate(format!("the archive knows no delivery of night {night}")));
@@ -548,7 +591,9 @@ fn delivery_name(source: &Path) -> anyhow::Result<String> {
     }
     let name = absolute.file_name().unwrap_or_default();
     match transfer::names::fault(name) {
-        Some((_, why)) => Err(exit::gate(format!("{} cannot be a delivery: {why}", source.display()))),
+        Some((_, why)) => {
+            Err(exit::gate(format!("{} cannot be a delivery: {why}", source.display())))
+        }
         None if name.is_empty() => Err(exit::gate(format!("{} has no name", source.display()))),
         None => Ok(name.to_string_lossy().into_owned()),
     }
@@ -590,7 +635,9 @@ impl Bars {
 
     fn add(&self, use_case: UseCase, files: u64) {
         let mut bars = self.by_use_case.borrow_mut();
-        let bar = bars.entry(use_case).or_insert_with(|| self.all.add(report::progress(use_case.name(), 0)));
+        let bar = bars
+            .entry(use_case)
+            .or_insert_with(|| self.all.add(report::progress(use_case.name(), 0)));
         bar.inc_length(files);
     }
 

@@ -64,7 +64,13 @@ fn reached(desk: &Desk) -> String {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|r| format!("{} {}", r["use_case"].as_str().unwrap_or("?"), r["state"].as_str().unwrap_or("?")))
+        .map(|r| {
+            format!(
+                "{} {}",
+                r["use_case"].as_str().unwrap_or("?"),
+                r["state"].as_str().unwrap_or("?")
+            )
+        })
         .collect();
     if rounds.is_empty() { "registered".to_owned() } else { rounds.join(", ") }
 }
@@ -108,7 +114,8 @@ fn path(path: &Path) -> &str {
 
 #[test]
 fn killed_anywhere_and_run_again_gives_the_same_tables() {
-    let kills: usize = std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
+    let kills: usize =
+        std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
     let campaign = campaign();
     println!("an undisturbed run takes {:.0} ms", campaign.took.as_secs_f64() * 1e3);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
@@ -130,6 +137,8 @@ fn killed_anywhere_and_run_again_gives_the_same_tables() {
     for _ in aimed..kills {
         kill_after(&campaign, Duration::from_millis(next(took)));
     }
-    println!("{kills} kills, {hits} of them between the first rename and the last commit of a publication");
+    println!(
+        "{kills} kills, {hits} of them between the first rename and the last commit of a publication"
+    );
     assert!(hits >= 10.min(aimed), "only {hits} kills hit a publication");
 }

@@ -36,7 +36,11 @@ fn a_night_becomes_queryable_and_twice_is_once() {
     let said = desk.run(&delivery).ended(0);
     assert!(said.contains("everything was there already"), "{said}");
     assert_eq!(desk.content(), before);
-    assert_eq!(desk.at_site(&["status", "--json"]).json(0)["events"], events, "a second run does nothing");
+    assert_eq!(
+        desk.at_site(&["status", "--json"]).json(0)["events"],
+        events,
+        "a second run does nothing"
+    );
 }
 
 #[test]
@@ -47,7 +51,11 @@ fn single_steps_do_what_run_does() {
 
     let steps = Desk::new();
     steps.at_site(&["transfer", delivery.to_str().unwrap()]).ended(0);
-    assert_eq!(steps.at_site(&["catalogue"]).code, Some(0), "nothing is ready yet, which is no failure");
+    assert_eq!(
+        steps.at_site(&["catalogue"]).code,
+        Some(0),
+        "nothing is ready yet, which is no failure"
+    );
     for step in ["preview", "metadata", "catalogue", "ingest"] {
         steps.at_site(&[step, "--night", "20071011"]).ended(0);
     }
@@ -61,8 +69,10 @@ fn late_files_join_their_delivery() {
     let delivery = desk.simulate(&Small::default());
     let late = desk.dir.path().join("late");
     std::fs::create_dir(&late).unwrap();
-    let mut names: Vec<_> =
-        std::fs::read_dir(&delivery).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(&delivery)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     let catalogue = names.iter().find(|n| n.ends_with("_cat.fits")).unwrap().clone();
     let image = catalogue.replace("_cat.fits", ".fit");
@@ -103,8 +113,10 @@ fn newer_content_replaces_older() {
     let last_id = desk.count("SELECT max(multiframe_id) FROM multiframe");
     let other = Desk::new();
     let second = other.simulate(&Small { seed: 2, ..Small::default() });
-    let mut names: Vec<_> =
-        std::fs::read_dir(&first).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(&first)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     let catalogue = names.iter().find(|n| n.ends_with("_cat.fits")).unwrap();
     let image = catalogue.replace("_cat.fits", ".fit");
@@ -114,7 +126,8 @@ fn newer_content_replaces_older() {
     }
     desk.run(&first).ended(0);
     desk.verified();
-    let id = desk.count(&format!("SELECT multiframe_id FROM multiframe WHERE file_name = '{image}'"));
+    let id =
+        desk.count(&format!("SELECT multiframe_id FROM multiframe WHERE file_name = '{image}'"));
     assert!(id > last_id, "other content is another multiframe");
     assert_eq!(desk.count("SELECT count(*) FROM detection_all") - before, {
         desk.count(&format!("SELECT count(*) FROM detection WHERE multiframe_id = {id}"))
@@ -132,9 +145,13 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
     let text = std::fs::read_to_string(&profile).unwrap();
     // The site has never heard of one of the projects of the night.
     let project = "u/07b/12";
-    assert!(!text.to_lowercase().contains(&format!("\"{project}\"")), "the night's PI project is no shipped programme");
+    assert!(
+        !text.to_lowercase().contains(&format!("\"{project}\"")),
+        "the night's PI project is no shipped programme"
+    );
     desk.run(&delivery).ended(1);
-    let parked: Vec<_> = desk.refusals().into_iter().filter(|r| r["code"] == json!("unknown_project")).collect();
+    let parked: Vec<_> =
+        desk.refusals().into_iter().filter(|r| r["code"] == json!("unknown_project")).collect();
     assert!(!parked.is_empty());
     assert!(parked.iter().all(|r| r["parked"] == json!(true)));
     let before = desk.count("SELECT count(*) FROM multiframe");

@@ -65,7 +65,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if !delivery.join(::simulate::MARKER).exists() {
         let _ = std::fs::remove_dir_all(&delivery); // an interrupted simulation
         let night = simulate::simulated(&inbox, &spec)?;
-        println!("simulated {}: {} images with {} detectors\n", night.delivery.display(), night.frames.len(), night.detectors);
+        println!(
+            "simulated {}: {} images with {} detectors\n",
+            night.delivery.display(),
+            night.frames.len(),
+            night.detectors
+        );
     }
     let mut night = Night::open(Site::find(Some(root.clone()))?, "demo")?;
     verbs::curate(&mut night, &[delivery])?;
@@ -104,7 +109,12 @@ fn contact_sheet(night: &mut Night) -> anyhow::Result<PathBuf> {
         let _ = writeln!(
             page,
             "<figure><img src=\"previews/{}\" alt=\"{}\" loading=\"lazy\"><figcaption>{}<br>{} {} {}</figcaption></figure>",
-            escaped(path), escaped(file), escaped(file), escaped(object), escaped(filter), escaped(kind)
+            escaped(path),
+            escaped(file),
+            escaped(file),
+            escaped(object),
+            escaped(filter),
+            escaped(kind)
         );
     }
     page.push_str("</main></html>\n");

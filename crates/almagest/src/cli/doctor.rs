@@ -25,7 +25,11 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let mut facts = vec![
         format!("almagest {}", env!("CARGO_PKG_VERSION")),
         format!("site {}", site.place.root().display()),
-        format!("{} worker threads, {} MB each", site.config.work.workers(), site.config.work.memory_per_thread_mb),
+        format!(
+            "{} worker threads, {} MB each",
+            site.config.work.workers(),
+            site.config.work.memory_per_thread_mb
+        ),
     ];
     match files::free_bytes(site.place.root()) {
         Ok(free) if free < LOW_DISK_BYTES => {
@@ -38,11 +42,14 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Ok(profiles) => facts.push(format!("{} survey profiles", profiles.len())),
         Err(fault) => faults.push(format!("{fault:#}")),
     }
-    match site.read().and_then(|archive| Ok((archive.status()?, archive.running_attempts_gone()?))) {
+    match site.read().and_then(|archive| Ok((archive.status()?, archive.running_attempts_gone()?)))
+    {
         Ok((status, gone)) => {
             facts.push(format!("{} deliveries, {} events", status.deliveries.len(), status.events));
             if gone > 0 {
-                faults.push(format!("{gone} attempts were left by processes that are gone: run their steps again"));
+                faults.push(format!(
+                    "{gone} attempts were left by processes that are gone: run their steps again"
+                ));
             }
         }
         Err(fault) => faults.push(format!("{fault:#}")),

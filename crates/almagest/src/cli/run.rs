@@ -66,7 +66,11 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
 }
 
 /// One use case alone, not ingested.
-pub fn step(site: Option<PathBuf>, use_case: UseCase, arguments: &StepArguments) -> anyhow::Result<Exit> {
+pub fn step(
+    site: Option<PathBuf>,
+    use_case: UseCase,
+    arguments: &StepArguments,
+) -> anyhow::Result<Exit> {
     let mut night = Night::open(Site::find(site)?, use_case.name())?;
     let deliveries = night.chosen(&arguments.scope)?;
     night.work(&deliveries, &[use_case], false)?;
@@ -121,10 +125,21 @@ pub fn summary(night: &Night) -> String {
             n => format!("{n} tasks are being done by another process\n"),
         };
     }
-    let mut table = Table::new(["step", "files", "detectors", "detections", "previews", "refusals", "seconds", "rate"]);
+    let mut table = Table::new([
+        "step",
+        "files",
+        "detectors",
+        "detections",
+        "previews",
+        "refusals",
+        "seconds",
+        "rate",
+    ]);
     for (name, counts) in STEPS.iter().filter_map(|name| night.counts.get_key_value(name)) {
         let rate = match *name {
-            "transfer" if counts.seconds > 0.0 => format!("{}/s", bytes((counts.bytes as f64 / counts.seconds) as u64)),
+            "transfer" if counts.seconds > 0.0 => {
+                format!("{}/s", bytes((counts.bytes as f64 / counts.seconds) as u64))
+            }
             "preview" => format!("{} detectors", rate(counts.detectors, counts.seconds)),
             "metadata" => format!("{} files", rate(counts.files, counts.seconds)),
             _ => format!("{} detections", rate(counts.detections, counts.seconds)),

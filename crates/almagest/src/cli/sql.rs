@@ -53,7 +53,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let session = open(&site, arguments)?;
     let interrupt = session.interrupt();
     // The handler only sets a flag that the query looks at.
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
+    let mut signals = signal_hook::iterator::Signals::new([
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGTERM,
+    ])?;
     std::thread::spawn(move || {
         for _ in signals.forever() {
             interrupt.stop();
@@ -148,7 +151,8 @@ pub fn write_to<W: Write + Send>(
     let mut out = BufWriter::with_capacity(1 << 16, to);
     let report = match format {
         Format::Table => {
-            let mut sink = AsTable { out: &mut out, columns: Vec::new(), waiting: Vec::new(), widths: None };
+            let mut sink =
+                AsTable { out: &mut out, columns: Vec::new(), waiting: Vec::new(), widths: None };
             let report = session.query(query, &mut sink)?;
             sink.flush()?;
             report
@@ -292,7 +296,8 @@ impl<W: Write> AsJson<W> {
 
 impl<W: Write> RowSink for AsJson<W> {
     fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
-        self.names = columns.iter().map(|c| serde_json::to_string(&c.name)).collect::<Result<_, _>>()?;
+        self.names =
+            columns.iter().map(|c| serde_json::to_string(&c.name)).collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -319,6 +324,8 @@ impl<W: Write> RowSink for AsJson<W> {
 pub fn attach(site: Option<PathBuf>, _: &AttachArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut out: StdoutLock = io::stdout().lock();
-    out.write_all(archive::lake::attach_statements(&site.place.database(), &site.place.lake()).as_bytes())?;
+    out.write_all(
+        archive::lake::attach_statements(&site.place.database(), &site.place.lake()).as_bytes(),
+    )?;
     Ok(Exit::Done)
 }

@@ -62,7 +62,15 @@ pub struct Small<'a> {
 
 impl Default for Small<'_> {
     fn default() -> Self {
-        Self { night: "20071011", version: 1, frames: 16, detections: 30, size: 64, seed: 1, faults: false }
+        Self {
+            night: "20071011",
+            version: 1,
+            frames: 16,
+            detections: 30,
+            size: 64,
+            seed: 1,
+            faults: false,
+        }
     }
 }
 
@@ -96,7 +104,12 @@ impl Desk {
 
     /// A command without a site.
     pub fn plain(&self, words: &[&str]) -> Said {
-        almagest().args(words).current_dir(self.dir.path()).output().expect("the binary starts").into()
+        almagest()
+            .args(words)
+            .current_dir(self.dir.path())
+            .output()
+            .expect("the binary starts")
+            .into()
     }
 
     /// A command for the site.
@@ -116,8 +129,18 @@ impl Desk {
         let mut command = almagest();
         command.arg("simulate").arg(&inbox);
         command.args(["--night", night.night, "--version", &night.version.to_string()]);
-        command.args(["--frames", &night.frames.to_string(), "--detections", &night.detections.to_string()]);
-        command.args(["--detector-size", &night.size.to_string(), "--seed", &night.seed.to_string()]);
+        command.args([
+            "--frames",
+            &night.frames.to_string(),
+            "--detections",
+            &night.detections.to_string(),
+        ]);
+        command.args([
+            "--detector-size",
+            &night.size.to_string(),
+            "--seed",
+            &night.seed.to_string(),
+        ]);
         if night.faults {
             command.arg("--faults");
         }
@@ -165,7 +188,12 @@ impl Desk {
     pub fn content(&self) -> String {
         let mut content = String::new();
         for (table, order) in TABLES {
-            let out = self.at_site(&["sql", &format!("SELECT * FROM {table} ORDER BY {order}"), "--format", "csv"]);
+            let out = self.at_site(&[
+                "sql",
+                &format!("SELECT * FROM {table} ORDER BY {order}"),
+                "--format",
+                "csv",
+            ]);
             content += &format!("== {table}\n{}", out.ended(0));
         }
         let mut previews: Vec<String> = walk(&self.site.join("previews"));
