@@ -607,8 +607,8 @@ fn survey_of(profiles: &[model::profile::SurveyProfile], header: &fits::Header) 
 
 fn value_text(value: &fits::Value) -> String {
     match value {
-        fits::Value::Text(text) => text.trim_end().to_string(),
-        other => format!("{other}"),
+        fits::Value::Text(text) => text.trim_end().to_owned(),
+        other => other.to_string(),
     }
 }
 

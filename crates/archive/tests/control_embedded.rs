@@ -1,5 +1,7 @@
 //! The embedded engine against the conformance suite, and what is particular to it.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod control_conformance;
 
 use archive::{EmbeddedArchive, Inquiry, Site};

@@ -1,12 +1,15 @@
 //! One damaged archive per kind of finding: each damage is found, with its code, and nothing else is.
 
-mod control_conformance;
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "control_conformance/staging.rs"]
+mod staging;
 
 use archive::verify::{Options, verify};
 use archive::{EmbeddedArchive, Publication, Site};
-use control_conformance::staging::*;
 use model::UseCase;
 use rusqlite::Connection;
+use staging::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;

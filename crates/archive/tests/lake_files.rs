@@ -1,5 +1,7 @@
 //! Staged files become lake files: ids, event, bytes, row groups.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod fixture;
 
 use archive::lake::{

@@ -1,5 +1,7 @@
 //! The lake as DuckDB sees it, with its own extensions: it must agree with our SQL in everything.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod fixture;
 
 use archive::lake::DetectorKey;

@@ -1,5 +1,7 @@
 //! The detection tables answer as an ordinary SQLite table with the same rows would.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod fixture;
 
 use archive::lake::DetectorKey;

@@ -1,5 +1,7 @@
 //! What a session permits, how it stops, and what it says.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod fixture;
 
 use archive::sql::{ParquetSink, Session, SqlError, SqlLimits, Stopped};

@@ -1,5 +1,7 @@
 //! One keyword record ("card") of a header: 80 bytes, a keyword, and perhaps a value and a comment.
 
+use std::fmt;
+
 /// Bytes of a card.
 pub const CARD_BYTES: usize = 80;
 
@@ -20,6 +22,20 @@ pub enum Value<'a> {
     Complex(f64, f64),
     /// A value indicator with nothing behind it.
     Undefined,
+}
+
+/// As in a table for people: text without quotes, T or F, nothing for an undefined value.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) | Self::BigInteger(text) => out.write_str(text),
+            Self::Logical(value) => out.write_str(if *value { "T" } else { "F" }),
+            Self::Integer(value) => write!(out, "{value}"),
+            Self::Float(value) => write!(out, "{value:?}"),
+            Self::Complex(real, imaginary) => write!(out, "({real:?}, {imaginary:?})"),
+            Self::Undefined => Ok(()),
+        }
+    }
 }
 
 /// What is wrong with a card; it is kept all the same.

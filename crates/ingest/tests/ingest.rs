@@ -1,5 +1,7 @@
 //! Batches become visible exactly once: undisturbed, repeated, killed anywhere, and when they do not fit.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../../archive/tests/control_conformance/staging.rs"]
 mod staging;
 
@@ -63,7 +65,7 @@ fn dump(site: &Site) -> String {
 
 fn rows_of(connection: &Connection, table: &str) -> String {
     let mut select = connection.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
-    let columns: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = select.column_names().map(str::to_owned).collect();
     let mut rows = select.query([]).unwrap();
     let mut lines = Vec::new();
     while let Some(row) = rows.next().unwrap() {

@@ -89,15 +89,7 @@ fn stage_table(
 
 fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
     let detectors = stage::metadata::read(&task.metadata)?;
-    let work = CatalogueTask {
-        inputs: &task.inputs,
-        detectors: &detectors,
-        profile,
-        limits: fits::Limits {
-            expansion_ratio: profile.limits.expansion_ratio,
-            ..fits::Limits::default()
-        },
-    };
+    let work = CatalogueTask { inputs: &task.inputs, detectors: &detectors, profile };
     let mut sink = Staging { dir: &task.output_dir, open: None, files: Vec::new() };
     let report = catalogue::extract(&work, &mut sink)?;
     Ok(Left {

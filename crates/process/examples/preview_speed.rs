@@ -92,13 +92,13 @@ fn parts(path: &Path) {
     report("  sky", measure(|| sample().sky()), 1);
     let (sample, sky) = (sample(), sample().sky());
     let fit = || Stretch::fit(recipe().curve, &sample, sky);
-    report("  limits", measure(|| fit()), 1);
+    report("  limits", measure(&fit), 1);
     let stretch = fit();
     report("  curve", measure(|| stretch.apply(&reduced.values)), 1);
     let grey = stretch.apply(&reduced.values);
     for transform in Transform::all() {
         let draw = || Picture::draw(&grey, reduced.width, reduced.height, transform);
-        let times = measure(|| draw());
+        let times = measure(draw);
         report(&format!("  drawing {}", transform.name()), times, 1);
     }
     let picture = Picture::draw(&grey, reduced.width, reduced.height, Transform::IDENTITY);
@@ -111,7 +111,7 @@ fn parts(path: &Path) {
         })
         .collect();
     let compose = || mosaic::compose(&parts, 1024).expect("a mosaic");
-    report("  mosaic", measure(|| compose()), 4);
+    report("  mosaic", measure(&compose), 4);
     let mosaic = compose().picture;
     let times = measure(|| mosaic.jpeg(recipe().quality));
     report("  JPEG of the mosaic", times, 4);

@@ -1,5 +1,7 @@
 //! Metadata extraction through its public functions: built frames, an invented survey, real files.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "metadata/built.rs"]
 mod built;
 #[path = "metadata/invented.rs"]

@@ -44,7 +44,7 @@ pub fn by_files(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
         let work: u64 = group.iter().map(|i| weight(i)).sum();
         let share = (sizes.tasks() * work).div_ceil(total.max(1)).max(1);
         let most = (group.len() as u64).div_ceil(u64::from(sizes.files_least.max(1))).max(1);
-        let parts = split(&group, share.min(most), |i| weight(i));
+        let parts = split(&group, share.min(most), weight);
         tasks.extend(parts.into_iter().map(|part| task(&survey.0, part, false)));
     }
     in_order(tasks, images)

@@ -1,4 +1,6 @@
 //! Simulates a night: `night OUT FRAMES SIZE DETECTIONS night|stacks`.
+
+#![expect(clippy::unwrap_used, reason = "an example may panic")]
 use simulate::{Mix, NightSpec};
 
 fn main() {

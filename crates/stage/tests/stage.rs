@@ -1,5 +1,7 @@
 //! Staged files and results: written the same twice, read back with suspicion.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use arrow_array::{
     Array, ArrayRef, BinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
     RecordBatch, StringArray, new_null_array,
@@ -60,8 +62,8 @@ fn the_same_rows_give_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let detection = table("detection").unwrap();
     let whole = batch(detection, 5000, &[]);
-    let first = write(dir.path(), "a.parquet", detection, &[whole.clone()]);
-    let again = write(dir.path(), "b.parquet", detection, &[whole.clone()]);
+    let first = write(dir.path(), "a.parquet", detection, std::slice::from_ref(&whole));
+    let again = write(dir.path(), "b.parquet", detection, std::slice::from_ref(&whole));
     // However the rows are handed over; pages end at the same rows.
     let halves = [whole.slice(0, 2000), whole.slice(2000, 3000)];
     let pieces = write(dir.path(), "c.parquet", detection, &halves);

@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let session = sql::session(night.site())?;
     for (title, query) in QUERIES {
         println!("\n{title}");
-        sql::write_to(&session, query, Format::Table, std::io::stdout().lock())?;
+        sql::write_to(&session, query, Format::Table, std::io::stdout())?;
     }
     let sheet = contact_sheet(&mut night)?;
     println!("\npreviews: open {} in a browser", sheet.display());

@@ -3,7 +3,8 @@
 use crate::exit::Exit;
 use crate::report::{bytes, shown};
 use crate::site::Site;
-use archive::Inquiry;
+use archive::records::Lease;
+use archive::{Inquiry, Queue};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -42,9 +43,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Ok(profiles) => facts.push(format!("{} survey profiles", profiles.len())),
         Err(fault) => faults.push(format!("{fault:#}")),
     }
-    match site.read().and_then(|archive| Ok((archive.status()?, archive.running_attempts_gone()?)))
-    {
-        Ok((status, gone)) => {
+    match site.read().and_then(|archive| Ok((archive.status()?, archive.running_attempts()?))) {
+        Ok((status, running)) => {
+            let gone = running.iter().filter(|r| left_alone(&r.lease)).count();
             facts.push(format!("{} deliveries, {} events", status.deliveries.len(), status.events));
             if gone > 0 {
                 faults.push(format!(
@@ -65,4 +66,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         }
     }
     Ok(if faults.is_empty() { Exit::Done } else { Exit::Gate })
+}
+
+/// Whether the process that holds a lease is known to be gone.
+fn left_alone(lease: &Lease) -> bool {
+    archive::lease::Process::parse(&lease.holder).is_some_and(|process| process.is_gone())
 }

@@ -2,7 +2,8 @@
 
 use crate::exit::Exit;
 use crate::report::{Table, shown};
-use fits::inspect::{Inspection, inspect};
+use fits::checksum::Verdict;
+use fits::inspect::{HduInspection, Inspection, Json, inspect};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -61,11 +62,47 @@ fn text(found: &Inspection) -> String {
             hdu.index.0.to_string(),
             hdu.name.clone(),
             hdu.kind.in_words().to_owned(),
-            hdu.size_in_words(),
-            hdu.cards().to_string(),
-            hdu.checks_in_words().to_owned(),
+            size(hdu),
+            cards(hdu),
+            checksums(hdu).to_owned(),
             remark,
         ]);
     }
     table.text()
+}
+
+fn number(json: &Json, name: &str) -> Option<i128> {
+    match json.get(name) {
+        Some(Json::Integer(number)) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Axes of an image, rows and columns of a table.
+fn size(hdu: &HduInspection) -> String {
+    if let Some(Json::List(axes)) = hdu.report.get("image").and_then(|i| i.get("shape_numpy")) {
+        let axes: Vec<String> = axes.iter().rev().map(ToString::to_string).collect();
+        return axes.join(" x ");
+    }
+    let Some(table) = hdu.report.get("table") else { return String::new() };
+    let columns = match table.get("columns") {
+        Some(Json::List(columns)) => columns.len(),
+        _ => 0,
+    };
+    format!("{} rows, {columns} columns", number(table, "rows").unwrap_or(0))
+}
+
+fn cards(hdu: &HduInspection) -> String {
+    let cards = hdu.report.get("header").and_then(|h| number(h, "cards"));
+    cards.map(|n| n.to_string()).unwrap_or_default()
+}
+
+fn checksums(hdu: &HduInspection) -> &'static str {
+    let Some(checks) = &hdu.checks else { return "" };
+    match (&checks.datasum, &checks.checksum) {
+        (Verdict::Mismatch { .. }, _) => "DATASUM differs",
+        (_, Verdict::Mismatch { .. }) => "CHECKSUM differs",
+        (Verdict::Absent, Verdict::Absent) => "none",
+        _ => "fit",
+    }
 }

@@ -67,7 +67,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         (None, Format::Parquet) if io::stdout().is_terminal() => {
             Err(exit::usage("Parquet is not written to a terminal: use --output FILE or a pipe"))
         }
-        (None, format) => write_to(&session, &arguments.query, format, io::stdout().lock()),
+        (None, format) => write_to(&session, &arguments.query, format, io::stdout()),
     };
     let report = match asked {
         Ok(report) => report,

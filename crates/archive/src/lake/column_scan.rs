@@ -98,12 +98,15 @@ impl ColumnScan {
     }
 }
 
+/// Values, and which rows have one; `None` when all have.
+type Block<T> = (Vec<T>, Option<Vec<bool>>);
+
 fn read_block<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     skip: usize,
     rows: usize,
     nullable: bool,
-) -> ParquetResult<(Vec<T::T>, Option<Vec<bool>>)>
+) -> ParquetResult<Block<T::T>>
 where
     T::T: Default,
 {

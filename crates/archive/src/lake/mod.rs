@@ -30,6 +30,7 @@
 //! but the ten that carry statistics, in `stage::parquet_format`.
 //! Does not give out ids or event numbers, open transactions, decide what is superseded, or delete files.
 
+mod attach;
 mod catalogue;
 mod column_scan;
 mod describe;
@@ -39,6 +40,7 @@ mod publication;
 mod reader;
 mod sky_cover;
 
+pub use attach::attach_statements;
 pub use catalogue::{
     DETECTOR_ROWS_DDL, LakeColumn, LakeSchema, correct_data_path, init, keep_wal_files,
 };

@@ -61,6 +61,31 @@ pub enum SqlError {
     Output(#[from] io::Error),
 }
 
+impl SqlError {
+    /// Whether somebody asked the query to stop.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Stopped(Stopped::Interrupted))
+    }
+
+    /// Whether a limit stopped the query.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped(_)) && !self.is_interrupted()
+    }
+
+    /// Whether the query itself is at fault, not the archive or the machine.
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            Self::Statements(_)
+            | Self::UnknownTable { .. }
+            | Self::UnknownColumn { .. }
+            | Self::UnknownFunction { .. }
+            | Self::Denied(_)
+            | Self::Engine(_) => true,
+            Self::Open { .. } | Self::Lake(_) | Self::Stopped(_) | Self::Output(_) => false,
+        }
+    }
+}
+
 struct Alike<'a>(&'a [String]);
 
 impl fmt::Display for Alike<'_> {

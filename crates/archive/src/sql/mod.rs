@@ -38,4 +38,4 @@ pub use budget::{SqlLimits, Stopped};
 pub use error::SqlError;
 pub use functions::FUNCTIONS;
 pub use parquet_sink::ParquetSink;
-pub use session::{Interrupt, QueryReport, ResultColumn, RowSink, Session};
+pub use session::{Interrupt, QueryReport, ResultColumn, RowSink, Session, SqlValue};

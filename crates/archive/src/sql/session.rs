@@ -19,6 +19,9 @@ const INSTRUCTIONS_PER_LOOK: i32 = 20_000;
 /// Longest text, blob or row.
 const LONGEST_BYTES: i32 = 256 << 20;
 
+/// A value of a result, as SQLite has it.
+pub use rusqlite::types::ValueRef as SqlValue;
+
 /// A column of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultColumn {

@@ -253,7 +253,7 @@ mod tests {
             .filter(|(_, c)| !c.nullable)
             .map(|(n, _)| n)
             .collect();
-        let mut required = |batch: &mut Batch, rows: usize| {
+        let required = |batch: &mut Batch, rows: usize| {
             for &n in &not_null {
                 each_type!(&mut batch.columns[n], v => v.resize(v.len() + rows, Default::default()));
             }

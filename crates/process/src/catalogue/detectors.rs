@@ -51,7 +51,8 @@ mod tests {
         let mef: Vec<Detector> = (2..=5).map(|n| detector(n, None)).collect();
         let simple = [detector(1, None)];
         let told = [detector(2, Some(7)), detector(3, None)];
-        let cases: [(&[u16], &[Detector], Pairing, &[Option<i16>]); 6] = [
+        type Case<'a> = (&'a [u16], &'a [Detector], Pairing, &'a [Option<i16>]);
+        let cases: [Case<'_>; 6] = [
             (&[1, 2, 3, 4], &mef, Pairing::Hdu, &[Some(2), Some(3), Some(4), Some(5)]),
             (&[2, 9], &mef, Pairing::Hdu, &[Some(3), None]),
             // A simple image: its pixels stand in the primary, its catalogue cannot.

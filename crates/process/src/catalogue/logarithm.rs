@@ -52,6 +52,7 @@ pub(super) fn mag_of_excess(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
     /// Numbers from 1e-40 to 1e40 and close to 1, in a fixed pseudo-random order.
     fn numbers() -> impl Iterator<Item = f64> {
@@ -62,7 +63,7 @@ mod tests {
             state ^= state << 17;
             (state >> 11) as f64 / (1_u64 << 53) as f64
         });
-        let edges = [0.5, 0.707_106_781_186_547_5, 1.0, 1.414_213_562_373_095, 2.0, 1e-300, 1e300];
+        let edges = [0.5, FRAC_1_SQRT_2, 1.0, SQRT_2, 2.0, 1e-300, 1e300];
         random
             .take(200_000)
             .enumerate()

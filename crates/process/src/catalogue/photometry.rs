@@ -220,7 +220,7 @@ fn push_errors(batch: &mut Batch, flux: usize, flux_err: usize, mag_err: &mut Ve
             let (flux, err) = (f64::from(*flux), f64::from(*err));
             let ratio = err / flux;
             let mag = mag_of_excess(ratio) as f32;
-            if flux > 0.0 && ratio >= 0.0 && ratio < f64::INFINITY { mag } else { f32::NAN }
+            if flux > 0.0 && (0.0..f64::INFINITY).contains(&ratio) { mag } else { f32::NAN }
         }));
     }
     batch.put(flux, fluxes);
@@ -311,7 +311,7 @@ mod tests {
                     ..facts(24.053)
                 },
                 (250_000.0, 400.0),
-                (10.568_149_6, 10.268_150, 0.001_735_789_7),
+                (10.568_15, 10.268_15, 0.001_735_789_7),
             ),
             (
                 Frame, // exposure and extinction are in the zero point
@@ -331,7 +331,8 @@ mod tests {
             let rules = PhotometryRules { zero_point: what, ..PhotometryRules::default() };
             let calibration = Calibration::of(&facts, &rules).unwrap();
             let percentage = facts.percentage_correction.unwrap_or(0.0);
-            let column = calibrated(&[flux], &[err], percentage, None, Some(&calibration));
+            let (flux, err) = ([flux], [err]);
+            let column = calibrated(&flux, &err, percentage, None, Some(&calibration));
             let found = ["aper_mag_no_aper_corr3", "aper_mag3", "aper_mag3_err"]
                 .map(|name| column(name).unwrap()[0]);
             for (found, wanted) in found.into_iter().zip([wanted.0, wanted.1, wanted.2]) {

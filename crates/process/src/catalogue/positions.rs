@@ -176,15 +176,12 @@ fn unit(
     let may_differ = rules.unit == PositionUnit::Tunit;
     let distance = |unit| median_distance_arcsec(sources, ra, dec, unit);
     let limit = rules.disagreement_arcsec;
-    let mut unit = said;
-    if may_differ && mostly_impossible(ra, dec, said) {
-        unit = said.other();
-    } else if may_differ
-        && distance(said).is_some_and(|d| d > limit)
-        && distance(said.other()).is_some_and(|d| d <= limit)
-    {
-        unit = said.other();
-    }
+    let wcs_says_other = || {
+        distance(said).is_some_and(|d| d > limit)
+            && distance(said.other()).is_some_and(|d| d <= limit)
+    };
+    let differs = may_differ && (mostly_impossible(ra, dec, said) || wcs_says_other());
+    let unit = if differs { said.other() } else { said };
     if unit != said {
         oddities.push(Oddity::UnitContradicted { said: said.name(), found: unit.name() });
     }
@@ -299,7 +296,8 @@ mod tests {
     fn units() {
         let rules = PositionRules::default();
         let radians = (2.0_f64.to_radians(), 1.0_f64.to_radians());
-        let cases: [(Option<&str>, (f64, f64), bool, (f64, f64), &[&str]); 8] = [
+        type Case<'a> = (Option<&'a str>, (f64, f64), bool, (f64, f64), &'a [&'a str]);
+        let cases: [Case<'_>; 8] = [
             (Some("Radians"), radians, true, (2.0, 1.0), &[]),
             (Some("RADIANS "), radians, false, (2.0, 1.0), &[]),
             (None, radians, true, (2.0, 1.0), &[]),

@@ -189,7 +189,6 @@ pub trait Pixel: Copy + PartialEq {
 macro_rules! pixel {
     ($($type:ty),*) => {$(
         impl Pixel for $type {
-            #[expect(clippy::cast_precision_loss, clippy::cast_lossless, clippy::allow_attributes, reason = "previews need single precision")]
             fn as_f32(self) -> f32 {
                 self as f32
             }

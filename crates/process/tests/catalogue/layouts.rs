@@ -111,14 +111,14 @@ fn the_layouts_of_vista_and_hdrl() {
     table.set("Y_coordinate", "pixel", Cells::F64(vec![7.125; 3]));
     table.set("RA", "deg", Cells::F64(sky.iter().map(|p| p.ra_deg).collect()));
     table.set("DEC", "deg", Cells::F64(sky.iter().map(|p| p.dec_deg).collect()));
-    table.set("Aper_flux_3", "adu", Cells::F64(vec![1234.567_890_123, 1e300, 5.0]));
+    table.set("Aper_flux_3", "adu", Cells::F64(vec![1_234.567_890_123, 1e300, 5.0]));
     table.set("FWHM", "pixel", Cells::F64(vec![3.5; 3]));
     let outcome = run_tables(&[table], &profile("generic", &[]));
     assert_eq!(outcome.findings(), [("infinite_value", 1)], "1e300 does not fit");
     assert_eq!(outcome.numbers("x"), [100.25, 101.25, 102.25].map(Some));
     assert_eq!(outcome.numbers("ra"), [0, 1, 2].map(|n| Some(sky[n].ra_deg)));
     let flux = outcome.numbers("aper_flux3");
-    assert_eq!(flux, [Some(f64::from(1234.567_9_f32)), None, Some(5.0)]);
+    assert_eq!(flux, [Some(f64::from(1_234.567_9_f32)), None, Some(5.0)]);
     assert_eq!(outcome.numbers("fwhm"), [Some(3.5); 3]);
 }
 

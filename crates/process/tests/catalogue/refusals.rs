@@ -15,7 +15,9 @@ fn poked(rows: usize, pokes: &[(&str, usize, f32)]) -> MadeTable {
 fn single_rows_are_refused_and_listed() {
     const NAN: f32 = f32::NAN;
     let profile = profile("wfcam", &[]);
-    let cases: [(&[(&str, usize, f32)], &[(&str, u64, &[(u64, u64)])]); 9] = [
+    /// Cells set in the table; refusals: code, rows, their ranges.
+    type Case<'a> = (&'a [(&'a str, usize, f32)], &'a [(&'a str, u64, &'a [(u64, u64)])]);
+    let cases: [Case<'_>; 9] = [
         (&[], &[]),
         (&[("Sequence_number", 3, NAN)], &[("sequence_number_missing", 1, &[(4, 4)])]),
         (&[("Sequence_number", 3, 4.5)], &[("sequence_number_not_whole", 1, &[(4, 4)])]),

@@ -150,7 +150,7 @@ fn every_number_of_the_wfcam_cutout() {
         ("multiframe", "rq_max_sb", Got::Float(100.0)),
         ("multiframe", "rq_max_tau", Got::Null),
         ("multiframe", "dark_name", "dark_20071011_10_CDS_1.fit".into()),
-        ("multiframe_detector", "data_scale", Got::Float(0.7071)),
+        ("multiframe_detector", "data_scale", Got::Float(7071.0 / 1e4)),
         ("multiframe_detector", "data_zero", Got::Float(0.0)),
         ("multiframe_detector", "seeing", Got::Float(3.806582)),
         ("multiframe_detector", "phot_zp_cat", Got::Null),

@@ -82,7 +82,7 @@ pub(super) fn batch(
         let result = result.map(|text| serde_json::from_str(&text)).transpose();
         tasks.push(StagedTask {
             task,
-            directory: directory.map(|d| PathBuf::from(site.staging()).join(d)),
+            directory: directory.map(|d| site.staging().join(d)),
             result: result
                 .map_err(|fault| ArchiveFault::Damaged(format!("a stored result: {fault}")))?,
             inputs: staged_inputs(c, task_id)?,
