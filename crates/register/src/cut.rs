@@ -36,8 +36,17 @@ impl Sizes {
     }
 }
 
+/// What a task reads of each multiframe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// The image alone.
+    Image,
+    /// The image and its catalogue, when there is one.
+    Both,
+}
+
 /// Tasks by files: contiguous in name order, one survey each, of about equal work (HDUs with pixels).
-pub fn by_files(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
+pub fn by_files(images: &[&ImageWork], sizes: &Sizes, reads: Reads) -> Vec<PlannedTask> {
     let total: u64 = images.iter().map(|i| weight(i)).sum();
     let mut tasks = Vec::new();
     for (survey, group) in groups(images, |i| (i.survey.clone(), None)) {
@@ -45,7 +54,7 @@ pub fn by_files(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
         let share = (sizes.tasks() * work).div_ceil(total.max(1)).max(1);
         let most = (group.len() as u64).div_ceil(u64::from(sizes.files_least.max(1))).max(1);
         let parts = split(&group, share.min(most), weight);
-        tasks.extend(parts.into_iter().map(|part| task(&survey.0, part, false)));
+        tasks.extend(parts.into_iter().map(|part| task(&survey.0, part, reads)));
     }
     in_order(tasks, images)
 }
@@ -61,7 +70,7 @@ pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
         let work: u64 = group.iter().map(|i| rows(i)).sum();
         // Never more parts than there are full shares, so that none falls below the least.
         let parts = split(&group, (work / share).max(1), |i| rows(i));
-        tasks.extend(parts.into_iter().map(|part| task(&survey, part, true)));
+        tasks.extend(parts.into_iter().map(|part| task(&survey, part, Reads::Both)));
     }
     in_order(tasks, images)
 }
@@ -108,10 +117,13 @@ fn split<'a>(
     out
 }
 
-fn task(survey: &str, images: Vec<&ImageWork>, with_catalogue: bool) -> PlannedTask {
+fn task(survey: &str, images: Vec<&ImageWork>, reads: Reads) -> PlannedTask {
     let input = |i: &ImageWork| PlannedInput {
         multiframe_id: i.multiframe_id,
-        catalogue_version: i.catalogue.as_ref().filter(|_| with_catalogue).map(|c| c.version),
+        catalogue_version: match reads {
+            Reads::Image => None,
+            Reads::Both => i.catalogue.as_ref().map(|c| c.version),
+        },
     };
     PlannedTask { survey: survey.to_owned(), inputs: images.into_iter().map(input).collect() }
 }
@@ -150,8 +162,8 @@ mod tests {
     fn a_night_gives_several_tasks_per_worker() {
         let images: Vec<ImageWork> = (1..=3000).map(|i| image(i, "wfcam", None, 1000)).collect();
         let all: Vec<&ImageWork> = images.iter().collect();
-        assert_eq!(by_files(&all, &Sizes::default()).len(), 8);
-        assert_eq!(by_files(&all[..5], &Sizes::default()).len(), 2, "few files make few tasks");
+        assert_eq!(by_files(&all, &Sizes::default(), Reads::Image).len(), 8);
+        assert_eq!(by_files(&all[..5], &Sizes::default(), Reads::Image).len(), 2, "few files make few tasks");
         assert_eq!(by_rows(&all, &Sizes::default()).len(), 8);
     }
 
@@ -187,7 +199,7 @@ mod tests {
                 .collect();
             let all: Vec<&ImageWork> = images.iter().collect();
             let sizes = Sizes { workers, ..Sizes::default() };
-            for tasks in [by_files(&all, &sizes), by_rows(&all, &sizes)] {
+            for tasks in [by_files(&all, &sizes, Reads::Both), by_rows(&all, &sizes)] {
                 let mut ids: Vec<_> = tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
                 let by_name = ids.clone();
                 ids.sort();

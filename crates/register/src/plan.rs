@@ -1,6 +1,6 @@
 //! What can be done about a delivery now, and what waits for what. Pure: the archive's state in, a plan out.
 
-use crate::cut::{self, Sizes};
+use crate::cut::{self, Reads, Sizes};
 use archive::records::{
     Coverage, DeliveryWork, ImageWork, Outcome, PlannedRound, PlannedTask, Progress,
 };
@@ -84,7 +84,8 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
 fn tasks(use_case: UseCase, images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
     match use_case {
         UseCase::Catalogue => cut::by_rows(images, sizes),
-        UseCase::Preview | UseCase::Metadata => cut::by_files(images, sizes),
+        UseCase::Preview => cut::by_files(images, sizes, Reads::Image),
+        UseCase::Metadata => cut::by_files(images, sizes, Reads::Both),
     }
 }
 
@@ -104,19 +105,28 @@ fn due(work: &DeliveryWork, image: &ImageWork, use_case: UseCase, recipe: &str) 
             };
             settled(progress, changed)
         }
-        UseCase::Metadata => settled(progress, |_| None),
+        // They describe the catalogue too: zero point, aperture corrections, numbers of rows.
+        UseCase::Metadata => settled(progress, |c| other_catalogue(c, image)),
         UseCase::Catalogue => {
-            let Some(catalogue) = &image.catalogue else { return Due::Done };
-            let changed = |c: &Coverage| {
-                (c.catalogue_version != Some(catalogue.version))
-                    .then(|| "a new version of the catalogue arrived".to_owned())
-            };
-            match settled(progress, changed) {
+            if image.catalogue.is_none() {
+                return Due::Done;
+            }
+            match settled(progress, |c| other_catalogue(c, image)) {
                 Due::Now(why) => behind_metadata(work, image).map_or(Due::Now(why), Due::Waits),
                 other => other,
             }
         }
     }
+}
+
+/// Why a round that covered an image is not about its catalogue as it is now, if it is not.
+fn other_catalogue(coverage: &Coverage, image: &ImageWork) -> Option<String> {
+    let version = image.catalogue.as_ref().map(|c| c.version);
+    (coverage.catalogue_version != version).then(|| match (coverage.catalogue_version, version) {
+        (None, _) => "its catalogue arrived".to_owned(),
+        (_, None) => "its catalogue is gone".to_owned(),
+        _ => "a new version of the catalogue arrived".to_owned(),
+    })
 }
 
 /// What the last round that covers a file means, when `changed` tells whether it was about something else.
@@ -161,7 +171,12 @@ fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<String> {
         }
         Some((_, Some(Outcome::Parked))) => Some("the metadata of its image are parked".to_owned()),
         Some((_, None)) => Some("the metadata of its image are being made".to_owned()),
-        Some((_, Some(Outcome::Done))) => unfinished_metadata(work),
+        Some((_, Some(Outcome::Done))) => metadata
+            .coverage
+            .as_ref()
+            .and_then(|c| other_catalogue(c, image))
+            .map(|why| format!("the metadata of its image are due again: {why}"))
+            .or_else(|| unfinished_metadata(work)),
     }
 }
 
@@ -279,6 +294,11 @@ mod tests {
         assert_eq!(planned(&work(vec![whole()]), "asinh 2").0, [UseCase::Preview], "new recipe");
         let mut newer = whole();
         newer.catalogue.as_mut().unwrap().version = 2;
+        let (rounds, waits) = planned(&work(vec![newer.clone()]), "");
+        assert_eq!(rounds, [UseCase::Metadata], "the catalogue's header is metadata too");
+        let why = "the metadata of its image are due again: a new version of the catalogue arrived";
+        assert_eq!(waits, [format!("w1_cat.fits: {why}")]);
+        newer.metadata.coverage.as_mut().unwrap().catalogue_version = Some(2);
         assert_eq!(planned(&work(vec![newer]), "").0, [UseCase::Catalogue], "new catalogue");
         let mut retried = whole();
         retried.metadata.redo = Some("retried".to_owned());

@@ -1,6 +1,7 @@
 //! The foreign checkers: a Python interpreter with astropy, fitsio, DuckDB and the like.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -13,12 +14,16 @@ pub fn python() -> Option<PathBuf> {
     found.map(PathBuf::from)
 }
 
-/// Prints, past the capture of test output, that the calling test is skipped and why.
+/// Says, past the capture of test output, that the calling test is skipped and why; in the file that
+/// `ALMAGEST_SKIP_LOG` names too, where the runner of all tests collects them.
 pub fn skipped(reason: &str) {
-    use std::io::Write;
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("unnamed test");
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+    let Some(log) = std::env::var_os("ALMAGEST_SKIP_LOG") else { return };
+    let line = format!("{test}: {reason}\n");
+    let log = std::fs::OpenOptions::new().append(true).create(true).open(log);
+    log.and_then(|mut log| log.write_all(line.as_bytes())).expect("the log can be written");
 }
 
 /// Runs a script and gives back what it printed; `None` when there is no interpreter (and says so).
