@@ -20,7 +20,7 @@ mod verify;
 
 /// Survey-archive curation: from a night's delivery of FITS files to a database that can be queried.
 #[derive(Debug, Parser)]
-#[command(name = "almagest", version, propagate_version = true, max_term_width = 100, after_help = AFTER)]
+#[command(name = "almagest", version, max_term_width = 100, after_help = AFTER)]
 pub struct Arguments {
     /// Site directory; else ALMAGEST_SITE, else the working directory if it is a site.
     #[arg(long, global = true, env = "ALMAGEST_SITE", value_name = "DIR")]
