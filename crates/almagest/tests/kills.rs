@@ -5,7 +5,7 @@
 
 mod operator;
 
-use operator::{Desk, Small};
+use operator::{Content, Desk, Small};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ fn night() -> Small<'static> {
 
 struct Campaign {
     delivery: std::path::PathBuf,
-    undisturbed: String,
+    undisturbed: Content,
     took: Duration,
     _desk: Desk,
 }
@@ -78,7 +78,7 @@ fn reached(desk: &Desk) -> String {
 fn recovered(desk: &Desk, campaign: &Campaign, what: &str) {
     let again = desk.run(&campaign.delivery);
     assert!(matches!(again.code, Some(0 | 1)), "{what}: {again:?}");
-    assert!(desk.content() == campaign.undisturbed, "{what}: the tables differ");
+    desk.content().is_that_of(&campaign.undisturbed, what);
     let verified = desk.at_site(&["verify"]);
     assert_eq!(verified.code, Some(0), "{what}: {}{}", verified.out, verified.err);
 }

@@ -35,7 +35,7 @@ fn a_night_becomes_queryable_and_twice_is_once() {
     let events = status["events"].clone();
     let said = desk.run(&delivery).ended(0);
     assert!(said.contains("everything was there already"), "{said}");
-    assert_eq!(desk.content(), before);
+    desk.content().is_that_of(&before, "the second run");
     assert_eq!(
         desk.at_site(&["status", "--json"]).json(0)["events"],
         events,
@@ -59,7 +59,7 @@ fn single_steps_do_what_run_does() {
     for step in ["preview", "metadata", "catalogue", "ingest"] {
         steps.at_site(&[step, "--night", "20071011"]).ended(0);
     }
-    assert_eq!(steps.content(), whole.content());
+    steps.content().is_that_of(&whole.content(), "single steps");
     steps.verified();
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -45,6 +46,21 @@ impl Said {
     pub fn json(self, code: i32) -> Value {
         let out = self.ended(code);
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}:\n{out}"))
+    }
+}
+
+/// Rows of all tables, then previews, a line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Content(Vec<String>);
+
+impl Content {
+    /// Both must be the same; says where they differ.
+    #[track_caller]
+    pub fn is_that_of(&self, other: &Self, what: &str) {
+        for (mine, wanted) in self.0.iter().zip(&other.0) {
+            assert!(mine == wanted, "{what}: differs\n{mine:.3000}\nfrom\n{wanted:.3000}");
+        }
+        assert_eq!(self.0.len(), other.0.len(), "{what}: number of rows and previews");
     }
 }
 
@@ -184,21 +200,26 @@ impl Desk {
         }
     }
 
-    /// Everything that curation made, without the times at which it did: for comparing two archives.
-    pub fn content(&self) -> String {
-        let mut content = String::new();
+    /// Everything that curation made, without the times at which it did: for comparing two archives. Events go by what
+    /// they were about: two batches may be ready in either order.
+    pub fn content(&self) -> Content {
+        let events: HashMap<u64, Value> = self
+            .rows("SELECT event_id, why FROM event")
+            .into_iter()
+            .map(|e| (e["event_id"].as_u64().expect("a number"), e["why"].clone()))
+            .collect();
+        let mut lines = Vec::new();
         for (table, order) in TABLES {
-            let out = self.at_site(&[
-                "sql",
-                &format!("SELECT * FROM {table} ORDER BY {order}"),
-                "--format",
-                "csv",
-            ]);
-            content += &format!("== {table}\n{}", out.ended(0));
+            for mut row in self.rows(&format!("SELECT * FROM {table} ORDER BY {order}")) {
+                let event = row["begin_event"].as_u64().expect("every row has an event");
+                row["begin_event"] = events[&event].clone();
+                lines.push(format!("{table}: {row}"));
+            }
         }
         let mut previews: Vec<String> = walk(&self.site.join("previews"));
         previews.sort();
-        content + &format!("== previews\n{}\n", previews.join("\n"))
+        lines.extend(previews);
+        Content(lines)
     }
 
     /// `verify` must find nothing.
