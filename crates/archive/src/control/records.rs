@@ -115,14 +115,18 @@ pub struct KnownFile {
     pub path: String,
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
+    /// A refusal of it on arrival is to be tried again: it must be looked at although it did not change.
+    pub look_again: bool,
 }
 
 /// What one act of registration records.
 pub struct Registration<'a> {
     /// The delivery.
     pub delivery: DeliveryFacts,
-    /// Files of the library, new or known.
+    /// Files of the library, new or known, that were looked at.
     pub arrivals: &'a [Arrival],
+    /// Names of files that stand in the delivery as they did before, and were not looked at.
+    pub unchanged: &'a [String],
     /// What was not accepted.
     pub refusals: &'a [StagedRefusal],
     /// What was noticed.

@@ -1,6 +1,7 @@
 //! What `status` and `explain` show: values for `--json`, and the pure function from facts to sentences.
 
 use super::records::{DeliveryWork, RefusalRecord};
+use model::{Refusal, RowRange};
 use serde::Serialize;
 
 /// Everything `status` shows.
@@ -151,6 +152,8 @@ pub struct FileFactsheet {
     pub multiframe_id: Option<i64>,
     /// For a catalogue: name of its image. For an image: name of its catalogue.
     pub partner: Option<String>,
+    /// For a catalogue: name of the one that came after it for the same image, under another name.
+    pub replaced_by: Option<String>,
     /// Rounds that covered it, oldest first: use case, round, state, outcome.
     pub rounds: Vec<FileRound>,
     /// Use cases that are to be done again, with the reason.
@@ -223,7 +226,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
         }
     }
     for name in &sheet.work.unpaired {
-        out.lines.push(format!("catalogue {name} waits for its image, which has not arrived"));
+        out.lines.push(format!("catalogue {name} waits for its image"));
     }
     for image in &sheet.work.images {
         for (use_case, progress) in [
@@ -274,10 +277,13 @@ fn explain_file(file: &FileFactsheet, out: &mut Explanation) {
     }
     match (file.kind.as_str(), &file.partner) {
         ("catalogue", Some(image)) => out.lines.push(format!("it belongs to image {image}")),
-        ("catalogue", None) => out.lines.push("its image has not arrived".to_owned()),
+        ("catalogue", None) => out.lines.push("it has no image yet".to_owned()),
         ("image", Some(catalogue)) => out.lines.push(format!("its catalogue is {catalogue}")),
         ("image", None) => out.lines.push("it has no catalogue".to_owned()),
         _ => {}
+    }
+    if let Some(newer) = &file.replaced_by {
+        out.lines.push(format!("{newer} came after it and is the catalogue of that image now"));
     }
     if file.kind == "image" || file.kind == "catalogue" {
         out.lines.push(format!(
@@ -324,23 +330,90 @@ fn explain_refusal(record: &RefusalRecord, out: &mut Explanation) {
         record.state.name(),
         if refusal.parked { ", parked" } else { "" },
         refusal.code,
-        refusal.message
+        in_full(refusal)
     ));
-    if record.state != super::records::RefusalState::Open {
-        return;
+    match record.state {
+        super::records::RefusalState::Open => out.suggestions.push(help_for_refusal(record)),
+        super::records::RefusalState::Retried => out.suggestions.push(format!(
+            "almagest run on the directory of {} tries again what refusal {} is about",
+            record.delivery, record.refusal_id
+        )),
+        _ => {}
     }
-    out.suggestions.push(match refusal.code.as_str() {
-        "image_absent" => "deliver the image; the catalogue is then taken up by itself".to_owned(),
+}
+
+/// The message of a refusal, with keyword, column and rows where it does not name them itself.
+pub fn in_full(refusal: &Refusal) -> String {
+    const RANGES_SHOWN: usize = 3;
+    let mut more = Vec::new();
+    for (what, name) in [("keyword", &refusal.keyword), ("column", &refusal.column)] {
+        let name = name.as_deref().filter(|n| !n.starts_with('#') && !refusal.message.contains(n));
+        more.extend(name.map(|name| format!("{what} {name}")));
+    }
+    if refusal.rows > 0 {
+        let ranges = refusal.row_ranges.iter().take(RANGES_SHOWN);
+        let mut which: Vec<String> = ranges.map(range_in_words).collect();
+        if refusal.row_ranges.len() > RANGES_SHOWN {
+            which.push("…".to_owned());
+        }
+        let plural = if refusal.rows == 1 { "row" } else { "rows" };
+        let which =
+            if which.is_empty() { String::new() } else { format!(": {}", which.join(", ")) };
+        more.push(format!("{} {plural} refused{which}", refusal.rows));
+    }
+    if more.is_empty() {
+        return refusal.message.clone();
+    }
+    format!("{} ({})", refusal.message, more.join("; "))
+}
+
+fn range_in_words(range: &RowRange) -> String {
+    if range.first == range.last {
+        range.first.to_string()
+    } else {
+        format!("{}-{}", range.first, range.last)
+    }
+}
+
+fn help_for_refusal(record: &RefusalRecord) -> String {
+    let refusal = &record.refusal;
+    let decide = |acts: &str| format!("almagest refusals {acts} {} --reason …", record.refusal_id);
+    match refusal.code.as_str() {
+        "image_absent" => {
+            "deliver the image, whole; the catalogue is then taken up by itself".to_owned()
+        }
         "metadata_refused" => {
             "deal with the refusal of its image; the catalogue is then taken up by itself"
                 .to_owned()
         }
-        _ if refusal.parked => {
+        "unknown_project" => {
             "almagest programme add NAME PROJECT releases what waits for a programme".to_owned()
         }
-        _ => format!(
-            "deliver a repaired file, or almagest refusals retry|accept|dismiss {} --reason …",
-            record.refusal_id
+        "missing_from_delivery" => "deliver the file; it is then taken up by itself".to_owned(),
+        "no_project" => format!(
+            "name the programme of such frames as `unnamed` under [project] in the survey's profile, and {}",
+            decide("retry")
         ),
-    });
+        "no_zero_point" => format!(
+            "deliver it with a zero point, or let `photometry.missing_zero_point` under [catalogue] in the survey's \
+             profile be \"null\" for detections without magnitudes, and {}",
+            decide("retry")
+        ),
+        "compressed_table" => format!("deliver it unpacked, or {}", decide("accept|dismiss")),
+        code if code.starts_with("wrapped_") => {
+            format!("deliver it unpacked, or packed with gzip, or {}", decide("accept|dismiss"))
+        }
+        _ if refusal.parked => format!(
+            "deliver a repaired file, or let the survey's profile say what is to be assumed and {}",
+            decide("retry")
+        ),
+        code if code.starts_with("name_") => {
+            format!("deliver it under another name, or {}", decide("accept|dismiss"))
+        }
+        "symbolic_link" => format!("deliver the file itself, or {}", decide("accept|dismiss")),
+        "unreadable" => {
+            "give the user that runs almagest the right to read it, then run again".to_owned()
+        }
+        _ => format!("deliver a repaired file, or {}", decide("retry|accept|dismiss")),
+    }
 }

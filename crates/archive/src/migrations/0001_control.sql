@@ -126,9 +126,10 @@ CREATE INDEX task_input_multiframe ON task_input (multiframe_id);
 CREATE TABLE attempt (
     task_id     INTEGER NOT NULL REFERENCES task (task_id),            -- the task
     number      INTEGER NOT NULL CHECK (number >= 1),                  -- 1, 2 … of this task
-    state       TEXT NOT NULL CHECK (state IN ('running', 'taken', 'failed', 'lost', 'surplus', 'swept')),
-        -- taken: its result counts; surplus: another was first; lost: its lease ended; swept: directory removed
+    state       TEXT NOT NULL CHECK (state IN ('running', 'taken', 'failed', 'lost', 'surplus')),
+        -- taken: its result counts; surplus: another was first; lost: its lease ended
     directory   TEXT NOT NULL CHECK (length(directory) > 0),           -- below staging/
+    swept       INTEGER NOT NULL DEFAULT 0 CHECK (swept IN (0, 1)),    -- 1: that directory was removed
     executor    TEXT NOT NULL CHECK (length(executor) > 0),            -- who started it, e.g. local
     holder      TEXT NOT NULL CHECK (length(holder) > 0),              -- process or job that holds the lease
     started     TEXT NOT NULL CHECK (started GLOB '????-??-??T*Z'),    -- when

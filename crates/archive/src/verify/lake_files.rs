@@ -105,10 +105,10 @@ pub(super) fn on_disk(
 ) -> Result<(), ArchiveFault> {
     let directory = site.lake().join("detection");
     let mut select = c.prepare(
-        "SELECT path, bytes, rows,
-             (SELECT programme_id FROM detector_rows WHERE detector_rows.file_id = listed.file_id LIMIT 1)
-         FROM (SELECT path, max(file_size_bytes) AS bytes, max(record_count) AS rows, min(data_file_id) AS file_id
-               FROM ducklake_data_file GROUP BY path) AS listed
+        "SELECT path, max(file_size_bytes), max(record_count), max(programme_id)
+         FROM ducklake_data_file LEFT JOIN (SELECT DISTINCT file_id, programme_id FROM detector_rows)
+             ON file_id = data_file_id
+         GROUP BY path
          UNION ALL
          SELECT path, max(file_size_bytes), 0, NULL FROM ducklake_delete_file GROUP BY path",
     )?;

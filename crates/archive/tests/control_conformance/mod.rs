@@ -107,6 +107,7 @@ fn equal_content_elsewhere_is_linked<A: Engine>(fresh: &Fresh<A>) {
     let other = Registration {
         delivery: DeliveryFacts { name: "20071011_v2".to_owned(), ..delivery() },
         arrivals: &[arrival("a.fit", "same")],
+        unchanged: &[],
         refusals: &[],
         findings: &[],
         pairing: &pairing,

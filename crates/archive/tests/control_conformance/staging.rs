@@ -103,8 +103,14 @@ pub fn record_refused(
     arrivals: &[Arrival],
     refusals: &[StagedRefusal],
 ) -> Recorded {
-    let registration =
-        Registration { delivery: delivery(), arrivals, refusals, findings: &[], pairing: &pairing };
+    let registration = Registration {
+        delivery: delivery(),
+        arrivals,
+        unchanged: &[],
+        refusals,
+        findings: &[],
+        pairing: &pairing,
+    };
     archive.record(&registration, now()).unwrap()
 }
 

@@ -204,7 +204,7 @@ pub(super) fn sweepable(
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
-         WHERE attempt.state IN ('failed', 'lost', 'surplus') ORDER BY attempt.task_id, attempt.number"
+         WHERE attempt.state IN ('failed', 'lost', 'surplus') AND NOT swept ORDER BY attempt.task_id, attempt.number"
     ))?;
     let rows = select.query_map([], |r| {
         let unit = unit_of(r)?.key;
@@ -218,7 +218,7 @@ pub(super) fn sweepable(
 pub(super) fn mark_swept(tx: &Connection, key: &AttemptKey) -> Result<(), ArchiveFault> {
     let task = find_task(tx, &key.task)?;
     tx.execute(
-        "UPDATE attempt SET state = 'swept'
+        "UPDATE attempt SET swept = 1
          WHERE task_id = ?1 AND number = ?2 AND state IN ('failed', 'lost', 'surplus')",
         params![task.id, key.attempt],
     )?;

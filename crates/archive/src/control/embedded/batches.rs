@@ -261,7 +261,7 @@ pub(super) fn refuse(
         refusal: &refusal,
     };
     refusals::note(tx, &met, now)?;
-    waiting::settle(tx, unit.delivery_id, now)?;
+    waiting::settle(tx, unit.delivery_id, &|_, _| None, now)?;
     Ok(())
 }
 

@@ -61,6 +61,7 @@ fn file_facts(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, Archive
             same_content_as: same.0.zip(same.1),
             multiframe_id: r.get(6)?,
             partner: None,
+            replaced_by: None,
             rounds: Vec::new(),
             redo: Vec::new(),
             refusals: Vec::new(),
@@ -97,20 +98,41 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
          ORDER BY version DESC LIMIT 1"
     };
     sheet.partner = c.query_row(partner, [multiframe], |r| r.get(0)).optional()?;
+    if sheet.kind == "catalogue" {
+        sheet.replaced_by = c
+            .query_row(
+                "SELECT newer_file.name FROM catalogue AS own JOIN file AS own_file USING (file_id)
+                     JOIN catalogue AS newer USING (multiframe_id) JOIN file AS newer_file ON newer_file.file_id = newer.file_id
+                 WHERE own.multiframe_id = ?1 AND own.file_id = ?2 AND newer.version > own.version
+                     AND newer_file.state = 'current' AND newer_file.name <> own_file.name
+                 ORDER BY newer.version DESC LIMIT 1",
+                [multiframe, file],
+                |r| r.get(0),
+            )
+            .optional()?;
+    }
     let count = |sql: &str| -> Result<u64, ArchiveFault> {
         Ok(c.query_row(sql, [multiframe], |r| r.get(0))?)
     };
     sheet.has_metadata = count("SELECT count(*) FROM multiframe WHERE multiframe_id = ?1")? > 0;
     sheet.previews = count("SELECT count(*) FROM preview WHERE multiframe_id = ?1")?;
-    sheet.detections = count(
-        "SELECT ifnull(sum(rows), 0) FROM detector_rows WHERE multiframe_id = ?1 AND end_event IS NULL",
+    // A catalogue answers for its own versions, an image for all.
+    let catalogue = (sheet.kind == "catalogue").then_some(file);
+    sheet.detections = c.query_row(
+        "SELECT ifnull(sum(rows), 0) FROM detector_rows
+         WHERE multiframe_id = ?1 AND end_event IS NULL AND (?2 IS NULL OR version IN (
+             SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))",
+        params![multiframe, catalogue],
+        |r| r.get(0),
     )?;
     let mut select = c.prepare_cached(
         "SELECT use_case, round, unit.state, ifnull(outcome, '')
          FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-         WHERE multiframe_id = ?1 ORDER BY unit_id",
+         WHERE multiframe_id = ?1 AND (?2 IS NULL OR use_case <> 'catalogue' OR catalogue_version IN (
+             SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))
+         ORDER BY unit_id",
     )?;
-    let rows = select.query_map([multiframe], |r| {
+    let rows = select.query_map(params![multiframe, catalogue], |r| {
         Ok(FileRound {
             use_case: r.get(0)?,
             round: r.get(1)?,
@@ -160,6 +182,7 @@ fn never_registered(
             same_content_as: None,
             multiframe_id: None,
             partner: None,
+            replaced_by: None,
             rounds: Vec::new(),
             redo: Vec::new(),
             refusals: refusals::list(c, &filter)?,

@@ -19,32 +19,36 @@ pub(super) struct Met<'a> {
     pub refusal: &'a Refusal,
 }
 
-/// Notes a refusal; `true` when it is new. One that is open, or that somebody accepted or dismissed for the same
-/// content, is only counted again.
+/// Notes a refusal; `true` when it is new, or open again because a retry met it again. One that is open, or that
+/// somebody accepted or dismissed for the same content, is only counted again.
 pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<bool, ArchiveFault> {
     let r = met.refusal;
-    let known: Option<i64> = tx
+    let known: Option<(i64, bool)> = tx
         .prepare_cached(
-            "SELECT refusal_id FROM refusal
+            "SELECT refusal_id, state = 'retried' FROM refusal
              WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND hdu IS ?5
                  AND file_id IS ?6 AND (file_name <> '' OR unit_id IS ?7)
-                 AND state IN ('open', 'accepted', 'dismissed')
-             ORDER BY state = 'open' DESC LIMIT 1",
+                 AND state IN ('open', 'retried', 'accepted', 'dismissed')
+             ORDER BY state = 'open' DESC, state = 'retried' DESC, refusal_id DESC LIMIT 1",
         )?
         .query_row(
             params![met.delivery, r.file, met.stage.name(), r.code, r.hdu, met.file, met.unit],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     let ranges = serde_json::to_string(&r.row_ranges)
         .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))?;
-    if let Some(known) = known {
+    if let Some((known, retried)) = known {
         tx.prepare_cached(
             "UPDATE refusal SET seen_times = seen_times + 1, last_seen = ?2, message = ?3, rows = ?4,
                  row_ranges = ?5, unit_id = ifnull(?6, unit_id), parked = ?7 WHERE refusal_id = ?1",
         )?
         .execute(params![known, text_of(now), r.message, r.rows, ranges, met.unit, r.parked])?;
-        return Ok(false);
+        if retried {
+            let cause = Cause::new(met.stage.name(), "it was tried again and refused again");
+            move_refusal(tx, known, RefusalState::Open, &cause, now)?;
+        }
+        return Ok(retried);
     }
     tx.prepare_cached(
         "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, hdu, keyword, column_name,
@@ -157,7 +161,28 @@ pub(super) fn resolve_unregistered(
     resolve(tx, condition, &[&delivery, &name], cause, now)
 }
 
-/// Those of a content and stage that a newer round did not meet again.
+/// The same for names that stand in the delivery as they did when they were registered.
+pub(super) fn resolve_back(
+    tx: &Connection,
+    delivery: i64,
+    unchanged: &[String],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT file_name FROM refusal WHERE delivery_id = ?1 AND file_id IS NULL AND stage = 'transfer'
+             AND state IN ('open', 'retried')",
+    )?;
+    let rows = select.query_map([delivery], |r| r.get(0))?;
+    let refused: BTreeSet<String> = rows.collect::<Result<_, _>>()?;
+    let mut resolved = 0;
+    for name in unchanged.iter().filter(|name| refused.contains(*name)) {
+        resolved += resolve_unregistered(tx, delivery, name, cause, now)?;
+    }
+    Ok(resolved)
+}
+
+/// Those of a content and stage that a newer round, or another look at the file, did not meet again.
 pub(super) fn resolve_not_met(
     tx: &Connection,
     file: i64,
@@ -228,7 +253,7 @@ fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<
     for (file, use_case) in again {
         match use_case.parse::<UseCase>() {
             Ok(use_case) => ask_again(tx, file, use_case, why, now)?,
-            // An HDU refused on arrival was left out everywhere.
+            // An HDU refused on arrival was left out everywhere. It still is, until the file was looked at again.
             Err(_) => {
                 for use_case in UseCase::ALL {
                     ask_again(tx, file, use_case, why, now)?;
@@ -342,11 +367,11 @@ fn finished(
     Ok(record)
 }
 
-/// HDUs of a file that were refused on arrival.
+/// HDUs of a file that were refused on arrival. A retry alone lets none in: only another look at the file does.
 pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT DISTINCT hdu FROM refusal
-         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state IN ('open', 'accepted')
+         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state IN ('open', 'retried', 'accepted')
          ORDER BY hdu",
     )?;
     let rows = select.query_map([file], |r| r.get(0))?;

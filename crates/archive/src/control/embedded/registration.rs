@@ -28,9 +28,13 @@ pub(super) fn record(
     let mut recorded = Recorded::default();
     let mut arrivals: Vec<&Arrival> = registration.arrivals.iter().collect();
     arrivals.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut looked_at_again = Vec::new();
     for arrival in arrivals {
-        record_file(tx, delivery, arrival, &mut recorded, now)?;
+        looked_at_again.extend(record_file(tx, delivery, arrival, &mut recorded, now)?);
     }
+    let cause = Cause::new("register", "the file stands there as it did before");
+    recorded.resolved_refusals +=
+        refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
     pair(tx, delivery, registration.pairing)?;
     let names = current_files(tx, delivery)?;
     let find = |stage: Stage, name: &str| match stage {
@@ -47,8 +51,21 @@ pub(super) fn record(
         };
         recorded.new_refusals += u64::from(refusals::note(tx, &met, now)?);
     }
+    for (file, name) in looked_at_again {
+        recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;
+    }
     refusals::note_findings(tx, delivery, Stage::Register, 0, registration.findings)?;
-    let settled = waiting::settle(tx, delivery, now)?;
+    let refused = refused_images(tx, delivery)?;
+    let refused_image = |name: &str, survey: Option<&str>| {
+        let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
+        let keys = (registration.pairing)(catalogue);
+        let fits = |refused: &&String| {
+            let image = Partner { kind: FileKind::Image, name: refused, survey };
+            (registration.pairing)(image).iter().any(|key| keys.contains(key))
+        };
+        refused.iter().find(fits).cloned()
+    };
+    let settled = waiting::settle(tx, delivery, &refused_image, now)?;
     recorded.new_refusals += settled.new;
     recorded.resolved_refusals += settled.resolved;
     note_progress(tx, delivery, &registration.delivery, &recorded, now)?;
@@ -108,54 +125,123 @@ fn note_progress(
     Ok(())
 }
 
+/// What was refused of a file on arrival and is not met at another look at it is resolved; what was left out of its
+/// image is due then.
+fn resolve_looked_at(
+    tx: &Connection,
+    file: i64,
+    name: &str,
+    registration: &Registration<'_>,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let met = registration.refusals.iter().map(|r| &r.refusal).filter(|r| r.file == name);
+    let met = met.map(|r| (r.code.clone(), r.hdu)).collect();
+    let cause = Cause::new("register", "not met again");
+    let resolved = refusals::resolve_not_met(tx, file, Stage::Register, &met, &cause, now)?;
+    if resolved > 0 {
+        ask_for_all(tx, file, "what was refused of it on arrival is good now", now)?;
+    }
+    Ok(resolved)
+}
+
+/// Names that are in the delivery and did not become files, or not usable ones.
+fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT file_name FROM refusal
+         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND hdu IS NULL AND NOT parked
+             AND state <> 'resolved' ORDER BY file_name",
+    )?;
+    let rows = select.query_map([delivery], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Records one arrival. Gives number and name of a content that was current already: it was looked at again.
 fn record_file(
     tx: &Connection,
     delivery: i64,
     arrival: &Arrival,
     recorded: &mut Recorded,
     now: Timestamp,
-) -> Result<(), ArchiveFault> {
+) -> Result<Option<(i64, String)>, ArchiveFault> {
     let known: Option<(i64, String)> = tx
         .prepare_cached(
             "SELECT file_id, state FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?3",
         )?
         .query_row(params![delivery, arrival.name, arrival.sha256], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
-    let file_id = match known {
-        Some((_, state)) if state == "current" => {
+    let mut looked_at_again = None;
+    match known {
+        Some((file_id, state)) if state == "current" => {
             recorded.known += 1;
-            return Ok(());
+            become_usable(tx, file_id, arrival, recorded)?;
+            looked_at_again = Some((file_id, arrival.name.clone()));
         }
         Some((file_id, _)) => {
             recorded.known += 1;
             supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
             revive(tx, file_id, arrival, now)?;
-            file_id
         }
         None => {
             let file_id =
                 tx.query_row("SELECT ifnull(max(file_id), 0) + 1 FROM file", [], |r| r.get(0))?;
             supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
             insert_file(tx, delivery, file_id, arrival, now)?;
-            match arrival.content.kind {
-                FileKind::Image => {
-                    let multiframe = history::next(tx, "multiframe")?;
-                    tx.prepare_cached(
-                        "INSERT INTO image (multiframe_id, file_id) VALUES (?1, ?2)",
-                    )?
-                    .execute([multiframe, file_id])?;
-                    recorded.images += 1;
-                }
-                FileKind::Catalogue => recorded.catalogues += 1,
-                FileKind::Other => recorded.others += 1,
-            }
-            file_id
+            identify(tx, file_id, arrival.content.kind, recorded)?;
         }
-    };
+    }
     let cause = Cause::new("register", "a good copy arrived");
     recorded.resolved_refusals +=
         refusals::resolve_unregistered(tx, delivery, &arrival.name, &cause, now)?;
-    debug_assert!(file_id > 0);
+    Ok(looked_at_again)
+}
+
+/// An image gets its identity.
+fn identify(
+    tx: &Connection,
+    file_id: i64,
+    kind: FileKind,
+    recorded: &mut Recorded,
+) -> Result<(), ArchiveFault> {
+    match kind {
+        FileKind::Image => {
+            let multiframe = history::next(tx, "multiframe")?;
+            tx.prepare_cached("INSERT INTO image (multiframe_id, file_id) VALUES (?1, ?2)")?
+                .execute([multiframe, file_id])?;
+            recorded.images += 1;
+        }
+        FileKind::Catalogue => recorded.catalogues += 1,
+        FileKind::Other => recorded.others += 1,
+    }
+    Ok(())
+}
+
+/// A content that was refused as a whole is an image or catalogue at another look, by a newer version of the reader.
+fn become_usable(
+    tx: &Connection,
+    file_id: i64,
+    arrival: &Arrival,
+    recorded: &mut Recorded,
+) -> Result<(), ArchiveFault> {
+    let content = &arrival.content;
+    if content.kind == FileKind::Other {
+        return Ok(());
+    }
+    let changed = tx
+        .prepare_cached(
+            "UPDATE file SET kind = ?2, format = ?3, survey = ?4, hdus = ?5, rows = ?6
+             WHERE file_id = ?1 AND kind = 'other'",
+        )?
+        .execute(params![
+            file_id,
+            content.kind.name(),
+            content.format,
+            content.survey,
+            content.hdus,
+            content.rows
+        ])?;
+    if changed > 0 {
+        identify(tx, file_id, content.kind, recorded)?;
+    }
     Ok(())
 }
 
@@ -229,13 +315,23 @@ fn revive(
         "UPDATE file SET state = 'current', superseded_by = NULL, path = ?2, modified_ns = ?3 WHERE file_id = ?1",
         params![file_id, arrival.path, arrival.modified_ns],
     )?;
+    ask_for_all(tx, file_id, "its earlier content came back", now)
+}
+
+/// Everything about a file, if it is an image, is due again.
+fn ask_for_all(
+    tx: &Connection,
+    file_id: i64,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
     let image: bool =
         tx.query_row("SELECT EXISTS (SELECT * FROM image WHERE file_id = ?1)", [file_id], |r| {
             r.get(0)
         })?;
     if image {
         for use_case in UseCase::ALL {
-            rounds::ask_again(tx, file_id, use_case, "its earlier content came back", now)?;
+            rounds::ask_again(tx, file_id, use_case, why, now)?;
         }
     }
     Ok(())
@@ -295,7 +391,10 @@ fn partners(tx: &Connection, delivery: i64, which: &str) -> Result<Vec<Named>, A
 /// See [`crate::Registry::known_files`].
 pub(super) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFile>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT file.name, bytes, sha256, path, modified_ns FROM file JOIN delivery USING (delivery_id)
+        "SELECT file.name, bytes, sha256, path, modified_ns,
+             EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id AND refusal.stage = 'register'
+                                               AND refusal.state = 'retried')
+         FROM file JOIN delivery USING (delivery_id)
          WHERE delivery.name = ?1 ORDER BY file.name, file.state = 'current', file_id",
     )?;
     let rows = select.query_map([delivery], |r| {
@@ -305,6 +404,7 @@ pub(super) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFil
             sha256: r.get(2)?,
             path: r.get(3)?,
             modified_ns: r.get(4)?,
+            look_again: r.get(5)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

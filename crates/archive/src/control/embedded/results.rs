@@ -43,8 +43,8 @@ pub(super) fn take(
         )? == 1;
     if !first {
         tx.execute(
-            "UPDATE attempt SET state = 'surplus', ended = ifnull(ended, ?3), why = 'another result was first'
-             WHERE task_id = ?1 AND number = ?2 AND state <> 'swept'",
+            "UPDATE attempt SET state = 'surplus', ended = ifnull(ended, ?3), why = 'another result was first', swept = 0
+             WHERE task_id = ?1 AND number = ?2",
             params![task.id, result.attempt, text_of(now)],
         )?;
         return Ok(Taken::Surplus);
@@ -113,7 +113,7 @@ pub(super) fn give_up(
 fn over(tx: &Connection, task: &Task, new: u64, now: Timestamp) -> Result<Taken, ArchiveFault> {
     let mut new_refusals = new;
     if task.unit.key.use_case == UseCase::Metadata {
-        new_refusals += waiting::settle(tx, task.unit.delivery_id, now)?.new;
+        new_refusals += waiting::settle(tx, task.unit.delivery_id, &|_, _| None, now)?.new;
     }
     let staged = stage_when_over(tx, &rounds::find(tx, &task.unit.key)?, now)?;
     Ok(Taken::Taken { new_refusals, staged })

@@ -20,28 +20,33 @@ pub(super) struct Settled {
     pub resolved: u64,
 }
 
+/// Finds the name of a refused image by name and survey of its catalogue.
+pub(super) type RefusedImage<'a> = dyn Fn(&str, Option<&str>) -> Option<String> + 'a;
+
 /// Compares what waits with the parked refusals that say so, and brings those up to date.
 pub(super) fn settle(
     tx: &Connection,
     delivery: i64,
+    refused_image: &RefusedImage<'_>,
     now: Timestamp,
 ) -> Result<Settled, ArchiveFault> {
-    let waiting = waiting(tx, delivery)?;
-    let mut said: BTreeMap<(i64, String), i64> = BTreeMap::new();
+    let waiting = waiting(tx, delivery, refused_image)?;
+    let mut said: BTreeMap<(i64, String), (i64, bool)> = BTreeMap::new();
     let mut select = tx.prepare_cached(
-        "SELECT file_id, code, refusal_id FROM refusal
-         WHERE delivery_id = ?1 AND state = 'open' AND code IN (?2, ?3) AND file_id IS NOT NULL",
+        "SELECT file_id, code, refusal_id, state = 'open' FROM refusal
+         WHERE delivery_id = ?1 AND state IN ('open', 'retried') AND code IN (?2, ?3) AND file_id IS NOT NULL
+         ORDER BY state = 'open'",
     )?;
     let rows = select.query_map(params![delivery, IMAGE_ABSENT, METADATA_REFUSED], |r| {
-        Ok(((r.get(0)?, r.get(1)?), r.get(2)?))
+        Ok(((r.get(0)?, r.get(1)?), (r.get(2)?, r.get(3)?)))
     })?;
     for row in rows {
-        let (key, id) = row?;
-        said.insert(key, id);
+        let (key, refusal) = row?;
+        said.insert(key, refusal);
     }
     let mut settled = Settled::default();
     for (file, (name, code, message)) in &waiting {
-        if said.remove(&(*file, (*code).to_owned())).is_some() {
+        if let Some((_, true)) = said.remove(&(*file, (*code).to_owned())) {
             continue;
         }
         let refusal = parked(name, code, message);
@@ -50,7 +55,7 @@ pub(super) fn settle(
         settled.new += u64::from(refusals::note(tx, &met, now)?);
     }
     let cause = Cause::new("register", "what it waited for is there");
-    for id in said.into_values() {
+    for (id, _) in said.into_values() {
         move_refusal(tx, id, RefusalState::Resolved, &cause, now)?;
         settled.resolved += 1;
     }
@@ -74,9 +79,13 @@ fn parked(name: &str, code: &str, message: &str) -> Refusal {
 type Waiting = BTreeMap<i64, (String, &'static str, String)>;
 
 /// Current catalogue files that cannot be done, with the reason.
-fn waiting(tx: &Connection, delivery: i64) -> Result<Waiting, ArchiveFault> {
+fn waiting(
+    tx: &Connection,
+    delivery: i64,
+    refused_image: &RefusedImage<'_>,
+) -> Result<Waiting, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT file.file_id, file.name, of_image.name,
+        "SELECT file.file_id, file.name, file.survey, of_image.name,
              (SELECT CASE WHEN unit.state = 'failed' THEN 'failed' ELSE task_input.outcome END
               FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
               WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'metadata'
@@ -93,16 +102,20 @@ fn waiting(tx: &Connection, delivery: i64) -> Result<Waiting, ArchiveFault> {
     let rows = select.query_map([delivery], |r| {
         Ok((
             r.get::<_, i64>(0)?,
-            r.get(1)?,
+            r.get::<_, String>(1)?,
             r.get::<_, Option<String>>(2)?,
             r.get::<_, Option<String>>(3)?,
+            r.get::<_, Option<String>>(4)?,
         ))
     })?;
     let mut waiting = Waiting::new();
     for row in rows {
-        let (file, name, image, outcome) = row?;
+        let (file, name, survey, image, outcome) = row?;
         let reason = match (image, outcome.as_deref()) {
-            (None, _) => (IMAGE_ABSENT, "its image has not arrived".to_owned()),
+            (None, _) => match refused_image(&name, survey.as_deref()) {
+                Some(image) => (IMAGE_ABSENT, format!("its image {image} was refused")),
+                None => (IMAGE_ABSENT, "its image has not arrived".to_owned()),
+            },
             (Some(image), Some("refused")) => {
                 (METADATA_REFUSED, format!("the metadata of its image {image} were refused"))
             }
