@@ -49,6 +49,6 @@ pub use column_scan::{ColumnBlock, ColumnScan, Values};
 pub use describe::{ColumnStatistics, DetectorRun, LakeFile, SkyCap, describe};
 pub use error::LakeError;
 pub use finalise::{FinaliseRequest, Staged, finalise, lake_file_name};
-pub use publication::{DetectorKey, Publication, Registered};
+pub use publication::{DetectorKey, Publication, Registered, read_delete_file};
 pub use reader::{ByteCounter, LakeReader, OpenFile};
 pub use sky_cover::{Cone, healpix_ranges};

@@ -398,3 +398,24 @@ fn write_delete_file(
     debug_assert_eq!(file.bytes(), bytes);
     Ok((file.bytes(), file.footer_bytes()))
 }
+
+/// Positions in a file that [`write_delete_file`] wrote.
+///
+/// # Errors
+/// [`LakeError::Parquet`] when the file is damaged, [`LakeError::Staged`] when it is of another kind.
+pub fn read_delete_file(path: &Path) -> Result<Vec<i64>, LakeError> {
+    let misfit =
+        || LakeError::Staged { path: path.to_owned(), reason: "it lists no positions".to_owned() };
+    let file = super::OpenFile::open(path, None, &Arc::default())?;
+    let column = file.column("pos").ok_or_else(misfit)?;
+    let mut positions = Vec::new();
+    for (number, group) in file.metadata().row_groups().iter().enumerate() {
+        let rows = usize::try_from(group.num_rows()).map_err(|_| misfit())?;
+        let block = super::ColumnScan::new(&file, number, column)?.read(0, rows)?;
+        match block.values {
+            super::Values::I64(values) => positions.extend(values),
+            _ => return Err(misfit()),
+        }
+    }
+    Ok(positions)
+}

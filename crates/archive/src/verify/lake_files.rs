@@ -110,7 +110,7 @@ pub(super) fn on_disk(
              ON file_id = data_file_id
          GROUP BY path
          UNION ALL
-         SELECT path, max(file_size_bytes), 0, NULL FROM ducklake_delete_file GROUP BY path",
+         SELECT path, file_size_bytes, delete_count, NULL FROM ducklake_delete_file",
     )?;
     let rows = select.query_map([], |r| {
         Ok(Listed { path: r.get(0)?, bytes: r.get(1)?, rows: r.get(2)?, programme_id: r.get(3)? })
@@ -124,13 +124,29 @@ pub(super) fn on_disk(
             Some(found) if found != listed.bytes => {
                 report.findings.push(Finding::LakeFileLength { path, found, wanted: listed.bytes });
             }
-            Some(_) if options.checksums => content(c, site, &listed, report)?,
+            Some(_) if options.checksums && listed.programme_id.is_some() => {
+                content(c, site, &listed, report)?;
+            }
+            Some(_) if options.checksums => ended_rows(path, &listed, report),
             Some(_) => {}
         }
         names.insert(listed.path);
     }
     report.note("files of the lake", names.len() as u64);
     strays(c, &directory, &names, report)
+}
+
+/// Reads a delete file: as many positions as are listed, each once.
+fn ended_rows(path: std::path::PathBuf, listed: &Listed, report: &mut Report) {
+    let message = match lake::read_delete_file(&path) {
+        Ok(found) if found.len() as u64 != listed.rows => {
+            format!("it ends {} rows, the lake lists {}", found.len(), listed.rows)
+        }
+        Ok(found) if !found.is_sorted_by(|a, b| a < b) => "its rows are in disorder".to_owned(),
+        Ok(_) => return,
+        Err(fault) => chain(&fault),
+    };
+    report.findings.push(Finding::LakeFileContent { path, message });
 }
 
 /// Reads a data file and compares its detectors with `detector_rows`.
