@@ -51,6 +51,7 @@ pub fn record(
     let registration = Registration {
         delivery: facts(delivery, fetched, profiles),
         arrivals: &arrivals,
+        unchanged: &fetched.unchanged,
         refusals: &refusals(fetched),
         findings: &findings,
         pairing: &rule,
@@ -70,8 +71,13 @@ pub fn known(
     let mut known: HashMap<String, Vec<Known>> = HashMap::new();
     for file in archive.known_files(delivery)? {
         let path = site.library_file(&file.path);
-        let content =
-            Known { bytes: file.bytes, modified_ns: file.modified_ns, sha256: file.sha256, path };
+        let content = Known {
+            bytes: file.bytes,
+            modified_ns: file.modified_ns,
+            sha256: file.sha256,
+            path,
+            look_again: file.look_again,
+        };
         known.entry(file.name).or_default().push(content);
     }
     Ok(known)

@@ -219,6 +219,7 @@ fn settle(
     let known = (request.known)(&wanted.name);
     let stored = known.iter().find(|k| k.sha256 == sums.sha256);
     if let Some(stored) = stored
+        && !stored.look_again
         && std::fs::symlink_metadata(&stored.path).is_ok_and(|m| m.len() == stored.bytes)
         && known.last().is_some_and(|latest| latest == stored)
     {

@@ -93,7 +93,8 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
                 FitsFault::NotFits { .. } | FitsFault::Wrapped { .. } | FitsFault::EmptyFile
             );
             if claims || !foreign {
-                content.refusals.push(refusal(name, None, &error.fault));
+                let message = in_primary(&error.fault);
+                content.refusals.push(Refusal { message, ..refusal(name, None, &error.fault) });
             }
             return content;
         }
@@ -125,7 +126,8 @@ fn kind_of(hdus: &[HduFact]) -> FileKind {
 
 fn fact(hdu: &Hdu) -> HduFact {
     let is_image = matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage);
-    let is_table = matches!(hdu.kind, HduKind::BinTable);
+    // A packed table is one too: a catalogue that cannot be read is refused as such, not kept unseen.
+    let is_table = matches!(hdu.kind, HduKind::BinTable | HduKind::CompressedTable);
     let rows =
         is_table.then(|| hdu.header.integer("NAXIS2").ok().flatten().unwrap_or(0).unsigned_abs());
     HduFact { hdu: hdu.index.0, is_image, rows }
@@ -153,6 +155,14 @@ fn verify_sums(fits: &FitsFile, hdu: &Hdu, name: &str, content: &mut Content) {
             count: 1,
             message: "CHECKSUM does not fit while the data do: the header was edited".to_owned(),
         });
+    }
+}
+
+/// A file that cannot be opened as FITS is at fault as a whole, or in its first header.
+fn in_primary(fault: &FitsFault) -> String {
+    match fault {
+        FitsFault::MissingEnd | FitsFault::HeaderTooLong { .. } => format!("HDU 0: {fault}"),
+        _ => fault.to_string(),
     }
 }
 

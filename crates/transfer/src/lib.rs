@@ -42,6 +42,8 @@ pub struct Known {
     pub sha256: String,
     /// Where it is stored.
     pub path: PathBuf,
+    /// It is to be examined although it did not change: somebody wants a refusal of it tried again.
+    pub look_again: bool,
 }
 
 /// What to fetch, and how.

@@ -90,6 +90,7 @@ fn place(request: &Request, name: String, listing: &mut Listing) {
     let known = (request.known)(&name).pop();
     let same = known.is_some_and(|known| {
         found.is_file()
+            && !known.look_again
             && known.bytes == found.len()
             && known.modified_ns == modified_ns
             && std::fs::symlink_metadata(&known.path).is_ok_and(|m| m.len() == known.bytes)
