@@ -355,8 +355,12 @@ impl FitsFault {
             | Self::WrongType { keyword, .. }
             | Self::BadValue { keyword, .. }
             | Self::Negative { keyword, .. }
+            | Self::Contradiction { keyword }
             | Self::Unsupported { keyword, .. } => Some(keyword),
             Self::DataSum { .. } => Some("DATASUM"),
+            Self::MissingEnd => Some("END"),
+            Self::NotStandard => Some("SIMPLE"),
+            Self::RowLength { .. } => Some("NAXIS1"),
             _ => None,
         }
     }

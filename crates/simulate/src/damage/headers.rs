@@ -111,7 +111,7 @@ pub(super) static KINDS: [Damage; 26] = [
         let mut file = Editor::of(&s.summed_image());
         let data = file.data(2);
         data[1500] ^= 4;
-        s.only_image(file.bytes)
+        s.with_image(file.bytes)
     }),
     of_hdu("datasum_of_table", "a bit of the rows flipped", "datasum_mismatch", 3, |s| {
         let mut file = Editor::of(&s.summed_catalogue());

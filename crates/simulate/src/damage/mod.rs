@@ -16,6 +16,7 @@ mod tables;
 mod tiles;
 
 pub use entry::Entry;
+pub use packed::bomb;
 pub use sound::Sound;
 
 use crate::spec::NightSpec;

@@ -46,11 +46,16 @@ pub(super) static KINDS: [Damage; 11] = [
         s.only_image(bytes)
     }),
     kind("gzip_bomb", "a gzip stream of 24 MB of zeros in 24 kB", "gzip_bomb", |s| {
-        let mut content = s.image[..2880].to_vec();
-        content.resize(24 << 20, 0);
-        s.only(Entry::Bytes(gzip(&content)))
+        s.only(Entry::Bytes(bomb(&s.image, 24 << 20)))
     }),
 ];
+
+/// A gzip stream that begins like an image and goes on with zeros, so many bytes in all when it is unpacked.
+pub fn bomb(image: &[u8], unpacked_bytes: usize) -> Vec<u8> {
+    let mut content = image.iter().copied().take(2880).collect::<Vec<u8>>();
+    content.resize(unpacked_bytes, 0);
+    gzip(&content)
+}
 
 /// Bytes that begin as a packer's output does.
 fn packed(sound: &Sound, magic: &[u8]) -> Made {
