@@ -1,17 +1,18 @@
 //! `almagest explain DELIVERY|FILE`.
 
 use crate::exit::{self, Exit};
-use crate::report::shown;
+use crate::report::{say, shown};
 use crate::site::Site;
 use archive::Inquiry;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Name of a delivery, or of a file within one.
+    /// Name of a delivery, of a file within one, or DELIVERY/FILE.
     #[arg(value_name = "DELIVERY|FILE")]
-    name: String,
+    name: OsString,
     /// As one JSON object.
     #[arg(long)]
     json: bool,
@@ -20,24 +21,29 @@ pub struct Arguments {
 /// Says where a delivery or file stands and what helps.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let archive = Site::find(site)?.read()?;
-    let Some(facts) = archive.facts(&arguments.name)? else {
+    // A refused name is kept as it can be shown; completed by a shell it comes as it is.
+    let raw = arguments.name.to_string_lossy();
+    let mut facts = archive.facts(&raw)?;
+    if facts.is_none() {
+        facts = archive.facts(&transfer::names::shown(&arguments.name))?;
+    }
+    let Some(facts) = facts else {
         return Err(exit::gate(format!(
-            "nothing goes by the name {:?}: no delivery, and no file of one (almagest status lists deliveries)",
-            arguments.name
+            "nothing goes by the name {raw:?}: no delivery, and no file of one (almagest status lists deliveries)"
         )));
     };
     let explanation = archive::report::explain(&facts);
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&explanation)?);
+        say!("{}", serde_json::to_string_pretty(&explanation)?);
         return Ok(Exit::Done);
     }
     for line in &explanation.lines {
-        println!("{}", shown(line));
+        say!("{}", shown(line));
     }
     if !explanation.suggestions.is_empty() {
-        println!("\nwhat helps:");
+        say!("\nwhat helps:");
         for suggestion in &explanation.suggestions {
-            println!("  {}", shown(suggestion));
+            say!("  {}", shown(suggestion));
         }
     }
     Ok(Exit::Done)

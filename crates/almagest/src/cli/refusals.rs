@@ -1,10 +1,11 @@
 //! `almagest refusals`.
 
 use crate::exit::{self, Exit};
-use crate::report::{Table, shown};
+use crate::report::{Table, say, say_part, shown};
 use crate::site::{self, Site};
 use archive::Inquiry;
 use archive::records::{Cause, Decision, RefusalFilter, RefusalRecord, RefusalState};
+use archive::report::in_full;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -56,6 +57,9 @@ struct Numbers {
     /// Numbers of refusals, as `list` shows them.
     #[arg(required = true, value_name = "NUMBER")]
     numbers: Vec<i64>,
+    /// As one JSON array.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -83,7 +87,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     match &arguments.act {
         None => list(&site, &arguments.list),
         Some(Act::List(options)) => list(&site, options),
-        Some(Act::Show(which)) => show(&site, &which.numbers),
+        Some(Act::Show(which)) => show(&site, which),
         Some(Act::Accept(which)) => decide(&site, Decision::Accept, which),
         Some(Act::Dismiss(which)) => decide(&site, Decision::Dismiss, which),
         Some(Act::Retry(which)) => decide(&site, Decision::Retry, which),
@@ -100,11 +104,11 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
     let records = site.read()?.refusals(&filter)?;
     if options.json {
         let all: Vec<Value> = records.iter().map(as_json).collect();
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(Exit::Done);
     }
     if records.is_empty() {
-        println!("no {}refusals", if options.all { "" } else { "open " });
+        say!("no {}refusals", if options.all { "" } else { "open " });
         return Ok(Exit::Done);
     }
     let mut table = Table::new(["number", "delivery", "file", "stage", "code", "state", "message"]);
@@ -118,14 +122,14 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         table.row([
             record.refusal_id.to_string(),
             record.delivery.clone(),
-            place(record),
+            in_short(record),
             record.stage.name().to_owned(),
             r.code.clone(),
             state.to_owned(),
-            shortened(&r.message),
+            shortened(&in_full(r)),
         ]);
     }
-    print!("{}", table.text());
+    say_part!("{}", table.text());
     Ok(Exit::Done)
 }
 
@@ -134,27 +138,69 @@ fn place(record: &RefusalRecord) -> String {
     r.hdu.map_or(r.file.clone(), |hdu| format!("{}[{hdu}]", r.file))
 }
 
+/// The same in a width that leaves room for the reason: of a long name, begin and end.
+fn in_short(record: &RefusalRecord) -> String {
+    const LONGEST: usize = 44;
+    let place: Vec<char> = place(record).chars().collect();
+    if place.len() <= LONGEST {
+        return place.into_iter().collect();
+    }
+    let (begin, end) = (&place[..LONGEST - 16], &place[place.len() - 15..]);
+    begin.iter().chain(&['…']).chain(end).collect()
+}
+
 fn shortened(message: &str) -> String {
-    const LONGEST: usize = 90;
+    const LONGEST: usize = 110;
     if message.chars().count() <= LONGEST {
         return message.to_owned();
     }
     message.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
-fn show(site: &Site, numbers: &[i64]) -> anyhow::Result<Exit> {
+fn show(site: &Site, which: &Numbers) -> anyhow::Result<Exit> {
     let records = site.read()?.refusals(&RefusalFilter::default())?;
-    for number in numbers {
-        let record = find(&records, *number)?;
-        println!("{}", shown_json(&as_json(record))?);
+    let chosen = which.numbers.iter().map(|n| find(&records, *n)).collect::<Result<Vec<_>, _>>()?;
+    if which.json {
+        let all: Vec<Value> = chosen.into_iter().map(as_json).collect();
+        say!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(Exit::Done);
     }
+    let texts: Vec<String> = chosen.into_iter().map(in_words).collect();
+    say_part!("{}", texts.join("\n"));
     Ok(Exit::Done)
 }
 
-/// JSON escapes control characters by itself; only the line breaks are ours.
-fn shown_json(value: &Value) -> anyhow::Result<String> {
-    let text = serde_json::to_string_pretty(value)?;
-    Ok(text.lines().map(shown).collect::<Vec<_>>().join("\n"))
+/// Everything about one refusal, a line each.
+fn in_words(record: &RefusalRecord) -> String {
+    let r = &record.refusal;
+    let stage = record.stage.name();
+    let found = record.round.map_or(stage.to_owned(), |round| format!("{stage}, round {round}"));
+    let parked =
+        if r.parked { ", parked: taken up by itself when what it waits for is there" } else { "" };
+    let place = if r.file.is_empty() { "the whole round".to_owned() } else { place(record) };
+    let mut lines = vec![
+        ("refusal", record.refusal_id.to_string()),
+        ("delivery", record.delivery.clone()),
+        ("file", place),
+        ("reason", format!("{}: {}", r.code, r.message)),
+    ];
+    lines.extend(r.keyword.clone().map(|keyword| ("keyword", keyword)));
+    lines.extend(r.column.clone().map(|column| ("column", column)));
+    if r.rows > 0 {
+        let ranges = r.row_ranges.iter().map(|range| format!("{}-{}", range.first, range.last));
+        let ranges: Vec<String> = ranges.collect();
+        lines.push(("rows", format!("{} {}", r.rows, ranges.join(" ")).trim_end().to_owned()));
+    }
+    lines.push(("found by", found));
+    lines.push(("state", format!("{}{parked}", record.state.name())));
+    let (first, last) = (record.first_seen.to_rfc3339(), record.last_seen.to_rfc3339());
+    lines.push(("met", format!("{} times, first {first}, last {last}", record.seen_times)));
+    for change in &record.history {
+        let (when, cause) = (change.changed.to_rfc3339(), &change.cause);
+        lines.push((change.state.name(), format!("{when} by {}: {}", cause.who, cause.why)));
+    }
+    let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
+    lines.collect()
 }
 
 fn find(records: &[RefusalRecord], number: i64) -> anyhow::Result<&RefusalRecord> {
@@ -216,7 +262,12 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     } else {
         which.numbers.iter().map(|n| find(&records, *n)).collect::<Result<_, _>>()?
     };
-    if let Some(settled) = chosen.iter().find(|r| r.state != RefusalState::Open) {
+    // What was accepted or dismissed may still be tried again.
+    let may = |state| match decision {
+        Decision::Retry => !matches!(state, RefusalState::Retried | RefusalState::Resolved),
+        Decision::Accept | Decision::Dismiss => state == RefusalState::Open,
+    };
+    if let Some(settled) = chosen.iter().find(|r| !may(r.state)) {
         return Err(exit::conflict(format!(
             "refusal {} is {} already",
             settled.refusal_id,
@@ -234,7 +285,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
             archive.decide(record.refusal_id, decision, &cause, site::now())?;
         }
         let would = if which.dry_run { "would be " } else { "" };
-        println!(
+        say!(
             "refusal {} ({} {}) {would}{word}",
             record.refusal_id,
             shown(&place(record)),
@@ -242,7 +293,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         );
     }
     if decision == Decision::Retry && !chosen.is_empty() {
-        println!("next: almagest run, or the single steps, make the next round");
+        say!("next: almagest run on the delivery's directory tries it");
     }
     Ok(Exit::Done)
 }
