@@ -5,7 +5,7 @@ use crate::report::{Table, say, say_part, shown};
 use crate::site::{self, Site};
 use archive::Inquiry;
 use archive::records::{Cause, Decision, RefusalFilter, RefusalRecord, RefusalState};
-use archive::report::in_full;
+use archive::report::{in_full, rows_in_words};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -187,9 +187,7 @@ fn in_words(record: &RefusalRecord) -> String {
     lines.extend(r.keyword.clone().map(|keyword| ("keyword", keyword)));
     lines.extend(r.column.clone().map(|column| ("column", column)));
     if r.rows > 0 {
-        let ranges = r.row_ranges.iter().map(|range| format!("{}-{}", range.first, range.last));
-        let ranges: Vec<String> = ranges.collect();
-        lines.push(("rows", format!("{} {}", r.rows, ranges.join(" ")).trim_end().to_owned()));
+        lines.push(("rows", rows_in_words(r, usize::MAX)));
     }
     lines.push(("found by", found));
     lines.push(("state", format!("{}{parked}", record.state.name())));

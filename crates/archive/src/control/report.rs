@@ -239,9 +239,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
             }
         }
     }
-    for refusal in &sheet.refusals {
-        explain_refusal(refusal, out);
-    }
+    explain_refusals(&sheet.refusals, out);
     if s.state == "arriving" {
         out.lines.push("it is not known yet whether all its files are there".to_owned());
         out.suggestions
@@ -261,7 +259,7 @@ fn help_for_round(delivery: &str, round: &RoundStatus) -> Option<String> {
 }
 
 fn explain_file(file: &FileFactsheet, out: &mut Explanation) {
-    let mut line = format!("{}/{} is {}", file.delivery, file.name, described(&file.kind));
+    let mut line = format!("{}/{} is {}", file.delivery, file.name, described(file));
     if let Some(id) = file.multiframe_id {
         line += &match file.kind.as_str() {
             "catalogue" => format!(" of multiframe {id}"),
@@ -306,40 +304,60 @@ fn explain_file(file: &FileFactsheet, out: &mut Explanation) {
         out.lines.push("no round has taken it up yet".to_owned());
         out.suggestions.push(format!("almagest metadata --delivery {}", file.delivery));
     }
-    for refusal in &file.refusals {
-        explain_refusal(refusal, out);
-    }
+    explain_refusals(&file.refusals, out);
 }
 
-fn described(kind: &str) -> &str {
-    match kind {
+fn described(file: &FileFactsheet) -> &str {
+    let unusable = file.refusals.iter().any(|r| r.refusal.hdu.is_none() && !r.refusal.parked);
+    match file.kind.as_str() {
         "image" => "an image",
         "catalogue" => "a catalogue",
+        "other" if unusable => "in the library and cannot be used",
         "other" => "kept as it is, neither image nor catalogue",
         other => other,
     }
 }
 
-fn explain_refusal(record: &RefusalRecord, out: &mut Explanation) {
+/// A line for each, and what helps once for all that are alike.
+fn explain_refusals(records: &[RefusalRecord], out: &mut Explanation) {
+    use super::records::RefusalState::{Open, Retried};
+    let mut alike: Vec<(&RefusalRecord, Vec<i64>)> = Vec::new();
+    for record in records {
+        out.lines.push(refusal_in_words(record));
+        if !matches!(record.state, Open | Retried) {
+            continue;
+        }
+        let key = |r: &RefusalRecord| {
+            (r.state, r.refusal.parked, r.refusal.code.clone(), r.delivery.clone())
+        };
+        match alike.iter_mut().find(|(first, _)| key(first) == key(record)) {
+            Some((_, numbers)) => numbers.push(record.refusal_id),
+            None => alike.push((record, vec![record.refusal_id])),
+        }
+    }
+    for (record, numbers) in alike {
+        out.suggestions.push(match record.state {
+            Retried => format!(
+                "almagest run on the directory of {} tries {} again",
+                record.delivery, record.refusal.code
+            ),
+            _ => help_for_refusals(record, &numbers),
+        });
+    }
+}
+
+fn refusal_in_words(record: &RefusalRecord) -> String {
     let refusal = &record.refusal;
     let place = refusal.hdu.map(|hdu| format!("[{hdu}]")).unwrap_or_default();
     let name = if refusal.file.is_empty() { "the whole round" } else { &refusal.file };
-    out.lines.push(format!(
+    format!(
         "refusal {} ({}{}): {name}{place} {}: {}",
         record.refusal_id,
         record.state.name(),
         if refusal.parked { ", parked" } else { "" },
         refusal.code,
         in_full(refusal)
-    ));
-    match record.state {
-        super::records::RefusalState::Open => out.suggestions.push(help_for_refusal(record)),
-        super::records::RefusalState::Retried => out.suggestions.push(format!(
-            "almagest run on the directory of {} tries again what refusal {} is about",
-            record.delivery, record.refusal_id
-        )),
-        _ => {}
-    }
+    )
 }
 
 /// The message of a refusal, with keyword, column and rows where it does not name them itself.
@@ -351,15 +369,7 @@ pub fn in_full(refusal: &Refusal) -> String {
         more.extend(name.map(|name| format!("{what} {name}")));
     }
     if refusal.rows > 0 {
-        let ranges = refusal.row_ranges.iter().take(RANGES_SHOWN);
-        let mut which: Vec<String> = ranges.map(range_in_words).collect();
-        if refusal.row_ranges.len() > RANGES_SHOWN {
-            which.push("…".to_owned());
-        }
-        let plural = if refusal.rows == 1 { "row" } else { "rows" };
-        let which =
-            if which.is_empty() { String::new() } else { format!(": {}", which.join(", ")) };
-        more.push(format!("{} {plural} refused{which}", refusal.rows));
+        more.push(format!("{} refused", rows_in_words(refusal, RANGES_SHOWN)));
     }
     if more.is_empty() {
         return refusal.message.clone();
@@ -367,22 +377,35 @@ pub fn in_full(refusal: &Refusal) -> String {
     format!("{} ({})", refusal.message, more.join("; "))
 }
 
-fn range_in_words(range: &RowRange) -> String {
-    if range.first == range.last {
-        range.first.to_string()
-    } else {
-        format!("{}-{}", range.first, range.last)
+/// How many rows, and which as far as they were listed, `most` ranges of them.
+pub fn rows_in_words(refusal: &Refusal, most: usize) -> String {
+    let in_words = |range: &RowRange| match range.first == range.last {
+        true => range.first.to_string(),
+        false => format!("{}-{}", range.first, range.last),
+    };
+    let mut which: Vec<String> = refusal.row_ranges.iter().take(most).map(in_words).collect();
+    if refusal.row_ranges.len() > most {
+        which.push("…".to_owned());
     }
+    let plural = if refusal.rows == 1 { "row" } else { "rows" };
+    let which = if which.is_empty() { String::new() } else { format!(" ({})", which.join(", ")) };
+    format!("{} {plural}{which}", refusal.rows)
 }
 
-fn help_for_refusal(record: &RefusalRecord) -> String {
+fn help_for_refusals(record: &RefusalRecord, numbers: &[i64]) -> String {
+    const NUMBERS_SHOWN: usize = 8;
     let refusal = &record.refusal;
-    let decide = |acts: &str| format!("almagest refusals {acts} {} --reason …", record.refusal_id);
+    let which = if numbers.len() <= NUMBERS_SHOWN {
+        numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
+    } else {
+        format!("--code {} --delivery {}", refusal.code, record.delivery)
+    };
+    let decide = |acts: &str| format!("almagest refusals {acts} {which} --reason …");
     match refusal.code.as_str() {
         "image_absent" => {
             "deliver the image, whole; the catalogue is then taken up by itself".to_owned()
         }
-        "metadata_refused" => {
+        "metadata_refused" | "no_detector" => {
             "deal with the refusal of its image; the catalogue is then taken up by itself"
                 .to_owned()
         }
@@ -390,21 +413,8 @@ fn help_for_refusal(record: &RefusalRecord) -> String {
             "almagest programme add NAME PROJECT releases what waits for a programme".to_owned()
         }
         "missing_from_delivery" => "deliver the file; it is then taken up by itself".to_owned(),
-        "no_project" => format!(
-            "name the programme of such frames as `unnamed` under [project] in the survey's profile, and {}",
-            decide("retry")
-        ),
-        "no_zero_point" => format!(
-            "deliver it with a zero point, or let `photometry.missing_zero_point` under [catalogue] in the survey's \
-             profile be \"null\" for detections without magnitudes, and {}",
-            decide("retry")
-        ),
-        "compressed_table" => format!("deliver it unpacked, or {}", decide("accept|dismiss")),
-        code if code.starts_with("wrapped_") => {
-            format!("deliver it unpacked, or packed with gzip, or {}", decide("accept|dismiss"))
-        }
         _ if refusal.parked => format!(
-            "deliver a repaired file, or let the survey's profile say what is to be assumed and {}",
+            "deliver a repaired file, or let the survey's profile say what is to be assumed, then {}",
             decide("retry")
         ),
         code if code.starts_with("name_") => {
