@@ -110,8 +110,36 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
         }
     }
     content.kind = kind_of(&content.hdus);
+    if !content.is_refused() {
+        let nothing = content.kind == FileKind::Other && crate::names::claims_fits(name);
+        let lack = short_padding(&fits).or(if nothing { no_data(&fits) } else { None });
+        content.refusals.extend(
+            lack.map(|(code, message)| crate::listing::refusal(name.to_owned(), code, message)),
+        );
+    }
     content.survey = fits.hdus().first().map(|primary| survey_of(&primary.header));
     content
+}
+
+/// The reader makes do without the padding of the last HDU. In the archive it is the only sign that a file was cut
+/// between two HDUs, so that whole detectors may be lost.
+fn short_padding(fits: &FitsFile) -> Option<(&'static str, String)> {
+    const BLOCK_BYTES: u64 = 2880;
+    let last = fits.hdus().last()?;
+    let end = (last.data_offset + last.data_bytes).next_multiple_of(BLOCK_BYTES);
+    let short_bytes = end.saturating_sub(fits.file_bytes());
+    let message = format!(
+        "HDU {}: the data are whole, their padding ends {short_bytes} bytes early: the file was cut, and what \
+         followed is lost",
+        last.index.0
+    );
+    (short_bytes > 0).then_some(("truncated_padding", message))
+}
+
+/// A header and nothing else: what is left of a file that was cut after it.
+fn no_data(fits: &FitsFile) -> Option<(&'static str, String)> {
+    let empty = fits.hdus().iter().all(|hdu| hdu.data_bytes == 0);
+    empty.then(|| ("no_data", "it has neither pixels nor rows, only headers".to_owned()))
 }
 
 fn kind_of(hdus: &[HduFact]) -> FileKind {

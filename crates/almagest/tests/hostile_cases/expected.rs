@@ -20,6 +20,8 @@ const PLACES: &[Place] = &[
     ("end_missing", Some("END"), None, "HDU 4"),
     ("cut_in_data", None, None, "HDU 3"),
     ("cut_in_rows", None, None, "HDU 4"),
+    ("cut_in_padding", None, None, "HDU 1"),
+    ("cut_after_primary", None, None, "neither pixels nor rows"),
     ("tail_of_rubbish", None, None, "HDU 5"),
     ("header_endless", None, None, "HDU 0"),
     ("simple_false", Some("SIMPLE"), None, "HDU 0"),
@@ -63,6 +65,11 @@ const PLACES: &[Place] = &[
     ("place_outside", None, Some("x"), ""),
     ("places_outside", None, Some("x"), "10 of 40 rows"),
 ];
+
+/// Kinds of [`PLACES`] that are none: misspelt, or gone.
+pub fn kinds_unknown() -> Vec<&'static str> {
+    PLACES.iter().map(|place| place.0).filter(|kind| named(kind).is_none()).collect()
+}
 
 /// Compares open refusals with what was planted into a delivery; a line per difference.
 pub fn differences(planted: &[Planted], delivery: &Path, refusals: &[Value]) -> Vec<String> {

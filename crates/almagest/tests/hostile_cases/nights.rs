@@ -89,6 +89,7 @@ fn every_damage_in_one_night() {
     let planted = testkit::damage::plant(&delivery, &NightSpec::default()).unwrap();
     println!("{} of {} kinds can be made here", planted.len(), all().count());
     assert!(planted.len() >= 70);
+    assert_eq!(expected::kinds_unknown(), Vec::<&str>::new());
     run_is_as_expected(&desk, &delivery, &planted, &sound);
     reads_well(&desk, &planted);
 
@@ -128,6 +129,36 @@ fn reads_well(desk: &Desk, planted: &[Planted]) {
 
 fn planted_as<'a>(planted: &'a [Planted], kind: &str) -> &'a Planted {
     planted.iter().find(|p| p.kind == kind).unwrap()
+}
+
+/// A cut anywhere, at places that no table of kinds foresees.
+#[test]
+fn files_cut_anywhere() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 2, detections: 10, ..Small::default() });
+    let mut names = Vec::new();
+    for run in 90_001..90_025_u32 {
+        let sound = super::sound(run);
+        let (bytes, name) = match run % 2 {
+            0 => (&sound.image, format!("{}.fit", sound.root)),
+            _ => (&sound.catalogue, format!("{}_cat.fits", sound.root)),
+        };
+        // Every other one near the end, where only padding may be lost.
+        let from_end = (run as usize * 7919) % if run % 4 < 2 { bytes.len() - 1 } else { 2880 };
+        std::fs::write(delivery.join(&name), &bytes[..bytes.len() - 1 - from_end]).unwrap();
+        names.push(name);
+    }
+    desk.run(&delivery).ended(1);
+    let refusals = desk.refusals();
+    names.sort();
+    let files: Vec<&str> = refusals.iter().map(|r| r["file"].as_str().unwrap()).collect();
+    assert_eq!(files, names);
+    let codes = ["missing_end", "truncated", "truncated_padding", "not_an_hdu", "no_data"];
+    for refusal in &refusals {
+        assert!(codes.contains(&refusal["code"].as_str().unwrap()), "{refusal}");
+        assert_eq!(refusal["hdu"], Value::Null, "{refusal}");
+    }
+    desk.verified();
 }
 
 #[test]

@@ -44,7 +44,7 @@ const fn parked(
     Damage { name, story, code, scope: Scope::Parked, finder: Finder::Metadata, build }
 }
 
-pub(super) static KINDS: [Damage; 26] = [
+pub(super) static KINDS: [Damage; 28] = [
     kind("cut_in_primary", "it ends inside the primary header", "missing_end", |s| {
         s.only_image(s.image[..2880].to_vec())
     }),
@@ -65,6 +65,17 @@ pub(super) static KINDS: [Damage; 26] = [
     }),
     kind("cut_odd", "it ends in the middle of a card", "missing_end", |s| {
         s.only_image(s.image[..1234].to_vec())
+    }),
+    kind("cut_in_padding", "it ends before the padding of its data", "truncated_padding", |s| {
+        let file = Editor::of(&s.image);
+        let ends = (1..=3).map(|hdu| file.hdu(hdu).end);
+        let at = ends.into_iter().find(|end| end % 2880 != 0).unwrap_or(s.image.len());
+        s.only_image(file.cut(at))
+    }),
+    kind("cut_after_primary", "it ends after the primary header", "no_data", |s| {
+        let file = Editor::of(&s.image);
+        let at = file.hdu(1).header;
+        s.only_image(file.cut(at))
     }),
     kind("end_missing", "the last extension's header has no END", "missing_end", |s| {
         let file = Editor::of(&s.image);
