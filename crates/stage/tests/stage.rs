@@ -37,12 +37,22 @@ fn batch(table: &Table, rows: usize, given: &[(&str, ArrayRef)]) -> RecordBatch 
         .columns
         .iter()
         .map(|column| match given.iter().find(|(name, _)| *name == column.name) {
-            Some((_, array)) => array.clone(),
+            Some((_, array)) => of_type(array, column.kind),
             None if column.nullable => new_null_array(&column.kind.arrow(), rows),
             None => count(column),
         })
         .collect();
     RecordBatch::try_new(table.arrow_schema(), columns).unwrap()
+}
+
+/// Floats in the precision of their column.
+fn of_type(array: &ArrayRef, kind: ColumnType) -> ArrayRef {
+    match (kind, array.as_any().downcast_ref::<Float64Array>()) {
+        (ColumnType::F32, Some(floats)) => {
+            Arc::new(floats.iter().map(|v| v.map(|v| v as f32)).collect::<Float32Array>())
+        }
+        _ => array.clone(),
+    }
 }
 
 fn write(dir: &Path, name: &str, table: &'static Table, batches: &[RecordBatch]) -> StagedFile {
@@ -283,7 +293,6 @@ fn stage_metadata(dir: &Path, wcs_source: &str) {
     let i64s = |v: &[Option<i64>]| -> ArrayRef { Arc::new(Int64Array::from(v.to_vec())) };
     let i32s = |v: &[Option<i32>]| -> ArrayRef { Arc::new(Int32Array::from(v.to_vec())) };
     let i16s = |v: &[Option<i16>]| -> ArrayRef { Arc::new(Int16Array::from(v.to_vec())) };
-    let f32s = |v: &[Option<f32>]| -> ArrayRef { Arc::new(Float32Array::from(v.to_vec())) };
     let f64s = |v: &[Option<f64>]| -> ArrayRef { Arc::new(Float64Array::from(v.to_vec())) };
     let texts = |v: &[Option<&str>]| -> ArrayRef { Arc::new(StringArray::from(v.to_vec())) };
     let put = |name: &'static str, rows: usize, given: &[(&str, ArrayRef)]| {
@@ -298,8 +307,8 @@ fn stage_metadata(dir: &Path, wcs_source: &str) {
             ("file_name", texts(&[Some("w20071011_00004_st.fit")])),
             ("filter_id", i16s(&[Some(5)])),
             ("mjd_obs", f64s(&[Some(54_384.5)])),
-            ("exp_time", f32s(&[Some(10.0)])),
-            ("am_start", f32s(&[Some(1.25)])),
+            ("exp_time", f64s(&[Some(10.0)])),
+            ("am_start", f64s(&[Some(1.25)])),
         ],
     );
     put(
@@ -312,10 +321,10 @@ fn stage_metadata(dir: &Path, wcs_source: &str) {
             ("table_rows_cat", i64s(&[Some(77), None])),
             ("axis1_length", i64s(&[Some(2048); 2])),
             ("axis2_length", i64s(&[Some(2047); 2])),
-            ("phot_zp_cat", f32s(&[Some(22.5), None])),
-            ("phot_zp_ext", f32s(&[Some(21.0); 2])),
-            ("extinction_ext", f32s(&[Some(0.25); 2])),
-            ("aper_cor1", f32s(&[Some(0.5), None])),
+            ("phot_zp_cat", f64s(&[Some(22.5), None])),
+            ("phot_zp_ext", f64s(&[Some(21.0); 2])),
+            ("extinction_ext", f64s(&[Some(0.25); 2])),
+            ("aper_cor1", f64s(&[Some(0.5), None])),
         ],
     );
     put(

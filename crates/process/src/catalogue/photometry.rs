@@ -133,7 +133,7 @@ pub(super) fn calibrate(
     let base = &mut scratch.base_mag;
     base.clear();
     match distortion {
-        None => base.resize(rows, -percentage_mag),
+        None => base.resize(rows, 0.0 - percentage_mag), // not -0.0 where there is no correction
         Some(factors) => {
             let distort =
                 factors.iter().map(|f| if *f > 0.0 { -mag_of_ratio(*f) } else { f64::NAN });
@@ -220,7 +220,8 @@ fn push_errors(batch: &mut Batch, flux: usize, flux_err: usize, mag_err: &mut Ve
             let (flux, err) = (f64::from(*flux), f64::from(*err));
             let ratio = err / flux;
             let mag = mag_of_excess(ratio) as f32;
-            if flux > 0.0 && (0.0..f64::INFINITY).contains(&ratio) { mag } else { f32::NAN }
+            let usable = flux > 0.0 && flux.is_finite() && (0.0..f64::INFINITY).contains(&ratio);
+            if usable { mag } else { f32::NAN }
         }));
     }
     batch.put(flux, fluxes);
