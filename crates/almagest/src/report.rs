@@ -2,7 +2,30 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
+
+/// A line of results on stdout.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::report::to_stdout(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Results on stdout as they are.
+macro_rules! say_part {
+    ($($text:tt)*) => { $crate::report::to_stdout(format_args!($($text)*)) };
+}
+
+pub(crate) use {say, say_part};
+
+/// Writes results. A reader that went away (`| head`) ends the output, not the work; anything else ends the command.
+pub fn to_stdout(text: std::fmt::Arguments<'_>) {
+    match std::io::stdout().lock().write_fmt(text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("almagest: cannot write to stdout: {error}");
+            std::process::exit(crate::exit::Exit::Infrastructure as i32);
+        }
+        _ => {}
+    }
+}
 
 /// Text with control characters made visible as `\x..`; header text must not drive a terminal.
 pub fn shown(text: &str) -> String {

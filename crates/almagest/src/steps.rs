@@ -79,6 +79,8 @@ pub struct Night {
     pub waits: Vec<Wait>,
     /// Tasks that somebody else is doing.
     pub busy_elsewhere: u64,
+    /// Batches that could not be ingested for a reason that may pass by itself.
+    pub postponed: Vec<(UnitKey, String)>,
 }
 
 impl Night {
@@ -106,6 +108,7 @@ impl Night {
             counts: BTreeMap::new(),
             waits: Vec::new(),
             busy_elsewhere: 0,
+            postponed: Vec::new(),
         })
     }
 
@@ -204,8 +207,9 @@ impl Night {
         let mut pool = Local::new(workers);
         let mut under_way: HashMap<PathBuf, (AttemptKey, PathBuf)> = HashMap::new();
         let bars = Bars::new();
-        self.recover(deliveries)?;
+        self.sweep()?;
         loop {
+            let mut ingested = false;
             let stopping = self.interrupted();
             if stopping {
                 pool.drain();
@@ -214,10 +218,10 @@ impl Night {
                 self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way, &bars)?;
             }
             if ingest && !stopping {
-                self.ingest(deliveries)?;
+                ingested = self.ingest(deliveries)?;
             }
             if under_way.is_empty() {
-                if stopping || !self.can_go_on(deliveries, use_cases, ingest)? {
+                if stopping || !(ingested || self.has_plans(deliveries, use_cases)?) {
                     break;
                 }
                 continue;
@@ -241,24 +245,11 @@ impl Night {
         self.sweep()
     }
 
-    /// Whether a loop without running tasks still has something to do.
-    fn can_go_on(
-        &mut self,
-        deliveries: &[String],
-        use_cases: &[UseCase],
-        ingest: bool,
-    ) -> anyhow::Result<bool> {
+    /// Whether rounds can be opened.
+    fn has_plans(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<bool> {
         for name in deliveries {
             let work = self.archive.delivery_work(name)?;
-            let plan = self.plan(&work, use_cases);
-            if !plan.rounds.is_empty() {
-                return Ok(true);
-            }
-        }
-        if ingest {
-            let staged = archive::Publication::staged_rounds(&self.archive)?;
-            let ours = |unit: &UnitKey| deliveries.contains(&unit.delivery);
-            if staged.iter().any(|s| s.blocked.is_none() && ours(&s.unit)) {
+            if !self.plan(&work, use_cases).rounds.is_empty() {
                 return Ok(true);
             }
         }
@@ -468,42 +459,18 @@ impl Night {
         Ok(())
     }
 
-    /// Looks after attempts whose process is gone: a result that it left is taken, else the attempt is lost.
-    fn recover(&mut self, deliveries: &[String]) -> anyhow::Result<()> {
-        for running in self.archive.running_attempts()? {
-            if !deliveries.contains(&running.attempt.task.unit.delivery) {
-                continue;
-            }
-            let gone = Process::parse(&running.lease.holder)
-                .map_or(running.lease.until < site::now(), |p| p.is_gone());
-            if !gone {
-                continue;
-            }
-            match stage::read_result(&running.directory, Verification::Checksums) {
-                Ok(result) => self.take(&result)?,
-                Err(_) => {
-                    let why = "its process is gone";
-                    self.archive.end_attempt(
-                        &running.attempt,
-                        AttemptEnd::Lost,
-                        why,
-                        site::now(),
-                    )?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes staged rounds of some deliveries visible; all of them when the list is empty.
+    /// Makes staged rounds of some deliveries visible; all of them when the list is empty. `true` when that changed
+    /// anything.
     ///
     /// # Errors
     /// When the archive or the machine fails.
-    pub fn ingest(&mut self, deliveries: &[String]) -> anyhow::Result<()> {
+    pub fn ingest(&mut self, deliveries: &[String]) -> anyhow::Result<bool> {
         let began = Instant::now();
         let pass = ingest::pass(&mut self.archive, deliveries, &self.cause, site::now())?;
-        if pass.is_idle() {
-            return Ok(());
+        let is_changed = !pass.published.is_empty() || !pass.refused.is_empty();
+        self.postponed.clone_from(&pass.postponed);
+        if !is_changed {
+            return Ok(false);
         }
         let counts = self.count("ingest");
         counts.seconds += began.elapsed().as_secs_f64();
@@ -512,19 +479,14 @@ impl Night {
         counts.detections += pass.rows_of("detection");
         counts.previews += pass.rows_of("preview");
         counts.refusals += pass.new_refusals();
-        Ok(())
+        Ok(true)
     }
 
-    /// Removes directories of attempts that are over and whose results do not count.
+    /// Takes results that nobody waited for, and removes what dead attempts left.
     fn sweep(&mut self) -> anyhow::Result<()> {
-        for (attempt, directory) in self.archive.sweepable_attempts()? {
-            match std::fs::remove_dir_all(&directory) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error)
-                        .with_context(|| format!("cannot remove {}", directory.display()));
-                }
-                _ => self.archive.mark_swept(&attempt)?,
-            }
+        let report = ingest::sweep::sweep(&mut self.archive, site::now())?;
+        if report.new_refusals > 0 {
+            self.count("recovery").refusals += report.new_refusals;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `almagest config show`.
 
 use crate::exit::Exit;
+use crate::report::say;
 use crate::site::Site;
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -26,11 +27,11 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let written: toml::Table = toml::from_str(&std::fs::read_to_string(&path)?)?;
     let effective = toml::Table::try_from(&site.config)?;
     for (section, values) in &effective {
-        println!("[{section}]");
+        say!("[{section}]");
         for (key, value) in values.as_table().into_iter().flatten() {
             let given = written.get(section).and_then(|s| s.get(key)).is_some();
             let origin = if given { "almagest.toml" } else { "default" };
-            println!("{key} = {value}  # {origin}");
+            say!("{key} = {value}  # {origin}");
         }
     }
     Ok(Exit::Done)

@@ -2,6 +2,7 @@
 
 use super::{Format, init, run as verbs, simulate, sql};
 use crate::exit::Exit;
+use crate::report::say;
 use crate::site::{self, Site};
 use crate::steps::Night;
 use archive::Inquiry;
@@ -57,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let root = &arguments.site;
     if !site::is_site(root) {
         init::create(root)?;
-        println!("made site {}", root.display());
+        say!("made site {}", root.display());
     }
     let spec = ::simulate::NightSpec::default();
     let inbox = root.join("inbox");
@@ -65,7 +66,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if !delivery.join(::simulate::MARKER).exists() {
         let _ = std::fs::remove_dir_all(&delivery); // an interrupted simulation
         let night = simulate::simulated(&inbox, &spec)?;
-        println!(
+        say!(
             "simulated {}: {} images with {} detectors\n",
             night.delivery.display(),
             night.frames.len(),
@@ -80,12 +81,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let session = sql::session(night.site())?;
     for (title, query) in QUERIES {
-        println!("\n{title}");
+        say!("\n{title}");
         sql::write_to(&session, query, Format::Table, std::io::stdout())?;
     }
     let sheet = contact_sheet(&mut night)?;
-    println!("\npreviews: open {} in a browser", sheet.display());
-    println!("{}", go_on(root, &mut night)?);
+    say!("\npreviews: open {} in a browser", sheet.display());
+    say!("{}", go_on(root, &mut night)?);
     Ok(Exit::Done)
 }
 

@@ -1,7 +1,7 @@
 //! `almagest doctor`.
 
 use crate::exit::Exit;
-use crate::report::{bytes, shown};
+use crate::report::{bytes, say, shown};
 use crate::site::Site;
 use archive::records::Lease;
 use archive::{Inquiry, Queue};
@@ -56,13 +56,13 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Err(fault) => faults.push(format!("{fault:#}")),
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&json!({"facts": facts, "faults": faults}))?);
+        say!("{}", serde_json::to_string_pretty(&json!({"facts": facts, "faults": faults}))?);
     } else {
         for fact in &facts {
-            println!("ok    {}", shown(fact));
+            say!("ok    {}", shown(fact));
         }
         for fault in &faults {
-            println!("FAULT {}", shown(fault));
+            say!("FAULT {}", shown(fault));
         }
     }
     Ok(if faults.is_empty() { Exit::Done } else { Exit::Gate })

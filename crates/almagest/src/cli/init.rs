@@ -1,6 +1,7 @@
 //! `almagest init SITE`.
 
 use crate::exit::{self, Exit};
+use crate::report::say;
 use crate::site::{self, Archive};
 use crate::{config, profiles};
 use archive::{Registry, SiteFile, records::Cause};
@@ -18,8 +19,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     create(&arguments.site)?;
     let site = arguments.site.display();
-    println!("made site {site}: archive.db, library/, previews/, lake/, surveys/, almagest.toml");
-    println!("next: almagest --site {site} run DELIVERY_DIR");
+    say!("made site {site}: archive.db, library/, previews/, lake/, surveys/, almagest.toml");
+    say!("next: almagest --site {site} run DELIVERY_DIR");
     Ok(Exit::Done)
 }
 

@@ -1,7 +1,7 @@
 //! `almagest inspect FILE…`.
 
 use crate::exit::Exit;
-use crate::report::{Table, shown};
+use crate::report::{Table, say, say_part, shown};
 use fits::checksum::Verdict;
 use fits::inspect::{HduInspection, Inspection, Json, inspect};
 use std::path::PathBuf;
@@ -22,27 +22,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut refused = false;
     let many = arguments.files.len();
     if arguments.json {
-        print!("{{\"files\": {{");
+        say_part!("{{\"files\": {{");
     }
     for (i, path) in arguments.files.iter().enumerate() {
         let found = inspect(path, &fits::Limits::default());
         refused |= found.refusal.is_some() || found.hdus.iter().any(|h| h.refusal.is_some());
         if arguments.json {
             let name = serde_json::to_string(&path.display().to_string())?;
-            print!("{}\n{name}: {}", if i > 0 { "," } else { "" }, found.to_json());
+            say_part!("{}\n{name}: {}", if i > 0 { "," } else { "" }, found.to_json());
         } else {
             if many > 1 {
-                println!(
-                    "{}{}:",
-                    if i > 0 { "\n" } else { "" },
-                    shown(&path.display().to_string())
-                );
+                say!("{}{}:", if i > 0 { "\n" } else { "" }, shown(&path.display().to_string()));
             }
-            print!("{}", text(&found));
+            say_part!("{}", text(&found));
         }
     }
     if arguments.json {
-        println!("\n}}}}");
+        say!("\n}}}}");
     }
     Ok(if refused { Exit::Refusals } else { Exit::Done })
 }

@@ -1,7 +1,7 @@
 //! `almagest programme`.
 
 use crate::exit::Exit;
-use crate::report::{Table, grouped, shown};
+use crate::report::{Table, grouped, say, say_part, shown};
 use crate::site::{self, Site};
 use archive::records::{Cause, RefusalRecord};
 use archive::{Inquiry, Registry};
@@ -48,14 +48,14 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
             .iter()
             .map(|p| serde_json::json!({"programme_id": p.programme_id.get(), "name": p.name, "project": p.project}))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(Exit::Done);
     }
     let mut table = Table::new(["programme", "name", "project"]);
     for p in &programmes {
         table.row([p.programme_id.to_string(), p.name.clone(), p.project.clone()]);
     }
-    print!("{}", table.text());
+    say_part!("{}", table.text());
     Ok(Exit::Done)
 }
 
@@ -65,9 +65,9 @@ fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
     let cause = Cause::new(site::operator(), format!("programme {name} added"));
     let (id, released) =
         site.write()?.add_programme(name, project, &explains, &cause, site::now())?;
-    println!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
+    say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
     if released > 0 {
-        println!(
+        say!(
             "{} parked frames are taken up in the next round: almagest run, or metadata",
             grouped(released)
         );

@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::exit::Exit;
-use crate::report::{Table, bytes, grouped, rate, shown};
+use crate::report::{Table, bytes, grouped, rate, say, say_part, shown};
 use crate::site::Site;
 use crate::steps::{Counts, Night};
 use model::UseCase;
@@ -78,10 +78,10 @@ pub fn step(
     if night.counts.is_empty() {
         let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
         for wait in waits.iter().take(10) {
-            println!("waits: {}: {}", shown(&wait.file), shown(&wait.why));
+            say!("waits: {}: {}", shown(&wait.file), shown(&wait.why));
         }
         if waits.len() > 10 {
-            println!("waits: {} more", waits.len() - 10);
+            say!("waits: {} more", waits.len() - 10);
         }
     }
     Ok(exit_of(&night))
@@ -100,6 +100,8 @@ pub fn ingest(site: Option<PathBuf>, arguments: &StepArguments) -> anyhow::Resul
 pub fn exit_of(night: &Night) -> Exit {
     if night.interrupted() {
         Exit::Interrupted
+    } else if !night.postponed.is_empty() {
+        Exit::Infrastructure
     } else if night.busy_elsewhere > 0 {
         Exit::Conflict
     } else if night.new_refusals() > 0 {
@@ -111,7 +113,10 @@ pub fn exit_of(night: &Night) -> Exit {
 
 /// What each step did.
 pub fn report(night: &Night) {
-    print!("{}", summary(night));
+    say_part!("{}", summary(night));
+    for (unit, why) in &night.postponed {
+        eprintln!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
+    }
 }
 
 const STEPS: [&str; 5] = ["transfer", "preview", "metadata", "catalogue", "ingest"];

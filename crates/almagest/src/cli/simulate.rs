@@ -1,7 +1,7 @@
 //! `almagest simulate OUT`.
 
 use crate::exit::{self, Exit};
-use crate::report::{bytes, grouped, progress};
+use crate::report::{bytes, grouped, progress, say};
 use simulate::{Mix, Night, NightSpec, NightSummary};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let spec = spec(arguments)?;
     let summary = simulated(&arguments.out, &spec)?;
-    println!(
+    say!(
         "{}: {} files, {} images with {} detectors, {} detections, {}",
         summary.delivery.display(),
         summary.files,
@@ -57,11 +57,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         bytes(summary.bytes)
     );
     for planted in &summary.faults {
-        println!("planted: {planted}");
+        say!("planted: {planted}");
     }
     if let Some(path) = &arguments.truth {
         simulate::write_truth(path, &summary.frames)?;
-        println!("planted sources: {}", path.display());
+        say!("planted sources: {}", path.display());
     }
     Ok(Exit::Done)
 }

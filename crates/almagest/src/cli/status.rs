@@ -1,7 +1,7 @@
 //! `almagest status`.
 
 use crate::exit::Exit;
-use crate::report::{Table, bytes, grouped};
+use crate::report::{Table, bytes, grouped, say, say_part};
 use crate::site::Site;
 use archive::Inquiry;
 use archive::report::{DeliveryStatus, Status};
@@ -19,9 +19,9 @@ pub struct Arguments {
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let status = Site::find(site)?.read()?.status()?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        say!("{}", serde_json::to_string_pretty(&status)?);
     } else {
-        print!("{}", text(&status));
+        say_part!("{}", text(&status));
     }
     Ok(Exit::Done)
 }

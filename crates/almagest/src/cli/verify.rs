@@ -1,7 +1,7 @@
 //! `almagest verify`.
 
 use crate::exit::Exit;
-use crate::report::{Table, shown};
+use crate::report::{Table, say, shown};
 use crate::site::Site;
 use std::path::PathBuf;
 
@@ -22,19 +22,19 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let options = archive::verify::Options { checksums: arguments.checksums };
     let report = archive::verify::verify(&site.read()?, options)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
+        say!("{}", serde_json::to_string_pretty(&report.to_json())?);
     } else {
         for line in report.checked() {
-            println!("{line}");
+            say!("{line}");
         }
         if report.findings.is_empty() {
-            println!("verified: nothing found");
+            say!("verified: nothing found");
         } else {
             let mut table = Table::new(["finding", "what", "repair"]);
             for finding in &report.findings {
                 table.row([finding.code().to_owned(), finding.to_string(), finding.repair()]);
             }
-            println!("\n{}", shown_lines(&table.text()));
+            say!("\n{}", shown_lines(&table.text()));
         }
     }
     Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Gate })
