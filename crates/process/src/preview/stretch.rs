@@ -44,23 +44,29 @@ pub struct Stretch {
 
 /// Where the sky shall lie between black and white.
 const SKY_GREY: f64 = 0.25;
-/// Black lies at least, and at most, this many sigma under the sky.
-const BLACK_SIGMAS: (f32, f32) = (4.0, 12.0);
+/// Black lies at least this many sigma under the sky.
+const BLACK_SIGMAS: f32 = 4.0;
+/// Faint areas (where a stack covers less, in the shade of a guide probe) are shown down to this many sigma under
+/// the sky; what is fainter is dead, and black lies at most [`BLACK_SIGMAS_OVER_DEAD`] under the sky.
+const FAINT_SIGMAS: f32 = 60.0;
+/// Where too many pixels for a share of [`BLACK`] are dead.
+const BLACK_SIGMAS_OVER_DEAD: f32 = 12.0;
 /// White lies at most this many sigma above the sky; at least three times as far as black lies below.
 const WHITE_SIGMAS: f32 = 3000.0;
-/// Shares of the values under black, where there are so many faint ones, and over white.
-const CLIPPED: (f64, f64) = (0.003, 0.0005);
+/// Share of the values under black, where so many are faint: the first that passes over the dead ones.
+const BLACK: [f64; 4] = [0.003, 0.006, 0.01, 0.02];
+/// Share of the values over white.
+const WHITE: f64 = 0.0005;
 
 impl Stretch {
     /// Fits a stretch to an image with a measured sky, which gets the same grey under every curve.
     pub fn fit(curve: Curve, sample: &Sample, sky: Sky) -> Self {
         let sigma = if sky.sigma > 0.0 { sky.sigma } else { scale_of_few(sample, sky.level) };
         let sigma = sigma.max(1e-30);
-        let below = (sky.level - sample.at(CLIPPED.0))
-            .clamp(BLACK_SIGMAS.0 * sigma, BLACK_SIGMAS.1 * sigma);
+        let below = depth(sample, sky.level, sigma);
         let least = below * (1.0 / SKY_GREY - 1.0) as f32;
         let bright = match curve {
-            Curve::Asinh => sample.at(1.0 - CLIPPED.1),
+            Curve::Asinh => sample.at(1.0 - WHITE),
             Curve::Zscale => zscale(sample).map_or(sky.level, |(_, high)| high),
             Curve::Linear => sky.level,
         };
@@ -118,10 +124,17 @@ impl Stretch {
     }
 }
 
+/// How far black lies below the sky.
+fn depth(sample: &Sample, level: f32, sigma: f32) -> f32 {
+    let depths = BLACK.map(|share| level - sample.at(share));
+    let seen = depths.into_iter().find(|depth| *depth <= FAINT_SIGMAS * sigma);
+    seen.unwrap_or(BLACK_SIGMAS_OVER_DEAD * sigma).max(BLACK_SIGMAS * sigma)
+}
+
 /// A scatter for images where most pixels have the same value: masks, constant frames.
 fn scale_of_few(sample: &Sample, level: f32) -> f32 {
     // Half way to most of the others is white, or black.
-    let halves = 2.0 * BLACK_SIGMAS.1;
+    let halves = 2.0 * BLACK_SIGMAS_OVER_DEAD;
     sample.deviation(level).map_or_else(|| (level.abs() * 1e-3).max(1e-6), |d| d / halves)
 }
 
@@ -246,6 +259,26 @@ mod tests {
         let (stretch, sky) = fit(Curve::Asinh, &values);
         assert!(stretch.grey(92.0) > 0.02, "{stretch:?}");
         assert!((stretch.grey(sky.level) - 0.25).abs() < 0.01, "{stretch:?}");
+    }
+
+    #[test]
+    fn faint_areas_are_shown_and_dead_pixels_are_not() {
+        let with = |faint: usize, dead: usize| {
+            let mut values = field(100.0, 2.0, 101.0);
+            values[..faint].fill(60.0);
+            values[faint..faint + dead].fill(-3000.0);
+            fit(Curve::Asinh, &values).0
+        };
+        // Half as well exposed on 3 %, with few and with many dead pixels.
+        for dead in [0, 50, 150] {
+            let stretch = with(300, dead);
+            assert!(stretch.grey(60.0) > 0.0, "{dead}: {stretch:?}");
+        }
+        // Dead ones alone: black stays near the sky.
+        for dead in [50, 400] {
+            let stretch = with(0, dead);
+            assert!(stretch.black > 80.0, "{dead}: {stretch:?}");
+        }
     }
 
     #[test]
