@@ -413,6 +413,19 @@ fn help_for_refusals(record: &RefusalRecord, numbers: &[i64]) -> String {
             "almagest programme add NAME PROJECT releases what waits for a programme".to_owned()
         }
         "missing_from_delivery" => "deliver the file; it is then taken up by itself".to_owned(),
+        "no_project" => format!(
+            "name the programme of such frames as `unnamed` under [project] in the survey's profile, then {}",
+            decide("retry")
+        ),
+        "no_zero_point" => format!(
+            "deliver it with a zero point, or set `photometry.missing_zero_point = \"null\"` under [catalogue] in \
+             the survey's profile for detections without magnitudes, then {}",
+            decide("retry")
+        ),
+        "compressed_table" => format!("deliver it unpacked, or {}", decide("accept|dismiss")),
+        code if code.starts_with("wrapped_") => {
+            format!("deliver it unpacked, or packed with gzip, or {}", decide("accept|dismiss"))
+        }
         _ if refusal.parked => format!(
             "deliver a repaired file, or let the survey's profile say what is to be assumed, then {}",
             decide("retry")

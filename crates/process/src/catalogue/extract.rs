@@ -209,7 +209,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             }
             match file.table(hdu.index) {
                 Err(error) => self.refuse_hdu(catalogue, hdu.index.0, &error),
-                Ok(table) => match Layout::of(table.columns(), &self.task.profile.catalogue) {
+                Ok(table) => match Layout::of_table(&table, &self.task.profile.catalogue) {
                     Ok(layout) => tables.push((table, layout)),
                     Err(reason) => others.push((hdu.index.0, table.rows(), reason)),
                 },
@@ -223,7 +223,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         {
             let place = Place { file: &source.name, hdu: Some(hdu) };
             let mut refusal = place.refusal(reason.code(), format!("no catalogue: {reason}"));
-            refusal.column = Some(reason.column().to_owned());
+            refusal.column = reason.column().map(str::to_owned);
             refusal.rows = rows;
             self.report.refusals.push(refusal);
             self.account(catalogue, hdu, rows, 0, BTreeMap::new());

@@ -1,7 +1,7 @@
 //! Which column of a table is which column of `detection`.
 
 use super::batch::{detection, position};
-use fits::{AsciiKind, Column, ColumnKind, Element};
+use fits::{AsciiKind, Column, ColumnKind, Element, HduKind, Table};
 use model::profile::CatalogueProfile;
 use model::tables::ColumnType;
 
@@ -39,6 +39,8 @@ pub(super) enum NoCatalogue {
     Foreign(String),
     #[error("column {ttype} has format {tform}, not one number per row")]
     Format { ttype: String, tform: String },
+    #[error("its rows are packed (ZTABLE), which are not unpacked here")]
+    Packed,
 }
 
 impl NoCatalogue {
@@ -47,21 +49,40 @@ impl NoCatalogue {
             Self::Missing(_) => "required_column_missing",
             Self::Foreign(_) => "foreign_column",
             Self::Format { .. } => "required_column_format",
+            Self::Packed => "compressed_table",
         }
     }
 
-    pub(super) fn column(&self) -> &str {
+    pub(super) fn column(&self) -> Option<&str> {
         match self {
-            Self::Missing(name) | Self::Foreign(name) | Self::Format { ttype: name, .. } => name,
+            Self::Missing(name) | Self::Foreign(name) | Self::Format { ttype: name, .. } => {
+                Some(name)
+            }
+            Self::Packed => None,
         }
     }
 }
 
 impl Layout {
-    /// Finds the columns.
+    /// Finds the columns of a table.
     ///
     /// # Errors
     /// Why the table is no catalogue of this survey.
+    pub(super) fn of_table(
+        table: &Table<'_>,
+        profile: &CatalogueProfile,
+    ) -> Result<Self, NoCatalogue> {
+        match table.hdu().kind {
+            // As stored it has the names of its columns, and other things in them.
+            HduKind::CompressedTable => Err(NoCatalogue::Packed),
+            _ => Self::of(table.columns(), profile),
+        }
+    }
+
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// Why a table of these columns is no catalogue of this survey.
     pub(super) fn of(columns: &[Column], profile: &CatalogueProfile) -> Result<Self, NoCatalogue> {
         for column in columns {
             let name = column.label();
