@@ -21,20 +21,33 @@ const GROUP_BYTES: u64 = 4 << 30;
 /// Name before the rename; `files::is_temporary` knows it.
 const TEMPORARY: &str = ".publishing-arrival-";
 
-/// Refuses to start what will not fit.
-pub(crate) fn check_room(request: &Request, bytes: u64) -> Result<(), TransferFault> {
+/// Refuses to start what will not fit. A file that alone is larger than the disk holds no other up: it is taken out and
+/// refused.
+pub(crate) fn check_room(
+    request: &Request,
+    wanted: &mut Vec<Wanted>,
+) -> Result<Vec<Refusal>, TransferFault> {
     let library = |source| TransferFault::Library { path: request.library.to_owned(), source };
     files::create_dir(request.library).map_err(library)?;
-    let needed_bytes = bytes + bytes / 50;
+    if request.mode != Mode::Copy {
+        return Ok(Vec::new());
+    }
     let free_bytes = files::free_bytes(request.library).map_err(library)?;
-    if request.mode == Mode::Copy && needed_bytes > free_bytes {
+    let mut refused = Vec::new();
+    for one in wanted.extract_if(.., |one| one.bytes > free_bytes) {
+        let message = format!("it has {} bytes, the library has room for {free_bytes}", one.bytes);
+        refused.push(refusal(one.name, "no_room", message));
+    }
+    let bytes = wanted.iter().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
+    let needed_bytes = bytes.saturating_add(bytes / 50);
+    if needed_bytes > free_bytes {
         return Err(TransferFault::NoSpace {
             path: request.library.to_owned(),
             needed_bytes,
             free_bytes,
         });
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// Brings the wanted files, group by group.

@@ -155,13 +155,13 @@ impl TransferFault {
 /// When the source cannot be listed, the library not written, or the disk would not hold it all.
 pub fn fetch(request: &Request) -> Result<Fetched, TransferFault> {
     let started = std::time::Instant::now();
-    let listing = listing::list(request)?;
-    let needed: u64 = listing.wanted.iter().map(|w| w.bytes).sum();
-    copying::check_room(request, needed)?;
+    let mut listing = listing::list(request)?;
+    let oversized = copying::check_room(request, &mut listing.wanted)?;
     let mut fetched = copying::copy_all(request, listing.wanted, &listing.manifest)?;
     fetched.unchanged.extend(listing.unchanged);
     fetched.unchanged.sort();
     fetched.refusals.extend(listing.refusals);
+    fetched.refusals.extend(oversized);
     fetched.refusals.extend(listing.manifest.absent(&listing.present));
     fetched.marked_complete = listing.marked_complete;
     fetched.seconds = started.elapsed().as_secs_f64();

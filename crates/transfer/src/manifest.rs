@@ -1,7 +1,11 @@
 //! The provider's own list of checksums: `SHA256SUMS` or `MD5SUMS`, as their namesake programs write them.
 
+use crate::listing::refusal;
+use crate::names::shown;
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io::Read;
 use std::path::Path;
 
 /// A checksum as a provider states it.
@@ -27,11 +31,12 @@ impl Manifest {
     /// Reads the first manifest that a delivery has; an unreadable or absent one states nothing.
     pub fn read(delivery: &Path) -> Self {
         for name in NAMES {
-            let Ok(file) = files::open_regular(&delivery.join(name)) else { continue };
+            let Ok(mut file) = files::open_regular(&delivery.join(name)) else { continue };
+            let mut bytes = Vec::new();
             if file.metadata().is_ok_and(|m| m.len() <= LARGEST_BYTES)
-                && let Ok(text) = std::io::read_to_string(file)
+                && file.read_to_end(&mut bytes).is_ok()
             {
-                return Self::parse(name, &text);
+                return Self::parse(name, &String::from_utf8_lossy(&bytes));
             }
         }
         Self::default()
@@ -66,23 +71,23 @@ impl Manifest {
         self.stated.is_empty()
     }
 
-    /// Parked refusals for files that are stated and not there.
+    /// Parked refusals for files that are stated and not there: one each, and one for all beyond the first thousand.
     pub fn absent(&self, present: &BTreeSet<String>) -> Vec<Refusal> {
-        self.stated
-            .keys()
-            .filter(|file| !present.contains(*file))
-            .map(|file| Refusal {
-                code: "missing_from_delivery".to_owned(),
-                file: file.clone(),
-                hdu: None,
-                keyword: None,
-                column: None,
-                message: format!("{} lists it, and it is not in the delivery", self.name),
-                rows: 0,
-                row_ranges: Vec::new(),
-                parked: true,
-            })
-            .collect()
+        const NAMED: usize = 1000;
+        let absent: Vec<&String> = self.stated.keys().filter(|f| !present.contains(*f)).collect();
+        let code = "missing_from_delivery";
+        let message = format!("{} lists it, and it is not in the delivery", self.name);
+        let one = |file: &&String| Refusal {
+            parked: true,
+            ..refusal(shown(OsStr::new(file)), code, message.clone())
+        };
+        let mut refusals: Vec<Refusal> = absent.iter().take(NAMED).map(one).collect();
+        if absent.len() > NAMED {
+            let message =
+                format!("it lists {} more files that are not there", absent.len() - NAMED);
+            refusals.push(Refusal { parked: true, ..refusal(self.name.clone(), code, message) });
+        }
+        refusals
     }
 }
 
@@ -96,10 +101,15 @@ mod tests {
         let md5 = "B".repeat(32);
         let text = format!("{sha}  w1.fit\n{md5} *./w2.fit\nnonsense\n{sha} \n");
         let manifest = Manifest::parse("SHA256SUMS", &text);
-        assert_eq!(manifest.of("w1.fit"), Some(&Stated::Sha256(sha)));
+        assert_eq!(manifest.of("w1.fit"), Some(&Stated::Sha256(sha.clone())));
         assert_eq!(manifest.of("w2.fit"), Some(&Stated::Md5("b".repeat(32))));
         let absent = manifest.absent(&BTreeSet::from(["w1.fit".to_owned()]));
         assert_eq!(absent.len(), 1);
+        let many: String = (0..1500).map(|n| format!("{sha}  gone\u{1b}{n:04}.fit\n")).collect();
+        let absent_of_many = Manifest::parse("SHA256SUMS", &many).absent(&BTreeSet::new());
+        assert_eq!(absent_of_many.len(), 1001, "a list may not flood the archive");
+        assert_eq!(absent_of_many[0].file, "gone\\x1b0000.fit");
+        assert_eq!(absent_of_many[1000].file, "SHA256SUMS");
         assert_eq!(
             (absent[0].code.as_str(), absent[0].file.as_str()),
             ("missing_from_delivery", "w2.fit")

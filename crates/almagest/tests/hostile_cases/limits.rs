@@ -38,6 +38,33 @@ fn absurd_claims_cost_little_memory() {
     assert!(with < without + ALLOWANCE_BYTES, "{with} after {without}");
 }
 
+#[test]
+fn a_file_larger_than_the_disk_holds_nobody_up() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 2, detections: 10, ..Small::default() });
+    // Holes take no room here; copied they would.
+    let huge = std::fs::File::create(delivery.join("w20071011_90001_st.fit")).unwrap();
+    if huge.set_len(1 << 43).is_err() {
+        println!("no file of 8 TB can be made here");
+        return;
+    }
+    let list = format!("{}  gone\u{1b}[2J.fit\n", "0".repeat(64));
+    std::fs::write(delivery.join("SHA256SUMS"), [list.as_bytes(), b"\xff\xfe\n"].concat()).unwrap();
+    desk.run(&delivery).ended(1);
+    let refusals = desk.refusals();
+    let found: Vec<_> = refusals.iter().map(|r| [&r["code"], &r["file"]]).collect();
+    let wanted = [
+        [&json!("no_room"), &json!("w20071011_90001_st.fit")],
+        [&json!("missing_from_delivery"), &json!("gone\\x1b[2J.fit")],
+    ];
+    assert_eq!(found, wanted);
+    assert_eq!(desk.count("SELECT count(*) FROM multiframe"), 2);
+    huge.set_len(0).unwrap();
+    desk.run(&delivery).ended(1);
+    let codes: Vec<_> = desk.refusals().iter().map(|r| r["code"].clone()).collect();
+    assert_eq!(codes, [json!("missing_from_delivery"), json!("empty_file")]);
+}
+
 /// The user `nobody`.
 const NOBODY: u32 = 65_534;
 
