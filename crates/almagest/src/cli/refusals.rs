@@ -97,11 +97,14 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
     let filter = RefusalFilter {
         delivery: options.delivery.clone(),
-        state: (!options.all).then_some(RefusalState::Open),
+        state: None,
         code: options.code.clone(),
         file: options.file.clone(),
     };
-    let records = site.read()?.refusals(&filter)?;
+    let mut records = site.read()?.refusals(&filter)?;
+    // What is to be tried again is not dealt with until that was done.
+    let pending = |state| matches!(state, RefusalState::Open | RefusalState::Retried);
+    records.retain(|r| options.all || pending(r.state));
     if options.json {
         let all: Vec<Value> = records.iter().map(as_json).collect();
         say!("{}", serde_json::to_string_pretty(&all)?);

@@ -45,7 +45,7 @@ impl Night {
         self.desk.verified();
     }
 
-    /// Codes of open refusals.
+    /// Codes of refusals that are not dealt with.
     fn open(&self) -> Vec<String> {
         self.desk.refusals().iter().map(|r| r["code"].as_str().unwrap().to_owned()).collect()
     }
@@ -149,6 +149,7 @@ fn unchanged_files_are_refused_again() {
         assert_eq!(night.refusal(code)["state"], json!("retried"), "{code}");
         assert_eq!(night.decide("retry", code, "twice"), 5, "{code}");
     }
+    assert_eq!(night.open(), before, "nothing is hidden until it was tried");
     night.run(1);
     for (_, code) in kinds {
         let refusal = night.refusal(code);
