@@ -247,6 +247,54 @@ fn a_delivery_of_casu_products_is_taken_or_says_why_not() {
     assert_eq!(told(&desk), listed(&wanted));
 }
 
+/// Files of every camera and age at once: each is in the library, and none stops what belongs to a survey.
+#[test]
+fn the_whole_set_is_one_delivery() {
+    let Some(truth) = Truth::find() else { return };
+    let desk = Desk::bare();
+    let delivery = desk.inbox().join("20140511_v1");
+    let paths = truth.paths();
+    for path in &paths {
+        truth.deliver(path, &delivery, path.rsplit('/').next().unwrap());
+    }
+    desk.run(&delivery).ended(1);
+    let frames: Vec<Value> = desk
+        .rows("SELECT file_name FROM multiframe")
+        .into_iter()
+        .map(|r| r["file_name"].clone())
+        .collect();
+    assert_eq!(
+        frames,
+        ["hawki_simA_stack.fits.fz", "hawki_simA_stack_conf.fits.fz", "ukidss_wfcam_cutout.fits"]
+    );
+    assert_eq!(desk.count("SELECT count(*) FROM detection"), 831);
+    let status = &desk.at_site(&["status", "--json"]).json(0)["deliveries"][0];
+    let files = |name: &str| status[name].as_u64().unwrap();
+    assert_eq!(files("images") + files("catalogues") + files("others"), paths.len() as u64);
+    // Images of unknown projects, tables without image, and what is broken in itself.
+    let codes = [
+        "datasum_mismatch",
+        "image_absent",
+        "missing_end",
+        "no_data",
+        "no_picture",
+        "no_project",
+        "no_usable_detector",
+        "not_standard",
+        "truncated",
+        "truncated_padding",
+        "unknown_project",
+        "wrapped_bzip2",
+        "wrapped_compress",
+    ];
+    let mut met: Vec<String> = told(&desk).into_iter().map(|(_, code, _)| code).collect();
+    met.sort();
+    met.dedup();
+    assert_eq!(met, codes);
+    desk.verified();
+    everything_was_there(&desk, &delivery);
+}
+
 /// What is computed, by astropy and numpy; and magnitudes on average as those of the reference stars.
 #[test]
 fn derived_numbers_are_those_of_astropy() {
