@@ -188,3 +188,13 @@ fn covered(path: &Path, hdu: u16, transform: sky::Transform) -> Vec<bool> {
     }
     covered
 }
+
+#[test]
+fn sky_is_found_between_the_stars_of_a_crowded_field() {
+    for (stars, farthest) in [(1000, 1.5), (2500, 2.2), (5000, 35.0)] {
+        let frame = Frame::sky(SIDE, SIDE, 900.0, 12.0).stars(stars, 60.0, 5.0, 12.0);
+        let row = Inputs::of(&frame.file()).run("").row(2);
+        let level: f64 = row["sky_level"].parse().unwrap();
+        assert!((level - 900.0).abs() < farthest, "{stars} stars: {level}");
+    }
+}
