@@ -91,6 +91,7 @@ class Bench:
     def site(self, name):
         site = self.fresh(name)
         run(self.almagest, "init", site)
+        run(self.almagest, "--site", site, "programme", "add", "U07B12", "u/07b/12")
         return site
 
     def peer(self, step, delivery, out):
@@ -126,7 +127,8 @@ def count_of(delivery):
 def night(bench, repeats):
     """The night of section one: each step beside its peer, then the whole."""
     frames, detections = (60, 1000) if not bench.small else (6, 1000)
-    delivery = bench.simulate("night", "--night", 20071011, "--frames", frames, "--detections", detections, "--seed", 1)
+    delivery = bench.simulate("night", "--night", 20071011, "--frames", frames, "--detections", detections,
+                              "--detector-size", 2048, "--stacks-only", "--seed", 1)
     images, size = count_of(delivery)
     print(f"input: {delivery.name}, {images} images, {size / 1e9:.2f} GB")
     runs = {}
@@ -188,15 +190,12 @@ def memory(bench):
 
 
 def full(bench):
-    """File counts: predicted from the small bench's rates per file, detector and detection, then measured."""
+    """What file counts cost: the rates per file, detector and detection of a fifth of the night, then the whole."""
     scale = 10 if bench.small else 1
-    # Rates from two smaller nights: with and without pixels' and rows' share.
-    base = dict(size=64, detections=250)
-    frames = 1500 // scale
-    delivery = bench.simulate("full", "--frames", frames, "--detections", base["detections"], "--detector-size",
-                              base["size"], "--programmes", 6, "--full-count", "--seed", 2)
-    fifth = bench.simulate("full-fifth", "--frames", frames // 5, "--detections", base["detections"],
-                           "--detector-size", base["size"], "--programmes", 6, "--full-count", "--seed", 3)
+    frames = 3000 // scale
+    options = ("--detections", 250, "--detector-size", 64, "--programmes", 6, "--stacks-only")
+    delivery = bench.simulate("full", "--frames", frames, *options, "--seed", 2)
+    fifth = bench.simulate("full-fifth", "--frames", frames // 5, *options, "--seed", 3)
     files, _ = count_of(delivery)
     part_files, _ = count_of(fifth)
     part = bench.step(bench.site("site-fifth"), "run", fifth)
@@ -223,7 +222,7 @@ def growth(bench):
         out = bench.fresh("growth-night")
         date = time.strftime("%Y%m%d", time.gmtime(1.1e9 + 86400 * number))
         run(bench.almagest, "simulate", out, "--night", date, "--frames", 4, "--detections", 250,
-            "--detector-size", 64, "--seed", number)
+            "--detector-size", 64, "--stacks-only", "--seed", number)
         delivery = next(p for p in out.iterdir() if p.is_dir())
         for step in (("transfer", delivery), ("preview",), ("metadata",), ("catalogue",)):
             bench.step(site, *step)

@@ -60,7 +60,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         init::create(root)?;
         say!("made site {}", root.display());
     }
-    let spec = ::simulate::NightSpec::default();
+    // Enough frames for several programmes, each through more than one filter.
+    let spec = ::simulate::NightSpec { frames: 40, ..::simulate::NightSpec::default() };
     let inbox = root.join("inbox");
     let delivery = inbox.join(spec.delivery());
     if !delivery.join(::simulate::MARKER).exists() {
