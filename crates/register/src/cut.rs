@@ -163,7 +163,11 @@ mod tests {
         let images: Vec<ImageWork> = (1..=3000).map(|i| image(i, "wfcam", None, 1000)).collect();
         let all: Vec<&ImageWork> = images.iter().collect();
         assert_eq!(by_files(&all, &Sizes::default(), Reads::Image).len(), 8);
-        assert_eq!(by_files(&all[..5], &Sizes::default(), Reads::Image).len(), 2, "few files make few tasks");
+        assert_eq!(
+            by_files(&all[..5], &Sizes::default(), Reads::Image).len(),
+            2,
+            "few files make few tasks"
+        );
         assert_eq!(by_rows(&all, &Sizes::default()).len(), 8);
     }
 

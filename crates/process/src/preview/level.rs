@@ -26,9 +26,8 @@ impl Sample {
     ///
     /// A plateau of exact zeros, as stacks and confidence maps have outside their coverage, is left out.
     pub fn of(values: &[f32]) -> Option<Self> {
-        // An odd stride does not walk down the same columns of images whose width is a power of two.
-        let stride = if values.len() > SAMPLE { (values.len() / SAMPLE) | 1 } else { 1 };
-        let mut keys = keys_of(values.iter().step_by(stride));
+        // One of each few, not always the same: equal steps would walk along the lines of a regular pattern.
+        let mut keys = keys_of(values.chunks((values.len() / SAMPLE).max(1)).zip(0..).map(pick));
         if keys.is_empty() {
             // A few valid pixels between those that were picked.
             keys = keys_of(values.iter());
@@ -88,6 +87,12 @@ impl Sample {
         apart.sort_unstable_by(f32::total_cmp);
         (!apart.is_empty()).then(|| at(&apart, 0.5))
     }
+}
+
+/// One of a few values; which one follows from their number.
+fn pick((few, number): (&[f32], u32)) -> &f32 {
+    let scattered = number.wrapping_mul(0x9e37_79b9).rotate_left(16);
+    &few[scattered as usize % few.len()]
 }
 
 /// The usable ones of some values, as integers of the same order: they sort several times as fast.

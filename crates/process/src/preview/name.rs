@@ -34,7 +34,11 @@ pub(super) fn root(image: &str, multiframe_id: i64) -> String {
         return image.to_owned();
     }
     let plain: String = image.chars().take(NAME_BYTES_MAX).map(plain_or_dash).collect();
-    format!("{}.m{multiframe_id}", plain.trim_start_matches(['.', '-']))
+    let plain = match plain.trim_start_matches(['.', '-']) {
+        "" => "image",
+        plain => plain,
+    };
+    format!("{plain}.m{multiframe_id}")
 }
 
 /// Letters, digits and a few signs that mean nothing to a shell, a URL or a page.
@@ -82,8 +86,9 @@ mod tests {
             ("night 1/$(rm).fit", "night-1---rm-.fit.m7"),
             ("../../etc/passwd", "etc-passwd.m7"),
             ("\u{1b}[2J<script>.fit", "2J-script-.fit.m7"),
-            ("é.fit", "m7"),
-            ("", "m7"),
+            ("é.fit", "fit.m7"),
+            ("", "image.m7"),
+            ("---", "image.m7"),
         ];
         for (name, wanted) in cases {
             let root = root(name, 7);
