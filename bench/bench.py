@@ -141,7 +141,11 @@ def night(bench, repeats):
             ours[step] = bench.step(site, step)
             out = peer / ("previews" if step == "preview" else "staged")
             theirs[step] = bench.peer(step, peer / "library", out)
+            if step == "metadata":
+                bench.step(site, "ingest")  # what follows is the lake alone
+        os.sync()
         ours["ingest"] = bench.step(site, "ingest")
+        os.sync()
         theirs["ingest"] = copy_lake(bench, site)
         ours["night"] = bench.step(bench.site("site-whole"), "run", delivery)
         theirs["night"] = bench.peer("night", delivery, bench.fresh("peer-whole"))
@@ -150,7 +154,7 @@ def night(bench, repeats):
 
 
 def copy_lake(bench, site):
-    """The floor of the lake: cp and sync of the staged detection files that became it."""
+    """The floor of the lake: cp and sync of the very files."""
     target = bench.fresh("lake-copy")
     lake = site / "lake"
     script = f"cp -r '{lake}' '{target}' && sync -f '{target}'"
