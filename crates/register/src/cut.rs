@@ -10,8 +10,10 @@ pub struct Sizes {
     pub workers: u32,
     /// Tasks per worker, so that a slow one does not hold up the night.
     pub tasks_per_worker: u32,
-    /// Files of a task of previews or metadata at least, where the night has them.
-    pub files_least: u32,
+    /// Files of a task of previews at least, where the night has them.
+    pub preview_files_least: u32,
+    /// The same of metadata: a file takes milliseconds, a task leaves half a dozen tables.
+    pub metadata_files_least: u32,
     /// Rows of a catalogue task at least, where its programme has them.
     pub rows_least: u64,
     /// Rows of a catalogue task at most, give or take a file.
@@ -23,7 +25,8 @@ impl Default for Sizes {
         Self {
             workers: 2,
             tasks_per_worker: 4,
-            files_least: 4,
+            preview_files_least: 4,
+            metadata_files_least: 30,
             rows_least: 100_000,
             rows_most: 400_000,
         }
@@ -36,25 +39,31 @@ impl Sizes {
     }
 }
 
-/// What a task reads of each multiframe.
+/// What tasks by files make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// The image alone.
-    Image,
-    /// The image and its catalogue, when there is one.
-    Both,
+pub enum Products {
+    /// Previews, of images alone.
+    Previews,
+    /// Metadata, of images and their catalogues.
+    Metadata,
 }
 
 /// Tasks by files: contiguous in name order, one survey each, of about equal work (HDUs with pixels).
-pub fn by_files(images: &[&ImageWork], sizes: &Sizes, reads: Reads) -> Vec<PlannedTask> {
+pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec<PlannedTask> {
+    let files_least = match products {
+        Products::Previews => sizes.preview_files_least,
+        Products::Metadata => sizes.metadata_files_least,
+    };
     let total: u64 = images.iter().map(|i| weight(i)).sum();
     let mut tasks = Vec::new();
     for (survey, group) in groups(images, |i| (i.survey.clone(), None)) {
         let work: u64 = group.iter().map(|i| weight(i)).sum();
         let share = (sizes.tasks() * work).div_ceil(total.max(1)).max(1);
-        let most = (group.len() as u64).div_ceil(u64::from(sizes.files_least.max(1))).max(1);
+        let most = (group.len() as u64).div_ceil(u64::from(files_least.max(1))).max(1);
         let parts = split(&group, share.min(most), weight);
-        tasks.extend(parts.into_iter().map(|part| task(&survey.0, part, reads)));
+        tasks.extend(
+            parts.into_iter().map(|part| task(&survey.0, part, products == Products::Metadata)),
+        );
     }
     in_order(tasks, images)
 }
@@ -70,7 +79,7 @@ pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
         let work: u64 = group.iter().map(|i| rows(i)).sum();
         // Never more parts than there are full shares, so that none falls below the least.
         let parts = split(&group, (work / share).max(1), |i| rows(i));
-        tasks.extend(parts.into_iter().map(|part| task(&survey, part, Reads::Both)));
+        tasks.extend(parts.into_iter().map(|part| task(&survey, part, true)));
     }
     in_order(tasks, images)
 }
@@ -117,13 +126,10 @@ fn split<'a>(
     out
 }
 
-fn task(survey: &str, images: Vec<&ImageWork>, reads: Reads) -> PlannedTask {
+fn task(survey: &str, images: Vec<&ImageWork>, with_catalogues: bool) -> PlannedTask {
     let input = |i: &ImageWork| PlannedInput {
         multiframe_id: i.multiframe_id,
-        catalogue_version: match reads {
-            Reads::Image => None,
-            Reads::Both => i.catalogue.as_ref().map(|c| c.version),
-        },
+        catalogue_version: i.catalogue.as_ref().filter(|_| with_catalogues).map(|c| c.version),
     };
     PlannedTask { survey: survey.to_owned(), inputs: images.into_iter().map(input).collect() }
 }
@@ -162,9 +168,9 @@ mod tests {
     fn a_night_gives_several_tasks_per_worker() {
         let images: Vec<ImageWork> = (1..=3000).map(|i| image(i, "wfcam", None, 1000)).collect();
         let all: Vec<&ImageWork> = images.iter().collect();
-        assert_eq!(by_files(&all, &Sizes::default(), Reads::Image).len(), 8);
+        assert_eq!(by_files(&all, &Sizes::default(), Products::Previews).len(), 8);
         assert_eq!(
-            by_files(&all[..5], &Sizes::default(), Reads::Image).len(),
+            by_files(&all[..5], &Sizes::default(), Products::Previews).len(),
             2,
             "few files make few tasks"
         );
@@ -203,7 +209,7 @@ mod tests {
                 .collect();
             let all: Vec<&ImageWork> = images.iter().collect();
             let sizes = Sizes { workers, ..Sizes::default() };
-            for tasks in [by_files(&all, &sizes, Reads::Both), by_rows(&all, &sizes)] {
+            for tasks in [by_files(&all, &sizes, Products::Metadata), by_rows(&all, &sizes)] {
                 let mut ids: Vec<_> = tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
                 let by_name = ids.clone();
                 ids.sort();

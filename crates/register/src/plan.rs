@@ -1,6 +1,6 @@
 //! What can be done about a delivery now, and what waits for what. Pure: the archive's state in, a plan out.
 
-use crate::cut::{self, Reads, Sizes};
+use crate::cut::{self, Products, Sizes};
 use archive::records::{
     Coverage, DeliveryWork, ImageWork, Outcome, PlannedRound, PlannedTask, Progress,
 };
@@ -84,8 +84,8 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
 fn tasks(use_case: UseCase, images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
     match use_case {
         UseCase::Catalogue => cut::by_rows(images, sizes),
-        UseCase::Preview => cut::by_files(images, sizes, Reads::Image),
-        UseCase::Metadata => cut::by_files(images, sizes, Reads::Both),
+        UseCase::Preview => cut::by_files(images, sizes, Products::Previews),
+        UseCase::Metadata => cut::by_files(images, sizes, Products::Metadata),
     }
 }
 

@@ -49,6 +49,16 @@ pub fn detection_writer_properties(schema: &Schema) -> WriterProperties {
     builder.build()
 }
 
+/// Properties for staged files of metadata: hundreds of columns, few rows, read once. Whatever is set up per column
+/// (a compressor, a dictionary) would cost more than it saves; header texts are packed already.
+pub(crate) fn metadata_writer_properties() -> WriterProperties {
+    table_writer_properties()
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .build()
+}
+
 /// Properties that all our Parquet files share.
 pub fn table_writer_properties() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");

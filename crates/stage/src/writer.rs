@@ -1,7 +1,7 @@
 //! One staged file of one table, from record batches.
 
 use crate::fault::{StageError, StageFault};
-use crate::parquet_format::{PAGE_ROWS, detection_writer_properties, table_writer_properties};
+use crate::parquet_format::{PAGE_ROWS, detection_writer_properties, metadata_writer_properties};
 use crate::result::is_plain;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -74,7 +74,7 @@ impl StagedWriter {
         let schema = table.arrow_schema();
         let properties = match table.keeping {
             Keeping::Lake => detection_writer_properties(&schema),
-            Keeping::Versioned | Keeping::Reference => table_writer_properties().build(),
+            Keeping::Versioned | Keeping::Reference => metadata_writer_properties(),
         };
         let options = ArrowWriterOptions::new()
             .with_properties(properties)
