@@ -209,16 +209,14 @@ impl Night {
         let bars = Bars::new();
         self.sweep()?;
         loop {
-            let mut ingested = false;
             let stopping = self.interrupted();
+            // Ingest first: catalogue tasks are cut by the programmes that ingested metadata tell.
+            let ingested = ingest && !stopping && self.ingest(deliveries)?;
             if stopping {
                 pool.drain();
             } else {
                 self.open_rounds(deliveries, use_cases)?;
                 self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way, &bars)?;
-            }
-            if ingest && !stopping {
-                ingested = self.ingest(deliveries)?;
             }
             if under_way.is_empty() {
                 if stopping || !(ingested || self.has_plans(deliveries, use_cases)?) {

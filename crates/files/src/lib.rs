@@ -10,6 +10,7 @@
 mod crash;
 mod open;
 mod publish;
+mod side_by_side;
 
 pub use crash::crash_point;
 pub use open::{OpenFault, open_regular};
@@ -17,6 +18,7 @@ pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
     publish_bytes, publish_hashed, remove_temporaries, sync_dir, sync_disk,
 };
+pub use side_by_side::side_by_side;
 
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};

@@ -85,15 +85,18 @@ pub struct Counts {
 pub fn check(batch: &StagedBatch, previews: &Path) -> Result<Counts, Failure> {
     let mut rows: BTreeMap<ProgrammeId, u64> = BTreeMap::new();
     let mut detectors = BTreeSet::new();
+    let mut files: Vec<(&Path, &StagedFile)> = Vec::new();
     for task in &batch.tasks {
         let (Some(result), Some(directory)) = (&task.result, &task.directory) else { continue };
         check_result(batch, task, result)?;
-        for file in &result.files {
-            check_file(batch, directory, file, previews)?;
-        }
+        files.extend(result.files.iter().map(|file| (directory.as_path(), file)));
         check_detectors(task, result, &mut detectors)?;
         count_rows(result, &mut rows)?;
     }
+    let checked = files::side_by_side(&files, |(directory, file)| {
+        check_file(batch, directory, file, previews)
+    });
+    checked.into_iter().collect::<Result<(), _>>()?;
     let rows = rows.into_iter().filter(|(_, rows)| *rows > 0);
     Ok(Counts {
         rows: rows.map(|(programme_id, rows)| RowsOfProgramme { programme_id, rows }).collect(),

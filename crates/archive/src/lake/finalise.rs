@@ -8,6 +8,7 @@ use super::{ByteCounter, LakeError, LakeFile, OpenFile, describe};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::Schema;
 use arrow_select::concat::concat_batches;
+use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -16,7 +17,7 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::Int64Type;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::page_index::index_reader::decode_offset_index;
-use parquet::file::reader::ChunkReader;
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::TypePtr;
@@ -334,13 +335,59 @@ fn decode(file: &OpenFile, group: usize) -> ParquetResult<RecordBatch> {
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::try_new(Arc::new(file.metadata().clone()), options)?;
     let rows = usize::try_from(file.metadata().row_group(group).num_rows()).unwrap_or(0);
-    let reader = file.reader().as_ref().clone();
+    let reader = Window::over(file, group)?;
     let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(reader, metadata.clone())
         .with_row_groups(vec![group])
         .with_batch_size(rows)
         .build()?
         .collect::<Result<Vec<_>, _>>()?;
     Ok(concat_batches(metadata.schema(), &batches)?)
+}
+
+/// The bytes of one row group, read at once: its pages are small, and many.
+struct Window {
+    start: u64,
+    bytes: Bytes,
+    file_bytes: u64,
+}
+
+impl Window {
+    fn over(file: &OpenFile, group: usize) -> ParquetResult<Self> {
+        let chunks = file.metadata().row_group(group).columns().iter().map(|c| c.byte_range());
+        let (start, end) = chunks.fold((u64::MAX, 0), |(start, end), (at, length)| {
+            (start.min(at), end.max(at.saturating_add(length)))
+        });
+        let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        let bytes = file.reader().get_bytes(start, length)?;
+        Ok(Self { start, bytes, file_bytes: file.bytes() })
+    }
+}
+
+impl Length for Window {
+    fn len(&self) -> u64 {
+        self.file_bytes
+    }
+}
+
+impl ChunkReader for Window {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        let at = start.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        let at = at.filter(|at| *at <= self.bytes.len()).ok_or_else(outside)?;
+        Ok(self.bytes.slice(at..).reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let at = start.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        let range = at.and_then(|at| Some(at..at.checked_add(length)?));
+        let range = range.filter(|range| range.end <= self.bytes.len()).ok_or_else(outside)?;
+        Ok(self.bytes.slice(range))
+    }
+}
+
+fn outside() -> parquet::errors::ParquetError {
+    parquet::errors::ParquetError::EOF("a page outside its row group".to_owned())
 }
 
 #[cfg(test)]

@@ -76,10 +76,7 @@ pub(super) fn load(
         let event = kept_event(c, &unit)?.ok_or_else(|| {
             ArchiveFault::Conflict(format!("{} has object ids but no event", batch.unit))
         })?;
-        for range in ranges {
-            loaded.lake.push(finalise(site, &unit, batch, *range, event)?);
-            files::crash_point("load:lake-file");
-        }
+        loaded.lake = finalise_all(site, &unit, batch, ranges, event)?;
     }
     Ok(loaded)
 }
@@ -90,6 +87,22 @@ fn kept_event(c: &Connection, unit: &Unit) -> Result<Option<EventId>, ArchiveFau
         .optional()?
         .flatten();
     kept.map(history::event_id).transpose()
+}
+
+/// The lake files of all programmes, in the order of their ranges.
+fn finalise_all(
+    site: &Site,
+    unit: &Unit,
+    batch: &StagedBatch,
+    ranges: &[IdRange],
+    event: EventId,
+) -> Result<Vec<LakeFile>, ArchiveFault> {
+    let finalised = files::side_by_side(ranges, |range| {
+        let file = finalise(site, unit, batch, *range, event);
+        files::crash_point("load:lake-file");
+        file
+    });
+    finalised.into_iter().collect()
 }
 
 /// All staged files of one programme become one lake file.
