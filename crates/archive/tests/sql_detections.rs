@@ -296,3 +296,27 @@ fn a_search_reads_only_what_it_needs() {
     let (_, all, _) = read("SELECT * FROM detection WHERE multiframe_id BETWEEN 1 AND 9 LIMIT 1");
     assert!(all < 0.05, "{all}");
 }
+
+/// 300 small nights all over the sky: a cone of one arcminute reads under 1 % of the lake, and one file of it.
+#[test]
+fn a_cone_among_many_nights_reads_next_to_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = Archive::new(dir.path(), Width::Full);
+    for night in 0..300 {
+        let centre = (0.5 + 1.19 * f64::from(night), -30.0 + f64::from(night % 7) * 10.0);
+        archive.publish(&field(1 + i64::from(night), 1, centre, 100), 1);
+    }
+    let files = std::fs::read_dir(dir.path().join("lake/detection")).unwrap();
+    let lake: u64 = files.map(|f| f.unwrap().metadata().unwrap().len()).sum();
+    let ask = |sql: &str| try_query(&session(dir.path()), sql).unwrap();
+    let one = "SELECT ra, dec FROM detection WHERE multiframe_id = 151 AND ext_num = 3 AND ra IS NOT NULL LIMIT 1";
+    let [Value::Real(ra), Value::Real(dec)] = ask(one).0[0][..] else { panic!("a position") };
+    let cone = format!("WHERE in_cone(ra, dec, {ra:?}, {dec:?}, 1/60.0)");
+    for (columns, table) in [("obj_id, ra, dec, aper_mag3", "detection"), ("count(*)", "detection")]
+    {
+        let (rows, report) = ask(&format!("SELECT {columns} FROM {table} {cone}"));
+        assert!(!rows.is_empty());
+        let share = report.lake_bytes as f64 / lake as f64;
+        assert!(share < 0.01 && report.lake_files == 1, "{columns}: {share} {report:?}");
+    }
+}

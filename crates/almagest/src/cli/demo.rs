@@ -129,26 +129,29 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The commands to go on with.
+/// The commands to go on with, by the name under which this program was called.
 fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
+    let me = std::env::args().next().unwrap_or_else(|| "almagest".to_owned());
     let site = root.display();
     let status = night.archive().status()?;
-    let mut text = String::from("\ngo on with:\n");
+    let mut commands = Vec::new();
+    let mut add = |words: String, about: &'static str| commands.push((words, about));
     if status.parked_refusals > 0 {
-        let _ = writeln!(
-            text,
-            "  almagest --site {site} refusals list            # frames of a project that the archive does not know yet\n  \
-             almagest --site {site} programme add U07B12 u/07b/12   # releases them; then run again\n  \
-             almagest --site {site} run {site}/inbox/20071011_v1"
-        );
+        add("refusals list".to_owned(), "frames of a project that the archive does not know yet");
+        add("programme add U07B12 u/07b/12".to_owned(), "releases them; then run again");
+        add(format!("run {site}/inbox/20071011_v1"), "");
     }
-    let _ = write!(
-        text,
-        "  almagest --site {site} sql \"SELECT count(*) FROM detection\"\n  \
-         almagest --site {site} status\n  \
-         almagest --site {site} verify\n  \
-         almagest --site {site} attach          # the same archive in DuckDB, from Python or R\n  \
-         almagest init SITE && almagest --site SITE run DELIVERY_DIR   # your own delivery"
-    );
+    add("sql \"SELECT count(*) FROM detection\"".to_owned(), "");
+    add("status".to_owned(), "");
+    add("verify".to_owned(), "");
+    add("attach".to_owned(), "the same archive in DuckDB, from Python or R");
+    let mut text = String::from("\ngo on with:\n");
+    for (words, about) in commands {
+        let command = format!("{me} --site {site} {words}");
+        let about = if about.is_empty() { String::new() } else { format!("   # {about}") };
+        let _ = writeln!(text, "  {command}{about}");
+    }
+    let _ =
+        write!(text, "  {me} init SITE && {me} --site SITE run DELIVERY_DIR   # your own delivery");
     Ok(text)
 }

@@ -27,7 +27,7 @@ enum Act {
     Show(Numbers),
     /// It stays out, and that is right so
     Accept(Decide),
-    /// It was no trouble
+    /// Off the list, not worth a decision; what was refused stays out until it is retried
     Dismiss(Decide),
     /// Do its file again in the next round
     Retry(Decide),

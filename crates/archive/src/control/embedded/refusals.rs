@@ -371,7 +371,7 @@ fn finished(
 pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT DISTINCT hdu FROM refusal
-         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state IN ('open', 'retried', 'accepted')
+         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state <> 'resolved'
          ORDER BY hdu",
     )?;
     let rows = select.query_map([file], |r| r.get(0))?;
