@@ -1,9 +1,11 @@
 //! `almagest explain DELIVERY|FILE`.
 
+use super::findings::{self, Deliveries};
 use crate::exit::{self, Exit};
-use crate::report::{say, shown};
+use crate::report::{say, say_part, shown};
 use crate::site::Site;
 use archive::Inquiry;
+use archive::report::Drift;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -46,5 +48,20 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             say!("  {}", shown(suggestion));
         }
     }
+    if !explanation.findings.is_empty() {
+        say_part!("\n{}", findings_section(&explanation.findings));
+    }
     Ok(Exit::Done)
+}
+
+/// The most frequent findings of a delivery, and where the others are to be seen.
+fn findings_section(findings: &[Drift]) -> String {
+    const MOST: usize = 20;
+    let shown = &findings[..findings.len().min(MOST)];
+    let mut text = format!("findings:\n{}", findings::table(shown, Deliveries::One));
+    if let Some(first) = findings.get(MOST) {
+        let more = findings.len() - MOST;
+        text += &format!("… {more} more: almagest findings --delivery {}\n", first.delivery);
+    }
+    text
 }

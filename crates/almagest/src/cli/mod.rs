@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod doctor;
 mod explain;
+mod findings;
 mod init;
 mod inspect;
 mod programme;
@@ -57,6 +58,8 @@ enum Verb {
     Status(status::Arguments),
     /// List, show, accept, dismiss or retry refusals
     Refusals(refusals::Arguments),
+    /// What was odd in what was accepted: new, missing and mistyped keywords, and the like
+    Findings(findings::Arguments),
     /// Why a delivery or file is not (wholly) in the archive, and what to do
     Explain(explain::Arguments),
     /// Prove that the archive is complete, unique and correct
@@ -115,6 +118,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Ingest(verb) => run::ingest(site, &verb),
         Verb::Status(verb) => status::run(site, &verb),
         Verb::Refusals(verb) => refusals::run(site, &verb),
+        Verb::Findings(verb) => findings::run(site, &verb),
         Verb::Explain(verb) => explain::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
         Verb::Sql(verb) => sql::run(site, &verb),

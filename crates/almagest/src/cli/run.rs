@@ -168,6 +168,7 @@ pub fn summary(night: &Night) -> String {
             night.site().place.root().display()
         );
     }
+    text += &super::findings::pointer(night.site());
     if night.interrupted() {
         text += "interrupted: what was done stays done, run again to go on\n";
     }

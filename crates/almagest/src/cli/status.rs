@@ -40,6 +40,7 @@ fn text(status: &Status) -> String {
         "previews",
         "refusals",
         "parked",
+        "findings",
         "size",
     ]);
     for d in &status.deliveries {
@@ -53,6 +54,7 @@ fn text(status: &Status) -> String {
             grouped(d.previews),
             grouped(d.open_refusals),
             grouped(d.parked_refusals),
+            grouped(d.findings),
             bytes(d.bytes),
         ]);
     }
@@ -95,6 +97,13 @@ fn text(status: &Status) -> String {
         text += &format!(
             "\n{} refusals are open, {} are parked: almagest refusals list\n",
             status.open_refusals, status.parked_refusals
+        );
+    }
+    let findings: u64 = status.deliveries.iter().map(|d| d.findings).sum();
+    if findings > 0 {
+        text += &format!(
+            "\n{} kinds of findings in what was accepted: almagest findings\n",
+            grouped(findings)
         );
     }
     text

@@ -297,7 +297,7 @@ pub trait Inquiry {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Drift report: findings of a delivery, or of all.
+    /// Drift report: findings of a delivery, or of all in the order of their registration; most frequent first.
     ///
     /// # Errors
     /// [`ArchiveError`].

@@ -52,6 +52,8 @@ pub struct DeliveryStatus {
     pub open_refusals: u64,
     /// Refusals that wait for a file or a programme.
     pub parked_refusals: u64,
+    /// Kinds of findings: lines that the drift report has of it.
+    pub findings: u64,
     /// Rounds, oldest first.
     pub rounds: Vec<RoundStatus>,
 }
@@ -131,6 +133,8 @@ pub struct DeliveryFactsheet {
     pub work: DeliveryWork,
     /// Refusals that are open.
     pub refusals: Vec<RefusalRecord>,
+    /// Its drift report.
+    pub findings: Vec<Drift>,
 }
 
 /// A file as `explain` sees it.
@@ -188,6 +192,8 @@ pub struct Explanation {
     pub lines: Vec<String>,
     /// What helps: commands or acts, one each.
     pub suggestions: Vec<String>,
+    /// What was odd in what was accepted of a delivery, most frequent first.
+    pub findings: Vec<Drift>,
 }
 
 /// Why a delivery or file is where it is, and what helps.
@@ -240,6 +246,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
         }
     }
     explain_refusals(&sheet.refusals, out);
+    out.findings.clone_from(&sheet.findings);
     if s.state == "arriving" {
         out.lines.push("it is not known yet whether all its files are there".to_owned());
         out.suggestions

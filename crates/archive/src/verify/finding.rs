@@ -11,14 +11,16 @@ pub enum Finding {
         /// What it says.
         message: String,
     },
-    /// A row refers to one that is not there.
+    /// Rows of a table refer to rows that are not there.
     BrokenReference {
-        /// Table of the row.
+        /// Table of the rows.
         table: String,
-        /// Its rowid.
-        row: Option<i64>,
-        /// Table that it refers to.
+        /// Table that they refer to.
         target: String,
+        /// How many there are.
+        rows: u64,
+        /// Rowids of the first ones.
+        first: Vec<i64>,
     },
     /// A number that a counter gave is not there.
     NumberMissing {
@@ -272,8 +274,14 @@ impl fmt::Display for Finding {
             Self::DatabaseDamaged { message } => {
                 write!(f, "the database file is damaged: {message}")
             }
-            Self::BrokenReference { table, row, target } => {
-                write!(f, "row {} of {table} refers to a row that {target} lacks", row.unwrap_or(0))
+            Self::BrokenReference { table, target, rows, first } => {
+                write!(f, "{rows} rows of {table} refer to rows that {target} lacks")?;
+                if first.is_empty() {
+                    return Ok(());
+                }
+                let which: Vec<String> = first.iter().map(i64::to_string).collect();
+                let more = if *rows > first.len() as u64 { ", …" } else { "" };
+                write!(f, ": rowid {}{more}", which.join(", "))
             }
             Self::NumberMissing { counter, first, last } => {
                 write!(f, "{counter} numbers {first} to {last} were given and are not there")

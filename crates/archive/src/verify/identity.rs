@@ -3,6 +3,7 @@
 use super::{Finding, Report};
 use crate::error::ArchiveFault;
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 
 /// The engine's own checks.
 pub(super) fn database(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
@@ -14,18 +15,29 @@ pub(super) fn database(c: &Connection, report: &mut Report) -> Result<(), Archiv
             report.findings.push(Finding::DatabaseDamaged { message });
         }
     }
-    let mut select = c.prepare("PRAGMA foreign_key_check")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        report.findings.push(Finding::BrokenReference {
-            table: row.get(0)?,
-            row: row.get(1)?,
-            target: row.get(2)?,
-        });
-    }
+    broken_references(c, report)?;
     let tables =
         c.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |r| r.get(0))?;
     report.note("tables", tables);
+    Ok(())
+}
+
+/// One finding for all rows of a table that lack something in the same other table.
+fn broken_references(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
+    const NAMED: usize = 5;
+    let mut broken: BTreeMap<(String, String), (u64, Vec<i64>)> = BTreeMap::new();
+    let mut select = c.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (count, first) = broken.entry((row.get(0)?, row.get(2)?)).or_default();
+        *count += 1;
+        if first.len() < NAMED {
+            first.extend(row.get::<_, Option<i64>>(1)?); // a table WITHOUT ROWID has none
+        }
+    }
+    for ((table, target), (rows, first)) in broken {
+        report.findings.push(Finding::BrokenReference { table, target, rows, first });
+    }
     Ok(())
 }
 

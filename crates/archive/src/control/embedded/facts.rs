@@ -2,7 +2,7 @@
 
 use super::refusals;
 use super::registration::delivery_id;
-use super::reports::delivery_statuses;
+use super::reports::{delivery_statuses, findings};
 use super::work::delivery_work;
 use crate::control::records::{RefusalFilter, RefusalState};
 use crate::control::report::{DeliveryFactsheet, Facts, FileFactsheet, FileRound};
@@ -34,6 +34,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
         status: status.unwrap_or_default(),
         work: delivery_work(c, name)?,
         refusals: refusals::list(c, &filter)?,
+        findings: findings(c, Some(name))?,
     })
 }
 

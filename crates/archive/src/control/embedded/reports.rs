@@ -121,7 +121,7 @@ fn count_products(
     statuses: &mut BTreeMap<i64, DeliveryStatus>,
 ) -> Result<(), ArchiveFault> {
     type Field = fn(&mut DeliveryStatus) -> &mut u64;
-    let counts: [(&str, Field); 5] = [
+    let counts: [(&str, Field); 6] = [
         (
             "SELECT file.delivery_id, count(*) FROM multiframe JOIN image USING (multiframe_id)
                  JOIN file USING (file_id) GROUP BY 1",
@@ -144,6 +144,10 @@ fn count_products(
         (
             "SELECT delivery_id, count(*) FROM refusal WHERE state = 'open' AND parked = 1 GROUP BY 1",
             |s| &mut s.parked_refusals,
+        ),
+        (
+            "SELECT delivery_id, count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) GROUP BY 1",
+            |s| &mut s.findings,
         ),
     ];
     for (sql, field) in counts {
@@ -188,7 +192,8 @@ pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
     let mut select = c.prepare_cached(
         "SELECT delivery.name, stage, code, subject, sum(files), sum(occurrences), example_file, example_hdu, message
          FROM finding JOIN delivery USING (delivery_id) WHERE ?1 IS NULL OR delivery.name = ?1
-         GROUP BY delivery_id, stage, code, subject ORDER BY delivery_id, stage, code, subject",
+         GROUP BY delivery_id, stage, code, subject
+         ORDER BY delivery_id, sum(occurrences) DESC, stage, code, subject",
     )?;
     let rows = select.query_map(params![delivery], |r| {
         Ok(Drift {

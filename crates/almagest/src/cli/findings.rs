@@ -1,0 +1,88 @@
+//! `almagest findings`: what was odd in what was accepted, counted over files: the drift of headers and columns.
+
+use crate::exit::{self, Exit};
+use crate::report::{Table, grouped, say, say_part};
+use crate::site::Site;
+use archive::Inquiry;
+use archive::report::Drift;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Only of this delivery.
+    #[arg(long, value_name = "NAME")]
+    delivery: Option<String>,
+    /// Only with this code.
+    #[arg(long)]
+    code: Option<String>,
+    /// As one JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the drift report.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let archive = Site::find(site)?.read()?;
+    if let Some(name) = &arguments.delivery
+        && !archive.deliveries(None)?.contains(name)
+    {
+        return Err(exit::gate(format!("the archive knows no delivery {name:?}")));
+    }
+    let mut findings = archive.findings(arguments.delivery.as_deref())?;
+    findings.retain(|f| arguments.code.as_ref().is_none_or(|code| f.code == *code));
+    if arguments.json {
+        say!("{}", serde_json::to_string_pretty(&findings)?);
+    } else if findings.is_empty() {
+        say!("no findings");
+    } else {
+        say_part!("{}", table(&findings, Deliveries::Many));
+    }
+    Ok(Exit::Done)
+}
+
+/// Whose findings a table shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliveries {
+    /// Those of one, which needs no column.
+    One,
+    /// Those of any number, named in the first column.
+    Many,
+}
+
+/// A line per finding.
+pub fn table(findings: &[Drift], of: Deliveries) -> String {
+    let skipped = usize::from(of == Deliveries::One);
+    let head =
+        ["delivery", "stage", "code", "subject", "files", "occurrences", "example", "message"];
+    let mut table = Table::new(head.into_iter().skip(skipped));
+    for finding in findings {
+        let file = &finding.example_file;
+        let cells = [
+            finding.delivery.clone(),
+            finding.stage.clone(),
+            finding.code.clone(),
+            finding.subject.clone(),
+            grouped(finding.files),
+            grouped(finding.occurrences),
+            finding.example_hdu.map_or(file.clone(), |hdu| format!("{file}[{hdu}]")),
+            finding.message.clone(),
+        ];
+        table.row(cells.into_iter().skip(skipped));
+    }
+    table.text()
+}
+
+/// The line that ends the summary of a step; empty when there is nothing to see.
+pub fn pointer(site: &Site) -> String {
+    let root = site.place.root().display();
+    match site.read().and_then(|archive| Ok(archive.findings(None)?)) {
+        Ok(findings) if findings.is_empty() => String::new(),
+        Ok(findings) => {
+            let plural = if findings.len() == 1 { "finding" } else { "findings" };
+            format!("\n{} {plural}: almagest --site {root} findings\n", findings.len())
+        }
+        // The step is done; that this look failed does not undo it.
+        Err(error) => format!("\nfindings cannot be counted: {error:#}\n"),
+    }
+}
