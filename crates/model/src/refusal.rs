@@ -63,8 +63,19 @@ pub struct Finding {
     /// Keyword or column it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// In how many files: the one that is named, and others alike that are not told one by one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub files: u64,
     /// How often (rows, cards).
     pub count: u64,
     /// One sentence.
     pub message: String,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(files: &u64) -> bool {
+    *files == 1
 }

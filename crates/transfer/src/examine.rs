@@ -180,6 +180,7 @@ fn verify_sums(fits: &FitsFile, hdu: &Hdu, name: &str, content: &mut Content) {
             file: name.to_owned(),
             hdu: Some(hdu.index.0),
             subject: Some("CHECKSUM".to_owned()),
+            files: 1,
             count: 1,
             message: "CHECKSUM does not fit while the data do: the header was edited".to_owned(),
         });

@@ -61,6 +61,7 @@ impl Place<'_> {
             file: self.file.to_owned(),
             hdu: self.hdu,
             subject: subject.map(str::to_owned),
+            files: 1,
             count,
             message,
         }

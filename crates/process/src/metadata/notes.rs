@@ -36,6 +36,7 @@ impl Notes {
             file: place.file.to_owned(),
             hdu: place.hdu,
             subject: Some(subject.to_owned()),
+            files: 1,
             count: 1,
             message,
         });
@@ -87,7 +88,7 @@ impl Notes {
 }
 
 /// Puts the findings of many frames together: those of a kind that is counted become one per subject, with the
-/// first file that had it.
+/// first file that had it and how many did.
 pub(super) fn counted(findings: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -100,6 +101,7 @@ pub(super) fn counted(findings: Vec<Finding>) -> Vec<Finding> {
         match places.get(&key) {
             Some(&place) => {
                 let first: &mut Finding = &mut kept[place];
+                first.files += finding.files;
                 first.count += finding.count;
             }
             None => {
@@ -128,11 +130,11 @@ mod tests {
         }
         let told = counted(all);
         let seen: Vec<_> =
-            told.iter().map(|f| (f.code.as_str(), f.file.as_str(), f.count)).collect();
+            told.iter().map(|f| (f.code.as_str(), f.file.as_str(), f.files, f.count)).collect();
         let wanted = [
-            ("keyword_new", "a.fit", 4),
-            ("keyword_mistyped", "a.fit", 1),
-            ("keyword_mistyped", "b.fit", 1),
+            ("keyword_new", "a.fit", 2, 4),
+            ("keyword_mistyped", "a.fit", 1, 1),
+            ("keyword_mistyped", "b.fit", 1, 1),
         ];
         assert_eq!(seen, wanted);
     }

@@ -179,6 +179,7 @@ fn findings(file: &str, preview: &DetectorPreview) -> Vec<Finding> {
         file: file.to_owned(),
         hdu: Some(preview.hdu.0),
         subject: None,
+        files: 1,
         count,
         message,
     };

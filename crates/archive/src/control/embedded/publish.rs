@@ -377,6 +377,7 @@ fn out_of_range(delivery: &str, table: &str, rows: &staged::LoadedRows) -> Vec<F
         file: delivery.to_owned(),
         hdu: None,
         subject: Some(format!("{table}.{column}")),
+        files: 1,
         count: *count,
         message: format!("values outside the column's range became unknown, e.g. {first}"),
     };

@@ -84,7 +84,9 @@ pub(super) fn note_findings(
 ) -> Result<(), ArchiveFault> {
     #[derive(Default)]
     struct Sum<'a> {
-        files: BTreeSet<&'a str>,
+        named: BTreeSet<&'a str>,
+        /// Files beside those that are named.
+        others: u64,
         occurrences: u64,
         example: Option<&'a Finding>,
     }
@@ -92,7 +94,8 @@ pub(super) fn note_findings(
     for finding in findings {
         let subject = finding.subject.as_deref().unwrap_or_default();
         let sum = sums.entry((&finding.code, subject)).or_default();
-        sum.files.insert(&finding.file);
+        sum.named.insert(&finding.file);
+        sum.others += finding.files.saturating_sub(1);
         sum.occurrences += finding.count.max(1);
         sum.example.get_or_insert(finding);
     }
@@ -110,7 +113,7 @@ pub(super) fn note_findings(
             round,
             code,
             subject,
-            sum.files.len(),
+            sum.named.len() as u64 + sum.others,
             sum.occurrences,
             example.file,
             example.hdu,
