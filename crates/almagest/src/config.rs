@@ -114,7 +114,7 @@ impl Default for Sql {
 /// Reads the configuration of the site at `root`.
 ///
 /// # Errors
-/// Exit code 2, with line and key, when it does not parse.
+/// Exit code 2, with line and key of every fault.
 pub fn load(root: &Path) -> anyhow::Result<Config> {
     let path = root.join(FILE_NAME);
     let text = std::fs::read_to_string(&path)
@@ -123,7 +123,53 @@ pub fn load(root: &Path) -> anyhow::Result<Config> {
 }
 
 fn parse(text: &str) -> Result<Config, String> {
-    toml::from_str(text).map_err(|fault| fault.to_string())
+    toml::from_str(text).map_err(|first| faults(text).unwrap_or_else(|| first.to_string()))
+}
+
+/// All keys that are unknown or hold what they cannot: each is looked at alone. `None` when the text is no TOML.
+fn faults(text: &str) -> Option<String> {
+    let document: toml::Table = text.parse().ok()?;
+    let mut lines = Vec::new();
+    for (section, content) in &document {
+        let alone = |value: toml::Value| {
+            let one = toml::Table::from_iter([(section.clone(), value)]);
+            one.try_into::<Config>().err().map(|fault| fault.message().to_owned())
+        };
+        let toml::Value::Table(keys) = content else {
+            lines.extend(alone(content.clone()).map(|why| told(text, section, None, &why)));
+            continue;
+        };
+        if let Some(why) = alone(toml::Table::new().into()) {
+            lines.push(told(text, section, None, &why));
+            continue;
+        }
+        for (key, value) in keys {
+            let one = toml::Table::from_iter([(key.clone(), value.clone())]);
+            lines.extend(alone(one.into()).map(|why| told(text, section, Some(key), &why)));
+        }
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// A fault with the line on which its key stands.
+fn told(text: &str, section: &str, key: Option<&str>, why: &str) -> String {
+    let named = |line: &str, name: &str| {
+        line.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let header = format!("[{section}]");
+    let mut inside = false;
+    let line = text.lines().position(|line| {
+        if line.trim_start().starts_with('[') {
+            inside = line.trim() == header;
+        }
+        match key {
+            None => inside || named(line, section),
+            Some(key) => inside && named(line, key),
+        }
+    });
+    let place = line.map(|n| format!("line {}: ", n + 1)).unwrap_or_default();
+    let key = key.map(|key| format!(".{key}")).unwrap_or_default();
+    format!("{place}{section}{key}: {why}")
 }
 
 #[cfg(test)]
@@ -138,7 +184,18 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_with_their_line() {
-        let fault = parse("[work]\nthreads = 2\ntreads = 3\n").unwrap_err();
-        assert!(fault.contains("treads") && fault.contains('3'), "{fault}");
+        let text =
+            "[work]\nthreads = \"two\"\ntreads = 3\n[sql]\nseconds = 5\nrows = -1\n[lake]\nx = 1\n";
+        let faults = parse(text).unwrap_err();
+        for wanted in [
+            "line 2: work.threads: ",
+            "line 3: work.treads: unknown field",
+            "line 6: sql.rows: ",
+            "line 7: lake: unknown field",
+        ] {
+            assert!(faults.lines().any(|line| line.starts_with(wanted)), "{wanted}: {faults}");
+        }
+        assert_eq!(faults.lines().count(), 4, "{faults}");
+        assert!(parse("[work\n").unwrap_err().contains("line 1"));
     }
 }

@@ -55,9 +55,27 @@ pub fn conflict(message: impl Into<String>) -> anyhow::Error {
     Failure { exit: Exit::Conflict, message: message.into(), source: None }.into()
 }
 
-/// Prints the chain of a failure on stderr, control characters made visible, and gives its exit code.
+/// Prints the chain of a failure on stderr, control characters made visible, and gives its exit code. A reader of our
+/// results that went away (`| head`) is no failure.
 pub fn report(fault: &anyhow::Error) -> Exit {
+    let closed = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    if fault.chain().any(|e| e.downcast_ref().is_some_and(closed)) {
+        return Exit::Done;
+    }
     let chain: Vec<String> = fault.chain().map(ToString::to_string).collect();
-    eprintln!("almagest: {}", crate::report::shown(&chain.join(": ")));
-    fault.downcast_ref::<Failure>().map_or(Exit::Infrastructure, |f| f.exit)
+    let chain = chain.join(": ");
+    let lines: Vec<String> = chain.lines().map(crate::report::shown).collect();
+    eprintln!("almagest: {}", lines.join("\n"));
+    code(fault)
+}
+
+fn code(fault: &anyhow::Error) -> Exit {
+    if let Some(failure) = fault.downcast_ref::<Failure>() {
+        return failure.exit;
+    }
+    match fault.chain().find_map(|e| e.downcast_ref::<archive::ArchiveError>()) {
+        Some(error) if error.is_conflict() => Exit::Conflict,
+        Some(error) if error.is_gate() => Exit::Gate,
+        _ => Exit::Infrastructure,
+    }
 }

@@ -11,8 +11,8 @@ use crate::site::{self, Archive, Site};
 use anyhow::Context;
 use archive::lease::Process;
 use archive::records::{
-    AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, Started, Taken, TaskKey, TaskRecord,
-    TaskState,
+    AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, PlannedRound, Started, Taken, TaskKey,
+    TaskRecord, TaskState,
 };
 use archive::{Inquiry, Queue, Registry};
 use dispatch::{Ended, Executor, Local, Outcome, Start};
@@ -23,7 +23,7 @@ use process::preview::Recipe;
 use register::cut::Sizes;
 use register::plan::{Plan, Policy, Wait};
 use stage::Verification;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,12 +34,23 @@ const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Starts of a task that fail for a passing reason before it is given up.
 const TRIES: u32 = 3;
 
+/// Staged and archived metadata of one multiframe, generously.
+const METADATA_FILE_BYTES: u64 = 300_000;
+
+/// A task that the pool works on.
+struct UnderWay {
+    attempt: AttemptKey,
+    directory: PathBuf,
+    /// Multiframes in it.
+    files: u64,
+}
+
 /// What one step did, for the summary.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// Files read.
     pub files: u64,
-    /// Detectors: image HDUs with metadata or a preview.
+    /// Detectors: image HDUs, of catalogues their detectors.
     pub detectors: u64,
     /// Detections written.
     pub detections: u64,
@@ -141,7 +152,8 @@ impl Night {
     /// # Errors
     /// Exit code 3 when there is no such directory, it has no usable name, or it would not fit.
     pub fn transfer(&mut self, source: &Path) -> anyhow::Result<String> {
-        let name = delivery_name(source)?;
+        let (source, name) = delivery_of(source)?;
+        let source = source.as_path();
         let library = self.site.place.library().join(&name);
         let known = register::known(&name, &self.site.place, &self.archive)?;
         let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
@@ -205,7 +217,7 @@ impl Night {
     ) -> anyhow::Result<()> {
         let workers = self.site.config.work.workers();
         let mut pool = Local::new(workers);
-        let mut under_way: HashMap<PathBuf, (AttemptKey, PathBuf)> = HashMap::new();
+        let mut under_way: HashMap<PathBuf, UnderWay> = HashMap::new();
         let bars = Bars::new();
         self.sweep()?;
         loop {
@@ -225,17 +237,22 @@ impl Night {
                 continue;
             }
             for ended in pool.poll(Duration::from_millis(200))? {
-                if let Some((attempt, directory)) = under_way.remove(&ended.start.task_file) {
-                    self.collect(&attempt, &directory, ended, &bars)?;
+                if let Some(task) = under_way.remove(&ended.start.task_file) {
+                    self.collect(&task, ended, &bars)?;
                 }
             }
             if stopping {
                 // What was drained has not begun: its attempts are over.
                 let slots = pool.free_slots();
                 if slots == workers {
-                    for (attempt, _) in under_way.drain().map(|(_, v)| v) {
+                    for task in under_way.drain().map(|(_, task)| task) {
                         let why = "interrupted before it began";
-                        self.archive.end_attempt(&attempt, AttemptEnd::Lost, why, site::now())?;
+                        self.archive.end_attempt(
+                            &task.attempt,
+                            AttemptEnd::Lost,
+                            why,
+                            site::now(),
+                        )?;
                     }
                 }
             }
@@ -276,6 +293,7 @@ impl Night {
             let work = self.archive.delivery_work(name)?;
             let plan = self.plan(&work, use_cases);
             for round in &plan.rounds {
+                self.check_room(&work, round)?;
                 let unit = self.archive.open_round(round, &self.cause, site::now())?;
                 self.archive.move_unit(&unit, UnitState::Approved, &self.cause, site::now())?;
             }
@@ -300,7 +318,7 @@ impl Night {
         deliveries: &[String],
         use_cases: &[UseCase],
         pool: &mut Local,
-        under_way: &mut HashMap<PathBuf, (AttemptKey, PathBuf)>,
+        under_way: &mut HashMap<PathBuf, UnderWay>,
         bars: &Bars,
     ) -> anyhow::Result<()> {
         let backlog = 2 * self.site.config.work.workers();
@@ -310,7 +328,7 @@ impl Night {
                 break;
             }
             if task.running {
-                let mine = under_way.values().any(|(attempt, _)| attempt.task == task.key);
+                let mine = under_way.values().any(|mine| mine.attempt.task == task.key);
                 self.busy_elsewhere += u64::from(!mine);
                 continue;
             }
@@ -324,7 +342,9 @@ impl Night {
             let file = self.write_task(&started)?;
             self.count(step_name(task.key.unit.use_case)).begin();
             pool.start(Start { task_file: file.clone() })?;
-            under_way.insert(file, (started.attempt, started.directory));
+            let files = started.inputs.len() as u64;
+            let (attempt, directory) = (started.attempt, started.directory);
+            under_way.insert(file, UnderWay { attempt, directory, files });
         }
         Ok(())
     }
@@ -393,19 +413,14 @@ impl Night {
     }
 
     /// Takes the result of an attempt that ended, or notes that there is none.
-    fn collect(
-        &mut self,
-        attempt: &AttemptKey,
-        directory: &Path,
-        ended: Ended,
-        bars: &Bars,
-    ) -> anyhow::Result<()> {
+    fn collect(&mut self, task: &UnderWay, ended: Ended, bars: &Bars) -> anyhow::Result<()> {
+        let attempt = &task.attempt;
         let use_case = attempt.task.unit.use_case;
         let failed = match ended.outcome {
-            Outcome::Finished => match stage::read_result(directory, Verification::Lengths) {
+            Outcome::Finished => match stage::read_result(&task.directory, Verification::Lengths) {
                 Ok(result) => {
-                    self.take(&result)?;
-                    bars.done(use_case, attempt_files(&result));
+                    self.take(&result, task.files)?;
+                    bars.done(use_case, task.files);
                     None
                 }
                 Err(error) => Some((chain(&error), error.fault.is_transient())),
@@ -432,29 +447,54 @@ impl Night {
         Ok(())
     }
 
-    fn take(&mut self, result: &TaskResult) -> anyhow::Result<()> {
+    fn take(&mut self, result: &TaskResult, files: u64) -> anyhow::Result<()> {
         let Taken::Taken { new_refusals, .. } = self.archive.take_result(result, site::now())?
         else {
             return Ok(());
         };
         let counts = self.count(step_name(result.unit.use_case));
         counts.refusals += new_refusals;
+        counts.files += files;
         counts.bytes += result.run.input_bytes;
+        counts.detectors += result.detectors.len() as u64;
         for file in &result.files {
             match file.table.as_str() {
                 "jpeg" => counts.previews += 1,
-                "multiframe" => counts.files += file.rows,
-                "multiframe_detector" | "preview" => counts.detectors += file.rows,
+                "multiframe_detector" => counts.detectors += file.rows,
                 "detection" => counts.detections += file.rows,
                 _ => {}
             }
         }
-        if result.unit.use_case == UseCase::Catalogue {
-            let mut files: Vec<&str> = result.hdus.iter().map(|h| h.file.as_str()).collect();
-            files.dedup();
-            counts.files += files.len() as u64;
-        }
         Ok(())
+    }
+
+    /// Whether a round and what ingest makes of it will fit on the disk of the site.
+    fn check_room(&self, work: &DeliveryWork, round: &PlannedRound) -> anyhow::Result<()> {
+        let inputs: HashSet<_> =
+            round.tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
+        let images = work.images.iter().filter(|i| inputs.contains(&i.multiframe_id));
+        let wanted: u64 = images
+            .map(|image| match round.use_case {
+                UseCase::Preview => image.bytes / 8,
+                UseCase::Metadata => METADATA_FILE_BYTES,
+                // Staged, and once more in the lake.
+                UseCase::Catalogue => 2 * image.catalogue.as_ref().map_or(0, |c| c.bytes),
+            })
+            .sum();
+        let root = self.site.place.root();
+        let free = files::free_bytes(root)
+            .with_context(|| format!("cannot tell the free room of {}", root.display()))?;
+        if wanted <= free {
+            return Ok(());
+        }
+        Err(exit::gate(format!(
+            "{} of {} take about {}, and {} are free on the disk of {}",
+            round.use_case,
+            round.delivery,
+            report::bytes(wanted),
+            report::bytes(free),
+            root.display()
+        )))
     }
 
     /// Makes staged rounds of some deliveries visible; all of them when the list is empty. `true` when that changed
@@ -487,6 +527,26 @@ impl Night {
             self.count("recovery").refusals += report.new_refusals;
         }
         Ok(())
+    }
+
+    /// The directories from which the deliveries that options choose came, as far as they are still there.
+    ///
+    /// # Errors
+    /// Exit code 3 for a delivery or night that the archive does not know.
+    pub fn sources(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<PathBuf>> {
+        let mut sources = Vec::new();
+        for name in self.chosen(scope)? {
+            let source = self.archive.source(&name)?;
+            if source.is_dir() {
+                sources.push(source);
+            } else {
+                eprintln!(
+                    "almagest: {name} came from {}, which is gone",
+                    report::shown(&source.display().to_string())
+                );
+            }
+        }
+        Ok(sources)
     }
 
     /// The deliveries that options choose: those named, those of the nights, or all.
@@ -525,12 +585,6 @@ fn step_name(use_case: UseCase) -> &'static str {
     use_case.name()
 }
 
-fn attempt_files(result: &TaskResult) -> u64 {
-    let mut files: Vec<i64> = result.hdus.iter().map(|h| h.multiframe_id).collect();
-    files.dedup();
-    files.len() as u64
-}
-
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -541,8 +595,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The name of a delivery is that of its directory.
-fn delivery_name(source: &Path) -> anyhow::Result<String> {
+/// Where a delivery is, and its name: that of its directory.
+fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String)> {
     let absolute = source
         .canonicalize()
         .map_err(|error| exit::gate(format!("no delivery at {}: {error}", source.display())))?;
@@ -555,8 +609,33 @@ fn delivery_name(source: &Path) -> anyhow::Result<String> {
             Err(exit::gate(format!("{} cannot be a delivery: {why}", source.display())))
         }
         None if name.is_empty() => Err(exit::gate(format!("{} has no name", source.display()))),
-        None => Ok(name.to_string_lossy().into_owned()),
+        None => {
+            holds_files(&absolute)?;
+            let name = name.to_string_lossy().into_owned();
+            Ok((absolute, name))
+        }
     }
+}
+
+/// A directory of directories is an inbox, one level too high.
+fn holds_files(delivery: &Path) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(delivery)
+        .with_context(|| format!("cannot list {}", delivery.display()))?;
+    let mut below = None;
+    for entry in entries.flatten() {
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            return Ok(());
+        }
+        below.get_or_insert(entry.path());
+    }
+    Err(exit::gate(match below {
+        Some(below) => format!(
+            "{} holds directories and no files: is {} the delivery?",
+            delivery.display(),
+            below.display()
+        ),
+        None => format!("{} is empty: nothing has arrived yet", delivery.display()),
+    }))
 }
 
 /// Name of the profile that fits a primary header.

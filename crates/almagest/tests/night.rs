@@ -165,6 +165,9 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
 #[test]
 fn usage_and_gates_have_their_exit_codes() {
     let desk = Desk::new();
+    for dir in ["in/20071011_v1", "empty"] {
+        std::fs::create_dir_all(desk.dir.path().join(dir)).unwrap();
+    }
     let cases: &[(&[&str], i32)] = &[
         (&["--help"], 0),
         (&["--version"], 0),
@@ -176,10 +179,65 @@ fn usage_and_gates_have_their_exit_codes() {
         (&["--site", "site", "sql", "SELECT 1"], 0),
         (&["--site", "site", "run", "no-such-delivery"], 3),
         (&["--site", "site", "explain", "nothing"], 3),
+        (&["--site", "site", "run", "in"], 3), // an inbox, not a delivery
+        (&["--site", "site", "run", "empty"], 3),
+        (&["--site", "site", "sql", "SELECT 1 UNION SELECT 2", "--rows", "1"], 3),
+        (&["--site", "site", "transfer", "--night", "20990101"], 3),
+        (&["--site", "site", "transfer", "--night", "20990101", "in"], 2),
+        (&["--site", "site", "programme", "add", "LAS", "x/y"], 5),
         (&["init", "site"], 5),
     ];
     for (words, code) in cases {
         let said = desk.plain(words);
         assert_eq!(said.code, Some(*code), "{words:?}\n{}{}", said.out, said.err);
     }
+}
+
+/// `transfer` without a directory looks again where known deliveries came from.
+#[test]
+fn transfer_knows_its_sources() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 8, ..Small::default() });
+    let late = delivery.join("w20071011_late.fit");
+    desk.at_site(&["transfer", delivery.to_str().unwrap()]).ended(0);
+    let images = desk.count("SELECT count(*) FROM image");
+    let one = std::fs::read_dir(&delivery)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some_and(|x| x == "fit"))
+        .unwrap();
+    std::fs::copy(one, &late).unwrap();
+    desk.at_site(&["transfer", "--night", "20071011"]).ended(0);
+    assert_eq!(desk.count("SELECT count(*) FROM image"), images + 1);
+    desk.at_site(&["transfer"]).ended(0);
+    std::fs::rename(&delivery, desk.dir.path().join("elsewhere")).unwrap();
+    let said = desk.at_site(&["transfer"]);
+    assert!(said.err.contains("which is gone"), "{said:?}");
+    said.ended(0);
+}
+
+/// A run that is told to stop says so, and the next one goes on.
+#[test]
+fn an_interrupted_run_is_taken_up() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 40, size: 128, ..Small::default() });
+    let run = desk
+        .command(&["run", delivery.to_str().unwrap()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let told =
+        std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    let ended = run.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    match ended.status.code() {
+        Some(130) => assert!(text.contains("interrupted"), "{text}"),
+        code => assert!(code == Some(0) && told.success(), "{code:?}: {text}"), // it was quicker
+    }
+    assert_eq!(desk.run(&delivery).code, Some(0));
+    desk.verified();
+    let straight = Desk::new();
+    straight.run(&delivery).ended(0);
+    desk.content().is_that_of(&straight.content(), "interrupted and gone on");
 }

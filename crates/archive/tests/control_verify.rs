@@ -252,6 +252,31 @@ fn companions(code: &str) -> &'static [&'static str] {
 }
 
 #[test]
+fn many_broken_references_are_one_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = whole_site(&dir.path().join("site"));
+    let connection = Connection::open(site.database()).unwrap();
+    connection.execute_batch(UNGUARDED).unwrap();
+    connection
+        .execute_batch(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO refusal_history SELECT 99, i, 'open', '2026-01-01T00:00:00Z', 'x', 'y' FROM n",
+        )
+        .unwrap();
+    drop(connection);
+    let archive = EmbeddedArchive::open(&site, archive::Access::Read, now()).unwrap();
+    let told: Vec<String> = verify(&archive, Options::default())
+        .unwrap()
+        .findings
+        .iter()
+        .map(|f| format!("{}: {f}", f.code()))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let wanted = "broken_reference: 1000 rows of refusal_history refer to rows that refusal lacks";
+    assert!(told[0].starts_with(wanted), "{told:?}");
+}
+
+#[test]
 fn a_damaged_database_file_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let site = whole_site(&dir.path().join("site"));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Directory to make; it may exist and be empty.
+    /// Directory to make, or one without a site to make it in.
     #[arg(value_name = "SITE")]
     site: PathBuf,
 }
@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// Makes a site with the shipped survey profiles.
 pub fn create(root: &Path) -> anyhow::Result<()> {
-    if site::is_site(root) && root.join("archive.db").exists() {
+    if root.join("archive.db").exists() {
         return Err(exit::conflict(format!("{} is a site already", root.display())));
     }
     let names: Vec<(String, &str)> = model::profile::shipped()

@@ -19,9 +19,11 @@ pub struct Arguments {
 /// Arguments of `transfer`.
 #[derive(Debug, clap::Args)]
 pub struct TransferArguments {
-    /// Directories of deliveries.
-    #[arg(required = true, value_name = "DELIVERY_DIR")]
+    /// Directories of deliveries; without any, those from which known deliveries came are looked at again.
+    #[arg(value_name = "DELIVERY_DIR", conflicts_with_all = ["night", "delivery"])]
     deliveries: Vec<PathBuf>,
+    #[command(flatten)]
+    scope: Scope,
 }
 
 /// Arguments of the other steps.
@@ -55,11 +57,15 @@ pub fn curate(night: &mut Night, deliveries: &[PathBuf]) -> anyhow::Result<()> {
 /// CU1 alone.
 pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow::Result<Exit> {
     let mut night = Night::open(Site::find(site)?, "transfer")?;
-    for delivery in &arguments.deliveries {
+    let sources = match arguments.deliveries.as_slice() {
+        [] => night.sources(&arguments.scope)?,
+        given => given.to_vec(),
+    };
+    for source in &sources {
         if night.interrupted() {
             break;
         }
-        night.transfer(delivery)?;
+        night.transfer(source)?;
     }
     report(&night);
     Ok(exit_of(&night))
@@ -145,7 +151,7 @@ pub fn summary(night: &Night) -> String {
             "transfer" if counts.seconds > 0.0 => {
                 format!("{}/s", bytes((counts.bytes as f64 / counts.seconds) as u64))
             }
-            "preview" => format!("{} detectors", rate(counts.detectors, counts.seconds)),
+            "preview" => format!("{} previews", rate(counts.previews, counts.seconds)),
             "metadata" => format!("{} files", rate(counts.files, counts.seconds)),
             _ => format!("{} detections", rate(counts.detections, counts.seconds)),
         };

@@ -32,7 +32,7 @@ pub struct Arguments {
     /// Write to this file instead of stdout.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Stop after so many rows.
+    /// End the query as failed (exit code 3) when it has more rows; those before are written.
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
     /// Stop after so many seconds.
@@ -101,14 +101,8 @@ fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Session> {
     session(&site)
 }
 
-/// A reader of ours that went away ends the query quietly; a faulty query is a matter of usage.
+/// A faulty query is a matter of usage.
 fn ended(fault: anyhow::Error) -> anyhow::Result<Exit> {
-    let broken_pipe = fault.chain().any(|e| {
-        e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    });
-    if broken_pipe {
-        return Ok(Exit::Done);
-    }
     match fault.downcast_ref::<SqlError>() {
         Some(sql) if sql.is_interrupted() => {
             eprintln!("almagest: {}", shown(&sql.to_string()));
@@ -141,7 +135,7 @@ impl From<files::PublishFault> for Publishing {
     }
 }
 
-/// Runs a query and writes its rows.
+/// Runs a query and writes its rows; when it fails, those that came before.
 pub fn write_to<W: Write + Send>(
     session: &Session,
     query: &str,
@@ -153,22 +147,22 @@ pub fn write_to<W: Write + Send>(
         Format::Table => {
             let mut sink =
                 AsTable { out: &mut out, columns: Vec::new(), waiting: Vec::new(), widths: None };
-            let report = session.query(query, &mut sink)?;
+            let done = session.query(query, &mut sink);
             sink.flush()?;
-            report
+            done?
         }
         Format::Csv => session.query(query, &mut AsCsv { out: &mut out })?,
         Format::Json => {
             let mut sink = AsJson { out: &mut out, names: Vec::new(), rows: 0 };
-            let report = session.query(query, &mut sink)?;
+            let done = session.query(query, &mut sink);
             sink.end()?;
-            report
+            done?
         }
         Format::Parquet => {
             let mut sink = archive::sql::ParquetSink::new(&mut out);
-            let report = session.query(query, &mut sink)?;
+            let done = session.query(query, &mut sink);
             sink.finish()?;
-            report
+            done?
         }
     };
     out.flush()?;

@@ -267,6 +267,12 @@ pub trait Inquiry {
     /// [`ArchiveError`].
     fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError>;
 
+    /// The directory from which a delivery came last.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when there is no such delivery.
+    fn source(&self, delivery: &str) -> Result<std::path::PathBuf, ArchiveError>;
+
     /// Everything `status` shows.
     ///
     /// # Errors

@@ -365,6 +365,10 @@ impl Inquiry for EmbeddedArchive {
         self.read("list deliveries", |c| reports::deliveries(c, night))
     }
 
+    fn source(&self, delivery: &str) -> Result<PathBuf, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| reports::source(c, delivery))
+    }
+
     fn status(&self) -> Result<Status, ArchiveError> {
         self.read("report the status", reports::status)
     }

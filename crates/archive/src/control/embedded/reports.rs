@@ -1,11 +1,13 @@
 //! What `status` shows.
 
+use super::registration::delivery_id;
 use crate::control::records::Programme;
 use crate::control::report::*;
 use crate::error::ArchiveFault;
 use model::ProgrammeId;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// See [`crate::Inquiry::deliveries`].
 pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
@@ -13,6 +15,15 @@ pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<Strin
         "SELECT name FROM delivery WHERE ?1 IS NULL OR night = ?1 ORDER BY delivery_id",
     )?;
     Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Inquiry::source`].
+pub(super) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveFault> {
+    let id = delivery_id(c, delivery)?;
+    let source: String = c
+        .prepare_cached("SELECT source FROM delivery WHERE delivery_id = ?1")?
+        .query_row([id], |r| r.get(0))?;
+    Ok(source.into())
 }
 
 /// See [`crate::Inquiry::programmes`].
