@@ -1,10 +1,10 @@
 //! The one door to the file system: opens what others delivered, publishes what we make.
 //!
 //! A delivered file is opened without following links and without blocking, and only if it is a regular
-//! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish`]). Nothing else in the
+//! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Nothing else in the
 //! workspace creates files.
 //!
-//! Start at [`publish`]. [`crash_point`] marks the instants that the kill tests aim at.
+//! Start at [`publish()`]. [`crash_point`] marks the instants that the kill tests aim at.
 //! Does not know what is in the files.
 
 mod crash;

@@ -4,7 +4,7 @@
 //! catalogues, and the marker `OK_TO_COPY`, written last. The same specification gives the same bytes, whatever the
 //! number of threads. What is truly in the images comes back as [`TrueFrame`]s.
 //!
-//! Start at [`night`]. Which frames there are is decided in `plan`; a frame is made in `delivery`, its pixels in
+//! Start at [`night()`]. Which frames there are is decided in `plan`; a frame is made in `delivery`, its pixels in
 //! `pixels`, its catalogue in `catalogue`, both from the sources of `scene`. Damaged files are in [`damage`].
 //! Does not depend on the rooms that read it: the astrometry here is not that of `sky`.
 

@@ -7,8 +7,8 @@
 //! How a batch is published (the caller owns transaction, ids and event number):
 //!
 //! 1. [`init`] once, in the transaction that creates the tables (safe to repeat; adds columns that are new).
-//! 2. Load, without a lock: [`finalise`] turns staged files into a [`LakeFile`]. Final id = base - temporary id,
-//!    so the first one is base + 1. The same request again leaves the same bytes; [`describe`] reads back what
+//! 2. Load, without a lock: [`finalise()`] turns staged files into a [`LakeFile`]. Final id = base - temporary id,
+//!    so the first one is base + 1. The same request again leaves the same bytes; [`describe()`] reads back what
 //!    an earlier run left.
 //! 3. Publish, in one short transaction: [`Publication::begin`] → [`Publication::end_detectors`] for what is
 //!    superseded or retracted, [`Publication::add`] per file, [`Publication::reopen_detectors`] for an undo →

@@ -3,10 +3,10 @@
 //! Each definition with `keeping` "versioned" or "reference" becomes a table `<name>_all` whose rows carry the event
 //! that began and the event that ended them, and a plain view `<name>` of current rows, which every program
 //! that reads SQLite can use. [`definition`] writes the DDL and adds columns that are new; [`staged`] loads a
-//! batch's Parquet rows; [`reference`] keeps the rows of profiles; [`links`] connects frames with components and calibration frames that came
+//! batch's Parquet rows; [`mod@reference`] keeps the rows of profiles; [`links`] connects frames with components and calibration frames that came
 //! later.
 //!
-//! Start at [`staged::load`]. A new column begins in `model/tables/*.toml`; nothing here names columns but those of
+//! Start at [`staged::insert`]. A new column begins in `model/tables/*.toml`; nothing here names columns but those of
 //! identity.
 //! Does not open transactions or give out event numbers.
 

@@ -3,7 +3,7 @@
 //! Each function appends one HDU to a `Vec<u8>` that holds the file so far; the cards that the format demands come
 //! from the data, all others from a [`HeaderBuilder`]. Same arguments, same bytes: no dates, no versions.
 //!
-//! Start at [`primary`], then [`rice_image`] or [`bin_table`]. The caller publishes the bytes.
+//! Start at [`primary`], then [`rice_image()`] or [`bin_table`]. The caller publishes the bytes.
 //! Does not know what a keyword means, and does not read.
 
 mod cards;
