@@ -245,7 +245,7 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3, help="of the night, medians are shown")
     arguments = parser.parse_args()
     bench = Bench(arguments)
     if arguments.what in ("night", "all"):
