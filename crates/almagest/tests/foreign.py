@@ -1,0 +1,37 @@
+"""Answers of stock DuckDB about an archive: `foreign.py ATTACH`, where ATTACH is what `almagest attach` prints.
+
+Each line of standard input is a JSON object: `sql`, and `anew` when a new connection shall be made for it. Each line of
+standard output is the answer, an array of rows. The extensions come from their packages, never from the network."""
+
+import json
+import sys
+
+import duckdb
+import duckdb_extensions
+
+for extension in ("ducklake", "sqlite_scanner"):
+    duckdb_extensions.import_extension(extension)
+
+
+def attached():
+    db = duckdb.connect()
+    db.execute(sys.argv[1])
+    return db
+
+
+def plain(value):
+    if isinstance(value, bool):
+        return int(value)
+    if value is None or isinstance(value, (int, float, str)):
+        return value
+    return str(value)
+
+
+db = attached()
+for line in sys.stdin:
+    asked = json.loads(line)
+    here = attached() if asked["anew"] else db
+    rows = here.execute(asked["sql"]).fetchall()
+    print(json.dumps([[plain(v) for v in row] for row in rows]), flush=True)
+    if here is not db:
+        here.close()
