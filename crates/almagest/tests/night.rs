@@ -241,3 +241,42 @@ fn an_interrupted_run_is_taken_up() {
     straight.run(&delivery).ended(0);
     desk.content().is_that_of(&straight.content(), "interrupted and gone on");
 }
+
+/// A component that comes late is linked then; one that is replaced by newer content is linked anew.
+#[test]
+fn provenance_follows_its_components() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { seed: 1, ..Small::default() });
+    let component = std::fs::read_dir(&delivery)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .find(|name| name.ends_with("_sf.fit"))
+        .unwrap();
+    let (here, away) = (delivery.join(&component), desk.dir.path().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    desk.run(&delivery);
+    let links = |state: &str| {
+        desk.count(&format!(
+            "SELECT count(*) FROM provenance WHERE component_name = '{component}' AND component_multiframe_id {state}"
+        ))
+    };
+    let named = links("IS NULL");
+    assert!(named > 0 && links("IS NOT NULL") == 0);
+
+    std::fs::rename(&away, &here).unwrap();
+    desk.run(&delivery);
+    let frame = || {
+        desk.count(&format!("SELECT multiframe_id FROM multiframe WHERE file_name = '{component}'"))
+    };
+    let first = frame();
+    assert_eq!((links(&format!("= {first}")), links("IS NULL")), (named, 0));
+
+    let other = Desk::new();
+    let newer = other.simulate(&Small { seed: 2, ..Small::default() });
+    std::fs::copy(newer.join(&component), &here).unwrap();
+    desk.run(&delivery);
+    let second = frame();
+    assert!(second > first, "other content is another multiframe");
+    assert_eq!((links(&format!("= {second}")), links(&format!("= {first}"))), (named, 0));
+    desk.verified();
+}

@@ -1,4 +1,5 @@
-//! Links between frames: a header names components and calibration frames, which may be ingested before or after.
+//! Links between frames: a header names components and calibration frames, which may be ingested before or after, and
+//! replaced by newer content.
 //!
 //! A link is a column that refers to a multiframe (`flat_id`, `component_multiframe_id`) beside one that holds the name
 //! from the header (`flat_name`, `component_name`), in any table with history.
@@ -41,22 +42,22 @@ fn links() -> Vec<Link> {
     links
 }
 
-/// Makes the indexes that find rows whose other frame has not come yet.
+/// Makes the indexes that find rows whose other frame has not come yet, and those that refer to a frame.
 pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     for link in links() {
+        let (all, name, id) = (link.all(), quoted(&link.name), quoted(link.id));
         tx.execute_batch(&format!(
-            "CREATE INDEX IF NOT EXISTS {} ON {} ({}) WHERE {} IS NULL AND end_event IS NULL",
+            "CREATE INDEX IF NOT EXISTS {} ON {all} ({name}) WHERE {id} IS NULL AND end_event IS NULL;
+             CREATE INDEX IF NOT EXISTS {} ON {all} ({id}) WHERE {id} IS NOT NULL AND end_event IS NULL;",
             quoted(&format!("{}_{}_open", link.table.name, link.id)),
-            link.all(),
-            quoted(&link.name),
-            quoted(link.id)
+            quoted(&format!("{}_{}_linked", link.table.name, link.id)),
         ))?;
     }
     Ok(())
 }
 
-/// Links what a metadata batch made linkable: what its own frames name and is there, and what named one of its frames
-/// and waited. Gives the number of links.
+/// Links what a metadata batch made linkable: what its own frames name and is there, what named one of its frames and
+/// waited, and what referred to older content of one of its frames. Gives the number of links.
 pub(crate) fn link(
     tx: &Connection,
     multiframes: &[i64],
@@ -68,6 +69,7 @@ pub(crate) fn link(
         for &multiframe in multiframes {
             linked += linker.link_from(multiframe)?;
             linked += linker.link_to(multiframe)?;
+            linked += linker.move_to(multiframe)?;
         }
     }
     Ok(linked)
@@ -123,6 +125,33 @@ impl Linker<'_> {
             }
         }
         Ok(linked)
+    }
+
+    /// Rows that refer to what a frame of this batch superseded, but for those of frames that are superseded themselves.
+    fn move_to(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT link.rowid, link.multiframe_id, new.name
+             FROM image JOIN file AS new USING (file_id)
+                 JOIN file AS old ON old.delivery_id = new.delivery_id AND old.name = new.name
+                     AND old.state <> 'current'
+                 JOIN image AS replaced ON replaced.file_id = old.file_id
+                 JOIN {all} AS link ON link.{id} = replaced.multiframe_id
+                 JOIN image AS product ON product.multiframe_id = link.multiframe_id
+                 JOIN file AS home ON home.file_id = product.file_id AND home.state = 'current'
+             WHERE image.multiframe_id = ?1 AND link.{id} IS NOT NULL AND link.end_event IS NULL",
+            all = self.link.all(),
+            id = quoted(self.link.id)
+        ))?;
+        let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        let stale: Vec<(i64, i64, String)> = rows.collect::<Result<_, _>>()?;
+        let mut moved = 0;
+        for (rowid, product, name) in stale {
+            if self.meaning(product, name)? == Some(multiframe) {
+                self.set(rowid, multiframe)?;
+                moved += 1;
+            }
+        }
+        Ok(moved)
     }
 
     /// The visible image that a name means for a frame: one of its own delivery, else of the latest delivery that is no
