@@ -271,19 +271,8 @@ impl Night {
         Ok(false)
     }
 
-    /// What can be done about a delivery now.
     fn plan(&self, work: &DeliveryWork, use_cases: &[UseCase]) -> Plan {
-        let recipe = |survey: &str| {
-            let profile = self.profiles.iter().find(|p| p.profile.name == survey);
-            profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
-        };
-        let work_config = &self.site.config.work;
-        let sizes = Sizes {
-            workers: u32::try_from(work_config.workers()).unwrap_or(u32::MAX),
-            rows_least: work_config.rows_per_catalogue_task,
-            ..Sizes::default()
-        };
-        register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes })
+        plan(&self.site, &self.profiles, work, use_cases)
     }
 
     /// Opens and approves every round that can be done now.
@@ -549,35 +538,56 @@ impl Night {
         Ok(sources)
     }
 
-    /// The deliveries that options choose: those named, those of the nights, or all.
+    /// See [`chosen`].
     ///
     /// # Errors
     /// Exit code 3 for a delivery or night that the archive does not know.
     pub fn chosen(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
-        let all = self.archive.deliveries(None)?;
-        if scope.night.is_empty() && scope.delivery.is_empty() {
-            return Ok(all);
-        }
-        let mut chosen = Vec::new();
-        for name in &scope.delivery {
-            if !all.contains(name) {
-                return Err(exit::gate(format!("the archive knows no delivery {name:?}")));
-            }
-            chosen.push(name.clone());
-        }
-        for night in &scope.night {
-            let number = night
-                .parse()
-                .map_err(|_| exit::usage(format!("--night {night:?} is not YYYYMMDD")))?;
-            let of_night = self.archive.deliveries(Some(number))?;
-            if of_night.is_empty() {
-                return Err(exit::gate(format!("the archive knows no delivery of night {night}")));
-            }
-            chosen.extend(of_night);
-        }
-        chosen.dedup();
-        Ok(chosen)
+        chosen(&self.archive, scope)
     }
+}
+
+/// What can be done about a delivery now.
+pub fn plan(site: &Site, profiles: &[Loaded], work: &DeliveryWork, use_cases: &[UseCase]) -> Plan {
+    let recipe = |survey: &str| {
+        let profile = profiles.iter().find(|p| p.profile.name == survey);
+        profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
+    };
+    let sizes = Sizes {
+        workers: u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX),
+        rows_least: site.config.work.rows_per_catalogue_task,
+        ..Sizes::default()
+    };
+    register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes })
+}
+
+/// The deliveries that options choose: those named, those of the nights, or all.
+///
+/// # Errors
+/// Exit code 3 for a delivery or night that the archive does not know.
+pub fn chosen(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
+    let all = archive.deliveries(None)?;
+    if scope.night.is_empty() && scope.delivery.is_empty() {
+        return Ok(all);
+    }
+    let mut chosen = Vec::new();
+    for name in &scope.delivery {
+        if !all.contains(name) {
+            return Err(exit::gate(format!("the archive knows no delivery {name:?}")));
+        }
+        chosen.push(name.clone());
+    }
+    for night in &scope.night {
+        let number =
+            night.parse().map_err(|_| exit::usage(format!("--night {night:?} is not YYYYMMDD")))?;
+        let of_night = archive.deliveries(Some(number))?;
+        if of_night.is_empty() {
+            return Err(exit::gate(format!("the archive knows no delivery of night {night}")));
+        }
+        chosen.extend(of_night);
+    }
+    chosen.dedup();
+    Ok(chosen)
 }
 
 /// Name of the step in summaries.

@@ -56,6 +56,9 @@ fn single_steps_do_what_run_does() {
         Some(0),
         "nothing is ready yet, which is no failure"
     );
+    let planned = steps.at_site(&["metadata", "--dry-run"]).ended(0);
+    assert!(planned.contains("metadata") && planned.contains("new files"), "{planned}");
+    assert_eq!(steps.at_site(&["metadata", "--dry-run"]).ended(0), planned, "nothing was done");
     for step in ["preview", "metadata", "catalogue", "ingest"] {
         steps.at_site(&[step, "--night", "20071011"]).ended(0);
     }

@@ -4,7 +4,8 @@ use super::Scope;
 use crate::exit::Exit;
 use crate::report::{Table, bytes, grouped, rate, say, say_part, shown};
 use crate::site::Site;
-use crate::steps::{Counts, Night};
+use crate::steps::{Counts, Night, chosen, plan};
+use archive::{Publication, Queue};
 use model::UseCase;
 use std::path::PathBuf;
 
@@ -31,6 +32,9 @@ pub struct TransferArguments {
 pub struct StepArguments {
     #[command(flatten)]
     scope: Scope,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// All steps for some deliveries.
@@ -77,7 +81,11 @@ pub fn step(
     use_case: UseCase,
     arguments: &StepArguments,
 ) -> anyhow::Result<Exit> {
-    let mut night = Night::open(Site::find(site)?, use_case.name())?;
+    let site = Site::find(site)?;
+    if arguments.dry_run {
+        return planned(&site, use_case, &arguments.scope);
+    }
+    let mut night = Night::open(site, use_case.name())?;
     let deliveries = night.chosen(&arguments.scope)?;
     night.work(&deliveries, &[use_case], false)?;
     report(&night);
@@ -95,11 +103,58 @@ pub fn step(
 
 /// Ingest alone.
 pub fn ingest(site: Option<PathBuf>, arguments: &StepArguments) -> anyhow::Result<Exit> {
-    let mut night = Night::open(Site::find(site)?, "ingest")?;
+    let site = Site::find(site)?;
+    if arguments.dry_run {
+        return ingestible(&site, &arguments.scope);
+    }
+    let mut night = Night::open(site, "ingest")?;
     let deliveries = night.chosen(&arguments.scope)?;
     night.ingest(&deliveries)?;
     report(&night);
     Ok(exit_of(&night))
+}
+
+/// The rounds that a step would open, and what waits.
+fn planned(site: &Site, use_case: UseCase, scope: &Scope) -> anyhow::Result<Exit> {
+    let (archive, profiles) = (site.read()?, site.profiles()?);
+    let mut rounds = Table::new(["delivery", "use case", "files", "tasks", "why"]);
+    let mut waits = Table::new(["waits", "delivery", "why"]);
+    for name in chosen(&archive, scope)? {
+        let plan = plan(site, &profiles, &archive.delivery_work(&name)?, &[use_case]);
+        for round in &plan.rounds {
+            let files: usize = round.tasks.iter().map(|t| t.inputs.len()).sum();
+            rounds.row([
+                name.clone(),
+                use_case.name().to_owned(),
+                grouped(files as u64),
+                grouped(round.tasks.len() as u64),
+                round.why.clone(),
+            ]);
+        }
+        for wait in &plan.waits {
+            waits.row([wait.file.clone(), name.clone(), wait.why.clone()]);
+        }
+    }
+    for table in [rounds, waits].iter().filter(|table| !table.is_empty()) {
+        say!("{}", table.text());
+    }
+    Ok(Exit::Done)
+}
+
+/// The batches that ingest would make visible, and those that wait.
+fn ingestible(site: &Site, scope: &Scope) -> anyhow::Result<Exit> {
+    let archive = site.read()?;
+    let deliveries = chosen(&archive, scope)?;
+    let mut table = Table::new(["batch", "waits for"]);
+    for round in archive.staged_rounds()? {
+        if deliveries.contains(&round.unit.delivery) {
+            table.row([round.unit.to_string(), round.blocked.unwrap_or_default()]);
+        }
+    }
+    if !table.is_empty() {
+        say!("{}", table.text());
+    }
+    Ok(Exit::Done)
 }
 
 /// The exit code that the work so far deserves.
