@@ -4,7 +4,7 @@ use crate::NodeFault;
 use model::profile::SurveyProfile;
 use model::tables::Table;
 use model::task::{DetectorRows, HduReport, StagedFile, TaskFile};
-use model::{Finding, ProgrammeId, Refusal, UseCase};
+use model::{Finding, MultiframeId, ProgrammeId, Refusal, UseCase};
 use process::catalogue::{self, CatalogueTask, DetectionSink};
 use process::{metadata, preview};
 use stage::{StageError, StagedWriter};
@@ -88,7 +88,8 @@ fn stage_table(
 }
 
 fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
-    let detectors = stage::metadata::read(&task.metadata)?;
+    let mine = task.inputs.iter().filter_map(|i| MultiframeId::new(i.multiframe_id)).collect();
+    let detectors = stage::metadata::read(&task.metadata, &mine)?;
     let work = CatalogueTask { inputs: &task.inputs, detectors: &detectors, profile };
     let mut sink = Staging { dir: &task.output_dir, open: None, files: Vec::new() };
     let report = catalogue::extract(&work, &mut sink)?;

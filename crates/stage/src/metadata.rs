@@ -10,7 +10,7 @@ use fits::{Header, Value};
 use model::detector::{CardValue, Detector, Photometry};
 use model::tables::{Table, table};
 use model::{ExtNum, MultiframeId, ProgrammeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Longest header that is unpacked.
@@ -24,15 +24,15 @@ pub fn file_name(table: &str) -> String {
     format!("{table}.parquet")
 }
 
-/// Reads the detectors staged in some attempts' directories. A multiframe that stands in several of them is that
-/// of the last.
+/// Reads the detectors of some multiframes, staged in some attempts' directories. A multiframe that stands in several of
+/// them is that of the last. Costs next to nothing for the multiframes that are not wanted.
 ///
 /// # Errors
 /// A staged file that cannot be read, or is not as its table's definition says.
-pub fn read(dirs: &[PathBuf]) -> Result<Detectors, StageError> {
+pub fn read(dirs: &[PathBuf], wanted: &BTreeSet<MultiframeId>) -> Result<Detectors, StageError> {
     let mut detectors = Detectors::new();
     for dir in dirs {
-        let found = read_dir(dir)?;
+        let found = read_dir(dir, wanted)?;
         let ids: Vec<MultiframeId> = found.keys().map(|(id, _)| *id).collect();
         detectors.retain(|(id, _), _| ids.binary_search(id).is_err());
         detectors.extend(found);
@@ -40,14 +40,14 @@ pub fn read(dirs: &[PathBuf]) -> Result<Detectors, StageError> {
     Ok(detectors)
 }
 
-fn read_dir(dir: &Path) -> Result<Detectors, StageError> {
+fn read_dir(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Detectors, StageError> {
     let programmes = programmes(dir)?;
     let frames = frames(dir)?;
-    let headers = headers(dir)?;
+    let headers = headers(dir, wanted)?;
     let mut wcs = coordinate_systems(dir)?;
     let mut detectors = Detectors::new();
     each_row(dir, "multiframe_detector", DETECTOR_COLUMNS, |row| {
-        let Some(key) = row.key() else { return };
+        let Some(key) = row.key().filter(|(id, _)| wanted.contains(id)) else { return };
         let (id, ext_num) = key;
         let frame = frames.get(&id).cloned().unwrap_or_default();
         let told = wcs.remove(&key).unwrap_or_default();
@@ -177,11 +177,12 @@ fn programmes(dir: &Path) -> Result<BTreeMap<MultiframeId, ProgrammeId>, StageEr
 type Headers = BTreeMap<(MultiframeId, String, u16), Vec<u8>>;
 
 /// Cards by multiframe, file and HDU, packed.
-fn headers(dir: &Path) -> Result<Headers, StageError> {
+fn headers(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Headers, StageError> {
     let mut headers = Headers::new();
     each_row(dir, "header", &["multiframe_id", "file_name", "hdu", "cards"], |row| {
         let hdu = row.integer("hdu").and_then(|n| u16::try_from(n).ok());
-        let key = row.multiframe_id().zip(row.text("file_name")).zip(hdu);
+        let id = row.multiframe_id().filter(|id| wanted.contains(id));
+        let key = id.zip(row.text("file_name")).zip(hdu);
         if let Some((((id, file), hdu), cards)) = key.zip(row.bytes("cards")) {
             headers.insert((id, file.to_owned(), hdu), cards.to_vec());
         }

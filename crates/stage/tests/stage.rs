@@ -251,7 +251,10 @@ fn a_result_names_plain_files_of_its_own_directory() {
 fn detectors_come_from_staged_metadata() {
     let dir = tempfile::tempdir().unwrap();
     stage_metadata(dir.path(), "image");
-    let detectors = stage::metadata::read(&[dir.path().to_owned()]).unwrap();
+    let wanted = [MultiframeId::new(4).unwrap()].into();
+    let detectors = stage::metadata::read(&[dir.path().to_owned()], &wanted).unwrap();
+    let others = [MultiframeId::new(5).unwrap()].into();
+    assert!(stage::metadata::read(&[dir.path().to_owned()], &others).unwrap().is_empty());
     assert_eq!(detectors.len(), 2);
     let key = |ext| (MultiframeId::new(4).unwrap(), ExtNum::new(ext).unwrap());
     let first = &detectors[&key(2)];
@@ -278,14 +281,14 @@ fn detectors_come_from_staged_metadata() {
     let other = tempfile::tempdir().unwrap();
     stage_metadata(other.path(), "catalogue");
     let dirs = [dir.path().to_owned(), other.path().to_owned()];
-    let detectors = stage::metadata::read(&dirs).unwrap();
+    let detectors = stage::metadata::read(&dirs, &wanted).unwrap();
     let wcs = &detectors[&key(2)].wcs;
     assert_eq!(wcs["CRVAL1"], CardValue::Number(65.0));
     assert_eq!(wcs["CTYPE2"], CardValue::Text("DEC--TAN".into()));
     assert!(!wcs.contains_key("PV2_7"));
 
     let empty = tempfile::tempdir().unwrap();
-    assert!(stage::metadata::read(&[empty.path().to_owned()]).unwrap().is_empty());
+    assert!(stage::metadata::read(&[empty.path().to_owned()], &wanted).unwrap().is_empty());
 }
 
 /// One multiframe of two detectors; the second has neither catalogue nor coordinate system.
