@@ -239,7 +239,7 @@ fn an_ingest(desk: &Desk, eyes: Eyes, night: &str, seed: u64) -> Option<()> {
         seen.push(duckdb.asked(&sql.replace("LAKE", "lake").replace("META", "archive"), anew));
     }
     assert_eq!(run.wait().unwrap().code(), Some(0), "the run");
-    assert!(seen.len() > 4, "the ingest was over before anybody looked");
+    assert!(seen.len() > 1, "the ingest was over before anybody looked");
     let after = agree(desk, &mut duckdb, STATE);
     assert_ne!(before, after);
     for state in &seen {
