@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 pub struct Sizes {
     /// Tasks that can run at the same time.
     pub workers: u32,
-    /// Tasks per worker, so that a slow one does not hold up the night.
+    /// Tasks by files per worker, so that a slow one does not hold up the night.
     pub tasks_per_worker: u32,
+    /// The same of catalogue tasks: programmes differ in size, and whole ones leave a worker idle at the end.
+    pub catalogue_tasks_per_worker: u32,
     /// Files of a task of previews at least, where the night has them.
     pub preview_files_least: u32,
     /// The same of metadata: a file takes milliseconds, a task leaves half a dozen tables.
@@ -25,6 +27,7 @@ impl Default for Sizes {
         Self {
             workers: 2,
             tasks_per_worker: 4,
+            catalogue_tasks_per_worker: 8,
             preview_files_least: 4,
             metadata_files_least: 30,
             rows_least: 100_000,
@@ -34,8 +37,8 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    fn tasks(&self) -> u64 {
-        u64::from(self.workers.max(1)) * u64::from(self.tasks_per_worker.max(1))
+    fn tasks(&self, per_worker: u32) -> u64 {
+        u64::from(self.workers.max(1)) * u64::from(per_worker.max(1))
     }
 }
 
@@ -58,7 +61,7 @@ pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec
     let mut tasks = Vec::new();
     for (survey, group) in groups(images, |i| (i.survey.clone(), None)) {
         let work: u64 = group.iter().map(|i| weight(i)).sum();
-        let share = (sizes.tasks() * work).div_ceil(total.max(1)).max(1);
+        let share = (sizes.tasks(sizes.tasks_per_worker) * work).div_ceil(total.max(1)).max(1);
         let most = (group.len() as u64).div_ceil(u64::from(files_least.max(1))).max(1);
         let parts = split(&group, share.min(most), weight);
         tasks.extend(
@@ -68,20 +71,54 @@ pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec
     in_order(tasks, images)
 }
 
-/// Tasks by catalogue rows: one survey and programme each, since each leaves a file per programme.
+/// Tasks by catalogue rows, of one survey each. A programme with rows for several tasks is cut into them; programmes
+/// with too few for one share tasks, whole, since a task leaves a file per programme.
 pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
-    let rows = |i: &ImageWork| i.catalogue.as_ref().map_or(0, |c| c.rows);
     let total: u64 = images.iter().map(|i| rows(i)).sum();
-    let share =
-        total.div_ceil(sizes.tasks()).clamp(sizes.rows_least.max(1), sizes.rows_most.max(1));
+    let share = total
+        .div_ceil(sizes.tasks(sizes.catalogue_tasks_per_worker))
+        .clamp(sizes.rows_least.max(1), sizes.rows_most.max(1));
     let mut tasks = Vec::new();
+    let mut small: BTreeMap<String, Vec<Vec<&ImageWork>>> = BTreeMap::new();
     for ((survey, _), group) in groups(images, |i| (i.survey.clone(), i.programme)) {
         let work: u64 = group.iter().map(|i| rows(i)).sum();
+        if work < share {
+            small.entry(survey).or_default().push(group);
+            continue;
+        }
         // Never more parts than there are full shares, so that none falls below the least.
-        let parts = split(&group, (work / share).max(1), |i| rows(i));
+        let parts = split(&group, work / share, |i| rows(i));
         tasks.extend(parts.into_iter().map(|part| task(&survey, part, true)));
     }
+    for (survey, programmes) in small {
+        let packed = pack(programmes, share, sizes.workers);
+        tasks.extend(packed.into_iter().map(|images| task(&survey, images, true)));
+    }
     in_order(tasks, images)
+}
+
+/// Whole programmes together, of about a share of rows, and no fewer than there are workers where programmes suffice:
+/// the largest programme first, each to where least is.
+fn pack(mut programmes: Vec<Vec<&ImageWork>>, share: u64, workers: u32) -> Vec<Vec<&ImageWork>> {
+    let work = |images: &[&ImageWork]| images.iter().map(|i| rows(i)).sum::<u64>();
+    let all: u64 = programmes.iter().map(|p| work(p)).sum();
+    let tasks = (all / share).max(u64::from(workers.max(1))).min(programmes.len() as u64);
+    let mut packed: Vec<(u64, Vec<&ImageWork>)> = (0..tasks).map(|_| (0, Vec::new())).collect();
+    programmes.sort_by_key(|p| std::cmp::Reverse(work(p)));
+    for programme in programmes {
+        if let Some((rows, images)) = packed.iter_mut().min_by_key(|(rows, _)| *rows) {
+            *rows += work(&programme);
+            images.extend(programme);
+        }
+    }
+    let mut packed: Vec<Vec<&ImageWork>> = packed.into_iter().map(|(_, images)| images).collect();
+    packed.retain(|images| !images.is_empty());
+    packed.iter_mut().for_each(|images| images.sort_by(|a, b| a.name.cmp(&b.name)));
+    packed
+}
+
+fn rows(image: &ImageWork) -> u64 {
+    image.catalogue.as_ref().map_or(0, |c| c.rows)
 }
 
 fn weight(image: &ImageWork) -> u64 {
@@ -174,7 +211,7 @@ mod tests {
             2,
             "few files make few tasks"
         );
-        assert_eq!(by_rows(&all, &Sizes::default()).len(), 8);
+        assert_eq!(by_rows(&all, &Sizes::default()).len(), 16);
     }
 
     #[test]
@@ -183,7 +220,7 @@ mod tests {
         let images: Vec<ImageWork> =
             (1..=900).map(|i| image(i, "wfcam", programmes[i as usize % 3], 1000)).collect();
         let tasks = by_rows(&images.iter().collect::<Vec<_>>(), &Sizes::default());
-        assert_eq!(tasks.len(), 6, "300 000 rows of each programme at 112 500 a task");
+        assert_eq!(tasks.len(), 9, "300 000 rows of each programme at 100 000 a task");
         for task in &tasks {
             let of = |id: MultiframeId| id.get() % 3;
             assert!(
@@ -191,8 +228,23 @@ mod tests {
             );
             assert!(task.inputs.len() >= 100);
         }
-        let small = by_rows(&images[..6].iter().collect::<Vec<_>>(), &Sizes::default());
-        assert_eq!(small.len(), 3, "less than the least is one task per programme");
+    }
+
+    #[test]
+    fn small_programmes_share_tasks() {
+        let rows = [70_000, 10_000, 60_000, 40_000, 30_000, 20_000, 10_000];
+        let images: Vec<ImageWork> =
+            (1..).zip(rows).map(|(n, rows)| image(n, "wfcam", Some(n as i32), rows)).collect();
+        let all: Vec<&ImageWork> = images.iter().collect();
+        let cut = |workers: u32| -> Vec<Vec<i64>> {
+            let sizes = Sizes { workers, ..Sizes::default() };
+            let ids = |t: PlannedTask| t.inputs.iter().map(|i| i.multiframe_id.get()).collect();
+            by_rows(&all, &sizes).into_iter().map(ids).collect()
+        };
+        assert_eq!(cut(2), [vec![1, 5, 6], vec![2, 3, 4, 7]], "120 000 rows each");
+        assert_eq!(cut(1).len(), 2, "no task far above a share, even for one worker");
+        assert_eq!(cut(4).len(), 4, "a task for every worker");
+        assert_eq!(cut(99).len(), 7, "programmes stay whole");
     }
 
     proptest! {

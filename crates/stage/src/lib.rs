@@ -11,6 +11,7 @@
 
 mod fault;
 pub mod metadata;
+mod number_column;
 pub mod parquet_format;
 mod reader;
 mod result;

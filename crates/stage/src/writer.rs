@@ -1,20 +1,24 @@
 //! One staged file of one table, from record batches.
 
 use crate::fault::{StageError, StageFault};
+use crate::number_column;
 use crate::parquet_format::{PAGE_ROWS, detection_writer_properties, metadata_writer_properties};
 use crate::result::is_plain;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use model::tables::{Keeping, Table};
 use model::task::StagedFile;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::errors::Result as ParquetResult;
+use parquet::file::writer::SerializedFileWriter;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Rows of a row group at most: a writer holds one of detections in memory, some 60 MB.
+/// Rows of a row group at most: a writer holds one of detections in memory, some 70 MB.
 const GROUP_ROWS: u64 = 131_072;
 
 /// Writes one staged file: rows in, bytes and checksum out. The bytes depend on the rows, and on the expected
@@ -22,12 +26,17 @@ const GROUP_ROWS: u64 = 131_072;
 ///
 /// The file is written under its own name into an attempt's directory, which nobody reads before its result is
 /// published; [`crate::write_result`] makes it durable.
+///
+/// Rows wait until their row group is full and are then encoded column by column: one compressor at a time is
+/// alive and stays in the processor's cache, where 150 of them would push each other out at every page.
 pub struct StagedWriter {
     path: PathBuf,
     table: &'static Table,
     name: String,
     schema: SchemaRef,
-    writer: ArrowWriter<Hashing<BufWriter<File>>>,
+    writer: SerializedFileWriter<Hashing<BufWriter<File>>>,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: u64,
     rows: u64,
     group_rows: u64,
 }
@@ -76,18 +85,22 @@ impl StagedWriter {
             Keeping::Lake => detection_writer_properties(&schema),
             Keeping::Versioned | Keeping::Reference => metadata_writer_properties(),
         };
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties)
-            // The definition of the table is the schema; a second copy in every file says nothing.
-            .with_skip_arrow_metadata(true);
-        let writer =
-            ArrowWriter::try_new_with_options(Hashing::new(file), schema.clone(), options)?;
+        // No Arrow schema in the file's metadata: the definition of the table is the schema, and a second copy in
+        // every file says nothing.
+        let columns = ArrowSchemaConverter::new().convert(&schema)?;
+        let writer = SerializedFileWriter::new(
+            Hashing::new(file),
+            columns.root_schema_ptr(),
+            Arc::new(properties),
+        )?;
         Ok(Self {
             path: path.to_owned(),
             table,
             name: name.to_owned(),
             schema,
             writer,
+            waiting: Vec::new(),
+            waiting_rows: 0,
             rows: 0,
             group_rows: row_group_rows(expected_rows),
         })
@@ -108,21 +121,50 @@ impl StagedWriter {
         let rows = batch.num_rows() as u64;
         let mut done = 0;
         while done < rows {
-            let begun = self.writer.in_progress_rows() as u64;
-            let room = self.group_rows - begun;
-            // Pages end at the same rows however the rows are handed over.
-            let to_page_end = match begun % PAGE_ROWS as u64 {
-                0 => room,
-                used => PAGE_ROWS as u64 - used,
-            };
-            let now = room.min(to_page_end).min(rows - done);
-            self.writer.write(&batch.slice(done as usize, now as usize))?;
+            let now = (self.group_rows - self.waiting_rows).min(rows - done);
+            self.waiting.push(batch.slice(done as usize, now as usize));
+            self.waiting_rows += now;
             done += now;
-            if now == room {
-                self.writer.flush()?;
+            if self.waiting_rows == self.group_rows {
+                self.write_row_group()?;
             }
         }
         self.rows += rows;
+        Ok(())
+    }
+
+    fn write_row_group(&mut self) -> ParquetResult<()> {
+        let pieces = cut_at_pages(&std::mem::take(&mut self.waiting));
+        self.waiting_rows = 0;
+        if self.schema.fields().iter().all(|f| number_column::is_number(f.data_type())) {
+            self.write_numbers(&pieces)
+        } else {
+            self.write_any(&pieces)
+        }
+    }
+
+    fn write_numbers(&mut self, pieces: &[RecordBatch]) -> ParquetResult<()> {
+        let mut group = self.writer.next_row_group()?;
+        for (position, field) in self.schema.fields().iter().enumerate() {
+            number_column::write(&mut group, field, pieces.iter().map(|p| p.column(position)))?;
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    fn write_any(&mut self, pieces: &[RecordBatch]) -> ParquetResult<()> {
+        let factory = ArrowRowGroupWriterFactory::new(&self.writer, Arc::clone(&self.schema));
+        let columns = factory.create_column_writers(self.writer.flushed_row_groups().len())?;
+        let mut group = self.writer.next_row_group()?;
+        for (position, mut column) in columns.into_iter().enumerate() {
+            for piece in pieces {
+                for leaf in compute_leaves(self.schema.field(position), piece.column(position))? {
+                    column.write(&leaf)?;
+                }
+            }
+            column.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
         Ok(())
     }
 
@@ -130,7 +172,10 @@ impl StagedWriter {
     ///
     /// # Errors
     /// Whatever the system says.
-    pub fn finish(self, programme_id: Option<i32>) -> Result<StagedFile, StageError> {
+    pub fn finish(mut self, programme_id: Option<i32>) -> Result<StagedFile, StageError> {
+        if self.waiting_rows > 0 {
+            self.write_row_group().map_err(|fault| StageFault::from(fault).at(&self.path))?;
+        }
         let Self { path, table, name, writer, rows, .. } = self;
         let finish = || -> Result<(u64, String), StageFault> {
             let hashing = writer.into_inner()?;
@@ -149,6 +194,23 @@ impl StagedWriter {
             programme_id,
         })
     }
+}
+
+/// The rows in pieces none of which reaches across the end of a page, so that pages end at the same rows however
+/// the rows were handed over.
+fn cut_at_pages(batches: &[RecordBatch]) -> Vec<RecordBatch> {
+    let mut pieces = Vec::new();
+    let mut begun = 0;
+    for batch in batches {
+        let mut done = 0;
+        while done < batch.num_rows() {
+            let now = (PAGE_ROWS - begun).min(batch.num_rows() - done);
+            pieces.push(batch.slice(done, now));
+            done += now;
+            begun = (begun + now) % PAGE_ROWS;
+        }
+    }
+    pieces
 }
 
 fn differs(batch: &RecordBatch, wanted: &SchemaRef) -> StageFault {

@@ -18,7 +18,7 @@ use model::{ExtNum, MultiframeId, ProgrammeId};
 use std::collections::BTreeMap;
 
 /// Rows that gather before they are handed on.
-const BATCH_ROWS: usize = 32_768;
+const BATCH_ROWS: usize = 8_000;
 
 /// What the work on catalogues needs.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,7 @@ pub fn extract<S: DetectionSink>(
     sink: &mut S,
 ) -> Result<CatalogueReport, CatalogueError<S::Error>> {
     let mut report = CatalogueReport::default();
+    let (mut batch, mut workspace) = (Batch::new(), Workspace::default());
     for (programme, catalogues) in by_programme(task, &mut report) {
         let expected_rows = catalogues.iter().map(|c| c.expected_rows()).sum();
         let mut run = Run {
@@ -81,8 +82,8 @@ pub fn extract<S: DetectionSink>(
             expected_rows,
             begun: false,
             written: 0,
-            batch: Batch::new(),
-            workspace: Workspace::default(),
+            batch: &mut batch,
+            workspace: &mut workspace,
             report: &mut report,
             sink,
         };
@@ -159,8 +160,8 @@ struct Run<'r, 'a, S: DetectionSink> {
     expected_rows: u64,
     begun: bool,
     written: u64,
-    batch: Batch,
-    workspace: Workspace,
+    batch: &'r mut Batch,
+    workspace: &'r mut Workspace,
     report: &'r mut CatalogueReport,
     sink: &'r mut S,
 }
@@ -346,7 +347,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             wcs: wcs.as_ref().ok(),
             calibration,
         };
-        let judged = judge(table, layout, &context, &mut self.workspace);
+        let judged = judge(table, layout, &context, self.workspace);
         let judged = judged.map_err(|error| CatalogueError::Task(error.into()))?;
         self.tell_columns(catalogue, table, layout);
         for oddity in judged.oddities() {
@@ -424,14 +425,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let mut counts = Counts::default();
         for range in judged.blocks() {
             let rows = judged
-                .append(
-                    range,
-                    context,
-                    self.written,
-                    &mut self.batch,
-                    &mut self.workspace,
-                    &mut counts,
-                )
+                .append(range, context, self.written, self.batch, self.workspace, &mut counts)
                 .map_err(|error| CatalogueError::Task(error.into()))?;
             self.written += rows as u64;
             if self.batch.rows() >= BATCH_ROWS {
