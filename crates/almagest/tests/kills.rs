@@ -15,7 +15,7 @@ const PUBLICATION: &[&str] = &[
     "previews:renamed:1",
     "previews:renamed:7",
     "previews:synced:1",
-    "load:lake-file:1",
+    "load:lake-files:1",
     "ingest:loaded:2",
     "ingest:loaded:3",
     "publish:claimed:2",

@@ -16,7 +16,7 @@ pub use crash::crash_point;
 pub use open::{OpenFault, open_regular};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
-    publish_bytes, publish_hashed, remove_temporaries, sync_dir, sync_disk,
+    publish_bytes, publish_hashed, publish_together, remove_temporaries, sync_dir, sync_disk,
 };
 pub use side_by_side::side_by_side;
 
@@ -34,7 +34,7 @@ pub fn hex(digest: &[u8]) -> String {
 /// Whatever the reader reports.
 pub fn sha256(mut reader: impl Read) -> io::Result<(String, u64)> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0_u8; 1 << 20];
+    let mut buffer = vec![0_u8; 1 << 17];
     let mut bytes = 0;
     loop {
         let n = reader.read(&mut buffer)?;

@@ -1,10 +1,11 @@
 //! Publishing a file whole or not at all.
 
-use crate::{crash_point, hex};
+use crate::{crash_point, hex, side_by_side};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,33 +63,95 @@ pub fn publish<T, E: From<PublishFault>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, E>,
 ) -> Result<T, E> {
-    let fault = |source| PublishFault { path: path.to_owned(), source };
-    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let temporary = dir.join(format!("{MARK}{}-{serial}", std::process::id()));
-    let mut file =
-        File::options().read(true).write(true).create_new(true).open(&temporary).map_err(fault)?;
-    let value = match write(&mut file) {
-        Ok(value) => value,
-        Err(error) => {
-            let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
-    };
-    let finish = || -> io::Result<()> {
-        crash_point("publish:before-sync");
-        file.sync_all()?;
-        close(file)?;
-        crash_point("publish:before-rename");
-        fs::rename(&temporary, path)?;
-        crash_point("publish:after-rename");
-        sync_dir(dir)
-    };
-    finish().map_err(|source| {
-        let _ = fs::remove_file(&temporary);
-        fault(source)
-    })?;
+    let (temporary, mut file) = Temporary::create(path)?;
+    let value = write(&mut file)?;
+    temporary.sync(file)?;
+    temporary.rename()?;
+    sync_dir(parent(path)).map_err(|source| PublishFault { path: path.to_owned(), source })?;
     Ok(value)
+}
+
+/// [`publish`] for several files of one directory: they are written side by side, and the disk works on each while
+/// the next are being written. None gets its name before all of them are durable.
+///
+/// # Errors
+/// That of the first item that failed; no file is published then, unless it was a renaming that failed.
+pub fn publish_together<I: Sync, T: Send, E: From<PublishFault> + Send>(
+    dir: &Path,
+    items: &[I],
+    name: impl Fn(&I) -> &str + Sync,
+    write: impl Fn(&I, &mut File) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let written: Vec<(T, Temporary)> = std::thread::scope(|scope| {
+        let begun = side_by_side(items, |item| -> Result<_, E> {
+            let (temporary, mut file) = Temporary::create(&dir.join(name(item)))?;
+            let value = write(item, &mut file)?;
+            let synced = scope.spawn(move || temporary.sync(file).map(|()| temporary));
+            Ok((value, synced))
+        });
+        let ended = begun.into_iter().map(|begun| {
+            let (value, synced) = begun?;
+            let temporary = synced.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            Ok((value, temporary))
+        });
+        ended.collect::<Result<_, E>>()
+    })?;
+    let mut values = Vec::with_capacity(written.len());
+    for (value, temporary) in written {
+        temporary.rename()?;
+        values.push(value);
+    }
+    sync_dir(dir).map_err(|source| PublishFault { path: dir.to_owned(), source })?;
+    Ok(values)
+}
+
+/// A file beside its final name, removed unless it gets that.
+struct Temporary {
+    temporary: PathBuf,
+    path: PathBuf,
+    renamed: bool,
+}
+
+impl Temporary {
+    fn create(path: &Path) -> Result<(Self, File), PublishFault> {
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let temporary = parent(path).join(format!("{MARK}{}-{serial}", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&temporary);
+        let this = Self { temporary, path: path.to_owned(), renamed: false };
+        match file {
+            Ok(file) => Ok((this, file)),
+            Err(source) => Err(this.fault(source)),
+        }
+    }
+
+    fn sync(&self, file: File) -> Result<(), PublishFault> {
+        crash_point("publish:before-sync");
+        file.sync_all().and_then(|()| close(file)).map_err(|source| self.fault(source))
+    }
+
+    fn rename(mut self) -> Result<(), PublishFault> {
+        crash_point("publish:before-rename");
+        fs::rename(&self.temporary, &self.path).map_err(|source| self.fault(source))?;
+        self.renamed = true;
+        crash_point("publish:after-rename");
+        Ok(())
+    }
+
+    fn fault(&self, source: io::Error) -> PublishFault {
+        PublishFault { path: self.path.clone(), source }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Closes a file and reports what network disks report only then.
@@ -158,7 +221,7 @@ impl<W: Write> Write for Hashing<W> {
 pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), PublishFault> {
     let fault = |source| PublishFault { path: to.to_owned(), source };
     match fs::hard_link(from, to) {
-        Ok(()) => sync_dir(to.parent().unwrap_or(Path::new("."))).map_err(fault),
+        Ok(()) => sync_dir(parent(to)).map_err(fault),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(fault(error)),
         Err(_) => publish(to, |file| {
             let mut source = File::open(from).map_err(fault)?;
@@ -176,14 +239,12 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        create_dir(parent)?;
+    if parent(path) != Path::new(".") {
+        create_dir(parent(path))?;
     }
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => {
-            sync_dir(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-        }
+        _ => sync_dir(parent(path)),
     }
 }
 
@@ -231,6 +292,34 @@ mod tests {
         });
         assert!(result.is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn files_published_together_come_all_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let words = ["one", "two", "three", "four"];
+        let publish = |bad: Option<&str>| {
+            publish_together(
+                dir.path(),
+                &words,
+                |word| word,
+                |word, file| {
+                    file.write_all(word.as_bytes()).unwrap();
+                    if Some(*word) == bad {
+                        return Err(PublishFault {
+                            path: word.into(),
+                            source: io::Error::other("full"),
+                        });
+                    }
+                    Ok(word.len())
+                },
+            )
+        };
+        assert_eq!(publish(Some("three")).unwrap_err().path, Path::new("three"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(publish(None).unwrap(), [3, 3, 5, 4]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+        assert_eq!(fs::read(dir.path().join("three")).unwrap(), b"three");
     }
 
     #[test]

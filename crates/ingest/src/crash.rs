@@ -14,7 +14,7 @@ pub const PREVIEW_POINTS: [&str; 9] = [
 ];
 
 /// Between the reservation and the commit of a publication of detections. The `publish:…` points of the files room that
-/// the lake file passes through come between `reserve:after-commit` and `load:lake-file`.
+/// the lake files pass through come between `reserve:after-commit` and `load:lake-files`.
 pub const CATALOGUE_POINTS: [&str; 16] = [
     "ingest:checked",
     "reserve:before-commit",
@@ -23,7 +23,7 @@ pub const CATALOGUE_POINTS: [&str; 16] = [
     "publish:before-sync",
     "publish:before-rename",
     "publish:after-rename",
-    "load:lake-file",
+    "load:lake-files",
     "ingest:loaded",
     "publish:claimed",
     "publish:rows",

@@ -89,10 +89,19 @@ impl SkyCap {
 pub fn describe(lake_dir: &Path, name: &str, programme_id: i64) -> Result<LakeFile, LakeError> {
     let path = lake_dir.join(super::catalogue::TABLE_PATH).join(name);
     let file = OpenFile::open(&path, None, &Arc::new(ByteCounter::default()))?;
+    describe_open(&file, name, programme_id)
+}
+
+/// [`describe`] for a file that is open.
+pub(super) fn describe_open(
+    file: &OpenFile,
+    name: &str,
+    programme_id: i64,
+) -> Result<LakeFile, LakeError> {
     let metadata = file.metadata();
     let statistics = statistics(metadata);
-    let misfit = |reason: String| LakeError::Staged { path: path.clone(), reason };
-    let obj_id = bounds_of(&file, &statistics, "obj_id")
+    let misfit = |reason: String| LakeError::Staged { path: file.path().to_owned(), reason };
+    let obj_id = bounds_of(file, &statistics, "obj_id")
         .ok_or_else(|| misfit("it has no rows".to_owned()))?;
     if u64::try_from(obj_id.1 - obj_id.0 + 1) != Ok(file.rows()) || obj_id.0 < 1 {
         return Err(misfit(format!(
@@ -102,7 +111,7 @@ pub fn describe(lake_dir: &Path, name: &str, programme_id: i64) -> Result<LakeFi
             obj_id.1
         )));
     }
-    if bounds_of(&file, &statistics, "programme_id") != Some((programme_id, programme_id)) {
+    if bounds_of(file, &statistics, "programme_id") != Some((programme_id, programme_id)) {
         return Err(misfit(format!("not all rows are of programme {programme_id}")));
     }
     Ok(LakeFile {
@@ -113,7 +122,7 @@ pub fn describe(lake_dir: &Path, name: &str, programme_id: i64) -> Result<LakeFi
         bytes: file.bytes(),
         footer_bytes: file.footer_bytes(),
         row_groups: metadata.row_groups().iter().map(|g| g.num_rows().unsigned_abs()).collect(),
-        detectors: detectors(&file)?,
+        detectors: detectors(file)?,
         statistics,
     })
 }
@@ -281,9 +290,9 @@ fn real(block: &ColumnBlock, row: usize) -> Option<f64> {
 /// The circle around the mean direction.
 fn cap(positions: &[(f64, f64)]) -> Option<SkyCap> {
     let first = positions.first()?;
+    let vectors: Vec<_> = positions.iter().map(|&(ra, dec)| sky::unit_vector(ra, dec)).collect();
     let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
-    for &(ra, dec) in positions {
-        let v = sky::unit_vector(ra, dec);
+    for v in &vectors {
         (x, y, z) = (x + v.x, y + v.y, z + v.z);
     }
     let centre = sky::UnitVector::towards(x, y, z)
@@ -291,12 +300,20 @@ fn cap(positions: &[(f64, f64)]) -> Option<SkyCap> {
     let centre_cell = sky::healpix::nested29(centre.ra_deg, centre.dec_deg)?;
     // The cell's centre stands for ours from here on, so the radius is counted from there.
     let centre = sky::healpix::centre(MAX_ORDER, centre_cell)?;
-    let farthest = positions
-        .iter()
-        .map(|&(ra, dec)| sky::angular_distance_deg(centre.ra_deg, centre.dec_deg, ra, dec))
-        .fold(0.0, f64::max);
+    let c = sky::unit_vector(centre.ra_deg, centre.dec_deg);
+    let (mut farthest, mut most) = (first, 0.0);
+    for (position, v) in positions.iter().zip(&vectors) {
+        let (x, y, z) = (v.x - c.x, v.y - c.y, v.z - c.z);
+        let chord = x * x + y * y + z * z;
+        if chord > most {
+            (farthest, most) = (position, chord);
+        }
+    }
+    let &(ra, dec) = farthest;
+    let radius_deg = sky::angular_distance_deg(centre.ra_deg, centre.dec_deg, ra, dec);
     Some(SkyCap {
         centre_healpix29: i64::try_from(centre_cell).ok()?,
-        radius_deg: (farthest * (1.0 + 1e-12)).min(180.0),
+        // Chords tell distances apart to 1e-7 of them at worst: within a cell, and opposite the centre.
+        radius_deg: (radius_deg * (1.0 + 1e-6)).min(180.0),
     })
 }

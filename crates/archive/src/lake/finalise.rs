@@ -4,7 +4,8 @@
 //! Runs of small row groups are decoded and encoded again as larger ones, since each costs a footer entry per
 //! column and a page per column at least.
 
-use super::{ByteCounter, LakeError, LakeFile, OpenFile, describe};
+use super::describe::describe_open;
+use super::{ByteCounter, LakeError, LakeFile, OpenFile};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::Schema;
 use arrow_select::concat::concat_batches;
@@ -22,6 +23,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::TypePtr;
 use stage::parquet_format::{ROW_GROUP_ROWS, detection_writer_properties};
+use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,31 +64,38 @@ pub fn lake_file_name(batch: i64, programme_id: i64) -> String {
     format!("batch{batch:08}-programme{programme_id}.parquet")
 }
 
-/// Writes the lake file of a request, whole or not at all, and says what it holds. The same request again leaves
+/// Writes the lake files of a batch, each whole or not at all, and says what they hold. The same requests again leave
 /// the same bytes.
 ///
 /// # Errors
-/// [`LakeError::Staged`] when a staged file is not what the request says, otherwise the system's or Parquet's word.
-pub fn finalise(lake_dir: &Path, request: FinaliseRequest<'_>) -> Result<LakeFile, LakeError> {
+/// [`LakeError::Staged`] when a staged file is not what its request says, otherwise the system's or Parquet's word.
+pub fn finalise(
+    lake_dir: &Path,
+    requests: &[FinaliseRequest<'_>],
+) -> Result<Vec<LakeFile>, LakeError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !request.name.ends_with(".parquet")
-        || request.name.starts_with('.')
-        || !request.name.chars().all(plain)
-    {
+    let is_name = |name: &str| {
+        name.ends_with(".parquet") && !name.starts_with('.') && name.chars().all(plain)
+    };
+    if let Some(request) = requests.iter().find(|r| !is_name(r.name)) {
         return Err(LakeError::FileName(request.name.to_owned()));
     }
-    let sources = open_sources(&request)?;
-    let path = lake_dir.join(super::catalogue::TABLE_PATH).join(request.name);
-    files::publish(&path, |file| {
+    let dir = lake_dir.join(super::catalogue::TABLE_PATH);
+    let write = |request: &FinaliseRequest<'_>, file: &mut File| {
+        let sources = open_sources(request)?;
+        let path = dir.join(request.name);
         let fault = LakeError::parquet(&path);
-        let mut out = Output::new(BufWriter::with_capacity(1 << 20, file), &sources, &request)
+        let mut out = Output::new(BufWriter::with_capacity(1 << 20, &mut *file), &sources, request)
             .map_err(&fault)?;
         for step in plan(&sources) {
             out.write(&sources, &step)?;
         }
-        out.finish().map_err(fault)
-    })?;
-    describe(lake_dir, request.name, request.programme_id)
+        out.finish().map_err(fault)?;
+        let written = file.try_clone().map_err(LakeError::io(&path))?;
+        let written = OpenFile::of(written, &path, &Arc::new(ByteCounter::default()))?;
+        describe_open(&written, request.name, request.programme_id)
+    };
+    files::publish_together(&dir, requests, |r| r.name, write)
 }
 
 /// A staged file and the batch-wide number of its first row, from 0.

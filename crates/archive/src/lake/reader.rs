@@ -63,6 +63,11 @@ impl LakeReader {
     pub fn open(path: &Path, counter: &Arc<ByteCounter>) -> Result<Self, LakeError> {
         let fault = LakeError::io(path);
         let file = files::open_regular(path).map_err(|source| fault(io::Error::other(source)))?;
+        Self::of(file, path, counter)
+    }
+
+    fn of(file: File, path: &Path, counter: &Arc<ByteCounter>) -> Result<Self, LakeError> {
+        let fault = LakeError::io(path);
         let bytes = file.metadata().map_err(&fault)?.len();
         counter.files.fetch_add(1, Ordering::Relaxed);
         Ok(Self { file: Arc::new(file), bytes, counter: Arc::clone(counter) })
@@ -126,7 +131,19 @@ impl OpenFile {
         footer_bytes: Option<u64>,
         counter: &Arc<ByteCounter>,
     ) -> Result<Self, LakeError> {
-        let reader = LakeReader::open(path, counter)?;
+        Self::read(LakeReader::open(path, counter)?, path, footer_bytes)
+    }
+
+    /// [`OpenFile::open`] for a file of any name; `path` is what messages call it.
+    pub(super) fn of(
+        file: File,
+        path: &Path,
+        counter: &Arc<ByteCounter>,
+    ) -> Result<Self, LakeError> {
+        Self::read(LakeReader::of(file, path, counter)?, path, None)
+    }
+
+    fn read(reader: LakeReader, path: &Path, footer_bytes: Option<u64>) -> Result<Self, LakeError> {
         let fault = LakeError::parquet(path);
         let (metadata, footer_bytes) = read_footer(&reader, footer_bytes).map_err(fault)?;
         Ok(Self { path: path.to_owned(), reader: Arc::new(reader), metadata, footer_bytes })

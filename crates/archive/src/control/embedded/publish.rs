@@ -76,7 +76,7 @@ pub(super) fn load(
         let event = kept_event(c, &unit)?.ok_or_else(|| {
             ArchiveFault::Conflict(format!("{} has object ids but no event", batch.unit))
         })?;
-        loaded.lake = finalise_all(site, &unit, batch, ranges, event)?;
+        loaded.lake = finalise(site, &unit, batch, ranges, event)?;
     }
     Ok(loaded)
 }
@@ -89,63 +89,62 @@ fn kept_event(c: &Connection, unit: &Unit) -> Result<Option<EventId>, ArchiveFau
     kept.map(history::event_id).transpose()
 }
 
-/// The lake files of all programmes, in the order of their ranges.
-fn finalise_all(
+/// The lake files of all programmes, in the order of their ranges: all staged files of a programme become one.
+fn finalise(
     site: &Site,
     unit: &Unit,
     batch: &StagedBatch,
     ranges: &[IdRange],
     event: EventId,
 ) -> Result<Vec<LakeFile>, ArchiveFault> {
-    let finalised = files::side_by_side(ranges, |range| {
-        let file = finalise(site, unit, batch, *range, event);
-        files::crash_point("load:lake-file");
-        file
-    });
-    finalised.into_iter().collect()
-}
-
-/// All staged files of one programme become one lake file.
-fn finalise(
-    site: &Site,
-    unit: &Unit,
-    batch: &StagedBatch,
-    range: IdRange,
-    event: EventId,
-) -> Result<LakeFile, ArchiveFault> {
-    let programme = range.programme_id.get();
-    let sources: Vec<Source<'_>> = sources(batch, "detection")
-        .into_iter()
-        .filter(|s| s.file.programme_id == Some(programme) && s.file.rows > 0)
-        .collect();
-    let mut offset = 0;
-    let mut staged = Vec::with_capacity(sources.len());
-    for source in &sources {
-        staged.push(Staged { path: &source.path, offset });
-        offset += source.file.rows;
+    let sources = sources(batch, "detection");
+    let mut staged: Vec<Vec<Staged<'_>>> = Vec::with_capacity(ranges.len());
+    let mut names = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let programme = range.programme_id.get();
+        let mut offset = 0;
+        let mut files = Vec::new();
+        for Source { path, file, .. } in sources.iter().filter(|s| s.file.rows > 0) {
+            if file.programme_id == Some(programme) {
+                files.push(Staged { path, offset });
+                offset += file.rows;
+            }
+        }
+        staged.push(files);
+        names.push(lake::lake_file_name(unit.id, i64::from(programme)));
     }
-    let name = lake::lake_file_name(unit.id, i64::from(programme));
-    let file = lake::finalise(
-        &site.lake(),
-        FinaliseRequest {
-            name: &name,
-            programme_id: i64::from(programme),
+    let requests: Vec<FinaliseRequest<'_>> = ranges
+        .iter()
+        .zip(&staged)
+        .zip(&names)
+        .map(|((range, staged), name)| FinaliseRequest {
+            name,
+            programme_id: i64::from(range.programme_id.get()),
             base: range.first_obj_id - 1,
             event: event.get(),
-            staged: &staged,
-        },
-    )?;
+            staged,
+        })
+        .collect();
+    let files = lake::finalise(&site.lake(), &requests)?;
+    files::crash_point("load:lake-files");
+    for (file, range) in files.iter().zip(ranges) {
+        check(batch, file, range)?;
+    }
+    Ok(files)
+}
+
+/// The file holds what was reserved and promised for it.
+fn check(batch: &StagedBatch, file: &LakeFile, range: &IdRange) -> Result<(), ArchiveFault> {
     if (file.rows, file.first_obj_id) != (range.rows, range.first_obj_id) {
         return Err(ArchiveFault::Check {
             check: "lake_file",
             message: format!(
-                "{name} has {} rows from object id {}, not {} from {}",
-                file.rows, file.first_obj_id, range.rows, range.first_obj_id
+                "{} has {} rows from object id {}, not {} from {}",
+                file.name, file.rows, file.first_obj_id, range.rows, range.first_obj_id
             ),
         });
     }
-    check_detectors(batch, &file)?;
-    Ok(file)
+    check_detectors(batch, file)
 }
 
 /// The detectors in the file are those of the manifest, in order and count.
