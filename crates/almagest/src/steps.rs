@@ -17,6 +17,7 @@ use archive::records::{
 use archive::{Inquiry, Queue, Registry};
 use dispatch::{Ended, Executor, Local, Outcome, Start};
 use indicatif::{MultiProgress, ProgressBar};
+use model::profile::SurveyProfile;
 use model::task::{FORMAT_VERSION, TASK_NAME, TaskFile, TaskLimits, TaskResult};
 use model::{UnitKey, UnitState, UseCase};
 use process::preview::Recipe;
@@ -153,30 +154,21 @@ impl Night {
     /// Exit code 3 when there is no such directory, it has no usable name, or it would not fit.
     pub fn transfer(&mut self, source: &Path) -> anyhow::Result<String> {
         let (source, name) = delivery_of(source)?;
-        let source = source.as_path();
-        let library = self.site.place.library().join(&name);
         let known = register::known(&name, &self.site.place, &self.archive)?;
         let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
-        let markers: Vec<String> =
-            profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
-        let files = std::fs::read_dir(source).map(Iterator::count).unwrap_or(0);
+        let files = std::fs::read_dir(&source).map(Iterator::count).unwrap_or(0);
         let bar = report::progress("transfer", files as u64);
         self.count("transfer").begin();
-        let fetched = transfer::fetch(&transfer::Request {
-            source,
-            library: &library,
-            mode: self.site.config.library.mode.into(),
-            threads: self.site.config.work.workers(),
-            known: &|file| known.get(file).cloned().unwrap_or_default(),
-            survey_of: &|header| survey_of(&profiles, header),
-            markers: &markers,
-            progress: &|_, _| bar.inc(1),
-        });
+        let fetched = with_request(
+            &self.site,
+            &profiles,
+            (&name, &source),
+            &known,
+            &|_, _| bar.inc(1),
+            transfer::fetch,
+        );
         bar.finish_and_clear();
-        let fetched = fetched.map_err(|fault| match fault.is_gate() {
-            true => exit::gate(fault.to_string()),
-            false => fault.into(),
-        })?;
+        let fetched = fetched?;
         let by_name = profiles.iter().find(|p| p.naming.delivery(&name).is_some());
         let delivery = register::Delivery {
             name: &name,
@@ -518,26 +510,6 @@ impl Night {
         Ok(())
     }
 
-    /// The directories from which the deliveries that options choose came, as far as they are still there.
-    ///
-    /// # Errors
-    /// Exit code 3 for a delivery or night that the archive does not know.
-    pub fn sources(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<PathBuf>> {
-        let mut sources = Vec::new();
-        for name in self.chosen(scope)? {
-            let source = self.archive.source(&name)?;
-            if source.is_dir() {
-                sources.push(source);
-            } else {
-                eprintln!(
-                    "almagest: {name} came from {}, which is gone",
-                    report::shown(&source.display().to_string())
-                );
-            }
-        }
-        Ok(sources)
-    }
-
     /// See [`chosen`].
     ///
     /// # Errors
@@ -545,6 +517,50 @@ impl Night {
     pub fn chosen(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
         chosen(&self.archive, scope)
     }
+}
+
+/// What a transfer would bring of a delivery, and its name.
+///
+/// # Errors
+/// As [`Night::transfer`].
+pub fn prospect(
+    site: &Site,
+    archive: &Archive,
+    profiles: &[Loaded],
+    source: &Path,
+) -> anyhow::Result<(String, transfer::Prospect)> {
+    let (source, name) = delivery_of(source)?;
+    let known = register::known(&name, &site.place, archive)?;
+    let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
+    let prospect =
+        with_request(site, &profiles, (&name, &source), &known, &|_, _| {}, transfer::look)?;
+    Ok((name, prospect))
+}
+
+/// Does something with what the configuration, the profiles and the ledger say about a transfer.
+fn with_request<T>(
+    site: &Site,
+    profiles: &[SurveyProfile],
+    (name, source): (&str, &Path),
+    known: &HashMap<String, Vec<transfer::Known>>,
+    progress: &(dyn Fn(&str, u64) + Sync),
+    act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
+) -> anyhow::Result<T> {
+    let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
+    act(&transfer::Request {
+        source,
+        library: &site.place.library().join(name),
+        mode: site.config.library.mode.into(),
+        threads: site.config.work.workers(),
+        known: &|file| known.get(file).cloned().unwrap_or_default(),
+        survey_of: &|header| survey_of(profiles, header),
+        markers: &markers,
+        progress,
+    })
+    .map_err(|fault| match fault.is_gate() {
+        true => exit::gate(fault.to_string()),
+        false => fault.into(),
+    })
 }
 
 /// What can be done about a delivery now.
@@ -559,6 +575,26 @@ pub fn plan(site: &Site, profiles: &[Loaded], work: &DeliveryWork, use_cases: &[
         ..Sizes::default()
     };
     register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes })
+}
+
+/// The directories from which the deliveries that options choose came, as far as they are still there.
+///
+/// # Errors
+/// Exit code 3 for a delivery or night that the archive does not know.
+pub fn sources(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<Vec<PathBuf>> {
+    let mut sources = Vec::new();
+    for name in chosen(archive, scope)? {
+        let source = archive.source(&name)?;
+        if source.is_dir() {
+            sources.push(source);
+        } else {
+            eprintln!(
+                "almagest: {name} came from {}, which is gone",
+                report::shown(&source.display().to_string())
+            );
+        }
+    }
+    Ok(sources)
 }
 
 /// The deliveries that options choose: those named, those of the nights, or all.
@@ -649,7 +685,7 @@ fn holds_files(delivery: &Path) -> anyhow::Result<()> {
 }
 
 /// Name of the profile that fits a primary header.
-fn survey_of(profiles: &[model::profile::SurveyProfile], header: &fits::Header) -> String {
+fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> String {
     let keyword = |name: &str| header.value(name).map(|value| value_text(&value));
     model::profile::choose(profiles, &keyword).map(|p| p.name.clone()).unwrap_or_default()
 }

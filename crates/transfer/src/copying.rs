@@ -28,11 +28,11 @@ pub(crate) fn check_room(
     wanted: &mut Vec<Wanted>,
 ) -> Result<Vec<Refusal>, TransferFault> {
     let library = |source| TransferFault::Library { path: request.library.to_owned(), source };
-    files::create_dir(request.library).map_err(library)?;
     if request.mode != Mode::Copy {
         return Ok(Vec::new());
     }
-    let free_bytes = files::free_bytes(request.library).map_err(library)?;
+    let disk = request.library.ancestors().find(|dir| dir.is_dir()).unwrap_or(request.library);
+    let free_bytes = files::free_bytes(disk).map_err(library)?;
     let mut refused = Vec::new();
     for one in wanted.extract_if(.., |one| one.bytes > free_bytes) {
         let message = format!("it has {} bytes, the library has room for {free_bytes}", one.bytes);

@@ -106,6 +106,19 @@ pub struct Fetched {
     pub seconds: f64,
 }
 
+/// What a fetch would do now.
+#[derive(Debug)]
+pub struct Prospect {
+    /// Files that would be brought.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that are there already, unchanged.
+    pub unchanged: usize,
+    /// What would be refused before it is opened.
+    pub refusals: Vec<Refusal>,
+}
+
 /// A delivery that could not be brought at all.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferFault {
@@ -146,6 +159,23 @@ impl TransferFault {
     }
 }
 
+/// Says what [`fetch`] would do, and does nothing.
+///
+/// # Errors
+/// When the source cannot be listed, or the disk would not hold it all.
+pub fn look(request: &Request) -> Result<Prospect, TransferFault> {
+    let mut listing = listing::list(request)?;
+    let mut refusals = listing.refusals;
+    refusals.extend(copying::check_room(request, &mut listing.wanted)?);
+    refusals.extend(listing.manifest.absent(&listing.present));
+    Ok(Prospect {
+        files: listing.wanted.len(),
+        bytes: listing.wanted.iter().map(|w| w.bytes).sum(),
+        unchanged: listing.unchanged.len(),
+        refusals,
+    })
+}
+
 /// Brings every file of a delivery that is not in the library yet.
 ///
 /// Safe to repeat and to interrupt: a file appears in the library whole, after its content was synced, and
@@ -156,6 +186,8 @@ impl TransferFault {
 pub fn fetch(request: &Request) -> Result<Fetched, TransferFault> {
     let started = std::time::Instant::now();
     let mut listing = listing::list(request)?;
+    let library = |source| TransferFault::Library { path: request.library.to_owned(), source };
+    files::create_dir(request.library).map_err(library)?;
     let oversized = copying::check_room(request, &mut listing.wanted)?;
     let mut fetched = copying::copy_all(request, listing.wanted, &listing.manifest)?;
     fetched.unchanged.extend(listing.unchanged);

@@ -13,22 +13,36 @@ pub struct Arguments {
     /// Directory to make, or one without a site to make it in.
     #[arg(value_name = "SITE")]
     site: PathBuf,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Makes a site and says what is in it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    create(&arguments.site)?;
     let site = arguments.site.display();
+    if arguments.dry_run {
+        check(&arguments.site)?;
+        say!("would make site {site}");
+        return Ok(Exit::Done);
+    }
+    create(&arguments.site)?;
     say!("made site {site}: archive.db, library/, previews/, lake/, surveys/, almagest.toml");
     say!("next: almagest --site {site} run DELIVERY_DIR");
     Ok(Exit::Done)
 }
 
+/// A site is never made over another.
+fn check(root: &Path) -> anyhow::Result<()> {
+    match root.join("archive.db").exists() {
+        true => Err(exit::conflict(format!("{} is a site already", root.display()))),
+        false => Ok(()),
+    }
+}
+
 /// Makes a site with the shipped survey profiles.
 pub fn create(root: &Path) -> anyhow::Result<()> {
-    if root.join("archive.db").exists() {
-        return Err(exit::conflict(format!("{} is a site already", root.display())));
-    }
+    check(root)?;
     let names: Vec<(String, &str)> = model::profile::shipped()
         .iter()
         .map(|(name, text)| (format!("surveys/{name}.toml"), *text))

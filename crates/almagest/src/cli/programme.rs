@@ -1,9 +1,9 @@
 //! `almagest programme`.
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::report::{Table, grouped, say, say_part, shown};
 use crate::site::{self, Site};
-use archive::records::{Cause, RefusalRecord};
+use archive::records::{Cause, RefusalFilter, RefusalRecord};
 use archive::{Inquiry, Registry};
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -29,6 +29,9 @@ enum Act {
         name: String,
         /// The PROJECT text of its frames, e.g. u/09b/8.
         project: String,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -37,7 +40,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let site = Site::find(site)?;
     match &arguments.act {
         Act::List { json } => list(&site, *json),
-        Act::Add { name, project } => add(&site, name, project),
+        Act::Add { name, project, dry_run: true } => would_add(&site, name, project),
+        Act::Add { name, project, dry_run: false } => add(&site, name, project),
     }
 }
 
@@ -59,12 +63,36 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// A frame that is parked because no programme has its PROJECT.
+fn is_parked(record: &RefusalRecord) -> bool {
+    record.refusal.code == "unknown_project"
+}
+
+fn would_add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
+    let archive = site.read()?;
+    if let Some(known) = archive.programmes()?.into_iter().find(|p| p.name == name) {
+        if !known.project.eq_ignore_ascii_case(project) {
+            let message = format!("programme {name} is there with PROJECT {:?}", known.project);
+            return Err(exit::conflict(message));
+        }
+        say!("programme {} is there already", known.programme_id);
+    }
+    let open = archive.refusals(&RefusalFilter::default())?;
+    let parked = open.iter().filter(|r| is_parked(r)).count();
+    say!(
+        "would add {} for PROJECT {} and take up {} parked frames in the next round",
+        shown(name),
+        shown(project),
+        grouped(parked as u64)
+    );
+    Ok(Exit::Done)
+}
+
 fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
     // Which frames it explains is decided when they are extracted again: a PROJECT is read by its survey's rules.
-    let explains = |record: &RefusalRecord| record.refusal.code == "unknown_project";
     let cause = Cause::new(site::operator(), format!("programme {name} added"));
     let (id, released) =
-        site.write()?.add_programme(name, project, &explains, &cause, site::now())?;
+        site.write()?.add_programme(name, project, &is_parked, &cause, site::now())?;
     say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
     if released > 0 {
         say!(

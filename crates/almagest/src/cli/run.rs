@@ -4,8 +4,8 @@ use super::Scope;
 use crate::exit::Exit;
 use crate::report::{Table, bytes, grouped, rate, say, say_part, shown};
 use crate::site::Site;
-use crate::steps::{Counts, Night, chosen, plan};
-use archive::{Publication, Queue};
+use crate::steps::{Counts, Night, chosen, plan, prospect, sources};
+use archive::{Inquiry, Publication, Queue};
 use model::UseCase;
 use std::path::PathBuf;
 
@@ -15,6 +15,9 @@ pub struct Arguments {
     /// Directories of deliveries, one night and pipeline version each, e.g. inbox/20071011_v1.
     #[arg(required = true, value_name = "DELIVERY_DIR")]
     deliveries: Vec<PathBuf>,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `transfer`.
@@ -25,6 +28,9 @@ pub struct TransferArguments {
     deliveries: Vec<PathBuf>,
     #[command(flatten)]
     scope: Scope,
+    /// Only say what would be brought.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of the other steps.
@@ -39,7 +45,15 @@ pub struct StepArguments {
 
 /// All steps for some deliveries.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut night = Night::open(Site::find(site)?, "run")?;
+    let site = Site::find(site)?;
+    if arguments.dry_run {
+        let names = expected(&site, &arguments.deliveries)?;
+        let archive = site.read()?;
+        let known = archive.deliveries(None)?;
+        let names: Vec<String> = names.into_iter().filter(|n| known.contains(n)).collect();
+        return planned(&site, &UseCase::ALL, &names);
+    }
+    let mut night = Night::open(site, "run")?;
     curate(&mut night, &arguments.deliveries)?;
     report(&night);
     Ok(exit_of(&night))
@@ -60,11 +74,16 @@ pub fn curate(night: &mut Night, deliveries: &[PathBuf]) -> anyhow::Result<()> {
 
 /// CU1 alone.
 pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow::Result<Exit> {
-    let mut night = Night::open(Site::find(site)?, "transfer")?;
+    let site = Site::find(site)?;
     let sources = match arguments.deliveries.as_slice() {
-        [] => night.sources(&arguments.scope)?,
+        [] => sources(&site.read()?, &arguments.scope)?,
         given => given.to_vec(),
     };
+    if arguments.dry_run {
+        expected(&site, &sources)?;
+        return Ok(Exit::Done);
+    }
+    let mut night = Night::open(site, "transfer")?;
     for source in &sources {
         if night.interrupted() {
             break;
@@ -83,7 +102,8 @@ pub fn step(
 ) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.dry_run {
-        return planned(&site, use_case, &arguments.scope);
+        let deliveries = chosen(&site.read()?, &arguments.scope)?;
+        return planned(&site, &[use_case], &deliveries);
     }
     let mut night = Night::open(site, use_case.name())?;
     let deliveries = night.chosen(&arguments.scope)?;
@@ -114,18 +134,43 @@ pub fn ingest(site: Option<PathBuf>, arguments: &StepArguments) -> anyhow::Resul
     Ok(exit_of(&night))
 }
 
-/// The rounds that a step would open, and what waits.
-fn planned(site: &Site, use_case: UseCase, scope: &Scope) -> anyhow::Result<Exit> {
+/// Shows what a transfer would bring; gives the names of the deliveries.
+fn expected(site: &Site, sources: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let (archive, profiles) = (site.read()?, site.profiles()?);
+    let mut table = Table::new(["delivery", "new files", "size", "there already"]);
+    let mut refused = Table::new(["delivery", "would be refused", "code", "why"]);
+    let mut names = Vec::new();
+    for source in sources {
+        let (name, prospect) = prospect(site, &archive, &profiles, source)?;
+        table.row([
+            name.clone(),
+            grouped(prospect.files as u64),
+            bytes(prospect.bytes),
+            grouped(prospect.unchanged as u64),
+        ]);
+        for refusal in prospect.refusals {
+            refused.row([name.clone(), refusal.file, refusal.code, refusal.message]);
+        }
+        names.push(name);
+    }
+    for table in [table, refused].iter().filter(|table| !table.is_empty()) {
+        say!("{}", table.text());
+    }
+    Ok(names)
+}
+
+/// Shows the rounds that steps would open, and what waits.
+fn planned(site: &Site, use_cases: &[UseCase], deliveries: &[String]) -> anyhow::Result<Exit> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut rounds = Table::new(["delivery", "use case", "files", "tasks", "why"]);
     let mut waits = Table::new(["waits", "delivery", "why"]);
-    for name in chosen(&archive, scope)? {
-        let plan = plan(site, &profiles, &archive.delivery_work(&name)?, &[use_case]);
+    for name in deliveries {
+        let plan = plan(site, &profiles, &archive.delivery_work(name)?, use_cases);
         for round in &plan.rounds {
             let files: usize = round.tasks.iter().map(|t| t.inputs.len()).sum();
             rounds.row([
                 name.clone(),
-                use_case.name().to_owned(),
+                round.use_case.name().to_owned(),
                 grouped(files as u64),
                 grouped(round.tasks.len() as u64),
                 round.why.clone(),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// Limits of a survey.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProfileLimits {
     /// Share of an HDU's rows that may be refused; beyond it the HDU is refused.
@@ -14,6 +14,8 @@ pub struct ProfileLimits {
     pub expansion_ratio: u64,
     /// New keywords that are told by name, per file; the rest is counted.
     pub new_keywords_named: usize,
+    /// Numbers of detectors that a file may have; another one is a finding. Any, when none is given.
+    pub detectors: Vec<u16>,
 }
 
 impl Default for ProfileLimits {
@@ -23,6 +25,7 @@ impl Default for ProfileLimits {
             keep_infinities: false,
             expansion_ratio: 200,
             new_keywords_named: 50,
+            detectors: Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use fits::{FitsFile, Hdu, HduKind};
 use model::ExtNum;
-use model::profile::Pairing;
+use model::profile::{Pairing, SurveyProfile};
 use model::task::TaskInput;
 
 use super::notes::{Notes, Place};
@@ -43,7 +43,7 @@ impl<'f> Frame<'f> {
         input: &'f TaskInput,
         image: &'f FitsFile,
         catalogue: Option<&'f FitsFile>,
-        pairing: Pairing,
+        profile: &SurveyProfile,
         notes: &mut Notes,
     ) -> Option<Self> {
         let file = input.image.name.as_str();
@@ -59,9 +59,10 @@ impl<'f> Frame<'f> {
             notes.refuse(Place { file, hdu: None }, "no_usable_detector", None, message);
             return None;
         }
+        count_detectors(image, file, &profile.limits.detectors, notes);
         let mut frame =
             Self { input, image, catalogue, primary: HeaderView::new(primary), detectors };
-        frame.pair(pairing, notes);
+        frame.pair(profile.catalogue.pairing, notes);
         Some(frame)
     }
 
@@ -103,6 +104,16 @@ impl<'f> Frame<'f> {
             let message = format!("{} of its tables belong to no detector", tables.len() - used);
             notes.find(Place { file, hdu: None }, "table_unpaired", "XTENSION", message);
         }
+    }
+}
+
+/// A file that was cut exactly between two extensions is a sound one with fewer detectors.
+fn count_detectors(image: &FitsFile, file: &str, usual: &[u16], notes: &mut Notes) {
+    let found = image.hdus().iter().filter(|hdu| is_image(hdu)).count();
+    if !usual.is_empty() && !usual.iter().any(|usual| usize::from(*usual) == found) {
+        let usual: Vec<String> = usual.iter().map(u16::to_string).collect();
+        let message = format!("{found} detectors, the survey's files have {}", usual.join(" or "));
+        notes.find(Place { file, hdu: None }, "detector_count", "XTENSION", message);
     }
 }
 

@@ -133,8 +133,7 @@ impl<'p> Extractor<'p> {
         into: &mut Rows,
     ) {
         let mut notes = Notes::default();
-        let pairing = self.profile.catalogue.pairing;
-        let frame = Frame::open(input, image, catalogue, pairing, &mut notes);
+        let frame = Frame::open(input, image, catalogue, self.profile, &mut notes);
         let rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
         if !notes.refused {
             for row in &rows {

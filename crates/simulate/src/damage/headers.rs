@@ -44,7 +44,7 @@ const fn parked(
     Damage { name, story, code, scope: Scope::Parked, finder: Finder::Metadata, build }
 }
 
-pub(super) static KINDS: [Damage; 28] = [
+pub(super) static KINDS: [Damage; 29] = [
     kind("cut_in_primary", "it ends inside the primary header", "missing_end", |s| {
         s.only_image(s.image[..2880].to_vec())
     }),
@@ -77,6 +77,17 @@ pub(super) static KINDS: [Damage; 28] = [
         let at = file.hdu(1).header;
         s.only_image(file.cut(at))
     }),
+    kind(
+        "cut_between_extensions",
+        "it ends where its third detector ends",
+        "extensions_missing",
+        |s| {
+            let mut file = Editor::of(&s.image);
+            file.put(0, "OBJECT", b"NEXTEND =                    4");
+            let at = file.hdu(4).header;
+            s.only_image(file.cut(at))
+        },
+    ),
     kind("end_missing", "the last extension's header has no END", "missing_end", |s| {
         let file = Editor::of(&s.image);
         let at = file.hdu(4).data;
