@@ -196,6 +196,21 @@ impl Night {
         Ok(name)
     }
 
+    /// Has all images of the chosen deliveries done again in the next round.
+    ///
+    /// # Errors
+    /// Exit code 3 for a delivery or night that the archive does not know.
+    pub fn ask_again(
+        &mut self,
+        scope: &crate::cli::Scope,
+        use_case: UseCase,
+    ) -> anyhow::Result<()> {
+        for delivery in self.chosen(scope)? {
+            self.archive.ask_again(&delivery, use_case, &self.cause, site::now())?;
+        }
+        Ok(())
+    }
+
     /// Does all that can be done of some use cases on some deliveries, and ingests what is staged when `ingest`
     /// is set.
     ///
@@ -404,7 +419,7 @@ impl Night {
                     bars.done(use_case, task.files);
                     None
                 }
-                Err(error) => Some((chain(&error), error.fault.is_transient())),
+                Err(error) => Some((model::one_line(&error), error.fault.is_transient())),
             },
             Outcome::Failed { reason, transient } => Some((reason, transient)),
         };
@@ -629,16 +644,6 @@ pub fn chosen(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<Ve
 /// Name of the step in summaries.
 fn step_name(use_case: UseCase) -> &'static str {
     use_case.name()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Where a delivery is, and its name: that of its directory.

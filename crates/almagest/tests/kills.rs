@@ -45,8 +45,8 @@ const ELSEWHERE: &[&str] = &[
     "result:after-commit:2",
     "publish:rows:1",
     "publish:after-commit:1",
-    "reserve:before-commit:3",
-    "reserve:after-commit:3",
+    "reserve:before-commit:1",
+    "reserve:after-commit:1",
     "publish:before-sync:3",
     "publish:before-rename:4",
     "publish:after-rename:5",
@@ -139,7 +139,7 @@ fn path(path: &Path) -> &str {
 #[test]
 fn killed_anywhere_and_run_again_gives_the_same_tables() {
     let kills: usize =
-        std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
+        std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(45);
     let campaign = campaign();
     println!("an undisturbed run takes {:.0} ms", campaign.took.as_secs_f64() * 1e3);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;

@@ -67,6 +67,56 @@ fn single_steps_do_what_run_does() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small::default());
+    let path = delivery.to_str().unwrap();
+    let site = desk.site.to_str().unwrap();
+    let before = desk.content();
+    let files = std::fs::read_dir(&delivery).unwrap().count().to_string();
+    for words in [["run", path, "--dry-run"], ["transfer", path, "--dry-run"]] {
+        let said = desk.at_site(&words).ended(0);
+        let counts = said.lines().find(|line| line.contains("20071011_v1")).unwrap_or(&said);
+        assert_eq!(counts.split_whitespace().nth(1), Some(files.as_str()), "{said}");
+    }
+    let said = desk.at_site(&["programme", "add", "U99A1", "u/99a/1", "--dry-run"]).ended(0);
+    assert!(said.contains("would add U99A1"), "{said}");
+    desk.plain(&["init", site, "--dry-run"]).ended(5);
+    desk.content().is_that_of(&before, "dry runs");
+    assert_eq!(desk.count("SELECT count(*) FROM programme WHERE name = 'U99A1'"), 0);
+
+    let other = desk.dir.path().join("other");
+    let said = desk.plain(&["init", other.to_str().unwrap(), "--dry-run"]).ended(0);
+    assert!(said.contains("would make site") && !other.exists(), "{said}");
+
+    desk.run(&delivery).ended(0);
+    let said = desk.at_site(&["run", path, "--dry-run"]).ended(0);
+    let counts = said.lines().find(|line| line.contains("20071011_v1")).unwrap_or(&said);
+    let counts: Vec<&str> = counts.split_whitespace().collect();
+    assert_eq!((counts[1], *counts.last().unwrap()), ("0", files.as_str()), "{said}");
+}
+
+#[test]
+fn a_lost_preview_is_made_again() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small::default());
+    desk.run(&delivery).ended(0);
+    let path = desk.value("SELECT path FROM preview WHERE ext_num = 2 ORDER BY path LIMIT 1");
+    let lost = desk.site.join("previews").join(path.as_str().unwrap());
+    let jpeg = std::fs::read(&lost).unwrap();
+    std::fs::remove_file(&lost).unwrap();
+    let said = desk.at_site(&["verify"]).ended(3);
+    assert!(said.contains("almagest preview --again"), "{said}");
+
+    let previews = desk.count("SELECT count(*) FROM preview");
+    desk.at_site(&["preview", "--again", "--delivery", "20071011_v1"]).ended(0);
+    desk.at_site(&["ingest"]).ended(0);
+    assert_eq!(std::fs::read(&lost).unwrap(), jpeg);
+    assert_eq!(desk.count("SELECT count(*) FROM preview"), previews, "each is current once");
+    desk.verified();
+}
+
+#[test]
 fn late_files_join_their_delivery() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small::default());

@@ -1,7 +1,7 @@
 //! What can go wrong with the archive, and whether waiting helps.
 
 use crate::lake::LakeError;
-use model::UnitState;
+use model::{UnitState, one_line};
 use std::io;
 use std::path::PathBuf;
 
@@ -147,19 +147,8 @@ impl ArchiveError {
                 fault @ (LakeError::Staged { .. }
                 | LakeError::Parquet { .. }
                 | LakeError::FileName(_)),
-            ) => Some(("lake_file", chain(fault))),
+            ) => Some(("lake_file", one_line(fault))),
             _ => None,
         }
     }
-}
-
-/// An error with its sources, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -152,7 +152,7 @@ impl Site {
     pub fn examine(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Err(error) = self.check_disk() {
-            faults.push(crate::error::chain(&error));
+            faults.push(model::one_line(&error));
         }
         for directory in DIRECTORIES {
             let path = self.root.join(directory);

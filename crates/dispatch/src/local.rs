@@ -56,9 +56,10 @@ impl Local {
             workers,
             Arc::new(|start: &Start| match node::run_file(&start.task_file) {
                 Ok(_) => Outcome::Finished,
-                Err(fault) => {
-                    Outcome::Failed { reason: fault.chain(), transient: fault.is_transient() }
-                }
+                Err(fault) => Outcome::Failed {
+                    reason: model::one_line(&fault),
+                    transient: fault.is_transient(),
+                },
             }),
         )
     }

@@ -17,7 +17,7 @@ pub mod sweep;
 use archive::records::{Cause, Receipt, RowsOfProgramme, StagedBatch, StagedRound};
 use archive::{ArchiveError, Publication, Timestamp};
 use check::Failure;
-use model::{EventId, UnitKey, UseCase};
+use model::{EventId, UnitKey, UseCase, one_line};
 use std::collections::BTreeSet;
 
 /// A round that was made visible.
@@ -200,15 +200,4 @@ fn refuse(
 ) -> Result<Outcome, ArchiveError> {
     archive.refuse_batch(unit, check, &message, now)?;
     Ok(Outcome::Refused(Misfit { unit: unit.clone(), check: check.to_owned(), message }))
-}
-
-/// An error with its sources.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@
 
 pub mod detector;
 pub mod ids;
+mod one_line;
 pub mod profile;
 pub mod refusal;
 pub mod tables;
@@ -13,5 +14,6 @@ pub mod task;
 pub mod unit;
 
 pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId};
+pub use one_line::one_line;
 pub use refusal::{Finding, Refusal, RowRange};
 pub use unit::{UnitKey, UnitState, UseCase};

@@ -50,6 +50,27 @@ pub struct Refusal {
     pub parked: bool,
 }
 
+impl Refusal {
+    /// The refusal of a whole file, for good.
+    pub fn new(
+        code: impl Into<String>,
+        file: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            code: code.into(),
+            file: file.into(),
+            hdu: None,
+            keyword: None,
+            column: None,
+            message: message.into(),
+            rows: 0,
+            row_ranges: Vec::new(),
+            parked: false,
+        }
+    }
+}
+
 /// Something odd in what was accepted: counted in reports, shown as drift, not refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

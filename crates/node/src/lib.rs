@@ -11,7 +11,6 @@ mod work;
 use model::profile::{ProfileFaults, SurveyProfile};
 use model::task::{FORMAT_VERSION, RunReport, TaskFile, TaskResult};
 use stage::StageError;
-use std::error::Error;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -67,17 +66,6 @@ impl NodeFault {
             Self::Stage(error) => error.fault.is_transient(),
             Self::Task(_) | Self::Catalogue(_) | Self::Directory { .. } => true,
         }
-    }
-
-    /// The fault with its causes, in one line.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            text += &format!(": {error}");
-            source = error.source();
-        }
-        text
     }
 }
 

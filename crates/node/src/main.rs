@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Ok(result) if result.refusals.is_empty() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(fault) => {
-            eprintln!("almagest-node: {}", fault.chain());
+            eprintln!("almagest-node: {}", model::one_line(&fault));
             ExitCode::from(4)
         }
     }

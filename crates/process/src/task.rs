@@ -2,11 +2,10 @@
 //! shared out to threads while its results keep their order.
 
 use fits::{FitsError, FitsFile, Limits};
-use model::Refusal;
 use model::profile::SurveyProfile;
 use model::task::FileRef;
+use model::{Refusal, one_line};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,27 +75,11 @@ pub(crate) fn limits(profile: &SurveyProfile) -> Limits {
 /// The refusal that a fault of a file or HDU leads to; `name` is that of the file within its delivery.
 pub(crate) fn refusal(name: &str, error: &FitsError) -> Refusal {
     Refusal {
-        code: error.fault.code().to_owned(),
-        file: name.to_owned(),
         hdu: error.hdu.map(|hdu| hdu.0),
         keyword: error.fault.keyword().map(str::to_owned),
         column: error.fault.column(),
-        message: in_words(&error.fault),
-        rows: 0,
-        row_ranges: Vec::new(),
-        parked: false,
+        ..Refusal::new(error.fault.code(), name, one_line(&error.fault))
     }
-}
-
-/// An error with all that caused it.
-pub(crate) fn in_words(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(deeper) = source {
-        words += &format!(": {deeper}");
-        source = deeper.source();
-    }
-    words
 }
 
 /// Does `work` for every item on up to `threads` threads and gives the results to `take` on this one, in the order

@@ -1,6 +1,6 @@
 //! Copying with checksums, several files at once, durable in groups.
 
-use crate::listing::{Wanted, refusal};
+use crate::listing::Wanted;
 use crate::manifest::{Manifest, Stated};
 use crate::{Arrival, Fetched, Known, Mode, Request, TransferFault, examine};
 use files::{OpenFault, crash_point};
@@ -36,7 +36,7 @@ pub(crate) fn check_room(
     let mut refused = Vec::new();
     for one in wanted.extract_if(.., |one| one.bytes > free_bytes) {
         let message = format!("it has {} bytes, the library has room for {free_bytes}", one.bytes);
-        refused.push(refusal(one.name, "no_room", message));
+        refused.push(Refusal::new("no_room", one.name, message));
     }
     let bytes = wanted.iter().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
     let needed_bytes = bytes.saturating_add(bytes / 50);
@@ -209,7 +209,7 @@ fn bring(
         return settle(request, wanted, arrived, confirmed);
     }
     let message = "it changed twice while it was read: still being written?".to_owned();
-    Ok(Outcome::Refused(refusal(wanted.name.clone(), "changed_while_read", message)))
+    Ok(Outcome::Refused(Refusal::new("changed_while_read", wanted.name.clone(), message)))
 }
 
 /// What one reading of a source gave.
@@ -352,14 +352,14 @@ fn contradiction(name: &str, stated: Option<&Stated>, sums: &Sums) -> Option<Ref
     };
     (stated != found).then(|| {
         let message = format!("the provider states {kind} {stated}, the file has {found}");
-        refusal(name.to_owned(), "checksum_not_as_stated", message)
+        Refusal::new("checksum_not_as_stated", name, message)
     })
 }
 
 fn of_open_fault(name: &str, fault: &OpenFault) -> Refusal {
-    refusal(name.to_owned(), fault.code(), format!("it {fault}"))
+    Refusal::new(fault.code(), name, format!("it {fault}"))
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Refusal {
-    refusal(name.to_owned(), "io_error", format!("reading stopped: {error}"))
+    Refusal::new("io_error", name, format!("reading stopped: {error}"))
 }

@@ -115,9 +115,7 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
         let lack = short_padding(&fits)
             .or_else(|| extensions_missing(&fits))
             .or_else(|| no_data(&fits).filter(|_| nothing));
-        content.refusals.extend(
-            lack.map(|(code, message)| crate::listing::refusal(name.to_owned(), code, message)),
-        );
+        content.refusals.extend(lack.map(|(code, message)| Refusal::new(code, name, message)));
     }
     content.survey = fits.hdus().first().map(|primary| survey_of(&primary.header));
     content
@@ -216,14 +214,9 @@ fn in_hdu(hdu: &Hdu, fault: &FitsFault) -> String {
 /// A refusal made of a fault of the reader.
 pub fn refusal(file: &str, hdu: Option<u16>, fault: &FitsFault) -> Refusal {
     Refusal {
-        code: fault.code().to_owned(),
-        file: file.to_owned(),
         hdu,
         keyword: fault.keyword().map(str::to_owned),
         column: fault.column(),
-        message: fault.to_string(),
-        rows: 0,
-        row_ranges: Vec::new(),
-        parked: false,
+        ..Refusal::new(fault.code(), file, fault.to_string())
     }
 }

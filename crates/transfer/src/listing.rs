@@ -25,21 +25,6 @@ pub(crate) struct Listing {
     pub marked_complete: bool,
 }
 
-/// A refusal of a whole file.
-pub(crate) fn refusal(file: String, code: &str, message: String) -> Refusal {
-    Refusal {
-        code: code.to_owned(),
-        file,
-        hdu: None,
-        keyword: None,
-        column: None,
-        message,
-        rows: 0,
-        row_ranges: Vec::new(),
-        parked: false,
-    }
-}
-
 /// Lists the delivery in the order of its names. Opens nothing but a manifest.
 pub(crate) fn list(request: &Request) -> Result<Listing, TransferFault> {
     let fault = |source| TransferFault::Source { path: request.source.to_owned(), source };
@@ -60,13 +45,13 @@ pub(crate) fn list(request: &Request) -> Result<Listing, TransferFault> {
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
     for entry in entries {
         if let Some((code, message)) = names::fault(&entry) {
-            listing.refusals.push(refusal(names::shown(&entry), code, message.to_owned()));
+            listing.refusals.push(Refusal::new(code, names::shown(&entry), message));
             continue;
         }
         let name = entry.to_string_lossy().into_owned(); // ASCII: names::fault saw to it
         if let Some(other) = folded.insert(name.to_ascii_lowercase(), name.clone()) {
             let message = format!("the name differs from {other} in upper and lower case alone");
-            listing.refusals.push(refusal(name.clone(), "name_duplicate", message));
+            listing.refusals.push(Refusal::new("name_duplicate", name.clone(), message));
             folded.insert(name.to_ascii_lowercase(), other);
             continue;
         }
@@ -82,7 +67,7 @@ fn place(request: &Request, name: String, listing: &mut Listing) {
     listing.present.insert(name.clone());
     let Ok(found) = std::fs::symlink_metadata(&source) else {
         let message = "it vanished while the delivery was listed".to_owned();
-        listing.refusals.push(refusal(name, "missing_file", message));
+        listing.refusals.push(Refusal::new("missing_file", name, message));
         return;
     };
     let modified_ns =

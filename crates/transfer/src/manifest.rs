@@ -1,6 +1,5 @@
 //! The provider's own list of checksums: `SHA256SUMS` or `MD5SUMS`, as their namesake programs write them.
 
-use crate::listing::refusal;
 use crate::names::shown;
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,13 +78,14 @@ impl Manifest {
         let message = format!("{} lists it, and it is not in the delivery", self.name);
         let one = |file: &&String| Refusal {
             parked: true,
-            ..refusal(shown(OsStr::new(file)), code, message.clone())
+            ..Refusal::new(code, shown(OsStr::new(file)), message.clone())
         };
         let mut refusals: Vec<Refusal> = absent.iter().take(NAMED).map(one).collect();
         if absent.len() > NAMED {
             let message =
                 format!("it lists {} more files that are not there", absent.len() - NAMED);
-            refusals.push(Refusal { parked: true, ..refusal(self.name.clone(), code, message) });
+            refusals
+                .push(Refusal { parked: true, ..Refusal::new(code, self.name.clone(), message) });
         }
         refusals
     }

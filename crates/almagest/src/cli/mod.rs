@@ -47,7 +47,7 @@ enum Verb {
     /// CU1: bring deliveries into the library, verify and register them
     Transfer(run::TransferArguments),
     /// CU2: make JPEG previews
-    Preview(run::StepArguments),
+    Preview(run::PreviewArguments),
     /// CU3: extract the metadata of multiframes
     Metadata(run::StepArguments),
     /// CU4: extract the detections of catalogues
@@ -112,7 +112,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Init(verb) => init::run(&verb),
         Verb::Run(verb) => run::run(site, &verb),
         Verb::Transfer(verb) => run::transfer(site, &verb),
-        Verb::Preview(verb) => run::step(site, model::UseCase::Preview, &verb),
+        Verb::Preview(verb) => run::previews(site, &verb),
         Verb::Metadata(verb) => run::step(site, model::UseCase::Metadata, &verb),
         Verb::Catalogue(verb) => run::step(site, model::UseCase::Catalogue, &verb),
         Verb::Ingest(verb) => run::ingest(site, &verb),

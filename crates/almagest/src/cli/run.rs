@@ -43,6 +43,16 @@ pub struct StepArguments {
     dry_run: bool,
 }
 
+/// Arguments of `preview`.
+#[derive(Debug, clap::Args)]
+pub struct PreviewArguments {
+    #[command(flatten)]
+    step: StepArguments,
+    /// Make previews again that are there, e.g. because files of theirs are lost.
+    #[arg(long)]
+    again: bool,
+}
+
 /// All steps for some deliveries.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
@@ -92,6 +102,15 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
     }
     report(&night);
     Ok(exit_of(&night))
+}
+
+/// CU2 alone, not ingested.
+pub fn previews(site: Option<PathBuf>, arguments: &PreviewArguments) -> anyhow::Result<Exit> {
+    if arguments.again && !arguments.step.dry_run {
+        let mut night = Night::open(Site::find(site.clone())?, "asked for again")?;
+        night.ask_again(&arguments.step.scope, UseCase::Preview)?;
+    }
+    step(site, UseCase::Preview, &arguments.step)
 }
 
 /// One use case alone, not ingested.

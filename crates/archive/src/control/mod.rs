@@ -20,7 +20,7 @@ use crate::error::ArchiveError;
 use crate::metadata::ReferenceRows;
 use crate::site::Site;
 use model::task::TaskResult;
-use model::{EventId, ProgrammeId, UnitKey, UnitState};
+use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
 use records::*;
 
 /// What registration needs.
@@ -76,6 +76,19 @@ pub trait Queue {
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.
     fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError>;
+
+    /// Asks for all current images of a delivery to be done again in the next round, whose reason is that of the cause.
+    /// Gives their number.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn ask_again(
+        &mut self,
+        delivery: &str,
+        use_case: UseCase,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<u64, ArchiveError>;
 
     /// Opens a round with its tasks: `waiting` and at once `ready`. Takes up what was to be done again.
     ///

@@ -11,6 +11,7 @@ use super::plan::{Condition, Plan, Test};
 use super::scan::{Cell, Filter, Filters as RowFilters, Scan};
 use super::shared::LakeShare;
 use crate::lake::LakeError;
+use model::one_line;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::{
@@ -259,13 +260,7 @@ fn fault(reason: impl ToString) -> Error {
 
 /// The whole chain of reasons, as SQLite carries only a text.
 fn lake_fault(error: LakeError) -> Error {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    Error::ModuleError(text)
+    Error::ModuleError(one_line(&error))
 }
 
 /// Registers the modules and makes the TEMP tables `detection` and `detection_all`.

@@ -248,7 +248,7 @@ impl Finding {
                 "deliver the file again: `almagest run` on its delivery".to_owned()
             }
             Self::PreviewMissing { .. } | Self::PreviewLength { .. } => {
-                "raise the preview recipe of its survey or copy the file back; previews can be made again".to_owned()
+                "make it again: `almagest preview --again --delivery NAME`, then `almagest ingest`".to_owned()
             }
             Self::LakeFileStray { .. } => {
                 "remove the file, if nobody put it there on purpose; no table lists it".to_owned()

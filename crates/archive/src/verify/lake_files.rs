@@ -2,10 +2,11 @@
 
 use super::disk::length;
 use super::{Finding, Options, Report};
-use crate::error::{ArchiveFault, chain};
+use crate::error::ArchiveFault;
 use crate::lake;
 use crate::metadata::definition::quoted;
 use crate::site::Site;
+use model::one_line;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -144,7 +145,7 @@ fn ended_rows(path: std::path::PathBuf, listed: &Listed, report: &mut Report) {
         }
         Ok(found) if !found.is_sorted_by(|a, b| a < b) => "its rows are in disorder".to_owned(),
         Ok(_) => return,
-        Err(fault) => chain(&fault),
+        Err(fault) => one_line(&fault),
     };
     report.findings.push(Finding::LakeFileContent { path, message });
 }
@@ -164,7 +165,7 @@ fn content(
     let file = match lake::describe(&site.lake(), &listed.path, programme_id) {
         Ok(file) => file,
         Err(fault) => {
-            differs(chain(&fault));
+            differs(one_line(&fault));
             return Ok(());
         }
     };

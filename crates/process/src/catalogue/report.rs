@@ -36,17 +36,7 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     pub(super) fn refusal(&self, code: &str, message: String) -> Refusal {
-        Refusal {
-            code: code.to_owned(),
-            file: self.file.to_owned(),
-            hdu: self.hdu,
-            keyword: None,
-            column: None,
-            message,
-            rows: 0,
-            row_ranges: Vec::new(),
-            parked: false,
-        }
+        Refusal { hdu: self.hdu, ..Refusal::new(code, self.file, message) }
     }
 
     pub(super) fn finding(

@@ -1,13 +1,12 @@
 //! A frame as it is read: its image file, its catalogue file, and which table belongs to which detector.
 
 use fits::{FitsFile, Hdu, HduKind};
-use model::ExtNum;
 use model::profile::{Pairing, SurveyProfile};
 use model::task::TaskInput;
+use model::{ExtNum, one_line};
 
 use super::notes::{Notes, Place};
 use crate::header_view::HeaderView;
-use crate::task::in_words;
 
 /// One detector: an image extension, with its table in the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +49,7 @@ impl<'f> Frame<'f> {
         let primary = image.hdus().first()?;
         if let Some(fault) = &primary.fault {
             let place = Place { file, hdu: Some(0) };
-            notes.refuse(place, fault.code(), fault.keyword(), in_words(fault));
+            notes.refuse(place, fault.code(), fault.keyword(), one_line(fault));
             return None;
         }
         let detectors = detectors(input, image, primary, notes);
@@ -132,7 +131,7 @@ fn detectors<'f>(
         }
         if let Some(fault) = &hdu.fault {
             let place = Place { file: &input.image.name, hdu: Some(number) };
-            notes.refuse_hdu(place, fault.code(), fault.keyword(), in_words(fault));
+            notes.refuse_hdu(place, fault.code(), fault.keyword(), one_line(fault));
             continue;
         }
         if !is_image(hdu) {

@@ -74,15 +74,10 @@ impl Notes {
         parked: bool,
     ) {
         self.refusals.push(Refusal {
-            code: code.to_owned(),
-            file: place.file.to_owned(),
             hdu: place.hdu,
             keyword: keyword.map(str::to_owned),
-            column: None,
-            message,
-            rows: 0,
-            row_ranges: Vec::new(),
             parked,
+            ..Refusal::new(code, place.file, message)
         });
     }
 }

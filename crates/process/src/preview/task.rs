@@ -5,14 +5,14 @@ use fits::image::Scratch;
 use fits::{FitsFile, HduIndex, Limits};
 use model::profile::SurveyProfile;
 use model::task::{TaskFile, TaskInput};
-use model::{ExtNum, Finding, Refusal};
+use model::{ExtNum, Finding, Refusal, one_line};
 use sky::Wcs;
 use std::io;
 
 use super::rows::{self, Row};
 use super::{DetectorPreview, PreviewFault, Recipe, name, render};
 use crate::header_view::HeaderView;
-use crate::task::{Opened, TaskFault, in_order, in_words, limits, open, refusal};
+use crate::task::{Opened, TaskFault, in_order, limits, open, refusal};
 
 /// Files whose rows make one batch, whatever the number of threads.
 const BLOCK: usize = 64;
@@ -157,20 +157,10 @@ fn refusal_of(file: &str, hdu: HduIndex, fault: PreviewFault) -> Result<Refusal,
     let (code, message) = match fault {
         PreviewFault::Unreadable(error) if error.fault.is_transient() => return Err(error.into()),
         PreviewFault::Unreadable(error) => return Ok(refusal(file, &error)),
-        PreviewFault::NoPicture { .. } => ("no_picture", in_words(&fault)),
-        PreviewFault::Jpeg(_) => ("no_jpeg", in_words(&fault)),
+        PreviewFault::NoPicture { .. } => ("no_picture", one_line(&fault)),
+        PreviewFault::Jpeg(_) => ("no_jpeg", one_line(&fault)),
     };
-    Ok(Refusal {
-        code: code.to_owned(),
-        file: file.to_owned(),
-        hdu: Some(hdu.0),
-        keyword: None,
-        column: None,
-        message,
-        rows: 0,
-        row_ranges: Vec::new(),
-        parked: false,
-    })
+    Ok(Refusal { hdu: Some(hdu.0), ..Refusal::new(code, file, message) })
 }
 
 fn findings(file: &str, preview: &DetectorPreview) -> Vec<Finding> {

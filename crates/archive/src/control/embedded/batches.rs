@@ -242,17 +242,7 @@ pub(super) fn refuse(
     if let Some(kept) = kept {
         abandon_event(tx, &unit, kept, &cause.why, now)?;
     }
-    let refusal = Refusal {
-        code: format!("batch_{check}"),
-        file: String::new(),
-        hdu: None,
-        keyword: None,
-        column: None,
-        message: format!("{key}: {message}"),
-        rows: 0,
-        row_ranges: Vec::new(),
-        parked: false,
-    };
+    let refusal = Refusal::new(format!("batch_{check}"), "", format!("{key}: {message}"));
     let met = Met {
         delivery: unit.delivery_id,
         stage: Stage::Ingest,

@@ -29,7 +29,7 @@ use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
 use crate::site::{self, Site};
 use model::task::TaskResult;
-use model::{EventId, ProgrammeId, UnitKey, UnitState};
+use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -207,6 +207,28 @@ impl Registry for EmbeddedArchive {
 impl Queue for EmbeddedArchive {
     fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError> {
         self.read(format!("look at {delivery}"), |c| work::delivery_work(c, delivery))
+    }
+
+    fn ask_again(
+        &mut self,
+        delivery: &str,
+        use_case: UseCase,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<u64, ArchiveError> {
+        let act = format!("ask for the {use_case} of {delivery} again");
+        self.write("again", act, |tx| {
+            let mut select = tx.prepare_cached(
+                "SELECT file_id FROM file WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image'",
+            )?;
+            let delivery = registration::delivery_id(tx, delivery)?;
+            let files: Vec<i64> =
+                select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
+            for file in &files {
+                rounds::ask_again(tx, *file, use_case, &cause.why, now)?;
+            }
+            Ok(files.len() as u64)
+        })
     }
 
     fn open_round(

@@ -93,17 +93,8 @@ pub(super) fn give_up(
     let mut refused = Vec::new();
     for input in &inputs {
         set_outcome(tx, task.id, input, Outcome::Refused)?;
-        refused.push(Refusal {
-            code: "task_failed".to_owned(),
-            file: input.subject(task.unit.key.use_case).0.clone(),
-            hdu: None,
-            keyword: None,
-            column: None,
-            message: cause.why.clone(),
-            rows: 0,
-            row_ranges: Vec::new(),
-            parked: false,
-        });
+        let file = input.subject(task.unit.key.use_case).0.clone();
+        refused.push(Refusal::new("task_failed", file, cause.why.clone()));
     }
     let new_refusals = note_all(tx, &task, &inputs, &refused, now)?;
     over(tx, &task, new_refusals, now)

@@ -63,17 +63,7 @@ pub(super) fn settle(
 }
 
 fn parked(name: &str, code: &str, message: &str) -> Refusal {
-    Refusal {
-        code: code.to_owned(),
-        file: name.to_owned(),
-        hdu: None,
-        keyword: None,
-        column: None,
-        message: message.to_owned(),
-        rows: 0,
-        row_ranges: Vec::new(),
-        parked: true,
-    }
+    Refusal { parked: true, ..Refusal::new(code, name, message) }
 }
 
 type Waiting = BTreeMap<i64, (String, &'static str, String)>;
