@@ -65,7 +65,7 @@ pub fn report(fault: &anyhow::Error) -> Exit {
     let chain: Vec<String> = fault.chain().map(ToString::to_string).collect();
     let chain = chain.join(": ");
     let lines: Vec<String> = chain.lines().map(crate::report::shown).collect();
-    eprintln!("almagest: {}", lines.join("\n"));
+    crate::report::tell!("almagest: {}", lines.join("\n"));
     code(fault)
 }
 

@@ -14,13 +14,23 @@ macro_rules! say_part {
     ($($text:tt)*) => { $crate::report::to_stdout(format_args!($($text)*)) };
 }
 
-pub(crate) use {say, say_part};
+/// A line for the operator on stderr.
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::report::to_stderr(format_args!($($text)*)) };
+}
+
+pub(crate) use {say, say_part, tell};
+
+/// Writes a line that belongs to no result. One that cannot be written is lost: the exit code still tells.
+pub fn to_stderr(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
 
 /// Writes results. A reader that went away (`| head`) ends the output, not the work; anything else ends the command.
 pub fn to_stdout(text: std::fmt::Arguments<'_>) {
     match std::io::stdout().lock().write_fmt(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("almagest: cannot write to stdout: {error}");
+            tell!("almagest: cannot write to stdout: {error}");
             std::process::exit(crate::exit::Exit::Infrastructure as i32);
         }
         _ => {}

@@ -570,6 +570,7 @@ fn with_request<T>(
         known: &|file| known.get(file).cloned().unwrap_or_default(),
         survey_of: &|header| survey_of(profiles, header),
         markers: &markers,
+        is_manifest: &|file| profiles.iter().any(|p| p.naming.is_manifest(file)),
         progress,
     })
     .map_err(|fault| match fault.is_gate() {
@@ -603,7 +604,7 @@ pub fn sources(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<V
         if source.is_dir() {
             sources.push(source);
         } else {
-            eprintln!(
+            report::tell!(
                 "almagest: {name} came from {}, which is gone",
                 report::shown(&source.display().to_string())
             );

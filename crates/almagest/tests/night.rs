@@ -244,6 +244,9 @@ fn usage_and_gates_have_their_exit_codes() {
         let said = desk.plain(words);
         assert_eq!(said.code, Some(*code), "{words:?}\n{}{}", said.out, said.err);
     }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let deaf = desk.command(&["transfer", "nosuch"]).stderr(full).status().unwrap();
+    assert_eq!(deaf.code(), Some(3), "a message that cannot be written changes nothing");
 }
 
 /// `transfer` without a directory looks again where known deliveries came from.
@@ -276,23 +279,37 @@ fn an_interrupted_run_is_taken_up() {
     let delivery = desk.simulate(&Small { frames: 40, size: 128, ..Small::default() });
     let run = desk
         .command(&["run", delivery.to_str().unwrap()])
+        .env("ALMAGEST_STOP_AT", "node:after-result:1")
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let told =
-        std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    operator::until_stopped(&run);
+    operator::signal(&run, rustix::process::Signal::INT);
+    operator::signal(&run, rustix::process::Signal::CONT);
     let ended = run.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
-    match ended.status.code() {
-        Some(130) => assert!(text.contains("interrupted"), "{text}"),
-        code => assert!(code == Some(0) && told.success(), "{code:?}: {text}"), // it was quicker
-    }
+    assert_eq!(ended.status.code(), Some(130), "{text}");
+    assert!(text.contains("interrupted"), "{text}");
     assert_eq!(desk.run(&delivery).code, Some(0));
     desk.verified();
     let straight = Desk::new();
     straight.run(&delivery).ended(0);
     desk.content().is_that_of(&straight.content(), "interrupted and gone on");
+}
+
+/// Lists of checksums have the names that survey profiles give them.
+#[test]
+fn a_provider_s_list_of_checksums_counts() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 2, ..Small::default() });
+    let file = std::fs::read_dir(&delivery).unwrap().map(|e| e.unwrap().file_name()).min().unwrap();
+    let file = file.to_str().unwrap();
+    std::fs::write(delivery.join("md5sum.txt"), format!("{}  {file}\n", "0".repeat(32))).unwrap();
+    desk.run(&delivery).ended(1);
+    let refusals = desk.refusals();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert_eq!(refusals[0]["code"], json!("checksum_not_as_stated"));
+    assert_eq!(refusals[0]["file"], json!(file));
 }
 
 /// A component that comes late is linked then; one that is replaced by newer content is linked anew.

@@ -1,7 +1,8 @@
-//! Named instants at which a kill test lets the process die.
+//! Named instants at which a test lets the process die, or holds it.
 
-/// Ends the process with SIGKILL when `ALMAGEST_CRASH_AT` names this point (`name`, or `name:n` for its
-/// n-th passing). Only in builds with debug assertions; a release build has no such door.
+/// Ends the process with SIGKILL when `ALMAGEST_CRASH_AT` names this point (`name`, or `name:n` for its n-th passing),
+/// stops it with SIGSTOP when `ALMAGEST_STOP_AT` does: whoever started it looks around and continues it. Only in builds
+/// with debug assertions; a release build has no such doors.
 pub fn crash_point(name: &str) {
     #[cfg(debug_assertions)]
     armed::pass(name);
@@ -11,37 +12,47 @@ pub fn crash_point(name: &str) {
 
 #[cfg(debug_assertions)]
 mod armed {
+    use rustix::process::Signal;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     struct Target {
         name: String,
         passing: u64,
+        passed: AtomicU64,
+        signal: Signal,
     }
 
-    static TARGET: OnceLock<Option<Target>> = OnceLock::new();
-    static PASSED: AtomicU64 = AtomicU64::new(0);
+    impl Target {
+        fn of(variable: &str, signal: Signal) -> Option<Self> {
+            let wanted = std::env::var(variable).ok()?;
+            let (name, passing) = match wanted.rsplit_once(':') {
+                Some((name, n)) if n.parse::<u64>().is_ok() => (name, n.parse().ok()?),
+                _ => (wanted.as_str(), 1),
+            };
+            Some(Self { name: name.to_owned(), passing, passed: AtomicU64::new(0), signal })
+        }
 
-    fn target() -> Option<&'static Target> {
-        TARGET
-            .get_or_init(|| {
-                let wanted = std::env::var("ALMAGEST_CRASH_AT").ok()?;
-                let (name, passing) = match wanted.rsplit_once(':') {
-                    Some((name, n)) if n.parse::<u64>().is_ok() => (name, n.parse().ok()?),
-                    _ => (wanted.as_str(), 1),
-                };
-                Some(Target { name: name.to_owned(), passing })
-            })
-            .as_ref()
+        fn is_now(&self, name: &str) -> bool {
+            self.name == name && self.passed.fetch_add(1, Ordering::SeqCst) + 1 == self.passing
+        }
     }
+
+    static TARGETS: OnceLock<[Option<Target>; 2]> = OnceLock::new();
 
     pub(super) fn pass(name: &str) {
-        let Some(target) = target() else { return };
-        if target.name == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == target.passing {
+        let targets = TARGETS.get_or_init(|| {
+            [
+                Target::of("ALMAGEST_CRASH_AT", Signal::KILL),
+                Target::of("ALMAGEST_STOP_AT", Signal::STOP),
+            ]
+        });
+        for target in targets.iter().flatten().filter(|target| target.is_now(name)) {
             eprintln!("crash point {name}: passing {}", target.passing);
-            let me = rustix::process::getpid();
-            let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
-            std::thread::sleep(std::time::Duration::from_secs(60)); // the signal arrives before this ends
+            let _ = rustix::process::kill_process(rustix::process::getpid(), target.signal);
+            if target.signal == Signal::KILL {
+                std::thread::sleep(std::time::Duration::from_secs(60)); // it arrives before this ends
+            }
         }
     }
 }

@@ -1,18 +1,22 @@
 //! The one door to the file system: opens what others delivered, publishes what we make.
 //!
 //! A delivered file is opened without following links and without blocking, and only if it is a regular
-//! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Nothing else in the
-//! workspace creates files.
+//! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Only what lies
+//! inside an attempt's directory, and the simulator's nights, are written elsewhere.
 //!
 //! Start at [`publish()`]. [`crash_point`] marks the instants that the kill tests aim at.
 //! Does not know what is in the files.
 
 mod crash;
+mod hashing;
+mod names;
 mod open;
 mod publish;
 mod side_by_side;
 
 pub use crash::crash_point;
+pub use hashing::Hashing;
+pub use names::{is_plain, shown};
 pub use open::{OpenFault, open_regular};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,

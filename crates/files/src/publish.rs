@@ -1,5 +1,6 @@
 //! Publishing a file whole or not at all.
 
+use crate::hashing::Hashing;
 use crate::{crash_point, hex, side_by_side};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
@@ -183,35 +184,11 @@ pub fn publish_hashed<T, E: From<PublishFault>>(
     write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
 ) -> Result<(T, Published), E> {
     publish(path, |file| {
-        let mut hashing = Hashing {
-            inner: io::BufWriter::with_capacity(1 << 20, file),
-            hash: Sha256::new(),
-            bytes: 0,
-        };
+        let mut hashing = Hashing::new(io::BufWriter::with_capacity(1 << 20, file));
         let value = write(&mut hashing)?;
-        hashing.inner.flush().map_err(|source| PublishFault { path: path.to_owned(), source })?;
-        let published = Published { bytes: hashing.bytes, sha256: hex(&hashing.hash.finalize()) };
-        Ok((value, published))
+        hashing.flush().map_err(|source| PublishFault { path: path.to_owned(), source })?;
+        Ok((value, hashing.finish().1))
     })
-}
-
-struct Hashing<W: Write> {
-    inner: W,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(buffer)?;
-        self.hash.update(&buffer[..n]);
-        self.bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }
 
 /// Gives an existing file a second name: hard link where the disk allows it, else a published copy.

@@ -77,11 +77,6 @@ impl Hdu {
         self.header.text("EXTNAME")
     }
 
-    /// EXTVER, 1 when absent or malformed.
-    pub fn ext_ver(&self) -> i64 {
-        self.header.integer("EXTVER").ok().flatten().unwrap_or(1)
-    }
-
     /// The header of the image: for a compressed image ZNAXISn as NAXISn and so on, else the header as it is.
     pub fn image_header(&self) -> &Header {
         if self.kind != HduKind::CompressedImage {

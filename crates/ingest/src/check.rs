@@ -120,7 +120,7 @@ fn check_result(
     }
     let mut names = BTreeSet::new();
     for file in &result.files {
-        if !is_plain(&file.name) || !names.insert(&file.name) {
+        if !files::is_plain(&file.name) || !names.insert(&file.name) {
             return Err(failed(
                 Check::Name,
                 format!(
@@ -279,12 +279,4 @@ fn count_rows(result: &TaskResult, rows: &mut BTreeMap<ProgrammeId, u64>) -> Res
         ));
     }
     Ok(())
-}
-
-/// Whether a name stays within its directory: no separators, no leading point, no control characters.
-pub fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 255
-        && !name.starts_with('.')
-        && !name.chars().any(|c| c == '/' || c.is_control())
 }

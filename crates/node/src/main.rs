@@ -1,5 +1,6 @@
 //! `almagest-node run TASK.json`: does one task on a computer that has nothing but this program and the files.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         _ => {
-            eprintln!("{USAGE}");
+            let _ = writeln!(std::io::stderr(), "{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Ok(result) if result.refusals.is_empty() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(fault) => {
-            eprintln!("almagest-node: {}", model::one_line(&fault));
+            let _ = writeln!(std::io::stderr(), "almagest-node: {}", model::one_line(&fault));
             ExitCode::from(4)
         }
     }

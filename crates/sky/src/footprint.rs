@@ -251,11 +251,6 @@ impl SkyPolygon {
         Self { corners, poles, sense, padding_deg }
     }
 
-    /// From corner positions, as a table stores them.
-    pub fn from_positions(corners: [SkyPosition; 4], padding_deg: f64) -> Self {
-        Self::new(corners.map(SkyPosition::unit_vector), padding_deg)
-    }
-
     /// Whether a direction lies inside or on the padding.
     pub fn contains(&self, direction: UnitVector) -> bool {
         self.distance_deg(direction) <= self.padding_deg

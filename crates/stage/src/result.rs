@@ -79,7 +79,7 @@ fn parse(path: &Path) -> Result<TaskResult, StageFault> {
 fn check(result: &TaskResult) -> Result<(), StageFault> {
     let mut names = HashSet::new();
     for file in &result.files {
-        if !is_plain(&file.name) || file.name == RESULT_NAME {
+        if !files::is_plain(&file.name) || file.name == RESULT_NAME {
             return Err(StageFault::NotPlain(file.name.clone()));
         }
         if !names.insert(file.name.as_str()) {
@@ -90,14 +90,6 @@ fn check(result: &TaskResult) -> Result<(), StageFault> {
         return Err(StageFault::NotPlain(rows.file.clone()));
     }
     Ok(())
-}
-
-/// Whether a name stays within its directory and can be shown: no separators, no leading point, no controls.
-pub(crate) fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 255
-        && !name.starts_with('.')
-        && !name.chars().any(|c| c == '/' || c.is_control())
 }
 
 fn verify(dir: &Path, staged: &StagedFile, verification: Verification) -> Result<(), StageFault> {

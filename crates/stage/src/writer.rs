@@ -3,18 +3,17 @@
 use crate::fault::{StageError, StageFault};
 use crate::number_column;
 use crate::parquet_format::{PAGE_ROWS, detection_writer_properties, metadata_writer_properties};
-use crate::result::is_plain;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use files::{Hashing, is_plain};
 use model::tables::{Keeping, Table};
 use model::task::StagedFile;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::writer::SerializedFileWriter;
-use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -177,13 +176,12 @@ impl StagedWriter {
             self.write_row_group().map_err(|fault| StageFault::from(fault).at(&self.path))?;
         }
         let Self { path, table, name, writer, rows, .. } = self;
-        let finish = || -> Result<(u64, String), StageFault> {
-            let hashing = writer.into_inner()?;
-            let file = hashing.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
-            drop(file);
-            Ok((hashing.bytes, files::hex(&hashing.hash.finalize())))
+        let finish = || -> Result<files::Published, StageFault> {
+            let (file, written) = writer.into_inner()?.finish();
+            file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            Ok(written)
         };
-        let (bytes, sha256) = finish().map_err(|fault| fault.at(&path))?;
+        let files::Published { bytes, sha256 } = finish().map_err(|fault| fault.at(&path))?;
         Ok(StagedFile {
             table: table.name.clone(),
             name,
@@ -224,30 +222,4 @@ fn differs(batch: &RecordBatch, wanted: &SchemaRef) -> StageFault {
         }
     };
     StageFault::Schema { column, problem }
-}
-
-/// Counts and hashes what passes.
-struct Hashing<W: Write> {
-    inner: W,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<W: Write> Hashing<W> {
-    fn new(inner: W) -> Self {
-        Self { inner, hash: Sha256::new(), bytes: 0 }
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(buffer)?;
-        self.hash.update(&buffer[..n]);
-        self.bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

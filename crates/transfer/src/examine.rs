@@ -2,7 +2,7 @@
 
 use fits::checksum::{self, Verdict};
 use fits::{FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
-use model::{Finding, Refusal};
+use model::{Finding, Refusal, one_line};
 use std::path::Path;
 
 /// What a file is to the archive.
@@ -217,6 +217,6 @@ pub fn refusal(file: &str, hdu: Option<u16>, fault: &FitsFault) -> Refusal {
         hdu,
         keyword: fault.keyword().map(str::to_owned),
         column: fault.column(),
-        ..Refusal::new(fault.code(), file, fault.to_string())
+        ..Refusal::new(fault.code(), file, one_line(fault))
     }
 }

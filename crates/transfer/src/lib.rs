@@ -62,6 +62,8 @@ pub struct Request<'a> {
     pub survey_of: &'a (dyn Fn(&fits::Header) -> String + Sync),
     /// Names that mark a delivery as complete, e.g. `OK_TO_COPY`.
     pub markers: &'a [String],
+    /// Whether a name is that of a list of checksums.
+    pub is_manifest: &'a (dyn Fn(&str) -> bool + Sync),
     /// Called after each file: name, bytes.
     pub progress: &'a (dyn Fn(&str, u64) + Sync),
 }

@@ -25,7 +25,7 @@ pub(crate) struct Listing {
     pub marked_complete: bool,
 }
 
-/// Lists the delivery in the order of its names. Opens nothing but a manifest.
+/// Lists the delivery in the order of its names. Opens nothing but manifests.
 pub(crate) fn list(request: &Request) -> Result<Listing, TransferFault> {
     let fault = |source| TransferFault::Source { path: request.source.to_owned(), source };
     let mut entries: Vec<OsString> = std::fs::read_dir(request.source)
@@ -39,13 +39,13 @@ pub(crate) fn list(request: &Request) -> Result<Listing, TransferFault> {
         unchanged: Vec::new(),
         present: BTreeSet::new(),
         refusals: Vec::new(),
-        manifest: Manifest::read(request.source),
+        manifest: Manifest::default(),
         marked_complete: false,
     };
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
     for entry in entries {
         if let Some((code, message)) = names::fault(&entry) {
-            listing.refusals.push(Refusal::new(code, names::shown(&entry), message));
+            listing.refusals.push(Refusal::new(code, files::shown(&entry), message));
             continue;
         }
         let name = entry.to_string_lossy().into_owned(); // ASCII: names::fault saw to it
@@ -56,6 +56,9 @@ pub(crate) fn list(request: &Request) -> Result<Listing, TransferFault> {
             continue;
         }
         listing.marked_complete |= request.markers.contains(&name);
+        if (request.is_manifest)(&name) {
+            listing.manifest.read(request.source, &name);
+        }
         place(request, name, &mut listing);
     }
     Ok(listing)

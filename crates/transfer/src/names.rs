@@ -41,20 +41,6 @@ pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The name as it can be shown: what is no printable ASCII appears as `\x..`.
-pub fn shown(name: &OsStr) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let mut text = String::new();
-    for &byte in name.as_bytes() {
-        if (0x20..0x7f).contains(&byte) && byte != b'\\' {
-            text.push(byte as char);
-        } else {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
-
 /// Whether a name claims that its file is FITS.
 pub fn claims_fits(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
@@ -96,7 +82,7 @@ mod tests {
         use std::os::unix::ffi::OsStrExt;
         let odd = OsStr::from_bytes(b"a\xff.fit");
         assert_eq!(fault(odd).map(|f| f.0), Some("name_not_utf8"));
-        assert_eq!(shown(odd), "a\\xff.fit");
+        assert_eq!(files::shown(odd), "a\\xff.fit");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let raw = arguments.name.to_string_lossy();
     let mut facts = archive.facts(&raw)?;
     if facts.is_none() {
-        facts = archive.facts(&transfer::names::shown(&arguments.name))?;
+        facts = archive.facts(&files::shown(&arguments.name))?;
     }
     let Some(facts) = facts else {
         return Err(exit::gate(format!(

@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::exit::Exit;
-use crate::report::{Table, bytes, grouped, rate, say, say_part, shown};
+use crate::report::{Table, bytes, grouped, rate, say, say_part, shown, tell};
 use crate::site::Site;
 use crate::steps::{Counts, Night, chosen, plan, prospect, sources};
 use archive::{Inquiry, Publication, Queue};
@@ -240,7 +240,7 @@ pub fn exit_of(night: &Night) -> Exit {
 pub fn report(night: &Night) {
     say_part!("{}", summary(night));
     for (unit, why) in &night.postponed {
-        eprintln!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
+        tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
     }
 }
 

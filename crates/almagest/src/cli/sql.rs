@@ -2,7 +2,7 @@
 
 use super::Format;
 use crate::exit::{self, Exit};
-use crate::report::{Table, shown};
+use crate::report::{Table, shown, tell};
 use crate::site::Site;
 use anyhow::Context;
 use archive::sql::{ResultColumn, RowSink, Session, SqlError, SqlLimits, SqlValue};
@@ -74,9 +74,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Err(fault) => return ended(fault),
     };
     if arguments.stats {
-        eprintln!(
+        tell!(
             "{} rows; from the lake {} bytes in {} reads of {} files",
-            report.rows, report.lake_bytes, report.lake_reads, report.lake_files
+            report.rows,
+            report.lake_bytes,
+            report.lake_reads,
+            report.lake_files
         );
     }
     Ok(Exit::Done)
@@ -105,7 +108,7 @@ fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Session> {
 fn ended(fault: anyhow::Error) -> anyhow::Result<Exit> {
     match fault.downcast_ref::<SqlError>() {
         Some(sql) if sql.is_interrupted() => {
-            eprintln!("almagest: {}", shown(&sql.to_string()));
+            tell!("almagest: {}", shown(&sql.to_string()));
             Ok(Exit::Interrupted)
         }
         Some(sql) if sql.is_stopped() => Err(exit::gate(sql.to_string())),

@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::report::{Table, bytes, grouped, say, say_part};
 use crate::site::Site;
 use archive::Inquiry;
-use archive::report::{DeliveryStatus, Status};
+use archive::report::Status;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -30,6 +30,26 @@ fn text(status: &Status) -> String {
     if status.deliveries.is_empty() {
         return "no deliveries yet: almagest run DELIVERY_DIR\n".to_owned();
     }
+    let tables = [deliveries(status), unfinished(status), programmes(status)];
+    let shown: Vec<String> = tables.iter().filter(|t| !t.is_empty()).map(Table::text).collect();
+    let mut text = shown.join("\n");
+    if status.open_refusals + status.parked_refusals > 0 {
+        text += &format!(
+            "\n{} refusals are open, {} are parked: almagest refusals list\n",
+            status.open_refusals, status.parked_refusals
+        );
+    }
+    let findings: u64 = status.deliveries.iter().map(|d| d.findings).sum();
+    if findings > 0 {
+        text += &format!(
+            "\n{} kinds of findings in what was accepted: almagest findings\n",
+            grouped(findings)
+        );
+    }
+    text
+}
+
+fn deliveries(status: &Status) -> Table {
     let mut table = Table::new([
         "delivery",
         "state",
@@ -58,53 +78,36 @@ fn text(status: &Status) -> String {
             bytes(d.bytes),
         ]);
     }
-    let mut text = table.text();
-    let unfinished: Vec<(&DeliveryStatus, _)> = status
-        .deliveries
-        .iter()
-        .flat_map(|d| d.rounds.iter().map(move |r| (d, r)))
-        .filter(|(_, r)| r.state != "ingested")
-        .collect();
-    if !unfinished.is_empty() {
-        let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
-        for (delivery, r) in unfinished {
-            let tasks = format!("{}/{}", r.tasks_over, r.tasks);
+    table
+}
+
+/// Rounds that are not ingested.
+fn unfinished(status: &Status) -> Table {
+    let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
+    for delivery in &status.deliveries {
+        for round in delivery.rounds.iter().filter(|r| r.state != "ingested") {
             table.row([
                 delivery.name.clone(),
-                r.use_case.clone(),
-                r.round.to_string(),
-                r.state.clone(),
-                tasks,
-                r.why.clone(),
+                round.use_case.clone(),
+                round.round.to_string(),
+                round.state.clone(),
+                format!("{}/{}", round.tasks_over, round.tasks),
+                round.why.clone(),
             ]);
         }
-        text += &format!("\n{}", table.text());
     }
-    if status.programmes.iter().any(|p| p.detections > 0) {
-        let mut table = Table::new(["programme", "name", "detections", "last object id"]);
-        for p in status.programmes.iter().filter(|p| p.detections > 0) {
-            let last = p.last_obj_id.unsigned_abs();
-            table.row([
-                p.programme_id.to_string(),
-                p.name.clone(),
-                grouped(p.detections),
-                grouped(last),
-            ]);
-        }
-        text += &format!("\n{}", table.text());
+    table
+}
+
+fn programmes(status: &Status) -> Table {
+    let mut table = Table::new(["programme", "name", "detections", "last object id"]);
+    for p in status.programmes.iter().filter(|p| p.detections > 0) {
+        table.row([
+            p.programme_id.to_string(),
+            p.name.clone(),
+            grouped(p.detections),
+            grouped(p.last_obj_id.unsigned_abs()),
+        ]);
     }
-    if status.open_refusals + status.parked_refusals > 0 {
-        text += &format!(
-            "\n{} refusals are open, {} are parked: almagest refusals list\n",
-            status.open_refusals, status.parked_refusals
-        );
-    }
-    let findings: u64 = status.deliveries.iter().map(|d| d.findings).sum();
-    if findings > 0 {
-        text += &format!(
-            "\n{} kinds of findings in what was accepted: almagest findings\n",
-            grouped(findings)
-        );
-    }
-    text
+    table
 }

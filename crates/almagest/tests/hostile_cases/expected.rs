@@ -77,7 +77,7 @@ pub fn differences(planted: &[Planted], delivery: &Path, refusals: &[Value]) -> 
     let mut left: Vec<&Value> = refusals.iter().collect();
     for one in planted {
         let damage = named(one.kind).unwrap();
-        let name = transfer::names::shown(&one.file);
+        let name = files::shown(&one.file);
         let mine = take(&mut left, &name);
         let complaint = culprit(damage, &mine);
         wrong.extend(complaint.map(|why| format!("{damage:?} in {name}: {why}: {mine:?}")));

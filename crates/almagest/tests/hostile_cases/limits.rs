@@ -45,8 +45,7 @@ fn a_file_larger_than_the_disk_holds_nobody_up() {
     // Holes take no room here; copied they would.
     let huge = std::fs::File::create(delivery.join("w20071011_90001_st.fit")).unwrap();
     if huge.set_len(1 << 43).is_err() {
-        println!("no file of 8 TB can be made here");
-        return;
+        return testkit::skipped("no file of 8 TB can be made here");
     }
     let list = format!("{}  gone\u{1b}[2J.fit\n", "0".repeat(64));
     std::fs::write(delivery.join("SHA256SUMS"), [list.as_bytes(), b"\xff\xfe\n"].concat()).unwrap();

@@ -116,7 +116,7 @@ fn reads_well(desk: &Desk, planted: &[Planted]) {
     show.extend(numbers.iter().map(String::as_str));
     let shown = calm_words(desk, &show, 0);
     for one in planted {
-        let name = transfer::names::shown(&one.file);
+        let name = files::shown(&one.file);
         assert!(shown.contains(&name), "{name}");
         let explained = calm_words(desk, &["explain", "--", &name], 0);
         assert!(explained.contains(one.code), "{name}:\n{explained}");

@@ -258,3 +258,23 @@ pub fn walk(dir: &Path) -> Vec<String> {
     }
     all
 }
+
+/// Whether a process was stopped, by itself at `ALMAGEST_STOP_AT`.
+pub fn is_stopped(process: &std::process::Child) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+}
+
+/// Waits until a process has stopped.
+pub fn until_stopped(process: &std::process::Child) {
+    let began = std::time::Instant::now();
+    while !is_stopped(process) {
+        assert!(began.elapsed().as_secs() < 120, "it never stopped");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal.
+pub fn signal(process: &std::process::Child, signal: rustix::process::Signal) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(process), signal).unwrap();
+}

@@ -119,8 +119,12 @@ fn create_sql(table: &Table) -> String {
     for column in &table.columns {
         let unit =
             if column.unit.is_empty() { String::new() } else { format!(" [{}]", column.unit) };
-        let _ =
-            writeln!(sql, "    {}, -- {}{unit}", column_sql(column), one_line(&column.description));
+        let _ = writeln!(
+            sql,
+            "    {}, -- {}{unit}",
+            column_sql(column),
+            unwrapped(&column.description)
+        );
     }
     let key = keys(table);
     let _ = write!(
@@ -193,6 +197,6 @@ fn comment(text: &str) -> String {
     text.lines().map(|line| format!("-- {}\n", line.trim())).collect()
 }
 
-fn one_line(text: &str) -> String {
+fn unwrapped(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -333,6 +333,15 @@ impl fmt::Display for Finding {
             Self::RoundWithoutEvent { round, state } => {
                 write!(f, "{round} is {state}, which does not fit its event")
             }
+            _ => self.about_files(f),
+        }
+    }
+}
+
+impl Finding {
+    /// What concerns files rather than rows.
+    fn about_files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::LibraryFileMissing { path }
             | Self::PreviewMissing { path, .. }
             | Self::LakeFileMissing { path } => write!(f, "{} is missing", path.display()),
@@ -357,6 +366,7 @@ impl fmt::Display for Finding {
             Self::InlinedRows { table } => {
                 write!(f, "another program put rows into the lake's catalogue, in {table}")
             }
+            _ => write!(f, "{}", self.code()),
         }
     }
 }

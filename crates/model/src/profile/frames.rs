@@ -39,9 +39,6 @@ pub struct FrameType {
     /// What it is good for.
     #[serde(default)]
     pub kind: FrameKind,
-    /// Made from other frames, which its headers name.
-    #[serde(default)]
-    pub combined: bool,
     /// The pipeline makes a catalogue of it.
     #[serde(default)]
     pub catalogue: bool,

@@ -120,11 +120,6 @@ impl Naming {
         Some(RunName { night: night_of(&fields)?, run })
     }
 
-    /// Whether this is the file that says a delivery is complete.
-    pub fn is_marker(&self, file_name: &str) -> bool {
-        self.marker.as_deref() == Some(file_name)
-    }
-
     /// Whether this file lists the others with their checksums.
     pub fn is_manifest(&self, file_name: &str) -> bool {
         self.manifests.iter().any(|glob| glob.fits(file_name))

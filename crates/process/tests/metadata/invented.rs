@@ -29,7 +29,6 @@ kind = "confidence"
 [[frame_type]]
 name = "coadd"
 suffixes = "-coadd"
-combined = true
 catalogue = true
 
 [[frame_type]]

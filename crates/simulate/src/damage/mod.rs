@@ -21,7 +21,7 @@ pub use sound::Sound;
 
 use crate::spec::NightSpec;
 use edit::Editor;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -157,22 +157,8 @@ pub struct Planted {
 
 impl fmt::Display for Planted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}: {}) in {}", self.code, self.kind, self.story, shown(&self.file))
+        write!(f, "{} ({}: {}) in {}", self.code, self.kind, self.story, files::shown(&self.file))
     }
-}
-
-/// A name as it can be printed: what is no printable ASCII appears as `\x..`.
-fn shown(name: &OsStr) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let mut text = String::new();
-    for &byte in name.as_bytes() {
-        if (0x20..0x7f).contains(&byte) && byte != b'\\' {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
 }
 
 /// First run number of damaged stacks, beyond those of a night.

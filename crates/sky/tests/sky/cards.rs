@@ -1,7 +1,7 @@
 //! Header cards as text: to make headers for the tests, and to read those of real files.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sky::Keywords;
 
@@ -80,17 +80,6 @@ impl Keywords for Cards {
     fn number(&self, keyword: &str) -> Option<f64> {
         self.0.get(keyword)?.replace(['d', 'D'], "E").parse().ok()
     }
-}
-
-/// The real files, from `ALMAGEST_REAL_FITS` or beside the workspace; says so when they are absent.
-pub fn real_data(test: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/real");
-    let path = std::env::var_os("ALMAGEST_REAL_FITS").map_or(beside, PathBuf::from);
-    if path.join("truth.json").exists() {
-        return Some(path);
-    }
-    println!("SKIPPED {test}: no real files in {}", path.display());
-    None
 }
 
 /// Headers of all HDUs of a FITS file; of a compressed image with the size it presents.

@@ -1,21 +1,18 @@
 //! Against wcslib (astropy), astropy-healpix and the rows of a real archive, through a Python interpreter.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use sky::{SkyPosition, Wcs, angular_distance_deg, healpix};
 
-use crate::cards::{Cards, headers_of, real_data};
+use crate::cards::{Cards, headers_of};
 use crate::golden::check_row;
 use crate::headers::{sip, tangent, tpv, vista_table, wfcam};
 use crate::points::Random;
 
 /// Runs a task of `oracle.py`; `None`, with a word about it, where it cannot run.
 fn ask(test: &str, task: &str, input: &[u8]) -> Option<Vec<u8>> {
-    let Some(python) = std::env::var_os("ALMAGEST_PYTHON").map(PathBuf::from) else {
-        println!("SKIPPED {test}: no python environment");
-        return None;
-    };
+    let python = testkit::python()?;
     let directory =
         std::env::temp_dir().join(format!("almagest-sky-{}-{test}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -27,7 +24,7 @@ fn ask(test: &str, task: &str, input: &[u8]) -> Option<Vec<u8>> {
     let answer = std::fs::read(&target).ok();
     std::fs::remove_dir_all(&directory).unwrap();
     if outcome.status.code() == Some(77) {
-        println!("SKIPPED {test}: {}", String::from_utf8_lossy(&outcome.stdout).trim());
+        testkit::skipped(String::from_utf8_lossy(&outcome.stdout).trim());
         return None;
     }
     assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
@@ -188,7 +185,7 @@ fn foreign_wcslib_agrees() {
 #[test]
 fn foreign_real_headers_agree() {
     const TEST: &str = "foreign_real_headers_agree";
-    let Some(data) = real_data(TEST) else { return };
+    let Some(data) = testkit::real_data() else { return };
     let mut cases = Vec::new();
     for folder in ["casu_image", "mef_image", "tile_compressed", "edge_case"] {
         for entry in std::fs::read_dir(data.join(folder)).unwrap() {
@@ -269,7 +266,7 @@ fn foreign_healpix_agrees() {
 #[test]
 fn foreign_archive_rows_agree() {
     const TEST: &str = "foreign_archive_rows_agree";
-    let Some(data) = real_data(TEST) else { return };
+    let Some(data) = testkit::real_data() else { return };
     let files = ["source_part-00000", "source_part-00001"]
         .map(|f| data.join(format!("archive_rows/{f}.snappy.parquet")).display().to_string());
     let Some(answer) = ask(TEST, "rows", files.join("\n").as_bytes()) else { return };

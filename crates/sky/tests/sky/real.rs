@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sky::{Keywords, PixelSize, Wcs, angular_distance_deg};
 
-use crate::cards::{Cards, header_text, headers_of, real_data};
+use crate::cards::{Cards, header_text, headers_of};
 use crate::headers::{apart_mas, sky_of};
 
 fn size_of(cards: &Cards) -> PixelSize {
@@ -19,7 +19,7 @@ fn size_of(cards: &Cards) -> PixelSize {
 
 #[test]
 fn the_wfcam_cutout() {
-    let Some(data) = real_data("the_wfcam_cutout") else { return };
+    let Some(data) = testkit::real_data() else { return };
     let headers = headers_of(&data.join("casu_image/ukidss_wfcam_cutout.fits"));
     let cards = &headers[1];
     let wcs = Wcs::from_image(cards).unwrap();
@@ -44,7 +44,7 @@ fn the_wfcam_cutout() {
 
 #[test]
 fn the_detectors_of_a_casu_stack() {
-    let Some(data) = real_data("the_detectors_of_a_casu_stack") else { return };
+    let Some(data) = testkit::real_data() else { return };
     let images = headers_of(&data.join("casu_image/hawki_simA_stack.fits.fz"));
     let tables = headers_of(&data.join("casu_catalogue/hawki_simA_stack_cat.fits"));
     let mut detectors = Vec::new();
@@ -74,7 +74,7 @@ fn the_detectors_of_a_casu_stack() {
 fn the_term_that_casu_leaves_in_its_image_keyword() {
     // In a catalogue of 2015 RA and DEC (single precision, radians) follow from X and Y to 0.06 arcsec only with
     // PV2_7, which has no table form there; without it corners are 5 arcsec off. Rows as in the file.
-    let Some(data) = real_data("the_term_that_casu_leaves_in_its_image_keyword") else { return };
+    let Some(data) = testkit::real_data() else { return };
     let path = data.join("casu_catalogue/zlp-condense__procIMAGE80220150514002449.cat");
     let cards = &headers_of(&path)[1];
     let columns: HashMap<String, usize> =
@@ -105,7 +105,7 @@ fn the_term_that_casu_leaves_in_its_image_keyword() {
 
 #[test]
 fn headers_as_text() {
-    let Some(data) = real_data("headers_as_text") else { return };
+    let Some(data) = testkit::real_data() else { return };
     let cases = [
         ("astropy__tpvonly.hdr", Ok("TPV")),
         ("wcslib__TPV7.keyrec", Ok("TPV")),
@@ -129,7 +129,7 @@ fn headers_as_text() {
 #[test]
 fn a_hole_in_the_polynomial() {
     // PV2_0 = 0.1: nothing is nearer to the reference point than 0.1 radians.
-    let Some(data) = real_data("a_hole_in_the_polynomial") else { return };
+    let Some(data) = testkit::real_data() else { return };
     let wcs =
         Wcs::from_image(&header_text(&data.join("header_text/astropy__zpn-hole.hdr"))).unwrap();
     assert_eq!(wcs.pixel_to_sky(100.0, 100.0), None);

@@ -1,0 +1,38 @@
+//! A writer that counts and hashes what passes.
+
+use crate::{Published, hex};
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+
+/// Counts and hashes what passes.
+pub struct Hashing<W: Write> {
+    inner: W,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Hashing<W> {
+    /// Nothing has passed yet.
+    pub fn new(inner: W) -> Self {
+        Self { inner, hash: Sha256::new(), bytes: 0 }
+    }
+
+    /// The writer, and what passed; nothing is flushed.
+    pub fn finish(self) -> (W, Published) {
+        let published = Published { bytes: self.bytes, sha256: hex(&self.hash.finalize()) };
+        (self.inner, published)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buffer)?;
+        self.hash.update(&buffer[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
