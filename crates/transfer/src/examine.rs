@@ -112,9 +112,7 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
     content.kind = kind_of(&content.hdus);
     if !content.is_refused() {
         let nothing = content.kind == FileKind::Other && crate::names::claims_fits(name);
-        let lack = short_padding(&fits)
-            .or_else(|| extensions_missing(&fits))
-            .or_else(|| no_data(&fits).filter(|_| nothing));
+        let lack = short_padding(&fits).or_else(|| no_data(&fits).filter(|_| nothing));
         content.refusals.extend(lack.map(|(code, message)| Refusal::new(code, name, message)));
     }
     content.survey = fits.hdus().first().map(|primary| survey_of(&primary.header));
@@ -134,18 +132,6 @@ fn short_padding(fits: &FitsFile) -> Option<(&'static str, String)> {
         last.index.0
     );
     (short_bytes > 0).then_some(("truncated_padding", message))
-}
-
-/// Headers that say how many extensions follow tell when a file was cut exactly between two.
-fn extensions_missing(fits: &FitsFile) -> Option<(&'static str, String)> {
-    let promised = fits.hdus().first()?.header.integer("NEXTEND").ok().flatten()?;
-    let found = fits.hdus().len() - 1;
-    let message = format!(
-        "HDU 0: NEXTEND promises {promised} extensions, {found} are there: the file was cut, and the others are lost"
-    );
-    i64::try_from(found)
-        .is_ok_and(|found| found < promised)
-        .then_some(("extensions_missing", message))
 }
 
 /// A header and nothing else: what is left of a file that was cut after it.

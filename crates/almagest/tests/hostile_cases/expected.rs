@@ -22,6 +22,7 @@ const PLACES: &[Place] = &[
     ("cut_in_rows", None, None, "HDU 4"),
     ("cut_in_padding", None, None, "HDU 1"),
     ("cut_after_primary", None, None, "neither pixels nor rows"),
+    ("cut_between_extensions", Some("NEXTEND"), None, "3 are there"),
     ("tail_of_rubbish", None, None, "HDU 5"),
     ("header_endless", None, None, "HDU 0"),
     ("simple_false", Some("SIMPLE"), None, "HDU 0"),

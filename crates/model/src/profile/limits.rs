@@ -2,6 +2,17 @@
 
 use serde::Deserialize;
 
+/// What becomes of a file that lacks extensions: it was cut between two of them, or cut out on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingExtensions {
+    /// It is taken, and a finding tells so.
+    #[default]
+    Finding,
+    /// It is refused.
+    Refuse,
+}
+
 /// Limits of a survey.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -16,6 +27,8 @@ pub struct ProfileLimits {
     pub new_keywords_named: usize,
     /// Numbers of detectors that a file may have; another one is a finding. Any, when none is given.
     pub detectors: Vec<u16>,
+    /// What becomes of a file with fewer extensions than its NEXTEND promises.
+    pub missing_extensions: MissingExtensions,
 }
 
 impl Default for ProfileLimits {
@@ -26,6 +39,7 @@ impl Default for ProfileLimits {
             expansion_ratio: 200,
             new_keywords_named: 50,
             detectors: Vec::new(),
+            missing_extensions: MissingExtensions::Finding,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A frame as it is read: its image file, its catalogue file, and which table belongs to which detector.
 
 use fits::{FitsFile, Hdu, HduKind};
-use model::profile::{Pairing, SurveyProfile};
+use model::profile::{MissingExtensions, Pairing, SurveyProfile};
 use model::task::TaskInput;
 use model::{ExtNum, one_line};
 
@@ -59,6 +59,7 @@ impl<'f> Frame<'f> {
             return None;
         }
         count_detectors(image, file, &profile.limits.detectors, notes);
+        count_extensions(image, file, profile.limits.missing_extensions, notes);
         let mut frame =
             Self { input, image, catalogue, primary: HeaderView::new(primary), detectors };
         frame.pair(profile.catalogue.pairing, notes);
@@ -113,6 +114,24 @@ fn count_detectors(image: &FitsFile, file: &str, usual: &[u16], notes: &mut Note
         let usual: Vec<String> = usual.iter().map(u16::to_string).collect();
         let message = format!("{found} detectors, the survey's files have {}", usual.join(" or "));
         notes.find(Place { file, hdu: None }, "detector_count", "XTENSION", message);
+    }
+}
+
+fn count_extensions(image: &FitsFile, file: &str, policy: MissingExtensions, notes: &mut Notes) {
+    const KEYWORD: &str = "NEXTEND";
+    let promised = image.hdus().first().and_then(|p| p.header.integer(KEYWORD).ok().flatten());
+    let found = image.hdus().len() - 1;
+    if promised.is_none_or(|promised| i64::try_from(found).is_ok_and(|found| found >= promised)) {
+        return;
+    }
+    let promised = promised.unwrap_or_default();
+    let message = format!(
+        "{KEYWORD} promises {promised} extensions, {found} are there: the file was cut between two, or cut out"
+    );
+    let (place, code) = (Place { file, hdu: None }, "extensions_missing");
+    match policy {
+        MissingExtensions::Finding => notes.find(place, code, KEYWORD, message),
+        MissingExtensions::Refuse => notes.refuse(place, code, Some(KEYWORD), message),
     }
 }
 

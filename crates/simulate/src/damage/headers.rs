@@ -77,17 +77,19 @@ pub(super) static KINDS: [Damage; 29] = [
         let at = file.hdu(1).header;
         s.only_image(file.cut(at))
     }),
-    kind(
-        "cut_between_extensions",
-        "it ends where its third detector ends",
-        "extensions_missing",
-        |s| {
+    Damage {
+        name: "cut_between_extensions",
+        story: "it ends where its third detector ends",
+        code: "extensions_missing",
+        scope: Scope::File,
+        finder: Finder::Metadata,
+        build: Build::Files(|s| {
             let mut file = Editor::of(&s.image);
             file.put(0, "OBJECT", b"NEXTEND =                    4");
             let at = file.hdu(4).header;
             s.only_image(file.cut(at))
-        },
-    ),
+        }),
+    },
     kind("end_missing", "the last extension's header has no END", "missing_end", |s| {
         let file = Editor::of(&s.image);
         let at = file.hdu(4).data;
