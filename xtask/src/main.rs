@@ -1,7 +1,7 @@
 //! The workspace runner: sets up what the checks need by itself, and runs them.
 //!
 //! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target, `arrows`
-//! the check that no crate depends where it must not. Uses the standard library alone, so that it is built
+//! the check that no crate depends where it must not, `packages` that of the number of locked packages. Uses the standard library alone, so that it is built
 //! in a second.
 
 mod arrows;

@@ -455,7 +455,10 @@ impl Night {
         counts.detectors += result.detectors.len() as u64;
         for file in &result.files {
             match file.table.as_str() {
-                "jpeg" => counts.previews += 1,
+                "jpeg" => {
+                    counts.previews += 1;
+                    counts.detectors += u64::from(process::preview::is_of_detector(&file.name));
+                }
                 "multiframe_detector" => counts.detectors += file.rows,
                 "detection" => counts.detections += file.rows,
                 _ => {}

@@ -45,16 +45,6 @@ impl ColumnType {
             Self::Bytes => DataType::Binary,
         }
     }
-
-    /// Type in a STRICT table of SQLite.
-    pub fn sqlite(self) -> &'static str {
-        match self {
-            Self::I16 | Self::I32 | Self::I64 | Self::Bool => "INTEGER",
-            Self::F32 | Self::F64 => "REAL",
-            Self::Text => "TEXT",
-            Self::Bytes => "BLOB",
-        }
-    }
 }
 
 /// The header that a keyword is looked up in.

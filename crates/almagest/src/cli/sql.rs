@@ -21,7 +21,7 @@ angular_distance_deg(ra1, dec1, ra2, dec2), healpix29(ra, dec).
 Examples:
   almagest sql \"SELECT count(*) FROM detection\"
   almagest sql \"SELECT obj_id, ra, dec, aper_mag3 FROM detection
-                WHERE in_cone(ra, dec, 57.3, 24.1, 1/60.0)\" --format csv")]
+                WHERE in_cone(ra, dec, 284.05, 2.54, 1/60.0)\" --format csv")]
 pub struct Arguments {
     /// One SELECT.
     #[arg(value_name = "SELECT …")]

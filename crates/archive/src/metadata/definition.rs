@@ -85,10 +85,10 @@ fn check(table: &Table, stored: &[(String, String)]) -> Result<(), ArchiveFault>
         let misfit = |reason| ArchiveFault::Definition { table: table.name.clone(), reason };
         match table.column(name) {
             None => return Err(misfit(format!("column {name} is in the archive only"))),
-            Some(column) if column.kind.sqlite() != kind => {
+            Some(column) if sqlite_type(column.kind) != kind => {
                 return Err(misfit(format!(
                     "column {name} is {kind} in the archive and {} in the definition",
-                    column.kind.sqlite()
+                    sqlite_type(column.kind)
                 )));
             }
             Some(_) => {}
@@ -162,7 +162,7 @@ fn keys(table: &Table) -> String {
 /// One column: type, NOT NULL, limits, reference.
 fn column_sql(column: &Column) -> String {
     let name = quoted(&column.name);
-    let mut sql = format!("{name} {}", column.kind.sqlite());
+    let mut sql = format!("{name} {}", sqlite_type(column.kind));
     if !column.nullable {
         sql += " NOT NULL";
     }
@@ -199,4 +199,14 @@ fn comment(text: &str) -> String {
 
 fn unwrapped(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Type of a column in a STRICT table.
+pub(super) fn sqlite_type(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::Bool => "INTEGER",
+        ColumnType::F32 | ColumnType::F64 => "REAL",
+        ColumnType::Text => "TEXT",
+        ColumnType::Bytes => "BLOB",
+    }
 }

@@ -134,7 +134,8 @@ fn full_row(table: &Table, rows: &ReferenceRows, row: &[Cell]) -> Result<Vec<Val
     let value = |name: &String| {
         let given =
             rows.columns.iter().position(|c| c == name).map_or(Value::Null, |p| (&row[p]).into());
-        let real = table.column(name).is_some_and(|c| c.kind.sqlite() == "REAL");
+        let real =
+            table.column(name).is_some_and(|c| super::definition::sqlite_type(c.kind) == "REAL");
         match given {
             Value::Integer(i) if real => Value::Real(i as f64),
             other => other,

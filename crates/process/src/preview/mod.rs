@@ -19,6 +19,7 @@ pub mod stretch;
 mod task;
 
 pub use crate::task::TaskFault;
+pub use name::is_of_detector;
 pub use task::{Products, run};
 
 use fits::image::{Image, Rows, Scratch};

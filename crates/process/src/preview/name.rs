@@ -10,6 +10,11 @@ pub(super) fn of_detector(root: &str, ext_num: ExtNum) -> String {
     format!("{root}_{ext_num}.jpg")
 }
 
+/// Whether a JPEG shows one detector, by its name; else it is a mosaic.
+pub fn is_of_detector(name: &str) -> bool {
+    name.strip_suffix(".jpg").is_some_and(ends_like_detector)
+}
+
 /// Name of a multiframe's mosaic.
 pub(super) fn of_mosaic(root: &str) -> String {
     format!("{root}.jpg")
