@@ -87,7 +87,7 @@ pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
             continue;
         }
         // Never more parts than there are full shares, so that none falls below the least.
-        let parts = split(&group, work / share, |i| rows(i));
+        let parts = split(&group, work / share, rows);
         tasks.extend(parts.into_iter().map(|part| task(&survey, part, true)));
     }
     for (survey, programmes) in small {

@@ -261,7 +261,7 @@ pub fn walk(dir: &Path) -> Vec<String> {
 
 /// Whether a process was stopped, by itself at `ALMAGEST_STOP_AT`.
 pub fn is_stopped(process: &std::process::Child) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("it runs");
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
 }
 
@@ -276,5 +276,6 @@ pub fn until_stopped(process: &std::process::Child) {
 
 /// Sends a signal.
 pub fn signal(process: &std::process::Child, signal: rustix::process::Signal) {
-    rustix::process::kill_process(rustix::process::Pid::from_child(process), signal).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(process), signal)
+        .expect("it runs");
 }
