@@ -25,6 +25,10 @@ memory_per_thread_mb = 150
 # Detections of a catalogue task at the least, where the night has them.
 rows_per_catalogue_task = 100000
 
+[staging]
+# Days for which the files of a batch stay after its ingest.
+keep_days = 7
+
 [sql]
 # A query ends after so many seconds, rows, and MB of temporary files. 0 = no limit.
 seconds = 600
@@ -40,6 +44,8 @@ pub struct Config {
     pub library: Library,
     /// The work.
     pub work: Work,
+    /// Batches.
+    pub staging: Staging,
     /// Queries.
     pub sql: Sql,
 }
@@ -90,6 +96,27 @@ impl Work {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         }
+    }
+}
+
+/// What becomes of batches.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Staging {
+    /// Days that they stay after ingest.
+    pub keep_days: u32,
+}
+
+impl Default for Staging {
+    fn default() -> Self {
+        Self { keep_days: 7 }
+    }
+}
+
+impl Staging {
+    /// How long they stay after ingest.
+    pub fn keep(&self) -> chrono::TimeDelta {
+        chrono::TimeDelta::days(self.keep_days.into())
     }
 }
 

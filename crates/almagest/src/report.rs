@@ -53,6 +53,22 @@ pub fn shown(text: &str) -> String {
     safe
 }
 
+/// A path as a shell takes it.
+pub fn quoted(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", shown(&text).replace('\'', "'\\''"))
+}
+
+/// "1 refusal", "2 refusals".
+pub fn counted(count: u64, one: &str) -> String {
+    let many = if count == 1 { "" } else { "s" };
+    format!("{} {one}{many}", grouped(count))
+}
+
 /// A text table: columns as wide as their longest cell, numbers to the right.
 pub struct Table {
     head: Vec<String>,
@@ -169,11 +185,10 @@ pub fn progress(what: &str, length: u64) -> ProgressBar {
     } else {
         ProgressDrawTarget::hidden()
     };
-    let style = ProgressStyle::with_template(
-        "{msg:<12} [{bar:30}] {pos:>7}/{len:<7} {per_sec:>12} {eta:>6} left",
-    )
-    .map(|s| s.progress_chars("=> "))
-    .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{msg:<12} [{bar:30}] {pos:>7}/{len:<7} {eta:>6} left")
+            .map(|s| s.progress_chars("=> "))
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(length), target)
         .with_style(style)
         .with_message(what.to_owned())

@@ -154,6 +154,14 @@ impl Night {
     /// Exit code 3 when there is no such directory, it has no usable name, or it would not fit.
     pub fn transfer(&mut self, source: &Path) -> anyhow::Result<String> {
         let (source, name) = delivery_of(source)?;
+        let library = self.site.place.library().join(&name);
+        files::create_dir(&library)
+            .with_context(|| format!("cannot make {}", library.display()))?;
+        let lock = files::lock_dir(&library)
+            .with_context(|| format!("cannot lock {}", library.display()))?;
+        let Some(_lock) = lock else {
+            return Err(exit::conflict(format!("another process is bringing {name}; wait for it")));
+        };
         let known = register::known(&name, &self.site.place, &self.archive)?;
         let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
         let files = std::fs::read_dir(&source).map(Iterator::count).unwrap_or(0);
@@ -521,7 +529,8 @@ impl Night {
 
     /// Takes results that nobody waited for, and removes what dead attempts left.
     fn sweep(&mut self) -> anyhow::Result<()> {
-        let report = ingest::sweep::sweep(&mut self.archive, site::now())?;
+        let report =
+            ingest::sweep::sweep(&mut self.archive, self.site.config.staging.keep(), site::now())?;
         if report.new_refusals > 0 {
             self.count("recovery").refusals += report.new_refusals;
         }
@@ -651,7 +660,10 @@ fn step_name(use_case: UseCase) -> &'static str {
 }
 
 /// Where a delivery is, and its name: that of its directory.
-fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String)> {
+///
+/// # Errors
+/// Exit code 3 when there is no such directory, or it has no usable name.
+pub fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String)> {
     let absolute = source
         .canonicalize()
         .map_err(|error| exit::gate(format!("no delivery at {}: {error}", source.display())))?;

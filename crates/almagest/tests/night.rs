@@ -297,6 +297,98 @@ fn an_interrupted_run_is_taken_up() {
     desk.content().is_that_of(&straight.content(), "interrupted and gone on");
 }
 
+/// Bytes that changed where no row count tells, and files that nobody brought.
+#[test]
+fn rot_and_strays_are_found() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 4, ..Small::default() });
+    desk.run(&delivery).ended(0);
+    desk.verified();
+    let lake = desk.site.join("lake/detection");
+    let file = std::fs::read_dir(&lake).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    std::fs::write(desk.site.join("library/20071011_v1/stray.fit"), "").unwrap();
+    std::fs::write(desk.site.join("previews/20071011_v1/stray.jpg"), "").unwrap();
+    let found = desk.at_site(&["verify", "--checksums", "--json"]).json(3);
+    let mut codes: Vec<&str> = found["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["code"].as_str().unwrap())
+        .collect();
+    codes.sort();
+    assert_eq!(codes, ["lake_file_content", "library_file_stray", "preview_stray"], "{found}");
+}
+
+/// Two operators start the same night: one brings it, the other is told.
+#[test]
+fn one_process_brings_a_delivery() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 4, ..Small::default() });
+    let words = ["run", delivery.to_str().unwrap()];
+    let first = desk
+        .command(&words)
+        .env("ALMAGEST_STOP_AT", "transfer:before-rename:1")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    operator::until_stopped(&first);
+    let second = desk.at_site(&words);
+    assert_eq!(second.code, Some(5), "{second:?}");
+    assert!(second.err.contains("another process is bringing 20071011_v1"), "{second:?}");
+    operator::signal(&first, rustix::process::Signal::CONT);
+    assert_eq!(first.wait_with_output().unwrap().status.code(), Some(0));
+    desk.verified();
+}
+
+/// A mistyped directory is told before any other is begun.
+#[test]
+fn a_mistyped_delivery_begins_nothing() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 2, ..Small::default() });
+    let said = desk.at_site(&["run", delivery.to_str().unwrap(), "nodir"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert_eq!(desk.at_site(&["status", "--json"]).json(0)["deliveries"], json!([]));
+}
+
+/// A database that is gone is restored, not begun anew over what it numbered.
+#[test]
+fn a_lost_database_is_not_made_anew() {
+    let desk = Desk::new();
+    desk.run(&desk.simulate(&Small { frames: 2, ..Small::default() })).ended(0);
+    std::fs::remove_file(desk.site.join("archive.db")).unwrap();
+    let said = desk.plain(&["init", desk.site.to_str().unwrap()]);
+    assert_eq!(said.code, Some(5), "{said:?}");
+    assert!(said.err.contains("restore archive.db from a backup"), "{said:?}");
+}
+
+/// What a header says beyond the columns can be asked for; magnitudes can be computed.
+#[test]
+fn headers_and_mathematics_in_sql() {
+    let desk = Desk::new();
+    desk.run(&desk.simulate(&Small { frames: 2, ..Small::default() })).ended(0);
+    let one = |query: &str| desk.value(query);
+    let with = "SELECT count(*) FROM header WHERE header_value(cards, 'SIMPLE') = 'T'";
+    assert!(desk.count(with) > 0);
+    let object =
+        "SELECT header_value(cards, 'object') FROM header JOIN multiframe USING (multiframe_id)
+                  WHERE hdu = 0 AND object IS NOT NULL LIMIT 1";
+    let known = "SELECT object FROM header JOIN multiframe USING (multiframe_id)
+                 WHERE hdu = 0 AND object IS NOT NULL LIMIT 1";
+    assert_eq!(one(object), one(known));
+    assert!(
+        one("SELECT header_text(cards) FROM header WHERE hdu = 0 LIMIT 1")
+            .as_str()
+            .unwrap()
+            .starts_with("SIMPLE  =")
+    );
+    assert_eq!(one("-- comments may come first\nSELECT log10(1000)"), json!(3.0));
+    assert_eq!(one("SELECT median(column1) FROM (VALUES (1), (2), (9))"), json!(2.0));
+}
+
 /// Lists of checksums have the names that survey profiles give them.
 #[test]
 fn a_provider_s_list_of_checksums_counts() {

@@ -282,7 +282,6 @@ fn the_whole_set_is_one_delivery() {
         "no_usable_detector",
         "not_standard",
         "truncated",
-        "truncated_padding",
         "unknown_project",
         "wrapped_bzip2",
         "wrapped_compress",

@@ -129,6 +129,10 @@ impl ArchiveError {
     /// Whether a precondition of the site or the request failed.
     pub fn is_gate(&self) -> bool {
         matches!(
+            &self.fault,
+            ArchiveFault::Engine(rusqlite::Error::SqliteFailure(fault, _))
+                if fault.code == rusqlite::ErrorCode::ReadOnly
+        ) || matches!(
             self.fault,
             ArchiveFault::NoSite(_)
                 | ArchiveFault::SiteExists(_)

@@ -9,6 +9,7 @@
 
 mod crash;
 mod hashing;
+mod lock;
 mod names;
 mod open;
 mod publish;
@@ -16,6 +17,7 @@ mod side_by_side;
 
 pub use crash::crash_point;
 pub use hashing::Hashing;
+pub use lock::{DirLock, lock_dir};
 pub use names::{is_plain, shown};
 pub use open::{OpenFault, open_regular};
 pub use publish::{

@@ -1,4 +1,4 @@
-//! Collects results that nobody waited for, and clears what dead attempts and passes left.
+//! Collects results that nobody waited for, and clears what dead attempts and passes left, and what was ingested days ago.
 //!
 //! A node reports by a file; this pass finds it. An attempt whose process is gone or whose lease ended is lost, and only
 //! then is its directory removed.
@@ -25,12 +25,13 @@ pub struct SweepReport {
     pub files: u64,
 }
 
-/// One sweep. Safe to repeat and beside running attempts.
+/// One sweep. Safe to repeat and beside running attempts. What was ingested stays staged for `keep` after that.
 ///
 /// # Errors
 /// [`ArchiveError`]; what could not be removed is left for the next sweep.
 pub fn sweep<A: Queue + Publication>(
     archive: &mut A,
+    keep: chrono::TimeDelta,
     now: Timestamp,
 ) -> Result<SweepReport, ArchiveError> {
     let site = archive.site().clone();
@@ -52,7 +53,7 @@ pub fn sweep<A: Queue + Publication>(
             _ => {}
         }
     }
-    for (attempt, directory) in archive.sweepable_attempts()? {
+    for (attempt, directory) in archive.sweepable_attempts(now - keep)? {
         if remove_directory(&directory, &site.staging()) {
             archive.mark_swept(&attempt)?;
             report.directories += 1;
@@ -80,7 +81,12 @@ fn remove_directory(directory: &Path, staging: &Path) -> bool {
         return false;
     }
     match fs::remove_dir_all(directory) {
-        Ok(()) => true,
+        Ok(()) => {
+            // Task, round and unit, as far as nothing else is in them.
+            let above = directory.ancestors().skip(1).take_while(|dir| *dir != staging);
+            let _ = above.map(fs::remove_dir).find(Result::is_err);
+            true
+        }
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }

@@ -70,6 +70,11 @@ pub enum SpecFault {
     /// More exposures than run numbers of five digits.
     #[error("{0} frames do not fit into one night's run numbers")]
     TooMany(usize),
+    /// More sources than a detector holds.
+    #[error(
+        "{0} detections do not fit on a detector of {1} pixels: at most one in 8 pixels of its area"
+    )]
+    Crowded(usize, usize),
 }
 
 impl NightSpec {
@@ -88,6 +93,9 @@ impl NightSpec {
         }
         if self.frames == 0 || self.programmes.is_empty() {
             return Err(SpecFault::Empty);
+        }
+        if self.detections > self.size * self.size / 8 {
+            return Err(SpecFault::Crowded(self.detections, self.size));
         }
         // An interleaved frame uses up four run numbers.
         if self.frames > 20_000 { Err(SpecFault::TooMany(self.frames)) } else { Ok(()) }

@@ -16,7 +16,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::writer::SerializedRowGroupWriter;
 use std::io::Write;
 
-/// Whether [`write`] can write columns of this type.
+/// Whether [`write()`] can write columns of this type.
 pub(crate) fn is_number(kind: &DataType) -> bool {
     matches!(
         kind,

@@ -120,10 +120,14 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
 }
 
 /// The reader makes do without the padding of the last HDU. In the archive it is the only sign that a file was cut
-/// between two HDUs, so that whole detectors may be lost.
+/// between two HDUs, so that whole detectors may be lost; a file of one HDU that announces no other loses nothing.
 fn short_padding(fits: &FitsFile) -> Option<(&'static str, String)> {
     const BLOCK_BYTES: u64 = 2880;
     let last = fits.hdus().last()?;
+    let announced = matches!(last.header.logical("EXTEND"), Ok(Some(true)));
+    if fits.hdus().len() == 1 && !announced {
+        return None;
+    }
     let end = (last.data_offset + last.data_bytes).next_multiple_of(BLOCK_BYTES);
     let short_bytes = end.saturating_sub(fits.file_bytes());
     let message = format!(

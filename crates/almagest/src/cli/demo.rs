@@ -1,8 +1,8 @@
 //! `almagest demo`: a small night from delivery to query, in the working directory.
 
 use super::{Format, init, run as verbs, simulate, sql};
-use crate::exit::Exit;
-use crate::report::say;
+use crate::exit::{self, Exit};
+use crate::report::{quoted, say};
 use crate::site::{self, Site};
 use crate::steps::Night;
 use archive::Inquiry;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Directory of the demo's site and inbox.
-    #[arg(long, default_value = "almagest-demo", value_name = "DIR")]
-    site: PathBuf,
+    /// Directory of the demo's own site and inbox.
+    #[arg(default_value = "almagest-demo", value_name = "DIR")]
+    directory: PathBuf,
 }
 
 /// (title, query).
@@ -55,7 +55,11 @@ const QUERIES: [(&str, &str); 3] = [
 
 /// Makes the demo's site if need be, simulates its night if need be, runs it, and shows what came of it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let root = &arguments.site;
+    let root = &arguments.directory;
+    if site::is_site(root) && !root.join("inbox").is_dir() {
+        let message = format!("{} is a site that the demo did not make", root.display());
+        return Err(exit::conflict(message));
+    }
     if !site::is_site(root) {
         init::create(root)?;
         say!("made site {}", root.display());
@@ -132,14 +136,14 @@ fn escaped(text: &str) -> String {
 /// The commands to go on with, by the name under which this program was called.
 fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
     let me = std::env::args().next().unwrap_or_else(|| "almagest".to_owned());
-    let site = root.display();
+    let site = quoted(root);
     let status = night.archive().status()?;
     let mut commands = Vec::new();
     let mut add = |words: String, about: &'static str| commands.push((words, about));
     if status.parked_refusals > 0 {
         add("refusals list".to_owned(), "frames of a project that the archive does not know yet");
         add("programme add U07B12 u/07b/12".to_owned(), "releases them; then run again");
-        add(format!("run {site}/inbox/20071011_v1"), "");
+        add(format!("run {}", quoted(&root.join("inbox/20071011_v1"))), "");
     }
     add("sql \"SELECT count(*) FROM detection\"".to_owned(), "");
     add("status".to_owned(), "");

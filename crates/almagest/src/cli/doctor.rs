@@ -62,7 +62,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             say!("ok    {}", shown(fact));
         }
         for fault in &faults {
-            say!("FAULT {}", shown(fault));
+            let lines: Vec<String> = fault.lines().map(shown).collect();
+            say!("FAULT {}", lines.join("\n      "));
         }
     }
     Ok(if faults.is_empty() { Exit::Done } else { Exit::Gate })

@@ -1,7 +1,7 @@
 //! `almagest findings`: what was odd in what was accepted, counted over files: the drift of headers and columns.
 
 use crate::exit::{self, Exit};
-use crate::report::{Table, grouped, say, say_part};
+use crate::report::{Table, counted, grouped, quoted, say, say_part};
 use crate::site::Site;
 use archive::Inquiry;
 use archive::report::Drift;
@@ -75,12 +75,12 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
 
 /// The line that ends the summary of a step; empty when there is nothing to see.
 pub fn pointer(site: &Site) -> String {
-    let root = site.place.root().display();
+    let root = quoted(site.place.root());
     match site.read().and_then(|archive| Ok(archive.findings(None)?)) {
         Ok(findings) if findings.is_empty() => String::new(),
         Ok(findings) => {
-            let plural = if findings.len() == 1 { "finding" } else { "findings" };
-            format!("\n{} {plural}: almagest --site {root} findings\n", findings.len())
+            let found = counted(findings.len() as u64, "finding");
+            format!("\n{found}: almagest --site {root} findings\n")
         }
         // The step is done; that this look failed does not undo it.
         Err(error) => format!("\nfindings cannot be counted: {error:#}\n"),

@@ -1,7 +1,7 @@
 //! `almagest init SITE`.
 
 use crate::exit::{self, Exit};
-use crate::report::say;
+use crate::report::{quoted, say};
 use crate::site::{self, Archive};
 use crate::{config, profiles};
 use archive::{Registry, SiteFile, records::Cause};
@@ -20,7 +20,7 @@ pub struct Arguments {
 
 /// Makes a site and says what is in it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let site = arguments.site.display();
+    let site = quoted(&arguments.site);
     if arguments.dry_run {
         check(&arguments.site)?;
         say!("would make site {site}");
@@ -34,10 +34,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// A site is never made over another.
 fn check(root: &Path) -> anyhow::Result<()> {
-    match root.join("archive.db").exists() {
-        true => Err(exit::conflict(format!("{} is a site already", root.display()))),
-        false => Ok(()),
+    if root.join("archive.db").exists() {
+        return Err(exit::conflict(format!("{} is a site already", root.display())));
     }
+    for dir in ["library", "previews", "lake/detection"] {
+        let full = std::fs::read_dir(root.join(dir)).is_ok_and(|mut d| d.next().is_some());
+        if full {
+            return Err(exit::conflict(format!(
+                "{0} has no archive.db, and {dir}/ is not empty: a new archive would give out its numbers again; restore \
+                 archive.db from a backup, or make the site elsewhere",
+                root.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Makes a site with the shipped survey profiles.

@@ -24,7 +24,7 @@ mod verify;
 #[command(name = "almagest", version, max_term_width = 100, after_help = AFTER)]
 pub struct Arguments {
     /// Site directory; else ALMAGEST_SITE, else the working directory if it is a site.
-    #[arg(long, global = true, env = "ALMAGEST_SITE", value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub site: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,
@@ -106,7 +106,8 @@ pub enum Format {
 
 /// Runs the verb that was given.
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
-    let site = arguments.site;
+    let named = || std::env::var_os("ALMAGEST_SITE").filter(|dir| !dir.is_empty());
+    let site = arguments.site.or_else(|| named().map(PathBuf::from));
     match arguments.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Init(verb) => init::run(&verb),

@@ -40,9 +40,16 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let site = Site::find(site)?;
     match &arguments.act {
         Act::List { json } => list(&site, *json),
+        Act::Add { name, project, .. } if !(is_word(name) && is_word(project)) => Err(exit::usage(
+            "name and PROJECT of a programme are words without blanks at the ends, controls or line ends",
+        )),
         Act::Add { name, project, dry_run: true } => would_add(&site, name, project),
         Act::Add { name, project, dry_run: false } => add(&site, name, project),
     }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control)
 }
 
 fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {

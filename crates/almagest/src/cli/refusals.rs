@@ -94,7 +94,18 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
 }
 
+/// A misspelt delivery is not one without refusals.
+fn check_delivery(archive: &impl Inquiry, delivery: Option<&String>) -> anyhow::Result<()> {
+    match delivery {
+        Some(name) if !archive.deliveries(None)?.contains(name) => {
+            Err(exit::gate(format!("the archive knows no delivery {name:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
+    check_delivery(&site.read()?, options.delivery.as_ref())?;
     let filter = RefusalFilter {
         delivery: options.delivery.clone(),
         state: None,
@@ -252,6 +263,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         return Err(exit::usage("--reason needs a reason"));
     }
     let mut archive = if which.dry_run { site.read()? } else { site.write()? };
+    check_delivery(&archive, which.delivery.as_ref())?;
     let records = archive.refusals(&RefusalFilter {
         delivery: which.delivery.clone(),
         code: which.code.clone(),
@@ -263,6 +275,9 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     } else {
         which.numbers.iter().map(|n| find(&records, *n)).collect::<Result<_, _>>()?
     };
+    if let (Some(code), true) = (&which.code, chosen.is_empty()) {
+        return Err(exit::gate(format!("no open refusal has the code {code:?}")));
+    }
     // What was accepted or dismissed may still be tried again.
     let may = |state| match decision {
         Decision::Retry => !matches!(state, RefusalState::Retried | RefusalState::Resolved),
@@ -278,6 +293,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     let word = match decision {
         Decision::Accept => "accepted",
         Decision::Dismiss => "dismissed",
+        Decision::Retry if which.dry_run => "tried again",
         Decision::Retry => "to be tried again",
     };
     let cause = Cause::new(site::operator(), which.reason.clone());

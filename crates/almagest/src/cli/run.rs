@@ -2,9 +2,9 @@
 
 use super::Scope;
 use crate::exit::Exit;
-use crate::report::{Table, bytes, grouped, rate, say, say_part, shown, tell};
+use crate::report::{Table, bytes, counted, grouped, quoted, rate, say, say_part, shown, tell};
 use crate::site::Site;
-use crate::steps::{Counts, Night, chosen, plan, prospect, sources};
+use crate::steps::{Counts, Night, chosen, delivery_of, plan, prospect, sources};
 use archive::{Inquiry, Publication, Queue};
 use model::UseCase;
 use std::path::PathBuf;
@@ -71,6 +71,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 
 /// Transfer, then everything else.
 pub fn curate(night: &mut Night, deliveries: &[PathBuf]) -> anyhow::Result<()> {
+    // A mistyped one is told before anything is done.
+    for delivery in deliveries {
+        delivery_of(delivery)?;
+    }
     let mut names = Vec::new();
     for delivery in deliveries {
         if night.interrupted() {
@@ -92,6 +96,9 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
     if arguments.dry_run {
         expected(&site, &sources)?;
         return Ok(Exit::Done);
+    }
+    for source in &sources {
+        delivery_of(source)?;
     }
     let mut night = Night::open(site, "transfer")?;
     for source in &sources {
@@ -127,9 +134,11 @@ pub fn step(
     let mut night = Night::open(site, use_case.name())?;
     let deliveries = night.chosen(&arguments.scope)?;
     night.work(&deliveries, &[use_case], false)?;
-    report(&night);
-    if night.counts.is_empty() {
-        let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
+    let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
+    if !night.counts.is_empty() || waits.is_empty() {
+        report(&night);
+    } else {
+        say!("nothing can be done now: {}", counted(waits.len() as u64, "file") + " wait");
         for wait in waits.iter().take(10) {
             say!("waits: {}: {}", shown(&wait.file), shown(&wait.why));
         }
@@ -288,9 +297,9 @@ pub fn summary(night: &Night) -> String {
     let mut text = table.text();
     if night.new_refusals() > 0 {
         text += &format!(
-            "\n{} new refusals: almagest --site {} refusals list\n",
-            night.new_refusals(),
-            night.site().place.root().display()
+            "\n{}: almagest --site {} refusals list\n",
+            counted(night.new_refusals(), "new refusal"),
+            quoted(night.site().place.root())
         );
     }
     text += &super::findings::pointer(night.site());

@@ -15,16 +15,19 @@ use std::time::Duration;
 #[command(after_help = "\
 Tables: multiframe, multiframe_detector, astrometry, provenance, programme_frame, preview,
 detection (current rows; NAME_all has every row), survey, programme, filter, use_case, and the
-control tables. Functions beside SQLite's own: in_cone(ra, dec, ra0, dec0, radius),
-angular_distance_deg(ra1, dec1, ra2, dec2), healpix29(ra, dec).
+control tables. Functions beside SQLite's own (log10, pow, sqrt, cos, median, percentile ...):
+in_cone(ra, dec, ra0, dec0, radius), angular_distance_deg(ra1, dec1, ra2, dec2), healpix29(ra, dec),
+galactic_l(ra, dec), galactic_b(ra, dec), header_value(cards, keyword) over the table header.
+Filter numbers are those of a survey: join filter over survey_id and filter_id, or take filter_name
+of multiframe.
 
 Examples:
   almagest sql \"SELECT count(*) FROM detection\"
   almagest sql \"SELECT obj_id, ra, dec, aper_mag3 FROM detection
                 WHERE in_cone(ra, dec, 284.05, 2.54, 1/60.0)\" --format csv")]
 pub struct Arguments {
-    /// One SELECT.
-    #[arg(value_name = "SELECT …")]
+    /// One SELECT; `-` reads it from stdin.
+    #[arg(value_name = "SELECT …", allow_hyphen_values = true)]
     query: String,
     /// Form of the result on stdout.
     #[arg(long, value_enum, default_value = "table")]
@@ -51,6 +54,10 @@ pub struct AttachArguments {}
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let session = open(&site, arguments)?;
+    let query = match arguments.query.as_str() {
+        "-" => io::read_to_string(io::stdin()).context("cannot read the query from stdin")?,
+        query => query.to_owned(),
+    };
     let interrupt = session.interrupt();
     // The handler only sets a flag that the query looks at.
     let mut signals = signal_hook::iterator::Signals::new([
@@ -63,11 +70,11 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         }
     });
     let asked = match (&arguments.output, arguments.format) {
-        (Some(path), format) => to_file(&session, &arguments.query, path, format),
+        (Some(path), format) => to_file(&session, &query, path, format),
         (None, Format::Parquet) if io::stdout().is_terminal() => {
             Err(exit::usage("Parquet is not written to a terminal: use --output FILE or a pipe"))
         }
-        (None, format) => write_to(&session, &arguments.query, format, io::stdout()),
+        (None, format) => write_to(&session, &query, format, io::stdout()),
     };
     let report = match asked {
         Ok(report) => report,

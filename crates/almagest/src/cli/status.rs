@@ -35,8 +35,9 @@ fn text(status: &Status) -> String {
     let mut text = shown.join("\n");
     if status.open_refusals + status.parked_refusals > 0 {
         text += &format!(
-            "\n{} refusals are open, {} are parked: almagest refusals list\n",
-            status.open_refusals, status.parked_refusals
+            "\nopen refusals: {}, parked: {}: almagest refusals list\n",
+            grouped(status.open_refusals),
+            grouped(status.parked_refusals)
         );
     }
     let findings: u64 = status.deliveries.iter().map(|d| d.findings).sum();

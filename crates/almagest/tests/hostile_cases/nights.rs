@@ -109,7 +109,7 @@ fn reads_well(desk: &Desk, planted: &[Planted]) {
         "lines that can be read:\n{list}"
     );
     let status = calm_words(desk, &["status"], 0);
-    assert!(status.contains("refusals are open"), "{status}");
+    assert!(status.contains("open refusals: "), "{status}");
     let refusals = desk.refusals();
     let numbers: Vec<String> = refusals.iter().map(|r| r["number"].to_string()).collect();
     let mut show = vec!["refusals", "show"];

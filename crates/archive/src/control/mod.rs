@@ -180,11 +180,16 @@ pub trait Queue {
     /// [`ArchiveError`].
     fn running_attempts(&self) -> Result<Vec<RunningAttempt>, ArchiveError>;
 
-    /// Attempts that are over without their result having been taken, and whose directories may be removed.
+    /// Attempts whose directories may be removed: those that are over without their result having been taken, and
+    /// those of previews and catalogues whose round was ingested before some time. Staged metadata stay: later
+    /// catalogue rounds read them.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn sweepable_attempts(&self) -> Result<Vec<(AttemptKey, std::path::PathBuf)>, ArchiveError>;
+    fn sweepable_attempts(
+        &self,
+        ingested_before: Timestamp,
+    ) -> Result<Vec<(AttemptKey, std::path::PathBuf)>, ArchiveError>;
 
     /// Notes that an attempt's directory was removed.
     ///

@@ -30,6 +30,8 @@ pub struct LakeFile {
     pub statistics: Vec<ColumnStatistics>,
     /// The detectors, in the order of their rows.
     pub detectors: Vec<DetectorRun>,
+    /// XXH64 of its bytes, hexadecimal; known to who wrote it.
+    pub xxhash64: Option<String>,
 }
 
 /// Exact statistics of one column over a whole file.
@@ -124,6 +126,7 @@ pub(super) fn describe_open(
         row_groups: metadata.row_groups().iter().map(|g| g.num_rows().unsigned_abs()).collect(),
         detectors: detectors(file)?,
         statistics,
+        xxhash64: None,
     })
 }
 

@@ -5,6 +5,7 @@
 //! column and a page per column at least.
 
 use super::describe::describe_open;
+use super::sum::Summed;
 use super::{ByteCounter, LakeError, LakeFile, OpenFile};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::Schema;
@@ -85,15 +86,18 @@ pub fn finalise(
         let sources = open_sources(request)?;
         let path = dir.join(request.name);
         let fault = LakeError::parquet(&path);
-        let mut out = Output::new(BufWriter::with_capacity(1 << 20, &mut *file), &sources, request)
-            .map_err(&fault)?;
+        let buffered = BufWriter::with_capacity(1 << 20, Summed::new(&*file));
+        let mut out = Output::new(buffered, &sources, request).map_err(&fault)?;
         for step in plan(&sources) {
             out.write(&sources, &step)?;
         }
-        out.finish().map_err(fault)?;
+        let buffered = out.writer.into_inner().map_err(fault)?;
+        let summed = buffered.into_inner().map_err(|e| LakeError::io(&path)(e.into_error()))?;
+        let xxhash64 = Some(summed.finish());
         let written = file.try_clone().map_err(LakeError::io(&path))?;
         let written = OpenFile::of(written, &path, &Arc::new(ByteCounter::default()))?;
-        describe_open(&written, request.name, request.programme_id)
+        let described = describe_open(&written, request.name, request.programme_id)?;
+        Ok(LakeFile { xxhash64, ..described })
     };
     files::publish_together(&dir, requests, |r| r.name, write)
 }
@@ -283,13 +287,6 @@ impl<'a, W: std::io::Write + Send> Output<'a, W> {
         }
         RecordBatch::try_new(schema, columns)
             .expect("types and lengths are those of the staged batch")
-    }
-
-    fn finish(self) -> ParquetResult<()> {
-        let mut writer = self.writer;
-        writer.finish()?;
-        writer.inner_mut().flush()?;
-        Ok(())
     }
 }
 

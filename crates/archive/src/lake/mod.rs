@@ -39,6 +39,7 @@ mod finalise;
 mod publication;
 mod reader;
 mod sky_cover;
+mod sum;
 
 pub use attach::attach_statements;
 pub use catalogue::{
@@ -52,3 +53,4 @@ pub use finalise::{FinaliseRequest, Staged, finalise, lake_file_name};
 pub use publication::{DetectorKey, Publication, Registered, read_delete_file};
 pub use reader::{ByteCounter, LakeReader, OpenFile};
 pub use sky_cover::{Cone, healpix_ranges};
+pub(crate) use sum::xxhash64;

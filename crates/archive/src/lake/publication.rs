@@ -81,6 +81,12 @@ impl<'tx> Publication<'tx> {
         }
         let file_id = self.add_data_file(ALL_TABLE, file)?;
         self.add_data_file(CURRENT_TABLE, file)?;
+        if let Some(xxhash64) = &file.xxhash64 {
+            self.tx.execute(
+                "INSERT INTO lake_file (name, xxhash64) VALUES (?1, ?2)",
+                params![file.name, xxhash64],
+            )?;
+        }
         self.add_detectors(file_id, file, version)?;
         Ok(Registered { file_id, detectors: file.detectors.len() as u64, rows: file.rows })
     }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result};
 use sky::SkyPosition;
 
 /// Names and what they do, for messages and documentation.
-pub const FUNCTIONS: [(&str, &str); 10] = [
+pub const FUNCTIONS: [(&str, &str); 12] = [
     (
         "in_cone(ra, dec, ra0, dec0, radius)",
         "1 if the position lies within the radius of the centre; fast in a WHERE",
@@ -22,7 +22,12 @@ pub const FUNCTIONS: [(&str, &str); 10] = [
     ("sdss_lambda(ra, dec)", "SDSS survey longitude"),
     ("sdss_eta(ra, dec)", "SDSS survey latitude"),
     ("cone_of(ra0, dec0, radius)", "a cone as one value, which in_cone uses"),
+    ("header_text(cards)", "the cards of a row of `header`, one per line"),
+    ("header_value(cards, keyword)", "the value of a keyword in it, as text"),
 ];
+
+/// Longest header that is unpacked.
+const HEADER_BYTES: usize = 4 << 20;
 
 /// Registers all of them.
 pub(crate) fn register(connection: &Connection) -> Result<()> {
@@ -55,7 +60,46 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
         Some(real(sky::sdss_lambda_eta(n.position(0)?.unit_vector()).lambda_deg))
     })?;
     add("sdss_eta", 2, |n| Some(real(sky::sdss_lambda_eta(n.position(0)?.unit_vector()).eta_deg)))?;
+    connection.create_scalar_function("header_text", 1, flags, |ctx| Ok(header_text(ctx)))?;
+    connection.create_scalar_function("header_value", 2, flags, |ctx| {
+        let keyword = ctx.get::<String>(1)?;
+        Ok(header_text(ctx).and_then(|cards| header_value(&cards, &keyword)))
+    })?;
     connection.create_scalar_function(cone_hint::NAME, 2, flags, |_| Ok(1))
+}
+
+/// The unpacked cards that are the first argument; `None` for what is none.
+fn header_text(ctx: &Context<'_>) -> Option<String> {
+    let packed = ctx.get_raw(0).as_blob().ok()?;
+    let bytes = zstd::bulk::decompress(packed, HEADER_BYTES).ok()?;
+    let card = |card: &[u8]| String::from_utf8_lossy(card).trim_end().to_owned();
+    Some(bytes.chunks(80).map(card).collect::<Vec<_>>().join("\n"))
+}
+
+/// What the first card of a keyword says: the text of a string, the token of anything else.
+fn header_value(cards: &str, keyword: &str) -> Option<String> {
+    let keyword = keyword.trim();
+    let rest = cards.lines().find_map(|card| {
+        let (name, rest) = card.split_once('=')?;
+        let name = name.trim().trim_start_matches("HIERARCH ").trim();
+        name.eq_ignore_ascii_case(keyword).then_some(rest.trim_start())
+    })?;
+    let value = match rest.strip_prefix('\'') {
+        None => rest.split('/').next().unwrap_or_default().trim().to_owned(),
+        Some(text) => {
+            // A quote within a string is written twice.
+            let mut value = String::new();
+            let mut chars = text.chars().peekable();
+            while let Some(c) = chars.next() {
+                if c == '\'' && chars.next_if_eq(&'\'').is_none() {
+                    break;
+                }
+                value.push(c);
+            }
+            value.trim_end().to_owned()
+        }
+    };
+    (!value.is_empty()).then_some(value)
 }
 
 fn real(x: f64) -> Value {

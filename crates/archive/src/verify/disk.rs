@@ -4,7 +4,8 @@ use super::{Finding, Options, Report};
 use crate::error::ArchiveFault;
 use crate::site::Site;
 use rusqlite::Connection;
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// Every current file is there, with its length, and with its content if that is asked for.
 pub(super) fn library(
@@ -39,6 +40,72 @@ pub(super) fn library(
         count,
     );
     Ok(())
+}
+
+/// Files in the library that no delivery brought. A delivery that is being brought is passed over.
+pub(super) fn library_strays(
+    c: &Connection,
+    site: &Site,
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    let listed = paths(c, "SELECT path FROM file", |path| site.library_file(path))?;
+    let busy = |delivery: &Path| matches!(files::lock_dir(delivery), Ok(None));
+    let strays = strays(&site.library(), &listed, busy);
+    report.findings.extend(strays.into_iter().map(|path| Finding::LibraryFileStray { path }));
+    Ok(())
+}
+
+/// Files among the previews that no event made. Deliveries whose previews are being published are passed over.
+pub(super) fn preview_strays(
+    c: &Connection,
+    site: &Site,
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    let listed = paths(c, "SELECT path FROM preview_all", |path| site.previews().join(path))?;
+    let coming = "SELECT delivery.name FROM unit JOIN delivery USING (delivery_id)
+                  WHERE use_case = 'preview' AND unit.state = 'staged'";
+    let coming = paths(c, coming, |name| site.previews().join(name))?;
+    let strays = strays(&site.previews(), &listed, |delivery| coming.contains(delivery));
+    report.findings.extend(strays.into_iter().map(|path| Finding::PreviewStray { path }));
+    Ok(())
+}
+
+fn paths(
+    c: &Connection,
+    sql: &str,
+    place: impl Fn(&str) -> PathBuf,
+) -> Result<HashSet<PathBuf>, ArchiveFault> {
+    let mut select = c.prepare(sql)?;
+    let rows = select.query_map([], |r| Ok(place(&r.get::<_, String>(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What lies below a directory of deliveries and is not listed.
+fn strays(
+    directory: &Path,
+    listed: &HashSet<PathBuf>,
+    busy: impl Fn(&Path) -> bool,
+) -> Vec<PathBuf> {
+    let mut strays = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(dir) = left.pop() {
+        if dir.parent() == Some(directory) && busy(&dir) {
+            continue;
+        }
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                left.push(path);
+            } else if !listed.contains(&path)
+                && !files::is_temporary(&entry.file_name().to_string_lossy())
+            {
+                strays.push(path);
+            }
+        }
+    }
+    strays.sort();
+    strays
 }
 
 /// Every current preview is there with its length.

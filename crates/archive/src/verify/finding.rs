@@ -192,6 +192,16 @@ pub enum Finding {
         /// The file.
         path: PathBuf,
     },
+    /// A file lies in the library that no delivery brought.
+    LibraryFileStray {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file lies among the previews that is none.
+    PreviewStray {
+        /// The file.
+        path: PathBuf,
+    },
     /// A snapshot of the lake that no event made.
     SnapshotWithoutEvent {
         /// Number of the snapshot.
@@ -234,6 +244,8 @@ impl Finding {
             Self::LakeFileContent { .. } => "lake_file_content",
             Self::LakeFileWithoutEvent { .. } => "lake_file_without_event",
             Self::LakeFileStray { .. } => "lake_file_stray",
+            Self::LibraryFileStray { .. } => "library_file_stray",
+            Self::PreviewStray { .. } => "preview_stray",
             Self::SnapshotWithoutEvent { .. } => "snapshot_without_event",
             Self::InlinedRows { .. } => "inlined_rows",
         }
@@ -250,7 +262,9 @@ impl Finding {
             Self::PreviewMissing { .. } | Self::PreviewLength { .. } => {
                 "make it again: `almagest preview --again --delivery NAME`, then `almagest ingest`".to_owned()
             }
-            Self::LakeFileStray { .. } => {
+            Self::LakeFileStray { .. }
+            | Self::LibraryFileStray { .. }
+            | Self::PreviewStray { .. } => {
                 "remove the file, if nobody put it there on purpose; no table lists it".to_owned()
             }
             Self::SnapshotWithoutEvent { .. }
@@ -357,8 +371,10 @@ impl Finding {
             Self::LakeFileWithoutEvent { name } => {
                 write!(f, "the lake lists {name}, which no event made")
             }
-            Self::LakeFileStray { path } => {
-                write!(f, "{} lies in the lake and is listed nowhere", path.display())
+            Self::LakeFileStray { path }
+            | Self::LibraryFileStray { path }
+            | Self::PreviewStray { path } => {
+                write!(f, "{} is listed nowhere", path.display())
             }
             Self::SnapshotWithoutEvent { snapshot_id, changes } => {
                 write!(f, "no event made snapshot {snapshot_id} of the lake ({changes})")

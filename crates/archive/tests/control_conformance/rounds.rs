@@ -55,10 +55,10 @@ pub fn the_first_result_counts<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(taken, Taken::Taken { new_refusals: 0, staged: true });
     assert_eq!(archive.take_result(&result, now()).unwrap(), Taken::Already);
     assert_eq!(archive.take_result(&work_off(&second), now()).unwrap(), Taken::Surplus);
-    let sweepable = archive.sweepable_attempts().unwrap();
+    let sweepable = archive.sweepable_attempts(now()).unwrap();
     assert_eq!(sweepable, [(second.attempt.clone(), second.directory)]);
     archive.mark_swept(&second.attempt).unwrap();
-    assert!(archive.sweepable_attempts().unwrap().is_empty());
+    assert!(archive.sweepable_attempts(now()).unwrap().is_empty());
     let mut stranger = result.clone();
     stranger.attempt = 9;
     assert!(archive.take_result(&stranger, now()).unwrap_err().is_conflict());

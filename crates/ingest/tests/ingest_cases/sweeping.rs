@@ -7,6 +7,8 @@ use archive::{Publication, Queue};
 use ingest::sweep::sweep;
 use model::{UnitState, UseCase};
 
+const KEEP: chrono::TimeDelta = chrono::TimeDelta::days(7);
+
 /// The lease of a process that is gone: this machine and boot, but another start time.
 fn lease_of_the_dead() -> Lease {
     let me = archive::lease::Process::me().to_string();
@@ -28,14 +30,40 @@ fn results_are_collected_and_the_dead_swept() {
     let alive = archive.start_attempt(&keys[2], &lease(), now()).unwrap();
     work_off(&alive);
 
-    let report = sweep(&mut archive, now()).unwrap();
+    let report = sweep(&mut archive, KEEP, now()).unwrap();
     assert_eq!((report.collected, report.lost, report.directories), (1, 1, 1));
     assert!(done.directory.exists() && alive.directory.exists() && !dead.directory.exists());
-    assert_eq!(sweep(&mut archive, now()).unwrap(), ingest::sweep::SweepReport::default());
+    assert_eq!(sweep(&mut archive, KEEP, now()).unwrap(), ingest::sweep::SweepReport::default());
     let later = now() + chrono::TimeDelta::hours(2);
-    assert_eq!(sweep(&mut archive, later).unwrap().lost, 1, "its lease ended");
+    assert_eq!(sweep(&mut archive, KEEP, later).unwrap().lost, 1, "its lease ended");
     assert_eq!(archive.unit_state(&unit).unwrap(), UnitState::Running);
     assert_eq!(archive.tasks(&unit).unwrap()[1].failures, 1);
+}
+
+#[test]
+fn staged_files_go_some_days_after_their_ingest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (site, mut archive) = new_site(&dir.path().join("site"));
+    record(&mut archive, &night(1));
+    for use_case in UseCase::ALL {
+        stage_round(&mut archive, use_case, 1);
+    }
+    let left = || {
+        let entries = std::fs::read_dir(site.staging()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let later = now() + KEEP + chrono::TimeDelta::hours(1);
+    assert_eq!(sweep(&mut archive, KEEP, later).unwrap().directories, 0, "nothing is ingested");
+    let all = left();
+    assert_eq!(all.len(), 3);
+    pass(&mut archive);
+    assert_eq!(sweep(&mut archive, KEEP, now()).unwrap().directories, 0, "too early");
+    assert_eq!(sweep(&mut archive, KEEP, later).unwrap().directories, 2);
+    assert_eq!(left(), all[1..2], "metadata stay, later catalogues need them");
+    assert_eq!(sweep(&mut archive, KEEP, later).unwrap().directories, 0);
 }
 
 #[test]
@@ -51,7 +79,7 @@ fn left_over_lake_files_go() {
     let live = std::fs::read_dir(&lake).unwrap().count();
     std::fs::write(lake.join(".publishing-4194304999-0"), "half").unwrap();
     std::fs::write(lake.join(format!(".publishing-{}-0", std::process::id())), "ours").unwrap();
-    assert_eq!(sweep(&mut archive, now()).unwrap().files, 1);
+    assert_eq!(sweep(&mut archive, KEEP, now()).unwrap().files, 1);
     assert_eq!(std::fs::read_dir(&lake).unwrap().count(), live + 1);
     assert!(archive.abandoned_files().unwrap().is_empty());
 }

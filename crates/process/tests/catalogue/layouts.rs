@@ -167,7 +167,7 @@ fn no_numbers_and_infinities() {
     let mut table = wfcam(4);
     table.poke("Aper_flux_3", 0, nan).poke("Aper_flux_3", 1, inf).poke("Aper_flux_3", 2, -inf);
     table.poke("Sky_level", 3, nan).poke("Aper_flux_4_err", 1, nan);
-    let keep = [("[catalogue]\n", "[limits]\nkeep_infinities = true\n\n[catalogue]\n")];
+    let keep = [("[limits]\n", "[limits]\nkeep_infinities = true\n")];
     for (profile, flux, findings) in [
         (profile("wfcam", &[]), [None, None, None, Some(1003.0)], &[("infinite_value", 2)][..]),
         (

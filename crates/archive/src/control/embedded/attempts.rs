@@ -200,13 +200,19 @@ pub(super) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>
 pub(super) fn sweepable(
     c: &Connection,
     site: &Site,
+    ingested_before: Timestamp,
 ) -> Result<Vec<(AttemptKey, PathBuf)>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
-         WHERE attempt.state IN ('failed', 'lost', 'surplus') AND NOT swept ORDER BY attempt.task_id, attempt.number"
+         WHERE NOT swept AND (
+             attempt.state IN ('failed', 'lost', 'surplus')
+             OR attempt.state = 'taken' AND unit.use_case <> 'metadata' AND unit.state = 'ingested'
+                 AND EXISTS (SELECT * FROM unit_history AS moved
+                             WHERE moved.unit_id = unit.unit_id AND moved.to_state = 'ingested' AND moved.changed < ?1))
+         ORDER BY attempt.task_id, attempt.number"
     ))?;
-    let rows = select.query_map([], |r| {
+    let rows = select.query_map([text_of(ingested_before)], |r| {
         let unit = unit_of(r)?.key;
         let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
         Ok((attempt, site.staging().join(r.get::<_, String>(8)?)))
@@ -219,7 +225,7 @@ pub(super) fn mark_swept(tx: &Connection, key: &AttemptKey) -> Result<(), Archiv
     let task = find_task(tx, &key.task)?;
     tx.execute(
         "UPDATE attempt SET swept = 1
-         WHERE task_id = ?1 AND number = ?2 AND state IN ('failed', 'lost', 'surplus')",
+         WHERE task_id = ?1 AND number = ?2 AND state <> 'running'",
         params![task.id, key.attempt],
     )?;
     Ok(())

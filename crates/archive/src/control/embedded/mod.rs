@@ -311,9 +311,12 @@ impl Queue for EmbeddedArchive {
         self.read("list running attempts", |c| attempts::running(c, &site))
     }
 
-    fn sweepable_attempts(&self) -> Result<Vec<(AttemptKey, PathBuf)>, ArchiveError> {
+    fn sweepable_attempts(
+        &self,
+        ingested_before: Timestamp,
+    ) -> Result<Vec<(AttemptKey, PathBuf)>, ArchiveError> {
         let site = self.site.clone();
-        self.read("list attempts to sweep", |c| attempts::sweepable(c, &site))
+        self.read("list attempts to sweep", |c| attempts::sweepable(c, &site, ingested_before))
     }
 
     fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError> {
