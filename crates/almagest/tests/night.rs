@@ -344,6 +344,43 @@ fn one_process_brings_a_delivery() {
     desk.verified();
 }
 
+/// A backup becomes the same archive elsewhere, and gives a site back the database that it lost.
+#[test]
+fn a_backup_becomes_the_same_archive() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 4, ..Small::default() });
+    desk.run(&delivery).ended(0);
+    let (backup, other) = (desk.dir.path().join("back up"), desk.dir.path().join("other"));
+    let back_up = || desk.at_site(&["backup", backup.to_str().unwrap()]);
+    let first = back_up().ended(0);
+    assert!(first.lines().nth(2).unwrap().trim_start().starts_with(char::is_numeric), "{first}");
+    let again = back_up().ended(0);
+    assert!(again.lines().nth(2).unwrap().trim_start().starts_with("0 "), "{again}");
+
+    desk.plain(&["restore", backup.to_str().unwrap(), desk.site.to_str().unwrap()]).ended(3);
+    desk.plain(&["restore", backup.to_str().unwrap(), other.to_str().unwrap()]).ended(0);
+    let mut elsewhere = Desk::bare();
+    let count = "SELECT count(*), sum(obj_id), sum(ra) FROM detection";
+    let own = std::mem::replace(&mut elsewhere.site, other);
+    assert_eq!(elsewhere.rows(count), desk.rows(count));
+    elsewhere.site = own;
+
+    std::fs::remove_file(desk.site.join("archive.db")).unwrap();
+    std::fs::remove_dir_all(desk.site.join("lake")).unwrap();
+    desk.plain(&["restore", backup.to_str().unwrap(), desk.site.to_str().unwrap()]).ended(0);
+    desk.verified();
+    assert!(desk.run(&delivery).ended(0).contains("everything was there already"));
+
+    let lake = backup.join("lake/detection");
+    let file = std::fs::read_dir(&lake).unwrap().next().unwrap().unwrap().file_name();
+    let ours = desk.site.join("lake/detection").join(&file);
+    let mut bytes = std::fs::read(&ours).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&ours, bytes).unwrap();
+    std::fs::remove_file(lake.join(&file)).unwrap();
+    assert!(back_up().ended(3).contains("DAMAGED"));
+}
+
 /// A mistyped directory is told before any other is begun.
 #[test]
 fn a_mistyped_delivery_begins_nothing() {

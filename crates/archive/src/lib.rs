@@ -9,6 +9,7 @@
 //! `model/tables/`, a new control table in a new migration.
 //! Does not decide what is to be done, read FITS files, or run tasks. No other room names the engine.
 
+pub mod backup;
 pub mod control;
 pub mod error;
 pub mod lake;

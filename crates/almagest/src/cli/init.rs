@@ -53,6 +53,16 @@ fn check(root: &Path) -> anyhow::Result<()> {
 /// Makes a site with the shipped survey profiles.
 pub fn create(root: &Path) -> anyhow::Result<()> {
     check(root)?;
+    let place = lay_out(root)?;
+    let mut archive = Archive::create(&place, site::now())?;
+    let loaded = profiles::load(&place.surveys())?;
+    let cause = Cause::new(site::operator(), "site made");
+    archive.load_reference(&profiles::reference_rows(&loaded), &cause, site::now())?;
+    Ok(())
+}
+
+/// Makes the directories of a site, and the texts that are not there.
+pub fn lay_out(root: &Path) -> anyhow::Result<archive::Site> {
     let names: Vec<(String, &str)> = model::profile::shipped()
         .iter()
         .map(|(name, text)| (format!("surveys/{name}.toml"), *text))
@@ -60,10 +70,5 @@ pub fn create(root: &Path) -> anyhow::Result<()> {
     let mut texts: Vec<SiteFile> =
         names.iter().map(|(path, text)| SiteFile { path, text }).collect();
     texts.push(SiteFile { path: config::FILE_NAME, text: config::TEMPLATE });
-    let place = archive::Site::create(root, &texts)?;
-    let mut archive = Archive::create(&place, site::now())?;
-    let loaded = profiles::load(&place.surveys())?;
-    let cause = Cause::new(site::operator(), "site made");
-    archive.load_reference(&profiles::reference_rows(&loaded), &cause, site::now())?;
-    Ok(())
+    Ok(archive::Site::create(root, &texts)?)
 }

@@ -4,6 +4,7 @@ use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+mod backup;
 mod config;
 mod demo;
 mod doctor;
@@ -64,6 +65,10 @@ enum Verb {
     Explain(explain::Arguments),
     /// Prove that the archive is complete, unique and correct
     Verify(verify::Arguments),
+    /// Copy what cannot be made again: archive.db, the lake, configuration and profiles
+    Backup(backup::Arguments),
+    /// Make a site of a backup, or give a site back its lost archive.db
+    Restore(backup::RestoreArguments),
     /// Query the archive
     Sql(sql::Arguments),
     /// Print the statements that attach the archive to DuckDB, read-only
@@ -122,6 +127,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Findings(verb) => findings::run(site, &verb),
         Verb::Explain(verb) => explain::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
+        Verb::Backup(verb) => backup::run(site, &verb),
+        Verb::Restore(verb) => backup::restore(&verb),
         Verb::Sql(verb) => sql::run(site, &verb),
         Verb::Attach(verb) => sql::attach(site, &verb),
         Verb::Inspect(verb) => inspect::run(&verb),

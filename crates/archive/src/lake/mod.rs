@@ -53,4 +53,4 @@ pub use finalise::{FinaliseRequest, Staged, finalise, lake_file_name};
 pub use publication::{DetectorKey, Publication, Registered, read_delete_file};
 pub use reader::{ByteCounter, LakeReader, OpenFile};
 pub use sky_cover::{Cone, healpix_ranges};
-pub(crate) use sum::xxhash64;
+pub(crate) use sum::{Summed, xxhash64};

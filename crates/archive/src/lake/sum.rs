@@ -5,18 +5,18 @@ use std::io::{self, Read, Write};
 use twox_hash::XxHash64;
 
 /// A writer that sums what passes.
-pub(super) struct Summed<W: Write> {
+pub(crate) struct Summed<W: Write> {
     inner: W,
     hash: XxHash64,
 }
 
 impl<W: Write> Summed<W> {
-    pub(super) fn new(inner: W) -> Self {
+    pub(crate) fn new(inner: W) -> Self {
         Self { inner, hash: XxHash64::with_seed(0) }
     }
 
     /// The sum, hexadecimal.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         format!("{:016x}", self.hash.finish())
     }
 }

@@ -1,0 +1,83 @@
+//! `almagest backup` and `almagest restore`.
+
+use super::init;
+use crate::exit::{self, Exit};
+use crate::report::{Table, bytes, grouped, quoted, say, say_part};
+use crate::site::Site;
+use anyhow::Context;
+use archive::backup::BackupReport;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `backup`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Directory of the backup; what is in it from an earlier one is not copied again.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, clap::Args)]
+pub struct RestoreArguments {
+    /// Directory of a backup.
+    #[arg(value_name = "DIR")]
+    backup: PathBuf,
+    /// Site to make, or one whose archive.db is lost.
+    #[arg(value_name = "SITE")]
+    site: PathBuf,
+}
+
+/// Copies archive.db, the lake, configuration and profiles; others may work on the site meanwhile.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let target = &arguments.directory;
+    if target.join("library").exists() {
+        let message = format!("{} is a site, no directory for a backup", target.display());
+        return Err(exit::usage(message));
+    }
+    let report = archive::backup::back_up(&site.place, target)?;
+    copy_texts(site.place.root(), target)?;
+    Ok(told(
+        &report,
+        "library/ and previews/ are not in it: the provider has the files, previews are made again",
+    ))
+}
+
+/// Makes a site of a backup, or gives a site back the archive.db that it lost.
+pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
+    let root = &arguments.site;
+    let report = archive::backup::restore(&arguments.backup, root)?;
+    init::lay_out(root)?;
+    copy_texts(&arguments.backup, root)?;
+    // The lake's place in the database is corrected by the first that writes.
+    Site::find(Some(root.clone()))?.write()?;
+    let next = format!("next: almagest --site {} verify", quoted(root));
+    Ok(told(&report, &next))
+}
+
+fn told(report: &BackupReport, last: &str) -> Exit {
+    let mut table = Table::new(["lake files copied", "there already", "size"]);
+    table.row([grouped(report.copied), grouped(report.kept), bytes(report.bytes)]);
+    say_part!("{}", table.text());
+    for name in &report.damaged {
+        say!(
+            "DAMAGED lake/detection/{name}: missing, or its bytes are not those that were published"
+        );
+    }
+    say!("{last}");
+    if report.damaged.is_empty() { Exit::Done } else { Exit::Gate }
+}
+
+/// Configuration and survey profiles.
+fn copy_texts(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let surveys = std::fs::read_dir(from.join("surveys"))
+        .with_context(|| format!("cannot list {}", from.join("surveys").display()))?;
+    let names = surveys.flatten().map(|entry| Path::new("surveys").join(entry.file_name()));
+    files::create_dir(&to.join("surveys"))?;
+    for name in names.chain([PathBuf::from(crate::config::FILE_NAME)]) {
+        let text = std::fs::read(from.join(&name))
+            .with_context(|| format!("cannot read {}", from.join(&name).display()))?;
+        files::publish_bytes(&to.join(&name), &text)?;
+    }
+    Ok(())
+}
