@@ -381,6 +381,18 @@ fn a_backup_becomes_the_same_archive() {
     assert!(back_up().ended(3).contains("DAMAGED"));
 }
 
+#[test]
+fn manual_and_completions_are_of_this_command_line() {
+    let desk = Desk::bare();
+    assert!(desk.plain(&["completions", "bash"]).ended(0).contains("refusals"));
+    let page = desk.plain(&["man"]).ended(0);
+    assert!(page.contains(".TH almagest") && page.contains("backup"), "{page}");
+    let pages = desk.dir.path().join("man1");
+    desk.plain(&["man", pages.to_str().unwrap()]).ended(0);
+    let run = std::fs::read_to_string(pages.join("almagest-run.1")).unwrap();
+    assert!(run.contains(".TH almagest-run") && run.contains("dry\\-run"), "{run}");
+}
+
 /// A mistyped directory is told before any other is begun.
 #[test]
 fn a_mistyped_delivery_begins_nothing() {

@@ -12,6 +12,7 @@ mod explain;
 mod findings;
 mod init;
 mod inspect;
+mod manual;
 mod programme;
 mod refusals;
 mod run;
@@ -83,6 +84,10 @@ enum Verb {
     Config(config::Arguments),
     /// Write a realistic night of pipeline products
     Simulate(simulate::Arguments),
+    /// Print a completion script for a shell
+    Completions(manual::CompletionsArguments),
+    /// Print the manual, or write its pages into a directory
+    Man(manual::ManArguments),
 }
 
 /// How much of the archive a step is for.
@@ -116,6 +121,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Init(verb) => init::run(&verb),
+        Verb::Completions(verb) => manual::completions(&verb),
+        Verb::Man(verb) => manual::man(&verb),
         Verb::Run(verb) => run::run(site, &verb),
         Verb::Transfer(verb) => run::transfer(site, &verb),
         Verb::Preview(verb) => run::previews(site, &verb),
