@@ -8,6 +8,7 @@
 mod cli;
 mod config;
 mod exit;
+mod journal;
 mod profiles;
 mod report;
 mod site;

@@ -5,6 +5,7 @@
 //! is nothing more. Killed anywhere, it finds on the next call what was done and what was not.
 
 use crate::exit;
+use crate::journal::Journal;
 use crate::profiles::Loaded;
 use crate::report;
 use crate::site::{self, Archive, Site};
@@ -84,6 +85,7 @@ pub struct Night {
     archive: Archive,
     profiles: Vec<Loaded>,
     cause: Cause,
+    journal: Journal,
     stop: Arc<AtomicBool>,
     /// By step: transfer, preview, metadata, catalogue, ingest.
     pub counts: BTreeMap<&'static str, Counts>,
@@ -111,11 +113,14 @@ impl Night {
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
+        let mut journal = Journal::open(&site.place.logs());
+        journal.note(&format!("{why} begins"));
         Ok(Self {
             site,
             archive,
             profiles,
             cause,
+            journal,
             stop,
             counts: BTreeMap::new(),
             waits: Vec::new(),
@@ -137,6 +142,22 @@ impl Night {
     /// Whether a signal asked to stop.
     pub fn interrupted(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Writes down how it ended.
+    pub fn ended(&mut self, exit: exit::Exit) {
+        let counts: Vec<String> = self
+            .counts
+            .iter()
+            .map(|(step, c)| format!("{step} {} files in {:.1} s", c.files, c.seconds))
+            .collect();
+        let new = self.new_refusals();
+        self.journal.note(&format!(
+            "{} ends with {}, {new} new refusals; {}",
+            self.cause.why,
+            exit as i32,
+            counts.join(", ")
+        ));
     }
 
     /// Refusals that this call met for the first time.
@@ -516,6 +537,18 @@ impl Night {
         self.postponed.clone_from(&pass.postponed);
         if !is_changed {
             return Ok(false);
+        }
+        for batch in &pass.published {
+            let rows: Vec<String> = batch.rows.iter().map(|(t, n)| format!("{n} {t}")).collect();
+            let (unit, event) = (&batch.unit, batch.event);
+            self.journal.note(&format!("ingested {unit} in event {event}: {}", rows.join(", ")));
+        }
+        for batch in &pass.refused {
+            self.journal
+                .note(&format!("refused {}: {}: {}", batch.unit, batch.check, batch.message));
+        }
+        for name in &pass.completed {
+            self.journal.note(&format!("{name} is complete"));
         }
         let counts = self.count("ingest");
         counts.seconds += began.elapsed().as_secs_f64();

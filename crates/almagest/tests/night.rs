@@ -31,6 +31,10 @@ fn a_night_becomes_queryable_and_twice_is_once() {
     let status = desk.at_site(&["status", "--json"]).json(0);
     assert_eq!(status["deliveries"][0]["state"], json!("complete"));
 
+    let log = std::fs::read_to_string(desk.site.join("logs/almagest.log")).unwrap();
+    assert!(log.contains("ingested 20071011_v1 catalogue round 1 in event "), "{log}");
+    assert!(log.contains("20071011_v1 is complete") && log.contains("run ends with 0"), "{log}");
+
     let before = desk.content();
     let events = status["events"].clone();
     let said = desk.run(&delivery).ended(0);

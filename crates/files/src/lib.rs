@@ -2,7 +2,7 @@
 //!
 //! A delivered file is opened without following links and without blocking, and only if it is a regular
 //! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Only what lies
-//! inside an attempt's directory, and the simulator's nights, are written elsewhere.
+//! inside an attempt's directory, the log of a site and the nights of the simulator are written elsewhere.
 //!
 //! Start at [`publish()`]. [`crash_point`] marks the instants that the kill tests aim at.
 //! Does not know what is in the files.

@@ -66,7 +66,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let mut night = Night::open(site, "run")?;
     curate(&mut night, &arguments.deliveries)?;
     report(&night);
-    Ok(exit_of(&night))
+    Ok(ended(&mut night))
 }
 
 /// Transfer, then everything else.
@@ -108,7 +108,7 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
         night.transfer(source)?;
     }
     report(&night);
-    Ok(exit_of(&night))
+    Ok(ended(&mut night))
 }
 
 /// CU2 alone, not ingested.
@@ -146,7 +146,7 @@ pub fn step(
             say!("waits: {} more", waits.len() - 10);
         }
     }
-    Ok(exit_of(&night))
+    Ok(ended(&mut night))
 }
 
 /// Ingest alone.
@@ -159,7 +159,7 @@ pub fn ingest(site: Option<PathBuf>, arguments: &StepArguments) -> anyhow::Resul
     let deliveries = night.chosen(&arguments.scope)?;
     night.ingest(&deliveries)?;
     report(&night);
-    Ok(exit_of(&night))
+    Ok(ended(&mut night))
 }
 
 /// Shows what a transfer would bring; gives the names of the deliveries.
@@ -228,6 +228,13 @@ fn ingestible(site: &Site, scope: &Scope) -> anyhow::Result<Exit> {
         say!("{}", table.text());
     }
     Ok(Exit::Done)
+}
+
+/// Writes down the end in the site's log.
+fn ended(night: &mut Night) -> Exit {
+    let exit = exit_of(night);
+    night.ended(exit);
+    exit
 }
 
 /// The exit code that the work so far deserves.

@@ -108,6 +108,10 @@ fn reads_well(desk: &Desk, planted: &[Planted]) {
         list.lines().all(|line| line.chars().count() <= 260),
         "lines that can be read:\n{list}"
     );
+    let short = planted.iter().find(|one| one.kind == "row_too_short").unwrap();
+    let image = files::shown(&short.file).replace("_cat.fits", ".fit");
+    let explained = desk.at_site(&["explain", &image]).out;
+    assert!(explained.contains(short.code), "its catalogue's refusal: {explained}");
     let status = calm_words(desk, &["status"], 0);
     assert!(status.contains("open refusals: "), "{status}");
     let refusals = desk.refusals();

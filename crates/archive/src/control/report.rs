@@ -162,7 +162,7 @@ pub struct FileFactsheet {
     pub rounds: Vec<FileRound>,
     /// Use cases that are to be done again, with the reason.
     pub redo: Vec<(String, String)>,
-    /// All its refusals.
+    /// All its refusals, and for an image those of its catalogue.
     pub refusals: Vec<RefusalRecord>,
     /// Whether the archive shows its metadata.
     pub has_metadata: bool,

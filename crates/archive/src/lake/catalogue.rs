@@ -9,6 +9,8 @@ use std::path::Path;
 const DUCKLAKE_DDL: &str = include_str!("ducklake.sql");
 /// `CREATE TABLE` and indexes of `detector_rows`, for the migrations.
 pub const DETECTOR_ROWS_DDL: &str = include_str!("detector_rows.sql");
+/// The table of checksums of lake files; a migration of the control store.
+pub const LAKE_FILE_DDL: &str = include_str!("lake_file.sql");
 
 /// `table_id` of the lake table that shows current rows.
 pub(crate) const CURRENT_TABLE: i64 = 1;

@@ -43,7 +43,8 @@ mod sum;
 
 pub use attach::attach_statements;
 pub use catalogue::{
-    DETECTOR_ROWS_DDL, LakeColumn, LakeSchema, correct_data_path, init, keep_wal_files,
+    DETECTOR_ROWS_DDL, LAKE_FILE_DDL, LakeColumn, LakeSchema, correct_data_path, init,
+    keep_wal_files,
 };
 pub(crate) use catalogue::{TABLE_PATH, stored_columns};
 pub use column_scan::{ColumnBlock, ColumnScan, Values};

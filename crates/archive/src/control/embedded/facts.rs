@@ -99,6 +99,11 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
          ORDER BY version DESC LIMIT 1"
     };
     sheet.partner = c.query_row(partner, [multiframe], |r| r.get(0)).optional()?;
+    if sheet.kind == "image" && sheet.partner.is_some() {
+        // Why an image has fewer detections than it should is told by its catalogue.
+        let filter = RefusalFilter { file: sheet.partner.clone(), ..filter };
+        sheet.refusals.extend(refusals::list(c, &filter)?);
+    }
     if sheet.kind == "catalogue" {
         sheet.replaced_by = c
             .query_row(

@@ -19,7 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "control", sql: include_str!("../../migrations/0001_control.sql") },
     Migration { name: "detector_rows", sql: lake::DETECTOR_ROWS_DDL },
     Migration { name: "states", sql: include_str!("../../migrations/0003_states.sql") },
-    Migration { name: "lake_file", sql: include_str!("../../migrations/0004_lake_file.sql") },
+    Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL },
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
