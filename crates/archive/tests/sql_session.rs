@@ -70,7 +70,7 @@ fn mistakes_are_answered_with_what_helps() {
     let _archive = archive(dir.path());
     let session = session(dir.path());
     let said = |sql: &str| try_query(&session, sql).unwrap_err().to_string();
-    let tables = "there is no table detections; there are counter, detection, detection_all, detector_rows, multiframe, multiframe_all";
+    let tables = "there is no table detections; there are counter, detection, detection_all, detector_rows, lake_file, multiframe, multiframe_all";
     assert_eq!(said("SELECT * FROM detections"), tables);
     assert_eq!(
         said("SELECT multiframeid FROM multiframe_all"),
