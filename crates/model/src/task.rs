@@ -38,6 +38,9 @@ pub struct CatalogueRef {
     pub file: FileRef,
     /// 1, 2 … for the same image.
     pub version: i32,
+    /// HDUs all rows of which are in the archive already, of this version: their objects keep their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub done_hdus: Vec<u16>,
 }
 
 /// One multiframe of a task.
@@ -139,6 +142,17 @@ pub struct DetectorRows {
     pub rows: u64,
 }
 
+/// A detector whose detections were left as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptDetector {
+    /// The image.
+    pub multiframe_id: i64,
+    /// The detector.
+    pub ext_num: i16,
+    /// Version of the catalogue.
+    pub version: i32,
+}
+
 /// What became of one HDU. Rows read = written + refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HduReport {
@@ -177,6 +191,9 @@ pub struct TaskResult {
     /// Where each detector's detections are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<DetectorRows>,
+    /// Detectors that were passed over, since the archive has all of their rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptDetector>,
     /// What was not accepted.
     pub refusals: Vec<Refusal>,
     /// What was noticed.

@@ -104,6 +104,7 @@ pub fn run(task: &TaskFile) -> Result<TaskResult, NodeFault> {
         files: left.files,
         hdus: left.hdus,
         detectors: left.detectors,
+        kept: left.kept,
         refusals: left.refusals,
         findings: left.findings,
         software: format!("almagest {}", env!("CARGO_PKG_VERSION")),

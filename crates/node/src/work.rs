@@ -3,7 +3,7 @@
 use crate::NodeFault;
 use model::profile::SurveyProfile;
 use model::tables::Table;
-use model::task::{DetectorRows, HduReport, StagedFile, TaskFile};
+use model::task::{DetectorRows, HduReport, KeptDetector, StagedFile, TaskFile};
 use model::{Finding, MultiframeId, ProgrammeId, Refusal, UseCase};
 use process::catalogue::{self, CatalogueTask, DetectionSink};
 use process::{metadata, preview};
@@ -17,6 +17,7 @@ pub(crate) struct Left {
     pub files: Vec<StagedFile>,
     pub hdus: Vec<HduReport>,
     pub detectors: Vec<DetectorRows>,
+    pub kept: Vec<KeptDetector>,
     pub refusals: Vec<Refusal>,
     pub findings: Vec<Finding>,
     pub input_bytes: u64,
@@ -97,6 +98,7 @@ fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeF
         files: sink.files,
         hdus: report.hdus,
         detectors: report.detectors,
+        kept: report.kept,
         refusals: report.refusals,
         findings: report.findings,
         input_bytes: task

@@ -152,7 +152,11 @@ fn night(
         inputs.push(TaskInput {
             multiframe_id: id.get(),
             image: file(format!("w20071011_{n:05}_st.fit"), PathBuf::new()),
-            catalogue: Some(CatalogueRef { file: file(name, path), version: 1 }),
+            catalogue: Some(CatalogueRef {
+                file: file(name, path),
+                version: 1,
+                done_hdus: Vec::new(),
+            }),
         });
     }
     Ok((inputs, detectors))

@@ -173,6 +173,7 @@ fn result(files: Vec<StagedFile>) -> TaskResult {
         files,
         hdus: Vec::new(),
         detectors: Vec::new(),
+        kept: Vec::new(),
         refusals: Vec::new(),
         findings: Vec::new(),
         software: "test".into(),

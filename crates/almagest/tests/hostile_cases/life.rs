@@ -229,3 +229,36 @@ fn a_repaired_file_makes_the_next_round() {
     }
     night.run(0);
 }
+
+/// What is tried again in one HDU gives no object of another HDU a new id.
+#[test]
+fn a_retry_keeps_the_ids_of_what_is_well() {
+    let night = night(&["row_too_short", "sequence_zero"]);
+    let objects = |run: u32| {
+        night.desk.rows(&format!(
+            "SELECT ext_num, seq_num, obj_id FROM detection JOIN multiframe USING (multiframe_id)
+             WHERE file_name = 'w20071011_{run}_st.fit' ORDER BY 1, 2"
+        ))
+    };
+    let (whole, rows) = (objects(90_001), objects(90_002));
+    assert_eq!(whole.len(), 120, "three of four HDUs");
+    for code in ["row_length", "sequence_number_out_of_range"] {
+        assert_eq!(night.decide("retry", code, "looked at"), 0);
+    }
+    night.run(1);
+    assert_eq!(objects(90_001), whole, "only the refused HDU was done again");
+    let of = |objects: &[Value], ext: i64, same: bool| -> Vec<Value> {
+        objects.iter().filter(|o| (o["ext_num"] == json!(ext)) == same).cloned().collect()
+    };
+    let bad = rows.iter().map(|o| o["ext_num"].as_i64().unwrap());
+    let counts: std::collections::BTreeMap<i64, usize> =
+        bad.fold(Default::default(), |mut counts, ext| {
+            *counts.entry(ext).or_default() += 1;
+            counts
+        });
+    let (&bad, _) = counts.iter().min_by_key(|(_, n)| **n).unwrap();
+    let again = objects(90_002);
+    assert_eq!(of(&again, bad, false), of(&rows, bad, false), "HDUs without refused rows");
+    assert_eq!(of(&again, bad, true).len(), of(&rows, bad, true).len());
+    assert_eq!(night.open().len(), 2, "refused again");
+}

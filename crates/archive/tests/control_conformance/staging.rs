@@ -201,6 +201,7 @@ pub fn work_off(started: &Started) -> TaskResult {
         files: Vec::new(),
         hdus: Vec::new(),
         detectors: Vec::new(),
+        kept: Vec::new(),
         refusals: Vec::new(),
         findings: Vec::new(),
         software: "test".to_owned(),

@@ -13,7 +13,7 @@ use arrow_array::RecordBatch;
 use fits::{FitsError, FitsFile, Hdu, HduKind, Table};
 use model::detector::Detector;
 use model::profile::{Distortion, MissingZeroPoint, SurveyProfile, ZeroRows};
-use model::task::{CatalogueRef, DetectorRows, HduReport, TaskInput};
+use model::task::{CatalogueRef, DetectorRows, HduReport, KeptDetector, TaskInput};
 use model::{ExtNum, MultiframeId, ProgrammeId};
 use std::collections::BTreeMap;
 
@@ -188,6 +188,13 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         work.sort_by_key(|(_, detector)| detector.map(|d| d.ext_num));
         for ((table, layout), detector) in work {
             match detector {
+                Some(detector) if catalogue.catalogue.done_hdus.contains(&table.hdu().index.0) => {
+                    self.report.kept.push(KeptDetector {
+                        multiframe_id: catalogue.multiframe_id.get(),
+                        ext_num: detector.ext_num.get(),
+                        version: catalogue.catalogue.version,
+                    });
+                }
                 Some(detector) => self.hdu(catalogue, table, layout, detector)?,
                 None => self.no_detector(catalogue, table),
             }

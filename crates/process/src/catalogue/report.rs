@@ -1,6 +1,6 @@
 //! What a catalogue task says of its input: an account of every row, refusals, findings.
 
-use model::task::{DetectorRows, HduReport};
+use model::task::{DetectorRows, HduReport, KeptDetector};
 use model::{Finding, ProgrammeId, Refusal};
 use std::collections::BTreeMap;
 
@@ -14,6 +14,8 @@ pub struct CatalogueReport {
     pub hdus: Vec<HduReport>,
     /// Where each detector's rows are in the files of [`staged_file_name`].
     pub detectors: Vec<DetectorRows>,
+    /// Detectors that were passed over, since the archive has all of their rows.
+    pub kept: Vec<KeptDetector>,
     /// What was not accepted; of an HDU's refusals the rows add up to those refused in it.
     pub refusals: Vec<Refusal>,
     /// What was noticed.

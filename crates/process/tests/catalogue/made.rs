@@ -209,7 +209,11 @@ pub fn input(multiframe_id: i64, image: &str, path: &Path, name: &str) -> TaskIn
     TaskInput {
         multiframe_id,
         image: file(image, PathBuf::new(), 0),
-        catalogue: Some(CatalogueRef { file: file(name, path.to_owned(), bytes), version: 1 }),
+        catalogue: Some(CatalogueRef {
+            file: file(name, path.to_owned(), bytes),
+            version: 1,
+            done_hdus: Vec::new(),
+        }),
     }
 }
 

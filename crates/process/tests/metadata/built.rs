@@ -32,7 +32,11 @@ pub fn input(multiframe_id: i64, image: &str, catalogue: Option<&str>) -> TaskIn
     TaskInput {
         multiframe_id,
         image: file_ref(image, 5760),
-        catalogue: catalogue.map(|name| CatalogueRef { file: file_ref(name, 5760), version: 1 }),
+        catalogue: catalogue.map(|name| CatalogueRef {
+            file: file_ref(name, 5760),
+            version: 1,
+            done_hdus: Vec::new(),
+        }),
     }
 }
 

@@ -82,13 +82,33 @@ fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, 
     for (multiframe_id, image, version, catalogue) in rows {
         let catalogue = match (version, catalogue) {
             (Some(version), Some(file)) => {
-                Some(CatalogueRef { file: file_ref(tx, site, file)?, version })
+                let done_hdus = done_hdus(tx, multiframe_id, version)?;
+                Some(CatalogueRef { file: file_ref(tx, site, file)?, version, done_hdus })
             }
             _ => None,
         };
         inputs.push(TaskInput { multiframe_id, image: file_ref(tx, site, image)?, catalogue });
     }
     Ok(inputs)
+}
+
+/// HDUs of a catalogue whose last account has all rows in the archive, where they are current. To do them again would
+/// give the same objects other ids.
+fn done_hdus(tx: &Connection, multiframe_id: i64, version: i32) -> Result<Vec<u16>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT hdu FROM (
+             SELECT hdu_rows.hdu, rows_written, rows_refused, max(unit_id)
+             FROM hdu_rows JOIN unit USING (unit_id) JOIN task USING (unit_id) JOIN task_input USING (task_id)
+             WHERE hdu_rows.multiframe_id = ?1 AND task_input.multiframe_id = ?1 AND catalogue_version = ?2
+                 AND unit.state = 'ingested'
+             GROUP BY hdu_rows.hdu)
+         WHERE rows_written > 0 AND rows_refused = 0
+             AND EXISTS (SELECT * FROM detector_rows
+                         WHERE multiframe_id = ?1 AND version = ?2 AND end_event IS NULL)
+         ORDER BY hdu",
+    )?;
+    let rows = select.query_map(params![multiframe_id, version], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn file_ref(tx: &Connection, site: &Site, file_id: i64) -> Result<FileRef, ArchiveFault> {

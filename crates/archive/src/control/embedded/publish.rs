@@ -306,6 +306,8 @@ impl Publishing<'_> {
         for &multiframe in versions.keys() {
             replaced.extend(current_detectors(self.tx, multiframe)?);
         }
+        let kept = self.kept()?;
+        replaced.retain(|key| !kept.contains(key));
         replaced.sort();
         publication.end_detectors(&replaced)?;
         let mut rows = 0;
@@ -320,6 +322,33 @@ impl Publishing<'_> {
         )?;
         self.hdu_rows()?;
         Ok((rows, self.end_superseded(&lake_dir, cause)?))
+    }
+
+    /// Detectors that the batch leaves as they are. They must be there.
+    fn kept(&self) -> Result<BTreeSet<DetectorKey>, ArchiveFault> {
+        let mut is_current = self.tx.prepare_cached(
+            "SELECT EXISTS (SELECT * FROM detector_rows WHERE multiframe_id = ?1 AND ext_num = ?2 AND version = ?3
+                                                         AND end_event IS NULL)",
+        )?;
+        let mut keys = BTreeSet::new();
+        let results = self.batch.tasks.iter().filter_map(|task| task.result.as_ref());
+        for kept in results.flat_map(|result| &result.kept) {
+            let key =
+                DetectorKey { multiframe_id: kept.multiframe_id, ext_num: i64::from(kept.ext_num) };
+            let there: bool = is_current
+                .query_row(params![key.multiframe_id, key.ext_num, kept.version], |r| r.get(0))?;
+            if !there {
+                return Err(ArchiveFault::Check {
+                    check: "kept_detector",
+                    message: format!(
+                        "the detections of multiframe {} extension {} were to stay and are not current",
+                        key.multiframe_id, key.ext_num
+                    ),
+                });
+            }
+            keys.insert(key);
+        }
+        Ok(keys)
     }
 
     /// Detections of an image that was superseded before they came end in an event of their own: a publication cannot
