@@ -212,6 +212,10 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
     assert!(!parked.is_empty());
     assert!(parked.iter().all(|r| r["parked"] == json!(true)));
     let before = desk.count("SELECT count(*) FROM multiframe");
+    let other = desk.at_site(&["programme", "add", "U99A1", "u/99a/1"]).ended(0);
+    assert!(!other.contains("parked"), "it explains none of them: {other}");
+    assert!(desk.run(&delivery).ended(0).contains("everything was there already"));
+    desk.at_site(&["programme", "add", "", project]).ended(2);
     desk.at_site(&["programme", "add", "U07B12", project]).ended(0);
     desk.run(&delivery).ended(0);
     assert_eq!(desk.refusals().len(), 0, "{:?}", desk.refusals());
@@ -439,6 +443,8 @@ fn headers_and_mathematics_in_sql() {
             .starts_with("SIMPLE  =")
     );
     assert_eq!(one("-- comments may come first\nSELECT log10(1000)"), json!(3.0));
+    let twice = desk.rows("SELECT 1 AS a, 2 AS a, 3 AS a_2");
+    assert_eq!(twice, [json!({"a": 1, "a_3": 2, "a_2": 3})], "no value is lost");
     assert_eq!(one("SELECT median(column1) FROM (VALUES (1), (2), (9))"), json!(2.0));
 }
 

@@ -6,6 +6,8 @@ use crate::site::{self, Site};
 use archive::records::{Cause, RefusalFilter, RefusalRecord};
 use archive::{Inquiry, Registry};
 use clap::Subcommand;
+use model::profile::Assignment;
+use model::task::ProgrammeRef;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -70,9 +72,26 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A frame that is parked because no programme has its PROJECT.
-fn is_parked(record: &RefusalRecord) -> bool {
-    record.refusal.code == "unknown_project"
+/// Which frames a new programme explains: those parked with a PROJECT that some survey's rules read as its own. One that
+/// the refusal does not tell is looked at again too.
+fn explained_by(
+    site: &Site,
+    name: &str,
+    project: &str,
+) -> anyhow::Result<impl Fn(&RefusalRecord) -> bool + use<>> {
+    let profiles = site.profiles()?;
+    let programme =
+        [ProgrammeRef { programme_id: 0, name: name.to_owned(), project: project.to_owned() }];
+    Ok(move |record: &RefusalRecord| {
+        let told = record.refusal.message.split('"').nth(1).filter(|p| !p.contains('\\'));
+        let means = |project: &str| {
+            let rules = profiles.iter().map(|loaded| &loaded.profile.project);
+            rules
+                .into_iter()
+                .any(|rules| matches!(rules.assign(project, &programme), Assignment::Programme(_)))
+        };
+        record.refusal.code == "unknown_project" && told.is_none_or(means)
+    })
 }
 
 fn would_add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
@@ -85,7 +104,8 @@ fn would_add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
         say!("programme {} is there already", known.programme_id);
     }
     let open = archive.refusals(&RefusalFilter::default())?;
-    let parked = open.iter().filter(|r| is_parked(r)).count();
+    let is_explained = explained_by(site, name, project)?;
+    let parked = open.iter().filter(|r| is_explained(r)).count();
     say!(
         "would add {} for PROJECT {} and take up {} parked frames in the next round",
         shown(name),
@@ -96,10 +116,10 @@ fn would_add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
 }
 
 fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
-    // Which frames it explains is decided when they are extracted again: a PROJECT is read by its survey's rules.
+    let is_explained = explained_by(site, name, project)?;
     let cause = Cause::new(site::operator(), format!("programme {name} added"));
     let (id, released) =
-        site.write()?.add_programme(name, project, &is_parked, &cause, site::now())?;
+        site.write()?.add_programme(name, project, &is_explained, &cause, site::now())?;
     say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
     if released > 0 {
         say!(

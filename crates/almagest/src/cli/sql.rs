@@ -6,6 +6,7 @@ use crate::report::{Table, shown, tell};
 use crate::site::Site;
 use anyhow::Context;
 use archive::sql::{ResultColumn, RowSink, Session, SqlError, SqlLimits, SqlValue};
+use std::collections::HashSet;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -286,6 +287,24 @@ impl<W: Write> RowSink for AsCsv<W> {
     }
 }
 
+/// Names as keys of an object: of equal ones the later get a number.
+fn distinct<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let given: HashSet<&str> = names.clone().collect();
+    let mut taken: HashSet<String> = HashSet::new();
+    let free = |name: &str, taken: &HashSet<String>| {
+        let numbered = (2..).map(|n| format!("{name}_{n}"));
+        let mut free = numbered.filter(|n| !taken.contains(n) && !given.contains(n.as_str()));
+        free.next().unwrap_or_default()
+    };
+    names
+        .map(|name| {
+            let name = if taken.contains(name) { free(name, &taken) } else { name.to_owned() };
+            taken.insert(name.clone());
+            name
+        })
+        .collect()
+}
+
 struct AsJson<W: Write> {
     out: W,
     names: Vec<String>,
@@ -300,8 +319,8 @@ impl<W: Write> AsJson<W> {
 
 impl<W: Write> RowSink for AsJson<W> {
     fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
-        self.names =
-            columns.iter().map(|c| serde_json::to_string(&c.name)).collect::<Result<_, _>>()?;
+        let names = distinct(columns.iter().map(|c| c.name.as_str()));
+        self.names = names.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         Ok(())
     }
 
