@@ -184,6 +184,15 @@ impl Night {
             return Err(exit::conflict(format!("another process is bringing {name}; wait for it")));
         };
         let known = register::known(&name, &self.site.place, &self.archive)?;
+        if !known.is_empty() {
+            let before = self.archive.source(&name)?;
+            if before != source {
+                report::tell!(
+                    "almagest: {name} came from {} before; its files join those",
+                    report::shown(&before.display().to_string())
+                );
+            }
+        }
         let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
         let files = std::fs::read_dir(&source).map(Iterator::count).unwrap_or(0);
         let bar = report::progress("transfer", files as u64);
