@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 
 /// Why a task could not be done; trying again may help.
 #[derive(Debug, thiserror::Error)]
@@ -95,33 +95,79 @@ pub(crate) fn in_order<I: Sync, R: Send, E: Send>(
 ) -> Result<(), E> {
     let threads = usize::try_from(threads).unwrap_or(1).clamp(1, items.len().max(1));
     let next = AtomicUsize::new(0);
+    let window = Window { ahead: AHEAD * threads, due: Mutex::new(Some(0)), moved: Condvar::new() };
     // Bounded, so that a slow disk holds the work up and not the memory.
     let (results, received) = mpsc::sync_channel(threads);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let (results, next, work) = (results.clone(), &next, &work);
+            let (results, next, window, work) = (results.clone(), &next, &window, &work);
             scope.spawn(move || {
+                let _closed_by_a_panic = CloseOnPanic(window);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(number) else { return };
-                    if results.send((number, work(item))).is_err() {
+                    if !window.opens_for(number) || results.send((number, work(item))).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(results);
-        let mut early = BTreeMap::new();
-        let mut due = 0;
-        for (number, result) in received {
-            early.insert(number, result);
-            while let Some(result) = early.remove(&due) {
-                take(result?)?;
-                due += 1;
+        let take_all = || {
+            let mut early = BTreeMap::new();
+            let mut due = 0;
+            for (number, result) in received {
+                early.insert(number, result);
+                while let Some(result) = early.remove(&due) {
+                    take(result?)?;
+                    due += 1;
+                    window.move_to(Some(due));
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        let outcome = take_all();
+        window.move_to(None);
+        outcome
     })
+}
+
+/// Items per thread that may be worked on before their turn to be taken: while one item takes its time, the results of
+/// others wait in memory.
+const AHEAD: usize = 4;
+
+/// A thread that panics takes its item with it; the others must not wait for that.
+struct CloseOnPanic<'a>(&'a Window);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.move_to(None);
+        }
+    }
+}
+
+/// How far the work may run ahead of what was taken.
+struct Window {
+    ahead: usize,
+    /// The item to be taken next; `None` when no more are.
+    due: Mutex<Option<usize>>,
+    moved: Condvar,
+}
+
+impl Window {
+    /// Waits until an item may be worked on; `false` when it need not be any more.
+    fn opens_for(&self, number: usize) -> bool {
+        let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = |due: &mut Option<usize>| due.is_some_and(|due| number >= due + self.ahead);
+        let due = self.moved.wait_while(due, closed).unwrap_or_else(PoisonError::into_inner);
+        due.is_some()
+    }
+
+    fn move_to(&self, due: Option<usize>) {
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
+        self.moved.notify_all();
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +208,12 @@ mod tests {
             Ok(())
         });
         assert_eq!((fault, taken), (Err(20), 20));
-        assert!(begun.load(Ordering::Relaxed) < 900, "{begun:?}");
+        assert!(begun.load(Ordering::Relaxed) <= 20 + 4 * AHEAD, "{begun:?}");
+        let panics = std::panic::catch_unwind(|| {
+            let work = |n: &usize| if *n == 30 { panic!("a mistake") } else { Ok::<_, ()>(*n) };
+            in_order(&items, 4, work, |_| Ok(()))
+        });
+        assert!(panics.is_err(), "and nobody waits");
         let fault = in_order(&items, 4, |n| Ok(*n), |n| if n == 5 { Err("full") } else { Ok(()) });
         assert_eq!(fault, Err("full"));
         assert_eq!(in_order(&[] as &[u8], 4, |_| Ok::<u8, ()>(0), |_| Err(())), Ok(()));
