@@ -3,7 +3,9 @@
 use fits::write::HeaderBuilder;
 use model::profile::SurveyProfile;
 
-use super::built::{catalogue, extension, extract, image, input, primary, profile, table_cards};
+use super::built::{
+    catalogue, extension, extract, image, input, primary, profile, table_cards, whole_profile,
+};
 use super::table::{Got, cell, found, listed, refused};
 
 const STACK: &str = "w20071011_01818_st.fit";
@@ -12,7 +14,10 @@ const STACK: &str = "w20071011_01818_st.fit";
 fn changed(from: &str, to: &str) -> SurveyProfile {
     let text = model::profile::shipped().iter().find(|(n, _)| *n == "wfcam").unwrap().1;
     assert!(text.contains(from), "{from:?} is not in the profile");
-    SurveyProfile::parse(&text.replacen(from, to, 1)).unwrap_or_else(|f| panic!("{f}"))
+    let mut profile =
+        SurveyProfile::parse(&text.replacen(from, to, 1)).unwrap_or_else(|f| panic!("{f}"));
+    profile.limits.detectors.clear();
+    profile
 }
 
 /// An extension without one keyword.
@@ -223,6 +228,27 @@ fn tables_that_belong_to_no_detector() {
     let products = extract(&profile("wfcam"), &one, bytes, Some(tables));
     assert_eq!(found(&products), ["table_unpaired XTENSION 1"]);
     assert_eq!(listed(&products, "multiframe_detector", &["cat_ext_num"]), ["2", "3"]);
+}
+
+/// A file that was cut exactly between two extensions is sound by itself.
+#[test]
+fn fewer_detectors_than_a_file_should_have() {
+    let bytes = || image(&primary("U/UKIDSS/LAS", "OBJECT"), &[extension(1), extension(2)]);
+    let products = extract(&whole_profile("wfcam"), &input(1, STACK, None), bytes(), None);
+    assert_eq!(found(&products), ["detector_count XTENSION 1"]);
+    assert_eq!(listed(&products, "multiframe_detector", &["ext_num"]), ["2", "3"]);
+
+    let mut promising = primary("U/UKIDSS/LAS", "OBJECT");
+    promising.integer("NEXTEND", 4, "");
+    let bytes = || image(&promising, &[extension(1), extension(2)]);
+    let products = extract(&profile("wfcam"), &input(1, STACK, None), bytes(), None);
+    assert_eq!(refused(&products), [format!("extensions_missing {STACK} -")]);
+    assert_eq!(products.rows("multiframe"), 0);
+    let mut lenient = profile("wfcam");
+    lenient.limits.missing_extensions = model::profile::MissingExtensions::Finding;
+    let products = extract(&lenient, &input(1, STACK, None), bytes(), None);
+    assert!(found(&products).contains(&"extensions_missing NEXTEND 1".to_owned()));
+    assert_eq!(products.rows("multiframe"), 1);
 }
 
 #[test]
