@@ -39,6 +39,10 @@ const SNAPSHOT: &str = ".publishing-archive.db";
 pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError> {
     let run = || -> Result<BackupReport, ArchiveFault> {
         files::create_dir(&lake_of(target)).map_err(at(target))?;
+        let Some(_lock) = files::lock_dir(target).map_err(at(target))? else {
+            let message = format!("another backup into {} is going on", target.display());
+            return Err(ArchiveFault::Conflict(message));
+        };
         let snapshot = target.join(SNAPSHOT);
         remove(&snapshot)?;
         let from = Connection::open_with_flags(site.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -71,8 +75,9 @@ pub fn restore(backup: &Path, root: &Path) -> Result<BackupReport, ArchiveError>
         remove(&root.join("archive.db-wal"))?;
         remove(&root.join("archive.db-shm"))?;
         files::create_dir(&lake_of(root)).map_err(at(root))?;
+        set_aside(&root.join("staging"))?;
         let mut report = copy_lake(&from, &lake_of(backup), &lake_of(root))?;
-        report.bytes += copy(&from, &to)?.0;
+        report.bytes += copy(&from, &to, None)?.unwrap_or(0);
         Ok(report)
     };
     run().map_err(ArchiveError::during(format!("restore {}", backup.display())))
@@ -91,33 +96,79 @@ fn copy_lake(database: &Path, from: &Path, to: &Path) -> Result<BackupReport, Ar
     let mut report = BackupReport::default();
     for (name, (bytes, xxhash64)) in listed {
         let (from, to) = (from.join(&name), to.join(&name));
-        if std::fs::metadata(&to).is_ok_and(|there| there.len() == bytes) {
+        let wanted = (bytes, xxhash64.as_deref());
+        if is_there(&to, wanted)? {
             report.kept += 1;
-            continue;
-        }
-        if !from.is_file() {
-            report.damaged.push(name);
-            continue;
-        }
-        let (copied, found) = copy(&from, &to)?;
-        report.copied += 1;
-        report.bytes += copied;
-        if copied != bytes || xxhash64.is_some_and(|wanted| wanted != found) {
+        } else if let Some(copied) = copy(&from, &to, Some(wanted))? {
+            report.copied += 1;
+            report.bytes += copied;
+        } else {
             report.damaged.push(name);
         }
     }
     Ok(report)
 }
 
-/// Publishes a copy; gives its bytes and its XXH64.
-fn copy(from: &Path, to: &Path) -> Result<(u64, String), ArchiveFault> {
-    let mut source = File::open(from).map_err(at(from))?;
-    files::publish(to, |file| -> Result<(u64, String), LakeError> {
+/// Length and, where it is known, XXH64.
+type Wanted<'a> = (u64, Option<&'a str>);
+
+/// Whether a file is there as it should be.
+fn is_there(path: &Path, (bytes, xxhash64): Wanted<'_>) -> Result<bool, ArchiveFault> {
+    if !std::fs::metadata(path).is_ok_and(|there| there.len() == bytes) {
+        return Ok(false);
+    }
+    let Some(wanted) = xxhash64 else { return Ok(true) };
+    let found = File::open(path).and_then(lake::xxhash64).map_err(at(path))?;
+    Ok(found == wanted)
+}
+
+/// Publishes a copy and gives its bytes; none when the source is not what is wanted.
+fn copy(from: &Path, to: &Path, wanted: Option<Wanted<'_>>) -> Result<Option<u64>, ArchiveFault> {
+    let Ok(mut source) = File::open(from) else { return Ok(None) };
+    let copied = files::publish(to, |file| -> Result<u64, CopyFault> {
         let mut summed = lake::Summed::new(&*file);
         let bytes = io::copy(&mut source, &mut summed).map_err(LakeError::io(from))?;
-        Ok((bytes, summed.finish()))
-    })
-    .map_err(ArchiveFault::from)
+        let found = summed.finish();
+        match wanted {
+            Some((length, sum)) if length != bytes || sum.is_some_and(|sum| sum != found) => {
+                Err(CopyFault::Damaged)
+            }
+            _ => Ok(bytes),
+        }
+    });
+    match copied {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(CopyFault::Damaged) => Ok(None),
+        Err(CopyFault::Lake(fault)) => Err(fault.into()),
+    }
+}
+
+/// Why there is no copy.
+enum CopyFault {
+    Damaged,
+    Lake(LakeError),
+}
+
+impl From<LakeError> for CopyFault {
+    fn from(fault: LakeError) -> Self {
+        Self::Lake(fault)
+    }
+}
+
+impl From<files::PublishFault> for CopyFault {
+    fn from(fault: files::PublishFault) -> Self {
+        Self::Lake(fault.into())
+    }
+}
+
+/// Results of a lost database must not meet the numbers of the restored one.
+fn set_aside(staging: &Path) -> Result<(), ArchiveFault> {
+    let aside = staging.with_extension("before-restore");
+    let _ = std::fs::remove_dir_all(&aside);
+    match std::fs::rename(staging, &aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(staging)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn lake_of(root: &Path) -> PathBuf {

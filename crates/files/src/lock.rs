@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 /// A directory is ours until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -18,7 +19,16 @@ pub struct DirLock(#[expect(dead_code, reason = "held, not read")] OwnedFd);
 pub fn lock_dir(dir: &Path) -> io::Result<Option<DirLock>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(dir, flags, Mode::empty())?;
-    match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+    let mut locked = rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive);
+    for _ in 0..5 {
+        if locked != Err(Errno::WOULDBLOCK) {
+            break;
+        }
+        // Who only asks whether somebody works there holds it for an instant.
+        std::thread::sleep(Duration::from_millis(20));
+        locked = rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive);
+    }
+    match locked {
         Err(Errno::WOULDBLOCK) => Ok(None),
         Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => Ok(Some(DirLock(fd))),
         Err(error) => Err(error.into()),

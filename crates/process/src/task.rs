@@ -113,6 +113,7 @@ pub(crate) fn in_order<I: Sync, R: Send, E: Send>(
             });
         }
         drop(results);
+        let _closed_by_a_panic = CloseOnPanic(&window);
         let take_all = || {
             let mut early = BTreeMap::new();
             let mut due = 0;
@@ -164,8 +165,11 @@ impl Window {
         due.is_some()
     }
 
-    fn move_to(&self, due: Option<usize>) {
-        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
+    /// Once closed, it stays so.
+    fn move_to(&self, to: Option<usize>) {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        *due = due.and(to);
+        drop(due);
         self.moved.notify_all();
     }
 }
@@ -210,8 +214,24 @@ mod tests {
         assert_eq!((fault, taken), (Err(20), 20));
         assert!(begun.load(Ordering::Relaxed) <= 20 + 4 * AHEAD, "{begun:?}");
         let panics = std::panic::catch_unwind(|| {
-            let work = |n: &usize| if *n == 30 { panic!("a mistake") } else { Ok::<_, ()>(*n) };
+            let work = |n: &usize| match n {
+                27 | 28 => {
+                    std::thread::sleep(Duration::from_millis(30));
+                    Ok::<_, ()>(*n)
+                }
+                30 => panic!("a mistake"),
+                _ => Ok(*n),
+            };
             in_order(&items, 4, work, |_| Ok(()))
+        });
+        assert!(panics.is_err(), "and nobody waits");
+        let panics = std::panic::catch_unwind(|| {
+            in_order(
+                &items,
+                4,
+                |n| Ok::<_, ()>(*n),
+                |n| if n == 7 { panic!("another") } else { Ok(()) },
+            )
         });
         assert!(panics.is_err(), "and nobody waits");
         let fault = in_order(&items, 4, |n| Ok(*n), |n| if n == 5 { Err("full") } else { Ok(()) });

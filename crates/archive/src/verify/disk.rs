@@ -3,8 +3,8 @@
 use super::{Finding, Options, Report};
 use crate::error::ArchiveFault;
 use crate::site::Site;
-use rusqlite::Connection;
-use std::collections::HashSet;
+use rusqlite::{Connection, OpenFlags};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Every current file is there, with its length, and with its content if that is asked for.
@@ -42,32 +42,42 @@ pub(super) fn library(
     Ok(())
 }
 
-/// Files in the library that no delivery brought. A delivery that is being brought is passed over.
-pub(super) fn library_strays(
-    c: &Connection,
-    site: &Site,
-    report: &mut Report,
-) -> Result<(), ArchiveFault> {
-    let listed = paths(c, "SELECT path FROM file", |path| site.library_file(path))?;
-    let busy = |delivery: &Path| matches!(files::lock_dir(delivery), Ok(None));
-    let strays = strays(&site.library(), &listed, busy);
-    report.findings.extend(strays.into_iter().map(|path| Finding::LibraryFileStray { path }));
+/// Files in the library that no delivery brought. A delivery that is being brought is passed over. What was seen is looked
+/// up afterwards, by a connection that knows what came meanwhile.
+pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
+    let library = site.library();
+    let mut seen = files_below(&library);
+    let mut busy: HashMap<PathBuf, bool> = HashMap::new();
+    seen.retain(|path| {
+        let Some(delivery) = path.ancestors().find(|dir| dir.parent() == Some(&library)) else {
+            return true;
+        };
+        let is_busy = || matches!(files::lock_dir(delivery), Ok(None));
+        !*busy.entry(delivery.to_owned()).or_insert_with(is_busy)
+    });
+    let listed = paths(&now(site)?, "SELECT path FROM file", |path| site.library_file(path))?;
+    seen.retain(|path| !listed.contains(path));
+    report.findings.extend(seen.into_iter().map(|path| Finding::LibraryFileStray { path }));
     Ok(())
 }
 
 /// Files among the previews that no event made. Deliveries whose previews are being published are passed over.
-pub(super) fn preview_strays(
-    c: &Connection,
-    site: &Site,
-    report: &mut Report,
-) -> Result<(), ArchiveFault> {
-    let listed = paths(c, "SELECT path FROM preview_all", |path| site.previews().join(path))?;
+pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
+    let mut seen = files_below(&site.previews());
+    let c = now(site)?;
+    let tx = c.unchecked_transaction()?;
+    let listed = paths(&tx, "SELECT path FROM preview_all", |path| site.previews().join(path))?;
     let coming = "SELECT delivery.name FROM unit JOIN delivery USING (delivery_id)
                   WHERE use_case = 'preview' AND unit.state = 'staged'";
-    let coming = paths(c, coming, |name| site.previews().join(name))?;
-    let strays = strays(&site.previews(), &listed, |delivery| coming.contains(delivery));
-    report.findings.extend(strays.into_iter().map(|path| Finding::PreviewStray { path }));
+    let coming = paths(&tx, coming, |name| site.previews().join(name))?;
+    seen.retain(|path| !listed.contains(path) && !path.ancestors().any(|dir| coming.contains(dir)));
+    report.findings.extend(seen.into_iter().map(|path| Finding::PreviewStray { path }));
     Ok(())
+}
+
+/// The archive as it is at this moment; the rest of a verification looks at one moment of the past.
+fn now(site: &Site) -> Result<Connection, ArchiveFault> {
+    Ok(Connection::open_with_flags(site.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
 
 fn paths(
@@ -80,32 +90,23 @@ fn paths(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// What lies below a directory of deliveries and is not listed.
-fn strays(
-    directory: &Path,
-    listed: &HashSet<PathBuf>,
-    busy: impl Fn(&Path) -> bool,
-) -> Vec<PathBuf> {
-    let mut strays = Vec::new();
+/// All files below a directory, but for those of unfinished publications.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     let mut left = vec![directory.to_owned()];
     while let Some(dir) = left.pop() {
-        if dir.parent() == Some(directory) && busy(&dir) {
-            continue;
-        }
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 left.push(path);
-            } else if !listed.contains(&path)
-                && !files::is_temporary(&entry.file_name().to_string_lossy())
-            {
-                strays.push(path);
+            } else if !files::is_temporary(&entry.file_name().to_string_lossy()) {
+                files.push(path);
             }
         }
     }
-    strays.sort();
-    strays
+    files.sort();
+    files
 }
 
 /// Every current preview is there with its length.

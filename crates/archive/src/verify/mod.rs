@@ -79,8 +79,8 @@ fn look(c: &Connection, site: &Site, options: Options) -> Result<Report, Archive
     lake_files::catalogue(c, &mut report)?;
     disk::library(c, site, options, &mut report)?;
     disk::previews(c, site, &mut report)?;
-    disk::library_strays(c, site, &mut report)?;
-    disk::preview_strays(c, site, &mut report)?;
+    disk::library_strays(site, &mut report)?;
+    disk::preview_strays(site, &mut report)?;
     lake_files::on_disk(c, site, options, &mut report)?;
     Ok(report)
 }

@@ -12,7 +12,7 @@ use crate::task::{self, Opened, TaskFault};
 use arrow_array::RecordBatch;
 use fits::{FitsError, FitsFile, Hdu, HduKind, Table};
 use model::detector::Detector;
-use model::profile::{Distortion, MissingZeroPoint, SurveyProfile, ZeroRows};
+use model::profile::{Distortion, MissingZeroPoint, Pairing, SurveyProfile, ZeroRows};
 use model::task::{CatalogueRef, DetectorRows, HduReport, KeptDetector, TaskInput};
 use model::{ExtNum, MultiframeId, ProgrammeId};
 use std::collections::BTreeMap;
@@ -186,9 +186,14 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.tell_unpaired(catalogue, &paired);
         let mut work: Vec<_> = tables.iter().zip(paired).collect();
         work.sort_by_key(|(_, detector)| detector.map(|d| d.ext_num));
+        // By order, a table may belong to another detector now than when it was done.
+        let done = match pairing {
+            Pairing::Hdu => catalogue.catalogue.done_hdus.as_slice(),
+            Pairing::Order => &[],
+        };
         for ((table, layout), detector) in work {
             match detector {
-                Some(detector) if catalogue.catalogue.done_hdus.contains(&table.hdu().index.0) => {
+                Some(detector) if done.contains(&table.hdu().index.0) => {
                     self.report.kept.push(KeptDetector {
                         multiframe_id: catalogue.multiframe_id.get(),
                         ext_num: detector.ext_num.get(),

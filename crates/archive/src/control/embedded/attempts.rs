@@ -92,19 +92,22 @@ fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, 
     Ok(inputs)
 }
 
-/// HDUs of a catalogue whose last account has all rows in the archive, where they are current. To do them again would
-/// give the same objects other ids.
+/// HDUs of a catalogue whose last account has all rows in the archive, where they are current, by metadata that are
+/// still those of the image. To do them again would give the same objects other ids. (Where tables belong to detectors
+/// by their order, a task keeps none; else the extension number of HDU n is n + 1.)
 fn done_hdus(tx: &Connection, multiframe_id: i64, version: i32) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT hdu FROM (
-             SELECT hdu_rows.hdu, rows_written, rows_refused, max(unit_id)
+             SELECT hdu_rows.hdu, rows_written, rows_refused, max(unit_id) AS last
              FROM hdu_rows JOIN unit USING (unit_id) JOIN task USING (unit_id) JOIN task_input USING (task_id)
              WHERE hdu_rows.multiframe_id = ?1 AND task_input.multiframe_id = ?1 AND catalogue_version = ?2
                  AND unit.state = 'ingested'
              GROUP BY hdu_rows.hdu)
          WHERE rows_written > 0 AND rows_refused = 0
              AND EXISTS (SELECT * FROM detector_rows
-                         WHERE multiframe_id = ?1 AND version = ?2 AND end_event IS NULL)
+                         WHERE multiframe_id = ?1 AND ext_num = hdu + 1 AND version = ?2 AND end_event IS NULL)
+             AND NOT EXISTS (SELECT * FROM task_input AS input JOIN task USING (task_id) JOIN unit AS newer USING (unit_id)
+                             WHERE input.multiframe_id = ?1 AND newer.use_case = 'metadata' AND newer.unit_id > last)
          ORDER BY hdu",
     )?;
     let rows = select.query_map(params![multiframe_id, version], |r| r.get(0))?;

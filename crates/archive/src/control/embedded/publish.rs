@@ -324,7 +324,7 @@ impl Publishing<'_> {
         Ok((rows, self.end_superseded(&lake_dir, cause)?))
     }
 
-    /// Detectors that the batch leaves as they are. They must be there.
+    /// Detectors that the batch leaves as they are. They must be there, unless newer content superseded their image.
     fn kept(&self) -> Result<BTreeSet<DetectorKey>, ArchiveFault> {
         let mut is_current = self.tx.prepare_cached(
             "SELECT EXISTS (SELECT * FROM detector_rows WHERE multiframe_id = ?1 AND ext_num = ?2 AND version = ?3
@@ -337,6 +337,9 @@ impl Publishing<'_> {
                 DetectorKey { multiframe_id: kept.multiframe_id, ext_num: i64::from(kept.ext_num) };
             let there: bool = is_current
                 .query_row(params![key.multiframe_id, key.ext_num, kept.version], |r| r.get(0))?;
+            if !there && self.is_superseded(key.multiframe_id)? {
+                continue;
+            }
             if !there {
                 return Err(ArchiveFault::Check {
                     check: "kept_detector",
@@ -349,6 +352,15 @@ impl Publishing<'_> {
             keys.insert(key);
         }
         Ok(keys)
+    }
+
+    fn is_superseded(&self, multiframe: i64) -> Result<bool, ArchiveFault> {
+        Ok(self.tx.query_row(
+            "SELECT EXISTS (SELECT * FROM image JOIN file USING (file_id)
+                            WHERE multiframe_id = ?1 AND state = 'superseded')",
+            [multiframe],
+            |r| r.get(0),
+        )?)
     }
 
     /// Detections of an image that was superseded before they came end in an event of their own: a publication cannot
