@@ -262,3 +262,25 @@ fn a_retry_keeps_the_ids_of_what_is_well() {
     assert_eq!(of(&again, bad, true).len(), of(&rows, bad, true).len());
     assert_eq!(night.open().len(), 2, "refused again");
 }
+
+/// A round that kept detectors of an image waits for its ingest while newer content of the image arrives.
+#[test]
+fn newer_content_does_not_fail_a_round_that_kept_detectors() {
+    let night = night(&["row_too_short"]);
+    assert_eq!(night.decide("retry", "row_length", "looked at"), 0);
+    night.desk.at_site(&["catalogue"]).ended(1);
+    let image = night.delivery.join("w20071011_90001_st.fit");
+    let mut bytes = std::fs::read(&image).unwrap();
+    let at = bytes.windows(11).position(|w| w == b"OBSERVER= '").unwrap() + 11;
+    bytes[at] ^= 1;
+    std::fs::write(&image, bytes).unwrap();
+    // The metadata of the newer image are ingested first and end what the older one has.
+    for words in [vec!["transfer"], vec!["metadata"], vec!["ingest"]] {
+        assert!(matches!(night.desk.at_site(&words).code, Some(0 | 1)), "{words:?}");
+    }
+    night.desk.run(&night.delivery);
+    night.desk.verified();
+    let codes = night.open();
+    assert!(!codes.iter().any(|code| code.starts_with("batch_")), "{codes:?}");
+    assert_eq!(night.detections(90_001), 120, "those of the newer image, once");
+}
