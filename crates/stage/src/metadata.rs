@@ -190,6 +190,11 @@ fn headers(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Headers, Stage
     Ok(headers)
 }
 
+/// The cards of a row of `header`; `None` when they cannot be unpacked.
+pub fn unpacked_cards(packed: &[u8]) -> Option<Vec<u8>> {
+    zstd::bulk::decompress(packed, HEADER_BYTES).ok()
+}
+
 /// The keywords of an image header that describe its coordinate system; none when they cannot be unpacked.
 fn image_cards(packed: &[u8]) -> BTreeMap<String, CardValue> {
     const STEMS: &[&str] = &[
@@ -197,7 +202,7 @@ fn image_cards(packed: &[u8]) -> BTreeMap<String, CardValue> {
         "LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX", "A_", "B_", "AP_", "BP_",
         "WCSAXES",
     ];
-    let Ok(cards) = zstd::bulk::decompress(packed, HEADER_BYTES) else { return BTreeMap::new() };
+    let Some(cards) = unpacked_cards(packed) else { return BTreeMap::new() };
     let header = Header::parse(cards);
     header
         .cards()

@@ -85,10 +85,10 @@ fn explained_by(
     Ok(move |record: &RefusalRecord| {
         let told = record.refusal.message.split('"').nth(1).filter(|p| !p.contains('\\'));
         let means = |project: &str| {
-            let rules = profiles.iter().map(|loaded| &loaded.profile.project);
-            rules
-                .into_iter()
-                .any(|rules| matches!(rules.assign(project, &programme), Assignment::Programme(_)))
+            profiles.iter().any(|loaded| {
+                let assigned = loaded.profile.project.assign(project, &programme);
+                matches!(assigned, Assignment::Programme(_))
+            })
         };
         record.refusal.code == "unknown_project" && told.is_none_or(means)
     })

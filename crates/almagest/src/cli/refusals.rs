@@ -1,8 +1,10 @@
 //! `almagest refusals`.
 
+use super::Scope;
 use crate::exit::{self, Exit};
 use crate::report::{Table, say, say_part, shown};
-use crate::site::{self, Site};
+use crate::site::{self, Archive, Site};
+use crate::steps::chosen;
 use archive::Inquiry;
 use archive::records::{Cause, Decision, RefusalFilter, RefusalRecord, RefusalState};
 use archive::report::{in_full, rows_in_words};
@@ -95,13 +97,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// A misspelt delivery is not one without refusals.
-fn check_delivery(archive: &impl Inquiry, delivery: Option<&String>) -> anyhow::Result<()> {
-    match delivery {
-        Some(name) if !archive.deliveries(None)?.contains(name) => {
-            Err(exit::gate(format!("the archive knows no delivery {name:?}")))
-        }
-        _ => Ok(()),
-    }
+fn check_delivery(archive: &Archive, delivery: Option<&String>) -> anyhow::Result<()> {
+    let delivery = delivery.into_iter().cloned().collect();
+    chosen(archive, &Scope { delivery, ..Scope::default() })?;
+    Ok(())
 }
 
 fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {

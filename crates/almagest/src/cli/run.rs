@@ -63,18 +63,20 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let names: Vec<String> = names.into_iter().filter(|n| known.contains(n)).collect();
         return planned(&site, &UseCase::ALL, &names);
     }
+    are_deliveries(&arguments.deliveries)?;
     let mut night = Night::open(site, "run")?;
     curate(&mut night, &arguments.deliveries)?;
     report(&night);
     Ok(ended(&mut night))
 }
 
+/// A mistyped directory is told before anything is done.
+fn are_deliveries(directories: &[PathBuf]) -> anyhow::Result<()> {
+    directories.iter().try_for_each(|directory| delivery_of(directory).map(drop))
+}
+
 /// Transfer, then everything else.
 pub fn curate(night: &mut Night, deliveries: &[PathBuf]) -> anyhow::Result<()> {
-    // A mistyped one is told before anything is done.
-    for delivery in deliveries {
-        delivery_of(delivery)?;
-    }
     let mut names = Vec::new();
     for delivery in deliveries {
         if night.interrupted() {
@@ -97,9 +99,7 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
         expected(&site, &sources)?;
         return Ok(Exit::Done);
     }
-    for source in &sources {
-        delivery_of(source)?;
-    }
+    are_deliveries(&sources)?;
     let mut night = Night::open(site, "transfer")?;
     for source in &sources {
         if night.interrupted() {
@@ -138,7 +138,7 @@ pub fn step(
     if !night.counts.is_empty() || waits.is_empty() {
         report(&night);
     } else {
-        say!("nothing can be done now: {}", counted(waits.len() as u64, "file") + " wait");
+        say!("nothing can be done now: {} wait", counted(waits.len() as u64, "file"));
         for wait in waits.iter().take(10) {
             say!("waits: {}: {}", shown(&wait.file), shown(&wait.why));
         }

@@ -78,7 +78,6 @@ pub trait Queue {
     fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError>;
 
     /// Asks for all current images of a delivery to be done again in the next round, whose reason is that of the cause.
-    /// Gives their number.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -88,7 +87,7 @@ pub trait Queue {
         use_case: UseCase,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<u64, ArchiveError>;
+    ) -> Result<(), ArchiveError>;
 
     /// Opens a round with its tasks: `waiting` and at once `ready`. Takes up what was to be done again.
     ///

@@ -26,9 +26,6 @@ pub const FUNCTIONS: [(&str, &str); 12] = [
     ("header_value(cards, keyword)", "the value of a keyword in it, as text"),
 ];
 
-/// Longest header that is unpacked.
-const HEADER_BYTES: usize = 4 << 20;
-
 /// Registers all of them.
 pub(crate) fn register(connection: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
@@ -70,8 +67,7 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
 
 /// The unpacked cards that are the first argument; `None` for what is none.
 fn header_text(ctx: &Context<'_>) -> Option<String> {
-    let packed = ctx.get_raw(0).as_blob().ok()?;
-    let bytes = zstd::bulk::decompress(packed, HEADER_BYTES).ok()?;
+    let bytes = stage::metadata::unpacked_cards(ctx.get_raw(0).as_blob().ok()?)?;
     let card = |card: &[u8]| String::from_utf8_lossy(card).trim_end().to_owned();
     Some(bytes.chunks(80).map(card).collect::<Vec<_>>().join("\n"))
 }

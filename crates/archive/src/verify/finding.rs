@@ -347,7 +347,21 @@ impl fmt::Display for Finding {
             Self::RoundWithoutEvent { round, state } => {
                 write!(f, "{round} is {state}, which does not fit its event")
             }
-            _ => self.about_files(f),
+            // Named, so that a new kind does not compile without words.
+            Self::LibraryFileMissing { .. }
+            | Self::LibraryFileLength { .. }
+            | Self::LibraryFileContent { .. }
+            | Self::LibraryFileStray { .. }
+            | Self::PreviewMissing { .. }
+            | Self::PreviewLength { .. }
+            | Self::PreviewStray { .. }
+            | Self::LakeFileMissing { .. }
+            | Self::LakeFileLength { .. }
+            | Self::LakeFileContent { .. }
+            | Self::LakeFileStray { .. }
+            | Self::LakeFileWithoutEvent { .. }
+            | Self::SnapshotWithoutEvent { .. }
+            | Self::InlinedRows { .. } => self.about_files(f),
         }
     }
 }

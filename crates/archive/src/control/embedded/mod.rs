@@ -215,7 +215,7 @@ impl Queue for EmbeddedArchive {
         use_case: UseCase,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<u64, ArchiveError> {
+    ) -> Result<(), ArchiveError> {
         let act = format!("ask for the {use_case} of {delivery} again");
         self.write("again", act, |tx| {
             let mut select = tx.prepare_cached(
@@ -224,10 +224,10 @@ impl Queue for EmbeddedArchive {
             let delivery = registration::delivery_id(tx, delivery)?;
             let files: Vec<i64> =
                 select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
-            for file in &files {
-                rounds::ask_again(tx, *file, use_case, &cause.why, now)?;
+            for file in files {
+                rounds::ask_again(tx, file, use_case, &cause.why, now)?;
             }
-            Ok(files.len() as u64)
+            Ok(())
         })
     }
 
