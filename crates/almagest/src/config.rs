@@ -12,6 +12,12 @@ pub const FILE_NAME: &str = "almagest.toml";
 pub const TEMPLATE: &str = "\
 # Configuration of this Almagest site. Every key may be left out; the values below are the defaults.
 
+[database]
+# Where the archive is. Without `url` it is embedded: archive.db and lake/ in this directory. A server's password never
+# stands here: it comes from PGPASSWORD, from a file of mode 0600, or from ~/.pgpass.
+# url = \"postgres://almagest@localhost:5432/survey?sslmode=verify-full\"
+# password_file = \"database.password\"
+
 [library]
 # How delivered files get into library/: \"copy\", \"link\" (hard links; the provider must never write in
 # place) or \"in-place\" (they stay where they are and are only read).
@@ -36,10 +42,30 @@ rows = 0
 temporary_mb = 4096
 ";
 
+/// [`TEMPLATE`] for an archive on a server.
+pub fn on_server(database: &archive::Database) -> String {
+    let mut text = TEMPLATE.to_owned();
+    let mut fill = |key: &str, value: &str| {
+        let marked = format!("# {key} = ");
+        let Some(at) = text.find(&marked) else { return };
+        let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+        text.replace_range(at..end, &format!("{key} = {}", toml::Value::from(value)));
+    };
+    if let Some(url) = &database.url {
+        fill("url", url);
+    }
+    if let Some(path) = &database.password_file {
+        fill("password_file", &path.to_string_lossy());
+    }
+    text
+}
+
 /// The configuration of a site.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The archive's database.
+    pub database: archive::Database,
     /// The library.
     pub library: Library,
     /// The work.

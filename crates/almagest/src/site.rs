@@ -1,11 +1,11 @@
 //! Finding and opening the site that a command is for.
 
 use crate::{config, exit, profiles};
-use archive::{Access, EmbeddedArchive, Timestamp};
+use archive::{Access, Timestamp};
 use std::path::{Path, PathBuf};
 
-/// The engine of a site's archive. The one place of the binary that chooses.
-pub type Archive = EmbeddedArchive;
+/// The archive of a site, embedded or on a server as its configuration says.
+pub use archive::Archive;
 
 /// A site with its configuration.
 #[derive(Clone, Debug)]
@@ -50,7 +50,9 @@ impl Site {
             }));
         }
         let config = config::load(&root)?;
-        Ok(Self { place: archive::Site::open(&root)?, config })
+        let place = archive::Site::open_on(&root, &config.database)?;
+        let place = place.with_connections(config.work.workers());
+        Ok(Self { place, config })
     }
 
     /// Its archive, for reports.

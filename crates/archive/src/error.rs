@@ -1,5 +1,6 @@
 //! What can go wrong with the archive, and whether waiting helps.
 
+use crate::engine::EngineError;
 use crate::lake::LakeError;
 use model::{UnitState, one_line};
 use std::io;
@@ -21,7 +22,10 @@ pub struct ArchiveError {
 pub enum ArchiveFault {
     /// The database engine refused.
     #[error("the database refused")]
-    Engine(#[from] rusqlite::Error),
+    Engine(#[from] EngineError),
+    /// The line to the database was cut in the middle of a load.
+    #[error("the line to the database was cut")]
+    Cut(#[source] io::Error),
     /// The lake refused.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -37,6 +41,9 @@ pub enum ArchiveFault {
     /// No archive here.
     #[error("{} is no site: it has no archive.db (make one with `almagest init`)", .0.display())]
     NoSite(PathBuf),
+    /// No archive on the server.
+    #[error("{0} holds no archive (make one with `almagest init SITE --database …`)")]
+    NoArchive(String),
     /// A site is here already.
     #[error("{} is a site already", .0.display())]
     SiteExists(PathBuf),
@@ -98,6 +105,12 @@ pub enum ArchiveFault {
     Damaged(String),
 }
 
+impl From<rusqlite::Error> for ArchiveFault {
+    fn from(fault: rusqlite::Error) -> Self {
+        Self::Engine(fault.into())
+    }
+}
+
 impl ArchiveError {
     /// Names what was being done.
     pub(crate) fn during<F: Into<ArchiveFault>>(act: impl Into<String>) -> impl FnOnce(F) -> Self {
@@ -108,13 +121,8 @@ impl ArchiveError {
     /// Whether the same act may succeed later without anybody's help.
     pub fn is_transient(&self) -> bool {
         match &self.fault {
-            ArchiveFault::Engine(rusqlite::Error::SqliteFailure(fault, _)) => matches!(
-                fault.code,
-                rusqlite::ErrorCode::DatabaseBusy
-                    | rusqlite::ErrorCode::DatabaseLocked
-                    | rusqlite::ErrorCode::DiskFull
-                    | rusqlite::ErrorCode::SystemIoFailure
-            ),
+            ArchiveFault::Engine(fault) => fault.is_transient(),
+            ArchiveFault::Cut(_) => true,
             ArchiveFault::Lake(fault) => fault.is_transient(),
             ArchiveFault::Io { source, .. } => source.kind() != io::ErrorKind::NotFound,
             _ => false,
@@ -128,19 +136,17 @@ impl ArchiveError {
 
     /// Whether a precondition of the site or the request failed.
     pub fn is_gate(&self) -> bool {
-        matches!(
-            &self.fault,
-            ArchiveFault::Engine(rusqlite::Error::SqliteFailure(fault, _))
-                if fault.code == rusqlite::ErrorCode::ReadOnly
-        ) || matches!(
-            self.fault,
-            ArchiveFault::NoSite(_)
-                | ArchiveFault::SiteExists(_)
-                | ArchiveFault::NetworkDisk { .. }
-                | ArchiveFault::NewerSchema { .. }
-                | ArchiveFault::Definition { .. }
-                | ArchiveFault::Unknown { .. }
-        )
+        matches!(&self.fault, ArchiveFault::Engine(fault) if fault.is_gate())
+            || matches!(
+                self.fault,
+                ArchiveFault::NoSite(_)
+                    | ArchiveFault::NoArchive(_)
+                    | ArchiveFault::SiteExists(_)
+                    | ArchiveFault::NetworkDisk { .. }
+                    | ArchiveFault::NewerSchema { .. }
+                    | ArchiveFault::Definition { .. }
+                    | ArchiveFault::Unknown { .. }
+            )
     }
 
     /// Name of the check and the message, when a staged batch itself is at fault.

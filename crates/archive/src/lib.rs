@@ -1,26 +1,31 @@
 //! The archive: control store, metadata and the lake, behind traits that ask for what the pipeline needs.
 //!
-//! A site ([`Site`]) holds one `archive.db` and the lake. [`EmbeddedArchive`] is both behind four traits in [`control`]:
+//! A site ([`Site`]) holds one `archive.db` and the lake. [`Archive`] is both behind four traits in [`control`]:
 //! [`Registry`] records deliveries, [`Queue`] runs tasks, [`Publication`] ingests batches, [`Inquiry`] reports. Tables and
 //! states are in `migrations/`; metadata tables follow the definitions of `model::tables` ([`metadata`]); detections
 //! are Parquet files under the lake's catalogue ([`lake`]). [`verify`] compares what is stored with what it should be.
 //!
-//! Start at [`EmbeddedArchive::create`] and [`EmbeddedArchive::open`], then the traits. A new column begins in
+//! Start at [`Archive::create`] and [`Archive::open`], then the traits. A new column begins in
 //! `model/tables/`, a new control table in a new migration.
 //! Does not decide what is to be done, read FITS files, or run tasks. No other room names the engine.
 
 pub mod backup;
 pub mod control;
+pub mod engine;
 pub mod error;
 pub mod lake;
 pub mod metadata;
+mod partitions;
+mod roles;
 pub mod site;
 pub mod sql;
 pub mod verify;
 
-pub use control::embedded::{Access, EmbeddedArchive};
 pub use control::records::Timestamp;
+pub use control::store::{Access, Archive};
 pub use control::{Inquiry, Publication, Queue, Registry, lease, records, report};
+pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};
 pub use metadata::{Cell, ReferenceRows};
+pub use roles::{check_server, make_roles};
 pub use site::{Site, SiteFile};

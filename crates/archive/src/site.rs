@@ -1,5 +1,6 @@
 //! A site on disk: where everything lies, and whether the disk is fit for it.
 
+use crate::engine::{Address, Database, EngineError};
 use crate::error::{ArchiveError, ArchiveFault};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     root: PathBuf,
+    store: Database,
+    connections: usize,
 }
 
 /// A text file to be laid into a new site.
@@ -24,13 +27,21 @@ const DIRECTORIES: [&str; 6] =
     ["library", "previews", "staging", "lake/detection", "logs", "surveys"];
 
 impl Site {
-    /// The site at a directory that has an archive.
+    /// The site at a directory that has an embedded archive.
     ///
     /// # Errors
     /// [`ArchiveFault::NoSite`].
     pub fn open(root: &Path) -> Result<Self, ArchiveError> {
-        let site = Self::at(root)?;
-        if site.database().is_file() {
+        Self::open_on(root, &Database::default())
+    }
+
+    /// The site at a directory, whose archive is where its configuration says.
+    ///
+    /// # Errors
+    /// [`ArchiveFault::NoSite`] when it is embedded and not there.
+    pub fn open_on(root: &Path, store: &Database) -> Result<Self, ArchiveError> {
+        let site = Self::at(root)?.on(store.clone());
+        if !site.is_embedded() || site.database().is_file() {
             return Ok(site);
         }
         Err(ArchiveError {
@@ -40,7 +51,7 @@ impl Site {
     }
 
     /// Lays out a new site: directories and the files given. The archive itself is made by
-    /// [`crate::EmbeddedArchive::create`]. Files that are there already stay as they are.
+    /// [`crate::Archive::create`]. Files that are there already stay as they are.
     ///
     /// # Errors
     /// When the disk is a network disk, or a directory or file cannot be made.
@@ -54,7 +65,6 @@ impl Site {
         };
         files::create_dir(root).map_err(fault(root))?;
         let site = Self::at(root)?;
-        site.check_disk()?;
         for directory in DIRECTORIES {
             let path = site.root.join(directory);
             files::create_dir(&path).map_err(fault(&path))?;
@@ -75,7 +85,44 @@ impl Site {
             act: "find the site".to_owned(),
             fault: ArchiveFault::Io { path: root.to_owned(), source },
         })?;
-        Ok(Self { root })
+        Ok(Self { root, store: Database::default(), connections: 2 })
+    }
+
+    /// The same site with its archive elsewhere.
+    pub fn on(mut self, store: Database) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// The same site, loading over so many connections at the same time.
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+
+    /// Connections that load at the same time.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// Whether the archive lies in the site itself, and not on a server.
+    pub fn is_embedded(&self) -> bool {
+        self.store.url.is_none()
+    }
+
+    /// The server's database, when there is one.
+    pub(crate) fn address(&self) -> Result<Option<Address>, EngineError> {
+        if self.is_embedded() {
+            return Ok(None);
+        }
+        let mut store = self.store.clone();
+        store.password_file = store.password_file.map(|path| self.root.join(path));
+        Address::of(&store).map(Some)
+    }
+
+    /// Where the archive is, in words.
+    pub fn whereabouts(&self) -> String {
+        self.store.url.clone().unwrap_or_else(|| self.database().display().to_string())
     }
 
     /// The site's directory, absolute.
@@ -151,7 +198,9 @@ impl Site {
     /// What is amiss with the site as a place: one sentence each, empty when all is well.
     pub fn examine(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if let Err(error) = self.check_disk() {
+        if self.is_embedded()
+            && let Err(error) = self.check_disk()
+        {
             faults.push(model::one_line(&error));
         }
         for directory in DIRECTORIES {
@@ -160,7 +209,8 @@ impl Site {
                 faults.push(format!("directory {} is missing; make it", path.display()));
             }
         }
-        for suffix in ["", "-wal", "-shm"] {
+        let suffixes: &[&str] = if self.is_embedded() { &["", "-wal", "-shm"] } else { &[] };
+        for suffix in suffixes {
             let path = self.root.join(format!("archive.db{suffix}"));
             match std::fs::metadata(&path) {
                 Ok(metadata) if metadata.permissions().mode() & 0o040 == 0 => faults.push(format!(

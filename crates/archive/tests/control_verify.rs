@@ -6,7 +6,7 @@
 mod staging;
 
 use archive::verify::{Options, verify};
-use archive::{EmbeddedArchive, Publication, Site};
+use archive::{Archive, Publication, Site};
 use model::UseCase;
 use rusqlite::Connection;
 use staging::*;
@@ -25,7 +25,7 @@ fn whole_site(root: &Path) -> Site {
     site
 }
 
-fn deliver(site: &Site, archive: &mut EmbeddedArchive, files: &[archive::records::Arrival]) {
+fn deliver(site: &Site, archive: &mut Archive, files: &[archive::records::Arrival]) {
     std::fs::create_dir_all(site.library().join(NIGHT)).unwrap();
     for file in files {
         let text = match file.name.as_str() {
@@ -41,10 +41,7 @@ fn deliver(site: &Site, archive: &mut EmbeddedArchive, files: &[archive::records
     record(archive, files);
 }
 
-fn publish_all(
-    archive: &mut EmbeddedArchive,
-    wanted: &dyn Fn(&archive::records::ImageWork) -> bool,
-) {
+fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::records::ImageWork) -> bool) {
     use archive::Queue;
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         let unit = open_round(archive, use_case, 1, wanted);
@@ -72,7 +69,7 @@ fn publish_all(
 }
 
 fn found(site: &Site) -> BTreeSet<&'static str> {
-    let archive = EmbeddedArchive::open(site, archive::Access::Read, now()).unwrap();
+    let archive = Archive::open(site, archive::Access::Read, now()).unwrap();
     let report = verify(&archive, Options { checksums: true }).unwrap();
     for finding in &report.findings {
         assert!(!finding.to_string().is_empty() && !finding.repair().is_empty());
@@ -264,7 +261,7 @@ fn many_broken_references_are_one_finding() {
         )
         .unwrap();
     drop(connection);
-    let archive = EmbeddedArchive::open(&site, archive::Access::Read, now()).unwrap();
+    let archive = Archive::open(&site, archive::Access::Read, now()).unwrap();
     let told: Vec<String> = verify(&archive, Options::default())
         .unwrap()
         .findings

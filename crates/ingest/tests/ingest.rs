@@ -13,13 +13,13 @@ mod misfit;
 mod sweeping;
 
 use archive::records::Cause;
-use archive::{EmbeddedArchive, Inquiry, Site};
+use archive::{Archive, Inquiry, Site};
 use model::UseCase;
 use rusqlite::Connection;
 use staging::*;
 use std::path::Path;
 
-fn pass(archive: &mut EmbeddedArchive) -> ingest::PassReport {
+fn pass(archive: &mut Archive) -> ingest::PassReport {
     ingest::pass(archive, &[], &Cause::new("test", "a pass"), now()).unwrap()
 }
 

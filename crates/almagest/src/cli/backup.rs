@@ -47,7 +47,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     let root = &arguments.site;
     let report = archive::backup::restore(&arguments.backup, root)?;
-    init::lay_out(root)?;
+    init::lay_out(root, &archive::Database::default())?;
     copy_texts(&arguments.backup, root)?;
     // The lake's place in the database is corrected by the first that writes.
     Site::find(Some(root.clone()))?.write()?;

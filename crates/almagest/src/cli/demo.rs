@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Err(exit::conflict(message));
     }
     if !site::is_site(root) {
-        init::create(root)?;
+        init::create(root, &archive::Database::default())?;
         say!("made site {}", root.display());
     }
     // Enough frames for several programmes, each through more than one filter.

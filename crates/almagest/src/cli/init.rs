@@ -4,7 +4,7 @@ use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use crate::site::{self, Archive};
 use crate::{config, profiles};
-use archive::{Registry, SiteFile, records::Cause};
+use archive::{Database, Registry, SiteFile, records::Cause};
 use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
@@ -13,6 +13,18 @@ pub struct Arguments {
     /// Directory to make, or one without a site to make it in.
     #[arg(value_name = "SITE")]
     site: PathBuf,
+    /// Keep the archive in this database of a PostgreSQL server (15 or later) instead of in the site itself:
+    /// postgres://user@host:port/name?sslmode=verify-full. The password comes from PGPASSWORD, --password-file or
+    /// ~/.pgpass, never from the URL.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// File of mode 0600 that holds the database's password.
+    #[arg(long, value_name = "FILE", requires = "database")]
+    password_file: Option<PathBuf>,
+    /// Make the roles NAME_owner, NAME_ingester and NAME_reader in the database (NAME is that of the database), the
+    /// reader with rights on the public tables and views alone; also for a site that is there already.
+    #[arg(long)]
+    roles: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -21,14 +33,36 @@ pub struct Arguments {
 /// Makes a site and says what is in it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = quoted(&arguments.site);
+    if arguments.roles && site::is_site(&arguments.site) && arguments.database.is_none() {
+        return roles(&site::Site::find(Some(arguments.site.clone()))?);
+    }
+    let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
+    let database = Database { url: arguments.database.clone(), password_file };
     if arguments.dry_run {
         check(&arguments.site)?;
         say!("would make site {site}");
         return Ok(Exit::Done);
     }
-    create(&arguments.site)?;
-    say!("made site {site}: archive.db, library/, previews/, lake/, surveys/, almagest.toml");
+    create(&arguments.site, &database)?;
+    let place = match &database.url {
+        None => "archive.db, library/, previews/, lake/, surveys/, almagest.toml".to_owned(),
+        Some(url) => {
+            format!("library/, previews/, surveys/, almagest.toml; the archive is in {url}")
+        }
+    };
+    say!("made site {site}: {place}");
+    if arguments.roles {
+        roles(&site::Site::find(Some(arguments.site.clone()))?)?;
+    }
     say!("next: almagest --site {site} run DELIVERY_DIR");
+    Ok(Exit::Done)
+}
+
+/// Makes the roles of a site's database and says which.
+fn roles(site: &site::Site) -> anyhow::Result<Exit> {
+    for (role, what) in archive::make_roles(&site.place)? {
+        say!("role {role}: {what}");
+    }
     Ok(Exit::Done)
 }
 
@@ -51,9 +85,10 @@ fn check(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes a site with the shipped survey profiles.
-pub fn create(root: &Path) -> anyhow::Result<()> {
+pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
     check(root)?;
-    let place = lay_out(root)?;
+    archive::check_server(database)?;
+    let place = lay_out(root, database)?;
     let mut archive = Archive::create(&place, site::now())?;
     let loaded = profiles::load(&place.surveys())?;
     let cause = Cause::new(site::operator(), "site made");
@@ -62,13 +97,14 @@ pub fn create(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes the directories of a site, and the texts that are not there.
-pub fn lay_out(root: &Path) -> anyhow::Result<archive::Site> {
+pub fn lay_out(root: &Path, database: &Database) -> anyhow::Result<archive::Site> {
     let names: Vec<(String, &str)> = model::profile::shipped()
         .iter()
         .map(|(name, text)| (format!("surveys/{name}.toml"), *text))
         .collect();
     let mut texts: Vec<SiteFile> =
         names.iter().map(|(path, text)| SiteFile { path, text }).collect();
-    texts.push(SiteFile { path: config::FILE_NAME, text: config::TEMPLATE });
-    Ok(archive::Site::create(root, &texts)?)
+    let config = config::on_server(database);
+    texts.push(SiteFile { path: config::FILE_NAME, text: &config });
+    Ok(archive::Site::create(root, &texts)?.on(database.clone()))
 }

@@ -5,7 +5,7 @@ use crate::exit::{self, Exit};
 use crate::report::{Table, shown, tell};
 use crate::site::Site;
 use anyhow::Context;
-use archive::sql::{ResultColumn, RowSink, Session, SqlError, SqlLimits, SqlValue};
+use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
 use std::collections::HashSet;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Opens the session of a site's configuration.
-pub fn session(site: &Site) -> anyhow::Result<Session> {
+pub fn session(site: &Site) -> anyhow::Result<Reader> {
     let limits = &site.config.sql;
     let limits = SqlLimits {
         time: (limits.seconds > 0).then(|| Duration::from_secs(limits.seconds)),
@@ -102,10 +102,10 @@ pub fn session(site: &Site) -> anyhow::Result<Session> {
         temporary_bytes: (limits.temporary_mb > 0).then(|| limits.temporary_mb * 1_000_000),
         ..SqlLimits::DEFAULT
     };
-    Ok(Session::open(&site.place.database(), &site.place.lake(), limits)?)
+    Ok(Reader::open(&site.place, limits)?)
 }
 
-fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Session> {
+fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
     let mut site = site.clone();
     site.config.sql.rows = arguments.rows.unwrap_or(site.config.sql.rows);
     site.config.sql.seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
@@ -126,7 +126,7 @@ fn ended(fault: anyhow::Error) -> anyhow::Result<Exit> {
 }
 
 fn to_file(
-    session: &Session,
+    session: &Reader,
     query: &str,
     path: &std::path::Path,
     format: Format,
@@ -148,7 +148,7 @@ impl From<files::PublishFault> for Publishing {
 
 /// Runs a query and writes its rows; when it fails, those that came before.
 pub fn write_to<W: Write + Send>(
-    session: &Session,
+    session: &Reader,
     query: &str,
     format: Format,
     to: W,

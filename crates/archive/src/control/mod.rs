@@ -1,7 +1,7 @@
 //! The control store: deliveries, files, rounds, tasks, attempts, refusals, events, and the seam to the pipeline.
 //!
 //! The traits ask for what the pipeline needs, each method one whole act in one transaction; the SQL is behind
-//! them, once per engine ([`embedded`]), and one conformance suite runs on every engine
+//! them, once for both engines (`store`), and one conformance suite runs on every engine
 //! (`tests/control_conformance`). [`Registry`] is what registration needs, [`Queue`] what running tasks needs,
 //! [`Publication`] what ingest needs, [`Inquiry`] what reports need.
 //!
@@ -11,10 +11,10 @@
 //! Start at the traits below; values are in [`records`]. Tables are in `migrations/`.
 //! Does not decide what is to be done (that is `register::plan` and `ingest`), touch FITS files, or write products.
 
-pub mod embedded;
 pub mod lease;
 pub mod records;
 pub mod report;
+pub(crate) mod store;
 
 use crate::error::ArchiveError;
 use crate::metadata::ReferenceRows;

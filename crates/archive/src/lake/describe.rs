@@ -224,7 +224,7 @@ impl Number {
 }
 
 /// The detectors of a file. Row groups may cut a detector; its parts are joined.
-fn detectors(file: &OpenFile) -> Result<Vec<DetectorRun>, LakeError> {
+pub(crate) fn detectors(file: &OpenFile) -> Result<Vec<DetectorRun>, LakeError> {
     let column = |name: &str| {
         file.column(name).ok_or_else(|| LakeError::Staged {
             path: file.path().to_owned(),

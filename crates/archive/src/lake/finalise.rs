@@ -115,9 +115,7 @@ fn open_sources(request: &FinaliseRequest<'_>) -> Result<Vec<Source>, LakeError>
     for staged in request.staged {
         let misfit = |reason: String| LakeError::Staged { path: staged.path.to_owned(), reason };
         let file = OpenFile::open(staged.path, None, &counter)?;
-        if staged.offset != next {
-            return Err(misfit(format!("its offset is {} after {next} rows", staged.offset)));
-        }
+        check_staged(&file, staged, next)?;
         next += file.rows();
         if let Some(first) = sources.first() {
             let schema =
@@ -126,13 +124,25 @@ fn open_sources(request: &FinaliseRequest<'_>) -> Result<Vec<Source>, LakeError>
                 return Err(misfit("its schema differs from the batch's first file".to_owned()));
             }
         }
-        check_temporary_ids(&file).map_err(misfit)?;
         sources.push(Source { file, offset: staged.offset });
     }
     if next == 0 {
         return Err(LakeError::Catalogue(format!("{} would have no rows", request.name)));
     }
     Ok(sources)
+}
+
+/// A staged file begins where the one before ended, with its temporary ids in order.
+pub(crate) fn check_staged(
+    file: &OpenFile,
+    staged: &Staged<'_>,
+    rows_before: u64,
+) -> Result<(), LakeError> {
+    let misfit = |reason: String| LakeError::Staged { path: staged.path.to_owned(), reason };
+    if staged.offset != rows_before {
+        return Err(misfit(format!("its offset is {} after {rows_before} rows", staged.offset)));
+    }
+    check_temporary_ids(file).map_err(misfit)
 }
 
 /// The ids must be -1 … -n over the file, which the statistics of its row groups tell.

@@ -48,8 +48,10 @@ pub use catalogue::{
 };
 pub(crate) use catalogue::{TABLE_PATH, stored_columns};
 pub use column_scan::{ColumnBlock, ColumnScan, Values};
+pub(crate) use describe::detectors;
 pub use describe::{ColumnStatistics, DetectorRun, LakeFile, SkyCap, describe};
 pub use error::LakeError;
+pub(crate) use finalise::check_staged;
 pub use finalise::{FinaliseRequest, Staged, finalise, lake_file_name};
 pub use publication::{DetectorKey, Publication, Registered, read_delete_file};
 pub use reader::{ByteCounter, LakeReader, OpenFile};

@@ -1,8 +1,10 @@
 //! DDL of the tables with history, and their growth by new columns.
 
+use crate::engine::{self, Connection, Dialect};
 use crate::error::ArchiveFault;
 use model::tables::{Column, ColumnType, Keeping, Table};
-use rusqlite::{Connection, params};
+use rusqlite::params;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 /// The tables that live in the database itself, not in the lake.
@@ -28,11 +30,12 @@ pub(crate) fn quoted(name: &str) -> String {
 /// may not be NULL.
 pub(crate) fn bring_up(tx: &Connection, table: &Table) -> Result<bool, ArchiveFault> {
     let stored = stored_columns(tx, table)?;
+    let dialect = tx.dialect();
     let new: Vec<&Column> = if stored.is_empty() {
-        tx.execute_batch(&create_sql(table))?;
+        tx.execute_batch(&create_sql(table, dialect))?;
         table.columns.iter().collect()
     } else {
-        check(table, &stored)?;
+        check(table, &stored, dialect)?;
         let new = table.columns.iter().filter(|c| stored.iter().all(|(name, _)| *name != c.name));
         new.collect()
     };
@@ -45,24 +48,44 @@ pub(crate) fn bring_up(tx: &Connection, table: &Table) -> Result<bool, ArchiveFa
         return Ok(false);
     }
     tx.execute_batch(&view_sql(table))?;
-    describe(tx, table)?;
+    if dialect == Dialect::Postgres {
+        tx.execute_batch(&comments_sql(table, &format!("{}_all", table.name)))?;
+        tx.execute_batch(&comments_sql(table, &table.name))?;
+    }
     Ok(true)
 }
 
-/// Writes the descriptions of a table's columns.
+/// Writes the descriptions of a table's columns, where they are not so already.
 pub(crate) fn describe(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT column_name, ordinal, type, unit, ucd, description, source FROM column_description
+         WHERE table_name = ?1",
+    )?;
+    let rows = select.query_map([&table.name], |r| {
+        let described = (r.get(1)?, [r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?]);
+        Ok((r.get(0)?, described))
+    })?;
+    let stored: HashMap<String, (i64, [String; 5])> = rows.collect::<Result<_, _>>()?;
     let mut insert = tx.prepare_cached(
-        "INSERT OR REPLACE INTO column_description (table_name, column_name, ordinal, type, unit, ucd,
-             description, source) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO column_description (table_name, column_name, ordinal, type, unit, ucd, description, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (table_name, column_name) DO UPDATE SET ordinal = excluded.ordinal, type = excluded.type,
+             unit = excluded.unit, ucd = excluded.ucd, description = excluded.description, source = excluded.source",
     )?;
     for (position, column) in table.columns.iter().enumerate() {
         let source = [&column.keyword, &column.ttype, &column.formula];
         let source = source.into_iter().flatten().next().map_or("", String::as_str);
+        let kind = format!("{:?}", column.kind).to_lowercase();
+        let wanted = [&kind, &column.unit, &column.ucd, &column.description, source];
+        let ordinal = i64::from(Table::field_id(position));
+        if stored.get(&column.name).is_some_and(|(n, texts)| *n == ordinal && *texts == wanted) {
+            continue;
+        }
         insert.execute(params![
             table.name,
             column.name,
-            Table::field_id(position),
-            format!("{:?}", column.kind).to_lowercase(),
+            ordinal,
+            kind,
             column.unit,
             column.ucd,
             column.description,
@@ -74,21 +97,27 @@ pub(crate) fn describe(tx: &Connection, table: &Table) -> Result<(), ArchiveFaul
 
 /// Name and SQLite type of the columns that `<name>_all` has, without the two of its history.
 fn stored_columns(tx: &Connection, table: &Table) -> Result<Vec<(String, String)>, ArchiveFault> {
-    let mut select = tx.prepare("SELECT name, type FROM pragma_table_info(?1) ORDER BY cid")?;
+    let mut select = tx.prepare(match tx.dialect() {
+        Dialect::Sqlite => "SELECT name, type FROM pragma_table_info(?1) ORDER BY cid",
+        Dialect::Postgres => {
+            "SELECT column_name, upper(data_type) FROM information_schema.columns
+             WHERE table_schema = current_schema() AND table_name = ?1 ORDER BY ordinal_position"
+        }
+    })?;
     let rows = select.query_map([format!("{}_all", table.name)], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let columns: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
     Ok(columns.into_iter().filter(|(n, _)| n != "begin_event" && n != "end_event").collect())
 }
 
-fn check(table: &Table, stored: &[(String, String)]) -> Result<(), ArchiveFault> {
+fn check(table: &Table, stored: &[(String, String)], dialect: Dialect) -> Result<(), ArchiveFault> {
     for (name, kind) in stored {
         let misfit = |reason| ArchiveFault::Definition { table: table.name.clone(), reason };
         match table.column(name) {
             None => return Err(misfit(format!("column {name} is in the archive only"))),
-            Some(column) if sqlite_type(column.kind) != kind => {
+            Some(column) if column_type(column.kind, dialect) != kind => {
                 return Err(misfit(format!(
                     "column {name} is {kind} in the archive and {} in the definition",
-                    sqlite_type(column.kind)
+                    column_type(column.kind, dialect)
                 )));
             }
             Some(_) => {}
@@ -108,12 +137,19 @@ fn add_column(tx: &Connection, table: &Table, column: &Column) -> Result<(), Arc
         });
     }
     let table = quoted(&format!("{}_all", table.name));
-    tx.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {}", column_sql(column)))?;
+    tx.execute_batch(&format!(
+        "ALTER TABLE {table} ADD COLUMN {}",
+        column_sql(column, tx.dialect())
+    ))?;
     Ok(())
 }
 
-fn create_sql(table: &Table) -> String {
+fn create_sql(table: &Table, dialect: Dialect) -> String {
     let mut sql = comment(&table.description);
+    let (integer, end) = match dialect {
+        Dialect::Sqlite => ("INTEGER", " STRICT"),
+        Dialect::Postgres => ("BIGINT", ""),
+    };
     let name = format!("{}_all", table.name);
     let _ = writeln!(sql, "CREATE TABLE {} (", quoted(&name));
     for column in &table.columns {
@@ -122,16 +158,16 @@ fn create_sql(table: &Table) -> String {
         let _ = writeln!(
             sql,
             "    {}, -- {}{unit}",
-            column_sql(column),
+            column_sql(column, dialect),
             unwrapped(&column.description)
         );
     }
     let key = keys(table);
     let _ = write!(
         sql,
-        "    begin_event INTEGER NOT NULL REFERENCES event (event_id), -- event that began the row\n    \
-             end_event INTEGER REFERENCES event (event_id) CHECK (end_event >= begin_event), -- event that ended it\n    \
-             PRIMARY KEY ({key}, begin_event)\n) STRICT;\n\
+        "    begin_event {integer} NOT NULL REFERENCES event (event_id), -- event that began the row\n    \
+             end_event {integer} REFERENCES event (event_id) CHECK (end_event >= begin_event), -- event that ended it\n    \
+             PRIMARY KEY ({key}, begin_event)\n){end};\n\
          CREATE UNIQUE INDEX {} ON {} ({key}) WHERE end_event IS NULL;\n",
         quoted(&format!("{}_current", table.name)),
         quoted(&name),
@@ -160,13 +196,15 @@ fn keys(table: &Table) -> String {
 }
 
 /// One column: type, NOT NULL, limits, reference.
-fn column_sql(column: &Column) -> String {
+pub(crate) fn column_sql(column: &Column, dialect: Dialect) -> String {
     let name = quoted(&column.name);
-    let mut sql = format!("{name} {}", sqlite_type(column.kind));
+    let mut sql = format!("{name} {}", column_type(column.kind, dialect));
     if !column.nullable {
         sql += " NOT NULL";
     }
     match (column.range, column.kind) {
+        // The server's own types have these limits.
+        (None, _) if dialect == Dialect::Postgres => {}
         (Some([low, high]), _) => {
             let _ = write!(sql, " CHECK ({name} BETWEEN {low:?} AND {high:?})");
         }
@@ -201,8 +239,46 @@ fn unwrapped(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Type of a column in a STRICT table.
-pub(super) fn sqlite_type(kind: ColumnType) -> &'static str {
+/// Comments on a table or view and its columns, for PostgreSQL.
+pub(crate) fn comments_sql(table: &Table, name: &str) -> String {
+    let is_view = name == table.name;
+    let kind = if is_view { "VIEW" } else { "TABLE" };
+    let what = if is_view { " Current rows." } else { " Every row, current or ended." };
+    let name = quoted(name);
+    let text = engine::text(&(unwrapped(&table.description) + what));
+    let mut sql = format!("COMMENT ON {kind} {name} IS {text};\n");
+    let mut add = |column: &str, text: &str| {
+        let (column, text) = (quoted(column), engine::text(text));
+        let _ = writeln!(sql, "COMMENT ON COLUMN {name}.{column} IS {text};");
+    };
+    for column in &table.columns {
+        let unit =
+            if column.unit.is_empty() { String::new() } else { format!(" [{}]", column.unit) };
+        add(&column.name, &format!("{}{unit}", unwrapped(&column.description)));
+    }
+    if table.column("begin_event").is_none() {
+        add("begin_event", "event that began the row");
+    }
+    if !is_view && table.keeping != Keeping::Lake {
+        add("end_event", "event that ended it");
+    }
+    sql
+}
+
+/// Type of a column: that of a STRICT table of SQLite, or PostgreSQL's.
+pub(crate) fn column_type(kind: ColumnType, dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Postgres {
+        return match kind {
+            ColumnType::I16 => "SMALLINT",
+            ColumnType::I32 => "INTEGER",
+            ColumnType::I64 => "BIGINT",
+            ColumnType::Bool => "BOOLEAN",
+            ColumnType::F32 => "REAL",
+            ColumnType::F64 => "DOUBLE PRECISION",
+            ColumnType::Text => "TEXT",
+            ColumnType::Bytes => "BYTEA",
+        };
+    }
     match kind {
         ColumnType::I16 | ColumnType::I32 | ColumnType::I64 | ColumnType::Bool => "INTEGER",
         ColumnType::F32 | ColumnType::F64 => "REAL",

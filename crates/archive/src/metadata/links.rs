@@ -5,10 +5,11 @@
 //! from the header (`flat_name`, `component_name`), in any table with history.
 
 use super::definition::{quoted, versioned};
+use crate::engine::{Connection, Dialect, Optional, Value};
 use crate::error::ArchiveFault;
 use model::EventId;
 use model::tables::Table;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 use std::collections::HashMap;
 
 /// One kind of link.
@@ -65,7 +66,11 @@ pub(crate) fn link(
 ) -> Result<u64, ArchiveFault> {
     let mut linked = 0;
     for link in &links() {
-        let mut linker = Linker { tx, link, event, found: HashMap::new() };
+        let (row, is_row) = match tx.dialect() {
+            Dialect::Sqlite => ("rowid", "rowid = ?1"),
+            Dialect::Postgres => ("ctid::text", "ctid = ?1::text::tid"),
+        };
+        let mut linker = Linker { tx, link, event, row, is_row, found: HashMap::new() };
         for &multiframe in multiframes {
             linked += linker.link_from(multiframe)?;
             linked += linker.link_to(multiframe)?;
@@ -79,6 +84,9 @@ struct Linker<'a> {
     tx: &'a Connection,
     link: &'a Link,
     event: EventId,
+    /// The engine's own address of a row, and the condition that finds it.
+    row: &'static str,
+    is_row: &'static str,
     /// What a name means in a delivery.
     found: HashMap<(i64, String), Option<i64>>,
 }
@@ -87,18 +95,19 @@ impl Linker<'_> {
     /// Rows of a frame of this batch whose other frame is there already.
     fn link_from(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
         let mut select = self.tx.prepare_cached(&format!(
-            "SELECT rowid, {name} FROM {all} WHERE multiframe_id = ?1 AND {name} IS NOT NULL AND {id} IS NULL
+            "SELECT {row}, {name} FROM {all} WHERE multiframe_id = ?1 AND {name} IS NOT NULL AND {id} IS NULL
                  AND end_event IS NULL",
+            row = self.row,
             name = quoted(&self.link.name),
             all = self.link.all(),
             id = quoted(self.link.id)
         ))?;
         let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        let open: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+        let open: Vec<(Value, String)> = rows.collect::<Result<_, _>>()?;
         let mut linked = 0;
-        for (rowid, name) in open {
+        for (row, name) in open {
             if let Some(other) = self.meaning(multiframe, name)? {
-                self.set(rowid, other)?;
+                self.set(&row, other)?;
                 linked += 1;
             }
         }
@@ -108,19 +117,20 @@ impl Linker<'_> {
     /// Rows that waited for a frame of this batch.
     fn link_to(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
         let mut select = self.tx.prepare_cached(&format!(
-            "SELECT open.rowid, open.multiframe_id, file.name
+            "SELECT open.{}, open.multiframe_id, file.name
              FROM image JOIN file USING (file_id) JOIN {} AS open ON open.{} = file.name
              WHERE image.multiframe_id = ?1 AND open.{} IS NULL AND open.end_event IS NULL",
+            self.row,
             self.link.all(),
             quoted(&self.link.name),
             quoted(self.link.id)
         ))?;
         let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        let waiting: Vec<(i64, i64, String)> = rows.collect::<Result<_, _>>()?;
+        let waiting: Vec<(Value, i64, String)> = rows.collect::<Result<_, _>>()?;
         let mut linked = 0;
-        for (rowid, product, name) in waiting {
+        for (row, product, name) in waiting {
             if self.meaning(product, name)? == Some(multiframe) {
-                self.set(rowid, multiframe)?;
+                self.set(&row, multiframe)?;
                 linked += 1;
             }
         }
@@ -130,7 +140,7 @@ impl Linker<'_> {
     /// Rows that refer to what a frame of this batch superseded, but for those of frames that are superseded themselves.
     fn move_to(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
         let mut select = self.tx.prepare_cached(&format!(
-            "SELECT link.rowid, link.multiframe_id, new.name
+            "SELECT link.{row}, link.multiframe_id, new.name
              FROM image JOIN file AS new USING (file_id)
                  JOIN file AS old ON old.delivery_id = new.delivery_id AND old.name = new.name
                      AND old.state <> 'current'
@@ -139,15 +149,16 @@ impl Linker<'_> {
                  JOIN image AS product ON product.multiframe_id = link.multiframe_id
                  JOIN file AS home ON home.file_id = product.file_id AND home.state = 'current'
              WHERE image.multiframe_id = ?1 AND link.{id} IS NOT NULL AND link.end_event IS NULL",
+            row = self.row,
             all = self.link.all(),
             id = quoted(self.link.id)
         ))?;
         let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        let stale: Vec<(i64, i64, String)> = rows.collect::<Result<_, _>>()?;
+        let stale: Vec<(Value, i64, String)> = rows.collect::<Result<_, _>>()?;
         let mut moved = 0;
-        for (rowid, product, name) in stale {
+        for (row, product, name) in stale {
             if self.meaning(product, name)? == Some(multiframe) {
-                self.set(rowid, multiframe)?;
+                self.set(&row, multiframe)?;
                 moved += 1;
             }
         }
@@ -186,31 +197,37 @@ impl Linker<'_> {
 
     /// A row of this event is completed in place; an older one ends and goes on with its link, so that the archive as of
     /// an earlier event stays as it was.
-    fn set(&self, rowid: i64, other: i64) -> Result<(), ArchiveFault> {
+    fn set(&self, row: &Value, other: i64) -> Result<(), ArchiveFault> {
         let (all, id) = (self.link.all(), quoted(self.link.id));
+        let is_row = self.is_row;
         let in_place = self
             .tx
             .prepare_cached(&format!(
-                "UPDATE {all} SET {id} = ?2 WHERE rowid = ?1 AND begin_event = ?3"
+                "UPDATE {all} SET {id} = ?2 WHERE {is_row} AND begin_event = ?3"
             ))?
-            .execute(params![rowid, other, self.event.get()])?;
+            .execute(params![row, other, self.event.get()])?;
         if in_place == 1 {
             return Ok(());
         }
-        self.tx
-            .prepare_cached(&format!("UPDATE {all} SET end_event = ?2 WHERE rowid = ?1"))?
-            .execute(params![rowid, self.event.get()])?;
+        // Where the engine keeps an updated row is another place than before.
+        let row: Value = self
+            .tx
+            .prepare_cached(&format!(
+                "UPDATE {all} SET end_event = ?2 WHERE {is_row} RETURNING {}",
+                self.row
+            ))?
+            .query_row(params![row, self.event.get()], |r| r.get(0))?;
         let columns: Vec<String> =
             self.link.table.columns.iter().map(|c| quoted(&c.name)).collect();
         let values: Vec<&str> =
             columns.iter().map(|c| if *c == id { "?2" } else { c.as_str() }).collect();
         self.tx
             .prepare_cached(&format!(
-                "INSERT INTO {all} ({}, begin_event) SELECT {}, ?3 FROM {all} WHERE rowid = ?1",
+                "INSERT INTO {all} ({}, begin_event) SELECT {}, ?3 FROM {all} WHERE {is_row}",
                 columns.join(", "),
                 values.join(", ")
             ))?
-            .execute(params![rowid, other, self.event.get()])?;
+            .execute(params![row, other, self.event.get()])?;
         Ok(())
     }
 }

@@ -1,11 +1,10 @@
 //! Reference tables: surveys, filters, programmes, use cases, as the profiles have them, with history.
 
 use super::definition::quoted;
+use crate::engine::{Connection, Optional, Value};
 use crate::error::ArchiveFault;
 use model::EventId;
-use model::tables::{Keeping, Table};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use model::tables::{ColumnType, Keeping, Table};
 
 /// A value of a reference table.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +59,7 @@ pub(crate) fn changed(
         let full = full_row(table, rows, row)?;
         let key = table.key.iter().filter_map(|k| table.position(k)).map(|p| full[p].clone());
         let stored: Option<Vec<Value>> = select
-            .query_row(params_from_iter(key), |r| (0..columns.len()).map(|i| r.get(i)).collect())
+            .query_row(key.collect::<Vec<_>>(), |r| (0..columns.len()).map(|i| r.get(i)).collect())
             .optional()?;
         if stored.is_none_or(|stored| stored != full) {
             changed.push(full);
@@ -93,14 +92,14 @@ pub(crate) fn replace(
     for row in rows {
         let event = Value::Integer(event.get());
         let key = table.key.iter().filter_map(|k| table.position(k)).map(|p| row[p].clone());
-        end.execute(params_from_iter(key.chain([event.clone()])))?;
+        end.execute(key.chain([event.clone()]).collect::<Vec<_>>())?;
         if table.name == "programme" {
             tx.prepare_cached(
-                "INSERT OR IGNORE INTO programme_counter (programme_id) VALUES (?1)",
+                "INSERT INTO programme_counter (programme_id) VALUES (?1) ON CONFLICT DO NOTHING",
             )?
             .execute([&row[table.position("programme_id").unwrap_or(0)]])?;
         }
-        insert.execute(params_from_iter(row.iter().cloned().chain([event])))?;
+        insert.execute(row.iter().cloned().chain([event]).collect::<Vec<_>>())?;
     }
     Ok(())
 }
@@ -135,7 +134,7 @@ fn full_row(table: &Table, rows: &ReferenceRows, row: &[Cell]) -> Result<Vec<Val
         let given =
             rows.columns.iter().position(|c| c == name).map_or(Value::Null, |p| (&row[p]).into());
         let real =
-            table.column(name).is_some_and(|c| super::definition::sqlite_type(c.kind) == "REAL");
+            table.column(name).is_some_and(|c| matches!(c.kind, ColumnType::F32 | ColumnType::F64));
         match given {
             Value::Integer(i) if real => Value::Real(i as f64),
             other => other,

@@ -1,15 +1,19 @@
 //! Loading a batch's staged Parquet rows into the tables with history.
 
 use super::definition::quoted;
+use crate::engine::{self, Connection, Server};
 use crate::error::ArchiveFault;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use bytes::{BufMut, BytesMut};
 use model::EventId;
-use model::tables::{ColumnType, Table};
+use model::tables::{Column, ColumnType, Table};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use postgres::types::IsNull;
+use rusqlite::CachedStatement as Statement;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Statement};
+use stage::metadata::unpacked_cards;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -62,34 +66,108 @@ pub(crate) fn insert(
     multiframes: &BTreeSet<i64>,
     event: EventId,
 ) -> Result<LoadedRows, ArchiveFault> {
+    if let Some(server) = tx.server() {
+        return copy(server, staged, multiframes, event);
+    }
     let StagedRows { table, path, reader } = staged;
     let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
     let marks: Vec<String> = (1..=columns.len() + 1).map(|i| format!("?{i}")).collect();
-    let mut insert = tx.prepare_cached(&format!(
+    let Some(sqlite) = tx.sqlite() else { return Ok(LoadedRows::default()) };
+    let mut insert = sqlite.prepare_cached(&format!(
         "INSERT INTO {} ({}, begin_event) VALUES ({})",
         quoted(&format!("{}_all", table.name)),
         columns.join(", "),
         marks.join(", ")
     ))?;
-    let identity = table
-        .position("multiframe_id")
-        .ok_or_else(|| misfit(&path, format!("rows of {} belong to no multiframe", table.name)))?;
+    let identity = identity(table, &path)?;
     let mut loaded = LoadedRows::default();
     for batch in reader {
         let batch = batch.map_err(|fault| misfit(&path, fault))?;
         check_identity(&batch, identity, multiframes, &path)?;
-        insert_batch(&mut insert, table, &batch, event, &mut loaded).map_err(
-            |fault| match fault {
-                ArchiveFault::Engine(fault) if is_constraint(&fault) => misfit(&path, fault),
-                other => other,
-            },
-        )?;
+        insert_batch(&mut insert, table, &batch, event, &mut loaded)
+            .map_err(|fault| refused(&path, fault))?;
     }
     Ok(loaded)
 }
 
-fn is_constraint(fault: &rusqlite::Error) -> bool {
-    fault.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+/// Position of the column that says to which multiframe a row belongs.
+fn identity(table: &Table, path: &Path) -> Result<usize, ArchiveFault> {
+    table
+        .position("multiframe_id")
+        .ok_or_else(|| misfit(path, format!("rows of {} belong to no multiframe", table.name)))
+}
+
+/// A constraint that refuses a row speaks against the batch.
+fn refused(path: &Path, fault: ArchiveFault) -> ArchiveFault {
+    match fault {
+        ArchiveFault::Engine(fault) if fault.is_constraint() => misfit(path, fault),
+        other => other,
+    }
+}
+
+/// Copies all rows of a staged file into its table on a server, within the transaction that is under way. Cards of
+/// headers are unpacked: the server packs long values itself, and its SQL cannot unpack ours.
+fn copy(
+    server: &Server,
+    staged: StagedRows,
+    multiframes: &BTreeSet<i64>,
+    event: EventId,
+) -> Result<LoadedRows, ArchiveFault> {
+    let StagedRows { table, path, reader } = staged;
+    let identity = identity(table, &path)?;
+    let mut loaded = LoadedRows::default();
+    let mut out = BytesMut::from(&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..]);
+    for batch in reader {
+        let batch = batch.map_err(|fault| misfit(&path, fault))?;
+        check_identity(&batch, identity, multiframes, &path)?;
+        for row in 0..batch.num_rows() {
+            out.put_i16(i16::try_from(table.columns.len() + 1).unwrap_or(i16::MAX));
+            for (position, column) in table.columns.iter().enumerate() {
+                let value = value_at(batch.column(position), column.kind, row);
+                let value = within_range(table, column, value, &mut loaded)?;
+                let cards = match value {
+                    ValueRef::Blob(packed)
+                        if (table.name.as_str(), column.name.as_str()) == PACKED =>
+                    {
+                        unpacked_cards(packed)
+                    }
+                    _ => None,
+                };
+                let value = cards.as_deref().map_or(value, ValueRef::Blob);
+                write_field(&mut out, value, column.kind).map_err(|fault| misfit(&path, fault))?;
+            }
+            let event = ValueRef::Integer(event.get());
+            write_field(&mut out, event, ColumnType::I64).map_err(|fault| misfit(&path, fault))?;
+        }
+        loaded.rows += batch.num_rows() as u64;
+    }
+    out.put_i16(-1);
+    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let statement = format!(
+        "COPY {} ({}, begin_event) FROM STDIN (FORMAT binary)",
+        quoted(&format!("{}_all", table.name)),
+        columns.join(", ")
+    );
+    server.copy_in(&statement, &out).map_err(|fault| refused(&path, fault.into()))?;
+    Ok(loaded)
+}
+
+/// The column whose values are staged packed.
+const PACKED: (&str, &str) = ("header", "cards");
+
+/// Appends a field of the binary form of COPY: its length and bytes.
+fn write_field(
+    out: &mut BytesMut,
+    value: ValueRef<'_>,
+    kind: ColumnType,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let at = out.len();
+    out.put_i32(-1);
+    if let IsNull::No = engine::write_value(value, &engine::server_type(kind), out)? {
+        let length = i32::try_from(out.len() - at - 4)?;
+        out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    }
+    Ok(())
 }
 
 fn check_identity(
@@ -121,23 +199,8 @@ fn insert_batch(
 ) -> Result<(), ArchiveFault> {
     for row in 0..batch.num_rows() {
         for (position, column) in table.columns.iter().enumerate() {
-            let mut value = value_at(batch.column(position), column.kind, row);
-            if let Some(range) = column.range
-                && let Some(outside) = outside(value, range)
-            {
-                if !column.nullable {
-                    return Err(ArchiveFault::Check {
-                        check: "value_range",
-                        message: format!(
-                            "{}.{} = {outside} is outside {range:?}",
-                            table.name, column.name
-                        ),
-                    });
-                }
-                let entry = loaded.out_of_range.entry(&column.name).or_insert((0, outside));
-                entry.0 += 1;
-                value = ValueRef::Null;
-            }
+            let value = value_at(batch.column(position), column.kind, row);
+            let value = within_range(table, column, value, loaded)?;
             insert.raw_bind_parameter(position + 1, ToSqlOutput::Borrowed(value))?;
         }
         insert.raw_bind_parameter(table.columns.len() + 1, event.get())?;
@@ -145,6 +208,26 @@ fn insert_batch(
     }
     loaded.rows += batch.num_rows() as u64;
     Ok(())
+}
+
+/// A value outside its column's range becomes unknown, where it may be.
+fn within_range<'a>(
+    table: &'static Table,
+    column: &'static Column,
+    value: ValueRef<'a>,
+    loaded: &mut LoadedRows,
+) -> Result<ValueRef<'a>, ArchiveFault> {
+    let Some(range) = column.range else { return Ok(value) };
+    let Some(outside) = outside(value, range) else { return Ok(value) };
+    if !column.nullable {
+        return Err(ArchiveFault::Check {
+            check: "value_range",
+            message: format!("{}.{} = {outside} is outside {range:?}", table.name, column.name),
+        });
+    }
+    let entry = loaded.out_of_range.entry(&column.name).or_insert((0, outside));
+    entry.0 += 1;
+    Ok(ValueRef::Null)
 }
 
 fn value_at(array: &ArrayRef, kind: ColumnType, row: usize) -> ValueRef<'_> {

@@ -308,7 +308,7 @@ fn programmes(db: &Connection) -> rusqlite::Result<Vec<i64>> {
 }
 
 /// Whether a detector's cap and a cone have a point in common (with a hair to spare).
-fn touches(cone: Cone, centre_cell: u64, radius_deg: f64) -> bool {
+pub(super) fn touches(cone: Cone, centre_cell: u64, radius_deg: f64) -> bool {
     sky::healpix::centre(sky::healpix::MAX_ORDER, centre_cell).is_none_or(|centre| {
         let distance =
             sky::angular_distance_deg(cone.ra_deg, cone.dec_deg, centre.ra_deg, centre.dec_deg);

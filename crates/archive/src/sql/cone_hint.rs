@@ -54,7 +54,7 @@ pub(crate) fn with_hints(sql: &str) -> String {
 }
 
 /// The text before the next call, its parenthesised arguments, and the text after.
-fn next_call(sql: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn next_call(sql: &str) -> Option<(&str, &str, &str)> {
     let mut at = 0;
     while at < sql.len() {
         let token = token_length(&sql[at..]);
@@ -70,7 +70,7 @@ fn next_call(sql: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The arguments of `(a, b, …)`.
-fn arguments(call: &str) -> Option<Vec<String>> {
+pub(super) fn arguments(call: &str) -> Option<Vec<String>> {
     let inner = call.strip_prefix('(')?.strip_suffix(')')?;
     let (mut parts, mut depth, mut start, mut at) = (Vec::new(), 0, 0, 0);
     while at < inner.len() {
@@ -117,7 +117,7 @@ fn blank_length(sql: &str) -> usize {
 }
 
 /// Length of the first token: a word, a quoted text or name, a comment, or one character.
-fn token_length(sql: &str) -> usize {
+pub(super) fn token_length(sql: &str) -> usize {
     let first = sql.chars().next().unwrap_or(' ');
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$' || !c.is_ascii();
     let until =

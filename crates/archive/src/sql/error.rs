@@ -1,6 +1,7 @@
 //! What a query can fail from, told so that its author can mend it.
 
 use super::budget::Stopped;
+use crate::engine::EngineError;
 use crate::lake::LakeError;
 use std::fmt;
 use std::io;
@@ -17,6 +18,9 @@ pub enum SqlError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The server cannot be reached, or lost the query.
+    #[error("cannot ask the server")]
+    Server(#[source] EngineError),
     /// The lake's catalogue cannot be read.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -40,7 +44,7 @@ pub enum SqlError {
         alike: Vec<String>,
     },
     /// It names a function that is not there.
-    #[error("there is no function {name}; beside SQLite's own there are {}", functions.join(", "))]
+    #[error("there is no function {name}; beside those of the engine there are {}", functions.join(", "))]
     UnknownFunction {
         /// The name.
         name: String,
@@ -53,8 +57,8 @@ pub enum SqlError {
     /// A limit was met.
     #[error("the query was stopped: {0}")]
     Stopped(Stopped),
-    /// Anything else that SQLite objects to.
-    #[error("SQLite: {0}")]
+    /// Anything else that the engine objects to.
+    #[error("the query does not work: {0}")]
     Engine(String),
     /// Whoever takes the rows failed.
     #[error("the result could not be written")]
@@ -81,7 +85,11 @@ impl SqlError {
             | Self::UnknownFunction { .. }
             | Self::Denied(_)
             | Self::Engine(_) => true,
-            Self::Open { .. } | Self::Lake(_) | Self::Stopped(_) | Self::Output(_) => false,
+            Self::Open { .. }
+            | Self::Server(_)
+            | Self::Lake(_)
+            | Self::Stopped(_)
+            | Self::Output(_) => false,
         }
     }
 }

@@ -30,12 +30,20 @@ mod functions;
 mod guard;
 mod parquet_sink;
 mod plan;
+mod reader;
 mod scan;
+mod server_cone;
+mod server_session;
 mod session;
+
 mod shared;
 
 pub use budget::{SqlLimits, Stopped};
 pub use error::SqlError;
 pub use functions::FUNCTIONS;
+
+/// The functions of [`FUNCTIONS`] for a server.
+pub(crate) const SERVER_FUNCTIONS: &str = include_str!("../postgres/functions.sql");
 pub use parquet_sink::ParquetSink;
+pub use reader::Reader;
 pub use session::{Interrupt, QueryReport, ResultColumn, RowSink, Session, SqlValue};

@@ -69,13 +69,17 @@ pub struct Session {
 }
 
 /// Interrupts a session's query from another thread or a signal.
-#[derive(Clone, Debug)]
-pub struct Interrupt(Arc<Budget>);
+#[derive(Clone)]
+pub struct Interrupt(Arc<dyn Fn() + Send + Sync>);
 
 impl Interrupt {
+    pub(super) fn new(stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(stop))
+    }
+
     /// Asks the running query to stop.
     pub fn stop(&self) {
-        self.0.interrupt();
+        (self.0)();
     }
 }
 
@@ -105,7 +109,8 @@ impl Session {
 
     /// Interrupts this session's queries.
     pub fn interrupt(&self) -> Interrupt {
-        Interrupt(Arc::clone(&self.budget))
+        let budget = Arc::clone(&self.budget);
+        Interrupt::new(move || budget.interrupt())
     }
 
     /// What was read from lake files since the session was opened.

@@ -1,9 +1,10 @@
 //! Files of the library and previews.
 
 use super::{Finding, Options, Report};
+use crate::control::store::{self as control, Access};
+use crate::engine::{Connection, Kind};
 use crate::error::ArchiveFault;
 use crate::site::Site;
-use rusqlite::{Connection, OpenFlags};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ pub(super) fn library(
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
-        let path = site.library_file(&row.get::<_, String>(0)?);
+        let path = site.library_file(&row.get::<String>(0)?);
         let wanted: u64 = row.get(1)?;
         match length(&path) {
             None => report.findings.push(Finding::LibraryFileMissing { path }),
@@ -65,7 +66,7 @@ pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), Arc
 pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut seen = files_below(&site.previews());
     let c = now(site)?;
-    let tx = c.unchecked_transaction()?;
+    let tx = c.begin(Kind::Read)?;
     let listed = paths(&tx, "SELECT path FROM preview_all", |path| site.previews().join(path))?;
     let coming = "SELECT delivery.name FROM unit JOIN delivery USING (delivery_id)
                   WHERE use_case = 'preview' AND unit.state = 'staged'";
@@ -77,7 +78,7 @@ pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), Arc
 
 /// The archive as it is at this moment; the rest of a verification looks at one moment of the past.
 fn now(site: &Site) -> Result<Connection, ArchiveFault> {
-    Ok(Connection::open_with_flags(site.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+    control::connect(site, Access::Read)
 }
 
 fn paths(
@@ -86,7 +87,7 @@ fn paths(
     place: impl Fn(&str) -> PathBuf,
 ) -> Result<HashSet<PathBuf>, ArchiveFault> {
     let mut select = c.prepare(sql)?;
-    let rows = select.query_map([], |r| Ok(place(&r.get::<_, String>(0)?)))?;
+    let rows = select.query_map([], |r| Ok(place(&r.get::<String>(0)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -121,7 +122,7 @@ pub(super) fn previews(
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
-        let path = site.previews().join(row.get::<_, String>(1)?);
+        let path = site.previews().join(row.get::<String>(1)?);
         let wanted: u64 = row.get(2)?;
         match length(&path) {
             None => {

@@ -187,6 +187,18 @@ pub enum Finding {
         /// Name within `lake/detection/`.
         name: String,
     },
+    /// A partition of detections does not hold what was published into it.
+    PartitionRows {
+        /// Its table.
+        name: String,
+        /// What differs.
+        message: String,
+    },
+    /// A table of detections that belongs to no event and to no batch that is coming.
+    TableWithoutEvent {
+        /// Its name.
+        name: String,
+    },
     /// A file lies in the lake that nothing lists.
     LakeFileStray {
         /// The file.
@@ -243,6 +255,8 @@ impl Finding {
             Self::LakeFileLength { .. } => "lake_file_length",
             Self::LakeFileContent { .. } => "lake_file_content",
             Self::LakeFileWithoutEvent { .. } => "lake_file_without_event",
+            Self::PartitionRows { .. } => "partition_rows",
+            Self::TableWithoutEvent { .. } => "table_without_event",
             Self::LakeFileStray { .. } => "lake_file_stray",
             Self::LibraryFileStray { .. } => "library_file_stray",
             Self::PreviewStray { .. } => "preview_stray",
@@ -274,6 +288,10 @@ impl Finding {
                  that program, and attach READ_ONLY from now on"
                     .to_owned()
             }
+            Self::TableWithoutEvent { name } => {
+                format!("verify --repair drops it: nothing of it was ever visible; or DROP TABLE {name}")
+            }
+            Self::PartitionRows { .. } => "restore the database from a backup".to_owned(),
             Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }
             | Self::LakeFileContent { .. } => "restore the file from a backup of lake/".to_owned(),
@@ -360,6 +378,8 @@ impl fmt::Display for Finding {
             | Self::LakeFileContent { .. }
             | Self::LakeFileStray { .. }
             | Self::LakeFileWithoutEvent { .. }
+            | Self::PartitionRows { .. }
+            | Self::TableWithoutEvent { .. }
             | Self::SnapshotWithoutEvent { .. }
             | Self::InlinedRows { .. } => self.about_files(f),
         }
@@ -384,6 +404,10 @@ impl Finding {
             Self::LakeFileContent { path, message } => write!(f, "{}: {message}", path.display()),
             Self::LakeFileWithoutEvent { name } => {
                 write!(f, "the lake lists {name}, which no event made")
+            }
+            Self::PartitionRows { name, message } => write!(f, "{name}: {message}"),
+            Self::TableWithoutEvent { name } => {
+                write!(f, "the table {name} belongs to no event")
             }
             Self::LakeFileStray { path }
             | Self::LibraryFileStray { path }

@@ -11,15 +11,16 @@ mod disk;
 mod finding;
 mod identity;
 mod lake_files;
+mod partitions;
 mod rows;
 
 pub use finding::Finding;
 
 use crate::control::Publication;
-use crate::control::embedded::EmbeddedArchive;
+use crate::control::store::Archive;
+use crate::engine::Connection;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
-use rusqlite::Connection;
 use serde_json::json;
 
 /// How closely to look.
@@ -64,7 +65,7 @@ impl Report {
 ///
 /// # Errors
 /// [`ArchiveError`] when the database cannot be read at all.
-pub fn verify(archive: &EmbeddedArchive, options: Options) -> Result<Report, ArchiveError> {
+pub fn verify(archive: &Archive, options: Options) -> Result<Report, ArchiveError> {
     let site = Publication::site(archive).clone();
     archive.read("verify the archive", |c| look(c, &site, options))
 }
@@ -76,11 +77,16 @@ fn look(c: &Connection, site: &Site, options: Options) -> Result<Report, Archive
     identity::object_ids(c, &mut report)?;
     rows::references(c, &mut report)?;
     rows::counts(c, &mut report)?;
-    lake_files::catalogue(c, &mut report)?;
+    match c.sqlite() {
+        Some(sqlite) => lake_files::catalogue(sqlite, &mut report)?,
+        None => partitions::tables(c, options, &mut report)?,
+    }
     disk::library(c, site, options, &mut report)?;
     disk::previews(c, site, &mut report)?;
     disk::library_strays(site, &mut report)?;
     disk::preview_strays(site, &mut report)?;
-    lake_files::on_disk(c, site, options, &mut report)?;
+    if let Some(sqlite) = c.sqlite() {
+        lake_files::on_disk(sqlite, site, options, &mut report)?;
+    }
     Ok(report)
 }

@@ -1,9 +1,10 @@
 //! Rows: what they refer to, natural keys, and that published batches have the rows they brought.
 
 use super::{Finding, Report};
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 /// Detections have their multiframe, one current catalogue each, and nothing superseded is current.
 pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
@@ -101,7 +102,7 @@ pub(super) fn counts(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
 
 fn found(c: &Connection, brought: &Brought) -> Result<i64, ArchiveFault> {
     if brought.table == "detection" {
-        let rows = "SELECT ifnull(sum(rows), 0) FROM detector_rows WHERE begin_event = ?1";
+        let rows = "SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE begin_event = ?1";
         return Ok(c.prepare_cached(rows)?.query_row([brought.event], |r| r.get(0))?);
     }
     let select = format!(

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use archive::records::*;
-use archive::{Access, EmbeddedArchive, Queue, Registry, Site, Timestamp};
+use archive::{Access, Archive, Queue, Registry, Site, Timestamp};
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
     Int64Array, RecordBatch, StringArray,
@@ -27,15 +27,15 @@ pub fn cause() -> Cause {
 }
 
 /// A new site with its archive and one programme, which has the id 7.
-pub fn new_site(root: &Path) -> (Site, EmbeddedArchive) {
+pub fn new_site(root: &Path) -> (Site, Archive) {
     let site = Site::create(root, &[]).unwrap();
-    let mut archive = EmbeddedArchive::create(&site, now()).unwrap();
+    let mut archive = Archive::create(&site, now()).unwrap();
     archive.load_reference(&[programme_row(7, "LAS")], &cause(), now()).unwrap();
     (site, archive)
 }
 
-pub fn reopen(site: &Site) -> EmbeddedArchive {
-    EmbeddedArchive::open(site, Access::Write, now()).unwrap()
+pub fn reopen(site: &Site) -> Archive {
+    Archive::open(site, Access::Write, now()).unwrap()
 }
 
 pub fn programme_row(id: i64, name: &str) -> archive::ReferenceRows {

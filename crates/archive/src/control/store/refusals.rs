@@ -4,9 +4,10 @@ use super::history::move_refusal;
 use super::rounds::ask_again;
 use super::time::{text_of, time_of};
 use crate::control::records::*;
+use crate::engine::{self, Connection, Optional, Row, ToSql};
 use crate::error::ArchiveFault;
 use model::{Finding, Refusal, UseCase};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A refusal at the moment it is met.
@@ -26,8 +27,8 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
     let known: Option<(i64, bool)> = tx
         .prepare_cached(
             "SELECT refusal_id, state = 'retried' FROM refusal
-             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND hdu IS ?5
-                 AND file_id IS ?6 AND (file_name <> '' OR unit_id IS ?7)
+             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND hdu IS NOT DISTINCT FROM ?5
+                 AND file_id IS NOT DISTINCT FROM ?6 AND (file_name <> '' OR unit_id IS NOT DISTINCT FROM ?7)
                  AND state IN ('open', 'retried', 'accepted', 'dismissed')
              ORDER BY state = 'open' DESC, state = 'retried' DESC, refusal_id DESC LIMIT 1",
         )?
@@ -41,7 +42,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
     if let Some((known, retried)) = known {
         tx.prepare_cached(
             "UPDATE refusal SET seen_times = seen_times + 1, last_seen = ?2, message = ?3, rows = ?4,
-                 row_ranges = ?5, unit_id = ifnull(?6, unit_id), parked = ?7 WHERE refusal_id = ?1",
+                 row_ranges = ?5, unit_id = coalesce(?6, unit_id), parked = ?7 WHERE refusal_id = ?1",
         )?
         .execute(params![known, text_of(now), r.message, r.rows, ranges, met.unit, r.parked])?;
         if retried {
@@ -103,7 +104,8 @@ pub(super) fn note_findings(
         "INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, example_hdu,
              message)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT DO UPDATE SET files = files + excluded.files, occurrences = occurrences + excluded.occurrences",
+         ON CONFLICT (delivery_id, stage, round, code, subject) DO UPDATE
+             SET files = finding.files + excluded.files, occurrences = finding.occurrences + excluded.occurrences",
     )?;
     for ((code, subject), sum) in sums {
         let Some(example) = sum.example else { continue };
@@ -199,7 +201,7 @@ pub(super) fn resolve_not_met(
              AND code NOT IN ('image_absent', 'metadata_refused')",
     )?;
     let rows = select.query_map(params![file, stage.name()], |r| {
-        Ok((r.get::<_, i64>(0)?, (r.get(1)?, r.get(2)?)))
+        Ok((r.get::<i64>(0)?, (r.get(1)?, r.get(2)?)))
     })?;
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut resolved = 0;
@@ -241,7 +243,7 @@ pub(super) fn decide(
 /// Makes the files of a refusal part of the next round: its own, or all of a refused round.
 fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<(), ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT DISTINCT image.file_id, ifnull(unit.use_case, refusal.stage)
+        "SELECT DISTINCT image.file_id, coalesce(unit.use_case, refusal.stage)
          FROM refusal LEFT JOIN unit ON unit.unit_id = refusal.unit_id
              JOIN image ON CASE
                  WHEN refusal.file_name = '' THEN image.multiframe_id IN (
@@ -296,8 +298,8 @@ pub(super) fn list(
 ) -> Result<Vec<RefusalRecord>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM refusal JOIN delivery USING (delivery_id) LEFT JOIN unit USING (unit_id)
-         WHERE (?1 IS NULL OR delivery.name = ?1) AND (?2 IS NULL OR refusal.state = ?2)
-             AND (?3 IS NULL OR refusal.code = ?3) AND (?4 IS NULL OR refusal.file_name = ?4)
+         WHERE (CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1) AND (CAST(?2 AS TEXT) IS NULL OR refusal.state = ?2)
+             AND (CAST(?3 AS TEXT) IS NULL OR refusal.code = ?3) AND (CAST(?4 AS TEXT) IS NULL OR refusal.file_name = ?4)
          ORDER BY refusal.refusal_id"
     ))?;
     let state = filter.state.map(RefusalState::name);
@@ -312,7 +314,7 @@ pub(super) fn list(
 
 type Raw = (RefusalRecord, [String; 5]);
 
-fn raw_record(row: &Row<'_>) -> rusqlite::Result<Raw> {
+fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
     let epoch = Timestamp::default();
     let record = RefusalRecord {
         refusal_id: row.get(0)?,
@@ -355,11 +357,7 @@ fn finished(
         "SELECT to_state, changed, who, why FROM refusal_history WHERE refusal_id = ?1 ORDER BY number",
     )?;
     let rows = select.query_map([record.refusal_id], |r| {
-        Ok((
-            r.get::<_, String>(0)?,
-            r.get::<_, String>(1)?,
-            Cause { who: r.get(2)?, why: r.get(3)? },
-        ))
+        Ok((r.get::<String>(0)?, r.get::<String>(1)?, Cause { who: r.get(2)?, why: r.get(3)? }))
     })?;
     for row in rows {
         let (state, changed, cause) = row?;

@@ -3,9 +3,10 @@
 use super::history::move_refusal;
 use super::refusals::{self, Met};
 use crate::control::records::*;
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use model::{Refusal, UseCase};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use std::collections::BTreeMap;
 
 /// Code of a catalogue without image.
@@ -91,11 +92,11 @@ fn waiting(
     )?;
     let rows = select.query_map([delivery], |r| {
         Ok((
-            r.get::<_, i64>(0)?,
-            r.get::<_, String>(1)?,
-            r.get::<_, Option<String>>(2)?,
-            r.get::<_, Option<String>>(3)?,
-            r.get::<_, Option<String>>(4)?,
+            r.get::<i64>(0)?,
+            r.get::<String>(1)?,
+            r.get::<Option<String>>(2)?,
+            r.get::<Option<String>>(3)?,
+            r.get::<Option<String>>(4)?,
         ))
     })?;
     let mut waiting = Waiting::new();

@@ -3,9 +3,9 @@
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, parsed, unit_of};
 use crate::control::records::*;
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use model::{MultiframeId, UseCase};
-use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// See [`crate::Queue::delivery_work`].
@@ -71,7 +71,7 @@ fn redone(c: &Connection, delivery: i64) -> Result<Vec<(Key, String)>, ArchiveFa
 
 fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT image.multiframe_id, file.name, file.bytes, ifnull(file.survey, ''), file.hdus,
+        "SELECT image.multiframe_id, file.name, file.bytes, coalesce(file.survey, ''), file.hdus,
              version, of_catalogue.name, of_catalogue.bytes, of_catalogue.rows,
              (SELECT min(programme_id) FROM programme_frame WHERE programme_frame.multiframe_id = image.multiframe_id)
          FROM file JOIN image USING (file_id)

@@ -3,16 +3,17 @@
 use super::registration::delivery_id;
 use crate::control::records::Programme;
 use crate::control::report::*;
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use model::ProgrammeId;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// See [`crate::Inquiry::deliveries`].
 pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT name FROM delivery WHERE ?1 IS NULL OR night = ?1 ORDER BY delivery_id",
+        "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
     )?;
     Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
 }
@@ -31,7 +32,7 @@ pub(super) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault>
     let mut select = c.prepare_cached(
         "SELECT programme_id, name, project FROM programme ORDER BY programme_id",
     )?;
-    let rows = select.query_map([], |r| Ok((r.get::<_, i32>(0)?, r.get(1)?, r.get(2)?)))?;
+    let rows = select.query_map([], |r| Ok((r.get::<i32>(0)?, r.get(1)?, r.get(2)?)))?;
     let mut programmes = Vec::new();
     for row in rows {
         let (id, name, project) = row?;
@@ -49,7 +50,7 @@ pub(super) fn status(c: &Connection) -> Result<Status, ArchiveFault> {
     Ok(Status {
         deliveries: delivery_statuses(c, None)?,
         programmes: programme_statuses(c)?,
-        events: c.query_row("SELECT ifnull(max(event_id), 0) FROM event", [], |r| r.get(0))?,
+        events: c.query_row("SELECT coalesce(max(event_id), 0) FROM event", [], |r| r.get(0))?,
         running_attempts: count("SELECT count(*) FROM attempt WHERE state = 'running'")?,
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
@@ -59,7 +60,7 @@ pub(super) fn status(c: &Connection) -> Result<Status, ArchiveFault> {
 fn programme_statuses(c: &Connection) -> Result<Vec<ProgrammeStatus>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT programme_id, name, last_obj_id,
-             (SELECT ifnull(sum(rows), 0) FROM detector_rows
+             (SELECT coalesce(sum(rows), 0) FROM detector_rows
               WHERE detector_rows.programme_id = programme.programme_id AND end_event IS NULL)
          FROM programme JOIN programme_counter USING (programme_id) ORDER BY programme_id",
     )?;
@@ -80,7 +81,7 @@ pub(super) fn delivery_statuses(
     only: Option<i64>,
 ) -> Result<Vec<DeliveryStatus>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT delivery_id, name, night, state FROM delivery WHERE ?1 IS NULL OR delivery_id = ?1
+        "SELECT delivery_id, name, night, state FROM delivery WHERE CAST(?1 AS BIGINT) IS NULL OR delivery_id = ?1
          ORDER BY delivery_id",
     )?;
     let rows = select.query_map([only], |r| {
@@ -157,7 +158,7 @@ fn count_products(
             |s| &mut s.parked_refusals,
         ),
         (
-            "SELECT delivery_id, count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) GROUP BY 1",
+            "SELECT delivery_id, count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind GROUP BY 1",
             |s| &mut s.findings,
         ),
     ];
@@ -201,10 +202,13 @@ fn rounds(c: &Connection, delivery: i64) -> Result<Vec<RoundStatus>, ArchiveFaul
 /// See [`crate::Inquiry::findings`].
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT delivery.name, stage, code, subject, sum(files), sum(occurrences), example_file, example_hdu, message
-         FROM finding JOIN delivery USING (delivery_id) WHERE ?1 IS NULL OR delivery.name = ?1
-         GROUP BY delivery_id, stage, code, subject
-         ORDER BY delivery_id, sum(occurrences) DESC, stage, code, subject",
+        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_hdu, message
+         FROM (SELECT delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
+                   max(round) AS round FROM finding GROUP BY 1, 2, 3, 4) AS sums
+             JOIN finding AS f USING (delivery_id, stage, code, subject, round)
+             JOIN delivery USING (delivery_id)
+         WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
+         ORDER BY delivery_id, sums.occurrences DESC, f.stage, f.code, f.subject",
     )?;
     let rows = select.query_map(params![delivery], |r| {
         Ok(Drift {

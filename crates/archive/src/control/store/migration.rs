@@ -2,24 +2,34 @@
 
 use super::time::text_of;
 use crate::control::records::Timestamp;
+use crate::engine::{Connection, Dialect, postgres_ddl};
 use crate::error::ArchiveFault;
 use crate::lake::{self, LakeSchema};
 use crate::metadata::{definition, links};
+use crate::partitions;
 use crate::site::Site;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 /// One step of the schema.
 struct Migration {
     name: &'static str,
     sql: &'static str,
+    /// Of the lake, which a server does not have.
+    embedded_only: bool,
+}
+
+impl Migration {
+    const fn new(name: &'static str, sql: &'static str) -> Self {
+        Self { name, sql, embedded_only: false }
+    }
 }
 
 /// In order; the first has number 1. A migration that was released is never edited.
 const MIGRATIONS: &[Migration] = &[
-    Migration { name: "control", sql: include_str!("../../migrations/0001_control.sql") },
-    Migration { name: "detector_rows", sql: lake::DETECTOR_ROWS_DDL },
-    Migration { name: "states", sql: include_str!("../../migrations/0003_states.sql") },
-    Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL },
+    Migration::new("control", include_str!("../../migrations/0001_control.sql")),
+    Migration::new("detector_rows", lake::DETECTOR_ROWS_DDL),
+    Migration::new("states", include_str!("../../migrations/0003_states.sql")),
+    Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL, embedded_only: true },
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -36,14 +46,49 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
         definition::describe(tx, table)?;
     }
     links::ensure_indexes(tx)?;
-    lake::init(tx, &site.lake(), &LakeSchema::of_model()?, now)?;
-    lake::correct_data_path(tx, &site.lake())?;
+    if let Some(sqlite) = tx.sqlite() {
+        lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;
+        lake::correct_data_path(sqlite, &site.lake())?;
+        return Ok(());
+    }
+    partitions::bring_up(tx)?;
+    functions(tx)
+}
+
+/// The functions of the sky, when their text is not the one that the database has.
+fn functions(tx: &Connection) -> Result<(), ArchiveFault> {
+    let sql = crate::sql::SERVER_FUNCTIONS;
+    let mark =
+        format!("almagest functions {:016x}", twox_hash::XxHash64::oneshot(0, sql.as_bytes()));
+    let stored: Option<String> = tx.query_row(
+        "SELECT max(obj_description(oid, 'pg_proc')) FROM pg_proc
+         WHERE pronamespace = current_schema()::regnamespace AND proname = 'almagest_functions'",
+        [],
+        |r| r.get(0),
+    )?;
+    if stored.as_deref() == Some(mark.as_str()) {
+        return Ok(());
+    }
+    tx.execute_batch(sql)?;
+    tx.execute_batch(&format!(
+        "CREATE OR REPLACE FUNCTION almagest_functions() RETURNS text IMMUTABLE RETURN '{mark}';
+         COMMENT ON FUNCTION almagest_functions() IS '{mark}'"
+    ))?;
     Ok(())
 }
 
 /// Number of the last migration in the archive; refuses an archive of a newer program.
 pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
-    let found: u32 = connection.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    let found: u32 = match connection.dialect() {
+        Dialect::Sqlite => connection.query_row("PRAGMA user_version", [], |r| r.get(0))?,
+        Dialect::Postgres => {
+            let is_there: bool =
+                connection
+                    .query_row("SELECT to_regclass('migration') IS NOT NULL", [], |r| r.get(0))?;
+            let last = "SELECT coalesce(max(number), 0) FROM migration";
+            if is_there { connection.query_row(last, [], |r| r.get(0))? } else { 0 }
+        }
+    };
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     if found > known {
         return Err(ArchiveFault::NewerSchema { found, known });
@@ -55,11 +100,18 @@ pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
 fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<(), ArchiveFault> {
     let applied = check(tx)? as usize;
     for (number, migration) in (1..).zip(MIGRATIONS).take(up_to).skip(applied) {
-        tx.execute_batch(migration.sql)?;
+        match tx.dialect() {
+            Dialect::Sqlite => tx.execute_batch(migration.sql)?,
+            Dialect::Postgres if migration.embedded_only => {}
+            Dialect::Postgres => tx.execute_batch(&postgres_ddl(migration.sql))?,
+        }
         tx.execute(
             "INSERT INTO migration (number, name, applied) VALUES (?1, ?2, ?3)",
             params![number, migration.name, text_of(now)],
         )?;
+        if tx.dialect() == Dialect::Postgres {
+            continue;
+        }
         tx.execute_batch(&format!(
             "PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID};"
         ))?;
@@ -79,6 +131,10 @@ mod tests {
         select.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect()
     }
 
+    fn in_memory() -> Connection {
+        Connection::Sqlite(rusqlite::Connection::open_in_memory().unwrap())
+    }
+
     fn now() -> Timestamp {
         "2026-01-01T00:00:00Z".parse().unwrap()
     }
@@ -87,9 +143,9 @@ mod tests {
     fn fresh_equals_replayed() {
         let dir = tempfile::tempdir().unwrap();
         let site = Site::create(dir.path(), &[]).unwrap();
-        let fresh = Connection::open_in_memory().unwrap();
+        let fresh = in_memory();
         bring_up(&fresh, &site, now()).unwrap();
-        let replayed = Connection::open_in_memory().unwrap();
+        let replayed = in_memory();
         for number in 1..=MIGRATIONS.len() {
             migrate(&replayed, number, now()).unwrap();
         }
@@ -102,7 +158,7 @@ mod tests {
     fn every_table_and_column_has_a_comment() {
         let dir = tempfile::tempdir().unwrap();
         let site = Site::create(dir.path(), &[]).unwrap();
-        let connection = Connection::open_in_memory().unwrap();
+        let connection = in_memory();
         bring_up(&connection, &site, now()).unwrap();
         let tables = schema(&connection).into_iter().filter(|(name, sql)| {
             sql.starts_with("CREATE TABLE")
@@ -131,7 +187,7 @@ mod tests {
     /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.
     #[test]
     fn a_grown_definition_grows_a_filled_archive() {
-        let connection = Connection::open_in_memory().unwrap();
+        let connection = in_memory();
         migrate(&connection, MIGRATIONS.len(), now()).unwrap();
         let full = grown();
         let mut shorter = full.clone();

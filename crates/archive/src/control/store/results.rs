@@ -5,10 +5,11 @@ use super::rounds::{self, Task, ask_again, find_task, stage_when_over};
 use super::time::text_of;
 use super::waiting;
 use crate::control::records::*;
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use model::task::TaskResult;
 use model::{Refusal, UnitState, UseCase};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 use std::collections::{BTreeSet, HashMap};
 
 /// See [`crate::Queue::take_result`].
@@ -43,7 +44,7 @@ pub(super) fn take(
         )? == 1;
     if !first {
         tx.execute(
-            "UPDATE attempt SET state = 'surplus', ended = ifnull(ended, ?3), why = 'another result was first', swept = 0
+            "UPDATE attempt SET state = 'surplus', ended = coalesce(ended, ?3), why = 'another result was first', swept = 0
              WHERE task_id = ?1 AND number = ?2",
             params![task.id, result.attempt, text_of(now)],
         )?;

@@ -6,11 +6,12 @@ use super::reports::programmes;
 use super::rounds::{UNIT_COLUMNS, find_task, unit_of};
 use super::time::{text_of, time_of};
 use crate::control::records::*;
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::site::Site;
 use model::task::{CatalogueRef, FileRef, TaskInput};
 use model::{UnitState, UseCase};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use std::path::PathBuf;
 
 /// See [`crate::Queue::start_attempt`].
@@ -36,7 +37,7 @@ pub(super) fn start(
         }
     }
     let number: u32 = tx.query_row(
-        "SELECT ifnull(max(number), 0) + 1 FROM attempt WHERE task_id = ?1",
+        "SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE task_id = ?1",
         [task.id],
         |r| r.get(0),
     )?;
@@ -98,12 +99,12 @@ fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, 
 fn done_hdus(tx: &Connection, multiframe_id: i64, version: i32) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT hdu FROM (
-             SELECT hdu_rows.hdu, rows_written, rows_refused, max(unit_id) AS last
+             SELECT hdu_rows.hdu, rows_written, rows_refused, unit_id AS last,
+                 row_number() OVER (PARTITION BY hdu_rows.hdu ORDER BY unit_id DESC) AS place
              FROM hdu_rows JOIN unit USING (unit_id) JOIN task USING (unit_id) JOIN task_input USING (task_id)
              WHERE hdu_rows.multiframe_id = ?1 AND task_input.multiframe_id = ?1 AND catalogue_version = ?2
-                 AND unit.state = 'ingested'
-             GROUP BY hdu_rows.hdu)
-         WHERE rows_written > 0 AND rows_refused = 0
+                 AND unit.state = 'ingested') AS account
+         WHERE place = 1 AND rows_written > 0 AND rows_refused = 0
              AND EXISTS (SELECT * FROM detector_rows
                          WHERE multiframe_id = ?1 AND ext_num = hdu + 1 AND version = ?2 AND end_event IS NULL)
              AND NOT EXISTS (SELECT * FROM task_input AS input JOIN task USING (task_id) JOIN unit AS newer USING (unit_id)
@@ -119,7 +120,7 @@ fn file_ref(tx: &Connection, site: &Site, file_id: i64) -> Result<FileRef, Archi
         .prepare_cached("SELECT path, name, bytes, sha256 FROM file WHERE file_id = ?1")?
         .query_row([file_id], |r| {
             Ok(FileRef {
-                path: site.library_file(&r.get::<_, String>(0)?),
+                path: site.library_file(&r.get::<String>(0)?),
                 name: r.get(1)?,
                 bytes: r.get(2)?,
                 sha256: r.get(3)?,
@@ -145,7 +146,7 @@ fn metadata_directories(
              ORDER BY unit.round DESC LIMIT 1) AS directory
          FROM task_input WHERE task_id = ?1 ORDER BY directory",
     )?;
-    let rows = select.query_map([task_id], |r| r.get::<_, Option<String>>(0))?;
+    let rows = select.query_map([task_id], |r| r.get::<Option<String>>(0))?;
     let mut directories = Vec::new();
     for row in rows {
         let directory = row?.ok_or_else(|| {
@@ -228,7 +229,7 @@ pub(super) fn sweepable(
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
-         WHERE NOT swept AND (
+         WHERE swept = 0 AND (
              attempt.state IN ('failed', 'lost', 'surplus')
              OR attempt.state = 'taken' AND unit.use_case <> 'metadata' AND unit.state = 'ingested'
                  AND EXISTS (SELECT * FROM unit_history AS moved
@@ -238,7 +239,7 @@ pub(super) fn sweepable(
     let rows = select.query_map([text_of(ingested_before)], |r| {
         let unit = unit_of(r)?.key;
         let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
-        Ok((attempt, site.staging().join(r.get::<_, String>(8)?)))
+        Ok((attempt, site.staging().join(r.get::<String>(8)?)))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -4,9 +4,10 @@ use super::history;
 use super::registration::delivery_id;
 use super::time::text_of;
 use crate::control::records::*;
+use crate::engine::{self, Connection, EngineError, Optional, Row};
 use crate::error::ArchiveFault;
 use model::{UnitKey, UnitState, UseCase};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::params;
 
 /// A round with its internal number.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub(super) const UNIT_COLUMNS: &str =
     "unit.unit_id, unit.delivery_id, delivery.name, unit.use_case, unit.round, unit.state";
 
 /// Reads [`UNIT_COLUMNS`] from the first columns of a row.
-pub(super) fn unit_of(row: &Row<'_>) -> rusqlite::Result<Unit> {
+pub(super) fn unit_of(row: &Row<'_>) -> engine::Result<Unit> {
     Ok(Unit {
         id: row.get(0)?,
         delivery_id: row.get(1)?,
@@ -35,10 +36,8 @@ pub(super) fn unit_of(row: &Row<'_>) -> rusqlite::Result<Unit> {
 pub(super) fn parsed<T: std::str::FromStr<Err = String>>(
     row: &Row<'_>,
     column: usize,
-) -> rusqlite::Result<T> {
-    row.get_ref(column)?.as_str()?.parse().map_err(|fault: String| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, fault.into())
-    })
+) -> engine::Result<T> {
+    row.get::<String>(column)?.parse().map_err(|reason| EngineError::Value { column, reason })
 }
 
 /// The round of a key.
@@ -65,7 +64,7 @@ pub(super) fn open(
     }
     check_free(tx, delivery, round)?;
     let number: u32 = tx.query_row(
-        "SELECT ifnull(max(round), 0) + 1 FROM unit WHERE delivery_id = ?1 AND use_case = ?2",
+        "SELECT coalesce(max(round), 0) + 1 FROM unit WHERE delivery_id = ?1 AND use_case = ?2",
         params![delivery, round.use_case.name()],
         |r| r.get(0),
     )?;
@@ -117,11 +116,11 @@ fn insert_task(
     number: u32,
     task: &PlannedTask,
 ) -> Result<(), ArchiveFault> {
-    tx.prepare_cached(
-        "INSERT INTO task (unit_id, number, survey, state) VALUES (?1, ?2, ?3, 'open')",
-    )?
-    .execute(params![unit.id, number, task.survey])?;
-    let task_id = tx.last_insert_rowid();
+    let task_id: i64 = tx
+        .prepare_cached(
+            "INSERT INTO task (unit_id, number, survey, state) VALUES (?1, ?2, ?3, 'open') RETURNING task_id",
+        )?
+        .query_row(params![unit.id, number, task.survey], |r| r.get(0))?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO task_input (task_id, ordinal, multiframe_id, catalogue_version) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -154,7 +153,7 @@ pub(super) fn find_task(tx: &Connection, key: &TaskKey) -> Result<Task, ArchiveF
             "SELECT task_id, survey, state, result_attempt FROM task WHERE unit_id = ?1 AND number = ?2",
         )?
         .query_row(params![unit.id, key.task], |r| {
-            Ok((r.get(0)?, r.get(1)?, task_state(&r.get::<_, String>(2)?), r.get(3)?))
+            Ok((r.get(0)?, r.get(1)?, task_state(&r.get::<String>(2)?), r.get(3)?))
         })
         .optional()?;
     let (id, survey, state, result_attempt) = found.ok_or_else(|| ArchiveFault::Unknown {
@@ -187,7 +186,7 @@ pub(super) fn tasks(c: &Connection, key: &UnitKey) -> Result<Vec<TaskRecord>, Ar
         Ok(TaskRecord {
             key: TaskKey { unit: key.clone(), task: r.get(0)? },
             survey: r.get(1)?,
-            state: task_state(&r.get::<_, String>(2)?),
+            state: task_state(&r.get::<String>(2)?),
             inputs: r.get(3)?,
             attempts: r.get(4)?,
             failures: r.get(5)?,

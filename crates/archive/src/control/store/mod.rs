@@ -1,13 +1,14 @@
-//! The control store in the site's own SQLite file, beside the lake's catalogue and the metadata.
+//! The control store beside the metadata and detections: in the site's own SQLite file, or in a database on a server.
 //!
-//! [`EmbeddedArchive`] is one connection. A write is one `BEGIN IMMEDIATE` transaction ([`EmbeddedArchive::write`]); what
-//! a method decides it reads inside that transaction. Foreign keys are enforced, commits are synced, `-wal` and
+//! [`Archive`] is one connection. A write is one transaction, the only one at its time ([`Archive::write`]); what a method
+//! decides it reads inside that transaction. Foreign keys are enforced, commits are synced; of `archive.db`, `-wal` and
 //! `-shm` stay for readers of the group.
 //!
 //! Start at the `impl` blocks below: each method stands in the file of its concept.
 
 mod attempts;
 mod batches;
+mod detections;
 mod facts;
 mod history;
 mod migration;
@@ -25,12 +26,13 @@ mod work;
 use super::records::*;
 use super::report::{Drift, Facts, Status};
 use super::{Inquiry, Publication, Queue, Registry};
+use crate::engine::{Connection, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
 use crate::site::{self, Site};
 use model::task::TaskResult;
 use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::OpenFlags;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,30 +48,48 @@ pub enum Access {
     Read,
     /// Everything; brings the schema up.
     Write,
+    /// That, where nothing is yet.
+    Create,
 }
 
-/// The archive of a site: control store, metadata and the lake's catalogue.
+/// The archive of a site: control store, metadata and detections.
 #[derive(Debug)]
-pub struct EmbeddedArchive {
+pub struct Archive {
     connection: Connection,
     site: Site,
 }
 
-impl EmbeddedArchive {
+impl Archive {
     /// Makes the archive of a new site.
     ///
     /// # Errors
-    /// When the site has one already, or its disk is not fit.
+    /// When the site has one already, its disk is not fit, or its server cannot be reached.
     pub fn create(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
-        if site.database().exists() {
-            return Err(ArchiveError {
-                act: "make an archive".to_owned(),
-                fault: ArchiveFault::SiteExists(site.root().to_owned()),
-            });
+        let exists = || ArchiveError {
+            act: "make an archive".to_owned(),
+            fault: ArchiveFault::SiteExists(site.root().to_owned()),
+        };
+        if site.is_embedded() {
+            if site.database().exists() {
+                return Err(exists());
+            }
+            site.check_disk()?;
         }
-        site.check_disk()?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let connection = connect(site, flags)?;
+        let connection =
+            connect(site, Access::Create).map_err(ArchiveError::during("make an archive"))?;
+        if !site.is_embedded() {
+            let found =
+                migration::check(&connection).map_err(ArchiveError::during("make an archive"))?;
+            if found > 0 {
+                return Err(ArchiveError {
+                    act: "make an archive".to_owned(),
+                    fault: ArchiveFault::Conflict(format!(
+                        "{} holds an archive already",
+                        site.whereabouts()
+                    )),
+                });
+            }
+        }
         Self { connection, site: site.clone() }.brought_up(now)
     }
 
@@ -77,44 +97,50 @@ impl EmbeddedArchive {
     /// noted.
     ///
     /// # Errors
-    /// When there is none, it is newer than the program, or its disk is not fit.
+    /// When there is none, it is newer than the program, or its disk or server is not fit.
     pub fn open(site: &Site, access: Access, now: Timestamp) -> Result<Self, ArchiveError> {
-        if !site.database().is_file() {
-            return Err(ArchiveError {
-                act: "open the archive".to_owned(),
-                fault: ArchiveFault::NoSite(site.root().to_owned()),
-            });
+        let fault = |fault| ArchiveError { act: "open the archive".to_owned(), fault };
+        if site.is_embedded() {
+            if !site.database().is_file() {
+                return Err(fault(ArchiveFault::NoSite(site.root().to_owned())));
+            }
+            if access != Access::Read {
+                site.check_disk()?;
+            }
         }
-        if access == Access::Read {
-            let connection = connect(site, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            migration::check(&connection).map_err(ArchiveError::during("open the archive"))?;
-            return Ok(Self { connection, site: site.clone() });
+        let connection = connect(site, access).map_err(fault)?;
+        let found = migration::check(&connection).map_err(fault)?;
+        if found == 0 && !site.is_embedded() {
+            return Err(fault(ArchiveFault::NoArchive(site.whereabouts())));
         }
-        site.check_disk()?;
-        let connection = connect(site, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        Self { connection, site: site.clone() }.brought_up(now)
+        let archive = Self { connection, site: site.clone() };
+        if access == Access::Read { Ok(archive) } else { archive.brought_up(now) }
     }
 
     fn brought_up(mut self, now: Timestamp) -> Result<Self, ArchiveError> {
-        let prepare = |connection: &Connection| -> Result<(), ArchiveFault> {
-            // With a limit, the last connection leaves the -wal empty; without, the next one reads megabytes that
-            // are in the database already.
-            connection.execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;\
-                 PRAGMA journal_size_limit = 4194304;",
-            )?;
-            crate::lake::keep_wal_files(connection)?;
-            Ok(())
-        };
-        prepare(&self.connection).map_err(ArchiveError::during("prepare the archive"))?;
+        if let Some(sqlite) = self.connection.sqlite() {
+            let prepare = || -> Result<(), ArchiveFault> {
+                // With a limit, the last connection leaves the -wal empty; without, the next one reads megabytes that
+                // are in the database already.
+                sqlite.execute_batch(
+                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;\
+                     PRAGMA journal_size_limit = 4194304;",
+                )?;
+                crate::lake::keep_wal_files(sqlite)?;
+                Ok(())
+            };
+            prepare().map_err(ArchiveError::during("prepare the archive"))?;
+        }
         let site = self.site.clone();
         self.write("open", "bring the archive up to date", |tx| {
             migration::bring_up(tx, &site, now)
         })?;
-        for suffix in ["", "-wal", "-shm"] {
-            let path = self.site.root().join(format!("archive.db{suffix}"));
-            // A group that cannot read is told by `doctor`; it is no reason to stop.
-            let _ = site::let_group_read(&path);
+        if site.is_embedded() {
+            for suffix in ["", "-wal", "-shm"] {
+                let path = site.root().join(format!("archive.db{suffix}"));
+                // A group that cannot read is told by `doctor`; it is no reason to stop.
+                let _ = site::let_group_read(&path);
+            }
         }
         Ok(self)
     }
@@ -124,10 +150,10 @@ impl EmbeddedArchive {
         &mut self,
         point: &str,
         act: impl Into<String>,
-        body: impl FnOnce(&Transaction<'_>) -> Result<T, ArchiveFault>,
+        body: impl FnOnce(&Connection) -> Result<T, ArchiveFault>,
     ) -> Result<T, ArchiveError> {
         let run = || -> Result<T, ArchiveFault> {
-            let tx = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+            let tx = self.connection.begin(Kind::Write)?;
             let value = body(&tx)?;
             files::crash_point(&format!("{point}:before-commit"));
             tx.commit()?;
@@ -144,28 +170,37 @@ impl EmbeddedArchive {
         body: impl FnOnce(&Connection) -> Result<T, ArchiveFault>,
     ) -> Result<T, ArchiveError> {
         let run = || -> Result<T, ArchiveFault> {
-            let tx = self.connection.unchecked_transaction()?;
+            let tx = self.connection.begin(Kind::Read)?;
             body(&tx)
         };
         run().map_err(ArchiveError::during(act))
     }
 }
 
-fn connect(site: &Site, flags: OpenFlags) -> Result<Connection, ArchiveError> {
-    let open = || -> Result<Connection, ArchiveFault> {
-        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(site.database(), flags)?;
-        connection.busy_timeout(BUSY)?;
-        connection.set_prepared_statement_cache_capacity(200);
-        connection.execute_batch(
-            "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
-        )?;
-        Ok(connection)
+/// A connection to the archive of a site.
+///
+/// # Errors
+/// What the engine said.
+pub(crate) fn connect(site: &Site, access: Access) -> Result<Connection, ArchiveFault> {
+    if let Some(address) = site.address()? {
+        return Ok(Connection::Postgres(Server::connect(&address)?));
+    }
+    let flags = match access {
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     };
-    open().map_err(ArchiveError::during(format!("open {}", site.database().display())))
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(site.database(), flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(200);
+    connection.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
+    )?;
+    Ok(Connection::Sqlite(connection))
 }
 
-impl Registry for EmbeddedArchive {
+impl Registry for Archive {
     fn record(
         &mut self,
         registration: &Registration<'_>,
@@ -204,7 +239,7 @@ impl Registry for EmbeddedArchive {
     }
 }
 
-impl Queue for EmbeddedArchive {
+impl Queue for Archive {
     fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError> {
         self.read(format!("look at {delivery}"), |c| work::delivery_work(c, delivery))
     }
@@ -324,7 +359,7 @@ impl Queue for EmbeddedArchive {
     }
 }
 
-impl Publication for EmbeddedArchive {
+impl Publication for Archive {
     type Loaded = Loaded;
 
     fn site(&self) -> &Site {
@@ -390,7 +425,7 @@ impl Publication for EmbeddedArchive {
     }
 }
 
-impl Inquiry for EmbeddedArchive {
+impl Inquiry for Archive {
     fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError> {
         self.read("list deliveries", |c| reports::deliveries(c, night))
     }

@@ -7,11 +7,12 @@ use super::time::text_of;
 use super::waiting;
 use super::work::multiframe_id;
 use crate::control::records::*;
+use crate::engine::{Connection, Dialect, Optional};
 use crate::error::ArchiveFault;
 use crate::lake;
 use crate::site::Site;
 use model::{Refusal, UnitKey, UnitState, UseCase};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 use std::path::PathBuf;
 
 /// See [`crate::Publication::staged_rounds`].
@@ -74,7 +75,7 @@ pub(super) fn batch(
          WHERE task.unit_id = ?1 ORDER BY task.number",
     )?;
     let rows = select.query_map([unit.id], |r| {
-        Ok((r.get(0)?, r.get(1)?, r.get::<_, Option<String>>(2)?, r.get::<_, Option<String>>(3)?))
+        Ok((r.get(0)?, r.get(1)?, r.get::<Option<String>>(2)?, r.get::<Option<String>>(3)?))
     })?;
     let mut tasks = Vec::new();
     for row in rows {
@@ -95,8 +96,8 @@ fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, Archi
     let mut select = c.prepare_cached(
         "SELECT multiframe_id, catalogue_version, outcome FROM task_input WHERE task_id = ?1 ORDER BY ordinal",
     )?;
-    let rows = select
-        .query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?, r.get::<_, Option<String>>(2)?)))?;
+    let rows =
+        select.query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?, r.get::<Option<String>>(2)?)))?;
     let mut inputs = Vec::new();
     for row in rows {
         let (id, catalogue_version, outcome) = row?;
@@ -184,7 +185,7 @@ fn keep_event(tx: &Connection, unit: &Unit, now: Timestamp) -> Result<(), Archiv
     }
     let event = history::next_event(tx)?;
     tx.execute(
-        "UPDATE batch SET reserved_event = ?2, reserved = ifnull(reserved, ?3) WHERE unit_id = ?1",
+        "UPDATE batch SET reserved_event = ?2, reserved = coalesce(reserved, ?3) WHERE unit_id = ?1",
         params![unit.id, event.get(), text_of(now)],
     )?;
     Ok(())
@@ -206,7 +207,7 @@ fn ranges(tx: &Connection, unit_id: i64) -> Result<Vec<IdRange>, ArchiveFault> {
         "SELECT programme_id, first_obj_id, last_obj_id - first_obj_id + 1 FROM id_range
          WHERE unit_id = ?1 AND state = 'reserved' ORDER BY programme_id",
     )?;
-    let rows = select.query_map([unit_id], |r| Ok((r.get::<_, i64>(0)?, r.get(1)?, r.get(2)?)))?;
+    let rows = select.query_map([unit_id], |r| Ok((r.get::<i64>(0)?, r.get(1)?, r.get(2)?)))?;
     let mut ranges = Vec::new();
     for row in rows {
         let (programme, first_obj_id, rows) = row?;
@@ -257,6 +258,9 @@ pub(super) fn refuse(
 
 /// See [`crate::Publication::abandoned_files`]: lake files that no table knows, of rounds that are not staged.
 pub(super) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf>, ArchiveFault> {
+    if c.dialect() == Dialect::Postgres {
+        return Ok(Vec::new());
+    }
     let mut select = c.prepare_cached(
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
          WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
@@ -287,7 +291,7 @@ pub(super) fn complete_deliveries(
              AND NOT EXISTS (SELECT * FROM redo JOIN file USING (file_id)
                              WHERE file.delivery_id = delivery.delivery_id AND redo.unit_id IS NULL)
              AND NOT EXISTS (
-                 SELECT * FROM file JOIN image USING (file_id) JOIN (VALUES ('preview'), ('metadata')) AS due
+                 SELECT * FROM file JOIN image USING (file_id) CROSS JOIN (VALUES ('preview'), ('metadata')) AS due
                  WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND NOT EXISTS (
                      SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
                      WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = due.column1

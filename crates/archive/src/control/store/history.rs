@@ -3,9 +3,10 @@
 use super::rounds::Unit;
 use super::time::text_of;
 use crate::control::records::{Cause, RefusalState, Timestamp};
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use model::{EventId, UnitState};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 /// Takes the next number of a counter.
 pub(super) fn next(tx: &Connection, counter: &str) -> Result<i64, ArchiveFault> {
@@ -83,7 +84,7 @@ pub(super) fn move_unit(
     tx.execute("UPDATE unit SET state = ?2 WHERE unit_id = ?1", params![unit.id, to.name()])?;
     tx.prepare_cached(
         "INSERT INTO unit_history (unit_id, number, from_state, to_state, changed, who, why)
-         SELECT ?1, ifnull(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM unit_history WHERE unit_id = ?1",
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM unit_history WHERE unit_id = ?1",
     )?
     .execute(params![unit.id, from.name(), to.name(), text_of(now), cause.who, cause.why])?;
     Ok(())
@@ -101,7 +102,7 @@ pub(super) fn move_refusal(
         .execute(params![refusal_id, to.name()])?;
     tx.prepare_cached(
         "INSERT INTO refusal_history (refusal_id, number, to_state, changed, who, why)
-         SELECT ?1, ifnull(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM refusal_history WHERE refusal_id = ?1",
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM refusal_history WHERE refusal_id = ?1",
     )?
     .execute(params![refusal_id, to.name(), text_of(now), cause.who, cause.why])?;
     Ok(())

@@ -6,8 +6,9 @@ use super::reports::{delivery_statuses, findings};
 use super::work::delivery_work;
 use crate::control::records::{RefusalFilter, RefusalState};
 use crate::control::report::{DeliveryFactsheet, Facts, FileFactsheet, FileRound};
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 
 /// See [`crate::Inquiry::facts`]. A name may be `DELIVERY`, `FILE` or `DELIVERY/FILE`.
 pub(super) fn facts(c: &Connection, asked: &str) -> Result<Option<Facts>, ArchiveFault> {
@@ -41,7 +42,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
 fn file_facts(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT file.file_id, delivery.name, file.name, file.kind, file.bytes, file.state = 'superseded',
-             ifnull(image.multiframe_id, (SELECT max(multiframe_id) FROM catalogue
+             coalesce(image.multiframe_id, (SELECT max(multiframe_id) FROM catalogue
                                           WHERE catalogue.file_id = file.file_id)),
              same_delivery.name, same.name
          FROM file JOIN delivery USING (delivery_id) LEFT JOIN image ON image.file_id = file.file_id
@@ -125,16 +126,16 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     // A catalogue answers for its own versions, an image for all.
     let catalogue = (sheet.kind == "catalogue").then_some(file);
     sheet.detections = c.query_row(
-        "SELECT ifnull(sum(rows), 0) FROM detector_rows
-         WHERE multiframe_id = ?1 AND end_event IS NULL AND (?2 IS NULL OR version IN (
+        "SELECT coalesce(sum(rows), 0) FROM detector_rows
+         WHERE multiframe_id = ?1 AND end_event IS NULL AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
              SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))",
         params![multiframe, catalogue],
         |r| r.get(0),
     )?;
     let mut select = c.prepare_cached(
-        "SELECT use_case, round, unit.state, ifnull(outcome, '')
+        "SELECT use_case, round, unit.state, coalesce(outcome, '')
          FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-         WHERE multiframe_id = ?1 AND (?2 IS NULL OR use_case <> 'catalogue' OR catalogue_version IN (
+         WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR use_case <> 'catalogue' OR catalogue_version IN (
              SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))
          ORDER BY unit_id",
     )?;

@@ -1,27 +1,30 @@
 //! Load and publish: a batch becomes visible in one short transaction, or not at all.
 
+use super::detections::{Changes, Held, Part};
 use super::history::{self, Act};
 use super::rounds::{self, Unit};
 use super::superseded::{current_detectors, end_all, end_rows, overdue};
 use crate::control::records::*;
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
-use crate::lake::{self, DetectorKey, FinaliseRequest, LakeFile, Staged};
+use crate::lake::{self, DetectorKey, FinaliseRequest, Staged};
 use crate::metadata::staged::{self, StagedRows};
 use crate::metadata::{definition, links};
+use crate::partitions;
 use crate::site::Site;
 use model::task::StagedFile;
 use model::{EventId, Finding, UnitState, UseCase};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A batch that was loaded, not visible yet.
 #[derive(Default)]
 pub struct Loaded {
     /// Metadata and preview rows, in the order of the tables' definitions.
     tables: Vec<LoadedTable>,
-    /// Finished lake files.
-    lake: Vec<LakeFile>,
+    /// Detections of each programme.
+    detections: Vec<Part>,
 }
 
 struct LoadedTable {
@@ -76,7 +79,7 @@ pub(super) fn load(
         let event = kept_event(c, &unit)?.ok_or_else(|| {
             ArchiveFault::Conflict(format!("{} has object ids but no event", batch.unit))
         })?;
-        loaded.lake = finalise(site, &unit, batch, ranges, event)?;
+        loaded.detections = load_detections(c, site, &unit, batch, ranges, event)?;
     }
     Ok(loaded)
 }
@@ -89,14 +92,15 @@ fn kept_event(c: &Connection, unit: &Unit) -> Result<Option<EventId>, ArchiveFau
     kept.map(history::event_id).transpose()
 }
 
-/// The lake files of all programmes, in the order of their ranges: all staged files of a programme become one.
-fn finalise(
+/// The detections of all programmes, in the order of their ranges: all staged files of a programme become one part.
+fn load_detections(
+    c: &Connection,
     site: &Site,
     unit: &Unit,
     batch: &StagedBatch,
     ranges: &[IdRange],
     event: EventId,
-) -> Result<Vec<LakeFile>, ArchiveFault> {
+) -> Result<Vec<Part>, ArchiveFault> {
     let sources = sources(batch, "detection");
     let mut staged: Vec<Vec<Staged<'_>>> = Vec::with_capacity(ranges.len());
     let mut names = Vec::with_capacity(ranges.len());
@@ -113,10 +117,41 @@ fn finalise(
         staged.push(files);
         names.push(lake::lake_file_name(unit.id, i64::from(programme)));
     }
+    let parts = match c.server() {
+        Some(server) => {
+            let wanted: Vec<partitions::Wanted<'_>> = ranges
+                .iter()
+                .zip(&staged)
+                .map(|(range, staged)| partitions::Wanted {
+                    batch: unit.id,
+                    programme_id: i64::from(range.programme_id.get()),
+                    base: range.first_obj_id - 1,
+                    event: event.get(),
+                    staged,
+                })
+                .collect();
+            let loaded = partitions::load(server, site.connections(), &wanted)?;
+            loaded.into_iter().map(Part::Partition).collect()
+        }
+        None => lake_files(site, ranges, &staged, &names, event)?,
+    };
+    for (part, range) in parts.iter().zip(ranges) {
+        check(batch, &part.held(), range)?;
+    }
+    Ok(parts)
+}
+
+fn lake_files(
+    site: &Site,
+    ranges: &[IdRange],
+    staged: &[Vec<Staged<'_>>],
+    names: &[String],
+    event: EventId,
+) -> Result<Vec<Part>, ArchiveFault> {
     let requests: Vec<FinaliseRequest<'_>> = ranges
         .iter()
-        .zip(&staged)
-        .zip(&names)
+        .zip(staged)
+        .zip(names)
         .map(|((range, staged), name)| FinaliseRequest {
             name,
             programme_id: i64::from(range.programme_id.get()),
@@ -127,14 +162,11 @@ fn finalise(
         .collect();
     let files = lake::finalise(&site.lake(), &requests)?;
     files::crash_point("load:lake-files");
-    for (file, range) in files.iter().zip(ranges) {
-        check(batch, file, range)?;
-    }
-    Ok(files)
+    Ok(files.into_iter().map(Part::Lake).collect())
 }
 
-/// The file holds what was reserved and promised for it.
-fn check(batch: &StagedBatch, file: &LakeFile, range: &IdRange) -> Result<(), ArchiveFault> {
+/// The part holds what was reserved and promised for it.
+fn check(batch: &StagedBatch, file: &Held<'_>, range: &IdRange) -> Result<(), ArchiveFault> {
     if (file.rows, file.first_obj_id) != (range.rows, range.first_obj_id) {
         return Err(ArchiveFault::Check {
             check: "lake_file",
@@ -148,7 +180,7 @@ fn check(batch: &StagedBatch, file: &LakeFile, range: &IdRange) -> Result<(), Ar
 }
 
 /// The detectors in the file are those of the manifest, in order and count.
-fn check_detectors(batch: &StagedBatch, file: &LakeFile) -> Result<(), ArchiveFault> {
+fn check_detectors(batch: &StagedBatch, file: &Held<'_>) -> Result<(), ArchiveFault> {
     let promised: Vec<(i64, i64, u64)> = batch
         .tasks
         .iter()
@@ -199,7 +231,7 @@ pub(super) fn publish(
     let act = Publishing { tx, site, unit: &unit, batch, event, now };
     let mut rows = act.tables(loaded.tables)?;
     files::crash_point("publish:rows");
-    let (detections, superseded) = act.lake(&loaded.lake, cause)?;
+    let (detections, superseded) = act.detections(&loaded.detections, cause)?;
     files::crash_point("publish:lake");
     if unit.key.use_case == UseCase::Catalogue {
         rows.push(("detection".to_owned(), detections));
@@ -289,13 +321,12 @@ impl Publishing<'_> {
 
     /// Detections: ends what the batch replaces, registers its files. Then ends what newer content superseded. Gives
     /// rows and superseded multiframes.
-    fn lake(&self, files: &[LakeFile], cause: &Cause) -> Result<(u64, u64), ArchiveFault> {
-        let lake_dir = self.site.lake();
-        let mut publication = lake::Publication::begin(self.tx, &lake_dir, self.event.get())?;
+    fn detections(&self, parts: &[Part], cause: &Cause) -> Result<(u64, u64), ArchiveFault> {
+        let mut changes = Changes::begin(self.tx, self.site, self.event, self.unit.id)?;
         if self.unit.key.use_case != UseCase::Catalogue {
             let overdue = overdue(self.tx, self.unit.delivery_id)?;
-            end_all(self.tx, &overdue, self.event, &mut publication)?;
-            publication.finish(self.now, &self.unit.key.to_string())?;
+            end_all(self.tx, &overdue, self.event, &mut changes)?;
+            changes.finish(self.now, &self.unit.key.to_string())?;
             return Ok((0, overdue.len() as u64));
         }
         let versions: HashMap<i64, i64> = self
@@ -309,19 +340,19 @@ impl Publishing<'_> {
         let kept = self.kept()?;
         replaced.retain(|key| !kept.contains(key));
         replaced.sort();
-        publication.end_detectors(&replaced)?;
+        changes.end_detectors(&replaced)?;
         let mut rows = 0;
-        for file in files {
+        for part in parts {
             let version = |key: DetectorKey| versions.get(&key.multiframe_id).copied().unwrap_or(0);
-            rows += publication.add(file, version)?.rows;
+            rows += changes.add(part, version)?;
         }
-        publication.finish(self.now, &self.unit.key.to_string())?;
+        changes.finish(self.now, &self.unit.key.to_string())?;
         self.tx.execute(
             "UPDATE id_range SET state = 'ingested' WHERE unit_id = ?1 AND state = 'reserved'",
             [self.unit.id],
         )?;
         self.hdu_rows()?;
-        Ok((rows, self.end_superseded(&lake_dir, cause)?))
+        Ok((rows, self.end_superseded(cause)?))
     }
 
     /// Detectors that the batch leaves as they are. They must be there, unless newer content superseded their image.
@@ -365,7 +396,7 @@ impl Publishing<'_> {
 
     /// Detections of an image that was superseded before they came end in an event of their own: a publication cannot
     /// end what it adds.
-    fn end_superseded(&self, lake_dir: &Path, cause: &Cause) -> Result<u64, ArchiveFault> {
+    fn end_superseded(&self, cause: &Cause) -> Result<u64, ArchiveFault> {
         let overdue = overdue(self.tx, self.unit.delivery_id)?;
         if overdue.is_empty() {
             return Ok(0);
@@ -373,9 +404,9 @@ impl Publishing<'_> {
         let event = history::next_event(self.tx)?;
         let cause = Cause::new(cause.who.clone(), "newer images are in the archive");
         history::record_event(self.tx, event, Act::Ingest, Some(self.unit.id), &cause, self.now)?;
-        let mut publication = lake::Publication::begin(self.tx, lake_dir, event.get())?;
-        end_all(self.tx, &overdue, event, &mut publication)?;
-        publication.finish(self.now, &cause.why)?;
+        let mut changes = Changes::begin(self.tx, self.site, event, self.unit.id)?;
+        end_all(self.tx, &overdue, event, &mut changes)?;
+        changes.finish(self.now, &cause.why)?;
         Ok(overdue.len() as u64)
     }
 

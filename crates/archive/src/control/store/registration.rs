@@ -3,10 +3,11 @@
 use super::time::text_of;
 use super::{history, refusals, rounds, waiting};
 use crate::control::records::*;
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use crate::metadata::{Cell, ReferenceRows, reference};
 use model::{EventId, ProgrammeId, UseCase};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 use std::collections::HashMap;
 
 /// Internal number of a delivery.
@@ -23,7 +24,7 @@ pub(super) fn record(
     registration: &Registration<'_>,
     now: Timestamp,
 ) -> Result<Recorded, ArchiveFault> {
-    tx.execute_batch("PRAGMA defer_foreign_keys = ON")?; // a file names its successor before that is written
+    tx.defer_foreign_keys()?; // a file names its successor before that is written
     let delivery = upsert_delivery(tx, &registration.delivery, now)?;
     let mut recorded = Recorded::default();
     let mut arrivals: Vec<&Arrival> = registration.arrivals.iter().collect();
@@ -83,9 +84,9 @@ fn upsert_delivery(
          VALUES (?1, ?2, ?3, ?4, 'arriving', ?5, ?6, ?7, ?8, ?8)
          ON CONFLICT (name) DO UPDATE SET
              source = excluded.source,
-             marker = ifnull(excluded.marker, marker),
-             manifest = ifnull(excluded.manifest, manifest),
-             expected_files = ifnull(excluded.expected_files, expected_files)",
+             marker = coalesce(excluded.marker, delivery.marker),
+             manifest = coalesce(excluded.manifest, delivery.manifest),
+             expected_files = coalesce(excluded.expected_files, delivery.expected_files)",
         params![
             facts.name,
             facts.night,
@@ -148,7 +149,7 @@ fn resolve_looked_at(
 fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT DISTINCT file_name FROM refusal
-         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND hdu IS NULL AND NOT parked
+         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND hdu IS NULL AND parked = 0
              AND state <> 'resolved' ORDER BY file_name",
     )?;
     let rows = select.query_map([delivery], |r| r.get(0))?;
@@ -183,7 +184,7 @@ fn record_file(
         }
         None => {
             let file_id =
-                tx.query_row("SELECT ifnull(max(file_id), 0) + 1 FROM file", [], |r| r.get(0))?;
+                tx.query_row("SELECT coalesce(max(file_id), 0) + 1 FROM file", [], |r| r.get(0))?;
             supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
             insert_file(tx, delivery, file_id, arrival, now)?;
             identify(tx, file_id, arrival.content.kind, recorded)?;
@@ -366,7 +367,7 @@ fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), Ar
         if let Some(image) = rule(partner).iter().find_map(|key| images.get(key)) {
             tx.prepare_cached(
                 "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
-                 SELECT multiframe_id, (SELECT ifnull(max(version), 0) + 1 FROM catalogue AS older
+                 SELECT multiframe_id, (SELECT coalesce(max(version), 0) + 1 FROM catalogue AS older
                                         WHERE older.multiframe_id = image.multiframe_id), ?2, sha256
                  FROM image, file WHERE image.file_id = ?1 AND file.file_id = ?2
                  ON CONFLICT (multiframe_id, sha256) DO UPDATE SET file_id = excluded.file_id",

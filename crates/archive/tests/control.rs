@@ -4,10 +4,10 @@
 
 mod control_conformance;
 
-use archive::{EmbeddedArchive, Inquiry, Site};
+use archive::{Archive, Inquiry, Site};
 use control_conformance::staging::{new_site, now};
 
-fn fresh() -> (tempfile::TempDir, Site, EmbeddedArchive) {
+fn fresh() -> (tempfile::TempDir, Site, Archive) {
     let dir = tempfile::tempdir().unwrap();
     let (site, archive) = new_site(&dir.path().join("site"));
     (dir, site, archive)
@@ -21,9 +21,9 @@ fn the_embedded_engine_conforms() {
 #[test]
 fn a_site_has_one_archive() {
     let (_dir, site, archive) = fresh();
-    assert!(EmbeddedArchive::create(&site, now()).unwrap_err().is_gate());
+    assert!(Archive::create(&site, now()).unwrap_err().is_gate());
     drop(archive);
-    let again = EmbeddedArchive::open(&site, archive::Access::Read, now()).unwrap();
+    let again = Archive::open(&site, archive::Access::Read, now()).unwrap();
     assert_eq!(again.programmes().unwrap().len(), 1);
     assert_eq!(site.examine(), Vec::<String>::new(), "wal and shm stay, the group can read");
 }

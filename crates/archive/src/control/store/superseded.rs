@@ -1,10 +1,12 @@
 //! Ending the rows of multiframes that newer content replaced, once that content is visible.
 
+use super::detections::Changes;
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
-use crate::lake::{self, DetectorKey};
+use crate::lake::DetectorKey;
 use crate::metadata::definition::{quoted, versioned};
 use model::EventId;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 /// Ends the current rows of a multiframe in the tables that a condition picks.
 pub(super) fn end_rows(
@@ -74,18 +76,18 @@ fn has_rows(tx: &Connection, multiframe: i64) -> Result<bool, ArchiveFault> {
     Ok(!current_detectors(tx, multiframe)?.is_empty())
 }
 
-/// Ends everything of some multiframes: rows here and in the lake's publication.
+/// Ends everything of some multiframes: metadata rows and detections.
 pub(super) fn end_all(
     tx: &Connection,
     multiframes: &[i64],
     event: EventId,
-    publication: &mut lake::Publication<'_>,
+    changes: &mut Changes<'_>,
 ) -> Result<(), ArchiveFault> {
     let mut detectors = Vec::new();
     for &multiframe in multiframes {
         end_rows(tx, multiframe, event, &|_| true)?;
         detectors.extend(current_detectors(tx, multiframe)?);
     }
-    publication.end_detectors(&detectors)?;
+    changes.end_detectors(&detectors)?;
     Ok(())
 }

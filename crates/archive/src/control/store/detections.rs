@@ -1,0 +1,110 @@
+//! Detections, wherever the archive keeps them: files of the lake, or partitions on a server.
+
+use crate::engine::Connection;
+use crate::error::ArchiveFault;
+use crate::lake::{self, DetectorKey, DetectorRun, LakeFile};
+use crate::partitions::{self, LoadedPartition};
+use crate::site::Site;
+use model::EventId;
+
+/// What was loaded of one programme, not visible yet.
+pub(super) enum Part {
+    Lake(LakeFile),
+    Partition(LoadedPartition),
+}
+
+/// What a [`Part`] holds.
+pub(super) struct Held<'a> {
+    pub name: &'a str,
+    pub programme_id: i64,
+    pub first_obj_id: i64,
+    pub rows: u64,
+    pub detectors: &'a [DetectorRun],
+}
+
+impl Part {
+    /// What it holds.
+    pub(super) fn held(&self) -> Held<'_> {
+        match self {
+            Self::Lake(LakeFile { name, programme_id, first_obj_id, rows, detectors, .. })
+            | Self::Partition(LoadedPartition {
+                name,
+                programme_id,
+                first_obj_id,
+                rows,
+                detectors,
+            }) => Held {
+                name,
+                programme_id: *programme_id,
+                first_obj_id: *first_obj_id,
+                rows: *rows,
+                detectors,
+            },
+        }
+    }
+}
+
+/// Changes to the detections within a transaction; all of it belongs to one event.
+pub(super) enum Changes<'tx> {
+    Lake(lake::Publication<'tx>),
+    Partitions(partitions::Publication<'tx>),
+}
+
+impl<'tx> Changes<'tx> {
+    /// Starts them. `batch` is the number of the round whose act it is.
+    pub(super) fn begin(
+        tx: &'tx Connection,
+        site: &Site,
+        event: EventId,
+        batch: i64,
+    ) -> Result<Self, ArchiveFault> {
+        Ok(match tx.sqlite() {
+            Some(sqlite) => {
+                Self::Lake(lake::Publication::begin(sqlite, &site.lake(), event.get())?)
+            }
+            None => Self::Partitions(partitions::Publication::begin(tx, event.get(), batch)),
+        })
+    }
+
+    /// Registers what was loaded and gives its rows. `version` tells the catalogue version of a detector.
+    pub(super) fn add(
+        &mut self,
+        part: &Part,
+        version: impl Fn(DetectorKey) -> i64,
+    ) -> Result<u64, ArchiveFault> {
+        match (self, part) {
+            (Self::Lake(changes), Part::Lake(file)) => Ok(changes.add(file, version)?.rows),
+            (Self::Partitions(changes), Part::Partition(part)) => changes.add(part, version),
+            _ => Err(ArchiveFault::Damaged("a batch was loaded for another engine".to_owned())),
+        }
+    }
+
+    /// Ends the current rows of some detectors and says how many rows that were.
+    pub(super) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, ArchiveFault> {
+        Ok(match self {
+            Self::Lake(changes) => changes.end_detectors(detectors)?,
+            Self::Partitions(changes) => changes.end_detectors(detectors)?,
+        })
+    }
+
+    /// Opens again what an event ended of some detectors and says how many rows that were.
+    pub(super) fn reopen_detectors(
+        &mut self,
+        ended_by: EventId,
+        detectors: &[DetectorKey],
+    ) -> Result<u64, ArchiveFault> {
+        let ended_by = ended_by.get();
+        Ok(match self {
+            Self::Lake(changes) => changes.reopen_detectors(ended_by, detectors)?,
+            Self::Partitions(changes) => changes.reopen_detectors(ended_by, detectors)?,
+        })
+    }
+
+    /// Ends the act. `message` stands in the lake's history.
+    pub(super) fn finish(self, now: crate::Timestamp, message: &str) -> Result<(), ArchiveFault> {
+        if let Self::Lake(changes) = self {
+            changes.finish(now, message)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! What an engine may say.
+
+use postgres::error::SqlState;
+use rusqlite::ErrorCode;
+
+/// An engine's refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A query that must have a row has none.
+    #[error("the query gave no row")]
+    NoRows,
+    /// A stored value is of another type than the program expects.
+    #[error("column {column} of a result cannot be read: {reason}")]
+    Value {
+        /// Position in the result, from 0.
+        column: usize,
+        /// What is amiss.
+        reason: String,
+    },
+    /// SQLite's word.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL's word, or that of the network between.
+    #[error("{}", told(.0))]
+    Postgres(postgres::Error),
+    /// The server cannot be used as it was named.
+    #[error("{0}")]
+    Address(String),
+}
+
+impl From<postgres::Error> for EngineError {
+    fn from(error: postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+/// The server's message with its detail; the library alone says "db error".
+fn told(error: &postgres::Error) -> String {
+    match error.as_db_error() {
+        None => model::one_line(error),
+        Some(said) => {
+            let detail = said.detail().map(|d| format!(" ({d})")).unwrap_or_default();
+            format!("{}{detail} [SQLSTATE {}]", said.message(), said.code().code())
+        }
+    }
+}
+
+impl EngineError {
+    /// Whether the same act may succeed later without anybody's help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Sqlite(rusqlite::Error::SqliteFailure(fault, _)) => matches!(
+                fault.code,
+                ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+            ),
+            Self::Postgres(error) => match error.code() {
+                Some(code) => Self::is_transient_code(code),
+                None => error.is_closed() || is_of_the_network(error),
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether a code of PostgreSQL tells of trouble that may pass by itself: the line lost, resources short, a lock not given,
+    /// somebody else first, the server going down.
+    pub(crate) fn is_transient_code(code: &SqlState) -> bool {
+        let class = code.code().get(..2).unwrap_or_default();
+        matches!(class, "08" | "53" | "40" | "57" | "58") || *code == SqlState::LOCK_NOT_AVAILABLE
+    }
+
+    /// Whether a constraint of a table refused a row.
+    pub fn is_constraint(&self) -> bool {
+        match self {
+            Self::Sqlite(fault) => {
+                fault.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+            }
+            Self::Postgres(error) => error.code().is_some_and(|code| code.code().starts_with("23")),
+            _ => false,
+        }
+    }
+
+    /// Whether it may be read only.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Sqlite(fault) => fault.sqlite_error_code() == Some(ErrorCode::ReadOnly),
+            Self::Postgres(error) => error.code().is_some_and(|code| code.code() == "25006"),
+            _ => false,
+        }
+    }
+
+    /// Whether the request itself cannot be served: a wrong name, password, or right.
+    pub fn is_gate(&self) -> bool {
+        match self {
+            Self::Address(_) => true,
+            Self::Postgres(error) => error.code().is_some_and(|code| {
+                matches!(code.code().get(..2), Some("28" | "3D")) || code.code() == "42501"
+            }),
+            _ => self.is_read_only(),
+        }
+    }
+}
+
+fn is_of_the_network(error: &postgres::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(fault) = cause {
+        if fault.is::<std::io::Error>() {
+            return true;
+        }
+        cause = fault.source();
+    }
+    false
+}

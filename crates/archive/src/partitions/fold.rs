@@ -1,0 +1,222 @@
+//! Merging partitions, so that there are never more of them than a server can plan and lock.
+
+use super::load::keys_sql;
+use super::parent_name;
+use super::schema::ALL;
+use crate::engine::{Connection, Kind, Result as EngineResult};
+use crate::error::ArchiveFault;
+
+/// A partition with rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    pub name: String,
+    pub programme_id: i64,
+    pub first_obj_id: i64,
+    pub last_obj_id: i64,
+}
+
+impl Partition {
+    fn ids(&self) -> i64 {
+        self.last_obj_id - self.first_obj_id + 1
+    }
+}
+
+/// What was folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FoldReport {
+    /// Partitions that were merged.
+    pub merged: u64,
+    /// Partitions that came of them.
+    pub made: u64,
+    /// Partitions that there are now.
+    pub left: u64,
+}
+
+/// All partitions, by programme and object id.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
+    let mut select = c.prepare(
+        "SELECT leaf.relname, pg_get_expr(leaf.relpartbound, leaf.oid), parent.relname
+         FROM pg_class AS leaf JOIN pg_inherits ON inhrelid = leaf.oid JOIN pg_class AS parent ON parent.oid = inhparent
+         WHERE leaf.relnamespace = current_schema()::regnamespace AND leaf.relkind = 'r'
+             AND parent.relname ~ '^detection_p[0-9]+$' AND NOT inhdetachpending",
+    )?;
+    let rows = select
+        .query_map([], |r| Ok((r.get::<String>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
+    let mut partitions = Vec::new();
+    for row in rows {
+        let (name, bounds, parent) = row?;
+        let numbers: Vec<i64> = bounds
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|number| number.parse().ok())
+            .collect();
+        let programme = parent.trim_start_matches("detection_p").parse();
+        if let ([first, end], Ok(programme_id)) = (&numbers[..], programme) {
+            partitions.push(Partition {
+                name,
+                programme_id,
+                first_obj_id: *first,
+                last_obj_id: end - 1,
+            });
+        }
+    }
+    partitions.sort_by_key(|p| (p.programme_id, p.first_obj_id));
+    Ok(partitions)
+}
+
+/// Merges neighbouring partitions when there are more than `most`, until there are half as many: the smallest
+/// neighbours first. Readers and loads go on; the swap is one short transaction.
+///
+/// # Errors
+/// When the engine fails, or a merged table does not equal its parts.
+pub(crate) fn fold(c: &Connection, most: usize) -> Result<FoldReport, ArchiveFault> {
+    let all = partitions(c)?;
+    let mut report = FoldReport { left: all.len() as u64, ..FoldReport::default() };
+    if all.len() <= most {
+        return Ok(report);
+    }
+    for group in groups(&all, most.div_ceil(2)) {
+        if fold_one(c, &group)? {
+            report.merged += group.len() as u64;
+            report.made += 1;
+        }
+    }
+    report.left = partitions(c)?.len() as u64;
+    Ok(report)
+}
+
+/// Which neighbours become one: as even in rows as may be, about `wanted` in all.
+fn groups(all: &[Partition], wanted: usize) -> Vec<Vec<Partition>> {
+    let total: i64 = all.iter().map(Partition::ids).sum();
+    let share = total / i64::try_from(wanted.max(1)).unwrap_or(i64::MAX) + 1;
+    let mut groups: Vec<Vec<Partition>> = Vec::new();
+    for partition in all {
+        let fits = groups.last().is_some_and(|group| {
+            let ids: i64 = group.iter().map(Partition::ids).sum();
+            group[0].programme_id == partition.programme_id && ids + partition.ids() <= share
+        });
+        match groups.last_mut().filter(|_| fits) {
+            Some(group) => group.push(partition.clone()),
+            None => groups.push(vec![partition.clone()]),
+        }
+    }
+    groups.retain(|group| group.len() > 1);
+    groups
+}
+
+/// Makes one partition of some neighbours; `false` when readers did not give way in time.
+fn fold_one(c: &Connection, group: &[Partition]) -> Result<bool, ArchiveFault> {
+    let table = model::tables::table("detection")
+        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))?;
+    let (first, last) = (group[0].first_obj_id, group[group.len() - 1].last_obj_id);
+    let programme = group[0].programme_id;
+    let name = format!("detection_f{first}_p{programme}");
+    let parent = parent_name(programme);
+    // What an earlier fold left. A partition of that name cannot be: it would be one of the group.
+    let is_part = group.iter().any(|p| p.name == name);
+    let name = if is_part { format!("detection_f{first}{last}_p{programme}") } else { name };
+    let tx = c.begin(Kind::Write)?;
+    tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
+    tx.commit()?;
+    // Not in a write transaction: ingest goes on meanwhile.
+    c.execute_batch(&format!("BEGIN; CREATE TABLE {name} (LIKE {ALL})"))?;
+    let filled = || -> EngineResult<()> {
+        for part in group {
+            c.execute_batch(&format!("INSERT INTO {name} SELECT * FROM {}", part.name))?;
+        }
+        c.execute_batch(&keys_sql(table, &name, programme, (first, last)))?;
+        c.execute_batch("COMMIT")
+    };
+    if let Err(fault) = filled() {
+        let _ = c.execute_batch("ROLLBACK");
+        return Err(fault.into());
+    }
+    files::crash_point("fold:filled");
+    prove_equal(c, &name, group)?;
+    swap(c, &name, &parent, group, (first, last))
+}
+
+/// Counts and sums of the merged table are those of its parts.
+fn prove_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), ArchiveFault> {
+    let sums =
+        "count(*) AS n, coalesce(sum(obj_id), 0) AS ids, coalesce(sum(multiframe_id), 0) AS frames,
+                coalesce(sum(hashtext(d::text)::bigint), 0) AS content";
+    let parts: Vec<String> =
+        group.iter().map(|p| format!("SELECT {sums} FROM {} AS d", p.name)).collect();
+    let equal: bool = c.query_row(
+        &format!(
+            "SELECT (SELECT (sum(n), sum(ids), sum(frames), sum(content)) FROM ({}) AS parts)
+                  = (SELECT (n, ids, frames, content) FROM (SELECT {sums} FROM {name} AS d) AS whole)",
+            parts.join(" UNION ALL ")
+        ),
+        [],
+        |r| r.get(0),
+    )?;
+    if equal {
+        return Ok(());
+    }
+    Err(ArchiveFault::Damaged(format!("the merged partition {name} does not equal its parts")))
+}
+
+/// Puts the merged table into the place of its parts. DETACH needs a lock that readers hold: it waits for a moment only,
+/// so that no reader ever queues behind it for long, and is tried again by the next pass.
+fn swap(
+    c: &Connection,
+    name: &str,
+    parent: &str,
+    group: &[Partition],
+    (first, last): (i64, i64),
+) -> Result<bool, ArchiveFault> {
+    let swapped = || -> EngineResult<()> {
+        let tx = c.begin(Kind::Write)?;
+        tx.execute_batch("SET LOCAL lock_timeout = '100ms'")?;
+        for part in group {
+            tx.execute_batch(&format!("ALTER TABLE {parent} DETACH PARTITION {}", part.name))?;
+        }
+        tx.execute_batch(&format!(
+            "ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({})",
+            last + 1
+        ))?;
+        for part in group {
+            tx.execute_batch(&format!("DROP TABLE {}", part.name))?;
+        }
+        files::crash_point("fold:before-commit");
+        tx.commit()?;
+        files::crash_point("fold:after-commit");
+        Ok(())
+    };
+    match swapped() {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.is_transient() => {
+            let tx = c.begin(Kind::Write)?;
+            tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
+            tx.commit()?;
+            Ok(false)
+        }
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_of_one_programme_are_grouped_evenly() {
+        let partition = |programme_id, first_obj_id, ids: i64| Partition {
+            name: format!("p{programme_id}_{first_obj_id}"),
+            programme_id,
+            first_obj_id,
+            last_obj_id: first_obj_id + ids - 1,
+        };
+        let all: Vec<Partition> = (0..8)
+            .map(|i| partition(1, 1 + 10 * i, 10))
+            .chain([partition(2, 1, 5), partition(2, 6, 5)])
+            .collect();
+        let sizes: Vec<usize> = groups(&all, 3).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [3, 3, 2, 2]);
+        assert!(groups(&all[..1], 1).is_empty());
+    }
+}

@@ -1,0 +1,335 @@
+//! Filling unattached tables by binary COPY.
+//!
+//! One transaction per table makes it, fills it by COPY FREEZE and builds keys and CHECKs, so that a table is whole or not
+//! there. Format: "Binary Format" of PostgreSQL's COPY: per row the number of fields, per field its length and bytes.
+
+use super::partition_name;
+use super::schema::ALL;
+use crate::engine::{EngineError, Server};
+use crate::error::ArchiveFault;
+use crate::lake::{ByteCounter, DetectorRun, LakeError, OpenFile, Staged, check_staged, detectors};
+use crate::metadata::definition::quoted;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
+use arrow_buffer::NullBuffer;
+use model::tables::{ColumnType, Table};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::io::Write;
+use std::sync::Arc;
+
+/// Rows decoded at once.
+const ROWS_AT_ONCE: usize = 8192;
+/// Bytes handed to the connection at once.
+const CHUNK: usize = 256 << 10;
+
+/// What is to be loaded: all rows of one programme in one batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Number of the batch.
+    pub batch: i64,
+    /// Owner of all rows.
+    pub programme_id: i64,
+    /// Final id = base - temporary id; the first row gets base + 1.
+    pub base: i64,
+    /// The event that will publish the rows.
+    pub event: i64,
+    /// The staged files, in the order of their offsets.
+    pub staged: &'a [Staged<'a>],
+}
+
+/// A table that was filled and is not attached yet.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadedPartition {
+    /// Its name.
+    pub name: String,
+    /// Owner of all its rows.
+    pub programme_id: i64,
+    /// Object id of the first row; the others follow without a gap.
+    pub first_obj_id: i64,
+    /// Rows.
+    pub rows: u64,
+    /// The detectors, in the order of their rows.
+    pub detectors: Vec<DetectorRun>,
+}
+
+/// Fills the tables of a batch, as many at the same time as there are connections. What an earlier run left of one is
+/// dropped first.
+///
+/// # Errors
+/// [`ArchiveFault::Check`] when the rows do not fit their table, otherwise what the engine or the disk said.
+pub(crate) fn load(
+    server: &Server,
+    connections: usize,
+    wanted: &[Wanted<'_>],
+) -> Result<Vec<LoadedPartition>, ArchiveFault> {
+    let next = std::sync::Mutex::new(wanted.iter().enumerate());
+    let address = server.address();
+    let work = || -> Result<Vec<(usize, LoadedPartition)>, ArchiveFault> {
+        let mut client = None;
+        let mut done = Vec::new();
+        loop {
+            let taken = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+            let Some((place, wanted)) = taken else { return Ok(done) };
+            let client = match &mut client {
+                Some(client) => client,
+                none => none.insert(address.connect()?),
+            };
+            done.push((place, load_one(client, wanted)?));
+        }
+    };
+    let mut loaded = std::thread::scope(|scope| {
+        let workers = connections.min(wanted.len());
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut loaded = Vec::new();
+        for worker in workers {
+            let done = worker.join().unwrap_or_else(|_| {
+                Err(ArchiveFault::Damaged("a loading thread ended without result".to_owned()))
+            });
+            loaded.extend(done?);
+        }
+        Ok::<_, ArchiveFault>(loaded)
+    })?;
+    loaded.sort_by_key(|(place, _)| *place);
+    Ok(loaded.into_iter().map(|(_, partition)| partition).collect())
+}
+
+fn load_one(
+    client: &mut postgres::Client,
+    wanted: &Wanted<'_>,
+) -> Result<LoadedPartition, ArchiveFault> {
+    let table = model::tables::table("detection")
+        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))?;
+    let name = partition_name(wanted.batch, wanted.programme_id);
+    let counter = Arc::new(ByteCounter::default());
+    let mut files = Vec::new();
+    let mut runs = Vec::new();
+    let mut rows = 0;
+    for staged in wanted.staged {
+        let file = OpenFile::open(staged.path, None, &counter)?;
+        check_staged(&file, staged, rows)?;
+        for run in detectors(&file)? {
+            runs.push(DetectorRun { first_row: rows + run.first_row, ..run });
+        }
+        rows += file.rows();
+        files.push(file);
+    }
+    let mut tx = client.transaction().map_err(EngineError::from)?;
+    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let columns = columns.join(", ");
+    tx.batch_execute(&format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL})"))
+        .map_err(EngineError::from)?;
+    let mut writer = tx
+        .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
+        .map_err(EngineError::from)?;
+    let mut rows_out = Rows::new(table, wanted.base, wanted.event);
+    for file in &files {
+        rows_out.write_file(file, &mut writer)?;
+    }
+    rows_out.finish(&mut writer)?;
+    let copied = writer.finish().map_err(|fault| misfit(&name, fault.into()))?;
+    if copied != rows {
+        return Err(ArchiveFault::Check {
+            check: "row_count",
+            message: format!("{name} took {copied} rows of {rows}"),
+        });
+    }
+    files::crash_point("load:copied");
+    let first = wanted.base + 1;
+    let last = wanted.base + i64::try_from(rows).unwrap_or(i64::MAX);
+    tx.batch_execute(&keys_sql(table, &name, wanted.programme_id, (first, last)))
+        .map_err(|fault| misfit(&name, fault.into()))?;
+    files::crash_point("load:before-commit");
+    tx.commit().map_err(EngineError::from)?;
+    files::crash_point("load:after-commit");
+    Ok(LoadedPartition {
+        name,
+        programme_id: wanted.programme_id,
+        first_obj_id: first,
+        rows,
+        detectors: runs,
+    })
+}
+
+/// Keys and CHECKs of a table with rows of one programme and a range of object ids.
+pub(super) fn keys_sql(
+    table: &Table,
+    name: &str,
+    programme_id: i64,
+    (first, last): (i64, i64),
+) -> String {
+    let ranges = table.columns.iter().filter_map(|column| {
+        let [low, high] = column.range?;
+        // Named as the parent's are, so that they are merged with those.
+        let (check, column) = (format!("{ALL}_{}_check", column.name), quoted(&column.name));
+        Some(format!(", ADD CONSTRAINT {check} CHECK ({column} BETWEEN {low:?} AND {high:?})"))
+    });
+    format!(
+        "ALTER TABLE {name}
+             ADD CONSTRAINT {name}_bounds CHECK (programme_id IS NOT NULL AND programme_id = {programme_id}
+                 AND obj_id IS NOT NULL AND obj_id >= {first} AND obj_id < {end}),
+             ADD PRIMARY KEY (programme_id, obj_id),
+             ADD UNIQUE (multiframe_id, ext_num, version, seq_num){ranges};
+         COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, object ids {first} to {last}.'",
+        end = last + 1,
+        ranges = ranges.collect::<String>()
+    )
+}
+
+/// A constraint that refuses a row speaks against the batch, all else against the machine.
+fn misfit(name: &str, fault: EngineError) -> ArchiveFault {
+    if fault.is_constraint() {
+        let message = format!("{name}: {fault}");
+        return ArchiveFault::Check { check: "detection_rows", message };
+    }
+    fault.into()
+}
+
+/// Writes rows in the binary form.
+struct Rows<'a> {
+    table: &'a Table,
+    next_obj_id: i64,
+    event: i64,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(table: &'a Table, base: i64, event: i64) -> Self {
+        let mut buffer = Vec::with_capacity(CHUNK + (16 << 10));
+        buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
+        buffer.extend_from_slice(&[0; 8]); // no flags, no extension
+        Self { table, next_obj_id: base + 1, event, buffer }
+    }
+
+    fn write_file(&mut self, file: &OpenFile, out: &mut impl Write) -> Result<(), ArchiveFault> {
+        let fault = LakeError::parquet(file.path());
+        let source = std::fs::File::open(file.path()).map_err(LakeError::io(file.path()))?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(source)
+            .and_then(|builder| builder.with_batch_size(ROWS_AT_ONCE).build())
+            .map_err(&fault)?;
+        for batch in reader {
+            let batch = batch.map_err(|e| fault(e.into()))?;
+            self.write_batch(&batch, out)?;
+        }
+        Ok(())
+    }
+
+    fn write_batch(
+        &mut self,
+        batch: &RecordBatch,
+        out: &mut impl Write,
+    ) -> Result<(), ArchiveFault> {
+        let columns: Result<Vec<Column<'_>>, ArchiveFault> =
+            self.table.columns.iter().map(|defined| Column::of(batch, defined)).collect();
+        let columns = columns?;
+        let fields = i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes();
+        for row in 0..batch.num_rows() {
+            self.buffer.extend_from_slice(&fields);
+            for column in &columns {
+                match column {
+                    Column::ObjectId => {
+                        field(&mut self.buffer, self.next_obj_id.to_be_bytes());
+                        self.next_obj_id += 1;
+                    }
+                    Column::Event => field(&mut self.buffer, self.event.to_be_bytes()),
+                    column => column.write(row, &mut self.buffer),
+                }
+            }
+            if self.buffer.len() >= CHUNK {
+                self.flush(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut impl Write) -> Result<(), ArchiveFault> {
+        let sent = out.write_all(&self.buffer);
+        self.buffer.clear();
+        sent.map_err(|fault| match fault.get_ref().and_then(|f| f.downcast_ref()) {
+            Some(fault) => ArchiveFault::Damaged(model::one_line(fault as &postgres::Error)),
+            None => ArchiveFault::Cut(fault),
+        })
+    }
+
+    fn finish(mut self, out: &mut impl Write) -> Result<(), ArchiveFault> {
+        self.buffer.extend_from_slice(&(-1_i16).to_be_bytes());
+        self.flush(out)
+    }
+}
+
+fn field<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
+    out.extend_from_slice(&(N as i32).to_be_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+/// A column of a batch, ready to be written row by row.
+enum Column<'a> {
+    ObjectId,
+    Event,
+    /// In batches of an older definition.
+    Absent,
+    I16(&'a [i16], Option<&'a NullBuffer>),
+    I32(&'a [i32], Option<&'a NullBuffer>),
+    I64(&'a [i64], Option<&'a NullBuffer>),
+    F32(&'a [f32], Option<&'a NullBuffer>),
+    F64(&'a [f64], Option<&'a NullBuffer>),
+    Bool(&'a BooleanArray),
+    Bytes(&'a ArrayRef),
+}
+
+impl<'a> Column<'a> {
+    fn of(batch: &'a RecordBatch, defined: &model::tables::Column) -> Result<Self, ArchiveFault> {
+        match defined.name.as_str() {
+            "obj_id" => return Ok(Self::ObjectId),
+            "begin_event" => return Ok(Self::Event),
+            _ => {}
+        }
+        let Some(array) = batch.column_by_name(&defined.name) else {
+            return if defined.nullable { Ok(Self::Absent) } else { Err(absent(&defined.name)) };
+        };
+        let nulls = array.nulls();
+        fn values<T: arrow_array::ArrowPrimitiveType>(array: &ArrayRef) -> Option<&[T::Native]> {
+            array.as_any().downcast_ref::<PrimitiveArray<T>>().map(|a| &a.values()[..])
+        }
+        let column = match defined.kind {
+            ColumnType::I16 => values::<Int16Type>(array).map(|v| Self::I16(v, nulls)),
+            ColumnType::I32 => values::<Int32Type>(array).map(|v| Self::I32(v, nulls)),
+            ColumnType::I64 => values::<Int64Type>(array).map(|v| Self::I64(v, nulls)),
+            ColumnType::F32 => values::<Float32Type>(array).map(|v| Self::F32(v, nulls)),
+            ColumnType::F64 => values::<Float64Type>(array).map(|v| Self::F64(v, nulls)),
+            ColumnType::Bool => array.as_boolean_opt().map(Self::Bool),
+            ColumnType::Text | ColumnType::Bytes => Some(Self::Bytes(array)),
+        };
+        column.ok_or_else(|| absent(&defined.name))
+    }
+
+    #[inline]
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
+        let null = |nulls: &Option<&NullBuffer>| nulls.is_some_and(|n| n.is_null(row));
+        match self {
+            Self::I16(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
+            Self::I32(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
+            Self::I64(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
+            Self::F32(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
+            Self::F64(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
+            Self::Bool(array) if array.is_valid(row) => field(out, [u8::from(array.value(row))]),
+            Self::Bytes(array) if array.is_valid(row) => {
+                let bytes = match array.as_string_opt::<i32>() {
+                    Some(texts) => texts.value(row).as_bytes(),
+                    None => array.as_binary::<i32>().value(row),
+                };
+                let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+                out.extend_from_slice(&length.to_be_bytes());
+                out.extend_from_slice(bytes);
+            }
+            _ => out.extend_from_slice(&(-1_i32).to_be_bytes()),
+        }
+    }
+}
+
+fn absent(column: &str) -> ArchiveFault {
+    ArchiveFault::Check {
+        check: "schema",
+        message: format!("the staged detections have no column {column} of the archive's type"),
+    }
+}

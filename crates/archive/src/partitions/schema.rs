@@ -1,0 +1,154 @@
+//! The tables of detections: making them, growing them, and what loads left behind.
+
+use crate::engine::{Connection, Dialect, Result as EngineResult};
+use crate::error::ArchiveFault;
+use crate::metadata::definition::{column_sql, column_type, comments_sql, quoted};
+use model::tables::{Keeping, Table};
+
+/// Name of the parent of all.
+pub(super) const ALL: &str = "detection_all";
+
+fn definition() -> Result<&'static Table, ArchiveFault> {
+    model::tables::tables()
+        .iter()
+        .find(|t| t.keeping == Keeping::Lake)
+        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
+}
+
+/// Makes the tables, or adds the columns that a grown definition has more. Safe to repeat.
+///
+/// # Errors
+/// [`ArchiveFault::Definition`] when the archive has a column that the definition lost or changed.
+pub(crate) fn bring_up(tx: &Connection) -> Result<(), ArchiveFault> {
+    let table = definition()?;
+    let stored = stored_columns(tx)?;
+    if stored.is_empty() {
+        create(tx, table)?;
+    } else {
+        let misfit = |reason| ArchiveFault::Definition { table: table.name.clone(), reason };
+        for (name, kind) in &stored {
+            let defined = table.column(name).map(|c| column_type(c.kind, Dialect::Postgres));
+            if defined != Some(kind.as_str()) {
+                let defined = defined.unwrap_or("absent");
+                return Err(misfit(format!(
+                    "column {name} is {kind} in the archive and {defined} in the definition"
+                )));
+            }
+        }
+        let new: Vec<_> = table
+            .columns
+            .iter()
+            .filter(|c| stored.iter().all(|(name, _)| *name != c.name))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for column in new {
+            if !column.nullable {
+                let name = &column.name;
+                return Err(misfit(format!(
+                    "the new column {name} must be nullable: older rows do not have it"
+                )));
+            }
+            let column = column_sql(column, Dialect::Postgres);
+            tx.execute_batch(&format!("ALTER TABLE {ALL} ADD COLUMN {column}"))?;
+        }
+    }
+    view(tx, table)
+}
+
+fn stored_columns(tx: &Connection) -> EngineResult<Vec<(String, String)>> {
+    let mut select = tx.prepare(
+        "SELECT column_name, upper(data_type) FROM information_schema.columns
+         WHERE table_schema = current_schema() AND table_name = ?1 ORDER BY ordinal_position",
+    )?;
+    select.query_map([ALL], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+}
+
+fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
+    // References are the business of `detector_rows`, once per detector and not per row.
+    let column = |column: &model::tables::Column| {
+        let sql = column_sql(column, Dialect::Postgres);
+        sql.split(" REFERENCES ").next().unwrap_or_default().to_owned()
+    };
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    tx.execute_batch(&format!(
+        "CREATE TABLE {ALL} ({}, PRIMARY KEY (programme_id, obj_id)) PARTITION BY LIST (programme_id);
+         CREATE INDEX detector_rows_out ON detector_rows (multiframe_id, ext_num, begin_event)
+             WHERE end_event IS NOT NULL;
+         CREATE INDEX detector_rows_event ON detector_rows (begin_event);",
+        columns.join(", ")
+    ))?;
+    Ok(())
+}
+
+/// Rows whose detector has not ended.
+fn view(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
+    let columns: Vec<String> =
+        table.columns.iter().map(|c| format!("d.{}", quoted(&c.name))).collect();
+    tx.execute_batch(&format!(
+        "CREATE OR REPLACE VIEW detection AS SELECT {} FROM {ALL} AS d WHERE NOT EXISTS (
+             SELECT FROM detector_rows AS r
+             WHERE r.multiframe_id = d.multiframe_id AND r.ext_num = d.ext_num AND r.begin_event = d.begin_event
+                 AND r.programme_id = d.programme_id AND r.version = d.version AND r.end_event IS NOT NULL)",
+        columns.join(", ")
+    ))?;
+    tx.execute_batch(&comments_sql(table, ALL))?;
+    tx.execute_batch(&comments_sql(table, "detection"))?;
+    Ok(())
+}
+
+/// Makes the parent of a programme's partitions, if it is not there.
+pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<()> {
+    let name = super::parent_name(programme_id);
+    if is_there(tx, &name)? {
+        return Ok(());
+    }
+    // Attached afterwards: CREATE … PARTITION OF would wait for every reader, and have every reader wait.
+    tx.execute_batch(&format!(
+        "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, PRIMARY KEY (programme_id, obj_id))
+             PARTITION BY RANGE (obj_id);
+         COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, every row.';
+         ALTER TABLE {ALL} ATTACH PARTITION {name} FOR VALUES IN ({programme_id})"
+    ))
+}
+
+/// Whether a table is there.
+pub(super) fn is_there(tx: &Connection, name: &str) -> EngineResult<bool> {
+    tx.query_row("SELECT to_regclass(quote_ident(?1)) IS NOT NULL", [name], |r| r.get(0))
+}
+
+/// Tables of loads that belong to no partitioned table: of batches that are not published, or not yet.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn left_over(tx: &Connection) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = tx.prepare(
+        "SELECT relname FROM pg_class
+         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND NOT relispartition
+             AND relname ~ '^detection_[bf][0-9]+_p[0-9]+$' ORDER BY relname",
+    )?;
+    Ok(select.query_map([], |r| r.get(0))?.collect::<EngineResult<_>>()?)
+}
+
+/// Drops the tables that loads left of batches which are not staged any more.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn drop_left_over(tx: &Connection) -> Result<Vec<String>, ArchiveFault> {
+    let mut dropped = Vec::new();
+    for name in left_over(tx)? {
+        let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
+        let batch: Option<i64> = batch.and_then(|number| number.parse().ok());
+        let is_staged: bool = tx.query_row(
+            "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
+            [batch],
+            |r| r.get(0),
+        )?;
+        if !is_staged {
+            tx.execute_batch(&format!("DROP TABLE {name}"))?;
+            dropped.push(name);
+        }
+    }
+    Ok(dropped)
+}

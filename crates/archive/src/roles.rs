@@ -1,0 +1,143 @@
+//! Roles of a server's database, and whether a server will do.
+//!
+//! Three roles without login, to be granted to the users that people and services have: the *owner* may change the
+//! schema, the *ingester* may write rows and load detections, the *reader* may read the public tables and views.
+
+use crate::engine::{Address, Connection, Database, Kind, Server};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::metadata::definition::{quoted, tables};
+use crate::site::Site;
+
+/// Whether an archive can be made in a database: it can be reached, its server is new enough, its text is UTF-8, and we may
+/// make tables. Nothing to check for an embedded one.
+///
+/// # Errors
+/// [`ArchiveError`] that says what is amiss.
+pub fn check_server(database: &Database) -> Result<(), ArchiveError> {
+    if database.url.is_none() {
+        return Ok(());
+    }
+    let run = || -> Result<(), ArchiveFault> {
+        let server = Connection::Postgres(Server::connect(&Address::of(database)?)?);
+        let (encoding, may_create): (String, bool) = server.query_row(
+            "SELECT current_setting('server_encoding'),
+                 coalesce(has_schema_privilege(current_schema()::text, 'CREATE'), false)",
+            [],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )?;
+        if encoding != "UTF8" {
+            let message = format!("the database's encoding is {encoding}; it must be UTF8");
+            return Err(ArchiveFault::Conflict(message));
+        }
+        if !may_create {
+            let message = "we may not make tables in the database's schema: GRANT CREATE ON SCHEMA, or own it";
+            return Err(ArchiveFault::Conflict(message.to_owned()));
+        }
+        Ok(())
+    };
+    run().map_err(ArchiveError::during("use the database"))
+}
+
+/// Makes the roles of a site's database, or brings their rights up to date. Gives each with what it may do.
+///
+/// # Errors
+/// [`ArchiveError`] when the archive is embedded or we may not make roles.
+pub fn make_roles(site: &Site) -> Result<Vec<(String, &'static str)>, ArchiveError> {
+    let run = || -> Result<Vec<(String, &'static str)>, ArchiveFault> {
+        let Some(address) = site.address()? else {
+            let message = "roles are for an archive on a server (init --database)";
+            return Err(ArchiveFault::Conflict(message.to_owned()));
+        };
+        let server = Connection::Postgres(Server::connect(&address)?);
+        let tx = server.begin(Kind::Write)?;
+        let roles = Roles::of(&tx)?;
+        for role in [&roles.owner, &roles.ingester, &roles.reader] {
+            let exists: bool = tx.query_row(
+                "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = ?1)",
+                [role],
+                |r| r.get(0),
+            )?;
+            if !exists {
+                tx.execute_batch(&format!("CREATE ROLE {} NOLOGIN", quoted(role)))?;
+            }
+        }
+        roles.grant(&tx)?;
+        tx.commit()?;
+        Ok(vec![
+            (roles.owner, "owns the tables and may change the schema"),
+            (roles.ingester, "may write rows and load detections"),
+            (roles.reader, "may read the public tables and views"),
+        ])
+    };
+    run().map_err(ArchiveError::during("make the roles of the database"))
+}
+
+/// Names of the three roles.
+struct Roles {
+    owner: String,
+    ingester: String,
+    reader: String,
+}
+
+/// Tables beside those of the definitions that anybody may read.
+const PUBLIC: [&str; 5] =
+    ["detection", "detection_all", "detector_rows", "event", "column_description"];
+
+impl Roles {
+    fn of(tx: &Connection) -> Result<Self, ArchiveFault> {
+        let database: String = tx.query_row("SELECT current_database()::text", [], |r| r.get(0))?;
+        let role = |what: &str| format!("{database}_{what}");
+        Ok(Self { owner: role("owner"), ingester: role("ingester"), reader: role("reader") })
+    }
+
+    /// Gives each its rights. Detections belong to the ingester: only who owns a table may attach partitions to it.
+    fn grant(&self, tx: &Connection) -> Result<(), ArchiveFault> {
+        let [owner, ingester, reader] =
+            [&self.owner, &self.ingester, &self.reader].map(|role| quoted(role));
+        let schema: String = tx.query_row("SELECT current_schema()::text", [], |r| r.get(0))?;
+        let schema = quoted(&schema);
+        tx.execute_batch(&format!(
+            "GRANT {ingester}, {reader} TO {owner};
+             GRANT USAGE ON SCHEMA {schema} TO {owner}, {ingester}, {reader};
+             GRANT CREATE ON SCHEMA {schema} TO {owner}, {ingester}"
+        ))?;
+        let mut select = tx.prepare(
+            "SELECT relname::text, relkind::text FROM pg_class
+             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'S')
+                 AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'i')
+             ORDER BY relkind = 'S', relname",
+        )?;
+        let objects: Vec<(String, String)> = select
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect::<crate::engine::Result<_>>()?;
+        let is_detections = |name: &str| {
+            name == "detection_all" || name.strip_prefix("detection_").is_some_and(is_partition)
+        };
+        for (name, kind) in &objects {
+            let what = if kind == "v" { "VIEW" } else { "TABLE" };
+            let to = if is_detections(name) { &ingester } else { &owner };
+            let name = quoted(name);
+            tx.execute_batch(&format!(
+                "ALTER {what} {name} OWNER TO {to};
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {ingester}"
+            ))?;
+        }
+        // The view reads detections with its owner's rights.
+        let public = tables().flat_map(|t| [t.name.clone(), format!("{}_all", t.name)]);
+        for name in public.chain(PUBLIC.map(str::to_owned)) {
+            tx.execute_batch(&format!("GRANT SELECT ON {} TO {reader}", quoted(&name)))?;
+        }
+        tx.execute_batch(&format!(
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {ingester}"
+        ))?;
+        Ok(())
+    }
+}
+
+/// `b12_p7`, `f1_p7`, `p7`.
+fn is_partition(rest: &str) -> bool {
+    rest.split('_').all(|part| {
+        let mut chars = part.chars();
+        chars.next().is_some_and(|c| "bfp".contains(c)) && chars.all(|c| c.is_ascii_digit())
+    })
+}

@@ -1,0 +1,59 @@
+//! Queries on the archive of a site, wherever it is.
+
+use super::server_session::ServerSession;
+use super::session::{Interrupt, QueryReport, RowSink, Session};
+use super::{SqlError, SqlLimits};
+use crate::site::Site;
+
+/// A read-only connection for queries. One query runs at a time; each sees one state of the archive.
+#[derive(Debug)]
+pub struct Reader(Engine);
+
+#[derive(Debug)]
+enum Engine {
+    Embedded(Session),
+    Server(ServerSession),
+}
+
+impl Reader {
+    /// Opens the archive of a site for reading.
+    ///
+    /// # Errors
+    /// [`SqlError`] when it cannot be reached.
+    pub fn open(site: &Site, limits: SqlLimits) -> Result<Self, SqlError> {
+        Ok(Self(match site.address().map_err(SqlError::Server)? {
+            None => Engine::Embedded(Session::open(&site.database(), &site.lake(), limits)?),
+            Some(address) => Engine::Server(ServerSession::open(&address, limits)?),
+        }))
+    }
+
+    /// Interrupts this reader's queries.
+    pub fn interrupt(&self) -> Interrupt {
+        match &self.0 {
+            Engine::Embedded(session) => session.interrupt(),
+            Engine::Server(session) => session.interrupt(),
+        }
+    }
+
+    /// Runs one SELECT (or EXPLAIN) and hands its rows to `sink`, as they come.
+    ///
+    /// # Errors
+    /// [`SqlError`]; rows may have been handed over before.
+    pub fn query(&self, sql: &str, sink: &mut dyn RowSink) -> Result<QueryReport, SqlError> {
+        match &self.0 {
+            Engine::Embedded(session) => session.query(sql, sink),
+            Engine::Server(session) => session.query(sql, sink),
+        }
+    }
+
+    /// All tables and views that can be asked, in alphabetical order.
+    ///
+    /// # Errors
+    /// When the schema cannot be read.
+    pub fn tables(&self) -> Result<Vec<String>, SqlError> {
+        match &self.0 {
+            Engine::Embedded(session) => session.tables(),
+            Engine::Server(session) => session.tables(),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A reader's connection to a server: one SELECT in a READ ONLY transaction, as the reader's role, within limits.
+//!
+//! The server's own SQL, with the functions of the sky. Results come row by row; a type whose binary form is not read
+//! here is asked for as text. Sums of single precision are taken in double precision, as the embedded archive does:
+//! the aggregates of `postgres/functions.sql` come before the server's own.
+
+use super::budget::{SqlLimits, Stopped};
+use super::server_cone;
+use super::session::{Interrupt, QueryReport, ResultColumn, RowSink};
+use super::{FUNCTIONS, SqlError};
+use crate::engine::{Address, EngineError, Incoming, Outgoing, Value, ValueRef, is_readable};
+use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::Type;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A connection for queries.
+pub(super) struct ServerSession {
+    client: RefCell<postgres::Client>,
+    limits: SqlLimits,
+    schema: String,
+    reader: Option<String>,
+    interrupted: Arc<AtomicBool>,
+    address: Address,
+}
+
+impl std::fmt::Debug for ServerSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServerSession({})", self.address)
+    }
+}
+
+impl ServerSession {
+    pub(super) fn open(address: &Address, limits: SqlLimits) -> Result<Self, SqlError> {
+        let mut client = address.connect().map_err(SqlError::Server)?;
+        let row = client
+            .query_one(
+                "SELECT current_schema()::text, (SELECT rolname::text FROM pg_roles
+                     WHERE rolname = current_database() || '_reader' AND pg_has_role(oid, 'MEMBER')
+                         AND has_table_privilege(oid, 'detection', 'SELECT'))",
+                &[],
+            )
+            .map_err(|e| SqlError::Server(e.into()))?;
+        Ok(Self {
+            schema: row.get(0),
+            reader: row.get(1),
+            client: RefCell::new(client),
+            limits,
+            interrupted: Arc::default(),
+            address: address.clone(),
+        })
+    }
+
+    pub(super) fn interrupt(&self) -> Interrupt {
+        let (token, flag) = (self.client.borrow().cancel_token(), Arc::clone(&self.interrupted));
+        let address = self.address.clone();
+        Interrupt::new(move || {
+            flag.store(true, Ordering::Relaxed);
+            address.cancel(&token);
+        })
+    }
+
+    pub(super) fn tables(&self) -> Result<Vec<String>, SqlError> {
+        let rows = self.client.borrow_mut().query(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+                 AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND has_table_privilege(oid, 'SELECT')
+             ORDER BY 1",
+            &[],
+        );
+        let rows = rows.map_err(|e| SqlError::Server(e.into()))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    pub(super) fn query(&self, sql: &str, sink: &mut dyn RowSink) -> Result<QueryReport, SqlError> {
+        self.interrupted.store(false, Ordering::Relaxed);
+        let begun = self.begin();
+        let asked = begun.and_then(|()| self.run(sql, sink));
+        let ended = self.client.borrow_mut().batch_execute("ROLLBACK");
+        let rows = asked.map_err(|fault| self.explained(fault))?;
+        ended.map_err(|e| SqlError::Server(e.into()))?;
+        Ok(QueryReport { rows, ..QueryReport::default() })
+    }
+
+    fn begin(&self) -> Result<(), Fault> {
+        let time = self.limits.time.map_or(0, |limit| limit.as_millis());
+        let role = self.reader.as_deref().unwrap_or("NONE");
+        self.client.borrow_mut().batch_execute(&format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {time};
+             SET LOCAL search_path = {schema}, pg_catalog, pg_temp; SET LOCAL ROLE {role}",
+            schema = quoted(&self.schema),
+            role = if role == "NONE" { role.to_owned() } else { quoted(role) },
+        ))?;
+        // Only who may set it has a limit of temporary space; the server's own holds for all.
+        if let Some(bytes) = self.limits.temporary_bytes {
+            let limit = format!("SAVEPOINT s; SET LOCAL temp_file_limit = '{}kB'", bytes / 1024);
+            let mut client = self.client.borrow_mut();
+            if client.batch_execute(&limit).is_err() {
+                client.batch_execute("ROLLBACK TO SAVEPOINT s")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, sql: &str, sink: &mut dyn RowSink) -> Result<u64, Fault> {
+        let mut client = self.client.borrow_mut();
+        let hinted = server_cone::with_hints(&mut client, sql);
+        let mut statement = client.prepare(&hinted)?;
+        if statement.columns().is_empty() {
+            return Err(Fault::Told(SqlError::Statements("none that gives rows")));
+        }
+        if !statement.params().is_empty() {
+            return Err(Fault::Told(SqlError::Engine("a parameter has no value".to_owned())));
+        }
+        let columns: Vec<ResultColumn> = statement
+            .columns()
+            .iter()
+            .map(|c| ResultColumn {
+                name: c.name().to_owned(),
+                declared: declared(c.type_()).map(str::to_owned),
+            })
+            .collect();
+        if statement.columns().iter().any(|c| !is_readable(c.type_())) {
+            statement = client.prepare(&as_text(&hinted, statement.columns()))?;
+        }
+        sink.columns(&columns).map_err(SqlError::Output)?;
+        let mut rows = client.query_raw(&statement, std::iter::empty::<Outgoing>())?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            if self.limits.rows.is_some_and(|limit| count >= limit) {
+                return Err(Fault::Told(SqlError::Stopped(Stopped::Rows(count))));
+            }
+            let values: Vec<Value> = (0..columns.len())
+                .map(|i| row.try_get::<_, Incoming>(i).map(|value| value.0))
+                .collect::<Result<_, _>>()?;
+            let values: Vec<ValueRef<'_>> = values.iter().map(ValueRef::from).collect();
+            sink.row(&values).map_err(SqlError::Output)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The server's word, with what helps.
+    fn explained(&self, fault: Fault) -> SqlError {
+        let error = match fault {
+            Fault::Told(error) => return error,
+            Fault::Engine(error) => error,
+        };
+        let Some(said) = error.as_db_error() else { return SqlError::Server(error.into()) };
+        let message = said.message();
+        let name = || message.split('"').nth(1).unwrap_or(message).to_owned();
+        match *said.code() {
+            SqlState::QUERY_CANCELED if self.interrupted.load(Ordering::Relaxed) => {
+                SqlError::Stopped(Stopped::Interrupted)
+            }
+            SqlState::QUERY_CANCELED => {
+                SqlError::Stopped(Stopped::Time(self.limits.time.unwrap_or_default()))
+            }
+            SqlState::CONFIGURATION_LIMIT_EXCEEDED => SqlError::Stopped(Stopped::TemporarySpace(
+                self.limits.temporary_bytes.unwrap_or_default(),
+            )),
+            SqlState::UNDEFINED_TABLE => {
+                SqlError::UnknownTable { name: name(), tables: self.tables().unwrap_or_default() }
+            }
+            SqlState::UNDEFINED_COLUMN => {
+                // `column "x" does not exist`, or `column t.x does not exist`
+                let name = message.trim_start_matches("column ");
+                let name = name.split(" does not").next().unwrap_or(name).trim_matches('"');
+                SqlError::UnknownColumn { name: name.to_owned(), alike: self.columns_like(name) }
+            }
+            SqlState::UNDEFINED_FUNCTION if message.starts_with("function ") => {
+                let name = message.trim_start_matches("function ");
+                SqlError::UnknownFunction {
+                    name: name.split(" does not").next().unwrap_or(name).to_owned(),
+                    functions: FUNCTIONS.iter().map(|(call, _)| *call).collect(),
+                }
+            }
+            SqlState::SYNTAX_ERROR if message.contains("multiple commands") => {
+                SqlError::Statements("several")
+            }
+            SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE => {
+                SqlError::Denied(message.to_owned())
+            }
+            _ if EngineError::is_transient_code(said.code()) => SqlError::Server(error.into()),
+            _ => SqlError::Engine(message.to_owned()),
+        }
+    }
+
+    /// Columns of all tables whose name resembles one, as `table.column`.
+    fn columns_like(&self, name: &str) -> Vec<String> {
+        let wanted = name.rsplit('.').next().unwrap_or(name).replace('_', "").to_lowercase();
+        let rows = self.client.borrow_mut().query(
+            "SELECT table_name || '.' || column_name FROM information_schema.columns
+             WHERE table_schema = current_schema() AND table_name !~ '^detection_[bfp][0-9]'
+                 AND (replace(column_name, '_', '') = $1
+                      OR length($1) >= 3 AND strpos(replace(column_name, '_', ''), $1) > 0)
+             ORDER BY 1 LIMIT 5",
+            &[&wanted],
+        );
+        rows.unwrap_or_default().iter().map(|row| row.get(0)).collect()
+    }
+}
+
+/// A fault of a run: the server's own is explained when the run is over.
+pub(super) enum Fault {
+    Engine(postgres::Error),
+    Told(SqlError),
+}
+
+impl From<postgres::Error> for Fault {
+    fn from(error: postgres::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<SqlError> for Fault {
+    fn from(error: SqlError) -> Self {
+        Self::Told(error)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    crate::metadata::definition::quoted(name)
+}
+
+/// The query with the columns as text that are not read in binary form.
+fn as_text(sql: &str, columns: &[postgres::Column]) -> String {
+    let names: Vec<String> = (1..=columns.len()).map(|i| format!("c{i}")).collect();
+    let cells: Vec<String> = names
+        .iter()
+        .zip(columns)
+        .map(|(name, column)| match is_readable(column.type_()) {
+            true => name.clone(),
+            false => format!("{name}::text"),
+        })
+        .collect();
+    let sql = sql.trim_end().trim_end_matches(';');
+    format!("SELECT {} FROM (\n{sql}\n) AS result ({})", cells.join(", "), names.join(", "))
+}
+
+/// The type of a column in the words that results use.
+fn declared(kind: &Type) -> Option<&'static str> {
+    Some(match *kind {
+        Type::BOOL | Type::INT2 => "SMALLINT",
+        Type::INT4 => "INTEGER",
+        Type::INT8 => "BIGINT",
+        Type::FLOAT4 => "FLOAT",
+        Type::FLOAT8 => "DOUBLE",
+        Type::TEXT | Type::VARCHAR => "TEXT",
+        Type::BYTEA => "BLOB",
+        _ => return None,
+    })
+}
