@@ -1,11 +1,11 @@
-//! The embedded engine against the conformance suite, and what is particular to it.
+//! Both engines against the conformance suite, and what is particular to each.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod control_conformance;
 
 use archive::{Archive, Inquiry, Site};
-use control_conformance::staging::{new_site, now};
+use control_conformance::staging::{new_site, new_site_on_server, now};
 
 fn fresh() -> (tempfile::TempDir, Site, Archive) {
     let dir = tempfile::tempdir().unwrap();
@@ -16,6 +16,18 @@ fn fresh() -> (tempfile::TempDir, Site, Archive) {
 #[test]
 fn the_embedded_engine_conforms() {
     control_conformance::all(&fresh);
+}
+
+#[test]
+fn the_server_conforms() {
+    if testkit::postgres::Server::shared().is_none() {
+        return;
+    }
+    control_conformance::all(&|| {
+        let dir = tempfile::tempdir().unwrap();
+        let (site, archive) = new_site_on_server(&dir.path().join("site")).unwrap();
+        (dir, site, archive)
+    });
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct SweepReport {
     pub lost: u64,
     /// Directories of attempts removed.
     pub directories: u64,
-    /// Left-over files removed.
+    /// Left-over files and tables removed.
     pub files: u64,
 }
 
@@ -59,9 +59,7 @@ pub fn sweep<A: Queue + Publication>(
             report.directories += 1;
         }
     }
-    for path in archive.abandoned_files()? {
-        report.files += u64::from(fs::remove_file(&path).is_ok());
-    }
+    report.files += archive.clear_abandoned()?.len() as u64;
     report.files += remove_temporaries(&site.lake().join("detection"));
     Ok(report)
 }

@@ -1,9 +1,11 @@
 //! What tests need and the product must not: foreign checkers, real files, damaged files.
 //!
-//! Start at [`python_script`] for a check by other software, [`real_data`] for real files, [`damage`] for damaged and
+//! Start at [`python_script`] for a check by other software, [`real_data`] for real files,
+//! [`postgres`] for servers, [`damage`] for damaged and
 //! hostile ones ([`damage::all`]; the simulator plants the same ones). Only ever a dev-dependency.
 //! Does not contain tests of other rooms.
 
+pub mod postgres;
 mod python;
 mod real;
 

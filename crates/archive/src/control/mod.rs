@@ -263,11 +263,12 @@ pub trait Publication {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Products that were written for batches which will never be published, and may be removed.
+    /// Removes what was loaded for batches that will never be published, and gives its names. What cannot be removed is
+    /// left for the next time.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn abandoned_files(&self) -> Result<Vec<std::path::PathBuf>, ArchiveError>;
+    fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError>;
 
     /// Marks deliveries complete that have everything they announced and nothing left to ingest.
     ///

@@ -70,7 +70,7 @@ impl Address {
     /// [`EngineError::Address`] for a URL that is none or holds a password, and for a password file that others may read.
     pub fn of(database: &Database) -> Result<Self> {
         let url = database.url.clone().unwrap_or_default();
-        let (plain, security) = split(&url)?;
+        let (plain, mut security) = split(&url)?;
         let mut config: postgres::Config = plain
             .parse()
             .map_err(|e| EngineError::Address(format!("{url:?} is no database: {e}")))?;
@@ -83,6 +83,9 @@ impl Address {
         }
         config.application_name("almagest").connect_timeout(CONNECT_TIMEOUT);
         config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
+        if matches!(config.get_hosts().first(), Some(postgres::config::Host::Unix(_))) {
+            security.mode = SslMode::Disable; // as libpq has it: nobody is between
+        }
         config.ssl_mode(security.mode);
         if let Some(password) = password(database, &config)? {
             config.password(password);

@@ -2,7 +2,7 @@
 
 use super::load::keys_sql;
 use super::parent_name;
-use super::schema::ALL;
+use super::schema::{ALL, FOLDING};
 use crate::engine::{Connection, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
 
@@ -66,23 +66,31 @@ pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
     Ok(partitions)
 }
 
-/// Merges neighbouring partitions when there are more than `most`, until there are half as many: the smallest
-/// neighbours first. Readers and loads go on; the swap is one short transaction.
+/// Merges neighbouring partitions when there are more than `most`, until there are about half as many. Readers and loads go on; the swap is one short transaction.
 ///
 /// # Errors
 /// When the engine fails, or a merged table does not equal its parts.
 pub(crate) fn fold(c: &Connection, most: usize) -> Result<FoldReport, ArchiveFault> {
     let all = partitions(c)?;
     let mut report = FoldReport { left: all.len() as u64, ..FoldReport::default() };
-    if all.len() <= most {
+    let is_mine = || -> EngineResult<bool> {
+        c.query_row(&format!("SELECT pg_try_advisory_lock({FOLDING})"), [], |r| r.get(0))
+    };
+    if all.len() <= most || !is_mine()? {
         return Ok(report);
     }
-    for group in groups(&all, most.div_ceil(2)) {
-        if fold_one(c, &group)? {
-            report.merged += group.len() as u64;
-            report.made += 1;
+    let mut folded = || -> Result<(), ArchiveFault> {
+        for group in groups(&all, most.div_ceil(2)) {
+            if fold_one(c, &group)? {
+                report.merged += group.len() as u64;
+                report.made += 1;
+            }
         }
-    }
+        Ok(())
+    };
+    let folded = folded();
+    c.execute_batch(&format!("SELECT pg_advisory_unlock({FOLDING})"))?;
+    folded?;
     report.left = partitions(c)?.len() as u64;
     Ok(report)
 }

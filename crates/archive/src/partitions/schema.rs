@@ -5,6 +5,8 @@ use crate::error::ArchiveFault;
 use crate::metadata::definition::{column_sql, column_type, comments_sql, quoted};
 use model::tables::{Keeping, Table};
 
+/// The advisory lock of the one process that folds, with a hash of the schema.
+pub(super) const FOLDING: &str = "1179602756, hashtext(current_schema())";
 /// Name of the parent of all.
 pub(super) const ALL: &str = "detection_all";
 
@@ -140,12 +142,17 @@ pub(crate) fn drop_left_over(tx: &Connection) -> Result<Vec<String>, ArchiveFaul
     for name in left_over(tx)? {
         let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
         let batch: Option<i64> = batch.and_then(|number| number.parse().ok());
+        // A fold that is going on holds this lock.
+        let is_folding = batch.is_none()
+            && !tx.query_row(&format!("SELECT pg_try_advisory_xact_lock({FOLDING})"), [], |r| {
+                r.get::<bool>(0)
+            })?;
         let is_staged: bool = tx.query_row(
             "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
             [batch],
             |r| r.get(0),
         )?;
-        if !is_staged {
+        if !is_staged && !is_folding {
             tx.execute_batch(&format!("DROP TABLE {name}"))?;
             dropped.push(name);
         }

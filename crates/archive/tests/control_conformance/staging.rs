@@ -28,10 +28,22 @@ pub fn cause() -> Cause {
 
 /// A new site with its archive and one programme, which has the id 7.
 pub fn new_site(root: &Path) -> (Site, Archive) {
-    let site = Site::create(root, &[]).unwrap();
+    new_site_on(root, archive::Database::default())
+}
+
+/// The same, with its archive where `database` says.
+pub fn new_site_on(root: &Path, database: archive::Database) -> (Site, Archive) {
+    let site = Site::create(root, &[]).unwrap().on(database);
     let mut archive = Archive::create(&site, now()).unwrap();
     archive.load_reference(&[programme_row(7, "LAS")], &cause(), now()).unwrap();
     (site, archive)
+}
+
+/// A new site whose archive is in a database of the shared server; `None` where there is no server.
+pub fn new_site_on_server(root: &Path) -> Option<(Site, Archive)> {
+    let database = testkit::postgres::Server::shared()?.database();
+    let database = archive::Database { url: Some(database.url()), password_file: None };
+    Some(new_site_on(root, database))
 }
 
 pub fn reopen(site: &Site) -> Archive {

@@ -81,5 +81,5 @@ fn left_over_lake_files_go() {
     std::fs::write(lake.join(format!(".publishing-{}-0", std::process::id())), "ours").unwrap();
     assert_eq!(sweep(&mut archive, KEEP, now()).unwrap().files, 1);
     assert_eq!(std::fs::read_dir(&lake).unwrap().count(), live + 1);
-    assert!(archive.abandoned_files().unwrap().is_empty());
+    assert!(archive.clear_abandoned().unwrap().is_empty());
 }

@@ -7,7 +7,7 @@ use super::time::text_of;
 use super::waiting;
 use super::work::multiframe_id;
 use crate::control::records::*;
-use crate::engine::{Connection, Dialect, Optional};
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use crate::lake;
 use crate::site::Site;
@@ -256,11 +256,8 @@ pub(super) fn refuse(
     Ok(())
 }
 
-/// See [`crate::Publication::abandoned_files`]: lake files that no table knows, of rounds that are not staged.
+/// See [`crate::Publication::clear_abandoned`]: lake files that no table knows, of rounds that are not staged.
 pub(super) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf>, ArchiveFault> {
-    if c.dialect() == Dialect::Postgres {
-        return Ok(Vec::new());
-    }
     let mut select = c.prepare_cached(
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
          WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",

@@ -48,11 +48,11 @@ fn file_facts(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, Archive
          FROM file JOIN delivery USING (delivery_id) LEFT JOIN image ON image.file_id = file.file_id
              LEFT JOIN file AS same ON same.file_id = file.same_content_as
              LEFT JOIN delivery AS same_delivery ON same_delivery.delivery_id = same.delivery_id
-         WHERE file.name = ?1 OR (file.name = substr(?1, instr(?1, '/') + 1)
-                                  AND delivery.name = substr(?1, 1, instr(?1, '/') - 1))
+         WHERE file.name = ?1 OR (file.name = ?2 AND delivery.name = ?3)
          ORDER BY file.file_id DESC",
     )?;
-    let rows = select.query_map([asked], |r| {
+    let (delivery, name) = asked.split_once('/').unzip();
+    let rows = select.query_map(params![asked, name, delivery], |r| {
         let same: (Option<String>, Option<String>) = (r.get(7)?, r.get(8)?);
         let sheet = FileFactsheet {
             delivery: r.get(1)?,

@@ -29,6 +29,7 @@ use super::{Inquiry, Publication, Queue, Registry};
 use crate::engine::{Connection, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
+use crate::partitions;
 use crate::site::{self, Site};
 use model::task::TaskResult;
 use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
@@ -415,9 +416,14 @@ impl Publication for Archive {
         })
     }
 
-    fn abandoned_files(&self) -> Result<Vec<PathBuf>, ArchiveError> {
+    fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError> {
+        if !self.site.is_embedded() {
+            return self.write("clear", "drop abandoned tables", partitions::drop_left_over);
+        }
         let site = self.site.clone();
-        self.read("list abandoned files", |c| batches::abandoned_files(c, &site))
+        let files = self.read("list abandoned files", |c| batches::abandoned_files(c, &site))?;
+        let removed = files.iter().filter(|path| std::fs::remove_file(path).is_ok());
+        Ok(removed.map(|path| path.display().to_string()).collect())
     }
 
     fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
