@@ -13,17 +13,19 @@ pub const PREVIEW_POINTS: [&str; 9] = [
     "publish:before-commit",
 ];
 
-/// Between the reservation and the commit of a publication of detections. The `publish:…` points of the files room that
-/// the lake files pass through come between `reserve:after-commit` and `load:lake-files`.
-pub const CATALOGUE_POINTS: [&str; 16] = [
+/// While the files of the lake are written, by the `publish:…` points of the files room.
+pub const LAKE_POINTS: [&str; 4] =
+    ["publish:before-sync", "publish:before-rename", "publish:after-rename", "load:lake-files"];
+
+/// While a server's tables are filled.
+pub const SERVER_POINTS: [&str; 3] = ["load:copied", "load:before-commit", "load:after-commit"];
+
+/// Between the reservation and the commit of a publication of detections, on both engines.
+pub const CATALOGUE_POINTS: [&str; 12] = [
     "ingest:checked",
     "reserve:before-commit",
     "reserve:after-commit",
     "ingest:reserved",
-    "publish:before-sync",
-    "publish:before-rename",
-    "publish:after-rename",
-    "load:lake-files",
     "ingest:loaded",
     "publish:claimed",
     "publish:rows",

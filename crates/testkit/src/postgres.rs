@@ -212,6 +212,14 @@ impl Server {
         Database { name, port: self.port, socket: self.socket(), psql: self.binaries.join("psql") }
     }
 
+    /// A new database that equals another one, to which nobody is connected.
+    pub fn copy(&self, of: &str) -> Database {
+        let copy = self.database();
+        self.psql("postgres", &format!("DROP DATABASE {0}", copy.name));
+        self.psql("postgres", &format!("CREATE DATABASE {} TEMPLATE {of}", copy.name));
+        copy
+    }
+
     /// What psql prints of some statements, without decoration.
     ///
     /// # Panics

@@ -87,7 +87,7 @@ BEGIN
         END IF;
     END IF;
     FOR bit IN 0 .. k - 1 LOOP
-        cell := cell | ((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1);
+        cell := cell | (((x >> bit) & 1) << (2 * bit)) | (((y >> bit) & 1) << (2 * bit + 1));
     END LOOP;
     RETURN (face << (2 * k)) | cell;
 END $$;

@@ -28,7 +28,50 @@ pub fn cause() -> Cause {
 
 /// A new site with its archive and one programme, which has the id 7.
 pub fn new_site(root: &Path) -> (Site, Archive) {
-    new_site_on(root, archive::Database::default())
+    new_site_on(root, new_database())
+}
+
+thread_local! {
+    /// Whether new sites of this thread have their archive on the shared server.
+    static ON_SERVER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs a test with an embedded archive and, where there is a server, with one on it.
+pub fn on_both_engines(test: impl Fn()) {
+    test();
+    if testkit::postgres::Server::shared().is_some() {
+        ON_SERVER.set(true);
+        test();
+        ON_SERVER.set(false);
+    }
+}
+
+fn new_database() -> archive::Database {
+    let url =
+        ON_SERVER.get().then(|| testkit::postgres::Server::shared().unwrap().database().url());
+    archive::Database { url, password_file: None }
+}
+
+/// The site's archive on the server as its URL says; `None` when it is embedded.
+pub fn url_of(site: &Site) -> Option<String> {
+    (!site.is_embedded()).then(|| site.whereabouts())
+}
+
+/// What psql prints about the archive of a site on the server.
+pub fn psql(site: &Site, sql: &str) -> String {
+    let name = site.whereabouts().rsplit('/').next().unwrap().to_owned();
+    testkit::postgres::Server::shared().unwrap().psql(&name, sql)
+}
+
+/// A copy of a site nobody is connected to, its archive included.
+pub fn copy_site(site: &Site, to: &Path) -> Site {
+    let status = std::process::Command::new("cp").arg("-a").arg(site.root()).arg(to).status();
+    assert!(status.unwrap().success());
+    let url = url_of(site).map(|url| {
+        let name = url.rsplit('/').next().unwrap();
+        testkit::postgres::Server::shared().unwrap().copy(name).url()
+    });
+    Site::open_on(to, &archive::Database { url, password_file: None }).unwrap()
 }
 
 /// The same, with its archive where `database` says.

@@ -3,18 +3,22 @@
 use super::staging::*;
 use super::{dump, pass, staged_site};
 use archive::Site;
-use ingest::crash::{CATALOGUE_POINTS, METADATA_POINTS, PREVIEW_POINTS};
+use ingest::crash::{
+    CATALOGUE_POINTS, LAKE_POINTS, METADATA_POINTS, PREVIEW_POINTS, SERVER_POINTS,
+};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
 const SITE: &str = "INGEST_TEST_SITE";
+const URL: &str = "INGEST_TEST_URL";
 
 /// The child of the tests below: one pass over the site that the environment names. Without one there is nothing to do.
 #[test]
 fn child() {
     let Ok(root) = std::env::var(SITE) else { return };
-    let mut archive = reopen(&Site::open(Path::new(&root)).unwrap());
+    let database = archive::Database { url: std::env::var(URL).ok(), password_file: None };
+    let mut archive = reopen(&Site::open_on(Path::new(&root), &database).unwrap());
     pass(&mut archive);
 }
 
@@ -23,6 +27,7 @@ fn pass_killed_at(site: &Site, point: &str) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
         .env(SITE, site.root())
+        .envs(url_of(site).map(|url| (URL, url)))
         .env("ALMAGEST_CRASH_AT", point)
         .output()
         .unwrap()
@@ -31,14 +36,9 @@ fn pass_killed_at(site: &Site, point: &str) -> bool {
     status.signal() == Some(9)
 }
 
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(status.success());
-}
-
 /// All marked instants: the name, and for which passing. In one pass metadata come first, then previews, then detections;
 /// points that all three pass carry the number of theirs.
-fn points() -> Vec<String> {
+fn points(is_embedded: bool) -> Vec<String> {
     let nth = |points: &[&str], use_case: usize| -> Vec<String> {
         let shared = |p: &str| METADATA_POINTS.contains(&p);
         points
@@ -50,24 +50,27 @@ fn points() -> Vec<String> {
     all.extend(nth(&PREVIEW_POINTS, 2));
     all.extend(["previews:renamed:2".to_owned(), "previews:renamed:3".to_owned()]);
     all.extend(nth(&CATALOGUE_POINTS, 3));
+    let own: &[&str] = if is_embedded { &LAKE_POINTS } else { &SERVER_POINTS };
+    all.extend(own.iter().map(|p| (*p).to_owned()));
     all
 }
 
 #[test]
 fn killed_anywhere_it_comes_out_the_same() {
+    on_both_engines(killed_anywhere);
+}
+
+fn killed_anywhere() {
     let dir = tempfile::tempdir().unwrap();
     let template = staged_site(&dir.path().join("template"), 3);
-    let undisturbed = dir.path().join("undisturbed");
-    copy(template.root(), &undisturbed);
-    let undisturbed = Site::open(&undisturbed).unwrap();
+    let undisturbed = copy_site(&template, &dir.path().join("undisturbed"));
     pass(&mut reopen(&undisturbed));
     let wanted = dump(&undisturbed);
-    let points = points();
+    let points = points(template.is_embedded());
     let mut killed = 0;
     for (n, point) in points.iter().enumerate() {
         let root = dir.path().join(format!("killed-{n}"));
-        copy(template.root(), &root);
-        let site = Site::open(&root).unwrap();
+        let site = copy_site(&template, &root);
         assert!(pass_killed_at(&site, point), "{point} was not passed");
         killed += 1;
         pass(&mut reopen(&site));
@@ -84,11 +87,13 @@ fn killed_anywhere_it_comes_out_the_same() {
 
 #[test]
 fn killed_again_and_again_it_comes_out_the_same() {
+    on_both_engines(killed_again_and_again);
+}
+
+fn killed_again_and_again() {
     let dir = tempfile::tempdir().unwrap();
     let template = staged_site(&dir.path().join("template"), 2);
-    let undisturbed = dir.path().join("undisturbed");
-    copy(template.root(), &undisturbed);
-    let undisturbed = Site::open(&undisturbed).unwrap();
+    let undisturbed = copy_site(&template, &dir.path().join("undisturbed"));
     pass(&mut reopen(&undisturbed));
     for point in [
         "publish:lake",

@@ -18,6 +18,10 @@ fn lease_of_the_dead() -> Lease {
 
 #[test]
 fn results_are_collected_and_the_dead_swept() {
+    on_both_engines(collects_and_sweeps);
+}
+
+fn collects_and_sweeps() {
     let dir = tempfile::tempdir().unwrap();
     let (_site, mut archive) = new_site(&dir.path().join("site"));
     record(&mut archive, &night(3));
@@ -42,6 +46,10 @@ fn results_are_collected_and_the_dead_swept() {
 
 #[test]
 fn staged_files_go_some_days_after_their_ingest() {
+    on_both_engines(staged_files_go);
+}
+
+fn staged_files_go() {
     let dir = tempfile::tempdir().unwrap();
     let (site, mut archive) = new_site(&dir.path().join("site"));
     record(&mut archive, &night(1));

@@ -1,0 +1,279 @@
+//! One SQL on both engines: the same queries on the same archive give the same answers, NULLs, infinities, comparisons, sums
+//! and the sky included.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "control_conformance/staging.rs"]
+mod staging;
+
+use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits};
+use archive::{Archive, Publication, Queue, Site};
+use model::UseCase;
+use model::task::TaskResult;
+use rusqlite::types::{Value as Cell, ValueRef};
+use staging::*;
+use std::io;
+
+#[derive(Default)]
+struct Rows(Vec<Vec<Cell>>);
+
+impl RowSink for Rows {
+    fn columns(&mut self, _: &[ResultColumn]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()> {
+        self.0.push(values.iter().map(|&v| Cell::try_from(v).unwrap()).collect());
+        Ok(())
+    }
+}
+
+fn ask(reader: &Reader, sql: &str) -> Result<Vec<Vec<Cell>>, SqlError> {
+    let mut rows = Rows::default();
+    reader.query(sql, &mut rows)?;
+    Ok(rows.0)
+}
+
+fn limits() -> SqlLimits {
+    SqlLimits { memory_bytes: None, ..SqlLimits::DEFAULT }
+}
+
+/// Twelve frames on a small field and at odd places of the sky; fluxes with NULLs and infinities; one catalogue in two
+/// versions, one image superseded.
+fn filled(site: &Site, archive: &mut Archive) {
+    record(archive, &night(12));
+    for use_case in [UseCase::Metadata, UseCase::Preview] {
+        let unit = stage_round(archive, use_case, 2);
+        publish(archive, &unit);
+    }
+    for (round, only) in [(1, None), (2, Some("w00003.fit"))] {
+        if round == 2 {
+            record(archive, &[arrival("w00003_cat.fits", "newer rows")]);
+        }
+        let unit =
+            open_round(archive, UseCase::Catalogue, 2, &|i| only.is_none_or(|name| i.name == name));
+        for started in start_all(archive, &unit) {
+            let mut result = work_off(&started);
+            let rows: Vec<Row> = with_values(&result);
+            result.files[0] = write(&started.directory, "detection", &rows, Some(7));
+            archive.take_result(&result, now()).unwrap();
+        }
+        publish(archive, &unit);
+    }
+    assert_eq!(site.is_embedded(), url_of(site).is_none());
+}
+
+/// The rows of a result's detectors, with values that depend on their place alone.
+fn with_values(result: &TaskResult) -> Vec<Row> {
+    const CENTRES: [(f64, f64); 12] = [
+        (150.0, 2.0),
+        (150.02, 2.01),
+        (0.0, 0.0),
+        (359.99, -0.01),
+        (10.0, 89.99),
+        (200.0, -89.99),
+        (45.0, 41.8),
+        (90.0, -41.8),
+        (180.0, 0.0),
+        (270.0, 66.0),
+        (315.5, -12.25),
+        (123.456, 33.3),
+    ];
+    let mut rows = Vec::new();
+    for detector in &result.detectors {
+        for n in 1..=i64::try_from(detector.rows).unwrap() {
+            let (ra, dec) = CENTRES[usize::try_from(detector.multiframe_id - 1).unwrap() % 12];
+            let step = 0.001 * n as f64 + 0.01 * f64::from(detector.ext_num);
+            let ra = (ra + step).rem_euclid(360.0);
+            let dec = (dec + 0.0005 * n as f64).min(89.9999);
+            let temporary = -(i64::try_from(rows.len()).unwrap() + 1);
+            let mut values = row([
+                ("obj_id", Value::Integer(temporary)),
+                ("programme_id", Value::Integer(7)),
+                ("multiframe_id", Value::Integer(detector.multiframe_id)),
+                ("ext_num", Value::Integer(detector.ext_num.into())),
+                ("version", Value::Integer(detector.version.into())),
+                ("seq_num", Value::Integer(n)),
+                ("ra", Value::Real(ra)),
+                ("dec", Value::Real(dec)),
+            ]);
+            let flux = match n {
+                3 => None,
+                4 if detector.multiframe_id == 1 => Some(f64::INFINITY),
+                5 if detector.multiframe_id == 2 => Some(f64::NEG_INFINITY),
+                n => Some(0.1 * n as f64 * detector.multiframe_id as f64),
+            };
+            if let Some(flux) = flux {
+                values.insert("aper_flux3", Value::Real(flux));
+            }
+            rows.push(values);
+        }
+    }
+    rows
+}
+
+fn publish(archive: &mut Archive, unit: &model::UnitKey) {
+    let batch = archive.batch(unit).unwrap();
+    let rows: u64 = batch
+        .tasks
+        .iter()
+        .filter_map(|t| t.result.as_ref())
+        .flat_map(|r| &r.files)
+        .filter(|f| f.table == "detection")
+        .map(|f| f.rows)
+        .sum();
+    let wanted = archive::records::RowsOfProgramme { programme_id: 7.try_into().unwrap(), rows };
+    let wanted: &[_] = if rows > 0 { &[wanted] } else { &[] };
+    let ranges = archive.reserve(unit, wanted, now()).unwrap();
+    let loaded = archive.load(&batch, &ranges).unwrap();
+    archive.publish(&batch, loaded, &cause(), now()).unwrap();
+}
+
+const QUERIES: &[&str] = &[
+    "SELECT count(*) FROM detection",
+    "SELECT count(*), count(aper_flux3), min(obj_id), max(obj_id) FROM detection_all",
+    "SELECT obj_id, ra, dec, seq_num, aper_flux3, aper_mag3 FROM detection WHERE multiframe_id = 4 ORDER BY obj_id",
+    "SELECT version, count(*) FROM detection_all WHERE multiframe_id = 4 GROUP BY version ORDER BY version",
+    // NULLs.
+    "SELECT count(*) FROM detection WHERE aper_flux3 IS NULL",
+    "SELECT count(*) FROM detection WHERE NOT (aper_flux3 > 1)",
+    "SELECT count(*) FROM detection WHERE aper_flux3 IS NOT NULL AND aper_mag3 IS NULL",
+    "SELECT coalesce(aper_flux3, -1.0) FROM detection WHERE multiframe_id = 5 ORDER BY obj_id",
+    "SELECT NULL, NULL = NULL, NULL IS NULL, 1 + NULL",
+    // Infinities.
+    "SELECT count(*) FROM detection WHERE aper_flux3 > 1e30",
+    "SELECT aper_flux3 FROM detection WHERE aper_flux3 < -1e30 ORDER BY obj_id",
+    "SELECT max(aper_flux3), min(aper_flux3) FROM detection",
+    "SELECT sum(aper_flux3) FROM detection WHERE multiframe_id = 1",
+    "SELECT sum(aper_flux3) FROM detection WHERE multiframe_id IN (1, 2)",
+    // Comparisons: single precision against literals, integers against reals.
+    "SELECT count(*) FROM detection WHERE aper_flux3 = 0.1",
+    "SELECT count(*) FROM detection WHERE aper_flux3 >= 0.3 AND aper_flux3 < 2.5",
+    "SELECT count(*) FROM detection WHERE seq_num > 4.5",
+    "SELECT count(*) FROM detection WHERE ext_num BETWEEN 2.5 AND 3",
+    "SELECT count(*) FROM detection WHERE obj_id IN (1, 7, 13, 100000)",
+    "SELECT obj_id FROM detection WHERE obj_id > 55 AND obj_id <= 60 ORDER BY obj_id DESC",
+    "SELECT 7 / 2, -7 / 2, 7 % 3, -7 % 3, 7 / 2.0",
+    // Sums and groups.
+    "SELECT sum(aper_flux3), avg(aper_flux3), count(aper_flux3) FROM detection WHERE multiframe_id > 2",
+    "SELECT sum(seq_num), sum(obj_id), avg(seq_num), total(seq_num) FROM detection",
+    "SELECT sum(aper_flux3), total(aper_flux3) FROM detection WHERE multiframe_id = 999",
+    "SELECT multiframe_id, ext_num, count(*), sum(ra) FROM detection GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT median(seq_num), percentile(seq_num, 90) FROM detection",
+    "SELECT multiframe_id FROM detection GROUP BY multiframe_id HAVING count(*) = 20 ORDER BY 1 LIMIT 3",
+    // Joins with the metadata.
+    "SELECT m.file_name, count(*) FROM detection AS d JOIN multiframe AS m USING (multiframe_id)
+     WHERE m.multiframe_id < 4 GROUP BY m.file_name ORDER BY 1",
+    "SELECT count(*) FROM multiframe AS m LEFT JOIN detection AS d ON d.multiframe_id = m.multiframe_id AND d.seq_num = 1",
+    "SELECT name, project FROM programme ORDER BY programme_id",
+    "SELECT count(*) FROM preview_all",
+    "SELECT act, count(*) FROM event GROUP BY act ORDER BY act",
+    // The sky.
+    "SELECT obj_id FROM detection WHERE in_cone(ra, dec, 150.03, 2.003, 0.01) ORDER BY obj_id",
+    "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 0, 0, 0.05)",
+    "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 100, 90, 0.02)",
+    "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 77, -90, 1/60.0)",
+    "SELECT count(*) FROM detection WHERE NOT in_cone(ra, dec, 150, 2, 1)",
+    "SELECT count(*) FROM detection AS d WHERE in_cone(d.ra, d.dec, 180.0, 0.0, 0.03) AND seq_num > 3",
+    "SELECT count(*) FROM detection_all d JOIN multiframe m USING (multiframe_id) WHERE in_cone(d.ra, d.dec, 45, 41.8, 0.1)",
+    "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 20, 20, 0.1)",
+    "SELECT in_cone(1, 2, 1, 2, 0), in_cone(1, 2, 1, 3, 0.5), in_cone(1, 95, 1, 2, 1), in_cone(NULL, 2, 1, 2, 1)",
+    "SELECT obj_id, healpix29(ra, dec), healpix(5, ra, dec), htm20(ra, dec) FROM detection WHERE seq_num = 1 ORDER BY obj_id",
+    "SELECT obj_id, galactic_l(ra, dec), galactic_b(ra, dec), sdss_lambda(ra, dec), sdss_eta(ra, dec)
+     FROM detection WHERE seq_num = 2 ORDER BY obj_id",
+    "SELECT obj_id, angular_distance_deg(ra, dec, 150, 2) FROM detection WHERE seq_num = 3 ORDER BY obj_id",
+    "SELECT healpix29(0, 91), healpix(30, 1, 1), htm20(1, -91), galactic_l(1, 99)",
+    // Texts and mathematics.
+    "SELECT ifnull(NULL, 5), instr('abc', 'c'), upper('a'), length('abc'), substr('abcd', 2, 2), replace('aba', 'b', 'c')",
+    "SELECT round(2.567, 2), log10(100.0), log2(8.0), sqrt(2.0), power(2.0, 10.0), abs(-3), exp(1.0), pi()",
+    "SELECT CASE WHEN 1 < 2 THEN 'yes' ELSE 'no' END, coalesce(NULL, 'x'), nullif(1, 1), 'a' || 'b'",
+    "SELECT count(*) FROM (SELECT DISTINCT multiframe_id FROM detection) AS m",
+    "WITH bright AS (SELECT * FROM detection WHERE aper_flux3 > 3) SELECT count(*) FROM bright",
+    "SELECT obj_id, row_number() OVER (PARTITION BY multiframe_id ORDER BY obj_id) FROM detection ORDER BY 1 LIMIT 5",
+    "SELECT column_name, type, unit FROM column_description WHERE table_name = 'detection' ORDER BY ordinal LIMIT 5",
+];
+
+#[test]
+fn both_engines_answer_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let (site, mut archive) = new_site(&dir.path().join("embedded"));
+    filled(&site, &mut archive);
+    let Some((on_server, mut archive)) = new_site_on_server(&dir.path().join("server")) else {
+        return;
+    };
+    filled(&on_server, &mut archive);
+    let embedded = Reader::open(&site, limits()).unwrap();
+    let server = Reader::open(&on_server, limits()).unwrap();
+    let mut differing = Vec::new();
+    for sql in QUERIES {
+        let a = ask(&embedded, sql)
+            .unwrap_or_else(|e| panic!("embedded: {sql}: {}", model::one_line(&e)));
+        match ask(&server, sql) {
+            Ok(b) if alike(&a, &b) => {}
+            Ok(b) => differing.push(format!("{sql}\n  embedded {a:?}\n  server   {b:?}")),
+            Err(e) => differing.push(format!("{sql}\n  server: {}", model::one_line(&e))),
+        }
+    }
+    assert!(
+        differing.is_empty(),
+        "{} of {}:\n{}",
+        differing.len(),
+        QUERIES.len(),
+        differing.join("\n")
+    );
+}
+
+/// Equal, reals to 13 digits: sums are taken in another order.
+fn alike(a: &[Vec<Cell>], b: &[Vec<Cell>]) -> bool {
+    let same = |a: &Cell, b: &Cell| match (a, b) {
+        (Cell::Real(x), Cell::Real(y)) => {
+            x == y || (x - y).abs() <= 1e-13 * x.abs().max(y.abs()).max(1e-3)
+        }
+        (a, b) => a == b,
+    };
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)))
+}
+
+#[test]
+fn the_server_only_reads_and_says_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((site, archive)) = new_site_on_server(&dir.path().join("site")) else { return };
+    drop(archive);
+    let reader = Reader::open(&site, SqlLimits { rows: Some(3), ..limits() }).unwrap();
+    let fault = |sql: &str| ask(&reader, sql).unwrap_err();
+    for sql in [
+        "DELETE FROM counter",
+        "WITH gone AS (DELETE FROM counter RETURNING *) SELECT * FROM gone",
+        "SELECT nextval('unit_unit_id_seq')",
+        "DROP TABLE counter",
+        "SELECT pg_read_file('/etc/passwd') FROM nothing",
+    ] {
+        assert!(fault(sql).is_mistake(), "{sql}: {}", fault(sql));
+    }
+    assert!(matches!(fault("SELECT 1; SELECT 2"), SqlError::Statements(_)));
+    assert!(
+        matches!(fault("SELECT * FROM detections"), SqlError::UnknownTable { name, .. } if name == "detections")
+    );
+    let unknown = fault("SELECT aperMag3 FROM detection").to_string();
+    assert!(unknown.contains("detection.aper_mag3"), "{unknown}");
+    assert!(matches!(fault("SELECT in_cones(1, 2)"), SqlError::UnknownFunction { .. }));
+    assert!(fault("SELECT * FROM generate_series(1, 10)").is_stopped());
+    assert_eq!(psql(&site, "SELECT count(*) FROM counter"), "3");
+    // Types without a binary form of ours come as text; the session goes on after a fault.
+    let rows = ask(&reader, "SELECT date '2026-01-02', ARRAY[1,2], interval '1 day', 1.5").unwrap();
+    let text = |s: &str| Cell::Text(s.to_owned());
+    assert_eq!(rows[0][..3], [text("2026-01-02"), text("{1,2}"), text("1 day")]);
+    let slow = SqlLimits { time: Some(std::time::Duration::from_millis(200)), ..limits() };
+    let reader = Reader::open(&site, slow).unwrap();
+    assert!(ask(&reader, "SELECT pg_sleep(60)").unwrap_err().is_stopped());
+    let reader = Reader::open(&site, limits()).unwrap();
+    let interrupt = reader.interrupt();
+    std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        interrupt.stop();
+    });
+    assert!(ask(&reader, "SELECT pg_sleep(60)").unwrap_err().is_interrupted());
+}
