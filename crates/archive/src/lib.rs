@@ -23,7 +23,7 @@ pub mod verify;
 
 pub use control::records::Timestamp;
 pub use control::store::{Access, Archive};
-pub use control::{Inquiry, Publication, Queue, Registry, lease, records, report};
+pub use control::{Curation, Inquiry, Publication, Queue, Registry, lease, records, report};
 pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};
 pub use metadata::{Cell, ReferenceRows};

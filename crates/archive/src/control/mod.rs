@@ -277,6 +277,34 @@ pub trait Publication {
     fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError>;
 }
 
+/// What undoes.
+pub trait Curation {
+    /// Takes rounds of a delivery out of all tables and views, in one event: those of some use cases, with what refers to
+    /// them (metadata take previews and detections along), or all. What the delivery had superseded shows again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when nothing of it is in the archive.
+    fn retract(
+        &mut self,
+        delivery: &str,
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Retracted, ArchiveError>;
+
+    /// Brings back what was retracted of a delivery, under the same ids, in one event.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when there is nothing that could come back, or something was ingested in its place.
+    fn restore(
+        &mut self,
+        delivery: &str,
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Retracted, ArchiveError>;
+}
+
 /// What reports need, and what operators decide.
 pub trait Inquiry {
     /// Names of the deliveries in the order of their registration; of one night, if given.

@@ -671,3 +671,16 @@ pub enum Receipt {
     /// An earlier run had done it.
     AlreadyPublished,
 }
+
+/// What a retraction or its undo did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retracted {
+    /// Its event.
+    pub event: Option<EventId>,
+    /// Rounds that it took out or brought back.
+    pub rounds: Vec<UnitKey>,
+    /// Rows per table.
+    pub rows: Vec<(String, u64)>,
+    /// Multiframes of earlier processings that show again.
+    pub shown_again: Vec<i64>,
+}

@@ -135,6 +135,8 @@ pub struct DeliveryFactsheet {
     pub refusals: Vec<RefusalRecord>,
     /// Its drift report.
     pub findings: Vec<Drift>,
+    /// Frames of earlier processings of its night that stay current, as it has no successor of theirs: delivery and file.
+    pub without_successor: Vec<(String, String)>,
 }
 
 /// A file as `explain` sees it.
@@ -230,6 +232,21 @@ fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
         if let Some(help) = help_for_round(&s.name, round) {
             out.suggestions.push(help);
         }
+    }
+    if !sheet.without_successor.is_empty() {
+        const NAMED: usize = 5;
+        let names: Vec<String> = sheet
+            .without_successor
+            .iter()
+            .take(NAMED)
+            .map(|(d, file)| format!("{d}/{file}"))
+            .collect();
+        let more = if sheet.without_successor.len() > NAMED { ", …" } else { "" };
+        out.lines.push(format!(
+            "{} frames of earlier processings of its night have no successor in it and stay current: {}{more}",
+            sheet.without_successor.len(),
+            names.join(", ")
+        ));
     }
     for name in &sheet.work.unpaired {
         out.lines.push(format!("catalogue {name} waits for its image"));

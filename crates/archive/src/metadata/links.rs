@@ -80,6 +80,34 @@ pub(crate) fn link(
     Ok(linked)
 }
 
+/// Unlinks what refers to frames of a delivery from outside it; the names stay.
+pub(crate) fn unlink(tx: &Connection, delivery: i64, event: EventId) -> Result<(), ArchiveFault> {
+    let of =
+        "IN (SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE delivery_id = ?1)";
+    for link in &links() {
+        let (all, id) = (link.all(), quoted(link.id));
+        let columns: Vec<String> = link.table.columns.iter().map(|c| quoted(&c.name)).collect();
+        let values: Vec<&str> =
+            columns.iter().map(|c| if *c == id { "NULL" } else { c.as_str() }).collect();
+        tx.execute(
+            &format!(
+                "UPDATE {all} SET end_event = ?2 WHERE end_event IS NULL AND {id} {of} AND multiframe_id NOT {of}"
+            ),
+            params![delivery, event.get()],
+        )?;
+        tx.execute(
+            &format!(
+                "INSERT INTO {all} ({}, begin_event) SELECT {}, ?2 FROM {all}
+                 WHERE end_event = ?2 AND begin_event < ?2 AND {id} {of} AND multiframe_id NOT {of}",
+                columns.join(", "),
+                values.join(", ")
+            ),
+            params![delivery, event.get()],
+        )?;
+    }
+    Ok(())
+}
+
 struct Linker<'a> {
     tx: &'a Connection,
     link: &'a Link,

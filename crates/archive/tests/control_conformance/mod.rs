@@ -4,17 +4,18 @@ pub mod staging;
 
 mod publication;
 mod refusals;
+mod retraction;
 mod rounds;
 mod states;
 
 use archive::records::*;
-use archive::{Inquiry, Publication, Queue, Registry, Site};
+use archive::{Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::UseCase;
 use staging::*;
 
 /// Everything that an engine is.
-pub trait Engine: Registry + Queue + Publication + Inquiry {}
-impl<A: Registry + Queue + Publication + Inquiry> Engine for A {}
+pub trait Engine: Registry + Queue + Publication + Curation + Inquiry {}
+impl<A: Registry + Queue + Publication + Curation + Inquiry> Engine for A {}
 
 /// Makes a fresh archive with programme 7.
 pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
@@ -22,7 +23,7 @@ pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
 /// Runs the whole suite; the names are printed so that a failing one can be found.
 pub fn all<A: Engine>(fresh: &Fresh<A>) {
     type Case<A> = (&'static str, fn(&Fresh<A>));
-    let cases: [Case<A>; 17] = [
+    let cases: [Case<A>; 20] = [
         ("registering twice is once", registering_twice_is_once),
         ("ids count on in name order", ids_count_on_in_name_order),
         ("newer content supersedes", newer_content_supersedes),
@@ -40,6 +41,9 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("reserved ids stay reserved", publication::reserved_ids_stay),
         ("a misfit batch harms no other", publication::a_misfit_batch_harms_no_other),
         ("new versions replace old rows", publication::new_versions_replace_old_rows),
+        ("a delivery goes and comes back", retraction::a_delivery_goes_and_comes_back),
+        ("ingesting again works", retraction::what_was_retracted_can_be_ingested_again),
+        ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
     ];
     for (name, case) in cases {
         println!("conformance: {name}");

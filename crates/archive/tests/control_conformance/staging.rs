@@ -153,6 +153,20 @@ pub fn record(archive: &mut impl Registry, arrivals: &[Arrival]) -> Recorded {
     record_refused(archive, arrivals, &[])
 }
 
+/// Records what arrived of another processing of the night, e.g. `20071011_v2`.
+pub fn record_of(archive: &mut impl Registry, name: &str, arrivals: &[Arrival]) -> Recorded {
+    let version = name.split_once("_v").map(|(_, version)| version.to_owned());
+    let registration = Registration {
+        delivery: DeliveryFacts { name: name.to_owned(), version, ..delivery() },
+        arrivals,
+        unchanged: &[],
+        refusals: &[],
+        findings: &[],
+        pairing: &pairing,
+    };
+    archive.record(&registration, now()).unwrap()
+}
+
 pub fn record_refused(
     archive: &mut impl Registry,
     arrivals: &[Arrival],
@@ -200,7 +214,18 @@ pub fn open_round(
     tasks: usize,
     wanted: &dyn Fn(&ImageWork) -> bool,
 ) -> UnitKey {
-    let work = archive.delivery_work(NIGHT).unwrap();
+    open_round_of(archive, NIGHT, use_case, tasks, wanted)
+}
+
+/// The same of another delivery.
+pub fn open_round_of(
+    archive: &mut impl Queue,
+    delivery: &str,
+    use_case: UseCase,
+    tasks: usize,
+    wanted: &dyn Fn(&ImageWork) -> bool,
+) -> UnitKey {
+    let work = archive.delivery_work(delivery).unwrap();
     let inputs: Vec<PlannedInput> = work
         .images
         .iter()
@@ -215,7 +240,7 @@ pub fn open_round(
         })
         .collect();
     let round = PlannedRound {
-        delivery: NIGHT.to_owned(),
+        delivery: delivery.to_owned(),
         use_case,
         recipe: "1".to_owned(),
         tasks: inputs
@@ -272,7 +297,17 @@ pub fn work_off(started: &Started) -> TaskResult {
 
 /// Opens, starts and works off a round; its batch is staged afterwards.
 pub fn stage_round(archive: &mut impl Queue, use_case: UseCase, tasks: usize) -> UnitKey {
-    let unit = open_round(archive, use_case, tasks, &|_| true);
+    stage_round_of(archive, NIGHT, use_case, tasks)
+}
+
+/// The same of another delivery.
+pub fn stage_round_of(
+    archive: &mut impl Queue,
+    delivery: &str,
+    use_case: UseCase,
+    tasks: usize,
+) -> UnitKey {
+    let unit = open_round_of(archive, delivery, use_case, tasks, &|_| true);
     for started in start_all(archive, &unit) {
         let result = work_off(&started);
         stage::write_result(&started.directory, &result).unwrap();
@@ -332,7 +367,7 @@ fn previews(started: &Started, result: &mut TaskResult) {
         rows.push(row([
             ("multiframe_id", Value::Integer(input.multiframe_id)),
             ("ext_num", Value::Integer(0)),
-            ("path", Value::Text(format!("{NIGHT}/{jpeg}"))),
+            ("path", Value::Text(format!("{}/{jpeg}", started.attempt.task.unit.delivery))),
             ("file_bytes", Value::Integer(i64::try_from(bytes).unwrap())),
         ]));
     }

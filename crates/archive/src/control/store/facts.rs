@@ -3,6 +3,7 @@
 use super::refusals;
 use super::registration::delivery_id;
 use super::reports::{delivery_statuses, findings};
+use super::superseded::without_successor;
 use super::work::delivery_work;
 use crate::control::records::{RefusalFilter, RefusalState};
 use crate::control::report::{DeliveryFactsheet, Facts, FileFactsheet, FileRound};
@@ -36,6 +37,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
         work: delivery_work(c, name)?,
         refusals: refusals::list(c, &filter)?,
         findings: findings(c, Some(name))?,
+        without_successor: without_successor(c, id)?,
     })
 }
 

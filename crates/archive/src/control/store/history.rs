@@ -21,6 +21,8 @@ pub(super) enum Act {
     Ingest,
     Reference,
     Abandon,
+    Retract,
+    Restore,
 }
 
 impl Act {
@@ -29,6 +31,8 @@ impl Act {
             Self::Ingest => "ingest",
             Self::Reference => "reference",
             Self::Abandon => "abandon",
+            Self::Retract => "retract",
+            Self::Restore => "restore",
         }
     }
 }

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("detector_rows", lake::DETECTOR_ROWS_DDL),
     Migration::new("states", include_str!("../../migrations/0003_states.sql")),
     Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL, embedded_only: true },
+    Migration::new("retraction", include_str!("../../migrations/0005_retraction.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.

@@ -17,6 +17,7 @@ mod refusals;
 mod registration;
 mod reports;
 mod results;
+mod retraction;
 mod rounds;
 mod superseded;
 mod time;
@@ -25,7 +26,7 @@ mod work;
 
 use super::records::*;
 use super::report::{Drift, Facts, Status};
-use super::{Inquiry, Publication, Queue, Registry};
+use super::{Curation, Inquiry, Publication, Queue, Registry};
 use crate::engine::{Connection, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
@@ -428,6 +429,34 @@ impl Publication for Archive {
 
     fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
         self.write("complete", "complete deliveries", |tx| batches::complete_deliveries(tx, now))
+    }
+}
+
+impl Curation for Archive {
+    fn retract(
+        &mut self,
+        delivery: &str,
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Retracted, ArchiveError> {
+        let site = self.site.clone();
+        self.write("retract", format!("retract {delivery}"), |tx| {
+            retraction::retract(tx, &site, delivery, use_cases, cause, now)
+        })
+    }
+
+    fn restore(
+        &mut self,
+        delivery: &str,
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Retracted, ArchiveError> {
+        let site = self.site.clone();
+        self.write("restore", format!("bring {delivery} back"), |tx| {
+            retraction::restore(tx, &site, delivery, use_cases, cause, now)
+        })
     }
 }
 

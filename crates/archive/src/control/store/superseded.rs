@@ -1,4 +1,5 @@
-//! Ending the rows of multiframes that newer content replaced, once that content is visible.
+//! Ending the rows of multiframes that newer content replaced, once that content is visible: of the same delivery, or of a
+//! later processing of the same night.
 
 use super::detections::Changes;
 use crate::engine::Connection;
@@ -40,7 +41,8 @@ pub(super) fn current_detectors(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Multiframes of a delivery that still have current rows while newer content of their name is visible.
+/// Multiframes that still have current rows while newer content of their name is visible: older contents of the delivery,
+/// and frames of its night in deliveries of an earlier version than one that shows a frame of the same name and survey.
 pub(super) fn overdue(tx: &Connection, delivery: i64) -> Result<Vec<i64>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT old.multiframe_id
@@ -52,8 +54,29 @@ pub(super) fn overdue(tx: &Connection, delivery: i64) -> Result<Vec<i64>, Archiv
              AND EXISTS (SELECT * FROM multiframe_all AS seen
                          WHERE seen.multiframe_id = new.multiframe_id AND seen.end_event IS NULL)",
     )?;
-    let candidates: Vec<i64> =
+    let mut candidates: Vec<i64> =
         select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
+    let processings = processings(tx, delivery)?;
+    let mut select = tx.prepare_cached(
+        "SELECT old.multiframe_id
+         FROM file AS new_file JOIN image AS new ON new.file_id = new_file.file_id
+             JOIN file AS old_file ON old_file.delivery_id = ?1 AND old_file.name = new_file.name
+                 AND coalesce(old_file.survey, '') = coalesce(new_file.survey, '')
+             JOIN image AS old ON old.file_id = old_file.file_id
+         WHERE new_file.delivery_id = ?2 AND new_file.state = 'current'
+             AND EXISTS (SELECT * FROM multiframe_all AS seen
+                         WHERE seen.multiframe_id = new.multiframe_id AND seen.end_event IS NULL)",
+    )?;
+    for (place, newer) in processings.iter().enumerate() {
+        for older in &processings[..place] {
+            if delivery == *older || delivery == *newer {
+                let rows = select.query_map([*older, *newer], |r| r.get(0))?;
+                candidates.extend(rows.collect::<Result<Vec<i64>, _>>()?);
+            }
+        }
+    }
+    candidates.sort_unstable();
+    candidates.dedup();
     let mut overdue = Vec::new();
     for multiframe in candidates {
         if has_rows(tx, multiframe)? {
@@ -61,6 +84,66 @@ pub(super) fn overdue(tx: &Connection, delivery: i64) -> Result<Vec<i64>, Archiv
         }
     }
     Ok(overdue)
+}
+
+/// The deliveries of the same night, oldest processing first: by version, numbers in it as numbers, then by registration. One
+/// without night or version stands for itself.
+pub(super) fn processings(c: &Connection, delivery: i64) -> Result<Vec<i64>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT other.delivery_id, other.version FROM delivery AS own
+             JOIN delivery AS other ON other.night = own.night AND other.version IS NOT NULL
+         WHERE own.delivery_id = ?1 AND own.version IS NOT NULL",
+    )?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut found: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+    found.sort_by_key(|(id, version)| (version_key(version), *id));
+    Ok(found.into_iter().map(|(id, _)| id).collect())
+}
+
+/// `10.2b` as [10], ".", [2], "b": so that 10 comes after 9.
+fn version_key(version: &str) -> Vec<(u64, String)> {
+    let mut key: Vec<(u64, String)> = Vec::new();
+    for c in version.chars() {
+        let is_new = key.last().is_none_or(|(_, text)| !text.is_empty() && c.is_ascii_digit());
+        if is_new {
+            key.push((0, String::new()));
+        }
+        if let Some((number, text)) = key.last_mut() {
+            match c.to_digit(10).filter(|_| text.is_empty()) {
+                Some(digit) => *number = number.saturating_mul(10).saturating_add(digit.into()),
+                None => text.push(c),
+            }
+        }
+    }
+    key
+}
+
+/// Current frames of earlier processings of a delivery's night that have no successor in it: delivery and file.
+pub(super) fn without_successor(
+    c: &Connection,
+    delivery: i64,
+) -> Result<Vec<(String, String)>, ArchiveFault> {
+    let processings = processings(c, delivery)?;
+    let earlier = processings.iter().take_while(|id| **id != delivery);
+    let mut select = c.prepare_cached(
+        "SELECT delivery.name, old_file.name
+         FROM file AS old_file JOIN delivery USING (delivery_id) JOIN image USING (file_id)
+         WHERE old_file.delivery_id = ?1 AND old_file.state = 'current'
+             AND EXISTS (SELECT * FROM file AS any_file WHERE any_file.delivery_id = ?2
+                             AND coalesce(any_file.survey, '') = coalesce(old_file.survey, ''))
+             AND NOT EXISTS (SELECT * FROM file AS new_file
+                             WHERE new_file.delivery_id = ?2 AND new_file.name = old_file.name
+                                 AND new_file.state = 'current' AND new_file.kind = 'image')
+             AND EXISTS (SELECT * FROM multiframe_all AS seen
+                         WHERE seen.multiframe_id = image.multiframe_id AND seen.end_event IS NULL)
+         ORDER BY old_file.name",
+    )?;
+    let mut found = Vec::new();
+    for older in earlier {
+        let rows = select.query_map([*older, delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        found.extend(rows.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(found)
 }
 
 fn has_rows(tx: &Connection, multiframe: i64) -> Result<bool, ArchiveFault> {
@@ -90,4 +173,16 @@ pub(super) fn end_all(
     }
     changes.end_detectors(&detectors)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_key;
+
+    #[test]
+    fn versions_are_ordered_by_their_numbers() {
+        let mut versions = ["10", "2", "1.10", "1.9", "1", "2b", "2a"];
+        versions.sort_by_key(|v| version_key(v));
+        assert_eq!(versions, ["1", "1.9", "1.10", "2", "2a", "2b", "10"]);
+    }
 }
