@@ -7,9 +7,9 @@
 mod staging;
 
 use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits};
-use archive::{Archive, Publication, Queue, Site};
-use model::UseCase;
+use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::task::TaskResult;
+use model::{EventId, UseCase};
 use rusqlite::types::{Value as Cell, ValueRef};
 use staging::*;
 use std::io;
@@ -127,6 +127,61 @@ fn publish(archive: &mut Archive, unit: &model::UnitKey) {
     let ranges = archive.reserve(unit, wanted, now()).unwrap();
     let loaded = archive.load(&batch, &ranges).unwrap();
     archive.publish(&batch, loaded, &cause(), now()).unwrap();
+}
+
+/// What the archive shows now or showed as of an event, in numbers.
+fn counts(site: &Site, as_of: Option<EventId>) -> Vec<Vec<Cell>> {
+    let reader = Reader::open_as_of(site, limits(), as_of).unwrap();
+    let sql = "SELECT (SELECT count(*) FROM detection), (SELECT coalesce(sum(obj_id), 0) FROM detection),
+        (SELECT count(*) FROM multiframe), (SELECT count(*) FROM preview), (SELECT count(*) FROM programme),
+        (SELECT count(*) FROM detection WHERE multiframe_id = 4), (SELECT count(*) FROM detection WHERE obj_id < 50),
+        (SELECT count(*) FROM detection WHERE in_cone(ra, dec, 150.03, 2.003, 0.5))";
+    ask(&reader, sql).unwrap()
+}
+
+/// After every act, what the archive shows is remembered; as of its event it shows the same for ever.
+fn remembers(site: &Site, archive: &mut Archive) {
+    filled(site, archive);
+    let mut seen = Vec::new();
+    let mut note = |archive: &Archive| {
+        let event = EventId::new(archive.status().unwrap().events).unwrap();
+        seen.push((event, counts(site, None)));
+    };
+    note(archive);
+    let acts: [&dyn Fn(&mut Archive); 6] = [
+        &|a| drop(a.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap()),
+        &|a| drop(a.restore(NIGHT, &[], &cause(), now()).unwrap()),
+        &|a| drop(a.retract(NIGHT, &[], &cause(), now()).unwrap()),
+        &|a| drop(a.restore(NIGHT, &[], &cause(), now()).unwrap()),
+        &|a| drop(a.load_reference(&[programme_row(9, "GPS")], &cause(), now()).unwrap()),
+        &|a| {
+            record_of(a, "20071011_v2", &night(2));
+            let unit = stage_round_of(a, "20071011_v2", UseCase::Metadata, 1);
+            publish(a, &unit);
+        },
+    ];
+    for act in acts {
+        act(archive);
+        note(archive);
+    }
+    archive.retract("20071011_v2", &[], &cause(), now()).unwrap();
+    for (event, wanted) in &seen {
+        assert_eq!(counts(site, Some(*event)), *wanted, "as of {event}");
+    }
+    assert!(seen.iter().any(|(_, c)| c[0][0] == Cell::Integer(0)));
+    let beyond = EventId::new(1000);
+    assert!(Reader::open_as_of(site, limits(), beyond).unwrap_err().is_mistake());
+    let first = counts(site, EventId::new(1));
+    assert_eq!(first[0][..5], [0, 0, 0, 0, 1].map(Cell::Integer), "one programme, nothing else");
+}
+
+#[test]
+fn the_archive_as_of_an_event_stays_as_it_was() {
+    on_both_engines(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let (site, mut archive) = new_site(&dir.path().join("site"));
+        remembers(&site, &mut archive);
+    });
 }
 
 const QUERIES: &[&str] = &[

@@ -79,7 +79,7 @@ fn mistakes_are_answered_with_what_helps() {
     );
     assert!(
         said("SELECT cone(1)")
-            .starts_with("there is no function cone; beside SQLite's own there are in_cone(")
+            .starts_with("there is no function cone; beside the engine's own there are in_cone(")
     );
     assert_eq!(said("SELECT 1; SELECT 2"), "one SELECT at a time: the text holds several");
     assert_eq!(said(""), "one SELECT at a time: the text holds none that gives rows");

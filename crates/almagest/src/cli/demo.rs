@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if night.interrupted() {
         return Ok(Exit::Interrupted);
     }
-    let session = sql::session(night.site())?;
+    let session = sql::session(night.site(), None)?;
     for (title, query) in QUERIES {
         say!("\n{title}");
         sql::write_to(&session, query, Format::Table, std::io::stdout())?;
@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// One page with the mosaics of all multiframes.
 fn contact_sheet(night: &mut Night) -> anyhow::Result<PathBuf> {
-    let session = sql::session(night.site())?;
+    let session = sql::session(night.site(), None)?;
     let mut rows = sql::Collected::default();
     session.query(
         "SELECT p.path, m.file_name, m.object, m.filter_name, m.frame_type FROM preview AS p

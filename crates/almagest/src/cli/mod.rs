@@ -15,6 +15,7 @@ mod inspect;
 mod manual;
 mod programme;
 mod refusals;
+mod retract;
 mod run;
 mod simulate;
 mod sql;
@@ -49,13 +50,13 @@ enum Verb {
     /// CU1: bring deliveries into the library, verify and register them
     Transfer(run::TransferArguments),
     /// CU2: make JPEG previews
-    Preview(run::PreviewArguments),
+    Preview(run::StepArguments),
     /// CU3: extract the metadata of multiframes
     Metadata(run::StepArguments),
     /// CU4: extract the detections of catalogues
     Catalogue(run::StepArguments),
     /// Make staged batches visible in the archive
-    Ingest(run::StepArguments),
+    Ingest(run::IngestArguments),
     /// What is there, what is running, what waits for what
     Status(status::Arguments),
     /// List, show, accept, dismiss or retry refusals
@@ -64,6 +65,8 @@ enum Verb {
     Findings(findings::Arguments),
     /// Why a delivery or file is not (wholly) in the archive, and what to do
     Explain(explain::Arguments),
+    /// Take a delivery out of the archive, or bring it back
+    Retract(retract::Arguments),
     /// Prove that the archive is complete, unique and correct
     Verify(verify::Arguments),
     /// Copy what cannot be made again: archive.db, the lake, configuration and profiles
@@ -125,7 +128,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Man(verb) => manual::man(&verb),
         Verb::Run(verb) => run::run(site, &verb),
         Verb::Transfer(verb) => run::transfer(site, &verb),
-        Verb::Preview(verb) => run::previews(site, &verb),
+        Verb::Preview(verb) => run::step(site, model::UseCase::Preview, &verb),
         Verb::Metadata(verb) => run::step(site, model::UseCase::Metadata, &verb),
         Verb::Catalogue(verb) => run::step(site, model::UseCase::Catalogue, &verb),
         Verb::Ingest(verb) => run::ingest(site, &verb),
@@ -133,6 +136,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Refusals(verb) => refusals::run(site, &verb),
         Verb::Findings(verb) => findings::run(site, &verb),
         Verb::Explain(verb) => explain::run(site, &verb),
+        Verb::Retract(verb) => retract::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
         Verb::Backup(verb) => backup::run(site, &verb),
         Verb::Restore(verb) => backup::restore(&verb),

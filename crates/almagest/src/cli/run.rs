@@ -33,24 +33,27 @@ pub struct TransferArguments {
     dry_run: bool,
 }
 
-/// Arguments of the other steps.
+/// Arguments of `preview`, `metadata` and `catalogue`.
 #[derive(Debug, clap::Args)]
 pub struct StepArguments {
     #[command(flatten)]
     scope: Scope,
+    /// Do again what was done: previews whose files are lost, deliveries that were retracted.
+    #[arg(long)]
+    again: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Arguments of `preview`.
+/// Arguments of `ingest`.
 #[derive(Debug, clap::Args)]
-pub struct PreviewArguments {
+pub struct IngestArguments {
     #[command(flatten)]
-    step: StepArguments,
-    /// Make previews again that are there, e.g. because files of theirs are lost.
+    scope: Scope,
+    /// Only say what would be done.
     #[arg(long)]
-    again: bool,
+    dry_run: bool,
 }
 
 /// All steps for some deliveries.
@@ -111,15 +114,6 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
     Ok(ended(&mut night))
 }
 
-/// CU2 alone, not ingested.
-pub fn previews(site: Option<PathBuf>, arguments: &PreviewArguments) -> anyhow::Result<Exit> {
-    if arguments.again && !arguments.step.dry_run {
-        let mut night = Night::open(Site::find(site.clone())?, "asked for again")?;
-        night.ask_again(&arguments.step.scope, UseCase::Preview)?;
-    }
-    step(site, UseCase::Preview, &arguments.step)
-}
-
 /// One use case alone, not ingested.
 pub fn step(
     site: Option<PathBuf>,
@@ -132,6 +126,9 @@ pub fn step(
         return planned(&site, &[use_case], &deliveries);
     }
     let mut night = Night::open(site, use_case.name())?;
+    if arguments.again {
+        night.ask_again(&arguments.scope, use_case)?;
+    }
     let deliveries = night.chosen(&arguments.scope)?;
     night.work(&deliveries, &[use_case], false)?;
     let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
@@ -150,7 +147,7 @@ pub fn step(
 }
 
 /// Ingest alone.
-pub fn ingest(site: Option<PathBuf>, arguments: &StepArguments) -> anyhow::Result<Exit> {
+pub fn ingest(site: Option<PathBuf>, arguments: &IngestArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.dry_run {
         return ingestible(&site, &arguments.scope);

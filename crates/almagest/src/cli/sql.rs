@@ -6,6 +6,7 @@ use crate::report::{Table, shown, tell};
 use crate::site::Site;
 use anyhow::Context;
 use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
+use model::EventId;
 use std::collections::HashSet;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Stop after so many seconds.
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
+    /// The tables as they were after this event; `SELECT * FROM event` lists them.
+    #[arg(long, value_name = "EVENT")]
+    as_of: Option<i64>,
     /// Say on stderr what was read from the lake.
     #[arg(long)]
     stats: bool,
@@ -94,7 +98,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Opens the session of a site's configuration.
-pub fn session(site: &Site) -> anyhow::Result<Reader> {
+pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
     let limits = &site.config.sql;
     let limits = SqlLimits {
         time: (limits.seconds > 0).then(|| Duration::from_secs(limits.seconds)),
@@ -102,14 +106,17 @@ pub fn session(site: &Site) -> anyhow::Result<Reader> {
         temporary_bytes: (limits.temporary_mb > 0).then(|| limits.temporary_mb * 1_000_000),
         ..SqlLimits::DEFAULT
     };
-    Ok(Reader::open(&site.place, limits)?)
+    Ok(Reader::open_as_of(&site.place, limits, as_of)?)
 }
 
 fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
     let mut site = site.clone();
     site.config.sql.rows = arguments.rows.unwrap_or(site.config.sql.rows);
     site.config.sql.seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
-    session(&site)
+    let event = |number: i64| {
+        EventId::new(number).ok_or_else(|| exit::usage(format!("--as-of {number} is no event")))
+    };
+    session(&site, arguments.as_of.map(event).transpose()?)
 }
 
 /// A faulty query is a matter of usage.

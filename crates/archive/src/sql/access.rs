@@ -1,7 +1,9 @@
 //! From conditions to runs of rows in lake files, through `detector_rows`, before any file is opened.
 
+use super::as_of;
 use super::constraint::{Scalar, Wanted};
 use crate::lake::{Cone, healpix_ranges};
+use model::UseCase;
 use rusqlite::{Connection, Row, params, types::ValueRef};
 use std::collections::HashMap;
 
@@ -28,6 +30,28 @@ pub(crate) struct Search {
     pub by_field: HashMap<i64, Vec<Wanted>>,
     /// Ended rows too.
     pub ended_too: bool,
+    /// The event as of which rows are current; `None` for now.
+    pub as_of: Option<i64>,
+}
+
+impl Search {
+    /// SQL that is NULL for the rows of `detector_rows` that show, and something else for the others.
+    fn hidden(&self) -> String {
+        match self.as_of {
+            None => "end_event".to_owned(),
+            Some(event) => format!(
+                "CASE WHEN {} THEN NULL ELSE 1 END",
+                as_of::condition("detector_rows", Some(UseCase::Catalogue), event)
+            ),
+        }
+    }
+
+    fn columns(&self) -> String {
+        format!(
+            "programme_id, first_obj_id, rows, multiframe_id, ext_num, file_id, file_row, {}",
+            self.hidden()
+        )
+    }
 }
 
 /// Rows that may fulfil a search, and which of its conditions they fulfil for certain.
@@ -40,9 +64,6 @@ pub(crate) struct Access {
     /// Conditions on `obj_id` hold for every row.
     pub objects_exact: bool,
 }
-
-const DETECTOR_COLUMNS: &str =
-    "programme_id, first_obj_id, rows, multiframe_id, ext_num, file_id, file_row, end_event";
 
 /// A row of `detector_rows`.
 struct DetectorRow {
@@ -169,10 +190,11 @@ impl Found<'_> {
 
     fn by_object(&mut self, db: &Connection, ranges: &[(i64, i64)]) -> rusqlite::Result<()> {
         let mut select = db.prepare_cached(&format!(
-            "SELECT {DETECTOR_COLUMNS} FROM detector_rows
+            "SELECT {} FROM detector_rows
              WHERE programme_id = ?1 AND first_obj_id <= ?3 AND first_obj_id >=
                  coalesce((SELECT max(first_obj_id) FROM detector_rows
-                           WHERE programme_id = ?1 AND first_obj_id <= ?2), ?2)"
+                           WHERE programme_id = ?1 AND first_obj_id <= ?2), ?2)",
+            self.search.columns()
         ))?;
         for programme in programmes(db)? {
             for &(low, high) in ranges {
@@ -190,7 +212,8 @@ impl Found<'_> {
 
     fn by_multiframe(&mut self, db: &Connection, frames: &[(i64, i64)]) -> rusqlite::Result<()> {
         let mut select = db.prepare_cached(&format!(
-            "SELECT {DETECTOR_COLUMNS} FROM detector_rows WHERE multiframe_id BETWEEN ?1 AND ?2"
+            "SELECT {} FROM detector_rows WHERE multiframe_id BETWEEN ?1 AND ?2",
+            self.search.columns()
         ))?;
         for &(low, high) in frames {
             let mut rows = select.query(params![low, high])?;
@@ -211,8 +234,9 @@ impl Found<'_> {
             "SELECT min(radius_class) FROM detector_rows WHERE radius_class > ?1",
         )?;
         let mut select = db.prepare_cached(&format!(
-            "SELECT {DETECTOR_COLUMNS}, centre_healpix29, radius_deg FROM detector_rows
-             WHERE radius_class = ?1 AND centre_healpix29 BETWEEN ?2 AND ?3"
+            "SELECT {}, centre_healpix29, radius_deg FROM detector_rows
+             WHERE radius_class = ?1 AND centre_healpix29 BETWEEN ?2 AND ?3",
+            self.search.columns()
         ))?;
         let mut class = i64::MIN;
         while let Some(found) = next_class.query_row([class], |r| r.get::<_, Option<i64>>(0))? {
@@ -275,10 +299,11 @@ impl Found<'_> {
     }
 
     fn current_rows(&mut self, db: &Connection, file_id: i64, count: u64) -> rusqlite::Result<()> {
-        let mut select = db.prepare_cached(
+        let mut select = db.prepare_cached(&format!(
             "SELECT file_row, rows FROM detector_rows
-             WHERE file_id = ?1 AND end_event IS NOT NULL ORDER BY file_row",
-        )?;
+             WHERE file_id = ?1 AND ({}) IS NOT NULL ORDER BY file_row",
+            self.search.hidden()
+        ))?;
         let mut rows = select.query([file_id])?;
         let mut next = 0;
         while let Some(row) = rows.next()? {

@@ -167,7 +167,8 @@ unsafe impl VTabCursor for DetectionCursor {
         self.scan = None;
         let plan = Plan::decode(idx_str.unwrap_or_default())
             .ok_or_else(|| fault("the plan of a statement cannot be read"))?;
-        let mut search = Search { ended_too: self.ended_too, ..Search::default() };
+        let as_of = self.share.as_of;
+        let mut search = Search { ended_too: self.ended_too, as_of, ..Search::default() };
         let mut filters: Vec<Filter> = Vec::new();
         let mut cones = Vec::new();
         let mut argument = 0;

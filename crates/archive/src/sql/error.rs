@@ -21,6 +21,14 @@ pub enum SqlError {
     /// The server cannot be reached, or lost the query.
     #[error("cannot ask the server")]
     Server(#[source] EngineError),
+    /// The archive has not come to that event.
+    #[error("there is no event {asked}: the last one is {last}")]
+    NoEvent {
+        /// The event that was asked for.
+        asked: i64,
+        /// The last one.
+        last: i64,
+    },
     /// The lake's catalogue cannot be read.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -44,7 +52,7 @@ pub enum SqlError {
         alike: Vec<String>,
     },
     /// It names a function that is not there.
-    #[error("there is no function {name}; beside those of the engine there are {}", functions.join(", "))]
+    #[error("there is no function {name}; beside the engine's own there are {}", functions.join(", "))]
     UnknownFunction {
         /// The name.
         name: String,
@@ -79,7 +87,8 @@ impl SqlError {
     /// Whether the query itself is at fault, not the archive or the machine.
     pub fn is_mistake(&self) -> bool {
         match self {
-            Self::Statements(_)
+            Self::NoEvent { .. }
+            | Self::Statements(_)
             | Self::UnknownTable { .. }
             | Self::UnknownColumn { .. }
             | Self::UnknownFunction { .. }

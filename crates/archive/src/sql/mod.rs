@@ -20,6 +20,7 @@
 //! Does not write, format results for people, or know what a delivery is.
 
 mod access;
+mod as_of;
 mod budget;
 mod cone_hint;
 mod constraint;

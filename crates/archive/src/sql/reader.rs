@@ -4,6 +4,7 @@ use super::server_session::ServerSession;
 use super::session::{Interrupt, QueryReport, RowSink, Session};
 use super::{SqlError, SqlLimits};
 use crate::site::Site;
+use model::EventId;
 
 /// A read-only connection for queries. One query runs at a time; each sees one state of the archive.
 #[derive(Debug)]
@@ -21,9 +22,26 @@ impl Reader {
     /// # Errors
     /// [`SqlError`] when it cannot be reached.
     pub fn open(site: &Site, limits: SqlLimits) -> Result<Self, SqlError> {
+        Self::open_as_of(site, limits, None)
+    }
+
+    /// The same, with the public names as they were after an event.
+    ///
+    /// # Errors
+    /// As [`Reader::open`]; [`SqlError::NoEvent`] when there is no such event.
+    pub fn open_as_of(
+        site: &Site,
+        limits: SqlLimits,
+        as_of: Option<EventId>,
+    ) -> Result<Self, SqlError> {
         Ok(Self(match site.address().map_err(SqlError::Server)? {
-            None => Engine::Embedded(Session::open(&site.database(), &site.lake(), limits)?),
-            Some(address) => Engine::Server(ServerSession::open(&address, limits)?),
+            None => Engine::Embedded(Session::open_as_of(
+                &site.database(),
+                &site.lake(),
+                limits,
+                as_of,
+            )?),
+            Some(address) => Engine::Server(ServerSession::open(&address, limits, as_of)?),
         }))
     }
 

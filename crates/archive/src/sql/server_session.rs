@@ -5,10 +5,11 @@
 //! the aggregates of `postgres/functions.sql` come before the server's own.
 
 use super::budget::{SqlLimits, Stopped};
-use super::server_cone;
 use super::session::{Interrupt, QueryReport, ResultColumn, RowSink};
 use super::{FUNCTIONS, SqlError};
+use super::{as_of, server_cone};
 use crate::engine::{Address, EngineError, Incoming, Outgoing, Value, ValueRef, is_readable};
+use model::{EventId, UseCase};
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::Type;
@@ -33,7 +34,11 @@ impl std::fmt::Debug for ServerSession {
 }
 
 impl ServerSession {
-    pub(super) fn open(address: &Address, limits: SqlLimits) -> Result<Self, SqlError> {
+    pub(super) fn open(
+        address: &Address,
+        limits: SqlLimits,
+        as_of: Option<EventId>,
+    ) -> Result<Self, SqlError> {
         let mut client = address.connect().map_err(SqlError::Server)?;
         let row = client
             .query_one(
@@ -43,9 +48,13 @@ impl ServerSession {
                 &[],
             )
             .map_err(|e| SqlError::Server(e.into()))?;
+        let (schema, reader): (String, Option<String>) = (row.get(0), row.get(1));
+        if let Some(event) = as_of {
+            make_views(&mut client, &schema, reader.as_deref(), event)?;
+        }
         Ok(Self {
-            schema: row.get(0),
-            reader: row.get(1),
+            schema,
+            reader,
             client: RefCell::new(client),
             limits,
             interrupted: Arc::default(),
@@ -88,7 +97,7 @@ impl ServerSession {
         let role = self.reader.as_deref().unwrap_or("NONE");
         self.client.borrow_mut().batch_execute(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {time};
-             SET LOCAL search_path = {schema}, pg_catalog, pg_temp; SET LOCAL ROLE {role}",
+             SET LOCAL search_path = pg_temp, {schema}, pg_catalog; SET LOCAL ROLE {role}",
             schema = quoted(&self.schema),
             role = if role == "NONE" { role.to_owned() } else { quoted(role) },
         ))?;
@@ -200,6 +209,39 @@ impl ServerSession {
         );
         rows.unwrap_or_default().iter().map(|row| row.get(0)).collect()
     }
+}
+
+/// Views of this session over the rows that were current after an event, under the public names.
+fn make_views(
+    client: &mut postgres::Client,
+    schema: &str,
+    reader: Option<&str>,
+    event: EventId,
+) -> Result<(), SqlError> {
+    let fault = |e: postgres::Error| SqlError::Server(e.into());
+    let last =
+        client.query_one("SELECT coalesce(max(event_id), 0) FROM event", &[]).map_err(fault)?;
+    as_of::check(event, last.get(0))?;
+    let schema = quoted(schema);
+    let shows = as_of::condition("r", Some(UseCase::Catalogue), event.get());
+    let mut sql = as_of::views("TEMP VIEW", &schema, event.get());
+    sql += &format!(
+        "CREATE TEMP VIEW detection AS SELECT d.* FROM {schema}.detection_all AS d
+         WHERE d.begin_event <= {} AND NOT EXISTS (
+             SELECT FROM {schema}.detector_rows AS r
+             WHERE r.multiframe_id = d.multiframe_id AND r.ext_num = d.ext_num AND r.begin_event = d.begin_event
+                 AND r.programme_id = d.programme_id AND r.version = d.version AND NOT ({shows}))",
+        event.get()
+    );
+    client.batch_execute(&sql).map_err(fault)?;
+    if let Some(reader) = reader {
+        let names = crate::metadata::definition::tables().map(|t| t.name.as_str());
+        for name in names.chain(["detection"]) {
+            let grant = format!("GRANT SELECT ON pg_temp.{} TO {}", quoted(name), quoted(reader));
+            client.batch_execute(&grant).map_err(fault)?;
+        }
+    }
+    Ok(())
 }
 
 /// A fault of a run: the server's own is explained when the run is over.

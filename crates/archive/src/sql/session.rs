@@ -4,8 +4,9 @@ use super::budget::{Budget, SqlLimits, Stopped, can_watch_temporary_files};
 use super::error::SqlError;
 use super::guard::{Guard, authorizer};
 use super::shared::LakeShare;
-use super::{cone_hint, detection_table, functions};
+use super::{as_of, cone_hint, detection_table, functions};
 use crate::lake::ByteCounter;
+use model::EventId;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
@@ -89,13 +90,39 @@ impl Session {
     /// # Errors
     /// [`SqlError::Open`] when the database is absent or not readable, [`SqlError::Lake`] when it has no lake.
     pub fn open(archive_db: &Path, lake_dir: &Path, limits: SqlLimits) -> Result<Self, SqlError> {
+        Self::open_as_of(archive_db, lake_dir, limits, None)
+    }
+
+    /// The same, with the public names as they were after an event.
+    ///
+    /// # Errors
+    /// As [`Session::open`]; [`SqlError::NoEvent`] when there is no such event.
+    pub fn open_as_of(
+        archive_db: &Path,
+        lake_dir: &Path,
+        limits: SqlLimits,
+        as_of: Option<EventId>,
+    ) -> Result<Self, SqlError> {
         let fault = |source| SqlError::Open { path: archive_db.display().to_string(), source };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(archive_db, flags).map_err(fault)?;
         configure(&connection, limits).map_err(fault)?;
         let budget = Arc::new(Budget::new(limits));
-        let share = Arc::new(LakeShare::new(&connection, lake_dir, Arc::clone(&budget))?);
+        let share = Arc::new(LakeShare::new(
+            &connection,
+            lake_dir,
+            Arc::clone(&budget),
+            as_of.map(EventId::get),
+        )?);
         detection_table::create_tables(&connection, &share).map_err(fault)?;
+        if let Some(event) = as_of {
+            let last = "SELECT coalesce(max(event_id), 0) FROM event";
+            let last: i64 = connection.query_row(last, [], |r| r.get(0)).map_err(fault)?;
+            as_of::check(event, last)?;
+            connection
+                .execute_batch(&as_of::views("TEMP VIEW", "main", event.get()))
+                .map_err(fault)?;
+        }
         functions::register(&connection).map_err(fault)?;
         connection.pragma_update(None, "query_only", true).map_err(fault)?;
         let watched = Arc::clone(&budget);

@@ -44,6 +44,8 @@ pub(crate) struct LakeShare {
     pub columns: Vec<TableColumn>,
     pub counter: Arc<ByteCounter>,
     pub budget: Arc<Budget>,
+    /// The event as of which `detection` shows rows; `None` for now.
+    pub as_of: Option<i64>,
     files: Mutex<Files>,
 }
 
@@ -58,6 +60,7 @@ impl LakeShare {
         db: &Connection,
         lake_dir: &Path,
         budget: Arc<Budget>,
+        as_of: Option<i64>,
     ) -> Result<Self, LakeError> {
         let columns = crate::lake::stored_columns(db)?
             .into_iter()
@@ -68,6 +71,7 @@ impl LakeShare {
             columns,
             counter: Arc::default(),
             budget,
+            as_of,
             files: Mutex::default(),
         })
     }

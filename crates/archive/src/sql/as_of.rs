@@ -1,0 +1,56 @@
+//! The archive as it was after an event: the public names over rows that were current then.
+
+use super::SqlError;
+use crate::metadata::definition::{quoted, tables};
+use model::tables::Keeping;
+use model::{EventId, UseCase};
+use std::fmt::Write;
+
+/// The archive must have come to that event.
+pub(super) fn check(event: EventId, last: i64) -> Result<(), SqlError> {
+    if event.get() <= last {
+        return Ok(());
+    }
+    Err(SqlError::NoEvent { asked: event.get(), last })
+}
+
+/// Whether a row of a table (or alias) with `begin_event`, `end_event` and, where it belongs to a use case, `multiframe_id` was
+/// current after an event: it had begun, had not ended, and was not out for a while.
+pub(super) fn condition(table: &str, use_case: Option<UseCase>, event: i64) -> String {
+    let mut sql = format!(
+        "{table}.begin_event <= {event} AND ({table}.end_event IS NULL OR {table}.end_event > {event})"
+    );
+    if let Some(use_case) = use_case {
+        let _ = write!(
+            sql,
+            " AND NOT EXISTS (SELECT 1 FROM interruption AS i WHERE i.multiframe_id = {table}.multiframe_id
+                  AND i.use_case = '{}' AND i.from_event <= {event} AND i.to_event > {event}
+                  AND i.from_event > {table}.begin_event)",
+            use_case.name()
+        );
+    }
+    sql
+}
+
+/// Statements that make a view of `kind` for every public name but `detection`.
+pub(super) fn views(kind: &str, schema: &str, event: i64) -> String {
+    let mut sql = String::new();
+    for table in tables() {
+        let use_case = match (table.keeping, table.name.as_str()) {
+            (Keeping::Versioned, "preview") => Some(UseCase::Preview),
+            (Keeping::Versioned, _) => Some(UseCase::Metadata),
+            _ => None,
+        };
+        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+        let _ = writeln!(
+            sql,
+            "CREATE {kind} {} AS SELECT {}, begin_event FROM {schema}.{} AS t WHERE {};",
+            quoted(&table.name),
+            columns.join(", "),
+            quoted(&format!("{}_all", table.name)),
+            condition("t", use_case, event)
+                .replace("FROM interruption", &format!("FROM {schema}.interruption"))
+        );
+    }
+    sql
+}
