@@ -31,6 +31,13 @@ memory_per_thread_mb = 150
 # Detections of a catalogue task at the least, where the night has them.
 rows_per_catalogue_task = 100000
 
+[ingest]
+# Where the ingester daemon tells its counts (/metrics, /healthz); \"\" = nowhere. Anybody who reaches an address that is not
+# loopback can read them.
+listen = \"127.0.0.1:9187\"
+# The ingester looks for work at least this often, whether or not it was told of any.
+poll_seconds = 10
+
 [staging]
 # Days for which the files of a batch stay after its ingest.
 keep_days = 7
@@ -70,6 +77,8 @@ pub struct Config {
     pub library: Library,
     /// The work.
     pub work: Work,
+    /// The ingester daemon.
+    pub ingest: Ingest,
     /// Batches.
     pub staging: Staging,
     /// Queries.
@@ -122,6 +131,22 @@ impl Work {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         }
+    }
+}
+
+/// The ingester daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// Address of its port; empty = none.
+    pub listen: String,
+    /// Seconds between two passes at the most.
+    pub poll_seconds: u64,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9187".to_owned(), poll_seconds: 10 }
     }
 }
 

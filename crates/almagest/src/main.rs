@@ -7,6 +7,7 @@
 
 mod cli;
 mod config;
+mod daemon;
 mod exit;
 mod journal;
 mod profiles;

@@ -26,6 +26,9 @@ pub enum ArchiveFault {
     /// The line to the database was cut in the middle of a load.
     #[error("the line to the database was cut")]
     Cut(#[source] io::Error),
+    /// Somebody asked for an end; nothing is half done.
+    #[error("it was interrupted")]
+    Interrupted,
     /// The lake refused.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -122,7 +125,7 @@ impl ArchiveError {
     pub fn is_transient(&self) -> bool {
         match &self.fault {
             ArchiveFault::Engine(fault) => fault.is_transient(),
-            ArchiveFault::Cut(_) => true,
+            ArchiveFault::Cut(_) | ArchiveFault::Interrupted => true,
             ArchiveFault::Lake(fault) => fault.is_transient(),
             ArchiveFault::Io { source, .. } => source.kind() != io::ErrorKind::NotFound,
             _ => false,

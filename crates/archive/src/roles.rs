@@ -80,8 +80,8 @@ struct Roles {
 }
 
 /// Tables beside those of the definitions that anybody may read.
-const PUBLIC: [&str; 5] =
-    ["detection", "detection_all", "detector_rows", "event", "column_description"];
+const PUBLIC: [&str; 6] =
+    ["detection", "detection_all", "detector_rows", "event", "interruption", "column_description"];
 
 impl Roles {
     fn of(tx: &Connection) -> Result<Self, ArchiveFault> {
@@ -103,9 +103,7 @@ impl Roles {
         ))?;
         let mut select = tx.prepare(
             "SELECT relname::text, relkind::text FROM pg_class
-             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'S')
-                 AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'i')
-             ORDER BY relkind = 'S', relname",
+             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY relname",
         )?;
         let objects: Vec<(String, String)> = select
             .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?

@@ -153,7 +153,9 @@ fn remembers(site: &Site, archive: &mut Archive) {
         &|a| drop(a.restore(NIGHT, &[], &cause(), now()).unwrap()),
         &|a| drop(a.retract(NIGHT, &[], &cause(), now()).unwrap()),
         &|a| drop(a.restore(NIGHT, &[], &cause(), now()).unwrap()),
-        &|a| drop(a.load_reference(&[programme_row(9, "GPS")], &cause(), now()).unwrap()),
+        &|a| {
+            a.load_reference(&[programme_row(9, "GPS")], &cause(), now()).unwrap();
+        },
         &|a| {
             record_of(a, "20071011_v2", &night(2));
             let unit = stage_round_of(a, "20071011_v2", UseCase::Metadata, 1);

@@ -57,6 +57,8 @@ pub struct PassReport {
     pub postponed: Vec<(UnitKey, String)>,
     /// Deliveries that are complete now.
     pub completed: Vec<String>,
+    /// Why the archive was not tidied up.
+    pub untidy: Option<String>,
 }
 
 impl PassReport {
@@ -100,9 +102,25 @@ pub fn pass(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<PassReport, ArchiveError> {
+    pass_until(&|| false, archive, deliveries, cause, now)
+}
+
+/// [`pass`] that begins no further batch once `stop` says so.
+///
+/// # Errors
+/// As [`pass`].
+pub fn pass_until(
+    stop: &dyn Fn() -> bool,
+    archive: &mut impl Publication,
+    deliveries: &[String],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<PassReport, ArchiveError> {
     let mut report = PassReport::default();
     let mut tried: BTreeSet<UnitKey> = BTreeSet::new();
-    while let Some(unit) = next(archive, deliveries, &tried)? {
+    while !stop()
+        && let Some(unit) = next(archive, deliveries, &tried)?
+    {
         tried.insert(unit.clone());
         match ingest(archive, &unit, cause, now)? {
             Outcome::Published(published) => report.published.push(published),
@@ -117,6 +135,9 @@ pub fn pass(
         }
     }
     report.completed = archive.complete_deliveries(now)?;
+    if !stop() {
+        report.untidy = archive.tidy().err().map(|error| one_line(&error));
+    }
     Ok(report)
 }
 

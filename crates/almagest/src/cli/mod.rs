@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 mod backup;
 mod config;
+mod daemon;
 mod demo;
 mod doctor;
 mod explain;
@@ -57,6 +58,8 @@ enum Verb {
     Catalogue(run::StepArguments),
     /// Make staged batches visible in the archive
     Ingest(run::IngestArguments),
+    /// Work until a signal ends it: the ingester
+    Daemon(daemon::Arguments),
     /// What is there, what is running, what waits for what
     Status(status::Arguments),
     /// List, show, accept, dismiss or retry refusals
@@ -132,6 +135,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Metadata(verb) => run::step(site, model::UseCase::Metadata, &verb),
         Verb::Catalogue(verb) => run::step(site, model::UseCase::Catalogue, &verb),
         Verb::Ingest(verb) => run::ingest(site, &verb),
+        Verb::Daemon(verb) => daemon::run(site, &verb),
         Verb::Status(verb) => status::run(site, &verb),
         Verb::Refusals(verb) => refusals::run(site, &verb),
         Verb::Findings(verb) => findings::run(site, &verb),

@@ -1,10 +1,12 @@
 //! `almagest status`.
 
+use crate::daemon::state::{self, State};
 use crate::exit::Exit;
-use crate::report::{Table, bytes, grouped, say, say_part};
+use crate::report::{Table, bytes, grouped, say, say_part, shown};
 use crate::site::Site;
 use archive::Inquiry;
 use archive::report::Status;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -17,13 +19,49 @@ pub struct Arguments {
 
 /// Prints where everything stands.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let status = Site::find(site)?.read()?.status()?;
+    let site = Site::find(site)?;
+    let status = site.read()?.status()?;
+    let ingester = state::read(&state::directory(&site.place.logs()));
+    let ingester = ingester.filter(|state| state.state != "stopped");
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&status)?);
+        let mut value = serde_json::to_value(&status)?;
+        value["ingester"] = json!(
+            ingester.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
+        );
+        say!("{}", serde_json::to_string_pretty(&value)?);
     } else {
         say_part!("{}", text(&status));
+        if let Some(state) = ingester {
+            say_part!("\n{}", ingester_text(&state));
+        }
     }
     Ok(Exit::Done)
+}
+
+/// What the ingester does, in a few lines.
+fn ingester_text(state: &State) -> String {
+    if !state.is_alive() {
+        return format!(
+            "the ingester (pid {}, begun {}) is gone: almagest daemon ingest\n",
+            state.pid(),
+            state.began
+        );
+    }
+    let mut text = format!(
+        "ingester: {}, pid {} since {}; {} passes, the last at {}; {} batches published, {} refused, {} blocked\n",
+        state.state,
+        state.pid(),
+        state.began,
+        grouped(state.passes),
+        state.last_pass.as_deref().unwrap_or("no time yet"),
+        grouped(state.published),
+        grouped(state.refused),
+        grouped(state.blocked)
+    );
+    for line in state.postponed.iter().chain(&state.fault) {
+        text += &format!("  {}\n", shown(line));
+    }
+    text
 }
 
 fn text(status: &Status) -> String {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
+use testkit::postgres::{Database, Server};
 
 /// The binary under test.
 pub fn almagest() -> Command {
@@ -106,11 +107,30 @@ impl Desk {
 
     /// A new site as `init` makes it, and an empty inbox.
     pub fn bare() -> Self {
+        Self::made(&[])
+    }
+
+    /// A new site whose archive is in a database of the shared server; `None` where there is no server.
+    pub fn on_server() -> Option<(Self, Database)> {
+        let database = Server::shared()?.database();
+        let desk = Self::made(&["--database", &database.url()]);
+        desk.at_site(&["programme", "add", "U07B12", "u/07b/12"]).ended(0);
+        Some((desk, database))
+    }
+
+    /// A new desk of each kind that this machine can have.
+    pub fn of_both_engines() -> Vec<Self> {
+        let on_server = Self::on_server().map(|(desk, _)| desk);
+        [Self::new()].into_iter().chain(on_server).collect()
+    }
+
+    fn made(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let site = dir.path().join("site");
         std::fs::create_dir(dir.path().join("inbox")).expect("an inbox");
         let desk = Self { dir, site };
-        desk.plain(&["init", desk.site.to_str().expect("UTF-8")]).ended(0);
+        let words = ["init", desk.site.to_str().expect("UTF-8")];
+        desk.plain(&[&words[..], options].concat()).ended(0);
         desk
     }
 
@@ -234,7 +254,7 @@ const TABLES: &[(&str, &str)] = &[
     ("multiframe", "multiframe_id"),
     ("multiframe_detector", "multiframe_id, ext_num"),
     ("astrometry", "multiframe_id, ext_num"),
-    ("provenance", "multiframe_id, component_name"),
+    ("provenance", "multiframe_id, ext_num, role, position, component_name"),
     ("programme_frame", "programme_id, multiframe_id"),
     ("preview", "multiframe_id, ext_num"),
     ("detection", "programme_id, obj_id"),

@@ -270,6 +270,19 @@ pub trait Publication {
     /// [`ArchiveError`].
     fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError>;
 
+    /// Keeps the archive quick: on a server, merges partitions when there are many. Gives how many it merged.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; the archive is as it was then.
+    fn tidy(&mut self) -> Result<u64, ArchiveError>;
+
+    /// Waits for another process to change the archive, but no longer than a time. `true` when one did; a change may be
+    /// missed, so it is a hint and no more.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when the archive cannot be reached.
+    fn await_change(&mut self, at_most: std::time::Duration) -> Result<bool, ArchiveError>;
+
     /// Marks deliveries complete that have everything they announced and nothing left to ingest.
     ///
     /// # Errors

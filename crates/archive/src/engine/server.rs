@@ -67,6 +67,15 @@ impl Server {
         Ok(writer.finish()?)
     }
 
+    /// Whether a notification came within a time.
+    pub(crate) fn notified(&self, at_most: std::time::Duration) -> Result<bool> {
+        use postgres::fallible_iterator::FallibleIterator;
+        self.with_client(|client| {
+            let next = client.notifications().timeout_iter(at_most).next()?;
+            Ok(next.is_some())
+        })
+    }
+
     pub(super) fn begin(&self, kind: Kind) -> Result<()> {
         if self.client.borrow().is_closed() {
             *self.client.borrow_mut() = self.address.connect()?;

@@ -95,14 +95,15 @@ pub(crate) fn describe(tx: &Connection, table: &Table) -> Result<(), ArchiveFaul
     Ok(())
 }
 
-/// Name and SQLite type of the columns that `<name>_all` has, without the two of its history.
+/// Name and type of the columns of a table on a server, whoever asks.
+pub(crate) const SERVER_COLUMNS: &str = "SELECT attname, upper(format_type(atttypid, atttypmod)) FROM pg_attribute
+     WHERE attrelid = to_regclass(quote_ident(?1)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+
+/// Name and type of the columns that `<name>_all` has, without the two of its history.
 fn stored_columns(tx: &Connection, table: &Table) -> Result<Vec<(String, String)>, ArchiveFault> {
     let mut select = tx.prepare(match tx.dialect() {
         Dialect::Sqlite => "SELECT name, type FROM pragma_table_info(?1) ORDER BY cid",
-        Dialect::Postgres => {
-            "SELECT column_name, upper(data_type) FROM information_schema.columns
-             WHERE table_schema = current_schema() AND table_name = ?1 ORDER BY ordinal_position"
-        }
+        Dialect::Postgres => SERVER_COLUMNS,
     })?;
     let rows = select.query_map([format!("{}_all", table.name)], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let columns: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;

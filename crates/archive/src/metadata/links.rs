@@ -47,6 +47,14 @@ fn links() -> Vec<Link> {
 pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     for link in links() {
         let (all, name, id) = (link.all(), quoted(&link.name), quoted(link.id));
+        if tx.dialect() == Dialect::Postgres {
+            // Only who owns a table may say IF NOT EXISTS of its indexes.
+            let index = format!("{}_{}_linked", link.table.name, link.id);
+            let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
+            if tx.query_row(there, [&index], |r| r.get(0))? {
+                continue;
+            }
+        }
         tx.execute_batch(&format!(
             "CREATE INDEX IF NOT EXISTS {} ON {all} ({name}) WHERE {id} IS NULL AND end_event IS NULL;
              CREATE INDEX IF NOT EXISTS {} ON {all} ({id}) WHERE {id} IS NOT NULL AND end_event IS NULL;",

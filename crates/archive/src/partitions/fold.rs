@@ -6,6 +6,9 @@ use super::schema::{ALL, FOLDING};
 use crate::engine::{Connection, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
 
+/// More partitions than this are folded: the server locks and plans for each of them.
+pub(crate) const MOST_PARTITIONS: usize = 240;
+
 /// A partition with rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Partition {
@@ -66,7 +69,7 @@ pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
     Ok(partitions)
 }
 
-/// Merges neighbouring partitions when there are more than `most`, until there are about half as many. Readers and loads go on; the swap is one short transaction.
+/// Merges neighbouring partitions when there are more than `most`, until there are a quarter fewer. Readers and loads go on; the swap is one short transaction.
 ///
 /// # Errors
 /// When the engine fails, or a merged table does not equal its parts.
@@ -80,7 +83,7 @@ pub(crate) fn fold(c: &Connection, most: usize) -> Result<FoldReport, ArchiveFau
         return Ok(report);
     }
     let mut folded = || -> Result<(), ArchiveFault> {
-        for group in groups(&all, most.div_ceil(2)) {
+        for group in groups(&all, most * 3 / 4) {
             if fold_one(c, &group)? {
                 report.merged += group.len() as u64;
                 report.made += 1;
@@ -95,23 +98,22 @@ pub(crate) fn fold(c: &Connection, most: usize) -> Result<FoldReport, ArchiveFau
     Ok(report)
 }
 
-/// Which neighbours become one: as even in rows as may be, about `wanted` in all.
+/// Which neighbours become one, so that `wanted` are left: the pair with the fewest rows first, again and again. So small
+/// partitions are merged often and large ones seldom, and a row is rewritten as often as the logarithm of the archive's
+/// size.
 fn groups(all: &[Partition], wanted: usize) -> Vec<Vec<Partition>> {
-    let total: i64 = all.iter().map(Partition::ids).sum();
-    let share = total / i64::try_from(wanted.max(1)).unwrap_or(i64::MAX) + 1;
-    let mut groups: Vec<Vec<Partition>> = Vec::new();
-    for partition in all {
-        let fits = groups.last().is_some_and(|group| {
-            let ids: i64 = group.iter().map(Partition::ids).sum();
-            group[0].programme_id == partition.programme_id && ids + partition.ids() <= share
-        });
-        match groups.last_mut().filter(|_| fits) {
-            Some(group) => group.push(partition.clone()),
-            None => groups.push(vec![partition.clone()]),
-        }
+    let mut groups: Vec<(i64, Vec<Partition>)> =
+        all.iter().map(|p| (p.ids(), vec![p.clone()])).collect();
+    while groups.len() > wanted {
+        let pairs = groups.windows(2).enumerate();
+        let pairs = pairs.filter(|(_, w)| w[0].1[0].programme_id == w[1].1[0].programme_id);
+        let Some((at, _)) = pairs.min_by_key(|(_, w)| w[0].0 + w[1].0) else { break };
+        let (ids, parts) = groups.remove(at + 1);
+        groups[at].0 += ids;
+        groups[at].1.extend(parts);
     }
-    groups.retain(|group| group.len() > 1);
-    groups
+    groups.retain(|(_, group)| group.len() > 1);
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 /// Makes one partition of some neighbours; `false` when readers did not give way in time.
@@ -212,19 +214,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_of_one_programme_are_grouped_evenly() {
+    fn the_smallest_neighbours_of_a_programme_are_grouped() {
         let partition = |programme_id, first_obj_id, ids: i64| Partition {
             name: format!("p{programme_id}_{first_obj_id}"),
             programme_id,
             first_obj_id,
             last_obj_id: first_obj_id + ids - 1,
         };
-        let all: Vec<Partition> = (0..8)
-            .map(|i| partition(1, 1 + 10 * i, 10))
-            .chain([partition(2, 1, 5), partition(2, 6, 5)])
-            .collect();
-        let sizes: Vec<usize> = groups(&all, 3).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [3, 3, 2, 2]);
-        assert!(groups(&all[..1], 1).is_empty());
+        let all = [
+            partition(1, 1, 1000),
+            partition(1, 1001, 10),
+            partition(1, 1011, 10),
+            partition(1, 1021, 15),
+            partition(2, 1, 5),
+            partition(3, 1, 5),
+        ];
+        let sizes = |wanted| -> Vec<usize> { groups(&all, wanted).iter().map(Vec::len).collect() };
+        assert_eq!(sizes(6), [] as [usize; 0]);
+        assert_eq!(sizes(5), [2]);
+        assert_eq!(sizes(4), [3]);
+        assert_eq!(sizes(1), [4], "programmes stay apart");
     }
 }

@@ -17,6 +17,7 @@ use model::tables::{ColumnType, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows decoded at once.
 const ROWS_AT_ONCE: usize = 8192;
@@ -53,7 +54,7 @@ pub(crate) struct LoadedPartition {
     pub detectors: Vec<DetectorRun>,
 }
 
-/// Fills the tables of a batch, as many at the same time as there are connections. What an earlier run left of one is
+/// Fills the tables of a batch until `stop` is set, as many at the same time as there are connections. What an earlier run left of one is
 /// dropped first.
 ///
 /// # Errors
@@ -62,6 +63,7 @@ pub(crate) fn load(
     server: &Server,
     connections: usize,
     wanted: &[Wanted<'_>],
+    stop: &AtomicBool,
 ) -> Result<Vec<LoadedPartition>, ArchiveFault> {
     let next = std::sync::Mutex::new(wanted.iter().enumerate());
     let address = server.address();
@@ -75,7 +77,7 @@ pub(crate) fn load(
                 Some(client) => client,
                 none => none.insert(address.connect()?),
             };
-            done.push((place, load_one(client, wanted)?));
+            done.push((place, load_one(client, wanted, stop)?));
         }
     };
     let mut loaded = std::thread::scope(|scope| {
@@ -97,6 +99,7 @@ pub(crate) fn load(
 fn load_one(
     client: &mut postgres::Client,
     wanted: &Wanted<'_>,
+    stop: &AtomicBool,
 ) -> Result<LoadedPartition, ArchiveFault> {
     let table = model::tables::table("detection")
         .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))?;
@@ -122,7 +125,7 @@ fn load_one(
     let mut writer = tx
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
         .map_err(EngineError::from)?;
-    let mut rows_out = Rows::new(table, wanted.base, wanted.event);
+    let mut rows_out = Rows::new(table, wanted, stop);
     for file in &files {
         rows_out.write_file(file, &mut writer)?;
     }
@@ -191,14 +194,15 @@ struct Rows<'a> {
     next_obj_id: i64,
     event: i64,
     buffer: Vec<u8>,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Rows<'a> {
-    fn new(table: &'a Table, base: i64, event: i64) -> Self {
+    fn new(table: &'a Table, wanted: &Wanted<'_>, stop: &'a AtomicBool) -> Self {
         let mut buffer = Vec::with_capacity(CHUNK + (16 << 10));
         buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
         buffer.extend_from_slice(&[0; 8]); // no flags, no extension
-        Self { table, next_obj_id: base + 1, event, buffer }
+        Self { table, next_obj_id: wanted.base + 1, event: wanted.event, buffer, stop }
     }
 
     fn write_file(&mut self, file: &OpenFile, out: &mut impl Write) -> Result<(), ArchiveFault> {
@@ -243,6 +247,9 @@ impl<'a> Rows<'a> {
     }
 
     fn flush(&mut self, out: &mut impl Write) -> Result<(), ArchiveFault> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(ArchiveFault::Interrupted);
+        }
         let sent = out.write_all(&self.buffer);
         self.buffer.clear();
         sent.map_err(|fault| match fault.get_ref().and_then(|f| f.downcast_ref()) {

@@ -22,7 +22,7 @@ mod load;
 mod publication;
 mod schema;
 
-pub(crate) use fold::{FoldReport, Partition, fold, partitions};
+pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
 pub(crate) use load::{LoadedPartition, Wanted, load};
 pub(crate) use publication::Publication;
 pub(crate) use schema::{bring_up, drop_left_over, left_over};

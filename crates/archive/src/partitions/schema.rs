@@ -2,7 +2,7 @@
 
 use crate::engine::{Connection, Dialect, Result as EngineResult};
 use crate::error::ArchiveFault;
-use crate::metadata::definition::{column_sql, column_type, comments_sql, quoted};
+use crate::metadata::definition::{SERVER_COLUMNS, column_sql, column_type, comments_sql, quoted};
 use model::tables::{Keeping, Table};
 
 /// The advisory lock of the one process that folds, with a hash of the schema.
@@ -60,10 +60,7 @@ pub(crate) fn bring_up(tx: &Connection) -> Result<(), ArchiveFault> {
 }
 
 fn stored_columns(tx: &Connection) -> EngineResult<Vec<(String, String)>> {
-    let mut select = tx.prepare(
-        "SELECT column_name, upper(data_type) FROM information_schema.columns
-         WHERE table_schema = current_schema() AND table_name = ?1 ORDER BY ordinal_position",
-    )?;
+    let mut select = tx.prepare(SERVER_COLUMNS)?;
     select.query_map([ALL], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
 }
 
@@ -81,6 +78,15 @@ fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
          CREATE INDEX detector_rows_event ON detector_rows (begin_event);",
         columns.join(", ")
     ))?;
+    // The migrations, which are never edited, say nothing of these.
+    tx.execute_batch(
+        "COMMENT ON COLUMN refusal.stage IS 'where in the pipeline it was met';
+         COMMENT ON COLUMN refusal.state IS 'whether somebody has dealt with it';
+         COMMENT ON COLUMN finding.stage IS 'where in the pipeline it was noticed';
+         COMMENT ON COLUMN detector_rows.multiframe_id IS 'the image';
+         COMMENT ON COLUMN detector_rows.file_id IS 'the batch that brought them';
+         COMMENT ON COLUMN detector_rows.file_row IS 'place of the first row within the batch, from 0'",
+    )?;
     Ok(())
 }
 

@@ -189,7 +189,7 @@ impl ServerSession {
                 SqlError::Statements("several")
             }
             SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE => {
-                SqlError::Denied(message.to_owned())
+                SqlError::Denied(message.trim_start_matches("permission denied for ").to_owned())
             }
             _ if EngineError::is_transient_code(said.code()) => SqlError::Server(error.into()),
             _ => SqlError::Engine(message.to_owned()),

@@ -8,6 +8,7 @@
 
 mod attempts;
 mod batches;
+mod changes;
 mod detections;
 mod facts;
 mod history;
@@ -36,6 +37,8 @@ use model::task::TaskResult;
 use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
 use rusqlite::OpenFlags;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use publish::Loaded;
@@ -59,6 +62,7 @@ pub enum Access {
 pub struct Archive {
     connection: Connection,
     site: Site,
+    stop: Arc<AtomicBool>,
 }
 
 impl Archive {
@@ -92,7 +96,7 @@ impl Archive {
                 });
             }
         }
-        Self { connection, site: site.clone() }.brought_up(now)
+        Self { connection, site: site.clone(), stop: Arc::default() }.brought_up(now)
     }
 
     /// Opens the archive of a site. For writing, new migrations and columns are brought in first and a moved lake is
@@ -115,8 +119,13 @@ impl Archive {
         if found == 0 && !site.is_embedded() {
             return Err(fault(ArchiveFault::NoArchive(site.whereabouts())));
         }
-        let archive = Self { connection, site: site.clone() };
+        let archive = Self { connection, site: site.clone(), stop: Arc::default() };
         if access == Access::Read { Ok(archive) } else { archive.brought_up(now) }
+    }
+
+    /// Gives up loads and waits when the flag is set; what was under way is found again by the next run.
+    pub fn stop_with(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = stop;
     }
 
     fn brought_up(mut self, now: Timestamp) -> Result<Self, ArchiveError> {
@@ -388,7 +397,7 @@ impl Publication for Archive {
     }
 
     fn load(&mut self, batch: &StagedBatch, ranges: &[IdRange]) -> Result<Loaded, ArchiveError> {
-        publish::load(&self.connection, &self.site, batch, ranges)
+        publish::load(&self.connection, &self.site, batch, ranges, &self.stop)
             .map_err(ArchiveError::during(format!("load {}", batch.unit)))
     }
 
@@ -425,6 +434,20 @@ impl Publication for Archive {
         let files = self.read("list abandoned files", |c| batches::abandoned_files(c, &site))?;
         let removed = files.iter().filter(|path| std::fs::remove_file(path).is_ok());
         Ok(removed.map(|path| path.display().to_string()).collect())
+    }
+
+    fn tidy(&mut self) -> Result<u64, ArchiveError> {
+        if self.site.is_embedded() {
+            return Ok(0);
+        }
+        let most = partitions::MOST_PARTITIONS;
+        let folded = partitions::fold(&self.connection, most);
+        Ok(folded.map_err(ArchiveError::during("fold partitions"))?.merged)
+    }
+
+    fn await_change(&mut self, at_most: Duration) -> Result<bool, ArchiveError> {
+        changes::wait(&self.connection, at_most, &self.stop)
+            .map_err(ArchiveError::during("wait for changes"))
     }
 
     fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {

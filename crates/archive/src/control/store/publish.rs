@@ -17,6 +17,7 @@ use model::{EventId, Finding, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 /// A batch that was loaded, not visible yet.
 #[derive(Default)]
@@ -62,6 +63,7 @@ pub(super) fn load(
     site: &Site,
     batch: &StagedBatch,
     ranges: &[IdRange],
+    stop: &AtomicBool,
 ) -> Result<Loaded, ArchiveFault> {
     let mut loaded = Loaded::default();
     for table in definition::versioned() {
@@ -79,7 +81,7 @@ pub(super) fn load(
         let event = kept_event(c, &unit)?.ok_or_else(|| {
             ArchiveFault::Conflict(format!("{} has object ids but no event", batch.unit))
         })?;
-        loaded.detections = load_detections(c, site, &unit, batch, ranges, event)?;
+        loaded.detections = load_detections(c, site, (&unit, batch), ranges, event, stop)?;
     }
     Ok(loaded)
 }
@@ -96,10 +98,10 @@ fn kept_event(c: &Connection, unit: &Unit) -> Result<Option<EventId>, ArchiveFau
 fn load_detections(
     c: &Connection,
     site: &Site,
-    unit: &Unit,
-    batch: &StagedBatch,
+    (unit, batch): (&Unit, &StagedBatch),
     ranges: &[IdRange],
     event: EventId,
+    stop: &AtomicBool,
 ) -> Result<Vec<Part>, ArchiveFault> {
     let sources = sources(batch, "detection");
     let mut staged: Vec<Vec<Staged<'_>>> = Vec::with_capacity(ranges.len());
@@ -130,7 +132,7 @@ fn load_detections(
                     staged,
                 })
                 .collect();
-            let loaded = partitions::load(server, site.connections(), &wanted)?;
+            let loaded = partitions::load(server, site.connections(), &wanted, stop)?;
             loaded.into_iter().map(Part::Partition).collect()
         }
         None => lake_files(site, ranges, &staged, &names, event)?,

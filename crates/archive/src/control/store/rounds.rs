@@ -216,6 +216,7 @@ pub(super) fn stage_when_over(
         "INSERT INTO batch (unit_id, staged) VALUES (?1, ?2)",
         params![unit.id, text_of(now)],
     )?;
+    super::changes::tell(tx)?;
     Ok(true)
 }
 

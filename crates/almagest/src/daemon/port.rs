@@ -1,0 +1,163 @@
+//! `/metrics` (Prometheus text format 0.0.4) and `/healthz`, on loopback unless the configuration says otherwise.
+
+use super::state::{Shared, State};
+use crate::config;
+use anyhow::Context;
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+/// The longest request that is read.
+const MOST_BYTES: usize = 8192;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves in a thread of its own for as long as the process lives.
+pub(super) fn serve(config: &config::Ingest, shared: &Shared) -> anyhow::Result<()> {
+    if config.listen.is_empty() {
+        return Ok(());
+    }
+    let listener = TcpListener::bind(&config.listen)
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let (shared, poll) = (shared.clone(), config.poll_seconds);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A client that goes away is its own affair.
+            let _ = answer(stream, &shared, poll);
+        }
+    });
+    Ok(())
+}
+
+fn answer(mut stream: TcpStream, shared: &Shared, poll_seconds: u64) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut request = Vec::new();
+    let mut part = [0; 1024];
+    while !request.windows(4).any(|w| w == b"\r\n\r\n") && request.len() < MOST_BYTES {
+        match stream.read(&mut part)? {
+            0 => break,
+            n => request.extend_from_slice(&part[..n]),
+        }
+    }
+    let request = String::from_utf8_lossy(&request);
+    let mut words = request.lines().next().unwrap_or_default().split(' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (status, body) = match (method, path) {
+        ("GET" | "HEAD", "/metrics") => ("200 OK", shared.get(metrics)),
+        ("GET" | "HEAD", "/healthz") => shared.get(|state| health(state, poll_seconds)),
+        ("GET" | "HEAD", _) => ("404 Not Found", "there are /metrics and /healthz\n".to_owned()),
+        ("", _) => ("400 Bad Request", "no request\n".to_owned()),
+        _ => ("405 Method Not Allowed", "GET and HEAD only\n".to_owned()),
+    };
+    let kind = if path == "/metrics" { "text/plain; version=0.0.4" } else { "text/plain" };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
+    if method != "HEAD" {
+        stream.write_all(body.as_bytes())?;
+    }
+    stream.flush()
+}
+
+/// Well, unless the archive cannot be used or no pass went through for long.
+fn health(state: &State, poll_seconds: u64) -> (&'static str, String) {
+    const UNWELL: &str = "503 Service Unavailable";
+    if let Some(fault) = &state.fault {
+        return (UNWELL, format!("the archive cannot be used: {fault}\n"));
+    }
+    let last = state.last_pass.as_deref().unwrap_or(&state.began);
+    let age = chrono::DateTime::parse_from_rfc3339(last)
+        .map(|at| (crate::site::now() - at.to_utc()).num_seconds())
+        .unwrap_or(i64::MAX);
+    // A large load takes its time.
+    let patience = i64::try_from(poll_seconds).unwrap_or(i64::MAX).saturating_mul(3).max(3600);
+    if age > patience {
+        return (UNWELL, format!("no pass went through since {last}\n"));
+    }
+    ("200 OK", "ok\n".to_owned())
+}
+
+fn metrics(state: &State) -> String {
+    let mut text = String::new();
+    let mut add = |name: &str, kind: &str, help: &str, samples: &[(String, String)]| {
+        let _ = writeln!(text, "# HELP almagest_{name} {help}\n# TYPE almagest_{name} {kind}");
+        for (labels, value) in samples {
+            let _ = writeln!(text, "almagest_{name}{labels} {value}");
+        }
+    };
+    let one = |value: u64| vec![(String::new(), value.to_string())];
+    let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    add("build_info", "gauge", "Version of the program.", &[(version, "1".to_owned())]);
+    add("ingest_passes_total", "counter", "Passes that went through.", &one(state.passes));
+    add(
+        "ingest_failures_total",
+        "counter",
+        "Times the archive could not be used.",
+        &one(state.failures),
+    );
+    add(
+        "ingest_published_batches_total",
+        "counter",
+        "Batches made visible.",
+        &one(state.published),
+    );
+    let rows: Vec<(String, String)> = state
+        .rows
+        .iter()
+        .map(|(table, rows)| (format!("{{table=\"{table}\"}}"), rows.to_string()))
+        .collect();
+    add("ingest_published_rows_total", "counter", "Rows made visible.", &rows);
+    add(
+        "ingest_refused_batches_total",
+        "counter",
+        "Batches that did not fit.",
+        &one(state.refused),
+    );
+    let postponed = state.postponed.len() as u64;
+    add(
+        "ingest_postponed_batches",
+        "gauge",
+        "Batches that wait for trouble to pass.",
+        &one(postponed),
+    );
+    add("ingest_blocked_batches", "gauge", "Batches that wait for another.", &one(state.blocked));
+    add("ingest_staged_batches", "gauge", "Batches not ingested yet.", &one(state.staged));
+    let up = u64::from(state.fault.is_none());
+    add("database_up", "gauge", "Whether the archive can be used.", &one(up));
+    let last =
+        state.last_pass.as_deref().and_then(|t| chrono::DateTime::parse_from_rfc3339(t).ok());
+    let last = last.map_or(0, |t| t.timestamp().unsigned_abs());
+    add("ingest_last_pass_timestamp_seconds", "gauge", "End of the last pass.", &one(last));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_prometheus_text() {
+        let mut state = State { passes: 3, ..State::default() };
+        state.rows.insert("detection".to_owned(), 7);
+        let text = metrics(&state);
+        assert!(text.contains("\nalmagest_ingest_published_rows_total{table=\"detection\"} 7\n"));
+        let samples = text.lines().filter(|l| !l.starts_with('#'));
+        for line in samples {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with("almagest_") && value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn who_cannot_reach_the_archive_is_unwell() {
+        let mut state = State::begin(crate::site::now());
+        assert_eq!(health(&state, 10).0, "200 OK");
+        state.failed("no server", crate::site::now());
+        assert!(health(&state, 10).0.starts_with("503"));
+        let long_ago = State { began: "2020-01-01T00:00:00Z".to_owned(), ..State::default() };
+        assert!(health(&long_ago, 10).0.starts_with("503"));
+    }
+}

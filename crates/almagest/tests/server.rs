@@ -1,0 +1,305 @@
+//! The archive on a server: the same night as in the box, secrets that stay secret, roles, and a server that goes away.
+
+mod operator;
+
+use operator::{Desk, Said, Small, almagest, signal, until_stopped};
+use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use testkit::postgres::{Options, Server};
+
+fn night() -> Small<'static> {
+    Small { frames: 8, detections: 12, ..Small::default() }
+}
+
+#[test]
+fn a_night_on_a_server_equals_one_in_the_box() {
+    let Some((desk, database)) = Desk::on_server() else { return };
+    let boxed = Desk::new();
+    let small = Small { faults: true, ..Small::default() };
+    for desk in [&desk, &boxed] {
+        let delivery = desk.simulate(&small);
+        desk.run(&delivery).ended(1);
+        desk.verified();
+        desk.at_site(&["verify", "--checksums"]).ended(0);
+    }
+    desk.content().is_that_of(&boxed.content(), "the same night on a server");
+    let refused = |desk: &Desk| -> Vec<String> {
+        let mut all: Vec<String> = desk
+            .refusals()
+            .iter()
+            .map(|r| format!("{} {} {}", r["file"], r["code"], r["hdu"]))
+            .collect();
+        all.sort();
+        all
+    };
+    assert_eq!(refused(&desk), refused(&boxed));
+    for report in ["findings", "status"] {
+        let on_server = desk.at_site(&[report]).ended(0);
+        let in_box = boxed.at_site(&[report]).ended(0);
+        assert_eq!(on_server, in_box, "{report}");
+    }
+    let header = "SELECT multiframe_id, hdu, header_value(cards, 'OBSNUM') AS n, length(header_text(cards)) AS l
+                  FROM header ORDER BY 1, 2, 4";
+    assert!(
+        desk.rows(header) == boxed.rows(header),
+        "cards, packed in the box and plain on the server"
+    );
+    // What psql sees is what our own SQL says.
+    let count = desk.count("SELECT count(*) FROM detection");
+    assert_eq!(database.psql("SELECT count(*) FROM detection"), count.to_string());
+    let commented = "SELECT count(*) FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped
+            AND relname !~ '^detection_[bp][0-9]' AND col_description(c.oid, attnum) IS NULL";
+    assert_eq!(database.psql(commented), "0", "every column carries a comment");
+    let tables = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        AND relkind IN ('r', 'p', 'v') AND relname !~ '^detection_b' AND obj_description(oid) IS NULL";
+    assert_eq!(database.psql(tables), "", "and every table");
+    desk.at_site(&["doctor"]).ended(0);
+    desk.at_site(&["explain", "20071011_v1"]).ended(0);
+    // Out and back.
+    let before = desk.content();
+    desk.at_site(&["retract", "20071011_v1", "--reason", "a test"]).ended(0);
+    assert_eq!(desk.count("SELECT count(*) FROM detection"), 0);
+    assert_eq!(desk.count("SELECT count(*) FROM detection_all"), count);
+    desk.verified();
+    desk.at_site(&["retract", "20071011_v1", "--undo", "--reason", "a test"]).ended(0);
+    desk.content().is_that_of(&before, "retracted and brought back");
+    desk.verified();
+    let again = desk.plain(&["init", "other", "--database", &database.url()]);
+    assert_eq!(again.code, Some(5), "one archive in a database: {}", again.err);
+}
+
+/// Everything that a command leaves for others to read must be without the password.
+#[track_caller]
+fn is_kept(password: &str, said: &Said, site: &Path) {
+    assert!(!said.out.contains(password) && !said.err.contains(password), "{said:?}");
+    for file in ["almagest.toml", "logs/almagest.log"] {
+        let text = std::fs::read_to_string(site.join(file)).unwrap_or_default();
+        assert!(!text.contains(password), "{file}");
+    }
+}
+
+#[test]
+fn passwords_and_certificates() {
+    let Some(server) = Server::start(&Options { tls: true, ..Options::default() }) else { return };
+    let (database, password) = (server.database(), server.password());
+    let dir = tempfile::tempdir().expect("a directory");
+    let site = dir.path().join("site");
+    let init = |url: &str, environment: &[(&str, &str)], more: &[&str]| -> Said {
+        let mut command = almagest();
+        command.args(["init"]).arg(&site).args(["--database", url]).args(more);
+        command.env_remove("PGPASSWORD").env("HOME", dir.path()).current_dir(dir.path());
+        command.envs(environment.iter().copied());
+        command.output().expect("it starts").into()
+    };
+    let url = database.tcp_url();
+    let with_password = url.replace("postgres@", &format!("postgres:{password}@"));
+    let said = init(&with_password, &[], &[]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    is_kept(password, &said, &site);
+    assert!(!site.join("almagest.toml").exists(), "nothing was made");
+    let said = init(&url, &[("PGPASSWORD", "wrong")], &[]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    // A file that others may read is not used; one of our own is.
+    let file = dir.path().join("secret");
+    std::fs::write(&file, format!("{password}\n")).expect("written");
+    let said = init(&url, &[], &["--password-file", "secret"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("chmod 600"), "{said:?}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    let said = init(&url, &[], &["--password-file", "secret"]);
+    is_kept(password, &said, &site);
+    said.ended(0);
+    // From the user's password file, and over TLS with each degree of checking.
+    let pgpass = dir.path().join(".pgpass");
+    std::fs::write(&pgpass, format!("localhost:{}:*:postgres:{password}\n", server.port()))
+        .expect("written");
+    std::fs::set_permissions(&pgpass, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    let authority = server.authority().display().to_string();
+    let stranger = dir.path().join("stranger.crt");
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=stranger",
+            "-keyout",
+            "/dev/null",
+            "-out",
+        ])
+        .arg(&stranger)
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success());
+    let stranger = stranger.display().to_string();
+    let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    for (mode, code, is_encrypted) in [
+        ("sslmode=disable".to_owned(), 0, 0),
+        ("sslmode=require".to_owned(), 0, 1),
+        (format!("sslmode=verify-ca&sslrootcert={authority}"), 0, 1),
+        (format!("sslmode=verify-full&sslrootcert={authority}"), 0, 1),
+        (format!("sslmode=verify-ca&sslrootcert={stranger}"), 4, 0),
+        (format!("sslmode=verify-full&sslrootcert={stranger}"), 4, 0),
+    ] {
+        let text = format!("[database]\nurl = \"{url}?{mode}\"\n");
+        std::fs::write(site.join("almagest.toml"), text).expect("written");
+        let mut command = almagest();
+        command.arg("--site").arg(&site).args(["sql", encrypted, "--format", "csv"]);
+        command.env_remove("PGPASSWORD").env("HOME", dir.path());
+        let said = Said::from(command.output().expect("it starts"));
+        is_kept(password, &said, &site);
+        assert_eq!(said.code, Some(code), "{mode}: {said:?}");
+        if code == 0 {
+            assert_eq!(said.out, format!("ssl\r\n{is_encrypted}\r\n"), "{mode}");
+        }
+    }
+    // The host's name counts with verify-full alone.
+    for (mode, code) in [("verify-ca", 0), ("verify-full", 4)] {
+        let url = url.replace("localhost", "127.0.0.1");
+        let text = format!("[database]\nurl = \"{url}?sslmode={mode}&sslrootcert={authority}\"\n");
+        std::fs::write(site.join("almagest.toml"), text).expect("written");
+        let mut command = almagest();
+        command.arg("--site").arg(&site).arg("status").env("PGPASSWORD", password);
+        let said = Said::from(command.output().expect("it starts"));
+        assert_eq!(said.code, Some(code), "{mode}: {said:?}");
+    }
+    // While it runs, nobody sees the password in its arguments.
+    std::fs::write(site.join("almagest.toml"), format!("[database]\nurl = \"{url}\"\n"))
+        .expect("written");
+    let mut command = almagest();
+    command.arg("--site").arg(&site).args(["sql", "SELECT pg_sleep(30)"]);
+    command.env("PGPASSWORD", password).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut process = command.spawn().expect("it starts");
+    let began = std::time::Instant::now();
+    while server.psql(&database.name, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()") == "0" {
+        assert!(began.elapsed().as_secs() < 60, "it never asked");
+    }
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", process.id())).expect("it runs");
+    assert!(!String::from_utf8_lossy(&arguments).contains(password));
+    signal(&process, Signal::INT);
+    assert_eq!(process.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn roles_have_their_rights_and_no_more() {
+    let Some(server) = Server::start(&Options::default()) else { return };
+    let database = server.database();
+    let dir = tempfile::tempdir().expect("a directory");
+    let site = dir.path().join("site");
+    let name = &database.name;
+    let run = |words: &[&str]| -> Said {
+        almagest().args(words).current_dir(dir.path()).output().expect("it starts").into()
+    };
+    let made = run(&["init", "site", "--database", &database.url(), "--roles"]).ended(0);
+    for role in ["owner", "ingester", "reader"] {
+        assert!(made.contains(&format!("role {name}_{role}:")), "{made}");
+        database.psql(&format!("CREATE ROLE a_{role} LOGIN; GRANT {name}_{role} TO a_{role}"));
+    }
+    run(&["init", "site", "--roles"]).ended(0);
+    let as_user = |user: &str| {
+        let url = database.url().replace("postgres@", &format!("{user}@"));
+        let text = std::fs::read_to_string(site.join("almagest.toml")).expect("there");
+        let old = text.lines().find(|l| l.starts_with("url = ")).expect("it has a URL").to_owned();
+        std::fs::write(site.join("almagest.toml"), text.replace(&old, &format!("url = \"{url}\"")))
+            .expect("written");
+    };
+    as_user("a_ingester");
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night()).display().to_string();
+    run(&["--site", "site", "programme", "add", "U07B12", "u/07b/12"]).ended(0);
+    run(&["--site", "site", "run", &delivery]).ended(0);
+    run(&["--site", "site", "retract", "20071011_v1", "--reason", "x"]).ended(0);
+    run(&["--site", "site", "retract", "20071011_v1", "--undo", "--reason", "x"]).ended(0);
+    run(&["--site", "site", "verify"]).ended(0);
+    as_user("a_reader");
+    let sql = |query: &str| run(&["--site", "site", "sql", query]);
+    for query in [
+        "SELECT count(*) FROM detection JOIN multiframe USING (multiframe_id)",
+        "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 284, 2.5, 1)",
+        "SELECT count(*) FROM detection_all",
+        "SELECT * FROM event",
+    ] {
+        sql(query).ended(0);
+    }
+    run(&["--site", "site", "sql", "--as-of", "3", "SELECT count(*) FROM detection"]).ended(0);
+    for query in [
+        "SELECT * FROM task",
+        "SELECT * FROM counter",
+        "DELETE FROM event",
+        "SELECT * FROM refusal",
+    ] {
+        assert_eq!(sql(query).code, Some(2), "{query}");
+    }
+    assert_ne!(run(&["--site", "site", "retract", "20071011_v1", "--reason", "x"]).code, Some(0));
+    assert_eq!(database.psql("SELECT count(*) FROM detection"), "84");
+    as_user("a_owner");
+    run(&["--site", "site", "verify"]).ended(0);
+}
+
+/// The server dies, or cuts the line, while a run stands at some instant: the run says so with code 4, and the next one ends
+/// as an undisturbed one does.
+#[test]
+fn a_server_that_goes_away_loses_nothing() {
+    let Some(server) = Server::start(&Options::default()) else { return };
+    let boxed = Desk::new();
+    let delivery = boxed.simulate(&night());
+    boxed.run(&delivery).ended(0);
+    let wanted = boxed.content();
+    let points = [
+        "register:before-commit:1",
+        "result:after-commit:1",
+        "reserve:before-commit:1",
+        "load:copied:1",
+        "load:before-commit:1",
+        "load:after-commit:1",
+        "publish:claimed:1",
+        "publish:rows:2",
+        "publish:lake:3",
+        "publish:before-commit:3",
+        "publish:after-commit:2",
+    ];
+    for (n, point) in points.iter().enumerate() {
+        let database = server.database();
+        let dir = tempfile::tempdir().expect("a directory");
+        let site = dir.path().join("site");
+        let run = |words: &[&str]| {
+            let mut command = almagest();
+            command.arg("--site").arg(&site).args(words);
+            command
+        };
+        let made = almagest().arg("init").arg(&site).args(["--database", &database.url()]).output();
+        Said::from(made.expect("it starts")).ended(0);
+        let added = run(&["programme", "add", "U07B12", "u/07b/12"]).output();
+        Said::from(added.expect("it starts")).ended(0);
+        let mut command = run(&["run", delivery.to_str().expect("UTF-8")]);
+        command.env("ALMAGEST_STOP_AT", point).stdout(Stdio::null()).stderr(Stdio::piped());
+        let process = command.spawn().expect("it starts");
+        until_stopped(&process);
+        let is_kill = n % 2 == 0;
+        if is_kill {
+            server.kill();
+        } else {
+            server.drop_connections(&database.name);
+        }
+        signal(&process, Signal::CONT);
+        let said = Said::from(process.wait_with_output().expect("it ends"));
+        // A cut line before a transaction is made good by itself.
+        let codes: &[i32] = if is_kill { &[4] } else { &[0, 4] };
+        assert!(said.code.is_some_and(|code| codes.contains(&code)), "{point}: {said:?}");
+        if is_kill {
+            server.restart();
+        }
+        let again = run(&["run", delivery.to_str().expect("UTF-8")]).output();
+        let again = Said::from(again.expect("it starts"));
+        assert_eq!(again.code, Some(0), "{point}: {again:?}");
+        Said::from(run(&["verify", "--checksums"]).output().expect("it starts")).ended(0);
+        let desk = Desk { dir, site: site.clone() };
+        desk.content().is_that_of(&wanted, point);
+    }
+    println!("{} instants at which the server went away", points.len());
+}

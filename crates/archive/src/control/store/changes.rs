@@ -1,0 +1,53 @@
+//! Waiting for what other processes do: the server tells, the embedded database is looked at.
+
+use crate::engine::{Connection, Result, Server};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often the flag, and an embedded database, are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Tells those who wait that a batch is there.
+pub(super) fn tell(tx: &Connection) -> Result<()> {
+    match tx.server() {
+        None => Ok(()),
+        Some(_) => tx.execute_batch("SELECT pg_notify('almagest_' || current_schema(), '')"),
+    }
+}
+
+/// See [`crate::Publication::await_change`].
+pub(super) fn wait(c: &Connection, at_most: Duration, stop: &AtomicBool) -> Result<bool> {
+    let until = Instant::now() + at_most;
+    let mut look: Box<dyn FnMut(Duration) -> Result<bool> + '_> = match c {
+        Connection::Postgres(server) => {
+            listen(server)?;
+            Box::new(|slice| server.notified(slice))
+        }
+        Connection::Sqlite(_) => {
+            let before = version(c)?;
+            Box::new(move |slice| {
+                std::thread::sleep(slice);
+                Ok(version(c)? != before)
+            })
+        }
+    };
+    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+        let left = until.saturating_duration_since(Instant::now());
+        if look(left.min(LOOK_EVERY))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn listen(server: &Server) -> Result<()> {
+    let channel: String = server.with_client(|client| {
+        Ok(client.query_one("SELECT quote_ident('almagest_' || current_schema())", &[])?.get(0))
+    })?;
+    server.with_client(|client| client.batch_execute(&format!("LISTEN {channel}")))
+}
+
+/// Changes with every commit of another connection.
+fn version(c: &Connection) -> Result<i64> {
+    c.query_row("PRAGMA data_version", [], |r| r.get(0))
+}
