@@ -2,7 +2,7 @@
 
 use super::load::keys_sql;
 use super::parent_name;
-use super::schema::{ALL, FOLDING};
+use super::schema::{ALL, FOLDING, give_sql};
 use crate::engine::{Connection, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
 
@@ -131,7 +131,7 @@ fn fold_one(c: &Connection, group: &[Partition]) -> Result<bool, ArchiveFault> {
     tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
     tx.commit()?;
     // Not in a write transaction: ingest goes on meanwhile.
-    c.execute_batch(&format!("BEGIN; CREATE TABLE {name} (LIKE {ALL})"))?;
+    c.execute_batch(&format!("BEGIN; CREATE TABLE {name} (LIKE {ALL}); {}", give_sql(&name)))?;
     let filled = || -> EngineResult<()> {
         for part in group {
             c.execute_batch(&format!("INSERT INTO {name} SELECT * FROM {}", part.name))?;

@@ -4,7 +4,7 @@
 //! there. Format: "Binary Format" of PostgreSQL's COPY: per row the number of fields, per field its length and bytes.
 
 use super::partition_name;
-use super::schema::ALL;
+use super::schema::{ALL, give_sql};
 use crate::engine::{EngineError, Server};
 use crate::error::ArchiveFault;
 use crate::lake::{ByteCounter, DetectorRun, LakeError, OpenFile, Staged, check_staged, detectors};
@@ -120,8 +120,11 @@ fn load_one(
     let mut tx = client.transaction().map_err(EngineError::from)?;
     let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
     let columns = columns.join(", ");
-    tx.batch_execute(&format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL})"))
-        .map_err(EngineError::from)?;
+    tx.batch_execute(&format!(
+        "DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL}); {}",
+        give_sql(&name)
+    ))
+    .map_err(EngineError::from)?;
     let mut writer = tx
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
         .map_err(EngineError::from)?;

@@ -106,6 +106,14 @@ fn view(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
+/// A statement that gives a table to whom the parent of all belongs: who attaches must own both.
+pub(super) fn give_sql(name: &str) -> String {
+    format!(
+        "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE %I OWNER TO %I', '{name}', pg_get_userbyid(relowner))
+             FROM pg_class WHERE oid = '{ALL}'::regclass); END $$"
+    )
+}
+
 /// Makes the parent of a programme's partitions, if it is not there.
 pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<()> {
     let name = super::parent_name(programme_id);
@@ -116,8 +124,10 @@ pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<
     tx.execute_batch(&format!(
         "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, PRIMARY KEY (programme_id, obj_id))
              PARTITION BY RANGE (obj_id);
+         {give};
          COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, every row.';
-         ALTER TABLE {ALL} ATTACH PARTITION {name} FOR VALUES IN ({programme_id})"
+         ALTER TABLE {ALL} ATTACH PARTITION {name} FOR VALUES IN ({programme_id})",
+        give = give_sql(&name)
     ))
 }
 
