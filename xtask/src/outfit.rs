@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Debian packages the tests call: (package, a program it brings).
-const PACKAGES: &[(&str, &str)] = &[("sqlite3", "sqlite3")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("sqlite3", "sqlite3"),
+    ("postgresql", "initdb"),
+    ("postgresql-client", "psql"),
+    ("openssl", "openssl"),
+];
 
 /// What could be set up, and what could not.
 #[derive(Default)]
@@ -34,7 +39,10 @@ pub fn prepare() -> Outfit {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    // Debian keeps the programs of a PostgreSQL server out of the path.
+    let servers = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let servers = servers.map(|version| version.path().join("bin"));
+    std::env::split_paths(&path).chain(servers).any(|dir| dir.join(program).is_file())
 }
 
 fn quiet(command: &mut Command) -> bool {

@@ -1,9 +1,10 @@
-//! How many packages the lock file may hold. Raising the ceiling is a decision.
+//! How many packages the lock file may hold. Raising the ceiling is a decision: the last one brought the PostgreSQL
+//! client and TLS, which is 56 packages and a minute of building.
 
 use crate::root;
 use std::fs;
 
-const CEILING: usize = 190;
+const CEILING: usize = 235;
 
 /// Counts the locked packages, those of this workspace included.
 pub fn check() -> Result<(), String> {

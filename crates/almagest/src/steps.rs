@@ -548,9 +548,7 @@ impl Night {
             return Ok(false);
         }
         for batch in &pass.published {
-            let rows: Vec<String> = batch.rows.iter().map(|(t, n)| format!("{n} {t}")).collect();
-            let (unit, event) = (&batch.unit, batch.event);
-            self.journal.note(&format!("ingested {unit} in event {event}: {}", rows.join(", ")));
+            self.journal.note(&batch.in_words());
         }
         for batch in &pass.refused {
             self.journal

@@ -109,7 +109,7 @@ impl Roles {
             .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
             .collect::<crate::engine::Result<_>>()?;
         let is_detections = |name: &str| {
-            name == "detection_all" || name.strip_prefix("detection_").is_some_and(is_partition)
+            name == "detection_data" || name.strip_prefix("detection_").is_some_and(is_partition)
         };
         for (name, kind) in &objects {
             let what = if kind == "v" { "VIEW" } else { "TABLE" };

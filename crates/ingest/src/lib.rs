@@ -14,14 +14,14 @@ pub mod crash;
 pub mod previews;
 pub mod sweep;
 
-use archive::records::{Cause, Receipt, RowsOfProgramme, StagedBatch, StagedRound};
+use archive::records::{Cause, Receipt, RowsOfProgramme, StagedBatch, StagedRound, Timing};
 use archive::{ArchiveError, Publication, Timestamp};
 use check::Failure;
 use model::{EventId, UnitKey, UseCase, one_line};
 use std::collections::BTreeSet;
 
 /// A round that was made visible.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     /// The round.
     pub unit: UnitKey,
@@ -31,6 +31,22 @@ pub struct Published {
     pub rows: Vec<(String, u64)>,
     /// Multiframes that newer content superseded.
     pub superseded: u64,
+    /// What it took.
+    pub timing: Timing,
+}
+
+impl Published {
+    /// In a line: round, event, rows per table, seconds.
+    pub fn in_words(&self) -> String {
+        let rows: Vec<String> = self.rows.iter().map(|(t, n)| format!("{n} {t}")).collect();
+        let Timing { load, keys, publish } = self.timing;
+        format!(
+            "ingested {} in event {}: {}; load {load:.3} s, keys {keys:.3} s, publish {publish:.3} s",
+            self.unit,
+            self.event,
+            rows.join(", ")
+        )
+    }
 }
 
 /// A round that does not fit.
@@ -45,7 +61,7 @@ pub struct Misfit {
 }
 
 /// What one pass did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PassReport {
     /// Rounds made visible, in their order.
     pub published: Vec<Published>,
@@ -181,8 +197,14 @@ fn ingest(
     }
     match publish(archive, &batch, &counts.rows, cause, now) {
         Ok(Receipt::AlreadyPublished) => Ok(Outcome::AlreadyPublished),
-        Ok(Receipt::Published { event, rows, superseded }) => {
-            Ok(Outcome::Published(Published { unit: unit.clone(), event, rows, superseded }))
+        Ok(Receipt::Published { event, rows, superseded, timing }) => {
+            Ok(Outcome::Published(Published {
+                unit: unit.clone(),
+                event,
+                rows,
+                superseded,
+                timing,
+            }))
         }
         Err(error) => match error.failed_check() {
             Some((check, message)) => refuse(archive, unit, check, message, now),

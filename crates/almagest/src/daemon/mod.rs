@@ -151,11 +151,7 @@ impl Daemon<'_> {
     /// Tells what a pass did, on stderr and in the log.
     fn note(&mut self, pass: &PassReport) {
         let mut lines = Vec::new();
-        for batch in &pass.published {
-            let rows: Vec<String> = batch.rows.iter().map(|(t, n)| format!("{n} {t}")).collect();
-            let (unit, event) = (&batch.unit, batch.event);
-            lines.push(format!("ingested {unit} in event {event}: {}", rows.join(", ")));
-        }
+        lines.extend(pass.published.iter().map(ingest::Published::in_words));
         for batch in &pass.refused {
             lines.push(format!("refused {}: check {}: {}", batch.unit, batch.check, batch.message));
         }

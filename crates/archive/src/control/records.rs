@@ -657,7 +657,7 @@ pub struct IdRange {
 }
 
 /// What publishing a batch did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Receipt {
     /// It is visible now.
     Published {
@@ -667,9 +667,22 @@ pub enum Receipt {
         rows: Vec<(String, u64)>,
         /// Multiframes that newer content superseded now.
         superseded: u64,
+        /// What it took.
+        timing: Timing,
     },
     /// An earlier run had done it.
     AlreadyPublished,
+}
+
+/// Wall-clock seconds of an ingest.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// Loading rows unseen, keys not counted.
+    pub load: f64,
+    /// Building keys and CHECKs on a server; the sum over all connections.
+    pub keys: f64,
+    /// The transaction that published.
+    pub publish: f64,
 }
 
 /// What a retraction or its undo did.

@@ -242,9 +242,14 @@ fn unwrapped(text: &str) -> String {
 
 /// Comments on a table or view and its columns, for PostgreSQL.
 pub(crate) fn comments_sql(table: &Table, name: &str) -> String {
-    let is_view = name == table.name;
+    let is_current = name == table.name;
+    let is_view = is_current || name == "detection_all";
     let kind = if is_view { "VIEW" } else { "TABLE" };
-    let what = if is_view { " Current rows." } else { " Every row, current or ended." };
+    let what = match (is_current, name) {
+        (true, _) => " Current rows.",
+        (false, "detection_data") => " Every row, those of coming events too; ask detection_all.",
+        (false, _) => " Every row, current or ended.",
+    };
     let name = quoted(name);
     let text = engine::text(&(unwrapped(&table.description) + what));
     let mut sql = format!("COMMENT ON {kind} {name} IS {text};\n");

@@ -3,11 +3,16 @@
 use super::load::keys_sql;
 use super::parent_name;
 use super::schema::{ALL, FOLDING, give_sql};
-use crate::engine::{Connection, Kind, Result as EngineResult};
+use crate::engine::{Connection, EngineError, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
+use std::time::Duration;
 
 /// More partitions than this are folded: the server locks and plans for each of them.
 pub(crate) const MOST_PARTITIONS: usize = 240;
+
+/// How often, and with which pauses, readers are asked to give way.
+const TRIES: usize = 30;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A partition with rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,21 +136,38 @@ fn fold_one(c: &Connection, group: &[Partition]) -> Result<bool, ArchiveFault> {
     tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
     tx.commit()?;
     // Not in a write transaction: ingest goes on meanwhile.
-    c.execute_batch(&format!("BEGIN; CREATE TABLE {name} (LIKE {ALL}); {}", give_sql(&name)))?;
-    let filled = || -> EngineResult<()> {
-        for part in group {
-            c.execute_batch(&format!("INSERT INTO {name} SELECT * FROM {}", part.name))?;
-        }
-        c.execute_batch(&keys_sql(table, &name, programme, (first, last)))?;
-        c.execute_batch("COMMIT")
-    };
-    if let Err(fault) = filled() {
-        let _ = c.execute_batch("ROLLBACK");
-        return Err(fault.into());
-    }
+    fill(c, table, &name, group)?;
     files::crash_point("fold:filled");
     prove_equal(c, &name, group)?;
     swap(c, &name, &parent, group, (first, last))
+}
+
+/// Fills the new table from its parts, frozen as they were: a reader with an older snapshot must find the rows in the one or
+/// the other.
+fn fill(
+    c: &Connection,
+    table: &model::tables::Table,
+    name: &str,
+    group: &[Partition],
+) -> Result<(), ArchiveFault> {
+    let Some(server) = c.server() else { return Ok(()) };
+    let fault = |e: postgres::Error| ArchiveFault::from(EngineError::from(e));
+    let (mut from, mut to) = (server.another()?, server.another()?);
+    let mut tx = to.transaction().map_err(fault)?;
+    tx.batch_execute(&format!("CREATE TABLE {name} (LIKE {ALL}); {}", give_sql(name)))
+        .map_err(fault)?;
+    let mut writer =
+        tx.copy_in(&format!("COPY {name} FROM STDIN (FORMAT binary, FREEZE)")).map_err(fault)?;
+    let parts: Vec<String> = group.iter().map(|p| format!("SELECT * FROM {}", p.name)).collect();
+    // One after the other, so that the rows stay in the order of their ids.
+    let all = format!("COPY ({}) TO STDOUT (FORMAT binary)", parts.join(" UNION ALL "));
+    let mut reader = from.copy_out(&all).map_err(fault)?;
+    std::io::copy(&mut reader, &mut writer).map_err(ArchiveFault::Cut)?;
+    writer.finish().map_err(fault)?;
+    let (first, last) = (group[0].first_obj_id, group[group.len() - 1].last_obj_id);
+    tx.batch_execute(&keys_sql(table, name, group[0].programme_id, (first, last)))
+        .map_err(fault)?;
+    tx.commit().map_err(fault)
 }
 
 /// Counts and sums of the merged table are those of its parts.
@@ -153,12 +175,17 @@ fn prove_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), Ar
     let sums =
         "count(*) AS n, coalesce(sum(obj_id), 0) AS ids, coalesce(sum(multiframe_id), 0) AS frames,
                 coalesce(sum(hashtext(d::text)::bigint), 0) AS content";
+    let sum = |n: &str| format!("sum({n})::numeric");
     let parts: Vec<String> =
         group.iter().map(|p| format!("SELECT {sums} FROM {} AS d", p.name)).collect();
     let equal: bool = c.query_row(
         &format!(
-            "SELECT (SELECT (sum(n), sum(ids), sum(frames), sum(content)) FROM ({}) AS parts)
-                  = (SELECT (n, ids, frames, content) FROM (SELECT {sums} FROM {name} AS d) AS whole)",
+            "SELECT (SELECT ROW({0}, {1}, {2}, {3}) FROM ({4}) AS parts)
+                  = (SELECT ROW({0}, {1}, {2}, {3}) FROM (SELECT {sums} FROM {name} AS d) AS whole)",
+            sum("n"),
+            sum("ids"),
+            sum("frames"),
+            sum("content"),
             parts.join(" UNION ALL ")
         ),
         [],
@@ -197,7 +224,15 @@ fn swap(
         files::crash_point("fold:after-commit");
         Ok(())
     };
-    match swapped() {
+    let mut outcome = swapped();
+    for _ in 0..TRIES {
+        if !outcome.as_ref().is_err_and(EngineError::is_transient) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        outcome = swapped();
+    }
+    match outcome {
         Ok(()) => Ok(true),
         Err(fault) if fault.is_transient() => {
             let tx = c.begin(Kind::Write)?;

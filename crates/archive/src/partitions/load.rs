@@ -52,6 +52,8 @@ pub(crate) struct LoadedPartition {
     pub rows: u64,
     /// The detectors, in the order of their rows.
     pub detectors: Vec<DetectorRun>,
+    /// Seconds that keys and CHECKs took.
+    pub keys_seconds: f64,
 }
 
 /// Fills the tables of a batch until `stop` is set, as many at the same time as there are connections. What an earlier run left of one is
@@ -141,10 +143,12 @@ fn load_one(
         });
     }
     files::crash_point("load:copied");
+    let began = std::time::Instant::now();
     let first = wanted.base + 1;
     let last = wanted.base + i64::try_from(rows).unwrap_or(i64::MAX);
     tx.batch_execute(&keys_sql(table, &name, wanted.programme_id, (first, last)))
         .map_err(|fault| misfit(&name, fault.into()))?;
+    let keys_seconds = began.elapsed().as_secs_f64();
     files::crash_point("load:before-commit");
     tx.commit().map_err(EngineError::from)?;
     files::crash_point("load:after-commit");
@@ -154,6 +158,7 @@ fn load_one(
         first_obj_id: first,
         rows,
         detectors: runs,
+        keys_seconds,
     })
 }
 

@@ -1,4 +1,5 @@
-//! Detections on a server: `detection_all`, partitioned by programme and then by ranges of object ids.
+//! Detections on a server: `detection_data`, partitioned by programme and then by ranges of object ids, behind the views
+//! `detection_all` and `detection`.
 //!
 //! How a batch is published (the caller owns ids and event number):
 //!
@@ -11,7 +12,9 @@
 //! 4. [`fold`] merges partitions, so that there are never too many; [`left_over`] tables of loads that were not published
 //!    are dropped by the sweep.
 //!
-//! Rows never change. Whether they are current says `detector_rows`; the view `detection` leaves out those of detectors
+//! Rows never change, and are frozen: every snapshot sees them as soon as their table is attached, also one that is older. The
+//! views therefore show rows up to the last event that the reader's snapshot sees, so that each statement sees a batch in
+//! all tables or in none. Whether rows are current says `detector_rows`; the view `detection` leaves out those of detectors
 //! that have ended by a join with the few that did. ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which no
 //! reader waits for; parents are made unattached for the same reason.
 //!

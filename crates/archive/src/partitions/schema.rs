@@ -8,7 +8,7 @@ use model::tables::{Keeping, Table};
 /// The advisory lock of the one process that folds, with a hash of the schema.
 pub(super) const FOLDING: &str = "1179602756, hashtext(current_schema())";
 /// Name of the parent of all.
-pub(super) const ALL: &str = "detection_all";
+pub(super) const ALL: &str = "detection_data";
 
 fn definition() -> Result<&'static Table, ArchiveFault> {
     model::tables::tables()
@@ -90,21 +90,27 @@ fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Rows whose detector has not ended.
+/// The public names: rows whose event the reader can see, and of these the ones whose detector has not ended.
 fn view(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     let columns: Vec<String> =
         table.columns.iter().map(|c| format!("d.{}", quoted(&c.name))).collect();
+    let columns = columns.join(", ");
     tx.execute_batch(&format!(
-        "CREATE OR REPLACE VIEW detection AS SELECT {} FROM {ALL} AS d WHERE NOT EXISTS (
+        "CREATE OR REPLACE VIEW detection_all AS SELECT {columns} FROM {ALL} AS d WHERE {VISIBLE};
+         CREATE OR REPLACE VIEW detection AS SELECT {columns} FROM {ALL} AS d WHERE {VISIBLE} AND NOT EXISTS (
              SELECT FROM detector_rows AS r
              WHERE r.multiframe_id = d.multiframe_id AND r.ext_num = d.ext_num AND r.begin_event = d.begin_event
-                 AND r.programme_id = d.programme_id AND r.version = d.version AND r.end_event IS NOT NULL)",
-        columns.join(", ")
+                 AND r.programme_id = d.programme_id AND r.version = d.version AND r.end_event IS NOT NULL)"
     ))?;
-    tx.execute_batch(&comments_sql(table, ALL))?;
-    tx.execute_batch(&comments_sql(table, "detection"))?;
+    for name in [ALL, "detection_all", "detection"] {
+        tx.execute_batch(&comments_sql(table, name))?;
+    }
     Ok(())
 }
+
+/// Frozen rows show to every snapshot as soon as their table is attached, and the list of partitions is always the newest.
+/// Events are published in the order of their numbers, so the last event that a snapshot sees tells which rows it may.
+const VISIBLE: &str = "d.begin_event <= (SELECT max(event_id) FROM event)";
 
 /// A statement that gives a table to whom the parent of all belongs: who attaches must own both.
 pub(super) fn give_sql(name: &str) -> String {

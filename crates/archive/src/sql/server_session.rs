@@ -74,7 +74,8 @@ impl ServerSession {
     pub(super) fn tables(&self) -> Result<Vec<String>, SqlError> {
         let rows = self.client.borrow_mut().query(
             "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace
-                 AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND has_table_privilege(oid, 'SELECT')
+                 AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND relname <> 'detection_data'
+                 AND has_table_privilege(oid, 'SELECT')
              ORDER BY 1",
             &[],
         );

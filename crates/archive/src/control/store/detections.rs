@@ -23,6 +23,14 @@ pub(super) struct Held<'a> {
 }
 
 impl Part {
+    /// Seconds that its keys took.
+    pub(super) fn keys_seconds(&self) -> f64 {
+        match self {
+            Self::Lake(_) => 0.0,
+            Self::Partition(partition) => partition.keys_seconds,
+        }
+    }
+
     /// What it holds.
     pub(super) fn held(&self) -> Held<'_> {
         match self {
@@ -33,6 +41,7 @@ impl Part {
                 first_obj_id,
                 rows,
                 detectors,
+                ..
             }) => Held {
                 name,
                 programme_id: *programme_id,

@@ -39,7 +39,7 @@ use rusqlite::OpenFlags;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use publish::Loaded;
 
@@ -409,9 +409,14 @@ impl Publication for Archive {
         now: Timestamp,
     ) -> Result<Receipt, ArchiveError> {
         let site = self.site.clone();
-        self.write("publish", format!("publish {}", batch.unit), |tx| {
+        let began = Instant::now();
+        let mut receipt = self.write("publish", format!("publish {}", batch.unit), |tx| {
             publish::publish(tx, &site, batch, loaded, cause, now)
-        })
+        })?;
+        if let Receipt::Published { timing, .. } = &mut receipt {
+            timing.publish = began.elapsed().as_secs_f64();
+        }
+        Ok(receipt)
     }
 
     fn refuse_batch(

@@ -18,6 +18,7 @@ use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// A batch that was loaded, not visible yet.
 #[derive(Default)]
@@ -26,6 +27,8 @@ pub struct Loaded {
     tables: Vec<LoadedTable>,
     /// Detections of each programme.
     detections: Vec<Part>,
+    /// What loading took.
+    timing: Timing,
 }
 
 struct LoadedTable {
@@ -65,6 +68,7 @@ pub(super) fn load(
     ranges: &[IdRange],
     stop: &AtomicBool,
 ) -> Result<Loaded, ArchiveFault> {
+    let began = Instant::now();
     let mut loaded = Loaded::default();
     for table in definition::versioned() {
         for source in sources(batch, &table.name) {
@@ -83,6 +87,9 @@ pub(super) fn load(
         })?;
         loaded.detections = load_detections(c, site, (&unit, batch), ranges, event, stop)?;
     }
+    let keys: f64 = loaded.detections.iter().map(Part::keys_seconds).sum();
+    let load = (began.elapsed().as_secs_f64() - keys).max(0.0);
+    loaded.timing = Timing { load, keys, publish: 0.0 };
     Ok(loaded)
 }
 
@@ -241,7 +248,8 @@ pub(super) fn publish(
     act.counts(&rows)?;
     history::move_unit(tx, &unit, UnitState::Ingested, cause, now)?;
     files::crash_point("publish:moved");
-    Ok(Receipt::Published { event, rows, superseded })
+    let timing = loaded.timing;
+    Ok(Receipt::Published { event, rows, superseded, timing })
 }
 
 /// The number that was kept for the batch, unless later events are visible already; a batch without lake files takes

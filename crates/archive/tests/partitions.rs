@@ -1,0 +1,160 @@
+//! Detections on a server over years: many small batches, readers at work meanwhile, and readers that never finish.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "control_conformance/staging.rs"]
+mod staging;
+
+use archive::records::{Cause, RowsOfProgramme};
+use archive::{Archive, Curation, Inquiry, Publication, Queue, Site};
+use model::{UnitKey, UseCase};
+use staging::*;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use testkit::postgres::{Options, Server};
+
+/// Small batches in an ordinary run; `ALMAGEST_BATCHES` says otherwise.
+const BATCHES: usize = 260;
+
+fn batches() -> usize {
+    std::env::var("ALMAGEST_BATCHES").ok().and_then(|n| n.parse().ok()).unwrap_or(BATCHES)
+}
+
+/// Stages and publishes the detections of one frame: 20 rows.
+fn publish_one(archive: &mut Archive, delivery: &str, frame: &str) {
+    let unit = open_round_of(archive, delivery, UseCase::Catalogue, 1, &|i| i.name == frame);
+    for started in start_all(archive, &unit) {
+        archive.take_result(&work_off(&started), now()).unwrap();
+    }
+    publish(archive, &unit, 20);
+}
+
+fn publish(archive: &mut Archive, unit: &UnitKey, rows: u64) {
+    let batch = archive.batch(unit).unwrap();
+    let wanted = [RowsOfProgramme { programme_id: 7.try_into().unwrap(), rows }];
+    let wanted = if rows > 0 { &wanted[..] } else { &[] };
+    let ranges = archive.reserve(unit, wanted, now()).unwrap();
+    let loaded = archive.load(&batch, &ranges).unwrap();
+    archive.publish(&batch, loaded, &cause(), now()).unwrap();
+}
+
+fn leaves(site: &Site, server: &Server) -> u64 {
+    let name = site.whereabouts().rsplit('/').next().unwrap().to_owned();
+    let sql = "SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '^detection_[bf]'";
+    server.psql(&name, sql).parse().unwrap()
+}
+
+/// Default settings of the server, three readers that never stop asking, and far more batches than it can have partitions.
+#[test]
+fn many_small_batches_beside_readers() {
+    let Some(server) = Server::start(&Options::default()) else { return };
+    let database = server.database();
+    let dir = tempfile::tempdir().unwrap();
+    let database = archive::Database { url: Some(database.url()), password_file: None };
+    let (site, mut archive) = new_site_on(&dir.path().join("site"), database);
+    let batches = batches();
+    record(&mut archive, &night(batches));
+    let metadata = stage_round(&mut archive, UseCase::Metadata, 1);
+    publish(&mut archive, &metadata, 0);
+    let (stop, asked) = (AtomicBool::new(false), AtomicU64::new(0));
+    let most = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let reader =
+                    archive::sql::Reader::open(&site, archive::sql::SqlLimits::DEFAULT).unwrap();
+                let mut before = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let [count, distinct, current] = three_numbers(&reader);
+                    assert_eq!(
+                        (count, count % 20),
+                        (distinct, 0),
+                        "a batch is there wholly or not at all"
+                    );
+                    assert!(count >= before, "nothing goes away");
+                    assert_eq!(count, current);
+                    before = count;
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for n in 0..batches {
+            publish_one(&mut archive, NIGHT, &format!("w{n:05}.fit"));
+            archive.tidy().unwrap();
+            most.fetch_max(leaves_cheaply(&site, &server, n), Ordering::Relaxed);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let (asked, most) = (asked.into_inner(), most.into_inner());
+    println!(
+        "{batches} batches, {asked} answers, at most {most} partitions, {} at the end",
+        leaves(&site, &server)
+    );
+    assert!(asked > 3 && most < 300);
+    let status = archive.status().unwrap();
+    assert_eq!(status.programmes[0].detections, 20 * batches as u64);
+    let options = archive::verify::Options { checksums: true };
+    let report = archive::verify::verify(&archive, options).unwrap();
+    let of_others: Vec<_> =
+        report.findings.iter().filter(|f| !f.code().starts_with("library_")).collect();
+    assert!(of_others.is_empty(), "{of_others:?}");
+}
+
+/// Counting partitions costs a process: not after each batch.
+fn leaves_cheaply(site: &Site, server: &Server, n: usize) -> u64 {
+    if n % 20 == 0 { leaves(site, server) } else { 0 }
+}
+
+fn three_numbers(reader: &archive::sql::Reader) -> [i64; 3] {
+    struct Numbers(Vec<i64>);
+    impl archive::sql::RowSink for Numbers {
+        fn columns(&mut self, _: &[archive::sql::ResultColumn]) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn row(&mut self, values: &[archive::sql::SqlValue<'_>]) -> std::io::Result<()> {
+            self.0 = values.iter().map(|v| v.as_i64().unwrap()).collect();
+            Ok(())
+        }
+    }
+    let mut numbers = Numbers(Vec::new());
+    let sql =
+        "SELECT count(*), count(DISTINCT obj_id), (SELECT coalesce(sum(rows), 0) FROM detector_rows
+                   WHERE end_event IS NULL) FROM detection";
+    reader.query(sql, &mut numbers).unwrap();
+    numbers.0.try_into().unwrap()
+}
+
+/// A reader idle in a transaction and one in REPEATABLE READ hold up neither ingest nor retraction, and nobody queues behind
+/// them.
+#[test]
+fn readers_that_never_finish_hold_nobody_up() {
+    let Some(server) = Server::shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (site, mut archive) = new_site_on_server(&dir.path().join("site")).unwrap();
+    record(&mut archive, &night(3));
+    let metadata = stage_round(&mut archive, UseCase::Metadata, 1);
+    publish(&mut archive, &metadata, 0);
+    publish_one(&mut archive, NIGHT, "w00000.fit");
+    let url = url_of(&site).unwrap();
+    let mut idle = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+    idle.batch_execute("BEGIN; SELECT count(*) FROM detection").unwrap();
+    let mut steady = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+    steady.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").unwrap();
+    let count = |client: &mut postgres::Client| -> i64 {
+        client.query_one("SELECT count(*) FROM detection", &[]).unwrap().get(0)
+    };
+    assert_eq!(count(&mut steady), 20);
+    let began = Instant::now();
+    publish_one(&mut archive, NIGHT, "w00001.fit");
+    archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    archive.restore(NIGHT, &[], &Cause::new("test", "undone"), now()).unwrap();
+    publish_one(&mut archive, NIGHT, "w00002.fit");
+    assert!(began.elapsed() < Duration::from_secs(60), "somebody was waited for");
+    assert_eq!(count(&mut steady), 20, "it sees what it saw");
+    let mut fresh = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+    assert_eq!(count(&mut fresh), 60);
+    steady.batch_execute("COMMIT").unwrap();
+    assert_eq!(count(&mut steady), 60);
+    idle.batch_execute("COMMIT").unwrap();
+    assert_eq!(leaves(&site, server), 3);
+}
