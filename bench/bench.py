@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import server
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -259,7 +261,7 @@ def growth(bench):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="?", default="night", choices=["night", "full", "growth", "all"])
+    parser.add_argument("what", nargs="?", default="night", choices=["night", "full", "growth", "server", "all"])
     parser.add_argument("--almagest", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--keep", action="store_true")
@@ -273,6 +275,8 @@ def main():
         full(bench)
     if arguments.what in ("growth", "all"):
         growth(bench)
+    if arguments.what in ("server", "all"):
+        server.run(bench, arguments.repeats)
     bench.table()
     if not arguments.keep:
         shutil.rmtree(bench.work, ignore_errors=True)

@@ -67,6 +67,19 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     desk.at_site(&["retract", "20071011_v1", "--undo", "--reason", "a test"]).ended(0);
     desk.content().is_that_of(&before, "retracted and brought back");
     desk.verified();
+    for desk in [&desk, &boxed] {
+        desk.at_site(&["retract", "20071011_v1", "--reason", "a test"]).ended(0);
+        let said = desk.at_site(&["purge"]).ended(0);
+        assert!(said.contains("purged 20071011_v1 catalogue round 1"), "{said}");
+        desk.at_site(&["verify", "--checksums"]).ended(0);
+        assert_eq!(desk.count("SELECT count(*) FROM detection_all"), 0);
+        for step in ["metadata", "preview", "catalogue"] {
+            desk.at_site(&[step, "--again"]);
+            desk.at_site(&["ingest"]);
+        }
+        assert_eq!(desk.count("SELECT count(*) FROM detection"), count);
+        desk.at_site(&["verify", "--checksums"]).ended(0);
+    }
     let again = desk.plain(&["init", "other", "--database", &database.url()]);
     assert_eq!(again.code, Some(5), "one archive in a database: {}", again.err);
 }

@@ -70,6 +70,8 @@ enum Verb {
     Explain(explain::Arguments),
     /// Take a delivery out of the archive, or bring it back
     Retract(retract::Arguments),
+    /// Delete for good what is retracted
+    Purge(retract::PurgeArguments),
     /// Prove that the archive is complete, unique and correct
     Verify(verify::Arguments),
     /// Copy what cannot be made again: archive.db, the lake, configuration and profiles
@@ -140,6 +142,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Refusals(verb) => refusals::run(site, &verb),
         Verb::Findings(verb) => findings::run(site, &verb),
         Verb::Explain(verb) => explain::run(site, &verb),
+        Verb::Purge(verb) => retract::purge(site, &verb),
         Verb::Retract(verb) => retract::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
         Verb::Backup(verb) => backup::run(site, &verb),

@@ -316,6 +316,12 @@ pub trait Curation {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Retracted, ArchiveError>;
+
+    /// Deletes for good what is retracted, of one delivery or of all. What shares a file with rows that stay, stays.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is deleted then.
+    fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError>;
 }
 
 /// What reports need, and what operators decide.

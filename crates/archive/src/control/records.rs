@@ -685,6 +685,17 @@ pub struct Timing {
     pub publish: f64,
 }
 
+/// What a purge did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Rounds that cannot come back any more.
+    pub rounds: Vec<UnitKey>,
+    /// Rows deleted.
+    pub rows: u64,
+    /// Files removed.
+    pub files: u64,
+}
+
 /// What a retraction or its undo did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retracted {

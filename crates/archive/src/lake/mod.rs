@@ -53,6 +53,7 @@ pub use describe::{ColumnStatistics, DetectorRun, LakeFile, SkyCap, describe};
 pub use error::LakeError;
 pub(crate) use finalise::check_staged;
 pub use finalise::{FinaliseRequest, Staged, finalise, lake_file_name};
+pub(crate) use publication::forget;
 pub use publication::{DetectorKey, Publication, Registered, read_delete_file};
 pub use reader::{ByteCounter, LakeReader, OpenFile};
 pub use sky_cover::{Cone, healpix_ranges};

@@ -366,6 +366,57 @@ impl<'tx> Publication<'tx> {
     }
 }
 
+/// Takes the files that hold a programme's range of object ids, and nothing else, out of the lake's catalogue, history
+/// included, and gives their paths: the rows are lost to time travel too.
+///
+/// # Errors
+/// [`LakeError::Sql`].
+pub(crate) fn forget(
+    tx: &Connection,
+    lake_dir: &Path,
+    [programme, first, last]: [i64; 3],
+) -> Result<Vec<PathBuf>, LakeError> {
+    let mut select = tx.prepare(
+        "SELECT DISTINCT path FROM ducklake_data_file WHERE data_file_id IN (
+             SELECT file_id FROM detector_rows WHERE programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3)
+         AND NOT EXISTS (SELECT * FROM detector_rows
+                         WHERE file_id = data_file_id AND NOT (programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3))",
+    )?;
+    let names: Vec<String> =
+        select.query_map([programme, first, last], |r| r.get(0))?.collect::<Result<_, _>>()?;
+    let dir = lake_dir.join(TABLE_PATH);
+    let mut paths = Vec::new();
+    for name in names {
+        let mut select =
+            tx.prepare_cached("SELECT data_file_id, table_id, record_count, file_size_bytes FROM ducklake_data_file WHERE path = ?1")?;
+        let files =
+            select.query_map([&name], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?]))?;
+        let files: Vec<[i64; 4]> = files.collect::<Result<_, _>>()?;
+        let mut counted = BTreeSet::new();
+        for [id, table, rows, bytes] in files {
+            let mut select =
+                tx.prepare_cached("SELECT path FROM ducklake_delete_file WHERE data_file_id = ?1")?;
+            let ended = select.query_map([id], |r| r.get::<_, String>(0))?;
+            for path in ended {
+                paths.push(dir.join(path?));
+            }
+            tx.execute("DELETE FROM ducklake_delete_file WHERE data_file_id = ?1", [id])?;
+            tx.execute("DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?1", [id])?;
+            tx.execute("DELETE FROM ducklake_data_file WHERE data_file_id = ?1", [id])?;
+            if counted.insert(table) {
+                tx.execute(
+                    "UPDATE ducklake_table_stats SET record_count = record_count - ?2, file_size_bytes = file_size_bytes - ?3
+                     WHERE table_id = ?1",
+                    [table, rows, bytes],
+                )?;
+            }
+        }
+        tx.execute("DELETE FROM lake_file WHERE name = ?1", [&name])?;
+        paths.push(dir.join(name));
+    }
+    Ok(paths)
+}
+
 /// Positions of ended rows as DuckLake (like Iceberg) keeps them: file name and position, with reserved field ids.
 /// Readers go by the position alone, so the name may stay relative and the site may move.
 fn write_delete_file(

@@ -71,7 +71,8 @@ pub(super) fn counts(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
     let mut select = c.prepare(
         "SELECT unit_id, delivery.name || ' ' || use_case || ' round ' || round, event_id, table_name, rows
          FROM batch_rows JOIN batch USING (unit_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
-         WHERE event_id IS NOT NULL",
+         WHERE event_id IS NOT NULL AND NOT EXISTS (
+             SELECT * FROM retraction WHERE retraction.unit_id = unit.unit_id AND purged IS NOT NULL)",
     )?;
     let rows = select.query_map([], |r| {
         Ok(Brought {

@@ -23,7 +23,7 @@ pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
 /// Runs the whole suite; the names are printed so that a failing one can be found.
 pub fn all<A: Engine>(fresh: &Fresh<A>) {
     type Case<A> = (&'static str, fn(&Fresh<A>));
-    let cases: [Case<A>; 20] = [
+    let cases: [Case<A>; 21] = [
         ("registering twice is once", registering_twice_is_once),
         ("ids count on in name order", ids_count_on_in_name_order),
         ("newer content supersedes", newer_content_supersedes),
@@ -43,6 +43,7 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("new versions replace old rows", publication::new_versions_replace_old_rows),
         ("a delivery goes and comes back", retraction::a_delivery_goes_and_comes_back),
         ("ingesting again works", retraction::what_was_retracted_can_be_ingested_again),
+        ("what is purged is gone", retraction::what_is_purged_is_gone),
         ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
     ];
     for (name, case) in cases {

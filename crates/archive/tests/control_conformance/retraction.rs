@@ -62,6 +62,30 @@ pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
 
+pub fn what_is_purged_is_gone<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, site, mut archive) = fresh();
+    record(&mut archive, &night(2));
+    record_of(&mut archive, "20071012_v1", &night(1));
+    ingest_all(&mut archive, NIGHT);
+    assert_eq!(archive.purge(None, now()).unwrap(), Purged::default(), "nothing is retracted");
+    archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    let purged = archive.purge(Some(NIGHT), now()).unwrap();
+    assert_eq!((purged.rounds.len(), purged.rows), (1, 40));
+    assert!(archive.restore(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    let previews = site.previews().join("20071011_v1");
+    assert_eq!(archive.purge(None, now()).unwrap().rounds.len(), 2);
+    assert!(std::fs::read_dir(previews).map_or(0, Iterator::count) == 0);
+    assert_eq!(shown(&archive)[0], (0, 0, 0));
+    // It can be ingested anew, with new ids.
+    for use_case in UseCase::ALL {
+        archive.ask_again(NIGHT, use_case, &cause(), now()).unwrap();
+    }
+    ingest_all(&mut archive, NIGHT);
+    assert_eq!(shown(&archive)[0], (2, 2, 40));
+    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80);
+}
+
 pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));

@@ -486,6 +486,17 @@ impl Curation for Archive {
             retraction::restore(tx, &site, delivery, use_cases, cause, now)
         })
     }
+
+    fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError> {
+        let site = self.site.clone();
+        let (mut purged, files) = self.write("purge", "purge what is retracted", |tx| {
+            retraction::purge(tx, &site, delivery, now)
+        })?;
+        // A file that a crash leaves is listed nowhere, and found by `verify`.
+        purged.files =
+            files.iter().filter(|path| std::fs::remove_file(path).is_ok()).count() as u64;
+        Ok(purged)
+    }
 }
 
 impl Inquiry for Archive {

@@ -9,6 +9,7 @@ use super::history::{self, Act};
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, Unit, unit_of};
 use super::superseded::{end_all, overdue};
+use super::time::text_of;
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
@@ -18,6 +19,7 @@ use crate::metadata::links;
 use crate::site::Site;
 use model::{EventId, UnitState, UseCase};
 use rusqlite::params;
+use std::path::PathBuf;
 
 /// Images of a delivery, whatever their content is now.
 const OF_DELIVERY: &str = "multiframe_id IN (SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE delivery_id = ?1)";
@@ -334,6 +336,113 @@ fn end_overdue(
     let mut changes = Changes::begin(tx, site, event, unit)?;
     end_all(tx, &overdue_now, event, &mut changes)?;
     changes.finish(now, &cause.why)
+}
+
+/// See [`crate::Curation::purge`]. Gives what was deleted, and the files to be removed once that is committed.
+pub(super) fn purge(
+    tx: &Connection,
+    site: &Site,
+    name: Option<&str>,
+    now: Timestamp,
+) -> Result<(Purged, Vec<PathBuf>), ArchiveFault> {
+    let mut purged = Purged::default();
+    let mut files = Vec::new();
+    for (unit, delivery, event) in purgeable(tx, name)? {
+        for table in tables_of(unit.key.use_case) {
+            let of = format!("{OF_DELIVERY} AND end_event = ?2");
+            if table == "preview_all" {
+                let mut select =
+                    tx.prepare(&format!("SELECT DISTINCT path FROM preview_all WHERE {of}"))?;
+                let paths = select.query_map([delivery, event], |r| r.get::<String>(0))?;
+                let paths: Vec<String> = paths.collect::<Result<_, _>>()?;
+                files.extend(paths.into_iter().map(|path| site.previews().join(path)));
+            }
+            let sql = format!("DELETE FROM {} WHERE {of}", quoted(&table));
+            purged.rows += tx.execute(&sql, [delivery, event])? as u64;
+        }
+        if unit.key.use_case == UseCase::Catalogue {
+            let (rows, lake_files) = purge_detections(tx, site, unit.id, event)?;
+            purged.rows += rows;
+            files.extend(lake_files);
+        }
+        tx.execute(
+            "UPDATE retraction SET purged = ?3 WHERE event_id = ?1 AND unit_id = ?2",
+            params![event, unit.id, text_of(now)],
+        )?;
+        purged.rounds.push(unit.key);
+    }
+    // A path may show another frame by now.
+    let is_shown = |path: &PathBuf| -> Result<bool, ArchiveFault> {
+        let Ok(below) = path.strip_prefix(site.previews()) else { return Ok(false) };
+        let below = below.to_string_lossy();
+        let sql = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";
+        Ok(tx.query_row(sql, [&*below], |r| r.get(0))?)
+    };
+    let mut gone = Vec::new();
+    for path in files {
+        if !is_shown(&path)? {
+            gone.push(path);
+        }
+    }
+    Ok((purged, gone))
+}
+
+/// Rounds that are retracted and not purged, with their delivery and event.
+fn purgeable(tx: &Connection, name: Option<&str>) -> Result<Vec<(Unit, i64, i64)>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, retraction.event_id FROM retraction JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+         WHERE undone_event IS NULL AND purged IS NULL AND (CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1)
+         ORDER BY retraction.event_id, unit.unit_id"
+    ))?;
+    let rows = select.query_map([name], |r| {
+        let unit = unit_of(r)?;
+        let delivery = unit.delivery_id;
+        Ok((unit, delivery, r.get(6)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Deletes the detections that a round brought and its retraction ended: of the lake, files of which nothing else is left.
+fn purge_detections(
+    tx: &Connection,
+    site: &Site,
+    unit: i64,
+    event: i64,
+) -> Result<(u64, Vec<PathBuf>), ArchiveFault> {
+    let ranges: Vec<[i64; 3]> = tx
+        .prepare_cached(
+            "SELECT programme_id, first_obj_id, last_obj_id FROM id_range WHERE unit_id = ?1 AND state = 'retracted'",
+        )?
+        .query_map([unit], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?]))?
+        .collect::<Result<_, _>>()?;
+    let (mut rows, mut files) = (0, Vec::new());
+    for [programme, first, last] in ranges {
+        let of = "programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3";
+        let others: bool = tx.query_row(
+            &format!(
+                "SELECT EXISTS (SELECT * FROM detector_rows WHERE {of} AND (end_event IS NULL OR end_event > ?4))"
+            ),
+            params![programme, first, last, event],
+            |r| r.get(0),
+        )?;
+        if others {
+            continue;
+        }
+        let bounds = [programme, first, last];
+        let count = format!("SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE {of}");
+        rows += tx.query_row(&count, bounds, |r| r.get::<u64>(0))?;
+        match tx.sqlite() {
+            Some(sqlite) => files.extend(crate::lake::forget(sqlite, &site.lake(), bounds)?),
+            None => {
+                tx.execute(
+                    "DELETE FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
+                    bounds,
+                )?;
+            }
+        }
+        tx.execute(&format!("DELETE FROM detector_rows WHERE {of}"), bounds)?;
+    }
+    Ok((rows, files))
 }
 
 impl Retracted {
