@@ -126,7 +126,7 @@ def loading(bench, server, repeats):
     """Rows per second into the server against the floor, at one connection and at two."""
     frames, detections = (16, 400) if bench.small else (40, 4000)
     delivery = bench.simulate("server-night", "--night", 20071011, "--frames", frames, "--detections", detections,
-                              "--detector-size", 64, "--stacks-only", "--seed", 2, "--programmes", 2)
+                              "--detector-size", 256, "--stacks-only", "--seed", 2, "--programmes", 2)
     for connections in (1, 2):
         ours, parts, floors, whole = [], [], [], []
         for turn in range(repeats):

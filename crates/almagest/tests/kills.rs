@@ -15,7 +15,6 @@ const PUBLICATION: &[&str] = &[
     "previews:renamed:1",
     "previews:renamed:7",
     "previews:synced:1",
-    "load:lake-files:1",
     "ingest:loaded:2",
     "ingest:loaded:3",
     "publish:claimed:2",
@@ -29,6 +28,10 @@ const PUBLICATION: &[&str] = &[
     "publish:before-commit:2",
     "publish:before-commit:3",
 ];
+
+/// Those that only one of the engines has, beside the others of [`PUBLICATION`].
+const OF_THE_LAKE: &[&str] = &["load:lake-files:1"];
+const OF_THE_SERVER: &[&str] = &["load:copied:1", "load:before-commit:2", "load:after-commit:3"];
 
 /// Instants elsewhere in a run.
 const ELSEWHERE: &[&str] = &[
@@ -58,20 +61,32 @@ fn night() -> Small<'static> {
 }
 
 struct Campaign {
+    on_server: bool,
     delivery: std::path::PathBuf,
     undisturbed: Content,
     took: Duration,
     _desk: Desk,
 }
 
-fn campaign() -> Campaign {
-    let desk = Desk::new();
+impl Campaign {
+    /// A new site of the campaign's kind.
+    fn desk(&self) -> Desk {
+        desk(self.on_server).expect("there was one before")
+    }
+}
+
+fn desk(on_server: bool) -> Option<Desk> {
+    if on_server { Desk::on_server().map(|(desk, _)| desk) } else { Some(Desk::new()) }
+}
+
+fn campaign(on_server: bool) -> Option<Campaign> {
+    let desk = desk(on_server)?;
     let delivery = desk.simulate(&night());
     let started = Instant::now();
     let code = desk.run(&delivery).code;
     assert!(matches!(code, Some(0 | 1)), "{code:?}");
     let took = started.elapsed();
-    Campaign { delivery, undisturbed: desk.content(), took, _desk: desk }
+    Some(Campaign { on_server, delivery, undisturbed: desk.content(), took, _desk: desk })
 }
 
 /// How far a killed run had come, in a few words.
@@ -108,7 +123,7 @@ fn recovered(desk: &Desk, campaign: &Campaign, what: &str) {
 }
 
 fn kill_at_point(campaign: &Campaign, point: &str) -> bool {
-    let desk = Desk::new();
+    let desk = campaign.desk();
     let mut command = desk.command(&["run", path(&campaign.delivery)]);
     let ended = command.env("ALMAGEST_CRASH_AT", point).output().expect("it starts");
     let hit = ended.status.code().is_none();
@@ -118,7 +133,7 @@ fn kill_at_point(campaign: &Campaign, point: &str) -> bool {
 }
 
 fn kill_after(campaign: &Campaign, delay: Duration) {
-    let desk = Desk::new();
+    let desk = campaign.desk();
     let mut child = desk
         .command(&["run", path(&campaign.delivery)])
         .stdout(std::process::Stdio::null())
@@ -138,9 +153,59 @@ fn path(path: &Path) -> &str {
 
 #[test]
 fn killed_anywhere_and_run_again_gives_the_same_tables() {
+    killed_anywhere(false);
+}
+
+#[test]
+fn killed_anywhere_on_a_server_too() {
+    killed_anywhere(true);
+}
+
+/// Killed while a delivery is taken out, brought back or purged, the archive is as before or as after.
+#[test]
+fn killed_while_retracting() {
+    const POINTS: [(&str, &[&str]); 7] = [
+        ("retract:ended", &["retract", "20071011_v1", "--reason", "x"]),
+        ("retract:before-commit", &["retract", "20071011_v1", "--reason", "x"]),
+        ("retract:after-commit", &["retract", "20071011_v1", "--reason", "x"]),
+        ("restore:before-commit", &["retract", "20071011_v1", "--undo", "--reason", "x"]),
+        ("restore:after-commit", &["retract", "20071011_v1", "--undo", "--reason", "x"]),
+        ("purge:before-commit", &["purge"]),
+        ("purge:after-commit", &["purge"]),
+    ];
+    for on_server in [false, true] {
+        let Some(campaign) = campaign(on_server) else { return };
+        let count = "SELECT count(*) FROM detection";
+        for (point, words) in POINTS {
+            let desk = campaign.desk();
+            desk.run(&campaign.delivery).ended(0);
+            let all = desk.count(count);
+            if !words.contains(&"x") || words.contains(&"--undo") {
+                desk.at_site(&["retract", "20071011_v1", "--reason", "x"]).ended(0);
+            }
+            let ended = desk.command(words).env("ALMAGEST_CRASH_AT", point).output().expect("it starts");
+            assert!(ended.status.code().is_none(), "{point} was not passed");
+            let seen = desk.count(count);
+            assert!(seen == 0 || seen == all, "{point}: {seen} of {all}");
+            if point == "purge:after-commit" {
+                // Files that a crash leaves are listed nowhere: they are found, and can go.
+                desk.at_site(&["verify", "--repair"]);
+            }
+            desk.at_site(&["verify", "--checksums"]).ended(0);
+            let again = desk.at_site(words);
+            let was_done = point.ends_with("after-commit");
+            let codes: &[i32] = if was_done && words[0] != "purge" { &[5] } else { &[0] };
+            assert!(again.code.is_some_and(|c| codes.contains(&c)), "{point}: {again:?}");
+            desk.at_site(&["verify", "--checksums"]).ended(0);
+        }
+    }
+}
+
+fn killed_anywhere(on_server: bool) {
     let kills: usize =
         std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(45);
-    let campaign = campaign();
+    let Some(campaign) = campaign(on_server) else { return };
+    let own = if on_server { OF_THE_SERVER } else { OF_THE_LAKE };
     println!("an undisturbed run takes {:.0} ms", campaign.took.as_secs_f64() * 1e3);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: u64| {
@@ -149,12 +214,12 @@ fn killed_anywhere_and_run_again_gives_the_same_tables() {
         seed ^= seed << 17;
         seed % below
     };
-    let aimed = PUBLICATION.iter().chain(ELSEWHERE).take(kills * 4 / 5);
+    let aimed = own.iter().chain(PUBLICATION).chain(ELSEWHERE).take(kills * 4 / 5);
     let (mut done, mut hits) = (0, 0);
     for point in aimed {
         let hit = kill_at_point(&campaign, point);
         assert!(hit, "a run never passes {point}");
-        hits += usize::from(PUBLICATION.contains(point));
+        hits += usize::from(PUBLICATION.contains(point) || own.contains(point));
         done += 1;
     }
     let took = u64::try_from(campaign.took.as_millis()).expect("short").max(1);

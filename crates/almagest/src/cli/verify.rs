@@ -1,8 +1,9 @@
 //! `almagest verify`.
 
 use crate::exit::Exit;
-use crate::report::{Table, say, shown};
-use crate::site::Site;
+use crate::report::{Table, say, shown, tell};
+use crate::site::{self, Site};
+use archive::records::Cause;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -14,13 +15,24 @@ pub struct Arguments {
     /// Read every library and lake file, and compare checksums.
     #[arg(long)]
     checksums: bool,
+    /// Repair what can lose nothing: remove files and tables that no event made, ask for lost previews again.
+    #[arg(long)]
+    repair: bool,
 }
 
 /// Looks for everything that is not as it must be. Exit code 3 when something is found.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let options = archive::verify::Options { checksums: arguments.checksums };
-    let report = archive::verify::verify(&site.read()?, options)?;
+    let mut report = archive::verify::verify(&site.read()?, options)?;
+    if arguments.repair && !report.findings.is_empty() {
+        let mut archive = site.write()?;
+        let cause = Cause::new(site::operator(), "verify --repair");
+        for line in archive::verify::repair(&mut archive, &report, &cause, site::now())? {
+            tell!("almagest: {}", shown(&line));
+        }
+        report = archive::verify::verify(&archive, options)?;
+    }
     if arguments.json {
         say!("{}", serde_json::to_string_pretty(&report.to_json())?);
     } else {

@@ -201,16 +201,18 @@ struct Rows<'a> {
     table: &'a Table,
     next_obj_id: i64,
     event: i64,
+    /// Its first `filled` bytes are to be sent.
     buffer: Vec<u8>,
+    filled: usize,
     stop: &'a AtomicBool,
 }
 
 impl<'a> Rows<'a> {
     fn new(table: &'a Table, wanted: &Wanted<'_>, stop: &'a AtomicBool) -> Self {
-        let mut buffer = Vec::with_capacity(CHUNK + (16 << 10));
-        buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
-        buffer.extend_from_slice(&[0; 8]); // no flags, no extension
-        Self { table, next_obj_id: wanted.base + 1, event: wanted.event, buffer, stop }
+        // Signature, no flags, no extension.
+        let buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+        let filled = buffer.len();
+        Self { table, next_obj_id: wanted.base + 1, event: wanted.event, buffer, filled, stop }
     }
 
     fn write_file(&mut self, file: &OpenFile, out: &mut impl Write) -> Result<(), ArchiveFault> {
@@ -235,31 +237,73 @@ impl<'a> Rows<'a> {
             self.table.columns.iter().map(|defined| Column::of(batch, defined)).collect();
         let columns = columns?;
         let fields = i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes();
+        // Everything but texts has a greatest length, so that room is made once for many rows.
+        let widest = 2 + 12 * columns.len();
         for row in 0..batch.num_rows() {
-            self.buffer.extend_from_slice(&fields);
+            if self.buffer.len() < self.filled + widest {
+                self.buffer.resize(self.filled + widest + CHUNK, 0);
+            }
+            self.put(fields);
             for column in &columns {
                 match column {
                     Column::ObjectId => {
-                        field(&mut self.buffer, self.next_obj_id.to_be_bytes());
+                        self.put(wide(self.next_obj_id.to_be_bytes()));
                         self.next_obj_id += 1;
                     }
-                    Column::Event => field(&mut self.buffer, self.event.to_be_bytes()),
-                    column => column.write(row, &mut self.buffer),
+                    Column::Event => self.put(wide(self.event.to_be_bytes())),
+                    Column::I16(values, nulls) if is_known(nulls, row) => {
+                        let [a, b] = values[row].to_be_bytes();
+                        self.put([0, 0, 0, 2, a, b]);
+                    }
+                    Column::I32(values, nulls) if is_known(nulls, row) => {
+                        self.put(narrow(values[row].to_be_bytes()));
+                    }
+                    Column::F32(values, nulls) if is_known(nulls, row) => {
+                        self.put(narrow(values[row].to_be_bytes()));
+                    }
+                    Column::I64(values, nulls) if is_known(nulls, row) => {
+                        self.put(wide(values[row].to_be_bytes()));
+                    }
+                    Column::F64(values, nulls) if is_known(nulls, row) => {
+                        self.put(wide(values[row].to_be_bytes()));
+                    }
+                    Column::Bool(array) if array.is_valid(row) => {
+                        self.put([0, 0, 0, 1, u8::from(array.value(row))]);
+                    }
+                    Column::Bytes(array) if array.is_valid(row) => {
+                        self.put_bytes(bytes_of(array, row), widest);
+                    }
+                    _ => self.put([0xff; 4]),
                 }
             }
-            if self.buffer.len() >= CHUNK {
+            if self.filled >= CHUNK {
                 self.flush(out)?;
             }
         }
         Ok(())
     }
 
+    /// Writes some bytes for which there is room.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.buffer[self.filled..self.filled + N].copy_from_slice(&bytes);
+        self.filled += N;
+    }
+
+    /// Writes a value of any length, and leaves room for the rest of its row.
+    fn put_bytes(&mut self, bytes: &[u8], widest: usize) {
+        self.buffer.resize(self.buffer.len() + bytes.len() + widest, 0);
+        self.put(i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
+        self.buffer[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
+        self.filled += bytes.len();
+    }
+
     fn flush(&mut self, out: &mut impl Write) -> Result<(), ArchiveFault> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(ArchiveFault::Interrupted);
         }
-        let sent = out.write_all(&self.buffer);
-        self.buffer.clear();
+        let sent = out.write_all(&self.buffer[..self.filled]);
+        self.filled = 0;
         sent.map_err(|fault| match fault.get_ref().and_then(|f| f.downcast_ref()) {
             Some(fault) => ArchiveFault::Damaged(model::one_line(fault as &postgres::Error)),
             None => ArchiveFault::Cut(fault),
@@ -267,14 +311,34 @@ impl<'a> Rows<'a> {
     }
 
     fn finish(mut self, out: &mut impl Write) -> Result<(), ArchiveFault> {
-        self.buffer.extend_from_slice(&(-1_i16).to_be_bytes());
+        self.buffer.resize(self.filled + 2, 0);
+        self.put((-1_i16).to_be_bytes());
         self.flush(out)
     }
 }
 
-fn field<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
-    out.extend_from_slice(&(N as i32).to_be_bytes());
-    out.extend_from_slice(&bytes);
+/// A field of four bytes with its length.
+#[inline(always)]
+fn narrow([a, b, c, d]: [u8; 4]) -> [u8; 8] {
+    [0, 0, 0, 4, a, b, c, d]
+}
+
+/// A field of eight bytes with its length.
+#[inline(always)]
+fn wide([a, b, c, d, e, f, g, h]: [u8; 8]) -> [u8; 12] {
+    [0, 0, 0, 8, a, b, c, d, e, f, g, h]
+}
+
+#[inline(always)]
+fn is_known(nulls: &Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_none_or(|nulls| nulls.is_valid(row))
+}
+
+fn bytes_of(array: &ArrayRef, row: usize) -> &[u8] {
+    match array.as_string_opt::<i32>() {
+        Some(texts) => texts.value(row).as_bytes(),
+        None => array.as_binary::<i32>().value(row),
+    }
 }
 
 /// A column of a batch, ready to be written row by row.
@@ -316,29 +380,6 @@ impl<'a> Column<'a> {
             ColumnType::Text | ColumnType::Bytes => Some(Self::Bytes(array)),
         };
         column.ok_or_else(|| absent(&defined.name))
-    }
-
-    #[inline]
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
-        let null = |nulls: &Option<&NullBuffer>| nulls.is_some_and(|n| n.is_null(row));
-        match self {
-            Self::I16(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
-            Self::I32(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
-            Self::I64(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
-            Self::F32(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
-            Self::F64(values, nulls) if !null(nulls) => field(out, values[row].to_be_bytes()),
-            Self::Bool(array) if array.is_valid(row) => field(out, [u8::from(array.value(row))]),
-            Self::Bytes(array) if array.is_valid(row) => {
-                let bytes = match array.as_string_opt::<i32>() {
-                    Some(texts) => texts.value(row).as_bytes(),
-                    None => array.as_binary::<i32>().value(row),
-                };
-                let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-                out.extend_from_slice(&length.to_be_bytes());
-                out.extend_from_slice(bytes);
-            }
-            _ => out.extend_from_slice(&(-1_i32).to_be_bytes()),
-        }
     }
 }
 

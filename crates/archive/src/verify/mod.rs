@@ -12,9 +12,11 @@ mod finding;
 mod identity;
 mod lake_files;
 mod partitions;
+mod repair;
 mod rows;
 
 pub use finding::Finding;
+pub use repair::repair;
 
 use crate::control::Publication;
 use crate::control::store::Archive;

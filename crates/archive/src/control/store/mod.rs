@@ -188,6 +188,18 @@ impl Archive {
     }
 }
 
+/// Asks for the previews of a multiframe to be made again.
+pub(crate) fn ask_for_preview(
+    tx: &Connection,
+    multiframe: i64,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
+    let file = tx.query_row(file, [multiframe], |r| r.get(0))?;
+    rounds::ask_again(tx, file, UseCase::Preview, why, now)
+}
+
 /// A connection to the archive of a site.
 ///
 /// # Errors

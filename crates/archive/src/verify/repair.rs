@@ -1,0 +1,53 @@
+//! Repairs that cannot lose anything: what no event made is removed, what can be made again is asked for.
+
+use super::{Finding, Report};
+use crate::Archive;
+use crate::control::records::{Cause, Timestamp};
+use crate::error::ArchiveError;
+use std::path::Path;
+
+/// Repairs what can be repaired safely, and says in a line each what was done.
+///
+/// # Errors
+/// [`ArchiveError`]; what was done until then stays done.
+pub fn repair(
+    archive: &mut Archive,
+    report: &Report,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Vec<String>, ArchiveError> {
+    let mut done = Vec::new();
+    for finding in &report.findings {
+        match finding {
+            Finding::LakeFileStray { path } | Finding::PreviewStray { path } => {
+                if remove(path) {
+                    done.push(format!("removed {}, which no event made", path.display()));
+                }
+            }
+            Finding::TableWithoutEvent { name } => {
+                archive.write("repair", format!("drop {name}"), |tx| {
+                    tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
+                    Ok(())
+                })?;
+                done.push(format!("dropped the table {name}, which no event made"));
+            }
+            Finding::PreviewMissing { multiframe_id, .. } => {
+                let multiframe = *multiframe_id;
+                let line = format!("asked for the previews of multiframe {multiframe} again");
+                if done.contains(&line) {
+                    continue;
+                }
+                archive.write("repair", "ask for previews again", |tx| {
+                    crate::control::store::ask_for_preview(tx, multiframe, &cause.why, now)
+                })?;
+                done.push(line);
+            }
+            _ => {}
+        }
+    }
+    Ok(done)
+}
+
+fn remove(path: &Path) -> bool {
+    std::fs::remove_file(path).is_ok()
+}
