@@ -50,9 +50,9 @@ mod armed {
         for target in targets.iter().flatten().filter(|target| target.is_now(name)) {
             eprintln!("crash point {name}: passing {}", target.passing);
             let _ = rustix::process::kill_process(rustix::process::getpid(), target.signal);
-            if target.signal == Signal::KILL {
-                std::thread::sleep(std::time::Duration::from_secs(60)); // it arrives before this ends
-            }
+            // It arrives before this ends, also when another thread takes it.
+            let milliseconds = if target.signal == Signal::KILL { 60_000 } else { 100 };
+            std::thread::sleep(std::time::Duration::from_millis(milliseconds));
         }
     }
 }

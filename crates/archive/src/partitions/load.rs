@@ -57,7 +57,7 @@ pub(crate) struct LoadedPartition {
 }
 
 /// Fills the tables of a batch until `stop` is set, as many at the same time as there are connections. What an earlier run left of one is
-/// dropped first.
+/// dropped first; another process that loads the same batch is waited for a moment, and then this one gives up.
 ///
 /// # Errors
 /// [`ArchiveFault::Check`] when the rows do not fit their table, otherwise what the engine or the disk said.
@@ -123,7 +123,7 @@ fn load_one(
     let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
     let columns = columns.join(", ");
     tx.batch_execute(&format!(
-        "DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL}); {}",
+        "SET LOCAL lock_timeout = '5s'; DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL}); {}",
         give_sql(&name)
     ))
     .map_err(EngineError::from)?;

@@ -406,6 +406,7 @@ fn detections(started: &Started, result: &mut TaskResult) {
                     ("multiframe_id", Value::Integer(input.multiframe_id)),
                     ("ext_num", Value::Integer(ext.into())),
                     ("seq_num", Value::Integer(seq)),
+                    ("version", Value::Integer(catalogue.version.into())),
                 ]));
             }
         }

@@ -22,16 +22,19 @@ fn child() {
     pass(&mut archive);
 }
 
-/// Runs a pass in a child that dies at a point; tells whether it did.
-fn pass_killed_at(site: &Site, point: &str) -> bool {
-    let status = Command::new(std::env::current_exe().unwrap())
+/// One pass over a site in a process of its own.
+pub(super) fn child_of(site: &Site) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
         .env(SITE, site.root())
-        .envs(url_of(site).map(|url| (URL, url)))
-        .env("ALMAGEST_CRASH_AT", point)
-        .output()
-        .unwrap()
-        .status;
+        .envs(url_of(site).map(|url| (URL, url)));
+    command
+}
+
+/// Runs a pass in a child that dies at a point; tells whether it did.
+fn pass_killed_at(site: &Site, point: &str) -> bool {
+    let status = child_of(site).env("ALMAGEST_CRASH_AT", point).output().unwrap().status;
     assert!(status.success() || status.signal() == Some(9), "{point}: {status}");
     status.signal() == Some(9)
 }
@@ -111,7 +114,7 @@ fn killed_again_and_again() {
     assert!(found == wanted, "{}", first_difference(&found, &wanted));
 }
 
-fn first_difference(found: &str, wanted: &str) -> String {
+pub(super) fn first_difference(found: &str, wanted: &str) -> String {
     let lines = found.lines().zip(wanted.lines()).find(|(a, b)| a != b);
     lines.map_or("lengths differ".to_owned(), |(a, b)| format!("\n  {a}\ninstead of\n  {b}"))
 }
