@@ -6,7 +6,8 @@ use std::time::Instant;
 
 /// (what, crate, test binary, environment).
 const CAMPAIGNS: &[(&str, &str, &str, (&str, &str))] = &[
-    ("1000 kills of a whole run", "almagest", "kills", ("ALMAGEST_KILLS", "1000")),
+    ("1000 kills of a whole run, on each engine", "almagest", "kills", ("ALMAGEST_KILLS", "1000")),
+    ("10 000 small batches beside readers", "archive", "partitions", ("ALMAGEST_BATCHES", "10000")),
     ("every planted fault", "almagest", "hostile", ("ALMAGEST_FAULTS", "all")),
 ];
 

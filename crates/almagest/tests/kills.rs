@@ -30,7 +30,12 @@ const PUBLICATION: &[&str] = &[
 ];
 
 /// Those that only one of the engines has, beside the others of [`PUBLICATION`].
-const OF_THE_LAKE: &[&str] = &["load:lake-files:1"];
+const OF_THE_LAKE: &[&str] = &[
+    "load:lake-files:1",
+    "publish:before-sync:3",
+    "publish:before-rename:4",
+    "publish:after-rename:5",
+];
 const OF_THE_SERVER: &[&str] = &["load:copied:1", "load:before-commit:1", "load:after-commit:1"];
 
 /// Instants elsewhere in a run.
@@ -50,9 +55,6 @@ const ELSEWHERE: &[&str] = &[
     "publish:after-commit:1",
     "reserve:before-commit:1",
     "reserve:after-commit:1",
-    "publish:before-sync:3",
-    "publish:before-rename:4",
-    "publish:after-rename:5",
     "publish:after-commit:3",
 ];
 

@@ -56,7 +56,8 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     let tables = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace
         AND relkind IN ('r', 'p', 'v') AND relname !~ '^detection_b' AND obj_description(oid) IS NULL";
     assert_eq!(database.psql(tables), "", "and every table");
-    desk.at_site(&["doctor"]).ended(0);
+    let doctor = desk.at_site(&["doctor"]).ended(3);
+    assert!(doctor.contains("fsync is off") && doctor.contains("PostgreSQL "), "{doctor}");
     desk.at_site(&["explain", "20071011_v1"]).ended(0);
     // Out and back.
     let before = desk.content();
@@ -67,6 +68,23 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     desk.at_site(&["retract", "20071011_v1", "--undo", "--reason", "a test"]).ended(0);
     desk.content().is_that_of(&before, "retracted and brought back");
     desk.verified();
+    let attach = desk.at_site(&["attach"]).ended(0);
+    assert!(attach.contains("(TYPE postgres, READ_ONLY)"), "{attach}");
+    // A backup, and its way back into another database.
+    desk.at_site(&["backup", "copy"]).ended(0);
+    let other = Server::shared().expect("it runs").database();
+    assert_eq!(desk.plain(&["restore", "copy", "again"]).code, Some(5), "it belongs on a server");
+    desk.plain(&["restore", "copy", "again", "--database", &other.url()]).ended(0);
+    assert_eq!(desk.plain(&["restore", "copy", "twice", "--database", &other.url()]).code, Some(5));
+    std::os::unix::fs::symlink(desk.site.join("library"), desk.dir.path().join("library"))
+        .expect("linked");
+    for place in ["library", "previews"] {
+        let here = desk.dir.path().join("again").join(place);
+        std::fs::remove_dir_all(&here).expect("removed");
+        std::os::unix::fs::symlink(desk.site.join(place), here).expect("linked");
+    }
+    desk.plain(&["--site", "again", "verify", "--checksums"]).ended(0);
+    assert_eq!(other.psql("SELECT count(*) FROM detection"), count.to_string());
     for desk in [&desk, &boxed] {
         desk.at_site(&["retract", "20071011_v1", "--reason", "a test"]).ended(0);
         let said = desk.at_site(&["purge"]).ended(0);

@@ -9,6 +9,7 @@
 //! `model/tables/`, a new control table in a new migration.
 //! Does not decide what is to be done, read FITS files, or run tasks. No other room names the engine.
 
+mod attach;
 pub mod backup;
 pub mod control;
 pub mod engine;
@@ -21,6 +22,7 @@ pub mod site;
 pub mod sql;
 pub mod verify;
 
+pub use attach::attach_statements;
 pub use control::records::Timestamp;
 pub use control::store::{Access, Archive};
 pub use control::{Curation, Inquiry, Publication, Queue, Registry, lease, records, report};

@@ -148,7 +148,7 @@ impl Server {
             self.socket().display()
         );
         if !options.fsync {
-            text += "fsync = off\nfull_page_writes = off\n";
+            text += "fsync = off\n";
         }
         if options.tls {
             self.make_certificates()?;

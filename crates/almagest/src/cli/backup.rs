@@ -25,6 +25,12 @@ pub struct RestoreArguments {
     /// Site to make, or one whose archive.db is lost.
     #[arg(value_name = "SITE")]
     site: PathBuf,
+    /// Empty database for the backup of an archive on a server; see `init`.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// File of mode 0600 that holds the database's password.
+    #[arg(long, value_name = "FILE", requires = "database")]
+    password_file: Option<PathBuf>,
 }
 
 /// Copies archive.db, the lake, configuration and profiles; others may work on the site meanwhile.
@@ -46,9 +52,16 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 /// Makes a site of a backup, or gives a site back the archive.db that it lost.
 pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     let root = &arguments.site;
-    let report = archive::backup::restore(&arguments.backup, root)?;
-    init::lay_out(root, &archive::Database::default())?;
+    let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
+    let database = archive::Database { url: arguments.database.clone(), password_file };
+    let report = archive::backup::restore(&arguments.backup, root, &database)?;
     copy_texts(&arguments.backup, root)?;
+    if database.url.is_some() {
+        // Where the archive was before is not where it is now.
+        let config = crate::config::on_server(&database);
+        files::publish_bytes(&root.join(crate::config::FILE_NAME), config.as_bytes())?;
+    }
+    init::lay_out(root, &database)?;
     // The lake's place in the database is corrected by the first that writes.
     Site::find(Some(root.clone()))?.write()?;
     let next = format!("next: almagest --site {} verify", quoted(root));
@@ -70,6 +83,7 @@ fn told(report: &BackupReport, last: &str) -> Exit {
 
 /// Configuration and survey profiles.
 fn copy_texts(from: &Path, to: &Path) -> anyhow::Result<()> {
+    files::create_dir(to)?;
     let surveys = std::fs::read_dir(from.join("surveys"))
         .with_context(|| format!("cannot list {}", from.join("surveys").display()))?;
     let names = surveys.flatten().map(|entry| Path::new("surveys").join(entry.file_name()));

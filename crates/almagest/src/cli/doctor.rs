@@ -55,6 +55,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         }
         Err(fault) => faults.push(format!("{fault:#}")),
     }
+    if let Ok((more, amiss)) = site.read().and_then(|archive| Ok(archive.examine()?)) {
+        facts.extend(more);
+        faults.extend(amiss);
+    }
     if arguments.json {
         say!("{}", serde_json::to_string_pretty(&json!({"facts": facts, "faults": faults}))?);
     } else {

@@ -354,8 +354,6 @@ impl<W: Write> RowSink for AsJson<W> {
 pub fn attach(site: Option<PathBuf>, _: &AttachArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut out: StdoutLock = io::stdout().lock();
-    out.write_all(
-        archive::lake::attach_statements(&site.place.database(), &site.place.lake()).as_bytes(),
-    )?;
+    out.write_all(archive::attach_statements(&site.place)?.as_bytes())?;
     Ok(Exit::Done)
 }

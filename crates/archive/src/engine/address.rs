@@ -93,11 +93,9 @@ impl Address {
         Ok(Self { url, config, security })
     }
 
-    /// The same database as another user.
-    pub(crate) fn as_user(&self, user: &str) -> Self {
-        let mut address = self.clone();
-        address.config.user(user);
-        address
+    /// Name of the database.
+    pub(crate) fn database(&self) -> &str {
+        self.config.get_dbname().unwrap_or_default()
     }
 
     /// A new connection with the settings of this program.

@@ -20,11 +20,13 @@
 //!
 //! Does not give out ids or event numbers, open transactions that publish, or decide what is superseded.
 
+mod examine;
 mod fold;
 mod load;
 mod publication;
 mod schema;
 
+pub(crate) use examine::examine;
 pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
 pub(crate) use load::{LoadedPartition, Wanted, load};
 pub(crate) use publication::Publication;

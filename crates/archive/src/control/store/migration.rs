@@ -155,6 +155,50 @@ mod tests {
         assert_eq!(schema(&fresh), schema(&replayed));
     }
 
+    /// Columns with types and comments, constraints, indexes, views, functions of a server's database.
+    fn server_schema(c: &Connection) -> Vec<String> {
+        let mut select = c
+            .prepare(
+                "SELECT format('%s %s %s %s %s', relname, attname, format_type(atttypid, atttypmod), attnotnull,
+                     col_description(c.oid, attnum))
+                 FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid
+                 WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 AND relkind <> 'i'
+                 UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+                 WHERE connamespace = current_schema()::regnamespace
+                 UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()
+                 UNION ALL SELECT viewname || ' ' || definition FROM pg_views WHERE schemaname = current_schema()
+                 UNION ALL SELECT oid::regprocedure::text FROM pg_proc
+                 WHERE pronamespace = current_schema()::regnamespace
+                 ORDER BY 1",
+            )
+            .unwrap();
+        select.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn fresh_equals_replayed_on_a_server() {
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        let connect = || {
+            let url = Some(server.database().url());
+            let database = crate::Database { url, password_file: None };
+            let address = crate::engine::Address::of(&database).unwrap();
+            Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
+        };
+        let (fresh, replayed) = (connect(), connect());
+        bring_up(&fresh, &site, now()).unwrap();
+        for number in 1..=MIGRATIONS.len() {
+            migrate(&replayed, number, now()).unwrap();
+        }
+        bring_up(&replayed, &site, now()).unwrap();
+        bring_up(&replayed, &site, now()).unwrap();
+        let (fresh, replayed) = (server_schema(&fresh), server_schema(&replayed));
+        assert!(fresh.len() > 500, "{}", fresh.len());
+        let differing = fresh.iter().zip(&replayed).find(|(a, b)| a != b);
+        assert!(fresh == replayed, "{differing:?}");
+    }
+
     #[test]
     fn every_table_and_column_has_a_comment() {
         let dir = tempfile::tempdir().unwrap();

@@ -28,7 +28,7 @@ mod work;
 use super::records::*;
 use super::report::{Drift, Facts, Status};
 use super::{Curation, Inquiry, Publication, Queue, Registry};
-use crate::engine::{Connection, Kind, Server};
+use crate::engine::{Connection, Dialect, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
 use crate::partitions;
@@ -121,6 +121,17 @@ impl Archive {
         }
         let archive = Self { connection, site: site.clone(), stop: Arc::default() };
         if access == Access::Read { Ok(archive) } else { archive.brought_up(now) }
+    }
+
+    /// What is so with the database, and what is amiss with it: one sentence each.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn examine(&self) -> Result<(Vec<String>, Vec<String>), ArchiveError> {
+        self.read("examine the database", |c| match c.dialect() {
+            Dialect::Sqlite => Ok((Vec::new(), Vec::new())),
+            Dialect::Postgres => partitions::examine(c),
+        })
     }
 
     /// Gives up loads and waits when the flag is set; what was under way is found again by the next run.

@@ -1,0 +1,50 @@
+//! Whether a server is set up for an archive.
+
+use super::fold::{MOST_PARTITIONS, partitions};
+use crate::engine::Connection;
+use crate::error::ArchiveFault;
+
+/// More partitions than a server should plan for.
+const TOO_MANY: usize = 300;
+
+/// What is so with the server, and what is amiss with it.
+///
+/// # Errors
+/// When it cannot be asked.
+pub(crate) fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFault> {
+    let setting = |name: &str| -> Result<String, ArchiveFault> {
+        Ok(c.query_row("SELECT current_setting(?1)", [name], |r| r.get(0))?)
+    };
+    let leaves = partitions(c)?.len();
+    let mut facts = vec![
+        format!("PostgreSQL {}", setting("server_version")?),
+        format!("{leaves} partitions of detections (folded beyond {MOST_PARTITIONS})"),
+    ];
+    let mut faults = Vec::new();
+    for (name, consequence) in [
+        ("fsync", "a crash of the server's machine may destroy the archive"),
+        ("full_page_writes", "a crash of the server's machine may destroy the archive"),
+        ("synchronous_commit", "a crash may lose what was said to be ingested"),
+    ] {
+        if setting(name)? == "off" {
+            faults.push(format!("{name} is off on the server: {consequence}"));
+        }
+    }
+    if leaves > TOO_MANY {
+        faults.push(format!(
+            "{leaves} partitions of detections: readers that stay in a transaction keep them from being folded"
+        ));
+    }
+    let number = |text: String| text.parse::<usize>().unwrap_or(0);
+    let locks = number(setting("max_locks_per_transaction")?) * number(setting("max_connections")?);
+    // A query that cannot prune locks a table and two indexes per partition.
+    let readers = locks / (3 * TOO_MANY);
+    facts.push(format!("{readers} queries over all partitions have locks at the same time"));
+    if readers < 4 {
+        faults.push(
+            "raise max_locks_per_transaction of the server: queries may run out of locks"
+                .to_owned(),
+        );
+    }
+    Ok((facts, faults))
+}
