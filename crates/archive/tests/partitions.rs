@@ -102,7 +102,7 @@ fn many_small_batches_beside_readers() {
 
 /// Counting partitions costs a process: not after each batch.
 fn leaves_cheaply(site: &Site, server: &Server, n: usize) -> u64 {
-    if n % 20 == 0 { leaves(site, server) } else { 0 }
+    if n.is_multiple_of(20) { leaves(site, server) } else { 0 }
 }
 
 fn three_numbers(reader: &archive::sql::Reader) -> [i64; 3] {

@@ -5,7 +5,7 @@
 //! ends it in the middle of a load, with nothing half done. A second daemon on the same site stands by until the first
 //! is gone; even two at once would do no harm, since each batch is claimed in the transaction that publishes it.
 //!
-//! Start at [`ingest`]. What it did is in [`state`], for `status` and the port of [`port`].
+//! Start at [`ingest()`]. What it did is in [`state`], for `status` and the port of [`mod@port`].
 
 mod port;
 pub mod state;

@@ -37,7 +37,7 @@ pub(crate) enum Dialect {
 #[derive(Debug)]
 pub(crate) enum Connection {
     Sqlite(rusqlite::Connection),
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 /// What a transaction is for.

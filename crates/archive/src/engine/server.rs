@@ -28,13 +28,13 @@ impl std::fmt::Debug for Server {
 
 impl Server {
     /// Connects.
-    pub(crate) fn connect(address: &Address) -> Result<Self> {
+    pub(crate) fn connect(address: &Address) -> Result<Box<Self>> {
         let client = address.connect()?;
-        Ok(Self {
+        Ok(Box::new(Self {
             address: address.clone(),
             client: RefCell::new(client),
             statements: RefCell::default(),
-        })
+        }))
     }
 
     /// Where it is.

@@ -13,7 +13,7 @@ pub struct Reader(Engine);
 #[derive(Debug)]
 enum Engine {
     Embedded(Session),
-    Server(ServerSession),
+    Server(Box<ServerSession>),
 }
 
 impl Reader {
@@ -41,7 +41,9 @@ impl Reader {
                 limits,
                 as_of,
             )?),
-            Some(address) => Engine::Server(ServerSession::open(&address, limits, as_of)?),
+            Some(address) => {
+                Engine::Server(Box::new(ServerSession::open(&address, limits, as_of)?))
+            }
         }))
     }
 

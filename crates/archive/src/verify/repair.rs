@@ -19,10 +19,8 @@ pub fn repair(
     let mut done = Vec::new();
     for finding in &report.findings {
         match finding {
-            Finding::LakeFileStray { path } | Finding::PreviewStray { path } => {
-                if remove(path) {
-                    done.push(format!("removed {}, which no event made", path.display()));
-                }
+            Finding::LakeFileStray { path } | Finding::PreviewStray { path } if remove(path) => {
+                done.push(format!("removed {}, which no event made", path.display()));
             }
             Finding::TableWithoutEvent { name } => {
                 archive.write("repair", format!("drop {name}"), |tx| {
