@@ -100,7 +100,7 @@ pub(super) fn processings(c: &Connection, delivery: i64) -> Result<Vec<i64>, Arc
     Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 
-/// `10.2b` as [10], ".", [2], "b": so that 10 comes after 9.
+/// `10.2b` in pieces of a number and a text each, so that 10 comes after 9.
 fn version_key(version: &str) -> Vec<(u64, String)> {
     let mut key: Vec<(u64, String)> = Vec::new();
     for c in version.chars() {
