@@ -4,12 +4,12 @@
 //! How a batch is published (the caller owns ids and event number):
 //!
 //! 1. [`bring_up`] once, in the transaction that creates the tables (safe to repeat; adds columns that are new).
-//! 2. Load, without a lock that anybody waits for: [`load`] fills an unattached table per programme by binary COPY FREEZE,
+//! 2. Load, without a lock that anybody waits for: [`load()`] fills an unattached table per programme by binary COPY FREEZE,
 //!    several at the same time over connections of their own, each in one transaction with its keys and CHECKs.
 //! 3. Publish, in one short transaction: [`Publication::end_detectors`] for what is superseded or retracted,
 //!    [`Publication::add`] attaches a table (the CHECKs spare the scan, the keys are only linked) and writes
 //!    `detector_rows`, [`Publication::reopen_detectors`] undoes.
-//! 4. [`fold`] merges partitions, so that there are never too many; [`left_over`] tables of loads that were not published
+//! 4. [`fold()`] merges partitions, so that there are never too many; [`left_over`] tables of loads that were not published
 //!    are dropped by the sweep.
 //!
 //! Rows never change, and are frozen: every snapshot sees them as soon as their table is attached, also one that is older. The
