@@ -329,6 +329,20 @@ fn grown() -> Desk {
     desk
 }
 
+/// What is retracted is gone for DuckDB as for us, and comes back.
+fn a_retraction(desk: &Desk, eyes: Eyes, delivery: &str) {
+    let before = desk.count("SELECT count(*) FROM detection");
+    for undo in [false, true] {
+        let words = ["retract", delivery, "--reason", "a test", "--undo"];
+        desk.at_site(&words[..if undo { 5 } else { 4 }]).ended(0);
+        assert_eq!(desk.count("SELECT count(*) FROM detection") == before, undo);
+        readable_by_all(desk);
+        let Some(mut duckdb) = Duckdb::start(desk, eyes) else { return };
+        agree_in_everything(desk, &mut duckdb);
+        duckdb.end();
+    }
+}
+
 fn everything(eyes: Eyes) {
     let mut desk = grown();
     for ((night, seed), held) in
@@ -339,6 +353,9 @@ fn everything(eyes: Eyes) {
         agree_in_everything(&desk, &mut duckdb);
         duckdb.end();
         an_ingest(&desk, eyes, night, held, seed);
+        if night == "20071013" {
+            a_retraction(&desk, eyes, "20071013_v1");
+        }
         let elsewhere = desk.dir.path().join(format!("the site's place after {night}"));
         std::fs::rename(&desk.site, &elsewhere).unwrap();
         desk.site = elsewhere;

@@ -89,6 +89,12 @@ pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
     check(root)?;
     archive::check_server(database)?;
     let place = lay_out(root, database)?;
+    if config::load(root)?.database != *database {
+        return Err(exit::conflict(format!(
+            "{} is there already and names another database: remove it, or say the same by --database",
+            root.join(config::FILE_NAME).display()
+        )));
+    }
     let mut archive = Archive::create(&place, site::now())?;
     let loaded = profiles::load(&place.surveys())?;
     let cause = Cause::new(site::operator(), "site made");

@@ -41,6 +41,8 @@ pub fn a_delivery_goes_and_comes_back<A: Engine>(fresh: &Fresh<A>) {
     archive.restore(NIGHT, &[], &cause(), now()).unwrap();
     let gone = archive.retract(NIGHT, &[UseCase::Metadata], &cause(), now()).unwrap();
     assert_eq!((gone.rounds.len(), shown(&archive)), (3, vec![(0, 0, 0)]));
+    let fault = archive.restore(NIGHT, &[UseCase::Preview], &cause(), now()).unwrap_err();
+    assert!(fault.is_conflict(), "it would refer to nothing: {fault:?}");
     archive.restore(NIGHT, &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(3, 3, 60)]);
     assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 60);

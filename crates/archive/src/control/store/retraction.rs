@@ -119,6 +119,12 @@ pub(super) fn restore(
         let message = format!("nothing of {name} is retracted that could come back");
         return Err(ArchiveFault::Conflict(message));
     };
+    let refers = out.iter().all(|(unit, _)| unit.key.use_case != UseCase::Metadata);
+    if refers && !units_out(tx, delivery)?.is_empty() {
+        return Err(ArchiveFault::Conflict(format!(
+            "the metadata of {name} are retracted, to which the rest refers: bring them back too"
+        )));
+    }
     check_free(tx, delivery, &out)?;
     let event = history::next_event(tx)?;
     history::record_event(tx, event, Act::Restore, Some(first.id), cause, now)?;
@@ -163,6 +169,11 @@ fn units(
     let rows = select.query_map(params![delivery, state.name()], unit_of)?;
     let units: Vec<Unit> = rows.collect::<Result<_, _>>()?;
     Ok(units.into_iter().filter(|u| use_cases.contains(&u.key.use_case)).collect())
+}
+
+/// Rounds of metadata that are out.
+fn units_out(tx: &Connection, delivery: i64) -> Result<Vec<Unit>, ArchiveFault> {
+    units(tx, delivery, UnitState::Retracted, &[UseCase::Metadata])
 }
 
 /// The event that took a round out, as long as it can come back.
