@@ -30,7 +30,7 @@ pub(crate) use examine::examine;
 pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
 pub(crate) use load::{LoadedPartition, Wanted, load};
 pub(crate) use publication::Publication;
-pub(crate) use schema::{bring_up, drop_left_over, left_over};
+pub(crate) use schema::{bring_up, drop_left_over, keep_from_folding, left_over};
 
 /// Name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
 pub(crate) fn partition_name(batch: i64, programme_id: i64) -> String {

@@ -142,6 +142,14 @@ pub(super) fn is_there(tx: &Connection, name: &str) -> EngineResult<bool> {
     tx.query_row("SELECT to_regclass(quote_ident(?1)) IS NOT NULL", [name], |r| r.get(0))
 }
 
+/// Keeps everybody from folding until the transaction ends; `false` when somebody folds.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn keep_from_folding(tx: &Connection) -> EngineResult<bool> {
+    tx.query_row(&format!("SELECT pg_try_advisory_xact_lock({FOLDING})"), [], |r| r.get(0))
+}
+
 /// Tables of loads that belong to no partitioned table: of batches that are not published, or not yet.
 ///
 /// # Errors
@@ -164,11 +172,7 @@ pub(crate) fn drop_left_over(tx: &Connection) -> Result<Vec<String>, ArchiveFaul
     for name in left_over(tx)? {
         let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
         let batch: Option<i64> = batch.and_then(|number| number.parse().ok());
-        // A fold that is going on holds this lock.
-        let is_folding = batch.is_none()
-            && !tx.query_row(&format!("SELECT pg_try_advisory_xact_lock({FOLDING})"), [], |r| {
-                r.get::<bool>(0)
-            })?;
+        let is_folding = batch.is_none() && !keep_from_folding(tx)?;
         let is_staged: bool = tx.query_row(
             "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
             [batch],

@@ -16,6 +16,7 @@ use crate::error::ArchiveFault;
 use crate::lake::DetectorKey;
 use crate::metadata::definition::{quoted, versioned};
 use crate::metadata::links;
+use crate::partitions;
 use crate::site::Site;
 use model::{EventId, UnitState, UseCase};
 use rusqlite::params;
@@ -356,6 +357,10 @@ pub(super) fn purge(
     name: Option<&str>,
     now: Timestamp,
 ) -> Result<(Purged, Vec<PathBuf>), ArchiveFault> {
+    // A fold would bring back what is deleted from under it.
+    if tx.server().is_some() && !partitions::keep_from_folding(tx)? {
+        return Err(ArchiveFault::Conflict("partitions are being merged: try again".to_owned()));
+    }
     let mut purged = Purged::default();
     let mut files = Vec::new();
     for (unit, delivery, event) in purgeable(tx, name)? {
