@@ -158,3 +158,30 @@ fn readers_that_never_finish_hold_nobody_up() {
     idle.batch_execute("COMMIT").unwrap();
     assert_eq!(leaves(&site, server), 3);
 }
+
+/// A definition that grew by a nullable column grows a filled archive; one that lost a column is refused.
+#[test]
+fn a_grown_definition_grows_the_partitions() {
+    if Server::shared().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (site, mut archive) = new_site_on_server(&dir.path().join("site")).unwrap();
+    record(&mut archive, &night(2));
+    let metadata = stage_round(&mut archive, UseCase::Metadata, 1);
+    publish(&mut archive, &metadata, 0);
+    publish_one(&mut archive, NIGHT, "w00000.fit");
+    drop(archive);
+    let definition = model::tables::table("detection").unwrap();
+    let last = definition.columns.last().filter(|c| c.nullable).unwrap().name.clone();
+    // As an older program left it.
+    psql(&site, &format!("ALTER TABLE detection_data DROP COLUMN {last} CASCADE"));
+    let mut archive = reopen(&site);
+    publish_one(&mut archive, NIGHT, "w00001.fit");
+    let unknown = format!("SELECT count(*), count({last}) FROM detection");
+    assert_eq!(psql(&site, &unknown), "40|0");
+    drop(archive);
+    psql(&site, "ALTER TABLE detection_data ADD COLUMN of_a_newer_program int");
+    let fault = Archive::open(&site, archive::Access::Write, now()).unwrap_err();
+    assert!(fault.is_gate(), "{fault:?}");
+}

@@ -6,6 +6,7 @@ use crate::error::ArchiveFault;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::Schema;
 use bytes::{BufMut, BytesMut};
 use model::EventId;
 use model::tables::{Column, ColumnType, Table};
@@ -43,20 +44,36 @@ fn misfit(path: &Path, message: impl std::fmt::Display) -> ArchiveFault {
 pub(crate) fn open(table: &'static Table, path: &Path) -> Result<StagedRows, ArchiveFault> {
     let file = files::open_regular(path).map_err(|fault| misfit(path, fault))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|f| misfit(path, f))?;
-    let found = builder.schema();
-    let wanted = table.arrow_schema();
-    let same = found.fields().len() == wanted.fields().len()
-        && found.fields().iter().zip(wanted.fields()).all(|(found, wanted)| {
-            found.name() == wanted.name() && found.data_type() == wanted.data_type()
-        });
-    if !same {
-        return Err(ArchiveFault::Check {
-            check: "schema",
-            message: format!("{} has other columns than {}", path.display(), table.name),
-        });
-    }
+    check_columns(table, builder.schema(), path)?;
     let reader = builder.with_batch_size(ROWS_AT_ONCE).build().map_err(|f| misfit(path, f))?;
     Ok(StagedRows { table, path: path.to_owned(), reader })
+}
+
+/// Every column of a staged file is one of its table, of the same type. A column that is lacking must be nullable: the
+/// batch was staged before the definition had it.
+///
+/// # Errors
+/// [`ArchiveFault::Check`] that names the column.
+pub(crate) fn check_columns(
+    table: &Table,
+    found: &Schema,
+    path: &Path,
+) -> Result<(), ArchiveFault> {
+    let wanted = table.arrow_schema();
+    let misfit = |column: &str, how: &str| ArchiveFault::Check {
+        check: "schema",
+        message: format!("{} {how} column {column} of {}", path.display(), table.name),
+    };
+    for field in found.fields() {
+        match wanted.field_with_name(field.name()) {
+            Ok(wanted) if wanted.data_type() == field.data_type() => {}
+            Ok(_) => return Err(misfit(field.name(), "has another type in")),
+            Err(_) => return Err(misfit(field.name(), "has an unknown")),
+        }
+    }
+    let lacking =
+        table.columns.iter().find(|c| !c.nullable && found.field_with_name(&c.name).is_err());
+    lacking.map_or(Ok(()), |column| Err(misfit(&column.name, "lacks")))
 }
 
 /// Inserts all rows of a staged file. Rows may belong to the multiframes given only.
@@ -79,22 +96,19 @@ pub(crate) fn insert(
         columns.join(", "),
         marks.join(", ")
     ))?;
-    let identity = identity(table, &path)?;
     let mut loaded = LoadedRows::default();
     for batch in reader {
         let batch = batch.map_err(|fault| misfit(&path, fault))?;
-        check_identity(&batch, identity, multiframes, &path)?;
+        check_identity(&batch, table, multiframes, &path)?;
         insert_batch(&mut insert, table, &batch, event, &mut loaded)
             .map_err(|fault| refused(&path, fault))?;
     }
     Ok(loaded)
 }
 
-/// Position of the column that says to which multiframe a row belongs.
-fn identity(table: &Table, path: &Path) -> Result<usize, ArchiveFault> {
-    table
-        .position("multiframe_id")
-        .ok_or_else(|| misfit(path, format!("rows of {} belong to no multiframe", table.name)))
+/// The columns of a batch in the order of the definition; `None` for one that it lacks.
+fn columns_of<'a>(table: &Table, batch: &'a RecordBatch) -> Vec<Option<&'a ArrayRef>> {
+    table.columns.iter().map(|column| batch.column_by_name(&column.name)).collect()
 }
 
 /// A constraint that refuses a row speaks against the batch.
@@ -114,16 +128,16 @@ fn copy(
     event: EventId,
 ) -> Result<LoadedRows, ArchiveFault> {
     let StagedRows { table, path, reader } = staged;
-    let identity = identity(table, &path)?;
     let mut loaded = LoadedRows::default();
     let mut out = BytesMut::from(&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..]);
     for batch in reader {
         let batch = batch.map_err(|fault| misfit(&path, fault))?;
-        check_identity(&batch, identity, multiframes, &path)?;
+        check_identity(&batch, table, multiframes, &path)?;
+        let columns = columns_of(table, &batch);
         for row in 0..batch.num_rows() {
             out.put_i16(i16::try_from(table.columns.len() + 1).unwrap_or(i16::MAX));
-            for (position, column) in table.columns.iter().enumerate() {
-                let value = value_at(batch.column(position), column.kind, row);
+            for (column, values) in table.columns.iter().zip(&columns) {
+                let value = value_at(*values, column.kind, row);
                 let value = within_range(table, column, value, &mut loaded)?;
                 let cards = match value {
                     ValueRef::Blob(packed)
@@ -172,11 +186,14 @@ fn write_field(
 
 fn check_identity(
     batch: &RecordBatch,
-    identity: usize,
+    table: &Table,
     multiframes: &BTreeSet<i64>,
     path: &Path,
 ) -> Result<(), ArchiveFault> {
-    let ids = batch.column(identity).as_primitive::<Int64Type>();
+    let ids = batch
+        .column_by_name("multiframe_id")
+        .ok_or_else(|| misfit(path, format!("rows of {} belong to no multiframe", table.name)))?
+        .as_primitive::<Int64Type>();
     match ids.iter().find(|id| id.is_none_or(|id| !multiframes.contains(&id))) {
         None => Ok(()),
         Some(id) => Err(ArchiveFault::Check {
@@ -197,9 +214,10 @@ fn insert_batch(
     event: EventId,
     loaded: &mut LoadedRows,
 ) -> Result<(), ArchiveFault> {
+    let columns = columns_of(table, batch);
     for row in 0..batch.num_rows() {
         for (position, column) in table.columns.iter().enumerate() {
-            let value = value_at(batch.column(position), column.kind, row);
+            let value = value_at(columns[position], column.kind, row);
             let value = within_range(table, column, value, loaded)?;
             insert.raw_bind_parameter(position + 1, ToSqlOutput::Borrowed(value))?;
         }
@@ -230,10 +248,8 @@ fn within_range<'a>(
     Ok(ValueRef::Null)
 }
 
-fn value_at(array: &ArrayRef, kind: ColumnType, row: usize) -> ValueRef<'_> {
-    if array.is_null(row) {
-        return ValueRef::Null;
-    }
+fn value_at(array: Option<&ArrayRef>, kind: ColumnType, row: usize) -> ValueRef<'_> {
+    let Some(array) = array.filter(|array| array.is_valid(row)) else { return ValueRef::Null };
     match kind {
         ColumnType::I16 => ValueRef::Integer(array.as_primitive::<Int16Type>().value(row).into()),
         ColumnType::I32 => ValueRef::Integer(array.as_primitive::<Int32Type>().value(row).into()),

@@ -119,3 +119,83 @@ fn an_absent_file_is_waited_for() {
     std::fs::rename(&away, &path).unwrap();
     assert_eq!(pass(&mut archive).published.len(), 1);
 }
+
+/// Batches that were staged before the definitions got their last nullable columns are ingested; those read NULL.
+#[test]
+fn batches_of_an_older_definition_are_taken() {
+    on_both_engines(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let (site, mut archive) = new_site(&dir.path().join("site"));
+        record(&mut archive, &night(1));
+        let mut lacking = Vec::new();
+        for use_case in [UseCase::Metadata, UseCase::Catalogue] {
+            let unit = open_round(&mut archive, use_case, 1, &|_| true);
+            for started in start_all(&mut archive, &unit) {
+                let mut result = work_off(&started);
+                for file in &mut result.files {
+                    if let "multiframe" | "detection" = file.table.as_str() {
+                        let column = as_of_an_older_definition(&started.directory, file);
+                        lacking.push(format!(
+                            "SELECT count(*) FROM {} WHERE {column} IS NULL",
+                            file.table
+                        ));
+                    }
+                }
+                archive.take_result(&result, now()).unwrap();
+            }
+            let report = pass(&mut archive);
+            assert_eq!((report.published.len(), report.refused.len()), (1, 0), "{report:?}");
+        }
+        let limits =
+            archive::sql::SqlLimits { memory_bytes: None, ..archive::sql::SqlLimits::DEFAULT };
+        let reader = archive::sql::Reader::open(&site, limits).unwrap();
+        let counts: Vec<i64> = lacking.iter().map(|sql| number(&reader, sql)).collect();
+        assert_eq!(counts, [1, 20]);
+    });
+}
+
+/// Writes a staged file anew without the last nullable column of its table, which it gives.
+fn as_of_an_older_definition(
+    directory: &std::path::Path,
+    file: &mut model::task::StagedFile,
+) -> String {
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let mut table = model::tables::table(&file.table).unwrap().clone();
+    let last = table.columns.iter().rposition(|c| c.nullable).unwrap();
+    let column = table.columns.remove(last).name;
+    table.schema_version -= 1;
+    let table: &'static model::tables::Table = Box::leak(Box::new(table));
+    let source = std::fs::File::open(directory.join(&file.name)).unwrap();
+    let batches: Vec<_> = ParquetRecordBatchReaderBuilder::try_new(source)
+        .unwrap()
+        .build()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let mut writer = stage::StagedWriter::create(directory, table, &file.name, file.rows).unwrap();
+    for mut batch in batches {
+        batch.remove_column(last);
+        let batch =
+            arrow_array::RecordBatch::try_new(table.arrow_schema(), batch.columns().to_vec())
+                .unwrap();
+        writer.write(&batch).unwrap();
+    }
+    *file = writer.finish(file.programme_id).unwrap();
+    column
+}
+
+fn number(reader: &archive::sql::Reader, sql: &str) -> i64 {
+    struct One(Option<i64>);
+    impl archive::sql::RowSink for One {
+        fn columns(&mut self, _: &[archive::sql::ResultColumn]) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn row(&mut self, values: &[archive::sql::SqlValue<'_>]) -> std::io::Result<()> {
+            self.0 = values[0].as_i64().ok();
+            Ok(())
+        }
+    }
+    let mut one = One(None);
+    reader.query(sql, &mut one).unwrap();
+    one.0.unwrap()
+}

@@ -7,16 +7,17 @@ use super::superseded::{current_detectors, end_all, end_rows, overdue};
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
-use crate::lake::{self, DetectorKey, FinaliseRequest, Staged};
+use crate::lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use crate::metadata::staged::{self, StagedRows};
 use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::site::Site;
 use model::task::StagedFile;
 use model::{EventId, Finding, UnitState, UseCase};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -111,6 +112,9 @@ fn load_detections(
     stop: &AtomicBool,
 ) -> Result<Vec<Part>, ArchiveFault> {
     let sources = sources(batch, "detection");
+    for source in &sources {
+        check_columns(&source.path)?;
+    }
     let mut staged: Vec<Vec<Staged<'_>>> = Vec::with_capacity(ranges.len());
     let mut names = Vec::with_capacity(ranges.len());
     for range in ranges {
@@ -148,6 +152,17 @@ fn load_detections(
         check(batch, &part.held(), range)?;
     }
     Ok(parts)
+}
+
+/// Staged detections have the columns of the definition, or of an earlier one.
+fn check_columns(path: &Path) -> Result<(), ArchiveFault> {
+    let fault = |e: parquet::errors::ParquetError| ArchiveFault::from(LakeError::parquet(path)(e));
+    let file = std::fs::File::open(path).map_err(LakeError::io(path))?;
+    let options = ArrowReaderOptions::new();
+    let metadata = ArrowReaderMetadata::load(&file, options).map_err(fault)?;
+    let table = model::tables::table("detection")
+        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))?;
+    staged::check_columns(table, metadata.schema(), path)
 }
 
 fn lake_files(
