@@ -173,7 +173,7 @@ fn a_grown_definition_grows_the_partitions() {
     publish_one(&mut archive, NIGHT, "w00000.fit");
     drop(archive);
     let definition = model::tables::table("detection").unwrap();
-    let last = definition.columns.last().filter(|c| c.nullable).unwrap().name.clone();
+    let last = definition.columns.iter().rfind(|c| c.nullable).unwrap().name.clone();
     // As an older program left it.
     psql(&site, &format!("ALTER TABLE detection_data DROP COLUMN {last} CASCADE"));
     let mut archive = reopen(&site);
