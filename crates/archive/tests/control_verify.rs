@@ -70,7 +70,7 @@ fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::records::ImageWo
 
 fn found(site: &Site) -> BTreeSet<&'static str> {
     let archive = Archive::open(site, archive::Access::Read, now()).unwrap();
-    let report = verify(&archive, Options { checksums: true }).unwrap();
+    let report = verify(&archive, Options { checksums: true, ..Default::default() }).unwrap();
     for finding in &report.findings {
         assert!(!finding.to_string().is_empty() && !finding.repair().is_empty());
     }

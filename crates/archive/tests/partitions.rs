@@ -93,7 +93,7 @@ fn many_small_batches_beside_readers() {
     assert!(asked > 3 && most < 300);
     let status = archive.status().unwrap();
     assert_eq!(status.programmes[0].detections, 20 * batches as u64);
-    let options = archive::verify::Options { checksums: true };
+    let options = archive::verify::Options { checksums: true, ..Default::default() };
     let report = archive::verify::verify(&archive, options).unwrap();
     let of_others: Vec<_> =
         report.findings.iter().filter(|f| !f.code().starts_with("library_")).collect();

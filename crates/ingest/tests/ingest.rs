@@ -129,7 +129,7 @@ fn publishes_all_once() {
     drop(archive);
     assert_eq!(dump(&site), before);
     let archive = reopen(&site);
-    let options = archive::verify::Options { checksums: false };
+    let options = archive::verify::Options { checksums: false, ..Default::default() };
     let found = archive::verify::verify(&archive, options).unwrap();
     let library = found.findings.iter().filter(|f| f.code() == "library_file_missing").count();
     assert_eq!(

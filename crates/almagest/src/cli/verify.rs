@@ -15,6 +15,12 @@ pub struct Arguments {
     /// Read every library and lake file, and compare checksums.
     #[arg(long)]
     checksums: bool,
+    /// With --checksums: read only so many percent of the files, another part of them every day.
+    #[arg(long, value_name = "PERCENT", requires = "checksums", value_parser = clap::value_parser!(u8).range(1..=100))]
+    sample: Option<u8>,
+    /// With --checksums: read at most so many MB per second.
+    #[arg(long, value_name = "MB", requires = "checksums")]
+    bandwidth: Option<u64>,
     /// Repair what can lose nothing: remove files and tables that no event made, ask for lost previews again.
     #[arg(long)]
     repair: bool,
@@ -23,7 +29,12 @@ pub struct Arguments {
 /// Looks for everything that is not as it must be. Exit code 3 when something is found.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let options = archive::verify::Options { checksums: arguments.checksums };
+    let options = archive::verify::Options {
+        checksums: arguments.checksums,
+        sample_percent: arguments.sample,
+        sample: site::now().timestamp().unsigned_abs() / 86_400,
+        bytes_per_second: arguments.bandwidth.map(|mb| mb * 1_000_000),
+    };
     let mut report = archive::verify::verify(&site.read()?, options)?;
     if arguments.repair && !report.findings.is_empty() {
         let mut archive = site.write()?;

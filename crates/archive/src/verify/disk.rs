@@ -30,8 +30,11 @@ pub(super) fn library(
             }
             Some(_) => {
                 let sha256: String = row.get(2)?;
-                if options.checksums && content(&path).is_none_or(|found| found != sha256) {
-                    report.findings.push(Finding::LibraryFileContent { path });
+                if options.reads(&path.to_string_lossy()) {
+                    report.has_read(wanted, options);
+                    if content(&path).is_none_or(|found| found != sha256) {
+                        report.findings.push(Finding::LibraryFileContent { path });
+                    }
                 }
             }
         }

@@ -125,10 +125,11 @@ pub(super) fn on_disk(
             Some(found) if found != listed.bytes => {
                 report.findings.push(Finding::LakeFileLength { path, found, wanted: listed.bytes });
             }
-            Some(_) if options.checksums && listed.programme_id.is_some() => {
+            Some(_) if options.reads(&listed.path) && listed.programme_id.is_some() => {
+                report.has_read(listed.bytes, options);
                 content(c, site, &listed, report)?;
             }
-            Some(_) if options.checksums => ended_rows(path, &listed, report),
+            Some(_) if options.reads(&listed.path) => ended_rows(path, &listed, report),
             Some(_) => {}
         }
         names.insert(listed.path);

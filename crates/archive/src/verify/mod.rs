@@ -24,12 +24,27 @@ use crate::engine::Connection;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Read every library and lake file and compare contents.
+    /// Read library and lake files and compare contents.
     pub checksums: bool,
+    /// Read only so many percent of the files; `None` for all.
+    pub sample_percent: Option<u8>,
+    /// Which sample: another number reads other files.
+    pub sample: u64,
+    /// Bytes per second to read at the most; `None` for as many as there are.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Options {
+    /// Whether a file's content is read.
+    fn reads(self, name: &str) -> bool {
+        let place = twox_hash::XxHash64::oneshot(self.sample, name.as_bytes()) % 100;
+        self.checksums && self.sample_percent.is_none_or(|percent| place < u64::from(percent))
+    }
 }
 
 /// What was looked at, and what was found.
@@ -38,6 +53,9 @@ pub struct Report {
     /// All that is not as it must be.
     pub findings: Vec<Finding>,
     checked: Vec<(&'static str, u64)>,
+    /// Bytes of contents read until now, and since when.
+    read: u64,
+    began: Option<Instant>,
 }
 
 impl Report {
@@ -56,6 +74,16 @@ impl Report {
         let checked: serde_json::Map<_, _> =
             self.checked.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
         json!({ "findings": findings, "checked": checked })
+    }
+
+    /// Notes that a content was read, and waits when that was faster than it may be.
+    fn has_read(&mut self, bytes: u64, options: Options) {
+        self.read += bytes;
+        let began = *self.began.get_or_insert_with(Instant::now);
+        if let Some(limit) = options.bytes_per_second.filter(|limit| *limit > 0) {
+            let due = Duration::from_secs_f64(self.read as f64 / limit as f64);
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+        }
     }
 
     fn note(&mut self, what: &'static str, count: u64) {
@@ -91,4 +119,29 @@ fn look(c: &Connection, site: &Site, options: Options) -> Result<Report, Archive
         lake_files::on_disk(sqlite, site, options, &mut report)?;
     }
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    #[test]
+    fn a_sample_is_a_part_and_another_one_every_day() {
+        let names: Vec<String> = (0..2000).map(|n| format!("night/{n}.fit")).collect();
+        let read = |sample, percent| -> Vec<bool> {
+            let options = Options {
+                checksums: true,
+                sample,
+                sample_percent: Some(percent),
+                ..Options::default()
+            };
+            names.iter().map(|name| options.reads(name)).collect()
+        };
+        let count = |read: &[bool]| read.iter().filter(|is| **is).count();
+        assert_eq!(count(&read(1, 100)), 2000);
+        let (one, other) = (read(1, 30), read(2, 30));
+        assert!((500..700).contains(&count(&one)), "{}", count(&one));
+        assert_ne!(one, other);
+        assert_eq!(one, read(1, 30));
+    }
 }

@@ -37,7 +37,7 @@ pub(super) fn tables(
             );
             let name = partition.name.clone();
             report.findings.push(Finding::PartitionRows { name, message });
-        } else if options.checksums {
+        } else if options.reads(&partition.name) {
             detectors(c, partition, report)?;
         }
     }

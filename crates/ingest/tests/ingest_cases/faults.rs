@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Every finding but for the library, which these tests do not fill.
 fn verified(site: &Site) {
-    let options = archive::verify::Options { checksums: true };
+    let options = archive::verify::Options { checksums: true, ..Default::default() };
     let report = archive::verify::verify(&reopen(site), options).unwrap();
     let found: Vec<_> =
         report.findings.iter().filter(|f| !f.code().starts_with("library_")).collect();
