@@ -51,7 +51,15 @@ temporary_mb = 4096
 
 /// [`TEMPLATE`] for an archive on a server.
 pub fn on_server(database: &archive::Database) -> String {
-    let mut text = TEMPLATE.to_owned();
+    moved_to(TEMPLATE, database)
+}
+
+/// A configuration for an archive that moved to a server; the rest of it stays as it is.
+pub fn moved_to(text: &str, database: &archive::Database) -> String {
+    let mut text = text.to_owned();
+    if database.url.is_some() && !text.contains("# url = ") {
+        text += "\n[database]\n# url = \n# password_file = \n";
+    }
     let mut fill = |key: &str, value: &str| {
         let marked = format!("# {key} = ");
         let Some(at) = text.find(&marked) else { return };

@@ -334,3 +334,64 @@ fn a_server_that_goes_away_loses_nothing() {
     }
     println!("{} instants at which the server went away", points.len());
 }
+
+/// An embedded archive with a history moves to a server: the same tables, ids, events and refusals, and it works on.
+#[test]
+fn an_archive_moves_to_a_server() {
+    let Some(server) = Server::shared() else { return };
+    let desk = Desk::bare();
+    let delivery = desk.simulate(&Small { faults: true, ..night() });
+    desk.run(&delivery).ended(1);
+    let second = desk.simulate(&Small { night: "20071012", seed: 3, ..night() });
+    desk.run(&second).ended(1);
+    desk.at_site(&["retract", "20071012_v1", "--reason", "a test"]).ended(0);
+    desk.at_site(&["retract", "20071012_v1", "--undo", "--reason", "a test"]).ended(0);
+    desk.at_site(&["retract", "20071011_v1", "--use-case", "catalogue", "--reason", "a test"])
+        .ended(0);
+    // A batch that waits.
+    let third = desk.simulate(&Small { night: "20071013", seed: 4, ..night() });
+    desk.at_site(&["transfer", third.to_str().expect("UTF-8")]).ended(0);
+    desk.at_site(&["metadata", "--delivery", "20071013_v1"]);
+    let (before, refusals, status) =
+        (desk.content(), desk.refusals(), desk.at_site(&["status"]).ended(0));
+    let as_of = |desk: &Desk| {
+        desk.at_site(&["sql", "--as-of", "4", "SELECT count(*) AS n FROM detection"]).ended(0)
+    };
+    let then = as_of(&desk);
+    let all = "SELECT count(*) FROM detection_all";
+    let every = desk.count(all);
+
+    let database = server.database();
+    let taken = server.database();
+    taken.psql("CREATE TABLE migration (number int, name text); INSERT INTO migration VALUES (999, 'newer')");
+    assert_ne!(desk.at_site(&["migrate", "--to", &taken.url()]).code, Some(0));
+    assert_eq!(desk.count(all), every, "nothing was switched over");
+    // Killed before it is done, it changes nothing, and goes through the next time.
+    let mut killed = desk.command(&["migrate", "--to", &database.url()]);
+    assert!(
+        killed
+            .env("ALMAGEST_CRASH_AT", "migrate:before-commit")
+            .output()
+            .expect("it starts")
+            .status
+            .code()
+            .is_none()
+    );
+    assert!(desk.site.join("archive.db").exists());
+    let said = desk.at_site(&["migrate", "--to", &database.url()]).ended(0);
+    assert!(said.contains("each was read back and is equal"), "{said}");
+    assert!(!desk.site.join("archive.db").exists());
+    assert_eq!(database.psql("SELECT count(*) FROM detection_all"), every.to_string());
+    desk.content().is_that_of(&before, "moved to a server");
+    assert_eq!(desk.refusals(), refusals);
+    assert_eq!(desk.at_site(&["status"]).ended(0), status);
+    assert_eq!(as_of(&desk), then);
+    desk.at_site(&["verify", "--checksums"]).ended(0);
+    // It works on: what was staged is ingested, what was retracted comes back, and a new night gets the next ids.
+    desk.at_site(&["ingest"]).ended(0);
+    desk.at_site(&["retract", "20071011_v1", "--undo", "--reason", "a test"]).ended(0);
+    let fourth = desk.simulate(&Small { night: "20071014", seed: 5, ..night() });
+    assert!(matches!(desk.run(&fourth).code, Some(0 | 1)));
+    desk.at_site(&["verify", "--checksums"]).ended(0);
+    assert!(desk.count(all) > every);
+}

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod lake;
 pub mod metadata;
+pub mod migrate;
 mod partitions;
 mod roles;
 pub mod site;

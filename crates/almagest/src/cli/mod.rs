@@ -14,6 +14,7 @@ mod findings;
 mod init;
 mod inspect;
 mod manual;
+mod migrate;
 mod programme;
 mod refusals;
 mod retract;
@@ -78,6 +79,8 @@ enum Verb {
     Backup(backup::Arguments),
     /// Make a site of a backup, or give a site back its lost archive.db
     Restore(backup::RestoreArguments),
+    /// Move an embedded archive to a PostgreSQL server
+    Migrate(migrate::Arguments),
     /// Query the archive
     Sql(sql::Arguments),
     /// Print the statements that attach the archive to DuckDB, read-only
@@ -147,6 +150,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Verify(verb) => verify::run(site, &verb),
         Verb::Backup(verb) => backup::run(site, &verb),
         Verb::Restore(verb) => backup::restore(&verb),
+        Verb::Migrate(verb) => migrate::run(site, &verb),
         Verb::Sql(verb) => sql::run(site, &verb),
         Verb::Attach(verb) => sql::attach(site, &verb),
         Verb::Inspect(verb) => inspect::run(&verb),

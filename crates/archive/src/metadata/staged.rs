@@ -167,7 +167,7 @@ fn copy(
 }
 
 /// The column whose values are staged packed.
-const PACKED: (&str, &str) = ("header", "cards");
+pub(crate) const PACKED: (&str, &str) = ("header", "cards");
 
 /// Appends a field of the binary form of COPY: its length and bytes.
 fn write_field(

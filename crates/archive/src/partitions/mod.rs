@@ -28,7 +28,7 @@ mod schema;
 
 pub(crate) use examine::examine;
 pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
-pub(crate) use load::{LoadedPartition, Wanted, load};
+pub(crate) use load::{Digest, LoadedPartition, Wanted, digest, load};
 pub(crate) use publication::Publication;
 pub(crate) use schema::{bring_up, drop_left_over, keep_from_folding, left_over};
 

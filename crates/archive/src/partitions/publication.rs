@@ -39,15 +39,29 @@ impl<'tx> Publication<'tx> {
         if !left_over(self.tx)?.contains(name) {
             return Err(ArchiveFault::Conflict(format!("{name} is gone or attached already")));
         }
-        ensure_parent(self.tx, *programme_id)?;
-        let end = first_obj_id + i64::try_from(*rows).unwrap_or(i64::MAX);
-        self.tx.execute_batch(&format!(
-            "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first_obj_id}) TO ({end})",
-            parent_name(*programme_id)
-        ))?;
+        self.attach(name, *programme_id, *first_obj_id, *rows)?;
         self.add_detectors(partition, version)?;
         self.rows += rows;
         Ok(*rows)
+    }
+
+    /// Attaches a table of consecutive object ids.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub(crate) fn attach(
+        &self,
+        name: &str,
+        programme_id: i64,
+        first_obj_id: i64,
+        rows: u64,
+    ) -> EngineResult<()> {
+        ensure_parent(self.tx, programme_id)?;
+        let end = first_obj_id + i64::try_from(rows).unwrap_or(i64::MAX);
+        self.tx.execute_batch(&format!(
+            "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first_obj_id}) TO ({end})",
+            parent_name(programme_id)
+        ))
     }
 
     fn add_detectors(

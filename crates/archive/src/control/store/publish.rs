@@ -141,6 +141,7 @@ fn load_detections(
                     base: range.first_obj_id - 1,
                     event: event.get(),
                     staged,
+                    is_final: false,
                 })
                 .collect();
             let loaded = partitions::load(server, site.connections(), &wanted, stop)?;

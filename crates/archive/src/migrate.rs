@@ -1,0 +1,364 @@
+//! Moving an embedded archive to a server: every row of every table under the same ids, and every detection.
+//!
+//! The embedded archive is locked against writers while it is read; detections go table by table, everything else in one
+//! transaction with the attaching of those. Before that is committed, each table is read back in the binary form in which it
+//! was sent and must be the same, byte for byte. The embedded archive is left as it is.
+//!
+//! Start at [`to_server`]. Does not change a site's configuration, and knows no way back.
+
+use crate::control::records::Timestamp;
+use crate::control::store::{Access, Archive, connect};
+use crate::engine::{self, Connection, Database, Kind, Server, ValueRef};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::lake::Staged;
+use crate::metadata::definition::quoted;
+use crate::metadata::staged::PACKED;
+use crate::partitions::{self, Digest, Wanted};
+use crate::site::Site;
+use bytes::{BufMut, BytesMut};
+use postgres::types::{IsNull, Type};
+use stage::metadata::unpacked_cards;
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+/// What was moved, and found equal afterwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Tables.
+    pub tables: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Detections.
+    pub detections: u64,
+}
+
+/// Moves the archive of a site into an empty database.
+///
+/// # Errors
+/// [`ArchiveError`]; a conflict when the database holds an archive with something in it.
+pub fn to_server(site: &Site, database: &Database, now: Timestamp) -> Result<Moved, ArchiveError> {
+    let target = site.clone().on(database.clone());
+    if !site.is_embedded() {
+        let message = "the archive is on a server already".to_owned();
+        let fault = ArchiveFault::Conflict(message);
+        return Err(ArchiveError { act: "move the archive".to_owned(), fault });
+    }
+    // Both are brought to this program's schema.
+    drop(Archive::open(site, Access::Write, now)?);
+    match Archive::create(&target, now) {
+        Ok(_) => {}
+        Err(error) if error.is_conflict() => check_empty(&target)?,
+        Err(error) => return Err(error),
+    }
+    run(site, &target).map_err(ArchiveError::during("move the archive"))
+}
+
+/// An archive that an interrupted move left has nothing in it.
+fn check_empty(target: &Site) -> Result<(), ArchiveError> {
+    let look = || -> Result<(), ArchiveFault> {
+        let c = connect(target, Access::Read)?;
+        let events: i64 = c.query_row("SELECT count(*) FROM event", [], |r| r.get(0))?;
+        if events == 0 {
+            return Ok(());
+        }
+        let message = format!("{} holds an archive already", target.whereabouts());
+        Err(ArchiveFault::Conflict(message))
+    };
+    look().map_err(ArchiveError::during("move the archive"))
+}
+
+fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
+    let from = connect(site, Access::Write)?;
+    let to = connect(target, Access::Write)?;
+    let (Some(sqlite), Some(server)) = (from.sqlite(), to.server()) else {
+        return Err(ArchiveFault::Damaged("the engines are mixed up".to_owned()));
+    };
+    let held = from.begin(Kind::Write)?; // nobody writes while it is read
+    let mut moved = Moved::default();
+    let parts = parts(&held, site)?;
+    for part in &parts {
+        moved.detections += load_part(server, site, part)?;
+    }
+    files::crash_point("migrate:loaded");
+    let tx = to.begin(Kind::Write)?;
+    tx.defer_foreign_keys()?;
+    let publication = partitions::Publication::begin(&tx, 0, 0);
+    for part in &parts {
+        publication.attach(&part.table(), part.programme, part.first, part.rows)?;
+    }
+    let tables = tables(&held)?;
+    for table in tables.iter().rev() {
+        tx.execute_batch(&format!("DELETE FROM {}", quoted(table)))?;
+    }
+    for table in &tables {
+        moved.rows += copy_table(sqlite, server, table, &parts)?;
+        moved.tables += 1;
+    }
+    numbers_go_on(&tx)?;
+    files::crash_point("migrate:before-commit");
+    tx.commit()?;
+    Ok(moved)
+}
+
+/// A lake file, which becomes a table.
+struct Part {
+    file_id: i64,
+    path: PathBuf,
+    unit: i64,
+    programme: i64,
+    first: i64,
+    rows: u64,
+    event: i64,
+    /// Rows of the same batch before its own.
+    before: u64,
+}
+
+impl Part {
+    fn table(&self) -> String {
+        partitions::partition_name(self.unit, self.programme)
+    }
+}
+
+fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
+    let mut select = c.prepare(
+        "SELECT file_id, path, min(first_obj_id), sum(detector_rows.rows), min(begin_event), max(begin_event), min(programme_id)
+         FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id GROUP BY file_id, path ORDER BY path",
+    )?;
+    let rows = select.query_map([], |r| {
+        Ok((
+            r.get(0)?,
+            r.get::<String>(1)?,
+            r.get(2)?,
+            r.get(3)?,
+            (r.get(4)?, r.get(5)?),
+            r.get(6)?,
+        ))
+    })?;
+    let mut parts = Vec::new();
+    let mut before: BTreeMap<i64, u64> = BTreeMap::new();
+    for row in rows {
+        let (file_id, name, first, rows, events, programme): (
+            i64,
+            String,
+            i64,
+            u64,
+            (i64, i64),
+            i64,
+        ) = row?;
+        let batch = name.strip_prefix("batch").and_then(|rest| rest.split('-').next());
+        let unit: Option<i64> = batch.and_then(|number| number.parse().ok());
+        let (Some(unit), true) = (unit, events.0 == events.1) else {
+            return Err(ArchiveFault::Damaged(format!("{name} is no lake file of one batch")));
+        };
+        let path = site.lake().join("detection").join(&name);
+        let so_far = before.entry(unit).or_default();
+        parts.push(Part {
+            file_id,
+            path,
+            unit,
+            programme,
+            first,
+            rows,
+            event: events.0,
+            before: *so_far,
+        });
+        *so_far += rows;
+    }
+    Ok(parts)
+}
+
+/// Fills the table of a lake file and compares it with the file.
+fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFault> {
+    let staged = [Staged { path: &part.path, offset: 0 }];
+    let wanted = Wanted {
+        batch: part.unit,
+        programme_id: part.programme,
+        base: part.first - 1,
+        event: part.event,
+        staged: &staged,
+        is_final: true,
+    };
+    let described = part.path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let described =
+        crate::lake::describe(&site.lake(), &described.unwrap_or_default(), part.programme)?;
+    if (described.first_obj_id, described.rows) != (part.first, part.rows) {
+        let message = format!("{} does not hold what detector_rows says", part.path.display());
+        return Err(ArchiveFault::Damaged(message));
+    }
+    let stop = AtomicBool::new(false);
+    let loaded = partitions::load(server, 1, &[wanted], &stop)?;
+    let columns: Vec<String> = model::tables::table("detection")
+        .map(|t| t.columns.iter().map(|c| quoted(&c.name)).collect())
+        .unwrap_or_default();
+    let select = format!("SELECT {} FROM {} ORDER BY obj_id", columns.join(", "), part.table());
+    let found = digest_of(server, &select)?;
+    if found != partitions::digest(&wanted)? {
+        return Err(ArchiveFault::Damaged(format!("{} differs from its lake file", part.table())));
+    }
+    Ok(loaded.iter().map(|l| l.rows).sum())
+}
+
+/// XXH64 of the binary form of a query's rows.
+fn digest_of(server: &Server, select: &str) -> Result<u64, ArchiveFault> {
+    let mut digest = Digest::default();
+    server.with_client(|client| {
+        let mut reader = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))?;
+        std::io::copy(&mut reader, &mut digest).map(drop).or(Ok(()))
+    })?;
+    Ok(digest.0.finish())
+}
+
+/// Tables of the embedded archive that a server has too, those first to which others refer.
+fn tables(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = c.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'ducklake%' AND name NOT LIKE 'sqlite%'
+             AND name NOT IN ('migration', 'lake_file') ORDER BY name LIKE '%\\_all' ESCAPE '\\', rowid",
+    )?;
+    Ok(select.query_map([], |r| r.get(0))?.collect::<engine::Result<_>>()?)
+}
+
+/// Copies all rows of a table, and reads them back.
+fn copy_table(
+    sqlite: &rusqlite::Connection,
+    server: &Server,
+    table: &str,
+    parts: &[Part],
+) -> Result<u64, ArchiveFault> {
+    let columns = columns_of(server, table)?;
+    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    let names = names.join(", ");
+    let values: Vec<String> =
+        columns.iter().map(|(name, _)| value_of(table, name, parts)).collect();
+    let values = values.join(", ");
+    let mut select =
+        sqlite.prepare(&format!("SELECT {values} FROM {} ORDER BY rowid", quoted(table)))?;
+    let mut rows = select.query([])?;
+    let mut out = BytesMut::from(&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..]);
+    let mut digest = Digest::default();
+    let statement = format!("COPY {} ({names}) FROM STDIN (FORMAT binary)", quoted(table));
+    let mut count = 0;
+    server.with_client(|client| {
+        let mut writer = client.copy_in(&statement)?;
+        let mut send = || -> Result<(), ArchiveFault> {
+            while let Some(row) = rows.next()? {
+                out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
+                for (at, (name, kind)) in columns.iter().enumerate() {
+                    write_cell(&mut out, (table, name), kind, row.get_ref(at)?)?;
+                }
+                count += 1;
+                if out.len() > 1 << 20 {
+                    flush(&mut out, &mut digest, &mut writer)?;
+                }
+            }
+            out.put_i16(-1);
+            flush(&mut out, &mut digest, &mut writer)
+        };
+        match send() {
+            Ok(()) => writer.finish().map(|_| Ok(())),
+            Err(fault) => Ok(Err(fault)), // the writer that is dropped takes the rows back
+        }
+    })??;
+    // In the order in which they were sent: nobody else writes there.
+    server.with_client(|client| client.batch_execute("SET LOCAL synchronize_seqscans = off"))?;
+    if digest_of(server, &format!("SELECT {names} FROM {}", quoted(table)))? != digest.0.finish() {
+        return Err(ArchiveFault::Damaged(format!(
+            "{table} on the server differs from the embedded one"
+        )));
+    }
+    Ok(count)
+}
+
+fn flush(
+    out: &mut BytesMut,
+    digest: &mut Digest,
+    writer: &mut impl Write,
+) -> Result<(), ArchiveFault> {
+    std::hash::Hasher::write(&mut digest.0, out);
+    writer.write_all(out).map_err(ArchiveFault::Cut)?;
+    out.clear();
+    Ok(())
+}
+
+/// What is selected for a column of the server: itself, but that detectors go by batch and place there, not by file.
+fn value_of(table: &str, column: &str, parts: &[Part]) -> String {
+    let by_file = |value: &dyn Fn(&Part) -> String| -> String {
+        parts.iter().map(|part| format!(" WHEN {} THEN {}", part.file_id, value(part))).collect()
+    };
+    match (table, column) {
+        ("detector_rows", _) if parts.is_empty() => quoted(column),
+        ("detector_rows", "file_id") => {
+            format!("CASE file_id{} END", by_file(&|part| part.unit.to_string()))
+        }
+        ("detector_rows", "file_row") => {
+            format!("file_row + CASE file_id{} END", by_file(&|part| part.before.to_string()))
+        }
+        _ => quoted(column),
+    }
+}
+
+/// Writes a value as the server has it: cards unpacked.
+fn write_cell(
+    out: &mut BytesMut,
+    (table, column): (&str, &str),
+    kind: &Type,
+    value: ValueRef<'_>,
+) -> Result<(), ArchiveFault> {
+    let cards = match value {
+        ValueRef::Blob(packed) if (table.trim_end_matches("_all"), column) == PACKED => {
+            unpacked_cards(packed)
+        }
+        _ => None,
+    };
+    let value = cards.as_deref().map_or(value, ValueRef::Blob);
+    let at = out.len();
+    out.put_i32(-1);
+    let written = engine::write_value(value, kind, out);
+    let fault = |e: String| ArchiveFault::Damaged(format!("{table}.{column}: {e}"));
+    if let IsNull::No = written.map_err(|e| fault(e.to_string()))? {
+        let length = i32::try_from(out.len() - at - 4).map_err(|e| fault(e.to_string()))?;
+        out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+    }
+    Ok(())
+}
+
+/// Names and types of a table's columns on the server.
+fn columns_of(server: &Server, table: &str) -> Result<Vec<(String, Type)>, ArchiveFault> {
+    let rows = server.with_client(|client| {
+        client.query(
+            "SELECT attname::text, atttypid FROM pg_attribute
+             WHERE attrelid = to_regclass(quote_ident($1)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            &[&table],
+        )
+    })?;
+    rows.iter()
+        .map(|row| {
+            let (name, oid): (String, u32) = (row.get(0), row.get(1));
+            let kind = Type::from_oid(oid);
+            let fault = || ArchiveFault::Damaged(format!("{table}.{name} has a type of its own"));
+            Ok((name.clone(), kind.ok_or_else(fault)?))
+        })
+        .collect()
+}
+
+/// What the server numbers by itself goes on after the highest number.
+fn numbers_go_on(tx: &Connection) -> Result<(), ArchiveFault> {
+    let mut select = tx.prepare(
+        "SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid
+         WHERE relnamespace = current_schema()::regnamespace AND attidentity <> ''",
+    )?;
+    let columns: Vec<(String, String)> =
+        select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<engine::Result<_>>()?;
+    for (table, column) in columns {
+        tx.execute_batch(&format!(
+            "SELECT setval(pg_get_serial_sequence({}, {}), greatest((SELECT max({}) FROM {}), 1))",
+            engine::text(&table),
+            engine::text(&column),
+            quoted(&column),
+            quoted(&table)
+        ))?;
+    }
+    Ok(())
+}
