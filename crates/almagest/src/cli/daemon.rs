@@ -16,9 +16,10 @@ pub struct Arguments {
 enum Loop {
     /// Make every batch visible as soon as it is staged
     #[command(after_help = "\
-Runs until SIGTERM or SIGINT, which end it in the middle of a load with nothing half done. A second one on the same
-site stands by until the first is gone. While the database is away it waits and tries again. What it does is in
-`almagest status`, in logs/almagest.log, and at http://127.0.0.1:9187/metrics and /healthz ([ingest] listen).")]
+Runs until SIGTERM or SIGINT, which end it in the middle of a load with nothing half done. A
+second one on the same site stands by until the first is gone. While the database is away it
+waits and tries again. What it does is in `almagest status`, in logs/almagest.log, and at
+http://127.0.0.1:9187/metrics and /healthz ([ingest] listen).")]
     Ingest,
 }
 

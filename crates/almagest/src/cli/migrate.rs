@@ -12,9 +12,10 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every row of every table moves under the same ids, events, refusals and staged batches too. Each table is read back and must
-equal what was sent before the site is switched over; until then nothing of the site changes. archive.db is kept as
-archive.db.migrated, the lake as it is; remove both when you no longer want a way back.")]
+Every row of every table moves under the same ids, events, refusals and staged batches too.
+Each table is read back and must equal what was sent before the site is switched over; until
+then nothing of the site changes. archive.db is kept as archive.db.migrated, the lake as it
+is; remove both when you no longer want a way back.")]
 pub struct Arguments {
     /// Empty database of a PostgreSQL server, see `init`.
     #[arg(long, value_name = "URL")]
