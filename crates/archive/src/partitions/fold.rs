@@ -5,6 +5,7 @@ use super::parent_name;
 use super::schema::{ALL, FOLDING, give_sql};
 use crate::engine::{Connection, EngineError, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
+use crate::metadata::definition::quoted;
 use std::time::Duration;
 
 /// More partitions than this are folded: the server locks and plans for each of them.
@@ -27,17 +28,6 @@ impl Partition {
     fn ids(&self) -> i64 {
         self.last_obj_id - self.first_obj_id + 1
     }
-}
-
-/// What was folded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FoldReport {
-    /// Partitions that were merged.
-    pub merged: u64,
-    /// Partitions that came of them.
-    pub made: u64,
-    /// Partitions that there are now.
-    pub left: u64,
 }
 
 /// All partitions, by programme and object id.
@@ -74,33 +64,31 @@ pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
     Ok(partitions)
 }
 
-/// Merges neighbouring partitions when there are more than `most`, until there are a quarter fewer. Readers and loads go on; the swap is one short transaction.
+/// Merges neighbouring partitions when there are more than `most`, until there are a quarter fewer, and gives how many were
+/// merged. Readers and loads go on; the swap is one short transaction.
 ///
 /// # Errors
 /// When the engine fails, or a merged table does not equal its parts.
-pub(crate) fn fold(c: &Connection, most: usize) -> Result<FoldReport, ArchiveFault> {
+pub(crate) fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
     let all = partitions(c)?;
-    let mut report = FoldReport { left: all.len() as u64, ..FoldReport::default() };
     let is_mine = || -> EngineResult<bool> {
         c.query_row(&format!("SELECT pg_try_advisory_lock({FOLDING})"), [], |r| r.get(0))
     };
     if all.len() <= most || !is_mine()? {
-        return Ok(report);
+        return Ok(0);
     }
-    let mut folded = || -> Result<(), ArchiveFault> {
+    let all_groups = || -> Result<u64, ArchiveFault> {
+        let mut merged = 0;
         for group in groups(&all, most * 3 / 4) {
             if fold_one(c, &group)? {
-                report.merged += group.len() as u64;
-                report.made += 1;
+                merged += group.len() as u64;
             }
         }
-        Ok(())
+        Ok(merged)
     };
-    let folded = folded();
+    let merged = all_groups();
     c.execute_batch(&format!("SELECT pg_advisory_unlock({FOLDING})"))?;
-    folded?;
-    report.left = partitions(c)?.len() as u64;
-    Ok(report)
+    merged
 }
 
 /// Which neighbours become one, so that `wanted` are left: the pair with the fewest rows first, again and again. So small
@@ -153,13 +141,19 @@ fn fill(
     let Some(server) = c.server() else { return Ok(()) };
     let fault = |e: postgres::Error| ArchiveFault::from(EngineError::from(e));
     let (mut from, mut to) = (server.another()?, server.another()?);
+    // The rows stay in the order of their ids.
+    from.batch_execute("SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off")
+        .map_err(fault)?;
+    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let columns = columns.join(", ");
     let mut tx = to.transaction().map_err(fault)?;
     tx.batch_execute(&format!("CREATE TABLE {name} (LIKE {ALL}); {}", give_sql(name)))
         .map_err(fault)?;
-    let mut writer =
-        tx.copy_in(&format!("COPY {name} FROM STDIN (FORMAT binary, FREEZE)")).map_err(fault)?;
-    let parts: Vec<String> = group.iter().map(|p| format!("SELECT * FROM {}", p.name)).collect();
-    // One after the other, so that the rows stay in the order of their ids.
+    let mut writer = tx
+        .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
+        .map_err(fault)?;
+    let parts: Vec<String> =
+        group.iter().map(|p| format!("SELECT {columns} FROM {}", p.name)).collect();
     let all = format!("COPY ({}) TO STDOUT (FORMAT binary)", parts.join(" UNION ALL "));
     let mut reader = from.copy_out(&all).map_err(fault)?;
     std::io::copy(&mut reader, &mut writer).map_err(ArchiveFault::Cut)?;

@@ -470,7 +470,7 @@ impl Publication for Archive {
         }
         let most = partitions::MOST_PARTITIONS;
         let folded = partitions::fold(&self.connection, most);
-        Ok(folded.map_err(ArchiveError::during("fold partitions"))?.merged)
+        folded.map_err(ArchiveError::during("fold partitions"))
     }
 
     fn await_change(&mut self, at_most: Duration) -> Result<bool, ArchiveError> {
