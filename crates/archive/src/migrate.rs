@@ -85,9 +85,8 @@ fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
     files::crash_point("migrate:loaded");
     let tx = to.begin(Kind::Write)?;
     tx.defer_foreign_keys()?;
-    let publication = partitions::Publication::begin(&tx, 0, 0);
     for part in &parts {
-        publication.attach(&part.table(), part.programme, part.first, part.rows)?;
+        partitions::attach(&tx, &part.table(), part.programme, part.first, part.rows)?;
     }
     let tables = tables(&held)?;
     // Empty files, so that the rows lie in the order in which they are sent.
@@ -194,21 +193,11 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
         .map(|t| t.columns.iter().map(|c| quoted(&c.name)).collect())
         .unwrap_or_default();
     let select = format!("SELECT {} FROM {} ORDER BY obj_id", columns.join(", "), part.table());
-    let found = digest_of(server, &select)?;
+    let found = server.with_client(|client| Ok(partitions::digest_of(client, &select)))??;
     if found != partitions::digest(&wanted)? {
         return Err(ArchiveFault::Damaged(format!("{} differs from its lake file", part.table())));
     }
     Ok(loaded.iter().map(|l| l.rows).sum())
-}
-
-/// XXH64 of the binary form of a query's rows.
-fn digest_of(server: &Server, select: &str) -> Result<u64, ArchiveFault> {
-    let mut digest = Digest::default();
-    server.with_client(|client| {
-        let mut reader = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))?;
-        std::io::copy(&mut reader, &mut digest).map(drop).or(Ok(()))
-    })?;
-    Ok(digest.0.finish())
 }
 
 /// Tables of the embedded archive that a server has too, those first to which others refer.
@@ -263,7 +252,9 @@ fn copy_table(
     })??;
     // In the order in which they were sent: nobody else writes there.
     server.with_client(|client| client.batch_execute("SET LOCAL synchronize_seqscans = off"))?;
-    if digest_of(server, &format!("SELECT {names} FROM {}", quoted(table)))? != digest.0.finish() {
+    let select = format!("SELECT {names} FROM {}", quoted(table));
+    let found = server.with_client(|client| Ok(partitions::digest_of(client, &select)))??;
+    if found != digest.0.finish() {
         return Err(ArchiveFault::Damaged(format!(
             "{table} on the server differs from the embedded one"
         )));

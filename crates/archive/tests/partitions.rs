@@ -59,13 +59,25 @@ fn many_small_batches_beside_readers() {
     let (stop, asked) = (AtomicBool::new(false), AtomicU64::new(0));
     let most = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                let reader =
-                    archive::sql::Reader::open(&site, archive::sql::SqlLimits::DEFAULT).unwrap();
+        for n in 0..3 {
+            let (site, stop, asked) = (&site, &stop, &asked);
+            scope.spawn(move || {
+                // Two readers of the archive, and one who brings a client of his own and knows nothing of us.
+                let mut numbers: Box<dyn FnMut() -> [i64; 3]> = if n == 0 {
+                    let url = url_of(site).unwrap();
+                    let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+                    Box::new(move || {
+                        let row = client.query_one(THREE_NUMBERS, &[]).unwrap();
+                        [0, 1, 2].map(|n| row.get(n))
+                    })
+                } else {
+                    let limits = archive::sql::SqlLimits::DEFAULT;
+                    let reader = archive::sql::Reader::open(site, limits).unwrap();
+                    Box::new(move || three_numbers(&reader))
+                };
                 let mut before = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    let [count, distinct, current] = three_numbers(&reader);
+                    let [count, distinct, current] = numbers();
                     assert_eq!(
                         (count, count % 20),
                         (distinct, 0),
@@ -105,6 +117,9 @@ fn leaves_cheaply(site: &Site, server: &Server, n: usize) -> u64 {
     if n.is_multiple_of(20) { leaves(site, server) } else { 0 }
 }
 
+const THREE_NUMBERS: &str = "SELECT count(*), count(DISTINCT obj_id),
+    (SELECT coalesce(sum(rows), 0)::bigint FROM detector_rows WHERE end_event IS NULL) FROM detection";
+
 fn three_numbers(reader: &archive::sql::Reader) -> [i64; 3] {
     struct Numbers(Vec<i64>);
     impl archive::sql::RowSink for Numbers {
@@ -117,10 +132,7 @@ fn three_numbers(reader: &archive::sql::Reader) -> [i64; 3] {
         }
     }
     let mut numbers = Numbers(Vec::new());
-    let sql =
-        "SELECT count(*), count(DISTINCT obj_id), (SELECT coalesce(sum(rows), 0) FROM detector_rows
-                   WHERE end_event IS NULL) FROM detection";
-    reader.query(sql, &mut numbers).unwrap();
+    reader.query(THREE_NUMBERS, &mut numbers).unwrap();
     numbers.0.try_into().unwrap()
 }
 

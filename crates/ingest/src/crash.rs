@@ -17,8 +17,14 @@ pub const PREVIEW_POINTS: [&str; 9] = [
 pub const LAKE_POINTS: [&str; 4] =
     ["publish:before-sync", "publish:before-rename", "publish:after-rename", "load:lake-files"];
 
-/// While a server's tables are filled.
-pub const SERVER_POINTS: [&str; 3] = ["load:copied", "load:before-commit", "load:after-commit"];
+/// While a server's tables are filled and attached.
+pub const SERVER_POINTS: [&str; 5] = [
+    "load:copied",
+    "load:before-commit",
+    "load:after-commit",
+    "attach:before-commit",
+    "attach:after-commit",
+];
 
 /// Between the reservation and the commit of a publication of detections, on both engines.
 pub const CATALOGUE_POINTS: [&str; 12] = [

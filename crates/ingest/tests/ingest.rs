@@ -5,6 +5,8 @@
 #[path = "../../archive/tests/control_conformance/staging.rs"]
 mod staging;
 
+#[path = "ingest_cases/attached.rs"]
+mod attached;
 #[path = "ingest_cases/faults.rs"]
 mod faults;
 #[path = "ingest_cases/kill.rs"]

@@ -108,7 +108,7 @@ impl Address {
         };
         client.batch_execute(
             "SET client_min_messages = warning; SET extra_float_digits = 1; SET timezone = 'UTC';\
-             SET client_encoding = 'UTF8'",
+             SET client_encoding = 'UTF8'; SET default_transaction_isolation = 'read committed'",
         )?;
         let version: i32 =
             client.query_one("SELECT current_setting('server_version_num')::int", &[])?.get(0);

@@ -84,7 +84,7 @@ impl Server {
         match kind {
             Kind::Read => self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             Kind::Write => self.batch(&format!(
-                "BEGIN; SET LOCAL lock_timeout = '60s';
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s';
                  SELECT pg_advisory_xact_lock({WRITERS}, hashtext(current_schema()))"
             )),
         }

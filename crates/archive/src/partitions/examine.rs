@@ -30,6 +30,20 @@ pub(crate) fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), Arch
             faults.push(format!("{name} is off on the server: {consequence}"));
         }
     }
+    let is_steady: bool = c.query_row(
+        "SELECT EXISTS (SELECT FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
+             WHERE datname = current_database() AND setrole = 0
+                 AND 'default_transaction_isolation=repeatable read' = ANY (setconfig))",
+        [],
+        |r| r.get(0),
+    )?;
+    if !is_steady {
+        faults.push(
+            "queries of others may miss the detections of a batch in the moment it is published: as the database's owner, \
+             ALTER DATABASE … SET default_transaction_isolation = 'repeatable read'"
+                .to_owned(),
+        );
+    }
     if leaves > TOO_MANY {
         faults.push(format!(
             "{leaves} partitions of detections: readers that stay in a transaction keep them from being folded"

@@ -2,7 +2,7 @@
 
 use super::load::keys_sql;
 use super::parent_name;
-use super::schema::{ALL, FOLDING, give_sql};
+use super::schema::{ALL, FOLDING, IS_PUBLISHED, give_sql};
 use crate::engine::{Connection, EngineError, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
 use crate::metadata::definition::quoted;
@@ -22,6 +22,8 @@ pub(crate) struct Partition {
     pub programme_id: i64,
     pub first_obj_id: i64,
     pub last_obj_id: i64,
+    /// Its rows are those of events, or will be.
+    pub is_published: bool,
 }
 
 impl Partition {
@@ -35,17 +37,18 @@ impl Partition {
 /// # Errors
 /// When the engine fails.
 pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
-    let mut select = c.prepare(
-        "SELECT leaf.relname, pg_get_expr(leaf.relpartbound, leaf.oid), parent.relname
+    let mut select = c.prepare(&format!(
+        "SELECT leaf.relname, pg_get_expr(leaf.relpartbound, leaf.oid), parent.relname, {IS_PUBLISHED}
          FROM pg_class AS leaf JOIN pg_inherits ON inhrelid = leaf.oid JOIN pg_class AS parent ON parent.oid = inhparent
          WHERE leaf.relnamespace = current_schema()::regnamespace AND leaf.relkind = 'r'
-             AND parent.relname ~ '^detection_p[0-9]+$' AND NOT inhdetachpending",
-    )?;
-    let rows = select
-        .query_map([], |r| Ok((r.get::<String>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
+             AND parent.relname ~ '^detection_p[0-9]+$' AND NOT inhdetachpending"
+    ))?;
+    let rows = select.query_map([], |r| {
+        Ok((r.get::<String>(0)?, r.get::<String>(1)?, r.get::<String>(2)?, r.get(3)?))
+    })?;
     let mut partitions = Vec::new();
     for row in rows {
-        let (name, bounds, parent) = row?;
+        let (name, bounds, parent, is_published) = row?;
         let numbers: Vec<i64> = bounds
             .split(|c: char| !c.is_ascii_digit())
             .filter_map(|number| number.parse().ok())
@@ -57,6 +60,7 @@ pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
                 programme_id,
                 first_obj_id: *first,
                 last_obj_id: end - 1,
+                is_published,
             });
         }
     }
@@ -109,7 +113,10 @@ fn groups(all: &[Partition], wanted: usize) -> Vec<Vec<Partition>> {
         all.iter().map(|p| (p.ids(), vec![p.clone()])).collect();
     while groups.len() > wanted {
         let pairs = groups.windows(2).enumerate();
-        let pairs = pairs.filter(|(_, w)| w[0].1[0].programme_id == w[1].1[0].programme_id);
+        let may_merge = |a: &Partition, b: &Partition| {
+            a.programme_id == b.programme_id && a.is_published && b.is_published
+        };
+        let pairs = pairs.filter(|(_, w)| may_merge(&w[0].1[0], &w[1].1[0]));
         let Some((at, _)) = pairs.min_by_key(|(_, w)| w[0].0 + w[1].0) else { break };
         let (ids, parts) = groups.remove(at + 1);
         groups[at].0 += ids;
@@ -259,6 +266,7 @@ mod tests {
             programme_id,
             first_obj_id,
             last_obj_id: first_obj_id + ids - 1,
+            is_published: true,
         };
         let all = [
             partition(1, 1, 1000),
@@ -273,5 +281,12 @@ mod tests {
         assert_eq!(sizes(5), [2]);
         assert_eq!(sizes(4), [3]);
         assert_eq!(sizes(1), [4], "programmes stay apart");
+        let mut all = all;
+        all[2].is_published = false;
+        assert_eq!(
+            groups(&all, 1).iter().map(Vec::len).collect::<Vec<_>>(),
+            [2],
+            "nothing is merged over a batch to come"
+        );
     }
 }

@@ -116,6 +116,22 @@ pub(crate) fn digest(wanted: &Wanted<'_>) -> Result<u64, ArchiveFault> {
     Ok(digest.0.finish())
 }
 
+/// XXH64 of the binary form of a query's rows.
+///
+/// # Errors
+/// What the engine said, or that the connection was cut.
+pub(crate) fn digest_of(
+    client: &mut impl postgres::GenericClient,
+    select: &str,
+) -> Result<u64, ArchiveFault> {
+    let mut digest = Digest::default();
+    let mut reader = client
+        .copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))
+        .map_err(EngineError::from)?;
+    std::io::copy(&mut reader, &mut digest).map_err(ArchiveFault::Cut)?;
+    Ok(digest.0.finish())
+}
+
 /// XXH64 of what is written.
 #[derive(Default)]
 pub(crate) struct Digest(pub(crate) twox_hash::XxHash64);
@@ -158,11 +174,33 @@ fn load_one(
         rows += file.rows();
         files.push(file);
     }
+    let first = wanted.base + 1;
+    let last = wanted.base + i64::try_from(rows).unwrap_or(i64::MAX);
+    let mut loaded = LoadedPartition {
+        name: name.clone(),
+        programme_id: wanted.programme_id,
+        first_obj_id: first,
+        rows,
+        detectors: runs,
+        keys_seconds: 0.0,
+    };
     let mut tx = client.transaction().map_err(EngineError::from)?;
-    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
-    let columns = columns.join(", ");
+    tx.batch_execute("SET LOCAL lock_timeout = '5s'").map_err(EngineError::from)?;
+    let is_attached: bool = tx
+        .query_one(
+            "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+                 AND relname = $1::text AND relispartition)",
+            &[&name],
+        )
+        .map_err(EngineError::from)?
+        .get(0);
+    if is_attached {
+        take_up(tx, &name, wanted)?;
+        return Ok(loaded);
+    }
+    let columns = columns_of(table);
     tx.batch_execute(&format!(
-        "SET LOCAL lock_timeout = '5s'; DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL}); {}",
+        "DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL}); {}",
         give_sql(&name)
     ))
     .map_err(EngineError::from)?;
@@ -183,22 +221,39 @@ fn load_one(
     }
     files::crash_point("load:copied");
     let began = std::time::Instant::now();
-    let first = wanted.base + 1;
-    let last = wanted.base + i64::try_from(rows).unwrap_or(i64::MAX);
     tx.batch_execute(&keys_sql(table, &name, wanted.programme_id, (first, last)))
         .map_err(|fault| misfit(&name, fault.into()))?;
-    let keys_seconds = began.elapsed().as_secs_f64();
+    loaded.keys_seconds = began.elapsed().as_secs_f64();
     files::crash_point("load:before-commit");
     tx.commit().map_err(EngineError::from)?;
     files::crash_point("load:after-commit");
-    Ok(LoadedPartition {
-        name,
-        programme_id: wanted.programme_id,
-        first_obj_id: first,
-        rows,
-        detectors: runs,
-        keys_seconds,
-    })
+    Ok(loaded)
+}
+
+/// Takes up a table that an earlier run attached and did not publish: its rows, which are in no view, get the event that
+/// will be theirs, and must be those of the staged files.
+fn take_up(
+    mut tx: postgres::Transaction<'_>,
+    name: &str,
+    wanted: &Wanted<'_>,
+) -> Result<(), ArchiveFault> {
+    let update = format!("UPDATE {name} SET begin_event = $1 WHERE begin_event <> $1");
+    tx.execute(&update, &[&wanted.event]).map_err(EngineError::from)?;
+    let columns = columns_of(definition()?);
+    let found = digest_of(&mut tx, &format!("SELECT {columns} FROM {name} ORDER BY obj_id"))?;
+    if found != digest(wanted)? {
+        return Err(ArchiveFault::Check {
+            check: "detection_rows",
+            message: format!("{name} is attached already, with other rows than those staged"),
+        });
+    }
+    files::crash_point("load:taken-up");
+    Ok(tx.commit().map_err(EngineError::from)?)
+}
+
+fn columns_of(table: &Table) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    columns.join(", ")
 }
 
 /// Keys and CHECKs of a table with rows of one programme and a range of object ids.

@@ -6,17 +6,24 @@
 //! 1. [`bring_up`] once, in the transaction that creates the tables (safe to repeat; adds columns that are new).
 //! 2. Load, without a lock that anybody waits for: [`load()`] fills an unattached table per programme by binary COPY FREEZE,
 //!    several at the same time over connections of their own, each in one transaction with its keys and CHECKs.
-//! 3. Publish, in one short transaction: [`Publication::end_detectors`] for what is superseded or retracted,
-//!    [`Publication::add`] attaches a table (the CHECKs spare the scan, the keys are only linked) and writes
-//!    `detector_rows`, [`Publication::reopen_detectors`] undoes.
-//! 4. [`fold()`] merges partitions, so that there are never too many; [`left_over`] tables of loads that were not published
+//! 3. [`attach`] in a transaction of its own (the CHECKs spare the scan, the keys are only linked). A plan is made from the
+//!    newest list of partitions that the backend has heard of, and it hears of a new one after the commit, while snapshots
+//!    see the commit at once. So the list must be known before there is an event to be seen; [`let_plans_end`] gives those
+//!    a moment who are planning with the old one.
+//! 4. Publish, in one short transaction: [`Publication::end_detectors`] for what is superseded or retracted,
+//!    [`Publication::add`] writes `detector_rows`, [`Publication::reopen_detectors`] undoes.
+//! 5. [`fold()`] merges partitions, so that there are never too many; [`left_over`] tables of loads that were not published
 //!    are dropped by the sweep.
 //!
-//! Rows never change, and are frozen: every snapshot sees them as soon as their table is attached, also one that is older. The
-//! views therefore show rows up to the last event that the reader's snapshot sees, so that each statement sees a batch in
-//! all tables or in none. Whether rows are current says `detector_rows`; the view `detection` leaves out those of detectors
-//! that have ended by a join with the few that did. ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which no
-//! reader waits for; parents are made unattached for the same reason.
+//! Rows of events never change, and are frozen: every snapshot sees them as soon as their table is attached, also one that is
+//! older. The views therefore show rows of the events that the reader's snapshot sees, so that each statement sees a batch in
+//! all tables or in none; for that the snapshot must be older than the plan, as it is in REPEATABLE READ, which the database
+//! has by default. A table that is attached when its load is repeated (killed in between) is taken up as it is; when other
+//! acts came first, its rows, which nobody sees, get the new event.
+//!
+//! Whether rows are current says `detector_rows`; the view `detection` leaves out those of detectors that have ended by a join
+//! with the few that did. ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which no reader waits for; parents are made
+//! unattached for the same reason.
 //!
 //! Does not give out ids or event numbers, open transactions that publish, or decide what is superseded.
 
@@ -28,9 +35,11 @@ mod schema;
 
 pub(crate) use examine::examine;
 pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
-pub(crate) use load::{Digest, LoadedPartition, Wanted, digest, load};
-pub(crate) use publication::Publication;
-pub(crate) use schema::{bring_up, drop_left_over, keep_from_folding, left_over};
+pub(crate) use load::{Digest, LoadedPartition, Wanted, digest, digest_of, load};
+pub(crate) use publication::{Publication, attach, let_plans_end};
+pub(crate) use schema::{
+    bring_up, drop_left_over, is_coming, keep_from_folding, left_over, unpublished,
+};
 
 /// Name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
 pub(crate) fn partition_name(batch: i64, programme_id: i64) -> String {

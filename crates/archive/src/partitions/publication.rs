@@ -2,11 +2,63 @@
 
 use super::load::LoadedPartition;
 use super::parent_name;
-use super::schema::{ensure_parent, left_over};
+use super::schema::{ALL, ensure_parent, is_attached};
 use crate::engine::{Connection, Result as EngineResult};
 use crate::error::ArchiveFault;
 use crate::lake::{DetectorKey, SkyCap};
 use rusqlite::params;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// Attaches a table of consecutive object ids, unless it is. Its rows are in no view until their event is there.
+///
+/// # Errors
+/// When object ids overlap, or the table is gone.
+pub(crate) fn attach(
+    tx: &Connection,
+    name: &str,
+    programme_id: i64,
+    first_obj_id: i64,
+    rows: u64,
+) -> EngineResult<()> {
+    if is_attached(tx, name)? == Some(true) {
+        return Ok(());
+    }
+    ensure_parent(tx, programme_id)?;
+    let end = first_obj_id + i64::try_from(rows).unwrap_or(i64::MAX);
+    tx.execute_batch(&format!(
+        "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first_obj_id}) TO ({end})",
+        parent_name(programme_id)
+    ))
+}
+
+/// How long a plan that is being made is waited for.
+const PLANNING: Duration = Duration::from_millis(100);
+
+/// Waits for a moment for the transactions that were reading detections when a table was attached: a statement of them may
+/// be planned with the list of partitions from before.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn let_plans_end(c: &Connection) -> EngineResult<()> {
+    let readers = || -> EngineResult<HashSet<String>> {
+        let mut select = c.prepare(&format!(
+            "SELECT virtualtransaction FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
+             WHERE locktype = 'relation' AND relation = '{ALL}'::regclass AND pid <> pg_backend_pid()
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND coalesce(state NOT LIKE 'idle%', true)"
+        ))?;
+        select.query_map([], |r| r.get(0))?.collect()
+    };
+    let began = Instant::now();
+    let mut planning = readers()?;
+    while !planning.is_empty() && began.elapsed() < PLANNING {
+        std::thread::sleep(Duration::from_millis(3));
+        let now = readers()?;
+        planning.retain(|transaction| now.contains(transaction));
+    }
+    Ok(())
+}
 
 /// Changes to the detections within the caller's transaction; all of it belongs to one event.
 ///
@@ -26,42 +78,29 @@ impl<'tx> Publication<'tx> {
         Self { tx, event, batch, rows: 0 }
     }
 
-    /// Attaches a table and registers its detectors. `version` tells the catalogue version of a detector.
+    /// Registers the detectors of a table that is attached. `version` tells the catalogue version of a detector.
     ///
     /// # Errors
-    /// When a detector has a current catalogue already, object ids overlap, or the table is gone.
+    /// When a detector has a current catalogue already, or the table is gone.
     pub(crate) fn add(
         &mut self,
         partition: &LoadedPartition,
         version: impl Fn(DetectorKey) -> i64,
     ) -> Result<u64, ArchiveFault> {
-        let LoadedPartition { name, programme_id, first_obj_id, rows, .. } = partition;
-        if !left_over(self.tx)?.contains(name) {
-            return Err(ArchiveFault::Conflict(format!("{name} is gone or attached already")));
+        if is_attached(self.tx, &partition.name)? != Some(true) {
+            let message = format!("{} is gone and must be loaded again", partition.name);
+            return Err(ArchiveFault::Conflict(message));
         }
-        self.attach(name, *programme_id, *first_obj_id, *rows)?;
+        // A backend that hears of the attachment in the midst of making its list of partitions keeps the list without it
+        // (RelationBuildPartitionDesc of PostgreSQL 15 to 18); it must hear of a change once more.
+        for table in [ALL, &parent_name(partition.programme_id)] {
+            self.tx.execute_batch(&format!(
+                "ALTER TABLE {table} ALTER COLUMN obj_id SET STATISTICS -1"
+            ))?;
+        }
         self.add_detectors(partition, version)?;
-        self.rows += rows;
-        Ok(*rows)
-    }
-
-    /// Attaches a table of consecutive object ids.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub(crate) fn attach(
-        &self,
-        name: &str,
-        programme_id: i64,
-        first_obj_id: i64,
-        rows: u64,
-    ) -> EngineResult<()> {
-        ensure_parent(self.tx, programme_id)?;
-        let end = first_obj_id + i64::try_from(rows).unwrap_or(i64::MAX);
-        self.tx.execute_batch(&format!(
-            "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first_obj_id}) TO ({end})",
-            parent_name(programme_id)
-        ))
+        self.rows += partition.rows;
+        Ok(partition.rows)
     }
 
     fn add_detectors(

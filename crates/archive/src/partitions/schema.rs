@@ -1,6 +1,6 @@
 //! The tables of detections: making them, growing them, and what loads left behind.
 
-use crate::engine::{Connection, Dialect, Result as EngineResult};
+use crate::engine::{Connection, Dialect, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{SERVER_COLUMNS, column_sql, column_type, comments_sql, quoted};
 use model::tables::{Keeping, Table};
@@ -17,14 +17,16 @@ fn definition() -> Result<&'static Table, ArchiveFault> {
         .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
 }
 
-/// Makes the tables, or adds the columns that a grown definition has more. Safe to repeat.
+/// Makes the tables, or adds the columns that a grown definition has more; makes the views anew after a migration. Safe to
+/// repeat.
 ///
 /// # Errors
 /// [`ArchiveFault::Definition`] when the archive has a column that the definition lost or changed.
-pub(crate) fn bring_up(tx: &Connection) -> Result<(), ArchiveFault> {
+pub(crate) fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> {
     let table = definition()?;
     let stored = stored_columns(tx)?;
-    if stored.is_empty() {
+    let is_new = stored.is_empty();
+    if is_new {
         create(tx, table)?;
     } else {
         let misfit = |reason| ArchiveFault::Definition { table: table.name.clone(), reason };
@@ -42,7 +44,7 @@ pub(crate) fn bring_up(tx: &Connection) -> Result<(), ArchiveFault> {
             .iter()
             .filter(|c| stored.iter().all(|(name, _)| *name != c.name))
             .collect();
-        if new.is_empty() {
+        if new.is_empty() && !is_migrated {
             return Ok(());
         }
         for column in new {
@@ -56,8 +58,19 @@ pub(crate) fn bring_up(tx: &Connection) -> Result<(), ArchiveFault> {
             tx.execute_batch(&format!("ALTER TABLE {ALL} ADD COLUMN {column}"))?;
         }
     }
+    if is_new || is_migrated {
+        tx.execute_batch(STEADY_READERS)?;
+    }
     view(tx, table)
 }
+
+/// Who reads sees one state of the archive in a statement. The server's own default plans a statement before it takes the
+/// snapshot: a batch that is published in between is in the snapshot, and its partition not in the plan. Only the
+/// database's owner may set it; without, `doctor` says so.
+const STEADY_READERS: &str = "DO $$ BEGIN
+     IF (SELECT pg_has_role(datdba, 'MEMBER') FROM pg_database WHERE datname = current_database()) THEN
+         EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L', current_database(), 'repeatable read');
+     END IF; END $$";
 
 fn stored_columns(tx: &Connection) -> EngineResult<Vec<(String, String)>> {
     let mut select = tx.prepare(SERVER_COLUMNS)?;
@@ -109,8 +122,11 @@ fn view(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
 }
 
 /// Frozen rows show to every snapshot as soon as their table is attached, and the list of partitions is always the newest.
-/// Events are published in the order of their numbers, so the last event that a snapshot sees tells which rows it may.
-const VISIBLE: &str = "d.begin_event <= (SELECT max(event_id) FROM event)";
+/// Events are published in the order of their numbers, so the last event that a snapshot sees tells which rows it may; but
+/// for those of tables that are attached and were overtaken before they were published, or are never to be.
+const VISIBLE: &str = "d.begin_event <= (SELECT max(event_id) FROM event)
+    AND d.begin_event NOT IN (SELECT event_id FROM event WHERE act = 'abandon'
+        UNION ALL SELECT reserved_event FROM batch WHERE event_id IS NULL AND reserved_event IS NOT NULL)";
 
 /// A statement that gives a table to whom the parent of all belongs: who attaches must own both.
 pub(super) fn give_sql(name: &str) -> String {
@@ -142,6 +158,13 @@ pub(super) fn is_there(tx: &Connection, name: &str) -> EngineResult<bool> {
     tx.query_row("SELECT to_regclass(quote_ident(?1)) IS NOT NULL", [name], |r| r.get(0))
 }
 
+/// Whether a table is a partition of another; `None` when it is not there.
+pub(super) fn is_attached(c: &Connection, name: &str) -> EngineResult<Option<bool>> {
+    let is_attached = "SELECT bool_or(relispartition) FROM pg_class
+         WHERE relnamespace = current_schema()::regnamespace AND relname = ?1";
+    c.query_row(is_attached, [name], |r| r.get(0))
+}
+
 /// Keeps everybody from folding until the transaction ends; `false` when somebody folds.
 ///
 /// # Errors
@@ -154,33 +177,85 @@ pub(crate) fn keep_from_folding(tx: &Connection) -> EngineResult<bool> {
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn left_over(tx: &Connection) -> Result<Vec<String>, ArchiveFault> {
-    let mut select = tx.prepare(
+pub(crate) fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
+    names(
+        c,
         "SELECT relname FROM pg_class
          WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND NOT relispartition
              AND relname ~ '^detection_[bf][0-9]+_p[0-9]+$' ORDER BY relname",
-    )?;
-    Ok(select.query_map([], |r| r.get(0))?.collect::<EngineResult<_>>()?)
+    )
 }
 
-/// Drops the tables that loads left of batches which are not staged any more.
+/// Tables that are attached, of batches that are not published, or not yet: their rows are in no view.
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn drop_left_over(tx: &Connection) -> Result<Vec<String>, ArchiveFault> {
+pub(crate) fn unpublished(c: &Connection) -> EngineResult<Vec<String>> {
+    names(
+        c,
+        &format!(
+            "SELECT relname FROM pg_class AS leaf
+             WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relispartition
+                 AND relname ~ '^detection_b[0-9]+_p[0-9]+$' AND NOT {IS_PUBLISHED} ORDER BY relname"
+        ),
+    )
+}
+
+/// Whether a partition's batch is published. What was folded was.
+pub(super) const IS_PUBLISHED: &str = "(leaf.relname !~ '^detection_b' OR EXISTS (
+    SELECT FROM batch WHERE event_id IS NOT NULL
+        AND unit_id = substring(leaf.relname::text FROM '^detection_b([0-9]+)_')::bigint))";
+
+fn names(c: &Connection, sql: &str) -> EngineResult<Vec<String>> {
+    c.prepare(sql)?.query_map([], |r| r.get(0))?.collect()
+}
+
+/// Whether the batch of a loaded table is still to be published.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
+    let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
+    c.query_row(
+        "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
+        [batch.and_then(|number| number.parse::<i64>().ok())],
+        |r| r.get(0),
+    )
+}
+
+/// Drops the tables that loads left of batches which are not staged any more. Attached ones wait for readers to give way:
+/// a moment, in which nobody queues for long, and then for the next time.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn drop_left_over(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     let mut dropped = Vec::new();
-    for name in left_over(tx)? {
-        let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
-        let batch: Option<i64> = batch.and_then(|number| number.parse().ok());
-        let is_folding = batch.is_none() && !keep_from_folding(tx)?;
-        let is_staged: bool = tx.query_row(
-            "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
-            [batch],
-            |r| r.get(0),
-        )?;
-        if !is_staged && !is_folding {
+    let tx = c.begin(Kind::Write)?;
+    for name in left_over(&tx)? {
+        let is_folding = !name.starts_with("detection_b") && !keep_from_folding(&tx)?;
+        if !is_coming(&tx, &name)? && !is_folding {
             tx.execute_batch(&format!("DROP TABLE {name}"))?;
             dropped.push(name);
+        }
+    }
+    files::crash_point("clear:before-commit");
+    tx.commit()?;
+    for name in unpublished(c)? {
+        let drop = || -> EngineResult<bool> {
+            let tx = c.begin(Kind::Write)?;
+            let there = !is_coming(&tx, &name)? && unpublished(&tx)?.contains(&name);
+            if there {
+                tx.execute_batch(&format!("SET LOCAL lock_timeout = '100ms'; DROP TABLE {name}"))?;
+                files::crash_point("clear:attached");
+                tx.commit()?;
+            }
+            Ok(there)
+        };
+        match drop() {
+            Ok(true) => dropped.push(name),
+            Ok(false) => {}
+            Err(fault) if fault.is_transient() => {}
+            Err(fault) => return Err(fault.into()),
         }
     }
     Ok(dropped)

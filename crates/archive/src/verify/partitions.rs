@@ -13,7 +13,7 @@ pub(super) fn tables(
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
     let all = partitions::partitions(c)?;
-    for partition in &all {
+    for partition in all.iter().filter(|p| p.is_published) {
         let wanted: i64 = c.query_row(
             "SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3",
             rusqlite::params![partition.programme_id, partition.first_obj_id, partition.last_obj_id],
@@ -42,14 +42,9 @@ pub(super) fn tables(
         }
     }
     report.note("partitions of detections", all.len() as u64);
-    for name in partitions::left_over(c)? {
-        let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
-        let is_coming: bool = c.query_row(
-            "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
-            [batch.and_then(|b| b.parse::<i64>().ok())],
-            |r| r.get(0),
-        )?;
-        if !is_coming {
+    let not_published = [partitions::left_over(c)?, partitions::unpublished(c)?];
+    for name in not_published.into_iter().flatten() {
+        if !partitions::is_coming(c, &name)? {
             report.findings.push(Finding::TableWithoutEvent { name });
         }
     }

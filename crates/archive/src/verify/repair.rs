@@ -1,9 +1,9 @@
 //! Repairs that cannot lose anything: what no event made is removed, what can be made again is asked for.
 
 use super::{Finding, Report};
-use crate::Archive;
 use crate::control::records::{Cause, Timestamp};
 use crate::error::ArchiveError;
+use crate::{Archive, Publication};
 use std::path::Path;
 
 /// Repairs what can be repaired safely, and says in a line each what was done.
@@ -22,12 +22,10 @@ pub fn repair(
             Finding::LakeFileStray { path } | Finding::PreviewStray { path } if remove(path) => {
                 done.push(format!("removed {}, which no event made", path.display()));
             }
-            Finding::TableWithoutEvent { name } => {
-                archive.write("repair", format!("drop {name}"), |tx| {
-                    tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
-                    Ok(())
-                })?;
-                done.push(format!("dropped the table {name}, which no event made"));
+            Finding::TableWithoutEvent { .. } => {
+                for name in archive.clear_abandoned()? {
+                    done.push(format!("dropped the table {name}, which no event made"));
+                }
             }
             Finding::PreviewMissing { multiframe_id, .. } => {
                 let multiframe = *multiframe_id;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Every finding but for the library, which these tests do not fill.
-fn verified(site: &Site) {
+pub(super) fn verified(site: &Site) {
     let options = archive::verify::Options { checksums: true, ..Default::default() };
     let report = archive::verify::verify(&reopen(site), options).unwrap();
     let found: Vec<_> =

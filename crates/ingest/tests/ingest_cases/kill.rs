@@ -33,7 +33,7 @@ pub(super) fn child_of(site: &Site) -> Command {
 }
 
 /// Runs a pass in a child that dies at a point; tells whether it did.
-fn pass_killed_at(site: &Site, point: &str) -> bool {
+pub(super) fn pass_killed_at(site: &Site, point: &str) -> bool {
     let status = child_of(site).env("ALMAGEST_CRASH_AT", point).output().unwrap().status;
     assert!(status.success() || status.signal() == Some(9), "{point}: {status}");
     status.signal() == Some(9)
@@ -104,6 +104,8 @@ fn killed_again_and_again() {
         "publish:before-commit",
         "reserve:after-commit",
         "publish:after-rename",
+        "attach:after-commit",
+        "load:taken-up",
         "publish:rows",
         "publish:after-commit",
     ] {

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("states", include_str!("../../migrations/0003_states.sql")),
     Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL, embedded_only: true },
     Migration::new("retraction", include_str!("../../migrations/0005_retraction.sql")),
+    Migration::new("coming", include_str!("../../migrations/0006_coming.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -41,7 +42,7 @@ const APPLICATION_ID: i32 = 0x414c_4d47;
 /// # Errors
 /// [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or what the engine said.
 pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(), ArchiveFault> {
-    migrate(tx, MIGRATIONS.len(), now)?;
+    let is_migrated = migrate(tx, MIGRATIONS.len(), now)?;
     for table in definition::tables() {
         definition::bring_up(tx, table)?;
         definition::describe(tx, table)?;
@@ -52,7 +53,7 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
         lake::correct_data_path(sqlite, &site.lake())?;
         return Ok(());
     }
-    partitions::bring_up(tx)?;
+    partitions::bring_up(tx, is_migrated)?;
     functions(tx)
 }
 
@@ -97,8 +98,8 @@ pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
     Ok(found)
 }
 
-/// Applies the migrations up to a number.
-fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<(), ArchiveFault> {
+/// Applies the migrations up to a number; `false` when there was none.
+fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<bool, ArchiveFault> {
     let applied = check(tx)? as usize;
     for (number, migration) in (1..).zip(MIGRATIONS).take(up_to).skip(applied) {
         match tx.dialect() {
@@ -117,7 +118,7 @@ fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<(), ArchiveF
             "PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID};"
         ))?;
     }
-    Ok(())
+    Ok(applied < up_to)
 }
 
 #[cfg(test)]

@@ -433,6 +433,12 @@ impl Publication for Archive {
     ) -> Result<Receipt, ArchiveError> {
         let site = self.site.clone();
         let began = Instant::now();
+        if loaded.is_to_be_attached() {
+            let act = format!("attach the tables of {}", batch.unit);
+            self.write("attach", act.clone(), |tx| publish::attach(tx, &batch.unit, &loaded))?;
+            partitions::let_plans_end(&self.connection)
+                .map_err(|fault| ArchiveError::during(act)(ArchiveFault::from(fault)))?;
+        }
         let mut receipt = self.write("publish", format!("publish {}", batch.unit), |tx| {
             publish::publish(tx, &site, batch, loaded, cause, now)
         })?;
@@ -456,7 +462,8 @@ impl Publication for Archive {
 
     fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError> {
         if !self.site.is_embedded() {
-            return self.write("clear", "drop abandoned tables", partitions::drop_left_over);
+            return partitions::drop_left_over(&self.connection)
+                .map_err(ArchiveError::during("drop abandoned tables"));
         }
         let site = self.site.clone();
         let files = self.read("list abandoned files", |c| batches::abandoned_files(c, &site))?;

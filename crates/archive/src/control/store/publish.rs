@@ -13,7 +13,7 @@ use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::site::Site;
 use model::task::StagedFile;
-use model::{EventId, Finding, UnitState, UseCase};
+use model::{EventId, Finding, UnitKey, UnitState, UseCase};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +28,8 @@ pub struct Loaded {
     tables: Vec<LoadedTable>,
     /// Detections of each programme.
     detections: Vec<Part>,
+    /// The event that they carry.
+    event: Option<EventId>,
     /// What loading took.
     timing: Timing,
 }
@@ -87,6 +89,7 @@ pub(super) fn load(
             ArchiveFault::Conflict(format!("{} has object ids but no event", batch.unit))
         })?;
         loaded.detections = load_detections(c, site, (&unit, batch), ranges, event, stop)?;
+        loaded.event = Some(event);
     }
     let keys: f64 = loaded.detections.iter().map(Part::keys_seconds).sum();
     let load = (began.elapsed().as_secs_f64() - keys).max(0.0);
@@ -232,6 +235,27 @@ fn check_detectors(batch: &StagedBatch, file: &Held<'_>) -> Result<(), ArchiveFa
     })
 }
 
+impl Loaded {
+    /// Whether its detections are tables, which come first.
+    pub(super) fn is_to_be_attached(&self) -> bool {
+        self.detections.iter().any(|part| matches!(part, Part::Partition(_)))
+    }
+}
+
+/// Makes the tables of a batch known to everybody's plans, before its event is there to be seen.
+pub(super) fn attach(tx: &Connection, key: &UnitKey, loaded: &Loaded) -> Result<(), ArchiveFault> {
+    let unit = rounds::find(tx, key)?;
+    if unit.state != UnitState::Staged {
+        return Ok(()); // published, or refused, by somebody else: publishing will tell
+    }
+    take_event(tx, &unit, loaded.event)?;
+    for part in &loaded.detections {
+        let Held { name, programme_id, first_obj_id, rows, .. } = part.held();
+        partitions::attach(tx, name, programme_id, first_obj_id, rows)?;
+    }
+    Ok(())
+}
+
 /// See [`crate::Publication::publish`].
 pub(super) fn publish(
     tx: &Connection,
@@ -249,7 +273,7 @@ pub(super) fn publish(
     if claimed.is_some() {
         return Ok(Receipt::AlreadyPublished);
     }
-    let event = take_event(tx, &unit)?;
+    let event = take_event(tx, &unit, loaded.event)?;
     history::record_event(tx, event, Act::Ingest, Some(unit.id), cause, now)?;
     tx.execute("UPDATE batch SET event_id = ?2 WHERE unit_id = ?1", params![unit.id, event.get()])?;
     files::crash_point("publish:claimed");
@@ -268,16 +292,20 @@ pub(super) fn publish(
     Ok(Receipt::Published { event, rows, superseded, timing })
 }
 
-/// The number that was kept for the batch, unless later events are visible already; a batch without lake files takes
-/// the next one.
-fn take_event(tx: &Connection, unit: &Unit) -> Result<EventId, ArchiveFault> {
+/// The number that was kept for the batch, unless later events are visible already or it was loaded for another one; a
+/// batch without detections takes the next one.
+fn take_event(
+    tx: &Connection,
+    unit: &Unit,
+    loaded: Option<EventId>,
+) -> Result<EventId, ArchiveFault> {
     let Some(kept) = kept_event(tx, unit)? else { return history::next_event(tx) };
     let overtaken: bool = tx.query_row(
         "SELECT EXISTS (SELECT * FROM event WHERE event_id > ?1)",
         [kept.get()],
         |r| r.get(0),
     )?;
-    if overtaken {
+    if overtaken || loaded.is_some_and(|event| event != kept) {
         return Err(ArchiveFault::Conflict(format!(
             "{} was overtaken by another act and must be loaded again",
             unit.key
