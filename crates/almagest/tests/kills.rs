@@ -1,62 +1,18 @@
 //! `almagest run` killed at any instant, and run again: the same tables, ids included.
 //!
-//! Most of the first kills aim at named instants, those of publications first; the others fall at random times.
+//! An undisturbed run lists the named instants that it passes: before and after each commit and each publication of a file,
+//! and more. The kills aim at the first passing of each, then at others of them and at random times in turn.
 //! `ALMAGEST_KILLS` sets their number.
 
 mod operator;
 
 use operator::{Content, Desk, Small};
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Instants (name and passing) between the first rename and the last commit of a publication of previews or detections.
-/// The first publication of a night is that of its metadata, which renames nothing.
-const PUBLICATION: &[&str] = &[
-    "previews:renamed:1",
-    "previews:renamed:7",
-    "previews:synced:1",
-    "ingest:loaded:2",
-    "ingest:loaded:3",
-    "publish:claimed:2",
-    "publish:claimed:3",
-    "publish:rows:2",
-    "publish:rows:3",
-    "publish:lake:2",
-    "publish:lake:3",
-    "publish:moved:2",
-    "publish:moved:3",
-    "publish:before-commit:2",
-    "publish:before-commit:3",
-];
-
-/// Those that only one of the engines has, beside the others of [`PUBLICATION`].
-const OF_THE_LAKE: &[&str] = &[
-    "load:lake-files:1",
-    "publish:before-sync:3",
-    "publish:before-rename:4",
-    "publish:after-rename:5",
-];
-const OF_THE_SERVER: &[&str] = &["load:copied:1", "load:before-commit:1", "load:after-commit:1"];
-
-/// Instants elsewhere in a run.
-const ELSEWHERE: &[&str] = &[
-    "transfer:before-rename:1",
-    "transfer:after-rename:3",
-    "transfer:renamed:1",
-    "register:before-commit:1",
-    "register:after-commit:1",
-    "round:before-commit:2",
-    "start:after-commit:1",
-    "node:before-result:2",
-    "node:after-result:1",
-    "result:before-commit:1",
-    "result:after-commit:2",
-    "publish:rows:1",
-    "publish:after-commit:1",
-    "reserve:before-commit:1",
-    "reserve:after-commit:1",
-    "publish:after-commit:3",
-];
+/// Kills of an ordinary run of the suite: every instant once, then some at random.
+const KILLS: usize = 75;
 
 fn night() -> Small<'static> {
     Small { frames: 8, detections: 12, ..Small::default() }
@@ -67,6 +23,8 @@ struct Campaign {
     delivery: std::path::PathBuf,
     undisturbed: Content,
     took: Duration,
+    /// The instants that the run passed, in their order, as often as it did.
+    passed: Vec<String>,
     _desk: Desk,
 }
 
@@ -84,11 +42,31 @@ fn desk(on_server: bool) -> Option<Desk> {
 fn campaign(on_server: bool) -> Option<Campaign> {
     let desk = desk(on_server)?;
     let delivery = desk.simulate(&night());
+    let list = desk.inbox().with_file_name("passed");
+    let mut command = desk.command(&["run", path(&delivery)]);
     let started = Instant::now();
-    let code = desk.run(&delivery).code;
-    assert!(matches!(code, Some(0 | 1)), "{code:?}");
+    let code = command.env("ALMAGEST_CRASH_LIST", &list).output().expect("it starts").status.code();
     let took = started.elapsed();
-    Some(Campaign { on_server, delivery, undisturbed: desk.content(), took, _desk: desk })
+    assert!(matches!(code, Some(0 | 1)), "{code:?}");
+    let passed = std::fs::read_to_string(&list).expect("it passes some");
+    let passed = passed.lines().map(str::to_owned).collect();
+    Some(Campaign { on_server, delivery, undisturbed: desk.content(), took, passed, _desk: desk })
+}
+
+/// The first passing of every instant, then the others in an order that `next` makes up.
+fn aims(passed: &[String], next: &mut impl FnMut(u64) -> u64) -> (Vec<String>, Vec<String>) {
+    let mut passings: HashMap<&str, u64> = HashMap::new();
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for name in passed {
+        let passing = passings.entry(name).or_default();
+        *passing += 1;
+        let list = if *passing == 1 { &mut first } else { &mut others };
+        list.push(format!("{name}:{passing}"));
+    }
+    for left in (1..others.len()).rev() {
+        others.swap(left, usize::try_from(next(left as u64 + 1)).expect("small"));
+    }
+    (first, others)
 }
 
 /// How far a killed run had come, in a few words.
@@ -205,11 +183,8 @@ fn killed_while_retracting() {
 }
 
 fn killed_anywhere(on_server: bool) {
-    let kills: usize =
-        std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(45);
+    let kills = std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
     let Some(campaign) = campaign(on_server) else { return };
-    let own = if on_server { OF_THE_SERVER } else { OF_THE_LAKE };
-    println!("an undisturbed run takes {:.0} ms", campaign.took.as_secs_f64() * 1e3);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: u64| {
         seed ^= seed << 13;
@@ -217,20 +192,27 @@ fn killed_anywhere(on_server: bool) {
         seed ^= seed << 17;
         seed % below
     };
-    let aimed = own.iter().chain(PUBLICATION).chain(ELSEWHERE).take(kills * 4 / 5);
-    let (mut done, mut hits) = (0, 0);
-    for point in aimed {
-        let hit = kill_at_point(&campaign, point);
-        assert!(hit, "a run never passes {point}");
-        hits += usize::from(PUBLICATION.contains(point) || own.contains(point));
-        done += 1;
-    }
-    let took = u64::try_from(campaign.took.as_millis()).expect("short").max(1);
-    for _ in done..kills {
-        kill_after(&campaign, Duration::from_millis(next(took)));
-    }
+    let (first, others) = aims(&campaign.passed, &mut next);
     println!(
-        "{kills} kills, {hits} of them between the first rename and the last commit of a publication"
+        "an undisturbed run takes {:.0} ms and passes {} instants, {} of them differ",
+        campaign.took.as_secs_f64() * 1e3,
+        campaign.passed.len(),
+        first.len()
     );
-    assert!(hits >= 10.min(kills * 4 / 5), "only {hits} kills hit a publication");
+    assert!(first.len() > 40, "{first:?}");
+    let mut hits = 0;
+    for point in first.iter().take(kills) {
+        assert!(kill_at_point(&campaign, point), "{point} is not passed again");
+        hits += 1;
+    }
+    let mut others = others.iter();
+    let took = u64::try_from(campaign.took.as_millis()).expect("short").max(1);
+    for n in first.len()..kills {
+        match others.next().filter(|_| n % 2 == 0) {
+            // Of threads that work side by side, a later passing may be another's.
+            Some(point) => hits += usize::from(kill_at_point(&campaign, point)),
+            None => kill_after(&campaign, Duration::from_millis(next(took))),
+        }
+    }
+    println!("{kills} kills, {hits} of them at named instants");
 }

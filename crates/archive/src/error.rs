@@ -106,6 +106,17 @@ pub enum ArchiveFault {
     /// What is stored contradicts itself.
     #[error("the archive holds what cannot be: {0}")]
     Damaged(String),
+    /// A backup is not as it was written.
+    #[error("the backup is damaged: {0}")]
+    Backup(String),
+    /// One of PostgreSQL's own programs did not succeed.
+    #[error("{program} failed: {said}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// The first line that it said.
+        said: String,
+    },
 }
 
 impl From<rusqlite::Error> for ArchiveFault {
@@ -149,6 +160,7 @@ impl ArchiveError {
                     | ArchiveFault::NewerSchema { .. }
                     | ArchiveFault::Definition { .. }
                     | ArchiveFault::Unknown { .. }
+                    | ArchiveFault::Backup(_)
             )
     }
 

@@ -1,7 +1,8 @@
 //! Named instants at which a test lets the process die, or holds it.
 
 /// Ends the process with SIGKILL when `ALMAGEST_CRASH_AT` names this point (`name`, or `name:n` for its n-th passing),
-/// stops it with SIGSTOP when `ALMAGEST_STOP_AT` does: whoever started it looks around and continues it. Only in builds
+/// stops it with SIGSTOP when `ALMAGEST_STOP_AT` does: whoever started it looks around and continues it. Every passing is a
+/// line of the file that `ALMAGEST_CRASH_LIST` names, so that a campaign can aim at all of them. Only in builds
 /// with debug assertions; a release build has no such doors.
 pub fn crash_point(name: &str) {
     #[cfg(debug_assertions)]
@@ -40,7 +41,21 @@ mod armed {
 
     static TARGETS: OnceLock<[Option<Target>; 2]> = OnceLock::new();
 
+    /// Adds a line to the list of points that were passed, in one piece.
+    fn note(name: &str) {
+        use std::io::Write;
+        static LIST: OnceLock<Option<std::fs::File>> = OnceLock::new();
+        let list = LIST.get_or_init(|| {
+            let path = std::env::var_os("ALMAGEST_CRASH_LIST")?;
+            std::fs::OpenOptions::new().create(true).append(true).open(path).ok()
+        });
+        if let Some(mut list) = list.as_ref() {
+            let _ = list.write_all(format!("{name}\n").as_bytes());
+        }
+    }
+
     pub(super) fn pass(name: &str) {
+        note(name);
         let targets = TARGETS.get_or_init(|| {
             [
                 Target::of("ALMAGEST_CRASH_AT", Signal::KILL),

@@ -106,7 +106,9 @@ fn due(work: &DeliveryWork, image: &ImageWork, use_case: UseCase, recipe: &str) 
             settled(progress, changed)
         }
         // They describe the catalogue too: zero point, aperture corrections, numbers of rows.
-        UseCase::Metadata => settled(progress, |c| other_catalogue(c, image)),
+        UseCase::Metadata => {
+            settled(progress, |c| other_catalogue(c, image).or_else(|| needed_again(c, image)))
+        }
         UseCase::Catalogue => {
             if image.catalogue.is_none() {
                 return Due::Done;
@@ -117,6 +119,20 @@ fn due(work: &DeliveryWork, image: &ImageWork, use_case: UseCase, recipe: &str) 
             }
         }
     }
+}
+
+/// Why metadata are made again that are in the archive, but not in staging any more, where catalogues look for them.
+fn needed_again(metadata: &Coverage, image: &ImageWork) -> Option<String> {
+    let is_due = image.catalogue.is_some()
+        && matches!(
+            settled(image.progress(UseCase::Catalogue), |c| other_catalogue(c, image)),
+            Due::Now(_)
+        );
+    let is_gone = metadata.state == UnitState::Ingested
+        && metadata.outcome == Some(Outcome::Done)
+        && !metadata.is_staged;
+    (is_due && is_gone)
+        .then(|| "a catalogue needs them, and they are not staged any more".to_owned())
 }
 
 /// Why a round that covered an image is not about its catalogue as it is now, if it is not.
@@ -174,7 +190,7 @@ fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<String> {
         Some((_, Some(Outcome::Done))) => metadata
             .coverage
             .as_ref()
-            .and_then(|c| other_catalogue(c, image))
+            .and_then(|c| other_catalogue(c, image).or_else(|| needed_again(c, image)))
             .map(|why| format!("the metadata of its image are due again: {why}"))
             .or_else(|| unfinished_metadata(work)),
     }
@@ -201,6 +217,7 @@ mod tests {
             recipe: String::new(),
             catalogue_version: Some(1),
             outcome,
+            is_staged: true,
         };
         Progress { coverage: Some(coverage), redo: None }
     }
@@ -300,6 +317,13 @@ mod tests {
         assert_eq!(waits, [format!("w1_cat.fits: {why}")]);
         newer.metadata.coverage.as_mut().unwrap().catalogue_version = Some(2);
         assert_eq!(planned(&work(vec![newer]), "").0, [UseCase::Catalogue], "new catalogue");
+        let mut swept = whole();
+        swept.metadata.coverage.as_mut().unwrap().is_staged = false;
+        assert_eq!(planned(&work(vec![swept.clone()]), "").0, [], "nobody needs them");
+        swept.catalogue_progress.redo = Some("again".to_owned());
+        let (rounds, waits) = planned(&work(vec![swept]), "");
+        assert_eq!(rounds, [UseCase::Metadata], "the catalogue looks for them in staging");
+        assert!(waits[0].contains("not staged any more"), "{waits:?}");
         let mut retried = whole();
         retried.metadata.redo = Some("retried".to_owned());
         retried.catalogue_progress.redo = Some("retried".to_owned());

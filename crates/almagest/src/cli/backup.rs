@@ -3,7 +3,7 @@
 use super::init;
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, grouped, quoted, say, say_part};
-use crate::site::Site;
+use crate::site::{Site, now};
 use anyhow::Context;
 use archive::backup::BackupReport;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     let root = &arguments.site;
     let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
     let database = archive::Database { url: arguments.database.clone(), password_file };
-    let report = archive::backup::restore(&arguments.backup, root, &database)?;
+    let report = archive::backup::restore(&arguments.backup, root, &database, now())?;
     copy_texts(&arguments.backup, root)?;
     if database.url.is_some() {
         // Where the archive was before is not where it is now.
@@ -69,13 +69,11 @@ pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
 }
 
 fn told(report: &BackupReport, last: &str) -> Exit {
-    let mut table = Table::new(["lake files copied", "there already", "size"]);
+    let mut table = Table::new(["files copied", "there already", "size"]);
     table.row([grouped(report.copied), grouped(report.kept), bytes(report.bytes)]);
     say_part!("{}", table.text());
     for name in &report.damaged {
-        say!(
-            "DAMAGED lake/detection/{name}: missing, or its bytes are not those that were published"
-        );
+        say!("DAMAGED {name}: missing, or not as it was published");
     }
     say!("{last}");
     if report.damaged.is_empty() { Exit::Done } else { Exit::Gate }

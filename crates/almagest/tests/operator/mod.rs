@@ -134,6 +134,11 @@ impl Desk {
         desk
     }
 
+    /// Whether the archive is on a server.
+    pub fn is_on_server(&self) -> bool {
+        !self.site.join("archive.db").exists()
+    }
+
     pub fn inbox(&self) -> PathBuf {
         self.dir.path().join("inbox")
     }
@@ -286,9 +291,12 @@ pub fn is_stopped(process: &std::process::Child) -> bool {
 }
 
 /// Waits until a process has stopped.
+#[track_caller]
 pub fn until_stopped(process: &std::process::Child) {
     let began = std::time::Instant::now();
     while !is_stopped(process) {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id()));
+        assert!(!stat.is_ok_and(|stat| stat.contains(") Z ")), "it came to its end");
         assert!(began.elapsed().as_secs() < 120, "it never stopped");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }

@@ -348,6 +348,8 @@ pub struct Coverage {
     pub catalogue_version: Option<i32>,
     /// What became of the file; `None` while its task is not done.
     pub outcome: Option<Outcome>,
+    /// What its task made is still in staging.
+    pub is_staged: bool,
 }
 
 /// One use case on one image.

@@ -93,11 +93,6 @@ impl Address {
         Ok(Self { url, config, security })
     }
 
-    /// Name of the database.
-    pub(crate) fn database(&self) -> &str {
-        self.config.get_dbname().unwrap_or_default()
-    }
-
     /// A new connection with the settings of this program.
     pub(crate) fn connect(&self) -> Result<postgres::Client> {
         let mut client = if self.security.mode == SslMode::Disable {

@@ -2,6 +2,7 @@
 
 use super::load::keys_sql;
 use super::parent_name;
+use super::publication::attach_sql;
 use super::schema::{ALL, FOLDING, IS_PUBLISHED, give_sql};
 use crate::engine::{Connection, EngineError, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
@@ -215,7 +216,7 @@ fn swap(
     name: &str,
     parent: &str,
     group: &[Partition],
-    (first, last): (i64, i64),
+    bounds: (i64, i64),
 ) -> Result<bool, ArchiveFault> {
     let swapped = || -> EngineResult<()> {
         let tx = c.begin(Kind::Write)?;
@@ -223,10 +224,7 @@ fn swap(
         for part in group {
             tx.execute_batch(&format!("ALTER TABLE {parent} DETACH PARTITION {}", part.name))?;
         }
-        tx.execute_batch(&format!(
-            "ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({})",
-            last + 1
-        ))?;
+        tx.execute_batch(&attach_sql(name, group[0].programme_id, bounds))?;
         for part in group {
             tx.execute_batch(&format!("DROP TABLE {}", part.name))?;
         }

@@ -257,27 +257,32 @@ fn columns_of(table: &Table) -> String {
 }
 
 /// Keys and CHECKs of a table with rows of one programme and a range of object ids.
-pub(super) fn keys_sql(
-    table: &Table,
-    name: &str,
-    programme_id: i64,
-    (first, last): (i64, i64),
-) -> String {
+pub(super) fn keys_sql(table: &Table, name: &str, programme_id: i64, bounds: (i64, i64)) -> String {
     let ranges = table.columns.iter().filter_map(|column| {
         let [low, high] = column.range?;
         // Named as the parent's are, so that they are merged with those.
         let (check, column) = (format!("{ALL}_{}_check", column.name), quoted(&column.name));
         Some(format!(", ADD CONSTRAINT {check} CHECK ({column} BETWEEN {low:?} AND {high:?})"))
     });
+    let ranges: String = ranges.collect();
+    bounds_sql(name, programme_id, bounds, &ranges)
+}
+
+/// Keys of such a table, and the CHECK that lets it be attached without a look at its rows; and more clauses.
+pub(crate) fn bounds_sql(
+    name: &str,
+    programme_id: i64,
+    (first, last): (i64, i64),
+    more: &str,
+) -> String {
     format!(
         "ALTER TABLE {name}
              ADD CONSTRAINT {name}_bounds CHECK (programme_id IS NOT NULL AND programme_id = {programme_id}
                  AND obj_id IS NOT NULL AND obj_id >= {first} AND obj_id < {end}),
              ADD PRIMARY KEY (programme_id, obj_id),
-             ADD UNIQUE (multiframe_id, ext_num, version, seq_num){ranges};
+             ADD UNIQUE (multiframe_id, ext_num, version, seq_num){more};
          COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, object ids {first} to {last}.'",
-        end = last + 1,
-        ranges = ranges.collect::<String>()
+        end = last + 1
     )
 }
 

@@ -35,10 +35,11 @@ mod schema;
 
 pub(crate) use examine::examine;
 pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
-pub(crate) use load::{Digest, LoadedPartition, Wanted, digest, digest_of, load};
-pub(crate) use publication::{Publication, attach, let_plans_end};
+pub(crate) use load::{Digest, LoadedPartition, Wanted, bounds_sql, digest, digest_of, load};
+pub(crate) use publication::{Publication, attach, attach_sql, let_plans_end};
 pub(crate) use schema::{
-    bring_up, drop_left_over, is_coming, keep_from_folding, left_over, unpublished,
+    STEADY_READERS, bring_up, columns, drop_left_over, is_coming, keep_from_folding, left_over,
+    unpublished,
 };
 
 /// Name of the table of a batch and programme. Batch numbers are never reused, so neither are names.

@@ -25,11 +25,17 @@ pub(crate) fn attach(
         return Ok(());
     }
     ensure_parent(tx, programme_id)?;
-    let end = first_obj_id + i64::try_from(rows).unwrap_or(i64::MAX);
-    tx.execute_batch(&format!(
-        "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first_obj_id}) TO ({end})",
-        parent_name(programme_id)
-    ))
+    let last = first_obj_id + i64::try_from(rows).unwrap_or(i64::MAX) - 1;
+    tx.execute_batch(&attach_sql(name, programme_id, (first_obj_id, last)))
+}
+
+/// The statement that attaches a table of some object ids.
+pub(crate) fn attach_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+    format!(
+        "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({})",
+        parent_name(programme_id),
+        last + 1
+    )
 }
 
 /// How long a plan that is being made is waited for.

@@ -67,10 +67,18 @@ pub(crate) fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), Archive
 /// Who reads sees one state of the archive in a statement. The server's own default plans a statement before it takes the
 /// snapshot: a batch that is published in between is in the snapshot, and its partition not in the plan. Only the
 /// database's owner may set it; without, `doctor` says so.
-const STEADY_READERS: &str = "DO $$ BEGIN
+pub(crate) const STEADY_READERS: &str = "DO $$ BEGIN
      IF (SELECT pg_has_role(datdba, 'MEMBER') FROM pg_database WHERE datname = current_database()) THEN
          EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L', current_database(), 'repeatable read');
      END IF; END $$";
+
+/// Names of the columns that detections have in the archive, in their order.
+///
+/// # Errors
+/// When the engine fails.
+pub(crate) fn columns(c: &Connection) -> EngineResult<Vec<String>> {
+    Ok(stored_columns(c)?.into_iter().map(|(name, _)| name).collect())
+}
 
 fn stored_columns(tx: &Connection) -> EngineResult<Vec<(String, String)>> {
     let mut select = tx.prepare(SERVER_COLUMNS)?;

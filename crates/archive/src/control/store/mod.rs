@@ -42,6 +42,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 pub use publish::Loaded;
+pub(crate) use time::text_of;
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(60);

@@ -36,7 +36,9 @@ type Key = (i64, UseCase);
 fn coverages(c: &Connection, delivery: i64) -> Result<HashMap<Key, Progress>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT task_input.multiframe_id, unit.use_case, unit.round, unit.state, unit.recipe,
-             task_input.catalogue_version, task_input.outcome
+             task_input.catalogue_version, task_input.outcome,
+             EXISTS (SELECT * FROM attempt WHERE attempt.task_id = task.task_id AND number = task.result_attempt
+                         AND swept = 0)
          FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id)
          WHERE unit.delivery_id = ?1 ORDER BY unit.round",
     )?;
@@ -48,6 +50,7 @@ fn coverages(c: &Connection, delivery: i64) -> Result<HashMap<Key, Progress>, Ar
             recipe: r.get(4)?,
             catalogue_version: r.get(5)?,
             outcome: outcome.as_deref().and_then(Outcome::named),
+            is_staged: r.get(7)?,
         };
         Ok(((r.get(0)?, parsed(r, 1)?), coverage))
     })?;

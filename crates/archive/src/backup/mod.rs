@@ -1,41 +1,44 @@
 //! Backup and restore of what cannot be made again: archive.db and the lake, or the database on a server.
 //!
-//! A server's database is dumped by its own pg_dump, in one consistent view while others write, and brought back by
-//! pg_restore; both find the password in their environment.
-//!
 //! A backup is a directory with one consistent archive.db and the lake files that it lists; lake files never change, so
 //! the next backup into the same directory copies only what is new. archive.db comes last, in both directions: what
-//! lies under its name is always whole.
+//! lies under its name is always whole. Of a server it holds a dump, and the detections batch by batch (`server`).
+//! `ledger.json` says what is in it.
 //!
 //! Start at [`back_up`] and [`restore`]. Does not know library and previews: the library is the provider's, and previews
 //! are made again.
 
-use crate::engine::{Address, Connection, Database, Server};
+mod ledger;
+mod server;
+
+use crate::control::records::Timestamp;
+use crate::control::store::text_of;
+use crate::engine::{Address, Connection, Database};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::lake::{self, LakeError};
 use crate::site::Site;
+use ledger::{LastEvent, Ledger, Listed};
 use rusqlite::OpenFlags;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// What a backup or restore did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupReport {
-    /// Lake files copied.
+    /// Files of detections copied.
     pub copied: u64,
-    /// Their bytes, and those of archive.db.
+    /// Their bytes, and those of the database.
     pub bytes: u64,
-    /// Lake files that were there already.
+    /// Files that were there already.
     pub kept: u64,
-    /// Lake files that are missing, or whose bytes are not those that were published.
+    /// Files that could not be made: of the lake, missing or with other bytes than were published; of a server, batches
+    /// with other rows than were published.
     pub damaged: Vec<String>,
 }
 
 const DATABASE: &str = "archive.db";
-const DUMP: &str = "archive.dump";
 const SNAPSHOT: &str = ".publishing-archive.db";
 
 /// Brings a backup of a site up to date in a directory, while others may write into the site.
@@ -44,34 +47,48 @@ const SNAPSHOT: &str = ".publishing-archive.db";
 /// [`ArchiveError`]; damaged lake files are in the report.
 pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError> {
     let run = || -> Result<BackupReport, ArchiveFault> {
-        if let Some(address) = site.address()? {
-            return dump(&address, target);
-        }
-        files::create_dir(&lake_of(target)).map_err(at(target))?;
+        files::create_dir(target).map_err(at(target))?;
         let Some(_lock) = files::lock_dir(target).map_err(at(target))? else {
             let message = format!("another backup into {} is going on", target.display());
             return Err(ArchiveFault::Conflict(message));
         };
+        let of_server = Ledger::read(target)?.map(|ledger| ledger.is_of_server());
+        if of_server.is_some_and(|of_server| of_server == site.is_embedded()) {
+            let message =
+                format!("{} is the backup of an archive of the other kind", target.display());
+            return Err(ArchiveFault::Conflict(message));
+        }
+        if let Some(address) = site.address()? {
+            return server::back_up(&address, target);
+        }
+        files::create_dir(&lake_of(target)).map_err(at(target))?;
         let snapshot = target.join(SNAPSHOT);
         remove(&snapshot)?;
-        let from = rusqlite::Connection::open_with_flags(
-            site.database(),
-            OpenFlags::SQLITE_OPEN_READ_ONLY,
-        )?;
+        let from = open(&site.database())?;
         from.execute("VACUUM INTO ?1", [snapshot.to_string_lossy()])?;
-        let mut report = copy_lake(&snapshot, &lake_of(site.root()), &lake_of(target))?;
+        let copies = copy_lake(&snapshot, &lake_of(site.root()), &lake_of(target))?;
+        let (mut report, detections) = copies;
+        files::crash_point("backup:copied");
         let file = File::open(&snapshot).map_err(at(&snapshot))?;
         file.sync_all().map_err(at(&snapshot))?;
-        report.bytes += file.metadata().map_err(at(&snapshot))?.len();
+        let bytes = file.metadata().map_err(at(&snapshot))?.len();
+        report.bytes += bytes;
+        let xxh64 = lake::xxhash64(file).map_err(at(&snapshot))?;
+        let last_event = LastEvent::of(&Connection::Sqlite(open(&snapshot)?))?;
+        let database = Listed { name: DATABASE.to_owned(), bytes, xxh64, rows: None };
+        let mut ledger = Ledger::new(site.root().display().to_string(), last_event, database);
+        ledger.detections = detections;
         std::fs::rename(&snapshot, target.join(DATABASE)).map_err(at(target))?;
         files::sync_dir(target).map_err(at(target))?;
+        files::crash_point("backup:written");
+        ledger.write(target)?;
         Ok(report)
     };
     run().map_err(ArchiveError::during(format!("back up into {}", target.display())))
 }
 
 /// Lays archive.db and the lake of a backup into a site's directory, which has no archive.db, or a dump into an empty
-/// database of a server.
+/// database of a server. Rounds that were not ingested are asked for again: staged results are in no backup.
 ///
 /// # Errors
 /// [`ArchiveError`]; a conflict when there is an archive already, or the backup is one of the other kind.
@@ -79,11 +96,12 @@ pub fn restore(
     backup: &Path,
     root: &Path,
     database: &Database,
+    now: Timestamp,
 ) -> Result<BackupReport, ArchiveError> {
     let run = || -> Result<BackupReport, ArchiveFault> {
-        let is_dump = backup.join(DUMP).is_file();
-        if is_dump != database.url.is_some() {
-            let message = match is_dump {
+        let ledger = Ledger::read(backup)?.filter(Ledger::is_of_server);
+        if ledger.is_some() != database.url.is_some() {
+            let message = match ledger.is_some() {
                 true => {
                     "the backup is one of an archive on a server: name an empty database by --database"
                 }
@@ -91,8 +109,10 @@ pub fn restore(
             };
             return Err(ArchiveFault::Conflict(message.to_owned()));
         }
-        if is_dump {
-            return bring_back(&Address::of(database)?, backup, root);
+        if let Some(ledger) = ledger {
+            let report = server::bring_back(&Address::of(database)?, backup, &ledger, now)?;
+            set_aside(&root.join("staging"))?;
+            return Ok(report);
         }
         let (from, to) = (backup.join(DATABASE), root.join(DATABASE));
         if to.exists() {
@@ -106,70 +126,43 @@ pub fn restore(
         remove(&root.join("archive.db-shm"))?;
         files::create_dir(&lake_of(root)).map_err(at(root))?;
         set_aside(&root.join("staging"))?;
-        let mut report = copy_lake(&from, &lake_of(backup), &lake_of(root))?;
-        report.bytes += copy(&from, &to, None)?.unwrap_or(0);
+        let (mut report, _) = copy_lake(&from, &lake_of(backup), &lake_of(root))?;
+        let unfinished = root.join(SNAPSHOT);
+        remove(&unfinished)?;
+        report.bytes += copy(&from, &unfinished, None)?.unwrap_or(0);
+        let connection = rusqlite::Connection::open(&unfinished)?;
+        connection.execute_batch(&format!("BEGIN; {} COMMIT;", start_again_sql(now)))?;
+        connection.close().map_err(|(_, fault)| fault)?;
+        let file = File::open(&unfinished).map_err(at(&unfinished))?;
+        file.sync_all().map_err(at(&unfinished))?;
+        files::crash_point("restore:before-rename");
+        std::fs::rename(&unfinished, &to).map_err(at(&to))?;
+        files::sync_dir(root).map_err(at(root))?;
         Ok(report)
     };
     run().map_err(ArchiveError::during(format!("restore {}", backup.display())))
 }
 
-/// Dumps a server's database under a temporary name, then under its own.
-fn dump(address: &Address, target: &Path) -> Result<BackupReport, ArchiveFault> {
-    files::create_dir(target).map_err(at(target))?;
-    let Some(_lock) = files::lock_dir(target).map_err(at(target))? else {
-        let message = format!("another backup into {} is going on", target.display());
-        return Err(ArchiveFault::Conflict(message));
-    };
-    let unfinished = target.join(".publishing-archive.dump");
-    remove(&unfinished)?;
-    let mut command = Command::new("pg_dump");
-    command.args(["--format=custom", "--no-owner", "--no-privileges", "--file"]).arg(&unfinished);
-    run_tool(&mut command, address)?;
-    let file = File::open(&unfinished).map_err(at(&unfinished))?;
-    file.sync_all().map_err(at(&unfinished))?;
-    let bytes = file.metadata().map_err(at(&unfinished))?.len();
-    std::fs::rename(&unfinished, target.join(DUMP)).map_err(at(target))?;
-    files::sync_dir(target).map_err(at(target))?;
-    Ok(BackupReport { bytes, ..BackupReport::default() })
+/// Has rounds whose results are not in a backup done again.
+fn start_again_sql(now: Timestamp) -> String {
+    include_str!("unfinished.sql")
+        .replace(":now", &format!("'{}'", text_of(now)))
+        .replace(":why", "'its results are not in the backup that was restored'")
+        .replace(":software", concat!("'almagest ", env!("CARGO_PKG_VERSION"), "'"))
 }
 
-/// Brings a dump back into a database without an archive, wholly or not at all.
-fn bring_back(address: &Address, backup: &Path, root: &Path) -> Result<BackupReport, ArchiveFault> {
-    let server = Connection::Postgres(Server::connect(address)?);
-    let is_taken: bool =
-        server.query_row("SELECT to_regclass('migration') IS NOT NULL", [], |r| r.get(0))?;
-    if is_taken {
-        return Err(ArchiveFault::Conflict(format!("{address} holds an archive already")));
-    }
-    let dump = backup.join(DUMP);
-    let mut command = Command::new("pg_restore");
-    command.args(["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]);
-    command.arg("--dbname").arg(address.database()).arg(&dump);
-    run_tool(&mut command, address)?;
-    set_aside(&root.join("staging"))?;
-    let bytes = std::fs::metadata(&dump).map_err(at(&dump))?.len();
-    Ok(BackupReport { bytes, ..BackupReport::default() })
+fn open(database: &Path) -> Result<rusqlite::Connection, ArchiveFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    Ok(rusqlite::Connection::open_with_flags(database, flags)?)
 }
 
-/// Runs one of PostgreSQL's own programs on a database.
-fn run_tool(command: &mut Command, address: &Address) -> Result<(), ArchiveFault> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    command.envs(address.environment()).stdin(Stdio::null());
-    let out = command.output().map_err(|source| ArchiveFault::Io {
-        path: PathBuf::from(format!("{program} (of PostgreSQL's client programs)")),
-        source,
-    })?;
-    if out.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&out.stderr);
-    let said = said.lines().next().unwrap_or_default();
-    Err(ArchiveFault::Damaged(format!("{program} failed: {said}")))
-}
-
-/// Copies the lake files that a database lists and that are not there yet.
-fn copy_lake(database: &Path, from: &Path, to: &Path) -> Result<BackupReport, ArchiveFault> {
-    let listed = rusqlite::Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+/// Copies the lake files that a database lists and that are not there yet; says which are there now.
+fn copy_lake(
+    database: &Path,
+    from: &Path,
+    to: &Path,
+) -> Result<(BackupReport, Vec<Listed>), ArchiveFault> {
+    let listed = open(database)?;
     let mut select = listed.prepare(
         "SELECT path, max(file_size_bytes), max(xxhash64)
          FROM ducklake_data_file LEFT JOIN lake_file ON name = path GROUP BY path
@@ -177,20 +170,27 @@ fn copy_lake(database: &Path, from: &Path, to: &Path) -> Result<BackupReport, Ar
     )?;
     let rows = select.query_map([], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?;
     let listed: BTreeMap<String, (u64, Option<String>)> = rows.collect::<Result<_, _>>()?;
-    let mut report = BackupReport::default();
+    let (mut report, mut there) = (BackupReport::default(), Vec::new());
     for (name, (bytes, xxhash64)) in listed {
         let (from, to) = (from.join(&name), to.join(&name));
         let wanted = (bytes, xxhash64.as_deref());
+        let path = format!("lake/detection/{name}");
         if is_there(&to, wanted)? {
             report.kept += 1;
         } else if let Some(copied) = copy(&from, &to, Some(wanted))? {
             report.copied += 1;
             report.bytes += copied;
         } else {
-            report.damaged.push(name);
+            report.damaged.push(path);
+            continue;
         }
+        let xxh64 = match xxhash64 {
+            Some(sum) => sum,
+            None => File::open(&to).and_then(lake::xxhash64).map_err(at(&to))?,
+        };
+        there.push(Listed { name: path, bytes, xxh64, rows: None });
     }
-    Ok(report)
+    Ok((report, there))
 }
 
 /// Length and, where it is known, XXH64.

@@ -1,0 +1,131 @@
+//! What is in a backup, written last: `ledger.json`.
+
+use super::at;
+use crate::engine::{Connection, Optional};
+use crate::error::ArchiveFault;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Its name in the directory of a backup.
+pub(super) const NAME: &str = "ledger.json";
+/// The form that this program writes and reads.
+const VERSION: u32 = 1;
+
+/// A backup's list of itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ledger {
+    /// Form of the ledger.
+    version: u32,
+    /// The program that wrote it.
+    software: String,
+    /// Where the archive was.
+    pub archive: String,
+    /// The last event in the backup.
+    pub last_event: LastEvent,
+    /// archive.db, or the dump of a server's database without its detections.
+    pub database: Listed,
+    /// Detections: lake files, or on a server files of COPY's binary form, one per batch and programme.
+    pub detections: Vec<Listed>,
+    /// The columns of a server's files, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// The tables of a server that hold them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<HeldTable>,
+}
+
+/// A file of the backup; its name is relative to the backup's directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Listed {
+    pub name: String,
+    pub bytes: u64,
+    /// XXH64, hexadecimal.
+    pub xxh64: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
+}
+
+/// Object ids of a file, all of one programme and without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rows {
+    pub programme_id: i64,
+    pub first_obj_id: i64,
+    pub last_obj_id: i64,
+}
+
+/// A partition with the object ids that it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HeldTable {
+    pub name: String,
+    #[serde(flatten)]
+    pub rows: Rows,
+}
+
+/// An event by which one archive is told from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LastEvent {
+    pub event_id: i64,
+    pub happened: String,
+}
+
+impl LastEvent {
+    /// The last one that a connection sees.
+    pub(super) fn of(c: &Connection) -> Result<Self, ArchiveFault> {
+        let last = "SELECT event_id, happened FROM event ORDER BY event_id DESC LIMIT 1";
+        let last = c.query_row(last, [], |r| Ok(Self { event_id: r.get(0)?, happened: r.get(1)? }));
+        Ok(last.optional()?.unwrap_or_default())
+    }
+
+    /// Whether an archive has had it: a backup that ends with it is one of this archive, from before.
+    pub(super) fn is_in(&self, c: &Connection) -> Result<bool, ArchiveFault> {
+        let had = "SELECT EXISTS (SELECT * FROM event WHERE event_id = ?1 AND happened = ?2)";
+        Ok(c.query_row(had, rusqlite::params![self.event_id, self.happened], |r| r.get(0))?)
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(archive: String, last_event: LastEvent, database: Listed) -> Self {
+        let software = concat!("almagest ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self {
+            version: VERSION,
+            software,
+            archive,
+            last_event,
+            database,
+            detections: Vec::new(),
+            columns: Vec::new(),
+            tables: Vec::new(),
+        }
+    }
+
+    /// That of a directory; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ArchiveFault::Backup`] when it is of another form.
+    pub(super) fn read(backup: &Path) -> Result<Option<Self>, ArchiveFault> {
+        let path = backup.join(NAME);
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(at(&path))?,
+        };
+        let damaged = |what: String| ArchiveFault::Backup(format!("{}: {what}", path.display()));
+        let ledger: Self = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+        if ledger.version != VERSION {
+            return Err(damaged(format!("it has form {}, not {VERSION}", ledger.version)));
+        }
+        Ok(Some(ledger))
+    }
+
+    pub(super) fn write(&self, backup: &Path) -> Result<(), ArchiveFault> {
+        let path = backup.join(NAME);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|e| ArchiveFault::Damaged(format!("a ledger: {e}")))?;
+        files::publish_bytes(&path, &text).map_err(crate::lake::LakeError::from)?;
+        Ok(())
+    }
+
+    /// Whether it is the one of a server.
+    pub(super) fn is_of_server(&self) -> bool {
+        self.database.name.ends_with(".dump")
+    }
+}

@@ -1,0 +1,306 @@
+//! Backup and restore of an archive on a server.
+//!
+//! One snapshot is shared by pg_dump, which takes everything but the partitions of detections, and by a COPY in the binary
+//! form for each batch and programme whose rows are not in the backup yet: they never change. Restored is all of it in one
+//! transaction by PostgreSQL's own pg_restore and psql, which find the password in their environment.
+
+use super::ledger::{HeldTable, LastEvent, Ledger, Listed, Rows};
+use super::{BackupReport, Wanted, at, is_there, remove, start_again_sql};
+use crate::control::records::Timestamp;
+use crate::engine::{Address, Connection, Kind, Server};
+use crate::error::ArchiveFault;
+use crate::lake::{self, LakeError};
+use crate::metadata::definition::quoted;
+use crate::partitions;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Where detections are in the backup.
+const DETECTIONS: &str = "detections";
+/// The partitions with rows, as pg_dump names what it leaves out.
+const LEAVES: &str = "detection_[bf][0-9]*_p[0-9]*";
+
+/// Brings the backup of a server's database up to date.
+pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, ArchiveFault> {
+    let place = target.join(DETECTIONS);
+    files::create_dir(&place).map_err(at(&place))?;
+    let c = Connection::Postgres(Server::connect(address)?);
+    let view = c.begin(Kind::Read)?;
+    let snapshot: String = view.query_row("SELECT pg_export_snapshot()", [], |r| r.get(0))?;
+    let last_event = LastEvent::of(&view)?;
+    let columns = partitions::columns(&view)?;
+    let earlier = match Ledger::read(target)? {
+        Some(earlier) if earlier.columns == columns && earlier.last_event.is_in(&view)? => {
+            earlier.detections
+        }
+        _ => Vec::new(),
+    };
+    let dump = dump(address, target, &snapshot)?;
+    files::crash_point("backup:dumped");
+    let mut report = BackupReport { bytes: dump.bytes, ..BackupReport::default() };
+    let mut ledger = Ledger::new(address.to_string(), last_event, dump);
+    for (unit, rows) in batches(&view)? {
+        let name = format!("{DETECTIONS}/batch{unit}-p{}.copy", rows.programme_id);
+        let path = target.join(&name);
+        let known = earlier.iter().find(|f| f.name == name && f.rows == Some(rows));
+        if let Some(known) = known
+            && is_there(&path, (known.bytes, Some(&known.xxh64)))?
+        {
+            report.kept += 1;
+            ledger.detections.push(known.clone());
+            continue;
+        }
+        let counted: i64 = view.query_row(
+            "SELECT count(*) FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
+            [rows.programme_id, rows.first_obj_id, rows.last_obj_id],
+            |r| r.get(0),
+        )?;
+        if counted != rows.last_obj_id - rows.first_obj_id + 1 {
+            report.damaged.push(name);
+            continue;
+        }
+        let copied = copy_out(&view, &path, &columns, rows)?;
+        report.copied += 1;
+        report.bytes += copied.0;
+        ledger.detections.push(Listed { name, bytes: copied.0, xxh64: copied.1, rows: Some(rows) });
+        files::crash_point("backup:copied");
+    }
+    let tables = partitions::partitions(&view)?.into_iter().filter(|p| p.is_published);
+    ledger.tables = tables
+        .map(|p| HeldTable {
+            name: p.name,
+            rows: Rows {
+                programme_id: p.programme_id,
+                first_obj_id: p.first_obj_id,
+                last_obj_id: p.last_obj_id,
+            },
+        })
+        .collect();
+    ledger.columns = columns;
+    ledger.write(target)?;
+    files::crash_point("backup:written");
+    for entry in std::fs::read_dir(target).map_err(at(target))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".dump") && name != ledger.database.name {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(report)
+}
+
+/// Batches with the ids of their rows, per programme; those that were purged have none.
+fn batches(c: &Connection) -> Result<Vec<(i64, Rows)>, ArchiveFault> {
+    let mut select = c.prepare(
+        "SELECT unit_id, programme_id, first_obj_id, last_obj_id FROM id_range AS r
+         WHERE state IN ('ingested', 'retracted') AND EXISTS (
+             SELECT * FROM detector_rows AS d
+             WHERE d.programme_id = r.programme_id AND d.first_obj_id BETWEEN r.first_obj_id AND r.last_obj_id)
+         ORDER BY programme_id, first_obj_id",
+    )?;
+    let rows = select.query_map([], |r| {
+        let rows =
+            Rows { programme_id: r.get(1)?, first_obj_id: r.get(2)?, last_obj_id: r.get(3)? };
+        Ok((r.get(0)?, rows))
+    })?;
+    Ok(rows.collect::<crate::engine::Result<_>>()?)
+}
+
+/// Dumps what a snapshot sees, but for detections, under a name of its own.
+fn dump(address: &Address, target: &Path, snapshot: &str) -> Result<Listed, ArchiveFault> {
+    let unfinished = target.join(".publishing-archive.dump");
+    remove(&unfinished)?;
+    let mut command = tool("pg_dump", address);
+    command.args(["--format=custom", "--no-owner", "--no-privileges", "--snapshot", snapshot]);
+    command.args(["--exclude-table", LEAVES, "--file"]).arg(&unfinished);
+    let out = command.output().map_err(missing("pg_dump"))?;
+    if !out.status.success() {
+        return Err(failed("pg_dump", &out.stderr));
+    }
+    let file = std::fs::File::open(&unfinished).map_err(at(&unfinished))?;
+    file.sync_all().map_err(at(&unfinished))?;
+    let bytes = file.metadata().map_err(at(&unfinished))?.len();
+    let xxh64 = lake::xxhash64(file).map_err(at(&unfinished))?;
+    let name = format!("archive-{xxh64}.dump");
+    std::fs::rename(&unfinished, target.join(&name)).map_err(at(target))?;
+    files::sync_dir(target).map_err(at(target))?;
+    Ok(Listed { name, bytes, xxh64, rows: None })
+}
+
+/// Writes some rows into a file and gives its length and sum.
+fn copy_out(
+    c: &Connection,
+    to: &Path,
+    columns: &[String],
+    rows: Rows,
+) -> Result<(u64, String), ArchiveFault> {
+    let Some(server) = c.server() else {
+        return Err(ArchiveFault::Damaged("the engines are mixed up".to_owned()));
+    };
+    let copy =
+        format!(
+        "COPY (SELECT {} FROM detection_data WHERE programme_id = {} AND obj_id BETWEEN {} AND {}
+             ORDER BY obj_id) TO STDOUT (FORMAT binary)",
+        list(columns),
+        rows.programme_id, rows.first_obj_id, rows.last_obj_id
+    );
+    server.with_client(|client| {
+        let mut reader = client.copy_out(&copy)?;
+        Ok(files::publish(to, |file| -> Result<(u64, String), LakeError> {
+            let mut summed = lake::Summed::new(&*file);
+            let bytes = std::io::copy(&mut reader, &mut summed).map_err(LakeError::io(to))?;
+            Ok((bytes, summed.finish()))
+        })
+        .map_err(ArchiveFault::from))
+    })?
+}
+
+fn list(columns: &[String]) -> String {
+    let quoted: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+    quoted.join(", ")
+}
+
+/// Brings a backup back into a database without an archive, wholly or not at all.
+pub(super) fn bring_back(
+    address: &Address,
+    backup: &Path,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Result<BackupReport, ArchiveFault> {
+    let c = Connection::Postgres(Server::connect(address)?);
+    let (is_taken, schema): (bool, String) = c.query_row(
+        "SELECT to_regclass('migration') IS NOT NULL, current_schema()::text",
+        [],
+        |r| Ok((r.get(0)?, r.get(1)?)),
+    )?;
+    if is_taken {
+        return Err(ArchiveFault::Conflict(format!("{address} holds an archive already")));
+    }
+    let mut report = BackupReport::default();
+    for file in ledger.detections.iter().chain([&ledger.database]) {
+        let wanted: Wanted<'_> = (file.bytes, Some(&file.xxh64));
+        if !is_there(&backup.join(&file.name), wanted)? {
+            return Err(ArchiveFault::Backup(format!(
+                "{} is missing, or its bytes are not those that were written",
+                file.name
+            )));
+        }
+        report.copied += 1;
+        report.bytes += file.bytes;
+    }
+    let dump = backup.join(&ledger.database.name);
+    let after = detections_sql(backup, ledger, &schema)? + &start_again_sql(now);
+    restore(address, &dump, &after)?;
+    Ok(report)
+}
+
+/// What psql does after the dump is in: makes, fills and attaches the partitions.
+fn detections_sql(backup: &Path, ledger: &Ledger, schema: &str) -> Result<String, ArchiveFault> {
+    let columns = list(&ledger.columns);
+    let mut sql =
+        format!("SET search_path = {};\n{};\n", quoted(schema), partitions::STEADY_READERS);
+    for HeldTable { name, rows } in &ledger.tables {
+        let of_it = |file: &&Listed| {
+            file.rows.is_some_and(|r| {
+                r.programme_id == rows.programme_id
+                    && (rows.first_obj_id..=rows.last_obj_id).contains(&r.first_obj_id)
+            })
+        };
+        let create = format!("CREATE TABLE {name} (LIKE detection_data INCLUDING CONSTRAINTS);");
+        let _ = writeln!(sql, "{create}");
+        for file in ledger.detections.iter().filter(of_it) {
+            let path = std::path::absolute(backup.join(&file.name)).map_err(at(backup))?;
+            let path = path.to_string_lossy().replace('\'', "''");
+            let _ =
+                writeln!(sql, "\\copy {name} ({columns}) FROM '{path}' (FORMAT binary, FREEZE)");
+        }
+        let bounds = (rows.first_obj_id, rows.last_obj_id);
+        let attach = partitions::attach_sql(name, rows.programme_id, bounds);
+        let _ = writeln!(
+            sql,
+            "{};\n{attach};",
+            partitions::bounds_sql(name, rows.programme_id, bounds, "")
+        );
+    }
+    Ok(sql)
+}
+
+/// Feeds psql with what pg_restore makes of a dump, then with `after`, in one transaction. When anything ends before its
+/// time, we ourselves too, psql sees no COMMIT.
+fn restore(address: &Address, dump: &Path, after: &str) -> Result<(), ArchiveFault> {
+    let mut pg_restore = tool("pg_restore", address);
+    pg_restore.args(["--no-owner", "--no-privileges", "--file=-"]).arg(dump);
+    let mut pg_restore = Running(
+        pg_restore
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(missing("pg_restore"))?,
+    );
+    let mut psql = tool("psql", address);
+    psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]);
+    let mut psql = Running(
+        psql.stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(missing("psql"))?,
+    );
+    let mut feed = || -> std::io::Result<()> {
+        let mut into = psql.0.stdin.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        let mut from = pg_restore.0.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        into.write_all(b"BEGIN ISOLATION LEVEL READ COMMITTED;\n")?;
+        std::io::copy(&mut from, &mut into)?;
+        if !pg_restore.0.wait()?.success() {
+            return Ok(()); // no COMMIT
+        }
+        into.write_all(after.as_bytes())?;
+        files::crash_point("restore:before-commit");
+        into.write_all(b"COMMIT;\n")
+    };
+    let fed = feed();
+    let psql = psql.end("psql");
+    // When psql gave up early, pg_restore's complaint of a broken pipe is only the consequence.
+    psql.and_then(|()| pg_restore.end("pg_restore"))?;
+    fed.map_err(at(dump))
+}
+
+/// A program that is stopped when nobody waits for it any more.
+struct Running(Child);
+
+impl Running {
+    fn end(&mut self, name: &str) -> Result<(), ArchiveFault> {
+        let mut said = Vec::new();
+        if let Some(mut errors) = self.0.stderr.take() {
+            let _ = std::io::Read::read_to_end(&mut errors, &mut said);
+        }
+        let status = self.0.wait().map_err(at(Path::new(name)))?;
+        if status.success() { Ok(()) } else { Err(failed(name, &said)) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One of PostgreSQL's own programs, for a database.
+fn tool(program: &str, address: &Address) -> Command {
+    let mut command = Command::new(program);
+    command.envs(address.environment()).env("PGOPTIONS", "-c client_min_messages=warning");
+    command.stdin(Stdio::null());
+    command
+}
+
+fn missing(program: &str) -> impl Fn(std::io::Error) -> ArchiveFault {
+    let path = PathBuf::from(format!("{program} (of PostgreSQL's client programs)"));
+    move |source| ArchiveFault::Io { path: path.clone(), source }
+}
+
+fn failed(program: &str, said: &[u8]) -> ArchiveFault {
+    let said = String::from_utf8_lossy(said).lines().next().unwrap_or_default().to_owned();
+    ArchiveFault::Program { program: program.to_owned(), said }
+}
