@@ -54,9 +54,26 @@ pub fn on_server(database: &archive::Database) -> String {
     moved_to(TEMPLATE, database)
 }
 
-/// A configuration for an archive that moved to a server; the rest of it stays as it is.
+/// The keys of the section [database] as comments again.
+fn without_database(text: &str) -> String {
+    let mut section = "";
+    let lines = text.lines().map(|line| {
+        if line.starts_with('[') {
+            section = line.trim();
+        }
+        let is_set = line.starts_with("url = ") || line.starts_with("password_file = ");
+        if section == "[database]" && is_set {
+            let (key, _) = line.split_once('=').unwrap_or_default();
+            return format!("# {key}= \n");
+        }
+        format!("{line}\n")
+    });
+    lines.collect()
+}
+
+/// A configuration for an archive that moved; the rest of it stays as it is.
 pub fn moved_to(text: &str, database: &archive::Database) -> String {
-    let mut text = text.to_owned();
+    let mut text = without_database(text);
     if database.url.is_some() && !text.contains("# url = ") {
         text += "\n[database]\n# url = \n# password_file = \n";
     }

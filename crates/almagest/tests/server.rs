@@ -388,4 +388,52 @@ fn an_archive_moves_to_a_server() {
     assert!(matches!(desk.run(&fourth).code, Some(0 | 1)));
     desk.at_site(&["verify", "--checksums"]).ended(0);
     assert!(desk.count(all) > every);
+    moves_back(&desk);
+}
+
+/// The archive that moved to the server comes back into the site, with all that happened there.
+fn moves_back(desk: &Desk) {
+    desk.at_site(&["retract", "20071012_v1", "--use-case", "catalogue", "--reason", "a test"])
+        .ended(0);
+    let third = desk.simulate(&Small { night: "20071015", seed: 6, ..night() });
+    desk.at_site(&["transfer", third.to_str().expect("UTF-8")]).ended(0);
+    desk.at_site(&["metadata", "--delivery", "20071015_v1"]);
+    let last = desk.count("SELECT max(event_id) FROM event");
+    let as_of = |desk: &Desk| -> Vec<String> {
+        let count = "SELECT count(*) AS n, sum(obj_id) AS s FROM detection";
+        let at = |event: u64| desk.at_site(&["sql", "--as-of", &event.to_string(), count]);
+        (1..=last).map(|event| at(event).ended(0)).collect()
+    };
+    let (before, refusals, then) = (desk.content(), desk.refusals(), as_of(desk));
+    let status = desk.at_site(&["status"]).ended(0);
+    let all = "SELECT count(*) AS n, sum(obj_id) AS s, max(ra) AS r FROM detection_all";
+    let every = desk.rows(all);
+    let said = desk.at_site(&["migrate", "--to", "embedded"]);
+    assert!(said.code == Some(5) && said.err.contains("archive.db.migrated"), "{said:?}");
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(desk.site.join(format!("archive.db.migrated{suffix}")));
+    }
+    std::fs::remove_dir_all(desk.site.join("lake/detection")).expect("removed");
+    std::fs::create_dir(desk.site.join("lake/detection")).expect("made");
+    for point in ["migrate:loaded", "migrate:before-commit"] {
+        let mut command = desk.command(&["migrate", "--to", "embedded"]);
+        let killed = command.env("ALMAGEST_CRASH_AT", point).output().expect("it starts");
+        assert_eq!(killed.status.code(), None, "{point}: {killed:?}");
+        assert_eq!(desk.rows(all), every, "nothing was switched over");
+    }
+    let said = desk.at_site(&["migrate", "--to", "embedded"]).ended(0);
+    assert!(said.contains("each was read back and is equal"), "{said}");
+    assert!(desk.is_embedded_by_config() && desk.site.join("archive.db").exists());
+    desk.content().is_that_of(&before, "moved back into the site");
+    assert_eq!(desk.refusals(), refusals);
+    assert_eq!(desk.at_site(&["status"]).ended(0), status);
+    assert_eq!(as_of(desk), then, "as of each event");
+    assert_eq!(desk.rows(all), every);
+    desk.at_site(&["verify", "--checksums"]).ended(0);
+    // It works on, here too.
+    desk.at_site(&["ingest"]).ended(0);
+    desk.at_site(&["retract", "20071012_v1", "--undo", "--reason", "a test"]).ended(0);
+    let next = desk.simulate(&Small { night: "20071016", seed: 7, ..night() });
+    assert!(matches!(desk.run(&next).code, Some(0 | 1)));
+    desk.at_site(&["verify", "--checksums"]).ended(0);
 }

@@ -190,6 +190,11 @@ fn headers(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Headers, Stage
     Ok(headers)
 }
 
+/// Cards as a row of `header` has them; `None` when there is no memory for it.
+pub fn packed_cards(cards: &[u8]) -> Option<Vec<u8>> {
+    zstd::bulk::compress(cards, 1).ok()
+}
+
 /// The cards of a row of `header`; `None` when they cannot be unpacked.
 pub fn unpacked_cards(packed: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, HEADER_BYTES).ok()

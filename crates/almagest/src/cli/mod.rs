@@ -79,7 +79,7 @@ enum Verb {
     Backup(backup::Arguments),
     /// Make a site of a backup, or give a site back its lost archive.db
     Restore(backup::RestoreArguments),
-    /// Move an embedded archive to a PostgreSQL server
+    /// Move the archive to a PostgreSQL server, or back into the site
     Migrate(migrate::Arguments),
     /// Query the archive
     Sql(sql::Arguments),

@@ -139,6 +139,12 @@ impl Desk {
         !self.site.join("archive.db").exists()
     }
 
+    /// Whether the configuration names no database of a server.
+    pub fn is_embedded_by_config(&self) -> bool {
+        let config = std::fs::read_to_string(self.site.join("almagest.toml")).expect("a site");
+        !config.lines().any(|line| line.starts_with("url = "))
+    }
+
     pub fn inbox(&self) -> PathBuf {
         self.dir.path().join("inbox")
     }

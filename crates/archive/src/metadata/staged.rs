@@ -147,7 +147,10 @@ fn copy(
                     }
                     _ => None,
                 };
-                let value = cards.as_deref().map_or(value, ValueRef::Blob);
+                let value = match cards.as_deref() {
+                    Some(cards) => ValueRef::Blob(cards),
+                    None => without_sign_of_zero(value),
+                };
                 write_field(&mut out, value, column.kind).map_err(|fault| misfit(&path, fault))?;
             }
             let event = ValueRef::Integer(event.get());
@@ -164,6 +167,14 @@ fn copy(
     );
     server.copy_in(&statement, &out).map_err(|fault| refused(&path, fault.into()))?;
     Ok(loaded)
+}
+
+/// SQLite knows no negative zero, and both engines say the same.
+fn without_sign_of_zero(value: ValueRef<'_>) -> ValueRef<'_> {
+    match value {
+        ValueRef::Real(number) => ValueRef::Real(number + 0.0),
+        other => other,
+    }
 }
 
 /// The column whose values are staged packed.

@@ -4,7 +4,11 @@
 //! transaction with the attaching of those. Before that is committed, each table is read back in the binary form in which it
 //! was sent and must be the same, byte for byte. The embedded archive is left as it is.
 //!
-//! Start at [`to_server`]. Does not change a site's configuration, and knows no way back.
+//! Start at [`to_server`]; [`to_embedded`] is the way back. Does not change a site's configuration.
+
+mod to_embedded;
+
+pub use to_embedded::to_embedded;
 
 use crate::control::records::Timestamp;
 use crate::control::store::{Access, Archive, connect};
@@ -42,9 +46,7 @@ pub struct Moved {
 pub fn to_server(site: &Site, database: &Database, now: Timestamp) -> Result<Moved, ArchiveError> {
     let target = site.clone().on(database.clone());
     if !site.is_embedded() {
-        let message = "the archive is on a server already".to_owned();
-        let fault = ArchiveFault::Conflict(message);
-        return Err(ArchiveError { act: "move the archive".to_owned(), fault });
+        return Err(conflict("the archive is on a server already"));
     }
     // Both are brought to this program's schema.
     drop(Archive::open(site, Access::Write, now)?);
@@ -54,6 +56,11 @@ pub fn to_server(site: &Site, database: &Database, now: Timestamp) -> Result<Mov
         Err(error) => return Err(error),
     }
     run(site, &target).map_err(ArchiveError::during("move the archive"))
+}
+
+fn conflict(message: &str) -> ArchiveError {
+    let fault = ArchiveFault::Conflict(message.to_owned());
+    ArchiveError { act: "move the archive".to_owned(), fault }
 }
 
 /// An archive that an interrupted move left has nothing in it.
@@ -222,31 +229,13 @@ fn copy_table(
     let values: Vec<String> =
         columns.iter().map(|(name, _)| value_of(table, name, parts)).collect();
     let values = values.join(", ");
-    let mut select =
-        sqlite.prepare(&format!("SELECT {values} FROM {} ORDER BY rowid", quoted(table)))?;
-    let mut rows = select.query([])?;
-    let mut out = BytesMut::from(&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..]);
+    let ours = format!("SELECT {values} FROM {} ORDER BY rowid", quoted(table));
     let mut digest = Digest::default();
     let statement = format!("COPY {} ({names}) FROM STDIN (FORMAT binary)", quoted(table));
-    let mut count = 0;
-    server.with_client(|client| {
+    let count = server.with_client(|client| {
         let mut writer = client.copy_in(&statement)?;
-        let mut send = || -> Result<(), ArchiveFault> {
-            while let Some(row) = rows.next()? {
-                out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
-                for (at, (name, kind)) in columns.iter().enumerate() {
-                    write_cell(&mut out, (table, name), kind, row.get_ref(at)?)?;
-                }
-                count += 1;
-                if out.len() > 1 << 20 {
-                    flush(&mut out, &mut digest, &mut writer)?;
-                }
-            }
-            out.put_i16(-1);
-            flush(&mut out, &mut digest, &mut writer)
-        };
-        match send() {
-            Ok(()) => writer.finish().map(|_| Ok(())),
+        match write_rows(sqlite, table, &columns, &ours, &mut digest, &mut writer) {
+            Ok(count) => writer.finish().map(|_| Ok(count)),
             Err(fault) => Ok(Err(fault)), // the writer that is dropped takes the rows back
         }
     })??;
@@ -259,6 +248,34 @@ fn copy_table(
             "{table} on the server differs from the embedded one"
         )));
     }
+    Ok(count)
+}
+
+/// Writes what is selected of archive.db in the binary form of COPY, and gives the number of rows.
+fn write_rows(
+    sqlite: &rusqlite::Connection,
+    table: &str,
+    columns: &[(String, Type)],
+    select: &str,
+    digest: &mut Digest,
+    writer: &mut impl Write,
+) -> Result<u64, ArchiveFault> {
+    let mut select = sqlite.prepare(select)?;
+    let mut rows = select.query([])?;
+    let mut out = BytesMut::from(&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..]);
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        out.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
+        for (at, (name, kind)) in columns.iter().enumerate() {
+            write_cell(&mut out, (table, name), kind, row.get_ref(at)?)?;
+        }
+        count += 1;
+        if out.len() > 1 << 20 {
+            flush(&mut out, digest, writer)?;
+        }
+    }
+    out.put_i16(-1);
+    flush(&mut out, digest, writer)?;
     Ok(count)
 }
 

@@ -1,0 +1,430 @@
+//! The way back: an archive on a server becomes an embedded one again.
+//!
+//! The server is locked against writers while it is read. The rows of each batch and programme become a lake file, read back
+//! in the binary form of COPY; all other tables go into archive.db in one transaction, in which the history of the lake is
+//! played again, event by event, so that DuckDB finds each one's snapshot. Before that is committed every table must equal
+//! the server's, byte for byte. The database on the server is left as it is.
+
+use super::{Moved, check_empty, columns_of, conflict, tables, write_rows};
+use crate::control::records::Timestamp;
+use crate::control::store::{Access, Archive, connect};
+use crate::engine::{self, Connection, Database, Incoming, Kind, Server};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::lake::{self, DetectorKey, FinaliseRequest, LakeFile, Staged};
+use crate::metadata::definition::quoted;
+use crate::metadata::staged::PACKED;
+use crate::partitions::{self, Digest, Wanted};
+use crate::site::Site;
+use arrow_array::builder::{
+    BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
+    Int64Builder, StringBuilder,
+};
+use arrow_array::{ArrayRef, RecordBatch};
+use model::tables::{ColumnType, Table};
+use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::Type;
+use rusqlite::types::Value;
+use stage::StagedWriter;
+use stage::metadata::packed_cards;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Rows decoded at once.
+const ROWS_AT_ONCE: usize = 8192;
+/// Columns of `detector_rows` that do not depend on where detections are kept.
+const OF_DETECTORS: [&str; 11] = [
+    "programme_id",
+    "first_obj_id",
+    "rows",
+    "multiframe_id",
+    "ext_num",
+    "version",
+    "begin_event",
+    "end_event",
+    "centre_healpix29",
+    "radius_deg",
+    "radius_class",
+];
+
+/// Moves the archive of a site from its server into the site.
+///
+/// # Errors
+/// [`ArchiveError`]; a conflict when the site holds an embedded archive, also one from before a move to the server.
+pub fn to_embedded(site: &Site, now: Timestamp) -> Result<Moved, ArchiveError> {
+    if site.is_embedded() {
+        return Err(conflict("the archive is embedded already"));
+    }
+    let target = site.clone().on(Database::default());
+    if site.root().join("archive.db.migrated").exists() {
+        return Err(conflict(
+            "archive.db.migrated, the archive from before it moved to the server, is still there: remove it and the files \
+             of lake/detection/",
+        ));
+    }
+    drop(Archive::open(site, Access::Write, now)?);
+    if target.database().exists() {
+        check_empty(&target)?; // what an interrupted move left
+    } else {
+        drop(Archive::create(&target, now)?);
+    }
+    run(site, &target).map_err(ArchiveError::during("move the archive"))
+}
+
+fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
+    let from = connect(site, Access::Write)?;
+    let to = connect(target, Access::Write)?;
+    let (Some(server), Some(sqlite)) = (from.server(), to.sqlite()) else {
+        return Err(ArchiveFault::Damaged("the engines are mixed up".to_owned()));
+    };
+    let held = from.begin(Kind::Write)?; // nobody writes while it is read
+    held.execute_batch("SET LOCAL synchronize_seqscans = off")?;
+    let mut moved = Moved::default();
+    let place = site.staging().join("moving");
+    files::create_dir(&place).map_err(|source| ArchiveFault::Io { path: place.clone(), source })?;
+    let mut parts = Vec::new();
+    for part in batches(&held)? {
+        moved.detections += part.rows;
+        parts.push((write_lake_file(server, site, &place, &part)?, part.event));
+    }
+    let _ = std::fs::remove_dir_all(&place);
+    files::crash_point("migrate:loaded");
+    let tx = to.begin(Kind::Write)?;
+    tx.defer_foreign_keys()?;
+    let tables = tables(&tx)?;
+    for table in &tables {
+        tx.execute_batch(&format!("DELETE FROM {}", quoted(table)))?;
+    }
+    for table in &tables {
+        moved.tables += 1;
+        if table == "detector_rows" {
+            continue;
+        }
+        moved.rows += copy_table(server, sqlite, table)?;
+    }
+    moved.rows += replay(&held, sqlite, target, &parts)?;
+    prove_detectors(server, sqlite)?;
+    files::crash_point("migrate:before-commit");
+    tx.commit()?;
+    Ok(moved)
+}
+
+/// The rows of a batch and programme.
+struct Part {
+    unit: i64,
+    programme: i64,
+    first: i64,
+    rows: u64,
+    event: i64,
+}
+
+fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
+    let mut select = c.prepare(
+        "SELECT file_id, programme_id, min(first_obj_id), max(first_obj_id + rows) - min(first_obj_id),
+             sum(rows)::bigint, min(begin_event), max(begin_event)
+         FROM detector_rows GROUP BY file_id, programme_id ORDER BY file_id, programme_id",
+    )?;
+    let rows = select.query_map([], |r| {
+        let part = Part {
+            unit: r.get(0)?,
+            programme: r.get(1)?,
+            first: r.get(2)?,
+            rows: r.get(4)?,
+            event: r.get(5)?,
+        };
+        Ok((part, r.get::<u64>(3)?, r.get::<i64>(6)?))
+    })?;
+    let mut parts = Vec::new();
+    for row in rows {
+        let (part, ids, last_event) = row?;
+        if (ids, last_event) != (part.rows, part.event) {
+            let message = format!("the object ids of batch {} have gaps", part.unit);
+            return Err(ArchiveFault::Damaged(message));
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+fn definition() -> Result<&'static Table, ArchiveFault> {
+    model::tables::table("detection")
+        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
+}
+
+/// Writes a lake file of a part and compares it with the rows of the server.
+fn write_lake_file(
+    server: &Server,
+    site: &Site,
+    place: &Path,
+    part: &Part,
+) -> Result<LakeFile, ArchiveFault> {
+    let table = definition()?;
+    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let select = format!(
+        "SELECT {} FROM detection_data WHERE programme_id = {} AND obj_id >= {} AND obj_id < {} ORDER BY obj_id",
+        columns.join(", "),
+        part.programme,
+        part.first,
+        part.first.saturating_add_unsigned(part.rows)
+    );
+    let name = lake::lake_file_name(part.unit, part.programme);
+    let mut writer = StagedWriter::create(place, table, &name, part.rows)
+        .map_err(|fault| ArchiveFault::Damaged(model::one_line(&fault)))?;
+    let types: Vec<Type> = table.columns.iter().map(|c| engine::server_type(c.kind)).collect();
+    let rows = server.with_client(|client| {
+        let reader = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))?;
+        let mut rows = BinaryCopyOutIter::new(reader, &types).fuse();
+        let (mut count, mut temporary) = (0, 0);
+        loop {
+            let mut batch = Vec::with_capacity(ROWS_AT_ONCE);
+            while batch.len() < ROWS_AT_ONCE
+                && let Some(row) = rows.next()?
+            {
+                batch.push(row);
+            }
+            if batch.is_empty() {
+                return Ok(Ok(count));
+            }
+            count += batch.len() as u64;
+            let written = record_batch(table, &batch, &mut temporary).and_then(|batch| {
+                let fault = |e: stage::StageError| ArchiveFault::Damaged(model::one_line(&e));
+                writer.write(&batch).map_err(fault)
+            });
+            if let Err(fault) = written {
+                return Ok(Err(fault));
+            }
+        }
+    })??;
+    if rows != part.rows {
+        let message = format!("batch {} has {rows} rows, not {}", part.unit, part.rows);
+        return Err(ArchiveFault::Damaged(message));
+    }
+    let programme = i32::try_from(part.programme).ok();
+    writer.finish(programme).map_err(|e| ArchiveFault::Damaged(model::one_line(&e)))?;
+    let path = place.join(&name);
+    let staged = [Staged { path: &path, offset: 0 }];
+    let base = part.first - 1;
+    let request = FinaliseRequest {
+        name: &name,
+        programme_id: part.programme,
+        base,
+        event: part.event,
+        staged: &staged,
+    };
+    let mut written = lake::finalise(&site.lake(), &[request])?;
+    let Some(file) = written.pop() else {
+        return Err(ArchiveFault::Damaged(format!("{name} was not written")));
+    };
+    let _ = std::fs::remove_file(&path);
+    let path = site.lake().join(lake::TABLE_PATH).join(&name);
+    let staged = [Staged { path: &path, offset: 0 }];
+    let wanted = Wanted {
+        batch: part.unit,
+        programme_id: part.programme,
+        base,
+        event: part.event,
+        staged: &staged,
+        is_final: true,
+    };
+    let found = server.with_client(|client| Ok(partitions::digest_of(client, &select)))??;
+    if found != partitions::digest(&wanted)? {
+        return Err(ArchiveFault::Damaged(format!("{name} differs from the rows of the server")));
+    }
+    Ok(file)
+}
+
+/// Rows of the server as staged ones, with temporary ids that go on from `temporary`.
+fn record_batch(
+    table: &Table,
+    rows: &[BinaryCopyOutRow],
+    temporary: &mut i64,
+) -> Result<RecordBatch, ArchiveFault> {
+    let fault = |e: String| ArchiveFault::Damaged(format!("detections of the server: {e}"));
+    let column = |at: usize, kind: ColumnType| -> Result<ArrayRef, postgres::Error> {
+        macro_rules! built {
+            ($builder:ty, $value:ty) => {{
+                let mut builder = <$builder>::new();
+                for row in rows {
+                    builder.append_option(row.try_get::<Option<$value>>(at)?);
+                }
+                Arc::new(builder.finish()) as ArrayRef
+            }};
+        }
+        Ok(match kind {
+            ColumnType::I16 => built!(Int16Builder, i16),
+            ColumnType::I32 => built!(Int32Builder, i32),
+            ColumnType::I64 => built!(Int64Builder, i64),
+            ColumnType::F32 => built!(Float32Builder, f32),
+            ColumnType::F64 => built!(Float64Builder, f64),
+            ColumnType::Bool => built!(BooleanBuilder, bool),
+            ColumnType::Text => built!(StringBuilder, &str),
+            ColumnType::Bytes => built!(BinaryBuilder, &[u8]),
+        })
+    };
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for (at, defined) in table.columns.iter().enumerate() {
+        columns.push(if defined.name == "obj_id" {
+            let mut ids = Int64Builder::with_capacity(rows.len());
+            for _ in rows {
+                *temporary -= 1;
+                ids.append_value(*temporary);
+            }
+            Arc::new(ids.finish())
+        } else {
+            column(at, defined.kind).map_err(|e| fault(model::one_line(&e)))?
+        });
+    }
+    RecordBatch::try_new(table.arrow_schema(), columns).map_err(|e| fault(e.to_string()))
+}
+
+/// Copies all rows of a table, and compares both.
+fn copy_table(
+    server: &Server,
+    sqlite: &rusqlite::Connection,
+    table: &str,
+) -> Result<u64, ArchiveFault> {
+    let columns = columns_of(server, table)?;
+    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    // In the order in which they will lie in archive.db.
+    let key: Option<String> = sqlite.query_row(
+        "SELECT CASE WHEN count(*) = 1 AND max(type) = 'INTEGER' THEN max(name) END
+         FROM pragma_table_info(?1) WHERE pk > 0",
+        [table],
+        |r| r.get(0),
+    )?;
+    let order = key.map_or_else(String::new, |key| format!(" ORDER BY {}", quoted(&key)));
+    let select = format!("SELECT {} FROM {}{order}", names.join(", "), quoted(table));
+    let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
+    let mut insert = sqlite.prepare(&format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        quoted(table),
+        names.join(", "),
+        marks.join(", ")
+    ))?;
+    let types: Vec<Type> = columns.iter().map(|(_, kind)| kind.clone()).collect();
+    let packed = columns
+        .iter()
+        .position(|(name, _)| (table.trim_end_matches("_all"), name.as_str()) == PACKED);
+    let mut count = 0;
+    server.with_client(|client| {
+        let reader = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))?;
+        let mut rows = BinaryCopyOutIter::new(reader, &types);
+        while let Some(row) = rows.next()? {
+            let mut values = Vec::with_capacity(types.len());
+            for at in 0..types.len() {
+                values.push(match row.try_get::<Incoming>(at)?.0 {
+                    Value::Blob(cards) if packed == Some(at) => {
+                        Value::Blob(packed_cards(&cards).unwrap_or(cards))
+                    }
+                    value => value,
+                });
+            }
+            if let Err(fault) = insert.execute(rusqlite::params_from_iter(values)) {
+                return Ok(Err(ArchiveFault::from(fault)));
+            }
+            count += 1;
+        }
+        Ok(Ok(()))
+    })??;
+    prove_equal(server, sqlite, table, &columns, &select, &order)?;
+    Ok(count)
+}
+
+/// A select of the server and the rows of archive.db have the same binary form.
+fn prove_equal(
+    server: &Server,
+    sqlite: &rusqlite::Connection,
+    table: &str,
+    columns: &[(String, Type)],
+    select: &str,
+    order: &str,
+) -> Result<(), ArchiveFault> {
+    let found = server.with_client(|client| Ok(partitions::digest_of(client, select)))??;
+    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    let order = if order.is_empty() { " ORDER BY rowid" } else { order };
+    let ours = format!("SELECT {} FROM {}{order}", names.join(", "), quoted(table));
+    let mut digest = Digest::default();
+    write_rows(sqlite, table, columns, &ours, &mut digest, &mut std::io::sink())?;
+    if found == digest.0.finish() {
+        return Ok(());
+    }
+    Err(ArchiveFault::Damaged(format!("{table} in archive.db differs from that of the server")))
+}
+
+/// Plays again what happened to detections, with a snapshot for each event that added, ended or opened some. Gives the rows
+/// of `detector_rows`.
+fn replay(
+    from: &Connection,
+    sqlite: &rusqlite::Connection,
+    target: &Site,
+    parts: &[(LakeFile, i64)],
+) -> Result<u64, ArchiveFault> {
+    let mut versions = BTreeMap::new();
+    let mut ends: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
+    let mut reopens: BTreeMap<i64, BTreeMap<i64, BTreeSet<DetectorKey>>> = BTreeMap::new();
+    let mut select = from.prepare(
+        "SELECT multiframe_id, ext_num, version, begin_event, end_event FROM detector_rows",
+    )?;
+    let rows = select.query_map([], |r| {
+        let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
+        Ok((key, r.get::<i64>(2)?, r.get::<i64>(3)?, r.get::<Option<i64>>(4)?))
+    })?;
+    let rows: Vec<_> = rows.collect::<engine::Result<_>>()?;
+    let mut select = from.prepare(
+        "SELECT multiframe_id, from_event, to_event FROM interruption WHERE use_case = 'catalogue'",
+    )?;
+    let spans =
+        select.query_map([], |r| Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, r.get::<i64>(2)?)))?;
+    let mut interrupted: BTreeMap<i64, Vec<(i64, i64)>> = BTreeMap::new();
+    for span in spans {
+        let (multiframe, out, back) = span?;
+        interrupted.entry(multiframe).or_default().push((out, back));
+    }
+    for (key, version, begin, end) in &rows {
+        versions.insert((*key, *begin), *version);
+        if let Some(end) = end {
+            ends.entry(*end).or_default().insert(*key);
+        }
+        for (out, back) in interrupted.get(&key.multiframe_id).into_iter().flatten() {
+            if begin < out && end.is_none_or(|end| end >= *back) {
+                ends.entry(*out).or_default().insert(*key);
+                reopens.entry(*back).or_default().entry(*out).or_default().insert(*key);
+            }
+        }
+    }
+    let mut select = from.prepare("SELECT event_id, happened, why FROM event ORDER BY event_id")?;
+    let events = select
+        .query_map([], |r| Ok((r.get::<i64>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
+    for event in events {
+        let (event, happened, why) = event?;
+        let now: Timestamp = happened
+            .parse()
+            .map_err(|e| ArchiveFault::Damaged(format!("event {event}: {happened}: {e}")))?;
+        let mut changes = lake::Publication::begin(sqlite, &target.lake(), event)?;
+        let keys = |set: Option<&BTreeSet<DetectorKey>>| -> Vec<DetectorKey> {
+            set.into_iter().flatten().copied().collect()
+        };
+        changes.end_detectors(&keys(ends.get(&event)))?;
+        for (file, _) in parts.iter().filter(|(_, begin)| *begin == event) {
+            let version = |key| versions.get(&(key, event)).copied().unwrap_or(0);
+            changes.add(file, version)?;
+        }
+        for (out, detectors) in reopens.get(&event).into_iter().flatten() {
+            changes.reopen_detectors(*out, &keys(Some(detectors)))?;
+        }
+        changes.finish(now, &why)?;
+    }
+    Ok(rows.len() as u64)
+}
+
+/// What `detector_rows` says of detectors came out of the replay as it is on the server.
+fn prove_detectors(server: &Server, sqlite: &rusqlite::Connection) -> Result<(), ArchiveFault> {
+    let mut columns = columns_of(server, "detector_rows")?;
+    columns.retain(|(name, _)| OF_DETECTORS.contains(&name.as_str()));
+    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    let order = " ORDER BY programme_id, first_obj_id";
+    let select = format!("SELECT {} FROM detector_rows{order}", names.join(", "));
+    prove_equal(server, sqlite, "detector_rows", &columns, &select, order)
+}
