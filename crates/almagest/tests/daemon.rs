@@ -207,6 +207,8 @@ fn sigterm_in_the_middle_of_a_load() {
             { daemon }.0.take().expect("it runs").wait_with_output().expect("it ends").into();
         assert_eq!(said.code, Some(0), "{said:?}");
         desk.verified();
+        let detections = desk.count("SELECT count(*) FROM detection");
+        assert_eq!(detections, 0, "the load was not carried to its end");
         let daemon = Daemon::start(&desk, &[]);
         until("the rest", || is_complete(&desk));
         assert_eq!(daemon.end().code, Some(0));

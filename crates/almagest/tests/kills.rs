@@ -208,7 +208,8 @@ fn killed_anywhere(on_server: bool) {
     let mut others = others.iter();
     let took = u64::try_from(campaign.took.as_millis()).expect("short").max(1);
     for n in first.len()..kills {
-        match others.next().filter(|_| n % 2 == 0) {
+        let other = if n % 2 == 0 { others.next() } else { None };
+        match other {
             // Of threads that work side by side, a later passing may be another's.
             Some(point) => hits += usize::from(kill_at_point(&campaign, point)),
             None => kill_after(&campaign, Duration::from_millis(next(took))),

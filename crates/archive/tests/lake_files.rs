@@ -68,7 +68,7 @@ fn run(case: &Case, name: &str, base: i64) -> Result<archive::lake::LakeFile, La
         offset += rows;
     }
     let request = FinaliseRequest { name, programme_id: 101, base, event: 7, staged: &parts };
-    Ok(finalise(&case.dir.path().join("lake"), &[request])?.remove(0))
+    Ok(finalise(&case.dir.path().join("lake"), &[request], &Default::default())?.remove(0))
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn staged_files_that_do_not_fit_are_refused() {
     let lake = good.dir.path().join("lake");
     let message = |staged: &[Staged<'_>], name: &str| {
         let request = FinaliseRequest { name, programme_id: 101, base: 0, event: 1, staged };
-        finalise(&lake, &[request]).unwrap_err().to_string()
+        finalise(&lake, &[request], &Default::default()).unwrap_err().to_string()
     };
     let at = |case: &Case, offset| Staged {
         path: Box::leak(case.staged[0].clone().into_boxed_path()),

@@ -46,6 +46,9 @@ pub enum LakeError {
     /// A name that would leave `lake/detection/` or confuse other programs.
     #[error("{0:?} is no name for a lake file")]
     FileName(String),
+    /// It was to stop.
+    #[error("stopped before it was done")]
+    Stopped,
     /// The stored catalogue contradicts itself or what is asked of it.
     #[error("the lake's catalogue does not fit: {0}")]
     Catalogue(String),
@@ -62,7 +65,7 @@ impl LakeError {
                 source.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
             ),
-            Self::Publish(_) => true,
+            Self::Publish(_) | Self::Stopped => true,
             Self::Sql(rusqlite::Error::SqliteFailure(fault, _)) => matches!(
                 fault.code,
                 rusqlite::ErrorCode::DatabaseBusy

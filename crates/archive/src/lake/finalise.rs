@@ -28,6 +28,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Row groups of at least this many rows are copied as they are.
 pub(crate) const GOOD_ROWS: u64 = 50_000;
@@ -66,13 +67,15 @@ pub fn lake_file_name(batch: i64, programme_id: i64) -> String {
 }
 
 /// Writes the lake files of a batch, each whole or not at all, and says what they hold. The same requests again leave
-/// the same bytes.
+/// the same bytes. When `stop` is set, it gives up between two row groups.
 ///
 /// # Errors
-/// [`LakeError::Staged`] when a staged file is not what its request says, otherwise the system's or Parquet's word.
+/// [`LakeError::Staged`] when a staged file is not what its request says, [`LakeError::Stopped`], otherwise the system's or
+/// Parquet's word.
 pub fn finalise(
     lake_dir: &Path,
     requests: &[FinaliseRequest<'_>],
+    stop: &AtomicBool,
 ) -> Result<Vec<LakeFile>, LakeError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_name = |name: &str| {
@@ -89,6 +92,9 @@ pub fn finalise(
         let buffered = BufWriter::with_capacity(1 << 20, Summed::new(&*file));
         let mut out = Output::new(buffered, &sources, request).map_err(&fault)?;
         for step in plan(&sources) {
+            if stop.load(Ordering::Relaxed) {
+                return Err(LakeError::Stopped);
+            }
             out.write(&sources, &step)?;
         }
         let buffered = out.writer.into_inner().map_err(fault)?;

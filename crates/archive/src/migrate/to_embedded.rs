@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Rows decoded at once.
 const ROWS_AT_ONCE: usize = 8192;
@@ -213,7 +214,7 @@ fn write_lake_file(
         event: part.event,
         staged: &staged,
     };
-    let mut written = lake::finalise(&site.lake(), &[request])?;
+    let mut written = lake::finalise(&site.lake(), &[request], &AtomicBool::new(false))?;
     let Some(file) = written.pop() else {
         return Err(ArchiveFault::Damaged(format!("{name} was not written")));
     };

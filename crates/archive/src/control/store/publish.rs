@@ -150,7 +150,7 @@ fn load_detections(
             let loaded = partitions::load(server, site.connections(), &wanted, stop)?;
             loaded.into_iter().map(Part::Partition).collect()
         }
-        None => lake_files(site, ranges, &staged, &names, event)?,
+        None => lake_files(site, ranges, &staged, &names, event, stop)?,
     };
     for (part, range) in parts.iter().zip(ranges) {
         check(batch, &part.held(), range)?;
@@ -175,6 +175,7 @@ fn lake_files(
     staged: &[Vec<Staged<'_>>],
     names: &[String],
     event: EventId,
+    stop: &AtomicBool,
 ) -> Result<Vec<Part>, ArchiveFault> {
     let requests: Vec<FinaliseRequest<'_>> = ranges
         .iter()
@@ -188,7 +189,7 @@ fn lake_files(
             staged,
         })
         .collect();
-    let files = lake::finalise(&site.lake(), &requests)?;
+    let files = lake::finalise(&site.lake(), &requests, stop)?;
     files::crash_point("load:lake-files");
     Ok(files.into_iter().map(Part::Lake).collect())
 }
