@@ -41,27 +41,29 @@ pub(crate) fn attach_sql(name: &str, programme_id: i64, (first, last): (i64, i64
 /// How long a plan that is being made is waited for.
 const PLANNING: Duration = Duration::from_millis(100);
 
-/// Waits for a moment for the transactions that were reading detections when a table was attached: a statement of them may
-/// be planned with the list of partitions from before.
+/// Waits for a moment for the statements that were at work on detections when a table was attached: they may be planned with
+/// the list of partitions from before.
 ///
 /// # Errors
 /// When the engine fails.
 pub(crate) fn let_plans_end(c: &Connection) -> EngineResult<()> {
-    let readers = || -> EngineResult<HashSet<String>> {
+    // A session of somebody else may hide what it does: it counts as at work.
+    let at_work = |whose: &str| -> EngineResult<HashSet<String>> {
         let mut select = c.prepare(&format!(
-            "SELECT virtualtransaction FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
-             WHERE locktype = 'relation' AND relation = '{ALL}'::regclass AND pid <> pg_backend_pid()
-                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                 AND coalesce(state NOT LIKE 'idle%', true)"
+            "SELECT pid || ' ' || coalesce(query_start::text, '') FROM pg_stat_get_activity(NULL)
+             WHERE pid <> pg_backend_pid() AND coalesce(state NOT LIKE 'idle%', true){whose}"
         ))?;
         select.query_map([], |r| r.get(0))?.collect()
     };
+    let mut planning = at_work(&format!(
+        " AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'relation' AND relation = '{ALL}'::regclass
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    ))?;
     let began = Instant::now();
-    let mut planning = readers()?;
     while !planning.is_empty() && began.elapsed() < PLANNING {
-        std::thread::sleep(Duration::from_millis(3));
-        let now = readers()?;
-        planning.retain(|transaction| now.contains(transaction));
+        std::thread::sleep(Duration::from_millis(5));
+        let now = at_work("")?;
+        planning.retain(|statement| now.contains(statement));
     }
     Ok(())
 }
