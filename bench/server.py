@@ -137,6 +137,7 @@ def loading(bench, server, repeats):
             bench.step(site, "transfer", delivery)
             for step in ("metadata", "ingest", "catalogue"):
                 bench.step(site, step)
+            os.sync()  # what others left to be written is not part of either
             ours.append(bench.step(site, "ingest").wall)
             whole.append(time.monotonic() - began)
             parts.append(last_ingest(site, "catalogue"))
@@ -149,6 +150,7 @@ def loading(bench, server, repeats):
                 server.psql("load", f"COPY {leaf} TO '{path}' (FORMAT binary)")
                 files.append((n, path))
             server.psql("load", "CHECKPOINT")
+            os.sync()
             floors.append(floor(server, "load", files, connections))
             [p.unlink() for _, p in files]
         mine, theirs = sorted(ours)[len(ours) // 2], sorted(floors)[len(floors) // 2]

@@ -17,6 +17,7 @@ use model::tables::{ColumnType, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,6 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const ROWS_AT_ONCE: usize = 8192;
 /// Bytes handed to the connection at once.
 const CHUNK: usize = 256 << 10;
+/// Chunks that are decoded before the connection takes them.
+const CHUNKS_AHEAD: usize = 8;
 
 /// What is to be loaded: all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +75,9 @@ pub(crate) fn load(
 ) -> Result<Vec<LoadedPartition>, ArchiveFault> {
     let next = std::sync::Mutex::new(wanted.iter().enumerate());
     let address = server.address();
+    let workers = connections.min(wanted.len());
+    // More threads than processors would only take turns.
+    let is_ahead = workers < std::thread::available_parallelism().map_or(1, usize::from);
     let work = || -> Result<Vec<(usize, LoadedPartition)>, ArchiveFault> {
         let mut client = None;
         let mut done = Vec::new();
@@ -82,11 +88,10 @@ pub(crate) fn load(
                 Some(client) => client,
                 none => none.insert(address.connect()?),
             };
-            done.push((place, load_one(client, wanted, stop)?));
+            done.push((place, load_one(client, wanted, is_ahead, stop)?));
         }
     };
     let mut loaded = std::thread::scope(|scope| {
-        let workers = connections.min(wanted.len());
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         let mut loaded = Vec::new();
         for worker in workers {
@@ -106,13 +111,8 @@ pub(crate) fn load(
 /// # Errors
 /// What the disk said.
 pub(crate) fn digest(wanted: &Wanted<'_>) -> Result<u64, ArchiveFault> {
-    let table = definition()?;
-    let (mut digest, stop) = (Digest::default(), AtomicBool::new(false));
-    let mut rows = Rows::new(table, wanted, &stop);
-    for staged in wanted.staged {
-        rows.write_file(&OpenFile::open(staged.path, None, &Arc::default())?, &mut digest)?;
-    }
-    rows.finish(&mut digest)?;
+    let mut digest = Digest::default();
+    write_rows(wanted, &AtomicBool::new(false), &mut digest)?;
     Ok(digest.0.finish())
 }
 
@@ -155,12 +155,12 @@ fn definition() -> Result<&'static Table, ArchiveFault> {
 fn load_one(
     client: &mut postgres::Client,
     wanted: &Wanted<'_>,
+    is_ahead: bool,
     stop: &AtomicBool,
 ) -> Result<LoadedPartition, ArchiveFault> {
     let table = definition()?;
     let name = partition_name(wanted.batch, wanted.programme_id);
     let counter = Arc::new(ByteCounter::default());
-    let mut files = Vec::new();
     let mut runs = Vec::new();
     let mut rows = 0;
     for staged in wanted.staged {
@@ -172,7 +172,6 @@ fn load_one(
             runs.push(DetectorRun { first_row: rows + run.first_row, ..run });
         }
         rows += file.rows();
-        files.push(file);
     }
     let first = wanted.base + 1;
     let last = wanted.base + i64::try_from(rows).unwrap_or(i64::MAX);
@@ -207,11 +206,10 @@ fn load_one(
     let mut writer = tx
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
         .map_err(EngineError::from)?;
-    let mut rows_out = Rows::new(table, wanted, stop);
-    for file in &files {
-        rows_out.write_file(file, &mut writer)?;
+    match is_ahead {
+        true => write_rows_ahead(wanted, stop, &mut writer)?,
+        false => write_rows(wanted, stop, &mut writer)?,
     }
-    rows_out.finish(&mut writer)?;
     let copied = writer.finish().map_err(|fault| misfit(&name, fault.into()))?;
     if copied != rows {
         return Err(ArchiveFault::Check {
@@ -228,6 +226,59 @@ fn load_one(
     tx.commit().map_err(EngineError::from)?;
     files::crash_point("load:after-commit");
     Ok(loaded)
+}
+
+/// Writes all rows that are wanted.
+fn write_rows(
+    wanted: &Wanted<'_>,
+    stop: &AtomicBool,
+    out: &mut impl Write,
+) -> Result<(), ArchiveFault> {
+    let mut rows = Rows::new(definition()?, wanted, stop);
+    for staged in wanted.staged {
+        rows.write_file(staged.path, out)?;
+    }
+    rows.finish(out)
+}
+
+/// Writes all rows and has the next ones decoded meanwhile, so that the server need not wait for them.
+fn write_rows_ahead(
+    wanted: &Wanted<'_>,
+    stop: &AtomicBool,
+    writer: &mut impl Write,
+) -> Result<(), ArchiveFault> {
+    let (chunks, decoded) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
+    std::thread::scope(|scope| {
+        let decoding = scope.spawn(move || write_rows(wanted, stop, &mut Ahead(chunks)));
+        let sent = decoded.iter().try_for_each(|chunk: Vec<u8>| writer.write_all(&chunk));
+        drop(decoded); // nobody decodes for a connection that is cut
+        let done = decoding.join().unwrap_or_else(|_| {
+            Err(ArchiveFault::Damaged("a decoding thread ended without result".to_owned()))
+        });
+        sent.map_err(cut).and(done)
+    })
+}
+
+/// Hands chunks to the thread that sends them.
+struct Ahead(std::sync::mpsc::SyncSender<Vec<u8>>);
+
+impl Write for Ahead {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.send(bytes.to_vec()).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A connection that took no more: what the server said, where it said something.
+fn cut(fault: std::io::Error) -> ArchiveFault {
+    match fault.get_ref().and_then(|f| f.downcast_ref()) {
+        Some(fault) => ArchiveFault::Damaged(model::one_line(fault as &postgres::Error)),
+        None => ArchiveFault::Cut(fault),
+    }
 }
 
 /// Takes up a table that an earlier run attached and did not publish: its rows, which are in no view, get the event that
@@ -300,23 +351,24 @@ struct Rows<'a> {
     table: &'a Table,
     next_obj_id: i64,
     event: i64,
-    /// Its first `filled` bytes are to be sent.
+    /// What is to be sent.
     buffer: Vec<u8>,
-    filled: usize,
+    block: Block,
     stop: &'a AtomicBool,
 }
 
 impl<'a> Rows<'a> {
     fn new(table: &'a Table, wanted: &Wanted<'_>, stop: &'a AtomicBool) -> Self {
+        let mut buffer = Vec::with_capacity(2 * CHUNK);
         // Signature, no flags, no extension.
-        let buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
-        let filled = buffer.len();
-        Self { table, next_obj_id: wanted.base + 1, event: wanted.event, buffer, filled, stop }
+        buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+        let (next_obj_id, event) = (wanted.base + 1, wanted.event);
+        Self { table, next_obj_id, event, buffer, block: Block::default(), stop }
     }
 
-    fn write_file(&mut self, file: &OpenFile, out: &mut impl Write) -> Result<(), ArchiveFault> {
-        let fault = LakeError::parquet(file.path());
-        let source = std::fs::File::open(file.path()).map_err(LakeError::io(file.path()))?;
+    fn write_file(&mut self, path: &Path, out: &mut impl Write) -> Result<(), ArchiveFault> {
+        let fault = LakeError::parquet(path);
+        let source = std::fs::File::open(path).map_err(LakeError::io(path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(source)
             .and_then(|builder| builder.with_batch_size(ROWS_AT_ONCE).build())
             .map_err(&fault)?;
@@ -335,86 +387,153 @@ impl<'a> Rows<'a> {
         let columns: Result<Vec<Column<'_>>, ArchiveFault> =
             self.table.columns.iter().map(|defined| Column::of(batch, defined)).collect();
         let columns = columns?;
-        let fields = i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes();
-        // Everything but texts has a greatest length, so that room is made once for many rows.
-        let widest = 2 + 12 * columns.len();
-        for row in 0..batch.num_rows() {
-            if self.buffer.len() < self.filled + widest {
-                self.buffer.resize(self.filled + widest + CHUNK, 0);
+        for first in (0..batch.num_rows()).step_by(Block::ROWS) {
+            let rows = first..batch.num_rows().min(first + Block::ROWS);
+            let ids = self.next_obj_id;
+            self.next_obj_id += i64::try_from(rows.len()).unwrap_or(i64::MAX);
+            self.block.fill(&columns, rows, ids, self.event);
+            for row in self.block.rows() {
+                self.buffer.extend_from_slice(row);
             }
-            self.put(fields);
-            for column in &columns {
-                match column {
-                    Column::ObjectId => {
-                        self.put(wide(self.next_obj_id.to_be_bytes()));
-                        self.next_obj_id += 1;
-                    }
-                    Column::Event => self.put(wide(self.event.to_be_bytes())),
-                    Column::I16(values, nulls) if is_known(nulls, row) => {
-                        let [a, b] = values[row].to_be_bytes();
-                        self.put([0, 0, 0, 2, a, b]);
-                    }
-                    Column::I32(values, nulls) if is_known(nulls, row) => {
-                        self.put(narrow(values[row].to_be_bytes()));
-                    }
-                    Column::F32(values, nulls) if is_known(nulls, row) => {
-                        self.put(narrow(values[row].to_be_bytes()));
-                    }
-                    Column::I64(values, nulls) if is_known(nulls, row) => {
-                        self.put(wide(values[row].to_be_bytes()));
-                    }
-                    Column::F64(values, nulls) if is_known(nulls, row) => {
-                        self.put(wide(values[row].to_be_bytes()));
-                    }
-                    Column::Bool(array) if array.is_valid(row) => {
-                        self.put([0, 0, 0, 1, u8::from(array.value(row))]);
-                    }
-                    Column::Bytes(array) if array.is_valid(row) => {
-                        self.put_bytes(bytes_of(array, row), widest);
-                    }
-                    _ => self.put([0xff; 4]),
-                }
-            }
-            if self.filled >= CHUNK {
+            if self.buffer.len() >= CHUNK {
                 self.flush(out)?;
             }
         }
         Ok(())
     }
 
-    /// Writes some bytes for which there is room.
-    #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.buffer[self.filled..self.filled + N].copy_from_slice(&bytes);
-        self.filled += N;
-    }
-
-    /// Writes a value of any length, and leaves room for the rest of its row.
-    fn put_bytes(&mut self, bytes: &[u8], widest: usize) {
-        self.buffer.resize(self.buffer.len() + bytes.len() + widest, 0);
-        self.put(i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
-        self.buffer[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
-        self.filled += bytes.len();
-    }
-
     fn flush(&mut self, out: &mut impl Write) -> Result<(), ArchiveFault> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(ArchiveFault::Interrupted);
         }
-        let sent = out.write_all(&self.buffer[..self.filled]);
-        self.filled = 0;
-        sent.map_err(|fault| match fault.get_ref().and_then(|f| f.downcast_ref()) {
-            Some(fault) => ArchiveFault::Damaged(model::one_line(fault as &postgres::Error)),
-            None => ArchiveFault::Cut(fault),
-        })
+        let sent = out.write_all(&self.buffer);
+        self.buffer.clear();
+        sent.map_err(cut)
     }
 
     fn finish(mut self, out: &mut impl Write) -> Result<(), ArchiveFault> {
-        self.buffer.resize(self.filled + 2, 0);
-        self.put((-1_i16).to_be_bytes());
+        self.buffer.extend_from_slice(&(-1_i16).to_be_bytes());
         self.flush(out)
     }
 }
+
+/// Some rows that are written column by column, which is much faster than cell by cell: each has its place, in which there is
+/// room for its widest form.
+#[derive(Default)]
+struct Block {
+    bytes: Vec<u8>,
+    /// Bytes between the beginnings of two rows.
+    stride: usize,
+    /// Where each row ends so far.
+    ends: Vec<usize>,
+}
+
+impl Block {
+    /// So many that they stay in the processor's cache.
+    const ROWS: usize = 32;
+
+    fn fill(
+        &mut self,
+        columns: &[Column<'_>],
+        rows: std::ops::Range<usize>,
+        first_obj_id: i64,
+        event: i64,
+    ) {
+        let longest = |column: &Column<'_>| match column {
+            Column::Bytes(array) => rows.clone().map(|row| bytes_of(array, row).len()).max(),
+            _ => None,
+        };
+        let texts: usize = columns.iter().filter_map(longest).sum();
+        self.stride = 2 + 12 * columns.len() + texts;
+        self.bytes.resize(self.bytes.len().max(self.stride * Self::ROWS), 0);
+        self.ends.clear();
+        self.ends.extend((0..rows.len()).map(|row| row * self.stride));
+        let fields = i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes();
+        self.put(None, &rows, |_| fields);
+        let first = rows.start;
+        for column in columns {
+            match column {
+                Column::ObjectId => self.put(None, &rows, |row| {
+                    let place = i64::try_from(row - first).unwrap_or(i64::MAX);
+                    wide((first_obj_id + place).to_be_bytes())
+                }),
+                Column::Event => self.put(None, &rows, |_| wide(event.to_be_bytes())),
+                Column::Absent => self.put(None, &rows, |_| NULL),
+                Column::I16(values, nulls) => self.put(*nulls, &rows, |row| {
+                    let [a, b] = values[row].to_be_bytes();
+                    [0, 0, 0, 2, a, b]
+                }),
+                Column::I32(values, nulls) => {
+                    self.put(*nulls, &rows, |row| narrow(values[row].to_be_bytes()));
+                }
+                Column::F32(values, nulls) => {
+                    self.put(*nulls, &rows, |row| narrow(values[row].to_be_bytes()));
+                }
+                Column::I64(values, nulls) => {
+                    self.put(*nulls, &rows, |row| wide(values[row].to_be_bytes()));
+                }
+                Column::F64(values, nulls) => {
+                    self.put(*nulls, &rows, |row| wide(values[row].to_be_bytes()));
+                }
+                Column::Bool(array) => {
+                    self.put(array.nulls(), &rows, |row| [0, 0, 0, 1, u8::from(array.value(row))])
+                }
+                Column::Bytes(array) => self.put_bytes(array, &rows),
+            }
+        }
+    }
+
+    /// Adds a cell to each row: its length and bytes, or NULL.
+    #[inline(always)]
+    fn put<const N: usize>(
+        &mut self,
+        nulls: Option<&NullBuffer>,
+        rows: &std::ops::Range<usize>,
+        cell: impl Fn(usize) -> [u8; N],
+    ) {
+        let ends = self.ends.iter_mut().zip(rows.clone());
+        let Some(nulls) = nulls else {
+            for (end, row) in ends {
+                self.bytes[*end..*end + N].copy_from_slice(&cell(row));
+                *end += N;
+            }
+            return;
+        };
+        for (end, row) in ends {
+            if nulls.is_valid(row) {
+                self.bytes[*end..*end + N].copy_from_slice(&cell(row));
+                *end += N;
+            } else {
+                self.bytes[*end..*end + NULL.len()].copy_from_slice(&NULL);
+                *end += NULL.len();
+            }
+        }
+    }
+
+    fn put_bytes(&mut self, array: &ArrayRef, rows: &std::ops::Range<usize>) {
+        for (end, row) in self.ends.iter_mut().zip(rows.clone()) {
+            let mut add = |bytes: &[u8]| {
+                self.bytes[*end..*end + bytes.len()].copy_from_slice(bytes);
+                *end += bytes.len();
+            };
+            if array.is_valid(row) {
+                let bytes = bytes_of(array, row);
+                add(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
+                add(bytes);
+            } else {
+                add(&NULL);
+            }
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        let begun = (0..).map(|row| row * self.stride);
+        begun.zip(&self.ends).map(|(begin, end)| &self.bytes[begin..*end])
+    }
+}
+
+/// Length of a field that is NULL.
+const NULL: [u8; 4] = [0xff; 4];
 
 /// A field of four bytes with its length.
 #[inline(always)]
@@ -426,11 +545,6 @@ fn narrow([a, b, c, d]: [u8; 4]) -> [u8; 8] {
 #[inline(always)]
 fn wide([a, b, c, d, e, f, g, h]: [u8; 8]) -> [u8; 12] {
     [0, 0, 0, 8, a, b, c, d, e, f, g, h]
-}
-
-#[inline(always)]
-fn is_known(nulls: &Option<&NullBuffer>, row: usize) -> bool {
-    nulls.is_none_or(|nulls| nulls.is_valid(row))
 }
 
 fn bytes_of(array: &ArrayRef, row: usize) -> &[u8] {
