@@ -54,7 +54,7 @@ pub fn on_server(database: &archive::Database) -> String {
     moved_to(TEMPLATE, database)
 }
 
-/// The keys of the section [database] as comments again.
+/// The keys of the section `database` as comments again.
 fn without_database(text: &str) -> String {
     let mut section = "";
     let lines = text.lines().map(|line| {

@@ -103,7 +103,7 @@ impl<'tx> Publication<'tx> {
         // (RelationBuildPartitionDesc of PostgreSQL 15 to 18); it must hear of a change once more.
         for table in [ALL, &parent_name(partition.programme_id)] {
             self.tx.execute_batch(&format!(
-                "ALTER TABLE {table} ALTER COLUMN obj_id SET STATISTICS -1"
+                "ALTER TABLE ONLY {table} ALTER COLUMN obj_id SET STATISTICS -1"
             ))?;
         }
         self.add_detectors(partition, version)?;
