@@ -4,7 +4,7 @@
 //! transaction with the attaching of those. Before that is committed, each table is read back in the binary form in which it
 //! was sent and must be the same, byte for byte. The embedded archive is left as it is.
 //!
-//! Start at [`to_server`]; [`to_embedded`] is the way back. Does not change a site's configuration.
+//! Start at [`to_server`]; [`to_embedded()`] is the way back. Does not change a site's configuration.
 
 mod to_embedded;
 
