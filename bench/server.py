@@ -123,11 +123,37 @@ def floor(server, database, files, connections):
     return took
 
 
+def stacks(bench):
+    """A night of stacks with many detections, of two programmes."""
+    frames, detections = (16, 400) if bench.small else (40, 4000)
+    return bench.simulate("server-night", "--night", 20071011, "--frames", frames, "--detections", detections,
+                          "--detector-size", 256, "--stacks-only", "--seed", 2, "--programmes", 2)
+
+
+def into_the_lake(bench, repeats):
+    """Bytes per second into the lake against cp and sync of its files."""
+    delivery = stacks(bench)
+    ours, floors = [], []
+    for _ in range(repeats):
+        site = site_on(bench, "lake-site", None)
+        for step in ("transfer", "metadata", "ingest", "catalogue"):
+            bench.step(site, step, *([delivery] if step == "transfer" else []))
+        os.sync()
+        ours.append(bench.step(site, "ingest").wall)
+        target = bench.fresh("lake-copy")
+        os.sync()
+        began = time.monotonic()
+        subprocess.run(["sh", "-c", f"cp -r '{site}/lake' '{target}' && sync -f '{target}'"], check=True)
+        floors.append(time.monotonic() - began)
+    megabytes = sum(f.stat().st_size for f in (site / "lake").rglob("*.parquet")) / 1e6
+    mine, theirs = statistics.median(ours), statistics.median(floors)
+    bench.add("ingest, lake, MB/s (peer: cp + sync)", f"{megabytes / mine:.0f}", f"{megabytes / theirs:.0f}",
+              theirs / mine, ">= 0.5", theirs / mine >= 0.5)
+
+
 def loading(bench, server, repeats):
     """Rows per second into the server against the floor, at one connection and at two."""
-    frames, detections = (16, 400) if bench.small else (40, 4000)
-    delivery = bench.simulate("server-night", "--night", 20071011, "--frames", frames, "--detections", detections,
-                              "--detector-size", 256, "--stacks-only", "--seed", 2, "--programmes", 2)
+    delivery = stacks(bench)
     for connections in (1, 2):
         ours, parts, floors, whole = [], [], [], []
         for turn in range(repeats):
@@ -154,7 +180,7 @@ def loading(bench, server, repeats):
             os.sync()
             floors.append(floor(server, "load", files, connections))
             [p.unlink() for _, p in files]
-        mine, theirs = sorted(ours)[len(ours) // 2], sorted(floors)[len(floors) // 2]
+        mine, theirs = statistics.median(ours), statistics.median(floors)
         load, keys, publish = sorted(parts)[len(parts) // 2]
         print(f"{connections} connection(s), {rows} rows in {len(files)} programmes: ingest {mine:.2f} s "
               f"(load {load:.2f}, keys {keys:.2f} summed, publish {publish:.3f}); FITS to visible rows "
@@ -206,6 +232,7 @@ def run(bench, repeats):
     try:
         print("server:", server.settings())
         loading(bench, server, repeats)
+        into_the_lake(bench, repeats)
         growth(bench, server)
     finally:
         server.stop()
