@@ -207,21 +207,17 @@ fn detections_sql(backup: &Path, ledger: &Ledger, schema: &str) -> Result<String
                     && (rows.first_obj_id..=rows.last_obj_id).contains(&r.first_obj_id)
             })
         };
-        let create = format!("CREATE TABLE {name} (LIKE detection_data INCLUDING CONSTRAINTS);");
-        let _ = writeln!(sql, "{create}");
+        let bounds = (rows.first_obj_id, rows.last_obj_id);
+        let _ = writeln!(sql, "{};", partitions::create_sql(name, rows.programme_id, bounds));
         for file in ledger.detections.iter().filter(of_it) {
             let path = std::path::absolute(backup.join(&file.name)).map_err(at(backup))?;
             let path = path.to_string_lossy().replace('\'', "''");
             let _ =
                 writeln!(sql, "\\copy {name} ({columns}) FROM '{path}' (FORMAT binary, FREEZE)");
         }
-        let bounds = (rows.first_obj_id, rows.last_obj_id);
+        let keys = partitions::keys_sql(name, rows.programme_id, bounds);
         let attach = partitions::attach_sql(name, rows.programme_id, bounds);
-        let _ = writeln!(
-            sql,
-            "{};\n{attach};",
-            partitions::bounds_sql(name, rows.programme_id, bounds, "")
-        );
+        let _ = writeln!(sql, "{keys};\n{attach};");
     }
     Ok(sql)
 }

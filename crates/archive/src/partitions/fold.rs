@@ -1,9 +1,9 @@
 //! Merging partitions, so that there are never more of them than a server can plan and lock.
 
-use super::load::keys_sql;
+use super::load::{create_sql, keys_sql};
 use super::parent_name;
 use super::publication::attach_sql;
-use super::schema::{ALL, FOLDING, IS_PUBLISHED, give_sql};
+use super::schema::{FOLDING, IS_PUBLISHED, give_sql};
 use crate::engine::{Connection, EngineError, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
 use crate::metadata::definition::quoted;
@@ -165,7 +165,9 @@ fn fill(
     let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
     let columns = columns.join(", ");
     let mut tx = to.transaction().map_err(fault)?;
-    tx.batch_execute(&format!("CREATE TABLE {name} (LIKE {ALL}); {}", give_sql(name)))
+    let bounds = (group[0].first_obj_id, group[group.len() - 1].last_obj_id);
+    let programme = group[0].programme_id;
+    tx.batch_execute(&format!("{}; {}", create_sql(name, programme, bounds), give_sql(name)))
         .map_err(fault)?;
     let mut writer = tx
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
@@ -176,9 +178,7 @@ fn fill(
     let mut reader = from.copy_out(&all).map_err(fault)?;
     std::io::copy(&mut reader, &mut writer).map_err(ArchiveFault::Cut)?;
     writer.finish().map_err(fault)?;
-    let (first, last) = (group[0].first_obj_id, group[group.len() - 1].last_obj_id);
-    tx.batch_execute(&keys_sql(table, name, group[0].programme_id, (first, last)))
-        .map_err(fault)?;
+    tx.batch_execute(&keys_sql(name, programme, bounds)).map_err(fault)?;
     tx.commit().map_err(fault)
 }
 

@@ -24,9 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Rows decoded at once.
 const ROWS_AT_ONCE: usize = 8192;
 /// Bytes handed to the connection at once.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 32 << 10;
 /// Chunks that are decoded before the connection takes them.
-const CHUNKS_AHEAD: usize = 8;
+const CHUNKS_AHEAD: usize = 64;
 
 /// What is to be loaded: all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ pub(crate) struct LoadedPartition {
     pub rows: u64,
     /// The detectors, in the order of their rows.
     pub detectors: Vec<DetectorRun>,
-    /// Seconds that keys and CHECKs took.
+    /// Seconds that the keys took.
     pub keys_seconds: f64,
 }
 
@@ -158,7 +158,6 @@ fn load_one(
     is_ahead: bool,
     stop: &AtomicBool,
 ) -> Result<LoadedPartition, ArchiveFault> {
-    let table = definition()?;
     let name = partition_name(wanted.batch, wanted.programme_id);
     let counter = Arc::new(ByteCounter::default());
     let mut runs = Vec::new();
@@ -197,19 +196,24 @@ fn load_one(
         take_up(tx, &name, wanted)?;
         return Ok(loaded);
     }
-    let columns = columns_of(table);
+    let columns = columns_of(definition()?);
     tx.batch_execute(&format!(
-        "DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (LIKE {ALL}); {}",
+        "DROP TABLE IF EXISTS {name}; {}; {}",
+        create_sql(&name, wanted.programme_id, (first, last)),
         give_sql(&name)
     ))
     .map_err(EngineError::from)?;
     let mut writer = tx
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
         .map_err(EngineError::from)?;
-    match is_ahead {
-        true => write_rows_ahead(wanted, stop, &mut writer)?,
-        false => write_rows(wanted, stop, &mut writer)?,
-    }
+    let sent = match is_ahead {
+        true => write_rows_ahead(wanted, stop, &mut writer),
+        false => write_rows(wanted, stop, &mut writer),
+    };
+    sent.map_err(|fault| match fault {
+        ArchiveFault::Engine(fault) => misfit(&name, fault),
+        other => other,
+    })?;
     let copied = writer.finish().map_err(|fault| misfit(&name, fault.into()))?;
     if copied != rows {
         return Err(ArchiveFault::Check {
@@ -219,7 +223,7 @@ fn load_one(
     }
     files::crash_point("load:copied");
     let began = std::time::Instant::now();
-    tx.batch_execute(&keys_sql(table, &name, wanted.programme_id, (first, last)))
+    tx.batch_execute(&keys_sql(&name, wanted.programme_id, (first, last)))
         .map_err(|fault| misfit(&name, fault.into()))?;
     loaded.keys_seconds = began.elapsed().as_secs_f64();
     files::crash_point("load:before-commit");
@@ -275,9 +279,9 @@ impl Write for Ahead {
 
 /// A connection that took no more: what the server said, where it said something.
 fn cut(fault: std::io::Error) -> ArchiveFault {
-    match fault.get_ref().and_then(|f| f.downcast_ref()) {
-        Some(fault) => ArchiveFault::Damaged(model::one_line(fault as &postgres::Error)),
-        None => ArchiveFault::Cut(fault),
+    match fault.downcast::<postgres::Error>() {
+        Ok(fault) => EngineError::from(fault).into(),
+        Err(fault) => ArchiveFault::Cut(fault),
     }
 }
 
@@ -307,33 +311,23 @@ fn columns_of(table: &Table) -> String {
     columns.join(", ")
 }
 
-/// Keys and CHECKs of a table with rows of one programme and a range of object ids.
-pub(super) fn keys_sql(table: &Table, name: &str, programme_id: i64, bounds: (i64, i64)) -> String {
-    let ranges = table.columns.iter().filter_map(|column| {
-        let [low, high] = column.range?;
-        // Named as the parent's are, so that they are merged with those.
-        let (check, column) = (format!("{ALL}_{}_check", column.name), quoted(&column.name));
-        Some(format!(", ADD CONSTRAINT {check} CHECK ({column} BETWEEN {low:?} AND {high:?})"))
-    });
-    let ranges: String = ranges.collect();
-    bounds_sql(name, programme_id, bounds, &ranges)
+/// Makes a table for rows of one programme and a range of object ids, with all CHECKs: those of the columns and the one that
+/// lets it be attached without a look at its rows. COPY has each row's values at hand; later they would cost a scan.
+pub(crate) fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+    format!(
+        "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, CONSTRAINT {name}_bounds CHECK (
+             programme_id IS NOT NULL AND programme_id = {programme_id}
+             AND obj_id IS NOT NULL AND obj_id >= {first} AND obj_id < {end}))",
+        end = last + 1
+    )
 }
 
-/// Keys of such a table, and the CHECK that lets it be attached without a look at its rows; and more clauses.
-pub(crate) fn bounds_sql(
-    name: &str,
-    programme_id: i64,
-    (first, last): (i64, i64),
-    more: &str,
-) -> String {
+/// Keys of such a table, which is filled.
+pub(crate) fn keys_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
     format!(
-        "ALTER TABLE {name}
-             ADD CONSTRAINT {name}_bounds CHECK (programme_id IS NOT NULL AND programme_id = {programme_id}
-                 AND obj_id IS NOT NULL AND obj_id >= {first} AND obj_id < {end}),
-             ADD PRIMARY KEY (programme_id, obj_id),
-             ADD UNIQUE (multiframe_id, ext_num, version, seq_num){more};
-         COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, object ids {first} to {last}.'",
-        end = last + 1
+        "ALTER TABLE {name} ADD PRIMARY KEY (programme_id, obj_id),
+             ADD UNIQUE (multiframe_id, ext_num, version, seq_num);
+         COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, object ids {first} to {last}.'"
     )
 }
 

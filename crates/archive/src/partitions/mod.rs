@@ -5,7 +5,7 @@
 //!
 //! 1. [`bring_up`] once, in the transaction that creates the tables (safe to repeat; adds columns that are new).
 //! 2. Load, without a lock that anybody waits for: [`load()`] fills an unattached table per programme by binary COPY FREEZE,
-//!    several at the same time over connections of their own, each in one transaction with its keys and CHECKs.
+//!    several at the same time over connections of their own, each in one transaction with its CHECKs and keys.
 //! 3. [`attach`] in a transaction of its own (the CHECKs spare the scan, the keys are only linked). A plan is made from the
 //!    newest list of partitions that the backend has heard of, and it hears of a new one after the commit, while snapshots
 //!    see the commit at once. So the list must be known before there is an event to be seen; [`let_plans_end`] gives those
@@ -35,7 +35,9 @@ mod schema;
 
 pub(crate) use examine::examine;
 pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
-pub(crate) use load::{Digest, LoadedPartition, Wanted, bounds_sql, digest, digest_of, load};
+pub(crate) use load::{
+    Digest, LoadedPartition, Wanted, create_sql, digest, digest_of, keys_sql, load,
+};
 pub(crate) use publication::{Publication, attach, attach_sql, let_plans_end};
 pub(crate) use schema::{
     STEADY_READERS, bring_up, columns, drop_left_over, is_coming, keep_from_folding, left_over,
