@@ -8,6 +8,7 @@
 //! Does not plan, keep states, or touch a database.
 
 mod local;
+pub mod planner;
 
 pub use local::Local;
 

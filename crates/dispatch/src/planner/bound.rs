@@ -1,0 +1,108 @@
+//! What no plan can beat.
+
+use super::{Seconds, Situation, seconds_on};
+use std::collections::BTreeSet;
+
+/// The time before which these tasks cannot all be done on these hosts: the largest of what the cores can do, with and
+/// without regard to memory, and the longest chain.
+pub(super) fn lower_bound(situation: &Situation, usable: &[usize], tasks: &[usize]) -> Seconds {
+    if tasks.is_empty() || usable.is_empty() {
+        return 0.0;
+    }
+    let by_chain = longest_chain(situation, usable, tasks);
+    let mut thresholds: BTreeSet<u64> =
+        tasks.iter().map(|t| situation.tasks[*t].memory_bytes).collect();
+    thresholds.insert(0);
+    // Few sizes are asked for; should there be many, some of them do.
+    let step = thresholds.len().div_ceil(16);
+    thresholds
+        .into_iter()
+        .step_by(step)
+        .map(|least| by_capacity(situation, usable, tasks, least))
+        .fold(by_chain, f64::max)
+}
+
+/// When the tasks that take at least so much memory are done if cores were never idle and tasks could be cut.
+fn by_capacity(
+    situation: &Situation,
+    usable: &[usize],
+    tasks: &[usize],
+    memory_least: u64,
+) -> Seconds {
+    let large =
+        || tasks.iter().map(|t| &situation.tasks[*t]).filter(|t| t.memory_bytes >= memory_least);
+    // In reference seconds, against the best that each host does; and in the fastest host's seconds.
+    let reference: f64 = large().map(|t| t.seconds * f64::from(t.threads)).sum();
+    let rate = |h: usize| situation.hosts[h].speed.iter().fold(0.0, |a: f64, b| a.max(*b));
+    let fastest: [f64; 3] = std::array::from_fn(|u| {
+        usable.iter().map(|h| situation.hosts[*h].speed[u]).fold(0.0, f64::max)
+    });
+    let quickest: f64 = large()
+        .map(|t| t.seconds / fastest[t.use_case as usize].max(1e-6) * f64::from(t.threads))
+        .sum();
+    let slots = |h: usize| {
+        let host = &situation.hosts[h];
+        let by_memory = host.memory_bytes.checked_div(memory_least).unwrap_or(u64::MAX);
+        u64::from(host.cores).min(by_memory) as f64
+    };
+    let done = |until: Seconds, rate: &dyn Fn(usize) -> f64| -> f64 {
+        usable.iter().map(|h| rate(*h) * room(situation, *h, slots(*h), until)).sum()
+    };
+    let when = |work: f64, rate: &dyn Fn(usize) -> f64| {
+        let mut high = 1.0;
+        while done(high, rate) < work && high < 1e9 {
+            high *= 2.0;
+        }
+        let mut low = 0.0;
+        for _ in 0..40 {
+            let middle = (low + high) / 2.0;
+            if done(middle, rate) < work {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    };
+    when(reference, &rate).max(when(quickest, &|_| 1.0))
+}
+
+/// Core-seconds that a host has until some time.
+fn room(situation: &Situation, host: usize, slots: f64, until: Seconds) -> f64 {
+    let host = &situation.hosts[host];
+    let quiet: f64 =
+        host.quiet.iter().map(|(from, to)| (to.min(until) - from.min(until)).max(0.0)).sum();
+    let busy: f64 = host.busy.iter().map(|b| b.left.min(until) * f64::from(b.threads)).sum();
+    // With more cores than memory for tasks of this size, what runs may sit on the other cores.
+    let beside = (f64::from(host.cores) - slots) * until;
+    (slots * (until - quiet) - (busy - beside).max(0.0)).max(0.0)
+}
+
+fn longest_chain(situation: &Situation, usable: &[usize], tasks: &[usize]) -> Seconds {
+    let mut longest = vec![0.0_f64; situation.groups.len()];
+    let mut quickest: Vec<usize> = Vec::new(); // one host of each kind suffices
+    for h in usable {
+        let host = &situation.hosts[*h];
+        if !quickest.iter().any(|q| {
+            let other = &situation.hosts[*q];
+            other.speed == host.speed && other.has_library == host.has_library
+        }) {
+            quickest.push(*h);
+        }
+    }
+    for t in tasks {
+        let task = &situation.tasks[*t];
+        let hosts =
+            task.host.as_slice().iter().chain(quickest.iter().filter(|_| task.host.is_none()));
+        let least = hosts
+            .map(|h| seconds_on(task, &situation.hosts[*h], &situation.policy))
+            .fold(f64::INFINITY, f64::min);
+        longest[task.group] = longest[task.group].max(least);
+    }
+    let mut ends = vec![0.0_f64; longest.len()];
+    for group in super::schedule::in_order(&situation.groups) {
+        let start = situation.groups[group].after.iter().map(|g| ends[*g]).fold(0.0, f64::max);
+        ends[group] = start + longest[group];
+    }
+    ends.into_iter().fold(0.0, f64::max)
+}

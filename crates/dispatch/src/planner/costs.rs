@@ -1,0 +1,178 @@
+//! What tasks cost, learned from results.
+//!
+//! Work is measured in bytes of input: pixels decoded, headers and rows read are in proportion to them within a use case
+//! and survey. Per use case there is a rate at speed 1, and per host a speed; both start from a default that counts as a few
+//! results, so that one odd result does not turn the plan around.
+
+use super::Seconds;
+use model::UseCase;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Results that the default counts for.
+const PRIOR: f64 = 3.0;
+/// Older results than the last so many of a use case and host are forgotten.
+pub const RESULTS_MOST: usize = 200;
+/// Speeds stay within this factor of 1.
+const SPEED_MOST: f64 = 10.0;
+/// What a task takes besides its work: starting, reading the profile, syncing.
+const START_SECONDS: Seconds = 0.3;
+
+/// Bytes of input per second and core, on day one (measured on a core of 2023; see the benchmarks).
+const DEFAULT_RATE: [f64; 3] = [12e6, 250e6, 12e6];
+/// Bytes written per byte of input, on day one.
+const DEFAULT_YIELD: [f64; 3] = [0.03, 0.01, 0.8];
+
+/// What a task took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// What was done.
+    pub use_case: UseCase,
+    /// Where.
+    pub host: String,
+    /// Bytes read.
+    pub input_bytes: u64,
+    /// Bytes left.
+    pub output_bytes: u64,
+    /// Wall-clock seconds.
+    pub seconds: Seconds,
+    /// Peak memory of its process, when it had one of its own.
+    pub peak_memory_bytes: u64,
+}
+
+/// What tasks cost, by use case and host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    rate: [f64; 3],
+    output: [f64; 3],
+    memory: [u64; 3],
+    speed: BTreeMap<String, [f64; 3]>,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self::learn(&[])
+    }
+}
+
+impl Costs {
+    /// Learns from results, the latest last.
+    pub fn learn(samples: &[Sample]) -> Self {
+        let mut by_use_case: [Vec<&Sample>; 3] = Default::default();
+        let mut counted: BTreeMap<(UseCase, &str), usize> = BTreeMap::new();
+        for sample in samples.iter().rev() {
+            let seen = counted.entry((sample.use_case, sample.host.as_str())).or_default();
+            *seen += 1;
+            if *seen <= RESULTS_MOST && sample.seconds > 0.0 && sample.input_bytes > 0 {
+                by_use_case[sample.use_case as usize].push(sample);
+            }
+        }
+        let mut costs = Self {
+            rate: DEFAULT_RATE,
+            output: DEFAULT_YIELD,
+            memory: [0; 3],
+            speed: BTreeMap::new(),
+        };
+        for (u, samples) in by_use_case.iter().enumerate() {
+            costs.learn_use_case(u, samples);
+        }
+        costs
+    }
+
+    fn learn_use_case(&mut self, u: usize, samples: &[&Sample]) {
+        let rate_of = |s: &Sample| s.input_bytes as f64 / (s.seconds - START_SECONDS).max(0.05);
+        let mut by_host: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for sample in samples {
+            by_host.entry(&sample.host).or_default().push(rate_of(sample).ln());
+        }
+        // The median host is speed 1; each host counts once, however many results it has.
+        let mut typical: Vec<f64> = Vec::new();
+        for rates in by_host.values_mut() {
+            rates.sort_by(f64::total_cmp);
+            typical.push(rates[rates.len() / 2]);
+        }
+        typical.sort_by(f64::total_cmp);
+        if typical.is_empty() {
+            return;
+        }
+        let count = samples.len() as f64;
+        let middle = typical[typical.len() / 2];
+        // The default fades as results come in.
+        let weight = count / (count + PRIOR);
+        self.rate[u] = (weight * middle + (1.0 - weight) * DEFAULT_RATE[u].ln()).exp();
+        for (host, rates) in &by_host {
+            let n = rates.len() as f64;
+            let ratio = rates[rates.len() / 2] - middle;
+            let speed = (n / (n + PRIOR) * ratio).exp().clamp(1.0 / SPEED_MOST, SPEED_MOST);
+            self.speed.entry((*host).to_owned()).or_insert([1.0; 3])[u] = speed;
+        }
+        let read: f64 = samples.iter().map(|s| s.input_bytes as f64).sum();
+        let written: f64 = samples.iter().map(|s| s.output_bytes as f64).sum();
+        self.output[u] = weight * written / read + (1.0 - weight) * DEFAULT_YIELD[u];
+        self.memory[u] = samples.iter().map(|s| s.peak_memory_bytes).max().unwrap_or(0);
+    }
+
+    /// How long a task of so many bytes takes at speed 1.
+    pub fn seconds(&self, use_case: UseCase, input_bytes: u64) -> Seconds {
+        START_SECONDS + input_bytes as f64 / self.rate[use_case as usize]
+    }
+
+    /// What it writes, in bytes.
+    pub fn output_bytes(&self, use_case: UseCase, input_bytes: u64) -> u64 {
+        (input_bytes as f64 * self.output[use_case as usize]) as u64
+    }
+
+    /// The most memory that a result of the use case told, in bytes; 0 when none did.
+    pub fn peak_memory_bytes(&self, use_case: UseCase) -> u64 {
+        self.memory[use_case as usize]
+    }
+
+    /// How fast a host is, by use case in the order of [`UseCase::ALL`]; 1 for one that is not known.
+    pub fn speed(&self, host: &str) -> [f64; 3] {
+        self.speed.get(host).copied().unwrap_or([1.0; 3])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(host: &str, seconds: f64) -> Sample {
+        Sample {
+            use_case: UseCase::Metadata,
+            host: host.to_owned(),
+            input_bytes: 100_000_000,
+            output_bytes: 2_000_000,
+            seconds,
+            peak_memory_bytes: 200_000_000,
+        }
+    }
+
+    #[test]
+    fn results_take_over_from_the_default() {
+        let day_one = Costs::default();
+        assert_eq!(day_one.speed("n1"), [1.0; 3]);
+        assert!((day_one.seconds(UseCase::Metadata, 250_000_000) - 1.3).abs() < 1e-9);
+        let samples: Vec<Sample> = (0..100)
+            .flat_map(|_| [sample("fast", 2.3), sample("normal", 4.3), sample("slow", 8.3)])
+            .collect();
+        let costs = Costs::learn(&samples);
+        let expected = costs.seconds(UseCase::Metadata, 100_000_000);
+        assert!((expected - 4.3).abs() < 0.2, "{expected}");
+        let speed = |host| costs.speed(host)[UseCase::Metadata as usize];
+        assert!((speed("fast") - 2.0).abs() < 0.1, "{}", speed("fast"));
+        assert!((speed("slow") - 0.5).abs() < 0.05, "{}", speed("slow"));
+        assert_eq!(costs.speed("slow")[UseCase::Preview as usize], 1.0);
+        assert_eq!(costs.peak_memory_bytes(UseCase::Metadata), 200_000_000);
+    }
+
+    #[test]
+    fn one_odd_result_changes_little_and_old_ones_are_forgotten() {
+        let mut samples = vec![sample("n1", 4.3); 30];
+        samples.push(sample("n1", 400.0));
+        let costs = Costs::learn(&samples);
+        assert!(costs.seconds(UseCase::Metadata, 100_000_000) < 5.0);
+        samples.extend(vec![sample("n1", 1.3); RESULTS_MOST]);
+        assert!(Costs::learn(&samples).seconds(UseCase::Metadata, 100_000_000) < 1.4);
+    }
+}

@@ -1,0 +1,413 @@
+//! Which task runs where and when: a pure function from hosts, tasks and policy to a plan.
+//!
+//! Takes hosts with their cores, memory, disks, load and what they do already, tasks in groups, and a policy; gives a
+//! placement for every task that can be done, and a reason for every other one. Times are seconds from now. Nothing is
+//! read or written here, and the same input gives the same plan.
+//!
+//! Tasks are placed one after the other, the most urgent first, each where it ends soonest (list scheduling by earliest
+//! completion). Independent tasks of one thread end, on n cores of equal speed, at most one task's time after the lower
+//! bound (Graham 1969); where that is far from it, long tasks go first (Graham's LPT: at most 1/k more than the bound when
+//! each core has k tasks). A handful of tasks is searched for the best order.
+//!
+//! Start at [`plan`]; what a task costs where is learned in [`costs`].
+
+mod bound;
+pub mod costs;
+mod schedule;
+mod search;
+
+use model::UseCase;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A plan this near to the lower bound is good enough.
+const GOOD: f64 = 1.03;
+/// Tasks longer than this part of the lower bound are started early when urgency alone leaves hosts idle at the end.
+const LONG: f64 = 0.04;
+
+/// Seconds from now.
+pub type Seconds = f64;
+
+/// A computer, or what a batch system lets us use of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name, unique.
+    pub name: String,
+    /// Cores that tasks may use.
+    pub cores: u32,
+    /// Memory that tasks may use, in bytes.
+    pub memory_bytes: u64,
+    /// Which of the disks in [`Situation::disks`] takes the output of its tasks.
+    pub disk: usize,
+    /// How fast it is: 1 = the speed in which tasks are measured; by use case, in the order of [`UseCase::ALL`].
+    pub speed: [f64; 3],
+    /// Whether the library is on a disk of its own.
+    pub has_library: bool,
+    /// Load average that is not of our tasks.
+    pub load: f64,
+    /// What it does for us already.
+    pub busy: Vec<Busy>,
+    /// Why nothing new may start there, if so: paused, draining, not answering.
+    pub closed: Option<String>,
+    /// Spans in which nothing of ours may run there, ascending and apart.
+    pub quiet: Vec<(Seconds, Seconds)>,
+}
+
+/// Something that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Busy {
+    /// When it is expected to end.
+    pub left: Seconds,
+    /// Its cores.
+    pub threads: u32,
+    /// Its memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// Tasks that belong together: a unit, or part of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name in reasons.
+    pub name: String,
+    /// Groups all tasks of which must have ended before one of this starts.
+    pub after: Vec<usize>,
+    /// Lower is more urgent.
+    pub urgency: i64,
+    /// Why none of it may start, if so.
+    pub closed: Option<String>,
+}
+
+/// One piece of work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its group.
+    pub group: usize,
+    /// What is done.
+    pub use_case: UseCase,
+    /// How long it takes at speed 1, reading not counted.
+    pub seconds: Seconds,
+    /// Cores.
+    pub threads: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// What it reads from the library, in bytes.
+    pub input_bytes: u64,
+    /// What it writes, in bytes.
+    pub output_bytes: u64,
+    /// The only host that may do it, when the operator said so.
+    pub host: Option<usize>,
+    /// Why it may not start, if so.
+    pub closed: Option<String>,
+}
+
+/// What decides beside hosts and tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Most hosts in use at a time; 0 = all.
+    pub hosts_most: usize,
+    /// Hosts with a foreign load per core above this are left alone; 0 = whatever the load.
+    pub load_most: f64,
+    /// Bytes per second at which a host reads a library that is not its own; 0 = as fast as its own.
+    pub remote_rate: f64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { hosts_most: 0, load_most: 1.5, remote_rate: 100e6 }
+    }
+}
+
+/// All that a plan depends on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Situation {
+    /// The computers.
+    pub hosts: Vec<Host>,
+    /// Free bytes of each disk that takes output.
+    pub disks: Vec<u64>,
+    /// The groups. A group never comes after itself, by whatever way.
+    pub groups: Vec<Group>,
+    /// The tasks.
+    pub tasks: Vec<Task>,
+    /// What decides.
+    pub policy: Policy,
+}
+
+/// Where and when a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    /// Which of the tasks.
+    pub task: usize,
+    /// Which of the hosts.
+    pub host: usize,
+    /// When it starts.
+    pub start: Seconds,
+    /// How long it takes.
+    pub seconds: Seconds,
+}
+
+impl Placement {
+    /// When it ends.
+    pub fn end(&self) -> Seconds {
+        self.start + self.seconds
+    }
+}
+
+/// Why a task is not planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code")]
+pub enum Reason {
+    /// It, or its group, may not start.
+    Closed {
+        /// What the operator or the pipeline said.
+        why: String,
+    },
+    /// No host is to be used at all.
+    NoHost {
+        /// Each host with what is against it.
+        hosts: Vec<String>,
+    },
+    /// No usable host is large enough.
+    TooLarge {
+        /// Cores that it wants.
+        threads: u32,
+        /// Memory that it wants.
+        memory_bytes: u64,
+        /// Cores of the largest one.
+        cores_most: u32,
+        /// Memory of the largest one.
+        memory_most: u64,
+    },
+    /// The host that the operator chose cannot be used.
+    HostClosed {
+        /// Its name.
+        host: String,
+        /// What is against it.
+        why: String,
+    },
+    /// Its output would not fit.
+    NoRoom {
+        /// What it writes.
+        output_bytes: u64,
+        /// What is left, after the tasks before it, where most is left.
+        free_bytes: u64,
+    },
+    /// A group before its own is not planned whole.
+    After {
+        /// Its name.
+        group: String,
+    },
+    /// No span between quiet hours is long enough.
+    NoTime {
+        /// How long it takes where it is fastest.
+        seconds: Seconds,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: u64| bytes / 1_000_000;
+        match self {
+            Self::Closed { why } => f.write_str(why),
+            Self::NoHost { hosts } if hosts.is_empty() => f.write_str("there are no hosts"),
+            Self::NoHost { hosts } => write!(f, "no host can be used: {}", hosts.join("; ")),
+            Self::TooLarge { threads, memory_bytes, cores_most, memory_most } => write!(
+                f,
+                "it wants {threads} cores and {} MB, the largest host has {cores_most} and {} MB",
+                mb(*memory_bytes),
+                mb(*memory_most)
+            ),
+            Self::HostClosed { host, why } => write!(f, "it is to run on {host}: {why}"),
+            Self::NoRoom { output_bytes, free_bytes } => write!(
+                f,
+                "it writes about {} MB, and {} MB are left on the disk",
+                mb(*output_bytes),
+                mb(*free_bytes)
+            ),
+            Self::After { group } => write!(f, "waits for {group}, which is not planned"),
+            Self::NoTime { seconds } => {
+                write!(f, "it takes {seconds:.0} s, longer than between quiet hours")
+            }
+        }
+    }
+}
+
+/// What runs where and when, and why the rest does not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// By start, then host.
+    pub placements: Vec<Placement>,
+    /// By task.
+    pub unplanned: Vec<(usize, Reason)>,
+    /// When the last task ends.
+    pub makespan: Seconds,
+    /// No plan of these tasks can end before.
+    pub lower_bound: Seconds,
+    /// Hosts that are not used, with the reason.
+    pub left_alone: Vec<(usize, String)>,
+}
+
+/// Plans.
+///
+/// # Panics
+/// Never for groups without a cycle; tasks of groups in a cycle are not planned.
+pub fn plan(situation: &Situation) -> Plan {
+    let (usable, left_alone) = usable_hosts(situation);
+    let mut unplanned = refused(situation, &usable, &left_alone);
+    close_followers(situation, &mut unplanned);
+    let mut scheduler = schedule::Scheduler::new(situation, &usable, &unplanned);
+    let mut lower_bound = bound::lower_bound(situation, &usable, scheduler.tasks());
+    let mut best = scheduler.run(&schedule::by_urgency(situation, &usable, None));
+    if best.makespan > GOOD * lower_bound {
+        let long = LONG * lower_bound;
+        let other = scheduler.run(&schedule::by_urgency(situation, &usable, Some(long)));
+        if other.is_better_than(&best) {
+            best = other;
+        }
+        if best.makespan > GOOD * lower_bound
+            && let Some(found) = search::best_order(&mut scheduler, lower_bound, &best)
+        {
+            best = found;
+        }
+    }
+    unplanned.extend(best.unplanned);
+    unplanned.sort_by_key(|(task, _)| *task);
+    unplanned.dedup_by_key(|(task, _)| *task);
+    if best.placements.is_empty() {
+        lower_bound = 0.0;
+    }
+    best.placements.sort_by(|a, b| {
+        a.start.total_cmp(&b.start).then(a.host.cmp(&b.host)).then(a.task.cmp(&b.task))
+    });
+    Plan {
+        makespan: best.makespan,
+        placements: best.placements,
+        unplanned,
+        lower_bound: lower_bound.min(best.makespan),
+        left_alone,
+    }
+}
+
+/// How long a task takes on a host.
+pub fn seconds_on(task: &Task, host: &Host, policy: &Policy) -> Seconds {
+    let speed = host.speed[task.use_case as usize];
+    let reading = match host.has_library || policy.remote_rate <= 0.0 {
+        true => 0.0,
+        false => task.input_bytes as f64 / policy.remote_rate,
+    };
+    task.seconds / speed.max(1e-6) + reading
+}
+
+/// Hosts that may be used, and what is against the others.
+fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
+    let policy = &situation.policy;
+    let mut usable = Vec::new();
+    let mut left_alone = Vec::new();
+    for (at, host) in situation.hosts.iter().enumerate() {
+        let load = host.load / f64::from(host.cores.max(1));
+        if let Some(why) = &host.closed {
+            left_alone.push((at, why.clone()));
+        } else if host.cores == 0 {
+            left_alone.push((at, "it has no cores for tasks".to_owned()));
+        } else if policy.load_most > 0.0 && load > policy.load_most {
+            let (most, load) = (policy.load_most, host.load);
+            left_alone.push((at, format!("load {load:.1} of others, above {most} a core")));
+        } else {
+            usable.push(at);
+        }
+    }
+    let most = match policy.hosts_most {
+        0 => usable.len(),
+        n => n,
+    };
+    // Those that do something for us first, then the strongest.
+    let strength = |at: usize| {
+        let host = &situation.hosts[at];
+        let speed = host.speed.iter().sum::<f64>() * f64::from(host.cores);
+        (host.busy.is_empty(), std::cmp::Reverse((speed * 1000.0) as u64), !host.has_library, at)
+    };
+    usable.sort_by_key(|at| strength(*at));
+    for at in usable.split_off(most.min(usable.len())) {
+        left_alone.push((at, format!("at most {most} hosts are to be used")));
+    }
+    usable.sort_unstable();
+    left_alone.sort_by_key(|(at, _)| *at);
+    (usable, left_alone)
+}
+
+/// Tasks that cannot be planned whatever the others do.
+fn refused(
+    situation: &Situation,
+    usable: &[usize],
+    left_alone: &[(usize, String)],
+) -> Vec<(usize, Reason)> {
+    let hosts = &situation.hosts;
+    let cores_most = usable.iter().map(|h| hosts[*h].cores).max().unwrap_or(0);
+    let memory_most = usable.iter().map(|h| hosts[*h].memory_bytes).max().unwrap_or(0);
+    let fits = |task: &Task, host: &Host| {
+        task.threads <= host.cores && task.memory_bytes <= host.memory_bytes
+    };
+    let reason = |task: &Task| {
+        let group = &situation.groups[task.group];
+        if let Some(why) = task.closed.as_ref().or(group.closed.as_ref()) {
+            return Some(Reason::Closed { why: why.clone() });
+        }
+        if let Some(host) = task.host {
+            let name = hosts[host].name.clone();
+            if let Some((_, why)) = left_alone.iter().find(|(at, _)| *at == host) {
+                return Some(Reason::HostClosed { host: name, why: why.clone() });
+            }
+            return (!fits(task, &hosts[host])).then(|| Reason::TooLarge {
+                threads: task.threads,
+                memory_bytes: task.memory_bytes,
+                cores_most: hosts[host].cores,
+                memory_most: hosts[host].memory_bytes,
+            });
+        }
+        if usable.is_empty() {
+            let hosts = left_alone.iter().map(|(at, why)| format!("{}: {why}", hosts[*at].name));
+            return Some(Reason::NoHost { hosts: hosts.collect() });
+        }
+        let is_large = task.threads > 1 || task.memory_bytes > 0;
+        (is_large && !usable.iter().any(|h| fits(task, &hosts[*h]))).then_some(Reason::TooLarge {
+            threads: task.threads,
+            memory_bytes: task.memory_bytes,
+            cores_most,
+            memory_most,
+        })
+    };
+    let of = |(at, task)| reason(task).map(|reason| (at, reason));
+    situation.tasks.iter().enumerate().filter_map(of).collect()
+}
+
+/// Tasks of groups after one that is not planned whole.
+fn close_followers(situation: &Situation, unplanned: &mut Vec<(usize, Reason)>) {
+    let mut broken = vec![false; situation.groups.len()];
+    for (task, _) in unplanned.iter() {
+        broken[situation.tasks[*task].group] = true;
+    }
+    // A group is broken by one that comes before it, however far.
+    let mut behind: Vec<Option<usize>> = vec![None; broken.len()];
+    let mut is_changed = true;
+    while is_changed {
+        is_changed = false;
+        for (at, group) in situation.groups.iter().enumerate() {
+            if behind[at].is_none()
+                && let Some(before) =
+                    group.after.iter().find(|g| broken[**g] || behind[**g].is_some())
+            {
+                behind[at] = Some(*before);
+                is_changed = true;
+            }
+        }
+    }
+    let known: std::collections::HashSet<usize> = unplanned.iter().map(|(task, _)| *task).collect();
+    for (at, task) in situation.tasks.iter().enumerate() {
+        if let Some(before) = behind[task.group].filter(|_| !known.contains(&at)) {
+            let group = situation.groups[before].name.clone();
+            unplanned.push((at, Reason::After { group }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
