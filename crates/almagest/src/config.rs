@@ -3,6 +3,7 @@
 use crate::exit;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Name of the file at the root of a site.
@@ -37,6 +38,46 @@ rows_per_catalogue_task = 100000
 listen = \"127.0.0.1:9187\"
 # The ingester looks for work at least this often, whether or not it was told of any.
 poll_seconds = 10
+
+[plan]
+# Where tasks run under `daemon data`: \"local\" (this machine), \"slurm\", \"ssh\" (hosts of a list) or \"print\" (a script per
+# computer, for you to run). `run` always works on this machine.
+executor = \"local\"
+# Which deliveries come first: \"oldest\" or \"newest\" night; and nights that come before all others.
+order = \"oldest\"
+first_nights = []
+# At most so many hosts at a time; 0 = all there are. A host with a load of others above this per core is left alone; 0 = whatever.
+hosts_most = 0
+load_most = 1.5
+# Plans are approved by themselves (also with `daemon data --auto`), unless they would take longer than so many hours; 0 = no limit.
+auto = false
+auto_hours_most = 24.0
+# MB per second at which a host reads a library that is not on a disk of its own; 0 = as fast as if it were.
+remote_mb_per_second = 100.0
+# `almagest-node` on the hosts; \"\" = beside this program.
+node_program = \"\"
+# Seconds without a sign of life after which an attempt is given up, and made again elsewhere.
+silent_seconds = 180
+# The data daemon looks at everything at least this often.
+poll_seconds = 2
+
+[slurm]
+# Partition, account and further options of sbatch; \"\" and [] = the cluster's defaults.
+partition = \"\"
+account = \"\"
+options = []
+
+[ssh]
+# Hosts as ssh takes them, and further options of ssh. The keys are yours.
+hosts = []
+options = []
+
+# What is special about a host; every key may be left out:
+# [hosts.pixel1]
+# cores = 4                      # that tasks may use
+# memory_mb = 16000
+# quiet = [\"22:00-06:30\"]      # UTC; nothing of ours runs there then
+# library = true                 # the library is on a disk of its own
 
 [staging]
 # Days for which the files of a batch stay after its ingest.
@@ -104,6 +145,14 @@ pub struct Config {
     pub work: Work,
     /// The ingester daemon.
     pub ingest: Ingest,
+    /// Planning and running tasks.
+    pub plan: PlanConfig,
+    /// Slurm.
+    pub slurm: SlurmConfig,
+    /// Hosts reached by ssh.
+    pub ssh: SshConfig,
+    /// What is special about hosts, by name.
+    pub hosts: BTreeMap<String, HostConfig>,
     /// Batches.
     pub staging: Staging,
     /// Queries.
@@ -172,6 +221,158 @@ pub struct Ingest {
 impl Default for Ingest {
     fn default() -> Self {
         Self { listen: "127.0.0.1:9187".to_owned(), poll_seconds: 10 }
+    }
+}
+
+/// Where tasks run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutorKind {
+    /// On this machine.
+    #[default]
+    Local,
+    /// By Slurm.
+    Slurm,
+    /// On hosts of a list.
+    Ssh,
+    /// By hand.
+    Print,
+}
+
+/// Which deliveries come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// The oldest night.
+    #[default]
+    Oldest,
+    /// The newest night.
+    Newest,
+}
+
+/// Planning and running tasks.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanConfig {
+    /// Where tasks run.
+    pub executor: ExecutorKind,
+    /// Which deliveries come first.
+    pub order: Order,
+    /// Nights that come before all others, yyyymmdd.
+    pub first_nights: Vec<i32>,
+    /// Most hosts at a time; 0 = all.
+    pub hosts_most: usize,
+    /// Most load of others per core; 0 = any.
+    pub load_most: f64,
+    /// Plans are approved by themselves.
+    pub auto: bool,
+    /// Unless they take longer than this; 0 = any.
+    pub auto_hours_most: f64,
+    /// Reading a library elsewhere; 0 = as fast as one's own.
+    pub remote_mb_per_second: f64,
+    /// `almagest-node` on the hosts; empty = beside this program.
+    pub node_program: String,
+    /// Seconds without a sign of life after which an attempt is given up.
+    pub silent_seconds: u64,
+    /// Seconds between two looks.
+    pub poll_seconds: u64,
+}
+
+impl Default for PlanConfig {
+    fn default() -> Self {
+        Self {
+            executor: ExecutorKind::Local,
+            order: Order::Oldest,
+            first_nights: Vec::new(),
+            hosts_most: 0,
+            load_most: 1.5,
+            auto: false,
+            auto_hours_most: 24.0,
+            remote_mb_per_second: 100.0,
+            node_program: String::new(),
+            silent_seconds: 180,
+            poll_seconds: 2,
+        }
+    }
+}
+
+/// Slurm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlurmConfig {
+    /// Partition; empty = the cluster's default.
+    pub partition: String,
+    /// Account; empty = the user's default.
+    pub account: String,
+    /// Further options of sbatch.
+    pub options: Vec<String>,
+}
+
+/// Hosts reached by ssh.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SshConfig {
+    /// Their names.
+    pub hosts: Vec<String>,
+    /// Further options of ssh.
+    pub options: Vec<String>,
+}
+
+/// What is special about a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostConfig {
+    /// Cores that tasks may use; 0 = all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cores: u32,
+    /// Memory that tasks may use; 0 = all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub memory_mb: u32,
+    /// Spans of the day, UTC, in which nothing of ours runs there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quiet: Vec<Span>,
+    /// The library is on a disk of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<bool>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A span of the day, in minutes after midnight UTC; it may go over midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span {
+    /// Its begin.
+    pub from: u32,
+    /// Its end.
+    pub to: u32,
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let minutes = |time: &str| {
+            let (hours, minutes) = time.trim().split_once(':')?;
+            let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
+            (hours <= 24 && minutes < 60 && 60 * hours + minutes <= 1440)
+                .then_some(60 * hours + minutes)
+        };
+        let span = text.split_once('-').and_then(|(from, to)| Some((minutes(from)?, minutes(to)?)));
+        match span {
+            Some((from, to)) if from != to => Ok(Self { from, to }),
+            _ => Err(format!("{text:?} is no span of the day such as \"22:00-06:30\"")),
+        }
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        let time = |minutes: u32| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        format!("{}-{}", time(span.from), time(span.to))
     }
 }
 
@@ -283,6 +484,18 @@ mod tests {
     fn the_template_holds_the_defaults() {
         assert_eq!(parse(TEMPLATE).unwrap(), Config::default());
         assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn hosts_have_quiet_hours() {
+        let text = "[hosts.pixel1]\nquiet = [\"22:00-06:30\"]\ncores = 4\n";
+        let config = parse(text).unwrap();
+        assert_eq!(config.hosts["pixel1"].quiet, [Span { from: 1320, to: 390 }]);
+        assert_eq!(String::from(config.hosts["pixel1"].quiet[0]), "22:00-06:30");
+        for wrong in ["22-6", "25:00-06:00", "06:00-06:00", "x:00-06:00", "06:60-07:00"] {
+            let text = format!("[hosts.pixel1]\nquiet = [\"{wrong}\"]\n");
+            assert!(parse(&text).unwrap_err().contains("no span of the day"), "{wrong}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use archive::records::{
     TaskRecord, TaskState,
 };
 use archive::{Inquiry, Queue, Registry};
-use dispatch::{Ended, Executor, Local, Outcome, Start};
+use dispatch::{Ended, Local, Outcome};
 use indicatif::{MultiProgress, ProgressBar};
 use model::profile::SurveyProfile;
 use model::task::{FORMAT_VERSION, TASK_NAME, TaskFile, TaskLimits, TaskResult};
@@ -270,7 +270,13 @@ impl Night {
             // Ingest first: catalogue tasks are cut by the programmes that ingested metadata tell.
             let ingested = ingest && !stopping && self.ingest(deliveries)?;
             if stopping {
-                pool.drain();
+                for file in pool.drain() {
+                    if let Some(task) = under_way.remove(&file) {
+                        let why = "interrupted before it began";
+                        let end = AttemptEnd::Lost;
+                        self.archive.end_attempt(&task.attempt, end, why, site::now())?;
+                    }
+                }
             } else {
                 self.open_rounds(deliveries, use_cases)?;
                 self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way, &bars)?;
@@ -282,23 +288,8 @@ impl Night {
                 continue;
             }
             for ended in pool.poll(Duration::from_millis(200))? {
-                if let Some(task) = under_way.remove(&ended.start.task_file) {
+                if let Some(task) = under_way.remove(&ended.task_file) {
                     self.collect(&task, ended, &bars)?;
-                }
-            }
-            if stopping {
-                // What was drained has not begun: its attempts are over.
-                let slots = pool.free_slots();
-                if slots == workers {
-                    for task in under_way.drain().map(|(_, task)| task) {
-                        let why = "interrupted before it began";
-                        self.archive.end_attempt(
-                            &task.attempt,
-                            AttemptEnd::Lost,
-                            why,
-                            site::now(),
-                        )?;
-                    }
                 }
             }
         }
@@ -368,14 +359,14 @@ impl Night {
             }
             bars.add(task.key.unit.use_case, u64::from(task.inputs));
             let lease = Lease {
-                executor: pool.name().to_owned(),
+                executor: "local".to_owned(),
                 holder: Process::me().to_string(),
                 until: site::now() + LEASE,
             };
             let started = self.archive.start_attempt(&task.key, &lease, site::now())?;
             let file = self.write_task(&started)?;
             self.count(step_name(task.key.unit.use_case)).begin();
-            pool.start(Start { task_file: file.clone() })?;
+            pool.start(file.clone());
             let files = started.inputs.len() as u64;
             let (attempt, directory) = (started.attempt, started.directory);
             under_way.insert(file, UnderWay { attempt, directory, files });

@@ -26,7 +26,9 @@ pub mod verify;
 pub use attach::attach_statements;
 pub use control::records::Timestamp;
 pub use control::store::{Access, Archive};
-pub use control::{Curation, Inquiry, Publication, Queue, Registry, lease, records, report};
+pub use control::{
+    Curation, Inquiry, Planning, Publication, Queue, Registry, lease, planning, records, report,
+};
 pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};
 pub use metadata::{Cell, ReferenceRows};

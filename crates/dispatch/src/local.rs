@@ -1,14 +1,38 @@
 //! A pool of threads on this machine.
 
-use crate::{DispatchFault, Ended, Executor, Outcome, Start};
-use std::collections::VecDeque;
+use crate::executor::{DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start};
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a worker does with a task file.
-pub type Work = dyn Fn(&Start) -> Outcome + Send + Sync;
+pub type Work = dyn Fn(&Path) -> Outcome + Send + Sync;
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran to its end; `result.json` should be there.
+    Finished,
+    /// It failed, for the reason given.
+    Failed {
+        /// The chain of errors, in one line.
+        reason: String,
+        /// Trying again may help.
+        transient: bool,
+    },
+}
+
+/// A task that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its task file.
+    pub task_file: PathBuf,
+    /// How it ended.
+    pub outcome: Outcome,
+}
 
 /// A pool of worker threads, each doing one task at a time.
 pub struct Local {
@@ -26,7 +50,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    starts: VecDeque<Start>,
+    starts: VecDeque<PathBuf>,
     closed: bool,
 }
 
@@ -35,7 +59,7 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<Start> {
+    fn next(&self) -> Option<PathBuf> {
         let mut waiting = self.lock();
         loop {
             if let Some(start) = waiting.starts.pop_front() {
@@ -54,7 +78,7 @@ impl Local {
     pub fn new(workers: usize) -> Self {
         Self::with_work(
             workers,
-            Arc::new(|start: &Start| match node::run_file(&start.task_file) {
+            Arc::new(|task_file: &Path| match node::run_file(task_file) {
                 Ok(_) => Outcome::Finished,
                 Err(fault) => Outcome::Failed {
                     reason: model::one_line(&fault),
@@ -79,12 +103,13 @@ impl Local {
 }
 
 fn work_off(queue: &Queue, work: &Work, tell: &Sender<Ended>) {
-    while let Some(start) = queue.next() {
-        let outcome =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&start))).unwrap_or_else(
-                |panic| Outcome::Failed { reason: panic_text(&*panic), transient: false },
-            );
-        if tell.send(Ended { start, outcome }).is_err() {
+    while let Some(task_file) = queue.next() {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&task_file)))
+            .unwrap_or_else(|panic| Outcome::Failed {
+                reason: panic_text(&*panic),
+                transient: false,
+            });
+        if tell.send(Ended { task_file, outcome }).is_err() {
             return;
         }
     }
@@ -96,23 +121,24 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("a defect of the program: {}", text.unwrap_or_else(|| "panic".to_owned()))
 }
 
-impl Executor for Local {
-    fn name(&self) -> &'static str {
-        "local"
-    }
-
-    fn free_slots(&self) -> usize {
+impl Local {
+    /// How many more tasks it would work on at once.
+    pub fn free_slots(&self) -> usize {
         self.workers.len().saturating_sub(self.under_way)
     }
 
-    fn start(&mut self, start: Start) -> Result<(), DispatchFault> {
-        self.queue.lock().starts.push_back(start);
+    /// Starts a task and returns at once.
+    pub fn start(&mut self, task_file: PathBuf) {
+        self.queue.lock().starts.push_back(task_file);
         self.under_way += 1;
         self.queue.nudge.notify_one();
-        Ok(())
     }
 
-    fn poll(&mut self, patience: Duration) -> Result<Vec<Ended>, DispatchFault> {
+    /// Tasks that ended since the last call; waits for the first one up to `patience`.
+    ///
+    /// # Errors
+    /// When all workers are gone.
+    pub fn poll(&mut self, patience: Duration) -> Result<Vec<Ended>, DispatchFault> {
         let mut all = Vec::new();
         if self.under_way == 0 {
             return Ok(all);
@@ -122,7 +148,7 @@ impl Executor for Local {
             Err(RecvTimeoutError::Timeout) => return Ok(all),
             Err(RecvTimeoutError::Disconnected) => {
                 let reason = "all workers are gone".to_owned();
-                return Err(DispatchFault { executor: self.name(), reason });
+                return Err(DispatchFault { executor: "local", reason });
             }
         }
         all.extend(self.ended.try_iter());
@@ -130,10 +156,115 @@ impl Executor for Local {
         Ok(all)
     }
 
-    fn drain(&mut self) {
+    /// Lets go of what has not begun, and gives it; what runs is left to end.
+    pub fn drain(&mut self) -> Vec<PathBuf> {
         let mut waiting = self.queue.lock();
         self.under_way -= waiting.starts.len();
-        waiting.starts.clear();
+        waiting.starts.drain(..).collect()
+    }
+
+    /// Lets go of one that has not begun; `false` when it has.
+    fn take_back(&mut self, task_file: &Path) -> bool {
+        let mut waiting = self.queue.lock();
+        let before = waiting.starts.len();
+        waiting.starts.retain(|waits| waits != task_file);
+        self.under_way -= before - waiting.starts.len();
+        before > waiting.starts.len()
+    }
+}
+
+/// The pool as one of the places to run tasks: this machine is its host.
+pub struct ThisHost {
+    name: String,
+    cores: u32,
+    memory_bytes: u64,
+    pool: Local,
+    standing: HashMap<PathBuf, Standing>,
+}
+
+impl ThisHost {
+    /// This machine under a name, with so many cores and so much memory for tasks.
+    pub fn new(name: &str, cores: u32, memory_bytes: u64) -> Self {
+        let pool = Local::new(cores as usize);
+        Self { name: name.to_owned(), cores, memory_bytes, pool, standing: HashMap::new() }
+    }
+
+    fn hear(&mut self) -> Result<(), DispatchFault> {
+        for ended in self.pool.poll(Duration::ZERO)? {
+            let over = match ended.outcome {
+                Outcome::Finished => Over::Ended,
+                Outcome::Failed { reason, transient } => {
+                    leave_word(&ended.task_file, reason, transient);
+                    Over::Failed
+                }
+            };
+            self.standing.insert(ended.task_file, Standing::Over(over));
+        }
+        Ok(())
+    }
+}
+
+/// The note that a process of its own would leave. One that cannot be written is missed in the history, no more.
+fn leave_word(task_file: &Path, reason: String, transient: bool) {
+    use model::task::{END_NAME, EndCode, FORMAT_VERSION, TaskEnd};
+    let code = if transient { EndCode::Failed } else { EndCode::Impossible };
+    let host = node::host::name();
+    let version = FORMAT_VERSION;
+    let end = TaskEnd { version, code, reason, host, seconds: 0.0, peak_memory_bytes: 0 };
+    let text = serde_json::to_vec(&end).unwrap_or_default();
+    let _ = files::publish_bytes(&task_file.with_file_name(END_NAME), &text);
+}
+
+impl Executor for ThisHost {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn hosts(&mut self) -> Result<Vec<HostState>, DispatchFault> {
+        Ok(vec![HostState {
+            name: self.name.clone(),
+            cores: self.cores,
+            memory_bytes: self.memory_bytes,
+            load: node::host::load().map(|load| (load[0], 1)),
+            users: Vec::new(),
+            closed: None,
+        }])
+    }
+
+    fn start(&mut self, starts: &[Start]) -> Vec<Sent> {
+        let send = |start: &Start| {
+            self.standing.insert(start.task_file.clone(), Standing::Running);
+            self.pool.start(start.task_file.clone());
+            Sent::As(start.name.clone())
+        };
+        starts.iter().map(send).collect()
+    }
+
+    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
+        self.hear()?;
+        let known = |job: &Job| self.standing.get(&job.task_file).cloned();
+        let all: Vec<Standing> =
+            jobs.iter().map(|job| known(job).unwrap_or(Standing::Unheard)).collect();
+        let asked: std::collections::HashSet<&PathBuf> =
+            jobs.iter().map(|j| &j.task_file).collect();
+        self.standing.retain(|file, standing| {
+            asked.contains(file) || !matches!(standing, Standing::Over(_))
+        });
+        Ok(all)
+    }
+
+    /// What runs goes on to its end: a thread cannot be ended.
+    fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
+        for job in jobs {
+            if self.pool.take_back(&job.task_file) {
+                self.standing.insert(job.task_file.clone(), Standing::Over(Over::Cancelled));
+            }
+        }
+        Ok(())
+    }
+
+    fn outlives(&self) -> bool {
+        false
     }
 }
 
@@ -153,18 +284,13 @@ impl Drop for Local {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
-
-    fn start(name: &str) -> Start {
-        Start { task_file: PathBuf::from(name) }
-    }
 
     fn all_ended(pool: &mut Local, count: usize) -> Vec<Ended> {
         let mut all = Vec::new();
         while all.len() < count {
             all.extend(pool.poll(Duration::from_secs(10)).unwrap());
         }
-        all.sort_by(|a, b| a.start.task_file.cmp(&b.start.task_file));
+        all.sort_by(|a, b| a.task_file.cmp(&b.task_file));
         all
     }
 
@@ -172,13 +298,13 @@ mod tests {
     fn every_start_ends_once_and_a_panic_ends_only_its_own() {
         let mut pool = Local::with_work(
             3,
-            Arc::new(|start| match start.task_file.to_str() {
+            Arc::new(|file| match file.to_str() {
                 Some("b") => panic!("broken"),
                 _ => Outcome::Finished,
             }),
         );
         for name in ["a", "b", "c", "d", "e"] {
-            pool.start(start(name)).unwrap();
+            pool.start(PathBuf::from(name));
         }
         let ended = all_ended(&mut pool, 5);
         assert_eq!(ended[0].outcome, Outcome::Finished);
@@ -202,14 +328,14 @@ mod tests {
             }),
         );
         for name in ["a", "b", "c"] {
-            pool.start(start(name)).unwrap();
+            pool.start(PathBuf::from(name));
         }
         while pool.queue.lock().starts.len() > 2 {
             std::thread::yield_now();
         }
-        pool.drain();
+        assert_eq!(pool.drain().len(), 2);
         go.send(()).unwrap();
-        assert_eq!(all_ended(&mut pool, 1)[0].start, start("a"));
+        assert_eq!(all_ended(&mut pool, 1)[0].task_file, PathBuf::from("a"));
         assert_eq!(pool.free_slots(), 1);
     }
 }

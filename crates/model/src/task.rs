@@ -15,6 +15,11 @@ pub const RESULT_NAME: &str = "result.json";
 /// Name of the task file within its attempt's directory.
 pub const TASK_NAME: &str = "task.json";
 
+/// Name of the heartbeat within its attempt's directory.
+pub const HEARTBEAT_NAME: &str = "heartbeat.json";
+/// Name of the note that an attempt without result leaves in its directory.
+pub const END_NAME: &str = "end.json";
+
 /// A file of the library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRef {
@@ -217,4 +222,91 @@ pub struct RunReport {
     pub peak_memory_bytes: u64,
     /// Bytes read from the library.
     pub input_bytes: u64,
+}
+
+/// What an attempt that runs by itself says every few seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Host name.
+    pub host: String,
+    /// Its process on that host.
+    pub pid: u32,
+    /// Start time of the process in clock ticks since boot, which tells it from a later one of the same number.
+    pub pid_start: u64,
+    /// 1, 2 …: grows with every heartbeat, so that clocks need not agree.
+    pub beat: u64,
+    /// When it was written by the host's clock, in seconds since 1970.
+    pub at: u64,
+    /// Seconds since the attempt began.
+    pub seconds: f64,
+    /// Files of the library opened so far.
+    pub files_done: u64,
+    /// Files that it will open.
+    pub files: u64,
+    /// Resident memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// Why an attempt ended without result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCode {
+    /// It wanted more memory than the task file allows.
+    Memory,
+    /// A signal asked it to stop.
+    Interrupted,
+    /// It was killed, or ended in a way of its own.
+    Crashed,
+    /// It said that it cannot go on now; another attempt may.
+    Failed,
+    /// It said that it cannot be done as it is.
+    Impossible,
+}
+
+/// What an attempt leaves that ends without result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskEnd {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Why.
+    pub code: EndCode,
+    /// The same in words.
+    pub reason: String,
+    /// Host name.
+    pub host: String,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Most resident memory that was seen, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+/// What a host says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Host name.
+    pub host: String,
+    /// 1, 2 …: grows with every report of this reporter.
+    pub beat: u64,
+    /// When it was written by the host's clock, in seconds since 1970.
+    pub at: u64,
+    /// Processors.
+    pub cores: u32,
+    /// Load averages over 1, 5 and 15 minutes.
+    pub load: [f64; 3],
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Memory that programs could get, in bytes.
+    pub memory_free_bytes: u64,
+    /// Free bytes where it writes its report, which is where tasks write.
+    pub disk_free_bytes: u64,
+    /// People logged in.
+    pub users: Vec<String>,
+    /// Task files of the attempts that run on it.
+    pub tasks: Vec<PathBuf>,
+    /// Version of the software.
+    pub software: String,
 }

@@ -3,9 +3,12 @@
 //! Takes a task file, leaves Parquet (and JPEG) files in the attempt's directory and, last, `result.json`. The
 //! same task leaves the same bytes however often, and on however many threads, it runs.
 //!
-//! Start at [`run_file`]; each use case is one function in [`work`].
+//! Start at [`run_file`]; each use case is one function in [`work`]. [`supervise`] does the same in a process of its own, with
+//! heartbeats and limits; [`host`] tells of the computer.
 //! Does not know which other tasks there are, and links no database.
 
+pub mod host;
+pub mod supervise;
 mod work;
 
 use model::profile::{ProfileFaults, SurveyProfile};
@@ -47,8 +50,17 @@ pub enum NodeFault {
     /// The products could not be staged, or the metadata it builds on not be read.
     #[error("the products cannot be staged")]
     Stage(#[from] StageError),
-    /// The attempt's directory cannot be made.
-    #[error("cannot make {}", path.display())]
+    /// The process that does the work cannot be started.
+    #[error("cannot start {}", program.display())]
+    Worker {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A directory cannot be made, or written to.
+    #[error("cannot write to {}", path.display())]
     Directory {
         /// Which.
         path: PathBuf,
@@ -64,7 +76,9 @@ impl NodeFault {
         match self {
             Self::TaskFile { .. } | Self::Profile { .. } => false,
             Self::Stage(error) => error.fault.is_transient(),
-            Self::Task(_) | Self::Catalogue(_) | Self::Directory { .. } => true,
+            Self::Task(_) | Self::Catalogue(_) | Self::Directory { .. } | Self::Worker { .. } => {
+                true
+            }
         }
     }
 }
@@ -74,6 +88,10 @@ impl NodeFault {
 /// # Errors
 /// [`NodeFault`]; then there is no `result.json`.
 pub fn run_file(path: &Path) -> Result<TaskResult, NodeFault> {
+    run(&read_task(path)?)
+}
+
+pub(crate) fn read_task(path: &Path) -> Result<TaskFile, NodeFault> {
     let fault = |reason: String| NodeFault::TaskFile { path: path.to_owned(), reason };
     let file = files::open_regular(path).map_err(|e| fault(format!("it {e}")))?;
     let mut text = String::new();
@@ -82,7 +100,12 @@ pub fn run_file(path: &Path) -> Result<TaskResult, NodeFault> {
     if task.version != FORMAT_VERSION {
         return Err(fault(format!("its version is {}, not {FORMAT_VERSION}", task.version)));
     }
-    run(&task)
+    Ok(task)
+}
+
+/// Name and version of this program.
+pub(crate) fn software() -> String {
+    format!("almagest {}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Does a task.
@@ -107,12 +130,12 @@ pub fn run(task: &TaskFile) -> Result<TaskResult, NodeFault> {
         kept: left.kept,
         refusals: left.refusals,
         findings: left.findings,
-        software: format!("almagest {}", env!("CARGO_PKG_VERSION")),
+        software: software(),
         run: RunReport {
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: host::name(),
             seconds: started.elapsed().as_secs_f64(),
             cpu_seconds: 0.0,
-            peak_memory_bytes: peak_memory_bytes().unwrap_or(0),
+            peak_memory_bytes: host::status_bytes(std::process::id(), "VmHWM").unwrap_or(0),
             input_bytes: left.input_bytes,
         },
     };
@@ -120,11 +143,4 @@ pub fn run(task: &TaskFile) -> Result<TaskResult, NodeFault> {
     stage::write_result(dir, &result)?;
     files::crash_point("node:after-result");
     Ok(result)
-}
-
-/// Peak resident memory of this process, from `VmHWM` of proc(5).
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }

@@ -1,38 +1,115 @@
-//! `almagest-node run TASK.json`: does one task on a computer that has nothing but this program and the files.
+//! `almagest-node`: does tasks on a computer that has nothing but this program and the files, and tells how it is.
 
+use node::host;
+use node::supervise::{self, Stopped};
+use std::ffi::OsStr;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: almagest-node run TASK.json
+usage: almagest-node run TASK.json         do one task
+       almagest-node report DIR [SECONDS]  write what this host is and does to DIR/HOST.json, once, or every so often
+       almagest-node stop DIR              end the attempt of that directory, if it runs on this host
 
-Does one task: reads what the task file names, leaves its products and, last, result.json in the
-task's own output directory. Exit codes: 0 done, 1 done with refusals, 2 usage, 4 not done.";
+run reads what the task file names, leaves its products and, last, result.json in the task's own output
+directory; while it runs, heartbeat.json tells how far it is. It keeps to the threads and the memory of
+the task file. Without a result, end.json says why.
+
+Exit codes: 0 done, 1 done with refusals, 2 usage, 3 cannot be done as it is, 4 cannot be done now,
+6 wanted more memory than it may have, 130 asked to stop.";
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    let path = match words.as_slice() {
-        [verb, path] if verb == "run" => PathBuf::from(path),
-        [flag] if flag == "--help" || flag == "-h" => {
+    let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
+    let is = |word: &OsStr, verb: &str| word == verb;
+    match words.as_slice() {
+        [verb, path] if is(verb, "run") => run(Path::new(path)),
+        // What `run` starts; not for people.
+        [verb, path] if is(verb, "work") => ExitCode::from(supervise::work(Path::new(path))),
+        [verb, directory] if is(verb, "stop") => stop(Path::new(directory)),
+        [verb, directory] if is(verb, "report") => report(Path::new(directory), None),
+        [verb, directory, seconds] if is(verb, "report") => {
+            match seconds.to_str().and_then(|s| s.parse().ok()).filter(|s| *s > 0) {
+                Some(seconds) => report(Path::new(directory), Some(Duration::from_secs(seconds))),
+                None => usage(),
+            }
+        }
+        [flag] if is(flag, "--help") || is(flag, "-h") => {
             println!("{USAGE}");
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
-        [flag] if flag == "--version" => {
+        [flag] if is(flag, "--version") => {
             println!("almagest-node {}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
-        _ => {
-            let _ = writeln!(std::io::stderr(), "{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{USAGE}");
+    ExitCode::from(2)
+}
+
+/// A flag that SIGTERM and SIGINT set.
+fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+    }
+    stop
+}
+
+fn complain(fault: &node::NodeFault) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "almagest-node: {}", model::one_line(fault));
+    let code = match fault.is_transient() {
+        true => supervise::EXIT_FAILED,
+        false => supervise::EXIT_IMPOSSIBLE,
     };
-    match node::run_file(&path) {
-        Ok(result) if result.refusals.is_empty() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
-        Err(fault) => {
-            let _ = writeln!(std::io::stderr(), "almagest-node: {}", model::one_line(&fault));
-            ExitCode::from(4)
+    ExitCode::from(code)
+}
+
+fn run(task_file: &Path) -> ExitCode {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("almagest-node"));
+    match supervise::supervise(task_file, &program, &stop_flag()) {
+        Ok(ended) => {
+            if let supervise::Ended::Without(end) = &ended {
+                let _ = writeln!(std::io::stderr(), "almagest-node: {}", end.reason);
+            }
+            ExitCode::from(ended.exit_code())
+        }
+        Err(fault) => complain(&fault),
+    }
+}
+
+fn stop(directory: &Path) -> ExitCode {
+    match supervise::stop(directory) {
+        Ok(Stopped::Stopped) => println!("stopped"),
+        Ok(Stopped::NotHere) => println!("it does not run here"),
+        Err(fault) => return complain(&fault),
+    }
+    ExitCode::SUCCESS
+}
+
+fn report(directory: &Path, every: Option<Duration>) -> ExitCode {
+    let stop = stop_flag();
+    for beat in 1.. {
+        let began = Instant::now();
+        // A report that cannot be written now may be later; a single one is asked for to know.
+        if let (Err(fault), None) = (host::report(directory, beat), every) {
+            return complain(&fault);
+        }
+        let Some(every) = every else { break };
+        while began.elapsed() < every {
+            if stop.load(Ordering::Relaxed) {
+                return ExitCode::SUCCESS;
+            }
+            std::thread::sleep(Duration::from_millis(200).min(every));
         }
     }
+    ExitCode::SUCCESS
 }

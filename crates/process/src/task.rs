@@ -8,7 +8,7 @@ use model::{Refusal, one_line};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 
 /// Why a task could not be done; trying again may help.
@@ -38,6 +38,13 @@ pub enum TaskFault {
     },
 }
 
+static FILES_OPENED: AtomicU64 = AtomicU64::new(0);
+
+/// Files of the library that this process has opened for tasks so far: a measure of progress, and nothing else.
+pub fn files_opened() -> u64 {
+    FILES_OPENED.load(Ordering::Relaxed)
+}
+
 /// A file of the library: opened, or not accepted.
 #[derive(Debug)]
 pub(crate) enum Opened {
@@ -55,6 +62,7 @@ pub(crate) fn open(file: &FileRef, limits: &Limits) -> Result<Opened, TaskFault>
         found_bytes,
         wanted_bytes: file.bytes,
     };
+    FILES_OPENED.fetch_add(1, Ordering::Relaxed);
     let opened = files::open_regular(&file.path).map_err(|_| not_as_registered(None))?;
     let found = opened.metadata().map_err(|_| not_as_registered(None))?.len();
     if found != file.bytes {

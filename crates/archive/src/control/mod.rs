@@ -3,7 +3,7 @@
 //! The traits ask for what the pipeline needs, each method one whole act in one transaction; the SQL is behind
 //! them, once for both engines (`store`), and one conformance suite runs on every engine
 //! (`tests/control_conformance`). [`Registry`] is what registration needs, [`Queue`] what running tasks needs,
-//! [`Publication`] what ingest needs, [`Inquiry`] what reports need.
+//! [`Planning`] what planning and deciding need, [`Publication`] what ingest needs, [`Inquiry`] what reports need.
 //!
 //! Every method may be repeated after a crash: what was done is found done. Time is a parameter. A state changes only
 //! where [`model::UnitState::may_become`] allows, and every change leaves a row in a history.
@@ -12,6 +12,7 @@
 //! Does not decide what is to be done (that is `register::plan` and `ingest`), touch FITS files, or write products.
 
 pub mod lease;
+pub mod planning;
 pub mod records;
 pub mod report;
 pub(crate) mod store;
@@ -21,6 +22,7 @@ use crate::metadata::ReferenceRows;
 use crate::site::Site;
 use model::task::TaskResult;
 use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
+use planning::*;
 use records::*;
 
 /// What registration needs.
@@ -195,6 +197,136 @@ pub trait Queue {
     /// # Errors
     /// [`ArchiveError`].
     fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError>;
+}
+
+/// What planning needs, and what operators decide.
+pub trait Planning {
+    /// Instructions that hold, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn instructions(&self) -> Result<Vec<Standing>, ArchiveError>;
+
+    /// Gives an instruction; one of the same kind on the same subject is replaced.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn instruct(
+        &mut self,
+        subject: &Subject,
+        instruction: &Instruction,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
+
+    /// Withdraws an instruction of the act given (as [`Instruction::act`] names it); `false` when there is none.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn withdraw(
+        &mut self,
+        subject: &Subject,
+        act: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError>;
+
+    /// Every instruction that was given or withdrawn, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn instruction_history(&self) -> Result<Vec<InstructionChange>, ArchiveError>;
+
+    /// Tasks without result of all rounds that are open and not staged, in the order of registration.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn open_tasks(&self) -> Result<Vec<OpenTask>, ArchiveError>;
+
+    /// What the latest tasks took, at most so many, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn results_of_late(&self, most: u32) -> Result<Vec<Took>, ArchiveError>;
+
+    /// Puts a plan before the operator: its rounds become proposed. What nobody has decided on of earlier plans is
+    /// superseded. Gives its number.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn propose(
+        &mut self,
+        proposal: &Proposal,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<i64, ArchiveError>;
+
+    /// Approves a plan or part of it.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when it is decided or superseded.
+    fn approve(
+        &mut self,
+        plan_id: i64,
+        selection: &Selection,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Decided, ArchiveError>;
+
+    /// Rejects what is undecided of a plan. Its units are paused, so that they are not proposed again by themselves, and
+    /// given back.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when it is decided or superseded.
+    fn reject(
+        &mut self,
+        plan_id: i64,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<(String, UseCase)>, ArchiveError>;
+
+    /// Approves rounds that were opened after the plan that covers them was approved, and gives them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn approve_coming(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError>;
+
+    /// Rounds that were approved before they are open.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn approved_to_come(&self) -> Result<Vec<(String, UseCase)>, ArchiveError>;
+
+    /// A plan, the latest when no number is given; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError>;
+
+    /// What a plan said of its tasks, and what happened, by planned start. Tasks that a later plan took over are not among
+    /// them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError>;
+
+    /// Notes where an attempt was sent.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn note_place(&mut self, attempt: &AttemptKey, place: &Place) -> Result<(), ArchiveError>;
+
+    /// Notes by what an attempt ended without result, e.g. `memory`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError>;
+
+    /// Attempts under way whose place was noted.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn placed_attempts(&self) -> Result<Vec<PlacedAttempt>, ArchiveError>;
 }
 
 /// What ingest needs. A batch goes `reserve` → `load` → `publish`; each may be repeated, by any process.

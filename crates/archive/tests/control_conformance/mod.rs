@@ -2,6 +2,7 @@
 
 pub mod staging;
 
+mod planning;
 mod publication;
 mod refusals;
 mod retraction;
@@ -9,13 +10,13 @@ mod rounds;
 mod states;
 
 use archive::records::*;
-use archive::{Curation, Inquiry, Publication, Queue, Registry, Site};
+use archive::{Curation, Inquiry, Planning, Publication, Queue, Registry, Site};
 use model::UseCase;
 use staging::*;
 
 /// Everything that an engine is.
-pub trait Engine: Registry + Queue + Publication + Curation + Inquiry {}
-impl<A: Registry + Queue + Publication + Curation + Inquiry> Engine for A {}
+pub trait Engine: Registry + Queue + Planning + Publication + Curation + Inquiry {}
+impl<A: Registry + Queue + Planning + Publication + Curation + Inquiry> Engine for A {}
 
 /// Makes a fresh archive with programme 7.
 pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
@@ -23,7 +24,7 @@ pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
 /// Runs the whole suite; the names are printed so that a failing one can be found.
 pub fn all<A: Engine>(fresh: &Fresh<A>) {
     type Case<A> = (&'static str, fn(&Fresh<A>));
-    let cases: [Case<A>; 21] = [
+    let cases: [Case<A>; 25] = [
         ("registering twice is once", registering_twice_is_once),
         ("ids count on in name order", ids_count_on_in_name_order),
         ("newer content supersedes", newer_content_supersedes),
@@ -37,6 +38,10 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("a round covers its files once", rounds::a_round_covers_its_files_once),
         ("the first result counts", rounds::the_first_result_counts),
         ("a task is given up", rounds::a_task_is_given_up),
+        ("a plan is approved in parts", planning::a_plan_is_approved_in_parts),
+        ("a plan is rejected or superseded", planning::a_plan_is_rejected_or_superseded),
+        ("rounds to come are approved beforehand", planning::rounds_to_come_are_approved),
+        ("instructions hold until withdrawn", planning::instructions_hold_until_withdrawn),
         ("a night becomes visible once", publication::a_night_becomes_visible_once),
         ("reserved ids stay reserved", publication::reserved_ids_stay),
         ("a misfit batch harms no other", publication::a_misfit_batch_harms_no_other),

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL, embedded_only: true },
     Migration::new("retraction", include_str!("../../migrations/0005_retraction.sql")),
     Migration::new("coming", include_str!("../../migrations/0006_coming.sql")),
+    Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.

@@ -13,6 +13,7 @@ mod detections;
 mod facts;
 mod history;
 mod migration;
+mod planning;
 mod publish;
 mod refusals;
 mod registration;
@@ -25,9 +26,10 @@ mod time;
 mod waiting;
 mod work;
 
+use super::planning::*;
 use super::records::*;
 use super::report::{Drift, Facts, Status};
-use super::{Curation, Inquiry, Publication, Queue, Registry};
+use super::{Curation, Inquiry, Planning, Publication, Queue, Registry};
 use crate::engine::{Connection, Dialect, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
@@ -391,6 +393,121 @@ impl Queue for Archive {
 
     fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError> {
         self.write("sweep", "note a swept attempt", |tx| attempts::mark_swept(tx, attempt))
+    }
+}
+
+impl Planning for Archive {
+    fn instructions(&self) -> Result<Vec<Standing>, ArchiveError> {
+        self.read("list instructions", planning::instructions)
+    }
+
+    fn instruct(
+        &mut self,
+        subject: &Subject,
+        instruction: &Instruction,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("instruct", format!("{} {subject}", instruction.act()), |tx| {
+            planning::instruct(tx, subject, instruction, cause, now)?;
+            changes::tell(tx)?;
+            Ok(())
+        })
+    }
+
+    fn withdraw(
+        &mut self,
+        subject: &Subject,
+        act: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError> {
+        self.write("withdraw", format!("withdraw the {act} of {subject}"), |tx| {
+            let is_changed = planning::withdraw(tx, subject, act, cause, now)?;
+            changes::tell(tx)?;
+            Ok(is_changed)
+        })
+    }
+
+    fn instruction_history(&self) -> Result<Vec<InstructionChange>, ArchiveError> {
+        self.read("list instructions of the past", planning::instruction_history)
+    }
+
+    fn open_tasks(&self) -> Result<Vec<OpenTask>, ArchiveError> {
+        self.read("list open tasks", planning::open_tasks)
+    }
+
+    fn results_of_late(&self, most: u32) -> Result<Vec<Took>, ArchiveError> {
+        self.read("list what tasks took", |c| planning::results_of_late(c, most))
+    }
+
+    fn propose(
+        &mut self,
+        proposal: &Proposal,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<i64, ArchiveError> {
+        self.write("propose", "propose a plan", |tx| planning::propose(tx, proposal, cause, now))
+    }
+
+    fn approve(
+        &mut self,
+        plan_id: i64,
+        selection: &Selection,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Decided, ArchiveError> {
+        self.write("approve", format!("approve plan {plan_id}"), |tx| {
+            planning::approve(tx, plan_id, selection, cause, now)
+        })
+    }
+
+    fn reject(
+        &mut self,
+        plan_id: i64,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<(String, UseCase)>, ArchiveError> {
+        self.write("reject", format!("reject plan {plan_id}"), |tx| {
+            planning::reject(tx, plan_id, cause, now)
+        })
+    }
+
+    fn approve_coming(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError> {
+        if self.approved_to_come()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write("approve-coming", "approve rounds that came", |tx| {
+            planning::approve_coming(tx, now)
+        })
+    }
+
+    fn approved_to_come(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
+        self.read("list rounds approved to come", planning::approved_to_come)
+    }
+
+    fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError> {
+        self.read("read a plan", |c| planning::plan(c, plan_id))
+    }
+
+    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError> {
+        self.read(format!("compare plan {plan_id}"), |c| planning::compare(c, plan_id))
+    }
+
+    fn note_place(&mut self, attempt: &AttemptKey, place: &Place) -> Result<(), ArchiveError> {
+        self.write("place", "note where an attempt is", |tx| {
+            planning::note_place(tx, attempt, place)
+        })
+    }
+
+    fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError> {
+        self.write("end-code", "note how an attempt ended", |tx| {
+            planning::note_end(tx, attempt, code)
+        })
+    }
+
+    fn placed_attempts(&self) -> Result<Vec<PlacedAttempt>, ArchiveError> {
+        self.read("list placed attempts", planning::placed_attempts)
     }
 }
 

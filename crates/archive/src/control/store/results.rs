@@ -135,6 +135,11 @@ fn write_result(
             run.input_bytes
         ],
     )?;
+    let left: u64 = result.files.iter().map(|file| file.bytes).sum();
+    tx.execute(
+        "UPDATE attempt_place SET output_bytes = ?3 WHERE task_id = ?1 AND number = ?2",
+        params![task.id, result.attempt, left],
+    )?;
     Ok(())
 }
 

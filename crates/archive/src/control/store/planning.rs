@@ -1,0 +1,580 @@
+//! Plans, instructions, and where attempts were sent.
+
+use super::history;
+use super::registration::delivery_id;
+use super::rounds::{UNIT_COLUMNS, find, find_task, parsed, unit_of};
+use super::time::{text_of, time_of};
+use crate::control::planning::*;
+use crate::control::records::{AttemptKey, Cause, TaskKey, Timestamp};
+use crate::engine::{Connection, Optional};
+use crate::error::ArchiveFault;
+use model::{UnitKey, UnitState, UseCase};
+use rusqlite::params;
+use std::collections::BTreeSet;
+
+fn damaged(what: &str, text: &str) -> ArchiveFault {
+    ArchiveFault::Damaged(format!("{text:?} is no {what}"))
+}
+
+/// See [`crate::Planning::instructions`].
+pub(super) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT subject, name, act, value, since, who, why FROM instruction ORDER BY since, subject, name, act",
+    )?;
+    let rows = select.query_map([], |r| -> crate::engine::Result<[String; 7]> {
+        Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?])
+    })?;
+    let mut all = Vec::new();
+    for row in rows {
+        let [kind, name, act, value, since, who, why] = row?;
+        all.push(Standing {
+            subject: Subject::of(&kind, &name).ok_or_else(|| damaged("subject", &name))?,
+            instruction: Instruction::of(&act, &value)
+                .ok_or_else(|| damaged("instruction", &act))?,
+            since: time_of(&since)?,
+            cause: Cause { who, why },
+        });
+    }
+    Ok(all)
+}
+
+/// See [`crate::Planning::instruct`].
+pub(super) fn instruct(
+    tx: &Connection,
+    subject: &Subject,
+    instruction: &Instruction,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "INSERT INTO instruction (subject, name, act, value, since, who, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (subject, name, act) DO UPDATE
+             SET value = excluded.value, since = excluded.since, who = excluded.who, why = excluded.why",
+        params![
+            subject.kind(),
+            subject.name(),
+            instruction.act(),
+            instruction.value(),
+            text_of(now),
+            cause.who,
+            cause.why
+        ],
+    )?;
+    note_change(tx, subject, instruction, true, cause, now)
+}
+
+/// See [`crate::Planning::withdraw`].
+pub(super) fn withdraw(
+    tx: &Connection,
+    subject: &Subject,
+    act: &str,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<bool, ArchiveFault> {
+    let of = params![subject.kind(), subject.name(), act];
+    let value: Option<String> = tx
+        .query_row(
+            "SELECT value FROM instruction WHERE subject = ?1 AND name = ?2 AND act = ?3",
+            of,
+            |r| r.get(0),
+        )
+        .optional()?;
+    let Some(value) = value else { return Ok(false) };
+    tx.execute("DELETE FROM instruction WHERE subject = ?1 AND name = ?2 AND act = ?3", of)?;
+    let instruction = Instruction::of(act, &value).ok_or_else(|| damaged("instruction", act))?;
+    note_change(tx, subject, &instruction, false, cause, now)?;
+    Ok(true)
+}
+
+fn note_change(
+    tx: &Connection,
+    subject: &Subject,
+    instruction: &Instruction,
+    given: bool,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+         SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM instruction_history",
+        params![
+            subject.kind(),
+            subject.name(),
+            instruction.act(),
+            instruction.value(),
+            i64::from(given),
+            text_of(now),
+            cause.who,
+            cause.why
+        ],
+    )?;
+    Ok(())
+}
+
+/// See [`crate::Planning::instruction_history`].
+pub(super) fn instruction_history(c: &Connection) -> Result<Vec<InstructionChange>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT subject, name, act, value, changed, who, why, given FROM instruction_history ORDER BY number",
+    )?;
+    let rows = select.query_map([], |r| -> crate::engine::Result<([String; 7], i64)> {
+        let texts = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
+        Ok((texts, r.get(7)?))
+    })?;
+    let mut all = Vec::new();
+    for row in rows {
+        let ([kind, name, act, value, changed, who, why], given) = row?;
+        all.push(InstructionChange {
+            subject: Subject::of(&kind, &name).ok_or_else(|| damaged("subject", &name))?,
+            instruction: Instruction::of(&act, &value)
+                .ok_or_else(|| damaged("instruction", &act))?,
+            given: given == 1,
+            changed: time_of(&changed)?,
+            cause: Cause { who, why },
+        });
+    }
+    Ok(all)
+}
+
+/// See [`crate::Planning::open_tasks`].
+pub(super) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, task.number, delivery.night,
+             input.files, input.bytes, tried.attempts, tried.memory_failures, tried.running,
+             coalesce((SELECT memory_bytes FROM attempt_place
+                       WHERE attempt_place.task_id = task.task_id ORDER BY number DESC LIMIT 1), 0),
+             assignment.plan_id, assignment.host, assignment.starts, assignment.seconds, assignment.approved,
+             assignment.is_bound
+         FROM unit JOIN delivery USING (delivery_id) JOIN task USING (unit_id)
+             JOIN (SELECT task_input.task_id, count(*) AS files,
+                       sum(CASE WHEN unit.use_case = 'catalogue' THEN 0 ELSE file.bytes END
+                           + coalesce(cat.bytes, 0)) AS bytes
+                   FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
+                       JOIN file ON file.file_id = image.file_id
+                       LEFT JOIN catalogue ON catalogue.multiframe_id = task_input.multiframe_id
+                           AND catalogue.version = task_input.catalogue_version
+                       LEFT JOIN file AS cat ON cat.file_id = catalogue.file_id
+                   WHERE unit.state IN ('ready', 'proposed', 'approved', 'running') AND task.state = 'open'
+                   GROUP BY task_input.task_id) AS input ON input.task_id = task.task_id
+             JOIN (SELECT task.task_id, count(attempt.number) AS attempts,
+                       count(CASE WHEN attempt.state = 'running' THEN 1 END) AS running,
+                       count(CASE WHEN attempt_place.ended_by = 'memory' THEN 1 END) AS memory_failures
+                   FROM unit JOIN task USING (unit_id)
+                       LEFT JOIN attempt ON attempt.task_id = task.task_id
+                       LEFT JOIN attempt_place ON attempt_place.task_id = attempt.task_id
+                           AND attempt_place.number = attempt.number
+                   WHERE unit.state IN ('ready', 'proposed', 'approved', 'running') AND task.state = 'open'
+                   GROUP BY task.task_id) AS tried ON tried.task_id = task.task_id
+             LEFT JOIN assignment ON assignment.task_id = task.task_id
+         WHERE unit.state IN ('ready', 'proposed', 'approved', 'running') AND task.state = 'open'
+         ORDER BY unit.delivery_id, unit.unit_id, task.number"
+    ))?;
+    let rows = select.query_map([], |r| {
+        let unit = unit_of(r)?;
+        let plan_id: Option<i64> = r.get(14)?;
+        let starts: Option<String> = r.get(16)?;
+        let assignment = match plan_id {
+            Some(plan_id) => {
+                Some((plan_id, r.get(15)?, r.get(17)?, r.get::<i64>(18)?, r.get::<i64>(19)?))
+            }
+            None => None,
+        };
+        let task = OpenTask {
+            key: TaskKey { unit: unit.key, task: r.get(6)? },
+            state: unit.state,
+            night: r.get(7)?,
+            order: unit.delivery_id,
+            files: r.get(8)?,
+            input_bytes: r.get(9)?,
+            attempts: r.get(10)?,
+            memory_failures: r.get(11)?,
+            running: r.get::<i64>(12)? > 0,
+            memory_bytes: r.get(13)?,
+            assignment: None,
+        };
+        Ok((task, starts, assignment))
+    })?;
+    let mut tasks = Vec::new();
+    for row in rows {
+        let (mut task, starts, assignment) = row?;
+        if let (Some(starts), Some((plan_id, host, seconds, approved, is_bound))) =
+            (starts, assignment)
+        {
+            let starts = time_of(&starts)?;
+            let (approved, is_bound) = (approved == 1, is_bound == 1);
+            task.assignment =
+                Some(Assignment { plan_id, host, starts, seconds, approved, is_bound });
+        }
+        tasks.push(task);
+    }
+    Ok(tasks)
+}
+
+/// See [`crate::Planning::results_of_late`].
+pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT unit.use_case, host, input_bytes, output_bytes, seconds, peak_memory_bytes
+         FROM attempt JOIN attempt_place USING (task_id, number) JOIN task USING (task_id) JOIN unit USING (unit_id)
+         WHERE attempt.state = 'taken' AND output_bytes IS NOT NULL AND input_bytes IS NOT NULL
+             AND seconds IS NOT NULL
+         ORDER BY ended DESC LIMIT ?1",
+    )?;
+    let rows = select.query_map([most], |r| {
+        Ok(Took {
+            use_case: parsed(r, 0)?,
+            host: r.get(1)?,
+            input_bytes: r.get(2)?,
+            output_bytes: r.get(3)?,
+            seconds: r.get(4)?,
+            peak_memory_bytes: r.get::<Option<u64>>(5)?.unwrap_or(0),
+        })
+    })?;
+    let mut all: Vec<Took> = rows.collect::<Result<_, _>>()?;
+    all.reverse();
+    Ok(all)
+}
+
+/// See [`crate::Planning::propose`].
+pub(super) fn propose(
+    tx: &Connection,
+    proposal: &Proposal,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<i64, ArchiveFault> {
+    // What a plan before this one had approved stays so.
+    tx.execute("DELETE FROM assignment WHERE approved = 0", [])?;
+    tx.execute("DELETE FROM coming_round WHERE approved = 0", [])?;
+    tx.execute("UPDATE plan SET state = 'superseded' WHERE state = 'proposed'", [])?;
+    tx.execute("UPDATE plan SET state = 'approved' WHERE state = 'partly'", [])?;
+    let plan_id: i64 = tx.query_row(
+        "INSERT INTO plan (plan_id, proposed, proposer, state, document)
+         SELECT coalesce(max(plan_id), 0) + 1, ?1, ?2, 'proposed', ?3 FROM plan RETURNING plan_id",
+        params![text_of(now), cause.who, proposal.document],
+        |r| r.get(0),
+    )?;
+    let units: BTreeSet<&UnitKey> = proposal.tasks.iter().map(|t| &t.task.unit).collect();
+    let cause = Cause::new(cause.who.clone(), format!("in plan {plan_id}"));
+    for key in units {
+        let unit = find(tx, key)?;
+        if unit.state == UnitState::Ready {
+            history::move_unit(tx, &unit, UnitState::Proposed, &cause, now)?;
+        }
+    }
+    for task in &proposal.tasks {
+        let task_id = find_task(tx, &task.task)?.id;
+        tx.prepare_cached(
+            "INSERT INTO assignment (task_id, plan_id, host, starts, seconds, approved, is_bound)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, 0) ON CONFLICT (task_id) DO NOTHING",
+        )?
+        .execute(params![
+            task_id,
+            plan_id,
+            task.host,
+            text_of(task.starts),
+            task.seconds
+        ])?;
+    }
+    for (delivery, use_case) in &proposal.coming {
+        let delivery = delivery_id(tx, delivery)?;
+        tx.execute(
+            "INSERT INTO coming_round (delivery_id, use_case, plan_id, approved) VALUES (?1, ?2, ?3, 0)
+             ON CONFLICT (delivery_id, use_case) DO NOTHING",
+            params![delivery, use_case.name(), plan_id],
+        )?;
+    }
+    Ok(plan_id)
+}
+
+/// See [`crate::Planning::approve`].
+pub(super) fn approve(
+    tx: &Connection,
+    plan_id: i64,
+    selection: &Selection,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Decided, ArchiveFault> {
+    check_open(tx, plan_id)?;
+    let mut decided = Decided::default();
+    let mut units: BTreeSet<UnitKey> = BTreeSet::new();
+    for (task_id, unit, host) in waiting_assignments(tx, plan_id)? {
+        if selection.covers(&unit.delivery, unit.use_case, &host) {
+            let is_bound = i64::from(!selection.hosts.is_empty());
+            tx.prepare_cached(
+                "UPDATE assignment SET approved = 1, is_bound = ?2 WHERE task_id = ?1",
+            )?
+            .execute(params![task_id, is_bound])?;
+            decided.tasks += 1;
+            units.insert(unit);
+        }
+    }
+    for key in units {
+        let unit = find(tx, &key)?;
+        if unit.state == UnitState::Proposed {
+            history::move_unit(tx, &unit, UnitState::Approved, cause, now)?;
+        }
+        decided.units.push(key);
+    }
+    // Rounds to come have no host yet.
+    for (delivery, use_case) in coming(tx, plan_id)? {
+        if selection.hosts.is_empty() && selection.covers_unit(&delivery, use_case) {
+            let id = delivery_id(tx, &delivery)?;
+            tx.execute(
+                "UPDATE coming_round SET approved = 1 WHERE delivery_id = ?1 AND use_case = ?2",
+                params![id, use_case.name()],
+            )?;
+            decided.coming.push((delivery, use_case));
+        }
+    }
+    let is_left = !waiting_assignments(tx, plan_id)?.is_empty() || !coming(tx, plan_id)?.is_empty();
+    let state = if is_left { PlanState::Partly } else { PlanState::Approved };
+    decide(tx, plan_id, state, cause, now)?;
+    super::changes::tell(tx)?;
+    Ok(decided)
+}
+
+/// See [`crate::Planning::reject`].
+pub(super) fn reject(
+    tx: &Connection,
+    plan_id: i64,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
+    check_open(tx, plan_id)?;
+    let mut paused: BTreeSet<(String, UseCase)> = BTreeSet::new();
+    let units: BTreeSet<UnitKey> =
+        waiting_assignments(tx, plan_id)?.into_iter().map(|(_, unit, _)| unit).collect();
+    for key in units {
+        let unit = find(tx, &key)?;
+        if unit.state == UnitState::Proposed {
+            history::move_unit(tx, &unit, UnitState::Ready, cause, now)?;
+        }
+        paused.insert((key.delivery, key.use_case));
+    }
+    paused.extend(coming(tx, plan_id)?);
+    tx.execute("DELETE FROM assignment WHERE plan_id = ?1 AND approved = 0", [plan_id])?;
+    tx.execute("DELETE FROM coming_round WHERE plan_id = ?1 AND approved = 0", [plan_id])?;
+    let why = Cause::new(cause.who.clone(), format!("plan {plan_id} rejected: {}", cause.why));
+    for (delivery, use_case) in &paused {
+        let subject = Subject::Unit(delivery.clone(), *use_case);
+        instruct(tx, &subject, &Instruction::Pause, &why, now)?;
+    }
+    decide(tx, plan_id, PlanState::Rejected, cause, now)?;
+    Ok(paused.into_iter().collect())
+}
+
+fn check_open(tx: &Connection, plan_id: i64) -> Result<(), ArchiveFault> {
+    let state: Option<String> = tx
+        .query_row("SELECT state FROM plan WHERE plan_id = ?1", [plan_id], |r| r.get(0))
+        .optional()?;
+    match state.as_deref() {
+        None => Err(ArchiveFault::Unknown { what: "plan", name: plan_id.to_string() }),
+        Some("proposed" | "partly") => Ok(()),
+        Some(state) => Err(ArchiveFault::Conflict(format!("plan {plan_id} is {state}"))),
+    }
+}
+
+fn decide(
+    tx: &Connection,
+    plan_id: i64,
+    state: PlanState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "UPDATE plan SET state = ?2, decided = ?3, who = ?4, why = ?5 WHERE plan_id = ?1",
+        params![plan_id, state.name(), text_of(now), cause.who, cause.why],
+    )?;
+    Ok(())
+}
+
+/// Tasks of a plan that nobody has decided on, with their hosts.
+fn waiting_assignments(
+    tx: &Connection,
+    plan_id: i64,
+) -> Result<Vec<(i64, UnitKey, String)>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, task.task_id, host
+         FROM assignment JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+         WHERE plan_id = ?1 AND approved = 0 AND task.state = 'open' ORDER BY task.task_id"
+    ))?;
+    let rows = select.query_map([plan_id], |r| Ok((r.get(6)?, unit_of(r)?.key, r.get(7)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Rounds to come of a plan that nobody has decided on.
+fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
+         WHERE plan_id = ?1 AND approved = 0 ORDER BY delivery_id, use_case",
+    )?;
+    let rows = select.query_map([plan_id], |r| Ok((r.get(0)?, parsed(r, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Planning::approve_coming`].
+pub(super) fn approve_coming(
+    tx: &Connection,
+    now: Timestamp,
+) -> Result<Vec<UnitKey>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, plan.plan_id, plan.who
+         FROM coming_round JOIN unit ON unit.delivery_id = coming_round.delivery_id
+                 AND unit.use_case = coming_round.use_case
+             JOIN delivery ON delivery.delivery_id = unit.delivery_id
+             JOIN plan ON plan.plan_id = coming_round.plan_id
+         WHERE coming_round.approved = 1 AND unit.state IN ('ready', 'proposed') ORDER BY unit.unit_id"
+    ))?;
+    let rows = select
+        .query_map([], |r| Ok((unit_of(r)?, r.get::<i64>(6)?, r.get::<Option<String>>(7)?)))?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let mut units = Vec::new();
+    for (unit, plan_id, who) in rows {
+        let cause = Cause::new(
+            who.unwrap_or_else(|| "almagest".to_owned()),
+            format!("approved beforehand with plan {plan_id}"),
+        );
+        history::move_unit(tx, &unit, UnitState::Approved, &cause, now)?;
+        tx.execute(
+            "UPDATE assignment SET approved = 1 WHERE task_id IN (SELECT task_id FROM task WHERE unit_id = ?1)",
+            [unit.id],
+        )?;
+        tx.execute(
+            "DELETE FROM coming_round WHERE delivery_id = ?1 AND use_case = ?2",
+            params![unit.delivery_id, unit.key.use_case.name()],
+        )?;
+        units.push(unit.key);
+    }
+    Ok(units)
+}
+
+/// See [`crate::Planning::approved_to_come`].
+pub(super) fn approved_to_come(c: &Connection) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
+         WHERE approved = 1 ORDER BY delivery_id, use_case",
+    )?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, parsed(r, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Planning::plan`].
+pub(super) fn plan(
+    c: &Connection,
+    plan_id: Option<i64>,
+) -> Result<Option<PlanRecord>, ArchiveFault> {
+    let found = c
+        .prepare_cached(
+            "SELECT plan_id, proposed, proposer, state, document, decided, who, why FROM plan
+             WHERE plan_id = coalesce(?1, (SELECT max(plan_id) FROM plan))",
+        )?
+        .query_row([plan_id], |r| {
+            let texts: [String; 4] = [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
+            let decided: [Option<String>; 3] = [r.get(5)?, r.get(6)?, r.get(7)?];
+            Ok((r.get(0)?, texts, decided))
+        })
+        .optional()?;
+    let Some((plan_id, [proposed, proposer, state, document], [decided, who, why])) = found else {
+        return Ok(None);
+    };
+    let decided = match decided {
+        Some(at) => Some((
+            time_of(&at)?,
+            Cause { who: who.unwrap_or_default(), why: why.unwrap_or_default() },
+        )),
+        None => None,
+    };
+    Ok(Some(PlanRecord {
+        plan_id,
+        proposed: time_of(&proposed)?,
+        proposer,
+        state: PlanState::named(&state).ok_or_else(|| damaged("state of a plan", &state))?,
+        document,
+        decided,
+    }))
+}
+
+/// See [`crate::Planning::compare`].
+pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, task.number, assignment.host, starts, assignment.seconds, approved, is_bound,
+             attempt_place.host, attempt.started, attempt.seconds
+         FROM assignment JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+             LEFT JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
+             LEFT JOIN attempt_place ON attempt_place.task_id = attempt.task_id
+                 AND attempt_place.number = attempt.number
+         WHERE plan_id = ?1 ORDER BY starts, task.task_id"
+    ))?;
+    let rows = select.query_map([plan_id], |r| {
+        let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
+        let said: (String, String, f64, i64, i64) =
+            (r.get(7)?, r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?);
+        let done: (Option<String>, Option<String>, Option<f64>) =
+            (r.get(12)?, r.get(13)?, r.get(14)?);
+        Ok((task, said, done))
+    })?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (task, (host, starts, seconds, approved, is_bound), done) = row?;
+        let actual = match done {
+            (Some(host), Some(started), Some(seconds)) => Some((host, time_of(&started)?, seconds)),
+            _ => None,
+        };
+        let assignment = Assignment {
+            plan_id,
+            host,
+            starts: time_of(&starts)?,
+            seconds,
+            approved: approved == 1,
+            is_bound: is_bound == 1,
+        };
+        all.push(PlannedAndDone { task, assignment, actual });
+    }
+    Ok(all)
+}
+
+/// See [`crate::Planning::note_place`].
+pub(super) fn note_place(
+    tx: &Connection,
+    attempt: &AttemptKey,
+    place: &Place,
+) -> Result<(), ArchiveFault> {
+    let task = find_task(tx, &attempt.task)?;
+    tx.execute(
+        "INSERT INTO attempt_place (task_id, number, host, job, memory_bytes) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (task_id, number) DO UPDATE
+             SET host = excluded.host, job = excluded.job, memory_bytes = excluded.memory_bytes",
+        params![task.id, attempt.attempt, place.host, place.job, place.memory_bytes],
+    )?;
+    Ok(())
+}
+
+/// See [`crate::Planning::note_end`].
+pub(super) fn note_end(
+    tx: &Connection,
+    attempt: &AttemptKey,
+    code: &str,
+) -> Result<(), ArchiveFault> {
+    let task = find_task(tx, &attempt.task)?;
+    tx.execute(
+        "UPDATE attempt_place SET ended_by = ?3 WHERE task_id = ?1 AND number = ?2",
+        params![task.id, attempt.attempt, code],
+    )?;
+    Ok(())
+}
+
+/// See [`crate::Planning::placed_attempts`].
+pub(super) fn placed_attempts(c: &Connection) -> Result<Vec<PlacedAttempt>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, host, job, memory_bytes
+         FROM attempt JOIN attempt_place USING (task_id, number) JOIN task USING (task_id)
+             JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+         WHERE attempt.state = 'running' ORDER BY attempt.task_id, attempt.number"
+    ))?;
+    let rows = select.query_map([], |r| {
+        let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
+        Ok(PlacedAttempt {
+            attempt: AttemptKey { task, attempt: r.get(7)? },
+            place: Place { host: r.get(8)?, job: r.get(9)?, memory_bytes: r.get(10)? },
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,189 @@
+//! Running programs of the system: a time-out on every call, an environment that is ours, answers of bounded size.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Most bytes of an answer that are kept.
+const ANSWER_BYTES: u64 = 64 << 20;
+
+/// What a program answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote on stdout.
+    pub out: String,
+    /// What it wrote on stderr.
+    pub err: String,
+}
+
+impl Answer {
+    /// Whether it ended with code 0.
+    pub fn is_ok(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Its complaint, in one line.
+    pub fn complaint(&self) -> String {
+        let lines: Vec<&str> =
+            self.err.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        match (lines.is_empty(), self.code) {
+            (false, _) => lines.join("; "),
+            (true, Some(code)) => format!("exit code {code}"),
+            (true, None) => "a signal ended it".to_owned(),
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The program was not started.
+    NotStarted(String),
+    /// It did not end in time, and was killed: what it did is not known.
+    TimedOut(Duration),
+}
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotStarted(why) => f.write_str(why),
+            Self::TimedOut(time) => write!(f, "no answer within {} s", time.as_secs()),
+        }
+    }
+}
+
+/// Asks programs. Behind a trait so that executors can be tested without a cluster.
+pub trait Programs {
+    /// Runs a program to its end, with a text as its stdin.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    fn ask(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer>;
+}
+
+/// Programs of this system.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// The only variables that they see.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The longest that one may take.
+    pub patience: Duration,
+}
+
+impl System {
+    /// An environment of PATH and HOME, the variables named as they are now, and those given.
+    pub fn with(kept: &[&str], given: &[(&str, &str)], patience: Duration) -> Self {
+        let kept = ["PATH", "HOME", "USER", "LOGNAME"].iter().chain(kept);
+        let mut environment: Vec<(OsString, OsString)> =
+            kept.filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect();
+        environment.extend(given.iter().map(|(n, v)| ((*n).into(), (*v).into())));
+        Self { environment, patience }
+    }
+}
+
+impl Programs for System {
+    fn ask(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer> {
+        let not_started = |e: std::io::Error| NoAnswer::NotStarted(format!("{program}: {e}"));
+        let mut child = Command::new(program)
+            .args(words)
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(not_started)?;
+        let out = child.stdout.take().map(collect);
+        let err = child.stderr.take().map(collect);
+        if let Some(mut pipe) = child.stdin.take() {
+            let text = stdin.to_owned();
+            // A program that does not read must not hold us up.
+            std::thread::spawn(move || pipe.write_all(text.as_bytes()));
+        }
+        let Some(code) = ended(&mut child, self.patience) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(NoAnswer::TimedOut(self.patience));
+        };
+        let text = |reader: Option<JoinHandle<Vec<u8>>>| {
+            let bytes = reader.and_then(|r| r.join().ok()).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        Ok(Answer { code, out: text(out), err: text(err) })
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.take(ANSWER_BYTES).read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+fn ended(child: &mut Child, patience: Duration) -> Option<Option<i32>> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status.code());
+        }
+        if began.elapsed() > patience {
+            return None;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// A word as a POSIX shell takes it.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(program: &str, words: &[&str], stdin: &str) -> Result<Answer, NoAnswer> {
+        let system = System::with(&[], &[("LC_ALL", "C")], Duration::from_secs(5));
+        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+        system.ask(program, &words, stdin)
+    }
+
+    #[test]
+    fn programs_answer_or_do_not() {
+        let said = ask("sh", &["-c", "cat; echo no >&2; exit 3"], "yes").unwrap();
+        assert_eq!(
+            (said.code, said.out.as_str(), said.complaint().as_str()),
+            (Some(3), "yes", "no")
+        );
+        let names = ask("env", &[], "").unwrap().out;
+        assert!(
+            names.lines().all(|l| ["PATH", "HOME", "USER", "LOGNAME", "LC_ALL"]
+                .iter()
+                .any(|name| l.starts_with(name))),
+            "{names}"
+        );
+        assert!(matches!(ask("no-such-program", &[], ""), Err(NoAnswer::NotStarted(_))));
+        let hasty = System::with(&[], &[], Duration::from_millis(50));
+        let late = hasty.ask("sleep", &["5".to_owned()], "");
+        assert_eq!(late, Err(NoAnswer::TimedOut(Duration::from_millis(50))));
+    }
+
+    #[test]
+    fn words_reach_the_shell_as_they_are() {
+        for word in ["plain", "", "a b", "it's", "$HOME `x` \"q\" \\", "ü\n;rm"] {
+            let said = ask("sh", &["-c", &format!("printf %s {}", quoted(word))], "").unwrap();
+            assert_eq!(said.out, word);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A script per computer, to be run by hand, as the VDFS did it.
+//!
+//! Each start becomes a line of the script of its host; whoever runs it decides when. A task that was done is passed over
+//! when a script is run again. Whether tasks run is told by their heartbeats, never here.
+
+use crate::command::quoted;
+use crate::executor::{DispatchFault, Executor, HostState, Job, Sent, Standing, Start};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where scripts go, and for which computers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Computers with their cores and memory in bytes.
+    pub hosts: Vec<(String, u32, u64)>,
+    /// `almagest-node` on them.
+    pub node_program: String,
+    /// Directory of the scripts.
+    pub scripts: PathBuf,
+}
+
+/// Scripts for operators.
+pub struct Print {
+    options: Options,
+}
+
+impl Print {
+    /// Scripts as the options say.
+    pub fn new(options: Options) -> Self {
+        Self { options }
+    }
+
+    fn write(&self, host: &str, starts: &[&Start]) -> std::io::Result<PathBuf> {
+        files::create_dir(&self.options.scripts)?;
+        let name = starts.first().map_or("", |s| s.name.as_str());
+        let path = self.options.scripts.join(format!("{name}.{host}.sh"));
+        let mut script = format!(
+            "#!/bin/sh\n# {} for {host}: run it there, as often as you like: what is done is passed over.\n",
+            if starts.len() == 1 {
+                "One task".to_owned()
+            } else {
+                format!("{} tasks", starts.len())
+            }
+        );
+        let program = quoted(&self.options.node_program);
+        for start in starts {
+            let file = quoted(&start.task_file.to_string_lossy());
+            script += &format!("ALMAGEST_HOST={} {program} run {file}\n", quoted(host));
+        }
+        files::publish_bytes(&path, script.as_bytes()).map_err(|fault| fault.source)?;
+        Ok(path)
+    }
+}
+
+impl Executor for Print {
+    fn name(&self) -> &'static str {
+        "print"
+    }
+
+    fn hosts(&mut self) -> Result<Vec<HostState>, DispatchFault> {
+        let host = |(name, cores, memory_bytes): &(String, u32, u64)| HostState {
+            name: name.clone(),
+            cores: *cores,
+            memory_bytes: *memory_bytes,
+            load: None,
+            users: Vec::new(),
+            closed: None,
+        };
+        Ok(self.options.hosts.iter().map(host).collect())
+    }
+
+    fn start(&mut self, starts: &[Start]) -> Vec<Sent> {
+        let mut by_host: BTreeMap<&str, Vec<&Start>> = BTreeMap::new();
+        for start in starts {
+            by_host.entry(&start.host).or_default().push(start);
+        }
+        let written: BTreeMap<&str, Sent> = by_host
+            .into_iter()
+            .map(|(host, mine)| {
+                let sent = match self.write(host, &mine) {
+                    Ok(path) => Sent::As(path.display().to_string()),
+                    Err(why) => Sent::No(format!("the script of {host}: {why}")),
+                };
+                (host, sent)
+            })
+            .collect();
+        starts.iter().map(|start| written[start.host.as_str()].clone()).collect()
+    }
+
+    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
+        let waits = || Standing::Waiting("its script is to be run by hand".to_owned());
+        Ok(jobs.iter().map(|_| waits()).collect())
+    }
+
+    /// A script cannot be taken back: it is removed where it was not begun.
+    fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
+        for job in jobs.iter().filter(|job| !job.id.is_empty()) {
+            let path = PathBuf::from(&job.id);
+            if path.starts_with(&self.options.scripts) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        Ok(())
+    }
+
+    fn outlives(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_per_computer_runs_its_tasks() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("node program");
+        std::fs::write(&program, "#!/bin/sh\necho \"$ALMAGEST_HOST $1 $2\"\n").unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        let mut print = Print::new(Options {
+            hosts: vec![("n1".to_owned(), 2, 1 << 30), ("n2".to_owned(), 4, 1 << 30)],
+            node_program: program.to_string_lossy().into_owned(),
+            scripts: directory.path().join("scripts"),
+        });
+        assert_eq!(print.hosts().unwrap().iter().map(|h| h.cores).sum::<u32>(), 6);
+        let start = |n: u32, host: &str| Start {
+            name: format!("alm-7.{n}"),
+            task_file: PathBuf::from(format!("/site/a b/{n}/task.json")),
+            host: host.to_owned(),
+            threads: 1,
+            memory_bytes: 1,
+            seconds: 1.0,
+        };
+        let sent = print.start(&[start(1, "n1"), start(2, "n2"), start(3, "n1")]);
+        assert_eq!(sent[0], sent[2]);
+        let Sent::As(script) = &sent[0] else { panic!("{sent:?}") };
+        let said = std::process::Command::new("sh").arg(script).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert_eq!(said, "n1 run /site/a b/1/task.json\nn1 run /site/a b/3/task.json\n");
+    }
+}

@@ -1,0 +1,259 @@
+//! Plain computers without a batch system, through the system's ssh.
+//!
+//! Each host runs `almagest-node report`, which writes what the host is and does to a directory that the curator sees; it is
+//! started through ssh when its reports stop coming. Tasks are started detached, so that a broken connection ends nothing;
+//! what runs is read from the reports. Without reports nobody knows, and a new attempt is made elsewhere.
+
+use crate::command::{NoAnswer, Programs, quoted};
+use crate::executor::{DispatchFault, Executor, HostState, Job, Sent, Standing, Start};
+use model::task::HostReport;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a host reports, in seconds.
+const REPORT_SECONDS: u64 = 30;
+/// Reports that may be missed before a host counts as lost.
+const MISSED_MOST: u64 = 3;
+/// A report of a computer is read up to this length.
+const REPORT_BYTES: u64 = 1 << 20;
+/// A reporter that does not come up is started again after this.
+const START_AGAIN: Duration = Duration::from_secs(60);
+
+/// How hosts are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Names of the hosts as ssh takes them: of ~/.ssh/config, or user@host.
+    pub hosts: Vec<String>,
+    /// Options of ssh, as they are.
+    pub more: Vec<String>,
+    /// `almagest-node` on the hosts.
+    pub node_program: String,
+    /// Where hosts write their reports, seen by all.
+    pub reports: PathBuf,
+    /// Seconds between reports; 0 = 30.
+    pub report_seconds: u64,
+}
+
+/// Hosts of a list.
+pub struct Ssh<P> {
+    programs: P,
+    options: Options,
+    /// The latest report of each host by its beat, and when it was first seen here: clocks need not agree.
+    seen: HashMap<String, Seen>,
+    asked: HashMap<String, Instant>,
+    /// When a start was sent, by its name: reports that are older do not know of it.
+    sent: HashMap<String, (Instant, u64)>,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    report: HostReport,
+    since: Instant,
+    /// Reports that came since this process looks.
+    count: u64,
+}
+
+impl<P: Programs> Ssh<P> {
+    /// Hosts that are reached by `ssh` of `programs`.
+    pub fn new(programs: P, options: Options) -> Self {
+        Self {
+            programs,
+            options,
+            seen: HashMap::new(),
+            asked: HashMap::new(),
+            sent: HashMap::new(),
+        }
+    }
+
+    fn seconds(&self) -> u64 {
+        match self.options.report_seconds {
+            0 => REPORT_SECONDS,
+            seconds => seconds,
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(MISSED_MOST * self.seconds())
+    }
+
+    /// Asks a host's shell.
+    fn ask(&self, host: &str, script: &str) -> Result<String, (bool, String)> {
+        let mut words: Vec<String> = self.options.more.clone();
+        words.extend(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"].map(str::to_owned));
+        words.extend(["--".to_owned(), host.to_owned(), format!("exec sh -c {}", quoted(script))]);
+        match self.programs.ask("ssh", &words, "") {
+            Ok(answer) if answer.is_ok() => Ok(answer.out),
+            // 255 is ssh's own: the connection failed, perhaps after the command began.
+            Ok(answer) => Err((answer.code == Some(255), answer.complaint())),
+            Err(NoAnswer::NotStarted(why)) => Err((false, why)),
+            Err(late) => Err((true, late.to_string())),
+        }
+    }
+
+    /// Reads the reports, and notes which are new.
+    fn read_reports(&mut self) {
+        for host in &self.options.hosts {
+            let path = self.options.reports.join(format!("{}.json", file_name(host)));
+            let Some(report) = read_report(&path) else { continue };
+            let seen = self.seen.entry(host.clone()).or_insert_with(|| Seen {
+                report: report.clone(),
+                // One that was there before may be of last week.
+                since: Instant::now()
+                    .checked_sub(Duration::from_secs(3600))
+                    .unwrap_or_else(Instant::now),
+                count: 0,
+            });
+            if (seen.report.beat, seen.report.at) != (report.beat, report.at) {
+                *seen = Seen { report, since: Instant::now(), count: seen.count + 1 };
+            }
+        }
+    }
+
+    /// A host that does not report is asked to.
+    fn keep_reporting(&mut self) {
+        for host in self.options.hosts.clone() {
+            let is_silent =
+                self.seen.get(&host).is_none_or(|s| s.since.elapsed() > self.patience());
+            let is_asked = self.asked.get(&host).is_some_and(|at| at.elapsed() < START_AGAIN);
+            if !is_silent || is_asked {
+                continue;
+            }
+            self.asked.insert(host.clone(), Instant::now());
+            let (program, name) = (quoted(&self.options.node_program), quoted(&file_name(&host)));
+            let directory = quoted(&self.options.reports.to_string_lossy());
+            let seconds = self.seconds();
+            // It ends with its connection's session otherwise.
+            let script = format!(
+                "cd / && ALMAGEST_HOST={name} setsid nohup {program} report {directory} {seconds} </dev/null >/dev/null 2>&1 &"
+            );
+            let _ = self.ask(&host, &script);
+        }
+    }
+
+    fn is_heard(&self, host: &str) -> bool {
+        self.seen.get(host).is_some_and(|s| s.since.elapsed() <= self.patience())
+    }
+}
+
+/// A host's name as the name of a file.
+fn file_name(host: &str) -> String {
+    host.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' })
+        .collect()
+}
+
+fn read_report(path: &Path) -> Option<HostReport> {
+    let file = files::open_regular(path).ok()?;
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, REPORT_BYTES), &mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+impl<P: Programs> Executor for Ssh<P> {
+    fn name(&self) -> &'static str {
+        "ssh"
+    }
+
+    fn hosts(&mut self) -> Result<Vec<HostState>, DispatchFault> {
+        self.read_reports();
+        self.keep_reporting();
+        let state = |host: &String| match self.seen.get(host) {
+            Some(seen) => {
+                let silent = seen.since.elapsed();
+                let closed = (silent > self.patience())
+                    .then(|| format!("no report for {} s", silent.as_secs()));
+                HostState { closed, ..HostState::of_report(host, &seen.report) }
+            }
+            None => HostState {
+                name: host.clone(),
+                cores: 0,
+                memory_bytes: 0,
+                load: None,
+                users: Vec::new(),
+                closed: Some("it has not reported yet".to_owned()),
+            },
+        };
+        Ok(self.options.hosts.iter().map(state).collect())
+    }
+
+    fn start(&mut self, starts: &[Start]) -> Vec<Sent> {
+        let mut sent: Vec<Sent> = vec![Sent::No("not sent".to_owned()); starts.len()];
+        // One connection for all that go to a host.
+        for host in self.options.hosts.clone() {
+            let mine: Vec<usize> = (0..starts.len()).filter(|n| starts[*n].host == host).collect();
+            if mine.is_empty() {
+                continue;
+            }
+            let program = quoted(&self.options.node_program);
+            let name = quoted(&file_name(&host));
+            let mut script = "cd / || exit 1\n".to_owned();
+            for n in &mine {
+                let file = &starts[*n].task_file;
+                let log = file.with_extension("log");
+                let (file, log) = (quoted(&file.to_string_lossy()), quoted(&log.to_string_lossy()));
+                script += &format!(
+                    "ALMAGEST_HOST={name} setsid nohup {program} run {file} </dev/null >{log} 2>&1 &\n"
+                );
+            }
+            let count = self.seen.get(&host).map_or(0, |s| s.count);
+            let answer = match self.ask(&host, &script) {
+                Ok(_) => Sent::As(host.clone()),
+                Err((true, why)) => Sent::Unknown(format!("{host}: {why}")),
+                Err((false, why)) => Sent::No(format!("{host}: {why}")),
+            };
+            for n in mine {
+                self.sent.insert(starts[n].name.clone(), (Instant::now(), count));
+                sent[n] = answer.clone();
+            }
+        }
+        sent
+    }
+
+    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
+        self.read_reports();
+        self.keep_reporting();
+        let standing = |job: &Job| {
+            if !self.is_heard(&job.host) {
+                return Standing::Unheard;
+            }
+            let Some(seen) = self.seen.get(&job.host) else { return Standing::Unheard };
+            if seen.report.tasks.contains(&job.task_file) {
+                return Standing::Running;
+            }
+            // The second report after the start must know of it.
+            match self.sent.get(&job.name) {
+                Some((_, count)) if seen.count < count + 2 => Standing::Running,
+                None if seen.count < 2 => Standing::Running,
+                _ => Standing::Unheard,
+            }
+        };
+        let all = jobs.iter().map(standing).collect();
+        let known: std::collections::HashSet<&String> = jobs.iter().map(|job| &job.name).collect();
+        self.sent.retain(|name, _| known.contains(name));
+        Ok(all)
+    }
+
+    fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
+        let mut faults = Vec::new();
+        for job in jobs {
+            let directory = job.task_file.parent().unwrap_or(Path::new("/"));
+            let (program, directory) =
+                (quoted(&self.options.node_program), quoted(&directory.to_string_lossy()));
+            let name = quoted(&file_name(&job.host));
+            let script = format!("cd / && ALMAGEST_HOST={name} {program} stop {directory}");
+            if let Err((_, why)) = self.ask(&job.host, &script) {
+                faults.push(format!("{}: {why}", job.host));
+            }
+        }
+        faults.dedup();
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(DispatchFault { executor: "ssh", reason: faults.join("; ") }),
+        }
+    }
+
+    fn outlives(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,352 @@
+//! One attempt as a process of its own, watched by another: heartbeats, limits of memory, and a word about its end.
+//!
+//! The worker is this program again, under a limit of the kernel for its data (RLIMIT_DATA of setrlimit(2)); its
+//! resident memory is watched beside that. Whatever becomes of it, an attempt that has no result leaves a note
+//! ([`model::task::TaskEnd`]) saying why; only when the watcher itself is killed it does not, and then the heartbeat stops.
+
+use crate::host;
+use crate::{NodeFault, read_task, software};
+use model::UseCase;
+use model::task::{
+    END_NAME, EndCode, FORMAT_VERSION, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TaskEnd, TaskFile,
+};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often an attempt says that it lives.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often memory and signals are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// What a worker gets to end after it was asked to.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What the kernel's limit allows beyond the task's memory: code, stacks of threads, what the allocator holds.
+const DATA_BESIDE: u64 = 128 << 20;
+/// Progress of a worker on its stderr begins with this.
+const PROGRESS: &str = "files ";
+
+/// Exit code of a worker that cannot do its task as it is.
+pub const EXIT_IMPOSSIBLE: u8 = 3;
+/// Exit code when it cannot go on now.
+pub const EXIT_FAILED: u8 = 4;
+/// Exit code when it wanted more memory than it may have.
+pub const EXIT_MEMORY: u8 = 6;
+/// Exit code after SIGTERM or SIGINT.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// `result.json` is there; whether there are refusals in it.
+    Done {
+        /// Something was refused.
+        with_refusals: bool,
+    },
+    /// There is none.
+    Without(TaskEnd),
+}
+
+impl Ended {
+    /// The exit code of `almagest-node run`.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Done { with_refusals } => u8::from(*with_refusals),
+            Self::Without(end) => match end.code {
+                EndCode::Memory => EXIT_MEMORY,
+                EndCode::Interrupted => EXIT_INTERRUPTED,
+                EndCode::Impossible => EXIT_IMPOSSIBLE,
+                EndCode::Crashed | EndCode::Failed => EXIT_FAILED,
+            },
+        }
+    }
+}
+
+/// Does the task of a task file in a process of its own, `program work FILE`, until it ends or `stop` is set.
+///
+/// # Errors
+/// [`NodeFault`] when there is no such task, or no process can be started.
+pub fn supervise(
+    task_file: &Path,
+    program: &Path,
+    stop: &Arc<AtomicBool>,
+) -> Result<Ended, NodeFault> {
+    let task = read_task(task_file)?;
+    let directory = task.output_dir.clone();
+    files::create_dir(&directory)
+        .map_err(|source| NodeFault::Directory { path: directory.clone(), source })?;
+    if directory.join(RESULT_NAME).exists() {
+        // It was done before; a second copy of a job finds it so.
+        return Ok(Ended::Done { with_refusals: has_refusals(&directory) });
+    }
+    let start = |source| NodeFault::Worker { program: program.to_owned(), source };
+    limit_data(&task).map_err(start)?;
+    let mut child = Command::new(program)
+        .arg("work")
+        .arg(task_file)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(start)?;
+    let words = Words::listen(&mut child);
+    let mut watch = Watch { task: &task, child, words, began: Instant::now(), beat: 0, peak: 0 };
+    let ended = watch.until_it_ends(stop);
+    if let Ended::Without(end) = &ended {
+        let text = serde_json::to_vec_pretty(end).unwrap_or_default();
+        let path = directory.join(END_NAME);
+        files::publish_bytes(&path, &text)
+            .map_err(|f| NodeFault::Directory { path, source: f.source })?;
+    }
+    Ok(ended)
+}
+
+/// The worker inherits it. This process stays far below.
+fn limit_data(task: &TaskFile) -> std::io::Result<()> {
+    let most = task.limits.memory_bytes + DATA_BESIDE;
+    let old = rustix::process::getrlimit(Resource::Data);
+    let current = old.maximum.map_or(most, |maximum| most.min(maximum));
+    rustix::process::setrlimit(
+        Resource::Data,
+        Rlimit { current: Some(current), maximum: old.maximum },
+    )?;
+    Ok(())
+}
+
+fn has_refusals(directory: &Path) -> bool {
+    stage::read_result(directory, stage::Verification::Lengths)
+        .is_ok_and(|result| !result.refusals.is_empty())
+}
+
+/// Files that a task will open.
+fn files_of(task: &TaskFile) -> u64 {
+    let catalogues = task.inputs.iter().filter(|i| i.catalogue.is_some()).count() as u64;
+    match task.unit.use_case {
+        UseCase::Preview => task.inputs.len() as u64,
+        UseCase::Metadata => task.inputs.len() as u64 + catalogues,
+        UseCase::Catalogue => catalogues,
+    }
+}
+
+struct Watch<'a> {
+    task: &'a TaskFile,
+    child: Child,
+    words: Words,
+    began: Instant,
+    beat: u64,
+    peak: u64,
+}
+
+impl Watch<'_> {
+    fn until_it_ends(&mut self, stop: &AtomicBool) -> Ended {
+        let mut next_beat = Duration::ZERO;
+        let mut asked: Option<(EndCode, Instant)> = None;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                self.words.close();
+                return self.ended(status, asked.map(|(code, _)| code));
+            }
+            let memory = host::status_bytes(self.child.id(), "VmRSS").unwrap_or(0);
+            self.peak = self.peak.max(memory);
+            let is_too_large = memory > self.task.limits.memory_bytes;
+            if asked.is_none() && (is_too_large || stop.load(Ordering::Relaxed)) {
+                let code = if is_too_large { EndCode::Memory } else { EndCode::Interrupted };
+                asked = Some((code, Instant::now()));
+                self.signal(Signal::TERM);
+            }
+            if asked.is_some_and(|(_, at)| at.elapsed() > PATIENCE) {
+                self.signal(Signal::KILL);
+            }
+            if self.began.elapsed() >= next_beat {
+                self.beat(memory);
+                next_beat += HEARTBEAT;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    /// A heartbeat that cannot be written is missed: that is what it is for.
+    fn beat(&mut self, memory_bytes: u64) {
+        self.beat += 1;
+        let heartbeat = Heartbeat {
+            version: FORMAT_VERSION,
+            host: host::name(),
+            pid: std::process::id(),
+            pid_start: host::start_of(std::process::id()).unwrap_or(0),
+            beat: self.beat,
+            at: host::clock(),
+            seconds: self.began.elapsed().as_secs_f64(),
+            files_done: self.words.files_done(),
+            files: files_of(self.task),
+            memory_bytes,
+        };
+        let text = serde_json::to_vec(&heartbeat).unwrap_or_default();
+        let _ = files::publish_bytes(&self.task.output_dir.join(HEARTBEAT_NAME), &text);
+        eprintln!(
+            "{} task {}: {} of {} files, {:.0} s, {} MB",
+            self.task.unit,
+            self.task.task,
+            heartbeat.files_done,
+            heartbeat.files,
+            heartbeat.seconds,
+            memory_bytes >> 20
+        );
+    }
+
+    fn ended(&self, status: ExitStatus, asked: Option<EndCode>) -> Ended {
+        let has_result = self.task.output_dir.join(RESULT_NAME).exists();
+        if has_result && matches!(status.code(), Some(0 | 1)) {
+            return Ended::Done { with_refusals: status.code() == Some(1) };
+        }
+        let said = self.words.last();
+        let allowed = self.task.limits.memory_bytes >> 20;
+        let memory = format!(
+            "it wanted more than the {allowed} MB that it may have ({} MB seen)",
+            self.peak >> 20
+        );
+        let (code, reason) = match (asked, status.code(), status.signal()) {
+            (Some(EndCode::Memory), ..) => (EndCode::Memory, memory),
+            (Some(code), ..) => (code, "it was asked to stop".to_owned()),
+            // What Rust's allocator says before it aborts.
+            (None, None, Some(_)) if said.contains("memory allocation of") => {
+                (EndCode::Memory, memory)
+            }
+            (None, Some(code), _) if code == i32::from(EXIT_IMPOSSIBLE) => {
+                (EndCode::Impossible, said)
+            }
+            (None, Some(_), _) => (EndCode::Failed, said),
+            (None, None, signal) => {
+                (EndCode::Crashed, format!("signal {} ended it: {said}", signal.unwrap_or(0)))
+            }
+        };
+        Ended::Without(TaskEnd {
+            version: FORMAT_VERSION,
+            code,
+            reason,
+            host: host::name(),
+            seconds: self.began.elapsed().as_secs_f64(),
+            peak_memory_bytes: self.peak,
+        })
+    }
+}
+
+/// What the worker says on stderr: progress, and complaints, of which the last is kept.
+struct Words {
+    files_done: Arc<AtomicU64>,
+    last: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl Words {
+    fn listen(child: &mut Child) -> Self {
+        let (files_done, last) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(String::new())));
+        let listener = child.stderr.take().map(|stderr| {
+            let (files_done, last) = (Arc::clone(&files_done), Arc::clone(&last));
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stderr);
+                let mut line = Vec::new();
+                while lines.by_ref().take(1 << 16).read_until(b'\n', &mut line).is_ok_and(|n| n > 0)
+                {
+                    let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                    line.clear();
+                    match text.strip_prefix(PROGRESS).and_then(|n| n.parse().ok()) {
+                        Some(n) => files_done.store(n, Ordering::Relaxed),
+                        None => {
+                            eprintln!("{text}");
+                            *last.lock().unwrap_or_else(PoisonError::into_inner) = text;
+                        }
+                    }
+                }
+            })
+        });
+        Self { files_done, last, listener }
+    }
+
+    fn files_done(&self) -> u64 {
+        self.files_done.load(Ordering::Relaxed)
+    }
+
+    fn last(&self) -> String {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hears the rest of what was said.
+    fn close(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            let _ = listener.join();
+        }
+    }
+}
+
+/// The worker's side: does the task, telling its progress on stderr. Gives its exit code.
+pub fn work(task_file: &Path) -> u8 {
+    // Without its watcher nobody would limit it.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    std::thread::spawn(|| {
+        let mut told = 0;
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let files = process::files_opened();
+            if files != told {
+                eprintln!("{PROGRESS}{files}");
+                told = files;
+            }
+        }
+    });
+    match crate::run_file(task_file) {
+        Ok(result) => u8::from(!result.refusals.is_empty()),
+        Err(fault) => {
+            eprintln!("{}: {}", software(), model::one_line(&fault));
+            if fault.is_transient() { EXIT_FAILED } else { EXIT_IMPOSSIBLE }
+        }
+    }
+}
+
+/// What became of a request to stop an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It ran here and does not any more.
+    Stopped,
+    /// It does not run here.
+    NotHere,
+}
+
+/// Ends the attempt whose directory is given, if it runs on this host.
+///
+/// # Errors
+/// When its heartbeat is there but cannot be read.
+pub fn stop(directory: &Path) -> Result<Stopped, NodeFault> {
+    let path: PathBuf = directory.join(HEARTBEAT_NAME);
+    let fault = |reason: String| NodeFault::TaskFile { path: path.clone(), reason };
+    if !path.exists() {
+        return Ok(Stopped::NotHere);
+    }
+    let mut text = String::new();
+    let file = files::open_regular(&path).map_err(|e| fault(format!("it {e}")))?;
+    file.take(1 << 16).read_to_string(&mut text).map_err(|e| fault(e.to_string()))?;
+    let heartbeat: Heartbeat = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    let lives = || host::start_of(heartbeat.pid) == Some(heartbeat.pid_start);
+    if heartbeat.host != host::name() || !lives() {
+        return Ok(Stopped::NotHere);
+    }
+    let Some(pid) = Pid::from_raw(heartbeat.pid as i32) else { return Ok(Stopped::NotHere) };
+    let _ = rustix::process::kill_process(pid, Signal::TERM);
+    let began = Instant::now();
+    while lives() {
+        if began.elapsed() > 2 * PATIENCE {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(Stopped::Stopped)
+}
