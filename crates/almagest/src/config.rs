@@ -71,6 +71,8 @@ options = []
 # Hosts as ssh takes them, and further options of ssh. The keys are yours.
 hosts = []
 options = []
+# Seconds between two reports of a host; 0 = 30.
+report_seconds = 0
 
 # What is special about a host; every key may be left out:
 # [hosts.pixel1]
@@ -316,6 +318,8 @@ pub struct SshConfig {
     pub hosts: Vec<String>,
     /// Further options of ssh.
     pub options: Vec<String>,
+    /// Seconds between two reports of a host; 0 = 30.
+    pub report_seconds: u64,
 }
 
 /// What is special about a host.

@@ -8,6 +8,7 @@
 mod cli;
 mod config;
 mod daemon;
+mod data;
 mod exit;
 mod journal;
 mod profiles;

@@ -12,8 +12,8 @@ use crate::site::{self, Archive, Site};
 use anyhow::Context;
 use archive::lease::Process;
 use archive::records::{
-    AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, PlannedRound, Started, Taken, TaskKey,
-    TaskRecord, TaskState,
+    AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, PlannedRound, RoundWork, Started, Taken,
+    TaskKey, TaskRecord, TaskState,
 };
 use archive::{Inquiry, Queue, Registry};
 use dispatch::{Ended, Local, Outcome};
@@ -322,7 +322,9 @@ impl Night {
                 let unit = self.archive.open_round(round, &self.cause, site::now())?;
                 self.archive.move_unit(&unit, UnitState::Approved, &self.cause, site::now())?;
             }
-            for unit in work.rounds.iter().filter(|r| r.state == UnitState::Ready) {
+            let undecided =
+                |r: &&RoundWork| matches!(r.state, UnitState::Ready | UnitState::Proposed);
+            for unit in work.rounds.iter().filter(undecided) {
                 if use_cases.contains(&unit.unit.use_case) {
                     self.archive.move_unit(
                         &unit.unit,
@@ -399,42 +401,9 @@ impl Night {
     }
 
     fn write_task(&self, started: &Started) -> anyhow::Result<PathBuf> {
-        let survey = self
-            .profiles
-            .iter()
-            .find(|p| p.profile.name == started.survey)
-            .with_context(|| format!("the site has no survey profile {}", started.survey))?;
-        let task = TaskFile {
-            version: FORMAT_VERSION,
-            unit: started.attempt.task.unit.clone(),
-            task: started.attempt.task.task,
-            attempt: started.attempt.attempt,
-            inputs: started.inputs.clone(),
-            survey: started.survey.clone(),
-            profile: survey.text.clone(),
-            programmes: started
-                .programmes
-                .iter()
-                .map(|p| model::task::ProgrammeRef {
-                    programme_id: p.programme_id.get(),
-                    name: p.name.clone(),
-                    project: p.project.clone(),
-                })
-                .collect(),
-            metadata: started.metadata.clone(),
-            limits: TaskLimits {
-                threads: 1,
-                memory_bytes: self.site.config.work.memory_per_thread_mb * 1_000_000,
-            },
-            output_dir: started.directory.clone(),
-        };
-        std::fs::create_dir_all(&started.directory)
-            .with_context(|| format!("cannot make {}", started.directory.display()))?;
-        let path = started.directory.join(TASK_NAME);
-        // No sync: after a crash of the machine the attempt is lost and started anew.
-        std::fs::write(&path, serde_json::to_vec(&task)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(path)
+        let memory_bytes = self.site.config.work.memory_per_thread_mb * 1_000_000;
+        let limits = TaskLimits { threads: 1, memory_bytes };
+        write_task_file(&started.directory, &task_file(started, &self.profiles, limits)?)
     }
 
     /// Takes the result of an attempt that ended, or notes that there is none.
@@ -575,6 +544,53 @@ impl Night {
     pub fn chosen(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
         chosen(&self.archive, scope)
     }
+}
+
+/// All that a node needs for an attempt.
+///
+/// # Errors
+/// When the site has no such survey profile.
+pub fn task_file(
+    started: &Started,
+    profiles: &[Loaded],
+    limits: TaskLimits,
+) -> anyhow::Result<TaskFile> {
+    let survey = profiles
+        .iter()
+        .find(|p| p.profile.name == started.survey)
+        .with_context(|| format!("the site has no survey profile {}", started.survey))?;
+    let programme = |p: &archive::records::Programme| model::task::ProgrammeRef {
+        programme_id: p.programme_id.get(),
+        name: p.name.clone(),
+        project: p.project.clone(),
+    };
+    Ok(TaskFile {
+        version: FORMAT_VERSION,
+        unit: started.attempt.task.unit.clone(),
+        task: started.attempt.task.task,
+        attempt: started.attempt.attempt,
+        inputs: started.inputs.clone(),
+        survey: started.survey.clone(),
+        profile: survey.text.clone(),
+        programmes: started.programmes.iter().map(programme).collect(),
+        metadata: started.metadata.clone(),
+        limits,
+        output_dir: started.directory.clone(),
+    })
+}
+
+/// Writes a task file into the directory of its attempt, which is made.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_task_file(directory: &Path, task: &TaskFile) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    let path = directory.join(TASK_NAME);
+    // No sync: after a crash of the machine the attempt is lost and started anew.
+    std::fs::write(&path, serde_json::to_vec(task)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// What a transfer would bring of a delivery, and its name.

@@ -65,6 +65,8 @@ fn situation(tasks: usize, hosts: usize) -> Situation {
                 name: format!("night {night} {name}"),
                 after: after.into_iter().collect(),
                 urgency: night as i64,
+                priority: 0,
+                from: 0.0,
                 closed: None,
             });
         }

@@ -183,9 +183,10 @@ pub struct ThisHost {
 }
 
 impl ThisHost {
-    /// This machine under a name, with so many cores and so much memory for tasks.
-    pub fn new(name: &str, cores: u32, memory_bytes: u64) -> Self {
+    /// This machine under a name, with so many cores for tasks and all its memory.
+    pub fn new(name: &str, cores: u32) -> Self {
         let pool = Local::new(cores as usize);
+        let memory_bytes = node::host::memory("MemTotal").unwrap_or(0);
         Self { name: name.to_owned(), cores, memory_bytes, pool, standing: HashMap::new() }
     }
 

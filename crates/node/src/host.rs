@@ -72,7 +72,8 @@ pub fn load() -> Option<[f64; 3]> {
     numbers.try_into().ok()
 }
 
-fn memory(field: &str) -> Option<u64> {
+/// A line of /proc/meminfo, e.g. `MemTotal`, in bytes.
+pub fn memory(field: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)

@@ -22,6 +22,8 @@ pub struct Plan {
     pub rounds: Vec<PlannedRound>,
     /// What waits, and why.
     pub waits: Vec<Wait>,
+    /// Rounds that can be opened when those in hand, or those above, are done; their tasks may be cut otherwise then.
+    pub coming: Vec<PlannedRound>,
 }
 
 /// A file that cannot be done yet.
@@ -33,13 +35,29 @@ pub struct Wait {
     pub file: String,
     /// What it waits for.
     pub why: String,
+    /// Work that is in hand, or can be taken in hand now, ends the wait.
+    pub comes: bool,
 }
 
 /// Whether a file is to be done, and why not.
 enum Due {
     Now(String),
     Done,
-    Waits(String),
+    Waits(Behind),
+}
+
+/// What a file waits for, and whether it comes by itself.
+struct Behind {
+    why: String,
+    comes: bool,
+}
+
+fn stuck(why: impl Into<String>) -> Behind {
+    Behind { why: why.into(), comes: false }
+}
+
+fn coming(why: impl Into<String>) -> Behind {
+    Behind { why: why.into(), comes: true }
 }
 
 /// The rounds of the use cases given that can be opened now.
@@ -53,16 +71,20 @@ pub fn plan(work: &DeliveryWork, use_cases: &[UseCase], policy: &Policy<'_>) -> 
 
 fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, plan: &mut Plan) {
     let mut by_recipe: BTreeMap<String, (Vec<&ImageWork>, String)> = BTreeMap::new();
+    let mut later: Vec<&ImageWork> = Vec::new();
     for image in &work.images {
         let recipe = recipe(image, use_case, policy);
         match due(work, image, use_case, &recipe) {
             Due::Now(why) => {
                 by_recipe.entry(recipe).or_insert_with(|| (Vec::new(), why)).0.push(image);
             }
-            Due::Waits(why) => {
+            Due::Waits(Behind { why, comes }) => {
+                if comes {
+                    later.push(image);
+                }
                 let catalogue = image.catalogue.as_ref().filter(|_| use_case == UseCase::Catalogue);
                 let file = catalogue.map_or(&image.name, |c| &c.name).clone();
-                plan.waits.push(Wait { use_case, file, why });
+                plan.waits.push(Wait { use_case, file, why, comes });
             }
             Due::Done => {}
         }
@@ -72,7 +94,17 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
             use_case,
             file: file.clone(),
             why: "its image has not arrived".to_owned(),
+            comes: false,
         }));
+    }
+    if !later.is_empty() {
+        plan.coming.push(PlannedRound {
+            delivery: work.delivery.clone(),
+            use_case,
+            recipe: String::new(),
+            tasks: tasks(use_case, &later, &policy.sizes),
+            why: "after its metadata".to_owned(),
+        });
     }
     for (recipe, (images, why)) in by_recipe {
         let tasks = tasks(use_case, &images, &policy.sizes);
@@ -157,9 +189,10 @@ fn settled(progress: &Progress, changed: impl Fn(&Coverage) -> Option<String>) -
         return Due::Now(why.clone());
     }
     match coverage.state {
-        UnitState::Failed => {
-            Due::Waits(format!("round {} failed; its refusal can be retried", coverage.round))
-        }
+        UnitState::Failed => Due::Waits(stuck(format!(
+            "round {} failed; its refusal can be retried",
+            coverage.round
+        ))),
         UnitState::Retracted => Due::Done,
         _ => changed(coverage).map_or(Due::Done, Due::Now),
     }
@@ -171,37 +204,33 @@ fn is_over(state: UnitState) -> bool {
 }
 
 /// Why a catalogue has to wait for metadata, if it has.
-fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<String> {
+fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<Behind> {
     let metadata = &image.metadata;
     if let Some(why) = &metadata.redo {
-        return Some(format!("the metadata of its image are due again: {why}"));
+        return Some(coming(format!("the metadata of its image are due again: {why}")));
     }
     match metadata.coverage.as_ref().map(|c| (c.state, c.outcome)) {
-        None => Some("its image has no metadata yet".to_owned()),
-        Some((UnitState::Failed, _)) => Some("the metadata round of its image failed".to_owned()),
-        Some((UnitState::Retracted, _)) => {
-            Some("the metadata of its image were retracted".to_owned())
-        }
-        Some((_, Some(Outcome::Refused))) => {
-            Some("the metadata of its image were refused".to_owned())
-        }
-        Some((_, Some(Outcome::Parked))) => Some("the metadata of its image are parked".to_owned()),
-        Some((_, None)) => Some("the metadata of its image are being made".to_owned()),
+        None => Some(coming("its image has no metadata yet")),
+        Some((UnitState::Failed, _)) => Some(stuck("the metadata round of its image failed")),
+        Some((UnitState::Retracted, _)) => Some(stuck("the metadata of its image were retracted")),
+        Some((_, Some(Outcome::Refused))) => Some(stuck("the metadata of its image were refused")),
+        Some((_, Some(Outcome::Parked))) => Some(stuck("the metadata of its image are parked")),
+        Some((_, None)) => Some(coming("the metadata of its image are being made")),
         Some((_, Some(Outcome::Done))) => metadata
             .coverage
             .as_ref()
             .and_then(|c| other_catalogue(c, image).or_else(|| needed_again(c, image)))
-            .map(|why| format!("the metadata of its image are due again: {why}"))
+            .map(|why| coming(format!("the metadata of its image are due again: {why}")))
             .or_else(|| unfinished_metadata(work)),
     }
 }
 
 /// One catalogue round after all metadata in hand, not a small one after each metadata task.
-fn unfinished_metadata(work: &DeliveryWork) -> Option<String> {
+fn unfinished_metadata(work: &DeliveryWork) -> Option<Behind> {
     let busy = work.rounds.iter().find(|r| {
         r.unit.use_case == UseCase::Metadata && r.state != UnitState::Staged && !is_over(r.state)
     })?;
-    Some(format!("metadata round {} is {}", busy.unit.round, busy.state))
+    Some(coming(format!("metadata round {} is {}", busy.unit.round, busy.state)))
 }
 
 #[cfg(test)]
@@ -330,6 +359,24 @@ mod tests {
         let (rounds, waits) = planned(&work(vec![retried]), "");
         assert_eq!(rounds, [UseCase::Metadata], "metadata first");
         assert_eq!(waits, ["w1_cat.fits: the metadata of its image are due again: retried"]);
+    }
+
+    #[test]
+    fn what_comes_by_itself_is_told() {
+        let policy = Policy { preview_recipe: &|_| String::new(), sizes: Sizes::default() };
+        let mut refused = image(2);
+        refused.metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
+        let plan = plan(&work(vec![image(1), refused]), &UseCase::ALL, &policy);
+        let comes: Vec<bool> = plan.waits.iter().map(|w| w.comes).collect();
+        assert_eq!(comes, [true, false], "{:?}", plan.waits);
+        assert_eq!(plan.coming.len(), 1);
+        let inputs: Vec<i64> = plan.coming[0]
+            .tasks
+            .iter()
+            .flat_map(|t| &t.inputs)
+            .map(|i| i.multiframe_id.get())
+            .collect();
+        assert_eq!((plan.coming[0].use_case, inputs), (UseCase::Catalogue, vec![1]));
     }
 
     #[test]

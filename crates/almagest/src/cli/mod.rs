@@ -15,6 +15,7 @@ mod init;
 mod inspect;
 mod manual;
 mod migrate;
+mod plan;
 mod programme;
 mod refusals;
 mod retract;
@@ -59,7 +60,25 @@ enum Verb {
     Catalogue(run::StepArguments),
     /// Make staged batches visible in the archive
     Ingest(run::IngestArguments),
-    /// Work until a signal ends it: the ingester
+    /// Show what is proposed to run where and when, and propose what is new
+    Plan(plan::Arguments),
+    /// Approve a plan, or part of it
+    Approve(plan::ApproveArguments),
+    /// Reject a plan
+    Reject(plan::RejectArguments),
+    /// Change what the next plan is to be: move, hold, priority
+    Edit(plan::EditArguments),
+    /// Let nothing new start of a unit, delivery, night or use case, or on a host
+    Pause(plan::StopArguments),
+    /// End a pause, a hold or a drain
+    Resume(plan::GoArguments),
+    /// Empty a host: what runs there ends, what waits there goes elsewhere
+    Drain(plan::StopArguments),
+    /// End what runs of units, and hold them
+    Cancel(plan::StopArguments),
+    /// Have tasks that were given up done again
+    Retry(plan::GoArguments),
+    /// Work until a signal ends it: the data daemon, the ingester
     Daemon(daemon::Arguments),
     /// What is there, what is running, what waits for what
     Status(status::Arguments),
@@ -140,6 +159,15 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Metadata(verb) => run::step(site, model::UseCase::Metadata, &verb),
         Verb::Catalogue(verb) => run::step(site, model::UseCase::Catalogue, &verb),
         Verb::Ingest(verb) => run::ingest(site, &verb),
+        Verb::Plan(verb) => plan::plan(site, &verb),
+        Verb::Approve(verb) => plan::approve(site, &verb),
+        Verb::Reject(verb) => plan::reject(site, &verb),
+        Verb::Edit(verb) => plan::edit(site, &verb),
+        Verb::Pause(verb) => plan::pause(site, &verb),
+        Verb::Resume(verb) => plan::resume(site, &verb),
+        Verb::Drain(verb) => plan::drain(site, &verb),
+        Verb::Cancel(verb) => plan::cancel(site, &verb),
+        Verb::Retry(verb) => plan::retry(site, &verb),
         Verb::Daemon(verb) => daemon::run(site, &verb),
         Verb::Status(verb) => status::run(site, &verb),
         Verb::Refusals(verb) => refusals::run(site, &verb),

@@ -1,13 +1,19 @@
 //! `almagest status`.
 
 use crate::daemon::state::{self, State};
-use crate::exit::Exit;
+use crate::data;
+use crate::data::document::duration;
+use crate::data::state::State as DataState;
+use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, grouped, say, say_part, shown};
-use crate::site::Site;
+use crate::site::{self, Site};
 use archive::Inquiry;
 use archive::report::Status;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -15,12 +21,22 @@ pub struct Arguments {
     /// As one JSON object.
     #[arg(long)]
     json: bool,
+    /// Show it anew every two seconds, until Ctrl-C.
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
 }
+
+const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// Prints where everything stands.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    if arguments.watch {
+        return watch(&site);
+    }
     let status = site.read()?.status()?;
+    let data = data::state::read(&data::state::directory(&site.place.logs()));
+    let data = data.filter(|state| state.state != "stopped");
     let ingester = state::read(&state::directory(&site.place.logs()));
     let ingester = ingester.filter(|state| state.state != "stopped");
     if arguments.json {
@@ -28,14 +44,122 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         value["ingester"] = json!(
             ingester.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
         );
+        value["data_daemon"] = json!(
+            data.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
+        );
         say!("{}", serde_json::to_string_pretty(&value)?);
     } else {
-        say_part!("{}", text(&status));
-        if let Some(state) = ingester {
-            say_part!("\n{}", ingester_text(&state));
-        }
+        say_part!("{}", whole(&status, data.as_ref(), ingester.as_ref()));
     }
     Ok(Exit::Done)
+}
+
+fn whole(status: &Status, data: Option<&DataState>, ingester: Option<&State>) -> String {
+    let mut whole = text(status);
+    if let Some(state) = data {
+        whole += &format!("\n{}", data_text(state));
+    }
+    if let Some(state) = ingester {
+        whole += &format!("\n{}", ingester_text(state));
+    }
+    whole
+}
+
+/// A live view: what is unfinished, on one screen.
+fn watch(site: &Site) -> anyhow::Result<Exit> {
+    if !std::io::stdout().is_terminal() {
+        return Err(exit::usage("--watch is for a terminal; --json is for programs"));
+    }
+    let stop = crate::daemon::stop_flag()?;
+    let archive = site.read()?;
+    let mut last: Option<(Instant, u64)> = None;
+    while !stop.load(Ordering::Relaxed) {
+        let mut status = archive.status()?;
+        let all = status.deliveries.len();
+        status.deliveries.retain(|d| d.state != "complete");
+        let done = all - status.deliveries.len();
+        let over: u64 =
+            status.deliveries.iter().flat_map(|d| &d.rounds).map(|r| u64::from(r.tasks_over)).sum();
+        let rate = last
+            .map(|(at, before)| over.saturating_sub(before) as f64 / at.elapsed().as_secs_f64());
+        last = Some((Instant::now(), over));
+        let data = data::state::read(&data::state::directory(&site.place.logs()));
+        let ingester = state::read(&state::directory(&site.place.logs()));
+        let text = whole(&status, data.as_ref(), ingester.as_ref());
+        // Home, and clear what was there, line by line: no flicker.
+        let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
+        say_part!(
+            "\x1b[H{}  {} complete, {} unfinished; {:.1} tasks/s\x1b[K\n\x1b[K\n{lines}\x1b[J",
+            site::now().format("%Y-%m-%d %H:%M:%S UTC"),
+            grouped(done as u64),
+            grouped((all - done) as u64),
+            rate.unwrap_or(0.0)
+        );
+        crate::daemon::sleep(WATCH_EVERY, &stop);
+    }
+    Ok(Exit::Done)
+}
+
+/// The computers and what they do.
+fn data_text(state: &DataState) -> String {
+    if !state.is_alive() {
+        return format!(
+            "the data daemon (pid {}, begun {}) is gone: almagest daemon data\n",
+            state.pid(),
+            state.began
+        );
+    }
+    let mut text = format!(
+        "data daemon: {}, {} executor, pid {} since {}; {} tasks sent, {} done, {} failed or lost{}\n",
+        state.state,
+        state.executor,
+        state.pid(),
+        state.began,
+        grouped(state.sent),
+        grouped(state.taken),
+        grouped(state.failed),
+        state
+            .expected_end
+            .as_ref()
+            .map(|end| format!("; all done at about {end}"))
+            .unwrap_or_default()
+    );
+    if let Some(fault) = &state.fault {
+        text += &format!("  {}\n", shown(fault));
+    }
+    let mut hosts =
+        Table::new(["host", "cores", "memory", "load", "users", "running", "waiting", ""]);
+    for host in &state.hosts {
+        let load = match (host.load, host.load_minutes) {
+            (Some(load), Some(minutes)) => format!("{load:.2} ({minutes} min)"),
+            _ => String::new(),
+        };
+        hosts.row([
+            host.host.clone(),
+            host.cores.to_string(),
+            bytes(host.memory_bytes),
+            load,
+            host.users.join(" "),
+            grouped(host.running),
+            grouped(host.waiting),
+            host.closed.clone().unwrap_or_default(),
+        ]);
+    }
+    let mut attempts = Table::new(["running", "task", "attempt", "on", "files", "for"]);
+    for attempt in state.attempts.iter().filter(|a| !a.waits).take(20) {
+        attempts.row([
+            attempt.unit.clone(),
+            attempt.task.to_string(),
+            attempt.attempt.to_string(),
+            attempt.host.clone(),
+            attempt.files.map(|(done, all)| format!("{done}/{all}")).unwrap_or_default(),
+            duration(attempt.seconds),
+        ]);
+    }
+    for table in [hosts, attempts].iter().filter(|table| !table.is_empty()) {
+        text += &format!("\n{}", table.text());
+    }
+    text
 }
 
 /// What the ingester does, in a few lines.

@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 /// How often what attempts left is cleared away.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// First and longest wait when the database is away.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+pub(crate) const BACK_OFF: (Duration, Duration) =
+    (Duration::from_millis(500), Duration::from_secs(60));
 /// A pass that postponed something is repeated after this, whether or not anything changed.
 const POSTPONED: Duration = Duration::from_secs(5);
 const SLICE: Duration = Duration::from_millis(100);
@@ -35,24 +36,24 @@ const SLICE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// What waiting does not mend: no archive, a newer schema, a wrong configuration.
-pub fn ingest(site: &Site) -> anyhow::Result<Exit> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The second one ends the process at once: what is unfinished is found again.
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     let directory = state::directory(&site.place.logs());
     files::create_dir(&directory)?;
     let mut journal = Journal::open(&site.place.logs());
-    let Some(_lock) = stand_by(&directory, &stop)? else { return Ok(Exit::Done) };
+    let Some(_lock) = stand_by(&directory, stop, &|| {
+        let other = state::read(&directory).map(|s| s.process).unwrap_or_default();
+        format!("another ingester works on this site ({other}); standing by")
+    })?
+    else {
+        return Ok(Exit::Done);
+    };
     journal.note("ingester begins");
     tell!("almagest: ingester begins, pid {}", std::process::id());
     let shared = Shared::new(State::begin(site::now()), directory);
     if let Err(fault) = port::serve(&site.config.ingest, &shared) {
         tell!("almagest: no /metrics and /healthz: {}", shown(&format!("{fault:#}")));
     }
-    let mut daemon = Daemon { site, stop, shared, journal, swept: None };
+    let mut daemon = Daemon { site, stop: Arc::clone(stop), shared, journal, swept: None };
     let ended = daemon.run();
     daemon.shared.change(|state| state.now_is("stopped"));
     daemon.journal.note("ingester ends");
@@ -60,10 +61,24 @@ pub fn ingest(site: &Site) -> anyhow::Result<Exit> {
     ended.map(|()| Exit::Done)
 }
 
-/// Waits until no other ingester works on the site; `None` when a signal came first.
-fn stand_by(
+/// A flag that SIGINT and SIGTERM set; the second one ends the process at once: what is unfinished is found again.
+///
+/// # Errors
+/// When the system does not take the handlers.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// Waits until no other daemon of the kind works on the site; `None` when a signal came first.
+pub(crate) fn stand_by(
     directory: &std::path::Path,
     stop: &AtomicBool,
+    words: &dyn Fn() -> String,
 ) -> anyhow::Result<Option<files::DirLock>> {
     let mut told = false;
     while !stop.load(Ordering::Relaxed) {
@@ -71,13 +86,20 @@ fn stand_by(
             return Ok(Some(lock));
         }
         if !told {
-            let other = state::read(directory).map(|s| s.process).unwrap_or_default();
-            tell!("almagest: another ingester works on this site ({other}); standing by");
+            tell!("almagest: {}", words());
             told = true;
         }
         std::thread::sleep(SLICE);
     }
     Ok(None)
+}
+
+/// Waits for a time, or until a signal.
+pub(crate) fn sleep(time: Duration, stop: &AtomicBool) {
+    let until = Instant::now() + time;
+    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(SLICE.min(time));
+    }
 }
 
 struct Daemon<'a> {
@@ -184,15 +206,12 @@ impl Daemon<'_> {
         self.shared.change(|state| state.failed(&why, site::now()));
         // Several that lost the same server do not come back at the same instant.
         let jitter = u64::from(std::process::id()) % 100;
-        let until = Instant::now() + time + Duration::from_millis(jitter);
-        while Instant::now() < until && !self.stopping() {
-            std::thread::sleep(SLICE);
-        }
+        sleep(time + Duration::from_millis(jitter), &self.stop);
     }
 }
 
 /// Whether waiting cannot mend a fault.
-fn is_for_ever(fault: &anyhow::Error) -> bool {
+pub(crate) fn is_for_ever(fault: &anyhow::Error) -> bool {
     if fault.downcast_ref::<exit::Failure>().is_some() {
         return true;
     }

@@ -253,6 +253,24 @@ impl Desk {
         Content(lines)
     }
 
+    /// The same without object ids, which follow the order in which nights became ready.
+    pub fn content_without_ids(&self) -> Content {
+        let Content(lines) = self.content();
+        let without = |line: String| match line.strip_prefix("detection: ") {
+            Some(row) => {
+                let mut row: Value = serde_json::from_str(row).expect("a row");
+                let ids = ["multiframe_id", "ext_num", "seq_num"];
+                let key = ids.map(|id| format!("{:>9}", row[id].to_string())).concat();
+                row.as_object_mut().expect("an object").remove("obj_id");
+                format!("detection: {key} {row}")
+            }
+            None => line,
+        };
+        let mut lines: Vec<String> = lines.into_iter().map(without).collect();
+        lines.sort();
+        Content(lines)
+    }
+
     /// `verify` must find nothing.
     #[track_caller]
     pub fn verified(&self) {

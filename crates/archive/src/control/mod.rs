@@ -237,6 +237,13 @@ pub trait Planning {
     /// [`ArchiveError`].
     fn instruction_history(&self) -> Result<Vec<InstructionChange>, ArchiveError>;
 
+    /// Deliveries of which something is to be done, or may arrive, in the order of registration: complete ones with nothing
+    /// open are not among them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn unfinished_deliveries(&self) -> Result<Vec<String>, ArchiveError>;
+
     /// Tasks without result of all rounds that are open and not staged, in the order of registration.
     ///
     /// # Errors

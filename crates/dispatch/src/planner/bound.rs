@@ -101,8 +101,11 @@ fn longest_chain(situation: &Situation, usable: &[usize], tasks: &[usize]) -> Se
     }
     let mut ends = vec![0.0_f64; longest.len()];
     for group in super::schedule::in_order(&situation.groups) {
-        let start = situation.groups[group].after.iter().map(|g| ends[*g]).fold(0.0, f64::max);
+        let of = &situation.groups[group];
+        let start = of.after.iter().map(|g| ends[*g]).fold(of.from, f64::max);
         ends[group] = start + longest[group];
     }
-    ends.into_iter().fold(0.0, f64::max)
+    // Groups without tasks only pass on when what comes after them can start.
+    let has_tasks = tasks.iter().map(|t| situation.tasks[*t].group);
+    has_tasks.map(|group| ends[group]).fold(0.0, f64::max)
 }

@@ -71,8 +71,12 @@ pub struct Group {
     pub name: String,
     /// Groups all tasks of which must have ended before one of this starts.
     pub after: Vec<usize>,
-    /// Lower is more urgent.
+    /// Tasks of a higher one come before all of a lower one, whatever that costs.
+    pub priority: i64,
+    /// Among equals, lower is more urgent: given up where hosts would be idle at the end for it.
     pub urgency: i64,
+    /// None of it starts before: what runs already of the groups before it ends then.
+    pub from: Seconds,
     /// Why none of it may start, if so.
     pub closed: Option<String>,
 }
@@ -263,7 +267,9 @@ pub fn plan(situation: &Situation) -> Plan {
         if other.is_better_than(&best) {
             best = other;
         }
-        if best.makespan > GOOD * lower_bound
+        let is_free = situation.groups.windows(2).all(|w| w[0].priority == w[1].priority);
+        if is_free
+            && best.makespan > GOOD * lower_bound
             && let Some(found) = search::best_order(&mut scheduler, lower_bound, &best)
         {
             best = found;

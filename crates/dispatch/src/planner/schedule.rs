@@ -208,6 +208,7 @@ impl<'a, 'b> Run<'a, 'b> {
         let mut followers = vec![Vec::new(); situation.groups.len()];
         let mut groups = vec![GroupState::default(); situation.groups.len()];
         for (at, group) in situation.groups.iter().enumerate() {
+            groups[at].ready = group.from;
             groups[at].before = group.after.len();
             groups[at].left = tasks_of[at].len();
             for before in &group.after {
@@ -521,8 +522,10 @@ pub(super) fn by_urgency(
         let task = &situation.tasks[t];
         let chain = task.seconds + tail[task.group];
         let is_long = long.is_some_and(|long| chain >= long);
-        let urgency = if is_long { i64::MIN } else { situation.groups[task.group].urgency };
-        (!is_long, urgency, Reverse(Time(chain)), Reverse(Time(task.seconds)), t)
+        let group = &situation.groups[task.group];
+        let urgency = if is_long { i64::MIN } else { group.urgency };
+        let order = (Reverse(group.priority), !is_long, urgency);
+        (order, Reverse(Time(chain)), Reverse(Time(task.seconds)), t)
     };
     let mut order: Vec<_> = (0..situation.tasks.len()).map(key).collect();
     order.sort_unstable();

@@ -101,8 +101,9 @@ impl Search<'_> {
         if self.placed.iter().any(|p| p.task == t) {
             return None;
         }
-        let mut ready = 0.0_f64;
-        let mut open = self.situation.groups[self.situation.tasks[t].group].after.clone();
+        let group = &self.situation.groups[self.situation.tasks[t].group];
+        let mut ready = group.from;
+        let mut open = group.after.clone();
         let mut seen = vec![false; self.situation.groups.len()];
         while let Some(group) = open.pop() {
             if std::mem::replace(&mut seen[group], true) {
@@ -111,6 +112,8 @@ impl Search<'_> {
             for other in self.tasks.iter().filter(|o| self.situation.tasks[**o].group == group) {
                 ready = ready.max(self.placed.iter().find(|p| p.task == *other)?.end());
             }
+            // A group without tasks passes on when it might have started.
+            ready = ready.max(self.situation.groups[group].from);
             open.extend(&self.situation.groups[group].after);
         }
         Some(ready)

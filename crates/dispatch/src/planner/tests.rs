@@ -32,7 +32,14 @@ fn task(group: usize, seconds: Seconds) -> Task {
 }
 
 fn group(name: &str, after: &[usize], urgency: i64) -> Group {
-    Group { name: name.to_owned(), after: after.to_vec(), urgency, closed: None }
+    Group {
+        name: name.to_owned(),
+        after: after.to_vec(),
+        priority: 0,
+        urgency,
+        from: 0.0,
+        closed: None,
+    }
 }
 
 fn situation(hosts: Vec<Host>, groups: Vec<Group>, tasks: Vec<Task>) -> Situation {
@@ -54,6 +61,7 @@ fn check(situation: &Situation, plan: &Plan) {
     for p in &plan.placements {
         let (task, host) = (&situation.tasks[p.task], &situation.hosts[p.host]);
         assert!(task.host.is_none_or(|h| h == p.host), "not where the operator wants it");
+        assert!(p.start >= situation.groups[task.group].from, "before its group may start");
         assert!(host.closed.is_none() && task.closed.is_none(), "closed");
         assert!(
             host.quiet.iter().all(|(from, to)| p.end() <= *from || p.start >= *to),
@@ -147,6 +155,7 @@ prop_compose! {
         urgencies in proptest::collection::vec(0..5_i64, groups),
         disks in proptest::collection::vec(prop_oneof![Just(u64::MAX), 0..500_u64], 2),
         hosts_most in 0..5_usize,
+        first in prop_oneof![Just(0.0), 0.0..50.0],
         mut hosts in Just(hosts),
     ) -> Situation {
         let mut groups: Vec<Group> = urgencies
@@ -159,6 +168,7 @@ prop_compose! {
                 groups[b].after.push(a);
             }
         }
+        groups[0].from = first;
         for (n, host) in hosts.iter_mut().enumerate() {
             host.name = format!("h{n}");
         }
@@ -312,6 +322,23 @@ fn few_hosts_are_used_when_so_told_and_those_at_work_first() {
     assert!(used.is_subset(&BTreeSet::from([0, 3])), "{used:?}");
     assert_eq!(plan.left_alone.len(), 2);
     assert!(plan.left_alone[0].1.contains("at most 2 hosts"));
+}
+
+#[test]
+fn a_priority_is_kept_whatever_it_costs() {
+    let mut groups = vec![group("usual", &[], 0), group("urgent", &[], 9)];
+    groups[1].priority = 1;
+    let mut tasks = vec![task(0, 10.0), task(0, 9.0)];
+    tasks.extend(vec![task(1, 2.0); 4]);
+    let situation = situation(vec![host("n1", 1, 0), host("n2", 1, 0)], groups, tasks);
+    let plan = plan(&situation);
+    check(&situation, &plan);
+    let last = |group| {
+        let of = plan.placements.iter().filter(|p| situation.tasks[p.task].group == group);
+        of.map(|p| p.start).fold(0.0, f64::max)
+    };
+    assert_eq!(last(1), 2.0, "two and two of the urgent ones");
+    assert_eq!(plan.makespan, 14.0);
 }
 
 #[test]

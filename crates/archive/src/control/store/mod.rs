@@ -433,6 +433,10 @@ impl Planning for Archive {
         self.read("list instructions of the past", planning::instruction_history)
     }
 
+    fn unfinished_deliveries(&self) -> Result<Vec<String>, ArchiveError> {
+        self.read("list unfinished deliveries", planning::unfinished_deliveries)
+    }
+
     fn open_tasks(&self) -> Result<Vec<OpenTask>, ArchiveError> {
         self.read("list open tasks", planning::open_tasks)
     }

@@ -135,6 +135,20 @@ pub(super) fn instruction_history(c: &Connection) -> Result<Vec<InstructionChang
     Ok(all)
 }
 
+/// See [`crate::Planning::unfinished_deliveries`].
+pub(super) fn unfinished_deliveries(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT name FROM delivery WHERE delivery_id IN (
+             SELECT delivery_id FROM delivery WHERE state <> 'complete'
+             UNION SELECT delivery_id FROM unit
+                   WHERE state IN ('waiting', 'ready', 'proposed', 'approved', 'running', 'staged')
+             UNION SELECT file.delivery_id FROM redo JOIN file USING (file_id) WHERE redo.unit_id IS NULL)
+         ORDER BY delivery_id",
+    )?;
+    let rows = select.query_map([], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// See [`crate::Planning::open_tasks`].
 pub(super) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(

@@ -1,0 +1,440 @@
+//! A plan as it is kept and shown.
+
+use super::situation::{Piece, UnitName, Work};
+use crate::report::{Table, bytes, grouped};
+use archive::Timestamp;
+use archive::planning::{PlannedAndDone, Proposal, ProposedTask};
+use chrono::TimeDelta;
+use dispatch::planner::Plan;
+use model::UseCase;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The whole of a plan. Times are seconds from `made`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// When it was made, ISO 8601 UTC.
+    #[serde(with = "iso")]
+    pub made: Timestamp,
+    /// Where tasks run: `local`, `slurm`, `ssh` or `print`.
+    pub executor: String,
+    /// When the last task ends.
+    pub makespan_seconds: f64,
+    /// No plan can end before.
+    pub lower_bound_seconds: f64,
+    /// The computers, used or not.
+    pub hosts: Vec<HostLine>,
+    /// The units in it.
+    pub units: Vec<UnitLine>,
+    /// Where every task runs, by start.
+    pub tasks: Vec<TaskLine>,
+    /// What is not planned, and why.
+    pub waits: Vec<WaitLine>,
+}
+
+/// Times as ISO 8601 in UTC.
+mod iso {
+    use archive::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&super::iso_text(*time))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A time as programs read it.
+pub fn iso_text(time: Timestamp) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// A computer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostLine {
+    /// Its name.
+    pub host: String,
+    /// Cores for tasks.
+    pub cores: u32,
+    /// Memory for tasks, in bytes.
+    pub memory_bytes: u64,
+    /// Load that is not ours.
+    pub load: f64,
+    /// What it does already: attempts.
+    pub running: u64,
+    /// Tasks planned on it.
+    pub tasks: u64,
+    /// When the last of them ends.
+    pub until_seconds: f64,
+    /// Why it is left alone, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_alone: Option<String>,
+}
+
+/// A use case of a delivery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnitLine {
+    /// Delivery.
+    pub delivery: String,
+    /// Use case.
+    pub use_case: UseCase,
+    /// Its round is not open yet: what stands here is an estimate.
+    pub to_come: bool,
+    /// Was approved before, and stands here since it is not done.
+    pub approved: bool,
+    /// Tasks planned.
+    pub tasks: u64,
+    /// On which hosts.
+    pub hosts: Vec<String>,
+    /// When the first starts.
+    pub start_seconds: f64,
+    /// When the last ends.
+    pub end_seconds: f64,
+    /// Bytes read.
+    pub input_bytes: u64,
+}
+
+/// A task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskLine {
+    /// Delivery.
+    pub delivery: String,
+    /// Use case.
+    pub use_case: UseCase,
+    /// Round and number of the task; none when its round is not open yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<(u32, u32)>,
+    /// Where.
+    pub host: String,
+    /// When it starts.
+    pub start_seconds: f64,
+    /// How long it takes.
+    pub seconds: f64,
+}
+
+/// Something that is not planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WaitLine {
+    /// Delivery.
+    pub delivery: String,
+    /// Use case.
+    pub use_case: UseCase,
+    /// How many tasks, or files.
+    pub count: u64,
+    /// `task` or `file`.
+    pub of: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A document of a plan, and what is undecided in it.
+pub fn document(
+    work: &Work,
+    plan: &Plan,
+    (executor, made): (&str, Timestamp),
+    is_approved: &dyn Fn(&UnitName) -> bool,
+    file_waits: &[(String, register::plan::Wait)],
+) -> Document {
+    let situation = &work.situation;
+    let mut hosts: Vec<HostLine> = situation
+        .hosts
+        .iter()
+        .enumerate()
+        .map(|(at, host)| HostLine {
+            host: host.name.clone(),
+            cores: host.cores,
+            memory_bytes: host.memory_bytes,
+            load: host.load,
+            running: host.busy.len() as u64,
+            tasks: 0,
+            until_seconds: host.busy.iter().map(|b| b.left).fold(0.0, f64::max),
+            left_alone: plan.left_alone.iter().find(|(h, _)| *h == at).map(|(_, why)| why.clone()),
+        })
+        .collect();
+    let mut units: BTreeMap<usize, (UnitLine, BTreeSet<usize>)> = BTreeMap::new();
+    let mut tasks = Vec::new();
+    for placement in &plan.placements {
+        let task = &situation.tasks[placement.task];
+        let unit = &work.units[task.group];
+        let host = &mut hosts[placement.host];
+        host.tasks += 1;
+        host.until_seconds = host.until_seconds.max(placement.end());
+        let key = match &work.pieces[placement.task] {
+            Piece::Open(key) => Some((key.unit.round, key.task)),
+            Piece::Coming => None,
+        };
+        tasks.push(TaskLine {
+            delivery: unit.0.clone(),
+            use_case: unit.1,
+            task: key,
+            host: host.host.clone(),
+            start_seconds: placement.start,
+            seconds: placement.seconds,
+        });
+        let (line, on) = units.entry(task.group).or_insert_with(|| {
+            let line = UnitLine {
+                delivery: unit.0.clone(),
+                use_case: unit.1,
+                to_come: key.is_none(),
+                approved: is_approved(unit),
+                tasks: 0,
+                hosts: Vec::new(),
+                start_seconds: f64::INFINITY,
+                end_seconds: 0.0,
+                input_bytes: 0,
+            };
+            (line, BTreeSet::new())
+        });
+        line.tasks += 1;
+        line.input_bytes += task.input_bytes;
+        line.start_seconds = line.start_seconds.min(placement.start);
+        line.end_seconds = line.end_seconds.max(placement.end());
+        on.insert(placement.host);
+    }
+    let mut units: Vec<UnitLine> = units
+        .into_values()
+        .map(|(line, on)| UnitLine {
+            hosts: on.into_iter().map(|h| situation.hosts[h].name.clone()).collect(),
+            ..line
+        })
+        .collect();
+    units.sort_by(|a, b| a.start_seconds.total_cmp(&b.start_seconds));
+    Document {
+        made,
+        executor: executor.to_owned(),
+        makespan_seconds: plan.makespan,
+        lower_bound_seconds: plan.lower_bound,
+        hosts,
+        units,
+        tasks,
+        waits: waits(work, plan, file_waits),
+    }
+}
+
+/// What is not planned, alike ones together.
+fn waits(work: &Work, plan: &Plan, file_waits: &[(String, register::plan::Wait)]) -> Vec<WaitLine> {
+    let mut counted: BTreeMap<(UnitName, &str, String), u64> = BTreeMap::new();
+    for (task, reason) in &plan.unplanned {
+        let unit = work.units[work.situation.tasks[*task].group].clone();
+        *counted.entry((unit, "task", reason.to_string())).or_default() += 1;
+    }
+    for (delivery, wait) in file_waits.iter().filter(|(_, wait)| !wait.comes) {
+        let unit = (delivery.clone(), wait.use_case);
+        *counted.entry((unit, "file", wait.why.clone())).or_default() += 1;
+    }
+    let line = |((unit, of, why), count): ((UnitName, &str, String), u64)| WaitLine {
+        delivery: unit.0,
+        use_case: unit.1,
+        count,
+        of: of.to_owned(),
+        why,
+    };
+    counted.into_iter().map(line).collect()
+}
+
+impl Document {
+    /// As the archive takes it. What was approved before is not proposed again.
+    pub fn proposal(&self) -> Proposal {
+        let undecided: BTreeSet<(&str, UseCase)> = self
+            .units
+            .iter()
+            .filter(|u| !u.approved)
+            .map(|u| (u.delivery.as_str(), u.use_case))
+            .collect();
+        let mut proposal = Proposal {
+            document: serde_json::to_string(self).unwrap_or_default(),
+            ..Proposal::default()
+        };
+        for task in &self.tasks {
+            if !undecided.contains(&(task.delivery.as_str(), task.use_case)) {
+                continue;
+            }
+            let Some((round, number)) = task.task else { continue };
+            let (delivery, use_case) = (task.delivery.clone(), task.use_case);
+            proposal.tasks.push(ProposedTask {
+                task: archive::records::TaskKey {
+                    unit: model::UnitKey { delivery, use_case, round },
+                    task: number,
+                },
+                host: task.host.clone(),
+                starts: self.at(task.start_seconds),
+                seconds: task.seconds,
+            });
+        }
+        for unit in self.units.iter().filter(|u| u.to_come && !u.approved) {
+            proposal.coming.push((unit.delivery.clone(), unit.use_case));
+        }
+        proposal
+    }
+
+    /// Whether there is something to decide on.
+    pub fn has_undecided(&self) -> bool {
+        self.units.iter().any(|u| !u.approved)
+    }
+
+    fn at(&self, seconds: f64) -> Timestamp {
+        self.made + TimeDelta::milliseconds((seconds * 1000.0) as i64)
+    }
+
+    /// For people, under a title.
+    pub fn text(&self, title: &str) -> String {
+        let mut text = title.to_owned();
+        let tasks = self.tasks.len() as u64;
+        let used = self.hosts.iter().filter(|h| h.tasks > 0).count();
+        text += &match tasks {
+            0 => ": nothing can start\n".to_owned(),
+            _ => format!(
+                ": {} tasks on {} of {} hosts, until {} (in {}; no plan ends before {})\n",
+                grouped(tasks),
+                used,
+                self.hosts.len(),
+                clock(self.at(self.makespan_seconds), self.made),
+                duration(self.makespan_seconds),
+                clock(self.at(self.lower_bound_seconds), self.made)
+            ),
+        };
+        for table in [self.hosts_table(), self.units_table(), self.waits_table()] {
+            if !table.is_empty() {
+                text += &format!("\n{}", table.text());
+            }
+        }
+        text
+    }
+
+    fn hosts_table(&self) -> Table {
+        let mut table = Table::new([
+            "host",
+            "cores",
+            "memory",
+            "load of others",
+            "running",
+            "tasks",
+            "until",
+            "",
+        ]);
+        for host in &self.hosts {
+            let until = match host.tasks + host.running {
+                0 => String::new(),
+                _ => clock(self.at(host.until_seconds), self.made),
+            };
+            table.row([
+                host.host.clone(),
+                host.cores.to_string(),
+                bytes(host.memory_bytes),
+                format!("{:.1}", host.load),
+                grouped(host.running),
+                grouped(host.tasks),
+                until,
+                host.left_alone.clone().map(|why| format!("left alone: {why}")).unwrap_or_default(),
+            ]);
+        }
+        table
+    }
+
+    fn units_table(&self) -> Table {
+        let mut table = Table::new(["unit", "tasks", "size", "starts", "ends", "on", ""]);
+        for unit in &self.units {
+            let remark = match (unit.approved, unit.to_come) {
+                (true, true) => "approved, to come",
+                (true, false) => "approved",
+                (false, true) => "to come, estimated",
+                (false, false) => "",
+            };
+            table.row([
+                format!("{}/{}", unit.delivery, unit.use_case),
+                grouped(unit.tasks),
+                bytes(unit.input_bytes),
+                clock(self.at(unit.start_seconds), self.made),
+                clock(self.at(unit.end_seconds), self.made),
+                in_short(&unit.hosts),
+                remark.to_owned(),
+            ]);
+        }
+        table
+    }
+
+    fn waits_table(&self) -> Table {
+        let mut table = Table::new(["waits", "what", "why"]);
+        for wait in &self.waits {
+            table.row([
+                format!("{}/{}", wait.delivery, wait.use_case),
+                crate::report::counted(wait.count, &wait.of),
+                wait.why.clone(),
+            ]);
+        }
+        table
+    }
+}
+
+/// A few names, or how many.
+fn in_short(hosts: &[String]) -> String {
+    match hosts.len() {
+        0..=6 => hosts.join(" "),
+        n => format!("{} … {} ({n} hosts)", hosts[0], hosts[n - 1]),
+    }
+}
+
+/// Time of day UTC, or day and time when it is another day than that of `now`.
+pub fn clock(time: Timestamp, now: Timestamp) -> String {
+    match time.date_naive() == now.date_naive() {
+        true => time.format("%H:%M:%S").to_string(),
+        false => time.format("%Y-%m-%d %H:%M").to_string(),
+    }
+}
+
+/// "45 s", "12 min", "3 h 20 min".
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    match whole {
+        0..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min", whole / 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A plan beside what happened, unit by unit.
+pub fn compared(document: &Document, done: &[PlannedAndDone]) -> Table {
+    let mut table = Table::new([
+        "unit",
+        "tasks",
+        "done",
+        "elsewhere",
+        "planned seconds",
+        "actual seconds",
+        "ratio",
+        "planned end",
+        "actual end",
+    ]);
+    let mut units: BTreeMap<UnitName, Vec<&PlannedAndDone>> = BTreeMap::new();
+    for one in done {
+        let unit = &one.task.unit;
+        units.entry((unit.delivery.clone(), unit.use_case)).or_default().push(one);
+    }
+    for ((delivery, use_case), tasks) in units {
+        let actual: Vec<_> = tasks.iter().filter_map(|t| Some((*t, t.actual.as_ref()?))).collect();
+        let elsewhere = actual.iter().filter(|(t, a)| t.assignment.host != a.0).count();
+        let planned: f64 = actual.iter().map(|(t, _)| t.assignment.seconds).sum();
+        let took: f64 = actual.iter().map(|(_, a)| a.2).sum();
+        let after = |start: Timestamp, seconds: f64| {
+            start + TimeDelta::milliseconds((seconds * 1000.0) as i64)
+        };
+        let end = tasks.iter().map(|t| after(t.assignment.starts, t.assignment.seconds)).max();
+        let actual_end = actual.iter().map(|(_, a)| after(a.1, a.2)).max();
+        let shown =
+            |time: Option<Timestamp>| time.map(|t| clock(t, document.made)).unwrap_or_default();
+        table.row([
+            format!("{delivery}/{use_case}"),
+            grouped(tasks.len() as u64),
+            grouped(actual.len() as u64),
+            grouped(elsewhere as u64),
+            format!("{planned:.1}"),
+            format!("{took:.1}"),
+            if planned > 0.0 { format!("{:.2}", took / planned) } else { String::new() },
+            shown(end),
+            shown(actual_end),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,127 @@
+//! The executor that the configuration names, and what is known of its hosts.
+
+use crate::config::ExecutorKind;
+use crate::exit;
+use crate::site::Site;
+use archive::lease;
+use dispatch::command::System;
+use dispatch::{Executor, HostState, Print, Slurm, Ssh, ThisHost, print, slurm, ssh};
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The longest that a tool of a batch system, or ssh, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Cores and memory of a computer for which scripts are printed and nobody says what it has.
+const PRINTED: (u32, u32) = (1, 4000);
+
+/// Makes the executor.
+///
+/// # Errors
+/// Exit code 3 when the configuration names no hosts, or there is no program for them.
+pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
+    let config = &site.config;
+    Ok(match config.plan.executor {
+        ExecutorKind::Local => {
+            let cores = u32::try_from(config.work.workers()).unwrap_or(u32::MAX);
+            Box::new(ThisHost::new(&lease::host(), cores))
+        }
+        ExecutorKind::Slurm => {
+            let options = slurm::Options {
+                configuration: slurm::configuration(),
+                partition: config.slurm.partition.clone(),
+                account: config.slurm.account.clone(),
+                more: config.slurm.options.clone(),
+                node_program: node_program(site)?,
+                logs: site.place.logs().join("jobs"),
+            };
+            files::create_dir(&options.logs)?;
+            let system = System::with(&slurm::ENVIRONMENT, &slurm::LOCALE, PATIENCE);
+            Box::new(Slurm::new(system, options))
+        }
+        ExecutorKind::Ssh => {
+            if config.ssh.hosts.is_empty() {
+                return Err(exit::gate("[ssh] hosts in almagest.toml names no hosts"));
+            }
+            let options = ssh::Options {
+                hosts: config.ssh.hosts.clone(),
+                more: config.ssh.options.clone(),
+                node_program: node_program(site)?,
+                reports: site.place.staging().join("hosts"),
+                report_seconds: config.ssh.report_seconds,
+            };
+            files::create_dir(&options.reports)?;
+            let system = System::with(&["SSH_AUTH_SOCK"], &[("LC_ALL", "C")], PATIENCE);
+            Box::new(Ssh::new(system, options))
+        }
+        ExecutorKind::Print => {
+            if config.hosts.is_empty() {
+                return Err(exit::gate(
+                    "almagest.toml names no hosts: each needs a section such as [hosts.pixel1]",
+                ));
+            }
+            let or = |value: u32, default: u32| if value == 0 { default } else { value };
+            let host = |(name, host): (&String, &crate::config::HostConfig)| {
+                let memory = u64::from(or(host.memory_mb, PRINTED.1)) * 1_000_000;
+                (name.clone(), or(host.cores, PRINTED.0), memory)
+            };
+            Box::new(Print::new(print::Options {
+                hosts: config.hosts.iter().map(host).collect(),
+                node_program: node_program(site)?,
+                scripts: site.place.root().join("scripts"),
+            }))
+        }
+    })
+}
+
+/// `almagest-node` for the hosts: as configured, or beside this program.
+fn node_program(site: &Site) -> anyhow::Result<String> {
+    let configured = &site.config.plan.node_program;
+    if !configured.is_empty() {
+        return Ok(configured.clone());
+    }
+    let beside = std::env::current_exe().map(|exe| exe.with_file_name("almagest-node"));
+    match beside {
+        Ok(path) if path.is_file() => Ok(path.to_string_lossy().into_owned()),
+        _ => Err(exit::gate(
+            "no almagest-node beside this program: [plan] node_program in almagest.toml names another place",
+        )),
+    }
+}
+
+/// How many tasks of ours each host had of late: a load average over minutes still tells of those that ended.
+#[derive(Default)]
+pub struct Loads {
+    ours: HashMap<String, VecDeque<(Instant, usize)>>,
+}
+
+impl Loads {
+    /// Notes what runs now.
+    pub fn note(&mut self, running: &HashMap<String, usize>, hosts: &[HostState]) {
+        let now = Instant::now();
+        for host in hosts {
+            let count = running.get(&host.name).copied().unwrap_or(0);
+            let of_host = self.ours.entry(host.name.clone()).or_default();
+            of_host.push_back((now, count));
+            while of_host.front().is_some_and(|(at, _)| at.elapsed() > Duration::from_secs(900)) {
+                of_host.pop_front();
+            }
+        }
+    }
+
+    /// The load of a host that is not ours.
+    pub fn of_others(&self, host: &HostState) -> f64 {
+        let Some((load, minutes)) = host.load else { return 0.0 };
+        let span = Duration::from_secs(u64::from(minutes) * 60);
+        let of_late = self.ours.get(&host.name).into_iter().flatten();
+        let counts = of_late.filter(|(at, _)| at.elapsed() <= span).map(|(_, count)| *count);
+        // The most of late, not the mean: to leave a host alone for our own tasks' sake is the worse mistake.
+        (load - counts.max().unwrap_or(0) as f64).max(0.0)
+    }
+}
+
+/// Where products are staged, for questions about room.
+pub fn free_bytes(site: &Site) -> u64 {
+    let staging: PathBuf = site.place.staging();
+    files::free_bytes(&staging).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,145 @@
+//! The loop of the data daemon.
+
+use super::state::{self, State};
+use super::{Curator, PassReport};
+use crate::daemon::{self, BACK_OFF};
+use crate::exit::Exit;
+use crate::journal::Journal;
+use crate::report::{shown, tell};
+use crate::site::{self, Site};
+use archive::Publication;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often what attempts left is cleared away.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often the expected end is worked out anew.
+const FORECAST_EVERY: Duration = Duration::from_secs(15);
+/// After a pass that did something the next one comes soon.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Runs until a signal ends it. Attempts that outlive this process go on; those of this machine's own pool are waited for.
+///
+/// # Errors
+/// What waiting does not mend: no archive, a newer schema, a wrong configuration.
+pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+    let directory = state::directory(&site.place.logs());
+    files::create_dir(&directory)?;
+    let Some(_lock) = daemon::stand_by(&directory, stop, &|| {
+        let other = state::read(&directory).map(|s| s.process).unwrap_or_default();
+        format!("another data daemon works on this site ({other}); standing by")
+    })?
+    else {
+        return Ok(Exit::Done);
+    };
+    let mut journal = Journal::open(&site.place.logs());
+    journal.note("data daemon begins");
+    tell!("almagest: data daemon begins, pid {}", std::process::id());
+    let mut state = State::begin("", site::now());
+    let mut looped = Loop { site, auto, stop, directory: &directory, swept: None, forecast: None };
+    let ended = looped.run(&mut state, &mut journal);
+    state.state = "stopped".to_owned();
+    state.write(&directory, site::now());
+    journal.note("data daemon ends");
+    tell!("almagest: data daemon ends");
+    ended.map(|()| Exit::Done)
+}
+
+struct Loop<'a> {
+    site: &'a Site,
+    auto: bool,
+    stop: &'a AtomicBool,
+    directory: &'a std::path::Path,
+    swept: Option<Instant>,
+    forecast: Option<Instant>,
+}
+
+impl Loop<'_> {
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn run(&mut self, state: &mut State, journal: &mut Journal) -> anyhow::Result<()> {
+        let mut back_off = BACK_OFF.0;
+        let mut curator: Option<Curator> = None;
+        loop {
+            let is_idle = match &curator {
+                Some(curator) => {
+                    curator.executor.outlives() || curator.mine().is_ok_and(|m| m.is_empty())
+                }
+                None => true,
+            };
+            if self.stopping() && is_idle {
+                return Ok(());
+            }
+            let turn = match &mut curator {
+                Some(curator) => self.turn(curator, state),
+                None => self.open().map(|opened| {
+                    state.executor = opened.executor.name().to_owned();
+                    curator = Some(opened);
+                }),
+            };
+            match turn {
+                Ok(()) => back_off = BACK_OFF.0,
+                Err(fault) if daemon::is_for_ever(&fault) => return Err(fault),
+                Err(fault) if self.stopping() => {
+                    journal.note(&format!("data daemon stops: {fault:#}"));
+                    return Ok(());
+                }
+                Err(fault) => {
+                    // A new connection, if it was that; a pool of our own would be lost with it.
+                    if curator.as_ref().is_none_or(|c| c.executor.outlives()) {
+                        curator = None;
+                    }
+                    let why = shown(&format!("{fault:#}"));
+                    if state.fault.as_ref() != Some(&why) {
+                        journal.note(&format!("the archive cannot be used, trying again: {why}"));
+                        tell!("almagest: the archive cannot be used, trying again: {why}");
+                    }
+                    state.fault = Some(why);
+                    state.state = "away".to_owned();
+                    state.write(self.directory, site::now());
+                    daemon::sleep(back_off, self.stop);
+                    back_off = (2 * back_off).min(BACK_OFF.1);
+                }
+            }
+        }
+    }
+
+    fn open(&self) -> anyhow::Result<Curator> {
+        let mut curator = Curator::open(self.site.clone(), "data daemon", "new work")?;
+        curator.auto |= self.auto;
+        Ok(curator)
+    }
+
+    /// One pass, then a wait for something to do.
+    fn turn(&mut self, curator: &mut Curator, state: &mut State) -> anyhow::Result<()> {
+        if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
+            let keep = self.site.config.staging.keep();
+            ingest::sweep::sweep(curator.archive(), keep, site::now())?;
+            self.swept = Some(Instant::now());
+        }
+        let stopping = self.stopping();
+        state.state = if stopping { "draining" } else { "working" }.to_owned();
+        let pass: PassReport = curator.pass(!stopping)?;
+        let is_due = self.forecast.is_none_or(|at| at.elapsed() > FORECAST_EVERY);
+        let document = if is_due && !stopping {
+            self.forecast = Some(Instant::now());
+            Some(curator.document()?)
+        } else {
+            None
+        };
+        state.passed(curator, &pass, document.as_ref(), site::now())?;
+        state.write(self.directory, site::now());
+        let poll = Duration::from_secs(self.site.config.plan.poll_seconds.max(1));
+        let is_busy = !pass.is_idle() || !curator.executor.outlives() && !state.attempts.is_empty();
+        let wait = if is_busy || stopping { SOON.min(poll) } else { poll };
+        if is_busy {
+            daemon::sleep(wait, self.stop);
+        } else {
+            curator.archive().await_change(wait)?;
+        }
+        Ok(())
+    }
+}

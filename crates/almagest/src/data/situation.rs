@@ -1,0 +1,521 @@
+//! From the archive's state and the configuration to what the planner takes. Pure.
+
+use crate::config::{Config, Order, Span};
+use archive::Timestamp;
+use archive::planning::{Instruction, OpenTask, Standing, Subject};
+use archive::records::{PlannedRound, TaskKey};
+use chrono::{TimeDelta, Timelike};
+use dispatch::HostState;
+use dispatch::planner::costs::Costs;
+use dispatch::planner::{Busy, Group, Host, Policy, Situation, Task};
+use model::UseCase;
+use std::collections::BTreeMap;
+
+/// Days for which quiet hours are laid out.
+const DAYS: i64 = 14;
+/// What a process needs beside its threads.
+const PROCESS_BYTES: u64 = 300_000_000;
+
+/// A unit as the planner sees it: one use case of a delivery.
+pub type UnitName = (String, UseCase);
+
+/// What stands behind a task of the planner.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece {
+    /// A task.
+    Open(TaskKey),
+    /// A task that a round to come may have.
+    Coming,
+}
+
+/// An attempt under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnderWay {
+    /// Its unit.
+    pub unit: UnitName,
+    /// Where.
+    pub host: String,
+    /// Bytes that it reads.
+    pub input_bytes: u64,
+    /// Memory that it may use, in bytes.
+    pub memory_bytes: u64,
+    /// Seconds since it was sent.
+    pub seconds: f64,
+    /// It waits to begin.
+    pub waits: bool,
+}
+
+/// A round that is not open yet, with the night and order of its delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComingRound {
+    /// The round, its tasks cut as they might be.
+    pub round: PlannedRound,
+    /// Observing night, yyyymmdd.
+    pub night: Option<i32>,
+    /// Order of registration of its delivery.
+    pub order: i64,
+    /// Bytes that each task reads.
+    pub input_bytes: Vec<u64>,
+}
+
+/// All that decides.
+pub struct Facts<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Tasks without result.
+    pub open: &'a [OpenTask],
+    /// Rounds to come.
+    pub coming: &'a [ComingRound],
+    /// Attempts under way.
+    pub under_way: &'a [UnderWay],
+    /// Instructions that hold.
+    pub standing: &'a [Standing],
+    /// What tasks cost.
+    pub costs: &'a Costs,
+    /// Hosts, and the load on each that is not ours.
+    pub hosts: &'a [(HostState, f64)],
+    /// Whether attempts are processes of their own.
+    pub has_processes: bool,
+    /// Free bytes where products are staged.
+    pub free_bytes: u64,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What the planner takes, and what its numbers stand for.
+pub struct Work {
+    /// For the planner.
+    pub situation: Situation,
+    /// By task of the situation.
+    pub pieces: Vec<Piece>,
+    /// By group of the situation.
+    pub units: Vec<UnitName>,
+}
+
+/// The planner's situation of the tasks that `wanted` picks, and of the rounds to come when those are wanted too.
+pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_coming: bool) -> Work {
+    let mut units: BTreeMap<UnitName, (Option<i32>, i64)> = BTreeMap::new();
+    for task in facts.open {
+        let unit = (task.key.unit.delivery.clone(), task.key.unit.use_case);
+        units.insert(unit, (task.night, task.order));
+    }
+    for coming in facts.coming.iter().filter(|_| with_coming) {
+        let unit = (coming.round.delivery.clone(), coming.round.use_case);
+        units.entry(unit).or_insert((coming.night, coming.order));
+    }
+    let (groups, names) = groups(facts, &units);
+    let group_of: BTreeMap<&UnitName, usize> =
+        names.iter().enumerate().map(|(at, name)| (name, at)).collect();
+    let hosts = hosts(facts);
+    let mut tasks = Vec::new();
+    let mut pieces = Vec::new();
+    for open in facts.open.iter().filter(|t| !t.running && wanted(t)) {
+        let unit = (open.key.unit.delivery.clone(), open.key.unit.use_case);
+        let host = host_of(facts, open, &unit);
+        let known = host.as_ref().map(|name| hosts.iter().position(|h| h.name == *name));
+        let closed = match known {
+            Some(None) => {
+                Some(format!("it is to run on {}, which is not there", host.unwrap_or_default()))
+            }
+            _ => None,
+        };
+        let memory_bytes = memory_of(facts, open);
+        tasks.push(Task {
+            host: known.flatten(),
+            closed,
+            ..task(facts, group_of[&unit], unit.1, open.input_bytes, memory_bytes)
+        });
+        pieces.push(Piece::Open(open.key.clone()));
+    }
+    for coming in facts.coming.iter().filter(|_| with_coming) {
+        let unit = (coming.round.delivery.clone(), coming.round.use_case);
+        for bytes in &coming.input_bytes {
+            let memory = memory_at_first(facts);
+            tasks.push(task(facts, group_of[&unit], unit.1, *bytes, memory));
+            pieces.push(Piece::Coming);
+        }
+    }
+    let plan = &facts.config.plan;
+    let policy = Policy {
+        hosts_most: plan.hosts_most,
+        load_most: plan.load_most,
+        remote_rate: plan.remote_mb_per_second * 1e6,
+    };
+    let situation = Situation { hosts, disks: vec![facts.free_bytes], groups, tasks, policy };
+    Work { situation, pieces, units: names }
+}
+
+fn task(facts: &Facts<'_>, group: usize, use_case: UseCase, bytes: u64, memory_bytes: u64) -> Task {
+    Task {
+        group,
+        use_case,
+        seconds: facts.costs.seconds(use_case, bytes),
+        threads: 1,
+        memory_bytes,
+        input_bytes: bytes,
+        output_bytes: facts.costs.output_bytes(use_case, bytes),
+        host: None,
+        closed: None,
+    }
+}
+
+fn groups(
+    facts: &Facts<'_>,
+    units: &BTreeMap<UnitName, (Option<i32>, i64)>,
+) -> (Vec<Group>, Vec<UnitName>) {
+    let names: Vec<UnitName> = units.keys().cloned().collect();
+    let mut ranks: Vec<_> = units.iter().map(|(unit, of)| (urgency(facts, *of), unit)).collect();
+    ranks.sort();
+    let rank: BTreeMap<&UnitName, i64> = (0..).zip(ranks).map(|(n, (_, unit))| (unit, n)).collect();
+    let groups = names
+        .iter()
+        .map(|unit| {
+            let metadata = (unit.0.clone(), UseCase::Metadata);
+            let is_after = unit.1 == UseCase::Catalogue;
+            let before = names.iter().position(|n| *n == metadata).filter(|_| is_after);
+            let busy = facts.under_way.iter().filter(|u| is_after && u.unit == metadata);
+            let from = busy.map(|u| left(facts, u)).fold(0.0, f64::max);
+            let closed = pause(facts, unit, units[unit].0);
+            Group {
+                name: format!("{}/{}", unit.0, unit.1),
+                after: before.into_iter().collect(),
+                priority: priority(facts, unit, units[unit].0),
+                urgency: rank[unit],
+                from,
+                closed,
+            }
+        })
+        .collect();
+    (groups, names)
+}
+
+/// What comes before all else: the operator's priority, then the nights named in the configuration.
+fn priority(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> i64 {
+    let mut priority = 0;
+    for standing in facts.standing {
+        if let Instruction::Priority(p) = standing.instruction
+            && standing.subject.covers(&unit.0, night, unit.1)
+        {
+            priority = p;
+        }
+    }
+    let is_first = night.is_some_and(|n| facts.config.plan.first_nights.contains(&n));
+    priority.saturating_mul(2).saturating_add(i64::from(is_first))
+}
+
+/// The order of nights, then of registration.
+fn urgency(facts: &Facts<'_>, (night, order): (Option<i32>, i64)) -> (i64, i64) {
+    let age = i64::from(night.unwrap_or(i32::MAX));
+    match facts.config.plan.order {
+        Order::Oldest => (age, order),
+        Order::Newest => (-age, -order),
+    }
+}
+
+/// Why nothing of a unit may start, if so.
+fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> Option<String> {
+    let covers = |s: &&Standing| {
+        s.instruction == Instruction::Pause && s.subject.covers(&unit.0, night, unit.1)
+    };
+    facts.standing.iter().find(covers).map(in_words)
+}
+
+/// "host n1 is paused by anna: new fan".
+fn in_words(standing: &Standing) -> String {
+    let act = match standing.instruction {
+        Instruction::Drain => "drained",
+        _ => "paused",
+    };
+    format!("{} is {act} by {}: {}", standing.subject, standing.cause.who, standing.cause.why)
+}
+
+/// The host on which alone a task may run: of the plan, when it was approved for it; of the operator.
+fn host_of(facts: &Facts<'_>, task: &OpenTask, unit: &UnitName) -> Option<String> {
+    let mut host = task.assignment.as_ref().filter(|a| a.is_bound).map(|a| a.host.clone());
+    for standing in facts.standing {
+        if let Instruction::Move(to) = &standing.instruction
+            && standing.subject.covers(&unit.0, task.night, unit.1)
+        {
+            host = Some(to.clone());
+        }
+    }
+    host
+}
+
+fn memory_at_first(facts: &Facts<'_>) -> u64 {
+    let thread = facts.config.work.memory_per_thread_mb * 1_000_000;
+    if facts.has_processes { thread + PROCESS_BYTES } else { thread }
+}
+
+/// Memory of the next start: twice that of one that was not enough.
+pub fn memory_of(facts: &Facts<'_>, task: &OpenTask) -> u64 {
+    match task.memory_failures {
+        0 => memory_at_first(facts),
+        _ => 2 * task.memory_bytes.max(memory_at_first(facts) / 2),
+    }
+}
+
+/// When an attempt is expected to end. One that takes longer than it should may take a tenth more.
+fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
+    let speed = facts.costs.speed(&under_way.host)[under_way.unit.1 as usize];
+    let expected = facts.costs.seconds(under_way.unit.1, under_way.input_bytes) / speed;
+    match under_way.waits {
+        true => expected,
+        false => (expected - under_way.seconds).max(expected / 10.0),
+    }
+}
+
+fn hosts(facts: &Facts<'_>) -> Vec<Host> {
+    let special = &facts.config.hosts;
+    // Where nobody says who has the library, all are alike.
+    let is_told = special.values().any(|h| h.library.is_some());
+    let host = |(state, load): &(HostState, f64)| {
+        let config = special.get(&state.name);
+        let cores = match config.map_or(0, |c| c.cores) {
+            0 => state.cores,
+            n => n.min(state.cores),
+        };
+        let memory = match config.map_or(0, |c| c.memory_mb) {
+            0 => state.memory_bytes,
+            mb => (u64::from(mb) * 1_000_000).min(state.memory_bytes),
+        };
+        Host {
+            name: state.name.clone(),
+            cores,
+            memory_bytes: if facts.has_processes {
+                memory
+            } else {
+                memory.saturating_sub(PROCESS_BYTES)
+            },
+            disk: 0,
+            speed: facts.costs.speed(&state.name),
+            has_library: !is_told || config.and_then(|c| c.library).unwrap_or(false),
+            load: *load,
+            busy: busy(facts, &state.name, cores),
+            closed: state.closed.clone().or_else(|| host_instruction(facts, &state.name)),
+            quiet: config.map_or_else(Vec::new, |c| quiet(&c.quiet, facts.now)),
+        }
+    };
+    facts.hosts.iter().map(host).collect()
+}
+
+fn host_instruction(facts: &Facts<'_>, name: &str) -> Option<String> {
+    let of_host = |s: &&Standing| {
+        s.subject == Subject::Host(name.to_owned())
+            && matches!(s.instruction, Instruction::Pause | Instruction::Drain)
+    };
+    facts.standing.iter().find(of_host).map(in_words)
+}
+
+/// What runs on a host, and behind it what waits there, core by core.
+fn busy(facts: &Facts<'_>, host: &str, cores: u32) -> Vec<Busy> {
+    let here = || facts.under_way.iter().filter(|u| u.host == host);
+    let mut slots: Vec<Busy> = Vec::new();
+    for attempt in here().filter(|u| !u.waits).chain(here().filter(|u| u.waits)) {
+        let own = left(facts, attempt);
+        let memory_bytes = attempt.memory_bytes;
+        if slots.len() < cores as usize {
+            slots.push(Busy { left: own, threads: 1, memory_bytes });
+        } else if let Some(slot) = slots.iter_mut().min_by(|a, b| a.left.total_cmp(&b.left)) {
+            slot.left += own;
+            slot.memory_bytes = slot.memory_bytes.max(memory_bytes);
+        }
+    }
+    slots
+}
+
+/// Spans of the day laid out from now on, in seconds from now.
+fn quiet(spans: &[Span], now: Timestamp) -> Vec<(f64, f64)> {
+    let midnight = f64::from(now.num_seconds_from_midnight());
+    let mut all: Vec<(f64, f64)> = Vec::new();
+    for day in -1..DAYS {
+        let start = TimeDelta::days(day).num_seconds() as f64 - midnight;
+        for span in spans {
+            let from = start + f64::from(span.from * 60);
+            let length = (span.to + 1440 - span.from) % 1440;
+            let to = from + f64::from(length * 60);
+            if to > 0.0 {
+                all.push((from.max(0.0), to));
+            }
+        }
+    }
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut merged: Vec<(f64, f64)> = Vec::new();
+    for (from, to) in all {
+        match merged.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => merged.push((from, to)),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use archive::planning::Assignment;
+    use archive::records::Cause;
+    use model::{UnitKey, UnitState};
+
+    fn now() -> Timestamp {
+        "2026-01-02T03:00:00Z".parse().unwrap()
+    }
+
+    fn task(delivery: &str, night: i32, use_case: UseCase) -> OpenTask {
+        let unit = UnitKey { delivery: delivery.to_owned(), use_case, round: 1 };
+        OpenTask {
+            key: TaskKey { unit, task: 1 },
+            state: UnitState::Ready,
+            night: Some(night),
+            order: i64::from(night),
+            files: 10,
+            input_bytes: 240_000_000,
+            attempts: 0,
+            memory_failures: 0,
+            memory_bytes: 0,
+            running: false,
+            assignment: None,
+        }
+    }
+
+    fn host(name: &str) -> (HostState, f64) {
+        let state = HostState {
+            name: name.to_owned(),
+            cores: 2,
+            memory_bytes: 4_000_000_000,
+            load: None,
+            users: Vec::new(),
+            closed: None,
+        };
+        (state, 0.0)
+    }
+
+    fn standing(subject: Subject, instruction: Instruction) -> Standing {
+        Standing { subject, instruction, since: now(), cause: Cause::new("anna", "new fan") }
+    }
+
+    struct Case {
+        config: Config,
+        open: Vec<OpenTask>,
+        under_way: Vec<UnderWay>,
+        standing: Vec<Standing>,
+        hosts: Vec<(HostState, f64)>,
+        costs: Costs,
+    }
+
+    impl Case {
+        fn new(open: Vec<OpenTask>) -> Self {
+            let hosts = vec![host("n1"), host("n2")];
+            let (config, costs) = (Config::default(), Costs::default());
+            Self { config, open, under_way: Vec::new(), standing: Vec::new(), hosts, costs }
+        }
+
+        fn work(&self) -> Work {
+            let facts = Facts {
+                config: &self.config,
+                open: &self.open,
+                coming: &[],
+                under_way: &self.under_way,
+                standing: &self.standing,
+                costs: &self.costs,
+                hosts: &self.hosts,
+                has_processes: true,
+                free_bytes: 1 << 40,
+                now: now(),
+            };
+            situation(&facts, &|_| true, false)
+        }
+
+        /// Names of the units, the most urgent first.
+        fn order(&self) -> Vec<String> {
+            let work = self.work();
+            let mut groups = work.situation.groups;
+            groups.sort_by_key(|g| (-g.priority, g.urgency));
+            groups.into_iter().map(|g| g.name).collect()
+        }
+    }
+
+    #[test]
+    fn nights_are_done_in_the_order_of_the_policy() {
+        use UseCase::{Metadata, Preview};
+        let mut case = Case::new(vec![
+            task("b", 20_071_012, Metadata),
+            task("a", 20_071_011, Metadata),
+            task("c", 20_071_013, Preview),
+        ]);
+        assert_eq!(case.order(), ["a/metadata", "b/metadata", "c/preview"]);
+        case.config.plan.order = Order::Newest;
+        assert_eq!(case.order(), ["c/preview", "b/metadata", "a/metadata"]);
+        case.config.plan.first_nights = vec![20_071_012];
+        assert_eq!(case.order()[0], "b/metadata");
+        case.standing.push(standing(Subject::UseCase(Preview), Instruction::Priority(5)));
+        assert_eq!(case.order()[..2], ["c/preview", "b/metadata"]);
+    }
+
+    #[test]
+    fn instructions_close_units_and_hosts_and_move_tasks() {
+        let mut case = Case::new(vec![task("a", 20_071_011, UseCase::Preview)]);
+        case.standing.push(standing(Subject::Night(20_071_011), Instruction::Pause));
+        case.standing.push(standing(Subject::Host("n2".to_owned()), Instruction::Drain));
+        let work = case.work();
+        let closed = work.situation.groups[0].closed.as_deref();
+        assert_eq!(closed, Some("night 20071011 is paused by anna: new fan"));
+        let closed = work.situation.hosts[1].closed.as_deref();
+        assert_eq!(closed, Some("host n2 is drained by anna: new fan"));
+        case.standing = vec![standing(Subject::All, Instruction::Move("n2".to_owned()))];
+        assert_eq!(case.work().situation.tasks[0].host, Some(1));
+        case.standing = vec![standing(Subject::All, Instruction::Move("n7".to_owned()))];
+        let closed = case.work().situation.tasks[0].closed.clone();
+        assert_eq!(closed.as_deref(), Some("it is to run on n7, which is not there"));
+        case.standing.clear();
+        case.open[0].assignment = Some(Assignment {
+            plan_id: 1,
+            host: "n2".to_owned(),
+            starts: now(),
+            seconds: 1.0,
+            approved: true,
+            is_bound: true,
+        });
+        assert_eq!(case.work().situation.tasks[0].host, Some(1));
+    }
+
+    #[test]
+    fn what_runs_keeps_its_core_and_what_follows_it_waits() {
+        let mut case = Case::new(vec![task("a", 20_071_011, UseCase::Catalogue)]);
+        let attempt = |host: &str, waits| UnderWay {
+            unit: ("a".to_owned(), UseCase::Metadata),
+            host: host.to_owned(),
+            input_bytes: 2_500_000_000, // 10.3 s on day one
+            memory_bytes: 450_000_000,
+            seconds: 4.0,
+            waits,
+        };
+        case.under_way = vec![
+            attempt("n1", false),
+            attempt("n1", false),
+            attempt("n1", true),
+            attempt("n2", false),
+        ];
+        let work = case.work();
+        let left = |h: usize| -> Vec<i64> {
+            work.situation.hosts[h].busy.iter().map(|b| (10.0 * b.left).round() as i64).collect()
+        };
+        assert_eq!((left(0), left(1)), (vec![166, 63], vec![63]));
+        assert!((work.situation.groups[0].from - 10.3).abs() < 1e-6, "the one that waits");
+        assert_eq!(work.situation.tasks[0].memory_bytes, 450_000_000);
+        case.open[0].memory_failures = 1;
+        case.open[0].memory_bytes = 450_000_000;
+        assert_eq!(case.work().situation.tasks[0].memory_bytes, 900_000_000);
+    }
+
+    #[test]
+    fn quiet_hours_go_over_midnight_and_repeat() {
+        let spans = [Span { from: 1320, to: 390 }, Span { from: 720, to: 780 }];
+        let windows = quiet(&spans, now()); // 03:00
+        assert_eq!(windows[0], (0.0, 3.5 * 3600.0), "it is quiet now, until 06:30");
+        assert_eq!(windows[1], (9.0 * 3600.0, 10.0 * 3600.0));
+        assert_eq!(windows[2], (19.0 * 3600.0, 27.5 * 3600.0));
+        assert!(windows.windows(2).all(|w| w[0].1 < w[1].0));
+        assert_eq!(quiet(&[], now()), []);
+    }
+}

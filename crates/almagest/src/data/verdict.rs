@@ -1,0 +1,225 @@
+//! What becomes of an attempt under way that has no result yet. Pure.
+
+use dispatch::{Over, Standing};
+use model::task::{EndCode, TaskEnd};
+
+/// Seconds for which files of an attempt that is over may still appear.
+const FILES_LATE: f64 = 10.0;
+/// Seconds after which an attempt that nobody has heard of was never begun.
+const NEVER_BEGUN: f64 = 60.0;
+
+/// What is seen of an attempt. Ages are in seconds, by this machine's clock alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Signs {
+    /// The note that it left.
+    pub end: Option<TaskEnd>,
+    /// Where its executor says that it stands; `None` when that cannot be asked.
+    pub standing: Option<Standing>,
+    /// Since its heartbeat changed; `None` when it has none.
+    pub beat_age: Option<f64>,
+    /// Since it was sent.
+    pub age: f64,
+    /// Since its executor said first that it is over.
+    pub over_for: f64,
+    /// Why its host cannot be used, if so.
+    pub host_closed: Option<String>,
+    /// Whether its result is there and cannot be read (yet), and why.
+    pub unreadable: Option<(f64, String)>,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Nothing.
+    GoOn,
+    /// It failed by itself.
+    Failed {
+        /// The code in histories.
+        code: String,
+        /// In words.
+        reason: String,
+        /// Another attempt may succeed.
+        transient: bool,
+    },
+    /// Its computer, its executor or somebody took it away; another attempt is made.
+    Lost {
+        /// The code in histories.
+        code: String,
+        /// In words.
+        reason: String,
+    },
+}
+
+fn lost(code: &str, reason: impl Into<String>) -> Verdict {
+    Verdict::Lost { code: code.to_owned(), reason: reason.into() }
+}
+
+/// Decides. `patience` is the time without a sign of life after which an attempt is given up; `is_by_hand` tells that
+/// people begin it when they like.
+pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
+    if let Some(end) = &signs.end {
+        return of_note(end);
+    }
+    if let Some((age, why)) = &signs.unreadable {
+        return match *age > patience {
+            true => lost("unreadable", format!("its result cannot be read: {why}")),
+            false => Verdict::GoOn,
+        };
+    }
+    let is_silent = signs.beat_age.is_some_and(|age| age > patience);
+    match &signs.standing {
+        Some(Standing::Over(over)) => {
+            if signs.over_for < FILES_LATE.min(patience) {
+                return Verdict::GoOn;
+            }
+            of_executor(*over)
+        }
+        Some(Standing::Waiting(_)) if is_by_hand => match is_silent {
+            true => lost("silent", "its heartbeat stopped"),
+            false => Verdict::GoOn,
+        },
+        Some(Standing::Waiting(why)) => match &signs.host_closed {
+            Some(closed) => {
+                lost("host_closed", format!("it waited ({why}), and its host: {closed}"))
+            }
+            None => Verdict::GoOn,
+        },
+        Some(Standing::Unheard) if signs.beat_age.is_none() => {
+            match signs.age > NEVER_BEGUN.min(patience) {
+                true => lost("never_begun", "nobody has heard of it"),
+                false => Verdict::GoOn,
+            }
+        }
+        Some(Standing::Unheard) if !is_silent => Verdict::GoOn,
+        Some(Standing::Running) if !is_silent && signs.beat_age.is_some() => Verdict::GoOn,
+        Some(Standing::Running) if signs.beat_age.is_none() && signs.age <= patience => {
+            Verdict::GoOn
+        }
+        Some(_) => lost("silent", "no sign of life"),
+        None if is_silent => lost("silent", "no sign of life, and its executor cannot be asked"),
+        None => Verdict::GoOn,
+    }
+}
+
+fn of_note(end: &TaskEnd) -> Verdict {
+    let failed = |code: &str, transient| Verdict::Failed {
+        code: code.to_owned(),
+        reason: end.reason.clone(),
+        transient,
+    };
+    match end.code {
+        EndCode::Memory => failed("memory", true),
+        EndCode::Failed => failed("failed", true),
+        EndCode::Impossible => failed("impossible", false),
+        EndCode::Crashed => failed("crashed", true),
+        EndCode::Interrupted => lost("interrupted", end.reason.clone()),
+    }
+}
+
+fn of_executor(over: Over) -> Verdict {
+    let failed = |reason: &str| Verdict::Failed {
+        code: over.code().to_owned(),
+        reason: reason.to_owned(),
+        transient: true,
+    };
+    match over {
+        Over::Memory => failed("it wanted more memory than it may have"),
+        Over::Time => failed("it took longer than it might"),
+        Over::Ended | Over::Failed => failed("it ended without result"),
+        Over::HostFailed => lost(over.code(), "its host failed"),
+        Over::Cancelled => lost(over.code(), "somebody cancelled it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_lost(signs: &Signs) -> Option<String> {
+        match verdict(signs, 180.0, false) {
+            Verdict::Lost { code, .. } => Some(code),
+            Verdict::GoOn => None,
+            Verdict::Failed { code, .. } => panic!("{code}"),
+        }
+    }
+
+    #[test]
+    fn signs_of_life_and_their_absence() {
+        let running = |beat_age, age| Signs {
+            standing: Some(Standing::Running),
+            beat_age,
+            age,
+            ..Signs::default()
+        };
+        assert_eq!(is_lost(&running(Some(3.0), 500.0)), None);
+        assert_eq!(is_lost(&running(None, 100.0)), None, "it may be slow to begin");
+        assert_eq!(is_lost(&running(None, 200.0)).as_deref(), Some("silent"));
+        let cut_off = running(Some(200.0), 500.0);
+        assert_eq!(is_lost(&cut_off).as_deref(), Some("silent"), "whatever the executor believes");
+        let unheard = |beat_age, age| Signs {
+            standing: Some(Standing::Unheard),
+            beat_age,
+            age,
+            ..Signs::default()
+        };
+        assert_eq!(is_lost(&unheard(None, 30.0)), None, "a submission may still be heard of");
+        assert_eq!(is_lost(&unheard(None, 70.0)).as_deref(), Some("never_begun"));
+        assert_eq!(is_lost(&unheard(Some(3.0), 70.0)), None, "it beats");
+        assert_eq!(is_lost(&unheard(Some(181.0), 700.0)).as_deref(), Some("silent"));
+        let away = |beat_age| Signs { beat_age, age: 900.0, ..Signs::default() };
+        assert_eq!(is_lost(&away(Some(10.0))), None, "the controller is away, the job is not");
+        assert_eq!(is_lost(&away(None)), None, "and one that waited may wait");
+        assert_eq!(is_lost(&away(Some(200.0))).as_deref(), Some("silent"));
+    }
+
+    #[test]
+    fn what_waits_is_taken_from_a_host_that_is_closed() {
+        let mut signs = Signs {
+            standing: Some(Standing::Waiting("Resources".to_owned())),
+            age: 9000.0,
+            ..Signs::default()
+        };
+        assert_eq!(is_lost(&signs), None);
+        signs.host_closed = Some("Slurm says it is down*".to_owned());
+        assert_eq!(is_lost(&signs).as_deref(), Some("host_closed"));
+        assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for people");
+    }
+
+    #[test]
+    fn what_is_over_gets_a_moment_for_its_files() {
+        let mut signs = Signs {
+            standing: Some(Standing::Over(Over::HostFailed)),
+            over_for: 2.0,
+            ..Signs::default()
+        };
+        assert_eq!(is_lost(&signs), None);
+        signs.over_for = 20.0;
+        assert_eq!(is_lost(&signs).as_deref(), Some("host_failed"));
+        signs.standing = Some(Standing::Over(Over::Time));
+        let failed = verdict(&signs, 180.0, false);
+        assert!(matches!(failed, Verdict::Failed { code, transient: true, .. } if code == "time"));
+        signs.unreadable = Some((1.0, "no such file".to_owned()));
+        assert_eq!(verdict(&signs, 180.0, false), Verdict::GoOn);
+    }
+
+    #[test]
+    fn its_own_word_counts_first() {
+        let end = |code| TaskEnd {
+            version: 1,
+            code,
+            reason: "so".to_owned(),
+            host: "n1".to_owned(),
+            seconds: 1.0,
+            peak_memory_bytes: 1,
+        };
+        let of = |code| {
+            let standing = Some(Standing::Running);
+            verdict(&Signs { end: Some(end(code)), standing, ..Signs::default() }, 180.0, false)
+        };
+        assert!(
+            matches!(of(EndCode::Memory), Verdict::Failed { code, transient: true, .. } if code == "memory")
+        );
+        assert!(matches!(of(EndCode::Impossible), Verdict::Failed { transient: false, .. }));
+        assert!(matches!(of(EndCode::Interrupted), Verdict::Lost { .. }));
+    }
+}

@@ -1,0 +1,226 @@
+//! `almagest plan`, `approve`, `daemon data` and what belongs to them: the operator decides, the daemon does it.
+
+mod operator;
+
+use operator::{Desk, Said, Small, signal};
+use rustix::process::Signal;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// A daemon that is ended when the test is over.
+struct Daemon(Option<Child>);
+
+impl Daemon {
+    fn start(desk: &Desk, words: &[&str]) -> Self {
+        let mut command = desk.command(&[&["daemon"], words].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(command.spawn().expect("it starts")))
+    }
+
+    fn end(mut self) -> Said {
+        signal(self.0.as_ref().expect("it runs"), Signal::TERM);
+        self.0.take().expect("it runs").wait_with_output().expect("it ends").into()
+    }
+
+    fn kill(mut self) {
+        let mut process = self.0.take().expect("it runs");
+        process.kill().expect("it lives");
+        process.wait().expect("it ends");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.0.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(120), "{what}: it never came");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn night(night: &str) -> Small<'_> {
+    Small { night, frames: 8, detections: 12, seed: night.parse().unwrap_or(1), ..Small::default() }
+}
+
+const NIGHTS: [&str; 3] = ["20071011", "20071012", "20071013"];
+
+/// Nights in the library, nothing done about them.
+fn transferred(desk: &Desk) {
+    quick(desk);
+    for name in NIGHTS {
+        let delivery = desk.simulate(&night(name));
+        desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
+    }
+}
+
+/// Daemons that look often, and a port of its own for the ingester.
+fn quick(desk: &Desk) {
+    let path = desk.site.join("almagest.toml");
+    let text = std::fs::read_to_string(&path).expect("there");
+    let text = text.replace("poll_seconds = 10", "poll_seconds = 1");
+    // Whatever else this machine does.
+    let text = text
+        .replace("poll_seconds = 2", "poll_seconds = 1")
+        .replace("load_most = 1.5", "load_most = 0.0");
+    std::fs::write(path, text.replace("listen = \"127.0.0.1:9187\"", "listen = \"\""))
+        .expect("written");
+}
+
+fn complete(desk: &Desk) -> usize {
+    let status = desk.at_site(&["status", "--json"]).json(0);
+    let deliveries = status["deliveries"].as_array().cloned().unwrap_or_default();
+    deliveries.iter().filter(|d| d["state"] == "complete").count()
+}
+
+fn undisturbed() -> Desk {
+    let desk = Desk::new();
+    let deliveries: Vec<PathBuf> = NIGHTS.map(|name| desk.simulate(&night(name))).into();
+    let mut words = vec!["run"];
+    words.extend(deliveries.iter().map(|d| d.to_str().expect("UTF-8")));
+    desk.at_site(&words).ended(0);
+    desk
+}
+
+#[test]
+fn one_approval_brings_three_nights_in() {
+    let other = undisturbed();
+    for desk in Desk::of_both_engines() {
+        transferred(&desk);
+        let plan = desk.at_site(&["plan"]).ended(0);
+        for words in [
+            "plan 1, proposed at",
+            "20071011_v1/metadata",
+            "20071013_v1/catalogue",
+            "to come, estimated",
+            "approve --all",
+        ] {
+            assert!(plan.contains(words), "{words}:\n{plan}");
+        }
+        assert_eq!(desk.at_site(&["plan"]).ended(0), plan, "the same plan, not another one");
+        let json = desk.at_site(&["plan", "--json"]).json(0);
+        assert_eq!((&json["plan_id"], &json["state"]), (&1.into(), &"proposed".into()));
+        let daemon = Daemon::start(&desk, &["data"]);
+        let ingester = Daemon::start(&desk, &["ingest"]);
+        std::thread::sleep(Duration::from_secs(2));
+        let status = desk.at_site(&["status", "--json"]).json(0);
+        assert_eq!(status["running_attempts"], 0, "nothing starts before it is approved");
+        assert_eq!(status["data_daemon"]["alive"], true);
+        desk.at_site(&["approve", "--all", "--reason", "a good night"]).ended(0);
+        until("three nights", || complete(&desk) == 3);
+        let said = daemon.end();
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        ingester.end().ended(0);
+        desk.content_without_ids().is_that_of(&other.content_without_ids(), "planned and approved");
+        desk.verified();
+        let compared = desk.at_site(&["plan", "--compare", "1"]).ended(0);
+        assert!(compared.contains("20071011_v1/preview"), "{compared}");
+        let history = desk.rows(
+            "SELECT DISTINCT who, why FROM unit_history WHERE to_state = 'approved' ORDER BY why",
+        );
+        assert_eq!(history.len(), 2, "approved, and approved beforehand: {history:?}");
+        assert!(history.iter().all(|row| row["who"] == history[0]["who"]), "{history:?}");
+        let nothing = desk.at_site(&["plan"]).ended(0);
+        assert!(!nothing.contains("approve --all"), "{nothing}");
+    }
+}
+
+#[test]
+fn by_policy_nobody_is_asked_and_a_killed_daemon_goes_on() {
+    let other = undisturbed();
+    let desk = Desk::new();
+    transferred(&desk);
+    let ingester = Daemon::start(&desk, &["ingest"]);
+    for pause in [300, 700, 1200, 500] {
+        let daemon = Daemon::start(&desk, &["data", "--auto"]);
+        std::thread::sleep(Duration::from_millis(pause));
+        daemon.kill();
+    }
+    let daemon = Daemon::start(&desk, &["data", "--auto"]);
+    until("three nights", || complete(&desk) == 3);
+    daemon.end().ended(0);
+    ingester.end().ended(0);
+    let (mine, wanted) = (desk.content_without_ids(), other.content_without_ids());
+    mine.is_that_of(&wanted, "with a daemon that was killed four times");
+    desk.verified();
+}
+
+#[test]
+fn the_operator_approves_parts_pauses_and_sets_priorities() {
+    let desk = Desk::new();
+    transferred(&desk);
+    desk.at_site(&["edit", "--night", "20071013", "--priority", "5", "--reason", "a supernova"])
+        .ended(0);
+    desk.at_site(&["pause", "--delivery", "20071012_v1", "--reason", "bad flats"]).ended(0);
+    let plan = desk.at_site(&["plan", "--json"]).json(0);
+    let units = plan["units"].as_array().expect("units");
+    assert_eq!(units[0]["delivery"], "20071013_v1", "the most urgent one first");
+    assert!(units.iter().all(|u| u["delivery"] != "20071012_v1"), "{units:?}");
+    let waits = plan["waits"].to_string();
+    assert!(
+        waits.contains("delivery 20071012_v1 is paused by") && waits.contains("bad flats"),
+        "{waits}"
+    );
+    // A part of it, then the rest is rejected.
+    let daemon = Daemon::start(&desk, &["data"]);
+    desk.at_site(&["approve", "--unit", "20071013_v1/metadata"]).ended(0);
+    let state = |unit: &str| -> String {
+        let (delivery, use_case) = unit.split_once('/').expect("a unit");
+        let status = desk.at_site(&["status", "--json"]).json(0);
+        let deliveries = status["deliveries"].as_array().expect("deliveries");
+        let delivery = deliveries.iter().find(|d| d["name"] == delivery).expect("it is there");
+        let rounds = delivery["rounds"].as_array().expect("rounds");
+        let round = rounds.iter().find(|r| r["use_case"] == use_case);
+        round.map_or(String::new(), |r| r["state"].as_str().expect("a state").to_owned())
+    };
+    until("metadata", || state("20071013_v1/metadata") == "staged");
+    assert_eq!(state("20071011_v1/metadata"), "proposed");
+    desk.at_site(&["reject", "--reason", "not tonight"]).ended(0);
+    assert_eq!(state("20071011_v1/metadata"), "ready");
+    desk.at_site(&["approve", "--all"]).ended(5);
+    let held = desk.at_site(&["plan"]).ended(0);
+    assert!(held.contains("rejected: not tonight"), "{held}");
+    desk.at_site(&["resume", "--unit", "20071011_v1/metadata"]).ended(0);
+    until("a new plan", || desk.at_site(&["plan"]).out.contains("approve --all"));
+    desk.at_site(&["resume", "--unit", "20071011_v1/metadata"]).ended(5);
+    // A host: this machine has one.
+    let host = plan["hosts"][0]["host"].as_str().expect("a name").to_owned();
+    desk.at_site(&["pause", "--host", &host, "--reason", "new fan"]).ended(0);
+    desk.at_site(&["approve", "--all"]).ended(0);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(state("20071011_v1/metadata"), "approved", "it may, and has no place");
+    let shown = desk.at_site(&["plan", "--dry-run"]).ended(0);
+    assert!(shown.contains("is paused by") && shown.contains("new fan"), "{shown}");
+    desk.at_site(&["resume", "--host", &host]).ended(0);
+    until("metadata of the other night", || state("20071011_v1/metadata") == "staged");
+    daemon.end().ended(0);
+    let history = desk.at_site(&["plan", "--history"]).ended(0);
+    for words in ["priority 5", "end of pause", "a supernova", "new fan"] {
+        assert!(history.contains(words), "{words}: {history}");
+    }
+}
+
+#[test]
+fn mistakes_are_told() {
+    let desk = Desk::new();
+    desk.at_site(&["approve", "--all"]).ended(3);
+    desk.at_site(&["approve"]).ended(2);
+    desk.at_site(&["reject", "--reason", "none"]).ended(3);
+    desk.at_site(&["plan", "--compare"]).ended(3);
+    desk.at_site(&["pause", "--night", "20071011", "--reason", "x"]).ended(3);
+    desk.at_site(&["pause", "--reason", "x"]).ended(2);
+    desk.at_site(&["edit", "--unit", "20071011_v1", "--hold", "--reason", "x"]).ended(2);
+    desk.at_site(&["drain", "--all", "--reason", "x"]).ended(2);
+    let empty = desk.at_site(&["plan"]).ended(0);
+    assert!(empty.contains("nothing can start"), "{empty}");
+    assert!(desk.at_site(&["status", "--watch"]).err.contains("for a terminal"));
+}
