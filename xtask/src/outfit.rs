@@ -11,6 +11,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("postgresql", "initdb"),
     ("postgresql-client", "psql"),
     ("openssl", "openssl"),
+    ("openssh-client", "ssh"),
+    ("openssh-server", "sshd"),
+    ("iproute2", "ip"),
+    ("munge", "munged"),
+    ("slurmctld", "slurmctld"),
+    ("slurmd", "slurmd"),
+    ("slurm-client", "sbatch"),
 ];
 
 /// What could be set up, and what could not.
@@ -42,6 +49,8 @@ fn on_path(program: &str) -> bool {
     // Debian keeps the programs of a PostgreSQL server out of the path.
     let servers = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let servers = servers.map(|version| version.path().join("bin"));
+    // Nor are daemons in that of everybody.
+    let servers = servers.chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     std::env::split_paths(&path).chain(servers).any(|dir| dir.join(program).is_file())
 }
 

@@ -27,8 +27,9 @@ mode = \"copy\"
 [work]
 # Worker threads; 0 = one per processor.
 threads = 0
-# Memory per worker thread in MB, for images and tables; 300 MB are kept for everything else.
+# Memory in MB per worker thread, for images and tables, and per process, for everything else.
 memory_per_thread_mb = 150
+memory_per_process_mb = 300
 # Detections of a catalogue task at the least, where the night has them.
 rows_per_catalogue_task = 100000
 
@@ -190,13 +191,20 @@ pub struct Work {
     pub threads: usize,
     /// Memory per worker thread.
     pub memory_per_thread_mb: u64,
+    /// Memory per process beside that.
+    pub memory_per_process_mb: u64,
     /// Rows of a catalogue task at the least.
     pub rows_per_catalogue_task: u64,
 }
 
 impl Default for Work {
     fn default() -> Self {
-        Self { threads: 0, memory_per_thread_mb: 150, rows_per_catalogue_task: 100_000 }
+        Self {
+            threads: 0,
+            memory_per_thread_mb: 150,
+            memory_per_process_mb: 300,
+            rows_per_catalogue_task: 100_000,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::site::{self, Archive, Site};
 use crate::steps;
 use anyhow::Context;
 use archive::lease::Process;
-use archive::planning::{Place, PlanRecord, PlanState, Selection, Standing};
+use archive::planning::{OpenTask, Place, PlanRecord, PlanState, Selection, Standing};
 use archive::records::{
     AttemptEnd, AttemptKey, Cause, Lease, PlannedInput, PlannedRound, RunningAttempt, Started,
     Taken, TaskKey,
@@ -55,6 +55,8 @@ const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Failures of a task after which it is given up, and attempts that were lost.
 const FAILURES_MOST: u32 = 3;
 const LOST_MOST: u32 = 8;
+/// Wait after the first failure, four times as long after each further one: what may pass takes its time.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Results from which costs are learned.
 const RESULTS_MOST: u32 = 3000;
 /// A batch system gets tasks that are to start within so many seconds, so that no core waits for the next pass.
@@ -121,6 +123,8 @@ pub struct Curator {
     loads: Loads,
     hosts: Vec<HostState>,
     refused: HashMap<String, (Instant, String)>,
+    /// Tasks that failed for a reason that may pass are not started before.
+    again_at: HashMap<TaskKey, Instant>,
     coming: Vec<ComingRound>,
     file_waits: Vec<(String, register::plan::Wait)>,
     /// Names of starts count on from here.
@@ -155,6 +159,7 @@ impl Curator {
             loads: Loads::default(),
             hosts: Vec::new(),
             refused: HashMap::new(),
+            again_at: HashMap::new(),
             coming: Vec::new(),
             file_waits: Vec::new(),
             names,
@@ -302,6 +307,9 @@ impl Curator {
                     code == "memory" && self.memory_failures(&attempt.attempt.task)? > 1;
                 if !transient || is_raised || attempt.attempt.attempt >= FAILURES_MOST {
                     self.give_up(&attempt.attempt.task, &reason, report)?;
+                } else if code != "memory" {
+                    let pause = FAILURE_PAUSE * 4_u32.pow(attempt.attempt.attempt - 1);
+                    self.again_at.insert(attempt.attempt.task.clone(), Instant::now() + pause);
                 }
                 Ok(())
             }
@@ -525,7 +533,7 @@ impl Curator {
                     .filter(|t| (&t.key.unit.delivery, t.key.unit.use_case) == (&unit.0, unit.1))
                     .peekable();
                 match open.peek() {
-                    Some(_) => open.all(archive::planning::OpenTask::may_start),
+                    Some(_) => open.all(OpenTask::may_start),
                     None => approved.contains(unit),
                 }
             };
@@ -570,7 +578,7 @@ impl Curator {
 
     fn propose_when_due(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
         let open = self.archive.open_tasks()?;
-        let is_undecided = |t: &archive::planning::OpenTask| {
+        let is_undecided = |t: &OpenTask| {
             matches!(t.state, UnitState::Ready | UnitState::Proposed) && t.assignment.is_none()
         };
         let to_come: BTreeSet<UnitName> = self.archive.approved_to_come()?.into_iter().collect();
@@ -649,8 +657,11 @@ impl Curator {
             ExecutorKind::Slurm => AHEAD,
             ExecutorKind::Local | ExecutorKind::Ssh => 0.1,
         };
+        self.again_at.retain(|_, at| *at > Instant::now());
+        let again_at = self.again_at.clone();
         let due: Vec<(TaskKey, String, Placement, u64)> = self.with_facts(|facts| {
-            let work = situation::situation(facts, &archive::planning::OpenTask::may_start, false);
+            let may = |task: &OpenTask| task.may_start() && !again_at.contains_key(&task.key);
+            let work = situation::situation(facts, &may, false);
             let plan = planner::plan(&work.situation);
             let due = plan.placements.into_iter().filter(|p| p.start <= ahead);
             due.filter_map(|placement| {

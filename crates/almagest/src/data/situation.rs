@@ -13,8 +13,6 @@ use std::collections::BTreeMap;
 
 /// Days for which quiet hours are laid out.
 const DAYS: i64 = 14;
-/// What a process needs beside its threads.
-const PROCESS_BYTES: u64 = 300_000_000;
 
 /// A unit as the planner sees it: one use case of a delivery.
 pub type UnitName = (String, UseCase);
@@ -244,7 +242,12 @@ fn host_of(facts: &Facts<'_>, task: &OpenTask, unit: &UnitName) -> Option<String
 
 fn memory_at_first(facts: &Facts<'_>) -> u64 {
     let thread = facts.config.work.memory_per_thread_mb * 1_000_000;
-    if facts.has_processes { thread + PROCESS_BYTES } else { thread }
+    if facts.has_processes { thread + process_bytes(facts) } else { thread }
+}
+
+/// What a process needs beside its threads.
+fn process_bytes(facts: &Facts<'_>) -> u64 {
+    facts.config.work.memory_per_process_mb * 1_000_000
 }
 
 /// Memory of the next start: twice that of one that was not enough.
@@ -285,7 +288,7 @@ fn hosts(facts: &Facts<'_>) -> Vec<Host> {
             memory_bytes: if facts.has_processes {
                 memory
             } else {
-                memory.saturating_sub(PROCESS_BYTES)
+                memory.saturating_sub(process_bytes(facts))
             },
             disk: 0,
             speed: facts.costs.speed(&state.name),

@@ -1,0 +1,327 @@
+//! The data daemon on a real Slurm cluster of five nodes: nodes, controller and daemon fail, and nothing is lost or doubled.
+
+mod operator;
+
+use operator::{Desk, Said, Small, signal};
+use rustix::process::{Pid, Signal};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use testkit::slurm::Cluster;
+
+/// A site whose tasks run on a cluster of its own.
+struct Field {
+    cluster: Cluster,
+    desk: Desk,
+    _ingester: Daemon,
+}
+
+/// A daemon that is ended when the test is over.
+struct Daemon(Option<Child>);
+
+impl Daemon {
+    fn start(desk: &Desk, cluster: &Cluster, words: &[&str]) -> Self {
+        let mut command = desk.command(&[&["daemon"], words].concat());
+        command.env("SLURM_CONF", cluster.configuration());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(Some(command.spawn().expect("it starts")))
+    }
+
+    fn end(mut self) {
+        signal(self.0.as_ref().expect("it runs"), Signal::TERM);
+        let code = self.0.take().expect("it runs").wait().expect("it ends").code();
+        assert_eq!(code, Some(0));
+    }
+
+    fn kill(mut self) {
+        let mut process = self.0.take().expect("it runs");
+        process.kill().expect("it lives");
+        process.wait().expect("it ends");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.0.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(180), "{what}: it never came");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn night(number: u32) -> String {
+    format!("{}", 20_071_010 + number)
+}
+
+fn simulated(desk: &Desk, number: u32) -> PathBuf {
+    let name = night(number);
+    let seed = u64::from(number);
+    desk.simulate(&Small { night: &name, frames: 6, detections: 12, seed, ..Small::default() })
+}
+
+/// The same nights, done by one process on one machine.
+fn undisturbed(nights: u32) -> Desk {
+    let desk = Desk::new();
+    let deliveries: Vec<PathBuf> = (1..=nights).map(|n| simulated(&desk, n)).collect();
+    let mut words = vec!["run"];
+    words.extend(deliveries.iter().map(|d| d.to_str().expect("UTF-8")));
+    desk.at_site(&words).ended(0);
+    desk
+}
+
+impl Field {
+    /// Nights in the library, and a node program that takes its time. `None` where there is no Slurm.
+    fn new(nights: u32, nodes: u32, seconds_more: f64, changes: &[(&str, &str)]) -> Option<Self> {
+        Self::prepared(nights, nodes, seconds_more, changes, &|_| {})
+    }
+
+    /// The same, with something done to the site before there are nodes: those do not see what is mounted later.
+    fn prepared(
+        nights: u32,
+        nodes: u32,
+        seconds_more: f64,
+        changes: &[(&str, &str)],
+        prepare: &dyn Fn(&Desk),
+    ) -> Option<Self> {
+        let desk = Desk::new();
+        prepare(&desk);
+        let cluster = Cluster::start(nodes)?;
+        let node = PathBuf::from(env!("CARGO_BIN_EXE_almagest")).with_file_name("almagest-node");
+        assert!(node.is_file(), "no almagest-node: the tests are run by `cargo test --workspace`");
+        let slow = desk.dir.path().join("slow-node");
+        let script = format!("#!/bin/sh\nsleep {seconds_more}\nexec {} \"$@\"\n", node.display());
+        std::fs::write(&slow, script).expect("a script");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&slow, mode).expect("executable");
+        let path = desk.site.join("almagest.toml");
+        let mut text = std::fs::read_to_string(&path).expect("there");
+        let node_program = format!("node_program = \"{}\"", slow.display());
+        let usual = [
+            ("executor = \"local\"", "executor = \"slurm\""),
+            ("node_program = \"\"", node_program.as_str()),
+            ("load_most = 1.5", "load_most = 0.0"),
+            ("poll_seconds = 10", "poll_seconds = 1"),
+            ("poll_seconds = 2", "poll_seconds = 1"),
+            ("listen = \"127.0.0.1:9187\"", "listen = \"\""),
+        ];
+        for (from, to) in usual.iter().chain(changes) {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(&path, text).expect("written");
+        for number in 1..=nights {
+            let delivery = simulated(&desk, number);
+            desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
+        }
+        let ingester = Daemon::start(&desk, &cluster, &["ingest"]);
+        Some(Self { cluster, desk, _ingester: ingester })
+    }
+
+    fn daemon(&self) -> Daemon {
+        Daemon::start(&self.desk, &self.cluster, &["data", "--auto"])
+    }
+
+    fn at_site(&self, words: &[&str]) -> Said {
+        let mut command = self.desk.command(words);
+        command.env("SLURM_CONF", self.cluster.configuration());
+        command.output().expect("it runs").into()
+    }
+
+    fn status(&self) -> serde_json::Value {
+        self.desk.at_site(&["status", "--json"]).json(0)
+    }
+
+    fn complete(&self) -> usize {
+        let status = self.status();
+        let deliveries = status["deliveries"].as_array().cloned().unwrap_or_default();
+        deliveries.iter().filter(|d| d["state"] == "complete").count()
+    }
+
+    fn taken(&self) -> u64 {
+        self.status()["data_daemon"]["state"]["taken"].as_u64().unwrap_or(0)
+    }
+
+    /// All nights came in, as they would have anywhere.
+    #[track_caller]
+    fn has_all(&self, nights: u32, what: &str) {
+        until("the nights", || self.complete() == nights as usize);
+        let mine = self.desk.content_without_ids();
+        mine.is_that_of(&undisturbed(nights).content_without_ids(), what);
+        self.desk.verified();
+    }
+
+    /// Jobs of ours that Slurm knows, whatever became of them.
+    fn jobs(&self) -> Vec<String> {
+        let said = self.cluster.ask("squeue", &["-h", "-r", "-t", "all", "-o", "%T %N %j.%K"]);
+        String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn six_nights_on_five_nodes_after_one_approval() {
+    let Some(field) = Field::new(6, 5, 0.0, &[]) else { return };
+    let plan = field.at_site(&["plan"]).ended(0);
+    for word in ["n1", "n5", "5 of 5 hosts", "20071016_v1/preview"] {
+        assert!(plan.contains(word), "{word}:\n{plan}");
+    }
+    let daemon = Daemon::start(&field.desk, &field.cluster, &["data"]);
+    field.at_site(&["approve", "--all"]).ended(0);
+    field.has_all(6, "on five nodes");
+    daemon.end();
+    let jobs = field.jobs();
+    let names: std::collections::BTreeSet<&str> =
+        jobs.iter().filter_map(|j| j.rsplit(' ').next()).collect();
+    assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
+    let nodes: std::collections::BTreeSet<&str> =
+        jobs.iter().filter_map(|j| j.split(' ').nth(1)).collect();
+    assert_eq!(nodes.len(), 5, "all five worked: {jobs:?}");
+}
+
+#[test]
+fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
+    let changes = [("silent_seconds = 180", "silent_seconds = 12")];
+    let Some(field) = Field::new(2, 3, 4.0, &changes) else { return };
+    let daemon = field.daemon();
+    let on = |host: &str| field.jobs().iter().any(|j| j.starts_with(&format!("RUNNING {host} ")));
+    until("work on two nodes", || on("n1") && on("n2"));
+    field.cluster.told(&["kill-node", "1"]);
+    field.cluster.told(&["cut-node", "2"]);
+    // The first copy goes on writing while its second is made elsewhere.
+    std::thread::sleep(Duration::from_secs(20));
+    field.cluster.told(&["heal-node", "2"]);
+    field.cluster.told(&["restart-node", "1"]);
+    field.has_all(2, "with a node killed and one cut off");
+    daemon.end();
+}
+
+#[test]
+fn the_controller_is_deaf_then_killed_and_comes_back() {
+    let Some(field) = Field::new(2, 3, 2.0, &[]) else { return };
+    // A submission that is not answered and heard all the same.
+    let controller = Pid::from_raw(field.cluster.controller() as i32).expect("a process");
+    rustix::process::kill_process(controller, Signal::STOP).expect("it lives");
+    let daemon = field.daemon();
+    std::thread::sleep(Duration::from_secs(12));
+    rustix::process::kill_process(controller, Signal::CONT).expect("it lives");
+    until("the first results", || field.taken() > 0);
+    field.cluster.told(&["kill-controller"]);
+    std::thread::sleep(Duration::from_secs(5));
+    field.cluster.told(&["restart-controller"]);
+    field.has_all(2, "with a controller that was away");
+    daemon.end();
+    let jobs = field.jobs();
+    let names: std::collections::BTreeSet<&str> =
+        jobs.iter().filter_map(|j| j.rsplit(' ').next()).collect();
+    assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
+}
+
+#[test]
+fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
+    let Some(field) = Field::new(3, 3, 1.0, &[]) else { return };
+    let kills = std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6_u64);
+    for n in 0..kills {
+        let daemon = field.daemon();
+        // Anywhere within the first seconds, by a sequence that every run has.
+        std::thread::sleep(Duration::from_millis(300 + (n * 7919) % 2500));
+        daemon.kill();
+    }
+    let daemon = field.daemon();
+    field.has_all(3, "with a daemon that was killed");
+    daemon.end();
+    let jobs = field.jobs();
+    let names: std::collections::BTreeSet<&str> =
+        jobs.iter().filter_map(|j| j.rsplit(' ').next()).collect();
+    assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
+}
+
+#[test]
+fn a_drained_host_gets_nothing_new() {
+    let Some(field) = Field::new(2, 2, 1.0, &[]) else { return };
+    field.at_site(&["drain", "--host", "n1", "--reason", "new fan"]).ended(0);
+    let plan = field.at_site(&["plan"]).ended(0);
+    assert!(plan.contains("left alone: host n1 is drained by"), "{plan}");
+    let daemon = field.daemon();
+    field.has_all(2, "on the other host");
+    assert!(field.jobs().iter().all(|j| j.split(' ').nth(1) == Some("n2")), "{:?}", field.jobs());
+    field.at_site(&["resume", "--host", "n1"]).ended(0);
+    daemon.end();
+}
+
+#[test]
+fn a_task_that_wants_more_memory_gets_it_once() {
+    let changes = [
+        ("memory_per_thread_mb = 150", "memory_per_thread_mb = 1"),
+        ("memory_per_process_mb = 300", "memory_per_process_mb = 1"),
+    ];
+    let Some(field) = Field::new(1, 2, 0.0, &changes) else { return };
+    let daemon = field.daemon();
+    until("a task is given up", || !field.desk.refusals().is_empty());
+    let refusals = field.desk.refusals();
+    assert!(
+        refusals.iter().all(|r| {
+            let message = r["message"].as_str().unwrap_or("");
+            r["code"] == "task_failed" && message.contains("more than the 3 MB")
+        }),
+        "twice 2 MB, then no more: {refusals:?}"
+    );
+    // The operator allows more, and asks for it again.
+    daemon.end();
+    let path = field.desk.site.join("almagest.toml");
+    let text = std::fs::read_to_string(&path).expect("there");
+    std::fs::write(path, text.replace("memory_per_process_mb = 1", "memory_per_process_mb = 300"))
+        .expect("written");
+    let daemon = field.daemon();
+    let retried = |field: &Field| field.at_site(&["retry", "--all"]).code;
+    until("all is done", || {
+        if field.complete() == 1 && field.desk.refusals().is_empty() {
+            return true;
+        }
+        retried(&field);
+        false
+    });
+    let mine = field.desk.content_without_ids();
+    drop(mine);
+    field.desk.verified();
+    daemon.end();
+}
+
+#[test]
+fn a_full_staging_disk_stops_nothing_for_good() {
+    let mount = |desk: &Desk, words: &[&str]| {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(words).arg(desk.site.join("staging")).status().is_ok_and(|s| s.success())
+    };
+    let small = |desk: &Desk| {
+        assert!(mount(desk, &["-t", "tmpfs", "-o", "size=64k", "tmpfs"]), "root can mount");
+    };
+    let Some(field) = Field::prepared(1, 2, 0.0, &[], &small) else { return };
+    let daemon = field.daemon();
+    std::thread::sleep(Duration::from_secs(6));
+    let plan = field.at_site(&["plan", "--dry-run"]).ended(0);
+    let status = field.status();
+    assert_eq!(field.complete(), 0, "{plan}\n{status}");
+    assert!(mount(&field.desk, &["-o", "remount,size=512m"]));
+    let is_done = || {
+        if field.complete() == 1 && field.desk.refusals().is_empty() {
+            return true;
+        }
+        let _ = field.at_site(&["retry", "--all"]);
+        false
+    };
+    until("the night", is_done);
+    field.desk.verified();
+    daemon.end();
+    let _ = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(field.desk.site.join("staging"))
+        .status();
+}
