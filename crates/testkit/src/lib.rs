@@ -1,7 +1,7 @@
 //! What tests need and the product must not: foreign checkers, real files, damaged files.
 //!
 //! Start at [`python_script`] for a check by other software, [`real_data`] for real files,
-//! [`postgres`] and [`slurm`] for servers and clusters, [`damage`] for damaged and
+//! [`postgres`], [`slurm`] and [`sshd`] for servers and clusters, [`damage`] for damaged and
 //! hostile ones ([`damage::all`]; the simulator plants the same ones). Only ever a dev-dependency.
 //! Does not contain tests of other rooms.
 
@@ -9,6 +9,7 @@ pub mod postgres;
 mod python;
 mod real;
 pub mod slurm;
+pub mod sshd;
 
 pub use python::{python, python_script, skipped};
 pub use real::{real_data, real_truth};
