@@ -4,7 +4,7 @@ use crate::exit;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Name of the file at the root of a site.
 pub const FILE_NAME: &str = "almagest.toml";
@@ -32,6 +32,23 @@ memory_per_thread_mb = 150
 memory_per_process_mb = 300
 # Detections of a catalogue task at the least, where the night has them.
 rows_per_catalogue_task = 100000
+
+[inbox]
+# Directories whose subdirectories are deliveries; `daemon` and `daemon transfer` watch them. Relative ones are below the site.
+directories = []
+# A delivery without a marker is taken when nothing of it changed for so many seconds.
+quiet_seconds = 300
+# It is looked for new files this often.
+poll_seconds = 5
+
+[notify]
+# Called with a JSON object on stdin for new refusals, stuck units, failed ingest and low disk; [] and \"\" = nobody. A webhook gets
+# the object by POST, through curl.
+command = []
+webhook = \"\"
+# A unit that stands still for so many hours is stuck; a disk with less free GB than this is low.
+stuck_hours = 6.0
+low_disk_gb = 20
 
 [ingest]
 # Where the ingester daemon tells its counts (/metrics, /healthz); \"\" = nowhere. Anybody who reaches an address that is not
@@ -146,6 +163,10 @@ pub struct Config {
     pub library: Library,
     /// The work.
     pub work: Work,
+    /// Where deliveries arrive.
+    pub inbox: Inbox,
+    /// Whom to tell of trouble.
+    pub notify: Notify,
     /// The ingester daemon.
     pub ingest: Ingest,
     /// Planning and running tasks.
@@ -215,6 +236,44 @@ impl Work {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         }
+    }
+}
+
+/// Where deliveries arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inbox {
+    /// Directories whose subdirectories are deliveries.
+    pub directories: Vec<PathBuf>,
+    /// A delivery without a marker is taken after so many quiet seconds.
+    pub quiet_seconds: u64,
+    /// Seconds between two looks.
+    pub poll_seconds: u64,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { directories: Vec::new(), quiet_seconds: 300, poll_seconds: 5 }
+    }
+}
+
+/// Whom to tell of trouble.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// A program with its arguments; empty = none.
+    pub command: Vec<String>,
+    /// A URL; empty = none.
+    pub webhook: String,
+    /// Hours after which a unit that stands still is stuck.
+    pub stuck_hours: f64,
+    /// Free GB below which a disk is low.
+    pub low_disk_gb: u64,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self { command: Vec::new(), webhook: String::new(), stuck_hours: 6.0, low_disk_gb: 20 }
     }
 }
 

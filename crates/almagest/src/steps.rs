@@ -103,16 +103,24 @@ impl Night {
     /// # Errors
     /// When configuration, profiles or archive are not usable.
     pub fn open(site: Site, why: &str) -> anyhow::Result<Self> {
+        let stop = crate::daemon::stop_flag()?;
+        Self::open_until(site, site::operator(), why, stop)
+    }
+
+    /// The same for somebody who has a flag that asks to stop already.
+    ///
+    /// # Errors
+    /// As [`Night::open`].
+    pub fn open_until(
+        site: Site,
+        who: String,
+        why: &str,
+        stop: Arc<AtomicBool>,
+    ) -> anyhow::Result<Self> {
         let mut archive = site.write()?;
         let profiles = site.profiles()?;
-        let cause = Cause::new(site::operator(), why);
+        let cause = Cause::new(who, why);
         archive.load_reference(&crate::profiles::reference_rows(&profiles), &cause, site::now())?;
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // The second one ends the process at once: what is unfinished is found again.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
-            signal_hook::flag::register(signal, Arc::clone(&stop))?;
-        }
         let mut journal = Journal::open(&site.place.logs());
         journal.note(&format!("{why} begins"));
         Ok(Self {

@@ -224,3 +224,46 @@ fn mistakes_are_told() {
     assert!(empty.contains("nothing can start"), "{empty}");
     assert!(desk.at_site(&["status", "--watch"]).err.contains("for a terminal"));
 }
+
+#[test]
+fn what_arrives_becomes_queryable_and_trouble_is_told_once() {
+    let desk = Desk::new();
+    quick(&desk);
+    let path = desk.site.join("almagest.toml");
+    let text = std::fs::read_to_string(&path).expect("there");
+    let told = desk.dir.path().join("told");
+    let command =
+        format!("command = [\"sh\", \"-c\", \"cat >> {0}; echo >> {0}\"]", told.display());
+    let changed = [
+        ("directories = []", "directories = [\"../inbox\"]"),
+        ("poll_seconds = 5", "poll_seconds = 1"),
+        ("command = []", command.as_str()),
+        ("low_disk_gb = 20", "low_disk_gb = 0"),
+        ("auto = false", "auto = true"),
+    ];
+    let text = changed.iter().fold(text, |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
+    std::fs::write(&path, text).expect("written");
+    let daemon = Daemon::start(&desk, &[]);
+    desk.simulate(&Small { faults: true, ..night(NIGHTS[0]) });
+    desk.simulate(&night(NIGHTS[1]));
+    until("two nights", || complete(&desk) == 2);
+    assert!(desk.count("SELECT count(*) FROM detection") > 0);
+    let lines = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&told).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    until("a word about the damaged files", || !lines().is_empty());
+    std::thread::sleep(Duration::from_secs(12));
+    let said = daemon.end();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let keys: Vec<String> = lines().iter().map(|l| l["key"].to_string()).collect();
+    let mut once = keys.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), keys.len(), "each once: {keys:?}");
+    assert!(lines().iter().all(|l| l["kind"] == "refusals"), "{:?}", lines());
+    desk.verified();
+}

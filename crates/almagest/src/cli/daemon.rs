@@ -1,19 +1,25 @@
 //! `almagest daemon`.
 
+use crate::daemon;
 use crate::exit::Exit;
 use crate::site::Site;
-use crate::{daemon, data};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without a word, all of it in one process: deliveries that arrive in the inbox ([inbox] in
+almagest.toml) are brought, planned, run as approved (almagest plan, almagest approve) or by policy
+([plan] auto), and ingested. SIGTERM lets what runs here end; the next start goes on.")]
 pub struct Arguments {
     #[command(subcommand)]
-    loop_of: Loop,
+    loop_of: Option<Loop>,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Loop {
+    /// Bring what is complete in the inbox
+    Transfer,
     /// Make every batch visible as soon as it is staged
     #[command(after_help = "\
 Runs until SIGTERM or SIGINT, which end it in the middle of a load with nothing half done. A
@@ -38,7 +44,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let site = Site::find(site)?;
     let stop = daemon::stop_flag()?;
     match arguments.loop_of {
-        Loop::Ingest => daemon::ingest(&site, &stop),
-        Loop::Data { auto } => data::daemon(&site, auto, &stop),
+        None => daemon::all(&site, &stop),
+        Some(Loop::Transfer) => daemon::transfer(&site, &stop),
+        Some(Loop::Ingest) => daemon::ingest(&site, &stop),
+        Some(Loop::Data { auto }) => daemon::data(&site, auto, &stop),
     }
 }

@@ -78,7 +78,7 @@ enum Verb {
     Cancel(plan::StopArguments),
     /// Have tasks that were given up done again
     Retry(plan::GoArguments),
-    /// Work until a signal ends it: the data daemon, the ingester
+    /// Work until a signal ends it: inbox, data daemon, ingester, together or each alone
     Daemon(daemon::Arguments),
     /// What is there, what is running, what waits for what
     Status(status::Arguments),

@@ -1,14 +1,19 @@
-//! The ingester daemon: one idempotent pass, again and again.
+//! The daemons: loops around acts that may be repeated, in one process ([`all`]) or each in its own.
 //!
-//! It wakes when a batch is staged (the archive tells, or is looked at), and at least every `poll_seconds`. When the database is
+//! [`transfer`] watches the inbox, [`mod@notify`] tells people of trouble, [`crate::data`] plans and has run. What stands here
+//! is the ingester: one idempotent pass, again and again. It wakes when a batch is staged (the archive tells, or is looked at), and at least every `poll_seconds`. When the database is
 //! away it waits longer and longer and goes on when it is back; a batch that does not fit is refused and named. SIGTERM
 //! ends it in the middle of a load, with nothing half done. A second daemon on the same site stands by until the first
 //! is gone; even two at once would do no harm, since each batch is claimed in the transaction that publishes it.
 //!
 //! Start at [`ingest()`]. What it did is in [`state`], for `status` and the port of [`mod@port`].
 
+mod inbox;
+mod notify;
 mod port;
 pub mod state;
+
+pub use inbox::watch as transfer;
 
 use crate::exit::{self, Exit};
 use crate::journal::Journal;
@@ -59,6 +64,55 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     daemon.journal.note("ingester ends");
     tell!("almagest: ingester ends");
     ended.map(|()| Exit::Done)
+}
+
+/// All loops in one process, until a signal ends them or one of them cannot go on.
+///
+/// # Errors
+/// The first of a loop.
+pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+    type Loop = fn(&Site, &Arc<AtomicBool>) -> anyhow::Result<Exit>;
+    let has_inbox = !site.config.inbox.directories.is_empty();
+    let loops: [(bool, Loop); 4] = [
+        (has_inbox, inbox::watch),
+        (true, |site, stop| crate::data::daemon(site, false, stop)),
+        (true, ingest),
+        (true, notify::watch),
+    ];
+    if !has_inbox {
+        tell!("almagest: no inbox is watched: [inbox] directories in almagest.toml");
+    }
+    let run = |looped: Loop| {
+        let ended = looped(site, stop);
+        if ended.is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        ended
+    };
+    let ended: Vec<anyhow::Result<Exit>> = std::thread::scope(|scope| {
+        let wanted = loops.into_iter().filter(|(is_wanted, _)| *is_wanted);
+        let threads: Vec<_> = wanted.map(|(_, looped)| scope.spawn(move || run(looped))).collect();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(ended) => ended,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect()
+    });
+    ended.into_iter().find(Result::is_err).unwrap_or(Ok(Exit::Done))
+}
+
+/// The data daemon, and who tells people of trouble.
+///
+/// # Errors
+/// What waiting does not mend.
+pub fn data(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| notify::watch(site, stop));
+        let ended = crate::data::daemon(site, auto, stop);
+        stop.store(true, Ordering::Relaxed);
+        let _ = watcher.join();
+        ended
+    })
 }
 
 /// A flag that SIGINT and SIGTERM set; the second one ends the process at once: what is unfinished is found again.
