@@ -49,6 +49,7 @@ pub fn check() -> Result<(), String> {
             faults.push(format!("{from} depends on {to}: {why}"));
         }
     }
+    faults.extend(node_tree()?);
     if faults.is_empty() {
         println!(
             "{} forbidden arrows looked for, none found among {} crates",
@@ -58,6 +59,40 @@ pub fn check() -> Result<(), String> {
         return Ok(());
     }
     Err(faults.join("\n"))
+}
+
+/// Crates that the node's binary must not link, however they come.
+const NOT_ON_NODES: [&str; 14] = [
+    "rusqlite",
+    "libsqlite3-sys",
+    "postgres",
+    "tokio-postgres",
+    "sqlx",
+    "duckdb",
+    "datafusion",
+    "sqlparser",
+    "hyper",
+    "reqwest",
+    "ureq",
+    "rustls",
+    "tokio",
+    "openssl-sys",
+];
+
+/// What the node's binary links beyond that, by cargo's own word.
+fn node_tree() -> Result<Vec<String>, String> {
+    let words = ["tree", "--package", "node", "--edges", "normal", "--prefix", "none", "--locked"];
+    let said = std::process::Command::new(env!("CARGO")).args(words).current_dir(root()).output();
+    let said = said.map_err(|e| format!("cargo tree: {e}"))?;
+    if !said.status.success() {
+        return Err(format!("cargo tree: {}", String::from_utf8_lossy(&said.stderr)));
+    }
+    let tree = String::from_utf8_lossy(&said.stdout).into_owned();
+    let linked: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let faults = NOT_ON_NODES.iter().filter(|name| linked.contains(**name));
+    Ok(faults
+        .map(|name| format!("almagest-node links {name}: nodes have no database and no network"))
+        .collect())
 }
 
 /// Names in `[dependencies]` of a manifest (not in `[dev-dependencies]`).

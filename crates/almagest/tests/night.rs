@@ -398,6 +398,12 @@ fn manual_and_completions_are_of_this_command_line() {
     assert!(desk.plain(&["completions", "bash"]).ended(0).contains("refusals"));
     let page = desk.plain(&["man"]).ended(0);
     assert!(page.contains(".TH almagest") && page.contains("backup"), "{page}");
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dist/man/almagest.1");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert!(
+        kept == page,
+        "dist/man/almagest.1 is another page: almagest man > dist/man/almagest.1"
+    );
     let pages = desk.dir.path().join("man1");
     desk.plain(&["man", pages.to_str().unwrap()]).ended(0);
     let run = std::fs::read_to_string(pages.join("almagest-run.1")).unwrap();

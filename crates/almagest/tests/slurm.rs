@@ -227,7 +227,8 @@ fn the_controller_is_deaf_then_killed_and_comes_back() {
 #[test]
 fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
     let Some(field) = Field::new(3, 3, 1.0, &[]) else { return };
-    let kills = std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6_u64);
+    let kills =
+        std::env::var("ALMAGEST_DAEMON_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6_u64);
     for n in 0..kills {
         let daemon = field.daemon();
         // Anywhere within the first seconds, by a sequence that every run has.

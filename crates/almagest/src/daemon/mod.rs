@@ -1,6 +1,6 @@
 //! The daemons: loops around acts that may be repeated, in one process ([`all`]) or each in its own.
 //!
-//! [`transfer`] watches the inbox, [`mod@notify`] tells people of trouble, [`crate::data`] plans and has run. What stands here
+//! [`transfer()`] watches the inbox, [`mod@notify`] tells people of trouble, [`crate::data`] plans and has run. What stands here
 //! is the ingester: one idempotent pass, again and again. It wakes when a batch is staged (the archive tells, or is looked at), and at least every `poll_seconds`. When the database is
 //! away it waits longer and longer and goes on when it is back; a batch that does not fit is refused and named. SIGTERM
 //! ends it in the middle of a load, with nothing half done. A second daemon on the same site stands by until the first

@@ -7,7 +7,7 @@
 //! A decision is about units and hosts, not about minutes: what was approved runs on the approved hosts wherever there is
 //! room first, most urgent first, by the same planner. What was approved `--host` by host stays there.
 //!
-//! [`situation`] and [`verdict`] decide and touch nothing; [`document`] is the plan as people see it.
+//! [`mod@situation`] and [`mod@verdict`] decide and touch nothing; [`document`] is the plan as people see it.
 
 pub mod document;
 mod executors;
