@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import scaling
 import server
 
 HERE = Path(__file__).resolve().parent
@@ -261,7 +262,7 @@ def growth(bench):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="?", default="night", choices=["night", "full", "growth", "server", "all"])
+    parser.add_argument("what", nargs="?", default="night", choices=["night", "full", "growth", "server", "scaling", "all"])
     parser.add_argument("--almagest", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--keep", action="store_true")
@@ -277,6 +278,8 @@ def main():
         growth(bench)
     if arguments.what in ("server", "all"):
         server.run(bench, arguments.repeats)
+    if arguments.what == "scaling":
+        scaling.run(bench, arguments.repeats)
     bench.table()
     if not arguments.keep:
         shutil.rmtree(bench.work, ignore_errors=True)

@@ -170,6 +170,10 @@ fn the_operator_approves_parts_pauses_and_sets_priorities() {
         waits.contains("delivery 20071012_v1 is paused by") && waits.contains("bad flats"),
         "{waits}"
     );
+    let why = desk.at_site(&["explain", "20071012_v1"]).ended(0);
+    assert!(why.contains("is paused by") && why.contains("resume --delivery 20071012_v1"), "{why}");
+    let why = desk.at_site(&["explain", "20071013_v1"]).ended(0);
+    assert!(why.contains("waits for a decision"), "{why}");
     // A part of it, then the rest is rejected.
     let daemon = Daemon::start(&desk, &["data"]);
     desk.at_site(&["approve", "--unit", "20071013_v1/metadata"]).ended(0);

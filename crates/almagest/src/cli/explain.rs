@@ -3,9 +3,12 @@
 use super::findings::{self, Deliveries};
 use crate::exit::{self, Exit};
 use crate::report::{say, say_part, shown};
-use crate::site::Site;
-use archive::Inquiry;
-use archive::report::Drift;
+use crate::site::{Archive, Site};
+use archive::planning::{Instruction, Subject};
+use archive::records::Cause;
+use archive::report::{DeliveryStatus, Drift, Explanation};
+use archive::{Inquiry, Planning};
+use model::UseCase;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -34,7 +37,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             "nothing goes by the name {raw:?}: no delivery, and no file of one (almagest status lists deliveries)"
         )));
     };
-    let explanation = archive::report::explain(&facts);
+    let mut explanation = archive::report::explain(&facts);
+    if let Some(delivery) = &facts.delivery {
+        explain_plan(&archive, &delivery.status, &mut explanation)?;
+    }
     if arguments.json {
         say!("{}", serde_json::to_string_pretty(&explanation)?);
         return Ok(Exit::Done);
@@ -52,6 +58,31 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         say_part!("\n{}", findings_section(&explanation.findings));
     }
     Ok(Exit::Done)
+}
+
+/// What operators have decided, or have to, about a delivery.
+fn explain_plan(
+    archive: &Archive,
+    delivery: &DeliveryStatus,
+    explanation: &mut Explanation,
+) -> anyhow::Result<()> {
+    for standing in archive.instructions()? {
+        let is_of = |u: &UseCase| standing.subject.covers(&delivery.name, delivery.night, *u);
+        if standing.instruction == Instruction::Pause && UseCase::ALL.iter().any(is_of) {
+            let Cause { who, why } = &standing.cause;
+            explanation.lines.push(format!("{} is paused by {who}: {why}", standing.subject));
+            let option = match &standing.subject {
+                Subject::All => "--all".to_owned(),
+                subject => format!("--{} {}", subject.kind().replace('_', "-"), subject.name()),
+            };
+            explanation.suggestions.push(format!("almagest resume {option}"));
+        }
+    }
+    if delivery.rounds.iter().any(|round| round.state == "proposed") {
+        explanation.lines.push("a plan with it waits for a decision".to_owned());
+        explanation.suggestions.push("almagest plan".to_owned());
+    }
+    Ok(())
 }
 
 /// The most frequent findings of a delivery, and where the others are to be seen.

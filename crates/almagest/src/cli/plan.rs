@@ -2,7 +2,7 @@
 
 use crate::data::{self, Curator, document};
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, grouped, quoted, say, say_part, shown, tell};
+use crate::report::{Table, counted, quoted, say, say_part, shown, tell};
 use crate::site::{self, Archive, Site};
 use archive::planning::{Instruction, PlanState, Selection, Standing, Subject};
 use archive::records::{Cause, Decision, RefusalFilter, RefusalState};
@@ -474,12 +474,12 @@ pub fn retry(site: Option<PathBuf>, arguments: &GoArguments) -> anyhow::Result<E
     let subject = arguments.about.known(&archive)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
+    let nights: std::collections::HashMap<String, Option<i32>> =
+        archive.status()?.deliveries.into_iter().map(|d| (d.name, d.night)).collect();
     let mut retried = 0;
     for refusal in archive.refusals(&filter)? {
         let archive::records::Stage::Task(use_case) = refusal.stage else { continue };
-        let status = archive.status()?;
-        let night =
-            status.deliveries.iter().find(|d| d.name == refusal.delivery).and_then(|d| d.night);
+        let night = nights.get(&refusal.delivery).copied().flatten();
         let is_given_up = refusal.refusal.code == "task_failed";
         if is_given_up && subject.covers(&refusal.delivery, night, use_case) {
             archive.decide(refusal.refusal_id, Decision::Retry, &cause, site::now())?;
@@ -491,6 +491,6 @@ pub fn retry(site: Option<PathBuf>, arguments: &GoArguments) -> anyhow::Result<E
             "nothing of {subject} was given up: almagest refusals list"
         )));
     }
-    say!("{subject}: {} of files are done again in the next round", grouped(retried));
+    say!("{subject}: {} done again in the next round", counted(retried, "file"));
     Ok(Exit::Done)
 }

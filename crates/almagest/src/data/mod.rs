@@ -55,6 +55,8 @@ const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Failures of a task after which it is given up, and attempts that were lost.
 const FAILURES_MOST: u32 = 3;
 const LOST_MOST: u32 = 8;
+/// How often costs are learned anew.
+const LEARN_EVERY: Duration = Duration::from_secs(20);
 /// Wait after the first failure, four times as long after each further one: what may pass takes its time.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Results from which costs are learned.
@@ -125,6 +127,7 @@ pub struct Curator {
     refused: HashMap<String, (Instant, String)>,
     /// Tasks that failed for a reason that may pass are not started before.
     again_at: HashMap<TaskKey, Instant>,
+    costs: Option<(Instant, Costs)>,
     coming: Vec<ComingRound>,
     file_waits: Vec<(String, register::plan::Wait)>,
     /// Names of starts count on from here.
@@ -160,6 +163,7 @@ impl Curator {
             hosts: Vec::new(),
             refused: HashMap::new(),
             again_at: HashMap::new(),
+            costs: None,
             coming: Vec::new(),
             file_waits: Vec::new(),
             names,
@@ -475,7 +479,12 @@ impl Curator {
         Ok(())
     }
 
-    fn costs(&self) -> anyhow::Result<Costs> {
+    fn costs(&mut self) -> anyhow::Result<Costs> {
+        if let Some((at, costs)) = &self.costs
+            && at.elapsed() < LEARN_EVERY
+        {
+            return Ok(costs.clone());
+        }
         let took = self.archive.results_of_late(RESULTS_MOST)?;
         let sample = |t: archive::planning::Took| Sample {
             use_case: t.use_case,
@@ -485,7 +494,9 @@ impl Curator {
             seconds: t.seconds,
             peak_memory_bytes: t.peak_memory_bytes,
         };
-        Ok(Costs::learn(&took.into_iter().map(sample).collect::<Vec<_>>()))
+        let costs = Costs::learn(&took.into_iter().map(sample).collect::<Vec<_>>());
+        self.costs = Some((Instant::now(), costs.clone()));
+        Ok(costs)
     }
 
     /// Does something with all that decides.

@@ -1,0 +1,220 @@
+"""The experiment of the VDFS paper: nights on one computer and on five, ingest running beside. See bench/run.
+
+Computers are nodes of a throw-away Slurm cluster, each held to a part of a core by the kernel (cgroup cpu quota), so that
+five of them, the database, the daemons and Slurm fit on a machine of two cores. Needs root, Slurm, and cgroup v1 or v2.
+"""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import model
+
+TOOL = Path(__file__).resolve().parent.parent / "crates/testkit/tools/slurm-cluster"
+QUOTA = 0.3  # of a core, per node
+USE_CASES = ("preview", "metadata", "catalogue")
+PAPER = {"preview": "4x", "metadata": "3x", "catalogue": "2x", "all": "1.3-1.4x"}
+
+
+class Quotas:
+    """Groups of processes that get a part of a core."""
+
+    def __init__(self):
+        v1 = Path("/sys/fs/cgroup/cpu")
+        self.root, self.is_v1 = (v1, True) if v1.is_dir() else (Path("/sys/fs/cgroup"), False)
+        self.made = []
+
+    def hold(self, name, pids):
+        group = self.root / f"almagest-bench-{os.getpid()}-{name}"
+        group.mkdir(exist_ok=True)
+        self.made.append(group)
+        period = 20_000  # short, so that a task is slowed evenly
+        if self.is_v1:
+            (group / "cpu.cfs_period_us").write_text(str(period))
+            (group / "cpu.cfs_quota_us").write_text(str(int(period * QUOTA)))
+        else:
+            (group / "cpu.max").write_text(f"{int(period * QUOTA)} {period}")
+        for pid in pids:
+            (group / "cgroup.procs").write_text(str(pid))
+
+    def release(self):
+        for group in self.made:
+            for _ in range(50):
+                try:
+                    group.rmdir()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+        self.made = []
+
+
+def below(pid):
+    """A process and all that it started."""
+    pids = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            pids += below(int(child))
+    return pids
+
+
+class Cluster:
+    """Slurm on so many nodes of one processor each, which is a part of one."""
+
+    def __init__(self, nodes):
+        self.directory = f"/tmp/almagest-scaling-{os.getpid()}"
+        self.environment = {**os.environ, "SLURM_CLUSTER_DIR": self.directory, "SLURM_CLUSTER_CPUS": "1"}
+        self.call("start", str(nodes), "--while", str(os.getpid()))
+        self.configuration = f"{self.directory}/slurm.conf"
+        self.quotas = Quotas()
+        for n in range(1, nodes + 1):
+            pid = int(Path(self.directory, "pids", f"n{n}").read_text().split()[0])
+            self.quotas.hold(f"n{n}", below(pid))
+
+    def call(self, *words):
+        with open(os.devnull, "w") as null:
+            subprocess.run(["bash", TOOL, *words], check=True, env=self.environment, stdout=null, stderr=null)
+
+    def stop(self):
+        self.call("stop")
+        self.quotas.release()
+
+
+class Site:
+    """A site whose nights are in the library, with the daemons of a cluster."""
+
+    def __init__(self, bench, name, deliveries, first):
+        self.almagest, self.path = bench.almagest.resolve(), bench.site(name).resolve()
+        config = self.path / "almagest.toml"
+        text = config.read_text()
+        for old, new in (('executor = "local"', 'executor = "slurm"'), ("load_most = 1.5", "load_most = 0.0"),
+                         ("poll_seconds = 2", "poll_seconds = 1"), ("poll_seconds = 10", "poll_seconds = 1"),
+                         ('listen = "127.0.0.1:9187"', 'listen = ""'), ('mode = "copy"', 'mode = "link"')):
+            assert old in text, old
+            text = text.replace(old, new)
+        config.write_text(text)
+        for delivery in deliveries:
+            self.call("transfer", delivery)
+        # What the use case needs and is not measured.
+        for step in first:
+            self.call(step)
+
+    def call(self, *words, cluster=None):
+        environment = {**os.environ, **({"SLURM_CONF": cluster.configuration} if cluster else {})}
+        done = subprocess.run([self.almagest, "--site", self.path, *map(str, words)], capture_output=True, text=True,
+                              check=False, env=environment)
+        if done.returncode not in (0, 1):
+            sys.exit(f"almagest {' '.join(map(str, words))}: {done.stderr}")
+        return done.stdout
+
+    def daemon(self, cluster, *words):
+        environment = {**os.environ, "SLURM_CONF": cluster.configuration}
+        log = open(self.path / "logs" / f"{words[0]}.out", "w")
+        return subprocess.Popen([self.almagest, "--site", self.path, "daemon", *words], env=environment, stdout=log, stderr=log)
+
+    def costs(self, nights):
+        """What tasks and ingests took, of an average night."""
+        tasks, read = {}, {}
+        for result in self.path.glob("staging/*/*/*/*/result.json"):
+            found = json.loads(result.read_text())
+            use_case = found["unit"]["use_case"]
+            tasks.setdefault(use_case, []).append(found["run"]["seconds"])
+            read.setdefault(use_case, []).append(found["run"]["input_bytes"])
+        ingest = {}
+        for line in (self.path / "logs" / "almagest.log").read_text().splitlines():
+            found = re.search(r"ingested \S+ (\w+) round .*load ([\d.]+) s, keys \S+ s, publish ([\d.]+) s", line)
+            if found:
+                took = float(found[2]) + float(found[3])
+                ingest[found[1]] = ingest.get(found[1], 0.0) + took / nights
+        of_night = {u: [statistics.mean(t)] * round(len(t) / nights) for u, t in tasks.items()}
+        return model.Costs(of_night, ingest, read={u: statistics.mean(b) for u, b in read.items()})
+
+    def states(self, use_cases):
+        status = json.loads(self.call("status", "--json"))
+        rounds = [r for d in status["deliveries"] for r in d["rounds"] if r["use_case"] in use_cases]
+        return [r["state"] for r in rounds]
+
+
+def measured(bench, nodes, use_case, deliveries):
+    """Seconds from the approval until all is processed, and until all is ingested; of one use case, or of all."""
+    first = {"catalogue": ("metadata", "ingest"), "preview": ("metadata", "ingest")}.get(use_case, ())
+    site = Site(bench, f"scaling-{use_case}-{nodes}", deliveries, first)
+    wanted = USE_CASES if use_case == "all" else (use_case,)
+    for other in set(USE_CASES) - set(wanted):
+        site.call("pause", "--use-case", other, "--reason", "bench")
+    cluster = Cluster(nodes)
+    daemons = []
+    try:
+        daemons = [site.daemon(cluster, "data"), site.daemon(cluster, "ingest")]
+        time.sleep(4)  # Slurm's controller schedules nothing in its first seconds
+        site.call("plan", cluster=cluster)
+        site.call("approve", "--all", cluster=cluster)
+        began = time.monotonic()
+        processed = None
+        while True:
+            states = site.states(wanted)
+            if len(states) >= len(wanted) * len(deliveries):
+                if processed is None and all(s in ("staged", "ingested") for s in states):
+                    processed = time.monotonic() - began
+                if all(s == "ingested" for s in states):
+                    return processed, time.monotonic() - began, site.costs(len(deliveries))
+            if any(d.poll() is not None for d in daemons):
+                sys.exit(f"a daemon ended: see {site.path}/logs")
+            time.sleep(0.5)
+    finally:
+        for daemon in daemons:
+            daemon.terminate()
+        for daemon in daemons:
+            daemon.wait()
+        cluster.stop()
+        shutil.rmtree(site.path, ignore_errors=True)
+
+
+def nights(bench, name, count, *options):
+    """One simulated night under many names: the same files, so that one is made and nothing else differs."""
+    first = bench.simulate(f"scaling/{name}", "--stacks-only", *options)
+    made = []
+    for n in range(count):
+        delivery = bench.work / "scaling" / f"{name}-nights" / time.strftime("%Y%m%d_v1", time.gmtime(1.2e9 + 86400 * n))
+        if not delivery.exists():
+            delivery.mkdir(parents=True)
+            for file in first.iterdir():
+                os.link(file, delivery / file.name)
+        made.append(delivery)
+    return made
+
+
+def run(bench, repeats):
+    """The table: each use case alone, then all together."""
+    if os.getuid() != 0:
+        sys.exit("the scaling bench sets quotas, which needs root")
+    count = 3 if bench.small else 10
+    # Sizes for some 6 CPU-seconds of a night and use case: 20 s of a node's work.
+    part = 8 if bench.small else 1
+    kinds = {
+        "preview": nights(bench, "preview", count, "--frames", 120 // part, "--detections", 1, "--detector-size", 2048),
+        "metadata": nights(bench, "metadata", count, "--frames", 2400 // part, "--detections", 1, "--detector-size", 16),
+        "catalogue": nights(bench, "catalogue", count, "--frames", 200 // part, "--detections", 2000, "--detector-size", 16),
+        "all": nights(bench, "all", count, "--frames", 80 // part, "--detections", 1000, "--detector-size", 2048),
+    }
+    for use_case, deliveries in kinds.items():
+        times = {nodes: [measured(bench, nodes, use_case, deliveries) for _ in range(repeats)] for nodes in (1, 5)}
+        one, five = ([statistics.median(t[i] for t in times[n]) for i in (0, 1)] for n in (1, 5))
+        print(f"{use_case}, {count} nights: one node {one[0]:.1f} s processed, {one[1]:.1f} s ingested; "
+              f"five nodes {five[0]:.1f} s, {five[1]:.1f} s (paper: {PAPER[use_case]})")
+        step, whole = one[0] / five[0], one[1] / five[1]
+        if use_case != "all":
+            bench.add(f"{use_case} alone on 5 nodes / 1 node", f"{five[0]:.1f} s", f"{one[0]:.1f} s", step, ">= 4.5", step >= 4.5)
+        else:
+            costs = times[1][0][2]
+            for nodes, found in ((1, one), (5, five)):
+                said = model.simulate(costs, count, nodes)
+                print(f"model, {nodes} node(s): {said[0]:.1f} s processed ({said[0] / found[0] - 1:+.0%}), "
+                      f"{said[1]:.1f} s ingested ({said[1] / found[1] - 1:+.0%})")
+            print("\n".join(model.table(costs)))
+            bench.add("nights, ingest included, 5 nodes / 1 node", f"{five[1]:.1f} s", f"{one[1]:.1f} s", whole, ">= 4", whole >= 4)
