@@ -296,6 +296,25 @@ fn a_task_that_wants_more_memory_gets_it_once() {
 }
 
 #[test]
+fn a_task_that_takes_too_long_is_made_again() {
+    // Slurm's shortest limit is a minute; it ends a job some seconds after that.
+    let changes = [("options = []\n\n[ssh]", "options = [\"--time=1\"]\n\n[ssh]")];
+    let Some(field) = Field::new(1, 2, 0.0, &changes) else { return };
+    let slow = field.desk.dir.path().join("slow-node");
+    let mark = field.desk.dir.path().join("stuck-once");
+    let script = std::fs::read_to_string(&slow).expect("a script");
+    let stuck = format!("mkdir {} 2>/dev/null && sleep 600\nexec ", mark.display());
+    std::fs::write(&slow, script.replace("exec ", &stuck)).expect("written");
+    let daemon = field.daemon();
+    field.has_all(1, "with a task that was stuck once");
+    daemon.end();
+    let over = field.jobs().iter().filter(|j| j.starts_with("TIMEOUT ")).count();
+    assert_eq!(over, 1, "{:?}", field.jobs());
+    let log = std::fs::read_to_string(field.desk.site.join("logs/almagest.log")).expect("a log");
+    assert!(log.contains("it took longer than it might"), "{log}");
+}
+
+#[test]
 fn a_full_staging_disk_stops_nothing_for_good() {
     let mount = |desk: &Desk, words: &[&str]| {
         let mut mount = std::process::Command::new("mount");

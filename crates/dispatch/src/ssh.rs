@@ -39,6 +39,7 @@ pub struct Options {
 pub struct Ssh<P> {
     programs: P,
     options: Options,
+    began: Instant,
     /// The latest report of each host by its beat, and when it was first seen here: clocks need not agree.
     seen: HashMap<String, Seen>,
     asked: HashMap<String, Instant>,
@@ -54,12 +55,13 @@ struct Seen {
     count: u64,
 }
 
-impl<P: Programs> Ssh<P> {
+impl<P: Programs + Clone + Send + 'static> Ssh<P> {
     /// Hosts that are reached by `ssh` of `programs`.
     pub fn new(programs: P, options: Options) -> Self {
         Self {
             programs,
             options,
+            began: Instant::now(),
             seen: HashMap::new(),
             asked: HashMap::new(),
             sent: HashMap::new(),
@@ -77,18 +79,22 @@ impl<P: Programs> Ssh<P> {
         Duration::from_secs(MISSED_MOST * self.seconds())
     }
 
-    /// Asks a host's shell.
+    /// Asks a host's shell. An error tells whether it leaves open what was done.
     fn ask(&self, host: &str, script: &str) -> Result<String, (bool, String)> {
-        let mut words: Vec<String> = self.options.more.clone();
-        words.extend(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"].map(str::to_owned));
-        words.extend(["--".to_owned(), host.to_owned(), format!("exec sh -c {}", quoted(script))]);
-        match self.programs.ask("ssh", &words, "") {
+        match self.programs.ask("ssh", &self.words(host, script), "") {
             Ok(answer) if answer.is_ok() => Ok(answer.out),
             // 255 is ssh's own: the connection failed, perhaps after the command began.
             Ok(answer) => Err((answer.code == Some(255), answer.complaint())),
             Err(NoAnswer::NotStarted(why)) => Err((false, why)),
             Err(late) => Err((true, late.to_string())),
         }
+    }
+
+    fn words(&self, host: &str, script: &str) -> Vec<String> {
+        let mut words: Vec<String> = self.options.more.clone();
+        words.extend(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"].map(str::to_owned));
+        words.extend(["--".to_owned(), host.to_owned(), format!("exec sh -c {}", quoted(script))]);
+        words
     }
 
     /// Reads the reports, and notes which are new.
@@ -127,7 +133,9 @@ impl<P: Programs> Ssh<P> {
             let script = format!(
                 "cd / && ALMAGEST_HOST={name} setsid nohup {program} report {directory} {seconds} </dev/null >/dev/null 2>&1 &"
             );
-            let _ = self.ask(&host, &script);
+            // Beside us: a host that is off keeps its connection waiting.
+            let (programs, words) = (self.programs.clone(), self.words(&host, &script));
+            std::thread::spawn(move || programs.ask("ssh", &words, ""));
         }
     }
 
@@ -150,7 +158,7 @@ fn read_report(path: &Path) -> Option<HostReport> {
     serde_json::from_slice(&text).ok()
 }
 
-impl<P: Programs> Executor for Ssh<P> {
+impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
     fn name(&self) -> &'static str {
         "ssh"
     }
@@ -237,6 +245,11 @@ impl<P: Programs> Executor for Ssh<P> {
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
         let mut faults = Vec::new();
         for job in jobs {
+            // Who has just begun to look cannot know who reports.
+            if self.began.elapsed() > self.patience() && !self.is_heard(&job.host) {
+                faults.push(format!("{} does not report", job.host));
+                continue;
+            }
             let directory = job.task_file.parent().unwrap_or(Path::new("/"));
             let (program, directory) =
                 (quoted(&self.options.node_program), quoted(&directory.to_string_lossy()));

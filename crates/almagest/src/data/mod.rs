@@ -280,14 +280,13 @@ impl Curator {
         let is_over = matches!(standing, Some(dispatch::Standing::Over(_)));
         let over =
             if is_over { *memory.over.get_or_insert_with(Instant::now) } else { Instant::now() };
-        // What was sent before this process began is as old as the archive says, as far as clocks go.
-        let sent = (now - attempt.started).num_milliseconds() as f64 / 1000.0;
         let host_closed = self.hosts.iter().find(|h| h.name == place.host);
         let signs = Signs {
             end: read_note::<TaskEnd>(&attempt.directory.join(END_NAME)),
             standing,
             beat_age: memory.beat.map(|(_, since)| since.elapsed().as_secs_f64()),
-            age: sent.max(0.0).min(seen.elapsed().as_secs_f64() + sent.max(0.0)),
+            // By this process's own clock: wall clocks may jump.
+            age: seen.elapsed().as_secs_f64(),
             over_for: over.elapsed().as_secs_f64(),
             host_closed: host_closed.and_then(|h| h.closed.clone()),
             unreadable,
