@@ -27,10 +27,10 @@ use crate::site::{self, Archive, Site};
 use crate::steps;
 use anyhow::Context;
 use archive::lease::Process;
-use archive::planning::{OpenTask, Place, PlanRecord, PlanState, Selection, Standing};
+use archive::planning::{OpenTask, Place, PlanRecord, PlanState, Selection, Standing, Unfinished};
 use archive::records::{
-    AttemptEnd, AttemptKey, Cause, Lease, PlannedInput, PlannedRound, RunningAttempt, Started,
-    Taken, TaskKey,
+    AttemptEnd, AttemptKey, Cause, Lease, PlannedInput, PlannedRound, PlannedTask, RunningAttempt,
+    Started, Taken, TaskKey,
 };
 use archive::{Planning, Queue, Registry};
 use dispatch::planner::costs::{Costs, Sample};
@@ -55,6 +55,8 @@ const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Failures of a task after which it is given up, and attempts that were lost.
 const FAILURES_MOST: u32 = 3;
 const LOST_MOST: u32 = 8;
+/// A delivery is looked at after this even when nothing seems to have changed.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How often costs are learned anew.
 const LEARN_EVERY: Duration = Duration::from_secs(20);
 /// Wait after the first failure, four times as long after each further one: what may pass takes its time.
@@ -100,6 +102,14 @@ impl PassReport {
 type Opens<'a> =
     dyn FnMut(&mut Archive, &mut Vec<PlannedRound>, PlannedRound) -> anyhow::Result<()> + 'a;
 
+/// What a look at a delivery led to.
+struct Looked {
+    mark: String,
+    at: Instant,
+    coming: Vec<ComingRound>,
+    waits: Vec<register::plan::Wait>,
+}
+
 /// What is remembered of an attempt between two passes.
 #[derive(Default)]
 struct Memory {
@@ -128,6 +138,7 @@ pub struct Curator {
     /// Tasks that failed for a reason that may pass are not started before.
     again_at: HashMap<TaskKey, Instant>,
     costs: Option<(Instant, Costs)>,
+    looked: HashMap<String, Looked>,
     coming: Vec<ComingRound>,
     file_waits: Vec<(String, register::plan::Wait)>,
     /// Names of starts count on from here.
@@ -164,6 +175,7 @@ impl Curator {
             refused: HashMap::new(),
             again_at: HashMap::new(),
             costs: None,
+            looked: HashMap::new(),
             coming: Vec::new(),
             file_waits: Vec::new(),
             names,
@@ -438,7 +450,19 @@ impl Curator {
     fn gather(&mut self, opens: &mut Opens<'_>) -> anyhow::Result<()> {
         self.coming.clear();
         self.file_waits.clear();
-        for (order, name) in (0..).zip(self.archive.unfinished_deliveries()?) {
+        let unfinished = self.archive.unfinished_deliveries()?;
+        self.looked.retain(|name, _| unfinished.iter().any(|u| u.name == *name));
+        for (order, Unfinished { name, mark }) in (0..).zip(unfinished) {
+            // To look at thousands of files for nothing, again and again, is what a night's hours would go into.
+            if let Some(looked) = self.looked.get(&name)
+                && looked.mark == mark
+                && looked.at.elapsed() < LOOK_AGAIN
+            {
+                self.coming.extend(looked.coming.clone());
+                self.file_waits
+                    .extend(looked.waits.iter().map(|wait| (name.clone(), wait.clone())));
+                continue;
+            }
             let work = self.archive.delivery_work(&name)?;
             let plan = steps::plan(&self.site, &self.profiles, &work, &UseCase::ALL);
             let mut coming = plan.coming;
@@ -461,19 +485,17 @@ impl Curator {
                     UseCase::Catalogue => catalogue,
                 }
             };
-            self.coming.extend(coming.into_iter().map(|round| {
-                ComingRound {
-                    input_bytes: round
-                        .tasks
-                        .iter()
-                        .map(|t| t.inputs.iter().map(|i| bytes_of(round.use_case, i)).sum())
-                        .collect(),
-                    round,
-                    night,
-                    order,
-                }
-            }));
-            self.file_waits.extend(plan.waits.into_iter().map(|wait| (name.clone(), wait)));
+            let coming = coming.into_iter().map(|round| {
+                let of_task =
+                    |t: &PlannedTask| t.inputs.iter().map(|i| bytes_of(round.use_case, i)).sum();
+                let input_bytes = round.tasks.iter().map(of_task).collect();
+                ComingRound { input_bytes, round, night, order }
+            });
+            let (at, coming) = (Instant::now(), coming.collect());
+            let looked = Looked { mark, at, coming, waits: plan.waits };
+            self.coming.extend(looked.coming.clone());
+            self.file_waits.extend(looked.waits.iter().map(|wait| (name.clone(), wait.clone())));
+            self.looked.insert(name, looked);
         }
         Ok(())
     }

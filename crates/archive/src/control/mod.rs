@@ -242,7 +242,7 @@ pub trait Planning {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn unfinished_deliveries(&self) -> Result<Vec<String>, ArchiveError>;
+    fn unfinished_deliveries(&self) -> Result<Vec<Unfinished>, ArchiveError>;
 
     /// Tasks without result of all rounds that are open and not staged, in the order of registration.
     ///

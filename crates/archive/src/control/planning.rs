@@ -161,6 +161,15 @@ pub struct InstructionChange {
     pub cause: Cause,
 }
 
+/// A delivery of which something is to be done, or may arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its name.
+    pub name: String,
+    /// Changes with everything that decides which of its rounds can be opened: files, states of rounds, what is to be redone.
+    pub mark: String,
+}
+
 /// A task of a round that is neither staged nor over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenTask {

@@ -433,7 +433,7 @@ impl Planning for Archive {
         self.read("list instructions of the past", planning::instruction_history)
     }
 
-    fn unfinished_deliveries(&self) -> Result<Vec<String>, ArchiveError> {
+    fn unfinished_deliveries(&self) -> Result<Vec<Unfinished>, ArchiveError> {
         self.read("list unfinished deliveries", planning::unfinished_deliveries)
     }
 

@@ -136,17 +136,38 @@ pub(super) fn instruction_history(c: &Connection) -> Result<Vec<InstructionChang
 }
 
 /// See [`crate::Planning::unfinished_deliveries`].
-pub(super) fn unfinished_deliveries(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+pub(super) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT name FROM delivery WHERE delivery_id IN (
+        "SELECT delivery_id, name, state, last_arrival,
+             (SELECT count(*) FROM redo JOIN file USING (file_id)
+              WHERE redo.unit_id IS NULL AND file.delivery_id = delivery.delivery_id)
+         FROM delivery WHERE delivery_id IN (
              SELECT delivery_id FROM delivery WHERE state <> 'complete'
              UNION SELECT delivery_id FROM unit
                    WHERE state IN ('waiting', 'ready', 'proposed', 'approved', 'running', 'staged')
              UNION SELECT file.delivery_id FROM redo JOIN file USING (file_id) WHERE redo.unit_id IS NULL)
          ORDER BY delivery_id",
     )?;
-    let rows = select.query_map([], |r| r.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rows = select.query_map([], |r| {
+        let (state, arrival): (String, String) = (r.get(2)?, r.get(3)?);
+        let redo: i64 = r.get(4)?;
+        Ok((r.get::<i64>(0)?, r.get(1)?, format!("{state} {arrival} {redo}")))
+    })?;
+    let mut units = c.prepare_cached(
+        "SELECT unit_id, state FROM unit WHERE delivery_id = ?1 ORDER BY unit_id",
+    )?;
+    let mut all = Vec::new();
+    for row in rows.collect::<Result<Vec<_>, _>>()? {
+        let (delivery, name, mut mark) = row;
+        let of_unit = units.query_map([delivery], |r| {
+            Ok(format!(" {}:{}", r.get::<i64>(0)?, r.get::<String>(1)?))
+        })?;
+        for unit in of_unit {
+            mark += &unit?;
+        }
+        all.push(Unfinished { name, mark });
+    }
+    Ok(all)
 }
 
 /// See [`crate::Planning::open_tasks`].
