@@ -62,16 +62,26 @@ fn night(number: u32) -> String {
     format!("{}", 20_071_010 + number)
 }
 
-fn simulated(desk: &Desk, number: u32) -> PathBuf {
+fn simulated(desk: &Desk, number: u32, size: usize) -> PathBuf {
     let name = night(number);
     let seed = u64::from(number);
-    desk.simulate(&Small { night: &name, frames: 6, detections: 12, seed, ..Small::default() })
+    desk.simulate(&Small {
+        night: &name,
+        frames: 6,
+        detections: 12,
+        size,
+        seed,
+        ..Small::default()
+    })
 }
+
+/// Side of the detectors of most nights.
+const SIZE: usize = 64;
 
 /// The same nights, done by one process on one machine.
 fn undisturbed(nights: u32) -> Desk {
     let desk = Desk::new();
-    let deliveries: Vec<PathBuf> = (1..=nights).map(|n| simulated(&desk, n)).collect();
+    let deliveries: Vec<PathBuf> = (1..=nights).map(|n| simulated(&desk, n, SIZE)).collect();
     let mut words = vec!["run"];
     words.extend(deliveries.iter().map(|d| d.to_str().expect("UTF-8")));
     desk.at_site(&words).ended(0);
@@ -81,7 +91,7 @@ fn undisturbed(nights: u32) -> Desk {
 impl Field {
     /// Nights in the library, and a node program that takes its time. `None` where there is no Slurm.
     fn new(nights: u32, nodes: u32, seconds_more: f64, changes: &[(&str, &str)]) -> Option<Self> {
-        Self::prepared(nights, nodes, seconds_more, changes, &|_| {})
+        Self::prepared(nights, nodes, seconds_more, changes, SIZE, &|_| {})
     }
 
     /// The same, with something done to the site before there are nodes: those do not see what is mounted later.
@@ -90,6 +100,7 @@ impl Field {
         nodes: u32,
         seconds_more: f64,
         changes: &[(&str, &str)],
+        size: usize,
         prepare: &dyn Fn(&Desk),
     ) -> Option<Self> {
         let desk = Desk::new();
@@ -119,7 +130,7 @@ impl Field {
         }
         std::fs::write(&path, text).expect("written");
         for number in 1..=nights {
-            let delivery = simulated(&desk, number);
+            let delivery = simulated(&desk, number, size);
             desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
         }
         let ingester = Daemon::start(&desk, &cluster, &["ingest"]);
@@ -245,6 +256,49 @@ fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
 }
 
 #[test]
+fn the_daemon_dies_at_every_instant_around_a_submission() {
+    let changes = [("silent_seconds = 180", "silent_seconds = 8")];
+    let Some(field) = Field::new(2, 3, 0.5, &changes) else { return };
+    let points = [
+        "propose:before-commit",
+        "propose:after-commit",
+        "approve:before-commit",
+        "approve:after-commit",
+        "start:after-commit",
+        "data:started",
+        "place:after-commit",
+        "data:before-sending",
+        "data:after-sending",
+        "place:after-commit:3",
+        "result:before-commit",
+        "result:after-commit",
+        "end:after-commit",
+    ];
+    let mut hit = 0;
+    for point in points {
+        let mut command = field.desk.command(&["daemon", "data", "--auto"]);
+        command.env("SLURM_CONF", field.cluster.configuration()).env("ALMAGEST_CRASH_AT", point);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut daemon = command.spawn().expect("it starts");
+        // Some instants do not come any more: all that leads to them may be done.
+        let began = Instant::now();
+        while daemon.try_wait().expect("a child").is_none()
+            && began.elapsed() < Duration::from_secs(12)
+        {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        hit += u32::from(daemon.try_wait().expect("a child").is_some());
+        let _ = daemon.kill();
+        let _ = daemon.wait();
+    }
+    println!("{hit} of {} instants hit", points.len());
+    assert!(hit >= 9, "only {hit} instants were hit");
+    let daemon = field.daemon();
+    field.has_all(2, "with a daemon that died at named instants");
+    daemon.end();
+}
+
+#[test]
 fn a_drained_host_gets_nothing_new() {
     let Some(field) = Field::new(2, 2, 1.0, &[]) else { return };
     field.at_site(&["drain", "--host", "n1", "--reason", "new fan"]).ended(0);
@@ -263,7 +317,8 @@ fn a_task_that_wants_more_memory_gets_it_once() {
         ("memory_per_thread_mb = 150", "memory_per_thread_mb = 1"),
         ("memory_per_process_mb = 300", "memory_per_process_mb = 1"),
     ];
-    let Some(field) = Field::new(1, 2, 0.0, &changes) else { return };
+    // Large enough that its memory is seen before it is done.
+    let Some(field) = Field::prepared(1, 2, 0.0, &changes, 1024, &|_| {}) else { return };
     let daemon = field.daemon();
     until("a task is given up", || !field.desk.refusals().is_empty());
     let refusals = field.desk.refusals();
@@ -323,7 +378,7 @@ fn a_full_staging_disk_stops_nothing_for_good() {
     let small = |desk: &Desk| {
         assert!(mount(desk, &["-t", "tmpfs", "-o", "size=64k", "tmpfs"]), "root can mount");
     };
-    let Some(field) = Field::prepared(1, 2, 0.0, &[], &small) else { return };
+    let Some(field) = Field::prepared(1, 2, 0.0, &[], SIZE, &small) else { return };
     let daemon = field.daemon();
     std::thread::sleep(Duration::from_secs(6));
     let plan = field.at_site(&["plan", "--dry-run"]).ended(0);

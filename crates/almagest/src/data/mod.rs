@@ -234,7 +234,13 @@ impl Curator {
                 && (self.executor.outlives() || attempt.lease.holder == me)
         };
         let running = self.archive.running_attempts()?.into_iter().filter(is_mine);
-        Ok(running.filter_map(|a| places.remove(&a.attempt).map(|place| (a, place))).collect())
+        // Who died between the start and its place has not sent it: nobody will hear of it.
+        let nowhere = || Place { host: String::new(), job: String::new(), memory_bytes: 0 };
+        let placed = |attempt: RunningAttempt| {
+            let place = places.remove(&attempt.attempt).unwrap_or_else(nowhere);
+            (attempt, place)
+        };
+        Ok(running.map(placed).collect())
     }
 
     fn collect(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
