@@ -15,6 +15,7 @@ mod profiles;
 mod report;
 mod site;
 mod steps;
+mod task_files;
 
 use clap::Parser;
 use std::process::ExitCode;

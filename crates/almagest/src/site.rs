@@ -21,6 +21,11 @@ pub fn now() -> Timestamp {
     chrono::Utc::now()
 }
 
+/// A time as programs read it.
+pub fn iso(time: Timestamp) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
 /// Who is at the keyboard, for histories.
 pub fn operator() -> String {
     ["ALMAGEST_OPERATOR", "SUDO_USER", "USER", "LOGNAME"]

@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::profiles::Loaded;
 use crate::report;
 use crate::site::{self, Archive, Site};
+use crate::task_files;
 use anyhow::Context;
 use archive::lease::Process;
 use archive::records::{
@@ -19,7 +20,7 @@ use archive::{Inquiry, Queue, Registry};
 use dispatch::{Ended, Local, Outcome};
 use indicatif::{MultiProgress, ProgressBar};
 use model::profile::SurveyProfile;
-use model::task::{FORMAT_VERSION, TASK_NAME, TaskFile, TaskLimits, TaskResult};
+use model::task::{TaskLimits, TaskResult};
 use model::{UnitKey, UnitState, UseCase};
 use process::preview::Recipe;
 use register::cut::Sizes;
@@ -373,7 +374,7 @@ impl Night {
                 holder: Process::me().to_string(),
                 until: site::now() + LEASE,
             };
-            let started = self.archive.start_attempt(&task.key, &lease, site::now())?;
+            let started = self.archive.start_attempt(&task.key, &lease, None, site::now())?;
             let file = self.write_task(&started)?;
             self.count(step_name(task.key.unit.use_case)).begin();
             pool.start(file.clone());
@@ -411,7 +412,7 @@ impl Night {
     fn write_task(&self, started: &Started) -> anyhow::Result<PathBuf> {
         let memory_bytes = self.site.config.work.memory_per_thread_mb * 1_000_000;
         let limits = TaskLimits { threads: 1, memory_bytes };
-        write_task_file(&started.directory, &task_file(started, &self.profiles, limits)?)
+        task_files::write(started, &self.profiles, limits)
     }
 
     /// Takes the result of an attempt that ended, or notes that there is none.
@@ -552,53 +553,6 @@ impl Night {
     pub fn chosen(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
         chosen(&self.archive, scope)
     }
-}
-
-/// All that a node needs for an attempt.
-///
-/// # Errors
-/// When the site has no such survey profile.
-pub fn task_file(
-    started: &Started,
-    profiles: &[Loaded],
-    limits: TaskLimits,
-) -> anyhow::Result<TaskFile> {
-    let survey = profiles
-        .iter()
-        .find(|p| p.profile.name == started.survey)
-        .with_context(|| format!("the site has no survey profile {}", started.survey))?;
-    let programme = |p: &archive::records::Programme| model::task::ProgrammeRef {
-        programme_id: p.programme_id.get(),
-        name: p.name.clone(),
-        project: p.project.clone(),
-    };
-    Ok(TaskFile {
-        version: FORMAT_VERSION,
-        unit: started.attempt.task.unit.clone(),
-        task: started.attempt.task.task,
-        attempt: started.attempt.attempt,
-        inputs: started.inputs.clone(),
-        survey: started.survey.clone(),
-        profile: survey.text.clone(),
-        programmes: started.programmes.iter().map(programme).collect(),
-        metadata: started.metadata.clone(),
-        limits,
-        output_dir: started.directory.clone(),
-    })
-}
-
-/// Writes a task file into the directory of its attempt, which is made.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_task_file(directory: &Path, task: &TaskFile) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
-    let path = directory.join(TASK_NAME);
-    // No sync: after a crash of the machine the attempt is lost and started anew.
-    std::fs::write(&path, serde_json::to_vec(task)?)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
 }
 
 /// What a transfer would bring of a delivery, and its name.

@@ -2,67 +2,23 @@
 
 mod operator;
 
-use operator::{Desk, Said, Small, signal, until_stopped};
+use operator::{Daemon, Desk, Small, signal, until, until_stopped};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 use testkit::postgres::{Options, Server};
 
 fn night() -> Small<'static> {
     Small { frames: 8, detections: 12, ..Small::default() }
 }
 
-/// An ingester that is ended when the test is over.
-struct Daemon(Option<Child>);
-
-impl Daemon {
-    fn start(desk: &Desk, environment: &[(&str, &str)]) -> Self {
-        let mut command = desk.command(&["daemon", "ingest"]);
-        command.envs(environment.iter().copied());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(Some(command.spawn().expect("it starts")))
-    }
-
-    fn process(&self) -> &Child {
-        self.0.as_ref().expect("it runs")
-    }
-
-    /// Ends it by SIGTERM and gives what it said.
-    fn end(mut self) -> Said {
-        signal(self.process(), Signal::TERM);
-        self.0.take().expect("it runs").wait_with_output().expect("it ends").into()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.0.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what}: it never came");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// Sets keys of the site's `[ingest]`, with a port of its own.
 fn configure(desk: &Desk) -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = socket.local_addr().expect("its address").port();
-    let path = desk.site.join("almagest.toml");
-    let text = std::fs::read_to_string(&path).expect("there");
-    let text = text.replace("127.0.0.1:9187", &format!("127.0.0.1:{port}"));
-    std::fs::write(path, text.replace("poll_seconds = 10", "poll_seconds = 1")).expect("written");
+    let address = format!("127.0.0.1:{port}");
+    desk.configure(&[("127.0.0.1:9187", &address), ("poll_seconds = 10", "poll_seconds = 1")]);
     port
 }
 
@@ -83,12 +39,6 @@ fn get(port: u16, path: &str) -> String {
     answer
 }
 
-fn is_complete(desk: &Desk) -> bool {
-    let status = desk.at_site(&["status", "--json"]);
-    let Ok(status) = serde_json::from_str::<serde_json::Value>(&status.out) else { return false };
-    status["deliveries"][0]["state"] == "complete"
-}
-
 #[test]
 fn what_others_stage_becomes_visible_by_itself() {
     for desk in Desk::of_both_engines() {
@@ -96,12 +46,12 @@ fn what_others_stage_becomes_visible_by_itself() {
         let delivery = undisturbed.simulate(&night());
         undisturbed.run(&delivery).ended(0);
         let port = configure(&desk);
-        let daemon = Daemon::start(&desk, &[]);
+        let daemon = Daemon::start(&desk, &["ingest"], &[]);
         until("the first one", || get(port, "/healthz").starts_with("HTTP/1.1 200"));
-        let second = Daemon::start(&desk, &[]); // by mistake
+        let second = Daemon::start(&desk, &["ingest"], &[]); // by mistake
         let delivery = desk.simulate(&night());
         stage(&desk, &delivery);
-        until("the night", || is_complete(&desk));
+        until("the night", || desk.complete() == 1);
         desk.content().is_that_of(&undisturbed.content(), "ingested by a daemon");
         desk.verified();
         until("a pass after that", || {
@@ -156,7 +106,7 @@ fn a_batch_that_does_not_fit_holds_no_other_up() {
             }
         }
         assert!(edited.is_some());
-        let daemon = Daemon::start(&desk, &[]);
+        let daemon = Daemon::start(&desk, &["ingest"], &[]);
         until("the detections", || {
             desk.at_site(&["catalogue"]);
             desk.count("SELECT count(*) FROM detection") > 0
@@ -199,18 +149,18 @@ fn sigterm_in_the_middle_of_a_load() {
         desk.at_site(&["ingest"]).ended(0);
         desk.at_site(&["preview"]).ended(0);
         desk.at_site(&["catalogue"]).ended(0);
-        let daemon = Daemon::start(&desk, &[("ALMAGEST_STOP_AT", "ingest:reserved:2")]);
+        let daemon =
+            Daemon::start(&desk, &["ingest"], &[("ALMAGEST_STOP_AT", "ingest:reserved:2")]);
         until_stopped(daemon.process());
         signal(daemon.process(), Signal::TERM);
         signal(daemon.process(), Signal::CONT);
-        let said: Said =
-            { daemon }.0.take().expect("it runs").wait_with_output().expect("it ends").into();
+        let said = daemon.wait();
         assert_eq!(said.code, Some(0), "{said:?}");
         desk.verified();
         let detections = desk.count("SELECT count(*) FROM detection");
         assert_eq!(detections, 0, "the load was not carried to its end");
-        let daemon = Daemon::start(&desk, &[]);
-        until("the rest", || is_complete(&desk));
+        let daemon = Daemon::start(&desk, &["ingest"], &[]);
+        until("the rest", || desk.complete() == 1);
         assert_eq!(daemon.end().code, Some(0));
         desk.content().is_that_of(&undisturbed.content(), "ended in mid-load and begun again");
         desk.verified();
@@ -227,7 +177,7 @@ fn a_server_that_is_away_is_waited_for() {
     desk.plain(&["init", "site", "--database", &database.url()]).ended(0);
     desk.at_site(&["programme", "add", "U07B12", "u/07b/12"]).ended(0);
     let port = configure(&desk);
-    let daemon = Daemon::start(&desk, &[]);
+    let daemon = Daemon::start(&desk, &["ingest"], &[]);
     until("the first pass", || get(port, "/healthz").starts_with("HTTP/1.1 200"));
     server.kill();
     until("trouble", || get(port, "/healthz").starts_with("HTTP/1.1 503"));
@@ -236,7 +186,7 @@ fn a_server_that_is_away_is_waited_for() {
     until("the server again", || get(port, "/healthz").starts_with("HTTP/1.1 200"));
     let delivery = desk.simulate(&night());
     stage(&desk, &delivery);
-    until("the night", || is_complete(&desk));
+    until("the night", || desk.complete() == 1);
     let said = daemon.end();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.err.contains("the archive cannot be used, trying again"), "{said:?}");
@@ -254,7 +204,7 @@ fn a_locked_database_is_waited_for() {
     let daemon = {
         let other = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
         other.execute_batch("BEGIN IMMEDIATE").expect("locked");
-        let daemon = Daemon::start(&desk, &[]);
+        let daemon = Daemon::start(&desk, &["ingest"], &[]);
         until("the daemon", || get(port, "/metrics").contains("almagest_ingest_passes_total 0"));
         other.execute_batch("ROLLBACK").expect("unlocked");
         daemon

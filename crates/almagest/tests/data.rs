@@ -2,51 +2,8 @@
 
 mod operator;
 
-use operator::{Desk, Said, Small, signal};
-use rustix::process::Signal;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
-/// A daemon that is ended when the test is over.
-struct Daemon(Option<Child>);
-
-impl Daemon {
-    fn start(desk: &Desk, words: &[&str]) -> Self {
-        let mut command = desk.command(&[&["daemon"], words].concat());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(Some(command.spawn().expect("it starts")))
-    }
-
-    fn end(mut self) -> Said {
-        signal(self.0.as_ref().expect("it runs"), Signal::TERM);
-        self.0.take().expect("it runs").wait_with_output().expect("it ends").into()
-    }
-
-    fn kill(mut self) {
-        let mut process = self.0.take().expect("it runs");
-        process.kill().expect("it lives");
-        process.wait().expect("it ends");
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.0.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what}: it never came");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
+use operator::{Daemon, Desk, Small, until};
+use std::time::Duration;
 
 fn night(night: &str) -> Small<'_> {
     Small { night, frames: 8, detections: 12, seed: night.parse().unwrap_or(1), ..Small::default() }
@@ -56,44 +13,13 @@ const NIGHTS: [&str; 3] = ["20071011", "20071012", "20071013"];
 
 /// Nights in the library, nothing done about them.
 fn transferred(desk: &Desk) {
-    quick(desk);
-    for name in NIGHTS {
-        let delivery = desk.simulate(&night(name));
-        desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
-    }
-}
-
-/// Daemons that look often, and a port of its own for the ingester.
-fn quick(desk: &Desk) {
-    let path = desk.site.join("almagest.toml");
-    let text = std::fs::read_to_string(&path).expect("there");
-    let text = text.replace("poll_seconds = 10", "poll_seconds = 1");
-    // Whatever else this machine does.
-    let text = text
-        .replace("poll_seconds = 2", "poll_seconds = 1")
-        .replace("load_most = 1.5", "load_most = 0.0");
-    std::fs::write(path, text.replace("listen = \"127.0.0.1:9187\"", "listen = \"\""))
-        .expect("written");
-}
-
-fn complete(desk: &Desk) -> usize {
-    let status = desk.at_site(&["status", "--json"]).json(0);
-    let deliveries = status["deliveries"].as_array().cloned().unwrap_or_default();
-    deliveries.iter().filter(|d| d["state"] == "complete").count()
-}
-
-fn undisturbed() -> Desk {
-    let desk = Desk::new();
-    let deliveries: Vec<PathBuf> = NIGHTS.map(|name| desk.simulate(&night(name))).into();
-    let mut words = vec!["run"];
-    words.extend(deliveries.iter().map(|d| d.to_str().expect("UTF-8")));
-    desk.at_site(&words).ended(0);
-    desk
+    desk.in_a_hurry();
+    desk.transfer(&NIGHTS.map(night));
 }
 
 #[test]
 fn one_approval_brings_three_nights_in() {
-    let other = undisturbed();
+    let other = Desk::undisturbed(&NIGHTS.map(night));
     for desk in Desk::of_both_engines() {
         transferred(&desk);
         let plan = desk.at_site(&["plan"]).ended(0);
@@ -109,14 +35,14 @@ fn one_approval_brings_three_nights_in() {
         assert_eq!(desk.at_site(&["plan"]).ended(0), plan, "the same plan, not another one");
         let json = desk.at_site(&["plan", "--json"]).json(0);
         assert_eq!((&json["plan_id"], &json["state"]), (&1.into(), &"proposed".into()));
-        let daemon = Daemon::start(&desk, &["data"]);
-        let ingester = Daemon::start(&desk, &["ingest"]);
+        let daemon = Daemon::start(&desk, &["data"], &[]);
+        let ingester = Daemon::start(&desk, &["ingest"], &[]);
         std::thread::sleep(Duration::from_secs(2));
-        let status = desk.at_site(&["status", "--json"]).json(0);
+        let status = desk.status();
         assert_eq!(status["running_attempts"], 0, "nothing starts before it is approved");
         assert_eq!(status["data_daemon"]["alive"], true);
         desk.at_site(&["approve", "--all", "--reason", "a good night"]).ended(0);
-        until("three nights", || complete(&desk) == 3);
+        until("three nights", || desk.complete() == 3);
         let said = daemon.end();
         assert_eq!(said.code, Some(0), "{}", said.err);
         ingester.end().ended(0);
@@ -136,17 +62,17 @@ fn one_approval_brings_three_nights_in() {
 
 #[test]
 fn by_policy_nobody_is_asked_and_a_killed_daemon_goes_on() {
-    let other = undisturbed();
+    let other = Desk::undisturbed(&NIGHTS.map(night));
     let desk = Desk::new();
     transferred(&desk);
-    let ingester = Daemon::start(&desk, &["ingest"]);
+    let ingester = Daemon::start(&desk, &["ingest"], &[]);
     for pause in [300, 700, 1200, 500] {
-        let daemon = Daemon::start(&desk, &["data", "--auto"]);
+        let daemon = Daemon::start(&desk, &["data", "--auto"], &[]);
         std::thread::sleep(Duration::from_millis(pause));
         daemon.kill();
     }
-    let daemon = Daemon::start(&desk, &["data", "--auto"]);
-    until("three nights", || complete(&desk) == 3);
+    let daemon = Daemon::start(&desk, &["data", "--auto"], &[]);
+    until("three nights", || desk.complete() == 3);
     daemon.end().ended(0);
     ingester.end().ended(0);
     let (mine, wanted) = (desk.content_without_ids(), other.content_without_ids());
@@ -175,11 +101,11 @@ fn the_operator_approves_parts_pauses_and_sets_priorities() {
     let why = desk.at_site(&["explain", "20071013_v1"]).ended(0);
     assert!(why.contains("waits for a decision"), "{why}");
     // A part of it, then the rest is rejected.
-    let daemon = Daemon::start(&desk, &["data"]);
+    let daemon = Daemon::start(&desk, &["data"], &[]);
     desk.at_site(&["approve", "--unit", "20071013_v1/metadata"]).ended(0);
     let state = |unit: &str| -> String {
         let (delivery, use_case) = unit.split_once('/').expect("a unit");
-        let status = desk.at_site(&["status", "--json"]).json(0);
+        let status = desk.status();
         let deliveries = status["deliveries"].as_array().expect("deliveries");
         let delivery = deliveries.iter().find(|d| d["name"] == delivery).expect("it is there");
         let rounds = delivery["rounds"].as_array().expect("rounds");
@@ -232,28 +158,21 @@ fn mistakes_are_told() {
 #[test]
 fn what_arrives_becomes_queryable_and_trouble_is_told_once() {
     let desk = Desk::new();
-    quick(&desk);
-    let path = desk.site.join("almagest.toml");
-    let text = std::fs::read_to_string(&path).expect("there");
+    desk.in_a_hurry();
     let told = desk.dir.path().join("told");
     let command =
         format!("command = [\"sh\", \"-c\", \"cat >> {0}; echo >> {0}\"]", told.display());
-    let changed = [
+    desk.configure(&[
         ("directories = []", "directories = [\"../inbox\"]"),
         ("poll_seconds = 5", "poll_seconds = 1"),
-        ("command = []", command.as_str()),
+        ("command = []", &command),
         ("low_disk_gb = 20", "low_disk_gb = 0"),
         ("auto = false", "auto = true"),
-    ];
-    let text = changed.iter().fold(text, |text, (from, to)| {
-        assert!(text.contains(from), "{from}");
-        text.replace(from, to)
-    });
-    std::fs::write(&path, text).expect("written");
-    let daemon = Daemon::start(&desk, &[]);
+    ]);
+    let daemon = Daemon::start(&desk, &[], &[]);
     desk.simulate(&Small { faults: true, ..night(NIGHTS[0]) });
     desk.simulate(&night(NIGHTS[1]));
-    until("two nights", || complete(&desk) == 2);
+    until("two nights", || desk.complete() == 2);
     assert!(desk.count("SELECT count(*) FROM detection") > 0);
     let lines = || -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(&told).unwrap_or_default();

@@ -2,10 +2,11 @@
 
 mod operator;
 
-use operator::{Desk, Said, Small, signal};
+use operator::{Daemon, Desk, Said, Small, until_within};
 use rustix::process::{Pid, Signal};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use testkit::slurm::Cluster;
 
@@ -13,79 +14,31 @@ use testkit::slurm::Cluster;
 struct Field {
     cluster: Cluster,
     desk: Desk,
+    /// The program that nodes run.
+    node: PathBuf,
     _ingester: Daemon,
 }
 
-/// A daemon that is ended when the test is over.
-struct Daemon(Option<Child>);
-
-impl Daemon {
-    fn start(desk: &Desk, cluster: &Cluster, words: &[&str]) -> Self {
-        let mut command = desk.command(&[&["daemon"], words].concat());
-        command.env("SLURM_CONF", cluster.configuration());
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        Self(Some(command.spawn().expect("it starts")))
-    }
-
-    fn end(mut self) {
-        signal(self.0.as_ref().expect("it runs"), Signal::TERM);
-        let code = self.0.take().expect("it runs").wait().expect("it ends").code();
-        assert_eq!(code, Some(0));
-    }
-
-    fn kill(mut self) {
-        let mut process = self.0.take().expect("it runs");
-        process.kill().expect("it lives");
-        process.wait().expect("it ends");
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.0.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
+fn started(desk: &Desk, cluster: &Cluster, words: &[&str]) -> Daemon {
+    let mut command = desk.command(&[&["daemon"], words].concat());
+    command.env("SLURM_CONF", cluster.configuration());
+    Daemon::start_unheard(command)
 }
 
 #[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(180), "{what}: it never came");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-fn night(number: u32) -> String {
-    format!("{}", 20_071_010 + number)
-}
-
-fn simulated(desk: &Desk, number: u32, size: usize) -> PathBuf {
-    let name = night(number);
-    let seed = u64::from(number);
-    desk.simulate(&Small {
-        night: &name,
-        frames: 6,
-        detections: 12,
-        size,
-        seed,
-        ..Small::default()
-    })
+fn until(what: &str, is_so: impl FnMut() -> bool) {
+    until_within(180, what, is_so);
 }
 
 /// Side of the detectors of most nights.
 const SIZE: usize = 64;
 
-/// The same nights, done by one process on one machine.
-fn undisturbed(nights: u32) -> Desk {
-    let desk = Desk::new();
-    let deliveries: Vec<PathBuf> = (1..=nights).map(|n| simulated(&desk, n, SIZE)).collect();
-    let mut words = vec!["run"];
-    words.extend(deliveries.iter().map(|d| d.to_str().expect("UTF-8")));
-    desk.at_site(&words).ended(0);
-    desk
+fn nights(count: u32, size: usize) -> Vec<Small<'static>> {
+    const NAMES: [&str; 6] =
+        ["20071011", "20071012", "20071013", "20071014", "20071015", "20071016"];
+    let night =
+        |(seed, night)| Small { night, frames: 6, detections: 12, size, seed, ..Small::default() };
+    (1..).zip(NAMES).take(count as usize).map(night).collect()
 }
 
 impl Field {
@@ -96,7 +49,7 @@ impl Field {
 
     /// The same, with something done to the site before there are nodes: those do not see what is mounted later.
     fn prepared(
-        nights: u32,
+        count: u32,
         nodes: u32,
         seconds_more: f64,
         changes: &[(&str, &str)],
@@ -106,39 +59,17 @@ impl Field {
         let desk = Desk::new();
         prepare(&desk);
         let cluster = Cluster::start(nodes)?;
-        let node = PathBuf::from(env!("CARGO_BIN_EXE_almagest")).with_file_name("almagest-node");
-        assert!(node.is_file(), "no almagest-node: the tests are run by `cargo test --workspace`");
-        let slow = desk.dir.path().join("slow-node");
-        let script = format!("#!/bin/sh\nsleep {seconds_more}\nexec {} \"$@\"\n", node.display());
-        std::fs::write(&slow, script).expect("a script");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&slow, mode).expect("executable");
-        let path = desk.site.join("almagest.toml");
-        let mut text = std::fs::read_to_string(&path).expect("there");
-        let node_program = format!("node_program = \"{}\"", slow.display());
-        let usual = [
-            ("executor = \"local\"", "executor = \"slurm\""),
-            ("node_program = \"\"", node_program.as_str()),
-            ("load_most = 1.5", "load_most = 0.0"),
-            ("poll_seconds = 10", "poll_seconds = 1"),
-            ("poll_seconds = 2", "poll_seconds = 1"),
-            ("listen = \"127.0.0.1:9187\"", "listen = \"\""),
-        ];
-        for (from, to) in usual.iter().chain(changes) {
-            assert!(text.contains(from), "{from}");
-            text = text.replace(from, to);
-        }
-        std::fs::write(&path, text).expect("written");
-        for number in 1..=nights {
-            let delivery = simulated(&desk, number, size);
-            desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
-        }
-        let ingester = Daemon::start(&desk, &cluster, &["ingest"]);
-        Some(Self { cluster, desk, _ingester: ingester })
+        desk.in_a_hurry();
+        desk.configure(&[("executor = \"local\"", "executor = \"slurm\"")]);
+        desk.configure(changes);
+        let node = desk.slow_node(seconds_more);
+        desk.transfer(&nights(count, size));
+        let ingester = started(&desk, &cluster, &["ingest"]);
+        Some(Self { cluster, desk, node, _ingester: ingester })
     }
 
     fn daemon(&self) -> Daemon {
-        Daemon::start(&self.desk, &self.cluster, &["data", "--auto"])
+        started(&self.desk, &self.cluster, &["data", "--auto"])
     }
 
     fn at_site(&self, words: &[&str]) -> Said {
@@ -147,27 +78,24 @@ impl Field {
         command.output().expect("it runs").into()
     }
 
-    fn status(&self) -> serde_json::Value {
-        self.desk.at_site(&["status", "--json"]).json(0)
-    }
-
-    fn complete(&self) -> usize {
-        let status = self.status();
-        let deliveries = status["deliveries"].as_array().cloned().unwrap_or_default();
-        deliveries.iter().filter(|d| d["state"] == "complete").count()
-    }
-
     fn taken(&self) -> u64 {
-        self.status()["data_daemon"]["state"]["taken"].as_u64().unwrap_or(0)
+        self.desk.status()["data_daemon"]["state"]["taken"].as_u64().unwrap_or(0)
     }
 
     /// All nights came in, as they would have anywhere.
     #[track_caller]
-    fn has_all(&self, nights: u32, what: &str) {
-        until("the nights", || self.complete() == nights as usize);
+    fn has_all(&self, count: u32, what: &str) {
+        until("the nights", || self.desk.complete() == count as usize);
         let mine = self.desk.content_without_ids();
-        mine.is_that_of(&undisturbed(nights).content_without_ids(), what);
+        mine.is_that_of(&Desk::undisturbed(&nights(count, SIZE)).content_without_ids(), what);
         self.desk.verified();
+    }
+
+    #[track_caller]
+    fn has_submitted_nothing_twice(&self) {
+        let jobs = self.jobs();
+        let names: BTreeSet<&str> = jobs.iter().filter_map(|j| j.rsplit(' ').next()).collect();
+        assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
     }
 
     /// Jobs of ours that Slurm knows, whatever became of them.
@@ -184,16 +112,13 @@ fn six_nights_on_five_nodes_after_one_approval() {
     for word in ["n1", "n5", "5 of 5 hosts", "20071016_v1/preview"] {
         assert!(plan.contains(word), "{word}:\n{plan}");
     }
-    let daemon = Daemon::start(&field.desk, &field.cluster, &["data"]);
+    let daemon = started(&field.desk, &field.cluster, &["data"]);
     field.at_site(&["approve", "--all"]).ended(0);
     field.has_all(6, "on five nodes");
-    daemon.end();
+    daemon.end().ended(0);
+    field.has_submitted_nothing_twice();
     let jobs = field.jobs();
-    let names: std::collections::BTreeSet<&str> =
-        jobs.iter().filter_map(|j| j.rsplit(' ').next()).collect();
-    assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
-    let nodes: std::collections::BTreeSet<&str> =
-        jobs.iter().filter_map(|j| j.split(' ').nth(1)).collect();
+    let nodes: BTreeSet<&str> = jobs.iter().filter_map(|j| j.split(' ').nth(1)).collect();
     assert_eq!(nodes.len(), 5, "all five worked: {jobs:?}");
 }
 
@@ -211,7 +136,7 @@ fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
     field.cluster.told(&["heal-node", "2"]);
     field.cluster.told(&["restart-node", "1"]);
     field.has_all(2, "with a node killed and one cut off");
-    daemon.end();
+    daemon.end().ended(0);
 }
 
 #[test]
@@ -228,11 +153,8 @@ fn the_controller_is_deaf_then_killed_and_comes_back() {
     std::thread::sleep(Duration::from_secs(5));
     field.cluster.told(&["restart-controller"]);
     field.has_all(2, "with a controller that was away");
-    daemon.end();
-    let jobs = field.jobs();
-    let names: std::collections::BTreeSet<&str> =
-        jobs.iter().filter_map(|j| j.rsplit(' ').next()).collect();
-    assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
+    daemon.end().ended(0);
+    field.has_submitted_nothing_twice();
 }
 
 #[test]
@@ -248,11 +170,8 @@ fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
     }
     let daemon = field.daemon();
     field.has_all(3, "with a daemon that was killed");
-    daemon.end();
-    let jobs = field.jobs();
-    let names: std::collections::BTreeSet<&str> =
-        jobs.iter().filter_map(|j| j.rsplit(' ').next()).collect();
-    assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
+    daemon.end().ended(0);
+    field.has_submitted_nothing_twice();
 }
 
 #[test]
@@ -266,10 +185,10 @@ fn the_daemon_dies_at_every_instant_around_a_submission() {
         "approve:after-commit",
         "start:after-commit",
         "data:started",
-        "place:after-commit",
+        "job:after-commit",
         "data:before-sending",
         "data:after-sending",
-        "place:after-commit:3",
+        "job:after-commit:3",
         "result:before-commit",
         "result:after-commit",
         "end:after-commit",
@@ -295,7 +214,7 @@ fn the_daemon_dies_at_every_instant_around_a_submission() {
     assert!(hit >= 9, "only {hit} instants were hit");
     let daemon = field.daemon();
     field.has_all(2, "with a daemon that died at named instants");
-    daemon.end();
+    daemon.end().ended(0);
 }
 
 #[test]
@@ -308,7 +227,7 @@ fn a_drained_host_gets_nothing_new() {
     field.has_all(2, "on the other host");
     assert!(field.jobs().iter().all(|j| j.split(' ').nth(1) == Some("n2")), "{:?}", field.jobs());
     field.at_site(&["resume", "--host", "n1"]).ended(0);
-    daemon.end();
+    daemon.end().ended(0);
 }
 
 #[test]
@@ -330,15 +249,12 @@ fn a_task_that_wants_more_memory_gets_it_once() {
         "twice 2 MB, then no more: {refusals:?}"
     );
     // The operator allows more, and asks for it again.
-    daemon.end();
-    let path = field.desk.site.join("almagest.toml");
-    let text = std::fs::read_to_string(&path).expect("there");
-    std::fs::write(path, text.replace("memory_per_process_mb = 1", "memory_per_process_mb = 300"))
-        .expect("written");
+    daemon.end().ended(0);
+    field.desk.configure(&[("memory_per_process_mb = 1", "memory_per_process_mb = 300")]);
     let daemon = field.daemon();
     let retried = |field: &Field| field.at_site(&["retry", "--all"]).code;
     until("all is done", || {
-        if field.complete() == 1 && field.desk.refusals().is_empty() {
+        if field.desk.complete() == 1 && field.desk.refusals().is_empty() {
             return true;
         }
         retried(&field);
@@ -347,7 +263,7 @@ fn a_task_that_wants_more_memory_gets_it_once() {
     let mine = field.desk.content_without_ids();
     drop(mine);
     field.desk.verified();
-    daemon.end();
+    daemon.end().ended(0);
 }
 
 #[test]
@@ -355,14 +271,13 @@ fn a_task_that_takes_too_long_is_made_again() {
     // Slurm's shortest limit is a minute; it ends a job some seconds after that.
     let changes = [("options = []\n\n[ssh]", "options = [\"--time=1\"]\n\n[ssh]")];
     let Some(field) = Field::new(1, 2, 0.0, &changes) else { return };
-    let slow = field.desk.dir.path().join("slow-node");
     let mark = field.desk.dir.path().join("stuck-once");
-    let script = std::fs::read_to_string(&slow).expect("a script");
+    let script = std::fs::read_to_string(&field.node).expect("a script");
     let stuck = format!("mkdir {} 2>/dev/null && sleep 600\nexec ", mark.display());
-    std::fs::write(&slow, script.replace("exec ", &stuck)).expect("written");
+    std::fs::write(&field.node, script.replace("exec ", &stuck)).expect("written");
     let daemon = field.daemon();
     field.has_all(1, "with a task that was stuck once");
-    daemon.end();
+    daemon.end().ended(0);
     let over = field.jobs().iter().filter(|j| j.starts_with("TIMEOUT ")).count();
     assert_eq!(over, 1, "{:?}", field.jobs());
     let log = std::fs::read_to_string(field.desk.site.join("logs/almagest.log")).expect("a log");
@@ -382,11 +297,11 @@ fn a_full_staging_disk_stops_nothing_for_good() {
     let daemon = field.daemon();
     std::thread::sleep(Duration::from_secs(6));
     let plan = field.at_site(&["plan", "--dry-run"]).ended(0);
-    let status = field.status();
-    assert_eq!(field.complete(), 0, "{plan}\n{status}");
+    let status = field.desk.status();
+    assert_eq!(field.desk.complete(), 0, "{plan}\n{status}");
     assert!(mount(&field.desk, &["-o", "remount,size=512m"]));
     let is_done = || {
-        if field.complete() == 1 && field.desk.refusals().is_empty() {
+        if field.desk.complete() == 1 && field.desk.refusals().is_empty() {
             return true;
         }
         let _ = field.at_site(&["retry", "--all"]);
@@ -394,7 +309,7 @@ fn a_full_staging_disk_stops_nothing_for_good() {
     };
     until("the night", is_done);
     field.desk.verified();
-    daemon.end();
+    daemon.end().ended(0);
     let _ = std::process::Command::new("umount")
         .arg("-l")
         .arg(field.desk.site.join("staging"))

@@ -152,10 +152,7 @@ fn file_name(host: &str) -> String {
 }
 
 fn read_report(path: &Path) -> Option<HostReport> {
-    let file = files::open_regular(path).ok()?;
-    let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, REPORT_BYTES), &mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    serde_json::from_slice(&files::read_regular(path, REPORT_BYTES).ok()?).ok()
 }
 
 impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {

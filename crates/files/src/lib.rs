@@ -12,6 +12,7 @@ mod hashing;
 mod lock;
 mod names;
 mod open;
+mod process;
 mod publish;
 mod side_by_side;
 
@@ -19,7 +20,8 @@ pub use crash::crash_point;
 pub use hashing::Hashing;
 pub use lock::{DirLock, lock_dir};
 pub use names::{is_plain, shown};
-pub use open::{OpenFault, open_regular};
+pub use open::{OpenFault, open_regular, read_regular};
+pub use process::{host_name, start_of};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
     publish_bytes, publish_hashed, publish_together, remove_temporaries, sync_dir, sync_disk,

@@ -2,7 +2,7 @@
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Why a path was not opened.
@@ -74,6 +74,16 @@ pub fn open_regular(path: &Path) -> Result<File, OpenFault> {
     } else {
         "device"
     }))
+}
+
+/// The content of a small regular file that somebody else wrote, up to so many bytes.
+///
+/// # Errors
+/// As [`open_regular`], and whatever reading gives.
+pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, OpenFault> {
+    let mut content = Vec::new();
+    open_regular(path)?.take(most).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub fn sweep<A: Queue + Publication>(
     for attempt in archive.running_attempts()? {
         let gone = is_over(&attempt, now);
         match stage::read_result(&attempt.directory, Verification::Lengths) {
-            Ok(result) if is_of(&result, &attempt.attempt) => {
+            Ok(result) if AttemptKey::of(&result) == attempt.attempt => {
                 if let Taken::Taken { new_refusals, .. } = archive.take_result(&result, now)? {
                     report.collected += 1;
                     report.new_refusals += new_refusals;
@@ -62,10 +62,6 @@ pub fn sweep<A: Queue + Publication>(
     report.files += archive.clear_abandoned()?.len() as u64;
     report.files += remove_temporaries(&site.lake().join("detection"));
     Ok(report)
-}
-
-fn is_of(result: &model::task::TaskResult, key: &AttemptKey) -> bool {
-    result.unit == key.task.unit && result.task == key.task.task && result.attempt == key.attempt
 }
 
 /// A process of this machine can be seen to be gone; for the others only the lease tells.

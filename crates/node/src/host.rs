@@ -11,11 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// otherwise than it calls itself.
 pub fn name() -> String {
     let given = std::env::var("ALMAGEST_HOST").ok().filter(|name| files::is_plain(name));
-    given.unwrap_or_else(own_name)
-}
-
-fn own_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    given.unwrap_or_else(files::host_name)
 }
 
 /// Seconds since 1970 by this host's clock.
@@ -23,18 +19,19 @@ pub fn clock() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Start time of a process in clock ticks since boot: field 22 of proc(5) stat, counted behind the name's last `)`.
-/// `None` for one that is gone; a zombie is.
-pub fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    (*fields.first()? != "Z").then(|| fields.get(19)?.parse().ok())?
-}
-
 /// A number of kB of /proc/PID/status, in bytes.
 pub(crate) fn status_bytes(pid: u32, field: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    bytes_of(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, field)
+}
+
+/// A line of /proc/meminfo, e.g. `MemTotal`, in bytes.
+pub fn memory(field: &str) -> Option<u64> {
+    bytes_of(&fs::read_to_string("/proc/meminfo").ok()?, field)
+}
+
+/// A line such as `VmHWM:   1024 kB` of proc(5).
+fn bytes_of(text: &str, field: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
@@ -70,13 +67,6 @@ pub fn load() -> Option<[f64; 3]> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     let numbers: Vec<f64> = text.split(' ').take(3).filter_map(|n| n.parse().ok()).collect();
     numbers.try_into().ok()
-}
-
-/// A line of /proc/meminfo, e.g. `MemTotal`, in bytes.
-pub fn memory(field: &str) -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
 /// People logged in, by who(1); nobody where there is no such program.

@@ -182,7 +182,7 @@ impl Watch<'_> {
             version: FORMAT_VERSION,
             host: host::name(),
             pid: std::process::id(),
-            pid_start: host::start_of(std::process::id()).unwrap_or(0),
+            pid_start: files::start_of(std::process::id()).unwrap_or(0),
             beat: self.beat,
             at: host::clock(),
             seconds: self.began.elapsed().as_secs_f64(),
@@ -331,11 +331,9 @@ pub fn stop(directory: &Path) -> Result<Stopped, NodeFault> {
     if !path.exists() {
         return Ok(Stopped::NotHere);
     }
-    let mut text = String::new();
-    let file = files::open_regular(&path).map_err(|e| fault(format!("it {e}")))?;
-    file.take(1 << 16).read_to_string(&mut text).map_err(|e| fault(e.to_string()))?;
-    let heartbeat: Heartbeat = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
-    let lives = || host::start_of(heartbeat.pid) == Some(heartbeat.pid_start);
+    let text = files::read_regular(&path, 1 << 16).map_err(|e| fault(format!("it {e}")))?;
+    let heartbeat: Heartbeat = serde_json::from_slice(&text).map_err(|e| fault(e.to_string()))?;
+    let lives = || files::start_of(heartbeat.pid) == Some(heartbeat.pid_start);
     if heartbeat.host != host::name() || !lives() {
         return Ok(Stopped::NotHere);
     }

@@ -14,3 +14,9 @@ pub mod sshd;
 pub use python::{python, python_script, skipped};
 pub use real::{real_data, real_truth};
 pub use simulate::damage;
+
+/// Whether the tests run as root: some servers and faults need it, others cannot be had then.
+pub fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}

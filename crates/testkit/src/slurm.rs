@@ -1,6 +1,6 @@
 //! Throw-away Slurm clusters for tests: `tools/slurm-cluster` with a directory of its own.
 
-use crate::skipped;
+use crate::{is_root, skipped};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -23,11 +23,8 @@ impl Cluster {
         let is_there = |program: &str| {
             ["/usr/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(program).is_file())
         };
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|m| {
-            use std::os::unix::fs::MetadataExt;
-            m.uid() == 0
-        });
-        if !["slurmctld", "slurmd", "munged", "sbatch", "ip"].into_iter().all(is_there) || !is_root
+        if !["slurmctld", "slurmd", "munged", "sbatch", "ip"].into_iter().all(is_there)
+            || !is_root()
         {
             skipped("Slurm is not installed, or this is not root");
             return None;

@@ -1,6 +1,6 @@
 //! Throw-away sshd servers for tests: each a computer of its own as far as processes go, all on loopback.
 
-use crate::skipped;
+use crate::{is_root, skipped};
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,7 @@ impl Servers {
     /// # Panics
     /// When a server does not come up.
     pub fn start(count: usize) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0);
-        if !Path::new("/usr/sbin/sshd").is_file() || !is_root {
+        if !Path::new("/usr/sbin/sshd").is_file() || !is_root() {
             skipped("sshd is not installed, or this is not root");
             return None;
         }

@@ -218,7 +218,7 @@ fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit>
             .iter()
             .map(|d| {
                 let line = |host: &str, start, seconds: f64| {
-                    let start = document::iso_text(start);
+                    let start = site::iso(start);
                     serde_json::json!({ "host": host, "start": start, "seconds": seconds })
                 };
                 serde_json::json!({

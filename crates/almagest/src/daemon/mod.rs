@@ -9,6 +9,7 @@
 //! Start at [`ingest()`]. What it did is in [`state`], for `status` and the port of [`mod@port`].
 
 mod inbox;
+pub mod kept;
 mod notify;
 mod port;
 pub mod state;

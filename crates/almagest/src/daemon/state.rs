@@ -1,5 +1,7 @@
 //! What an ingester did and does: shared with its port, and kept in a file for `status`.
 
+use super::kept;
+use crate::site::iso;
 use archive::Timestamp;
 use archive::lease::Process;
 use ingest::PassReport;
@@ -44,7 +46,7 @@ impl State {
     pub fn begin(now: Timestamp) -> Self {
         Self {
             process: Process::me().to_string(),
-            began: text(now),
+            began: iso(now),
             state: "starting".to_owned(),
             ..Self::default()
         }
@@ -58,7 +60,7 @@ impl State {
     /// Counts a pass.
     pub fn passed(&mut self, pass: &PassReport, staged: u64, now: Timestamp) {
         self.now_is("waiting");
-        self.last_pass = Some(text(now));
+        self.last_pass = Some(iso(now));
         self.passes += 1;
         self.published += pass.published.len() as u64;
         for (table, rows) in pass.published.iter().flat_map(|p| &p.rows) {
@@ -81,17 +83,13 @@ impl State {
 
     /// Whether its process is there, as far as this machine can tell.
     pub fn is_alive(&self) -> bool {
-        self.state != "stopped" && Process::parse(&self.process).is_some_and(|p| !p.is_gone())
+        kept::is_alive(&self.process, &self.state)
     }
 
     /// Number of its process.
     pub fn pid(&self) -> &str {
-        self.process.rsplit('/').nth(1).unwrap_or_default()
+        kept::pid(&self.process)
     }
-}
-
-fn text(time: Timestamp) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
 /// Where an ingester keeps its state and its lock.
@@ -99,11 +97,9 @@ pub fn directory(logs: &Path) -> PathBuf {
     logs.join("ingester")
 }
 
-const FILE: &str = "state.json";
-
 /// The state that the last ingester left in a directory.
 pub fn read(directory: &Path) -> Option<State> {
-    serde_json::from_slice(&std::fs::read(directory.join(FILE)).ok()?).ok()
+    kept::read(directory)
 }
 
 /// A state that several threads see; every change is written down.
@@ -129,10 +125,6 @@ impl Shared {
     pub fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);
-        let text = serde_json::to_vec_pretty(&*state).unwrap_or_default();
-        // Not synced: after a crash of the machine its process is gone anyway.
-        let path = self.directory.join(FILE);
-        let temporary = self.directory.join(format!(".{FILE}"));
-        let _ = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(temporary, path));
+        kept::write(&self.directory, &*state);
     }
 }

@@ -38,17 +38,12 @@ mod iso {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&super::iso_text(*time))
+        to.serialize_str(&crate::site::iso(*time))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
-}
-
-/// A time as programs read it.
-pub fn iso_text(time: Timestamp) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
 /// A computer.
@@ -138,21 +133,7 @@ pub fn document(
     file_waits: &[(String, register::plan::Wait)],
 ) -> Document {
     let situation = &work.situation;
-    let mut hosts: Vec<HostLine> = situation
-        .hosts
-        .iter()
-        .enumerate()
-        .map(|(at, host)| HostLine {
-            host: host.name.clone(),
-            cores: host.cores,
-            memory_bytes: host.memory_bytes,
-            load: host.load,
-            running: host.busy.len() as u64,
-            tasks: 0,
-            until_seconds: host.busy.iter().map(|b| b.left).fold(0.0, f64::max),
-            left_alone: plan.left_alone.iter().find(|(h, _)| *h == at).map(|(_, why)| why.clone()),
-        })
-        .collect();
+    let mut hosts = host_lines(work, plan);
     let mut units: BTreeMap<usize, (UnitLine, BTreeSet<usize>)> = BTreeMap::new();
     let mut tasks = Vec::new();
     for placement in &plan.placements {
@@ -211,6 +192,25 @@ pub fn document(
         tasks,
         waits: waits(work, plan, file_waits),
     }
+}
+
+/// The computers, without what is planned on them.
+fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
+    work.situation
+        .hosts
+        .iter()
+        .enumerate()
+        .map(|(at, host)| HostLine {
+            host: host.name.clone(),
+            cores: host.cores,
+            memory_bytes: host.memory_bytes,
+            load: host.load,
+            running: host.busy.len() as u64,
+            tasks: 0,
+            until_seconds: host.busy.iter().map(|b| b.left).fold(0.0, f64::max),
+            left_alone: plan.left_alone.iter().find(|(h, _)| *h == at).map(|(_, why)| why.clone()),
+        })
+        .collect()
 }
 
 /// What is not planned, alike ones together.

@@ -3,7 +3,6 @@
 use crate::config::ExecutorKind;
 use crate::exit;
 use crate::site::Site;
-use archive::lease;
 use dispatch::command::System;
 use dispatch::{Executor, HostState, Print, Slurm, Ssh, ThisHost, print, slurm, ssh};
 use std::collections::{HashMap, VecDeque};
@@ -24,7 +23,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
     Ok(match config.plan.executor {
         ExecutorKind::Local => {
             let cores = u32::try_from(config.work.workers()).unwrap_or(u32::MAX);
-            Box::new(ThisHost::new(&lease::host(), cores))
+            Box::new(ThisHost::new(&files::host_name(), cores))
         }
         ExecutorKind::Slurm => {
             let options = slurm::Options {

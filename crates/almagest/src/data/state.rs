@@ -2,6 +2,7 @@
 
 use super::document::Document;
 use super::{Curator, PassReport};
+use crate::daemon::kept;
 use archive::Timestamp;
 use archive::lease::Process;
 use serde::{Deserialize, Serialize};
@@ -88,12 +89,12 @@ impl State {
 
     /// Whether its process is there, as far as this machine can tell.
     pub fn is_alive(&self) -> bool {
-        self.state != "stopped" && Process::parse(&self.process).is_some_and(|p| !p.is_gone())
+        kept::is_alive(&self.process, &self.state)
     }
 
     /// Number of its process.
     pub fn pid(&self) -> &str {
-        self.process.rsplit('/').nth(1).unwrap_or_default()
+        kept::pid(&self.process)
     }
 
     /// Takes up what a pass did.
@@ -156,11 +157,7 @@ impl State {
     /// Writes it down. A file that cannot be written stops nothing.
     pub fn write(&mut self, directory: &Path, now: Timestamp) {
         self.at = text(now);
-        let text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        // Not synced: after a crash of the machine its process is gone anyway.
-        let temporary = directory.join(format!(".{FILE}"));
-        let _ = std::fs::write(&temporary, text)
-            .and_then(|()| std::fs::rename(temporary, directory.join(FILE)));
+        kept::write(directory, self);
     }
 }
 
@@ -173,9 +170,7 @@ pub fn directory(logs: &Path) -> PathBuf {
     logs.join("data")
 }
 
-const FILE: &str = "state.json";
-
 /// The state that the last data daemon left in a directory.
 pub fn read(directory: &Path) -> Option<State> {
-    serde_json::from_slice(&std::fs::read(directory.join(FILE)).ok()?).ok()
+    kept::read(directory)
 }

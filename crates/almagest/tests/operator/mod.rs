@@ -4,7 +4,8 @@
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use testkit::postgres::{Database, Server};
 
@@ -47,6 +48,72 @@ impl Said {
     pub fn json(self, code: i32) -> Value {
         let out = self.ended(code);
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}:\n{out}"))
+    }
+}
+
+/// A daemon that is ended when the test is over.
+pub struct Daemon(Option<Child>);
+
+impl Daemon {
+    /// Starts one, whose words are kept for its end.
+    pub fn start(desk: &Desk, words: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = desk.command(&[&["daemon"], words].concat());
+        command.envs(environment.iter().copied());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(command.spawn().expect("it starts")))
+    }
+
+    /// Starts one that may say more than a pipe holds; nobody hears it.
+    pub fn start_unheard(mut command: Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(Some(command.spawn().expect("it starts")))
+    }
+
+    pub fn process(&self) -> &Child {
+        self.0.as_ref().expect("it runs")
+    }
+
+    /// Ends it by SIGTERM and gives what it said.
+    pub fn end(self) -> Said {
+        signal(self.process(), rustix::process::Signal::TERM);
+        self.wait()
+    }
+
+    /// What it said, when it has ended by itself.
+    pub fn wait(mut self) -> Said {
+        self.0.take().expect("it runs").wait_with_output().expect("it ends").into()
+    }
+
+    /// Ends it by SIGKILL.
+    pub fn kill(mut self) {
+        let mut process = self.0.take().expect("it runs");
+        process.kill().expect("it lives");
+        process.wait().expect("it ends");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.0.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Waits until something is so, for two minutes at the most.
+#[track_caller]
+pub fn until(what: &str, is_so: impl FnMut() -> bool) {
+    until_within(120, what, is_so);
+}
+
+/// Waits until something is so, for so many seconds at the most.
+#[track_caller]
+pub fn until_within(seconds: u64, what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(seconds), "{what}: it never came");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -132,6 +199,74 @@ impl Desk {
         let words = ["init", desk.site.to_str().expect("UTF-8")];
         desk.plain(&[&words[..], options].concat()).ended(0);
         desk
+    }
+
+    /// Nights done by one process on this machine: what everything else is compared with.
+    pub fn undisturbed(nights: &[Small]) -> Self {
+        let desk = Self::new();
+        let deliveries: Vec<PathBuf> = nights.iter().map(|night| desk.simulate(night)).collect();
+        let mut words = vec!["run"];
+        words.extend(deliveries.iter().map(|d| d.to_str().expect("UTF-8")));
+        desk.at_site(&words).ended(0);
+        desk
+    }
+
+    /// Brings nights into the library, and does nothing about them.
+    pub fn transfer(&self, nights: &[Small]) {
+        for night in nights {
+            let delivery = self.simulate(night);
+            self.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
+        }
+    }
+
+    /// Changes texts of the configuration, each of which must be there.
+    #[track_caller]
+    pub fn configure(&self, changes: &[(&str, &str)]) {
+        let path = self.site.join("almagest.toml");
+        let mut text = std::fs::read_to_string(&path).expect("there");
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(path, text).expect("written");
+    }
+
+    /// Daemons that look often, whatever else this machine does, and an ingester without a port.
+    pub fn in_a_hurry(&self) {
+        self.configure(&[
+            ("load_most = 1.5", "load_most = 0.0"),
+            ("poll_seconds = 10", "poll_seconds = 1"),
+            ("poll_seconds = 2", "poll_seconds = 1"),
+            ("listen = \"127.0.0.1:9187\"", "listen = \"\""),
+        ]);
+    }
+
+    /// Has tasks run by an `almagest-node` (reports find what runs by that name) that takes so many seconds more. Gives it.
+    pub fn slow_node(&self, seconds_more: f64) -> PathBuf {
+        let node = Path::new(env!("CARGO_BIN_EXE_almagest")).with_file_name("almagest-node");
+        assert!(node.is_file(), "no almagest-node: the tests are run by `cargo test --workspace`");
+        let slow = self.dir.path().join("slow/almagest-node");
+        std::fs::create_dir_all(slow.parent().expect("a parent")).expect("made");
+        let node = node.display();
+        let script =
+            format!("#!/bin/sh\n[ \"$1\" = run ] && sleep {seconds_more}\nexec {node} \"$@\"\n");
+        std::fs::write(&slow, script).expect("a script");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&slow, mode).expect("executable");
+        let program = format!("node_program = \"{}\"", slow.display());
+        self.configure(&[("node_program = \"\"", &program)]);
+        slow
+    }
+
+    /// What `status` tells programs.
+    pub fn status(&self) -> Value {
+        self.at_site(&["status", "--json"]).json(0)
+    }
+
+    /// How many deliveries are complete.
+    pub fn complete(&self) -> usize {
+        let deliveries = self.status()["deliveries"].as_array().cloned().unwrap_or_default();
+        deliveries.iter().filter(|d| d["state"] == "complete").count()
     }
 
     /// Whether the archive is on a server.

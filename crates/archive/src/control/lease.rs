@@ -1,5 +1,6 @@
 //! Who holds a lease on an attempt, and whether a process of this machine still lives.
 
+use files::{host_name as host, start_of};
 use std::fs;
 
 /// A process, told apart from later ones of the same number: host, boot, pid and start time.
@@ -40,22 +41,9 @@ impl std::fmt::Display for Process {
     }
 }
 
-/// Name of this machine.
-pub fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
-}
-
-/// Start time of a process in ticks since boot: field 22 of proc(5) stat, counted behind the name's last `)`.
-/// A zombie counts as gone.
-fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    (*fields.first()? != "Z").then(|| fields.get(19)?.parse().ok())?
 }
 
 #[cfg(test)]

@@ -126,7 +126,8 @@ pub trait Queue {
     /// [`ArchiveError`], an unknown round among them.
     fn tasks(&self, unit: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveError>;
 
-    /// Starts a task once more: gives the attempt a number and a directory, and moves an approved round to running.
+    /// Starts a task once more: gives the attempt a number and a directory, notes where it will be sent, if anywhere, and
+    /// moves an approved round to running.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when the task is over or its round neither approved nor running.
@@ -134,6 +135,7 @@ pub trait Queue {
         &mut self,
         task: &TaskKey,
         lease: &Lease,
+        place: Option<&Place>,
         now: Timestamp,
     ) -> Result<Started, ArchiveError>;
 
@@ -317,23 +319,17 @@ pub trait Planning {
     /// [`ArchiveError`].
     fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError>;
 
-    /// Notes where an attempt was sent.
+    /// Notes what the executor calls an attempt.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn note_place(&mut self, attempt: &AttemptKey, place: &Place) -> Result<(), ArchiveError>;
+    fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError>;
 
     /// Notes by what an attempt ended without result, e.g. `memory`.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError>;
-
-    /// Attempts under way whose place was noted.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
-    fn placed_attempts(&self) -> Result<Vec<PlacedAttempt>, ArchiveError>;
 }
 
 /// What ingest needs. A batch goes `reserve` → `load` → `publish`; each may be repeated, by any process.

@@ -1,8 +1,9 @@
 //! What planning takes and gives: instructions of operators, proposals, and where attempts were sent.
 
-use super::records::{AttemptKey, Cause, TaskKey, Timestamp};
+use super::records::{Cause, TaskKey, Timestamp};
 use model::{UnitKey, UnitState, UseCase};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 
 /// What an instruction is about.
@@ -263,6 +264,15 @@ pub struct Proposal {
     pub document: String,
 }
 
+impl Proposal {
+    /// Whether everything of another one is in this one.
+    pub fn holds(&self, other: &Self) -> bool {
+        let known: HashSet<&TaskKey> = self.tasks.iter().map(|t| &t.task).collect();
+        other.tasks.iter().all(|t| known.contains(&t.task))
+            && other.coming.iter().all(|unit| self.coming.contains(unit))
+    }
+}
+
 /// A part of a plan.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
@@ -357,24 +367,4 @@ pub struct PlannedAndDone {
     pub assignment: Assignment,
     /// Its start whose result was taken: host, start, seconds.
     pub actual: Option<(String, Timestamp, f64)>,
-}
-
-/// Where an attempt was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The computer.
-    pub host: String,
-    /// What the executor calls it; empty when that is not known.
-    pub job: String,
-    /// Memory that it may use, in bytes.
-    pub memory_bytes: u64,
-}
-
-/// An attempt under way, with where it was sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlacedAttempt {
-    /// Which.
-    pub attempt: AttemptKey,
-    /// Where it was sent.
-    pub place: Place,
 }

@@ -489,6 +489,14 @@ pub struct AttemptKey {
     pub attempt: u32,
 }
 
+impl AttemptKey {
+    /// The attempt that a result says it is of.
+    pub fn of(result: &TaskResult) -> Self {
+        let task = TaskKey { unit: result.unit.clone(), task: result.task };
+        Self { task, attempt: result.attempt }
+    }
+}
+
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
@@ -558,6 +566,19 @@ pub struct RunningAttempt {
     pub lease: Lease,
     /// When it started.
     pub started: Timestamp,
+    /// Where it was sent; `None` when it runs in the process that started it.
+    pub place: Option<Place>,
+}
+
+/// Where an attempt was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The computer.
+    pub host: String,
+    /// What the executor calls it; empty when that is not known.
+    pub job: String,
+    /// Memory that it may use, in bytes.
+    pub memory_bytes: u64,
 }
 
 /// What became of a handed-in result.

@@ -82,17 +82,19 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     assert!(archive.approve(number, &whole(), &cause(), now()).unwrap_err().is_conflict());
     // A start, its place, its result, and what the plan had said of it.
     let task = TaskKey { unit: metadata, task: 1 };
-    let started = archive.start_attempt(&task, &lease(), now()).unwrap();
-    let place = Place { host: "n3".to_owned(), job: "17".to_owned(), memory_bytes: 1 << 20 };
-    archive.note_place(&started.attempt, &place).unwrap();
-    let placed = archive.placed_attempts().unwrap();
-    assert_eq!(placed, [PlacedAttempt { attempt: started.attempt.clone(), place }]);
+    let place = Place { host: "n3".to_owned(), job: String::new(), memory_bytes: 1 << 20 };
+    let started = archive.start_attempt(&task, &lease(), Some(&place), now()).unwrap();
+    archive.note_job(&started.attempt, "17").unwrap();
+    let running = archive.running_attempts().unwrap();
+    let place = Place { job: "17".to_owned(), ..place };
+    assert_eq!(running.len(), 1);
+    assert_eq!((&running[0].attempt, &running[0].place), (&started.attempt, &Some(place)));
     assert!(archive.open_tasks().unwrap().iter().any(|t| t.running && t.memory_bytes == 1 << 20));
     let mut result = work_off(&started);
     result.run.seconds = 3.5;
     result.run.input_bytes = 1000;
     archive.take_result(&result, now()).unwrap();
-    assert!(archive.placed_attempts().unwrap().is_empty());
+    assert!(archive.running_attempts().unwrap().is_empty());
     let took = archive.results_of_late(10).unwrap();
     assert_eq!((took.len(), took[0].host.as_str(), took[0].seconds), (1, "n3", 3.5));
     assert!(took[0].output_bytes > 0);

@@ -24,7 +24,7 @@ pub fn a_round_covers_its_files_once<A: Engine>(fresh: &Fresh<A>) {
     };
     assert!(archive.open_round(&round, &cause(), now()).unwrap_err().is_conflict());
     let task = archive.tasks(&unit).unwrap()[1].key.clone();
-    let started = archive.start_attempt(&task, &lease(), now()).unwrap();
+    let started = archive.start_attempt(&task, &lease(), None, now()).unwrap();
     let names: Vec<&str> = started.inputs.iter().map(|i| i.image.name.as_str()).collect();
     assert_eq!(names, ["w00002.fit", "w00003.fit"]);
     assert!(started.directory.ends_with("staging/20071011_v1.metadata/1/2/1"));
@@ -34,7 +34,7 @@ pub fn a_round_covers_its_files_once<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!((&running[0].attempt, &running[0].lease), (&started.attempt, &lease()));
     let catalogue = open_round(&mut archive, UseCase::Catalogue, 1, &|_| true);
     let task = archive.tasks(&catalogue).unwrap()[0].key.clone();
-    let early = archive.start_attempt(&task, &lease(), now());
+    let early = archive.start_attempt(&task, &lease(), None, now());
     assert!(early.unwrap_err().is_conflict(), "its metadata are not staged");
 }
 
@@ -43,10 +43,10 @@ pub fn the_first_result_counts<A: Engine>(fresh: &Fresh<A>) {
     record(&mut archive, &night(1));
     let unit = open_round(&mut archive, UseCase::Metadata, 1, &|_| true);
     let task = archive.tasks(&unit).unwrap()[0].key.clone();
-    let first = archive.start_attempt(&task, &lease(), now()).unwrap();
+    let first = archive.start_attempt(&task, &lease(), None, now()).unwrap();
     archive.end_attempt(&first.attempt, AttemptEnd::Lost, "node away", now()).unwrap();
     assert!(!archive.renew_lease(&first.attempt, now()).unwrap());
-    let second = archive.start_attempt(&task, &lease(), now()).unwrap();
+    let second = archive.start_attempt(&task, &lease(), None, now()).unwrap();
     assert!(archive.renew_lease(&second.attempt, now()).unwrap());
     assert_ne!(first.directory, second.directory);
     // The node comes back with its result before the second attempt is done.

@@ -265,7 +265,7 @@ pub fn lease() -> Lease {
 /// Starts every task of a round.
 pub fn start_all(archive: &mut impl Queue, unit: &UnitKey) -> Vec<Started> {
     let tasks = archive.tasks(unit).unwrap();
-    tasks.iter().map(|t| archive.start_attempt(&t.key, &lease(), now()).unwrap()).collect()
+    tasks.iter().map(|t| archive.start_attempt(&t.key, &lease(), None, now()).unwrap()).collect()
 }
 
 /// What a node would leave for a started attempt: metadata of every image, one JPEG and preview per image, or ten

@@ -27,11 +27,11 @@ fn collects_and_sweeps() {
     record(&mut archive, &night(3));
     let unit = open_round(&mut archive, UseCase::Metadata, 3, &|_| true);
     let keys: Vec<_> = archive.tasks(&unit).unwrap().into_iter().map(|t| t.key).collect();
-    let done = archive.start_attempt(&keys[0], &lease_of_the_dead(), now()).unwrap();
+    let done = archive.start_attempt(&keys[0], &lease_of_the_dead(), None, now()).unwrap();
     stage::write_result(&done.directory, &work_off(&done)).unwrap();
-    let dead = archive.start_attempt(&keys[1], &lease_of_the_dead(), now()).unwrap();
+    let dead = archive.start_attempt(&keys[1], &lease_of_the_dead(), None, now()).unwrap();
     work_off(&dead); // files, but no result.json
-    let alive = archive.start_attempt(&keys[2], &lease(), now()).unwrap();
+    let alive = archive.start_attempt(&keys[2], &lease(), None, now()).unwrap();
     work_off(&alive);
 
     let report = sweep(&mut archive, KEEP, now()).unwrap();

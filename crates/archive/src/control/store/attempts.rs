@@ -19,7 +19,7 @@ pub(super) fn start(
     tx: &Connection,
     site: &Site,
     key: &TaskKey,
-    lease: &Lease,
+    (lease, place): (&Lease, Option<&Place>),
     now: Timestamp,
 ) -> Result<Started, ArchiveFault> {
     let task = find_task(tx, key)?;
@@ -55,6 +55,12 @@ pub(super) fn start(
             text_of(lease.until)
         ],
     )?;
+    if let Some(Place { host, job, memory_bytes }) = place {
+        tx.execute(
+            "INSERT INTO attempt_place (task_id, number, host, job, memory_bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![task.id, number, host, job, memory_bytes],
+        )?;
+    }
     let metadata = match key.unit.use_case {
         UseCase::Catalogue => metadata_directories(tx, site, task.id)?,
         UseCase::Preview | UseCase::Metadata => Vec::new(),
@@ -197,24 +203,32 @@ pub(super) fn end(
 /// See [`crate::Queue::running_attempts`].
 pub(super) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
-        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory, executor, holder, lease_until, started
+        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory, executor, holder, lease_until, started,
+             host, job, memory_bytes
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+             LEFT JOIN attempt_place ON attempt_place.task_id = attempt.task_id
+                 AND attempt_place.number = attempt.number
          WHERE attempt.state = 'running' ORDER BY attempt.task_id, attempt.number"
     ))?;
     let rows = select.query_map([], |r| {
         let unit = unit_of(r)?.key;
         let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
         let texts: [String; 5] = [r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?, r.get(12)?];
-        Ok((attempt, texts))
+        let place = match r.get::<Option<String>>(13)? {
+            Some(host) => Some(Place { host, job: r.get(14)?, memory_bytes: r.get(15)? }),
+            None => None,
+        };
+        Ok((attempt, texts, place))
     })?;
     let mut running = Vec::new();
     for row in rows {
-        let (attempt, [directory, executor, holder, until, started]) = row?;
+        let (attempt, [directory, executor, holder, until, started], place) = row?;
         running.push(RunningAttempt {
             attempt,
             directory: site.staging().join(directory),
             lease: Lease { executor, holder, until: time_of(&until)? },
             started: time_of(&started)?,
+            place,
         });
     }
     Ok(running)

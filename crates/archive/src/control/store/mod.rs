@@ -338,11 +338,12 @@ impl Queue for Archive {
         &mut self,
         task: &TaskKey,
         lease: &Lease,
+        place: Option<&Place>,
         now: Timestamp,
     ) -> Result<Started, ArchiveError> {
         let act = format!("start task {} of {}", task.task, task.unit);
         let site = self.site.clone();
-        self.write("start", act, |tx| attempts::start(tx, &site, task, lease, now))
+        self.write("start", act, |tx| attempts::start(tx, &site, task, (lease, place), now))
     }
 
     fn renew_lease(
@@ -498,20 +499,14 @@ impl Planning for Archive {
         self.read(format!("compare plan {plan_id}"), |c| planning::compare(c, plan_id))
     }
 
-    fn note_place(&mut self, attempt: &AttemptKey, place: &Place) -> Result<(), ArchiveError> {
-        self.write("place", "note where an attempt is", |tx| {
-            planning::note_place(tx, attempt, place)
-        })
+    fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError> {
+        self.write("job", "note the job of an attempt", |tx| planning::note_job(tx, attempt, job))
     }
 
     fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError> {
         self.write("end-code", "note how an attempt ended", |tx| {
             planning::note_end(tx, attempt, code)
         })
-    }
-
-    fn placed_attempts(&self) -> Result<Vec<PlacedAttempt>, ArchiveError> {
-        self.read("list placed attempts", planning::placed_attempts)
     }
 }
 

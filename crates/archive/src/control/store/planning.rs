@@ -16,6 +16,14 @@ fn damaged(what: &str, text: &str) -> ArchiveFault {
     ArchiveFault::Damaged(format!("{text:?} is no {what}"))
 }
 
+fn subject(kind: &str, name: &str) -> Result<Subject, ArchiveFault> {
+    Subject::of(kind, name).ok_or_else(|| damaged("subject", name))
+}
+
+fn instruction(act: &str, value: &str) -> Result<Instruction, ArchiveFault> {
+    Instruction::of(act, value).ok_or_else(|| damaged("instruction", act))
+}
+
 /// See [`crate::Planning::instructions`].
 pub(super) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault> {
     let mut select = c.prepare_cached(
@@ -28,9 +36,8 @@ pub(super) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault
     for row in rows {
         let [kind, name, act, value, since, who, why] = row?;
         all.push(Standing {
-            subject: Subject::of(&kind, &name).ok_or_else(|| damaged("subject", &name))?,
-            instruction: Instruction::of(&act, &value)
-                .ok_or_else(|| damaged("instruction", &act))?,
+            subject: subject(&kind, &name)?,
+            instruction: instruction(&act, &value)?,
             since: time_of(&since)?,
             cause: Cause { who, why },
         });
@@ -81,8 +88,7 @@ pub(super) fn withdraw(
         .optional()?;
     let Some(value) = value else { return Ok(false) };
     tx.execute("DELETE FROM instruction WHERE subject = ?1 AND name = ?2 AND act = ?3", of)?;
-    let instruction = Instruction::of(act, &value).ok_or_else(|| damaged("instruction", act))?;
-    note_change(tx, subject, &instruction, false, cause, now)?;
+    note_change(tx, subject, &instruction(act, &value)?, false, cause, now)?;
     Ok(true)
 }
 
@@ -124,9 +130,8 @@ pub(super) fn instruction_history(c: &Connection) -> Result<Vec<InstructionChang
     for row in rows {
         let ([kind, name, act, value, changed, who, why], given) = row?;
         all.push(InstructionChange {
-            subject: Subject::of(&kind, &name).ok_or_else(|| damaged("subject", &name))?,
-            instruction: Instruction::of(&act, &value)
-                .ok_or_else(|| damaged("instruction", &act))?,
+            subject: subject(&kind, &name)?,
+            instruction: instruction(&act, &value)?,
             given: given == 1,
             changed: time_of(&changed)?,
             cause: Cause { who, why },
@@ -566,20 +571,13 @@ pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedAndDone
     Ok(all)
 }
 
-/// See [`crate::Planning::note_place`].
-pub(super) fn note_place(
+/// See [`crate::Planning::note_job`].
+pub(super) fn note_job(
     tx: &Connection,
     attempt: &AttemptKey,
-    place: &Place,
+    job: &str,
 ) -> Result<(), ArchiveFault> {
-    let task = find_task(tx, &attempt.task)?;
-    tx.execute(
-        "INSERT INTO attempt_place (task_id, number, host, job, memory_bytes) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (task_id, number) DO UPDATE
-             SET host = excluded.host, job = excluded.job, memory_bytes = excluded.memory_bytes",
-        params![task.id, attempt.attempt, place.host, place.job, place.memory_bytes],
-    )?;
-    Ok(())
+    note(tx, attempt, "job", job)
 }
 
 /// See [`crate::Planning::note_end`].
@@ -588,28 +586,19 @@ pub(super) fn note_end(
     attempt: &AttemptKey,
     code: &str,
 ) -> Result<(), ArchiveFault> {
-    let task = find_task(tx, &attempt.task)?;
-    tx.execute(
-        "UPDATE attempt_place SET ended_by = ?3 WHERE task_id = ?1 AND number = ?2",
-        params![task.id, attempt.attempt, code],
-    )?;
-    Ok(())
+    note(tx, attempt, "ended_by", code)
 }
 
-/// See [`crate::Planning::placed_attempts`].
-pub(super) fn placed_attempts(c: &Connection) -> Result<Vec<PlacedAttempt>, ArchiveFault> {
-    let mut select = c.prepare_cached(&format!(
-        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, host, job, memory_bytes
-         FROM attempt JOIN attempt_place USING (task_id, number) JOIN task USING (task_id)
-             JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
-         WHERE attempt.state = 'running' ORDER BY attempt.task_id, attempt.number"
-    ))?;
-    let rows = select.query_map([], |r| {
-        let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
-        Ok(PlacedAttempt {
-            attempt: AttemptKey { task, attempt: r.get(7)? },
-            place: Place { host: r.get(8)?, job: r.get(9)?, memory_bytes: r.get(10)? },
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn note(
+    tx: &Connection,
+    attempt: &AttemptKey,
+    column: &str,
+    value: &str,
+) -> Result<(), ArchiveFault> {
+    let task = find_task(tx, &attempt.task)?;
+    tx.execute(
+        &format!("UPDATE attempt_place SET {column} = ?3 WHERE task_id = ?1 AND number = ?2"),
+        params![task.id, attempt.attempt, value],
+    )?;
+    Ok(())
 }

@@ -1,0 +1,260 @@
+//! What becomes of attempts: results taken, ends noted, silence noticed.
+
+use super::verdict::{Signs, Verdict, verdict};
+use super::{Curator, LEASE, PassReport};
+use crate::config::ExecutorKind;
+use crate::exit;
+use crate::site;
+use anyhow::Context;
+use archive::lease::Process;
+use archive::records::{AttemptEnd, AttemptKey, Cause, Place, RunningAttempt, Taken, TaskKey};
+use archive::{Planning, Queue};
+use dispatch::{Job, Standing};
+use model::task::{
+    END_NAME, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TASK_NAME, TaskEnd, TaskResult,
+};
+use stage::Verification;
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Failures of a task after which it is given up, and attempts that were lost.
+const FAILURES_MOST: u32 = 3;
+const LOST_MOST: u32 = 8;
+/// Wait after the first failure, four times as long after each further one: what may pass takes its time.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// Heartbeats and notes are read up to this length.
+const NOTE_BYTES: u64 = 1 << 20;
+
+/// What is remembered of an attempt between two passes.
+#[derive(Default)]
+pub(super) struct Memory {
+    beat: Option<(u64, Instant)>,
+    over: Option<Instant>,
+    unreadable: Option<Instant>,
+    seen: Option<Instant>,
+    pub(super) heartbeat: Option<Heartbeat>,
+    pub(super) waits: bool,
+}
+
+impl Curator {
+    /// Attempts under way of this executor, with their places. Those of a process that is gone are left to the sweep.
+    pub(super) fn mine(&self) -> anyhow::Result<Vec<(RunningAttempt, Place)>> {
+        let me = Process::me().to_string();
+        let is_mine = |attempt: &RunningAttempt| {
+            attempt.lease.executor == self.executor.name()
+                && (self.executor.outlives() || attempt.lease.holder == me)
+        };
+        let running = self.archive.running_attempts()?.into_iter().filter(is_mine);
+        Ok(running.filter_map(|a| a.place.clone().map(|place| (a, place))).collect())
+    }
+
+    /// Takes what attempts left, and decides about those that left nothing.
+    pub(super) fn collect(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+        let mine = self.mine()?;
+        let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
+        let standings = match self.executor.look(&jobs) {
+            Ok(standings) => standings.into_iter().map(Some).collect(),
+            Err(fault) => {
+                self.tell_once(fault.to_string());
+                vec![None; jobs.len()]
+            }
+        };
+        let known: HashSet<&AttemptKey> = mine.iter().map(|(a, _)| &a.attempt).collect();
+        self.attempts.retain(|key, _| known.contains(key));
+        for (((attempt, place), job), standing) in mine.iter().zip(&jobs).zip(standings) {
+            self.attend(attempt, place, job, standing, report)?;
+        }
+        Ok(())
+    }
+
+    fn attend(
+        &mut self,
+        attempt: &RunningAttempt,
+        place: &Place,
+        job: &Job,
+        standing: Option<Standing>,
+        report: &mut PassReport,
+    ) -> anyhow::Result<()> {
+        let result = match attempt.directory.join(RESULT_NAME).exists() {
+            true => Some(stage::read_result(&attempt.directory, Verification::Lengths)),
+            false => None,
+        };
+        let unreadable = match result {
+            Some(Ok(result)) if AttemptKey::of(&result) == attempt.attempt => {
+                return self.take(&result, report);
+            }
+            Some(Ok(_)) => Some("it is that of another attempt".to_owned()),
+            Some(Err(error)) => Some(model::one_line(&error)),
+            None => None,
+        };
+        let signs = self.signs(attempt, place, standing, unreadable);
+        let plan = &self.site.config.plan;
+        let is_by_hand = plan.executor == ExecutorKind::Print;
+        let patience = plan.silent_seconds.max(1) as f64;
+        let key = &attempt.attempt;
+        match verdict(&signs, patience, is_by_hand) {
+            Verdict::GoOn => {
+                let now = site::now();
+                if attempt.lease.until - now < LEASE / 2 {
+                    self.archive.renew_lease(key, now + LEASE)?;
+                }
+                Ok(())
+            }
+            Verdict::Failed { code, reason, transient } => {
+                let reason = format!("on {}: {reason}", place.host);
+                self.end(key, AttemptEnd::Failed, &code, &reason)?;
+                report.failed += 1;
+                // More memory is asked for once.
+                let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
+                if !transient || is_raised || key.attempt >= FAILURES_MOST {
+                    self.give_up(&key.task, &reason, report)?;
+                } else if code != "memory" {
+                    let pause = FAILURE_PAUSE * 4_u32.pow(key.attempt - 1);
+                    self.again_at.insert(key.task.clone(), Instant::now() + pause);
+                }
+                Ok(())
+            }
+            Verdict::Lost { code, reason } => {
+                let reason = format!("on {}: {reason}", place.host);
+                self.end(key, AttemptEnd::Lost, &code, &reason)?;
+                report.failed += 1;
+                if let Err(fault) = self.executor.cancel(std::slice::from_ref(job)) {
+                    self.tell_once(fault.to_string());
+                }
+                if key.attempt >= LOST_MOST {
+                    self.give_up(&key.task, &reason, report)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What is seen of an attempt without result, by this process's own clock: wall clocks may jump.
+    fn signs(
+        &mut self,
+        attempt: &RunningAttempt,
+        place: &Place,
+        standing: Option<Standing>,
+        unreadable: Option<String>,
+    ) -> Signs {
+        let memory = self.attempts.entry(attempt.attempt.clone()).or_default();
+        let since = |first: &mut Option<Instant>| {
+            first.get_or_insert_with(Instant::now).elapsed().as_secs_f64()
+        };
+        memory.waits = matches!(standing, Some(Standing::Waiting(_)));
+        if let Some(heartbeat) = read_note::<Heartbeat>(&attempt.directory.join(HEARTBEAT_NAME)) {
+            if memory.beat.is_none_or(|(beat, _)| beat != heartbeat.beat) {
+                memory.beat = Some((heartbeat.beat, Instant::now()));
+                memory.waits = false;
+            }
+            memory.heartbeat = Some(heartbeat);
+        }
+        let is_over = matches!(standing, Some(Standing::Over(_)));
+        let host = self.hosts.iter().find(|h| h.name == place.host);
+        Signs {
+            end: read_note::<TaskEnd>(&attempt.directory.join(END_NAME)),
+            standing,
+            beat_age: memory.beat.map(|(_, since)| since.elapsed().as_secs_f64()),
+            age: since(&mut memory.seen),
+            over_for: if is_over { since(&mut memory.over) } else { 0.0 },
+            host_closed: host.and_then(|h| h.closed.clone()),
+            unreadable: unreadable.map(|why| (since(&mut memory.unreadable), why)),
+        }
+    }
+
+    fn take(&mut self, result: &TaskResult, report: &mut PassReport) -> anyhow::Result<()> {
+        if let Taken::Taken { new_refusals, staged } =
+            self.archive.take_result(result, site::now())?
+        {
+            report.taken += 1;
+            report.refusals += new_refusals;
+            if staged {
+                self.note(&format!("{} is staged", result.unit));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        attempt: &AttemptKey,
+        end: AttemptEnd,
+        code: &str,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        self.archive.note_end(attempt, code)?;
+        self.archive.end_attempt(attempt, end, reason, site::now())?;
+        let task = &attempt.task;
+        self.note(&format!(
+            "{} task {} attempt {}: {reason}",
+            task.unit, task.task, attempt.attempt
+        ));
+        Ok(())
+    }
+
+    fn memory_failures(&self, task: &TaskKey) -> anyhow::Result<u32> {
+        let open = self.archive.open_tasks()?;
+        Ok(open.iter().find(|t| t.key == *task).map_or(0, |t| t.memory_failures))
+    }
+
+    fn give_up(
+        &mut self,
+        task: &TaskKey,
+        reason: &str,
+        report: &mut PassReport,
+    ) -> anyhow::Result<()> {
+        let cause = Cause::new("almagest", reason);
+        if let Taken::Taken { new_refusals, .. } =
+            self.archive.give_up_task(task, &cause, site::now())?
+        {
+            report.refusals += new_refusals;
+            report.given_up += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes back attempts of some units or of a host: those that wait to begin, or all.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub fn cancel(
+        &mut self,
+        is_meant: &dyn Fn(&AttemptKey, &Place) -> bool,
+        only_waiting: bool,
+        why: &str,
+    ) -> anyhow::Result<u64> {
+        let mine = self.mine()?;
+        let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
+        let standings = self.executor.look(&jobs).context("the executor cannot be asked")?;
+        let mut cancelled = 0;
+        for (((attempt, place), job), standing) in mine.iter().zip(&jobs).zip(standings) {
+            let waits = matches!(standing, Standing::Waiting(_));
+            if !is_meant(&attempt.attempt, place) || (only_waiting && !waits) {
+                continue;
+            }
+            self.executor
+                .cancel(std::slice::from_ref(job))
+                .map_err(|e| exit::gate(e.to_string()))?;
+            self.archive.note_end(&attempt.attempt, "cancelled")?;
+            self.archive.end_attempt(&attempt.attempt, AttemptEnd::Lost, why, site::now())?;
+            cancelled += 1;
+        }
+        Ok(cancelled)
+    }
+}
+
+/// The job of an attempt: its holder is our name of it.
+fn job(attempt: &RunningAttempt, place: &Place) -> Job {
+    Job {
+        name: attempt.lease.holder.clone(),
+        id: place.job.clone(),
+        host: place.host.clone(),
+        task_file: attempt.directory.join(TASK_NAME),
+    }
+}
+
+/// A small file of a node, which is trusted less than we are.
+fn read_note<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&files::read_regular(path, NOTE_BYTES).ok()?).ok()
+}

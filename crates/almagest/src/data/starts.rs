@@ -1,0 +1,138 @@
+//! Sending what may start: the approved tasks that are due, to where there is room first.
+
+use super::situation::{self, Piece};
+use super::{Curator, LEASE, PassReport};
+use crate::config::ExecutorKind;
+use crate::{site, task_files};
+use archive::lease::Process;
+use archive::planning::OpenTask;
+use archive::records::{AttemptEnd, AttemptKey, Lease, Place, TaskKey};
+use archive::{Planning, Queue};
+use dispatch::planner;
+use dispatch::{Sent, Start};
+use model::task::TaskLimits;
+use std::time::Instant;
+
+/// A batch system gets tasks that are to start within so many seconds, so that no core waits for the next pass.
+const AHEAD: f64 = 20.0;
+
+/// A task that is to be sent now.
+struct Due {
+    task: TaskKey,
+    host: String,
+    memory_bytes: u64,
+    seconds: f64,
+}
+
+impl Curator {
+    pub(super) fn start(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+        let mut sent: Vec<(AttemptKey, Start)> = Vec::new();
+        let due = self.due()?;
+        // What goes to the same host and asks the same has one name, with numbers from 0.
+        for alike in due.chunk_by(|a, b| (&a.host, a.memory_bytes) == (&b.host, b.memory_bytes)) {
+            self.names.1 += 1;
+            let array = format!("{}-{}", self.names.0, self.names.1);
+            for (number, due) in alike.iter().enumerate() {
+                sent.extend(self.start_one(due, format!("{array}.{number}"))?);
+            }
+        }
+        if sent.is_empty() {
+            return Ok(());
+        }
+        files::crash_point("data:before-sending");
+        let starts: Vec<Start> = sent.iter().map(|(_, start)| start.clone()).collect();
+        let answers = self.executor.start(&starts);
+        files::crash_point("data:after-sending");
+        for ((attempt, start), answer) in sent.iter().zip(answers) {
+            self.answered(attempt, start, answer, report)?;
+        }
+        Ok(())
+    }
+
+    /// What may start and is due, alike ones together.
+    fn due(&mut self) -> anyhow::Result<Vec<Due>> {
+        let ahead = match self.site.config.plan.executor {
+            ExecutorKind::Print => f64::INFINITY,
+            ExecutorKind::Slurm => AHEAD,
+            ExecutorKind::Local | ExecutorKind::Ssh => 0.1,
+        };
+        self.again_at.retain(|_, at| *at > Instant::now());
+        let again_at = self.again_at.clone();
+        let mut due: Vec<Due> = self.with_facts(|facts| {
+            let may = |task: &OpenTask| task.may_start() && !again_at.contains_key(&task.key);
+            let work = situation::situation(facts, &may, false);
+            let plan = planner::plan(&work.situation);
+            let due = plan.placements.into_iter().filter(|p| p.start <= ahead);
+            due.filter_map(|placement| {
+                let Piece::Open(key) = &work.pieces[placement.task] else { return None };
+                Some(Due {
+                    task: key.clone(),
+                    host: work.situation.hosts[placement.host].name.clone(),
+                    memory_bytes: work.situation.tasks[placement.task].memory_bytes,
+                    seconds: placement.seconds,
+                })
+            })
+            .collect()
+        })?;
+        due.sort_by(|a, b| (&a.host, a.memory_bytes).cmp(&(&b.host, b.memory_bytes)));
+        Ok(due)
+    }
+
+    /// Records a start and writes its task file. `None` when somebody decided otherwise meanwhile.
+    fn start_one(
+        &mut self,
+        due: &Due,
+        name: String,
+    ) -> anyhow::Result<Option<(AttemptKey, Start)>> {
+        let Due { task, host, memory_bytes, seconds } = due;
+        let holder = match self.executor.outlives() {
+            true => name.clone(),
+            false => Process::me().to_string(),
+        };
+        let executor = self.executor.name().to_owned();
+        let lease = Lease { executor, holder, until: site::now() + LEASE };
+        let (host, memory_bytes) = (host.clone(), *memory_bytes);
+        let place = Place { host: host.clone(), job: String::new(), memory_bytes };
+        let started = match self.archive.start_attempt(task, &lease, Some(&place), site::now()) {
+            Ok(started) => started,
+            Err(error) if error.is_conflict() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        files::crash_point("data:started");
+        let limits = TaskLimits { threads: 1, memory_bytes };
+        let task_file = task_files::write(&started, &self.profiles, limits)?;
+        let start = Start { name, task_file, host, threads: 1, memory_bytes, seconds: *seconds };
+        Ok(Some((started.attempt, start)))
+    }
+
+    fn answered(
+        &mut self,
+        attempt: &AttemptKey,
+        start: &Start,
+        answer: Sent,
+        report: &mut PassReport,
+    ) -> anyhow::Result<()> {
+        match answer {
+            Sent::As(id) => {
+                report.sent += 1;
+                if self.executor.outlives() {
+                    self.archive.note_job(attempt, &id)?;
+                }
+            }
+            Sent::No(why) => {
+                self.refused.insert(start.host.clone(), (Instant::now(), why.clone()));
+                let reason = format!("it was not sent to {}: {why}", start.host);
+                self.archive.note_end(attempt, "not_sent")?;
+                self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
+                self.tell_once(reason);
+            }
+            // It is looked up by its name.
+            Sent::Unknown(why) => {
+                report.sent += 1;
+                let name = &start.name;
+                self.tell_once(format!("nobody can tell whether {name} was started: {why}"));
+            }
+        }
+        Ok(())
+    }
+}
