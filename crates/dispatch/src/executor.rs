@@ -3,10 +3,14 @@
 use model::task::HostReport;
 use std::path::PathBuf;
 
+/// Starts of one array at most: below Slurm's default MaxArraySize, which also bounds their numbers.
+pub const ARRAY_MOST: usize = 500;
+
 /// One start of a task, to be sent somewhere: its task file is written, its directory exists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// A name of ours that no other start has: letters, digits, `-` and `.`.
+    /// A name of ours that no other start has: `array.number`, of letters, digits and `-`, and a number below
+    /// [`ARRAY_MOST`]. Starts of one array ask the same of the same host, and follow each other.
     pub name: String,
     /// The attempt's task file.
     pub task_file: PathBuf,

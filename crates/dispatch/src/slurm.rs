@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 pub const ENVIRONMENT: [&str; 1] = ["SLURM_CONF"];
 /// What their answers are to look like.
 pub const LOCALE: [(&str, &str); 2] = [("LC_ALL", "C"), ("SLURM_TIME_FORMAT", "%s")];
-/// Tasks in one array at most: below Slurm's default MaxArraySize.
-const ARRAY_MOST: usize = 500;
 /// A task may take this many times what is expected, and never less than some minutes: limits have a resolution of one.
 const TIME_FACTOR: f64 = 5.0;
 const MINUTES_LEAST: u64 = 10;
@@ -114,12 +112,14 @@ impl<P: Programs> Slurm<P> {
         let minutes = ((TIME_FACTOR * longest / 60.0).ceil() as u64).max(MINUTES_LEAST);
         let memory = (first.memory_bytes + MEMORY_BESIDE).div_ceil(1 << 20);
         let logs = options.logs.display();
+        let numbers: Vec<String> =
+            starts.iter().map(|s| array_of(&s.name).1.to_string()).collect();
         let mut words = vec![
             "--parsable".to_owned(),
             "--no-requeue".to_owned(),
             "--export=ALL".to_owned(),
             format!("--job-name={}", array_of(&first.name).0),
-            format!("--array=0-{}", starts.len() - 1),
+            format!("--array={}", numbers.join(",")),
             "--nodes=1".to_owned(),
             "--ntasks=1".to_owned(),
             format!("--nodelist={}", first.host),
@@ -142,7 +142,8 @@ impl<P: Programs> Slurm<P> {
     fn script(&self, starts: &[&Start]) -> String {
         let mut script = "#!/bin/sh\ncase \"$SLURM_ARRAY_TASK_ID\" in\n".to_owned();
         let program = quoted(&self.options.node_program);
-        for (number, start) in starts.iter().enumerate() {
+        for start in starts {
+            let number = array_of(&start.name).1;
             let file = quoted(&start.task_file.to_string_lossy());
             let host = quoted(&start.host);
             let _ = writeln!(script, "{number}) ALMAGEST_HOST={host} exec {program} run {file};;");
@@ -285,7 +286,7 @@ impl<P: Programs> Executor for Slurm<P> {
         let mut rest: Vec<&Start> = starts.iter().collect();
         while let Some(first) = rest.first().copied() {
             let alike = |start: &&Start| array_of(&start.name).0 == array_of(&first.name).0;
-            let count = rest.iter().take_while(|s| alike(s)).count().min(ARRAY_MOST);
+            let count = rest.iter().take_while(|s| alike(s)).count();
             let array: Vec<&Start> = rest.drain(..count).collect();
             let answer = self.submit(&array);
             sent.extend(std::iter::repeat_n(answer, array.len()));
@@ -400,7 +401,8 @@ mod tests {
         let mut slurm = Slurm::new(&fake, options());
         let starts = [
             start("alm-a.0", "n1"),
-            start("alm-a.1", "n1"),
+            // What was to be number 1 was not started after all.
+            start("alm-a.2", "n1"),
             start("alm-b.0", "n2"),
             start("alm-c.0", "n2"),
             start("alm-d.0", "n2"),
@@ -416,7 +418,7 @@ mod tests {
         for word in [
             "--no-requeue",
             "--job-name=alm-a",
-            "--array=0-1",
+            "--array=0,2",
             "--nodelist=n1",
             "--time=25",
             "--mem=514M",

@@ -9,7 +9,7 @@ use archive::planning::OpenTask;
 use archive::records::{AttemptEnd, AttemptKey, Lease, Place, TaskKey};
 use archive::{Planning, Queue};
 use dispatch::planner;
-use dispatch::{Sent, Start};
+use dispatch::{ARRAY_MOST, Sent, Start};
 use model::task::TaskLimits;
 use std::time::Instant;
 
@@ -28,8 +28,8 @@ impl Curator {
     pub(super) fn start(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
         let mut sent: Vec<(AttemptKey, Start)> = Vec::new();
         let due = self.due()?;
-        // What goes to the same host and asks the same has one name, with numbers from 0.
-        for alike in due.chunk_by(|a, b| (&a.host, a.memory_bytes) == (&b.host, b.memory_bytes)) {
+        let alike = due.chunk_by(|a, b| (&a.host, a.memory_bytes) == (&b.host, b.memory_bytes));
+        for alike in alike.flat_map(|alike| alike.chunks(ARRAY_MOST)) {
             self.names.1 += 1;
             let array = format!("{}-{}", self.names.0, self.names.1);
             for (number, due) in alike.iter().enumerate() {
