@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import model
@@ -31,7 +32,7 @@ class Quotas:
         self.made = []
 
     def hold(self, name, pids):
-        group = self.root / f"almagest-bench-{os.getpid()}-{name}"
+        group = self.root / f"almagest-bench-{name}"
         group.mkdir(exist_ok=True)
         self.made.append(group)
         period = 20_000  # short, so that a task is slowed evenly
@@ -66,15 +67,19 @@ def below(pid):
 class Cluster:
     """Slurm on so many nodes of one processor each, which is a part of one."""
 
+    started = 0
+
     def __init__(self, nodes):
-        self.directory = f"/tmp/almagest-scaling-{os.getpid()}"
+        Cluster.started += 1
+        name = f"{os.getpid()}-{Cluster.started}"
+        self.directory = f"/tmp/almagest-scaling-{name}"
         self.environment = {**os.environ, "SLURM_CLUSTER_DIR": self.directory, "SLURM_CLUSTER_CPUS": "1"}
         self.call("start", str(nodes), "--while", str(os.getpid()))
         self.configuration = f"{self.directory}/slurm.conf"
         self.quotas = Quotas()
         for n in range(1, nodes + 1):
             pid = int(Path(self.directory, "pids", f"n{n}").read_text().split()[0])
-            self.quotas.hold(f"n{n}", below(pid))
+            self.quotas.hold(f"{name}-n{n}", below(pid))
 
     def call(self, *words):
         with open(os.devnull, "w") as null:
@@ -140,39 +145,57 @@ class Site:
         return [r["state"] for r in rounds]
 
 
-def measured(bench, nodes, use_case, deliveries):
-    """Seconds from the approval until all is processed, and until all is ingested; of one use case, or of all."""
-    first = {"catalogue": ("metadata", "ingest"), "preview": ("metadata", "ingest")}.get(use_case, ())
-    site = Site(bench, f"scaling-{use_case}-{nodes}", deliveries, first)
-    wanted = USE_CASES if use_case == "all" else (use_case,)
-    for other in set(USE_CASES) - set(wanted):
-        site.call("pause", "--use-case", other, "--reason", "bench")
-    cluster = Cluster(nodes)
-    daemons = []
-    try:
-        daemons = [site.daemon(cluster, "data"), site.daemon(cluster, "ingest")]
+class Experiment:
+    """Nights of one use case, or of all, on so many nodes: made ready, then measured once."""
+
+    def __init__(self, bench, nodes, use_case, deliveries, turn):
+        first = {"catalogue": ("metadata", "ingest"), "preview": ("metadata", "ingest")}.get(use_case, ())
+        self.nights = len(deliveries)
+        self.site = Site(bench, f"scaling-{use_case}-{nodes}-{turn}", deliveries, first)
+        self.wanted = USE_CASES if use_case == "all" else (use_case,)
+        for other in set(USE_CASES) - set(self.wanted):
+            self.site.call("pause", "--use-case", other, "--reason", "bench")
+        self.cluster = Cluster(nodes)
+        self.daemons = [self.site.daemon(self.cluster, "data"), self.site.daemon(self.cluster, "ingest")]
+
+    def measure(self):
+        """Seconds from the approval until all is processed, and until all is ingested; and what tasks and ingests took."""
         time.sleep(4)  # Slurm's controller schedules nothing in its first seconds
-        site.call("plan", cluster=cluster)
-        site.call("approve", "--all", cluster=cluster)
+        self.site.call("plan", cluster=self.cluster)
+        self.site.call("approve", "--all", cluster=self.cluster)
         began = time.monotonic()
         processed = None
         while True:
-            states = site.states(wanted)
-            if len(states) >= len(wanted) * len(deliveries):
+            states = self.site.states(self.wanted)
+            if len(states) >= len(self.wanted) * self.nights:
                 if processed is None and all(s in ("staged", "ingested") for s in states):
                     processed = time.monotonic() - began
                 if all(s == "ingested" for s in states):
-                    return processed, time.monotonic() - began, site.costs(len(deliveries))
-            if any(d.poll() is not None for d in daemons):
-                sys.exit(f"a daemon ended: see {site.path}/logs")
+                    return processed, time.monotonic() - began, self.site.costs(self.nights)
+            if any(d.poll() is not None for d in self.daemons):
+                sys.exit(f"a daemon ended: see {self.site.path}/logs")
             time.sleep(0.5)
-    finally:
-        for daemon in daemons:
+
+    def end(self):
+        for daemon in self.daemons:
             daemon.terminate()
-        for daemon in daemons:
+        for daemon in self.daemons:
             daemon.wait()
-        cluster.stop()
-        shutil.rmtree(site.path, ignore_errors=True)
+        self.cluster.stop()
+        shutil.rmtree(self.site.path, ignore_errors=True)
+
+
+def measured(bench, nodes, use_case, deliveries, turns):
+    """What Experiment.measure tells of some repetitions, which run side by side."""
+    experiments = []
+    try:
+        for turn in turns:
+            experiments.append(Experiment(bench, nodes, use_case, deliveries, turn))
+        with ThreadPoolExecutor(len(experiments)) as pool:
+            return list(pool.map(Experiment.measure, experiments))
+    finally:
+        for experiment in experiments:
+            experiment.end()
 
 
 def nights(bench, name, count, *options):
@@ -203,18 +226,24 @@ def run(bench, repeats):
         "all": nights(bench, "all", count, "--frames", 80 // part, "--detections", 1000, "--detector-size", 2048),
     }
     for use_case, deliveries in kinds.items():
-        times = {nodes: [measured(bench, nodes, use_case, deliveries) for _ in range(repeats)] for nodes in (1, 5)}
+        # Three single nodes have less than half of the machine, and each no more than its quota: they need no turns.
+        side_by_side = [range(n, min(n + 3, repeats)) for n in range(0, repeats, 3)]
+        times = {1: [found for turns in side_by_side for found in measured(bench, 1, use_case, deliveries, turns)],
+                 5: [found for turn in range(repeats) for found in measured(bench, 5, use_case, deliveries, [turn])]}
+        for nodes, found in times.items():
+            each = ", ".join(f"{processed:.1f}/{ingested:.1f}" for processed, ingested, _ in found)
+            print(f"{use_case}, {nodes} node(s), each time processed/ingested: {each} s", flush=True)
         one, five = ([statistics.median(t[i] for t in times[n]) for i in (0, 1)] for n in (1, 5))
         print(f"{use_case}, {count} nights: one node {one[0]:.1f} s processed, {one[1]:.1f} s ingested; "
-              f"five nodes {five[0]:.1f} s, {five[1]:.1f} s (paper: {PAPER[use_case]})")
+              f"five nodes {five[0]:.1f} s, {five[1]:.1f} s (paper: {PAPER[use_case]})", flush=True)
+        costs = times[1][0][2]
+        for nodes, found in ((1, one), (5, five)):
+            said = model.simulate(costs, count, nodes)
+            print(f"model, {nodes} node(s): {said[0]:.1f} s processed ({said[0] / found[0] - 1:+.0%}), "
+                  f"{said[1]:.1f} s ingested ({said[1] / found[1] - 1:+.0%})", flush=True)
         step, whole = one[0] / five[0], one[1] / five[1]
         if use_case != "all":
             bench.add(f"{use_case} alone on 5 nodes / 1 node", f"{five[0]:.1f} s", f"{one[0]:.1f} s", step, ">= 4.5", step >= 4.5)
         else:
-            costs = times[1][0][2]
-            for nodes, found in ((1, one), (5, five)):
-                said = model.simulate(costs, count, nodes)
-                print(f"model, {nodes} node(s): {said[0]:.1f} s processed ({said[0] / found[0] - 1:+.0%}), "
-                      f"{said[1]:.1f} s ingested ({said[1] / found[1] - 1:+.0%})")
             print("\n".join(model.table(costs)))
             bench.add("nights, ingest included, 5 nodes / 1 node", f"{five[1]:.1f} s", f"{one[1]:.1f} s", whole, ">= 4", whole >= 4)

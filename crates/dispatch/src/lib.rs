@@ -16,7 +16,9 @@ pub mod print;
 pub mod slurm;
 pub mod ssh;
 
-pub use executor::{ARRAY_MOST, DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start};
+pub use executor::{
+    ARRAY_MOST, DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start,
+};
 pub use local::{Ended, Local, Outcome, ThisHost};
 pub use print::Print;
 pub use slurm::Slurm;

@@ -112,8 +112,7 @@ impl<P: Programs> Slurm<P> {
         let minutes = ((TIME_FACTOR * longest / 60.0).ceil() as u64).max(MINUTES_LEAST);
         let memory = (first.memory_bytes + MEMORY_BESIDE).div_ceil(1 << 20);
         let logs = options.logs.display();
-        let numbers: Vec<String> =
-            starts.iter().map(|s| array_of(&s.name).1.to_string()).collect();
+        let numbers: Vec<String> = starts.iter().map(|s| array_of(&s.name).1.to_string()).collect();
         let mut words = vec![
             "--parsable".to_owned(),
             "--no-requeue".to_owned(),
@@ -430,7 +429,7 @@ mod tests {
         }
         assert!(!words.iter().any(|w| w.starts_with("--account")));
         assert!(script.contains(
-            "1) ALMAGEST_HOST=n1 exec /opt/almagest-node run '/site/it'\\''s alm-a.1/task.json';;"
+            "2) ALMAGEST_HOST=n1 exec /opt/almagest-node run '/site/it'\\''s alm-a.2/task.json';;"
         ));
     }
 
