@@ -268,6 +268,7 @@ def main():
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--repeats", type=int, default=3, help="of the night, medians are shown")
+    parser.add_argument("--use-case", help="of scaling: preview, metadata, catalogue or all; else each of them")
     arguments = parser.parse_args()
     bench = Bench(arguments)
     if arguments.what in ("night", "all"):
@@ -279,7 +280,7 @@ def main():
     if arguments.what in ("server", "all"):
         server.run(bench, arguments.repeats)
     if arguments.what == "scaling":
-        scaling.run(bench, arguments.repeats)
+        scaling.run(bench, arguments.repeats, arguments.use_case)
     bench.table()
     if not arguments.keep:
         shutil.rmtree(bench.work, ignore_errors=True)

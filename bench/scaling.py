@@ -212,20 +212,23 @@ def nights(bench, name, count, *options):
     return made
 
 
-def run(bench, repeats):
+def run(bench, repeats, only=None):
     """The table: each use case alone, then all together."""
     if os.getuid() != 0:
         sys.exit("the scaling bench sets quotas, which needs root")
     count = 3 if bench.small else 10
     # Sizes for some 6 CPU-seconds of a night and use case: 20 s of a node's work.
     part = 8 if bench.small else 1
-    kinds = {
-        "preview": nights(bench, "preview", count, "--frames", 120 // part, "--detections", 1, "--detector-size", 2048),
-        "metadata": nights(bench, "metadata", count, "--frames", 2400 // part, "--detections", 1, "--detector-size", 16),
-        "catalogue": nights(bench, "catalogue", count, "--frames", 200 // part, "--detections", 2000, "--detector-size", 16),
-        "all": nights(bench, "all", count, "--frames", 80 // part, "--detections", 1000, "--detector-size", 2048),
+    sizes = {
+        "preview": ("--frames", 120 // part, "--detections", 1, "--detector-size", 2048),
+        "metadata": ("--frames", 3600 // part, "--detections", 1, "--detector-size", 32),
+        "catalogue": ("--frames", 200 // part, "--detections", 2000, "--detector-size", 128),
+        "all": ("--frames", 80 // part, "--detections", 1000, "--detector-size", 2048),
     }
-    for use_case, deliveries in kinds.items():
+    for use_case, options in sizes.items():
+        if only not in (None, use_case):
+            continue
+        deliveries = nights(bench, use_case, count, *options)
         # Three single nodes have less than half of the machine, and each no more than its quota: they need no turns.
         side_by_side = [range(n, min(n + 3, repeats)) for n in range(0, repeats, 3)]
         times = {1: [found for turns in side_by_side for found in measured(bench, 1, use_case, deliveries, turns)],

@@ -5,7 +5,7 @@ use crate::data;
 use crate::data::document::duration;
 use crate::data::state::State as DataState;
 use crate::exit::{self, Exit};
-use crate::report::{Table, bytes, grouped, say, say_part, shown};
+use crate::report::{Table, bytes, grouped, rate, say, say_part, shown};
 use crate::site::{self, Site};
 use archive::Inquiry;
 use archive::report::Status;
@@ -192,7 +192,7 @@ fn text(status: &Status) -> String {
     if status.deliveries.is_empty() {
         return "no deliveries yet: almagest run DELIVERY_DIR\n".to_owned();
     }
-    let tables = [deliveries(status), unfinished(status), programmes(status)];
+    let tables = [deliveries(status), unfinished(status), programmes(status), rates(status)];
     let shown: Vec<String> = tables.iter().filter(|t| !t.is_empty()).map(Table::text).collect();
     let mut text = shown.join("\n");
     if status.open_refusals + status.parked_refusals > 0 {
@@ -270,6 +270,23 @@ fn programmes(status: &Status) -> Table {
             p.name.clone(),
             grouped(p.detections),
             grouped(p.last_obj_id.unsigned_abs()),
+        ]);
+    }
+    table
+}
+
+/// What a core of each host did of late: all tasks have one.
+fn rates(status: &Status) -> Table {
+    let mut table = Table::new(["use case", "on", "tasks of late", "each", "input", "rows"]);
+    for r in &status.rates {
+        let each = r.seconds / r.tasks as f64;
+        table.row([
+            r.use_case.clone(),
+            r.host.clone(),
+            grouped(r.tasks),
+            if each < 10.0 { format!("{each:.1} s") } else { duration(each) },
+            format!("{}/s", bytes((r.input_bytes as f64 / r.seconds.max(1e-3)) as u64)),
+            rate(r.rows, r.seconds),
         ]);
     }
     table

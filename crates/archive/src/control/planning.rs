@@ -234,6 +234,8 @@ pub struct Took {
     pub input_bytes: u64,
     /// Bytes left.
     pub output_bytes: u64,
+    /// Rows left, in all tables; 0 for results of before they were counted.
+    pub output_rows: u64,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Peak memory of its process, in bytes.

@@ -5,7 +5,7 @@ use model::{Refusal, RowRange};
 use serde::Serialize;
 
 /// Everything `status` shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Status {
     /// Deliveries in the order of their registration.
     pub deliveries: Vec<DeliveryStatus>,
@@ -19,6 +19,25 @@ pub struct Status {
     pub open_refusals: u64,
     /// Refusals that wait for a file or a programme.
     pub parked_refusals: u64,
+    /// What tasks of late did per second, by use case and host.
+    pub rates: Vec<Rate>,
+}
+
+/// What the tasks of late of a use case and host did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rate {
+    /// Use case.
+    pub use_case: String,
+    /// Where.
+    pub host: String,
+    /// Number of tasks.
+    pub tasks: u64,
+    /// Bytes that they read.
+    pub input_bytes: u64,
+    /// Rows that they left, in all tables.
+    pub rows: u64,
+    /// Wall-clock seconds, summed over the tasks.
+    pub seconds: f64,
 }
 
 /// One delivery.

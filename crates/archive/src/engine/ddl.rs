@@ -36,6 +36,13 @@ pub(crate) fn postgres_ddl(sqlite: &str) -> String {
             let body: Vec<&str> = lines.by_ref().take_while(|l| !l.starts_with(')')).collect();
             table(name, &comment.join(" "), &body, &mut out, &mut references);
             comment.clear();
+        } else if let Some((table, column)) = added_column(line_text) {
+            let (column, said) = without_comment(column);
+            let column = typed(&translated(column.trim_end_matches(';')));
+            let name = column.split_whitespace().next().unwrap_or_default();
+            let _ = writeln!(out, "ALTER TABLE {table} ADD COLUMN {column};");
+            let _ = writeln!(out, "COMMENT ON COLUMN {table}.{name} IS {};", text(said));
+            comment.clear();
         } else {
             let mut statement = without_comment(line).0.to_owned();
             while !statement.trim_end().ends_with(';') {
@@ -47,6 +54,11 @@ pub(crate) fn postgres_ddl(sqlite: &str) -> String {
         }
     }
     out + &references
+}
+
+/// Table and column, of a line that adds one.
+fn added_column(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("ALTER TABLE ")?.split_once(" ADD COLUMN ")
 }
 
 fn table(name: &str, comment: &str, body: &[&str], out: &mut String, references: &mut String) {
@@ -175,6 +187,7 @@ CREATE TABLE thing (
 CREATE INDEX thing_name ON thing
     (ifnull(name, '')); -- so
 INSERT INTO thing (name) VALUES ('a'); -- one
+ALTER TABLE thing ADD COLUMN count INTEGER CHECK (count >= 0); -- how many
 ";
         let wanted = "\
 CREATE TABLE thing (
@@ -192,6 +205,8 @@ COMMENT ON COLUMN thing.size IS 'in metres';
 CREATE INDEX thing_name ON thing
     (coalesce(name, ''));
 INSERT INTO thing (name) VALUES ('a');
+ALTER TABLE thing ADD COLUMN count BIGINT CHECK (count >= 0);
+COMMENT ON COLUMN thing.count IS 'how many';
 ALTER TABLE thing ADD FOREIGN KEY (other_id) REFERENCES other (other_id) DEFERRABLE;
 ALTER TABLE thing ADD FOREIGN KEY (thing_id, size) REFERENCES big (a, b) DEFERRABLE;
 ";

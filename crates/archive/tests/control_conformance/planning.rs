@@ -97,7 +97,14 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     assert!(archive.running_attempts().unwrap().is_empty());
     let took = archive.results_of_late(10).unwrap();
     assert_eq!((took.len(), took[0].host.as_str(), took[0].seconds), (1, "n3", 3.5));
-    assert!(took[0].output_bytes > 0);
+    let (bytes, rows) = result.files.iter().fold((0, 0), |(b, r), f| (b + f.bytes, r + f.rows));
+    assert!(bytes > 0 && rows > 0);
+    assert_eq!((took[0].output_bytes, took[0].output_rows), (bytes, rows));
+    let rates = archive.status().unwrap().rates;
+    assert_eq!(rates.len(), 1);
+    let rate = &rates[0];
+    assert_eq!((rate.use_case.as_str(), rate.host.as_str(), rate.tasks), ("metadata", "n3", 1));
+    assert_eq!((rate.input_bytes, rate.rows, rate.seconds), (1000, rows, 3.5));
     let compared = archive.compare(number).unwrap();
     let actual: Vec<_> = compared.iter().filter_map(|c| c.actual.as_ref()).collect();
     assert_eq!(actual, [&("n3".to_owned(), now(), 3.5)]);

@@ -1,8 +1,9 @@
 //! What tasks cost, learned from results.
 //!
-//! Work is measured in bytes of input: pixels decoded, headers and rows read are in proportion to them within a use case
-//! and survey. Per use case there is a rate at speed 1, and per host a speed; both start from a default that counts as a few
-//! results, so that one odd result does not turn the plan around.
+//! Work is measured in bytes of input, which are known before a file is opened: pixels decoded, headers and rows read are in
+//! proportion to them within a use case and survey (`status` tells rows per second, too). Per use case there is a rate at
+//! speed 1, and per host a speed; both start from a default that counts as a few results, so that one odd result does not
+//! turn the plan around.
 
 use super::Seconds;
 use model::UseCase;

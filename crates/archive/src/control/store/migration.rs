@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("retraction", include_str!("../../migrations/0005_retraction.sql")),
     Migration::new("coming", include_str!("../../migrations/0006_coming.sql")),
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
+    Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.

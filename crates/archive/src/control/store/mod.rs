@@ -231,6 +231,8 @@ pub(crate) fn connect(site: &Site, access: Access) -> Result<Connection, Archive
     let connection = rusqlite::Connection::open_with_flags(site.database(), flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(200);
+    // Plans without regard to the values of parameters: else SQLite plans anew with every value.
+    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
     )?;

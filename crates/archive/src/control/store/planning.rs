@@ -252,7 +252,8 @@ pub(super) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> 
 /// See [`crate::Planning::results_of_late`].
 pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT unit.use_case, host, input_bytes, output_bytes, seconds, peak_memory_bytes
+        "SELECT unit.use_case, host, input_bytes, output_bytes, output_rows, seconds,
+             peak_memory_bytes
          FROM attempt JOIN attempt_place USING (task_id, number) JOIN task USING (task_id) JOIN unit USING (unit_id)
          WHERE attempt.state = 'taken' AND output_bytes IS NOT NULL AND input_bytes IS NOT NULL
              AND seconds IS NOT NULL
@@ -264,8 +265,9 @@ pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, Ar
             host: r.get(1)?,
             input_bytes: r.get(2)?,
             output_bytes: r.get(3)?,
-            seconds: r.get(4)?,
-            peak_memory_bytes: r.get::<Option<u64>>(5)?.unwrap_or(0),
+            output_rows: r.get::<Option<u64>>(4)?.unwrap_or(0),
+            seconds: r.get(5)?,
+            peak_memory_bytes: r.get::<Option<u64>>(6)?.unwrap_or(0),
         })
     })?;
     let mut all: Vec<Took> = rows.collect::<Result<_, _>>()?;

@@ -1,14 +1,18 @@
 //! What `status` shows.
 
+use super::planning;
 use super::registration::delivery_id;
 use crate::control::records::Programme;
 use crate::control::report::*;
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
-use model::ProgrammeId;
+use model::{ProgrammeId, UseCase};
 use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Results from which rates are told.
+const RESULTS_MOST: u32 = 1000;
 
 /// See [`crate::Inquiry::deliveries`].
 pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
@@ -54,7 +58,23 @@ pub(super) fn status(c: &Connection) -> Result<Status, ArchiveFault> {
         running_attempts: count("SELECT count(*) FROM attempt WHERE state = 'running'")?,
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
+        rates: rates(c)?,
     })
+}
+
+fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
+    let mut rates: BTreeMap<(UseCase, String), Rate> = BTreeMap::new();
+    for took in planning::results_of_late(c, RESULTS_MOST)? {
+        let rate = rates.entry((took.use_case, took.host)).or_insert_with_key(|(use_case, host)| {
+            let (use_case, host) = (use_case.to_string(), host.clone());
+            Rate { use_case, host, tasks: 0, input_bytes: 0, rows: 0, seconds: 0.0 }
+        });
+        rate.tasks += 1;
+        rate.input_bytes += took.input_bytes;
+        rate.rows += took.output_rows;
+        rate.seconds += took.seconds;
+    }
+    Ok(rates.into_values().collect())
 }
 
 fn programme_statuses(c: &Connection) -> Result<Vec<ProgrammeStatus>, ArchiveFault> {

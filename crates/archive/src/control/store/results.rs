@@ -135,10 +135,11 @@ fn write_result(
             run.input_bytes
         ],
     )?;
-    let left: u64 = result.files.iter().map(|file| file.bytes).sum();
+    let bytes: u64 = result.files.iter().map(|file| file.bytes).sum();
+    let rows: u64 = result.files.iter().map(|file| file.rows).sum();
     tx.execute(
-        "UPDATE attempt_place SET output_bytes = ?3 WHERE task_id = ?1 AND number = ?2",
-        params![task.id, result.attempt, left],
+        "UPDATE attempt_place SET output_bytes = ?3, output_rows = ?4 WHERE task_id = ?1 AND number = ?2",
+        params![task.id, result.attempt, bytes, rows],
     )?;
     Ok(())
 }
