@@ -65,10 +65,11 @@ pub(super) fn status(c: &Connection) -> Result<Status, ArchiveFault> {
 fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
     let mut rates: BTreeMap<(UseCase, String), Rate> = BTreeMap::new();
     for took in planning::results_of_late(c, RESULTS_MOST)? {
-        let rate = rates.entry((took.use_case, took.host)).or_insert_with_key(|(use_case, host)| {
-            let (use_case, host) = (use_case.to_string(), host.clone());
-            Rate { use_case, host, tasks: 0, input_bytes: 0, rows: 0, seconds: 0.0 }
-        });
+        let rate =
+            rates.entry((took.use_case, took.host)).or_insert_with_key(|(use_case, host)| {
+                let (use_case, host) = (use_case.to_string(), host.clone());
+                Rate { use_case, host, tasks: 0, input_bytes: 0, rows: 0, seconds: 0.0 }
+            });
         rate.tasks += 1;
         rate.input_bytes += took.input_bytes;
         rate.rows += took.output_rows;
