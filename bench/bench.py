@@ -268,7 +268,7 @@ def main():
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--repeats", type=int, default=3, help="of the night, medians are shown")
-    parser.add_argument("--use-case", help="of scaling: preview, metadata, catalogue or all; else each of them")
+    parser.add_argument("--use-case", choices=[*scaling.USE_CASES, "all"], help="of scaling; else each of them")
     arguments = parser.parse_args()
     bench = Bench(arguments)
     if arguments.what in ("night", "all"):

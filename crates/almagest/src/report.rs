@@ -163,6 +163,14 @@ pub fn bytes(number: u64) -> String {
     unreachable!("the last unit takes everything")
 }
 
+/// Bytes per second, or a dash when nothing was timed.
+pub fn byte_rate(count: u64, seconds: f64) -> String {
+    if seconds <= 0.0 {
+        return "-".to_owned();
+    }
+    format!("{}/s", bytes((count as f64 / seconds) as u64))
+}
+
 /// A rate per second, or a dash when nothing was timed.
 pub fn rate(count: u64, seconds: f64) -> String {
     if count == 0 || seconds <= 0.0 {

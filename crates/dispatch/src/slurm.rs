@@ -85,7 +85,7 @@ impl<P: Programs> Slurm<P> {
     }
 
     /// One array: tasks that ask the same of the same node.
-    fn submit(&self, starts: &[&Start]) -> Sent {
+    fn submit(&self, starts: &[Start]) -> Sent {
         let Some(first) = starts.first() else { return Sent::No("no tasks".to_owned()) };
         if let Err(why) = self.check_configuration() {
             return Sent::No(why);
@@ -106,7 +106,7 @@ impl<P: Programs> Slurm<P> {
         }
     }
 
-    fn sbatch_words(&self, starts: &[&Start], first: &Start) -> Vec<String> {
+    fn sbatch_words(&self, starts: &[Start], first: &Start) -> Vec<String> {
         let options = &self.options;
         let longest = starts.iter().map(|s| s.seconds).fold(0.0, f64::max);
         let minutes = ((TIME_FACTOR * longest / 60.0).ceil() as u64).max(MINUTES_LEAST);
@@ -138,7 +138,7 @@ impl<P: Programs> Slurm<P> {
         words
     }
 
-    fn script(&self, starts: &[&Start]) -> String {
+    fn script(&self, starts: &[Start]) -> String {
         let mut script = "#!/bin/sh\ncase \"$SLURM_ARRAY_TASK_ID\" in\n".to_owned();
         let program = quoted(&self.options.node_program);
         for start in starts {
@@ -282,12 +282,8 @@ impl<P: Programs> Executor for Slurm<P> {
     fn start(&mut self, starts: &[Start]) -> Vec<Sent> {
         // Names of one array follow each other, and so do their starts.
         let mut sent = Vec::with_capacity(starts.len());
-        let mut rest: Vec<&Start> = starts.iter().collect();
-        while let Some(first) = rest.first().copied() {
-            let alike = |start: &&Start| array_of(&start.name).0 == array_of(&first.name).0;
-            let count = rest.iter().take_while(|s| alike(s)).count();
-            let array: Vec<&Start> = rest.drain(..count).collect();
-            let answer = self.submit(&array);
+        for array in starts.chunk_by(|a, b| array_of(&a.name).0 == array_of(&b.name).0) {
+            let answer = self.submit(array);
             sent.extend(std::iter::repeat_n(answer, array.len()));
         }
         sent

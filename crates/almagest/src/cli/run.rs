@@ -2,7 +2,9 @@
 
 use super::Scope;
 use crate::exit::Exit;
-use crate::report::{Table, bytes, counted, grouped, quoted, rate, say, say_part, shown, tell};
+use crate::report::{
+    Table, byte_rate, bytes, counted, grouped, quoted, rate, say, say_part, shown, tell,
+};
 use crate::site::Site;
 use crate::steps::{Counts, Night, chosen, delivery_of, plan, prospect, sources};
 use archive::{Inquiry, Publication, Queue};
@@ -280,9 +282,7 @@ pub fn summary(night: &Night) -> String {
     ]);
     for (name, counts) in STEPS.iter().filter_map(|name| night.counts.get_key_value(name)) {
         let rate = match *name {
-            "transfer" if counts.seconds > 0.0 => {
-                format!("{}/s", bytes((counts.bytes as f64 / counts.seconds) as u64))
-            }
+            "transfer" if counts.seconds > 0.0 => byte_rate(counts.bytes, counts.seconds),
             "preview" => format!("{} previews", rate(counts.previews, counts.seconds)),
             "metadata" => format!("{} files", rate(counts.files, counts.seconds)),
             _ => format!("{} detections", rate(counts.detections, counts.seconds)),

@@ -5,10 +5,10 @@ use crate::data;
 use crate::data::document::duration;
 use crate::data::state::State as DataState;
 use crate::exit::{self, Exit};
-use crate::report::{Table, bytes, grouped, rate, say, say_part, shown};
+use crate::report::{Table, byte_rate, bytes, grouped, rate, say, say_part, shown};
 use crate::site::{self, Site};
 use archive::Inquiry;
-use archive::report::Status;
+use archive::report::{Rate, Status};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -34,13 +34,15 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if arguments.watch {
         return watch(&site);
     }
-    let status = site.read()?.status()?;
+    let archive = site.read()?;
+    let (status, rates) = (archive.status()?, archive.rates()?);
     let data = data::state::read(&data::state::directory(&site.place.logs()));
     let data = data.filter(|state| state.state != "stopped");
     let ingester = state::read(&state::directory(&site.place.logs()));
     let ingester = ingester.filter(|state| state.state != "stopped");
     if arguments.json {
         let mut value = serde_json::to_value(&status)?;
+        value["rates"] = json!(rates);
         value["ingester"] = json!(
             ingester.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
         );
@@ -49,13 +51,18 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         );
         say!("{}", serde_json::to_string_pretty(&value)?);
     } else {
-        say_part!("{}", whole(&status, data.as_ref(), ingester.as_ref()));
+        say_part!("{}", whole(&status, &rates, data.as_ref(), ingester.as_ref()));
     }
     Ok(Exit::Done)
 }
 
-fn whole(status: &Status, data: Option<&DataState>, ingester: Option<&State>) -> String {
-    let mut whole = text(status);
+fn whole(
+    status: &Status,
+    rates: &[Rate],
+    data: Option<&DataState>,
+    ingester: Option<&State>,
+) -> String {
+    let mut whole = text(status, rates);
     if let Some(state) = data {
         whole += &format!("\n{}", data_text(state));
     }
@@ -85,7 +92,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
         last = Some((Instant::now(), over));
         let data = data::state::read(&data::state::directory(&site.place.logs()));
         let ingester = state::read(&state::directory(&site.place.logs()));
-        let text = whole(&status, data.as_ref(), ingester.as_ref());
+        let text = whole(&status, &archive.rates()?, data.as_ref(), ingester.as_ref());
         // Home, and clear what was there, line by line: no flicker.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         say_part!(
@@ -188,11 +195,11 @@ fn ingester_text(state: &State) -> String {
     text
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &Status, rates: &[Rate]) -> String {
     if status.deliveries.is_empty() {
         return "no deliveries yet: almagest run DELIVERY_DIR\n".to_owned();
     }
-    let tables = [deliveries(status), unfinished(status), programmes(status), rates(status)];
+    let tables = [deliveries(status), unfinished(status), programmes(status), of_late(rates)];
     let shown: Vec<String> = tables.iter().filter(|t| !t.is_empty()).map(Table::text).collect();
     let mut text = shown.join("\n");
     if status.open_refusals + status.parked_refusals > 0 {
@@ -276,16 +283,16 @@ fn programmes(status: &Status) -> Table {
 }
 
 /// What a core of each host did of late: all tasks have one.
-fn rates(status: &Status) -> Table {
+fn of_late(rates: &[Rate]) -> Table {
     let mut table = Table::new(["use case", "on", "tasks of late", "each", "input", "rows"]);
-    for r in &status.rates {
+    for r in rates {
         let each = r.seconds / r.tasks as f64;
         table.row([
             r.use_case.clone(),
             r.host.clone(),
             grouped(r.tasks),
             if each < 10.0 { format!("{each:.1} s") } else { duration(each) },
-            format!("{}/s", bytes((r.input_bytes as f64 / r.seconds.max(1e-3)) as u64)),
+            byte_rate(r.input_bytes, r.seconds),
             rate(r.rows, r.seconds),
         ]);
     }

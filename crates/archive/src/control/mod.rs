@@ -479,6 +479,12 @@ pub trait Inquiry {
     /// [`ArchiveError`].
     fn status(&self) -> Result<report::Status, ArchiveError>;
 
+    /// What the tasks of late did, by use case and host.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn rates(&self) -> Result<Vec<report::Rate>, ArchiveError>;
+
     /// Everything `explain` needs about a delivery or a file name; `None` when nothing goes by that name.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use model::{Refusal, RowRange};
 use serde::Serialize;
 
 /// Everything `status` shows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// Deliveries in the order of their registration.
     pub deliveries: Vec<DeliveryStatus>,
@@ -19,8 +19,6 @@ pub struct Status {
     pub open_refusals: u64,
     /// Refusals that wait for a file or a programme.
     pub parked_refusals: u64,
-    /// What tasks of late did per second, by use case and host.
-    pub rates: Vec<Rate>,
 }
 
 /// What the tasks of late of a use case and host did.

@@ -100,7 +100,7 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     let (bytes, rows) = result.files.iter().fold((0, 0), |(b, r), f| (b + f.bytes, r + f.rows));
     assert!(bytes > 0 && rows > 0);
     assert_eq!((took[0].output_bytes, took[0].output_rows), (bytes, rows));
-    let rates = archive.status().unwrap().rates;
+    let rates = archive.rates().unwrap();
     assert_eq!(rates.len(), 1);
     let rate = &rates[0];
     assert_eq!((rate.use_case.as_str(), rate.host.as_str(), rate.tasks), ("metadata", "n3", 1));

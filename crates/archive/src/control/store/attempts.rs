@@ -19,7 +19,8 @@ pub(super) fn start(
     tx: &Connection,
     site: &Site,
     key: &TaskKey,
-    (lease, place): (&Lease, Option<&Place>),
+    lease: &Lease,
+    place: Option<&Place>,
     now: Timestamp,
 ) -> Result<Started, ArchiveFault> {
     let task = find_task(tx, key)?;

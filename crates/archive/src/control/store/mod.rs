@@ -28,7 +28,7 @@ mod work;
 
 use super::planning::*;
 use super::records::*;
-use super::report::{Drift, Facts, Status};
+use super::report::{Drift, Facts, Rate, Status};
 use super::{Curation, Inquiry, Planning, Publication, Queue, Registry};
 use crate::engine::{Connection, Dialect, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
@@ -345,7 +345,7 @@ impl Queue for Archive {
     ) -> Result<Started, ArchiveError> {
         let act = format!("start task {} of {}", task.task, task.unit);
         let site = self.site.clone();
-        self.write("start", act, |tx| attempts::start(tx, &site, task, (lease, place), now))
+        self.write("start", act, |tx| attempts::start(tx, &site, task, lease, place, now))
     }
 
     fn renew_lease(
@@ -659,6 +659,10 @@ impl Inquiry for Archive {
 
     fn status(&self) -> Result<Status, ArchiveError> {
         self.read("report the status", reports::status)
+    }
+
+    fn rates(&self) -> Result<Vec<Rate>, ArchiveError> {
+        self.read("list rates", reports::rates)
     }
 
     fn facts(&self, delivery_or_file: &str) -> Result<Option<Facts>, ArchiveError> {

@@ -58,11 +58,11 @@ pub(super) fn status(c: &Connection) -> Result<Status, ArchiveFault> {
         running_attempts: count("SELECT count(*) FROM attempt WHERE state = 'running'")?,
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
-        rates: rates(c)?,
     })
 }
 
-fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
+/// See [`crate::Inquiry::rates`].
+pub(super) fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
     let mut rates: BTreeMap<(UseCase, String), Rate> = BTreeMap::new();
     for took in planning::results_of_late(c, RESULTS_MOST)? {
         let rate =
