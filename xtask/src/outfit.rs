@@ -13,6 +13,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("openssh-client", "ssh"),
     ("openssh-server", "sshd"),
+    ("nginx-light", "nginx"),
     ("iproute2", "ip"),
     ("munge", "munged"),
     ("slurmctld", "slurmctld"),
@@ -25,6 +26,8 @@ const PACKAGES: &[(&str, &str)] = &[
 pub struct Outfit {
     /// Interpreter with the packages of `xtask/requirements.txt`.
     pub python: Option<PathBuf>,
+    /// An S3 server that keeps real files.
+    pub s3s_fs: Option<PathBuf>,
     /// One line per thing that is missing.
     pub missing: Vec<String>,
 }
@@ -41,7 +44,50 @@ pub fn prepare() -> Outfit {
         Ok(python) => outfit.python = Some(python),
         Err(reason) => outfit.missing.push(format!("Python environment ({reason})")),
     }
+    match s3s_fs() {
+        Ok(program) => outfit.s3s_fs = Some(program),
+        Err(reason) => outfit.missing.push(format!("s3s-fs ({reason})")),
+    }
     outfit
+}
+
+/// An S3 server that keeps real files and asks for credentials; built once, beside everything else that is built.
+fn s3s_fs() -> Result<PathBuf, String> {
+    const VERSION: &str = "0.14.1";
+    let home = target().join("tools");
+    let program = home.join("bin/s3s-fs");
+    let mark = home.join("s3s-fs.version");
+    if program.is_file() && fs::read_to_string(&mark).is_ok_and(|have| have == VERSION) {
+        return Ok(program);
+    }
+    eprintln!("xtask: building s3s-fs in {}", home.display());
+    let words = [
+        "install",
+        "s3s-fs",
+        "--version",
+        VERSION,
+        "--features",
+        "binary",
+        "--locked",
+        "--force",
+        "--root",
+    ];
+    // The lightest build: it is run for seconds.
+    let made = Command::new(env!("CARGO"))
+        .args(words)
+        .arg(&home)
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env_remove("CARGO_TARGET_DIR")
+        .current_dir(std::env::temp_dir())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|s| s.success()) {
+        return Err("cargo install failed".to_owned());
+    }
+    fs::write(&mark, VERSION).map_err(|e| e.to_string())?;
+    Ok(program)
 }
 
 fn on_path(program: &str) -> bool {
@@ -102,5 +148,5 @@ fn python() -> Result<PathBuf, String> {
 }
 
 fn works(interpreter: &Path) -> bool {
-    quiet(Command::new(interpreter).args(["-c", "import astropy, duckdb"]))
+    quiet(Command::new(interpreter).args(["-c", "import astropy, duckdb, moto"]))
 }

@@ -1,10 +1,10 @@
-//! How many packages the lock file may hold. Raising the ceiling is a decision: the last one brought the PostgreSQL
-//! client and TLS, which is 56 packages and a minute of building.
+//! How many packages the lock file may hold. Raising the ceiling is a decision: PostgreSQL's client and TLS brought 56 packages and
+//! a minute of building, deliveries by SFTP, HTTP and S3 another 29.
 
 use crate::root;
 use std::fs;
 
-const CEILING: usize = 235;
+const CEILING: usize = 262;
 
 /// Counts the locked packages, those of this workspace included.
 pub fn check() -> Result<(), String> {

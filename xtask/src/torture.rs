@@ -9,6 +9,7 @@ const CAMPAIGNS: &[(&str, &str, (&str, &str))] = &[
     ("1000 kills of a whole run, on each engine", "kills", ("ALMAGEST_KILLS", "1000")),
     ("10 000 small batches beside readers", "partitions", ("ALMAGEST_BATCHES", "10000")),
     ("20 kills of the data daemon beside Slurm", "slurm", ("ALMAGEST_DAEMON_KILLS", "20")),
+    ("200 kills of a transfer", "transfer", ("ALMAGEST_TRANSFER_KILLS", "200")),
     ("every planted fault", "hostile", ("ALMAGEST_FAULTS", "all")),
 ];
 
@@ -31,6 +32,9 @@ pub fn run(words: &[String]) -> Result<(), String> {
             .env(name, value);
         if let Some(python) = &outfit.python {
             command.env("ALMAGEST_PYTHON", python);
+        }
+        if let Some(program) = &outfit.s3s_fs {
+            command.env("ALMAGEST_S3S_FS", program);
         }
         let passed = command.status().map_err(|e| format!("cargo: {e}"))?.success();
         println!(

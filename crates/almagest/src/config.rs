@@ -23,6 +23,13 @@ pub const TEMPLATE: &str = "\
 # How delivered files get into library/: \"copy\", \"link\" (hard links; the provider must never write in
 # place) or \"in-place\" (they stay where they are and are only read).
 mode = \"copy\"
+# Further disks for delivered files, and which is filled first: \"in-order\" (library/, then these) or \"most-free\". So many GB
+# stay free on each.
+volumes = []
+fill = \"in-order\"
+keep_free_gb = 0
+# `scrub` re-reads the library at so many MB per second at the most; 0 = no limit.
+scrub_mb_per_second = 100.0
 
 [work]
 # Worker threads; 0 = one per processor.
@@ -36,13 +43,39 @@ rows_per_catalogue_task = 100000
 [inbox]
 # Directories whose subdirectories are deliveries; `daemon` and `daemon transfer` watch them. Relative ones are below the site.
 directories = []
-# A delivery without a marker is taken when nothing of it changed for so many seconds.
+# Files come when they did not change for some seconds. A delivery without a marker is complete when nothing of it changed for so
+# many seconds.
 quiet_seconds = 300
 # It is looked for new files this often.
 poll_seconds = 5
 
+# Where deliveries come from beside the inbox; `daemon` and `daemon transfer` watch all of them. Every key but url may be left out:
+# [sources.casu]
+# url = \"ssh://wfcam@casu.example.org/data/nights\"   # or a directory, https://…, s3://bucket/prefix
+# deliveries = \"*\"                 # which of its directories, by a pattern of * and ?
+# complete = \"marker-or-quiet\"     # or \"marker\", \"manifest\", \"count\", \"quiet\"
+# count = 0                        # files of a delivery, for \"count\"
+# quiet_seconds = 300              # nothing changed for so long, for \"quiet\"
+# early = true                     # files come before their delivery is complete, when they did not change for
+# settle_seconds = 10              # so long
+# poll_seconds = 30                # it is looked at this often
+# lines = 8                        # connections at the most; fewer are used where more bring nothing
+# mb_per_second = 0.0              # MB per second at the most; 0 = no limit
+# windows = []                     # UTC; files come only then, e.g. [\"20:00-06:00\"]; [] = always
+# order = \"newest\"               # which night comes first: \"newest\" or \"oldest\"
+# stall_seconds = 60               # a connection that brings next to nothing for so long is made anew
+# user = \"\"                       # of HTTP; of S3 the access key, else AWS_ACCESS_KEY_ID
+# secret_file = \"casu.secret\"      # file of mode 0600 that holds password, token or secret key
+# secret_env = \"CASU_SECRET\"       # or the variable that does; of S3 else AWS_SECRET_ACCESS_KEY
+# endpoint = \"\"                   # of S3, when it is not Amazon's
+# region = \"\"                     # of S3
+# authorities = \"\"                # certificates (PEM) to trust for https; \"\" = the system's
+# listing = \"\"                    # of HTTP: the list that names the files, e.g. SHA256SUMS; \"\" = the directory's page
+# ssh_options = []                 # further options of ssh
+
 [notify]
-# Called with a JSON object on stdin for new refusals, stuck units, failed ingest and low disk; [] and \"\" = nobody. A webhook gets
+# Called with a JSON object on stdin for new refusals, stuck units and deliveries, sources that are away, files of the library
+# that rot, failed ingest and low disk; [] and \"\" = nobody. A webhook gets
 # the object by POST, through curl.
 command = []
 webhook = \"\"
@@ -76,6 +109,8 @@ remote_mb_per_second = 100.0
 node_program = \"\"
 # Seconds without a sign of life after which an attempt is given up, and made again elsewhere.
 silent_seconds = 180
+# While a delivery arrives, work on it begins as soon as so many images of it are there.
+early_images = 100
 # The data daemon looks at everything at least this often.
 poll_seconds = 2
 
@@ -165,6 +200,8 @@ pub struct Config {
     pub work: Work,
     /// Where deliveries arrive.
     pub inbox: Inbox,
+    /// Where they come from beside that, by name.
+    pub sources: BTreeMap<String, SourceConfig>,
     /// Whom to tell of trouble.
     pub notify: Notify,
     /// The ingester daemon.
@@ -184,11 +221,42 @@ pub struct Config {
 }
 
 /// How files are kept.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Library {
     /// How they get there.
     pub mode: LibraryMode,
+    /// Disks beside `library/`.
+    pub volumes: Vec<PathBuf>,
+    /// Which is filled first.
+    pub fill: FillOrder,
+    /// GB that stay free on each.
+    pub keep_free_gb: u64,
+    /// Speed of `scrub` at the most; 0 = no limit.
+    pub scrub_mb_per_second: f64,
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self {
+            mode: LibraryMode::Copy,
+            volumes: Vec::new(),
+            fill: FillOrder::InOrder,
+            keep_free_gb: 0,
+            scrub_mb_per_second: 100.0,
+        }
+    }
+}
+
+/// Which disk of the library is filled first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FillOrder {
+    /// In the order in which they are listed.
+    #[default]
+    InOrder,
+    /// The one with the most room.
+    MostFree,
 }
 
 /// How delivered files get into the library.
@@ -255,6 +323,110 @@ impl Default for Inbox {
     fn default() -> Self {
         Self { directories: Vec::new(), quiet_seconds: 300, poll_seconds: 5 }
     }
+}
+
+/// Where deliveries come from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceConfig {
+    /// A directory or URL whose directories are deliveries.
+    pub url: String,
+    /// Which of them.
+    pub deliveries: String,
+    /// By what a delivery is known to be complete.
+    pub complete: Complete,
+    /// Files of a delivery.
+    pub count: u64,
+    /// Seconds without change.
+    pub quiet_seconds: u64,
+    /// Files come before their delivery is complete.
+    pub early: bool,
+    /// When they did not change for so long.
+    pub settle_seconds: u64,
+    /// Seconds between two looks.
+    pub poll_seconds: u64,
+    /// Connections at the most.
+    pub lines: usize,
+    /// Speed at the most; 0 = no limit.
+    pub mb_per_second: f64,
+    /// Spans of the day, UTC, in which files come; empty = always.
+    pub windows: Vec<Span>,
+    /// Which night comes first.
+    pub order: Order,
+    /// After so many seconds with next to nothing a connection is dead.
+    pub stall_seconds: u64,
+    /// Who asks.
+    pub user: String,
+    /// File of mode 0600 that holds password, token or secret key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+    /// Variable of the environment that holds it.
+    pub secret_env: String,
+    /// Where S3 is.
+    pub endpoint: String,
+    /// Region of S3.
+    pub region: String,
+    /// Certificates to trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<PathBuf>,
+    /// The list that names the files of a delivery.
+    pub listing: String,
+    /// Further options of ssh.
+    pub ssh_options: Vec<String>,
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            deliveries: "*".to_owned(),
+            complete: Complete::MarkerOrQuiet,
+            count: 0,
+            quiet_seconds: 300,
+            early: true,
+            settle_seconds: 10,
+            poll_seconds: 30,
+            lines: 8,
+            mb_per_second: 0.0,
+            windows: Vec::new(),
+            order: Order::Newest,
+            stall_seconds: 60,
+            user: String::new(),
+            secret_file: None,
+            secret_env: String::new(),
+            endpoint: String::new(),
+            region: String::new(),
+            authorities: None,
+            listing: String::new(),
+            ssh_options: Vec::new(),
+        }
+    }
+}
+
+impl SourceConfig {
+    /// Whether files may come at a time.
+    pub fn is_open(&self, now: archive::Timestamp) -> bool {
+        use chrono::Timelike;
+        let minute = now.hour() * 60 + now.minute();
+        self.windows.is_empty() || self.windows.iter().any(|span| span.holds(minute))
+    }
+}
+
+/// By what a delivery is known to be complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Complete {
+    /// Its marker, or no change for a while.
+    #[default]
+    MarkerOrQuiet,
+    /// Its marker.
+    Marker,
+    /// All files of its list.
+    Manifest,
+    /// A number of files.
+    Count,
+    /// No change for a while.
+    Quiet,
 }
 
 /// Whom to tell of trouble.
@@ -343,6 +515,8 @@ pub struct PlanConfig {
     pub node_program: String,
     /// Seconds without a sign of life after which an attempt is given up.
     pub silent_seconds: u64,
+    /// Images with which a round of a delivery that is arriving begins.
+    pub early_images: usize,
     /// Seconds between two looks.
     pub poll_seconds: u64,
 }
@@ -360,6 +534,7 @@ impl Default for PlanConfig {
             remote_mb_per_second: 100.0,
             node_program: String::new(),
             silent_seconds: 180,
+            early_images: 100,
             poll_seconds: 2,
         }
     }
@@ -420,6 +595,17 @@ pub struct Span {
     pub from: u32,
     /// Its end.
     pub to: u32,
+}
+
+impl Span {
+    /// Whether a minute after midnight is in it.
+    pub fn holds(self, minute: u32) -> bool {
+        if self.from < self.to {
+            (self.from..self.to).contains(&minute)
+        } else {
+            minute >= self.from || minute < self.to
+        }
+    }
 }
 
 impl TryFrom<String> for Span {
@@ -532,10 +718,14 @@ fn told(text: &str, section: &str, key: Option<&str>, why: &str) -> String {
         line.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
     };
     let header = format!("[{section}]");
+    let table = key.map(|key| format!("[{section}.{key}]"));
     let mut inside = false;
     let line = text.lines().position(|line| {
         if line.trim_start().starts_with('[') {
             inside = line.trim() == header;
+            if Some(line.trim()) == table.as_deref() {
+                return true;
+            }
         }
         match key {
             None => inside || named(line, section),
@@ -558,11 +748,30 @@ mod tests {
     }
 
     #[test]
+    fn the_source_in_the_template_is_one() {
+        let from = TEMPLATE.find("# [sources.casu]").unwrap();
+        let lines = TEMPLATE[from..].lines().take_while(|line| line.starts_with('#'));
+        let text: String = lines.map(|line| format!("{}\n", &line[2..])).collect();
+        let found = parse(&text).unwrap_or_else(|e| panic!("{e}:\n{text}")).sources["casu"].clone();
+        let defaults = SourceConfig {
+            url: found.url.clone(),
+            secret_file: Some("casu.secret".into()),
+            secret_env: "CASU_SECRET".to_owned(),
+            authorities: found.authorities.clone(),
+            ..SourceConfig::default()
+        };
+        assert_eq!(found, defaults, "every key with its default");
+    }
+
+    #[test]
     fn hosts_have_quiet_hours() {
         let text = "[hosts.pixel1]\nquiet = [\"22:00-06:30\"]\ncores = 4\n";
         let config = parse(text).unwrap();
         assert_eq!(config.hosts["pixel1"].quiet, [Span { from: 1320, to: 390 }]);
         assert_eq!(String::from(config.hosts["pixel1"].quiet[0]), "22:00-06:30");
+        let span = config.hosts["pixel1"].quiet[0];
+        let held = [0, 389, 390, 1319, 1320, 1439].map(|minute| span.holds(minute));
+        assert_eq!(held, [true, true, false, false, true, true]);
         for wrong in ["22-6", "25:00-06:00", "06:00-06:00", "x:00-06:00", "06:60-07:00"] {
             let text = format!("[hosts.pixel1]\nquiet = [\"{wrong}\"]\n");
             assert!(parse(&text).unwrap_err().contains("no span of the day"), "{wrong}");

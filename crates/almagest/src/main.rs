@@ -14,6 +14,7 @@ mod journal;
 mod profiles;
 mod report;
 mod site;
+mod sources;
 mod steps;
 mod task_files;
 

@@ -4,6 +4,10 @@
 //! around plan, run, collect and ingest: it looks at the whole state, does what can be done, and ends when there
 //! is nothing more. Killed anywhere, it finds on the next call what was done and what was not.
 
+mod bring;
+
+pub use bring::{Coming, came_from, delivery_of, prospect};
+
 use crate::exit;
 use crate::journal::Journal;
 use crate::profiles::Loaded;
@@ -19,7 +23,6 @@ use archive::records::{
 use archive::{Inquiry, Queue, Registry};
 use dispatch::{Ended, Local, Outcome};
 use indicatif::{MultiProgress, ProgressBar};
-use model::profile::SurveyProfile;
 use model::task::{TaskLimits, TaskResult};
 use model::{UnitKey, UnitState, UseCase};
 use process::preview::Recipe;
@@ -27,7 +30,7 @@ use register::cut::Sizes;
 use register::plan::{Plan, Policy, Wait};
 use stage::Verification;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -96,6 +99,8 @@ pub struct Night {
     pub busy_elsewhere: u64,
     /// Batches that could not be ingested for a reason that may pass by itself.
     pub postponed: Vec<(UnitKey, String)>,
+    /// Files that could not be brought for such a reason.
+    pub not_brought: Vec<(String, String)>,
 }
 
 impl Night {
@@ -135,6 +140,7 @@ impl Night {
             waits: Vec::new(),
             busy_elsewhere: 0,
             postponed: Vec::new(),
+            not_brought: Vec::new(),
         })
     }
 
@@ -176,71 +182,6 @@ impl Night {
 
     fn count(&mut self, step: &'static str) -> &mut Counts {
         self.counts.entry(step).or_default()
-    }
-
-    /// CU1: brings a delivery into the library and registers it. Gives its name.
-    ///
-    /// # Errors
-    /// Exit code 3 when there is no such directory, it has no usable name, or it would not fit.
-    pub fn transfer(&mut self, source: &Path) -> anyhow::Result<String> {
-        let (source, name) = delivery_of(source)?;
-        let library = self.site.place.library().join(&name);
-        files::create_dir(&library)
-            .with_context(|| format!("cannot make {}", library.display()))?;
-        let lock = files::lock_dir(&library)
-            .with_context(|| format!("cannot lock {}", library.display()))?;
-        let Some(_lock) = lock else {
-            return Err(exit::conflict(format!("another process is bringing {name}; wait for it")));
-        };
-        let known = register::known(&name, &self.site.place, &self.archive)?;
-        if !known.is_empty() {
-            let before = self.archive.source(&name)?;
-            if before != source {
-                report::tell!(
-                    "almagest: {name} came from {} before; its files join those",
-                    report::shown(&before.display().to_string())
-                );
-            }
-        }
-        let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
-        let files = std::fs::read_dir(&source).map(Iterator::count).unwrap_or(0);
-        let bar = report::progress("transfer", files as u64);
-        self.count("transfer").begin();
-        let fetched = with_request(
-            &self.site,
-            &profiles,
-            (&name, &source),
-            &known,
-            &|_, _| bar.inc(1),
-            transfer::fetch,
-        );
-        bar.finish_and_clear();
-        let fetched = fetched?;
-        let by_name = profiles.iter().find(|p| p.naming.delivery(&name).is_some());
-        let delivery = register::Delivery {
-            name: &name,
-            source: &source.display().to_string(),
-            // Where no marker is to be expected, the operator's word is all there is.
-            all_there: by_name.is_none_or(|p| p.naming.marker.is_none()),
-        };
-        let place = &self.site.place;
-        let recorded = register::record(
-            &delivery,
-            &fetched,
-            &profiles,
-            place,
-            &mut self.archive,
-            site::now(),
-        )?;
-        let counts = self.count("transfer");
-        counts.files += fetched.arrivals.len() as u64;
-        counts.detectors +=
-            fetched.arrivals.iter().flat_map(|a| &a.content.hdus).filter(|h| h.is_image).count()
-                as u64;
-        counts.bytes += fetched.bytes;
-        counts.refusals += recorded.new_refusals;
-        counts.end();
-        Ok(name)
     }
 
     /// Has all images of the chosen deliveries done again in the next round.
@@ -317,7 +258,7 @@ impl Night {
     }
 
     fn plan(&self, work: &DeliveryWork, use_cases: &[UseCase]) -> Plan {
-        plan(&self.site, &self.profiles, work, use_cases)
+        plan(&self.site, &self.profiles, work, use_cases, 0)
     }
 
     /// Opens and approves every round that can be done now.
@@ -555,53 +496,14 @@ impl Night {
     }
 }
 
-/// What a transfer would bring of a delivery, and its name.
-///
-/// # Errors
-/// As [`Night::transfer`].
-pub fn prospect(
-    site: &Site,
-    archive: &Archive,
-    profiles: &[Loaded],
-    source: &Path,
-) -> anyhow::Result<(String, transfer::Prospect)> {
-    let (source, name) = delivery_of(source)?;
-    let known = register::known(&name, &site.place, archive)?;
-    let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
-    let prospect =
-        with_request(site, &profiles, (&name, &source), &known, &|_, _| {}, transfer::look)?;
-    Ok((name, prospect))
-}
-
-/// Does something with what the configuration, the profiles and the ledger say about a transfer.
-fn with_request<T>(
-    site: &Site,
-    profiles: &[SurveyProfile],
-    (name, source): (&str, &Path),
-    known: &HashMap<String, Vec<transfer::Known>>,
-    progress: &(dyn Fn(&str, u64) + Sync),
-    act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
-) -> anyhow::Result<T> {
-    let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
-    act(&transfer::Request {
-        source,
-        library: &site.place.library().join(name),
-        mode: site.config.library.mode.into(),
-        threads: site.config.work.workers(),
-        known: &|file| known.get(file).cloned().unwrap_or_default(),
-        survey_of: &|header| survey_of(profiles, header),
-        markers: &markers,
-        is_manifest: &|file| profiles.iter().any(|p| p.naming.is_manifest(file)),
-        progress,
-    })
-    .map_err(|fault| match fault.is_gate() {
-        true => exit::gate(fault.to_string()),
-        false => fault.into(),
-    })
-}
-
 /// What can be done about a delivery now.
-pub fn plan(site: &Site, profiles: &[Loaded], work: &DeliveryWork, use_cases: &[UseCase]) -> Plan {
+pub fn plan(
+    site: &Site,
+    profiles: &[Loaded],
+    work: &DeliveryWork,
+    use_cases: &[UseCase],
+    early_least: usize,
+) -> Plan {
     let recipe = |survey: &str| {
         let profile = profiles.iter().find(|p| p.profile.name == survey);
         profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
@@ -611,27 +513,7 @@ pub fn plan(site: &Site, profiles: &[Loaded], work: &DeliveryWork, use_cases: &[
         rows_least: site.config.work.rows_per_catalogue_task,
         ..Sizes::default()
     };
-    register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes })
-}
-
-/// The directories from which the deliveries that options choose came, as far as they are still there.
-///
-/// # Errors
-/// Exit code 3 for a delivery or night that the archive does not know.
-pub fn sources(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<Vec<PathBuf>> {
-    let mut sources = Vec::new();
-    for name in chosen(archive, scope)? {
-        let source = archive.source(&name)?;
-        if source.is_dir() {
-            sources.push(source);
-        } else {
-            report::tell!(
-                "almagest: {name} came from {}, which is gone",
-                report::shown(&source.display().to_string())
-            );
-        }
-    }
-    Ok(sources)
+    register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes, early_least })
 }
 
 /// The deliveries that options choose: those named, those of the nights, or all.
@@ -666,75 +548,6 @@ pub fn chosen(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<Ve
 /// Name of the step in summaries.
 fn step_name(use_case: UseCase) -> &'static str {
     use_case.name()
-}
-
-/// Where a delivery is, and its name: that of its directory.
-///
-/// # Errors
-/// Exit code 3 when there is no such directory, or it has no usable name.
-pub fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String)> {
-    let absolute = source
-        .canonicalize()
-        .map_err(|error| exit::gate(format!("no delivery at {}: {error}", source.display())))?;
-    if !absolute.is_dir() {
-        return Err(exit::gate(format!("{} is no directory", source.display())));
-    }
-    let name = absolute.file_name().unwrap_or_default();
-    match transfer::names::fault(name) {
-        Some((_, why)) => {
-            Err(exit::gate(format!("{} cannot be a delivery: {why}", source.display())))
-        }
-        None if name.is_empty() => Err(exit::gate(format!("{} has no name", source.display()))),
-        None => {
-            holds_files(&absolute)?;
-            let name = name.to_string_lossy().into_owned();
-            Ok((absolute, name))
-        }
-    }
-}
-
-/// A directory of directories is an inbox, one level too high.
-fn holds_files(delivery: &Path) -> anyhow::Result<()> {
-    let entries = std::fs::read_dir(delivery)
-        .with_context(|| format!("cannot list {}", delivery.display()))?;
-    let mut below = None;
-    for entry in entries.flatten() {
-        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            return Ok(());
-        }
-        below.get_or_insert(entry.path());
-    }
-    Err(exit::gate(match below {
-        Some(below) => format!(
-            "{} holds directories and no files: is {} the delivery?",
-            delivery.display(),
-            below.display()
-        ),
-        None => format!("{} is empty: nothing has arrived yet", delivery.display()),
-    }))
-}
-
-/// Name of the profile that fits a primary header.
-fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> String {
-    let keyword = |name: &str| header.value(name).map(|value| value_text(&value));
-    model::profile::choose(profiles, &keyword).map(|p| p.name.clone()).unwrap_or_default()
-}
-
-fn value_text(value: &fits::Value) -> String {
-    match value {
-        fits::Value::Text(text) => text.trim_end().to_owned(),
-        other => other.to_string(),
-    }
-}
-
-impl From<crate::config::LibraryMode> for transfer::Mode {
-    fn from(mode: crate::config::LibraryMode) -> Self {
-        match mode {
-            crate::config::LibraryMode::Copy => Self::Copy,
-            crate::config::LibraryMode::Link => Self::Link,
-            crate::config::LibraryMode::InPlace => Self::InPlace,
-        }
-    }
 }
 
 /// A progress bar per use case, in files.

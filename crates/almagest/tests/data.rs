@@ -155,6 +155,46 @@ fn mistakes_are_told() {
     assert!(desk.at_site(&["status", "--watch"]).err.contains("for a terminal"));
 }
 
+/// The work on what is there begins while the rest is on its way.
+#[test]
+fn a_night_is_worked_on_while_it_arrives() {
+    let desk = Desk::new();
+    desk.in_a_hurry();
+    let there = desk.dir.path().join("there");
+    std::fs::create_dir(&there).expect("made");
+    desk.configure(&[
+        ("directories = []", "directories = [\"../there\"]"),
+        ("poll_seconds = 5", "poll_seconds = 1"),
+        ("early_images = 100", "early_images = 4"),
+        ("auto = false", "auto = true"),
+    ]);
+    let whole = desk.simulate(&night(NIGHTS[0]));
+    let delivery = there.join(whole.file_name().expect("a name"));
+    std::fs::create_dir(&delivery).expect("made");
+    let mut names: Vec<_> =
+        std::fs::read_dir(&whole).expect("there").flatten().map(|e| e.file_name()).collect();
+    names.retain(|name| name != "OK_TO_COPY");
+    names.sort();
+    let put = |name: &std::ffi::OsString| {
+        std::fs::copy(whole.join(name), delivery.join(name)).expect("copied");
+    };
+    let (early, late) = names.split_at(names.len() * 3 / 4);
+    early.iter().for_each(put);
+    let daemon = Daemon::start(&desk, &[], &[]);
+    until("metadata of what is there", || desk.count("SELECT count(*) FROM multiframe") > 0);
+    assert_eq!(desk.status()["deliveries"][0]["state"], "arriving");
+    late.iter().for_each(put);
+    put(&"OK_TO_COPY".into());
+    until("all of it", || desk.complete() == 1);
+    daemon.end();
+    let rounds = desk.status()["deliveries"][0]["rounds"].as_array().expect("rounds").len();
+    assert!(rounds <= 9, "{rounds} rounds");
+    let alone = Desk::undisturbed(&[night(NIGHTS[0])]);
+    let rows = "SELECT count(*) FROM detection";
+    assert_eq!(desk.count(rows), alone.count(rows));
+    desk.verified();
+}
+
 #[test]
 fn what_arrives_becomes_queryable_and_trouble_is_told_once() {
     let desk = Desk::new();

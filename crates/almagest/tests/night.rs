@@ -257,6 +257,31 @@ fn usage_and_gates_have_their_exit_codes() {
     assert_eq!(deaf.code(), Some(3), "a message that cannot be written changes nothing");
 }
 
+/// A file that is only touched is read once more, and not again for that.
+#[test]
+fn a_touched_file_is_read_once_more() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 2, ..Small::default() });
+    let words = ["transfer", delivery.to_str().unwrap()];
+    desk.at_site(&words).ended(0);
+    let name = desk.value("SELECT min(name) FROM file WHERE kind = 'image'");
+    let date = || {
+        desk.value(&format!(
+            "SELECT modified_ns FROM file WHERE name = '{}'",
+            name.as_str().unwrap()
+        ))
+    };
+    let before = date();
+    let file =
+        std::fs::File::options().write(true).open(delivery.join(name.as_str().unwrap())).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(7))
+        .unwrap();
+    desk.at_site(&words).ended(0);
+    assert_ne!(date(), before);
+    assert_eq!(date(), 7_000_000_000_u64);
+    assert_eq!(desk.count("SELECT count(*) FROM file WHERE state = 'superseded'"), 0);
+}
+
 /// `transfer` without a directory looks again where known deliveries came from.
 #[test]
 fn transfer_knows_its_sources() {

@@ -27,7 +27,8 @@ pub use attach::attach_statements;
 pub use control::records::Timestamp;
 pub use control::store::{Access, Archive};
 pub use control::{
-    Curation, Inquiry, Planning, Publication, Queue, Registry, lease, planning, records, report,
+    Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, lease, planning, records,
+    report,
 };
 pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};

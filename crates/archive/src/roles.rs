@@ -80,8 +80,18 @@ struct Roles {
 }
 
 /// Tables beside those of the definitions that anybody may read.
-const PUBLIC: [&str; 6] =
-    ["detection", "detection_all", "detector_rows", "event", "interruption", "column_description"];
+const PUBLIC: [&str; 10] = [
+    "detection",
+    "detection_all",
+    "detector_rows",
+    "event",
+    "interruption",
+    "column_description",
+    "delivery",
+    "file",
+    "image",
+    "transfer",
+];
 
 impl Roles {
     fn of(tx: &Connection) -> Result<Self, ArchiveFault> {

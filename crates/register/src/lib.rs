@@ -13,7 +13,8 @@ pub mod pairing;
 pub mod plan;
 
 use archive::records::{
-    Arrival, Content, DeliveryFacts, FileKind, Recorded, Registration, Stage, StagedRefusal,
+    Arrival, Content, DeliveryFacts, FileKind, Journey, Postponed, Recorded, Registration, Stage,
+    StagedRefusal,
 };
 use archive::{ArchiveError, Registry, Site, Timestamp};
 use model::profile::SurveyProfile;
@@ -28,8 +29,31 @@ pub struct Delivery<'a> {
     pub name: &'a str,
     /// Where it comes from, for the record.
     pub source: &'a str,
-    /// Whether everything is there although no marker says so (count, quiet time, or the operator's word).
+    /// Whether everything is there (marker, list, count, quiet time, or the operator's word).
     pub all_there: bool,
+    /// What is known to be still to come.
+    pub awaited: Option<String>,
+    /// Number of files that its provider announced.
+    pub expected_files: Option<u64>,
+}
+
+/// Records files that landed while others are still on their way: each has its identity now, and what can be done about
+/// it can begin.
+///
+/// # Errors
+/// [`ArchiveError`]; nothing is recorded then.
+pub fn record_group(
+    delivery: &Delivery<'_>,
+    arrivals: &[transfer::Arrival],
+    profiles: &[SurveyProfile],
+    site: &Site,
+    archive: &mut impl Registry,
+    now: Timestamp,
+) -> Result<Recorded, ArchiveError> {
+    let group = Fetched { arrivals: arrivals.to_vec(), ..Fetched::default() };
+    let awaited = Some("files are being brought".to_owned());
+    let delivery = Delivery { all_there: false, awaited, ..delivery.clone() };
+    record(&delivery, &group, profiles, site, archive, now)
 }
 
 /// Records what a transfer brought. The same again changes nothing.
@@ -52,7 +76,9 @@ pub fn record(
         delivery: facts(delivery, fetched, profiles),
         arrivals: &arrivals,
         unchanged: &fetched.unchanged,
+        touched: &fetched.touched,
         refusals: &refusals(fetched),
+        postponed: &postponed(fetched),
         findings: &findings,
         pairing: &rule,
     };
@@ -95,9 +121,10 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
         version: named.map(|n| n.version).filter(|v| !v.is_empty()),
         source: delivery.source.to_owned(),
         marker: marker.filter(|m| !m.is_empty()),
-        manifest: None,
-        expected_files: None,
-        all_there: delivery.all_there || fetched.marked_complete,
+        manifest: fetched.listed.as_ref().map(|(_, list)| list.clone()),
+        expected_files: delivery.expected_files,
+        all_there: delivery.all_there,
+        awaited: delivery.awaited.clone(),
     }
 }
 
@@ -130,7 +157,17 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
         },
         arrived: now,
         transfer_seconds: brought.seconds,
+        journey: Journey {
+            tries: brought.tries,
+            resumed_bytes: brought.resumed_bytes,
+            proof: brought.proof.name(),
+        },
     }
+}
+
+fn postponed(fetched: &Fetched) -> Vec<Postponed> {
+    let one = |(name, why): &(String, String)| Postponed { name: name.clone(), why: why.clone() };
+    fetched.postponed.iter().map(one).collect()
 }
 
 fn refusals(fetched: &Fetched) -> Vec<StagedRefusal> {

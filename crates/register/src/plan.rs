@@ -13,6 +13,9 @@ pub struct Policy<'a> {
     pub preview_recipe: &'a dyn Fn(&str) -> String,
     /// Sizes of tasks.
     pub sizes: Sizes,
+    /// Images that a round has at the least while more of its delivery is on its way: a night that comes in a hundred
+    /// groups is not to become a hundred batches. 0 = any number.
+    pub early_least: usize,
 }
 
 /// A plan.
@@ -97,13 +100,30 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
             comes: false,
         }));
     }
+    by_recipe.retain(|_, (images, _)| {
+        let is_due = !is_too_early(work, use_case, images.len(), policy);
+        if !is_due {
+            plan.waits.extend(images.iter().map(|image| Wait {
+                use_case,
+                file: image.name.clone(),
+                why: "more of the delivery is on its way".to_owned(),
+                comes: true,
+            }));
+            later.append(images);
+        }
+        is_due
+    });
     if !later.is_empty() {
         plan.coming.push(PlannedRound {
             delivery: work.delivery.clone(),
             use_case,
             recipe: String::new(),
             tasks: tasks(use_case, &later, &policy.sizes),
-            why: "after its metadata".to_owned(),
+            why: match use_case {
+                UseCase::Catalogue => "after its metadata",
+                UseCase::Preview | UseCase::Metadata => "when more of the delivery is there",
+            }
+            .to_owned(),
         });
     }
     for (recipe, (images, why)) in by_recipe {
@@ -111,6 +131,17 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
         let delivery = work.delivery.clone();
         plan.rounds.push(PlannedRound { delivery, use_case, recipe, tasks, why });
     }
+}
+
+/// While a delivery arrives, one round of a use case at a time, and none that is small.
+fn is_too_early(
+    work: &DeliveryWork,
+    use_case: UseCase,
+    images: usize,
+    policy: &Policy<'_>,
+) -> bool {
+    let is_busy = || work.rounds.iter().any(|r| r.unit.use_case == use_case && !is_over(r.state));
+    policy.early_least > 0 && work.arriving.is_some() && (images < policy.early_least || is_busy())
 }
 
 fn tasks(use_case: UseCase, images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
@@ -276,10 +307,41 @@ mod tests {
     }
 
     fn planned(work: &DeliveryWork, recipe: &str) -> (Vec<UseCase>, Vec<String>) {
-        let policy = Policy { preview_recipe: &|_| recipe.to_owned(), sizes: Sizes::default() };
+        let policy = Policy {
+            preview_recipe: &|_| recipe.to_owned(),
+            sizes: Sizes::default(),
+            early_least: 2,
+        };
         let plan = plan(work, &UseCase::ALL, &policy);
         let waits = plan.waits.iter().map(|w| format!("{}: {}", w.file, w.why)).collect();
         (plan.rounds.iter().map(|r| r.use_case).collect(), waits)
+    }
+
+    #[test]
+    fn a_delivery_on_its_way_is_done_in_few_rounds() {
+        let arriving = |images: Vec<ImageWork>| DeliveryWork {
+            arriving: chrono::DateTime::from_timestamp(0, 0),
+            ..work(images)
+        };
+        let (rounds, waits) = planned(&arriving(vec![image(1)]), "");
+        assert!(rounds.is_empty());
+        assert!(
+            waits.iter().any(|w| w == "w1.fit: more of the delivery is on its way"),
+            "{waits:?}"
+        );
+        let (rounds, _) = planned(&arriving(vec![image(1), image(2)]), "");
+        assert_eq!(rounds, [UseCase::Preview, UseCase::Metadata]);
+        let unit =
+            UnitKey { delivery: "20071011_v1".to_owned(), use_case: UseCase::Preview, round: 1 };
+        let busy = RoundWork {
+            unit,
+            state: UnitState::Running,
+            recipe: String::new(),
+            tasks: 1,
+            tasks_over: 0,
+        };
+        let more = DeliveryWork { rounds: vec![busy], ..arriving(vec![image(1), image(2)]) };
+        assert_eq!(planned(&more, "").0, [UseCase::Metadata]);
     }
 
     #[test]
@@ -363,7 +425,8 @@ mod tests {
 
     #[test]
     fn what_comes_by_itself_is_told() {
-        let policy = Policy { preview_recipe: &|_| String::new(), sizes: Sizes::default() };
+        let policy =
+            Policy { preview_recipe: &|_| String::new(), sizes: Sizes::default(), early_least: 0 };
         let mut refused = image(2);
         refused.metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
         let plan = plan(&work(vec![image(1), refused]), &UseCase::ALL, &policy);

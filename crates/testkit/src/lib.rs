@@ -1,15 +1,17 @@
 //! What tests need and the product must not: foreign checkers, real files, damaged files.
 //!
 //! Start at [`python_script`] for a check by other software, [`real_data`] for real files,
-//! [`postgres`], [`slurm`] and [`sshd`] for servers and clusters, [`damage`] for damaged and
+//! [`postgres`], [`slurm`], [`sshd`] and [`web`] for servers and clusters, [`relay`] for bad lines to them, [`damage`] for damaged and
 //! hostile ones ([`damage::all`]; the simulator plants the same ones). Only ever a dev-dependency.
 //! Does not contain tests of other rooms.
 
 pub mod postgres;
 mod python;
 mod real;
+pub mod relay;
 pub mod slurm;
 pub mod sshd;
+pub mod web;
 
 pub use python::{python, python_script, skipped};
 pub use real::{real_data, real_truth};

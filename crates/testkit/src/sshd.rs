@@ -47,6 +47,11 @@ impl Servers {
         Some(servers)
     }
 
+    /// Port of a server, counted from 1.
+    pub fn port(&self, number: usize) -> u16 {
+        self.ports[number - 1]
+    }
+
     /// Names of the servers, as ssh takes them with [`Servers::configuration`].
     pub fn names(&self) -> Vec<String> {
         (1..=self.ports.len()).map(|n| format!("h{n}")).collect()
@@ -106,7 +111,8 @@ impl Servers {
         let text = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nUseDNS no\n\
-             PrintMotd no\nPrintLastLog no\nMaxStartups 200:30:400\nMaxSessions 100\nSetEnv SHLVL=1\n",
+             PrintMotd no\nPrintLastLog no\nMaxStartups 200:30:400\nMaxSessions 100\nSetEnv SHLVL=1\n\
+             Subsystem sftp internal-sftp\n",
             self.path("host_key").display(),
             self.path("authorized_keys").display()
         );

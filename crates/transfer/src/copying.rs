@@ -1,9 +1,11 @@
-//! Copying with checksums, several files at once, durable in groups.
+//! Files of a directory on this machine: copied, cloned, linked or left in place, with their checksums, several at once.
 
+use crate::landing::{self, Complete, Landed, Landing, Outcome, Verdict};
 use crate::listing::Wanted;
 use crate::manifest::{Manifest, Stated};
-use crate::{Arrival, Fetched, Known, Mode, Request, TransferFault, examine};
-use files::{OpenFault, crash_point};
+use crate::partial::Sums;
+use crate::{Fetched, Mode, Request, Step, TransferFault};
+use files::OpenFault;
 use md5::{Digest, Md5};
 use model::Refusal;
 use sha2::Sha256;
@@ -12,164 +14,89 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
-/// Files, and bytes, that become durable together: one sync of the disk instead of one per file.
-const GROUP_FILES: usize = 512;
-const GROUP_BYTES: u64 = 4 << 30;
 /// Name before the rename; `files::is_temporary` knows it.
 const TEMPORARY: &str = ".publishing-arrival-";
+/// Times that a file may change while it is read.
+const TRIES: u32 = 2;
 
-/// Refuses to start what will not fit. A file that alone is larger than the disk holds no other up: it is taken out and
-/// refused.
-pub(crate) fn check_room(
-    request: &Request,
-    wanted: &mut Vec<Wanted>,
-) -> Result<Vec<Refusal>, TransferFault> {
-    let library = |source| TransferFault::Library { path: request.library.to_owned(), source };
-    if request.mode != Mode::Copy {
-        return Ok(Vec::new());
-    }
-    let disk = request.library.ancestors().find(|dir| dir.is_dir()).unwrap_or(request.library);
-    let free_bytes = files::free_bytes(disk).map_err(library)?;
-    let mut refused = Vec::new();
-    for one in wanted.extract_if(.., |one| one.bytes > free_bytes) {
-        let message = format!("it has {} bytes, the library has room for {free_bytes}", one.bytes);
-        refused.push(Refusal::new("no_room", one.name, message));
-    }
-    let bytes = wanted.iter().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
-    let needed_bytes = bytes.saturating_add(bytes / 50);
-    if needed_bytes > free_bytes {
-        return Err(TransferFault::NoSpace {
-            path: request.library.to_owned(),
-            needed_bytes,
-            free_bytes,
-        });
-    }
-    Ok(refused)
-}
-
-/// Brings the wanted files, group by group.
+/// Brings the wanted files of a directory.
 pub(crate) fn copy_all(
-    request: &Request,
-    wanted: Vec<Wanted>,
+    request: &Request<'_>,
+    directory: &Path,
+    wanted: &[Wanted],
     manifest: &Manifest,
+    landed: &mut Landed<'_>,
 ) -> Result<Fetched, TransferFault> {
-    let fault = |source| TransferFault::Library { path: request.library.to_owned(), source };
-    files::remove_temporaries(request.library).map_err(fault)?;
-    let mut fetched = Fetched::default();
-    let mut rest = wanted.as_slice();
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = rest.iter().take(GROUP_FILES).take_while(|w| {
-            bytes += w.bytes;
-            bytes <= GROUP_BYTES
-        });
-        let (group, later) = rest.split_at(fits.count().max(1));
-        bring_group(request, group, manifest, &mut fetched)?;
-        rest = later;
-    }
-    Ok(fetched)
-}
-
-/// A file that lies in the library under its temporary name (or stays where it is).
-struct Brought {
-    arrival: Arrival,
-    temporary: Option<PathBuf>,
-    confirmed: bool,
-}
-
-enum Outcome {
-    Brought(Box<Brought>),
-    Unchanged(String),
-    Refused(Refusal),
-}
-
-fn bring_group(
-    request: &Request,
-    group: &[Wanted],
-    manifest: &Manifest,
-    fetched: &mut Fetched,
-) -> Result<(), TransferFault> {
-    let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<(usize, Result<Outcome, TransferFault>)>> = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..request.threads.max(1).min(group.len()) {
-            scope.spawn(|| {
+    let (next, halt) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let fault: Mutex<Option<TransferFault>> = Mutex::new(None);
+    let (sender, outcomes) = channel();
+    let mut landing = Landing::new(request, landed);
+    let received = std::thread::scope(|scope| {
+        for _ in 0..request.threads.max(1).min(wanted.len()) {
+            let sender = sender.clone();
+            let (next, halt, fault) = (&next, &halt, &fault);
+            scope.spawn(move || {
                 let mut buffer = vec![0_u8; 1 << 20];
-                loop {
+                while !halt.load(Ordering::Relaxed) && !request.stop.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(wanted) = group.get(index) else { return };
-                    let outcome = bring(request, wanted, index, manifest, &mut buffer);
-                    (request.progress)(&wanted.name, wanted.bytes);
-                    if let Ok(mut all) = outcomes.lock() {
-                        all.push((index, outcome));
+                    let Some(one) = wanted.get(index) else { return };
+                    let paths = Paths::of(request, directory, one, index);
+                    let outcome = bring(request, one, &paths, manifest, &mut buffer);
+                    (request.progress)(Step::Ended { name: &one.name, bytes: one.bytes });
+                    match outcome {
+                        Ok(outcome) => drop(sender.send((index, outcome))),
+                        Err(error) => {
+                            halt.store(true, Ordering::Relaxed);
+                            fault.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
+                        }
                     }
                 }
             });
         }
+        drop(sender);
+        let received = landing.receive(&outcomes, || {});
+        halt.store(received.is_err(), Ordering::Relaxed);
+        received
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    outcomes.sort_by_key(|(index, _)| *index);
-    let mut brought = Vec::new();
-    for (_, outcome) in outcomes {
-        match outcome? {
-            Outcome::Brought(one) => brought.push(*one),
-            Outcome::Unchanged(name) => fetched.unchanged.push(name),
-            Outcome::Refused(refusal) => fetched.refusals.push(refusal),
-        }
+    received?;
+    match fault.into_inner().unwrap_or_else(|e| e.into_inner()) {
+        Some(fault) => Err(fault),
+        None => Ok(landing.fetched),
     }
-    publish_group(request, brought, fetched)
 }
 
-/// Syncs the group's content, then gives every file its name, then syncs the names.
-fn publish_group(
-    request: &Request,
-    brought: Vec<Brought>,
-    fetched: &mut Fetched,
-) -> Result<(), TransferFault> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| TransferFault::Library { path, source }
-    };
-    if brought.iter().any(|b| b.temporary.is_some()) {
-        crash_point("transfer:before-sync");
-        files::sync_disk(request.library).map_err(at(request.library))?;
-        crash_point("transfer:before-rename");
-        for Brought { arrival, temporary, .. } in &brought {
-            let Some(temporary) = temporary else { continue };
-            std::fs::rename(temporary, &arrival.path).map_err(at(&arrival.path))?;
-            crash_point("transfer:after-rename");
+/// Where a file stands, and where it lies until it has its name.
+struct Paths {
+    source: PathBuf,
+    temporary: PathBuf,
+}
+
+impl Paths {
+    fn of(request: &Request<'_>, directory: &Path, wanted: &Wanted, index: usize) -> Self {
+        let name = format!("{TEMPORARY}{}-{index}", std::process::id());
+        Self {
+            source: directory.join(&wanted.name),
+            temporary: request.volumes[wanted.volume].directory.join(name),
         }
-        let mut directories: Vec<&Path> =
-            brought.iter().filter_map(|b| b.arrival.path.parent()).collect();
-        directories.sort_unstable();
-        directories.dedup();
-        for directory in directories {
-            files::sync_dir(directory).map_err(at(directory))?;
-        }
-        crash_point("transfer:renamed");
     }
-    for one in brought {
-        fetched.bytes += one.arrival.bytes;
-        fetched.confirmed += usize::from(one.confirmed);
-        fetched.arrivals.push(one.arrival);
-    }
-    Ok(())
 }
 
 /// Brings one file under a temporary name; taken again, once, when the source changes meanwhile.
 fn bring(
-    request: &Request,
+    request: &Request<'_>,
     wanted: &Wanted,
-    index: usize,
+    paths: &Paths,
     manifest: &Manifest,
     buffer: &mut [u8],
 ) -> Result<Outcome, TransferFault> {
-    let started = Instant::now();
-    for tries in 1..=2 {
-        let mut source = match files::open_regular(&wanted.source) {
+    let began = Instant::now();
+    let discard = || drop(std::fs::remove_file(&paths.temporary));
+    for tries in 1..=TRIES {
+        let mut source = match files::open_regular(&paths.source) {
             Ok(file) => file,
             Err(fault) => return Ok(Outcome::Refused(of_open_fault(&wanted.name, &fault))),
         };
@@ -177,17 +104,16 @@ fn bring(
             Ok(found) => found,
             Err(error) => return Ok(Outcome::Refused(unreadable(&wanted.name, &error))),
         };
-        let temporary = request.library.join(format!("{TEMPORARY}{}-{index}", std::process::id()));
         let stated = manifest.of(&wanted.name);
-        let sums = match copy_one(request, &mut source, &temporary, stated, buffer) {
+        let sums = match copy_one(request, &mut source, &paths.temporary, stated, buffer) {
             Ok(sums) => sums,
             Err(CopyFault::Source(error)) => {
-                let _ = std::fs::remove_file(&temporary);
+                discard();
                 return Ok(Outcome::Refused(unreadable(&wanted.name, &error)));
             }
             Err(CopyFault::Library(source)) => {
-                let _ = std::fs::remove_file(&temporary);
-                return Err(TransferFault::Library { path: temporary, source });
+                discard();
+                return Err(TransferFault::Library { path: paths.temporary.clone(), source });
             }
         };
         let changed = source.metadata().is_ok_and(|after| {
@@ -195,87 +121,42 @@ fn bring(
                 != (before.len(), before.mtime(), before.mtime_nsec())
         });
         if changed || sums.bytes != before.len() {
-            let _ = std::fs::remove_file(&temporary);
+            discard();
             continue;
         }
-        if let Some(refusal) = contradiction(&wanted.name, stated, &sums) {
-            let _ = std::fs::remove_file(&temporary);
-            return Ok(Outcome::Refused(refusal));
-        }
-        let modified_ns =
-            before.mtime().saturating_mul(1_000_000_000).saturating_add(before.mtime_nsec());
-        let confirmed = stated.is_some();
-        let arrived = Arrived { sums, modified_ns, tries, temporary, started };
-        return settle(request, wanted, arrived, confirmed);
+        let stated_bytes = manifest.bytes_of(&wanted.name);
+        let proof = match landing::confirmed(&wanted.name, stated, stated_bytes, &sums) {
+            Ok(proof) => proof,
+            Err(refusal) => {
+                discard();
+                return Ok(Outcome::Refused(*refusal));
+            }
+        };
+        let is_in_place = landing::is_in_place(request);
+        let in_place =
+            || std::path::absolute(&paths.source).unwrap_or_else(|_| paths.source.clone());
+        let complete = Complete {
+            // A disk's own copy is not doubted: reading it again would read the same.
+            temporary: if is_in_place { in_place() } else { paths.temporary.clone() },
+            is_in_place,
+            modified_ns: before
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(before.mtime_nsec()),
+            tries,
+            resumed_bytes: 0,
+            began,
+            sums,
+        };
+        let sha256 = complete.sums.sha256.clone();
+        return match landing::settle(request, wanted, complete, proof, Some(&sha256), &mut || true)?
+        {
+            Verdict::Done(outcome) => Ok(outcome),
+            Verdict::Doubtful(_) => unreachable!("the same copy is not doubted twice"),
+        };
     }
     let message = "it changed twice while it was read: still being written?".to_owned();
     Ok(Outcome::Refused(Refusal::new("changed_while_read", wanted.name.clone(), message)))
-}
-
-/// What one reading of a source gave.
-struct Arrived {
-    sums: Sums,
-    modified_ns: i64,
-    tries: u32,
-    temporary: PathBuf,
-    started: Instant,
-}
-
-/// Finds the file's final place and says what it is.
-fn settle(
-    request: &Request,
-    wanted: &Wanted,
-    arrived: Arrived,
-    confirmed: bool,
-) -> Result<Outcome, TransferFault> {
-    let Arrived { sums, modified_ns, tries, temporary, started } = arrived;
-    let known = (request.known)(&wanted.name);
-    let stored = known.iter().find(|k| k.sha256 == sums.sha256);
-    if let Some(stored) = stored
-        && !stored.look_again
-        && std::fs::symlink_metadata(&stored.path).is_ok_and(|m| m.len() == stored.bytes)
-        && known.last().is_some_and(|latest| latest == stored)
-    {
-        let _ = std::fs::remove_file(&temporary);
-        return Ok(Outcome::Unchanged(wanted.name.clone()));
-    }
-    let in_place = request.mode == Mode::InPlace;
-    let path = match (in_place, stored) {
-        (true, _) => std::path::absolute(&wanted.source).unwrap_or_else(|_| wanted.source.clone()),
-        (false, Some(stored)) => stored.path.clone(),
-        (false, None) => place_for(request.library, &wanted.name, &known)?,
-    };
-    let read_from = if in_place { &path } else { &temporary };
-    let content = examine::examine(read_from, &wanted.name, request.survey_of);
-    let arrival = Arrival {
-        name: wanted.name.clone(),
-        path,
-        bytes: sums.bytes,
-        modified_ns,
-        sha256: sums.sha256,
-        seconds: started.elapsed().as_secs_f64(),
-        tries,
-        content,
-    };
-    let temporary = (!in_place).then_some(temporary);
-    Ok(Outcome::Brought(Box::new(Brought { arrival, temporary, confirmed })))
-}
-
-/// `library/<delivery>/<name>` for the first content of a name, `…/<n>/<name>` for the n-th.
-fn place_for(library: &Path, name: &str, known: &[Known]) -> Result<PathBuf, TransferFault> {
-    if known.is_empty() {
-        return Ok(library.join(name));
-    }
-    let directory = library.join((known.len() + 1).to_string());
-    files::create_dir(&directory)
-        .map_err(|source| TransferFault::Library { path: directory.clone(), source })?;
-    Ok(directory.join(name))
-}
-
-struct Sums {
-    bytes: u64,
-    sha256: String,
-    md5: Option<String>,
 }
 
 enum CopyFault {
@@ -284,7 +165,7 @@ enum CopyFault {
 }
 
 fn copy_one(
-    request: &Request,
+    request: &Request<'_>,
     source: &mut File,
     temporary: &Path,
     stated: Option<&Stated>,
@@ -308,7 +189,7 @@ fn copy_one(
     // On a file system with copy-on-write the clone costs nothing, and only the reading is left to do.
     let cloned = target.as_ref().is_some_and(|t| rustix::fs::ioctl_ficlone(t, &*source).is_ok());
     let mut sha = Sha256::new();
-    let mut md5 = matches!(stated, Some(Stated::Md5(_))).then(Md5::new);
+    let mut md5 = stated.is_some_and(Stated::is_md5).then(Md5::new);
     let mut bytes = 0;
     loop {
         let n = match source.read(buffer) {
@@ -325,6 +206,7 @@ fn copy_one(
             target.write_all(&buffer[..n]).map_err(CopyFault::Library)?;
         }
         bytes += n as u64;
+        request.pace.pass(n);
     }
     if let Some(target) = &target {
         target
@@ -342,18 +224,6 @@ fn link_open_file(source: &File, temporary: &Path) -> io::Result<()> {
     let open = format!("/proc/self/fd/{}", source.as_raw_fd());
     let flags = rustix::fs::AtFlags::SYMLINK_FOLLOW;
     Ok(rustix::fs::linkat(rustix::fs::CWD, open, rustix::fs::CWD, temporary, flags)?)
-}
-
-/// A refusal when the provider's own list says otherwise.
-fn contradiction(name: &str, stated: Option<&Stated>, sums: &Sums) -> Option<Refusal> {
-    let (kind, stated, found) = match stated? {
-        Stated::Sha256(sum) => ("SHA-256", sum, sums.sha256.as_str()),
-        Stated::Md5(sum) => ("MD5", sum, sums.md5.as_deref()?),
-    };
-    (stated != found).then(|| {
-        let message = format!("the provider states {kind} {stated}, the file has {found}");
-        Refusal::new("checksum_not_as_stated", name, message)
-    })
 }
 
 fn of_open_fault(name: &str, fault: &OpenFault) -> Refusal {

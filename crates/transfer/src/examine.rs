@@ -51,12 +51,19 @@ pub struct Content {
     pub refusals: Vec<Refusal>,
     /// Oddities.
     pub findings: Vec<Finding>,
+    /// Every HDU with data has a DATASUM that fits: the file vouches for itself.
+    pub is_summed: bool,
 }
 
 impl Content {
     /// Whether the file as a whole is refused.
     pub fn is_refused(&self) -> bool {
         self.refusals.iter().any(|r| r.hdu.is_none())
+    }
+
+    /// Whether anything of it is refused.
+    pub fn is_damaged(&self) -> bool {
+        !self.refusals.is_empty()
     }
 
     /// HDUs that must not be used.
@@ -76,6 +83,7 @@ impl Content {
             hdus: Vec::new(),
             refusals: Vec::new(),
             findings: Vec::new(),
+            is_summed: false,
         }
     }
 }
@@ -99,8 +107,10 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
             return content;
         }
     };
+    let mut is_summed = true;
     for hdu in fits.hdus() {
         content.hdus.push(fact(hdu));
+        is_summed &= hdu.data_bytes == 0 || hdu.header.value("DATASUM").is_some();
         if let Some(fault) = &hdu.fault {
             content
                 .refusals
@@ -115,6 +125,7 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
         let lack = short_padding(&fits).or_else(|| no_data(&fits).filter(|_| nothing));
         content.refusals.extend(lack.map(|(code, message)| Refusal::new(code, name, message)));
     }
+    content.is_summed = is_summed && !content.is_damaged() && content.kind != FileKind::Other;
     content.survey = fits.hdus().first().map(|primary| survey_of(&primary.header));
     content
 }

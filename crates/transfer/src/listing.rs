@@ -1,54 +1,48 @@
-//! What stands in a delivery, and which of it must be brought.
+//! What stands in a delivery, and which of it must be brought, in which order.
 
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
+use crate::source::{Entry, EntryKind, Line, SourceFault, Span};
 use crate::{Request, TransferFault, names};
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 /// A file to bring.
+#[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub name: String,
-    pub source: PathBuf,
+    pub entry: Entry,
+    /// Its length; 0 when the source does not tell it.
     pub bytes: u64,
+    /// Number of the volume of the library that it goes to.
+    pub volume: usize,
 }
 
 /// A delivery, sorted into what to do.
+#[derive(Default)]
 pub(crate) struct Listing {
     pub wanted: Vec<Wanted>,
     pub unchanged: Vec<String>,
+    /// Names that may still be growing.
+    pub unsettled: Vec<String>,
     pub present: BTreeSet<String>,
     pub refusals: Vec<Refusal>,
     pub manifest: Manifest,
     pub marked_complete: bool,
 }
 
-/// Lists the delivery in the order of its names. Opens nothing but manifests.
-pub(crate) fn list(request: &Request) -> Result<Listing, TransferFault> {
-    let fault = |source| TransferFault::Source { path: request.source.to_owned(), source };
-    let mut entries: Vec<OsString> = std::fs::read_dir(request.source)
-        .map_err(fault)?
-        .map(|entry| entry.map(|e| e.file_name()))
-        .collect::<Result<_, _>>()
-        .map_err(fault)?;
-    entries.sort();
-    let mut listing = Listing {
-        wanted: Vec::new(),
-        unchanged: Vec::new(),
-        present: BTreeSet::new(),
-        refusals: Vec::new(),
-        manifest: Manifest::default(),
-        marked_complete: false,
-    };
+/// Lists the delivery. Reads nothing but manifests.
+pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
+    let mut entries = request.source.list(request.delivery)?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut listing = Listing::default();
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
+    let mut line: Option<Box<dyn Line>> = None;
     for entry in entries {
-        if let Some((code, message)) = names::fault(&entry) {
-            listing.refusals.push(Refusal::new(code, files::shown(&entry), message));
+        if let Some((code, message)) = names::fault(&entry.name) {
+            listing.refusals.push(Refusal::new(code, files::shown(&entry.name), message));
             continue;
         }
-        let name = entry.to_string_lossy().into_owned(); // ASCII: names::fault saw to it
+        let name = entry.name.to_string_lossy().into_owned(); // ASCII: names::fault saw to it
         if let Some(other) = folded.insert(name.to_ascii_lowercase(), name.clone()) {
             let message = format!("the name differs from {other} in upper and lower case alone");
             listing.refusals.push(Refusal::new("name_duplicate", name.clone(), message));
@@ -57,36 +51,74 @@ pub(crate) fn list(request: &Request) -> Result<Listing, TransferFault> {
         }
         listing.marked_complete |= request.markers.contains(&name);
         if (request.is_manifest)(&name) {
-            listing.manifest.read(request.source, &name);
+            read_manifest(request, &name, &entry, &mut line, &mut listing.manifest)?;
         }
-        place(request, name, &mut listing);
+        place(request, name, entry, &mut listing);
     }
+    let order = |w: &Wanted| ((request.rank)(&w.name), w.name.clone());
+    listing.wanted.sort_by_cached_key(order);
     Ok(listing)
 }
 
-/// Decides on one name that may stay.
-fn place(request: &Request, name: String, listing: &mut Listing) {
-    let source = request.source.join(&name);
-    listing.present.insert(name.clone());
-    let Ok(found) = std::fs::symlink_metadata(&source) else {
-        let message = "it vanished while the delivery was listed".to_owned();
-        listing.refusals.push(Refusal::new("missing_file", name, message));
-        return;
+/// Adds what a list of the delivery states; one that may not be read states nothing.
+fn read_manifest(
+    request: &Request<'_>,
+    name: &str,
+    entry: &Entry,
+    line: &mut Option<Box<dyn Line>>,
+    manifest: &mut Manifest,
+) -> Result<(), TransferFault> {
+    if entry.kind != EntryKind::File || entry.bytes.is_some_and(|n| n > manifest::LARGEST_BYTES) {
+        return Ok(());
+    }
+    let line = match line {
+        Some(line) => line,
+        None => line.insert(request.source.line()?),
     };
-    let modified_ns =
-        found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
+    let mut text = Vec::new();
+    let span = Span { from: 0, to: entry.bytes.unwrap_or(manifest::LARGEST_BYTES) };
+    let read = line.read(request.delivery, entry, span, &mut |bytes| {
+        text.extend_from_slice(bytes);
+        Ok(())
+    });
+    match read {
+        Ok(()) => manifest.add(name, &String::from_utf8_lossy(&text)),
+        Err(fault @ SourceFault::Passing { .. }) => return Err(fault.into()),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+/// Decides on one name that may stay.
+fn place(request: &Request<'_>, name: String, entry: Entry, listing: &mut Listing) {
+    listing.present.insert(name.clone());
+    let is_local = request.source.directory(request.delivery).is_some();
     let known = (request.known)(&name).pop();
     let same = known.is_some_and(|known| {
-        found.is_file()
+        entry.kind == EntryKind::File
             && !known.look_again
-            && known.bytes == found.len()
-            && known.modified_ns == modified_ns
+            && entry.bytes.is_some_and(|bytes| bytes == known.bytes)
+            && entry.modified_ns == known.modified_ns
+            && (is_local || entry.modified_ns != 0 || !entry.tag.is_empty())
             && std::fs::symlink_metadata(&known.path).is_ok_and(|m| m.len() == known.bytes)
     });
     if same {
         listing.unchanged.push(name);
-    } else {
-        let bytes = if found.is_file() { found.len() } else { 0 };
-        listing.wanted.push(Wanted { name, source, bytes });
+        return;
     }
+    if !is_local && entry.kind != EntryKind::File {
+        let (code, what) = match entry.kind {
+            EntryKind::Link => ("symbolic_link", "is a symbolic link"),
+            EntryKind::Directory => ("not_a_file_directory", "is a directory, not a regular file"),
+            _ => ("not_a_file_device", "is a device, not a regular file"),
+        };
+        listing.refusals.push(Refusal::new(code, name, format!("it {what}")));
+        return;
+    }
+    if !(request.is_settled)(&entry) {
+        listing.unsettled.push(name);
+        return;
+    }
+    let bytes = entry.bytes.unwrap_or(0);
+    listing.wanted.push(Wanted { name, entry, bytes, volume: 0 });
 }

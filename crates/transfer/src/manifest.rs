@@ -1,11 +1,10 @@
-//! The provider's own lists of checksums, as `sha256sum` and `md5sum` write them. What they are called is the profile's.
+//! The provider's own lists of files: as `sha256sum` and `md5sum` write them, or JSON. What they are called is the profile's.
 
 use files::shown;
 use model::Refusal;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io::Read;
-use std::path::Path;
 
 /// A checksum as a provider states it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,51 +15,126 @@ pub enum Stated {
     Md5(String),
 }
 
+impl Stated {
+    /// Whether it takes an MD5 to compare.
+    pub fn is_md5(&self) -> bool {
+        matches!(self, Self::Md5(_))
+    }
+
+    /// A checksum by its length; `None` for what is none.
+    fn of(sum: &str) -> Option<Self> {
+        let sum = sum.trim().to_ascii_lowercase();
+        let is_hex = sum.bytes().all(|b| b.is_ascii_hexdigit());
+        match (is_hex, sum.len()) {
+            (true, 64) => Some(Self::Sha256(sum)),
+            (true, 32) => Some(Self::Md5(sum)),
+            _ => None,
+        }
+    }
+}
+
 /// What a provider says its files are.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// By file: the checksum, and the list that states it.
-    stated: BTreeMap<String, (Stated, String)>,
+    files: BTreeMap<String, Line>,
 }
 
-const LARGEST_BYTES: u64 = 64 << 20;
+/// What is said of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Line {
+    stated: Option<Stated>,
+    bytes: Option<u64>,
+    /// The list that says so.
+    list: String,
+}
+
+/// A list is read up to this length.
+pub(crate) const LARGEST_BYTES: u64 = 64 << 20;
 
 impl Manifest {
-    /// Adds what a list of the delivery states; an unreadable one states nothing.
-    pub fn read(&mut self, delivery: &Path, name: &str) {
-        let Ok(mut file) = files::open_regular(&delivery.join(name)) else { return };
-        let mut bytes = Vec::new();
-        if file.metadata().is_ok_and(|m| m.len() <= LARGEST_BYTES)
-            && file.read_to_end(&mut bytes).is_ok()
-        {
-            self.add(name, &String::from_utf8_lossy(&bytes));
+    /// Adds what a list states: JSON, `<hex>  <name>`, `<hex> *<name>` or `SHA256 (<name>) = <hex>`; other lines are passed
+    /// over. JSON is an object or array of files (perhaps below `files`): each has `name`, `file` or `path`, and what there is of
+    /// `sha256`, `md5`, `checksum`, `bytes` and `size`; or an object of checksums by name. Of a file's checksums
+    /// SHA-256 counts.
+    pub fn add(&mut self, list: &str, text: &str) {
+        if let Ok(json) = serde_json::from_str::<Value>(text) {
+            return self.add_json(list, &json);
+        }
+        for line in text.lines() {
+            let sum_first =
+                line.split_once(' ').map(|(sum, file)| (sum, file.trim_start_matches([' ', '*'])));
+            let sum_last = line.split_once(" (").and_then(|(_, rest)| {
+                let (file, sum) = rest.rsplit_once(") = ")?;
+                Some((sum, file))
+            });
+            for (sum, file) in sum_last.into_iter().chain(sum_first) {
+                if let Some(stated) = Stated::of(sum) {
+                    self.note(list, file, Some(stated), None);
+                    break;
+                }
+            }
         }
     }
 
-    /// Adds `<hex>  <name>` or `<hex> *<name>` lines; others are passed over. Of a file's checksums SHA-256 counts.
-    pub fn add(&mut self, name: &str, text: &str) {
-        for line in text.lines() {
-            let Some((sum, file)) = line.split_once(' ') else { continue };
-            let file = file.trim_start_matches([' ', '*']).trim_start_matches("./");
-            let sum = sum.to_ascii_lowercase();
-            if file.is_empty() || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
-                continue;
+    fn add_json(&mut self, list: &str, json: &Value) {
+        let text = |value: &Value, keys: &[&str]| {
+            keys.iter().find_map(|key| value.get(key)?.as_str()).map(str::to_owned)
+        };
+        match json.get("files").unwrap_or(json) {
+            Value::Array(files) => {
+                for file in files {
+                    let Some(name) = text(file, &["name", "file", "path"]) else { continue };
+                    let sums =
+                        ["sha256", "checksum", "md5"].iter().filter_map(|key| text(file, &[key]));
+                    let sum = |sum: String| Stated::of(sum.rsplit(':').next().unwrap_or(&sum));
+                    let bytes = ["bytes", "size"].iter().find_map(|key| file.get(key)?.as_u64());
+                    self.note(list, &name, sums.filter_map(sum).min_by_key(Stated::is_md5), bytes);
+                }
             }
-            let stated = match sum.len() {
-                64 => Stated::Sha256(sum),
-                32 => Stated::Md5(sum),
-                _ => continue,
-            };
-            let better = matches!(self.of(file), Some(Stated::Sha256(_)));
-            if !better || matches!(stated, Stated::Sha256(_)) {
-                self.stated.insert(file.to_owned(), (stated, name.to_owned()));
+            Value::Object(files) => {
+                for (name, sum) in files {
+                    if let Some(stated) = sum.as_str().and_then(Stated::of) {
+                        self.note(list, name, Some(stated), None);
+                    }
+                }
             }
+            _ => {}
         }
+    }
+
+    fn note(&mut self, list: &str, file: &str, stated: Option<Stated>, bytes: Option<u64>) {
+        let file = file.trim_start_matches("./");
+        if file.is_empty() || file == list {
+            return;
+        }
+        let line = self.files.entry(file.to_owned()).or_default();
+        let is_better = !matches!(line.stated, Some(Stated::Sha256(_)))
+            || matches!(stated, Some(Stated::Sha256(_)));
+        if is_better && stated.is_some() || line.list.is_empty() {
+            line.stated = stated;
+            list.clone_into(&mut line.list);
+        }
+        line.bytes = bytes.or(line.bytes);
     }
 
     /// What is stated of a file.
     pub fn of(&self, file: &str) -> Option<&Stated> {
-        self.stated.get(file).map(|(stated, _)| stated)
+        self.files.get(file)?.stated.as_ref()
+    }
+
+    /// The length that is stated of a file.
+    pub fn bytes_of(&self, file: &str) -> Option<u64> {
+        self.files.get(file)?.bytes
+    }
+
+    /// Names of all files that are listed.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// A list that says something.
+    pub fn list(&self) -> Option<&str> {
+        self.files.values().next().map(|line| line.list.as_str())
     }
 
     /// Parked refusals for files that are stated and not there: one each, and one for all beyond the first thousand.
@@ -70,16 +144,16 @@ impl Manifest {
             parked: true,
             ..Refusal::new("missing_from_delivery", file, message)
         };
-        let absent: Vec<_> = self.stated.iter().filter(|(f, _)| !present.contains(*f)).collect();
-        let one = |(file, (_, list)): &(&String, &(Stated, String))| {
-            let message = format!("{list} lists it, and it is not in the delivery");
+        let absent: Vec<_> = self.files.iter().filter(|(f, _)| !present.contains(*f)).collect();
+        let one = |(file, line): &(&String, &Line)| {
+            let message = format!("{} lists it, and it is not in the delivery", line.list);
             parked(shown(OsStr::new(file)), message)
         };
         let mut refusals: Vec<Refusal> = absent.iter().take(NAMED).map(one).collect();
-        if let Some((_, (_, list))) = absent.get(NAMED) {
+        if let Some((_, line)) = absent.get(NAMED) {
             let more = absent.len() - NAMED;
             refusals.push(parked(
-                list.clone(),
+                line.list.clone(),
                 format!("it lists {more} more files that are not there"),
             ));
         }
@@ -97,6 +171,13 @@ mod tests {
         manifest
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_list(text in "([0-9a-f]{32}|[0-9a-f]{64}|SHA256| |\\(|\\)|=|\\*|\\./|\\n|\\{|\\[|\"|:|,|\\PC{0,3}){0,30}") {
+            list(&text).absent(&BTreeSet::new());
+        }
+    }
+
     #[test]
     fn the_stronger_checksum_counts() {
         let (sha, md5) = ("a".repeat(64), "b".repeat(32));
@@ -107,6 +188,33 @@ mod tests {
             }
             assert_eq!(manifest.of("w1.fit"), Some(&Stated::Sha256(sha.clone())));
         }
+    }
+
+    #[test]
+    fn json_and_bsd_forms_are_read() {
+        let (sha, md5) = ("a".repeat(64), "b".repeat(32));
+        for text in [
+            format!(
+                r#"{{"files": [{{"name": "w1.fit", "sha256": "{sha}", "md5": "{md5}", "bytes": 7}}, {{"path": "w2.fit", "size": 8}}]}}"#
+            ),
+            format!(
+                r#"[{{"file": "./w1.fit", "checksum": "sha256:{sha}", "size": 7}}, {{"name": "w2.fit", "bytes": 8}}, {{"x": 1}}]"#
+            ),
+        ] {
+            let manifest = list(&text);
+            assert_eq!(manifest.of("w1.fit"), Some(&Stated::Sha256(sha.clone())), "{text}");
+            assert_eq!(
+                (manifest.bytes_of("w1.fit"), manifest.bytes_of("w2.fit")),
+                (Some(7), Some(8))
+            );
+            assert_eq!((manifest.of("w2.fit"), manifest.files().count()), (None, 2));
+        }
+        let by_name = list(&format!(r#"{{"w1.fit": "{md5}", "n": 3}}"#));
+        assert_eq!(by_name.of("w1.fit"), Some(&Stated::Md5(md5.clone())));
+        let bsd = list(&format!("SHA256 (w (1).fit) = {sha}\nMD5 (w1.fit) = {md5}\n"));
+        assert_eq!(bsd.of("w (1).fit"), Some(&Stated::Sha256(sha)));
+        assert_eq!(bsd.of("w1.fit"), Some(&Stated::Md5(md5)));
+        assert_eq!(list("[[1, {\"name\": 3}]]").files().count(), 0);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
         Some(("name_newline", "the name contains a line break"))
     } else if has(&['\u{1b}']) {
         Some(("name_escape", "the name contains an escape character"))
+    } else if has(&['/', '\0']) {
+        Some(("name_separator", "the name contains a separator of paths"))
     } else if name.chars().any(char::is_control) {
         Some(("name_control_character", "the name contains a control character"))
     } else if name.contains("..") {
@@ -34,6 +36,8 @@ pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
             "name_hidden",
             "the name begins with a dot: a file still being written, or not a product",
         ))
+    } else if has(&['\u{fffd}']) {
+        Some(("name_not_utf8", "the name is not UTF-8"))
     } else if !name.is_ascii() {
         Some(("name_not_ascii", "the name contains characters outside ASCII"))
     } else {
@@ -74,6 +78,8 @@ mod tests {
             ("-rf.fit", Some("name_option")),
             (".w.fit.swp", Some("name_hidden")),
             ("\u{3b1}.fit", Some("name_not_ascii")),
+            ("a\u{fffd}.fit", Some("name_not_utf8")), // as a source tells it that cannot tell it otherwise
+            ("sub/a.fit", Some("name_separator")),
             (&long, Some("name_too_long")),
         ];
         for (name, code) in cases {

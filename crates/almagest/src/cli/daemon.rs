@@ -8,8 +8,8 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without a word, all of it in one process: deliveries that arrive in the inbox ([inbox] in
-almagest.toml) are brought, planned, run as approved (almagest plan, almagest approve) or by policy
+Without a word, all of it in one process: deliveries that arrive in the inbox and at the sources
+([inbox] and [sources.NAME] in almagest.toml) are brought, planned, run as approved (almagest plan, almagest approve) or by policy
 ([plan] auto), and ingested. SIGTERM lets what runs here end; the next start goes on.")]
 pub struct Arguments {
     #[command(subcommand)]
@@ -18,7 +18,12 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Loop {
-    /// Bring what is complete in the inbox
+    /// Bring what arrives in the inbox and at the sources
+    #[command(after_help = "\
+Each source of almagest.toml ([inbox] directories, [sources.NAME]) is looked at every poll_seconds.
+Files come when they did not change for a while, catalogues and the newest night first; what is
+still to come of a delivery is in `almagest status`. SIGTERM ends it at once: what was brought of a
+file is kept, and the next start goes on with it.")]
     Transfer,
     /// Make every batch visible as soon as it is staged
     #[command(after_help = "\

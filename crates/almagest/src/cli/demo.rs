@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         );
     }
     let mut night = Night::open(Site::find(Some(root.clone()))?, "demo")?;
-    verbs::curate(&mut night, &[delivery])?;
+    verbs::curate(&mut night, &[delivery.to_string_lossy().into_owned()])?;
     verbs::report(&night);
     if night.interrupted() {
         return Ok(Exit::Interrupted);

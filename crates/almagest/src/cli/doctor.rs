@@ -43,6 +43,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Ok(profiles) => facts.push(format!("{} survey profiles", profiles.len())),
         Err(fault) => faults.push(format!("{fault:#}")),
     }
+    match crate::sources::all(&site) {
+        Ok(origins) => facts.push(format!("{} sources, asked by almagest sources", origins.len())),
+        Err(fault) => faults.push(format!("{fault:#}")),
+    }
     match site.read().and_then(|archive| Ok((archive.status()?, archive.running_attempts()?))) {
         Ok((status, running)) => {
             let gone = running.iter().filter(|r| left_alone(&r.lease)).count();

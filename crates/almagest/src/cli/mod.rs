@@ -13,6 +13,7 @@ mod explain;
 mod findings;
 mod init;
 mod inspect;
+mod library;
 mod manual;
 mod migrate;
 mod plan;
@@ -21,6 +22,7 @@ mod refusals;
 mod retract;
 mod run;
 mod simulate;
+mod sources;
 mod sql;
 mod status;
 mod verify;
@@ -52,6 +54,8 @@ enum Verb {
     Run(run::Arguments),
     /// CU1: bring deliveries into the library, verify and register them
     Transfer(run::TransferArguments),
+    /// What the sources of almagest.toml have, and what is still to come
+    Sources(sources::Arguments),
     /// CU2: make JPEG previews
     Preview(run::StepArguments),
     /// CU3: extract the metadata of multiframes
@@ -78,7 +82,7 @@ enum Verb {
     Cancel(plan::StopArguments),
     /// Have tasks that were given up done again
     Retry(plan::GoArguments),
-    /// Work until a signal ends it: inbox, data daemon, ingester, together or each alone
+    /// Work until a signal ends it: sources, data daemon, ingester, together or each alone
     Daemon(daemon::Arguments),
     /// What is there, what is running, what waits for what
     Status(status::Arguments),
@@ -94,6 +98,10 @@ enum Verb {
     Purge(retract::PurgeArguments),
     /// Prove that the archive is complete, unique and correct
     Verify(verify::Arguments),
+    /// Re-read delivered files within a budget, and find what is rotten or lost
+    Scrub(library::ScrubArguments),
+    /// Compare source, library and archive; mend what the word of one of them is to mend
+    Reconcile(library::ReconcileArguments),
     /// Copy what cannot be made again: archive.db, the lake, configuration and profiles
     Backup(backup::Arguments),
     /// Make a site of a backup, or give a site back its lost archive.db
@@ -155,6 +163,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Man(verb) => manual::man(&verb),
         Verb::Run(verb) => run::run(site, &verb),
         Verb::Transfer(verb) => run::transfer(site, &verb),
+        Verb::Sources(verb) => sources::run(site, &verb),
         Verb::Preview(verb) => run::step(site, model::UseCase::Preview, &verb),
         Verb::Metadata(verb) => run::step(site, model::UseCase::Metadata, &verb),
         Verb::Catalogue(verb) => run::step(site, model::UseCase::Catalogue, &verb),
@@ -176,6 +185,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Purge(verb) => retract::purge(site, &verb),
         Verb::Retract(verb) => retract::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
+        Verb::Scrub(verb) => library::scrub(site, &verb),
+        Verb::Reconcile(verb) => library::reconcile(site, &verb),
         Verb::Backup(verb) => backup::run(site, &verb),
         Verb::Restore(verb) => backup::restore(&verb),
         Verb::Migrate(verb) => migrate::run(site, &verb),

@@ -6,7 +6,8 @@ use crate::report::{
     Table, byte_rate, bytes, counted, grouped, quoted, rate, say, say_part, shown, tell,
 };
 use crate::site::Site;
-use crate::steps::{Counts, Night, chosen, delivery_of, plan, prospect, sources};
+use crate::sources;
+use crate::steps::{Counts, Night, came_from, chosen, plan, prospect};
 use archive::{Inquiry, Publication, Queue};
 use model::UseCase;
 use std::path::PathBuf;
@@ -14,9 +15,9 @@ use std::path::PathBuf;
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Directories of deliveries, one night and pipeline version each, e.g. inbox/20071011_v1.
-    #[arg(required = true, value_name = "DELIVERY_DIR")]
-    deliveries: Vec<PathBuf>,
+    /// Directories or URLs of deliveries, one night and pipeline version each, e.g. inbox/20071011_v1.
+    #[arg(required = true, value_name = "DELIVERY")]
+    deliveries: Vec<String>,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -25,9 +26,13 @@ pub struct Arguments {
 /// Arguments of `transfer`.
 #[derive(Debug, clap::Args)]
 pub struct TransferArguments {
-    /// Directories of deliveries; without any, those from which known deliveries came are looked at again.
-    #[arg(value_name = "DELIVERY_DIR", conflicts_with_all = ["night", "delivery"])]
-    deliveries: Vec<PathBuf>,
+    /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…); without any, those from
+    /// which known deliveries came are looked at again.
+    #[arg(value_name = "DELIVERY", conflicts_with_all = ["night", "delivery", "source"])]
+    deliveries: Vec<String>,
+    /// All deliveries of this source of almagest.toml; may be repeated.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["night", "delivery"])]
+    source: Vec<String>,
     #[command(flatten)]
     scope: Scope,
     /// Only say what would be brought.
@@ -68,7 +73,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let names: Vec<String> = names.into_iter().filter(|n| known.contains(n)).collect();
         return planned(&site, &UseCase::ALL, &names);
     }
-    are_deliveries(&arguments.deliveries)?;
+    are_deliveries(&site, &arguments.deliveries)?;
     let mut night = Night::open(site, "run")?;
     curate(&mut night, &arguments.deliveries)?;
     report(&night);
@@ -76,12 +81,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// A mistyped directory is told before anything is done.
-fn are_deliveries(directories: &[PathBuf]) -> anyhow::Result<()> {
-    directories.iter().try_for_each(|directory| delivery_of(directory).map(drop))
+fn are_deliveries(site: &Site, places: &[String]) -> anyhow::Result<()> {
+    places.iter().try_for_each(|place| sources::of_delivery(site, place).map(drop))
 }
 
 /// Transfer, then everything else.
-pub fn curate(night: &mut Night, deliveries: &[PathBuf]) -> anyhow::Result<()> {
+pub fn curate(night: &mut Night, deliveries: &[String]) -> anyhow::Result<()> {
     let mut names = Vec::new();
     for delivery in deliveries {
         if night.interrupted() {
@@ -96,24 +101,38 @@ pub fn curate(night: &mut Night, deliveries: &[PathBuf]) -> anyhow::Result<()> {
 /// CU1 alone.
 pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let sources = match arguments.deliveries.as_slice() {
-        [] => sources(&site.read()?, &arguments.scope)?,
-        given => given.to_vec(),
-    };
+    let mut places = arguments.deliveries.clone();
+    if !arguments.source.is_empty() {
+        places = of_sources(&site, &arguments.source)?;
+    } else if places.is_empty() {
+        places = came_from(&site.read()?, &arguments.scope)?;
+    }
     if arguments.dry_run {
-        expected(&site, &sources)?;
+        expected(&site, &places)?;
         return Ok(Exit::Done);
     }
-    are_deliveries(&sources)?;
+    are_deliveries(&site, &places)?;
     let mut night = Night::open(site, "transfer")?;
-    for source in &sources {
+    for place in &places {
         if night.interrupted() {
             break;
         }
-        night.transfer(source)?;
+        night.transfer(place)?;
     }
     report(&night);
     Ok(ended(&mut night))
+}
+
+/// Where the deliveries of some sources are.
+fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<String>> {
+    let profiles = site.profiles()?;
+    let mut places = Vec::new();
+    for name in names {
+        let origin = sources::named(site, name)?;
+        let deliveries = origin.deliveries(&profiles)?;
+        places.extend(deliveries.iter().map(|delivery| origin.source.place(delivery)));
+    }
+    Ok(places)
 }
 
 /// One use case alone, not ingested.
@@ -162,13 +181,14 @@ pub fn ingest(site: Option<PathBuf>, arguments: &IngestArguments) -> anyhow::Res
 }
 
 /// Shows what a transfer would bring; gives the names of the deliveries.
-fn expected(site: &Site, sources: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+fn expected(site: &Site, places: &[String]) -> anyhow::Result<Vec<String>> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut table = Table::new(["delivery", "new files", "size", "there already"]);
     let mut refused = Table::new(["delivery", "would be refused", "code", "why"]);
     let mut names = Vec::new();
-    for source in sources {
-        let (name, prospect) = prospect(site, &archive, &profiles, source)?;
+    for place in places {
+        let (origin, name) = sources::of_delivery(site, place)?;
+        let prospect = prospect(site, &archive, &profiles, (&origin, &name))?;
         table.row([
             name.clone(),
             grouped(prospect.files as u64),
@@ -192,7 +212,7 @@ fn planned(site: &Site, use_cases: &[UseCase], deliveries: &[String]) -> anyhow:
     let mut rounds = Table::new(["delivery", "use case", "files", "tasks", "why"]);
     let mut waits = Table::new(["waits", "delivery", "why"]);
     for name in deliveries {
-        let plan = plan(site, &profiles, &archive.delivery_work(name)?, use_cases);
+        let plan = plan(site, &profiles, &archive.delivery_work(name)?, use_cases, 0);
         for round in &plan.rounds {
             let files: usize = round.tasks.iter().map(|t| t.inputs.len()).sum();
             rounds.row([
@@ -240,7 +260,7 @@ fn ended(night: &mut Night) -> Exit {
 pub fn exit_of(night: &Night) -> Exit {
     if night.interrupted() {
         Exit::Interrupted
-    } else if !night.postponed.is_empty() {
+    } else if !night.postponed.is_empty() || !night.not_brought.is_empty() {
         Exit::Infrastructure
     } else if night.busy_elsewhere > 0 {
         Exit::Conflict
@@ -256,6 +276,9 @@ pub fn report(night: &Night) {
     say_part!("{}", summary(night));
     for (unit, why) in &night.postponed {
         tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
+    }
+    for (file, why) in &night.not_brought {
+        tell!("almagest: {} is not brought yet, try again: {}", shown(file), shown(why));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `almagest status`.
 
+use crate::daemon::arrivals::{self, State as Arrivals};
 use crate::daemon::state::{self, State};
 use crate::data;
 use crate::data::document::duration;
@@ -40,6 +41,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let data = data.filter(|state| state.state != "stopped");
     let ingester = state::read(&state::directory(&site.place.logs()));
     let ingester = ingester.filter(|state| state.state != "stopped");
+    let arrivals = arrivals::read(&site.place.logs()).filter(|state| state.state != "stopped");
     if arguments.json {
         let mut value = serde_json::to_value(&status)?;
         value["rates"] = json!(rates);
@@ -49,24 +51,33 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         value["data_daemon"] = json!(
             data.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
         );
+        value["sources"] = json!(
+            arrivals.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
+        );
         say!("{}", serde_json::to_string_pretty(&value)?);
     } else {
-        say_part!("{}", whole(&status, &rates, data.as_ref(), ingester.as_ref()));
+        let daemons = Daemons { arrivals, data, ingester };
+        say_part!("{}", whole(&status, &rates, &daemons));
     }
     Ok(Exit::Done)
 }
 
-fn whole(
-    status: &Status,
-    rates: &[Rate],
-    data: Option<&DataState>,
-    ingester: Option<&State>,
-) -> String {
+/// What the daemons say of themselves, as far as there are any.
+struct Daemons {
+    arrivals: Option<Arrivals>,
+    data: Option<DataState>,
+    ingester: Option<State>,
+}
+
+fn whole(status: &Status, rates: &[Rate], daemons: &Daemons) -> String {
     let mut whole = text(status, rates);
-    if let Some(state) = data {
+    if let Some(state) = &daemons.arrivals {
+        whole += &format!("\n{}", sources_text(state, status));
+    }
+    if let Some(state) = &daemons.data {
         whole += &format!("\n{}", data_text(state));
     }
-    if let Some(state) = ingester {
+    if let Some(state) = &daemons.ingester {
         whole += &format!("\n{}", ingester_text(state));
     }
     whole
@@ -92,7 +103,9 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
         last = Some((Instant::now(), over));
         let data = data::state::read(&data::state::directory(&site.place.logs()));
         let ingester = state::read(&state::directory(&site.place.logs()));
-        let text = whole(&status, &archive.rates()?, data.as_ref(), ingester.as_ref());
+        let arrivals = arrivals::read(&site.place.logs());
+        let daemons = Daemons { arrivals, data, ingester };
+        let text = whole(&status, &archive.rates()?, &daemons);
         // Home, and clear what was there, line by line: no flicker.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         say_part!(
@@ -199,7 +212,13 @@ fn text(status: &Status, rates: &[Rate]) -> String {
     if status.deliveries.is_empty() {
         return "no deliveries yet: almagest run DELIVERY_DIR\n".to_owned();
     }
-    let tables = [deliveries(status), unfinished(status), programmes(status), of_late(rates)];
+    let tables = [
+        deliveries(status),
+        incomplete(status),
+        unfinished(status),
+        programmes(status),
+        of_late(rates),
+    ];
     let shown: Vec<String> = tables.iter().filter(|t| !t.is_empty()).map(Table::text).collect();
     let mut text = shown.join("\n");
     if status.open_refusals + status.parked_refusals > 0 {
@@ -207,6 +226,12 @@ fn text(status: &Status, rates: &[Rate]) -> String {
             "\nopen refusals: {}, parked: {}: almagest refusals list\n",
             grouped(status.open_refusals),
             grouped(status.parked_refusals)
+        );
+    }
+    if status.unsound_files > 0 {
+        text += &format!(
+            "\nfiles of the library that are rotten or lost: {}: almagest reconcile\n",
+            grouped(status.unsound_files)
         );
     }
     let findings: u64 = status.deliveries.iter().map(|d| d.findings).sum();
@@ -249,6 +274,42 @@ fn deliveries(status: &Status) -> Table {
         ]);
     }
     table
+}
+
+/// Deliveries of which something is known to be still to come.
+fn incomplete(status: &Status) -> Table {
+    let mut table = Table::new(["delivery", "not complete"]);
+    for d in &status.deliveries {
+        if let Some(awaited) = &d.awaited {
+            table.row([d.name.clone(), awaited.clone()]);
+        }
+    }
+    table
+}
+
+/// What the sources do, in a few lines.
+fn sources_text(state: &Arrivals, status: &Status) -> String {
+    if !state.is_alive() {
+        return "the loop that watches the sources is gone: almagest daemon transfer\n".to_owned();
+    }
+    let mut table = Table::new(["source", "state", "looked", "where", ""]);
+    let mut awaited = Table::new(["source", "delivery", "not complete"]);
+    for (name, source) in &state.sources {
+        table.row([
+            name.clone(),
+            source.state.clone(),
+            source.looked.clone().unwrap_or_default(),
+            source.address.clone(),
+            source.fault.clone().unwrap_or_default(),
+        ]);
+        // What the archive knows is told above.
+        let is_told = |name: &String| status.deliveries.iter().any(|d| d.name == *name);
+        for (delivery, what) in source.awaited.iter().filter(|(name, _)| !is_told(name)) {
+            awaited.row([name.clone(), delivery.clone(), what.clone()]);
+        }
+    }
+    let tables = [table, awaited];
+    tables.iter().filter(|t| !t.is_empty()).map(Table::text).collect::<Vec<_>>().join("\n")
 }
 
 /// Rounds that are not ingested.

@@ -1,6 +1,6 @@
 //! The daemons: loops around acts that may be repeated, in one process ([`all`]) or each in its own.
 //!
-//! [`transfer()`] watches the inbox, [`mod@notify`] tells people of trouble, [`crate::data`] plans and has run. What stands here
+//! [`transfer()`] watches the sources, [`mod@notify`] tells people of trouble, [`crate::data`] plans and has run. What stands here
 //! is the ingester: one idempotent pass, again and again. It wakes when a batch is staged (the archive tells, or is looked at), and at least every `poll_seconds`. When the database is
 //! away it waits longer and longer and goes on when it is back; a batch that does not fit is refused and named. SIGTERM
 //! ends it in the middle of a load, with nothing half done. A second daemon on the same site stands by until the first
@@ -8,13 +8,13 @@
 //!
 //! Start at [`ingest()`]. What it did is in [`state`], for `status` and the port of [`mod@port`].
 
-mod inbox;
+pub mod arrivals;
 pub mod kept;
 mod notify;
 mod port;
 pub mod state;
 
-pub use inbox::watch as transfer;
+pub use arrivals::watch as transfer;
 
 use crate::exit::{self, Exit};
 use crate::journal::Journal;
@@ -73,15 +73,15 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
 /// The first of a loop.
 pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     type Loop = fn(&Site, &Arc<AtomicBool>) -> anyhow::Result<Exit>;
-    let has_inbox = !site.config.inbox.directories.is_empty();
+    let has_sources = arrivals::has_sources(site);
     let loops: [(bool, Loop); 4] = [
-        (has_inbox, inbox::watch),
+        (has_sources, arrivals::watch),
         (true, |site, stop| crate::data::daemon(site, false, stop)),
         (true, ingest),
         (true, notify::watch),
     ];
-    if !has_inbox {
-        tell!("almagest: no inbox is watched: [inbox] directories in almagest.toml");
+    if !has_sources {
+        tell!("almagest: nothing is watched: [inbox] directories, [sources.NAME] in almagest.toml");
     }
     let run = |looped: Loop| {
         let ended = looped(site, stop);

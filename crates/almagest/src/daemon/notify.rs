@@ -1,5 +1,6 @@
 //! Telling people of trouble: once for each, and once more when it went away and came back.
 
+use super::arrivals;
 use crate::exit::Exit;
 use crate::report::{bytes, counted, shown, tell};
 use crate::site::{self, Site};
@@ -17,13 +18,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The longest that a program, or curl, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const FILE: &str = "notified.json";
+/// A source that is away for less is its own affair.
+const AWAY_MINUTES: i64 = 10;
 
 /// Something that people should know of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Notice {
     /// Tells it from others: it is told once while it lasts.
     pub key: String,
-    /// `refusals`, `stuck`, `failed` or `disk`.
+    /// `refusals`, `stuck`, `failed`, `source`, `library` or `disk`.
     pub kind: String,
     /// One or two sentences.
     pub message: String,
@@ -69,11 +72,32 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
             format!("{delivery}: {} with {code}, e.g. {example}", counted(count, "refusal"));
         notices.push(notice("refusals", format!("{delivery}/{code}"), message));
     }
-    for delivery in archive.status()?.deliveries {
+    let status = archive.status()?;
+    if status.unsound_files > 0 {
+        let message = format!(
+            "{} of the library are rotten or lost: almagest reconcile",
+            counted(status.unsound_files, "file")
+        );
+        notices.push(notice("library", "unsound".to_owned(), message));
+    }
+    notices.extend(away(site, now));
+    let hours_since = |since: &str| {
+        let since: Option<Timestamp> = since.parse().ok();
+        since.map_or(0.0, |s| (now - s).num_seconds() as f64 / 3600.0)
+    };
+    for delivery in status.deliveries {
+        let waited = hours_since(&delivery.last_arrival);
+        if let Some(awaited) = &delivery.awaited
+            && waited > config.stuck_hours
+            && config.stuck_hours > 0.0
+        {
+            let name = &delivery.name;
+            let message = format!("nothing of {name} came for {waited:.1} h: {awaited}");
+            notices.push(notice("stuck", format!("{name}/arriving"), message));
+        }
         for round in delivery.rounds {
             let unit = format!("{}/{} round {}", delivery.name, round.use_case, round.round);
-            let since: Option<Timestamp> = round.since.parse().ok();
-            let hours = since.map_or(0.0, |s| (now - s).num_seconds() as f64 / 3600.0);
+            let hours = hours_since(&round.since);
             match round.state.as_str() {
                 "failed" => notices.push(notice(
                     "failed",
@@ -98,6 +122,19 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         notices.push(notice("disk", root.display().to_string(), message));
     }
     Ok(notices)
+}
+
+/// Sources that could not be read for a while.
+fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
+    let state = arrivals::read(&site.place.logs()).filter(arrivals::State::is_alive);
+    let sources = state.map(|state| state.sources).unwrap_or_default();
+    let away = |(name, source): (String, arrivals::SourceState)| {
+        let since: Timestamp = source.away_since?.parse().ok()?;
+        let minutes = (now - since).num_minutes();
+        let message = format!("{name} cannot be read for {minutes} min: {}", source.fault?);
+        (minutes >= AWAY_MINUTES).then(|| notice("source", name, message))
+    };
+    sources.into_iter().filter_map(away).collect()
 }
 
 /// Tells what was not told yet, and forgets what went away.

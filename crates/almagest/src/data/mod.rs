@@ -49,6 +49,8 @@ use std::time::{Duration, Instant};
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// A delivery is looked at after this even when nothing seems to have changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// A delivery of which nothing came for so long is done as far as it is there.
+const STILL_COMING: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// How often costs are learned anew.
 const LEARN_EVERY: Duration = Duration::from_secs(20);
 /// Results from which costs are learned.
@@ -262,7 +264,9 @@ impl Curator {
                 continue;
             }
             let work = self.archive.delivery_work(&name)?;
-            let plan = steps::plan(&self.site, &self.profiles, &work, &UseCase::ALL);
+            let is_coming = work.arriving.is_some_and(|latest| site::now() - latest < STILL_COMING);
+            let early_least = if is_coming { self.site.config.plan.early_images } else { 0 };
+            let plan = steps::plan(&self.site, &self.profiles, &work, &UseCase::ALL, early_least);
             let mut coming = plan.coming;
             for round in plan.rounds {
                 opens(&mut self.archive, &mut coming, round)?;

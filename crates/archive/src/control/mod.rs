@@ -3,7 +3,8 @@
 //! The traits ask for what the pipeline needs, each method one whole act in one transaction; the SQL is behind
 //! them, once for both engines (`store`), and one conformance suite runs on every engine
 //! (`tests/control_conformance`). [`Registry`] is what registration needs, [`Queue`] what running tasks needs,
-//! [`Planning`] what planning and deciding need, [`Publication`] what ingest needs, [`Inquiry`] what reports need.
+//! [`Planning`] what planning and deciding need, [`Publication`] what ingest needs, [`Holdings`] what looking after the library
+//! needs, [`Inquiry`] what reports need.
 //!
 //! Every method may be repeated after a crash: what was done is found done. Time is a parameter. A state changes only
 //! where [`model::UnitState::may_become`] allows, and every change leaves a row in a history.
@@ -457,6 +458,25 @@ pub trait Curation {
     /// # Errors
     /// [`ArchiveError`]; nothing is deleted then.
     fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError>;
+}
+
+/// What looking after the library needs.
+pub trait Holdings {
+    /// Files of a delivery, or of all; those that were not looked at for longest come first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn holdings(&self, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveError>;
+
+    /// Notes what a look at the bytes of files found.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn note_soundness(
+        &mut self,
+        found: &[(i64, Soundness)],
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
 }
 
 /// What reports need, and what operators decide.

@@ -64,6 +64,35 @@ pub struct Arrival {
     pub arrived: Timestamp,
     /// How long that took.
     pub transfer_seconds: f64,
+    /// How it went.
+    pub journey: Journey,
+}
+
+/// How the transfer of a file went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journey {
+    /// Times that it was read from its beginning.
+    pub tries: u32,
+    /// Bytes that an earlier try had brought.
+    pub resumed_bytes: u64,
+    /// What vouches for it: `sha256`, `md5`, `datasum` or `second_look`.
+    pub proof: &'static str,
+}
+
+impl Default for Journey {
+    /// Read once, and looked at twice.
+    fn default() -> Self {
+        Self { tries: 1, resumed_bytes: 0, proof: "second_look" }
+    }
+}
+
+/// A file that could not be brought for a reason that may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postponed {
+    /// Name within the delivery.
+    pub name: String,
+    /// What stood in the way.
+    pub why: String,
 }
 
 /// What is known of a delivery as a whole.
@@ -85,6 +114,8 @@ pub struct DeliveryFacts {
     pub expected_files: Option<u64>,
     /// Whether everything announced is there (marker, manifest, count or quiet time).
     pub all_there: bool,
+    /// What is known to be still to come; catalogues without image are no news until then.
+    pub awaited: Option<String>,
 }
 
 /// A current file that may have a partner.
@@ -119,6 +150,61 @@ pub struct KnownFile {
     pub look_again: bool,
 }
 
+/// A file of the library, as the archive knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Internal number.
+    pub file_id: i64,
+    /// Its delivery.
+    pub delivery: String,
+    /// Name within that.
+    pub name: String,
+    /// Where it is, below `library/` (or absolute).
+    pub path: String,
+    /// Length.
+    pub bytes: u64,
+    /// Modification time at the source, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// No newer content of the name replaced it.
+    pub is_current: bool,
+    /// What the last look at its bytes found, if there was one.
+    pub soundness: Option<Soundness>,
+}
+
+/// What a look at the bytes of a library file finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Soundness {
+    /// They fit its checksum.
+    Sound,
+    /// They do not.
+    Rotten,
+    /// It is not there.
+    Lost,
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Soundness {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sound => "sound",
+            Self::Rotten => "rotten",
+            Self::Lost => "lost",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// The one of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Sound, Self::Rotten, Self::Lost, Self::Unreadable]
+            .into_iter()
+            .find(|s| s.name() == name)
+    }
+}
+
 /// What one act of registration records.
 pub struct Registration<'a> {
     /// The delivery.
@@ -127,8 +213,13 @@ pub struct Registration<'a> {
     pub arrivals: &'a [Arrival],
     /// Names of files that stand in the delivery as they did before, and were not looked at.
     pub unchanged: &'a [String],
+    /// Of these, files whose date at the source is another one than before, with that date in nanoseconds since 1970: they
+    /// are not to be read for it again.
+    pub touched: &'a [(String, i64)],
     /// What was not accepted.
     pub refusals: &'a [StagedRefusal],
+    /// What could not be brought this time.
+    pub postponed: &'a [Postponed],
     /// What was noticed.
     pub findings: &'a [model::Finding],
     /// How catalogues find their images.
@@ -436,6 +527,8 @@ pub struct DeliveryWork {
     pub unpaired: Vec<String>,
     /// Rounds, oldest first.
     pub rounds: Vec<RoundWork>,
+    /// When the latest file came, while more is known to be still to come.
+    pub arriving: Option<Timestamp>,
 }
 
 /// One file of a task to be made.

@@ -19,6 +19,8 @@ pub struct Status {
     pub open_refusals: u64,
     /// Refusals that wait for a file or a programme.
     pub parked_refusals: u64,
+    /// Files of the library that the last look at them found rotten or lost.
+    pub unsound_files: u64,
 }
 
 /// What the tasks of late of a use case and host did.
@@ -47,6 +49,10 @@ pub struct DeliveryStatus {
     pub night: Option<i32>,
     /// `arriving`, `registered` or `complete`.
     pub state: String,
+    /// What is known to be still to come.
+    pub awaited: Option<String>,
+    /// When the latest file came, ISO 8601 UTC.
+    pub last_arrival: String,
     /// Current images.
     pub images: u64,
     /// HDUs with pixels of the current images.
@@ -282,7 +288,10 @@ fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
     explain_refusals(&sheet.refusals, out);
     out.findings.clone_from(&sheet.findings);
     if s.state == "arriving" {
-        out.lines.push("it is not known yet whether all its files are there".to_owned());
+        out.lines.push(match &s.awaited {
+            Some(awaited) => format!("it is not complete: {awaited}"),
+            None => "it is not known yet whether all its files are there".to_owned(),
+        });
         out.suggestions
             .push("wait for the rest, then `almagest run` on its directory again".to_owned());
     }

@@ -94,7 +94,8 @@ fn paths(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// All files below a directory, but for those of unfinished publications.
+/// All files below a directory, but for hidden ones: unfinished publications, files on their way, strays that were moved aside.
+/// No delivered file and no product has such a name.
 fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut left = vec![directory.to_owned()];
@@ -102,9 +103,12 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 left.push(path);
-            } else if !files::is_temporary(&entry.file_name().to_string_lossy()) {
+            } else {
                 files.push(path);
             }
         }

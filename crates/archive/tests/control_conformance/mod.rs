@@ -10,13 +10,16 @@ mod rounds;
 mod states;
 
 use archive::records::*;
-use archive::{Curation, Inquiry, Planning, Publication, Queue, Registry, Site};
+use archive::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, Site};
 use model::UseCase;
 use staging::*;
 
 /// Everything that an engine is.
-pub trait Engine: Registry + Queue + Planning + Publication + Curation + Inquiry {}
-impl<A: Registry + Queue + Planning + Publication + Curation + Inquiry> Engine for A {}
+pub trait Engine:
+    Registry + Queue + Planning + Publication + Curation + Inquiry + Holdings
+{
+}
+impl<A: Registry + Queue + Planning + Publication + Curation + Inquiry + Holdings> Engine for A {}
 
 /// Makes a fresh archive with programme 7.
 pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
@@ -24,9 +27,11 @@ pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
 /// Runs the whole suite; the names are printed so that a failing one can be found.
 pub fn all<A: Engine>(fresh: &Fresh<A>) {
     type Case<A> = (&'static str, fn(&Fresh<A>));
-    let cases: [Case<A>; 25] = [
+    let cases: [Case<A>; 27] = [
         ("registering twice is once", registering_twice_is_once),
-        ("ids count on in name order", ids_count_on_in_name_order),
+        ("ids count on in the order given", ids_count_on_in_the_order_given),
+        ("what is still to come is awaited", what_is_still_to_come_is_awaited),
+        ("what a look at the library found is kept", what_a_look_at_the_library_found_is_kept),
         ("newer content supersedes", newer_content_supersedes),
         ("an earlier content comes back", an_earlier_content_comes_back),
         ("equal content elsewhere is linked", equal_content_elsewhere_is_linked),
@@ -71,7 +76,7 @@ fn registering_twice_is_once<A: Engine>(fresh: &Fresh<A>) {
     assert!(archive.known_files("20071012_v1").unwrap().is_empty());
 }
 
-fn ids_count_on_in_name_order<A: Engine>(fresh: &Fresh<A>) {
+fn ids_count_on_in_the_order_given<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();
     record(
         &mut archive,
@@ -81,8 +86,63 @@ fn ids_count_on_in_name_order<A: Engine>(fresh: &Fresh<A>) {
     let work = archive.delivery_work(NIGHT).unwrap();
     let ids: Vec<(String, i64)> =
         work.images.into_iter().map(|i| (i.name, i.multiframe_id.get())).collect();
-    let wanted = [("a.fit", 1), ("b.fit", 2), ("c.fit", 3)];
+    let wanted = [("a.fit", 2), ("b.fit", 1), ("c.fit", 3)];
     assert_eq!(ids, wanted.map(|(name, id)| (name.to_owned(), id)));
+}
+
+fn what_a_look_at_the_library_found_is_kept<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(2));
+    let holdings = archive.holdings(Some(NIGHT)).unwrap();
+    assert_eq!(holdings.len(), 4);
+    assert!(holdings.iter().all(|h| h.is_current && h.soundness.is_none()));
+    let (first, second) = (holdings[0].file_id, holdings[1].file_id);
+    archive
+        .note_soundness(&[(second, Soundness::Sound), (first, Soundness::Rotten)], now())
+        .unwrap();
+    assert_eq!(archive.status().unwrap().unsound_files, 1);
+    let again = archive.holdings(None).unwrap();
+    let last: Vec<_> = again[2..].iter().map(|h| (h.file_id, h.soundness)).collect();
+    assert_eq!(
+        last,
+        [(first, Some(Soundness::Rotten)), (second, Some(Soundness::Sound))],
+        "those not looked at come first"
+    );
+    archive.note_soundness(&[(first, Soundness::Sound)], now()).unwrap();
+    assert_eq!(archive.status().unwrap().unsound_files, 0);
+    assert!(archive.holdings(Some("20990101_v1")).unwrap().is_empty());
+}
+
+/// Catalogues without image are no news while more is known to come.
+fn what_is_still_to_come_is_awaited<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    let awaiting = |awaited: Option<&str>, arrivals: &[Arrival], archive: &mut A| {
+        let awaited = awaited.map(str::to_owned);
+        let registration = Registration {
+            delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
+            arrivals,
+            unchanged: &[],
+            touched: &[],
+            refusals: &[],
+            postponed: &[Postponed {
+                name: "late.fit".to_owned(),
+                why: "the line was cut".to_owned(),
+            }],
+            findings: &[],
+            pairing: &pairing,
+        };
+        archive.record(&registration, now()).unwrap()
+    };
+    let recorded = awaiting(Some("images"), &[arrival("a_cat.fits", "rows")], &mut archive);
+    assert_eq!(recorded.new_refusals, 0);
+    let status = &archive.status().unwrap().deliveries[0];
+    assert_eq!((status.state.as_str(), status.awaited.as_deref()), ("arriving", Some("images")));
+    assert!(archive.delivery_work(NIGHT).unwrap().arriving.is_some());
+    let recorded = awaiting(None, &[], &mut archive);
+    assert_eq!(recorded.new_refusals, 1, "now it is");
+    let status = &archive.status().unwrap().deliveries[0];
+    assert_eq!((status.state.as_str(), status.awaited.as_deref()), ("registered", None));
+    assert!(archive.delivery_work(NIGHT).unwrap().arriving.is_none());
 }
 
 fn newer_content_supersedes<A: Engine>(fresh: &Fresh<A>) {
@@ -118,7 +178,9 @@ fn equal_content_elsewhere_is_linked<A: Engine>(fresh: &Fresh<A>) {
         delivery: DeliveryFacts { name: "20071011_v2".to_owned(), ..delivery() },
         arrivals: &[arrival("a.fit", "same")],
         unchanged: &[],
+        touched: &[],
         refusals: &[],
+        postponed: &[],
         findings: &[],
         pairing: &pairing,
     };

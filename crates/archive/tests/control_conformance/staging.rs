@@ -129,6 +129,7 @@ pub fn arrival(name: &str, text: &str) -> Arrival {
         },
         arrived: now(),
         transfer_seconds: 0.5,
+        journey: Journey::default(),
     }
 }
 
@@ -160,7 +161,9 @@ pub fn record_of(archive: &mut impl Registry, name: &str, arrivals: &[Arrival]) 
         delivery: DeliveryFacts { name: name.to_owned(), version, ..delivery() },
         arrivals,
         unchanged: &[],
+        touched: &[],
         refusals: &[],
+        postponed: &[],
         findings: &[],
         pairing: &pairing,
     };
@@ -176,7 +179,9 @@ pub fn record_refused(
         delivery: delivery(),
         arrivals,
         unchanged: &[],
+        touched: &[],
         refusals,
+        postponed: &[],
         findings: &[],
         pairing: &pairing,
     };

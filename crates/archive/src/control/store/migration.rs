@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("coming", include_str!("../../migrations/0006_coming.sql")),
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
+    Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.

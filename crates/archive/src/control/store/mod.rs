@@ -12,6 +12,7 @@ mod changes;
 mod detections;
 mod facts;
 mod history;
+mod holdings;
 mod migration;
 mod planning;
 mod publish;
@@ -29,7 +30,7 @@ mod work;
 use super::planning::*;
 use super::records::*;
 use super::report::{Drift, Facts, Rate, Status};
-use super::{Curation, Inquiry, Planning, Publication, Queue, Registry};
+use super::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry};
 use crate::engine::{Connection, Dialect, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
@@ -645,6 +646,22 @@ impl Curation for Archive {
         purged.files =
             files.iter().filter(|path| std::fs::remove_file(path).is_ok()).count() as u64;
         Ok(purged)
+    }
+}
+
+impl Holdings for Archive {
+    fn holdings(&self, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveError> {
+        self.read("list the library", |c| holdings::list(c, delivery))
+    }
+
+    fn note_soundness(
+        &mut self,
+        found: &[(i64, Soundness)],
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("scrub", "note what a look at the library found", |tx| {
+            holdings::note(tx, found, now)
+        })
     }
 }
 

@@ -145,7 +145,8 @@ pub(super) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, A
     let mut select = c.prepare_cached(
         "SELECT delivery_id, name, state, last_arrival,
              (SELECT count(*) FROM redo JOIN file USING (file_id)
-              WHERE redo.unit_id IS NULL AND file.delivery_id = delivery.delivery_id)
+              WHERE redo.unit_id IS NULL AND file.delivery_id = delivery.delivery_id),
+             CASE WHEN awaited IS NULL THEN 'all' ELSE 'more' END
          FROM delivery WHERE delivery_id IN (
              SELECT delivery_id FROM delivery WHERE state <> 'complete'
              UNION SELECT delivery_id FROM unit
@@ -156,7 +157,8 @@ pub(super) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, A
     let rows = select.query_map([], |r| {
         let (state, arrival): (String, String) = (r.get(2)?, r.get(3)?);
         let redo: i64 = r.get(4)?;
-        Ok((r.get::<i64>(0)?, r.get(1)?, format!("{state} {arrival} {redo}")))
+        let more: String = r.get(5)?;
+        Ok((r.get::<i64>(0)?, r.get(1)?, format!("{state} {arrival} {redo} {more}")))
     })?;
     let mut units = c.prepare_cached(
         "SELECT unit_id, state FROM unit WHERE delivery_id = ?1 ORDER BY unit_id",

@@ -27,11 +27,17 @@ pub(super) fn record(
     tx.defer_foreign_keys()?; // a file names its successor before that is written
     let delivery = upsert_delivery(tx, &registration.delivery, now)?;
     let mut recorded = Recorded::default();
-    let mut arrivals: Vec<&Arrival> = registration.arrivals.iter().collect();
-    arrivals.sort_by(|a, b| a.name.cmp(&b.name));
     let mut looked_at_again = Vec::new();
-    for arrival in arrivals {
+    for arrival in registration.arrivals {
         looked_at_again.extend(record_file(tx, delivery, arrival, &mut recorded, now)?);
+        note_arrival(tx, delivery, &registration.delivery.source, arrival)?;
+    }
+    note_postponed(tx, delivery, registration, now)?;
+    for (name, modified_ns) in registration.touched {
+        tx.prepare_cached(
+            "UPDATE file SET modified_ns = ?3 WHERE delivery_id = ?1 AND name = ?2 AND state = 'current'",
+        )?
+        .execute(params![delivery, name, modified_ns])?;
     }
     let cause = Cause::new("register", "the file stands there as it did before");
     recorded.resolved_refusals +=
@@ -80,13 +86,14 @@ fn upsert_delivery(
 ) -> Result<i64, ArchiveFault> {
     tx.execute(
         "INSERT INTO delivery (name, night, version, source, state, marker, manifest, expected_files,
-             first_seen, last_arrival)
-         VALUES (?1, ?2, ?3, ?4, 'arriving', ?5, ?6, ?7, ?8, ?8)
+             first_seen, last_arrival, awaited)
+         VALUES (?1, ?2, ?3, ?4, 'arriving', ?5, ?6, ?7, ?8, ?8, ?9)
          ON CONFLICT (name) DO UPDATE SET
              source = excluded.source,
              marker = coalesce(excluded.marker, delivery.marker),
              manifest = coalesce(excluded.manifest, delivery.manifest),
-             expected_files = coalesce(excluded.expected_files, delivery.expected_files)",
+             expected_files = coalesce(excluded.expected_files, delivery.expected_files),
+             awaited = excluded.awaited",
         params![
             facts.name,
             facts.night,
@@ -95,10 +102,65 @@ fn upsert_delivery(
             facts.marker,
             facts.manifest,
             facts.expected_files,
-            text_of(now)
+            text_of(now),
+            facts.awaited
         ],
     )?;
     delivery_id(tx, &facts.name)
+}
+
+/// Next number of a row about a file in the ledger of transfers.
+const NEXT_OF_NAME: &str =
+    "(SELECT coalesce(max(number), 0) + 1 FROM transfer WHERE delivery_id = ?1 AND name = ?2)";
+
+fn note_arrival(
+    tx: &Connection,
+    delivery: i64,
+    source: &str,
+    arrival: &Arrival,
+) -> Result<(), ArchiveFault> {
+    let journey = &arrival.journey;
+    tx.prepare_cached(&format!(
+        "INSERT INTO transfer (delivery_id, name, number, source, outcome, file_id, bytes, resumed_bytes, tries, proof,
+             seconds, ended)
+         SELECT ?1, ?2, {NEXT_OF_NAME}, ?3, 'arrived', file_id, ?4, ?5, ?6, ?7, ?8, ?9
+         FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?10"
+    ))?
+    .execute(params![
+        delivery,
+        arrival.name,
+        source,
+        arrival.bytes,
+        journey.resumed_bytes,
+        journey.tries,
+        journey.proof,
+        arrival.transfer_seconds,
+        text_of(arrival.arrived),
+        arrival.sha256
+    ])?;
+    Ok(())
+}
+
+fn note_postponed(
+    tx: &Connection,
+    delivery: i64,
+    registration: &Registration<'_>,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    for postponed in registration.postponed {
+        tx.prepare_cached(&format!(
+            "INSERT INTO transfer (delivery_id, name, number, source, outcome, why, ended)
+             VALUES (?1, ?2, {NEXT_OF_NAME}, ?3, 'postponed', ?4, ?5)"
+        ))?
+        .execute(params![
+            delivery,
+            postponed.name,
+            registration.delivery.source,
+            postponed.why,
+            text_of(now)
+        ])?;
+    }
+    Ok(())
 }
 
 /// New files put a delivery back from complete; the word that all is there takes it out of arriving.

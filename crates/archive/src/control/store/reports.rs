@@ -58,6 +58,7 @@ pub(super) fn status(c: &Connection) -> Result<Status, ArchiveFault> {
         running_attempts: count("SELECT count(*) FROM attempt WHERE state = 'running'")?,
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
+        unsound_files: count("SELECT count(*) FROM scrub WHERE outcome <> 'sound'")?,
     })
 }
 
@@ -102,7 +103,7 @@ pub(super) fn delivery_statuses(
     only: Option<i64>,
 ) -> Result<Vec<DeliveryStatus>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT delivery_id, name, night, state FROM delivery WHERE CAST(?1 AS BIGINT) IS NULL OR delivery_id = ?1
+        "SELECT delivery_id, name, night, state, awaited, last_arrival FROM delivery WHERE CAST(?1 AS BIGINT) IS NULL OR delivery_id = ?1
          ORDER BY delivery_id",
     )?;
     let rows = select.query_map([only], |r| {
@@ -110,6 +111,8 @@ pub(super) fn delivery_statuses(
             name: r.get(1)?,
             night: r.get(2)?,
             state: r.get(3)?,
+            awaited: r.get(4)?,
+            last_arrival: r.get(5)?,
             ..DeliveryStatus::default()
         };
         Ok((r.get(0)?, status))

@@ -88,7 +88,10 @@ fn waiting(
                  WHERE i.multiframe_id = catalogue.multiframe_id AND f.state = 'current')
              LEFT JOIN image ON image.multiframe_id = catalogue.multiframe_id
              LEFT JOIN file AS of_image ON of_image.file_id = image.file_id
-         WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'",
+         WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'
+             -- While more is known to come, an image may be among it.
+             AND (image.multiframe_id IS NOT NULL OR
+                  (SELECT awaited FROM delivery WHERE delivery.delivery_id = file.delivery_id) IS NULL)",
     )?;
     let rows = select.query_map([delivery], |r| {
         Ok((

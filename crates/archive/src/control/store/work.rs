@@ -2,8 +2,9 @@
 
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, parsed, unit_of};
+use super::time::time_of;
 use crate::control::records::*;
-use crate::engine::Connection;
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use model::{MultiframeId, UseCase};
 use std::collections::HashMap;
@@ -28,7 +29,16 @@ pub(super) fn delivery_work(c: &Connection, name: &str) -> Result<DeliveryWork, 
         images,
         unpaired: unpaired(c, delivery)?,
         rounds: rounds(c, delivery)?,
+        arriving: arriving(c, delivery)?,
     })
+}
+
+fn arriving(c: &Connection, delivery: i64) -> Result<Option<Timestamp>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT last_arrival FROM delivery WHERE delivery_id = ?1 AND awaited IS NOT NULL",
+    )?;
+    let latest: Option<String> = select.query_row([delivery], |r| r.get(0)).optional()?;
+    latest.as_deref().map(time_of).transpose()
 }
 
 type Key = (i64, UseCase);

@@ -1,0 +1,473 @@
+//! `almagest scrub` and `almagest reconcile`: looking after delivered files.
+
+use super::Scope;
+use crate::exit::Exit;
+use crate::report::{Table, bytes, counted, say, shown, tell};
+use crate::site::{self, Site};
+use crate::sources::{self, Origin};
+use crate::steps::{Coming, Night, chosen};
+use archive::Holdings;
+use archive::records::{Holding, Soundness};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use transfer::Pace;
+use transfer::source::{Directory, EntryKind, Glance, Line, Source, SourceFault};
+
+/// Arguments of `scrub`.
+#[derive(Debug, clap::Args)]
+pub struct ScrubArguments {
+    #[command(flatten)]
+    scope: Scope,
+    /// Read at most so many MB per second; 0 = no limit [default: scrub_mb_per_second of almagest.toml].
+    #[arg(long, value_name = "MB")]
+    mb_per_second: Option<f64>,
+    /// End after so many hours; the next scrub goes on with the files that were not read for longest.
+    #[arg(long, value_name = "HOURS")]
+    hours: Option<f64>,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who is right, when source, library and archive differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Right {
+    /// The source: what is lost, rotten, other or not brought yet is brought (again).
+    Source,
+    /// The library: files that lie in it and that the archive does not know are registered.
+    Library,
+    /// The archive: files in the library that it does not know are moved aside, into library/.strays.
+    Archive,
+}
+
+/// Arguments of `reconcile`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --right it only reports. Nothing is ever deleted: what is deleted at the source stays here, other content of a
+name becomes a new version, and strays are moved, not removed.")]
+pub struct ReconcileArguments {
+    #[command(flatten)]
+    scope: Scope,
+    /// Who is right; without it nothing is changed.
+    #[arg(long, value_enum, value_name = "WHO")]
+    right: Option<Right>,
+    /// Do not ask the sources.
+    #[arg(long, conflicts_with = "right")]
+    offline: bool,
+    /// As one JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is found is written down at least this often.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
+
+/// Re-reads the library, those files first that were not read for longest. Exit code 3 when something is not sound.
+pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let mut archive = site.write()?;
+    let deliveries = chosen(&archive, &arguments.scope)?;
+    let limit = arguments.mb_per_second.unwrap_or(site.config.library.scrub_mb_per_second);
+    let (pace, stop) = (Pace::new(limit * 1e6), crate::daemon::stop_flag()?);
+    let until =
+        arguments.hours.map(|h| Instant::now() + Duration::from_secs_f64(h.max(0.0) * 3600.0));
+    let mut holdings = archive.holdings(None)?;
+    holdings.retain(|h| deliveries.contains(&h.delivery));
+    let (all, mut noted) = (holdings.len(), Instant::now());
+    let (mut found, mut unsound) = (Vec::new(), Vec::new());
+    let (mut read_files, mut read_bytes) = (0_u64, 0_u64);
+    for holding in &holdings {
+        if stop.load(Ordering::Relaxed) || until.is_some_and(|until| Instant::now() >= until) {
+            break;
+        }
+        let soundness = look(&site.place.library_file(&holding.path), holding, &pace);
+        (read_files, read_bytes) = (read_files + 1, read_bytes + holding.bytes);
+        found.push((holding.file_id, soundness));
+        if soundness != Soundness::Sound {
+            unsound.push((holding, soundness));
+        }
+        if noted.elapsed() > NOTE_EVERY {
+            archive.note_soundness(&found, site::now())?;
+            found.clear();
+            noted = Instant::now();
+        }
+    }
+    archive.note_soundness(&found, site::now())?;
+    let name = |h: &Holding| format!("{}/{}", h.delivery, h.name);
+    if arguments.json {
+        let unsound: Vec<_> = unsound
+            .iter()
+            .map(|(h, s)| serde_json::json!({"file": name(h), "path": h.path, "found": s.name()}))
+            .collect();
+        let report = serde_json::json!({"files": read_files, "bytes": read_bytes, "of_files": all, "unsound": unsound});
+        say!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        say!(
+            "read {} of {} files, {}: {} not sound",
+            read_files,
+            all,
+            bytes(read_bytes),
+            unsound.len()
+        );
+        for (holding, soundness) in &unsound {
+            say!("{}: {} ({})", soundness.name(), shown(&name(holding)), shown(&holding.path));
+        }
+        if !unsound.is_empty() {
+            say!("bring them again: almagest reconcile --right source");
+        }
+    }
+    Ok(match () {
+        () if stop.load(Ordering::Relaxed) => Exit::Interrupted,
+        () if unsound.is_empty() => Exit::Done,
+        () => Exit::Gate,
+    })
+}
+
+/// Reads one file and compares.
+fn look(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
+    let file = match files::open_regular(path) {
+        Ok(file) => file,
+        Err(files::OpenFault::Missing) => return Soundness::Lost,
+        Err(_) => return Soundness::Unreadable,
+    };
+    match files::sha256(Paced { file, pace }) {
+        Ok((sum, _)) if sum == holding.sha256 => Soundness::Sound,
+        Ok(_) => Soundness::Rotten,
+        Err(_) => Soundness::Unreadable,
+    }
+}
+
+struct Paced<'a> {
+    file: std::fs::File,
+    pace: &'a Pace,
+}
+
+impl Read for Paced<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.pace.pass(n);
+        Ok(n)
+    }
+}
+
+/// A difference between source, library and archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Difference {
+    delivery: String,
+    file: String,
+    /// Machine-readable.
+    code: &'static str,
+    /// In words.
+    what: String,
+    /// What would mend it.
+    mended_by: Option<&'static str>,
+}
+
+/// What was found of one delivery.
+struct Compared {
+    name: String,
+    origin: Option<Origin>,
+    differences: Vec<Difference>,
+    strays: Vec<PathBuf>,
+}
+
+/// Compares source, library and archive, and mends what the word of one of them is to mend. Exit code 3 when they differ
+/// at the end.
+pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let deliveries = chosen(&site.read()?, &arguments.scope)?;
+    let mut all = compared(&site, &deliveries, arguments.offline)?;
+    let differ = all.iter().any(|c| !c.differences.is_empty());
+    let mut exit = Exit::Done;
+    if let (Some(right), true) = (arguments.right, differ) {
+        exit = mend(&site, &all, right)?;
+        all = compared(&site, &deliveries, false)?;
+    }
+    let differences: Vec<&Difference> = all.iter().flat_map(|c| &c.differences).collect();
+    if arguments.json {
+        say!("{}", serde_json::to_string_pretty(&differences)?);
+    } else if differences.is_empty() {
+        say!(
+            "source, library and archive agree about {}",
+            counted(deliveries.len() as u64, "delivery")
+        );
+    } else {
+        let mut table = Table::new(["delivery", "file", "code", "what", "mended by"]);
+        for d in &differences {
+            let help = d.mended_by.map(|who| format!("--right {who}")).unwrap_or_default();
+            table.row([
+                d.delivery.clone(),
+                d.file.clone(),
+                d.code.to_owned(),
+                d.what.clone(),
+                help,
+            ]);
+        }
+        say!("{}", table.text());
+    }
+    // What is deleted at the source, by its provider's right, is no fault.
+    let is_amiss = differences.iter().any(|d| d.mended_by.is_some());
+    Ok(if is_amiss && exit == Exit::Done { Exit::Gate } else { exit })
+}
+
+fn compared(site: &Site, deliveries: &[String], offline: bool) -> anyhow::Result<Vec<Compared>> {
+    use archive::Inquiry;
+    let archive = site.read()?;
+    let mut all = Vec::new();
+    for name in deliveries {
+        let holdings = archive.holdings(Some(name))?;
+        let place = archive.source(name)?.to_string_lossy().into_owned();
+        let mut differences = library_differences(site, &holdings);
+        let strays = strays(site, name, &holdings);
+        let add = |path: &PathBuf| Difference {
+            delivery: name.clone(),
+            file: shown(&path.display().to_string()),
+            code: "stray",
+            what: "it lies in the library and the archive does not know it".to_owned(),
+            mended_by: Some("library or archive"),
+        };
+        differences.extend(strays.iter().map(add));
+        let mut origin = None;
+        if !offline {
+            let listed = sources::of_delivery(site, &place)
+                .and_then(|(found, _)| Ok((found.source.list(name)?, found)));
+            match listed {
+                Ok((entries, found)) => {
+                    differences.extend(source_differences(name, &entries, &holdings));
+                    origin = Some(found);
+                }
+                Err(fault) => tell!(
+                    "almagest: the source of {name} is not asked: {}",
+                    shown(&format!("{fault:#}"))
+                ),
+            }
+        }
+        all.push(Compared { name: name.clone(), origin, differences, strays });
+    }
+    Ok(all)
+}
+
+fn library_differences(site: &Site, holdings: &[Holding]) -> Vec<Difference> {
+    let one = |holding: &Holding| {
+        let found = std::fs::symlink_metadata(site.place.library_file(&holding.path));
+        let (code, what) = match (found, holding.soundness) {
+            (Err(_), _) => ("lost", "it is not in the library".to_owned()),
+            (Ok(found), _) if found.len() != holding.bytes => (
+                "size_differs",
+                format!("it has {} bytes in the library and had {}", found.len(), holding.bytes),
+            ),
+            (Ok(_), Some(Soundness::Rotten)) => {
+                ("rotten", "its bytes do not fit its checksum any more".to_owned())
+            }
+            (Ok(_), Some(Soundness::Unreadable)) => {
+                ("unreadable", "the last scrub could not read it".to_owned())
+            }
+            _ => return None,
+        };
+        let mended_by = holding.is_current.then_some("source");
+        Some(Difference {
+            delivery: holding.delivery.clone(),
+            file: holding.name.clone(),
+            code,
+            what,
+            mended_by,
+        })
+    };
+    holdings.iter().filter_map(one).collect()
+}
+
+fn source_differences(
+    delivery: &str,
+    entries: &[transfer::Entry],
+    holdings: &[Holding],
+) -> Vec<Difference> {
+    let current: BTreeMap<&str, &Holding> =
+        holdings.iter().filter(|h| h.is_current).map(|h| (h.name.as_str(), h)).collect();
+    let add = |file: &str, code, what: String, mended_by| Difference {
+        delivery: delivery.to_owned(),
+        file: file.to_owned(),
+        code,
+        what,
+        mended_by,
+    };
+    let (mut differences, mut there) = (Vec::new(), BTreeSet::new());
+    for entry in entries {
+        let is_file =
+            entry.kind == EntryKind::File && transfer::names::fault(&entry.name).is_none();
+        let Some(name) = entry.name.to_str().filter(|_| is_file) else { continue };
+        there.insert(name);
+        match current.get(name) {
+            None => {
+                let what = "it is at the source and was not brought, or was refused".to_owned();
+                differences.push(add(name, "not_brought", what, Some("source")));
+            }
+            Some(holding) if entry.bytes.is_some_and(|bytes| bytes != holding.bytes) => {
+                let (now, before) = (entry.bytes.unwrap_or(0), holding.bytes);
+                let what = format!(
+                    "it has {now} bytes at the source and had {before} when it was brought"
+                );
+                differences.push(add(name, "changed_at_source", what, Some("source")));
+            }
+            Some(holding) if entry.modified_ns != holding.modified_ns => {
+                let what =
+                    "its date at the source is another one than when it was brought".to_owned();
+                differences.push(add(name, "touched_at_source", what, Some("source")));
+            }
+            Some(_) => {}
+        }
+    }
+    for name in current.keys().filter(|name| !there.contains(**name)) {
+        let what = "it is not at the source any more; it stays here".to_owned();
+        differences.push(add(name, "gone_at_source", what, None));
+    }
+    differences
+}
+
+/// Files in the delivery's directories that the archive does not know, except what is on its way.
+fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Vec<PathBuf> {
+    let known: BTreeSet<PathBuf> =
+        holdings.iter().map(|h| site.place.library_file(&h.path)).collect();
+    let mut open: Vec<PathBuf> =
+        volumes(site).into_iter().map(|root| root.join(delivery)).collect();
+    let mut strays = Vec::new();
+    while let Some(here) = open.pop() {
+        for entry in std::fs::read_dir(&here).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push(path);
+            } else if !entry.file_name().to_string_lossy().starts_with('.')
+                && !known.contains(&path)
+            {
+                strays.push(path);
+            }
+        }
+    }
+    strays.sort();
+    strays
+}
+
+fn volumes(site: &Site) -> Vec<PathBuf> {
+    let more = site.config.library.volumes.iter().map(|volume| site.place.root().join(volume));
+    [site.place.library()].into_iter().chain(more).collect()
+}
+
+fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
+    if right == Right::Archive {
+        for stray in all.iter().flat_map(|c| &c.strays) {
+            move_aside(site, stray)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut night = Night::open(site.clone(), "reconcile")?;
+    for compared in all {
+        match (right, &compared.origin) {
+            (Right::Source, Some(origin)) => {
+                let of_library = ["lost", "size_differs", "rotten", "unreadable"];
+                let suspects: BTreeSet<String> = compared
+                    .differences
+                    .iter()
+                    .filter(|d| of_library.contains(&d.code))
+                    .map(|d| d.file.clone())
+                    .collect();
+                night.bring_again(origin, &compared.name, suspects)?;
+            }
+            (Right::Library, _) => {
+                for (directory, names) in by_directory(&compared.strays) {
+                    take_in(site, &mut night, &compared.name, &directory, names)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(super::run::exit_of(&night))
+}
+
+/// Strays right in a delivery's directory; those below it are older contents, and whose is not told.
+fn by_directory(strays: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<String>> {
+    let mut all: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    for stray in strays {
+        let (Some(directory), Some(name)) = (stray.parent(), stray.file_name()) else { continue };
+        all.entry(directory.to_owned()).or_default().insert(name.to_string_lossy().into_owned());
+    }
+    all
+}
+
+fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<()> {
+    let volume = volumes(site).into_iter().find(|root| stray.starts_with(root));
+    let volume = volume.unwrap_or_else(|| site.place.library());
+    let inside = stray.strip_prefix(&volume).unwrap_or(stray);
+    let to =
+        volume.join(".strays").join(site::now().format("%Y%m%dT%H%M%S").to_string()).join(inside);
+    let directory = to.parent().unwrap_or(&volume);
+    files::create_dir(directory)?;
+    std::fs::rename(stray, &to)?;
+    files::sync_dir(directory)?;
+    tell!(
+        "almagest: moved {} to {}",
+        shown(&stray.display().to_string()),
+        shown(&to.display().to_string())
+    );
+    Ok(())
+}
+
+/// Registers files that lie in the library already, where they lie.
+fn take_in(
+    site: &Site,
+    night: &mut Night,
+    delivery: &str,
+    directory: &Path,
+    only: BTreeSet<String>,
+) -> anyhow::Result<()> {
+    let is_top = volumes(site).iter().any(|root| root.join(delivery) == directory);
+    if !is_top {
+        tell!(
+            "almagest: {} holds older contents; look at them yourself",
+            shown(&directory.display().to_string())
+        );
+        return Ok(());
+    }
+    let root = directory.parent().unwrap_or(directory).to_owned();
+    let strays = Strays { directory: Directory::new(root), only };
+    let origin = sources::in_library(strays);
+    let coming = Coming::new(&origin, delivery, &|_| true, &|_| (false, None));
+    night.fetch(&Coming { is_library: true, ..coming })?;
+    Ok(())
+}
+
+/// A directory of which some files alone are seen.
+struct Strays {
+    directory: Directory,
+    only: BTreeSet<String>,
+}
+
+impl Source for Strays {
+    fn deliveries(&self) -> Result<Vec<std::ffi::OsString>, SourceFault> {
+        self.directory.deliveries()
+    }
+
+    fn list(&self, delivery: &str) -> Result<Vec<transfer::Entry>, SourceFault> {
+        let mut entries = self.directory.list(delivery)?;
+        entries.retain(|e| e.name.to_str().is_some_and(|name| self.only.contains(name)));
+        Ok(entries)
+    }
+
+    fn glance(&self, delivery: &str) -> Result<Glance, SourceFault> {
+        self.directory.glance(delivery)
+    }
+
+    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
+        self.directory.line()
+    }
+
+    fn place(&self, delivery: &str) -> String {
+        self.directory.place(delivery)
+    }
+
+    fn directory(&self, delivery: &str) -> Option<PathBuf> {
+        self.directory.directory(delivery)
+    }
+}

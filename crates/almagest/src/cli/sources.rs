@@ -1,0 +1,125 @@
+//! `almagest sources`.
+
+use crate::exit::Exit;
+use crate::report::{Table, say, shown};
+use crate::site::Site;
+use crate::sources::{self, Origin};
+use archive::Inquiry;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// As one JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A source as it was found.
+#[derive(Debug, Serialize)]
+struct Found {
+    name: String,
+    address: String,
+    lines: usize,
+    mb_per_second: f64,
+    is_open: bool,
+    /// Why it cannot be read.
+    fault: Option<String>,
+    deliveries: Vec<Delivery>,
+}
+
+#[derive(Debug, Serialize)]
+struct Delivery {
+    name: String,
+    /// Names in it.
+    names: usize,
+    /// As the archive has it; `new` when it does not know it.
+    state: String,
+    awaited: Option<String>,
+}
+
+/// Asks every source of the configuration what it has. Exit code 4 when one cannot be read.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let (origins, profiles) = (sources::all(&site)?, site.profiles()?);
+    let status = site.read()?.status()?;
+    let known: BTreeMap<_, _> =
+        status.deliveries.iter().map(|d| (d.name.as_str(), (&d.state, &d.awaited))).collect();
+    let look = |origin: &Origin| -> Result<Vec<Delivery>, transfer::SourceFault> {
+        let mut deliveries = Vec::new();
+        for name in origin.deliveries(&profiles)? {
+            let names = origin.source.glance(&name)?.names.len();
+            let (state, awaited) = match known.get(name.as_str()) {
+                Some((state, awaited)) => ((*state).clone(), (*awaited).clone()),
+                None => ("new".to_owned(), None),
+            };
+            deliveries.push(Delivery { name, names, state, awaited });
+        }
+        Ok(deliveries)
+    };
+    let found: Vec<Found> = origins
+        .iter()
+        .map(|origin| {
+            let looked = look(origin);
+            Found {
+                name: origin.name.clone(),
+                address: origin.address.clone(),
+                lines: origin.settings.lines,
+                mb_per_second: origin.settings.mb_per_second,
+                is_open: origin.settings.is_open(crate::site::now()),
+                fault: looked.as_ref().err().map(ToString::to_string),
+                deliveries: looked.unwrap_or_default(),
+            }
+        })
+        .collect();
+    if arguments.json {
+        say!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        told(&found);
+    }
+    let is_away = found.iter().any(|f| f.fault.is_some());
+    Ok(if is_away { Exit::Infrastructure } else { Exit::Done })
+}
+
+fn told(found: &[Found]) {
+    if found.is_empty() {
+        say!("almagest.toml names no source: [inbox] directories, [sources.NAME]");
+        return;
+    }
+    let mut table = Table::new(["source", "where", "lines", "limit", "deliveries", ""]);
+    let mut deliveries = Table::new(["source", "delivery", "files there", "here", "awaited"]);
+    for source in found {
+        let limit = match source.mb_per_second {
+            0.0 => String::new(),
+            limit => format!("{limit} MB/s"),
+        };
+        let word = match &source.fault {
+            Some(fault) => shown(fault),
+            None if !source.is_open => "outside its windows".to_owned(),
+            None => String::new(),
+        };
+        table.row([
+            source.name.clone(),
+            source.address.clone(),
+            source.lines.to_string(),
+            limit,
+            source.deliveries.len().to_string(),
+            word,
+        ]);
+        for d in &source.deliveries {
+            deliveries.row([
+                source.name.clone(),
+                d.name.clone(),
+                d.names.to_string(),
+                d.state.clone(),
+                d.awaited.clone().unwrap_or_default(),
+            ]);
+        }
+    }
+    say!("{}", table.text());
+    if !deliveries.is_empty() {
+        say!("{}", deliveries.text());
+    }
+}

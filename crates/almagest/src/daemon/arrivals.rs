@@ -1,0 +1,550 @@
+//! The loops that watch sources: what is there is brought into the library and registered, each source in a thread of its own.
+//!
+//! A delivery is looked at from afar ([`Glance`]); only one that changed, or of which something is still to come, is gone
+//! into. Files that did not change for a while come at once ([`SourceConfig::early`]), so that the work on them begins while the
+//! rest is on its way; when the delivery is complete is decided by [`transfer::completeness`]. What is remembered here is
+//! how things looked before: after a restart everything is looked at once more.
+
+use super::{BACK_OFF, is_for_ever, kept, sleep, stand_by};
+use crate::config::SourceConfig;
+use crate::exit::{Exit, Failure};
+use crate::profiles::Loaded;
+use crate::report::{counted, shown, tell};
+use crate::site::{self, Site, iso};
+use crate::sources::{self, Origin};
+use crate::steps::{Coming, Night};
+use archive::lease::Process;
+use archive::report::DeliveryStatus;
+use archive::{Inquiry, Registry};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use transfer::completeness::{self, Rule, Seen};
+use transfer::source::Glance;
+use transfer::{Entry, Fetched};
+
+/// What could not be brought is tried again after this.
+const AGAIN: Duration = Duration::from_secs(30);
+/// A delivery is gone on with after this only when none that comes before it has something new.
+const SLICE: Duration = Duration::from_secs(120);
+/// A delivery that is complete is left out of so many looks.
+const LOOKS_LEFT_OUT: u32 = 10;
+/// What needs somebody's help is tried again after this.
+const LATER: Duration = Duration::from_secs(600);
+
+/// What is known of the sources, for `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Host, boot, pid and start time.
+    pub process: String,
+    /// `watching` or `stopped`.
+    pub state: String,
+    /// By name.
+    pub sources: BTreeMap<String, SourceState>,
+}
+
+/// What is known of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    /// Where it is, without secrets.
+    pub address: String,
+    /// `waiting`, `reading`, `away` or `closed` (outside its windows).
+    pub state: String,
+    /// When it was last looked at.
+    pub looked: Option<String>,
+    /// Why it is away.
+    pub fault: Option<String>,
+    /// Since when.
+    pub away_since: Option<String>,
+    /// Deliveries of which something is still to come, and what.
+    pub awaited: BTreeMap<String, String>,
+}
+
+/// Where the state is kept.
+pub fn directory(logs: &Path) -> PathBuf {
+    logs.join("arrivals")
+}
+
+/// What the last daemon left.
+pub fn read(logs: &Path) -> Option<State> {
+    kept::read(&directory(logs))
+}
+
+impl State {
+    /// Whether its process is there, as far as this machine can tell.
+    pub fn is_alive(&self) -> bool {
+        kept::is_alive(&self.process, &self.state)
+    }
+}
+
+/// The state as several threads change it.
+struct Board {
+    state: Mutex<State>,
+    directory: PathBuf,
+}
+
+impl Board {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.clone();
+        change(&mut state);
+        if *state != before {
+            kept::write(&self.directory, &*state);
+        }
+    }
+
+    fn of(&self, origin: &Origin, change: impl FnOnce(&mut SourceState)) {
+        self.change(|state| change(state.sources.entry(origin.name.clone()).or_default()));
+    }
+}
+
+/// Whether anything is to be watched.
+pub fn has_sources(site: &Site) -> bool {
+    !site.config.inbox.directories.is_empty() || !site.config.sources.is_empty()
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What waiting does not mend: no archive, a newer schema, a wrong configuration.
+pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+    let origins = sources::all(site)?;
+    if origins.is_empty() {
+        return Err(crate::exit::gate(
+            "almagest.toml names no source: [inbox] directories, [sources.NAME]",
+        ));
+    }
+    let profiles = site.profiles()?;
+    let directory = directory(&site.place.logs());
+    files::create_dir(&directory)?;
+    let Some(_lock) = stand_by(&directory, stop, &|| {
+        "another process watches the sources of this site; standing by".to_owned()
+    })?
+    else {
+        return Ok(Exit::Done);
+    };
+    let state = State {
+        process: Process::me().to_string(),
+        state: "watching".to_owned(),
+        ..State::default()
+    };
+    kept::write(&directory, &state);
+    let board = Board { state: Mutex::new(state), directory };
+    tell!("almagest: watching {}", counted(origins.len() as u64, "source"));
+    std::thread::scope(|scope| {
+        for origin in &origins {
+            let (board, profiles) = (&board, &profiles);
+            scope.spawn(move || {
+                Watcher { site, origin, profiles, board, stop, memories: HashMap::new() }.run();
+            });
+        }
+    });
+    board.change(|state| "stopped".clone_into(&mut state.state));
+    Ok(Exit::Done)
+}
+
+/// How a delivery looked before.
+#[derive(Default)]
+struct Memory {
+    glance: Option<Glance>,
+    since: Option<Instant>,
+    /// How it looked when it was last gone into.
+    gone_into: Option<u64>,
+    /// When it is looked at again.
+    next_look: Option<Instant>,
+    /// Something of it is still to come.
+    is_open: bool,
+    /// When it is gone into again although nothing changed.
+    again: Option<Instant>,
+    /// Files as they were first seen so.
+    files: Mutex<HashMap<OsString, (Entry, Instant)>>,
+}
+
+impl Memory {
+    fn see(&mut self, glance: Glance) {
+        if self.glance.as_ref() != Some(&glance) {
+            (self.glance, self.since) = (Some(glance), Some(Instant::now()));
+        }
+    }
+
+    fn quiet(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Whether a file is as it was some time ago.
+    fn is_settled(&self, entry: &Entry, wanted: Duration) -> bool {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        match files.get(&entry.name) {
+            Some((seen, since)) if seen == entry => since.elapsed() >= wanted,
+            _ => {
+                files.insert(entry.name.clone(), (entry.clone(), Instant::now()));
+                wanted.is_zero()
+            }
+        }
+    }
+}
+
+/// Whether a delivery is to be gone into now. Pure but for the clock in its memory.
+fn is_due(memory: &Memory, settings: &SourceConfig, is_marked: bool, quiet: Duration) -> bool {
+    let Some(glance) = memory.glance.as_ref().filter(|glance| !glance.names.is_empty()) else {
+        return false;
+    };
+    let is_again = memory.again.is_some_and(|at| Instant::now() >= at);
+    let is_new = memory.gone_into != Some(glance.word);
+    let is_quiet = quiet >= Duration::from_secs(settings.quiet_seconds);
+    if !settings.early && memory.gone_into.is_none() {
+        use crate::config::Complete;
+        return match settings.complete {
+            Complete::MarkerOrQuiet => is_marked || is_quiet,
+            Complete::Marker => is_marked,
+            Complete::Quiet => is_quiet,
+            Complete::Count => glance.names.len() as u64 >= settings.count,
+            Complete::Manifest => is_new || is_again,
+        };
+    }
+    is_new || is_again
+}
+
+fn is_conflict(fault: &anyhow::Error) -> bool {
+    fault.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::Conflict)
+}
+
+/// How a look at deliveries ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// All that was due was gone into.
+    Over,
+    /// In the midst of a delivery: those that come before it are looked at first.
+    Cut,
+}
+
+struct Watcher<'a> {
+    site: &'a Site,
+    origin: &'a Origin,
+    profiles: &'a [Loaded],
+    board: &'a Board,
+    stop: &'a Arc<AtomicBool>,
+    memories: HashMap<String, Memory>,
+}
+
+impl Watcher<'_> {
+    fn run(&mut self) {
+        let settings = &self.origin.settings;
+        let poll = Duration::from_secs(settings.poll_seconds.max(1));
+        let mut back_off = BACK_OFF.0;
+        self.board.of(self.origin, |s| s.address.clone_from(&self.origin.address));
+        while !self.stop.load(Ordering::Relaxed) {
+            if !settings.is_open(site::now()) {
+                self.board.of(self.origin, |s| "closed".clone_into(&mut s.state));
+                sleep(Duration::from_secs(5).min(poll), self.stop);
+                continue;
+            }
+            match self.pass() {
+                Ok(turn) => {
+                    back_off = BACK_OFF.0;
+                    self.board.of(self.origin, |s| {
+                        "waiting".clone_into(&mut s.state);
+                        (s.fault, s.away_since, s.looked) = (None, None, Some(iso(site::now())));
+                    });
+                    if turn == Turn::Over {
+                        sleep(poll, self.stop);
+                    }
+                }
+                Err(fault) => {
+                    self.away(&shown(&format!("{fault:#}")));
+                    sleep(back_off, self.stop);
+                    back_off = (2 * back_off).min(BACK_OFF.1);
+                }
+            }
+        }
+    }
+
+    /// Told once, until it is there again or something else is the matter.
+    fn away(&self, why: &str) {
+        if self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        self.board.of(self.origin, |s| {
+            if s.fault.as_deref() != Some(why) {
+                tell!("almagest: {}, trying again: {why}", self.origin.name);
+            }
+            "away".clone_into(&mut s.state);
+            s.fault = Some(why.to_owned());
+            s.away_since.get_or_insert_with(|| iso(site::now()));
+        });
+    }
+
+    /// Looks at every delivery, and goes into those that are due.
+    fn pass(&mut self) -> anyhow::Result<Turn> {
+        for name in self.origin.deliveries(self.profiles)? {
+            if self.stop.load(Ordering::Relaxed) || !self.origin.settings.is_open(site::now()) {
+                break;
+            }
+            let mut memory = self.memories.remove(&name).unwrap_or_default();
+            if memory.next_look.is_some_and(|at| Instant::now() < at) {
+                self.memories.insert(name, memory);
+                continue;
+            }
+            memory.see(self.origin.source.glance(&name)?);
+            let gone = self.go_into(&name, &mut memory);
+            let is_done = memory.gone_into.is_some() && !memory.is_open && memory.again.is_none();
+            let is_far = self.origin.source.directory(&name).is_none();
+            // Hundreds of nights that are complete are not to be listed every half minute.
+            memory.next_look = (is_done && is_far).then(|| Instant::now() + self.between_looks());
+            self.memories.insert(name, memory);
+            if gone? == Turn::Cut {
+                return Ok(Turn::Cut);
+            }
+        }
+        Ok(Turn::Over)
+    }
+
+    fn go_into(&self, name: &str, memory: &mut Memory) -> anyhow::Result<Turn> {
+        let settings = &self.origin.settings;
+        let marker = self.marker(name);
+        let glance = memory.glance.clone().unwrap_or_default();
+        let is_marked = marker.as_ref().is_some_and(|marker| glance.names.contains(marker));
+        let quiet = memory.quiet().max(self.age(name));
+        if !is_due(memory, settings, is_marked, quiet) {
+            return Ok(Turn::Over);
+        }
+        let is_first = memory.gone_into.is_none() && memory.again.is_none();
+        if is_first && self.origin.source.is_slow_to_list() && self.was_complete(name, &glance)? {
+            memory.gone_into = Some(glance.word);
+            return Ok(Turn::Over);
+        }
+        self.board.of(self.origin, |s| "reading".clone_into(&mut s.state));
+        let brought = self.bring(name, memory, marker, (is_marked, quiet));
+        (memory.gone_into, memory.again) = (Some(glance.word), None);
+        match brought {
+            Ok((is_open, again)) => {
+                memory.is_open = is_open;
+                memory.again = again.map(|after| Instant::now() + after);
+                Ok(if again == Some(Duration::ZERO) { Turn::Cut } else { Turn::Over })
+            }
+            // Somebody brings it by hand.
+            Err(fault) if is_conflict(&fault) => {
+                (memory.is_open, memory.again) = (true, Some(Instant::now() + AGAIN));
+                Ok(Turn::Over)
+            }
+            Err(fault) if is_for_ever(&fault) => {
+                // Of this delivery: the others are not to wait for it.
+                let why = shown(&format!("{fault:#}"));
+                tell!("almagest: {name}: {why}");
+                self.board.of(self.origin, |s| drop(s.awaited.insert(name.to_owned(), why)));
+                (memory.is_open, memory.again) = (true, Some(Instant::now() + LATER));
+                Ok(Turn::Over)
+            }
+            Err(fault) => {
+                memory.gone_into = None;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Time between two looks at a delivery that is complete: late files are rare.
+    fn between_looks(&self) -> Duration {
+        let poll = Duration::from_secs(self.origin.settings.poll_seconds.max(1));
+        (poll * LOOKS_LEFT_OUT).min(LATER).max(poll)
+    }
+
+    /// Whether a delivery was complete before this process came, and has no other names now. Asked only where a look into it
+    /// asks for every file.
+    fn was_complete(&self, name: &str, glance: &Glance) -> anyhow::Result<bool> {
+        let archive = self.site.read()?;
+        let is_complete =
+            |d: &DeliveryStatus| d.name == name && d.state != "arriving" && d.awaited.is_none();
+        if !archive.status()?.deliveries.iter().any(is_complete) {
+            return Ok(false);
+        }
+        let known: HashSet<String> =
+            archive.known_files(name)?.into_iter().map(|f| f.name).collect();
+        Ok(glance.names.iter().all(|name| known.contains(name)))
+    }
+
+    /// The name that the delivery's marker would have.
+    fn marker(&self, name: &str) -> Option<String> {
+        let namings = || self.profiles.iter().map(|p| &p.profile.naming);
+        let own = namings().find(|naming| naming.delivery(name).is_some());
+        own.map_or_else(|| namings().find_map(|n| n.marker.clone()), |n| n.marker.clone())
+    }
+
+    /// Since when nothing changed by the files' own dates: of a directory of this machine alone, where clocks agree.
+    fn age(&self, name: &str) -> Duration {
+        let Some(directory) = self.origin.source.directory(name) else { return Duration::ZERO };
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let latest = entries.filter_map(|e| e.metadata().ok()?.modified().ok()).max();
+        latest.and_then(|at| at.elapsed().ok()).unwrap_or_default()
+    }
+
+    /// Brings what is due. Tells whether something is still to come, and after what time it is worth another try.
+    fn bring(
+        &self,
+        name: &str,
+        memory: &Memory,
+        marker: Option<String>,
+        (is_marked, quiet): (bool, Duration),
+    ) -> anyhow::Result<(bool, Option<Duration>)> {
+        let settings = &self.origin.settings;
+        let settle = Duration::from_secs(settings.settle_seconds);
+        let quiet_wanted = Duration::from_secs(settings.quiet_seconds);
+        let by_marker = matches!(self.origin.rule(), Rule::Marker | Rule::MarkerOrQuiet);
+        let all_settled = is_marked && by_marker || quiet >= quiet_wanted;
+        let is_settled = |entry: &Entry| memory.is_settled(entry, settle) || all_settled;
+        let judge = |fetched: &Fetched| {
+            let awaited = match &fetched.away {
+                Some(why) => Some(format!("its source was lost: {why}")),
+                None => completeness::awaited(
+                    self.origin.rule(),
+                    &Seen {
+                        is_marked: fetched.marked_complete,
+                        marker: marker.clone().unwrap_or_default(),
+                        listed: fetched.listed.as_ref().map(|(files, _)| *files),
+                        absent: fetched.absent,
+                        files: fetched.arrivals.len() + fetched.unchanged.len(),
+                        quiet,
+                        quiet_wanted,
+                        unsettled: fetched.unsettled.len(),
+                        postponed: fetched.postponed.len() + fetched.left,
+                    },
+                ),
+            };
+            (awaited.is_none(), awaited)
+        };
+        let coming = Coming::new(self.origin, name, &is_settled, &judge);
+        let fetched = self.while_open(|halt| -> anyhow::Result<_> {
+            let mut night =
+                Night::open_until(self.site.clone(), self.origin.name.clone(), "transfer", halt)?;
+            let fetched = night.fetch(&coming)?;
+            let refused = night.counts.get("transfer").map_or(0, |counts| counts.refusals);
+            night.ended(if refused > 0 { Exit::Refusals } else { Exit::Done });
+            Ok((fetched, refused))
+        });
+        let (fetched, refused) = fetched?;
+        let (_, awaited) = judge(&fetched);
+        self.told(name, &fetched, refused, awaited.as_deref());
+        let again = match () {
+            () if fetched.away.is_some() || !fetched.postponed.is_empty() => Some(AGAIN),
+            () if fetched.left > 0 => Some(Duration::ZERO), // the slice is over
+            () if !fetched.unsettled.is_empty() => Some(settle.max(Duration::from_secs(1))),
+            () if awaited.is_some() && quiet < quiet_wanted => {
+                Some(quiet_wanted.saturating_sub(quiet))
+            }
+            () if awaited.is_some() => Some(LATER),
+            () => None,
+        };
+        Ok((awaited.is_some(), again))
+    }
+
+    fn told(&self, name: &str, fetched: &Fetched, refused: u64, awaited: Option<&str>) {
+        let mut was_open = false;
+        self.board.of(self.origin, |s| {
+            was_open = match awaited {
+                Some(awaited) => s.awaited.insert(name.to_owned(), awaited.to_owned()).is_some(),
+                None => s.awaited.remove(name).is_some(),
+            };
+        });
+        let is_news = !fetched.arrivals.is_empty() || awaited.is_none() && was_open;
+        if !is_news || self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let refused = match refused {
+            0 => String::new(),
+            n => format!(", {} refused", counted(n, "file")),
+        };
+        let brought = counted(fetched.arrivals.len() as u64, "file");
+        let rest =
+            awaited.map_or("complete".to_owned(), |awaited| format!("not complete: {awaited}"));
+        tell!("almagest: {name}: {brought} brought{refused}; {}", shown(&rest));
+    }
+
+    /// Does something that ends when the daemon is to end, the window in which the source may be read, or the slice.
+    fn while_open<T>(&self, act: impl FnOnce(Arc<AtomicBool>) -> T) -> T {
+        let (halt, done) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let began = Instant::now();
+                while !done.load(Ordering::Relaxed) {
+                    let is_over = self.stop.load(Ordering::Relaxed)
+                        || began.elapsed() > SLICE
+                        || !self.origin.settings.is_open(site::now());
+                    halt.fetch_or(is_over, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+            let result = act(Arc::clone(&halt));
+            done.store(true, Ordering::Relaxed);
+            result
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Complete;
+
+    fn glance(names: &[&str]) -> Glance {
+        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+        Glance { word: names.len() as u64, names }
+    }
+
+    fn memory(names: &[&str]) -> Memory {
+        let mut memory = Memory::default();
+        memory.see(glance(names));
+        memory
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_delivery_is_gone_into_when_it_is_worth_it() {
+        let early = SourceConfig { quiet_seconds: 60, ..SourceConfig::default() };
+        let whole = SourceConfig { early: false, ..early.clone() };
+        assert!(!is_due(&memory(&[]), &early, false, 99 * SECOND), "nothing has arrived");
+        assert!(is_due(&memory(&["a"]), &early, false, SECOND), "it is new");
+        assert!(!is_due(&memory(&["a"]), &whole, false, SECOND), "it is not complete");
+        assert!(is_due(&memory(&["a"]), &whole, true, SECOND), "its marker is there");
+        assert!(is_due(&memory(&["a"]), &whole, false, 60 * SECOND), "nothing changed for a while");
+        let marker = SourceConfig { complete: Complete::Marker, ..whole.clone() };
+        assert!(!is_due(&memory(&["a"]), &marker, false, 60 * SECOND), "only its marker counts");
+        let count = SourceConfig { complete: Complete::Count, count: 2, ..whole };
+        assert!(!is_due(&memory(&["a"]), &count, true, SECOND));
+        assert!(is_due(&memory(&["a", "b"]), &count, false, SECOND));
+
+        let mut brought = memory(&["a"]);
+        brought.gone_into = Some(1);
+        assert!(!is_due(&brought, &early, true, 99 * SECOND), "brought, and complete");
+        brought.again = Some(Instant::now() + 99 * SECOND);
+        assert!(!is_due(&brought, &early, false, 60 * SECOND), "not yet");
+        brought.again = Some(Instant::now());
+        assert!(is_due(&brought, &early, false, SECOND), "now");
+        brought.again = None;
+        brought.see(glance(&["a", "b"]));
+        assert!(is_due(&brought, &marker, false, SECOND), "late files come without a word");
+    }
+
+    #[test]
+    fn a_file_settles_when_it_stays_as_it_is() {
+        let memory = Memory::default();
+        let entry = |bytes| Entry {
+            name: "a.fit".into(),
+            kind: transfer::source::EntryKind::File,
+            bytes: Some(bytes),
+            modified_ns: 1,
+            tag: String::new(),
+            has_ranges: true,
+        };
+        let wanted = Duration::from_millis(30);
+        assert!(!memory.is_settled(&entry(1), wanted));
+        std::thread::sleep(wanted);
+        assert!(!memory.is_settled(&entry(2), wanted), "it grew");
+        std::thread::sleep(wanted);
+        assert!(memory.is_settled(&entry(2), wanted));
+        assert!(Memory::default().is_settled(&entry(1), Duration::ZERO));
+    }
+}

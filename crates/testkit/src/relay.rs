@@ -1,0 +1,121 @@
+//! A line to a server on loopback that can be bad: cut, slow, or not true to its bytes.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What is wrong with a line. All of it can be changed while it is in use.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Connections that are still to be cut, each after [`Faults::cut_after`] bytes from the server.
+    pub cuts: AtomicI64,
+    /// Bytes from the server after which a connection is cut.
+    pub cut_after: AtomicU64,
+    /// Connections that are still to be slow: a byte every 100 ms, once [`Faults::cut_after`] bytes came.
+    pub trickles: AtomicI64,
+    /// Bytes that are still to be changed, the first [`Faults::corrupt_at`] bytes after the first of all connections.
+    pub corruptions: AtomicI64,
+    /// Where.
+    pub corrupt_at: AtomicU64,
+    /// Nobody is let through.
+    pub is_down: AtomicBool,
+    /// Connections that are open.
+    pub open: AtomicUsize,
+    /// The most that were open at once.
+    pub open_most: AtomicUsize,
+    /// Bytes from the server.
+    pub bytes: AtomicU64,
+}
+
+/// A relay, for as long as the process lives.
+#[derive(Debug)]
+pub struct Relay {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    /// What is wrong with it.
+    pub faults: Arc<Faults>,
+}
+
+impl Relay {
+    /// Leads to a port of this machine.
+    ///
+    /// # Panics
+    /// When no port is to be had.
+    pub fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let own = listener.local_addr().expect("its address").port();
+        let faults = Arc::new(Faults::default());
+        let shared = Arc::clone(&faults);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let faults = Arc::clone(&shared);
+                std::thread::spawn(move || serve(&client, port, &faults));
+            }
+        });
+        Self { port: own, faults }
+    }
+}
+
+fn takes(count: &AtomicI64) -> bool {
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n > 0).then_some(n - 1)).is_ok()
+}
+
+fn serve(client: &TcpStream, port: u16, faults: &Faults) {
+    if faults.is_down.load(Ordering::SeqCst) {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+    let open = faults.open.fetch_add(1, Ordering::SeqCst) + 1;
+    faults.open_most.fetch_max(open, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ = std::io::copy(&mut &*client, &mut &server);
+            let _ = server.shutdown(Shutdown::Write);
+        });
+        answer(&server, client, faults);
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Both);
+    });
+    faults.open.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Bytes from the server, with what is wrong.
+fn answer(mut server: &TcpStream, mut client: &TcpStream, faults: &Faults) {
+    let (mut came, mut buffer) = (0_u64, vec![0; 1 << 16]);
+    let is_slow = takes(&faults.trickles);
+    let mut is_cut = false;
+    while let Ok(n @ 1..) = server.read(&mut buffer) {
+        if faults.is_down.load(Ordering::SeqCst) {
+            return;
+        }
+        let (from, to) = (came, came + n as u64);
+        came = to;
+        let all = faults.bytes.fetch_add(n as u64, Ordering::SeqCst);
+        let limit = faults.cut_after.load(Ordering::SeqCst);
+        is_cut = is_cut || to > limit && takes(&faults.cuts);
+        let at = faults.corrupt_at.load(Ordering::SeqCst);
+        if all >= at && takes(&faults.corruptions) {
+            buffer[n / 2] ^= 0x55;
+        }
+        let good = usize::try_from(limit.saturating_sub(from)).unwrap_or(n).min(n);
+        if is_cut {
+            let _ = client.write_all(&buffer[..good]);
+            return;
+        }
+        if is_slow && to > limit {
+            let _ = client.write_all(&buffer[..good]);
+            for byte in &buffer[good..n] {
+                std::thread::sleep(Duration::from_millis(100));
+                if client.write_all(&[*byte]).is_err() {
+                    return;
+                }
+            }
+            continue;
+        }
+        if client.write_all(&buffer[..n]).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Whether a delivery is complete, and what is missing if not. Pure.
+
+use std::time::Duration;
+
+/// By what a delivery is known to be complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// By its marker, or when nothing of it changed for a while.
+    #[default]
+    MarkerOrQuiet,
+    /// By its marker alone.
+    Marker,
+    /// When all files of its list are there.
+    Manifest,
+    /// When so many files are there.
+    Count(u64),
+    /// When nothing of it changed for a while.
+    Quiet,
+}
+
+/// What is seen of a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Its marker is there.
+    pub is_marked: bool,
+    /// The name that its marker would have.
+    pub marker: String,
+    /// Files that its list names, when it has one.
+    pub listed: Option<usize>,
+    /// Files of the list that are not there.
+    pub absent: usize,
+    /// Files that are there.
+    pub files: usize,
+    /// Since when nothing of it changed.
+    pub quiet: Duration,
+    /// For how long nothing has to change.
+    pub quiet_wanted: Duration,
+    /// Files that may still be growing.
+    pub unsettled: usize,
+    /// Files that are there and could not be brought.
+    pub postponed: usize,
+}
+
+/// What is still to come, in words; `None` for a delivery that is complete.
+pub fn awaited(rule: Rule, seen: &Seen) -> Option<String> {
+    let mut missing = Vec::new();
+    let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
+    let is_quiet = seen.quiet >= seen.quiet_wanted;
+    let quiet = || {
+        let (is, wanted) = (seen.quiet.as_secs(), seen.quiet_wanted.as_secs());
+        format!("quiet for {is} of {wanted} s")
+    };
+    let marker = || match seen.marker.as_str() {
+        "" => "its marker has not come".to_owned(),
+        name => format!("{name} has not come"),
+    };
+    match rule {
+        Rule::Marker if !seen.is_marked => missing.push(marker()),
+        Rule::MarkerOrQuiet if !seen.is_marked && !is_quiet => {
+            missing.push(format!("{}, {}", marker(), quiet()));
+        }
+        Rule::Quiet if !is_quiet => missing.push(quiet()),
+        Rule::Manifest if seen.listed.is_none() => missing.push("its list has not come".to_owned()),
+        Rule::Count(count) if (seen.files as u64) < count => {
+            missing.push(format!("{} of {count} files are there", seen.files));
+        }
+        _ => {}
+    }
+    if seen.absent > 0 {
+        let listed = seen.listed.unwrap_or(0);
+        missing.push(format!("{} of {listed} that its list names are missing", files(seen.absent)));
+    }
+    if seen.unsettled > 0 {
+        missing.push(format!("{} may still be growing", files(seen.unsettled)));
+    }
+    if seen.postponed > 0 {
+        missing.push(format!("{} could not be brought yet", files(seen.postponed)));
+    }
+    (!missing.is_empty()).then(|| missing.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let second = Duration::from_secs(1);
+        let seen = Seen {
+            marker: "OK_TO_COPY".to_owned(),
+            files: 7,
+            quiet: 20 * second,
+            quiet_wanted: 300 * second,
+            ..Seen::default()
+        };
+        let quiet = Seen { quiet: 300 * second, ..seen.clone() };
+        let marked = Seen { is_marked: true, ..seen.clone() };
+        let listed = Seen { listed: Some(9), absent: 2, ..seen.clone() };
+        let all_listed = Seen { listed: Some(7), ..seen.clone() };
+        let growing = Seen { unsettled: 1, postponed: 2, ..marked.clone() };
+        let cases: [(Rule, &Seen, Option<&str>); 13] = [
+            (Rule::MarkerOrQuiet, &seen, Some("OK_TO_COPY has not come, quiet for 20 of 300 s")),
+            (Rule::MarkerOrQuiet, &quiet, None),
+            (Rule::MarkerOrQuiet, &marked, None),
+            (Rule::Marker, &quiet, Some("OK_TO_COPY has not come")),
+            (Rule::Marker, &marked, None),
+            (Rule::Quiet, &marked, Some("quiet for 20 of 300 s")),
+            (Rule::Quiet, &quiet, None),
+            (Rule::Count(8), &quiet, Some("7 of 8 files are there")),
+            (Rule::Count(7), &seen, None),
+            (Rule::Manifest, &quiet, Some("its list has not come")),
+            (Rule::Manifest, &listed, Some("2 files of 9 that its list names are missing")),
+            (Rule::Manifest, &all_listed, None),
+            (
+                Rule::Marker,
+                &growing,
+                Some("1 file may still be growing; 2 files could not be brought yet"),
+            ),
+        ];
+        for (rule, seen, wanted) in cases {
+            assert_eq!(awaited(rule, seen).as_deref(), wanted, "{rule:?} {seen:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `s3://`: any store that speaks S3. Requests are signed without I/O by a library and sent like any other HTTP request.
+
+use super::address::S3Place;
+use super::http::{agent, asked_for, described, pour, refused, unanswered};
+use super::{
+    Access, ENTRIES_MOST, Entry, EntryKind, Line, Sink, Source, SourceFault, Span, endless,
+};
+use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response, S3Action};
+use rusty_s3::{Bucket, Credentials, UrlStyle};
+use std::ffi::OsString;
+use std::time::Duration;
+use ureq::Agent;
+
+/// How long a signed request is good for: clocks need not agree to the second.
+const GOOD_FOR: Duration = Duration::from_secs(900);
+
+/// Keys of a bucket that begin alike.
+#[derive(Clone)]
+pub(super) struct S3 {
+    place: S3Place,
+    bucket: Bucket,
+    credentials: Option<Credentials>,
+    agent: Agent,
+}
+
+impl S3 {
+    pub(super) fn new(place: S3Place, access: Access) -> Result<Self, SourceFault> {
+        let shown = format!("s3://{}", place.bucket);
+        let fault = |why: &dyn std::fmt::Display| SourceFault::lasting("no_address", &shown, why);
+        let region =
+            if access.region.is_empty() { "us-east-1".to_owned() } else { access.region.clone() };
+        // Amazon's own answers under the bucket's name; other stores under the path.
+        let (endpoint, style) = match access.endpoint.as_str() {
+            "" => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::VirtualHost),
+            own => (own.to_owned(), UrlStyle::Path),
+        };
+        let endpoint =
+            endpoint.parse().map_err(|_| fault(&format!("{endpoint:?} is no endpoint")))?;
+        let bucket =
+            Bucket::new(endpoint, style, place.bucket.clone(), region).map_err(|e| fault(&e))?;
+        let credentials =
+            access.secret.as_ref().filter(|_| !access.user.is_empty()).map(|secret| match &access
+                .session
+            {
+                Some(token) => {
+                    Credentials::new_with_token(&access.user, secret.reveal(), token.reveal())
+                }
+                None => Credentials::new(&access.user, secret.reveal()),
+            });
+        Ok(Self { place, bucket, credentials, agent: agent(&access)? })
+    }
+
+    fn prefix(&self, delivery: &str) -> String {
+        let parts = [self.place.prefix.as_str(), delivery];
+        parts.iter().filter(|p| !p.is_empty()).map(|p| format!("{p}/")).collect()
+    }
+
+    /// All keys below a prefix, and what the next slash cuts off.
+    fn keys(&self, prefix: &str) -> Result<(Vec<Entry>, Vec<String>), SourceFault> {
+        let place = format!("s3://{}/{prefix}", self.place.bucket);
+        let (mut entries, mut below) = (Vec::new(), Vec::new());
+        let mut token: Option<String> = None;
+        // Pages hold up to 1000 keys; a store that sends empty ones ends here, too.
+        for _ in 0..ENTRIES_MOST / 100 {
+            if entries.len() + below.len() > ENTRIES_MOST {
+                break;
+            }
+            let mut action = ListObjectsV2::new(&self.bucket, self.credentials.as_ref());
+            action.with_delimiter("/");
+            action.with_prefix(prefix);
+            if let Some(token) = token.take() {
+                action.with_continuation_token(token);
+            }
+            let list = self.page(&place, &action)?;
+            for object in list.contents {
+                let Some(name) = object.key.strip_prefix(prefix).filter(|name| !name.is_empty())
+                else {
+                    continue;
+                };
+                let modified = object.last_modified.as_deref().unwrap_or_default();
+                let modified = chrono::DateTime::parse_from_rfc3339(modified).ok();
+                entries.push(Entry {
+                    name: name.into(),
+                    kind: EntryKind::File,
+                    bytes: object.size,
+                    // To the second: the headers of the object tell no more.
+                    modified_ns: modified
+                        .map_or(0, |t| t.timestamp().saturating_mul(1_000_000_000)),
+                    tag: object.etag.unwrap_or_default(),
+                    has_ranges: true,
+                });
+            }
+            let cut = |p: &str| p.strip_prefix(prefix).map(|p| p.trim_end_matches('/').to_owned());
+            below.extend(list.common_prefixes.iter().filter_map(|p| cut(&p.prefix)));
+            match list.next_continuation_token {
+                Some(next) => token = Some(next),
+                None => return Ok((entries, below)),
+            }
+        }
+        Err(endless(place))
+    }
+
+    fn page(
+        &self,
+        place: &str,
+        action: &ListObjectsV2<'_>,
+    ) -> Result<ListObjectsV2Response, SourceFault> {
+        let url = action.sign(GOOD_FOR);
+        let answer = self.agent.get(url.as_str()).call().map_err(|e| unanswered(place, &e))?;
+        if answer.status().as_u16() != 200 {
+            return Err(refused(place, answer.status()));
+        }
+        let text = answer.into_body().read_to_string().map_err(|e| unanswered(place, &e))?;
+        ListObjectsV2::parse_response(&text)
+            .map_err(|e| SourceFault::passing(place, format!("the list cannot be read: {e}")))
+    }
+
+    fn key(&self, delivery: &str, entry: &Entry) -> (String, String) {
+        let key = self.prefix(delivery) + &entry.name.to_string_lossy();
+        let place = format!("s3://{}/{key}", self.place.bucket);
+        (key, place)
+    }
+}
+
+impl Source for S3 {
+    fn deliveries(&self) -> Result<Vec<OsString>, SourceFault> {
+        let (_, below) = self.keys(&self.prefix(""))?;
+        Ok(below.into_iter().map(OsString::from).collect())
+    }
+
+    fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
+        let (mut entries, below) = self.keys(&self.prefix(delivery))?;
+        if entries.is_empty() && below.is_empty() {
+            return Err(SourceFault::lasting(
+                "missing_file",
+                self.place(delivery),
+                "it is not there",
+            ));
+        }
+        entries.extend(below.into_iter().map(|name| Entry {
+            name: name.into(),
+            kind: EntryKind::Directory,
+            bytes: Some(0),
+            modified_ns: 0,
+            tag: String::new(),
+            has_ranges: false,
+        }));
+        Ok(entries)
+    }
+
+    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn place(&self, delivery: &str) -> String {
+        format!("s3://{}/{}", self.place.bucket, self.prefix(delivery))
+            .trim_end_matches('/')
+            .to_owned()
+    }
+}
+
+impl Line for S3 {
+    fn read(
+        &mut self,
+        delivery: &str,
+        wanted: &Entry,
+        span: Span,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), SourceFault> {
+        let (key, place) = self.key(delivery, wanted);
+        let url = self.bucket.get_object(self.credentials.as_ref(), &key).sign(GOOD_FOR);
+        let request = asked_for(self.agent.get(url.as_str()), wanted, span);
+        let answer = request.call().map_err(|e| unanswered(&place, &e))?;
+        pour(&place, answer, wanted, span, sink)
+    }
+
+    fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+        let (key, place) = self.key(delivery, wanted);
+        let url = self.bucket.head_object(self.credentials.as_ref(), &key).sign(GOOD_FOR);
+        let answer = self.agent.head(url.as_str()).call().map_err(|e| unanswered(&place, &e))?;
+        match answer.status().as_u16() {
+            200 => Ok(described(wanted.name.clone(), &answer)),
+            _ => Err(refused(&place, answer.status())),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! `ssh://`: SFTP through the system's ssh, so that keys, host keys, jumps and agents are those that the operator has.
+//!
+//! A line is one `ssh` process of its own: the window of one connection (2 MB) bounds what is under way, so a far
+//! source is read over several. Within a line requests are kept under way up to that window.
+
+use super::address::SshPlace;
+use super::{
+    Access, ENTRIES_MOST, Entry, EntryKind, Line, Sink, Source, SourceFault, Span, below, endless,
+};
+use russh_sftp::client::error::Error;
+use russh_sftp::client::{Config, RawSftpSession};
+use russh_sftp::protocol::{File, FileAttributes, FileType, OpenFlags, StatusCode};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Runtime;
+
+/// Bytes asked for ahead on a line: a little more than the window of an OpenSSH channel.
+const AHEAD_BYTES: u64 = 5 << 19;
+/// What every server answers at once; those that tell their limits are asked for more.
+const READ_BYTES: u64 = 32_768;
+/// The largest answer taken: OpenSSH's packets have up to 256 KiB.
+const READ_BYTES_MOST: u64 = 261_120;
+
+/// A directory of another computer.
+pub(super) struct Sftp {
+    reach: Reach,
+    /// The connection over which is listed: one for all looks at all deliveries.
+    control: Mutex<Option<SftpLine>>,
+}
+
+/// How it is reached.
+#[derive(Clone, Debug)]
+struct Reach {
+    place: SshPlace,
+    access: Access,
+}
+
+impl Sftp {
+    pub(super) fn new(place: SshPlace, access: Access) -> Self {
+        Self { reach: Reach { place, access }, control: Mutex::default() }
+    }
+
+    /// What stands in a directory; over a new connection when the one of before is gone.
+    fn entries(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
+        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = control.as_mut() {
+            match line.entries(delivery) {
+                Err(SourceFault::Passing { .. }) => *control = None,
+                done => return done,
+            }
+        }
+        let line = control.insert(self.reach.connect()?);
+        let listed = line.entries(delivery);
+        if matches!(listed, Err(SourceFault::Passing { .. })) {
+            *control = None;
+        }
+        listed
+    }
+}
+
+impl Reach {
+    fn path(&self, delivery: &str, name: &str) -> String {
+        let root = if self.place.path.is_empty() { "." } else { &self.place.path };
+        below(root, delivery, name)
+    }
+
+    /// Starts ssh. What the operator sets comes first: of an option the first value counts.
+    fn ssh(&self, stdio: OwnedFd) -> std::io::Result<Child> {
+        let mut command = Command::new("ssh");
+        command.args(&self.access.ssh_options);
+        for option in [
+            "BatchMode=yes",
+            "ConnectTimeout=15",
+            "ConnectionAttempts=1",
+            "ServerAliveInterval=15",
+            "ServerAliveCountMax=3",
+            "ControlPath=none", // a shared connection has one window for all
+            "Compression=no",
+            "Ciphers=^aes128-gcm@openssh.com", // the cheapest for processors of today; the others stay allowed
+            "LogLevel=ERROR",                  // what it says is read only when it ends
+            "RequestTTY=no",
+            "ForwardAgent=no",
+            "ForwardX11=no",
+            "ClearAllForwardings=yes",
+        ] {
+            command.args(["-o", option]);
+        }
+        if let Some(port) = self.place.port {
+            command.args(["-p", &port.to_string()]);
+        }
+        if !self.place.user.is_empty() {
+            command.args(["-l", &self.place.user]);
+        }
+        command.args(["-s", "--", &self.place.host, "sftp"]);
+        let twin = stdio.try_clone()?;
+        command.stdin(Stdio::from(stdio)).stdout(Stdio::from(twin)).stderr(Stdio::piped());
+        command.spawn()
+    }
+
+    fn connect(&self) -> Result<SftpLine, SourceFault> {
+        let host = self.place.to_string();
+        let fault = |e: std::io::Error| SourceFault::passing(&host, e);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
+        let (ours, theirs) = UnixStream::pair().map_err(fault)?;
+        ours.set_nonblocking(true).map_err(fault)?;
+        let ssh = self.ssh(theirs.into()).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                SourceFault::lasting("no_ssh", &host, "ssh is not installed here")
+            }
+            _ => fault(e),
+        })?;
+        let config = Config {
+            max_packet_len: 1 << 19,
+            request_timeout_secs: self.access.stall.seconds.max(1),
+            ..Config::default()
+        };
+        let session = {
+            let _inside = runtime.enter();
+            tokio::net::UnixStream::from_std(ours)
+                .map(|stream| RawSftpSession::new_with_config(stream, config))
+                .map_err(fault)?
+        };
+        let mut line = SftpLine {
+            reach: self.clone(),
+            runtime,
+            session: Arc::new(session),
+            ssh,
+            read_bytes: READ_BYTES,
+            open: None,
+        };
+        line.begin()?;
+        Ok(line)
+    }
+}
+
+impl Source for Sftp {
+    fn deliveries(&self) -> Result<Vec<OsString>, SourceFault> {
+        let entries = self.entries("")?;
+        let mut names: Vec<OsString> = entries
+            .into_iter()
+            .filter(|e| e.kind == EntryKind::Directory)
+            .map(|e| e.name)
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
+        self.entries(delivery)
+    }
+
+    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
+        Ok(Box::new(self.reach.connect()?))
+    }
+
+    fn place(&self, delivery: &str) -> String {
+        let root = self.reach.place.to_string();
+        below(&root, delivery, "")
+    }
+}
+
+struct SftpLine {
+    reach: Reach,
+    runtime: Runtime,
+    session: Arc<RawSftpSession>,
+    ssh: Child,
+    read_bytes: u64,
+    /// The file that was read last.
+    open: Option<Open>,
+}
+
+/// A file that is open at the server.
+struct Open {
+    path: String,
+    /// As it was wanted: of another content under the same name this is no handle.
+    entry: Entry,
+    handle: String,
+}
+
+impl Drop for SftpLine {
+    fn drop(&mut self) {
+        let _ = self.ssh.kill();
+        let _ = self.ssh.wait();
+    }
+}
+
+impl SftpLine {
+    fn begin(&mut self) -> Result<(), SourceFault> {
+        let session = Arc::clone(&self.session);
+        let version = match self.runtime.block_on(session.init()) {
+            Ok(version) => version,
+            Err(error) => return Err(self.not_begun(&error)),
+        };
+        if version.extensions.contains_key("limits@openssh.com")
+            && let Ok(limits) = self.runtime.block_on(session.limits())
+            && limits.max_read_len > 0
+        {
+            self.read_bytes = limits.max_read_len.clamp(READ_BYTES, READ_BYTES_MOST);
+        }
+        Ok(())
+    }
+
+    /// What ssh said when there is no session.
+    fn not_begun(&mut self, error: &Error) -> SourceFault {
+        let _ = self.ssh.kill();
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.ssh.stderr {
+            let _ = stderr.take(4096).read_to_string(&mut said);
+        }
+        let host = self.reach.place.to_string();
+        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+        let why = last.map_or_else(|| error.to_string(), str::to_owned);
+        if why.contains("Permission denied") || why.contains("Host key verification failed") {
+            return SourceFault::lasting("no_access", host, why);
+        }
+        SourceFault::passing(host, why)
+    }
+
+    fn fault(&self, path: &str, error: Error) -> SourceFault {
+        let place = format!("{}: {path}", self.reach.place.host);
+        match error {
+            Error::Status(status) => match status.status_code {
+                StatusCode::NoSuchFile => {
+                    SourceFault::lasting("missing_file", place, "it is not there")
+                }
+                StatusCode::PermissionDenied => {
+                    SourceFault::lasting("unreadable", place, "permission denied")
+                }
+                _ => SourceFault::busy(place, status.error_message),
+            },
+            Error::Timeout => SourceFault::passing(place, "nothing came for too long"),
+            other => SourceFault::passing(place, other),
+        }
+    }
+
+    fn entries(&mut self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
+        let path = self.reach.path(delivery, "");
+        let session = Arc::clone(&self.session);
+        let list = async {
+            let handle = session.opendir(path.as_str()).await?.handle;
+            let mut entries = Vec::new();
+            loop {
+                if entries.len() > ENTRIES_MOST {
+                    return Ok(None);
+                }
+                match session.readdir(handle.as_str()).await {
+                    Ok(names) => entries.extend(names.files),
+                    Err(Error::Status(status)) if status.status_code == StatusCode::Eof => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            let _ = session.close(handle).await;
+            Ok(Some(entries))
+        };
+        let found = self.runtime.block_on(list).map_err(|e| self.fault(&path, e))?;
+        let found: Vec<File> = found.ok_or_else(|| endless(&path))?;
+        let real = found.into_iter().filter(|f| f.filename != "." && f.filename != "..");
+        Ok(real.map(|f| entry(f.filename.into(), &f.attrs)).collect())
+    }
+
+    /// Opens a file, unless it is open, and holds it against how it was listed.
+    fn handle(&mut self, path: &str, wanted: &Entry) -> Result<String, SourceFault> {
+        let session = Arc::clone(&self.session);
+        if let Some(open) = self.open.take() {
+            if open.path == path && open.entry == *wanted {
+                let handle = open.handle.clone();
+                self.open = Some(open);
+                return Ok(handle);
+            }
+            let closing = Arc::clone(&session);
+            self.runtime.spawn(async move { closing.close(open.handle).await });
+        }
+        // Both asked for at once: far away each answer takes its time. The name is looked at too, for a link in its place.
+        let look = async {
+            let opened = {
+                let (session, path) = (Arc::clone(&session), path.to_owned());
+                let empty = FileAttributes::empty();
+                tokio::spawn(async move { session.open(path, OpenFlags::READ, empty).await })
+            };
+            let found = session.lstat(path).await?.attrs;
+            let opened = opened.await.map_err(|e| Error::UnexpectedBehavior(e.to_string()))?;
+            Ok((found, opened?.handle))
+        };
+        let (found, handle) = self.runtime.block_on(look).map_err(|e| self.fault(path, e))?;
+        let found = entry(wanted.name.clone(), &found);
+        if found.kind != EntryKind::File || !found.is_same(wanted) {
+            let closing = Arc::clone(&session);
+            self.runtime.spawn(async move { closing.close(handle).await });
+            return Err(SourceFault::Changed { place: path.to_owned() });
+        }
+        let (path, entry) = (path.to_owned(), wanted.clone());
+        self.open = Some(Open { path, entry, handle: handle.clone() });
+        Ok(handle)
+    }
+}
+
+impl Line for SftpLine {
+    fn read(
+        &mut self,
+        delivery: &str,
+        wanted: &Entry,
+        span: Span,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), SourceFault> {
+        let path = self.reach.path(delivery, &wanted.name.to_string_lossy());
+        let handle = self.handle(&path, wanted)?;
+        let (session, most) = (Arc::clone(&self.session), self.read_bytes);
+        let deep = usize::try_from(AHEAD_BYTES / most).unwrap_or(1).max(2);
+        let ask = |from: u64, bytes: u64| {
+            let (session, handle) = (Arc::clone(&session), handle.clone());
+            let bytes32 = u32::try_from(bytes).unwrap_or(u32::MAX);
+            (bytes, tokio::spawn(async move { session.read(handle, from, bytes32).await }))
+        };
+        let read = async {
+            let mut asked = VecDeque::new();
+            let (mut next, mut at) = (span.from, span.from);
+            while at < span.to {
+                while next < span.to && asked.len() < deep {
+                    let bytes = most.min(span.to - next);
+                    asked.push_back(ask(next, bytes));
+                    next += bytes;
+                }
+                let Some((bytes, answer)) = asked.pop_front() else { break };
+                let answer = answer.await.map_err(|e| SourceFault::passing(&path, e))?;
+                let data = answer.map_err(|e| match e {
+                    Error::Status(s) if s.status_code == StatusCode::Eof => {
+                        SourceFault::Changed { place: path.clone() }
+                    }
+                    e => self.fault(&path, e),
+                })?;
+                let came = data.data.len() as u64;
+                if came == 0 || came > bytes {
+                    return Err(SourceFault::passing(
+                        &path,
+                        "the server answers what was not asked",
+                    ));
+                }
+                sink(&data.data)?;
+                at += came;
+                if came < bytes {
+                    asked.push_front(ask(at, bytes - came)); // a server may answer with less
+                }
+            }
+            Ok(())
+        };
+        let done = self.runtime.block_on(read);
+        if done.is_err() {
+            self.open = None;
+        }
+        done
+    }
+
+    fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+        let path = self.reach.path(delivery, &wanted.name.to_string_lossy());
+        let session = Arc::clone(&self.session);
+        let found = self
+            .runtime
+            .block_on(session.lstat(path.as_str()))
+            .map_err(|e| self.fault(&path, e))?;
+        Ok(entry(wanted.name.clone(), &found.attrs))
+    }
+}
+
+fn kind(attributes: &FileAttributes) -> EntryKind {
+    // A server that tells no mode is taken at its word that it is a file.
+    if attributes.permissions.is_none() {
+        return EntryKind::File;
+    }
+    match attributes.file_type() {
+        FileType::Dir => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Link,
+        FileType::File => EntryKind::File,
+        _ => EntryKind::Other,
+    }
+}
+
+fn entry(name: OsString, found: &FileAttributes) -> Entry {
+    let kind = kind(found);
+    Entry {
+        name,
+        kind,
+        bytes: if kind == EntryKind::File { found.size } else { Some(0) },
+        modified_ns: i64::from(found.mtime.unwrap_or(0)).saturating_mul(1_000_000_000),
+        tag: String::new(),
+        has_ranges: true,
+    }
+}

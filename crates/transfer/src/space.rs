@@ -1,0 +1,119 @@
+//! Room: which volume of the library a file goes to, and whether everything fits, before anything is brought.
+
+use crate::listing::Wanted;
+use crate::{Mode, Request, TransferFault};
+use model::Refusal;
+use std::path::PathBuf;
+
+/// A disk of the library, and the delivery's directory on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// The delivery's directory.
+    pub directory: PathBuf,
+    /// Bytes that stay free.
+    pub keep_free_bytes: u64,
+}
+
+/// Which volume is filled first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fill {
+    /// Each until it is full, in the order in which they are listed.
+    #[default]
+    InOrder,
+    /// The one with the most room.
+    MostFree,
+}
+
+impl Volume {
+    /// Bytes that may be written.
+    fn room(&self) -> Result<u64, TransferFault> {
+        let disk = self.directory.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.directory);
+        let free = files::free_bytes(disk)
+            .map_err(|source| TransferFault::Library { path: self.directory.clone(), source })?;
+        Ok(free.saturating_sub(self.keep_free_bytes))
+    }
+}
+
+/// Gives every wanted file its volume. Refuses to start what will not fit. A file that alone is larger than every volume holds
+/// no other up: it is taken out and refused.
+pub(crate) fn allot(
+    request: &Request<'_>,
+    wanted: &mut Vec<Wanted>,
+) -> Result<Vec<Refusal>, TransferFault> {
+    if request.mode != Mode::Copy && request.source.directory(request.delivery).is_some() {
+        return Ok(Vec::new());
+    }
+    let rooms: Vec<u64> =
+        request.volumes.iter().map(Volume::room).collect::<Result<_, TransferFault>>()?;
+    let largest = rooms.iter().copied().max().unwrap_or(0);
+    let mut refused = Vec::new();
+    for one in wanted.extract_if(.., |one| one.bytes > largest) {
+        let message = format!("it has {} bytes, the library has room for {largest}", one.bytes);
+        refused.push(Refusal::new("no_room", one.name, message));
+    }
+    let sizes: Vec<u64> = wanted.iter().map(|w| w.bytes).collect();
+    match assign(&sizes, &rooms, request.fill) {
+        Some(volumes) => {
+            for (one, volume) in wanted.iter_mut().zip(volumes) {
+                one.volume = volume;
+            }
+            Ok(refused)
+        }
+        None => Err(TransferFault::NoSpace {
+            places: request.volumes.iter().map(|v| v.directory.clone()).collect(),
+            needed_bytes: with_reserve(sizes.iter().sum()),
+            free_bytes: rooms.iter().sum(),
+        }),
+    }
+}
+
+/// A reserve of 2 % for what a file system needs beside the bytes.
+fn with_reserve(bytes: u64) -> u64 {
+    bytes.saturating_add(bytes / 50)
+}
+
+/// A volume for each file, all together on one where that is possible; `None` when they do not fit. Pure.
+fn assign(sizes: &[u64], rooms: &[u64], fill: Fill) -> Option<Vec<usize>> {
+    let mut order: Vec<usize> = (0..rooms.len()).collect();
+    if fill == Fill::MostFree {
+        order.sort_by_key(|&volume| std::cmp::Reverse(rooms[volume]));
+    }
+    let all = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+    if let Some(&one) = order.iter().find(|&&volume| with_reserve(all) <= rooms[volume]) {
+        return Some(vec![one; sizes.len()]);
+    }
+    let mut rooms = rooms.to_vec();
+    let place = |&size: &u64| {
+        let needed = with_reserve(size);
+        let volume = order.iter().copied().find(|&volume| needed <= rooms[volume])?;
+        rooms[volume] -= needed;
+        Some(volume)
+    };
+    sizes.iter().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_stay_together_where_they_can() {
+        type Case = (&'static [u64], &'static [u64], Fill, Option<&'static [usize]>);
+        let cases: [Case; 7] = [
+            (&[10, 10], &[100, 1000], Fill::InOrder, Some(&[0, 0])),
+            (&[10, 10], &[100, 1000], Fill::MostFree, Some(&[1, 1])),
+            (&[60, 60], &[100, 1000], Fill::InOrder, Some(&[1, 1])),
+            (&[60, 60, 30], &[100, 90], Fill::InOrder, Some(&[0, 1, 0])),
+            (&[60, 60, 60], &[100, 90], Fill::InOrder, None),
+            (&[100], &[100], Fill::InOrder, None), // the reserve
+            (&[], &[0], Fill::InOrder, Some(&[])),
+        ];
+        for (sizes, rooms, fill, wanted) in cases {
+            assert_eq!(
+                assign(sizes, rooms, fill).as_deref(),
+                wanted,
+                "{sizes:?} {rooms:?} {fill:?}"
+            );
+        }
+    }
+}
