@@ -14,6 +14,7 @@ from pathlib import Path
 
 import scaling
 import server
+import transfer
 
 HERE = Path(__file__).resolve().parent
 
@@ -262,7 +263,7 @@ def growth(bench):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="?", default="night", choices=["night", "full", "growth", "server", "scaling", "all"])
+    parser.add_argument("what", nargs="?", default="night", choices=["night", "full", "growth", "server", "scaling", "transfer", "all"])
     parser.add_argument("--almagest", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("--keep", action="store_true")
@@ -279,6 +280,8 @@ def main():
         growth(bench)
     if arguments.what in ("server", "all"):
         server.run(bench, arguments.repeats)
+    if arguments.what in ("transfer", "all"):
+        transfer.run(bench, arguments.repeats, timed, median)
     if arguments.what == "scaling":
         scaling.run(bench, arguments.repeats, arguments.use_case)
     bench.table()
