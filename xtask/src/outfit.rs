@@ -32,6 +32,18 @@ pub struct Outfit {
     pub missing: Vec<String>,
 }
 
+impl Outfit {
+    /// Lets the tests that a command runs know what there is.
+    pub fn lend(&self, command: &mut Command) {
+        if let Some(python) = &self.python {
+            command.env("ALMAGEST_PYTHON", python);
+        }
+        if let Some(program) = &self.s3s_fs {
+            command.env("ALMAGEST_S3S_FS", program);
+        }
+    }
+}
+
 /// Sets up what is not there yet. Nothing here fails: what is missing is listed.
 pub fn prepare() -> Outfit {
     let mut outfit = Outfit::default();

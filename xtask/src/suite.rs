@@ -17,12 +17,7 @@ pub fn run(filters: &[String]) -> Result<(), String> {
         .args(["test", "--workspace"])
         .args(filters)
         .env("ALMAGEST_SKIP_LOG", &skips);
-    if let Some(python) = &outfit.python {
-        command.env("ALMAGEST_PYTHON", python);
-    }
-    if let Some(program) = &outfit.s3s_fs {
-        command.env("ALMAGEST_S3S_FS", program);
-    }
+    outfit.lend(&mut command);
     let passed = command.status().map_err(|e| format!("cargo: {e}"))?.success();
     let skipped: BTreeSet<String> =
         fs::read_to_string(&skips).unwrap_or_default().lines().map(str::to_owned).collect();

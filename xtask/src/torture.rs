@@ -30,12 +30,7 @@ pub fn run(words: &[String]) -> Result<(), String> {
             // Of the whole workspace, since tests of one crate run programs of another.
             .args(["test", "--workspace", "--test", binary, "--", "--nocapture"])
             .env(name, value);
-        if let Some(python) = &outfit.python {
-            command.env("ALMAGEST_PYTHON", python);
-        }
-        if let Some(program) = &outfit.s3s_fs {
-            command.env("ALMAGEST_S3S_FS", program);
-        }
+        outfit.lend(&mut command);
         let passed = command.status().map_err(|e| format!("cargo: {e}"))?.success();
         println!(
             "== {what}: {} after {:.0} s",

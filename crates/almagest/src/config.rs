@@ -404,6 +404,11 @@ impl Default for SourceConfig {
 }
 
 impl SourceConfig {
+    /// When a connection counts as dead.
+    pub fn stall(&self) -> transfer::Stall {
+        transfer::Stall { seconds: self.stall_seconds, ..transfer::Stall::default() }
+    }
+
     /// Whether files may come at a time.
     pub fn is_open(&self, now: archive::Timestamp) -> bool {
         use chrono::Timelike;

@@ -4,7 +4,7 @@ use crate::exit;
 use anyhow::Context;
 use archive::{Cell, ReferenceRows};
 use model::UseCase;
-use model::profile::SurveyProfile;
+use model::profile::{Naming, SurveyProfile};
 use std::path::Path;
 
 /// A profile with its text, which travels in task files.
@@ -38,6 +38,11 @@ pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
     }
     faults.extend(contradictions(&loaded));
     if faults.is_empty() { Ok(loaded) } else { Err(exit::usage(faults.join("\n"))) }
+}
+
+/// How the survey names things whose deliveries have names such as this one.
+pub fn naming_of<'p>(profiles: &'p [Loaded], delivery: &str) -> Option<&'p Naming> {
+    profiles.iter().map(|p| &p.profile.naming).find(|naming| naming.delivery(delivery).is_some())
 }
 
 /// Identities that two profiles claim.

@@ -76,6 +76,13 @@ impl Site {
         Ok(Archive::open(&self.place, Access::Write, now())?)
     }
 
+    /// The directories in which delivered files lie: `library/`, then those on further disks.
+    pub fn library_roots(&self) -> Vec<PathBuf> {
+        let more = self.config.library.volumes.iter();
+        let more = more.map(|volume| self.place.root().join(volume));
+        [self.place.library()].into_iter().chain(more).collect()
+    }
+
     /// Its survey profiles.
     ///
     /// # Errors

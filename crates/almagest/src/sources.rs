@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use transfer::completeness::Rule;
 use transfer::source::{Access, Address, Secret};
-use transfer::{Pace, Source, SourceFault, Stall};
+use transfer::{Pace, Source, SourceFault};
 
 /// A source, and how it is to be read.
 pub struct Origin {
@@ -26,11 +26,6 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// When a line of it counts as dead.
-    pub fn stall(&self) -> Stall {
-        Stall { seconds: self.settings.stall_seconds, ..Stall::default() }
-    }
-
     /// By what its deliveries are known to be complete.
     pub fn rule(&self) -> Rule {
         match self.settings.complete {
@@ -175,7 +170,7 @@ fn open(site: &Site, name: &str, settings: SourceConfig) -> Result<Origin, Strin
         region: settings.region.clone(),
         authorities: named_file(site, settings.authorities.as_ref()),
         listing: settings.listing.clone(),
-        stall: Stall { seconds: settings.stall_seconds, ..Stall::default() },
+        stall: settings.stall(),
         lines_most: settings.lines.max(1),
     };
     let source = transfer::source::open(&address, access).map_err(|e| e.to_string())?;

@@ -185,13 +185,7 @@ fn killed_while_retracting() {
 fn killed_anywhere(on_server: bool) {
     let kills = std::env::var("ALMAGEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
     let Some(campaign) = campaign(on_server) else { return };
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = |below: u64| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed % below
-    };
+    let mut next = operator::numbers();
     let (first, others) = aims(&campaign.passed, &mut next);
     println!(
         "an undisturbed run takes {:.0} ms and passes {} instants, {} of them differ",

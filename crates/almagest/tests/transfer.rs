@@ -391,13 +391,7 @@ fn killed_at_any_instant_the_library_and_the_ledger_end_the_same() {
         let source = vec![format!("url = \"{url}\""), "mb_per_second = 25.0".to_owned()];
         ways.push(Way { name: "http", place: format!("{url}/{NIGHT}"), source });
     }
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = |below: u64| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed % below
-    };
+    let mut next = operator::numbers();
     let desk_of = |way: &Way| {
         let desk = Desk::new();
         add_source(&desk, "provider", &way.source);

@@ -20,7 +20,7 @@ pub use crash::crash_point;
 pub use hashing::Hashing;
 pub use lock::{DirLock, lock_dir};
 pub use names::{is_plain, shown};
-pub use open::{OpenFault, open_regular, read_regular};
+pub use open::{OpenFault, open_regular, read_regular, system_authorities};
 pub use process::{host_name, start_of};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,

@@ -3,7 +3,7 @@
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Why a path was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,17 @@ impl OpenFault {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Io(_))
     }
+}
+
+/// The bundle of certificates of authorities that this system trusts, if it has one.
+pub fn system_authorities() -> Option<PathBuf> {
+    const BUNDLES: [&str; 4] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/cert.pem",
+        "/etc/ssl/ca-bundle.pem",
+    ];
+    BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
 /// Opens a regular file for reading: no link is followed, no FIFO waited for, no device touched.

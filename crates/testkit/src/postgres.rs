@@ -3,7 +3,7 @@
 //!
 //! PostgreSQL refuses to run as root: started by root, a server runs as the user `postgres`.
 
-use crate::skipped;
+use crate::{free_port, skipped};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -409,11 +409,6 @@ fn server_user() -> Option<(u32, u32)> {
     let line = users.lines().find(|l| l.starts_with("postgres:"))?;
     let mut fields = line.split(':').skip(2).map(str::parse);
     Some((fields.next()?.ok()?, fields.next()?.ok()?))
-}
-
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("its address").port()
 }
 
 fn random_word() -> String {

@@ -1,7 +1,7 @@
 //! Throw-away web and S3 servers for tests, all on loopback: nginx (ranges, directory pages), Python's (pages, no ranges),
 //! moto and s3s-fs (S3), and one of our own that is wrong on purpose.
 
-use crate::{python, skipped};
+use crate::{free_port, python, skipped};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -24,11 +24,6 @@ impl Drop for WebServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("its address").port()
 }
 
 fn launched(command: &mut Command, port: u16, directory: Option<TempDir>) -> WebServer {

@@ -39,10 +39,15 @@ pub struct Seen {
     pub unsettled: usize,
     /// Files that are there and could not be brought.
     pub postponed: usize,
+    /// Why its source was lost in the midst of it: then nothing else can be said.
+    pub lost: Option<String>,
 }
 
 /// What is still to come, in words; `None` for a delivery that is complete.
 pub fn awaited(rule: Rule, seen: &Seen) -> Option<String> {
+    if let Some(why) = &seen.lost {
+        return Some(format!("its source was lost: {why}"));
+    }
     let mut missing = Vec::new();
     let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
     let is_quiet = seen.quiet >= seen.quiet_wanted;

@@ -132,7 +132,7 @@ fn bring(
                 return Ok(Outcome::Refused(*refusal));
             }
         };
-        let is_in_place = landing::is_in_place(request);
+        let is_in_place = request.mode == Mode::InPlace;
         let in_place =
             || std::path::absolute(&paths.source).unwrap_or_else(|_| paths.source.clone());
         let complete = Complete {

@@ -5,7 +5,7 @@
 
 use crate::listing::Wanted;
 use crate::partial::Sums;
-use crate::{Arrival, Content, Fetched, Known, Mode, Proof, Request, TransferFault, examine};
+use crate::{Arrival, Content, Fetched, Known, Proof, Request, TransferFault, examine};
 use files::crash_point;
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -196,7 +196,8 @@ pub(crate) enum Verdict {
     Doubtful(String),
 }
 
-/// Finds the file's final place and says what it is. `is_still` looks at the source once more, `doubted` is the SHA-256 of a copy that was not believed before.
+/// Finds the file's final place and says what it is. `is_still` looks at the source once more, `doubted` is the
+/// SHA-256 of a copy that was not believed before.
 pub(crate) fn settle(
     request: &Request<'_>,
     wanted: &Wanted,
@@ -301,9 +302,4 @@ pub(crate) fn confirmed(
             Err(Box::new(Refusal::new("checksum_not_as_stated", name, message)))
         }
     }
-}
-
-/// Whether a source is read in a way other than copying.
-pub(crate) fn is_in_place(request: &Request<'_>) -> bool {
-    request.mode == Mode::InPlace && request.source.directory(request.delivery).is_some()
 }

@@ -55,7 +55,7 @@ pub(crate) fn bring_all(
         request,
         manifest,
         wanted,
-        state: Mutex::new(State { tuner: Tuner::new(most), ..State::new() }),
+        state: Mutex::new(State::new(most)),
         changed: Condvar::new(),
         bytes: AtomicU64::new(0),
         lines: AtomicUsize::new(0),
@@ -123,9 +123,9 @@ struct State {
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(lines_most: usize) -> Self {
         Self {
-            tuner: Tuner::new(1),
+            tuner: Tuner::new(lines_most),
             next: 0,
             under_way: Vec::new(),
             opening: 0,
@@ -713,12 +713,9 @@ impl Lane<'_> {
         }
         road.doubted = Some(sha256);
         road.entry = looked.unwrap_or(entry);
-        (road.asked, road.resumed_bytes) = (0, 0);
-        road.early.clear();
-        road.returned.clear();
         road.partial =
             Some(Partial::open(road.path.clone(), self.board.manifest.of(&wanted.name))?);
-        road.partial.as_mut().map_or(Ok(()), Partial::restart)?;
+        road.restart()?;
         Ok(None)
     }
 }

@@ -78,8 +78,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             night.detectors
         );
     }
-    let mut night = Night::open(Site::find(Some(root.clone()))?, "demo")?;
-    verbs::curate(&mut night, &[delivery.to_string_lossy().into_owned()])?;
+    let site = Site::find(Some(root.clone()))?;
+    let deliveries = verbs::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
+    let mut night = Night::open(site, "demo")?;
+    verbs::curate(&mut night, &deliveries)?;
     verbs::report(&night);
     if night.interrupted() {
         return Ok(Exit::Interrupted);

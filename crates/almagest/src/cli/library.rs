@@ -332,7 +332,7 @@ fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Vec<PathBuf> {
     let known: BTreeSet<PathBuf> =
         holdings.iter().map(|h| site.place.library_file(&h.path)).collect();
     let mut open: Vec<PathBuf> =
-        volumes(site).into_iter().map(|root| root.join(delivery)).collect();
+        site.library_roots().into_iter().map(|root| root.join(delivery)).collect();
     let mut strays = Vec::new();
     while let Some(here) = open.pop() {
         for entry in std::fs::read_dir(&here).into_iter().flatten().flatten() {
@@ -348,11 +348,6 @@ fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Vec<PathBuf> {
     }
     strays.sort();
     strays
-}
-
-fn volumes(site: &Site) -> Vec<PathBuf> {
-    let more = site.config.library.volumes.iter().map(|volume| site.place.root().join(volume));
-    [site.place.library()].into_iter().chain(more).collect()
 }
 
 fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
@@ -397,7 +392,7 @@ fn by_directory(strays: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<String>> {
 }
 
 fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<()> {
-    let volume = volumes(site).into_iter().find(|root| stray.starts_with(root));
+    let volume = site.library_roots().into_iter().find(|root| stray.starts_with(root));
     let volume = volume.unwrap_or_else(|| site.place.library());
     let inside = stray.strip_prefix(&volume).unwrap_or(stray);
     let to =
@@ -422,7 +417,7 @@ fn take_in(
     directory: &Path,
     only: BTreeSet<String>,
 ) -> anyhow::Result<()> {
-    let is_top = volumes(site).iter().any(|root| root.join(delivery) == directory);
+    let is_top = site.library_roots().iter().any(|root| root.join(delivery) == directory);
     if !is_top {
         tell!(
             "almagest: {} holds older contents; look at them yourself",

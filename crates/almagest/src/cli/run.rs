@@ -6,11 +6,12 @@ use crate::report::{
     Table, byte_rate, bytes, counted, grouped, quoted, rate, say, say_part, shown, tell,
 };
 use crate::site::Site;
-use crate::sources;
+use crate::sources::{self, Origin};
 use crate::steps::{Counts, Night, came_from, chosen, plan, prospect};
 use archive::{Inquiry, Publication, Queue};
 use model::UseCase;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -66,33 +67,41 @@ pub struct IngestArguments {
 /// All steps for some deliveries.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    let deliveries = opened(&site, &arguments.deliveries)?;
     if arguments.dry_run {
-        let names = expected(&site, &arguments.deliveries)?;
+        let names = expected(&site, &deliveries)?;
         let archive = site.read()?;
         let known = archive.deliveries(None)?;
         let names: Vec<String> = names.into_iter().filter(|n| known.contains(n)).collect();
         return planned(&site, &UseCase::ALL, &names);
     }
-    are_deliveries(&site, &arguments.deliveries)?;
     let mut night = Night::open(site, "run")?;
-    curate(&mut night, &arguments.deliveries)?;
+    curate(&mut night, &deliveries)?;
     report(&night);
     Ok(ended(&mut night))
 }
 
-/// A mistyped directory is told before anything is done.
-fn are_deliveries(site: &Site, places: &[String]) -> anyhow::Result<()> {
-    places.iter().try_for_each(|place| sources::of_delivery(site, place).map(drop))
+/// A delivery, and the source that has it.
+pub type Sourced = (Rc<Origin>, String);
+
+/// What places mean. A mistyped one is told before anything is done.
+pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
+    let open = |place: &String| {
+        let (origin, name) = sources::of_delivery(site, place)?;
+        Ok((Rc::new(origin), name))
+    };
+    places.iter().map(open).collect()
 }
 
 /// Transfer, then everything else.
-pub fn curate(night: &mut Night, deliveries: &[String]) -> anyhow::Result<()> {
+pub fn curate(night: &mut Night, deliveries: &[Sourced]) -> anyhow::Result<()> {
     let mut names = Vec::new();
-    for delivery in deliveries {
+    for (origin, name) in deliveries {
         if night.interrupted() {
             return Ok(());
         }
-        names.push(night.transfer(delivery)?);
+        night.bring(origin, name)?;
+        names.push(name.clone());
     }
     names.dedup();
     night.work(&names, &UseCase::ALL, true)
@@ -101,38 +110,36 @@ pub fn curate(night: &mut Night, deliveries: &[String]) -> anyhow::Result<()> {
 /// CU1 alone.
 pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut places = arguments.deliveries.clone();
-    if !arguments.source.is_empty() {
-        places = of_sources(&site, &arguments.source)?;
-    } else if places.is_empty() {
-        places = came_from(&site.read()?, &arguments.scope)?;
-    }
+    let deliveries = match arguments.deliveries.as_slice() {
+        _ if !arguments.source.is_empty() => of_sources(&site, &arguments.source)?,
+        [] => opened(&site, &came_from(&site.read()?, &arguments.scope)?)?,
+        given => opened(&site, given)?,
+    };
     if arguments.dry_run {
-        expected(&site, &places)?;
+        expected(&site, &deliveries)?;
         return Ok(Exit::Done);
     }
-    are_deliveries(&site, &places)?;
     let mut night = Night::open(site, "transfer")?;
-    for place in &places {
+    for (origin, name) in &deliveries {
         if night.interrupted() {
             break;
         }
-        night.transfer(place)?;
+        night.bring(origin, name)?;
     }
     report(&night);
     Ok(ended(&mut night))
 }
 
-/// Where the deliveries of some sources are.
-fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<String>> {
+/// The deliveries of some sources.
+fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
     let profiles = site.profiles()?;
-    let mut places = Vec::new();
+    let mut all = Vec::new();
     for name in names {
-        let origin = sources::named(site, name)?;
+        let origin = Rc::new(sources::named(site, name)?);
         let deliveries = origin.deliveries(&profiles)?;
-        places.extend(deliveries.iter().map(|delivery| origin.source.place(delivery)));
+        all.extend(deliveries.into_iter().map(|delivery| (Rc::clone(&origin), delivery)));
     }
-    Ok(places)
+    Ok(all)
 }
 
 /// One use case alone, not ingested.
@@ -181,14 +188,13 @@ pub fn ingest(site: Option<PathBuf>, arguments: &IngestArguments) -> anyhow::Res
 }
 
 /// Shows what a transfer would bring; gives the names of the deliveries.
-fn expected(site: &Site, places: &[String]) -> anyhow::Result<Vec<String>> {
+fn expected(site: &Site, deliveries: &[Sourced]) -> anyhow::Result<Vec<String>> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut table = Table::new(["delivery", "new files", "size", "there already"]);
     let mut refused = Table::new(["delivery", "would be refused", "code", "why"]);
     let mut names = Vec::new();
-    for place in places {
-        let (origin, name) = sources::of_delivery(site, place)?;
-        let prospect = prospect(site, &archive, &profiles, (&origin, &name))?;
+    for (origin, name) in deliveries {
+        let prospect = prospect(site, &archive, &profiles, (origin, name))?;
         table.row([
             name.clone(),
             grouped(prospect.files as u64),
@@ -198,7 +204,7 @@ fn expected(site: &Site, places: &[String]) -> anyhow::Result<Vec<String>> {
         for refusal in prospect.refusals {
             refused.row([name.clone(), refusal.file, refusal.code, refusal.message]);
         }
-        names.push(name);
+        names.push(name.clone());
     }
     for table in [table, refused].iter().filter(|table| !table.is_empty()) {
         say!("{}", table.text());

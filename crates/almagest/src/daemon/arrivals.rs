@@ -8,7 +8,7 @@
 use super::{BACK_OFF, is_for_ever, kept, sleep, stand_by};
 use crate::config::SourceConfig;
 use crate::exit::{Exit, Failure};
-use crate::profiles::Loaded;
+use crate::profiles::{self, Loaded};
 use crate::report::{counted, shown, tell};
 use crate::site::{self, Site, iso};
 use crate::sources::{self, Origin};
@@ -139,7 +139,9 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
         for origin in &origins {
             let (board, profiles) = (&board, &profiles);
             scope.spawn(move || {
-                Watcher { site, origin, profiles, board, stop, memories: HashMap::new() }.run();
+                let memories = HashMap::new();
+                let complete_before = None;
+                Watcher { site, origin, profiles, board, stop, memories, complete_before }.run();
             });
         }
     });
@@ -229,6 +231,8 @@ struct Watcher<'a> {
     board: &'a Board,
     stop: &'a Arc<AtomicBool>,
     memories: HashMap<String, Memory>,
+    /// Deliveries that were complete when this was first asked.
+    complete_before: Option<HashSet<String>>,
 }
 
 impl Watcher<'_> {
@@ -303,7 +307,7 @@ impl Watcher<'_> {
         Ok(Turn::Over)
     }
 
-    fn go_into(&self, name: &str, memory: &mut Memory) -> anyhow::Result<Turn> {
+    fn go_into(&mut self, name: &str, memory: &mut Memory) -> anyhow::Result<Turn> {
         let settings = &self.origin.settings;
         let marker = self.marker(name);
         let glance = memory.glance.clone().unwrap_or_default();
@@ -354,11 +358,14 @@ impl Watcher<'_> {
 
     /// Whether a delivery was complete before this process came, and has no other names now. Asked only where a look into it
     /// asks for every file.
-    fn was_complete(&self, name: &str, glance: &Glance) -> anyhow::Result<bool> {
+    fn was_complete(&mut self, name: &str, glance: &Glance) -> anyhow::Result<bool> {
         let archive = self.site.read()?;
-        let is_complete =
-            |d: &DeliveryStatus| d.name == name && d.state != "arriving" && d.awaited.is_none();
-        if !archive.status()?.deliveries.iter().any(is_complete) {
+        if self.complete_before.is_none() {
+            let is_complete = |d: &DeliveryStatus| d.state != "arriving" && d.awaited.is_none();
+            let all = archive.status()?.deliveries.into_iter().filter(is_complete);
+            self.complete_before = Some(all.map(|d| d.name).collect());
+        }
+        if !self.complete_before.as_ref().is_some_and(|before| before.contains(name)) {
             return Ok(false);
         }
         let known: HashSet<String> =
@@ -368,9 +375,10 @@ impl Watcher<'_> {
 
     /// The name that the delivery's marker would have.
     fn marker(&self, name: &str) -> Option<String> {
-        let namings = || self.profiles.iter().map(|p| &p.profile.naming);
-        let own = namings().find(|naming| naming.delivery(name).is_some());
-        own.map_or_else(|| namings().find_map(|n| n.marker.clone()), |n| n.marker.clone())
+        match profiles::naming_of(self.profiles, name) {
+            Some(own) => own.marker.clone(),
+            None => self.profiles.iter().find_map(|p| p.profile.naming.marker.clone()),
+        }
     }
 
     /// Since when nothing changed by the files' own dates: of a directory of this machine alone, where clocks agree.
@@ -396,23 +404,19 @@ impl Watcher<'_> {
         let all_settled = is_marked && by_marker || quiet >= quiet_wanted;
         let is_settled = |entry: &Entry| memory.is_settled(entry, settle) || all_settled;
         let judge = |fetched: &Fetched| {
-            let awaited = match &fetched.away {
-                Some(why) => Some(format!("its source was lost: {why}")),
-                None => completeness::awaited(
-                    self.origin.rule(),
-                    &Seen {
-                        is_marked: fetched.marked_complete,
-                        marker: marker.clone().unwrap_or_default(),
-                        listed: fetched.listed.as_ref().map(|(files, _)| *files),
-                        absent: fetched.absent,
-                        files: fetched.arrivals.len() + fetched.unchanged.len(),
-                        quiet,
-                        quiet_wanted,
-                        unsettled: fetched.unsettled.len(),
-                        postponed: fetched.postponed.len() + fetched.left,
-                    },
-                ),
+            let seen = Seen {
+                is_marked: fetched.marked_complete,
+                marker: marker.clone().unwrap_or_default(),
+                listed: fetched.listed.as_ref().map(|(files, _)| *files),
+                absent: fetched.absent,
+                files: fetched.arrivals.len() + fetched.unchanged.len(),
+                quiet,
+                quiet_wanted,
+                unsettled: fetched.unsettled.len(),
+                postponed: fetched.postponed.len() + fetched.left,
+                lost: fetched.away.clone(),
             };
+            let awaited = completeness::awaited(self.origin.rule(), &seen);
             (awaited.is_none(), awaited)
         };
         let coming = Coming::new(self.origin, name, &is_settled, &judge);

@@ -1,15 +1,15 @@
 //! CU1 in the steps of a night: from an [`Origin`] into the library and the ledger.
 //!
-//! [`Night::transfer`] is the operator's word (what is there now), [`Night::fetch`] what the daemon asks for (what is settled, and
+//! [`Night::bring`] is the operator's word (what is there now), [`Night::fetch`] what the daemon asks for (what is settled, and
 //! what is still to come). Each group of files that lands is registered at once; the last registration of a fetch says what is
 //! still awaited.
 
 use super::{Night, chosen};
 use crate::exit;
-use crate::profiles::Loaded;
+use crate::profiles::{self, Loaded};
 use crate::report;
 use crate::site::{self, Archive, Site};
-use crate::sources::{self, Origin};
+use crate::sources::Origin;
 use anyhow::Context;
 use archive::records::{Holding, Soundness};
 use archive::{Holdings, Inquiry};
@@ -52,21 +52,10 @@ impl<'a> Coming<'a> {
 }
 
 impl Night {
-    /// CU1: brings a delivery of a directory or URL into the library and registers it, as the operator wants it: what is there now.
-    /// Gives its name.
+    /// CU1: brings a delivery into the library and registers it, as the operator wants it: what is there now.
     ///
     /// # Errors
-    /// Exit code 3 when there is no such delivery, it has no usable name, or it would not fit.
-    pub fn transfer(&mut self, place: &str) -> anyhow::Result<String> {
-        let (origin, name) = sources::of_delivery(&self.site, place)?;
-        self.bring(&origin, &name)?;
-        Ok(name)
-    }
-
-    /// Brings what is there now of a delivery.
-    ///
-    /// # Errors
-    /// As [`Night::transfer`].
+    /// Exit code 3 when it would not fit, 5 while another process brings it, and when the source cannot be read.
     pub fn bring(&mut self, origin: &Origin, name: &str) -> anyhow::Result<()> {
         self.bring_again(origin, name, BTreeSet::new())
     }
@@ -74,25 +63,22 @@ impl Night {
     /// The same, and some files once more, because those of the library are not sound.
     ///
     /// # Errors
-    /// As [`Night::transfer`].
+    /// As [`Night::bring`].
     pub fn bring_again(
         &mut self,
         origin: &Origin,
         name: &str,
         again: BTreeSet<String>,
     ) -> anyhow::Result<()> {
-        let naming = self.profiles.iter().map(|p| &p.profile.naming);
-        let has_marker = naming
-            .clone()
-            .find(|naming| naming.delivery(name).is_some())
-            .is_some_and(|naming| naming.marker.is_some());
+        let naming = profiles::naming_of(&self.profiles, name);
+        let has_marker = naming.is_some_and(|naming| naming.marker.is_some());
         let judge = |fetched: &Fetched| {
-            let hindered =
-                Seen { postponed: fetched.postponed.len() + fetched.left, ..Seen::default() };
-            let awaited = match &fetched.away {
-                Some(why) => Some(format!("its source was lost: {why}")),
-                None => completeness::awaited(Rule::Quiet, &hindered),
+            let hindered = Seen {
+                postponed: fetched.postponed.len() + fetched.left,
+                lost: fetched.away.clone(),
+                ..Seen::default()
             };
+            let awaited = completeness::awaited(Rule::Quiet, &hindered);
             // Where no marker is to be expected, the operator's word is all there is.
             let all_there = awaited.is_none() && (fetched.marked_complete || !has_marker);
             (all_there, awaited)
@@ -254,7 +240,7 @@ impl Night {
 /// What a transfer would bring of a delivery, and its name.
 ///
 /// # Errors
-/// As [`Night::transfer`].
+/// As [`Night::bring`].
 pub fn prospect(
     site: &Site,
     archive: &Archive,
@@ -279,10 +265,9 @@ fn with_request<T>(
 ) -> anyhow::Result<T> {
     let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
     let library = &site.config.library;
-    let roots = library.volumes.iter().map(|volume| site.place.root().join(volume));
-    let volumes: Vec<transfer::Volume> = [site.place.library()]
+    let volumes: Vec<transfer::Volume> = site
+        .library_roots()
         .into_iter()
-        .chain(roots)
         .map(|root| transfer::Volume {
             directory: root.join(coming.name),
             keep_free_bytes: library.keep_free_gb * 1_000_000_000,
@@ -297,7 +282,7 @@ fn with_request<T>(
         threads: site.config.work.workers(),
         lines_most: coming.origin.settings.lines.max(1),
         pace: &coming.origin.pace,
-        stall: coming.origin.stall(),
+        stall: coming.origin.settings.stall(),
         known: &|file| known.get(file).cloned().unwrap_or_default(),
         survey_of: &|header| survey_of(profiles, header),
         markers: &markers,

@@ -466,3 +466,14 @@ pub fn signal(process: &std::process::Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_child(process), signal)
         .expect("it runs");
 }
+
+/// Numbers below a bound that look random and are the same every time.
+pub fn numbers() -> impl FnMut(u64) -> u64 {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    move |below| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    }
+}

@@ -17,18 +17,11 @@ use rustls::{
 };
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-const SYSTEM: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/ca-bundle.pem",
-];
 
 /// Makes TLS connections.
 #[derive(Clone)]
@@ -63,11 +56,10 @@ fn authorities(given: Option<&Path>) -> Result<RootCertStore> {
         let home = std::env::var_os("HOME")?;
         Some(Path::new(&home).join(".postgresql/root.crt")).filter(|path| path.is_file())
     };
-    let system = || SYSTEM.iter().map(PathBuf::from).find(|path| path.is_file());
     let path = match given {
         Some(path) if path != Path::new("system") => Some(path.to_owned()),
-        Some(_) => system(),
-        None => own().or_else(system),
+        Some(_) => files::system_authorities(),
+        None => own().or_else(files::system_authorities),
     };
     let path = path.ok_or_else(|| {
         EngineError::Address("no certificates of authorities: name them by sslrootcert".to_owned())

@@ -7,7 +7,6 @@ use base64::Engine as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,13 +19,6 @@ pub(super) const PATH_PART: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// A page or list is read up to this length.
 const PAGE_BYTES: u64 = 64 << 20;
-
-const SYSTEM_AUTHORITIES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/ca-bundle.pem",
-];
 
 /// A client that gives up on what does not answer.
 pub(super) fn agent(access: &Access) -> Result<Agent, SourceFault> {
@@ -49,8 +41,7 @@ pub(super) fn agent(access: &Access) -> Result<Agent, SourceFault> {
 
 /// Whom to trust: those of a file, of the system, or, where it has none, those that browsers trust.
 fn authorities(access: &Access) -> Result<RootCerts, SourceFault> {
-    let system = || SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.is_file());
-    let Some(path) = access.authorities.clone().or_else(system) else {
+    let Some(path) = access.authorities.clone().or_else(files::system_authorities) else {
         return Ok(RootCerts::WebPki);
     };
     let fault = |why: &dyn std::fmt::Display| {
