@@ -219,10 +219,14 @@ fn compared(site: &Site, deliveries: &[String], offline: bool) -> anyhow::Result
     let archive = site.read()?;
     let mut all = Vec::new();
     for name in deliveries {
+        // What is being brought has its name before it is registered, and is no stray.
+        let lock = files::lock_dir(&site.place.library().join(name));
         let holdings = archive.holdings(Some(name))?;
         let place = archive.source(name)?.to_string_lossy().into_owned();
         let mut differences = library_differences(site, &holdings);
-        let strays = strays(site, name, &holdings);
+        let strays =
+            if matches!(lock, Ok(None)) { Vec::new() } else { strays(site, name, &holdings) };
+        drop(lock);
         let add = |path: &PathBuf| Difference {
             delivery: name.clone(),
             file: shown(&path.display().to_string()),
@@ -352,10 +356,7 @@ fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Vec<PathBuf> {
 
 fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
     if right == Right::Archive {
-        for stray in all.iter().flat_map(|c| &c.strays) {
-            move_aside(site, stray)?;
-        }
-        return Ok(Exit::Done);
+        return move_strays(site, all);
     }
     let mut night = Night::open(site.clone(), "reconcile")?;
     for compared in all {
@@ -389,6 +390,24 @@ fn by_directory(strays: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<String>> {
         all.entry(directory.to_owned()).or_default().insert(name.to_string_lossy().into_owned());
     }
     all
+}
+
+/// Looks once more before anything is moved, while nobody brings the delivery.
+fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
+    let archive = site.read()?;
+    for compared in all.iter().filter(|c| !c.strays.is_empty()) {
+        // Where the directory is gone, nothing is being brought into it.
+        let lock = files::lock_dir(&site.place.library().join(&compared.name));
+        if matches!(lock, Ok(None)) {
+            tell!("almagest: {} is being brought; try again", compared.name);
+            continue;
+        }
+        let holdings = archive.holdings(Some(&compared.name))?;
+        for stray in strays(site, &compared.name, &holdings) {
+            move_aside(site, &stray)?;
+        }
+    }
+    Ok(Exit::Done)
 }
 
 fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<()> {
