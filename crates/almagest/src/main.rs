@@ -22,6 +22,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    files::limit_permissions(None);
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(fault) => {

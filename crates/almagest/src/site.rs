@@ -55,6 +55,9 @@ impl Site {
             }));
         }
         let config = config::load(&root)?;
+        if let Some(mask) = config.files.mask() {
+            files::limit_permissions(Some(mask));
+        }
         let place = archive::Site::open_on(&root, &config.database)?;
         let place = place.with_connections(config.work.workers());
         Ok(Self { place, config })

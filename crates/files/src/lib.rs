@@ -4,23 +4,29 @@
 //! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Only what lies
 //! inside an attempt's directory, the log of a site and the nights of the simulator are written elsewhere.
 //!
+//! What nodes may write to is opened, moved and removed through a [`Dir`], a handle that follows no link.
+//!
 //! Start at [`publish()`]. [`crash_point`] marks the instants that the kill tests aim at.
 //! Does not know what is in the files.
 
 mod crash;
+mod dir;
 mod hashing;
 mod lock;
 mod names;
 mod open;
+mod permissions;
 mod process;
 mod publish;
 mod side_by_side;
 
 pub use crash::crash_point;
+pub use dir::{Dir, open_below, remove_below};
 pub use hashing::Hashing;
 pub use lock::{DirLock, lock_dir};
 pub use names::{is_plain, shown};
 pub use open::{OpenFault, open_regular, read_regular, system_authorities};
+pub use permissions::{allowed, limit_permissions};
 pub use process::{host_name, start_of};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,

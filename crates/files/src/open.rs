@@ -3,6 +3,7 @@
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// Why a path was not opened.
@@ -20,6 +21,9 @@ pub enum OpenFault {
     /// Gone, or never there.
     #[error("does not exist")]
     Missing,
+    /// A path that does not lie in the directory that it belongs to.
+    #[error("is not a plain name in its directory")]
+    Outside,
     /// The system said something else.
     #[error("cannot be opened")]
     Io(#[from] io::Error),
@@ -36,6 +40,7 @@ impl OpenFault {
             Self::NotRegular(_) => "not_a_file_device",
             Self::Unreadable => "unreadable",
             Self::Missing => "missing_file",
+            Self::Outside => "outside",
             Self::Io(_) => "io_error",
         }
     }
@@ -62,8 +67,13 @@ pub fn system_authorities() -> Option<PathBuf> {
 /// # Errors
 /// [`OpenFault`] says what stands there instead.
 pub fn open_regular(path: &Path) -> Result<File, OpenFault> {
+    regular(rustix::fs::CWD, path)
+}
+
+/// Opens a regular file, its path being one of a directory.
+pub(crate) fn regular(dir: impl AsFd, path: &Path) -> Result<File, OpenFault> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| match errno {
+    let fd = rustix::fs::openat(dir, path, flags, Mode::empty()).map_err(|errno| match errno {
         rustix::io::Errno::LOOP => OpenFault::SymbolicLink,
         rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => OpenFault::Unreadable,
         rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => OpenFault::Missing,

@@ -23,6 +23,7 @@ Exit codes: 0 done, 1 done with refusals, 2 usage, 3 cannot be done as it is, 4 
 6 wanted more memory than it may have, 130 asked to stop.";
 
 fn main() -> ExitCode {
+    files::limit_permissions(None);
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
     let is = |word: &OsStr, verb: &str| word == verb;

@@ -210,7 +210,7 @@ fn copy_one(
     }
     if let Some(target) = &target {
         target
-            .set_permissions(std::fs::Permissions::from_mode(0o444))
+            .set_permissions(std::fs::Permissions::from_mode(files::allowed(0o444)))
             .map_err(CopyFault::Library)?;
     }
     let md5 = md5.map(|m| files::hex(&m.finalize()));

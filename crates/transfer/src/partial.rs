@@ -164,7 +164,7 @@ impl Partial {
     /// The whole file, read-only, and its checksums. It keeps its name.
     pub fn finish(self) -> io::Result<(PathBuf, Sums)> {
         let _ = std::fs::remove_file(sums_of(&self.path));
-        self.file.set_permissions(std::fs::Permissions::from_mode(0o444))?;
+        self.file.set_permissions(std::fs::Permissions::from_mode(files::allowed(0o444)))?;
         let sums = Sums {
             bytes: self.written,
             sha256: files::hex(&self.sha.finalize()),

@@ -64,7 +64,7 @@ fn every_source_gives_the_same() {
             desk.fetched
         );
         let mode = fs::metadata(desk.library().join(LARGE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o444, "{name}: the library is read only");
+        assert_eq!(mode & 0o777, 0o440, "{name}: the library is read only");
         // Again: nothing is brought.
         desk.try_with(source).unwrap();
         assert_eq!(
