@@ -7,8 +7,10 @@
 pub mod detector;
 pub mod ids;
 mod one_line;
+pub mod preview_name;
 pub mod profile;
 pub mod refusal;
+mod shown;
 pub mod tables;
 pub mod task;
 pub mod unit;
@@ -16,4 +18,5 @@ pub mod unit;
 pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId};
 pub use one_line::one_line;
 pub use refusal::{Finding, Refusal, RowRange};
+pub use shown::{is_clean, shown, shown_briefly};
 pub use unit::{UnitKey, UnitState, UseCase};

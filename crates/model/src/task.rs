@@ -3,7 +3,7 @@
 //! A task file is all a node needs: no database, no configuration, no network. `result.json` is written last;
 //! an attempt's directory without it is unfinished work.
 
-use crate::{Finding, Refusal, UnitKey};
+use crate::{Finding, Refusal, UnitKey, shown_briefly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -126,6 +126,28 @@ pub struct StagedFile {
     /// For `detection`: the programme of all its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub programme_id: Option<i32>,
+}
+
+/// Table name under which a result lists its JPEGs.
+pub const JPEG: &str = "jpeg";
+
+/// Returns the name of the file in which a task stages the rows of a table; those of detections belong to one programme.
+pub fn staged_name(table: &str, programme_id: Option<i32>) -> String {
+    match programme_id {
+        Some(programme) => format!("{table}.{programme}.parquet"),
+        None => format!("{table}.parquet"),
+    }
+}
+
+impl StagedFile {
+    /// Returns whether the file has the name that its table and programme give it. A JPEG has the name of some preview; of
+    /// which image, its task's inputs decide.
+    pub fn is_named_rightly(&self) -> bool {
+        match self.table.as_str() {
+            JPEG => self.programme_id.is_none() && crate::preview_name::parts(&self.name).is_some(),
+            table => self.name == staged_name(table, self.programme_id),
+        }
+    }
 }
 
 /// The rows of one detector in a staged detection file.
@@ -282,6 +304,63 @@ pub struct TaskEnd {
     pub peak_memory_bytes: u64,
 }
 
+/// Bytes of a text in a heartbeat, note or report that are kept.
+const TEXT_BYTES: usize = 2000;
+/// Processors and bytes of memory that a computer has at most; a report of more is none.
+const MAX_CORES: u32 = 4096;
+const MAX_MEMORY: u64 = 1 << 50;
+
+impl Heartbeat {
+    /// Returns the heartbeat as it may be used: texts escaped, numbers within their bounds. `None` when it is of another format.
+    pub fn checked(self) -> Option<Self> {
+        let files = self.files.min(1 << 32);
+        let seconds = if self.seconds.is_finite() { self.seconds.clamp(0.0, 1e9) } else { 0.0 };
+        (self.version == FORMAT_VERSION).then(|| Self {
+            host: shown_briefly(&self.host, TEXT_BYTES),
+            seconds,
+            files,
+            files_done: self.files_done.min(files),
+            memory_bytes: self.memory_bytes.min(MAX_MEMORY),
+            ..self
+        })
+    }
+}
+
+impl TaskEnd {
+    /// Returns the note as it may be used: texts escaped, numbers within their bounds. `None` when it is of another format.
+    pub fn checked(self) -> Option<Self> {
+        let seconds = if self.seconds.is_finite() { self.seconds.clamp(0.0, 1e9) } else { 0.0 };
+        (self.version == FORMAT_VERSION).then(|| Self {
+            reason: match shown_briefly(&self.reason, TEXT_BYTES) {
+                reason if reason.is_empty() => "it names no reason".to_owned(),
+                reason => reason,
+            },
+            host: shown_briefly(&self.host, TEXT_BYTES),
+            seconds,
+            peak_memory_bytes: self.peak_memory_bytes.min(MAX_MEMORY),
+            ..self
+        })
+    }
+}
+
+impl HostReport {
+    /// Returns the report as it may be used, texts escaped. `None` when it is of another format, or no computer is like that.
+    pub fn checked(self) -> Option<Self> {
+        let is_load = |load: &f64| load.is_finite() && (0.0..1e6).contains(load);
+        let is_sane = self.version == FORMAT_VERSION
+            && self.cores <= MAX_CORES
+            && self.memory_bytes <= MAX_MEMORY
+            && self.memory_free_bytes <= MAX_MEMORY
+            && self.load.iter().all(is_load);
+        is_sane.then(|| Self {
+            host: shown_briefly(&self.host, TEXT_BYTES),
+            users: self.users.iter().take(100).map(|user| shown_briefly(user, 100)).collect(),
+            software: shown_briefly(&self.software, TEXT_BYTES),
+            ..self
+        })
+    }
+}
+
 /// What a host says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostReport {
@@ -309,4 +388,50 @@ pub struct HostReport {
     pub tasks: Vec<PathBuf>,
     /// Version of the software.
     pub software: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_report_is_bounded() {
+        let beat = Heartbeat {
+            version: FORMAT_VERSION,
+            host: "a\0\u{1b}[2J".to_owned(),
+            pid: u32::MAX,
+            pid_start: u64::MAX,
+            beat: u64::MAX,
+            at: u64::MAX,
+            seconds: f64::NAN,
+            files_done: u64::MAX,
+            files: u64::MAX,
+            memory_bytes: u64::MAX,
+        };
+        assert_eq!(Heartbeat { version: 2, ..beat.clone() }.checked(), None);
+        let beat = beat.checked().unwrap();
+        assert_eq!((beat.host.as_str(), beat.seconds), ("a\\x00\\x1b[2J", 0.0));
+        assert!(beat.files_done <= beat.files && beat.files < u64::MAX / 2);
+        let end = TaskEnd {
+            version: FORMAT_VERSION,
+            code: EndCode::Failed,
+            reason: "\0".repeat(100_000),
+            host: String::new(),
+            seconds: -1.0,
+            peak_memory_bytes: u64::MAX,
+        };
+        let end = end.checked().unwrap();
+        assert!(end.reason.len() < 2100 && crate::is_clean(&end.reason) && end.seconds == 0.0);
+        let report = HostReport { version: FORMAT_VERSION, cores: 8, ..HostReport::default() };
+        assert!(report.clone().checked().is_some());
+        for odd in [
+            HostReport { cores: u32::MAX, ..report.clone() },
+            HostReport { memory_bytes: u64::MAX, ..report.clone() },
+            HostReport { load: [f64::INFINITY, 0.0, 0.0], ..report.clone() },
+            HostReport { load: [-1.0, 0.0, 0.0], ..report.clone() },
+            HostReport { version: 9, ..report.clone() },
+        ] {
+            assert_eq!(odd.clone().checked(), None, "{odd:?}");
+        }
+    }
 }

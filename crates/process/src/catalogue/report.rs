@@ -26,7 +26,7 @@ pub struct CatalogueReport {
 
 /// Name of the file in which a task stages the detections of a programme.
 pub fn staged_file_name(programme: ProgrammeId) -> String {
-    format!("detection.{programme}.parquet")
+    model::task::staged_name("detection", Some(programme.get()))
 }
 
 /// Where a refusal or finding belongs.

@@ -11,7 +11,6 @@
 
 pub mod level;
 pub mod mosaic;
-mod name;
 pub mod picture;
 pub mod reduce;
 mod rows;
@@ -19,7 +18,7 @@ pub mod stretch;
 mod task;
 
 pub use crate::task::TaskFault;
-pub use name::is_of_detector;
+pub use model::preview_name::is_of_detector;
 pub use task::{Products, run};
 
 use fits::image::{Image, Rows, Scratch};

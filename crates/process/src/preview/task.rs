@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use fits::image::Scratch;
 use fits::{FitsFile, HduIndex, Limits};
+use model::preview_name as name;
 use model::profile::SurveyProfile;
 use model::task::{TaskFile, TaskInput};
 use model::{ExtNum, Finding, Refusal, one_line};
@@ -10,7 +11,7 @@ use sky::Wcs;
 use std::io;
 
 use super::rows::{self, Row};
-use super::{DetectorPreview, PreviewFault, Recipe, name, render};
+use super::{DetectorPreview, PreviewFault, Recipe, render};
 use crate::header_view::HeaderView;
 use crate::task::{Opened, TaskFault, in_order, limits, open, refusal};
 

@@ -1,12 +1,14 @@
 //! Names of JPEGs: made from the name of the image alone, so that no two files of a delivery ever meet in one.
+//!
+//! Nodes name their JPEGs by these rules, and the curator takes, moves and deletes no file of another name.
 
-use model::ExtNum;
+use crate::ExtNum;
 
 /// Longest name of an image that goes into a name as it is; file systems take 255 bytes.
 const NAME_BYTES_MAX: usize = 200;
 
 /// Name of a detector's preview.
-pub(super) fn of_detector(root: &str, ext_num: ExtNum) -> String {
+pub fn of_detector(root: &str, ext_num: ExtNum) -> String {
     format!("{root}_{ext_num}.jpg")
 }
 
@@ -16,8 +18,30 @@ pub fn is_of_detector(name: &str) -> bool {
 }
 
 /// Name of a multiframe's mosaic.
-pub(super) fn of_mosaic(root: &str) -> String {
+pub fn of_mosaic(root: &str) -> String {
     format!("{root}.jpg")
+}
+
+/// Returns where a preview is kept below the site's previews: `ext_num` 0 is the mosaic of the multiframe. `None` for an
+/// extension number that no detector has.
+pub fn path(delivery: &str, image: &str, multiframe_id: i64, ext_num: i64) -> Option<String> {
+    let root = root(image, multiframe_id);
+    let name = match ext_num {
+        0 => of_mosaic(&root),
+        ext_num => of_detector(&root, ExtNum::new(ext_num.try_into().ok()?)?),
+    };
+    Some(format!("{delivery}/{name}"))
+}
+
+/// Splits the name of a JPEG into the root of its image and the extension number, 0 for a mosaic. `None` when no image has a
+/// preview of this name.
+pub fn parts(jpeg: &str) -> Option<(&str, i16)> {
+    let stem = jpeg.strip_suffix(".jpg")?;
+    if !ends_like_detector(stem) {
+        return Some((stem, 0));
+    }
+    let (root, number) = stem.rsplit_once('_')?;
+    Some((root, ExtNum::new(number.parse().ok()?)?.get()))
 }
 
 /// What the names of an image's previews begin with.
@@ -25,7 +49,7 @@ pub(super) fn of_mosaic(root: &str) -> String {
 /// `w20071011_00100_st.fit` gives `w20071011_00100_st`. Other endings are kept: `a.fits` and `a.fits.fz` may stand
 /// beside `a.fit`. So is the ending of a name whose root looks like that of a detector (`dark_1.fit` beside
 /// `dark.fit`). Names with unusual characters, or without an ending, get the number of the multiframe.
-pub(super) fn root(image: &str, multiframe_id: i64) -> String {
+pub fn root(image: &str, multiframe_id: i64) -> String {
     // Three kinds of roots: without a dot; with a dot and no mark; with a mark, which no two multiframes share. None
     // of the first two looks like another root with an extension number.
     if let Some(root) = image.strip_suffix(".fit")
@@ -101,6 +125,25 @@ mod tests {
             assert!(!root.contains('/') && !root.contains(".."), "{name:?}: {root}");
         }
         assert!(root(&"ä".repeat(5000), 7).len() < 255);
+    }
+
+    #[test]
+    fn a_name_has_one_root_and_number() {
+        for image in ["w1_st.fit", "dark_1.fit", "a.fits_2", "image", "night 1/$(rm).fit"] {
+            let root = root(image, 7);
+            assert_eq!(parts(&of_mosaic(&root)), Some((root.as_str(), 0)), "{image}");
+            for number in [1, 2, i16::MAX] {
+                let jpeg = of_detector(&root, ExtNum::new(number).unwrap());
+                assert_eq!(parts(&jpeg), Some((root.as_str(), number)), "{image}");
+                let wanted = format!("night/{jpeg}");
+                assert_eq!(path("night", image, 7, number.into()), Some(wanted));
+            }
+        }
+        for odd in ["w1", "w1_40000.jpg", ".jpg/x"] {
+            assert_eq!(parts(odd), None, "{odd}");
+        }
+        assert_eq!(path("night", "w1.fit", 7, -1), None);
+        assert_eq!(path("night", "w1.fit", 7, 40_000), None);
     }
 
     #[test]
