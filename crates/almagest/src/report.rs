@@ -37,20 +37,30 @@ pub fn to_stdout(text: std::fmt::Arguments<'_>) {
     }
 }
 
-/// Text with control characters made visible as `\x..`; header text must not drive a terminal.
-pub fn shown(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+/// Foreign text as it may be shown; see [`model::shown`].
+pub use model::shown;
+
+/// A document as JSON, in which what cannot be seen is escaped: the value is the same for whoever reads it.
+///
+/// # Errors
+/// When a value has no form in JSON.
+pub fn json(document: &impl serde::Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(document)?;
+    if text.chars().all(|c| c == '\n' || model::is_clean(c.encode_utf8(&mut [0; 4]))) {
+        return Ok(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if c.is_control() {
-            let mut buffer = [0; 4];
-            for byte in c.encode_utf8(&mut buffer).bytes() {
-                let _ = write!(safe, "\\x{byte:02x}");
-            }
-        } else {
+        if c == '\n' || model::is_clean(c.encode_utf8(&mut [0; 4])) {
             safe.push(c);
+            continue;
+        }
+        // Such a character stands in strings alone.
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(safe, "\\u{unit:04x}");
         }
     }
-    safe
+    Ok(safe)
 }
 
 /// A path as a shell takes it.

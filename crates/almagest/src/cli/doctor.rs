@@ -64,7 +64,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         faults.extend(amiss);
     }
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&json!({"facts": facts, "faults": faults}))?);
+        say!("{}", crate::report::json(&json!({"facts": facts, "faults": faults}))?);
     } else {
         for fact in &facts {
             say!("ok    {}", shown(fact));

@@ -42,7 +42,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         explain_plan(&archive, &delivery.status, &mut explanation)?;
     }
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&explanation)?);
+        say!("{}", crate::report::json(&explanation)?);
         return Ok(Exit::Done);
     }
     for line in &explanation.lines {

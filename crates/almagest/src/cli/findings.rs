@@ -32,7 +32,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let mut findings = archive.findings(arguments.delivery.as_deref())?;
     findings.retain(|f| arguments.code.as_ref().is_none_or(|code| f.code == *code));
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&findings)?);
+        say!("{}", crate::report::json(&findings)?);
     } else if findings.is_empty() {
         say!("no findings");
     } else {

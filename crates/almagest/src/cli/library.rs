@@ -104,7 +104,7 @@ pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Resul
             .map(|(h, s)| serde_json::json!({"file": name(h), "path": h.path, "found": s.name()}))
             .collect();
         let report = serde_json::json!({"files": read_files, "bytes": read_bytes, "of_files": all, "unsound": unsound});
-        say!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", crate::report::json(&report)?);
     } else {
         say!(
             "read {} of {} files, {}: {} not sound",
@@ -189,7 +189,7 @@ pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyho
     }
     let differences: Vec<&Difference> = all.iter().flat_map(|c| &c.differences).collect();
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&differences)?);
+        say!("{}", crate::report::json(&differences)?);
     } else if differences.is_empty() {
         say!(
             "source, library and archive agree about {}",

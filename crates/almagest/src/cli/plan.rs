@@ -179,7 +179,7 @@ pub fn plan(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit
         let mut value = serde_json::to_value(&document)?;
         value["plan_id"] = serde_json::json!(record.as_ref().map(|r| r.plan_id));
         value["state"] = serde_json::json!(record.as_ref().map(|r| r.state));
-        say!("{}", serde_json::to_string_pretty(&value)?);
+        say!("{}", crate::report::json(&value)?);
         return Ok(Exit::Done);
     }
     let title = match &record {
@@ -230,7 +230,7 @@ fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit>
             })
             .collect();
         let value = serde_json::json!({ "plan_id": record.plan_id, "tasks": tasks });
-        say!("{}", serde_json::to_string_pretty(&value)?);
+        say!("{}", crate::report::json(&value)?);
         return Ok(Exit::Done);
     }
     let table = document::compared(&document, &done);

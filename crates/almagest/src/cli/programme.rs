@@ -61,7 +61,7 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
             .iter()
             .map(|p| serde_json::json!({"programme_id": p.programme_id.get(), "name": p.name, "project": p.project}))
             .collect();
-        say!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", crate::report::json(&all)?);
         return Ok(Exit::Done);
     }
     let mut table = Table::new(["programme", "name", "project"]);

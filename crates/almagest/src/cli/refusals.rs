@@ -117,7 +117,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
     records.retain(|r| options.all || pending(r.state));
     if options.json {
         let all: Vec<Value> = records.iter().map(as_json).collect();
-        say!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", crate::report::json(&all)?);
         return Ok(Exit::Done);
     }
     if records.is_empty() {
@@ -175,7 +175,7 @@ fn show(site: &Site, which: &Numbers) -> anyhow::Result<Exit> {
     let chosen = which.numbers.iter().map(|n| find(&records, *n)).collect::<Result<Vec<_>, _>>()?;
     if which.json {
         let all: Vec<Value> = chosen.into_iter().map(as_json).collect();
-        say!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", crate::report::json(&all)?);
         return Ok(Exit::Done);
     }
     let texts: Vec<String> = chosen.into_iter().map(in_words).collect();

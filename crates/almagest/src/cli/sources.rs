@@ -75,7 +75,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         })
         .collect();
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&found)?);
+        say!("{}", crate::report::json(&found)?);
     } else {
         told(&found);
     }

@@ -54,7 +54,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         value["sources"] = json!(
             arrivals.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
         );
-        say!("{}", serde_json::to_string_pretty(&value)?);
+        say!("{}", crate::report::json(&value)?);
     } else {
         let daemons = Daemons { arrivals, data, ingester };
         say_part!("{}", whole(&status, &rates, &daemons));

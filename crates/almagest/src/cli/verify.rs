@@ -45,7 +45,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         report = archive::verify::verify(&archive, options)?;
     }
     if arguments.json {
-        say!("{}", serde_json::to_string_pretty(&report.to_json())?);
+        say!("{}", crate::report::json(&report.to_json())?);
     } else {
         for line in report.checked() {
             say!("{line}");

@@ -9,6 +9,7 @@
 //! Start at [`ingest()`]. What it did is in [`state`], for `status` and the port of [`mod@port`].
 
 pub mod arrivals;
+mod connections;
 pub mod kept;
 mod notify;
 mod port;

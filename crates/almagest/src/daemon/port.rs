@@ -1,16 +1,11 @@
 //! `/metrics` (Prometheus text format 0.0.4) and `/healthz`, on loopback unless the configuration says otherwise.
 
+use super::connections;
 use super::state::{Shared, State};
 use crate::config;
 use anyhow::Context;
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
-
-/// The longest request that is read.
-const MOST_BYTES: usize = 8192;
-const PATIENCE: Duration = Duration::from_secs(5);
+use std::net::TcpListener;
 
 /// Serves in a thread of its own for as long as the process lives.
 pub(super) fn serve(config: &config::Ingest, shared: &Shared) -> anyhow::Result<()> {
@@ -20,27 +15,14 @@ pub(super) fn serve(config: &config::Ingest, shared: &Shared) -> anyhow::Result<
     let listener = TcpListener::bind(&config.listen)
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let (shared, poll) = (shared.clone(), config.poll_seconds);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // A client that goes away is its own affair.
-            let _ = answer(stream, &shared, poll);
-        }
-    });
+    let answer = move |request: &[u8]| answer(request, &shared, poll);
+    std::thread::spawn(move || connections::serve(&listener, answer));
     Ok(())
 }
 
-fn answer(mut stream: TcpStream, shared: &Shared, poll_seconds: u64) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut request = Vec::new();
-    let mut part = [0; 1024];
-    while !request.windows(4).any(|w| w == b"\r\n\r\n") && request.len() < MOST_BYTES {
-        match stream.read(&mut part)? {
-            0 => break,
-            n => request.extend_from_slice(&part[..n]),
-        }
-    }
-    let request = String::from_utf8_lossy(&request);
+/// The whole response to a request.
+fn answer(request: &[u8], shared: &Shared, poll_seconds: u64) -> Vec<u8> {
+    let request = String::from_utf8_lossy(request);
     let mut words = request.lines().next().unwrap_or_default().split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (status, body) = match (method, path) {
@@ -51,15 +33,14 @@ fn answer(mut stream: TcpStream, shared: &Shared, poll_seconds: u64) -> std::io:
         _ => ("405 Method Not Allowed", "GET and HEAD only\n".to_owned()),
     };
     let kind = if path == "/metrics" { "text/plain; version=0.0.4" } else { "text/plain" };
-    write!(
-        stream,
+    let mut response = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
-    )?;
+    );
     if method != "HEAD" {
-        stream.write_all(body.as_bytes())?;
+        response += &body;
     }
-    stream.flush()
+    response.into_bytes()
 }
 
 /// Well, unless the archive cannot be used or no pass went through for long.

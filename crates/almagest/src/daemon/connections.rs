@@ -1,0 +1,156 @@
+//! Connections that are answered side by side, each within a deadline, and never more than some at a time.
+//!
+//! A client that sends nothing, or a byte now and then, or takes nothing, holds its own connection alone. When all places are
+//! taken, the oldest connection gives way to a new one: whoever asks at once is answered at once.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Connections at a time.
+const MAX_OPEN: usize = 64;
+/// The longest request that is read.
+const REQUEST_BYTES: usize = 8192;
+/// Time for a request and its answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Pause after a connection that could not be accepted: the system may be out of files for a while.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers connections for as long as the process lives. `answer` makes the whole response to the beginning of a request.
+pub(super) fn serve(
+    listener: &TcpListener,
+    answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
+) {
+    let answer = Arc::new(answer);
+    let open = Arc::new(Open::default());
+    for (number, stream) in (0..).zip(listener.incoming()) {
+        let Ok(stream) = stream else {
+            std::thread::sleep(ACCEPT_PAUSE);
+            continue;
+        };
+        // Without a second handle it could not be made to give way.
+        let Ok(handle) = stream.try_clone() else { continue };
+        open.add(number, handle);
+        let (answer, theirs) = (Arc::clone(&answer), Arc::clone(&open));
+        let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+            // A client that goes away is its own affair.
+            let _ = respond(stream, &*answer);
+            theirs.remove(number);
+        });
+        if thread.is_err() {
+            open.remove(number);
+        }
+    }
+}
+
+/// The connections that are being answered, the oldest first.
+#[derive(Default)]
+struct Open(Mutex<VecDeque<(u64, TcpStream)>>);
+
+impl Open {
+    fn add(&self, number: u64, stream: TcpStream) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= MAX_OPEN
+            && let Some((_, oldest)) = open.pop_front()
+        {
+            // Its thread reads the end of the stream and ends.
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        open.push_back((number, stream));
+    }
+
+    fn remove(&self, number: u64) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(other, _)| *other != number);
+    }
+}
+
+fn respond(mut stream: TcpStream, answer: &dyn Fn(&[u8]) -> Vec<u8>) -> io::Result<()> {
+    let until = Instant::now() + DEADLINE;
+    let request = read_request(&mut stream, until)?;
+    let response = answer(&request);
+    let mut left = response.as_slice();
+    while !left.is_empty() {
+        stream.set_write_timeout(Some(time_left(until)?))?;
+        match stream.write(left)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => left = &left[written..],
+        }
+    }
+    stream.flush()
+}
+
+/// Reads up to the empty line that ends the head of a request, or what there is of it.
+fn read_request(stream: &mut TcpStream, until: Instant) -> io::Result<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut part = [0; 1024];
+    while !request.windows(4).any(|w| w == b"\r\n\r\n") && request.len() < REQUEST_BYTES {
+        stream.set_read_timeout(Some(time_left(until)?))?;
+        match stream.read(&mut part)? {
+            0 => break,
+            read => request.extend_from_slice(&part[..read]),
+        }
+    }
+    Ok(request)
+}
+
+fn time_left(until: Instant) -> io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    fn server() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || serve(&listener, |request| request.to_ascii_uppercase()));
+        address
+    }
+
+    fn ask(address: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(b"get /\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Silent connections stay open: they are answered by nobody, and keep nobody from an answer. The first ones give way.
+    #[test]
+    fn silent_clients_keep_nobody_from_an_answer() {
+        let address = server();
+        let silent: Vec<TcpStream> =
+            (0..3 * MAX_OPEN).map(|_| TcpStream::connect(address).unwrap()).collect();
+        assert_eq!(ask(address), "GET /\r\n\r\n");
+        let mut first = &silent[0];
+        first.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(first.read(&mut [0; 1]).unwrap(), 0, "it gave way");
+        assert_eq!(ask(address), "GET /\r\n\r\n");
+    }
+
+    #[test]
+    fn a_dripping_client_is_cut_at_the_deadline() {
+        let address = server();
+        let mut slow = TcpStream::connect(address).unwrap();
+        slow.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let began = Instant::now();
+        let ended = loop {
+            let _ = slow.write(b"x");
+            match slow.read(&mut [0; 1]) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock) => {}
+                ended => break ended,
+            }
+            assert!(began.elapsed() < Duration::from_secs(120), "nobody cuts it");
+        };
+        assert!(!matches!(ended, Ok(n) if n > 0), "it was answered: {ended:?}");
+        assert!(began.elapsed() >= DEADLINE / 2, "it was cut too early");
+        assert_eq!(ask(address), "GET /\r\n\r\n");
+    }
+}
