@@ -20,7 +20,7 @@ use archive::records::{
     AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, PlannedRound, RoundWork, Started, Taken,
     TaskKey, TaskRecord, TaskState,
 };
-use archive::{Inquiry, Queue, Registry};
+use archive::{ArchiveError, Inquiry, Queue, Registry};
 use dispatch::{Ended, Local, Outcome};
 use indicatif::{MultiProgress, ProgressBar};
 use model::task::{TaskLimits, TaskResult};
@@ -30,7 +30,7 @@ use register::cut::Sizes;
 use register::plan::{Plan, Policy, Wait};
 use stage::Verification;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -316,7 +316,16 @@ impl Night {
                 until: site::now() + LEASE,
             };
             let started = self.archive.start_attempt(&task.key, &lease, None, site::now())?;
-            let file = self.write_task(&started)?;
+            let file = match self.write_task(&started) {
+                Ok(file) => file,
+                Err(fault) => {
+                    let reason = format!("{fault:#}");
+                    let attempt = &started.attempt;
+                    self.archive.end_attempt(attempt, AttemptEnd::Failed, &reason, site::now())?;
+                    self.give_up(&attempt.task, &reason)?;
+                    continue;
+                }
+            };
             self.count(step_name(task.key.unit.use_case)).begin();
             pool.start(file.clone());
             let files = started.inputs.len() as u64;
@@ -353,7 +362,7 @@ impl Night {
     fn write_task(&self, started: &Started) -> anyhow::Result<PathBuf> {
         let memory_bytes = self.site.config.work.memory_per_thread_mb * 1_000_000;
         let limits = TaskLimits { threads: 1, memory_bytes };
-        task_files::write(started, &self.profiles, limits)
+        task_files::write(started, &self.site.place.staging(), &self.profiles, limits)
     }
 
     /// Takes the result of an attempt that ended, or notes that there is none.
@@ -361,12 +370,18 @@ impl Night {
         let attempt = &task.attempt;
         let use_case = attempt.task.unit.use_case;
         let failed = match ended.outcome {
-            Outcome::Finished => match stage::read_result(&task.directory, Verification::Lengths) {
-                Ok(result) => {
-                    self.take(&result, task.files)?;
-                    bars.done(use_case, task.files);
-                    None
-                }
+            Outcome::Finished => match self.read_result(&task.directory) {
+                Ok(result) => match self.take(&result, task.files) {
+                    Ok(()) => {
+                        bars.done(use_case, task.files);
+                        None
+                    }
+                    Err(error) if error.failed_check().is_some() || error.is_about_data() => {
+                        let why = model::one_line(&error.fault);
+                        Some((format!("its result is invalid: {why}"), false))
+                    }
+                    Err(error) => return Err(error.into()),
+                },
                 Err(error) => Some((model::one_line(&error), error.fault.is_transient())),
             },
             Outcome::Failed { reason, transient } => Some((reason, transient)),
@@ -381,6 +396,15 @@ impl Night {
         Ok(())
     }
 
+    fn read_result(&self, directory: &Path) -> Result<TaskResult, stage::StageError> {
+        let fault = |fault: files::OpenFault| stage::StageError {
+            path: directory.to_owned(),
+            fault: fault.into(),
+        };
+        let directory = files::Dir::below(&self.site.place.staging(), directory).map_err(fault)?;
+        stage::read_result_in(&directory, Verification::Lengths)
+    }
+
     fn give_up(&mut self, task: &TaskKey, reason: &str) -> anyhow::Result<()> {
         let cause = Cause::new("almagest", reason);
         if let Taken::Taken { new_refusals, .. } =
@@ -391,7 +415,7 @@ impl Night {
         Ok(())
     }
 
-    fn take(&mut self, result: &TaskResult, files: u64) -> anyhow::Result<()> {
+    fn take(&mut self, result: &TaskResult, files: u64) -> Result<(), ArchiveError> {
         let Taken::Taken { new_refusals, .. } = self.archive.take_result(result, site::now())?
         else {
             return Ok(());

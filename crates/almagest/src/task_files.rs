@@ -3,8 +3,11 @@
 use crate::profiles::Loaded;
 use anyhow::Context;
 use archive::records::Started;
+use files::Dir;
 use model::task::{FORMAT_VERSION, ProgrammeRef, TASK_NAME, TaskFile, TaskLimits};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Makes the directory of an attempt and writes its task file, whose path it gives.
 ///
@@ -12,18 +15,28 @@ use std::path::PathBuf;
 /// When the site has no such survey profile, or the file cannot be written.
 pub fn write(
     started: &Started,
+    staging: &Path,
     profiles: &[Loaded],
     limits: TaskLimits,
 ) -> anyhow::Result<PathBuf> {
     let task = content(started, profiles, limits)?;
-    let directory = &started.directory;
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
-    let path = directory.join(TASK_NAME);
+    let path = started.directory.join(TASK_NAME);
     // No sync: after a crash of the machine the attempt is lost and started anew.
-    std::fs::write(&path, serde_json::to_vec(&task)?)
+    write_new(staging, &started.directory, &serde_json::to_vec(&task)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
+}
+
+/// Makes the directory of an attempt and writes its task file. Nobody knew of the directory before: what stands there was put
+/// there by somebody else, and goes.
+fn write_new(staging: &Path, directory: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
+        anyhow::bail!("it has no directory");
+    };
+    Dir::make_below(staging, parent)?.remove_tree(name)?;
+    let directory = Dir::make_below(staging, directory)?;
+    directory.create(OsStr::new(TASK_NAME))?.write_all(text)?;
+    Ok(())
 }
 
 /// All that a node needs for an attempt.

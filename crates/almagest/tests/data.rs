@@ -3,6 +3,7 @@
 mod operator;
 
 use operator::{Daemon, Desk, Small, until};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 fn night(night: &str) -> Small<'_> {
@@ -229,4 +230,114 @@ fn what_arrives_becomes_queryable_and_trouble_is_told_once() {
     assert_eq!(once.len(), keys.len(), "each once: {keys:?}");
     assert!(lines().iter().all(|l| l["kind"] == "refusals"), "{:?}", lines());
     desk.verified();
+}
+
+/// Task files of attempts that nobody has answered yet: `UNIT/ROUND/TASK/ATTEMPT/task.json`.
+fn waiting(staging: &Path, answered: &mut Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut directories = vec![staging.to_owned()];
+    for _ in 0..4 {
+        let below = directories.iter().filter_map(|dir| std::fs::read_dir(dir).ok());
+        directories = below.flatten().flatten().map(|entry| entry.path()).collect();
+    }
+    let task_files = directories.into_iter().map(|dir| dir.join("task.json"));
+    let new: Vec<PathBuf> =
+        task_files.filter(|path| path.is_file() && !answered.contains(path)).collect();
+    // One that is being written is answered when it is whole.
+    let is_whole = |path: &PathBuf| {
+        let text = std::fs::read(path).unwrap_or_default();
+        serde_json::from_slice::<serde_json::Value>(&text).is_ok()
+    };
+    let new: Vec<PathBuf> = new.into_iter().filter(is_whole).collect();
+    answered.extend(new.clone());
+    new
+}
+
+/// The node of one night leaves what no node of ours would; that night's tasks fail with a reason, and an honest night comes
+/// through beside it: the scheduler and the ingester neither stop nor wait.
+#[test]
+fn a_hostile_node_holds_up_its_own_night_alone() {
+    let node = Path::new(env!("CARGO_BIN_EXE_almagest")).with_file_name("almagest-node");
+    for desk in Desk::of_both_engines() {
+        desk.transfer(&[night(NIGHTS[0]), night(NIGHTS[1])]);
+        desk.in_a_hurry();
+        desk.configure(&[
+            ("executor = \"local\"", "executor = \"print\""),
+            ("auto = false", "auto = true"),
+        ]);
+        let path = desk.site.join("almagest.toml");
+        let text = std::fs::read_to_string(&path).expect("a configuration");
+        std::fs::write(&path, text + "\n[hosts.far]\ncores = 4\nmemory_mb = 8000\n")
+            .expect("written");
+        let daemon = Daemon::start(&desk, &["data"], &[]);
+        let ingester = Daemon::start(&desk, &["ingest"], &[]);
+        let staging = desk.site.join("staging");
+        let precious = desk.site.join("library/precious");
+        std::fs::create_dir_all(&precious).expect("made");
+        std::fs::write(precious.join("file"), "x").expect("written");
+        let mut answered = Vec::new();
+        let mut hostile = 0;
+        until("the honest night", || {
+            for task_file in waiting(&staging, &mut answered) {
+                let directory = task_file.parent().expect("a directory");
+                if !task_file.to_string_lossy().contains(NIGHTS[0]) {
+                    let status =
+                        std::process::Command::new(&node).arg("run").arg(&task_file).status();
+                    assert!(status.expect("it runs").success());
+                    continue;
+                }
+                leave_hostile(hostile, &task_file, directory, &precious);
+                hostile += 1;
+            }
+            let status = desk.status();
+            let deliveries = status["deliveries"].as_array().cloned().unwrap_or_default();
+            deliveries
+                .iter()
+                .any(|d| d["name"] == format!("{}_v1", NIGHTS[1]) && d["state"] == "complete")
+        });
+        until("the hostile night to be given up", || {
+            for task_file in waiting(&staging, &mut answered) {
+                leave_hostile(hostile, &task_file, task_file.parent().expect("one"), &precious);
+                hostile += 1;
+            }
+            desk.refusals().iter().any(|r| r["code"] == "task_failed")
+        });
+        assert_eq!(daemon.end().code, Some(0));
+        assert_eq!(ingester.end().code, Some(0));
+        assert!(precious.join("file").exists(), "nothing outside was removed");
+        let refusals = desk.refusals();
+        let failed = refusals.iter().find(|r| r["code"] == "task_failed").expect("a reason");
+        assert!(failed["message"].as_str().is_some_and(|m| m.starts_with("on far: ")), "{failed}");
+    }
+}
+
+/// Something that no honest node leaves, another thing each time.
+fn leave_hostile(number: usize, task_file: &Path, directory: &Path, precious: &Path) {
+    let text = std::fs::read_to_string(task_file).expect("a task file");
+    let task: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut result = serde_json::json!({
+        "version": 1, "unit": task["unit"], "task": task["task"], "attempt": task["attempt"],
+        "files": [], "hdus": [], "refusals": [], "findings": [], "software": "evil\u{0}\u{202e}",
+        "run": {"host": "far", "seconds": 1.0, "cpu_seconds": 1.0, "peak_memory_bytes": 1, "input_bytes": 1},
+    });
+    match number % 5 {
+        0 => {
+            result["refusals"] = serde_json::json!([
+                {"code": "Not A Code\u{0}", "file": "x", "message": "m"}
+            ]);
+        }
+        1 => result["run"]["peak_memory_bytes"] = u64::MAX.into(),
+        2 => result["run"]["input_bytes"] = (1_u64 << 63).into(),
+        3 => {
+            let end = "{\"version\": 1, \"code\": \"failed\", \"reason\": \"a\\u0000b\\u001b[2J\",
+                \"host\": \"far\", \"seconds\": 1e308, \"peak_memory_bytes\": 18446744073709551615}";
+            std::fs::write(directory.join("end.json"), end).expect("written");
+            return;
+        }
+        _ => {
+            std::os::unix::fs::symlink(precious, directory.join("link")).expect("linked");
+            std::fs::write(directory.join("result.json"), "[[[[").expect("written");
+            return;
+        }
+    }
+    std::fs::write(directory.join("result.json"), result.to_string()).expect("written");
 }

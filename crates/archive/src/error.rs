@@ -125,6 +125,11 @@ impl From<rusqlite::Error> for ArchiveFault {
     }
 }
 
+fn is_about_data(fault: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    matches!(fault.sqlite_error_code(), Some(ConstraintViolation | TooBig | TypeMismatch))
+}
+
 impl ArchiveError {
     /// Names what was being done.
     pub(crate) fn during<F: Into<ArchiveFault>>(act: impl Into<String>) -> impl FnOnce(F) -> Self {
@@ -162,6 +167,17 @@ impl ArchiveError {
                     | ArchiveFault::Unknown { .. }
                     | ArchiveFault::Backup(_)
             )
+    }
+
+    /// Whether what was written or read is at fault, not the archive: a value that the engine refuses, or a stored text that is
+    /// not what it should be.
+    pub fn is_about_data(&self) -> bool {
+        match &self.fault {
+            ArchiveFault::Engine(fault) => fault.is_about_data(),
+            ArchiveFault::Lake(LakeError::Sql(fault)) => is_about_data(fault),
+            ArchiveFault::Lake(LakeError::UnknownType { .. }) | ArchiveFault::Damaged(_) => true,
+            _ => false,
+        }
     }
 
     /// Name of the check and the message, when a staged batch itself is at fault.

@@ -95,10 +95,8 @@ impl Executor for Print {
     /// A script cannot be taken back: it is removed where it was not begun.
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
         for job in jobs.iter().filter(|job| !job.id.is_empty()) {
-            let path = PathBuf::from(&job.id);
-            if path.starts_with(&self.options.scripts) {
-                let _ = std::fs::remove_file(path);
-            }
+            // Only in the directory of the scripts, whatever the archive has as the name of the job.
+            let _ = files::remove_below(&self.options.scripts, &PathBuf::from(&job.id));
         }
         Ok(())
     }

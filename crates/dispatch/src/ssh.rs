@@ -152,7 +152,8 @@ fn file_name(host: &str) -> String {
 }
 
 fn read_report(path: &Path) -> Option<HostReport> {
-    serde_json::from_slice(&files::read_regular(path, REPORT_BYTES).ok()?).ok()
+    let report = serde_json::from_slice(&files::read_regular(path, REPORT_BYTES).ok()?).ok();
+    report.and_then(HostReport::checked)
 }
 
 impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {

@@ -3,18 +3,19 @@
 use crate::previews;
 use archive::records::{RowsOfProgramme, StagedBatch, StagedTask};
 use model::task::{FORMAT_VERSION, StagedFile, TaskResult};
-use model::{ProgrammeId, UseCase};
+use model::{ProgrammeId, UseCase, one_line, preview_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Name of the table under which JPEGs are listed.
-pub const JPEG: &str = "jpeg";
+pub use model::task::JPEG;
 
 /// The checks, by the names that refusals give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// The result is of this very task and format.
     Identity,
+    /// The counts, numbers and texts of the result are possible ones.
+    Result,
     /// A name is plain and stands once.
     Name,
     /// A file is there and regular.
@@ -23,6 +24,8 @@ pub enum Check {
     Length,
     /// A file has the checksum of the manifest.
     Checksum,
+    /// What a file holds is what its table takes.
+    Content,
     /// The rows belong to a table of this use case.
     Table,
     /// The table's definition is not older than the manifest.
@@ -40,10 +43,12 @@ impl Check {
     pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
+            Self::Result => "result",
             Self::Name => "name",
             Self::File => "file",
             Self::Length => "length",
             Self::Checksum => "checksum",
+            Self::Content => "content",
             Self::Table => "table",
             Self::SchemaVersion => "schema_version",
             Self::RowCount => "row_count",
@@ -67,8 +72,17 @@ pub enum Failure {
     Passing(String),
 }
 
-fn failed(check: Check, message: impl Into<String>) -> Failure {
+pub(crate) fn failed(check: Check, message: impl Into<String>) -> Failure {
     Failure::Check { check, message: message.into() }
+}
+
+/// Why a staged file cannot be opened. Network disks take their time to show one.
+pub(crate) fn not_opened(path: &Path, fault: files::OpenFault) -> Failure {
+    let message = format!("{} {fault}", path.display());
+    match fault.is_transient() || matches!(fault, files::OpenFault::Missing) {
+        true => Failure::Passing(message),
+        false => failed(Check::File, message),
+    }
 }
 
 /// What the manifest promises.
@@ -82,7 +96,7 @@ pub struct Counts {
 ///
 /// # Errors
 /// The first [`Failure`].
-pub fn check(batch: &StagedBatch, previews: &Path) -> Result<Counts, Failure> {
+pub fn check(batch: &StagedBatch, staging: &Path, previews: &Path) -> Result<Counts, Failure> {
     let mut rows: BTreeMap<ProgrammeId, u64> = BTreeMap::new();
     let mut detectors = BTreeSet::new();
     let mut files: Vec<(&Path, &StagedFile)> = Vec::new();
@@ -94,7 +108,7 @@ pub fn check(batch: &StagedBatch, previews: &Path) -> Result<Counts, Failure> {
         count_rows(result, &mut rows)?;
     }
     let checked = files::side_by_side(&files, |(directory, file)| {
-        check_file(batch, directory, file, previews)
+        check_file(batch, directory, file, (staging, previews))
     });
     checked.into_iter().collect::<Result<(), _>>()?;
     let rows = rows.into_iter().filter(|(_, rows)| *rows > 0);
@@ -120,20 +134,25 @@ fn check_result(
     }
     let mut names = BTreeSet::new();
     for file in &result.files {
-        if !files::is_plain(&file.name) || !names.insert(&file.name) {
+        let is_plain = files::is_plain(&file.name) && file.is_named_rightly();
+        if !is_plain || !names.insert(&file.name) || !is_of_task(task, file) {
             return Err(failed(
                 Check::Name,
                 format!(
-                    "task {} names {:?}, which is not plain or stands twice",
-                    task.task, file.name
+                    "task {} names {:?}, which is no name of a file of {} or stands twice",
+                    task.task, file.name, file.table
                 ),
             ));
         }
         check_table(batch, file)?;
     }
+    stage::examine(result).map_err(|fault| {
+        failed(Check::Result, format!("the result of task {}: {}", task.task, one_line(&fault)))
+    })?;
     let mine: BTreeSet<i64> = task.inputs.iter().map(|i| i.multiframe_id.get()).collect();
     let named = result.hdus.iter().map(|h| h.multiframe_id);
     let named = named.chain(result.detectors.iter().map(|d| d.multiframe_id));
+    let named = named.chain(result.kept.iter().map(|k| k.multiframe_id));
     if let Some(foreign) = named.into_iter().find(|id| !mine.contains(id)) {
         return Err(failed(
             Check::Multiframe,
@@ -152,6 +171,14 @@ fn check_result(
         }
     }
     Ok(())
+}
+
+/// A JPEG shows an image of the task.
+fn is_of_task(task: &StagedTask, file: &StagedFile) -> bool {
+    file.table != JPEG
+        || preview_name::parts(&file.name).is_some_and(|(root, _)| {
+            task.images.iter().any(|(id, image)| preview_name::root(image, *id) == root)
+        })
 }
 
 fn check_table(batch: &StagedBatch, file: &StagedFile) -> Result<(), Failure> {
@@ -189,19 +216,15 @@ fn check_file(
     batch: &StagedBatch,
     directory: &Path,
     file: &StagedFile,
-    previews: &Path,
+    (staging, previews): (&Path, &Path),
 ) -> Result<(), Failure> {
     let mut path = directory.join(&file.name);
-    if file.table == JPEG && !path.exists() {
+    let mut opened = files::open_below(staging, &path);
+    if file.table == JPEG && matches!(opened, Err(files::OpenFault::Missing)) {
         path = previews::place(previews, &batch.unit, &file.name); // an earlier pass had moved it
+        opened = files::open_below(previews, &path);
     }
-    let opened = files::open_regular(&path).map_err(|fault| match fault {
-        // Network disks take their time to show a file.
-        fault if fault.is_transient() || matches!(fault, files::OpenFault::Missing) => {
-            Failure::Passing(format!("{} {fault}", path.display()))
-        }
-        fault => failed(Check::File, format!("{} {fault}", path.display())),
-    })?;
+    let mut opened = opened.map_err(|fault| not_opened(&path, fault))?;
     let passing = |error: std::io::Error| Failure::Passing(format!("{}: {error}", path.display()));
     let bytes = opened.metadata().map_err(passing)?.len();
     if bytes != file.bytes {
@@ -210,14 +233,24 @@ fn check_file(
             format!("{} has {bytes} bytes, its manifest says {}", path.display(), file.bytes),
         ));
     }
-    let (sum, _) = files::sha256(opened).map_err(passing)?;
+    let (sum, _) = files::sha256(&mut opened).map_err(passing)?;
     if sum != file.sha256 {
         return Err(failed(
             Check::Checksum,
             format!("{} has another SHA-256 than its manifest says", path.display()),
         ));
     }
-    Ok(())
+    match model::tables::table(&file.table) {
+        None => Ok(()),
+        Some(table) => {
+            stage::examine_rows(opened, table, file).map_err(|fault| match fault.is_transient() {
+                true => Failure::Passing(format!("{}: {}", path.display(), one_line(&fault))),
+                false => {
+                    failed(Check::Content, format!("{}: {}", path.display(), one_line(&fault)))
+                }
+            })
+        }
+    }
 }
 
 /// Each detector once in the batch, contiguous in its file, of the version that was read.
@@ -243,7 +276,7 @@ fn check_detectors(
             let message = format!("{place} begins at row {}, not {expected}", detector.first_row);
             return Err(failed(Check::Detectors, message));
         }
-        *expected += detector.rows;
+        *expected = expected.saturating_add(detector.rows);
         let owner =
             result.files.iter().find(|f| f.name == detector.file).and_then(|f| f.programme_id);
         if owner != Some(detector.programme_id) {
@@ -266,13 +299,14 @@ fn check_detectors(
 fn count_rows(result: &TaskResult, rows: &mut BTreeMap<ProgrammeId, u64>) -> Result<(), Failure> {
     let mut staged = 0;
     for file in result.files.iter().filter(|f| f.table == "detection") {
-        staged += file.rows;
+        staged = u64::saturating_add(staged, file.rows);
         let id = file.programme_id.and_then(ProgrammeId::new);
         let id =
             id.ok_or_else(|| failed(Check::Table, format!("{} has no programme", file.name)))?;
-        *rows.entry(id).or_default() += file.rows;
+        let of_programme = rows.entry(id).or_default();
+        *of_programme = of_programme.saturating_add(file.rows);
     }
-    let written: u64 = result.hdus.iter().map(|h| h.rows_written).sum();
+    let written = result.hdus.iter().fold(0, |sum: u64, h| sum.saturating_add(h.rows_written));
     if result.unit.use_case == UseCase::Catalogue && staged != written {
         return Err(failed(
             Check::RowCount,

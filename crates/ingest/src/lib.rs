@@ -17,8 +17,11 @@ pub mod sweep;
 use archive::records::{Cause, Receipt, RowsOfProgramme, StagedBatch, StagedRound, Timing};
 use archive::{ArchiveError, Publication, Timestamp};
 use check::Failure;
-use model::{EventId, UnitKey, UseCase, one_line};
+use model::{EventId, UnitKey, UseCase, one_line, shown_briefly};
 use std::collections::BTreeSet;
+
+/// Bytes of a message about a batch that are kept.
+const MESSAGE_BYTES: usize = 4000;
 
 /// A round that was made visible.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,10 +182,10 @@ fn ingest(
     let batch = match archive.batch(unit) {
         Ok(batch) => batch,
         Err(error) if error.is_conflict() => return Ok(Outcome::AlreadyPublished),
-        Err(error) => return Err(error),
+        Err(error) => return failed(archive, unit, error, now),
     };
-    let home = archive.site().previews();
-    let counts = match check::check(&batch, &home) {
+    let (staging, home) = (archive.site().staging(), archive.site().previews());
+    let counts = match check::check(&batch, &staging, &home) {
         Ok(counts) => counts,
         Err(Failure::Passing(why)) => return Ok(Outcome::Postponed(why)),
         Err(Failure::Check { check, message }) => {
@@ -191,9 +194,12 @@ fn ingest(
     };
     files::crash_point("ingest:checked");
     if unit.use_case == UseCase::Preview
-        && let Err(fault) = previews::settle(&batch, &home)
+        && let Err(failure) = previews::settle(&batch, &staging, &home)
     {
-        return Ok(Outcome::Postponed(one_line(&fault)));
+        return match failure {
+            Failure::Passing(why) => Ok(Outcome::Postponed(why)),
+            Failure::Check { check, message } => refuse(archive, unit, check.name(), message, now),
+        };
     }
     match publish(archive, &batch, &counts.rows, cause, now) {
         Ok(Receipt::AlreadyPublished) => Ok(Outcome::AlreadyPublished),
@@ -206,14 +212,28 @@ fn ingest(
                 timing,
             }))
         }
-        Err(error) => match error.failed_check() {
-            Some((check, message)) => refuse(archive, unit, check, message, now),
-            None if error.is_transient() || error.is_conflict() => {
-                Ok(Outcome::Postponed(one_line(&error)))
-            }
-            None => Err(error),
-        },
+        Err(error) => failed(archive, unit, error, now),
     }
+}
+
+/// Tells a fault of the batch from one of the archive: the batch is refused, or waits, and the others go on. Only what concerns
+/// every batch ends the pass.
+fn failed(
+    archive: &mut impl Publication,
+    unit: &UnitKey,
+    error: ArchiveError,
+    now: Timestamp,
+) -> Result<Outcome, ArchiveError> {
+    if let Some((check, message)) = error.failed_check() {
+        return refuse(archive, unit, check, message, now);
+    }
+    if error.is_transient() || error.is_conflict() {
+        return Ok(Outcome::Postponed(one_line(&error)));
+    }
+    if error.is_about_data() {
+        return refuse(archive, unit, "value", one_line(&error), now);
+    }
+    if error.is_gate() { Err(error) } else { Ok(Outcome::Postponed(one_line(&error))) }
 }
 
 fn publish(
@@ -241,6 +261,13 @@ fn refuse(
     message: String,
     now: Timestamp,
 ) -> Result<Outcome, ArchiveError> {
-    archive.refuse_batch(unit, check, &message, now)?;
-    Ok(Outcome::Refused(Misfit { unit: unit.clone(), check: check.to_owned(), message }))
+    let message = shown_briefly(&message, MESSAGE_BYTES);
+    match archive.refuse_batch(unit, check, &message, now) {
+        Ok(()) => {
+            Ok(Outcome::Refused(Misfit { unit: unit.clone(), check: check.to_owned(), message }))
+        }
+        // Somebody else decided on it meanwhile.
+        Err(error) if error.is_conflict() => Ok(Outcome::Postponed(one_line(&error))),
+        Err(error) => Err(error),
+    }
 }

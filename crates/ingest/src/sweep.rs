@@ -1,11 +1,13 @@
 //! Collects results that nobody waited for, and clears what dead attempts and passes left, and what was ingested days ago.
 //!
 //! A node reports by a file; this pass finds it. An attempt whose process is gone or whose lease ended is lost, and only
-//! then is its directory removed.
+//! then is its directory removed. Nodes write to `staging/`: nothing there is opened or removed through a link.
 
 use archive::lease::Process;
 use archive::records::{AttemptEnd, AttemptKey, RunningAttempt, Taken};
 use archive::{ArchiveError, Publication, Queue, Timestamp};
+use files::{Dir, OpenFault};
+use model::one_line;
 use stage::Verification;
 use std::fs;
 use std::path::Path;
@@ -38,11 +40,21 @@ pub fn sweep<A: Queue + Publication>(
     let mut report = SweepReport::default();
     for attempt in archive.running_attempts()? {
         let gone = is_over(&attempt, now);
-        match stage::read_result(&attempt.directory, Verification::Lengths) {
-            Ok(result) if AttemptKey::of(&result) == attempt.attempt => {
-                if let Taken::Taken { new_refusals, .. } = archive.take_result(&result, now)? {
-                    report.collected += 1;
-                    report.new_refusals += new_refusals;
+        let opened = Dir::below(&site.staging(), &attempt.directory).ok();
+        match opened.map(|dir| stage::read_result_in(&dir, Verification::Lengths)) {
+            Some(Ok(result)) if AttemptKey::of(&result) == attempt.attempt => {
+                match archive.take_result(&result, now) {
+                    Ok(Taken::Taken { new_refusals, .. }) => {
+                        report.collected += 1;
+                        report.new_refusals += new_refusals;
+                    }
+                    Ok(_) => {}
+                    Err(error) if error.failed_check().is_some() || error.is_about_data() => {
+                        let why = format!("its result is invalid: {}", one_line(&error.fault));
+                        archive.end_attempt(&attempt.attempt, AttemptEnd::Failed, &why, now)?;
+                        report.lost += 1;
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             _ if gone => {
@@ -69,20 +81,25 @@ fn is_over(attempt: &RunningAttempt, now: Timestamp) -> bool {
     Process::parse(&attempt.lease.holder).is_some_and(|p| p.is_gone()) || attempt.lease.until < now
 }
 
-/// `true` when the directory is gone afterwards. Never leaves `staging/`.
+/// Returns `true` when the directory is gone afterwards. Stays inside `staging/`: every name on the way is opened without
+/// following links, and what a link names stays.
 fn remove_directory(directory: &Path, staging: &Path) -> bool {
-    if !directory.starts_with(staging) || directory == staging {
+    let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
         return false;
+    };
+    match Dir::below(staging, parent) {
+        Ok(dir) if dir.remove_tree(name).is_ok() => {}
+        Err(OpenFault::Missing) => return true,
+        _ => return false,
     }
-    match fs::remove_dir_all(directory) {
-        Ok(()) => {
-            // Task, round and unit, as far as nothing else is in them.
-            let above = directory.ancestors().skip(1).take_while(|dir| *dir != staging);
-            let _ = above.map(fs::remove_dir).find(Result::is_err);
-            true
-        }
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
+    // Task, round and unit, as far as nothing else is in them.
+    let above = directory.ancestors().skip(1).take_while(|dir| *dir != staging);
+    let is_removed = |path: &Path| {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        Dir::below(staging, parent).is_ok_and(|dir| dir.remove_dir(name).is_ok())
+    };
+    let _ = above.map(is_removed).find(|removed| !removed);
+    true
 }
 
 /// Removes what publications of dead processes left: their names end in pid and serial number.

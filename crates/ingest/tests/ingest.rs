@@ -9,6 +9,8 @@ mod staging;
 mod attached;
 #[path = "ingest_cases/faults.rs"]
 mod faults;
+#[path = "ingest_cases/hostile.rs"]
+mod hostile;
 #[path = "ingest_cases/kill.rs"]
 mod kill;
 #[path = "ingest_cases/misfit.rs"]

@@ -100,6 +100,13 @@ pub(crate) fn read_task(path: &Path) -> Result<TaskFile, NodeFault> {
     if task.version != FORMAT_VERSION {
         return Err(fault(format!("its version is {}, not {FORMAT_VERSION}", task.version)));
     }
+    // What a task leaves lies beside its task file, and nowhere else.
+    let home = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_home = home.canonicalize().ok().zip(task.output_dir.canonicalize().ok());
+    if is_home.is_none_or(|(home, output)| home != output) {
+        let output = task.output_dir.display();
+        return Err(fault(format!("it names {output} as its directory, where it does not lie")));
+    }
     Ok(task)
 }
 

@@ -48,6 +48,14 @@ pub enum StageFault {
         /// Version that is read.
         wanted: u32,
     },
+    /// A result reports what no task can.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// The field, e.g. `refusals[3].code`.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A result names something that is no plain file of its own directory.
     #[error("it names {0:?}, which is no plain file name")]
     NotPlain(String),
@@ -91,6 +99,20 @@ impl StageFault {
         )
     }
 
+    pub(crate) fn invalid(field: &str, problem: String) -> Self {
+        Self::Invalid { field: field.to_owned(), problem }
+    }
+
+    /// The same of a field within another one.
+    pub(crate) fn within(self, list: String) -> Self {
+        match self {
+            Self::Invalid { field, problem } => {
+                Self::Invalid { field: format!("{list}.{field}"), problem }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn at(self, path: &Path) -> StageError {
         StageError { path: path.to_owned(), fault: self }
     }
@@ -101,10 +123,17 @@ impl From<parquet::errors::ParquetError> for StageFault {
         match error {
             parquet::errors::ParquetError::External(source) => match source.downcast::<io::Error>()
             {
+                // What the file itself lacks is no trouble of the machine.
+                Ok(io) if is_of_the_content(&io) => Self::Parquet(io.to_string()),
                 Ok(io) => Self::Io(*io),
                 Err(other) => Self::Parquet(other.to_string()),
             },
             other => Self::Parquet(other.to_string()),
         }
     }
+}
+
+fn is_of_the_content(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
 }

@@ -21,7 +21,7 @@ pub type Detectors = BTreeMap<(MultiframeId, ExtNum), Detector>;
 
 /// Name of the file in which a metadata task stages a table.
 pub fn file_name(table: &str) -> String {
-    format!("{table}.parquet")
+    model::task::staged_name(table, None)
 }
 
 /// Reads the detectors of some multiframes, staged in some attempts' directories. A multiframe that stands in several of

@@ -65,7 +65,7 @@ fn unknown(name: &str, table: &Table) -> StageFault {
 }
 
 /// Columns that the file holds: the first ones of the definition, all of it or less the newest nullable ones.
-fn check_schema(found: &Schema, table: &Table) -> Result<usize, StageFault> {
+pub(crate) fn check_schema(found: &Schema, table: &Table) -> Result<usize, StageFault> {
     let wanted = table.arrow_schema();
     for (n, field) in found.fields().iter().enumerate() {
         let fault = |problem: String| StageFault::Schema { column: field.name().clone(), problem };

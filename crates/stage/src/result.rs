@@ -1,13 +1,16 @@
 //! `result.json`: written last by a task, read with suspicion by the curator.
 
+use crate::examine::{MAX_ENTRIES, clean, examine};
 use crate::fault::{StageError, StageFault};
+use files::Dir;
 use model::task::{FORMAT_VERSION, RESULT_NAME, StagedFile, TaskResult};
-use std::collections::HashSet;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::Path;
 
-/// Length of a result at most; a task of a thousand files with every kind of refusal stays far below.
-const RESULT_BYTES: u64 = 256 << 20;
+/// Length of a result at most; one of 100 000 refusals has some 30 MB.
+const RESULT_BYTES: u64 = 128 << 20;
 
 /// How closely the files of a result are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +28,10 @@ pub enum Verification {
 pub fn write_result(dir: &Path, result: &TaskResult) -> Result<(), StageError> {
     let path = dir.join(RESULT_NAME);
     let write = || -> Result<(), StageFault> {
-        check(result)?;
-        let mut text = serde_json::to_vec_pretty(result)
+        let mut result = result.clone();
+        clean(&mut result);
+        examine(&result)?;
+        let mut text = serde_json::to_vec_pretty(&result)
             .map_err(|error| StageFault::NotResult(error.to_string()))?;
         text.push(b'\n');
         let bytes = text.len() as u64;
@@ -45,20 +50,25 @@ pub fn write_result(dir: &Path, result: &TaskResult) -> Result<(), StageError> {
 /// # Errors
 /// Anything that is not as it should be; [`StageFault::is_transient`] tells what may still become so.
 pub fn read_result(dir: &Path, verification: Verification) -> Result<TaskResult, StageError> {
-    let path = dir.join(RESULT_NAME);
-    let result = parse(&path).map_err(|fault| fault.at(&path))?;
+    let opened = Dir::open(dir).map_err(|fault| StageFault::from(fault).at(dir))?;
+    read_result_in(&opened, verification)
+}
+
+/// [`read_result`] for a directory that is open: what others exchange on the way to it changes nothing.
+///
+/// # Errors
+/// As [`read_result`].
+pub fn read_result_in(dir: &Dir, verification: Verification) -> Result<TaskResult, StageError> {
+    let result = parse(dir).map_err(|fault| fault.at(&dir.path().join(RESULT_NAME)))?;
     for staged in &result.files {
-        verify(dir, staged, verification).map_err(|fault| fault.at(&dir.join(&staged.name)))?;
+        let at = || dir.path().join(&staged.name);
+        verify(dir, staged, verification).map_err(|fault| fault.at(&at()))?;
     }
     Ok(result)
 }
 
-fn parse(path: &Path) -> Result<TaskResult, StageFault> {
-    #[derive(serde::Deserialize)]
-    struct Versioned {
-        version: u64,
-    }
-    let mut file = files::open_regular(path)?;
+fn parse(dir: &Dir) -> Result<TaskResult, StageFault> {
+    let mut file = dir.open_regular(OsStr::new(RESULT_NAME))?;
     let bytes = file.metadata()?.len();
     if bytes > RESULT_BYTES {
         return Err(StageFault::TooLong { bytes, allowed: RESULT_BYTES });
@@ -67,33 +77,66 @@ fn parse(path: &Path) -> Result<TaskResult, StageFault> {
     // The file may have grown since.
     file.by_ref().take(RESULT_BYTES).read_to_end(&mut text)?;
     let not_result = |error: serde_json::Error| StageFault::NotResult(error.to_string());
-    let Versioned { version } = serde_json::from_slice(&text).map_err(not_result)?;
-    if version != u64::from(FORMAT_VERSION) {
-        return Err(StageFault::Version { found: version, wanted: FORMAT_VERSION });
+    let outline: Outline = serde_json::from_slice(&text).map_err(not_result)?;
+    if outline.version != u64::from(FORMAT_VERSION) {
+        return Err(StageFault::Version { found: outline.version, wanted: FORMAT_VERSION });
     }
-    let result: TaskResult = serde_json::from_slice(&text).map_err(not_result)?;
-    check(&result)?;
+    let mut result: TaskResult = serde_json::from_slice(&text).map_err(not_result)?;
+    drop(text);
+    clean(&mut result);
+    examine(&result)?;
     Ok(result)
 }
 
-fn check(result: &TaskResult) -> Result<(), StageFault> {
-    let mut names = HashSet::new();
-    for file in &result.files {
-        if !files::is_plain(&file.name) || file.name == RESULT_NAME {
-            return Err(StageFault::NotPlain(file.name.clone()));
-        }
-        if !names.insert(file.name.as_str()) {
-            return Err(StageFault::NamedTwice(file.name.clone()));
-        }
-    }
-    if let Some(rows) = result.detectors.iter().find(|d| !names.contains(d.file.as_str())) {
-        return Err(StageFault::NotPlain(rows.file.clone()));
-    }
-    Ok(())
+/// A result as to its version and the lengths of its lists: read first, since it takes no memory.
+#[derive(serde::Deserialize)]
+struct Outline {
+    version: u64,
+    #[serde(default, rename = "files")]
+    _files: Counted,
+    #[serde(default, rename = "hdus")]
+    _hdus: Counted,
+    #[serde(default, rename = "detectors")]
+    _detectors: Counted,
+    #[serde(default, rename = "kept")]
+    _kept: Counted,
+    #[serde(default, rename = "refusals")]
+    _refusals: Counted,
+    #[serde(default, rename = "findings")]
+    _findings: Counted,
 }
 
-fn verify(dir: &Path, staged: &StagedFile, verification: Verification) -> Result<(), StageFault> {
-    let file = files::open_regular(&dir.join(&staged.name))?;
+/// A list of [`MAX_ENTRIES`] at most, whatever is in it.
+#[derive(Default)]
+struct Counted;
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counter;
+        impl<'de> Visitor<'de> for Counter {
+            type Value = Counted;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "a list of at most {MAX_ENTRIES} entries")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Counted, A::Error> {
+                let mut entries = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    entries += 1;
+                    if entries > MAX_ENTRIES {
+                        return Err(A::Error::invalid_length(entries, &self));
+                    }
+                }
+                Ok(Counted)
+            }
+        }
+        deserializer.deserialize_seq(Counter)
+    }
+}
+
+fn verify(dir: &Dir, staged: &StagedFile, verification: Verification) -> Result<(), StageFault> {
+    let file = dir.open_regular(OsStr::new(&staged.name))?;
     let found = file.metadata()?.len();
     if found != staged.bytes {
         return Err(StageFault::Length { name: staged.name.clone(), found, said: staged.bytes });

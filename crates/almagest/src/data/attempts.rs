@@ -10,12 +10,14 @@ use archive::lease::Process;
 use archive::records::{AttemptEnd, AttemptKey, Cause, Place, RunningAttempt, Taken, TaskKey};
 use archive::{Planning, Queue};
 use dispatch::{Job, Standing};
+use files::{Dir, OpenFault};
 use model::task::{
     END_NAME, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TASK_NAME, TaskEnd, TaskResult,
 };
-use stage::Verification;
+use stage::{StageError, StageFault, Verification};
 use std::collections::HashSet;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Failures of a task after which it is given up, and attempts that were lost.
@@ -76,19 +78,25 @@ impl Curator {
         standing: Option<Standing>,
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
-        let result = match attempt.directory.join(RESULT_NAME).exists() {
-            true => Some(stage::read_result(&attempt.directory, Verification::Lengths)),
-            false => None,
-        };
-        let unreadable = match result {
+        let staging = self.site.place.staging();
+        let directory = Dir::below(&staging, &attempt.directory).ok();
+        let unreadable = match directory.as_ref().and_then(left_result) {
             Some(Ok(result)) if AttemptKey::of(&result) == attempt.attempt => {
-                return self.take(&result, report);
+                match self.take(&result, report)? {
+                    None => return Ok(()),
+                    Some(why) => return self.invalid(attempt, place, &why, report),
+                }
             }
-            Some(Ok(_)) => Some("it is that of another attempt".to_owned()),
+            Some(Ok(_)) => {
+                return self.invalid(attempt, place, "it is that of another attempt", report);
+            }
+            Some(Err(error)) if !error.fault.is_transient() => {
+                return self.invalid(attempt, place, &model::one_line(&error), report);
+            }
             Some(Err(error)) => Some(model::one_line(&error)),
             None => None,
         };
-        let signs = self.signs(attempt, place, standing, unreadable);
+        let signs = self.signs(attempt, place, standing, unreadable, directory.as_ref());
         let plan = &self.site.config.plan;
         let is_by_hand = plan.executor == ExecutorKind::Print;
         let patience = plan.silent_seconds.max(1) as f64;
@@ -102,18 +110,7 @@ impl Curator {
                 Ok(())
             }
             Verdict::Failed { code, reason, transient } => {
-                let reason = format!("on {}: {reason}", place.host);
-                self.end(key, AttemptEnd::Failed, &code, &reason)?;
-                report.failed += 1;
-                // More memory is asked for once.
-                let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
-                if !transient || is_raised || key.attempt >= FAILURES_MOST {
-                    self.give_up(&key.task, &reason, report)?;
-                } else if code != "memory" {
-                    let pause = FAILURE_PAUSE * 4_u32.pow(key.attempt - 1);
-                    self.again_at.insert(key.task.clone(), Instant::now() + pause);
-                }
-                Ok(())
+                self.failed(key, place, (&code, &reason), transient, report)
             }
             Verdict::Lost { code, reason } => {
                 let reason = format!("on {}: {reason}", place.host);
@@ -130,6 +127,41 @@ impl Curator {
         }
     }
 
+    /// Ends an attempt that failed by itself, and decides whether its task is tried again.
+    fn failed(
+        &mut self,
+        key: &AttemptKey,
+        place: &Place,
+        (code, reason): (&str, &str),
+        transient: bool,
+        report: &mut PassReport,
+    ) -> anyhow::Result<()> {
+        let reason = format!("on {}: {reason}", place.host);
+        self.end(key, AttemptEnd::Failed, code, &reason)?;
+        report.failed += 1;
+        // More memory is asked for once.
+        let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
+        if !transient || is_raised || key.attempt >= FAILURES_MOST {
+            self.give_up(&key.task, &reason, report)?;
+        } else if code != "memory" {
+            let pause = FAILURE_PAUSE * 4_u32.saturating_pow(key.attempt.saturating_sub(1));
+            self.again_at.insert(key.task.clone(), Instant::now() + pause);
+        }
+        Ok(())
+    }
+
+    /// An attempt whose result cannot be taken, now or later. Another computer may do better.
+    fn invalid(
+        &mut self,
+        attempt: &RunningAttempt,
+        place: &Place,
+        why: &str,
+        report: &mut PassReport,
+    ) -> anyhow::Result<()> {
+        let reason = format!("its result is invalid: {why}");
+        self.failed(&attempt.attempt, place, ("invalid_result", &reason), true, report)
+    }
+
     /// What is seen of an attempt without result, by this process's own clock: wall clocks may jump.
     fn signs(
         &mut self,
@@ -137,13 +169,15 @@ impl Curator {
         place: &Place,
         standing: Option<Standing>,
         unreadable: Option<String>,
+        directory: Option<&Dir>,
     ) -> Signs {
         let memory = self.attempts.entry(attempt.attempt.clone()).or_default();
         let since = |first: &mut Option<Instant>| {
             first.get_or_insert_with(Instant::now).elapsed().as_secs_f64()
         };
         memory.waits = matches!(standing, Some(Standing::Waiting(_)));
-        if let Some(heartbeat) = read_note::<Heartbeat>(&attempt.directory.join(HEARTBEAT_NAME)) {
+        let heartbeat = directory.and_then(|dir| read_note::<Heartbeat>(dir, HEARTBEAT_NAME));
+        if let Some(heartbeat) = heartbeat.and_then(Heartbeat::checked) {
             if memory.beat.is_none_or(|(beat, _)| beat != heartbeat.beat) {
                 memory.beat = Some((heartbeat.beat, Instant::now()));
                 memory.waits = false;
@@ -153,7 +187,9 @@ impl Curator {
         let is_over = matches!(standing, Some(Standing::Over(_)));
         let host = self.hosts.iter().find(|h| h.name == place.host);
         Signs {
-            end: read_note::<TaskEnd>(&attempt.directory.join(END_NAME)),
+            end: directory
+                .and_then(|dir| read_note::<TaskEnd>(dir, END_NAME))
+                .and_then(TaskEnd::checked),
             standing,
             beat_age: memory.beat.map(|(_, since)| since.elapsed().as_secs_f64()),
             age: since(&mut memory.seen),
@@ -163,17 +199,27 @@ impl Curator {
         }
     }
 
-    fn take(&mut self, result: &TaskResult, report: &mut PassReport) -> anyhow::Result<()> {
-        if let Taken::Taken { new_refusals, staged } =
-            self.archive.take_result(result, site::now())?
-        {
-            report.taken += 1;
-            report.refusals += new_refusals;
-            if staged {
-                self.note(&format!("{} is staged", result.unit));
+    /// Takes a result. Returns why it cannot be taken, when it is at fault itself.
+    fn take(
+        &mut self,
+        result: &TaskResult,
+        report: &mut PassReport,
+    ) -> anyhow::Result<Option<String>> {
+        match self.archive.take_result(result, site::now()) {
+            Ok(Taken::Taken { new_refusals, staged }) => {
+                report.taken += 1;
+                report.refusals += new_refusals;
+                if staged {
+                    self.note(&format!("{} is staged", result.unit));
+                }
+                Ok(None)
             }
+            Ok(_) => Ok(None),
+            Err(error) if error.failed_check().is_some() || error.is_about_data() => {
+                Ok(Some(model::one_line(&error.fault)))
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     fn end(
@@ -254,7 +300,22 @@ fn job(attempt: &RunningAttempt, place: &Place) -> Job {
     }
 }
 
+/// The result in an attempt's directory; `None` when there is none yet.
+fn left_result(directory: &Dir) -> Option<Result<TaskResult, StageError>> {
+    match stage::read_result_in(directory, Verification::Lengths) {
+        Err(StageError { path, fault: StageFault::NotOpened(OpenFault::Missing) })
+            if path.ends_with(RESULT_NAME) =>
+        {
+            None
+        }
+        read => Some(read),
+    }
+}
+
 /// A small file of a node, which is trusted less than we are.
-fn read_note<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&files::read_regular(path, NOTE_BYTES).ok()?).ok()
+fn read_note<T: serde::de::DeserializeOwned>(directory: &Dir, name: &str) -> Option<T> {
+    let mut text = Vec::new();
+    let file = directory.open_regular(OsStr::new(name)).ok()?;
+    file.take(NOTE_BYTES).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }

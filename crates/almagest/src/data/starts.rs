@@ -11,10 +11,13 @@ use archive::{Planning, Queue};
 use dispatch::planner;
 use dispatch::{ARRAY_MOST, Sent, Start};
 use model::task::TaskLimits;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A batch system gets tasks that are to start within so many seconds, so that no core waits for the next pass.
 const AHEAD: f64 = 20.0;
+
+/// A task whose file could not be written is tried again after this.
+const REWRITE_AFTER: Duration = Duration::from_secs(60);
 
 /// A task that is to be sent now.
 struct Due {
@@ -100,9 +103,25 @@ impl Curator {
         };
         files::crash_point("data:started");
         let limits = TaskLimits { threads: 1, memory_bytes };
-        let task_file = task_files::write(&started, &self.profiles, limits)?;
+        let staging = self.site.place.staging();
+        let task_file = match task_files::write(&started, &staging, &self.profiles, limits) {
+            Ok(task_file) => task_file,
+            Err(fault) => {
+                self.not_written(&started.attempt, &format!("{fault:#}"))?;
+                return Ok(None);
+            }
+        };
         let start = Start { name, task_file, host, threads: 1, memory_bytes, seconds: *seconds };
         Ok(Some((started.attempt, start)))
+    }
+
+    /// A task file that cannot be written is no reason to hold up the others.
+    fn not_written(&mut self, attempt: &AttemptKey, why: &str) -> anyhow::Result<()> {
+        self.archive.note_end(attempt, "not_written")?;
+        self.archive.end_attempt(attempt, AttemptEnd::Lost, why, site::now())?;
+        self.again_at.insert(attempt.task.clone(), Instant::now() + REWRITE_AFTER);
+        self.tell_once(format!("{} task {}: {why}", attempt.task.unit, attempt.task.task));
+        Ok(())
     }
 
     fn answered(

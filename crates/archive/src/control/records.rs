@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use model::task::{TaskInput, TaskResult};
 use model::{EventId, MultiframeId, ProgrammeId, Refusal, UnitKey, UnitState, UseCase};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Time as the archive keeps it: UTC.
@@ -384,6 +385,9 @@ pub struct RefusalFilter {
     pub file: Option<String>,
 }
 
+/// Bytes of each part of a cause that are kept.
+const CAUSE_BYTES: usize = 4000;
+
 /// Who or what did something, and why: stands in every history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -394,9 +398,10 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause in short.
+    /// A cause in short. Both are shown, and kept by engines that refuse some characters: they are escaped.
     pub fn new(who: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { who: who.into(), why: why.into() }
+        let text = |text: String| model::shown_briefly(&text, CAUSE_BYTES);
+        Self { who: text(who.into()), why: text(why.into()) }
     }
 }
 
@@ -739,6 +744,8 @@ pub struct StagedTask {
     pub result: Option<TaskResult>,
     /// What it covers, and what became of each.
     pub inputs: Vec<StagedInput>,
+    /// Names of its images, by multiframe.
+    pub images: BTreeMap<i64, String>,
 }
 
 /// One file of a task that is over.

@@ -82,6 +82,35 @@ impl EngineError {
         }
     }
 
+    /// Whether a value is at fault, not the database: one that a constraint, a type or a limit of the engine refuses, or that
+    /// cannot be brought into the engine's form.
+    pub fn is_about_data(&self) -> bool {
+        match self {
+            Self::Value { .. } => true,
+            Self::Sqlite(rusqlite::Error::SqliteFailure(fault, _)) => matches!(
+                fault.code,
+                ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig
+            ),
+            Self::Sqlite(fault) => matches!(
+                fault,
+                rusqlite::Error::ToSqlConversionFailure(_)
+                    | rusqlite::Error::FromSqlConversionFailure(..)
+                    | rusqlite::Error::IntegralValueOutOfRange(..)
+                    | rusqlite::Error::Utf8Error(..)
+                    | rusqlite::Error::NulError(_)
+            ),
+            Self::Postgres(error) => match error.code() {
+                // Cardinality, data exceptions, constraints, limits of rows and indexes.
+                Some(code) => {
+                    matches!(code.code().get(..2), Some("21" | "22" | "23" | "54"))
+                }
+                // A parameter that has no form on the wire.
+                None => !error.is_closed() && !is_of_the_network(error),
+            },
+            _ => false,
+        }
+    }
+
     /// Whether it may be read only.
     pub fn is_read_only(&self) -> bool {
         match self {

@@ -55,6 +55,26 @@ pub(crate) fn bring_up(tx: &Connection, table: &Table) -> Result<bool, ArchiveFa
     Ok(true)
 }
 
+/// Makes the indexes that find the rows which an event ended, where they are absent.
+pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
+    for table in versioned() {
+        let (all, index) = (format!("{}_all", table.name), format!("{}_ended", table.name));
+        if tx.dialect() == Dialect::Postgres {
+            // Only who owns a table may say IF NOT EXISTS of its indexes.
+            let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
+            if tx.query_row(there, [&index], |r| r.get(0))? {
+                continue;
+            }
+        }
+        tx.execute_batch(&format!(
+            "CREATE INDEX IF NOT EXISTS {} ON {} (end_event) WHERE end_event IS NOT NULL",
+            quoted(&index),
+            quoted(&all)
+        ))?;
+    }
+    Ok(())
+}
+
 /// Writes the descriptions of a table's columns, where they are not so already.
 pub(crate) fn describe(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     let mut select = tx.prepare_cached(

@@ -8,14 +8,14 @@ use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Ty
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::Schema;
 use bytes::{BufMut, BytesMut};
-use model::EventId;
 use model::tables::{Column, ColumnType, Table};
+use model::{EventId, preview_name};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use postgres::types::IsNull;
 use rusqlite::CachedStatement as Statement;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use stage::metadata::unpacked_cards;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const ROWS_AT_ONCE: usize = 1024;
@@ -34,15 +34,30 @@ pub(crate) struct LoadedRows {
     pub rows: u64,
     /// Values outside their column's range that became NULL: per column, how many and the first one.
     pub out_of_range: BTreeMap<&'static str, (u64, f64)>,
+    /// Texts with control characters, which were cut at the first NUL and escaped: per column, how many.
+    pub cleaned: BTreeMap<&'static str, u64>,
 }
 
 fn misfit(path: &Path, message: impl std::fmt::Display) -> ArchiveFault {
     ArchiveFault::Check { check: "staged_rows", message: format!("{}: {message}", path.display()) }
 }
 
-/// Opens a staged file of a table and checks its columns against the definition.
-pub(crate) fn open(table: &'static Table, path: &Path) -> Result<StagedRows, ArchiveFault> {
-    let file = files::open_regular(path).map_err(|fault| misfit(path, fault))?;
+/// What the rows of a staged file may be about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expected {
+    /// Name of the delivery.
+    pub delivery: String,
+    /// The multiframes of the task, with the names of their images.
+    pub images: BTreeMap<i64, String>,
+}
+
+/// Opens a staged file of a table below `staging` and checks its columns against the definition.
+pub(crate) fn open(
+    table: &'static Table,
+    staging: &Path,
+    path: &Path,
+) -> Result<StagedRows, ArchiveFault> {
+    let file = files::open_below(staging, path).map_err(|fault| misfit(path, fault))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|f| misfit(path, f))?;
     check_columns(table, builder.schema(), path)?;
     let reader = builder.with_batch_size(ROWS_AT_ONCE).build().map_err(|f| misfit(path, f))?;
@@ -76,15 +91,15 @@ pub(crate) fn check_columns(
     lacking.map_or(Ok(()), |column| Err(misfit(&column.name, "lacks")))
 }
 
-/// Inserts all rows of a staged file. Rows may belong to the multiframes given only.
+/// Inserts all rows of a staged file. Rows may belong to the multiframes given only, and name the files that are theirs.
 pub(crate) fn insert(
     tx: &Connection,
     staged: StagedRows,
-    multiframes: &BTreeSet<i64>,
+    expected: &Expected,
     event: EventId,
 ) -> Result<LoadedRows, ArchiveFault> {
     if let Some(server) = tx.server() {
-        return copy(server, staged, multiframes, event);
+        return copy(server, staged, expected, event);
     }
     let StagedRows { table, path, reader } = staged;
     let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
@@ -99,7 +114,7 @@ pub(crate) fn insert(
     let mut loaded = LoadedRows::default();
     for batch in reader {
         let batch = batch.map_err(|fault| misfit(&path, fault))?;
-        check_identity(&batch, table, multiframes, &path)?;
+        check_identity(&batch, table, expected, &path)?;
         insert_batch(&mut insert, table, &batch, event, &mut loaded)
             .map_err(|fault| refused(&path, fault))?;
     }
@@ -124,7 +139,7 @@ fn refused(path: &Path, fault: ArchiveFault) -> ArchiveFault {
 fn copy(
     server: &Server,
     staged: StagedRows,
-    multiframes: &BTreeSet<i64>,
+    expected: &Expected,
     event: EventId,
 ) -> Result<LoadedRows, ArchiveFault> {
     let StagedRows { table, path, reader } = staged;
@@ -132,13 +147,15 @@ fn copy(
     let mut out = BytesMut::from(&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..]);
     for batch in reader {
         let batch = batch.map_err(|fault| misfit(&path, fault))?;
-        check_identity(&batch, table, multiframes, &path)?;
+        check_identity(&batch, table, expected, &path)?;
         let columns = columns_of(table, &batch);
         for row in 0..batch.num_rows() {
             out.put_i16(i16::try_from(table.columns.len() + 1).unwrap_or(i16::MAX));
             for (column, values) in table.columns.iter().zip(&columns) {
                 let value = value_at(*values, column.kind, row);
                 let value = within_range(table, column, value, &mut loaded)?;
+                let text = cleaned(column, value, &mut loaded);
+                let value = text.as_deref().map_or(value, |text| ValueRef::Text(text.as_bytes()));
                 let cards = match value {
                     ValueRef::Blob(packed)
                         if (table.name.as_str(), column.name.as_str()) == PACKED =>
@@ -198,14 +215,16 @@ fn write_field(
 fn check_identity(
     batch: &RecordBatch,
     table: &Table,
-    multiframes: &BTreeSet<i64>,
+    expected: &Expected,
     path: &Path,
 ) -> Result<(), ArchiveFault> {
     let ids = batch
         .column_by_name("multiframe_id")
         .ok_or_else(|| misfit(path, format!("rows of {} belong to no multiframe", table.name)))?
         .as_primitive::<Int64Type>();
-    match ids.iter().find(|id| id.is_none_or(|id| !multiframes.contains(&id))) {
+    let is_mine = |id: i64| expected.images.contains_key(&id);
+    match ids.iter().find(|id| id.is_none_or(|id| !is_mine(id))) {
+        None if table.name == "preview" => check_preview_paths(batch, expected, path),
         None => Ok(()),
         Some(id) => Err(ArchiveFault::Check {
             check: "multiframe_id",
@@ -216,6 +235,35 @@ fn check_identity(
             ),
         }),
     }
+}
+
+/// A preview lies where the archive itself would put it.
+fn check_preview_paths(
+    batch: &RecordBatch,
+    expected: &Expected,
+    path: &Path,
+) -> Result<(), ArchiveFault> {
+    let column = |name: &str| {
+        batch.column_by_name(name).ok_or_else(|| misfit(path, format!("it lacks column {name}")))
+    };
+    let ids = column("multiframe_id")?.as_primitive::<Int64Type>();
+    let ext_nums = column("ext_num")?.as_primitive::<Int16Type>();
+    let paths = column("path")?.as_string::<i32>();
+    for ((id, ext_num), found) in ids.iter().zip(ext_nums).zip(paths) {
+        let wanted = id.zip(ext_num).and_then(|(id, ext_num)| {
+            let image = expected.images.get(&id)?;
+            preview_name::path(&expected.delivery, image, id, ext_num.into())
+        });
+        if wanted.is_none() || found != wanted.as_deref() {
+            let id = id.unwrap_or_default();
+            let found = model::shown_briefly(found.unwrap_or_default(), 300);
+            return Err(ArchiveFault::Check {
+                check: "preview_path",
+                message: format!("a preview of multiframe {id} has the path {found:?}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn insert_batch(
@@ -230,6 +278,8 @@ fn insert_batch(
         for (position, column) in table.columns.iter().enumerate() {
             let value = value_at(columns[position], column.kind, row);
             let value = within_range(table, column, value, loaded)?;
+            let text = cleaned(column, value, loaded);
+            let value = text.as_deref().map_or(value, |text| ValueRef::Text(text.as_bytes()));
             insert.raw_bind_parameter(position + 1, ToSqlOutput::Borrowed(value))?;
         }
         insert.raw_bind_parameter(table.columns.len() + 1, event.get())?;
@@ -257,6 +307,25 @@ fn within_range<'a>(
     let entry = loaded.out_of_range.entry(&column.name).or_insert((0, outside));
     entry.0 += 1;
     Ok(ValueRef::Null)
+}
+
+/// The text that is kept of one with control characters: one engine refuses NUL, and on the other nothing finds it.
+fn cleaned(
+    column: &'static Column,
+    value: ValueRef<'_>,
+    loaded: &mut LoadedRows,
+) -> Option<String> {
+    let ValueRef::Text(bytes) = value else { return None };
+    if bytes.iter().all(|b| (0x20..0x7f).contains(b)) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    if !text.chars().any(char::is_control) {
+        return None;
+    }
+    *loaded.cleaned.entry(&column.name).or_default() += 1;
+    let kept = text.split('\0').next().unwrap_or_default();
+    Some(model::shown(kept.trim_end()))
 }
 
 fn value_at(array: Option<&ArrayRef>, kind: ColumnType, row: usize) -> ValueRef<'_> {

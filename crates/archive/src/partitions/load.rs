@@ -362,7 +362,8 @@ impl<'a> Rows<'a> {
 
     fn write_file(&mut self, path: &Path, out: &mut impl Write) -> Result<(), ArchiveFault> {
         let fault = LakeError::parquet(path);
-        let source = std::fs::File::open(path).map_err(LakeError::io(path))?;
+        let source = files::open_regular(path)
+            .map_err(|fault| LakeError::io(path)(std::io::Error::other(fault)))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(source)
             .and_then(|builder| builder.with_batch_size(ROWS_AT_ONCE).build())
             .map_err(&fault)?;

@@ -131,7 +131,9 @@ pub(super) fn previews(
         count += 1;
         let path = site.previews().join(row.get::<String>(1)?);
         let wanted: u64 = row.get(2)?;
-        match length(&path) {
+        // A path that leads elsewhere is none of a preview, and is not opened.
+        let found = files::open_below(&site.previews(), &path).ok();
+        match found.and_then(|file| Some(file.metadata().ok()?.len())) {
             None => {
                 let multiframe_id = row.get(0)?;
                 report.findings.push(Finding::PreviewMissing { multiframe_id, path });

@@ -17,9 +17,13 @@ pub fn repair(
     now: Timestamp,
 ) -> Result<Vec<String>, ArchiveError> {
     let mut done = Vec::new();
+    let (lake, previews) = (archive.site().lake(), archive.site().previews());
     for finding in &report.findings {
         match finding {
-            Finding::LakeFileStray { path } | Finding::PreviewStray { path } if remove(path) => {
+            Finding::LakeFileStray { path } if remove(&lake, path) => {
+                done.push(format!("removed {}, which no event made", path.display()));
+            }
+            Finding::PreviewStray { path } if remove(&previews, path) => {
                 done.push(format!("removed {}, which no event made", path.display()));
             }
             Finding::TableWithoutEvent { .. } => {
@@ -44,6 +48,6 @@ pub fn repair(
     Ok(done)
 }
 
-fn remove(path: &Path) -> bool {
-    std::fs::remove_file(path).is_ok()
+fn remove(base: &Path, path: &Path) -> bool {
+    files::remove_below(base, path).is_ok_and(|removed| removed)
 }

@@ -7,10 +7,10 @@ use archive::{Publication, Queue};
 use ingest::sweep::sweep;
 use model::{UnitState, UseCase};
 
-const KEEP: chrono::TimeDelta = chrono::TimeDelta::days(7);
+pub(super) const KEEP: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 /// The lease of a process that is gone: this machine and boot, but another start time.
-fn lease_of_the_dead() -> Lease {
+pub(super) fn lease_of_the_dead() -> Lease {
     let me = archive::lease::Process::me().to_string();
     let (before, _start) = me.rsplit_once('/').unwrap();
     Lease { holder: format!("{before}/1"), ..lease() }

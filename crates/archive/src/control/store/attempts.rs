@@ -6,13 +6,16 @@ use super::reports::programmes;
 use super::rounds::{UNIT_COLUMNS, find_task, unit_of};
 use super::time::{text_of, time_of};
 use crate::control::records::*;
-use crate::engine::Connection;
+use crate::engine::{self, Connection};
 use crate::error::ArchiveFault;
 use crate::site::Site;
 use model::task::{CatalogueRef, FileRef, TaskInput};
-use model::{UnitState, UseCase};
+use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::path::PathBuf;
+
+/// Bytes of a reason that are kept.
+const WHY_BYTES: usize = 4000;
 
 /// See [`crate::Queue::start_attempt`].
 pub(super) fn start(
@@ -42,7 +45,7 @@ pub(super) fn start(
         [task.id],
         |r| r.get(0),
     )?;
-    let directory = format!("{}/{}/{number}", key.unit.directory(), task.number);
+    let directory = directory_name(&key.unit, task.number, number);
     tx.execute(
         "INSERT INTO attempt (task_id, number, state, directory, executor, holder, started, lease_until)
          VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7)",
@@ -74,6 +77,20 @@ pub(super) fn start(
         programmes: programmes(tx)?,
         metadata,
     })
+}
+
+/// Where an attempt is below `staging/`.
+fn directory_name(unit: &UnitKey, task: u32, attempt: u32) -> String {
+    format!("{}/{task}/{attempt}", unit.directory())
+}
+
+/// The directory of an attempt, absolute. It follows from the attempt's numbers: what the table has is for people.
+pub(super) fn directory(site: &Site, unit: &UnitKey, task: u32, attempt: u32) -> PathBuf {
+    site.staging().join(directory_name(unit, task, attempt))
+}
+
+fn directory_of(site: &Site, key: &AttemptKey) -> PathBuf {
+    directory(site, &key.task.unit, key.task.task, key.attempt)
 }
 
 fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, ArchiveFault> {
@@ -145,24 +162,32 @@ fn metadata_directories(
     task_id: i64,
 ) -> Result<Vec<PathBuf>, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT DISTINCT (
-             SELECT attempt.directory FROM task_input AS done JOIN task USING (task_id) JOIN unit USING (unit_id)
-                 JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
-             WHERE done.multiframe_id = task_input.multiframe_id AND done.outcome = 'done'
-                 AND unit.use_case = 'metadata' AND unit.state NOT IN ('failed', 'retracted')
-             ORDER BY unit.round DESC LIMIT 1) AS directory
-         FROM task_input WHERE task_id = ?1 ORDER BY directory",
+        "SELECT DISTINCT delivery.name, unit.round, task.number, task.result_attempt
+         FROM task_input LEFT JOIN task ON task.task_id = (
+                 SELECT task.task_id FROM task_input AS done JOIN task USING (task_id) JOIN unit USING (unit_id)
+                 WHERE done.multiframe_id = task_input.multiframe_id AND done.outcome = 'done'
+                     AND task.result_attempt IS NOT NULL
+                     AND unit.use_case = 'metadata' AND unit.state NOT IN ('failed', 'retracted')
+                 ORDER BY unit.round DESC LIMIT 1)
+             LEFT JOIN unit ON unit.unit_id = task.unit_id LEFT JOIN delivery ON delivery.delivery_id = unit.delivery_id
+         WHERE task_input.task_id = ?1",
     )?;
-    let rows = select.query_map([task_id], |r| r.get::<Option<String>>(0))?;
+    type Place = (Option<String>, Option<u32>, Option<u32>, Option<u32>);
+    let rows = select.query_map([task_id], |r| -> engine::Result<Place> {
+        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+    })?;
     let mut directories = Vec::new();
     for row in rows {
-        let directory = row?.ok_or_else(|| {
-            ArchiveFault::Conflict(
+        let (Some(delivery), Some(round), Some(task), Some(attempt)) = row? else {
+            return Err(ArchiveFault::Conflict(
                 "a catalogue task has an image without staged metadata".to_owned(),
-            )
-        })?;
-        directories.push(site.staging().join(directory));
+            ));
+        };
+        let unit = UnitKey { delivery, use_case: UseCase::Metadata, round };
+        directories.push(directory(site, &unit, task, attempt));
     }
+    // In the order of their names, as task files list them.
+    directories.sort();
     Ok(directories)
 }
 
@@ -196,7 +221,7 @@ pub(super) fn end(
     tx.execute(
         "UPDATE attempt SET state = ?3, ended = ?4, why = ?5
          WHERE task_id = ?1 AND number = ?2 AND state = 'running'",
-        params![task.id, key.attempt, state, text_of(now), why],
+        params![task.id, key.attempt, state, text_of(now), model::shown_briefly(why, WHY_BYTES)],
     )?;
     Ok(())
 }
@@ -204,7 +229,7 @@ pub(super) fn end(
 /// See [`crate::Queue::running_attempts`].
 pub(super) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
-        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory, executor, holder, lease_until, started,
+        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, executor, holder, lease_until, started,
              host, job, memory_bytes
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
              LEFT JOIN attempt_place ON attempt_place.task_id = attempt.task_id
@@ -214,19 +239,19 @@ pub(super) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>
     let rows = select.query_map([], |r| {
         let unit = unit_of(r)?.key;
         let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
-        let texts: [String; 5] = [r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?, r.get(12)?];
-        let place = match r.get::<Option<String>>(13)? {
-            Some(host) => Some(Place { host, job: r.get(14)?, memory_bytes: r.get(15)? }),
+        let texts: [String; 4] = [r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?];
+        let place = match r.get::<Option<String>>(12)? {
+            Some(host) => Some(Place { host, job: r.get(13)?, memory_bytes: r.get(14)? }),
             None => None,
         };
         Ok((attempt, texts, place))
     })?;
     let mut running = Vec::new();
     for row in rows {
-        let (attempt, [directory, executor, holder, until, started], place) = row?;
+        let (attempt, [executor, holder, until, started], place) = row?;
         running.push(RunningAttempt {
+            directory: directory_of(site, &attempt),
             attempt,
-            directory: site.staging().join(directory),
             lease: Lease { executor, holder, until: time_of(&until)? },
             started: time_of(&started)?,
             place,
@@ -242,7 +267,7 @@ pub(super) fn sweepable(
     ingested_before: Timestamp,
 ) -> Result<Vec<(AttemptKey, PathBuf)>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
-        "SELECT {UNIT_COLUMNS}, task.number, attempt.number, directory
+        "SELECT {UNIT_COLUMNS}, task.number, attempt.number
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
          WHERE swept = 0 AND (
              attempt.state IN ('failed', 'lost', 'surplus')
@@ -254,7 +279,8 @@ pub(super) fn sweepable(
     let rows = select.query_map([text_of(ingested_before)], |r| {
         let unit = unit_of(r)?.key;
         let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
-        Ok((attempt, site.staging().join(r.get::<String>(8)?)))
+        let directory = directory_of(site, &attempt);
+        Ok((attempt, directory))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

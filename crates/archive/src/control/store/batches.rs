@@ -1,5 +1,6 @@
 //! Staged rounds: what blocks them, their results, their object ids, and their refusal.
 
+use super::attempts;
 use super::history::{self, Act};
 use super::refusals::{self, Met};
 use super::rounds::{UNIT_COLUMNS, Unit, find, unit_of};
@@ -13,6 +14,7 @@ use crate::lake;
 use crate::site::Site;
 use model::{Refusal, UnitKey, UnitState, UseCase};
 use rusqlite::params;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// See [`crate::Publication::staged_rounds`].
@@ -70,26 +72,37 @@ pub(super) fn batch(
         return Err(ArchiveFault::Conflict(format!("{key} is {}, not staged", unit.state)));
     }
     let mut select = c.prepare_cached(
-        "SELECT task.task_id, task.number, attempt.directory, attempt.result
+        "SELECT task.task_id, task.number, attempt.number, attempt.result
          FROM task LEFT JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
          WHERE task.unit_id = ?1 ORDER BY task.number",
     )?;
     let rows = select.query_map([unit.id], |r| {
-        Ok((r.get(0)?, r.get(1)?, r.get::<Option<String>>(2)?, r.get::<Option<String>>(3)?))
+        Ok((r.get(0)?, r.get(1)?, r.get::<Option<u32>>(2)?, r.get::<Option<String>>(3)?))
     })?;
     let mut tasks = Vec::new();
     for row in rows {
-        let (task_id, task, directory, result) = row?;
+        let (task_id, task, attempt, result) = row?;
         let result = result.map(|text| serde_json::from_str(&text)).transpose();
         tasks.push(StagedTask {
             task,
-            directory: directory.map(|d| site.staging().join(d)),
+            directory: attempt.map(|number| attempts::directory(site, key, task, number)),
             result: result
                 .map_err(|fault| ArchiveFault::Damaged(format!("a stored result: {fault}")))?,
             inputs: staged_inputs(c, task_id)?,
+            images: image_names(c, task_id)?,
         });
     }
     Ok(StagedBatch { unit: key.clone(), tasks })
+}
+
+/// Names of the images of a task, by multiframe.
+fn image_names(c: &Connection, task_id: i64) -> Result<BTreeMap<i64, String>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT task_input.multiframe_id, file.name
+         FROM task_input JOIN image USING (multiframe_id) JOIN file ON file.file_id = image.file_id WHERE task_id = ?1",
+    )?;
+    let rows = select.query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, ArchiveFault> {

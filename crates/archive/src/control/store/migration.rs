@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
     Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
+    Migration::new("lookups", include_str!("../../migrations/0013_lookups.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -50,6 +51,7 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
         definition::bring_up(tx, table)?;
         definition::describe(tx, table)?;
     }
+    definition::ensure_indexes(tx)?;
     links::ensure_indexes(tx)?;
     if let Some(sqlite) = tx.sqlite() {
         lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;

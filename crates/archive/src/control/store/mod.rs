@@ -6,6 +6,7 @@
 //!
 //! Start at the `impl` blocks below: each method stands in the file of its concept.
 
+mod acceptance;
 mod attempts;
 mod batches;
 mod changes;
@@ -359,7 +360,21 @@ impl Queue for Archive {
 
     fn take_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<Taken, ArchiveError> {
         let act = format!("take the result of task {} of {}", result.task, result.unit);
-        self.write("result", act, |tx| results::take(tx, result, now))
+        let mut new = 0;
+        if result.refusals.len() > results::REFUSALS_AT_ONCE {
+            let act = || format!("record refusals of task {} of {}", result.task, result.unit);
+            let mut part =
+                || self.write("result-part", act(), |tx| results::note_part(tx, result, now));
+            while let Some(noted) = part()? {
+                new += noted;
+            }
+        }
+        match self.write("result", act, |tx| results::take(tx, result, now))? {
+            Taken::Taken { new_refusals, staged } => {
+                Ok(Taken::Taken { new_refusals: new_refusals + new, staged })
+            }
+            taken => Ok(taken),
+        }
     }
 
     fn end_attempt(
@@ -587,7 +602,8 @@ impl Publication for Archive {
         }
         let site = self.site.clone();
         let files = self.read("list abandoned files", |c| batches::abandoned_files(c, &site))?;
-        let removed = files.iter().filter(|path| std::fs::remove_file(path).is_ok());
+        let lake = self.site.lake();
+        let removed = files.iter().filter(|path| files::remove_below(&lake, path).is_ok_and(|r| r));
         Ok(removed.map(|path| path.display().to_string()).collect())
     }
 
@@ -643,8 +659,11 @@ impl Curation for Archive {
             retraction::purge(tx, &site, delivery, now)
         })?;
         // A file that a crash leaves is listed nowhere, and found by `verify`.
-        purged.files =
-            files.iter().filter(|path| std::fs::remove_file(path).is_ok()).count() as u64;
+        let root = self.site.root().to_owned();
+        let is_removed = |(base, path): &(PathBuf, PathBuf)| {
+            base.starts_with(&root) && files::remove_below(base, path).is_ok_and(|removed| removed)
+        };
+        purged.files = files.iter().filter(|file| is_removed(file)).count() as u64;
         Ok(purged)
     }
 }

@@ -8,7 +8,7 @@ use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use crate::lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
-use crate::metadata::staged::{self, StagedRows};
+use crate::metadata::staged::{self, Expected, StagedRows};
 use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::site::Site;
@@ -38,14 +38,14 @@ struct LoadedTable {
     rows: StagedRows,
     name: &'static str,
     promised: u64,
-    multiframes: BTreeSet<i64>,
+    expected: Expected,
 }
 
 /// One staged file with its place.
 struct Source<'a> {
     path: PathBuf,
     file: &'a StagedFile,
-    multiframes: BTreeSet<i64>,
+    expected: Expected,
 }
 
 fn sources<'a>(batch: &'a StagedBatch, table: &str) -> Vec<Source<'a>> {
@@ -56,7 +56,10 @@ fn sources<'a>(batch: &'a StagedBatch, table: &str) -> Vec<Source<'a>> {
             sources.push(Source {
                 path: directory.join(&file.name),
                 file,
-                multiframes: task.inputs.iter().map(|i| i.multiframe_id.get()).collect(),
+                expected: Expected {
+                    delivery: batch.unit.delivery.clone(),
+                    images: task.images.clone(),
+                },
             });
         }
     }
@@ -76,10 +79,10 @@ pub(super) fn load(
     for table in definition::versioned() {
         for source in sources(batch, &table.name) {
             loaded.tables.push(LoadedTable {
-                rows: staged::open(table, &source.path)?,
+                rows: staged::open(table, &site.staging(), &source.path)?,
                 name: &table.name,
                 promised: source.file.rows,
-                multiframes: source.multiframes,
+                expected: source.expected,
             });
         }
     }
@@ -116,7 +119,7 @@ fn load_detections(
 ) -> Result<Vec<Part>, ArchiveFault> {
     let sources = sources(batch, "detection");
     for source in &sources {
-        check_columns(&source.path)?;
+        check_columns(&site.staging(), &source.path)?;
     }
     let mut staged: Vec<Vec<Staged<'_>>> = Vec::with_capacity(ranges.len());
     let mut names = Vec::with_capacity(ranges.len());
@@ -159,9 +162,10 @@ fn load_detections(
 }
 
 /// Staged detections have the columns of the definition, or of an earlier one.
-fn check_columns(path: &Path) -> Result<(), ArchiveFault> {
+fn check_columns(staging: &Path, path: &Path) -> Result<(), ArchiveFault> {
     let fault = |e: parquet::errors::ParquetError| ArchiveFault::from(LakeError::parquet(path)(e));
-    let file = std::fs::File::open(path).map_err(LakeError::io(path))?;
+    let file = files::open_below(staging, path)
+        .map_err(|fault| LakeError::Staged { path: path.to_owned(), reason: fault.to_string() })?;
     let options = ArrowReaderOptions::new();
     let metadata = ArrowReaderMetadata::load(&file, options).map_err(fault)?;
     let table = model::tables::table("detection")
@@ -351,7 +355,7 @@ impl Publishing<'_> {
                     message: format!("a {} batch has rows of {name}", self.unit.key.use_case),
                 });
             }
-            let inserted = staged::insert(self.tx, table.rows, &table.multiframes, self.event)?;
+            let inserted = staged::insert(self.tx, table.rows, &table.expected, self.event)?;
             if inserted.rows != promised {
                 return Err(ArchiveFault::Check {
                     check: "row_count",
@@ -507,5 +511,15 @@ fn out_of_range(delivery: &str, table: &str, rows: &staged::LoadedRows) -> Vec<F
         count: *count,
         message: format!("values outside the column's range became unknown, e.g. {first}"),
     };
-    rows.out_of_range.iter().map(finding).collect()
+    let cleaned = |(column, count): (&&str, &u64)| Finding {
+        code: "text_cleaned".to_owned(),
+        file: delivery.to_owned(),
+        hdu: None,
+        subject: Some(format!("{table}.{column}")),
+        files: 1,
+        count: *count,
+        message: "texts with control characters were cut at the first NUL and escaped".to_owned(),
+    };
+    let out_of_range = rows.out_of_range.iter().map(finding);
+    out_of_range.chain(rows.cleaned.iter().map(cleaned)).collect()
 }

@@ -10,6 +10,9 @@ use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Bytes of a text of a refusal or finding that are kept; what engines refuse in it is escaped.
+const TEXT_BYTES: usize = 8000;
+
 /// A refusal at the moment it is met.
 pub(super) struct Met<'a> {
     pub delivery: i64,
@@ -27,24 +30,35 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
     let known: Option<(i64, bool)> = tx
         .prepare_cached(
             "SELECT refusal_id, state = 'retried' FROM refusal
-             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND hdu IS NOT DISTINCT FROM ?5
-                 AND file_id IS NOT DISTINCT FROM ?6 AND (file_name <> '' OR unit_id IS NOT DISTINCT FROM ?7)
+             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND coalesce(hdu, -1) = ?5
+                 AND coalesce(file_id, 0) = ?6 AND (file_name <> '' OR unit_id IS NOT DISTINCT FROM ?7)
                  AND state IN ('open', 'retried', 'accepted', 'dismissed')
              ORDER BY state = 'open' DESC, state = 'retried' DESC, refusal_id DESC LIMIT 1",
         )?
         .query_row(
-            params![met.delivery, r.file, met.stage.name(), r.code, r.hdu, met.file, met.unit],
+            // As the index `refusal_key` has them.
+            params![
+                met.delivery,
+                r.file,
+                met.stage.name(),
+                r.code,
+                r.hdu.map_or(-1, i32::from),
+                met.file.unwrap_or(0),
+                met.unit
+            ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     let ranges = serde_json::to_string(&r.row_ranges)
         .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))?;
+    let text = |text: &str| model::shown_briefly(text, TEXT_BYTES);
+    let message = text(&r.message);
     if let Some((known, retried)) = known {
         tx.prepare_cached(
             "UPDATE refusal SET seen_times = seen_times + 1, last_seen = ?2, message = ?3, rows = ?4,
                  row_ranges = ?5, unit_id = coalesce(?6, unit_id), parked = ?7 WHERE refusal_id = ?1",
         )?
-        .execute(params![known, text_of(now), r.message, r.rows, ranges, met.unit, r.parked])?;
+        .execute(params![known, text_of(now), message, r.rows, ranges, met.unit, r.parked])?;
         if retried {
             let cause = Cause::new(met.stage.name(), "it was tried again and refused again");
             move_refusal(tx, known, RefusalState::Open, &cause, now)?;
@@ -64,9 +78,9 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
         met.stage.name(),
         r.code,
         r.hdu,
-        r.keyword,
-        r.column,
-        r.message,
+        r.keyword.as_deref().map(text),
+        r.column.as_deref().map(text),
+        message,
         r.rows,
         ranges,
         r.parked,
@@ -91,13 +105,15 @@ pub(super) fn note_findings(
         occurrences: u64,
         example: Option<&'a Finding>,
     }
+    /// Engines keep counts in 64 bits with a sign; sums of many rounds stay below.
+    const COUNT_MAX: u64 = 1 << 48;
     let mut sums: BTreeMap<(&str, &str), Sum<'_>> = BTreeMap::new();
     for finding in findings {
         let subject = finding.subject.as_deref().unwrap_or_default();
         let sum = sums.entry((&finding.code, subject)).or_default();
         sum.named.insert(&finding.file);
-        sum.others += finding.files.saturating_sub(1);
-        sum.occurrences += finding.count.max(1);
+        sum.others = sum.others.saturating_add(finding.files.saturating_sub(1)).min(COUNT_MAX);
+        sum.occurrences = sum.occurrences.saturating_add(finding.count.max(1)).min(COUNT_MAX);
         sum.example.get_or_insert(finding);
     }
     let mut upsert = tx.prepare_cached(
@@ -114,12 +130,12 @@ pub(super) fn note_findings(
             stage.name(),
             round,
             code,
-            subject,
+            model::shown_briefly(subject, TEXT_BYTES),
             sum.named.len() as u64 + sum.others,
             sum.occurrences,
             example.file,
             example.hdu,
-            example.message
+            model::shown_briefly(&example.message, TEXT_BYTES)
         ])?;
     }
     Ok(())

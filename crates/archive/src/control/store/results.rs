@@ -1,5 +1,6 @@
 //! Results of attempts: the first complete one of a task counts, the others are surplus.
 
+use super::acceptance;
 use super::refusals::{self, Met};
 use super::rounds::{self, Task, ask_again, find_task, stage_when_over};
 use super::time::text_of;
@@ -11,6 +12,46 @@ use model::task::TaskResult;
 use model::{Refusal, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeSet, HashMap};
+
+/// Refusals that are recorded in one transaction: more would keep others from writing for seconds.
+pub(super) const REFUSALS_AT_ONCE: usize = 5000;
+
+/// Records some of the refusals of a result that has very many, before it is taken. Returns how many of them are new, or `None`
+/// when the rest can be recorded together with the result. Killed in between, the next call resumes after those that are recorded.
+pub(super) fn note_part(
+    tx: &Connection,
+    result: &TaskResult,
+    now: Timestamp,
+) -> Result<Option<u64>, ArchiveFault> {
+    let key = TaskKey { unit: result.unit.clone(), task: result.task };
+    let task = find_task(tx, &key)?;
+    let noted = noted(tx, &task, result)?;
+    let rest = result.refusals.get(noted..).unwrap_or_default();
+    let is_open = task.unit.state == UnitState::Running && task.state == TaskState::Open;
+    if !is_open || rest.len() <= REFUSALS_AT_ONCE {
+        return Ok(None);
+    }
+    let inputs = inputs(tx, task.id)?;
+    acceptance::check(&task, &inputs, result)?;
+    let new = note_all(tx, &task, &inputs, &rest[..REFUSALS_AT_ONCE], now)?;
+    tx.execute(
+        "UPDATE attempt SET noted = noted + ?3 WHERE task_id = ?1 AND number = ?2",
+        params![task.id, result.attempt, REFUSALS_AT_ONCE as u64],
+    )?;
+    Ok(Some(new))
+}
+
+/// Refusals of an attempt's result that are recorded already.
+fn noted(tx: &Connection, task: &Task, result: &TaskResult) -> Result<usize, ArchiveFault> {
+    let noted: Option<u64> = tx
+        .query_row(
+            "SELECT noted FROM attempt WHERE task_id = ?1 AND number = ?2",
+            params![task.id, result.attempt],
+            |r| r.get(0),
+        )
+        .optional()?;
+    Ok(usize::try_from(noted.unwrap_or(0)).unwrap_or(0).min(result.refusals.len()))
+}
 
 /// See [`crate::Queue::take_result`].
 pub(super) fn take(
@@ -36,6 +77,8 @@ pub(super) fn take(
     if task.result_attempt == Some(result.attempt) {
         return Ok(Taken::Already);
     }
+    let inputs = inputs(tx, task.id)?;
+    acceptance::check(&task, &inputs, result)?;
     // The compare-and-set: only an open task of a running round takes a result.
     let first = task.unit.state == UnitState::Running
         && tx.execute(
@@ -51,11 +94,14 @@ pub(super) fn take(
         return Ok(Taken::Surplus);
     }
     write_result(tx, &task, result, now)?;
-    let inputs = inputs(tx, task.id)?;
+    let refusals = of_files(&result.refusals);
     for input in &inputs {
-        set_outcome(tx, task.id, input, outcome(result, input, task.unit.key.use_case))?;
+        let (name, _) = input.subject(task.unit.key.use_case);
+        let refused = refusals.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        set_outcome(tx, task.id, input, outcome(refused, task.unit.key.use_case))?;
     }
-    let new_refusals = note_all(tx, &task, &inputs, &result.refusals, now)?;
+    let noted = noted(tx, &task, result)?;
+    let new_refusals = note_all(tx, &task, &inputs, &result.refusals[noted..], now)?;
     let stage = Stage::Task(task.unit.key.use_case);
     refusals::note_findings(
         tx,
@@ -64,7 +110,7 @@ pub(super) fn take(
         task.unit.key.round,
         &result.findings,
     )?;
-    resolve_inputs(tx, &task, &inputs, &result.refusals, now)?;
+    resolve_inputs(tx, &task, &inputs, &refusals, now)?;
     over(tx, &task, new_refusals, now)
 }
 
@@ -129,8 +175,8 @@ fn write_result(
             result.attempt,
             text_of(now),
             text,
-            run.seconds.max(0.0),
-            run.cpu_seconds.max(0.0),
+            run.seconds,
+            run.cpu_seconds,
             run.peak_memory_bytes,
             run.input_bytes
         ],
@@ -145,10 +191,13 @@ fn write_result(
 }
 
 /// One file of a task with its names and numbers.
-struct Input {
-    multiframe: i64,
-    image: (String, i64),
-    catalogue: Option<(String, i64)>,
+pub(super) struct Input {
+    pub multiframe: i64,
+    pub image: (String, i64),
+    pub catalogue: Option<(String, i64)>,
+    pub catalogue_version: Option<i32>,
+    /// Rows of the catalogue, all HDUs, as they were counted when it arrived.
+    pub catalogue_rows: Option<u64>,
 }
 
 impl Input {
@@ -163,7 +212,8 @@ impl Input {
 
 fn inputs(tx: &Connection, task_id: i64) -> Result<Vec<Input>, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT task_input.multiframe_id, file.name, file.file_id, of_catalogue.name, of_catalogue.file_id
+        "SELECT task_input.multiframe_id, file.name, file.file_id, of_catalogue.name, of_catalogue.file_id,
+             task_input.catalogue_version, of_catalogue.rows
          FROM task_input JOIN image USING (multiframe_id) JOIN file ON file.file_id = image.file_id
              LEFT JOIN catalogue ON catalogue.multiframe_id = task_input.multiframe_id
                  AND catalogue.version = task_input.catalogue_version
@@ -176,20 +226,30 @@ fn inputs(tx: &Connection, task_id: i64) -> Result<Vec<Input>, ArchiveFault> {
             multiframe: r.get(0)?,
             image: (r.get(1)?, r.get(2)?),
             catalogue: catalogue.0.zip(catalogue.1),
+            catalogue_version: r.get(5)?,
+            catalogue_rows: r.get(6)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+type OfFiles<'r> = HashMap<&'r str, Vec<&'r Refusal>>;
+
+/// Refusals by the file that they are about.
+fn of_files(refusals: &[Refusal]) -> OfFiles<'_> {
+    let mut of_files = OfFiles::new();
+    for refusal in refusals {
+        of_files.entry(&refusal.file).or_default().push(refusal);
+    }
+    of_files
+}
+
 /// A refusal of the whole file, or of the primary header that all its HDUs need, refuses the file.
-fn outcome(result: &TaskResult, input: &Input, use_case: UseCase) -> Outcome {
-    let (name, _) = input.subject(use_case);
-    let whole = |r: &&Refusal| {
-        r.file == *name
-            && r.rows == 0
-            && (r.hdu.is_none() || (r.hdu == Some(0) && use_case == UseCase::Metadata))
+fn outcome(refused: &[&Refusal], use_case: UseCase) -> Outcome {
+    let whole = |r: &&&Refusal| {
+        r.rows == 0 && (r.hdu.is_none() || (r.hdu == Some(0) && use_case == UseCase::Metadata))
     };
-    let mut refusals = result.refusals.iter().filter(whole).peekable();
+    let mut refusals = refused.iter().filter(whole).peekable();
     if refusals.peek().is_none() {
         return Outcome::Done;
     }
@@ -242,15 +302,15 @@ fn resolve_inputs(
     tx: &Connection,
     task: &Task,
     inputs: &[Input],
-    met: &[Refusal],
+    met: &OfFiles<'_>,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     let use_case = task.unit.key.use_case;
     let cause = Cause::new("queue", format!("not met again in round {}", task.unit.key.round));
     for input in inputs {
         let (name, file) = input.subject(use_case);
-        let met: BTreeSet<(String, Option<u16>)> =
-            met.iter().filter(|r| r.file == *name).map(|r| (r.code.clone(), r.hdu)).collect();
+        let met = met.get(name.as_str()).into_iter().flatten();
+        let met: BTreeSet<(String, Option<u16>)> = met.map(|r| (r.code.clone(), r.hdu)).collect();
         let resolved =
             refusals::resolve_not_met(tx, *file, Stage::Task(use_case), &met, &cause, now)?;
         let done_before =

@@ -18,7 +18,7 @@ use crate::metadata::definition::{quoted, versioned};
 use crate::metadata::links;
 use crate::partitions;
 use crate::site::Site;
-use model::{EventId, UnitState, UseCase};
+use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::path::PathBuf;
 
@@ -350,28 +350,27 @@ fn end_overdue(
     changes.finish(now, &cause.why)
 }
 
+/// A file to be removed: the directory that it must lie in, and its path.
+type Doomed = (PathBuf, PathBuf);
+
 /// See [`crate::Curation::purge`]. Gives what was deleted, and the files to be removed once that is committed.
 pub(super) fn purge(
     tx: &Connection,
     site: &Site,
     name: Option<&str>,
     now: Timestamp,
-) -> Result<(Purged, Vec<PathBuf>), ArchiveFault> {
+) -> Result<(Purged, Vec<Doomed>), ArchiveFault> {
     // A fold would bring back what is deleted from under it.
     if tx.server().is_some() && !partitions::keep_from_folding(tx)? {
         return Err(ArchiveFault::Conflict("partitions are being merged: try again".to_owned()));
     }
     let mut purged = Purged::default();
-    let mut files = Vec::new();
+    let (mut previews, mut doomed) = (Vec::new(), Vec::new());
     for (unit, delivery, event) in purgeable(tx, name)? {
         for table in tables_of(unit.key.use_case) {
             let of = format!("{OF_DELIVERY} AND end_event = ?2");
             if table == "preview_all" {
-                let mut select =
-                    tx.prepare(&format!("SELECT DISTINCT path FROM preview_all WHERE {of}"))?;
-                let paths = select.query_map([delivery, event], |r| r.get::<String>(0))?;
-                let paths: Vec<String> = paths.collect::<Result<_, _>>()?;
-                files.extend(paths.into_iter().map(|path| site.previews().join(path)));
+                previews.extend(own_previews(tx, delivery, event)?);
             }
             let sql = format!("DELETE FROM {} WHERE {of}", quoted(&table));
             purged.rows += tx.execute(&sql, [delivery, event])? as u64;
@@ -379,7 +378,7 @@ pub(super) fn purge(
         if unit.key.use_case == UseCase::Catalogue {
             let (rows, lake_files) = purge_detections(tx, site, unit.id, event)?;
             purged.rows += rows;
-            files.extend(lake_files);
+            doomed.extend(lake_files.into_iter().map(|path| (site.lake(), path)));
         }
         tx.execute(
             "UPDATE retraction SET purged = ?3 WHERE event_id = ?1 AND unit_id = ?2",
@@ -388,19 +387,39 @@ pub(super) fn purge(
         purged.rounds.push(unit.key);
     }
     // A path may show another frame by now.
-    let is_shown = |path: &PathBuf| -> Result<bool, ArchiveFault> {
-        let Ok(below) = path.strip_prefix(site.previews()) else { return Ok(false) };
-        let below = below.to_string_lossy();
-        let sql = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";
-        Ok(tx.query_row(sql, [&*below], |r| r.get(0))?)
-    };
-    let mut gone = Vec::new();
-    for path in files {
-        if !is_shown(&path)? {
-            gone.push(path);
+    let sql = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";
+    for path in previews {
+        let is_shown: bool = tx.query_row(sql, [&path], |r| r.get(0))?;
+        if !is_shown {
+            doomed.push((site.previews(), site.previews().join(path)));
         }
     }
-    Ok((purged, gone))
+    Ok((purged, doomed))
+}
+
+/// Paths of the previews of a delivery that an event ended, as the archive itself chose them. A row with another path is not
+/// obeyed: what it names may be anything.
+fn own_previews(tx: &Connection, delivery: i64, event: i64) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT preview_all.multiframe_id, preview_all.ext_num, preview_all.path, file.name, delivery.name
+         FROM file JOIN image ON image.file_id = file.file_id
+             JOIN preview_all ON preview_all.multiframe_id = image.multiframe_id
+             JOIN delivery ON delivery.delivery_id = file.delivery_id
+         WHERE file.delivery_id = ?1 AND preview_all.end_event = ?2",
+    )?;
+    let rows = select.query_map([delivery, event], |r| {
+        let (multiframe, ext_num): (i64, i64) = (r.get(0)?, r.get(1)?);
+        let texts: [String; 3] = [r.get(2)?, r.get(3)?, r.get(4)?];
+        Ok((multiframe, ext_num, texts))
+    })?;
+    let mut own = Vec::new();
+    for row in rows {
+        let (multiframe, ext_num, [path, image, delivery]) = row?;
+        if preview_name::path(&delivery, &image, multiframe, ext_num).as_ref() == Some(&path) {
+            own.push(path);
+        }
+    }
+    Ok(own)
 }
 
 /// Rounds that are retracted and not purged, with their delivery and event.
