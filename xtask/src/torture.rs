@@ -10,6 +10,11 @@ const CAMPAIGNS: &[(&str, &str, (&str, &str))] = &[
     ("10 000 small batches beside readers", "partitions", ("ALMAGEST_BATCHES", "10000")),
     ("20 kills of the data daemon beside Slurm", "slurm", ("ALMAGEST_DAEMON_KILLS", "20")),
     ("200 kills of a transfer", "transfer", ("ALMAGEST_TRANSFER_KILLS", "200")),
+    (
+        "200 sequences of 60 acts on each engine, against a model",
+        "sequences",
+        ("ALMAGEST_SEQUENCES", "200"),
+    ),
     ("every planted fault", "hostile", ("ALMAGEST_FAULTS", "all")),
 ];
 

@@ -225,10 +225,27 @@ pub struct TaskResult {
     pub refusals: Vec<Refusal>,
     /// What was noticed.
     pub findings: Vec<Finding>,
+    /// In which inputs the findings were met that are told once per task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<CountedFinding>,
     /// Version of the software.
     pub software: String,
     /// Where it ran and what it took; not part of the reproducible content.
     pub run: RunReport,
+}
+
+/// The inputs in which a finding was met that is told once per task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedFinding {
+    /// Code of the finding.
+    pub code: String,
+    /// Its keyword or column.
+    pub subject: String,
+    /// `true`: in the catalogue files of the inputs, `false`: in their images.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub catalogue: bool,
+    /// Runs of inputs: first and last ordinal, from 1, and how often in each.
+    pub inputs: Vec<[u32; 3]>,
 }
 
 /// Where a task ran and what it took.

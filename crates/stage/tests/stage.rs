@@ -176,6 +176,7 @@ fn result(files: Vec<StagedFile>) -> TaskResult {
         kept: Vec::new(),
         refusals: Vec::new(),
         findings: Vec::new(),
+        counted: Vec::new(),
         software: "test".into(),
         run: RunReport::default(),
     }

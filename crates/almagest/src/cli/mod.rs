@@ -25,6 +25,7 @@ mod simulate;
 mod sources;
 mod sql;
 mod status;
+mod supersede;
 mod verify;
 
 /// Survey-archive curation: from a night's delivery of FITS files to a database that can be queried.
@@ -94,6 +95,8 @@ enum Verb {
     Explain(explain::Arguments),
     /// Take a delivery out of the archive, or bring it back
     Retract(retract::Arguments),
+    /// End older detections or previews that are kept because the newer frames lack them
+    Supersede(supersede::Arguments),
     /// Delete for good what is retracted
     Purge(retract::PurgeArguments),
     /// Prove that the archive is complete, unique and correct
@@ -184,6 +187,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Explain(verb) => explain::run(site, &verb),
         Verb::Purge(verb) => retract::purge(site, &verb),
         Verb::Retract(verb) => retract::run(site, &verb),
+        Verb::Supersede(verb) => supersede::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
         Verb::Scrub(verb) => library::scrub(site, &verb),
         Verb::Reconcile(verb) => library::reconcile(site, &verb),

@@ -453,6 +453,31 @@ pub trait Curation {
         now: Timestamp,
     ) -> Result<Retracted, ArchiveError>;
 
+    /// Ends products of older images that are kept because the images of a delivery that replaced them lack these products: of
+    /// some use cases (all when none is named), of all names or of one, in one event.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when nothing is kept.
+    fn set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError>;
+
+    /// Undoes [`Curation::set_aside`].
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when no such decision is in force.
+    fn undo_set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError>;
+
     /// Deletes for good what is retracted, of one delivery or of all. What shares a file with rows that stay, stays.
     ///
     /// # Errors
@@ -534,6 +559,12 @@ pub trait Inquiry {
     /// # Errors
     /// [`ArchiveError`].
     fn findings(&self, delivery: Option<&str>) -> Result<Vec<report::Drift>, ArchiveError>;
+
+    /// Products of older images that are kept because the newer images of a delivery, or of any, lack them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn kept_products(&self, newer: Option<&str>) -> Result<Vec<KeptProduct>, ArchiveError>;
 
     /// Current programmes, by id.
     ///

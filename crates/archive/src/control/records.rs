@@ -819,6 +819,85 @@ pub struct Purged {
     pub files: u64,
 }
 
+/// Why a newer image lacks a product that an older one of its name keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// No catalogue belongs to it.
+    NoCatalogue,
+    /// It is not ingested yet.
+    Pending,
+    /// It was refused.
+    Refused,
+    /// It is parked.
+    Parked,
+    /// Its round failed.
+    Failed,
+    /// It is retracted.
+    Retracted,
+}
+
+impl Lack {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCatalogue => "no_catalogue",
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+            Self::Failed => "failed",
+            Self::Retracted => "retracted",
+        }
+    }
+}
+
+/// A product of an older image that stays current because the newer image of its name lacks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptProduct {
+    /// Delivery of the older image.
+    pub delivery: String,
+    /// Name of both.
+    pub file: String,
+    /// The older image.
+    pub multiframe_id: i64,
+    /// Which product.
+    pub use_case: UseCase,
+    /// Delivery of the newer image.
+    pub newer_delivery: String,
+    /// The newer image.
+    pub newer_multiframe_id: i64,
+    /// Why the newer one lacks the product.
+    pub why: Lack,
+}
+
+impl std::fmt::Display for KeptProduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (product, kept) = match self.use_case {
+            UseCase::Preview => ("preview", "preview"),
+            UseCase::Metadata | UseCase::Catalogue => ("catalogue", "detections"),
+        };
+        let newer = &self.newer_delivery;
+        let why = match self.why {
+            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to it"),
+            Lack::Pending => format!("its {product} of {newer} is not ingested yet"),
+            Lack::Refused => format!("its {product} of {newer} was refused"),
+            Lack::Parked => format!("its {product} of {newer} is parked"),
+            Lack::Failed => format!("the {product} round of {newer} failed"),
+            Lack::Retracted => format!("its {product} of {newer} is retracted"),
+        };
+        write!(f, "{} shows the {kept} of {}: {why}; ", self.file, self.delivery)?;
+        write!(f, "to end the older {kept} all the same: almagest supersede {newer} --reason WHY")
+    }
+}
+
+/// What a decision to end kept products, or its undo, changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its event.
+    pub event: Option<EventId>,
+    /// The products that it ended, or that show again.
+    pub products: Vec<KeptProduct>,
+}
+
 /// What a retraction or its undo did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retracted {

@@ -364,6 +364,8 @@ fn replay(
 ) -> Result<u64, ArchiveFault> {
     let mut versions = BTreeMap::new();
     let mut ends: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
+    // What ended in the event that added it never showed then.
+    let mut ends_at_once: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
     let mut reopens: BTreeMap<i64, BTreeMap<i64, BTreeSet<DetectorKey>>> = BTreeMap::new();
     let mut select = from.prepare(
         "SELECT multiframe_id, ext_num, version, begin_event, end_event FROM detector_rows",
@@ -385,12 +387,16 @@ fn replay(
     }
     for (key, version, begin, end) in &rows {
         versions.insert((*key, *begin), *version);
+        let mut ends_in = |event: i64| {
+            let of = if event == *begin { &mut ends_at_once } else { &mut ends };
+            of.entry(event).or_default().insert(*key);
+        };
         if let Some(end) = end {
-            ends.entry(*end).or_default().insert(*key);
+            ends_in(*end);
         }
         for (out, back) in interrupted.get(&key.multiframe_id).into_iter().flatten() {
-            if begin < out && end.is_none_or(|end| end >= *back) {
-                ends.entry(*out).or_default().insert(*key);
+            if begin <= out && end.is_none_or(|end| end >= *back) {
+                ends_in(*out);
                 reopens.entry(*back).or_default().entry(*out).or_default().insert(*key);
             }
         }
@@ -407,14 +413,15 @@ fn replay(
         let keys = |set: Option<&BTreeSet<DetectorKey>>| -> Vec<DetectorKey> {
             set.into_iter().flatten().copied().collect()
         };
+        for (out, detectors) in reopens.get(&event).into_iter().flatten() {
+            changes.reopen_detectors(*out, &keys(Some(detectors)))?;
+        }
         changes.end_detectors(&keys(ends.get(&event)))?;
         for (file, _) in parts.iter().filter(|(_, begin)| *begin == event) {
             let version = |key| versions.get(&(key, event)).copied().unwrap_or(0);
             changes.add(file, version)?;
         }
-        for (out, detectors) in reopens.get(&event).into_iter().flatten() {
-            changes.reopen_detectors(*out, &keys(Some(detectors)))?;
-        }
+        changes.end_detectors(&keys(ends_at_once.get(&event)))?;
         changes.finish(now, &why)?;
     }
     Ok(rows.len() as u64)

@@ -25,7 +25,7 @@ pub(super) fn condition(table: &str, use_case: Option<UseCase>, event: i64) -> S
             sql,
             " AND NOT EXISTS (SELECT 1 FROM interruption AS i WHERE i.multiframe_id = {table}.multiframe_id
                   AND i.use_case = '{}' AND i.from_event <= {event} AND i.to_event > {event}
-                  AND i.from_event > {table}.begin_event)",
+                  AND i.from_event >= {table}.begin_event)",
             use_case.name()
         );
     }

@@ -108,6 +108,13 @@ pub enum Finding {
         /// Table of the rows.
         table: String,
     },
+    /// A published product does not show although no newer image of its name has one.
+    ProductNotShown {
+        /// Multiframe.
+        multiframe_id: i64,
+        /// First table of the product.
+        table: String,
+    },
     /// A published batch has other rows than it brought.
     BatchRows {
         /// Round.
@@ -244,6 +251,7 @@ impl Finding {
             Self::NaturalKeyTwice { .. } => "natural_key_twice",
             Self::MultiframeAbsent { .. } => "multiframe_absent",
             Self::SupersededCurrent { .. } => "superseded_current",
+            Self::ProductNotShown { .. } => "product_not_shown",
             Self::BatchRows { .. } => "batch_rows",
             Self::RoundWithoutEvent { .. } => "round_without_event",
             Self::LibraryFileMissing { .. } => "library_file_missing",
@@ -295,6 +303,9 @@ impl Finding {
             Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }
             | Self::LakeFileContent { .. } => "restore the file from a backup of lake/".to_owned(),
+            Self::SupersededCurrent { .. } | Self::ProductNotShown { .. } => {
+                "`almagest verify --repair` shows the newest product of each name again".to_owned()
+            }
             _ => "restore archive.db from a backup; the library and lake are not concerned".to_owned(),
         }
     }
@@ -358,6 +369,10 @@ impl fmt::Display for Finding {
             Self::SupersededCurrent { multiframe_id, table } => write!(
                 f,
                 "rows of multiframe {multiframe_id} in {table} are current while newer content is"
+            ),
+            Self::ProductNotShown { multiframe_id, table } => write!(
+                f,
+                "rows of multiframe {multiframe_id} in {table} should be current and are not"
             ),
             Self::BatchRows { round, table, brought, found } => {
                 write!(f, "{round} brought {brought} rows of {table}, {found} are there")

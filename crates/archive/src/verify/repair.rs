@@ -16,7 +16,7 @@ pub fn repair(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<Vec<String>, ArchiveError> {
-    let mut done = Vec::new();
+    let mut done = realigned(archive, report, cause, now)?;
     let (lake, previews) = (archive.site().lake(), archive.site().previews());
     for finding in &report.findings {
         match finding {
@@ -46,6 +46,29 @@ pub fn repair(
         }
     }
     Ok(done)
+}
+
+/// Brings what shows in line with what is published, where it is not.
+fn realigned(
+    archive: &mut Archive,
+    report: &Report,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Vec<String>, ArchiveError> {
+    let misplaced = report.findings.iter().filter_map(|finding| match finding {
+        Finding::SupersededCurrent { multiframe_id, .. }
+        | Finding::ProductNotShown { multiframe_id, .. } => Some(*multiframe_id),
+        _ => None,
+    });
+    let misplaced: Vec<i64> = misplaced.collect();
+    if misplaced.is_empty() {
+        return Ok(Vec::new());
+    }
+    let site = Publication::site(archive).clone();
+    let deliveries = archive.write("repair", "bring what shows in line", |tx| {
+        crate::control::store::realign(tx, &site, &misplaced, cause, now)
+    })?;
+    Ok(deliveries.iter().map(|name| format!("the newest products of {name} show again")).collect())
 }
 
 fn remove(base: &Path, path: &Path) -> bool {

@@ -27,7 +27,7 @@ pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
 /// Runs the whole suite; the names are printed so that a failing one can be found.
 pub fn all<A: Engine>(fresh: &Fresh<A>) {
     type Case<A> = (&'static str, fn(&Fresh<A>));
-    let cases: [Case<A>; 27] = [
+    let cases: [Case<A>; 31] = [
         ("registering twice is once", registering_twice_is_once),
         ("ids count on in the order given", ids_count_on_in_the_order_given),
         ("what is still to come is awaited", what_is_still_to_come_is_awaited),
@@ -55,6 +55,10 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("ingesting again works", retraction::what_was_retracted_can_be_ingested_again),
         ("what is purged is gone", retraction::what_is_purged_is_gone),
         ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
+        ("kept products are set aside", retraction::kept_products_are_found_and_set_aside),
+        ("late catalogues", retraction::late_catalogues_follow_the_same_rule),
+        ("a refusal keeps its number", refusals::a_refusal_keeps_its_number),
+        ("findings are of distinct files", refusals::findings_are_of_distinct_files),
     ];
     for (name, case) in cases {
         println!("conformance: {name}");

@@ -289,6 +289,7 @@ pub fn work_off(started: &Started) -> TaskResult {
         kept: Vec::new(),
         refusals: Vec::new(),
         findings: Vec::new(),
+        counted: Vec::new(),
         software: "test".to_owned(),
         run: RunReport::default(),
     };

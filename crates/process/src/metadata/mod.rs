@@ -36,7 +36,7 @@ use arrow_array::RecordBatch;
 use fits::FitsFile;
 use model::profile::{FrameKind, SurveyProfile};
 use model::tables::Table;
-use model::task::{ProgrammeRef, TaskInput};
+use model::task::{CountedFinding, ProgrammeRef, TaskInput};
 use model::{Finding, Refusal};
 
 use batches::Accumulator;
@@ -55,6 +55,8 @@ pub struct Products {
     pub refusals: Vec<Refusal>,
     /// What was noticed; drift of keywords is counted over all files.
     pub findings: Vec<Finding>,
+    /// The inputs in which the findings were met that are told once.
+    pub counted: Vec<CountedFinding>,
     /// Bytes of the library that were opened (lengths of the files).
     pub input_bytes: u64,
 }
@@ -85,11 +87,19 @@ pub struct Extractor<'p> {
 pub struct Rows {
     rows: Accumulator,
     notes: Notes,
+    counted: notes::Counted,
+    /// Ordinal of the input that is read, from 1.
+    ordinal: u32,
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Self { rows: Accumulator::new(), notes: Notes::default() }
+        Self {
+            rows: Accumulator::new(),
+            notes: Notes::default(),
+            counted: notes::Counted::default(),
+            ordinal: 0,
+        }
     }
 }
 
@@ -104,6 +114,7 @@ impl Rows {
             tables: tables.collect(),
             refusals: self.notes.refusals,
             findings: notes::counted(self.notes.findings),
+            counted: self.counted.finish(),
             input_bytes: 0,
         }
     }
@@ -132,6 +143,7 @@ impl<'p> Extractor<'p> {
         catalogue: Option<&FitsFile>,
         into: &mut Rows,
     ) {
+        into.ordinal += 1;
         let mut notes = Notes::default();
         let frame = Frame::open(input, image, catalogue, self.profile, &mut notes);
         let rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
@@ -140,6 +152,7 @@ impl<'p> Extractor<'p> {
                 into.rows.push(row);
             }
         }
+        into.counted.add(into.ordinal, &input.image.name, &notes.findings);
         into.notes.findings.append(&mut notes.findings);
         into.notes.refusals.append(&mut notes.refusals);
     }

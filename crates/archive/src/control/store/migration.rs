@@ -1,5 +1,6 @@
 //! Numbered migrations, forward only, and the tables that follow the definitions.
 
+use super::products;
 use super::time::text_of;
 use crate::control::records::Timestamp;
 use crate::engine::{Connection, Dialect, postgres_ddl};
@@ -35,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
     Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
+    Migration::new("products", include_str!("../../migrations/0010_products.sql")),
     Migration::new("lookups", include_str!("../../migrations/0013_lookups.sql")),
 ];
 
@@ -53,6 +55,9 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
     }
     definition::ensure_indexes(tx)?;
     links::ensure_indexes(tx)?;
+    if is_migrated {
+        products::adopt(tx)?;
+    }
     if let Some(sqlite) = tx.sqlite() {
         lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;
         lake::correct_data_path(sqlite, &site.lake())?;

@@ -7,15 +7,18 @@
 //! Start at the `impl` blocks below: each method stands in the file of its concept.
 
 mod acceptance;
+mod aside;
 mod attempts;
 mod batches;
 mod changes;
 mod detections;
 mod facts;
+mod findings;
 mod history;
 mod holdings;
 mod migration;
 mod planning;
+mod products;
 mod publish;
 mod refusals;
 mod registration;
@@ -45,6 +48,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+pub(crate) use aside::realign;
+pub(crate) use products::{Misplaced, misplaced};
 pub use publish::Loaded;
 pub(crate) use time::text_of;
 
@@ -653,6 +658,32 @@ impl Curation for Archive {
         })
     }
 
+    fn set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError> {
+        let site = self.site.clone();
+        self.write("set-aside", format!("end older products beside {}", newer.0), |tx| {
+            aside::set_aside(tx, &site, newer, use_cases, cause, now)
+        })
+    }
+
+    fn undo_set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError> {
+        let site = self.site.clone();
+        self.write("set-aside", format!("show older products beside {} again", newer.0), |tx| {
+            aside::undo(tx, &site, newer, use_cases, cause, now)
+        })
+    }
+
     fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
         let (mut purged, files) = self.write("purge", "purge what is retracted", |tx| {
@@ -723,6 +754,10 @@ impl Inquiry for Archive {
 
     fn findings(&self, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveError> {
         self.read("list findings", |c| reports::findings(c, delivery))
+    }
+
+    fn kept_products(&self, newer: Option<&str>) -> Result<Vec<KeptProduct>, ArchiveError> {
+        self.read("list kept products", |c| aside::list(c, newer))
     }
 
     fn programmes(&self) -> Result<Vec<Programme>, ArchiveError> {

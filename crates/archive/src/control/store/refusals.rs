@@ -6,9 +6,9 @@ use super::time::{text_of, time_of};
 use crate::control::records::*;
 use crate::engine::{self, Connection, Optional, Row, ToSql};
 use crate::error::ArchiveFault;
-use model::{Finding, Refusal, UseCase};
+use model::{Refusal, UseCase};
 use rusqlite::params;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Bytes of a text of a refusal or finding that are kept; what engines refuse in it is escaped.
 const TEXT_BYTES: usize = 8000;
@@ -89,58 +89,6 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
     Ok(true)
 }
 
-/// Counts findings into the drift report of a round (0 = outside rounds).
-pub(super) fn note_findings(
-    tx: &Connection,
-    delivery: i64,
-    stage: Stage,
-    round: u32,
-    findings: &[Finding],
-) -> Result<(), ArchiveFault> {
-    #[derive(Default)]
-    struct Sum<'a> {
-        named: BTreeSet<&'a str>,
-        /// Files beside those that are named.
-        others: u64,
-        occurrences: u64,
-        example: Option<&'a Finding>,
-    }
-    /// Engines keep counts in 64 bits with a sign; sums of many rounds stay below.
-    const COUNT_MAX: u64 = 1 << 48;
-    let mut sums: BTreeMap<(&str, &str), Sum<'_>> = BTreeMap::new();
-    for finding in findings {
-        let subject = finding.subject.as_deref().unwrap_or_default();
-        let sum = sums.entry((&finding.code, subject)).or_default();
-        sum.named.insert(&finding.file);
-        sum.others = sum.others.saturating_add(finding.files.saturating_sub(1)).min(COUNT_MAX);
-        sum.occurrences = sum.occurrences.saturating_add(finding.count.max(1)).min(COUNT_MAX);
-        sum.example.get_or_insert(finding);
-    }
-    let mut upsert = tx.prepare_cached(
-        "INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, example_hdu,
-             message)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (delivery_id, stage, round, code, subject) DO UPDATE
-             SET files = finding.files + excluded.files, occurrences = finding.occurrences + excluded.occurrences",
-    )?;
-    for ((code, subject), sum) in sums {
-        let Some(example) = sum.example else { continue };
-        upsert.execute(params![
-            delivery,
-            stage.name(),
-            round,
-            code,
-            model::shown_briefly(subject, TEXT_BYTES),
-            sum.named.len() as u64 + sum.others,
-            sum.occurrences,
-            example.file,
-            example.hdu,
-            model::shown_briefly(&example.message, TEXT_BYTES)
-        ])?;
-    }
-    Ok(())
-}
-
 /// Refusals that are open (or retried) and fit a condition become resolved. Gives how many.
 fn resolve(
     tx: &Connection,
@@ -159,14 +107,15 @@ fn resolve(
     Ok(ids.len() as u64)
 }
 
-/// All of a content that is no longer current.
+/// All of a content that is no longer current, but for what is said of a waiting catalogue: that is settled by name.
 pub(super) fn resolve_file(
     tx: &Connection,
     file: i64,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
-    resolve(tx, "file_id = ?1", &[&file], cause, now)
+    let condition = "file_id = ?1 AND code NOT IN ('image_absent', 'metadata_refused')";
+    resolve(tx, condition, &[&file], cause, now)
 }
 
 /// All of a name that were made before any content of it was registered.

@@ -1,7 +1,7 @@
 //! Recording what arrived: deliveries, files, identities, catalogue versions, reference rows.
 
 use super::time::text_of;
-use super::{history, refusals, rounds, waiting};
+use super::{findings, history, refusals, rounds, waiting};
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
@@ -61,7 +61,7 @@ pub(super) fn record(
     for (file, name) in looked_at_again {
         recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;
     }
-    refusals::note_findings(tx, delivery, Stage::Register, 0, registration.findings)?;
+    note_findings(tx, delivery, registration, &names)?;
     let refused = refused_images(tx, delivery)?;
     let refused_image = |name: &str, survey: Option<&str>| {
         let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
@@ -77,6 +77,22 @@ pub(super) fn record(
     recorded.resolved_refusals += settled.resolved;
     note_progress(tx, delivery, &registration.delivery, &recorded, now)?;
     Ok(recorded)
+}
+
+/// Counts what was noticed in the files that arrived; what was noticed in them before is replaced.
+fn note_findings(
+    tx: &Connection,
+    delivery: i64,
+    registration: &Registration<'_>,
+    names: &HashMap<String, i64>,
+) -> Result<(), ArchiveFault> {
+    let arrived = registration.arrivals.iter().filter_map(|a| names.get(&a.name).copied());
+    findings::forget(tx, delivery, Some((Stage::Register, 1)), &arrived.collect())?;
+    let found = registration.findings.iter().map(|finding| {
+        let file = names.get(&finding.file).copied().unwrap_or_default();
+        findings::Found { finding, members: [(file, finding.count)].into() }
+    });
+    findings::note(tx, delivery, Stage::Register, 0, found.collect())
 }
 
 fn upsert_delivery(
@@ -362,6 +378,7 @@ fn supersede(
         recorded.superseded += 1;
         let cause = Cause::new("register", "newer content of the same name arrived");
         recorded.resolved_refusals += refusals::resolve_file(tx, old, &cause, now)?;
+        findings::forget(tx, delivery, None, &[old].into())?;
         tx.execute("DELETE FROM redo WHERE file_id = ?1 AND unit_id IS NULL", [old])?;
     }
     Ok(())

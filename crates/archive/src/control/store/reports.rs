@@ -1,7 +1,7 @@
 //! What `status` shows.
 
-use super::planning;
 use super::registration::delivery_id;
+use super::{aside, planning};
 use crate::control::records::Programme;
 use crate::control::report::*;
 use crate::engine::Connection;
@@ -182,7 +182,11 @@ fn count_products(
             |s| &mut s.parked_refusals,
         ),
         (
-            "SELECT delivery_id, count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind GROUP BY 1",
+            "SELECT delivery_id, count(*) FROM (
+                 SELECT DISTINCT finding.delivery_id, stage, code, subject
+                 FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
+                     AND unit.use_case = finding.stage AND unit.round = finding.round
+                 WHERE unit.state IS NULL OR unit.state <> 'retracted') AS kind GROUP BY 1",
             |s| &mut s.findings,
         ),
     ];
@@ -193,6 +197,11 @@ fn count_products(
             if let Some(status) = statuses.get_mut(&row.get(0)?) {
                 *field(status) = row.get(1)?;
             }
+        }
+    }
+    for kind in aside::findings(c, None)? {
+        if let Some(status) = statuses.values_mut().find(|s| s.name == kind.delivery) {
+            status.findings += 1;
         }
     }
     Ok(())
@@ -227,8 +236,12 @@ fn rounds(c: &Connection, delivery: i64) -> Result<Vec<RoundStatus>, ArchiveFaul
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_hdu, message
-         FROM (SELECT delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
-                   max(round) AS round FROM finding GROUP BY 1, 2, 3, 4) AS sums
+         FROM (SELECT finding.delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
+                   max(finding.round) AS round
+               FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
+                   AND unit.use_case = finding.stage AND unit.round = finding.round
+               WHERE unit.state IS NULL OR unit.state <> 'retracted'
+               GROUP BY 1, 2, 3, 4) AS sums
              JOIN finding AS f USING (delivery_id, stage, code, subject, round)
              JOIN delivery USING (delivery_id)
          WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
@@ -247,5 +260,7 @@ pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
             message: r.get(8)?,
         })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut findings: Vec<Drift> = rows.collect::<Result<_, _>>()?;
+    findings.extend(aside::findings(c, delivery)?);
+    Ok(findings)
 }
