@@ -387,6 +387,7 @@ impl Player {
             let reader = Reader::open_as_of(&self.site, limits(), Some(*event)).unwrap();
             assert_eq!(shown(&reader), *wanted, "as of event {event}");
         }
+        self.check_snapshots();
         let report = verify(&self.archive, Options::default()).unwrap();
         // No file of the library or preview was ever made here.
         let found: Vec<String> = report
@@ -396,6 +397,37 @@ impl Player {
             .map(|f| format!("{}: {f}", f.code()))
             .collect();
         assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+impl Player {
+    /// Rows that DuckLake's own tables show of `detection` at the snapshot of each remembered event: files begun and not
+    /// ended, without the rows of their delete files.
+    fn check_snapshots(&self) {
+        if !self.site.is_embedded() {
+            return;
+        }
+        let visible = "table_id = t.table_id AND begin_snapshot <= s.snapshot_id
+            AND (end_snapshot IS NULL OR end_snapshot > s.snapshot_id)";
+        let sql = format!(
+            "SELECT json_extract(commit_extra_info, '$.event'),
+                 (SELECT coalesce(sum(record_count), 0) FROM ducklake_data_file WHERE {visible})
+                 - (SELECT coalesce(sum(delete_count), 0) FROM ducklake_delete_file WHERE {visible})
+             FROM ducklake_snapshot AS s JOIN ducklake_snapshot_changes AS c ON c.snapshot_id = s.snapshot_id
+                 JOIN ducklake_table AS t ON t.table_name = 'detection'
+             WHERE commit_extra_info IS NOT NULL"
+        );
+        let of_events: BTreeMap<i64, u64> = raw(&self.site, &sql)
+            .iter()
+            .map(|row| row.split_once('|').unwrap())
+            .map(|(event, rows)| (event.parse().unwrap(), rows.parse().unwrap()))
+            .collect();
+        for (event, wanted) in &self.seen {
+            if let Some(rows) = of_events.get(&event.get()) {
+                let shown = 20 * wanted.detections.len() as u64;
+                assert_eq!(*rows, shown, "rows of the snapshot of event {event}");
+            }
+        }
     }
 }
 
