@@ -82,7 +82,7 @@ class Server:
 
 def site_on(bench, name, url):
     site = bench.fresh(name)
-    subprocess.run([bench.almagest, "init", site, *(["--database", url] if url else [])], check=True,
+    subprocess.run([bench.almagest, "init", site, *(["--database", url, "--roles"] if url else [])], check=True,
                    stdout=subprocess.DEVNULL)
     subprocess.run([bench.almagest, "--site", site, "programme", "add", "U07B12", "u/07b/12"], check=True,
                    stdout=subprocess.DEVNULL)

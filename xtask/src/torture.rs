@@ -10,6 +10,7 @@ const CAMPAIGNS: &[(&str, &str, (&str, &str))] = &[
     ("10 000 small batches beside readers", "partitions", ("ALMAGEST_BATCHES", "10000")),
     ("20 kills of the data daemon beside Slurm", "slurm", ("ALMAGEST_DAEMON_KILLS", "20")),
     ("200 kills of a transfer", "transfer", ("ALMAGEST_TRANSFER_KILLS", "200")),
+    ("50 migrations beside others, each way", "migrate", ("ALMAGEST_MIGRATIONS", "50")),
     ("every planted fault", "hostile", ("ALMAGEST_FAULTS", "all")),
 ];
 

@@ -18,6 +18,10 @@ pub const TEMPLATE: &str = "\
 # stands here: it comes from PGPASSWORD, from a file of mode 0600, or from ~/.pgpass.
 # url = \"postgres://almagest@localhost:5432/survey?sslmode=verify-full\"
 # password_file = \"database.password\"
+# The login under which `sql` runs queries; `init --roles` makes it. It must have the reader's rights and no others. Its password
+# comes from this file (mode 0640 or less), or from ~/.pgpass.
+# query_user = \"survey_query\"
+# query_password_file = \"query.password\"
 
 [library]
 # How delivered files get into library/: \"copy\", \"link\" (hard links; the provider must never write in
@@ -155,6 +159,9 @@ pub fn on_server(database: &archive::Database) -> String {
     moved_to(TEMPLATE, database)
 }
 
+/// Keys of the section `database`.
+const DATABASE_KEYS: [&str; 4] = ["url", "password_file", "query_user", "query_password_file"];
+
 /// The keys of the section `database` as comments again.
 fn without_database(text: &str) -> String {
     let mut section = "";
@@ -162,10 +169,9 @@ fn without_database(text: &str) -> String {
         if line.starts_with('[') {
             section = line.trim();
         }
-        let is_set = line.starts_with("url = ") || line.starts_with("password_file = ");
-        if section == "[database]" && is_set {
-            let (key, _) = line.split_once('=').unwrap_or_default();
-            return format!("# {key}= \n");
+        let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+        if section == "[database]" && DATABASE_KEYS.contains(&key) {
+            return format!("# {key} = \n");
         }
         format!("{line}\n")
     });
@@ -174,23 +180,49 @@ fn without_database(text: &str) -> String {
 
 /// A configuration for an archive that moved; the rest of it stays as it is.
 pub fn moved_to(text: &str, database: &archive::Database) -> String {
-    let mut text = without_database(text);
-    if database.url.is_some() && !text.contains("# url = ") {
-        text += "\n[database]\n# url = \n# password_file = \n";
-    }
-    let mut fill = |key: &str, value: &str| {
-        let marked = format!("# {key} = ");
-        let Some(at) = text.find(&marked) else { return };
-        let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
-        text.replace_range(at..end, &format!("{key} = {}", toml::Value::from(value)));
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let values = [
+        ("url", database.url.clone()),
+        ("password_file", database.password_file.as_ref().map(path)),
+        ("query_user", database.query_user.clone()),
+        ("query_password_file", database.query_password_file.as_ref().map(path)),
+    ];
+    let values = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    values.fold(without_database(text), |text, (key, value)| filled(text, key, &value))
+}
+
+/// A configuration whose queries run under a login.
+pub fn with_query_login(text: &str, login: &str, password_file: &Path) -> String {
+    let mut section = "";
+    let kept = text.lines().filter(|line| {
+        if line.starts_with('[') {
+            section = line.trim();
+        }
+        let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+        section != "[database]" || !["query_user", "query_password_file"].contains(&key)
+    });
+    let kept: String = kept.map(|line| format!("{line}\n")).collect();
+    let with_login = filled(kept, "query_user", login);
+    filled(with_login, "query_password_file", &password_file.to_string_lossy())
+}
+
+/// A configuration with a key of the section `database`: in the place of its comment, else at the section's beginning.
+fn filled(text: String, key: &str, value: &str) -> String {
+    let set = format!("{key} = {}", toml::Value::from(value));
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let Some(heading) = lines.iter().position(|line| line.trim_start().starts_with("[database]"))
+    else {
+        let space = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
+        return format!("{text}{space}[database]\n{set}\n");
     };
-    if let Some(url) = &database.url {
-        fill("url", url);
+    let end = lines[heading + 1..].iter().position(|line| line.trim_start().starts_with('['));
+    let end = end.map_or(lines.len(), |length| heading + 1 + length);
+    let marked = format!("# {key} =");
+    match lines[heading..end].iter().position(|line| line.starts_with(&marked)) {
+        Some(at) => lines[heading + at] = set,
+        None => lines.insert(heading + 1, set),
     }
-    if let Some(path) = &database.password_file {
-        fill("password_file", &path.to_string_lossy());
-    }
-    text
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// The configuration of a site.
@@ -793,6 +825,33 @@ fn told(text: &str, section: &str, key: Option<&str>, why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_named_in_its_section_and_nowhere_else() {
+        let database = archive::Database {
+            url: Some("postgres://me@host/db".to_owned()),
+            query_user: Some("db_query".to_owned()),
+            ..archive::Database::default()
+        };
+        let parsed = |text: &str| toml::from_str::<Config>(text).unwrap();
+        for text in [
+            TEMPLATE,
+            "",
+            "[work]\nthreads = 1\n",
+            "[database] # ours\nurl = \"postgres://a@b/c\"\nquery_user = \"x\"\n\n[sources.far]\n# url = \"y\"\nurl = \"z\"\n",
+        ] {
+            let there = moved_to(text, &database);
+            assert_eq!(parsed(&there).database, database, "{there}");
+            assert_eq!(parsed(&there).sources, parsed(text).sources);
+            assert_eq!(parsed(&there).work, parsed(text).work);
+            let back = moved_to(&there, &archive::Database::default());
+            assert_eq!(parsed(&back).database, archive::Database::default(), "{back}");
+            let with = parsed(&with_query_login(&there, "other", Path::new("a file"))).database;
+            assert_eq!(with.query_user.as_deref(), Some("other"));
+            assert_eq!(with.query_password_file.as_deref(), Some(Path::new("a file")));
+            assert_eq!(with.url, database.url);
+        }
+    }
 
     #[test]
     fn the_template_holds_the_defaults() {

@@ -79,6 +79,9 @@ pub fn counted(count: u64, one: &str) -> String {
     format!("{} {one}{many}", grouped(count))
 }
 
+/// Characters beyond which a column of a table is not made wider; longer cells stand out.
+pub const MOST_WIDE: usize = 1000;
+
 /// A text table: columns as wide as their longest cell, numbers to the right.
 pub struct Table {
     head: Vec<String>,
@@ -109,7 +112,7 @@ impl Table {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        widths
+        widths.iter().map(|width| (*width).min(MOST_WIDE)).collect()
     }
 
     /// The table as text, a line per row.
@@ -129,11 +132,11 @@ impl Table {
             for (i, width) in widths.iter().enumerate() {
                 let cell = cells.get(i).map_or("", String::as_str);
                 let gap = if i == 0 { "" } else { "  " };
-                let _ = if numeric[i] {
-                    write!(out, "{gap}{cell:>width$}")
-                } else {
-                    write!(out, "{gap}{cell:<width$}")
-                };
+                // By hand: a format string takes no width beyond 65 535.
+                let space = " ".repeat(width.saturating_sub(cell.chars().count()));
+                let (before, after) =
+                    if numeric[i] { (space.as_str(), "") } else { ("", space.as_str()) };
+                out.extend([gap, before, cell, after]);
             }
             text.push_str(out.trim_end());
             text.push('\n');

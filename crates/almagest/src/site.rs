@@ -68,7 +68,9 @@ impl Site {
     /// # Errors
     /// When the database cannot be opened.
     pub fn read(&self) -> anyhow::Result<Archive> {
-        Ok(Archive::open(&self.place, Access::Read, now())?)
+        let archive = Archive::open(&self.place, Access::Read, now())?;
+        noted(archive.note());
+        Ok(archive)
     }
 
     /// Its archive, for work.
@@ -92,6 +94,14 @@ impl Site {
     /// Exit code 2 with all faults of all profiles.
     pub fn profiles(&self) -> anyhow::Result<Vec<profiles::Loaded>> {
         profiles::load(&self.place.surveys())
+    }
+}
+
+/// Prints what who reads an archive should know, once.
+pub fn noted(note: Option<&str>) {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    if let Some(note) = note {
+        TOLD.call_once(|| crate::report::tell!("almagest: note: {}", crate::report::shown(note)));
     }
 }
 

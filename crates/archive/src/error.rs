@@ -153,6 +153,11 @@ impl ArchiveError {
         matches!(self.fault, ArchiveFault::Conflict(_) | ArchiveFault::State { .. })
     }
 
+    /// Whether the archive is closed, since it moved or is moving: another place has it, and no repetition here helps.
+    pub fn is_moved(&self) -> bool {
+        matches!(&self.fault, ArchiveFault::Engine(fault) if fault.is_moved())
+    }
+
     /// Whether a precondition of the site or the request failed.
     pub fn is_gate(&self) -> bool {
         matches!(&self.fault, ArchiveFault::Engine(fault) if fault.is_gate())

@@ -25,7 +25,7 @@ pub mod verify;
 
 pub use attach::attach_statements;
 pub use control::records::Timestamp;
-pub use control::store::{Access, Archive};
+pub use control::store::{Access, Archive, at_work};
 pub use control::{
     Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, lease, planning, records,
     report,

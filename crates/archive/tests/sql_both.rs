@@ -142,6 +142,7 @@ fn counts(site: &Site, as_of: Option<EventId>) -> Vec<Vec<Cell>> {
 /// After every act, what the archive shows is remembered; as of its event it shows the same for ever.
 fn remembers(site: &Site, archive: &mut Archive) {
     filled(site, archive);
+    let site = &as_reader(site);
     let mut seen = Vec::new();
     let mut note = |archive: &Archive| {
         let event = EventId::new(archive.status().unwrap().events).unwrap();
@@ -260,7 +261,7 @@ fn both_engines_answer_alike() {
     };
     filled(&on_server, &mut archive);
     let embedded = Reader::open(&site, limits()).unwrap();
-    let server = Reader::open(&on_server, limits()).unwrap();
+    let server = Reader::open(&as_reader(&on_server), limits()).unwrap();
     let mut differing = Vec::new();
     for sql in QUERIES {
         let a = ask(&embedded, sql)
@@ -299,6 +300,7 @@ fn the_server_only_reads_and_says_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let Some((site, archive)) = new_site_on_server(&dir.path().join("site")) else { return };
     drop(archive);
+    let site = as_reader(&site);
     let reader = Reader::open(&site, SqlLimits { rows: Some(3), ..limits() }).unwrap();
     let fault = |sql: &str| ask(&reader, sql).unwrap_err();
     for sql in [

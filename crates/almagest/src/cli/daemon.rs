@@ -47,6 +47,8 @@ run is in almagest.toml ([plan] executor). What it does is in `almagest status`.
 /// Runs a loop until a signal ends it.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    // As long as a daemon runs, its archive does not move.
+    let _at_work = archive::at_work(&site.place)?;
     let stop = daemon::stop_flag()?;
     match arguments.loop_of {
         None => daemon::all(&site, &stop),

@@ -63,6 +63,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         facts.extend(more);
         faults.extend(amiss);
     }
+    if !site.place.is_embedded() {
+        match super::sql::session(&site, None) {
+            Ok(_) => facts.push("queries have a login that can only read".to_owned()),
+            Err(fault) => faults.push(format!("{fault:#}")),
+        }
+    }
     if arguments.json {
         say!("{}", crate::report::json(&json!({"facts": facts, "faults": faults}))?);
     } else {

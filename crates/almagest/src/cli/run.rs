@@ -280,6 +280,10 @@ pub fn exit_of(night: &Night) -> Exit {
 /// What each step did.
 pub fn report(night: &Night) {
     say_part!("{}", summary(night));
+    if night.busy_elsewhere > 0 {
+        let tasks = counted(night.busy_elsewhere, "task");
+        tell!("almagest: {tasks} not done here: another process works on them");
+    }
     for (unit, why) in &night.postponed {
         tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
     }

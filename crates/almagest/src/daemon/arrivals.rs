@@ -135,18 +135,23 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     kept::write(&directory, &state);
     let board = Board { state: Mutex::new(state), directory };
     tell!("almagest: watching {}", counted(origins.len() as u64, "source"));
-    std::thread::scope(|scope| {
-        for origin in &origins {
-            let (board, profiles) = (&board, &profiles);
-            scope.spawn(move || {
-                let memories = HashMap::new();
-                let complete_before = None;
-                Watcher { site, origin, profiles, board, stop, memories, complete_before }.run();
-            });
-        }
+    let ended = std::thread::scope(|scope| {
+        let (board, profiles) = (&board, &profiles);
+        let watch = move |origin| {
+            let memories = HashMap::new();
+            let complete_before = None;
+            Watcher { site, origin, profiles, board, stop, memories, complete_before }.run()
+        };
+        let threads: Vec<_> =
+            origins.iter().map(|origin| scope.spawn(move || watch(origin))).collect();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(ended) => ended,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect::<Vec<_>>()
     });
     board.change(|state| "stopped".clone_into(&mut state.state));
-    Ok(Exit::Done)
+    ended.into_iter().collect::<anyhow::Result<Vec<()>>>().map(|_| Exit::Done)
 }
 
 /// How a delivery looked before.
@@ -236,7 +241,7 @@ struct Watcher<'a> {
 }
 
 impl Watcher<'_> {
-    fn run(&mut self) {
+    fn run(&mut self) -> anyhow::Result<()> {
         let settings = &self.origin.settings;
         let poll = Duration::from_secs(settings.poll_seconds.max(1));
         let mut back_off = BACK_OFF.0;
@@ -258,6 +263,10 @@ impl Watcher<'_> {
                         sleep(poll, self.stop);
                     }
                 }
+                Err(fault) if crate::exit::is_moved(&fault) => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    return Err(fault);
+                }
                 Err(fault) => {
                     self.away(&shown(&format!("{fault:#}")));
                     sleep(back_off, self.stop);
@@ -265,6 +274,7 @@ impl Watcher<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Told once, until it is there again or something else is the matter.
@@ -335,7 +345,7 @@ impl Watcher<'_> {
                 (memory.is_open, memory.again) = (true, Some(Instant::now() + AGAIN));
                 Ok(Turn::Over)
             }
-            Err(fault) if is_for_ever(&fault) => {
+            Err(fault) if is_for_ever(&fault) && !crate::exit::is_moved(&fault) => {
                 // Of this delivery: the others are not to wait for it.
                 let why = shown(&format!("{fault:#}"));
                 tell!("almagest: {name}: {why}");

@@ -272,5 +272,5 @@ pub(crate) fn is_for_ever(fault: &anyhow::Error) -> bool {
         return true;
     }
     let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
-    archive.is_some_and(|error| error.is_gate() && !error.is_transient())
+    archive.is_some_and(|error| error.is_moved() || error.is_gate() && !error.is_transient())
 }

@@ -180,7 +180,7 @@ impl Desk {
     /// A new site whose archive is in a database of the shared server; `None` where there is no server.
     pub fn on_server() -> Option<(Self, Database)> {
         let database = Server::shared()?.database();
-        let desk = Self::made(&["--database", &database.url()]);
+        let desk = Self::made(&["--database", &database.url(), "--roles"]);
         desk.at_site(&["programme", "add", "U07B12", "u/07b/12"]).ended(0);
         Some((desk, database))
     }

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
     Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
+    Migration::new("moves", include_str!("../../migrations/0012_moves.sql")),
     Migration::new("lookups", include_str!("../../migrations/0013_lookups.sql")),
 ];
 
@@ -59,7 +60,8 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
         return Ok(());
     }
     partitions::bring_up(tx, is_migrated)?;
-    functions(tx)
+    functions(tx)?;
+    if is_migrated { crate::roles::keep_up(tx) } else { Ok(()) }
 }
 
 /// The functions of the sky, when their text is not the one that the database has.
@@ -188,7 +190,7 @@ mod tests {
         let site = Site::create(dir.path(), &[]).unwrap();
         let connect = || {
             let url = Some(server.database().url());
-            let database = crate::Database { url, password_file: None };
+            let database = crate::Database { url, ..crate::Database::default() };
             let address = crate::engine::Address::of(&database).unwrap();
             Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
         };

@@ -10,6 +10,7 @@ mod acceptance;
 mod attempts;
 mod batches;
 mod changes;
+mod deletions;
 mod detections;
 mod facts;
 mod history;
@@ -68,6 +69,9 @@ pub struct Archive {
     connection: Connection,
     site: Site,
     stop: Arc<AtomicBool>,
+    note: Option<String>,
+    /// Keeps a move of the archive from beginning; only who writes has it.
+    _at_work: Option<files::DirLock>,
 }
 
 impl Archive {
@@ -76,6 +80,12 @@ impl Archive {
     /// # Errors
     /// When the site has one already, its disk is not fit, or its server cannot be reached.
     pub fn create(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
+        let lock = at_work(site)?;
+        Ok(Self { _at_work: Some(lock), ..Self::create_alone(site, now)? })
+    }
+
+    /// The same for a caller that is the only one at work on the site.
+    pub(crate) fn create_alone(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
         let exists = || ArchiveError {
             act: "make an archive".to_owned(),
             fault: ArchiveFault::SiteExists(site.root().to_owned()),
@@ -101,7 +111,7 @@ impl Archive {
                 });
             }
         }
-        Self { connection, site: site.clone(), stop: Arc::default() }.brought_up(now)
+        Self::of(connection, site).brought_up(now)
     }
 
     /// Opens the archive of a site. For writing, new migrations and columns are brought in first and a moved lake is
@@ -110,22 +120,42 @@ impl Archive {
     /// # Errors
     /// When there is none, it is newer than the program, or its disk or server is not fit.
     pub fn open(site: &Site, access: Access, now: Timestamp) -> Result<Self, ArchiveError> {
+        let lock = if access == Access::Read { None } else { Some(at_work(site)?) };
+        Ok(Self { _at_work: lock, ..Self::open_alone(site, access, now)? })
+    }
+
+    /// The same for a caller that is the only one at work on the site.
+    pub(crate) fn open_alone(
+        site: &Site,
+        access: Access,
+        now: Timestamp,
+    ) -> Result<Self, ArchiveError> {
         let fault = |fault| ArchiveError { act: "open the archive".to_owned(), fault };
         if site.is_embedded() {
             if !site.database().is_file() {
-                return Err(fault(ArchiveFault::NoSite(site.root().to_owned())));
+                return Err(fault(absent(site)));
             }
             if access != Access::Read {
                 site.check_disk()?;
             }
         }
-        let connection = connect(site, access).map_err(fault)?;
+        let (connection, note) = connect_noting(site, access).map_err(fault)?;
         let found = migration::check(&connection).map_err(fault)?;
         if found == 0 && !site.is_embedded() {
             return Err(fault(ArchiveFault::NoArchive(site.whereabouts())));
         }
-        let archive = Self { connection, site: site.clone(), stop: Arc::default() };
+        let archive = Self { note, ..Self::of(connection, site) };
         if access == Access::Read { Ok(archive) } else { archive.brought_up(now) }
+    }
+
+    fn of(connection: Connection, site: &Site) -> Self {
+        let site = site.clone();
+        Self { connection, site, stop: Arc::default(), note: None, _at_work: None }
+    }
+
+    /// What who reads this archive should know, if it could not be opened as usual.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// What is so with the database, and what is amiss with it: one sentence each.
@@ -169,6 +199,9 @@ impl Archive {
                 let _ = site::let_group_read(&path);
             }
         }
+        // What killed processes left: a failure here is met again by the next, and is no reason to stop.
+        let _ = deletions::finish(&mut self);
+        let _ = self.clear_abandoned();
         Ok(self)
     }
 
@@ -216,21 +249,64 @@ pub(crate) fn ask_for_preview(
     rounds::ask_again(tx, file, UseCase::Preview, why, now)
 }
 
+/// Shares a site with others that write, so that no move of its archive begins before the lock is dropped.
+///
+/// # Errors
+/// A conflict while an archive is being moved or restored.
+pub fn at_work(site: &Site) -> Result<files::DirLock, ArchiveError> {
+    let act = "work on the site";
+    let io = |source| ArchiveFault::Io { path: site.root().to_owned(), source };
+    let shared = files::share_dir(site.root()).map_err(io).map_err(ArchiveError::during(act))?;
+    shared.ok_or_else(|| {
+        let message = "the archive is being moved or restored: run the command again afterwards";
+        ArchiveError::during(act)(ArchiveFault::Conflict(message.to_owned()))
+    })
+}
+
+/// The fault of a site without archive.db: the archive may have moved since the configuration was read.
+pub(crate) fn absent(site: &Site) -> ArchiveFault {
+    if site.root().join(crate::backup::RESTORING).exists() {
+        let message = format!(
+            "the restore of {} was interrupted: repeat `almagest restore`",
+            site.root().display()
+        );
+        return ArchiveFault::Conflict(message);
+    }
+    let before = site.root().join(crate::migrate::MIGRATED);
+    let open = |path| rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    match before.is_file().then(|| open(&before)) {
+        Some(Ok(c)) => match crate::engine::relocation::check(&c) {
+            Err(moved) if moved.is_moved() => moved.into(),
+            _ => ArchiveFault::NoSite(site.root().to_owned()),
+        },
+        _ => ArchiveFault::NoSite(site.root().to_owned()),
+    }
+}
+
 /// A connection to the archive of a site.
 ///
 /// # Errors
 /// What the engine said.
 pub(crate) fn connect(site: &Site, access: Access) -> Result<Connection, ArchiveFault> {
+    Ok(connect_noting(site, access)?.0)
+}
+
+/// The same, with what its reader should know, if it is not opened as usual.
+fn connect_noting(
+    site: &Site,
+    access: Access,
+) -> Result<(Connection, Option<String>), ArchiveFault> {
     if let Some(address) = site.address()? {
-        return Ok(Connection::Postgres(Server::connect(&address)?));
+        return Ok((Connection::Postgres(Server::connect(&address)?), None));
     }
-    let flags = match access {
-        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-        Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if access == Access::Create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let (connection, note) = match access {
+        Access::Read => crate::engine::reading::open(&site.database())?,
+        _ => (rusqlite::Connection::open_with_flags(site.database(), flags)?, None),
     };
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = rusqlite::Connection::open_with_flags(site.database(), flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(200);
     // Plans without regard to the values of parameters: else SQLite plans anew with every value.
@@ -238,7 +314,7 @@ pub(crate) fn connect(site: &Site, access: Access) -> Result<Connection, Archive
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
     )?;
-    Ok(Connection::Sqlite(connection))
+    Ok((Connection::Sqlite(connection), note))
 }
 
 impl Registry for Archive {
@@ -611,8 +687,7 @@ impl Publication for Archive {
         if self.site.is_embedded() {
             return Ok(0);
         }
-        let most = partitions::MOST_PARTITIONS;
-        let folded = partitions::fold(&self.connection, most);
+        let folded = partitions::fold(&self.connection, partitions::most_partitions());
         folded.map_err(ArchiveError::during("fold partitions"))
     }
 
@@ -655,15 +730,12 @@ impl Curation for Archive {
 
     fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
-        let (mut purged, files) = self.write("purge", "purge what is retracted", |tx| {
-            retraction::purge(tx, &site, delivery, now)
+        let mut purged = self.write("purge", "purge what is retracted", |tx| {
+            let (purged, files) = retraction::purge(tx, &site, delivery, now)?;
+            deletions::note(tx, &site, &files)?;
+            Ok(purged)
         })?;
-        // A file that a crash leaves is listed nowhere, and found by `verify`.
-        let root = self.site.root().to_owned();
-        let is_removed = |(base, path): &(PathBuf, PathBuf)| {
-            base.starts_with(&root) && files::remove_below(base, path).is_ok_and(|removed| removed)
-        };
-        purged.files = files.iter().filter(|file| is_removed(file)).count() as u64;
+        purged.files = deletions::finish(self)?;
         Ok(purged)
     }
 }
