@@ -25,7 +25,7 @@ pub use dir::{Dir, open_below, remove_below};
 pub use hashing::Hashing;
 pub use lock::{DirLock, lock_dir};
 pub use names::{is_plain, shown};
-pub use open::{OpenFault, open_regular, read_regular, system_authorities};
+pub use open::{OpenFault, open_regular, open_resolved, read_regular, system_authorities};
 pub use permissions::{allowed, limit_permissions};
 pub use process::{host_name, start_of};
 pub use publish::{

@@ -72,7 +72,7 @@ fn every_source_gives_the_same() {
             (0, provider.names().len()),
             "{name}"
         );
-        assert_eq!(source.deliveries().unwrap(), [NIGHT], "{name}");
+        assert_eq!(source.deliveries().unwrap().names, [NIGHT], "{name}");
         let glance = source.glance(NIGHT).unwrap();
         assert_eq!(glance, source.glance(NIGHT).unwrap(), "{name}");
         let mut listed = glance.names;

@@ -23,6 +23,8 @@ pub struct ProfileLimits {
     pub keep_infinities: bool,
     /// Unpacked bytes over packed bytes that a file may claim.
     pub expansion_ratio: u64,
+    /// Longest file that is transferred, in bytes.
+    pub file_bytes: u64,
     /// New keywords that are told by name, per file; the rest is counted.
     pub new_keywords_named: usize,
     /// Numbers of detectors that a file may have; another one is a finding. Any, when none is given.
@@ -37,6 +39,7 @@ impl Default for ProfileLimits {
             refused_rows_share: 0.05,
             keep_infinities: false,
             expansion_ratio: 200,
+            file_bytes: 64 << 30,
             new_keywords_named: 50,
             detectors: Vec::new(),
             missing_extensions: MissingExtensions::Finding,
@@ -54,6 +57,10 @@ impl ProfileLimits {
         if self.expansion_ratio == 0 {
             let message = "0 would refuse every packed file".to_owned();
             faults.push(("limits.expansion_ratio".to_owned(), message));
+        }
+        if self.file_bytes == 0 {
+            let message = "0 would refuse every file".to_owned();
+            faults.push(("limits.file_bytes".to_owned(), message));
         }
         faults
     }

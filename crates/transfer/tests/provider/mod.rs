@@ -1,4 +1,5 @@
 //! A provider with a small night, reached in every way there is; and what a fetch of it gives.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +11,8 @@ use tempfile::TempDir;
 use testkit::relay::Relay;
 use transfer::source::{Access, Address, Secret};
 use transfer::{
-    Arrival, Entry, Fetched, Fill, Known, Mode, Pace, Request, Source, Stall, TransferFault, Volume,
+    Arrival, Entry, Fetched, Fill, Known, Mode, Pace, Request, Source, Stall, TransferFault,
+    Unfinished, Volume,
 };
 
 pub const NIGHT: &str = "20071011_v1";
@@ -177,6 +179,8 @@ pub struct Desk {
     pub fetched: Fetched,
     pub stop: Arc<AtomicBool>,
     pub is_settled: Box<dyn Fn(&Entry) -> bool + Sync + Send>,
+    pub unfinished: Unfinished,
+    pub file_bytes_most: u64,
 }
 
 impl Desk {
@@ -193,6 +197,8 @@ impl Desk {
             fetched: Fetched::default(),
             stop: Arc::default(),
             is_settled: Box::new(|_| true),
+            unfinished: Unfinished::default(),
+            file_bytes_most: u64::MAX,
         }
     }
 
@@ -212,6 +218,8 @@ impl Desk {
             stall: self.stall,
             known: &|name| known.lock().expect("no panic").get(name).cloned().unwrap_or_default(),
             survey_of: &|_| "wfcam".to_owned(),
+            unfinished: &self.unfinished,
+            file_bytes_most: self.file_bytes_most,
             markers: &["OK_TO_COPY".to_owned()],
             is_manifest: &|name| name == "SHA256SUMS",
             rank: &|name| u8::from(!name.contains("_cat")),
