@@ -18,6 +18,7 @@ pub mod lake;
 pub mod metadata;
 pub mod migrate;
 mod partitions;
+mod provider;
 mod roles;
 pub mod site;
 pub mod sql;

@@ -45,6 +45,49 @@ pub trait Registry {
     /// [`ArchiveError`].
     fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError>;
 
+    /// Returns the origins of deliveries, in the order of their recording: all of them, or those with a directory of a name.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn origins(&self, directory: Option<&str>) -> Result<Vec<KnownOrigin>, ArchiveError>;
+
+    /// Records that a delivery comes from an origin. A reservation of the name by another origin, whose fetch never
+    /// registered a file, ends. The caller holds the lock of the delivery's directory in the library.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the origin has another delivery, or the delivery another origin and is not joined.
+    fn claim_origin(
+        &mut self,
+        place: &DeliveryOrigin,
+        delivery: &str,
+        claim: Claim<'_>,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
+
+    /// Removes the reservation of a name for which no file was registered; does nothing for a delivery that exists.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn release_origin(&mut self, place: &DeliveryOrigin) -> Result<(), ArchiveError>;
+
+    /// Declares a delivery complete on an operator's word. Later fetches await nothing of it, until
+    /// [`DeliveryFacts::is_reopened`]. Returns `false` when it was declared so before.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    fn close_delivery(
+        &mut self,
+        delivery: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError>;
+
+    /// Returns the entries that the source of a delivery showed at its last listing and that were not fetched.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    fn skipped(&self, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveError>;
+
     /// Brings a reference table up to the rows of the profiles, in one event; `None` when nothing changed. Rows
     /// that are not mentioned stay.
     ///
@@ -486,6 +529,12 @@ pub trait Inquiry {
     /// # Errors
     /// [`ArchiveError`].
     fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError>;
+
+    /// Returns what is still to come of a delivery; `None` when nothing is, or the delivery is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError>;
 
     /// The directory from which a delivery came last.
     ///

@@ -96,6 +96,52 @@ pub struct Postponed {
     pub why: String,
 }
 
+/// An entry that a source shows and that was not fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedEntry {
+    /// The name as the source shows it, escaped where needed.
+    pub name: String,
+    /// Machine-readable reason.
+    pub code: String,
+    /// Reason in words.
+    pub why: String,
+}
+
+/// Place that a delivery comes from. Together with the directory's name it identifies the delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryOrigin {
+    /// Name of a configured source, or address of the parent directory.
+    pub origin: String,
+    /// The configuration names the origin as a source.
+    pub is_source: bool,
+    /// Address of the parent directory, without secrets.
+    pub address: String,
+    /// Name of the delivery's directory there.
+    pub directory: String,
+}
+
+/// An origin with the delivery that comes from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownOrigin {
+    /// The place.
+    pub place: DeliveryOrigin,
+    /// Name of the delivery.
+    pub delivery: String,
+    /// No file of the delivery is registered yet: its first fetch is under way or was interrupted.
+    pub is_reserved: bool,
+}
+
+/// Claim of an origin on the name of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// The delivery is the origin's own.
+    Own,
+    /// The origin is known to have the delivery, under another spelling of its name or address.
+    Known,
+    /// An operator declares the delivery the same as one of another origin.
+    Join(&'a str),
+}
+
 /// What is known of a delivery as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFacts {
@@ -117,6 +163,10 @@ pub struct DeliveryFacts {
     pub all_there: bool,
     /// What is known to be still to come; catalogues without image are no news until then.
     pub awaited: Option<String>,
+    /// The fetch is not over: the facts are those of one group of its files.
+    pub is_under_way: bool,
+    /// The operator declares that more is to come, whatever was declared before.
+    pub is_reopened: bool,
 }
 
 /// A current file that may have a partner.
@@ -221,6 +271,8 @@ pub struct Registration<'a> {
     pub refusals: &'a [StagedRefusal],
     /// What could not be brought this time.
     pub postponed: &'a [Postponed],
+    /// Entries that the source shows and that were not fetched.
+    pub skipped: &'a [SkippedEntry],
     /// What was noticed.
     pub findings: &'a [model::Finding],
     /// How catalogues find their images.

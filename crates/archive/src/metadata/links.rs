@@ -5,8 +5,9 @@
 //! from the header (`flat_name`, `component_name`), in any table with history.
 
 use super::definition::{quoted, versioned};
-use crate::engine::{Connection, Dialect, Optional, Value};
+use crate::engine::{Connection, Dialect, Value};
 use crate::error::ArchiveFault;
+use crate::provider;
 use model::EventId;
 use model::tables::Table;
 use rusqlite::params;
@@ -78,7 +79,15 @@ pub(crate) fn link(
             Dialect::Sqlite => ("rowid", "rowid = ?1"),
             Dialect::Postgres => ("ctid::text", "ctid = ?1::text::tid"),
         };
-        let mut linker = Linker { tx, link, event, row, is_row, found: HashMap::new() };
+        let mut linker = Linker {
+            tx,
+            link,
+            event,
+            row,
+            is_row,
+            found: HashMap::new(),
+            same_provider: HashMap::new(),
+        };
         for &multiframe in multiframes {
             linked += linker.link_from(multiframe)?;
             linked += linker.link_to(multiframe)?;
@@ -125,6 +134,8 @@ struct Linker<'a> {
     is_row: &'static str,
     /// What a name means in a delivery.
     found: HashMap<(i64, String), Option<i64>>,
+    /// Whether two deliveries come from one provider.
+    same_provider: HashMap<(i64, i64), bool>,
 }
 
 impl Linker<'_> {
@@ -201,8 +212,8 @@ impl Linker<'_> {
         Ok(moved)
     }
 
-    /// The visible image that a name means for a frame: one of its own delivery, else of the latest delivery that is no
-    /// other processing of the same night.
+    /// The visible image that a name means for a frame: one of its own delivery, else of the latest delivery of its provider
+    /// that is no other processing of the same night.
     fn meaning(&mut self, product: i64, name: String) -> Result<Option<i64>, ArchiveFault> {
         let home: i64 = self
             .tx
@@ -214,7 +225,7 @@ impl Linker<'_> {
             return Ok(found.filter(|id| *id != product));
         }
         let mut select = self.tx.prepare_cached(
-            "SELECT image.multiframe_id
+            "SELECT image.multiframe_id, delivery.delivery_id
              FROM delivery AS home
                  JOIN file ON file.name = ?2 AND file.state = 'current'
                  JOIN delivery ON delivery.delivery_id = file.delivery_id
@@ -224,11 +235,28 @@ impl Linker<'_> {
                       OR delivery.night <> home.night)
                  AND EXISTS (SELECT * FROM multiframe_all AS seen
                              WHERE seen.multiframe_id = image.multiframe_id AND seen.end_event IS NULL)
-             ORDER BY delivery.delivery_id = home.delivery_id DESC, delivery.delivery_id DESC LIMIT 1",
+             ORDER BY delivery.delivery_id = home.delivery_id DESC, delivery.delivery_id DESC",
         )?;
-        let found: Option<i64> = select.query_row(params![home, name], |r| r.get(0)).optional()?;
+        let rows = select.query_map(params![home, name], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let candidates: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+        let mut found = None;
+        for (candidate, delivery) in candidates {
+            if self.is_same_provider(home, delivery)? {
+                found = Some(candidate);
+                break;
+            }
+        }
         self.found.insert((home, name), found);
         Ok(found.filter(|id| *id != product))
+    }
+
+    fn is_same_provider(&mut self, home: i64, delivery: i64) -> Result<bool, ArchiveFault> {
+        if let Some(known) = self.same_provider.get(&(home, delivery)) {
+            return Ok(*known);
+        }
+        let is_same = provider::is_same(self.tx, home, delivery)?;
+        self.same_provider.insert((home, delivery), is_same);
+        Ok(is_same)
     }
 
     /// A row of this event is completed in place; an older one ends and goes on with its link, so that the archive as of

@@ -164,6 +164,7 @@ pub fn record_of(archive: &mut impl Registry, name: &str, arrivals: &[Arrival]) 
         touched: &[],
         refusals: &[],
         postponed: &[],
+        skipped: &[],
         findings: &[],
         pairing: &pairing,
     };
@@ -182,6 +183,7 @@ pub fn record_refused(
         touched: &[],
         refusals,
         postponed: &[],
+        skipped: &[],
         findings: &[],
         pairing: &pairing,
     };

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
     Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
+    Migration::new("origin", include_str!("../../migrations/0011_origin.sql")),
     Migration::new("lookups", include_str!("../../migrations/0013_lookups.sql")),
 ];
 
@@ -203,6 +204,54 @@ mod tests {
         assert!(fresh.len() > 500, "{}", fresh.len());
         let differing = fresh.iter().zip(&replayed).find(|(a, b)| a != b);
         assert!(fresh == replayed, "{differing:?}");
+    }
+
+    /// Deliveries of sites that are older than origins have those that their places tell.
+    fn older_deliveries_get_origins(connection: &Connection) {
+        migrate(connection, 9, now()).unwrap();
+        for (name, source) in [
+            ("20071011_v1", "/data/inbox/20071011_v1"),
+            ("20071012_v1", "ssh://me@h/~/nights/20071012_v1"),
+            ("20071013_v1", "/data/other/name"),
+        ] {
+            connection
+                .execute(
+                    "INSERT INTO delivery (delivery_id, name, source, state, first_seen, last_arrival)
+                     VALUES ((SELECT count(*) + 1 FROM delivery), ?1, ?2, 'arriving', '2026-01-01T00:00:00Z',
+                         '2026-01-01T00:00:00Z')",
+                    params![name, source],
+                )
+                .unwrap();
+        }
+        migrate(connection, MIGRATIONS.len(), now()).unwrap();
+        let mut select = connection
+            .prepare("SELECT delivery, directory, origin, address, is_source FROM delivery_origin ORDER BY 1")
+            .unwrap();
+        let rows: Vec<(String, String, String, String, i64)> = select
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let wanted = [
+            ("20071011_v1", "/data/inbox"),
+            ("20071012_v1", "ssh://me@h/~/nights"),
+            ("20071013_v1", "/data/other/name"),
+        ];
+        let row = |(name, place): (&str, &str)| {
+            let (name, place) = (name.to_owned(), place.to_owned());
+            (name.clone(), name, place.clone(), place, 0)
+        };
+        assert_eq!(rows, wanted.map(row));
+    }
+
+    #[test]
+    fn older_deliveries_get_origins_on_both_engines() {
+        older_deliveries_get_origins(&in_memory());
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let database = crate::Database { url: Some(server.database().url()), password_file: None };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = crate::engine::Server::connect(&address).unwrap();
+        older_deliveries_get_origins(&Connection::Postgres(server));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod facts;
 mod history;
 mod holdings;
 mod migration;
+mod origins;
 mod planning;
 mod publish;
 mod refusals;
@@ -253,6 +254,40 @@ impl Registry for Archive {
 
     fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError> {
         self.read("list known files", |c| registration::known_files(c, delivery))
+    }
+
+    fn origins(&self, directory: Option<&str>) -> Result<Vec<KnownOrigin>, ArchiveError> {
+        self.read("list origins of deliveries", |c| origins::list(c, directory))
+    }
+
+    fn claim_origin(
+        &mut self,
+        place: &DeliveryOrigin,
+        delivery: &str,
+        claim: Claim<'_>,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        let act = format!("record the origin of {delivery}");
+        self.write("origin", act, |tx| origins::claim(tx, place, delivery, claim, now))
+    }
+
+    fn release_origin(&mut self, place: &DeliveryOrigin) -> Result<(), ArchiveError> {
+        let act = format!("release the name of {}", place.directory);
+        self.write("origin", act, |tx| origins::release(tx, place))
+    }
+
+    fn close_delivery(
+        &mut self,
+        delivery: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError> {
+        let act = format!("declare {delivery} complete");
+        self.write("close", act, |tx| origins::close(tx, delivery, cause, now))
+    }
+
+    fn skipped(&self, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveError> {
+        self.read("list skipped entries", |c| origins::skipped(c, delivery))
     }
 
     fn load_reference(
@@ -687,6 +722,10 @@ impl Holdings for Archive {
 impl Inquiry for Archive {
     fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError> {
         self.read("list deliveries", |c| reports::deliveries(c, night))
+    }
+
+    fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| reports::awaited(c, delivery))
     }
 
     fn source(&self, delivery: &str) -> Result<PathBuf, ArchiveError> {

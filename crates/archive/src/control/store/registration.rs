@@ -1,7 +1,7 @@
 //! Recording what arrived: deliveries, files, identities, catalogue versions, reference rows.
 
 use super::time::text_of;
-use super::{history, refusals, rounds, waiting};
+use super::{history, origins, refusals, rounds, waiting};
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
@@ -33,6 +33,9 @@ pub(super) fn record(
         note_arrival(tx, delivery, &registration.delivery.source, arrival)?;
     }
     note_postponed(tx, delivery, registration, now)?;
+    if !registration.delivery.is_under_way {
+        origins::note_skipped(tx, delivery, registration.skipped, now)?;
+    }
     for (name, modified_ns) in registration.touched {
         tx.prepare_cached(
             "UPDATE file SET modified_ns = ?3 WHERE delivery_id = ?1 AND name = ?2 AND state = 'current'",
@@ -93,7 +96,9 @@ fn upsert_delivery(
              marker = coalesce(excluded.marker, delivery.marker),
              manifest = coalesce(excluded.manifest, delivery.manifest),
              expected_files = coalesce(excluded.expected_files, delivery.expected_files),
-             awaited = excluded.awaited",
+             awaited = CASE WHEN delivery.closed IS NULL OR ?10 OR ?11 THEN excluded.awaited END,
+             closed = CASE WHEN NOT ?11 THEN delivery.closed END,
+             closed_by = CASE WHEN NOT ?11 THEN delivery.closed_by END",
         params![
             facts.name,
             facts.night,
@@ -103,7 +108,9 @@ fn upsert_delivery(
             facts.manifest,
             facts.expected_files,
             text_of(now),
-            facts.awaited
+            facts.awaited,
+            facts.is_under_way,
+            facts.is_reopened
         ],
     )?;
     delivery_id(tx, &facts.name)
@@ -179,12 +186,11 @@ fn note_progress(
             params![delivery, text_of(now)],
         )?;
     }
-    if facts.all_there {
-        tx.execute(
-            "UPDATE delivery SET state = 'registered' WHERE delivery_id = ?1 AND state = 'arriving'",
-            [delivery],
-        )?;
-    }
+    tx.execute(
+        "UPDATE delivery SET state = 'registered'
+         WHERE delivery_id = ?1 AND state = 'arriving' AND (?2 OR closed IS NOT NULL)",
+        params![delivery, facts.all_there],
+    )?;
     Ok(())
 }
 

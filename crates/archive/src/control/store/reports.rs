@@ -4,7 +4,7 @@ use super::planning;
 use super::registration::delivery_id;
 use crate::control::records::Programme;
 use crate::control::report::*;
-use crate::engine::Connection;
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use model::{ProgrammeId, UseCase};
 use rusqlite::params;
@@ -20,6 +20,12 @@ pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<Strin
         "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
     )?;
     Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Inquiry::awaited`].
+pub(super) fn awaited(c: &Connection, delivery: &str) -> Result<Option<String>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT awaited FROM delivery WHERE name = ?1")?;
+    Ok(select.query_row([delivery], |r| r.get::<Option<String>>(0)).optional()?.flatten())
 }
 
 /// See [`crate::Inquiry::source`].

@@ -6,6 +6,7 @@ use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::lake::DetectorKey;
 use crate::metadata::definition::{quoted, versioned};
+use crate::provider;
 use model::EventId;
 use rusqlite::params;
 
@@ -86,18 +87,25 @@ pub(super) fn overdue(tx: &Connection, delivery: i64) -> Result<Vec<i64>, Archiv
     Ok(overdue)
 }
 
-/// The deliveries of the same night, oldest processing first: by version, numbers in it as numbers, then by registration. One
-/// without night or version stands for itself.
+/// The deliveries of the same night and provider, oldest processing first: by version, numbers in it as numbers, then by
+/// registration. One without night or version stands for itself. Two deliveries of one version are no processings of each other.
 pub(super) fn processings(c: &Connection, delivery: i64) -> Result<Vec<i64>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT other.delivery_id, other.version FROM delivery AS own
              JOIN delivery AS other ON other.night = own.night AND other.version IS NOT NULL
-         WHERE own.delivery_id = ?1 AND own.version IS NOT NULL",
+         WHERE own.delivery_id = ?1 AND own.version IS NOT NULL
+             AND (other.delivery_id = own.delivery_id OR other.version <> own.version)",
     )?;
     let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let mut found: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
     found.sort_by_key(|(id, version)| (version_key(version), *id));
-    Ok(found.into_iter().map(|(id, _)| id).collect())
+    let mut processings = Vec::new();
+    for (id, _) in found {
+        if provider::is_same(c, delivery, id)? {
+            processings.push(id);
+        }
+    }
+    Ok(processings)
 }
 
 /// `10.2b` in pieces of a number and a text each, so that 10 comes after 9.
