@@ -50,7 +50,7 @@ pub(super) fn library(
 /// up afterwards, by a connection that knows what came meanwhile.
 pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
     let library = site.library();
-    let mut seen = files_below(&library);
+    let mut seen = files_below(&library, report);
     let mut busy: HashMap<PathBuf, bool> = HashMap::new();
     seen.retain(|path| {
         let Some(delivery) = path.ancestors().find(|dir| dir.parent() == Some(&library)) else {
@@ -67,7 +67,7 @@ pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), Arc
 
 /// Files among the previews that no event made. Deliveries whose previews are being published are passed over.
 pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
-    let mut seen = files_below(&site.previews());
+    let mut seen = files_below(&site.previews(), report);
     let c = now(site)?;
     let tx = c.begin(Kind::Read)?;
     let listed = paths(&tx, "SELECT path FROM preview_all", |path| site.previews().join(path))?;
@@ -96,17 +96,29 @@ fn paths(
 
 /// All files below a directory, but for hidden ones: unfinished publications, files on their way, strays that were moved aside.
 /// No delivered file and no product has such a name.
-fn files_below(directory: &Path) -> Vec<PathBuf> {
+/// A directory that cannot be listed is a finding; one that vanishes meanwhile holds nothing.
+fn files_below(directory: &Path, report: &mut Report) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut left = vec![directory.to_owned()];
     while let Some(dir) = left.pop() {
-        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with('.') {
+        let listed = std::fs::read_dir(&dir).and_then(|entries| {
+            let found = |e: std::fs::DirEntry| Ok((e.path(), e.file_name(), e.file_type()?));
+            entries.map(|entry| entry.and_then(found)).collect::<std::io::Result<Vec<_>>>()
+        });
+        let entries = match listed {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                let why = error.to_string();
+                report.findings.push(Finding::DirectoryUnreadable { path: dir, why });
                 continue;
             }
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        };
+        for (path, name, kind) in entries {
+            if name.to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if kind.is_dir() {
                 left.push(path);
             } else {
                 files.push(path);

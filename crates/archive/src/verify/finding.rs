@@ -214,6 +214,13 @@ pub enum Finding {
         /// The file.
         path: PathBuf,
     },
+    /// A directory cannot be listed: what is in it and listed nowhere is not known.
+    DirectoryUnreadable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// A snapshot of the lake that no event made.
     SnapshotWithoutEvent {
         /// Number of the snapshot.
@@ -260,6 +267,7 @@ impl Finding {
             Self::LakeFileStray { .. } => "lake_file_stray",
             Self::LibraryFileStray { .. } => "library_file_stray",
             Self::PreviewStray { .. } => "preview_stray",
+            Self::DirectoryUnreadable { .. } => "directory_unreadable",
             Self::SnapshotWithoutEvent { .. } => "snapshot_without_event",
             Self::InlinedRows { .. } => "inlined_rows",
         }
@@ -275,6 +283,9 @@ impl Finding {
             }
             Self::PreviewMissing { .. } | Self::PreviewLength { .. } => {
                 "make it again: `almagest preview --again --delivery NAME`, then `almagest ingest`".to_owned()
+            }
+            Self::DirectoryUnreadable { .. } => {
+                "give the user that runs almagest the right to list it, or repair the disk".to_owned()
             }
             Self::LakeFileStray { .. }
             | Self::LibraryFileStray { .. }
@@ -373,6 +384,7 @@ impl fmt::Display for Finding {
             | Self::PreviewMissing { .. }
             | Self::PreviewLength { .. }
             | Self::PreviewStray { .. }
+            | Self::DirectoryUnreadable { .. }
             | Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }
             | Self::LakeFileContent { .. }
@@ -413,6 +425,9 @@ impl Finding {
             | Self::LibraryFileStray { path }
             | Self::PreviewStray { path } => {
                 write!(f, "{} is listed nowhere", path.display())
+            }
+            Self::DirectoryUnreadable { path, why } => {
+                write!(f, "{} cannot be listed: {why}", path.display())
             }
             Self::SnapshotWithoutEvent { snapshot_id, changes } => {
                 write!(f, "no event made snapshot {snapshot_id} of the lake ({changes})")
