@@ -399,12 +399,21 @@ fn edit_generic(desk: &Desk, old: &str, new: &str) {
     std::fs::write(&path, text.replacen(old, new, 1)).unwrap();
 }
 
-const NGTS_OWNS_ALL: &str = "[project]\nunnamed = \"NGTS\"";
+const UNNAMED: &str = "unnamed = \"GENERIC\"";
+const NGTS_OWNS_ALL: &str = "unnamed = \"NGTS\"";
 const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"";
 
-fn retry(desk: &Desk, code: &str) {
-    desk.at_site(&["refusals", "retry", "--code", code, "--reason", "the profile was changed"])
-        .ended(0);
+/// Runs the commands that a message names between backquotes, with words in place of its own.
+fn obey(desk: &Desk, message: &str, words: &[(&str, &str)]) {
+    let commands: Vec<&str> =
+        message.split('`').skip(1).step_by(2).filter_map(|c| c.strip_prefix("almagest ")).collect();
+    assert!(commands.len() > 1, "{message}");
+    for command in commands {
+        let given = |word: &str| words.iter().find(|(w, _)| *w == word).map(|(_, given)| *given);
+        let command: Vec<&str> = command.split(' ').map(|w| given(w).unwrap_or(w)).collect();
+        let said = desk.at_site(&command);
+        assert!(matches!(said.code, Some(0 | 1)), "{command:?}: {said:?}");
+    }
 }
 
 #[test]
@@ -415,6 +424,7 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     if ngts(&truth, &delivery).is_none() {
         return;
     }
+    edit_generic(&desk, UNNAMED, "");
     desk.run(&delivery).ended(1);
     let mut wanted = Vec::new();
     for (number, (_, catalogue)) in NGTS.iter().zip(ngts_catalogues()) {
@@ -424,12 +434,15 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     wanted.sort();
     assert_eq!(told(&desk), wanted);
     let image = format!("procIMAGE{}.fits", NGTS[2]);
-    explained(&desk, &image, &["names no project", "`unnamed`", "refusals retry"]);
+    explained(&desk, &image, &["names no project", "project.unnamed", "refusals retry"]);
 
-    edit_generic(&desk, "[project]", NGTS_OWNS_ALL);
-    desk.at_site(&["programme", "add", "NGTS", "NGTS"]).ended(0);
-    retry(&desk, "no_project");
-    desk.run(&delivery).ended(1);
+    // The commands that the message names.
+    let message = &desk.refusals().iter().find(|r| r["code"] == "no_project").unwrap()["message"];
+    obey(
+        &desk,
+        message.as_str().unwrap(),
+        &[("NAME", "NGTS"), ("PROJECT", "NGTS"), ("WHY", "test")],
+    );
     let waiting: Vec<_> = ngts_catalogues()
         .map(|(_, name)| (format!("{name}[1]"), "no_zero_point".to_owned(), "parked"))
         .to_vec();
@@ -442,9 +455,8 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     everything_was_there(&desk, &delivery);
 
     // Detections without magnitudes, if the operator wants them so.
-    edit_generic(&desk, "[catalogue]", MAGNITUDES_NULL);
-    retry(&desk, "no_zero_point");
-    desk.run(&delivery).ended(0);
+    let message = &desk.refusals()[0]["message"];
+    obey(&desk, message.as_str().unwrap(), &[("WHY", "test")]);
     assert_eq!(told(&desk), []);
     assert_eq!(desk.count("SELECT count(*) FROM detection"), 9694 + 3152 + 3135);
     desk.verified();
@@ -458,7 +470,7 @@ fn every_archived_number_of_the_ngts_catalogues() {
     if ngts(&truth, &delivery).is_none() {
         return;
     }
-    edit_generic(&desk, "[project]", NGTS_OWNS_ALL);
+    edit_generic(&desk, UNNAMED, NGTS_OWNS_ALL);
     edit_generic(&desk, "[catalogue]", MAGNITUDES_NULL);
     desk.at_site(&["programme", "add", "NGTS", "NGTS"]).ended(0);
     desk.run(&delivery).ended(0);
@@ -487,7 +499,7 @@ fn the_later_of_two_catalogues_counts() {
     }
     let list = format!("procIMAGE{}.fits.phot", NGTS[1]);
     truth.deliver(&format!("casu_catalogue/zlp-condense__{list}"), &delivery, &list);
-    edit_generic(&desk, "[project]", NGTS_OWNS_ALL);
+    edit_generic(&desk, UNNAMED, NGTS_OWNS_ALL);
     edit_generic(&desk, "[catalogue]", MAGNITUDES_NULL);
     desk.at_site(&["programme", "add", "NGTS", "NGTS"]).ended(0);
     desk.run(&delivery).ended(0);

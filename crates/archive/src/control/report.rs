@@ -292,8 +292,8 @@ fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
             Some(awaited) => format!("it is not complete: {awaited}"),
             None => "it is not known yet whether all its files are there".to_owned(),
         });
-        out.suggestions
-            .push("wait for the rest, then `almagest run` on its directory again".to_owned());
+        // Also when its marker, list or count announces what never comes.
+        out.suggestions.push(format!("almagest transfer --complete {}", s.name));
     }
 }
 
@@ -459,19 +459,10 @@ fn help_for_refusals(record: &RefusalRecord, numbers: &[i64]) -> String {
             "deal with the refusal of its image; the catalogue is then taken up by itself"
                 .to_owned()
         }
-        "unknown_project" => {
-            "almagest programme add NAME PROJECT releases what waits for a programme".to_owned()
-        }
+        "unknown_project" => refusal.message.clone(),
         "missing_from_delivery" => "deliver the file; it is then taken up by itself".to_owned(),
-        "no_project" => format!(
-            "name the programme of such frames as `unnamed` under [project] in the survey's profile, then {}",
-            decide("retry")
-        ),
-        "no_zero_point" => format!(
-            "deliver it with a zero point, or set `photometry.missing_zero_point = \"null\"` under [catalogue] in \
-             the survey's profile for detections without magnitudes, then {}",
-            decide("retry")
-        ),
+        // The message itself names the commands.
+        "no_project" | "no_zero_point" | "no_exposure_time" => refusal.message.clone(),
         "compressed_table" => format!("deliver it unpacked, or {}", decide("accept|dismiss")),
         code if code.starts_with("wrapped_") => {
             format!("deliver it unpacked, or packed with gzip, or {}", decide("accept|dismiss"))

@@ -126,7 +126,8 @@ fn by_programme<'a>(
         let image_name = input.image.name.as_str();
         let Some(first) = detectors.first() else {
             let message = format!(
-                "the metadata of {image_name} are not there: they were refused or not made yet"
+                "the metadata of {image_name} are not there: they were refused or not made yet. `almagest explain {image_name}` \
+                 shows which, and what helps"
             );
             let mut refusal = place.refusal("no_metadata", message);
             refusal.parked = true;
@@ -134,7 +135,9 @@ fn by_programme<'a>(
             continue;
         };
         let Some(programme) = first.programme_id else {
-            let message = format!("PROJECT of {image_name} belongs to no programme");
+            let message = format!(
+                "PROJECT of {image_name} belongs to no programme: `almagest explain {image_name}` shows what helps"
+            );
             let mut refusal = place.refusal("no_programme", message);
             refusal.keyword = Some("PROJECT".to_owned());
             refusal.parked = true;
@@ -339,7 +342,16 @@ impl<S: DetectionSink> Run<'_, '_, S> {
                 }
                 policy => {
                     let parked = policy == MissingZeroPoint::Park;
-                    self.refuse_table(catalogue, table, reason.code(), reason.to_string(), parked);
+                    let mut message = reason.to_string();
+                    if parked {
+                        let (survey, code) = (&self.task.profile.name, reason.code());
+                        message += &format!(
+                            ". For detections without magnitudes: `almagest profile set {survey} \
+                             catalogue.photometry.missing_zero_point null`, `almagest refusals retry --code {code} --reason WHY`, \
+                             `almagest catalogue`, `almagest ingest`"
+                        );
+                    }
+                    self.refuse_table(catalogue, table, reason.code(), message, parked);
                     return Ok(());
                 }
             },

@@ -152,6 +152,7 @@ fn the_same_file_means_other_things_to_other_surveys() {
     let bytes = image(&primary(), &[extension()]);
     let generic = super::built::profile("generic");
     let one = input(5, "L12-20230225-coadd.fits", None);
+    // The programmes of this extraction are those of the invented survey.
     let products = extract(&generic, &one, bytes, None);
     assert_eq!(refused(&products), ["no_project L12-20230225-coadd.fits - parked"]);
 }
