@@ -53,6 +53,11 @@ directories = []
 quiet_seconds = 300
 # It is looked for new files this often.
 poll_seconds = 5
+# Symbolic links that are followed: \"within\" (those that lead into the inbox or one of link_roots), \"anywhere\" or \"skip\".
+links = \"within\"
+link_roots = []
+# Names of unfinished files beside the usual ones (*.partial, *.part, *.tmp, *~ and so on); \"!*.tmp\" takes names out of them.
+unfinished = []
 
 # Where deliveries come from beside the inbox; `daemon` and `daemon transfer` watch all of them. Every key but url may be left out:
 # [sources.casu]
@@ -72,10 +77,15 @@ poll_seconds = 5
 # user = \"\"                       # of HTTP; of S3 the access key, else AWS_ACCESS_KEY_ID
 # secret_file = \"casu.secret\"      # file of mode 0600 that holds password, token or secret key
 # secret_env = \"CASU_SECRET\"       # or the variable that does; of S3 else AWS_SECRET_ACCESS_KEY
+# session_file = \"casu.session\"    # file of mode 0600 that holds the session token of S3
+# session_env = \"CASU_SESSION\"     # or the variable that does; else AWS_SESSION_TOKEN
 # endpoint = \"\"                   # of S3, when it is not Amazon's
 # region = \"\"                     # of S3
 # authorities = \"\"                # certificates (PEM) to trust for https; \"\" = the system's
 # listing = \"\"                    # of HTTP: the list that names the files, e.g. SHA256SUMS; \"\" = the directory's page
+# links = \"within\"                 # symbolic links that are followed, of a directory or ssh: those that lead into the source
+# link_roots = []                  # or one of these directories; or \"anywhere\", or \"skip\"
+# unfinished = []                  # names of unfinished files beside the usual ones, e.g. [\"*.xfer\", \"!*.tmp\"]
 # ssh_options = []                 # further options of ssh
 
 [notify]
@@ -365,11 +375,47 @@ pub struct Inbox {
     pub quiet_seconds: u64,
     /// Seconds between two looks.
     pub poll_seconds: u64,
+    /// Symbolic links that are followed.
+    pub links: Links,
+    /// Trees beside the inbox into which they may lead.
+    pub link_roots: Vec<PathBuf>,
+    /// Names of unfinished files beside the usual ones.
+    pub unfinished: Vec<String>,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { directories: Vec::new(), quiet_seconds: 300, poll_seconds: 5 }
+        Self {
+            directories: Vec::new(),
+            quiet_seconds: 300,
+            poll_seconds: 5,
+            links: Links::Within,
+            link_roots: Vec::new(),
+            unfinished: Vec::new(),
+        }
+    }
+}
+
+/// Symbolic links that are followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Links {
+    /// None.
+    Skip,
+    /// Those that lead into the source's own tree, or one of the named ones.
+    #[default]
+    Within,
+    /// All.
+    Anywhere,
+}
+
+impl From<Links> for transfer::source::Links {
+    fn from(links: Links) -> Self {
+        match links {
+            Links::Skip => Self::Skip,
+            Links::Within => Self::Within,
+            Links::Anywhere => Self::Anywhere,
+        }
     }
 }
 
@@ -410,6 +456,11 @@ pub struct SourceConfig {
     pub secret_file: Option<PathBuf>,
     /// Variable of the environment that holds it.
     pub secret_env: String,
+    /// File of mode 0600 that holds the session token of S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_file: Option<PathBuf>,
+    /// Variable of the environment that holds it.
+    pub session_env: String,
     /// Where S3 is.
     pub endpoint: String,
     /// Region of S3.
@@ -419,6 +470,12 @@ pub struct SourceConfig {
     pub authorities: Option<PathBuf>,
     /// The list that names the files of a delivery.
     pub listing: String,
+    /// Symbolic links that are followed.
+    pub links: Links,
+    /// Trees beside the source's own into which they may lead.
+    pub link_roots: Vec<PathBuf>,
+    /// Names of unfinished files beside the usual ones.
+    pub unfinished: Vec<String>,
     /// Further options of ssh.
     pub ssh_options: Vec<String>,
 }
@@ -442,10 +499,15 @@ impl Default for SourceConfig {
             user: String::new(),
             secret_file: None,
             secret_env: String::new(),
+            session_file: None,
+            session_env: String::new(),
             endpoint: String::new(),
             region: String::new(),
             authorities: None,
             listing: String::new(),
+            links: Links::Within,
+            link_roots: Vec::new(),
+            unfinished: Vec::new(),
             ssh_options: Vec::new(),
         }
     }
@@ -810,6 +872,8 @@ mod tests {
             url: found.url.clone(),
             secret_file: Some("casu.secret".into()),
             secret_env: "CASU_SECRET".to_owned(),
+            session_file: Some("casu.session".into()),
+            session_env: "CASU_SESSION".to_owned(),
             authorities: found.authorities.clone(),
             ..SourceConfig::default()
         };

@@ -5,8 +5,10 @@
 //! is nothing more. Killed anywhere, it finds on the next call what was done and what was not.
 
 mod bring;
+mod identity;
 
-pub use bring::{Coming, came_from, delivery_of, prospect};
+pub use bring::{Brought, Coming, Whole, Word, came_from, delivery_of, prospect};
+pub use identity::{Identity, own};
 
 use crate::exit;
 use crate::journal::Journal;

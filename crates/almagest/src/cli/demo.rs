@@ -4,7 +4,7 @@ use super::{Format, init, run as verbs, simulate, sql};
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use crate::site::{self, Site};
-use crate::steps::Night;
+use crate::steps::{Night, Whole, Word};
 use archive::Inquiry;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(Some(root.clone()))?;
     let deliveries = verbs::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
     let mut night = Night::open(site, "demo")?;
-    verbs::curate(&mut night, &deliveries)?;
+    let word = Word { whole: Whole::AllHere, ..Word::default() };
+    verbs::curate(&mut night, &deliveries, &word)?;
     verbs::report(&night);
     if night.interrupted() {
         return Ok(Exit::Interrupted);

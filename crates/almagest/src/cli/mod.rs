@@ -17,6 +17,7 @@ mod library;
 mod manual;
 mod migrate;
 mod plan;
+mod profile;
 mod programme;
 mod refusals;
 mod retract;
@@ -116,6 +117,8 @@ enum Verb {
     Inspect(inspect::Arguments),
     /// List programmes, or add one and release the frames that waited for it
     Programme(programme::Arguments),
+    /// List survey profiles, or set a value in one
+    Profile(profile::Arguments),
     /// Check the site and the machine
     Doctor(doctor::Arguments),
     /// Show the effective configuration
@@ -194,6 +197,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Attach(verb) => sql::attach(site, &verb),
         Verb::Inspect(verb) => inspect::run(&verb),
         Verb::Programme(verb) => programme::run(site, &verb),
+        Verb::Profile(verb) => profile::run(site, &verb),
         Verb::Doctor(verb) => doctor::run(site, &verb),
         Verb::Config(verb) => config::run(site, &verb),
         Verb::Simulate(verb) => simulate::run(&verb),

@@ -12,7 +12,7 @@ use crate::profiles::{self, Loaded};
 use crate::report::{counted, shown, tell};
 use crate::site::{self, Site, iso};
 use crate::sources::{self, Origin};
-use crate::steps::{Coming, Night};
+use crate::steps::{Brought, Coming, Night, own};
 use archive::lease::Process;
 use archive::report::DeliveryStatus;
 use archive::{Inquiry, Registry};
@@ -62,6 +62,9 @@ pub struct SourceState {
     pub away_since: Option<String>,
     /// Deliveries of which something is still to come, and what.
     pub awaited: BTreeMap<String, String>,
+    /// Entries that are no deliveries, with the reason of each.
+    #[serde(default)]
+    pub skipped: BTreeMap<String, String>,
 }
 
 /// Where the state is kept.
@@ -181,7 +184,9 @@ impl Memory {
     fn is_settled(&self, entry: &Entry, wanted: Duration) -> bool {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         match files.get(&entry.name) {
-            Some((seen, since)) if seen == entry => since.elapsed() >= wanted,
+            Some((seen, since)) if seen.kind == entry.kind && seen.is_same(entry) => {
+                since.elapsed() >= wanted
+            }
             _ => {
                 files.insert(entry.name.clone(), (entry.clone(), Instant::now()));
                 wanted.is_zero()
@@ -284,7 +289,9 @@ impl Watcher<'_> {
 
     /// Looks at every delivery, and goes into those that are due.
     fn pass(&mut self) -> anyhow::Result<Turn> {
-        for name in self.origin.deliveries(self.profiles)? {
+        let offered = self.origin.deliveries(self.profiles)?;
+        self.tell_skipped(offered.skipped);
+        for name in offered.names {
             if self.stop.load(Ordering::Relaxed) || !self.origin.settings.is_open(site::now()) {
                 break;
             }
@@ -305,6 +312,20 @@ impl Watcher<'_> {
             }
         }
         Ok(Turn::Over)
+    }
+
+    /// Names entries that are skipped, each once.
+    fn tell_skipped(&self, skipped: Vec<(String, String)>) {
+        let skipped: BTreeMap<String, String> = skipped.into_iter().collect();
+        self.board.of(self.origin, |s| {
+            for (name, why) in
+                skipped.iter().filter(|(name, why)| s.skipped.get(*name) != Some(*why))
+            {
+                let (name, why) = (shown(name), shown(why));
+                tell!("almagest: {}: {name} is skipped: {why}", self.origin.name);
+            }
+            s.skipped = skipped;
+        });
     }
 
     fn go_into(&mut self, name: &str, memory: &mut Memory) -> anyhow::Result<Turn> {
@@ -365,11 +386,16 @@ impl Watcher<'_> {
             let all = archive.status()?.deliveries.into_iter().filter(is_complete);
             self.complete_before = Some(all.map(|d| d.name).collect());
         }
-        if !self.complete_before.as_ref().is_some_and(|before| before.contains(name)) {
+        let origins = archive.origins(Some(name))?;
+        let Some(own) = own(&origins, self.origin, &sources::keys(self.site)) else {
+            return Ok(false);
+        };
+        if !self.complete_before.as_ref().is_some_and(|before| before.contains(&own.delivery)) {
             return Ok(false);
         }
-        let known: HashSet<String> =
-            archive.known_files(name)?.into_iter().map(|f| f.name).collect();
+        let files = archive.known_files(&own.delivery)?.into_iter().map(|f| f.name);
+        let skipped = archive.skipped(&own.delivery)?.into_iter().map(|s| s.name);
+        let known: HashSet<String> = files.chain(skipped).collect();
         Ok(glance.names.iter().all(|name| known.contains(name)))
     }
 
@@ -385,7 +411,9 @@ impl Watcher<'_> {
     fn age(&self, name: &str) -> Duration {
         let Some(directory) = self.origin.source.directory(name) else { return Duration::ZERO };
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        let latest = entries.filter_map(|e| e.metadata().ok()?.modified().ok()).max();
+        // Of a link the date of what it leads to counts.
+        let date = |path: &Path| std::fs::metadata(path).ok()?.modified().ok();
+        let latest = entries.filter_map(|e| date(&e.path())).max();
         latest.and_then(|at| at.elapsed().ok()).unwrap_or_default()
     }
 
@@ -423,14 +451,13 @@ impl Watcher<'_> {
         let fetched = self.while_open(|halt| -> anyhow::Result<_> {
             let mut night =
                 Night::open_until(self.site.clone(), self.origin.name.clone(), "transfer", halt)?;
-            let fetched = night.fetch(&coming)?;
+            let brought = night.fetch(&coming)?;
             let refused = night.counts.get("transfer").map_or(0, |counts| counts.refusals);
             night.ended(if refused > 0 { Exit::Refusals } else { Exit::Done });
-            Ok((fetched, refused))
+            Ok((brought, refused))
         });
-        let (fetched, refused) = fetched?;
-        let (_, awaited) = judge(&fetched);
-        self.told(name, &fetched, refused, awaited.as_deref());
+        let (Brought { name, fetched, awaited }, refused) = fetched?;
+        self.told(&name, &fetched, refused, awaited.as_deref());
         let again = match () {
             () if fetched.away.is_some() || !fetched.postponed.is_empty() => Some(AGAIN),
             () if fetched.left > 0 => Some(Duration::ZERO), // the slice is over
@@ -461,6 +488,14 @@ impl Watcher<'_> {
             n => format!(", {} refused", counted(n, "file")),
         };
         let brought = counted(fetched.arrivals.len() as u64, "file");
+        let skipped = match fetched.skipped.as_slice() {
+            [] => String::new(),
+            [one] => format!(", {} skipped", shown(&one.name)),
+            [one, rest @ ..] => {
+                format!(", {} and {} more skipped", shown(&one.name), rest.len())
+            }
+        };
+        let refused = format!("{refused}{skipped}");
         let rest =
             awaited.map_or("complete".to_owned(), |awaited| format!("not complete: {awaited}"));
         tell!("almagest: {name}: {brought} brought{refused}; {}", shown(&rest));
@@ -542,6 +577,8 @@ mod tests {
             modified_ns: 1,
             tag: String::new(),
             has_ranges: true,
+            locator: None,
+            note: String::new(),
         };
         let wanted = Duration::from_millis(30);
         assert!(!memory.is_settled(&entry(1), wanted));

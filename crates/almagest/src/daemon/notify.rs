@@ -115,10 +115,12 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         }
     }
     let root = site.place.root();
-    if let Ok(free) = files::free_bytes(root)
-        && free < config.low_disk_gb * 1_000_000_000
-    {
-        let message = format!("{} are free on the disk of {}", bytes(free), root.display());
+    let message = match files::free_bytes(root) {
+        Ok(free) if free >= config.low_disk_gb * 1_000_000_000 => None,
+        Ok(free) => Some(format!("{} are free on the disk of {}", bytes(free), root.display())),
+        Err(fault) => Some(format!("the disk of {} cannot be queried: {fault}", root.display())),
+    };
+    if let Some(message) = message {
         notices.push(notice("disk", root.display().to_string(), message));
     }
     Ok(notices)
