@@ -77,6 +77,8 @@ pub struct DeliveryStatus {
     pub parked_refusals: u64,
     /// Kinds of findings: lines that the drift report has of it.
     pub findings: u64,
+    /// Entries that its source showed at the last listing and that were not fetched.
+    pub skipped: u64,
     /// Rounds, oldest first.
     pub rounds: Vec<RoundStatus>,
 }
@@ -287,6 +289,13 @@ fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
     }
     explain_refusals(&sheet.refusals, out);
     out.findings.clone_from(&sheet.findings);
+    if s.skipped > 0 {
+        let (entries, were) = if s.skipped == 1 { ("entry", "was") } else { ("entries", "were") };
+        out.lines.push(format!(
+            "{} {entries} of its source {were} not fetched: the table skipped has the reason of each",
+            s.skipped
+        ));
+    }
     if s.state == "arriving" {
         out.lines.push(match &s.awaited {
             Some(awaited) => format!("it is not complete: {awaited}"),

@@ -163,7 +163,7 @@ fn count_products(
     statuses: &mut BTreeMap<i64, DeliveryStatus>,
 ) -> Result<(), ArchiveFault> {
     type Field = fn(&mut DeliveryStatus) -> &mut u64;
-    let counts: [(&str, Field); 6] = [
+    let counts: [(&str, Field); 7] = [
         (
             "SELECT file.delivery_id, count(*) FROM multiframe JOIN image USING (multiframe_id)
                  JOIN file USING (file_id) GROUP BY 1",
@@ -191,6 +191,7 @@ fn count_products(
             "SELECT delivery_id, count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind GROUP BY 1",
             |s| &mut s.findings,
         ),
+        ("SELECT delivery_id, count(*) FROM skipped GROUP BY 1", |s| &mut s.skipped),
     ];
     for (sql, field) in counts {
         let mut select = c.prepare_cached(sql)?;
