@@ -253,6 +253,8 @@ fn the_whole_set_is_one_delivery() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let delivery = desk.inbox().join("20140511_v1");
+    // The frames of no known survey are to be refused, too.
+    edit_generic(&desk, UNNAMED, "");
     let paths = truth.paths();
     for path in &paths {
         truth.deliver(path, &delivery, path.rsplit('/').next().unwrap());
@@ -403,6 +405,13 @@ const UNNAMED: &str = "unnamed = \"GENERIC\"";
 const NGTS_OWNS_ALL: &str = "unnamed = \"NGTS\"";
 const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"";
 
+/// Returns the message of the first open refusal of a code.
+fn message_of(desk: &Desk, code: &str) -> String {
+    let refusals = desk.refusals();
+    let first = refusals.iter().find(|r| r["code"] == code).expect("it is refused");
+    first["message"].as_str().expect("a text").to_owned()
+}
+
 /// Runs the commands that a message names between backquotes, with words in place of its own.
 fn obey(desk: &Desk, message: &str, words: &[(&str, &str)]) {
     let commands: Vec<&str> =
@@ -437,10 +446,9 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     explained(&desk, &image, &["names no project", "project.unnamed", "refusals retry"]);
 
     // The commands that the message names.
-    let message = &desk.refusals().iter().find(|r| r["code"] == "no_project").unwrap()["message"];
     obey(
         &desk,
-        message.as_str().unwrap(),
+        &message_of(&desk, "no_project"),
         &[("NAME", "NGTS"), ("PROJECT", "NGTS"), ("WHY", "test")],
     );
     let waiting: Vec<_> = ngts_catalogues()
@@ -455,8 +463,7 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     everything_was_there(&desk, &delivery);
 
     // Detections without magnitudes, if the operator wants them so.
-    let message = &desk.refusals()[0]["message"];
-    obey(&desk, message.as_str().unwrap(), &[("WHY", "test")]);
+    obey(&desk, &message_of(&desk, "no_zero_point"), &[("WHY", "test")]);
     assert_eq!(told(&desk), []);
     assert_eq!(desk.count("SELECT count(*) FROM detection"), 9694 + 3152 + 3135);
     desk.verified();

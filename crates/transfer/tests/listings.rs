@@ -31,12 +31,12 @@ fn directory(provider: &Provider) -> Box<dyn Source> {
     open(provider.root().to_str().unwrap(), |_| {})
 }
 
+/// The name of a kind of source, the source, and what keeps it open.
+type Served = (&'static str, Box<dyn Source>, Box<dyn std::any::Any>);
+
 /// The provider over every kind of source that this machine can serve.
-fn every_source(
-    provider: &Provider,
-) -> Vec<(&'static str, Box<dyn Source>, Box<dyn std::any::Any>)> {
-    let mut all: Vec<(&'static str, Box<dyn Source>, Box<dyn std::any::Any>)> =
-        vec![("directory", directory(provider), Box::new(()))];
+fn every_source(provider: &Provider) -> Vec<Served> {
+    let mut all: Vec<Served> = vec![("directory", directory(provider), Box::new(()))];
     if let Some(servers) = Servers::start(1) {
         let source = ssh(&servers, &provider.root(), None);
         all.push(("ssh", source, Box::new(servers)));
@@ -71,7 +71,7 @@ fn names_of_every_kind_come_from_every_source() {
     ];
     // s3s-fs announces keys as URL-encoded and does not encode them.
     let for_store: Vec<&str> = names.into_iter().filter(|n| !n.contains(['%', '+'])).collect();
-    for (names, is_store) in [(&names[..], false), (&for_store, true)] {
+    for (names, is_store) in [(names.as_slice(), false), (for_store.as_slice(), true)] {
         let provider = bare(names);
         let sources = every_source(&provider).into_iter();
         for (name, source, _server) in sources.filter(|(name, ..)| (*name == "s3") == is_store) {
