@@ -18,6 +18,7 @@ mod open;
 mod permissions;
 mod process;
 mod publish;
+mod scratch;
 mod side_by_side;
 
 pub use crash::crash_point;
@@ -32,6 +33,7 @@ pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
     publish_bytes, publish_hashed, publish_together, remove_temporaries, sync_dir, sync_disk,
 };
+pub use scratch::scratch_file;
 pub use side_by_side::side_by_side;
 
 use sha2::{Digest, Sha256};

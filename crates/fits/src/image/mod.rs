@@ -259,7 +259,7 @@ impl<'f> Image<'f> {
         let wanted = (rows.end - rows.start)
             .saturating_mul(self.row_pixels())
             .saturating_mul(value_bytes as u64);
-        let allowed = self.file.limits().unpacked_bytes;
+        let allowed = self.file.limits().values_bytes;
         if wanted > allowed {
             return Err(FitsFault::TooLarge { what: "an image in one piece", wanted, allowed });
         }
