@@ -14,4 +14,4 @@ pub mod metadata;
 pub mod preview;
 mod task;
 
-pub use task::{TaskFault, files_opened};
+pub use task::{TaskFault, files_opened, limits};

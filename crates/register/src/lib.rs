@@ -69,8 +69,11 @@ pub fn record(
     now: Timestamp,
 ) -> Result<Recorded, ArchiveError> {
     let arrivals: Vec<Arrival> = fetched.arrivals.iter().map(|a| arrival(a, site, now)).collect();
-    let findings: Vec<Finding> =
-        fetched.arrivals.iter().flat_map(|a| a.content.findings.iter().cloned()).collect();
+    let findings: Vec<Finding> = fetched
+        .arrivals
+        .iter()
+        .flat_map(|a| a.content.findings.iter().cloned().map(Finding::cleaned))
+        .collect();
     let rule = pairing::rule(profiles);
     let registration = Registration {
         delivery: facts(delivery, fetched, profiles),
@@ -174,12 +177,12 @@ fn refusals(fetched: &Fetched) -> Vec<StagedRefusal> {
     let transferred = fetched
         .refusals
         .iter()
-        .map(|r| StagedRefusal { stage: Stage::Transfer, refusal: r.clone() });
+        .map(|r| StagedRefusal { stage: Stage::Transfer, refusal: r.clone().cleaned() });
     let registered = fetched
         .arrivals
         .iter()
         .flat_map(|a| &a.content.refusals)
-        .map(|r| StagedRefusal { stage: Stage::Register, refusal: r.clone() });
+        .map(|r| StagedRefusal { stage: Stage::Register, refusal: r.clone().cleaned() });
     transferred.chain(registered).collect()
 }
 

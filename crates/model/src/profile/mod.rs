@@ -21,7 +21,7 @@ pub use catalogue::*;
 pub use faults::{ProfileFault, ProfileFaults};
 pub use frames::{FrameKind, FrameType, OTHER_FRAME};
 pub use keywords::{ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, Policy, Role};
-pub use limits::{MissingExtensions, ProfileLimits};
+pub use limits::{MissingExtensions, ProfileLimits, StaleChecksum};
 pub use naming::{DeliveryName, Naming, RunName, Stem};
 pub use pattern::{Glob, NamePattern};
 pub use preview::PreviewProfile;

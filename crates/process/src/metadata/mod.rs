@@ -9,6 +9,7 @@
 //! A frame that is refused or parked leaves no row: it is taken up again in a later round.
 //! Does not link components to multiframes that are in the archive: a node does not know the archive.
 
+mod admissible;
 mod astrometry;
 mod batches;
 mod cell;
@@ -134,7 +135,8 @@ impl<'p> Extractor<'p> {
     ) {
         let mut notes = Notes::default();
         let frame = Frame::open(input, image, catalogue, self.profile, &mut notes);
-        let rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
+        let mut rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
+        admissible::check(&mut rows, &input.image.name, &mut notes);
         if !notes.refused {
             for row in &rows {
                 into.rows.push(row);
