@@ -6,7 +6,7 @@
 
 mod bring;
 
-pub use bring::{Coming, came_from, delivery_of, prospect};
+pub use bring::{Coming, came_from, delivery_of, profile_of, prospect};
 
 use crate::exit;
 use crate::journal::Journal;

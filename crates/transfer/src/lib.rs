@@ -24,7 +24,7 @@ mod listing;
 mod partial;
 mod space;
 
-pub use examine::{Content, FileKind, HduFact};
+pub use examine::{Content, FileKind, HduFact, SurveyRules};
 pub use landing::Landed;
 pub use pace::{Pace, Stall};
 pub use source::{Entry, Source, SourceFault};
@@ -85,8 +85,8 @@ pub struct Request<'a> {
     pub stall: Stall,
     /// What the ledger knows of a name, oldest first.
     pub known: &'a (dyn Fn(&str) -> Vec<Known> + Sync),
-    /// Name of the survey profile that fits a primary header.
-    pub survey_of: &'a (dyn Fn(&fits::Header) -> String + Sync),
+    /// Name of the survey profile that fits a primary header, and what the profile says of such files.
+    pub survey_of: &'a (dyn Fn(&fits::Header) -> SurveyRules + Sync),
     /// Names that mark a delivery as complete, e.g. `OK_TO_COPY`.
     pub markers: &'a [String],
     /// Whether a name is that of a list of checksums.

@@ -1,10 +1,14 @@
 //! `almagest inspect FILE…`.
 
 use crate::exit::Exit;
+use crate::profiles;
 use crate::report::{Table, say, say_part, shown};
+use crate::site::{self, Site};
+use crate::steps::profile_of;
 use fits::checksum::Verdict;
-use fits::inspect::{HduInspection, Inspection, Json, inspect};
-use std::path::PathBuf;
+use fits::inspect::{HduInspection, Inspection, Json, inspect_choosing};
+use model::profile::SurveyProfile;
+use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -17,15 +21,21 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Prints what is in FITS files. Exit code 1 when a file or HDU is refused.
-pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+/// Prints what is in FITS files. Exit code 1 when a file or HDU is refused. The limits are those of the site's profiles,
+/// without a site those of the profiles that every new site gets.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let profiles = profiles_of(site)?;
+    let limits_of = |header: &fits::Header| {
+        profile_of(&profiles, header).map(process::limits).unwrap_or_default()
+    };
+    let inspect = |path: &Path| inspect_choosing(path, &fits::Limits::default(), &limits_of);
     let mut refused = false;
     let many = arguments.files.len();
     if arguments.json {
         say_part!("{{\"files\": {{");
     }
     for (i, path) in arguments.files.iter().enumerate() {
-        let found = inspect(path, &fits::Limits::default());
+        let found = inspect(path);
         refused |= found.refusal.is_some() || found.hdus.iter().any(|h| h.refusal.is_some());
         if arguments.json {
             let name = serde_json::to_string(&path.display().to_string())?;
@@ -41,6 +51,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         say!("\n}}}}");
     }
     Ok(if refused { Exit::Refusals } else { Exit::Done })
+}
+
+fn profiles_of(named: Option<PathBuf>) -> anyhow::Result<Vec<SurveyProfile>> {
+    if named.is_none() && !site::is_site(Path::new(".")) {
+        let shipped = model::profile::shipped().iter();
+        return Ok(shipped.filter_map(|(_, text)| SurveyProfile::parse(text).ok()).collect());
+    }
+    let site = Site::find(named)?;
+    Ok(profiles::load(&site.place.surveys())?.into_iter().map(|loaded| loaded.profile).collect())
 }
 
 fn text(found: &Inspection) -> String {
@@ -64,7 +83,11 @@ fn text(found: &Inspection) -> String {
             remark,
         ]);
     }
-    table.text()
+    let mut text = table.text();
+    if let Some(trailing) = &found.trailing {
+        text += &format!("{trailing}\n");
+    }
+    text
 }
 
 fn number(json: &Json, name: &str) -> Option<i128> {

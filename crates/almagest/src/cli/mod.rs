@@ -192,7 +192,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Migrate(verb) => migrate::run(site, &verb),
         Verb::Sql(verb) => sql::run(site, &verb),
         Verb::Attach(verb) => sql::attach(site, &verb),
-        Verb::Inspect(verb) => inspect::run(&verb),
+        Verb::Inspect(verb) => inspect::run(site, &verb),
         Verb::Programme(verb) => programme::run(site, &verb),
         Verb::Doctor(verb) => doctor::run(site, &verb),
         Verb::Config(verb) => config::run(site, &verb),

@@ -372,10 +372,23 @@ fn holds_files(delivery: &Path) -> anyhow::Result<()> {
     }))
 }
 
-/// Name of the profile that fits a primary header.
-fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> String {
+/// What the profile that fits a primary header says of its file.
+fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> transfer::SurveyRules {
+    let rules = |profile: &SurveyProfile| transfer::SurveyRules {
+        survey: profile.name.clone(),
+        limits: process::limits(profile),
+        stale_checksum: profile.limits.stale_checksum,
+    };
+    profile_of(profiles, header).map(rules).unwrap_or_default()
+}
+
+/// Returns the profile that fits a primary header.
+pub fn profile_of<'p>(
+    profiles: &'p [SurveyProfile],
+    header: &fits::Header,
+) -> Option<&'p SurveyProfile> {
     let keyword = |name: &str| header.value(name).map(|value| value_text(&value));
-    model::profile::choose(profiles, &keyword).map(|p| p.name.clone()).unwrap_or_default()
+    model::profile::choose(profiles, &keyword)
 }
 
 fn value_text(value: &fits::Value) -> String {

@@ -211,7 +211,10 @@ impl Desk {
             pace: &pace,
             stall: self.stall,
             known: &|name| known.lock().expect("no panic").get(name).cloned().unwrap_or_default(),
-            survey_of: &|_| "wfcam".to_owned(),
+            survey_of: &|_| transfer::SurveyRules {
+                survey: "wfcam".to_owned(),
+                ..Default::default()
+            },
             markers: &["OK_TO_COPY".to_owned()],
             is_manifest: &|name| name == "SHA256SUMS",
             rank: &|name| u8::from(!name.contains("_cat")),
