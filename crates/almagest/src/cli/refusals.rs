@@ -6,7 +6,9 @@ use crate::report::{Table, say, say_part, shown};
 use crate::site::{self, Archive, Site};
 use crate::steps::chosen;
 use archive::Inquiry;
-use archive::records::{Cause, Decision, RefusalFilter, RefusalRecord, RefusalState};
+use archive::records::{
+    Cause, Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE,
+};
 use archive::report::{in_full, rows_in_words};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -27,8 +29,8 @@ enum Act {
     List(List),
     /// Show everything about some refusals
     Show(Numbers),
-    /// It stays out, and that is right so
-    Accept(Decide),
+    /// It stays out, and that is right so; with --take it is let in
+    Accept(Accept),
     /// Off the list, not worth a decision; what was refused stays out until it is retried
     Dismiss(Decide),
     /// Do its file again in the next round
@@ -65,6 +67,15 @@ struct Numbers {
 }
 
 #[derive(Debug, Args)]
+struct Accept {
+    #[command(flatten)]
+    which: Decide,
+    /// Let it in all the same, marked by a finding. Only data whose DATASUM is stale (datasum_mismatch) can be let in.
+    #[arg(long)]
+    take: bool,
+}
+
+#[derive(Debug, Args)]
 struct Decide {
     /// Numbers of refusals, as `list` shows them.
     #[arg(value_name = "NUMBER", required_unless_present = "code")]
@@ -90,7 +101,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         None => list(&site, &arguments.list),
         Some(Act::List(options)) => list(&site, options),
         Some(Act::Show(which)) => show(&site, which),
-        Some(Act::Accept(which)) => decide(&site, Decision::Accept, which),
+        Some(Act::Accept(accept)) => {
+            let decision = if accept.take { Decision::Take } else { Decision::Accept };
+            decide(&site, decision, &accept.which)
+        }
         Some(Act::Dismiss(which)) => decide(&site, Decision::Dismiss, which),
         Some(Act::Retry(which)) => decide(&site, Decision::Retry, which),
     }
@@ -128,9 +142,9 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
     for record in &records {
         let r = &record.refusal;
         let state = if r.parked && record.state == RefusalState::Open {
-            "parked"
+            "parked".to_owned()
         } else {
-            record.state.name()
+            state_of(record)
         };
         table.row([
             record.refusal_id.to_string(),
@@ -138,7 +152,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
             in_short(record),
             record.stage.name().to_owned(),
             r.code.clone(),
-            state.to_owned(),
+            state,
             shortened(&in_full(r)),
         ]);
     }
@@ -203,7 +217,7 @@ fn in_words(record: &RefusalRecord) -> String {
         lines.push(("rows", rows_in_words(r, usize::MAX)));
     }
     lines.push(("found by", found));
-    lines.push(("state", format!("{}{parked}", record.state.name())));
+    lines.push(("state", format!("{}{parked}", state_of(record))));
     let (first, last) = (record.first_seen.to_rfc3339(), record.last_seen.to_rfc3339());
     lines.push(("met", format!("{} times, first {first}, last {last}", record.seen_times)));
     for change in &record.history {
@@ -212,6 +226,12 @@ fn in_words(record: &RefusalRecord) -> String {
     }
     let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
     lines.collect()
+}
+
+/// The state, and whether what was refused is used all the same.
+fn state_of(record: &RefusalRecord) -> String {
+    let taken = if record.taken { ", taken" } else { "" };
+    format!("{}{taken}", record.state.name())
 }
 
 fn find(records: &[RefusalRecord], number: i64) -> anyhow::Result<&RefusalRecord> {
@@ -250,6 +270,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "row_ranges": r.row_ranges,
         "parked": r.parked,
         "state": record.state.name(),
+        "taken": record.taken,
         "seen_times": record.seen_times,
         "first_seen": record.first_seen.to_rfc3339(),
         "last_seen": record.last_seen.to_rfc3339(),
@@ -278,19 +299,37 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         return Err(exit::gate(format!("no open refusal has the code {code:?}")));
     }
     // What was accepted or dismissed may still be tried again.
-    let may = |state| match decision {
-        Decision::Retry => !matches!(state, RefusalState::Retried | RefusalState::Resolved),
-        Decision::Accept | Decision::Dismiss => state == RefusalState::Open,
+    let may = |record: &RefusalRecord| match decision {
+        Decision::Retry => !matches!(record.state, RefusalState::Retried | RefusalState::Resolved),
+        Decision::Accept | Decision::Dismiss => record.state == RefusalState::Open,
+        Decision::Take => {
+            !record.taken && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
+        }
     };
-    if let Some(settled) = chosen.iter().find(|r| !may(r.state)) {
+    let takeable = |r: &RefusalRecord| {
+        r.stage == Stage::Register && TAKEABLE.contains(&r.refusal.code.as_str())
+    };
+    if decision == Decision::Take
+        && let Some(other) = chosen.iter().find(|r| !takeable(r))
+    {
+        return Err(exit::gate(format!(
+            "refusal {} is {}: only {} can be let in",
+            other.refusal_id,
+            other.refusal.code,
+            TAKEABLE.join(", ")
+        )));
+    }
+    if let Some(settled) = chosen.iter().find(|r| !may(r)) {
         return Err(exit::conflict(format!(
             "refusal {} is {} already",
             settled.refusal_id,
-            settled.state.name()
+            state_of(settled)
         )));
     }
     let word = match decision {
         Decision::Accept => "accepted",
+        Decision::Take if which.dry_run => "let in",
+        Decision::Take => "accepted and let in",
         Decision::Dismiss => "dismissed",
         Decision::Retry if which.dry_run => "tried again",
         Decision::Retry => "to be tried again",
@@ -308,8 +347,11 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
             record.refusal.code
         );
     }
-    if decision == Decision::Retry && !chosen.is_empty() {
-        say!("next: almagest run on the delivery's directory tries it");
+    match decision {
+        _ if chosen.is_empty() => {}
+        Decision::Retry => say!("next: almagest run on the delivery's directory tries it"),
+        Decision::Take => say!("next: almagest run on the delivery's directory ingests it"),
+        Decision::Accept | Decision::Dismiss => {}
     }
     Ok(Exit::Done)
 }

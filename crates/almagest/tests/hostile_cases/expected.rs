@@ -23,7 +23,7 @@ const PLACES: &[Place] = &[
     ("cut_in_padding", None, None, "HDU 1"),
     ("cut_after_primary", None, None, "neither pixels nor rows"),
     ("cut_between_extensions", Some("NEXTEND"), None, "3 are there"),
-    ("tail_of_rubbish", None, None, "HDU 5"),
+    ("xtension_spoiled", None, None, "HDU 4"),
     ("header_endless", None, None, "HDU 0"),
     ("simple_false", Some("SIMPLE"), None, "HDU 0"),
     ("bitpix_13", Some("BITPIX"), None, "HDU 2"),

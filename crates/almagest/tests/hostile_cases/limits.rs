@@ -25,7 +25,7 @@ fn absurd_claims_cost_little_memory() {
     for (kind, run) in ["size_claimed", "size_absurd", "tiles_absurd"].into_iter().zip(90_001..) {
         plant(&delivery, kind, run).unwrap();
     }
-    let packed = bomb(&sound(90_004).image, 300 << 20);
+    let packed = bomb(&sound(90_004).image, 1 << 30);
     std::fs::write(delivery.join("w20071011_90004_st.fit"), packed).unwrap();
     desk.run(&delivery).ended(1);
     let mut codes: Vec<String> =

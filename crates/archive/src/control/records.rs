@@ -325,11 +325,17 @@ impl RefusalState {
     }
 }
 
+/// Codes of refusals on arrival that an operator can overrule: the data can be read, and nobody but people can know
+/// whether they are right.
+pub const TAKEABLE: [&str; 1] = ["datasum_mismatch"];
+
 /// What an operator decides on a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It stays out, and that is right so.
     Accept,
+    /// It is let in all the same, marked by a finding; see [`TAKEABLE`].
+    Take,
     /// It was no trouble.
     Dismiss,
     /// Do it again in the next round.
@@ -351,6 +357,8 @@ pub struct RefusalRecord {
     pub refusal: Refusal,
     /// Where it stands.
     pub state: RefusalState,
+    /// It was accepted, and what was refused is used all the same.
+    pub taken: bool,
     /// How often it was met.
     pub seen_times: u64,
     /// When first.

@@ -240,8 +240,11 @@ pub(super) fn decide(
         .query_row("SELECT state FROM refusal WHERE refusal_id = ?1", [refusal_id], |r| r.get(0))
         .optional()?
         .ok_or_else(|| ArchiveFault::Unknown { what: "refusal", name: refusal_id.to_string() })?;
+    if decision == Decision::Take {
+        return take(tx, refusal_id, &state, cause, now);
+    }
     let to = match decision {
-        Decision::Accept => RefusalState::Accepted,
+        Decision::Accept | Decision::Take => RefusalState::Accepted,
         Decision::Dismiss => RefusalState::Dismissed,
         Decision::Retry => RefusalState::Retried,
     };
@@ -254,6 +257,51 @@ pub(super) fn decide(
         retry(tx, refusal_id, &cause.why, now)?;
     }
     move_refusal(tx, refusal_id, to, cause, now)
+}
+
+/// Lets in what was refused on arrival, marked by a finding: its file is done again by every use case.
+fn take(
+    tx: &Connection,
+    refusal_id: i64,
+    state: &str,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let (delivery, stage, taken, refusal) = tx.query_row(
+        "SELECT delivery_id, stage, taken, code, file_name, hdu, message FROM refusal WHERE refusal_id = ?1",
+        [refusal_id],
+        |r| {
+            let hdu: Option<u16> = r.get(5)?;
+            let refusal = Refusal {
+                hdu,
+                ..Refusal::new(r.get::<String>(3)?, r.get::<String>(4)?, r.get::<String>(6)?)
+            };
+            Ok((r.get::<i64>(0)?, r.get::<String>(1)?, r.get::<bool>(2)?, refusal))
+        },
+    )?;
+    let code = refusal.code.as_str();
+    if stage != Stage::Register.name() || !TAKEABLE.contains(&code) {
+        return Err(ArchiveFault::Conflict(format!(
+            "refusal {refusal_id} is {code} of {stage}, which cannot be let in"
+        )));
+    }
+    if taken || !matches!(state, "open" | "accepted") {
+        let state = if taken { "taken" } else { state };
+        return Err(ArchiveFault::Conflict(format!("refusal {refusal_id} is {state} already")));
+    }
+    let finding = Finding {
+        code: code.to_owned(),
+        file: refusal.file.clone(),
+        hdu: refusal.hdu,
+        subject: Some("DATASUM".to_owned()),
+        files: 1,
+        count: 1,
+        message: format!("{}; let in by {}: {}", refusal.message, cause.who, cause.why),
+    };
+    note_findings(tx, delivery, Stage::Register, 0, &[finding.cleaned()])?;
+    tx.execute("UPDATE refusal SET taken = 1 WHERE refusal_id = ?1", [refusal_id])?;
+    retry(tx, refusal_id, &cause.why, now)?;
+    move_refusal(tx, refusal_id, RefusalState::Accepted, cause, now)
 }
 
 /// Makes the files of a refusal part of the next round: its own, or all of a refused round.
@@ -305,7 +353,7 @@ pub(super) fn release(
 
 const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.round, refusal.code, refusal.file_name,
     refusal.hdu, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
-    refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen";
+    refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen, refusal.taken";
 
 /// See [`crate::Inquiry::refusals`].
 pub(super) fn list(
@@ -349,6 +397,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
             parked: row.get(12)?,
         },
         state: RefusalState::Open,
+        taken: row.get(17)?,
         seen_times: row.get(14)?,
         first_seen: epoch,
         last_seen: epoch,
@@ -384,11 +433,12 @@ fn finished(
     Ok(record)
 }
 
-/// HDUs of a file that were refused on arrival. A retry alone lets none in: only another look at the file does.
+/// HDUs of a file that were refused on arrival. A retry alone lets none in: only another look at the file does, or the
+/// operator who takes them.
 pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT DISTINCT hdu FROM refusal
-         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state <> 'resolved'
+         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state <> 'resolved' AND taken = 0
          ORDER BY hdu",
     )?;
     let rows = select.query_map([file], |r| r.get(0))?;
