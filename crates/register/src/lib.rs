@@ -169,7 +169,10 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
 }
 
 fn postponed(fetched: &Fetched) -> Vec<Postponed> {
-    let one = |(name, why): &(String, String)| Postponed { name: name.clone(), why: why.clone() };
+    let one = |(name, why): &(String, String)| Postponed {
+        name: name.clone(),
+        why: model::printable(why, 1000).into_owned(),
+    };
     fetched.postponed.iter().map(one).collect()
 }
 

@@ -48,6 +48,8 @@ pub struct SurveyRules {
     pub limits: Limits,
     /// What becomes of data that do not fit their DATASUM.
     pub stale_checksum: StaleChecksum,
+    /// Numbers of detectors that its files may have; empty for any.
+    pub detectors: Vec<u16>,
 }
 
 impl Default for SurveyRules {
@@ -56,6 +58,7 @@ impl Default for SurveyRules {
             survey: String::new(),
             limits: Limits::default(),
             stale_checksum: StaleChecksum::default(),
+            detectors: Vec::new(),
         }
     }
 }
@@ -148,7 +151,15 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
     content.kind = kind_of(&content.hdus);
     if !content.is_refused() {
         let nothing = content.kind == FileKind::Other && crate::names::claims_fits(name);
-        let lack = short_padding(&fits).or_else(|| no_data(&fits).filter(|_| nothing));
+        let cut = match ending(&fits, &content.hdus, &rules.detectors) {
+            Ending::Padded => None,
+            Ending::Unpadded(message) => {
+                content.findings.push(finding("padding_missing", name, None, None, message));
+                None
+            }
+            Ending::Cut(message) => Some(("truncated_padding", message)),
+        };
+        let lack = cut.or_else(|| no_data(&fits).filter(|_| nothing));
         content.refusals.extend(lack.map(|(code, message)| Refusal::new(code, name, message)));
     }
     content.is_summed = is_summed && !content.is_damaged() && content.kind != FileKind::Other;
@@ -197,23 +208,50 @@ fn note_header(hdu: &Hdu, name: &str, content: &mut Content) {
     }
 }
 
-/// The reader makes do without the padding of the last HDU. In the archive it is the only sign that a file was cut
-/// between two HDUs, so that whole detectors may be lost; a file of one HDU that announces no other loses nothing.
-fn short_padding(fits: &FitsFile) -> Option<(&'static str, String)> {
+/// What the end of a file says.
+enum Ending {
+    /// It is as it should be.
+    Padded,
+    /// The last HDU is whole and has no padding at all, or nothing can have followed it.
+    Unpadded(String),
+    /// The padding of the last HDU was cut, and whole detectors may be lost.
+    Cut(String),
+}
+
+/// The reader makes do without the padding of the last HDU. In the archive padding that breaks off is the only sign that
+/// a file was cut between two HDUs. A file that ends exactly with its data comes from a program that does not pad, unless
+/// it lacks detectors.
+fn ending(fits: &FitsFile, hdus: &[HduFact], detectors: &[u16]) -> Ending {
     const BLOCK_BYTES: u64 = 2880;
-    let last = fits.hdus().last()?;
-    let announced = matches!(last.header.logical("EXTEND"), Ok(Some(true)));
-    if fits.hdus().len() == 1 && !announced {
-        return None;
-    }
-    let end = (last.data_offset + last.data_bytes).next_multiple_of(BLOCK_BYTES);
+    let Some(last) = fits.hdus().last() else { return Ending::Padded };
+    let data_end = last.data_offset + last.data_bytes;
+    let end = data_end.next_multiple_of(BLOCK_BYTES);
     let short_bytes = end.saturating_sub(fits.file_bytes());
-    let message = format!(
-        "HDU {}: the data are whole, their padding ends {short_bytes} bytes early: the file was cut, and what \
-         followed is lost",
-        last.index.0
-    );
-    (short_bytes > 0).then_some(("truncated_padding", message))
+    if short_bytes == 0 {
+        return Ending::Padded;
+    }
+    let primary = &fits.hdus()[0].header;
+    let announced = matches!(primary.logical("EXTEND"), Ok(Some(true)));
+    let extensions = fits.hdus().len() - 1;
+    if extensions == 0 && !announced {
+        return Ending::Padded;
+    }
+    let hdu = last.index.0;
+    let promised = primary.integer("NEXTEND").ok().flatten();
+    let images = hdus.iter().filter(|hdu| hdu.is_image).count();
+    let found = if images > 0 { images } else { hdus.iter().filter(|h| h.rows.is_some()).count() };
+    let is_usual =
+        detectors.is_empty() || detectors.iter().any(|usual| usize::from(*usual) == found);
+    let is_unpadded = short_bytes == end - data_end && is_usual;
+    if is_unpadded || promised == i64::try_from(extensions).ok() {
+        return Ending::Unpadded(format!(
+            "HDU {hdu}: the data are whole, {short_bytes} bytes of their padding are missing"
+        ));
+    }
+    Ending::Cut(format!(
+        "HDU {hdu}: the data are whole, their padding ends {short_bytes} bytes early: the file was cut, and what \
+         followed is lost"
+    ))
 }
 
 /// A header and nothing else: what is left of a file that was cut after it.

@@ -218,6 +218,10 @@ fn in_words(record: &RefusalRecord) -> String {
     }
     lines.push(("found by", found));
     lines.push(("state", format!("{}{parked}", state_of(record))));
+    if is_takeable(record) && record.state == RefusalState::Open {
+        let command = format!("almagest refusals accept {} --take --reason …", record.refusal_id);
+        lines.push(("let in", command));
+    }
     let (first, last) = (record.first_seen.to_rfc3339(), record.last_seen.to_rfc3339());
     lines.push(("met", format!("{} times, first {first}, last {last}", record.seen_times)));
     for change in &record.history {
@@ -226,6 +230,11 @@ fn in_words(record: &RefusalRecord) -> String {
     }
     let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
     lines.collect()
+}
+
+/// Whether an operator can overrule it.
+fn is_takeable(record: &RefusalRecord) -> bool {
+    record.stage == Stage::Register && TAKEABLE.contains(&record.refusal.code.as_str())
 }
 
 /// The state, and whether what was refused is used all the same.
@@ -278,6 +287,36 @@ fn as_json(record: &RefusalRecord) -> Value {
     })
 }
 
+/// Whether a decision can be made on all that were chosen.
+fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Result<()> {
+    // What was accepted or dismissed may still be tried again.
+    let may = |record: &RefusalRecord| match decision {
+        Decision::Retry => !matches!(record.state, RefusalState::Retried | RefusalState::Resolved),
+        Decision::Accept | Decision::Dismiss => record.state == RefusalState::Open,
+        Decision::Take => {
+            !record.taken && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
+        }
+    };
+    if decision == Decision::Take
+        && let Some(other) = chosen.iter().find(|r| !is_takeable(r))
+    {
+        return Err(exit::gate(format!(
+            "refusal {} is {}: only {} can be let in",
+            other.refusal_id,
+            other.refusal.code,
+            TAKEABLE.join(", ")
+        )));
+    }
+    if let Some(settled) = chosen.iter().find(|r| !may(r)) {
+        return Err(exit::conflict(format!(
+            "refusal {} is {} already",
+            settled.refusal_id,
+            state_of(settled)
+        )));
+    }
+    Ok(())
+}
+
 fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exit> {
     if which.reason.trim().is_empty() {
         return Err(exit::usage("--reason needs a reason"));
@@ -298,34 +337,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     if let (Some(code), true) = (&which.code, chosen.is_empty()) {
         return Err(exit::gate(format!("no open refusal has the code {code:?}")));
     }
-    // What was accepted or dismissed may still be tried again.
-    let may = |record: &RefusalRecord| match decision {
-        Decision::Retry => !matches!(record.state, RefusalState::Retried | RefusalState::Resolved),
-        Decision::Accept | Decision::Dismiss => record.state == RefusalState::Open,
-        Decision::Take => {
-            !record.taken && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
-        }
-    };
-    let takeable = |r: &RefusalRecord| {
-        r.stage == Stage::Register && TAKEABLE.contains(&r.refusal.code.as_str())
-    };
-    if decision == Decision::Take
-        && let Some(other) = chosen.iter().find(|r| !takeable(r))
-    {
-        return Err(exit::gate(format!(
-            "refusal {} is {}: only {} can be let in",
-            other.refusal_id,
-            other.refusal.code,
-            TAKEABLE.join(", ")
-        )));
-    }
-    if let Some(settled) = chosen.iter().find(|r| !may(r)) {
-        return Err(exit::conflict(format!(
-            "refusal {} is {} already",
-            settled.refusal_id,
-            state_of(settled)
-        )));
-    }
+    check_decision(decision, &chosen)?;
     let word = match decision {
         Decision::Accept => "accepted",
         Decision::Take if which.dry_run => "let in",

@@ -378,6 +378,7 @@ fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> transfer::Sur
         survey: profile.name.clone(),
         limits: process::limits(profile),
         stale_checksum: profile.limits.stale_checksum,
+        detectors: profile.limits.detectors.clone(),
     };
     profile_of(profiles, header).map(rules).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 
 use super::{plant, sound};
 use crate::operator::{Desk, Small};
+use fits::{FitsFile, Limits};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -99,6 +100,11 @@ fn one_bad_value_keeps_no_other_frame_out() {
              file_name IN ('w20071011_90005_st.fit', 'w20071011_90008_st.fit') AND obs_num IS NULL
              OR file_name IN ('w20071011_90006_st.fit', 'w20071011_90007_st.fit') AND am_start IS NULL";
         assert_eq!(desk.count(unknown), 4);
+        // The header as delivered can be asked, whatever is in it.
+        let asked = "SELECT count(*) FROM header JOIN multiframe USING (multiframe_id)
+             WHERE hdu = 0 AND header_value(cards, 'OBJECT') = object AND header.file_name = multiframe.file_name
+                 AND header_text(cards) LIKE '%OBJECT  = ''M31%'";
+        assert_eq!(desk.count(asked), 1);
         // One finding per code and keyword, with the number of files.
         let cleaned = found(&desk, "header_text_cleaned");
         assert_eq!(cleaned.len(), 1, "{cleaned:?}");
@@ -124,12 +130,21 @@ fn complete_hdus_are_kept_whatever_follows_them() {
     std::fs::write(delivery.join("w20071011_90004_st.fit"), packed).unwrap();
     let packed = [&gzip(&sound(90_005).image)[..], b"\r\n"].concat();
     std::fs::write(delivery.join("w20071011_90005_st.fit"), packed).unwrap();
+    // A program that does not pad what it writes last.
+    let sound = sound(90_006);
+    let end = sound.image.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    let file = FitsFile::from_bytes("sound", sound.image.clone(), &Limits::default()).unwrap();
+    let last = file.hdus().last().unwrap();
+    let data_end = (last.data_offset + last.data_bytes) as usize;
+    assert!(end <= data_end && data_end < sound.image.len(), "it has padding");
+    std::fs::write(delivery.join("w20071011_90006_st.fit"), &sound.image[..data_end]).unwrap();
     desk.run(&delivery).ended(0);
     desk.verified();
-    assert_eq!(desk.count("SELECT count(*) FROM multiframe"), 7);
+    assert_eq!(desk.count("SELECT count(*) FROM multiframe"), 8);
+    assert_eq!(found(&desk, "padding_missing").len(), 1);
     let detectors = "SELECT count(*) FROM multiframe_detector JOIN multiframe USING (multiframe_id)
          WHERE file_name LIKE 'w20071011_9000%'";
-    assert_eq!(desk.count(detectors), 20);
+    assert_eq!(desk.count(detectors), 24);
     let trailing = found(&desk, "trailing_bytes");
     assert_eq!(trailing.len(), 1, "{trailing:?}");
     assert_eq!(trailing[0]["files"], json!(4), "zeros are padding");
@@ -186,6 +201,8 @@ fn a_stale_datasum_is_let_in_by_the_operator_or_the_profile() {
         let take = ["refusals", "accept", &stale, "--take", "--reason", "checked by eye"];
         let said = desk.at_site(&["refusals", "accept", &cut, "--take", "--reason", "x"]).ended(3);
         assert!(said.is_empty(), "what is lost cannot be let in: {said}");
+        let show = desk.at_site(&["refusals", "show", &stale]).ended(0);
+        assert!(show.contains(&format!("almagest refusals accept {stale} --take")), "{show}");
         desk.at_site(&[&take[..], &["--dry-run"]].concat()).ended(0);
         assert_eq!(number("datasum_mismatch"), stale, "a dry run does nothing");
         desk.at_site(&take).ended(0);

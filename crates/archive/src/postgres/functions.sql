@@ -191,10 +191,20 @@ CREATE OR REPLACE FUNCTION sdss_eta(ra double precision, "dec" double precision)
 COMMENT ON FUNCTION sdss_eta IS 'SDSS survey latitude';
 
 -- Cards are kept unpacked here.
+-- No text holds NUL: it becomes U+0001 here, where a string ends. Other control characters become blanks, which keeps a card on
+-- its line, and bytes beyond ASCII become question marks.
+CREATE OR REPLACE FUNCTION almagest_cards(cards bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 500 AS $$
+    SELECT string_agg(rtrim(regexp_replace(regexp_replace(convert_from(substr(stored, 80 * n + 1, 80), 'LATIN1'),
+        '[\u0002-\u001f\u007f]', ' ', 'g'), '[^\u0001-\u007f]', '?', 'g'), E' \001'), E'\n' ORDER BY n)
+    FROM (SELECT CASE position('\x00'::bytea IN cards) WHEN 0 THEN cards
+        ELSE decode(replace(replace(encode(cards, 'escape'), '\\', '\134'), '\000', E'\001'), 'escape') END AS stored OFFSET 0) AS clean,
+        generate_series(0, (length(cards) - 1) / 80) AS n $$;
+COMMENT ON FUNCTION almagest_cards IS 'the cards of a row of `header` with U+0001 for NUL, one per line';
+
 CREATE OR REPLACE FUNCTION header_text(cards bytea) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 500 AS $$
-    SELECT string_agg(rtrim(convert_from(substr(cards, 80 * n + 1, 80), 'LATIN1')), E'\n' ORDER BY n)
-    FROM generate_series(0, (length(cards) - 1) / 80) AS n $$;
+    SELECT translate(almagest_cards(cards), E'\001', ' ') $$;
 COMMENT ON FUNCTION header_text IS 'the cards of a row of `header`, one per line';
 
 CREATE OR REPLACE FUNCTION header_value(cards bytea, keyword text) RETURNS text
@@ -204,15 +214,16 @@ DECLARE
     rest text;
     said text;
 BEGIN
-    FOREACH card IN ARRAY string_to_array(header_text(cards), E'\n') LOOP
+    FOREACH card IN ARRAY string_to_array(almagest_cards(cards), E'\n') LOOP
         CONTINUE WHEN strpos(card, '=') = 0
             OR upper(btrim(regexp_replace(btrim(split_part(card, '=', 1)), '^(HIERARCH )+', ''))) <> upper(btrim(keyword));
         rest := ltrim(substr(card, strpos(card, '=') + 1));
         IF left(rest, 1) = '''' THEN
             -- A quote within a string is written twice.
-            said := rtrim(replace((regexp_match(rest, '^''((?:[^'']|'''')*)'))[1], '''''', ''''));
+            said := replace((regexp_match(rest, '^''((?:[^'']|'''')*)'))[1], '''''', '''');
+            said := rtrim(split_part(said, E'\001', 1));
         ELSE
-            said := btrim(split_part(rest, '/', 1));
+            said := btrim(translate(split_part(rest, '/', 1), E'\001', ' '));
         END IF;
         RETURN nullif(said, '');
     END LOOP;

@@ -60,15 +60,32 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
     connection.create_scalar_function("header_text", 1, flags, |ctx| Ok(header_text(ctx)))?;
     connection.create_scalar_function("header_value", 2, flags, |ctx| {
         let keyword = ctx.get::<String>(1)?;
-        Ok(header_text(ctx).and_then(|cards| header_value(&cards, &keyword)))
+        Ok(cards(ctx).and_then(|cards| header_value(&cards, &keyword)))
     })?;
     connection.create_scalar_function(cone_hint::NAME, 2, flags, |_| Ok(1))
 }
 
-/// The unpacked cards that are the first argument; `None` for what is none.
+/// Stands for NUL in cards: a string ends there.
+const NUL: char = '\u{1}';
+
 fn header_text(ctx: &Context<'_>) -> Option<String> {
+    Some(cards(ctx)?.replace(NUL, " "))
+}
+
+/// The unpacked cards that are the first argument; `None` for what is none. NUL becomes [`NUL`], other control characters
+/// become blanks, which keeps a card on its line, and bytes beyond ASCII become question marks.
+fn cards(ctx: &Context<'_>) -> Option<String> {
     let bytes = stage::metadata::unpacked_cards(ctx.get_raw(0).as_blob().ok()?)?;
-    let card = |card: &[u8]| String::from_utf8_lossy(card).trim_end().to_owned();
+    let letter = |&byte: &u8| match byte {
+        0 | 1 => NUL,
+        byte if byte.is_ascii_control() => ' ',
+        byte if byte.is_ascii() => char::from(byte),
+        _ => '?',
+    };
+    let card = |card: &[u8]| {
+        let text: String = card.iter().map(letter).collect();
+        text.trim_end_matches([' ', NUL]).to_owned()
+    };
     Some(bytes.chunks(80).map(card).collect::<Vec<_>>().join("\n"))
 }
 
@@ -81,7 +98,7 @@ fn header_value(cards: &str, keyword: &str) -> Option<String> {
         name.eq_ignore_ascii_case(keyword).then_some(rest.trim_start())
     })?;
     let value = match rest.strip_prefix('\'') {
-        None => rest.split('/').next().unwrap_or_default().trim().to_owned(),
+        None => rest.split('/').next().unwrap_or_default().replace(NUL, " ").trim().to_owned(),
         Some(text) => {
             // A quote within a string is written twice.
             let mut value = String::new();
@@ -92,7 +109,7 @@ fn header_value(cards: &str, keyword: &str) -> Option<String> {
                 }
                 value.push(c);
             }
-            value.trim_end().to_owned()
+            value.split(NUL).next().unwrap_or_default().trim_end().to_owned()
         }
     };
     (!value.is_empty()).then_some(value)
