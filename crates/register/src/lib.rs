@@ -171,7 +171,7 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
 fn postponed(fetched: &Fetched) -> Vec<Postponed> {
     let one = |(name, why): &(String, String)| Postponed {
         name: name.clone(),
-        why: model::printable(why, 1000).into_owned(),
+        why: model::shown_briefly(why, 1000),
     };
     fetched.postponed.iter().map(one).collect()
 }
