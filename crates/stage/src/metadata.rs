@@ -66,7 +66,7 @@ fn read_dir(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Detectors, St
                 .map(<[i64; 2]>::from),
             photometry: photometry(row, &frame),
             wcs: match cards {
-                Some(cards) if told.from_image => image_cards(cards),
+                Some(cards) if told.from_image => with_frame(image_cards(cards), &told.cards),
                 _ => told.cards,
             },
         };
@@ -204,7 +204,7 @@ pub fn unpacked_cards(packed: &[u8]) -> Option<Vec<u8>> {
 fn image_cards(packed: &[u8]) -> BTreeMap<String, CardValue> {
     const STEMS: &[&str] = &[
         "CTYPE", "CRPIX", "CRVAL", "CUNIT", "CRUNIT", "CDELT", "CROTA", "CD", "PC", "PV", "PROJP",
-        "LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX", "A_", "B_", "AP_", "BP_",
+        "LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX", "EPOCH", "A_", "B_", "AP_", "BP_",
         "WCSAXES",
     ];
     let Some(cards) = unpacked_cards(packed) else { return BTreeMap::new() };
@@ -226,6 +226,19 @@ fn image_cards(packed: &[u8]) -> BTreeMap<String, CardValue> {
             cards.entry(keyword).or_insert(value);
             cards
         })
+}
+
+/// The keywords of an image with the reference frame that it inherits from the primary header, when it names none.
+fn with_frame(
+    mut cards: BTreeMap<String, CardValue>,
+    told: &BTreeMap<String, CardValue>,
+) -> BTreeMap<String, CardValue> {
+    const FRAME: [&str; 4] = ["RADESYS", "RADECSYS", "EQUINOX", "EPOCH"];
+    if !FRAME.iter().any(|keyword| cards.contains_key(*keyword)) {
+        let inherited = told.iter().filter(|(keyword, _)| FRAME.contains(&keyword.as_str()));
+        cards.extend(inherited.map(|(keyword, value)| (keyword.clone(), value.clone())));
+    }
+    cards
 }
 
 /// A coordinate system as `astrometry` has it.

@@ -344,7 +344,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
                 }
             },
         };
-        let wcs = wcs(detector);
+        let wcs = wcs(detector, self.task.profile);
         if let Err(fault) = &wcs
             && rules.photometry.distortion == Distortion::Wcs
         {

@@ -8,7 +8,7 @@ use super::quality::{self, Classes};
 use super::rows::{Bounds, Keys, RowFault, faults};
 use fits::{Column, FitsError, FitsFault, Rows, Table};
 use model::detector::Detector;
-use model::profile::{Distortion, SurveyProfile};
+use model::profile::{Distortion, Fk5Rule, SurveyProfile};
 use sky::{SkyColumns, Wcs};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -224,7 +224,7 @@ impl Judged<'_, '_> {
         let rows = self.table.read_rows(range, &mut raw)?;
         self.decode(&rows, batch, workspace).map_err(|fault| self.table.error(fault))?;
         workspace.raw = raw;
-        let rows = self.place(span, batch, workspace);
+        let rows = self.place(span, batch, context, workspace);
         self.tidy(context, batch, workspace, counts);
         constants(batch, rows, context, written);
         let quality = &context.profile.catalogue.quality;
@@ -277,7 +277,13 @@ impl Judged<'_, '_> {
     }
 
     /// Appends sequence numbers and positions of the kept rows; returns their number.
-    fn place(&self, span: Range<usize>, batch: &mut Batch, workspace: &mut Workspace) -> usize {
+    fn place(
+        &self,
+        span: Range<usize>,
+        batch: &mut Batch,
+        context: &HduContext<'_>,
+        workspace: &mut Workspace,
+    ) -> usize {
         let at = key_positions();
         let kept = self.kept.get(span.clone());
         let seq_num = batch.column::<i32>(at.seq_num);
@@ -305,6 +311,9 @@ impl Judged<'_, '_> {
         push_kept(ra, &self.positions.ra_deg[span.clone()], kept);
         push_kept(dec, &self.positions.dec_deg[span], kept);
         workspace.sky.refill(ra, dec);
+        if context.profile.astrometry.fk5_2000 == Fk5Rule::Rotate {
+            workspace.sky.turn_galactic_to_icrs();
+        }
         let sky = &workspace.sky;
         for (column, values) in at.sky.iter().zip([
             &sky.cx,

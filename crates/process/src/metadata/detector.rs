@@ -8,6 +8,7 @@ use super::frame::{Detector, Frame};
 use super::keywords::{self, Source};
 use super::multiframe::{self, Exposure};
 use super::notes::{Notes, Place};
+use super::observed;
 use super::plan::{Plan, Slot};
 use super::row::{Kind, Row};
 
@@ -36,6 +37,7 @@ pub(super) fn row<'f>(
     let table = detector.table.and_then(|(hdu, _)| model::ExtNum::of_hdu(hdu.index.0));
     row.set("cat_ext_num", table.map(model::ExtNum::get));
     set_structure(&mut row, detector);
+    observed::mjd_in_utc(&mut row, "mjd_mean", image, profile, notes);
     row
 }
 

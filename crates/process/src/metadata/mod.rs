@@ -20,6 +20,7 @@ mod headers;
 mod keywords;
 mod multiframe;
 mod notes;
+mod observed;
 mod plan;
 mod programme;
 mod provenance;
@@ -27,8 +28,10 @@ mod reference;
 mod row;
 mod task;
 mod time;
+mod time_scale;
 
 pub use crate::task::TaskFault;
+pub(crate) use astrometry::reading;
 pub use headers::unpack as unpack_cards;
 pub use task::run;
 

@@ -7,7 +7,7 @@ use model::preview_name as name;
 use model::profile::SurveyProfile;
 use model::task::{TaskFile, TaskInput};
 use model::{ExtNum, Finding, Refusal, one_line};
-use sky::Wcs;
+use sky::{Reading, Wcs};
 use std::io;
 
 use super::rows::{self, Row};
@@ -151,7 +151,9 @@ impl Maker<'_> {
 /// The WCS of an image, when it has one that can be used.
 fn wcs_of(file: &FitsFile, hdu: HduIndex) -> Option<Wcs> {
     let (hdu, primary) = (file.hdu(hdu).ok()?, file.hdus().first()?);
-    Wcs::from_image(&HeaderView::of_extension(hdu, primary)).ok()
+    // Orientation is the same in every frame.
+    let reading = Reading { any_frame: true, ..Reading::default() };
+    Wcs::read_image(&HeaderView::of_extension(hdu, primary), reading).ok()
 }
 
 fn refusal_of(file: &str, hdu: HduIndex, fault: PreviewFault) -> Result<Refusal, TaskFault> {
