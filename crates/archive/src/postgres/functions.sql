@@ -1,5 +1,5 @@
 -- The functions that `almagest sql` offers beside the engine's own, for PostgreSQL: the counterparts of `sql/functions.rs`, and
--- of those of SQLite that queries commonly use. Angles are degrees; a position that is none gives NULL.
+-- of those of SQLite that queries commonly use. Angles are degrees; a position that is none gives NULL, or an error in in_cone.
 
 CREATE OR REPLACE FUNCTION almagest_is_position(ra double precision, "dec" double precision) RETURNS boolean
     IMMUTABLE PARALLEL SAFE COST 1
@@ -16,22 +16,38 @@ CREATE OR REPLACE FUNCTION angular_distance_deg(
     END;
 COMMENT ON FUNCTION angular_distance_deg IS 'angle between two positions';
 
+-- Ends the query: an argument of in_cone that no cone has.
+CREATE OR REPLACE FUNCTION almagest_refuse(argument text, value double precision) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 1 AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'numeric_value_out_of_range', MESSAGE = CASE
+        WHEN argument = 'radius' AND value = 0
+            THEN 'in_cone: radius is 0; 1/60 of whole numbers is 0 in SQL, write 1/60.0'
+        WHEN argument = 'radius' THEN 'in_cone: radius is ' || value || ', not a number of degrees above 0'
+        WHEN argument LIKE 'dec%' THEN 'in_cone: ' || argument || ' is ' || value || ', not within -90 and 90'
+        ELSE 'in_cone: ' || argument || ' is ' || value || ', not a finite number' END;
+END $$;
+COMMENT ON FUNCTION almagest_refuse IS 'ends the query with the argument of in_cone that no cone has';
+
 -- Most positions are told by their declination alone.
 CREATE OR REPLACE FUNCTION in_cone(
     ra double precision, "dec" double precision, ra0 double precision, dec0 double precision, radius double precision)
     RETURNS boolean
     IMMUTABLE PARALLEL SAFE COST 20
     RETURN CASE
-        WHEN NOT almagest_is_position(ra, dec) OR NOT almagest_is_position(ra0, dec0)
-            OR NOT (radius >= 0 AND radius < 'Infinity') THEN NULL
+        WHEN NOT (radius > 0 AND radius < 'Infinity') THEN almagest_refuse('radius', radius)
+        WHEN NOT abs(ra0) < 'Infinity' THEN almagest_refuse('ra0', ra0)
+        WHEN NOT abs(dec0) <= 90 THEN almagest_refuse('dec0', dec0)
+        WHEN NOT abs(ra) < 'Infinity' THEN almagest_refuse('ra', ra)
+        WHEN NOT abs(dec) <= 90 THEN almagest_refuse('dec', dec)
         WHEN abs(dec - dec0) > radius + 1e-9 THEN false
         ELSE angular_distance_deg(ra, dec, ra0, dec0) <= radius END;
-COMMENT ON FUNCTION in_cone IS '1 if the position lies within the radius of the centre; fast in a WHERE';
+COMMENT ON FUNCTION in_cone IS '1 if the position lies within the radius of the centre, all in degrees; fast in a WHERE; 1/60 is 0 in SQL, write 1/60.0';
 
 CREATE OR REPLACE FUNCTION cone_of(ra0 double precision, dec0 double precision, radius double precision)
     RETURNS double precision[]
     IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN almagest_is_position(ra0, dec0) AND radius >= 0 AND radius < 'Infinity'
+    RETURN CASE WHEN almagest_is_position(ra0, dec0) AND radius > 0 AND radius < 'Infinity'
         THEN ARRAY[ra0, dec0, radius] END;
 COMMENT ON FUNCTION cone_of IS 'a cone as one value';
 
