@@ -91,7 +91,7 @@ low_disk_gb = 20
 [ingest]
 # Where the ingester daemon tells its counts (/metrics, /healthz); \"\" = nowhere. Anybody who reaches an address that is not
 # loopback can read them.
-listen = \"127.0.0.1:9187\"
+listen = \"127.0.0.1:19187\"
 # The ingester looks for work at least this often, whether or not it was told of any.
 poll_seconds = 10
 
@@ -514,7 +514,7 @@ pub struct Ingest {
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9187".to_owned(), poll_seconds: 10 }
+        Self { listen: "127.0.0.1:19187".to_owned(), poll_seconds: 10 }
     }
 }
 

@@ -237,7 +237,7 @@ impl Desk {
             ("load_most = 1.5", "load_most = 0.0"),
             ("poll_seconds = 10", "poll_seconds = 1"),
             ("poll_seconds = 2", "poll_seconds = 1"),
-            ("listen = \"127.0.0.1:9187\"", "listen = \"\""),
+            ("listen = \"127.0.0.1:19187\"", "listen = \"\""),
         ]);
     }
 
