@@ -53,8 +53,8 @@ fn row(desk: &Desk, table: &str, condition: &str) -> Value {
 /// Refusals as file, code and state, in the order of files.
 fn told(desk: &Desk) -> Vec<(String, String, &'static str)> {
     let word = |r: &Value| if r["parked"] == json!(true) { "parked" } else { "refused" };
-    let place = |r: &Value| match r["hdu"].as_u64() {
-        Some(hdu) => format!("{}[{hdu}]", r["file"].as_str().unwrap()),
+    let place = |r: &Value| match r["ext_num"].as_u64() {
+        Some(n) => format!("{} ext_num {n}", r["file"].as_str().unwrap()),
         None => r["file"].as_str().unwrap().to_owned(),
     };
     let code = |r: &Value| r["code"].as_str().unwrap().to_owned();
@@ -336,7 +336,7 @@ fn a_compressed_catalogue_is_refused() {
     truth.deliver(STACK, &delivery, "stack.fits.fz");
     truth.deliver(STACK_ZTABLE, &delivery, "stack_cat.fits.fz");
     desk.run(&delivery).ended(1);
-    let places: Vec<String> = (1..5).map(|hdu| format!("stack_cat.fits.fz[{hdu}]")).collect();
+    let places: Vec<String> = (2..6).map(|n| format!("stack_cat.fits.fz ext_num {n}")).collect();
     let wanted: Vec<_> =
         places.iter().map(|place| (place.as_str(), "compressed_table", "refused")).collect();
     assert_eq!(told(&desk), listed(&wanted));
@@ -358,7 +358,7 @@ fn matched_standards_are_no_catalogue() {
     truth.deliver(STACK, &delivery, "stack.fits.fz");
     truth.deliver(STANDARDS, &delivery, "stack_cat.fits");
     desk.run(&delivery).ended(1);
-    let places: Vec<String> = (1..5).map(|hdu| format!("stack_cat.fits[{hdu}]")).collect();
+    let places: Vec<String> = (2..6).map(|n| format!("stack_cat.fits ext_num {n}")).collect();
     let wanted: Vec<_> =
         places.iter().map(|place| (place.as_str(), "foreign_column", "refused")).collect();
     assert_eq!(told(&desk), listed(&wanted));
@@ -400,7 +400,9 @@ fn edit_generic(desk: &Desk, old: &str, new: &str) {
 }
 
 const NGTS_OWNS_ALL: &str = "[project]\nunnamed = \"NGTS\"";
-const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"";
+/// Magnitudes are NULL; and the exposure that stands for the images points elsewhere, which would refuse the catalogues.
+const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"\n\
+    position.refuse_above_arcsec = 1000000.0";
 
 fn retry(desk: &Desk, code: &str) {
     desk.at_site(&["refusals", "retry", "--code", code, "--reason", "the profile was changed"])
@@ -431,7 +433,7 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     retry(&desk, "no_project");
     desk.run(&delivery).ended(1);
     let waiting: Vec<_> = ngts_catalogues()
-        .map(|(_, name)| (format!("{name}[1]"), "no_zero_point".to_owned(), "parked"))
+        .map(|(_, name)| (format!("{name} ext_num 2"), "no_zero_point".to_owned(), "parked"))
         .to_vec();
     assert_eq!(told(&desk), waiting);
     let catalogue = &ngts_catalogues()[2].1;

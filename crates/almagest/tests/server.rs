@@ -29,7 +29,7 @@ fn a_night_on_a_server_equals_one_in_the_box() {
         let mut all: Vec<String> = desk
             .refusals()
             .iter()
-            .map(|r| format!("{} {} {}", r["file"], r["code"], r["hdu"]))
+            .map(|r| format!("{} {} {}", r["file"], r["code"], r["ext_num"]))
             .collect();
         all.sort();
         all

@@ -164,8 +164,12 @@ fn check_result(
             return Err(failed(
                 Check::RowCount,
                 format!(
-                    "{}[{}]: {} rows read, {} written, {} refused",
-                    hdu.file, hdu.hdu, hdu.rows_read, hdu.rows_written, hdu.rows_refused
+                    "{} ext_num {}: {} rows read, {} written, {} refused",
+                    hdu.file,
+                    u32::from(hdu.hdu) + 1,
+                    hdu.rows_read,
+                    hdu.rows_written,
+                    hdu.rows_refused
                 ),
             ));
         }

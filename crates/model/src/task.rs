@@ -45,7 +45,16 @@ pub struct CatalogueRef {
     pub version: i32,
     /// HDUs all rows of which are in the archive already, of this version: their objects keep their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub done_hdus: Vec<u16>,
+    pub done: Vec<DoneHdu>,
+}
+
+/// A catalogue HDU all rows of which are in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneHdu {
+    /// HDU of the catalogue file, primary = 0.
+    pub hdu: u16,
+    /// Detector that its rows are of.
+    pub ext_num: i16,
 }
 
 /// One multiframe of a task.
@@ -189,6 +198,9 @@ pub struct HduReport {
     pub multiframe_id: i64,
     /// HDU, primary = 0.
     pub hdu: u16,
+    /// Detector that it belongs to; `None` when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ext_num: Option<i16>,
     /// Rows in the file.
     pub rows_read: u64,
     /// Rows staged.

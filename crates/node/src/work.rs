@@ -90,7 +90,8 @@ fn stage_table(
 
 fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
     let mine = task.inputs.iter().filter_map(|i| MultiframeId::new(i.multiframe_id)).collect();
-    let detectors = stage::metadata::read(&task.metadata, &mine)?;
+    let names = profile.catalogue.name_keywords();
+    let detectors = stage::metadata::read(&task.metadata, &mine, &names)?;
     let work = CatalogueTask { inputs: &task.inputs, detectors: &detectors, profile };
     let mut sink = Staging { dir: &task.output_dir, open: None, files: Vec::new() };
     let report = catalogue::extract(&work, &mut sink)?;

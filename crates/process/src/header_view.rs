@@ -66,17 +66,26 @@ impl<'a> HeaderView<'a> {
 
     /// The value as text, numbers and logicals as FITS writes them; `None` when absent or blank.
     pub fn written(&self, keyword: &str) -> Option<String> {
-        let text = match self.value(keyword)? {
-            Value::Text(text) => text.trim().to_owned(),
-            Value::Logical(true) => "T".to_owned(),
-            Value::Logical(false) => "F".to_owned(),
-            Value::Integer(number) => number.to_string(),
-            Value::BigInteger(digits) => digits.to_owned(),
-            Value::Float(number) => number.to_string(),
-            Value::Complex(..) | Value::Undefined => return None,
-        };
-        (!text.is_empty()).then_some(text)
+        as_written(self.value(keyword)?)
     }
+
+    /// The value in this header alone, as text.
+    pub fn own_written(&self, keyword: &str) -> Option<String> {
+        as_written(self.own_card(keyword)?.value()?)
+    }
+}
+
+fn as_written(value: Value<'_>) -> Option<String> {
+    let text = match value {
+        Value::Text(text) => text.trim().to_owned(),
+        Value::Logical(true) => "T".to_owned(),
+        Value::Logical(false) => "F".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::BigInteger(digits) => digits.to_owned(),
+        Value::Float(number) => number.to_string(),
+        Value::Complex(..) | Value::Undefined => return None,
+    };
+    (!text.is_empty()).then_some(text)
 }
 
 impl sky::Keywords for HeaderView<'_> {

@@ -11,6 +11,7 @@
 pub mod catalogue;
 pub mod header_view;
 pub mod metadata;
+mod pairing;
 pub mod preview;
 mod task;
 

@@ -142,9 +142,9 @@ fn short_padding(fits: &FitsFile) -> Option<(&'static str, String)> {
     let end = (last.data_offset + last.data_bytes).next_multiple_of(BLOCK_BYTES);
     let short_bytes = end.saturating_sub(fits.file_bytes());
     let message = format!(
-        "HDU {}: the data are whole, their padding ends {short_bytes} bytes early: the file was cut, and what \
+        "ext_num {}: the data are whole, their padding ends {short_bytes} bytes early: the file was cut, and what \
          followed is lost",
-        last.index.0
+        u32::from(last.index.0) + 1
     );
     (short_bytes > 0).then_some(("truncated_padding", message))
 }
@@ -203,13 +203,13 @@ fn verify_sums(fits: &FitsFile, hdu: &Hdu, name: &str, content: &mut Content) {
 /// A file that cannot be opened as FITS is at fault as a whole, or in its first header.
 fn in_primary(fault: &FitsFault) -> String {
     match fault {
-        FitsFault::MissingEnd | FitsFault::HeaderTooLong { .. } => format!("HDU 0: {fault}"),
+        FitsFault::MissingEnd | FitsFault::HeaderTooLong { .. } => format!("ext_num 1: {fault}"),
         _ => fault.to_string(),
     }
 }
 
 fn in_hdu(hdu: &Hdu, fault: &FitsFault) -> String {
-    format!("HDU {}: {fault}", hdu.index.0)
+    format!("ext_num {}: {fault}", u32::from(hdu.index.0) + 1)
 }
 
 /// A refusal made of a fault of the reader.

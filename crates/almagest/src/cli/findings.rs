@@ -65,7 +65,7 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
             finding.subject.clone(),
             grouped(finding.files),
             grouped(finding.occurrences),
-            finding.example_hdu.map_or(file.clone(), |hdu| format!("{file}[{hdu}]")),
+            finding.example_ext_num.map_or(file.clone(), |n| format!("{file} ext_num {n}")),
             finding.message.clone(),
         ];
         table.row(cells.into_iter().skip(skipped));

@@ -47,7 +47,8 @@ fn text(found: &Inspection) -> String {
     if let Some(refusal) = &found.refusal {
         return format!("refused, {}: {}\n", refusal.code, shown(&refusal.message));
     }
-    let mut table = Table::new(["hdu", "name", "holds", "size", "cards", "checksums", "remarks"]);
+    let mut table =
+        Table::new(["ext_num", "name", "holds", "size", "cards", "checksums", "remarks"]);
     for hdu in &found.hdus {
         let remark = hdu
             .refusal
@@ -55,7 +56,7 @@ fn text(found: &Inspection) -> String {
             .map(|r| format!("refused, {}: {}", r.code, r.message))
             .unwrap_or_default();
         table.row([
-            hdu.index.0.to_string(),
+            (u32::from(hdu.index.0) + 1).to_string(),
             hdu.name.clone(),
             hdu.kind.in_words().to_owned(),
             size(hdu),

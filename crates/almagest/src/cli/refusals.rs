@@ -7,7 +7,7 @@ use crate::site::{self, Archive, Site};
 use crate::steps::chosen;
 use archive::Inquiry;
 use archive::records::{Cause, Decision, RefusalFilter, RefusalRecord, RefusalState};
-use archive::report::{in_full, rows_in_words};
+use archive::report::{in_full, place_in_words, rows_in_words};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -147,8 +147,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
 }
 
 fn place(record: &RefusalRecord) -> String {
-    let r = &record.refusal;
-    r.hdu.map_or(r.file.clone(), |hdu| format!("{}[{hdu}]", r.file))
+    place_in_words(&record.refusal)
 }
 
 /// The same in a width that leaves room for the reason: of a long name, begin and end.
@@ -239,7 +238,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "number": record.refusal_id,
         "delivery": record.delivery,
         "file": r.file,
-        "hdu": r.hdu,
+        "ext_num": r.hdu.map(|hdu| u32::from(hdu) + 1),
         "keyword": r.keyword,
         "column": r.column,
         "stage": record.stage.name(),

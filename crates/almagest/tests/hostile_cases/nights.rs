@@ -161,7 +161,7 @@ fn files_cut_anywhere() {
     let codes = ["missing_end", "truncated", "truncated_padding", "not_an_hdu", "no_data"];
     for refusal in &refusals {
         assert!(codes.contains(&refusal["code"].as_str().unwrap()), "{refusal}");
-        assert_eq!(refusal["hdu"], Value::Null, "{refusal}");
+        assert_eq!(refusal["ext_num"], Value::Null, "{refusal}");
     }
     desk.verified();
 }

@@ -130,8 +130,8 @@ pub struct Drift {
     pub occurrences: u64,
     /// One of the files.
     pub example_file: String,
-    /// And the HDU, primary = 0.
-    pub example_hdu: Option<u16>,
+    /// Extension number of the HDU in that file, primary = 1.
+    pub example_ext_num: Option<u32>,
     /// One sentence.
     pub message: String,
 }
@@ -398,16 +398,24 @@ fn explain_refusals(records: &[RefusalRecord], out: &mut Explanation) {
 
 fn refusal_in_words(record: &RefusalRecord) -> String {
     let refusal = &record.refusal;
-    let place = refusal.hdu.map(|hdu| format!("[{hdu}]")).unwrap_or_default();
-    let name = if refusal.file.is_empty() { "the whole round" } else { &refusal.file };
+    let place = place_in_words(refusal);
+    let name = if place.is_empty() { "the whole round" } else { &place };
     format!(
-        "refusal {} ({}{}): {name}{place} {}: {}",
+        "refusal {} ({}{}): {name} {}: {}",
         record.refusal_id,
         record.state.name(),
         if refusal.parked { ", parked" } else { "" },
         refusal.code,
         in_full(refusal)
     )
+}
+
+/// File and HDU of a refusal, the HDU by its extension number (primary = 1); empty for a whole round.
+pub fn place_in_words(refusal: &Refusal) -> String {
+    match refusal.hdu {
+        Some(hdu) => format!("{} ext_num {}", refusal.file, u32::from(hdu) + 1),
+        None => refusal.file.clone(),
+    }
 }
 
 /// The message of a refusal, with keyword, column and rows where it does not name them itself.

@@ -398,6 +398,7 @@ fn detections(started: &Started, result: &mut TaskResult) {
                 file: catalogue.file.name.clone(),
                 multiframe_id: input.multiframe_id,
                 hdu: u16::try_from(ext - 1).unwrap(),
+                ext_num: Some(ext),
                 rows_read: 10,
                 rows_written: 10,
                 rows_refused: 0,

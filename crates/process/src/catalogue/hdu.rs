@@ -1,9 +1,11 @@
 //! One catalogue HDU: its rows are judged as a whole, then decoded block by block.
 
+use super::angle::{Axis, Declared};
 use super::batch::{Batch, position};
 use super::layout::{Delivered, Layout, may_be_undefined};
+use super::oddities::{Contradiction, Oddity};
 use super::photometry::{self, Calibration};
-use super::positions::{Oddity, Positions, Sources, positions};
+use super::positions::{Positions, SkyCells, Sources, is_text, positions};
 use super::quality::{self, Classes};
 use super::rows::{Bounds, Keys, RowFault, faults};
 use fits::{Column, FitsError, FitsFault, Rows, Table};
@@ -96,9 +98,11 @@ pub(super) fn judge<'t, 'a>(
         }
     }
     let sources = Sources {
-        columns: layout
-            .ra_dec
-            .map(|(ra, _)| (&table.columns()[ra], keys.ra.as_slice(), keys.dec.as_slice())),
+        columns: layout.ra_dec.map(|(ra, dec)| SkyCells {
+            columns: [&table.columns()[ra], &table.columns()[dec]],
+            ra: &keys.ra,
+            dec: &keys.dec,
+        }),
         x: &keys.x,
         y: &keys.y,
         wcs: context.wcs,
@@ -153,7 +157,10 @@ impl KeyColumns {
             .and_then(|()| read(layout.y, &mut self.y))
             .and_then(|()| match layout.ra_dec {
                 None => Ok(()),
-                Some((ra, dec)) => read(ra, &mut self.ra).and_then(|()| read(dec, &mut self.dec)),
+                Some((ra, dec)) => {
+                    angles(&columns[ra], Axis::RightAscension, rows, &mut self.ra)?;
+                    angles(&columns[dec], Axis::Declination, rows, &mut self.dec)
+                }
             })
             .map_err(|fault| table.error(fault))
     }
@@ -164,6 +171,23 @@ fn doubles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f64>) -> Result<(), F
     let first = out.len();
     column.f64s(rows, out)?;
     blank(column, rows, &mut out[first..], f64::NAN)
+}
+
+/// Appends the values of RA or DEC: numbers as in the file, text as degrees.
+fn angles(
+    column: &Column,
+    axis: Axis,
+    rows: &Rows<'_>,
+    out: &mut Vec<f64>,
+) -> Result<(), FitsFault> {
+    if !is_text(column) {
+        return doubles(column, rows, out);
+    }
+    let declared = Declared::of(column.unit.as_deref(), axis);
+    let mut cells = Vec::new();
+    column.texts(rows, &mut cells)?;
+    out.extend(cells.iter().map(|cell| declared.degrees_of_text(cell, axis)));
+    Ok(())
 }
 
 fn singles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f32>) -> Result<(), FitsFault> {
@@ -197,6 +221,11 @@ impl Judged<'_, '_> {
     /// What is odd about the positions.
     pub(super) fn oddities(&self) -> &[Oddity] {
         &self.positions.oddities
+    }
+
+    /// The reason why no position can be trusted.
+    pub(super) fn contradiction(&self) -> Option<&Contradiction> {
+        self.positions.contradiction.as_ref()
     }
 
     /// Row ranges, each of which [`Judged::append`] takes in one piece.

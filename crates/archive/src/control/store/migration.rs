@@ -16,11 +16,13 @@ struct Migration {
     sql: &'static str,
     /// Of the lake, which a server does not have.
     embedded_only: bool,
+    /// The statements for a server, where they are not a translation of `sql`.
+    server_sql: Option<&'static str>,
 }
 
 impl Migration {
     const fn new(name: &'static str, sql: &'static str) -> Self {
-        Self { name, sql, embedded_only: false }
+        Self { name, sql, embedded_only: false, server_sql: None }
     }
 }
 
@@ -29,13 +31,17 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("control", include_str!("../../migrations/0001_control.sql")),
     Migration::new("detector_rows", lake::DETECTOR_ROWS_DDL),
     Migration::new("states", include_str!("../../migrations/0003_states.sql")),
-    Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL, embedded_only: true },
+    Migration { embedded_only: true, ..Migration::new("lake_file", lake::LAKE_FILE_DDL) },
     Migration::new("retraction", include_str!("../../migrations/0005_retraction.sql")),
     Migration::new("coming", include_str!("../../migrations/0006_coming.sql")),
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
     Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
     Migration::new("lookups", include_str!("../../migrations/0013_lookups.sql")),
+    Migration {
+        server_sql: Some(include_str!("../../migrations/0014_ext_num_server.sql")),
+        ..Migration::new("ext_num", include_str!("../../migrations/0014_ext_num.sql"))
+    },
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -110,7 +116,10 @@ fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<bool, Archiv
         match tx.dialect() {
             Dialect::Sqlite => tx.execute_batch(migration.sql)?,
             Dialect::Postgres if migration.embedded_only => {}
-            Dialect::Postgres => tx.execute_batch(&postgres_ddl(migration.sql))?,
+            Dialect::Postgres => match migration.server_sql {
+                Some(sql) => tx.execute_batch(sql)?,
+                None => tx.execute_batch(&postgres_ddl(migration.sql))?,
+            },
         }
         tx.execute(
             "INSERT INTO migration (number, name, applied) VALUES (?1, ?2, ?3)",
@@ -233,6 +242,58 @@ mod tests {
                 assert!(line.contains("-- ") || follows.contains("-- "), "{name}: {line}");
             }
         }
+    }
+
+    /// Rows that counted the primary HDU as 0, and what they are afterwards.
+    fn extension_numbers_are_counted_from_one(connection: &Connection) {
+        let before = MIGRATIONS.iter().position(|m| m.name == "ext_num").unwrap();
+        migrate(connection, before, now()).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO delivery (delivery_id, name, source, state, first_seen, last_arrival)
+                     VALUES (1, 'd', 's', 'arriving', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z');
+                 INSERT INTO refusal (delivery_id, file_name, stage, code, hdu, message, parked, state, first_seen, last_seen)
+                     VALUES (1, 'f', 'register', 'c', 0, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z'),
+                            (1, 'f', 'register', 'c', 1, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z'),
+                            (1, 'f', 'register', 'c', NULL, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z');
+                 INSERT INTO refusal_history VALUES (2, 1, 'open', '2026-01-01T00:00:00Z', 'x', 'y');
+                 INSERT INTO finding VALUES (1, 'metadata', 1, 'k', '', 1, 1, 'f', 3, 'm');",
+            )
+            .unwrap();
+        migrate(connection, MIGRATIONS.len(), now()).unwrap();
+        let mut select = connection
+            .prepare(
+                "SELECT coalesce(ext_num, 0), (SELECT count(*) FROM refusal_history AS h
+                                               WHERE h.refusal_id = refusal.refusal_id)
+                 FROM refusal ORDER BY refusal_id",
+            )
+            .unwrap();
+        let rows: Vec<(i64, i64)> = select
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(rows, [(1, 0), (2, 1), (0, 0)]);
+        let finding: i64 =
+            connection.query_row("SELECT example_ext_num FROM finding", [], |r| r.get(0)).unwrap();
+        assert_eq!(finding, 4);
+        // A number that is open already is not noted twice.
+        let again = connection.execute_batch(
+            "INSERT INTO refusal (delivery_id, file_name, stage, code, ext_num, message, parked, state, first_seen, last_seen)
+                 VALUES (1, 'f', 'register', 'c', 2, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z')",
+        );
+        assert!(again.is_err());
+    }
+
+    #[test]
+    fn extension_numbers_of_older_archives() {
+        extension_numbers_are_counted_from_one(&in_memory());
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let url = Some(server.database().url());
+        let database = crate::Database { url, password_file: None };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        extension_numbers_are_counted_from_one(&server);
     }
 
     /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.

@@ -2,6 +2,7 @@
 
 use super::detections::{Changes, Held, Part};
 use super::history::{self, Act};
+use super::refusals::ext_num;
 use super::rounds::{self, Unit};
 use super::superseded::{current_detectors, end_all, end_rows, overdue};
 use crate::control::records::*;
@@ -472,15 +473,17 @@ impl Publishing<'_> {
     /// Rows read, written and refused of each catalogue HDU, kept for `verify`.
     fn hdu_rows(&self) -> Result<(), ArchiveFault> {
         let mut insert = self.tx.prepare_cached(
-            "INSERT INTO hdu_rows (unit_id, multiframe_id, hdu, rows_read, rows_written, rows_refused)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO hdu_rows (unit_id, multiframe_id, cat_ext_num, ext_num, rows_read, rows_written,
+                 rows_refused)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for result in self.batch.tasks.iter().filter_map(|t| t.result.as_ref()) {
             for hdu in &result.hdus {
                 insert.execute(params![
                     self.unit.id,
                     hdu.multiframe_id,
-                    hdu.hdu,
+                    ext_num(Some(hdu.hdu)),
+                    hdu.ext_num,
                     hdu.rows_read,
                     hdu.rows_written,
                     hdu.rows_refused

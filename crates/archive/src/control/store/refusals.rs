@@ -30,7 +30,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
     let known: Option<(i64, bool)> = tx
         .prepare_cached(
             "SELECT refusal_id, state = 'retried' FROM refusal
-             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND coalesce(hdu, -1) = ?5
+             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND coalesce(ext_num, -1) = ?5
                  AND coalesce(file_id, 0) = ?6 AND (file_name <> '' OR unit_id IS NOT DISTINCT FROM ?7)
                  AND state IN ('open', 'retried', 'accepted', 'dismissed')
              ORDER BY state = 'open' DESC, state = 'retried' DESC, refusal_id DESC LIMIT 1",
@@ -42,7 +42,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
                 r.file,
                 met.stage.name(),
                 r.code,
-                r.hdu.map_or(-1, i32::from),
+                ext_num(r.hdu).map_or(-1, i64::from),
                 met.file.unwrap_or(0),
                 met.unit
             ],
@@ -66,7 +66,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
         return Ok(retried);
     }
     tx.prepare_cached(
-        "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, hdu, keyword, column_name,
+        "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, ext_num, keyword, column_name,
              message, rows, row_ranges, parked, state, first_seen, last_seen)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'open', ?14, ?14)",
     )?
@@ -77,7 +77,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
         r.file,
         met.stage.name(),
         r.code,
-        r.hdu,
+        ext_num(r.hdu),
         r.keyword.as_deref().map(text),
         r.column.as_deref().map(text),
         message,
@@ -117,7 +117,7 @@ pub(super) fn note_findings(
         sum.example.get_or_insert(finding);
     }
     let mut upsert = tx.prepare_cached(
-        "INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, example_hdu,
+        "INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, example_ext_num,
              message)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (delivery_id, stage, round, code, subject) DO UPDATE
@@ -134,7 +134,7 @@ pub(super) fn note_findings(
             sum.named.len() as u64 + sum.others,
             sum.occurrences,
             example.file,
-            example.hdu,
+            ext_num(example.hdu),
             model::shown_briefly(&example.message, TEXT_BYTES)
         ])?;
     }
@@ -213,11 +213,11 @@ pub(super) fn resolve_not_met(
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT refusal_id, code, hdu FROM refusal WHERE state IN ('open', 'retried') AND file_id = ?1 AND stage = ?2
+        "SELECT refusal_id, code, ext_num FROM refusal WHERE state IN ('open', 'retried') AND file_id = ?1 AND stage = ?2
              AND code NOT IN ('image_absent', 'metadata_refused')",
     )?;
     let rows = select.query_map(params![file, stage.name()], |r| {
-        Ok((r.get::<i64>(0)?, (r.get(1)?, r.get(2)?)))
+        Ok((r.get::<i64>(0)?, (r.get(1)?, hdu(r.get(2)?))))
     })?;
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut resolved = 0;
@@ -304,7 +304,7 @@ pub(super) fn release(
 }
 
 const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.round, refusal.code, refusal.file_name,
-    refusal.hdu, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
+    refusal.ext_num, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
     refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen";
 
 /// See [`crate::Inquiry::refusals`].
@@ -340,7 +340,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         refusal: Refusal {
             code: row.get(4)?,
             file: row.get(5)?,
-            hdu: row.get(6)?,
+            hdu: hdu(row.get(6)?),
             keyword: row.get(7)?,
             column: row.get(8)?,
             message: row.get(9)?,
@@ -387,10 +387,20 @@ fn finished(
 /// HDUs of a file that were refused on arrival. A retry alone lets none in: only another look at the file does.
 pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT DISTINCT hdu FROM refusal
-         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state <> 'resolved'
-         ORDER BY hdu",
+        "SELECT DISTINCT ext_num FROM refusal
+         WHERE file_id = ?1 AND stage = 'register' AND ext_num IS NOT NULL AND state <> 'resolved'
+         ORDER BY ext_num",
     )?;
-    let rows = select.query_map([file], |r| r.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rows = select.query_map([file], |r| Ok(hdu(Some(r.get(0)?))))?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The extension number of an HDU, as tables have it: the primary is 1 there and 0 here.
+pub(super) fn ext_num(hdu: Option<u16>) -> Option<u32> {
+    hdu.map(|hdu| u32::from(hdu) + 1)
+}
+
+/// The HDU of an extension number; `None` also for numbers that no HDU has.
+fn hdu(ext_num: Option<u32>) -> Option<u16> {
+    ext_num.and_then(|number| u16::try_from(number.checked_sub(1)?).ok())
 }

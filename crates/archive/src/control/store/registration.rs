@@ -211,7 +211,7 @@ fn resolve_looked_at(
 fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT DISTINCT file_name FROM refusal
-         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND hdu IS NULL AND parked = 0
+         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND ext_num IS NULL AND parked = 0
              AND state <> 'resolved' ORDER BY file_name",
     )?;
     let rows = select.query_map([delivery], |r| r.get(0))?;

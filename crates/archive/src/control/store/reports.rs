@@ -226,7 +226,7 @@ fn rounds(c: &Connection, delivery: i64) -> Result<Vec<RoundStatus>, ArchiveFaul
 /// See [`crate::Inquiry::findings`].
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_hdu, message
+        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message
          FROM (SELECT delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
                    max(round) AS round FROM finding GROUP BY 1, 2, 3, 4) AS sums
              JOIN finding AS f USING (delivery_id, stage, code, subject, round)
@@ -243,7 +243,7 @@ pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
             files: r.get(4)?,
             occurrences: r.get(5)?,
             example_file: r.get(6)?,
-            example_hdu: r.get(7)?,
+            example_ext_num: r.get(7)?,
             message: r.get(8)?,
         })
     })?;
