@@ -159,8 +159,9 @@ fn set_footprint(row: &mut Row<'_>, wcs: &Wcs, footprint: &Footprint) {
         row.set(["dec1", "dec2", "dec3", "dec4"][n], corner.dec_deg);
     }
     row.set("footprint", outline(wcs, footprint));
-    row.set("min_ra", footprint.min_ra_deg);
-    row.set("max_ra", footprint.max_ra_deg);
+    let (min_ra, max_ra) = ra_limits(footprint);
+    row.set("min_ra", min_ra);
+    row.set("max_ra", max_ra);
     row.set("min_dec", footprint.min_dec_deg);
     row.set("max_dec", footprint.max_dec_deg);
     row.set("edge_padding", footprint.polygon.padding_deg);
@@ -170,6 +171,15 @@ fn set_footprint(row: &mut Row<'_>, wcs: &Wcs, footprint: &Footprint) {
     row.set("y_pix_size", footprint.pixel_scale_y_arcsec);
     row.set("pos_angle", footprint.position_angle_deg);
     row.set("pos_angle_y", footprint.position_angle_y_deg);
+}
+
+/// Limits between which every right ascension of the footprint lies as a number: the whole circle across RA 0, so that
+/// `ra BETWEEN min_ra AND max_ra` never loses a row.
+fn ra_limits(footprint: &Footprint) -> (f64, f64) {
+    match footprint.min_ra_deg <= footprint.max_ra_deg {
+        true => (footprint.min_ra_deg, footprint.max_ra_deg),
+        false => (0.0, 360.0),
+    }
 }
 
 fn set_centre(row: &mut Row<'_>, centre: SkyPosition) {

@@ -39,6 +39,14 @@ pub(super) fn row<'f>(
     row
 }
 
+/// Sets the size of the pixels that the astrometry has; the header's is that of the physical detector, also where the
+/// image is interleaved.
+pub(super) fn set_pixel_size(row: &mut Row<'_>, astrometry: &Row<'_>) {
+    let size = |column| astrometry.float(column);
+    let mean = size("x_pix_size").zip(size("y_pix_size")).map(|(x, y)| (x * y).sqrt());
+    row.set("pixel_size", mean);
+}
+
 /// What the standard gives by default.
 fn set_structure(row: &mut Row<'_>, detector: &Detector<'_>) {
     let compressed = detector.hdu.kind == HduKind::CompressedImage;

@@ -158,8 +158,10 @@ impl<'p> Extractor<'p> {
             exposure.frame_type.is_some_and(|rule| rule.kind != FrameKind::Calibration);
         let mut rows = vec![first];
         for detector in &frame.detectors {
-            rows.push(detector::row(frame, detector, exposure, plan, profile, notes));
-            rows.push(astrometry::row(frame, detector, plan, profile, expects_wcs, notes));
+            let mut row = detector::row(frame, detector, exposure, plan, profile, notes);
+            let sky = astrometry::row(frame, detector, plan, profile, expects_wcs, notes);
+            detector::set_pixel_size(&mut row, &sky);
+            rows.extend([row, sky]);
         }
         expected::check(&rows, frame, exposure, plan, notes);
         rows.extend(provenance::rows(frame.input.multiframe_id, &namings));
