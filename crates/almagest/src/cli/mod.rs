@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 mod backup;
 mod config;
+mod contact_sheet;
 mod daemon;
 mod demo;
 mod doctor;
@@ -110,6 +111,8 @@ enum Verb {
     Migrate(migrate::Arguments),
     /// Query the archive
     Sql(sql::Arguments),
+    /// Write a page with the previews of the site, of deliveries or of nights
+    ContactSheet(contact_sheet::Arguments),
     /// Print the statements that attach the archive to DuckDB, read-only
     Attach(sql::AttachArguments),
     /// What Almagest sees in FITS files
@@ -191,6 +194,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Restore(verb) => backup::restore(&verb),
         Verb::Migrate(verb) => migrate::run(site, &verb),
         Verb::Sql(verb) => sql::run(site, &verb),
+        Verb::ContactSheet(verb) => contact_sheet::run(site, &verb),
         Verb::Attach(verb) => sql::attach(site, &verb),
         Verb::Inspect(verb) => inspect::run(&verb),
         Verb::Programme(verb) => programme::run(site, &verb),
