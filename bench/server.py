@@ -91,7 +91,7 @@ def site_on(bench, name, url):
 
 def threads(site, connections):
     path = site / "almagest.toml"
-    path.write_text(re.sub(r"^threads = .*", f"threads = {connections}", path.read_text(), flags=re.M))
+    path.write_text(re.sub(r"^(# )?threads = .*", f"threads = {connections}", path.read_text(), flags=re.M))
 
 
 def last_ingest(site, use_case):

@@ -1,4 +1,10 @@
-//! The site's one configuration file, `almagest.toml`. Unknown keys are refused, all faults at once.
+//! The site's one configuration file, `almagest.toml`. Unknown keys and impossible values are refused, all faults at once.
+//!
+//! [`check`] holds what values may be, [`text`] which line holds which key. `init` writes the template with every setting
+//! behind `#`, so that a site follows the defaults of its program.
+
+mod check;
+pub mod text;
 
 use crate::exit;
 use anyhow::Context;
@@ -9,9 +15,10 @@ use std::path::{Path, PathBuf};
 /// Name of the file at the root of a site.
 pub const FILE_NAME: &str = "almagest.toml";
 
-/// What `init` writes: every key with its default, and what it does.
+/// Every key with its default, and what it does. `init` writes it with the settings behind `#`.
 pub const TEMPLATE: &str = "\
-# Configuration of this Almagest site. Every key may be left out; the values below are the defaults.
+# Configuration of this Almagest site. Settings behind # show the defaults: to change one, remove the # and edit the value.
+# `almagest config show` prints what holds, and where each value comes from.
 
 [database]
 # Where the archive is. Without `url` it is embedded: archive.db and lake/ in this directory. A server's password never
@@ -152,7 +159,7 @@ temporary_mb = 4096
 
 /// [`TEMPLATE`] for an archive on a server.
 pub fn on_server(database: &archive::Database) -> String {
-    moved_to(TEMPLATE, database)
+    moved_to(&text::commented(TEMPLATE), database)
 }
 
 /// The keys of the section `database` as comments again.
@@ -736,58 +743,97 @@ pub fn load(root: &Path) -> anyhow::Result<Config> {
     parse(&text).map_err(|fault| exit::usage(format!("{}: {fault}", path.display())))
 }
 
+/// Reads a configuration.
 fn parse(text: &str) -> Result<Config, String> {
-    toml::from_str(text).map_err(|first| faults(text).unwrap_or_else(|| first.to_string()))
-}
-
-/// All keys that are unknown or hold what they cannot: each is looked at alone. `None` when the text is no TOML.
-fn faults(text: &str) -> Option<String> {
-    let document: toml::Table = text.parse().ok()?;
-    let mut lines = Vec::new();
-    for (section, content) in &document {
-        let alone = |value: toml::Value| {
-            let one = toml::Table::from_iter([(section.clone(), value)]);
-            one.try_into::<Config>().err().map(|fault| fault.message().to_owned())
-        };
-        let toml::Value::Table(keys) = content else {
-            lines.extend(alone(content.clone()).map(|why| told(text, section, None, &why)));
-            continue;
-        };
-        if let Some(why) = alone(toml::Table::new().into()) {
-            lines.push(told(text, section, None, &why));
-            continue;
-        }
-        for (key, value) in keys {
-            let one = toml::Table::from_iter([(key.clone(), value.clone())]);
-            lines.extend(alone(one.into()).map(|why| told(text, section, Some(key), &why)));
-        }
-    }
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-/// A fault with the line on which its key stands.
-fn told(text: &str, section: &str, key: Option<&str>, why: &str) -> String {
-    let named = |line: &str, name: &str| {
-        line.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
-    };
-    let header = format!("[{section}]");
-    let table = key.map(|key| format!("[{section}.{key}]"));
-    let mut inside = false;
-    let line = text.lines().position(|line| {
-        if line.trim_start().starts_with('[') {
-            inside = line.trim() == header;
-            if Some(line.trim()) == table.as_deref() {
-                return true;
+    let document: toml::Table = text.parse().map_err(|fault: toml::de::Error| fault.to_string())?;
+    let mut faults = faults_of_types(&document);
+    // What can be read is checked beside what cannot.
+    match without(&document, &faults).try_into::<Config>() {
+        Ok(config) => {
+            faults.extend(check::check(&config, &document));
+            if faults.is_empty() {
+                return Ok(config);
             }
         }
-        match key {
-            None => inside || named(line, section),
-            Some(key) => inside && named(line, key),
+        Err(fault) if faults.is_empty() => return Err(fault.to_string()),
+        Err(_) => {}
+    }
+    let lines = text::lines(text);
+    let mut told: Vec<(usize, String)> = faults
+        .into_iter()
+        .map(|(path, why)| {
+            let line = line_of(&lines, &path);
+            let place = line.map(|n| format!("line {n}: ")).unwrap_or_default();
+            (line.unwrap_or(0), format!("{place}{}: {why}", path.join(".")))
+        })
+        .collect();
+    told.sort();
+    told.dedup();
+    Err(told.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n"))
+}
+
+/// The line of a key, or of the table that lacks it.
+fn line_of(lines: &text::Lines, path: &[String]) -> Option<usize> {
+    (1..=path.len()).rev().find_map(|length| lines.get(&path[..length]).copied())
+}
+
+/// All keys that are unknown or hold another type than they may: each is read alone.
+fn faults_of_types(document: &toml::Table) -> Vec<check::Fault> {
+    let mut faults = Vec::new();
+    for (section, content) in document {
+        let alone = |path: &[&str], value: toml::Value| {
+            let nested = path.iter().rev().fold(value, |inner, key| {
+                toml::Table::from_iter([((*key).to_owned(), inner)]).into()
+            });
+            let one = toml::Table::from_iter([(section.clone(), nested)]);
+            one.try_into::<Config>().err().map(|fault| fault.message().to_owned())
+        };
+        let mut note = |path: &[&str], why: String| {
+            let path = [section.as_str()].iter().chain(path).map(|k| (*k).to_owned()).collect();
+            faults.push((path, why));
+        };
+        let is_named = ["sources", "hosts"].contains(&section.as_str());
+        let (toml::Value::Table(keys), None) = (content, alone(&[], toml::Table::new().into()))
+        else {
+            if let Some(why) = alone(&[], content.clone()) {
+                note(&[], why);
+            }
+            continue;
+        };
+        for (key, value) in keys {
+            match value {
+                toml::Value::Table(inner) if is_named => {
+                    for (name, value) in inner {
+                        if let Some(why) = alone(&[key, name], value.clone()) {
+                            note(&[key, name], why);
+                        }
+                    }
+                }
+                value => {
+                    if let Some(why) = alone(&[key], value.clone()) {
+                        note(&[key], why);
+                    }
+                }
+            }
         }
-    });
-    let place = line.map(|n| format!("line {}: ", n + 1)).unwrap_or_default();
-    let key = key.map(|key| format!(".{key}")).unwrap_or_default();
-    format!("{place}{section}{key}: {why}")
+    }
+    faults
+}
+
+/// A document without the keys that are faulty.
+fn without(document: &toml::Table, faults: &[check::Fault]) -> toml::Table {
+    let mut sound = document.clone();
+    for (path, _) in faults {
+        let Some((last, parents)) = path.split_last() else { continue };
+        let mut table = Some(&mut sound);
+        for key in parents {
+            table = table.and_then(|t| t.get_mut(key)).and_then(toml::Value::as_table_mut);
+        }
+        if let Some(table) = table {
+            table.remove(last);
+        }
+    }
+    sound
 }
 
 #[cfg(test)]
@@ -829,6 +875,53 @@ mod tests {
             let text = format!("[hosts.pixel1]\nquiet = [\"{wrong}\"]\n");
             assert!(parse(&text).unwrap_err().contains("no span of the day"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn init_writes_no_default() {
+        let text = text::commented(TEMPLATE);
+        assert_eq!(parse(&text).unwrap(), Config::default());
+        let is_setting = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
+        assert_eq!(text.lines().find(is_setting), None);
+        let on_server = on_server(&archive::Database {
+            url: Some("postgres://a@localhost/b".to_owned()),
+            password_file: None,
+        });
+        let set: Vec<&str> = on_server.lines().filter(is_setting).collect();
+        assert_eq!(set, ["url = \"postgres://a@localhost/b\""]);
+    }
+
+    #[test]
+    fn impossible_values_are_refused_all_at_once() {
+        let text = "[work]\nthreads = \"two\"\nmemory_per_thread_mb = 0\n[plan]\nsilent_seconds = 0\nload_most = nan\n\
+                    auto_hours_most = -1.0\nfirst_nights = [20071311]\n[ingest]\nlisten = \"nonsense\"\n\
+                    [hosts.n1]\ncores = 0\n[sources.a]\nurl = \"ssh://me:secret@host/x\"\nlines = 0\npoll = 3\n\
+                    [notify]\nwebhook = \"hooks\"\nstuck_hours = inf\n[staging]\nkeep_days = 4000000000\n\
+                    [inbox]\ndirectories = [\"\", \"a\", \"a\"]\npoll_seconds = 0\n";
+        let faults = parse(text).unwrap_err();
+        for wanted in [
+            "line 2: work.threads: invalid type",
+            "line 3: work.memory_per_thread_mb: 0 is not from 1 to",
+            "line 5: plan.silent_seconds: 0 is not from 6 to",
+            "line 6: plan.load_most: NaN is not a number from 0",
+            "line 7: plan.auto_hours_most: -1 is not a number from 0",
+            "line 8: plan.first_nights: 20071311 is no night",
+            "line 10: ingest.listen: \"nonsense\" is no address and port",
+            "line 12: hosts.n1.cores: 0 lets nothing run",
+            "line 14: sources.a.url: ",
+            "line 15: sources.a.lines: 0 is not from 1 to 1024",
+            "line 16: sources.a.poll: unknown field `poll`",
+            "line 18: notify.webhook: \"hooks\" is no http",
+            "line 19: notify.stuck_hours: inf is not a number",
+            "line 21: staging.keep_days: 4000000000 is not from 0 to 36500",
+            "line 23: inbox.directories: \"\" is no directory",
+            "line 23: inbox.directories: \"a\" is named twice",
+            "line 24: inbox.poll_seconds: 0 is not from 1",
+        ] {
+            assert!(faults.lines().any(|line| line.starts_with(wanted)), "{wanted}:\n{faults}");
+        }
+        assert_eq!(faults.lines().count(), 17, "{faults}");
+        assert!(!faults.contains("secret@"), "{faults}");
     }
 
     #[test]

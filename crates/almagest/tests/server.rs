@@ -208,7 +208,7 @@ fn passwords_and_certificates() {
     let mut process = command.spawn().expect("it starts");
     let began = std::time::Instant::now();
     while server.psql(&database.name, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()") == "0" {
-        assert!(began.elapsed().as_secs() < 60, "it never asked");
+        assert!(began.elapsed().as_secs() < 900, "it never asked");
     }
     let arguments = std::fs::read(format!("/proc/{}/cmdline", process.id())).expect("it runs");
     assert!(!String::from_utf8_lossy(&arguments).contains(password));

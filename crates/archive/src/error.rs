@@ -42,10 +42,10 @@ pub enum ArchiveFault {
         source: io::Error,
     },
     /// No archive here.
-    #[error("{} is no site: it has no archive.db (make one with `almagest init`)", .0.display())]
+    #[error("{} is no site: it has no archive.db (make one with `{}`)", .0.display(), init(.0))]
     NoSite(PathBuf),
     /// No archive on the server.
-    #[error("{0} holds no archive (make one with `almagest init SITE --database …`)")]
+    #[error("{0} holds no archive; `init --database` makes one there")]
     NoArchive(String),
     /// A site is here already.
     #[error("{} is a site already", .0.display())]
@@ -117,6 +117,10 @@ pub enum ArchiveFault {
         /// The first line that it said.
         said: String,
     },
+}
+
+fn init(site: &std::path::Path) -> model::Advice {
+    model::Advice::Init { site: site.display().to_string() }
 }
 
 impl From<rusqlite::Error> for ArchiveFault {

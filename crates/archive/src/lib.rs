@@ -27,8 +27,8 @@ pub use attach::attach_statements;
 pub use control::records::Timestamp;
 pub use control::store::{Access, Archive};
 pub use control::{
-    Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, lease, planning, records,
-    report,
+    Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, explain, lease, planning,
+    records, report,
 };
 pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};

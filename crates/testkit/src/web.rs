@@ -70,9 +70,9 @@ pub fn nginx(root: &Path, password: Option<&str>) -> Option<WebServer> {
             .expect("written");
         format!("auth_basic x; auth_basic_user_file {at}/users;")
     });
-    let user = if crate::is_root() { "user nobody nogroup;" } else { "" };
+    // One process: a master that is killed leaves its workers behind, which run for ever.
     let text = format!(
-        "daemon off; {user} worker_processes 1; pid {at}/pid; error_log {at}/log;\n\
+        "daemon off; master_process off; pid {at}/pid; error_log {at}/log;\n\
          events {{ worker_connections 256; }}\n\
          http {{ access_log off; client_body_temp_path {at}/a; proxy_temp_path {at}/b; fastcgi_temp_path {at}/c;\n\
          uwsgi_temp_path {at}/d; scgi_temp_path {at}/e; default_type application/octet-stream;\n\

@@ -1,11 +1,13 @@
 //! `almagest backup` and `almagest restore`.
 
 use super::init;
+use crate::advice;
 use crate::exit::{self, Exit};
-use crate::report::{Table, bytes, grouped, quoted, say, say_part};
+use crate::report::{Table, bytes, grouped, say, say_part};
 use crate::site::{Site, now};
 use anyhow::Context;
 use archive::backup::BackupReport;
+use model::Advice;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `backup`.
@@ -64,8 +66,8 @@ pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     init::lay_out(root, &database)?;
     // The lake's place in the database is corrected by the first that writes.
     Site::find(Some(root.clone()))?.write()?;
-    let next = format!("next: almagest --site {} verify", quoted(root));
-    Ok(told(&report, &next))
+    advice::note_site(Some(root));
+    Ok(told(&report, &format!("next: {}", advice::command(&Advice::Verify))))
 }
 
 fn told(report: &BackupReport, last: &str) -> Exit {

@@ -1,10 +1,12 @@
 //! `almagest init SITE`.
 
+use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use crate::site::{self, Archive};
 use crate::{config, profiles};
 use archive::{Database, Registry, SiteFile, records::Cause};
+use model::Advice;
 use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
@@ -54,7 +56,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.roles {
         roles(&site::Site::find(Some(arguments.site.clone()))?)?;
     }
-    say!("next: almagest --site {site} run DELIVERY_DIR");
+    advice::note_site(Some(&arguments.site));
+    say!("next: {}", advice::command(&Advice::Run { place: "DELIVERY_DIR".to_owned() }));
     Ok(Exit::Done)
 }
 

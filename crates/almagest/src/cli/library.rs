@@ -1,13 +1,15 @@
 //! `almagest scrub` and `almagest reconcile`: looking after delivered files.
 
 use super::Scope;
-use crate::exit::Exit;
+use crate::advice;
+use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
 use crate::site::{self, Site};
 use crate::sources::{self, Origin};
 use crate::steps::{Coming, Night, chosen};
 use archive::Holdings;
 use archive::records::{Holding, Soundness};
+use model::Advice;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -52,6 +54,9 @@ name becomes a new version, and strays are moved, not removed.")]
 pub struct ReconcileArguments {
     #[command(flatten)]
     scope: Scope,
+    /// Only this file of the delivery that --delivery names, whose content is read; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "delivery")]
+    file: Vec<String>,
     /// Who is right; without it nothing is changed.
     #[arg(long, value_enum, value_name = "WHO")]
     right: Option<Right>,
@@ -117,7 +122,7 @@ pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Resul
             say!("{}: {} ({})", soundness.name(), shown(&name(holding)), shown(&holding.path));
         }
         if !unsound.is_empty() {
-            say!("bring them again: almagest reconcile --right source");
+            say!("fetch them again: {}", advice::command(&Advice::ReconcileSource));
         }
     }
     Ok(match () {
@@ -180,12 +185,13 @@ struct Compared {
 pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let deliveries = chosen(&site.read()?, &arguments.scope)?;
-    let mut all = compared(&site, &deliveries, arguments.offline)?;
+    let files = &arguments.file;
+    let mut all = compared(&site, &deliveries, files, arguments.offline)?;
     let differ = all.iter().any(|c| !c.differences.is_empty());
     let mut exit = Exit::Done;
     if let (Some(right), true) = (arguments.right, differ) {
         exit = mend(&site, &all, right)?;
-        all = compared(&site, &deliveries, false)?;
+        all = compared(&site, &deliveries, files, false)?;
     }
     let differences: Vec<&Difference> = all.iter().flat_map(|c| &c.differences).collect();
     if arguments.json {
@@ -214,14 +220,27 @@ pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyho
     Ok(if is_amiss && exit == Exit::Done { Exit::Gate } else { exit })
 }
 
-fn compared(site: &Site, deliveries: &[String], offline: bool) -> anyhow::Result<Vec<Compared>> {
+/// Compares; of some files alone, and by their contents, when they are named.
+fn compared(
+    site: &Site,
+    deliveries: &[String],
+    files: &[String],
+    offline: bool,
+) -> anyhow::Result<Vec<Compared>> {
     use archive::Inquiry;
     let archive = site.read()?;
     let mut all = Vec::new();
     for name in deliveries {
         // What is being brought has its name before it is registered, and is no stray.
         let lock = files::lock_dir(&site.place.library().join(name));
-        let holdings = archive.holdings(Some(name))?;
+        let mut holdings = archive.holdings(Some(name))?;
+        for holding in holdings.iter_mut().filter(|h| h.is_current && files.contains(&h.name)) {
+            let path = site.place.library_file(&holding.path);
+            holding.soundness = Some(look(&path, holding, &Pace::new(0.0)));
+        }
+        if let Some(unknown) = files.iter().find(|f| holdings.iter().all(|h| h.name != **f)) {
+            return Err(exit::gate(format!("{name} has no file {unknown:?}")));
+        }
         let place = archive.source(name)?.to_string_lossy().into_owned();
         let mut differences = library_differences(site, &holdings);
         let strays =
@@ -249,6 +268,9 @@ fn compared(site: &Site, deliveries: &[String], offline: bool) -> anyhow::Result
                     shown(&format!("{fault:#}"))
                 ),
             }
+        }
+        if !files.is_empty() {
+            differences.retain(|d| files.contains(&d.file));
         }
         all.push(Compared { name: name.clone(), origin, differences, strays });
     }

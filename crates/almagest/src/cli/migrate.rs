@@ -1,12 +1,14 @@
 //! `almagest migrate`.
 
+use crate::advice;
 use crate::config;
 use crate::daemon::state;
 use crate::exit::{self, Exit};
-use crate::report::{grouped, quoted, say};
+use crate::report::{grouped, say};
 use crate::site::{self, Site};
 use anyhow::Context;
 use archive::{Database, Queue};
+use model::Advice;
 use std::path::PathBuf;
 
 /// What `--to` names an archive in the site itself.
@@ -74,6 +76,6 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         grouped(moved.detections),
         if is_back { "archive.db and the lake" } else { &arguments.to }
     );
-    say!("next: almagest --site {} verify --checksums", quoted(site.place.root()));
+    say!("next: {}", advice::command(&Advice::VerifyChecksums));
     Ok(Exit::Done)
 }

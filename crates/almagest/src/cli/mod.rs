@@ -13,6 +13,7 @@ mod explain;
 mod findings;
 mod init;
 mod inspect;
+mod instruct;
 mod library;
 mod manual;
 mod migrate;
@@ -26,6 +27,8 @@ mod sources;
 mod sql;
 mod status;
 mod verify;
+
+pub use instruct::resume_of;
 
 /// Survey-archive curation: from a night's delivery of FITS files to a database that can be queried.
 #[derive(Debug, Parser)]
@@ -71,17 +74,17 @@ enum Verb {
     /// Reject a plan
     Reject(plan::RejectArguments),
     /// Change what the next plan is to be: move, hold, priority
-    Edit(plan::EditArguments),
+    Edit(instruct::EditArguments),
     /// Let nothing new start of a unit, delivery, night or use case, or on a host
-    Pause(plan::StopArguments),
-    /// End a pause, a hold or a drain
-    Resume(plan::GoArguments),
+    Pause(instruct::StopArguments),
+    /// End a pause, a hold, a drain or a rejection
+    Resume(instruct::ResumeArguments),
     /// Empty a host: what runs there ends, what waits there goes elsewhere
-    Drain(plan::StopArguments),
+    Drain(instruct::StopArguments),
     /// End what runs of units, and hold them
-    Cancel(plan::StopArguments),
+    Cancel(instruct::StopArguments),
     /// Have tasks that were given up done again
-    Retry(plan::GoArguments),
+    Retry(instruct::GoArguments),
     /// Work until a signal ends it: sources, data daemon, ingester, together or each alone
     Daemon(daemon::Arguments),
     /// What is there, what is running, what waits for what
@@ -154,6 +157,7 @@ pub enum Format {
 
 /// Runs the verb that was given.
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    crate::advice::note_site(arguments.site.as_deref());
     let named = || std::env::var_os("ALMAGEST_SITE").filter(|dir| !dir.is_empty());
     let site = arguments.site.or_else(|| named().map(PathBuf::from));
     match arguments.verb {
@@ -171,12 +175,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Plan(verb) => plan::plan(site, &verb),
         Verb::Approve(verb) => plan::approve(site, &verb),
         Verb::Reject(verb) => plan::reject(site, &verb),
-        Verb::Edit(verb) => plan::edit(site, &verb),
-        Verb::Pause(verb) => plan::pause(site, &verb),
-        Verb::Resume(verb) => plan::resume(site, &verb),
-        Verb::Drain(verb) => plan::drain(site, &verb),
-        Verb::Cancel(verb) => plan::cancel(site, &verb),
-        Verb::Retry(verb) => plan::retry(site, &verb),
+        Verb::Edit(verb) => instruct::edit(site, &verb),
+        Verb::Pause(verb) => instruct::pause(site, &verb),
+        Verb::Resume(verb) => instruct::resume(site, &verb),
+        Verb::Drain(verb) => instruct::drain(site, &verb),
+        Verb::Cancel(verb) => instruct::cancel(site, &verb),
+        Verb::Retry(verb) => instruct::retry(site, &verb),
         Verb::Daemon(verb) => daemon::run(site, &verb),
         Verb::Status(verb) => status::run(site, &verb),
         Verb::Refusals(verb) => refusals::run(site, &verb),

@@ -1,15 +1,18 @@
 //! `almagest refusals`.
 
 use super::Scope;
+use crate::advice;
 use crate::exit::{self, Exit};
-use crate::report::{Table, say, say_part, shown};
+use crate::report::{Table, counted, say, say_part, shown, utc};
 use crate::site::{self, Archive, Site};
 use crate::steps::chosen;
 use archive::Inquiry;
 use archive::records::{Cause, Decision, RefusalFilter, RefusalRecord, RefusalState};
 use archive::report::{in_full, rows_in_words};
 use clap::{Args, Subcommand};
+use model::Advice;
 use serde_json::{Value, json};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -124,6 +127,8 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         say!("no {}refusals", if options.all { "" } else { "open " });
         return Ok(Exit::Done);
     }
+    // A program that reads a pipe wants whole names; a terminal has room for so much.
+    let is_narrow = std::io::stdout().is_terminal();
     let mut table = Table::new(["number", "delivery", "file", "stage", "code", "state", "message"]);
     for record in &records {
         let r = &record.refusal;
@@ -135,11 +140,11 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         table.row([
             record.refusal_id.to_string(),
             record.delivery.clone(),
-            in_short(record),
+            if is_narrow { in_short(record) } else { place(record) },
             record.stage.name().to_owned(),
             r.code.clone(),
             state.to_owned(),
-            shortened(&in_full(r)),
+            if is_narrow { shortened(&in_full(r)) } else { in_full(r) },
         ]);
     }
     say_part!("{}", table.text());
@@ -204,11 +209,12 @@ fn in_words(record: &RefusalRecord) -> String {
     }
     lines.push(("found by", found));
     lines.push(("state", format!("{}{parked}", record.state.name())));
-    let (first, last) = (record.first_seen.to_rfc3339(), record.last_seen.to_rfc3339());
-    lines.push(("met", format!("{} times, first {first}, last {last}", record.seen_times)));
+    let (first, last) = (utc(record.first_seen), utc(record.last_seen));
+    let met = counted(record.seen_times, "time");
+    lines.push(("met", format!("{met}, first {first} UTC, last {last} UTC")));
     for change in &record.history {
-        let (when, cause) = (change.changed.to_rfc3339(), &change.cause);
-        lines.push((change.state.name(), format!("{when} by {}: {}", cause.who, cause.why)));
+        let (when, cause) = (utc(change.changed), &change.cause);
+        lines.push((change.state.name(), format!("{when} UTC by {}: {}", cause.who, cause.why)));
     }
     let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
     lines.collect()
@@ -229,7 +235,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         .map(|change| {
             json!({
                 "state": change.state.name(),
-                "when": change.changed.to_rfc3339(),
+                "when": site::iso(change.changed),
                 "who": change.cause.who,
                 "why": change.cause.why,
             })
@@ -251,8 +257,8 @@ fn as_json(record: &RefusalRecord) -> Value {
         "parked": r.parked,
         "state": record.state.name(),
         "seen_times": record.seen_times,
-        "first_seen": record.first_seen.to_rfc3339(),
-        "last_seen": record.last_seen.to_rfc3339(),
+        "first_seen": site::iso(record.first_seen),
+        "last_seen": site::iso(record.last_seen),
         "history": history,
     })
 }
@@ -308,8 +314,14 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
             record.refusal.code
         );
     }
-    if decision == Decision::Retry && !chosen.is_empty() {
-        say!("next: almagest run on the delivery's directory tries it");
+    if decision == Decision::Retry {
+        let mut next: Vec<Vec<Advice>> =
+            chosen.iter().map(|r| advice::redo(site, &archive, &r.delivery, r.stage)).collect();
+        next.sort();
+        next.dedup();
+        for commands in next.iter().take(10) {
+            say!("next: {}", advice::commands(commands));
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,15 +1,14 @@
 //! `almagest run`, and the single steps `transfer`, `preview`, `metadata`, `catalogue`, `ingest`.
 
 use super::Scope;
-use crate::exit::Exit;
-use crate::report::{
-    Table, byte_rate, bytes, counted, grouped, quoted, rate, say, say_part, shown, tell,
-};
+use crate::advice;
+use crate::exit::{self, Exit};
+use crate::report::{Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, tell};
 use crate::site::Site;
 use crate::sources::{self, Origin};
-use crate::steps::{Counts, Night, came_from, chosen, plan, prospect};
+use crate::steps::{Counts, Night, came_from, chosen, gate, plan, prospect};
 use archive::{Inquiry, Publication, Queue};
-use model::UseCase;
+use model::{Advice, UseCase};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -19,6 +18,9 @@ pub struct Arguments {
     /// Directories or URLs of deliveries, one night and pipeline version each, e.g. inbox/20071011_v1.
     #[arg(required = true, value_name = "DELIVERY")]
     deliveries: Vec<String>,
+    /// Work on what is paused or rejected too, and beside the data daemon.
+    #[arg(long)]
+    force: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -46,9 +48,15 @@ pub struct TransferArguments {
 pub struct StepArguments {
     #[command(flatten)]
     scope: Scope,
-    /// Do again what was done: previews whose files are lost, deliveries that were retracted.
+    /// Do again what was done: all previews, deliveries that were retracted.
     #[arg(long)]
     again: bool,
+    /// Of previews: make those again whose files are lost or damaged, and no others.
+    #[arg(long, conflicts_with = "again")]
+    lost: bool,
+    /// Work on what is paused or rejected too, and beside the data daemon.
+    #[arg(long)]
+    force: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -75,9 +83,20 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let names: Vec<String> = names.into_iter().filter(|n| known.contains(n)).collect();
         return planned(&site, &UseCase::ALL, &names);
     }
+    if !arguments.force {
+        let fetch =
+            arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });
+        gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
+    }
     let mut night = Night::open(site, "run")?;
+    if arguments.force {
+        night.force();
+    }
+    let names: Vec<String> = deliveries.iter().map(|(_, name)| name.clone()).collect();
+    night.admit(&names, &UseCase::ALL)?;
     curate(&mut night, &deliveries)?;
     report(&night);
+    gate::tell_held(&night.stopped);
     Ok(ended(&mut night))
 }
 
@@ -153,12 +172,40 @@ pub fn step(
         let deliveries = chosen(&site.read()?, &arguments.scope)?;
         return planned(&site, &[use_case], &deliveries);
     }
+    let is_named = !arguments.scope.delivery.is_empty() || !arguments.scope.night.is_empty();
+    let has_scheduler = !arguments.force && gate::has_scheduler(&site);
+    if arguments.lost && use_case != UseCase::Preview {
+        return Err(exit::usage("--lost is for previews"));
+    }
+    let asks = arguments.again || arguments.lost;
+    if has_scheduler && !asks {
+        gate::alone(&site, &[Advice::Plan])?;
+    }
     let mut night = Night::open(site, use_case.name())?;
+    if arguments.force {
+        night.force();
+    }
+    let deliveries = night.chosen(&arguments.scope)?;
+    if is_named {
+        night.admit(&deliveries, &[use_case])?;
+    }
     if arguments.again {
         night.ask_again(&arguments.scope, use_case)?;
     }
-    let deliveries = night.chosen(&arguments.scope)?;
+    if arguments.lost {
+        let asked = night.ask_for_lost(&deliveries)?;
+        say!("{} with lost previews", counted(asked, "multiframe"));
+    }
+    if has_scheduler {
+        say!("the data daemon does it: {}", advice::command(&Advice::Plan));
+        return Ok(Exit::Done);
+    }
     night.work(&deliveries, &[use_case], false)?;
+    gate::tell_held(&night.stopped);
+    // Whoever names a delivery is told by the exit code that it was left alone; whoever names none wants what may be done.
+    if !is_named {
+        night.stopped.clear();
+    }
     let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
     if !night.counts.is_empty() || waits.is_empty() {
         report(&night);
@@ -268,7 +315,7 @@ pub fn exit_of(night: &Night) -> Exit {
         Exit::Interrupted
     } else if !night.postponed.is_empty() || !night.not_brought.is_empty() {
         Exit::Infrastructure
-    } else if night.busy_elsewhere > 0 {
+    } else if night.busy_elsewhere > 0 || !night.stopped.is_empty() {
         Exit::Conflict
     } else if night.new_refusals() > 0 {
         Exit::Refusals
@@ -330,12 +377,12 @@ pub fn summary(night: &Night) -> String {
     let mut text = table.text();
     if night.new_refusals() > 0 {
         text += &format!(
-            "\n{}: almagest --site {} refusals list\n",
+            "\n{}: {}\n",
             counted(night.new_refusals(), "new refusal"),
-            quoted(night.site().place.root())
+            advice::command(&Advice::Refusals)
         );
     }
-    text += &super::findings::pointer(night.site());
+    text += &super::findings::pointer(night.site(), &night.deliveries);
     if night.interrupted() {
         text += "interrupted: what was done stays done, run again to go on\n";
     }

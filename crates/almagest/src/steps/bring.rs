@@ -101,6 +101,7 @@ impl Night {
     /// # Errors
     /// Exit code 5 while another process brings it, 3 when it would not fit.
     pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Fetched> {
+        self.deliveries.insert(coming.name.to_owned());
         let _lock = self.locked(coming.name)?;
         let known = self.known_of(coming)?;
         let place = self.place_of(coming, !known.is_empty())?;

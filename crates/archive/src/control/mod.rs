@@ -12,6 +12,9 @@
 //! Start at the traits below; values are in [`records`]. Tables are in `migrations/`.
 //! Does not decide what is to be done (that is `register::plan` and `ingest`), touch FITS files, or write products.
 
+pub mod explain;
+mod facts;
+mod help;
 pub mod lease;
 pub mod planning;
 pub mod records;
@@ -234,6 +237,37 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<bool, ArchiveError>;
 
+    /// Ends the pauses and drains of a subject and of all that lies within it, or those that the rejection of a plan gave.
+    /// Returns what they were about.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn resume(
+        &mut self,
+        resumed: &Resumed,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, ArchiveError>;
+
+    /// Returns the units of some deliveries of which nothing new may start. The night beside a name counts for a delivery that
+    /// the archive does not know.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError>;
+
+    /// Returns the number of the latest change of an instruction: a plan that was made before it is stale.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn instructions_given(&self) -> Result<i64, ArchiveError>;
+
+    /// Every decision on a plan, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn decisions(&self) -> Result<Vec<PlanDecision>, ArchiveError>;
+
     /// Every instruction that was given or withdrawn, oldest first.
     ///
     /// # Errors
@@ -270,6 +304,12 @@ pub trait Planning {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<i64, ArchiveError>;
+
+    /// Ends the proposal that nobody has decided on; its rounds are ready again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn withdraw_proposal(&mut self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveError>;
 
     /// Approves a plan or part of it.
     ///
@@ -319,6 +359,17 @@ pub trait Planning {
     /// # Errors
     /// [`ArchiveError`].
     fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError>;
+
+    /// What happened to the tasks of a unit whose rounds were opened since a time and were in no plan as open rounds.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn compare_coming(
+        &self,
+        delivery: &str,
+        use_case: UseCase,
+        since: Timestamp,
+    ) -> Result<Vec<CameAndDone>, ArchiveError>;
 
     /// Notes what the executor calls an attempt.
     ///
@@ -499,17 +550,41 @@ pub trait Inquiry {
     /// [`ArchiveError`].
     fn status(&self) -> Result<report::Status, ArchiveError>;
 
+    /// The same, with some deliveries alone in its list. Counts are of the whole archive.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn status_of(&self, filter: &report::StatusFilter) -> Result<report::Status, ArchiveError>;
+
+    /// Returns the observing night of a delivery; `None` for one that has no night, or is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError>;
+
     /// What the tasks of late did, by use case and host.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn rates(&self) -> Result<Vec<report::Rate>, ArchiveError>;
 
-    /// Everything `explain` needs about a delivery or a file name; `None` when nothing goes by that name.
+    /// Everything `explain` needs; empty when nothing goes by what is asked.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn facts(&self, delivery_or_file: &str) -> Result<Option<report::Facts>, ArchiveError>;
+    fn facts_about(&self, asked: &explain::Asked) -> Result<explain::Facts, ArchiveError>;
+
+    /// The same about a delivery or all files of a name; `None` when nothing goes by that name.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn facts(&self, delivery_or_file: &str) -> Result<Option<explain::Facts>, ArchiveError>;
+
+    /// Returns some files whose names begin with a text, the latest first: delivery and file.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn files_like(&self, begin: &str) -> Result<Vec<(String, String)>, ArchiveError>;
 
     /// Refusals, oldest first.
     ///

@@ -78,7 +78,9 @@ impl Address {
             return Err(EngineError::Address(format!("{url} names no database")));
         }
         if config.get_user().is_none() {
-            let user = std::env::var("PGUSER").or_else(|_| std::env::var("USER"));
+            // As libpq has it: the account by the system's word.
+            let account = || whoami::username().ok();
+            let user = std::env::var("PGUSER").ok().or_else(account);
             config.user(user.as_deref().unwrap_or("postgres"));
         }
         config.application_name("almagest").connect_timeout(CONNECT_TIMEOUT);

@@ -1,6 +1,6 @@
 //! Files of the library and previews.
 
-use super::{Finding, Options, Report};
+use super::{Delivered, Finding, Options, Report};
 use crate::control::store::{self as control, Access};
 use crate::engine::{Connection, Kind};
 use crate::error::ArchiveFault;
@@ -15,25 +15,35 @@ pub(super) fn library(
     options: Options,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let mut select =
-        c.prepare("SELECT path, bytes, sha256 FROM file WHERE state = 'current' ORDER BY file_id")?;
+    let mut select = c.prepare(
+        "SELECT path, bytes, sha256, delivery.name, file.name, file_id FROM file JOIN delivery USING (delivery_id)
+         WHERE file.state = 'current' ORDER BY file_id",
+    )?;
     let mut rows = select.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
         let path = site.library_file(&row.get::<String>(0)?);
         let wanted: u64 = row.get(1)?;
+        let of = || -> Result<Delivered, ArchiveFault> {
+            Ok(Delivered { delivery: row.get(3)?, name: row.get(4)? })
+        };
         match length(&path) {
-            None => report.findings.push(Finding::LibraryFileMissing { path }),
+            None => {
+                let of = of()?;
+                report.findings.push(Finding::LibraryFileMissing { of, path });
+            }
             Some(found) if found != wanted => {
-                report.findings.push(Finding::LibraryFileLength { path, found, wanted });
+                let of = of()?;
+                report.findings.push(Finding::LibraryFileLength { of, path, found, wanted });
             }
             Some(_) => {
                 let sha256: String = row.get(2)?;
                 if options.reads(&path.to_string_lossy()) {
                     report.has_read(wanted, options);
                     if content(&path).is_none_or(|found| found != sha256) {
-                        report.findings.push(Finding::LibraryFileContent { path });
+                        let (of, file_id) = (of()?, row.get(5)?);
+                        report.findings.push(Finding::LibraryFileContent { of, file_id, path });
                     }
                 }
             }
@@ -61,7 +71,13 @@ pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), Arc
     });
     let listed = paths(&now(site)?, "SELECT path FROM file", |path| site.library_file(path))?;
     seen.retain(|path| !listed.contains(path));
-    report.findings.extend(seen.into_iter().map(|path| Finding::LibraryFileStray { path }));
+    let known = paths(&now(site)?, "SELECT name FROM delivery", |name| library.join(name))?;
+    report.findings.extend(seen.into_iter().map(|path| {
+        let directory = path.ancestors().find(|dir| dir.parent() == Some(&library));
+        let delivery = directory.filter(|dir| known.contains(*dir)).and_then(Path::file_name);
+        let delivery = delivery.map(|name| name.to_string_lossy().into_owned());
+        Finding::LibraryFileStray { delivery, path }
+    }));
     Ok(())
 }
 
@@ -123,8 +139,12 @@ pub(super) fn previews(
     site: &Site,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let mut select =
-        c.prepare("SELECT multiframe_id, path, file_bytes FROM preview ORDER BY 1, 2")?;
+    let mut select = c.prepare(
+        "SELECT preview.multiframe_id, preview.path, file_bytes, delivery.name
+         FROM preview JOIN image ON image.multiframe_id = preview.multiframe_id
+             JOIN file ON file.file_id = image.file_id JOIN delivery ON delivery.delivery_id = file.delivery_id
+         ORDER BY 1, 2",
+    )?;
     let mut rows = select.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
@@ -135,11 +155,14 @@ pub(super) fn previews(
         let found = files::open_below(&site.previews(), &path).ok();
         match found.and_then(|file| Some(file.metadata().ok()?.len())) {
             None => {
-                let multiframe_id = row.get(0)?;
-                report.findings.push(Finding::PreviewMissing { multiframe_id, path });
+                let (multiframe_id, delivery) = (row.get(0)?, row.get(3)?);
+                report.findings.push(Finding::PreviewMissing { delivery, multiframe_id, path });
             }
             Some(found) if found != wanted => {
-                report.findings.push(Finding::PreviewLength { path, found, wanted });
+                let (multiframe_id, delivery) = (row.get(0)?, row.get(3)?);
+                let finding =
+                    Finding::PreviewLength { delivery, multiframe_id, path, found, wanted };
+                report.findings.push(finding);
             }
             Some(_) => {}
         }

@@ -3,6 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
+/// A delivered file by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Delivery.
+    pub delivery: String,
+    /// Name within it.
+    pub name: String,
+}
+
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
@@ -128,11 +137,15 @@ pub enum Finding {
     },
     /// A delivered file is gone.
     LibraryFileMissing {
+        /// Its delivery and name.
+        of: Delivered,
         /// The file.
         path: PathBuf,
     },
     /// A delivered file has another length.
     LibraryFileLength {
+        /// Its delivery and name.
+        of: Delivered,
         /// The file.
         path: PathBuf,
         /// Its length.
@@ -142,11 +155,17 @@ pub enum Finding {
     },
     /// A delivered file has other content.
     LibraryFileContent {
+        /// Its delivery and name.
+        of: Delivered,
+        /// Its internal number.
+        file_id: i64,
         /// The file.
         path: PathBuf,
     },
     /// A preview is gone.
     PreviewMissing {
+        /// Delivery of the image.
+        delivery: String,
         /// Multiframe.
         multiframe_id: i64,
         /// The file.
@@ -154,6 +173,10 @@ pub enum Finding {
     },
     /// A preview has another length.
     PreviewLength {
+        /// Delivery of the image.
+        delivery: String,
+        /// Multiframe.
+        multiframe_id: i64,
         /// The file.
         path: PathBuf,
         /// Its length.
@@ -206,6 +229,8 @@ pub enum Finding {
     },
     /// A file lies in the library that no delivery brought.
     LibraryFileStray {
+        /// The delivery in whose directory it lies, if the archive knows one.
+        delivery: Option<String>,
         /// The file.
         path: PathBuf,
     },
@@ -271,14 +296,16 @@ impl Finding {
             Self::LibraryFileMissing { .. }
             | Self::LibraryFileLength { .. }
             | Self::LibraryFileContent { .. } => {
-                "deliver the file again: `almagest run` on its delivery".to_owned()
+                "fetch it again from its source, or restore it from a backup of the library".to_owned()
             }
-            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => {
-                "make it again: `almagest preview --again --delivery NAME`, then `almagest ingest`".to_owned()
+            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => "make it again".to_owned(),
+            Self::LibraryFileStray { delivery: Some(_), .. } => {
+                "move it aside into library/.strays; no table lists it".to_owned()
             }
-            Self::LakeFileStray { .. }
-            | Self::LibraryFileStray { .. }
-            | Self::PreviewStray { .. } => {
+            Self::LakeFileStray { .. } | Self::PreviewStray { .. } => {
+                "remove it; no table lists it".to_owned()
+            }
+            Self::LibraryFileStray { delivery: None, .. } => {
                 "remove the file, if nobody put it there on purpose; no table lists it".to_owned()
             }
             Self::SnapshotWithoutEvent { .. }
@@ -288,14 +315,28 @@ impl Finding {
                  that program, and attach READ_ONLY from now on"
                     .to_owned()
             }
-            Self::TableWithoutEvent { name } => {
-                format!("verify --repair drops it: nothing of it was ever visible; or DROP TABLE {name}")
-            }
+            Self::TableWithoutEvent { .. } => "drop it: nothing of it was ever visible".to_owned(),
             Self::PartitionRows { .. } => "restore the database from a backup".to_owned(),
             Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }
             | Self::LakeFileContent { .. } => "restore the file from a backup of lake/".to_owned(),
             _ => "restore archive.db from a backup; the library and lake are not concerned".to_owned(),
+        }
+    }
+}
+
+impl Finding {
+    /// Returns the delivery that it is about.
+    pub fn delivery(&self) -> Option<&str> {
+        match self {
+            Self::LibraryFileMissing { of, .. }
+            | Self::LibraryFileLength { of, .. }
+            | Self::LibraryFileContent { of, .. } => Some(&of.delivery),
+            Self::PreviewMissing { delivery, .. } | Self::PreviewLength { delivery, .. } => {
+                Some(delivery)
+            }
+            Self::LibraryFileStray { delivery, .. } => delivery.as_deref(),
+            _ => None,
         }
     }
 }
@@ -390,15 +431,15 @@ impl Finding {
     /// What concerns files rather than rows.
     fn about_files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LibraryFileMissing { path }
+            Self::LibraryFileMissing { path, .. }
             | Self::PreviewMissing { path, .. }
             | Self::LakeFileMissing { path } => write!(f, "{} is missing", path.display()),
-            Self::LibraryFileLength { path, found, wanted }
-            | Self::PreviewLength { path, found, wanted }
+            Self::LibraryFileLength { path, found, wanted, .. }
+            | Self::PreviewLength { path, found, wanted, .. }
             | Self::LakeFileLength { path, found, wanted } => {
                 write!(f, "{} has {found} bytes instead of {wanted}", path.display())
             }
-            Self::LibraryFileContent { path } => {
+            Self::LibraryFileContent { path, .. } => {
                 write!(f, "{} has other content than was registered", path.display())
             }
             Self::LakeFileContent { path, message } => write!(f, "{}: {message}", path.display()),
@@ -410,7 +451,7 @@ impl Finding {
                 write!(f, "the table {name} belongs to no event")
             }
             Self::LakeFileStray { path }
-            | Self::LibraryFileStray { path }
+            | Self::LibraryFileStray { path, .. }
             | Self::PreviewStray { path } => {
                 write!(f, "{} is listed nowhere", path.display())
             }

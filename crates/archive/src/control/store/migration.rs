@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
     Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
     Migration::new("lookups", include_str!("../../migrations/0013_lookups.sql")),
+    Migration::new("decisions", include_str!("../../migrations/0015_decisions.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.

@@ -12,8 +12,10 @@ mod batches;
 mod changes;
 mod detections;
 mod facts;
+mod found;
 mod history;
 mod holdings;
+mod instructions;
 mod migration;
 mod planning;
 mod publish;
@@ -28,9 +30,10 @@ mod time;
 mod waiting;
 mod work;
 
+use super::explain::{Asked, Facts};
 use super::planning::*;
 use super::records::*;
-use super::report::{Drift, Facts, Rate, Status};
+use super::report::{Drift, Rate, Status, StatusFilter};
 use super::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry};
 use crate::engine::{Connection, Dialect, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
@@ -135,7 +138,21 @@ impl Archive {
     pub fn examine(&self) -> Result<(Vec<String>, Vec<String>), ArchiveError> {
         self.read("examine the database", |c| match c.dialect() {
             Dialect::Sqlite => Ok((Vec::new(), Vec::new())),
-            Dialect::Postgres => partitions::examine(c),
+            Dialect::Postgres => {
+                let (mut facts, mut faults) = partitions::examine(c)?;
+                let (user, may_write): (String, bool) = c.query_row(
+                    "SELECT current_user::text, has_table_privilege('unit', 'INSERT, UPDATE, DELETE')",
+                    [],
+                    |r| Ok((r.get(0)?, r.get(1)?)),
+                )?;
+                match may_write {
+                    true => facts.push(format!("{user} may write to the database")),
+                    false => faults.push(format!(
+                        "{user} cannot write to the database: commands that change the archive fail for this login"
+                    )),
+                }
+                Ok((facts, faults))
+            }
         })
     }
 
@@ -417,7 +434,7 @@ impl Queue for Archive {
 
 impl Planning for Archive {
     fn instructions(&self) -> Result<Vec<Standing>, ArchiveError> {
-        self.read("list instructions", planning::instructions)
+        self.read("list instructions", instructions::instructions)
     }
 
     fn instruct(
@@ -428,7 +445,7 @@ impl Planning for Archive {
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
         self.write("instruct", format!("{} {subject}", instruction.act()), |tx| {
-            planning::instruct(tx, subject, instruction, cause, now)?;
+            instructions::instruct(tx, subject, instruction, cause, now)?;
             changes::tell(tx)?;
             Ok(())
         })
@@ -442,14 +459,39 @@ impl Planning for Archive {
         now: Timestamp,
     ) -> Result<bool, ArchiveError> {
         self.write("withdraw", format!("withdraw the {act} of {subject}"), |tx| {
-            let is_changed = planning::withdraw(tx, subject, act, cause, now)?;
+            let is_changed = instructions::withdraw(tx, subject, act, cause, now)?;
             changes::tell(tx)?;
             Ok(is_changed)
         })
     }
 
+    fn resume(
+        &mut self,
+        resumed: &Resumed,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, ArchiveError> {
+        self.write("resume", "resume what was paused", |tx| {
+            let ended = instructions::resume(tx, resumed, cause, now)?;
+            changes::tell(tx)?;
+            Ok(ended)
+        })
+    }
+
+    fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError> {
+        self.read("list what is paused", |c| instructions::held(c, deliveries))
+    }
+
+    fn instructions_given(&self) -> Result<i64, ArchiveError> {
+        self.read("count instructions", instructions::instructions_given)
+    }
+
+    fn decisions(&self) -> Result<Vec<PlanDecision>, ArchiveError> {
+        self.read("list decisions on plans", planning::decisions)
+    }
+
     fn instruction_history(&self) -> Result<Vec<InstructionChange>, ArchiveError> {
-        self.read("list instructions of the past", planning::instruction_history)
+        self.read("list instructions of the past", instructions::instruction_history)
     }
 
     fn unfinished_deliveries(&self) -> Result<Vec<Unfinished>, ArchiveError> {
@@ -471,6 +513,12 @@ impl Planning for Archive {
         now: Timestamp,
     ) -> Result<i64, ArchiveError> {
         self.write("propose", "propose a plan", |tx| planning::propose(tx, proposal, cause, now))
+    }
+
+    fn withdraw_proposal(&mut self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveError> {
+        self.write("withdraw-proposal", "end a proposal", |tx| {
+            planning::withdraw_proposal(tx, cause, now)
+        })
     }
 
     fn approve(
@@ -515,6 +563,17 @@ impl Planning for Archive {
 
     fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError> {
         self.read(format!("compare plan {plan_id}"), |c| planning::compare(c, plan_id))
+    }
+
+    fn compare_coming(
+        &self,
+        delivery: &str,
+        use_case: UseCase,
+        since: Timestamp,
+    ) -> Result<Vec<CameAndDone>, ArchiveError> {
+        self.read(format!("compare {delivery}/{use_case}"), |c| {
+            planning::compare_coming(c, delivery, use_case, since)
+        })
     }
 
     fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError> {
@@ -694,15 +753,33 @@ impl Inquiry for Archive {
     }
 
     fn status(&self) -> Result<Status, ArchiveError> {
-        self.read("report the status", reports::status)
+        self.status_of(&StatusFilter::default())
+    }
+
+    fn status_of(&self, filter: &StatusFilter) -> Result<Status, ArchiveError> {
+        self.read("report the status", |c| reports::status(c, filter))
+    }
+
+    fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| instructions::night(c, delivery))
     }
 
     fn rates(&self) -> Result<Vec<Rate>, ArchiveError> {
         self.read("list rates", reports::rates)
     }
 
+    fn facts_about(&self, asked: &Asked) -> Result<Facts, ArchiveError> {
+        self.read("look up what is asked about", |c| facts::facts(c, asked))
+    }
+
     fn facts(&self, delivery_or_file: &str) -> Result<Option<Facts>, ArchiveError> {
-        self.read(format!("look up {delivery_or_file:?}"), |c| facts::facts(c, delivery_or_file))
+        let name = Some(delivery_or_file.to_owned());
+        let facts = self.facts_about(&Asked { name, at_most: 1000, ..Asked::default() })?;
+        Ok((!facts.is_empty()).then_some(facts))
+    }
+
+    fn files_like(&self, begin: &str) -> Result<Vec<(String, String)>, ArchiveError> {
+        self.read("look up names", |c| reports::files_like(c, begin))
     }
 
     fn refusals(&self, filter: &RefusalFilter) -> Result<Vec<RefusalRecord>, ArchiveError> {
