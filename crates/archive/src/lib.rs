@@ -9,6 +9,9 @@
 //! `model/tables/`, a new control table in a new migration.
 //! Does not decide what is to be done, read FITS files, or run tasks. No other room names the engine.
 
+#[cfg(test)]
+extern crate self as archive;
+
 mod attach;
 pub mod backup;
 pub mod control;

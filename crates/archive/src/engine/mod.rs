@@ -11,12 +11,16 @@
 mod address;
 mod ddl;
 mod error;
+#[cfg(test)]
+pub(crate) mod prepared;
 mod server;
 mod tls;
 
 pub use address::{Address, Database};
 pub(crate) use ddl::{postgres_ddl, text};
 pub use error::EngineError;
+#[cfg(test)]
+pub(crate) use server::numbered;
 pub(crate) use server::{Incoming, Outgoing, Server, is_readable, server_type, write_value};
 
 pub(crate) use rusqlite::ToSql;
@@ -86,6 +90,8 @@ impl Connection {
 
     /// A statement that will be used again.
     pub(crate) fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
+        #[cfg(test)]
+        prepared::note(sql);
         Ok(match self {
             Self::Sqlite(c) => Statement::Sqlite(c.prepare_cached(sql)?),
             Self::Postgres(server) => Statement::Postgres(server, server.prepare(sql)?),

@@ -125,7 +125,7 @@ impl Server {
 }
 
 /// `?1` as `$1`, outside of quoted texts.
-fn numbered(sql: &str) -> String {
+pub(crate) fn numbered(sql: &str) -> String {
     let mut quote = None;
     sql.chars()
         .map(|c| {

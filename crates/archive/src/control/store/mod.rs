@@ -16,6 +16,8 @@ mod history;
 mod holdings;
 mod migration;
 mod planning;
+#[cfg(test)]
+mod plans;
 mod publish;
 mod refusals;
 mod registration;

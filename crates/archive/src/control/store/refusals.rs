@@ -258,20 +258,29 @@ pub(super) fn decide(
 
 /// Makes the files of a refusal part of the next round: its own, or all of a refused round.
 fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<(), ArchiveFault> {
-    let mut select = tx.prepare_cached(
-        "SELECT DISTINCT image.file_id, coalesce(unit.use_case, refusal.stage)
-         FROM refusal LEFT JOIN unit ON unit.unit_id = refusal.unit_id
-             JOIN image ON CASE
-                 WHEN refusal.file_name = '' THEN image.multiframe_id IN (
-                     SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE task.unit_id = refusal.unit_id)
-                 ELSE image.file_id = refusal.file_id OR image.multiframe_id IN (
-                     SELECT multiframe_id FROM catalogue WHERE catalogue.file_id = refusal.file_id) END
-             JOIN file ON file.file_id = image.file_id AND file.state = 'current'
-         WHERE refusal.refusal_id = ?1",
-    )?;
-    let rows = select.query_map([refusal_id], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let again: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
-    for (file, use_case) in again {
+    let (is_round, unit, file, use_case): (bool, Option<i64>, Option<i64>, String) = tx
+        .prepare_cached(
+            "SELECT file_name = '', refusal.unit_id, file_id, coalesce(unit.use_case, refusal.stage)
+             FROM refusal LEFT JOIN unit ON unit.unit_id = refusal.unit_id WHERE refusal_id = ?1",
+        )?
+        .query_row([refusal_id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+    let (sql, key) = match is_round {
+        true => (
+            "SELECT DISTINCT image.file_id FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
+                 JOIN file ON file.file_id = image.file_id AND file.state = 'current' WHERE task.unit_id = ?1",
+            unit,
+        ),
+        false => (
+            "SELECT image.file_id FROM image JOIN file USING (file_id)
+             WHERE image.file_id = ?1 AND file.state = 'current'
+             UNION SELECT image.file_id FROM catalogue JOIN image USING (multiframe_id)
+                 JOIN file ON file.file_id = image.file_id AND file.state = 'current' WHERE catalogue.file_id = ?1",
+            file,
+        ),
+    };
+    let again: Vec<i64> =
+        tx.prepare_cached(sql)?.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?;
+    for file in again {
         match use_case.parse::<UseCase>() {
             Ok(use_case) => ask_again(tx, file, use_case, why, now)?,
             // An HDU refused on arrival was left out everywhere. It still is, until the file was looked at again.
@@ -312,15 +321,26 @@ pub(super) fn list(
     c: &Connection,
     filter: &RefusalFilter,
 ) -> Result<Vec<RefusalRecord>, ArchiveFault> {
+    // Only what is asked for is a condition, so that each finds its index; a state stands for itself, as in partial ones.
+    let wanted = [
+        ("delivery.name", &filter.delivery),
+        ("refusal.code", &filter.code),
+        ("refusal.file_name", &filter.file),
+    ];
+    let wanted: Vec<(&str, &String)> =
+        wanted.into_iter().filter_map(|(column, value)| Some((column, value.as_ref()?))).collect();
+    let mut conditions: Vec<String> =
+        (1..).zip(&wanted).map(|(n, (column, _))| format!("{column} = ?{n}")).collect();
+    conditions.extend(filter.state.map(|state| format!("refusal.state = '{}'", state.name())));
+    let conditions =
+        if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
     let mut select = c.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM refusal JOIN delivery USING (delivery_id) LEFT JOIN unit USING (unit_id)
-         WHERE (CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1) AND (CAST(?2 AS TEXT) IS NULL OR refusal.state = ?2)
-             AND (CAST(?3 AS TEXT) IS NULL OR refusal.code = ?3) AND (CAST(?4 AS TEXT) IS NULL OR refusal.file_name = ?4)
-         ORDER BY refusal.refusal_id"
+         WHERE {conditions} ORDER BY refusal.refusal_id"
     ))?;
-    let state = filter.state.map(RefusalState::name);
-    let rows =
-        select.query_map(params![filter.delivery, state, filter.code, filter.file], raw_record)?;
+    let values: Vec<engine::Value> =
+        wanted.iter().map(|(_, value)| engine::Value::Text((*value).clone())).collect();
+    let rows = select.query_map(values, raw_record)?;
     let mut records = Vec::new();
     for row in rows {
         records.push(finished(c, row?)?);
