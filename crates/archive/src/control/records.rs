@@ -746,6 +746,8 @@ pub struct StagedTask {
     pub inputs: Vec<StagedInput>,
     /// Names of its images, by multiframe.
     pub images: BTreeMap<i64, String>,
+    /// It was done by the archive's own program on this machine, not by a node.
+    pub is_own: bool,
 }
 
 /// One file of a task that is over.

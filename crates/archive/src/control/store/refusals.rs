@@ -8,7 +8,7 @@ use crate::engine::{self, Connection, Optional, Row, ToSql};
 use crate::error::ArchiveFault;
 use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Bytes of a text of a refusal or finding that are kept; what engines refuse in it is escaped.
 const TEXT_BYTES: usize = 8000;
@@ -65,28 +65,122 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
         }
         return Ok(retried);
     }
-    tx.prepare_cached(
+    insert(tx, &[met], now)?;
+    Ok(true)
+}
+
+/// Refusals of one statement: each takes 14 parameters, of which an engine takes some thousands.
+const ROWS_AT_ONCE: usize = 250;
+
+/// Writes new refusals.
+fn insert(tx: &Connection, met: &[&Met<'_>], now: Timestamp) -> Result<(), ArchiveFault> {
+    const COLUMNS: usize = 14;
+    let row = |n: usize| {
+        let marks: Vec<String> = (1..=COLUMNS).map(|i| format!("?{}", n * COLUMNS + i)).collect();
+        let last = &marks[COLUMNS - 1];
+        format!("({}, 'open', {last}, {last})", marks[..COLUMNS - 1].join(", "))
+    };
+    let rows: Vec<String> = (0..met.len()).map(row).collect();
+    let mut values: Vec<engine::Value> = Vec::with_capacity(COLUMNS * met.len());
+    for met in met {
+        values.extend(values_of(met, now)?);
+    }
+    tx.prepare_cached(&format!(
         "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, hdu, keyword, column_name,
              message, rows, row_ranges, parked, state, first_seen, last_seen)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'open', ?14, ?14)",
-    )?
-    .execute(params![
-        met.delivery,
-        met.file,
-        met.unit,
-        r.file,
-        met.stage.name(),
-        r.code,
-        r.hdu,
-        r.keyword.as_deref().map(text),
-        r.column.as_deref().map(text),
-        message,
-        r.rows,
-        ranges,
-        r.parked,
-        text_of(now)
-    ])?;
-    Ok(true)
+         VALUES {}",
+        rows.join(", ")
+    ))?
+    .execute(values)?;
+    Ok(())
+}
+
+fn values_of(met: &Met<'_>, now: Timestamp) -> Result<[engine::Value; 14], ArchiveFault> {
+    use engine::Value::{Integer, Null, Text};
+    let r = met.refusal;
+    let ranges = serde_json::to_string(&r.row_ranges)
+        .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))?;
+    let text = |text: &String| Text(model::shown_briefly(text, TEXT_BYTES));
+    let number = |number: Option<i64>| number.map_or(Null, Integer);
+    Ok([
+        Integer(met.delivery),
+        number(met.file),
+        number(met.unit),
+        Text(r.file.clone()),
+        Text(met.stage.name().to_owned()),
+        Text(r.code.clone()),
+        number(r.hdu.map(i64::from)),
+        r.keyword.as_ref().map_or(Null, text),
+        r.column.as_ref().map_or(Null, text),
+        text(&r.message),
+        Integer(i64::try_from(r.rows).unwrap_or(i64::MAX)),
+        Text(ranges),
+        Integer(r.parked.into()),
+        Text(text_of(now)),
+    ])
+}
+
+/// [`note`] for many refusals of one delivery and stage; returns how many are new. What is new is written together.
+pub(super) fn note_many(
+    tx: &Connection,
+    met: &[Met<'_>],
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let mut known = known(tx, met)?;
+    let mut new: Vec<&Met<'_>> = Vec::new();
+    let mut noted = 0;
+    for one in met {
+        let r = one.refusal;
+        let key = (r.file.clone(), r.code.clone(), r.hdu, one.file);
+        if !r.file.is_empty() && known.insert(key) {
+            new.push(one);
+            noted += 1;
+        } else {
+            // One that is there, or was met before in this list, which must be written first.
+            write_all(tx, &mut new, now)?;
+            noted += u64::from(note(tx, one, now)?);
+        }
+    }
+    write_all(tx, &mut new, now)?;
+    Ok(noted)
+}
+
+fn write_all(tx: &Connection, new: &mut Vec<&Met<'_>>, now: Timestamp) -> Result<(), ArchiveFault> {
+    let together = new.chunks_exact(ROWS_AT_ONCE);
+    let rest = together.remainder();
+    for rows in together {
+        insert(tx, rows, now)?;
+    }
+    // One by one: a statement for every possible number would be prepared once each.
+    for one in rest {
+        insert(tx, &[*one], now)?;
+    }
+    new.clear();
+    Ok(())
+}
+
+type Key = (String, String, Option<u16>, Option<i64>);
+
+/// What is on record of the files and codes of some refusals and is not dealt with for good.
+fn known(tx: &Connection, met: &[Met<'_>]) -> Result<HashSet<Key>, ArchiveFault> {
+    let mut known = HashSet::new();
+    let mut asked = HashSet::new();
+    let mut select = tx.prepare_cached(
+        "SELECT hdu, file_id FROM refusal
+         WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4
+             AND state IN ('open', 'retried', 'accepted', 'dismissed')",
+    )?;
+    for Met { delivery, stage, refusal, .. } in met {
+        if !asked.insert((&refusal.file, &refusal.code)) {
+            continue;
+        }
+        let values = params![delivery, refusal.file, stage.name(), refusal.code];
+        for row in select.query_map(values, |r| Ok((r.get(0)?, r.get(1)?)))? {
+            let (hdu, file) = row?;
+            known.insert((refusal.file.clone(), refusal.code.clone(), hdu, file));
+        }
+    }
+    Ok(known)
 }
 
 /// Counts findings into the drift report of a round (0 = outside rounds).

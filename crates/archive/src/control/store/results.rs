@@ -282,18 +282,17 @@ fn note_all(
             files.insert(name, *file);
         }
     }
-    let mut new = 0;
+    let mut met = Vec::with_capacity(refused.len());
     for refusal in refused {
-        let met = Met {
+        met.push(Met {
             delivery: task.unit.delivery_id,
             stage: Stage::Task(task.unit.key.use_case),
             unit: Some(task.unit.id),
             file: files.get(refusal.file.as_str()).copied(),
             refusal,
-        };
-        new += u64::from(refusals::note(tx, &met, now)?);
+        });
     }
-    Ok(new)
+    refusals::note_many(tx, &met, now)
 }
 
 /// Refusals of earlier rounds that this one did not meet again are resolved; metadata that were refused before and are
