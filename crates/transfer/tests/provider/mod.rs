@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use testkit::relay::Relay;
 use transfer::source::{Access, Address, Secret};
@@ -303,9 +303,21 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-pub fn after(milliseconds: u64, act: impl FnOnce() + Send + 'static) {
+/// Acts as soon as a partial file in a directory has some MiB, however busy the machine is.
+pub fn once_under_way(directory: &Path, act: impl FnOnce() + Send + 'static) {
+    const MIN_BYTES: u64 = 3 << 20;
+    let directory = directory.to_owned();
     std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(milliseconds));
+        let is_under_way = || {
+            fs::read_dir(&directory).into_iter().flatten().flatten().any(|entry| {
+                entry.file_name().to_string_lossy().starts_with(".arriving-")
+                    && entry.metadata().is_ok_and(|m| m.len() >= MIN_BYTES)
+            })
+        };
+        let began = Instant::now();
+        while !is_under_way() && began.elapsed() < Duration::from_secs(300) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         act();
     });
 }
