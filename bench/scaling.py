@@ -100,8 +100,8 @@ class Site:
         for old, new in (('executor = "local"', 'executor = "slurm"'), ("load_most = 1.5", "load_most = 0.0"),
                          ("poll_seconds = 2", "poll_seconds = 1"), ("poll_seconds = 10", "poll_seconds = 1"),
                          ('listen = "127.0.0.1:9187"', 'listen = ""'), ('mode = "copy"', 'mode = "link"')):
-            assert old in text, old
-            text = text.replace(old, new)
+            assert f"\n# {old}" in text or f"\n{old}" in text, old
+            text = text.replace(f"\n# {old}", f"\n{new}").replace(f"\n{old}", f"\n{new}")
         config.write_text(text)
         for delivery in deliveries:
             self.call("transfer", delivery)

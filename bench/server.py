@@ -82,7 +82,7 @@ class Server:
 
 def site_on(bench, name, url):
     site = bench.fresh(name)
-    subprocess.run([bench.almagest, "init", site, *(["--database", url] if url else [])], check=True,
+    subprocess.run([bench.almagest, "init", site, *(["--database", url, "--roles"] if url else [])], check=True,
                    stdout=subprocess.DEVNULL)
     subprocess.run([bench.almagest, "--site", site, "programme", "add", "U07B12", "u/07b/12"], check=True,
                    stdout=subprocess.DEVNULL)
@@ -91,7 +91,7 @@ def site_on(bench, name, url):
 
 def threads(site, connections):
     path = site / "almagest.toml"
-    path.write_text(re.sub(r"^threads = .*", f"threads = {connections}", path.read_text(), flags=re.M))
+    path.write_text(re.sub(r"^(# )?threads = .*", f"threads = {connections}", path.read_text(), flags=re.M))
 
 
 def last_ingest(site, use_case):

@@ -20,6 +20,8 @@ usage: cargo xtask <command>
   test [FILTER…]       set up the checking tools, run every test; a skipped test is named
                        (under CI=true a skip is a failure)
   torture [HOURS]      the long campaigns: 1000 kills, every planted fault, an hour of fuzzing
+  torture --headers [SEED]
+                       the campaign of 2000 generated headers beside astropy alone
   fuzz [SECONDS]       fuzz the FITS reader (default 60)
   arrows               check that forbidden crate dependencies do not exist
   packages             check the number of locked packages against its ceiling";

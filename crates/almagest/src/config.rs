@@ -1,4 +1,10 @@
-//! The site's one configuration file, `almagest.toml`. Unknown keys are refused, all faults at once.
+//! The site's one configuration file, `almagest.toml`. Unknown keys and impossible values are refused, all faults at once.
+//!
+//! [`check`] holds what values may be, [`text`] which line holds which key. `init` writes the template with every setting
+//! behind `#`, so that a site follows the defaults of its program.
+
+mod check;
+pub mod text;
 
 use crate::exit;
 use anyhow::Context;
@@ -9,15 +15,20 @@ use std::path::{Path, PathBuf};
 /// Name of the file at the root of a site.
 pub const FILE_NAME: &str = "almagest.toml";
 
-/// What `init` writes: every key with its default, and what it does.
+/// Every key with its default, and what it does. `init` writes it with the settings behind `#`.
 pub const TEMPLATE: &str = "\
-# Configuration of this Almagest site. Every key may be left out; the values below are the defaults.
+# Configuration of this Almagest site. Settings behind # show the defaults: to change one, remove the # and edit the value.
+# `almagest config show` prints what holds, and where each value comes from.
 
 [database]
 # Where the archive is. Without `url` it is embedded: archive.db and lake/ in this directory. A server's password never
 # stands here: it comes from PGPASSWORD, from a file of mode 0600, or from ~/.pgpass.
 # url = \"postgres://almagest@localhost:5432/survey?sslmode=verify-full\"
 # password_file = \"database.password\"
+# The login under which `sql` runs queries; `init --roles` makes it. It must have the reader's rights and no others. Its password
+# comes from this file (mode 0640 or less), or from ~/.pgpass.
+# query_user = \"survey_query\"
+# query_password_file = \"query.password\"
 
 [library]
 # How delivered files get into library/: \"copy\", \"link\" (hard links; the provider must never write in
@@ -53,6 +64,11 @@ directories = []
 quiet_seconds = 300
 # It is looked for new files this often.
 poll_seconds = 5
+# Symbolic links that are followed: \"within\" (those that lead into the inbox or one of link_roots), \"anywhere\" or \"skip\".
+links = \"within\"
+link_roots = []
+# Names of unfinished files beside the usual ones (*.partial, *.part, *.tmp, *~ and so on); \"!*.tmp\" takes names out of them.
+unfinished = []
 
 # Where deliveries come from beside the inbox; `daemon` and `daemon transfer` watch all of them. Every key but url may be left out:
 # [sources.casu]
@@ -72,10 +88,15 @@ poll_seconds = 5
 # user = \"\"                       # of HTTP; of S3 the access key, else AWS_ACCESS_KEY_ID
 # secret_file = \"casu.secret\"      # file of mode 0600 that holds password, token or secret key
 # secret_env = \"CASU_SECRET\"       # or the variable that does; of S3 else AWS_SECRET_ACCESS_KEY
+# session_file = \"casu.session\"    # file of mode 0600 that holds the session token of S3
+# session_env = \"CASU_SESSION\"     # or the variable that does; else AWS_SESSION_TOKEN
 # endpoint = \"\"                   # of S3, when it is not Amazon's
 # region = \"\"                     # of S3
 # authorities = \"\"                # certificates (PEM) to trust for https; \"\" = the system's
 # listing = \"\"                    # of HTTP: the list that names the files, e.g. SHA256SUMS; \"\" = the directory's page
+# links = \"within\"                 # symbolic links that are followed, of a directory or ssh: those that lead into the source
+# link_roots = []                  # or one of these directories; or \"anywhere\", or \"skip\"
+# unfinished = []                  # names of unfinished files beside the usual ones, e.g. [\"*.xfer\", \"!*.tmp\"]
 # ssh_options = []                 # further options of ssh
 
 [notify]
@@ -91,7 +112,7 @@ low_disk_gb = 20
 [ingest]
 # Where the ingester daemon tells its counts (/metrics, /healthz); \"\" = nowhere. Anybody who reaches an address that is not
 # loopback can read them.
-listen = \"127.0.0.1:9187\"
+listen = \"127.0.0.1:19187\"
 # The ingester looks for work at least this often, whether or not it was told of any.
 poll_seconds = 10
 
@@ -152,20 +173,22 @@ temporary_mb = 4096
 
 /// [`TEMPLATE`] for an archive on a server.
 pub fn on_server(database: &archive::Database) -> String {
-    moved_to(TEMPLATE, database)
+    moved_to(&text::commented(TEMPLATE), database)
 }
+
+/// Keys of the section `database`.
+const DATABASE_KEYS: [&str; 4] = ["url", "password_file", "query_user", "query_password_file"];
 
 /// The keys of the section `database` as comments again.
 fn without_database(text: &str) -> String {
     let mut section = "";
     let lines = text.lines().map(|line| {
         if line.starts_with('[') {
-            section = line.trim();
+            section = line.split('#').next().unwrap_or_default().trim();
         }
-        let is_set = line.starts_with("url = ") || line.starts_with("password_file = ");
-        if section == "[database]" && is_set {
-            let (key, _) = line.split_once('=').unwrap_or_default();
-            return format!("# {key}= \n");
+        let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+        if section == "[database]" && DATABASE_KEYS.contains(&key) {
+            return format!("# {key} = \n");
         }
         format!("{line}\n")
     });
@@ -174,23 +197,49 @@ fn without_database(text: &str) -> String {
 
 /// A configuration for an archive that moved; the rest of it stays as it is.
 pub fn moved_to(text: &str, database: &archive::Database) -> String {
-    let mut text = without_database(text);
-    if database.url.is_some() && !text.contains("# url = ") {
-        text += "\n[database]\n# url = \n# password_file = \n";
-    }
-    let mut fill = |key: &str, value: &str| {
-        let marked = format!("# {key} = ");
-        let Some(at) = text.find(&marked) else { return };
-        let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
-        text.replace_range(at..end, &format!("{key} = {}", toml::Value::from(value)));
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let values = [
+        ("url", database.url.clone()),
+        ("password_file", database.password_file.as_ref().map(path)),
+        ("query_user", database.query_user.clone()),
+        ("query_password_file", database.query_password_file.as_ref().map(path)),
+    ];
+    let values = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    values.fold(without_database(text), |text, (key, value)| filled(text, key, &value))
+}
+
+/// A configuration whose queries run under a login.
+pub fn with_query_login(text: &str, login: &str, password_file: &Path) -> String {
+    let mut section = "";
+    let kept = text.lines().filter(|line| {
+        if line.starts_with('[') {
+            section = line.split('#').next().unwrap_or_default().trim();
+        }
+        let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+        section != "[database]" || !["query_user", "query_password_file"].contains(&key)
+    });
+    let kept: String = kept.map(|line| format!("{line}\n")).collect();
+    let with_login = filled(kept, "query_user", login);
+    filled(with_login, "query_password_file", &password_file.to_string_lossy())
+}
+
+/// A configuration with a key of the section `database`: in the place of its comment, else at the section's beginning.
+fn filled(text: String, key: &str, value: &str) -> String {
+    let set = format!("{key} = {}", toml::Value::from(value));
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let Some(heading) = lines.iter().position(|line| line.trim_start().starts_with("[database]"))
+    else {
+        let space = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
+        return format!("{text}{space}[database]\n{set}\n");
     };
-    if let Some(url) = &database.url {
-        fill("url", url);
+    let end = lines[heading + 1..].iter().position(|line| line.trim_start().starts_with('['));
+    let end = end.map_or(lines.len(), |length| heading + 1 + length);
+    let marked = format!("# {key} =");
+    match lines[heading..end].iter().position(|line| line.starts_with(&marked)) {
+        Some(at) => lines[heading + at] = set,
+        None => lines.insert(heading + 1, set),
     }
-    if let Some(path) = &database.password_file {
-        fill("password_file", &path.to_string_lossy());
-    }
-    text
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// The configuration of a site.
@@ -365,11 +414,47 @@ pub struct Inbox {
     pub quiet_seconds: u64,
     /// Seconds between two looks.
     pub poll_seconds: u64,
+    /// Symbolic links that are followed.
+    pub links: Links,
+    /// Trees beside the inbox into which they may lead.
+    pub link_roots: Vec<PathBuf>,
+    /// Names of unfinished files beside the usual ones.
+    pub unfinished: Vec<String>,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { directories: Vec::new(), quiet_seconds: 300, poll_seconds: 5 }
+        Self {
+            directories: Vec::new(),
+            quiet_seconds: 300,
+            poll_seconds: 5,
+            links: Links::Within,
+            link_roots: Vec::new(),
+            unfinished: Vec::new(),
+        }
+    }
+}
+
+/// Symbolic links that are followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Links {
+    /// None.
+    Skip,
+    /// Those that lead into the source's own tree, or one of the named ones.
+    #[default]
+    Within,
+    /// All.
+    Anywhere,
+}
+
+impl From<Links> for transfer::source::Links {
+    fn from(links: Links) -> Self {
+        match links {
+            Links::Skip => Self::Skip,
+            Links::Within => Self::Within,
+            Links::Anywhere => Self::Anywhere,
+        }
     }
 }
 
@@ -410,6 +495,11 @@ pub struct SourceConfig {
     pub secret_file: Option<PathBuf>,
     /// Variable of the environment that holds it.
     pub secret_env: String,
+    /// File of mode 0600 that holds the session token of S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_file: Option<PathBuf>,
+    /// Variable of the environment that holds it.
+    pub session_env: String,
     /// Where S3 is.
     pub endpoint: String,
     /// Region of S3.
@@ -419,6 +509,12 @@ pub struct SourceConfig {
     pub authorities: Option<PathBuf>,
     /// The list that names the files of a delivery.
     pub listing: String,
+    /// Symbolic links that are followed.
+    pub links: Links,
+    /// Trees beside the source's own into which they may lead.
+    pub link_roots: Vec<PathBuf>,
+    /// Names of unfinished files beside the usual ones.
+    pub unfinished: Vec<String>,
     /// Further options of ssh.
     pub ssh_options: Vec<String>,
 }
@@ -442,10 +538,15 @@ impl Default for SourceConfig {
             user: String::new(),
             secret_file: None,
             secret_env: String::new(),
+            session_file: None,
+            session_env: String::new(),
             endpoint: String::new(),
             region: String::new(),
             authorities: None,
             listing: String::new(),
+            links: Links::Within,
+            link_roots: Vec::new(),
+            unfinished: Vec::new(),
             ssh_options: Vec::new(),
         }
     }
@@ -514,7 +615,7 @@ pub struct Ingest {
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9187".to_owned(), poll_seconds: 10 }
+        Self { listen: "127.0.0.1:19187".to_owned(), poll_seconds: 10 }
     }
 }
 
@@ -736,63 +837,129 @@ pub fn load(root: &Path) -> anyhow::Result<Config> {
     parse(&text).map_err(|fault| exit::usage(format!("{}: {fault}", path.display())))
 }
 
+/// Reads a configuration.
 fn parse(text: &str) -> Result<Config, String> {
-    toml::from_str(text).map_err(|first| faults(text).unwrap_or_else(|| first.to_string()))
-}
-
-/// All keys that are unknown or hold what they cannot: each is looked at alone. `None` when the text is no TOML.
-fn faults(text: &str) -> Option<String> {
-    let document: toml::Table = text.parse().ok()?;
-    let mut lines = Vec::new();
-    for (section, content) in &document {
-        let alone = |value: toml::Value| {
-            let one = toml::Table::from_iter([(section.clone(), value)]);
-            one.try_into::<Config>().err().map(|fault| fault.message().to_owned())
-        };
-        let toml::Value::Table(keys) = content else {
-            lines.extend(alone(content.clone()).map(|why| told(text, section, None, &why)));
-            continue;
-        };
-        if let Some(why) = alone(toml::Table::new().into()) {
-            lines.push(told(text, section, None, &why));
-            continue;
-        }
-        for (key, value) in keys {
-            let one = toml::Table::from_iter([(key.clone(), value.clone())]);
-            lines.extend(alone(one.into()).map(|why| told(text, section, Some(key), &why)));
-        }
-    }
-    (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-/// A fault with the line on which its key stands.
-fn told(text: &str, section: &str, key: Option<&str>, why: &str) -> String {
-    let named = |line: &str, name: &str| {
-        line.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('='))
-    };
-    let header = format!("[{section}]");
-    let table = key.map(|key| format!("[{section}.{key}]"));
-    let mut inside = false;
-    let line = text.lines().position(|line| {
-        if line.trim_start().starts_with('[') {
-            inside = line.trim() == header;
-            if Some(line.trim()) == table.as_deref() {
-                return true;
+    let document: toml::Table = text.parse().map_err(|fault: toml::de::Error| fault.to_string())?;
+    let mut faults = faults_of_types(&document);
+    // What can be read is checked beside what cannot.
+    match without(&document, &faults).try_into::<Config>() {
+        Ok(config) => {
+            faults.extend(check::check(&config, &document));
+            if faults.is_empty() {
+                return Ok(config);
             }
         }
-        match key {
-            None => inside || named(line, section),
-            Some(key) => inside && named(line, key),
+        Err(fault) if faults.is_empty() => return Err(fault.to_string()),
+        Err(_) => {}
+    }
+    let lines = text::lines(text);
+    let mut told: Vec<(usize, String)> = faults
+        .into_iter()
+        .map(|(path, why)| {
+            let line = line_of(&lines, &path);
+            let place = line.map(|n| format!("line {n}: ")).unwrap_or_default();
+            (line.unwrap_or(0), format!("{place}{}: {why}", path.join(".")))
+        })
+        .collect();
+    told.sort();
+    told.dedup();
+    Err(told.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n"))
+}
+
+/// The line of a key, or of the table that lacks it.
+fn line_of(lines: &text::Lines, path: &[String]) -> Option<usize> {
+    (1..=path.len()).rev().find_map(|length| lines.get(&path[..length]).copied())
+}
+
+/// All keys that are unknown or hold another type than they may: each is read alone.
+fn faults_of_types(document: &toml::Table) -> Vec<check::Fault> {
+    let mut faults = Vec::new();
+    for (section, content) in document {
+        let alone = |path: &[&str], value: toml::Value| {
+            let nested = path.iter().rev().fold(value, |inner, key| {
+                toml::Table::from_iter([((*key).to_owned(), inner)]).into()
+            });
+            let one = toml::Table::from_iter([(section.clone(), nested)]);
+            one.try_into::<Config>().err().map(|fault| fault.message().to_owned())
+        };
+        let mut note = |path: &[&str], why: String| {
+            let path = [section.as_str()].iter().chain(path).map(|k| (*k).to_owned()).collect();
+            faults.push((path, why));
+        };
+        let is_named = ["sources", "hosts"].contains(&section.as_str());
+        let (toml::Value::Table(keys), None) = (content, alone(&[], toml::Table::new().into()))
+        else {
+            if let Some(why) = alone(&[], content.clone()) {
+                note(&[], why);
+            }
+            continue;
+        };
+        for (key, value) in keys {
+            match value {
+                toml::Value::Table(inner) if is_named => {
+                    for (name, value) in inner {
+                        if let Some(why) = alone(&[key, name], value.clone()) {
+                            note(&[key, name], why);
+                        }
+                    }
+                }
+                value => {
+                    if let Some(why) = alone(&[key], value.clone()) {
+                        note(&[key], why);
+                    }
+                }
+            }
         }
-    });
-    let place = line.map(|n| format!("line {}: ", n + 1)).unwrap_or_default();
-    let key = key.map(|key| format!(".{key}")).unwrap_or_default();
-    format!("{place}{section}{key}: {why}")
+    }
+    faults
+}
+
+/// A document without the keys that are faulty.
+fn without(document: &toml::Table, faults: &[check::Fault]) -> toml::Table {
+    let mut sound = document.clone();
+    for (path, _) in faults {
+        let Some((last, parents)) = path.split_last() else { continue };
+        let mut table = Some(&mut sound);
+        for key in parents {
+            table = table.and_then(|t| t.get_mut(key)).and_then(toml::Value::as_table_mut);
+        }
+        if let Some(table) = table {
+            table.remove(last);
+        }
+    }
+    sound
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_named_in_its_section_and_nowhere_else() {
+        let database = archive::Database {
+            url: Some("postgres://me@host/db".to_owned()),
+            query_user: Some("db_query".to_owned()),
+            ..archive::Database::default()
+        };
+        let parsed = |text: &str| toml::from_str::<Config>(text).unwrap();
+        for text in [
+            TEMPLATE,
+            "",
+            "[work]\nthreads = 1\n",
+            "[database] # ours\nurl = \"postgres://a@b/c\"\nquery_user = \"x\"\n\n[sources.far]\n# url = \"y\"\nurl = \"z\"\n",
+        ] {
+            let there = moved_to(text, &database);
+            assert_eq!(parsed(&there).database, database, "{there}");
+            assert_eq!(parsed(&there).sources, parsed(text).sources);
+            assert_eq!(parsed(&there).work, parsed(text).work);
+            let back = moved_to(&there, &archive::Database::default());
+            assert_eq!(parsed(&back).database, archive::Database::default(), "{back}");
+            let with = parsed(&with_query_login(&there, "other", Path::new("a file"))).database;
+            assert_eq!(with.query_user.as_deref(), Some("other"));
+            assert_eq!(with.query_password_file.as_deref(), Some(Path::new("a file")));
+            assert_eq!(with.url, database.url);
+        }
+    }
 
     #[test]
     fn the_template_holds_the_defaults() {
@@ -810,6 +977,8 @@ mod tests {
             url: found.url.clone(),
             secret_file: Some("casu.secret".into()),
             secret_env: "CASU_SECRET".to_owned(),
+            session_file: Some("casu.session".into()),
+            session_env: "CASU_SESSION".to_owned(),
             authorities: found.authorities.clone(),
             ..SourceConfig::default()
         };
@@ -829,6 +998,53 @@ mod tests {
             let text = format!("[hosts.pixel1]\nquiet = [\"{wrong}\"]\n");
             assert!(parse(&text).unwrap_err().contains("no span of the day"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn init_writes_no_default() {
+        let text = text::commented(TEMPLATE);
+        assert_eq!(parse(&text).unwrap(), Config::default());
+        let is_setting = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
+        assert_eq!(text.lines().find(is_setting), None);
+        let on_server = on_server(&archive::Database {
+            url: Some("postgres://a@localhost/b".to_owned()),
+            ..Default::default()
+        });
+        let set: Vec<&str> = on_server.lines().filter(is_setting).collect();
+        assert_eq!(set, ["url = \"postgres://a@localhost/b\""]);
+    }
+
+    #[test]
+    fn impossible_values_are_refused_all_at_once() {
+        let text = "[work]\nthreads = \"two\"\nmemory_per_thread_mb = 0\n[plan]\nsilent_seconds = 0\nload_most = nan\n\
+                    auto_hours_most = -1.0\nfirst_nights = [20071311]\n[ingest]\nlisten = \"nonsense\"\n\
+                    [hosts.n1]\ncores = 0\n[sources.a]\nurl = \"ssh://me:secret@host/x\"\nlines = 0\npoll = 3\n\
+                    [notify]\nwebhook = \"hooks\"\nstuck_hours = inf\n[staging]\nkeep_days = 4000000000\n\
+                    [inbox]\ndirectories = [\"\", \"a\", \"a\"]\npoll_seconds = 0\n";
+        let faults = parse(text).unwrap_err();
+        for wanted in [
+            "line 2: work.threads: invalid type",
+            "line 3: work.memory_per_thread_mb: 0 is not from 1 to",
+            "line 5: plan.silent_seconds: 0 is not from 6 to",
+            "line 6: plan.load_most: NaN is not a number from 0",
+            "line 7: plan.auto_hours_most: -1 is not a number from 0",
+            "line 8: plan.first_nights: 20071311 is no night",
+            "line 10: ingest.listen: \"nonsense\" is no address and port",
+            "line 12: hosts.n1.cores: 0 lets nothing run",
+            "line 14: sources.a.url: ",
+            "line 15: sources.a.lines: 0 is not from 1 to 1024",
+            "line 16: sources.a.poll: unknown field `poll`",
+            "line 18: notify.webhook: \"hooks\" is no http",
+            "line 19: notify.stuck_hours: inf is not a number",
+            "line 21: staging.keep_days: 4000000000 is not from 0 to 36500",
+            "line 23: inbox.directories: \"\" is no directory",
+            "line 23: inbox.directories: \"a\" is named twice",
+            "line 24: inbox.poll_seconds: 0 is not from 1",
+        ] {
+            assert!(faults.lines().any(|line| line.starts_with(wanted)), "{wanted}:\n{faults}");
+        }
+        assert_eq!(faults.lines().count(), 17, "{faults}");
+        assert!(!faults.contains("secret@"), "{faults}");
     }
 
     #[test]

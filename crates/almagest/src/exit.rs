@@ -69,12 +69,18 @@ pub fn report(fault: &anyhow::Error) -> Exit {
     code(fault)
 }
 
+/// Whether a failure says that the archive has moved to another place.
+pub fn is_moved(fault: &anyhow::Error) -> bool {
+    let archive = fault.chain().find_map(|e| e.downcast_ref::<archive::ArchiveError>());
+    archive.is_some_and(archive::ArchiveError::is_moved)
+}
+
 fn code(fault: &anyhow::Error) -> Exit {
     if let Some(failure) = fault.downcast_ref::<Failure>() {
         return failure.exit;
     }
     match fault.chain().find_map(|e| e.downcast_ref::<archive::ArchiveError>()) {
-        Some(error) if error.is_conflict() => Exit::Conflict,
+        Some(error) if error.is_conflict() || error.is_moved() => Exit::Conflict,
         Some(error) if error.is_gate() => Exit::Gate,
         _ => Exit::Infrastructure,
     }

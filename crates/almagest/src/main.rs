@@ -5,6 +5,7 @@
 
 #![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: report::{say, tell}
 
+mod advice;
 mod cli;
 mod config;
 mod daemon;

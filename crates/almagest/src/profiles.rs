@@ -21,11 +21,11 @@ pub struct Loaded {
 /// # Errors
 /// Exit code 2 with the faults of every profile.
 pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
-    let mut paths: Vec<_> = std::fs::read_dir(surveys)
-        .with_context(|| format!("cannot list {}", surveys.display()))?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
-        .collect();
+    let listing = || format!("cannot list {}", surveys.display());
+    let entries = std::fs::read_dir(surveys).with_context(listing)?;
+    let paths = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>();
+    let mut paths = paths.with_context(listing)?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
     paths.sort();
     let (mut loaded, mut faults) = (Vec::new(), Vec::new());
     for path in paths {

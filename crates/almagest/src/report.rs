@@ -73,11 +73,31 @@ pub fn quoted(path: &std::path::Path) -> String {
     format!("'{}'", shown(&text).replace('\'', "'\\''"))
 }
 
-/// "1 refusal", "2 refusals".
+/// "1 refusal", "2 refusals", "2 deliveries".
 pub fn counted(count: u64, one: &str) -> String {
-    let many = if count == 1 { "" } else { "s" };
-    format!("{} {one}{many}", grouped(count))
+    let is_vowel_before_y = |stem: &str| stem.ends_with(['a', 'e', 'i', 'o', 'u']);
+    match one.strip_suffix('y') {
+        _ if count == 1 => format!("1 {one}"),
+        Some(stem) if !is_vowel_before_y(stem) => format!("{} {stem}ies", grouped(count)),
+        _ if one.ends_with(['s', 'x']) || one.ends_with("ch") => {
+            format!("{} {one}es", grouped(count))
+        }
+        _ => format!("{} {one}s", grouped(count)),
+    }
 }
+
+/// A time as tables have it; their headers say UTC.
+pub fn utc(time: chrono::DateTime<chrono::Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A time of a file or table of ours as tables have it; what is no time stays as it is.
+pub fn utc_of(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), utc)
+}
+
+/// Characters beyond which a column of a table is not made wider; longer cells stand out.
+pub const MOST_WIDE: usize = 1000;
 
 /// A text table: columns as wide as their longest cell, numbers to the right.
 pub struct Table {
@@ -109,7 +129,18 @@ impl Table {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        widths
+        widths.iter().map(|width| (*width).min(MOST_WIDE)).collect()
+    }
+
+    /// Returns the first rows as text, and how many were cut.
+    pub fn first(&self, at_most: usize) -> String {
+        let cut = self.rows.len().saturating_sub(at_most);
+        if cut == 0 {
+            return self.text();
+        }
+        let rows = self.rows.iter().take(at_most).cloned().collect();
+        let text = Self { head: self.head.clone(), rows }.text();
+        format!("{text}… and {} more\n", grouped(cut as u64))
     }
 
     /// The table as text, a line per row.
@@ -129,11 +160,11 @@ impl Table {
             for (i, width) in widths.iter().enumerate() {
                 let cell = cells.get(i).map_or("", String::as_str);
                 let gap = if i == 0 { "" } else { "  " };
-                let _ = if numeric[i] {
-                    write!(out, "{gap}{cell:>width$}")
-                } else {
-                    write!(out, "{gap}{cell:<width$}")
-                };
+                // By hand: a format string takes no width beyond 65 535.
+                let space = " ".repeat(width.saturating_sub(cell.chars().count()));
+                let (before, after) =
+                    if numeric[i] { (space.as_str(), "") } else { ("", space.as_str()) };
+                out.extend([gap, before, cell, after]);
             }
             text.push_str(out.trim_end());
             text.push('\n');
@@ -223,6 +254,10 @@ mod tests {
         assert_eq!(bytes(1_500_000), "1.5 MB");
         assert_eq!(rate(10, 4.0), "2.5/s");
         assert_eq!(rate(0, 4.0), "-");
+        let words = [("delivery", "2 deliveries"), ("day", "2 days"), ("batch", "2 batches")];
+        for (one, many) in words.into_iter().chain([("file", "2 files")]) {
+            assert_eq!((counted(1, one), counted(2, one)), (format!("1 {one}"), many.to_owned()));
+        }
     }
 
     #[test]

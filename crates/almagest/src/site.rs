@@ -2,6 +2,7 @@
 
 use crate::{config, exit, profiles};
 use archive::{Access, Timestamp};
+use model::Advice;
 use std::path::{Path, PathBuf};
 
 /// The archive of a site, embedded or on a server as its configuration says.
@@ -26,12 +27,20 @@ pub fn iso(time: Timestamp) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// Who is at the keyboard, for histories.
+/// Variable of the environment with the name of who is at the keyboard, where an account is shared.
+pub const OPERATOR: &str = "ALMAGEST_OPERATOR";
+
+/// Returns who runs this process, for histories: the account as the system knows it, whatever the environment says. The
+/// name of an operator who shares an account, or uses sudo, stands before it.
 pub fn operator() -> String {
-    ["ALMAGEST_OPERATOR", "SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    let uid = rustix::process::getuid();
+    let account = whoami::username().unwrap_or_else(|_| format!("uid {}", uid.as_raw()));
+    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let person = named(OPERATOR).or_else(|| named("SUDO_USER").filter(|_| uid.is_root()));
+    match person.filter(|person| *person != account) {
+        Some(person) => format!("{} ({account})", person.trim()),
+        None => account,
+    }
 }
 
 impl Site {
@@ -44,9 +53,10 @@ impl Site {
         if !is_site(&root) {
             return Err(exit::usage(match named {
                 Some(path) => format!(
-                    "{0} is no site: it has no {1} (make one with `almagest init {0}`)",
+                    "{} is no site: it has no {} (make one with `{}`)",
                     path.display(),
-                    config::FILE_NAME
+                    config::FILE_NAME,
+                    Advice::Init { site: path.display().to_string() }
                 ),
                 None => {
                     "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory"
@@ -68,7 +78,9 @@ impl Site {
     /// # Errors
     /// When the database cannot be opened.
     pub fn read(&self) -> anyhow::Result<Archive> {
-        Ok(Archive::open(&self.place, Access::Read, now())?)
+        let archive = Archive::open(&self.place, Access::Read, now())?;
+        noted(archive.note());
+        Ok(archive)
     }
 
     /// Its archive, for work.
@@ -92,6 +104,14 @@ impl Site {
     /// Exit code 2 with all faults of all profiles.
     pub fn profiles(&self) -> anyhow::Result<Vec<profiles::Loaded>> {
         profiles::load(&self.place.surveys())
+    }
+}
+
+/// Prints what who reads an archive should know, once.
+pub fn noted(note: Option<&str>) {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    if let Some(note) = note {
+        TOLD.call_once(|| crate::report::tell!("almagest: note: {}", crate::report::shown(note)));
     }
 }
 

@@ -1,13 +1,15 @@
 //! Where deliveries come from: the sources of the configuration, and directories and URLs that an operator names.
 
-use crate::config::{Complete, Order, SourceConfig};
+use crate::config::{Complete, Inbox, Order, SourceConfig};
 use crate::exit;
 use crate::profiles::Loaded;
 use crate::site::Site;
-use std::ffi::OsString;
+use archive::records::{DeliveryOrigin, KnownOrigin};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use transfer::completeness::Rule;
+use transfer::names::Unfinished;
 use transfer::source::{Access, Address, Secret};
 use transfer::{Pace, Source, SourceFault};
 
@@ -15,6 +17,10 @@ use transfer::{Pace, Source, SourceFault};
 pub struct Origin {
     /// Its name in the configuration; of others where it is.
     pub name: String,
+    /// Name under which deliveries are recorded as its own: that of a configured source, else the address.
+    pub key: String,
+    /// The configuration names it.
+    pub is_source: bool,
     /// Where it is, without secrets.
     pub address: String,
     /// How it is to be read.
@@ -37,24 +43,60 @@ impl Origin {
         }
     }
 
-    /// Names of its deliveries, in the order in which they are to come.
+    /// Returns the place of a directory of the source.
+    pub fn place_of(&self, directory: &str) -> DeliveryOrigin {
+        DeliveryOrigin {
+            origin: self.key.clone(),
+            is_source: self.is_source,
+            address: self.address.clone(),
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// Returns a short plain word for the source: its name, else that of its directory.
+    pub fn label(&self) -> String {
+        const LABEL_BYTES: usize = 40;
+        let word = match self.key == self.address {
+            true => self.address.trim_end_matches('/').rsplit('/').next().unwrap_or_default(),
+            false => &self.key,
+        };
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        let label: String = word.chars().map(plain).take(LABEL_BYTES).collect();
+        match label.trim_matches('-') {
+            "" => "other".to_owned(),
+            label => label.to_owned(),
+        }
+    }
+
+    /// Names of its deliveries, in the order in which they are to come, and entries that are skipped.
     ///
     /// # Errors
     /// [`SourceFault`].
-    pub fn deliveries(&self, profiles: &[Loaded]) -> Result<Vec<String>, SourceFault> {
+    pub fn deliveries(&self, profiles: &[Loaded]) -> Result<Offered, SourceFault> {
         let wanted = model::profile::Glob::new(&self.settings.deliveries);
-        let usable = |name: OsString| {
-            let name = name.into_string().ok()?;
-            let is_wanted = name != "lost+found" && wanted.fits(&name);
-            (is_wanted && transfer::names::fault(name.as_ref()).is_none()).then_some(name)
+        let unfinished = self.unfinished(profiles);
+        let found = self.source.deliveries()?;
+        let mut offered = Offered {
+            skipped: found.skipped.into_iter().map(|s| (s.name, s.why)).collect(),
+            ..Offered::default()
         };
-        let mut names: Vec<String> =
-            self.source.deliveries()?.into_iter().filter_map(usable).collect();
+        for name in found.names {
+            let shown = files::shown(&name);
+            if let Some((_, why)) = transfer::names::fault(&name) {
+                offered.skipped.push((shown, why.to_owned()));
+            } else if shown != "lost+found" && wanted.fits(&shown) {
+                match unfinished.why(&shown) {
+                    Some(why) => offered.skipped.push((shown, why)),
+                    None => offered.names.push(shown),
+                }
+            }
+        }
+        let names = &mut offered.names;
         let night = |name: &str| {
             profiles.iter().find_map(|p| p.profile.naming.delivery(name)).map(|d| d.night)
         };
         // Those whose name tells no night come last.
-        names.sort_by_cached_key(|name| {
+        names.sort_by_cached_key(|name: &String| {
             let night = night(name).map(i64::from);
             let rank = match self.settings.order {
                 Order::Oldest => night.unwrap_or(i64::MAX),
@@ -62,8 +104,23 @@ impl Origin {
             };
             (rank, name.clone())
         });
-        Ok(names)
+        Ok(offered)
     }
+
+    /// Returns the rule for names of unfinished files: the usual ones, those of the profiles, those of the source.
+    pub fn unfinished(&self, profiles: &[Loaded]) -> Unfinished {
+        let of_profiles = profiles.iter().flat_map(|p| &p.profile.naming.unfinished);
+        Unfinished::new(of_profiles.chain(&self.settings.unfinished).map(String::as_str))
+    }
+}
+
+/// Deliveries that a source has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Names of their directories.
+    pub names: Vec<String>,
+    /// Entries that are no deliveries, each with the reason.
+    pub skipped: Vec<(String, String)>,
 }
 
 /// All sources of a site: its inbox, and those that have a name.
@@ -74,17 +131,13 @@ pub fn all(site: &Site) -> anyhow::Result<Vec<Origin>> {
     let inbox = &site.config.inbox;
     let (mut origins, mut faults) = (Vec::new(), Vec::new());
     let boxes = inbox.directories.iter().map(|directory| {
-        let settings = SourceConfig {
-            url: directory.to_string_lossy().into_owned(),
-            quiet_seconds: inbox.quiet_seconds,
-            poll_seconds: inbox.poll_seconds,
-            ..SourceConfig::default()
-        };
-        (format!("inbox {}", directory.display()), settings)
+        let settings = of_inbox(inbox, directory);
+        (format!("inbox {}", directory.display()), None, settings)
     });
-    let named = site.config.sources.iter().map(|(name, s)| (name.clone(), s.clone()));
-    for (name, settings) in boxes.chain(named) {
-        match open(site, &name, settings) {
+    let named =
+        site.config.sources.iter().map(|(name, s)| (name.clone(), Some(name.clone()), s.clone()));
+    for (name, key, settings) in boxes.chain(named) {
+        match open(site, (&name, key.as_deref(), true), settings) {
             Ok(origin) => origins.push(origin),
             Err(why) => faults.push(format!("source {name}: {why}")),
         }
@@ -105,7 +158,64 @@ pub fn named(site: &Site, name: &str) -> anyhow::Result<Origin> {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Err(exit::usage(format!("there is no source {name:?}; almagest.toml has {known}")));
     };
-    open(site, name, settings.clone()).map_err(|why| exit::usage(format!("source {name}: {why}")))
+    open(site, (name, Some(name), true), settings.clone())
+        .map_err(|why| exit::usage(format!("source {name}: {why}")))
+}
+
+/// Returns the names under which the configuration's sources record their deliveries.
+pub fn keys(site: &Site) -> BTreeSet<String> {
+    let inbox = site.config.inbox.directories.iter();
+    let inbox = inbox.filter_map(|directory| address(site, &directory.to_string_lossy()));
+    site.config.sources.keys().cloned().chain(inbox).collect()
+}
+
+/// Returns where a URL or path leads, in the one form in which addresses are recorded.
+fn address(site: &Site, url: &str) -> Option<String> {
+    let address = Address::parse(url, site.place.root()).ok()?;
+    Some(address.canonical().to_string())
+}
+
+/// Returns the source of the configuration that is at an address, with its settings and secrets.
+fn configured(site: &Site, at: &Address) -> anyhow::Result<Option<Origin>> {
+    let wanted = at.canonical().to_string();
+    for (name, settings) in &site.config.sources {
+        if address(site, &settings.url).is_some_and(|known| known == wanted) {
+            return Ok(Some(named(site, name)?));
+        }
+    }
+    let inbox = &site.config.inbox;
+    let is_inbox = |d: &&PathBuf| address(site, &d.to_string_lossy()).is_some_and(|a| a == wanted);
+    let Some(directory) = inbox.directories.iter().find(is_inbox) else { return Ok(None) };
+    let name = format!("inbox {}", directory.display());
+    let origin = open(site, (&name, None, true), of_inbox(inbox, directory));
+    origin.map(Some).map_err(exit::usage)
+}
+
+fn of_inbox(inbox: &Inbox, directory: &Path) -> SourceConfig {
+    SourceConfig {
+        url: directory.to_string_lossy().into_owned(),
+        quiet_seconds: inbox.quiet_seconds,
+        poll_seconds: inbox.poll_seconds,
+        links: inbox.links,
+        link_roots: inbox.link_roots.clone(),
+        unfinished: inbox.unfinished.clone(),
+        ..SourceConfig::default()
+    }
+}
+
+/// Returns the source and the directory of a delivery that is known, as the configuration reaches them now.
+///
+/// # Errors
+/// As [`of_delivery`].
+pub fn of_known(site: &Site, known: &KnownOrigin) -> anyhow::Result<(Origin, String)> {
+    let place = &known.place;
+    if place.is_source && site.config.sources.contains_key(&place.origin) {
+        let origin = named(site, &place.origin)?;
+        if origin.source.directory(&place.directory).is_none_or(|directory| directory.is_dir()) {
+            return Ok((origin, place.directory.clone()));
+        }
+    }
+    of_delivery(site, &format!("{}/{}", place.address.trim_end_matches('/'), place.directory))
 }
 
 /// The source and the delivery that a URL or the path of a directory means. A source of the configuration is taken if it has
@@ -115,11 +225,17 @@ pub fn named(site: &Site, name: &str) -> anyhow::Result<Origin> {
 /// Exit code 2 for what is no address, 3 for a directory that is no delivery.
 pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> {
     if !text.contains("://") {
-        let (path, name) = crate::steps::delivery_of(Path::new(text))?;
-        let root = path.parent().unwrap_or(&path).to_string_lossy().into_owned();
-        let settings = SourceConfig { url: root.clone(), ..SourceConfig::default() };
-        let origin = open(site, &root, settings).map_err(exit::usage)?;
-        return Ok((origin, name));
+        let (root, name, link) = crate::steps::delivery_of(Path::new(text))?;
+        let settings = configured(site, &Address::Directory(root.clone()))?;
+        let (key, is_source, mut settings) = match settings {
+            Some(known) => (Some(known.key), true, known.settings),
+            None => (None, false, SourceConfig::default()),
+        };
+        // That the operator names a link is the word to follow it.
+        settings.link_roots.extend(link);
+        settings.url = root.to_string_lossy().into_owned();
+        let origin = open(site, (&settings.url.clone(), key.as_deref(), is_source), settings);
+        return Ok((origin.map_err(exit::usage)?, name));
     }
     let address =
         Address::parse(text, site.place.root()).map_err(|e| exit::usage(e.to_string()))?;
@@ -129,14 +245,11 @@ pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> 
     if let Some((_, why)) = transfer::names::fault(name.as_ref()) {
         return Err(exit::gate(format!("{address} cannot be a delivery: {why}")));
     }
-    for (known, settings) in &site.config.sources {
-        let same = Address::parse(&settings.url, site.place.root()).is_ok_and(|a| a == root);
-        if same {
-            return Ok((named(site, known)?, name));
-        }
+    if let Some(known) = configured(site, &root)? {
+        return Ok((known, name));
     }
     let settings = SourceConfig { url: root.to_string(), ..SourceConfig::default() };
-    let origin = open(site, &root.to_string(), settings).map_err(exit::usage)?;
+    let origin = open(site, (&root.to_string(), None, false), settings).map_err(exit::usage)?;
     Ok((origin, name))
 }
 
@@ -144,6 +257,8 @@ pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> 
 pub fn in_library(source: impl Source + 'static) -> Origin {
     Origin {
         name: "library".to_owned(),
+        key: "library".to_owned(),
+        is_source: false,
         address: "library".to_owned(),
         settings: SourceConfig::default(),
         source: Box::new(source),
@@ -151,7 +266,12 @@ pub fn in_library(source: impl Source + 'static) -> Origin {
     }
 }
 
-fn open(site: &Site, name: &str, settings: SourceConfig) -> Result<Origin, String> {
+/// Opens a source by its name, the key under which its deliveries are recorded (its address without one), and its settings.
+fn open(
+    site: &Site,
+    (name, key, is_source): (&str, Option<&str>, bool),
+    settings: SourceConfig,
+) -> Result<Origin, String> {
     let address = Address::parse(&settings.url, site.place.root()).map_err(|e| e.to_string())?;
     if settings.complete == Complete::Count && settings.count == 0 {
         return Err("complete = \"count\" needs the count".to_owned());
@@ -170,13 +290,18 @@ fn open(site: &Site, name: &str, settings: SourceConfig) -> Result<Origin, Strin
         region: settings.region.clone(),
         authorities: named_file(site, settings.authorities.as_ref()),
         listing: settings.listing.clone(),
+        links: settings.links.into(),
+        link_roots: settings.link_roots.iter().map(|root| site.place.root().join(root)).collect(),
         stall: settings.stall(),
         lines_most: settings.lines.max(1),
     };
     let source = transfer::source::open(&address, access).map_err(|e| e.to_string())?;
+    let address = address.canonical().to_string();
     Ok(Origin {
         name: name.to_owned(),
-        address: address.to_string(),
+        key: key.map_or_else(|| address.clone(), str::to_owned),
+        is_source,
+        address,
         pace: Pace::new(settings.mb_per_second * 1e6),
         settings,
         source,
@@ -193,25 +318,37 @@ type Credentials = (String, Option<Secret>, Option<Secret>);
 /// Who asks, and by which secret: from a file, from a variable that is named, or of S3 from the usual ones.
 fn credentials(site: &Site, settings: &SourceConfig, is_s3: bool) -> Result<Credentials, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let file = named_file(site, settings.secret_file.as_ref());
-    let secret = match (file, settings.secret_env.as_str()) {
-        (Some(path), _) => Some(secret_of(&path)?),
-        (None, "") => None,
+    let named = |file: Option<&PathBuf>, name: &str| match (named_file(site, file), name) {
+        (Some(path), _) => secret_of(&path).map(Some),
+        (None, "") => Ok(None),
         (None, name) => {
             let value = variable(name).ok_or_else(|| format!("the environment has no {name}"))?;
-            Some(Secret::new(value))
+            Ok(Some(Secret::new(value)))
         }
     };
+    let mut secret = named(settings.secret_file.as_ref(), &settings.secret_env)?;
+    let mut session = named(settings.session_file.as_ref(), &settings.session_env)?;
     let mut user = settings.user.clone();
-    if !is_s3 || secret.is_some() {
+    if !is_s3 {
         return Ok((user, secret, None));
     }
-    let secret = variable("AWS_SECRET_ACCESS_KEY").map(Secret::new);
+    let usual_user = variable("AWS_ACCESS_KEY_ID");
+    let is_usual = secret.is_none();
+    secret = secret.or_else(|| variable("AWS_SECRET_ACCESS_KEY").map(Secret::new));
     if user.is_empty() {
-        user = variable("AWS_ACCESS_KEY_ID").unwrap_or_default();
+        user = usual_user.clone().unwrap_or_default();
     }
-    Ok((user, secret, variable("AWS_SESSION_TOKEN").map(Secret::new)))
+    // A token belongs to the temporary key that it came with: one of the environment is not sent with a lasting key.
+    let is_others =
+        !is_usual && user.starts_with(LASTING_KEY) && usual_user.as_ref() != Some(&user);
+    if session.is_none() && !is_others {
+        session = variable("AWS_SESSION_TOKEN").map(Secret::new);
+    }
+    Ok((user, secret, session))
 }
+
+/// Beginning of Amazon's access keys that last and have no token.
+const LASTING_KEY: &str = "AKIA";
 
 /// The first line of a file that nobody else may read.
 fn secret_of(path: &PathBuf) -> Result<Secret, String> {

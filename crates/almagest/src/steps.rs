@@ -5,8 +5,11 @@
 //! is nothing more. Killed anywhere, it finds on the next call what was done and what was not.
 
 mod bring;
+pub mod gate;
+mod identity;
 
-pub use bring::{Coming, came_from, delivery_of, prospect};
+pub use bring::{Brought, Coming, Whole, Word, came_from, delivery_of, profile_of, prospect};
+pub use identity::{Identity, own};
 
 use crate::exit;
 use crate::journal::Journal;
@@ -16,6 +19,7 @@ use crate::site::{self, Archive, Site};
 use crate::task_files;
 use anyhow::Context;
 use archive::lease::Process;
+use archive::planning::Held;
 use archive::records::{
     AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, PlannedRound, RoundWork, Started, Taken,
     TaskKey, TaskRecord, TaskState,
@@ -29,7 +33,7 @@ use process::preview::Recipe;
 use register::cut::Sizes;
 use register::plan::{Plan, Policy, Wait};
 use stage::Verification;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,6 +105,12 @@ pub struct Night {
     pub postponed: Vec<(UnitKey, String)>,
     /// Files that could not be brought for such a reason.
     pub not_brought: Vec<(String, String)>,
+    /// What operators stopped of the work that was asked for, as of the last look.
+    pub stopped: Vec<Held>,
+    /// The deliveries that were worked on.
+    pub deliveries: BTreeSet<String>,
+    /// Instructions of operators do not count.
+    is_forced: bool,
 }
 
 impl Night {
@@ -141,6 +151,9 @@ impl Night {
             busy_elsewhere: 0,
             postponed: Vec::new(),
             not_brought: Vec::new(),
+            stopped: Vec::new(),
+            deliveries: BTreeSet::new(),
+            is_forced: false,
         })
     }
 
@@ -199,6 +212,16 @@ impl Night {
         Ok(())
     }
 
+    /// Has the lost and damaged previews of some deliveries made again in the next round, and returns of how many multiframes.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub fn ask_for_lost(&mut self, deliveries: &[String]) -> anyhow::Result<u64> {
+        let cause = Cause::new(self.cause.who.clone(), "their files are lost or damaged");
+        let now = site::now();
+        Ok(archive::verify::ask_for_lost_previews(&mut self.archive, deliveries, &cause, now)?)
+    }
+
     /// Does all that can be done of some use cases on some deliveries, and ingests what is staged when `ingest`
     /// is set.
     ///
@@ -211,6 +234,7 @@ impl Night {
         ingest: bool,
     ) -> anyhow::Result<()> {
         let workers = self.site.config.work.workers();
+        self.deliveries.extend(deliveries.iter().cloned());
         let mut pool = Local::new(workers);
         let mut under_way: HashMap<PathBuf, UnderWay> = HashMap::new();
         let bars = Bars::new();
@@ -228,6 +252,8 @@ impl Night {
                     }
                 }
             } else {
+                // A pause takes effect at once: what runs ends, nothing new starts.
+                self.stopped = self.held(deliveries, use_cases)?;
                 self.open_rounds(deliveries, use_cases)?;
                 self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way, &bars)?;
             }
@@ -250,11 +276,18 @@ impl Night {
     fn has_plans(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<bool> {
         for name in deliveries {
             let work = self.archive.delivery_work(name)?;
-            if !self.plan(&work, use_cases).rounds.is_empty() {
+            if !self.plan(&work, &self.not_stopped(name, use_cases)).rounds.is_empty() {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The use cases of a delivery that no operator stopped.
+    fn not_stopped(&self, delivery: &str, use_cases: &[UseCase]) -> Vec<UseCase> {
+        let is_stopped =
+            |u: &UseCase| self.stopped.iter().any(|h| h.delivery == delivery && h.use_case == *u);
+        use_cases.iter().copied().filter(|u| !is_stopped(u)).collect()
     }
 
     fn plan(&self, work: &DeliveryWork, use_cases: &[UseCase]) -> Plan {
@@ -266,7 +299,8 @@ impl Night {
         self.waits.clear();
         for name in deliveries {
             let work = self.archive.delivery_work(name)?;
-            let plan = self.plan(&work, use_cases);
+            let use_cases = self.not_stopped(name, use_cases);
+            let plan = self.plan(&work, &use_cases);
             for round in &plan.rounds {
                 self.check_room(&work, round)?;
                 let unit = self.archive.open_round(round, &self.cause, site::now())?;
@@ -347,7 +381,8 @@ impl Night {
         for use_case in FIRST_TO_LAST.into_iter().filter(|u| use_cases.contains(u)) {
             for name in deliveries {
                 for round in self.archive.delivery_work(name)?.rounds {
-                    let may_run = matches!(round.state, UnitState::Approved | UnitState::Running);
+                    let may_run = matches!(round.state, UnitState::Approved | UnitState::Running)
+                        && !self.not_stopped(name, &[use_case]).is_empty();
                     if round.unit.use_case != use_case || !may_run {
                         continue;
                     }

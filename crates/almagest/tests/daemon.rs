@@ -18,7 +18,7 @@ fn configure(desk: &Desk) -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = socket.local_addr().expect("its address").port();
     let address = format!("127.0.0.1:{port}");
-    desk.configure(&[("127.0.0.1:9187", &address), ("poll_seconds = 10", "poll_seconds = 1")]);
+    desk.configure(&[("127.0.0.1:19187", &address), ("poll_seconds = 10", "poll_seconds = 1")]);
     port
 }
 

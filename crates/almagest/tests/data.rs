@@ -50,7 +50,12 @@ fn one_approval_brings_three_nights_in() {
         desk.content_without_ids().is_that_of(&other.content_without_ids(), "planned and approved");
         desk.verified();
         let compared = desk.at_site(&["plan", "--compare", "1"]).ended(0);
-        assert!(compared.contains("20071011_v1/preview"), "{compared}");
+        for use_case in ["preview", "metadata", "catalogue"] {
+            assert!(
+                compared.contains(&format!("20071011_v1/{use_case}")),
+                "{use_case}:\n{compared}"
+            );
+        }
         let history = desk.rows(
             "SELECT DISTINCT who, why FROM unit_history WHERE to_state = 'approved' ORDER BY why",
         );

@@ -49,7 +49,7 @@ fn told(findings: &Value) -> Vec<Value> {
             f["files"],
             f["occurrences"],
             f["example_file"],
-            f["example_hdu"]
+            f["example_ext_num"]
         ])
     };
     findings.as_array().unwrap().iter().map(short).collect()
@@ -63,8 +63,8 @@ fn drift_is_accepted_and_seen() {
     assert!(said.contains("2 findings: almagest --site "), "{said}");
 
     let wanted = [
-        json!(["keyword_new", "MOONDUST", 2, 2, image, 0]),
-        json!(["keyword_mistyped", "OBSERVER", 1, 1, image, 0]),
+        json!(["keyword_new", "MOONDUST", 2, 2, image, 1]),
+        json!(["keyword_mistyped", "OBSERVER", 1, 1, image, 1]),
     ];
     let all = desk.at_site(&["findings", "--json"]).json(0);
     assert_eq!(told(&all), wanted);
@@ -77,7 +77,7 @@ fn drift_is_accepted_and_seen() {
     assert_eq!(of_one, all);
     desk.at_site(&["findings", "--delivery", "20071012_v1"]).ended(3);
     let table = desk.at_site(&["findings"]).ended(0);
-    assert!(table.contains("MOONDUST") && table.contains(&format!("{image}[0]")), "{table}");
+    assert!(table.contains("MOONDUST") && table.contains(&format!("{image} ext_num 1")), "{table}");
 
     let explained = desk.at_site(&["explain", "20071011_v1"]).ended(0);
     assert!(explained.contains("\nfindings:\n") && explained.contains("MOONDUST"), "{explained}");

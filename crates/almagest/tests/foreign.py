@@ -15,6 +15,8 @@ for extension in ("ducklake", "sqlite_scanner"):
 
 def attached():
     db = duckdb.connect()
+    # On a busy machine DuckDB would draw a bar among the answers.
+    db.execute("SET enable_progress_bar = false")
     db.execute(sys.argv[1])
     return db
 

@@ -272,8 +272,16 @@ fn an_ingest(desk: &Desk, eyes: Eyes, night: &str, held: &str, seed: u64) -> Opt
     Some(())
 }
 
+/// Lets users of no group of the site read it, now and what comes.
 fn readable_by_all(desk: &Desk) {
     let dir = desk.dir.path();
+    let config = desk.site.join("almagest.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    if !text.contains("\numask = \"022\"") {
+        assert!(text.contains("# umask = "), "{text}");
+        let open = text.replacen("# umask = \"\"", "umask = \"022\"", 1);
+        std::fs::write(&config, open).unwrap();
+    }
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
     let status = Command::new("chmod").args(["-R", "a+rX"]).arg(&desk.site).status().unwrap();
     assert!(status.success());
@@ -376,6 +384,70 @@ fn foreign_duckdb_of_another_user_agrees_during_an_ingest_and_after_a_move() {
     everything(Eyes::Others);
 }
 
+/// Beside a writer that retracts a night and brings it back, every answer about `pinned` is of one event: detections, and frames
+/// joined with them, are there together or not at all.
+#[test]
+fn foreign_duckdb_sees_one_event_under_pinned_names() {
+    let desk = Desk::new();
+    for (night, seed) in [("20071011", 1), ("20071012", 2)] {
+        let small = Small { night, seed, frames: 4, detections: 20, ..Small::default() };
+        desk.run(&desk.simulate(&small)).ended(0);
+    }
+    let Some(mut duckdb) = Duckdb::start(&desk, Eyes::Ours) else { return };
+    let attach = desk.at_site(&["attach"]).ended(0);
+    let pins: Vec<&str> = attach.lines().filter(|l| l.starts_with("SET VARIABLE")).collect();
+    assert_eq!(pins.len(), 2, "{attach}");
+    let question = "SELECT (SELECT count(*) FROM pinned.detection),
+            (SELECT count(*) FROM pinned.detection JOIN pinned.multiframe USING (multiframe_id)),
+            (SELECT count(*) FROM pinned.detection JOIN pinned.multiframe_detector USING (multiframe_id, ext_num)),
+            (SELECT count(*) FROM pinned.multiframe), (SELECT count(*) FROM pinned.preview),
+            (SELECT count(DISTINCT multiframe_id) FROM pinned.detection)";
+    let with = duckdb.rows(question);
+    let words = ["retract", "20071012_v1", "--reason", "a test", "--undo"];
+    desk.at_site(&words[..4]).ended(0);
+    let again = |duckdb: &mut Duckdb| {
+        for pin in &pins {
+            duckdb.rows(pin);
+        }
+        duckdb.rows(question)
+    };
+    assert_eq!(duckdb.rows(question), with, "a pinned state stays");
+    let without = again(&mut duckdb);
+    assert_ne!(with, without);
+    for state in [&with, &without] {
+        assert!(state[0][0] == state[0][1] && state[0][0] == state[0][2], "{state}");
+    }
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let stop = &stop;
+        let writer = scope.spawn(|| {
+            let mut undo = true;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                desk.at_site(&words[..if undo { 5 } else { 4 }]).ended(0);
+                undo = !undo;
+            }
+        });
+        let mut seen: Vec<Value> = Vec::new();
+        let began = std::time::Instant::now();
+        // A failure here ends the writer, too.
+        let ends = Stop(stop);
+        let both = |seen: &[Value]| seen.contains(&with) && seen.contains(&without);
+        while (seen.len() < 60 || !both(&seen)) && began.elapsed().as_secs() < 300 {
+            seen.push(again(&mut duckdb));
+        }
+        drop(ends);
+        writer.join().unwrap();
+        seen
+    });
+    assert!(seen.contains(&with) && seen.contains(&without), "both states were met");
+    for state in &seen {
+        assert!(*state == with || *state == without, "{state} is neither {with} nor {without}");
+    }
+    // The whole of what is printed may be repeated.
+    duckdb.rows(&attach);
+    duckdb.end();
+}
+
 /// Tables and views of archive.db with their numbers of rows, as `almagest sql` sees them.
 fn objects(desk: &Desk) -> Vec<(String, i64)> {
     let names =
@@ -452,5 +524,14 @@ fn foreign_sqlite3_lists_and_reads_every_object() {
         }
         let checked = sqlite3(&desk, eyes, "PRAGMA integrity_check; PRAGMA foreign_key_check");
         assert_eq!(checked.trim(), "ok");
+    }
+}
+
+/// Sets a flag when it is dropped.
+struct Stop<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }

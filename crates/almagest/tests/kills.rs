@@ -144,7 +144,7 @@ fn killed_anywhere_on_a_server_too() {
 /// Killed while a delivery is taken out, brought back or purged, the archive is as before or as after.
 #[test]
 fn killed_while_retracting() {
-    const POINTS: [(&str, &[&str]); 7] = [
+    const POINTS: [(&str, &[&str]); 8] = [
         ("retract:ended", &["retract", "20071011_v1", "--reason", "x"]),
         ("retract:before-commit", &["retract", "20071011_v1", "--reason", "x"]),
         ("retract:after-commit", &["retract", "20071011_v1", "--reason", "x"]),
@@ -152,6 +152,7 @@ fn killed_while_retracting() {
         ("restore:after-commit", &["retract", "20071011_v1", "--undo", "--reason", "x"]),
         ("purge:before-commit", &["purge"]),
         ("purge:after-commit", &["purge"]),
+        ("delete:before-commit", &["purge"]),
     ];
     for on_server in [false, true] {
         let Some(campaign) = campaign(on_server) else { return };
@@ -168,9 +169,9 @@ fn killed_while_retracting() {
             assert!(ended.status.code().is_none(), "{point} was not passed");
             let seen = desk.count(count);
             assert!(seen == 0 || seen == all, "{point}: {seen} of {all}");
-            if point == "purge:after-commit" {
-                // Files that a crash leaves are listed nowhere: they are found, and can go.
-                desk.at_site(&["verify", "--repair"]);
+            if matches!(point, "purge:after-commit" | "delete:before-commit") {
+                // The next pass of anything deletes the files that the purge noted.
+                desk.at_site(&["ingest"]).ended(0);
             }
             desk.at_site(&["verify", "--checksums"]).ended(0);
             let again = desk.at_site(words);
@@ -179,6 +180,37 @@ fn killed_while_retracting() {
             assert!(again.code.is_some_and(|c| codes.contains(&c)), "{point}: {again:?}");
             desk.at_site(&["verify", "--checksums"]).ended(0);
         }
+    }
+}
+
+/// Killed while it merges partitions, a server's archive has every row once, and the next pass of anything drops the table that
+/// belongs to no event.
+#[test]
+fn killed_while_folding() {
+    let nights = ["20071011", "20071012", "20071013", "20071014"];
+    let small = |n: usize| Small { night: nights[n], seed: n as u64 + 1, frames: 2, ..night() };
+    for point in ["fold:filled", "fold:before-commit", "fold:after-commit"] {
+        let Some((desk, database)) = Desk::on_server() else { return };
+        for n in 0..3 {
+            desk.run(&desk.simulate(&small(n))).ended(0);
+        }
+        let last = desk.simulate(&small(3));
+        let mut command = desk.command(&["run", path(&last)]);
+        command.envs([("ALMAGEST_MOST_PARTITIONS", "3"), ("ALMAGEST_CRASH_AT", point)]);
+        let ended = command.output().expect("it starts");
+        assert!(ended.status.code().is_none(), "{point} was not passed: {ended:?}");
+        let count = "SELECT count(*), count(DISTINCT obj_id) FROM detection";
+        let before = database.psql(count);
+        // Anything that writes will do.
+        desk.at_site(&["ingest"]).ended(0);
+        let left = "SELECT count(*) FROM pg_class WHERE relname ~ '^detection_f' AND NOT relispartition AND relkind = 'r'";
+        assert_eq!(database.psql(left), "0", "{point}");
+        desk.verified();
+        assert_eq!(database.psql(count), before, "{point}");
+        desk.run(&last).ended(0);
+        let rows = desk.count("SELECT count(*) FROM detection");
+        assert_eq!(database.psql(count), format!("{rows}|{rows}"), "{point}");
+        desk.at_site(&["verify", "--checksums"]).ended(0);
     }
 }
 

@@ -110,7 +110,7 @@ fn a_lost_preview_is_made_again() {
     let jpeg = std::fs::read(&lost).unwrap();
     std::fs::remove_file(&lost).unwrap();
     let said = desk.at_site(&["verify"]).ended(3);
-    assert!(said.contains("almagest preview --again"), "{said}");
+    assert!(said.contains("preview --lost --delivery 20071011_v1"), "{said}");
 
     let previews = desk.count("SELECT count(*) FROM preview");
     desk.at_site(&["preview", "--again", "--delivery", "20071011_v1"]).ended(0);

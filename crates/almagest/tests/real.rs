@@ -53,8 +53,8 @@ fn row(desk: &Desk, table: &str, condition: &str) -> Value {
 /// Refusals as file, code and state, in the order of files.
 fn told(desk: &Desk) -> Vec<(String, String, &'static str)> {
     let word = |r: &Value| if r["parked"] == json!(true) { "parked" } else { "refused" };
-    let place = |r: &Value| match r["hdu"].as_u64() {
-        Some(hdu) => format!("{}[{hdu}]", r["file"].as_str().unwrap()),
+    let place = |r: &Value| match r["ext_num"].as_u64() {
+        Some(n) => format!("{} ext_num {n}", r["file"].as_str().unwrap()),
         None => r["file"].as_str().unwrap().to_owned(),
     };
     let code = |r: &Value| r["code"].as_str().unwrap().to_owned();
@@ -253,6 +253,8 @@ fn the_whole_set_is_one_delivery() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let delivery = desk.inbox().join("20140511_v1");
+    // The frames of no known survey are to be refused, too.
+    edit_generic(&desk, UNNAMED, "");
     let paths = truth.paths();
     for path in &paths {
         truth.deliver(path, &delivery, path.rsplit('/').next().unwrap());
@@ -336,7 +338,7 @@ fn a_compressed_catalogue_is_refused() {
     truth.deliver(STACK, &delivery, "stack.fits.fz");
     truth.deliver(STACK_ZTABLE, &delivery, "stack_cat.fits.fz");
     desk.run(&delivery).ended(1);
-    let places: Vec<String> = (1..5).map(|hdu| format!("stack_cat.fits.fz[{hdu}]")).collect();
+    let places: Vec<String> = (2..6).map(|n| format!("stack_cat.fits.fz ext_num {n}")).collect();
     let wanted: Vec<_> =
         places.iter().map(|place| (place.as_str(), "compressed_table", "refused")).collect();
     assert_eq!(told(&desk), listed(&wanted));
@@ -358,7 +360,7 @@ fn matched_standards_are_no_catalogue() {
     truth.deliver(STACK, &delivery, "stack.fits.fz");
     truth.deliver(STANDARDS, &delivery, "stack_cat.fits");
     desk.run(&delivery).ended(1);
-    let places: Vec<String> = (1..5).map(|hdu| format!("stack_cat.fits[{hdu}]")).collect();
+    let places: Vec<String> = (2..6).map(|n| format!("stack_cat.fits ext_num {n}")).collect();
     let wanted: Vec<_> =
         places.iter().map(|place| (place.as_str(), "foreign_column", "refused")).collect();
     assert_eq!(told(&desk), listed(&wanted));
@@ -399,12 +401,30 @@ fn edit_generic(desk: &Desk, old: &str, new: &str) {
     std::fs::write(&path, text.replacen(old, new, 1)).unwrap();
 }
 
-const NGTS_OWNS_ALL: &str = "[project]\nunnamed = \"NGTS\"";
-const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"";
+const UNNAMED: &str = "unnamed = \"GENERIC\"";
+const NGTS_OWNS_ALL: &str = "unnamed = \"NGTS\"";
+/// Magnitudes are NULL; and the exposure that stands for the images points elsewhere, which would refuse the catalogues.
+const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"\n\
+    position.refuse_above_arcsec = 1000000.0";
 
-fn retry(desk: &Desk, code: &str) {
-    desk.at_site(&["refusals", "retry", "--code", code, "--reason", "the profile was changed"])
-        .ended(0);
+/// Returns the message of the first open refusal of a code.
+fn message_of(desk: &Desk, code: &str) -> String {
+    let refusals = desk.refusals();
+    let first = refusals.iter().find(|r| r["code"] == code).expect("it is refused");
+    first["message"].as_str().expect("a text").to_owned()
+}
+
+/// Runs the commands that a message names between backquotes, with words in place of its own.
+fn obey(desk: &Desk, message: &str, words: &[(&str, &str)]) {
+    let commands: Vec<&str> =
+        message.split('`').skip(1).step_by(2).filter_map(|c| c.strip_prefix("almagest ")).collect();
+    assert!(commands.len() > 1, "{message}");
+    for command in commands {
+        let given = |word: &str| words.iter().find(|(w, _)| *w == word).map(|(_, given)| *given);
+        let command: Vec<&str> = command.split(' ').map(|w| given(w).unwrap_or(w)).collect();
+        let said = desk.at_site(&command);
+        assert!(matches!(said.code, Some(0 | 1)), "{command:?}: {said:?}");
+    }
 }
 
 #[test]
@@ -415,6 +435,9 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     if ngts(&truth, &delivery).is_none() {
         return;
     }
+    edit_generic(&desk, UNNAMED, "");
+    // The exposure that stands for the images points elsewhere, which would refuse the catalogues.
+    edit_generic(&desk, "[catalogue]", "[catalogue]\nposition.refuse_above_arcsec = 1000000.0");
     desk.run(&delivery).ended(1);
     let mut wanted = Vec::new();
     for (number, (_, catalogue)) in NGTS.iter().zip(ngts_catalogues()) {
@@ -424,14 +447,16 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     wanted.sort();
     assert_eq!(told(&desk), wanted);
     let image = format!("procIMAGE{}.fits", NGTS[2]);
-    explained(&desk, &image, &["names no project", "`unnamed`", "refusals retry"]);
+    explained(&desk, &image, &["names no project", "project.unnamed", "refusals retry"]);
 
-    edit_generic(&desk, "[project]", NGTS_OWNS_ALL);
-    desk.at_site(&["programme", "add", "NGTS", "NGTS"]).ended(0);
-    retry(&desk, "no_project");
-    desk.run(&delivery).ended(1);
+    // The commands that the message names.
+    obey(
+        &desk,
+        &message_of(&desk, "no_project"),
+        &[("NAME", "NGTS"), ("PROJECT", "NGTS"), ("WHY", "test")],
+    );
     let waiting: Vec<_> = ngts_catalogues()
-        .map(|(_, name)| (format!("{name}[1]"), "no_zero_point".to_owned(), "parked"))
+        .map(|(_, name)| (format!("{name} ext_num 2"), "no_zero_point".to_owned(), "parked"))
         .to_vec();
     assert_eq!(told(&desk), waiting);
     let catalogue = &ngts_catalogues()[2].1;
@@ -442,9 +467,7 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
     everything_was_there(&desk, &delivery);
 
     // Detections without magnitudes, if the operator wants them so.
-    edit_generic(&desk, "[catalogue]", MAGNITUDES_NULL);
-    retry(&desk, "no_zero_point");
-    desk.run(&delivery).ended(0);
+    obey(&desk, &message_of(&desk, "no_zero_point"), &[("WHY", "test")]);
     assert_eq!(told(&desk), []);
     assert_eq!(desk.count("SELECT count(*) FROM detection"), 9694 + 3152 + 3135);
     desk.verified();
@@ -458,7 +481,7 @@ fn every_archived_number_of_the_ngts_catalogues() {
     if ngts(&truth, &delivery).is_none() {
         return;
     }
-    edit_generic(&desk, "[project]", NGTS_OWNS_ALL);
+    edit_generic(&desk, UNNAMED, NGTS_OWNS_ALL);
     edit_generic(&desk, "[catalogue]", MAGNITUDES_NULL);
     desk.at_site(&["programme", "add", "NGTS", "NGTS"]).ended(0);
     desk.run(&delivery).ended(0);
@@ -487,7 +510,7 @@ fn the_later_of_two_catalogues_counts() {
     }
     let list = format!("procIMAGE{}.fits.phot", NGTS[1]);
     truth.deliver(&format!("casu_catalogue/zlp-condense__{list}"), &delivery, &list);
-    edit_generic(&desk, "[project]", NGTS_OWNS_ALL);
+    edit_generic(&desk, UNNAMED, NGTS_OWNS_ALL);
     edit_generic(&desk, "[catalogue]", MAGNITUDES_NULL);
     desk.at_site(&["programme", "add", "NGTS", "NGTS"]).ended(0);
     desk.run(&delivery).ended(0);

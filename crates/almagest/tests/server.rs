@@ -29,15 +29,18 @@ fn a_night_on_a_server_equals_one_in_the_box() {
         let mut all: Vec<String> = desk
             .refusals()
             .iter()
-            .map(|r| format!("{} {} {}", r["file"], r["code"], r["hdu"]))
+            .map(|r| format!("{} {} {}", r["file"], r["code"], r["ext_num"]))
             .collect();
         all.sort();
         all
     };
     assert_eq!(refused(&desk), refused(&boxed));
     for report in ["findings", "status"] {
-        let on_server = desk.at_site(&[report]).ended(0);
-        let in_box = boxed.at_site(&[report]).ended(0);
+        let of = |desk: &Desk| {
+            let text = desk.at_site(&[report]).ended(0);
+            text.replace(&desk.site.display().to_string(), "SITE")
+        };
+        let (on_server, in_box) = (of(&desk), of(&boxed));
         assert_eq!(on_server, in_box, "{report}");
     }
     let header = "SELECT multiframe_id, hdu, header_value(cards, 'OBSNUM') AS n, length(header_text(cards)) AS l
@@ -140,7 +143,7 @@ fn passwords_and_certificates() {
     assert_eq!(said.code, Some(3), "{said:?}");
     assert!(said.err.contains("chmod 600"), "{said:?}");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("ours");
-    let said = init(&url, &[], &["--password-file", "secret"]);
+    let said = init(&url, &[], &["--roles", "--password-file", "secret"]);
     is_kept(password, &said, &site);
     said.ended(0);
     // From the user's password file, and over TLS with each degree of checking.
@@ -168,6 +171,11 @@ fn passwords_and_certificates() {
         .expect("openssl runs");
     assert!(made.status.success());
     let stranger = stranger.display().to_string();
+    let login = format!(
+        "query_user = \"{}_query\"\nquery_password_file = \"query.password\"\n",
+        database.name
+    );
+    let query_password = std::fs::read_to_string(site.join("query.password")).expect("made");
     let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     for (mode, code, is_encrypted) in [
         ("sslmode=disable".to_owned(), 0, 0),
@@ -177,7 +185,7 @@ fn passwords_and_certificates() {
         (format!("sslmode=verify-ca&sslrootcert={stranger}"), 4, 0),
         (format!("sslmode=verify-full&sslrootcert={stranger}"), 4, 0),
     ] {
-        let text = format!("[database]\nurl = \"{url}?{mode}\"\n");
+        let text = format!("[database]\nurl = \"{url}?{mode}\"\n{login}");
         std::fs::write(site.join("almagest.toml"), text).expect("written");
         let mut command = almagest();
         command.arg("--site").arg(&site).args(["sql", encrypted, "--format", "csv"]);
@@ -192,7 +200,8 @@ fn passwords_and_certificates() {
     // The host's name counts with verify-full alone.
     for (mode, code) in [("verify-ca", 0), ("verify-full", 4)] {
         let url = url.replace("localhost", "127.0.0.1");
-        let text = format!("[database]\nurl = \"{url}?sslmode={mode}&sslrootcert={authority}\"\n");
+        let text =
+            format!("[database]\nurl = \"{url}?sslmode={mode}&sslrootcert={authority}\"\n{login}");
         std::fs::write(site.join("almagest.toml"), text).expect("written");
         let mut command = almagest();
         command.arg("--site").arg(&site).arg("status").env("PGPASSWORD", password);
@@ -200,18 +209,19 @@ fn passwords_and_certificates() {
         assert_eq!(said.code, Some(code), "{mode}: {said:?}");
     }
     // While it runs, nobody sees the password in its arguments.
-    std::fs::write(site.join("almagest.toml"), format!("[database]\nurl = \"{url}\"\n"))
-        .expect("written");
+    let text = format!("[database]\nurl = \"{url}\"\n{login}");
+    std::fs::write(site.join("almagest.toml"), text).expect("written");
     let mut command = almagest();
     command.arg("--site").arg(&site).args(["sql", "SELECT pg_sleep(30)"]);
     command.env("PGPASSWORD", password).stdout(Stdio::null()).stderr(Stdio::null());
     let mut process = command.spawn().expect("it starts");
     let began = std::time::Instant::now();
     while server.psql(&database.name, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()") == "0" {
-        assert!(began.elapsed().as_secs() < 60, "it never asked");
+        assert!(began.elapsed().as_secs() < 900, "it never asked");
     }
     let arguments = std::fs::read(format!("/proc/{}/cmdline", process.id())).expect("it runs");
     assert!(!String::from_utf8_lossy(&arguments).contains(password));
+    assert!(!String::from_utf8_lossy(&arguments).contains(query_password.trim()));
     signal(&process, Signal::INT);
     assert_eq!(process.wait().expect("it ends").code(), Some(130));
 }
@@ -227,6 +237,7 @@ fn roles_have_their_rights_and_no_more() {
         almagest().args(words).current_dir(dir.path()).output().expect("it starts").into()
     };
     let made = run(&["init", "site", "--database", &database.url(), "--roles"]).ended(0);
+    assert!(made.contains(&format!("role {name}_query:")), "{made}");
     for role in ["owner", "ingester", "reader"] {
         assert!(made.contains(&format!("role {name}_{role}:")), "{made}");
         database.psql(&format!("CREATE ROLE a_{role} LOGIN; GRANT {name}_{role} TO a_{role}"));
@@ -272,6 +283,117 @@ fn roles_have_their_rights_and_no_more() {
     run(&["--site", "site", "verify"]).ended(0);
 }
 
+/// A query cannot get at more than a reader may: it runs under a login of its own, and refuses to run under another.
+#[test]
+fn queries_have_the_readers_rights_and_no_others() {
+    let Some(server) = Server::start(&Options::default()) else { return };
+    let database = server.database();
+    let desk = Desk::bare();
+    std::fs::remove_dir_all(&desk.site).expect("removed");
+    desk.plain(&["init", "site", "--database", &database.url()]).ended(0);
+    let query = "SELECT count(*) FROM event";
+    let said = desk.at_site(&["sql", query]);
+    assert_eq!(said.code, Some(3), "a superuser's login asks no queries: {said:?}");
+    assert!(said.err.contains("--roles"), "{said:?}");
+    desk.plain(&["init", "site", "--roles"]).ended(0);
+    desk.at_site(&["sql", query]).ended(0);
+    let mode =
+        std::fs::metadata(desk.site.join("query.password")).expect("made").permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    database.psql("CREATE EXTENSION dblink; CREATE EXTENSION tablefunc");
+    for attack in [
+        "SELECT set_config('role', 'none', false), query_to_xml('SELECT * FROM pg_authid', true, true, '')",
+        "SELECT SET_CONFIG('statement_timeout', '0', false)",
+        "SELECT pg_catalog.\"set_config\"('statement_timeout', '0', false)",
+        "SELECT U&\"set\\005fconfig\"('statement_timeout', '0', false)",
+        "EXPLAIN ANALYZE SELECT set_config('statement_timeout', '0', false)",
+        "SELECT (x).set_config FROM (SELECT 'a'::text AS x) AS t",
+        "SELECT table_to_xml('event', true, true, '')",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT pg_ls_dir('/')",
+        "SELECT pg_advisory_lock(1095519559, hashtext('public'))",
+        "SELECT pg_terminate_backend(1)",
+        "SELECT * FROM ts_stat('SELECT 1')",
+        "SELECT * FROM dblink('dbname=postgres', 'SELECT 1') AS t (x int)",
+        "SELECT * FROM crosstab('SELECT 1, 2, 3') AS t (x int, y int)",
+        "SELECT nextval('unit_unit_id_seq')",
+        "SELECT * FROM pg_authid",
+        "SELECT * FROM counter",
+        "SET ROLE postgres",
+        "COPY event TO PROGRAM 'id'",
+    ] {
+        let said = desk.at_site(&["sql", attack]);
+        assert_eq!(said.code, Some(2), "{attack}: {said:?}");
+    }
+    // What only computes can be called, the archive's functions too.
+    let fine = "SELECT count(*), max(abs(1)), sqrt(2), now() > timestamptz '2000-01-01', in_cone(1, 2, 1, 2, 0.1), random() < 2,
+        log10(100), current_setting('server_version_num')::int > 1 FROM event";
+    desk.at_site(&["sql", fine]).ended(0);
+    // A login that may do more is refused, whatever it was made for.
+    let login = format!("{}_query", database.name);
+    for (more, less) in [
+        (format!("ALTER ROLE {login} CREATEROLE"), format!("ALTER ROLE {login} NOCREATEROLE")),
+        (
+            format!("GRANT pg_read_server_files TO {login}"),
+            format!("REVOKE pg_read_server_files FROM {login}"),
+        ),
+        (
+            format!("GRANT {0}_ingester TO {login}", database.name),
+            format!("REVOKE {0}_ingester FROM {login}", database.name),
+        ),
+        (
+            format!("GRANT UPDATE ON event TO {login}"),
+            format!("REVOKE UPDATE ON event FROM {login}"),
+        ),
+        (format!("GRANT SELECT ON task TO {login}"), format!("REVOKE SELECT ON task FROM {login}")),
+        (
+            format!("GRANT CREATE ON SCHEMA public TO {login}"),
+            format!("REVOKE CREATE ON SCHEMA public FROM {login}"),
+        ),
+    ] {
+        database.psql(&more);
+        assert_eq!(desk.at_site(&["sql", query]).code, Some(3), "{more}");
+        database.psql(&less);
+        desk.at_site(&["sql", query]).ended(0);
+    }
+}
+
+/// No lock that a reader can take keeps the archive from being written.
+#[test]
+fn a_reader_cannot_stop_ingest() {
+    let Some((desk, database)) = Desk::on_server() else { return };
+    let delivery = desk.simulate(&night());
+    let name = &database.name;
+    let readers = format!("{name}_query");
+    let server = Server::shared().expect("it runs");
+    // Everything that a reader can lock, held for as long as the run takes.
+    let locks = "SELECT pg_advisory_lock(1095519559, hashtext('public')); SELECT pg_advisory_lock(1179602756, hashtext('public'));
+        BEGIN; LOCK TABLE detection IN ACCESS SHARE MODE; LOCK TABLE event IN ACCESS SHARE MODE;
+        SELECT count(*) FROM detection_all; SELECT pg_sleep(600)";
+    let mut holder = std::process::Command::new(server.program("psql"))
+        .args(["-X", "-q", "-h"])
+        .arg(server.socket())
+        .args(["-p", &server.port().to_string(), "-U", &readers, "-d", name, "-c", locks])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    operator::until("the reader's locks", || {
+        database.psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "2"
+    });
+    desk.run(&delivery).ended(0);
+    for table in ["writer_lock", "counter"] {
+        for mode in ["SHARE UPDATE EXCLUSIVE", "ACCESS SHARE"] {
+            let sql = format!("SET ROLE {readers}; BEGIN; LOCK TABLE {table} IN {mode} MODE");
+            assert!(database.try_psql(&sql).is_err(), "{table} {mode}");
+        }
+    }
+    assert!(holder.try_wait().expect("it runs").is_none(), "the reader still holds its locks");
+    holder.kill().expect("it runs");
+    holder.wait().expect("it ends");
+    assert!(desk.count("SELECT count(*) FROM detection") > 0);
+}
+
 /// The server dies, or cuts the line, while a run stands at some instant: the run says so with code 4, and the next one ends
 /// as an undisturbed one does.
 #[test]
@@ -303,7 +425,8 @@ fn a_server_that_goes_away_loses_nothing() {
             command.arg("--site").arg(&site).args(words);
             command
         };
-        let made = almagest().arg("init").arg(&site).args(["--database", &database.url()]).output();
+        let words = ["--roles", "--database", &database.url()];
+        let made = almagest().arg("init").arg(&site).args(words).output();
         Said::from(made.expect("it starts")).ended(0);
         let added = run(&["programme", "add", "U07B12", "u/07b/12"]).output();
         Said::from(added.expect("it starts")).ended(0);
@@ -372,7 +495,7 @@ fn an_archive_moves_to_a_server() {
     let killed = Said::from(killed.expect("it starts"));
     assert_eq!(killed.code, None, "{killed:?}");
     assert!(desk.site.join("archive.db").exists());
-    let said = desk.at_site(&["migrate", "--to", &database.url()]).ended(0);
+    let said = desk.at_site(&["migrate", "--roles", "--to", &database.url()]).ended(0);
     assert!(said.contains("each was read back and is equal"), "{said}");
     assert!(!desk.site.join("archive.db").exists());
     assert_eq!(database.psql("SELECT count(*) FROM detection_all"), every.to_string());

@@ -14,7 +14,7 @@ fn started(desk: &Desk, words: &[&str]) -> Daemon {
 
 #[track_caller]
 fn until(what: &str, is_so: impl FnMut() -> bool) {
-    until_within(180, what, is_so);
+    until_within(1800, what, is_so);
 }
 
 fn nights(count: usize) -> Vec<Small<'static>> {

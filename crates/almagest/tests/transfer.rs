@@ -203,7 +203,7 @@ fn what_is_wrong_with_a_source_is_told_without_its_secrets() {
         &["url = \"https://host/x\"", "secret_env = \"ALMAGEST_NO_SUCH\""],
         "the environment has no ALMAGEST_NO_SUCH",
     );
-    refused(&["url = \"x\"", "complete = \"count\""], "needs the count");
+    refused(&["url = \"x\"", "complete = \"count\""], "needs the number");
     refused(&["url = \"x\"", "wrong = 1"], "unknown field");
     let desk = Desk::bare();
     let secret = desk.site.join("casu.secret");
@@ -309,7 +309,7 @@ fn rot_is_found_and_mended_by_who_is_right() {
     fs::write(delivery.join("new.dat"), "new").unwrap();
     let found = desk.at_site(&["scrub", "--json"]).json(3);
     assert_eq!(found["unsound"].as_array().unwrap().len(), 3, "{found}");
-    assert!(desk.at_site(&["status"]).ended(0).contains("rotten or lost: 3"));
+    assert!(desk.at_site(&["status"]).ended(0).contains("3 files of the library damaged or lost"));
     let codes = |said: operator::Said, code: i32| {
         let found = said.json(code);
         let mut codes: Vec<String> = found

@@ -42,10 +42,10 @@ pub enum ArchiveFault {
         source: io::Error,
     },
     /// No archive here.
-    #[error("{} is no site: it has no archive.db (make one with `almagest init`)", .0.display())]
+    #[error("{} is no site: it has no archive.db (make one with `{}`)", .0.display(), init(.0))]
     NoSite(PathBuf),
     /// No archive on the server.
-    #[error("{0} holds no archive (make one with `almagest init SITE --database …`)")]
+    #[error("{0} holds no archive; `init --database` makes one there")]
     NoArchive(String),
     /// A site is here already.
     #[error("{} is a site already", .0.display())]
@@ -119,6 +119,10 @@ pub enum ArchiveFault {
     },
 }
 
+fn init(site: &std::path::Path) -> model::Advice {
+    model::Advice::Init { site: site.display().to_string() }
+}
+
 impl From<rusqlite::Error> for ArchiveFault {
     fn from(fault: rusqlite::Error) -> Self {
         Self::Engine(fault.into())
@@ -151,6 +155,11 @@ impl ArchiveError {
     /// Whether what was asked contradicts what is stored.
     pub fn is_conflict(&self) -> bool {
         matches!(self.fault, ArchiveFault::Conflict(_) | ArchiveFault::State { .. })
+    }
+
+    /// Whether the archive is closed, since it moved or is moving: another place has it, and no repetition here helps.
+    pub fn is_moved(&self) -> bool {
+        matches!(&self.fault, ArchiveFault::Engine(fault) if fault.is_moved())
     }
 
     /// Whether a precondition of the site or the request failed.

@@ -9,6 +9,9 @@
 //! `model/tables/`, a new control table in a new migration.
 //! Does not decide what is to be done, read FITS files, or run tasks. No other room names the engine.
 
+#[cfg(test)]
+extern crate self as archive;
+
 mod attach;
 pub mod backup;
 pub mod control;
@@ -18,6 +21,7 @@ pub mod lake;
 pub mod metadata;
 pub mod migrate;
 mod partitions;
+mod provider;
 mod roles;
 pub mod site;
 pub mod sql;
@@ -25,10 +29,10 @@ pub mod verify;
 
 pub use attach::attach_statements;
 pub use control::records::Timestamp;
-pub use control::store::{Access, Archive};
+pub use control::store::{Access, Archive, at_work};
 pub use control::{
-    Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, lease, planning, records,
-    report,
+    Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, explain, lease, planning,
+    records, report,
 };
 pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};

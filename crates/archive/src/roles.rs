@@ -1,7 +1,8 @@
 //! Roles of a server's database, and whether a server will do.
 //!
 //! Three roles without login, to be granted to the users that people and services have: the *owner* may change the
-//! schema, the *ingester* may write rows and load detections, the *reader* may read the public tables and views.
+//! schema, the *ingester* may write rows and load detections, the *reader* may read the public tables and views. One login,
+//! *query*, has the reader's rights alone: `almagest sql` runs queries under it.
 
 use crate::engine::{Address, Connection, Database, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
@@ -38,11 +39,15 @@ pub fn check_server(database: &Database) -> Result<(), ArchiveError> {
     run().map_err(ArchiveError::during("use the database"))
 }
 
-/// Makes the roles of a site's database, or brings their rights up to date. Gives each with what it may do.
+/// Makes the roles of a site's database, or brings their rights up to date, and gives the login of queries a password.
+/// Returns each with its rights; the login comes last.
 ///
 /// # Errors
 /// [`ArchiveError`] when the archive is embedded or we may not make roles.
-pub fn make_roles(site: &Site) -> Result<Vec<(String, &'static str)>, ArchiveError> {
+pub fn make_roles(
+    site: &Site,
+    query_password: &str,
+) -> Result<Vec<(String, &'static str)>, ArchiveError> {
     let run = || -> Result<Vec<(String, &'static str)>, ArchiveFault> {
         let Some(address) = site.address()? else {
             let message = "roles are for an archive on a server (init --database)";
@@ -62,25 +67,50 @@ pub fn make_roles(site: &Site) -> Result<Vec<(String, &'static str)>, ArchiveErr
             }
         }
         roles.grant(&tx)?;
+        roles.make_login(&tx, query_password)?;
         tx.commit()?;
         Ok(vec![
             (roles.owner, "owns the tables and may change the schema"),
             (roles.ingester, "may write rows and load detections"),
             (roles.reader, "may read the public tables and views"),
+            (roles.query, "logs in for queries, with the reader's rights alone"),
         ])
     };
     run().map_err(ArchiveError::during("make the roles of the database"))
 }
 
-/// Names of the three roles.
+/// Brings the rights of the roles up to date after a migration made new tables, when the roles exist and we may.
+///
+/// # Errors
+/// What the engine said.
+pub(crate) fn keep_up(tx: &Connection) -> Result<(), ArchiveFault> {
+    let roles = Roles::of(tx)?;
+    let exist: i64 = tx.query_row(
+        "SELECT count(*) FROM pg_roles WHERE rolname IN (?1, ?2, ?3)",
+        [&roles.owner, &roles.ingester, &roles.reader],
+        |r| r.get(0),
+    )?;
+    if exist < 3 {
+        return Ok(());
+    }
+    tx.execute_batch("SAVEPOINT rights")?;
+    match roles.grant(tx) {
+        Ok(()) => tx.execute_batch("RELEASE SAVEPOINT rights")?,
+        Err(_) => tx.execute_batch("ROLLBACK TO SAVEPOINT rights")?,
+    }
+    Ok(())
+}
+
+/// Names of the three roles, and of the login.
 struct Roles {
     owner: String,
     ingester: String,
     reader: String,
+    query: String,
 }
 
 /// Tables beside those of the definitions that anybody may read.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 18] = [
     "detection",
     "detection_all",
     "detector_rows",
@@ -91,13 +121,51 @@ const PUBLIC: [&str; 10] = [
     "file",
     "image",
     "transfer",
+    "relocation",
+    "finding",
+    "hdu_rows",
+    "unit",
+    "unit_history",
+    "skipped",
+    "instruction",
+    "instruction_history",
 ];
 
 impl Roles {
     fn of(tx: &Connection) -> Result<Self, ArchiveFault> {
         let database: String = tx.query_row("SELECT current_database()::text", [], |r| r.get(0))?;
         let role = |what: &str| format!("{database}_{what}");
-        Ok(Self { owner: role("owner"), ingester: role("ingester"), reader: role("reader") })
+        Ok(Self {
+            owner: role("owner"),
+            ingester: role("ingester"),
+            reader: role("reader"),
+            query: role("query"),
+        })
+    }
+
+    /// Makes the login of queries, or gives it the password again. The server gets a verifier and never the password.
+    fn make_login(&self, tx: &Connection, password: &str) -> Result<(), ArchiveFault> {
+        let (login, reader) = (quoted(&self.query), quoted(&self.reader));
+        let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = ?1)";
+        if !tx.query_row(exists, [&self.query], |r| r.get::<bool>(0))? {
+            tx.execute_batch(&format!("CREATE ROLE {login}"))?;
+        }
+        let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+        let database: String = tx.query_row("SELECT current_database()::text", [], |r| r.get(0))?;
+        tx.execute_batch(&format!(
+            "ALTER ROLE {login} LOGIN INHERIT PASSWORD {};
+             GRANT {reader} TO {login};
+             GRANT CONNECT, TEMPORARY ON DATABASE {} TO {login};
+             SAVEPOINT temporary_space",
+            crate::engine::text(&verifier),
+            quoted(&database)
+        ))?;
+        // Only a superuser may let it limit its temporary files; else the server's own limit holds.
+        let grant = format!("GRANT SET ON PARAMETER temp_file_limit TO {login}");
+        if tx.execute_batch(&grant).is_err() {
+            tx.execute_batch("ROLLBACK TO SAVEPOINT temporary_space")?;
+        }
+        Ok(())
     }
 
     /// Gives each its rights. Detections belong to the ingester: only who owns a table may attach partitions to it.

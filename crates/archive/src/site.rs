@@ -44,10 +44,8 @@ impl Site {
         if !site.is_embedded() || site.database().is_file() {
             return Ok(site);
         }
-        Err(ArchiveError {
-            act: "open the site".to_owned(),
-            fault: ArchiveFault::NoSite(root.to_owned()),
-        })
+        let fault = crate::control::store::absent(&site);
+        Err(ArchiveError { act: "open the site".to_owned(), fault })
     }
 
     /// Lays out a new site: directories and the files given. The archive itself is made by
@@ -80,7 +78,11 @@ impl Site {
         Ok(site)
     }
 
-    fn at(root: &Path) -> Result<Self, ArchiveError> {
+    /// The site at a directory that need not hold an archive yet.
+    ///
+    /// # Errors
+    /// When there is no working directory to start from.
+    pub fn at(root: &Path) -> Result<Self, ArchiveError> {
         let root = std::path::absolute(root).map_err(|source| ArchiveError {
             act: "find the site".to_owned(),
             fault: ArchiveFault::Io { path: root.to_owned(), source },
@@ -118,6 +120,17 @@ impl Site {
         let mut store = self.store.clone();
         store.password_file = store.password_file.map(|path| self.root.join(path));
         Address::of(&store).map(Some)
+    }
+
+    /// The server's database under the login of queries, when there is one.
+    pub(crate) fn query_address(&self) -> Result<Option<Address>, EngineError> {
+        if self.is_embedded() {
+            return Ok(None);
+        }
+        let mut store = self.store.clone();
+        store.password_file = store.password_file.map(|path| self.root.join(path));
+        store.query_password_file = store.query_password_file.map(|path| self.root.join(path));
+        Address::of_queries(&store).map(Some)
     }
 
     /// Where the archive is, in words.

@@ -100,7 +100,7 @@ const UNGUARDED: &str = "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constrai
 #[test]
 fn every_kind_of_damage_is_found() {
     use Damage::{Disk, Sql};
-    let cases: [(&str, Damage); 27] = [
+    let cases: [(&str, Damage); 28] = [
         ("", Sql("SELECT 1")),
         (
             "broken_reference",
@@ -141,6 +141,10 @@ fn every_kind_of_damage_is_found() {
         (
             "superseded_current",
             Sql("UPDATE preview_all SET end_event = NULL WHERE multiframe_id = 2"),
+        ),
+        (
+            "product_not_shown",
+            Sql("UPDATE preview_all SET end_event = begin_event WHERE multiframe_id = 1"),
         ),
         ("batch_rows", Sql("DELETE FROM multiframe_detector_all WHERE rowid = 1")),
         ("round_without_event", Sql("UPDATE unit SET state = 'staged' WHERE unit_id = 2")),
@@ -241,6 +245,7 @@ fn companions(code: &str) -> &'static [&'static str] {
         "natural_key_twice" => &["broken_reference", "batch_rows", "lake_file_content"],
         "object_ids_twice" => &["range_state", "broken_reference"],
         "range_state" => &[],
+        "multiframe_absent" => &["product_not_shown"],
         "round_without_event" => &["range_state", "number_missing"],
         "lake_file_without_event" => &["lake_file_missing"],
         "number_missing" => &[],

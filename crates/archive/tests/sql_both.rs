@@ -34,6 +34,26 @@ fn ask(reader: &Reader, sql: &str) -> Result<Vec<Vec<Cell>>, SqlError> {
     Ok(rows.0)
 }
 
+/// Calls of in_cone that no cone answers, and part of the error.
+const NO_CONES: [(&str, &str); 5] = [
+    ("in_cone(1, 2, 3, 4, -1)", "radius is -1"),
+    ("in_cone(1, 2, 3, 4, 1/60)", "write 1/60.0"),
+    ("in_cone(1, 2, 3, 95, 1)", "dec0 is 95"),
+    ("in_cone(1, 120, 3, 4, 1)", "dec is 120"),
+    ("in_cone(1, 2, 3, 4, 'NaN'::float8)", "radius is NaN"),
+];
+
+/// An error with all its causes.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 fn limits() -> SqlLimits {
     SqlLimits { memory_bytes: None, ..SqlLimits::DEFAULT }
 }
@@ -142,6 +162,7 @@ fn counts(site: &Site, as_of: Option<EventId>) -> Vec<Vec<Cell>> {
 /// After every act, what the archive shows is remembered; as of its event it shows the same for ever.
 fn remembers(site: &Site, archive: &mut Archive) {
     filled(site, archive);
+    let site = &as_reader(site);
     let mut seen = Vec::new();
     let mut note = |archive: &Archive| {
         let event = EventId::new(archive.status().unwrap().events).unwrap();
@@ -234,7 +255,7 @@ const QUERIES: &[&str] = &[
     "SELECT count(*) FROM detection AS d WHERE in_cone(d.ra, d.dec, 180.0, 0.0, 0.03) AND seq_num > 3",
     "SELECT count(*) FROM detection_all d JOIN multiframe m USING (multiframe_id) WHERE in_cone(d.ra, d.dec, 45, 41.8, 0.1)",
     "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 20, 20, 0.1)",
-    "SELECT in_cone(1, 2, 1, 2, 0), in_cone(1, 2, 1, 3, 0.5), in_cone(1, 95, 1, 2, 1), in_cone(NULL, 2, 1, 2, 1)",
+    "SELECT in_cone(1, 2, 1, 2, 1e-9), in_cone(1, 2, 1, 3, 0.5), in_cone(1, NULL, 1, 2, 1), in_cone(NULL, 2, 1, 2, 1)",
     "SELECT obj_id, healpix29(ra, dec), healpix(5, ra, dec), htm20(ra, dec) FROM detection WHERE seq_num = 1 ORDER BY obj_id",
     "SELECT obj_id, galactic_l(ra, dec), galactic_b(ra, dec), sdss_lambda(ra, dec), sdss_eta(ra, dec)
      FROM detection WHERE seq_num = 2 ORDER BY obj_id",
@@ -260,7 +281,7 @@ fn both_engines_answer_alike() {
     };
     filled(&on_server, &mut archive);
     let embedded = Reader::open(&site, limits()).unwrap();
-    let server = Reader::open(&on_server, limits()).unwrap();
+    let server = Reader::open(&as_reader(&on_server), limits()).unwrap();
     let mut differing = Vec::new();
     for sql in QUERIES {
         let a = ask(&embedded, sql)
@@ -299,6 +320,7 @@ fn the_server_only_reads_and_says_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let Some((site, archive)) = new_site_on_server(&dir.path().join("site")) else { return };
     drop(archive);
+    let site = as_reader(&site);
     let reader = Reader::open(&site, SqlLimits { rows: Some(3), ..limits() }).unwrap();
     let fault = |sql: &str| ask(&reader, sql).unwrap_err();
     for sql in [
@@ -317,6 +339,15 @@ fn the_server_only_reads_and_says_what_is_wrong() {
     let unknown = fault("SELECT aperMag3 FROM detection").to_string();
     assert!(unknown.contains("detection.aper_mag3"), "{unknown}");
     assert!(matches!(fault("SELECT in_cones(1, 2)"), SqlError::UnknownFunction { .. }));
+    for (call, said) in NO_CONES {
+        for sql in [
+            format!("SELECT {call}"),
+            format!("SELECT count(*) FROM detection WHERE {}", call.replace("(1, 2,", "(ra, dec,")),
+        ] {
+            let told = in_full(&fault(&sql));
+            assert!(told.contains(said), "{sql}: {told}");
+        }
+    }
     assert!(fault("SELECT * FROM generate_series(1, 10)").is_stopped());
     assert_eq!(psql(&site, "SELECT count(*) FROM counter"), "3");
     // Types without a binary form of ours come as text; the session goes on after a fault.

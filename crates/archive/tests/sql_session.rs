@@ -156,15 +156,26 @@ fn functions_know_the_sky() {
     close(&format!("SELECT sdss_eta({position})"), -96.991_946_498_369_84);
     close("SELECT angular_distance_deg(359.5, 0, 0.5, 0)", 1.0);
     assert_eq!(one("SELECT healpix(0, 45, 0.1)"), one("SELECT healpix29(45, 0.1) >> 58"));
-    for none in [
-        "healpix29(10, 91)",
-        "angular_distance_deg(1, 2, 3, NULL)",
-        "in_cone(1, 2, 3, 4, -1)",
-        "htm20(1e999, 0)",
-    ] {
+    for none in ["healpix29(10, 91)", "angular_distance_deg(1, 2, 3, NULL)", "htm20(1e999, 0)"] {
         assert_eq!(one(&format!("SELECT {none}")), Value::Null, "{none}");
     }
     assert_eq!(one("SELECT in_cone(359.99, 0, 0.01, 0, 0.0201)"), Value::Integer(1));
+    assert_eq!(one("SELECT in_cone(1, 2, NULL, 4, 1)"), Value::Null);
+    for (call, said) in [
+        ("in_cone(1, 2, 3, 4, -1)", "radius is -1"),
+        ("in_cone(1, 2, 3, 4, 1/60)", "write 1/60.0"),
+        ("in_cone(1, 2, 3, 95, 1)", "dec0 is 95"),
+        ("in_cone(1, 2, 1e999, 4, 1)", "ra0 is inf"),
+        ("in_cone(1, 120, 3, 4, 1)", "dec is 120"),
+    ] {
+        for sql in [
+            format!("SELECT {call}"),
+            format!("SELECT count(*) FROM (SELECT 1 AS ra, 2 AS dec) WHERE {call}"),
+        ] {
+            let told = try_query(&session, &sql).unwrap_err().to_string();
+            assert!(told.contains(said), "{sql}: {told}");
+        }
+    }
     let text = try_query(&session, "SELECT healpix29('ten', 1)").unwrap_err().to_string();
     assert!(text.contains("healpix29") || text.contains("type"), "{text}");
 }

@@ -20,6 +20,8 @@ pub use executor::{
     ARRAY_MOST, DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start,
 };
 pub use local::{Ended, Local, Outcome, ThisHost};
+/// How often an attempt that runs shows that it does.
+pub use node::supervise::HEARTBEAT;
 pub use print::Print;
 pub use slurm::Slurm;
 pub use ssh::Ssh;

@@ -18,20 +18,23 @@ mod open;
 mod permissions;
 mod process;
 mod publish;
+mod scratch;
 mod side_by_side;
 
 pub use crash::crash_point;
 pub use dir::{Dir, open_below, remove_below};
 pub use hashing::Hashing;
-pub use lock::{DirLock, lock_dir};
+pub use lock::{DirLock, lock_dir, lock_holders, share_dir};
 pub use names::{is_plain, shown};
-pub use open::{OpenFault, open_regular, read_regular, system_authorities};
+pub use open::{OpenFault, open_regular, open_resolved, read_regular, system_authorities};
 pub use permissions::{allowed, limit_permissions};
 pub use process::{host_name, start_of};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
-    publish_bytes, publish_hashed, publish_together, remove_temporaries, sync_dir, sync_disk,
+    publish_bytes, publish_hashed, publish_together, remove_own_temporaries, remove_temporaries,
+    sync_dir, sync_disk,
 };
+pub use scratch::scratch_file;
 pub use side_by_side::side_by_side;
 
 use sha2::{Digest, Sha256};

@@ -1,6 +1,6 @@
 //! Opening what somebody else put there.
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -70,10 +70,28 @@ pub fn open_regular(path: &Path) -> Result<File, OpenFault> {
     regular(rustix::fs::CWD, path)
 }
 
+/// Opens a regular file by a path that holds no link: one that came into it meanwhile is not followed.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn open_resolved(path: &Path) -> Result<File, OpenFault> {
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(rustix::fs::CWD, path, READING, Mode::empty(), resolve) {
+        Err(rustix::io::Errno::NOSYS) => open_regular(path),
+        opened => opened_regular(opened),
+    }
+}
+
+const READING: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
 /// Opens a regular file, its path being one of a directory.
 pub(crate) fn regular(dir: impl AsFd, path: &Path) -> Result<File, OpenFault> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(dir, path, flags, Mode::empty()).map_err(|errno| match errno {
+    opened_regular(rustix::fs::openat(dir, path, READING, Mode::empty()))
+}
+
+fn opened_regular(opened: rustix::io::Result<rustix::fd::OwnedFd>) -> Result<File, OpenFault> {
+    let fd = opened.map_err(|errno| match errno {
         rustix::io::Errno::LOOP => OpenFault::SymbolicLink,
         rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => OpenFault::Unreadable,
         rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => OpenFault::Missing,
@@ -131,6 +149,13 @@ mod tests {
         assert!(open_regular(&file).is_ok());
         for (path, code) in cases {
             assert_eq!(open_regular(path).unwrap_err().code(), code, "{}", path.display());
+            assert_eq!(open_resolved(path).unwrap_err().code(), code, "{}", path.display());
         }
+        let real = dir.path().canonicalize().unwrap();
+        assert!(open_resolved(&real.join("a")).is_ok());
+        std::os::unix::fs::symlink(&real, real.join("d")).unwrap();
+        assert!(open_regular(&real.join("d/a")).is_ok());
+        let through = open_resolved(&real.join("d/a")).unwrap_err();
+        assert_eq!(through.code(), "symbolic_link", "a link on the way");
     }
 }

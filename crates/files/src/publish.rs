@@ -55,6 +55,16 @@ pub fn remove_temporaries(dir: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
+/// Removes what unfinished publications of this process left in a directory: for a process that ends in the midst of one.
+pub fn remove_own_temporaries(dir: &Path) {
+    let own = format!("{MARK}{}-", std::process::id());
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&own) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Writes a file under a temporary name beside its final one, syncs, closes, renames, and syncs the
 /// directory. `write` gets the open file; its value is handed back. An older file of the name is replaced.
 ///

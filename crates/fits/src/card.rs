@@ -1,5 +1,6 @@
 //! One keyword record ("card") of a header: 80 bytes, a keyword, and perhaps a value and a comment.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Bytes of a card.
@@ -8,7 +9,8 @@ pub const CARD_BYTES: usize = 80;
 /// The value of a card. Text borrows from the header.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// A quoted string without its trailing blanks; CONTINUE cards are joined.
+    /// A quoted string without its trailing blanks; CONTINUE cards are joined. It ends at the first NUL, other control
+    /// characters are escaped as `\x..`, and bytes beyond 7 bits are `?`.
     Text(&'a str),
     /// T or F.
     Logical(bool),
@@ -43,7 +45,7 @@ impl fmt::Display for Value<'_> {
 pub enum CardFault {
     /// A byte beyond 7 bits, shown as `?`.
     NonAscii,
-    /// A control character.
+    /// A control character: a text ends at the first NUL, others are shown as `\x..`.
     ControlCharacter,
     /// The keyword has characters other than A-Z, 0-9, `-` and `_`; small letters were taken as capitals.
     BadKeyword,
@@ -161,6 +163,65 @@ pub(crate) fn parse(text: &str, at: usize) -> Parsed {
         (!is_keyword(keyword)).then_some(CardFault::BadKeyword)
     };
     commentary(card, at, keyword_length, fault)
+}
+
+/// Blanks the NUL bytes of a card. A quoted string, a comment and the text of a commentary card end at their first NUL;
+/// elsewhere NUL counts as a blank, as programs that pad with NUL mean it.
+pub(crate) fn blank_nuls(card: &mut [u8]) {
+    let mut quoted = false;
+    let mut place = 0;
+    let is_commentary = matches!(&card[..8], b"COMMENT " | b"HISTORY " | b"        ");
+    let mut is_text = false;
+    while place < card.len() {
+        is_text |= is_commentary && place >= 8;
+        match card[place] {
+            b'\'' if !is_text => quoted = !quoted,
+            b'/' if !is_text && !quoted && place >= 8 => is_text = true,
+            0 if is_text => return card[place..].fill(b' '),
+            0 if quoted => {
+                let end = closing_quote(&card[place..]).map_or(card.len(), |step| place + step);
+                card[place..end].fill(b' ');
+                if end == card.len() {
+                    card[place] = b'\'';
+                }
+                place = end;
+                continue;
+            }
+            0 => card[place] = b' ',
+            _ => {}
+        }
+        place += 1;
+    }
+}
+
+/// Where the string ends that `rest` is in.
+fn closing_quote(rest: &[u8]) -> Option<usize> {
+    let mut place = 0;
+    while let Some(step) = rest.get(place..)?.iter().position(|&byte| byte == b'\'') {
+        place += step;
+        if rest.get(place + 1) != Some(&b'\'') {
+            return Some(place);
+        }
+        place += 2;
+    }
+    None
+}
+
+/// Shows control characters as `\x..`.
+pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| byte.is_ascii_control()) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 12);
+    for letter in text.chars() {
+        match letter {
+            letter if letter.is_ascii_control() => {
+                escaped += &format!("\\x{:02x}", u32::from(letter));
+            }
+            letter => escaped.push(letter),
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 fn commentary(card: &[u8], at: usize, keyword: usize, fault: Option<CardFault>) -> Parsed {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::card::escape_controls;
 use crate::column::{AsciiKind, Column, ColumnKind, Element, Null, ascii_number};
 use crate::error::FitsFault;
 use crate::heap::Descriptor;
@@ -222,7 +223,8 @@ impl Column {
         Ok(())
     }
 
-    /// Appends one text for each row, without trailing blanks; it ends at the first NUL. Bytes beyond 7 bits become `?`.
+    /// Appends one text for each row, without trailing blanks; it ends at the first NUL. Bytes beyond 7 bits become `?`,
+    /// control characters `\x..`.
     ///
     /// # Errors
     /// [`FitsFault::ColumnType`] for anything but text.
@@ -234,8 +236,10 @@ impl Column {
             return Err(self.wrong_type("texts"));
         }
         out.extend(rows.cells(self).map(|cell| match text(cell) {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim_end_matches(' ')),
-            Cow::Owned(text) => Cow::Owned(text.trim_end_matches(' ').to_owned()),
+            Cow::Borrowed(text) => escape_controls(text.trim_end_matches(' ')),
+            Cow::Owned(text) => {
+                Cow::Owned(escape_controls(text.trim_end_matches(' ')).into_owned())
+            }
         }));
         Ok(())
     }

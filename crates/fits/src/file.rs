@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{FitsError, FitsFault};
 use crate::hdu::{Hdu, HduIndex};
+use crate::header::Header;
 use crate::limits::Limits;
 use crate::scan;
-use crate::wrapped::{self, SNIFF_BYTES, Wrapper};
+use crate::wrapped::{self, Choose, SNIFF_BYTES, Wrapper};
 
 /// An open FITS file. Headers are in memory, data stay on disk (or in the unpacked bytes).
 #[derive(Debug)]
@@ -18,7 +19,30 @@ pub struct FitsFile {
     packed_bytes: u64,
     wrapper: Wrapper,
     hdus: Vec<Hdu>,
+    trailing: Option<Trailing>,
     limits: Limits,
+}
+
+/// Bytes after the last HDU, or after a gzip stream, that are neither an HDU nor padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trailing {
+    /// They follow a gzip stream.
+    pub is_packed: bool,
+    /// Where they begin: in the file when they follow a gzip stream, else in the unpacked file.
+    pub offset: u64,
+    /// How many.
+    pub bytes: u64,
+}
+
+impl std::fmt::Display for Trailing {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { is_packed, offset, bytes } = self;
+        let place = if *is_packed { "the gzip stream" } else { "the last HDU" };
+        write!(
+            out,
+            "{bytes} bytes, from {offset}, follow {place} and are neither an extension nor padding"
+        )
+    }
 }
 
 /// Where the (unwrapped) bytes are.
@@ -29,14 +53,27 @@ pub(crate) enum Source {
 }
 
 impl FitsFile {
-    /// Opens a regular file, unpacks gzip in memory, scans all headers.
+    /// Opens a regular file, unpacks gzip, scans all headers.
     ///
     /// # Errors
     /// When the file as a whole cannot be used. A broken HDU carries its own fault instead.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, FitsError> {
+        Self::open_choosing(path, limits, &|_| *limits)
+    }
+
+    /// Opens a file whose primary header chooses its limits, such as those of the survey that it belongs to. Until that
+    /// header is read, `limits` hold.
+    ///
+    /// # Errors
+    /// As [`FitsFile::open`].
+    pub fn open_choosing(
+        path: &Path,
+        limits: &Limits,
+        choose: &dyn Fn(&Header) -> Limits,
+    ) -> Result<Self, FitsError> {
         let file =
             files::open_regular(path).map_err(|fault| FitsError::of_file(path, fault.into()))?;
-        Self::from_open(path, file, limits)
+        Self::of_source(path, Source::of_file(file), limits, choose)
     }
 
     /// The same for a file that is open; `path` is used in messages only.
@@ -44,12 +81,7 @@ impl FitsFile {
     /// # Errors
     /// As [`FitsFile::open`].
     pub fn from_open(path: &Path, file: File, limits: &Limits) -> Result<Self, FitsError> {
-        let source = file.metadata().map(|metadata| Source::File { bytes: metadata.len(), file });
-        source
-            .map_err(FitsFault::from)
-            .and_then(|source| unwrap_source(source, limits))
-            .map_err(|fault| FitsError::of_file(path, fault))
-            .and_then(|unwrapped| Self::scan(path, unwrapped, limits))
+        Self::of_source(path, Source::of_file(file), limits, &|_| *limits)
     }
 
     /// The same from bytes in memory; `name` is used in messages only.
@@ -57,24 +89,32 @@ impl FitsFile {
     /// # Errors
     /// As [`FitsFile::open`].
     pub fn from_bytes(name: &str, bytes: Vec<u8>, limits: &Limits) -> Result<Self, FitsError> {
-        let path = Path::new(name);
-        let unwrapped = unwrap_source(Source::Bytes(bytes), limits);
-        Self::scan(path, unwrapped.map_err(|fault| FitsError::of_file(path, fault))?, limits)
+        Self::of_source(Path::new(name), Ok(Source::Bytes(bytes)), limits, &|_| *limits)
     }
 
-    fn scan(path: &Path, unwrapped: Unwrapped, limits: &Limits) -> Result<Self, FitsError> {
-        let hdus = scan::hdus(&unwrapped.source, limits).map_err(|(hdu, fault)| FitsError {
-            file: path.to_path_buf(),
-            hdu,
-            fault,
-        })?;
+    fn of_source(
+        path: &Path,
+        source: Result<Source, FitsFault>,
+        limits: &Limits,
+        choose: Choose<'_>,
+    ) -> Result<Self, FitsError> {
+        let unwrapped = source
+            .and_then(|source| unwrap_source(source, limits, choose))
+            .map_err(|fault| FitsError::of_file(path, fault))?;
+        let scanned = scan::hdus(&unwrapped.source, &unwrapped.limits)
+            .map_err(|(hdu, fault)| FitsError { file: path.to_path_buf(), hdu, fault })?;
+        let limits = match (unwrapped.wrapper, scanned.hdus.first()) {
+            (Wrapper::Plain, Some(primary)) => choose(&primary.header),
+            _ => unwrapped.limits,
+        };
         Ok(Self {
             name: path.to_path_buf(),
             source: unwrapped.source,
             packed_bytes: unwrapped.packed_bytes,
             wrapper: unwrapped.wrapper,
-            hdus,
-            limits: *limits,
+            hdus: scanned.hdus,
+            trailing: scanned.trailing.or(unwrapped.trailing),
+            limits,
         })
     }
 
@@ -108,6 +148,11 @@ impl FitsFile {
             None => Ok(hdu),
             Some(fault) => Err(self.error_in(index, fault.clone())),
         }
+    }
+
+    /// Bytes after the last HDU that are neither an HDU nor padding. All HDUs are whole all the same.
+    pub fn trailing(&self) -> Option<Trailing> {
+        self.trailing
     }
 
     /// The limits it was opened with.
@@ -167,6 +212,10 @@ impl FitsFile {
 }
 
 impl Source {
+    fn of_file(file: File) -> Result<Self, FitsFault> {
+        Ok(Self::File { bytes: file.metadata()?.len(), file })
+    }
+
     pub fn bytes(&self) -> u64 {
         match self {
             Self::File { bytes, .. } => *bytes,
@@ -210,28 +259,31 @@ struct Unwrapped {
     source: Source,
     packed_bytes: u64,
     wrapper: Wrapper,
+    trailing: Option<Trailing>,
+    limits: Limits,
 }
 
 /// Decides what the file is, and unpacks it when it is gzip.
-fn unwrap_source(source: Source, limits: &Limits) -> Result<Unwrapped, FitsFault> {
+fn unwrap_source(
+    source: Source,
+    limits: &Limits,
+    choose: Choose<'_>,
+) -> Result<Unwrapped, FitsFault> {
     let packed_bytes = source.bytes();
     let begin_bytes = packed_bytes.min(SNIFF_BYTES as u64) as usize;
     let wrapper = wrapped::sniff(source.read_range(0, begin_bytes, &mut Vec::new())?)?;
     if wrapper == Wrapper::Plain {
-        return Ok(Unwrapped { source, packed_bytes, wrapper });
+        return Ok(Unwrapped { source, packed_bytes, wrapper, trailing: None, limits: *limits });
     }
     let unpacked = match &source {
         Source::File { file, .. } => {
             let packed = std::io::BufReader::with_capacity(1 << 16, ReadAt { file, offset: 0 });
-            wrapped::unpack(packed, packed_bytes, limits)?
+            wrapped::unpack(packed, packed_bytes, limits, choose)?
         }
-        Source::Bytes(bytes) => wrapped::unpack(bytes.as_slice(), packed_bytes, limits)?,
+        Source::Bytes(bytes) => wrapped::unpack(bytes.as_slice(), packed_bytes, limits, choose)?,
     };
-    // What is inside must be FITS itself: no packing in packing.
-    if wrapped::sniff(&unpacked[..unpacked.len().min(SNIFF_BYTES)])? != Wrapper::Plain {
-        return Err(FitsFault::Wrapped { wrapper: "gzip twice" });
-    }
-    Ok(Unwrapped { source: Source::Bytes(unpacked), packed_bytes, wrapper })
+    let wrapped::Unpacked { source, limits, trailing } = unpacked;
+    Ok(Unwrapped { source, packed_bytes, wrapper, trailing, limits })
 }
 
 /// Reads a file from its begin, without its own position.

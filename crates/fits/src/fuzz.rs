@@ -11,8 +11,10 @@ use crate::table::Table;
 /// Bounds that keep one run short: what they forbid is refused, and that path is read too.
 const LIMITS: Limits = Limits {
     expansion_ratio: 200,
+    ratio_from_bytes: 1 << 16,
     unpacked_bytes: 1 << 20,
     image_bytes: 1 << 22,
+    values_bytes: 1 << 20,
     header_cards: 400,
     hdus: 12,
     piece_bytes: 1 << 20,

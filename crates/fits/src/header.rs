@@ -11,7 +11,8 @@ use crate::keyword_index::KeywordIndex;
 /// Every card is kept, in order: malformed and duplicate ones too. A card with its CONTINUE cards counts as one.
 #[derive(Clone, Debug, Default)]
 pub struct Header {
-    /// The cards as 7-bit text, small letters in keywords made capital; behind them joined and unquoted strings.
+    /// The cards as 7-bit text, small letters in keywords made capital, NUL made blank; behind them joined, unquoted and
+    /// escaped strings.
     text: String,
     /// The cards as stored, where they differ from `text`.
     raw: Option<Box<[u8]>>,
@@ -80,11 +81,7 @@ impl<'a> Card<'a> {
             }
             _ => text,
         };
-        let show = |letter: char| match letter {
-            letter if letter.is_ascii_control() => format!("\\x{:02x}", u32::from(letter)),
-            letter => letter.to_string(),
-        };
-        value.chars().map(show).collect()
+        card::escape_controls(value).into_owned()
     }
 }
 
@@ -133,13 +130,20 @@ impl Header {
         header
     }
 
-    /// The bytes as text; bytes beyond 7 bits become `?`.
-    fn take_text(&mut self, cards: Vec<u8>) {
+    /// The bytes as text; NUL becomes blank, bytes beyond 7 bits become `?`.
+    fn take_text(&mut self, mut cards: Vec<u8>) {
         for (number, card) in cards.chunks_exact(CARD_BYTES).enumerate() {
             // One pass that vectorises; which byte it was does not matter.
             if card.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == 0x7f)) {
                 self.faults.push((number as u32 + 1, CardFault::ControlCharacter));
             }
+        }
+        if !self.faults.is_empty() && cards.contains(&0) {
+            self.raw = Some(cards.clone().into_boxed_slice());
+            cards
+                .chunks_exact_mut(CARD_BYTES)
+                .filter(|card| card.contains(&0))
+                .for_each(card::blank_nuls);
         }
         self.text = match String::from_utf8(cards) {
             Ok(text) if text.is_ascii() => text,
@@ -158,7 +162,7 @@ impl Header {
         }
         let ascii = |&byte: &u8| if byte.is_ascii() { byte as char } else { '?' };
         let text = cards.iter().map(ascii).collect();
-        self.raw = Some(cards.into_boxed_slice());
+        self.raw.get_or_insert_with(|| cards.into_boxed_slice());
         text
     }
 
@@ -172,6 +176,11 @@ impl Header {
             self.add_fault(at, CardFault::TextAfterEnd);
         }
         true
+    }
+
+    /// Notes that the block of END holds text behind it.
+    pub(crate) fn note_text_after_end(&mut self) {
+        self.add_fault(self.raw_bytes, CardFault::TextAfterEnd);
     }
 
     fn add_fault(&mut self, at: usize, fault: CardFault) {
@@ -197,11 +206,19 @@ impl Header {
             cards: 1,
             commentary: parsed.commentary || orphan,
         };
+        if self.has_controls(at) {
+            entry.keyword = self.escaped(entry.keyword);
+            entry.comment = self.escaped(entry.comment);
+        }
         if orphan {
             entry.value = Stored::None;
-        } else if let (true, Stored::Text(span)) = (parsed.doubled_quotes, parsed.value) {
-            let single = span.of(&self.text).replace("''", "'");
-            entry.value = Stored::Text(self.append(&single));
+        } else if let Stored::Text(mut span) = parsed.value {
+            if parsed.doubled_quotes {
+                let single = span.of(&self.text).replace("''", "'");
+                span = self.append(&single);
+            }
+            entry.value =
+                Stored::Text(if self.has_controls(at) { self.escaped(span) } else { span });
         }
         if !entry.commentary {
             let entries = &self.entries;
@@ -254,11 +271,50 @@ impl Header {
 
     fn finish_joined(&mut self, joined: &mut Option<String>) {
         if let Some(text) = joined.take() {
-            let span = self.append(text.trim_end_matches(' '));
+            let span = self.append(&card::escape_controls(text.trim_end_matches(' ')));
             if let Some(last) = self.entries.last_mut() {
                 last.value = Stored::Text(span);
             }
         }
+    }
+
+    /// Whether a control character other than NUL is in the card at `at`.
+    fn has_controls(&self, at: usize) -> bool {
+        // Cards with them are known: most headers have none.
+        !self.faults.is_empty()
+            && self.text.as_bytes()[at..at + CARD_BYTES].iter().any(u8::is_ascii_control)
+    }
+
+    /// The same text with control characters shown as `\x..`.
+    fn escaped(&mut self, span: Span) -> Span {
+        match card::escape_controls(span.of(&self.text)) {
+            Cow::Borrowed(_) => span,
+            Cow::Owned(escaped) => self.append(&escaped),
+        }
+    }
+
+    /// Cards whose texts are not what is stored, because of NUL, control characters or bytes beyond 7 bits: the number of
+    /// 80-byte cards, and the keywords of the first few, each once.
+    pub fn cleaned(&self) -> (usize, Vec<&str>) {
+        const NAMED: usize = 10;
+        let is_cleaned =
+            |fault: CardFault| matches!(fault, CardFault::ControlCharacter | CardFault::NonAscii);
+        let mut numbers: Vec<u32> =
+            self.faults.iter().filter(|(_, fault)| is_cleaned(*fault)).map(|(n, _)| *n).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut keywords = Vec::new();
+        for &number in &numbers {
+            // A CONTINUE card belongs to the entry before it.
+            let after =
+                self.entries.partition_point(|entry| entry.at / (CARD_BYTES as u32) < number);
+            let Some(entry) = after.checked_sub(1).map(|at| &self.entries[at]) else { continue };
+            let keyword = entry.keyword.of(&self.text);
+            if !keywords.contains(&keyword) && keywords.len() < NAMED {
+                keywords.push(keyword);
+            }
+        }
+        (numbers.len(), keywords)
     }
 
     fn append(&mut self, text: &str) -> Span {
@@ -370,9 +426,9 @@ impl Header {
     }
 }
 
-/// Whether a card ends the header: `END` alone, or with text that is no value.
-pub(crate) fn is_end(card: &[u8]) -> bool {
-    card.starts_with(b"END     ")
+/// Whether a card ends the header: `END` alone, padded with blanks or NUL, or with text behind it.
+pub fn is_end(card: &[u8]) -> bool {
+    card.starts_with(b"END") && matches!(card.get(3), Some(b' ' | b'=' | 0))
 }
 
 fn wrong_type(card: Card<'_>, wanted: &'static str) -> FitsFault {

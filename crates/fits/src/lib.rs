@@ -40,7 +40,7 @@ pub use card::{CardFault, Value};
 pub use cells::Rows;
 pub use column::{AsciiKind, Column, ColumnKind, Element, Null};
 pub use error::{FitsError, FitsFault};
-pub use file::FitsFile;
+pub use file::{FitsFile, Trailing};
 #[doc(hidden)]
 pub use fuzz::fuzz_entry;
 pub use hdu::{Hdu, HduIndex, HduKind};

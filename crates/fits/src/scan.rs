@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::card::CARD_BYTES;
 use crate::error::FitsFault;
-use crate::file::Source;
+use crate::file::{Source, Trailing};
 use crate::hdu::{Hdu, HduIndex, HduKind};
 use crate::header::{Header, is_end};
 use crate::limits::Limits;
@@ -19,9 +19,16 @@ const HEADER_BYTES: usize = 8 * BLOCK_BYTES as usize;
 /// Where the scan had to stop before it had a single HDU.
 type ScanFault = (Option<HduIndex>, FitsFault);
 
+/// What a file holds.
+pub(crate) struct Scanned {
+    pub hdus: Vec<Hdu>,
+    pub trailing: Option<Trailing>,
+}
+
 /// All HDUs. One that is broken carries its fault; when its size is unknown it is the last.
-pub(crate) fn hdus(source: &Source, limits: &Limits) -> Result<Vec<Hdu>, ScanFault> {
+pub(crate) fn hdus(source: &Source, limits: &Limits) -> Result<Scanned, ScanFault> {
     let mut hdus = Vec::new();
+    let mut trailing = None;
     let mut scratch = Vec::new();
     let mut offset = 0;
     while offset < source.bytes() {
@@ -30,9 +37,13 @@ pub(crate) fn hdus(source: &Source, limits: &Limits) -> Result<Vec<Hdu>, ScanFau
         }
         let index = HduIndex(hdus.len() as u16);
         match next_hdu(source, offset, index, limits, &mut scratch) {
-            Ok(None) => break,
-            Ok(Some((hdu, next))) => {
-                hdus.push(hdu);
+            Ok(Next::End) => break,
+            Ok(Next::Trailing(found)) => {
+                trailing = Some(found);
+                break;
+            }
+            Ok(Next::Hdu(hdu, next)) => {
+                hdus.push(*hdu);
                 match next {
                     Some(next) => offset = next,
                     None => break,
@@ -45,32 +56,51 @@ pub(crate) fn hdus(source: &Source, limits: &Limits) -> Result<Vec<Hdu>, ScanFau
             }
         }
     }
-    Ok(hdus)
+    Ok(Scanned { hdus, trailing })
 }
 
-/// The HDU at `offset` and where the next one begins, if that can be known; `None` when only padding is left.
+/// What is at an offset.
+enum Next {
+    /// An HDU, and where the next one begins, if that can be known.
+    Hdu(Box<Hdu>, Option<u64>),
+    /// Padding to the end of the file.
+    End,
+    /// Bytes that are nothing of FITS.
+    Trailing(Trailing),
+}
+
+/// What is at `offset`.
 fn next_hdu(
     source: &Source,
     offset: u64,
     index: HduIndex,
     limits: &Limits,
     scratch: &mut Vec<u8>,
-) -> Result<Option<(Hdu, Option<u64>)>, FitsFault> {
+) -> Result<Next, FitsFault> {
     let primary = index == HduIndex(0);
     if !primary && !begins_extension(source, offset, scratch)? {
         if is_padding(source, offset, scratch)? {
-            return Ok(None);
+            return Ok(Next::End);
         }
         let bytes = source.bytes() - offset;
-        return Err(FitsFault::NotAnHdu { offset, bytes });
+        if holds_hdu(source, offset, scratch)? {
+            return Err(FitsFault::NotAnHdu { offset, bytes });
+        }
+        return Ok(Next::Trailing(Trailing { is_packed: false, offset, bytes }));
     }
-    let cards = header_cards(source, offset, limits, scratch)?;
+    let (cards, text_after) = header_cards(source, offset, limits, scratch)?;
     let header_bytes = cards.len() as u64;
-    let header = Header::parse(cards);
+    let mut header = Header::parse(cards);
+    if text_after {
+        header.note_text_after_end();
+    }
     let data_offset = offset + header_bytes.next_multiple_of(BLOCK_BYTES);
     let structure = match structure::of_header(&header, primary) {
         Ok(structure) => structure,
-        Err(fault) => return Ok(Some((broken(index, header, offset, data_offset, fault), None))),
+        Err(fault) => {
+            let hdu = broken(index, header, offset, data_offset, fault);
+            return Ok(Next::Hdu(Box::new(hdu), None));
+        }
     };
     let there = source.bytes().saturating_sub(data_offset);
     let short_bytes = structure.data_bytes.saturating_sub(there);
@@ -90,7 +120,7 @@ fn next_hdu(
         .checked_add(hdu.data_bytes)
         .and_then(|end| end.checked_next_multiple_of(BLOCK_BYTES))
         .filter(|_| short_bytes == 0);
-    Ok(Some((hdu, next)))
+    Ok(Next::Hdu(Box::new(hdu), next))
 }
 
 fn broken(
@@ -123,6 +153,26 @@ fn begins_extension(
     Ok(source.read_range(offset, bytes, scratch)? == b"XTENSION")
 }
 
+/// Whether what follows the HDUs is, or was, an HDU too, so that something of the file is lost: the begin of XTENSION, a
+/// block with mandatory keywords at the places of cards, or an extension at a later block.
+fn holds_hdu(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<bool, FitsFault> {
+    const BEGIN: &[u8] = b"XTENSION=";
+    let mut at = offset;
+    while at < source.bytes() {
+        let length = (source.bytes() - at).min(HEADER_BYTES as u64) as usize;
+        let bytes = source.read_range(at, length, scratch)?;
+        let is_cut = at == offset && length < BEGIN.len() && BEGIN.starts_with(bytes);
+        let is_header = at == offset
+            && bytes.chunks(CARD_BYTES).take(36).any(|card| card.starts_with(b"BITPIX  ="));
+        let blocks = bytes.chunks(BLOCK_BYTES as usize);
+        if is_cut || is_header || blocks.into_iter().any(|block| block.starts_with(BEGIN)) {
+            return Ok(true);
+        }
+        at += length as u64;
+    }
+    Ok(false)
+}
+
 /// Whether all bytes to the end are zero, or all blank: tapes and copies leave such tails.
 fn is_padding(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<bool, FitsFault> {
     let mut offset = offset;
@@ -139,13 +189,13 @@ fn is_padding(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<boo
     Ok(true)
 }
 
-/// The cards of the header at `offset`, END included.
+/// The cards of the header at `offset`, END included; and whether something other than padding follows END in its block.
 fn header_cards(
     source: &Source,
     offset: u64,
     limits: &Limits,
     scratch: &mut Vec<u8>,
-) -> Result<Vec<u8>, FitsFault> {
+) -> Result<(Vec<u8>, bool), FitsFault> {
     let mut cards = Vec::new();
     loop {
         let at = offset + cards.len() as u64;
@@ -163,7 +213,9 @@ fn header_cards(
             return Err(FitsFault::HeaderTooLong { allowed_cards: limits.header_cards });
         }
         if end.is_some() {
-            return Ok(cards);
+            let block_bytes = cards.len().next_multiple_of(BLOCK_BYTES as usize) - cards.len();
+            let rest = &bytes[kept..length.min(kept + block_bytes)];
+            return Ok((cards, rest.iter().any(|&byte| !matches!(byte, b' ' | 0))));
         }
     }
 }

@@ -1,10 +1,15 @@
 //! What a file is, decided by its first bytes: FITS, FITS inside gzip, or something that is refused.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::os::unix::fs::FileExt;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
+use crate::card::CARD_BYTES;
 use crate::error::FitsFault;
+use crate::file::{Source, Trailing};
+use crate::header::{Header, is_end};
 use crate::limits::Limits;
 
 /// How a FITS file was packed as a whole.
@@ -12,7 +17,7 @@ use crate::limits::Limits;
 pub enum Wrapper {
     /// Not at all.
     Plain,
-    /// gzip; unpacked in memory.
+    /// gzip; unpacked in memory, a large one in a scratch file.
     Gzip,
 }
 
@@ -51,22 +56,245 @@ pub(crate) fn sniff(begin: &[u8]) -> Result<Wrapper, FitsFault> {
     Err(FitsFault::NotFits { begins: shown.escape_ascii().to_string() })
 }
 
-/// Unpacks a gzip stream of `packed_bytes` bytes, never holding more than the limits allow.
+/// Chooses the limits of a file by its primary header.
+pub(crate) type Choose<'a> = &'a dyn Fn(&Header) -> Limits;
+
+/// What a gzip stream holds.
+pub(crate) struct Unpacked {
+    pub source: Source,
+    /// The limits that its primary header leads to.
+    pub limits: Limits,
+    /// Where something other than zeros follows the stream, and how many bytes that is.
+    pub trailing: Option<Trailing>,
+}
+
+/// Unpacks a gzip stream of `packed_bytes` bytes, never more than the limits allow. Zeros after the stream are padding.
+///
+/// # Errors
+/// A damaged stream, one that is no FITS inside, one that is too large; [`FitsFault::Io`].
 pub(crate) fn unpack(
-    packed: impl Read,
+    packed: impl BufRead,
     packed_bytes: u64,
     limits: &Limits,
-) -> Result<Vec<u8>, FitsFault> {
-    // Small files compress far better than the ratio; one block of FITS is always allowed.
-    let by_ratio = packed_bytes.saturating_mul(limits.expansion_ratio).max(64 << 10);
-    let allowed_bytes = by_ratio.min(limits.unpacked_bytes);
-    let mut unpacked = Vec::new();
-    let mut reader = MultiGzDecoder::new(packed).take(allowed_bytes.saturating_add(1));
-    reader.read_to_end(&mut unpacked).map_err(gzip_fault)?;
-    if unpacked.len() as u64 > allowed_bytes {
-        return Err(FitsFault::GzipBomb { packed_bytes, allowed_bytes });
+    choose: Choose<'_>,
+) -> Result<Unpacked, FitsFault> {
+    let mut packed = Counted { inner: packed, consumed: 0 };
+    let mut sink = Sink::new(packed_bytes, limits, choose);
+    loop {
+        let begin = packed.consumed;
+        match unpack_member(&mut packed, &mut sink) {
+            Ok(()) => {}
+            // What follows the first member need not be gzip.
+            Err(FitsFault::GzipDamaged { .. }) if begin > 0 && !sink.grew => {
+                return sink.finish(Some(begin));
+            }
+            Err(fault) => return Err(fault),
+        }
+        let end = packed.consumed;
+        let rest = packed.fill_buf()?;
+        match rest.first() {
+            None => return sink.finish(None),
+            Some(0x1f) => sink.grew = false,
+            Some(_) => {
+                let is_padding = is_zero_to_end(&mut packed)?;
+                return sink.finish((!is_padding).then_some(end));
+            }
+        }
     }
-    Ok(unpacked)
+}
+
+fn unpack_member(packed: &mut impl BufRead, sink: &mut Sink<'_>) -> Result<(), FitsFault> {
+    let mut member = GzDecoder::new(packed);
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        match member.read(&mut buffer).map_err(gzip_fault)? {
+            0 => return Ok(()),
+            bytes => sink.add(&buffer[..bytes])?,
+        }
+    }
+}
+
+fn is_zero_to_end(packed: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let rest = packed.fill_buf()?;
+        if rest.is_empty() {
+            return Ok(true);
+        }
+        if rest.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        let bytes = rest.len();
+        packed.consume(bytes);
+    }
+}
+
+/// Bytes that are unpacked at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Bytes that stay in memory; a larger file goes to a scratch file.
+const MEMORY_BYTES: usize = 32 << 20;
+
+/// Bytes that stay in memory where no scratch file can be made.
+const MEMORY_BYTES_MAX: usize = 300_000_000;
+
+/// Takes what is unpacked, in memory or in a scratch file, and keeps to the limits.
+struct Sink<'a> {
+    memory: Vec<u8>,
+    spool: Option<File>,
+    no_spool: bool,
+    bytes: u64,
+    packed_bytes: u64,
+    limits: Limits,
+    /// Until the primary header is complete.
+    choose: Option<Choose<'a>>,
+    next_try: usize,
+    is_sniffed: bool,
+    /// The current member gave bytes.
+    grew: bool,
+}
+
+impl<'a> Sink<'a> {
+    fn new(packed_bytes: u64, limits: &Limits, choose: Choose<'a>) -> Self {
+        Self {
+            memory: Vec::new(),
+            spool: None,
+            no_spool: false,
+            bytes: 0,
+            packed_bytes,
+            limits: *limits,
+            choose: Some(choose),
+            next_try: 10 * 2880,
+            is_sniffed: false,
+            grew: false,
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), FitsFault> {
+        self.grew = true;
+        match &self.spool {
+            // Holes take no room: masks are mostly zeros.
+            Some(file) if bytes.iter().any(|&byte| byte != 0) => {
+                file.write_all_at(bytes, self.bytes)?;
+            }
+            Some(_) => {}
+            None => self.memory.extend_from_slice(bytes),
+        }
+        self.bytes += bytes.len() as u64;
+        if !self.is_sniffed && self.memory.len() >= SNIFF_BYTES {
+            self.sniff()?;
+        }
+        if self.choose.is_some() && self.memory.len() >= self.next_try {
+            self.choose_limits();
+            self.next_try = 2 * self.memory.len();
+        }
+        self.check_size()?;
+        if self.spool.is_none() && self.memory.len() > MEMORY_BYTES {
+            self.spool_memory()?;
+        }
+        Ok(())
+    }
+
+    /// What is inside must be FITS itself: no packing in packing.
+    fn sniff(&mut self) -> Result<(), FitsFault> {
+        self.is_sniffed = true;
+        match sniff(&self.memory[..self.memory.len().min(SNIFF_BYTES)])? {
+            Wrapper::Plain => Ok(()),
+            Wrapper::Gzip => Err(FitsFault::Wrapped { wrapper: "gzip twice" }),
+        }
+    }
+
+    /// Chooses the limits, when the primary header is complete.
+    fn choose_limits(&mut self) {
+        let cards = self.memory.chunks_exact(CARD_BYTES).take(self.limits.header_cards);
+        let Some(end) = cards.into_iter().position(is_end) else { return };
+        if let Some(choose) = self.choose.take() {
+            let header = Header::parse(self.memory[..(end + 1) * CARD_BYTES].to_vec());
+            self.limits = choose(&header);
+        }
+    }
+
+    fn check_size(&mut self) -> Result<(), FitsFault> {
+        let allowed_bytes = self.limits.unpacked_of(self.packed_bytes);
+        if self.bytes <= allowed_bytes {
+            return Ok(());
+        }
+        if self.choose.is_some() {
+            self.choose_limits();
+            if self.choose.is_none() {
+                return self.check_size();
+            }
+        }
+        Err(FitsFault::GzipBomb { packed_bytes: self.packed_bytes, allowed_bytes })
+    }
+
+    fn spool_memory(&mut self) -> Result<(), FitsFault> {
+        if self.no_spool && self.memory.len() <= MEMORY_BYTES_MAX {
+            return Ok(());
+        }
+        match files::scratch_file(&std::env::temp_dir()) {
+            Ok(file) => {
+                file.write_all_at(&self.memory, 0)?;
+                self.choose_limits();
+                self.choose = None;
+                self.memory = Vec::new();
+                self.spool = Some(file);
+                Ok(())
+            }
+            Err(_) if self.memory.len() <= MEMORY_BYTES_MAX => {
+                self.no_spool = true;
+                Ok(())
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn finish(mut self, trailing: Option<u64>) -> Result<Unpacked, FitsFault> {
+        if !self.is_sniffed {
+            self.sniff()?;
+        }
+        if self.choose.is_some() {
+            self.choose_limits();
+            self.check_size()?;
+        }
+        let source = match self.spool {
+            Some(file) => {
+                file.set_len(self.bytes)?;
+                Source::File { file, bytes: self.bytes }
+            }
+            None => Source::Bytes(self.memory),
+        };
+        let trailing = trailing.map(|offset| Trailing {
+            is_packed: true,
+            offset,
+            bytes: self.packed_bytes.saturating_sub(offset),
+        });
+        Ok(Unpacked { source, limits: self.limits, trailing })
+    }
+}
+
+/// Counts what is taken of a reader.
+struct Counted<R> {
+    inner: R,
+    consumed: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.inner.read(buffer)?;
+        self.consumed += bytes as u64;
+        Ok(bytes)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.consumed += bytes as u64;
+        self.inner.consume(bytes);
+    }
 }
 
 /// A damaged stream is the file's fault, anything else the machine's.

@@ -99,16 +99,16 @@ pub struct Counts {
 pub fn check(batch: &StagedBatch, staging: &Path, previews: &Path) -> Result<Counts, Failure> {
     let mut rows: BTreeMap<ProgrammeId, u64> = BTreeMap::new();
     let mut detectors = BTreeSet::new();
-    let mut files: Vec<(&Path, &StagedFile)> = Vec::new();
+    let mut files: Vec<(&StagedTask, &Path, &StagedFile)> = Vec::new();
     for task in &batch.tasks {
         let (Some(result), Some(directory)) = (&task.result, &task.directory) else { continue };
         check_result(batch, task, result)?;
-        files.extend(result.files.iter().map(|file| (directory.as_path(), file)));
+        files.extend(result.files.iter().map(|file| (task, directory.as_path(), file)));
         check_detectors(task, result, &mut detectors)?;
         count_rows(result, &mut rows)?;
     }
-    let checked = files::side_by_side(&files, |(directory, file)| {
-        check_file(batch, directory, file, (staging, previews))
+    let checked = files::side_by_side(&files, |(task, directory, file)| {
+        check_file(batch, (task, directory), file, (staging, previews))
     });
     checked.into_iter().collect::<Result<(), _>>()?;
     let rows = rows.into_iter().filter(|(_, rows)| *rows > 0);
@@ -164,8 +164,12 @@ fn check_result(
             return Err(failed(
                 Check::RowCount,
                 format!(
-                    "{}[{}]: {} rows read, {} written, {} refused",
-                    hdu.file, hdu.hdu, hdu.rows_read, hdu.rows_written, hdu.rows_refused
+                    "{} ext_num {}: {} rows read, {} written, {} refused",
+                    hdu.file,
+                    u32::from(hdu.hdu) + 1,
+                    hdu.rows_read,
+                    hdu.rows_written,
+                    hdu.rows_refused
                 ),
             ));
         }
@@ -214,7 +218,7 @@ fn check_table(batch: &StagedBatch, file: &StagedFile) -> Result<(), Failure> {
 
 fn check_file(
     batch: &StagedBatch,
-    directory: &Path,
+    (task, directory): (&StagedTask, &Path),
     file: &StagedFile,
     (staging, previews): (&Path, &Path),
 ) -> Result<(), Failure> {
@@ -240,17 +244,19 @@ fn check_file(
             format!("{} has another SHA-256 than its manifest says", path.display()),
         ));
     }
-    match model::tables::table(&file.table) {
-        None => Ok(()),
-        Some(table) => {
-            stage::examine_rows(opened, table, file).map_err(|fault| match fault.is_transient() {
-                true => Failure::Passing(format!("{}: {}", path.display(), one_line(&fault))),
-                false => {
-                    failed(Check::Content, format!("{}: {}", path.display(), one_line(&fault)))
-                }
-            })
+    let Some(table) = model::tables::table(&file.table) else { return Ok(()) };
+    // What this program staged itself is not read twice; of what a node left every value is looked at.
+    let examined = match task.is_own {
+        true => stage::examine_form(&opened, table, file),
+        false => stage::examine_rows(opened, table, file),
+    };
+    examined.map_err(|fault| {
+        let message = format!("{}: {}", path.display(), one_line(&fault));
+        match fault.is_transient() {
+            true => Failure::Passing(message),
+            false => failed(Check::Content, message),
         }
-    }
+    })
 }
 
 /// Each detector once in the batch, contiguous in its file, of the version that was read.

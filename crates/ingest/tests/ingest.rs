@@ -13,6 +13,8 @@ mod faults;
 mod hostile;
 #[path = "ingest_cases/kill.rs"]
 mod kill;
+#[path = "ingest_cases/many.rs"]
+mod many;
 #[path = "ingest_cases/misfit.rs"]
 mod misfit;
 #[path = "ingest_cases/sweeping.rs"]

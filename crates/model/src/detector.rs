@@ -22,6 +22,8 @@ pub struct Detector {
     pub ext_num: ExtNum,
     /// HDU of its table in the catalogue file, primary = 0, when metadata were read with the catalogue at hand.
     pub catalogue_hdu: Option<u16>,
+    /// What names the HDU of the image: values by keyword, of those that the profile pairs by.
+    pub names: BTreeMap<String, String>,
     /// Rows of that table, as its header says.
     pub catalogue_rows: Option<u64>,
     /// Programme that owns its detections; `None` while PROJECT belongs to none.

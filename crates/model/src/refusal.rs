@@ -1,6 +1,19 @@
 //! What was not accepted, and what was noticed.
 
+use crate::{is_clean, shown_briefly};
 use serde::{Deserialize, Serialize};
+
+/// Bytes of a message at most.
+const MESSAGE_BYTES: usize = 2000;
+
+/// Bytes of a name of a file, keyword or column at most.
+const NAME_BYTES: usize = 400;
+
+fn clean(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max || !is_clean(text) {
+        *text = shown_briefly(text, bytes_max);
+    }
+}
 
 /// Inclusive range of row numbers, the first row of a table being 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +64,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Returns the refusal with texts that every engine takes: no control characters, no excessive length.
+    #[must_use]
+    pub fn cleaned(mut self) -> Self {
+        clean(&mut self.file, NAME_BYTES);
+        self.keyword.iter_mut().for_each(|keyword| clean(keyword, NAME_BYTES));
+        self.column.iter_mut().for_each(|column| clean(column, NAME_BYTES));
+        clean(&mut self.message, MESSAGE_BYTES);
+        self
+    }
+
     /// The refusal of a whole file, for good.
     pub fn new(
         code: impl Into<String>,
@@ -91,6 +114,17 @@ pub struct Finding {
     pub count: u64,
     /// One sentence.
     pub message: String,
+}
+
+impl Finding {
+    /// Returns the finding with texts that every engine takes: no control characters, no excessive length.
+    #[must_use]
+    pub fn cleaned(mut self) -> Self {
+        clean(&mut self.file, NAME_BYTES);
+        self.subject.iter_mut().for_each(|subject| clean(subject, NAME_BYTES));
+        clean(&mut self.message, MESSAGE_BYTES);
+        self
+    }
 }
 
 fn one() -> u64 {

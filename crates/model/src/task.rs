@@ -45,7 +45,16 @@ pub struct CatalogueRef {
     pub version: i32,
     /// HDUs all rows of which are in the archive already, of this version: their objects keep their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub done_hdus: Vec<u16>,
+    pub done: Vec<DoneHdu>,
+}
+
+/// A catalogue HDU all rows of which are in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneHdu {
+    /// HDU of the catalogue file, primary = 0.
+    pub hdu: u16,
+    /// Detector that its rows are of.
+    pub ext_num: i16,
 }
 
 /// One multiframe of a task.
@@ -189,6 +198,9 @@ pub struct HduReport {
     pub multiframe_id: i64,
     /// HDU, primary = 0.
     pub hdu: u16,
+    /// Detector that it belongs to; `None` when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ext_num: Option<i16>,
     /// Rows in the file.
     pub rows_read: u64,
     /// Rows staged.
@@ -225,10 +237,27 @@ pub struct TaskResult {
     pub refusals: Vec<Refusal>,
     /// What was noticed.
     pub findings: Vec<Finding>,
+    /// In which inputs the findings were met that are told once per task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<CountedFinding>,
     /// Version of the software.
     pub software: String,
     /// Where it ran and what it took; not part of the reproducible content.
     pub run: RunReport,
+}
+
+/// The inputs in which a finding was met that is told once per task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedFinding {
+    /// Code of the finding.
+    pub code: String,
+    /// Its keyword or column.
+    pub subject: String,
+    /// `true`: in the catalogue files of the inputs, `false`: in their images.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub catalogue: bool,
+    /// Runs of inputs: first and last ordinal, from 1, and how often in each.
+    pub inputs: Vec<[u32; 3]>,
 }
 
 /// Where a task ran and what it took.

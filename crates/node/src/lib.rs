@@ -137,6 +137,7 @@ pub fn run(task: &TaskFile) -> Result<TaskResult, NodeFault> {
         kept: left.kept,
         refusals: left.refusals,
         findings: left.findings,
+        counted: left.counted,
         software: software(),
         run: RunReport {
             host: host::name(),

@@ -3,7 +3,7 @@
 use crate::NodeFault;
 use model::profile::SurveyProfile;
 use model::tables::Table;
-use model::task::{DetectorRows, HduReport, KeptDetector, StagedFile, TaskFile};
+use model::task::{CountedFinding, DetectorRows, HduReport, KeptDetector, StagedFile, TaskFile};
 use model::{Finding, MultiframeId, ProgrammeId, Refusal, UseCase};
 use process::catalogue::{self, CatalogueTask, DetectionSink};
 use process::{metadata, preview};
@@ -20,6 +20,7 @@ pub(crate) struct Left {
     pub kept: Vec<KeptDetector>,
     pub refusals: Vec<Refusal>,
     pub findings: Vec<Finding>,
+    pub counted: Vec<CountedFinding>,
     pub input_bytes: u64,
 }
 
@@ -36,6 +37,7 @@ fn run_metadata(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFa
     let mut left = Left {
         refusals: products.refusals,
         findings: products.findings,
+        counted: products.counted,
         input_bytes: products.input_bytes,
         ..Left::default()
     };
@@ -90,7 +92,8 @@ fn stage_table(
 
 fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
     let mine = task.inputs.iter().filter_map(|i| MultiframeId::new(i.multiframe_id)).collect();
-    let detectors = stage::metadata::read(&task.metadata, &mine)?;
+    let names = profile.catalogue.name_keywords();
+    let detectors = stage::metadata::read(&task.metadata, &mine, &names)?;
     let work = CatalogueTask { inputs: &task.inputs, detectors: &detectors, profile };
     let mut sink = Staging { dir: &task.output_dir, open: None, files: Vec::new() };
     let report = catalogue::extract(&work, &mut sink)?;
@@ -101,6 +104,7 @@ fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeF
         kept: report.kept,
         refusals: report.refusals,
         findings: report.findings,
+        counted: Vec::new(),
         input_bytes: task
             .inputs
             .iter()

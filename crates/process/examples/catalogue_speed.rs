@@ -152,11 +152,7 @@ fn night(
         inputs.push(TaskInput {
             multiframe_id: id.get(),
             image: file(format!("w20071011_{n:05}_st.fit"), PathBuf::new()),
-            catalogue: Some(CatalogueRef {
-                file: file(name, path),
-                version: 1,
-                done_hdus: Vec::new(),
-            }),
+            catalogue: Some(CatalogueRef { file: file(name, path), version: 1, done: Vec::new() }),
         });
     }
     Ok((inputs, detectors))
@@ -183,6 +179,7 @@ fn detector(id: MultiframeId, hdu: i16) -> Detector {
         multiframe_id: id,
         ext_num: ExtNum::of_hdu(hdu.unsigned_abs()).expect("small"),
         catalogue_hdu: Some(hdu.unsigned_abs()),
+        names: BTreeMap::new(),
         catalogue_rows: Some(ROWS as u64),
         programme_id: ProgrammeId::new(101),
         filter_id: Some(5),

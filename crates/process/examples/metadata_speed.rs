@@ -52,7 +52,7 @@ fn task(profile: &SurveyProfile, directory: &Path, pairs: u32, threads: u32) -> 
             catalogue: Some(CatalogueRef {
                 file: file(format!("{root}_cat.fits"), &catalogue),
                 version: 1,
-                done_hdus: Vec::new(),
+                done: Vec::new(),
             }),
         }
     });

@@ -91,7 +91,7 @@ fn parts(path: &Path) {
     let sample = || Sample::of(&reduced.values).expect("values");
     report("  sky", measure(|| sample().sky()), 1);
     let (sample, sky) = (sample(), sample().sky());
-    let fit = || Stretch::fit(recipe().curve, &sample, sky);
+    let fit = || Stretch::fit(recipe().curve, recipe().tone, &sample, sky);
     report("  limits", measure(&fit), 1);
     let stretch = fit();
     report("  curve", measure(|| stretch.apply(&reduced.values)), 1);

@@ -43,9 +43,18 @@ impl<'a> HeaderView<'a> {
     /// The card of a keyword in this header, else in the primary one if it may be inherited.
     pub fn card(&self, keyword: &str) -> Option<Card<'a>> {
         match self.own_card(keyword) {
-            None if !is_own(keyword) => self.primary?.card(keyword),
+            None if !is_own(keyword) && !self.names_frame_itself(keyword) => {
+                self.primary?.card(keyword)
+            }
             card => card,
         }
+    }
+
+    /// Returns true for a keyword of the reference frame in a header with another one of them: the names and the
+    /// equinox of one frame are never taken from two headers.
+    fn names_frame_itself(&self, keyword: &str) -> bool {
+        const FRAME: [&str; 4] = ["RADESYS", "RADECSYS", "EQUINOX", "EPOCH"];
+        FRAME.contains(&keyword) && FRAME.iter().any(|other| self.header.card(other).is_some())
     }
 
     /// The value of a keyword, inherited ones included.
@@ -66,17 +75,26 @@ impl<'a> HeaderView<'a> {
 
     /// The value as text, numbers and logicals as FITS writes them; `None` when absent or blank.
     pub fn written(&self, keyword: &str) -> Option<String> {
-        let text = match self.value(keyword)? {
-            Value::Text(text) => text.trim().to_owned(),
-            Value::Logical(true) => "T".to_owned(),
-            Value::Logical(false) => "F".to_owned(),
-            Value::Integer(number) => number.to_string(),
-            Value::BigInteger(digits) => digits.to_owned(),
-            Value::Float(number) => number.to_string(),
-            Value::Complex(..) | Value::Undefined => return None,
-        };
-        (!text.is_empty()).then_some(text)
+        as_written(self.value(keyword)?)
     }
+
+    /// The value in this header alone, as text.
+    pub fn own_written(&self, keyword: &str) -> Option<String> {
+        as_written(self.own_card(keyword)?.value()?)
+    }
+}
+
+fn as_written(value: Value<'_>) -> Option<String> {
+    let text = match value {
+        Value::Text(text) => text.trim().to_owned(),
+        Value::Logical(true) => "T".to_owned(),
+        Value::Logical(false) => "F".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::BigInteger(digits) => digits.to_owned(),
+        Value::Float(number) => number.to_string(),
+        Value::Complex(..) | Value::Undefined => return None,
+    };
+    (!text.is_empty()).then_some(text)
 }
 
 impl sky::Keywords for HeaderView<'_> {
@@ -93,6 +111,10 @@ impl sky::Keywords for HeaderView<'_> {
             Value::Float(number) => Some(number),
             _ => None,
         }
+    }
+
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+        self.header.cards().for_each(|card| each(card.keyword()));
     }
 }
 
@@ -114,15 +136,20 @@ fn stored_keyword(keyword: &str) -> Option<String> {
 /// Structure, scaling, names and dates of the HDU, and its world coordinates: what the primary header says of
 /// them is about the primary HDU.
 pub fn is_own(keyword: &str) -> bool {
-    const OWN: [&str; 18] = [
+    const OWN: [&str; 24] = [
         "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS", "EXTEND", "TFIELDS",
         "BSCALE", "BZERO", "BLANK", "BUNIT", "EXTNAME", "EXTVER", "DATE", "CHECKSUM", "DATASUM",
+        "LONPOLE", "LATPOLE", "A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER",
     ];
-    const NUMBERED: [&str; 9] =
-        ["NAXIS", "CTYPE", "CRPIX", "CRVAL", "CUNIT", "CRUNIT", "CDELT", "CROTA", "PROJP"];
+    const NUMBERED: [&str; 12] = [
+        "NAXIS", "CTYPE", "CRPIX", "CRVAL", "CUNIT", "CRUNIT", "CDELT", "CROTA", "PROJP", "CPDIS",
+        "CQDIS", "D2IMDIS",
+    ];
+    const PAIRED: [&str; 9] = ["CD", "PC", "PV", "TC", "TV", "A_", "B_", "AP_", "BP_"];
     OWN.contains(&keyword)
         || NUMBERED.iter().any(|stem| has_number(keyword, stem))
-        || ["CD", "PC", "PV", "TC", "TV"].iter().any(|stem| has_two_numbers(keyword, stem))
+        || PAIRED.iter().any(|stem| has_two_numbers(keyword, stem))
+        || ["CD", "PC"].iter().any(|stem| has_six_digits(keyword, stem))
 }
 
 fn has_number(keyword: &str, stem: &str) -> bool {
@@ -136,6 +163,11 @@ fn has_two_numbers(keyword: &str, stem: &str) -> bool {
         .is_some_and(|(first, second)| is_number(first) && is_number(second))
 }
 
+/// The matrices of the drafts of the WCS papers: CD001001.
+fn has_six_digits(keyword: &str, stem: &str) -> bool {
+    keyword.strip_prefix(stem).is_some_and(|rest| rest.len() == 6 && is_number(rest))
+}
+
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -146,7 +178,10 @@ mod tests {
 
     #[test]
     fn what_an_extension_does_not_inherit() {
-        for own in ["NAXIS1", "BITPIX", "CTYPE1", "CD1_2", "PV2_3", "EXTNAME", "DATE", "PROJP3"] {
+        for own in [
+            "NAXIS1", "BITPIX", "CTYPE1", "CD1_2", "PV2_3", "EXTNAME", "DATE", "PROJP3",
+            "PC001001", "A_1_2", "LONPOLE",
+        ] {
             assert!(is_own(own), "{own}");
         }
         for shared in ["EXP_TIME", "DATE-OBS", "EQUINOX", "CDX", "PVFOO_1", "NAXISX", "CRPIXEL"] {

@@ -11,7 +11,8 @@
 pub mod catalogue;
 pub mod header_view;
 pub mod metadata;
+mod pairing;
 pub mod preview;
 mod task;
 
-pub use task::{TaskFault, files_opened};
+pub use task::{TaskFault, files_opened, limits};

@@ -75,9 +75,15 @@ pub(crate) fn open(file: &FileRef, limits: &Limits) -> Result<Opened, TaskFault>
     }
 }
 
-/// How far the files of a survey are trusted.
-pub(crate) fn limits(profile: &SurveyProfile) -> Limits {
-    Limits { expansion_ratio: profile.limits.expansion_ratio, ..Limits::default() }
+/// Returns how far the files of a survey are trusted.
+pub fn limits(profile: &SurveyProfile) -> Limits {
+    let limits = &profile.limits;
+    Limits {
+        expansion_ratio: limits.expansion_ratio,
+        ratio_from_bytes: limits.ratio_from_bytes,
+        unpacked_bytes: limits.unpacked_bytes,
+        ..Limits::default()
+    }
 }
 
 /// The refusal that a fault of a file or HDU leads to; `name` is that of the file within its delivery.

@@ -13,8 +13,8 @@ pub mod pairing;
 pub mod plan;
 
 use archive::records::{
-    Arrival, Content, DeliveryFacts, FileKind, Journey, Postponed, Recorded, Registration, Stage,
-    StagedRefusal,
+    Arrival, Content, DeliveryFacts, FileKind, Journey, Postponed, Recorded, Registration,
+    SkippedEntry, Stage, StagedRefusal,
 };
 use archive::{ArchiveError, Registry, Site, Timestamp};
 use model::profile::SurveyProfile;
@@ -25,7 +25,7 @@ use transfer::{Fetched, Known};
 /// A delivery as it is known before its files are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery<'a> {
-    /// Name: the directory's.
+    /// Name in the archive: the directory's, with a label where another origin has a directory of that name.
     pub name: &'a str,
     /// Where it comes from, for the record.
     pub source: &'a str,
@@ -35,6 +35,8 @@ pub struct Delivery<'a> {
     pub awaited: Option<String>,
     /// Number of files that its provider announced.
     pub expected_files: Option<u64>,
+    /// The operator declares that more is to come.
+    pub is_reopened: bool,
 }
 
 /// Records files that landed while others are still on their way: each has its identity now, and what can be done about
@@ -53,7 +55,7 @@ pub fn record_group(
     let group = Fetched { arrivals: arrivals.to_vec(), ..Fetched::default() };
     let awaited = Some("files are being brought".to_owned());
     let delivery = Delivery { all_there: false, awaited, ..delivery.clone() };
-    record(&delivery, &group, profiles, site, archive, now)
+    record_all(&delivery, &group, (profiles, true), site, archive, now)
 }
 
 /// Records what a transfer brought. The same again changes nothing.
@@ -68,17 +70,32 @@ pub fn record(
     archive: &mut impl Registry,
     now: Timestamp,
 ) -> Result<Recorded, ArchiveError> {
+    record_all(delivery, fetched, (profiles, false), site, archive, now)
+}
+
+fn record_all(
+    delivery: &Delivery<'_>,
+    fetched: &Fetched,
+    (profiles, is_under_way): (&[SurveyProfile], bool),
+    site: &Site,
+    archive: &mut impl Registry,
+    now: Timestamp,
+) -> Result<Recorded, ArchiveError> {
     let arrivals: Vec<Arrival> = fetched.arrivals.iter().map(|a| arrival(a, site, now)).collect();
-    let findings: Vec<Finding> =
-        fetched.arrivals.iter().flat_map(|a| a.content.findings.iter().cloned()).collect();
+    let findings: Vec<Finding> = fetched
+        .arrivals
+        .iter()
+        .flat_map(|a| a.content.findings.iter().cloned().map(Finding::cleaned))
+        .collect();
     let rule = pairing::rule(profiles);
     let registration = Registration {
-        delivery: facts(delivery, fetched, profiles),
+        delivery: DeliveryFacts { is_under_way, ..facts(delivery, fetched, profiles) },
         arrivals: &arrivals,
         unchanged: &fetched.unchanged,
         touched: &fetched.touched,
         refusals: &refusals(fetched),
         postponed: &postponed(fetched),
+        skipped: &skipped(fetched),
         findings: &findings,
         pairing: &rule,
     };
@@ -125,6 +142,8 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
         expected_files: delivery.expected_files,
         all_there: delivery.all_there,
         awaited: delivery.awaited.clone(),
+        is_under_way: false,
+        is_reopened: delivery.is_reopened,
     }
 }
 
@@ -166,20 +185,32 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
 }
 
 fn postponed(fetched: &Fetched) -> Vec<Postponed> {
-    let one = |(name, why): &(String, String)| Postponed { name: name.clone(), why: why.clone() };
+    let one = |(name, why): &(String, String)| Postponed {
+        name: name.clone(),
+        why: model::shown_briefly(why, 1000),
+    };
     fetched.postponed.iter().map(one).collect()
+}
+
+fn skipped(fetched: &Fetched) -> Vec<SkippedEntry> {
+    let one = |s: &transfer::Skipped| SkippedEntry {
+        name: s.name.clone(),
+        code: s.code.to_owned(),
+        why: s.why.clone(),
+    };
+    fetched.skipped.iter().map(one).collect()
 }
 
 fn refusals(fetched: &Fetched) -> Vec<StagedRefusal> {
     let transferred = fetched
         .refusals
         .iter()
-        .map(|r| StagedRefusal { stage: Stage::Transfer, refusal: r.clone() });
+        .map(|r| StagedRefusal { stage: Stage::Transfer, refusal: r.clone().cleaned() });
     let registered = fetched
         .arrivals
         .iter()
         .flat_map(|a| &a.content.refusals)
-        .map(|r| StagedRefusal { stage: Stage::Register, refusal: r.clone() });
+        .map(|r| StagedRefusal { stage: Stage::Register, refusal: r.clone().cleaned() });
     transferred.chain(registered).collect()
 }
 

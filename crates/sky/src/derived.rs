@@ -5,6 +5,7 @@
 
 use crate::frames::{galactic, sdss_lambda_eta};
 use crate::position::{SkyPosition, UnitVector};
+use crate::reference_frame::ReferenceFrame;
 use crate::trig::quarters;
 use crate::{healpix, htm};
 
@@ -97,6 +98,19 @@ impl SkyColumns {
         for row in 0..ra_deg.len() {
             if !(ra_deg[row].is_finite() && dec_deg[row].abs() <= 90.0) {
                 self.blank(row);
+            }
+        }
+    }
+
+    /// Replaces the galactic coordinates, which are those of positions in the FK5 of 2000.0, by those of positions in
+    /// the ICRS.
+    pub fn turn_galactic_to_icrs(&mut self) {
+        let way = ReferenceFrame::Galactic.to_icrs();
+        for row in 0..self.rows() {
+            let v = UnitVector { x: self.cx[row], y: self.cy[row], z: self.cz[row] };
+            if v.x.is_finite() {
+                let p = way.vector_back(v).position();
+                (self.l_deg[row], self.b_deg[row]) = (p.ra_deg, p.dec_deg);
             }
         }
     }
@@ -213,6 +227,19 @@ mod tests {
             let s = sdss_lambda_eta(v);
             assert_eq!((row.lambda_deg, row.eta_deg), (s.lambda_deg, s.eta_deg));
         }
+    }
+
+    #[test]
+    fn galactic_coordinates_of_the_icrs() {
+        let mut columns = SkyColumns::from_radec(&[120.0, f64::NAN], &[29.0, 1.0]);
+        columns.turn_galactic_to_icrs();
+        // astropy: SkyCoord(120, 29).galactic
+        let (l, b) = (columns.l_deg[0], columns.b_deg[0]);
+        assert!(
+            (l - 192.344_435_630_494_53).abs() < 1e-9 && (b - 26.774_020_990_094_96).abs() < 1e-9,
+            "{l} {b}"
+        );
+        assert!(columns.l_deg[1].is_nan());
     }
 
     #[test]

@@ -53,11 +53,11 @@ pub enum RaSpan {
 const STEPS: usize = 12;
 
 impl Wcs {
-    /// What an image of this size covers. Images larger than a hemisphere are not foreseen.
+    /// What an image of this size covers.
     ///
     /// # Errors
-    /// [`WcsFault::OffSky`] when part of the border or the centre is not on the sky, [`WcsFault::EmptyImage`]
-    /// without pixels.
+    /// [`WcsFault::OffSky`] when part of the border or the centre is not on the sky, [`WcsFault::TooLarge`] when
+    /// the border reaches further than 90 degrees from the centre, [`WcsFault::EmptyImage`] without pixels.
     pub fn footprint(&self, image: PixelSize) -> Result<Footprint, WcsFault> {
         let (x, y) = image.centre()?;
         let jacobian = self.central_jacobian(image)?;
@@ -66,6 +66,9 @@ impl Wcs {
         let corners = [0, 1, 2, 3].map(|side| border.vectors[side * STEPS]);
         let polygon = SkyPolygon::new(corners, border.bulge_deg(corners));
         let extent_deg = border.vectors.iter().map(|v| v.distance_deg(centre)).fold(0.0, f64::max);
+        if extent_deg >= 90.0 {
+            return Err(WcsFault::TooLarge);
+        }
         let centre = centre.position();
         let declination = border.extremes(|p| p.dec_deg);
         let turned = border.extremes(|p| half_turn(p.ra_deg - centre.ra_deg));

@@ -4,9 +4,10 @@
 //! names ending `_deg`, pixels are FITS pixels (the centre of the first is 1.0, 1.0).
 //!
 //! Start at [`Wcs`] for a detector, [`Footprint`] for what it covers, [`Transform`] for showing it north up,
-//! [`Layout`] for several side by side, [`SkyColumns`] for the sky columns of a catalogue. A new projection is
-//! one arm of `wcs::projection`; a new keyword spelling one line of `wcs::keywords`.
-//! Does not convert between equinoxes (it reports RADESYS and EQUINOX), and does not do time.
+//! [`Layout`] for several side by side, [`SkyColumns`] for the sky columns of a catalogue, [`ReferenceFrame`] for
+//! the way from other frames to the ICRS. A new projection is one arm of `wcs::projection` or `wcs::flat`; a new
+//! keyword spelling one line of `wcs::keywords`, a new frame one arm of `reference_frame`.
+//! Does not do proper motion, parallax, aberration or apparent places, and does not do time.
 
 mod derived;
 mod footprint;
@@ -16,6 +17,9 @@ pub mod htm;
 mod layout;
 mod orientation;
 mod position;
+mod precession;
+mod reference_frame;
+mod rotation;
 mod trig;
 mod wcs;
 
@@ -25,4 +29,5 @@ pub use frames::{Galactic, SdssSurvey, galactic, sdss_lambda_eta};
 pub use layout::{Detector, Layout, Placement};
 pub use orientation::{PixelSize, Transform};
 pub use position::{SkyPosition, UnitVector, angular_distance_deg, unit_vector};
-pub use wcs::{CelestialSystem, Jacobian, Keywords, Wcs, WcsFault};
+pub use reference_frame::{FrameFault, ReferenceFrame, ToIcrs};
+pub use wcs::{CelestialSystem, Jacobian, Keywords, Reading, Wcs, WcsFault, WcsNote};

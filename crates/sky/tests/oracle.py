@@ -81,9 +81,38 @@ def distances(source, target):
             out.write(f"{float(np.degrees(angular_separation(a, b, c, d)))!r}\n")
 
 
+def frames(source, target):
+    """Input: lines `frame equinox lon lat`; output: right ascension and declination in the ICRS."""
+    import astropy.units as u
+    from astropy.coordinates import (
+        FK4, FK5, BarycentricMeanEcliptic, FK4NoETerms, Galactic, SkyCoord, Supergalactic,
+    )
+    from astropy.time import Time
+
+    groups = {}
+    for number, line in enumerate(open(source)):
+        name, equinox, lon, lat = line.split()
+        groups.setdefault((name, float(equinox)), []).append((number, float(lon), float(lat)))
+    answers = {}
+    for (name, equinox), points in groups.items():
+        besselian, julian = Time(equinox, format="byear"), Time(equinox, format="jyear")
+        frame = {
+            "FK4": FK4(equinox=besselian), "FK4-NO-E": FK4NoETerms(equinox=besselian), "FK5": FK5(equinox=julian),
+            "GALACTIC": Galactic(), "SUPERGALACTIC": Supergalactic(),
+            "ECLIPTIC": BarycentricMeanEcliptic(equinox=julian),
+        }[name]
+        lon, lat = [p[1] for p in points] * u.deg, [p[2] for p in points] * u.deg
+        sky = SkyCoord(lon, lat, frame=frame).icrs
+        for (number, _, _), ra, dec in zip(points, sky.ra.deg, sky.dec.deg):
+            answers[number] = f"{float(ra)!r} {float(dec)!r}\n"
+    with open(target, "w") as out:
+        out.writelines(answers[number] for number in sorted(answers))
+
+
 if __name__ == "__main__":
     try:
-        {"wcs": wcs, "healpix": healpix, "rows": rows, "distances": distances}[sys.argv[1]](*sys.argv[2:])
+        tasks = {"wcs": wcs, "healpix": healpix, "rows": rows, "distances": distances, "frames": frames}
+        tasks[sys.argv[1]](*sys.argv[2:])
     except ImportError as missing:
         print(missing)
         sys.exit(77)

@@ -34,13 +34,41 @@ const MAX_ROW_GROUPS: usize = 100_000;
 /// # Errors
 /// [`StageFault`], which names the column.
 pub fn examine_rows(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault> {
-    let read = || match table.keeping {
+    guarded(|| match table.keeping {
         Keeping::Lake => numbers(file, table, staged),
         Keeping::Versioned | Keeping::Reference => rows(file, table, staged),
-    };
+    })
+}
+
+/// Checks columns, form and number of rows of a staged file by its footer, without reading its rows.
+///
+/// # Errors
+/// As [`examine_rows`].
+pub fn examine_form(file: &File, table: &Table, staged: &StagedFile) -> Result<(), StageFault> {
+    guarded(|| form(file, table, staged).map(|_| ()))
+}
+
+fn guarded(read: impl FnOnce() -> Result<(), StageFault>) -> Result<(), StageFault> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(StageFault::Parquet("it is damaged in a way that its reader cannot handle".to_owned()))
     })
+}
+
+/// Returns the footer of a file that has the form in which its table's files are staged. Detections are packed; rows of metadata
+/// and previews are not, so that they take no more room unfolded than on disk.
+fn form(
+    file: &File,
+    table: &Table,
+    staged: &StagedFile,
+) -> Result<ArrowReaderMetadata, StageFault> {
+    let metadata = ArrowReaderMetadata::load(file, options())?;
+    let is_packed = table.keeping == Keeping::Lake;
+    check_footer(&metadata, table, staged, |packing| match packing {
+        Compression::UNCOMPRESSED => true,
+        Compression::ZSTD(_) => is_packed,
+        _ => false,
+    })?;
+    Ok(metadata)
 }
 
 fn misfit(column: &str, problem: impl Into<String>) -> StageFault {
@@ -106,11 +134,9 @@ fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
-/// Rows of metadata and previews. They are staged as they are, neither packed nor in dictionaries, so that they take no more
-/// room unfolded than on disk.
+/// Rows of metadata and previews, none of them in dictionaries.
 fn rows(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault> {
-    let metadata = ArrowReaderMetadata::load(&file, options())?;
-    check_footer(&metadata, table, staged, |packing| packing == Compression::UNCOMPRESSED)?;
+    let metadata = form(&file, table, staged)?;
     check_pages(file.try_clone()?)?;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
     let mut found = 0;
@@ -178,9 +204,7 @@ fn check_pages(file: File) -> Result<(), StageFault> {
 
 /// Rows of detections: numbers alone, none of them NaN, each within its column's range.
 fn numbers(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault> {
-    let metadata = ArrowReaderMetadata::load(&file, options())?;
-    let is_allowed = |packing| matches!(packing, Compression::UNCOMPRESSED | Compression::ZSTD(_));
-    check_footer(&metadata, table, staged, is_allowed)?;
+    let metadata = form(&file, table, staged)?;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
     let mut found = 0;
     for batch in builder.with_batch_size(ROWS_AT_ONCE).build()? {

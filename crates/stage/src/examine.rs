@@ -145,6 +145,9 @@ fn examine_hdu(hdu: &HduReport) -> Checked {
     id("multiframe_id", hdu.multiframe_id)?;
     // Extension numbers, which count from 1, are numbers of 16 bits.
     ensure(hdu.hdu < i16::MAX as u16, "hdu", || format!("{} is no HDU", hdu.hdu))?;
+    if let Some(ext_num) = hdu.ext_num {
+        id("ext_num", ext_num.into())?;
+    }
     count("rows_read", hdu.rows_read)?;
     count("rows_written", hdu.rows_written)?;
     count("rows_refused", hdu.rows_refused)?;

@@ -20,7 +20,7 @@ mod reader;
 mod result;
 mod writer;
 
-pub use contents::examine_rows;
+pub use contents::{examine_form, examine_rows};
 pub use examine::{MAX_ENTRIES, examine};
 pub use fault::{StageError, StageFault};
 pub use reader::{TableReader, read_table};

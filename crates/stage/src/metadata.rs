@@ -25,14 +25,19 @@ pub fn file_name(table: &str) -> String {
 }
 
 /// Reads the detectors of some multiframes, staged in some attempts' directories. A multiframe that stands in several of
-/// them is that of the last. Costs next to nothing for the multiframes that are not wanted.
+/// them is that of the last. Costs next to nothing for the multiframes that are not wanted. `names` are the keywords
+/// that end up in [`Detector::names`].
 ///
 /// # Errors
 /// A staged file that cannot be read, or is not as its table's definition says.
-pub fn read(dirs: &[PathBuf], wanted: &BTreeSet<MultiframeId>) -> Result<Detectors, StageError> {
+pub fn read(
+    dirs: &[PathBuf],
+    wanted: &BTreeSet<MultiframeId>,
+    names: &[String],
+) -> Result<Detectors, StageError> {
     let mut detectors = Detectors::new();
     for dir in dirs {
-        let found = read_dir(dir, wanted)?;
+        let found = read_dir(dir, wanted, names)?;
         let ids: Vec<MultiframeId> = found.keys().map(|(id, _)| *id).collect();
         detectors.retain(|(id, _), _| ids.binary_search(id).is_err());
         detectors.extend(found);
@@ -40,7 +45,11 @@ pub fn read(dirs: &[PathBuf], wanted: &BTreeSet<MultiframeId>) -> Result<Detecto
     Ok(detectors)
 }
 
-fn read_dir(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Detectors, StageError> {
+fn read_dir(
+    dir: &Path,
+    wanted: &BTreeSet<MultiframeId>,
+    names: &[String],
+) -> Result<Detectors, StageError> {
     let programmes = programmes(dir)?;
     let frames = frames(dir)?;
     let headers = headers(dir, wanted)?;
@@ -52,10 +61,12 @@ fn read_dir(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Detectors, St
         let frame = frames.get(&id).cloned().unwrap_or_default();
         let told = wcs.remove(&key).unwrap_or_default();
         let cards = headers.get(&(id, frame.file_name.clone(), ext_num.hdu()));
+        let header = cards.and_then(|cards| unpacked_cards(cards)).map(Header::parse);
         let detector = Detector {
             multiframe_id: id,
             ext_num,
             catalogue_hdu: row.integer("cat_ext_num").and_then(hdu_of),
+            names: header.as_ref().map(|h| named(h, names)).unwrap_or_default(),
             catalogue_rows: row.integer("table_rows_cat").and_then(|n| u64::try_from(n).ok()),
             programme_id: programmes.get(&id).copied(),
             filter_id: row.integer("filter_id").or(frame.filter_id).and_then(|n| n.try_into().ok()),
@@ -65,8 +76,8 @@ fn read_dir(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Detectors, St
                 .zip(row.integer("axis2_length"))
                 .map(<[i64; 2]>::from),
             photometry: photometry(row, &frame),
-            wcs: match cards {
-                Some(cards) if told.from_image => image_cards(cards),
+            wcs: match &header {
+                Some(header) if told.from_image => with_frame(image_cards(header), &told.cards),
                 _ => told.cards,
             },
         };
@@ -200,15 +211,24 @@ pub fn unpacked_cards(packed: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, HEADER_BYTES).ok()
 }
 
-/// The keywords of an image header that describe its coordinate system; none when they cannot be unpacked.
-fn image_cards(packed: &[u8]) -> BTreeMap<String, CardValue> {
+/// The values of some keywords as text.
+fn named(header: &Header, keywords: &[String]) -> BTreeMap<String, String> {
+    let value = |keyword: &str| match header.value(keyword)? {
+        Value::Text(text) => Some(text.trim().to_owned()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        _ => None,
+    };
+    keywords.iter().filter_map(|k| Some((k.clone(), value(k)?))).collect()
+}
+
+/// The keywords of an image header that describe its coordinate system.
+fn image_cards(header: &Header) -> BTreeMap<String, CardValue> {
     const STEMS: &[&str] = &[
         "CTYPE", "CRPIX", "CRVAL", "CUNIT", "CRUNIT", "CDELT", "CROTA", "CD", "PC", "PV", "PROJP",
-        "LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX", "A_", "B_", "AP_", "BP_",
+        "LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX", "EPOCH", "A_", "B_", "AP_", "BP_",
         "WCSAXES",
     ];
-    let Some(cards) = unpacked_cards(packed) else { return BTreeMap::new() };
-    let header = Header::parse(cards);
     header
         .cards()
         .filter(|card| STEMS.iter().any(|stem| card.keyword().starts_with(stem)))
@@ -226,6 +246,19 @@ fn image_cards(packed: &[u8]) -> BTreeMap<String, CardValue> {
             cards.entry(keyword).or_insert(value);
             cards
         })
+}
+
+/// The keywords of an image with the reference frame that it inherits from the primary header, when it names none.
+fn with_frame(
+    mut cards: BTreeMap<String, CardValue>,
+    told: &BTreeMap<String, CardValue>,
+) -> BTreeMap<String, CardValue> {
+    const FRAME: [&str; 4] = ["RADESYS", "RADECSYS", "EQUINOX", "EPOCH"];
+    if !FRAME.iter().any(|keyword| cards.contains_key(*keyword)) {
+        let inherited = told.iter().filter(|(keyword, _)| FRAME.contains(&keyword.as_str()));
+        cards.extend(inherited.map(|(keyword, value)| (keyword.clone(), value.clone())));
+    }
+    cards
 }
 
 /// A coordinate system as `astrometry` has it.

@@ -176,6 +176,7 @@ fn result(files: Vec<StagedFile>) -> TaskResult {
         kept: Vec::new(),
         refusals: Vec::new(),
         findings: Vec::new(),
+        counted: Vec::new(),
         software: "test".into(),
         run: RunReport::default(),
     }
@@ -253,9 +254,10 @@ fn detectors_come_from_staged_metadata() {
     let dir = tempfile::tempdir().unwrap();
     stage_metadata(dir.path(), "image");
     let wanted = [MultiframeId::new(4).unwrap()].into();
-    let detectors = stage::metadata::read(&[dir.path().to_owned()], &wanted).unwrap();
+    let names = ["OBJECT".to_owned(), "CAMNUM".to_owned()];
+    let detectors = stage::metadata::read(&[dir.path().to_owned()], &wanted, &names).unwrap();
     let others = [MultiframeId::new(5).unwrap()].into();
-    assert!(stage::metadata::read(&[dir.path().to_owned()], &others).unwrap().is_empty());
+    assert!(stage::metadata::read(&[dir.path().to_owned()], &others, &names).unwrap().is_empty());
     assert_eq!(detectors.len(), 2);
     let key = |ext| (MultiframeId::new(4).unwrap(), ExtNum::new(ext).unwrap());
     let first = &detectors[&key(2)];
@@ -274,6 +276,7 @@ fn detectors_come_from_staged_metadata() {
     assert_eq!(first.wcs["CRVAL1"], CardValue::Number(66.0));
     assert_eq!(first.wcs["CTYPE1"], CardValue::Text("RA---ZPN".into()));
     assert!(!first.wcs.contains_key("OBJECT"));
+    assert!(first.names.contains_key("OBJECT") && !first.names.contains_key("CAMNUM"));
     let second = &detectors[&key(3)];
     assert_eq!(second.photometry.zero_point, Some(21.0), "the image's");
     assert!(second.wcs.is_empty());
@@ -282,14 +285,14 @@ fn detectors_come_from_staged_metadata() {
     let other = tempfile::tempdir().unwrap();
     stage_metadata(other.path(), "catalogue");
     let dirs = [dir.path().to_owned(), other.path().to_owned()];
-    let detectors = stage::metadata::read(&dirs, &wanted).unwrap();
+    let detectors = stage::metadata::read(&dirs, &wanted, &names).unwrap();
     let wcs = &detectors[&key(2)].wcs;
     assert_eq!(wcs["CRVAL1"], CardValue::Number(65.0));
     assert_eq!(wcs["CTYPE2"], CardValue::Text("DEC--TAN".into()));
     assert!(!wcs.contains_key("PV2_7"));
 
     let empty = tempfile::tempdir().unwrap();
-    assert!(stage::metadata::read(&[empty.path().to_owned()], &wanted).unwrap().is_empty());
+    assert!(stage::metadata::read(&[empty.path().to_owned()], &wanted, &names).unwrap().is_empty());
 }
 
 /// One multiframe of two detectors; the second has neither catalogue nor coordinate system.

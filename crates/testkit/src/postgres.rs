@@ -112,6 +112,11 @@ impl Server {
         &self.password
     }
 
+    /// One of PostgreSQL's own programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
+    }
+
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
@@ -302,6 +307,14 @@ impl Database {
     /// Its URL on TCP, where the password is wanted.
     pub fn tcp_url(&self) -> String {
         format!("postgres://{SUPERUSER}@localhost:{}/{}", self.port, self.name)
+    }
+
+    /// What psql prints of some statements, or its message when one of them fails.
+    ///
+    /// # Errors
+    /// The message of psql.
+    pub fn try_psql(&self, sql: &str) -> Result<String, String> {
+        psql(&self.psql, &self.socket, self.port, &self.name, sql)
     }
 
     /// What psql prints of some statements, without decoration.

@@ -20,7 +20,16 @@ pub struct WebServer {
 }
 
 impl Drop for WebServer {
+    /// Asks first: a killed nginx leaves its worker behind.
     fn drop(&mut self) {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        let began = Instant::now();
+        while asked.as_ref().is_ok_and(|s| s.success())
+            && began.elapsed() < Duration::from_secs(5)
+            && matches!(self.child.try_wait(), Ok(None))
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -42,7 +51,7 @@ fn launched(command: &mut Command, port: u16, directory: Option<TempDir>) -> Web
 /// A command that ends with this process.
 fn bound(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
     command
 }
 

@@ -72,6 +72,8 @@ pub(crate) fn copy_all(
 /// Where a file stands, and where it lies until it has its name.
 struct Paths {
     source: PathBuf,
+    /// The source is where a link leads: no link on the way there is followed.
+    is_target: bool,
     temporary: PathBuf,
 }
 
@@ -79,7 +81,11 @@ impl Paths {
     fn of(request: &Request<'_>, directory: &Path, wanted: &Wanted, index: usize) -> Self {
         let name = format!("{TEMPORARY}{}-{index}", std::process::id());
         Self {
-            source: directory.join(&wanted.name),
+            source: match &wanted.entry.locator {
+                Some(target) => PathBuf::from(target),
+                None => directory.join(&wanted.name),
+            },
+            is_target: wanted.entry.locator.is_some(),
             temporary: request.volumes[wanted.volume].directory.join(name),
         }
     }
@@ -96,7 +102,11 @@ fn bring(
     let began = Instant::now();
     let discard = || drop(std::fs::remove_file(&paths.temporary));
     for tries in 1..=TRIES {
-        let mut source = match files::open_regular(&paths.source) {
+        let opened = match paths.is_target {
+            true => files::open_resolved(&paths.source),
+            false => files::open_regular(&paths.source),
+        };
+        let mut source = match opened {
             Ok(file) => file,
             Err(fault) => return Ok(Outcome::Refused(of_open_fault(&wanted.name, &fault))),
         };

@@ -1,7 +1,8 @@
 //! What a file is, by its content: image, catalogue or other; and whether its bytes are sound.
 
 use fits::checksum::{self, Verdict};
-use fits::{FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
+use fits::{CardFault, FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
+use model::profile::StaleChecksum;
 use model::{Finding, Refusal, one_line};
 use std::path::Path;
 
@@ -36,6 +37,19 @@ pub struct HduFact {
     pub is_image: bool,
     /// Rows, for a binary table.
     pub rows: Option<u64>,
+}
+
+/// What the survey of a file says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SurveyRules {
+    /// Name of the survey profile; empty when none fits.
+    pub survey: String,
+    /// How much its files may ask for.
+    pub limits: Limits,
+    /// What becomes of data that do not fit their DATASUM.
+    pub stale_checksum: StaleChecksum,
+    /// Numbers of detectors that its files may have; empty for any.
+    pub detectors: Vec<u16>,
 }
 
 /// What a file is.
@@ -89,10 +103,12 @@ impl Content {
 }
 
 /// Examines a file that lies at `path` and was delivered as `name`. Damage to the structure of a file refuses
-/// all of it; data that do not fit their DATASUM refuse their HDU; an edited header is a finding.
-pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -> Content {
+/// all of it; data that do not fit their DATASUM refuse their HDU, unless the survey takes them; an edited header, texts
+/// that had to be cleaned and bytes after the last HDU are findings.
+pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRules) -> Content {
     let mut content = Content::other();
-    let fits = match FitsFile::open(path, &Limits::default()) {
+    let limits_of = |header: &Header| survey_of(header).limits;
+    let fits = match FitsFile::open_choosing(path, &Limits::default(), &limits_of) {
         Ok(fits) => fits,
         Err(error) => {
             let claims = crate::names::claims_fits(name);
@@ -107,6 +123,7 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
             return content;
         }
     };
+    let rules = fits.hdus().first().map(|primary| survey_of(&primary.header)).unwrap_or_default();
     let mut is_summed = true;
     for hdu in fits.hdus() {
         content.hdus.push(fact(hdu));
@@ -116,37 +133,115 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> String) -
                 .refusals
                 .push(Refusal { message: in_hdu(hdu, fault), ..refusal(name, None, fault) });
         } else {
-            verify_sums(&fits, hdu, name, &mut content);
+            is_summed &= verify_sums(&fits, hdu, name, &rules, &mut content);
         }
+        note_header(hdu, name, &mut content);
     }
     content.kind = kind_of(&content.hdus);
     if !content.is_refused() {
         let nothing = content.kind == FileKind::Other && crate::names::claims_fits(name);
-        let lack = short_padding(&fits).or_else(|| no_data(&fits).filter(|_| nothing));
+        let cut = match ending(&fits, &content.hdus, &rules.detectors) {
+            Ending::Padded => None,
+            Ending::Unpadded(message) => {
+                content.findings.push(finding("padding_missing", name, None, None, message));
+                None
+            }
+            Ending::Cut(message) => Some(("truncated_padding", message)),
+        };
+        let lack = cut.or_else(|| no_data(&fits).filter(|_| nothing));
         content.refusals.extend(lack.map(|(code, message)| Refusal::new(code, name, message)));
     }
     content.is_summed = is_summed && !content.is_damaged() && content.kind != FileKind::Other;
-    content.survey = fits.hdus().first().map(|primary| survey_of(&primary.header));
+    if let Some(trailing) = fits.trailing() {
+        let message = format!("{trailing}: all HDUs before them are whole and are taken");
+        content.findings.push(finding("trailing_bytes", name, None, None, message));
+    }
+    content.survey = fits.hdus().first().map(|_| rules.survey);
     content
 }
 
-/// The reader makes do without the padding of the last HDU. In the archive it is the only sign that a file was cut
-/// between two HDUs, so that whole detectors may be lost; a file of one HDU that announces no other loses nothing.
-fn short_padding(fits: &FitsFile) -> Option<(&'static str, String)> {
-    const BLOCK_BYTES: u64 = 2880;
-    let last = fits.hdus().last()?;
-    let announced = matches!(last.header.logical("EXTEND"), Ok(Some(true)));
-    if fits.hdus().len() == 1 && !announced {
-        return None;
+fn finding(
+    code: &str,
+    file: &str,
+    hdu: Option<u16>,
+    subject: Option<&str>,
+    message: String,
+) -> Finding {
+    Finding {
+        code: code.to_owned(),
+        file: file.to_owned(),
+        hdu,
+        subject: subject.map(str::to_owned),
+        files: 1,
+        count: 1,
+        message,
     }
-    let end = (last.data_offset + last.data_bytes).next_multiple_of(BLOCK_BYTES);
+}
+
+/// Notes the texts of a header that are not taken as they are stored, and text after END.
+fn note_header(hdu: &Hdu, name: &str, content: &mut Content) {
+    let place = hdu.index.0;
+    let ext_num = u32::from(place) + 1;
+    let (cards, keywords) = hdu.header.cleaned();
+    if let Some(first) = keywords.first() {
+        let message = format!(
+            "ext_num {ext_num}: {cards} cards have NUL, control characters or bytes beyond ASCII; their texts were cut at \
+             NUL, escaped or replaced by '?': {}",
+            keywords.join(", ")
+        );
+        let found = finding("header_text_cleaned", name, Some(place), Some(first), message);
+        content.findings.push(Finding { count: cards as u64, ..found });
+    }
+    if hdu.header.faults().any(|(_, fault)| fault == CardFault::TextAfterEnd) {
+        let message = format!("ext_num {ext_num}: text follows END in its block and was ignored");
+        content.findings.push(finding("text_after_end", name, Some(place), Some("END"), message));
+    }
+}
+
+/// What the end of a file says.
+enum Ending {
+    /// It is as it should be.
+    Padded,
+    /// The last HDU is whole and has no padding at all, or nothing can have followed it.
+    Unpadded(String),
+    /// The padding of the last HDU was cut, and whole detectors may be lost.
+    Cut(String),
+}
+
+/// The reader makes do without the padding of the last HDU. In the archive padding that breaks off is the only sign that
+/// a file was cut between two HDUs. A file that ends exactly with its data comes from a program that does not pad, unless
+/// it lacks detectors.
+fn ending(fits: &FitsFile, hdus: &[HduFact], detectors: &[u16]) -> Ending {
+    const BLOCK_BYTES: u64 = 2880;
+    let Some(last) = fits.hdus().last() else { return Ending::Padded };
+    let data_end = last.data_offset + last.data_bytes;
+    let end = data_end.next_multiple_of(BLOCK_BYTES);
     let short_bytes = end.saturating_sub(fits.file_bytes());
-    let message = format!(
-        "HDU {}: the data are whole, their padding ends {short_bytes} bytes early: the file was cut, and what \
-         followed is lost",
-        last.index.0
-    );
-    (short_bytes > 0).then_some(("truncated_padding", message))
+    if short_bytes == 0 {
+        return Ending::Padded;
+    }
+    let primary = &fits.hdus()[0].header;
+    let announced = matches!(primary.logical("EXTEND"), Ok(Some(true)));
+    let extensions = fits.hdus().len() - 1;
+    if extensions == 0 && !announced {
+        return Ending::Padded;
+    }
+    let ext_num = u32::from(last.index.0) + 1;
+    let promised = primary.integer("NEXTEND").ok().flatten();
+    let images = hdus.iter().filter(|hdu| hdu.is_image).count();
+    let found = if images > 0 { images } else { hdus.iter().filter(|h| h.rows.is_some()).count() };
+    let is_usual =
+        detectors.is_empty() || detectors.iter().any(|usual| usize::from(*usual) == found);
+    let is_unpadded = short_bytes == end - data_end && is_usual;
+    if is_unpadded || promised == i64::try_from(extensions).ok() {
+        return Ending::Unpadded(format!(
+            "ext_num {ext_num}: the data are whole, {short_bytes} bytes of their padding are missing"
+        ));
+    }
+    Ending::Cut(format!(
+        "ext_num {ext_num}: the data are whole, their padding ends {short_bytes} bytes early: the file was cut, and what \
+         followed is lost"
+    ))
 }
 
 /// A header and nothing else: what is left of a file that was cut after it.
@@ -174,42 +269,55 @@ fn fact(hdu: &Hdu) -> HduFact {
     HduFact { hdu: hdu.index.0, is_image, rows }
 }
 
-fn verify_sums(fits: &FitsFile, hdu: &Hdu, name: &str, content: &mut Content) {
+/// Verifies the checksums of an HDU; `false` when its data do not fit theirs.
+fn verify_sums(
+    fits: &FitsFile,
+    hdu: &Hdu,
+    name: &str,
+    rules: &SurveyRules,
+    content: &mut Content,
+) -> bool {
     if hdu.header.value("DATASUM").is_none() && hdu.header.value("CHECKSUM").is_none() {
-        return;
+        return true;
     }
+    let place = Some(hdu.index.0);
     let report = match checksum::verify(fits, hdu.index) {
         Ok(report) => report,
         Err(error) => {
-            content.refusals.push(refusal(name, Some(hdu.index.0), &error.fault));
-            return;
+            content.refusals.push(refusal(name, place, &error.fault));
+            return false;
         }
     };
     if let Some(fault) = report.fault() {
-        content.refusals.push(refusal(name, Some(hdu.index.0), &fault));
-    } else if matches!(report.checksum, Verdict::Mismatch { .. }) {
-        content.findings.push(Finding {
-            code: "checksum_mismatch".to_owned(),
-            file: name.to_owned(),
-            hdu: Some(hdu.index.0),
-            subject: Some("CHECKSUM".to_owned()),
-            files: 1,
-            count: 1,
-            message: "CHECKSUM does not fit while the data do: the header was edited".to_owned(),
-        });
+        if rules.stale_checksum == StaleChecksum::Finding {
+            let message = format!(
+                "ext_num {}: {fault}; taken as the profile says",
+                u32::from(hdu.index.0) + 1
+            );
+            let found = finding(fault.code(), name, place, Some("DATASUM"), message);
+            content.findings.push(found);
+        } else {
+            content.refusals.push(refusal(name, place, &fault));
+        }
+        return false;
     }
+    if matches!(report.checksum, Verdict::Mismatch { .. }) {
+        let message = "CHECKSUM does not fit while the data do: the header was edited".to_owned();
+        content.findings.push(finding("checksum_mismatch", name, place, Some("CHECKSUM"), message));
+    }
+    true
 }
 
 /// A file that cannot be opened as FITS is at fault as a whole, or in its first header.
 fn in_primary(fault: &FitsFault) -> String {
     match fault {
-        FitsFault::MissingEnd | FitsFault::HeaderTooLong { .. } => format!("HDU 0: {fault}"),
+        FitsFault::MissingEnd | FitsFault::HeaderTooLong { .. } => format!("ext_num 1: {fault}"),
         _ => fault.to_string(),
     }
 }
 
 fn in_hdu(hdu: &Hdu, fault: &FitsFault) -> String {
-    format!("HDU {}: {fault}", hdu.index.0)
+    format!("ext_num {}: {fault}", u32::from(hdu.index.0) + 1)
 }
 
 /// A refusal made of a fault of the reader.

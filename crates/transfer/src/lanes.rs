@@ -30,8 +30,10 @@ const PIECE_BYTES: u64 = 4 << 20;
 const LONG_PIECE_BYTES: u64 = 64 << 20;
 /// How far ahead of what is written pieces of a file are asked for.
 const WINDOW_BYTES: u64 = 8 * PIECE_BYTES;
-/// A file whose length the source does not tell ends here: it is not to fill the disk.
-const UNTOLD_BYTES_MOST: u64 = 16 << 30;
+/// Bytes of a file of unknown length after which the room on the disk is checked again, at most.
+const MAX_ROOM_CHECK_BYTES: u64 = 32 << 20;
+/// Room that a file of unknown length leaves, and bytes between two checks at least.
+const MIN_ROOM_BYTES: u64 = 4 << 20;
 /// Bytes that a line collects before it hands them over.
 const HANDOVER_BYTES: usize = 1 << 20;
 /// Faults in a row without a byte, and contents met, after which a file is put off or refused.
@@ -377,6 +379,40 @@ impl Board<'_> {
         }
     }
 
+    /// Ends a file whose length the source does not state when it passes the survey's limit, or leaves no room on the disk.
+    fn check_untold(
+        &self,
+        journey: &Journey,
+        bytes: u64,
+        room_check: &mut u64,
+    ) -> Result<(), SourceFault> {
+        let request = self.request;
+        let place = || request.source.place(request.delivery);
+        if bytes > request.file_bytes_most {
+            let why = format!(
+                "it is longer than the survey's limit of {} bytes",
+                request.file_bytes_most
+            );
+            return Err(SourceFault::lasting("too_large", place(), why));
+        }
+        if bytes < *room_check {
+            return Ok(());
+        }
+        let volume = &request.volumes[self.wanted[journey.index].volume];
+        match volume.room() {
+            Ok(room) if room < MIN_ROOM_BYTES => {
+                let why = format!("the library has no room for more than its first {bytes} bytes");
+                Err(SourceFault::lasting("no_room", place(), why))
+            }
+            Ok(room) => {
+                *room_check = bytes + (room / 2).clamp(MIN_ROOM_BYTES / 2, MAX_ROOM_CHECK_BYTES);
+                Ok(())
+            }
+            Err(TransferFault::Library { source, .. }) => Err(SourceFault::Sink(source)),
+            Err(fault) => Err(SourceFault::Sink(io::Error::other(fault))),
+        }
+    }
+
     /// A file is finished with.
     fn leave(&self, journey: &Arc<Journey>) {
         let mut state = locked(&self.state);
@@ -416,6 +452,8 @@ impl Lane<'_> {
                     let path = locked(&journey.road).path.clone();
                     self.board.library(&path, error);
                 }
+                // Another connection gave the file up meanwhile.
+                Err(_) if locked(&journey.road).partial.is_none() => self.line = None,
                 Err(fault) => self.failed(&journey, fault),
             }
             let is_whole = locked(&journey.road).is_whole();
@@ -428,10 +466,12 @@ impl Lane<'_> {
 
     /// Reads a piece; what came before a fault is kept, and what did not is asked for again.
     fn read(&mut self, journey: &Journey, span: Span) -> Result<(), SourceFault> {
-        let request = self.board.request;
+        let board = self.board;
+        let request = board.request;
         let entry = locked(&journey.road).entry.clone();
         let place = request.source.place(request.delivery);
         let (mut at, mut held) = (span.from, Vec::<u8>::new());
+        let mut room_check = 0;
         let mut watch = Watch::new(request.stall);
         let mut sink = |bytes: &[u8]| {
             let waited = request.pace.pass(bytes.len());
@@ -440,13 +480,17 @@ impl Lane<'_> {
                 return Err(SourceFault::passing(&place, "interrupted"));
             }
             self.board.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            if entry.bytes.is_none() && at - span.from > UNTOLD_BYTES_MOST {
-                let why = "its length is not told, and it does not end";
-                return Err(SourceFault::lasting("endless", &place, why));
+            if entry.bytes.is_none() {
+                let came = at + held.len() as u64 + bytes.len() as u64;
+                board.check_untold(journey, came, &mut room_check)?;
             }
             // What is next in the file is written as it comes; what is early is kept until its turn.
             let write = |at: u64, bytes: &[u8]| {
-                locked(&journey.road).write_next(at, bytes).map_err(SourceFault::Sink)
+                let mut road = locked(&journey.road);
+                if road.partial.is_none() {
+                    return Err(SourceFault::passing(&place, "another connection ended the file"));
+                }
+                road.write_next(at, bytes).map_err(SourceFault::Sink)
             };
             if held.is_empty() && write(at, bytes)? {
                 at += bytes.len() as u64;
@@ -500,8 +544,10 @@ impl Lane<'_> {
         match fault {
             SourceFault::Changed { .. } => self.look_again(journey),
             SourceFault::Lasting { why, code, place } => {
-                let is_of_file =
-                    matches!(code, "missing_file" | "unreadable" | "refused_by_source" | "endless");
+                let is_of_file = matches!(
+                    code,
+                    "missing_file" | "unreadable" | "refused_by_source" | "too_large" | "no_room"
+                );
                 if is_of_file {
                     let refusal = Refusal::new(code, wanted.name.clone(), why);
                     return self.give_up(journey, Outcome::Refused(refusal));

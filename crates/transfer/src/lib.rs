@@ -23,12 +23,14 @@ mod lanes;
 mod listing;
 mod partial;
 mod space;
+mod unfinished;
 
-pub use examine::{Content, FileKind, HduFact};
+pub use examine::{Content, FileKind, HduFact, SurveyRules};
 pub use landing::Landed;
 pub use pace::{Pace, Stall};
 pub use source::{Entry, Source, SourceFault};
 pub use space::{Fill, Volume};
+pub use unfinished::Unfinished;
 
 use model::Refusal;
 use std::io;
@@ -85,8 +87,12 @@ pub struct Request<'a> {
     pub stall: Stall,
     /// What the ledger knows of a name, oldest first.
     pub known: &'a (dyn Fn(&str) -> Vec<Known> + Sync),
-    /// Name of the survey profile that fits a primary header.
-    pub survey_of: &'a (dyn Fn(&fits::Header) -> String + Sync),
+    /// Name of the survey profile that fits a primary header, and what the profile says of such files.
+    pub survey_of: &'a (dyn Fn(&fits::Header) -> SurveyRules + Sync),
+    /// Finds files that another program is still writing.
+    pub unfinished: &'a Unfinished,
+    /// Longest file that is taken.
+    pub file_bytes_most: u64,
     /// Names that mark a delivery as complete, e.g. `OK_TO_COPY`.
     pub markers: &'a [String],
     /// Whether a name is that of a list of checksums.
@@ -170,6 +176,17 @@ pub struct Arrival {
     pub content: Content,
 }
 
+/// An entry that a source shows and that is not fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The name as the source shows it, escaped where needed.
+    pub name: String,
+    /// Machine-readable reason.
+    pub code: &'static str,
+    /// Reason in words.
+    pub why: String,
+}
+
 /// The outcome of a fetch.
 #[derive(Debug, Default)]
 pub struct Fetched {
@@ -182,6 +199,8 @@ pub struct Fetched {
     pub touched: Vec<(String, i64)>,
     /// What was not taken. (Damage found inside a file is in its [`Arrival`].)
     pub refusals: Vec<Refusal>,
+    /// Entries that the source shows and that are not fetched: unfinished files, links to elsewhere.
+    pub skipped: Vec<Skipped>,
     /// A completeness marker stands in the delivery.
     pub marked_complete: bool,
     /// Names that the provider's list has, and the name of that list.
@@ -217,6 +236,8 @@ pub struct Prospect {
     pub unchanged: usize,
     /// What would be refused before it is opened.
     pub refusals: Vec<Refusal>,
+    /// Entries that would not be fetched.
+    pub skipped: Vec<Skipped>,
 }
 
 /// A delivery that could not be brought at all.
@@ -280,6 +301,7 @@ pub fn look(request: &Request<'_>) -> Result<Prospect, TransferFault> {
         bytes: listing.wanted.iter().map(|w| w.bytes).sum(),
         unchanged: listing.unchanged.len(),
         refusals,
+        skipped: listing.skipped,
     })
 }
 
@@ -325,6 +347,7 @@ pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, 
     fetched.absent = listing.manifest.files().filter(|f| !listing.present.contains(*f)).count();
     fetched.refusals.extend(absent);
     fetched.unsettled = listing.unsettled;
+    fetched.skipped = listing.skipped;
     fetched.marked_complete = listing.marked_complete;
     fetched.listed =
         listing.manifest.list().map(|list| (listing.manifest.files().count(), list.to_owned()));

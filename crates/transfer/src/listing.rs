@@ -2,7 +2,7 @@
 
 use crate::manifest::{self, Manifest};
 use crate::source::{Entry, EntryKind, Line, SourceFault, Span};
-use crate::{Request, TransferFault, names};
+use crate::{Request, Skipped, TransferFault, names};
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,7 @@ pub(crate) struct Listing {
     pub unsettled: Vec<String>,
     pub present: BTreeSet<String>,
     pub refusals: Vec<Refusal>,
+    pub skipped: Vec<Skipped>,
     pub manifest: Manifest,
     pub marked_complete: bool,
 }
@@ -37,7 +38,13 @@ pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
     let mut listing = Listing::default();
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
     let mut line: Option<Box<dyn Line>> = None;
+    let shown: BTreeMap<String, Option<u64>> =
+        entries.iter().map(|e| (e.name.to_string_lossy().into_owned(), e.bytes)).collect();
     for entry in entries {
+        if let Some(skipped) = skipped(request, &entry, &shown) {
+            listing.skipped.push(skipped);
+            continue;
+        }
         if let Some((code, message)) = names::fault(&entry.name) {
             listing.refusals.push(Refusal::new(code, files::shown(&entry.name), message));
             continue;
@@ -51,7 +58,8 @@ pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
         }
         listing.marked_complete |= request.markers.contains(&name);
         if (request.is_manifest)(&name) {
-            read_manifest(request, &name, &entry, &mut line, &mut listing.manifest)?;
+            let refused = read_manifest(request, &name, &entry, &mut line, &mut listing.manifest)?;
+            listing.refusals.extend(refused);
         }
         place(request, name, entry, &mut listing);
     }
@@ -60,33 +68,57 @@ pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
     Ok(listing)
 }
 
-/// Adds what a list of the delivery states; one that may not be read states nothing.
+/// Returns the reason for which an entry is not fetched and is no fault of the delivery.
+fn skipped(
+    request: &Request<'_>,
+    entry: &Entry,
+    shown: &BTreeMap<String, Option<u64>>,
+) -> Option<Skipped> {
+    let name = files::shown(&entry.name);
+    if entry.kind == EntryKind::Elsewhere {
+        return Some(Skipped { name, code: "elsewhere", why: entry.note.clone() });
+    }
+    let why = request.unfinished.why_among(&entry.name.to_string_lossy(), entry.bytes, shown)?;
+    Some(Skipped { name, code: "unfinished", why })
+}
+
+/// Adds what a list of the delivery states; one that may not be read states nothing. A list that is too long to be read whole is
+/// refused.
 fn read_manifest(
     request: &Request<'_>,
     name: &str,
     entry: &Entry,
     line: &mut Option<Box<dyn Line>>,
     manifest: &mut Manifest,
-) -> Result<(), TransferFault> {
-    if entry.kind != EntryKind::File || entry.bytes.is_some_and(|n| n > manifest::LARGEST_BYTES) {
-        return Ok(());
+) -> Result<Option<Refusal>, TransferFault> {
+    let too_long = || {
+        let most = manifest::LARGEST_BYTES;
+        let message = format!("a list of checksums is read up to {most} bytes, this one is longer");
+        Ok(Some(Refusal::new("list_too_long", name, message)))
+    };
+    if entry.kind != EntryKind::File {
+        return Ok(None);
+    }
+    if entry.bytes.is_some_and(|n| n > manifest::LARGEST_BYTES) {
+        return too_long();
     }
     let line = match line {
         Some(line) => line,
         None => line.insert(request.source.line()?),
     };
     let mut text = Vec::new();
-    let span = Span { from: 0, to: entry.bytes.unwrap_or(manifest::LARGEST_BYTES) };
+    let span = Span { from: 0, to: entry.bytes.unwrap_or(manifest::LARGEST_BYTES + 1) };
     let read = line.read(request.delivery, entry, span, &mut |bytes| {
         text.extend_from_slice(bytes);
         Ok(())
     });
     match read {
+        Ok(()) if text.len() as u64 > manifest::LARGEST_BYTES => return too_long(),
         Ok(()) => manifest.add(name, &String::from_utf8_lossy(&text)),
         Err(fault @ SourceFault::Passing { .. }) => return Err(fault.into()),
         Err(_) => {}
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Decides on one name that may stay.
@@ -106,13 +138,15 @@ fn place(request: &Request<'_>, name: String, entry: Entry, listing: &mut Listin
         listing.unchanged.push(name);
         return;
     }
-    if !is_local && entry.kind != EntryKind::File {
+    let is_link = entry.kind == EntryKind::Link;
+    if is_link || !is_local && entry.kind != EntryKind::File {
         let (code, what) = match entry.kind {
             EntryKind::Link => ("symbolic_link", "is a symbolic link"),
             EntryKind::Directory => ("not_a_file_directory", "is a directory, not a regular file"),
             _ => ("not_a_file_device", "is a device, not a regular file"),
         };
-        listing.refusals.push(Refusal::new(code, name, format!("it {what}")));
+        let note = if entry.note.is_empty() { String::new() } else { format!(": {}", entry.note) };
+        listing.refusals.push(Refusal::new(code, name, format!("it {what}{note}")));
         return;
     }
     if !(request.is_settled)(&entry) {

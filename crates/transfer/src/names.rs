@@ -2,6 +2,8 @@
 //!
 //! A name ends in paths, scripts, pages and tables; what would need quoting in one of them is refused.
 
+pub use crate::unfinished::Unfinished;
+
 use std::ffi::OsStr;
 
 /// Longest name taken, in bytes; leaves room for suffixes of ours on file systems that end at 255.

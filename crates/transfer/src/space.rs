@@ -26,7 +26,10 @@ pub enum Fill {
 
 impl Volume {
     /// Bytes that may be written.
-    fn room(&self) -> Result<u64, TransferFault> {
+    ///
+    /// # Errors
+    /// When the disk cannot be queried: then nothing is known to fit.
+    pub(crate) fn room(&self) -> Result<u64, TransferFault> {
         let disk = self.directory.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.directory);
         let free = files::free_bytes(disk)
             .map_err(|source| TransferFault::Library { path: self.directory.clone(), source })?;
@@ -40,13 +43,18 @@ pub(crate) fn allot(
     request: &Request<'_>,
     wanted: &mut Vec<Wanted>,
 ) -> Result<Vec<Refusal>, TransferFault> {
+    let most = request.file_bytes_most;
+    let mut refused = Vec::new();
+    for one in wanted.extract_if(.., |one| one.bytes > most) {
+        let message = format!("it has {} bytes, the survey's limit is {most}", one.bytes);
+        refused.push(Refusal::new("too_large", one.name, message));
+    }
     if request.mode != Mode::Copy && request.source.directory(request.delivery).is_some() {
-        return Ok(Vec::new());
+        return Ok(refused);
     }
     let rooms: Vec<u64> =
         request.volumes.iter().map(Volume::room).collect::<Result<_, TransferFault>>()?;
     let largest = rooms.iter().copied().max().unwrap_or(0);
-    let mut refused = Vec::new();
     for one in wanted.extract_if(.., |one| one.bytes > largest) {
         let message = format!("it has {} bytes, the library has room for {largest}", one.bytes);
         refused.push(Refusal::new("no_room", one.name, message));

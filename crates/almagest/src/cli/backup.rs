@@ -1,11 +1,14 @@
 //! `almagest backup` and `almagest restore`.
 
 use super::init;
+use crate::advice;
+use crate::config;
 use crate::exit::{self, Exit};
-use crate::report::{Table, bytes, grouped, quoted, say, say_part};
+use crate::report::{Table, bytes, grouped, say, say_part};
 use crate::site::{Site, now};
 use anyhow::Context;
-use archive::backup::BackupReport;
+use archive::backup::{BackupReport, Restoration};
+use model::Advice;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `backup`.
@@ -31,6 +34,9 @@ pub struct RestoreArguments {
     /// File of mode 0600 that holds the database's password.
     #[arg(long, value_name = "FILE", requires = "database")]
     password_file: Option<PathBuf>,
+    /// Make the roles of the database afterwards, as `init --roles` does: a backup holds none, and `sql` needs them.
+    #[arg(long, requires = "database")]
+    roles: bool,
 }
 
 /// Copies archive.db, the lake, configuration and profiles; others may work on the site meanwhile.
@@ -53,19 +59,31 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     let root = &arguments.site;
     let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
-    let database = archive::Database { url: arguments.database.clone(), password_file };
-    let report = archive::backup::restore(&arguments.backup, root, &database, now())?;
-    copy_texts(&arguments.backup, root)?;
-    if database.url.is_some() {
-        // Where the archive was before is not where it is now.
-        let config = crate::config::on_server(&database);
-        files::publish_bytes(&root.join(crate::config::FILE_NAME), config.as_bytes())?;
-    }
+    let database =
+        archive::Database { url: arguments.database.clone(), password_file, ..Default::default() };
+    files::create_dir(root)?;
+    let alone = archive::migrate::Alone::on(&archive::Site::at(root)?)?;
+    let restoration = Restoration::begin(&arguments.backup, root, &database)?;
+    // The archive comes last: a site without it is told from one that is whole.
+    copy_surveys(&arguments.backup, root)?;
+    let config = read(&arguments.backup.join(config::FILE_NAME))?;
+    // Where the archive was before is not where it is now.
+    let config = config::moved_to(&config, &database);
+    files::publish_bytes(&root.join(config::FILE_NAME), config.as_bytes())?;
     init::lay_out(root, &database)?;
+    files::crash_point("restore:laid-out");
+    let report = restoration.run(now())?;
+    drop(alone);
     // The lake's place in the database is corrected by the first that writes.
-    Site::find(Some(root.clone()))?.write()?;
-    let next = format!("next: almagest --site {} verify", quoted(root));
-    Ok(told(&report, &next))
+    let site = Site::find(Some(root.clone()))?;
+    drop(site.write()?);
+    if arguments.roles {
+        init::roles(&site)?;
+    }
+    files::crash_point("restore:opened");
+    restoration.end()?;
+    advice::note_site(Some(root));
+    Ok(told(&report, &format!("next: {}", advice::command(&Advice::Verify))))
 }
 
 fn told(report: &BackupReport, last: &str) -> Exit {
@@ -81,15 +99,34 @@ fn told(report: &BackupReport, last: &str) -> Exit {
 
 /// Configuration and survey profiles.
 fn copy_texts(from: &Path, to: &Path) -> anyhow::Result<()> {
-    files::create_dir(to)?;
-    let surveys = std::fs::read_dir(from.join("surveys"))
-        .with_context(|| format!("cannot list {}", from.join("surveys").display()))?;
-    let names = surveys.flatten().map(|entry| Path::new("surveys").join(entry.file_name()));
-    files::create_dir(&to.join("surveys"))?;
-    for name in names.chain([PathBuf::from(crate::config::FILE_NAME)]) {
-        let text = std::fs::read(from.join(&name))
-            .with_context(|| format!("cannot read {}", from.join(&name).display()))?;
-        files::publish_bytes(&to.join(&name), &text)?;
+    copy_surveys(from, to)?;
+    let config = read(&from.join(config::FILE_NAME))?;
+    files::publish_bytes(&to.join(config::FILE_NAME), config.as_bytes())?;
+    Ok(())
+}
+
+/// Survey profiles, all of them: one that cannot be listed or read is an error.
+fn copy_surveys(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let (from, to) = (from.join("surveys"), to.join("surveys"));
+    let listing = || format!("cannot list {}", from.display());
+    files::create_dir(&to)?;
+    for entry in std::fs::read_dir(&from).with_context(listing)? {
+        let path = entry.with_context(listing)?.path();
+        let Some(name) = path.file_name() else { continue };
+        // Only files belong there; what is behind a link is read as `surveys/` reads it.
+        if !std::fs::metadata(&path).with_context(|| cannot_read(&path))?.is_file() {
+            continue;
+        }
+        let text = std::fs::read(&path).with_context(|| cannot_read(&path))?;
+        files::publish_bytes(&to.join(name), &text)?;
     }
     Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| cannot_read(path))
+}
+
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read {}", path.display())
 }

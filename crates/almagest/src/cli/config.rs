@@ -1,5 +1,6 @@
 //! `almagest config show`.
 
+use crate::config::{self, Config, SourceConfig};
 use crate::exit::Exit;
 use crate::report::say;
 use crate::site::Site;
@@ -19,20 +20,88 @@ enum Act {
     Show,
 }
 
-/// Prints the effective configuration as TOML.
+/// Prints the effective configuration as TOML, each value with where it comes from.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let Act::Show = arguments.act;
     let site = Site::find(site)?;
-    let path = site.place.config();
-    let written: toml::Table = toml::from_str(&std::fs::read_to_string(&path)?)?;
+    let lines = config::text::lines(&std::fs::read_to_string(site.place.config())?);
     let effective = toml::Table::try_from(&site.config)?;
-    for (section, values) in &effective {
-        say!("[{section}]");
-        for (key, value) in values.as_table().into_iter().flatten() {
-            let given = written.get(section).and_then(|s| s.get(key)).is_some();
-            let origin = if given { "almagest.toml" } else { "default" };
-            say!("{key} = {value}  # {origin}");
+    let section = |path: &[&str], values: &toml::Table, defaults: Option<&toml::Table>| {
+        let named: Vec<String> = path.iter().map(|part| key_of(part)).collect();
+        say!("[{}]", named.join("."));
+        for (key, value) in values.iter().filter(|(_, value)| !value.is_table()) {
+            let of_key: Vec<String> =
+                path.iter().chain([&key.as_str()]).map(|p| (*p).to_owned()).collect();
+            let origin = match lines.get(&of_key) {
+                Some(line) if defaults.and_then(|d| d.get(key)) == Some(value) => {
+                    format!("{}:{line}, which is the default too", config::FILE_NAME)
+                }
+                Some(line) => format!("{}:{line}", config::FILE_NAME),
+                None => "default".to_owned(),
+            };
+            say!("{} = {value}  # {origin}", key_of(key));
+        }
+    };
+    let defaults = toml::Table::try_from(Config::default())?;
+    let source = toml::Table::try_from(SourceConfig::default())?;
+    for (name, values) in effective.iter().filter_map(|(name, v)| Some((name, v.as_table()?))) {
+        match name.as_str() {
+            "sources" | "hosts" => {
+                for (of, values) in values.iter().filter_map(|(of, v)| Some((of, v.as_table()?))) {
+                    section(&[name, of], values, (name == "sources").then_some(&source));
+                }
+            }
+            name => section(&[name], values, defaults.get(name).and_then(toml::Value::as_table)),
         }
     }
+    for (what, origin) in of_the_environment(&site) {
+        say!("# {what}: {origin}");
+    }
     Ok(Exit::Done)
+}
+
+/// A key as TOML writes it.
+fn key_of(key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !key.is_empty() && key.chars().all(is_bare) {
+        true => key.to_owned(),
+        false => toml::Value::from(key).to_string(),
+    }
+}
+
+/// What comes from the environment, by the names of its variables. Values are not shown: some are secrets.
+fn of_the_environment(site: &Site) -> Vec<(String, String)> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let environment = |name: &str| match is_set(name) {
+        true => format!("environment ({name})"),
+        false => format!("environment ({name}), which is not set"),
+    };
+    let mut found = Vec::new();
+    if is_set("ALMAGEST_SITE") && crate::advice::is_site_unnamed() {
+        found.push(("the site".to_owned(), environment("ALMAGEST_SITE")));
+    }
+    if is_set(crate::site::OPERATOR) {
+        found.push(("the operator's name".to_owned(), environment(crate::site::OPERATOR)));
+    }
+    if site.config.database.url.is_some() {
+        for name in ["PGPASSWORD", "PGPASSFILE", "PGUSER"].into_iter().filter(|n| is_set(n)) {
+            found.push(("the login to the database".to_owned(), environment(name)));
+        }
+    }
+    for (name, source) in &site.config.sources {
+        let is_s3 = source.url.starts_with("s3://");
+        let what = |of: &str| format!("{of} of source {name}");
+        if source.secret_file.is_none() && !source.secret_env.is_empty() {
+            found.push((what("the secret"), environment(&source.secret_env)));
+        } else if source.secret_file.is_none() && is_s3 {
+            found.push((what("the secret key"), environment("AWS_SECRET_ACCESS_KEY")));
+        }
+        if is_s3 && source.user.is_empty() {
+            found.push((what("the access key"), environment("AWS_ACCESS_KEY_ID")));
+        }
+    }
+    if site.config.plan.executor == config::ExecutorKind::Slurm && is_set("SLURM_CONF") {
+        found.push(("the cluster".to_owned(), environment("SLURM_CONF")));
+    }
+    found
 }

@@ -30,7 +30,7 @@ file is kept, and the next start goes on with it.")]
 Runs until SIGTERM or SIGINT, which end it in the middle of a load with nothing half done. A
 second one on the same site stands by until the first is gone. While the database is away it
 waits and tries again. What it does is in `almagest status`, in logs/almagest.log, and at
-http://127.0.0.1:9187/metrics and /healthz ([ingest] listen).")]
+http://127.0.0.1:19187/metrics and /healthz ([ingest] listen).")]
     Ingest,
     /// Plan, and run what is approved
     #[command(after_help = "\
@@ -47,6 +47,8 @@ run is in almagest.toml ([plan] executor). What it does is in `almagest status`.
 /// Runs a loop until a signal ends it.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    // As long as a daemon runs, its archive does not move.
+    let _at_work = archive::at_work(&site.place)?;
     let stop = daemon::stop_flag()?;
     match arguments.loop_of {
         None => daemon::all(&site, &stop),

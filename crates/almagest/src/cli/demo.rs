@@ -1,10 +1,10 @@
 //! `almagest demo`: a small night from delivery to query, in the working directory.
 
-use super::{Format, init, run as verbs, simulate, sql};
+use super::{Format, contact_sheet, init, run as verbs, simulate, sql};
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use crate::site::{self, Site};
-use crate::steps::Night;
+use crate::steps::{Night, Whole, Word};
 use archive::Inquiry;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(Some(root.clone()))?;
     let deliveries = verbs::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
     let mut night = Night::open(site, "demo")?;
-    verbs::curate(&mut night, &deliveries)?;
+    let word = Word { whole: Whole::AllHere, ..Word::default() };
+    verbs::curate(&mut night, &deliveries, &word)?;
     verbs::report(&night);
     if night.interrupted() {
         return Ok(Exit::Interrupted);
@@ -91,48 +92,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         say!("\n{title}");
         sql::write_to(&session, query, Format::Table, std::io::stdout())?;
     }
-    let sheet = contact_sheet(&mut night)?;
+    let sheet = night.site().place.root().join("contact-sheet.html");
+    contact_sheet::write(night.site(), None, &sheet)?;
     say!("\npreviews: open {} in a browser", sheet.display());
     say!("{}", go_on(root, &mut night)?);
     Ok(Exit::Done)
-}
-
-/// One page with the mosaics of all multiframes.
-fn contact_sheet(night: &mut Night) -> anyhow::Result<PathBuf> {
-    let session = sql::session(night.site(), None)?;
-    let mut rows = sql::Collected::default();
-    session.query(
-        "SELECT p.path, m.file_name, m.object, m.filter_name, m.frame_type FROM preview AS p
-         JOIN multiframe AS m USING (multiframe_id) WHERE p.ext_num = 0 ORDER BY m.file_name",
-        &mut rows,
-    )?;
-    let mut page = String::from(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Almagest: contact sheet</title>\n\
-         <style>body{background:#111;color:#ccc;font:13px sans-serif;margin:16px}\
-         main{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:12px}\
-         figure{margin:0}img{width:100%;background:#000}figcaption{overflow-wrap:anywhere}</style>\n<main>\n",
-    );
-    for row in &rows.rows {
-        let [path, file, object, filter, kind] = row.as_slice() else { continue };
-        let _ = writeln!(
-            page,
-            "<figure><img src=\"previews/{}\" alt=\"{}\" loading=\"lazy\"><figcaption>{}<br>{} {} {}</figcaption></figure>",
-            escaped(path),
-            escaped(file),
-            escaped(file),
-            escaped(object),
-            escaped(filter),
-            escaped(kind)
-        );
-    }
-    page.push_str("</main></html>\n");
-    let path = night.site().place.root().join("contact-sheet.html");
-    files::publish_bytes(&path, page.as_bytes())?;
-    Ok(path)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// The commands to go on with, by the name under which this program was called.

@@ -1,10 +1,14 @@
 //! `almagest doctor`.
 
+use crate::advice;
 use crate::exit::Exit;
-use crate::report::{bytes, say, shown};
+use crate::report::{bytes, counted, say, shown};
 use crate::site::Site;
-use archive::records::Lease;
+use archive::records::{Lease, RunningAttempt};
+use archive::report::StatusFilter;
 use archive::{Inquiry, Queue};
+use model::Advice;
+use rustix::fs::Access;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -19,62 +23,181 @@ pub struct Arguments {
 /// Less free room than this is worth a word.
 const LOW_DISK_BYTES: u64 = 5_000_000_000;
 
-/// Says what is amiss with the site and the machine. Exit code 3 when something is.
+/// Reports what is wrong with the site and the machine. Exit code 3 when something is.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut faults = site.place.examine();
-    let mut facts = vec![
+    let mut report = Report { faults: site.place.examine(), facts: Vec::new() };
+    report.facts.extend([
         format!("almagest {}", env!("CARGO_PKG_VERSION")),
         format!("site {}", site.place.root().display()),
+        format!("user {}", crate::site::operator()),
         format!(
-            "{} worker threads, {} MB each",
-            site.config.work.workers(),
+            "{}, {} MB each",
+            counted(site.config.work.workers() as u64, "worker thread"),
             site.config.work.memory_per_thread_mb
         ),
-    ];
-    match files::free_bytes(site.place.root()) {
-        Ok(free) if free < LOW_DISK_BYTES => {
-            faults.push(format!("only {} are free on the disk of the site", bytes(free)));
-        }
-        Ok(free) => facts.push(format!("{} are free on the disk of the site", bytes(free))),
-        Err(error) => faults.push(format!("the free room on the disk cannot be told: {error}")),
-    }
-    match site.profiles() {
-        Ok(profiles) => facts.push(format!("{} survey profiles", profiles.len())),
-        Err(fault) => faults.push(format!("{fault:#}")),
-    }
-    match crate::sources::all(&site) {
-        Ok(origins) => facts.push(format!("{} sources, asked by almagest sources", origins.len())),
-        Err(fault) => faults.push(format!("{fault:#}")),
-    }
-    match site.read().and_then(|archive| Ok((archive.status()?, archive.running_attempts()?))) {
-        Ok((status, running)) => {
-            let gone = running.iter().filter(|r| left_alone(&r.lease)).count();
-            facts.push(format!("{} deliveries, {} events", status.deliveries.len(), status.events));
-            if gone > 0 {
-                faults.push(format!(
-                    "{gone} attempts were left by processes that are gone: run their steps again"
-                ));
-            }
-        }
-        Err(fault) => faults.push(format!("{fault:#}")),
-    }
-    if let Ok((more, amiss)) = site.read().and_then(|archive| Ok(archive.examine()?)) {
-        facts.extend(more);
-        faults.extend(amiss);
-    }
+    ]);
+    report.disk(&site);
+    report.rights(&site);
+    report.places(&site);
+    report.archive(&site);
     if arguments.json {
+        let Report { facts, faults } = &report;
         say!("{}", crate::report::json(&json!({"facts": facts, "faults": faults}))?);
     } else {
-        for fact in &facts {
+        for fact in &report.facts {
             say!("ok    {}", shown(fact));
         }
-        for fault in &faults {
+        for fault in &report.faults {
             let lines: Vec<String> = fault.lines().map(shown).collect();
             say!("FAULT {}", lines.join("\n      "));
         }
     }
-    Ok(if faults.is_empty() { Exit::Done } else { Exit::Gate })
+    Ok(if report.faults.is_empty() { Exit::Done } else { Exit::Gate })
+}
+
+/// What was examined.
+struct Report {
+    facts: Vec<String>,
+    faults: Vec<String>,
+}
+
+impl Report {
+    fn disk(&mut self, site: &Site) {
+        match files::free_bytes(site.place.root()) {
+            Ok(free) if free < LOW_DISK_BYTES => {
+                self.faults.push(format!("only {} are free on the disk of the site", bytes(free)));
+            }
+            Ok(free) => {
+                self.facts.push(format!("{} are free on the disk of the site", bytes(free)));
+            }
+            Err(error) => {
+                self.faults.push(format!("the free space of the disk cannot be queried: {error}"));
+            }
+        }
+    }
+
+    /// Whether the user of this process may write where work writes.
+    fn rights(&mut self, site: &Site) {
+        let place = &site.place;
+        let mut paths = vec![place.root().to_owned(), place.previews(), place.staging()];
+        paths.extend([place.logs(), place.lake().join("detection")]);
+        paths.extend(site.library_roots());
+        if place.is_embedded() {
+            paths.push(place.database());
+            paths.extend(
+                ["-wal", "-shm"].map(|suffix| place.root().join(format!("archive.db{suffix}"))),
+            );
+        }
+        let denied: Vec<String> = paths
+            .iter()
+            .filter(|path| path.exists() && rustix::fs::access(*path, Access::WRITE_OK).is_err())
+            .map(|path| path.display().to_string())
+            .collect();
+        match denied.as_slice() {
+            [] => self.facts.push("this user may write to the site".to_owned()),
+            some => self.faults.push(format!(
+                "{} cannot write to {}: commands that change the archive fail for this user",
+                crate::site::operator(),
+                some.join(", ")
+            )),
+        }
+    }
+
+    /// Profiles, inboxes, sources, disks and hosts that the configuration names.
+    fn places(&mut self, site: &Site) {
+        match site.profiles() {
+            Ok(profiles) => self.facts.push(counted(profiles.len() as u64, "survey profile")),
+            Err(fault) => self.faults.push(format!("{fault:#}")),
+        }
+        let root = site.place.root();
+        for directory in site.config.inbox.directories.iter().map(|dir| root.join(dir)) {
+            if let Err(error) = std::fs::read_dir(&directory) {
+                let fault = format!("[inbox] directories: {}: {error}", directory.display());
+                self.faults.push(fault);
+            }
+        }
+        for volume in site.config.library.volumes.iter().map(|volume| root.join(volume)) {
+            if let Err(error) = std::fs::read_dir(&volume) {
+                self.faults.push(format!("[library] volumes: {}: {error}", volume.display()));
+            }
+        }
+        match crate::sources::all(site) {
+            Ok(origins) => self.facts.push(format!(
+                "{}, queried by {}",
+                counted(origins.len() as u64, "source"),
+                advice::command(&Advice::Sources)
+            )),
+            Err(fault) => self.faults.push(format!("{fault:#}")),
+        }
+        match crate::data::hosts(site) {
+            Ok(hosts) => {
+                self.facts.push(counted(hosts.len() as u64, "host"));
+                let unknown = site.config.hosts.keys().filter(|name| !hosts.contains(name));
+                let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+                if !unknown.is_empty() {
+                    self.faults.push(format!(
+                        "[hosts] names hosts that do not exist: {}; hosts: {}",
+                        unknown.join(", "),
+                        hosts.join(", ")
+                    ));
+                }
+            }
+            Err(fault) => self.faults.push(format!("hosts cannot be listed: {fault:#}")),
+        }
+        let notify = crate::daemon::notify::fault(site);
+        self.faults.extend(notify.map(|fault| format!("nobody is notified: {fault}")));
+    }
+
+    fn archive(&mut self, site: &Site) {
+        let examined = || -> anyhow::Result<_> {
+            let archive = site.read()?;
+            let filter = StatusFilter { at_most: Some(0), ..StatusFilter::default() };
+            let (status, running) = (archive.status_of(&filter)?, archive.running_attempts()?);
+            Ok((status, running, archive.examine()?))
+        };
+        match examined() {
+            Ok((status, running, (facts, faults))) => {
+                let known = status.delivery_states.values().sum();
+                self.facts.push(format!(
+                    "{}, {}",
+                    counted(known, "delivery"),
+                    counted(status.events.unsigned_abs(), "event")
+                ));
+                self.facts.extend(facts);
+                self.faults.extend(faults);
+                self.left_alone(&running);
+            }
+            Err(fault) => self.faults.push(format!("the archive cannot be examined: {fault:#}")),
+        }
+        if !site.place.is_embedded() {
+            match super::sql::session(site, None) {
+                Ok(_) => self.facts.push("queries have a login that can only read".to_owned()),
+                Err(fault) => self.faults.push(format!("{fault:#}")),
+            }
+        }
+    }
+
+    /// Attempts whose process is gone; the next start of their step takes them up.
+    fn left_alone(&mut self, running: &[RunningAttempt]) {
+        let gone: Vec<&RunningAttempt> = running.iter().filter(|r| left_alone(&r.lease)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let unit = |r: &&RunningAttempt| {
+            let unit = &r.attempt.task.unit;
+            Advice::Step { use_case: unit.use_case, delivery: unit.delivery.clone() }
+        };
+        let mut steps: Vec<Advice> = gone.iter().map(unit).collect();
+        steps.sort();
+        steps.dedup();
+        let commands: Vec<String> = steps.iter().take(10).map(advice::command).collect();
+        self.faults.push(format!(
+            "{} left by processes that are gone, restarted by:\n{}",
+            counted(gone.len() as u64, "attempt"),
+            commands.join("\n")
+        ));
+    }
 }
 
 /// Whether the process that holds a lease is known to be gone.

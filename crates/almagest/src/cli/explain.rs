@@ -1,98 +1,277 @@
-//! `almagest explain DELIVERY|FILE`.
+//! `almagest explain`.
 
 use super::findings::{self, Deliveries};
+use crate::advice;
+use crate::daemon::{arrivals, state};
 use crate::exit::{self, Exit};
+use crate::profiles::Loaded;
 use crate::report::{say, say_part, shown};
 use crate::site::{Archive, Site};
-use archive::planning::{Instruction, Subject};
-use archive::records::Cause;
-use archive::report::{DeliveryStatus, Drift, Explanation};
+use crate::steps::gate;
+use archive::explain::{Asked, Explanation, Facts, Setting, Suggestion};
+use archive::records::{RefusalFilter, RefusalRecord, RefusalState};
+use archive::report::Drift;
 use archive::{Inquiry, Planning};
-use model::UseCase;
+use model::Advice;
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A name is that of a delivery or a file, DELIVERY/FILE, or the path of a file of the library. A number is a night, a
+multiframe or an object id, whichever exist; `night N`, `multiframe N` and `object N` say which. Two numbers are a position,
+right ascension and declination in degrees (ICRS).")]
 pub struct Arguments {
-    /// Name of a delivery, of a file within one, or DELIVERY/FILE.
-    #[arg(value_name = "DELIVERY|FILE")]
-    name: OsString,
+    /// What is explained.
+    #[arg(value_name = "NAME|NUMBER|RA DEC", required = true, num_args = 1..=2, allow_negative_numbers = true)]
+    what: Vec<OsString>,
+    /// At most N files, frames or detectors in detail, the latest first.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    limit: usize,
     /// As one JSON object.
     #[arg(long)]
     json: bool,
 }
 
-/// Says where a delivery or file stands and what helps.
+/// Reports where something stands and what helps.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let archive = Site::find(site)?.read()?;
-    // A refused name is kept as it can be shown; completed by a shell it comes as it is.
-    let raw = arguments.name.to_string_lossy();
-    let mut facts = archive.facts(&raw)?;
-    if facts.is_none() {
-        facts = archive.facts(&files::shown(&arguments.name))?;
+    let site = Site::find(site)?;
+    let archive = site.read()?;
+    let profiles = site.profiles()?;
+    let asked = asked(&site, arguments)?;
+    let mut facts = archive.facts_about(&asked)?;
+    if facts.is_empty() && asked.name.is_some() {
+        // A refused name is kept as it can be shown; completed by a shell it comes as it is.
+        let name = Some(files::shown(&arguments.what[0]));
+        facts = archive.facts_about(&Asked { name, ..asked.clone() })?;
     }
-    let Some(facts) = facts else {
-        return Err(exit::gate(format!(
-            "nothing goes by the name {raw:?}: no delivery, and no file of one (almagest status lists deliveries)"
-        )));
+    let setting = setting(&site, &archive, &facts)?;
+    let explanation = if facts.is_empty() {
+        let absent = absent(&site, &archive, &profiles, &asked)?;
+        absent.ok_or_else(|| nothing(&arguments.what))?
+    } else {
+        find_partners(&archive, &profiles, &mut facts)?;
+        archive::explain::explain(&facts, &setting)
     };
-    let mut explanation = archive::report::explain(&facts);
-    if let Some(delivery) = &facts.delivery {
-        explain_plan(&archive, &delivery.status, &mut explanation)?;
-    }
     if arguments.json {
         say!("{}", crate::report::json(&explanation)?);
         return Ok(Exit::Done);
     }
+    print(&explanation);
+    Ok(Exit::Done)
+}
+
+fn print(explanation: &Explanation) {
     for line in &explanation.lines {
         say!("{}", shown(line));
     }
     if !explanation.suggestions.is_empty() {
         say!("\nwhat helps:");
-        for suggestion in &explanation.suggestions {
-            say!("  {}", shown(suggestion));
+    }
+    for Suggestion { text, commands } in &explanation.suggestions {
+        match commands.as_slice() {
+            [] => say!("  {}", shown(text)),
+            [only] if text.is_empty() => say!("  {}", shown(&advice::command(only))),
+            commands => {
+                say!("  {}:", shown(text));
+                for command in commands {
+                    say!("    {}", shown(&advice::command(command)));
+                }
+            }
         }
     }
     if !explanation.findings.is_empty() {
         say_part!("\n{}", findings_section(&explanation.findings));
     }
-    Ok(Exit::Done)
 }
 
-/// What operators have decided, or have to, about a delivery.
-fn explain_plan(
-    archive: &Archive,
-    delivery: &DeliveryStatus,
-    explanation: &mut Explanation,
-) -> anyhow::Result<()> {
-    for standing in archive.instructions()? {
-        let is_of = |u: &UseCase| standing.subject.covers(&delivery.name, delivery.night, *u);
-        if standing.instruction == Instruction::Pause && UseCase::ALL.iter().any(is_of) {
-            let Cause { who, why } = &standing.cause;
-            explanation.lines.push(format!("{} is paused by {who}: {why}", standing.subject));
-            let option = match &standing.subject {
-                Subject::All => "--all".to_owned(),
-                subject => format!("--{} {}", subject.kind().replace('_', "-"), subject.name()),
-            };
-            explanation.suggestions.push(format!("almagest resume {option}"));
+fn nothing(what: &[OsString]) -> anyhow::Error {
+    let words: Vec<String> = what.iter().map(|w| w.to_string_lossy().into_owned()).collect();
+    exit::gate(format!(
+        "nothing goes by {:?}: no delivery, file, night, multiframe or object id; {} lists deliveries",
+        words.join(" "),
+        advice::command(&Advice::Status)
+    ))
+}
+
+/// What the words mean.
+fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
+    let at_most = arguments.limit.clamp(1, 100_000);
+    let words: Vec<String> =
+        arguments.what.iter().map(|w| w.to_string_lossy().into_owned()).collect();
+    let none = Asked { at_most, ..Asked::default() };
+    let whole = |text: &str| {
+        let number = text.parse::<i64>().ok();
+        number.ok_or_else(|| exit::usage(format!("{text:?} is no number")))
+    };
+    match words.as_slice() {
+        [kind, number] => match kind.as_str() {
+            "night" => {
+                let night = i32::try_from(whole(number)?)?;
+                Ok(Asked { night: Some(night), ..none })
+            }
+            "multiframe" => Ok(Asked { multiframe: Some(whole(number)?), ..none }),
+            "object" => Ok(Asked { object: Some(whole(number)?), ..none }),
+            "delivery" | "file" => Ok(Asked { name: Some(number.clone()), ..none }),
+            ra => position(ra, number).map(|position| Asked { position: Some(position), ..none }),
+        },
+        [one] => {
+            if let Some((ra, dec)) = one.split_once(',').filter(|(ra, _)| ra.parse::<f64>().is_ok())
+            {
+                return Ok(Asked { position: Some(position(ra, dec.trim())?), ..none });
+            }
+            let number = one.parse::<i64>().ok();
+            let night = number.and_then(|n| i32::try_from(n).ok());
+            let name = Some(name_of(site, one));
+            Ok(Asked { name, night, multiframe: number, object: number, ..none })
+        }
+        _ => Err(exit::usage("one name or number, or a position of two")),
+    }
+}
+
+fn position(ra: &str, dec: &str) -> anyhow::Result<(f64, f64)> {
+    let degrees = |text: &str| text.trim().parse::<f64>().ok().filter(|d| d.is_finite());
+    match (degrees(ra), degrees(dec)) {
+        (Some(ra), Some(dec))
+            if (-360.0..=360.0).contains(&ra) && (-90.0..=90.0).contains(&dec) =>
+        {
+            Ok((ra.rem_euclid(360.0), dec))
+        }
+        _ => Err(exit::usage(format!(
+            "{ra:?} {dec:?} is no position: right ascension from -360 to 360 and declination from -90 to 90, in degrees"
+        ))),
+    }
+}
+
+/// A path into the library means its delivery and file.
+fn name_of(site: &Site, text: &str) -> String {
+    if text.matches('/').count() < 2 && !text.starts_with("library/") {
+        return text.to_owned();
+    }
+    let path = std::path::absolute(text).unwrap_or_else(|_| PathBuf::from(text));
+    let roots = site.library_roots();
+    let below = roots.iter().find_map(|root| path.strip_prefix(root).ok());
+    let mut parts = below.unwrap_or(&path).iter().rev();
+    match (below, parts.next(), below.and_then(|b| b.iter().next())) {
+        // Older contents lie in a directory below their delivery.
+        (Some(_), Some(file), Some(delivery)) if delivery != file => {
+            format!("{}/{}", delivery.to_string_lossy(), file.to_string_lossy())
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// What decides which commands work now.
+fn setting(site: &Site, archive: &Archive, facts: &Facts) -> anyhow::Result<Setting> {
+    let mut deliveries: Vec<&String> = facts.files.iter().map(|file| &file.delivery).collect();
+    deliveries.extend(facts.delivery.iter().map(|sheet| &sheet.status.name));
+    deliveries.sort();
+    deliveries.dedup();
+    let mut places = HashMap::new();
+    for name in deliveries {
+        let place = archive.source(name)?.to_string_lossy().into_owned();
+        if place.contains("://") || Path::new(&place).is_dir() {
+            places.insert(name.clone(), place);
         }
     }
-    if delivery.rounds.iter().any(|round| round.state == "proposed") {
-        explanation.lines.push("a plan with it waits for a decision".to_owned());
-        explanation.suggestions.push("almagest plan".to_owned());
+    let ingester = state::read(&state::directory(&site.place.logs()));
+    Ok(Setting {
+        standing: archive.instructions()?,
+        has_scheduler: gate::has_scheduler(site),
+        has_ingester: ingester.is_some_and(|state| state.is_alive()),
+        places,
+        is_plan_open: archive.plan(None)?.is_some_and(|plan| crate::data::is_open(&plan)),
+    })
+}
+
+/// Finds the refused files that would be the catalogues of images without one.
+fn find_partners(archive: &Archive, profiles: &[Loaded], facts: &mut Facts) -> anyhow::Result<()> {
+    for file in facts.files.iter_mut().filter(|f| f.kind == "image" && f.partner.is_none()) {
+        let filter =
+            RefusalFilter { delivery: Some(file.delivery.clone()), ..RefusalFilter::default() };
+        let is_partner = |r: &RefusalRecord| {
+            r.state != RefusalState::Resolved
+                && profiles.iter().any(|p| p.profile.naming.pairs(&file.name, &r.refusal.file))
+        };
+        file.refused_partner = archive.refusals(&filter)?.into_iter().filter(is_partner).collect();
     }
+    Ok(())
+}
+
+/// What has not arrived: a file of a known delivery, a partner of a known file, or a delivery that a source has.
+fn absent(
+    site: &Site,
+    archive: &Archive,
+    profiles: &[Loaded],
+    asked: &Asked,
+) -> anyhow::Result<Option<Explanation>> {
+    let Some(name) = &asked.name else { return Ok(None) };
+    let mut out = Explanation::default();
+    let (delivery, file) = match name.split_once('/') {
+        Some((delivery, file)) => (Some(delivery.to_owned()), file),
+        None => (None, name.as_str()),
+    };
+    for profile in profiles {
+        let stem = profile.profile.naming.stem(file);
+        if stem.image.is_empty() {
+            continue;
+        }
+        for (of, partner) in archive.files_like(stem.image)? {
+            let naming = &profile.profile.naming;
+            let is_pair = naming.pairs(file, &partner) || naming.pairs(&partner, file);
+            if is_pair && delivery.as_ref().is_none_or(|d| *d == of) {
+                let line =
+                    format!("{of}/{file} has not arrived; {partner}, which belongs to it, has");
+                if !out.lines.contains(&line) {
+                    out.lines.push(line);
+                    await_file(archive, &of, &mut out)?;
+                }
+            }
+        }
+    }
+    if let (true, Some(of)) = (out.lines.is_empty(), &delivery)
+        && archive.deliveries(None)?.contains(of)
+    {
+        out.lines.push(format!("{of}/{file} has not arrived"));
+        await_file(archive, of, &mut out)?;
+    }
+    let sources = arrivals::read(&site.place.logs()).map(|state| state.sources).unwrap_or_default();
+    for (source, state) in sources {
+        for (_, awaited) in state.awaited.iter().filter(|(known, _)| *known == name) {
+            out.lines
+                .push(format!("delivery {name} has not arrived from source {source}: {awaited}"));
+            let query = Suggestion::new("what the sources have", [Advice::Sources]);
+            out.suggestions.push(query);
+        }
+    }
+    Ok((!out.lines.is_empty()).then_some(out))
+}
+
+/// How a file that has not arrived gets here.
+fn await_file(archive: &Archive, delivery: &str, out: &mut Explanation) -> anyhow::Result<()> {
+    let place = archive.source(delivery)?.to_string_lossy().into_owned();
+    let is_reachable = place.contains("://") || Path::new(&place).is_dir();
+    out.suggestions.push(match is_reachable {
+        true => Suggestion::new(
+            format!("when it is at {place}"),
+            [Advice::Transfer { delivery: delivery.to_owned() }],
+        ),
+        false => Suggestion::text(format!("deliver it: its source {place} is unreachable")),
+    });
     Ok(())
 }
 
 /// The most frequent findings of a delivery, and where the others are to be seen.
 fn findings_section(findings: &[Drift]) -> String {
-    const MOST: usize = 20;
-    let shown = &findings[..findings.len().min(MOST)];
+    const AT_MOST: usize = 20;
+    let shown = &findings[..findings.len().min(AT_MOST)];
     let mut text = format!("findings:\n{}", findings::table(shown, Deliveries::One));
-    if let Some(first) = findings.get(MOST) {
-        let more = findings.len() - MOST;
-        text += &format!("… {more} more: almagest findings --delivery {}\n", first.delivery);
+    if let Some(first) = findings.get(AT_MOST) {
+        let list = Advice::FindingsOf { delivery: first.delivery.clone() };
+        let more = findings.len() - AT_MOST;
+        text += &format!("… {more} more: {}\n", advice::command(&list));
     }
     text
 }

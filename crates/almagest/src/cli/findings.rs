@@ -1,10 +1,13 @@
 //! `almagest findings`: what was odd in what was accepted, counted over files: the drift of headers and columns.
 
+use crate::advice;
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, grouped, quoted, say, say_part};
+use crate::report::{Table, counted, grouped, say, say_part};
 use crate::site::Site;
 use archive::Inquiry;
 use archive::report::Drift;
+use model::Advice;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -65,7 +68,7 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
             finding.subject.clone(),
             grouped(finding.files),
             grouped(finding.occurrences),
-            finding.example_hdu.map_or(file.clone(), |hdu| format!("{file}[{hdu}]")),
+            finding.example_ext_num.map_or(file.clone(), |n| format!("{file} ext_num {n}")),
             finding.message.clone(),
         ];
         table.row(cells.into_iter().skip(skipped));
@@ -73,16 +76,27 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
     table.text()
 }
 
-/// The line that ends the summary of a step; empty when there is nothing to see.
-pub fn pointer(site: &Site) -> String {
-    let root = quoted(site.place.root());
-    match site.read().and_then(|archive| Ok(archive.findings(None)?)) {
-        Ok(findings) if findings.is_empty() => String::new(),
-        Ok(findings) => {
-            let found = counted(findings.len() as u64, "finding");
-            format!("\n{found}: almagest --site {root} findings\n")
+/// The line that ends the summary of a step; empty when its deliveries have no findings.
+pub fn pointer(site: &Site, deliveries: &BTreeSet<String>) -> String {
+    let found = || -> anyhow::Result<u64> {
+        let archive = site.read()?;
+        let mut found = 0;
+        for delivery in deliveries {
+            found += archive.findings(Some(delivery))?.len() as u64;
         }
-        // The step is done; that this look failed does not undo it.
+        Ok(found)
+    };
+    let mut named = deliveries.iter();
+    let list = match (named.next(), named.next()) {
+        (Some(only), None) => Advice::FindingsOf { delivery: only.clone() },
+        _ => Advice::Findings,
+    };
+    match found() {
+        Ok(0) => String::new(),
+        Ok(found) => {
+            format!("\n{}: {}\n", counted(found, "finding"), advice::command(&list))
+        }
+        // The step is done; a failed count does not undo it.
         Err(error) => format!("\nfindings cannot be counted: {error:#}\n"),
     }
 }

@@ -1,10 +1,13 @@
 //! `almagest init SITE`.
 
+use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use crate::site::{self, Archive};
 use crate::{config, profiles};
+use anyhow::Context;
 use archive::{Database, Registry, SiteFile, records::Cause};
+use model::Advice;
 use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
@@ -22,7 +25,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", requires = "database")]
     password_file: Option<PathBuf>,
     /// Make the roles NAME_owner, NAME_ingester and NAME_reader in the database (NAME is that of the database), the
-    /// reader with rights on the public tables and views alone; also for a site that is there already.
+    /// reader with rights on the public tables and views alone, and the login NAME_query, which has the reader's rights:
+    /// `sql` runs queries under it and needs it. Its password is in the site's file query.password. Also for a site that
+    /// exists already.
     #[arg(long)]
     roles: bool,
     /// Only say what would be done.
@@ -37,7 +42,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return roles(&site::Site::find(Some(arguments.site.clone()))?);
     }
     let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
-    let database = Database { url: arguments.database.clone(), password_file };
+    let database =
+        Database { url: arguments.database.clone(), password_file, ..Database::default() };
     if arguments.dry_run {
         check(&arguments.site)?;
         say!("would make site {site}");
@@ -54,16 +60,64 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.roles {
         roles(&site::Site::find(Some(arguments.site.clone()))?)?;
     }
-    say!("next: almagest --site {site} run DELIVERY_DIR");
+    advice::note_site(Some(&arguments.site));
+    say!("next: {}", advice::command(&Advice::Run { place: "DELIVERY_DIR".to_owned() }));
     Ok(Exit::Done)
 }
 
-/// Makes the roles of a site's database and says which.
-fn roles(site: &site::Site) -> anyhow::Result<Exit> {
-    for (role, what) in archive::make_roles(&site.place)? {
+/// Name of the file in a site that holds the password of the login of queries.
+const QUERY_PASSWORD: &str = "query.password";
+
+/// Makes the roles of a site's database, and the login of queries, which the configuration names afterwards.
+pub fn roles(site: &site::Site) -> anyhow::Result<Exit> {
+    let root = site.place.root();
+    let named = site.config.database.query_password_file.clone();
+    let named = named.unwrap_or_else(|| PathBuf::from(QUERY_PASSWORD));
+    let password = query_password(&root.join(&named))?;
+    let made = archive::make_roles(&site.place, &password)?;
+    let Some((login, _)) = made.last() else { return Ok(Exit::Done) };
+    let path = root.join(config::FILE_NAME);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let changed = config::with_query_login(&text, login, &named);
+    if changed != text {
+        files::publish_bytes(&path, changed.as_bytes())?;
+    }
+    for (role, what) in &made {
         say!("role {role}: {what}");
     }
     Ok(Exit::Done)
+}
+
+/// The password in a file, which is made with a random one when it is absent.
+fn query_password(path: &Path) -> anyhow::Result<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
+            return Err(fault).with_context(|| format!("cannot read {}", path.display()));
+        }
+        _ => {}
+    }
+    let mut bytes = [0; 24];
+    let mut random = std::fs::File::open("/dev/urandom").context("cannot read /dev/urandom")?;
+    std::io::Read::read_exact(&mut random, &mut bytes).context("cannot read /dev/urandom")?;
+    let password = files::hex(&bytes);
+    files::publish(path, |file| -> Result<(), Publishing> {
+        // Whoever may read the site's configuration may ask queries.
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640))?;
+        Ok(std::io::Write::write_all(file, format!("{password}\n").as_bytes())?)
+    })
+    .map_err(|Publishing(fault)| fault)
+    .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(password)
+}
+
+struct Publishing(anyhow::Error);
+
+impl<E: Into<anyhow::Error>> From<E> for Publishing {
+    fn from(fault: E) -> Self {
+        Self(fault.into())
+    }
 }
 
 /// A site is never made over another.

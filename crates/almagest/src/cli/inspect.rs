@@ -1,10 +1,14 @@
 //! `almagest inspect FILE…`.
 
 use crate::exit::Exit;
+use crate::profiles;
 use crate::report::{Table, say, say_part, shown};
+use crate::site::{self, Site};
+use crate::steps::profile_of;
 use fits::checksum::Verdict;
-use fits::inspect::{HduInspection, Inspection, Json, inspect};
-use std::path::PathBuf;
+use fits::inspect::{HduInspection, Inspection, Json, inspect_choosing};
+use model::profile::SurveyProfile;
+use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -17,15 +21,21 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Prints what is in FITS files. Exit code 1 when a file or HDU is refused.
-pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+/// Prints what is in FITS files. Exit code 1 when a file or HDU is refused. The limits are those of the site's profiles,
+/// without a site those of the profiles that every new site gets.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let profiles = profiles_of(site)?;
+    let limits_of = |header: &fits::Header| {
+        profile_of(&profiles, header).map(process::limits).unwrap_or_default()
+    };
+    let inspect = |path: &Path| inspect_choosing(path, &fits::Limits::default(), &limits_of);
     let mut refused = false;
     let many = arguments.files.len();
     if arguments.json {
         say_part!("{{\"files\": {{");
     }
     for (i, path) in arguments.files.iter().enumerate() {
-        let found = inspect(path, &fits::Limits::default());
+        let found = inspect(path);
         refused |= found.refusal.is_some() || found.hdus.iter().any(|h| h.refusal.is_some());
         if arguments.json {
             let name = serde_json::to_string(&path.display().to_string())?;
@@ -43,11 +53,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(if refused { Exit::Refusals } else { Exit::Done })
 }
 
+fn profiles_of(named: Option<PathBuf>) -> anyhow::Result<Vec<SurveyProfile>> {
+    if named.is_none() && !site::is_site(Path::new(".")) {
+        let shipped = model::profile::shipped().iter();
+        return Ok(shipped.filter_map(|(_, text)| SurveyProfile::parse(text).ok()).collect());
+    }
+    let site = Site::find(named)?;
+    Ok(profiles::load(&site.place.surveys())?.into_iter().map(|loaded| loaded.profile).collect())
+}
+
 fn text(found: &Inspection) -> String {
     if let Some(refusal) = &found.refusal {
         return format!("refused, {}: {}\n", refusal.code, shown(&refusal.message));
     }
-    let mut table = Table::new(["hdu", "name", "holds", "size", "cards", "checksums", "remarks"]);
+    let mut table =
+        Table::new(["ext_num", "name", "holds", "size", "cards", "checksums", "remarks"]);
     for hdu in &found.hdus {
         let remark = hdu
             .refusal
@@ -55,7 +75,7 @@ fn text(found: &Inspection) -> String {
             .map(|r| format!("refused, {}: {}", r.code, r.message))
             .unwrap_or_default();
         table.row([
-            hdu.index.0.to_string(),
+            (u32::from(hdu.index.0) + 1).to_string(),
             hdu.name.clone(),
             hdu.kind.in_words().to_owned(),
             size(hdu),
@@ -64,7 +84,11 @@ fn text(found: &Inspection) -> String {
             remark,
         ]);
     }
-    table.text()
+    let mut text = table.text();
+    if let Some(trailing) = &found.trailing {
+        text += &format!("{trailing}\n");
+    }
+    text
 }
 
 fn number(json: &Json, name: &str) -> Option<i128> {

@@ -1,21 +1,23 @@
 //! `almagest scrub` and `almagest reconcile`: looking after delivered files.
 
 use super::Scope;
-use crate::exit::Exit;
+use crate::advice;
+use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
 use crate::site::{self, Site};
 use crate::sources::{self, Origin};
-use crate::steps::{Coming, Night, chosen};
+use crate::steps::{Coming, Night, Word, chosen};
 use archive::Holdings;
 use archive::records::{Holding, Soundness};
+use model::Advice;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use transfer::Pace;
-use transfer::source::{Directory, EntryKind, Glance, Line, Source, SourceFault};
+use transfer::source::{Directory, EntryKind, Found, Glance, Line, Source, SourceFault};
 
 /// Arguments of `scrub`.
 #[derive(Debug, clap::Args)]
@@ -52,6 +54,9 @@ name becomes a new version, and strays are moved, not removed.")]
 pub struct ReconcileArguments {
     #[command(flatten)]
     scope: Scope,
+    /// Only this file of the delivery that --delivery names, whose content is read; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "delivery")]
+    file: Vec<String>,
     /// Who is right; without it nothing is changed.
     #[arg(long, value_enum, value_name = "WHO")]
     right: Option<Right>,
@@ -117,7 +122,7 @@ pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Resul
             say!("{}: {} ({})", soundness.name(), shown(&name(holding)), shown(&holding.path));
         }
         if !unsound.is_empty() {
-            say!("bring them again: almagest reconcile --right source");
+            say!("fetch them again: {}", advice::command(&Advice::ReconcileSource));
         }
     }
     Ok(match () {
@@ -170,7 +175,8 @@ struct Difference {
 /// What was found of one delivery.
 struct Compared {
     name: String,
-    origin: Option<Origin>,
+    /// Its origins, with the name of its directory at each.
+    origins: Vec<(Origin, String)>,
     differences: Vec<Difference>,
     strays: Vec<PathBuf>,
 }
@@ -180,12 +186,13 @@ struct Compared {
 pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let deliveries = chosen(&site.read()?, &arguments.scope)?;
-    let mut all = compared(&site, &deliveries, arguments.offline)?;
+    let files = &arguments.file;
+    let mut all = compared(&site, &deliveries, files, arguments.offline)?;
     let differ = all.iter().any(|c| !c.differences.is_empty());
     let mut exit = Exit::Done;
     if let (Some(right), true) = (arguments.right, differ) {
         exit = mend(&site, &all, right)?;
-        all = compared(&site, &deliveries, false)?;
+        all = compared(&site, &deliveries, files, false)?;
     }
     let differences: Vec<&Difference> = all.iter().flat_map(|c| &c.differences).collect();
     if arguments.json {
@@ -210,22 +217,37 @@ pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyho
         say!("{}", table.text());
     }
     // What is deleted at the source, by its provider's right, is no fault.
-    let is_amiss = differences.iter().any(|d| d.mended_by.is_some());
+    let is_amiss =
+        differences.iter().any(|d| d.mended_by.is_some() || d.code == "unreadable_directory");
     Ok(if is_amiss && exit == Exit::Done { Exit::Gate } else { exit })
 }
 
-fn compared(site: &Site, deliveries: &[String], offline: bool) -> anyhow::Result<Vec<Compared>> {
-    use archive::Inquiry;
+/// Compares; of some files alone, and by their contents, when they are named.
+fn compared(
+    site: &Site,
+    deliveries: &[String],
+    files: &[String],
+    offline: bool,
+) -> anyhow::Result<Vec<Compared>> {
     let archive = site.read()?;
     let mut all = Vec::new();
     for name in deliveries {
         // What is being brought has its name before it is registered, and is no stray.
         let lock = files::lock_dir(&site.place.library().join(name));
-        let holdings = archive.holdings(Some(name))?;
-        let place = archive.source(name)?.to_string_lossy().into_owned();
+        let mut holdings = archive.holdings(Some(name))?;
+        for holding in holdings.iter_mut().filter(|h| h.is_current && files.contains(&h.name)) {
+            let path = site.place.library_file(&holding.path);
+            holding.soundness = Some(look(&path, holding, &Pace::new(0.0)));
+        }
+        if let Some(unknown) = files.iter().find(|f| holdings.iter().all(|h| h.name != **f)) {
+            return Err(exit::gate(format!("{name} has no file {unknown:?}")));
+        }
         let mut differences = library_differences(site, &holdings);
-        let strays =
-            if matches!(lock, Ok(None)) { Vec::new() } else { strays(site, name, &holdings) };
+        let found = if matches!(lock, Ok(None)) {
+            Strays::default()
+        } else {
+            strays(site, name, &holdings)
+        };
         drop(lock);
         let add = |path: &PathBuf| Difference {
             delivery: name.clone(),
@@ -234,25 +256,61 @@ fn compared(site: &Site, deliveries: &[String], offline: bool) -> anyhow::Result
             what: "it lies in the library and the archive does not know it".to_owned(),
             mended_by: Some("library or archive"),
         };
-        differences.extend(strays.iter().map(add));
-        let mut origin = None;
+        differences.extend(found.files.iter().map(add));
+        differences.extend(found.unreadable.iter().map(|(path, why)| Difference {
+            delivery: name.clone(),
+            file: shown(&path.display().to_string()),
+            code: "unreadable_directory",
+            what: format!("the library directory cannot be listed: {}", shown(why)),
+            mended_by: None,
+        }));
+        let mut origins = Vec::new();
         if !offline {
-            let listed = sources::of_delivery(site, &place)
-                .and_then(|(found, _)| Ok((found.source.list(name)?, found)));
-            match listed {
-                Ok((entries, found)) => {
-                    differences.extend(source_differences(name, &entries, &holdings));
-                    origin = Some(found);
-                }
-                Err(fault) => tell!(
-                    "almagest: the source of {name} is not asked: {}",
-                    shown(&format!("{fault:#}"))
-                ),
+            let (entries, is_whole);
+            (origins, entries, is_whole) = listed(site, &archive, name)?;
+            if is_whole {
+                differences.extend(source_differences(name, &entries, &holdings));
             }
         }
-        all.push(Compared { name: name.clone(), origin, differences, strays });
+        if !files.is_empty() {
+            differences.retain(|d| files.contains(&d.file));
+        }
+        let strays = found.files;
+        all.push(Compared { name: name.clone(), origins, differences, strays });
     }
     Ok(all)
+}
+
+/// Origins of a delivery, with the name of its directory at each; what they list; and whether all of them could be listed.
+type Listed = (Vec<(Origin, String)>, Vec<transfer::Entry>, bool);
+
+fn listed(site: &Site, archive: &site::Archive, delivery: &str) -> anyhow::Result<Listed> {
+    use archive::Registry;
+    let (mut origins, mut entries, mut is_whole) = (Vec::new(), Vec::new(), true);
+    let profiles = site.profiles()?;
+    for known in archive.origins(None)?.iter().filter(|known| known.delivery == delivery) {
+        let found = sources::of_known(site, known).and_then(|(origin, directory)| {
+            Ok((origin.source.list(&directory)?, origin, directory))
+        });
+        match found {
+            Ok((found, origin, directory)) => {
+                let unfinished = origin.unfinished(&profiles);
+                let is_whole =
+                    |e: &transfer::Entry| unfinished.why(&e.name.to_string_lossy()).is_none();
+                entries.extend(found.into_iter().filter(is_whole));
+                origins.push((origin, directory));
+            }
+            Err(fault) => {
+                is_whole = false;
+                tell!(
+                    "almagest: the source of {delivery} is not asked: {}",
+                    shown(&format!("{fault:#}"))
+                );
+            }
+        }
+    }
+    is_whole &= !origins.is_empty();
+    Ok((origins, entries, is_whole))
 }
 
 fn library_differences(site: &Site, holdings: &[Holding]) -> Vec<Difference> {
@@ -299,11 +357,23 @@ fn source_differences(
         mended_by,
     };
     let (mut differences, mut there) = (Vec::new(), BTreeSet::new());
+    let is_as_held = |e: &transfer::Entry, h: &Holding| {
+        e.bytes.is_none_or(|bytes| bytes == h.bytes) && e.modified_ns == h.modified_ns
+    };
+    let as_held: BTreeSet<&str> = entries
+        .iter()
+        .filter_map(|e| {
+            e.name.to_str().filter(|n| current.get(n).is_some_and(|h| is_as_held(e, h)))
+        })
+        .collect();
     for entry in entries {
         let is_file =
             entry.kind == EntryKind::File && transfer::names::fault(&entry.name).is_none();
         let Some(name) = entry.name.to_str().filter(|_| is_file) else { continue };
-        there.insert(name);
+        // Of several origins one has it as it is here.
+        if !there.insert(name) || as_held.contains(name) {
+            continue;
+        }
         match current.get(name) {
             None => {
                 let what = "it is at the source and was not brought, or was refused".to_owned();
@@ -331,26 +401,49 @@ fn source_differences(
     differences
 }
 
+/// What is in a delivery's directories and unknown to the archive.
+#[derive(Default)]
+struct Strays {
+    files: Vec<PathBuf>,
+    /// Directories that could not be listed, with the reason of each: their strays are not known.
+    unreadable: Vec<(PathBuf, String)>,
+}
+
 /// Files in the delivery's directories that the archive does not know, except what is on its way.
-fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Vec<PathBuf> {
+fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Strays {
     let known: BTreeSet<PathBuf> =
         holdings.iter().map(|h| site.place.library_file(&h.path)).collect();
-    let mut open: Vec<PathBuf> =
+    let roots: Vec<PathBuf> =
         site.library_roots().into_iter().map(|root| root.join(delivery)).collect();
-    let mut strays = Vec::new();
+    let (mut open, mut strays) = (roots.clone(), Strays::default());
     while let Some(here) = open.pop() {
-        for entry in std::fs::read_dir(&here).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        let entries = match std::fs::read_dir(&here) {
+            Ok(entries) => entries,
+            // A volume that holds nothing of the delivery.
+            Err(e) if e.kind() == ErrorKind::NotFound && roots.contains(&here) => continue,
+            Err(error) => {
+                strays.unreadable.push((here, error.to_string()));
+                continue;
+            }
+        };
+        for entry in entries {
+            let entry = match entry.and_then(|e| Ok((e.path(), e.file_name(), e.file_type()?))) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    strays.unreadable.push((here.clone(), error.to_string()));
+                    break;
+                }
+            };
+            let (path, name, kind) = entry;
+            if kind.is_dir() {
                 open.push(path);
-            } else if !entry.file_name().to_string_lossy().starts_with('.')
-                && !known.contains(&path)
-            {
-                strays.push(path);
+            } else if !name.to_string_lossy().starts_with('.') && !known.contains(&path) {
+                strays.files.push(path);
             }
         }
     }
-    strays.sort();
+    strays.files.sort();
+    strays.unreadable.sort();
     strays
 }
 
@@ -360,8 +453,8 @@ fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
     }
     let mut night = Night::open(site.clone(), "reconcile")?;
     for compared in all {
-        match (right, &compared.origin) {
-            (Right::Source, Some(origin)) => {
+        match right {
+            Right::Source => {
                 let of_library = ["lost", "size_differs", "rotten", "unreadable"];
                 let suspects: BTreeSet<String> = compared
                     .differences
@@ -369,14 +462,17 @@ fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
                     .filter(|d| of_library.contains(&d.code))
                     .map(|d| d.file.clone())
                     .collect();
-                night.bring_again(origin, &compared.name, suspects)?;
+                for (origin, directory) in &compared.origins {
+                    let word = Word { again: suspects.clone(), ..Word::default() };
+                    night.bring(origin, directory, &word)?;
+                }
             }
-            (Right::Library, _) => {
+            Right::Library => {
                 for (directory, names) in by_directory(&compared.strays) {
                     take_in(site, &mut night, &compared.name, &directory, names)?;
                 }
             }
-            _ => {}
+            Right::Archive => {}
         }
     }
     Ok(super::run::exit_of(&night))
@@ -403,7 +499,7 @@ fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
             continue;
         }
         let holdings = archive.holdings(Some(&compared.name))?;
-        for stray in strays(site, &compared.name, &holdings) {
+        for stray in strays(site, &compared.name, &holdings).files {
             move_aside(site, &stray)?;
         }
     }
@@ -445,21 +541,20 @@ fn take_in(
         return Ok(());
     }
     let root = directory.parent().unwrap_or(directory).to_owned();
-    let strays = Strays { directory: Directory::new(root), only };
-    let origin = sources::in_library(strays);
+    let origin = sources::in_library(SomeFiles { directory: Directory::new(root), only });
     let coming = Coming::new(&origin, delivery, &|_| true, &|_| (false, None));
     night.fetch(&Coming { is_library: true, ..coming })?;
     Ok(())
 }
 
 /// A directory of which some files alone are seen.
-struct Strays {
+struct SomeFiles {
     directory: Directory,
     only: BTreeSet<String>,
 }
 
-impl Source for Strays {
-    fn deliveries(&self) -> Result<Vec<std::ffi::OsString>, SourceFault> {
+impl Source for SomeFiles {
+    fn deliveries(&self) -> Result<Found, SourceFault> {
         self.directory.deliveries()
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 mod backup;
 mod config;
+mod contact_sheet;
 mod daemon;
 mod demo;
 mod doctor;
@@ -13,10 +14,12 @@ mod explain;
 mod findings;
 mod init;
 mod inspect;
+mod instruct;
 mod library;
 mod manual;
 mod migrate;
 mod plan;
+mod profile;
 mod programme;
 mod refusals;
 mod retract;
@@ -25,7 +28,10 @@ mod simulate;
 mod sources;
 mod sql;
 mod status;
+mod supersede;
 mod verify;
+
+pub use instruct::resume_of;
 
 /// Survey-archive curation: from a night's delivery of FITS files to a database that can be queried.
 #[derive(Debug, Parser)]
@@ -71,17 +77,17 @@ enum Verb {
     /// Reject a plan
     Reject(plan::RejectArguments),
     /// Change what the next plan is to be: move, hold, priority
-    Edit(plan::EditArguments),
+    Edit(instruct::EditArguments),
     /// Let nothing new start of a unit, delivery, night or use case, or on a host
-    Pause(plan::StopArguments),
-    /// End a pause, a hold or a drain
-    Resume(plan::GoArguments),
+    Pause(instruct::StopArguments),
+    /// End a pause, a hold, a drain or a rejection
+    Resume(instruct::ResumeArguments),
     /// Empty a host: what runs there ends, what waits there goes elsewhere
-    Drain(plan::StopArguments),
+    Drain(instruct::StopArguments),
     /// End what runs of units, and hold them
-    Cancel(plan::StopArguments),
+    Cancel(instruct::StopArguments),
     /// Have tasks that were given up done again
-    Retry(plan::GoArguments),
+    Retry(instruct::GoArguments),
     /// Work until a signal ends it: sources, data daemon, ingester, together or each alone
     Daemon(daemon::Arguments),
     /// What is there, what is running, what waits for what
@@ -94,6 +100,8 @@ enum Verb {
     Explain(explain::Arguments),
     /// Take a delivery out of the archive, or bring it back
     Retract(retract::Arguments),
+    /// End older detections or previews that are kept because the newer frames lack them
+    Supersede(supersede::Arguments),
     /// Delete for good what is retracted
     Purge(retract::PurgeArguments),
     /// Prove that the archive is complete, unique and correct
@@ -110,12 +118,16 @@ enum Verb {
     Migrate(migrate::Arguments),
     /// Query the archive
     Sql(sql::Arguments),
+    /// Write a page with the previews of the site, of deliveries or of nights
+    ContactSheet(contact_sheet::Arguments),
     /// Print the statements that attach the archive to DuckDB, read-only
     Attach(sql::AttachArguments),
     /// What Almagest sees in FITS files
     Inspect(inspect::Arguments),
     /// List programmes, or add one and release the frames that waited for it
     Programme(programme::Arguments),
+    /// List survey profiles, or set a value in one
+    Profile(profile::Arguments),
     /// Check the site and the machine
     Doctor(doctor::Arguments),
     /// Show the effective configuration
@@ -154,6 +166,7 @@ pub enum Format {
 
 /// Runs the verb that was given.
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    crate::advice::note_site(arguments.site.as_deref());
     let named = || std::env::var_os("ALMAGEST_SITE").filter(|dir| !dir.is_empty());
     let site = arguments.site.or_else(|| named().map(PathBuf::from));
     match arguments.verb {
@@ -171,12 +184,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Plan(verb) => plan::plan(site, &verb),
         Verb::Approve(verb) => plan::approve(site, &verb),
         Verb::Reject(verb) => plan::reject(site, &verb),
-        Verb::Edit(verb) => plan::edit(site, &verb),
-        Verb::Pause(verb) => plan::pause(site, &verb),
-        Verb::Resume(verb) => plan::resume(site, &verb),
-        Verb::Drain(verb) => plan::drain(site, &verb),
-        Verb::Cancel(verb) => plan::cancel(site, &verb),
-        Verb::Retry(verb) => plan::retry(site, &verb),
+        Verb::Edit(verb) => instruct::edit(site, &verb),
+        Verb::Pause(verb) => instruct::pause(site, &verb),
+        Verb::Resume(verb) => instruct::resume(site, &verb),
+        Verb::Drain(verb) => instruct::drain(site, &verb),
+        Verb::Cancel(verb) => instruct::cancel(site, &verb),
+        Verb::Retry(verb) => instruct::retry(site, &verb),
         Verb::Daemon(verb) => daemon::run(site, &verb),
         Verb::Status(verb) => status::run(site, &verb),
         Verb::Refusals(verb) => refusals::run(site, &verb),
@@ -184,6 +197,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Explain(verb) => explain::run(site, &verb),
         Verb::Purge(verb) => retract::purge(site, &verb),
         Verb::Retract(verb) => retract::run(site, &verb),
+        Verb::Supersede(verb) => supersede::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
         Verb::Scrub(verb) => library::scrub(site, &verb),
         Verb::Reconcile(verb) => library::reconcile(site, &verb),
@@ -191,9 +205,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Restore(verb) => backup::restore(&verb),
         Verb::Migrate(verb) => migrate::run(site, &verb),
         Verb::Sql(verb) => sql::run(site, &verb),
+        Verb::ContactSheet(verb) => contact_sheet::run(site, &verb),
         Verb::Attach(verb) => sql::attach(site, &verb),
-        Verb::Inspect(verb) => inspect::run(&verb),
+        Verb::Inspect(verb) => inspect::run(site, &verb),
         Verb::Programme(verb) => programme::run(site, &verb),
+        Verb::Profile(verb) => profile::run(site, &verb),
         Verb::Doctor(verb) => doctor::run(site, &verb),
         Verb::Config(verb) => config::run(site, &verb),
         Verb::Simulate(verb) => simulate::run(&verb),

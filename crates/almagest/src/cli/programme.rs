@@ -1,11 +1,13 @@
 //! `almagest programme`.
 
+use crate::advice;
 use crate::exit::{self, Exit};
-use crate::report::{Table, grouped, say, say_part, shown};
+use crate::report::{Table, counted, grouped, say, say_part, shown};
 use crate::site::{self, Site};
-use archive::records::{Cause, RefusalFilter, RefusalRecord};
+use archive::records::{Cause, RefusalFilter, RefusalRecord, RefusalState, Stage};
 use archive::{Inquiry, Registry};
 use clap::Subcommand;
+use model::Advice;
 use model::profile::Assignment;
 use model::task::ProgrammeRef;
 use std::path::PathBuf;
@@ -118,14 +120,24 @@ fn would_add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
 fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
     let is_explained = explained_by(site, name, project)?;
     let cause = Cause::new(site::operator(), format!("programme {name} added"));
+    let mut archive = site.write()?;
+    let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
+    let parked = archive.refusals(&filter)?.into_iter().filter(|r| is_explained(r));
+    let mut parked: Vec<(String, Stage)> = parked.map(|r| (r.delivery, r.stage)).collect();
+    parked.sort();
+    parked.dedup();
     let (id, released) =
-        site.write()?.add_programme(name, project, &is_explained, &cause, site::now())?;
+        archive.add_programme(name, project, &is_explained, &cause, site::now())?;
     say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
     if released > 0 {
-        say!(
-            "{} parked frames are taken up in the next round: almagest run, or metadata",
-            grouped(released)
-        );
+        say!("{} taken up in the next round", counted(released, "parked frame"));
+        let next =
+            |(delivery, stage): &(String, Stage)| advice::redo(site, &archive, delivery, *stage);
+        let mut next: Vec<Vec<Advice>> = parked.iter().map(next).collect();
+        next.dedup();
+        for commands in next.iter().take(10) {
+            say!("next: {}", advice::commands(commands));
+        }
     }
     Ok(Exit::Done)
 }

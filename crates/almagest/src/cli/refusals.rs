@@ -1,15 +1,20 @@
 //! `almagest refusals`.
 
 use super::Scope;
+use crate::advice;
 use crate::exit::{self, Exit};
-use crate::report::{Table, say, say_part, shown};
+use crate::report::{Table, counted, say, say_part, shown, utc};
 use crate::site::{self, Archive, Site};
 use crate::steps::chosen;
 use archive::Inquiry;
-use archive::records::{Cause, Decision, RefusalFilter, RefusalRecord, RefusalState};
-use archive::report::{in_full, rows_in_words};
+use archive::records::{
+    Cause, Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE,
+};
+use archive::report::{in_full, place_in_words, rows_in_words};
 use clap::{Args, Subcommand};
+use model::Advice;
 use serde_json::{Value, json};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -27,8 +32,8 @@ enum Act {
     List(List),
     /// Show everything about some refusals
     Show(Numbers),
-    /// It stays out, and that is right so
-    Accept(Decide),
+    /// It stays out, and that is right so; with --take it is let in
+    Accept(Accept),
     /// Off the list, not worth a decision; what was refused stays out until it is retried
     Dismiss(Decide),
     /// Do its file again in the next round
@@ -65,6 +70,15 @@ struct Numbers {
 }
 
 #[derive(Debug, Args)]
+struct Accept {
+    #[command(flatten)]
+    which: Decide,
+    /// Let it in all the same, marked by a finding. Only data whose DATASUM is stale (datasum_mismatch) can be let in.
+    #[arg(long)]
+    take: bool,
+}
+
+#[derive(Debug, Args)]
 struct Decide {
     /// Numbers of refusals, as `list` shows them.
     #[arg(value_name = "NUMBER", required_unless_present = "code")]
@@ -90,7 +104,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         None => list(&site, &arguments.list),
         Some(Act::List(options)) => list(&site, options),
         Some(Act::Show(which)) => show(&site, which),
-        Some(Act::Accept(which)) => decide(&site, Decision::Accept, which),
+        Some(Act::Accept(accept)) => {
+            let decision = if accept.take { Decision::Take } else { Decision::Accept };
+            decide(&site, decision, &accept.which)
+        }
         Some(Act::Dismiss(which)) => decide(&site, Decision::Dismiss, which),
         Some(Act::Retry(which)) => decide(&site, Decision::Retry, which),
     }
@@ -124,22 +141,24 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         say!("no {}refusals", if options.all { "" } else { "open " });
         return Ok(Exit::Done);
     }
+    // A program that reads a pipe wants whole names; a terminal has room for so much.
+    let is_narrow = std::io::stdout().is_terminal();
     let mut table = Table::new(["number", "delivery", "file", "stage", "code", "state", "message"]);
     for record in &records {
         let r = &record.refusal;
         let state = if r.parked && record.state == RefusalState::Open {
-            "parked"
+            "parked".to_owned()
         } else {
-            record.state.name()
+            state_of(record)
         };
         table.row([
             record.refusal_id.to_string(),
             record.delivery.clone(),
-            in_short(record),
+            if is_narrow { in_short(record) } else { place(record) },
             record.stage.name().to_owned(),
             r.code.clone(),
-            state.to_owned(),
-            shortened(&in_full(r)),
+            state,
+            if is_narrow { shortened(&in_full(r)) } else { in_full(r) },
         ]);
     }
     say_part!("{}", table.text());
@@ -147,8 +166,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
 }
 
 fn place(record: &RefusalRecord) -> String {
-    let r = &record.refusal;
-    r.hdu.map_or(r.file.clone(), |hdu| format!("{}[{hdu}]", r.file))
+    place_in_words(&record.refusal)
 }
 
 /// The same in a width that leaves room for the reason: of a long name, begin and end.
@@ -203,15 +221,31 @@ fn in_words(record: &RefusalRecord) -> String {
         lines.push(("rows", rows_in_words(r, usize::MAX)));
     }
     lines.push(("found by", found));
-    lines.push(("state", format!("{}{parked}", record.state.name())));
-    let (first, last) = (record.first_seen.to_rfc3339(), record.last_seen.to_rfc3339());
-    lines.push(("met", format!("{} times, first {first}, last {last}", record.seen_times)));
+    lines.push(("state", format!("{}{parked}", state_of(record))));
+    if is_takeable(record) && record.state == RefusalState::Open {
+        let command = format!("almagest refusals accept {} --take --reason …", record.refusal_id);
+        lines.push(("let in", command));
+    }
+    let (first, last) = (utc(record.first_seen), utc(record.last_seen));
+    let met = counted(record.seen_times, "time");
+    lines.push(("met", format!("{met}, first {first} UTC, last {last} UTC")));
     for change in &record.history {
-        let (when, cause) = (change.changed.to_rfc3339(), &change.cause);
-        lines.push((change.state.name(), format!("{when} by {}: {}", cause.who, cause.why)));
+        let (when, cause) = (utc(change.changed), &change.cause);
+        lines.push((change.state.name(), format!("{when} UTC by {}: {}", cause.who, cause.why)));
     }
     let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
     lines.collect()
+}
+
+/// Whether an operator can overrule it.
+fn is_takeable(record: &RefusalRecord) -> bool {
+    record.stage == Stage::Register && TAKEABLE.contains(&record.refusal.code.as_str())
+}
+
+/// The state, and whether what was refused is used all the same.
+fn state_of(record: &RefusalRecord) -> String {
+    let taken = if record.taken { ", taken" } else { "" };
+    format!("{}{taken}", record.state.name())
 }
 
 fn find(records: &[RefusalRecord], number: i64) -> anyhow::Result<&RefusalRecord> {
@@ -229,7 +263,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         .map(|change| {
             json!({
                 "state": change.state.name(),
-                "when": change.changed.to_rfc3339(),
+                "when": site::iso(change.changed),
                 "who": change.cause.who,
                 "why": change.cause.why,
             })
@@ -239,7 +273,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "number": record.refusal_id,
         "delivery": record.delivery,
         "file": r.file,
-        "hdu": r.hdu,
+        "ext_num": r.hdu.map(|hdu| u32::from(hdu) + 1),
         "keyword": r.keyword,
         "column": r.column,
         "stage": record.stage.name(),
@@ -250,11 +284,42 @@ fn as_json(record: &RefusalRecord) -> Value {
         "row_ranges": r.row_ranges,
         "parked": r.parked,
         "state": record.state.name(),
+        "taken": record.taken,
         "seen_times": record.seen_times,
-        "first_seen": record.first_seen.to_rfc3339(),
-        "last_seen": record.last_seen.to_rfc3339(),
+        "first_seen": site::iso(record.first_seen),
+        "last_seen": site::iso(record.last_seen),
         "history": history,
     })
+}
+
+/// Whether a decision can be made on all that were chosen.
+fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Result<()> {
+    // What was accepted or dismissed may still be tried again.
+    let may = |record: &RefusalRecord| match decision {
+        Decision::Retry => !matches!(record.state, RefusalState::Retried | RefusalState::Resolved),
+        Decision::Accept | Decision::Dismiss => record.state == RefusalState::Open,
+        Decision::Take => {
+            !record.taken && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
+        }
+    };
+    if decision == Decision::Take
+        && let Some(other) = chosen.iter().find(|r| !is_takeable(r))
+    {
+        return Err(exit::gate(format!(
+            "refusal {} is {}: only {} can be let in",
+            other.refusal_id,
+            other.refusal.code,
+            TAKEABLE.join(", ")
+        )));
+    }
+    if let Some(settled) = chosen.iter().find(|r| !may(r)) {
+        return Err(exit::conflict(format!(
+            "refusal {} is {} already",
+            settled.refusal_id,
+            state_of(settled)
+        )));
+    }
+    Ok(())
 }
 
 fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exit> {
@@ -277,20 +342,11 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     if let (Some(code), true) = (&which.code, chosen.is_empty()) {
         return Err(exit::gate(format!("no open refusal has the code {code:?}")));
     }
-    // What was accepted or dismissed may still be tried again.
-    let may = |state| match decision {
-        Decision::Retry => !matches!(state, RefusalState::Retried | RefusalState::Resolved),
-        Decision::Accept | Decision::Dismiss => state == RefusalState::Open,
-    };
-    if let Some(settled) = chosen.iter().find(|r| !may(r.state)) {
-        return Err(exit::conflict(format!(
-            "refusal {} is {} already",
-            settled.refusal_id,
-            settled.state.name()
-        )));
-    }
+    check_decision(decision, &chosen)?;
     let word = match decision {
         Decision::Accept => "accepted",
+        Decision::Take if which.dry_run => "let in",
+        Decision::Take => "accepted and let in",
         Decision::Dismiss => "dismissed",
         Decision::Retry if which.dry_run => "tried again",
         Decision::Retry => "to be tried again",
@@ -308,8 +364,14 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
             record.refusal.code
         );
     }
-    if decision == Decision::Retry && !chosen.is_empty() {
-        say!("next: almagest run on the delivery's directory tries it");
+    if matches!(decision, Decision::Retry | Decision::Take) {
+        let mut next: Vec<Vec<Advice>> =
+            chosen.iter().map(|r| advice::redo(site, &archive, &r.delivery, r.stage)).collect();
+        next.sort();
+        next.dedup();
+        for commands in next.iter().take(10) {
+            say!("next: {}", advice::commands(commands));
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,20 +1,21 @@
 //! `almagest retract`: a delivery out of the archive, and back.
 
+use crate::advice;
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, grouped, quoted, say, say_part};
+use crate::report::{Table, counted, grouped, say, say_part, utc_of};
 use crate::site::{self, Site};
 use archive::records::{Cause, Retracted};
 use archive::{Curation, Inquiry};
-use model::UseCase;
+use model::{Advice, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A retraction ends the rows of a delivery (all its rounds) in every table and view; it deletes
-nothing, keeps who did it and why, and takes as long as the delivery is large. Frames of an
-earlier processing of the night that the delivery had superseded show again. --undo brings all
-of it back under the same ids. To ingest it anew instead: almagest metadata --again --delivery
+nothing, keeps who did it and why, and takes as long as the delivery is large. What the
+delivery had superseded of earlier processings of the night shows again. --undo
+brings all of it back under the same ids. To ingest it anew instead: almagest metadata --again --delivery
 NAME, likewise preview and catalogue, then almagest ingest.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
@@ -86,8 +87,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     told(&done, arguments.undo);
     if !arguments.undo {
-        let root = quoted(site.place.root());
-        say!("undo: almagest --site {root} retract {name} --undo --reason …");
+        let undo = Advice::RetractUndo { delivery: name.clone() };
+        say!("undo: {}", advice::command(&undo));
     }
     Ok(Exit::Done)
 }
@@ -117,11 +118,11 @@ fn prospect(site: &Site, arguments: &Arguments) -> anyhow::Result<Exit> {
     })?;
     let state = if arguments.undo { "retracted" } else { "ingested" };
     let all = arguments.use_case.is_empty() || arguments.use_case.contains(&UseCase::Metadata);
-    let mut table = Table::new(["round", "since", "why"]);
+    let mut table = Table::new(["round", "since (UTC)", "why"]);
     for round in delivery.rounds.iter().filter(|r| r.state == state) {
         if all || arguments.use_case.iter().any(|u| u.name() == round.use_case) {
             let name = format!("{} round {}", round.use_case, round.round);
-            table.row([name, round.since.clone(), round.why.clone()]);
+            table.row([name, utc_of(&round.since), round.why.clone()]);
         }
     }
     say_part!("{}", table.text());

@@ -1,15 +1,14 @@
 //! `almagest run`, and the single steps `transfer`, `preview`, `metadata`, `catalogue`, `ingest`.
 
 use super::Scope;
-use crate::exit::Exit;
-use crate::report::{
-    Table, byte_rate, bytes, counted, grouped, quoted, rate, say, say_part, shown, tell,
-};
+use crate::advice;
+use crate::exit::{self, Exit};
+use crate::report::{Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, tell};
 use crate::site::Site;
 use crate::sources::{self, Origin};
-use crate::steps::{Counts, Night, came_from, chosen, plan, prospect};
+use crate::steps::{Counts, Identity, Night, Whole, Word, came_from, chosen, gate, plan, prospect};
 use archive::{Inquiry, Publication, Queue};
-use model::UseCase;
+use model::{Advice, UseCase};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -17,11 +16,57 @@ use std::rc::Rc;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Directories or URLs of deliveries, one night and pipeline version each, e.g. inbox/20071011_v1.
-    #[arg(required = true, value_name = "DELIVERY")]
+    #[arg(
+        required_unless_present_any = ["night", "delivery"],
+        conflicts_with_all = ["night", "delivery"],
+        value_name = "DELIVERY"
+    )]
     deliveries: Vec<String>,
+    #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
+    identity: IdentityArguments,
+    /// More files of these deliveries are to come: they stay open. Without it each is complete when all that its directory holds
+    /// is transferred.
+    #[arg(long)]
+    more_to_come: bool,
+    /// Work on what is paused or rejected too, and beside the data daemon.
+    #[arg(long)]
+    force: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Which delivery a directory is.
+#[derive(Debug, Default, clap::Args)]
+pub struct IdentityArguments {
+    /// The directory belongs to the delivery of this name, although that came from elsewhere: its files join those. Remembered.
+    #[arg(long, value_name = "NAME", conflicts_with = "new")]
+    join: Option<String>,
+    /// The directory is a delivery of its own, although another one has the same name, files and sizes.
+    #[arg(long)]
+    new: bool,
+}
+
+impl IdentityArguments {
+    fn identity(&self) -> Identity {
+        match (&self.join, self.new) {
+            (Some(name), _) => Identity::Join(name.clone()),
+            (None, true) => Identity::New,
+            (None, false) => Identity::Unsaid,
+        }
+    }
+
+    /// Refuses to join several directories to one delivery at once: one of them may be a slip.
+    fn check(&self, deliveries: usize) -> anyhow::Result<()> {
+        match &self.join {
+            Some(name) if deliveries != 1 => Err(exit::usage(format!(
+                "--join {name} needs exactly one directory or URL, {deliveries} are given"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Arguments of `transfer`.
@@ -34,8 +79,14 @@ pub struct TransferArguments {
     /// All deliveries of this source of almagest.toml; may be repeated.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["night", "delivery"])]
     source: Vec<String>,
+    /// Declare this delivery complete and fetch nothing: what its marker, list or count still announces is awaited no longer; may be
+    /// repeated.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["deliveries", "source", "night", "delivery", "join", "new", "dry_run"])]
+    complete: Vec<String>,
     #[command(flatten)]
     scope: Scope,
+    #[command(flatten)]
+    identity: IdentityArguments,
     /// Only say what would be brought.
     #[arg(long)]
     dry_run: bool,
@@ -46,9 +97,15 @@ pub struct TransferArguments {
 pub struct StepArguments {
     #[command(flatten)]
     scope: Scope,
-    /// Do again what was done: previews whose files are lost, deliveries that were retracted.
+    /// Do again what was done: all previews, deliveries that were retracted.
     #[arg(long)]
     again: bool,
+    /// Of previews: make those again whose files are lost or damaged, and no others.
+    #[arg(long, conflicts_with = "again")]
+    lost: bool,
+    /// Work on what is paused or rejected too, and beside the data daemon.
+    #[arg(long)]
+    force: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -67,17 +124,38 @@ pub struct IngestArguments {
 /// All steps for some deliveries.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let deliveries = opened(&site, &arguments.deliveries)?;
+    // Of known deliveries, those whose sources are gone are worked on without a transfer.
+    let (deliveries, known) = match arguments.deliveries.as_slice() {
+        [] => {
+            let archive = site.read()?;
+            let found = came_from(&site, &archive, &arguments.scope)?;
+            let shared = |(origin, directory)| (Rc::new(origin), directory);
+            (found.into_iter().map(shared).collect(), chosen(&archive, &arguments.scope)?)
+        }
+        given => (opened(&site, given)?, Vec::new()),
+    };
+    arguments.identity.check(deliveries.len())?;
+    let whole = if arguments.more_to_come { Whole::MoreToCome } else { Whole::AllHere };
+    let word = Word { identity: arguments.identity.identity(), whole, ..Word::default() };
     if arguments.dry_run {
-        let names = expected(&site, &deliveries)?;
+        let names = expected(&site, &deliveries, &word.identity)?;
         let archive = site.read()?;
         let known = archive.deliveries(None)?;
         let names: Vec<String> = names.into_iter().filter(|n| known.contains(n)).collect();
         return planned(&site, &UseCase::ALL, &names);
     }
+    if !arguments.force {
+        let fetch =
+            arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });
+        gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
+    }
     let mut night = Night::open(site, "run")?;
-    curate(&mut night, &deliveries)?;
+    if arguments.force {
+        night.force();
+    }
+    curate_all(&mut night, &deliveries, known, &word)?;
     report(&night);
+    gate::tell_held(&night.stopped);
     Ok(ended(&mut night))
 }
 
@@ -94,39 +172,67 @@ pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
 }
 
 /// Transfer, then everything else.
-pub fn curate(night: &mut Night, deliveries: &[Sourced]) -> anyhow::Result<()> {
-    let mut names = Vec::new();
-    for (origin, name) in deliveries {
+pub fn curate(night: &mut Night, deliveries: &[Sourced], word: &Word) -> anyhow::Result<()> {
+    curate_all(night, deliveries, Vec::new(), word)
+}
+
+fn curate_all(
+    night: &mut Night,
+    deliveries: &[Sourced],
+    mut names: Vec<String>,
+    word: &Word,
+) -> anyhow::Result<()> {
+    for (origin, directory) in deliveries {
         if night.interrupted() {
             return Ok(());
         }
-        night.bring(origin, name)?;
-        names.push(name.clone());
+        names.push(night.bring(origin, directory, word)?);
     }
-    names.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    night.admit(&names, &UseCase::ALL)?;
     night.work(&names, &UseCase::ALL, true)
 }
 
 /// CU1 alone.
 pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    if !arguments.complete.is_empty() {
+        return closed(site, &arguments.complete);
+    }
+    let shared = |(origin, directory)| (Rc::new(origin), directory);
     let deliveries = match arguments.deliveries.as_slice() {
         _ if !arguments.source.is_empty() => of_sources(&site, &arguments.source)?,
-        [] => opened(&site, &came_from(&site.read()?, &arguments.scope)?)?,
+        [] => came_from(&site, &site.read()?, &arguments.scope)?.into_iter().map(shared).collect(),
         given => opened(&site, given)?,
     };
+    arguments.identity.check(deliveries.len())?;
+    let word = Word { identity: arguments.identity.identity(), ..Word::default() };
     if arguments.dry_run {
-        expected(&site, &deliveries)?;
+        expected(&site, &deliveries, &word.identity)?;
         return Ok(Exit::Done);
     }
     let mut night = Night::open(site, "transfer")?;
-    for (origin, name) in &deliveries {
+    for (origin, directory) in &deliveries {
         if night.interrupted() {
             break;
         }
-        night.bring(origin, name)?;
+        night.bring(origin, directory, &word)?;
     }
     report(&night);
+    Ok(ended(&mut night))
+}
+
+/// Declares deliveries complete. Nothing is changed when one of them is unknown.
+fn closed(site: Site, names: &[String]) -> anyhow::Result<Exit> {
+    let scope = Scope { delivery: names.to_vec(), ..Scope::default() };
+    let mut night = Night::open(site, "transfer --complete")?;
+    for name in night.chosen(&scope)? {
+        match night.close(&name)? {
+            true => say!("{name} is declared complete"),
+            false => say!("{name} was complete already"),
+        }
+    }
     Ok(ended(&mut night))
 }
 
@@ -136,7 +242,11 @@ fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
     let mut all = Vec::new();
     for name in names {
         let origin = Rc::new(sources::named(site, name)?);
-        let deliveries = origin.deliveries(&profiles)?;
+        let found = origin.deliveries(&profiles)?;
+        for (directory, why) in &found.skipped {
+            tell!("almagest: {name}: {} is skipped: {}", shown(directory), shown(why));
+        }
+        let deliveries = found.names;
         all.extend(deliveries.into_iter().map(|delivery| (Rc::clone(&origin), delivery)));
     }
     Ok(all)
@@ -153,12 +263,40 @@ pub fn step(
         let deliveries = chosen(&site.read()?, &arguments.scope)?;
         return planned(&site, &[use_case], &deliveries);
     }
+    let is_named = !arguments.scope.delivery.is_empty() || !arguments.scope.night.is_empty();
+    let has_scheduler = !arguments.force && gate::has_scheduler(&site);
+    if arguments.lost && use_case != UseCase::Preview {
+        return Err(exit::usage("--lost is for previews"));
+    }
+    let asks = arguments.again || arguments.lost;
+    if has_scheduler && !asks {
+        gate::alone(&site, &[Advice::Plan])?;
+    }
     let mut night = Night::open(site, use_case.name())?;
+    if arguments.force {
+        night.force();
+    }
+    let deliveries = night.chosen(&arguments.scope)?;
+    if is_named {
+        night.admit(&deliveries, &[use_case])?;
+    }
     if arguments.again {
         night.ask_again(&arguments.scope, use_case)?;
     }
-    let deliveries = night.chosen(&arguments.scope)?;
+    if arguments.lost {
+        let asked = night.ask_for_lost(&deliveries)?;
+        say!("{} with lost previews", counted(asked, "multiframe"));
+    }
+    if has_scheduler {
+        say!("the data daemon does it: {}", advice::command(&Advice::Plan));
+        return Ok(Exit::Done);
+    }
     night.work(&deliveries, &[use_case], false)?;
+    gate::tell_held(&night.stopped);
+    // Whoever names a delivery is told by the exit code that it was left alone; whoever names none wants what may be done.
+    if !is_named {
+        night.stopped.clear();
+    }
     let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
     if !night.counts.is_empty() || waits.is_empty() {
         report(&night);
@@ -188,13 +326,18 @@ pub fn ingest(site: Option<PathBuf>, arguments: &IngestArguments) -> anyhow::Res
 }
 
 /// Shows what a transfer would bring; gives the names of the deliveries.
-fn expected(site: &Site, deliveries: &[Sourced]) -> anyhow::Result<Vec<String>> {
+fn expected(
+    site: &Site,
+    deliveries: &[Sourced],
+    identity: &Identity,
+) -> anyhow::Result<Vec<String>> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut table = Table::new(["delivery", "new files", "size", "there already"]);
     let mut refused = Table::new(["delivery", "would be refused", "code", "why"]);
+    let mut skipped = Table::new(["delivery", "would be skipped", "code", "why"]);
     let mut names = Vec::new();
-    for (origin, name) in deliveries {
-        let prospect = prospect(site, &archive, &profiles, (origin, name))?;
+    for (origin, directory) in deliveries {
+        let (name, prospect) = prospect(site, &archive, &profiles, (origin, directory), identity)?;
         table.row([
             name.clone(),
             grouped(prospect.files as u64),
@@ -204,9 +347,12 @@ fn expected(site: &Site, deliveries: &[Sourced]) -> anyhow::Result<Vec<String>> 
         for refusal in prospect.refusals {
             refused.row([name.clone(), refusal.file, refusal.code, refusal.message]);
         }
-        names.push(name.clone());
+        for entry in prospect.skipped {
+            skipped.row([name.clone(), entry.name, entry.code.to_owned(), entry.why]);
+        }
+        names.push(name);
     }
-    for table in [table, refused].iter().filter(|table| !table.is_empty()) {
+    for table in [table, refused, skipped].iter().filter(|table| !table.is_empty()) {
         say!("{}", table.text());
     }
     Ok(names)
@@ -268,7 +414,7 @@ pub fn exit_of(night: &Night) -> Exit {
         Exit::Interrupted
     } else if !night.postponed.is_empty() || !night.not_brought.is_empty() {
         Exit::Infrastructure
-    } else if night.busy_elsewhere > 0 {
+    } else if night.busy_elsewhere > 0 || !night.stopped.is_empty() {
         Exit::Conflict
     } else if night.new_refusals() > 0 {
         Exit::Refusals
@@ -280,6 +426,10 @@ pub fn exit_of(night: &Night) -> Exit {
 /// What each step did.
 pub fn report(night: &Night) {
     say_part!("{}", summary(night));
+    if night.busy_elsewhere > 0 {
+        let tasks = counted(night.busy_elsewhere, "task");
+        tell!("almagest: {tasks} not done here: another process works on them");
+    }
     for (unit, why) in &night.postponed {
         tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
     }
@@ -330,12 +480,12 @@ pub fn summary(night: &Night) -> String {
     let mut text = table.text();
     if night.new_refusals() > 0 {
         text += &format!(
-            "\n{}: almagest --site {} refusals list\n",
+            "\n{}: {}\n",
             counted(night.new_refusals(), "new refusal"),
-            quoted(night.site().place.root())
+            advice::command(&Advice::Refusals)
         );
     }
-    text += &super::findings::pointer(night.site());
+    text += &super::findings::pointer(night.site(), &night.deliveries);
     if night.interrupted() {
         text += "interrupted: what was done stays done, run again to go on\n";
     }

@@ -4,7 +4,9 @@ use crate::exit::Exit;
 use crate::report::{Table, say, shown};
 use crate::site::Site;
 use crate::sources::{self, Origin};
-use archive::Inquiry;
+use crate::steps::own;
+use archive::records::KnownOrigin;
+use archive::{Inquiry, Registry};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,11 +30,16 @@ struct Found {
     /// Why it cannot be read.
     fault: Option<String>,
     deliveries: Vec<Delivery>,
+    /// Entries that are no deliveries of it, each with the reason.
+    skipped: Vec<(String, String)>,
 }
 
 #[derive(Debug, Serialize)]
 struct Delivery {
+    /// Of its directory.
     name: String,
+    /// Of the delivery, as the archive has it.
+    delivery: Option<String>,
     /// Names in it.
     names: usize,
     /// As the archive has it; `new` when it does not know it.
@@ -44,33 +51,44 @@ struct Delivery {
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let (origins, profiles) = (sources::all(&site)?, site.profiles()?);
-    let status = site.read()?.status()?;
+    let archive = site.read()?;
+    let (status, keys) = (archive.status()?, sources::keys(&site));
+    let mut by_directory: BTreeMap<String, Vec<KnownOrigin>> = BTreeMap::new();
+    for known in archive.origins(None)? {
+        by_directory.entry(known.place.directory.clone()).or_default().push(known);
+    }
     let known: BTreeMap<_, _> =
         status.deliveries.iter().map(|d| (d.name.as_str(), (&d.state, &d.awaited))).collect();
-    let look = |origin: &Origin| -> Result<Vec<Delivery>, transfer::SourceFault> {
-        let mut deliveries = Vec::new();
-        for name in origin.deliveries(&profiles)? {
+    type Looked = (Vec<Delivery>, Vec<(String, String)>);
+    let look = |origin: &Origin| -> Result<Looked, transfer::SourceFault> {
+        let (mut deliveries, found) = (Vec::new(), origin.deliveries(&profiles)?);
+        for name in found.names {
             let names = origin.source.glance(&name)?.names.len();
-            let (state, awaited) = match known.get(name.as_str()) {
+            let own = by_directory.get(&name).and_then(|all| own(all, origin, &keys));
+            let delivery = own.map(|own| own.delivery.clone());
+            let (state, awaited) = match own.and_then(|own| known.get(own.delivery.as_str())) {
                 Some((state, awaited)) => ((*state).clone(), (*awaited).clone()),
                 None => ("new".to_owned(), None),
             };
-            deliveries.push(Delivery { name, names, state, awaited });
+            deliveries.push(Delivery { name, delivery, names, state, awaited });
         }
-        Ok(deliveries)
+        Ok((deliveries, found.skipped))
     };
     let found: Vec<Found> = origins
         .iter()
         .map(|origin| {
             let looked = look(origin);
+            let fault = looked.as_ref().err().map(ToString::to_string);
+            let (deliveries, skipped) = looked.unwrap_or_default();
             Found {
                 name: origin.name.clone(),
                 address: origin.address.clone(),
                 lines: origin.settings.lines,
                 mb_per_second: origin.settings.mb_per_second,
                 is_open: origin.settings.is_open(crate::site::now()),
-                fault: looked.as_ref().err().map(ToString::to_string),
-                deliveries: looked.unwrap_or_default(),
+                fault,
+                deliveries,
+                skipped,
             }
         })
         .collect();
@@ -90,6 +108,7 @@ fn told(found: &[Found]) {
     }
     let mut table = Table::new(["source", "where", "lines", "limit", "deliveries", ""]);
     let mut deliveries = Table::new(["source", "delivery", "files there", "here", "awaited"]);
+    let mut skipped = Table::new(["source", "skipped", "why"]);
     for source in found {
         let limit = match source.mb_per_second {
             0.0 => String::new(),
@@ -111,15 +130,18 @@ fn told(found: &[Found]) {
         for d in &source.deliveries {
             deliveries.row([
                 source.name.clone(),
-                d.name.clone(),
+                d.delivery.clone().unwrap_or_else(|| d.name.clone()),
                 d.names.to_string(),
                 d.state.clone(),
                 d.awaited.clone().unwrap_or_default(),
             ]);
         }
+        for (name, why) in &source.skipped {
+            skipped.row([source.name.clone(), name.clone(), why.clone()]);
+        }
     }
     say!("{}", table.text());
-    if !deliveries.is_empty() {
-        say!("{}", deliveries.text());
+    for table in [deliveries, skipped].iter().filter(|table| !table.is_empty()) {
+        say!("{}", table.text());
     }
 }

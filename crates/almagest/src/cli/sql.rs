@@ -1,16 +1,20 @@
 //! `almagest sql` and `almagest attach`.
 
+mod watchdog;
+mod writers;
+
 use super::Format;
 use crate::exit::{self, Exit};
-use crate::report::{Table, shown, tell};
+use crate::report::{shown, tell};
 use crate::site::Site;
 use anyhow::Context;
 use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
 use model::EventId;
-use std::collections::HashSet;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use watchdog::Watchdog;
+use writers::{AsCsv, AsJson, AsTable, cell};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -58,22 +62,20 @@ pub struct AttachArguments {}
 /// Runs a query and writes its rows as they come.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let session = open(&site, arguments)?;
+    let session = match open(&site, arguments) {
+        Ok(session) => session,
+        Err(fault) => return ended(fault),
+    };
+    crate::site::noted(session.note());
     let query = match arguments.query.as_str() {
         "-" => io::read_to_string(io::stdin()).context("cannot read the query from stdin")?,
         query => query.to_owned(),
     };
-    let interrupt = session.interrupt();
-    // The handler only sets a flag that the query looks at.
-    let mut signals = signal_hook::iterator::Signals::new([
-        signal_hook::consts::SIGINT,
-        signal_hook::consts::SIGTERM,
-    ])?;
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            interrupt.stop();
-        }
-    });
+    let _watchdog = Watchdog::start(
+        session.interrupt(),
+        time_limit(&site, arguments),
+        arguments.output.as_deref(),
+    )?;
     let asked = match (&arguments.output, arguments.format) {
         (Some(path), format) => to_file(&session, &query, path, format),
         (None, Format::Parquet) if io::stdout().is_terminal() => {
@@ -109,6 +111,11 @@ pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
     Ok(Reader::open_as_of(&site.place, limits, as_of)?)
 }
 
+fn time_limit(site: &Site, arguments: &Arguments) -> Option<Duration> {
+    let seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
 fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
     let mut site = site.clone();
     site.config.sql.rows = arguments.rows.unwrap_or(site.config.sql.rows);
@@ -128,6 +135,8 @@ fn ended(fault: anyhow::Error) -> anyhow::Result<Exit> {
         }
         Some(sql) if sql.is_stopped() => Err(exit::gate(sql.to_string())),
         Some(sql) if sql.is_mistake() => Err(exit::usage(sql.to_string())),
+        Some(sql) if sql.is_gate() => Err(exit::gate(model::one_line(sql))),
+        Some(sql) if sql.is_moved() => Err(exit::conflict(sql.to_string())),
         _ => Err(fault),
     }
 }
@@ -163,15 +172,14 @@ pub fn write_to<W: Write + Send>(
     let mut out = BufWriter::with_capacity(1 << 16, to);
     let report = match format {
         Format::Table => {
-            let mut sink =
-                AsTable { out: &mut out, columns: Vec::new(), waiting: Vec::new(), widths: None };
+            let mut sink = AsTable::new(&mut out);
             let done = session.query(query, &mut sink);
-            sink.flush()?;
+            sink.end()?;
             done?
         }
-        Format::Csv => session.query(query, &mut AsCsv { out: &mut out })?,
+        Format::Csv => session.query(query, &mut AsCsv::new(&mut out))?,
         Format::Json => {
-            let mut sink = AsJson { out: &mut out, names: Vec::new(), rows: 0 };
+            let mut sink = AsJson::new(&mut out);
             let done = session.query(query, &mut sink);
             sink.end()?;
             done?
@@ -187,21 +195,6 @@ pub fn write_to<W: Write + Send>(
     Ok(report)
 }
 
-/// The shortest text that reads back as the same number.
-fn number(x: f64) -> String {
-    if x == x.trunc() && x.abs() < 1e15 { format!("{x:.1}") } else { format!("{x}") }
-}
-
-fn cell(value: &SqlValue) -> String {
-    match value {
-        SqlValue::Null => String::new(),
-        SqlValue::Integer(i) => i.to_string(),
-        SqlValue::Real(x) => number(*x),
-        SqlValue::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        SqlValue::Blob(bytes) => files::hex(bytes),
-    }
-}
-
 /// Rows of a small result as text; NULL is empty.
 #[derive(Debug, Default)]
 pub struct Collected {
@@ -215,138 +208,8 @@ impl RowSink for Collected {
     }
 
     fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
-        self.rows.push(values.iter().map(cell).collect());
+        self.rows.push(values.iter().map(|value| cell(value).into_owned()).collect());
         Ok(())
-    }
-}
-
-/// Rows that decide the widths of a table's columns.
-const LOOK_AHEAD: usize = 1000;
-
-struct AsTable<W: Write> {
-    out: W,
-    columns: Vec<String>,
-    waiting: Vec<Vec<String>>,
-    widths: Option<Vec<usize>>,
-}
-
-impl<W: Write> AsTable<W> {
-    fn flush(&mut self) -> io::Result<()> {
-        if self.widths.is_some() {
-            return Ok(());
-        }
-        let mut table = Table::new(self.columns.clone());
-        for row in self.waiting.drain(..) {
-            table.row(row);
-        }
-        let text = table.text();
-        self.widths = Some(table.widths());
-        self.out.write_all(text.as_bytes())
-    }
-}
-
-impl<W: Write> RowSink for AsTable<W> {
-    fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
-        self.columns = columns.iter().map(|c| c.name.clone()).collect();
-        Ok(())
-    }
-
-    fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
-        let cells: Vec<String> = values.iter().map(cell).collect();
-        let Some(widths) = &self.widths else {
-            self.waiting.push(cells);
-            return if self.waiting.len() >= LOOK_AHEAD { self.flush() } else { Ok(()) };
-        };
-        let line: Vec<String> =
-            cells.iter().zip(widths).map(|(c, w)| format!("{:>w$}", shown(c), w = *w)).collect();
-        writeln!(self.out, "{}", line.join("  ").trim_end())
-    }
-}
-
-struct AsCsv<W: Write> {
-    out: W,
-}
-
-impl<W: Write> AsCsv<W> {
-    /// RFC 4180; NULL is empty, an empty text is quoted, so that the two differ.
-    fn line(&mut self, cells: impl Iterator<Item = Option<String>>) -> io::Result<()> {
-        for (i, cell) in cells.enumerate() {
-            let comma = if i > 0 { "," } else { "" };
-            match cell {
-                None => write!(self.out, "{comma}")?,
-                Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => {
-                    write!(self.out, "{comma}\"{}\"", text.replace('"', "\"\""))?;
-                }
-                Some(text) => write!(self.out, "{comma}{text}")?,
-            }
-        }
-        self.out.write_all(b"\r\n")
-    }
-}
-
-impl<W: Write> RowSink for AsCsv<W> {
-    fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
-        self.line(columns.iter().map(|c| Some(c.name.clone())))
-    }
-
-    fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
-        self.line(values.iter().map(|v| (!matches!(v, SqlValue::Null)).then(|| cell(v))))
-    }
-}
-
-/// Names as keys of an object: of equal ones the later get a number.
-fn distinct<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
-    let given: HashSet<&str> = names.clone().collect();
-    let mut taken: HashSet<String> = HashSet::new();
-    let free = |name: &str, taken: &HashSet<String>| {
-        let numbered = (2..).map(|n| format!("{name}_{n}"));
-        let mut free = numbered.filter(|n| !taken.contains(n) && !given.contains(n.as_str()));
-        free.next().unwrap_or_default()
-    };
-    names
-        .map(|name| {
-            let name = if taken.contains(name) { free(name, &taken) } else { name.to_owned() };
-            taken.insert(name.clone());
-            name
-        })
-        .collect()
-}
-
-struct AsJson<W: Write> {
-    out: W,
-    names: Vec<String>,
-    rows: u64,
-}
-
-impl<W: Write> AsJson<W> {
-    fn end(&mut self) -> io::Result<()> {
-        self.out.write_all(if self.rows == 0 { b"[]\n" } else { b"\n]\n" })
-    }
-}
-
-impl<W: Write> RowSink for AsJson<W> {
-    fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()> {
-        let names = distinct(columns.iter().map(|c| c.name.as_str()));
-        self.names = names.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-        Ok(())
-    }
-
-    fn row(&mut self, values: &[SqlValue<'_>]) -> io::Result<()> {
-        self.out.write_all(if self.rows == 0 { b"[\n{" } else { b",\n{" })?;
-        self.rows += 1;
-        for (i, (name, value)) in self.names.iter().zip(values).enumerate() {
-            let comma = if i > 0 { ", " } else { "" };
-            write!(self.out, "{comma}{name}: ")?;
-            match value {
-                SqlValue::Null => self.out.write_all(b"null")?,
-                SqlValue::Integer(n) => write!(self.out, "{n}")?,
-                // Infinities have no number in JSON.
-                SqlValue::Real(x) if !x.is_finite() => write!(self.out, "\"{x}\"")?,
-                SqlValue::Real(x) => self.out.write_all(number(*x).as_bytes())?,
-                other => serde_json::to_writer(&mut self.out, &cell(other))?,
-            }
-        }
-        self.out.write_all(b"}")
     }
 }
 

@@ -1,15 +1,23 @@
 //! `almagest status`.
 
+use super::Scope;
+use crate::advice;
 use crate::daemon::arrivals::{self, State as Arrivals};
+use crate::daemon::notify;
 use crate::daemon::state::{self, State};
 use crate::data;
 use crate::data::document::duration;
 use crate::data::state::State as DataState;
 use crate::exit::{self, Exit};
-use crate::report::{Table, byte_rate, bytes, grouped, rate, say, say_part, shown};
-use crate::site::{self, Site};
-use archive::Inquiry;
-use archive::report::{Rate, Status};
+use crate::report::{
+    Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc_of,
+};
+use crate::site::{self, Archive, Site};
+use crate::steps::chosen;
+use archive::planning::Standing;
+use archive::report::{Rate, Status, StatusFilter};
+use archive::{Inquiry, Planning};
+use model::Advice;
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -18,7 +26,25 @@ use std::time::{Duration, Instant};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Lists the deliveries that are not complete, then the latest, 20 in all; what is cut is counted. --json lists all, unless
+an option says otherwise.")]
 pub struct Arguments {
+    /// All deliveries.
+    #[arg(long)]
+    all: bool,
+    /// At most N deliveries.
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    limit: Option<u32>,
+    /// Only deliveries of this observing night; may be repeated.
+    #[arg(long, value_name = "YYYYMMDD")]
+    night: Vec<i32>,
+    /// Only this delivery; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    delivery: Vec<String>,
+    /// Only deliveries in this state.
+    #[arg(long, value_parser = ["arriving", "registered", "complete"])]
+    state: Option<String>,
     /// As one JSON object.
     #[arg(long)]
     json: bool,
@@ -27,6 +53,8 @@ pub struct Arguments {
     watch: bool,
 }
 
+/// Lines of a table that is cut.
+const LINES: usize = 20;
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// Prints where everything stands.
@@ -36,7 +64,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         return watch(&site);
     }
     let archive = site.read()?;
-    let (status, rates) = (archive.status()?, archive.rates()?);
+    let (status, rates) = (archive.status_of(&filter(&archive, arguments)?)?, archive.rates()?);
     let data = data::state::read(&data::state::directory(&site.place.logs()));
     let data = data.filter(|state| state.state != "stopped");
     let ingester = state::read(&state::directory(&site.place.logs()));
@@ -57,9 +85,31 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         say!("{}", crate::report::json(&value)?);
     } else {
         let daemons = Daemons { arrivals, data, ingester };
-        say_part!("{}", whole(&status, &rates, &daemons));
+        let standing = archive.instructions()?;
+        say_part!("{}", whole(&status, &rates, &standing, &daemons, arguments.all));
+        if let Some(fault) = notify::fault(&site) {
+            say!("\nnobody is notified: {}", shown(&fault));
+        }
     }
     Ok(Exit::Done)
+}
+
+/// Which deliveries are listed. A misspelt one is not one without work.
+fn filter(archive: &Archive, arguments: &Arguments) -> anyhow::Result<StatusFilter> {
+    let scope = Scope {
+        night: arguments.night.iter().map(ToString::to_string).collect(),
+        delivery: arguments.delivery.clone(),
+    };
+    if !scope.night.is_empty() || !scope.delivery.is_empty() {
+        chosen(archive, &scope)?;
+    }
+    let is_cut = !arguments.all && !arguments.json && arguments.delivery.is_empty();
+    Ok(StatusFilter {
+        deliveries: arguments.delivery.clone(),
+        nights: arguments.night.clone(),
+        state: arguments.state.clone(),
+        at_most: arguments.limit.or(is_cut.then_some(LINES as u32)),
+    })
 }
 
 /// What the daemons say of themselves, as far as there are any.
@@ -69,8 +119,18 @@ struct Daemons {
     ingester: Option<State>,
 }
 
-fn whole(status: &Status, rates: &[Rate], daemons: &Daemons) -> String {
-    let mut whole = text(status, rates);
+fn whole(
+    status: &Status,
+    rates: &[Rate],
+    standing: &[Standing],
+    daemons: &Daemons,
+    is_all: bool,
+) -> String {
+    let mut whole = text(status, rates, is_all);
+    let stopped: Vec<Standing> = standing.iter().filter(|s| s.is_stop()).cloned().collect();
+    if !stopped.is_empty() {
+        whole += &format!("\n{}", super::instruct::paused(&stopped));
+    }
     if let Some(state) = &daemons.arrivals {
         whole += &format!("\n{}", sources_text(state, status));
     }
@@ -92,10 +152,11 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
     let archive = site.read()?;
     let mut last: Option<(Instant, u64)> = None;
     while !stop.load(Ordering::Relaxed) {
-        let mut status = archive.status()?;
-        let all = status.deliveries.len();
+        let filter = StatusFilter { at_most: Some(LINES as u32), ..StatusFilter::default() };
+        let mut status = archive.status_of(&filter)?;
+        let all: u64 = status.delivery_states.values().sum();
+        let done = status.delivery_states.get("complete").copied().unwrap_or(0);
         status.deliveries.retain(|d| d.state != "complete");
-        let done = all - status.deliveries.len();
         let over: u64 =
             status.deliveries.iter().flat_map(|d| &d.rounds).map(|r| u64::from(r.tasks_over)).sum();
         let rate = last
@@ -105,14 +166,14 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
         let ingester = state::read(&state::directory(&site.place.logs()));
         let arrivals = arrivals::read(&site.place.logs());
         let daemons = Daemons { arrivals, data, ingester };
-        let text = whole(&status, &archive.rates()?, &daemons);
+        let text = whole(&status, &archive.rates()?, &archive.instructions()?, &daemons, true);
         // Home, and clear what was there, line by line: no flicker.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         say_part!(
             "\x1b[H{}  {} complete, {} unfinished; {:.1} tasks/s\x1b[K\n\x1b[K\n{lines}\x1b[J",
             site::now().format("%Y-%m-%d %H:%M:%S UTC"),
-            grouped(done as u64),
-            grouped((all - done) as u64),
+            grouped(done),
+            grouped(all - done),
             rate.unwrap_or(0.0)
         );
         crate::daemon::sleep(WATCH_EVERY, &stop);
@@ -124,24 +185,25 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
 fn data_text(state: &DataState) -> String {
     if !state.is_alive() {
         return format!(
-            "the data daemon (pid {}, begun {}) is gone: almagest daemon data\n",
+            "the data daemon (pid {}, started {} UTC) does not run any more: {}\n",
             state.pid(),
-            state.began
+            utc_of(&state.began),
+            advice::command(&Advice::DaemonData)
         );
     }
     let mut text = format!(
-        "data daemon: {}, {} executor, pid {} since {}; {} tasks sent, {} done, {} failed or lost{}\n",
+        "data daemon: {}, {} executor, pid {} since {} UTC; {} tasks sent, {} done, {} failed or lost{}\n",
         state.state,
         state.executor,
         state.pid(),
-        state.began,
+        utc_of(&state.began),
         grouped(state.sent),
         grouped(state.taken),
         grouped(state.failed),
         state
             .expected_end
             .as_ref()
-            .map(|end| format!("; all done at about {end}"))
+            .map(|end| format!("; all done at about {} UTC", utc_of(end)))
             .unwrap_or_default()
     );
     if let Some(fault) = &state.fault {
@@ -186,18 +248,22 @@ fn data_text(state: &DataState) -> String {
 fn ingester_text(state: &State) -> String {
     if !state.is_alive() {
         return format!(
-            "the ingester (pid {}, begun {}) is gone: almagest daemon ingest\n",
+            "the ingester (pid {}, started {} UTC) does not run any more: {}\n",
             state.pid(),
-            state.began
+            utc_of(&state.began),
+            advice::command(&Advice::DaemonIngest)
         );
     }
     let mut text = format!(
-        "ingester: {}, pid {} since {}; {} passes, the last at {}; {} batches published, {} refused, {} blocked\n",
+        "ingester: {}, pid {} since {} UTC; {} passes, the last at {}; {} batches published, {} refused, {} blocked\n",
         state.state,
         state.pid(),
-        state.began,
+        utc_of(&state.began),
         grouped(state.passes),
-        state.last_pass.as_deref().unwrap_or("no time yet"),
+        state
+            .last_pass
+            .as_deref()
+            .map_or("no time yet".to_owned(), |t| format!("{} UTC", utc_of(t))),
         grouped(state.published),
         grouped(state.refused),
         grouped(state.blocked)
@@ -208,40 +274,73 @@ fn ingester_text(state: &State) -> String {
     text
 }
 
-fn text(status: &Status, rates: &[Rate]) -> String {
-    if status.deliveries.is_empty() {
-        return "no deliveries yet: almagest run DELIVERY_DIR\n".to_owned();
+fn text(status: &Status, rates: &[Rate], is_all: bool) -> String {
+    let known: u64 = status.delivery_states.values().sum();
+    if known == 0 {
+        let run = Advice::Run { place: "DELIVERY_DIR".to_owned() };
+        return format!("no deliveries yet: {}\n", advice::command(&run));
     }
-    let tables = [
-        deliveries(status),
-        incomplete(status),
-        unfinished(status),
-        programmes(status),
-        of_late(rates),
-    ];
-    let shown: Vec<String> = tables.iter().filter(|t| !t.is_empty()).map(Table::text).collect();
-    let mut text = shown.join("\n");
+    let mut parts = Vec::new();
+    for table in [deliveries(status), incomplete(status), unfinished(status)] {
+        if !table.is_empty() {
+            parts.push(if is_all { table.text() } else { table.first(LINES) });
+        }
+    }
+    if let Some(line) = cut(status, known) {
+        let at = parts.len().min(1);
+        parts.insert(at, line);
+    }
+    parts.extend(
+        [programmes(status), of_late(rates)].iter().filter(|t| !t.is_empty()).map(Table::text),
+    );
+    let mut text = parts.join("\n");
     if status.open_refusals + status.parked_refusals > 0 {
         text += &format!(
-            "\nopen refusals: {}, parked: {}: almagest refusals list\n",
+            "\nopen refusals: {}, parked: {}: {}\n",
             grouped(status.open_refusals),
-            grouped(status.parked_refusals)
+            grouped(status.parked_refusals),
+            advice::command(&Advice::Refusals)
         );
     }
     if status.unsound_files > 0 {
         text += &format!(
-            "\nfiles of the library that are rotten or lost: {}: almagest reconcile\n",
-            grouped(status.unsound_files)
+            "\n{} of the library damaged or lost: {}\n",
+            counted(status.unsound_files, "file"),
+            advice::command(&Advice::Reconcile)
         );
     }
-    let findings: u64 = status.deliveries.iter().map(|d| d.findings).sum();
-    if findings > 0 {
+    if status.findings > 0 {
         text += &format!(
-            "\n{} kinds of findings in what was accepted: almagest findings\n",
-            grouped(findings)
+            "\n{} in what was accepted: {}\n",
+            counted(status.findings, "finding"),
+            advice::command(&Advice::Findings)
         );
     }
     text
+}
+
+/// What the list of deliveries leaves out.
+fn cut(status: &Status, known: u64) -> Option<String> {
+    let left = known.saturating_sub(status.deliveries.len() as u64);
+    if left == 0 {
+        return None;
+    }
+    let states: Vec<String> = status
+        .delivery_states
+        .iter()
+        .map(|(state, count)| format!("{} {state}", grouped(*count)))
+        .collect();
+    let rounds = match status.open_rounds {
+        0 => String::new(),
+        n => format!("; {} not finished", counted(n, "round")),
+    };
+    Some(format!(
+        "{} of {} listed ({}{rounds}): {}, or --night, --delivery, --state, --limit\n",
+        grouped(status.deliveries.len() as u64),
+        counted(known, "delivery"),
+        states.join(", "),
+        advice::command(&Advice::StatusAll)
+    ))
 }
 
 fn deliveries(status: &Status) -> Table {
@@ -258,7 +357,7 @@ fn deliveries(status: &Status) -> Table {
         "findings",
         "size",
     ]);
-    for d in &status.deliveries {
+    for d in status.deliveries.iter().rev() {
         table.row([
             d.name.clone(),
             d.state.clone(),
@@ -279,7 +378,7 @@ fn deliveries(status: &Status) -> Table {
 /// Deliveries of which something is known to be still to come.
 fn incomplete(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "not complete"]);
-    for d in &status.deliveries {
+    for d in status.deliveries.iter().rev() {
         if let Some(awaited) = &d.awaited {
             table.row([d.name.clone(), awaited.clone()]);
         }
@@ -290,15 +389,18 @@ fn incomplete(status: &Status) -> Table {
 /// What the sources do, in a few lines.
 fn sources_text(state: &Arrivals, status: &Status) -> String {
     if !state.is_alive() {
-        return "the loop that watches the sources is gone: almagest daemon transfer\n".to_owned();
+        return format!(
+            "the daemon that watches the sources does not run any more: {}\n",
+            advice::command(&Advice::DaemonTransfer)
+        );
     }
-    let mut table = Table::new(["source", "state", "looked", "where", ""]);
+    let mut table = Table::new(["source", "state", "looked (UTC)", "where", ""]);
     let mut awaited = Table::new(["source", "delivery", "not complete"]);
     for (name, source) in &state.sources {
         table.row([
             name.clone(),
             source.state.clone(),
-            source.looked.clone().unwrap_or_default(),
+            source.looked.as_deref().map(utc_of).unwrap_or_default(),
             source.address.clone(),
             source.fault.clone().unwrap_or_default(),
         ]);
@@ -315,15 +417,19 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
 /// Rounds that are not ingested.
 fn unfinished(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
-    for delivery in &status.deliveries {
+    for delivery in status.deliveries.iter().rev() {
         for round in delivery.rounds.iter().filter(|r| r.state != "ingested") {
+            let (state, why) = match &round.paused {
+                None => (round.state.clone(), round.why.clone()),
+                Some(why) => (format!("{}, paused", round.state), why.clone()),
+            };
             table.row([
                 delivery.name.clone(),
                 round.use_case.clone(),
                 round.round.to_string(),
-                round.state.clone(),
+                state,
                 format!("{}/{}", round.tasks_over, round.tasks),
-                round.why.clone(),
+                why,
             ]);
         }
     }

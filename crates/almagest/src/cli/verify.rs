@@ -1,9 +1,13 @@
 //! `almagest verify`.
 
+use crate::advice;
 use crate::exit::Exit;
-use crate::report::{Table, say, shown, tell};
+use crate::report::{counted, grouped, say, shown, tell};
 use crate::site::{self, Site};
-use archive::records::Cause;
+use archive::Holdings;
+use archive::records::{Cause, Soundness};
+use archive::verify::{Finding, Group, Report};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -21,7 +25,7 @@ pub struct Arguments {
     /// With --checksums: read at most so many MB per second.
     #[arg(long, value_name = "MB", requires = "checksums")]
     bandwidth: Option<u64>,
-    /// Repair what can lose nothing: remove files and tables that no event made, ask for lost previews again.
+    /// Repair what can lose nothing: remove files and tables that no event made, request lost previews again.
     #[arg(long)]
     repair: bool,
 }
@@ -36,6 +40,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         bytes_per_second: arguments.bandwidth.map(|mb| mb * 1_000_000),
     };
     let mut report = archive::verify::verify(&site.read()?, options)?;
+    note_rot(&site, &report);
     if arguments.repair && !report.findings.is_empty() {
         let mut archive = site.write()?;
         let cause = Cause::new(site::operator(), "verify --repair");
@@ -53,16 +58,55 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         if report.findings.is_empty() {
             say!("verified: nothing found");
         } else {
-            let mut table = Table::new(["finding", "what", "repair"]);
-            for finding in &report.findings {
-                table.row([finding.code().to_owned(), finding.to_string(), finding.repair()]);
+            for group in report.groups() {
+                say!("\n{}", in_words(&group));
             }
-            say!("\n{}", shown_lines(&table.text()));
         }
     }
     Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Gate })
 }
 
-fn shown_lines(text: &str) -> String {
-    text.lines().map(shown).collect::<Vec<_>>().join("\n")
+/// A group of findings with what repairs it.
+fn in_words(group: &Group) -> String {
+    let about = if group.about.is_empty() { String::new() } else { format!(" of {}", group.about) };
+    let mut text = format!("{}: {}{about}\n", group.code, counted(group.count, "finding"));
+    for example in &group.examples {
+        let _ = writeln!(text, "  {}", shown(example));
+    }
+    let more = group.count - group.examples.len() as u64;
+    if more > 0 {
+        let _ = writeln!(text, "  … and {} more", grouped(more));
+    }
+    match group.commands.as_slice() {
+        [] => text += &format!("  repair: {}", group.repair),
+        commands => {
+            text += &format!("  repair: {}:", group.repair);
+            for command in commands {
+                let _ = write!(text, "\n    {}", shown(&advice::command(command)));
+            }
+        }
+    }
+    text
+}
+
+/// Notes which files of the library are damaged, so that `status` and `reconcile` know. Whoever may only read is told.
+fn note_rot(site: &Site, report: &Report) {
+    let found: Vec<(i64, Soundness)> = report
+        .findings
+        .iter()
+        .filter_map(|finding| match finding {
+            Finding::LibraryFileContent { file_id, .. } => Some((*file_id, Soundness::Rotten)),
+            _ => None,
+        })
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    let noted = site.write().and_then(|mut a| Ok(a.note_soundness(&found, site::now())?));
+    if let Err(fault) = noted {
+        tell!(
+            "almagest: damaged files are not noted in the archive: {}",
+            shown(&format!("{fault:#}"))
+        );
+    }
 }

@@ -12,7 +12,7 @@ use crate::profiles::{self, Loaded};
 use crate::report::{counted, shown, tell};
 use crate::site::{self, Site, iso};
 use crate::sources::{self, Origin};
-use crate::steps::{Coming, Night};
+use crate::steps::{Brought, Coming, Night, own};
 use archive::lease::Process;
 use archive::report::DeliveryStatus;
 use archive::{Inquiry, Registry};
@@ -62,6 +62,9 @@ pub struct SourceState {
     pub away_since: Option<String>,
     /// Deliveries of which something is still to come, and what.
     pub awaited: BTreeMap<String, String>,
+    /// Entries that are no deliveries, with the reason of each.
+    #[serde(default)]
+    pub skipped: BTreeMap<String, String>,
 }
 
 /// Where the state is kept.
@@ -135,18 +138,23 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     kept::write(&directory, &state);
     let board = Board { state: Mutex::new(state), directory };
     tell!("almagest: watching {}", counted(origins.len() as u64, "source"));
-    std::thread::scope(|scope| {
-        for origin in &origins {
-            let (board, profiles) = (&board, &profiles);
-            scope.spawn(move || {
-                let memories = HashMap::new();
-                let complete_before = None;
-                Watcher { site, origin, profiles, board, stop, memories, complete_before }.run();
-            });
-        }
+    let ended = std::thread::scope(|scope| {
+        let (board, profiles) = (&board, &profiles);
+        let watch = move |origin| {
+            let memories = HashMap::new();
+            let complete_before = None;
+            Watcher { site, origin, profiles, board, stop, memories, complete_before }.run()
+        };
+        let threads: Vec<_> =
+            origins.iter().map(|origin| scope.spawn(move || watch(origin))).collect();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(ended) => ended,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect::<Vec<_>>()
     });
     board.change(|state| "stopped".clone_into(&mut state.state));
-    Ok(Exit::Done)
+    ended.into_iter().collect::<anyhow::Result<Vec<()>>>().map(|_| Exit::Done)
 }
 
 /// How a delivery looked before.
@@ -181,7 +189,9 @@ impl Memory {
     fn is_settled(&self, entry: &Entry, wanted: Duration) -> bool {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         match files.get(&entry.name) {
-            Some((seen, since)) if seen == entry => since.elapsed() >= wanted,
+            Some((seen, since)) if seen.kind == entry.kind && seen.is_same(entry) => {
+                since.elapsed() >= wanted
+            }
             _ => {
                 files.insert(entry.name.clone(), (entry.clone(), Instant::now()));
                 wanted.is_zero()
@@ -236,7 +246,7 @@ struct Watcher<'a> {
 }
 
 impl Watcher<'_> {
-    fn run(&mut self) {
+    fn run(&mut self) -> anyhow::Result<()> {
         let settings = &self.origin.settings;
         let poll = Duration::from_secs(settings.poll_seconds.max(1));
         let mut back_off = BACK_OFF.0;
@@ -258,6 +268,10 @@ impl Watcher<'_> {
                         sleep(poll, self.stop);
                     }
                 }
+                Err(fault) if crate::exit::is_moved(&fault) => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    return Err(fault);
+                }
                 Err(fault) => {
                     self.away(&shown(&format!("{fault:#}")));
                     sleep(back_off, self.stop);
@@ -265,6 +279,7 @@ impl Watcher<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Told once, until it is there again or something else is the matter.
@@ -284,7 +299,9 @@ impl Watcher<'_> {
 
     /// Looks at every delivery, and goes into those that are due.
     fn pass(&mut self) -> anyhow::Result<Turn> {
-        for name in self.origin.deliveries(self.profiles)? {
+        let offered = self.origin.deliveries(self.profiles)?;
+        self.tell_skipped(offered.skipped);
+        for name in offered.names {
             if self.stop.load(Ordering::Relaxed) || !self.origin.settings.is_open(site::now()) {
                 break;
             }
@@ -305,6 +322,20 @@ impl Watcher<'_> {
             }
         }
         Ok(Turn::Over)
+    }
+
+    /// Names entries that are skipped, each once.
+    fn tell_skipped(&self, skipped: Vec<(String, String)>) {
+        let skipped: BTreeMap<String, String> = skipped.into_iter().collect();
+        self.board.of(self.origin, |s| {
+            for (name, why) in
+                skipped.iter().filter(|(name, why)| s.skipped.get(*name) != Some(*why))
+            {
+                let (name, why) = (shown(name), shown(why));
+                tell!("almagest: {}: {name} is skipped: {why}", self.origin.name);
+            }
+            s.skipped = skipped;
+        });
     }
 
     fn go_into(&mut self, name: &str, memory: &mut Memory) -> anyhow::Result<Turn> {
@@ -335,7 +366,7 @@ impl Watcher<'_> {
                 (memory.is_open, memory.again) = (true, Some(Instant::now() + AGAIN));
                 Ok(Turn::Over)
             }
-            Err(fault) if is_for_ever(&fault) => {
+            Err(fault) if is_for_ever(&fault) && !crate::exit::is_moved(&fault) => {
                 // Of this delivery: the others are not to wait for it.
                 let why = shown(&format!("{fault:#}"));
                 tell!("almagest: {name}: {why}");
@@ -365,11 +396,16 @@ impl Watcher<'_> {
             let all = archive.status()?.deliveries.into_iter().filter(is_complete);
             self.complete_before = Some(all.map(|d| d.name).collect());
         }
-        if !self.complete_before.as_ref().is_some_and(|before| before.contains(name)) {
+        let origins = archive.origins(Some(name))?;
+        let Some(own) = own(&origins, self.origin, &sources::keys(self.site)) else {
+            return Ok(false);
+        };
+        if !self.complete_before.as_ref().is_some_and(|before| before.contains(&own.delivery)) {
             return Ok(false);
         }
-        let known: HashSet<String> =
-            archive.known_files(name)?.into_iter().map(|f| f.name).collect();
+        let files = archive.known_files(&own.delivery)?.into_iter().map(|f| f.name);
+        let skipped = archive.skipped(&own.delivery)?.into_iter().map(|s| s.name);
+        let known: HashSet<String> = files.chain(skipped).collect();
         Ok(glance.names.iter().all(|name| known.contains(name)))
     }
 
@@ -385,7 +421,9 @@ impl Watcher<'_> {
     fn age(&self, name: &str) -> Duration {
         let Some(directory) = self.origin.source.directory(name) else { return Duration::ZERO };
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        let latest = entries.filter_map(|e| e.metadata().ok()?.modified().ok()).max();
+        // Of a link the date of what it leads to counts.
+        let date = |path: &Path| std::fs::metadata(path).ok()?.modified().ok();
+        let latest = entries.filter_map(|e| date(&e.path())).max();
         latest.and_then(|at| at.elapsed().ok()).unwrap_or_default()
     }
 
@@ -423,14 +461,13 @@ impl Watcher<'_> {
         let fetched = self.while_open(|halt| -> anyhow::Result<_> {
             let mut night =
                 Night::open_until(self.site.clone(), self.origin.name.clone(), "transfer", halt)?;
-            let fetched = night.fetch(&coming)?;
+            let brought = night.fetch(&coming)?;
             let refused = night.counts.get("transfer").map_or(0, |counts| counts.refusals);
             night.ended(if refused > 0 { Exit::Refusals } else { Exit::Done });
-            Ok((fetched, refused))
+            Ok((brought, refused))
         });
-        let (fetched, refused) = fetched?;
-        let (_, awaited) = judge(&fetched);
-        self.told(name, &fetched, refused, awaited.as_deref());
+        let (Brought { name, fetched, awaited }, refused) = fetched?;
+        self.told(&name, &fetched, refused, awaited.as_deref());
         let again = match () {
             () if fetched.away.is_some() || !fetched.postponed.is_empty() => Some(AGAIN),
             () if fetched.left > 0 => Some(Duration::ZERO), // the slice is over
@@ -461,6 +498,14 @@ impl Watcher<'_> {
             n => format!(", {} refused", counted(n, "file")),
         };
         let brought = counted(fetched.arrivals.len() as u64, "file");
+        let skipped = match fetched.skipped.as_slice() {
+            [] => String::new(),
+            [one] => format!(", {} skipped", shown(&one.name)),
+            [one, rest @ ..] => {
+                format!(", {} and {} more skipped", shown(&one.name), rest.len())
+            }
+        };
+        let refused = format!("{refused}{skipped}");
         let rest =
             awaited.map_or("complete".to_owned(), |awaited| format!("not complete: {awaited}"));
         tell!("almagest: {name}: {brought} brought{refused}; {}", shown(&rest));
@@ -542,6 +587,8 @@ mod tests {
             modified_ns: 1,
             tag: String::new(),
             has_ranges: true,
+            locator: None,
+            note: String::new(),
         };
         let wanted = Duration::from_millis(30);
         assert!(!memory.is_settled(&entry(1), wanted));

@@ -1,9 +1,11 @@
 //! The file in which a daemon keeps what it does, for `status`.
 
+use crate::report::tell;
 use archive::lease::Process;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const FILE: &str = "state.json";
 
@@ -12,13 +14,22 @@ pub fn read<T: DeserializeOwned>(directory: &Path) -> Option<T> {
     serde_json::from_slice(&std::fs::read(directory.join(FILE)).ok()?).ok()
 }
 
-/// Leaves a state. A file that cannot be written stops nothing, and none is synced: after a crash of the machine the process
-/// is gone anyway.
+/// Leaves a state. A file that cannot be written stops nothing and is reported once; none is synced, since after a crash of
+/// the machine the process is gone anyway.
 pub fn write(directory: &Path, state: &impl Serialize) {
+    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
     let text = serde_json::to_vec_pretty(state).unwrap_or_default();
     let temporary = directory.join(format!(".{FILE}"));
-    let _ = std::fs::write(&temporary, text)
+    let written = std::fs::write(&temporary, text)
         .and_then(|()| std::fs::rename(temporary, directory.join(FILE)));
+    match written {
+        Ok(()) => IS_REPORTED.store(false, Ordering::Relaxed),
+        Err(fault) if !IS_REPORTED.swap(true, Ordering::Relaxed) => tell!(
+            "almagest: what this daemon does is not in `status`: cannot write to {}: {fault}",
+            directory.display()
+        ),
+        Err(_) => {}
+    }
 }
 
 /// Whether a daemon that says it is in a state is there, as far as this machine can tell.

@@ -11,7 +11,7 @@
 pub mod arrivals;
 mod connections;
 pub mod kept;
-mod notify;
+pub mod notify;
 mod port;
 pub mod state;
 
@@ -25,9 +25,11 @@ use archive::ArchiveError;
 use archive::Publication;
 use archive::records::Cause;
 use ingest::PassReport;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use state::{Shared, State};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often what attempts left is cleared away.
@@ -117,17 +119,41 @@ pub fn data(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<E
     })
 }
 
-/// A flag that SIGINT and SIGTERM set; the second one ends the process at once: what is unfinished is found again.
+/// A second SIGTERM ends a process at once only after this: supervisors, containers and `timeout` send several in a row.
+const GRACE: Duration = Duration::from_secs(10);
+/// The same for SIGINT, which a terminal and a wrapper may both send for one key.
+const KEY_GRACE: Duration = Duration::from_secs(1);
+
+/// Returns the flag that SIGINT and SIGTERM set. Another one ends the process at once when its time of grace is over: what
+/// is unfinished is found again.
 ///
 /// # Errors
 /// When the system does not take the handlers.
 pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+    let mut known = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(flag) = known.as_ref() {
+        return Ok(Arc::clone(flag));
     }
-    Ok(stop)
+    let flag = Arc::new(AtomicBool::new(false));
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let stop = Arc::clone(&flag);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut first: Option<Instant> = None;
+        for signal in signals.forever() {
+            let grace = if signal == SIGTERM { GRACE } else { KEY_GRACE };
+            match first {
+                Some(at) if at.elapsed() >= grace => {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+                Some(_) => {}
+                None => first = Some(Instant::now()),
+            }
+            stop.store(true, Ordering::Relaxed);
+        }
+    })?;
+    *known = Some(Arc::clone(&flag));
+    Ok(flag)
 }
 
 /// Waits until no other daemon of the kind works on the site; `None` when a signal came first.
@@ -272,5 +298,5 @@ pub(crate) fn is_for_ever(fault: &anyhow::Error) -> bool {
         return true;
     }
     let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
-    archive.is_some_and(|error| error.is_gate() && !error.is_transient())
+    archive.is_some_and(|error| error.is_moved() || error.is_gate() && !error.is_transient())
 }

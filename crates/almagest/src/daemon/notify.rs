@@ -2,11 +2,13 @@
 
 use super::arrivals;
 use crate::exit::Exit;
+use crate::journal::Journal;
 use crate::report::{bytes, counted, shown, tell};
 use crate::site::{self, Site};
 use archive::records::{RefusalFilter, RefusalState};
 use archive::{Inquiry, Timestamp};
 use dispatch::command::{Programs, System};
+use model::Advice;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The longest that a program, or curl, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const FILE: &str = "notified.json";
+/// Why nobody can be notified, while that is so.
+const FAULT: &str = "notify-fault.txt";
 /// A source that is away for less is its own affair.
 const AWAY_MINUTES: i64 = 10;
 
@@ -39,20 +43,53 @@ fn notice(kind: &str, key: String, message: String) -> Notice {
 /// Runs until a signal ends it; at once, when nobody is to be told.
 ///
 /// # Errors
-/// Never: what cannot be looked at or told now is tried again.
+/// Never: what cannot be looked at or told now is reported, kept for `status` and `doctor`, and tried again.
 pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     let config = &site.config.notify;
     if config.command.is_empty() && config.webhook.is_empty() {
         return Ok(Exit::Done);
     }
     let path = site.place.logs().join(FILE);
+    let mut known = None;
     while !stop.load(Ordering::Relaxed) {
-        if let Ok(notices) = look(site, site::now()) {
-            tell_new(site, &path, &notices);
-        }
+        let fault = match look(site, site::now()) {
+            Ok(notices) => tell_new(site, &path, &notices),
+            Err(fault) => Some(format!("the site cannot be examined: {fault:#}")),
+        };
+        note_fault(site, fault.as_deref(), &mut known);
         super::sleep(LOOK_EVERY, stop);
     }
     Ok(Exit::Done)
+}
+
+/// Why nobody can be notified, as the daemon left it.
+pub fn fault(site: &Site) -> Option<String> {
+    let text = std::fs::read_to_string(site.place.logs().join(FAULT)).ok()?;
+    Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Reports a fault when it is another one than before, and keeps it as long as it lasts.
+fn note_fault(site: &Site, fault: Option<&str>, known: &mut Option<String>) {
+    if known.as_deref() == fault && known.is_some() {
+        return;
+    }
+    let path = site.place.logs().join(FAULT);
+    let written = match fault {
+        Some(fault) => {
+            tell!("almagest: nobody is notified, trying again: {}", shown(fault));
+            Journal::open(&site.place.logs()).note(&format!("nobody is notified: {fault}"));
+            let published = files::publish_bytes(&path, format!("{fault}\n").as_bytes());
+            published.map(|_| ()).map_err(|f| f.to_string())
+        }
+        None => match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
+            _ => Ok(()),
+        },
+    };
+    if let Err(fault) = written {
+        tell!("almagest: {}: {}", path.display(), shown(&fault));
+    }
+    *known = fault.map(str::to_owned);
 }
 
 /// What is amiss now.
@@ -75,8 +112,10 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     let status = archive.status()?;
     if status.unsound_files > 0 {
         let message = format!(
-            "{} of the library are rotten or lost: almagest reconcile",
-            counted(status.unsound_files, "file")
+            "{} of the library damaged or lost: {}",
+            counted(status.unsound_files, "file"),
+            Advice::Reconcile
+                .command(&["--site".to_owned(), site.place.root().display().to_string()])
         );
         notices.push(notice("library", "unsound".to_owned(), message));
     }
@@ -115,12 +154,14 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         }
     }
     let root = site.place.root();
-    if let Ok(free) = files::free_bytes(root)
-        && free < config.low_disk_gb * 1_000_000_000
-    {
-        let message = format!("{} are free on the disk of {}", bytes(free), root.display());
-        notices.push(notice("disk", root.display().to_string(), message));
-    }
+    let message = match files::free_bytes(root) {
+        Ok(free) if free < config.low_disk_gb * 1_000_000_000 => {
+            Some(format!("{} are free on the disk of {}", bytes(free), root.display()))
+        }
+        Ok(_) => None,
+        Err(fault) => Some(format!("the disk of {} cannot be queried: {fault}", root.display())),
+    };
+    notices.extend(message.map(|message| notice("disk", root.display().to_string(), message)));
     Ok(notices)
 }
 
@@ -137,29 +178,39 @@ fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
     sources.into_iter().filter_map(away).collect()
 }
 
-/// Tells what was not told yet, and forgets what went away.
-fn tell_new(site: &Site, path: &Path, notices: &[Notice]) {
-    let mut told: BTreeSet<String> = std::fs::read(path)
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
-    let before = told.clone();
+/// Tells what was not told yet, and forgets what went away. Returns what prevented that.
+fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
+    let mut told: BTreeSet<String> = match std::fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
+        // Without it everything would be told again, every time.
+        Err(error) => return Some(format!("cannot read {}: {error}", path.display())),
+    };
+    let (before, mut faults) = (told.clone(), Vec::new());
     told.retain(|key| notices.iter().any(|n| n.key == *key));
     for notice in notices {
-        if !told.contains(&notice.key) && is_sent(site, notice) {
-            told.insert(notice.key.clone());
+        if told.contains(&notice.key) {
+            continue;
+        }
+        match send(site, notice) {
+            Ok(()) => {
+                told.insert(notice.key.clone());
+            }
+            Err(fault) if faults.contains(&fault) => {}
+            Err(fault) => faults.push(fault),
         }
     }
     if told != before {
         let text = serde_json::to_vec_pretty(&told).unwrap_or_default();
         if let Err(fault) = files::publish_bytes(path, &text) {
-            tell!("almagest: {}", shown(&fault.to_string()));
+            faults.push(fault.to_string());
         }
     }
+    (!faults.is_empty()).then(|| faults.join("; "))
 }
 
-/// Whether everybody who is to know has been told.
-fn is_sent(site: &Site, notice: &Notice) -> bool {
+/// Sends a notice to everybody who is to know.
+fn send(site: &Site, notice: &Notice) -> Result<(), String> {
     let config = &site.config.notify;
     let object = serde_json::json!({
         "site": site.place.root(),
@@ -169,15 +220,14 @@ fn is_sent(site: &Site, notice: &Notice) -> bool {
     });
     let object = object.to_string();
     let system = System::with(&[], &[("LC_ALL", "C")], PATIENCE);
-    let mut is_sent = true;
+    let mut faults = Vec::new();
     let mut ask = |program: &str, words: &[String]| {
         let why = match system.ask(program, words, &object) {
             Ok(answer) if answer.is_ok() => return,
             Ok(answer) => answer.complaint(),
             Err(none) => none.to_string(),
         };
-        tell!("almagest: nobody could be told: {program}: {}", shown(&why));
-        is_sent = false;
+        faults.push(format!("{program}: {why}"));
     };
     if let Some((program, words)) = config.command.split_first() {
         let program = match Path::new(program) {
@@ -202,5 +252,5 @@ fn is_sent(site: &Site, notice: &Notice) -> bool {
         words.extend(["--".to_owned(), config.webhook.clone()]);
         ask("curl", &words);
     }
-    is_sent
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }

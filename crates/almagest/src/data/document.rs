@@ -1,9 +1,9 @@
 //! A plan as it is kept and shown.
 
 use super::situation::{Piece, UnitName, Work};
-use crate::report::{Table, bytes, grouped};
+use crate::report::{Table, bytes, counted, grouped, utc};
 use archive::Timestamp;
-use archive::planning::{PlannedAndDone, Proposal, ProposedTask};
+use archive::planning::{CameAndDone, PlannedAndDone, Proposal, ProposedTask};
 use chrono::TimeDelta;
 use dispatch::planner::Plan;
 use model::UseCase;
@@ -30,6 +30,9 @@ pub struct Document {
     pub tasks: Vec<TaskLine>,
     /// What is not planned, and why.
     pub waits: Vec<WaitLine>,
+    /// Number of the latest change of an instruction that it follows: a later one makes it stale.
+    #[serde(default)]
+    pub instructions: i64,
 }
 
 /// Times as ISO 8601 in UTC.
@@ -122,6 +125,9 @@ pub struct WaitLine {
     pub of: String,
     /// Why.
     pub why: String,
+    /// The same without what differs from task to task.
+    #[serde(default)]
+    pub cause: String,
 }
 
 /// A document of a plan, and what is undecided in it.
@@ -191,6 +197,7 @@ pub fn document(
         units,
         tasks,
         waits: waits(work, plan, file_waits),
+        instructions: 0,
     }
 }
 
@@ -213,25 +220,37 @@ fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
         .collect()
 }
 
-/// What is not planned, alike ones together.
+/// What is not planned, by unit, tasks with the same cause together.
 fn waits(work: &Work, plan: &Plan, file_waits: &[(String, register::plan::Wait)]) -> Vec<WaitLine> {
-    let mut counted: BTreeMap<(UnitName, &str, String), u64> = BTreeMap::new();
+    let mut counted: BTreeMap<(UnitName, &str, String), (u64, String)> = BTreeMap::new();
+    let mut count = |unit: UnitName, of: &'static str, cause: String, why: String| {
+        counted.entry((unit, of, cause)).or_insert((0, why)).0 += 1;
+    };
     for (task, reason) in &plan.unplanned {
         let unit = work.units[work.situation.tasks[*task].group].clone();
-        *counted.entry((unit, "task", reason.to_string())).or_default() += 1;
+        count(unit, "task", reason.cause(), reason.to_string());
     }
     for (delivery, wait) in file_waits.iter().filter(|(_, wait)| !wait.comes) {
         let unit = (delivery.clone(), wait.use_case);
-        *counted.entry((unit, "file", wait.why.clone())).or_default() += 1;
+        count(unit, "file", wait.why.clone(), wait.why.clone());
     }
-    let line = |((unit, of, why), count): ((UnitName, &str, String), u64)| WaitLine {
-        delivery: unit.0,
-        use_case: unit.1,
-        count,
-        of: of.to_owned(),
-        why,
+    let line = |((unit, of, cause), (count, why)): ((UnitName, &str, String), (u64, String))| {
+        WaitLine { delivery: unit.0, use_case: unit.1, count, of: of.to_owned(), why, cause }
     };
     counted.into_iter().map(line).collect()
+}
+
+/// Tasks of a plan by what was decided on them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// Nobody has decided; their rounds are open.
+    pub undecided: u64,
+    /// Nobody has decided; estimates of rounds that are not open yet.
+    pub to_come: u64,
+    /// Units of those two.
+    pub units: u64,
+    /// Approved before.
+    pub approved: u64,
 }
 
 impl Document {
@@ -274,25 +293,48 @@ impl Document {
         self.units.iter().any(|u| !u.approved)
     }
 
-    fn at(&self, seconds: f64) -> Timestamp {
+    /// Returns how many tasks wait for a decision and how many are approved. Every header counts by this.
+    pub fn counts(&self) -> TaskCounts {
+        let mut counts = TaskCounts::default();
+        for unit in &self.units {
+            match (unit.approved, unit.to_come) {
+                (true, _) => counts.approved += unit.tasks,
+                (false, true) => counts.to_come += unit.tasks,
+                (false, false) => counts.undecided += unit.tasks,
+            }
+            counts.units += u64::from(!unit.approved);
+        }
+        counts
+    }
+
+    /// Returns the estimated number of tasks of some rounds to come.
+    pub fn tasks_to_come(&self, rounds: &[UnitName]) -> u64 {
+        let is_meant = |unit: &&UnitLine| {
+            unit.to_come && rounds.iter().any(|(d, u)| *d == unit.delivery && *u == unit.use_case)
+        };
+        self.units.iter().filter(is_meant).map(|unit| unit.tasks).sum()
+    }
+
+    /// Returns a planned time as a point in time.
+    pub fn at(&self, seconds: f64) -> Timestamp {
         self.made + TimeDelta::milliseconds((seconds * 1000.0) as i64)
     }
 
     /// For people, under a title.
     pub fn text(&self, title: &str) -> String {
         let mut text = title.to_owned();
-        let tasks = self.tasks.len() as u64;
         let used = self.hosts.iter().filter(|h| h.tasks > 0).count();
-        text += &match tasks {
+        text += &match self.tasks.len() as u64 {
             0 => ": nothing can start\n".to_owned(),
-            _ => format!(
-                ": {} tasks on {} of {} hosts, until {} (in {}; no plan ends before {})\n",
-                grouped(tasks),
+            tasks => format!(
+                ": {}{} on {} of {} hosts, until {} UTC (in {}; no plan ends before {} UTC)\n",
+                counted(tasks, "task"),
+                self.parts(),
                 used,
                 self.hosts.len(),
-                clock(self.at(self.makespan_seconds), self.made),
+                utc(self.at(self.makespan_seconds)),
                 duration(self.makespan_seconds),
-                clock(self.at(self.lower_bound_seconds), self.made)
+                utc(self.at(self.lower_bound_seconds))
             ),
         };
         for table in [self.hosts_table(), self.units_table(), self.waits_table()] {
@@ -303,6 +345,17 @@ impl Document {
         text
     }
 
+    /// What the number of tasks is made of, where that is not one thing.
+    fn parts(&self) -> String {
+        let TaskCounts { to_come, approved, .. } = self.counts();
+        let parts: Vec<String> = [(to_come, "in rounds to come"), (approved, "approved")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} {what}", grouped(count)))
+            .collect();
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+    }
+
     fn hosts_table(&self) -> Table {
         let mut table = Table::new([
             "host",
@@ -311,13 +364,13 @@ impl Document {
             "load of others",
             "running",
             "tasks",
-            "until",
+            "until (UTC)",
             "",
         ]);
         for host in &self.hosts {
             let until = match host.tasks + host.running {
                 0 => String::new(),
-                _ => clock(self.at(host.until_seconds), self.made),
+                _ => utc(self.at(host.until_seconds)),
             };
             table.row([
                 host.host.clone(),
@@ -334,7 +387,8 @@ impl Document {
     }
 
     fn units_table(&self) -> Table {
-        let mut table = Table::new(["unit", "tasks", "size", "starts", "ends", "on", ""]);
+        let mut table =
+            Table::new(["unit", "tasks", "size", "starts (UTC)", "ends (UTC)", "on", ""]);
         for unit in &self.units {
             let remark = match (unit.approved, unit.to_come) {
                 (true, true) => "approved, to come",
@@ -346,8 +400,8 @@ impl Document {
                 format!("{}/{}", unit.delivery, unit.use_case),
                 grouped(unit.tasks),
                 bytes(unit.input_bytes),
-                clock(self.at(unit.start_seconds), self.made),
-                clock(self.at(unit.end_seconds), self.made),
+                utc(self.at(unit.start_seconds)),
+                utc(self.at(unit.end_seconds)),
                 in_short(&unit.hosts),
                 remark.to_owned(),
             ]);
@@ -355,14 +409,25 @@ impl Document {
         table
     }
 
+    /// What is not planned: one line for each cause, with how much it concerns.
     fn waits_table(&self) -> Table {
         let mut table = Table::new(["waits", "what", "why"]);
+        let mut causes: Vec<(&str, &str, Vec<&WaitLine>)> = Vec::new();
         for wait in &self.waits {
-            table.row([
-                format!("{}/{}", wait.delivery, wait.use_case),
-                crate::report::counted(wait.count, &wait.of),
-                wait.why.clone(),
-            ]);
+            let cause = if wait.cause.is_empty() { &wait.why } else { &wait.cause };
+            match causes.iter_mut().find(|(of, known, _)| *of == wait.of && known == cause) {
+                Some((.., lines)) => lines.push(wait),
+                None => causes.push((&wait.of, cause, vec![wait])),
+            }
+        }
+        for (of, cause, lines) in causes {
+            let units = match lines.as_slice() {
+                [only] => format!("{}/{}", only.delivery, only.use_case),
+                many => counted(many.len() as u64, "unit"),
+            };
+            let count = lines.iter().map(|wait| wait.count).sum();
+            let why = if lines.len() == 1 { &lines[0].why } else { cause };
+            table.row([units, counted(count, of), why.to_owned()]);
         }
         table
     }
@@ -376,14 +441,6 @@ fn in_short(hosts: &[String]) -> String {
     }
 }
 
-/// Time of day UTC, or day and time when it is another day than that of `now`.
-pub fn clock(time: Timestamp, now: Timestamp) -> String {
-    match time.date_naive() == now.date_naive() {
-        true => time.format("%H:%M:%S").to_string(),
-        false => time.format("%Y-%m-%d %H:%M").to_string(),
-    }
-}
-
 /// "45 s", "12 min", "3 h 20 min".
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
@@ -394,8 +451,11 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// What came of the rounds that a plan named before they were open, by unit.
+pub type Came = BTreeMap<UnitName, Vec<CameAndDone>>;
+
 /// A plan beside what happened, unit by unit.
-pub fn compared(document: &Document, done: &[PlannedAndDone]) -> Table {
+pub fn compared(document: &Document, done: &[PlannedAndDone], came: &Came) -> Table {
     let mut table = Table::new([
         "unit",
         "tasks",
@@ -404,37 +464,73 @@ pub fn compared(document: &Document, done: &[PlannedAndDone]) -> Table {
         "planned seconds",
         "actual seconds",
         "ratio",
-        "planned end",
-        "actual end",
+        "planned end (UTC)",
+        "actual end (UTC)",
     ]);
-    let mut units: BTreeMap<UnitName, Vec<&PlannedAndDone>> = BTreeMap::new();
+    let mut units: BTreeMap<UnitName, Compared> = BTreeMap::new();
     for one in done {
         let unit = &one.task.unit;
-        units.entry((unit.delivery.clone(), unit.use_case)).or_default().push(one);
+        let line = units.entry((unit.delivery.clone(), unit.use_case)).or_default();
+        line.planned(after(one.assignment.starts, one.assignment.seconds));
+        if let Some(actual) = &one.actual {
+            line.planned_seconds += one.assignment.seconds;
+            line.elsewhere += u64::from(one.assignment.host != actual.0);
+            line.happened(actual);
+        }
     }
-    for ((delivery, use_case), tasks) in units {
-        let actual: Vec<_> = tasks.iter().filter_map(|t| Some((*t, t.actual.as_ref()?))).collect();
-        let elsewhere = actual.iter().filter(|(t, a)| t.assignment.host != a.0).count();
-        let planned: f64 = actual.iter().map(|(t, _)| t.assignment.seconds).sum();
-        let took: f64 = actual.iter().map(|(_, a)| a.2).sum();
-        let after = |start: Timestamp, seconds: f64| {
-            start + TimeDelta::milliseconds((seconds * 1000.0) as i64)
-        };
-        let end = tasks.iter().map(|t| after(t.assignment.starts, t.assignment.seconds)).max();
-        let actual_end = actual.iter().map(|(_, a)| after(a.1, a.2)).max();
-        let shown =
-            |time: Option<Timestamp>| time.map(|t| clock(t, document.made)).unwrap_or_default();
+    for (unit, tasks) in came {
+        let line = units.entry(unit.clone()).or_default();
+        let of_unit =
+            |t: &&TaskLine| t.task.is_none() && (&t.delivery, t.use_case) == (&unit.0, unit.1);
+        for planned in document.tasks.iter().filter(of_unit) {
+            line.planned(document.at(planned.start_seconds + planned.seconds));
+            line.planned_seconds += planned.seconds;
+        }
+        tasks.iter().filter_map(|t| t.actual.as_ref()).for_each(|actual| line.happened(actual));
+    }
+    for ((delivery, use_case), line) in units {
+        let shown = |time: Option<Timestamp>| time.map(utc).unwrap_or_default();
+        let ratio = line.actual_seconds / line.planned_seconds;
         table.row([
             format!("{delivery}/{use_case}"),
-            grouped(tasks.len() as u64),
-            grouped(actual.len() as u64),
-            grouped(elsewhere as u64),
-            format!("{planned:.1}"),
-            format!("{took:.1}"),
-            if planned > 0.0 { format!("{:.2}", took / planned) } else { String::new() },
-            shown(end),
-            shown(actual_end),
+            grouped(line.tasks),
+            grouped(line.done),
+            grouped(line.elsewhere),
+            format!("{:.1}", line.planned_seconds),
+            format!("{:.1}", line.actual_seconds),
+            if line.planned_seconds > 0.0 { format!("{ratio:.2}") } else { String::new() },
+            shown(line.planned_end),
+            shown(line.actual_end),
         ]);
     }
     table
+}
+
+/// One unit of a comparison.
+#[derive(Default)]
+struct Compared {
+    tasks: u64,
+    done: u64,
+    elsewhere: u64,
+    planned_seconds: f64,
+    actual_seconds: f64,
+    planned_end: Option<Timestamp>,
+    actual_end: Option<Timestamp>,
+}
+
+impl Compared {
+    fn planned(&mut self, end: Timestamp) {
+        self.tasks += 1;
+        self.planned_end = self.planned_end.max(Some(end));
+    }
+
+    fn happened(&mut self, (_, start, seconds): &(String, Timestamp, f64)) {
+        self.done += 1;
+        self.actual_seconds += seconds;
+        self.actual_end = self.actual_end.max(Some(after(*start, *seconds)));
+    }
+}
+
+fn after(start: Timestamp, seconds: f64) -> Timestamp {
+    start + TimeDelta::milliseconds((seconds * 1000.0) as i64)
 }

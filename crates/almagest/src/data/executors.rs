@@ -119,8 +119,8 @@ impl Loads {
     }
 }
 
-/// Where products are staged, for questions about room.
+/// Returns the free bytes of the disk on which products are staged. A disk that cannot be queried has no room.
 pub fn free_bytes(site: &Site) -> u64 {
     let staging: PathBuf = site.place.staging();
-    files::free_bytes(&staging).unwrap_or(u64::MAX)
+    files::free_bytes(&staging).unwrap_or(0)
 }

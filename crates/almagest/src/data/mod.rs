@@ -23,7 +23,7 @@ pub use run::daemon;
 
 use crate::journal::Journal;
 use crate::profiles::Loaded;
-use crate::report::{shown, tell};
+use crate::report::{counted, shown, tell};
 use crate::site::{self, Archive, Site};
 use crate::steps;
 use anyhow::Context;
@@ -238,8 +238,12 @@ impl Curator {
     fn open_rounds(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
         let cause = self.cause.clone();
         self.gather(&mut |archive, _, round| {
-            archive.open_round(&round, &cause, site::now())?;
-            report.opened += 1;
+            match archive.open_round(&round, &cause, site::now()) {
+                Ok(_) => report.opened += 1,
+                // Another process opened it since it was read what is open.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
+            }
             Ok(())
         })?;
         self.archive.approve_coming(site::now())?;
@@ -355,9 +359,11 @@ impl Curator {
     /// When the archive fails.
     pub fn document(&mut self) -> anyhow::Result<Document> {
         let approved: BTreeSet<UnitName> = self.archive.approved_to_come()?.into_iter().collect();
+        // Read first: an instruction that is given meanwhile makes the document stale.
+        let instructions = self.archive.instructions_given()?;
         let waits = self.file_waits.clone();
         let name = self.executor.name();
-        self.with_facts(|facts| {
+        let mut document = self.with_facts(|facts| {
             let work = situation::situation(facts, &|_| true, true);
             let plan = planner::plan(&work.situation);
             let is_approved = |unit: &UnitName| {
@@ -372,7 +378,9 @@ impl Curator {
                 }
             };
             document::document(&work, &plan, (name, facts.now), &is_approved, &waits)
-        })
+        })?;
+        document.instructions = instructions;
+        Ok(document)
     }
 
     /// What would be proposed now, opening nothing.
@@ -405,9 +413,31 @@ impl Curator {
         self.open_rounds(&mut report)?;
         self.propose_when_due(&mut report)?;
         match self.archive.plan(None)? {
-            Some(record) if is_open(&record) => Ok((parsed(&record)?, Some(record))),
+            Some(record) if is_open(&record) => {
+                let mut document = parsed(&record)?;
+                self.note_approvals(&mut document)?;
+                Ok((document, Some(record)))
+            }
             decided => Ok((self.document()?, decided)),
         }
+    }
+
+    /// Marks what was approved of a plan since it was proposed.
+    fn note_approvals(&self, document: &mut Document) -> anyhow::Result<()> {
+        let open = self.archive.open_tasks()?;
+        let to_come = self.archive.approved_to_come()?;
+        for unit in &mut document.units {
+            let is_of = |t: &&OpenTask| {
+                (&t.key.unit.delivery, t.key.unit.use_case) == (&unit.delivery, unit.use_case)
+            };
+            let mut tasks = open.iter().filter(is_of).peekable();
+            unit.approved = match tasks.peek() {
+                Some(_) => tasks.all(OpenTask::may_start),
+                // Its tasks are done, or its round is not open yet.
+                None => !unit.to_come || to_come.contains(&(unit.delivery.clone(), unit.use_case)),
+            };
+        }
+        Ok(())
     }
 
     fn propose_when_due(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
@@ -417,11 +447,18 @@ impl Curator {
         };
         let to_come: BTreeSet<UnitName> = self.archive.approved_to_come()?.into_iter().collect();
         let latest = self.archive.plan(None)?.filter(is_open);
-        let is_stale = latest.as_ref().is_some_and(|p| site::now() - p.proposed > STALE);
-        let old = match &latest {
-            Some(record) => parsed(record)?.proposal(),
-            None => Proposal::default(),
+        let (old, followed) = match &latest {
+            Some(record) => {
+                let document = parsed(record)?;
+                (document.proposal(), Some(document.instructions))
+            }
+            None => (Proposal::default(), None),
         };
+        // A pause, a hold or an edit after it: what was proposed is no longer what would be done.
+        let is_outdated =
+            followed.is_some() && followed != Some(self.archive.instructions_given()?);
+        let is_old = latest.as_ref().is_some_and(|p| site::now() - p.proposed > STALE);
+        let is_stale = is_outdated || is_old;
         let comes = self.coming.iter().map(|c| (c.round.delivery.clone(), c.round.use_case));
         let is_new = open.iter().any(is_undecided)
             || comes.into_iter().any(|u| !to_come.contains(&u) && !old.coming.contains(&u));
@@ -433,12 +470,16 @@ impl Curator {
             if document.has_undecided() && !is_told {
                 let number = self.archive.propose(&proposal, &self.cause, site::now())?;
                 report.proposed = Some(number);
+                let counts = document.counts();
                 let what = format!(
-                    "plan {number} proposes {} tasks of {} units",
-                    proposal.tasks.len(),
-                    document.units.iter().filter(|u| !u.approved).count()
+                    "plan {number} proposes {} of {}",
+                    counted(counts.undecided + counts.to_come, "task"),
+                    counted(counts.units, "unit")
                 );
                 self.note(&what);
+            } else if is_outdated {
+                let cause = Cause::new(self.cause.who.clone(), "nothing of the plan may start now");
+                self.archive.withdraw_proposal(&cause, site::now())?;
             }
         }
         if self.auto {
@@ -454,7 +495,8 @@ impl Curator {
         if most > 0.0 && hours > most {
             let plan = record.plan_id;
             self.tell_once(format!(
-                "plan {plan} would take {hours:.1} h, more than the policy approves by itself ({most} h): almagest plan"
+                "plan {plan} would take {hours:.1} h, more than the policy approves by itself ({most} h): {}",
+                crate::advice::command(&model::Advice::Plan)
             ));
             return Ok(());
         }
@@ -462,6 +504,15 @@ impl Curator {
         self.archive.approve(record.plan_id, &Selection::default(), &cause, site::now())?;
         Ok(())
     }
+}
+
+/// Returns the names of the hosts that exist.
+///
+/// # Errors
+/// When the executor does not exist, or cannot be queried.
+pub fn hosts(site: &Site) -> anyhow::Result<Vec<String>> {
+    let hosts = executors::of(site)?.hosts()?;
+    Ok(hosts.into_iter().map(|host| host.name).collect())
 }
 
 /// Whether something of a plan can be decided on.

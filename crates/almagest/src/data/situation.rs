@@ -113,7 +113,7 @@ pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_com
         let known = host.as_ref().map(|name| hosts.iter().position(|h| h.name == *name));
         let closed = match known {
             Some(None) => {
-                Some(format!("it is to run on {}, which is not there", host.unwrap_or_default()))
+                Some(format!("it is to run on {}, which does not exist", host.unwrap_or_default()))
             }
             _ => None,
         };
@@ -215,16 +215,7 @@ fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> Option<Strin
     let covers = |s: &&Standing| {
         s.instruction == Instruction::Pause && s.subject.covers(&unit.0, night, unit.1)
     };
-    facts.standing.iter().find(covers).map(in_words)
-}
-
-/// "host n1 is paused by anna: new fan".
-fn in_words(standing: &Standing) -> String {
-    let act = match standing.instruction {
-        Instruction::Drain => "drained",
-        _ => "paused",
-    };
-    format!("{} is {act} by {}: {}", standing.subject, standing.cause.who, standing.cause.why)
+    facts.standing.iter().find(covers).map(ToString::to_string)
 }
 
 /// The host on which alone a task may run: of the plan, when it was approved for it; of the operator.
@@ -307,7 +298,7 @@ fn host_instruction(facts: &Facts<'_>, name: &str) -> Option<String> {
         s.subject == Subject::Host(name.to_owned())
             && matches!(s.instruction, Instruction::Pause | Instruction::Drain)
     };
-    facts.standing.iter().find(of_host).map(in_words)
+    facts.standing.iter().find(of_host).map(ToString::to_string)
 }
 
 /// What runs on a host, and behind it what waits there, core by core.
@@ -394,7 +385,8 @@ mod tests {
     }
 
     fn standing(subject: Subject, instruction: Instruction) -> Standing {
-        Standing { subject, instruction, since: now(), cause: Cause::new("anna", "new fan") }
+        let cause = Cause::new("anna", "new fan");
+        Standing { subject, instruction, since: now(), cause, plan_id: None }
     }
 
     struct Case {
@@ -469,7 +461,7 @@ mod tests {
         assert_eq!(case.work().situation.tasks[0].host, Some(1));
         case.standing = vec![standing(Subject::All, Instruction::Move("n7".to_owned()))];
         let closed = case.work().situation.tasks[0].closed.clone();
-        assert_eq!(closed.as_deref(), Some("it is to run on n7, which is not there"));
+        assert_eq!(closed.as_deref(), Some("it is to run on n7, which does not exist"));
         case.standing.clear();
         case.open[0].assignment = Some(Assignment {
             plan_id: 1,
@@ -480,6 +472,32 @@ mod tests {
             is_bound: true,
         });
         assert_eq!(case.work().situation.tasks[0].host, Some(1));
+    }
+
+    #[test]
+    fn a_busy_machine_is_one_line_that_names_the_setting() {
+        let nights = (20_071_001..20_071_031).map(|n| (format!("{n}_v1"), n));
+        let mut open = Vec::new();
+        for (name, night) in nights {
+            for number in 1..=5 {
+                let mut task = task(&name, night, UseCase::Preview);
+                task.key.task = number;
+                open.push(task);
+            }
+        }
+        let mut case = Case::new(open);
+        case.hosts.iter_mut().for_each(|(_, load)| *load = 9.0);
+        let work = case.work();
+        let plan = dispatch::planner::plan(&work.situation);
+        let document =
+            crate::data::document::document(&work, &plan, ("local", now()), &|_| false, &[]);
+        let text = document.text("plan 1");
+        let why =
+            "no host can be used: n1: load 9.0 of others, above 1.5 per core ([plan] load_most)";
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains(why)).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        assert!(lines[0].starts_with("30 units  150 tasks"), "{text}");
+        assert!(text.lines().count() < 15, "{text}");
     }
 
     #[test]

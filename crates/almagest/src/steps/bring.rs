@@ -4,18 +4,19 @@
 //! what is still to come). Each group of files that lands is registered at once; the last registration of a fetch says what is
 //! still awaited.
 
+use super::identity::{self, Identity};
 use super::{Night, chosen};
 use crate::exit;
 use crate::profiles::{self, Loaded};
 use crate::report;
 use crate::site::{self, Archive, Site};
-use crate::sources::Origin;
+use crate::sources::{self, Origin};
 use anyhow::Context;
 use archive::records::{Holding, Soundness};
-use archive::{Holdings, Inquiry};
+use archive::{Holdings, Inquiry, Publication, Registry};
 use model::profile::SurveyProfile;
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use transfer::completeness::{self, Rule, Seen};
 use transfer::{Fetched, Step};
@@ -27,8 +28,10 @@ type Ledger = HashMap<String, Vec<transfer::Known>>;
 pub struct Coming<'a> {
     /// From where.
     pub origin: &'a Origin,
-    /// The delivery's name.
-    pub name: &'a str,
+    /// Name of the delivery's directory there.
+    pub directory: &'a str,
+    /// Which delivery it is, as far as the operator says.
+    pub identity: Identity,
     /// Whether a file may be taken.
     pub is_settled: &'a (dyn Fn(&transfer::Entry) -> bool + Sync),
     /// Whether everything is there then, and what is still to come.
@@ -37,80 +40,163 @@ pub struct Coming<'a> {
     pub again: BTreeSet<String>,
     /// The source is the library itself: files stay where they are, and the delivery came from where it came from.
     pub is_library: bool,
+    /// The operator declares that more is to come.
+    pub is_reopened: bool,
 }
 
 impl<'a> Coming<'a> {
     /// What is new of a delivery, from elsewhere.
     pub fn new(
         origin: &'a Origin,
-        name: &'a str,
+        directory: &'a str,
         is_settled: &'a (dyn Fn(&transfer::Entry) -> bool + Sync),
         judge: &'a dyn Fn(&Fetched) -> (bool, Option<String>),
     ) -> Self {
-        Self { origin, name, is_settled, judge, again: BTreeSet::new(), is_library: false }
+        Self {
+            origin,
+            directory,
+            identity: Identity::ByOrigin,
+            is_settled,
+            judge,
+            again: BTreeSet::new(),
+            is_library: false,
+            is_reopened: false,
+        }
     }
 }
 
-impl Night {
-    /// CU1: brings a delivery into the library and registers it, as the operator wants it: what is there now.
-    ///
-    /// # Errors
-    /// Exit code 3 when it would not fit, 5 while another process brings it, and when the source cannot be read.
-    pub fn bring(&mut self, origin: &Origin, name: &str) -> anyhow::Result<()> {
-        self.bring_again(origin, name, BTreeSet::new())
-    }
+/// The word of the operator about when a delivery is complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whole {
+    /// None: by its marker, where its survey has one.
+    #[default]
+    Unsaid,
+    /// All of it is in its directory now: it is complete when that is transferred.
+    AllHere,
+    /// More is to come.
+    MoreToCome,
+}
 
-    /// The same, and some files once more, because those of the library are not sound.
+/// What an operator says of a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// Which delivery it is.
+    pub identity: Identity,
+    /// When it is complete.
+    pub whole: Whole,
+    /// Files that are fetched again although they did not change: those of the library are not sound.
+    pub again: BTreeSet<String>,
+}
+
+impl Word {
+    /// Whether all of a delivery is there after a fetch, and what is still to come.
+    fn judged(&self, fetched: &Fetched, has_marker: bool) -> (bool, Option<String>) {
+        let hindered = Seen {
+            postponed: fetched.postponed.len() + fetched.left,
+            lost: fetched.away.clone(),
+            ..Seen::default()
+        };
+        let awaited = completeness::awaited(Rule::Quiet, &hindered);
+        let all_there = match self.whole {
+            Whole::AllHere => true,
+            Whole::MoreToCome => false,
+            // Where no marker is to be expected, the operator's word is all there is.
+            Whole::Unsaid => fetched.marked_complete || !has_marker,
+        };
+        let more = || Some("more is to come, as the operator declared".to_owned());
+        match (awaited, self.whole) {
+            (None, Whole::MoreToCome) => (false, more()),
+            (awaited, _) => (all_there && awaited.is_none(), awaited),
+        }
+    }
+}
+
+/// A fetch that is over.
+pub struct Brought {
+    /// Name of the delivery.
+    pub name: String,
+    /// What was fetched.
+    pub fetched: Fetched,
+    /// What is still to come.
+    pub awaited: Option<String>,
+}
+
+impl Night {
+    /// CU1: brings a delivery into the library and registers it, as the operator wants it: what is there now. Returns its name.
     ///
     /// # Errors
-    /// As [`Night::bring`].
-    pub fn bring_again(
+    /// Exit code 3 when it would not fit or the operator has to decide which delivery it is, 5 while another process brings it,
+    /// and when the source cannot be read.
+    pub fn bring(
         &mut self,
         origin: &Origin,
-        name: &str,
-        again: BTreeSet<String>,
-    ) -> anyhow::Result<()> {
-        let naming = profiles::naming_of(&self.profiles, name);
+        directory: &str,
+        word: &Word,
+    ) -> anyhow::Result<String> {
+        let naming = profiles::naming_of(&self.profiles, directory);
         let has_marker = naming.is_some_and(|naming| naming.marker.is_some());
-        let judge = |fetched: &Fetched| {
-            let hindered = Seen {
-                postponed: fetched.postponed.len() + fetched.left,
-                lost: fetched.away.clone(),
-                ..Seen::default()
-            };
-            let awaited = completeness::awaited(Rule::Quiet, &hindered);
-            // Where no marker is to be expected, the operator's word is all there is.
-            let all_there = awaited.is_none() && (fetched.marked_complete || !has_marker);
-            (all_there, awaited)
+        let judge = |fetched: &Fetched| word.judged(fetched, has_marker);
+        let coming = Coming {
+            identity: word.identity.clone(),
+            again: word.again.clone(),
+            is_reopened: word.whole == Whole::MoreToCome,
+            ..Coming::new(origin, directory, &|_| true, &judge)
         };
-        let coming = Coming { again, ..Coming::new(origin, name, &|_| true, &judge) };
-        let fetched = self.fetch(&coming)?;
+        let Brought { name, fetched, .. } = self.fetch(&coming)?;
         if let Some(why) = fetched.away {
             return Err(anyhow::anyhow!(
                 "{name} could not be brought to the end, try again: {why}"
             ));
         }
+        tell_skipped(&name, &fetched);
         self.not_brought.extend(
             fetched.postponed.into_iter().map(|(file, why)| (format!("{name}/{file}"), why)),
         );
-        Ok(())
+        Ok(name)
+    }
+
+    /// Declares a delivery complete on the operator's word. Returns `false` when it was complete.
+    ///
+    /// # Errors
+    /// When the archive does not know it.
+    pub fn close(&mut self, name: &str) -> anyhow::Result<bool> {
+        let closed = self.archive.close_delivery(name, &self.cause, site::now())?;
+        self.archive.complete_deliveries(site::now())?;
+        Ok(closed)
     }
 
     /// Brings of a delivery what is due, and registers it group by group.
     ///
     /// # Errors
     /// Exit code 5 while another process brings it, 3 when it would not fit.
-    pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Fetched> {
-        let _lock = self.locked(coming.name)?;
-        let known = self.known_of(coming)?;
-        let place = self.place_of(coming, !known.is_empty())?;
+    pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Brought> {
+        let (name, _lock) = if coming.is_library {
+            let name = coming.directory.to_owned();
+            let lock = self.locked(&name)?.ok_or_else(|| identity::under_way(&name))?;
+            (name, lock)
+        } else {
+            self.identify((coming.origin, coming.directory), &coming.identity)?
+        };
+        let brought = self.fetch_locked(coming, name);
+        if brought.is_err() && !coming.is_library {
+            // Of a fetch that registered nothing no name is left behind.
+            self.archive.release_origin(&coming.origin.place_of(coming.directory))?;
+        }
+        brought
+    }
+
+    fn fetch_locked(&mut self, coming: &Coming<'_>, name: String) -> anyhow::Result<Brought> {
+        self.deliveries.insert(name.clone());
+        let known = self.known_of(coming, &name)?;
+        let place = self.place_of(coming, &name, !known.is_empty())?;
         self.count("transfer").begin();
         let mut delivery = register::Delivery {
-            name: coming.name,
+            name: &name,
             source: &place,
             all_there: false,
             awaited: None,
             expected_files: None,
+            is_reopened: coming.is_reopened,
         };
         let (mut fetched, mut new_refusals) = self.fetch_groups(coming, &known, &delivery)?;
         (delivery.all_there, delivery.awaited) = (coming.judge)(&fetched);
@@ -119,7 +205,7 @@ impl Night {
             _ => fetched.listed.as_ref().map(|(files, _)| *files as u64),
         };
         let arrivals = std::mem::take(&mut fetched.arrivals);
-        self.note_mended(coming.name, &arrivals, &coming.again)?;
+        self.note_mended(&name, &arrivals, &coming.again)?;
         let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
         let place = &self.site.place;
         let now = site::now();
@@ -128,44 +214,37 @@ impl Night {
         new_refusals += recorded.new_refusals;
         fetched.arrivals = arrivals;
         self.count_brought(&fetched, new_refusals);
-        Ok(fetched)
-    }
-
-    /// Nobody else brings the delivery meanwhile.
-    fn locked(&self, name: &str) -> anyhow::Result<files::DirLock> {
-        let library = self.site.place.library().join(name);
-        files::create_dir(&library)
-            .with_context(|| format!("cannot make {}", library.display()))?;
-        let lock = files::lock_dir(&library)
-            .with_context(|| format!("cannot lock {}", library.display()))?;
-        lock.ok_or_else(|| {
-            exit::conflict(format!("another process is bringing {name}; wait for it"))
-        })
+        // An operator may have declared the delivery complete.
+        let awaited = match delivery.awaited {
+            None => None,
+            awaited if coming.is_reopened => awaited,
+            awaited => awaited.filter(|_| self.archive.awaited(&name).ok().flatten().is_some()),
+        };
+        Ok(Brought { name, fetched, awaited })
     }
 
     /// What the ledger knows of the delivery's files.
-    fn known_of(&self, coming: &Coming<'_>) -> anyhow::Result<Ledger> {
-        let mut known = register::known(coming.name, &self.site.place, &self.archive)?;
+    fn known_of(&self, coming: &Coming<'_>, name: &str) -> anyhow::Result<Ledger> {
+        let mut known = register::known(name, &self.site.place, &self.archive)?;
         for file in &coming.again {
             known.get_mut(file).into_iter().flatten().for_each(|content| content.look_again = true);
         }
         Ok(known)
     }
 
-    /// Where the delivery comes from, for the record. One that came from elsewhere before is worth a word.
-    fn place_of(&self, coming: &Coming<'_>, is_known: bool) -> anyhow::Result<String> {
-        let place = coming.origin.source.place(coming.name);
+    /// Where the delivery comes from, for the record. One that is joined to what came from elsewhere is worth a word.
+    fn place_of(&self, coming: &Coming<'_>, name: &str, is_known: bool) -> anyhow::Result<String> {
+        let place = coming.origin.source.place(coming.directory);
         if !is_known {
             return Ok(place);
         }
-        let before = self.archive.source(coming.name)?.to_string_lossy().into_owned();
+        let before = self.archive.source(name)?.to_string_lossy().into_owned();
         if coming.is_library {
             return Ok(before);
         }
-        if before != place {
+        if before != place && matches!(coming.identity, Identity::Join(_)) {
             report::tell!(
-                "almagest: {} came from {} before; its files join those",
-                coming.name,
+                "almagest: {name} came from {} before; its files join those",
                 report::shown(&before)
             );
         }
@@ -194,10 +273,14 @@ impl Night {
             new_refusals += recorded.new_refusals;
             Ok(())
         };
-        let fetched =
-            with_request(site, &profiles, coming, known, (&self.stop, &progress), |request| {
-                transfer::fetch(request, &mut landed)
-            });
+        let fetched = with_request(
+            site,
+            &profiles,
+            (coming, delivery.name),
+            known,
+            (&self.stop, &progress),
+            |request| transfer::fetch(request, &mut landed),
+        );
         bar.finish_and_clear();
         Ok((fetched?, new_refusals))
     }
@@ -245,37 +328,60 @@ pub fn prospect(
     site: &Site,
     archive: &Archive,
     profiles: &[Loaded],
-    (origin, name): (&Origin, &str),
-) -> anyhow::Result<transfer::Prospect> {
-    let known = register::known(name, &site.place, archive)?;
+    (origin, directory): (&Origin, &str),
+    identity: &Identity,
+) -> anyhow::Result<(String, transfer::Prospect)> {
+    let configured = crate::sources::keys(site);
+    let name = identity::expected(archive, (origin, directory), &configured, identity)?;
+    let known = register::known(&name, &site.place, archive)?;
     let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
-    let coming = Coming::new(origin, name, &|_| true, &|_| (false, None));
+    let coming = Coming::new(origin, directory, &|_| true, &|_| (false, None));
     let never = AtomicBool::new(false);
-    with_request(site, &profiles, &coming, &known, (&never, &|_| {}), transfer::look)
+    let to = (&coming, name.as_str());
+    let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::look)?;
+    Ok((name, found))
+}
+
+/// Names what a source shows and what was not fetched.
+fn tell_skipped(name: &str, fetched: &Fetched) {
+    const NAMED: usize = 20;
+    for entry in fetched.skipped.iter().take(NAMED) {
+        let (entry, why) = (report::shown(&entry.name), report::shown(&entry.why));
+        report::tell!("almagest: {name}: {entry} is skipped: {why}");
+    }
+    if fetched.skipped.len() > NAMED {
+        let more = fetched.skipped.len() - NAMED;
+        report::tell!(
+            "almagest: {name}: {more} more entries are skipped: table skipped lists them"
+        );
+    }
 }
 
 /// Does something with what the configuration, the profiles and the ledger say about a transfer.
 fn with_request<T>(
     site: &Site,
     profiles: &[SurveyProfile],
-    coming: &Coming<'_>,
+    (coming, name): (&Coming<'_>, &str),
     known: &Ledger,
     (stop, progress): (&AtomicBool, &(dyn Fn(transfer::Step<'_>) + Sync)),
     act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
 ) -> anyhow::Result<T> {
     let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
+    let further = profiles.iter().flat_map(|p| &p.naming.unfinished);
+    let further = further.chain(&coming.origin.settings.unfinished).map(String::as_str);
+    let unfinished = transfer::Unfinished::new(further);
     let library = &site.config.library;
     let volumes: Vec<transfer::Volume> = site
         .library_roots()
         .into_iter()
         .map(|root| transfer::Volume {
-            directory: root.join(coming.name),
+            directory: root.join(name),
             keep_free_bytes: library.keep_free_gb * 1_000_000_000,
         })
         .collect();
     act(&transfer::Request {
         source: coming.origin.source.as_ref(),
-        delivery: coming.name,
+        delivery: coming.directory,
         volumes: &volumes,
         fill: library.fill.into(),
         mode: if coming.is_library { transfer::Mode::InPlace } else { library.mode.into() },
@@ -285,6 +391,9 @@ fn with_request<T>(
         stall: coming.origin.settings.stall(),
         known: &|file| known.get(file).cloned().unwrap_or_default(),
         survey_of: &|header| survey_of(profiles, header),
+        unfinished: &unfinished,
+        // What survey a file is of is known when it is here.
+        file_bytes_most: profiles.iter().map(|p| p.limits.file_bytes).max().unwrap_or(u64::MAX),
         markers: &markers,
         is_manifest: &|file| profiles.iter().any(|p| p.naming.is_manifest(file)),
         rank: &|file| rank(profiles, &markers, file),
@@ -308,45 +417,70 @@ fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
     }
 }
 
-/// From where the deliveries that options choose came, as far as that is still there.
+/// Returns where the deliveries that options choose come from, as far as that still exists.
 ///
 /// # Errors
 /// Exit code 3 for a delivery or night that the archive does not know.
-pub fn came_from(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
+pub fn came_from(
+    site: &Site,
+    archive: &Archive,
+    scope: &crate::cli::Scope,
+) -> anyhow::Result<Vec<(Origin, String)>> {
     let mut places = Vec::new();
     for name in chosen(archive, scope)? {
-        let place = archive.source(&name)?;
-        let text = place.to_string_lossy().into_owned();
-        if text.contains("://") || place.is_dir() {
-            places.push(text);
-        } else {
-            report::tell!("almagest: {name} came from {}, which is gone", report::shown(&text));
+        let origins = archive.origins(None)?;
+        for known in origins.iter().filter(|known| known.delivery == name) {
+            let place = format!("{}/{}", known.place.address, known.place.directory);
+            match sources::of_known(site, known) {
+                _ if !known.place.is_source
+                    && !place.contains("://")
+                    && !Path::new(&place).is_dir() =>
+                {
+                    report::tell!(
+                        "almagest: {name} came from {}, which is gone",
+                        report::shown(&place)
+                    );
+                }
+                Ok(found) => places.push(found),
+                Err(fault) => report::tell!(
+                    "almagest: {name} came from {}: {}",
+                    report::shown(&place),
+                    report::shown(&format!("{fault:#}"))
+                ),
+            }
         }
     }
     Ok(places)
 }
 
-/// Where a delivery is, and its name: that of its directory.
+/// Where a delivery is, its directory's name, and what that is a link to, if it is one. A link gives its own name to the
+/// delivery.
 ///
 /// # Errors
 /// Exit code 3 when there is no such directory, or it has no usable name.
-pub fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String)> {
-    let absolute = source
-        .canonicalize()
-        .map_err(|error| exit::gate(format!("no delivery at {}: {error}", source.display())))?;
-    if !absolute.is_dir() {
+pub fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String, Option<PathBuf>)> {
+    let gone =
+        |error: std::io::Error| exit::gate(format!("no delivery at {}: {error}", source.display()));
+    let mut named = std::path::absolute(source).map_err(gone)?;
+    if !matches!(named.components().next_back(), Some(Component::Normal(_))) {
+        named = named.canonicalize().map_err(gone)?;
+    }
+    let target = named.canonicalize().map_err(gone)?;
+    if !target.is_dir() {
         return Err(exit::gate(format!("{} is no directory", source.display())));
     }
-    let name = absolute.file_name().unwrap_or_default();
+    let parent = named.parent().unwrap_or(&named).canonicalize().map_err(gone)?;
+    let name = named.file_name().unwrap_or_default();
     match transfer::names::fault(name) {
         Some((_, why)) => {
             Err(exit::gate(format!("{} cannot be a delivery: {why}", source.display())))
         }
         None if name.is_empty() => Err(exit::gate(format!("{} has no name", source.display()))),
         None => {
-            holds_files(&absolute)?;
+            holds_files(&target)?;
+            let link = std::fs::symlink_metadata(&named).is_ok_and(|m| m.is_symlink());
             let name = name.to_string_lossy().into_owned();
-            Ok((absolute, name))
+            Ok((parent, name, link.then_some(target)))
         }
     }
 }
@@ -372,10 +506,24 @@ fn holds_files(delivery: &Path) -> anyhow::Result<()> {
     }))
 }
 
-/// Name of the profile that fits a primary header.
-fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> String {
+/// What the profile that fits a primary header says of its file.
+fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> transfer::SurveyRules {
+    let rules = |profile: &SurveyProfile| transfer::SurveyRules {
+        survey: profile.name.clone(),
+        limits: process::limits(profile),
+        stale_checksum: profile.limits.stale_checksum,
+        detectors: profile.limits.detectors.clone(),
+    };
+    profile_of(profiles, header).map(rules).unwrap_or_default()
+}
+
+/// Returns the profile that fits a primary header.
+pub fn profile_of<'p>(
+    profiles: &'p [SurveyProfile],
+    header: &fits::Header,
+) -> Option<&'p SurveyProfile> {
     let keyword = |name: &str| header.value(name).map(|value| value_text(&value));
-    model::profile::choose(profiles, &keyword).map(|p| p.name.clone()).unwrap_or_default()
+    model::profile::choose(profiles, &keyword)
 }
 
 fn value_text(value: &fits::Value) -> String {

@@ -14,28 +14,28 @@ const PLACES: &[Place] = &[
     ("name_twice", None, None, "_ST.fit"),
     ("text", None, None, "The night was"),
     ("gzip_bomb", None, None, "unpacks to more than"),
-    ("cut_in_primary", Some("END"), None, "HDU 0"),
-    ("cut_odd", Some("END"), None, "HDU 0"),
-    ("cut_in_header", Some("END"), None, "HDU 2"),
-    ("end_missing", Some("END"), None, "HDU 4"),
-    ("cut_in_data", None, None, "HDU 3"),
-    ("cut_in_rows", None, None, "HDU 4"),
-    ("cut_in_padding", None, None, "HDU 1"),
+    ("cut_in_primary", Some("END"), None, "ext_num 1"),
+    ("cut_odd", Some("END"), None, "ext_num 1"),
+    ("cut_in_header", Some("END"), None, "ext_num 3"),
+    ("end_missing", Some("END"), None, "ext_num 5"),
+    ("cut_in_data", None, None, "ext_num 4"),
+    ("cut_in_rows", None, None, "ext_num 5"),
+    ("cut_in_padding", None, None, "ext_num 2"),
     ("cut_after_primary", None, None, "neither pixels nor rows"),
     ("cut_between_extensions", Some("NEXTEND"), None, "3 are there"),
-    ("tail_of_rubbish", None, None, "HDU 5"),
-    ("header_endless", None, None, "HDU 0"),
-    ("simple_false", Some("SIMPLE"), None, "HDU 0"),
-    ("bitpix_13", Some("BITPIX"), None, "HDU 2"),
-    ("naxis_negative", Some("NAXIS"), None, "HDU 2"),
-    ("naxis1_text", Some("NAXIS1"), None, "HDU 2"),
-    ("naxis1_negative", Some("NAXIS1"), None, "HDU 2"),
-    ("naxis2_missing", Some("NAXIS2"), None, "HDU 2"),
-    ("naxis2_twice", Some("NAXIS2"), None, "HDU 3"),
-    ("bitpix_late", Some("BITPIX"), None, "HDU 2"),
-    ("pcount_negative", Some("PCOUNT"), None, "HDU 1"),
-    ("size_absurd", None, None, "HDU 1"),
-    ("size_claimed", None, None, "HDU 1"),
+    ("xtension_spoiled", None, None, "ext_num 5"),
+    ("header_endless", None, None, "ext_num 1"),
+    ("simple_false", Some("SIMPLE"), None, "ext_num 1"),
+    ("bitpix_13", Some("BITPIX"), None, "ext_num 3"),
+    ("naxis_negative", Some("NAXIS"), None, "ext_num 3"),
+    ("naxis1_text", Some("NAXIS1"), None, "ext_num 3"),
+    ("naxis1_negative", Some("NAXIS1"), None, "ext_num 3"),
+    ("naxis2_missing", Some("NAXIS2"), None, "ext_num 3"),
+    ("naxis2_twice", Some("NAXIS2"), None, "ext_num 4"),
+    ("bitpix_late", Some("BITPIX"), None, "ext_num 3"),
+    ("pcount_negative", Some("PCOUNT"), None, "ext_num 2"),
+    ("size_absurd", None, None, "ext_num 2"),
+    ("size_claimed", None, None, "ext_num 2"),
     ("datasum_of_image", Some("DATASUM"), None, "the data sum to"),
     ("datasum_of_table", Some("DATASUM"), None, "the data sum to"),
     ("datasum_no_number", Some("DATASUM"), None, "unknown"),
@@ -86,9 +86,9 @@ pub fn differences(planted: &[Planted], delivery: &Path, refusals: &[Value]) -> 
         let catalogue = format!("{root}_cat.fits");
         let theirs = take(&mut left, &catalogue);
         let follows = following(damage).filter(|_| delivery.join(&catalogue).exists());
-        let found: Vec<Value> = theirs.iter().map(|r| json!([r["code"], r["hdu"]])).collect();
+        let found: Vec<Value> = theirs.iter().map(|r| json!([r["code"], r["ext_num"]])).collect();
         let wanted: Vec<Value> =
-            follows.map(|(code, hdu)| json!([code, hdu])).into_iter().collect();
+            follows.map(|(code, hdu)| json!([code, ext_num(hdu)])).into_iter().collect();
         if found != wanted || theirs.iter().any(|r| r["parked"] != json!(true)) {
             wrong.push(format!("{damage:?}: {catalogue} should wait as {wanted:?}: {theirs:?}"));
         }
@@ -121,7 +121,7 @@ fn culprit(damage: &Damage, mine: &[&Value]) -> Option<String> {
             ("keyword", json!(keyword)),
             ("column", json!(column)),
             ("parked", json!(damage.scope == Scope::Parked)),
-            ("hdu", place.map_or(refusal["hdu"].clone(), |hdu| json!(hdu))),
+            ("ext_num", place.map_or(refusal["ext_num"].clone(), |hdu| json!(ext_num(hdu)))),
         ];
         if let Some((what, value)) = wanted.iter().find(|(what, value)| refusal[*what] != *value) {
             return Some(format!("{what} is {}, not {value}", refusal[*what]));
@@ -140,6 +140,11 @@ fn culprit(damage: &Damage, mine: &[&Value]) -> Option<String> {
         }
     }
     None
+}
+
+/// The extension number of an HDU: the primary is 1.
+fn ext_num(hdu: Option<u16>) -> Option<u16> {
+    hdu.map(|hdu| hdu + 1)
 }
 
 /// Code and HDU of the refusal of the catalogue whose image is damaged.

@@ -25,7 +25,7 @@ fn absurd_claims_cost_little_memory() {
     for (kind, run) in ["size_claimed", "size_absurd", "tiles_absurd"].into_iter().zip(90_001..) {
         plant(&delivery, kind, run).unwrap();
     }
-    let packed = bomb(&sound(90_004).image, 300 << 20);
+    let packed = bomb(&sound(90_004).image, 1 << 30);
     std::fs::write(delivery.join("w20071011_90004_st.fit"), packed).unwrap();
     desk.run(&delivery).ended(1);
     let mut codes: Vec<String> =
@@ -53,7 +53,7 @@ fn a_file_larger_than_the_disk_holds_nobody_up() {
     let refusals = desk.refusals();
     let found: Vec<_> = refusals.iter().map(|r| [&r["code"], &r["file"]]).collect();
     let wanted = [
-        [&json!("no_room"), &json!("w20071011_90001_st.fit")],
+        [&json!("too_large"), &json!("w20071011_90001_st.fit")],
         [&json!("missing_from_delivery"), &json!("gone\\x1b[2J.fit")],
     ];
     assert_eq!(found, wanted);

@@ -1,5 +1,6 @@
 //! What may be delivered and must not do harm.
 
+mod door;
 mod expected;
 mod life;
 mod limits;

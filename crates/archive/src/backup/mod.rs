@@ -5,20 +5,22 @@
 //! lies under its name is always whole. Of a server it holds a dump, and the detections batch by batch (`server`).
 //! `ledger.json` says what is in it.
 //!
-//! Start at [`back_up`] and [`restore`]. Does not know library and previews: the library is the provider's, and previews
+//! Start at [`back_up`] and [`Restoration`]. Does not know library and previews: the library is the provider's, and previews
 //! are made again.
 
 mod ledger;
+mod restoration;
 mod server;
+
+pub use restoration::{RESTORING, Restoration};
 
 use crate::control::records::Timestamp;
 use crate::control::store::text_of;
-use crate::engine::{Address, Connection, Database};
+use crate::engine::Connection;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::lake::{self, LakeError};
 use crate::site::Site;
 use ledger::{LastEvent, Ledger, Listed};
-use rusqlite::OpenFlags;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -65,6 +67,7 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
         let snapshot = target.join(SNAPSHOT);
         remove(&snapshot)?;
         let from = open(&site.database())?;
+        crate::engine::relocation::check(&from)?;
         from.execute("VACUUM INTO ?1", [snapshot.to_string_lossy()])?;
         let copies = copy_lake(&snapshot, &lake_of(site.root()), &lake_of(target))?;
         let (mut report, detections) = copies;
@@ -87,62 +90,6 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
     run().map_err(ArchiveError::during(format!("back up into {}", target.display())))
 }
 
-/// Lays archive.db and the lake of a backup into a site's directory, which has no archive.db, or a dump into an empty
-/// database of a server. Rounds that were not ingested are asked for again: staged results are in no backup.
-///
-/// # Errors
-/// [`ArchiveError`]; a conflict when there is an archive already, or the backup is one of the other kind.
-pub fn restore(
-    backup: &Path,
-    root: &Path,
-    database: &Database,
-    now: Timestamp,
-) -> Result<BackupReport, ArchiveError> {
-    let run = || -> Result<BackupReport, ArchiveFault> {
-        let ledger = Ledger::read(backup)?.filter(Ledger::is_of_server);
-        if ledger.is_some() != database.url.is_some() {
-            let message = match ledger.is_some() {
-                true => {
-                    "the backup is one of an archive on a server: name an empty database by --database"
-                }
-                false => "the backup is one of an embedded archive: restore it without --database",
-            };
-            return Err(ArchiveFault::Conflict(message.to_owned()));
-        }
-        if let Some(ledger) = ledger {
-            let report = server::bring_back(&Address::of(database)?, backup, &ledger, now)?;
-            set_aside(&root.join("staging"))?;
-            return Ok(report);
-        }
-        let (from, to) = (backup.join(DATABASE), root.join(DATABASE));
-        if to.exists() {
-            return Err(ArchiveFault::SiteExists(root.to_owned()));
-        }
-        if !from.is_file() {
-            return Err(ArchiveFault::NoSite(backup.to_owned()));
-        }
-        // What a lost database left beside itself belongs to no other one.
-        remove(&root.join("archive.db-wal"))?;
-        remove(&root.join("archive.db-shm"))?;
-        files::create_dir(&lake_of(root)).map_err(at(root))?;
-        set_aside(&root.join("staging"))?;
-        let (mut report, _) = copy_lake(&from, &lake_of(backup), &lake_of(root))?;
-        let unfinished = root.join(SNAPSHOT);
-        remove(&unfinished)?;
-        report.bytes += copy(&from, &unfinished, None)?.unwrap_or(0);
-        let connection = rusqlite::Connection::open(&unfinished)?;
-        connection.execute_batch(&format!("BEGIN; {} COMMIT;", start_again_sql(now)))?;
-        connection.close().map_err(|(_, fault)| fault)?;
-        let file = File::open(&unfinished).map_err(at(&unfinished))?;
-        file.sync_all().map_err(at(&unfinished))?;
-        files::crash_point("restore:before-rename");
-        std::fs::rename(&unfinished, &to).map_err(at(&to))?;
-        files::sync_dir(root).map_err(at(root))?;
-        Ok(report)
-    };
-    run().map_err(ArchiveError::during(format!("restore {}", backup.display())))
-}
-
 /// Has rounds whose results are not in a backup done again.
 fn start_again_sql(now: Timestamp) -> String {
     include_str!("unfinished.sql")
@@ -152,8 +99,7 @@ fn start_again_sql(now: Timestamp) -> String {
 }
 
 fn open(database: &Path) -> Result<rusqlite::Connection, ArchiveFault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-    Ok(rusqlite::Connection::open_with_flags(database, flags)?)
+    Ok(crate::engine::reading::open(database)?.0)
 }
 
 /// Copies the lake files that a database lists and that are not there yet; says which are there now.
@@ -245,14 +191,16 @@ impl From<files::PublishFault> for CopyFault {
     }
 }
 
-/// Results of a lost database must not meet the numbers of the restored one.
+/// Sets the results of a lost database aside: they must not meet the numbers of the restored one.
 fn set_aside(staging: &Path) -> Result<(), ArchiveFault> {
+    let is_empty = std::fs::read_dir(staging).map_or(true, |mut entries| entries.next().is_none());
+    if is_empty {
+        return Ok(()); // also when an interrupted restore did this
+    }
     let aside = staging.with_extension("before-restore");
     let _ = std::fs::remove_dir_all(&aside);
-    match std::fs::rename(staging, &aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(staging)(error)),
-        _ => Ok(()),
-    }
+    std::fs::rename(staging, &aside).map_err(at(staging))?;
+    files::create_dir(staging).map_err(at(staging))
 }
 
 fn lake_of(root: &Path) -> PathBuf {

@@ -12,6 +12,9 @@
 //! Start at the traits below; values are in [`records`]. Tables are in `migrations/`.
 //! Does not decide what is to be done (that is `register::plan` and `ingest`), touch FITS files, or write products.
 
+pub mod explain;
+mod facts;
+mod help;
 pub mod lease;
 pub mod planning;
 pub mod records;
@@ -44,6 +47,49 @@ pub trait Registry {
     /// # Errors
     /// [`ArchiveError`].
     fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError>;
+
+    /// Returns the origins of deliveries, in the order of their recording: all of them, or those with a directory of a name.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn origins(&self, directory: Option<&str>) -> Result<Vec<KnownOrigin>, ArchiveError>;
+
+    /// Records that a delivery comes from an origin. A reservation of the name by another origin, whose fetch never
+    /// registered a file, ends. The caller holds the lock of the delivery's directory in the library.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the origin has another delivery, or the delivery another origin and is not joined.
+    fn claim_origin(
+        &mut self,
+        place: &DeliveryOrigin,
+        delivery: &str,
+        claim: Claim<'_>,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError>;
+
+    /// Removes the reservation of a name for which no file was registered; does nothing for a delivery that exists.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn release_origin(&mut self, place: &DeliveryOrigin) -> Result<(), ArchiveError>;
+
+    /// Declares a delivery complete on an operator's word. Later fetches await nothing of it, until
+    /// [`DeliveryFacts::is_reopened`]. Returns `false` when it was declared so before.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    fn close_delivery(
+        &mut self,
+        delivery: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError>;
+
+    /// Returns the entries that the source of a delivery showed at its last listing and that were not fetched.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    fn skipped(&self, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveError>;
 
     /// Brings a reference table up to the rows of the profiles, in one event; `None` when nothing changed. Rows
     /// that are not mentioned stay.
@@ -234,6 +280,37 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<bool, ArchiveError>;
 
+    /// Ends the pauses and drains of a subject and of all that lies within it, or those that the rejection of a plan gave.
+    /// Returns what they were about.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn resume(
+        &mut self,
+        resumed: &Resumed,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, ArchiveError>;
+
+    /// Returns the units of some deliveries of which nothing new may start. The night beside a name counts for a delivery that
+    /// the archive does not know.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError>;
+
+    /// Returns the number of the latest change of an instruction: a plan that was made before it is stale.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn instructions_given(&self) -> Result<i64, ArchiveError>;
+
+    /// Every decision on a plan, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn decisions(&self) -> Result<Vec<PlanDecision>, ArchiveError>;
+
     /// Every instruction that was given or withdrawn, oldest first.
     ///
     /// # Errors
@@ -270,6 +347,12 @@ pub trait Planning {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<i64, ArchiveError>;
+
+    /// Ends the proposal that nobody has decided on; its rounds are ready again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn withdraw_proposal(&mut self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveError>;
 
     /// Approves a plan or part of it.
     ///
@@ -319,6 +402,17 @@ pub trait Planning {
     /// # Errors
     /// [`ArchiveError`].
     fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError>;
+
+    /// What happened to the tasks of a unit whose rounds were opened since a time and were in no plan as open rounds.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn compare_coming(
+        &self,
+        delivery: &str,
+        use_case: UseCase,
+        since: Timestamp,
+    ) -> Result<Vec<CameAndDone>, ArchiveError>;
 
     /// Notes what the executor calls an attempt.
     ///
@@ -453,6 +547,31 @@ pub trait Curation {
         now: Timestamp,
     ) -> Result<Retracted, ArchiveError>;
 
+    /// Ends products of older images that are kept because the images of a delivery that replaced them lack these products: of
+    /// some use cases (all when none is named), of all names or of one, in one event.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when nothing is kept.
+    fn set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError>;
+
+    /// Undoes [`Curation::set_aside`].
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when no such decision is in force.
+    fn undo_set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError>;
+
     /// Deletes for good what is retracted, of one delivery or of all. What shares a file with rows that stay, stays.
     ///
     /// # Errors
@@ -487,6 +606,12 @@ pub trait Inquiry {
     /// [`ArchiveError`].
     fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError>;
 
+    /// Returns what is still to come of a delivery; `None` when nothing is, or the delivery is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError>;
+
     /// The directory from which a delivery came last.
     ///
     /// # Errors
@@ -499,17 +624,41 @@ pub trait Inquiry {
     /// [`ArchiveError`].
     fn status(&self) -> Result<report::Status, ArchiveError>;
 
+    /// The same, with some deliveries alone in its list. Counts are of the whole archive.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn status_of(&self, filter: &report::StatusFilter) -> Result<report::Status, ArchiveError>;
+
+    /// Returns the observing night of a delivery; `None` for one that has no night, or is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError>;
+
     /// What the tasks of late did, by use case and host.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn rates(&self) -> Result<Vec<report::Rate>, ArchiveError>;
 
-    /// Everything `explain` needs about a delivery or a file name; `None` when nothing goes by that name.
+    /// Everything `explain` needs; empty when nothing goes by what is asked.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn facts(&self, delivery_or_file: &str) -> Result<Option<report::Facts>, ArchiveError>;
+    fn facts_about(&self, asked: &explain::Asked) -> Result<explain::Facts, ArchiveError>;
+
+    /// The same about a delivery or all files of a name; `None` when nothing goes by that name.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn facts(&self, delivery_or_file: &str) -> Result<Option<explain::Facts>, ArchiveError>;
+
+    /// Returns some files whose names begin with a text, the latest first: delivery and file.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn files_like(&self, begin: &str) -> Result<Vec<(String, String)>, ArchiveError>;
 
     /// Refusals, oldest first.
     ///
@@ -534,6 +683,12 @@ pub trait Inquiry {
     /// # Errors
     /// [`ArchiveError`].
     fn findings(&self, delivery: Option<&str>) -> Result<Vec<report::Drift>, ArchiveError>;
+
+    /// Products of older images that are kept because the newer images of a delivery, or of any, lack them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    fn kept_products(&self, newer: Option<&str>) -> Result<Vec<KeptProduct>, ArchiveError>;
 
     /// Current programmes, by id.
     ///

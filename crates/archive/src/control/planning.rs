@@ -1,6 +1,7 @@
 //! What planning takes and gives: instructions of operators, proposals, and where attempts were sent.
 
 use super::records::{Cause, TaskKey, Timestamp};
+use model::advice::Target;
 use model::{UnitKey, UnitState, UseCase};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -76,6 +77,48 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Returns true when all that `other` is about lies within this subject. `night_of` gives the night of a delivery. A host
+    /// holds itself alone.
+    pub fn holds(&self, other: &Self, night_of: &dyn Fn(&str) -> Option<i32>) -> bool {
+        if self == other {
+            return true;
+        }
+        match (self, other) {
+            (Self::Host(_), _) | (_, Self::Host(_)) => false,
+            (Self::All, _) => true,
+            (Self::UseCase(mine), Self::Unit(_, its)) => mine == its,
+            (Self::Night(night), Self::Delivery(name) | Self::Unit(name, _)) => {
+                night_of(name) == Some(*night)
+            }
+            (Self::Delivery(name), Self::Unit(of, _)) => name == of,
+            _ => false,
+        }
+    }
+
+    /// Returns true when some unit may belong to both subjects.
+    pub fn meets(&self, other: &Self, night_of: &dyn Fn(&str) -> Option<i32>) -> bool {
+        let is_crossed = matches!(
+            (self, other),
+            (Self::UseCase(_), Self::Night(_) | Self::Delivery(_))
+                | (Self::Night(_) | Self::Delivery(_), Self::UseCase(_))
+        );
+        is_crossed || self.holds(other, night_of) || other.holds(self, night_of)
+    }
+
+    /// Returns the subject as commands name it.
+    pub fn target(&self) -> Target {
+        match self.clone() {
+            Self::All => Target::All,
+            Self::Host(name) => Target::Host(name),
+            Self::UseCase(use_case) => Target::UseCase(use_case),
+            Self::Night(night) => Target::Night(night),
+            Self::Delivery(name) => Target::Delivery(name),
+            Self::Unit(delivery, use_case) => Target::Unit(delivery, use_case),
+        }
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -145,6 +188,64 @@ pub struct Standing {
     pub since: Timestamp,
     /// Who gave it, and why.
     pub cause: Cause,
+    /// The plan whose rejection gave it.
+    pub plan_id: Option<i64>,
+}
+
+impl Standing {
+    /// Returns true for instructions that let nothing new start.
+    pub fn is_stop(&self) -> bool {
+        matches!(self.instruction, Instruction::Pause | Instruction::Drain)
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cause { who, why } = &self.cause;
+        let act = match &self.instruction {
+            Instruction::Pause if self.plan_id.is_some() => "is rejected".to_owned(),
+            Instruction::Pause => "is paused".to_owned(),
+            Instruction::Drain => "is drained".to_owned(),
+            Instruction::Priority(priority) => format!("has priority {priority}"),
+            Instruction::Move(host) => format!("is moved to {host}"),
+        };
+        write!(f, "{} {act} by {who}: {why}", self.subject)
+    }
+}
+
+/// Units of which nothing new may start, and the instruction that says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Delivery.
+    pub delivery: String,
+    /// Use case.
+    pub use_case: UseCase,
+    /// The instruction.
+    pub standing: Standing,
+}
+
+/// A decision on a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanDecision {
+    /// The plan.
+    pub plan_id: i64,
+    /// Approved, or rejected.
+    pub is_approval: bool,
+    /// Which part of the plan.
+    pub about: String,
+    /// When.
+    pub decided: Timestamp,
+    /// Who, and why.
+    pub cause: Cause,
+}
+
+/// What [`crate::Planning::resume`] ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// The pauses and drains of a subject, and of all that lies within it.
+    Subject(Subject),
+    /// The pauses that the rejection of a plan gave.
+    Plan(i64),
 }
 
 /// One instruction given or withdrawn.
@@ -367,6 +468,15 @@ pub struct PlannedAndDone {
     pub task: TaskKey,
     /// What the plan said.
     pub assignment: Assignment,
+    /// Its start whose result was taken: host, start, seconds.
+    pub actual: Option<(String, Timestamp, f64)>,
+}
+
+/// What came of a task of a round that a plan named before it was open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameAndDone {
+    /// Which.
+    pub task: TaskKey,
     /// Its start whose result was taken: host, start, seconds.
     pub actual: Option<(String, Timestamp, f64)>,
 }

@@ -96,6 +96,52 @@ pub struct Postponed {
     pub why: String,
 }
 
+/// An entry that a source shows and that was not fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedEntry {
+    /// The name as the source shows it, escaped where needed.
+    pub name: String,
+    /// Machine-readable reason.
+    pub code: String,
+    /// Reason in words.
+    pub why: String,
+}
+
+/// Place that a delivery comes from. Together with the directory's name it identifies the delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryOrigin {
+    /// Name of a configured source, or address of the parent directory.
+    pub origin: String,
+    /// The configuration names the origin as a source.
+    pub is_source: bool,
+    /// Address of the parent directory, without secrets.
+    pub address: String,
+    /// Name of the delivery's directory there.
+    pub directory: String,
+}
+
+/// An origin with the delivery that comes from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownOrigin {
+    /// The place.
+    pub place: DeliveryOrigin,
+    /// Name of the delivery.
+    pub delivery: String,
+    /// No file of the delivery is registered yet: its first fetch is under way or was interrupted.
+    pub is_reserved: bool,
+}
+
+/// Claim of an origin on the name of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// The delivery is the origin's own.
+    Own,
+    /// The origin is known to have the delivery, under another spelling of its name or address.
+    Known,
+    /// An operator declares the delivery the same as one of another origin.
+    Join(&'a str),
+}
+
 /// What is known of a delivery as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFacts {
@@ -117,6 +163,10 @@ pub struct DeliveryFacts {
     pub all_there: bool,
     /// What is known to be still to come; catalogues without image are no news until then.
     pub awaited: Option<String>,
+    /// The fetch is not over: the facts are those of one group of its files.
+    pub is_under_way: bool,
+    /// The operator declares that more is to come, whatever was declared before.
+    pub is_reopened: bool,
 }
 
 /// A current file that may have a partner.
@@ -221,6 +271,8 @@ pub struct Registration<'a> {
     pub refusals: &'a [StagedRefusal],
     /// What could not be brought this time.
     pub postponed: &'a [Postponed],
+    /// Entries that the source shows and that were not fetched.
+    pub skipped: &'a [SkippedEntry],
     /// What was noticed.
     pub findings: &'a [model::Finding],
     /// How catalogues find their images.
@@ -325,11 +377,17 @@ impl RefusalState {
     }
 }
 
+/// Codes of refusals on arrival that an operator can overrule: the data can be read, and nobody but people can know
+/// whether they are right.
+pub const TAKEABLE: [&str; 1] = ["datasum_mismatch"];
+
 /// What an operator decides on a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It stays out, and that is right so.
     Accept,
+    /// It is let in all the same, marked by a finding; see [`TAKEABLE`].
+    Take,
     /// It was no trouble.
     Dismiss,
     /// Do it again in the next round.
@@ -351,6 +409,8 @@ pub struct RefusalRecord {
     pub refusal: Refusal,
     /// Where it stands.
     pub state: RefusalState,
+    /// It was accepted, and what was refused is used all the same.
+    pub taken: bool,
     /// How often it was met.
     pub seen_times: u64,
     /// When first.
@@ -746,6 +806,8 @@ pub struct StagedTask {
     pub inputs: Vec<StagedInput>,
     /// Names of its images, by multiframe.
     pub images: BTreeMap<i64, String>,
+    /// It was done by the archive's own program on this machine, not by a node.
+    pub is_own: bool,
 }
 
 /// One file of a task that is over.
@@ -817,6 +879,85 @@ pub struct Purged {
     pub rows: u64,
     /// Files removed.
     pub files: u64,
+}
+
+/// Why a newer image lacks a product that an older one of its name keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// No catalogue belongs to it.
+    NoCatalogue,
+    /// It is not ingested yet.
+    Pending,
+    /// It was refused.
+    Refused,
+    /// It is parked.
+    Parked,
+    /// Its round failed.
+    Failed,
+    /// It is retracted.
+    Retracted,
+}
+
+impl Lack {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCatalogue => "no_catalogue",
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+            Self::Failed => "failed",
+            Self::Retracted => "retracted",
+        }
+    }
+}
+
+/// A product of an older image that stays current because the newer image of its name lacks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptProduct {
+    /// Delivery of the older image.
+    pub delivery: String,
+    /// Name of both.
+    pub file: String,
+    /// The older image.
+    pub multiframe_id: i64,
+    /// Which product.
+    pub use_case: UseCase,
+    /// Delivery of the newer image.
+    pub newer_delivery: String,
+    /// The newer image.
+    pub newer_multiframe_id: i64,
+    /// Why the newer one lacks the product.
+    pub why: Lack,
+}
+
+impl std::fmt::Display for KeptProduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (product, kept) = match self.use_case {
+            UseCase::Preview => ("preview", "preview"),
+            UseCase::Metadata | UseCase::Catalogue => ("catalogue", "detections"),
+        };
+        let newer = &self.newer_delivery;
+        let why = match self.why {
+            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to it"),
+            Lack::Pending => format!("its {product} of {newer} is not ingested yet"),
+            Lack::Refused => format!("its {product} of {newer} was refused"),
+            Lack::Parked => format!("its {product} of {newer} is parked"),
+            Lack::Failed => format!("the {product} round of {newer} failed"),
+            Lack::Retracted => format!("its {product} of {newer} is retracted"),
+        };
+        write!(f, "{} shows the {kept} of {}: {why}; ", self.file, self.delivery)?;
+        write!(f, "to end the older {kept} all the same: almagest supersede {newer} --reason WHY")
+    }
+}
+
+/// What a decision to end kept products, or its undo, changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its event.
+    pub event: Option<EventId>,
+    /// The products that it ended, or that show again.
+    pub products: Vec<KeptProduct>,
 }
 
 /// What a retraction or its undo did.

@@ -1,8 +1,9 @@
-//! What `status` and `explain` show: values for `--json`, and the pure function from facts to sentences.
+//! What `status` and the lists of refusals and findings show: values for `--json`, and refusals in words.
 
-use super::records::{DeliveryWork, RefusalRecord};
+use model::advice::Target;
 use model::{Refusal, RowRange};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Everything `status` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -21,6 +22,45 @@ pub struct Status {
     pub parked_refusals: u64,
     /// Files of the library that the last look at them found rotten or lost.
     pub unsound_files: u64,
+    /// Kinds of findings, of all deliveries.
+    pub findings: u64,
+    /// Number of deliveries in each state, whether or not they are listed.
+    pub delivery_states: BTreeMap<String, u64>,
+    /// Rounds that are not ingested, failed or retracted, of all deliveries.
+    pub open_rounds: u64,
+    /// Pauses and drains that hold, oldest first.
+    pub paused: Vec<PauseStatus>,
+}
+
+/// A pause, a hold, a rejection or a drain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PauseStatus {
+    /// What is paused, e.g. `night 20071011`.
+    pub subject: String,
+    /// `pause`, `reject` or `drain`.
+    pub act: String,
+    /// Since when, RFC 3339 UTC.
+    pub since: String,
+    /// By whom.
+    pub who: String,
+    /// The reason.
+    pub why: String,
+    /// The subject as commands name it.
+    #[serde(skip)]
+    pub target: Target,
+}
+
+/// Which deliveries a status lists; all when empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusFilter {
+    /// Only these.
+    pub deliveries: Vec<String>,
+    /// Only of these nights.
+    pub nights: Vec<i32>,
+    /// Only in this state.
+    pub state: Option<String>,
+    /// At most N: unfinished ones first, then the latest.
+    pub at_most: Option<u32>,
 }
 
 /// What the tasks of late of a use case and host did.
@@ -77,6 +117,8 @@ pub struct DeliveryStatus {
     pub parked_refusals: u64,
     /// Kinds of findings: lines that the drift report has of it.
     pub findings: u64,
+    /// Entries that its source showed at the last listing and that were not fetched.
+    pub skipped: u64,
     /// Rounds, oldest first.
     pub rounds: Vec<RoundStatus>,
 }
@@ -98,6 +140,8 @@ pub struct RoundStatus {
     pub why: String,
     /// Since when, ISO 8601 UTC.
     pub since: String,
+    /// The instruction that lets nothing new of it start.
+    pub paused: Option<String>,
 }
 
 /// One programme.
@@ -130,284 +174,10 @@ pub struct Drift {
     pub occurrences: u64,
     /// One of the files.
     pub example_file: String,
-    /// And the HDU, primary = 0.
-    pub example_hdu: Option<u16>,
+    /// Extension number of the HDU in that file, primary = 1.
+    pub example_ext_num: Option<u32>,
     /// One sentence.
     pub message: String,
-}
-
-/// Everything that `explain` needs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Facts {
-    /// What was asked for.
-    pub asked: String,
-    /// The delivery, when the name is one.
-    pub delivery: Option<DeliveryFactsheet>,
-    /// Files of that name, newest content first, over all deliveries.
-    pub files: Vec<FileFactsheet>,
-}
-
-/// A delivery as `explain` sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeliveryFactsheet {
-    /// Counts and rounds.
-    pub status: DeliveryStatus,
-    /// What decides what is to be done.
-    pub work: DeliveryWork,
-    /// Refusals that are open.
-    pub refusals: Vec<RefusalRecord>,
-    /// Its drift report.
-    pub findings: Vec<Drift>,
-    /// Frames of earlier processings of its night that stay current, as it has no successor of theirs: delivery and file.
-    pub without_successor: Vec<(String, String)>,
-}
-
-/// A file as `explain` sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileFactsheet {
-    /// Delivery.
-    pub delivery: String,
-    /// Name within it.
-    pub name: String,
-    /// `image`, `catalogue`, `other`, or `refused` when it was never registered.
-    pub kind: String,
-    /// Length.
-    pub bytes: u64,
-    /// Whether newer content replaced it.
-    pub superseded: bool,
-    /// Name of an older file of equal content: delivery and file.
-    pub same_content_as: Option<(String, String)>,
-    /// Identity of the image (for a catalogue: of its image).
-    pub multiframe_id: Option<i64>,
-    /// For a catalogue: name of its image. For an image: name of its catalogue.
-    pub partner: Option<String>,
-    /// For a catalogue: name of the one that came after it for the same image, under another name.
-    pub replaced_by: Option<String>,
-    /// Rounds that covered it, oldest first: use case, round, state, outcome.
-    pub rounds: Vec<FileRound>,
-    /// Use cases that are to be done again, with the reason.
-    pub redo: Vec<(String, String)>,
-    /// All its refusals, and for an image those of its catalogue.
-    pub refusals: Vec<RefusalRecord>,
-    /// Whether the archive shows its metadata.
-    pub has_metadata: bool,
-    /// Detections that the archive shows.
-    pub detections: u64,
-    /// Previews that the archive shows.
-    pub previews: u64,
-}
-
-/// One round of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileRound {
-    /// Use case.
-    pub use_case: String,
-    /// Round.
-    pub round: u32,
-    /// State of the round.
-    pub state: String,
-    /// Outcome for the file; empty while its task is not done.
-    pub outcome: String,
-}
-
-/// The answer of `explain`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    /// What is so, one sentence each.
-    pub lines: Vec<String>,
-    /// What helps: commands or acts, one each.
-    pub suggestions: Vec<String>,
-    /// What was odd in what was accepted of a delivery, most frequent first.
-    pub findings: Vec<Drift>,
-}
-
-/// Why a delivery or file is where it is, and what helps.
-pub fn explain(facts: &Facts) -> Explanation {
-    let mut out = Explanation::default();
-    if let Some(delivery) = &facts.delivery {
-        explain_delivery(delivery, &mut out);
-    }
-    for file in &facts.files {
-        explain_file(file, &mut out);
-    }
-    out.suggestions.dedup();
-    out
-}
-
-fn explain_delivery(sheet: &DeliveryFactsheet, out: &mut Explanation) {
-    let s = &sheet.status;
-    out.lines.push(format!(
-        "delivery {} is {}: {} images with {} detectors, {} catalogues, {} other files; the archive shows {} \
-         multiframes, {} detections, {} previews of it",
-        s.name, s.state, s.images, s.detectors, s.catalogues, s.others, s.multiframes, s.detections, s.previews
-    ));
-    for round in &s.rounds {
-        out.lines.push(format!(
-            "{} round {} is {} since {} ({}; {} of {} tasks over)",
-            round.use_case,
-            round.round,
-            round.state,
-            round.since,
-            round.why,
-            round.tasks_over,
-            round.tasks
-        ));
-        if let Some(help) = help_for_round(&s.name, round) {
-            out.suggestions.push(help);
-        }
-    }
-    if !sheet.without_successor.is_empty() {
-        const NAMED: usize = 5;
-        let names: Vec<String> = sheet
-            .without_successor
-            .iter()
-            .take(NAMED)
-            .map(|(d, file)| format!("{d}/{file}"))
-            .collect();
-        let more = if sheet.without_successor.len() > NAMED { ", …" } else { "" };
-        out.lines.push(format!(
-            "{} frames of earlier processings of its night have no successor in it and stay current: {}{more}",
-            sheet.without_successor.len(),
-            names.join(", ")
-        ));
-    }
-    for name in &sheet.work.unpaired {
-        out.lines.push(format!("catalogue {name} waits for its image"));
-    }
-    for image in &sheet.work.images {
-        for (use_case, progress) in [
-            ("preview", &image.preview),
-            ("metadata", &image.metadata),
-            ("catalogue", &image.catalogue_progress),
-        ] {
-            if let Some(why) = &progress.redo {
-                out.lines.push(format!("{} is due for {use_case} again: {why}", image.name));
-            }
-        }
-    }
-    explain_refusals(&sheet.refusals, out);
-    out.findings.clone_from(&sheet.findings);
-    if s.state == "arriving" {
-        out.lines.push(match &s.awaited {
-            Some(awaited) => format!("it is not complete: {awaited}"),
-            None => "it is not known yet whether all its files are there".to_owned(),
-        });
-        out.suggestions
-            .push("wait for the rest, then `almagest run` on its directory again".to_owned());
-    }
-}
-
-fn help_for_round(delivery: &str, round: &RoundStatus) -> Option<String> {
-    match round.state.as_str() {
-        "waiting" | "ready" | "approved" | "running" => {
-            Some(format!("almagest {} --delivery {delivery}", round.use_case))
-        }
-        "proposed" => Some(format!("almagest approve {delivery}")),
-        "staged" => Some(format!("almagest ingest --delivery {delivery}")),
-        _ => None,
-    }
-}
-
-fn explain_file(file: &FileFactsheet, out: &mut Explanation) {
-    let mut line = format!("{}/{} is {}", file.delivery, file.name, described(file));
-    if let Some(id) = file.multiframe_id {
-        line += &match file.kind.as_str() {
-            "catalogue" => format!(" of multiframe {id}"),
-            _ => format!(", multiframe {id}"),
-        };
-    }
-    if file.superseded {
-        line += ", superseded by newer content of the same name";
-    }
-    out.lines.push(line);
-    if let Some((delivery, name)) = &file.same_content_as {
-        out.lines.push(format!("its content equals that of {delivery}/{name}"));
-    }
-    match (file.kind.as_str(), &file.partner) {
-        ("catalogue", Some(image)) => out.lines.push(format!("it belongs to image {image}")),
-        ("catalogue", None) => out.lines.push("it has no image yet".to_owned()),
-        ("image", Some(catalogue)) => out.lines.push(format!("its catalogue is {catalogue}")),
-        ("image", None) => out.lines.push("it has no catalogue".to_owned()),
-        _ => {}
-    }
-    if let Some(newer) = &file.replaced_by {
-        out.lines.push(format!("{newer} came after it and is the catalogue of that image now"));
-    }
-    if file.kind == "image" || file.kind == "catalogue" {
-        out.lines.push(format!(
-            "the archive shows {} metadata, {} detections and {} previews of it",
-            if file.has_metadata { "its" } else { "no" },
-            file.detections,
-            file.previews
-        ));
-    }
-    for round in &file.rounds {
-        let outcome = if round.outcome.is_empty() { "not done yet" } else { &round.outcome };
-        out.lines
-            .push(format!("{} round {} ({}): {outcome}", round.use_case, round.round, round.state));
-    }
-    for (use_case, why) in &file.redo {
-        out.lines.push(format!("it is due for {use_case} again: {why}"));
-        out.suggestions.push(format!("almagest {use_case} --delivery {}", file.delivery));
-    }
-    if file.kind == "image" && !file.superseded && file.rounds.is_empty() {
-        out.lines.push("no round has taken it up yet".to_owned());
-        out.suggestions.push(format!("almagest metadata --delivery {}", file.delivery));
-    }
-    explain_refusals(&file.refusals, out);
-}
-
-fn described(file: &FileFactsheet) -> &str {
-    let unusable = file.refusals.iter().any(|r| r.refusal.hdu.is_none() && !r.refusal.parked);
-    match file.kind.as_str() {
-        "image" => "an image",
-        "catalogue" => "a catalogue",
-        "other" if unusable => "in the library and cannot be used",
-        "other" => "kept as it is, neither image nor catalogue",
-        other => other,
-    }
-}
-
-/// A line for each, and what helps once for all that are alike.
-fn explain_refusals(records: &[RefusalRecord], out: &mut Explanation) {
-    use super::records::RefusalState::{Open, Retried};
-    let mut alike: Vec<(&RefusalRecord, Vec<i64>)> = Vec::new();
-    for record in records {
-        out.lines.push(refusal_in_words(record));
-        if !matches!(record.state, Open | Retried) {
-            continue;
-        }
-        let key = |r: &RefusalRecord| {
-            (r.state, r.refusal.parked, r.refusal.code.clone(), r.delivery.clone())
-        };
-        match alike.iter_mut().find(|(first, _)| key(first) == key(record)) {
-            Some((_, numbers)) => numbers.push(record.refusal_id),
-            None => alike.push((record, vec![record.refusal_id])),
-        }
-    }
-    for (record, numbers) in alike {
-        out.suggestions.push(match record.state {
-            Retried => format!(
-                "almagest run on the directory of {} tries {} again",
-                record.delivery, record.refusal.code
-            ),
-            _ => help_for_refusals(record, &numbers),
-        });
-    }
-}
-
-fn refusal_in_words(record: &RefusalRecord) -> String {
-    let refusal = &record.refusal;
-    let place = refusal.hdu.map(|hdu| format!("[{hdu}]")).unwrap_or_default();
-    let name = if refusal.file.is_empty() { "the whole round" } else { &refusal.file };
-    format!(
-        "refusal {} ({}{}): {name}{place} {}: {}",
-        record.refusal_id,
-        record.state.name(),
-        if refusal.parked { ", parked" } else { "" },
-        refusal.code,
-        in_full(refusal)
-    )
 }
 
 /// The message of a refusal, with keyword, column and rows where it does not name them itself.
@@ -442,51 +212,10 @@ pub fn rows_in_words(refusal: &Refusal, most: usize) -> String {
     format!("{} {plural}{which}", refusal.rows)
 }
 
-fn help_for_refusals(record: &RefusalRecord, numbers: &[i64]) -> String {
-    const NUMBERS_SHOWN: usize = 8;
-    let refusal = &record.refusal;
-    let which = if numbers.len() <= NUMBERS_SHOWN {
-        numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
-    } else {
-        format!("--code {} --delivery {}", refusal.code, record.delivery)
-    };
-    let decide = |acts: &str| format!("almagest refusals {acts} {which} --reason …");
-    match refusal.code.as_str() {
-        "image_absent" => {
-            "deliver the image, whole; the catalogue is then taken up by itself".to_owned()
-        }
-        "metadata_refused" | "no_detector" => {
-            "deal with the refusal of its image; the catalogue is then taken up by itself"
-                .to_owned()
-        }
-        "unknown_project" => {
-            "almagest programme add NAME PROJECT releases what waits for a programme".to_owned()
-        }
-        "missing_from_delivery" => "deliver the file; it is then taken up by itself".to_owned(),
-        "no_project" => format!(
-            "name the programme of such frames as `unnamed` under [project] in the survey's profile, then {}",
-            decide("retry")
-        ),
-        "no_zero_point" => format!(
-            "deliver it with a zero point, or set `photometry.missing_zero_point = \"null\"` under [catalogue] in \
-             the survey's profile for detections without magnitudes, then {}",
-            decide("retry")
-        ),
-        "compressed_table" => format!("deliver it unpacked, or {}", decide("accept|dismiss")),
-        code if code.starts_with("wrapped_") => {
-            format!("deliver it unpacked, or packed with gzip, or {}", decide("accept|dismiss"))
-        }
-        _ if refusal.parked => format!(
-            "deliver a repaired file, or let the survey's profile say what is to be assumed, then {}",
-            decide("retry")
-        ),
-        code if code.starts_with("name_") => {
-            format!("deliver it under another name, or {}", decide("accept|dismiss"))
-        }
-        "symbolic_link" => format!("deliver the file itself, or {}", decide("accept|dismiss")),
-        "unreadable" => {
-            "give the user that runs almagest the right to read it, then run again".to_owned()
-        }
-        _ => format!("deliver a repaired file, or {}", decide("retry|accept|dismiss")),
+/// Returns file and HDU of a refusal, the HDU by its extension number (primary = 1); empty for a whole round.
+pub fn place_in_words(refusal: &Refusal) -> String {
+    match refusal.hdu {
+        Some(hdu) => format!("{} ext_num {}", refusal.file, u32::from(hdu) + 1),
+        None => refusal.file.clone(),
     }
 }

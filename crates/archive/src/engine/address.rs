@@ -17,6 +17,12 @@ pub struct Database {
     /// File of mode 0600 that holds the password and nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// The login of queries, which has the reader's rights alone; absent where the URL's own login has no others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_user: Option<String>,
+    /// File, not readable by others than owner and group, that holds its password and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_password_file: Option<PathBuf>,
 }
 
 /// A server's database, and how to reach it.
@@ -69,6 +75,38 @@ impl Address {
     /// # Errors
     /// [`EngineError::Address`] for a URL that is none or holds a password, and for a password file that others may read.
     pub fn of(database: &Database) -> Result<Self> {
+        let mut address = Self::without_password(database)?;
+        if let Some(password) = password(database, &address.config)? {
+            address.config.password(password);
+        }
+        Ok(address)
+    }
+
+    /// The same database under the login of queries, where the configuration names one. Its password comes from the file that
+    /// the configuration names, or the user's password file.
+    ///
+    /// # Errors
+    /// As [`Address::of`].
+    pub fn of_queries(database: &Database) -> Result<Self> {
+        let Some(user) = &database.query_user else { return Self::of(database) };
+        let mut address = Self::without_password(database)?;
+        address.config.user(user);
+        let password = match &database.query_password_file {
+            Some(path) => Some(password_in(path, MAY_BE_READ_BY_GROUP)?),
+            None => of_the_user(&address.config)?,
+        };
+        if let Some(password) = password {
+            address.config.password(password);
+        }
+        Ok(address)
+    }
+
+    /// Name of the login.
+    pub(crate) fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
+    }
+
+    fn without_password(database: &Database) -> Result<Self> {
         let url = database.url.clone().unwrap_or_default();
         let (plain, mut security) = split(&url)?;
         let mut config: postgres::Config = plain
@@ -78,7 +116,9 @@ impl Address {
             return Err(EngineError::Address(format!("{url} names no database")));
         }
         if config.get_user().is_none() {
-            let user = std::env::var("PGUSER").or_else(|_| std::env::var("USER"));
+            // As libpq has it: the account by the system's word.
+            let account = || whoami::username().ok();
+            let user = std::env::var("PGUSER").ok().or_else(account);
             config.user(user.as_deref().unwrap_or("postgres"));
         }
         config.application_name("almagest").connect_timeout(CONNECT_TIMEOUT);
@@ -87,9 +127,6 @@ impl Address {
             security.mode = SslMode::Disable; // as libpq has it: nobody is between
         }
         config.ssl_mode(security.mode);
-        if let Some(password) = password(database, &config)? {
-            config.password(password);
-        }
         Ok(Self { url, config, security })
     }
 
@@ -210,25 +247,41 @@ fn password(database: &Database, config: &postgres::Config) -> Result<Option<Str
         return Ok(Some(password));
     }
     if let Some(path) = &database.password_file {
-        let text = private(path)?.ok_or_else(|| {
-            EngineError::Address(format!("there is no password file {}", path.display()))
-        })?;
-        return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
+        return password_in(path, MAY_BE_READ_BY_OWNER).map(Some);
     }
+    of_the_user(config)
+}
+
+/// The password in the user's own password file.
+fn of_the_user(config: &postgres::Config) -> Result<Option<String>> {
     let own = std::env::var_os("PGPASSFILE").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".pgpass"));
     let Some(path) = own.or_else(home) else { return Ok(None) };
-    let Some(text) = private(&path)? else { return Ok(None) };
+    let Some(text) = private(&path, MAY_BE_READ_BY_OWNER)? else { return Ok(None) };
     Ok(text.lines().find_map(|line| fitting(line, config)))
 }
 
+/// The password that a file holds.
+fn password_in(path: &Path, others: u32) -> Result<String> {
+    let text = private(path, others)?.ok_or_else(|| {
+        EngineError::Address(format!("there is no password file {}", path.display()))
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Rights that nobody else may have on a file with a password.
+const MAY_BE_READ_BY_OWNER: u32 = 0o077;
+/// The same for the password of queries: who may read the archive may have it.
+const MAY_BE_READ_BY_GROUP: u32 = 0o037;
+
 /// The text of a file that nobody else may read; `None` when there is none.
-fn private(path: &Path) -> Result<Option<String>> {
+fn private(path: &Path, others: u32) -> Result<Option<String>> {
     let Ok(metadata) = std::fs::metadata(path) else { return Ok(None) };
-    if metadata.permissions().mode() & 0o077 != 0 {
+    if metadata.permissions().mode() & others != 0 {
         return Err(EngineError::Address(format!(
-            "others may read the password file {}: chmod 600",
-            path.display()
+            "others may read the password file {}: chmod {:o}",
+            path.display(),
+            0o677 & !others
         )));
     }
     std::fs::read_to_string(path)
@@ -266,7 +319,7 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> Result<Address> {
-        Address::of(&Database { url: Some(url.to_owned()), password_file: None })
+        Address::of(&Database { url: Some(url.to_owned()), ..Database::default() })
     }
 
     #[test]

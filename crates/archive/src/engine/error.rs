@@ -26,6 +26,22 @@ pub enum EngineError {
     /// The server cannot be used as it was named.
     #[error("{0}")]
     Address(String),
+    /// The archive is closed: everything is at another place.
+    #[error(
+        "the archive has moved to {0}: run the command again, so that it reads the new configuration, or finish an interrupted \
+         migration with `almagest migrate --to {to}`", to = target(.0)
+    )]
+    Moved(String),
+    /// The archive is closed: its copy is not confirmed.
+    #[error(
+        "the archive is being moved here from {0}: wait for `almagest migrate`, or repeat it if it was interrupted"
+    )]
+    Arriving(String),
+}
+
+/// The place of an archive as `migrate --to` takes it.
+fn target(place: &str) -> &str {
+    if place.starts_with('/') { "embedded" } else { place }
 }
 
 impl From<postgres::Error> for EngineError {
@@ -69,6 +85,11 @@ impl EngineError {
     pub(crate) fn is_transient_code(code: &SqlState) -> bool {
         let class = code.code().get(..2).unwrap_or_default();
         matches!(class, "08" | "53" | "40" | "57" | "58") || *code == SqlState::LOCK_NOT_AVAILABLE
+    }
+
+    /// Whether the archive is closed, since it moved or is moving.
+    pub fn is_moved(&self) -> bool {
+        matches!(self, Self::Moved(_) | Self::Arriving(_))
     }
 
     /// Whether a constraint of a table refused a row.

@@ -3,21 +3,30 @@
 //! SQL is written once, in what SQLite and PostgreSQL have in common, with parameters `?1 …`; values are those of
 //! `rusqlite` on both. Where the engines differ beyond that, [`Connection::dialect`] says which one it is.
 //!
-//! A write transaction is the only one at its time on both engines: `BEGIN IMMEDIATE` on SQLite, an advisory lock that
-//! ends with the transaction on PostgreSQL. So what an act decides it may read inside its transaction.
+//! A write transaction is the only one at its time on both engines: `BEGIN IMMEDIATE` on SQLite, the lock of the table
+//! `writer_lock`, to which readers have no right, on PostgreSQL. So what an act decides it may read inside its transaction.
+//! Every transaction checks the table `relocation` first: an archive that moved to another place is closed ([`relocation`]).
 //!
 //! Start at [`Connection`]. Does not know tables.
 
 mod address;
 mod ddl;
 mod error;
+#[cfg(test)]
+pub(crate) mod prepared;
+pub(crate) mod reading;
+pub(crate) mod relocation;
 mod server;
 mod tls;
 
 pub use address::{Address, Database};
 pub(crate) use ddl::{postgres_ddl, text};
 pub use error::EngineError;
-pub(crate) use server::{Incoming, Outgoing, Server, is_readable, server_type, write_value};
+#[cfg(test)]
+pub(crate) use server::numbered;
+pub(crate) use server::{
+    Incoming, Outgoing, Server, closed_by, is_readable, server_type, write_value,
+};
 
 pub(crate) use rusqlite::ToSql;
 pub(crate) use rusqlite::types::{FromSql, Value, ValueRef};
@@ -47,6 +56,8 @@ pub(crate) enum Kind {
     Read,
     /// The only writer at its time.
     Write,
+    /// The same, also in an archive that is closed by a move: for the move itself.
+    Move,
 }
 
 impl Connection {
@@ -78,14 +89,20 @@ impl Connection {
     pub(crate) fn begin(&self, kind: Kind) -> Result<Transaction<'_>> {
         match (self, kind) {
             (Self::Sqlite(c), Kind::Read) => c.execute_batch("BEGIN DEFERRED")?,
-            (Self::Sqlite(c), Kind::Write) => c.execute_batch("BEGIN IMMEDIATE")?,
+            (Self::Sqlite(c), _) => c.execute_batch("BEGIN IMMEDIATE")?,
             (Self::Postgres(server), _) => server.begin(kind)?,
         }
-        Ok(Transaction { connection: self, is_open: true })
+        let transaction = Transaction { connection: self, is_open: true };
+        if let (Self::Sqlite(c), Kind::Read | Kind::Write) = (self, kind) {
+            relocation::check(c)?;
+        }
+        Ok(transaction)
     }
 
     /// A statement that will be used again.
     pub(crate) fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
+        #[cfg(test)]
+        prepared::note(sql);
         Ok(match self {
             Self::Sqlite(c) => Statement::Sqlite(c.prepare_cached(sql)?),
             Self::Postgres(server) => Statement::Postgres(server, server.prepare(sql)?),

@@ -1,17 +1,28 @@
 //! A connection to PostgreSQL.
 
+use super::relocation::{self, CLOSED};
 use super::{Address, EngineError, Kind, Result, ToSql, Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 use model::tables::ColumnType;
+use postgres::SimpleQueryMessage;
+use postgres::error::SqlState;
 use postgres::types::{IsNull, Type, to_sql_checked};
 use rusqlite::types::ToSqlOutput;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 
-/// Number of the advisory lock of writers: `ALMG`. With it comes a hash of the schema, so that two sites in one database
-/// do not wait for each other.
-pub(crate) const WRITERS: i32 = 0x414c_4d47;
+/// Number of the advisory lock of those that make the tables of an archive: `ALMG`. With it comes a hash of the schema, so that
+/// two sites in one database do not wait for each other. An archive with tables has a lock that readers cannot take.
+const MAKERS: i32 = 0x414c_4d47;
+
+/// Begins a read transaction.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// Begins a write transaction, whose statements see what was committed before each.
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s'";
+/// Makes a transaction the only one that writes. Only those who may change the table get this lock, and pg_dump does not
+/// wait for it.
+const LOCK: &str = "LOCK TABLE writer_lock IN SHARE UPDATE EXCLUSIVE MODE";
 
 /// A connection that is made again when it was lost between two transactions.
 pub(crate) struct Server {
@@ -81,13 +92,48 @@ impl Server {
             *self.client.borrow_mut() = self.address.connect()?;
             self.statements.borrow_mut().clear();
         }
-        match kind {
-            Kind::Read => self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-            Kind::Write => self.batch(&format!(
-                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s';
-                 SELECT pg_advisory_xact_lock({WRITERS}, hashtext(current_schema()))"
-            )),
+        let sql = match kind {
+            Kind::Read => format!("{READ}; {CLOSED}"),
+            Kind::Write => format!("{WRITE}; {LOCK}; {CLOSED}"),
+            Kind::Move => format!("{WRITE}; {LOCK}"),
+        };
+        match self.with_client(|client| client.simple_query(&sql)) {
+            Ok(said) => match said.iter().find_map(closed_by) {
+                None => Ok(()),
+                Some(fault) => {
+                    self.batch("ROLLBACK")?;
+                    Err(fault)
+                }
+            },
+            Err(EngineError::Postgres(fault))
+                if fault.code() == Some(&SqlState::UNDEFINED_TABLE) =>
+            {
+                self.begin_without_tables(kind)
+            }
+            Err(fault) => {
+                // The transaction began, and its lock was not given.
+                let _ = self.batch("ROLLBACK");
+                Err(fault)
+            }
         }
+    }
+
+    /// Begins a transaction in a database without the tables of this program's schema.
+    fn begin_without_tables(&self, kind: Kind) -> Result<()> {
+        self.batch("ROLLBACK")?;
+        if kind == Kind::Read {
+            return self.batch(READ);
+        }
+        self.batch(&format!(
+            "{WRITE}; SELECT pg_advisory_xact_lock({MAKERS}, hashtext(current_schema()))"
+        ))?;
+        let are_made = "SELECT to_regclass('writer_lock') IS NOT NULL AND to_regclass('relocation') IS NOT NULL";
+        if !self.with_client(|client| Ok(client.query_one(are_made, &[])?.get::<_, bool>(0)))? {
+            return Ok(());
+        }
+        // Another process made them meanwhile.
+        self.batch("ROLLBACK")?;
+        self.begin(kind)
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<()> {
@@ -124,8 +170,15 @@ impl Server {
     }
 }
 
+/// The fault that a row of [`CLOSED`] stands for.
+pub(crate) fn closed_by(said: &SimpleQueryMessage) -> Option<EngineError> {
+    let SimpleQueryMessage::Row(row) = said else { return None };
+    let place = row.try_get("place").ok()??;
+    Some(relocation::closed(row.try_get("state").ok()??, place.to_owned()))
+}
+
 /// `?1` as `$1`, outside of quoted texts.
-fn numbered(sql: &str) -> String {
+pub(crate) fn numbered(sql: &str) -> String {
     let mut quote = None;
     sql.chars()
         .map(|c| {

@@ -13,8 +13,8 @@ pub fn attach_statements(archive_db: &Path, lake_dir: &Path) -> String {
          INSTALL sqlite_scanner;\n\
          LOAD ducklake;\n\
          LOAD sqlite_scanner;\n\
-         ATTACH 'ducklake:sqlite:{database}' AS lake (READ_ONLY, DATA_PATH '{lake}/', OVERRIDE_DATA_PATH true);\n\
-         ATTACH '{database}' AS archive (TYPE sqlite, READ_ONLY);\n"
+         ATTACH IF NOT EXISTS 'ducklake:sqlite:{database}' AS lake (READ_ONLY, DATA_PATH '{lake}/', OVERRIDE_DATA_PATH true);\n\
+         ATTACH IF NOT EXISTS '{database}' AS archive (TYPE sqlite, READ_ONLY);\n"
     )
 }
 

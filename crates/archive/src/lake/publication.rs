@@ -36,8 +36,9 @@ pub struct Registered {
 /// Changes to the lake within the caller's transaction. Nothing of it is seen before that commits, and all of it
 /// belongs to one event.
 ///
-/// The order matters: first [`end_detectors`](Self::end_detectors) what is superseded, then
-/// [`add`](Self::add) what replaces it, since a detector has one current catalogue at most.
+/// The order matters for one detector: first [`end_detectors`](Self::end_detectors) its older catalogue, then
+/// [`add`](Self::add) what replaces it, since a detector has one current catalogue at most. What is added may end in the same
+/// publication: it is in `detection_all`, and no snapshot of `detection` shows it.
 #[derive(Debug)]
 pub struct Publication<'tx> {
     tx: &'tx Connection,
@@ -45,6 +46,8 @@ pub struct Publication<'tx> {
     event: i64,
     snapshot: Snapshot,
     changes: BTreeSet<String>,
+    /// Files of which rows ended or show again: `detection` is brought in step with them at the end.
+    touched: BTreeSet<i64>,
 }
 
 impl<'tx> Publication<'tx> {
@@ -58,7 +61,14 @@ impl<'tx> Publication<'tx> {
         }
         let mut snapshot = Snapshot::latest(tx)?;
         snapshot.id += 1;
-        Ok(Self { tx, dir: lake_dir.join(TABLE_PATH), event, snapshot, changes: BTreeSet::new() })
+        Ok(Self {
+            tx,
+            dir: lake_dir.join(TABLE_PATH),
+            event,
+            snapshot,
+            changes: BTreeSet::new(),
+            touched: BTreeSet::new(),
+        })
     }
 
     /// Registers a file and its detectors. `version` tells the catalogue version of a detector.
@@ -211,19 +221,16 @@ impl<'tx> Publication<'tx> {
         self.turn(detectors, &update)
     }
 
-    /// Runs an update per detector, then brings the affected files of `detection` in step.
+    /// Runs an update per detector and notes the affected files.
     fn turn(&mut self, detectors: &[DetectorKey], update: &str) -> Result<u64, LakeError> {
-        let (mut files, mut turned) = (BTreeSet::new(), 0);
+        let mut turned = 0;
         let mut update = self.tx.prepare(update)?;
         for key in detectors {
             let mut rows = update.query(params![self.event, key.multiframe_id, key.ext_num])?;
             while let Some(row) = rows.next()? {
-                files.insert(row.get::<_, i64>(0)?);
+                self.touched.insert(row.get::<_, i64>(0)?);
                 turned += row.get::<_, u64>(1)?;
             }
-        }
-        for file in files {
-            self.reconcile(file)?;
         }
         Ok(turned)
     }
@@ -283,12 +290,36 @@ impl<'tx> Publication<'tx> {
     }
 
     fn end_data_file(&mut self, id: i64) -> Result<(), LakeError> {
+        if self.forget_unseen(id)? {
+            return Ok(());
+        }
         self.tx.execute(
             "UPDATE ducklake_data_file SET end_snapshot = ?2 WHERE data_file_id = ?1",
             params![id, self.snapshot.id],
         )?;
         self.changes.insert(format!("deleted_from_table:{CURRENT_TABLE}"));
         Ok(())
+    }
+
+    /// Removes a file of `detection` that this very publication added: no snapshot ever shows it.
+    fn forget_unseen(&mut self, id: i64) -> Result<bool, LakeError> {
+        let unseen: Option<(i64, i64)> = self
+            .tx
+            .query_row(
+                "DELETE FROM ducklake_data_file WHERE data_file_id = ?1 AND begin_snapshot = ?2
+                 RETURNING record_count, file_size_bytes",
+                params![id, self.snapshot.id],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )
+            .optional()?;
+        let Some((rows, bytes)) = unseen else { return Ok(false) };
+        self.tx.execute("DELETE FROM ducklake_file_column_stats WHERE data_file_id = ?1", [id])?;
+        self.tx.execute(
+            "UPDATE ducklake_table_stats SET record_count = record_count - ?2, file_size_bytes = file_size_bytes - ?3
+             WHERE table_id = ?1",
+            params![CURRENT_TABLE, rows, bytes],
+        )?;
+        Ok(true)
     }
 
     fn end_delete_file(&mut self, data_file_id: i64) -> Result<(), LakeError> {
@@ -355,7 +386,10 @@ impl<'tx> Publication<'tx> {
     ///
     /// # Errors
     /// [`LakeError::Sql`].
-    pub fn finish(self, now: DateTime<Utc>, message: &str) -> Result<Option<i64>, LakeError> {
+    pub fn finish(mut self, now: DateTime<Utc>, message: &str) -> Result<Option<i64>, LakeError> {
+        for file in std::mem::take(&mut self.touched) {
+            self.reconcile(file)?;
+        }
         if self.changes.is_empty() {
             return Ok(None);
         }

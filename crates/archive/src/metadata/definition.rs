@@ -55,10 +55,14 @@ pub(crate) fn bring_up(tx: &Connection, table: &Table) -> Result<bool, ArchiveFa
     Ok(true)
 }
 
-/// Makes the indexes that find the rows which an event ended, where they are absent.
+/// Makes the indexes that find the rows which an event ended, and the previews of a path, where they are absent.
 pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
-    for table in versioned() {
-        let (all, index) = (format!("{}_all", table.name), format!("{}_ended", table.name));
+    let ended = |table: &Table| {
+        let index = format!("{}_ended", table.name);
+        (index, format!("{}_all", table.name), "(end_event) WHERE end_event IS NOT NULL")
+    };
+    let path = ("preview_path".to_owned(), "preview_all".to_owned(), "(path)");
+    for (index, all, of) in versioned().map(ended).chain([path]) {
         if tx.dialect() == Dialect::Postgres {
             // Only who owns a table may say IF NOT EXISTS of its indexes.
             let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
@@ -67,7 +71,7 @@ pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
             }
         }
         tx.execute_batch(&format!(
-            "CREATE INDEX IF NOT EXISTS {} ON {} (end_event) WHERE end_event IS NOT NULL",
+            "CREATE INDEX IF NOT EXISTS {} ON {} {of}",
             quoted(&index),
             quoted(&all)
         ))?;

@@ -5,12 +5,13 @@
 //! from the header (`flat_name`, `component_name`), in any table with history.
 
 use super::definition::{quoted, versioned};
-use crate::engine::{Connection, Dialect, Optional, Value};
+use crate::engine::{Connection, Dialect, ToSql, Value};
 use crate::error::ArchiveFault;
+use crate::provider;
 use model::EventId;
 use model::tables::Table;
 use rusqlite::params;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// One kind of link.
 struct Link {
@@ -65,55 +66,203 @@ pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Links what a metadata batch made linkable: what its own frames name and is there, what named one of its frames and
-/// waited, and what referred to older content of one of its frames. Gives the number of links.
-pub(crate) fn link(
-    tx: &Connection,
-    multiframes: &[i64],
-    event: EventId,
-) -> Result<u64, ArchiveFault> {
-    let mut linked = 0;
+/// Brings the links in line after an event: those of the frames whose metadata it showed or ended, and those to such frames.
+///
+/// A name means the image of that name in the frame's own delivery; else the current one of its provider of another night: of
+/// the delivery registered last before its own, else of the first one after it. So what a link says depends on what is in the archive alone,
+/// not on the order in which it came or went.
+pub(crate) fn relink(tx: &Connection, event: EventId) -> Result<(), ArchiveFault> {
+    let changed: bool = tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT * FROM product WHERE changed_event = ?1 AND use_case = 'metadata')",
+        )?
+        .query_row([event.get()], |r| r.get(0))?;
+    if !changed {
+        return Ok(());
+    }
+    let mut meanings = Meanings::default();
+    let (rivals, borrowers) = (rivals(tx, event, &mut meanings.providers)?, borrowing(tx, event)?);
     for link in &links() {
         let (row, is_row) = match tx.dialect() {
             Dialect::Sqlite => ("rowid", "rowid = ?1"),
             Dialect::Postgres => ("ctid::text", "ctid = ?1::text::tid"),
         };
-        let mut linker = Linker { tx, link, event, row, is_row, found: HashMap::new() };
-        for &multiframe in multiframes {
-            linked += linker.link_from(multiframe)?;
-            linked += linker.link_to(multiframe)?;
-            linked += linker.move_to(multiframe)?;
+        let linker = Linker { tx, link, event, row, is_row };
+        let mut stale: BTreeMap<String, Linked> = BTreeMap::new();
+        for sql in [linker.of_shown(), linker.waiting(), linker.to_ended(), linker.to_older()] {
+            linker.collect(&sql, params![event.get()], &mut stale)?;
+        }
+        for rival in &rivals {
+            linker.collect(&linker.to_frame(), params![rival], &mut stale)?;
+        }
+        for delivery in &borrowers {
+            linker.collect(&linker.borrowed(), params![event.get(), delivery], &mut stale)?;
+        }
+        for linked in stale.into_values() {
+            let meaning = meanings.of(tx, &linked)?;
+            if meaning != linked.other {
+                linker.set(&linked.row, meaning)?;
+            }
         }
     }
-    Ok(linked)
+    Ok(())
 }
 
-/// Unlinks what refers to frames of a delivery from outside it; the names stay.
-pub(crate) fn unlink(tx: &Connection, delivery: i64, event: EventId) -> Result<(), ArchiveFault> {
-    let of =
-        "IN (SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE delivery_id = ?1)";
-    for link in &links() {
-        let (all, id) = (link.all(), quoted(link.id));
-        let columns: Vec<String> = link.table.columns.iter().map(|c| quoted(&c.name)).collect();
-        let values: Vec<&str> =
-            columns.iter().map(|c| if *c == id { "NULL" } else { c.as_str() }).collect();
-        tx.execute(
-            &format!(
-                "UPDATE {all} SET end_event = ?2 WHERE end_event IS NULL AND {id} {of} AND multiframe_id NOT {of}"
-            ),
-            params![delivery, event.get()],
-        )?;
-        tx.execute(
-            &format!(
-                "INSERT INTO {all} ({}, begin_event) SELECT {}, ?2 FROM {all}
-                 WHERE end_event = ?2 AND begin_event < ?2 AND {id} {of} AND multiframe_id NOT {of}",
-                columns.join(", "),
-                values.join(", ")
-            ),
-            params![delivery, event.get()],
-        )?;
+/// A current row with a link.
+struct Linked {
+    row: Value,
+    multiframe: i64,
+    /// Delivery of the row's own frame.
+    home: i64,
+    name: String,
+    other: Option<i64>,
+}
+
+/// Frames to which rows may refer that one which an event showed takes over: of the nearest earlier delivery and of the first
+/// one, each also where that is another night, since a processing of the same night is never meant. Only where later
+/// deliveries are in the archive already.
+fn rivals(
+    tx: &Connection,
+    event: EventId,
+    providers: &mut Providers,
+) -> Result<BTreeSet<i64>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT file.name, file.delivery_id
+         FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
+         WHERE product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state = 'current'
+             AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id > file.delivery_id AND unit.use_case = 'metadata'
+                             AND unit.state = 'ingested')
+             AND EXISTS (SELECT * FROM file AS other WHERE other.name = file.name
+                             AND other.delivery_id <> file.delivery_id)",
+    )?;
+    let rows = select.query_map([event.get()], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let shown: Vec<(String, i64)> = rows.collect::<Result<_, _>>()?;
+    let mut select = tx.prepare_cached(
+        "SELECT image.multiframe_id, file.delivery_id, delivery.night
+         FROM file JOIN delivery USING (delivery_id) JOIN image ON image.file_id = file.file_id
+             JOIN product ON product.multiframe_id = image.multiframe_id
+         WHERE file.name = ?1 AND product.use_case = 'metadata' AND product.state = 'current'
+         ORDER BY file.delivery_id",
+    )?;
+    let mut found = BTreeSet::new();
+    for (name, own) in shown {
+        let rows = select.query_map([name], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        let mut frames: Vec<(i64, i64, Option<i64>)> = Vec::new();
+        for row in rows {
+            let frame: (i64, i64, Option<i64>) = row?;
+            if providers.is_same(tx, own, frame.1)? {
+                frames.push(frame);
+            }
+        }
+        let others = || frames.iter().filter(|frame| frame.1 != own);
+        nearest(others(), &mut found);
+        nearest(others().rev().filter(|frame| frame.1 < own), &mut found);
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Adds the frames of the first delivery, and those after it to the first of another night.
+fn nearest<'a>(
+    frames: impl Iterator<Item = &'a (i64, i64, Option<i64>)>,
+    found: &mut BTreeSet<i64>,
+) {
+    let mut first: Option<(i64, Option<i64>)> = None;
+    let mut second: Option<i64> = None;
+    for &(multiframe, delivery, night) in frames {
+        match (first, second) {
+            (None, _) => first = Some((delivery, night)),
+            (Some((nearest, _)), _) if nearest == delivery => {}
+            (_, Some(of_other_night)) if of_other_night == delivery => {}
+            (_, Some(_)) => break,
+            (Some((_, of)), None) if of.is_none() || night == of => {
+                // Without a night nothing keeps a frame from being meant; of the same night it is kept out as the first is.
+                if of.is_none() {
+                    break;
+                }
+                continue;
+            }
+            (Some(_), None) => second = Some(delivery),
+        }
+        found.insert(multiframe);
+    }
+}
+
+/// Deliveries to which an event brought frames that have namesakes elsewhere, while others of their frames were there before.
+fn borrowing(tx: &Connection, event: EventId) -> Result<Vec<i64>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT named.delivery_id
+         FROM product JOIN image USING (multiframe_id) JOIN file AS named USING (file_id)
+         WHERE product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state <> 'retracted'
+             AND EXISTS (SELECT * FROM file AS other JOIN image AS namesake ON namesake.file_id = other.file_id
+                         WHERE other.name = named.name AND other.delivery_id <> named.delivery_id)
+             AND EXISTS (SELECT * FROM file AS sibling JOIN image AS there ON there.file_id = sibling.file_id
+                             JOIN product AS before ON before.multiframe_id = there.multiframe_id
+                         WHERE sibling.delivery_id = named.delivery_id AND before.use_case = 'metadata'
+                             AND before.state = 'current' AND before.changed_event < ?1)",
+    )?;
+    Ok(select.query_map([event.get()], |r| r.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Pairs of deliveries, and whether one provider delivered both.
+#[derive(Default)]
+struct Providers {
+    known: HashMap<(i64, i64), bool>,
+}
+
+impl Providers {
+    fn is_same(&mut self, tx: &Connection, one: i64, other: i64) -> Result<bool, ArchiveFault> {
+        let key = (one.min(other), one.max(other));
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        let is_same = provider::is_same(tx, key.0, key.1)?;
+        self.known.insert(key, is_same);
+        Ok(is_same)
+    }
+}
+
+/// What names mean, by home delivery.
+#[derive(Default)]
+struct Meanings {
+    found: HashMap<(i64, String), Option<i64>>,
+    providers: Providers,
+}
+
+impl Meanings {
+    fn of(&mut self, tx: &Connection, linked: &Linked) -> Result<Option<i64>, ArchiveFault> {
+        let key = (linked.home, linked.name.clone());
+        if let Some(found) = self.found.get(&key) {
+            return Ok(found.filter(|id| *id != linked.multiframe));
+        }
+        // Of its own delivery also one that a newer image superseded: the frame was made with that one.
+        let mut select = tx.prepare_cached(
+            "SELECT image.multiframe_id, delivery.delivery_id
+             FROM delivery AS home
+                 JOIN file ON file.name = ?2
+                 JOIN delivery ON delivery.delivery_id = file.delivery_id
+                 JOIN image ON image.file_id = file.file_id
+                 JOIN product ON product.multiframe_id = image.multiframe_id AND product.use_case = 'metadata'
+             WHERE home.delivery_id = ?1
+                 AND (delivery.delivery_id = home.delivery_id AND product.state <> 'retracted'
+                      OR product.state = 'current' AND (delivery.night IS NULL OR home.night IS NULL
+                                                        OR delivery.night <> home.night))
+             ORDER BY delivery.delivery_id = home.delivery_id DESC, delivery.delivery_id < home.delivery_id DESC,
+                 abs(delivery.delivery_id - home.delivery_id), product.state = 'current' DESC, file.state = 'current' DESC,
+                 image.multiframe_id DESC",
+        )?;
+        let rows =
+            select.query_map(params![linked.home, linked.name], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let candidates: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+        let mut found = None;
+        for (candidate, delivery) in candidates {
+            if self.providers.is_same(tx, linked.home, delivery)? {
+                found = Some(candidate);
+                break;
+            }
+        }
+        self.found.insert(key, found);
+        Ok(found.filter(|id| *id != linked.multiframe))
+    }
 }
 
 struct Linker<'a> {
@@ -123,117 +272,149 @@ struct Linker<'a> {
     /// The engine's own address of a row, and the condition that finds it.
     row: &'static str,
     is_row: &'static str,
-    /// What a name means in a delivery.
-    found: HashMap<(i64, String), Option<i64>>,
 }
 
 impl Linker<'_> {
-    /// Rows of a frame of this batch whose other frame is there already.
-    fn link_from(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
-        let mut select = self.tx.prepare_cached(&format!(
-            "SELECT {row}, {name} FROM {all} WHERE multiframe_id = ?1 AND {name} IS NOT NULL AND {id} IS NULL
-                 AND end_event IS NULL",
-            row = self.row,
-            name = quoted(&self.link.name),
-            all = self.link.all(),
-            id = quoted(self.link.id)
-        ))?;
-        let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        let open: Vec<(Value, String)> = rows.collect::<Result<_, _>>()?;
-        let mut linked = 0;
-        for (row, name) in open {
-            if let Some(other) = self.meaning(multiframe, name)? {
-                self.set(&row, other)?;
-                linked += 1;
-            }
-        }
-        Ok(linked)
-    }
-
-    /// Rows that waited for a frame of this batch.
-    fn link_to(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
-        let mut select = self.tx.prepare_cached(&format!(
-            "SELECT open.{}, open.multiframe_id, file.name
-             FROM image JOIN file USING (file_id) JOIN {} AS open ON open.{} = file.name
-             WHERE image.multiframe_id = ?1 AND open.{} IS NULL AND open.end_event IS NULL",
+    /// The columns of [`Linked`] of a row `link` whose frame is in `home`.
+    fn columns(&self) -> String {
+        format!(
+            "link.{}, link.multiframe_id, home.delivery_id, link.{}, link.{}",
             self.row,
-            self.link.all(),
             quoted(&self.link.name),
             quoted(self.link.id)
-        ))?;
-        let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        let waiting: Vec<(Value, i64, String)> = rows.collect::<Result<_, _>>()?;
-        let mut linked = 0;
-        for (row, product, name) in waiting {
-            if self.meaning(product, name)? == Some(multiframe) {
-                self.set(&row, multiframe)?;
-                linked += 1;
-            }
-        }
-        Ok(linked)
+        )
     }
 
-    /// Rows that refer to what a frame of this batch superseded, but for those of frames that are superseded themselves.
-    fn move_to(&mut self, multiframe: i64) -> Result<u64, ArchiveFault> {
-        let mut select = self.tx.prepare_cached(&format!(
-            "SELECT link.{row}, link.multiframe_id, new.name
-             FROM image JOIN file AS new USING (file_id)
-                 JOIN file AS old ON old.delivery_id = new.delivery_id AND old.name = new.name
-                     AND old.state <> 'current'
-                 JOIN image AS replaced ON replaced.file_id = old.file_id
-                 JOIN {all} AS link ON link.{id} = replaced.multiframe_id
-                 JOIN image AS product ON product.multiframe_id = link.multiframe_id
-                 JOIN file AS home ON home.file_id = product.file_id AND home.state = 'current'
-             WHERE image.multiframe_id = ?1 AND link.{id} IS NOT NULL AND link.end_event IS NULL",
-            row = self.row,
-            all = self.link.all(),
-            id = quoted(self.link.id)
-        ))?;
-        let rows = select.query_map([multiframe], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        let stale: Vec<(Value, i64, String)> = rows.collect::<Result<_, _>>()?;
-        let mut moved = 0;
-        for (row, product, name) in stale {
-            if self.meaning(product, name)? == Some(multiframe) {
-                self.set(&row, multiframe)?;
-                moved += 1;
-            }
-        }
-        Ok(moved)
+    /// The current rows that a join onto `link` finds, with their frames' files.
+    fn select(&self, joined: &str, condition: &str) -> String {
+        format!(
+            "SELECT {} FROM {joined}
+                 JOIN image AS own ON own.multiframe_id = link.multiframe_id JOIN file AS home ON home.file_id = own.file_id
+             WHERE {condition} AND link.end_event IS NULL AND link.{} IS NOT NULL",
+            self.columns(),
+            quoted(&self.link.name)
+        )
     }
 
-    /// The visible image that a name means for a frame: one of its own delivery, else of the latest delivery that is no
-    /// other processing of the same night.
-    fn meaning(&mut self, product: i64, name: String) -> Result<Option<i64>, ArchiveFault> {
-        let home: i64 = self
-            .tx
-            .prepare_cached(
-                "SELECT delivery_id FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1",
-            )?
-            .query_row([product], |r| r.get(0))?;
-        if let Some(found) = self.found.get(&(home, name.clone())) {
-            return Ok(found.filter(|id| *id != product));
+    /// Rows of the frames that the event showed.
+    fn of_shown(&self) -> String {
+        let joined = format!(
+            "product JOIN {} AS link ON link.multiframe_id = product.multiframe_id",
+            self.link.all()
+        );
+        self.select(
+            &joined,
+            "product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state = 'current'",
+        )
+    }
+
+    /// Rows that wait for a name of the frames that the event showed.
+    fn waiting(&self) -> String {
+        let joined = format!(
+            "product JOIN image AS shown ON shown.multiframe_id = product.multiframe_id
+                 JOIN file AS named ON named.file_id = shown.file_id
+                 JOIN {} AS link ON link.{} = named.name",
+            self.link.all(),
+            quoted(&self.link.name)
+        );
+        let id = quoted(self.link.id);
+        self.select(
+            &joined,
+            &format!(
+                "product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state <> 'retracted'
+                     AND link.{id} IS NULL"
+            ),
+        )
+    }
+
+    /// Rows that refer to the frames that the event ended.
+    fn to_ended(&self) -> String {
+        let id = quoted(self.link.id);
+        let joined = format!(
+            "product JOIN {} AS link ON link.{id} = product.multiframe_id",
+            self.link.all()
+        );
+        self.select(
+            &joined,
+            &format!(
+                "product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state <> 'current'
+                     AND link.{id} IS NOT NULL"
+            ),
+        )
+    }
+
+    /// Rows that refer to other contents of the names in the deliveries of the frames that the event showed.
+    fn to_older(&self) -> String {
+        let id = quoted(self.link.id);
+        let joined = format!(
+            "product JOIN image AS shown ON shown.multiframe_id = product.multiframe_id
+                 JOIN file AS named ON named.file_id = shown.file_id
+                 JOIN file AS older ON older.delivery_id = named.delivery_id AND older.name = named.name
+                     AND older.file_id <> named.file_id
+                 JOIN image AS replaced ON replaced.file_id = older.file_id
+                 JOIN {} AS link ON link.{id} = replaced.multiframe_id",
+            self.link.all()
+        );
+        self.select(
+            &joined,
+            &format!(
+                "product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state <> 'retracted'
+                     AND link.{id} IS NOT NULL"
+            ),
+        )
+    }
+
+    /// Rows that refer to one frame.
+    fn to_frame(&self) -> String {
+        let id = quoted(self.link.id);
+        self.select(
+            &format!("{} AS link", self.link.all()),
+            &format!("link.{id} = ?1 AND link.{id} IS NOT NULL"),
+        )
+    }
+
+    /// Rows of a delivery that were there before the event and refer to another delivery's frame.
+    fn borrowed(&self) -> String {
+        let id = quoted(self.link.id);
+        let joined = format!(
+            "file AS of JOIN image AS borrower ON borrower.file_id = of.file_id
+                 JOIN {} AS link ON link.multiframe_id = borrower.multiframe_id
+                 JOIN image AS lent ON lent.multiframe_id = link.{id}
+                 JOIN file AS lender ON lender.file_id = lent.file_id",
+            self.link.all()
+        );
+        self.select(
+            &joined,
+            "of.delivery_id = ?2 AND lender.delivery_id <> ?2 AND link.begin_event < ?1",
+        )
+    }
+
+    fn collect(
+        &self,
+        sql: &str,
+        values: &[&dyn ToSql],
+        into: &mut BTreeMap<String, Linked>,
+    ) -> Result<(), ArchiveFault> {
+        let mut select = self.tx.prepare_cached(sql)?;
+        let rows = select.query_map(values, |r| {
+            Ok(Linked {
+                row: r.get(0)?,
+                multiframe: r.get(1)?,
+                home: r.get(2)?,
+                name: r.get(3)?,
+                other: r.get(4)?,
+            })
+        })?;
+        for linked in rows {
+            let linked = linked?;
+            into.insert(format!("{:?}", linked.row), linked);
         }
-        let mut select = self.tx.prepare_cached(
-            "SELECT image.multiframe_id
-             FROM delivery AS home
-                 JOIN file ON file.name = ?2 AND file.state = 'current'
-                 JOIN delivery ON delivery.delivery_id = file.delivery_id
-                 JOIN image ON image.file_id = file.file_id
-             WHERE home.delivery_id = ?1
-                 AND (delivery.delivery_id = home.delivery_id OR delivery.night IS NULL OR home.night IS NULL
-                      OR delivery.night <> home.night)
-                 AND EXISTS (SELECT * FROM multiframe_all AS seen
-                             WHERE seen.multiframe_id = image.multiframe_id AND seen.end_event IS NULL)
-             ORDER BY delivery.delivery_id = home.delivery_id DESC, delivery.delivery_id DESC LIMIT 1",
-        )?;
-        let found: Option<i64> = select.query_row(params![home, name], |r| r.get(0)).optional()?;
-        self.found.insert((home, name), found);
-        Ok(found.filter(|id| *id != product))
+        Ok(())
     }
 
     /// A row of this event is completed in place; an older one ends and goes on with its link, so that the archive as of
     /// an earlier event stays as it was.
-    fn set(&self, row: &Value, other: i64) -> Result<(), ArchiveFault> {
+    fn set(&self, row: &Value, other: Option<i64>) -> Result<(), ArchiveFault> {
         let (all, id) = (self.link.all(), quoted(self.link.id));
         let is_row = self.is_row;
         let in_place = self
@@ -255,8 +436,10 @@ impl Linker<'_> {
             .query_row(params![row, self.event.get()], |r| r.get(0))?;
         let columns: Vec<String> =
             self.link.table.columns.iter().map(|c| quoted(&c.name)).collect();
-        let values: Vec<&str> =
-            columns.iter().map(|c| if *c == id { "?2" } else { c.as_str() }).collect();
+        let values: Vec<&str> = columns
+            .iter()
+            .map(|c| if *c == id { "CAST(?2 AS BIGINT)" } else { c.as_str() })
+            .collect();
         self.tx
             .prepare_cached(&format!(
                 "INSERT INTO {all} ({}, begin_event) SELECT {}, ?3 FROM {all} WHERE {is_row}",

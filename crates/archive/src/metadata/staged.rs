@@ -32,10 +32,19 @@ pub(crate) struct StagedRows {
 pub(crate) struct LoadedRows {
     /// Rows inserted.
     pub rows: u64,
-    /// Values outside their column's range that became NULL: per column, how many and the first one.
-    pub out_of_range: BTreeMap<&'static str, (u64, f64)>,
-    /// Texts with control characters, which were cut at the first NUL and escaped: per column, how many.
-    pub cleaned: BTreeMap<&'static str, u64>,
+    /// Values outside their column's range that became NULL, per column.
+    pub out_of_range: BTreeMap<&'static str, OutOfRange>,
+    /// Texts with control characters, which were cut at the first NUL and escaped: per column, how many of each multiframe.
+    pub cleaned: BTreeMap<&'static str, BTreeMap<i64, u64>>,
+}
+
+/// Values of one column that became NULL.
+#[derive(Debug)]
+pub(crate) struct OutOfRange {
+    /// The first one.
+    pub first: f64,
+    /// How many in the rows of each multiframe.
+    pub counts: BTreeMap<i64, u64>,
 }
 
 fn misfit(path: &Path, message: impl std::fmt::Display) -> ArchiveFault {
@@ -149,12 +158,14 @@ fn copy(
         let batch = batch.map_err(|fault| misfit(&path, fault))?;
         check_identity(&batch, table, expected, &path)?;
         let columns = columns_of(table, &batch);
+        let owners = batch.column_by_name("multiframe_id");
         for row in 0..batch.num_rows() {
+            let multiframe = whole(value_at(owners, ColumnType::I64, row));
             out.put_i16(i16::try_from(table.columns.len() + 1).unwrap_or(i16::MAX));
             for (column, values) in table.columns.iter().zip(&columns) {
                 let value = value_at(*values, column.kind, row);
-                let value = within_range(table, column, value, &mut loaded)?;
-                let text = cleaned(column, value, &mut loaded);
+                let value = within_range(table, column, value, multiframe, &mut loaded)?;
+                let text = cleaned(column, value, multiframe, &mut loaded);
                 let value = text.as_deref().map_or(value, |text| ValueRef::Text(text.as_bytes()));
                 let cards = match value {
                     ValueRef::Blob(packed)
@@ -274,11 +285,13 @@ fn insert_batch(
     loaded: &mut LoadedRows,
 ) -> Result<(), ArchiveFault> {
     let columns = columns_of(table, batch);
+    let owners = batch.column_by_name("multiframe_id");
     for row in 0..batch.num_rows() {
+        let multiframe = whole(value_at(owners, ColumnType::I64, row));
         for (position, column) in table.columns.iter().enumerate() {
             let value = value_at(columns[position], column.kind, row);
-            let value = within_range(table, column, value, loaded)?;
-            let text = cleaned(column, value, loaded);
+            let value = within_range(table, column, value, multiframe, loaded)?;
+            let text = cleaned(column, value, multiframe, loaded);
             let value = text.as_deref().map_or(value, |text| ValueRef::Text(text.as_bytes()));
             insert.raw_bind_parameter(position + 1, ToSqlOutput::Borrowed(value))?;
         }
@@ -294,6 +307,7 @@ fn within_range<'a>(
     table: &'static Table,
     column: &'static Column,
     value: ValueRef<'a>,
+    multiframe: i64,
     loaded: &mut LoadedRows,
 ) -> Result<ValueRef<'a>, ArchiveFault> {
     let Some(range) = column.range else { return Ok(value) };
@@ -304,8 +318,9 @@ fn within_range<'a>(
             message: format!("{}.{} = {outside} is outside {range:?}", table.name, column.name),
         });
     }
-    let entry = loaded.out_of_range.entry(&column.name).or_insert((0, outside));
-    entry.0 += 1;
+    let first = || OutOfRange { first: outside, counts: BTreeMap::new() };
+    let found = loaded.out_of_range.entry(&column.name).or_insert_with(first);
+    *found.counts.entry(multiframe).or_default() += 1;
     Ok(ValueRef::Null)
 }
 
@@ -313,6 +328,7 @@ fn within_range<'a>(
 fn cleaned(
     column: &'static Column,
     value: ValueRef<'_>,
+    multiframe: i64,
     loaded: &mut LoadedRows,
 ) -> Option<String> {
     let ValueRef::Text(bytes) = value else { return None };
@@ -323,7 +339,7 @@ fn cleaned(
     if !text.chars().any(char::is_control) {
         return None;
     }
-    *loaded.cleaned.entry(&column.name).or_default() += 1;
+    *loaded.cleaned.entry(&column.name).or_default().entry(multiframe).or_default() += 1;
     let kept = text.split('\0').next().unwrap_or_default();
     Some(model::shown(kept.trim_end()))
 }
@@ -340,6 +356,11 @@ fn value_at(array: Option<&ArrayRef>, kind: ColumnType, row: usize) -> ValueRef<
         ColumnType::Text => ValueRef::Text(array.as_string::<i32>().value(row).as_bytes()),
         ColumnType::Bytes => ValueRef::Blob(array.as_binary::<i32>().value(row)),
     }
+}
+
+/// An id that was checked before.
+fn whole(value: ValueRef<'_>) -> i64 {
+    if let ValueRef::Integer(id) = value { id } else { 0 }
 }
 
 /// NaN is unknown.

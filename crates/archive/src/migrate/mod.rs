@@ -2,12 +2,20 @@
 //!
 //! The embedded archive is locked against writers while it is read; detections go table by table, everything else in one
 //! transaction with the attaching of those. Before that is committed, each table is read back in the binary form in which it
-//! was sent and must be the same, byte for byte. The embedded archive is left as it is.
+//! was sent and must be the same, byte for byte. The embedded archive keeps all that it has, and is closed.
+//!
+//! No night can be lost between the two ([`mod@handover`]): the new archive is closed until the old one is, the old one is closed
+//! by the transaction that read it, and every transaction of every process checks that. A move needs a site on which nobody
+//! works ([`Alone`]).
 //!
 //! Start at [`to_server`]; [`to_embedded()`] is the way back. Does not change a site's configuration.
 
+mod alone;
+mod handover;
 mod to_embedded;
 
+pub use alone::Alone;
+pub use handover::{MIGRATED, set_aside};
 pub use to_embedded::to_embedded;
 
 use crate::control::records::Timestamp;
@@ -20,6 +28,7 @@ use crate::metadata::staged::PACKED;
 use crate::partitions::{self, Digest, Wanted};
 use crate::site::Site;
 use bytes::{BufMut, BytesMut};
+use handover::{Handover, Progress};
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
 use std::collections::BTreeMap;
@@ -37,25 +46,62 @@ pub struct Moved {
     pub rows: u64,
     /// Detections.
     pub detections: u64,
+    /// An earlier move, which was interrupted, had copied everything: only the rest was done now.
+    pub was_copied: bool,
 }
 
-/// Moves the archive of a site into an empty database.
+/// Moves the archive of a site into an empty database. Repeated after an interruption it does the rest.
 ///
 /// # Errors
-/// [`ArchiveError`]; a conflict when the database holds an archive with something in it.
-pub fn to_server(site: &Site, database: &Database, now: Timestamp) -> Result<Moved, ArchiveError> {
+/// [`ArchiveError`]; a conflict when the database holds an archive with something in it, or the archive has moved elsewhere.
+pub fn to_server(
+    site: &Site,
+    database: &Database,
+    now: Timestamp,
+    _: &Alone,
+) -> Result<Moved, ArchiveError> {
     let target = site.clone().on(database.clone());
     if !site.is_embedded() {
         return Err(conflict("the archive is on a server already"));
     }
     // Both are brought to this program's schema.
-    drop(Archive::open(site, Access::Write, now)?);
-    match Archive::create(&target, now) {
+    let handover = match Archive::open_alone(site, Access::Write, now) {
+        Ok(_) => Handover::begin(site, &target, now),
+        Err(error) if error.is_moved() => return handover::resume(site, &target, now),
+        Err(error) => return Err(error),
+    };
+    match Archive::create_alone(&target, now) {
         Ok(_) => {}
-        Err(error) if error.is_conflict() => check_empty(&target)?,
+        Err(error) if error.is_conflict() => match handover::progress(&target)? {
+            Progress::Nothing => {}
+            Progress::Copied => empty(&target).map_err(ArchiveError::during(ACT))?,
+            Progress::InUse => return Err(taken(&target)),
+        },
         Err(error) => return Err(error),
     }
-    run(site, &target).map_err(ArchiveError::during("move the archive"))
+    run(site, &target, &handover).map_err(ArchiveError::during(ACT))
+}
+
+const ACT: &str = "move the archive";
+
+fn taken(target: &Site) -> ArchiveError {
+    conflict(&format!("{} holds an archive already", target.whereabouts()))
+}
+
+/// Drops the detections of a copy that was not confirmed; its other tables are emptied when they are filled.
+fn empty(target: &Site) -> Result<(), ArchiveFault> {
+    let to = connect(target, Access::Write)?;
+    let tx = to.begin(Kind::Move)?;
+    let mut select = tx.prepare(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+             AND relname ~ '^detection_[bf][0-9]+_p[0-9]+$'",
+    )?;
+    let names: Vec<String> = select.query_map([], |r| r.get(0))?.collect::<engine::Result<_>>()?;
+    drop(select);
+    for name in names {
+        tx.execute_batch(&format!("DROP TABLE {}", quoted(&name)))?;
+    }
+    Ok(tx.commit()?)
 }
 
 fn conflict(message: &str) -> ArchiveError {
@@ -63,21 +109,7 @@ fn conflict(message: &str) -> ArchiveError {
     ArchiveError { act: "move the archive".to_owned(), fault }
 }
 
-/// An archive that an interrupted move left has nothing in it.
-fn check_empty(target: &Site) -> Result<(), ArchiveError> {
-    let look = || -> Result<(), ArchiveFault> {
-        let c = connect(target, Access::Read)?;
-        let events: i64 = c.query_row("SELECT count(*) FROM event", [], |r| r.get(0))?;
-        if events == 0 {
-            return Ok(());
-        }
-        let message = format!("{} holds an archive already", target.whereabouts());
-        Err(ArchiveFault::Conflict(message))
-    };
-    look().map_err(ArchiveError::during("move the archive"))
-}
-
-fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
+fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, ArchiveFault> {
     let from = connect(site, Access::Write)?;
     let to = connect(target, Access::Write)?;
     let (Some(sqlite), Some(server)) = (from.sqlite(), to.server()) else {
@@ -90,7 +122,7 @@ fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
         moved.detections += load_part(server, site, part)?;
     }
     files::crash_point("migrate:loaded");
-    let tx = to.begin(Kind::Write)?;
+    let tx = to.begin(Kind::Move)?;
     tx.defer_foreign_keys()?;
     for part in &parts {
         partitions::attach(&tx, &part.table(), part.programme, part.first, part.rows)?;
@@ -104,8 +136,9 @@ fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
         moved.tables += 1;
     }
     numbers_go_on(&tx)?;
-    files::crash_point("migrate:before-commit");
-    tx.commit()?;
+    handover.copied(tx)?;
+    handover.close(held)?;
+    handover.open(&to)?;
     Ok(moved)
 }
 
@@ -211,7 +244,7 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
 fn tables(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     let mut select = c.prepare(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'ducklake%' AND name NOT LIKE 'sqlite%'
-             AND name NOT IN ('migration', 'lake_file') ORDER BY name LIKE '%\\_all' ESCAPE '\\', rowid",
+             AND name NOT IN ('migration', 'lake_file', 'relocation', 'writer_lock') ORDER BY name LIKE '%\\_all' ESCAPE '\\', rowid",
     )?;
     Ok(select.query_map([], |r| r.get(0))?.collect::<engine::Result<_>>()?)
 }

@@ -5,7 +5,8 @@
 //! played again, event by event, so that DuckDB finds each one's snapshot. Before that is committed every table must equal
 //! the server's, byte for byte. The database on the server is left as it is.
 
-use super::{Moved, check_empty, columns_of, conflict, tables, write_rows};
+use super::handover::{self, Handover, MIGRATED, Progress};
+use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
 use crate::control::records::Timestamp;
 use crate::control::store::{Access, Archive, connect};
 use crate::engine::{self, Connection, Database, Incoming, Kind, Server};
@@ -54,27 +55,50 @@ const OF_DETECTORS: [&str; 11] = [
 ///
 /// # Errors
 /// [`ArchiveError`]; a conflict when the site holds an embedded archive, also one from before a move to the server.
-pub fn to_embedded(site: &Site, now: Timestamp) -> Result<Moved, ArchiveError> {
+pub fn to_embedded(site: &Site, now: Timestamp, _: &Alone) -> Result<Moved, ArchiveError> {
     if site.is_embedded() {
         return Err(conflict("the archive is embedded already"));
     }
     let target = site.clone().on(Database::default());
-    if site.root().join("archive.db.migrated").exists() {
+    if site.root().join(MIGRATED).exists() {
         return Err(conflict(
             "archive.db.migrated, the archive from before it moved to the server, is still there: remove it and the files \
              of lake/detection/",
         ));
     }
-    drop(Archive::open(site, Access::Write, now)?);
+    let handover = match Archive::open_alone(site, Access::Write, now) {
+        Ok(_) => Handover::begin(site, &target, now),
+        Err(error) if error.is_moved() => return handover::resume(site, &target, now),
+        Err(error) => return Err(error),
+    };
     if target.database().exists() {
-        check_empty(&target)?; // what an interrupted move left
-    } else {
-        drop(Archive::create(&target, now)?);
+        match handover::progress(&target)? {
+            Progress::Nothing => {}
+            Progress::Copied => remove_copy(&target)?,
+            Progress::InUse => return Err(taken(&target)),
+        }
     }
-    run(site, &target).map_err(ArchiveError::during("move the archive"))
+    if !target.database().exists() {
+        drop(Archive::create_alone(&target, now)?);
+    }
+    run(site, &target, &handover).map_err(ArchiveError::during(ACT))
 }
 
-fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
+/// Removes the database of a copy that was never opened; its lake files are written again under the same names.
+fn remove_copy(target: &Site) -> Result<(), ArchiveError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let path = target.root().join(format!("archive.db{suffix}"));
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ArchiveError::during(ACT)(ArchiveFault::Io { path, source }));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, ArchiveFault> {
     let from = connect(site, Access::Write)?;
     let to = connect(target, Access::Write)?;
     let (Some(server), Some(sqlite)) = (from.server(), to.sqlite()) else {
@@ -92,7 +116,7 @@ fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
     }
     let _ = std::fs::remove_dir_all(&place);
     files::crash_point("migrate:loaded");
-    let tx = to.begin(Kind::Write)?;
+    let tx = to.begin(Kind::Move)?;
     tx.defer_foreign_keys()?;
     let tables = tables(&tx)?;
     for table in &tables {
@@ -107,8 +131,9 @@ fn run(site: &Site, target: &Site) -> Result<Moved, ArchiveFault> {
     }
     moved.rows += replay(&held, sqlite, target, &parts)?;
     prove_detectors(server, sqlite)?;
-    files::crash_point("migrate:before-commit");
-    tx.commit()?;
+    handover.copied(tx)?;
+    handover.close(held)?;
+    handover.open(&to)?;
     Ok(moved)
 }
 
@@ -364,6 +389,8 @@ fn replay(
 ) -> Result<u64, ArchiveFault> {
     let mut versions = BTreeMap::new();
     let mut ends: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
+    // What ended in the event that added it never showed then.
+    let mut ends_at_once: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
     let mut reopens: BTreeMap<i64, BTreeMap<i64, BTreeSet<DetectorKey>>> = BTreeMap::new();
     let mut select = from.prepare(
         "SELECT multiframe_id, ext_num, version, begin_event, end_event FROM detector_rows",
@@ -385,12 +412,16 @@ fn replay(
     }
     for (key, version, begin, end) in &rows {
         versions.insert((*key, *begin), *version);
+        let mut ends_in = |event: i64| {
+            let of = if event == *begin { &mut ends_at_once } else { &mut ends };
+            of.entry(event).or_default().insert(*key);
+        };
         if let Some(end) = end {
-            ends.entry(*end).or_default().insert(*key);
+            ends_in(*end);
         }
         for (out, back) in interrupted.get(&key.multiframe_id).into_iter().flatten() {
-            if begin < out && end.is_none_or(|end| end >= *back) {
-                ends.entry(*out).or_default().insert(*key);
+            if begin <= out && end.is_none_or(|end| end >= *back) {
+                ends_in(*out);
                 reopens.entry(*back).or_default().entry(*out).or_default().insert(*key);
             }
         }
@@ -407,14 +438,15 @@ fn replay(
         let keys = |set: Option<&BTreeSet<DetectorKey>>| -> Vec<DetectorKey> {
             set.into_iter().flatten().copied().collect()
         };
+        for (out, detectors) in reopens.get(&event).into_iter().flatten() {
+            changes.reopen_detectors(*out, &keys(Some(detectors)))?;
+        }
         changes.end_detectors(&keys(ends.get(&event)))?;
         for (file, _) in parts.iter().filter(|(_, begin)| *begin == event) {
             let version = |key| versions.get(&(key, event)).copied().unwrap_or(0);
             changes.add(file, version)?;
         }
-        for (out, detectors) in reopens.get(&event).into_iter().flatten() {
-            changes.reopen_detectors(*out, &keys(Some(detectors)))?;
-        }
+        changes.end_detectors(&keys(ends_at_once.get(&event)))?;
         changes.finish(now, &why)?;
     }
     Ok(rows.len() as u64)

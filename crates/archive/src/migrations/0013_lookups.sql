@@ -8,3 +8,9 @@ CREATE INDEX detector_rows_end ON detector_rows (end_event) WHERE end_event IS N
 
 ALTER TABLE attempt ADD COLUMN noted INTEGER NOT NULL DEFAULT 0 CHECK (noted >= 0); -- refusals of its result that are recorded: very many take several transactions
 CREATE INDEX attempt_unswept ON attempt (task_id, number) WHERE swept = 0;
+CREATE INDEX attempt_taken ON attempt (ended) WHERE state = 'taken';
+
+-- The few among many.
+CREATE INDEX retraction_open ON retraction (event_id, unit_id) WHERE undone_event IS NULL AND purged IS NULL;
+CREATE INDEX id_range_abandoned ON id_range (unit_id, programme_id) WHERE state = 'abandoned';
+CREATE INDEX scrub_unsound ON scrub (outcome) WHERE outcome <> 'sound';

@@ -3,7 +3,7 @@
 use super::load::{create_sql, keys_sql};
 use super::parent_name;
 use super::publication::attach_sql;
-use super::schema::{FOLDING, IS_PUBLISHED, give_sql};
+use super::schema::{IS_PUBLISHED, give_sql, may_fold};
 use crate::engine::{Connection, EngineError, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
 use crate::metadata::definition::quoted;
@@ -11,6 +11,16 @@ use std::time::Duration;
 
 /// More partitions than this are folded: the server locks and plans for each of them.
 pub(crate) const MOST_PARTITIONS: usize = 240;
+
+/// The number of partitions beyond which they are folded; the kill tests lower it.
+pub(crate) fn most_partitions() -> usize {
+    #[cfg(debug_assertions)]
+    if let Some(most) = std::env::var("ALMAGEST_MOST_PARTITIONS").ok().and_then(|n| n.parse().ok())
+    {
+        return most;
+    }
+    MOST_PARTITIONS
+}
 
 /// How often, and with which pauses, readers are asked to give way.
 const TRIES: usize = 30;
@@ -85,25 +95,24 @@ pub(crate) fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
     if count <= most as u64 {
         return Ok(0);
     }
-    let all = partitions(c)?;
-    let is_mine = || -> EngineResult<bool> {
-        c.query_row(&format!("SELECT pg_try_advisory_lock({FOLDING})"), [], |r| r.get(0))
-    };
-    if all.len() <= most || !is_mine()? {
+    let Some(server) = c.server() else { return Ok(0) };
+    // The lock lasts over many transactions of `c`: it belongs to one of a connection of its own.
+    let mut holder = server.another()?;
+    let mut lock = holder.transaction().map_err(EngineError::from)?;
+    if !may_fold(&mut lock)? {
         return Ok(0);
     }
-    let all_groups = || -> Result<u64, ArchiveFault> {
-        let mut merged = 0;
-        for group in groups(&all, most * 3 / 4) {
-            if fold_one(c, &group)? {
-                merged += group.len() as u64;
-            }
+    let all = partitions(c)?;
+    if all.len() <= most {
+        return Ok(0);
+    }
+    let mut merged = 0;
+    for group in groups(&all, most * 3 / 4) {
+        if fold_one(c, &group)? {
+            merged += group.len() as u64;
         }
-        Ok(merged)
-    };
-    let merged = all_groups();
-    c.execute_batch(&format!("SELECT pg_advisory_unlock({FOLDING})"))?;
-    merged
+    }
+    Ok(merged)
 }
 
 /// Which neighbours become one, so that `wanted` are left: the pair with the fewest rows first, again and again. So small

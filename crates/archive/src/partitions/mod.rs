@@ -34,7 +34,7 @@ mod publication;
 mod schema;
 
 pub(crate) use examine::examine;
-pub(crate) use fold::{MOST_PARTITIONS, Partition, fold, partitions};
+pub(crate) use fold::{Partition, fold, most_partitions, partitions};
 pub(crate) use load::{
     Digest, LoadedPartition, Wanted, create_sql, digest, digest_of, keys_sql, load,
 };

@@ -1,12 +1,12 @@
 //! The tables of detections: making them, growing them, and what loads left behind.
 
-use crate::engine::{Connection, Dialect, Kind, Result as EngineResult};
+use crate::engine::{Connection, Dialect, Kind, Optional, Result as EngineResult};
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{SERVER_COLUMNS, column_sql, column_type, comments_sql, quoted};
 use model::tables::{Keeping, Table};
 
-/// The advisory lock of the one process that folds, with a hash of the schema.
-pub(super) const FOLDING: &str = "1179602756, hashtext(current_schema())";
+/// Takes the lock of the one process that folds, and gives a row when nobody else has it. Only those who write may.
+const FOLDING: &str = "SELECT name FROM writer_lock WHERE name = 'fold' FOR UPDATE SKIP LOCKED";
 /// Name of the parent of all.
 pub(super) const ALL: &str = "detection_data";
 
@@ -178,7 +178,13 @@ pub(super) fn is_attached(c: &Connection, name: &str) -> EngineResult<Option<boo
 /// # Errors
 /// When the engine fails.
 pub(crate) fn keep_from_folding(tx: &Connection) -> EngineResult<bool> {
-    tx.query_row(&format!("SELECT pg_try_advisory_xact_lock({FOLDING})"), [], |r| r.get(0))
+    Ok(tx.query_row(FOLDING, [], |r| r.get::<String>(0)).optional()?.is_some())
+}
+
+/// Takes the lock of the one process that folds until the transaction ends; `false` when another process has it.
+pub(super) fn may_fold(tx: &mut postgres::Transaction<'_>) -> EngineResult<bool> {
+    tx.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")?;
+    Ok(tx.query_opt(FOLDING, &[])?.is_some())
 }
 
 /// Tables of loads that belong to no partitioned table: of batches that are not published, or not yet.
@@ -238,6 +244,9 @@ pub(crate) fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
 /// When the engine fails.
 pub(crate) fn drop_left_over(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     let mut dropped = Vec::new();
+    if left_over(c)?.is_empty() && unpublished(c)?.is_empty() {
+        return Ok(dropped);
+    }
     let tx = c.begin(Kind::Write)?;
     for name in left_over(&tx)? {
         let is_folding = !name.starts_with("detection_b") && !keep_from_folding(&tx)?;

@@ -1,5 +1,5 @@
 -- The functions that `almagest sql` offers beside the engine's own, for PostgreSQL: the counterparts of `sql/functions.rs`, and
--- of those of SQLite that queries commonly use. Angles are degrees; a position that is none gives NULL.
+-- of those of SQLite that queries commonly use. Angles are degrees; a position that is none gives NULL, or an error in in_cone.
 
 CREATE OR REPLACE FUNCTION almagest_is_position(ra double precision, "dec" double precision) RETURNS boolean
     IMMUTABLE PARALLEL SAFE COST 1
@@ -16,22 +16,38 @@ CREATE OR REPLACE FUNCTION angular_distance_deg(
     END;
 COMMENT ON FUNCTION angular_distance_deg IS 'angle between two positions';
 
+-- Ends the query: an argument of in_cone that no cone has.
+CREATE OR REPLACE FUNCTION almagest_refuse(argument text, value double precision) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 1 AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'numeric_value_out_of_range', MESSAGE = CASE
+        WHEN argument = 'radius' AND value = 0
+            THEN 'in_cone: radius is 0; 1/60 of whole numbers is 0 in SQL, write 1/60.0'
+        WHEN argument = 'radius' THEN 'in_cone: radius is ' || value || ', not a number of degrees above 0'
+        WHEN argument LIKE 'dec%' THEN 'in_cone: ' || argument || ' is ' || value || ', not within -90 and 90'
+        ELSE 'in_cone: ' || argument || ' is ' || value || ', not a finite number' END;
+END $$;
+COMMENT ON FUNCTION almagest_refuse IS 'ends the query with the argument of in_cone that no cone has';
+
 -- Most positions are told by their declination alone.
 CREATE OR REPLACE FUNCTION in_cone(
     ra double precision, "dec" double precision, ra0 double precision, dec0 double precision, radius double precision)
     RETURNS boolean
     IMMUTABLE PARALLEL SAFE COST 20
     RETURN CASE
-        WHEN NOT almagest_is_position(ra, dec) OR NOT almagest_is_position(ra0, dec0)
-            OR NOT (radius >= 0 AND radius < 'Infinity') THEN NULL
+        WHEN NOT (radius > 0 AND radius < 'Infinity') THEN almagest_refuse('radius', radius)
+        WHEN NOT abs(ra0) < 'Infinity' THEN almagest_refuse('ra0', ra0)
+        WHEN NOT abs(dec0) <= 90 THEN almagest_refuse('dec0', dec0)
+        WHEN NOT abs(ra) < 'Infinity' THEN almagest_refuse('ra', ra)
+        WHEN NOT abs(dec) <= 90 THEN almagest_refuse('dec', dec)
         WHEN abs(dec - dec0) > radius + 1e-9 THEN false
         ELSE angular_distance_deg(ra, dec, ra0, dec0) <= radius END;
-COMMENT ON FUNCTION in_cone IS '1 if the position lies within the radius of the centre; fast in a WHERE';
+COMMENT ON FUNCTION in_cone IS '1 if the position lies within the radius of the centre, all in degrees; fast in a WHERE; 1/60 is 0 in SQL, write 1/60.0';
 
 CREATE OR REPLACE FUNCTION cone_of(ra0 double precision, dec0 double precision, radius double precision)
     RETURNS double precision[]
     IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN almagest_is_position(ra0, dec0) AND radius >= 0 AND radius < 'Infinity'
+    RETURN CASE WHEN almagest_is_position(ra0, dec0) AND radius > 0 AND radius < 'Infinity'
         THEN ARRAY[ra0, dec0, radius] END;
 COMMENT ON FUNCTION cone_of IS 'a cone as one value';
 
@@ -191,10 +207,20 @@ CREATE OR REPLACE FUNCTION sdss_eta(ra double precision, "dec" double precision)
 COMMENT ON FUNCTION sdss_eta IS 'SDSS survey latitude';
 
 -- Cards are kept unpacked here.
+-- No text holds NUL: it becomes U+0001 here, where a string ends. Other control characters become blanks, which keeps a card on
+-- its line, and bytes beyond ASCII become question marks.
+CREATE OR REPLACE FUNCTION almagest_cards(cards bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 500 AS $$
+    SELECT string_agg(rtrim(regexp_replace(regexp_replace(convert_from(substr(stored, 80 * n + 1, 80), 'LATIN1'),
+        '[\u0002-\u001f\u007f]', ' ', 'g'), '[^\u0001-\u007f]', '?', 'g'), E' \001'), E'\n' ORDER BY n)
+    FROM (SELECT CASE position('\x00'::bytea IN cards) WHEN 0 THEN cards
+        ELSE decode(replace(replace(encode(cards, 'escape'), '\\', '\134'), '\000', E'\001'), 'escape') END AS stored OFFSET 0) AS clean,
+        generate_series(0, (length(cards) - 1) / 80) AS n $$;
+COMMENT ON FUNCTION almagest_cards IS 'the cards of a row of `header` with U+0001 for NUL, one per line';
+
 CREATE OR REPLACE FUNCTION header_text(cards bytea) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 500 AS $$
-    SELECT string_agg(rtrim(convert_from(substr(cards, 80 * n + 1, 80), 'LATIN1')), E'\n' ORDER BY n)
-    FROM generate_series(0, (length(cards) - 1) / 80) AS n $$;
+    SELECT translate(almagest_cards(cards), E'\001', ' ') $$;
 COMMENT ON FUNCTION header_text IS 'the cards of a row of `header`, one per line';
 
 CREATE OR REPLACE FUNCTION header_value(cards bytea, keyword text) RETURNS text
@@ -204,15 +230,16 @@ DECLARE
     rest text;
     said text;
 BEGIN
-    FOREACH card IN ARRAY string_to_array(header_text(cards), E'\n') LOOP
+    FOREACH card IN ARRAY string_to_array(almagest_cards(cards), E'\n') LOOP
         CONTINUE WHEN strpos(card, '=') = 0
             OR upper(btrim(regexp_replace(btrim(split_part(card, '=', 1)), '^(HIERARCH )+', ''))) <> upper(btrim(keyword));
         rest := ltrim(substr(card, strpos(card, '=') + 1));
         IF left(rest, 1) = '''' THEN
             -- A quote within a string is written twice.
-            said := rtrim(replace((regexp_match(rest, '^''((?:[^'']|'''')*)'))[1], '''''', ''''));
+            said := replace((regexp_match(rest, '^''((?:[^'']|'''')*)'))[1], '''''', '''');
+            said := rtrim(split_part(said, E'\001', 1));
         ELSE
-            said := btrim(split_part(rest, '/', 1));
+            said := btrim(translate(split_part(rest, '/', 1), E'\001', ' '));
         END IF;
         RETURN nullif(said, '');
     END LOOP;

@@ -2,7 +2,7 @@
 
 use super::SqlError;
 use crate::metadata::definition::{quoted, tables};
-use model::tables::Keeping;
+use model::tables::{Keeping, Table};
 use model::{EventId, UseCase};
 use std::fmt::Write;
 
@@ -16,7 +16,11 @@ pub(super) fn check(event: EventId, last: i64) -> Result<(), SqlError> {
 
 /// Whether a row of a table (or alias) with `begin_event`, `end_event` and, where it belongs to a use case, `multiframe_id` was
 /// current after an event: it had begun, had not ended, and was not out for a while.
-pub(super) fn condition(table: &str, use_case: Option<UseCase>, event: i64) -> String {
+pub(crate) fn condition(
+    table: &str,
+    use_case: Option<UseCase>,
+    event: impl std::fmt::Display,
+) -> String {
     let mut sql = format!(
         "{table}.begin_event <= {event} AND ({table}.end_event IS NULL OR {table}.end_event > {event})"
     );
@@ -25,22 +29,27 @@ pub(super) fn condition(table: &str, use_case: Option<UseCase>, event: i64) -> S
             sql,
             " AND NOT EXISTS (SELECT 1 FROM interruption AS i WHERE i.multiframe_id = {table}.multiframe_id
                   AND i.use_case = '{}' AND i.from_event <= {event} AND i.to_event > {event}
-                  AND i.from_event > {table}.begin_event)",
+                  AND i.from_event >= {table}.begin_event)",
             use_case.name()
         );
     }
     sql
 }
 
+/// The use case whose retractions interrupt the rows of a table.
+pub(crate) fn use_case_of(table: &Table) -> Option<UseCase> {
+    match (table.keeping, table.name.as_str()) {
+        (Keeping::Versioned, "preview") => Some(UseCase::Preview),
+        (Keeping::Versioned, _) => Some(UseCase::Metadata),
+        _ => None,
+    }
+}
+
 /// Statements that make a view of `kind` for every public name but `detection`.
 pub(super) fn views(kind: &str, schema: &str, event: i64) -> String {
     let mut sql = String::new();
     for table in tables() {
-        let use_case = match (table.keeping, table.name.as_str()) {
-            (Keeping::Versioned, "preview") => Some(UseCase::Preview),
-            (Keeping::Versioned, _) => Some(UseCase::Metadata),
-            _ => None,
-        };
+        let use_case = use_case_of(table);
         let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
         let _ = writeln!(
             sql,

@@ -21,6 +21,20 @@ pub enum SqlError {
     /// The server cannot be reached, or lost the query.
     #[error("cannot ask the server")]
     Server(#[source] EngineError),
+    /// The login of queries has more rights than a reader.
+    #[error(
+        "queries run under a login that has the reader's rights alone, and {login} {why}: `almagest init SITE --roles` makes one, \
+         or name one in almagest.toml ([database] query_user)"
+    )]
+    Rights {
+        /// The login.
+        login: String,
+        /// What more it may do.
+        why: String,
+    },
+    /// The archive is closed: another place has it.
+    #[error(transparent)]
+    Moved(EngineError),
     /// The archive has not come to that event.
     #[error("there is no event {asked}: the last one is {last}")]
     NoEvent {
@@ -84,6 +98,20 @@ impl SqlError {
         matches!(self, Self::Stopped(_)) && !self.is_interrupted()
     }
 
+    /// Whether the archive is closed, since another place has it.
+    pub fn is_moved(&self) -> bool {
+        matches!(self, Self::Moved(_))
+    }
+
+    /// Whether the site must be set up otherwise before a query can run.
+    pub fn is_gate(&self) -> bool {
+        match self {
+            Self::Rights { .. } => true,
+            Self::Server(fault) => fault.is_gate(),
+            _ => false,
+        }
+    }
+
     /// Whether the query itself is at fault, not the archive or the machine.
     pub fn is_mistake(&self) -> bool {
         match self {
@@ -96,6 +124,8 @@ impl SqlError {
             | Self::Engine(_) => true,
             Self::Open { .. }
             | Self::Server(_)
+            | Self::Rights { .. }
+            | Self::Moved(_)
             | Self::Lake(_)
             | Self::Stopped(_)
             | Self::Output(_) => false,

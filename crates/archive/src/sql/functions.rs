@@ -1,17 +1,19 @@
-//! Functions of the sky for SQL. Angles are degrees; a position that is none gives NULL.
+//! Functions of the sky for SQL. Angles are degrees; a position that is none gives NULL, or an error in
+//! `in_cone`.
 
 use super::cone_hint;
 use crate::lake::Cone;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Error, Result};
 use sky::SkyPosition;
 
 /// Names and what they do, for messages and documentation.
 pub const FUNCTIONS: [(&str, &str); 12] = [
     (
         "in_cone(ra, dec, ra0, dec0, radius)",
-        "1 if the position lies within the radius of the centre; fast in a WHERE",
+        "1 if the position lies within the radius of the centre, all in degrees; fast in a WHERE; 1/60 is 0 in SQL, write \
+         1/60.0",
     ),
     ("angular_distance_deg(ra1, dec1, ra2, dec2)", "angle between two positions"),
     ("healpix29(ra, dec)", "HEALPix cell, NESTED, order 29"),
@@ -37,13 +39,16 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
         })
     };
     add("angular_distance_deg", 4, |n| Some(real(n.distance(0, 2)?)))?;
-    add("in_cone", 5, |n| {
-        let cone = Cone::new(n.0[2], n.0[3], n.0[4])?;
-        let position = n.position(0)?;
-        Some(Value::Integer(i64::from(cone.contains(position.ra_deg, position.dec_deg))))
+    connection.create_scalar_function("in_cone", 5, flags, |ctx| {
+        let Some(n) = Numbers::of(ctx)? else { return Ok(None) };
+        let cone = n.cone(2)?;
+        let position = n.position(0).ok_or_else(|| not_a_position("", n.0[0], n.0[1]))?;
+        let inside = cone.contains(position.ra_deg, position.dec_deg);
+        Ok(Some(Value::Integer(i64::from(inside))))
     })?;
-    add("cone_of", 3, |n| {
-        Cone::new(n.0[0], n.0[1], n.0[2]).map(|cone| Value::Blob(cone_hint::encode(cone)))
+    connection.create_scalar_function("cone_of", 3, flags, |ctx| {
+        let Some(n) = Numbers::of(ctx)? else { return Ok(None) };
+        Ok(Some(Value::Blob(cone_hint::encode(n.cone(0)?))))
     })?;
     add("healpix29", 2, |n| whole(sky::healpix::nested29(n.0[0], n.0[1])?))?;
     add("healpix", 3, |n| {
@@ -60,15 +65,32 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
     connection.create_scalar_function("header_text", 1, flags, |ctx| Ok(header_text(ctx)))?;
     connection.create_scalar_function("header_value", 2, flags, |ctx| {
         let keyword = ctx.get::<String>(1)?;
-        Ok(header_text(ctx).and_then(|cards| header_value(&cards, &keyword)))
+        Ok(cards(ctx).and_then(|cards| header_value(&cards, &keyword)))
     })?;
     connection.create_scalar_function(cone_hint::NAME, 2, flags, |_| Ok(1))
 }
 
-/// The unpacked cards that are the first argument; `None` for what is none.
+/// Stands for NUL in cards: a string ends there.
+const NUL: char = '\u{1}';
+
 fn header_text(ctx: &Context<'_>) -> Option<String> {
+    Some(cards(ctx)?.replace(NUL, " "))
+}
+
+/// The unpacked cards that are the first argument; `None` for what is none. NUL becomes [`NUL`], other control characters
+/// become blanks, which keeps a card on its line, and bytes beyond ASCII become question marks.
+fn cards(ctx: &Context<'_>) -> Option<String> {
     let bytes = stage::metadata::unpacked_cards(ctx.get_raw(0).as_blob().ok()?)?;
-    let card = |card: &[u8]| String::from_utf8_lossy(card).trim_end().to_owned();
+    let letter = |&byte: &u8| match byte {
+        0 | 1 => NUL,
+        byte if byte.is_ascii_control() => ' ',
+        byte if byte.is_ascii() => char::from(byte),
+        _ => '?',
+    };
+    let card = |card: &[u8]| {
+        let text: String = card.iter().map(letter).collect();
+        text.trim_end_matches([' ', NUL]).to_owned()
+    };
     Some(bytes.chunks(80).map(card).collect::<Vec<_>>().join("\n"))
 }
 
@@ -81,7 +103,7 @@ fn header_value(cards: &str, keyword: &str) -> Option<String> {
         name.eq_ignore_ascii_case(keyword).then_some(rest.trim_start())
     })?;
     let value = match rest.strip_prefix('\'') {
-        None => rest.split('/').next().unwrap_or_default().trim().to_owned(),
+        None => rest.split('/').next().unwrap_or_default().replace(NUL, " ").trim().to_owned(),
         Some(text) => {
             // A quote within a string is written twice.
             let mut value = String::new();
@@ -92,7 +114,7 @@ fn header_value(cards: &str, keyword: &str) -> Option<String> {
                 }
                 value.push(c);
             }
-            value.trim_end().to_owned()
+            value.split(NUL).next().unwrap_or_default().trim_end().to_owned()
         }
     };
     (!value.is_empty()).then_some(value)
@@ -106,6 +128,15 @@ fn whole(n: u64) -> Option<Value> {
     i64::try_from(n).ok().map(Value::Integer)
 }
 
+/// The error for a position that none is; `of` is what the names of the arguments end in.
+fn not_a_position(of: &str, ra: f64, dec: f64) -> Error {
+    let message = match ra.is_finite() {
+        true => format!("in_cone: dec{of} is {dec}, not within -90 and 90"),
+        false => format!("in_cone: ra{of} is {ra}, not a finite number"),
+    };
+    Error::UserFunctionError(message.into())
+}
+
 /// The arguments of a call, all numbers.
 struct Numbers(Vec<f64>);
 
@@ -117,6 +148,23 @@ impl Numbers {
     fn of(ctx: &Context<'_>) -> Result<Option<Self>> {
         let numbers: Result<Option<Vec<f64>>> = (0..ctx.len()).map(|i| ctx.get(i)).collect();
         Ok(numbers?.map(Self))
+    }
+
+    /// Returns the cone whose right ascension is the `at`-th argument.
+    ///
+    /// # Errors
+    /// The argument that no cone has.
+    fn cone(&self, at: usize) -> Result<Cone> {
+        let (ra, dec, radius) = (self.0[at], self.0[at + 1], self.0[at + 2]);
+        if SkyPosition::new(ra, dec).is_none() {
+            return Err(not_a_position("0", ra, dec));
+        }
+        if radius == 0.0 {
+            let message = "in_cone: radius is 0; 1/60 of whole numbers is 0 in SQL, write 1/60.0";
+            return Err(Error::UserFunctionError(message.into()));
+        }
+        let wrong = || format!("in_cone: radius is {radius}, not a number of degrees above 0");
+        Cone::new(ra, dec, radius).ok_or_else(|| Error::UserFunctionError(wrong().into()))
     }
 
     /// The position whose right ascension is the `at`-th argument.

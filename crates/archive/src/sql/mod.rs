@@ -20,7 +20,7 @@
 //! Does not write, format results for people, or know what a delivery is.
 
 mod access;
-mod as_of;
+pub(crate) mod as_of;
 mod budget;
 mod cone_hint;
 mod constraint;
@@ -34,6 +34,7 @@ mod plan;
 mod reader;
 mod scan;
 mod server_cone;
+mod server_guard;
 mod server_session;
 mod session;
 

@@ -18,14 +18,19 @@ use std::sync::Arc;
 
 /// Rows of a batch; the types of expressions are found from the first batch.
 const BATCH_ROWS: usize = 8192;
+/// Bytes of a batch: with long values it has fewer rows.
+const BATCH_BYTES: usize = 4 << 20;
 /// Rows of a row group.
 const ROW_GROUP_ROWS: usize = 100_000;
+/// Bytes in memory of a row group.
+const ROW_GROUP_BYTES: usize = 64 << 20;
 
 /// Writes the rows of one query as Parquet. End it with [`finish`](Self::finish), or the file is no Parquet file.
 pub struct ParquetSink<W: Write + Send> {
     out: Option<W>,
     columns: Vec<ResultColumn>,
     first: Vec<Vec<Value>>,
+    first_bytes: usize,
     writing: Option<Writing<W>>,
 }
 
@@ -34,12 +39,19 @@ struct Writing<W: Write + Send> {
     schema: Arc<Schema>,
     columns: Vec<Builder>,
     rows: usize,
+    bytes: usize,
 }
 
 impl<W: Write + Send> ParquetSink<W> {
     /// A sink that writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out: Some(out), columns: Vec::new(), first: Vec::new(), writing: None }
+        Self {
+            out: Some(out),
+            columns: Vec::new(),
+            first: Vec::new(),
+            first_bytes: 0,
+            writing: None,
+        }
     }
 
     /// Writes what is left and the footer, and gives the output back.
@@ -73,7 +85,7 @@ impl<W: Write + Send> ParquetSink<W> {
         let writer = ArrowWriter::try_new(out, Arc::clone(&schema), Some(properties))
             .map_err(io::Error::other)?;
         let columns = kinds.iter().map(Builder::new).collect();
-        let mut writing = Writing { writer, schema, columns, rows: 0 };
+        let mut writing = Writing { writer, schema, columns, rows: 0, bytes: 0 };
         for row in self.first.drain(..) {
             let row: Vec<ValueRef<'_>> = row.iter().map(ValueRef::from).collect();
             writing.row(&row)?;
@@ -95,7 +107,8 @@ impl<W: Write + Send> RowSink for ParquetSink<W> {
         }
         let row = values.iter().map(|&v| Value::try_from(v)).collect::<Result<_, _>>();
         self.first.push(row.map_err(io::Error::other)?);
-        if self.first.len() < BATCH_ROWS {
+        self.first_bytes += bytes_of(values);
+        if self.first.len() < BATCH_ROWS && self.first_bytes < BATCH_BYTES {
             return Ok(());
         }
         self.begin_writing()
@@ -116,16 +129,31 @@ impl<W: Write + Send> Writing<W> {
             })?;
         }
         self.rows += 1;
-        if self.rows == BATCH_ROWS { self.flush() } else { Ok(()) }
+        self.bytes += bytes_of(values);
+        let is_full = self.rows == BATCH_ROWS || self.bytes >= BATCH_BYTES;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.rows = 0;
+        (self.rows, self.bytes) = (0, 0);
         let arrays = self.columns.iter_mut().map(|c| c.0.finish()).collect();
         let batch =
             RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(io::Error::other)?;
-        self.writer.write(&batch).map_err(io::Error::other)
+        self.writer.write(&batch).map_err(io::Error::other)?;
+        if self.writer.memory_size() >= ROW_GROUP_BYTES {
+            self.writer.flush().map_err(io::Error::other)?;
+        }
+        Ok(())
     }
+}
+
+/// Bytes of a row's values, about.
+fn bytes_of(values: &[ValueRef<'_>]) -> usize {
+    let bytes = |value: &ValueRef<'_>| match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        _ => 8,
+    };
+    values.iter().map(bytes).sum()
 }
 
 /// Type of a column: the declared one if the first values fit it, otherwise that of the first values.

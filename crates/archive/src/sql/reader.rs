@@ -34,7 +34,7 @@ impl Reader {
         limits: SqlLimits,
         as_of: Option<EventId>,
     ) -> Result<Self, SqlError> {
-        Ok(Self(match site.address().map_err(SqlError::Server)? {
+        Ok(Self(match site.query_address().map_err(SqlError::Server)? {
             None => Engine::Embedded(Session::open_as_of(
                 &site.database(),
                 &site.lake(),
@@ -45,6 +45,14 @@ impl Reader {
                 Engine::Server(Box::new(ServerSession::open(&address, limits, as_of)?))
             }
         }))
+    }
+
+    /// What its reader should know, if the archive could not be opened as usual.
+    pub fn note(&self) -> Option<&str> {
+        match &self.0 {
+            Engine::Embedded(session) => session.note(),
+            Engine::Server(_) => None,
+        }
     }
 
     /// Interrupts this reader's queries.

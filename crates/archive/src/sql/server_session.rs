@@ -1,14 +1,18 @@
-//! A reader's connection to a server: one SELECT in a READ ONLY transaction, as the reader's role, within limits.
+//! A reader's connection to a server: one SELECT in a READ ONLY transaction, under a login that can only read
+//! ([`server_guard`]), within limits.
 //!
 //! The server's own SQL, with the functions of the sky. Results come row by row; a type whose binary form is not read
 //! here is asked for as text. Sums of single precision are taken in double precision, as the embedded archive does:
 //! the aggregates of `postgres/functions.sql` come before the server's own.
 
 use super::budget::{SqlLimits, Stopped};
-use super::session::{Interrupt, QueryReport, ResultColumn, RowSink};
+use super::session::{Interrupt, QueryReport, ResultColumn, RowSink, is_due};
 use super::{FUNCTIONS, SqlError};
-use super::{as_of, server_cone};
-use crate::engine::{Address, EngineError, Incoming, Outgoing, Value, ValueRef, is_readable};
+use super::{as_of, server_cone, server_guard};
+use crate::engine::relocation::CLOSED;
+use crate::engine::{
+    Address, EngineError, Incoming, Outgoing, Value, ValueRef, closed_by, is_readable,
+};
 use model::{EventId, UseCase};
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
@@ -16,13 +20,13 @@ use postgres::types::Type;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// A connection for queries.
 pub(super) struct ServerSession {
     client: RefCell<postgres::Client>,
     limits: SqlLimits,
     schema: String,
-    reader: Option<String>,
     interrupted: Arc<AtomicBool>,
     address: Address,
 }
@@ -40,21 +44,17 @@ impl ServerSession {
         as_of: Option<EventId>,
     ) -> Result<Self, SqlError> {
         let mut client = address.connect().map_err(SqlError::Server)?;
-        let row = client
-            .query_one(
-                "SELECT current_schema()::text, (SELECT rolname::text FROM pg_roles
-                     WHERE rolname = current_database() || '_reader' AND pg_has_role(oid, 'MEMBER')
-                         AND has_table_privilege(oid, 'detection', 'SELECT'))",
-                &[],
-            )
-            .map_err(|e| SqlError::Server(e.into()))?;
-        let (schema, reader): (String, Option<String>) = (row.get(0), row.get(1));
+        let fault = |e: postgres::Error| SqlError::Server(e.into());
+        server_guard::check_login(&mut client, address.user())?;
+        // A text in quotes ends where the guard and the server both see its end.
+        client.batch_execute("SET standard_conforming_strings = on").map_err(fault)?;
+        let row = client.query_one("SELECT current_schema()::text", &[]).map_err(fault)?;
+        let schema: String = row.get(0);
         if let Some(event) = as_of {
-            make_views(&mut client, &schema, reader.as_deref(), event)?;
+            make_views(&mut client, &schema, event)?;
         }
         Ok(Self {
             schema,
-            reader,
             client: RefCell::new(client),
             limits,
             interrupted: Arc::default(),
@@ -95,13 +95,16 @@ impl ServerSession {
 
     fn begin(&self) -> Result<(), Fault> {
         let time = self.limits.time.map_or(0, |limit| limit.as_millis());
-        let role = self.reader.as_deref().unwrap_or("NONE");
-        self.client.borrow_mut().batch_execute(&format!(
+        let begin = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {time};
-             SET LOCAL search_path = pg_temp, {schema}, pg_catalog; SET LOCAL ROLE {role}",
-            schema = quoted(&self.schema),
-            role = if role == "NONE" { role.to_owned() } else { quoted(role) },
-        ))?;
+             SET LOCAL search_path = pg_temp, {}, pg_catalog",
+            quoted(&self.schema)
+        );
+        let begun = format!("{begin}; {CLOSED}");
+        let said = self.client.borrow_mut().simple_query(&begun)?;
+        if let Some(moved) = said.iter().find_map(closed_by) {
+            return Err(Fault::Told(SqlError::Moved(moved)));
+        }
         // Only who may set it has a limit of temporary space; the server's own holds for all.
         if let Some(bytes) = self.limits.temporary_bytes {
             let limit = format!("SAVEPOINT s; SET LOCAL temp_file_limit = '{}kB'", bytes / 1024);
@@ -115,6 +118,7 @@ impl ServerSession {
 
     fn run(&self, sql: &str, sink: &mut dyn RowSink) -> Result<u64, Fault> {
         let mut client = self.client.borrow_mut();
+        server_guard::check_functions(&mut client, &self.schema, sql)?;
         let hinted = server_cone::with_hints(&mut client, sql);
         let mut statement = client.prepare(&hinted)?;
         if statement.columns().is_empty() {
@@ -135,6 +139,7 @@ impl ServerSession {
             statement = client.prepare(&as_text(&hinted, statement.columns()))?;
         }
         sink.columns(&columns).map_err(SqlError::Output)?;
+        let began = Instant::now();
         let mut rows = client.query_raw(&statement, std::iter::empty::<Outgoing>())?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
@@ -145,10 +150,24 @@ impl ServerSession {
                 .map(|i| row.try_get::<_, Incoming>(i).map(|value| value.0))
                 .collect::<Result<_, _>>()?;
             let values: Vec<ValueRef<'_>> = values.iter().map(ValueRef::from).collect();
+            if is_due(count, &values) {
+                self.check_clock(began)?;
+            }
             sink.row(&values).map_err(SqlError::Output)?;
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Stops a query whose rows take longer than its limit here, or that was interrupted.
+    fn check_clock(&self, began: Instant) -> Result<(), SqlError> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(SqlError::Stopped(Stopped::Interrupted));
+        }
+        match self.limits.time {
+            Some(limit) if began.elapsed() > limit => Err(SqlError::Stopped(Stopped::Time(limit))),
+            _ => Ok(()),
+        }
     }
 
     /// The server's word, with what helps.
@@ -213,12 +232,7 @@ impl ServerSession {
 }
 
 /// Views of this session over the rows that were current after an event, under the public names.
-fn make_views(
-    client: &mut postgres::Client,
-    schema: &str,
-    reader: Option<&str>,
-    event: EventId,
-) -> Result<(), SqlError> {
+fn make_views(client: &mut postgres::Client, schema: &str, event: EventId) -> Result<(), SqlError> {
     let fault = |e: postgres::Error| SqlError::Server(e.into());
     let last =
         client.query_one("SELECT coalesce(max(event_id), 0) FROM event", &[]).map_err(fault)?;
@@ -234,15 +248,7 @@ fn make_views(
                  AND r.programme_id = d.programme_id AND r.version = d.version AND NOT ({shows}))",
         event.get()
     );
-    client.batch_execute(&sql).map_err(fault)?;
-    if let Some(reader) = reader {
-        let names = crate::metadata::definition::tables().map(|t| t.name.as_str());
-        for name in names.chain(["detection"]) {
-            let grant = format!("GRANT SELECT ON pg_temp.{} TO {}", quoted(name), quoted(reader));
-            client.batch_execute(&grant).map_err(fault)?;
-        }
-    }
-    Ok(())
+    client.batch_execute(&sql).map_err(fault)
 }
 
 /// A fault of a run: the server's own is explained when the run is over.

@@ -9,7 +9,7 @@ use crate::lake::ByteCounter;
 use model::EventId;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
+use rusqlite::{Connection, ErrorCode, Statement};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +67,7 @@ pub struct Session {
     share: Arc<LakeShare>,
     budget: Arc<Budget>,
     guard: Arc<Guard>,
+    note: Option<String>,
 }
 
 /// Interrupts a session's query from another thread or a signal.
@@ -104,8 +105,7 @@ impl Session {
         as_of: Option<EventId>,
     ) -> Result<Self, SqlError> {
         let fault = |source| SqlError::Open { path: archive_db.display().to_string(), source };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(archive_db, flags).map_err(fault)?;
+        let (mut connection, note) = crate::engine::reading::open(archive_db).map_err(fault)?;
         configure(&connection, limits).map_err(fault)?;
         let budget = Arc::new(Budget::new(limits));
         let share = Arc::new(LakeShare::new(
@@ -131,13 +131,18 @@ impl Session {
             .map_err(fault)?;
         let guard = Arc::new(Guard::default());
         connection.authorizer(Some(authorizer(Arc::clone(&guard)))).map_err(fault)?;
-        Ok(Self { connection, share, budget, guard })
+        Ok(Self { connection, share, budget, guard, note })
     }
 
     /// Interrupts this session's queries.
     pub fn interrupt(&self) -> Interrupt {
         let budget = Arc::clone(&self.budget);
         Interrupt::new(move || budget.interrupt())
+    }
+
+    /// What its reader should know, if the database could not be opened as usual.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// What was read from lake files since the session was opened.
@@ -153,6 +158,10 @@ impl Session {
         let before = self.report(0);
         self.budget.start();
         let _snapshot = ReadTransaction::begin(&self.connection).map_err(|e| self.explained(e))?;
+        crate::engine::relocation::check(&self.connection).map_err(|e| match e.is_moved() {
+            true => SqlError::Moved(e),
+            false => SqlError::Engine(e.to_string()),
+        })?;
         let armed = self.guard.arm();
         let result = self.run(&cone_hint::with_hints(sql), sink);
         drop(armed);
@@ -195,6 +204,11 @@ impl Session {
             }
             let values: Vec<ValueRef<'_>> =
                 (0..columns.len()).map(|i| row.get_ref(i)).collect::<Result<_, _>>()?;
+            if is_due(count, &values)
+                && let Some(stopped) = self.budget.exhausted()
+            {
+                return Err(Fault::Told(SqlError::Stopped(stopped)));
+            }
             sink.row(&values).map_err(SqlError::Output)?;
             count += 1;
         }
@@ -277,6 +291,15 @@ impl Session {
         }
         SqlError::Engine(text)
     }
+}
+
+/// Whether the clock is read before a row is handed over: every now and then, and before each long row.
+pub(super) fn is_due(row: u64, values: &[ValueRef<'_>]) -> bool {
+    let is_long = |value: &ValueRef<'_>| match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len() > 4096,
+        _ => false,
+    };
+    row.is_multiple_of(256) || values.iter().any(is_long)
 }
 
 /// A fault of a run: SQLite's own is explained when the run is over.

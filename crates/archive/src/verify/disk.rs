@@ -1,6 +1,6 @@
 //! Files of the library and previews.
 
-use super::{Finding, Options, Report};
+use super::{Delivered, Finding, Options, Report};
 use crate::control::store::{self as control, Access};
 use crate::engine::{Connection, Kind};
 use crate::error::ArchiveFault;
@@ -15,25 +15,35 @@ pub(super) fn library(
     options: Options,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let mut select =
-        c.prepare("SELECT path, bytes, sha256 FROM file WHERE state = 'current' ORDER BY file_id")?;
+    let mut select = c.prepare(
+        "SELECT path, bytes, sha256, delivery.name, file.name, file_id FROM file JOIN delivery USING (delivery_id)
+         WHERE file.state = 'current' ORDER BY file_id",
+    )?;
     let mut rows = select.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
         let path = site.library_file(&row.get::<String>(0)?);
         let wanted: u64 = row.get(1)?;
+        let of = || -> Result<Delivered, ArchiveFault> {
+            Ok(Delivered { delivery: row.get(3)?, name: row.get(4)? })
+        };
         match length(&path) {
-            None => report.findings.push(Finding::LibraryFileMissing { path }),
+            None => {
+                let of = of()?;
+                report.findings.push(Finding::LibraryFileMissing { of, path });
+            }
             Some(found) if found != wanted => {
-                report.findings.push(Finding::LibraryFileLength { path, found, wanted });
+                let of = of()?;
+                report.findings.push(Finding::LibraryFileLength { of, path, found, wanted });
             }
             Some(_) => {
                 let sha256: String = row.get(2)?;
                 if options.reads(&path.to_string_lossy()) {
                     report.has_read(wanted, options);
                     if content(&path).is_none_or(|found| found != sha256) {
-                        report.findings.push(Finding::LibraryFileContent { path });
+                        let (of, file_id) = (of()?, row.get(5)?);
+                        report.findings.push(Finding::LibraryFileContent { of, file_id, path });
                     }
                 }
             }
@@ -50,7 +60,7 @@ pub(super) fn library(
 /// up afterwards, by a connection that knows what came meanwhile.
 pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
     let library = site.library();
-    let mut seen = files_below(&library);
+    let mut seen = files_below(&library, report);
     let mut busy: HashMap<PathBuf, bool> = HashMap::new();
     seen.retain(|path| {
         let Some(delivery) = path.ancestors().find(|dir| dir.parent() == Some(&library)) else {
@@ -61,13 +71,19 @@ pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), Arc
     });
     let listed = paths(&now(site)?, "SELECT path FROM file", |path| site.library_file(path))?;
     seen.retain(|path| !listed.contains(path));
-    report.findings.extend(seen.into_iter().map(|path| Finding::LibraryFileStray { path }));
+    let known = paths(&now(site)?, "SELECT name FROM delivery", |name| library.join(name))?;
+    report.findings.extend(seen.into_iter().map(|path| {
+        let directory = path.ancestors().find(|dir| dir.parent() == Some(&library));
+        let delivery = directory.filter(|dir| known.contains(*dir)).and_then(Path::file_name);
+        let delivery = delivery.map(|name| name.to_string_lossy().into_owned());
+        Finding::LibraryFileStray { delivery, path }
+    }));
     Ok(())
 }
 
 /// Files among the previews that no event made. Deliveries whose previews are being published are passed over.
 pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
-    let mut seen = files_below(&site.previews());
+    let mut seen = files_below(&site.previews(), report);
     let c = now(site)?;
     let tx = c.begin(Kind::Read)?;
     let listed = paths(&tx, "SELECT path FROM preview_all", |path| site.previews().join(path))?;
@@ -96,17 +112,29 @@ fn paths(
 
 /// All files below a directory, but for hidden ones: unfinished publications, files on their way, strays that were moved aside.
 /// No delivered file and no product has such a name.
-fn files_below(directory: &Path) -> Vec<PathBuf> {
+/// A directory that cannot be listed is a finding; one that vanishes meanwhile holds nothing.
+fn files_below(directory: &Path, report: &mut Report) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut left = vec![directory.to_owned()];
     while let Some(dir) = left.pop() {
-        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with('.') {
+        let listed = std::fs::read_dir(&dir).and_then(|entries| {
+            let found = |e: std::fs::DirEntry| Ok((e.path(), e.file_name(), e.file_type()?));
+            entries.map(|entry| entry.and_then(found)).collect::<std::io::Result<Vec<_>>>()
+        });
+        let entries = match listed {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                let why = error.to_string();
+                report.findings.push(Finding::DirectoryUnreadable { path: dir, why });
                 continue;
             }
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        };
+        for (path, name, kind) in entries {
+            if name.to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if kind.is_dir() {
                 left.push(path);
             } else {
                 files.push(path);
@@ -123,8 +151,12 @@ pub(super) fn previews(
     site: &Site,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let mut select =
-        c.prepare("SELECT multiframe_id, path, file_bytes FROM preview ORDER BY 1, 2")?;
+    let mut select = c.prepare(
+        "SELECT preview.multiframe_id, preview.path, file_bytes, delivery.name
+         FROM preview JOIN image ON image.multiframe_id = preview.multiframe_id
+             JOIN file ON file.file_id = image.file_id JOIN delivery ON delivery.delivery_id = file.delivery_id
+         ORDER BY 1, 2",
+    )?;
     let mut rows = select.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
@@ -135,11 +167,14 @@ pub(super) fn previews(
         let found = files::open_below(&site.previews(), &path).ok();
         match found.and_then(|file| Some(file.metadata().ok()?.len())) {
             None => {
-                let multiframe_id = row.get(0)?;
-                report.findings.push(Finding::PreviewMissing { multiframe_id, path });
+                let (multiframe_id, delivery) = (row.get(0)?, row.get(3)?);
+                report.findings.push(Finding::PreviewMissing { delivery, multiframe_id, path });
             }
             Some(found) if found != wanted => {
-                report.findings.push(Finding::PreviewLength { path, found, wanted });
+                let (multiframe_id, delivery) = (row.get(0)?, row.get(3)?);
+                let finding =
+                    Finding::PreviewLength { delivery, multiframe_id, path, found, wanted };
+                report.findings.push(finding);
             }
             Some(_) => {}
         }

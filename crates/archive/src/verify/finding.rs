@@ -3,6 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
+/// A delivered file by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Delivery.
+    pub delivery: String,
+    /// Name within it.
+    pub name: String,
+}
+
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
@@ -108,6 +117,13 @@ pub enum Finding {
         /// Table of the rows.
         table: String,
     },
+    /// A published product does not show although no newer image of its name has one.
+    ProductNotShown {
+        /// Multiframe.
+        multiframe_id: i64,
+        /// First table of the product.
+        table: String,
+    },
     /// A published batch has other rows than it brought.
     BatchRows {
         /// Round.
@@ -128,11 +144,15 @@ pub enum Finding {
     },
     /// A delivered file is gone.
     LibraryFileMissing {
+        /// Its delivery and name.
+        of: Delivered,
         /// The file.
         path: PathBuf,
     },
     /// A delivered file has another length.
     LibraryFileLength {
+        /// Its delivery and name.
+        of: Delivered,
         /// The file.
         path: PathBuf,
         /// Its length.
@@ -142,11 +162,17 @@ pub enum Finding {
     },
     /// A delivered file has other content.
     LibraryFileContent {
+        /// Its delivery and name.
+        of: Delivered,
+        /// Its internal number.
+        file_id: i64,
         /// The file.
         path: PathBuf,
     },
     /// A preview is gone.
     PreviewMissing {
+        /// Delivery of the image.
+        delivery: String,
         /// Multiframe.
         multiframe_id: i64,
         /// The file.
@@ -154,6 +180,10 @@ pub enum Finding {
     },
     /// A preview has another length.
     PreviewLength {
+        /// Delivery of the image.
+        delivery: String,
+        /// Multiframe.
+        multiframe_id: i64,
         /// The file.
         path: PathBuf,
         /// Its length.
@@ -206,6 +236,8 @@ pub enum Finding {
     },
     /// A file lies in the library that no delivery brought.
     LibraryFileStray {
+        /// The delivery in whose directory it lies, if the archive knows one.
+        delivery: Option<String>,
         /// The file.
         path: PathBuf,
     },
@@ -213,6 +245,13 @@ pub enum Finding {
     PreviewStray {
         /// The file.
         path: PathBuf,
+    },
+    /// A directory cannot be listed: what is in it and listed nowhere is not known.
+    DirectoryUnreadable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
     },
     /// A snapshot of the lake that no event made.
     SnapshotWithoutEvent {
@@ -244,6 +283,7 @@ impl Finding {
             Self::NaturalKeyTwice { .. } => "natural_key_twice",
             Self::MultiframeAbsent { .. } => "multiframe_absent",
             Self::SupersededCurrent { .. } => "superseded_current",
+            Self::ProductNotShown { .. } => "product_not_shown",
             Self::BatchRows { .. } => "batch_rows",
             Self::RoundWithoutEvent { .. } => "round_without_event",
             Self::LibraryFileMissing { .. } => "library_file_missing",
@@ -260,6 +300,7 @@ impl Finding {
             Self::LakeFileStray { .. } => "lake_file_stray",
             Self::LibraryFileStray { .. } => "library_file_stray",
             Self::PreviewStray { .. } => "preview_stray",
+            Self::DirectoryUnreadable { .. } => "directory_unreadable",
             Self::SnapshotWithoutEvent { .. } => "snapshot_without_event",
             Self::InlinedRows { .. } => "inlined_rows",
         }
@@ -271,14 +312,19 @@ impl Finding {
             Self::LibraryFileMissing { .. }
             | Self::LibraryFileLength { .. }
             | Self::LibraryFileContent { .. } => {
-                "deliver the file again: `almagest run` on its delivery".to_owned()
+                "fetch it again from its source, or restore it from a backup of the library".to_owned()
             }
-            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => {
-                "make it again: `almagest preview --again --delivery NAME`, then `almagest ingest`".to_owned()
+            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => "make it again".to_owned(),
+            Self::LibraryFileStray { delivery: Some(_), .. } => {
+                "move it aside into library/.strays; no table lists it".to_owned()
             }
-            Self::LakeFileStray { .. }
-            | Self::LibraryFileStray { .. }
-            | Self::PreviewStray { .. } => {
+            Self::DirectoryUnreadable { .. } => {
+                "give the user that runs almagest the right to list it, or repair the disk".to_owned()
+            }
+            Self::LakeFileStray { .. } | Self::PreviewStray { .. } => {
+                "remove it; no table lists it".to_owned()
+            }
+            Self::LibraryFileStray { delivery: None, .. } => {
                 "remove the file, if nobody put it there on purpose; no table lists it".to_owned()
             }
             Self::SnapshotWithoutEvent { .. }
@@ -288,14 +334,31 @@ impl Finding {
                  that program, and attach READ_ONLY from now on"
                     .to_owned()
             }
-            Self::TableWithoutEvent { name } => {
-                format!("verify --repair drops it: nothing of it was ever visible; or DROP TABLE {name}")
-            }
+            Self::TableWithoutEvent { .. } => "drop it: nothing of it was ever visible".to_owned(),
             Self::PartitionRows { .. } => "restore the database from a backup".to_owned(),
             Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }
             | Self::LakeFileContent { .. } => "restore the file from a backup of lake/".to_owned(),
+            Self::SupersededCurrent { .. } | Self::ProductNotShown { .. } => {
+                "`almagest verify --repair` shows the newest product of each name again".to_owned()
+            }
             _ => "restore archive.db from a backup; the library and lake are not concerned".to_owned(),
+        }
+    }
+}
+
+impl Finding {
+    /// Returns the delivery that it is about.
+    pub fn delivery(&self) -> Option<&str> {
+        match self {
+            Self::LibraryFileMissing { of, .. }
+            | Self::LibraryFileLength { of, .. }
+            | Self::LibraryFileContent { of, .. } => Some(&of.delivery),
+            Self::PreviewMissing { delivery, .. } | Self::PreviewLength { delivery, .. } => {
+                Some(delivery)
+            }
+            Self::LibraryFileStray { delivery, .. } => delivery.as_deref(),
+            _ => None,
         }
     }
 }
@@ -359,6 +422,10 @@ impl fmt::Display for Finding {
                 f,
                 "rows of multiframe {multiframe_id} in {table} are current while newer content is"
             ),
+            Self::ProductNotShown { multiframe_id, table } => write!(
+                f,
+                "rows of multiframe {multiframe_id} in {table} should be current and are not"
+            ),
             Self::BatchRows { round, table, brought, found } => {
                 write!(f, "{round} brought {brought} rows of {table}, {found} are there")
             }
@@ -373,6 +440,7 @@ impl fmt::Display for Finding {
             | Self::PreviewMissing { .. }
             | Self::PreviewLength { .. }
             | Self::PreviewStray { .. }
+            | Self::DirectoryUnreadable { .. }
             | Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }
             | Self::LakeFileContent { .. }
@@ -390,15 +458,15 @@ impl Finding {
     /// What concerns files rather than rows.
     fn about_files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LibraryFileMissing { path }
+            Self::LibraryFileMissing { path, .. }
             | Self::PreviewMissing { path, .. }
             | Self::LakeFileMissing { path } => write!(f, "{} is missing", path.display()),
-            Self::LibraryFileLength { path, found, wanted }
-            | Self::PreviewLength { path, found, wanted }
+            Self::LibraryFileLength { path, found, wanted, .. }
+            | Self::PreviewLength { path, found, wanted, .. }
             | Self::LakeFileLength { path, found, wanted } => {
                 write!(f, "{} has {found} bytes instead of {wanted}", path.display())
             }
-            Self::LibraryFileContent { path } => {
+            Self::LibraryFileContent { path, .. } => {
                 write!(f, "{} has other content than was registered", path.display())
             }
             Self::LakeFileContent { path, message } => write!(f, "{}: {message}", path.display()),
@@ -410,9 +478,12 @@ impl Finding {
                 write!(f, "the table {name} belongs to no event")
             }
             Self::LakeFileStray { path }
-            | Self::LibraryFileStray { path }
+            | Self::LibraryFileStray { path, .. }
             | Self::PreviewStray { path } => {
                 write!(f, "{} is listed nowhere", path.display())
+            }
+            Self::DirectoryUnreadable { path, why } => {
+                write!(f, "{} cannot be listed: {why}", path.display())
             }
             Self::SnapshotWithoutEvent { snapshot_id, changes } => {
                 write!(f, "no event made snapshot {snapshot_id} of the lake ({changes})")

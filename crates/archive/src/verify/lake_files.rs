@@ -223,7 +223,15 @@ fn strays(
     )?;
     let rows = select.query_map([], |r| Ok(lake::lake_file_name(r.get(0)?, r.get(1)?)))?;
     let coming: BTreeSet<String> = rows.collect::<Result<_, _>>()?;
-    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            let (path, why) = (directory.to_owned(), error.to_string());
+            report.findings.push(Finding::DirectoryUnreadable { path, why });
+            return Ok(());
+        }
+    };
     let mut strays: Vec<_> = entries
         .flatten()
         .filter(|entry| {

@@ -9,14 +9,16 @@
 
 mod disk;
 mod finding;
+mod group;
 mod identity;
 mod lake_files;
 mod partitions;
 mod repair;
 mod rows;
 
-pub use finding::Finding;
-pub use repair::repair;
+pub use finding::{Delivered, Finding};
+pub use group::Group;
+pub use repair::{ask_for_lost_previews, repair};
 
 use crate::control::Publication;
 use crate::control::store::Archive;
@@ -71,9 +73,21 @@ impl Report {
             .iter()
             .map(|f| json!({ "code": f.code(), "message": f.to_string(), "repair": f.repair() }))
             .collect();
+        let groups: Vec<_> = self
+            .groups()
+            .iter()
+            .map(|g| {
+                let commands: Vec<String> = g.commands.iter().map(ToString::to_string).collect();
+                let kinds: Vec<&str> = g.commands.iter().map(model::Advice::kind).collect();
+                json!({
+                    "code": g.code, "about": g.about, "count": g.count, "repair": g.repair,
+                    "commands": commands, "kinds": kinds,
+                })
+            })
+            .collect();
         let checked: serde_json::Map<_, _> =
             self.checked.iter().map(|(what, count)| ((*what).to_owned(), json!(count))).collect();
-        json!({ "findings": findings, "checked": checked })
+        json!({ "findings": findings, "groups": groups, "checked": checked })
     }
 
     /// Notes that a content was read, and waits when that was faster than it may be.

@@ -16,7 +16,7 @@ pub fn repair(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<Vec<String>, ArchiveError> {
-    let mut done = Vec::new();
+    let mut done = realigned(archive, report, cause, now)?;
     let (lake, previews) = (archive.site().lake(), archive.site().previews());
     for finding in &report.findings {
         match finding {
@@ -31,7 +31,8 @@ pub fn repair(
                     done.push(format!("dropped the table {name}, which no event made"));
                 }
             }
-            Finding::PreviewMissing { multiframe_id, .. } => {
+            Finding::PreviewMissing { multiframe_id, .. }
+            | Finding::PreviewLength { multiframe_id, .. } => {
                 let multiframe = *multiframe_id;
                 let line = format!("asked for the previews of multiframe {multiframe} again");
                 if done.contains(&line) {
@@ -46,6 +47,65 @@ pub fn repair(
         }
     }
     Ok(done)
+}
+
+/// Brings what shows in line with what is published, where it is not.
+fn realigned(
+    archive: &mut Archive,
+    report: &Report,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Vec<String>, ArchiveError> {
+    let misplaced = report.findings.iter().filter_map(|finding| match finding {
+        Finding::SupersededCurrent { multiframe_id, .. }
+        | Finding::ProductNotShown { multiframe_id, .. } => Some(*multiframe_id),
+        _ => None,
+    });
+    let misplaced: Vec<i64> = misplaced.collect();
+    if misplaced.is_empty() {
+        return Ok(Vec::new());
+    }
+    let site = Publication::site(archive).clone();
+    let deliveries = archive.write("repair", "bring what shows in line", |tx| {
+        crate::control::store::realign(tx, &site, &misplaced, cause, now)
+    })?;
+    Ok(deliveries.iter().map(|name| format!("the newest products of {name} show again")).collect())
+}
+
+/// Asks for the previews of some deliveries that are lost or damaged to be made again, and returns of how many multiframes.
+///
+/// # Errors
+/// [`ArchiveError`].
+pub fn ask_for_lost_previews(
+    archive: &mut Archive,
+    deliveries: &[String],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<u64, ArchiveError> {
+    let site = Publication::site(archive).clone();
+    let report = archive.read("look for lost previews", |c| {
+        let mut report = Report::default();
+        super::disk::previews(c, &site, &mut report)?;
+        Ok(report)
+    })?;
+    let mut lost: Vec<i64> = report
+        .findings
+        .iter()
+        .filter(|f| f.delivery().is_some_and(|name| deliveries.iter().any(|d| d == name)))
+        .filter_map(|finding| match finding {
+            Finding::PreviewMissing { multiframe_id, .. }
+            | Finding::PreviewLength { multiframe_id, .. } => Some(*multiframe_id),
+            _ => None,
+        })
+        .collect();
+    lost.dedup();
+    archive.write("again", "ask for lost previews again", |tx| {
+        for multiframe in &lost {
+            crate::control::store::ask_for_preview(tx, *multiframe, &cause.why, now)?;
+        }
+        Ok(())
+    })?;
+    Ok(lost.len() as u64)
 }
 
 fn remove(base: &Path, path: &Path) -> bool {

@@ -1,10 +1,13 @@
 //! Rows: what they refer to, natural keys, and that published batches have the rows they brought.
 
 use super::{Finding, Report};
+use crate::control::store::{Misplaced, misplaced};
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
+use model::UseCase;
 use rusqlite::params;
+use std::collections::BTreeSet;
 
 /// Detections have their multiframe, one current catalogue each, and nothing superseded is current.
 pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
@@ -33,29 +36,68 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
     Ok(())
 }
 
+/// What shows is what should: the newest published product of each name, and the metadata of what shows. Rows and the record
+/// of products agree.
 fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
-    let tables = versioned().map(|t| (t.name.as_str(), format!("{}_all", t.name)));
-    let tables = tables.chain([("detector_rows", "detector_rows".to_owned())]);
-    for (name, table) in tables {
-        let mut select = c.prepare(&format!(
-            "SELECT DISTINCT old.multiframe_id
-             FROM file AS old_file JOIN image AS old ON old.file_id = old_file.file_id
-                 JOIN file AS new_file ON new_file.delivery_id = old_file.delivery_id
-                     AND new_file.name = old_file.name AND new_file.state = 'current'
-                 JOIN image AS new ON new.file_id = new_file.file_id
-                 JOIN multiframe ON multiframe.multiframe_id = new.multiframe_id
-                 JOIN {} AS kept ON kept.multiframe_id = old.multiframe_id AND kept.end_event IS NULL
-             WHERE old_file.state = 'superseded'",
-            quoted(&table)
-        ))?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            let finding =
-                Finding::SupersededCurrent { multiframe_id: row.get(0)?, table: name.to_owned() };
-            report.findings.push(finding);
+    let mut seen = BTreeSet::new();
+    for Misplaced { multiframe_id, use_case, should_show } in misplaced(c)? {
+        let table = first_table(use_case).to_owned();
+        seen.insert((multiframe_id, table.clone()));
+        report.findings.push(if should_show {
+            Finding::ProductNotShown { multiframe_id, table }
+        } else {
+            Finding::SupersededCurrent { multiframe_id, table }
+        });
+    }
+    let tables = versioned().map(|t| {
+        let use_case = if t.name == "preview" { UseCase::Preview } else { UseCase::Metadata };
+        (t.name.as_str(), format!("{}_all", t.name), use_case)
+    });
+    let detections = ("detector_rows", "detector_rows".to_owned(), UseCase::Catalogue);
+    for (name, table, use_case) in tables.chain([detections]) {
+        let table = quoted(&table);
+        let without_product = format!(
+            "SELECT DISTINCT multiframe_id FROM {table} AS held WHERE end_event IS NULL AND NOT EXISTS (
+                 SELECT * FROM product WHERE product.multiframe_id = held.multiframe_id AND product.use_case = ?1
+                     AND product.state = 'current') ORDER BY 1"
+        );
+        for multiframe_id in multiframes(c, &without_product, use_case)? {
+            if seen.insert((multiframe_id, name.to_owned())) {
+                let table = name.to_owned();
+                report.findings.push(Finding::SupersededCurrent { multiframe_id, table });
+            }
+        }
+        if use_case == UseCase::Catalogue || name != first_table(use_case) {
+            continue; // a catalogue may be empty
+        }
+        let without_rows = format!(
+            "SELECT multiframe_id FROM product WHERE use_case = ?1 AND state = 'current' AND NOT EXISTS (
+                 SELECT * FROM {table} AS held
+                 WHERE held.multiframe_id = product.multiframe_id AND held.end_event IS NULL) ORDER BY 1"
+        );
+        for multiframe_id in multiframes(c, &without_rows, use_case)? {
+            if seen.insert((multiframe_id, name.to_owned())) {
+                let table = name.to_owned();
+                report.findings.push(Finding::ProductNotShown { multiframe_id, table });
+            }
         }
     }
     Ok(())
+}
+
+/// The table that has a row of every image with a product.
+fn first_table(use_case: UseCase) -> &'static str {
+    match use_case {
+        UseCase::Preview => "preview",
+        UseCase::Metadata => "multiframe",
+        UseCase::Catalogue => "detector_rows",
+    }
+}
+
+fn multiframes(c: &Connection, sql: &str, use_case: UseCase) -> Result<Vec<i64>, ArchiveFault> {
+    let mut select = c.prepare(sql)?;
+    let rows = select.query_map([use_case.name()], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 struct Brought {
@@ -108,7 +150,7 @@ fn found(c: &Connection, brought: &Brought) -> Result<i64, ArchiveFault> {
     }
     let select = format!(
         "SELECT count(*) FROM {} WHERE begin_event = ?1 AND multiframe_id IN (
-             SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?2)",
+             SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?2 AND outcome = 'done')",
         quoted(&format!("{}_all", brought.table))
     );
     let found =

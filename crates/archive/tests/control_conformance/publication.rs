@@ -160,7 +160,7 @@ pub fn new_versions_replace_old_rows<A: Engine>(fresh: &Fresh<A>) {
     publish(&mut archive, &redone);
     let status = archive.status().unwrap();
     assert_eq!((status.deliveries[0].detections, status.programmes[0].last_obj_id), (40, 60));
-    // A newer image: everything of the old one ends with its metadata.
+    // A newer image: each product of the old one ends with its own, its metadata with the last of them.
     record(&mut archive, &[arrival("w00001.fit", "newer image")]);
     let unit = open_round(&mut archive, UseCase::Metadata, 1, &|i| i.multiframe_id.get() == 3);
     for started in start_all(&mut archive, &unit) {
@@ -168,7 +168,25 @@ pub fn new_versions_replace_old_rows<A: Engine>(fresh: &Fresh<A>) {
     }
     assert_eq!(archive.status().unwrap().deliveries[0].multiframes, 2, "not before");
     let receipt = publish(&mut archive, &unit);
-    assert!(matches!(receipt, Receipt::Published { superseded: 1, .. }), "{receipt:?}");
-    let night = &archive.status().unwrap().deliveries[0];
-    assert_eq!((night.multiframes, night.previews, night.detections), (2, 1, 20));
+    assert!(matches!(receipt, Receipt::Published { superseded: 0, .. }), "{receipt:?}");
+    let shown = |archive: &A| {
+        let night = &archive.status().unwrap().deliveries[0];
+        (night.multiframes, night.previews, night.detections, night.findings)
+    };
+    assert_eq!(
+        shown(&archive),
+        (3, 2, 40, 2),
+        "preview and detections are kept, and that is found"
+    );
+    for (use_case, wanted) in
+        [(UseCase::Catalogue, (3, 2, 40, 1)), (UseCase::Preview, (2, 2, 40, 0))]
+    {
+        let unit = open_round(&mut archive, use_case, 1, &|i| i.multiframe_id.get() == 3);
+        for started in start_all(&mut archive, &unit) {
+            archive.take_result(&work_off(&started), now()).unwrap();
+        }
+        let receipt = publish(&mut archive, &unit);
+        assert!(matches!(receipt, Receipt::Published { superseded: 1, .. }), "{receipt:?}");
+        assert_eq!(shown(&archive), wanted);
+    }
 }

@@ -107,3 +107,121 @@ pub fn a_failed_round_is_retried<A: Engine>(fresh: &Fresh<A>) {
     let work = archive.delivery_work(NIGHT).unwrap();
     assert!(work.images.iter().all(|i| i.preview.redo.is_none()), "taken up");
 }
+
+/// A catalogue without image waits under one number, whatever else arrives, until its image does.
+pub fn a_refusal_keeps_its_number<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    let awaiting = |archive: &mut A, awaited: Option<&str>, arrivals: &[Arrival]| {
+        let awaited = awaited.map(str::to_owned);
+        let registration = Registration {
+            delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
+            arrivals,
+            unchanged: &[],
+            touched: &[],
+            refusals: &[],
+            postponed: &[],
+            findings: &[],
+            skipped: &[],
+            pairing: &pairing,
+        };
+        archive.record(&registration, now()).unwrap()
+    };
+    let cats: Vec<Arrival> = night(3).into_iter().filter(|f| f.name.contains("_cat")).collect();
+    assert_eq!(awaiting(&mut archive, None, &cats).new_refusals, 3);
+    let before = archive.refusals(&RefusalFilter::default()).unwrap();
+    // Files arrive in groups, each with more to come; another content of a waiting catalogue is among them.
+    for n in 10..28 {
+        let file = arrival(&format!("other{n}.fit"), &format!("image {n}"));
+        let recorded = awaiting(&mut archive, Some("images"), &[file]);
+        assert_eq!((recorded.new_refusals, recorded.resolved_refusals), (0, 0), "file {n}");
+    }
+    let newer = arrival("w00001_cat.fits", "newer rows");
+    assert_eq!(awaiting(&mut archive, None, &[newer]).new_refusals, 0);
+    let after = archive.refusals(&RefusalFilter::default()).unwrap();
+    assert_eq!(after.len(), 3);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before.refusal_id, after.refusal_id);
+        assert_eq!((after.state, after.history.len()), (RefusalState::Open, 0));
+    }
+    let image = arrival("w00001.fit", "image 1");
+    let recorded = awaiting(&mut archive, Some("images"), &[image]);
+    assert_eq!((recorded.new_refusals, recorded.resolved_refusals), (0, 1));
+    let left: Vec<String> = open(&archive).into_iter().map(|r| r.refusal.file).collect();
+    assert_eq!(left, ["w00000_cat.fits", "w00002_cat.fits"]);
+    // What is said of refused metadata stays through retraction and undo.
+    refuse_in_metadata(&mut archive, Some(refusal("damaged", "w00001.fit", None, false)));
+    let unit = archive.staged_rounds().unwrap()[0].unit.clone();
+    super::publication::publish(&mut archive, &unit);
+    let numbers = |archive: &A| -> Vec<i64> {
+        open(archive).into_iter().map(|refusal| refusal.refusal_id).collect()
+    };
+    let said = numbers(&archive);
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(awaiting(&mut archive, None, &[]).new_refusals, 0);
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(awaiting(&mut archive, None, &[]).new_refusals, 0);
+    assert_eq!(numbers(&archive), said);
+}
+
+/// A file that a retry, or newer content, covers again counts once.
+pub fn findings_are_of_distinct_files<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(4));
+    let finding = |code: &str, file: &str, files, count| model::Finding {
+        code: code.to_owned(),
+        file: file.to_owned(),
+        hdu: Some(1),
+        subject: Some("FOO".to_owned()),
+        files,
+        count,
+        message: "FOO is missing".to_owned(),
+    };
+    let round = |archive: &mut A, wanted: &dyn Fn(&ImageWork) -> bool, inputs: Vec<[u32; 3]>| {
+        let unit = open_round(archive, UseCase::Metadata, 1, wanted);
+        for started in start_all(archive, &unit) {
+            let mut result = work_off(&started);
+            let name = &started.inputs[0].image.name;
+            let files = inputs.iter().map(|[first, last, _]| u64::from(last - first + 1)).sum();
+            if files > 0 {
+                result.findings.push(finding("keyword_missing", name, files, 1));
+            }
+            result.counted.push(model::task::CountedFinding {
+                code: "keyword_missing".to_owned(),
+                subject: "FOO".to_owned(),
+                catalogue: false,
+                inputs: inputs.clone(),
+            });
+            result.findings.push(finding("keyword_mistyped", name, 1, 3));
+            archive.take_result(&result, now()).unwrap();
+        }
+        super::publication::publish(archive, &unit);
+    };
+    let counts = |archive: &A| -> Vec<(String, u64, u64)> {
+        let findings = archive.findings(None).unwrap();
+        let mine = findings.into_iter().filter(|f| f.stage == "metadata");
+        let mut counts: Vec<_> = mine.map(|f| (f.code, f.files, f.occurrences)).collect();
+        counts.sort();
+        counts
+    };
+    let wanted = |missing: (u64, u64), mistyped: (u64, u64)| {
+        vec![
+            ("keyword_missing".to_owned(), missing.0, missing.1),
+            ("keyword_mistyped".to_owned(), mistyped.0, mistyped.1),
+        ]
+    };
+    round(&mut archive, &|_| true, vec![[1, 3, 2], [4, 4, 5]]);
+    assert_eq!(counts(&archive), wanted((4, 11), (1, 3)));
+    // The first two are done again: one has it no longer.
+    archive.ask_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+    round(&mut archive, &|i| i.name.as_str() < "w00002", vec![[2, 2, 2], [9, 99, 1]]);
+    assert_eq!(counts(&archive), wanted((3, 9), (1, 3)));
+    assert_eq!(archive.status().unwrap().deliveries[0].findings, 2);
+    // Newer content of a file takes its findings along.
+    record(&mut archive, &[arrival("w00003.fit", "newer")]);
+    assert_eq!(counts(&archive), wanted((2, 4), (1, 3)));
+    // What is retracted has no findings, until it comes back.
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!((counts(&archive), archive.status().unwrap().deliveries[0].findings), (vec![], 0));
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(counts(&archive), wanted((2, 4), (1, 3)));
+}

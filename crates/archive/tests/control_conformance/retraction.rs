@@ -97,10 +97,15 @@ pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
     let unit = stage_round_of(&mut archive, SECOND, UseCase::Metadata, 1);
     assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)], "not before it is visible");
     let receipt = super::publication::publish(&mut archive, &unit);
-    assert!(matches!(receipt, Receipt::Published { superseded: 2, .. }), "{receipt:?}");
+    assert!(matches!(receipt, Receipt::Published { superseded: 0, .. }), "{receipt:?}");
+    assert_eq!(shown(&archive), [(3, 3, 60), (2, 0, 0)], "products yield to products alone");
     let unit = stage_round_of(&mut archive, SECOND, UseCase::Catalogue, 1);
+    let receipt = super::publication::publish(&mut archive, &unit);
+    assert!(matches!(receipt, Receipt::Published { superseded: 2, .. }), "{receipt:?}");
+    assert_eq!(shown(&archive), [(3, 3, 20), (2, 0, 40)]);
+    let unit = stage_round_of(&mut archive, SECOND, UseCase::Preview, 1);
     super::publication::publish(&mut archive, &unit);
-    assert_eq!(shown(&archive), [(1, 1, 20), (2, 0, 40)]);
+    assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
     let facts = archive.facts(SECOND).unwrap().unwrap();
     let sheet = facts.delivery.unwrap();
     assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
@@ -108,15 +113,121 @@ pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
     archive.ask_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
     let unit = stage_round_of(&mut archive, NIGHT, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
-    assert_eq!(shown(&archive), [(1, 1, 20), (2, 0, 40)]);
+    assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
     // Without the newer one the older frames show again, and the other way round.
     let gone = archive.retract(SECOND, &[], &cause(), now()).unwrap();
     assert_eq!(gone.shown_again, [1, 2]);
     assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
     archive.restore(SECOND, &[], &cause(), now()).unwrap();
-    assert_eq!(shown(&archive), [(1, 1, 20), (2, 0, 40)]);
+    assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
-    assert_eq!(shown(&archive), [(0, 0, 0), (2, 0, 40)]);
+    assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 40)]);
     archive.restore(NIGHT, &[], &cause(), now()).unwrap();
-    assert_eq!(shown(&archive), [(1, 1, 20), (2, 0, 40)]);
+    assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
+}
+
+/// Without a catalogue, or with a refused one, the older detections stay, are found, and end by the operator's decision alone.
+pub fn kept_products_are_found_and_set_aside<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(3));
+    ingest_all(&mut archive, NIGHT);
+    // Of three frames one comes without catalogue, one with a refused one, one with a good one.
+    let mut files = night(3);
+    files.retain(|file| file.name != "w00000_cat.fits");
+    record_of(&mut archive, SECOND, &files);
+    for use_case in [UseCase::Metadata, UseCase::Preview] {
+        let unit = stage_round_of(&mut archive, SECOND, use_case, 1);
+        super::publication::publish(&mut archive, &unit);
+    }
+    assert_eq!(shown(&archive), [(3, 0, 60), (3, 3, 0)]);
+    let why = |archive: &A| -> Vec<(String, Lack)> {
+        let kept = archive.kept_products(Some(SECOND)).unwrap();
+        kept.into_iter().map(|kept| (kept.file, kept.why)).collect()
+    };
+    let file = |n: u32| format!("w0000{n}.fit");
+    let pending =
+        [(file(0), Lack::NoCatalogue), (file(1), Lack::Pending), (file(2), Lack::Pending)];
+    assert_eq!(why(&archive), pending);
+    let unit =
+        open_round_of(&mut archive, SECOND, UseCase::Catalogue, 1, &|i| i.catalogue.is_some());
+    for started in start_all(&mut archive, &unit) {
+        let mut good = started.clone();
+        let refused = good.inputs.remove(0);
+        let mut result = work_off(&good);
+        let name = refused.catalogue.unwrap().file.name;
+        result.refusals.push(refusal("damaged", &name, None, false));
+        archive.take_result(&result, now()).unwrap();
+    }
+    super::publication::publish(&mut archive, &unit);
+    assert_eq!(shown(&archive), [(2, 0, 40), (3, 3, 20)]);
+    assert_eq!(why(&archive), [(file(0), Lack::NoCatalogue), (file(1), Lack::Refused)]);
+    let findings = archive.findings(Some(SECOND)).unwrap();
+    let kinds: Vec<(&str, &str, u64)> =
+        findings.iter().map(|f| (f.code.as_str(), f.subject.as_str(), f.files)).collect();
+    let wanted = [
+        ("older_detections_kept", "20071011_v1 no_catalogue", 1),
+        ("older_detections_kept", "20071011_v1 refused", 1),
+    ];
+    assert_eq!(kinds, wanted);
+    assert!(findings[0].message.contains("almagest supersede 20071011_v2"), "{findings:?}");
+    // The operator decides otherwise, about one and about the rest, and takes it back.
+    let newer = (SECOND, Some("w00000.fit"));
+    let done = archive.set_aside(newer, &[], &cause(), now()).unwrap();
+    assert_eq!(done.products.len(), 1);
+    assert_eq!(shown(&archive), [(1, 0, 20), (3, 3, 20)]);
+    archive.set_aside((SECOND, None), &[UseCase::Catalogue], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(0, 0, 0), (3, 3, 20)]);
+    let nothing = archive.set_aside((SECOND, None), &[], &cause(), now());
+    assert!(nothing.unwrap_err().is_conflict());
+    // A decision is about the newer frame: without that one the older one shows.
+    archive.retract(SECOND, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
+    archive.restore(SECOND, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(0, 0, 0), (3, 3, 20)]);
+    let back = archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap();
+    assert_eq!(back.products.len(), 2);
+    assert_eq!(shown(&archive), [(2, 0, 40), (3, 3, 20)]);
+    assert!(
+        archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap_err().is_conflict()
+    );
+}
+
+/// Detections of a superseded frame that come late show while the newer one has none, and at no event beside those.
+pub fn late_catalogues_follow_the_same_rule<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(2));
+    for use_case in [UseCase::Metadata, UseCase::Preview] {
+        let unit = stage_round(&mut archive, use_case, 1);
+        super::publication::publish(&mut archive, &unit);
+    }
+    record_of(&mut archive, SECOND, &night(2));
+    for use_case in [UseCase::Metadata, UseCase::Preview] {
+        let unit = stage_round_of(&mut archive, SECOND, use_case, 1);
+        super::publication::publish(&mut archive, &unit);
+    }
+    assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 0)]);
+    // One frame's detections of the first version come now: its metadata show with them.
+    let first = |i: &ImageWork| i.name == "w00000.fit";
+    let second = |i: &ImageWork| i.name == "w00001.fit";
+    let late = |archive: &mut A, wanted: &dyn Fn(&ImageWork) -> bool| {
+        let unit = open_round(archive, UseCase::Catalogue, 1, wanted);
+        for started in start_all(archive, &unit) {
+            archive.take_result(&work_off(&started), now()).unwrap();
+        }
+        super::publication::publish(archive, &unit);
+    };
+    late(&mut archive, &first);
+    assert_eq!(shown(&archive), [(1, 0, 20), (2, 2, 0)]);
+    let unit = stage_round_of(&mut archive, SECOND, UseCase::Catalogue, 1);
+    super::publication::publish(&mut archive, &unit);
+    assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 40)]);
+    // The other's come after those of the second version: they never show.
+    let before = archive.status().unwrap().events;
+    late(&mut archive, &second);
+    assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 40)]);
+    assert_eq!(archive.status().unwrap().events, before + 1, "one event, in which they end");
+    archive.retract(SECOND, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(2, 0, 40), (2, 2, 0)], "and are there when they are needed");
+    archive.restore(SECOND, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 40)]);
 }

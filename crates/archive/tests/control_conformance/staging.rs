@@ -49,7 +49,7 @@ pub fn on_both_engines(test: impl Fn()) {
 fn new_database() -> archive::Database {
     let url =
         ON_SERVER.get().then(|| testkit::postgres::Server::shared().unwrap().database().url());
-    archive::Database { url, password_file: None }
+    archive::Database { url, ..Default::default() }
 }
 
 /// The site's archive on the server as its URL says; `None` when it is embedded.
@@ -71,7 +71,7 @@ pub fn copy_site(site: &Site, to: &Path) -> Site {
         let name = url.rsplit('/').next().unwrap();
         testkit::postgres::Server::shared().unwrap().copy(name).url()
     });
-    Site::open_on(to, &archive::Database { url, password_file: None }).unwrap()
+    Site::open_on(to, &archive::Database { url, ..Default::default() }).unwrap()
 }
 
 /// The same, with its archive where `database` says.
@@ -85,8 +85,18 @@ pub fn new_site_on(root: &Path, database: archive::Database) -> (Site, Archive) 
 /// A new site whose archive is in a database of the shared server; `None` where there is no server.
 pub fn new_site_on_server(root: &Path) -> Option<(Site, Archive)> {
     let database = testkit::postgres::Server::shared()?.database();
-    let database = archive::Database { url: Some(database.url()), password_file: None };
+    let database = archive::Database { url: Some(database.url()), ..Default::default() };
     Some(new_site_on(root, database))
+}
+
+/// The site as its queries see it: on a server, under the login that can only read.
+pub fn as_reader(site: &Site) -> Site {
+    let Some(url) = url_of(site) else { return site.clone() };
+    archive::make_roles(site, "a password").unwrap();
+    let login = format!("{}_query", url.rsplit('/').next().unwrap());
+    let database =
+        archive::Database { url: Some(url), query_user: Some(login), ..Default::default() };
+    site.clone().on(database)
 }
 
 pub fn reopen(site: &Site) -> Archive {
@@ -164,6 +174,7 @@ pub fn record_of(archive: &mut impl Registry, name: &str, arrivals: &[Arrival]) 
         touched: &[],
         refusals: &[],
         postponed: &[],
+        skipped: &[],
         findings: &[],
         pairing: &pairing,
     };
@@ -182,6 +193,7 @@ pub fn record_refused(
         touched: &[],
         refusals,
         postponed: &[],
+        skipped: &[],
         findings: &[],
         pairing: &pairing,
     };
@@ -289,6 +301,7 @@ pub fn work_off(started: &Started) -> TaskResult {
         kept: Vec::new(),
         refusals: Vec::new(),
         findings: Vec::new(),
+        counted: Vec::new(),
         software: "test".to_owned(),
         run: RunReport::default(),
     };
@@ -398,6 +411,7 @@ fn detections(started: &Started, result: &mut TaskResult) {
                 file: catalogue.file.name.clone(),
                 multiframe_id: input.multiframe_id,
                 hdu: u16::try_from(ext - 1).unwrap(),
+                ext_num: Some(ext),
                 rows_read: 10,
                 rows_written: 10,
                 rows_refused: 0,

@@ -235,6 +235,29 @@ impl fmt::Display for Reason {
     }
 }
 
+impl Reason {
+    /// Returns the reason without what differs from task to task: tasks with the same cause are one line of a report.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::NoRoom { .. } => {
+                "its output does not fit on the disk where products are staged".to_owned()
+            }
+            Self::After { group } => match group.rsplit_once('/') {
+                Some((_, use_case)) => format!("waits for {use_case}, which is not planned"),
+                None => self.to_string(),
+            },
+            Self::NoTime { .. } => {
+                "it takes longer than the time between quiet hours ([hosts] quiet)".to_owned()
+            }
+            Self::TooLarge { cores_most, memory_most, .. } => format!(
+                "it needs more than the largest host has: {cores_most} cores and {} MB",
+                memory_most / 1_000_000
+            ),
+            Self::Closed { .. } | Self::NoHost { .. } | Self::HostClosed { .. } => self.to_string(),
+        }
+    }
+}
+
 /// What runs where and when, and why the rest does not.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -313,10 +336,13 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
         if let Some(why) = &host.closed {
             left_alone.push((at, why.clone()));
         } else if host.cores == 0 {
-            left_alone.push((at, "it has no cores for tasks".to_owned()));
+            left_alone.push((at, "it has no cores for tasks ([hosts] cores)".to_owned()));
         } else if policy.load_most > 0.0 && load > policy.load_most {
             let (most, load) = (policy.load_most, host.load);
-            left_alone.push((at, format!("load {load:.1} of others, above {most} a core")));
+            left_alone.push((
+                at,
+                format!("load {load:.1} of others, above {most} per core ([plan] load_most)"),
+            ));
         } else {
             usable.push(at);
         }
@@ -333,7 +359,7 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
     };
     usable.sort_by_key(|at| strength(*at));
     for at in usable.split_off(most.min(usable.len())) {
-        left_alone.push((at, format!("at most {most} hosts are to be used")));
+        left_alone.push((at, format!("at most {most} hosts are to be used ([plan] hosts_most)")));
     }
     usable.sort_unstable();
     left_alone.sort_by_key(|(at, _)| *at);

@@ -291,7 +291,9 @@ fn reasons_say_what_is_in_the_way() {
     case.tasks.pop();
     assert_eq!(
         words(&case),
-        ["0: no host can be used: n1: draining; n2: load 40.0 of others, above 1.5 a core"]
+        [
+            "0: no host can be used: n1: draining; n2: load 40.0 of others, above 1.5 per core ([plan] load_most)"
+        ]
     );
     case.hosts = hosts();
     case.hosts[1].closed = Some("draining".to_owned());

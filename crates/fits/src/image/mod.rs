@@ -14,6 +14,7 @@ use std::ops::Range;
 
 pub(crate) use pixels::{Pixel, PixelBuffers};
 pub use pixels::{PixelType, Rows};
+pub(crate) use scaling::Blank;
 pub use scaling::{Scaling, ValueType};
 
 use crate::error::{FitsError, FitsFault};
@@ -21,6 +22,7 @@ use crate::file::FitsFile;
 use crate::hdu::{Hdu, HduIndex, HduKind};
 use crate::tile::grid::TileRow;
 use crate::tile::settings::{Compression, image_shape};
+use crate::tile::table::TileBlank;
 use tiled::{TileScratch, Tiled};
 
 /// Bytes of a band of a plain image: about what stays in a core's cache.
@@ -33,6 +35,7 @@ pub struct Image<'f> {
     hdu: HduIndex,
     axes: Vec<u64>,
     pixel_type: PixelType,
+    value_type: ValueType,
     scaling: Scaling,
     row_count: u64,
     store: Store<'f>,
@@ -109,8 +112,30 @@ impl<'f> Image<'f> {
         } else {
             Store::Plain { offset: hdu.data_offset }
         };
-        let scaling = Scaling::from_header(&hdu.header, pixel_type)?;
-        Ok(Self { file, hdu: hdu.index, row_count, axes, pixel_type, scaling, store })
+        let mut image = Self {
+            file,
+            hdu: hdu.index,
+            row_count,
+            axes,
+            pixel_type,
+            value_type: ValueType::F64,
+            scaling: Scaling::from_header(&hdu.header, pixel_type)?,
+            store,
+        };
+        if pixel_type.is_integer()
+            && let Store::Tiled(tiled) = &image.store
+        {
+            match tiled.blank(&hdu.header) {
+                TileBlank::One(blank) => image.scaling.set_blank(blank),
+                TileBlank::PerTile => {
+                    (image.pixel_type, image.scaling.blank) =
+                        tiled::with_room_for_blank(pixel_type);
+                    image.scaling.blank_is_float = false;
+                }
+            }
+        }
+        image.value_type = image.scaling.value_type(pixel_type);
+        Ok(image)
     }
 
     /// NAXISn (of compressed images ZNAXISn), fastest first.
@@ -133,7 +158,8 @@ impl<'f> Image<'f> {
         self.row_count * self.row_pixels()
     }
 
-    /// The type of stored pixels (BITPIX or ZBITPIX).
+    /// The type of the pixels in [`Rows`]: that of stored ones (BITPIX or ZBITPIX). Only where integer tiles have blank
+    /// values of their own it is the next wider one, which has room for one blank value of all.
     pub fn pixel_type(&self) -> PixelType {
         self.pixel_type
     }
@@ -145,7 +171,7 @@ impl<'f> Image<'f> {
 
     /// The type of physical values.
     pub fn value_type(&self) -> ValueType {
-        self.scaling.value_type(self.pixel_type)
+        self.value_type
     }
 
     /// How it is compressed; `None` for a plain image.
@@ -259,7 +285,7 @@ impl<'f> Image<'f> {
         let wanted = (rows.end - rows.start)
             .saturating_mul(self.row_pixels())
             .saturating_mul(value_bytes as u64);
-        let allowed = self.file.limits().unpacked_bytes;
+        let allowed = self.file.limits().values_bytes;
         if wanted > allowed {
             return Err(FitsFault::TooLarge { what: "an image in one piece", wanted, allowed });
         }

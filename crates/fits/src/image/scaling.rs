@@ -1,6 +1,7 @@
 //! From stored to physical values: BSCALE, BZERO, BLANK.
 
 use super::PixelType;
+use crate::card::{self, Value};
 use crate::error::FitsFault;
 use crate::header::Header;
 
@@ -13,8 +14,36 @@ pub struct Scaling {
     pub bzero: f64,
     /// BLANK; only of integer pixels.
     pub blank: Option<i64>,
-    /// BLANK is written as a float, against the standard: meant all the same, but other readers ignore it.
+    /// BLANK is written as a float or a text, against the standard: meant all the same, as cfitsio takes it, but other
+    /// readers ignore it.
     pub blank_is_float: bool,
+}
+
+/// The stored integer that stands for a pixel without value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blank {
+    /// The integer.
+    pub value: i64,
+    /// It is written as a float or a text.
+    pub is_float: bool,
+}
+
+impl Blank {
+    /// Returns the first keyword's value that is a whole number, however it is written.
+    pub fn of_header(header: &Header, keywords: &[&str]) -> Option<Self> {
+        keywords.iter().find_map(|keyword| {
+            let value = match header.value(keyword)? {
+                Value::Text(text) => whole(card::float(text.trim().as_bytes())?)?,
+                _ => header.integer(keyword).ok().flatten()?,
+            };
+            let is_float = !matches!(header.value(keyword), Some(Value::Integer(_)));
+            Some(Self { value, is_float })
+        })
+    }
+}
+
+fn whole(value: f64) -> Option<i64> {
+    (value.fract() == 0.0 && value.abs() < 9.2e18).then_some(value as i64)
 }
 
 /// The type that physical values have without loss, as astropy chooses it.
@@ -51,6 +80,19 @@ impl Scaling {
     /// # Errors
     /// [`FitsFault::WrongType`], [`FitsFault::BadValue`].
     pub fn from_header(header: &Header, pixel_type: PixelType) -> Result<Self, FitsFault> {
+        let mut scaling = Self::without_blank(header)?;
+        if pixel_type.is_integer() {
+            // A BLANK that is no number at all blanks nothing; the header keeps the card for those who look.
+            scaling.set_blank(Blank::of_header(header, &["BLANK"]));
+        }
+        Ok(scaling)
+    }
+
+    /// Reads BSCALE and BZERO alone.
+    ///
+    /// # Errors
+    /// As [`Scaling::from_header`].
+    pub(crate) fn without_blank(header: &Header) -> Result<Self, FitsFault> {
         let bscale = header.number("BSCALE")?.unwrap_or(1.0);
         let bzero = header.number("BZERO")?.unwrap_or(0.0);
         for (keyword, value, usable) in [
@@ -62,14 +104,13 @@ impl Scaling {
                 return Err(FitsFault::BadValue { keyword, found, problem: "no scale of pixels" });
             }
         }
-        let mut scaling = Self { bscale, bzero, ..Self::IDENTITY };
-        if pixel_type.is_integer() {
-            // A BLANK that is no number at all blanks nothing; the header keeps the card for those who look.
-            scaling.blank = header.integer("BLANK").ok().flatten();
-            scaling.blank_is_float = scaling.blank.is_some()
-                && matches!(header.value("BLANK"), Some(crate::card::Value::Float(_)));
-        }
-        Ok(scaling)
+        Ok(Self { bscale, bzero, ..Self::IDENTITY })
+    }
+
+    /// Sets the stored value of blank pixels.
+    pub(crate) fn set_blank(&mut self, blank: Option<Blank>) {
+        self.blank = blank.map(|blank| blank.value);
+        self.blank_is_float = blank.is_some_and(|blank| blank.is_float);
     }
 
     /// Stored values are the physical ones.
@@ -81,7 +122,8 @@ impl Scaling {
     pub fn value_type(&self, stored: PixelType) -> ValueType {
         let blank = self.blank.is_some() && !self.blank_is_float;
         let plain = self.bscale == 1.0 && self.bzero == 0.0 && !blank;
-        let offset = if self.bscale == 1.0 { self.bzero } else { 0.0 };
+        // A whole number cannot be NaN: blank pixels need floats in the unsigned conventions too.
+        let offset = if self.bscale == 1.0 && !blank { self.bzero } else { 0.0 };
         match stored {
             PixelType::U8 if offset == -128.0 => ValueType::I8,
             PixelType::I16 if offset == 2f64.powi(15) => ValueType::U16,

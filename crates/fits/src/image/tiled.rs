@@ -4,10 +4,11 @@ use super::{Pixel, PixelBuffers, PixelType, Rows};
 use crate::error::FitsFault;
 use crate::file::FitsFile;
 use crate::hdu::Hdu;
+use crate::header::Header;
 use crate::tile::decode::{self, Place, TileDecoder, TileShape};
 use crate::tile::grid::{Grid, TileRow};
 use crate::tile::settings::{Compression, Quantized};
-use crate::tile::table::{TileRows, TileTable};
+use crate::tile::table::{TileBlank, TileRows, TileTable};
 use crate::tile::window::Window;
 
 /// No codec makes more than this of a pixel, and of a tile.
@@ -20,6 +21,19 @@ pub(super) struct Tiled<'f> {
     pub grid: Grid,
     pub compression: Compression,
     table: TileTable<'f>,
+    /// What the blank pixels of every tile become, when integer tiles have blank values of their own.
+    common_blank: Option<i64>,
+}
+
+/// Returns the pixel type and blank value of an integer image whose tiles have blank values of their own: one that no
+/// pixel of any tile can have. Only 64-bit pixels get no wider type; see [`set_blanks`].
+pub(super) fn with_room_for_blank(pixel_type: PixelType) -> (PixelType, Option<i64>) {
+    match pixel_type {
+        PixelType::U8 => (PixelType::I16, Some(i16::MIN.into())),
+        PixelType::I16 => (PixelType::I32, Some(i32::MIN.into())),
+        PixelType::I32 | PixelType::I64 => (PixelType::I64, Some(i64::MIN)),
+        floats => (floats, None),
+    }
 }
 
 /// Memory for tiles.
@@ -59,9 +73,18 @@ impl<'f> Tiled<'f> {
                 problem: "not the number of tiles",
             });
         }
-        let tiled = Self { grid, compression, table };
-        tiled.check_size(file, hdu, axes, pixel_type)?;
+        let (decoded, common_blank) = match table.blank(&hdu.header) {
+            TileBlank::PerTile => with_room_for_blank(pixel_type),
+            TileBlank::One(_) => (pixel_type, None),
+        };
+        let tiled = Self { grid, compression, table, common_blank };
+        tiled.check_size(file, hdu, axes, decoded)?;
         Ok(tiled)
+    }
+
+    /// The blank pixels of integer tiles.
+    pub fn blank(&self, header: &Header) -> TileBlank {
+        self.table.blank(header)
     }
 
     /// A header may claim any size, and some code is very dense: a few bytes of PLIO or HCOMPRESS are a large, empty
@@ -139,12 +162,39 @@ impl<'f> Tiled<'f> {
                 row_pixels: width as usize,
                 dither_start: dither_start(tile, self.compression.dither_seed),
             };
-            let place = Place { pixels: &mut band[first as usize..], row_step };
+            let blank = code.blank;
+            let pixels = &mut band[first as usize..];
             decoder
-                .decode(&self.compression, code, shape, place)
+                .decode(&self.compression, code, shape, Place { pixels, row_step })
                 .map_err(|fault| FitsFault::BadTile { tile, fault })?;
+            if let (Some(blank), Some(common)) = (blank, self.common_blank) {
+                let pixels = &mut band[first as usize..];
+                set_blanks(pixels, row_step, width as usize, (blank, common));
+            }
         }
         Ok(())
+    }
+}
+
+/// Gives the blank pixels of one tile the value that all tiles have in common. A 64-bit pixel that has that value and is
+/// not blank becomes its neighbour, which is the same number in double precision.
+fn set_blanks<P: Pixel>(
+    pixels: &mut [P],
+    row_step: usize,
+    width: usize,
+    (blank, common): (i64, i64),
+) {
+    let (blank, Some(common)) = (P::from_integer(blank), P::from_integer(common)) else { return };
+    let beside = (P::TYPE == PixelType::I64).then(|| P::from_integer(i64::MIN + 1)).flatten();
+    for row in pixels.chunks_mut(row_step) {
+        let width = width.min(row.len());
+        for pixel in &mut row[..width] {
+            if Some(*pixel) == blank {
+                *pixel = common;
+            } else if let (true, Some(beside)) = (*pixel == common, beside) {
+                *pixel = beside;
+            }
+        }
     }
 }
 

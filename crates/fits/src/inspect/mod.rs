@@ -19,8 +19,9 @@ pub use json::Json;
 
 use crate::checksum::{self, ChecksumReport, Verdict};
 use crate::error::{FitsError, FitsFault};
-use crate::file::FitsFile;
+use crate::file::{FitsFile, Trailing};
 use crate::hdu::{Hdu, HduIndex, HduKind};
+use crate::header::Header;
 use crate::limits::Limits;
 
 /// Why something was not accepted.
@@ -58,6 +59,8 @@ pub struct Inspection {
     pub bytes: Option<u64>,
     /// What was found in each HDU; none when the file was refused.
     pub hdus: Vec<HduInspection>,
+    /// Bytes after the last HDU that are neither an HDU nor padding.
+    pub trailing: Option<Trailing>,
     /// Why the file as a whole was refused.
     pub refusal: Option<Refusal>,
 }
@@ -81,11 +84,23 @@ pub struct HduInspection {
 
 /// Reads everything in a file.
 pub fn inspect(path: &Path, limits: &Limits) -> Inspection {
-    match FitsFile::open(path, limits) {
+    inspect_choosing(path, limits, &|_| *limits)
+}
+
+/// The same for a file whose primary header chooses its limits; see [`FitsFile::open_choosing`].
+pub fn inspect_choosing(
+    path: &Path,
+    limits: &Limits,
+    choose: &dyn Fn(&Header) -> Limits,
+) -> Inspection {
+    match FitsFile::open_choosing(path, limits, choose) {
         Ok(file) => inspect_file(&file),
-        Err(error) => {
-            Inspection { bytes: None, hdus: Vec::new(), refusal: Some(Refusal::of(&error.fault)) }
-        }
+        Err(error) => Inspection {
+            bytes: None,
+            hdus: Vec::new(),
+            trailing: None,
+            refusal: Some(Refusal::of(&error.fault)),
+        },
     }
 }
 
@@ -94,6 +109,7 @@ pub fn inspect_file(file: &FitsFile) -> Inspection {
     Inspection {
         bytes: Some(file.packed_bytes()),
         hdus: file.hdus().iter().map(|hdu| inspect_hdu(file, hdu)).collect(),
+        trailing: file.trailing(),
         refusal: None,
     }
 }
@@ -205,6 +221,9 @@ impl Inspection {
             None => {
                 json.add("format", Json::from("fits"));
                 json.add("nhdus", Json::from(self.hdus.len() as u64));
+                if let Some(trailing) = &self.trailing {
+                    json.add("trailing", Json::from(trailing.to_string().as_str()));
+                }
                 json.add(
                     "hdus",
                     Json::List(self.hdus.iter().map(|hdu| hdu.report.clone()).collect()),

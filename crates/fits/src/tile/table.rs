@@ -4,7 +4,9 @@ use crate::column::{Column, ColumnKind, Element};
 use crate::error::FitsFault;
 use crate::file::FitsFile;
 use crate::hdu::Hdu;
+use crate::header::Header;
 use crate::heap::Descriptor;
+use crate::image::Blank;
 use crate::table::Table;
 use crate::tile::CodecFault;
 use crate::tile::window::Window;
@@ -30,6 +32,15 @@ enum Parameter {
     Fixed(f64),
     /// A column.
     Column(Box<Column>),
+}
+
+/// The stored value that integer tiles use for pixels without value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TileBlank {
+    /// The same in all tiles; `None` when no pixel is blank.
+    One(Option<Blank>),
+    /// A value per tile, in the column ZBLANK.
+    PerTile,
 }
 
 /// The rows read last, decoded; used again from batch to batch.
@@ -108,13 +119,11 @@ impl<'f> TileTable<'f> {
         }
         let null_mask = arrays("NULL_PIXEL_MASK")?;
         let (scale, zero) = (parameter("ZSCALE")?, parameter("ZZERO")?);
-        let blank = match parameter("ZBLANK")? {
-            Parameter::Absent => {
-                // cfitsio takes BLANK then, for quantised floats too.
-                let blank = hdu.header.number("BLANK").ok().flatten();
-                blank.map_or(Parameter::Absent, Parameter::Fixed)
-            }
-            found => found,
+        let blank = match table.column("ZBLANK") {
+            Some(_) => parameter("ZBLANK")?,
+            // cfitsio takes BLANK where ZBLANK is absent, for quantised floats too.
+            None => Blank::of_header(&hdu.header, &["ZBLANK", "BLANK"])
+                .map_or(Parameter::Absent, |blank| Parameter::Fixed(blank.value as f64)),
         };
         Ok(Self { table, compressed, gzip, plain, null_mask, scale, zero, blank })
     }
@@ -127,6 +136,15 @@ impl<'f> TileTable<'f> {
     /// Tiles have scales of their own: quantised floats.
     pub fn is_scaled(&self) -> bool {
         !matches!(self.scale, Parameter::Absent)
+    }
+
+    /// The blank pixels of integer tiles. Every tile has a value of its own where ZBLANK is a column; otherwise one
+    /// keyword names the value of all.
+    pub fn blank(&self, header: &Header) -> TileBlank {
+        match self.blank {
+            Parameter::Column(_) => TileBlank::PerTile,
+            _ => TileBlank::One(Blank::of_header(header, &["ZBLANK", "BLANK"])),
+        }
     }
 
     /// The row and the code of a tile. `code_max` is a length that no code of such a tile exceeds.

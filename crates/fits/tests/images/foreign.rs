@@ -9,6 +9,7 @@ use fits::{FitsFile, HduIndex, Limits};
 use crate::{same_value, type_name};
 
 const MAKE_IMAGES: &str = include_str!("make_images.py");
+const MAKE_BLANKS: &str = include_str!("make_blanks.py");
 
 #[test]
 fn foreign_images_and_codes_are_the_same() {
@@ -40,6 +41,39 @@ fn foreign_images_and_codes_are_the_same() {
     assert!(images > 180, "{images} images were made");
     let codes = compare_rice_codes(dir.path());
     assert_eq!(codes, 36);
+}
+
+#[test]
+fn blank_pixels_are_read_in_every_spelling() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(listing) = testkit::python_script("make_blanks.py", MAKE_BLANKS, &[dir.path()]) else {
+        return;
+    };
+    let mut images = 0;
+    for line in listing.lines() {
+        let [path, values, how] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("not a line of the listing: {line}");
+        };
+        let wanted = std::fs::read(values).unwrap();
+        let wanted: Vec<f64> =
+            wanted.as_chunks().0.iter().map(|&v| f64::from_le_bytes(v)).collect();
+        let file = FitsFile::open(Path::new(path), &Limits::default()).unwrap();
+        let image = file.image(HduIndex(1)).unwrap();
+        let found = image.read_f64().unwrap();
+        assert_eq!(found.len(), wanted.len(), "{how}");
+        for (at, (&found, &wanted)) in found.iter().zip(&wanted).enumerate() {
+            let same = found.is_nan() && wanted.is_nan() || (found - wanted).abs() <= 1e-6;
+            assert!(same, "{how}, pixel {at}: {found}, not {wanted}");
+        }
+        check_parts(&image, &found);
+        // The report counts the same pixels.
+        let report = fits::inspect::inspect(Path::new(path), &Limits::default());
+        let nan = report.hdus[1].report.get("image").and_then(|image| image.get("nan"));
+        let blank = wanted.iter().filter(|value| value.is_nan()).count();
+        assert_eq!(nan.map(ToString::to_string), Some(blank.to_string()), "{how}");
+        images += 1;
+    }
+    assert!(images > 170, "{images} images were made");
 }
 
 /// Rows read apart are the rows of the whole.

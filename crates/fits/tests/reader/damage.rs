@@ -203,14 +203,38 @@ fn what_follows_the_last_hdu() {
     }
     let mut late = vec![0; 30_000];
     late[29_999] = 1;
-    for (name, junk) in
-        [("text", vec![b'x'; 10]), ("late", late), ("mixed", [[0; 80], [b' '; 80]].concat())]
-    {
+    let mut special = b"SPECIAL RECORD".to_vec();
+    special.resize(2880, b' ');
+    for (name, junk) in [
+        ("text", vec![b'x'; 10]),
+        ("CR LF", b"\r\n".to_vec()),
+        ("late", late),
+        ("mixed", [[0; 80], [b' '; 80]].concat()),
+        ("a special record", special.clone()),
+    ] {
+        let file = bytes::open(tail(&junk)).expect(name);
+        assert_eq!(file.hdus().len(), 1, "{name}");
+        assert_eq!(first_fault(tail(&junk)), None, "{name}");
+        let trailing = file.trailing().expect(name);
+        let found = (trailing.is_packed, trailing.offset, trailing.bytes);
+        assert_eq!(found, (false, 5760, junk.len() as u64), "{name}");
+    }
+    // What is, or was, an HDU is lost: that is damage.
+    let extension =
+        header(&["XTENSION= 'IMAGE'", BYTES, "NAXIS   = 0", "PCOUNT  = 0", "GCOUNT  = 1"]);
+    let mut spoiled = extension.clone();
+    spoiled[3] = b'?';
+    for (name, lost) in [
+        ("a spoiled extension", spoiled),
+        ("another file", empty_primary()),
+        ("an extension after a record", [special, extension].concat()),
+        ("the begin of an extension", b"XTEN".to_vec()),
+    ] {
         let message = format!(
             "the last {} bytes, from 5760, are neither an extension nor padding",
-            junk.len()
+            lost.len()
         );
-        check(name, tail(&junk), Some(1), "not_an_hdu", &message);
+        check(name, tail(&lost), Some(1), "not_an_hdu", &message);
     }
     check(
         "no END",

@@ -107,7 +107,15 @@ fn malformed_cards_are_kept_and_reported() {
         ("BAD KEY =                  333 / c", BadKeyword, Some(Value::Integer(333))),
         ("BadKey  =                  111 / c", BadKeyword, Some(Value::Integer(111))),
         ("CONTINUE  'continues nothing'", OrphanContinue, None),
-        ("TEXT    = 'a\u{7}b'", ControlCharacter, Some(Value::Text("a\u{7}b"))),
+        ("TEXT    = 'a\u{7}b'", ControlCharacter, Some(Value::Text("a\\x07b"))),
+        ("TEXT    = 'M31\0\0\0\0\0'", ControlCharacter, Some(Value::Text("M31"))),
+        ("TEXT    = 'M31\0\u{7}it''s'  / c", ControlCharacter, Some(Value::Text("M31"))),
+        ("TEXT    = 'M31\0\0\0\0\0", ControlCharacter, Some(Value::Text("M31"))),
+        ("TEXT    = '\0'", ControlCharacter, Some(Value::Text(""))),
+        ("TEXT    = 'M31'\0\0\0\0\0", ControlCharacter, Some(Value::Text("M31"))),
+        ("NUMBER  = 25\0\0\0\0\0", ControlCharacter, Some(Value::Integer(25))),
+        ("NUMBER  = 2.5\0\0 / c", ControlCharacter, Some(Value::Float(2.5))),
+        ("NUM\0\0\0\0\0= 25", ControlCharacter, Some(Value::Integer(25))),
         ("HIERARCH = 5", BadKeyword, None),
     ];
     for (text, fault, value) in cases {
@@ -140,6 +148,43 @@ fn bytes_beyond_seven_bits_are_shown_as_question_marks_and_kept_as_stored() {
     assert_eq!(header.text("OBSERVER"), Some("Andr??"), "two bytes of UTF-8");
     assert_eq!(header.faults().collect::<Vec<_>>(), [(1, CardFault::NonAscii)]);
     assert_eq!(header.raw(), stored);
+}
+
+#[test]
+fn texts_end_at_nul_and_show_other_control_characters() {
+    let stored = bytes::cards(&[
+        "OBJECT  = 'M31\0\0\0\0\0'          / the\u{1b}[2J field\0of the night",
+        "HISTORY done\0by\0nobody",
+        "LONG    = 'one\u{9}, &'",
+        "CONTINUE  'two\0\0\0'",
+        "SOUND   = 'as it was'",
+    ]);
+    let header = Header::parse(stored.clone());
+    assert_eq!(header.text("OBJECT"), Some("M31"));
+    assert_eq!(header.card("OBJECT").unwrap().comment(), "the\\x1b[2J field");
+    assert_eq!(header.cards().nth(1).unwrap().comment(), "done");
+    assert_eq!(header.text("LONG"), Some("one\\x09, two"));
+    assert_eq!(header.text("SOUND"), Some("as it was"));
+    assert_eq!(header.cleaned(), (4, vec!["OBJECT", "HISTORY", "LONG"]));
+    assert_eq!(header.raw(), stored, "the archive keeps what was delivered");
+}
+
+#[test]
+fn the_last_card_may_be_padded_with_nul_or_hold_text() {
+    for end in ["END", "END\0\0\0\0\0", "END     and nothing more", "END / of the header", "END= T"]
+    {
+        let mut header = bytes::cards(&["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0", end]);
+        header.resize(2880, b' ');
+        let file = bytes::open(header).expect(end);
+        assert_eq!(file.hdus().len(), 1, "{end:?}");
+        assert_eq!(file.hdus()[0].fault, None, "{end:?}");
+    }
+    let mut header =
+        bytes::cards(&["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0", "END", "left over"]);
+    header.resize(2880, b' ');
+    let file = bytes::open(header).unwrap();
+    let faults: Vec<_> = file.hdus()[0].header.faults().map(|(_, fault)| fault).collect();
+    assert_eq!(faults, [CardFault::TextAfterEnd]);
 }
 
 #[test]

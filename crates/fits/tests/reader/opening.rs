@@ -42,7 +42,7 @@ fn content_decides_and_not_the_name() {
         ("gzip of bzip2", gzip(&with(b"BZh9")), "wrapped_bzip2"),
         ("gzip that breaks off", cut, "gzip_damaged"),
         ("gzip whose sum is wrong", flipped, "gzip_damaged"),
-        ("gzip of 50 MB of zeros", gzip(&vec![0; 50_000_000]), "gzip_bomb"),
+        ("gzip of 50 MB of zeros", gzip(&vec![0; 50_000_000]), "not_fits"),
         ("SIMPLE and no more", b"SIMPLE  =                    T".to_vec(), "missing_end"),
     ];
     for (name, content, code) in cases {
@@ -73,6 +73,73 @@ fn unpacking_stops_at_the_limit() {
     let limits = Limits { unpacked_bytes: 5000, ..Limits::default() };
     let error = FitsFile::from_bytes("x", gzip(&bytes::small_image()), &limits).unwrap_err();
     assert_eq!(error.fault.code(), "gzip_bomb");
+}
+
+/// A square image of zeros.
+fn mask(side: usize) -> Vec<u8> {
+    let axis = |number: u8| format!("NAXIS{number}  = {side}");
+    let cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", &axis(1), &axis(2)];
+    bytes::hdu(&cards, &vec![0; side * side])
+}
+
+#[test]
+fn a_ratio_counts_only_beyond_the_size_of_honest_files() {
+    let (small, large) = (gzip(&mask(900)), gzip(&mask(6000)));
+    let ratio = mask(900).len() / small.len();
+    assert!(ratio > 300, "{ratio}");
+    for packed in [&small, &large] {
+        let file = FitsFile::from_bytes("mask", packed.clone(), &Limits::default()).unwrap();
+        assert_eq!(file.trailing(), None);
+        // 36 MB go through a scratch file, most of it holes.
+        let image = file.image(fits::HduIndex(0)).unwrap();
+        let sum: f32 = image.read_f32().unwrap().iter().sum();
+        assert_eq!((image.pixel_count(), sum), (image.row_pixels().pow(2), 0.0));
+    }
+    let limits = Limits { ratio_from_bytes: 1 << 20, ..Limits::default() };
+    assert!(FitsFile::from_bytes("small", small, &limits).is_ok());
+    let error = FitsFile::from_bytes("large", large.clone(), &limits).unwrap_err();
+    assert_eq!(error.fault.code(), "gzip_bomb");
+    let limits = Limits { expansion_ratio: 2000, ..limits };
+    assert!(FitsFile::from_bytes("large", large, &limits).is_ok());
+}
+
+#[test]
+fn a_primary_header_chooses_the_limits_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mask.fits.gz");
+    std::fs::write(&path, gzip(&mask(900))).unwrap();
+    let strict = Limits { ratio_from_bytes: 1000, unpacked_bytes: 500_000, ..Limits::default() };
+    let open = |first: &Limits, chosen: Limits| {
+        FitsFile::open_choosing(&path, first, &|header| {
+            assert_eq!(header.integer("NAXIS1"), Ok(Some(900)));
+            chosen
+        })
+    };
+    assert_eq!(open(&strict, Limits::default()).unwrap().limits(), &Limits::default());
+    let error = open(&Limits::default(), strict).unwrap_err();
+    assert_eq!(error.fault.code(), "gzip_bomb");
+}
+
+#[test]
+fn what_follows_a_gzip_stream() {
+    let image = bytes::small_image();
+    let with = |tail: &[u8]| [gzip(&image), tail.to_vec()].concat();
+    let packed_bytes = gzip(&image).len() as u64;
+    for padding in [&[0; 1][..], &[0; 512], &[0; 100_000]] {
+        let file = bytes::open(with(padding)).expect("zeros are padding");
+        assert_eq!((file.trailing(), file.hdus().len()), (None, 1), "{}", padding.len());
+    }
+    for junk in [&b"\r\n"[..], b"\x1f", b"\x1f\x8bno gzip at all", &[[0; 512], [7; 512]].concat()] {
+        let file = bytes::open(with(junk)).expect("the image is whole");
+        let trailing = file.trailing().expect("it is found");
+        let found = (trailing.is_packed, trailing.offset, trailing.bytes);
+        assert_eq!(found, (true, packed_bytes, junk.len() as u64));
+    }
+    // A second member that breaks off is data that are lost.
+    let (begin, end) = image.split_at(1000);
+    let mut cut = [gzip(begin), gzip(end)].concat();
+    cut.truncate(cut.len() - 12);
+    assert_eq!(bytes::open(cut).unwrap_err().fault.code(), "gzip_damaged");
 }
 
 #[test]

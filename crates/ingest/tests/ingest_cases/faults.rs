@@ -191,7 +191,7 @@ fn full_databases_are_waited_for() {
     let settings = vec!["max_wal_size = 64MB".to_owned(), "min_wal_size = 32MB".to_owned()];
     let options = Options { parent: Some(parent.clone()), settings, ..Options::default() };
     let Some(server) = Server::start(&options) else { return };
-    let database = archive::Database { url: Some(server.database().url()), password_file: None };
+    let database = archive::Database { url: Some(server.database().url()), ..Default::default() };
     let (site, mut archive) = new_site_on(&dir.path().join("on-server"), database);
     record(&mut archive, &night(40));
     for use_case in model::UseCase::ALL {

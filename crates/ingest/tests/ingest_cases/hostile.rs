@@ -531,6 +531,13 @@ fn a_preview_is_a_file_of_its_own() {
     });
 }
 
+/// Starts every task of a round on a node: what this program does itself it trusts.
+fn start_on_node(archive: &mut archive::Archive, unit: &UnitKey) -> Vec<Started> {
+    let far = archive::records::Lease { executor: "ssh".to_owned(), ..lease() };
+    let tasks = archive.tasks(unit).unwrap();
+    tasks.iter().map(|t| archive.start_attempt(&t.key, &far, None, now()).unwrap()).collect()
+}
+
 /// What a hostile staged file is made of: its rows, as its table's definition has them, and how they are packed.
 fn staged_by_hand(
     directory: &Path,
@@ -578,7 +585,7 @@ fn check_of_rows(
     let bad = open_round(&mut archive, use_case, 1, &|i| i.name == "w00000.fit");
     let good = open_round(&mut archive, use_case, 1, &|i| i.name == "w00001.fit");
     for unit in [&bad, &good] {
-        for started in start_all(&mut archive, unit) {
+        for started in start_on_node(&mut archive, unit) {
             let mut result = work_off(&started);
             if *unit == bad {
                 staged_by_hand(&started.directory, &mut result.files[0], packing, &change);
@@ -659,7 +666,7 @@ fn damaged_parquet_refuses_its_batch() {
         }
         for n in 0..24_u64 {
             let unit = open_round(&mut archive, use_case, 1, &|_| true);
-            let started = start_all(&mut archive, &unit).remove(0);
+            let started = start_on_node(&mut archive, &unit).remove(0);
             let mut result = work_off(&started);
             let file = &mut result.files[0];
             let path = started.directory.join(&file.name);

@@ -17,7 +17,7 @@ const URL: &str = "INGEST_TEST_URL";
 #[test]
 fn child() {
     let Ok(root) = std::env::var(SITE) else { return };
-    let database = archive::Database { url: std::env::var(URL).ok(), password_file: None };
+    let database = archive::Database { url: std::env::var(URL).ok(), ..Default::default() };
     let mut archive = reopen(&Site::open_on(Path::new(&root), &database).unwrap());
     pass(&mut archive);
 }

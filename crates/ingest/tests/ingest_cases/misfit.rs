@@ -161,7 +161,7 @@ fn batches_of_an_older_definition_are_taken() {
         }
         let limits =
             archive::sql::SqlLimits { memory_bytes: None, ..archive::sql::SqlLimits::DEFAULT };
-        let reader = archive::sql::Reader::open(&site, limits).unwrap();
+        let reader = archive::sql::Reader::open(&as_reader(&site), limits).unwrap();
         let counts: Vec<i64> = lacking.iter().map(|sql| number(&reader, sql)).collect();
         assert_eq!(counts, [1, 20]);
     });

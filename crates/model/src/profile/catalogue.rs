@@ -25,7 +25,10 @@ pub struct CatalogueProfile {
     /// Spellings of TTYPE by column of `detection`, the first that is there counts; they replace that of the
     /// definition. Compared without regard to case.
     pub spellings: BTreeMap<String, Vec<String>>,
-    /// Which catalogue belongs to which detector.
+    /// Keywords that name HDUs: a catalogue belongs to the detector that has the same values. `EXTNAME` is helped by
+    /// `EXTVER` where names are not unique. A keyword counts where both files have it.
+    pub pair_by: Vec<String>,
+    /// The detector of a catalogue whose HDU is not named.
     pub pairing: Pairing,
     /// What happens to a catalogue without rows.
     pub zero_rows: ZeroRows,
@@ -37,6 +40,20 @@ pub struct CatalogueProfile {
     pub quality: QualityRules,
 }
 
+/// What cameras name their detectors by.
+const PAIR_BY: [&str; 10] = [
+    "EXTNAME",
+    "CAMNUM",
+    "CCDNUM",
+    "CCDID",
+    "CHIPNUM",
+    "CHIPID",
+    "DETNUM",
+    "DET-ID",
+    "IMAGEID",
+    "ESO DET CHIP NO",
+];
+
 impl Default for CatalogueProfile {
     fn default() -> Self {
         Self {
@@ -45,6 +62,7 @@ impl Default for CatalogueProfile {
             blank: vec![Glob::new("Blank*")],
             unfilled: Vec::new(),
             spellings: BTreeMap::new(),
+            pair_by: PAIR_BY.map(str::to_owned).to_vec(),
             pairing: Pairing::default(),
             zero_rows: ZeroRows::default(),
             position: PositionRules::default(),
@@ -54,7 +72,7 @@ impl Default for CatalogueProfile {
     }
 }
 
-/// Which catalogue HDU belongs to which detector of the image.
+/// The detector of a catalogue HDU by their places in the two files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pairing {
@@ -88,8 +106,11 @@ pub struct PositionRules {
     pub missing: MissingPosition,
     /// Pixels that x and y may lie outside the detector before the row is refused.
     pub margin_px: f64,
-    /// A finding tells when columns and WCS differ by more than this in the median.
+    /// A finding is left when columns and WCS differ by more than this: in the median, or in single rows where the
+    /// positions come from the WCS.
     pub disagreement_arcsec: f64,
+    /// An HDU is refused whose columns and WCS differ by more than this in the median.
+    pub refuse_above_arcsec: f64,
 }
 
 impl Default for PositionRules {
@@ -100,6 +121,7 @@ impl Default for PositionRules {
             missing: MissingPosition::default(),
             margin_px: 64.0,
             disagreement_arcsec: 10.0,
+            refuse_above_arcsec: 30.0,
         }
     }
 }
@@ -108,10 +130,11 @@ impl Default for PositionRules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PositionSource {
-    /// The columns RA and DEC.
+    /// The columns RA and DEC, as precise as they are stored.
     #[default]
     Columns,
-    /// x and y, through the WCS of the image.
+    /// x and y, through the WCS of the image in double precision; the columns are compared with them. Of an image
+    /// without a WCS, the columns.
     Wcs,
 }
 
@@ -119,13 +142,16 @@ pub enum PositionSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PositionUnit {
-    /// What TUNIT says, unless most values cannot be in it; radians when it says nothing.
+    /// What TUNIT of each column declares, unless most values cannot be in it. Without a known TUNIT, what agrees with
+    /// the WCS; without a WCS, radians where there is no TUNIT and the values can be.
     #[default]
     Tunit,
-    /// Radians.
+    /// Both in radians.
     Radians,
-    /// Degrees.
+    /// Both in degrees.
     Degrees,
+    /// RA in hours, DEC in degrees.
+    Hours,
 }
 
 /// What happens to a row without a position on the sky.
@@ -239,6 +265,15 @@ impl CatalogueProfile {
         }
     }
 
+    /// Keywords that pairing reads: those of [`Self::pair_by`], and EXTVER beside EXTNAME.
+    pub fn name_keywords(&self) -> Vec<String> {
+        let mut keywords = self.pair_by.clone();
+        if keywords.iter().any(|keyword| keyword == "EXTNAME") {
+            keywords.push("EXTVER".to_owned());
+        }
+        keywords
+    }
+
     /// Whether the pipeline leaves a column of `detection` at zero when it does not fill it.
     pub fn is_unfilled(&self, column: &str) -> bool {
         self.unfilled.iter().any(|glob| glob.fits(column))
@@ -277,6 +312,7 @@ impl CatalogueProfile {
         let amounts = [
             ("position.margin_px", self.position.margin_px),
             ("position.disagreement_arcsec", self.position.disagreement_arcsec),
+            ("position.refuse_above_arcsec", self.position.refuse_above_arcsec),
             ("photometry.default_extinction", self.photometry.default_extinction),
             ("photometry.least_exposure_s", self.photometry.least_exposure_s),
         ];

@@ -13,6 +13,18 @@ pub enum MissingExtensions {
     Refuse,
 }
 
+/// What becomes of an HDU whose DATASUM is not that of its data: damage, or a program that edited the data and left the
+/// keyword as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StaleChecksum {
+    /// It is taken, and a finding marks it.
+    Finding,
+    /// It is refused.
+    #[default]
+    Refuse,
+}
+
 /// Limits of a survey.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,14 +33,22 @@ pub struct ProfileLimits {
     pub refused_rows_share: f64,
     /// Keep infinities in measures; else they are NULL with a finding.
     pub keep_infinities: bool,
-    /// Unpacked bytes over packed bytes that a file may claim.
+    /// Unpacked bytes over packed bytes that a file larger than `ratio_from_bytes` may claim.
     pub expansion_ratio: u64,
+    /// Longest file that is transferred, in bytes.
+    pub file_bytes: u64,
+    /// Unpacked bytes up to which a gzip file may have any ratio.
+    pub ratio_from_bytes: u64,
+    /// Unpacked bytes of a gzip file, whatever its ratio.
+    pub unpacked_bytes: u64,
     /// New keywords that are told by name, per file; the rest is counted.
     pub new_keywords_named: usize,
     /// Numbers of detectors that a file may have; another one is a finding. Any, when none is given.
     pub detectors: Vec<u16>,
     /// What becomes of a file with fewer extensions than its NEXTEND promises.
     pub missing_extensions: MissingExtensions,
+    /// What becomes of an HDU whose DATASUM is not that of its data.
+    pub stale_checksum: StaleChecksum,
 }
 
 impl Default for ProfileLimits {
@@ -37,9 +57,13 @@ impl Default for ProfileLimits {
             refused_rows_share: 0.05,
             keep_infinities: false,
             expansion_ratio: 200,
+            file_bytes: 64 << 30,
+            ratio_from_bytes: 1_000_000_000,
+            unpacked_bytes: 4 << 30,
             new_keywords_named: 50,
             detectors: Vec::new(),
             missing_extensions: MissingExtensions::Finding,
+            stale_checksum: StaleChecksum::Refuse,
         }
     }
 }
@@ -54,6 +78,14 @@ impl ProfileLimits {
         if self.expansion_ratio == 0 {
             let message = "0 would refuse every packed file".to_owned();
             faults.push(("limits.expansion_ratio".to_owned(), message));
+        }
+        if self.file_bytes == 0 {
+            let message = "0 would refuse every file".to_owned();
+            faults.push(("limits.file_bytes".to_owned(), message));
+        }
+        if self.unpacked_bytes == 0 {
+            let message = "0 would refuse every packed file".to_owned();
+            faults.push(("limits.unpacked_bytes".to_owned(), message));
         }
         faults
     }

@@ -7,6 +7,7 @@
 //! is a new file there, without a line of Rust; a new *kind* of rule begins as a field in one of these files.
 //! Does not read files, and knows nothing of FITS beyond keywords as text.
 
+mod astrometry;
 mod catalogue;
 mod faults;
 mod frames;
@@ -16,16 +17,19 @@ mod naming;
 mod pattern;
 mod preview;
 mod programmes;
+mod time;
 
+pub use astrometry::{AstrometryRules, Fk5Rule};
 pub use catalogue::*;
 pub use faults::{ProfileFault, ProfileFaults};
 pub use frames::{FrameKind, FrameType, OTHER_FRAME};
 pub use keywords::{ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, Policy, Role};
-pub use limits::{MissingExtensions, ProfileLimits};
+pub use limits::{MissingExtensions, ProfileLimits, StaleChecksum};
 pub use naming::{DeliveryName, Naming, RunName, Stem};
 pub use pattern::{Glob, NamePattern};
 pub use preview::PreviewProfile;
 pub use programmes::{Assignment, Programme, ProjectRule, ProjectRules};
+pub use time::{DayUnit, TimeRules};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -108,6 +112,12 @@ pub struct SurveyProfile {
     /// Keywords that name other frames: library frames and components.
     #[serde(default, rename = "library")]
     pub libraries: Vec<Library>,
+    /// Dates and times of observations.
+    #[serde(default)]
+    pub time: TimeRules,
+    /// Reference frames.
+    #[serde(default)]
+    pub astrometry: AstrometryRules,
     /// Previews.
     #[serde(default)]
     pub preview: PreviewProfile,
@@ -179,6 +189,7 @@ impl SurveyProfile {
             fault(&format!("programme.{n}.id"), format!("{} is below 1", programme.id));
         }
         faults.extend(keywords::check(self));
+        faults.extend(self.time.check());
         faults.extend(self.preview.check());
         faults.extend(self.catalogue.check());
         faults.extend(self.limits.check());

@@ -32,6 +32,9 @@ pub struct Naming {
     /// Files that list the others with their checksums.
     #[serde(default)]
     pub manifests: Vec<Glob>,
+    /// Names of files still being written, beside those that every survey has, e.g. `*.xfer`; `!*.tmp` takes names out of them.
+    #[serde(default)]
+    pub unfinished: Vec<String>,
 }
 
 /// Night and version, read out of the name of a delivery directory.
@@ -105,9 +108,12 @@ impl Naming {
         !image.catalogue && catalogue.catalogue && image.image == catalogue.image
     }
 
-    /// Night and version of a delivery directory.
-    pub fn delivery(&self, directory: &str) -> Option<DeliveryName> {
-        let fields = self.delivery.read(directory)?;
+    /// Night and version of a delivery directory, or of a delivery named after one: a label of its origin, as in
+    /// `20071011_v1@cam2`, is no part of them.
+    pub fn delivery(&self, name: &str) -> Option<DeliveryName> {
+        let label = || name.rmatch_indices('@').map(|(at, _)| &name[..at]);
+        let fields =
+            self.delivery.read(name).or_else(|| label().find_map(|d| self.delivery.read(d)))?;
         let version = fields.iter().find(|(f, _)| *f == Field::Version).map_or("", |(_, t)| t);
         Some(DeliveryName { night: night_of(&fields)?, version: version.to_owned() })
     }
@@ -204,6 +210,9 @@ mod tests {
         assert_eq!(naming.delivery("20130130_v1.3"), name(20130130, "1.3"));
         assert_eq!(naming.delivery("20071311_v1"), None, "there is no month 13");
         assert_eq!(naming.delivery("../20071011_v1"), None);
+        assert_eq!(naming.delivery("20071011_v1@cam2"), name(20071011, "1"));
+        assert_eq!(naming.delivery("20071011_v1@cam2@x-2"), name(20071011, "1"));
+        assert_eq!(naming.delivery("@20071011_v1"), None);
         let run = Some(RunName { night: 20071011, run: 1818 });
         assert_eq!(naming.run("w20071011_01818_sf_st_cat.fits"), run);
         assert_eq!(naming.run("sky_20071011_1794_K.fit"), None);

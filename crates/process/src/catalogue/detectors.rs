@@ -1,41 +1,82 @@
-//! Which detector a catalogue HDU belongs to.
+//! The detector that a catalogue HDU belongs to.
 
+use crate::pairing::{self, Identity, Pair, Sides, Unpaired};
 use model::detector::Detector;
-use model::profile::Pairing;
+use model::profile::CatalogueProfile;
 
-/// Pairs the catalogue HDUs of a file (ascending) with the detectors of its image (ascending). For each HDU its
-/// detector, or `None`; no detector is given twice.
-pub(super) fn pair<'d>(
-    hdus: &[u16],
-    detectors: &[&'d Detector],
-    pairing: Pairing,
-) -> Vec<Option<&'d Detector>> {
-    // What the metadata task found with the same file at hand.
-    let known = |hdu: u16| detectors.iter().copied().find(|d| d.catalogue_hdu == Some(hdu));
-    if detectors.iter().any(|d| d.catalogue_hdu.is_some()) {
-        return hdus.iter().map(|hdu| known(*hdu)).collect();
-    }
-    match (pairing, hdus, detectors) {
-        (Pairing::Hdu, [_], [detector]) => vec![Some(*detector)],
-        (Pairing::Hdu, _, _) => hdus
-            .iter()
-            .map(|hdu| detectors.iter().copied().find(|d| d.ext_num.hdu() == *hdu))
-            .collect(),
-        (Pairing::Order, _, _) => (0..hdus.len()).map(|n| detectors.get(n).copied()).collect(),
-    }
+/// What decides about the pairs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pairing<'a, 'd> {
+    /// Name of the image file, for messages.
+    pub(super) image_name: &'a str,
+    /// The tables of the file that are catalogues, ascending.
+    pub(super) tables: &'a [Identity],
+    /// The detectors of the image, ascending.
+    pub(super) detectors: &'a [&'d Detector],
+    /// Neither file has another table or image, usable or not.
+    pub(super) alone: bool,
+    pub(super) rules: &'a CatalogueProfile,
+}
+
+/// Pairs the catalogue HDUs of a file with the detectors of its image. For each HDU its detector, or why it has none; no
+/// detector is given twice.
+///
+/// Where the metadata task read the catalogue, its pairs count: zero points are of the same tables. They are those of
+/// [`pairing::pair`], unless they were made by other rules.
+pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<&'d Detector, Unpaired>> {
+    let Pairing { image_name, tables, detectors, alone, rules } = *given;
+    let identity = |detector: &&Detector| {
+        let own = |keyword: &str| detector.names.get(keyword).cloned();
+        Identity::of(detector.ext_num.hdu(), &rules.pair_by, own)
+    };
+    let images: Vec<Identity> = detectors.iter().map(identity).collect();
+    let pairs = pairing::pair(&Sides { image_name, images: &images, tables, alone }, rules);
+    let with_metadata = detectors.iter().any(|d| d.catalogue_hdu.is_some());
+    let one = |(table, pair): (&Identity, Pair)| {
+        let known = detectors.iter().copied().find(|d| d.catalogue_hdu == Some(table.hdu));
+        match pair {
+            Pair::With { image, .. } if !with_metadata => Ok(detectors[image]),
+            Pair::With { image, by_identity: true } => match known {
+                Some(detector) if detector.ext_num == detectors[image].ext_num => Ok(detector),
+                _ => Err(made_otherwise(image_name, known, detectors[image])),
+            },
+            Pair::With { .. } => known.ok_or_else(|| without(image_name)),
+            Pair::Apart(reason) if reason.by_identity => Err(reason),
+            Pair::Apart(reason) => known.ok_or(reason),
+        }
+    };
+    tables.iter().zip(pairs).map(one).collect()
+}
+
+fn without(image_name: &str) -> Unpaired {
+    let message = format!("the metadata of {image_name} give no detector to it");
+    Unpaired { code: "no_detector", message, by_identity: false }
+}
+
+/// The staged metadata have another pair than the names of the HDUs.
+fn made_otherwise(image_name: &str, known: Option<&Detector>, named: &Detector) -> Unpaired {
+    let theirs = known.map_or("none".to_owned(), |d| format!("ext_num {}", d.ext_num));
+    let message = format!(
+        "by its name it is of ext_num {} of {image_name}, by the image's metadata of {theirs}: they have to be made again",
+        named.ext_num
+    );
+    Unpaired { code: "pairing_contradictory", message, by_identity: true }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use model::detector::Photometry;
+    use model::profile::Pairing as Place;
     use model::{ExtNum, MultiframeId};
 
-    fn detector(ext_num: i16, catalogue_hdu: Option<u16>) -> Detector {
+    fn detector(ext_num: i16, catalogue_hdu: Option<u16>, name: Option<&str>) -> Detector {
+        let names = name.map(|name| ("EXTNAME".to_owned(), name.to_owned()));
         Detector {
             multiframe_id: MultiframeId::new(1).unwrap(),
             ext_num: ExtNum::new(ext_num).unwrap(),
             catalogue_hdu,
+            names: names.into_iter().collect(),
             catalogue_rows: None,
             programme_id: None,
             filter_id: None,
@@ -46,28 +87,61 @@ mod tests {
         }
     }
 
+    /// For each table, given by HDU and name, its detector or the code of the reason.
+    fn paired(
+        tables: &[(u16, Option<&str>)],
+        detectors: &[Detector],
+        place: Place,
+    ) -> Vec<Result<i16, &'static str>> {
+        let rules = CatalogueProfile { pairing: place, ..CatalogueProfile::default() };
+        let detectors: Vec<&Detector> = detectors.iter().collect();
+        let identity = |(hdu, name): &(u16, Option<&str>)| {
+            let own = |keyword: &str| name.filter(|_| keyword == "EXTNAME").map(str::to_owned);
+            Identity::of(*hdu, &rules.pair_by, own)
+        };
+        let tables: Vec<Identity> = tables.iter().map(identity).collect();
+        let alone = tables.len() == 1 && detectors.len() == 1;
+        let given = Pairing {
+            image_name: "a.fit",
+            tables: &tables,
+            detectors: &detectors,
+            alone,
+            rules: &rules,
+        };
+        pair(&given).into_iter().map(|d| d.map(|d| d.ext_num.get()).map_err(|r| r.code)).collect()
+    }
+
     #[test]
     fn pairs() {
-        let mef: Vec<Detector> = (2..=5).map(|n| detector(n, None)).collect();
-        let simple = [detector(1, None)];
-        let told = [detector(2, Some(7)), detector(3, None)];
-        type Case<'a> = (&'a [u16], &'a [Detector], Pairing, &'a [Option<i16>]);
-        let cases: [Case<'_>; 6] = [
-            (&[1, 2, 3, 4], &mef, Pairing::Hdu, &[Some(2), Some(3), Some(4), Some(5)]),
-            (&[2, 9], &mef, Pairing::Hdu, &[Some(3), None]),
+        let mef: Vec<Detector> = (2..=5).map(|n| detector(n, None, None)).collect();
+        let simple = [detector(1, None, None)];
+        let told = [detector(2, Some(7), None), detector(3, None, None)];
+        let named = [detector(2, None, Some("A1")), detector(3, None, Some("A2"))];
+        let none = Err("no_detector");
+        type Case<'a> =
+            (&'a [(u16, Option<&'a str>)], &'a [Detector], Place, &'a [Result<i16, &'static str>]);
+        let cases: [Case<'_>; 8] = [
+            (&[(1, None), (2, None), (4, None)], &mef, Place::Hdu, &[Ok(2), Ok(3), Ok(5)]),
+            (&[(2, None), (9, None)], &mef, Place::Hdu, &[Ok(3), none]),
             // A simple image: its pixels stand in the primary, its catalogue cannot.
-            (&[1], &simple, Pairing::Hdu, &[Some(1)]),
-            (&[2, 4], &mef, Pairing::Order, &[Some(2), Some(3)]),
-            (&[7, 2], &told, Pairing::Hdu, &[Some(2), None]),
-            (&[1], &[], Pairing::Hdu, &[None]),
+            (&[(1, None)], &simple, Place::Hdu, &[Ok(1)]),
+            (&[(2, None), (4, None)], &mef, Place::Order, &[Ok(2), Ok(3)]),
+            (&[(7, None), (2, None)], &told, Place::Hdu, &[Ok(2), none]),
+            (&[(1, None)], &[], Place::Hdu, &[none]),
+            (&[(1, Some("A2"))], &named, Place::Hdu, &[Ok(3)]),
+            (&[(2, Some("A1"))], &named, Place::Order, &[Ok(2)]),
         ];
-        for (hdus, detectors, pairing, wanted) in cases {
-            let detectors: Vec<&Detector> = detectors.iter().collect();
-            let found: Vec<Option<i16>> = pair(hdus, &detectors, pairing)
-                .into_iter()
-                .map(|d| d.map(|d| d.ext_num.get()))
-                .collect();
-            assert_eq!(found, wanted, "{hdus:?} {pairing:?}");
+        for (tables, detectors, place, wanted) in cases {
+            assert_eq!(paired(tables, detectors, place), wanted, "{tables:?} {place:?}");
         }
+    }
+
+    #[test]
+    fn metadata_made_by_other_rules_are_not_followed() {
+        let by_place = [detector(2, Some(1), Some("A1")), detector(3, Some(2), Some("A2"))];
+        let found = paired(&[(1, Some("A2"))], &by_place, Place::Hdu);
+        assert_eq!(found, [Err("pairing_contradictory")]);
+        let by_name = [detector(2, None, Some("A1")), detector(3, Some(1), Some("A2"))];
+        assert_eq!(paired(&[(1, Some("A2"))], &by_name, Place::Hdu), [Ok(3)]);
     }
 }

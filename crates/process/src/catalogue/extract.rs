@@ -1,19 +1,21 @@
 //! The task: file by file, HDU by HDU, programme by programme.
 
 use super::batch::{Batch, detection};
-use super::detectors::pair;
+use super::detectors::{Pairing, pair};
 use super::hdu::{Counts, HduContext, Judged, Workspace, judge};
 use super::layout::{Layout, NoCatalogue};
 use super::photometry::Calibration;
 use super::report::{CatalogueReport, LISTED_RANGES, Place, staged_file_name};
 use super::rows::{by_fault, ranges};
 use super::wcs_cards::wcs;
+use crate::header_view::HeaderView;
+use crate::pairing::{Identity, Unpaired};
 use crate::task::{self, Opened, TaskFault};
 use arrow_array::RecordBatch;
 use fits::{FitsError, FitsFile, Hdu, HduKind, Table};
 use model::detector::Detector;
-use model::profile::{Distortion, MissingZeroPoint, Pairing, SurveyProfile, ZeroRows};
-use model::task::{CatalogueRef, DetectorRows, HduReport, KeptDetector, TaskInput};
+use model::profile::{CatalogueProfile, Distortion, MissingZeroPoint, SurveyProfile, ZeroRows};
+use model::task::{CatalogueRef, DetectorRows, DoneHdu, HduReport, KeptDetector, TaskInput};
 use model::{ExtNum, MultiframeId, ProgrammeId};
 use std::collections::BTreeMap;
 
@@ -100,6 +102,8 @@ struct Catalogue<'a> {
     multiframe_id: MultiframeId,
     catalogue: &'a CatalogueRef,
     image_name: &'a str,
+    /// HDUs of the image were refused.
+    image_in_part: bool,
     detectors: Vec<&'a Detector>,
 }
 
@@ -126,7 +130,8 @@ fn by_programme<'a>(
         let image_name = input.image.name.as_str();
         let Some(first) = detectors.first() else {
             let message = format!(
-                "the metadata of {image_name} are not there: they were refused or not made yet"
+                "the metadata of {image_name} are not there: they were refused or not made yet. `almagest explain {image_name}` \
+                 shows which, and what helps"
             );
             let mut refusal = place.refusal("no_metadata", message);
             refusal.parked = true;
@@ -134,7 +139,9 @@ fn by_programme<'a>(
             continue;
         };
         let Some(programme) = first.programme_id else {
-            let message = format!("PROJECT of {image_name} belongs to no programme");
+            let message = format!(
+                "PROJECT of {image_name} belongs to no programme: `almagest explain {image_name}` shows what helps"
+            );
             let mut refusal = place.refusal("no_programme", message);
             refusal.keyword = Some("PROJECT".to_owned());
             refusal.parked = true;
@@ -142,7 +149,8 @@ fn by_programme<'a>(
             continue;
         };
         let multiframe_id = first.multiframe_id;
-        let ready = Catalogue { multiframe_id, catalogue, image_name, detectors };
+        let image_in_part = !input.image.refused_hdus.is_empty();
+        let ready = Catalogue { multiframe_id, catalogue, image_name, image_in_part, detectors };
         programmes.entry(programme).or_default().push(ready);
     }
     for catalogues in programmes.values_mut() {
@@ -180,31 +188,48 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             }
         };
         let tables = self.tables(catalogue, &file);
-        let hdus: Vec<u16> = tables.iter().map(|(table, _)| table.hdu().index.0).collect();
-        let pairing = self.task.profile.catalogue.pairing;
-        let paired = pair(&hdus, &catalogue.detectors, pairing);
+        let paired = self.paired(catalogue, &file, &tables);
         self.tell_unpaired(catalogue, &paired);
         let mut work: Vec<_> = tables.iter().zip(paired).collect();
-        work.sort_by_key(|(_, detector)| detector.map(|d| d.ext_num));
-        // By order, a table may belong to another detector now than when it was done.
-        let done = match pairing {
-            Pairing::Hdu => catalogue.catalogue.done_hdus.as_slice(),
-            Pairing::Order => &[],
-        };
+        work.sort_by_key(|(_, detector)| detector.as_ref().ok().map(|d| d.ext_num));
         for ((table, layout), detector) in work {
+            let hdu = table.hdu().index.0;
             match detector {
-                Some(detector) if done.contains(&table.hdu().index.0) => {
+                Ok(detector) if is_done(catalogue.catalogue, hdu, detector) => {
                     self.report.kept.push(KeptDetector {
                         multiframe_id: catalogue.multiframe_id.get(),
                         ext_num: detector.ext_num.get(),
                         version: catalogue.catalogue.version,
                     });
                 }
-                Some(detector) => self.hdu(catalogue, table, layout, detector)?,
-                None => self.no_detector(catalogue, table),
+                Ok(detector) => self.hdu(catalogue, table, layout, detector)?,
+                Err(reason) => self.refuse_unpaired(catalogue, table, reason),
             }
         }
         Ok(())
+    }
+
+    /// The detector of each table.
+    fn paired<'d>(
+        &self,
+        catalogue: &Catalogue<'d>,
+        file: &FitsFile,
+        tables: &[(Table<'_>, Layout)],
+    ) -> Vec<Result<&'d Detector, Unpaired>> {
+        let rules = &self.task.profile.catalogue;
+        let identity = |(table, _): &(Table<'_>, Layout)| {
+            let view = HeaderView::new(table.hdu());
+            Identity::of(table.hdu().index.0, &rules.pair_by, |keyword| view.own_written(keyword))
+        };
+        let identities: Vec<Identity> = tables.iter().map(identity).collect();
+        let all_tables = file.hdus().iter().filter(|hdu| may_be_catalogue(hdu)).count();
+        pair(&Pairing {
+            image_name: catalogue.image_name,
+            tables: &identities,
+            detectors: &catalogue.detectors,
+            alone: all_tables == 1 && !catalogue.image_in_part && catalogue.detectors.len() == 1,
+            rules,
+        })
     }
 
     /// The tables of a file that are catalogues. Tables that should be one and are not are refused.
@@ -239,7 +264,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             refusal.column = reason.column().map(str::to_owned);
             refusal.rows = rows;
             self.report.refusals.push(refusal);
-            self.account(catalogue, hdu, rows, 0, BTreeMap::new());
+            self.account(catalogue, hdu, None, (rows, 0), BTreeMap::new());
         }
         if file.hdus().iter().all(|hdu| !may_be_catalogue(hdu)) {
             let place = Place { file: &source.name, hdu: None };
@@ -252,15 +277,15 @@ impl<S: DetectionSink> Run<'_, '_, S> {
     /// An HDU whose table cannot be read at all; none of its rows count as read.
     fn refuse_hdu(&mut self, catalogue: &Catalogue<'_>, hdu: u16, error: &FitsError) {
         self.report.refusals.push(task::refusal(&catalogue.catalogue.file.name, error));
-        self.account(catalogue, hdu, 0, 0, BTreeMap::new());
+        self.account(catalogue, hdu, None, (0, 0), BTreeMap::new());
     }
 
-    fn tell_unpaired(&mut self, catalogue: &Catalogue<'_>, paired: &[Option<&Detector>]) {
+    fn tell_unpaired(&mut self, catalogue: &Catalogue<'_>, paired: &[Result<&Detector, Unpaired>]) {
         let place = Place { file: &catalogue.catalogue.file.name, hdu: None };
         for detector in &catalogue.detectors {
             if !paired.iter().flatten().any(|d| d.ext_num == detector.ext_num) {
                 let message = format!(
-                    "extension {} of {} has no usable catalogue",
+                    "ext_num {} of {} has no usable catalogue",
                     detector.ext_num, catalogue.image_name
                 );
                 let finding = place.finding("detector_without_catalogue", None, 1, message);
@@ -269,22 +294,22 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         }
     }
 
-    fn no_detector(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>) {
-        let message = format!(
-            "{} has no detector for it: its metadata were refused, or there is none",
-            catalogue.image_name
-        );
-        self.refuse_table(catalogue, table, "no_detector", message, true);
+    fn refuse_unpaired(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, reason: Unpaired) {
+        // A detector may come with other metadata; names stay what they are.
+        let parked = reason.code == "no_detector";
+        let reason = Reason { code: reason.code, message: reason.message, parked };
+        self.refuse_table(catalogue, table, None, reason);
     }
 
+    /// Refuses all rows of a table.
     fn refuse_table(
         &mut self,
         catalogue: &Catalogue<'_>,
         table: &Table<'_>,
-        code: &str,
-        message: String,
-        parked: bool,
+        detector: Option<&Detector>,
+        reason: Reason,
     ) {
+        let Reason { code, message, parked } = reason;
         let hdu = table.hdu().index.0;
         let place = Place { file: &catalogue.catalogue.file.name, hdu: Some(hdu) };
         let mut refusal = place.refusal(code, message);
@@ -295,21 +320,22 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         }
         refusal.parked = parked;
         self.report.refusals.push(refusal);
-        self.account(catalogue, hdu, table.rows(), 0, BTreeMap::new());
+        self.account(catalogue, hdu, detector, (table.rows(), 0), BTreeMap::new());
     }
 
     fn account(
         &mut self,
         catalogue: &Catalogue<'_>,
         hdu: u16,
-        rows_read: u64,
-        rows_written: u64,
+        detector: Option<&Detector>,
+        (rows_read, rows_written): (u64, u64),
         nan: BTreeMap<String, u64>,
     ) {
         self.report.hdus.push(HduReport {
             file: catalogue.catalogue.file.name.clone(),
             multiframe_id: catalogue.multiframe_id.get(),
             hdu,
+            ext_num: detector.map(|d| d.ext_num.get()),
             rows_read,
             rows_written,
             rows_refused: rows_read - rows_written,
@@ -327,24 +353,12 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let rules = &self.task.profile.catalogue;
         if table.rows() == 0 && rules.zero_rows == ZeroRows::Refuse {
             let message = "the catalogue has no rows".to_owned();
-            self.refuse_table(catalogue, table, "zero_rows", message, false);
+            let reason = Reason { code: "zero_rows", message, parked: false };
+            self.refuse_table(catalogue, table, Some(detector), reason);
             return Ok(());
         }
-        let calibration = match Calibration::of(&detector.photometry, &rules.photometry) {
-            Ok(calibration) => Some(calibration),
-            Err(reason) => match rules.photometry.missing_zero_point {
-                MissingZeroPoint::Null => {
-                    self.find(catalogue, table, reason.code(), None, 1, reason.to_string());
-                    None
-                }
-                policy => {
-                    let parked = policy == MissingZeroPoint::Park;
-                    self.refuse_table(catalogue, table, reason.code(), reason.to_string(), parked);
-                    return Ok(());
-                }
-            },
-        };
-        let wcs = wcs(detector);
+        let Ok(calibration) = self.calibration(catalogue, table, detector) else { return Ok(()) };
+        let wcs = wcs(detector, self.task.profile);
         if let Err(fault) = &wcs
             && rules.photometry.distortion == Distortion::Wcs
         {
@@ -366,12 +380,56 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             let message = oddity.message();
             self.find(catalogue, table, oddity.code(), Some("RA, DEC"), oddity.count(), message);
         }
+        if let Some(found) = judged.contradiction() {
+            let image = format!("ext_num {} of {}", detector.ext_num, catalogue.image_name);
+            let reason =
+                Reason { code: found.code(), message: found.message(&image), parked: false };
+            self.refuse_table(catalogue, table, Some(detector), reason);
+            if let Some(refusal) = self.report.refusals.last_mut() {
+                refusal.column = Some(found.column().to_owned());
+            }
+            return Ok(());
+        }
         let share = self.task.profile.limits.refused_rows_share;
         if judged.faults.len() as f64 > share * judged.rows_read() as f64 {
-            self.refuse_judged(catalogue, table, &judged);
+            self.refuse_judged(catalogue, table, detector, &judged);
             return Ok(());
         }
         self.write(catalogue, table, &context, &judged)
+    }
+
+    /// The calibration of a detector; `None` where the profile lets its magnitudes be NULL.
+    ///
+    /// # Errors
+    /// The table is refused, as the report tells.
+    fn calibration(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        detector: &Detector,
+    ) -> Result<Option<Calibration>, ()> {
+        let rules = &self.task.profile.catalogue.photometry;
+        let reason = match Calibration::of(&detector.photometry, rules) {
+            Ok(calibration) => return Ok(Some(calibration)),
+            Err(reason) => reason,
+        };
+        if rules.missing_zero_point == MissingZeroPoint::Null {
+            self.find(catalogue, table, reason.code(), None, 1, reason.to_string());
+            return Ok(None);
+        }
+        let parked = rules.missing_zero_point == MissingZeroPoint::Park;
+        let mut message = reason.to_string();
+        if parked {
+            let (survey, code) = (&self.task.profile.name, reason.code());
+            message += &format!(
+                ". For detections without magnitudes: `almagest profile set {survey} \
+                 catalogue.photometry.missing_zero_point null`, `almagest refusals retry --code {code} --reason WHY`, \
+                 `almagest catalogue`, `almagest ingest`"
+            );
+        }
+        let reason = Reason { code: reason.code(), message, parked };
+        self.refuse_table(catalogue, table, Some(detector), reason);
+        Err(())
     }
 
     fn find(
@@ -407,6 +465,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         &mut self,
         catalogue: &Catalogue<'_>,
         table: &Table<'_>,
+        detector: &Detector,
         judged: &Judged<'_, '_>,
     ) {
         let kinds = by_fault(&judged.faults, 0);
@@ -418,7 +477,8 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             judged.rows_read(),
             told.join(", ")
         );
-        self.refuse_table(catalogue, table, "too_many_refused_rows", message, false);
+        let reason = Reason { code: "too_many_refused_rows", message, parked: false };
+        self.refuse_table(catalogue, table, Some(detector), reason);
         if let Some(refusal) = self.report.refusals.last_mut() {
             let rows = judged.faults.iter().map(|(row, _)| *row as u64);
             refusal.row_ranges = ranges(rows, LISTED_RANGES);
@@ -457,7 +517,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.tell_counts(catalogue, table, &counts);
         let name = |column: &usize| detection().columns[*column].name.clone();
         let nan = counts.nan.iter().map(|(column, count)| (name(column), *count)).collect();
-        self.account(catalogue, hdu, judged.rows_read(), rows, nan);
+        self.account(catalogue, hdu, Some(context.detector), (judged.rows_read(), rows), nan);
         self.report.detectors.push(DetectorRows {
             file: staged_file_name(self.programme),
             programme_id: self.programme.get(),
@@ -506,6 +566,24 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         }
         Ok(())
     }
+}
+
+/// The reason why no row of a table is used.
+struct Reason {
+    code: &'static str,
+    message: String,
+    parked: bool,
+}
+
+/// Whether all rows of a table are in the archive, as rows of this detector.
+fn is_done(catalogue: &CatalogueRef, hdu: u16, detector: &Detector) -> bool {
+    catalogue.done.contains(&DoneHdu { hdu, ext_num: detector.ext_num.get() })
+}
+
+/// Whether an HDU is a catalogue by the columns of its table.
+pub(crate) fn is_catalogue(file: &FitsFile, hdu: &Hdu, profile: &CatalogueProfile) -> bool {
+    may_be_catalogue(hdu)
+        && file.table(hdu.index).is_ok_and(|table| Layout::of_table(&table, profile).is_ok())
 }
 
 /// Whether an HDU could hold a catalogue. A broken one is looked at, so that it is refused with its reason.

@@ -1,14 +1,16 @@
 //! One catalogue HDU: its rows are judged as a whole, then decoded block by block.
 
+use super::angle::{Axis, Declared};
 use super::batch::{Batch, position};
 use super::layout::{Delivered, Layout, may_be_undefined};
+use super::oddities::{Contradiction, Oddity};
 use super::photometry::{self, Calibration};
-use super::positions::{Oddity, Positions, Sources, positions};
+use super::positions::{Positions, SkyCells, Sources, is_text, positions};
 use super::quality::{self, Classes};
 use super::rows::{Bounds, Keys, RowFault, faults};
 use fits::{Column, FitsError, FitsFault, Rows, Table};
 use model::detector::Detector;
-use model::profile::{Distortion, SurveyProfile};
+use model::profile::{Distortion, Fk5Rule, SurveyProfile};
 use sky::{SkyColumns, Wcs};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -96,9 +98,11 @@ pub(super) fn judge<'t, 'a>(
         }
     }
     let sources = Sources {
-        columns: layout
-            .ra_dec
-            .map(|(ra, _)| (&table.columns()[ra], keys.ra.as_slice(), keys.dec.as_slice())),
+        columns: layout.ra_dec.map(|(ra, dec)| SkyCells {
+            columns: [&table.columns()[ra], &table.columns()[dec]],
+            ra: &keys.ra,
+            dec: &keys.dec,
+        }),
         x: &keys.x,
         y: &keys.y,
         wcs: context.wcs,
@@ -153,7 +157,10 @@ impl KeyColumns {
             .and_then(|()| read(layout.y, &mut self.y))
             .and_then(|()| match layout.ra_dec {
                 None => Ok(()),
-                Some((ra, dec)) => read(ra, &mut self.ra).and_then(|()| read(dec, &mut self.dec)),
+                Some((ra, dec)) => {
+                    angles(&columns[ra], Axis::RightAscension, rows, &mut self.ra)?;
+                    angles(&columns[dec], Axis::Declination, rows, &mut self.dec)
+                }
             })
             .map_err(|fault| table.error(fault))
     }
@@ -164,6 +171,23 @@ fn doubles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f64>) -> Result<(), F
     let first = out.len();
     column.f64s(rows, out)?;
     blank(column, rows, &mut out[first..], f64::NAN)
+}
+
+/// Appends the values of RA or DEC: numbers as in the file, text as degrees.
+fn angles(
+    column: &Column,
+    axis: Axis,
+    rows: &Rows<'_>,
+    out: &mut Vec<f64>,
+) -> Result<(), FitsFault> {
+    if !is_text(column) {
+        return doubles(column, rows, out);
+    }
+    let declared = Declared::of(column.unit.as_deref(), axis);
+    let mut cells = Vec::new();
+    column.texts(rows, &mut cells)?;
+    out.extend(cells.iter().map(|cell| declared.degrees_of_text(cell, axis)));
+    Ok(())
 }
 
 fn singles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f32>) -> Result<(), FitsFault> {
@@ -199,6 +223,11 @@ impl Judged<'_, '_> {
         &self.positions.oddities
     }
 
+    /// The reason why no position can be trusted.
+    pub(super) fn contradiction(&self) -> Option<&Contradiction> {
+        self.positions.contradiction.as_ref()
+    }
+
     /// Row ranges, each of which [`Judged::append`] takes in one piece.
     pub(super) fn blocks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
         blocks(self.table)
@@ -224,7 +253,7 @@ impl Judged<'_, '_> {
         let rows = self.table.read_rows(range, &mut raw)?;
         self.decode(&rows, batch, workspace).map_err(|fault| self.table.error(fault))?;
         workspace.raw = raw;
-        let rows = self.place(span, batch, workspace);
+        let rows = self.place(span, batch, context, workspace);
         self.tidy(context, batch, workspace, counts);
         constants(batch, rows, context, written);
         let quality = &context.profile.catalogue.quality;
@@ -277,7 +306,13 @@ impl Judged<'_, '_> {
     }
 
     /// Appends sequence numbers and positions of the kept rows; returns their number.
-    fn place(&self, span: Range<usize>, batch: &mut Batch, workspace: &mut Workspace) -> usize {
+    fn place(
+        &self,
+        span: Range<usize>,
+        batch: &mut Batch,
+        context: &HduContext<'_>,
+        workspace: &mut Workspace,
+    ) -> usize {
         let at = key_positions();
         let kept = self.kept.get(span.clone());
         let seq_num = batch.column::<i32>(at.seq_num);
@@ -305,6 +340,9 @@ impl Judged<'_, '_> {
         push_kept(ra, &self.positions.ra_deg[span.clone()], kept);
         push_kept(dec, &self.positions.dec_deg[span], kept);
         workspace.sky.refill(ra, dec);
+        if context.profile.astrometry.fk5_2000 == Fk5Rule::Rotate {
+            workspace.sky.turn_galactic_to_icrs();
+        }
         let sky = &workspace.sky;
         for (column, values) in at.sky.iter().zip([
             &sky.cx,

@@ -1,6 +1,7 @@
 //! Which column of a table is which column of `detection`.
 
 use super::batch::{detection, position};
+use super::positions::is_text;
 use fits::{AsciiKind, Column, ColumnKind, Element, HduKind, Table};
 use model::profile::CatalogueProfile;
 use model::tables::ColumnType;
@@ -100,8 +101,9 @@ impl Layout {
                 return Err(NoCatalogue::Format { ttype, tform });
             }
         }
-        let (usable, unusable): (Vec<Delivered>, Vec<Delivered>) =
-            found.iter().partition(|d| is_number(&columns[d.table]));
+        let (usable, unusable): (Vec<Delivered>, Vec<Delivered>) = found
+            .iter()
+            .partition(|d| is_number(&columns[d.table]) || is_written_angle(d, columns));
         let at = |name: &str| usable.iter().find(|d| d.archive == position(name)).map(|d| d.table);
         let must =
             |name: &str| at(name).ok_or_else(|| NoCatalogue::Missing(spelled(name, profile)));
@@ -149,6 +151,12 @@ fn unknown(columns: &[Column], found: &[Delivered], profile: &CatalogueProfile) 
 /// How a column of `detection` may be called in a catalogue.
 fn spelled(name: &str, profile: &CatalogueProfile) -> String {
     detection().column(name).map_or_else(String::new, |c| profile.spellings_of(c).join(" or "))
+}
+
+/// Whether a column holds right ascension or declination as text.
+fn is_written_angle(delivered: &Delivered, columns: &[Column]) -> bool {
+    let name = detection().columns[delivered.archive].name.as_str();
+    matches!(name, "ra" | "dec") && is_text(&columns[delivered.table])
 }
 
 /// Whether a column holds one number per row.

@@ -10,12 +10,14 @@
 //! `photometry`.
 //! Does not write files, give final object ids, or know that a database exists.
 
+mod angle;
 mod batch;
 mod detectors;
 mod extract;
 mod hdu;
 mod layout;
 mod logarithm;
+mod oddities;
 mod photometry;
 mod positions;
 mod quality;
@@ -23,5 +25,6 @@ mod report;
 mod rows;
 mod wcs_cards;
 
+pub(crate) use extract::is_catalogue;
 pub use extract::{CatalogueError, CatalogueTask, DetectionSink, extract};
 pub use report::{CatalogueReport, staged_file_name};

@@ -1,86 +1,16 @@
 //! Where the rows of a catalogue are on the sky, in degrees.
+//!
+//! Takes the columns RA and DEC with their units, x and y, and the WCS of the image. The profile decides which of the
+//! two positions count; each is checked by the other. Columns that contradict the WCS grossly leave a [`Contradiction`].
 
+use super::angle::{AngleUnit, Axis, Declared};
+use super::oddities::{Contradiction, Oddity};
 use fits::Column;
 use model::profile::{MissingPosition, PositionRules, PositionSource, PositionUnit};
 use sky::{SkyPosition, Wcs, angular_distance_deg};
 
-/// Rows whose columns are compared with the WCS.
-const SAMPLE: usize = 15;
-
-/// Unit of the columns RA and DEC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
-    Radians,
-    Degrees,
-}
-
-impl Unit {
-    fn other(self) -> Self {
-        match self {
-            Self::Radians => Self::Degrees,
-            Self::Degrees => Self::Radians,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Radians => "radians",
-            Self::Degrees => "degrees",
-        }
-    }
-
-    fn degrees(self, value: f64) -> f64 {
-        match self {
-            Self::Radians => value.to_degrees(),
-            Self::Degrees => value,
-        }
-    }
-
-    /// What TUNIT says; radians, as CASU has it, when it says nothing.
-    fn of_column(column: &Column) -> Self {
-        let unit = column.unit.as_deref().unwrap_or("").trim().to_ascii_lowercase();
-        if unit.starts_with("deg") { Self::Degrees } else { Self::Radians }
-    }
-}
-
-/// Something odd about the positions of an HDU.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Oddity {
-    /// The values cannot be in the unit that TUNIT gives, but are in the other.
-    UnitContradicted { said: &'static str, found: &'static str },
-    /// Columns and WCS differ.
-    Disagreement { median_arcsec: f64 },
-    /// Rows without a position got one from the WCS.
-    FromWcs { rows: u64 },
-}
-
-impl Oddity {
-    pub(super) fn code(&self) -> &'static str {
-        match self {
-            Self::UnitContradicted { .. } => "position_unit_contradicted",
-            Self::Disagreement { .. } => "position_disagrees_with_wcs",
-            Self::FromWcs { .. } => "position_from_wcs",
-        }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        if let Self::FromWcs { rows } = self { *rows } else { 1 }
-    }
-
-    pub(super) fn message(&self) -> String {
-        match self {
-            Self::UnitContradicted { said, found } => {
-                format!("RA and DEC are said to be in {said} and are in {found}")
-            }
-            Self::Disagreement { median_arcsec } => {
-                format!("RA and DEC are {median_arcsec:.1} arcsec from where the WCS has x and y")
-            }
-            Self::FromWcs { rows } => {
-                format!("{rows} rows without RA and DEC got them from x and y through the WCS")
-            }
-        }
-    }
-}
+/// Rows whose columns are compared with the WCS to find the median.
+const SAMPLE: usize = 31;
 
 /// Positions of an HDU's rows, degrees; NaN where there is none.
 #[derive(Debug, Default)]
@@ -88,12 +18,20 @@ pub(super) struct Positions {
     pub(super) ra_deg: Vec<f64>,
     pub(super) dec_deg: Vec<f64>,
     pub(super) oddities: Vec<Oddity>,
+    pub(super) contradiction: Option<Contradiction>,
 }
 
-/// What positions are made of. `columns` are RA and DEC as in the file with their descriptions, when the table
-/// has them.
+/// The columns RA and DEC: descriptions, and values as in the file. Text was read into degrees.
+#[derive(Clone, Copy)]
+pub(super) struct SkyCells<'a> {
+    pub(super) columns: [&'a Column; 2],
+    pub(super) ra: &'a [f64],
+    pub(super) dec: &'a [f64],
+}
+
+/// What positions are made of.
 pub(super) struct Sources<'a> {
-    pub(super) columns: Option<(&'a Column, &'a [f64], &'a [f64])>,
+    pub(super) columns: Option<SkyCells<'a>>,
     pub(super) x: &'a [f64],
     pub(super) y: &'a [f64],
     pub(super) wcs: Option<&'a Wcs>,
@@ -102,24 +40,31 @@ pub(super) struct Sources<'a> {
 /// Positions after the rules of the profile. Values that cannot be a position stay what they are.
 pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positions {
     let mut out = Positions::default();
-    let from_columns = match rules.source {
-        PositionSource::Wcs => None,
-        PositionSource::Columns => sources.columns,
-    };
-    match (from_columns, sources.wcs) {
-        (Some((column, ra, dec)), wcs) => {
-            let unit = unit(sources, (column, ra, dec), rules, &mut out.oddities);
-            out.ra_deg.extend(ra.iter().map(|v| unit.degrees(*v)));
-            out.dec_deg.extend(dec.iter().map(|v| unit.degrees(*v)));
-            fill_missing(sources, wcs.filter(|_| rules.missing == MissingPosition::Wcs), &mut out);
-        }
-        (None, Some(wcs))
-            if rules.source == PositionSource::Wcs || rules.missing == MissingPosition::Wcs =>
-        {
+    let may_fill = rules.missing == MissingPosition::Wcs;
+    match (rules.source, sources.columns, sources.wcs) {
+        (PositionSource::Wcs, cells, Some(wcs)) => {
             wcs.pixels_to_sky(sources.x, sources.y, &mut out.ra_deg, &mut out.dec_deg);
-            if rules.source == PositionSource::Columns {
-                out.oddities.push(Oddity::FromWcs { rows: sources.x.len() as u64 });
+            match cells {
+                Some(cells) => {
+                    let units = units(sources, &cells, rules, &mut out);
+                    check_rows(&cells, units, rules.disagreement_arcsec, &mut out);
+                }
+                None => out.oddities.push(Oddity::FromWcs { rows: sources.x.len() as u64 }),
             }
+        }
+        (source, Some(cells), wcs) => {
+            let units = units(sources, &cells, rules, &mut out);
+            out.ra_deg.extend(cells.ra.iter().map(|v| v * units[0].degrees));
+            out.dec_deg.extend(cells.dec.iter().map(|v| v * units[1].degrees));
+            fill_missing(sources, wcs.filter(|_| may_fill), &mut out);
+            let rows = out.ra_deg.iter().filter(|ra| !ra.is_nan()).count() as u64;
+            if source == PositionSource::Wcs && rows > 0 {
+                out.oddities.push(Oddity::FromColumns { rows });
+            }
+        }
+        (PositionSource::Columns, None, Some(wcs)) if may_fill => {
+            wcs.pixels_to_sky(sources.x, sources.y, &mut out.ra_deg, &mut out.dec_deg);
+            out.oddities.push(Oddity::FromWcs { rows: sources.x.len() as u64 });
         }
         _ => {
             out.ra_deg.resize(sources.x.len(), f64::NAN);
@@ -133,6 +78,46 @@ pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positio
 /// A position that was never filled in: nothing, or the dummy of the pipeline.
 fn is_missing(ra: f64, dec: f64) -> bool {
     ra.is_nan() || dec.is_nan() || (ra == 0.0 && dec == 0.0)
+}
+
+/// Compares the columns of every row with the position that the WCS gave it.
+fn check_rows(cells: &SkyCells<'_>, units: Units, limit_arcsec: f64, out: &mut Positions) {
+    let limit_deg = limit_arcsec / 3600.0;
+    let [ra_unit, dec_unit] = units.map(|unit| unit.degrees);
+    let (mut unchecked, mut differing, mut largest) = (0, 0, 0.0_f64);
+    let square = limit_deg * limit_deg;
+    for row in 0..cells.ra.len().min(out.ra_deg.len()) {
+        let (ra, dec) = (cells.ra[row] * ra_unit, cells.dec[row] * dec_unit);
+        let (wcs_ra, wcs_dec) = (out.ra_deg[row], out.dec_deg[row]);
+        // No distance on the sky is greater than this; most rows need nothing else.
+        let (across, along) = (ra - wcs_ra, dec - wcs_dec);
+        if across * across + along * along <= square {
+            continue;
+        }
+        if is_missing(ra, dec) {
+            unchecked += 1;
+            continue;
+        }
+        if wcs_ra.is_nan() {
+            continue; // refused for its x and y
+        }
+        let apart = SkyPosition::new(ra, dec)
+            .map_or(180.0, |p| angular_distance_deg(p.ra_deg, p.dec_deg, wcs_ra, wcs_dec));
+        if apart > limit_deg {
+            differing += 1;
+            largest = largest.max(apart * 3600.0);
+        }
+    }
+    if unchecked > 0 {
+        out.oddities.push(Oddity::FromWcs { rows: unchecked });
+    }
+    if differing > 0 {
+        out.oddities.push(Oddity::RowsDisagree {
+            rows: differing,
+            largest_arcsec: largest,
+            limit_arcsec,
+        });
+    }
 }
 
 /// Gives rows without a position the one that the WCS has for them, or NaN.
@@ -161,64 +146,165 @@ fn turn_into_range(ra_deg: &mut [f64]) {
     }
 }
 
-/// The unit of the columns; an oddity when the values say otherwise than TUNIT.
-fn unit(
-    sources: &Sources<'_>,
-    (column, ra, dec): (&Column, &[f64], &[f64]),
-    rules: &PositionRules,
-    oddities: &mut Vec<Oddity>,
-) -> Unit {
-    let said = match rules.unit {
-        PositionUnit::Radians => Unit::Radians,
-        PositionUnit::Degrees => Unit::Degrees,
-        PositionUnit::Tunit => Unit::of_column(column),
-    };
-    let may_differ = rules.unit == PositionUnit::Tunit;
-    let distance = |unit| median_distance_arcsec(sources, ra, dec, unit);
-    let limit = rules.disagreement_arcsec;
-    let wcs_says_other = || {
-        distance(said).is_some_and(|d| d > limit)
-            && distance(said.other()).is_some_and(|d| d <= limit)
-    };
-    let differs = may_differ && (mostly_impossible(ra, dec, said) || wcs_says_other());
-    let unit = if differs { said.other() } else { said };
-    if unit != said {
-        oddities.push(Oddity::UnitContradicted { said: said.name(), found: unit.name() });
-    }
-    if let Some(median_arcsec) = distance(unit).filter(|d| *d > limit) {
-        oddities.push(Oddity::Disagreement { median_arcsec });
-    }
-    unit
+/// Units of RA and DEC.
+type Units = [AngleUnit; 2];
+
+/// `deg`, or `h and deg`.
+fn names(units: Units) -> String {
+    let [ra, dec] = units.map(AngleUnit::name);
+    if ra == dec { ra } else { format!("{ra} and {dec}") }
 }
 
-/// Whether more than half of the values cannot be positions in this unit, and could be in the other.
-fn mostly_impossible(ra: &[f64], dec: &[f64], unit: Unit) -> bool {
-    let out_of = |unit: Unit| {
-        let bad = |(ra, dec): (&f64, &f64)| {
-            unit.degrees(*ra).abs() > 360.001 || unit.degrees(*dec).abs() > 90.001
-        };
-        ra.iter().zip(dec).filter(|p| bad(*p)).count()
+/// The units of the columns; oddities and a contradiction are left in `out`.
+fn units(
+    sources: &Sources<'_>,
+    cells: &SkyCells<'_>,
+    rules: &PositionRules,
+    out: &mut Positions,
+) -> Units {
+    let declared = declared(cells, rules);
+    let known = |d: &Declared| if let Declared::Unit(unit) = d { Some(*unit) } else { None };
+    let fixed = [known(&declared[0]), known(&declared[1])];
+    let distance = |units: Units| median_distance_arcsec(sources, cells, units);
+    let agrees = |units: &Units| distance(*units).is_some_and(|d| d <= rules.refuse_above_arcsec);
+    let units = match fixed {
+        [Some(ra), Some(dec)] => possible(cells, [ra, dec], rules, out),
+        _ => match candidates(fixed).find(agrees) {
+            Some(units) => {
+                let usual = fixed.map(|unit| unit.unwrap_or(AngleUnit::RADIANS));
+                let is_unknown =
+                    declared.iter().any(|d| !matches!(d, Declared::Nothing | Declared::Unit(_)));
+                if units != usual || is_unknown {
+                    out.oddities.push(Oddity::UnitInferred { found: names(units) });
+                }
+                units
+            }
+            None => without_wcs(sources, cells, &declared, fixed, out),
+        },
     };
-    let half = ra.len() / 2;
-    out_of(unit) > half && out_of(unit.other()) <= half
+    let Some(median_arcsec) = distance(units) else { return units };
+    if median_arcsec > rules.refuse_above_arcsec {
+        let better = candidates([None, None]).filter(|other| *other != units).find(agrees);
+        out.contradiction.get_or_insert(Contradiction::Wcs {
+            median_arcsec,
+            limit_arcsec: rules.refuse_above_arcsec,
+            unit: names(units),
+            better: better.map(names),
+        });
+    } else if rules.source == PositionSource::Columns && median_arcsec > rules.disagreement_arcsec {
+        out.oddities.push(Oddity::Disagreement { median_arcsec });
+    }
+    units
+}
+
+/// What the headers declare, or the profile instead.
+fn declared(cells: &SkyCells<'_>, rules: &PositionRules) -> [Declared; 2] {
+    let axes = [Axis::RightAscension, Axis::Declination];
+    std::array::from_fn(|n| {
+        let column = cells.columns[n];
+        let unit = match rules.unit {
+            // Text was read into degrees.
+            _ if is_text(column) => AngleUnit::DEGREES,
+            PositionUnit::Tunit => return Declared::of(column.unit.as_deref(), axes[n]),
+            PositionUnit::Radians => AngleUnit::RADIANS,
+            PositionUnit::Hours if n == 0 => AngleUnit::HOURS,
+            PositionUnit::Degrees | PositionUnit::Hours => AngleUnit::DEGREES,
+        };
+        Declared::Unit(unit)
+    })
+}
+
+/// Whether a column holds angles as text.
+pub(super) fn is_text(column: &Column) -> bool {
+    use fits::{AsciiKind, ColumnKind, Element};
+    matches!(column.kind, ColumnKind::Cells(Element::Text) | ColumnKind::Ascii(AsciiKind::Text))
+}
+
+/// The units that columns may be in whose TUNIT does not help, the usual one of catalogues first.
+fn candidates(fixed: [Option<AngleUnit>; 2]) -> impl Iterator<Item = Units> {
+    const USUAL: [Units; 3] = [
+        [AngleUnit::RADIANS, AngleUnit::RADIANS],
+        [AngleUnit::DEGREES, AngleUnit::DEGREES],
+        [AngleUnit::HOURS, AngleUnit::DEGREES],
+    ];
+    USUAL.into_iter().map(move |[ra, dec]| [fixed[0].unwrap_or(ra), fixed[1].unwrap_or(dec)])
+}
+
+/// Units that nothing declares, by the range of the values alone.
+fn without_wcs(
+    sources: &Sources<'_>,
+    cells: &SkyCells<'_>,
+    declared: &[Declared; 2],
+    fixed: [Option<AngleUnit>; 2],
+    out: &mut Positions,
+) -> Units {
+    let mut unknown = declared.iter().zip(cells.columns).filter_map(|(d, column)| match d {
+        Declared::Nothing | Declared::Unit(_) => None,
+        Declared::Unknown(text) => Some((column.label(), text.clone())),
+        _ => Some((column.label(), column.unit.clone().unwrap_or_default())),
+    });
+    if let Some((column, declared)) = unknown.next().filter(|_| sources.wcs.is_none()) {
+        out.contradiction = Some(Contradiction::Unit { column, declared });
+    }
+    let possible = |units: &Units| !mostly_impossible(cells, *units);
+    let units = candidates(fixed).find(possible).unwrap_or([AngleUnit::DEGREES; 2]);
+    if sources.wcs.is_none() && out.contradiction.is_none() {
+        let found = names(units);
+        out.oddities.push(match units == fixed.map(|unit| unit.unwrap_or(AngleUnit::RADIANS)) {
+            true => Oddity::UnitAssumed { found },
+            false => Oddity::UnitInferred { found },
+        });
+    }
+    units
+}
+
+/// Units as declared, unless most values cannot be in them and can be degrees.
+fn possible(
+    cells: &SkyCells<'_>,
+    declared: Units,
+    rules: &PositionRules,
+    out: &mut Positions,
+) -> Units {
+    let degrees = [AngleUnit::DEGREES; 2];
+    let differs = rules.unit == PositionUnit::Tunit
+        && declared != degrees
+        && mostly_impossible(cells, declared)
+        && !mostly_impossible(cells, degrees);
+    if !differs {
+        return declared;
+    }
+    out.oddities
+        .push(Oddity::UnitContradicted { declared: names(declared), found: names(degrees) });
+    degrees
+}
+
+/// Whether more than half of the rows cannot be positions in these units.
+fn mostly_impossible(cells: &SkyCells<'_>, units: Units) -> bool {
+    let bad = |(ra, dec): (&f64, &f64)| {
+        (ra * units[0].degrees).abs() > 360.001 || (dec * units[1].degrees).abs() > 90.001
+    };
+    cells.ra.iter().zip(cells.dec).filter(|p| bad(*p)).count() > cells.ra.len() / 2
 }
 
 /// Median over some rows of the distance between columns and WCS; `None` without a WCS or rows to compare.
 fn median_distance_arcsec(
     sources: &Sources<'_>,
-    ra: &[f64],
-    dec: &[f64],
-    unit: Unit,
+    cells: &SkyCells<'_>,
+    units: Units,
 ) -> Option<f64> {
     let wcs = sources.wcs?;
-    let step = ra.len().div_ceil(SAMPLE).max(1);
-    let mut distances: Vec<f64> = (0..ra.len())
+    let step = cells.ra.len().div_ceil(SAMPLE).max(1);
+    let mut distances: Vec<f64> = (0..cells.ra.len())
         .step_by(step)
-        .filter(|&row| !is_missing(ra[row], dec[row]))
+        .filter(|&row| !is_missing(cells.ra[row], cells.dec[row]))
         .filter_map(|row| {
-            let seen = SkyPosition::new(unit.degrees(ra[row]), unit.degrees(dec[row]))?;
             let wcs = wcs.pixel_to_sky(sources.x[row], sources.y[row])?;
-            Some(angular_distance_deg(seen.ra_deg, seen.dec_deg, wcs.ra_deg, wcs.dec_deg) * 3600.0)
+            let (ra, dec) = (cells.ra[row] * units[0].degrees, cells.dec[row] * units[1].degrees);
+            // No position at all is as far from the WCS as can be.
+            let apart = SkyPosition::new(ra, dec).map_or(180.0, |seen| {
+                angular_distance_deg(seen.ra_deg, seen.dec_deg, wcs.ra_deg, wcs.dec_deg)
+            });
+            Some(apart * 3600.0)
         })
         .collect();
     distances.sort_by(f64::total_cmp);
@@ -277,18 +363,28 @@ mod tests {
         with_wcs: bool,
         rules: &PositionRules,
     ) -> (Vec<(f64, f64)>, Vec<&'static str>) {
+        run_units([unit; 2], rows, with_wcs, rules)
+    }
+
+    fn run_units(
+        units: [Option<&str>; 2],
+        rows: &[(f64, f64)],
+        with_wcs: bool,
+        rules: &PositionRules,
+    ) -> (Vec<(f64, f64)>, Vec<&'static str>) {
         let wcs = Wcs::from_image(&Plain).unwrap();
-        let column = column(unit);
+        let columns = units.map(column);
         let (ra, dec): (Vec<f64>, Vec<f64>) = rows.iter().copied().unzip();
         let pixels = vec![0.0; rows.len()];
         let sources = Sources {
-            columns: Some((&column, &ra, &dec)),
+            columns: Some(SkyCells { columns: [&columns[0], &columns[1]], ra: &ra, dec: &dec }),
             x: &pixels,
             y: &pixels,
             wcs: with_wcs.then_some(&wcs),
         };
         let found = positions(&sources, rules);
-        let codes = found.oddities.iter().map(Oddity::code).collect();
+        let refused = found.contradiction.iter().map(Contradiction::code);
+        let codes = found.oddities.iter().map(Oddity::code).chain(refused).collect();
         (found.ra_deg.into_iter().zip(found.dec_deg).collect(), codes)
     }
 
@@ -296,23 +392,43 @@ mod tests {
     fn units() {
         let rules = PositionRules::default();
         let radians = (2.0_f64.to_radians(), 1.0_f64.to_radians());
-        type Case<'a> = (Option<&'a str>, (f64, f64), bool, (f64, f64), &'a [&'a str]);
-        let cases: [Case<'_>; 8] = [
-            (Some("Radians"), radians, true, (2.0, 1.0), &[]),
-            (Some("RADIANS "), radians, false, (2.0, 1.0), &[]),
-            (None, radians, true, (2.0, 1.0), &[]),
-            (Some("Degrees"), (2.0, 1.0), true, (2.0, 1.0), &[]),
-            (Some("deg"), (2.0, 1.0), false, (2.0, 1.0), &[]),
+        let hours = (2.0 / 15.0, 1.0);
+        let both = |unit| [unit; 2];
+        let mixed = [Some("h"), Some("deg")];
+        type Case<'a> = ([Option<&'a str>; 2], (f64, f64), bool, Option<(f64, f64)>, &'a [&'a str]);
+        let at = Some((2.0, 1.0));
+        let refused = &["position_contradicts_wcs"][..];
+        let cases: [Case<'_>; 16] = [
+            (both(Some("Radians")), radians, true, at, &[]),
+            (both(Some("RADIANS ")), radians, false, at, &[]),
+            (both(None), radians, true, at, &[]),
+            (both(None), radians, false, at, &["position_unit_assumed"]),
+            (both(None), hours, true, at, &["position_unit_inferred"]),
+            (both(Some("Degrees")), (2.0, 1.0), true, at, &[]),
+            (both(Some("deg")), (2.0, 1.0), false, at, &[]),
+            (mixed, hours, true, at, &[]),
+            (mixed, hours, false, at, &[]),
+            ([Some("deg"), Some("arcsec")], (2.0, 3600.0), true, at, &[]),
+            ([Some("hourangle"), None], hours, true, at, &["position_unit_inferred"]),
             // Said to be radians, and beyond 2 pi: real photometry lists of NGTS.
-            (Some("Radians"), (171.9, -2.9), false, (171.9, -2.9), &["position_unit_contradicted"]),
-            // Within 2 pi all the same: only the WCS can tell.
-            (Some("Radians"), (2.0, 1.0), true, (2.0, 1.0), &["position_unit_contradicted"]),
-            (Some("deg"), (2.1, 1.0), true, (2.1, 1.0), &["position_disagrees_with_wcs"]),
+            (
+                both(Some("Radians")),
+                (171.9, -2.9),
+                false,
+                Some((171.9, -2.9)),
+                &["position_unit_contradicted"],
+            ),
+            // Within 2 pi all the same: the declaration contradicts the WCS.
+            (both(Some("Radians")), (2.0, 1.0), true, None, refused),
+            (both(Some("deg")), hours, true, None, refused),
+            (both(Some("pix")), (2.0, 1.0), true, at, &["position_unit_inferred"]),
+            (both(Some("pix")), (2.0, 1.0), false, None, &["position_unit_unknown"]),
         ];
-        for (unit, row, with_wcs, wanted, codes) in cases {
-            let (found, told) = run(unit, &[row; 3], with_wcs, &rules);
-            assert_eq!(told, codes, "{unit:?} {row:?}");
+        for (units, row, with_wcs, wanted, codes) in cases {
+            let (found, told) = run_units(units, &[row; 3], with_wcs, &rules);
+            assert_eq!(told, codes, "{units:?} {row:?}");
             for (ra, dec) in found {
+                let Some(wanted) = wanted else { continue };
                 assert!(
                     (ra - wanted.0).abs() < 1e-13 && (dec - wanted.1).abs() < 1e-13,
                     "{ra} {dec}"
@@ -324,9 +440,54 @@ mod tests {
     }
 
     #[test]
+    fn columns_far_from_the_wcs() {
+        let rules = PositionRules::default();
+        let off = |arcsec: f64| (2.0, 1.0 + arcsec / 3600.0);
+        for (arcsec, codes) in [
+            (0.5, &[][..]),
+            (20.0, &["position_disagrees_with_wcs"]),
+            (29.9, &["position_disagrees_with_wcs"]),
+            (31.0, &["position_contradicts_wcs"]),
+        ] {
+            assert_eq!(run(Some("deg"), &[off(arcsec); 5], true, &rules).1, codes, "{arcsec}");
+        }
+        // The median counts.
+        let mut rows = [off(0.0); 5];
+        rows[1] = off(3600.0);
+        rows[3] = off(-7200.0);
+        assert_eq!(run(Some("deg"), &rows, true, &rules).1, [""; 0]);
+    }
+
+    #[test]
+    fn positions_of_the_wcs_are_checked_by_the_columns() {
+        let rules = PositionRules {
+            source: PositionSource::Wcs,
+            disagreement_arcsec: 0.1,
+            ..PositionRules::default()
+        };
+        let off = |arcsec: f64| (2.0, 1.0 + arcsec / 3600.0);
+        let rows = [off(0.09), off(0.11), (0.0, 0.0), off(0.0), (2.0, 95.0)];
+        let (found, told) = run(Some("deg"), &rows, true, &rules);
+        assert_eq!(told, ["position_from_wcs", "position_disagrees_with_wcs"]);
+        for (ra, dec) in found {
+            assert!((ra - 2.0).abs() < 1e-12 && (dec - 1.0).abs() < 1e-12, "{ra} {dec}");
+        }
+        assert_eq!(
+            run(Some("deg"), &[off(31.0); 3], true, &rules).1[1..],
+            ["position_contradicts_wcs"]
+        );
+        let (found, told) = run(Some("deg"), &[off(1.0); 3], false, &rules);
+        assert_eq!((found[0], told), (off(1.0), vec!["position_from_columns"]));
+    }
+
+    #[test]
     fn rows_without_a_position() {
         let rows = [(2.0, 1.0), (0.0, 0.0), (f64::NAN, 1.0), (0.0, 1.0)];
-        let rules = PositionRules { disagreement_arcsec: 1e9, ..PositionRules::default() };
+        let rules = PositionRules {
+            disagreement_arcsec: 1e9,
+            refuse_above_arcsec: 1e9,
+            ..PositionRules::default()
+        };
         let (found, told) = run(Some("deg"), &rows, true, &rules);
         assert_eq!(told, ["position_from_wcs"]);
         for (row, wanted) in [(2.0, 1.0), (2.0, 1.0), (2.0, 1.0), (0.0, 1.0)].iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Keywords of a staged detector, as the sky room reads them.
 
 use model::detector::{CardValue, Detector};
+use model::profile::SurveyProfile;
 use sky::{Keywords, Wcs, WcsFault};
 use std::collections::BTreeMap;
 
@@ -20,12 +21,16 @@ impl Keywords for Cards<'_> {
             CardValue::Text(_) => None,
         }
     }
+
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+        self.0.keys().for_each(|keyword| each(keyword));
+    }
 }
 
-/// The world coordinate system of a detector.
+/// The world coordinate system of a detector; positions are in the ICRS, as the profile reads frames.
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn wcs(detector: &Detector) -> Result<Wcs, WcsFault> {
-    Wcs::from_image(&Cards(&detector.wcs))
+pub(super) fn wcs(detector: &Detector, profile: &SurveyProfile) -> Result<Wcs, WcsFault> {
+    Wcs::read_image(&Cards(&detector.wcs), crate::metadata::reading(profile))
 }

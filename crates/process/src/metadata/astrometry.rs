@@ -1,9 +1,13 @@
 //! The rows of `astrometry`: the world coordinate system as the header has it, and the footprint.
 
-use model::profile::SurveyProfile;
-use sky::{Footprint, PixelSize, SkyDerived, SkyPosition, Wcs, WcsFault};
+use fits::Value;
+use model::profile::{Fk5Rule, SurveyProfile};
+use sky::{
+    Footprint, Galactic, PixelSize, Reading, ReferenceFrame, SkyDerived, SkyPosition, Wcs, WcsFault,
+};
 use std::fmt::Write;
 
+use super::cell::Cell;
 use super::frame::{Detector, Frame};
 use super::keywords::{self, Source};
 use super::notes::{Notes, Place};
@@ -40,7 +44,9 @@ pub(super) fn row<'f>(
     let image = Source { view: detector.view, place };
     let null_texts = &profile.policy.null_texts;
     keywords::fill(&mut row, &plan.astrometry, &[image], null_texts, notes);
-    let wcs = match find(detector) {
+    fill_reference_system(&mut row, detector.view);
+    let reading = reading(profile);
+    let wcs = match find(detector, reading) {
         Ok(Found::Image(wcs)) => {
             row.set("wcs_source", "image");
             wcs
@@ -56,6 +62,9 @@ pub(super) fn row<'f>(
             return row;
         }
     };
+    for note in wcs.notes() {
+        notes.find(place, note.code, &note.keyword, note.message.clone());
+    }
     let [width, height] = detector.size();
     match wcs.footprint(PixelSize { width, height }) {
         Ok(footprint) => set_footprint(&mut row, &wcs, &footprint),
@@ -70,15 +79,15 @@ fn note(fault: &WcsFault, place: Place<'_>, notes: &mut Notes) {
 }
 
 /// The coordinate system of the image, else that of the X and Y columns of its table (as VISTA's have it).
-fn find(detector: &Detector<'_>) -> Result<Found, WcsFault> {
-    let absent = match Wcs::from_image(&detector.view) {
+fn find(detector: &Detector<'_>, reading: Reading) -> Result<Found, WcsFault> {
+    let absent = match Wcs::read_image(&detector.view, reading) {
         Ok(wcs) => return Ok(Found::Image(wcs)),
         Err(fault @ WcsFault::Absent { .. }) => fault,
         Err(fault) => return Err(fault),
     };
     let Some((_, view)) = detector.table else { return Err(absent) };
     let Some(columns) = pixel_columns(view) else { return Err(absent) };
-    Ok(Found::Catalogue(Wcs::from_table(&view, columns.x, columns.y)?, columns))
+    Ok(Found::Catalogue(Wcs::read_table(&view, columns.x, columns.y, reading)?, columns))
 }
 
 /// The first two columns with a TCTYPn.
@@ -153,14 +162,15 @@ impl PixelColumns {
 
 fn set_footprint(row: &mut Row<'_>, wcs: &Wcs, footprint: &Footprint) {
     row.set("projection", wcs.projection());
-    set_centre(row, footprint.centre);
+    set_centre(row, wcs, footprint.centre);
     for (n, corner) in footprint.corners.iter().enumerate() {
         row.set(["ra1", "ra2", "ra3", "ra4"][n], corner.ra_deg);
         row.set(["dec1", "dec2", "dec3", "dec4"][n], corner.dec_deg);
     }
     row.set("footprint", outline(wcs, footprint));
-    row.set("min_ra", footprint.min_ra_deg);
-    row.set("max_ra", footprint.max_ra_deg);
+    let (min_ra, max_ra) = ra_limits(footprint);
+    row.set("min_ra", min_ra);
+    row.set("max_ra", max_ra);
     row.set("min_dec", footprint.min_dec_deg);
     row.set("max_dec", footprint.max_dec_deg);
     row.set("edge_padding", footprint.polygon.padding_deg);
@@ -172,7 +182,16 @@ fn set_footprint(row: &mut Row<'_>, wcs: &Wcs, footprint: &Footprint) {
     row.set("pos_angle_y", footprint.position_angle_y_deg);
 }
 
-fn set_centre(row: &mut Row<'_>, centre: SkyPosition) {
+/// Limits between which every right ascension of the footprint lies as a number: the whole circle across RA 0, so that
+/// `ra BETWEEN min_ra AND max_ra` never loses a row.
+fn ra_limits(footprint: &Footprint) -> (f64, f64) {
+    match footprint.min_ra_deg <= footprint.max_ra_deg {
+        true => (footprint.min_ra_deg, footprint.max_ra_deg),
+        false => (0.0, 360.0),
+    }
+}
+
+fn set_centre(row: &mut Row<'_>, wcs: &Wcs, centre: SkyPosition) {
     row.set("central_ra", centre.ra_deg);
     row.set("central_dec", centre.dec_deg);
     let Some(derived) = SkyDerived::from_radec(centre.ra_deg, centre.dec_deg) else { return };
@@ -181,8 +200,13 @@ fn set_centre(row: &mut Row<'_>, centre: SkyPosition) {
     row.set("cz", derived.cz);
     row.set("htm_id", derived.htm_id);
     row.set("healpix29", derived.healpix29);
-    row.set("l", derived.l_deg);
-    row.set("b", derived.b_deg);
+    let galactic = if wcs.keeps_fk5_2000() {
+        Galactic { l_deg: derived.l_deg, b_deg: derived.b_deg }
+    } else {
+        ReferenceFrame::galactic_of_icrs(centre.unit_vector())
+    };
+    row.set("l", galactic.l_deg);
+    row.set("b", galactic.b_deg);
     row.set("lambda", derived.lambda_deg);
     row.set("eta", derived.eta_deg);
 }
@@ -201,14 +225,31 @@ fn outline(wcs: &Wcs, footprint: &Footprint) -> String {
     text
 }
 
-/// The reference system by its name in STC-S; when RADESYS is absent FITS 4.0, section 8.3 decides.
+/// The reference system of the positions by its name in STC-S: the ICRS, or the FK5 where it is kept.
 fn reference_frame(wcs: &Wcs) -> &'static str {
-    match (wcs.reference_system().map(str::trim), wcs.equinox()) {
-        (Some("FK4" | "FK4-NO-E"), _) => "FK4",
-        (Some("FK5"), _) => "FK5",
-        (None, Some(equinox)) if equinox < 1984.0 => "FK4",
-        (None, Some(_)) => "FK5",
+    match wcs.frame() {
+        Some(ReferenceFrame::Fk5 { equinox: 2000.0 }) if wcs.keeps_fk5_2000() => "FK5",
         _ => "ICRS",
+    }
+}
+
+/// How a survey's reference frames are read.
+pub(crate) fn reading(profile: &SurveyProfile) -> Reading {
+    Reading { rotates_fk5_2000: profile.astrometry.fk5_2000 == Fk5Rule::Rotate, any_frame: false }
+}
+
+/// Fills `ra_dec_sys` and `equinox` from RADECSYS and EPOCH where they are still NULL.
+pub(super) fn fill_reference_system<'f>(row: &mut Row<'f>, view: HeaderView<'f>) {
+    if *row.get("ra_dec_sys") == Cell::Null
+        && let Some(Value::Text(text)) = view.value("RADECSYS")
+        && !text.trim().is_empty()
+    {
+        row.set("ra_dec_sys", text.trim());
+    }
+    if *row.get("equinox") == Cell::Null
+        && let Some(epoch) = sky::Keywords::number(&view, "EPOCH")
+    {
+        row.set("equinox", epoch);
     }
 }
 

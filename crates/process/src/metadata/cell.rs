@@ -87,7 +87,7 @@ pub(super) enum Unfit {
 #[derive(Clone, Debug)]
 pub(super) struct Taking {
     pub kind: ColumnType,
-    /// The column holds an ISO 8601 time.
+    /// The column holds a time as ISO 8601 text.
     pub time: bool,
     /// Numbers may be written as texts.
     pub text_numbers: bool,
@@ -124,8 +124,10 @@ impl Taking {
     fn text<'f>(&self, value: Value<'f>) -> Result<Cell<'f>, Unfit> {
         let Value::Text(text) = value else { return Err(Unfit::Mistyped) };
         let text = text.trim();
-        if self.time && !time::is_iso(text) {
-            return Err(Unfit::Mistyped);
+        if self.time {
+            let written = time::parse(text).ok_or(Unfit::Mistyped)?;
+            // The year of DD/MM/YY has two digits: as text of ISO 8601 it has four.
+            return Ok(if text.contains('/') { written.iso().into() } else { text.into() });
         }
         Ok(text.into())
     }
@@ -219,7 +221,8 @@ mod tests {
             (&text, Value::Text("K   "), Ok(Cell::from("K"))),
             (&text, Value::Integer(5), Err(Unfit::Mistyped)),
             (&time, Value::Text("2007-10-11T13:12:05.560"), Ok("2007-10-11T13:12:05.560".into())),
-            (&time, Value::Text("11/10/07"), Err(Unfit::Mistyped)),
+            (&time, Value::Text("11/10/97"), Ok("1997-10-11".to_owned().into())),
+            (&time, Value::Text("11.10.1997"), Err(Unfit::Mistyped)),
         ];
         let null_texts = ["NONE".to_owned()];
         for (taking, value, wanted) in cases {

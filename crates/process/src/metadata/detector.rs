@@ -8,6 +8,7 @@ use super::frame::{Detector, Frame};
 use super::keywords::{self, Source};
 use super::multiframe::{self, Exposure};
 use super::notes::{Notes, Place};
+use super::observed;
 use super::plan::{Plan, Slot};
 use super::row::{Kind, Row};
 
@@ -36,7 +37,16 @@ pub(super) fn row<'f>(
     let table = detector.table.and_then(|(hdu, _)| model::ExtNum::of_hdu(hdu.index.0));
     row.set("cat_ext_num", table.map(model::ExtNum::get));
     set_structure(&mut row, detector);
+    observed::mjd_in_utc(&mut row, "mjd_mean", image, profile, notes);
     row
+}
+
+/// Sets the size of the pixels that the astrometry has; the header's is that of the physical detector, also where the
+/// image is interleaved.
+pub(super) fn set_pixel_size(row: &mut Row<'_>, astrometry: &Row<'_>) {
+    let size = |column| astrometry.float(column);
+    let mean = size("x_pix_size").zip(size("y_pix_size")).map(|(x, y)| (x * y).sqrt());
+    row.set("pixel_size", mean);
 }
 
 /// What the standard gives by default.

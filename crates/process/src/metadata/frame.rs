@@ -6,7 +6,9 @@ use model::task::TaskInput;
 use model::{ExtNum, one_line};
 
 use super::notes::{Notes, Place};
+use crate::catalogue::is_catalogue;
 use crate::header_view::HeaderView;
+use crate::pairing::{Identity, Pair, Sides, pair};
 
 /// One detector: an image extension, with its table in the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,7 @@ impl<'f> Frame<'f> {
         count_extensions(image, file, profile.limits.missing_extensions, notes);
         let mut frame =
             Self { input, image, catalogue, primary: HeaderView::new(primary), detectors };
-        frame.pair(profile.catalogue.pairing, notes);
+        frame.pair(profile, notes);
         Some(frame)
     }
 
@@ -83,25 +85,44 @@ impl<'f> Frame<'f> {
     }
 
     /// Gives each detector its table.
-    fn pair(&mut self, pairing: Pairing, notes: &mut Notes) {
+    fn pair(&mut self, profile: &SurveyProfile, notes: &mut Notes) {
         let Some((file, catalogue)) = self.catalogue() else { return };
         let Some(primary) = catalogue.hdus().first() else { return };
-        let tables: Vec<&Hdu> = catalogue.hdus().iter().filter(|h| is_table(h)).collect();
-        let lone = tables.len() == 1 && self.detectors.len() == 1;
-        let mut used = 0;
-        for (place, detector) in self.detectors.iter_mut().enumerate() {
-            let table = match pairing {
-                _ if lone => tables.first(),
-                Pairing::Order => tables.get(place),
-                Pairing::Hdu => tables.iter().find(|t| t.index == detector.hdu.index),
-            };
-            if let Some(table) = table {
-                detector.table = Some((table, HeaderView::of_extension(table, primary)));
-                used += 1;
+        let rules = &profile.catalogue;
+        let counts = |h: &&Hdu| match rules.pairing {
+            // A table that is no catalogue takes no place.
+            Pairing::Order => is_catalogue(catalogue, h, rules),
+            Pairing::Hdu => is_table(h),
+        };
+        let tables: Vec<&Hdu> = catalogue.hdus().iter().filter(counts).collect();
+        let identity = |view: HeaderView<'_>, hdu: &Hdu| {
+            Identity::of(hdu.index.0, &rules.pair_by, |keyword| view.own_written(keyword))
+        };
+        let images: Vec<Identity> =
+            self.detectors.iter().map(|d| identity(d.view, d.hdu)).collect();
+        let all_images = self.image.hdus().iter().filter(|hdu| is_image(hdu)).count();
+        let named: Vec<Identity> =
+            tables.iter().map(|hdu| identity(HeaderView::new(hdu), hdu)).collect();
+        let alone = all_images == 1 && tables.len() == 1;
+        let sides = Sides { image_name: self.file(), images: &images, tables: &named, alone };
+        let mut apart = Vec::new();
+        for (table, found) in tables.into_iter().zip(pair(&sides, rules)) {
+            match found {
+                Pair::With { image, .. } => {
+                    let view = HeaderView::of_extension(table, primary);
+                    self.detectors[image].table = Some((table, view));
+                }
+                Pair::Apart(reason) => {
+                    apart.push(format!(
+                        "ext_num {}: {}",
+                        u32::from(table.index.0) + 1,
+                        reason.message
+                    ));
+                }
             }
         }
-        if used < tables.len() {
-            let message = format!("{} of its tables belong to no detector", tables.len() - used);
+        if let Some(first) = apart.first() {
+            let message = format!("{} of its tables belong to no detector: {first}", apart.len());
             notes.find(Place { file, hdu: None }, "table_unpaired", "XTENSION", message);
         }
     }
@@ -170,5 +191,5 @@ fn is_image(hdu: &Hdu) -> bool {
 
 /// Whether an HDU may be the catalogue of a detector.
 fn is_table(hdu: &Hdu) -> bool {
-    hdu.kind == HduKind::BinTable
+    matches!(hdu.kind, HduKind::BinTable | HduKind::AsciiTable)
 }

@@ -43,7 +43,7 @@ fn add<'f>(rows: &mut Vec<Row<'f>>, multiframe_id: i64, name: &'f str, file: &'f
 /// The cards without END.
 fn cards(header: &Header) -> &[u8] {
     let raw = header.raw();
-    let end = raw.chunks(CARD_BYTES).position(|card| card.starts_with(b"END     "));
+    let end = raw.chunks(CARD_BYTES).position(fits::header::is_end);
     &raw[..end.map_or(raw.len(), |n| n * CARD_BYTES)]
 }
 

@@ -69,5 +69,5 @@ fn shown(card: Card<'_>) -> String {
     let text = String::from_utf8_lossy(card.raw());
     let value = text.split_once('=').map_or(text.as_ref(), |(_, value)| value).trim_end();
     let value = value.strip_suffix(card.comment().trim_end()).unwrap_or(value);
-    value.trim().trim_end_matches('/').trim().to_owned()
+    model::shown_briefly(value.trim().trim_end_matches('/').trim(), 200)
 }

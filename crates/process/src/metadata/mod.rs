@@ -9,6 +9,7 @@
 //! A frame that is refused or parked leaves no row: it is taken up again in a later round.
 //! Does not link components to multiframes that are in the archive: a node does not know the archive.
 
+mod admissible;
 mod astrometry;
 mod batches;
 mod cell;
@@ -20,6 +21,7 @@ mod headers;
 mod keywords;
 mod multiframe;
 mod notes;
+mod observed;
 mod plan;
 mod programme;
 mod provenance;
@@ -27,8 +29,10 @@ mod reference;
 mod row;
 mod task;
 mod time;
+mod time_scale;
 
 pub use crate::task::TaskFault;
+pub(crate) use astrometry::reading;
 pub use headers::unpack as unpack_cards;
 pub use task::run;
 
@@ -36,7 +40,7 @@ use arrow_array::RecordBatch;
 use fits::FitsFile;
 use model::profile::{FrameKind, SurveyProfile};
 use model::tables::Table;
-use model::task::{ProgrammeRef, TaskInput};
+use model::task::{CountedFinding, ProgrammeRef, TaskInput};
 use model::{Finding, Refusal};
 
 use batches::Accumulator;
@@ -55,6 +59,8 @@ pub struct Products {
     pub refusals: Vec<Refusal>,
     /// What was noticed; drift of keywords is counted over all files.
     pub findings: Vec<Finding>,
+    /// The inputs in which the findings were met that are told once.
+    pub counted: Vec<CountedFinding>,
     /// Bytes of the library that were opened (lengths of the files).
     pub input_bytes: u64,
 }
@@ -85,11 +91,19 @@ pub struct Extractor<'p> {
 pub struct Rows {
     rows: Accumulator,
     notes: Notes,
+    counted: notes::Counted,
+    /// Ordinal of the input that is read, from 1.
+    ordinal: u32,
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Self { rows: Accumulator::new(), notes: Notes::default() }
+        Self {
+            rows: Accumulator::new(),
+            notes: Notes::default(),
+            counted: notes::Counted::default(),
+            ordinal: 0,
+        }
     }
 }
 
@@ -104,6 +118,7 @@ impl Rows {
             tables: tables.collect(),
             refusals: self.notes.refusals,
             findings: notes::counted(self.notes.findings),
+            counted: self.counted.finish(),
             input_bytes: 0,
         }
     }
@@ -132,14 +147,17 @@ impl<'p> Extractor<'p> {
         catalogue: Option<&FitsFile>,
         into: &mut Rows,
     ) {
+        into.ordinal += 1;
         let mut notes = Notes::default();
         let frame = Frame::open(input, image, catalogue, self.profile, &mut notes);
-        let rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
+        let mut rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
+        admissible::check(&mut rows, &input.image.name, &mut notes);
         if !notes.refused {
             for row in &rows {
                 into.rows.push(row);
             }
         }
+        into.counted.add(into.ordinal, &input.image.name, &notes.findings);
         into.notes.findings.append(&mut notes.findings);
         into.notes.refusals.append(&mut notes.refusals);
     }
@@ -148,7 +166,8 @@ impl<'p> Extractor<'p> {
         let (plan, profile) = (&self.plan, self.profile);
         let mut first = multiframe::row(frame, plan, profile, self.delivery, notes);
         let exposure = multiframe::exposure(&mut first, frame, profile);
-        let programme = programme::row(frame, exposure, profile, self.programmes, notes);
+        let known = (self.programmes, self.delivery);
+        let programme = programme::row(frame, exposure, profile, known, notes);
         if notes.refused {
             return Vec::new();
         }
@@ -158,8 +177,10 @@ impl<'p> Extractor<'p> {
             exposure.frame_type.is_some_and(|rule| rule.kind != FrameKind::Calibration);
         let mut rows = vec![first];
         for detector in &frame.detectors {
-            rows.push(detector::row(frame, detector, exposure, plan, profile, notes));
-            rows.push(astrometry::row(frame, detector, plan, profile, expects_wcs, notes));
+            let mut row = detector::row(frame, detector, exposure, plan, profile, notes);
+            let sky = astrometry::row(frame, detector, plan, profile, expects_wcs, notes);
+            detector::set_pixel_size(&mut row, &sky);
+            rows.extend([row, sky]);
         }
         expected::check(&rows, frame, exposure, plan, notes);
         rows.extend(provenance::rows(frame.input.multiframe_id, &namings));

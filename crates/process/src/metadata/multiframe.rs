@@ -2,10 +2,12 @@
 
 use model::profile::{Filter, FrameType, Mistyped, OTHER_FRAME, SurveyProfile};
 
+use super::astrometry;
 use super::cell::Cell;
 use super::frame::Frame;
 use super::keywords::{self, Source};
 use super::notes::{Notes, Place};
+use super::observed;
 use super::plan::Plan;
 use super::row::{Kind, Row};
 use super::time;
@@ -42,7 +44,8 @@ pub(super) fn row<'f>(
     }
     keywords::fill(&mut row, &plan.multiframe, &sources, &profile.policy.null_texts, notes);
     set_identity(&mut row, frame, profile, delivery);
-    set_times(&mut row);
+    observed::set(&mut row, &sources, profile, notes);
+    set_reference_system(&mut row, &sources);
     set_airmass(&mut row);
     let filter = filter(frame.primary, sources.last().map(|s| s.view), profile, file, notes);
     row.set("filter_id", filter.map(|f| f.id));
@@ -83,13 +86,10 @@ fn set_identity<'f>(
     row.set("num_hdus", i64::try_from(frame.image.hdus().len()).unwrap_or(i64::MAX));
 }
 
-/// A Modified Julian Date that the header does not give is that of its date.
-fn set_times(row: &mut Row<'_>) {
-    for (column, date) in [("mjd_obs", "date_obs"), ("mjd_end", "date_end")] {
-        if let (Cell::Null, Cell::Text(text)) = (row.get(column), row.get(date)) {
-            let mjd = time::mjd(text);
-            row.set(column, mjd);
-        }
+/// The names that RADESYS and EQUINOX had before the standard, where the profile does not name others.
+fn set_reference_system<'f>(row: &mut Row<'f>, sources: &[Source<'f, '_>]) {
+    for source in sources {
+        astrometry::fill_reference_system(row, source.view);
     }
 }
 

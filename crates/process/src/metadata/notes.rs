@@ -1,6 +1,8 @@
 //! What was noticed while a frame was read, and what was not accepted of it.
 
+use model::task::CountedFinding;
 use model::{Finding, Refusal};
+use std::collections::BTreeMap;
 
 /// Kinds of findings that are told once per task, with a count, and not once per file.
 const COUNTED: [&str; 2] = ["keyword_missing", "keyword_new"];
@@ -82,6 +84,54 @@ impl Notes {
     }
 }
 
+/// The inputs of a task that have the findings which are told once.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// By code, subject and kind of file; runs of ordinals with equal counts.
+    runs: BTreeMap<(String, String, bool), Vec<[u32; 3]>>,
+}
+
+impl Counted {
+    /// Adds the findings of an input; `image` is the name of its image, other files are its catalogue.
+    pub fn add(&mut self, ordinal: u32, image: &str, findings: &[Finding]) {
+        for finding in findings.iter().filter(|f| COUNTED.contains(&f.code.as_str())) {
+            let subject = finding.subject.clone().unwrap_or_default();
+            let key = (finding.code.clone(), subject, finding.file != image);
+            let count = u32::try_from(finding.count).unwrap_or(u32::MAX);
+            push_run(self.runs.entry(key).or_default(), [ordinal, ordinal, count]);
+        }
+    }
+
+    pub fn finish(self) -> Vec<CountedFinding> {
+        let finding = |((code, subject, catalogue), inputs)| CountedFinding {
+            code,
+            subject,
+            catalogue,
+            inputs,
+        };
+        self.runs.into_iter().map(finding).collect()
+    }
+}
+
+fn push_run(runs: &mut Vec<[u32; 3]>, [first, last, count]: [u32; 3]) {
+    match runs.last_mut() {
+        Some([_, end, each]) if *end + 1 == first && *each == count => *end = last,
+        _ => runs.push([first, last, count]),
+    }
+}
+
+/// Joins what was counted of the parts of a task, in their order.
+pub(super) fn joined_counts(parts: Vec<CountedFinding>) -> Vec<CountedFinding> {
+    let mut whole = Counted::default();
+    for CountedFinding { code, subject, catalogue, inputs } in parts {
+        let runs = whole.runs.entry((code, subject, catalogue)).or_default();
+        for run in inputs {
+            push_run(runs, run);
+        }
+    }
+    whole.finish()
+}
+
 /// Puts the findings of many frames together: those of a kind that is counted become one per subject, with the
 /// first file that had it and how many did.
 pub(super) fn counted(findings: Vec<Finding>) -> Vec<Finding> {
@@ -132,5 +182,32 @@ mod tests {
             ("keyword_mistyped", "b.fit", 1, 1),
         ];
         assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn inputs_with_counted_findings_are_runs() {
+        let found = |file: &str, subject: &str, count| {
+            let mut notes = Notes::default();
+            for _ in 0..count {
+                let place = Place { file, hdu: Some(1) };
+                notes.find(place, "keyword_missing", subject, "missing".to_owned());
+            }
+            notes.findings
+        };
+        let mut blocks = Vec::new();
+        for ordinals in [1..=3, 4..=5] {
+            let mut block = Counted::default();
+            for ordinal in ordinals {
+                let image = format!("{ordinal}.fit");
+                block.add(ordinal, &image, &found(&image, "A", 4));
+                if ordinal != 2 {
+                    block.add(ordinal, &image, &found("cat.fits", "A", 1));
+                }
+            }
+            blocks.extend(block.finish());
+        }
+        let told: Vec<(bool, Vec<[u32; 3]>)> =
+            joined_counts(blocks).into_iter().map(|c| (c.catalogue, c.inputs)).collect();
+        assert_eq!(told, [(false, vec![[1, 5, 4]]), (true, vec![[1, 1, 1], [3, 5, 1]])]);
     }
 }

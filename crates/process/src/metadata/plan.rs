@@ -6,6 +6,7 @@ use model::tables::{Column, ColumnType, Origin, Table};
 use std::collections::HashMap;
 
 use super::cell::Taking;
+use super::observed;
 use super::row::Kind;
 use crate::header_view::is_own;
 
@@ -98,7 +99,11 @@ impl Plan {
         let rules = profile.frame_types.iter().flat_map(|rule| rule.keywords.keys().cloned());
         let matches = profile.matches.iter().flat_map(|rule| rule.0.keys().cloned());
         let projects = profile.project.keywords.iter().cloned();
-        for keyword in taken.into_iter().chain(rules).chain(matches).chain(projects) {
+        let clocks = profile.time.start.iter().chain(&profile.time.end).cloned();
+        let read = observed::KEYWORDS.iter().map(|keyword| (*keyword).to_owned());
+        for keyword in
+            taken.into_iter().chain(rules).chain(matches).chain(projects).chain(clocks).chain(read)
+        {
             self.learn(&keyword, Meaning::Known);
         }
         for Library { role, keywords, itself } in &profile.libraries {

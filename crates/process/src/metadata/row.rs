@@ -84,6 +84,12 @@ impl<'f> Row<'f> {
         self.cells[position] = value.into();
     }
 
+    #[cfg(test)]
+    pub fn set_cell(&mut self, column: &str, cell: Cell<'f>) {
+        let position = self.position(column);
+        self.cells[position] = cell;
+    }
+
     pub fn get(&self, column: &str) -> &Cell<'f> {
         &self.cells[self.position(column)]
     }

@@ -18,9 +18,11 @@ const BLOCK: usize = 64;
 pub fn run(task: &TaskFile, profile: &SurveyProfile) -> Result<Products, TaskFault> {
     let extractor = Extractor::new(profile, &task.programmes, &task.unit.delivery);
     let limits = limits(profile);
-    let blocks: Vec<&[TaskInput]> = task.inputs.chunks(BLOCK).collect();
+    let blocks: Vec<(usize, &[TaskInput])> = task.inputs.chunks(BLOCK).enumerate().collect();
     let mut done = Vec::with_capacity(blocks.len());
-    let work = |inputs: &&[TaskInput]| block(&extractor, inputs, &limits);
+    let work = |(number, inputs): &(usize, &[TaskInput])| {
+        block(&extractor, number * BLOCK, inputs, &limits)
+    };
     in_order(&blocks, task.limits.threads, work, |products| {
         done.push(products);
         Ok(())
@@ -34,6 +36,7 @@ fn joined(blocks: Vec<Products>) -> Products {
         tables: tables.into(),
         refusals: Vec::new(),
         findings: Vec::new(),
+        counted: Vec::new(),
         input_bytes: 0,
     };
     for block in blocks {
@@ -42,20 +45,24 @@ fn joined(blocks: Vec<Products>) -> Products {
         }
         all.refusals.extend(block.refusals);
         all.findings.extend(block.findings);
+        all.counted.extend(block.counted);
         all.input_bytes += block.input_bytes;
     }
     all.findings = notes::counted(all.findings);
+    all.counted = notes::joined_counts(all.counted);
     all
 }
 
 fn block(
     extractor: &Extractor<'_>,
+    first: usize,
     inputs: &[TaskInput],
     limits: &Limits,
 ) -> Result<Products, TaskFault> {
     let mut rows = Rows::default();
     let mut input_bytes = 0;
-    for input in inputs {
+    for (number, input) in (first..).zip(inputs) {
+        rows.ordinal = u32::try_from(number).unwrap_or(u32::MAX);
         let Some(image) = open(&input.image, limits, &mut rows)? else { continue };
         input_bytes += input.image.bytes;
         let catalogue = match &input.catalogue {

@@ -1,30 +1,95 @@
-//! Times and nights: ISO 8601 texts, Modified Julian Dates, Julian day numbers.
+//! Dates and times as headers write them (FITS 4.0, section 4.4.2.1), Modified Julian Dates, Julian day numbers.
 
 /// Days from 0000-03-01 to 1858-11-17, the zero of the Modified Julian Date.
 const MJD_ZERO: i64 = 678_881;
+/// Seconds of a day without a leap second.
+pub(super) const DAY_S: f64 = 86_400.0;
 
-/// Whether a text is a FITS time: `2007-10-11`, `2007-10-11T13:12`, `2007-10-11T13:12:05.56`, with or without Z.
-pub(super) fn is_iso(text: &str) -> bool {
-    mjd(text).is_some()
+/// A date, with the time of day when it is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Written {
+    /// Modified Julian Date of the day.
+    pub day: i64,
+    /// Seconds since its beginning.
+    pub seconds: Option<f64>,
 }
 
-/// The Modified Julian Date of a FITS time; a leap second counts as the second after it.
-pub(super) fn mjd(text: &str) -> Option<f64> {
+impl Written {
+    /// The Modified Julian Date; `None` without a time of day. A leap second counts as the second after it.
+    pub fn mjd(self) -> Option<f64> {
+        Some(self.day as f64 + self.seconds? / DAY_S)
+    }
+
+    /// The date with a time of day when it had none.
+    pub fn at(self, seconds: f64) -> Self {
+        Self { seconds: self.seconds.or(Some(seconds)), ..self }
+    }
+
+    /// As ISO 8601 text, to the microsecond.
+    pub fn iso(self) -> String {
+        let Some(seconds) = self.seconds else { return iso_date(self.day) };
+        let micro = (seconds * 1e6).round() as i64;
+        let (day, micro) =
+            (self.day + micro.div_euclid(86_400_000_000), micro.rem_euclid(86_400_000_000));
+        let (second, fraction) = (micro / 1_000_000, micro % 1_000_000);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let mut text = format!("{}T{hour:02}:{minute:02}:{second:02}", iso_date(day));
+        if fraction > 0 {
+            text += format!(".{fraction:06}").trim_end_matches('0');
+        }
+        text
+    }
+}
+
+/// Parses a FITS time: `2007-10-11`, `2007-10-11T13:12`, `2007-10-11T13:12:05.56`, with or without Z, years of
+/// more digits with a sign, and `11/10/97` of the twentieth century.
+pub(super) fn parse(text: &str) -> Option<Written> {
     let text = text.trim();
+    if let Some(day) = day_of_last_century(text) {
+        return Some(Written { day, seconds: None });
+    }
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, clock) = match text.split_once('T') {
         Some((date, clock)) => (date, Some(clock)),
         None => (text, None),
     };
-    let (year, rest) = date.split_once('-')?;
-    let (month, day) = rest.split_once('-')?;
-    let day = mjd_of_date(digits(year, 4)?, digits(month, 2)?, digits(day, 2)?)?;
-    let seconds = clock.map_or(Some(0.0), seconds_of_day)?;
-    Some(day as f64 + seconds / 86_400.0)
+    let day = day_of_iso(date)?;
+    match clock {
+        Some(clock) => Some(Written { day, seconds: Some(seconds_of_day(clock)?) }),
+        None => Some(Written { day, seconds: None }),
+    }
 }
 
-fn seconds_of_day(clock: &str) -> Option<f64> {
-    let mut parts = clock.split(':');
+/// A date of `DD/MM/YY`, which is in the years from 1900 to 1999.
+fn day_of_last_century(text: &str) -> Option<i64> {
+    let mut parts = text.split('/');
+    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+    let plain = parts.next().is_none();
+    plain.then(|| mjd_of_date(1900 + digits(year, 2)?, digits(month, 2)?, digits(day, 2)?))?
+}
+
+/// A date of `CCYY-MM-DD`, or `+CCCYY-MM-DD`.
+fn day_of_iso(date: &str) -> Option<i64> {
+    let (year, rest, length) = match date.strip_prefix(['+', '-']) {
+        Some(unsigned) => {
+            let (year, rest) = unsigned.split_once('-')?;
+            (year, rest, 5)
+        }
+        None => {
+            let (year, rest) = date.split_once('-')?;
+            (year, rest, 4)
+        }
+    };
+    let year = digits(year, length)?;
+    let year = if date.starts_with('-') { -year } else { year };
+    let (month, day) = rest.split_once('-')?;
+    mjd_of_date(year, digits(month, 2)?, digits(day, 2)?)
+}
+
+/// Seconds since midnight of a time of day, `13:12` or `13:12:05.56`, with or without Z.
+pub(super) fn seconds_of_day(clock: &str) -> Option<f64> {
+    let clock = clock.trim();
+    let mut parts = clock.strip_suffix('Z').unwrap_or(clock).split(':');
     let hours = digits(parts.next()?, 2)?;
     let minutes = digits(parts.next()?, 2)?;
     let seconds = match parts.next() {
@@ -38,6 +103,21 @@ fn seconds_of_day(clock: &str) -> Option<f64> {
     };
     let fits = parts.next().is_none() && hours < 24 && minutes < 60 && seconds < 61.0;
     fits.then_some(f64::from(hours) * 3600.0 + f64::from(minutes) * 60.0 + seconds)
+}
+
+/// Seconds since midnight of a time of day as older files write it: `8:33:20.5` and `08 33 20.5` too.
+pub(super) fn loose_seconds_of_day(text: &str) -> Option<f64> {
+    let text = text.trim().trim_end_matches(['Z', 'z']).trim_end();
+    let apart = |c: char| c == ':' || c.is_ascii_whitespace();
+    let parts: Vec<&str> = text.split(apart).filter(|part| !part.is_empty()).collect();
+    if !(2..=3).contains(&parts.len()) {
+        return None;
+    }
+    let padded: Vec<String> = parts
+        .iter()
+        .map(|p| if p.find('.').unwrap_or(p.len()) < 2 { format!("0{p}") } else { (*p).to_owned() })
+        .collect();
+    seconds_of_day(&padded.join(":"))
 }
 
 fn digits(text: &str, length: usize) -> Option<i32> {
@@ -61,6 +141,25 @@ fn mjd_of_date(year: i32, month: i32, day: i32) -> Option<i64> {
     Some(days + day_of_year - MJD_ZERO)
 }
 
+/// The Gregorian date of a Modified Julian Date, as ISO 8601 text.
+fn iso_date(mjd: i64) -> String {
+    let days = mjd + MJD_ZERO;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    if (0..10_000).contains(&year) {
+        format!("{year:04}-{month:02}-{day:02}")
+    } else {
+        format!("{year:+06}-{month:02}-{day:02}")
+    }
+}
+
 /// Julian day number at noon of a night written as yyyymmdd.
 pub(super) fn julian_day_num(night: i32) -> Option<i32> {
     let mjd = mjd_of_date(night / 10_000, night / 100 % 100, night % 100)?;
@@ -74,24 +173,79 @@ mod tests {
     #[test]
     fn dates_of_real_headers() {
         let close = |text: &str, wanted: f64| {
-            let got = mjd(text).unwrap_or_else(|| panic!("{text}"));
+            let got = parse(text).and_then(Written::mjd).unwrap_or_else(|| panic!("{text}"));
             assert!((got - wanted).abs() < 6e-6, "{text}: {got}, not {wanted}");
         };
         close("2007-10-11T13:12:05.560", 54384.55006); // UKIRT, MJD-OBS of the same header
         close("2005-04-04T10:31:11.267", 53464.43832);
         close("2014-05-11T02:57:41.760", 56788.1234); // VLT
-        close("1858-11-17", 0.0);
         close("2000-02-29T12:00:00Z", 51603.5);
         close("2005-04-04T10:22", 53464.431944);
         close("2016-12-31T23:59:60.5", 57754.0000058);
+        close("+02000-02-29T12:00:00", 51603.5);
         assert_eq!(julian_day_num(20_071_011), Some(2_454_385));
+    }
+
+    #[test]
+    fn a_date_is_not_midnight() {
+        let days = [
+            ("1858-11-17", 0),
+            ("2011-01-07", 55_568),
+            ("11/10/97", 50_732),
+            ("31/12/99", 51_543),
+            ("01/01/00", 15_020),
+        ];
+        for (text, day) in days {
+            let written = parse(text).unwrap();
+            assert_eq!(written, Written { day, seconds: None }, "{text}");
+            assert_eq!(written.mjd(), None, "{text}");
+        }
+        assert_eq!(parse("11/10/97").unwrap().iso(), "1997-10-11");
+        let full = parse("11/10/97").unwrap().at(30_800.5);
+        assert_eq!(full.iso(), "1997-10-11T08:33:20.5");
+        assert_eq!(Written { day: 55_568, seconds: Some(-0.25) }.iso(), "2011-01-06T23:59:59.75");
+        assert_eq!(parse("2000-02-29T23:59:60").unwrap().iso(), "2000-03-01T00:00:00");
+    }
+
+    #[test]
+    fn every_day_is_written_and_read_alike() {
+        for day in (-800_000..800_000).step_by(37) {
+            let text = Written { day, seconds: None }.iso();
+            assert_eq!(parse(&text).map(|w| w.day), Some(day), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_day() {
+        let cases = [
+            ("08:33:20.5", Some(30_800.5)),
+            ("8:33:20.5", Some(30_800.5)),
+            ("08 33 20.5", Some(30_800.5)),
+            ("08:33", Some(30_780.0)),
+            ("08:33:20Z", Some(30_800.0)),
+            ("08:33:5.25", Some(30_785.25)),
+            ("25:00:00", None),
+            ("08:60:00", None),
+            ("08", None),
+            ("0.35", None),
+            ("", None),
+            ("08:33:20:10", None),
+            ("-8:33:20", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(loose_seconds_of_day(text), wanted, "{text:?}");
+        }
     }
 
     #[test]
     fn what_is_no_time() {
         let bad = [
             "",
-            "11/10/07",
+            "11/10/2007",
+            "2007/10/11",
+            "32/10/97",
+            "11/13/97",
+            "1/1/97",
             "2007-13-01",
             "2007-02-29",
             "2007-1-1",
@@ -103,7 +257,7 @@ mod tests {
             "2007-10-11T13:12:61",
         ];
         for text in bad {
-            assert_eq!(mjd(text), None, "{text:?}");
+            assert_eq!(parse(text), None, "{text:?}");
         }
         assert_eq!(julian_day_num(20_071_131), None);
     }

@@ -29,10 +29,10 @@ use mosaic::Part;
 use picture::{Picture, PictureFault};
 use reduce::{Reduced, Reducer, Scaling};
 use sky::{PixelSize, Transform, Wcs};
-use stretch::{Curve, Stretch};
+use stretch::{Curve, Stretch, Tone};
 
 /// Version of how previews are made.
-pub const RECIPE: u32 = 2;
+pub const RECIPE: u32 = 3;
 
 /// What decides how a preview looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,8 @@ pub struct Recipe {
     pub quality: u8,
     /// From values to grey.
     pub curve: Curve,
+    /// The grey of the level, which follows from the kind of the frame.
+    pub tone: Tone,
     /// Longest side of the mosaic, in pixels.
     pub mosaic_longest: usize,
 }
@@ -54,11 +56,12 @@ impl Recipe {
             factor: (profile.scale as usize).clamp(1, reduce::FACTOR_MAX),
             quality: profile.quality.clamp(1, 100),
             curve: Curve::of_name(&profile.stretch).unwrap_or(Curve::Asinh),
+            tone: Tone::Sky,
             mosaic_longest: (profile.mosaic_size as usize).clamp(1, picture::LONGEST),
         }
     }
 
-    /// Version and settings in a word; previews of another word are made again.
+    /// Version and settings in a word; previews of another word are made again. The tone is none of the settings.
     pub fn word(&self) -> String {
         format!(
             "{RECIPE}.{}.x{}.q{}.m{}",
@@ -184,7 +187,11 @@ fn detector(
         reduce_plane(&image, size, recipe, scratch)?;
     let sample = Sample::of(&values);
     let sky = sample.as_ref().map(Sample::sky);
-    let stretch = sample.zip(sky).map(|(sample, sky)| Stretch::fit(recipe.curve, &sample, sky));
+    let stretch = sample.as_ref().map(|sample| {
+        let level = recipe.tone.level(sample);
+        Stretch::fit(recipe.curve, recipe.tone, sample, level)
+    });
+    drop(sample);
     let grey = stretch.map_or_else(|| vec![0; values.len()], |stretch| stretch.apply(&values));
     drop(values);
     let orientation = wcs.as_ref().and_then(|wcs| wcs.orientation(size).ok());

@@ -42,8 +42,35 @@ pub struct Stretch {
     pub softening: f32,
 }
 
-/// Where the sky shall lie between black and white.
-const SKY_GREY: f64 = 0.25;
+/// The grey of the level of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tone {
+    /// A quarter: of the sky, with most of the range for what is brighter.
+    #[default]
+    Sky,
+    /// The middle: of flats, confidence maps and other calibrations, which differ from their level both ways.
+    Even,
+}
+
+impl Tone {
+    /// Where the level lies between black and white.
+    fn grey(self) -> f64 {
+        match self {
+            Self::Sky => 0.25,
+            Self::Even => 0.5,
+        }
+    }
+
+    /// The level that gets the tone's grey, and the scatter around it.
+    pub fn level(self, sample: &Sample) -> Sky {
+        let sky = sample.sky();
+        match self {
+            Self::Sky => sky,
+            Self::Even => Sky { level: sample.at(0.5), ..sky },
+        }
+    }
+}
+
 /// Black lies at least this many sigma under the sky.
 const BLACK_SIGMAS: f32 = 4.0;
 /// Faint areas (where a stack covers less, in the shade of a guide probe) are shown down to this many sigma under
@@ -59,12 +86,12 @@ const BLACK: [f64; 4] = [0.003, 0.006, 0.01, 0.02];
 const WHITE: f64 = 0.0005;
 
 impl Stretch {
-    /// Fits a stretch to an image with a measured sky, which gets the same grey under every curve.
-    pub fn fit(curve: Curve, sample: &Sample, sky: Sky) -> Self {
+    /// Fits a stretch to an image with a measured level, which gets the same grey under every curve.
+    pub fn fit(curve: Curve, tone: Tone, sample: &Sample, sky: Sky) -> Self {
         let sigma = if sky.sigma > 0.0 { sky.sigma } else { scale_of_few(sample, sky.level) };
         let sigma = sigma.max(1e-30);
         let below = depth(sample, sky.level, sigma);
-        let least = below * (1.0 / SKY_GREY - 1.0) as f32;
+        let least = below * (1.0 / tone.grey() - 1.0) as f32;
         let bright = match curve {
             Curve::Asinh => sample.at(1.0 - WHITE),
             Curve::Zscale => zscale(sample).map_or(sky.level, |(_, high)| high),
@@ -73,7 +100,8 @@ impl Stretch {
         let above = (bright - sky.level).clamp(least, WHITE_SIGMAS * sigma);
         match curve {
             Curve::Asinh => {
-                let softening = soften(f64::from(below), f64::from(below) + f64::from(above));
+                let range = f64::from(below) + f64::from(above);
+                let softening = soften(f64::from(below), range, tone.grey());
                 Self::between(curve, sky.level - below, sky.level + above, softening)
             }
             Curve::Linear | Curve::Zscale => {
@@ -139,8 +167,8 @@ fn scale_of_few(sample: &Sample, level: f32) -> f32 {
     sample.deviation(level).map_or_else(|| (level.abs() * 1e-3).max(1e-6), |d| d / halves)
 }
 
-/// The softening that puts the sky, `sky` above black, at its grey when white is `range` above black.
-fn soften(sky: f64, range: f64) -> f32 {
+/// The softening that puts the sky, `sky` above black, at a grey when white is `range` above black.
+fn soften(sky: f64, range: f64, wanted: f64) -> f32 {
     let grey = |log: f64| {
         let softening = log.exp();
         (sky / softening).asinh() / (range / softening).asinh()
@@ -149,7 +177,7 @@ fn soften(sky: f64, range: f64) -> f32 {
     let (mut low, mut high) = ((range * 1e-9).ln(), (range * 1e3).ln());
     for _ in 0..40 {
         let middle = 0.5 * (low + high);
-        if grey(middle) > SKY_GREY { low = middle } else { high = middle }
+        if grey(middle) > wanted { low = middle } else { high = middle }
     }
     #[expect(clippy::cast_possible_truncation, reason = "display")]
     let softening = (0.5 * (low + high)).exp() as f32;
@@ -201,7 +229,7 @@ mod tests {
     fn fit(curve: Curve, values: &[f32]) -> (Stretch, Sky) {
         let sample = Sample::of(values).unwrap();
         let sky = sample.sky();
-        (Stretch::fit(curve, &sample, sky), sky)
+        (Stretch::fit(curve, Tone::Sky, &sample, sky), sky)
     }
 
     /// A ramp of noise around a level, with stars on a thousandth.
@@ -235,6 +263,35 @@ mod tests {
                 assert_eq!(&shown[1..], [0, 255, 0, 255]);
             }
         }
+    }
+
+    /// The median of a flat is grey whatever the tails: vignetting, dead and hot pixels, weights in steps.
+    #[test]
+    fn even_images_have_their_median_in_the_middle() {
+        let flat = |dead: f32, hot: f32| {
+            let vignetted = |i: usize| 1.0 - 0.2 * (i as f32 / 10_000.0).powi(2);
+            let mut values: Vec<f32> = (0..10_000).map(vignetted).collect();
+            values[..20].fill(dead);
+            values[20..40].fill(hot);
+            values
+        };
+        let mut weights = vec![0.0; 3000];
+        weights.resize(10_000, 100.0);
+        weights[4000..5000].fill(50.0);
+        let images = [flat(1.0, 1.0), flat(0.0, 60.0), flat(-1e6, 1e6), weights, vec![100.0; 500]];
+        for (n, values) in images.iter().enumerate() {
+            let sample = Sample::of(values).unwrap();
+            let level = Tone::Even.level(&sample);
+            for curve in [Curve::Asinh, Curve::Zscale, Curve::Linear] {
+                let stretch = Stretch::fit(curve, Tone::Even, &sample, level);
+                let grey = stretch.grey(sample.at(0.5));
+                assert!((grey - 0.5).abs() < 0.01, "{n} {curve:?}: {grey}");
+            }
+        }
+        let sample = Sample::of(&images[0]).unwrap();
+        let stretch = Stretch::fit(Curve::Asinh, Tone::Even, &sample, Tone::Even.level(&sample));
+        let shown = [0.8, 0.9, 0.95, 1.0].map(|v| stretch.grey(v));
+        assert!(shown.is_sorted() && shown[0] < 0.3 && shown[3] > 0.55, "{shown:?}");
     }
 
     #[test]

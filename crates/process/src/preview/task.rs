@@ -2,15 +2,16 @@
 
 use arrow_array::RecordBatch;
 use fits::image::Scratch;
-use fits::{FitsFile, HduIndex, Limits};
+use fits::{FitsFile, HduIndex, HduKind, Limits};
 use model::preview_name as name;
-use model::profile::SurveyProfile;
+use model::profile::{FrameKind, SurveyProfile};
 use model::task::{TaskFile, TaskInput};
 use model::{ExtNum, Finding, Refusal, one_line};
-use sky::Wcs;
+use sky::{Reading, Wcs};
 use std::io;
 
 use super::rows::{self, Row};
+use super::stretch::Tone;
 use super::{DetectorPreview, PreviewFault, Recipe, render};
 use crate::header_view::HeaderView;
 use crate::task::{Opened, TaskFault, in_order, limits, open, refusal};
@@ -44,6 +45,7 @@ pub fn run(
 ) -> Result<Products, TaskFault> {
     let maker = Maker {
         recipe: Recipe::of(&profile.preview),
+        profile,
         limits: limits(profile),
         delivery: &task.unit.delivery,
     };
@@ -85,6 +87,7 @@ impl Products {
 /// Makes the previews of files of one delivery.
 struct Maker<'t> {
     recipe: Recipe,
+    profile: &'t SurveyProfile,
     limits: Limits,
     delivery: &'t str,
 }
@@ -119,7 +122,8 @@ impl Maker<'_> {
         let wanted =
             |hdu: HduIndex| !image.refused_hdus.contains(&hdu.0) && ExtNum::of_hdu(hdu.0).is_some();
         let mut scratch = Scratch::default();
-        let previews = render(&file, &self.recipe, wanted, |hdu| wcs_of(&file, hdu), &mut scratch);
+        let recipe = Recipe { tone: self.tone(&image.name, &file), ..self.recipe };
+        let previews = render(&file, &recipe, wanted, |hdu| wcs_of(&file, hdu), &mut scratch);
         for (hdu, fault) in previews.faults {
             made.refusals.push(refusal_of(&image.name, hdu, fault)?);
         }
@@ -142,6 +146,24 @@ impl Maker<'_> {
         Ok(made)
     }
 
+    /// The tone of a frame of its kind, which name and header tell as they do for the metadata.
+    fn tone(&self, name: &str, file: &FitsFile) -> Tone {
+        let Some(primary) = file.hdus().first() else { return Tone::Sky };
+        let first = file
+            .hdus()
+            .iter()
+            .find(|hdu| matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage));
+        let keyword = |keyword: &str| {
+            let own = HeaderView::new(primary).written(keyword);
+            own.or_else(|| HeaderView::of_extension(first?, primary).written(keyword))
+        };
+        let rule = self.profile.frame_type(&self.profile.naming.stem(name), &keyword);
+        match rule.map(|rule| rule.kind) {
+            Some(FrameKind::Confidence | FrameKind::Calibration) => Tone::Even,
+            Some(FrameKind::Science) | None => Tone::Sky,
+        }
+    }
+
     /// Where the curator keeps it, below the previews.
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.delivery)
@@ -151,7 +173,9 @@ impl Maker<'_> {
 /// The WCS of an image, when it has one that can be used.
 fn wcs_of(file: &FitsFile, hdu: HduIndex) -> Option<Wcs> {
     let (hdu, primary) = (file.hdu(hdu).ok()?, file.hdus().first()?);
-    Wcs::from_image(&HeaderView::of_extension(hdu, primary)).ok()
+    // Orientation is the same in every frame.
+    let reading = Reading { any_frame: true, ..Reading::default() };
+    Wcs::read_image(&HeaderView::of_extension(hdu, primary), reading).ok()
 }
 
 fn refusal_of(file: &str, hdu: HduIndex, fault: PreviewFault) -> Result<Refusal, TaskFault> {

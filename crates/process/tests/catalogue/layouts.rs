@@ -29,15 +29,12 @@ fn the_layout_of_wfcam() {
     assert_eq!(outcome.numbers("psf_flux"), [None; 3]);
     assert_eq!(outcome.numbers("psf_mag"), [None; 3]);
     assert_eq!(outcome.numbers("ser_idx1d"), [None; 3]);
-    // Radians in single precision, to degrees.
-    let wcs = wcs();
-    let (ra, dec) = (outcome.numbers("ra"), outcome.numbers("dec"));
+    // Not the catalogue's radians in single precision.
     let (x, y) = (outcome.numbers("x"), outcome.numbers("y"));
     for row in 0..3 {
-        let wanted = wcs.pixel_to_sky(x[row].unwrap(), y[row].unwrap()).unwrap();
-        let exact = f64::from(wanted.ra_deg.to_radians() as f32).to_degrees();
-        assert_eq!(ra[row], Some(exact));
-        assert!((dec[row].unwrap() - wanted.dec_deg).abs() < 2e-6);
+        let wanted = wcs().pixel_to_sky(x[row].unwrap(), y[row].unwrap()).unwrap();
+        assert_eq!(outcome.numbers("ra")[row], Some(wanted.ra_deg));
+        assert_eq!(outcome.numbers("dec")[row], Some(wanted.dec_deg));
     }
 }
 
@@ -52,21 +49,96 @@ fn a_measure_that_is_filled_once_is_kept_everywhere() {
 }
 
 #[test]
-fn positions_recomputed_by_profile() {
-    let recompute = [(
-        "[catalogue.photometry]\n",
-        "[catalogue.position]\nsource = \"wcs\"\n\n[catalogue.photometry]\n",
-    )];
-    let mut table = wfcam(3);
-    table.poke("RA", 1, 0.1); // wrong, and of no interest
-    let outcome = run_tables(&[table], &profile("wfcam", &recompute));
+fn positions_of_the_catalogue_by_profile() {
+    let columns = [("source = \"wcs\"", "source = \"columns\"")];
+    let outcome = run_tables(&[wfcam(3)], &profile("wfcam", &columns));
     assert_eq!(outcome.findings(), []);
     let (x, y) = (outcome.numbers("x"), outcome.numbers("y"));
     for row in 0..3 {
         let wanted = wcs().pixel_to_sky(x[row].unwrap(), y[row].unwrap()).unwrap();
-        assert_eq!(outcome.numbers("ra")[row], Some(wanted.ra_deg));
-        assert_eq!(outcome.numbers("dec")[row], Some(wanted.dec_deg));
+        let single = |degrees: f64| Some(f64::from(degrees.to_radians() as f32).to_degrees());
+        assert_eq!(outcome.numbers("ra")[row], single(wanted.ra_deg));
+        assert_eq!(outcome.numbers("dec")[row], single(wanted.dec_deg));
     }
+}
+
+#[test]
+fn rows_that_are_not_where_the_catalogue_says() {
+    let mut table = wfcam(30);
+    table.poke("RA", 1, 0.1).poke("DEC", 2, 1.6);
+    let outcome = run_tables(&[table], &profile("wfcam", &[]));
+    assert_eq!(outcome.refusals(), []);
+    assert_eq!(outcome.findings(), [("position_disagrees_with_wcs", 2)]);
+    let wanted = wcs().pixel_to_sky(47.0, 73.0).unwrap();
+    assert_eq!(outcome.numbers("ra")[1], Some(wanted.ra_deg));
+}
+
+#[test]
+fn positions_that_contradict_the_wcs() {
+    for source in ["wcs", "columns"] {
+        let profile = profile("wfcam", &[("source = \"wcs\"", &format!("source = \"{source}\""))]);
+        let mut shifted = wfcam(30);
+        let Cells::F32(ra) = &shifted.columns.iter().find(|(n, ..)| n == "RA").unwrap().2 else {
+            unreachable!()
+        };
+        let east = ra.iter().map(|ra| ra + 0.003).collect();
+        shifted.set("RA", "Radians", Cells::F32(east));
+        let outcome = run_tables(&[wfcam(30), shifted], &profile);
+        assert_eq!(outcome.refusals(), [(Some(2), "position_contradicts_wcs", 30, false)]);
+        let refusal = &outcome.report.refusals[0];
+        assert_eq!(refusal.column.as_deref(), Some("RA"));
+        for part in ["ext_num 3 of w20071011_00007_st.fit", "arcsec", "refuse_above_arcsec is 30"] {
+            assert!(refusal.message.contains(part), "{}", refusal.message);
+        }
+        assert_eq!(outcome.numbers("ra").len(), 30, "the other HDU stays");
+    }
+}
+
+#[test]
+fn positions_in_every_unit() {
+    use Cells::{F64, Text};
+    let sky: Vec<_> =
+        (0..3).map(|n| wcs().pixel_to_sky(100.25 + f64::from(n), 7.125).unwrap()).collect();
+    let ra = |factor: f64| F64(sky.iter().map(|p| p.ra_deg * factor).collect());
+    let dec = |factor: f64| F64(sky.iter().map(|p| p.dec_deg * factor).collect());
+    let radian = std::f64::consts::PI / 180.0;
+    let cases = [
+        (("deg", ra(1.0)), ("deg", dec(1.0))),
+        (("h", ra(1.0 / 15.0)), ("deg", dec(1.0))),
+        (("hour", ra(1.0 / 15.0)), ("Radians", dec(radian))),
+        (("hourangle", ra(1.0 / 15.0)), ("arcmin", dec(60.0))),
+        (("arcsec", ra(3600.0)), ("mas", dec(3.6e6))),
+        (("s", ra(240.0)), ("mdeg", dec(1000.0))),
+    ];
+    for ((ra_unit, ra), (dec_unit, dec)) in cases {
+        let mut table = wfcam(3);
+        table.set("X_coordinate", "pixel", F64(vec![100.25, 101.25, 102.25]));
+        table.set("Y_coordinate", "pixel", F64(vec![7.125; 3]));
+        table.set("RA", ra_unit, ra).set("DEC", dec_unit, dec);
+        let mut blind = detector(7, 2);
+        blind.wcs.clear();
+        for detector in [detector(7, 2), blind] {
+            let outcome = run_with(&[table.clone()], vec![detector], &profile("generic", &[]));
+            assert_eq!(outcome.refusals(), [], "{ra_unit} {dec_unit}");
+            assert_eq!(outcome.findings(), [], "{ra_unit} {dec_unit}");
+            for (row, place) in sky.iter().enumerate().take(3) {
+                let (ra, dec) = (outcome.numbers("ra")[row], outcome.numbers("dec")[row]);
+                let off = (ra.unwrap() - place.ra_deg).abs() + (dec.unwrap() - place.dec_deg).abs();
+                assert!(off < 1e-12, "{ra_unit} {dec_unit}: {off}");
+            }
+        }
+    }
+    // 66.0 + ... as text; one cell that is no angle.
+    let mut table = wfcam(3);
+    table.set("RA", "", Text(vec!["4:24:00", "04 24 0", "nowhere"]));
+    table.set("DEC", "", Text(vec!["+25:30:0", "25 30 00", "25:30:0"]));
+    let mut blind = detector(7, 2);
+    blind.wcs.clear();
+    let lenient = [("[catalogue]\n", "[limits]\nrefused_rows_share = 0.5\n\n[catalogue]\n")];
+    let outcome = run_with(&[table], vec![blind], &profile("generic", &lenient));
+    assert_eq!(outcome.refusals(), [(Some(1), "sky_position_out_of_range", 1, false)]);
+    assert_eq!(outcome.numbers("ra"), [Some(66.0); 2]);
+    assert_eq!(outcome.numbers("dec"), [Some(25.5); 2]);
 }
 
 #[test]
@@ -267,6 +339,7 @@ fn an_invented_survey_touches_no_code() {
     let mut detectors = vec![detector(7, 9), detector(7, 12)];
     for detector in &mut detectors {
         detector.photometry.zero_point = Some(30.0);
+        detector.wcs.clear();
     }
     let outcome = run_with(&tables, detectors, &profile);
     assert_eq!(outcome.refusals(), [(Some(2), "outside_detector", 1, false)]);

@@ -177,6 +177,7 @@ pub fn detector(multiframe_id: i64, ext_num: i16) -> Detector {
         multiframe_id: MultiframeId::new(multiframe_id).unwrap(),
         ext_num: ExtNum::new(ext_num).unwrap(),
         catalogue_hdu: None,
+        names: BTreeMap::new(),
         catalogue_rows: None,
         programme_id: ProgrammeId::new(101),
         filter_id: Some(5),
@@ -212,7 +213,7 @@ pub fn input(multiframe_id: i64, image: &str, path: &Path, name: &str) -> TaskIn
         catalogue: Some(CatalogueRef {
             file: file(name, path.to_owned(), bytes),
             version: 1,
-            done_hdus: Vec::new(),
+            done: Vec::new(),
         }),
     }
 }

@@ -17,7 +17,7 @@ fn single_rows_are_refused_and_listed() {
     let profile = profile("wfcam", &[]);
     /// Cells set in the table; refusals: code, rows, their ranges.
     type Case<'a> = (&'a [(&'a str, usize, f32)], &'a [(&'a str, u64, &'a [(u64, u64)])]);
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 8] = [
         (&[], &[]),
         (&[("Sequence_number", 3, NAN)], &[("sequence_number_missing", 1, &[(4, 4)])]),
         (&[("Sequence_number", 3, 4.5)], &[("sequence_number_not_whole", 1, &[(4, 4)])]),
@@ -35,7 +35,6 @@ fn single_rows_are_refused_and_listed() {
             &[("pixel_position_missing", 2, &[(99, 100)])],
         ),
         (&[("X_coordinate", 50, 1e6)], &[("outside_detector", 1, &[(51, 51)])]),
-        (&[("DEC", 50, 1.6)], &[("sky_position_out_of_range", 1, &[(51, 51)])]),
         (
             &[("Y_coordinate", 1, -1e3), ("Sequence_number", 2, -2.0)],
             &[("sequence_number_out_of_range", 1, &[(3, 3)]), ("outside_detector", 1, &[(2, 2)])],
@@ -65,6 +64,14 @@ fn single_rows_are_refused_and_listed() {
             assert!(is_duplicate || iso.unwrap() == seq.unwrap() as f64 + 899.0, "row {row}");
         }
     }
+}
+
+#[test]
+fn positions_that_are_none() {
+    let columns = [("source = \"wcs\"", "source = \"columns\"")];
+    let outcome = run_tables(&[poked(100, &[("DEC", 50, 1.6)])], &profile("wfcam", &columns));
+    assert_eq!(outcome.refusals(), [(Some(1), "sky_position_out_of_range", 1, false)]);
+    assert_eq!(outcome.report.refusals[0].row_ranges, [RowRange { first: 51, last: 51 }]);
 }
 
 #[test]

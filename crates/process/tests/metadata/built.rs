@@ -42,7 +42,7 @@ pub fn input(multiframe_id: i64, image: &str, catalogue: Option<&str>) -> TaskIn
         catalogue: catalogue.map(|name| CatalogueRef {
             file: file_ref(name, 5760),
             version: 1,
-            done_hdus: Vec::new(),
+            done: Vec::new(),
         }),
     }
 }

@@ -152,7 +152,12 @@ fn the_same_file_means_other_things_to_other_surveys() {
     let bytes = image(&primary(), &[extension()]);
     let generic = super::built::profile("generic");
     let one = input(5, "L12-20230225-coadd.fits", None);
-    let products = extract(&generic, &one, bytes, None);
+    // The generic survey takes frames without a project into a programme of its own.
+    let products = extract(&generic, &one, bytes.clone(), None);
+    assert_eq!(refused(&products), Vec::<String>::new());
+    let mut strict = generic;
+    strict.project.unnamed = None;
+    let products = extract(&strict, &one, bytes, None);
     assert_eq!(refused(&products), ["no_project L12-20230225-coadd.fits - parked"]);
 }
 

@@ -98,10 +98,11 @@ pub(super) static KINDS: [Damage; 29] = [
         bytes[end.unwrap_or(0) * 80..].fill(b' ');
         s.only_image(bytes)
     }),
-    kind("tail_of_rubbish", "bytes after the last extension", "not_an_hdu", |s| {
-        let mut bytes = s.image.clone();
-        bytes.extend(b"left over from the file that was here before. ".repeat(200));
-        s.only_image(bytes)
+    kind("xtension_spoiled", "the last extension does not begin like one", "not_an_hdu", |s| {
+        let mut file = Editor::of(&s.image);
+        let at = file.hdu(4).header;
+        file.bytes[at..at + 8].copy_from_slice(b"XTENS?ON");
+        s.only_image(file.bytes)
     }),
     edited("simple_false", "SIMPLE = F", "not_standard", |f| f.set(0, "SIMPLE", "F")),
     edited("bitpix_13", "BITPIX = 13", "bad_value", |f| f.set(2, "BITPIX", "13")),

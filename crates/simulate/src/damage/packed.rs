@@ -45,16 +45,23 @@ pub(super) static KINDS: [Damage; 11] = [
         bytes[end - 6] ^= 0x55;
         s.only_image(bytes)
     }),
-    kind("gzip_bomb", "a gzip stream of 24 MB of zeros in 24 kB", "gzip_bomb", |s| {
-        s.only(Entry::Bytes(bomb(&s.image, 24 << 20)))
+    kind("gzip_bomb", "a gzip stream of 1 GB of zeros in 1 MB", "gzip_bomb", |s| {
+        s.only(Entry::Bytes(bomb(&s.image, 1 << 30)))
     }),
 ];
 
-/// A gzip stream that begins like an image and goes on with zeros, so many bytes in all when it is unpacked.
+/// A gzip stream that begins like an image and goes on with zeros, so many bytes in all when it is unpacked. Members of
+/// 16 MB follow each other, so that it costs no memory to make.
 pub fn bomb(image: &[u8], unpacked_bytes: usize) -> Vec<u8> {
-    let mut content = image.iter().copied().take(2880).collect::<Vec<u8>>();
-    content.resize(unpacked_bytes, 0);
-    gzip(&content)
+    const MEMBER_BYTES: usize = 16 << 20;
+    let mut begin = image.iter().copied().take(2880).collect::<Vec<u8>>();
+    begin.resize(begin.len().max(unpacked_bytes % MEMBER_BYTES), 0);
+    let mut packed = gzip(&begin);
+    let member = gzip(&vec![0; MEMBER_BYTES]);
+    for _ in 0..unpacked_bytes / MEMBER_BYTES {
+        packed.extend_from_slice(&member);
+    }
+    packed
 }
 
 /// Bytes that begin as a packer's output does.

@@ -10,6 +10,10 @@ pub enum CelestialSystem {
     Equatorial,
     /// Galactic longitude and latitude (GLON, GLAT).
     Galactic,
+    /// Supergalactic longitude and latitude (SLON, SLAT).
+    Supergalactic,
+    /// Ecliptic longitude and latitude (ELON, ELAT).
+    Ecliptic,
 }
 
 /// The pair of celestial axes.
@@ -20,7 +24,7 @@ pub(super) struct Axes {
     pub(super) system: CelestialSystem,
     /// Three-letter projection code.
     pub(super) projection: String,
-    /// Distortion code after it, `SIP`.
+    /// Distortion code after it, `SIP`. One axis is enough to name it.
     pub(super) distortion: Option<String>,
     /// Keyword that named the projection.
     pub(super) keyword: String,
@@ -47,7 +51,7 @@ impl Axes {
             longitude: usize::from(!first.is_longitude),
             system: first.system,
             projection: first.projection,
-            distortion: first.distortion,
+            distortion: first.distortion.or(second.distortion),
             keyword,
         })
     }
@@ -72,6 +76,10 @@ impl AxisType {
             "DEC" => (false, CelestialSystem::Equatorial),
             "GLON" => (true, CelestialSystem::Galactic),
             "GLAT" => (false, CelestialSystem::Galactic),
+            "SLON" => (true, CelestialSystem::Supergalactic),
+            "SLAT" => (false, CelestialSystem::Supergalactic),
+            "ELON" => (true, CelestialSystem::Ecliptic),
+            "ELAT" => (false, CelestialSystem::Ecliptic),
             _ => return Err(not_celestial()),
         };
         let mut codes = rest.trim_start_matches('-').splitn(2, '-');
@@ -84,6 +92,8 @@ impl AxisType {
         self.is_longitude != other.is_longitude
             && self.system == other.system
             && self.projection == other.projection
-            && self.distortion == other.distortion
+            && (self.distortion.is_none()
+                || other.distortion.is_none()
+                || self.distortion == other.distortion)
     }
 }

@@ -3,6 +3,7 @@
 use super::axes::Axes;
 use super::fault::WcsFault;
 use super::keywords::{Cards, Keywords};
+use super::note::WcsNote;
 use super::polynomial::{Polynomial, Slope, solve};
 
 /// A pair of polynomials that maps the plane on itself, with a numerical inverse.
@@ -76,44 +77,84 @@ fn tpv_terms<K: Keywords + ?Sized>(
         .collect()
 }
 
-/// Whether a TAN header means TPV, as SCAMP wrote it before TPV had a name: some PV number is 5 or more, which
-/// neither TAN nor the native pole uses. (The rule of wcslib.)
-pub(super) fn tan_is_tpv<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> bool {
+/// The first PV keyword with a number of 5 or more, which neither TAN nor the native pole uses: a TAN header with
+/// one means TPV, as SCAMP wrote it before TPV had a name. (The rule of wcslib.)
+pub(super) fn scamp_parameter<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> {
     for m in 5..TPV_PARAMETERS {
         for axis in 0..2 {
             if cards.has_parameter(axis, m) {
-                return true;
+                return Some(cards.parameter_keyword(axis, m));
             }
         }
     }
-    false
+    None
 }
 
-/// The SIP polynomials (Shupe et al. 2005): pixel offsets to corrected pixel offsets. `None` without `A_ORDER`.
+/// The keyword of a SIP order above 1, if any.
+pub(super) fn sip_order<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> {
+    if !cards.may_have_sip() {
+        return None;
+    }
+    let above = |k: &&str| cards.finite(k).is_ok_and(|order| order.is_some_and(|o| o > 1.0));
+    ["A_ORDER", "B_ORDER"].iter().find(|k| above(k)).map(|k| (*k).to_owned())
+}
+
+/// The SIP polynomials (Shupe et al. 2005): pixel offsets to corrected pixel offsets. `None` without an order
+/// above 1, as astropy decides; terms that are left aside so are noted.
 pub(super) fn read_sip<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
+    notes: &mut Vec<WcsNote>,
 ) -> Result<Option<Distortion>, WcsFault> {
     if !cards.may_have_sip() {
         return Ok(None);
     }
-    let u = sip_polynomial(cards, 'A')?;
-    let v = sip_polynomial(cards, 'B')?;
-    let (mut u, mut v) = match (u, v) {
-        (None, None) => return Ok(None),
-        (u, v) => (u.unwrap_or_else(Polynomial::zero), v.unwrap_or_else(Polynomial::zero)),
-    };
-    u.add(1, 0, 1.0);
-    v.add(0, 1, 1.0);
-    Ok(Some(Distortion { u, v }))
+    let (a, b) = (cards.finite("A_ORDER")?, cards.finite("B_ORDER")?);
+    let above = |order: Option<f64>| order.is_some_and(|o| o > 1.0);
+    if let (Some(a), Some(b)) = (a, b)
+        && above(Some(a))
+        && above(Some(b))
+    {
+        let u = sip_polynomial(cards, 'A', a)?;
+        let v = sip_polynomial(cards, 'B', b)?;
+        return Ok(Some(Distortion { u, v }));
+    }
+    let Some(term) = first_sip_term(cards) else { return Ok(None) };
+    match (a, b) {
+        (None, order) if above(order) => {
+            Err(WcsFault::MissingKeyword { keyword: "A_ORDER".into() })
+        }
+        (order, None) if above(order) => {
+            Err(WcsFault::MissingKeyword { keyword: "B_ORDER".into() })
+        }
+        (Some(a), order) if above(order) => {
+            Err(WcsFault::UnsupportedParameter { keyword: "A_ORDER".into(), value: a })
+        }
+        _ => {
+            let message =
+                format!("{term} belongs to SIP, whose A_ORDER and B_ORDER are not both above 1");
+            notes.push(WcsNote::not_applied(&term, message));
+            Ok(None)
+        }
+    }
 }
 
+/// The first SIP coefficient that is not zero.
+fn first_sip_term<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> {
+    let terms = ["A", "B"].into_iter().flat_map(|letter| {
+        (0..10).flat_map(move |i| (0..10 - i).map(move |j| format!("{letter}_{i}_{j}")))
+    });
+    let mut terms = terms.filter(|k| cards.finite(k).is_ok_and(|c| c.is_some_and(|c| c != 0.0)));
+    terms.next()
+}
+
+/// One of the two polynomials, the offset itself included.
 fn sip_polynomial<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     letter: char,
-) -> Result<Option<Polynomial>, WcsFault> {
-    let keyword = format!("{letter}_ORDER");
-    let Some(order) = cards.finite(&keyword)? else { return Ok(None) };
-    if !(0.0..=9.0).contains(&order) {
+    order: f64,
+) -> Result<Polynomial, WcsFault> {
+    if !(0.0..10.0).contains(&order) {
+        let keyword = format!("{letter}_ORDER");
         return Err(WcsFault::UnsupportedParameter { keyword, value: order });
     }
     let order = order as usize;
@@ -125,7 +166,11 @@ fn sip_polynomial<K: Keywords + ?Sized>(
             }
         }
     }
-    Ok(Some(p))
+    match letter {
+        'A' => p.add(1, 0, 1.0),
+        _ => p.add(0, 1, 1.0),
+    }
+    Ok(p)
 }
 
 #[cfg(test)]

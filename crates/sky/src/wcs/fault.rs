@@ -71,6 +71,30 @@ pub enum WcsFault {
         /// Its text.
         found: String,
     },
+    /// A reference frame that is not converted to the ICRS.
+    #[error("keyword {keyword} holds {found:?}, which is no reference frame that is converted")]
+    UnknownFrame {
+        /// The keyword.
+        keyword: String,
+        /// Its text.
+        found: String,
+    },
+    /// An equinox that cannot be one.
+    #[error("keyword {keyword} holds {found:?}, which is no equinox in years")]
+    BadEquinox {
+        /// The keyword.
+        keyword: String,
+        /// Its value as text.
+        found: String,
+    },
+    /// A description of the native sphere that no orientation fulfils.
+    #[error(
+        "keyword {keyword}: no orientation of the sphere fits LONPOLE, LATPOLE and the reference point"
+    )]
+    ImpossibleSphere {
+        /// Keyword of the reference latitude.
+        keyword: String,
+    },
     /// The reference latitude lies beyond a pole.
     #[error("keyword {keyword} is {value}, beyond a pole")]
     BadLatitude {
@@ -99,6 +123,9 @@ pub enum WcsFault {
         /// FITS pixel coordinate.
         y: f64,
     },
+    /// An image that reaches further than a quarter of a turn from its centre.
+    #[error("the image covers more than a hemisphere")]
+    TooLarge,
     /// An image side of no pixels.
     #[error("an image of {nx} x {ny} pixels covers no sky")]
     EmptyImage {
@@ -122,10 +149,14 @@ impl WcsFault {
             Self::UnsupportedProjection { .. } => "wcs_unsupported_projection",
             Self::UnsupportedParameter { .. } => "wcs_unsupported_parameter",
             Self::BadUnit { .. } => "wcs_bad_unit",
+            Self::UnknownFrame { .. } => "wcs_unknown_frame",
+            Self::BadEquinox { .. } => "wcs_bad_equinox",
+            Self::ImpossibleSphere { .. } => "wcs_impossible_sphere",
             Self::BadLatitude { .. } => "wcs_bad_latitude",
             Self::SingularMatrix { .. } => "wcs_singular_matrix",
             Self::BadPolynomial { .. } => "wcs_bad_polynomial",
             Self::OffSky { .. } => "wcs_off_sky",
+            Self::TooLarge => "wcs_too_large",
             Self::EmptyImage { .. } => "wcs_empty_image",
         }
     }
@@ -142,10 +173,13 @@ impl WcsFault {
             | Self::UnsupportedProjection { keyword, .. }
             | Self::UnsupportedParameter { keyword, .. }
             | Self::BadUnit { keyword, .. }
+            | Self::UnknownFrame { keyword, .. }
+            | Self::BadEquinox { keyword, .. }
+            | Self::ImpossibleSphere { keyword }
             | Self::BadLatitude { keyword, .. }
             | Self::SingularMatrix { keyword }
             | Self::BadPolynomial { keyword } => Some(keyword),
-            Self::OffSky { .. } | Self::EmptyImage { .. } => None,
+            Self::OffSky { .. } | Self::TooLarge | Self::EmptyImage { .. } => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How headers spell a world coordinate system: for the axes of an image, and for two columns of a table.
 
 use super::fault::WcsFault;
+use super::zeros;
 
 /// Access to the keywords of one header (for a compressed image: those of the image it presents).
 pub trait Keywords {
@@ -8,6 +9,11 @@ pub trait Keywords {
     fn text(&self, keyword: &str) -> Option<String>;
     /// The value of a keyword that holds a number, integers included; `None` for other types.
     fn number(&self, keyword: &str) -> Option<f64>;
+    /// Calls `each` with every keyword of the header, in its order. Keywords with leading zeros (`CD001001`,
+    /// `PV02_01`) are found in no other way; by default there are none.
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+        let _ = each;
+    }
 }
 
 impl<K: Keywords + ?Sized> Keywords for &K {
@@ -16,6 +22,9 @@ impl<K: Keywords + ?Sized> Keywords for &K {
     }
     fn number(&self, keyword: &str) -> Option<f64> {
         (**self).number(keyword)
+    }
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+        (**self).each_keyword(each);
     }
 }
 
@@ -93,11 +102,23 @@ impl Spelled {
 pub(super) struct Cards<'a, K: Keywords + ?Sized> {
     header: &'a K,
     spelling: Spelling,
+    /// Usual spelling and that of the header, for keywords with leading zeros.
+    zeros: Vec<(String, String)>,
 }
 
 impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
     pub(super) fn new(header: &'a K, spelling: Spelling) -> Self {
-        Self { header, spelling }
+        let mut zeros = Vec::new();
+        if matches!(spelling, Spelling::Image) {
+            header.each_keyword(&mut |keyword| zeros::learn(keyword, &mut zeros));
+        }
+        Self { header, spelling, zeros }
+    }
+
+    /// Returns the keyword as the header spells it.
+    fn stored<'k>(&'k self, keyword: &'k str) -> &'k str {
+        let other = self.zeros.iter().find(|(usual, _)| usual == keyword);
+        other.map_or(keyword, |(_, stored)| stored.as_str())
     }
 
     /// SIP is defined for images only.
@@ -136,6 +157,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
 
     /// A number under exactly this keyword.
     pub(super) fn finite(&self, keyword: &str) -> Result<Option<f64>, WcsFault> {
+        let keyword = self.stored(keyword);
         match self.header.number(keyword) {
             Some(value) if value.is_finite() => Ok(Some(value)),
             Some(_) => Err(WcsFault::NotFinite { keyword: keyword.to_owned() }),
@@ -189,6 +211,10 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         Ok((keywords.usual(), self.required(&keywords)?))
     }
 
+    pub(super) fn reference_keyword(&self, axis: usize) -> String {
+        self.of_axis(axis, "CRVAL", ["TCRVL", "TCRV"]).usual()
+    }
+
     pub(super) fn step(&self, axis: usize) -> Result<Option<f64>, WcsFault> {
         self.first_number(&self.of_axis(axis, "CDELT", ["TCDLT", "TCDE"]))
     }
@@ -223,7 +249,9 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
 
     /// Whether there is a number under one of the parameter's keywords.
     pub(super) fn has_parameter(&self, axis: usize, m: u16) -> bool {
-        self.parameter_keywords(axis, m).each().any(|k| self.header.number(k).is_some())
+        self.parameter_keywords(axis, m)
+            .each()
+            .any(|k| self.header.number(self.stored(k)).is_some())
     }
 
     pub(super) fn parameter_keyword(&self, axis: usize, m: u16) -> String {
@@ -234,10 +262,10 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.spelled(axis, Some(m), "PV", ["TV", "TPV"])
     }
 
-    /// As [`Self::parameter`], for the radial polynomial of ZPN. The catalogues of CASU translate the image's
+    /// As [`Self::parameter`], for the latitude axis, whose parameters older images call PROJPm. The catalogues of CASU translate the image's
     /// PV2_1, PV2_3 and PV2_5 to table keywords but leave PV2_7 as it is: the positions in real ones are right
-    /// only with it. Older images say PROJP1, PROJP3, PROJP5.
-    pub(super) fn radial_parameter(&self, axis: usize, m: u16) -> Result<Option<f64>, WcsFault> {
+    /// only with it.
+    pub(super) fn latitude_parameter(&self, axis: usize, m: u16) -> Result<Option<f64>, WcsFault> {
         if let Some(value) = self.parameter(axis, m)? {
             return Ok(Some(value));
         }
@@ -257,19 +285,59 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         })
     }
 
-    /// Name of the reference system (RADESYS), if any.
-    pub(super) fn reference_system(&self) -> Option<String> {
+    /// Native latitude of the celestial pole, degrees.
+    pub(super) fn pole_latitude(&self, longitude_axis: usize) -> Result<Option<f64>, WcsFault> {
+        self.finite(&match self.spelling {
+            Spelling::Image => Keyword::new("LATPOLE", None, None),
+            Spelling::Table { .. } => {
+                Keyword::new("LATP", Some(self.number_of(longitude_axis)), None)
+            }
+        })
+    }
+
+    /// Name of the reference system (RADESYS, RADECSYS), if any, with its keyword.
+    pub(super) fn reference_system(&self) -> Option<(String, String)> {
         let named = |stem| Keyword::new(stem, None, None);
         let keywords =
             [self.table_keyword("RADE"), Some(named("RADESYS")), Some(named("RADECSYS"))];
-        self.first_text(keywords.iter().flatten()).map(|(_, text)| text)
+        self.first_text(keywords.iter().flatten())
     }
 
-    /// Equinox in years, if any. Unreadable ones are not a fault: nothing is computed from it.
-    pub(super) fn equinox(&self) -> Option<f64> {
+    /// Another name of the reference system under the keyword that does not count, with that keyword.
+    pub(super) fn other_reference_system(&self) -> Option<(String, String)> {
+        let (keyword, found) = self.reference_system()?;
+        let other = Keyword::new("RADECSYS", None, None);
+        let differs = |text: &String| !text.eq_ignore_ascii_case(&found);
+        self.first_text([&other]).filter(|(_, text)| keyword != "RADECSYS" && differs(text))
+    }
+
+    /// Equinox in years, if any, with its keyword. A text counts when it is a number, with J or B before it.
+    pub(super) fn equinox(&self) -> Result<Option<(String, f64)>, WcsFault> {
         let named = |stem| Keyword::new(stem, None, None);
         let keywords = [self.table_keyword("EQUI"), Some(named("EQUINOX")), Some(named("EPOCH"))];
-        keywords.iter().flatten().find_map(|k| self.header.number(k))
+        for keyword in keywords.iter().flatten() {
+            if let Some(number) = self.header.number(keyword) {
+                return Ok(Some((keyword.to_string(), number)));
+            }
+            let Some(text) = self.header.text(keyword) else { continue };
+            let plain = text.trim();
+            if plain.is_empty() {
+                continue;
+            }
+            let years = plain.trim_start_matches(['J', 'j', 'B', 'b']).trim();
+            let unreadable =
+                || WcsFault::BadEquinox { keyword: keyword.to_string(), found: text.clone() };
+            return years
+                .parse()
+                .map(|number| Some((keyword.to_string(), number)))
+                .map_err(|_| unreadable());
+        }
+        Ok(None)
+    }
+
+    /// Text under exactly this keyword, unless blank.
+    pub(super) fn plain_text(&self, keyword: &str) -> Option<String> {
+        self.header.text(keyword).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// A keyword that images have once and tables per column.

@@ -1,28 +1,39 @@
 //! World coordinate systems of detectors: pixels to sky and back, from the headers of images and of catalogues.
 //!
-//! ZPN, TAN, TPV (and SCAMP's TAN with PV keywords), SIP, and the other zenithal projections without parameters.
+//! Zenithal projections (ZPN, TAN, SIN, ARC, STG, ZEA), cylindrical, pseudocylindrical and conic ones ([`flat`]),
+//! one distortion of TPV (and SCAMP's TAN with PV keywords) or SIP, chosen as astropy chooses ([`choice`]).
 //! A header becomes a [`Wcs`] or a [`WcsFault`] that names the keyword; after that nothing can fail but a single
-//! point, which is `None` (NaN in columns) where the projection has no such direction or pixel.
+//! point, which is `None` (NaN in columns) where the projection has no such direction or pixel. Positions are in
+//! the ICRS, whatever frame the header names.
 //!
 //! The way of a point: pixel offset, SIP, matrix, TPV, projection ([`projection`]), then three fixed vectors
-//! ([`sphere`]) instead of spherical trigonometry, so that poles and RA 0 are places like any other.
+//! ([`sphere`]) instead of spherical trigonometry, so that poles and RA 0 are places like any other. The rotation
+//! to the ICRS is part of these vectors; only the FK4 with its E-terms is a step of its own.
 
 mod axes;
+mod choice;
 mod distortion;
 mod fault;
+mod flat;
 mod keywords;
 mod linear;
+mod native;
+mod note;
 mod polynomial;
 mod projection;
 mod read;
 mod sphere;
+mod zeros;
 mod zpn;
 
 pub use axes::CelestialSystem;
 pub use fault::WcsFault;
 pub use keywords::Keywords;
+pub use note::WcsNote;
+pub use read::Reading;
 
 use crate::position::{SkyPosition, UnitVector, unit_vector};
+use crate::reference_frame::{ReferenceFrame, ToIcrs};
 use distortion::Distortion;
 use linear::Matrix;
 use projection::Projection;
@@ -33,8 +44,8 @@ const RAD_PER_DEG: f64 = std::f64::consts::PI / 180.0;
 /// The world coordinate system of one detector. Made by [`Wcs::from_image`], [`Wcs::from_table`] or
 /// [`Wcs::from_catalogue`].
 ///
-/// Pixels are FITS pixels: the centre of the first one is (1.0, 1.0). Positions are equatorial in the reference
-/// system that the header names, also when its axes are galactic.
+/// Pixels are FITS pixels: the centre of the first one is (1.0, 1.0). Positions are in the ICRS, also when the
+/// axes of the header are galactic or ecliptic, or equatorial of another frame ([`Wcs::frame`]).
 #[derive(Clone, Debug)]
 pub struct Wcs {
     reference_pixel: [f64; 2],
@@ -44,8 +55,16 @@ pub struct Wcs {
     matrix: Matrix,
     inverse: Matrix,
     tpv: Option<Box<Distortion>>,
+    /// Plane coordinates (degrees) of the reference point, other than 0 only when PV1_0 says so.
+    plane_offset: Option<[f64; 2]>,
     projection: Projection,
+    /// In the ICRS, or in the header's frame when `e_terms` follow.
     sphere: Sphere,
+    /// The way from the FK4, whose E-terms no rotation contains.
+    e_terms: Option<Box<ToIcrs>>,
+    frame: Option<ReferenceFrame>,
+    reading: Reading,
+    notes: Vec<WcsNote>,
     /// Solid angle of the reference pixel, square degrees.
     reference_area: Option<f64>,
     system: CelestialSystem,
@@ -89,9 +108,17 @@ impl Wcs {
             Some(tpv) => tpv.apply(lon_deg, lat_deg),
             None => (lon_deg, lat_deg),
         };
+        let (lon_deg, lat_deg) = match self.plane_offset {
+            Some([x, y]) => (lon_deg + x, lat_deg + y),
+            None => (lon_deg, lat_deg),
+        };
         let (along, a, b) =
             self.projection.to_sphere(lon_deg * RAD_PER_DEG, lat_deg * RAD_PER_DEG)?;
         let direction = self.sphere.direction(along, a, b);
+        let direction = match &self.e_terms {
+            Some(way) => way.vector(direction),
+            None => direction,
+        };
         // Not a number in, or an overflow on the way: then every component is none.
         direction.x.is_finite().then_some(direction)
     }
@@ -116,9 +143,17 @@ impl Wcs {
     /// The pixel at a direction; `None` as for [`Wcs::sky_to_pixel`].
     #[inline(always)]
     pub fn vector_to_pixel(&self, direction: UnitVector) -> Option<(f64, f64)> {
+        let direction = match &self.e_terms {
+            Some(way) => way.vector_back(direction),
+            None => direction,
+        };
         let (along, a, b) = self.sphere.components(direction);
         let (lon, lat) = self.projection.to_plane(along, a, b)?;
         let plane = (lon * DEG_PER_RAD, lat * DEG_PER_RAD);
+        let plane = match self.plane_offset {
+            Some([x, y]) => (plane.0 - x, plane.1 - y),
+            None => plane,
+        };
         let (lon_deg, lat_deg) = match &self.tpv {
             Some(tpv) => tpv.invert(plane.0, plane.1, 1e-9 * self.matrix.size())?,
             None => plane,
@@ -239,7 +274,7 @@ impl Wcs {
         if self.latitude_first { [latitude, longitude] } else { [longitude, latitude] }
     }
 
-    /// Where the reference pixel points (without distortion terms), equatorial.
+    /// Where the reference pixel points (without distortion terms).
     pub fn reference_position(&self) -> SkyPosition {
         self.reference
     }
@@ -256,6 +291,21 @@ impl Wcs {
     /// The system of the header's axes.
     pub fn system(&self) -> CelestialSystem {
         self.system
+    }
+
+    /// The frame of the header's axes; `None` when it is not known and [`Reading::any_frame`] accepted it.
+    pub fn frame(&self) -> Option<ReferenceFrame> {
+        self.frame
+    }
+
+    /// Returns true when positions of the FK5 of equinox 2000.0 stay as they are.
+    pub fn keeps_fk5_2000(&self) -> bool {
+        !self.reading.rotates_fk5_2000
+    }
+
+    /// What the header says beside that was not applied, or applied without being announced.
+    pub fn notes(&self) -> &[WcsNote] {
+        &self.notes
     }
 
     /// RADESYS, if the header has it (`ICRS`, `FK5` ...).

@@ -1,4 +1,5 @@
-//! Zenithal projections between the plane and the sphere around the reference direction.
+//! Projections between the plane and the sphere around the reference direction; those that are not zenithal are
+//! in [`super::flat`].
 //!
 //! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), section 5.1, with angles in radians and the distance
 //! from the pole (zeta = 90 deg - theta) instead of the native latitude.
@@ -7,9 +8,10 @@ use std::f64::consts::{FRAC_PI_4, PI};
 
 use crate::trig::{atan2_deg, sin_cos_small};
 
+use super::flat::Flat;
 use super::zpn::Zpn;
 
-/// A zenithal projection. All place the reference point at their pole.
+/// A projection. The zenithal ones place the reference point at their pole.
 #[derive(Clone, Debug)]
 pub(super) enum Projection {
     /// Gnomonic.
@@ -24,6 +26,8 @@ pub(super) enum Projection {
     Stg,
     /// Zenithal equal-area.
     Zea,
+    /// Not zenithal, or slant.
+    Flat(Box<Flat>),
 }
 
 impl Projection {
@@ -35,6 +39,15 @@ impl Projection {
             Self::Arc => "ARC",
             Self::Stg => "STG",
             Self::Zea => "ZEA",
+            Self::Flat(flat) => flat.code(),
+        }
+    }
+
+    /// Native latitude of the reference point in degrees; its native longitude is 0.
+    pub(super) fn theta0_deg(&self) -> f64 {
+        match self {
+            Self::Flat(flat) => flat.theta0_deg(),
+            _ => 90.0,
         }
     }
 
@@ -53,6 +66,7 @@ impl Projection {
             Self::Arc if radius <= PI => radius,
             Self::Stg if radius.is_finite() => 2.0 * (0.5 * radius).atan(),
             Self::Zea if radius <= 2.0 => 2.0 * (0.5 * radius).asin(),
+            Self::Flat(flat) => return flat.to_sphere(x, y),
             _ => return None,
         };
         let (sin, cos) = sin_cos(zeta);
@@ -73,6 +87,7 @@ impl Projection {
             // Without the antipode, which is nowhere (STG) or a whole circle (ARC, ZEA).
             Self::Stg => 2.0 * sine / (1.0 + along),
             Self::Zea => 2.0 * (0.5 * zeta()).sin(),
+            Self::Flat(flat) => return flat.to_plane(along, a, b),
         };
         if sine == 0.0 {
             return (along > 0.0).then_some((0.0, 0.0));

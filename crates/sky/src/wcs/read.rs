@@ -1,15 +1,31 @@
 //! From the keywords of a header to a [`Wcs`].
 
+use super::Wcs;
 use super::axes::{Axes, CelestialSystem};
-use super::distortion::{self, Distortion};
+use super::choice::{self, Choice};
 use super::fault::WcsFault;
+use super::flat::{Conic, ConicKind, Flat};
 use super::keywords::{Cards, Keywords, Spelling};
-use super::linear::{self, Matrix};
+use super::linear::{self, Matrix, degrees_per_unit};
+use super::native::Native;
+use super::note::WcsNote;
 use super::projection::Projection;
 use super::sphere::Sphere;
 use super::zpn::{COEFFICIENTS, Zpn};
-use super::{Wcs, linear::degrees_per_unit};
 use crate::position::SkyPosition;
+use crate::reference_frame::{FrameFault, ReferenceFrame, ToIcrs};
+use crate::trig::sin_cos_deg;
+
+/// How frames are read that are the ICRS nearly, or not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Rotates the FK5 of equinox 2000.0 to the ICRS (by 0.023 arcsec). Otherwise its positions stay as they
+    /// are, since astrometry that was tied to an ICRS catalogue is often called FK5; galactic axes are then
+    /// converted by the matrix of [`crate::galactic`].
+    pub rotates_fk5_2000: bool,
+    /// Accepts frames that cannot be converted; positions are then in the frame of the header.
+    pub any_frame: bool,
+}
 
 impl Wcs {
     /// From the keywords of an image (CTYPE1, CRPIX1, CD1_1, PV2_3 ...); the celestial axes are the first two.
@@ -17,7 +33,18 @@ impl Wcs {
     /// # Errors
     /// [`WcsFault::Absent`] without CTYPEs; otherwise the fault, with its keyword.
     pub fn from_image<K: Keywords + ?Sized>(header: &K) -> Result<Self, WcsFault> {
-        read(&Cards::new(header, Spelling::Image))
+        Self::read_image(header, Reading::default())
+    }
+
+    /// As [`Wcs::from_image`], with a choice of how frames are read.
+    ///
+    /// # Errors
+    /// As [`Wcs::from_image`].
+    pub fn read_image<K: Keywords + ?Sized>(
+        header: &K,
+        reading: Reading,
+    ) -> Result<Self, WcsFault> {
+        read(&Cards::new(header, Spelling::Image), reading)
     }
 
     /// From the keywords of a table whose columns `x_column` and `y_column` (the first is 1) hold pixel
@@ -30,7 +57,20 @@ impl Wcs {
         x_column: u16,
         y_column: u16,
     ) -> Result<Self, WcsFault> {
-        read(&Cards::new(header, Spelling::Table { x_column, y_column }))
+        Self::read_table(header, x_column, y_column, Reading::default())
+    }
+
+    /// As [`Wcs::from_table`], with a choice of how frames are read.
+    ///
+    /// # Errors
+    /// As [`Wcs::from_table`].
+    pub fn read_table<K: Keywords + ?Sized>(
+        header: &K,
+        x_column: u16,
+        y_column: u16,
+        reading: Reading,
+    ) -> Result<Self, WcsFault> {
+        read(&Cards::new(header, Spelling::Table { x_column, y_column }), reading)
     }
 
     /// From the header of a catalogue: the table keywords where there are any, else those of the image, which
@@ -50,34 +90,53 @@ impl Wcs {
     }
 }
 
-fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Result<Wcs, WcsFault> {
+fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>, reading: Reading) -> Result<Wcs, WcsFault> {
     let axes = Axes::read(cards)?;
-    let sip = read_sip(cards, &axes)?;
-    let (projection, tpv) = read_projection(cards, &axes, sip.is_some())?;
+    let mut notes = Vec::new();
+    let Choice { sip, tpv, without_parameters } = choice::choose(cards, &axes, &mut notes)?;
+    let parameters = Parameters { cards, axes: &axes, used: tpv.is_none() && !without_parameters };
     let units = [degrees_per_unit(cards.unit(0))?, degrees_per_unit(cards.unit(1))?];
     let (matrix, inverse) = read_matrix(cards, &axes, units)?;
     let (longitude_deg, latitude_deg) = read_reference(cards, &axes, units)?;
-    let pole_longitude_deg = read_pole_longitude(cards, &axes, tpv.is_some(), latitude_deg)?;
-    let sphere = Sphere::new(longitude_deg, latitude_deg, pole_longitude_deg, axes.system);
-    let reference = match axes.system {
-        CelestialSystem::Equatorial => {
-            SkyPosition { ra_deg: longitude_deg, dec_deg: latitude_deg } // as written
-        }
-        CelestialSystem::Galactic => sphere.pole.position(),
+    let projection = read_projection(&parameters, latitude_deg)?;
+    let native = read_native(&parameters, &projection, latitude_deg)?;
+    let impossible = || {
+        let keyword = cards.reference_keyword(axes.latitude());
+        WcsFault::ImpossibleSphere { keyword }
     };
+    let pole = native.pole(longitude_deg, latitude_deg).ok_or_else(impossible)?;
+    let frame = read_frame(cards, &axes, reading, &mut notes)?;
+    let known = frame.unwrap_or(ReferenceFrame::Icrs);
+    let way = if reading.rotates_fk5_2000 { known.to_icrs() } else { known.to_kept_fk5() };
+    let (sphere, e_terms) = in_icrs(Sphere::new(pole), way);
+    let plane_offset = match parameters.longitude(0)? {
+        Some(flag) if flag != 0.0 || axes.projection == "GLS" => {
+            Some(plane_offset(&projection, native).ok_or_else(impossible)?)
+        }
+        None if axes.projection == "GLS" => {
+            Some(plane_offset(&projection, native).ok_or_else(impossible)?)
+        }
+        _ => None,
+    };
+    let written = SkyPosition { ra_deg: longitude_deg, dec_deg: latitude_deg };
     let mut wcs = Wcs {
         reference_pixel: [cards.reference_pixel(0)?, cards.reference_pixel(1)?],
-        reference,
+        reference: way.position(written),
         sip,
         matrix,
         inverse,
         tpv,
+        plane_offset,
         projection,
         sphere,
+        e_terms,
+        frame,
+        reading,
+        notes,
         system: axes.system,
         latitude_first: axes.latitude() == 0,
-        reference_system: cards.reference_system(),
-        equinox: cards.equinox(),
+        reference_system: cards.reference_system().map(|(_, name)| name),
+        equinox: cards.equinox().ok().flatten().map(|(_, years)| years),
         reference_area: None,
     };
     let [x, y] = wcs.reference_pixel;
@@ -85,60 +144,168 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Result<Wcs, WcsFault> {
     Ok(wcs)
 }
 
-fn read_sip<K: Keywords + ?Sized>(
+/// Turns the sphere into the ICRS where a rotation does it; else the way there stays a step of its own.
+fn in_icrs(sphere: Sphere, way: ToIcrs) -> (Sphere, Option<Box<ToIcrs>>) {
+    if way.is_identity() {
+        return (sphere, None);
+    }
+    match way.rotation() {
+        Some(rotation) => (sphere.turned(rotation), None),
+        None => (sphere, Some(Box::new(way))),
+    }
+}
+
+/// The frame of the axes; `None` when it is not known and any frame is accepted.
+fn read_frame<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     axes: &Axes,
-) -> Result<Option<Box<Distortion>>, WcsFault> {
-    match axes.distortion.as_deref() {
-        None | Some("SIP") => Ok(distortion::read_sip(cards)?.map(Box::new)),
-        Some(code) => Err(WcsFault::UnsupportedProjection {
-            keyword: axes.keyword.clone(),
-            projection: code.to_owned(),
-        }),
+    reading: Reading,
+    notes: &mut Vec<WcsNote>,
+) -> Result<Option<ReferenceFrame>, WcsFault> {
+    let make = match axes.system {
+        CelestialSystem::Galactic => return Ok(Some(ReferenceFrame::Galactic)),
+        CelestialSystem::Supergalactic => return Ok(Some(ReferenceFrame::Supergalactic)),
+        CelestialSystem::Equatorial => ReferenceFrame::equatorial,
+        CelestialSystem::Ecliptic => ReferenceFrame::ecliptic,
+    };
+    let system = cards.reference_system();
+    if let (Some((keyword, found)), Some((counted, _))) = (cards.other_reference_system(), &system)
+    {
+        notes.push(WcsNote::second_frame(&keyword, &found, counted));
+    }
+    let frame = cards.equinox().and_then(|equinox| {
+        let name = system.as_ref().map(|(_, name)| name.as_str());
+        make(name, equinox.as_ref().map(|(_, years)| *years)).map_err(|fault| match fault {
+            FrameFault::Unknown(found) => {
+                let keyword = system.as_ref().map_or("RADESYS", |(k, _)| k.as_str()).to_owned();
+                WcsFault::UnknownFrame { keyword, found }
+            }
+            FrameFault::Equinox(years) => {
+                let keyword = equinox.as_ref().map_or("EQUINOX", |(k, _)| k.as_str()).to_owned();
+                WcsFault::BadEquinox { keyword, found: years.to_string() }
+            }
+        })
+    });
+    match frame {
+        Ok(frame) => Ok(Some(frame)),
+        Err(_) if reading.any_frame => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The PV keywords as parameters of a projection and its native sphere, unless they belong to a distortion.
+struct Parameters<'c, 'h, K: Keywords + ?Sized> {
+    cards: &'c Cards<'h, K>,
+    axes: &'c Axes,
+    used: bool,
+}
+
+impl<K: Keywords + ?Sized> Parameters<'_, '_, K> {
+    fn longitude(&self, m: u16) -> Result<Option<f64>, WcsFault> {
+        if self.used { self.cards.parameter(self.axes.longitude, m) } else { Ok(None) }
+    }
+
+    fn latitude(&self, m: u16) -> Result<Option<f64>, WcsFault> {
+        if self.used { self.cards.latitude_parameter(self.axes.latitude(), m) } else { Ok(None) }
+    }
+
+    fn latitude_keyword(&self, m: u16) -> String {
+        self.cards.parameter_keyword(self.axes.latitude(), m)
+    }
+
+    fn unsupported(&self, m: u16, value: f64) -> WcsFault {
+        WcsFault::UnsupportedParameter { keyword: self.latitude_keyword(m), value }
+    }
+
+    fn required(&self, m: u16) -> Result<f64, WcsFault> {
+        let missing = || WcsFault::MissingKeyword { keyword: self.latitude_keyword(m) };
+        self.latitude(m)?.ok_or_else(missing)
     }
 }
 
 fn read_projection<K: Keywords + ?Sized>(
-    cards: &Cards<'_, K>,
-    axes: &Axes,
-    has_sip: bool,
-) -> Result<(Projection, Option<Box<Distortion>>), WcsFault> {
-    let plain = |p: Projection| Ok((p, None));
-    match axes.projection.as_str() {
-        // With SIP beside them, PV keywords are left-overs of SCAMP.
-        "TAN" if has_sip || !distortion::tan_is_tpv(cards) => plain(Projection::Tan),
-        "TAN" | "TPV" => Ok((Projection::Tan, Some(Box::new(distortion::read_tpv(cards, axes)?)))),
-        "ZPN" => plain(Projection::Zpn(Box::new(read_zpn(cards, axes.latitude())?))),
-        "SIN" if slant(cards, axes)? == 0.0 => plain(Projection::Sin),
-        "ARC" => plain(Projection::Arc),
-        "STG" => plain(Projection::Stg),
-        "ZEA" => plain(Projection::Zea),
+    parameters: &Parameters<'_, '_, K>,
+    latitude_deg: f64,
+) -> Result<Projection, WcsFault> {
+    let flat = |flat: Flat| Ok(Projection::Flat(Box::new(flat)));
+    let conic = |kind| read_conic(parameters, kind);
+    match parameters.axes.projection.as_str() {
+        "TAN" | "TPV" => Ok(Projection::Tan),
+        "ZPN" => Ok(Projection::Zpn(Box::new(read_zpn(parameters)?))),
+        "SIN" => {
+            let xi = parameters.latitude(1)?.unwrap_or(0.0);
+            let eta = parameters.latitude(2)?.unwrap_or(0.0);
+            if xi == 0.0 && eta == 0.0 {
+                Ok(Projection::Sin)
+            } else {
+                flat(Flat::Slant { xi, eta })
+            }
+        }
+        "NCP" => {
+            let (sin, cos) = sin_cos_deg(latitude_deg);
+            if sin == 0.0 {
+                let keyword = parameters.cards.reference_keyword(parameters.axes.latitude());
+                return Err(WcsFault::UnsupportedParameter { keyword, value: latitude_deg });
+            }
+            flat(Flat::Slant { xi: 0.0, eta: cos / sin })
+        }
+        "ARC" => Ok(Projection::Arc),
+        "STG" => Ok(Projection::Stg),
+        "ZEA" => Ok(Projection::Zea),
+        "CAR" => flat(Flat::Car),
+        "MER" => flat(Flat::Mer),
+        "SFL" | "GLS" => flat(Flat::Sfl),
+        "PAR" => flat(Flat::Par),
+        "MOL" => flat(Flat::Mol),
+        "AIT" => flat(Flat::Ait),
+        "CEA" => {
+            let lambda = parameters.latitude(1)?.unwrap_or(1.0);
+            if !(lambda > 0.0 && lambda <= 1.0) {
+                return Err(parameters.unsupported(1, lambda));
+            }
+            flat(Flat::Cea { lambda })
+        }
+        "CYP" => {
+            let mu = parameters.latitude(1)?.unwrap_or(1.0);
+            let lambda = parameters.latitude(2)?.unwrap_or(1.0);
+            if lambda == 0.0 || mu + lambda == 0.0 {
+                return Err(parameters.unsupported(2, lambda));
+            }
+            flat(Flat::Cyp { mu, lambda })
+        }
+        "COP" => conic(ConicKind::Perspective),
+        "COE" => conic(ConicKind::EqualArea),
+        "COD" => conic(ConicKind::Equidistant),
+        "COO" => conic(ConicKind::Orthomorphic),
         code => Err(WcsFault::UnsupportedProjection {
-            keyword: axes.keyword.clone(),
+            keyword: parameters.axes.keyword.clone(),
             projection: code.to_owned(),
         }),
     }
 }
 
-/// The slant parameters of SIN (an interferometer's projection when not 0).
-fn slant<K: Keywords + ?Sized>(cards: &Cards<'_, K>, axes: &Axes) -> Result<f64, WcsFault> {
-    let parameter = |m| Ok(cards.parameter(axes.latitude(), m)?.unwrap_or(0.0).abs());
-    Ok(parameter(1)? + parameter(2)?)
+fn read_conic<K: Keywords + ?Sized>(
+    parameters: &Parameters<'_, '_, K>,
+    kind: ConicKind,
+) -> Result<Projection, WcsFault> {
+    let middle = parameters.required(1)?;
+    let half = parameters.latitude(2)?.unwrap_or(0.0);
+    if !(middle.abs() < 90.0 && middle.abs() + half.abs() <= 90.0) {
+        return Err(parameters.unsupported(1, middle));
+    }
+    let conic = Conic::new(kind, middle, half).ok_or_else(|| parameters.unsupported(1, middle))?;
+    Ok(Projection::Flat(Box::new(Flat::Conic(conic))))
 }
 
-fn read_zpn<K: Keywords + ?Sized>(cards: &Cards<'_, K>, latitude: usize) -> Result<Zpn, WcsFault> {
+fn read_zpn<K: Keywords + ?Sized>(parameters: &Parameters<'_, '_, K>) -> Result<Zpn, WcsFault> {
     let mut coefficients = [0.0; COEFFICIENTS];
     for (m, coefficient) in coefficients.iter_mut().enumerate() {
-        *coefficient = match cards.radial_parameter(latitude, m as u16)? {
-            Some(value) => value,
-            None if m == 1 => {
-                let keyword = cards.parameter_keyword(latitude, 1);
-                return Err(WcsFault::MissingKeyword { keyword });
-            }
-            None => 0.0,
+        *coefficient = match m {
+            1 => parameters.required(1)?,
+            m => parameters.latitude(m as u16)?.unwrap_or(0.0),
         };
     }
-    let keyword = || cards.parameter_keyword(latitude, 1);
+    let keyword = || parameters.latitude_keyword(1);
     Zpn::new(coefficients).ok_or_else(|| WcsFault::BadPolynomial { keyword: keyword() })
 }
 
@@ -173,27 +340,54 @@ fn read_reference<K: Keywords + ?Sized>(
     Ok(((longitude * units[axes.longitude]).rem_euclid(360.0), latitude))
 }
 
-/// LONPOLE, or its other name PV1_3; 180 by default, but 0 at the pole itself.
-///
-/// PV1_1 and PV1_2 would move the reference point off the native pole; only their defaults 0 and 90 are taken.
-/// In TPV these numbers mean something else.
-fn read_pole_longitude<K: Keywords + ?Sized>(
-    cards: &Cards<'_, K>,
-    axes: &Axes,
-    is_tpv: bool,
+/// The native sphere: PV1_1 and PV1_2 place the reference point, PV1_3 and PV1_4 are other names of LONPOLE and
+/// LATPOLE. A longitude parameter of 5 or more has no meaning outside of TPV.
+fn read_native<K: Keywords + ?Sized>(
+    parameters: &Parameters<'_, '_, K>,
+    projection: &Projection,
     latitude_deg: f64,
-) -> Result<f64, WcsFault> {
-    let default = if latitude_deg >= 90.0 { 0.0 } else { 180.0 };
-    let mut pole = cards.pole_longitude(axes.longitude)?;
-    if !is_tpv {
+) -> Result<Native, WcsFault> {
+    let (cards, axis) = (parameters.cards, parameters.axes.longitude);
+    for m in 5..40 {
+        if let Some(value) = parameters.longitude(m)? {
+            let keyword = cards.parameter_keyword(axis, m);
+            return Err(WcsFault::UnsupportedParameter { keyword, value });
+        }
+    }
+    // AIPS moved the whole map to the reference latitude instead of turning the sphere.
+    let is_gls = parameters.axes.projection == "GLS";
+    let theta0_deg = if is_gls { latitude_deg } else { projection.theta0_deg() };
+    if !is_gls && theta0_deg == 90.0 {
+        // A zenithal projection away from its pole: in headers this is a left-over of SCAMP.
         for (m, standard) in [(1, 0.0), (2, 90.0)] {
-            let value = cards.parameter(axes.longitude, m)?.unwrap_or(standard);
-            if value != standard {
-                let keyword = cards.parameter_keyword(axes.longitude, m);
+            if let Some(value) = parameters.longitude(m)?.filter(|value| *value != standard) {
+                let keyword = cards.parameter_keyword(axis, m);
                 return Err(WcsFault::UnsupportedParameter { keyword, value });
             }
         }
-        pole = cards.parameter(axes.longitude, 3)?.or(pole);
     }
-    Ok(pole.unwrap_or(default).rem_euclid(360.0))
+    let theta0_deg = parameters.longitude(2)?.filter(|_| !is_gls).unwrap_or(theta0_deg);
+    if theta0_deg.abs() > 90.0 {
+        let keyword = cards.parameter_keyword(axis, 2);
+        return Err(WcsFault::UnsupportedParameter { keyword, value: theta0_deg });
+    }
+    let phi0_deg = parameters.longitude(1)?.filter(|_| !is_gls).unwrap_or(0.0);
+    // AIPS and others write 999 for "not given".
+    let given = |value: Option<f64>| value.filter(|v| *v != 999.0);
+    let pole = parameters.longitude(3)?.or(cards.pole_longitude(axis)?);
+    let latitude = parameters.longitude(4)?.or(cards.pole_latitude(axis)?);
+    Ok(Native {
+        phi0_deg,
+        theta0_deg,
+        pole_longitude_deg: given(pole),
+        pole_latitude_deg: given(latitude).unwrap_or(90.0),
+    })
+}
+
+/// Plane coordinates of the reference point in degrees.
+fn plane_offset(projection: &Projection, native: Native) -> Option<[f64; 2]> {
+    let (sin_phi, cos_phi) = sin_cos_deg(native.phi0_deg);
+    let (sin_theta, cos_theta) = sin_cos_deg(native.theta0_deg);
+    let (x, y) = projection.to_plane(sin_theta, cos_theta * sin_phi, -cos_theta * cos_phi)?;
+    Some([x.to_degrees(), y.to_degrees()])
 }

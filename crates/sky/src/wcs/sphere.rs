@@ -1,13 +1,13 @@
-//! From the native sphere of a zenithal projection to the sky: three vectors instead of spherical trigonometry.
+//! From the native sphere of a projection to the sky: three vectors instead of spherical trigonometry.
 
-use crate::frames::from_galactic;
 use crate::position::{UnitVector, unit_vector};
+use crate::rotation::Rotation;
 use crate::trig::sin_cos_deg;
 
-use super::axes::CelestialSystem;
+use super::native::NativePole;
 
-/// The reference direction, and the directions in which the two plane coordinates grow there. Orthonormal,
-/// equatorial whatever the axes of the header are.
+/// The direction of the native pole, and those of native longitude 90 and 180 on the native equator: for a
+/// zenithal projection the directions in which the two plane coordinates grow. Orthonormal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sphere {
     pub(super) pole: UnitVector,
@@ -16,39 +16,27 @@ pub(super) struct Sphere {
 }
 
 impl Sphere {
-    /// `pole_longitude_deg` is LONPOLE: 180 makes x point east and y north.
-    pub(super) fn new(
-        longitude_deg: f64,
-        latitude_deg: f64,
-        pole_longitude_deg: f64,
-        system: CelestialSystem,
-    ) -> Self {
-        let (sin_a, cos_a) = sin_cos_deg(longitude_deg);
-        let (sin_d, cos_d) = sin_cos_deg(latitude_deg);
+    /// Makes the sphere of a native pole. A pole longitude (LONPOLE) of 180 makes x point east and y north.
+    pub(super) fn new(native: NativePole) -> Self {
+        let (sin_a, cos_a) = sin_cos_deg(native.longitude_deg);
+        let (sin_d, cos_d) = sin_cos_deg(native.latitude_deg);
         let east = UnitVector { x: -sin_a, y: cos_a, z: 0.0 };
         let north = UnitVector { x: -sin_d * cos_a, y: -sin_d * sin_a, z: cos_d };
-        let (sin_p, cos_p) = sin_cos_deg(pole_longitude_deg);
-        let own = Self {
-            pole: unit_vector(longitude_deg, latitude_deg),
+        let (sin_p, cos_p) = sin_cos_deg(native.pole_longitude_deg);
+        Self {
+            pole: unit_vector(native.longitude_deg, native.latitude_deg),
             x: mix(east, -cos_p, north, sin_p),
             y: mix(east, -sin_p, north, -cos_p),
-        };
-        match system {
-            CelestialSystem::Equatorial => own,
-            CelestialSystem::Galactic => own.galactic_to_equatorial(),
         }
     }
 
-    /// The matrix is orthogonal to 4e-11 only; here it must be so to rounding, or pixels would not come back.
-    fn galactic_to_equatorial(self) -> Self {
-        let unit = |v: UnitVector| {
-            let length = v.dot(v).sqrt();
-            UnitVector { x: v.x / length, y: v.y / length, z: v.z / length }
-        };
-        let pole = unit(from_galactic(self.pole));
-        let x = from_galactic(self.x);
-        let x = unit(mix(x, 1.0, pole, -x.dot(pole)));
-        Self { pole, x, y: pole.cross(x) }
+    /// Returns the sphere in other coordinates.
+    pub(super) fn turned(self, rotation: Rotation) -> Self {
+        Self {
+            pole: rotation.apply(self.pole),
+            x: rotation.apply(self.x),
+            y: rotation.apply(self.y),
+        }
     }
 
     /// The direction with these components: `along` the pole, `a` along x, `b` along y.

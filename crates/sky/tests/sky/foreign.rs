@@ -211,11 +211,53 @@ fn foreign_real_headers_agree() {
                 assert!(lon.is_nan(), "{}: nothing at {x} {y}", case.name);
                 continue;
             };
+            let theirs = SkyPosition { ra_deg: lon, dec_deg: lat };
+            let theirs = wcs.frame().unwrap().to_kept_fk5().position(theirs);
+            let (lon, lat) = (theirs.ra_deg, theirs.dec_deg);
             let apart_mas = angular_distance_deg(ours.ra_deg, ours.dec_deg, lon, lat) * 3.6e6;
             assert!(apart_mas <= case.tolerance_mas, "{}: {apart_mas} mas at {x} {y}", case.name);
         }
     }
     println!("{} coordinate systems of real files", cases.len());
+}
+
+#[test]
+fn foreign_frames_agree() {
+    use sky::ReferenceFrame as Frame;
+    let equinoxes = [1850.0, 1900.0, 1950.0, 1975.0, 2000.0, 2015.5, 2050.0];
+    let mut frames = vec![
+        ("GALACTIC", 2000.0, Frame::Galactic),
+        ("SUPERGALACTIC", 2000.0, Frame::Supergalactic),
+    ];
+    for equinox in equinoxes {
+        frames.push(("FK4", equinox, Frame::Fk4 { equinox }));
+        frames.push(("FK4-NO-E", equinox, Frame::Fk4NoE { equinox }));
+        frames.push(("FK5", equinox, Frame::Fk5 { equinox }));
+        frames.push(("ECLIPTIC", equinox, Frame::Ecliptic { equinox }));
+    }
+    let mut random = Random::new(31);
+    let mut points = Vec::new();
+    for (name, equinox, frame) in frames {
+        let corners = [(0.0, 0.0), (0.0, 89.999), (200.0, -89.999), (359.999, 45.0)];
+        let places = corners.into_iter().chain((0..30).map(|_| random.position()));
+        points.extend(places.map(|place| (name, equinox, frame, place)));
+    }
+    let question: String = points
+        .iter()
+        .map(|(name, equinox, _, (lon, lat))| format!("{name} {equinox} {lon:?} {lat:?}\n"))
+        .collect();
+    let Some(answer) = ask("foreign_frames_agree", "frames", question.as_bytes()) else { return };
+    let answers = pairs(&answer);
+    assert_eq!(answers.len(), points.len());
+    let mut largest = 0.0f64;
+    for ((name, equinox, frame, (ra_deg, dec_deg)), (ra, dec)) in points.iter().zip(answers) {
+        let position = SkyPosition { ra_deg: *ra_deg, dec_deg: *dec_deg };
+        let ours = frame.to_icrs().position(position);
+        let apart_mas = angular_distance_deg(ours.ra_deg, ours.dec_deg, ra, dec) * 3.6e6;
+        assert!(apart_mas < 1e-3, "{name} {equinox} {position:?}: {apart_mas} mas");
+        largest = largest.max(apart_mas);
+    }
+    println!("{} positions agree within {largest:.1e} mas", points.len());
 }
 
 /// Positions all over the sky, and on everything that is a border.

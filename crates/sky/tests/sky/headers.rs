@@ -365,6 +365,111 @@ fn messages_read_as_fragments() {
 }
 
 #[test]
+fn what_is_not_applied_is_noted() {
+    let codes = |cards: &Cards| {
+        let wcs = Wcs::from_image(cards).unwrap();
+        let codes: Vec<&str> = wcs.notes().iter().map(|note| note.code).collect();
+        (wcs.projection(), codes)
+    };
+    let sip_beside = |mut cards: Cards| {
+        for keyword in ["A_ORDER", "B_ORDER"] {
+            cards = cards.with(keyword, "2");
+        }
+        cards.with("A_2_0", "3E-7")
+    };
+    let tan = |cards: Cards| cards.with("CTYPE1", "'RA---TAN'").with("CTYPE2", "'DEC--TAN'");
+    let cases: [(&str, Cards, &str, &[&str]); 9] = [
+        ("SIP", sip(), "TAN-SIP", &[]),
+        ("SIP of one axis", sip().with("CTYPE2", "'DEC--TAN'"), "TAN-SIP", &[]),
+        ("SIP without suffix", tan(sip()), "TAN-SIP", &["wcs_sip_unannounced"]),
+        ("TPV and SIP", sip_beside(tpv()), "TPV", &["wcs_distortion_not_applied"]),
+        ("SCAMP and SIP", sip_beside(tan(tpv())), "TPV", &["wcs_distortion_not_applied"]),
+        ("SIP and PV", sip().with("PV1_5", "0.3"), "TAN-SIP", &["wcs_distortion_not_applied"]),
+        (
+            "suffix alone",
+            sip().without("A_ORDER").without("B_ORDER"),
+            "TAN",
+            &["wcs_distortion_not_applied", "wcs_sip_missing"],
+        ),
+        (
+            "look-up table",
+            tangent().with("CPDIS1", "'LOOKUP'"),
+            "TAN",
+            &["wcs_distortion_not_applied"],
+        ),
+        ("two frames", tangent().with("RADECSYS", "'FK4'"), "TAN", &["wcs_frame_contradicted"]),
+    ];
+    for (what, cards, projection, wanted) in cases {
+        assert_eq!(codes(&cards), (projection.to_owned(), wanted.to_vec()), "{what}");
+    }
+    for (broken, keyword) in [
+        (sip().without("B_ORDER"), "B_ORDER"),
+        (sip().without("A_ORDER"), "A_ORDER"),
+        (sip().without("A_ORDER").without("B_ORDER").with("PV1_7", "0.1"), "PV1_7"),
+    ] {
+        assert_eq!(Wcs::from_image(&broken).unwrap_err().keyword(), Some(keyword));
+    }
+}
+
+#[test]
+fn frames_that_are_not_known_are_faults() {
+    let cases = [
+        (tangent().with("RADESYS", "'GAPPT'"), "wcs_unknown_frame", "RADESYS"),
+        (tangent().without("RADESYS").with("RADECSYS", "'J2000'"), "wcs_unknown_frame", "RADECSYS"),
+        (tangent().with("EQUINOX", "0.0"), "wcs_bad_equinox", "EQUINOX"),
+        (tangent().with("EQUINOX", "'of date'"), "wcs_bad_equinox", "EQUINOX"),
+        (tangent().without("EQUINOX").with("EPOCH", "2451545.0"), "wcs_bad_equinox", "EPOCH"),
+    ];
+    let any = sky::Reading { any_frame: true, ..sky::Reading::default() };
+    for (cards, code, keyword) in cases {
+        let fault = Wcs::from_image(&cards).unwrap_err();
+        assert_eq!((fault.code(), fault.keyword()), (code, Some(keyword)), "{fault}");
+        let wcs = Wcs::read_image(&cards, any).unwrap();
+        assert_eq!(wcs.frame(), None);
+        assert_same(&wcs, &Wcs::from_image(&tangent()).unwrap(), "in the header's own frame");
+    }
+    let text = Wcs::from_image(&tangent().with("EQUINOX", "'J2000.0'")).unwrap();
+    assert_eq!(text.frame(), Some(sky::ReferenceFrame::Fk5 { equinox: 2000.0 }));
+}
+
+#[test]
+fn matrices_of_the_drafts() {
+    let plain = Wcs::from_image(&tangent()).unwrap();
+    let mut drafts = tangent();
+    let mut zeros = tangent();
+    for (usual, draft, zero) in [
+        ("CD1_1", "CD001001", "CD01_01"),
+        ("CD1_2", "CD001002", "CD1_02"),
+        ("CD2_1", "CD002001", "CD02_01"),
+        ("CD2_2", "CD002002", "CD02_2"),
+    ] {
+        let value = sky::Keywords::number(&drafts, usual).unwrap();
+        drafts = drafts.without(usual).with(draft, &format!("{value:e}"));
+        zeros = zeros.without(usual).with(zero, &format!("{value:e}"));
+    }
+    assert_same(&Wcs::from_image(&drafts).unwrap(), &plain, "CD001001");
+    assert_same(&Wcs::from_image(&zeros).unwrap(), &plain, "CD01_01");
+}
+
+#[test]
+fn images_of_more_than_a_hemisphere_have_no_footprint() {
+    let cards = tangent()
+        .with("CTYPE1", "'RA---CAR'")
+        .with("CTYPE2", "'DEC--CAR'")
+        .with("CRVAL1", "180.0")
+        .with("CRVAL2", "0.0")
+        .with("CRPIX1", "180.5")
+        .with("CRPIX2", "90.5")
+        .with("CD1_1", "-1.0")
+        .with("CD1_2", "0.0")
+        .with("CD2_1", "0.0")
+        .with("CD2_2", "1.0");
+    let wcs = Wcs::from_image(&cards).unwrap();
+    let footprint = |width, height| wcs.footprint(sky::PixelSize { width, height });
+    assert_eq!(footprint(360, 180).unwrap_err(), WcsFault::TooLarge);
+}
+
+#[test]
 fn galactic_axes_give_equatorial_positions() {
     let cards = tangent()
         .with("CTYPE1", "'GLON-TAN'")

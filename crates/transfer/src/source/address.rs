@@ -89,6 +89,26 @@ impl Address {
         }
     }
 
+    /// Returns the same place in one form: a directory without links, hosts in lower case, no port that is the usual one.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        match self {
+            Self::Directory(path) => {
+                Self::Directory(path.canonicalize().unwrap_or_else(|_| path.clone()))
+            }
+            Self::Ssh(place) => Self::Ssh(SshPlace {
+                host: place.host.to_ascii_lowercase(),
+                port: place.port.filter(|port| *port != 22),
+                ..place.clone()
+            }),
+            Self::Http(text) => match url::Url::parse(text) {
+                Ok(url) => Self::Http(url.as_str().trim_end_matches('/').to_owned()),
+                Err(_) => self.clone(),
+            },
+            Self::S3(_) => self.clone(),
+        }
+    }
+
     /// A directory and what stands in it: the delivery that an address names, and where it is.
     pub fn split_last(&self) -> Option<(Self, String)> {
         let cut = |path: &str| {

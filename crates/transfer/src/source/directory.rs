@@ -1,6 +1,8 @@
 //! A directory on this machine, or mounted.
 
-use super::{Entry, EntryKind, Line, Sink, Source, SourceFault, Span, is_directory};
+use super::{
+    Entry, EntryKind, Found, Line, Links, Sink, Source, SourceFault, Span, is_directory, links,
+};
 use files::OpenFault;
 use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,12 +13,70 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: PathBuf,
+    links: Links,
+    link_roots: Vec<PathBuf>,
 }
 
 impl Directory {
     /// The one at a path.
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, links: Links::default(), link_roots: Vec::new() }
+    }
+
+    /// The same, with the links that it follows.
+    #[must_use]
+    pub fn following(self, links: Links, link_roots: Vec<PathBuf>) -> Self {
+        Self { links, link_roots, ..self }
+    }
+
+    /// Returns where a link leads, or the reason for which it is not followed. `own` is a further tree into which it may lead.
+    fn followed(&self, link: &Path, own: Option<&Path>) -> Result<PathBuf, String> {
+        if self.links == Links::Skip {
+            return Err(links::SKIPPED.to_owned());
+        }
+        let target = link.canonicalize().map_err(|error| format!("it leads nowhere: {error}"))?;
+        let trees = std::iter::once(&self.root).chain(&self.link_roots);
+        let is_within = |tree: &PathBuf| tree.canonicalize().is_ok_and(|t| target.starts_with(t));
+        let is_own = own.is_some_and(|own| target.starts_with(own));
+        if self.links == Links::Anywhere || is_own || trees.into_iter().any(is_within) {
+            return Ok(target);
+        }
+        Err(links::outside(&target.display().to_string()))
+    }
+
+    /// Returns the directory of a delivery, where a link leads for one that is a link.
+    fn real(&self, delivery: &str) -> Result<PathBuf, String> {
+        let path = self.root.join(delivery);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => self.followed(&path, None),
+            _ => Ok(path),
+        }
+    }
+
+    /// Returns what a name of a delivery's directory is; a link is what it leads to, if it is followed.
+    fn entry(&self, directory: &Path, name: OsString) -> Option<Entry> {
+        let path = directory.join(&name);
+        let metadata = match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            // What vanishes meanwhile was not there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            // Opening it will say why not.
+            Err(_) => return Some(Entry::named(name, EntryKind::File)),
+        };
+        if !metadata.is_symlink() {
+            return Some(entry(name, &metadata));
+        }
+        let own = directory.canonicalize().ok();
+        let target = self.followed(&path, own.as_deref()).and_then(|target| {
+            let found = std::fs::symlink_metadata(&target).map_err(|e| e.to_string())?;
+            Ok((target, found))
+        });
+        Some(match target {
+            Ok((target, found)) => {
+                Entry { locator: Some(target.into_os_string()), ..entry(name, &found) }
+            }
+            Err(note) => Entry { note, ..entry(name, &metadata) },
+        })
     }
 }
 
@@ -49,33 +109,42 @@ fn entry(name: OsString, found: &std::fs::Metadata) -> Entry {
         modified_ns: found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec()),
         tag: String::new(),
         has_ranges: true,
+        locator: None,
+        note: String::new(),
     }
 }
 
 impl Source for Directory {
-    fn deliveries(&self) -> Result<Vec<OsString>, SourceFault> {
+    fn deliveries(&self) -> Result<Found, SourceFault> {
         let at = |e: io::Error| fault(&self.root, &e);
-        let mut names = Vec::new();
+        let mut found = Found::default();
         for entry in std::fs::read_dir(&self.root).map_err(at)? {
             let entry = entry.map_err(at)?;
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                names.push(entry.file_name());
+            let kind = entry.file_type().map_err(at)?;
+            if kind.is_dir() {
+                found.names.push(entry.file_name());
+            } else if kind.is_symlink() {
+                match self.followed(&entry.path(), None) {
+                    Ok(target) if target.is_dir() => found.names.push(entry.file_name()),
+                    Ok(_) => {}
+                    Err(why) => found.skipped.push(links::skipped(&entry.file_name(), why)),
+                }
             }
         }
-        names.sort();
-        Ok(names)
+        found.names.sort();
+        found.skipped.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
-        let path = self.root.join(delivery);
+        let shown = self.place(delivery);
+        let path =
+            self.real(delivery).map_err(|why| SourceFault::lasting("symbolic_link", shown, why))?;
         let at = |e: io::Error| fault(&path, &e);
         let mut entries = Vec::new();
         for found in std::fs::read_dir(&path).map_err(at)? {
             let found = found.map_err(at)?;
-            // What vanishes meanwhile was not there.
-            if let Ok(metadata) = std::fs::symlink_metadata(found.path()) {
-                entries.push(entry(found.file_name(), &metadata));
-            }
+            entries.extend(self.entry(&path, found.file_name()));
         }
         Ok(entries)
     }
@@ -92,7 +161,7 @@ impl Source for Directory {
     }
 
     fn directory(&self, delivery: &str) -> Option<PathBuf> {
-        Some(self.root.join(delivery))
+        Some(self.real(delivery).unwrap_or_else(|_| self.root.join(delivery)))
     }
 }
 
@@ -104,8 +173,12 @@ impl Line for Directory {
         span: Span,
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
-        let path = self.root.join(delivery).join(&wanted.name);
-        let mut file = files::open_regular(&path).map_err(|f| of_open(&path, &f))?;
+        let path = self.path_of(delivery, wanted);
+        let opened = match &wanted.locator {
+            Some(_) => files::open_resolved(&path),
+            None => files::open_regular(&path),
+        };
+        let mut file = opened.map_err(|f| of_open(&path, &f))?;
         let at = |e: io::Error| fault(&path, &e);
         let found = entry(wanted.name.clone(), &file.metadata().map_err(at)?);
         if !found.is_same(wanted) {
@@ -124,9 +197,18 @@ impl Line for Directory {
     }
 
     fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
-        let path = self.root.join(delivery).join(&wanted.name);
+        let path = self.path_of(delivery, wanted);
         let found = std::fs::symlink_metadata(&path).map_err(|e| fault(&path, &e))?;
-        Ok(entry(wanted.name.clone(), &found))
+        Ok(Entry { locator: wanted.locator.clone(), ..entry(wanted.name.clone(), &found) })
+    }
+}
+
+impl Directory {
+    fn path_of(&self, delivery: &str, wanted: &Entry) -> PathBuf {
+        match &wanted.locator {
+            Some(target) => target.into(),
+            None => self.real(delivery).unwrap_or_default().join(&wanted.name),
+        }
     }
 }
 

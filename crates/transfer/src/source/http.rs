@@ -1,7 +1,11 @@
 //! `http://` and `https://`: directory pages, or a list of files that every delivery has.
 
+use super::html::Links;
 use super::page::Page;
-use super::{Access, Entry, EntryKind, Glance, Line, Sink, Source, SourceFault, Span, below};
+use super::{
+    Access, ENTRIES_MOST, Entry, EntryKind, Found, Glance, Line, Sink, Source, SourceFault, Span,
+    below, endless,
+};
 use crate::manifest::Manifest;
 use base64::Engine as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,11 +17,12 @@ use std::time::Duration;
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Body, RequestBuilder, typestate::WithoutBody};
+use url::Url;
 
 /// What a part of a path may hold as it is (RFC 3986, unreserved).
 pub(super) const PATH_PART: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// A page or list is read up to this length.
+/// Longest page or list; a longer one is an error.
 const PAGE_BYTES: u64 = 64 << 20;
 
 /// A client that gives up on what does not answer.
@@ -72,6 +77,14 @@ pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
             return SourceFault::lasting("no_address", place, "it is no URL");
         }
+        // The server is there, and answers so whenever it is asked for this file.
+        ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
+            return SourceFault::lasting("refused_by_source", place, "its redirects do not end");
+        }
+        ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
+            let why = format!("the answer is not HTTP as it should be: {error}");
+            return SourceFault::lasting("refused_by_source", place, why);
+        }
         other => other.to_string(),
     };
     SourceFault::passing(place, why)
@@ -101,7 +114,24 @@ pub(super) fn described(name: OsString, answer: &Response<Body>) -> Entry {
         modified_ns: modified.and_then(|t| t.timestamp_nanos_opt()).unwrap_or(0),
         tag: header("etag").unwrap_or_default().to_owned(),
         has_ranges: header("accept-ranges").is_some_and(|r| r.contains("bytes")),
+        locator: None,
+        note: String::new(),
     }
+}
+
+/// Returns the text of a page or list, whole.
+///
+/// # Errors
+/// [`SourceFault`] for one that is longer than [`PAGE_BYTES`] or ends early.
+pub(super) fn listed(place: &str, answer: Response<Body>) -> Result<String, SourceFault> {
+    let mut bytes = Vec::new();
+    let mut body = answer.into_body().into_reader().take(PAGE_BYTES + 1);
+    body.read_to_end(&mut bytes).map_err(|e| SourceFault::passing(place, e))?;
+    if bytes.len() as u64 > PAGE_BYTES {
+        let why = format!("its list of files is longer than {PAGE_BYTES} bytes");
+        return Err(SourceFault::lasting("list_too_long", place, why));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Puts the body of an answer to a request for a span into the sink.
@@ -180,18 +210,6 @@ pub(super) fn asked_for(
     request
 }
 
-/// A file of which the server told nothing but the name.
-fn untold(name: &str) -> Entry {
-    Entry {
-        name: name.into(),
-        kind: EntryKind::File,
-        bytes: None,
-        modified_ns: 0,
-        tag: String::new(),
-        has_ranges: false,
-    }
-}
-
 /// A tree of pages.
 #[derive(Clone)]
 pub(super) struct Http {
@@ -221,103 +239,157 @@ impl Http {
         request.header("Authorization", value)
     }
 
-    fn text(&self, url: &str) -> Result<String, SourceFault> {
+    /// Returns the text at an address, and whether the server stated where it ends.
+    fn text(&self, url: &str) -> Result<(String, bool), SourceFault> {
         let answer = self.dressed(self.agent.get(url)).call().map_err(|e| unanswered(url, &e))?;
         if answer.status() != StatusCode::OK {
             return Err(refused(url, answer.status()));
         }
-        let mut bytes = Vec::new();
-        answer
-            .into_body()
-            .into_reader()
-            .take(PAGE_BYTES)
-            .read_to_end(&mut bytes)
-            .map_err(|e| SourceFault::passing(url, e))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let is_framed = answer.headers().contains_key("content-length")
+            || answer.headers().contains_key("transfer-encoding");
+        Ok((listed(url, answer)?, is_framed))
     }
 
     fn page(&self, delivery: &str) -> Result<(Page, String), SourceFault> {
         let url = self.url(delivery, "") + "/";
-        let text = self.text(&url)?;
-        let path = url
-            .split_once("://")
-            .and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
-        Ok((Page::read(&text, &path.unwrap_or_default()), text))
+        let (text, is_framed) = self.text(&url)?;
+        let at = Url::parse(&url)
+            .map_err(|e| SourceFault::lasting("no_address", &url, format!("it is no URL: {e}")))?;
+        let links = Links::read(&text);
+        if links.is_cut || !is_framed && links.is_opened && !links.is_closed {
+            return Err(SourceFault::busy(&url, "its list of files ends in the middle"));
+        }
+        let page = Page::of(&links, &at);
+        match page.files.len() + page.directories.len() > ENTRIES_MOST {
+            true => Err(endless(url)),
+            false => Ok((page, text)),
+        }
     }
 
-    /// Names of the files of a delivery, the text that told them, and what it states about them.
-    fn names(&self, delivery: &str) -> Result<(Vec<String>, String), SourceFault> {
+    /// What is listed of a delivery, before its files are asked for, and the text that lists it.
+    fn names(&self, delivery: &str) -> Result<(Vec<Entry>, String), SourceFault> {
         if self.access.listing.is_empty() {
             let (page, text) = self.page(delivery)?;
-            return Ok((page.files.into_iter().collect(), text));
+            let file = |(name, locator): (String, Option<String>)| Entry {
+                locator: locator.map(OsString::from),
+                ..Entry::named(name.into(), EntryKind::File)
+            };
+            let link = |(name, note): (String, String)| Entry {
+                note,
+                ..Entry::named(name.into(), EntryKind::Elsewhere)
+            };
+            let files = page.files.into_iter().map(file);
+            return Ok((files.chain(page.elsewhere.into_iter().map(link)).collect(), text));
         }
-        let text = self.text(&self.url(delivery, &self.access.listing))?;
+        let (text, _) = self.text(&self.url(delivery, &self.access.listing))?;
         let mut list = Manifest::default();
         list.add(&self.access.listing, &text);
-        let mut names: Vec<String> = list.files().map(str::to_owned).collect();
-        names.push(self.access.listing.clone());
-        Ok((names, text))
+        let names = list.files().map(str::to_owned).chain([self.access.listing.clone()]);
+        Ok((names.map(|name| Entry::named(name.into(), EntryKind::File)).collect(), text))
     }
 
-    fn head(&self, delivery: &str, name: &str) -> Result<Entry, SourceFault> {
-        let url = self.url(delivery, name);
+    /// Where a file is.
+    fn url_of(&self, delivery: &str, entry: &Entry) -> String {
+        match &entry.locator {
+            Some(url) => url.to_string_lossy().into_owned(),
+            None => self.url(delivery, &entry.name.to_string_lossy()),
+        }
+    }
+
+    fn head(&self, delivery: &str, entry: &Entry) -> Result<Entry, SourceFault> {
+        let url = self.url_of(delivery, entry);
         let answer =
             self.dressed(self.agent.head(&url)).call().map_err(|e| unanswered(&url, &e))?;
         match answer.status().as_u16() {
-            200 => Ok(described(name.into(), &answer)),
+            200 => Ok(Entry {
+                locator: entry.locator.clone(),
+                ..described(entry.name.clone(), &answer)
+            }),
             // A server that does not know the question may well have the file.
-            405 | 501 => Ok(untold(name)),
+            405 | 501 => Ok(untold(entry)),
             _ => Err(refused(&url, answer.status())),
         }
     }
 
-    /// Asks for many files at once.
-    fn heads(&self, delivery: &str, names: &[String]) -> Result<Vec<Entry>, SourceFault> {
-        let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    /// Asks for many files at once. What is wrong with one is found again when it is read, and is no fault of the others.
+    fn heads(&self, delivery: &str, listed: &[Entry]) -> Result<Vec<Entry>, SourceFault> {
+        let (next, silent) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let found = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for _ in 0..self.access.lines_most.clamp(1, 16).min(names.len().max(1)) {
+            for _ in 0..self.access.lines_most.clamp(1, 16).min(listed.len().max(1)) {
                 scope.spawn(|| {
-                    while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    while let Some(entry) = listed.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if silent.load(Ordering::Relaxed) >= SILENT_MOST {
+                            return;
+                        }
                         // A name that will be refused is not asked for.
-                        let looked = match crate::names::fault(name.as_ref()) {
-                            None => self.head(delivery, name),
-                            Some(_) => Ok(untold(name)),
+                        let is_asked = entry.kind == EntryKind::File
+                            && crate::names::fault(&entry.name).is_none();
+                        let looked = match is_asked {
+                            true => self.head(delivery, entry),
+                            false => Ok(entry.clone()),
                         };
+                        match &looked {
+                            Err(SourceFault::Passing { is_answered: false, .. }) => {
+                                silent.fetch_add(1, Ordering::Relaxed);
+                            }
+                            _ if is_asked => silent.store(0, Ordering::Relaxed),
+                            _ => {}
+                        }
                         if let Ok(mut found) = found.lock() {
-                            found.push((name, looked));
+                            found.push((entry, looked));
                         }
                     }
                 });
             }
         });
         let found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_silent = silent.load(Ordering::Relaxed) >= SILENT_MOST
+            || !found.iter().any(|(_, looked)| looked.is_ok());
         let mut entries = Vec::new();
-        for (name, looked) in found {
+        for (entry, looked) in found {
             match looked {
                 Ok(entry) => entries.push(entry),
+                Err(fault @ SourceFault::Passing { is_answered: false, .. }) if is_silent => {
+                    return Err(fault);
+                }
                 // Listed, and not there: a list may be ahead of its files.
-                Err(SourceFault::Lasting { code: "missing_file", .. }) => {}
+                Err(SourceFault::Lasting { code: "missing_file", .. }) => entries.push(Entry {
+                    kind: EntryKind::Elsewhere,
+                    note: "it is listed, and the server does not have it".to_owned(),
+                    ..untold(entry)
+                }),
                 // It stands there all the same; reading it will say why not.
-                Err(SourceFault::Lasting { .. }) => entries.push(untold(name)),
-                Err(passing) => return Err(passing),
+                Err(_) => entries.push(untold(entry)),
             }
         }
         Ok(entries)
     }
 }
 
+/// Files in a row whose questions are not answered, after which the server is not asked for others.
+const SILENT_MOST: usize = 8;
+
+/// A file of which the server told nothing but the name.
+fn untold(listed: &Entry) -> Entry {
+    Entry { locator: listed.locator.clone(), ..Entry::named(listed.name.clone(), EntryKind::File) }
+}
+
 impl Source for Http {
-    fn deliveries(&self) -> Result<Vec<OsString>, SourceFault> {
-        Ok(self.page("")?.0.directories.into_iter().map(OsString::from).collect())
+    fn deliveries(&self) -> Result<Found, SourceFault> {
+        let (page, _) = self.page("")?;
+        let names = page.directories.into_iter().map(OsString::from).collect();
+        Ok(Found { names, skipped: Vec::new() })
     }
 
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
-        let (names, _) = self.names(delivery)?;
-        self.heads(delivery, &names)
+        let (listed, _) = self.names(delivery)?;
+        self.heads(delivery, &listed)
     }
 
     fn glance(&self, delivery: &str) -> Result<Glance, SourceFault> {
-        let (names, text) = self.names(delivery)?;
+        let (listed, text) = self.names(delivery)?;
+        let names = listed.iter().map(|e| e.name.to_string_lossy().into_owned()).collect();
         Ok(Glance { names, word: twox_hash::XxHash64::oneshot(0, text.as_bytes()) })
     }
 
@@ -342,14 +414,14 @@ impl Line for Http {
         span: Span,
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
-        let url = self.url(delivery, &wanted.name.to_string_lossy());
+        let url = self.url_of(delivery, wanted);
         let request = asked_for(self.dressed(self.agent.get(&url)), wanted, span);
         let answer = request.call().map_err(|e| unanswered(&url, &e))?;
         pour(&url, answer, wanted, span, sink)
     }
 
     fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
-        self.head(delivery, &wanted.name.to_string_lossy())
+        self.head(delivery, wanted)
     }
 }
 

@@ -9,7 +9,9 @@
 
 pub mod address;
 mod directory;
+mod html;
 mod http;
+mod links;
 mod page;
 mod s3;
 mod sftp;
@@ -33,6 +35,8 @@ pub enum EntryKind {
     Directory,
     /// A FIFO, socket or device.
     Other,
+    /// A link of a page that leads to no file of the delivery; the note says where.
+    Elsewhere,
 }
 
 /// One name in a delivery, as it looked when it was listed.
@@ -50,9 +54,48 @@ pub struct Entry {
     pub tag: String,
     /// Whether parts of it can be asked for.
     pub has_ranges: bool,
+    /// Where its content is, when that is not under the name: the target of a link, or a URL.
+    pub locator: Option<OsString>,
+    /// Reason for which a link is not followed.
+    pub note: String,
+}
+
+/// Links that are followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// None.
+    Skip,
+    /// Those that lead into the source's own tree, or into one of the named ones.
+    #[default]
+    Within,
+    /// All.
+    Anywhere,
+}
+
+/// What a source shows where its deliveries are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Names of what may be deliveries, in order.
+    pub names: Vec<OsString>,
+    /// Entries that are not followed.
+    pub skipped: Vec<crate::Skipped>,
 }
 
 impl Entry {
+    /// Returns an entry of which nothing but name and kind is known.
+    fn named(name: OsString, kind: EntryKind) -> Self {
+        Self {
+            name,
+            kind,
+            bytes: None,
+            modified_ns: 0,
+            tag: String::new(),
+            has_ranges: false,
+            locator: None,
+            note: String::new(),
+        }
+    }
+
     /// Whether two looks at a name saw the same content, as far as a source can tell.
     pub fn is_same(&self, other: &Self) -> bool {
         let alike = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
@@ -122,11 +165,11 @@ impl SourceFault {
 
 /// Somewhere deliveries come from.
 pub trait Source: Send + Sync {
-    /// Names of what may be deliveries, in order.
+    /// Names of what may be deliveries, in order, and entries that are not followed.
     ///
     /// # Errors
     /// [`SourceFault`].
-    fn deliveries(&self) -> Result<Vec<OsString>, SourceFault>;
+    fn deliveries(&self) -> Result<Found, SourceFault>;
 
     /// What stands in a delivery, in any order.
     ///
@@ -236,6 +279,10 @@ pub struct Access {
     pub authorities: Option<PathBuf>,
     /// The list of files that every delivery of an HTTP source has, instead of a directory page.
     pub listing: String,
+    /// Symbolic links that are followed.
+    pub links: Links,
+    /// Trees beside the source's own into which links may lead.
+    pub link_roots: Vec<PathBuf>,
     /// When a connection counts as dead.
     pub stall: Stall,
     /// Connections at the most.
@@ -248,7 +295,9 @@ pub struct Access {
 /// [`SourceFault::Lasting`] for one that cannot be used at all; nothing is asked of the source yet.
 pub fn open(address: &Address, access: Access) -> Result<Box<dyn Source>, SourceFault> {
     Ok(match address {
-        Address::Directory(path) => Box::new(Directory::new(path.clone())),
+        Address::Directory(path) => {
+            Box::new(Directory::new(path.clone()).following(access.links, access.link_roots))
+        }
         Address::Ssh(place) => Box::new(sftp::Sftp::new(place.clone(), access)),
         Address::Http(url) => Box::new(http::Http::new(url.clone(), access)?),
         Address::S3(place) => Box::new(s3::S3::new(place.clone(), access)?),

@@ -1,9 +1,9 @@
 //! `s3://`: any store that speaks S3. Requests are signed without I/O by a library and sent like any other HTTP request.
 
 use super::address::S3Place;
-use super::http::{agent, asked_for, described, pour, refused, unanswered};
+use super::http::{agent, asked_for, described, listed, pour, refused, unanswered};
 use super::{
-    Access, ENTRIES_MOST, Entry, EntryKind, Line, Sink, Source, SourceFault, Span, endless,
+    Access, ENTRIES_MOST, Entry, EntryKind, Found, Line, Sink, Source, SourceFault, Span, endless,
 };
 use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
@@ -88,6 +88,7 @@ impl S3 {
                         .map_or(0, |t| t.timestamp().saturating_mul(1_000_000_000)),
                     tag: object.etag.unwrap_or_default(),
                     has_ranges: true,
+                    ..Entry::named(name.into(), EntryKind::File)
                 });
             }
             let cut = |p: &str| p.strip_prefix(prefix).map(|p| p.trim_end_matches('/').to_owned());
@@ -110,7 +111,8 @@ impl S3 {
         if answer.status().as_u16() != 200 {
             return Err(refused(place, answer.status()));
         }
-        let text = answer.into_body().read_to_string().map_err(|e| unanswered(place, &e))?;
+        let text = listed(place, answer)?;
+        // One that is cut and does not say how it continues is an error there.
         ListObjectsV2::parse_response(&text)
             .map_err(|e| SourceFault::passing(place, format!("the list cannot be read: {e}")))
     }
@@ -123,9 +125,10 @@ impl S3 {
 }
 
 impl Source for S3 {
-    fn deliveries(&self) -> Result<Vec<OsString>, SourceFault> {
+    fn deliveries(&self) -> Result<Found, SourceFault> {
         let (_, below) = self.keys(&self.prefix(""))?;
-        Ok(below.into_iter().map(OsString::from).collect())
+        let names = below.into_iter().map(OsString::from).collect();
+        Ok(Found { names, skipped: Vec::new() })
     }
 
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
@@ -141,9 +144,7 @@ impl Source for S3 {
             name: name.into(),
             kind: EntryKind::Directory,
             bytes: Some(0),
-            modified_ns: 0,
-            tag: String::new(),
-            has_ranges: false,
+            ..Entry::named(OsString::new(), EntryKind::Directory)
         }));
         Ok(entries)
     }

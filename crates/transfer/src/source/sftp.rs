@@ -5,7 +5,8 @@
 
 use super::address::SshPlace;
 use super::{
-    Access, ENTRIES_MOST, Entry, EntryKind, Line, Sink, Source, SourceFault, Span, below, endless,
+    Access, ENTRIES_MOST, Entry, EntryKind, Found, Line, Links, Sink, Source, SourceFault, Span,
+    below, endless, links,
 };
 use russh_sftp::client::error::Error;
 use russh_sftp::client::{Config, RawSftpSession};
@@ -140,15 +141,18 @@ impl Reach {
 }
 
 impl Source for Sftp {
-    fn deliveries(&self) -> Result<Vec<OsString>, SourceFault> {
-        let entries = self.entries("")?;
-        let mut names: Vec<OsString> = entries
-            .into_iter()
-            .filter(|e| e.kind == EntryKind::Directory)
-            .map(|e| e.name)
-            .collect();
-        names.sort();
-        Ok(names)
+    fn deliveries(&self) -> Result<Found, SourceFault> {
+        let mut found = Found::default();
+        for entry in self.entries("")? {
+            match entry.kind {
+                EntryKind::Directory => found.names.push(entry.name),
+                EntryKind::Link => found.skipped.push(links::skipped(&entry.name, entry.note)),
+                _ => {}
+            }
+        }
+        found.names.sort();
+        found.skipped.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
@@ -261,7 +265,100 @@ impl SftpLine {
         let found = self.runtime.block_on(list).map_err(|e| self.fault(&path, e))?;
         let found: Vec<File> = found.ok_or_else(|| endless(&path))?;
         let real = found.into_iter().filter(|f| f.filename != "." && f.filename != "..");
-        Ok(real.map(|f| entry(f.filename.into(), &f.attrs)).collect())
+        let entries = real.map(|f| entry(f.filename.into(), &f.attrs)).collect();
+        self.follow(delivery, entries)
+    }
+
+    /// Replaces links by what they lead to, as far as they are followed. Many at once: far away each answer takes its time.
+    fn follow(&self, delivery: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>, SourceFault> {
+        let is_link = |e: &Entry| e.kind == EntryKind::Link;
+        if delivery.is_empty() && !entries.iter().any(is_link) {
+            return Ok(entries);
+        }
+        let own = self.real_path(&self.reach.path(delivery, "")).ok();
+        let trees = self.trees();
+        self.check_delivery(delivery, own.as_deref(), &trees)?;
+        let mut asked = Vec::new();
+        for (at, entry) in entries.iter().enumerate().filter(|(_, e)| is_link(e)) {
+            let path = self.reach.path(delivery, &entry.name.to_string_lossy());
+            let session = Arc::clone(&self.session);
+            let target = async move {
+                let target = session.realpath(path).await?.files.into_iter().next();
+                let target = target.map(|f| f.filename).unwrap_or_default();
+                let attributes = session.stat(target.as_str()).await?.attrs;
+                Ok::<_, Error>((target, attributes))
+            };
+            asked.push((at, self.runtime.spawn(target)));
+        }
+        for (at, target) in asked {
+            let target = self.runtime.block_on(target);
+            let Some(link) = entries.get_mut(at) else { continue };
+            match target.map_err(|e| SourceFault::passing(&self.reach.place.host, e))? {
+                Ok((target, attributes)) => match self.allows(&target, &trees, own.as_deref()) {
+                    Ok(()) => {
+                        let found = entry(link.name.clone(), &attributes);
+                        *link = Entry { locator: Some(target.into()), ..found };
+                    }
+                    Err(why) => link.note = why,
+                },
+                Err(Error::Status(status)) => {
+                    link.note = format!("it leads nowhere: {}", status.error_message);
+                }
+                Err(error) => return Err(self.fault("", error)),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Returns the trees into which links may lead: the source's own and the named ones.
+    fn trees(&self) -> Vec<String> {
+        let root = self.real_path(&self.reach.path("", "")).ok();
+        let named = self.reach.access.link_roots.iter().map(|r| r.to_string_lossy().into_owned());
+        root.into_iter().chain(named).collect()
+    }
+
+    /// Refuses a delivery that is a link itself and leads to where links may not. A server that resolves none answers with the
+    /// path.
+    fn check_delivery(
+        &self,
+        delivery: &str,
+        own: Option<&str>,
+        trees: &[String],
+    ) -> Result<(), SourceFault> {
+        let Some(own) = own.filter(|_| !delivery.is_empty()) else { return Ok(()) };
+        if trees.first().is_some_and(|root| below(root, delivery, "") == own) {
+            return Ok(());
+        }
+        let place = format!("{}: {own}", self.reach.place.host);
+        self.allows(own, trees, None)
+            .map_err(|why| SourceFault::lasting("symbolic_link", place, why))
+    }
+
+    /// Whether a link may lead to a target; the reason when it may not.
+    fn allows(&self, target: &str, trees: &[String], own: Option<&str>) -> Result<(), String> {
+        let target_path = std::path::Path::new(target);
+        let mut within = trees.iter().map(String::as_str).chain(own);
+        match self.reach.access.links {
+            Links::Skip => Err(links::SKIPPED.to_owned()),
+            Links::Anywhere => Ok(()),
+            Links::Within if within.any(|tree| target_path.starts_with(tree)) => Ok(()),
+            Links::Within => Err(links::outside(target)),
+        }
+    }
+
+    /// Returns a path of the server without links.
+    fn real_path(&self, path: &str) -> Result<String, Error> {
+        let session = Arc::clone(&self.session);
+        let found = self.runtime.block_on(async move { session.realpath(path).await })?;
+        let first = found.files.into_iter().next().map(|f| f.filename);
+        first.ok_or_else(|| Error::UnexpectedBehavior("a path without a name".to_owned()))
+    }
+
+    fn path_of(&self, delivery: &str, wanted: &Entry) -> String {
+        match &wanted.locator {
+            Some(target) => target.to_string_lossy().into_owned(),
+            None => self.reach.path(delivery, &wanted.name.to_string_lossy()),
+        }
     }
 
     /// Opens a file, unless it is open, and holds it against how it was listed.
@@ -308,7 +405,7 @@ impl Line for SftpLine {
         span: Span,
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
-        let path = self.reach.path(delivery, &wanted.name.to_string_lossy());
+        let path = self.path_of(delivery, wanted);
         let handle = self.handle(&path, wanted)?;
         let (session, most) = (Arc::clone(&self.session), self.read_bytes);
         let deep = usize::try_from(AHEAD_BYTES / most).unwrap_or(1).max(2);
@@ -357,13 +454,14 @@ impl Line for SftpLine {
     }
 
     fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
-        let path = self.reach.path(delivery, &wanted.name.to_string_lossy());
+        let path = self.path_of(delivery, wanted);
         let session = Arc::clone(&self.session);
         let found = self
             .runtime
             .block_on(session.lstat(path.as_str()))
             .map_err(|e| self.fault(&path, e))?;
-        Ok(entry(wanted.name.clone(), &found.attrs))
+        let locator = wanted.locator.clone();
+        Ok(Entry { locator, ..entry(wanted.name.clone(), &found.attrs) })
     }
 }
 
@@ -383,11 +481,9 @@ fn kind(attributes: &FileAttributes) -> EntryKind {
 fn entry(name: OsString, found: &FileAttributes) -> Entry {
     let kind = kind(found);
     Entry {
-        name,
-        kind,
         bytes: if kind == EntryKind::File { found.size } else { Some(0) },
         modified_ns: i64::from(found.mtime.unwrap_or(0)).saturating_mul(1_000_000_000),
-        tag: String::new(),
         has_ranges: true,
+        ..Entry::named(name, kind)
     }
 }

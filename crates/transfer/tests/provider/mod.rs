@@ -1,16 +1,18 @@
 //! A provider with a small night, reached in every way there is; and what a fetch of it gives.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use testkit::relay::Relay;
 use transfer::source::{Access, Address, Secret};
 use transfer::{
-    Arrival, Entry, Fetched, Fill, Known, Mode, Pace, Request, Source, Stall, TransferFault, Volume,
+    Arrival, Entry, Fetched, Fill, Known, Mode, Pace, Request, Source, Stall, TransferFault,
+    Unfinished, Volume,
 };
 
 pub const NIGHT: &str = "20071011_v1";
@@ -177,6 +179,8 @@ pub struct Desk {
     pub fetched: Fetched,
     pub stop: Arc<AtomicBool>,
     pub is_settled: Box<dyn Fn(&Entry) -> bool + Sync + Send>,
+    pub unfinished: Unfinished,
+    pub file_bytes_most: u64,
 }
 
 impl Desk {
@@ -193,6 +197,8 @@ impl Desk {
             fetched: Fetched::default(),
             stop: Arc::default(),
             is_settled: Box::new(|_| true),
+            unfinished: Unfinished::default(),
+            file_bytes_most: u64::MAX,
         }
     }
 
@@ -211,7 +217,12 @@ impl Desk {
             pace: &pace,
             stall: self.stall,
             known: &|name| known.lock().expect("no panic").get(name).cloned().unwrap_or_default(),
-            survey_of: &|_| "wfcam".to_owned(),
+            survey_of: &|_| transfer::SurveyRules {
+                survey: "wfcam".to_owned(),
+                ..Default::default()
+            },
+            unfinished: &self.unfinished,
+            file_bytes_most: self.file_bytes_most,
             markers: &["OK_TO_COPY".to_owned()],
             is_manifest: &|name| name == "SHA256SUMS",
             rank: &|name| u8::from(!name.contains("_cat")),
@@ -303,9 +314,21 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-pub fn after(milliseconds: u64, act: impl FnOnce() + Send + 'static) {
+/// Acts as soon as a partial file in a directory has some MiB, however busy the machine is.
+pub fn once_under_way(directory: &Path, act: impl FnOnce() + Send + 'static) {
+    const MIN_BYTES: u64 = 3 << 20;
+    let directory = directory.to_owned();
     std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(milliseconds));
+        let is_under_way = || {
+            fs::read_dir(&directory).into_iter().flatten().flatten().any(|entry| {
+                entry.file_name().to_string_lossy().starts_with(".arriving-")
+                    && entry.metadata().is_ok_and(|m| m.len() >= MIN_BYTES)
+            })
+        };
+        let began = Instant::now();
+        while !is_under_way() && began.elapsed() < Duration::from_secs(300) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         act();
     });
 }

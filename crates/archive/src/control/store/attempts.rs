@@ -9,7 +9,7 @@ use crate::control::records::*;
 use crate::engine::{self, Connection};
 use crate::error::ArchiveFault;
 use crate::site::Site;
-use model::task::{CatalogueRef, FileRef, TaskInput};
+use model::task::{CatalogueRef, DoneHdu, FileRef, TaskInput};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::path::PathBuf;
@@ -107,8 +107,8 @@ fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, 
     for (multiframe_id, image, version, catalogue) in rows {
         let catalogue = match (version, catalogue) {
             (Some(version), Some(file)) => {
-                let done_hdus = done_hdus(tx, multiframe_id, version)?;
-                Some(CatalogueRef { file: file_ref(tx, site, file)?, version, done_hdus })
+                let done = done_hdus(tx, multiframe_id, version)?;
+                Some(CatalogueRef { file: file_ref(tx, site, file)?, version, done })
             }
             _ => None,
         };
@@ -118,24 +118,30 @@ fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, 
 }
 
 /// HDUs of a catalogue whose last account has all rows in the archive, where they are current, by metadata that are
-/// still those of the image. To do them again would give the same objects other ids. (Where tables belong to detectors
-/// by their order, a task keeps none; else the extension number of HDU n is n + 1.)
-fn done_hdus(tx: &Connection, multiframe_id: i64, version: i32) -> Result<Vec<u16>, ArchiveFault> {
+/// still those of the image. To do them again would give the same objects other ids.
+fn done_hdus(
+    tx: &Connection,
+    multiframe_id: i64,
+    version: i32,
+) -> Result<Vec<DoneHdu>, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT hdu FROM (
-             SELECT hdu_rows.hdu, rows_written, rows_refused, unit_id AS last,
-                 row_number() OVER (PARTITION BY hdu_rows.hdu ORDER BY unit_id DESC) AS place
+        "SELECT cat_ext_num - 1, ext_num FROM (
+             SELECT cat_ext_num, ext_num, rows_written, rows_refused, unit_id AS last,
+                 row_number() OVER (PARTITION BY cat_ext_num ORDER BY unit_id DESC) AS place
              FROM hdu_rows JOIN unit USING (unit_id) JOIN task USING (unit_id) JOIN task_input USING (task_id)
              WHERE hdu_rows.multiframe_id = ?1 AND task_input.multiframe_id = ?1 AND catalogue_version = ?2
                  AND unit.state = 'ingested') AS account
          WHERE place = 1 AND rows_written > 0 AND rows_refused = 0
              AND EXISTS (SELECT * FROM detector_rows
-                         WHERE multiframe_id = ?1 AND ext_num = hdu + 1 AND version = ?2 AND end_event IS NULL)
+                         WHERE multiframe_id = ?1 AND ext_num = account.ext_num AND version = ?2
+                             AND end_event IS NULL)
              AND NOT EXISTS (SELECT * FROM task_input AS input JOIN task USING (task_id) JOIN unit AS newer USING (unit_id)
                              WHERE input.multiframe_id = ?1 AND newer.use_case = 'metadata' AND newer.unit_id > last)
-         ORDER BY hdu",
+         ORDER BY cat_ext_num",
     )?;
-    let rows = select.query_map(params![multiframe_id, version], |r| r.get(0))?;
+    let rows = select.query_map(params![multiframe_id, version], |r| {
+        Ok(DoneHdu { hdu: r.get(0)?, ext_num: r.get(1)? })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -72,16 +72,16 @@ pub(super) fn batch(
         return Err(ArchiveFault::Conflict(format!("{key} is {}, not staged", unit.state)));
     }
     let mut select = c.prepare_cached(
-        "SELECT task.task_id, task.number, attempt.number, attempt.result
+        "SELECT task.task_id, task.number, attempt.number, attempt.result, coalesce(attempt.executor, '') = 'local'
          FROM task LEFT JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
          WHERE task.unit_id = ?1 ORDER BY task.number",
     )?;
     let rows = select.query_map([unit.id], |r| {
-        Ok((r.get(0)?, r.get(1)?, r.get::<Option<u32>>(2)?, r.get::<Option<String>>(3)?))
+        Ok((r.get(0)?, r.get(1)?, r.get::<Option<u32>>(2)?, r.get::<Option<String>>(3)?, r.get(4)?))
     })?;
     let mut tasks = Vec::new();
     for row in rows {
-        let (task_id, task, attempt, result) = row?;
+        let (task_id, task, attempt, result, is_own) = row?;
         let result = result.map(|text| serde_json::from_str(&text)).transpose();
         tasks.push(StagedTask {
             task,
@@ -90,6 +90,7 @@ pub(super) fn batch(
                 .map_err(|fault| ArchiveFault::Damaged(format!("a stored result: {fault}")))?,
             inputs: staged_inputs(c, task_id)?,
             images: image_names(c, task_id)?,
+            is_own,
         });
     }
     Ok(StagedBatch { unit: key.clone(), tasks })

@@ -1,60 +1,120 @@
-//! What `explain` needs, about a delivery or about all files of a name.
+//! What `explain` needs: about a delivery, a night, or files. Objects and positions are in [`super::found`].
 
+use super::batches::staged_rounds;
+use super::found;
 use super::refusals;
 use super::registration::delivery_id;
-use super::reports::{delivery_statuses, findings};
+use super::reports::{self, delivery_status, findings};
 use super::superseded::without_successor;
 use super::work::delivery_work;
+use crate::control::explain::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
 use crate::control::records::{RefusalFilter, RefusalState};
-use crate::control::report::{DeliveryFactsheet, Facts, FileFactsheet, FileRound};
-use crate::engine::{Connection, Optional};
+use crate::control::report::StatusFilter;
+use crate::engine::{Connection, Optional, ToSql};
 use crate::error::ArchiveFault;
 use rusqlite::params;
 
-/// See [`crate::Inquiry::facts`]. A name may be `DELIVERY`, `FILE` or `DELIVERY/FILE`.
-pub(super) fn facts(c: &Connection, asked: &str) -> Result<Option<Facts>, ArchiveFault> {
-    let delivery = match delivery_id(c, asked) {
-        Ok(id) => Some(delivery_facts(c, asked, id)?),
-        Err(ArchiveFault::Unknown { .. }) => None,
-        Err(fault) => return Err(fault),
-    };
-    let files = file_facts(c, asked)?;
-    if delivery.is_none() && files.is_empty() {
-        return Ok(None);
+/// See [`crate::Inquiry::facts`].
+pub(super) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault> {
+    let mut facts = Facts::default();
+    let at_most = asked.at_most.max(1);
+    if let Some(name) = &asked.name {
+        facts.delivery = match delivery_id(c, name) {
+            Ok(id) => Some(delivery_facts(c, name, id)?),
+            Err(ArchiveFault::Unknown { .. }) => None,
+            Err(fault) => return Err(fault),
+        };
+        (facts.files, facts.files_in_all) = file_facts(c, name, at_most)?;
     }
-    Ok(Some(Facts { asked: asked.to_owned(), delivery, files }))
+    if let Some(night) = asked.night {
+        let filter = StatusFilter { nights: vec![night], ..StatusFilter::default() };
+        let deliveries = reports::status(c, &filter)?.deliveries;
+        facts.night = (!deliveries.is_empty()).then_some((night, deliveries));
+    }
+    if let Some(multiframe) = asked.multiframe {
+        let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
+        let file: Option<i64> = c.query_row(file, [multiframe], |r| r.get(0)).optional()?;
+        if let Some(file) = file {
+            facts.files.extend(sheets(c, "file.file_id = ?1", params![file], 1)?);
+            facts.files_in_all = facts.files_in_all.max(facts.files.len() as u64);
+        }
+    }
+    if let Some(object) = asked.object {
+        facts.objects = found::objects(c, object)?;
+    }
+    if let Some(position) = asked.position {
+        facts.position = found::position(c, position, at_most)?;
+    }
+    Ok(facts)
 }
 
 fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactsheet, ArchiveFault> {
-    let status = delivery_statuses(c, Some(id))?.pop();
+    let status = delivery_status(c, id)?;
     let filter = RefusalFilter {
         delivery: Some(name.to_owned()),
         state: Some(RefusalState::Open),
         ..RefusalFilter::default()
     };
+    let staged = staged_rounds(c)?.into_iter().filter(|round| round.unit.delivery == name);
+    let blocked = staged.filter_map(|r| Some((r.unit.use_case, r.unit.round, r.blocked?)));
     Ok(DeliveryFactsheet {
-        status: status.unwrap_or_default(),
+        status,
         work: delivery_work(c, name)?,
         refusals: refusals::list(c, &filter)?,
         findings: findings(c, Some(name))?,
         without_successor: without_successor(c, id)?,
+        blocked: blocked.collect(),
+        can_come_back: can_come_back(c, id)?,
     })
 }
 
-fn file_facts(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, ArchiveFault> {
+/// Whether something of a delivery is retracted and not purged.
+fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
     let mut select = c.prepare_cached(
+        "SELECT EXISTS (SELECT * FROM retraction JOIN unit USING (unit_id)
+                        WHERE delivery_id = ?1 AND undone_event IS NULL AND purged IS NULL)",
+    )?;
+    Ok(select.query_row([delivery], |r| r.get(0))?)
+}
+
+/// Files of a name, or of DELIVERY/FILE, the newest content first, and how many there are.
+fn file_facts(
+    c: &Connection,
+    asked: &str,
+    at_most: usize,
+) -> Result<(Vec<FileFactsheet>, u64), ArchiveFault> {
+    let (delivery, name) = asked.split_once('/').unzip();
+    let condition = "file.name = ?1 OR (file.name = ?2 AND delivery.name = ?3)";
+    let count =
+        format!("SELECT count(*) FROM file JOIN delivery USING (delivery_id) WHERE {condition}");
+    let in_all: u64 = c.query_row(&count, params![asked, name, delivery], |r| r.get(0))?;
+    let mut sheets = sheets(c, condition, params![asked, name, delivery], at_most)?;
+    let refused = never_registered(c, asked)?;
+    let in_all = in_all + refused.len() as u64;
+    let left = at_most.saturating_sub(sheets.len());
+    sheets.extend(refused.into_iter().take(left.max(1)));
+    Ok((sheets, in_all))
+}
+
+/// Files that fulfil a condition on `file` and `delivery`, the newest first.
+fn sheets(
+    c: &Connection,
+    condition: &str,
+    values: &[&dyn ToSql],
+    at_most: usize,
+) -> Result<Vec<FileFactsheet>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
         "SELECT file.file_id, delivery.name, file.name, file.kind, file.bytes, file.state = 'superseded',
              coalesce(image.multiframe_id, (SELECT max(multiframe_id) FROM catalogue
                                           WHERE catalogue.file_id = file.file_id)),
-             same_delivery.name, same.name
+             same_delivery.name, same.name, file.delivery_id
          FROM file JOIN delivery USING (delivery_id) LEFT JOIN image ON image.file_id = file.file_id
              LEFT JOIN file AS same ON same.file_id = file.same_content_as
              LEFT JOIN delivery AS same_delivery ON same_delivery.delivery_id = same.delivery_id
-         WHERE file.name = ?1 OR (file.name = ?2 AND delivery.name = ?3)
-         ORDER BY file.file_id DESC",
-    )?;
-    let (delivery, name) = asked.split_once('/').unzip();
-    let rows = select.query_map(params![asked, name, delivery], |r| {
+         WHERE {condition}
+         ORDER BY file.file_id DESC LIMIT {at_most}"
+    ))?;
+    let rows = select.query_map(values, |r| {
         let same: (Option<String>, Option<String>) = (r.get(7)?, r.get(8)?);
         let sheet = FileFactsheet {
             delivery: r.get(1)?,
@@ -64,24 +124,17 @@ fn file_facts(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, Archive
             superseded: r.get(5)?,
             same_content_as: same.0.zip(same.1),
             multiframe_id: r.get(6)?,
-            partner: None,
-            replaced_by: None,
-            rounds: Vec::new(),
-            redo: Vec::new(),
-            refusals: Vec::new(),
-            has_metadata: false,
-            detections: 0,
-            previews: 0,
+            ..FileFactsheet::default()
         };
-        Ok((r.get(0)?, sheet))
+        Ok((r.get(0)?, r.get(9)?, sheet))
     })?;
-    let found: Vec<(i64, FileFactsheet)> = rows.collect::<Result<_, _>>()?;
+    let found: Vec<(i64, i64, FileFactsheet)> = rows.collect::<Result<_, _>>()?;
     let mut sheets = Vec::new();
-    for (file, mut sheet) in found {
+    for (file, delivery, mut sheet) in found {
+        sheet.can_come_back = can_come_back(c, delivery)?;
         complete(c, file, &mut sheet)?;
         sheets.push(sheet);
     }
-    sheets.extend(never_registered(c, asked, &sheets)?);
     Ok(sheets)
 }
 
@@ -150,6 +203,16 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
         })
     })?;
     sheet.rounds = rows.collect::<Result<_, _>>()?;
+    if !sheet.has_metadata {
+        let sql = "SELECT max(end_event) FROM multiframe_all WHERE multiframe_id = ?1";
+        sheet.metadata_end = found::ending(c, sql, params![multiframe], multiframe)?;
+    }
+    if sheet.detections == 0 {
+        let sql = "SELECT max(end_event) FROM detector_rows
+             WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
+                 SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))";
+        sheet.detections_end = found::ending(c, sql, params![multiframe, catalogue], multiframe)?;
+    }
     Ok(())
 }
 
@@ -160,45 +223,27 @@ fn pairs(c: &Connection, sql: &str, id: i64) -> Result<Vec<(String, String)>, Ar
 }
 
 /// Names that were refused before they could be registered.
-fn never_registered(
-    c: &Connection,
-    asked: &str,
-    registered: &[FileFactsheet],
-) -> Result<Vec<FileFactsheet>, ArchiveFault> {
+fn never_registered(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT DISTINCT delivery.name, file_name FROM refusal JOIN delivery USING (delivery_id)
          WHERE file_id IS NULL AND file_name <> ''
-             AND (file_name = ?1 OR delivery.name || '/' || file_name = ?1)",
+             AND (file_name = ?1 OR delivery.name || '/' || file_name = ?1)
+             AND NOT EXISTS (SELECT * FROM file WHERE file.delivery_id = refusal.delivery_id
+                                 AND file.name = refusal.file_name)
+         ORDER BY 1 DESC",
     )?;
     let rows = select.query_map(params![asked], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let names: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
     let mut sheets = Vec::new();
     for (delivery, name) in names {
-        if registered.iter().any(|s| s.delivery == delivery && s.name == name) {
-            continue;
-        }
         let filter = RefusalFilter {
             delivery: Some(delivery.clone()),
             file: Some(name.clone()),
             ..RefusalFilter::default()
         };
-        sheets.push(FileFactsheet {
-            delivery,
-            name,
-            kind: "not registered".to_owned(),
-            bytes: 0,
-            superseded: false,
-            same_content_as: None,
-            multiframe_id: None,
-            partner: None,
-            replaced_by: None,
-            rounds: Vec::new(),
-            redo: Vec::new(),
-            refusals: refusals::list(c, &filter)?,
-            has_metadata: false,
-            detections: 0,
-            previews: 0,
-        });
+        let kind = "not registered".to_owned();
+        let refusals = refusals::list(c, &filter)?;
+        sheets.push(FileFactsheet { delivery, name, kind, refusals, ..FileFactsheet::default() });
     }
     Ok(sheets)
 }

@@ -1,5 +1,6 @@
 //! Numbered migrations, forward only, and the tables that follow the definitions.
 
+use super::products;
 use super::time::text_of;
 use crate::control::records::Timestamp;
 use crate::engine::{Connection, Dialect, postgres_ddl};
@@ -16,11 +17,13 @@ struct Migration {
     sql: &'static str,
     /// Of the lake, which a server does not have.
     embedded_only: bool,
+    /// The statements for a server, where they are not a translation of `sql`.
+    server_sql: Option<&'static str>,
 }
 
 impl Migration {
     const fn new(name: &'static str, sql: &'static str) -> Self {
-        Self { name, sql, embedded_only: false }
+        Self { name, sql, embedded_only: false, server_sql: None }
     }
 }
 
@@ -29,13 +32,22 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("control", include_str!("../../migrations/0001_control.sql")),
     Migration::new("detector_rows", lake::DETECTOR_ROWS_DDL),
     Migration::new("states", include_str!("../../migrations/0003_states.sql")),
-    Migration { name: "lake_file", sql: lake::LAKE_FILE_DDL, embedded_only: true },
+    Migration { embedded_only: true, ..Migration::new("lake_file", lake::LAKE_FILE_DDL) },
     Migration::new("retraction", include_str!("../../migrations/0005_retraction.sql")),
     Migration::new("coming", include_str!("../../migrations/0006_coming.sql")),
     Migration::new("planning", include_str!("../../migrations/0007_planning.sql")),
     Migration::new("rates", include_str!("../../migrations/0008_rates.sql")),
     Migration::new("transfer", include_str!("../../migrations/0009_transfer.sql")),
+    Migration::new("products", include_str!("../../migrations/0010_products.sql")),
+    Migration::new("origin", include_str!("../../migrations/0011_origin.sql")),
+    Migration::new("moves", include_str!("../../migrations/0012_moves.sql")),
     Migration::new("lookups", include_str!("../../migrations/0013_lookups.sql")),
+    Migration {
+        server_sql: Some(include_str!("../../migrations/0014_ext_num_server.sql")),
+        ..Migration::new("ext_num", include_str!("../../migrations/0014_ext_num.sql"))
+    },
+    Migration::new("refusal_taken", include_str!("../../migrations/0015_refusal_taken.sql")),
+    Migration::new("decisions", include_str!("../../migrations/0016_decisions.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -53,13 +65,17 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
     }
     definition::ensure_indexes(tx)?;
     links::ensure_indexes(tx)?;
+    if is_migrated {
+        products::adopt(tx)?;
+    }
     if let Some(sqlite) = tx.sqlite() {
         lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;
         lake::correct_data_path(sqlite, &site.lake())?;
         return Ok(());
     }
     partitions::bring_up(tx, is_migrated)?;
-    functions(tx)
+    functions(tx)?;
+    if is_migrated { crate::roles::keep_up(tx) } else { Ok(()) }
 }
 
 /// The functions of the sky, when their text is not the one that the database has.
@@ -110,7 +126,10 @@ fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<bool, Archiv
         match tx.dialect() {
             Dialect::Sqlite => tx.execute_batch(migration.sql)?,
             Dialect::Postgres if migration.embedded_only => {}
-            Dialect::Postgres => tx.execute_batch(&postgres_ddl(migration.sql))?,
+            Dialect::Postgres => match migration.server_sql {
+                Some(sql) => tx.execute_batch(sql)?,
+                None => tx.execute_batch(&postgres_ddl(migration.sql))?,
+            },
         }
         tx.execute(
             "INSERT INTO migration (number, name, applied) VALUES (?1, ?2, ?3)",
@@ -188,7 +207,7 @@ mod tests {
         let site = Site::create(dir.path(), &[]).unwrap();
         let connect = || {
             let url = Some(server.database().url());
-            let database = crate::Database { url, password_file: None };
+            let database = crate::Database { url, ..crate::Database::default() };
             let address = crate::engine::Address::of(&database).unwrap();
             Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
         };
@@ -203,6 +222,54 @@ mod tests {
         assert!(fresh.len() > 500, "{}", fresh.len());
         let differing = fresh.iter().zip(&replayed).find(|(a, b)| a != b);
         assert!(fresh == replayed, "{differing:?}");
+    }
+
+    /// Deliveries of sites that are older than origins have those that their places tell.
+    fn older_deliveries_get_origins(connection: &Connection) {
+        migrate(connection, 9, now()).unwrap();
+        for (name, source) in [
+            ("20071011_v1", "/data/inbox/20071011_v1"),
+            ("20071012_v1", "ssh://me@h/~/nights/20071012_v1"),
+            ("20071013_v1", "/data/other/name"),
+        ] {
+            connection
+                .execute(
+                    "INSERT INTO delivery (delivery_id, name, source, state, first_seen, last_arrival)
+                     VALUES ((SELECT count(*) + 1 FROM delivery), ?1, ?2, 'arriving', '2026-01-01T00:00:00Z',
+                         '2026-01-01T00:00:00Z')",
+                    params![name, source],
+                )
+                .unwrap();
+        }
+        migrate(connection, MIGRATIONS.len(), now()).unwrap();
+        let mut select = connection
+            .prepare("SELECT delivery, directory, origin, address, is_source FROM delivery_origin ORDER BY 1")
+            .unwrap();
+        let rows: Vec<(String, String, String, String, i64)> = select
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let wanted = [
+            ("20071011_v1", "/data/inbox"),
+            ("20071012_v1", "ssh://me@h/~/nights"),
+            ("20071013_v1", "/data/other/name"),
+        ];
+        let row = |(name, place): (&str, &str)| {
+            let (name, place) = (name.to_owned(), place.to_owned());
+            (name.clone(), name, place.clone(), place, 0)
+        };
+        assert_eq!(rows, wanted.map(row));
+    }
+
+    #[test]
+    fn older_deliveries_get_origins_on_both_engines() {
+        older_deliveries_get_origins(&in_memory());
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let database = crate::Database { url: Some(server.database().url()), ..Default::default() };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = crate::engine::Server::connect(&address).unwrap();
+        older_deliveries_get_origins(&Connection::Postgres(server));
     }
 
     #[test]
@@ -233,6 +300,59 @@ mod tests {
                 assert!(line.contains("-- ") || follows.contains("-- "), "{name}: {line}");
             }
         }
+    }
+
+    /// Rows that counted the primary HDU as 0, and what they are afterwards.
+    fn extension_numbers_are_counted_from_one(connection: &Connection) {
+        let before = MIGRATIONS.iter().position(|m| m.name == "ext_num").unwrap();
+        migrate(connection, before, now()).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO delivery (delivery_id, name, source, state, first_seen, last_arrival)
+                     VALUES (1, 'd', 's', 'arriving', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z');
+                 INSERT INTO refusal (delivery_id, file_name, stage, code, hdu, message, parked, state, first_seen, last_seen)
+                     VALUES (1, 'f', 'register', 'c', 0, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z'),
+                            (1, 'f', 'register', 'c', 1, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z'),
+                            (1, 'f', 'register', 'c', NULL, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z');
+                 INSERT INTO refusal_history VALUES (2, 1, 'open', '2026-01-01T00:00:00Z', 'x', 'y');
+                 INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, example_hdu,
+                     message) VALUES (1, 'metadata', 1, 'k', '', 1, 1, 'f', 3, 'm');",
+            )
+            .unwrap();
+        migrate(connection, MIGRATIONS.len(), now()).unwrap();
+        let mut select = connection
+            .prepare(
+                "SELECT coalesce(ext_num, 0), (SELECT count(*) FROM refusal_history AS h
+                                               WHERE h.refusal_id = refusal.refusal_id)
+                 FROM refusal ORDER BY refusal_id",
+            )
+            .unwrap();
+        let rows: Vec<(i64, i64)> = select
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(rows, [(1, 0), (2, 1), (0, 0)]);
+        let finding: i64 =
+            connection.query_row("SELECT example_ext_num FROM finding", [], |r| r.get(0)).unwrap();
+        assert_eq!(finding, 4);
+        // A number that is open already is not noted twice.
+        let again = connection.execute_batch(
+            "INSERT INTO refusal (delivery_id, file_name, stage, code, ext_num, message, parked, state, first_seen, last_seen)
+                 VALUES (1, 'f', 'register', 'c', 2, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z')",
+        );
+        assert!(again.is_err());
+    }
+
+    #[test]
+    fn extension_numbers_of_older_archives() {
+        extension_numbers_are_counted_from_one(&in_memory());
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let url = Some(server.database().url());
+        let database = crate::Database { url, ..Default::default() };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        extension_numbers_are_counted_from_one(&server);
     }
 
     /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.

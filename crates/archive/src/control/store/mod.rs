@@ -7,15 +7,24 @@
 //! Start at the `impl` blocks below: each method stands in the file of its concept.
 
 mod acceptance;
+mod aside;
 mod attempts;
 mod batches;
 mod changes;
+mod deletions;
 mod detections;
 mod facts;
+mod findings;
+mod found;
 mod history;
 mod holdings;
+mod instructions;
 mod migration;
+mod origins;
 mod planning;
+#[cfg(test)]
+mod plans;
+mod products;
 mod publish;
 mod refusals;
 mod registration;
@@ -28,9 +37,10 @@ mod time;
 mod waiting;
 mod work;
 
+use super::explain::{Asked, Facts};
 use super::planning::*;
 use super::records::*;
-use super::report::{Drift, Facts, Rate, Status};
+use super::report::{Drift, Rate, Status, StatusFilter};
 use super::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry};
 use crate::engine::{Connection, Dialect, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
@@ -45,6 +55,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+pub(crate) use aside::realign;
+pub(crate) use products::{Misplaced, misplaced};
 pub use publish::Loaded;
 pub(crate) use time::text_of;
 
@@ -68,6 +80,9 @@ pub struct Archive {
     connection: Connection,
     site: Site,
     stop: Arc<AtomicBool>,
+    note: Option<String>,
+    /// Keeps a move of the archive from beginning; only who writes has it.
+    _at_work: Option<files::DirLock>,
 }
 
 impl Archive {
@@ -76,6 +91,12 @@ impl Archive {
     /// # Errors
     /// When the site has one already, its disk is not fit, or its server cannot be reached.
     pub fn create(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
+        let lock = at_work(site)?;
+        Ok(Self { _at_work: Some(lock), ..Self::create_alone(site, now)? })
+    }
+
+    /// The same for a caller that is the only one at work on the site.
+    pub(crate) fn create_alone(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
         let exists = || ArchiveError {
             act: "make an archive".to_owned(),
             fault: ArchiveFault::SiteExists(site.root().to_owned()),
@@ -101,7 +122,7 @@ impl Archive {
                 });
             }
         }
-        Self { connection, site: site.clone(), stop: Arc::default() }.brought_up(now)
+        Self::of(connection, site).brought_up(now)
     }
 
     /// Opens the archive of a site. For writing, new migrations and columns are brought in first and a moved lake is
@@ -110,22 +131,42 @@ impl Archive {
     /// # Errors
     /// When there is none, it is newer than the program, or its disk or server is not fit.
     pub fn open(site: &Site, access: Access, now: Timestamp) -> Result<Self, ArchiveError> {
+        let lock = if access == Access::Read { None } else { Some(at_work(site)?) };
+        Ok(Self { _at_work: lock, ..Self::open_alone(site, access, now)? })
+    }
+
+    /// The same for a caller that is the only one at work on the site.
+    pub(crate) fn open_alone(
+        site: &Site,
+        access: Access,
+        now: Timestamp,
+    ) -> Result<Self, ArchiveError> {
         let fault = |fault| ArchiveError { act: "open the archive".to_owned(), fault };
         if site.is_embedded() {
             if !site.database().is_file() {
-                return Err(fault(ArchiveFault::NoSite(site.root().to_owned())));
+                return Err(fault(absent(site)));
             }
             if access != Access::Read {
                 site.check_disk()?;
             }
         }
-        let connection = connect(site, access).map_err(fault)?;
+        let (connection, note) = connect_noting(site, access).map_err(fault)?;
         let found = migration::check(&connection).map_err(fault)?;
         if found == 0 && !site.is_embedded() {
             return Err(fault(ArchiveFault::NoArchive(site.whereabouts())));
         }
-        let archive = Self { connection, site: site.clone(), stop: Arc::default() };
+        let archive = Self { note, ..Self::of(connection, site) };
         if access == Access::Read { Ok(archive) } else { archive.brought_up(now) }
+    }
+
+    fn of(connection: Connection, site: &Site) -> Self {
+        let site = site.clone();
+        Self { connection, site, stop: Arc::default(), note: None, _at_work: None }
+    }
+
+    /// What who reads this archive should know, if it could not be opened as usual.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// What is so with the database, and what is amiss with it: one sentence each.
@@ -135,7 +176,21 @@ impl Archive {
     pub fn examine(&self) -> Result<(Vec<String>, Vec<String>), ArchiveError> {
         self.read("examine the database", |c| match c.dialect() {
             Dialect::Sqlite => Ok((Vec::new(), Vec::new())),
-            Dialect::Postgres => partitions::examine(c),
+            Dialect::Postgres => {
+                let (mut facts, mut faults) = partitions::examine(c)?;
+                let (user, may_write): (String, bool) = c.query_row(
+                    "SELECT current_user::text, has_table_privilege('unit', 'INSERT, UPDATE, DELETE')",
+                    [],
+                    |r| Ok((r.get(0)?, r.get(1)?)),
+                )?;
+                match may_write {
+                    true => facts.push(format!("{user} may write to the database")),
+                    false => faults.push(format!(
+                        "{user} cannot write to the database: commands that change the archive fail for this login"
+                    )),
+                }
+                Ok((facts, faults))
+            }
         })
     }
 
@@ -169,6 +224,9 @@ impl Archive {
                 let _ = site::let_group_read(&path);
             }
         }
+        // What killed processes left: a failure here is met again by the next, and is no reason to stop.
+        let _ = deletions::finish(&mut self);
+        let _ = self.clear_abandoned();
         Ok(self)
     }
 
@@ -216,21 +274,64 @@ pub(crate) fn ask_for_preview(
     rounds::ask_again(tx, file, UseCase::Preview, why, now)
 }
 
+/// Shares a site with others that write, so that no move of its archive begins before the lock is dropped.
+///
+/// # Errors
+/// A conflict while an archive is being moved or restored.
+pub fn at_work(site: &Site) -> Result<files::DirLock, ArchiveError> {
+    let act = "work on the site";
+    let io = |source| ArchiveFault::Io { path: site.root().to_owned(), source };
+    let shared = files::share_dir(site.root()).map_err(io).map_err(ArchiveError::during(act))?;
+    shared.ok_or_else(|| {
+        let message = "the archive is being moved or restored: run the command again afterwards";
+        ArchiveError::during(act)(ArchiveFault::Conflict(message.to_owned()))
+    })
+}
+
+/// The fault of a site without archive.db: the archive may have moved since the configuration was read.
+pub(crate) fn absent(site: &Site) -> ArchiveFault {
+    if site.root().join(crate::backup::RESTORING).exists() {
+        let message = format!(
+            "the restore of {} was interrupted: repeat `almagest restore`",
+            site.root().display()
+        );
+        return ArchiveFault::Conflict(message);
+    }
+    let before = site.root().join(crate::migrate::MIGRATED);
+    let open = |path| rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    match before.is_file().then(|| open(&before)) {
+        Some(Ok(c)) => match crate::engine::relocation::check(&c) {
+            Err(moved) if moved.is_moved() => moved.into(),
+            _ => ArchiveFault::NoSite(site.root().to_owned()),
+        },
+        _ => ArchiveFault::NoSite(site.root().to_owned()),
+    }
+}
+
 /// A connection to the archive of a site.
 ///
 /// # Errors
 /// What the engine said.
 pub(crate) fn connect(site: &Site, access: Access) -> Result<Connection, ArchiveFault> {
+    Ok(connect_noting(site, access)?.0)
+}
+
+/// The same, with what its reader should know, if it is not opened as usual.
+fn connect_noting(
+    site: &Site,
+    access: Access,
+) -> Result<(Connection, Option<String>), ArchiveFault> {
     if let Some(address) = site.address()? {
-        return Ok(Connection::Postgres(Server::connect(&address)?));
+        return Ok((Connection::Postgres(Server::connect(&address)?), None));
     }
-    let flags = match access {
-        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-        Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if access == Access::Create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let (connection, note) = match access {
+        Access::Read => crate::engine::reading::open(&site.database())?,
+        _ => (rusqlite::Connection::open_with_flags(site.database(), flags)?, None),
     };
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = rusqlite::Connection::open_with_flags(site.database(), flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(200);
     // Plans without regard to the values of parameters: else SQLite plans anew with every value.
@@ -238,7 +339,7 @@ pub(crate) fn connect(site: &Site, access: Access) -> Result<Connection, Archive
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",
     )?;
-    Ok(Connection::Sqlite(connection))
+    Ok((Connection::Sqlite(connection), note))
 }
 
 impl Registry for Archive {
@@ -253,6 +354,40 @@ impl Registry for Archive {
 
     fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError> {
         self.read("list known files", |c| registration::known_files(c, delivery))
+    }
+
+    fn origins(&self, directory: Option<&str>) -> Result<Vec<KnownOrigin>, ArchiveError> {
+        self.read("list origins of deliveries", |c| origins::list(c, directory))
+    }
+
+    fn claim_origin(
+        &mut self,
+        place: &DeliveryOrigin,
+        delivery: &str,
+        claim: Claim<'_>,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        let act = format!("record the origin of {delivery}");
+        self.write("origin", act, |tx| origins::claim(tx, place, delivery, claim, now))
+    }
+
+    fn release_origin(&mut self, place: &DeliveryOrigin) -> Result<(), ArchiveError> {
+        let act = format!("release the name of {}", place.directory);
+        self.write("origin", act, |tx| origins::release(tx, place))
+    }
+
+    fn close_delivery(
+        &mut self,
+        delivery: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError> {
+        let act = format!("declare {delivery} complete");
+        self.write("close", act, |tx| origins::close(tx, delivery, cause, now))
+    }
+
+    fn skipped(&self, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveError> {
+        self.read("list skipped entries", |c| origins::skipped(c, delivery))
     }
 
     fn load_reference(
@@ -417,7 +552,7 @@ impl Queue for Archive {
 
 impl Planning for Archive {
     fn instructions(&self) -> Result<Vec<Standing>, ArchiveError> {
-        self.read("list instructions", planning::instructions)
+        self.read("list instructions", instructions::instructions)
     }
 
     fn instruct(
@@ -428,7 +563,7 @@ impl Planning for Archive {
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
         self.write("instruct", format!("{} {subject}", instruction.act()), |tx| {
-            planning::instruct(tx, subject, instruction, cause, now)?;
+            instructions::instruct(tx, subject, instruction, cause, now)?;
             changes::tell(tx)?;
             Ok(())
         })
@@ -442,14 +577,39 @@ impl Planning for Archive {
         now: Timestamp,
     ) -> Result<bool, ArchiveError> {
         self.write("withdraw", format!("withdraw the {act} of {subject}"), |tx| {
-            let is_changed = planning::withdraw(tx, subject, act, cause, now)?;
+            let is_changed = instructions::withdraw(tx, subject, act, cause, now)?;
             changes::tell(tx)?;
             Ok(is_changed)
         })
     }
 
+    fn resume(
+        &mut self,
+        resumed: &Resumed,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, ArchiveError> {
+        self.write("resume", "resume what was paused", |tx| {
+            let ended = instructions::resume(tx, resumed, cause, now)?;
+            changes::tell(tx)?;
+            Ok(ended)
+        })
+    }
+
+    fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError> {
+        self.read("list what is paused", |c| instructions::held(c, deliveries))
+    }
+
+    fn instructions_given(&self) -> Result<i64, ArchiveError> {
+        self.read("count instructions", instructions::instructions_given)
+    }
+
+    fn decisions(&self) -> Result<Vec<PlanDecision>, ArchiveError> {
+        self.read("list decisions on plans", planning::decisions)
+    }
+
     fn instruction_history(&self) -> Result<Vec<InstructionChange>, ArchiveError> {
-        self.read("list instructions of the past", planning::instruction_history)
+        self.read("list instructions of the past", instructions::instruction_history)
     }
 
     fn unfinished_deliveries(&self) -> Result<Vec<Unfinished>, ArchiveError> {
@@ -471,6 +631,12 @@ impl Planning for Archive {
         now: Timestamp,
     ) -> Result<i64, ArchiveError> {
         self.write("propose", "propose a plan", |tx| planning::propose(tx, proposal, cause, now))
+    }
+
+    fn withdraw_proposal(&mut self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveError> {
+        self.write("withdraw-proposal", "end a proposal", |tx| {
+            planning::withdraw_proposal(tx, cause, now)
+        })
     }
 
     fn approve(
@@ -515,6 +681,17 @@ impl Planning for Archive {
 
     fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError> {
         self.read(format!("compare plan {plan_id}"), |c| planning::compare(c, plan_id))
+    }
+
+    fn compare_coming(
+        &self,
+        delivery: &str,
+        use_case: UseCase,
+        since: Timestamp,
+    ) -> Result<Vec<CameAndDone>, ArchiveError> {
+        self.read(format!("compare {delivery}/{use_case}"), |c| {
+            planning::compare_coming(c, delivery, use_case, since)
+        })
     }
 
     fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError> {
@@ -611,8 +788,7 @@ impl Publication for Archive {
         if self.site.is_embedded() {
             return Ok(0);
         }
-        let most = partitions::MOST_PARTITIONS;
-        let folded = partitions::fold(&self.connection, most);
+        let folded = partitions::fold(&self.connection, partitions::most_partitions());
         folded.map_err(ArchiveError::during("fold partitions"))
     }
 
@@ -653,17 +829,40 @@ impl Curation for Archive {
         })
     }
 
+    fn set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError> {
+        let site = self.site.clone();
+        self.write("set-aside", format!("end older products beside {}", newer.0), |tx| {
+            aside::set_aside(tx, &site, newer, use_cases, cause, now)
+        })
+    }
+
+    fn undo_set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError> {
+        let site = self.site.clone();
+        self.write("set-aside", format!("show older products beside {} again", newer.0), |tx| {
+            aside::undo(tx, &site, newer, use_cases, cause, now)
+        })
+    }
+
     fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
-        let (mut purged, files) = self.write("purge", "purge what is retracted", |tx| {
-            retraction::purge(tx, &site, delivery, now)
+        let mut purged = self.write("purge", "purge what is retracted", |tx| {
+            let (purged, files) = retraction::purge(tx, &site, delivery, now)?;
+            deletions::note(tx, &site, &files)?;
+            Ok(purged)
         })?;
-        // A file that a crash leaves is listed nowhere, and found by `verify`.
-        let root = self.site.root().to_owned();
-        let is_removed = |(base, path): &(PathBuf, PathBuf)| {
-            base.starts_with(&root) && files::remove_below(base, path).is_ok_and(|removed| removed)
-        };
-        purged.files = files.iter().filter(|file| is_removed(file)).count() as u64;
+        purged.files = deletions::finish(self)?;
         Ok(purged)
     }
 }
@@ -689,20 +888,42 @@ impl Inquiry for Archive {
         self.read("list deliveries", |c| reports::deliveries(c, night))
     }
 
+    fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| reports::awaited(c, delivery))
+    }
+
     fn source(&self, delivery: &str) -> Result<PathBuf, ArchiveError> {
         self.read(format!("look up {delivery:?}"), |c| reports::source(c, delivery))
     }
 
     fn status(&self) -> Result<Status, ArchiveError> {
-        self.read("report the status", reports::status)
+        self.status_of(&StatusFilter::default())
+    }
+
+    fn status_of(&self, filter: &StatusFilter) -> Result<Status, ArchiveError> {
+        self.read("report the status", |c| reports::status(c, filter))
+    }
+
+    fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| instructions::night(c, delivery))
     }
 
     fn rates(&self) -> Result<Vec<Rate>, ArchiveError> {
         self.read("list rates", reports::rates)
     }
 
+    fn facts_about(&self, asked: &Asked) -> Result<Facts, ArchiveError> {
+        self.read("look up what is asked about", |c| facts::facts(c, asked))
+    }
+
     fn facts(&self, delivery_or_file: &str) -> Result<Option<Facts>, ArchiveError> {
-        self.read(format!("look up {delivery_or_file:?}"), |c| facts::facts(c, delivery_or_file))
+        let name = Some(delivery_or_file.to_owned());
+        let facts = self.facts_about(&Asked { name, at_most: 1000, ..Asked::default() })?;
+        Ok((!facts.is_empty()).then_some(facts))
+    }
+
+    fn files_like(&self, begin: &str) -> Result<Vec<(String, String)>, ArchiveError> {
+        self.read("look up names", |c| reports::files_like(c, begin))
     }
 
     fn refusals(&self, filter: &RefusalFilter) -> Result<Vec<RefusalRecord>, ArchiveError> {
@@ -723,6 +944,10 @@ impl Inquiry for Archive {
 
     fn findings(&self, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveError> {
         self.read("list findings", |c| reports::findings(c, delivery))
+    }
+
+    fn kept_products(&self, newer: Option<&str>) -> Result<Vec<KeptProduct>, ArchiveError> {
+        self.read("list kept products", |c| aside::list(c, newer))
     }
 
     fn programmes(&self) -> Result<Vec<Programme>, ArchiveError> {

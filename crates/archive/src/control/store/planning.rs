@@ -1,6 +1,7 @@
 //! Plans, instructions, and where attempts were sent.
 
 use super::history;
+use super::instructions::{damaged, instruct};
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, find, find_task, parsed, unit_of};
 use super::time::{text_of, time_of};
@@ -12,128 +13,23 @@ use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-fn damaged(what: &str, text: &str) -> ArchiveFault {
-    ArchiveFault::Damaged(format!("{text:?} is no {what}"))
-}
-
-fn subject(kind: &str, name: &str) -> Result<Subject, ArchiveFault> {
-    Subject::of(kind, name).ok_or_else(|| damaged("subject", name))
-}
-
-fn instruction(act: &str, value: &str) -> Result<Instruction, ArchiveFault> {
-    Instruction::of(act, value).ok_or_else(|| damaged("instruction", act))
-}
-
-/// See [`crate::Planning::instructions`].
-pub(super) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault> {
+/// See [`crate::Planning::decisions`].
+pub(super) fn decisions(c: &Connection) -> Result<Vec<PlanDecision>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT subject, name, act, value, since, who, why FROM instruction ORDER BY since, subject, name, act",
+        "SELECT plan_id, act, about, decided, who, why FROM plan_decision ORDER BY decided, plan_id, number",
     )?;
-    let rows = select.query_map([], |r| -> crate::engine::Result<[String; 7]> {
-        Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?])
+    let rows = select.query_map([], |r| {
+        let texts: [String; 5] = [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?];
+        Ok((r.get::<i64>(0)?, texts))
     })?;
     let mut all = Vec::new();
     for row in rows {
-        let [kind, name, act, value, since, who, why] = row?;
-        all.push(Standing {
-            subject: subject(&kind, &name)?,
-            instruction: instruction(&act, &value)?,
-            since: time_of(&since)?,
-            cause: Cause { who, why },
-        });
-    }
-    Ok(all)
-}
-
-/// See [`crate::Planning::instruct`].
-pub(super) fn instruct(
-    tx: &Connection,
-    subject: &Subject,
-    instruction: &Instruction,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<(), ArchiveFault> {
-    tx.execute(
-        "INSERT INTO instruction (subject, name, act, value, since, who, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (subject, name, act) DO UPDATE
-             SET value = excluded.value, since = excluded.since, who = excluded.who, why = excluded.why",
-        params![
-            subject.kind(),
-            subject.name(),
-            instruction.act(),
-            instruction.value(),
-            text_of(now),
-            cause.who,
-            cause.why
-        ],
-    )?;
-    note_change(tx, subject, instruction, true, cause, now)
-}
-
-/// See [`crate::Planning::withdraw`].
-pub(super) fn withdraw(
-    tx: &Connection,
-    subject: &Subject,
-    act: &str,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<bool, ArchiveFault> {
-    let of = params![subject.kind(), subject.name(), act];
-    let value: Option<String> = tx
-        .query_row(
-            "SELECT value FROM instruction WHERE subject = ?1 AND name = ?2 AND act = ?3",
-            of,
-            |r| r.get(0),
-        )
-        .optional()?;
-    let Some(value) = value else { return Ok(false) };
-    tx.execute("DELETE FROM instruction WHERE subject = ?1 AND name = ?2 AND act = ?3", of)?;
-    note_change(tx, subject, &instruction(act, &value)?, false, cause, now)?;
-    Ok(true)
-}
-
-fn note_change(
-    tx: &Connection,
-    subject: &Subject,
-    instruction: &Instruction,
-    given: bool,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<(), ArchiveFault> {
-    tx.execute(
-        "INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
-         SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM instruction_history",
-        params![
-            subject.kind(),
-            subject.name(),
-            instruction.act(),
-            instruction.value(),
-            i64::from(given),
-            text_of(now),
-            cause.who,
-            cause.why
-        ],
-    )?;
-    Ok(())
-}
-
-/// See [`crate::Planning::instruction_history`].
-pub(super) fn instruction_history(c: &Connection) -> Result<Vec<InstructionChange>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT subject, name, act, value, changed, who, why, given FROM instruction_history ORDER BY number",
-    )?;
-    let rows = select.query_map([], |r| -> crate::engine::Result<([String; 7], i64)> {
-        let texts = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
-        Ok((texts, r.get(7)?))
-    })?;
-    let mut all = Vec::new();
-    for row in rows {
-        let ([kind, name, act, value, changed, who, why], given) = row?;
-        all.push(InstructionChange {
-            subject: subject(&kind, &name)?,
-            instruction: instruction(&act, &value)?,
-            given: given == 1,
-            changed: time_of(&changed)?,
+        let (plan_id, [act, about, decided, who, why]) = row?;
+        all.push(PlanDecision {
+            plan_id,
+            is_approval: act == "approve",
+            about,
+            decided: time_of(&decided)?,
             cause: Cause { who, why },
         });
     }
@@ -277,6 +173,43 @@ pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, Ar
     Ok(all)
 }
 
+/// See [`crate::Planning::withdraw_proposal`].
+pub(super) fn withdraw_proposal(
+    tx: &Connection,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    supersede(tx)?;
+    give_back(tx, &BTreeSet::new(), cause, now)
+}
+
+/// Ends what nobody has decided on. What a plan had approved stays so.
+fn supersede(tx: &Connection) -> Result<(), ArchiveFault> {
+    tx.execute("DELETE FROM assignment WHERE approved = 0", [])?;
+    tx.execute("DELETE FROM coming_round WHERE approved = 0", [])?;
+    tx.execute("UPDATE plan SET state = 'superseded' WHERE state = 'proposed'", [])?;
+    tx.execute("UPDATE plan SET state = 'approved' WHERE state = 'partly'", [])?;
+    Ok(())
+}
+
+/// Moves proposed rounds that no proposal holds any more back to ready.
+fn give_back(
+    tx: &Connection,
+    kept: &BTreeSet<&UnitKey>,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id) WHERE unit.state = 'proposed'
+         ORDER BY unit.unit_id"
+    ))?;
+    let proposed: Vec<_> = select.query_map([], unit_of)?.collect::<Result<_, _>>()?;
+    for unit in proposed.iter().filter(|unit| !kept.contains(&unit.key)) {
+        history::move_unit(tx, unit, UnitState::Ready, cause, now)?;
+    }
+    Ok(())
+}
+
 /// See [`crate::Planning::propose`].
 pub(super) fn propose(
     tx: &Connection,
@@ -284,11 +217,7 @@ pub(super) fn propose(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<i64, ArchiveFault> {
-    // What a plan before this one had approved stays so.
-    tx.execute("DELETE FROM assignment WHERE approved = 0", [])?;
-    tx.execute("DELETE FROM coming_round WHERE approved = 0", [])?;
-    tx.execute("UPDATE plan SET state = 'superseded' WHERE state = 'proposed'", [])?;
-    tx.execute("UPDATE plan SET state = 'approved' WHERE state = 'partly'", [])?;
+    supersede(tx)?;
     let plan_id: i64 = tx.query_row(
         "INSERT INTO plan (plan_id, proposed, proposer, state, document)
          SELECT coalesce(max(plan_id), 0) + 1, ?1, ?2, 'proposed', ?3 FROM plan RETURNING plan_id",
@@ -296,6 +225,7 @@ pub(super) fn propose(
         |r| r.get(0),
     )?;
     let units: BTreeSet<&UnitKey> = proposal.tasks.iter().map(|t| &t.task.unit).collect();
+    give_back(tx, &units, &Cause::new(cause.who.clone(), format!("not in plan {plan_id}")), now)?;
     let cause = Cause::new(cause.who.clone(), format!("in plan {plan_id}"));
     for key in units {
         let unit = find(tx, key)?;
@@ -371,6 +301,11 @@ pub(super) fn approve(
     let is_left = !waiting_assignments(tx, plan_id)?.is_empty() || !coming(tx, plan_id)?.is_empty();
     let state = if is_left { PlanState::Partly } else { PlanState::Approved };
     decide(tx, plan_id, state, cause, now)?;
+    if decided.tasks > 0 || !decided.coming.is_empty() {
+        let units = decided.units.len() + decided.coming.len();
+        let about = about(selection, decided.tasks, units);
+        note_decision(tx, plan_id, ("approve", &about), cause, now)?;
+    }
     super::changes::tell(tx)?;
     Ok(decided)
 }
@@ -399,10 +334,55 @@ pub(super) fn reject(
     let why = Cause::new(cause.who.clone(), format!("plan {plan_id} rejected: {}", cause.why));
     for (delivery, use_case) in &paused {
         let subject = Subject::Unit(delivery.clone(), *use_case);
+        // A pause that an operator gave stays the operator's.
+        if has_pause(tx, &subject)? {
+            continue;
+        }
         instruct(tx, &subject, &Instruction::Pause, &why, now)?;
+        tx.execute(
+            "UPDATE instruction SET plan_id = ?2 WHERE subject = 'unit' AND name = ?1 AND act = 'pause'",
+            params![subject.name(), plan_id],
+        )?;
     }
     decide(tx, plan_id, PlanState::Rejected, cause, now)?;
+    note_decision(tx, plan_id, ("reject", &format!("{} units", paused.len())), cause, now)?;
     Ok(paused.into_iter().collect())
+}
+
+fn has_pause(tx: &Connection, subject: &Subject) -> Result<bool, ArchiveFault> {
+    Ok(tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT * FROM instruction WHERE subject = ?1 AND name = ?2 AND act = 'pause')",
+        )?
+        .query_row(params![subject.kind(), subject.name()], |r| r.get(0))?)
+}
+
+/// Which part of a plan a decision is about.
+fn about(selection: &Selection, tasks: u64, units: usize) -> String {
+    const NAMED: usize = 5;
+    let mut which: Vec<String> =
+        selection.units.iter().take(NAMED).map(|(d, u)| format!("{d}/{u}")).collect();
+    which.extend(selection.hosts.iter().take(NAMED).map(|host| format!("host {host}")));
+    if selection.units.len() > NAMED || selection.hosts.len() > NAMED {
+        which.push("…".to_owned());
+    }
+    let which = if which.is_empty() { "all of it".to_owned() } else { which.join(", ") };
+    format!("{which}: {tasks} tasks of {units} units")
+}
+
+fn note_decision(
+    tx: &Connection,
+    plan_id: i64,
+    (act, about): (&str, &str),
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "INSERT INTO plan_decision (plan_id, number, act, about, decided, who, why)
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM plan_decision WHERE plan_id = ?1",
+        params![plan_id, act, about, text_of(now), cause.who, cause.why],
+    )?;
+    Ok(())
 }
 
 fn check_open(tx: &Connection, plan_id: i64) -> Result<(), ArchiveFault> {
@@ -571,6 +551,40 @@ pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedAndDone
             is_bound: is_bound == 1,
         };
         all.push(PlannedAndDone { task, assignment, actual });
+    }
+    Ok(all)
+}
+
+/// See [`crate::Planning::compare_coming`].
+pub(super) fn compare_coming(
+    c: &Connection,
+    delivery: &str,
+    use_case: UseCase,
+    since: Timestamp,
+) -> Result<Vec<CameAndDone>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS}, task.number, attempt_place.host, attempt.started, attempt.seconds
+         FROM unit JOIN delivery USING (delivery_id) JOIN task USING (unit_id)
+             LEFT JOIN assignment ON assignment.task_id = task.task_id
+             LEFT JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
+             LEFT JOIN attempt_place ON attempt_place.task_id = attempt.task_id
+                 AND attempt_place.number = attempt.number
+         WHERE delivery.name = ?1 AND unit.use_case = ?2 AND unit.made >= ?3 AND assignment.task_id IS NULL
+         ORDER BY unit.unit_id, task.number"
+    ))?;
+    let rows = select.query_map(params![delivery, use_case.name(), text_of(since)], |r| {
+        let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
+        let done: (Option<String>, Option<String>, Option<f64>) = (r.get(7)?, r.get(8)?, r.get(9)?);
+        Ok((task, done))
+    })?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (task, done) = row?;
+        let actual = match done {
+            (Some(host), Some(started), Some(seconds)) => Some((host, time_of(&started)?, seconds)),
+            _ => None,
+        };
+        all.push(CameAndDone { task, actual });
     }
     Ok(all)
 }

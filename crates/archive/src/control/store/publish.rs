@@ -1,9 +1,11 @@
 //! Load and publish: a batch becomes visible in one short transaction, or not at all.
 
 use super::detections::{Changes, Held, Part};
+use super::findings::{self, Found};
 use super::history::{self, Act};
+use super::products::{self, Scope, tables_of};
+use super::refusals::ext_num;
 use super::rounds::{self, Unit};
-use super::superseded::{current_detectors, end_all, end_rows, overdue};
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
@@ -282,19 +284,25 @@ pub(super) fn publish(
     history::record_event(tx, event, Act::Ingest, Some(unit.id), cause, now)?;
     tx.execute("UPDATE batch SET event_id = ?2 WHERE unit_id = ?1", params![unit.id, event.get()])?;
     files::crash_point("publish:claimed");
-    let act = Publishing { tx, site, unit: &unit, batch, event, now };
-    let mut rows = act.tables(loaded.tables)?;
+    let act = Publishing { tx, unit: &unit, batch, event };
+    let mut changes = Changes::begin(tx, site, event, unit.id)?;
+    let rows = match unit.key.use_case {
+        UseCase::Catalogue => {
+            vec![("detection".to_owned(), act.detections(&loaded.detections, &mut changes)?)]
+        }
+        UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables)?,
+    };
     files::crash_point("publish:rows");
-    let (detections, superseded) = act.detections(&loaded.detections, cause)?;
+    let settled =
+        products::settle(tx, unit.delivery_id, Scope::Round(unit.id), event, &mut changes)?;
+    links::relink(tx, event)?;
+    changes.finish(now, &unit.key.to_string())?;
     files::crash_point("publish:lake");
-    if unit.key.use_case == UseCase::Catalogue {
-        rows.push(("detection".to_owned(), detections));
-    }
     act.counts(&rows)?;
     history::move_unit(tx, &unit, UnitState::Ingested, cause, now)?;
     files::crash_point("publish:moved");
     let timing = loaded.timing;
-    Ok(Receipt::Published { event, rows, superseded, timing })
+    Ok(Receipt::Published { event, rows, superseded: settled.superseded.len() as u64, timing })
 }
 
 /// The number that was kept for the batch, unless later events are visible already or it was loaded for another one; a
@@ -321,12 +329,14 @@ fn take_event(
 
 struct Publishing<'a> {
     tx: &'a Connection,
-    site: &'a Site,
     unit: &'a Unit,
     batch: &'a StagedBatch,
     event: EventId,
-    now: Timestamp,
 }
+
+/// The images of a round that were done, in conditions on `?1`.
+const DONE: &str = "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
+     WHERE task.unit_id = ?1 AND task_input.outcome = 'done'";
 
 impl Publishing<'_> {
     /// Multiframes of the batch whose products replace what was there.
@@ -335,16 +345,11 @@ impl Publishing<'_> {
         inputs.filter(|i| i.outcome == Outcome::Done)
     }
 
-    /// Ends the rows that the batch replaces, inserts its own, links them. Gives the rows per table.
+    /// Ends the rows that the batch replaces and inserts its own. Returns the rows per table.
     fn tables(&self, loaded: Vec<LoadedTable>) -> Result<Vec<(String, u64)>, ArchiveFault> {
-        let mine: &dyn Fn(&str) -> bool = match self.unit.key.use_case {
-            UseCase::Preview => &|name| name == "preview",
-            UseCase::Metadata => &|name| name != "preview",
-            UseCase::Catalogue => return Ok(Vec::new()),
-        };
-        for input in self.done() {
-            end_rows(self.tx, input.multiframe_id.get(), self.event, mine)?;
-        }
+        let use_case = self.unit.key.use_case;
+        let mine = |name: &str| (use_case == UseCase::Preview) == (name == "preview");
+        let replaced = self.end_replaced()?;
         let mut rows: BTreeMap<usize, (&str, u64)> = BTreeMap::new();
         let mut findings = Vec::new();
         for table in loaded {
@@ -365,72 +370,183 @@ impl Publishing<'_> {
                     ),
                 });
             }
-            findings.extend(out_of_range(&self.batch.unit.delivery, name, &inserted));
             let place = definition::versioned().position(|t| t.name == name).unwrap_or(usize::MAX);
             rows.entry(place).or_insert((name, 0)).1 += inserted.rows;
+            findings.extend(out_of_range(&self.batch.unit.delivery, name, inserted));
         }
-        if self.unit.key.use_case == UseCase::Metadata {
-            let done: Vec<i64> = self.done().map(|i| i.multiframe_id.get()).collect();
-            links::link(self.tx, &done, self.event)?;
-        }
-        let (delivery, round) = (self.unit.delivery_id, self.unit.key.round);
-        super::refusals::note_findings(self.tx, delivery, Stage::Ingest, round, &findings)?;
+        self.publish_tables(&replaced)?;
+        self.note_out_of_range(&findings)?;
         Ok(rows.into_values().map(|(name, rows)| (name.to_owned(), rows)).collect())
     }
 
-    /// Detections: ends what the batch replaces, registers its files. Then ends what newer content superseded. Gives
-    /// rows and superseded multiframes.
-    fn detections(&self, parts: &[Part], cause: &Cause) -> Result<(u64, u64), ArchiveFault> {
-        let mut changes = Changes::begin(self.tx, self.site, self.event, self.unit.id)?;
-        if self.unit.key.use_case != UseCase::Catalogue {
-            let overdue = overdue(self.tx, self.unit.delivery_id)?;
-            end_all(self.tx, &overdue, self.event, &mut changes)?;
-            changes.finish(self.now, &self.unit.key.to_string())?;
-            return Ok((0, overdue.len() as u64));
+    /// Counts values that became unknown over the images' files; those of earlier rounds of the same files are replaced.
+    fn note_out_of_range(
+        &self,
+        findings: &[(Finding, BTreeMap<i64, u64>)],
+    ) -> Result<(), ArchiveFault> {
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT multiframe_id, file_id, file.name FROM image JOIN file USING (file_id)
+             WHERE multiframe_id IN ({DONE})"
+        ))?;
+        let rows = select.query_map([self.unit.id], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?;
+        let files: HashMap<i64, (i64, String)> = rows.collect::<Result<_, _>>()?;
+        let (delivery, round) = (self.unit.delivery_id, self.unit.key.round);
+        if self.unit.key.use_case == UseCase::Metadata {
+            let covered = files.values().map(|(file, _)| *file).collect();
+            findings::forget(self.tx, delivery, Some((Stage::Ingest, round)), &covered)?;
         }
+        let mut named: Vec<(Finding, BTreeMap<i64, u64>)> = Vec::new();
+        for (finding, counts) in findings {
+            let mut finding = finding.clone();
+            let owners = counts.iter().filter_map(|(m, n)| Some((files.get(m)?, *n)));
+            let members: BTreeMap<i64, u64> =
+                owners.clone().map(|((file, _), count)| (*file, count)).collect();
+            if let Some(((_, name), _)) = owners.clone().next() {
+                finding.file.clone_from(name);
+            }
+            named.push((finding, members));
+        }
+        let found = named
+            .iter()
+            .map(|(finding, members)| Found { finding, members: members.clone() })
+            .collect();
+        findings::note(self.tx, delivery, Stage::Ingest, round, found)
+    }
+
+    /// Ends the current rows of the images that are done again. Returns those images.
+    fn end_replaced(&self) -> Result<BTreeSet<i64>, ArchiveFault> {
+        let use_case = self.unit.key.use_case;
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT multiframe_id FROM product WHERE use_case = ?2 AND state = 'current' AND multiframe_id IN ({DONE})"
+        ))?;
+        let rows = select.query_map(params![self.unit.id, use_case.name()], |r| r.get(0))?;
+        let replaced: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
+        if replaced.is_empty() {
+            return Ok(replaced);
+        }
+        for table in tables_of(use_case) {
+            self.tx.execute(
+                &format!(
+                    "UPDATE {} SET end_event = ?2 WHERE end_event IS NULL AND multiframe_id IN ({DONE})",
+                    definition::quoted(&table)
+                ),
+                [self.unit.id, self.event.get()],
+            )?;
+        }
+        Ok(replaced)
+    }
+
+    /// Notes which images have the product now. One that was done again without a row keeps the rows that it had.
+    fn publish_tables(&self, replaced: &BTreeSet<i64>) -> Result<(), ArchiveFault> {
+        let use_case = self.unit.key.use_case;
+        let first = if use_case == UseCase::Preview { "preview_all" } else { "multiframe_all" };
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT DISTINCT multiframe_id FROM {first} WHERE begin_event = ?2 AND multiframe_id IN ({DONE})"
+        ))?;
+        let rows = select.query_map([self.unit.id, self.event.get()], |r| r.get(0))?;
+        let published: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
+        for multiframe in replaced.difference(&published) {
+            for table in tables_of(use_case) {
+                self.tx.execute(
+                    &format!(
+                        "UPDATE {} SET end_event = NULL
+                         WHERE multiframe_id = ?1 AND end_event = ?2 AND begin_event < ?2",
+                        definition::quoted(&table)
+                    ),
+                    [*multiframe, self.event.get()],
+                )?;
+            }
+        }
+        products::publish(self.tx, published.into_iter(), use_case, self.event)
+    }
+
+    /// Ends the detections that the batch replaces and registers its files. Returns the rows.
+    fn detections(&self, parts: &[Part], changes: &mut Changes<'_>) -> Result<u64, ArchiveFault> {
         let versions: HashMap<i64, i64> = self
             .done()
             .filter_map(|i| Some((i.multiframe_id.get(), i64::from(i.catalogue_version?))))
             .collect();
-        let mut replaced = Vec::new();
-        for &multiframe in versions.keys() {
-            replaced.extend(current_detectors(self.tx, multiframe)?);
-        }
+        let accepted = self.accepted();
         let kept = self.kept()?;
+        self.open_kept(&kept, changes)?;
+        let accepted_list: Vec<i64> = accepted.iter().copied().collect();
+        let mut replaced = products::current_detectors(self.tx, &accepted_list)?;
         replaced.retain(|key| !kept.contains(key));
-        replaced.sort();
         changes.end_detectors(&replaced)?;
         let mut rows = 0;
         for part in parts {
             let version = |key: DetectorKey| versions.get(&key.multiframe_id).copied().unwrap_or(0);
             rows += changes.add(part, version)?;
         }
-        changes.finish(self.now, &self.unit.key.to_string())?;
+        products::publish(self.tx, accepted.into_iter(), UseCase::Catalogue, self.event)?;
         self.tx.execute(
             "UPDATE id_range SET state = 'ingested' WHERE unit_id = ?1 AND state = 'reserved'",
             [self.unit.id],
         )?;
         self.hdu_rows()?;
-        Ok((rows, self.end_superseded(cause)?))
+        Ok(rows)
     }
 
-    /// Detectors that the batch leaves as they are. They must be there, unless newer content superseded their image.
+    /// Images whose catalogue was accepted: it has a row in the archive, or it is empty and nothing of it was refused. Another
+    /// one replaces nothing.
+    fn accepted(&self) -> BTreeSet<i64> {
+        let done: BTreeSet<i64> = self.done().map(|i| i.multiframe_id.get()).collect();
+        let mut accepted: BTreeSet<i64> = BTreeSet::new();
+        for result in self.batch.tasks.iter().filter_map(|task| task.result.as_ref()) {
+            let refused: BTreeSet<&str> = result.refusals.iter().map(|r| r.file.as_str()).collect();
+            let written = result.hdus.iter().filter(|hdu| {
+                hdu.rows_written > 0 || (hdu.rows_read == 0 && !refused.contains(hdu.file.as_str()))
+            });
+            accepted.extend(written.map(|hdu| hdu.multiframe_id));
+            accepted.extend(result.detectors.iter().map(|detector| detector.multiframe_id));
+            accepted.extend(result.kept.iter().map(|kept| kept.multiframe_id));
+        }
+        accepted.retain(|multiframe| done.contains(multiframe));
+        accepted
+    }
+
+    /// Opens the kept detectors of images whose detections a newer image superseded, so that they stay one set with what the
+    /// batch adds.
+    fn open_kept(
+        &self,
+        kept: &BTreeSet<DetectorKey>,
+        changes: &mut Changes<'_>,
+    ) -> Result<(), ArchiveFault> {
+        for key in kept {
+            let ended: Option<i64> = self
+                .tx
+                .prepare_cached(
+                    "SELECT ended_event FROM product
+                     WHERE multiframe_id = ?1 AND use_case = 'catalogue' AND state = 'superseded'",
+                )?
+                .query_row([key.multiframe_id], |r| r.get(0))
+                .optional()?;
+            let Some(ended) = ended else { continue };
+            changes.reopen_detectors(history::event_id(ended)?, &[*key])?;
+            self.tx.execute(
+                "INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
+                 VALUES (?1, 'catalogue', ?2, ?3) ON CONFLICT DO NOTHING",
+                [key.multiframe_id, ended, self.event.get()],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Detectors that the batch leaves as they are. They must be current, or superseded with their image's detections.
     fn kept(&self) -> Result<BTreeSet<DetectorKey>, ArchiveFault> {
-        let mut is_current = self.tx.prepare_cached(
-            "SELECT EXISTS (SELECT * FROM detector_rows WHERE multiframe_id = ?1 AND ext_num = ?2 AND version = ?3
-                                                         AND end_event IS NULL)",
+        let mut is_held = self.tx.prepare_cached(
+            "SELECT EXISTS (SELECT * FROM detector_rows JOIN product USING (multiframe_id)
+                            WHERE multiframe_id = ?1 AND ext_num = ?2 AND version = ?3 AND use_case = 'catalogue'
+                                AND state <> 'retracted' AND end_event IS NOT DISTINCT FROM ended_event)",
         )?;
         let mut keys = BTreeSet::new();
         let results = self.batch.tasks.iter().filter_map(|task| task.result.as_ref());
         for kept in results.flat_map(|result| &result.kept) {
             let key =
                 DetectorKey { multiframe_id: kept.multiframe_id, ext_num: i64::from(kept.ext_num) };
-            let there: bool = is_current
+            let held: bool = is_held
                 .query_row(params![key.multiframe_id, key.ext_num, kept.version], |r| r.get(0))?;
-            if !there && self.is_superseded(key.multiframe_id)? {
-                continue;
-            }
-            if !there {
+            if !held {
                 return Err(ArchiveFault::Check {
                     check: "kept_detector",
                     message: format!(
@@ -444,43 +560,20 @@ impl Publishing<'_> {
         Ok(keys)
     }
 
-    fn is_superseded(&self, multiframe: i64) -> Result<bool, ArchiveFault> {
-        Ok(self.tx.query_row(
-            "SELECT EXISTS (SELECT * FROM image JOIN file USING (file_id)
-                            WHERE multiframe_id = ?1 AND state = 'superseded')",
-            [multiframe],
-            |r| r.get(0),
-        )?)
-    }
-
-    /// Detections of an image that was superseded before they came end in an event of their own: a publication cannot
-    /// end what it adds.
-    fn end_superseded(&self, cause: &Cause) -> Result<u64, ArchiveFault> {
-        let overdue = overdue(self.tx, self.unit.delivery_id)?;
-        if overdue.is_empty() {
-            return Ok(0);
-        }
-        let event = history::next_event(self.tx)?;
-        let cause = Cause::new(cause.who.clone(), "newer images are in the archive");
-        history::record_event(self.tx, event, Act::Ingest, Some(self.unit.id), &cause, self.now)?;
-        let mut changes = Changes::begin(self.tx, self.site, event, self.unit.id)?;
-        end_all(self.tx, &overdue, event, &mut changes)?;
-        changes.finish(self.now, &cause.why)?;
-        Ok(overdue.len() as u64)
-    }
-
     /// Rows read, written and refused of each catalogue HDU, kept for `verify`.
     fn hdu_rows(&self) -> Result<(), ArchiveFault> {
         let mut insert = self.tx.prepare_cached(
-            "INSERT INTO hdu_rows (unit_id, multiframe_id, hdu, rows_read, rows_written, rows_refused)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO hdu_rows (unit_id, multiframe_id, cat_ext_num, ext_num, rows_read, rows_written,
+                 rows_refused)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for result in self.batch.tasks.iter().filter_map(|t| t.result.as_ref()) {
             for hdu in &result.hdus {
                 insert.execute(params![
                     self.unit.id,
                     hdu.multiframe_id,
-                    hdu.hdu,
+                    ext_num(Some(hdu.hdu)),
+                    hdu.ext_num,
                     hdu.rows_read,
                     hdu.rows_written,
                     hdu.rows_refused
@@ -501,25 +594,40 @@ impl Publishing<'_> {
     }
 }
 
-fn out_of_range(delivery: &str, table: &str, rows: &staged::LoadedRows) -> Vec<Finding> {
-    let finding = |(column, (count, first)): (&&str, &(u64, f64))| Finding {
-        code: "value_out_of_range".to_owned(),
-        file: delivery.to_owned(),
-        hdu: None,
-        subject: Some(format!("{table}.{column}")),
-        files: 1,
-        count: *count,
-        message: format!("values outside the column's range became unknown, e.g. {first}"),
+/// Values outside their columns' ranges, with how many of each multiframe.
+fn out_of_range(
+    delivery: &str,
+    table: &str,
+    rows: staged::LoadedRows,
+) -> Vec<(Finding, BTreeMap<i64, u64>)> {
+    let finding = |(column, found): (&str, staged::OutOfRange)| {
+        let finding = Finding {
+            code: "value_out_of_range".to_owned(),
+            file: delivery.to_owned(),
+            hdu: None,
+            subject: Some(format!("{table}.{column}")),
+            files: found.counts.len() as u64,
+            count: found.counts.values().sum(),
+            message: format!(
+                "values outside the column's range became unknown, e.g. {}",
+                found.first
+            ),
+        };
+        (finding, found.counts)
     };
-    let cleaned = |(column, count): (&&str, &u64)| Finding {
-        code: "text_cleaned".to_owned(),
-        file: delivery.to_owned(),
-        hdu: None,
-        subject: Some(format!("{table}.{column}")),
-        files: 1,
-        count: *count,
-        message: "texts with control characters were cut at the first NUL and escaped".to_owned(),
+    let cleaned = |(column, counts): (&str, BTreeMap<i64, u64>)| {
+        let finding = Finding {
+            code: "text_cleaned".to_owned(),
+            file: delivery.to_owned(),
+            hdu: None,
+            subject: Some(format!("{table}.{column}")),
+            files: counts.len() as u64,
+            count: counts.values().sum(),
+            message: "texts with control characters were cut at the first NUL and escaped"
+                .to_owned(),
+        };
+        (finding, counts)
     };
-    let out_of_range = rows.out_of_range.iter().map(finding);
-    out_of_range.chain(rows.cleaned.iter().map(cleaned)).collect()
+    let out_of_range = rows.out_of_range.into_iter().map(finding);
+    out_of_range.chain(rows.cleaned.into_iter().map(cleaned)).collect()
 }

@@ -1,5 +1,6 @@
 //! Refusals and findings: noting, deciding, releasing, resolving.
 
+use super::findings::{self, Found};
 use super::history::move_refusal;
 use super::rounds::ask_again;
 use super::time::{text_of, time_of};
@@ -8,7 +9,7 @@ use crate::engine::{self, Connection, Optional, Row, ToSql};
 use crate::error::ArchiveFault;
 use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
 
 /// Bytes of a text of a refusal or finding that are kept; what engines refuse in it is escaped.
 const TEXT_BYTES: usize = 8000;
@@ -30,7 +31,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
     let known: Option<(i64, bool)> = tx
         .prepare_cached(
             "SELECT refusal_id, state = 'retried' FROM refusal
-             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND coalesce(hdu, -1) = ?5
+             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND coalesce(ext_num, -1) = ?5
                  AND coalesce(file_id, 0) = ?6 AND (file_name <> '' OR unit_id IS NOT DISTINCT FROM ?7)
                  AND state IN ('open', 'retried', 'accepted', 'dismissed')
              ORDER BY state = 'open' DESC, state = 'retried' DESC, refusal_id DESC LIMIT 1",
@@ -42,7 +43,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
                 r.file,
                 met.stage.name(),
                 r.code,
-                r.hdu.map_or(-1, i32::from),
+                ext_num(r.hdu).map_or(-1, i64::from),
                 met.file.unwrap_or(0),
                 met.unit
             ],
@@ -65,80 +66,122 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
         }
         return Ok(retried);
     }
-    tx.prepare_cached(
-        "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, hdu, keyword, column_name,
-             message, rows, row_ranges, parked, state, first_seen, last_seen)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'open', ?14, ?14)",
-    )?
-    .execute(params![
-        met.delivery,
-        met.file,
-        met.unit,
-        r.file,
-        met.stage.name(),
-        r.code,
-        r.hdu,
-        r.keyword.as_deref().map(text),
-        r.column.as_deref().map(text),
-        message,
-        r.rows,
-        ranges,
-        r.parked,
-        text_of(now)
-    ])?;
+    insert(tx, &[met], now)?;
     Ok(true)
 }
 
-/// Counts findings into the drift report of a round (0 = outside rounds).
-pub(super) fn note_findings(
-    tx: &Connection,
-    delivery: i64,
-    stage: Stage,
-    round: u32,
-    findings: &[Finding],
-) -> Result<(), ArchiveFault> {
-    #[derive(Default)]
-    struct Sum<'a> {
-        named: BTreeSet<&'a str>,
-        /// Files beside those that are named.
-        others: u64,
-        occurrences: u64,
-        example: Option<&'a Finding>,
+/// Refusals of one statement: each takes 14 parameters, of which an engine takes some thousands.
+const ROWS_AT_ONCE: usize = 250;
+
+/// Writes new refusals.
+fn insert(tx: &Connection, met: &[&Met<'_>], now: Timestamp) -> Result<(), ArchiveFault> {
+    const COLUMNS: usize = 14;
+    let row = |n: usize| {
+        let marks: Vec<String> = (1..=COLUMNS).map(|i| format!("?{}", n * COLUMNS + i)).collect();
+        let last = &marks[COLUMNS - 1];
+        format!("({}, 'open', {last}, {last})", marks[..COLUMNS - 1].join(", "))
+    };
+    let rows: Vec<String> = (0..met.len()).map(row).collect();
+    let mut values: Vec<engine::Value> = Vec::with_capacity(COLUMNS * met.len());
+    for met in met {
+        values.extend(values_of(met, now)?);
     }
-    /// Engines keep counts in 64 bits with a sign; sums of many rounds stay below.
-    const COUNT_MAX: u64 = 1 << 48;
-    let mut sums: BTreeMap<(&str, &str), Sum<'_>> = BTreeMap::new();
-    for finding in findings {
-        let subject = finding.subject.as_deref().unwrap_or_default();
-        let sum = sums.entry((&finding.code, subject)).or_default();
-        sum.named.insert(&finding.file);
-        sum.others = sum.others.saturating_add(finding.files.saturating_sub(1)).min(COUNT_MAX);
-        sum.occurrences = sum.occurrences.saturating_add(finding.count.max(1)).min(COUNT_MAX);
-        sum.example.get_or_insert(finding);
-    }
-    let mut upsert = tx.prepare_cached(
-        "INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, example_hdu,
-             message)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (delivery_id, stage, round, code, subject) DO UPDATE
-             SET files = finding.files + excluded.files, occurrences = finding.occurrences + excluded.occurrences",
-    )?;
-    for ((code, subject), sum) in sums {
-        let Some(example) = sum.example else { continue };
-        upsert.execute(params![
-            delivery,
-            stage.name(),
-            round,
-            code,
-            model::shown_briefly(subject, TEXT_BYTES),
-            sum.named.len() as u64 + sum.others,
-            sum.occurrences,
-            example.file,
-            example.hdu,
-            model::shown_briefly(&example.message, TEXT_BYTES)
-        ])?;
-    }
+    tx.prepare_cached(&format!(
+        "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, ext_num, keyword, column_name,
+             message, rows, row_ranges, parked, state, first_seen, last_seen)
+         VALUES {}",
+        rows.join(", ")
+    ))?
+    .execute(values)?;
     Ok(())
+}
+
+fn values_of(met: &Met<'_>, now: Timestamp) -> Result<[engine::Value; 14], ArchiveFault> {
+    use engine::Value::{Integer, Null, Text};
+    let r = met.refusal;
+    let ranges = serde_json::to_string(&r.row_ranges)
+        .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))?;
+    let text = |text: &String| Text(model::shown_briefly(text, TEXT_BYTES));
+    let number = |number: Option<i64>| number.map_or(Null, Integer);
+    Ok([
+        Integer(met.delivery),
+        number(met.file),
+        number(met.unit),
+        Text(r.file.clone()),
+        Text(met.stage.name().to_owned()),
+        Text(r.code.clone()),
+        number(ext_num(r.hdu).map(i64::from)),
+        r.keyword.as_ref().map_or(Null, text),
+        r.column.as_ref().map_or(Null, text),
+        text(&r.message),
+        Integer(i64::try_from(r.rows).unwrap_or(i64::MAX)),
+        Text(ranges),
+        Integer(r.parked.into()),
+        Text(text_of(now)),
+    ])
+}
+
+/// [`note`] for many refusals of one delivery and stage; returns how many are new. What is new is written together.
+pub(super) fn note_many(
+    tx: &Connection,
+    met: &[Met<'_>],
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let mut known = known(tx, met)?;
+    let mut new: Vec<&Met<'_>> = Vec::new();
+    let mut noted = 0;
+    for one in met {
+        let r = one.refusal;
+        let key = (r.file.clone(), r.code.clone(), r.hdu, one.file);
+        if !r.file.is_empty() && known.insert(key) {
+            new.push(one);
+            noted += 1;
+        } else {
+            // One that is there, or was met before in this list, which must be written first.
+            write_all(tx, &mut new, now)?;
+            noted += u64::from(note(tx, one, now)?);
+        }
+    }
+    write_all(tx, &mut new, now)?;
+    Ok(noted)
+}
+
+fn write_all(tx: &Connection, new: &mut Vec<&Met<'_>>, now: Timestamp) -> Result<(), ArchiveFault> {
+    let together = new.chunks_exact(ROWS_AT_ONCE);
+    let rest = together.remainder();
+    for rows in together {
+        insert(tx, rows, now)?;
+    }
+    // One by one: a statement for every possible number would be prepared once each.
+    for one in rest {
+        insert(tx, &[*one], now)?;
+    }
+    new.clear();
+    Ok(())
+}
+
+type Key = (String, String, Option<u16>, Option<i64>);
+
+/// What is on record of the files and codes of some refusals and is not dealt with for good.
+fn known(tx: &Connection, met: &[Met<'_>]) -> Result<HashSet<Key>, ArchiveFault> {
+    let mut known = HashSet::new();
+    let mut asked = HashSet::new();
+    let mut select = tx.prepare_cached(
+        "SELECT ext_num, file_id FROM refusal
+         WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4
+             AND state IN ('open', 'retried', 'accepted', 'dismissed')",
+    )?;
+    for Met { delivery, stage, refusal, .. } in met {
+        if !asked.insert((&refusal.file, &refusal.code)) {
+            continue;
+        }
+        let values = params![delivery, refusal.file, stage.name(), refusal.code];
+        for row in select.query_map(values, |r| Ok((r.get(0)?, r.get(1)?)))? {
+            let (number, file) = row?;
+            known.insert((refusal.file.clone(), refusal.code.clone(), hdu(number), file));
+        }
+    }
+    Ok(known)
 }
 
 /// Refusals that are open (or retried) and fit a condition become resolved. Gives how many.
@@ -159,14 +202,15 @@ fn resolve(
     Ok(ids.len() as u64)
 }
 
-/// All of a content that is no longer current.
+/// All of a content that is no longer current, but for what is said of a waiting catalogue: that is settled by name.
 pub(super) fn resolve_file(
     tx: &Connection,
     file: i64,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
-    resolve(tx, "file_id = ?1", &[&file], cause, now)
+    let condition = "file_id = ?1 AND code NOT IN ('image_absent', 'metadata_refused')";
+    resolve(tx, condition, &[&file], cause, now)
 }
 
 /// All of a name that were made before any content of it was registered.
@@ -213,11 +257,11 @@ pub(super) fn resolve_not_met(
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT refusal_id, code, hdu FROM refusal WHERE state IN ('open', 'retried') AND file_id = ?1 AND stage = ?2
+        "SELECT refusal_id, code, ext_num FROM refusal WHERE state IN ('open', 'retried') AND file_id = ?1 AND stage = ?2
              AND code NOT IN ('image_absent', 'metadata_refused')",
     )?;
     let rows = select.query_map(params![file, stage.name()], |r| {
-        Ok((r.get::<i64>(0)?, (r.get(1)?, r.get(2)?)))
+        Ok((r.get::<i64>(0)?, (r.get(1)?, hdu(r.get(2)?))))
     })?;
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut resolved = 0;
@@ -240,8 +284,11 @@ pub(super) fn decide(
         .query_row("SELECT state FROM refusal WHERE refusal_id = ?1", [refusal_id], |r| r.get(0))
         .optional()?
         .ok_or_else(|| ArchiveFault::Unknown { what: "refusal", name: refusal_id.to_string() })?;
+    if decision == Decision::Take {
+        return take(tx, refusal_id, &state, cause, now);
+    }
     let to = match decision {
-        Decision::Accept => RefusalState::Accepted,
+        Decision::Accept | Decision::Take => RefusalState::Accepted,
         Decision::Dismiss => RefusalState::Dismissed,
         Decision::Retry => RefusalState::Retried,
     };
@@ -256,22 +303,78 @@ pub(super) fn decide(
     move_refusal(tx, refusal_id, to, cause, now)
 }
 
+/// Lets in what was refused on arrival, marked by a finding: its file is done again by every use case.
+fn take(
+    tx: &Connection,
+    refusal_id: i64,
+    state: &str,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let (delivery, file_id, stage, taken, refusal) = tx.query_row(
+        "SELECT delivery_id, stage, taken, code, file_name, ext_num, message, file_id FROM refusal WHERE refusal_id = ?1",
+        [refusal_id],
+        |r| {
+            let refusal = Refusal {
+                hdu: hdu(r.get(5)?),
+                ..Refusal::new(r.get::<String>(3)?, r.get::<String>(4)?, r.get::<String>(6)?)
+            };
+            let file_id: Option<i64> = r.get(7)?;
+            Ok((r.get::<i64>(0)?, file_id, r.get::<String>(1)?, r.get::<bool>(2)?, refusal))
+        },
+    )?;
+    let code = refusal.code.as_str();
+    if stage != Stage::Register.name() || !TAKEABLE.contains(&code) {
+        return Err(ArchiveFault::Conflict(format!(
+            "refusal {refusal_id} is {code} of {stage}, which cannot be let in"
+        )));
+    }
+    if taken || !matches!(state, "open" | "accepted") {
+        let state = if taken { "taken" } else { state };
+        return Err(ArchiveFault::Conflict(format!("refusal {refusal_id} is {state} already")));
+    }
+    let finding = Finding {
+        code: code.to_owned(),
+        file: refusal.file.clone(),
+        hdu: refusal.hdu,
+        subject: Some("DATASUM".to_owned()),
+        files: 1,
+        count: 1,
+        message: format!("{}; let in by {}: {}", refusal.message, cause.who, cause.why),
+    };
+    let members = file_id.into_iter().map(|file| (file, 1)).collect();
+    let found = Found { finding: &finding.cleaned(), members };
+    findings::note(tx, delivery, Stage::Register, 0, vec![found])?;
+    tx.execute("UPDATE refusal SET taken = 1 WHERE refusal_id = ?1", [refusal_id])?;
+    retry(tx, refusal_id, &cause.why, now)?;
+    move_refusal(tx, refusal_id, RefusalState::Accepted, cause, now)
+}
+
 /// Makes the files of a refusal part of the next round: its own, or all of a refused round.
 fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<(), ArchiveFault> {
-    let mut select = tx.prepare_cached(
-        "SELECT DISTINCT image.file_id, coalesce(unit.use_case, refusal.stage)
-         FROM refusal LEFT JOIN unit ON unit.unit_id = refusal.unit_id
-             JOIN image ON CASE
-                 WHEN refusal.file_name = '' THEN image.multiframe_id IN (
-                     SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE task.unit_id = refusal.unit_id)
-                 ELSE image.file_id = refusal.file_id OR image.multiframe_id IN (
-                     SELECT multiframe_id FROM catalogue WHERE catalogue.file_id = refusal.file_id) END
-             JOIN file ON file.file_id = image.file_id AND file.state = 'current'
-         WHERE refusal.refusal_id = ?1",
-    )?;
-    let rows = select.query_map([refusal_id], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let again: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
-    for (file, use_case) in again {
+    let (is_round, unit, file, use_case): (bool, Option<i64>, Option<i64>, String) = tx
+        .prepare_cached(
+            "SELECT file_name = '', refusal.unit_id, file_id, coalesce(unit.use_case, refusal.stage)
+             FROM refusal LEFT JOIN unit ON unit.unit_id = refusal.unit_id WHERE refusal_id = ?1",
+        )?
+        .query_row([refusal_id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+    let (sql, key) = match is_round {
+        true => (
+            "SELECT DISTINCT image.file_id FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
+                 JOIN file ON file.file_id = image.file_id AND file.state = 'current' WHERE task.unit_id = ?1",
+            unit,
+        ),
+        false => (
+            "SELECT image.file_id FROM image JOIN file USING (file_id)
+             WHERE image.file_id = ?1 AND file.state = 'current'
+             UNION SELECT image.file_id FROM catalogue JOIN image USING (multiframe_id)
+                 JOIN file ON file.file_id = image.file_id AND file.state = 'current' WHERE catalogue.file_id = ?1",
+            file,
+        ),
+    };
+    let again: Vec<i64> =
+        tx.prepare_cached(sql)?.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?;
+    for file in again {
         match use_case.parse::<UseCase>() {
             Ok(use_case) => ask_again(tx, file, use_case, why, now)?,
             // An HDU refused on arrival was left out everywhere. It still is, until the file was looked at again.
@@ -304,23 +407,34 @@ pub(super) fn release(
 }
 
 const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.round, refusal.code, refusal.file_name,
-    refusal.hdu, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
-    refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen";
+    refusal.ext_num, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
+    refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen, refusal.taken";
 
 /// See [`crate::Inquiry::refusals`].
 pub(super) fn list(
     c: &Connection,
     filter: &RefusalFilter,
 ) -> Result<Vec<RefusalRecord>, ArchiveFault> {
+    // Only what is asked for is a condition, so that each finds its index; a state stands for itself, as in partial ones.
+    let wanted = [
+        ("delivery.name", &filter.delivery),
+        ("refusal.code", &filter.code),
+        ("refusal.file_name", &filter.file),
+    ];
+    let wanted: Vec<(&str, &String)> =
+        wanted.into_iter().filter_map(|(column, value)| Some((column, value.as_ref()?))).collect();
+    let mut conditions: Vec<String> =
+        (1..).zip(&wanted).map(|(n, (column, _))| format!("{column} = ?{n}")).collect();
+    conditions.extend(filter.state.map(|state| format!("refusal.state = '{}'", state.name())));
+    let conditions =
+        if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
     let mut select = c.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM refusal JOIN delivery USING (delivery_id) LEFT JOIN unit USING (unit_id)
-         WHERE (CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1) AND (CAST(?2 AS TEXT) IS NULL OR refusal.state = ?2)
-             AND (CAST(?3 AS TEXT) IS NULL OR refusal.code = ?3) AND (CAST(?4 AS TEXT) IS NULL OR refusal.file_name = ?4)
-         ORDER BY refusal.refusal_id"
+         WHERE {conditions} ORDER BY refusal.refusal_id"
     ))?;
-    let state = filter.state.map(RefusalState::name);
-    let rows =
-        select.query_map(params![filter.delivery, state, filter.code, filter.file], raw_record)?;
+    let values: Vec<engine::Value> =
+        wanted.iter().map(|(_, value)| engine::Value::Text((*value).clone())).collect();
+    let rows = select.query_map(values, raw_record)?;
     let mut records = Vec::new();
     for row in rows {
         records.push(finished(c, row?)?);
@@ -340,7 +454,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         refusal: Refusal {
             code: row.get(4)?,
             file: row.get(5)?,
-            hdu: row.get(6)?,
+            hdu: hdu(row.get(6)?),
             keyword: row.get(7)?,
             column: row.get(8)?,
             message: row.get(9)?,
@@ -349,6 +463,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
             parked: row.get(12)?,
         },
         state: RefusalState::Open,
+        taken: row.get(17)?,
         seen_times: row.get(14)?,
         first_seen: epoch,
         last_seen: epoch,
@@ -384,13 +499,24 @@ fn finished(
     Ok(record)
 }
 
-/// HDUs of a file that were refused on arrival. A retry alone lets none in: only another look at the file does.
+/// HDUs of a file that were refused on arrival. A retry alone lets none in: only another look at the file does, or the
+/// operator who takes them.
 pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT DISTINCT hdu FROM refusal
-         WHERE file_id = ?1 AND stage = 'register' AND hdu IS NOT NULL AND state <> 'resolved'
-         ORDER BY hdu",
+        "SELECT DISTINCT ext_num FROM refusal
+         WHERE file_id = ?1 AND stage = 'register' AND ext_num IS NOT NULL AND state <> 'resolved' AND taken = 0
+         ORDER BY ext_num",
     )?;
-    let rows = select.query_map([file], |r| r.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rows = select.query_map([file], |r| Ok(hdu(Some(r.get(0)?))))?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The extension number of an HDU, as tables have it: the primary is 1 there and 0 here.
+pub(super) fn ext_num(hdu: Option<u16>) -> Option<u32> {
+    hdu.map(|hdu| u32::from(hdu) + 1)
+}
+
+/// The HDU of an extension number; `None` also for numbers that no HDU has.
+fn hdu(ext_num: Option<u32>) -> Option<u16> {
+    ext_num.and_then(|number| u16::try_from(number.checked_sub(1)?).ok())
 }

@@ -1,7 +1,7 @@
 //! Recording what arrived: deliveries, files, identities, catalogue versions, reference rows.
 
 use super::time::text_of;
-use super::{history, refusals, rounds, waiting};
+use super::{findings, history, origins, refusals, rounds, waiting};
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
@@ -33,6 +33,9 @@ pub(super) fn record(
         note_arrival(tx, delivery, &registration.delivery.source, arrival)?;
     }
     note_postponed(tx, delivery, registration, now)?;
+    if !registration.delivery.is_under_way {
+        origins::note_skipped(tx, delivery, registration.skipped, now)?;
+    }
     for (name, modified_ns) in registration.touched {
         tx.prepare_cached(
             "UPDATE file SET modified_ns = ?3 WHERE delivery_id = ?1 AND name = ?2 AND state = 'current'",
@@ -61,7 +64,7 @@ pub(super) fn record(
     for (file, name) in looked_at_again {
         recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;
     }
-    refusals::note_findings(tx, delivery, Stage::Register, 0, registration.findings)?;
+    note_findings(tx, delivery, registration, &names)?;
     let refused = refused_images(tx, delivery)?;
     let refused_image = |name: &str, survey: Option<&str>| {
         let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
@@ -79,6 +82,22 @@ pub(super) fn record(
     Ok(recorded)
 }
 
+/// Counts what was noticed in the files that arrived; what was noticed in them before is replaced.
+fn note_findings(
+    tx: &Connection,
+    delivery: i64,
+    registration: &Registration<'_>,
+    names: &HashMap<String, i64>,
+) -> Result<(), ArchiveFault> {
+    let arrived = registration.arrivals.iter().filter_map(|a| names.get(&a.name).copied());
+    findings::forget(tx, delivery, Some((Stage::Register, 1)), &arrived.collect())?;
+    let found = registration.findings.iter().map(|finding| {
+        let file = names.get(&finding.file).copied().unwrap_or_default();
+        findings::Found { finding, members: [(file, finding.count)].into() }
+    });
+    findings::note(tx, delivery, Stage::Register, 0, found.collect())
+}
+
 fn upsert_delivery(
     tx: &Connection,
     facts: &DeliveryFacts,
@@ -93,7 +112,9 @@ fn upsert_delivery(
              marker = coalesce(excluded.marker, delivery.marker),
              manifest = coalesce(excluded.manifest, delivery.manifest),
              expected_files = coalesce(excluded.expected_files, delivery.expected_files),
-             awaited = excluded.awaited",
+             awaited = CASE WHEN delivery.closed IS NULL OR ?10 OR ?11 THEN excluded.awaited END,
+             closed = CASE WHEN NOT ?11 THEN delivery.closed END,
+             closed_by = CASE WHEN NOT ?11 THEN delivery.closed_by END",
         params![
             facts.name,
             facts.night,
@@ -103,7 +124,9 @@ fn upsert_delivery(
             facts.manifest,
             facts.expected_files,
             text_of(now),
-            facts.awaited
+            facts.awaited,
+            facts.is_under_way,
+            facts.is_reopened
         ],
     )?;
     delivery_id(tx, &facts.name)
@@ -179,12 +202,11 @@ fn note_progress(
             params![delivery, text_of(now)],
         )?;
     }
-    if facts.all_there {
-        tx.execute(
-            "UPDATE delivery SET state = 'registered' WHERE delivery_id = ?1 AND state = 'arriving'",
-            [delivery],
-        )?;
-    }
+    tx.execute(
+        "UPDATE delivery SET state = 'registered'
+         WHERE delivery_id = ?1 AND state = 'arriving' AND (?2 OR closed IS NOT NULL)",
+        params![delivery, facts.all_there],
+    )?;
     Ok(())
 }
 
@@ -211,7 +233,7 @@ fn resolve_looked_at(
 fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT DISTINCT file_name FROM refusal
-         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND hdu IS NULL AND parked = 0
+         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND ext_num IS NULL AND parked = 0
              AND state <> 'resolved' ORDER BY file_name",
     )?;
     let rows = select.query_map([delivery], |r| r.get(0))?;
@@ -362,6 +384,7 @@ fn supersede(
         recorded.superseded += 1;
         let cause = Cause::new("register", "newer content of the same name arrived");
         recorded.resolved_refusals += refusals::resolve_file(tx, old, &cause, now)?;
+        findings::forget(tx, delivery, None, &[old].into())?;
         tx.execute("DELETE FROM redo WHERE file_id = ?1 AND unit_id IS NULL", [old])?;
     }
     Ok(())

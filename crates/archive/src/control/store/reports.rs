@@ -1,10 +1,13 @@
 //! What `status` shows.
 
-use super::planning;
 use super::registration::delivery_id;
+use super::rounds::parsed;
+use super::time::text_of;
+use super::{aside, instructions, planning};
+use crate::control::planning::{Instruction, Standing};
 use crate::control::records::Programme;
 use crate::control::report::*;
-use crate::engine::Connection;
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use model::{ProgrammeId, UseCase};
 use rusqlite::params;
@@ -20,6 +23,30 @@ pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<Strin
         "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
     )?;
     Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// See [`crate::Inquiry::awaited`].
+pub(super) fn awaited(c: &Connection, delivery: &str) -> Result<Option<String>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT awaited FROM delivery WHERE name = ?1")?;
+    Ok(select.query_row([delivery], |r| r.get::<Option<String>>(0)).optional()?.flatten())
+}
+
+/// See [`crate::Inquiry::files_like`].
+pub(super) fn files_like(
+    c: &Connection,
+    begin: &str,
+) -> Result<Vec<(String, String)>, ArchiveFault> {
+    // The end of the range is beyond every name that begins so; what does not is left out below.
+    let mut select = c.prepare_cached(
+        "SELECT delivery.name, file.name FROM file JOIN delivery USING (delivery_id)
+         WHERE file.name >= ?1 AND file.name <= ?2 AND file.state = 'current' ORDER BY file.file_id DESC LIMIT 100",
+    )?;
+    let rows = select.query_map([begin.to_owned(), format!("{begin}\u{10ffff}")], |r| {
+        Ok((r.get(0)?, r.get(1)?))
+    })?;
+    let mut names: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    names.retain(|(_, name)| name.starts_with(begin));
+    Ok(names)
 }
 
 /// See [`crate::Inquiry::source`].
@@ -48,18 +75,87 @@ pub(super) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault>
 }
 
 /// See [`crate::Inquiry::status`].
-pub(super) fn status(c: &Connection) -> Result<Status, ArchiveFault> {
+pub(super) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, ArchiveFault> {
     let count =
         |sql: &str| -> Result<u64, ArchiveFault> { Ok(c.query_row(sql, [], |r| r.get(0))?) };
+    let mut states = c.prepare_cached("SELECT state, count(*) FROM delivery GROUP BY state")?;
+    let states = states.query_map([], |r| Ok((r.get::<String>(0)?, r.get::<u64>(1)?)))?;
+    let paused = instructions::instructions(c)?.into_iter().filter(Standing::is_stop);
     Ok(Status {
-        deliveries: delivery_statuses(c, None)?,
+        deliveries: delivery_statuses(c, &chosen(c, filter)?)?,
         programmes: programme_statuses(c)?,
         events: c.query_row("SELECT coalesce(max(event_id), 0) FROM event", [], |r| r.get(0))?,
         running_attempts: count("SELECT count(*) FROM attempt WHERE state = 'running'")?,
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
         unsound_files: count("SELECT count(*) FROM scrub WHERE outcome <> 'sound'")?,
+        findings: count(
+            "SELECT count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind",
+        )?,
+        delivery_states: states.collect::<Result<_, _>>()?,
+        open_rounds: count(
+            "SELECT count(*) FROM unit WHERE state IN ('waiting', 'ready', 'proposed', 'approved', 'running', 'staged')",
+        )?,
+        paused: paused.map(pause_status).collect(),
     })
+}
+
+fn pause_status(standing: Standing) -> PauseStatus {
+    let act = match standing.plan_id {
+        Some(_) => "reject",
+        None => standing.instruction.act(),
+    };
+    PauseStatus {
+        subject: standing.subject.to_string(),
+        act: act.to_owned(),
+        since: text_of(standing.since),
+        who: standing.cause.who,
+        why: standing.cause.why,
+        target: standing.subject.target(),
+    }
+}
+
+/// The deliveries that a status lists.
+enum Chosen {
+    All,
+    /// Internal numbers.
+    Some(Vec<i64>),
+}
+
+impl Chosen {
+    /// Returns a condition on a column.
+    fn condition(&self, column: &str) -> String {
+        match self {
+            Self::All => "1 = 1".to_owned(),
+            Self::Some(ids) if ids.is_empty() => "1 = 0".to_owned(),
+            Self::Some(ids) => {
+                let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+                format!("{column} IN ({})", ids.join(", "))
+            }
+        }
+    }
+}
+
+fn chosen(c: &Connection, filter: &StatusFilter) -> Result<Chosen, ArchiveFault> {
+    if *filter == StatusFilter::default() {
+        return Ok(Chosen::All);
+    }
+    let mut select = c.prepare_cached(
+        "SELECT delivery_id, name, night FROM delivery WHERE CAST(?1 AS TEXT) IS NULL OR state = ?1
+         ORDER BY CASE WHEN state = 'complete' THEN 1 ELSE 0 END, delivery_id DESC",
+    )?;
+    let rows = select.query_map([filter.state.as_deref()], |r| {
+        Ok((r.get::<i64>(0)?, r.get::<String>(1)?, r.get::<Option<i32>>(2)?))
+    })?;
+    let rows: Vec<(i64, String, Option<i32>)> = rows.collect::<Result<_, _>>()?;
+    let is_wanted = |(_, name, night): &&(i64, String, Option<i32>)| {
+        let is_all = filter.deliveries.is_empty() && filter.nights.is_empty();
+        is_all
+            || filter.deliveries.contains(name)
+            || night.is_some_and(|night| filter.nights.contains(&night))
+    };
+    let at_most = filter.at_most.map_or(usize::MAX, |n| n as usize);
+    Ok(Chosen::Some(rows.iter().filter(is_wanted).take(at_most).map(|(id, ..)| *id).collect()))
 }
 
 /// See [`crate::Inquiry::rates`].
@@ -97,16 +193,17 @@ fn programme_statuses(c: &Connection) -> Result<Vec<ProgrammeStatus>, ArchiveFau
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// All deliveries, or the one of an internal number.
-pub(super) fn delivery_statuses(
-    c: &Connection,
-    only: Option<i64>,
-) -> Result<Vec<DeliveryStatus>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT delivery_id, name, night, state, awaited, last_arrival FROM delivery WHERE CAST(?1 AS BIGINT) IS NULL OR delivery_id = ?1
-         ORDER BY delivery_id",
-    )?;
-    let rows = select.query_map([only], |r| {
+/// Returns the status of the delivery with an internal number.
+pub(super) fn delivery_status(c: &Connection, id: i64) -> Result<DeliveryStatus, ArchiveFault> {
+    Ok(delivery_statuses(c, &Chosen::Some(vec![id]))?.pop().unwrap_or_default())
+}
+
+fn delivery_statuses(c: &Connection, chosen: &Chosen) -> Result<Vec<DeliveryStatus>, ArchiveFault> {
+    let mut select = c.prepare(&format!(
+        "SELECT delivery_id, name, night, state, awaited, last_arrival FROM delivery WHERE {} ORDER BY delivery_id",
+        chosen.condition("delivery_id")
+    ))?;
+    let rows = select.query_map([], |r| {
         let status = DeliveryStatus {
             name: r.get(1)?,
             night: r.get(2)?,
@@ -118,21 +215,21 @@ pub(super) fn delivery_statuses(
         Ok((r.get(0)?, status))
     })?;
     let mut statuses: BTreeMap<i64, DeliveryStatus> = rows.collect::<Result<_, _>>()?;
-    count_files(c, &mut statuses)?;
-    count_products(c, &mut statuses)?;
-    for (delivery, status) in &mut statuses {
-        status.rounds = rounds(c, *delivery)?;
-    }
+    count_files(c, chosen, &mut statuses)?;
+    count_products(c, chosen, &mut statuses)?;
+    rounds(c, chosen, &mut statuses)?;
     Ok(statuses.into_values().collect())
 }
 
 fn count_files(
     c: &Connection,
+    chosen: &Chosen,
     statuses: &mut BTreeMap<i64, DeliveryStatus>,
 ) -> Result<(), ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT delivery_id, kind, state, count(*), sum(bytes), sum(hdus) FROM file GROUP BY 1, 2, 3",
-    )?;
+    let mut select = c.prepare(&format!(
+        "SELECT delivery_id, kind, state, count(*), sum(bytes), sum(hdus) FROM file WHERE {} GROUP BY 1, 2, 3",
+        chosen.condition("delivery_id")
+    ))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let Some(status) = statuses.get_mut(&row.get(0)?) else { continue };
@@ -154,40 +251,67 @@ fn count_files(
 
 fn count_products(
     c: &Connection,
+    chosen: &Chosen,
     statuses: &mut BTreeMap<i64, DeliveryStatus>,
 ) -> Result<(), ArchiveFault> {
     type Field = fn(&mut DeliveryStatus) -> &mut u64;
-    let counts: [(&str, Field); 6] = [
+    let (of_file, of_delivery) =
+        (chosen.condition("file.delivery_id"), chosen.condition("delivery_id"));
+    let of_finding = chosen.condition("finding.delivery_id");
+    let counts: [(String, Field); 7] = [
         (
-            "SELECT file.delivery_id, count(*) FROM multiframe JOIN image USING (multiframe_id)
-                 JOIN file USING (file_id) GROUP BY 1",
+            format!(
+                "SELECT file.delivery_id, count(*) FROM file JOIN image ON image.file_id = file.file_id
+                     JOIN multiframe ON multiframe.multiframe_id = image.multiframe_id WHERE {of_file} GROUP BY 1"
+            ),
             |s| &mut s.multiframes,
         ),
         (
-            "SELECT file.delivery_id, count(*) FROM preview JOIN image USING (multiframe_id)
-                 JOIN file USING (file_id) GROUP BY 1",
+            format!(
+                "SELECT file.delivery_id, count(*) FROM file JOIN image ON image.file_id = file.file_id
+                     JOIN preview ON preview.multiframe_id = image.multiframe_id WHERE {of_file} GROUP BY 1"
+            ),
             |s| &mut s.previews,
         ),
         (
-            "SELECT file.delivery_id, sum(detector_rows.rows) FROM detector_rows JOIN image USING (multiframe_id)
-                 JOIN file ON file.file_id = image.file_id WHERE end_event IS NULL GROUP BY 1",
+            format!(
+                "SELECT file.delivery_id, sum(detector_rows.rows) FROM file JOIN image ON image.file_id = file.file_id
+                     JOIN detector_rows ON detector_rows.multiframe_id = image.multiframe_id
+                 WHERE {of_file} AND end_event IS NULL GROUP BY 1"
+            ),
             |s| &mut s.detections,
         ),
         (
-            "SELECT delivery_id, count(*) FROM refusal WHERE state = 'open' AND parked = 0 GROUP BY 1",
+            format!(
+                "SELECT delivery_id, count(*) FROM refusal
+                 WHERE {of_delivery} AND state = 'open' AND parked = 0 GROUP BY 1"
+            ),
             |s| &mut s.open_refusals,
         ),
         (
-            "SELECT delivery_id, count(*) FROM refusal WHERE state = 'open' AND parked = 1 GROUP BY 1",
+            format!(
+                "SELECT delivery_id, count(*) FROM refusal
+                 WHERE {of_delivery} AND state = 'open' AND parked = 1 GROUP BY 1"
+            ),
             |s| &mut s.parked_refusals,
         ),
         (
-            "SELECT delivery_id, count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind GROUP BY 1",
+            format!(
+                "SELECT delivery_id, count(*) FROM (
+                     SELECT DISTINCT finding.delivery_id, stage, code, subject
+                     FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
+                         AND unit.use_case = finding.stage AND unit.round = finding.round
+                     WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {of_finding}) AS kind GROUP BY 1"
+            ),
             |s| &mut s.findings,
+        ),
+        (
+            format!("SELECT delivery_id, count(*) FROM skipped WHERE {of_delivery} GROUP BY 1"),
+            |s| &mut s.skipped,
         ),
     ];
     for (sql, field) in counts {
-        let mut select = c.prepare_cached(sql)?;
+        let mut select = c.prepare(&sql)?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             if let Some(status) = statuses.get_mut(&row.get(0)?) {
@@ -195,40 +319,66 @@ fn count_products(
             }
         }
     }
+    for kind in aside::findings(c, None)? {
+        if let Some(status) = statuses.values_mut().find(|s| s.name == kind.delivery) {
+            status.findings += 1;
+        }
+    }
     Ok(())
 }
 
-fn rounds(c: &Connection, delivery: i64) -> Result<Vec<RoundStatus>, ArchiveFault> {
-    let mut select = c.prepare_cached(
+fn rounds(
+    c: &Connection,
+    chosen: &Chosen,
+    statuses: &mut BTreeMap<i64, DeliveryStatus>,
+) -> Result<(), ArchiveFault> {
+    let pauses: Vec<Standing> = instructions::instructions(c)?
+        .into_iter()
+        .filter(|s| s.instruction == Instruction::Pause)
+        .collect();
+    let mut select = c.prepare(&format!(
         "SELECT use_case, round, unit.state,
              (SELECT count(*) FROM task WHERE task.unit_id = unit.unit_id),
              (SELECT count(*) FROM task WHERE task.unit_id = unit.unit_id AND task.state <> 'open'),
-             unit_history.why, unit_history.changed
+             unit_history.why, unit_history.changed, unit.delivery_id
          FROM unit JOIN unit_history USING (unit_id)
-         WHERE delivery_id = ?1
+         WHERE {}
              AND number = (SELECT max(number) FROM unit_history AS h WHERE h.unit_id = unit.unit_id)
          ORDER BY unit_id",
-    )?;
-    let rows = select.query_map([delivery], |r| {
-        Ok(RoundStatus {
-            use_case: r.get(0)?,
-            round: r.get(1)?,
-            state: r.get(2)?,
-            tasks: r.get(3)?,
-            tasks_over: r.get(4)?,
-            why: r.get(5)?,
-            since: r.get(6)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        chosen.condition("unit.delivery_id")
+    ))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let Some(delivery) = statuses.get_mut(&row.get(7)?) else { continue };
+        let (use_case, state): (UseCase, String) = (parsed(&row, 0)?, row.get(2)?);
+        let is_open = !matches!(state.as_str(), "ingested" | "failed" | "retracted" | "staged");
+        let covers =
+            |s: &&Standing| is_open && s.subject.covers(&delivery.name, delivery.night, use_case);
+        let paused = pauses.iter().find(covers).map(ToString::to_string);
+        delivery.rounds.push(RoundStatus {
+            use_case: use_case.to_string(),
+            round: row.get(1)?,
+            state,
+            tasks: row.get(3)?,
+            tasks_over: row.get(4)?,
+            why: row.get(5)?,
+            since: row.get(6)?,
+            paused,
+        });
+    }
+    Ok(())
 }
 
 /// See [`crate::Inquiry::findings`].
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_hdu, message
-         FROM (SELECT delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
-                   max(round) AS round FROM finding GROUP BY 1, 2, 3, 4) AS sums
+        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message
+         FROM (SELECT finding.delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
+                   max(finding.round) AS round
+               FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
+                   AND unit.use_case = finding.stage AND unit.round = finding.round
+               WHERE unit.state IS NULL OR unit.state <> 'retracted'
+               GROUP BY 1, 2, 3, 4) AS sums
              JOIN finding AS f USING (delivery_id, stage, code, subject, round)
              JOIN delivery USING (delivery_id)
          WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
@@ -243,9 +393,11 @@ pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
             files: r.get(4)?,
             occurrences: r.get(5)?,
             example_file: r.get(6)?,
-            example_hdu: r.get(7)?,
+            example_ext_num: r.get(7)?,
             message: r.get(8)?,
         })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut findings: Vec<Drift> = rows.collect::<Result<_, _>>()?;
+    findings.extend(aside::findings(c, delivery)?);
+    Ok(findings)
 }

@@ -1,6 +1,7 @@
 //! Results of attempts: the first complete one of a task counts, the others are surplus.
 
 use super::acceptance;
+use super::findings::{self, Found};
 use super::refusals::{self, Met};
 use super::rounds::{self, Task, ask_again, find_task, stage_when_over};
 use super::time::text_of;
@@ -11,7 +12,7 @@ use crate::error::ArchiveFault;
 use model::task::TaskResult;
 use model::{Refusal, UnitState, UseCase};
 use rusqlite::params;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Refusals that are recorded in one transaction: more would keep others from writing for seconds.
 pub(super) const REFUSALS_AT_ONCE: usize = 5000;
@@ -102,16 +103,53 @@ pub(super) fn take(
     }
     let noted = noted(tx, &task, result)?;
     let new_refusals = note_all(tx, &task, &inputs, &result.refusals[noted..], now)?;
-    let stage = Stage::Task(task.unit.key.use_case);
-    refusals::note_findings(
-        tx,
-        task.unit.delivery_id,
-        stage,
-        task.unit.key.round,
-        &result.findings,
-    )?;
+    note_findings(tx, &task, &inputs, result)?;
     resolve_inputs(tx, &task, &inputs, &refusals, now)?;
     over(tx, &task, new_refusals, now)
+}
+
+/// Counts the findings of a result over its files; what earlier rounds found in them is replaced.
+fn note_findings(
+    tx: &Connection,
+    task: &Task,
+    inputs: &[Input],
+    result: &TaskResult,
+) -> Result<(), ArchiveFault> {
+    let (stage, round) = (Stage::Task(task.unit.key.use_case), task.unit.key.round);
+    let mut names: HashMap<&str, i64> = HashMap::new();
+    for (name, file) in inputs.iter().flat_map(|i| std::iter::once(&i.image).chain(&i.catalogue)) {
+        names.insert(name, *file);
+    }
+    let covered: BTreeSet<i64> = names.values().copied().collect();
+    findings::forget(tx, task.unit.delivery_id, Some((stage, round)), &covered)?;
+    let file_of = |ordinal: u32, is_catalogue: bool| {
+        let input = inputs.get(usize::try_from(ordinal).unwrap_or(usize::MAX).wrapping_sub(1))?;
+        let file = if is_catalogue { input.catalogue.as_ref()? } else { &input.image };
+        Some(file.1)
+    };
+    let found = result.findings.iter().map(|finding| {
+        let told = result.counted.iter().filter(|counted| {
+            counted.code == finding.code && Some(&counted.subject) == finding.subject.as_ref()
+        });
+        let mut members: BTreeMap<i64, u64> = BTreeMap::new();
+        for counted in told.filter(|_| finding.files > 1) {
+            for [first, last, count] in &counted.inputs {
+                // A node that names inputs that the task does not have names none.
+                for ordinal in *first..=(*last).min(u32::try_from(inputs.len()).unwrap_or(u32::MAX))
+                {
+                    if let Some(file) = file_of(ordinal, counted.catalogue) {
+                        *members.entry(file).or_default() += u64::from(*count);
+                    }
+                }
+            }
+        }
+        if members.is_empty() {
+            let file = names.get(finding.file.as_str()).copied().unwrap_or_default();
+            members.insert(file, finding.count);
+        }
+        Found { finding, members }
+    });
+    findings::note(tx, task.unit.delivery_id, stage, round, found.collect())
 }
 
 /// See [`crate::Queue::give_up_task`].
@@ -282,18 +320,17 @@ fn note_all(
             files.insert(name, *file);
         }
     }
-    let mut new = 0;
+    let mut met = Vec::with_capacity(refused.len());
     for refusal in refused {
-        let met = Met {
+        met.push(Met {
             delivery: task.unit.delivery_id,
             stage: Stage::Task(task.unit.key.use_case),
             unit: Some(task.unit.id),
             file: files.get(refusal.file.as_str()).copied(),
             refusal,
-        };
-        new += u64::from(refusals::note(tx, &met, now)?);
+        });
     }
-    Ok(new)
+    refusals::note_many(tx, &met, now)
 }
 
 /// Refusals of earlier rounds that this one did not meet again are resolved; metadata that were refused before and are

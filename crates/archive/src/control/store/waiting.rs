@@ -24,7 +24,15 @@ pub(super) struct Settled {
 /// Finds the name of a refused image by name and survey of its catalogue.
 pub(super) type RefusedImage<'a> = dyn Fn(&str, Option<&str>) -> Option<String> + 'a;
 
-/// Compares what waits with the parked refusals that say so, and brings those up to date.
+/// An open or retried refusal that says that a catalogue waits.
+struct Said {
+    refusal: i64,
+    file: i64,
+    is_open: bool,
+}
+
+/// Compares what waits with the parked refusals that say so, and brings those up to date. A refusal keeps its number while a
+/// catalogue of its name waits for the same reason, whatever else arrives.
 pub(super) fn settle(
     tx: &Connection,
     delivery: i64,
@@ -32,22 +40,24 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> Result<Settled, ArchiveFault> {
     let waiting = waiting(tx, delivery, refused_image)?;
-    let mut said: BTreeMap<(i64, String), (i64, bool)> = BTreeMap::new();
-    let mut select = tx.prepare_cached(
-        "SELECT file_id, code, refusal_id, state = 'open' FROM refusal
-         WHERE delivery_id = ?1 AND state IN ('open', 'retried') AND code IN (?2, ?3) AND file_id IS NOT NULL
-         ORDER BY state = 'open'",
-    )?;
-    let rows = select.query_map(params![delivery, IMAGE_ABSENT, METADATA_REFUSED], |r| {
-        Ok(((r.get(0)?, r.get(1)?), (r.get(2)?, r.get(3)?)))
-    })?;
-    for row in rows {
-        let (key, refusal) = row?;
-        said.insert(key, refusal);
-    }
+    // While more is known to come, an image may be among it: that is no news yet, but what was said before stays.
+    let is_awaited: bool = tx
+        .prepare_cached("SELECT awaited IS NOT NULL FROM delivery WHERE delivery_id = ?1")?
+        .query_row([delivery], |r| r.get(0))?;
+    let mut said = said(tx, delivery)?;
     let mut settled = Settled::default();
     for (file, (name, code, message)) in &waiting {
-        if let Some((_, true)) = said.remove(&(*file, (*code).to_owned())) {
+        let before = said.remove(&(name.clone(), (*code).to_owned()));
+        if let Some(Said { refusal, file: of, .. }) =
+            before.as_ref().filter(|said| said.file != *file)
+        {
+            tx.execute(
+                "UPDATE refusal SET file_id = ?2 WHERE refusal_id = ?1 AND file_id = ?3",
+                [*refusal, *file, *of],
+            )?;
+        }
+        let is_news = before.is_none() && *code == IMAGE_ABSENT && is_awaited;
+        if is_news || before.is_some_and(|said| said.is_open) {
             continue;
         }
         let refusal = parked(name, code, message);
@@ -56,11 +66,25 @@ pub(super) fn settle(
         settled.new += u64::from(refusals::note(tx, &met, now)?);
     }
     let cause = Cause::new("register", "what it waited for is there");
-    for (id, _) in said.into_values() {
-        move_refusal(tx, id, RefusalState::Resolved, &cause, now)?;
+    for said in said.into_values() {
+        move_refusal(tx, said.refusal, RefusalState::Resolved, &cause, now)?;
         settled.resolved += 1;
     }
     Ok(settled)
+}
+
+/// What is said about the catalogues of a delivery, by name and code; of several the open one.
+fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Said>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT file_name, code, refusal_id, file_id, state = 'open' FROM refusal
+         WHERE delivery_id = ?1 AND state IN ('open', 'retried') AND code IN (?2, ?3) AND file_id IS NOT NULL
+         ORDER BY state = 'open', refusal_id",
+    )?;
+    let rows = select.query_map(params![delivery, IMAGE_ABSENT, METADATA_REFUSED], |r| {
+        let said = Said { refusal: r.get(2)?, file: r.get(3)?, is_open: r.get(4)? };
+        Ok(((r.get(0)?, r.get(1)?), said))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn parked(name: &str, code: &str, message: &str) -> Refusal {
@@ -80,7 +104,7 @@ fn waiting(
              (SELECT CASE WHEN unit.state = 'failed' THEN 'failed' ELSE task_input.outcome END
               FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
               WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'metadata'
-                  AND (task_input.outcome IS NOT NULL OR unit.state = 'failed') AND unit.state <> 'retracted'
+                  AND (task_input.outcome IS NOT NULL OR unit.state = 'failed')
               ORDER BY unit.round DESC LIMIT 1)
          FROM file
              LEFT JOIN catalogue ON catalogue.file_id = file.file_id AND EXISTS (
@@ -88,10 +112,7 @@ fn waiting(
                  WHERE i.multiframe_id = catalogue.multiframe_id AND f.state = 'current')
              LEFT JOIN image ON image.multiframe_id = catalogue.multiframe_id
              LEFT JOIN file AS of_image ON of_image.file_id = image.file_id
-         WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'
-             -- While more is known to come, an image may be among it.
-             AND (image.multiframe_id IS NOT NULL OR
-                  (SELECT awaited FROM delivery WHERE delivery.delivery_id = file.delivery_id) IS NULL)",
+         WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'",
     )?;
     let rows = select.query_map([delivery], |r| {
         Ok((
@@ -102,23 +123,47 @@ fn waiting(
             r.get::<Option<String>>(4)?,
         ))
     })?;
+    let delivery_name: String = tx
+        .prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?
+        .query_row([delivery], |r| r.get(0))?;
+    let delivery_name = delivery_name.as_str();
     let mut waiting = Waiting::new();
     for row in rows {
         let (file, name, survey, image, outcome) = row?;
         let reason = match (image, outcome.as_deref()) {
             (None, _) => match refused_image(&name, survey.as_deref()) {
-                Some(image) => (IMAGE_ABSENT, format!("its image {image} was refused")),
-                None => (IMAGE_ABSENT, "its image has not arrived".to_owned()),
+                Some(image) => (
+                    IMAGE_ABSENT,
+                    format!(
+                        "its image {image} was refused: `almagest explain {image}` shows what helps"
+                    ),
+                ),
+                None => (
+                    IMAGE_ABSENT,
+                    "its image has not arrived. When the source has it: `almagest run --delivery "
+                        .to_owned()
+                        + delivery_name
+                        + "`",
+                ),
             },
-            (Some(image), Some("refused")) => {
-                (METADATA_REFUSED, format!("the metadata of its image {image} were refused"))
-            }
-            (Some(image), Some("parked")) => {
-                (METADATA_REFUSED, format!("the metadata of its image {image} are parked"))
-            }
-            (Some(image), Some("failed")) => {
-                (METADATA_REFUSED, format!("the metadata round of its image {image} failed"))
-            }
+            (Some(image), Some("refused")) => (
+                METADATA_REFUSED,
+                format!(
+                    "the metadata of its image {image} were refused: `almagest explain {image}` shows what helps"
+                ),
+            ),
+            (Some(image), Some("parked")) => (
+                METADATA_REFUSED,
+                format!(
+                    "the metadata of its image {image} are parked: `almagest explain {image}` shows what helps"
+                ),
+            ),
+            (Some(image), Some("failed")) => (
+                METADATA_REFUSED,
+                format!(
+                    "the metadata round of its image {image} failed: `almagest explain {image}` shows what helps"
+                ),
+            ),
             _ => continue,
         };
         waiting.insert(file, (name, reason.0, reason.1));

@@ -1,0 +1,48 @@
+//! Recommended commands as this process prints them: for the site that it was called for.
+
+use crate::site::{Archive, Site};
+use crate::steps::gate;
+use archive::Inquiry;
+use archive::records::Stage;
+use model::Advice;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+static SITE: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// Notes the site that the command line named. A site of the environment, or the working directory, needs no words.
+pub fn note_site(named: Option<&Path>) {
+    let words = named.map(|site| vec!["--site".to_owned(), site.to_string_lossy().into_owned()]);
+    *SITE.write().unwrap_or_else(PoisonError::into_inner) = words.unwrap_or_default();
+}
+
+/// Returns true when the command line named no site.
+pub fn is_site_unnamed() -> bool {
+    SITE.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+}
+
+/// Returns a recommended command as a shell takes it.
+pub fn command(advice: &Advice) -> String {
+    advice.command(&SITE.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Returns the commands that redo what a stage refused of a delivery.
+pub fn redo(site: &Site, archive: &Archive, delivery: &str, stage: Stage) -> Vec<Advice> {
+    let (delivery, has_scheduler) = (delivery.to_owned(), gate::has_scheduler(site));
+    let place = archive.source(&delivery).map(|place| place.to_string_lossy().into_owned());
+    let place = place.ok().filter(|p| p.contains("://") || Path::new(p).is_dir());
+    match (stage, place) {
+        (Stage::Task(_) | Stage::Ingest, _) if has_scheduler => vec![Advice::Plan],
+        (_, Some(place)) if has_scheduler => vec![Advice::TransferFrom { place }],
+        (_, Some(place)) => vec![Advice::Run { place }],
+        (Stage::Task(use_case), None) => {
+            vec![Advice::Step { use_case, delivery: delivery.clone() }, Advice::Ingest { delivery }]
+        }
+        (_, None) => vec![Advice::Explain { name: delivery }],
+    }
+}
+
+/// Returns recommended commands in the order in which they are run, as one text.
+pub fn commands(advice: &[Advice]) -> String {
+    advice.iter().map(|one| format!("`{}`", command(one))).collect::<Vec<_>>().join(", then ")
+}

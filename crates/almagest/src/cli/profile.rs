@@ -1,0 +1,167 @@
+//! `almagest profile`.
+
+use crate::exit::{self, Exit};
+use crate::report::{say, say_part, shown};
+use crate::site::Site;
+use anyhow::Context;
+use model::profile::SurveyProfile;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Act {
+    /// List the survey profiles of the site.
+    List,
+    /// Set a value in the profile of a survey, e.g. project.unnamed.
+    Set {
+        /// Name of the survey, e.g. wfcam.
+        survey: String,
+        /// Section and key, e.g. project.unnamed or catalogue.photometry.missing_zero_point.
+        key: String,
+        /// The value, as TOML has it; a bare word is a text.
+        value: String,
+        /// Only print the profile as it would be.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Lists profiles or changes one.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    match &arguments.act {
+        Act::List => list(&site),
+        Act::Set { survey, key, value, dry_run } => set(&site, survey, (key, value), *dry_run),
+    }
+}
+
+fn list(site: &Site) -> anyhow::Result<Exit> {
+    for loaded in site.profiles()? {
+        say!("{}  {}", shown(&loaded.profile.name), shown(&loaded.profile.title));
+    }
+    Ok(Exit::Done)
+}
+
+fn set(
+    site: &Site,
+    survey: &str,
+    (key, value): (&str, &str),
+    dry_run: bool,
+) -> anyhow::Result<Exit> {
+    let (path, text) = profile_of(site, survey)?;
+    let changed = with_value(&text, key, value).map_err(exit::usage)?;
+    let place = path.display();
+    match SurveyProfile::parse(&changed) {
+        Ok(profile) if profile.name == survey => {}
+        Ok(_) => return Err(exit::usage(format!("{place}: its name is not changed here"))),
+        Err(faults) => return Err(exit::usage(format!("{place}:\n{faults}"))),
+    }
+    if dry_run {
+        say_part!("{changed}");
+        return Ok(Exit::Done);
+    }
+    files::publish_bytes(&path, changed.as_bytes())?;
+    say!("{key} is set in {}", shown(&place.to_string()));
+    Ok(Exit::Done)
+}
+
+/// Returns path and text of the profile of a survey.
+fn profile_of(site: &Site, survey: &str) -> anyhow::Result<(PathBuf, String)> {
+    let directory = site.place.surveys();
+    let entries = std::fs::read_dir(&directory)
+        .with_context(|| format!("cannot list {}", directory.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_none_or(|end| end != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let named = text.parse::<toml::Table>().ok();
+        let name = named.as_ref().and_then(|table| table.get("name")?.as_str());
+        if name == Some(survey) {
+            return Ok((path, text));
+        }
+    }
+    Err(exit::gate(format!(
+        "the site has no profile of a survey {survey:?}: almagest profile list"
+    )))
+}
+
+/// Returns the text of a profile with one value set; everything else, comments included, stays as it is.
+fn with_value(text: &str, key: &str, value: &str) -> Result<String, String> {
+    let value = match format!("x = {value}").parse::<toml::Table>() {
+        Ok(_) => value.to_owned(),
+        Err(_) => toml::Value::from(value).to_string(),
+    };
+    let parts: Vec<&str> = key.split('.').collect();
+    if parts.iter().any(|part| part.is_empty() || !part.chars().all(is_of_key)) {
+        return Err(format!("{key:?} is no key such as project.unnamed"));
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    // The longest section that has a header of its own holds the rest of the key.
+    let header = |n: usize| format!("[{}]", parts[..n].join("."));
+    let section = (1..parts.len())
+        .rev()
+        .find_map(|n| Some((n, lines.iter().position(|line| line.trim() == header(n))?)));
+    let mut out: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    let (rest, from) = match section {
+        Some((n, at)) => (parts[n..].join("."), at + 1),
+        None if parts.len() == 1 => (key.to_owned(), 0),
+        None => {
+            out.extend([String::new(), header(parts.len() - 1)]);
+            (parts[parts.len() - 1].to_owned(), out.len())
+        }
+    };
+    let end = out[from..].iter().position(|line| line.trim_start().starts_with('['));
+    let end = end.map_or(out.len(), |n| from + n);
+    let is_key = |line: &String| {
+        line.trim_start()
+            .strip_prefix(rest.as_str())
+            .is_some_and(|l| l.trim_start().starts_with('='))
+    };
+    let new = format!("{rest} = {value}");
+    match out[from..end].iter().position(is_key) {
+        Some(n) => {
+            let old = &out[from + n];
+            if old.parse::<toml::Table>().is_err() {
+                return Err(format!("{key} goes over several lines: edit the profile"));
+            }
+            out[from + n] = new;
+        }
+        None => out.insert(from, new),
+    }
+    Ok(out.join("\n") + "\n")
+}
+
+fn is_of_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_set_and_the_rest_stays() {
+        let text = "name = \"x\" # why\n\n[project]\n# of headers\nkeywords = [\"A\"]\nunnamed = \"OLD\"\n\n[catalogue]\na = [\n1]\n";
+        let set = |key: &str, value: &str| with_value(text, key, value);
+        assert_eq!(set("project.unnamed", "NEW").unwrap(), text.replace("OLD", "NEW"));
+        assert_eq!(set("project.unnamed", "\"NEW\"").unwrap(), text.replace("OLD", "NEW"));
+        let photometry = set("catalogue.photometry.missing_zero_point", "null").unwrap();
+        let wanted = "[catalogue]\nphotometry.missing_zero_point = \"null\"\na";
+        assert_eq!(photometry, text.replace("[catalogue]\na", wanted));
+        assert_eq!(
+            set("limits.expansion_ratio", "300").unwrap(),
+            format!("{text}\n[limits]\nexpansion_ratio = 300\n")
+        );
+        assert!(set("catalogue.a", "1").unwrap_err().contains("several lines"));
+        assert!(set("project.", "1").is_err());
+    }
+}

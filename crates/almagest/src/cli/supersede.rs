@@ -1,0 +1,115 @@
+//! `almagest supersede`: ends older products that are kept because the newer frames of their names lack them.
+
+use crate::exit::{self, Exit};
+use crate::report::{Table, counted, quoted, say, say_part};
+use crate::site::{self, Site};
+use archive::records::{Cause, KeptProduct};
+use archive::{Curation, Inquiry};
+use model::UseCase;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A later processing of a night, or newer content of a file, replaces product by product: detections
+end when the newer frame's detections are ingested, previews when its preview is. A newer frame
+without catalogue, or with a refused one, leaves the older detections current; `almagest findings`
+lists them. This verb decides that they end all the same. They show again with --undo, and when
+the newer frames are retracted.")]
+pub struct Arguments {
+    /// Name of the newer delivery, e.g. 20071011_v2.
+    #[arg(value_name = "DELIVERY")]
+    delivery: String,
+    /// Only this product: preview or catalogue; may be repeated.
+    #[arg(long, value_name = "USE_CASE")]
+    use_case: Vec<UseCase>,
+    /// Only the frame of this file name.
+    #[arg(long, value_name = "NAME")]
+    file: Option<String>,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// Undo such a decision.
+    #[arg(long)]
+    undo: bool,
+    /// Only list what would end.
+    #[arg(long, conflicts_with = "undo")]
+    dry_run: bool,
+    /// Print what changed as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Ends kept products, or undoes that.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    if arguments.use_case.contains(&UseCase::Metadata) {
+        return Err(exit::usage(
+            "metadata follow their products: --use-case is preview or catalogue",
+        ));
+    }
+    if arguments.dry_run {
+        let mut kept = site.read()?.kept_products(Some(&arguments.delivery))?;
+        kept.retain(|k| {
+            arguments.file.as_ref().is_none_or(|file| *file == k.file)
+                && (arguments.use_case.is_empty() || arguments.use_case.contains(&k.use_case))
+        });
+        show(arguments, &kept)?;
+        return Ok(Exit::Done);
+    }
+    let cause =
+        Cause::new(site::operator(), arguments.reason.as_deref().unwrap_or_default().trim());
+    if cause.why.is_empty() {
+        return Err(exit::usage("--reason must say why"));
+    }
+    let newer = (arguments.delivery.as_str(), arguments.file.as_deref());
+    let mut archive = site.write()?;
+    let done = if arguments.undo {
+        archive.undo_set_aside(newer, &arguments.use_case, &cause, site::now())?
+    } else {
+        archive.set_aside(newer, &arguments.use_case, &cause, site::now())?
+    };
+    show(arguments, &done.products)?;
+    if arguments.json {
+        return Ok(Exit::Done);
+    }
+    let event = done.event.map(|event| event.get()).unwrap_or_default();
+    let products = counted(done.products.len() as u64, "older product");
+    if arguments.undo {
+        say!("{products} current again in event {event}");
+    } else {
+        say!("{products} ended in event {event}");
+        let (root, name) = (quoted(site.place.root()), &arguments.delivery);
+        say!("undo: almagest --site {root} supersede {name} --undo --reason …");
+    }
+    Ok(Exit::Done)
+}
+
+fn show(arguments: &Arguments, products: &[KeptProduct]) -> anyhow::Result<()> {
+    if arguments.json {
+        let list: Vec<_> = products
+            .iter()
+            .map(|k| {
+                serde_json::json!({
+                    "file": k.file, "use_case": k.use_case.name(), "delivery": k.delivery,
+                    "multiframe_id": k.multiframe_id, "newer_delivery": k.newer_delivery,
+                    "newer_multiframe_id": k.newer_multiframe_id, "why": k.why.name(),
+                })
+            })
+            .collect();
+        say!("{}", serde_json::to_string_pretty(&list)?);
+        return Ok(());
+    }
+    let mut table = Table::new(["file", "product", "of", "beside", "because"]);
+    for k in products {
+        table.row([
+            k.file.clone(),
+            k.use_case.name().to_owned(),
+            k.delivery.clone(),
+            k.newer_delivery.clone(),
+            k.why.name().to_owned(),
+        ]);
+    }
+    say_part!("{}", table.text());
+    Ok(())
+}

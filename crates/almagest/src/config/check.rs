@@ -1,0 +1,258 @@
+//! Settings that cannot mean anything: each is named with its value and what it may be.
+//!
+//! What depends on the machine (a directory that does not exist, a host that does not answer) is no fault of the
+//! configuration; `doctor` reports it.
+
+use super::Config;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use transfer::source::Address;
+
+/// Ten years: longer spans are mistakes, and some of them overflow.
+const SECONDS: RangeInclusive<u64> = 1..=315_360_000;
+const DAYS: RangeInclusive<u64> = 0..=36_500;
+/// An exabyte, in GB and in MB.
+const GB: RangeInclusive<u64> = 0..=1_000_000_000;
+const MB: RangeInclusive<u64> = 1..=1_000_000_000;
+const THREADS: RangeInclusive<u64> = 0..=4096;
+const CONNECTIONS: RangeInclusive<u64> = 1..=1024;
+
+/// A key with what is wrong with its value.
+pub type Fault = (Vec<String>, String);
+
+/// Returns every setting whose value is impossible. `written` is the file: what it leaves out has a default.
+pub fn check(config: &Config, written: &toml::Table) -> Vec<Fault> {
+    let mut check = Check { faults: Vec::new() };
+    check.work(config);
+    check.places(config);
+    check.plan(config);
+    check.sources(config);
+    check.hosts(config, written);
+    check.faults
+}
+
+struct Check {
+    faults: Vec<Fault>,
+}
+
+impl Check {
+    fn fault(&mut self, path: &[&str], value: &dyn std::fmt::Display, why: &str) {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        self.faults.push((path, format!("{value} {why}").trim_end().to_owned()));
+    }
+
+    fn whole(&mut self, path: &[&str], value: u64, range: &RangeInclusive<u64>) {
+        if !range.contains(&value) {
+            let why = format!("is not from {} to {}", range.start(), range.end());
+            self.fault(path, &value, &why);
+        }
+    }
+
+    /// A number that may be 0 for no limit.
+    fn limit(&mut self, path: &[&str], value: f64) {
+        if !(value.is_finite() && (0.0..=1e12).contains(&value)) {
+            self.fault(path, &value, "is not a number from 0 (no limit) to 1e12");
+        }
+    }
+
+    fn text(&mut self, path: &[&str], value: &str, is_right: bool, why: &str) {
+        if !is_right {
+            self.fault(path, &format!("{value:?}"), why);
+        }
+    }
+
+    fn work(&mut self, config: &Config) {
+        let work = &config.work;
+        self.whole(&["work", "threads"], work.threads as u64, &THREADS);
+        self.whole(&["work", "memory_per_thread_mb"], work.memory_per_thread_mb, &MB);
+        self.whole(&["work", "memory_per_process_mb"], work.memory_per_process_mb, &MB);
+        let rows = 1..=1_000_000_000_000;
+        self.whole(&["work", "rows_per_catalogue_task"], work.rows_per_catalogue_task, &rows);
+        let library = &config.library;
+        self.limit(&["library", "scrub_mb_per_second"], library.scrub_mb_per_second);
+        self.whole(&["library", "keep_free_gb"], library.keep_free_gb, &GB);
+        self.whole(&["staging", "keep_days"], config.staging.keep_days.into(), &DAYS);
+        let any_seconds = 0..=*SECONDS.end();
+        self.whole(&["sql", "seconds"], config.sql.seconds, &any_seconds);
+        self.whole(&["sql", "temporary_mb"], config.sql.temporary_mb, &(0..=*MB.end()));
+    }
+
+    fn places(&mut self, config: &Config) {
+        for (key, paths) in
+            [("volumes", &config.library.volumes), ("directories", &config.inbox.directories)]
+        {
+            let section = if key == "volumes" { "library" } else { "inbox" };
+            for (at, path) in paths.iter().enumerate() {
+                let text = path.to_string_lossy();
+                self.text(&[section, key], &text, !text.is_empty(), "is no directory");
+                let is_first = !paths[..at].contains(path);
+                self.text(&[section, key], &text, is_first, "is named twice");
+            }
+        }
+        self.whole(&["inbox", "quiet_seconds"], config.inbox.quiet_seconds, &(0..=*SECONDS.end()));
+        self.whole(&["inbox", "poll_seconds"], config.inbox.poll_seconds, &SECONDS);
+        let notify = &config.notify;
+        self.limit(&["notify", "stuck_hours"], notify.stuck_hours);
+        self.whole(&["notify", "low_disk_gb"], notify.low_disk_gb, &GB);
+        let is_url = notify.webhook.is_empty() || is_web_address(&notify.webhook);
+        self.text(&["notify", "webhook"], &notify.webhook, is_url, "is no http:// or https:// URL");
+        if let Some(program) = notify.command.first() {
+            self.text(&["notify", "command"], program, !program.is_empty(), "is no program");
+        }
+        let listen = &config.ingest.listen;
+        let is_address = listen.is_empty() || is_listen_address(listen);
+        self.text(
+            &["ingest", "listen"],
+            listen,
+            is_address,
+            "is no address and port such as \"127.0.0.1:9187\"; \"\" = nowhere",
+        );
+        self.whole(&["ingest", "poll_seconds"], config.ingest.poll_seconds, &SECONDS);
+    }
+
+    fn plan(&mut self, config: &Config) {
+        let plan = &config.plan;
+        self.limit(&["plan", "load_most"], plan.load_most);
+        self.limit(&["plan", "auto_hours_most"], plan.auto_hours_most);
+        self.limit(&["plan", "remote_mb_per_second"], plan.remote_mb_per_second);
+        // Shorter than a heartbeat every attempt would count as lost.
+        let silent = dispatch::HEARTBEAT.as_secs() + 1..=*SECONDS.end();
+        self.whole(&["plan", "silent_seconds"], plan.silent_seconds, &silent);
+        self.whole(&["plan", "poll_seconds"], plan.poll_seconds, &SECONDS);
+        for night in &plan.first_nights {
+            if !is_night(*night) {
+                self.fault(&["plan", "first_nights"], night, "is no night such as 20071011");
+            }
+        }
+        let report = 0..=*SECONDS.end();
+        self.whole(&["ssh", "report_seconds"], config.ssh.report_seconds, &report);
+        for (at, host) in config.ssh.hosts.iter().enumerate() {
+            let is_name = !host.is_empty()
+                && !host.starts_with('-')
+                && !host.contains(|c: char| c.is_whitespace() || c.is_control());
+            self.text(&["ssh", "hosts"], host, is_name, "is no host");
+            let is_first = !config.ssh.hosts[..at].contains(host);
+            self.text(&["ssh", "hosts"], host, is_first, "is named twice");
+        }
+    }
+
+    fn sources(&mut self, config: &Config) {
+        for (name, source) in &config.sources {
+            let at = |key| ["sources", name.as_str(), key];
+            let is_name = !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            self.text(&["sources", name], name, is_name, "is no name: letters, digits, . _ - only");
+            if let Err(why) = Address::parse(&source.url, std::path::Path::new("/")) {
+                // The reason shows the address without its secrets.
+                self.fault(&at("url"), &why, "");
+            }
+            let any_seconds = 0..=*SECONDS.end();
+            self.whole(&at("quiet_seconds"), source.quiet_seconds, &any_seconds);
+            self.whole(&at("settle_seconds"), source.settle_seconds, &any_seconds);
+            self.whole(&at("poll_seconds"), source.poll_seconds, &SECONDS);
+            self.whole(&at("stall_seconds"), source.stall_seconds, &SECONDS);
+            self.whole(&at("lines"), source.lines as u64, &CONNECTIONS);
+            self.limit(&at("mb_per_second"), source.mb_per_second);
+            if source.complete == super::Complete::Count && source.count == 0 {
+                self.fault(
+                    &at("count"),
+                    &0,
+                    "files complete no delivery: complete = \"count\" needs the number",
+                );
+            }
+            let is_url = source.endpoint.is_empty() || is_web_address(&source.endpoint);
+            self.text(&at("endpoint"), &source.endpoint, is_url, "is no http:// or https:// URL");
+            let is_variable = !source.secret_env.contains(['=', '\0']);
+            self.text(
+                &at("secret_env"),
+                &source.secret_env,
+                is_variable,
+                "is no name of a variable",
+            );
+        }
+    }
+
+    fn hosts(&mut self, config: &Config, written: &toml::Table) {
+        for name in config.hosts.keys() {
+            let of_host = written.get("hosts").and_then(|hosts| hosts.get(name));
+            for key in ["cores", "memory_mb"] {
+                let is_zero =
+                    of_host.and_then(|host| host.get(key)).and_then(toml::Value::as_integer)
+                        == Some(0);
+                if is_zero {
+                    self.fault(
+                        &["hosts", name, key],
+                        &0,
+                        "lets nothing run; leave the key out for all",
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Host and port, as a listening socket takes them.
+fn is_listen_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let is_host = match inner {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4())
+                || (!host.is_empty()
+                    && !host.chars().all(|c| c.is_ascii_digit() || c == '.')
+                    && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
+                    && !host.starts_with(['-', '.']))
+        }
+    };
+    is_host && port.parse::<u16>().is_ok()
+}
+
+fn is_web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = |c: char| !(c.is_whitespace() || c.is_control());
+    rest.is_some_and(|rest| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        !host.is_empty() && !host.starts_with(':') && rest.chars().all(is_plain)
+    })
+}
+
+fn is_night(night: i32) -> bool {
+    let (year, month, day) = (night / 10_000, night / 100 % 100, night % 100);
+    let [month, day] = [month, day].map(|part| u32::try_from(part).unwrap_or(0));
+    (1000..=9999).contains(&year) && chrono::NaiveDate::from_ymd_opt(year, month, day).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_nights_are_told_from_nonsense() {
+        for right in
+            ["127.0.0.1:9187", "localhost:80", "[::1]:9187", "0.0.0.0:0", "db-1.example.org:1"]
+        {
+            assert!(is_listen_address(right), "{right}");
+        }
+        let wrong = [
+            "nonsense",
+            "127.0.0.1",
+            ":80",
+            "127.0.0.1:99999",
+            "1.2.3:80",
+            "999.1.1.1:80",
+            "a b:80",
+            "::1:80",
+        ];
+        for wrong in wrong {
+            assert!(!is_listen_address(wrong), "{wrong}");
+        }
+        assert!(
+            is_web_address("https://hooks.example.org/a?b") && !is_web_address("hooks.example.org")
+        );
+        assert!(!is_web_address("https://") && !is_web_address("http:///path"));
+        assert!(
+            is_night(20_071_011) && !is_night(20_071_311) && !is_night(20_070_230) && !is_night(-5)
+        );
+    }
+}

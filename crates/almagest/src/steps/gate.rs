@@ -1,0 +1,97 @@
+//! What the steps of this machine leave alone: work that an operator paused or rejected, and work of the scheduler.
+
+use super::Night;
+use crate::advice;
+use crate::cli::resume_of;
+use crate::data;
+use crate::exit;
+use crate::profiles;
+use crate::report::{counted, shown, tell};
+use crate::site::Site;
+use archive::Planning;
+use archive::planning::{Held, Standing};
+use model::{Advice, UseCase};
+
+/// Refuses to work beside a data daemon, which plans and starts the work of its site.
+///
+/// # Errors
+/// Exit code 5 while a data daemon works on the site; `advice` is what helps then.
+pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
+    let state = data::state::read(&data::state::directory(&site.place.logs()));
+    let Some(daemon) = state.filter(data::state::State::is_alive) else { return Ok(()) };
+    Err(exit::conflict(format!(
+        "the data daemon (pid {}) plans and starts the work of this site: {}; --force works beside it",
+        daemon.pid(),
+        advice::commands(advice)
+    )))
+}
+
+/// Whether a data daemon works on a site, as far as this machine can tell.
+pub fn has_scheduler(site: &Site) -> bool {
+    let state = data::state::read(&data::state::directory(&site.place.logs()));
+    state.is_some_and(|state| state.is_alive())
+}
+
+impl Night {
+    /// Works from now on although instructions of operators stand against it.
+    pub fn force(&mut self) {
+        self.is_forced = true;
+    }
+
+    /// Returns what operators stopped of some use cases of some deliveries.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub fn held(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<Vec<Held>> {
+        if self.is_forced {
+            return Ok(Vec::new());
+        }
+        let named = |name: &String| {
+            let night = profiles::naming_of(&self.profiles, name).and_then(|n| n.delivery(name));
+            (name.clone(), night.map(|found| found.night))
+        };
+        let deliveries: Vec<_> = deliveries.iter().map(named).collect();
+        let mut held = self.archive.held(&deliveries)?;
+        held.retain(|h| use_cases.contains(&h.use_case));
+        Ok(held)
+    }
+
+    /// Refuses deliveries of which nothing may start, before anything is done about them.
+    ///
+    /// # Errors
+    /// Exit code 5, with the instructions and the commands that end them.
+    pub fn admit(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
+        let held = self.held(deliveries, use_cases)?;
+        if held.is_empty() || held.len() < deliveries.len() * use_cases.len() {
+            return Ok(());
+        }
+        tell_held(&held);
+        let what = match deliveries {
+            [only] => only.clone(),
+            many => counted(many.len() as u64, "delivery"),
+        };
+        Err(exit::conflict(format!(
+            "nothing of {what} may start; --force works on it all the same"
+        )))
+    }
+}
+
+/// Names each instruction that stopped something, with the command that ends it.
+pub fn tell_held(held: &[Held]) {
+    let mut told: Vec<&Standing> = Vec::new();
+    for one in held {
+        let is_same = |s: &&Standing| match one.standing.plan_id {
+            Some(plan) => s.plan_id == Some(plan),
+            None => **s == one.standing,
+        };
+        if told.iter().any(is_same) {
+            continue;
+        }
+        told.push(&one.standing);
+        tell!(
+            "almagest: left alone: {}: `{}`",
+            shown(&one.standing.to_string()),
+            advice::command(&resume_of(&one.standing))
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! Migrations in both directions, killed anywhere, and beside others that work on the site: no night is lost.
+//!
+//! `ALMAGEST_MIGRATIONS` sets the number of migrations beside a run, a scheduler and readers, in each direction.
+
+mod operator;
+
+use operator::{Content, Daemon, Desk, Said, Small, signal, until, until_stopped};
+use rustix::process::Signal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use testkit::postgres::Server;
+
+/// Migrations beside others in an ordinary run of the suite, in each direction.
+const MIGRATIONS: usize = 3;
+
+/// Instants of a migration. Before `closed` the old archive is in use, from there on it is closed.
+const INSTANTS: [(&str, bool); 7] = [
+    ("migrate:loaded", false),
+    ("migrate:before-commit", false),
+    ("migrate:copied", false),
+    ("migrate:before-close", false),
+    ("migrate:closed", true),
+    ("migrate:opened", true),
+    ("migrate:switched", true),
+];
+
+fn small<'a>(night: &'a str, seed: u64) -> Small<'a> {
+    Small { night, seed, frames: 2, detections: 6, ..Small::default() }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// A site on one of the engines, and how its archive moves to the other.
+struct Moving {
+    desk: Desk,
+    words: Vec<String>,
+}
+
+impl Moving {
+    fn new(is_back: bool) -> Option<Self> {
+        let server = Server::shared()?;
+        if is_back {
+            let (desk, _) = Desk::on_server()?;
+            return Some(Self {
+                desk,
+                words: ["migrate", "--to", "embedded"].map(str::to_owned).to_vec(),
+            });
+        }
+        let words = ["migrate", "--roles", "--to", &server.database().url()].map(str::to_owned);
+        Some(Self { desk: Desk::new(), words: words.to_vec() })
+    }
+
+    fn command(&self) -> Command {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        self.desk.command(&words)
+    }
+
+    fn migrate(&self) -> Said {
+        self.command().output().expect("it starts").into()
+    }
+
+    /// Moves the files of the site into a directory of the same name, as if locks were not seen there: processes that have the
+    /// archive open keep it, and nobody knows of them.
+    fn hide_from_locks(&self) {
+        let (site, aside) = (&self.desk.site, self.desk.site.with_extension("aside"));
+        std::fs::rename(site, &aside).expect("renamed");
+        std::fs::create_dir(site).expect("made");
+        for entry in std::fs::read_dir(&aside).expect("listed").flatten() {
+            std::fs::rename(entry.path(), site.join(entry.file_name())).expect("renamed");
+        }
+        std::fs::remove_dir(aside).expect("empty");
+    }
+}
+
+fn run_of(desk: &Desk, delivery: &Path) -> Command {
+    desk.command(&["run", "--force", path(delivery)])
+}
+
+/// Whether the archive has all of a night: its frames, and detections of each.
+fn knows(desk: &Desk, night: &str) -> bool {
+    let frames = format!(
+        "SELECT count(*) FROM multiframe JOIN image USING (multiframe_id) JOIN file USING (file_id)
+             JOIN delivery USING (delivery_id) WHERE delivery.name = '{night}_v1'"
+    );
+    let detections = format!(
+        "SELECT count(*) FROM detection JOIN image USING (multiframe_id) JOIN file USING (file_id)
+             JOIN delivery USING (delivery_id) WHERE delivery.name = '{night}_v1'"
+    );
+    desk.count(&frames) > 0 && desk.count(&detections) > 0
+}
+
+/// Killed at every instant: until the old archive is closed it takes new nights, afterwards it says where everything is; the same
+/// command finishes the move, and every night is there.
+#[test]
+fn killed_anywhere_and_repeated() {
+    for is_back in [false, true] {
+        for (instant, is_closed) in INSTANTS {
+            let Some(moving) = Moving::new(is_back) else { return };
+            let desk = &moving.desk;
+            desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+            let second = desk.simulate(&small("20071012", 2));
+            let before: Content = desk.content();
+            let killed = moving.command().env("ALMAGEST_CRASH_AT", instant).output();
+            assert_eq!(killed.expect("it starts").status.code(), None, "{instant} was not passed");
+            let ran = desk.run(&second);
+            let is_switched = instant == "migrate:switched";
+            if is_closed && !is_switched {
+                assert_eq!(ran.code, Some(5), "{instant}: {ran:?}");
+                assert!(ran.err.contains("migrate --to"), "{instant}: {ran:?}");
+                let asked = desk.at_site(&["sql", "SELECT count(*) FROM event"]);
+                assert!(asked.code == Some(5) && asked.err.contains("has moved to"), "{asked:?}");
+                assert_eq!(desk.at_site(&["status"]).code, Some(5), "{instant}");
+            } else {
+                ran.ended(0);
+            }
+            moving.migrate().ended(0);
+            assert_eq!(desk.is_embedded_by_config(), is_back, "{instant}");
+            assert_eq!(desk.site.join("archive.db").exists(), is_back, "{instant}");
+            if is_closed && !is_switched {
+                desk.content().is_that_of(&before, instant);
+                desk.run(&second).ended(0);
+            }
+            assert!(knows(desk, "20071011") && knows(desk, "20071012"), "{instant}");
+            desk.at_site(&["verify", "--checksums"]).ended(0);
+            moving.migrate().ended(0);
+        }
+    }
+}
+
+/// A run that has the old archive open while it moves, and of which the migration cannot know: it ends, says where the archive
+/// is, and brings its night in when it is repeated.
+#[test]
+fn an_open_archive_learns_that_it_moved() {
+    for is_back in [false, true] {
+        for instant in
+            ["register:after-commit:1", "result:after-commit:1", "publish:after-commit:1"]
+        {
+            let Some(moving) = Moving::new(is_back) else { return };
+            let desk = &moving.desk;
+            let delivery = desk.simulate(&small("20071011", 1));
+            let mut command = run_of(desk, &delivery);
+            command.env("ALMAGEST_STOP_AT", instant).stdout(Stdio::null()).stderr(Stdio::piped());
+            let process = command.spawn().expect("it starts");
+            until_stopped(&process);
+            // Whoever sees the lock does not begin.
+            let refused = moving.migrate();
+            assert_eq!(refused.code, Some(5), "{instant}: {refused:?}");
+            let pid = process.id().to_string();
+            assert!(refused.err.contains(&pid), "{instant}: {refused:?}");
+            moving.hide_from_locks();
+            let moved = moving.migrate();
+            if moved.err.contains("tasks are running") {
+                // Its attempts are recorded: the migration waits for them even so.
+                assert_eq!(moved.code, Some(5), "{instant}: {moved:?}");
+                signal(&process, Signal::CONT);
+                Said::from(process.wait_with_output().expect("it ends")).ended(0);
+                moving.migrate().ended(0);
+            } else {
+                moved.ended(0);
+                signal(&process, Signal::CONT);
+                let said = Said::from(process.wait_with_output().expect("it ends"));
+                assert_eq!(said.code, Some(5), "{instant}: {said:?}");
+                assert!(said.err.contains("has moved to"), "{instant}: {said:?}");
+                desk.run(&delivery).ended(0);
+            }
+            assert!(knows(desk, "20071011"), "{instant}");
+            desk.at_site(&["verify"]).ended(0);
+        }
+    }
+}
+
+/// `run`, the scheduler and readers beside migrations, begun at every distance in time: each night is known in the end, or its
+/// command said that it failed, and brings it in when it is repeated.
+#[test]
+fn nights_beside_migrations() {
+    let wanted = std::env::var("ALMAGEST_MIGRATIONS").ok().and_then(|n| n.parse().ok());
+    let mut next = operator::numbers();
+    for is_back in [false, true] {
+        let (mut refused, mut ended) = (0, 0);
+        for n in 0..wanted.unwrap_or(MIGRATIONS) {
+            let Some(moving) = Moving::new(is_back) else { return };
+            beside(&moving, n, &mut next, &mut refused, &mut ended);
+        }
+        println!(
+            "back: {is_back}; {refused} migrations were refused at first, {ended} runs ended with code 5"
+        );
+    }
+}
+
+fn beside(
+    moving: &Moving,
+    n: usize,
+    next: &mut impl FnMut(u64) -> u64,
+    refused: &mut u32,
+    ended: &mut u32,
+) {
+    let desk = &moving.desk;
+    desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+    let delivery: PathBuf = desk.simulate(&small("20071012", 2));
+    let scheduler = (n % 3 == 2).then(|| {
+        desk.in_a_hurry();
+        let scheduler = Daemon::start(desk, &["data", "--auto"], &[]);
+        until("the scheduler", || desk.status()["data_daemon"]["alive"] == true);
+        scheduler
+    });
+    let asked =
+        desk.command(&["sql", "SELECT count(*) FROM detection"]).stdout(Stdio::null()).spawn();
+    let later = |command: &mut Command, wait: u64| {
+        std::thread::sleep(Duration::from_millis(wait));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+    };
+    let wait = next(600);
+    let (run, moved) = if next(2) == 0 {
+        let run = later(&mut run_of(desk, &delivery), 0);
+        (run, later(&mut moving.command(), wait))
+    } else {
+        let moved = later(&mut moving.command(), 0);
+        (later(&mut run_of(desk, &delivery), wait), moved)
+    };
+    let run = Said::from(run.wait_with_output().expect("it ends"));
+    let moved = Said::from(moved.wait_with_output().expect("it ends"));
+    let asked = asked.expect("it started").wait().expect("it ends").code();
+    assert!(matches!(asked, Some(0 | 3 | 5)), "it answers, or fails with a message: {asked:?}");
+    let is_scheduled = scheduler.is_some();
+    if let Some(scheduler) = scheduler {
+        assert_eq!(moved.code, Some(5), "a scheduler works on the site: {moved:?}");
+        scheduler.end().ended(0);
+    }
+    assert!(matches!(moved.code, Some(0 | 5)), "{moved:?}");
+    if moved.code == Some(5) {
+        *refused += 1;
+        let again = moving.migrate();
+        if again.code == Some(5) {
+            // The scheduler ended with tasks under way: as the message says, their steps are run again.
+            assert!(again.err.contains("run their steps again"), "{again:?}");
+            run_of(desk, &delivery).status().expect("it starts");
+            moving.migrate().ended(0);
+        }
+    }
+    assert!(matches!(run.code, Some(0 | 5)), "{run:?}");
+    if run.code == Some(5) {
+        *ended += 1;
+        // Of a scheduler's tasks it says that another process works on them.
+        let why = if is_scheduled { "another process" } else { "moved" };
+        assert!(run.err.contains(why) || run.err.contains("moved"), "{run:?}");
+        desk.run(&delivery).ended(0);
+    }
+    assert!(knows(desk, "20071011") && knows(desk, "20071012"), "{run:?} {moved:?}");
+    desk.at_site(&["verify"]).ended(0);
+}

@@ -1,0 +1,177 @@
+//! A restore, which may be interrupted anywhere and repeated.
+//!
+//! It is noted in the site's directory before anything is changed. As long as the note is there, a database with the last
+//! event of the backup is what an interrupted restore made, and not another archive.
+
+use super::ledger::{LastEvent, Ledger};
+use super::{
+    BackupReport, DATABASE, SNAPSHOT, at, copy, copy_lake, lake_of, open, remove, server,
+    set_aside, start_again_sql,
+};
+use crate::control::records::Timestamp;
+use crate::engine::{Address, Connection, Database, Server};
+use crate::error::{ArchiveError, ArchiveFault};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Name of the note in the site's directory.
+pub const RESTORING: &str = ".restoring";
+
+/// A restore that is under way: a backup, a site, and the database of its archive.
+#[derive(Debug)]
+pub struct Restoration {
+    backup: PathBuf,
+    root: PathBuf,
+    database: Database,
+    of_server: Option<Ledger>,
+    is_restored: bool,
+}
+
+/// What is noted.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    backup: PathBuf,
+    database: Option<String>,
+    last_event: LastEvent,
+}
+
+impl Restoration {
+    /// Checks that a backup can be restored into a site's directory, which has no archive, or into an empty database of a
+    /// server; takes up a restore that was interrupted.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when there is an archive already, or the backup is one of the other kind.
+    pub fn begin(backup: &Path, root: &Path, database: &Database) -> Result<Self, ArchiveError> {
+        Self::checked(backup, root, database).map_err(ArchiveError::during(restore_act(backup)))
+    }
+
+    fn checked(backup: &Path, root: &Path, database: &Database) -> Result<Self, ArchiveFault> {
+        let of_server = Ledger::read(backup)?.filter(Ledger::is_of_server);
+        if of_server.is_some() != database.url.is_some() {
+            let message = match of_server.is_some() {
+                true => {
+                    "the backup is one of an archive on a server: name an empty database by --database"
+                }
+                false => "the backup is one of an embedded archive: restore it without --database",
+            };
+            return Err(ArchiveFault::Conflict(message.to_owned()));
+        }
+        let last_event = match &of_server {
+            Some(ledger) => ledger.last_event.clone(),
+            None if !backup.join(DATABASE).is_file() => {
+                return Err(ArchiveFault::NoSite(backup.to_owned()));
+            }
+            None => LastEvent::of(&Connection::Sqlite(open(&backup.join(DATABASE))?))?,
+        };
+        let note = Note {
+            backup: std::path::absolute(backup).map_err(at(backup))?,
+            database: database.url.clone(),
+            last_event,
+        };
+        let existing = existing(root, database)?;
+        let is_restored = match &existing {
+            None => false,
+            Some(c) if noted(root).as_ref() == Some(&note) && note.last_event.is_in(c)? => true,
+            Some(_) => return Err(taken(root, database)),
+        };
+        files::create_dir(root).map_err(at(root))?;
+        let text = serde_json::to_vec_pretty(&note)
+            .map_err(|e| ArchiveFault::Damaged(format!("a note: {e}")))?;
+        files::publish_bytes(&root.join(RESTORING), &text).map_err(crate::lake::LakeError::from)?;
+        files::crash_point("restore:noted");
+        let (backup, root) = (backup.to_owned(), root.to_owned());
+        Ok(Self { backup, root, database: database.clone(), of_server, is_restored })
+    }
+
+    /// Lays archive.db and the lake into the site, or the dump into the database. Rounds that were not ingested are asked for
+    /// again: staged results are in no backup.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]
+    pub fn run(&self, now: Timestamp) -> Result<BackupReport, ArchiveError> {
+        let run = || match &self.of_server {
+            Some(ledger) => self.fill_server(ledger, now),
+            None => self.fill_site(now),
+        };
+        run().map_err(ArchiveError::during(restore_act(&self.backup)))
+    }
+
+    /// Removes the note: the site is whole.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when it cannot be removed.
+    pub fn end(self) -> Result<(), ArchiveError> {
+        remove(&self.root.join(RESTORING)).map_err(ArchiveError::during(restore_act(&self.backup)))
+    }
+
+    fn fill_server(&self, ledger: &Ledger, now: Timestamp) -> Result<BackupReport, ArchiveFault> {
+        let mut report = BackupReport::default();
+        set_aside(&self.root.join("staging"))?;
+        if self.is_restored {
+            report.kept = ledger.detections.len() as u64 + 1;
+        } else {
+            let address = Address::of(&self.database)?;
+            report = server::bring_back(&address, &self.backup, ledger, now)?;
+        }
+        files::crash_point("restore:restored");
+        Ok(report)
+    }
+
+    fn fill_site(&self, now: Timestamp) -> Result<BackupReport, ArchiveFault> {
+        let (from, to) = (self.backup.join(DATABASE), self.root.join(DATABASE));
+        let root = &self.root;
+        files::create_dir(&lake_of(root)).map_err(at(root))?;
+        if self.is_restored {
+            let (report, _) = copy_lake(&to, &lake_of(&self.backup), &lake_of(root))?;
+            return Ok(report);
+        }
+        // What a lost database left beside itself belongs to no other one.
+        remove(&root.join("archive.db-wal"))?;
+        remove(&root.join("archive.db-shm"))?;
+        set_aside(&root.join("staging"))?;
+        let (mut report, _) = copy_lake(&from, &lake_of(&self.backup), &lake_of(root))?;
+        files::crash_point("restore:lake");
+        let unfinished = root.join(SNAPSHOT);
+        remove(&unfinished)?;
+        report.bytes += copy(&from, &unfinished, None)?.unwrap_or(0);
+        let connection = rusqlite::Connection::open(&unfinished)?;
+        connection.execute_batch(&format!("BEGIN; {} COMMIT;", start_again_sql(now)))?;
+        connection.close().map_err(|(_, fault)| fault)?;
+        let file = File::open(&unfinished).map_err(at(&unfinished))?;
+        file.sync_all().map_err(at(&unfinished))?;
+        files::crash_point("restore:before-rename");
+        std::fs::rename(&unfinished, &to).map_err(at(&to))?;
+        files::sync_dir(root).map_err(at(root))?;
+        files::crash_point("restore:restored");
+        Ok(report)
+    }
+}
+
+fn restore_act(backup: &Path) -> String {
+    format!("restore {}", backup.display())
+}
+
+/// The archive that is in the place of a restore.
+fn existing(root: &Path, database: &Database) -> Result<Option<Connection>, ArchiveFault> {
+    if database.url.is_none() {
+        let path = root.join(DATABASE);
+        return Ok(if path.exists() { Some(Connection::Sqlite(open(&path)?)) } else { None });
+    }
+    let c = Connection::Postgres(Server::connect(&Address::of(database)?)?);
+    let is_taken: bool =
+        c.query_row("SELECT to_regclass('migration') IS NOT NULL", [], |r| r.get(0))?;
+    Ok(is_taken.then_some(c))
+}
+
+fn taken(root: &Path, database: &Database) -> ArchiveFault {
+    match &database.url {
+        None => ArchiveFault::SiteExists(root.to_owned()),
+        Some(url) => ArchiveFault::Conflict(format!("{url} holds an archive already")),
+    }
+}
+
+fn noted(root: &Path) -> Option<Note> {
+    let text = std::fs::read(root.join(RESTORING)).ok()?;
+    serde_json::from_slice(&text).ok()
+}

@@ -1,0 +1,534 @@
+//! What `explain` answers: from facts to sentences and commands. Pure.
+//!
+//! [`Facts`] hold what the archive knows of a name, a night, a number or a position; [`Setting`] what else decides which
+//! command works. Start at [`explain`]. What helps about a refusal is in [`super::help`].
+
+pub use super::facts::*;
+
+use super::help;
+use super::planning::Standing;
+use super::records::{RefusalRecord, RefusalState};
+use super::report::{DeliveryStatus, Drift, RoundStatus, in_full, place_in_words};
+use model::advice::Target;
+use model::{Advice, UseCase};
+use serde::{Serialize, Serializer};
+
+/// Lines about alike things before the rest is counted.
+const LINES: usize = 20;
+
+/// What decides which command works, beside the facts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Setting {
+    /// Pauses that hold.
+    pub standing: Vec<Standing>,
+    /// A data daemon works on the site.
+    pub has_scheduler: bool,
+    /// An ingester works on the site.
+    pub has_ingester: bool,
+    /// Where deliveries came from, as far as that still exists.
+    pub places: std::collections::HashMap<String, String>,
+    /// Whether the latest plan can be approved.
+    pub is_plan_open: bool,
+}
+
+/// Something that helps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suggestion {
+    /// In words; may be empty when the commands say it all.
+    pub text: String,
+    /// The commands, in the order in which they are run.
+    pub commands: Vec<Advice>,
+}
+
+impl Suggestion {
+    /// Something to do by hand.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), commands: Vec::new() }
+    }
+
+    /// Commands with what they do.
+    pub fn new(text: impl Into<String>, commands: impl IntoIterator<Item = Advice>) -> Self {
+        Self { text: text.into(), commands: commands.into_iter().collect() }
+    }
+}
+
+impl Serialize for Suggestion {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let commands: Vec<String> = self.commands.iter().map(ToString::to_string).collect();
+        let kinds: Vec<&str> = self.commands.iter().map(Advice::kind).collect();
+        serde_json::json!({ "text": self.text, "commands": commands, "kinds": kinds }).serialize(to)
+    }
+}
+
+/// The answer of `explain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// What is so, one sentence each.
+    pub lines: Vec<String>,
+    /// What helps.
+    pub suggestions: Vec<Suggestion>,
+    /// What was odd in what was accepted of a delivery, most frequent first.
+    pub findings: Vec<Drift>,
+}
+
+impl Explanation {
+    /// Adds lines of which only the first are shown; `rest` is the way to the others.
+    fn lines_of(&mut self, lines: Vec<String>, rest: Option<Advice>) {
+        let cut = lines.len().saturating_sub(LINES);
+        self.lines.extend(lines.into_iter().take(LINES));
+        if cut > 0 {
+            self.lines.push(format!("… and {cut} more like these"));
+            self.suggestions.extend(rest.map(|rest| Suggestion::new("lists them all", [rest])));
+        }
+    }
+}
+
+/// Why something is where it is, and what helps.
+pub fn explain(facts: &Facts, setting: &Setting) -> Explanation {
+    let mut out = Explanation::default();
+    if let Some(delivery) = &facts.delivery {
+        explain_delivery(delivery, setting, &mut out);
+    }
+    if let Some((night, deliveries)) = &facts.night {
+        explain_night(*night, deliveries, setting, &mut out);
+    }
+    for file in &facts.files {
+        explain_file(file, setting, &mut out);
+    }
+    let more = facts.files_in_all.saturating_sub(facts.files.len() as u64);
+    if let (Some(last), true) = (facts.files.last(), more > 0) {
+        out.lines.push(format!(
+            "… and {more} older files of that name; DELIVERY/FILE names one of them, --limit N shows more"
+        ));
+        let name = format!("{}/{}", last.delivery, last.name);
+        out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
+    }
+    for object in &facts.objects {
+        explain_object(object, &mut out);
+    }
+    if let Some(position) = &facts.position {
+        explain_position(position, &mut out);
+    }
+    keep_first(&mut out.lines);
+    keep_first(&mut out.suggestions);
+    out
+}
+
+/// Leaves out what stands before already.
+fn keep_first<T: PartialEq + Clone>(all: &mut Vec<T>) {
+    let mut known: Vec<T> = Vec::new();
+    all.retain(|one| {
+        let is_new = !known.contains(one);
+        if is_new {
+            known.push(one.clone());
+        }
+        is_new
+    });
+}
+
+fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
+    let s = &sheet.status;
+    out.lines.push(format!(
+        "delivery {} is {}: {} images with {} detectors, {} catalogues, {} other files; the archive shows {} \
+         multiframes, {} detections, {} previews of it",
+        s.name, s.state, s.images, s.detectors, s.catalogues, s.others, s.multiframes, s.detections, s.previews
+    ));
+    explain_pauses(s, setting, out);
+    for round in &s.rounds {
+        out.lines.push(format!(
+            "{} round {} is {} since {} ({}; {} of {} tasks over)",
+            round.use_case,
+            round.round,
+            round.state,
+            round.since,
+            round.why,
+            round.tasks_over,
+            round.tasks
+        ));
+        explain_round(sheet, round, setting, out);
+    }
+    explain_retraction(&s.name, &s.rounds, sheet.can_come_back, out);
+    if !sheet.without_successor.is_empty() {
+        const NAMED: usize = 5;
+        let names: Vec<String> = sheet
+            .without_successor
+            .iter()
+            .take(NAMED)
+            .map(|(d, file)| format!("{d}/{file}"))
+            .collect();
+        let more = if sheet.without_successor.len() > NAMED { ", …" } else { "" };
+        out.lines.push(format!(
+            "{} frames of earlier processings of its night have no successor in it and stay current: {}{more}",
+            sheet.without_successor.len(),
+            names.join(", ")
+        ));
+    }
+    let unpaired = sheet.work.unpaired.iter();
+    out.lines_of(
+        unpaired.map(|name| format!("catalogue {name} waits for its image")).collect(),
+        None,
+    );
+    explain_redo(sheet, setting, out);
+    help::explain_refusals(&sheet.refusals, Some(&s.name), setting, out);
+    out.findings.clone_from(&sheet.findings);
+    if s.skipped > 0 {
+        let (entries, were) = if s.skipped == 1 { ("entry", "was") } else { ("entries", "were") };
+        out.lines.push(format!(
+            "{} {entries} of its source {were} not fetched: the table skipped has the reason of each",
+            s.skipped
+        ));
+    }
+    if s.state == "arriving" {
+        out.lines.push(match &s.awaited {
+            Some(awaited) => format!("it is not complete: {awaited}"),
+            None => "it is not known yet whether all its files are there".to_owned(),
+        });
+        let transfer = Advice::Transfer { delivery: s.name.clone() };
+        out.suggestions.push(match setting.places.contains_key(&s.name) {
+            true => Suggestion::new("fetches what has arrived at its source since", [transfer]),
+            false => Suggestion::text(format!(
+                "its source is unreachable: deliver the rest, then run almagest on the directory of {}",
+                s.name
+            )),
+        });
+        let complete = Advice::TransferComplete { delivery: s.name.clone() };
+        out.suggestions.push(Suggestion::new("declares it complete as it is", [complete]));
+    }
+}
+
+/// What operators decided about a delivery, once for each instruction.
+fn explain_pauses(s: &DeliveryStatus, setting: &Setting, out: &mut Explanation) {
+    let mut plans = Vec::new();
+    for standing in &setting.standing {
+        let is_of = |u: &UseCase| standing.subject.covers(&s.name, s.night, *u);
+        if !standing.is_stop() || !UseCase::ALL.iter().any(is_of) {
+            continue;
+        }
+        out.lines.push(standing.to_string());
+        let target = match standing.plan_id {
+            Some(plan) if plans.contains(&plan) => continue,
+            Some(plan) => {
+                plans.push(plan);
+                let unit = standing.subject.target();
+                out.suggestions.push(Suggestion::new("", [Advice::Resume { target: unit }]));
+                Target::Plan(plan)
+            }
+            None => standing.subject.target(),
+        };
+        out.suggestions.push(Suggestion::new("", [Advice::Resume { target }]));
+    }
+}
+
+fn explain_round(
+    sheet: &DeliveryFactsheet,
+    round: &RoundStatus,
+    setting: &Setting,
+    out: &mut Explanation,
+) {
+    let delivery = sheet.status.name.clone();
+    let Ok(use_case) = round.use_case.parse::<UseCase>() else { return };
+    match round.state.as_str() {
+        // The pause is what helps.
+        _ if round.paused.is_some() => {}
+        "proposed" if setting.is_plan_open => {
+            out.lines.push("a plan with it waits for a decision".to_owned());
+            out.suggestions.push(Suggestion::new("", [Advice::ApproveUnit { delivery, use_case }]));
+        }
+        "waiting" | "ready" | "proposed" if setting.has_scheduler => {
+            out.suggestions.push(Suggestion::new("the data daemon proposes it", [Advice::Plan]));
+        }
+        "approved" | "running" if setting.has_scheduler => {}
+        "waiting" | "ready" | "proposed" | "approved" | "running" => {
+            out.suggestions.push(Suggestion::new("", [Advice::Step { use_case, delivery }]));
+        }
+        "staged" => match sheet.blocked.iter().find(|b| (b.0, b.1) == (use_case, round.round)) {
+            Some((.., why)) => out.lines.push(format!("its batch waits: {why}")),
+            None if setting.has_ingester => {}
+            None => out.suggestions.push(Suggestion::new("", [Advice::Ingest { delivery }])),
+        },
+        _ => {}
+    }
+}
+
+fn explain_retraction(
+    delivery: &str,
+    rounds: &[RoundStatus],
+    can_come_back: bool,
+    out: &mut Explanation,
+) {
+    let is_out = |use_case: &UseCase| {
+        let mut rounds = rounds.iter().filter(|r| r.use_case == use_case.name()).peekable();
+        rounds.peek().is_some()
+            && rounds.all(|r| matches!(r.state.as_str(), "retracted" | "failed"))
+    };
+    let out_of = UseCase::ALL.into_iter().filter(is_out);
+    let delivery = delivery.to_owned();
+    if can_come_back {
+        let undo = Advice::RetractUndo { delivery };
+        out.suggestions.push(Suggestion::new("brings back what was retracted", [undo]));
+    } else if let Some(use_case) = out_of.min_by_key(|u| usize::from(*u != UseCase::Metadata)) {
+        let again = Advice::StepAgain { use_case, delivery: delivery.clone() };
+        let text = "what was retracted is purged; makes it again";
+        out.suggestions.push(Suggestion::new(text, [again, Advice::Ingest { delivery }]));
+    }
+}
+
+/// Images that are due again, and the step that takes them up.
+fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
+    let mut due: Vec<UseCase> = Vec::new();
+    let mut lines = Vec::new();
+    for image in &sheet.work.images {
+        for use_case in UseCase::ALL {
+            if let Some(why) = &image.progress(use_case).redo {
+                lines.push(format!("{} is due for {use_case} again: {why}", image.name));
+                due.push(use_case);
+            }
+        }
+    }
+    out.lines_of(lines, None);
+    due.sort();
+    due.dedup();
+    let s = &sheet.status;
+    let is_paused = |u: &UseCase| {
+        setting.standing.iter().any(|p| p.is_stop() && p.subject.covers(&s.name, s.night, *u))
+    };
+    for use_case in due.into_iter().filter(|u| !is_paused(u)) {
+        out.suggestions.push(step(use_case, &s.name, setting));
+    }
+}
+
+/// The command that works on a use case of a delivery.
+fn step(use_case: UseCase, delivery: &str, setting: &Setting) -> Suggestion {
+    match setting.has_scheduler {
+        true => Suggestion::new("the data daemon proposes it", [Advice::Plan]),
+        false => Suggestion::new("", [Advice::Step { use_case, delivery: delivery.to_owned() }]),
+    }
+}
+
+fn explain_night(
+    night: i32,
+    deliveries: &[DeliveryStatus],
+    setting: &Setting,
+    out: &mut Explanation,
+) {
+    out.lines.push(match deliveries.len() {
+        1 => format!("night {night} has one delivery"),
+        n => format!("night {night} has {n} deliveries"),
+    });
+    let lines = deliveries.iter().map(|s| {
+        let open: Vec<String> = s
+            .rounds
+            .iter()
+            .filter(|r| r.state != "ingested")
+            .map(|r| format!("{} {}", r.use_case, r.state))
+            .collect();
+        let open = if open.is_empty() { String::new() } else { format!("; {}", open.join(", ")) };
+        format!(
+            "delivery {} is {}: {} multiframes, {} detections, {} previews, {} open refusals, {} parked{open}",
+            s.name, s.state, s.multiframes, s.detections, s.previews, s.open_refusals, s.parked_refusals
+        )
+    });
+    out.lines_of(lines.collect(), None);
+    for s in deliveries.iter().take(LINES) {
+        explain_pauses(s, setting, out);
+        let name = s.name.clone();
+        out.suggestions.push(Suggestion::new("", [Advice::Explain { name }]));
+    }
+}
+
+fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) {
+    let mut line = format!("{}/{} is {}", file.delivery, file.name, help::described(file));
+    if let Some(id) = file.multiframe_id {
+        line += &match file.kind.as_str() {
+            "catalogue" => format!(" of multiframe {id}"),
+            _ => format!(", multiframe {id}"),
+        };
+    }
+    if file.superseded {
+        line += ", superseded by newer content of the same name";
+    }
+    out.lines.push(line);
+    if let Some((delivery, name)) = &file.same_content_as {
+        out.lines.push(format!("its content equals that of {delivery}/{name}"));
+    }
+    explain_partner(file, out);
+    if let Some(newer) = &file.replaced_by {
+        out.lines.push(format!("{newer} came after it and is the catalogue of that image now"));
+    }
+    if file.kind == "image" || file.kind == "catalogue" {
+        out.lines.push(format!(
+            "the archive shows {} metadata, {} detections and {} previews of it",
+            if file.has_metadata { "its" } else { "no" },
+            file.detections,
+            file.previews
+        ));
+    }
+    if let Some(end) = &file.metadata_end {
+        explain_end("its metadata", end, file.can_come_back, out);
+    }
+    if let Some(end) =
+        file.detections_end.as_ref().filter(|e| file.metadata_end.as_ref() != Some(*e))
+    {
+        explain_end("its detections", end, file.can_come_back, out);
+    }
+    for round in &file.rounds {
+        let outcome = if round.outcome.is_empty() { "not done yet" } else { &round.outcome };
+        out.lines
+            .push(format!("{} round {} ({}): {outcome}", round.use_case, round.round, round.state));
+    }
+    for (use_case, why) in &file.redo {
+        out.lines.push(format!("it is due for {use_case} again: {why}"));
+        if let Ok(use_case) = use_case.parse() {
+            out.suggestions.push(step(use_case, &file.delivery, setting));
+        }
+    }
+    if file.kind == "image" && !file.superseded && file.rounds.is_empty() {
+        out.lines.push("no round has taken it up yet".to_owned());
+        let paused = setting
+            .standing
+            .iter()
+            .find(|s| s.is_stop() && s.subject.covers(&file.delivery, None, UseCase::Metadata));
+        out.suggestions.push(match paused {
+            Some(pause) => {
+                out.lines.push(pause.to_string());
+                Suggestion::new("", [Advice::Resume { target: pause.subject.target() }])
+            }
+            None => step(UseCase::Metadata, &file.delivery, setting),
+        });
+    }
+    help::explain_refusals(&file.refusals, None, setting, out);
+    help::explain_refusals(&file.refused_partner, None, setting, out);
+}
+
+fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
+    let is_refused = |r: &&RefusalRecord| {
+        file.partner.as_ref() == Some(&r.refusal.file) && r.state != RefusalState::Resolved
+    };
+    match (file.kind.as_str(), &file.partner) {
+        ("catalogue", Some(image)) => out.lines.push(format!("it belongs to image {image}")),
+        ("catalogue", None) => out.lines.push("its image has not arrived".to_owned()),
+        ("image", Some(catalogue)) => {
+            out.lines.push(match file.refusals.iter().find(is_refused) {
+                Some(r) if file.detections == 0 => format!(
+                    "its catalogue is {catalogue}, which was refused (refusal {}: {})",
+                    r.refusal_id, r.refusal.code
+                ),
+                _ => format!("its catalogue is {catalogue}"),
+            });
+        }
+        ("image", None) => out.lines.push(match file.refused_partner.first() {
+            Some(r) => format!(
+                "its catalogue {} was refused (refusal {}: {})",
+                r.refusal.file, r.refusal_id, r.refusal.code
+            ),
+            None => "it has no catalogue".to_owned(),
+        }),
+        _ => {}
+    }
+}
+
+/// Why rows are no longer shown.
+fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &mut Explanation) {
+    let when = end.happened.format("%Y-%m-%d %H:%M:%S");
+    let line = match (end.act.as_str(), &end.successor) {
+        ("retract", _) => format!(
+            "{what} were retracted in event {} on {when} UTC by {}: {}",
+            end.event, end.who, end.why
+        ),
+        (_, Some((delivery, file, multiframe))) => format!(
+            "{what} were superseded in event {} on {when} UTC by {delivery}/{file}, multiframe {multiframe}",
+            end.event
+        ),
+        (act, None) => format!(
+            "{what} ended in event {} ({act} of {}) on {when} UTC by {}: {}",
+            end.event, end.delivery, end.who, end.why
+        ),
+    };
+    out.lines.push(line);
+    if end.act == "retract" && can_come_back {
+        let undo = Advice::RetractUndo { delivery: end.delivery.clone() };
+        out.suggestions.push(Suggestion::new("brings back what was retracted", [undo]));
+    }
+    if let Some((delivery, file, _)) = end.successor.as_ref().filter(|_| end.act != "retract") {
+        let name = format!("{delivery}/{file}");
+        out.suggestions.push(Suggestion::new("explains its successor", [Advice::Explain { name }]));
+    }
+}
+
+fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
+    let ObjectFactsheet { obj_id, programme, .. } = object;
+    match &object.detector {
+        Some((delivery, file, multiframe, ext_num)) => {
+            out.lines.push(format!(
+                "object {obj_id} of programme {programme} is a detection of {delivery}/{file}, multiframe {multiframe} \
+                 extension {ext_num}"
+            ));
+            let name = format!("{delivery}/{file}");
+            out.suggestions.push(Suggestion::new("explains its frame", [Advice::Explain { name }]));
+        }
+        None => out.lines.push(match (object.state.as_str(), &object.why) {
+            ("abandoned", Some(why)) => format!(
+                "object id {obj_id} of programme {programme} was never used: it was kept for {}, {why}",
+                object.round
+            ),
+            ("reserved", _) => format!(
+                "object id {obj_id} of programme {programme} is reserved for {}, which is not ingested yet",
+                object.round
+            ),
+            (state, _) => format!(
+                "object id {obj_id} of programme {programme} belongs to {}, which is {state}; no row has it",
+                object.round
+            ),
+        }),
+    }
+    match &object.end {
+        Some(end) => explain_end("its rows", end, object.state == "retracted", out),
+        None if object.detector.is_some() => out.lines.push("the archive shows it".to_owned()),
+        None => {
+            let name = object.delivery.clone();
+            out.suggestions.push(Suggestion::new("", [Advice::Explain { name }]));
+        }
+    }
+}
+
+fn explain_position(position: &PositionFactsheet, out: &mut Explanation) {
+    let PositionFactsheet { ra_deg, dec_deg, current, ended, .. } = position;
+    out.lines.push(format!(
+        "position {ra_deg} {dec_deg} (ICRS, degrees) lies on {current} detectors that the archive shows, and on {ended} that it \
+         does not show any more"
+    ));
+    for d in &position.detectors {
+        let place = format!(
+            "{}/{} multiframe {} extension {}",
+            d.delivery, d.file, d.multiframe_id, d.ext_num
+        );
+        match &d.end {
+            None => out.lines.push(format!("{place}: {} detections", d.detections)),
+            Some(end) => explain_end(&format!("{place}: its rows"), end, true, out),
+        }
+    }
+    let more = (current + ended).saturating_sub(position.detectors.len() as u64);
+    if more > 0 {
+        out.lines.push(format!("… and {more} older detectors; --limit N shows more"));
+    }
+    if let Some(d) = position.detectors.first() {
+        let name = format!("{}/{}", d.delivery, d.file);
+        out.suggestions
+            .push(Suggestion::new("explains the latest frame", [Advice::Explain { name }]));
+    }
+}
+
+/// A refusal as one line.
+pub(super) fn refusal_in_words(record: &RefusalRecord) -> String {
+    let refusal = &record.refusal;
+    let place = place_in_words(refusal);
+    let name = if place.is_empty() { "the whole round" } else { &place };
+    format!(
+        "refusal {} ({}{}): {name} {}: {}",
+        record.refusal_id,
+        record.state.name(),
+        if refusal.parked { ", parked" } else { "" },
+        refusal.code,
+        in_full(refusal)
+    )
+}

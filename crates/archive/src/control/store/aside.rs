@@ -1,0 +1,241 @@
+//! Kept products of older images: why each is kept, and the operator's decision to end it all the same.
+
+use super::detections::Changes;
+use super::history::{self, Act};
+use super::products::{self, Kept, Scope};
+use super::registration::delivery_id;
+use crate::control::records::*;
+use crate::control::report::Drift;
+use crate::engine::{Connection, Optional};
+use crate::error::ArchiveFault;
+use crate::metadata::links;
+use crate::site::Site;
+use model::{EventId, UseCase};
+use rusqlite::params;
+use std::collections::BTreeMap;
+
+/// See [`crate::Inquiry::kept_products`].
+pub(super) fn list(
+    c: &Connection,
+    delivery: Option<&str>,
+) -> Result<Vec<KeptProduct>, ArchiveFault> {
+    let newer = delivery.map(|name| delivery_id(c, name)).transpose()?;
+    let mut listed = Vec::new();
+    for kept in products::kept(c)? {
+        if newer.is_none_or(|newer| newer == kept.newer.1) {
+            listed.push(record(c, &kept)?);
+        }
+    }
+    Ok(listed)
+}
+
+fn record(c: &Connection, kept: &Kept) -> Result<KeptProduct, ArchiveFault> {
+    let name = |delivery: i64| -> Result<String, ArchiveFault> {
+        Ok(c.prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?
+            .query_row([delivery], |r| r.get(0))?)
+    };
+    Ok(KeptProduct {
+        delivery: name(kept.delivery)?,
+        file: kept.name.clone(),
+        multiframe_id: kept.multiframe,
+        use_case: kept.use_case,
+        newer_delivery: name(kept.newer.1)?,
+        newer_multiframe_id: kept.newer.0,
+        why: why(c, kept)?,
+    })
+}
+
+/// Finds why a newer image lacks a product.
+fn why(c: &Connection, kept: &Kept) -> Result<Lack, ArchiveFault> {
+    let newer = kept.newer.0;
+    let latest: Option<(String, Option<String>)> = c
+        .prepare_cached(
+            "SELECT unit.state, task_input.outcome FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+             WHERE task_input.multiframe_id = ?1 AND unit.use_case = ?2 ORDER BY unit.round DESC LIMIT 1",
+        )?
+        .query_row(params![newer, kept.use_case.name()], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    let Some((state, outcome)) = latest else {
+        let has_catalogue: bool = c
+            .prepare_cached(
+                "SELECT EXISTS (SELECT * FROM catalogue JOIN file USING (file_id)
+                                WHERE catalogue.multiframe_id = ?1 AND file.state = 'current')",
+            )?
+            .query_row([newer], |r| r.get(0))?;
+        let is_absent = kept.use_case == UseCase::Catalogue && !has_catalogue;
+        return Ok(if is_absent { Lack::NoCatalogue } else { Lack::Pending });
+    };
+    Ok(match (state.as_str(), outcome.as_deref()) {
+        ("retracted", _) => Lack::Retracted,
+        ("failed", _) => Lack::Failed,
+        (_, Some("refused")) | ("ingested", Some("done")) => Lack::Refused,
+        (_, Some("parked")) => Lack::Parked,
+        _ => Lack::Pending,
+    })
+}
+
+/// What is kept as findings of the newer deliveries: one per older delivery, product and cause.
+pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
+    let mut sums: BTreeMap<(String, String, String), Drift> = BTreeMap::new();
+    for kept in list(c, delivery)? {
+        let code = match kept.use_case {
+            UseCase::Preview => "older_preview_kept",
+            UseCase::Metadata | UseCase::Catalogue => "older_detections_kept",
+        };
+        let subject = format!("{} {}", kept.delivery, kept.why.name());
+        let key = (kept.newer_delivery.clone(), code.to_owned(), subject.clone());
+        let drift = sums.entry(key).or_insert_with(|| Drift {
+            delivery: kept.newer_delivery.clone(),
+            stage: "ingest".to_owned(),
+            code: code.to_owned(),
+            subject,
+            files: 0,
+            occurrences: 0,
+            example_file: kept.file.clone(),
+            example_ext_num: None,
+            message: kept.to_string(),
+        });
+        drift.files += 1;
+        drift.occurrences += 1;
+    }
+    Ok(sums.into_values().collect())
+}
+
+/// See [`crate::Curation::set_aside`].
+pub(super) fn set_aside(
+    tx: &Connection,
+    site: &Site,
+    (name, file): (&str, Option<&str>),
+    use_cases: &[UseCase],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<SetAside, ArchiveFault> {
+    let delivery = delivery_id(tx, name)?;
+    let mut kept = products::kept(tx)?;
+    kept.retain(|kept| {
+        kept.newer.1 == delivery
+            && file.is_none_or(|file| file == kept.name)
+            && (use_cases.is_empty() || use_cases.contains(&kept.use_case))
+    });
+    if kept.is_empty() {
+        let message = format!("no product of an older image is kept beside {name}");
+        return Err(ArchiveFault::Conflict(message));
+    }
+    let mut done = SetAside::default();
+    for kept in &kept {
+        done.products.push(record(tx, kept)?);
+    }
+    let event = history::next_event(tx)?;
+    record_act(tx, delivery, event, Act::Retract, cause, now)?;
+    for kept in &kept {
+        tx.prepare_cached(
+            "INSERT INTO set_aside (multiframe_id, use_case, event_id) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![kept.multiframe, kept.use_case.name(), event.get()])?;
+    }
+    settle(tx, site, delivery, event, (&format!("{name}: older products ended"), cause), now)?;
+    done.event = Some(event);
+    Ok(done)
+}
+
+/// See [`crate::Curation::undo_set_aside`].
+pub(super) fn undo(
+    tx: &Connection,
+    site: &Site,
+    (name, file): (&str, Option<&str>),
+    use_cases: &[UseCase],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<SetAside, ArchiveFault> {
+    let delivery = delivery_id(tx, name)?;
+    let mut select = tx.prepare_cached(
+        "SELECT set_aside.multiframe_id, set_aside.use_case, set_aside.event_id
+         FROM set_aside JOIN event USING (event_id) JOIN unit USING (unit_id)
+             JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
+         WHERE unit.delivery_id = ?1 AND undone_event IS NULL AND (CAST(?2 AS TEXT) IS NULL OR file.name = ?2)
+         ORDER BY 1, 2",
+    )?;
+    let rows = select.query_map(params![delivery, file], |r| {
+        Ok((r.get(0)?, super::rounds::parsed::<UseCase>(r, 1)?, r.get(2)?))
+    })?;
+    let mut aside: Vec<(i64, UseCase, i64)> = rows.collect::<Result<_, _>>()?;
+    aside.retain(|(_, use_case, _)| use_cases.is_empty() || use_cases.contains(use_case));
+    if aside.is_empty() {
+        return Err(ArchiveFault::Conflict(format!(
+            "no decision to end older products beside {name} is in force"
+        )));
+    }
+    let event = history::next_event(tx)?;
+    record_act(tx, delivery, event, Act::Restore, cause, now)?;
+    for (multiframe, use_case, decided) in &aside {
+        tx.prepare_cached(
+            "UPDATE set_aside SET undone_event = ?4 WHERE multiframe_id = ?1 AND use_case = ?2 AND event_id = ?3",
+        )?
+        .execute(params![multiframe, use_case.name(), decided, event.get()])?;
+    }
+    settle(tx, site, delivery, event, (&format!("{name}: older products show again"), cause), now)?;
+    let mut done = SetAside { event: Some(event), products: Vec::new() };
+    for kept in products::kept(tx)? {
+        if aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)) {
+            done.products.push(record(tx, &kept)?);
+        }
+    }
+    Ok(done)
+}
+
+/// Records an event about a delivery that is no round's.
+fn record_act(
+    tx: &Connection,
+    delivery: i64,
+    event: EventId,
+    act: Act,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let unit: i64 = tx.query_row(
+        "SELECT min(unit_id) FROM unit WHERE delivery_id = ?1 AND use_case = 'metadata'",
+        [delivery],
+        |r| r.get(0),
+    )?;
+    history::record_event(tx, event, act, Some(unit), cause, now)
+}
+
+fn settle(
+    tx: &Connection,
+    site: &Site,
+    delivery: i64,
+    event: EventId,
+    (what, cause): (&str, &Cause),
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let mut changes = Changes::begin(tx, site, event, 0)?;
+    products::settle(tx, delivery, Scope::Delivery(delivery), event, &mut changes)?;
+    links::relink(tx, event)?;
+    changes.finish(now, &format!("{what}: {}", cause.why))
+}
+
+/// Brings what shows in line with what is published, delivery by delivery, for `verify --repair`. Returns the deliveries.
+pub(crate) fn realign(
+    tx: &Connection,
+    site: &Site,
+    multiframes: &[i64],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Vec<String>, ArchiveFault> {
+    let mut deliveries: BTreeMap<i64, String> = BTreeMap::new();
+    for multiframe in multiframes {
+        let (id, name) = tx
+            .prepare_cached(
+                "SELECT delivery_id, delivery.name FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
+                 WHERE multiframe_id = ?1",
+            )?
+            .query_row([multiframe], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        deliveries.insert(id, name);
+    }
+    for delivery in deliveries.keys() {
+        let event = history::next_event(tx)?;
+        record_act(tx, *delivery, event, Act::Restore, cause, now)?;
+        settle(tx, site, *delivery, event, ("what shows is brought in line", cause), now)?;
+    }
+    Ok(deliveries.into_values().collect())
+}

@@ -1,0 +1,206 @@
+//! What `explain` needs about object ids and positions, and which event ended rows.
+
+use super::time::time_of;
+use crate::control::explain::{DetectorFactsheet, Ending, ObjectFactsheet, PositionFactsheet};
+use crate::engine::{Connection, Optional, Row, ToSql};
+use crate::error::ArchiveFault;
+use rusqlite::params;
+use sky::{SkyPolygon, SkyPosition, UnitVector};
+
+/// Returns the event whose number a query gives, with what took the place of a multiframe; `None` when the query gives none.
+pub(super) fn ending(
+    c: &Connection,
+    sql: &str,
+    values: &[&dyn ToSql],
+    multiframe: i64,
+) -> Result<Option<Ending>, ArchiveFault> {
+    let event: Option<i64> = c.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
+    event.map_or(Ok(None), |event| end_of(c, event, multiframe))
+}
+
+fn end_of(c: &Connection, event: i64, multiframe: i64) -> Result<Option<Ending>, ArchiveFault> {
+    let found = c
+        .prepare_cached(
+            "SELECT act, happened, event.who, event.why, delivery.delivery_id, delivery.name
+             FROM event LEFT JOIN unit USING (unit_id) LEFT JOIN delivery USING (delivery_id) WHERE event_id = ?1",
+        )?
+        .query_row([event], |r| {
+            let texts: [String; 4] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?];
+            Ok((texts, r.get::<Option<i64>>(4)?, r.get::<Option<String>>(5)?))
+        })
+        .optional()?;
+    let Some(([act, happened, who, why], by, delivery)) = found else { return Ok(None) };
+    let successor = match by {
+        Some(by) if act != "retract" => successor(c, multiframe, by)?,
+        _ => None,
+    };
+    let happened = time_of(&happened)?;
+    let delivery = delivery.unwrap_or_default();
+    Ok(Some(Ending { event, act, happened, who, why, delivery, successor }))
+}
+
+/// Returns the frame that replaced a multiframe: newer content of its name in its own delivery, or the frame of that name in
+/// the delivery whose event ended it.
+fn successor(
+    c: &Connection,
+    multiframe: i64,
+    delivery: i64,
+) -> Result<Option<(String, String, i64)>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT delivery.name, newer.name, newer_image.multiframe_id
+         FROM image AS old JOIN file AS old_file ON old_file.file_id = old.file_id
+             JOIN file AS newer ON newer.name = old_file.name AND newer.file_id <> old_file.file_id
+                 AND newer.delivery_id IN (old_file.delivery_id, ?2) AND newer.state = 'current'
+             JOIN image AS newer_image ON newer_image.file_id = newer.file_id
+             JOIN delivery ON delivery.delivery_id = newer.delivery_id
+         WHERE old.multiframe_id = ?1
+         ORDER BY CASE WHEN newer.delivery_id = ?2 THEN 0 ELSE 1 END, newer_image.multiframe_id DESC LIMIT 1",
+    )?;
+    let found = select
+        .query_row([multiframe, delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+        .optional()?;
+    Ok(found)
+}
+
+/// Returns an object id in each programme that gave it.
+pub(super) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT id_range.programme_id, coalesce(programme.name, ''), id_range.state, id_range.why, delivery.name,
+             unit.use_case, unit.round
+         FROM programme_counter JOIN id_range ON id_range.programme_id = programme_counter.programme_id
+                 AND id_range.first_obj_id = (SELECT max(first_obj_id) FROM id_range AS r
+                     WHERE r.programme_id = programme_counter.programme_id AND r.first_obj_id <= ?1)
+             JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
+             LEFT JOIN programme ON programme.programme_id = id_range.programme_id
+         WHERE id_range.last_obj_id >= ?1 ORDER BY id_range.programme_id",
+    )?;
+    let rows = select.query_map([obj_id], |r| {
+        let (delivery, use_case, round): (String, String, u32) = (r.get(4)?, r.get(5)?, r.get(6)?);
+        let sheet = ObjectFactsheet {
+            obj_id,
+            programme: r.get(1)?,
+            state: r.get(2)?,
+            why: r.get(3)?,
+            round: format!("{delivery} {use_case} round {round}"),
+            delivery,
+            detector: None,
+            end: None,
+        };
+        Ok((r.get::<i64>(0)?, sheet))
+    })?;
+    let found: Vec<(i64, ObjectFactsheet)> = rows.collect::<Result<_, _>>()?;
+    let mut sheets = Vec::new();
+    for (programme, mut sheet) in found {
+        let detector = c
+            .prepare_cached(
+                "SELECT delivery.name, file.name, detector_rows.multiframe_id, ext_num, end_event FROM detector_rows
+                     JOIN image ON image.multiframe_id = detector_rows.multiframe_id
+                     JOIN file ON file.file_id = image.file_id
+                     JOIN delivery ON delivery.delivery_id = file.delivery_id
+                 WHERE programme_id = ?1 AND first_obj_id <= ?2 AND first_obj_id + detector_rows.rows > ?2
+                 ORDER BY first_obj_id DESC LIMIT 1",
+            )?
+            .query_row([programme, obj_id], |r| {
+                let place: (String, String, i64, i64) =
+                    (r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?);
+                Ok((place, r.get::<Option<i64>>(4)?))
+            })
+            .optional()?;
+        if let Some((place, ended)) = detector {
+            if let Some(event) = ended {
+                sheet.end = end_of(c, event, place.2)?;
+            }
+            sheet.detector = Some(place);
+        }
+        sheets.push(sheet);
+    }
+    Ok(sheets)
+}
+
+/// A detector whose outline may hold a position.
+struct Outline {
+    multiframe: i64,
+    ext_num: i64,
+    ended: Option<i64>,
+    polygon: Option<SkyPolygon>,
+}
+
+/// Returns the detectors on which a position lies, the latest multiframes in detail; `None` when there are none.
+pub(super) fn position(
+    c: &Connection,
+    (ra_deg, dec_deg): (f64, f64),
+    at_most: usize,
+) -> Result<Option<PositionFactsheet>, ArchiveFault> {
+    let Some(position) = SkyPosition::new(ra_deg, dec_deg) else { return Ok(None) };
+    let direction = position.unit_vector();
+    let mut select = c.prepare_cached(
+        "SELECT multiframe_id, ext_num, end_event, edge_padding, ra1, dec1, ra2, dec2, ra3, dec3, ra4, dec4
+         FROM astrometry_all WHERE min_dec <= ?1 AND max_dec >= ?1 AND cap_radius IS NOT NULL
+         ORDER BY multiframe_id DESC, ext_num, coalesce(end_event, 9223372036854775807) DESC",
+    )?;
+    let rows = select.query_map([dec_deg], outline)?;
+    let (mut holding, mut seen): (Vec<Outline>, Option<(i64, i64)>) = (Vec::new(), None);
+    for row in rows {
+        let outline = row?;
+        // Of a detector whose rows were made again, the latest count.
+        let key = (outline.multiframe, outline.ext_num);
+        if seen == Some(key) {
+            continue;
+        }
+        seen = Some(key);
+        if outline.polygon.as_ref().is_some_and(|polygon| polygon.contains(direction)) {
+            holding.push(outline);
+        }
+    }
+    if holding.is_empty() {
+        return Ok(None);
+    }
+    let current = holding.iter().filter(|o| o.ended.is_none()).count() as u64;
+    let ended = holding.len() as u64 - current;
+    let mut detectors = Vec::new();
+    for outline in holding.iter().take(at_most) {
+        detectors.push(detector(c, outline)?);
+    }
+    Ok(Some(PositionFactsheet { ra_deg, dec_deg, current, ended, detectors }))
+}
+
+fn outline(r: &Row<'_>) -> crate::engine::Result<Outline> {
+    let mut corners = [None::<UnitVector>; 4];
+    for (n, corner) in corners.iter_mut().enumerate() {
+        let (ra, dec): (Option<f64>, Option<f64>) = (r.get(4 + 2 * n)?, r.get(5 + 2 * n)?);
+        *corner = ra.zip(dec).and_then(|(ra, dec)| Some(SkyPosition::new(ra, dec)?.unit_vector()));
+    }
+    let padding: f64 = r.get::<Option<f64>>(3)?.unwrap_or(0.0);
+    let polygon = match corners {
+        [Some(a), Some(b), Some(c), Some(d)] => Some(SkyPolygon::new([a, b, c, d], padding)),
+        _ => None,
+    };
+    Ok(Outline { multiframe: r.get(0)?, ext_num: r.get(1)?, ended: r.get(2)?, polygon })
+}
+
+fn detector(c: &Connection, outline: &Outline) -> Result<DetectorFactsheet, ArchiveFault> {
+    let (delivery, file): (String, String) = c
+        .prepare_cached(
+            "SELECT delivery.name, file.name FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
+             WHERE multiframe_id = ?1",
+        )?
+        .query_row([outline.multiframe], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let detections: u64 = c
+        .prepare_cached(
+            "SELECT coalesce(sum(rows), 0) FROM detector_rows
+             WHERE multiframe_id = ?1 AND ext_num = ?2 AND end_event IS NULL",
+        )?
+        .query_row(params![outline.multiframe, outline.ext_num], |r| r.get(0))?;
+    let end = match outline.ended {
+        Some(event) => end_of(c, event, outline.multiframe)?,
+        None => None,
+    };
+    Ok(DetectorFactsheet {
+        delivery,
+        file,
+        multiframe_id: outline.multiframe,
+        ext_num: outline.ext_num,
+        detections,
+        end,
+    })
+}

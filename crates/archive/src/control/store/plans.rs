@@ -1,0 +1,437 @@
+//! Every statement of the control store finds its rows by index: tested by EXPLAIN over a large store, on both engines.
+//!
+//! Statements are not listed by hand: the connection notes each one that it prepares while an archive lives through everything
+//! that its interface offers.
+
+#[path = "../../../tests/control_conformance/staging.rs"]
+mod staging;
+
+use crate::engine::{Connection, Dialect, prepared};
+use crate::records::*;
+use crate::{Archive, Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, Site};
+use model::{UnitKey, UseCase};
+use staging::*;
+use std::collections::BTreeSet;
+
+/// Tables that grow with every night. The others hold settings, or a row per delivery, programme or host.
+fn large() -> BTreeSet<String> {
+    let mut large: BTreeSet<String> = [
+        "file",
+        "image",
+        "catalogue",
+        "unit_history",
+        "task",
+        "task_input",
+        "attempt",
+        "attempt_place",
+        "event",
+        "hdu_rows",
+        "refusal",
+        "refusal_history",
+        "redo",
+        "detector_rows",
+        "interruption",
+        "transfer",
+        "scrub",
+        "assignment",
+        "batch_rows",
+        "id_range",
+        "unit",
+        "batch",
+        "finding",
+        "retraction",
+    ]
+    .map(str::to_owned)
+    .into();
+    large.extend(crate::metadata::definition::versioned().map(|t| format!("{}_all", t.name)));
+    large
+}
+
+/// Statements that read a whole table because that is what they are asked for, by a piece of their text.
+const WHOLE: [(&str, &str); 6] = [
+    (
+        "FROM (SELECT finding.delivery_id, stage, code, subject, sum(files)",
+        "`findings` sums over all deliveries",
+    ),
+    ("SELECT DISTINCT delivery_id, stage, code, subject FROM finding", "`status` counts all kinds"),
+    ("WHERE 1 = 1", "`status` of everything"),
+    ("AND 1 = 1) AS kind", "`status` of everything"),
+    ("WHERE TRUE ORDER BY refusal.refusal_id", "`refusals list --all`"),
+    ("WHERE refusal.code = ?1 AND refusal.file_name = ?2", "a name in whichever delivery"),
+];
+
+fn ingest(archive: &mut Archive, unit: &UnitKey) {
+    let batch = archive.batch(unit).unwrap();
+    let rows = batch.tasks.iter().filter_map(|t| t.result.as_ref()).flat_map(|r| &r.detectors);
+    let rows: u64 = rows.map(|d| d.rows).sum();
+    let programme_id = model::ProgrammeId::new(7).unwrap();
+    let wanted = [RowsOfProgramme { programme_id, rows }];
+    let ranges = match rows {
+        0 => Vec::new(),
+        _ => archive.reserve(unit, &wanted, now()).unwrap(),
+    };
+    let loaded = archive.load(&batch, &ranges).unwrap();
+    archive.publish(&batch, loaded, &cause(), now()).unwrap();
+}
+
+fn life(archive: &mut Archive) {
+    record(archive, &night(3));
+    record_of(archive, "20071011_v2", &night(2));
+    record(archive, &[arrival("w00000.fit", "another content")]);
+    for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
+        let unit = stage_round(archive, use_case, 2);
+        ingest(archive, &unit);
+    }
+    let unit = stage_round_of(archive, "20071011_v2", UseCase::Metadata, 1);
+    ingest(archive, &unit);
+    let unit = stage_round(archive, UseCase::Preview, 1);
+    archive.refuse_batch(&unit, "row_count", "a test", now()).unwrap();
+    let unit = open_round(archive, UseCase::Metadata, 1, &|_| true);
+    let started = start_all(archive, &unit).remove(0);
+    archive.renew_lease(&started.attempt, now()).unwrap();
+    let mut result = work_off(&started);
+    result.refusals.push(refusal("bad_header", "w00001.fit", Some(2), false));
+    result.findings.push(model::Finding {
+        code: "odd".to_owned(),
+        file: "w00001.fit".to_owned(),
+        hdu: None,
+        subject: None,
+        files: 1,
+        count: 1,
+        message: "so".to_owned(),
+    });
+    archive.note_job(&started.attempt, "1").unwrap();
+    archive.note_end(&started.attempt, "lost").unwrap();
+    archive.end_attempt(&started.attempt, AttemptEnd::Lost, "a test", now()).unwrap();
+    archive.take_result(&result, now()).unwrap();
+    ingest(archive, &unit);
+    let unit = open_round(archive, UseCase::Catalogue, 1, &|_| true);
+    let started = start_all(archive, &unit).remove(0);
+    archive.end_attempt(&started.attempt, AttemptEnd::Failed, "a test", now()).unwrap();
+    archive.give_up_task(&started.attempt.task, &cause(), now()).unwrap();
+    ask(archive);
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.purge(None, now()).unwrap();
+    ask(archive);
+}
+
+/// Everything that can be asked.
+fn ask(archive: &mut Archive) {
+    for refusal in archive.refusals(&RefusalFilter::default()).unwrap() {
+        for decision in [Decision::Accept, Decision::Retry] {
+            let _ = archive.decide(refusal.refusal_id, decision, &cause(), now());
+        }
+    }
+    let filter = RefusalFilter {
+        delivery: Some(NIGHT.to_owned()),
+        state: Some(RefusalState::Open),
+        code: Some("bad_header".to_owned()),
+        file: Some("w00001.fit".to_owned()),
+    };
+    archive.refusals(&filter).unwrap();
+    archive.refusals(&RefusalFilter { delivery: None, ..filter }).unwrap();
+    for name in [NIGHT, "w00000.fit", "nothing"] {
+        archive.facts(name).unwrap();
+    }
+    archive.status().unwrap();
+    archive.rates().unwrap();
+    archive.findings(Some(NIGHT)).unwrap();
+    archive.deliveries(Some(20_071_011)).unwrap();
+    archive.source(NIGHT).unwrap();
+    archive.programmes().unwrap();
+    archive.delivery_work(NIGHT).unwrap();
+    archive.staged_rounds().unwrap();
+    archive.running_attempts().unwrap();
+    for (attempt, _) in archive.sweepable_attempts(now()).unwrap() {
+        archive.mark_swept(&attempt).unwrap();
+    }
+    archive.unfinished_deliveries().unwrap();
+    archive.open_tasks().unwrap();
+    archive.results_of_late(100).unwrap();
+    archive.approve_coming(now()).unwrap();
+    archive.clear_abandoned().unwrap();
+    archive.complete_deliveries(now()).unwrap();
+    archive.known_files(NIGHT).unwrap();
+    archive.holdings(Some(NIGHT)).unwrap();
+    archive.ask_again(NIGHT, UseCase::Preview, &cause(), now()).unwrap();
+}
+
+/// Fills the store with deliveries of many years, so that planners choose as they would there.
+fn fill(archive: &mut Archive) {
+    const FRAMES: i64 = 20_000;
+    let series = match archive.connection.dialect() {
+        Dialect::Sqlite => format!(
+            "WITH RECURSIVE n(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM n WHERE n < {})",
+            1000 + FRAMES
+        ),
+        Dialect::Postgres => {
+            format!("WITH n(n) AS (SELECT generate_series(1000, {}))", 1000 + FRAMES)
+        }
+    };
+    let time = "'2020-01-01T00:00:00Z'";
+    // The n-th frame belongs to the delivery n / 100.
+    let inserts = [
+        format!(
+            "INSERT INTO delivery (delivery_id, name, night, version, source, state, first_seen, last_arrival, completed)
+             {series} SELECT n, 'd' || n, 20000101 + n, '1', '/x', 'complete', {time}, {time}, {time} FROM n WHERE n < 1200"
+        ),
+        format!(
+            "INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, survey, path, state, arrived, registered)
+             {series} SELECT n, 1000 + n / 110, 'f' || n, substr('{zeros}' || n, length(CAST(n AS TEXT)) + 1, 64), 1, 'image', 'fits', 'wfcam',
+                 'd/f' || n, 'current', {time}, {time} FROM n",
+            zeros = "0".repeat(64)
+        ),
+        format!("INSERT INTO image (multiframe_id, file_id) {series} SELECT n, n FROM n"),
+        format!(
+            "INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+             {series} SELECT n, 1000 + n / 110, 'metadata', n, '', 'ingested', {time} FROM n"
+        ),
+        format!(
+            "INSERT INTO event (event_id, act, unit_id, happened, who, why, software)
+             {series} SELECT n, 'ingest', n, {time}, 'x', 'x', 'x' FROM n"
+        ),
+        format!("INSERT INTO batch (unit_id, staged) {series} SELECT n, {time} FROM n"),
+        format!(
+            "INSERT INTO unit_history (unit_id, number, from_state, to_state, changed, who, why)
+             {series} SELECT n, 1, 'staged', 'ingested', {time}, 'x', 'x' FROM n"
+        ),
+        format!(
+            "INSERT INTO task (task_id, unit_id, number, survey, state) {series} SELECT n, n, 1, 'wfcam', 'given_up' FROM n"
+        ),
+        format!(
+            "INSERT INTO task_input (task_id, ordinal, multiframe_id, outcome) {series} SELECT n, 1, n, 'done' FROM n"
+        ),
+        format!(
+            "INSERT INTO attempt (task_id, number, state, directory, swept, executor, holder, started, lease_until, ended)
+             {series} SELECT n, 1, 'lost', 'x', 1, 'x', 'x', {time}, {time}, {time} FROM n"
+        ),
+        format!(
+            "INSERT INTO refusal (refusal_id, delivery_id, file_id, file_name, stage, code, message, parked, state, first_seen, last_seen)
+             {series} SELECT n, 1000 + n / 110, CASE WHEN n % 2 = 0 THEN n END, 'f' || n, 'metadata', 'bad', 'x', 0, 'resolved',
+                 {time}, {time} FROM n"
+        ),
+        format!(
+            "INSERT INTO refusal_history (refusal_id, number, to_state, changed, who, why)
+             {series} SELECT n, 1, 'resolved', {time}, 'x', 'x' FROM n"
+        ),
+        format!(
+            "INSERT INTO detector_rows (programme_id, first_obj_id, rows, multiframe_id, ext_num, version, file_id, file_row,
+                 begin_event, end_event)
+             {series} SELECT 7, n * 100, 10, n, 2, 1, n, 0, n, CASE WHEN n % 2 = 0 THEN n + 0 END FROM n"
+        ),
+        format!(
+            "INSERT INTO catalogue (multiframe_id, version, file_id, sha256) {series} SELECT n, 1, n, substr('{zeros}', 1, 64) FROM n",
+            zeros = "0".repeat(64)
+        ),
+        format!(
+            "INSERT INTO attempt_place (task_id, number, host, job, memory_bytes) {series} SELECT n, 1, 'x', '', 1 FROM n"
+        ),
+        format!(
+            "INSERT INTO plan (plan_id, proposed, proposer, state, document) VALUES (1, {time}, 'x', 'superseded', 'x')"
+        ),
+        format!(
+            "INSERT INTO assignment (task_id, plan_id, host, starts, seconds, approved, is_bound)
+             {series} SELECT n, 1, 'x', {time}, 1, 1, 0 FROM n"
+        ),
+        format!(
+            "INSERT INTO redo (redo_id, file_id, use_case, asked, why, unit_id) {series} SELECT n, n, 'preview', {time}, 'x', n FROM n"
+        ),
+        format!("INSERT INTO scrub (file_id, looked, outcome) {series} SELECT n, {time}, 'sound' FROM n"),
+        format!(
+            "INSERT INTO id_range (programme_id, first_obj_id, last_obj_id, unit_id, state)
+             {series} SELECT 7, n * 100, n * 100 + 10, n, 'ingested' FROM n"
+        ),
+        format!(
+            "INSERT INTO retraction (event_id, unit_id, purged) {series} SELECT n, n, {time} FROM n"
+        ),
+        format!(
+            "INSERT INTO finding (delivery_id, stage, round, code, subject, files, occurrences, example_file, message)
+             {series} SELECT 1000 + n / 110, 'metadata', n, 'odd', '', 1, 1, 'x', 'x' FROM n"
+        ),
+        format!(
+            "INSERT INTO hdu_rows (unit_id, multiframe_id, cat_ext_num, rows_read, rows_written, rows_refused)
+             {series} SELECT n, n, 1, 10, 10, 0 FROM n"
+        ),
+    ];
+    archive
+        .write("fill", "fill", |tx| {
+            tx.defer_foreign_keys()?;
+            for insert in &inserts {
+                tx.execute_batch(insert)?;
+            }
+            for table in crate::metadata::definition::versioned() {
+                let all = format!("\"{}_all\"", table.name);
+                let wanted: Vec<&model::tables::Column> =
+                    table.columns.iter().filter(|c| !c.nullable).collect();
+                let names: Vec<String> = wanted.iter().map(|c| format!("\"{}\"", c.name)).collect();
+                use model::tables::ColumnType::{Bool, Bytes, Text};
+                let values: Vec<&str> = wanted
+                    .iter()
+                    .map(|c| match (c.name.as_str(), c.kind) {
+                        ("multiframe_id", _) => "n",
+                        ("programme_id", _) => "7",
+                        (_, Text) => "'x' || n",
+                        (_, Bool) if tx.dialect() == Dialect::Postgres => "true",
+                        (_, Bytes) if tx.dialect() == Dialect::Postgres => "''::bytea",
+                        (_, Bytes) => "x''",
+                        _ => "1",
+                    })
+                    .collect();
+                tx.execute_batch(&format!(
+                    "INSERT INTO {all} ({}, begin_event, end_event) {series} SELECT {}, n, CASE WHEN n % 2 = 0 THEN n END FROM n",
+                    names.join(", "),
+                    values.join(", ")
+                ))?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    archive.connection.execute_batch("ANALYZE").unwrap();
+}
+
+/// What is wrong with the plan of a statement: the steps that read a whole large table.
+fn scans(c: &Connection, sql: &str, large: &BTreeSet<String>) -> Vec<String> {
+    match c.dialect() {
+        Dialect::Sqlite => scans_of_sqlite(c.sqlite().unwrap(), sql, large),
+        Dialect::Postgres => scans_of_server(c, sql, large),
+    }
+}
+
+fn scans_of_sqlite(c: &rusqlite::Connection, sql: &str, large: &BTreeSet<String>) -> Vec<String> {
+    let partial: BTreeSet<String> = c
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '% WHERE %'")
+        .unwrap()
+        .query_map([], |r| r.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let mut select = c.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let mut rows = select.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        let step: String = row.get(3).unwrap();
+        let Some(rest) = step.strip_prefix("SCAN ") else { continue };
+        let table = rest.split(' ').next().unwrap_or_default();
+        let uses_part = partial.iter().any(|index| rest.contains(&format!("INDEX {index}")));
+        let named = aliased(sql, table);
+        if large.contains(&named) && !uses_part {
+            found.push(step.clone());
+        }
+    }
+    found
+}
+
+/// The table that an alias of a statement stands for.
+fn aliased(sql: &str, alias: &str) -> String {
+    let words: Vec<&str> = sql
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|w| !w.is_empty())
+        .collect();
+    let at = words.windows(3).find(|w| w[1].eq_ignore_ascii_case("as") && w[2] == alias);
+    at.map_or(alias, |w| w[0]).to_owned()
+}
+
+fn scans_of_server(c: &Connection, sql: &str, large: &BTreeSet<String>) -> Vec<String> {
+    let server = c.server().unwrap();
+    let numbered = crate::engine::numbered(sql);
+    let statement = server.with_client(|client| client.prepare(&numbered)).unwrap();
+    let nulls = vec!["NULL"; statement.params().len()].join(", ");
+    let call = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+    // A generic plan does not know that the values are NULL; without scans it shows whether there is another way.
+    let explained = server.with_client(|client| {
+        client.batch_execute(&format!(
+            "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+             SET LOCAL enable_material = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;
+             PREPARE explained AS {numbered}"
+        ))?;
+        let rows = client.simple_query(&format!("EXPLAIN (FORMAT JSON) EXECUTE explained{call}"))?;
+        client.batch_execute("ROLLBACK; DEALLOCATE explained")?;
+        Ok(rows)
+    });
+    let text: String = explained
+        .unwrap()
+        .iter()
+        .filter_map(|m| match m {
+            postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+        .collect();
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut found = Vec::new();
+    walk(c, &plan[0]["Plan"], large, &mut found);
+    found
+}
+
+fn walk(
+    c: &Connection,
+    node: &serde_json::Value,
+    large: &BTreeSet<String>,
+    found: &mut Vec<String>,
+) {
+    let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
+    let is_large = |name: &str| large.contains(name);
+    let (kind, table, index) = (text("Node Type"), text("Relation Name"), text("Index Name"));
+    let is_whole = match kind.as_str() {
+        "Seq Scan" => is_large(&table),
+        "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" if node["Index Cond"].is_null() => {
+            let (of, is_partial): (String, bool) = c
+                .query_row(
+                    "SELECT indrelid::regclass::text, indpred IS NOT NULL FROM pg_index WHERE indexrelid = to_regclass(?1)",
+                    [&index],
+                    |r| Ok((r.get(0)?, r.get(1)?)),
+                )
+                .unwrap();
+            is_large(of.trim_matches('"')) && !is_partial
+        }
+        _ => false,
+    };
+    if is_whole {
+        found.push(format!("{kind} on {table}{index}"));
+    }
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        walk(c, child, large, found);
+    }
+}
+
+fn check(archive: &mut Archive) {
+    prepared::begin();
+    life(archive);
+    let statements = prepared::end();
+    assert!(statements.len() > 150, "{}", statements.len());
+    fill(archive);
+    let large = large();
+    let mut bad = Vec::new();
+    for sql in &statements {
+        let is_read = ["SELECT", "UPDATE", "DELETE", "INSERT", "WITH"]
+            .iter()
+            .any(|word| sql.trim_start().starts_with(word));
+        // Statements about the engine's own tables, and those of one session.
+        if !is_read || sql.contains("pg_") || sql.contains("pragma_") || sql.contains("sqlite_") {
+            continue;
+        }
+        if WHOLE.iter().any(|(piece, _)| sql.contains(piece)) {
+            continue;
+        }
+        let found = scans(&archive.connection, sql, &large);
+        if !found.is_empty() {
+            bad.push(format!("{}\n    {}", found.join("; "), sql));
+        }
+    }
+    assert!(bad.is_empty(), "{} statements read whole tables:\n{}", bad.len(), bad.join("\n"));
+}
+
+#[test]
+fn no_statement_reads_a_whole_table_of_the_embedded_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_site, mut archive): (Site, Archive) = new_site(&dir.path().join("site"));
+    check(&mut archive);
+}
+
+#[test]
+fn no_statement_reads_a_whole_table_of_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((_site, mut archive)) = new_site_on_server(&dir.path().join("site")) else { return };
+    check(&mut archive);
+}

@@ -1,0 +1,626 @@
+//! Which of the images of one name shows each product: detections yield to detections, previews to previews.
+//!
+//! Images of one name are the contents of a name in a delivery and the images of that name and survey in the processings of
+//! its night. They are ordered from old to new. A product (preview, detections) that is published shows on the newest image
+//! that has it, once that image has metadata. Metadata show on the newest image, and on every image one of whose products
+//! shows: a detection or preview always finds its multiframe. What shows is a function of what is published, and each act brings the rows in line with it in its own event.
+//!
+//! Start at [`settle`]. An act first writes what it publishes ([`publish`]) or takes out ([`retract`], [`restore`]), then
+//! settles. [`super::superseded::processings`] decides which deliveries are processings of one another.
+
+use super::detections::Changes;
+use super::superseded::processings;
+use crate::engine::Connection;
+use crate::error::ArchiveFault;
+use crate::lake::DetectorKey;
+use crate::metadata::definition::{quoted, versioned};
+use model::{EventId, UseCase};
+use rusqlite::params;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Images whose names an act concerns.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scope {
+    /// The images of a round.
+    Round(i64),
+    /// All images of a delivery.
+    Delivery(i64),
+    /// The images of a delivery that have a kept product.
+    KeptOf(i64),
+}
+
+impl Scope {
+    /// The condition that picks the names, in which `?2` is [`Scope::id`].
+    fn names(self) -> &'static str {
+        match self {
+            Self::Round(_) => {
+                "SELECT named.name FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
+                     JOIN file AS named ON named.file_id = image.file_id WHERE task.unit_id = ?2"
+            }
+            Self::Delivery(_) => {
+                "SELECT named.name FROM file AS named JOIN image ON image.file_id = named.file_id
+                 WHERE named.delivery_id = ?2"
+            }
+            Self::KeptOf(_) => {
+                "SELECT named.name FROM product JOIN image USING (multiframe_id)
+                     JOIN file AS named ON named.file_id = image.file_id
+                 WHERE product.kept = 1 AND named.delivery_id = ?2"
+            }
+        }
+    }
+
+    fn id(self) -> i64 {
+        match self {
+            Self::Round(id) | Self::Delivery(id) | Self::KeptOf(id) => id,
+        }
+    }
+}
+
+/// What an act changed beside what it wrote itself.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Images of which something ended.
+    pub superseded: BTreeSet<i64>,
+    /// Images of which something shows again.
+    pub shown: BTreeSet<i64>,
+    /// Rows opened again, per table.
+    pub opened: BTreeMap<String, u64>,
+}
+
+/// Tables of a use case in the database itself: all but detections.
+pub(super) fn tables_of(use_case: UseCase) -> Vec<String> {
+    let is_mine = |name: &str| match use_case {
+        UseCase::Preview => name == "preview",
+        UseCase::Metadata => name != "preview",
+        UseCase::Catalogue => false,
+    };
+    versioned().filter(|t| is_mine(&t.name)).map(|t| format!("{}_all", t.name)).collect()
+}
+
+/// Notes that images have a product now, whose rows began in `event`.
+pub(super) fn publish(
+    tx: &Connection,
+    multiframes: impl Iterator<Item = i64>,
+    use_case: UseCase,
+    event: EventId,
+) -> Result<(), ArchiveFault> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO product (multiframe_id, use_case, state, changed_event) VALUES (?1, ?2, 'current', ?3)
+         ON CONFLICT (multiframe_id, use_case) DO UPDATE
+             SET state = 'current', ended_event = NULL, changed_event = excluded.changed_event",
+    )?;
+    for multiframe in multiframes {
+        upsert.execute(params![multiframe, use_case.name(), event.get()])?;
+    }
+    Ok(())
+}
+
+/// Takes the products of a delivery's images in a use case out, whether they show or not.
+pub(super) fn retract(
+    tx: &Connection,
+    delivery: i64,
+    use_case: UseCase,
+    event: EventId,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "UPDATE product SET state = 'retracted', ended_event = coalesce(ended_event, ?3), changed_event = ?3, kept = 0
+         WHERE use_case = ?2 AND state <> 'retracted' AND multiframe_id IN (
+             SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE delivery_id = ?1)",
+        params![delivery, use_case.name(), event.get()],
+    )?;
+    Ok(())
+}
+
+/// Brings the retracted products of a round's images back as superseded ones, which [`settle`] shows where it is their turn.
+pub(super) fn restore(tx: &Connection, unit: i64, use_case: UseCase) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "UPDATE product SET state = 'superseded' WHERE use_case = ?2 AND state = 'retracted' AND multiframe_id IN (
+             SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1)",
+        params![unit, use_case.name()],
+    )?;
+    Ok(())
+}
+
+/// Marks the products of a round's images that came back without showing, since links within their delivery may mean them.
+pub(super) fn mark_restored(
+    tx: &Connection,
+    unit: i64,
+    use_case: UseCase,
+    event: EventId,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "UPDATE product SET changed_event = ?3 WHERE use_case = ?2 AND state = 'superseded' AND multiframe_id IN (
+             SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1)",
+        params![unit, use_case.name(), event.get()],
+    )?;
+    Ok(())
+}
+
+/// One product of an image, as it is recorded.
+#[derive(Clone, Copy, Debug)]
+struct Product {
+    state: State,
+    ended: Option<i64>,
+    is_kept: bool,
+    is_aside: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Current,
+    Superseded,
+    Retracted,
+}
+
+/// An image with what is published of it.
+#[derive(Clone, Debug)]
+struct Frame {
+    name: String,
+    multiframe: i64,
+    delivery: i64,
+    survey: String,
+    /// In the order of [`UseCase::ALL`].
+    products: [Option<Product>; 3],
+}
+
+/// The place of a use case in [`Frame::products`].
+fn place(use_case: UseCase) -> usize {
+    UseCase::ALL.iter().position(|u| *u == use_case).unwrap_or_default()
+}
+
+impl Frame {
+    fn published(&self, use_case: UseCase) -> Option<Product> {
+        self.products[place(use_case)].filter(|p| p.state != State::Retracted)
+    }
+
+    /// Has a product that may show: previews and detections need metadata to refer to.
+    fn has(&self, use_case: UseCase) -> bool {
+        self.published(use_case).is_some() && self.published(UseCase::Metadata).is_some()
+    }
+
+    /// Another content of the name in the delivery, or the same name and survey in another processing.
+    fn yields_to(&self, newer: &Self) -> bool {
+        self.delivery == newer.delivery || self.survey == newer.survey
+    }
+}
+
+/// Loads the images of a delivery's processings by name, each name's from old to new; of a scope's names, or of all.
+fn groups(
+    c: &Connection,
+    delivery: i64,
+    scope: Option<Scope>,
+) -> Result<Vec<Vec<Frame>>, ArchiveFault> {
+    let mut deliveries = processings(c, delivery)?;
+    if !deliveries.contains(&delivery) {
+        deliveries.push(delivery);
+    }
+    let mut by_name: BTreeMap<String, Vec<Frame>> = BTreeMap::new();
+    for of in deliveries {
+        for (name, mut contents) in contents(c, of, scope)? {
+            by_name.entry(name).or_default().append(&mut contents);
+        }
+    }
+    Ok(by_name.into_values().collect())
+}
+
+/// Images of a delivery by name, the contents of each name from old to new.
+fn contents(
+    c: &Connection,
+    delivery: i64,
+    scope: Option<Scope>,
+) -> Result<BTreeMap<String, Vec<Frame>>, ArchiveFault> {
+    let names =
+        scope.map_or("SELECT name FROM file WHERE CAST(?2 AS BIGINT) IS NOT NULL", Scope::names);
+    let mut select = c.prepare_cached(&format!(
+        "SELECT file.name, file.file_id, file.superseded_by, coalesce(file.survey, ''), image.multiframe_id,
+             product.use_case, product.state, product.ended_event, product.kept,
+             EXISTS (SELECT * FROM set_aside
+                     WHERE set_aside.multiframe_id = product.multiframe_id AND set_aside.use_case = product.use_case
+                         AND undone_event IS NULL)
+         FROM file LEFT JOIN image ON image.file_id = file.file_id
+             LEFT JOIN product ON product.multiframe_id = image.multiframe_id
+         WHERE file.delivery_id = ?1 AND file.name IN ({names})
+         ORDER BY file.name, file.file_id"
+    ))?;
+    let mut rows = select.query(params![delivery, scope.map_or(0, Scope::id)])?;
+    let mut followed_by: HashMap<i64, i64> = HashMap::new();
+    let mut found: BTreeMap<String, Vec<(i64, Frame)>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (name, file): (String, i64) = (row.get(0)?, row.get(1)?);
+        if let Some(newer) = row.get::<Option<i64>>(2)? {
+            followed_by.insert(file, newer);
+        }
+        let Some(multiframe) = row.get::<Option<i64>>(4)? else { continue };
+        let frames = found.entry(name.clone()).or_default();
+        if frames.last().is_none_or(|(last, _)| *last != file) {
+            let survey = row.get(3)?;
+            let products = [None; 3];
+            frames.push((file, Frame { name, multiframe, delivery, survey, products }));
+        }
+        let Some(use_case) = row.get::<Option<String>>(5)? else { continue };
+        let use_case: UseCase = use_case.parse().map_err(ArchiveFault::Damaged)?;
+        let product = Product {
+            state: State::named(&row.get::<String>(6)?)?,
+            ended: row.get(7)?,
+            is_kept: row.get(8)?,
+            is_aside: row.get(9)?,
+        };
+        if let Some((_, frame)) = frames.last_mut() {
+            frame.products[place(use_case)] = Some(product);
+        }
+    }
+    let age = |file: i64| {
+        let mut steps = 0;
+        let mut at = file;
+        while let Some(newer) = followed_by.get(&at).filter(|_| steps <= followed_by.len()) {
+            (steps, at) = (steps + 1, *newer);
+        }
+        steps
+    };
+    let ordered = found.into_iter().map(|(name, mut frames)| {
+        frames.sort_by_key(|(file, _)| std::cmp::Reverse(age(*file)));
+        (name, frames.into_iter().map(|(_, frame)| frame).collect())
+    });
+    Ok(ordered.collect())
+}
+
+impl State {
+    fn named(name: &str) -> Result<Self, ArchiveFault> {
+        match name {
+            "current" => Ok(Self::Current),
+            "superseded" => Ok(Self::Superseded),
+            "retracted" => Ok(Self::Retracted),
+            _ => Err(ArchiveFault::Damaged(format!("{name:?} is no state of a product"))),
+        }
+    }
+}
+
+/// What should be so with one product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    shows: bool,
+    kept: bool,
+}
+
+/// Decides which products of the images of one name show. `frames` are ordered from old to new.
+fn wanted(frames: &[Frame]) -> Vec<[Wanted; 3]> {
+    let mut all = Vec::with_capacity(frames.len());
+    for (at, frame) in frames.iter().enumerate() {
+        let newer = || frames[at + 1..].iter().filter(|newer| frame.yields_to(newer));
+        let is_followed = newer().any(|newer| newer.has(UseCase::Metadata));
+        let mut products = [Wanted { shows: false, kept: false }; 3];
+        for use_case in [UseCase::Preview, UseCase::Catalogue] {
+            let Some(product) = frame.published(use_case).filter(|_| frame.has(use_case)) else {
+                continue;
+            };
+            let is_replaced = newer().any(|newer| newer.has(use_case));
+            let is_set_aside = is_followed && product.is_aside;
+            let shows = !is_replaced && !is_set_aside;
+            products[place(use_case)] = Wanted { shows, kept: shows && is_followed };
+        }
+        if frame.has(UseCase::Metadata) {
+            let shows = !is_followed || products.iter().any(|p| p.shows);
+            products[place(UseCase::Metadata)] = Wanted { shows, kept: false };
+        }
+        all.push(products);
+    }
+    all
+}
+
+/// Brings the rows in line with what is published, for the names of a scope: ends what a newer image replaces, opens what shows
+/// again.
+pub(super) fn settle(
+    tx: &Connection,
+    delivery: i64,
+    scope: Scope,
+    event: EventId,
+    changes: &mut Changes<'_>,
+) -> Result<Settled, ArchiveFault> {
+    let mut settled = Settled::default();
+    let mut acts = Acts::default();
+    for frames in groups(tx, delivery, Some(scope))? {
+        for (frame, wanted) in frames.iter().zip(wanted(&frames)) {
+            acts.compare(frame, wanted);
+        }
+    }
+    if acts.is_empty() {
+        return Ok(settled);
+    }
+    let event = event.get();
+    acts.write(tx, event)?;
+    for (use_case, multiframes) in &acts.ends {
+        end_rows(tx, *use_case, event)?;
+        if *use_case == UseCase::Catalogue {
+            changes.end_detectors(&current_detectors(tx, multiframes)?)?;
+        }
+        settled.superseded.extend(multiframes);
+    }
+    for (use_case, products) in &acts.opens {
+        open_rows(tx, *use_case, event, &mut settled.opened)?;
+        if *use_case == UseCase::Catalogue {
+            let rows = open_detections(tx, products, changes)?;
+            *settled.opened.entry("detection_all".to_owned()).or_default() += rows;
+        }
+        settled.shown.extend(products.iter().map(|(multiframe, _)| *multiframe));
+    }
+    note_opened(tx, event)?;
+    acts.write_kept(tx)?;
+    Ok(settled)
+}
+
+/// The changes that bring products in line.
+#[derive(Debug, Default)]
+struct Acts {
+    ends: HashMap<UseCase, Vec<i64>>,
+    /// With the event that had ended the rows.
+    opens: HashMap<UseCase, Vec<(i64, i64)>>,
+    keeps: Vec<(i64, UseCase, bool)>,
+}
+
+impl Acts {
+    fn is_empty(&self) -> bool {
+        self.ends.is_empty() && self.opens.is_empty() && self.keeps.is_empty()
+    }
+
+    fn compare(&mut self, frame: &Frame, wanted: [Wanted; 3]) {
+        for (use_case, wanted) in UseCase::ALL.into_iter().zip(wanted) {
+            let Some(product) = frame.published(use_case) else { continue };
+            match (product.state, product.ended) {
+                (State::Current, _) if !wanted.shows => {
+                    self.ends.entry(use_case).or_default().push(frame.multiframe);
+                }
+                (State::Superseded, Some(ended)) if wanted.shows => {
+                    self.opens.entry(use_case).or_default().push((frame.multiframe, ended));
+                }
+                _ => {}
+            }
+            if wanted.shows && wanted.kept != product.is_kept {
+                self.keeps.push((frame.multiframe, use_case, wanted.kept));
+            }
+        }
+    }
+
+    /// Marks the products; those to be opened keep the event that ended them until their rows are open.
+    fn write(&self, tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
+        let mut end = tx.prepare_cached(
+            "UPDATE product SET state = 'superseded', ended_event = ?3, changed_event = ?3, kept = 0
+             WHERE multiframe_id = ?1 AND use_case = ?2",
+        )?;
+        for (use_case, multiframes) in &self.ends {
+            for multiframe in multiframes {
+                end.execute(params![multiframe, use_case.name(), event])?;
+            }
+        }
+        let mut open = tx.prepare_cached(
+            "UPDATE product SET changed_event = ?3 WHERE multiframe_id = ?1 AND use_case = ?2",
+        )?;
+        for (use_case, products) in &self.opens {
+            for (multiframe, _) in products {
+                open.execute(params![multiframe, use_case.name(), event])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks which of the current products are kept.
+    fn write_kept(&self, tx: &Connection) -> Result<(), ArchiveFault> {
+        let mut keep = tx.prepare_cached(
+            "UPDATE product SET kept = ?3 WHERE multiframe_id = ?1 AND use_case = ?2 AND state = 'current'",
+        )?;
+        for (multiframe, use_case, is_kept) in &self.keeps {
+            keep.execute(params![multiframe, use_case.name(), i64::from(*is_kept)])?;
+        }
+        Ok(())
+    }
+}
+
+/// Ends the rows of the products that an event superseded.
+fn end_rows(tx: &Connection, use_case: UseCase, event: i64) -> Result<(), ArchiveFault> {
+    for table in tables_of(use_case) {
+        tx.execute(
+            &format!(
+                "UPDATE {} SET end_event = ?2 WHERE end_event IS NULL AND multiframe_id IN (
+                     SELECT multiframe_id FROM product
+                     WHERE changed_event = ?2 AND ended_event = ?2 AND state = 'superseded' AND use_case = ?1)",
+                quoted(&table)
+            ),
+            params![use_case.name(), event],
+        )?;
+    }
+    Ok(())
+}
+
+/// Opens the rows of the superseded products that are marked with an event.
+fn open_rows(
+    tx: &Connection,
+    use_case: UseCase,
+    event: i64,
+    opened: &mut BTreeMap<String, u64>,
+) -> Result<(), ArchiveFault> {
+    for table in tables_of(use_case) {
+        let name = quoted(&table);
+        let rows = tx.execute(
+            &format!(
+                "UPDATE {name} SET end_event = NULL
+                 WHERE multiframe_id IN (
+                     SELECT multiframe_id FROM product
+                     WHERE changed_event = ?2 AND ended_event < ?2 AND state = 'superseded' AND use_case = ?1)
+                 AND end_event = (SELECT ended_event FROM product
+                                  WHERE product.multiframe_id = {name}.multiframe_id AND product.use_case = ?1)"
+            ),
+            params![use_case.name(), event],
+        )?;
+        *opened.entry(table).or_default() += rows as u64;
+    }
+    Ok(())
+}
+
+/// Opens the detections of products again, by the events that ended them.
+fn open_detections(
+    tx: &Connection,
+    products: &[(i64, i64)],
+    changes: &mut Changes<'_>,
+) -> Result<u64, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT ext_num FROM detector_rows WHERE multiframe_id = ?1 AND end_event = ?2 ORDER BY 1",
+    )?;
+    let mut by_event: BTreeMap<i64, Vec<DetectorKey>> = BTreeMap::new();
+    for &(multiframe_id, ended) in products {
+        let rows = select.query_map([multiframe_id, ended], |r| {
+            Ok(DetectorKey { multiframe_id, ext_num: r.get(0)? })
+        })?;
+        let keys = by_event.entry(ended).or_default();
+        for key in rows {
+            keys.push(key?);
+        }
+    }
+    let mut opened = 0;
+    for (ended, keys) in by_event {
+        opened += changes.reopen_detectors(super::history::event_id(ended)?, &keys)?;
+    }
+    Ok(opened)
+}
+
+/// Notes the spans in which what an event opened did not show, and that it is current.
+fn note_opened(tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
+         SELECT multiframe_id, use_case, ended_event, changed_event FROM product
+         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded'
+         ON CONFLICT DO NOTHING",
+        [event],
+    )?;
+    tx.execute(
+        "UPDATE product SET state = 'current', ended_event = NULL
+         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded'",
+        [event],
+    )?;
+    Ok(())
+}
+
+/// Detectors of some multiframes that have current detections.
+pub(super) fn current_detectors(
+    tx: &Connection,
+    multiframes: &[i64],
+) -> Result<Vec<DetectorKey>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT ext_num FROM detector_rows WHERE multiframe_id = ?1 AND end_event IS NULL ORDER BY 1",
+    )?;
+    let mut keys = Vec::new();
+    for &multiframe_id in multiframes {
+        let rows = select.query_map([multiframe_id], |r| {
+            Ok(DetectorKey { multiframe_id, ext_num: r.get(0)? })
+        })?;
+        for key in rows {
+            keys.push(key?);
+        }
+    }
+    Ok(keys)
+}
+
+/// A product of an older image that shows because the newer one of its name lacks it.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub name: String,
+    pub multiframe: i64,
+    pub delivery: i64,
+    pub use_case: UseCase,
+    /// The newest image of the name with metadata, and its delivery.
+    pub newer: (i64, i64),
+}
+
+/// Lists what is kept, by delivery and name.
+pub(super) fn kept(c: &Connection) -> Result<Vec<Kept>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT DISTINCT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
+         WHERE product.kept = 1 ORDER BY 1",
+    )?;
+    let rows = select.query_map([], |r| r.get(0))?;
+    let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;
+    let mut found = Vec::new();
+    for delivery in deliveries {
+        for frames in groups(c, delivery, Some(Scope::KeptOf(delivery)))? {
+            for (at, frame) in frames.iter().enumerate().filter(|(_, f)| f.delivery == delivery) {
+                let newer = frames[at + 1..].iter().rev();
+                let newest = newer
+                    .filter(|newer| frame.yields_to(newer) && newer.has(UseCase::Metadata))
+                    .map(|newer| (newer.multiframe, newer.delivery))
+                    .next();
+                let Some(newer) = newest else { continue };
+                for use_case in [UseCase::Preview, UseCase::Catalogue] {
+                    if frame.published(use_case).is_some_and(|product| product.is_kept) {
+                        let (name, multiframe) = (frame.name.clone(), frame.multiframe);
+                        found.push(Kept { name, multiframe, delivery, use_case, newer });
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Records the products of an archive that is older than their table: those with rows.
+pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
+    let of = [
+        (UseCase::Preview, "preview_all"),
+        (UseCase::Metadata, "multiframe_all"),
+        (UseCase::Catalogue, "detector_rows"),
+    ];
+    for (use_case, table) in of {
+        tx.execute(
+            &format!(
+                "INSERT INTO product (multiframe_id, use_case, state, ended_event, changed_event)
+                 SELECT multiframe_id, CAST(?1 AS TEXT),
+                     CASE WHEN count(*) > count(end_event) THEN 'current'
+                          WHEN EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                                       WHERE task_input.multiframe_id = held.multiframe_id AND unit.use_case = ?1
+                                           AND unit.state = 'ingested') THEN 'superseded'
+                          ELSE 'retracted' END,
+                     CASE WHEN count(*) > count(end_event) THEN NULL ELSE max(end_event) END,
+                     max(coalesce(end_event, begin_event))
+                 FROM {table} AS held WHERE true GROUP BY multiframe_id
+                 ON CONFLICT DO NOTHING"
+            ),
+            [use_case.name()],
+        )?;
+    }
+    Ok(())
+}
+
+/// A product that does not show as it should, or whose record does not fit its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Misplaced {
+    /// The image.
+    pub multiframe_id: i64,
+    /// Which of its products.
+    pub use_case: UseCase,
+    /// `true` when it should show and does not.
+    pub should_show: bool,
+}
+
+/// Compares what shows with what is published, in the whole archive.
+pub(crate) fn misplaced(c: &Connection) -> Result<Vec<Misplaced>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT delivery_id FROM delivery ORDER BY delivery_id")?;
+    let rows = select.query_map([], |r| r.get(0))?;
+    let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for delivery in deliveries {
+        if !seen.insert(delivery) {
+            continue;
+        }
+        seen.extend(processings(c, delivery)?);
+        for frames in groups(c, delivery, None)? {
+            for (frame, wanted) in frames.iter().zip(wanted(&frames)) {
+                for (use_case, wanted) in UseCase::ALL.into_iter().zip(wanted) {
+                    let shows = frame.published(use_case).is_some_and(|p| p.ended.is_none());
+                    if shows != wanted.shows {
+                        let multiframe_id = frame.multiframe;
+                        found.push(Misplaced { multiframe_id, use_case, should_show: !shows });
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,121 @@
+//! Findings of one kind together, with the commands that repair just those.
+
+use super::{Finding, Report};
+use model::Advice;
+
+/// Deliveries with the same kind of finding that are listed one by one.
+const DELIVERIES: usize = 10;
+/// Findings of a group that are shown.
+const EXAMPLES: usize = 3;
+
+/// Findings of one kind: of a delivery, of many deliveries, or of the whole archive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Kind.
+    pub code: &'static str,
+    /// What they are about, in words; empty for the whole archive.
+    pub about: String,
+    /// How many there are.
+    pub count: u64,
+    /// The first of them.
+    pub examples: Vec<String>,
+    /// What helps, in words.
+    pub repair: String,
+    /// The commands that do it, in the order in which they are run.
+    pub commands: Vec<Advice>,
+}
+
+impl Report {
+    /// Returns the findings in groups, in the order in which the first of each was found.
+    pub fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<(&str, Option<&str>, String, Vec<&Finding>)> = Vec::new();
+        for finding in &self.findings {
+            let key = (finding.code(), finding.delivery(), finding.repair());
+            let known =
+                groups.iter_mut().find(|(c, d, r, _)| (*c, *d, r) == (key.0, key.1, &key.2));
+            match known {
+                Some((.., findings)) => findings.push(finding),
+                None => groups.push((key.0, key.1, key.2, vec![finding])),
+            }
+        }
+        let mut codes: Vec<&'static str> = self.findings.iter().map(Finding::code).collect();
+        let mut seen = Vec::new();
+        codes.retain(|code| {
+            let is_first = !seen.contains(code);
+            seen.push(*code);
+            is_first
+        });
+        let mut all = Vec::new();
+        for code in codes {
+            let of_code: Vec<_> = groups.iter().filter(|g| g.0 == code).collect();
+            let deliveries = of_code.iter().filter(|g| g.1.is_some()).count();
+            if deliveries > DELIVERIES {
+                let findings: Vec<&Finding> =
+                    of_code.iter().filter(|g| g.1.is_some()).flat_map(|g| g.3.clone()).collect();
+                let about = format!("{deliveries} deliveries");
+                let commands = for_all(findings[0]);
+                all.push(group(code, about, of_code[0].2.clone(), &findings, commands));
+            }
+            for (_, delivery, repair, findings) in of_code {
+                if delivery.is_some() && deliveries > DELIVERIES {
+                    continue;
+                }
+                let about = delivery.map(|name| format!("delivery {name}")).unwrap_or_default();
+                let commands = commands(findings);
+                all.push(group(code, about, repair.clone(), findings, commands));
+            }
+        }
+        all
+    }
+}
+
+fn group(
+    code: &'static str,
+    about: String,
+    repair: String,
+    findings: &[&Finding],
+    commands: Vec<Advice>,
+) -> Group {
+    let examples = findings.iter().take(EXAMPLES).map(ToString::to_string).collect();
+    Group { code, about, count: findings.len() as u64, examples, repair, commands }
+}
+
+/// The commands for findings of one kind and delivery.
+fn commands(findings: &[&Finding]) -> Vec<Advice> {
+    match findings[0] {
+        Finding::LibraryFileMissing { of, .. }
+        | Finding::LibraryFileLength { of, .. }
+        | Finding::LibraryFileContent { of, .. } => {
+            let (delivery, file) = (of.delivery.clone(), of.name.clone());
+            match findings.len() {
+                1 => vec![Advice::ReconcileFile { delivery, file }],
+                _ => vec![Advice::ReconcileDelivery { delivery }],
+            }
+        }
+        Finding::PreviewMissing { delivery, .. } | Finding::PreviewLength { delivery, .. } => {
+            let delivery = delivery.clone();
+            vec![Advice::PreviewLost { delivery: delivery.clone() }, Advice::Ingest { delivery }]
+        }
+        Finding::LibraryFileStray { delivery: Some(delivery), .. } => {
+            vec![Advice::ReconcileStrays { delivery: delivery.clone() }]
+        }
+        Finding::LakeFileStray { .. }
+        | Finding::PreviewStray { .. }
+        | Finding::TableWithoutEvent { .. } => vec![Advice::VerifyRepair],
+        _ => Vec::new(),
+    }
+}
+
+/// The commands for findings of one kind in many deliveries.
+fn for_all(finding: &Finding) -> Vec<Advice> {
+    match finding {
+        Finding::LibraryFileMissing { .. }
+        | Finding::LibraryFileLength { .. }
+        | Finding::LibraryFileContent { .. } => vec![Advice::ReconcileSource],
+        Finding::PreviewMissing { .. } | Finding::PreviewLength { .. } => {
+            vec![Advice::PreviewLostAll, Advice::IngestAll]
+        }
+        Finding::LibraryFileStray { .. } => vec![Advice::ReconcileStraysAll],
+        _ => Vec::new(),
+    }
+}

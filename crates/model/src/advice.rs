@@ -1,0 +1,420 @@
+//! Commands that messages recommend.
+//!
+//! Every recommendation of a command, in a message, a report or a table, is an [`Advice`], so that all of them can be
+//! listed. `crates/almagest/tests/advice.rs` runs each kind in the situation in which it is recommended, and fails when a
+//! kind has no situation. A new recommendation is a new variant, its words in [`Advice::words`], and a situation there.
+
+use crate::UseCase;
+use std::fmt;
+
+/// The part of the work that a command is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// All work.
+    All,
+    /// A computer.
+    Host(String),
+    /// A use case of every delivery.
+    UseCase(UseCase),
+    /// An observing night, yyyymmdd.
+    Night(i32),
+    /// A delivery.
+    Delivery(String),
+    /// A use case of a delivery.
+    Unit(String, UseCase),
+    /// The units of a rejected plan.
+    Plan(i64),
+}
+
+impl Target {
+    /// Returns the option that names the target on the command line.
+    pub fn words(&self) -> Vec<String> {
+        let option = |name: &str, value: String| vec![format!("--{name}"), value];
+        match self {
+            Self::All => vec!["--all".to_owned()],
+            Self::Host(name) => option("host", name.clone()),
+            Self::UseCase(use_case) => option("use-case", use_case.to_string()),
+            Self::Night(night) => option("night", night.to_string()),
+            Self::Delivery(name) => option("delivery", name.clone()),
+            Self::Unit(delivery, use_case) => option("unit", format!("{delivery}/{use_case}")),
+            Self::Plan(number) => option("plan", number.to_string()),
+        }
+    }
+}
+
+/// Refusals by number, or by code and delivery when they are many.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefusalChoice {
+    /// Their numbers.
+    Numbers(Vec<i64>),
+    /// All open refusals with a code in a delivery.
+    Code {
+        /// The code.
+        code: String,
+        /// The delivery.
+        delivery: String,
+    },
+}
+
+impl RefusalChoice {
+    fn words(&self) -> Vec<String> {
+        match self {
+            Self::Numbers(numbers) => numbers.iter().map(i64::to_string).collect(),
+            Self::Code { code, delivery } => {
+                ["--code", code, "--delivery", delivery].map(str::to_owned).to_vec()
+            }
+        }
+    }
+}
+
+macro_rules! advice {
+    ($($(#[$doc:meta])* $kind:ident $({ $($(#[$field_doc:meta])* $field:ident : $type:ty),* $(,)? })?,)*) => {
+        /// A command that a message recommends.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Advice {
+            $($(#[$doc])* $kind $({ $($(#[$field_doc])* $field: $type),* })?,)*
+        }
+
+        impl Advice {
+            /// Names of all kinds.
+            pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+            /// Returns the name of its kind.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind $({ $($field: _),* })? => stringify!($kind),)*
+                }
+            }
+        }
+    };
+}
+
+advice! {
+    /// Makes a site.
+    Init {
+        /// Its directory.
+        site: String,
+    },
+    /// Takes a delivery through every step.
+    Run {
+        /// Its directory or URL.
+        place: String,
+    },
+    /// Fetches what is new at the source of a known delivery.
+    Transfer {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Declares a delivery complete, whatever its marker, list or count announces.
+    TransferComplete {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Fetches a delivery from a directory or URL.
+    TransferFrom {
+        /// Its directory or URL.
+        place: String,
+    },
+    /// Works on one use case of a delivery.
+    Step {
+        /// The use case.
+        use_case: UseCase,
+        /// The delivery.
+        delivery: String,
+    },
+    /// Repeats a use case of a delivery.
+    StepAgain {
+        /// The use case.
+        use_case: UseCase,
+        /// The delivery.
+        delivery: String,
+    },
+    /// Makes the lost previews of a delivery again, and no others.
+    PreviewLost {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Makes all lost previews again, and no others.
+    PreviewLostAll,
+    /// Publishes all staged batches.
+    IngestAll,
+    /// Publishes the staged batches of a delivery.
+    Ingest {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Shows the plan, and proposes what is new.
+    Plan,
+    /// Approves all of a plan.
+    ApproveAll,
+    /// Approves a unit.
+    ApproveUnit {
+        /// The delivery.
+        delivery: String,
+        /// The use case.
+        use_case: UseCase,
+    },
+    /// Approves what is planned on a host.
+    ApproveHost {
+        /// The host.
+        host: String,
+    },
+    /// Binds a unit to a host.
+    EditMove {
+        /// The delivery.
+        delivery: String,
+        /// The use case.
+        use_case: UseCase,
+        /// The host.
+        host: String,
+    },
+    /// Runs a unit before others.
+    EditPriority {
+        /// The delivery.
+        delivery: String,
+        /// The use case.
+        use_case: UseCase,
+    },
+    /// Holds a unit.
+    EditHold {
+        /// The delivery.
+        delivery: String,
+        /// The use case.
+        use_case: UseCase,
+    },
+    /// Lets units that were moved run on any host.
+    EditUnbind {
+        /// What was moved.
+        target: Target,
+    },
+    /// Rejects a plan.
+    Reject,
+    /// Ends a pause, a hold, a drain or a rejection.
+    Resume {
+        /// What is paused.
+        target: Target,
+    },
+    /// Has failed tasks redone.
+    Retry {
+        /// What failed.
+        target: Target,
+    },
+    /// Starts the data daemon.
+    DaemonData,
+    /// Starts the ingester.
+    DaemonIngest,
+    /// Starts the daemon that watches the sources.
+    DaemonTransfer,
+    /// Lists the deliveries.
+    Status,
+    /// Lists all deliveries.
+    StatusAll,
+    /// Lists refusals.
+    Refusals,
+    /// Lists the refusals of a delivery.
+    RefusalsOf {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Accepts refusals.
+    RefusalsAccept {
+        /// Which.
+        which: RefusalChoice,
+    },
+    /// Dismisses refusals.
+    RefusalsDismiss {
+        /// Which.
+        which: RefusalChoice,
+    },
+    /// Retries refusals.
+    RefusalsRetry {
+        /// Which.
+        which: RefusalChoice,
+    },
+    /// Adds a programme.
+    ProgrammeAdd {
+        /// Its short name.
+        name: String,
+        /// The PROJECT text of its frames.
+        project: String,
+    },
+    /// Lists findings.
+    Findings,
+    /// Lists the findings of a delivery.
+    FindingsOf {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Explains one thing.
+    Explain {
+        /// Its name or number.
+        name: String,
+    },
+    /// Undoes a retraction.
+    RetractUndo {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Compares source, library and archive.
+    Reconcile,
+    /// Moves the files of the library aside that the archive does not know.
+    ReconcileStrays {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Moves all files of the library aside that the archive does not know.
+    ReconcileStraysAll,
+    /// Fetches damaged and lost files of the library again.
+    ReconcileSource,
+    /// Fetches one damaged or lost file again.
+    ReconcileFile {
+        /// The delivery.
+        delivery: String,
+        /// The name of the file.
+        file: String,
+    },
+    /// Fetches the damaged and lost files of a delivery again.
+    ReconcileDelivery {
+        /// The delivery.
+        delivery: String,
+    },
+    /// Checks the archive.
+    Verify,
+    /// Checks the archive with all contents.
+    VerifyChecksums,
+    /// Removes what no event made.
+    VerifyRepair,
+    /// Asks the sources what they have.
+    Sources,
+}
+
+/// The reason in commands that want one: it is valid as it stands, and meant to be replaced.
+const WHY: &str = "WHY";
+
+impl Advice {
+    /// Returns the words behind `almagest`.
+    pub fn words(&self) -> Vec<String> {
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let with = |head: &[&str], tail: Vec<String>| [words(head), tail].concat();
+        let unit = |delivery: &str, use_case: &UseCase| format!("{delivery}/{use_case}");
+        let reason = || words(&["--reason", WHY]);
+        match self {
+            Self::Init { site } => words(&["init", site]),
+            Self::Run { place } => words(&["run", place]),
+            Self::Transfer { delivery } => words(&["transfer", "--delivery", delivery]),
+            Self::TransferComplete { delivery } => words(&["transfer", "--complete", delivery]),
+            Self::TransferFrom { place } => words(&["transfer", place]),
+            Self::Step { use_case, delivery } => words(&[use_case.name(), "--delivery", delivery]),
+            Self::StepAgain { use_case, delivery } => {
+                words(&[use_case.name(), "--again", "--delivery", delivery])
+            }
+            Self::PreviewLost { delivery } => words(&["preview", "--lost", "--delivery", delivery]),
+            Self::PreviewLostAll => words(&["preview", "--lost"]),
+            Self::IngestAll => words(&["ingest"]),
+            Self::Ingest { delivery } => words(&["ingest", "--delivery", delivery]),
+            Self::Plan => words(&["plan"]),
+            Self::ApproveAll => words(&["approve", "--all"]),
+            Self::ApproveUnit { delivery, use_case } => {
+                words(&["approve", "--unit", &unit(delivery, use_case)])
+            }
+            Self::ApproveHost { host } => words(&["approve", "--host", host]),
+            Self::EditMove { delivery, use_case, host } => {
+                let unit = unit(delivery, use_case);
+                with(&["edit", "--unit", &unit, "--move", host], reason())
+            }
+            Self::EditPriority { delivery, use_case } => {
+                let unit = unit(delivery, use_case);
+                with(&["edit", "--unit", &unit, "--priority", "1"], reason())
+            }
+            Self::EditHold { delivery, use_case } => {
+                with(&["edit", "--unit", &unit(delivery, use_case), "--hold"], reason())
+            }
+            Self::EditUnbind { target } => {
+                [words(&["edit"]), target.words(), words(&["--move", ""]), reason()].concat()
+            }
+            Self::Reject => with(&["reject"], reason()),
+            Self::Resume { target } => with(&["resume"], target.words()),
+            Self::Retry { target } => with(&["retry"], target.words()),
+            Self::DaemonData => words(&["daemon", "data"]),
+            Self::DaemonIngest => words(&["daemon", "ingest"]),
+            Self::DaemonTransfer => words(&["daemon", "transfer"]),
+            Self::Status => words(&["status"]),
+            Self::StatusAll => words(&["status", "--all"]),
+            Self::Refusals => words(&["refusals", "list"]),
+            Self::RefusalsOf { delivery } => words(&["refusals", "list", "--delivery", delivery]),
+            Self::RefusalsAccept { which } => {
+                [words(&["refusals", "accept"]), which.words(), reason()].concat()
+            }
+            Self::RefusalsDismiss { which } => {
+                [words(&["refusals", "dismiss"]), which.words(), reason()].concat()
+            }
+            Self::RefusalsRetry { which } => {
+                [words(&["refusals", "retry"]), which.words(), reason()].concat()
+            }
+            Self::ProgrammeAdd { name, project } => words(&["programme", "add", name, project]),
+            Self::Findings => words(&["findings"]),
+            Self::FindingsOf { delivery } => words(&["findings", "--delivery", delivery]),
+            Self::Explain { name } => words(&["explain", name]),
+            Self::RetractUndo { delivery } => with(&["retract", delivery, "--undo"], reason()),
+            Self::Reconcile => words(&["reconcile"]),
+            Self::ReconcileStrays { delivery } => {
+                words(&["reconcile", "--right", "archive", "--delivery", delivery])
+            }
+            Self::ReconcileStraysAll => words(&["reconcile", "--right", "archive"]),
+            Self::ReconcileSource => words(&["reconcile", "--right", "source"]),
+            Self::ReconcileFile { delivery, file } => {
+                words(&["reconcile", "--right", "source", "--delivery", delivery, "--file", file])
+            }
+            Self::ReconcileDelivery { delivery } => {
+                words(&["reconcile", "--right", "source", "--delivery", delivery])
+            }
+            Self::Verify => words(&["verify"]),
+            Self::VerifyChecksums => words(&["verify", "--checksums"]),
+            Self::VerifyRepair => words(&["verify", "--repair"]),
+            Self::Sources => words(&["sources"]),
+        }
+    }
+
+    /// Returns the command as a shell takes it, for a site that is named by some words (`--site DIR`), or by none.
+    pub fn command(&self, site: &[String]) -> String {
+        let words = ["almagest".to_owned()].into_iter().chain(site.iter().cloned());
+        words.chain(self.words()).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.command(&[]))
+    }
+}
+
+/// Quotes a word where a shell would take it apart.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) && !word.starts_with('~') {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_quoted_for_a_shell() {
+        let add =
+            Advice::ProgrammeAdd { name: "A".to_owned(), project: "it's a survey".to_owned() };
+        assert_eq!(add.to_string(), r"almagest programme add A 'it'\''s a survey'");
+        let site = ["--site".to_owned(), "/data/my site".to_owned()];
+        let resume = Advice::Resume { target: Target::Unit("n_v1".to_owned(), UseCase::Preview) };
+        assert_eq!(
+            resume.command(&site),
+            "almagest --site '/data/my site' resume --unit n_v1/preview"
+        );
+        let unbind = Advice::EditUnbind { target: Target::All };
+        assert_eq!(unbind.to_string(), "almagest edit --all --move '' --reason WHY");
+        assert_eq!(unbind.kind(), "EditUnbind");
+        assert!(Advice::KINDS.contains(&"EditUnbind"));
+    }
+}

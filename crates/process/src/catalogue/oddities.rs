@@ -1,0 +1,116 @@
+//! Findings about positions, and the reasons to trust none of them.
+
+/// Something odd about the positions of an HDU.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Oddity {
+    /// The values cannot be in the unit that TUNIT declares, but are in another.
+    UnitContradicted { declared: String, found: String },
+    /// TUNIT is absent or unknown, and the values are in this unit by the WCS or by their range.
+    UnitInferred { found: String },
+    /// TUNIT is absent, and nothing confirms the usual unit.
+    UnitAssumed { found: String },
+    /// Columns and WCS differ in the median.
+    Disagreement { median_arcsec: f64 },
+    /// Rows whose columns are not where the WCS has them.
+    RowsDisagree { rows: u64, largest_arcsec: f64, limit_arcsec: f64 },
+    /// Rows without a position got one from the WCS, or could not be checked by theirs.
+    FromWcs { rows: u64 },
+    /// Positions are the catalogue's, since the image has no WCS to compute them.
+    FromColumns { rows: u64 },
+}
+
+impl Oddity {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::UnitContradicted { .. } => "position_unit_contradicted",
+            Self::UnitInferred { .. } => "position_unit_inferred",
+            Self::UnitAssumed { .. } => "position_unit_assumed",
+            Self::Disagreement { .. } | Self::RowsDisagree { .. } => "position_disagrees_with_wcs",
+            Self::FromWcs { .. } => "position_from_wcs",
+            Self::FromColumns { .. } => "position_from_columns",
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        match self {
+            Self::FromWcs { rows } | Self::FromColumns { rows } => *rows,
+            Self::RowsDisagree { rows, .. } => *rows,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::UnitContradicted { declared, found } => {
+                format!("TUNIT of RA and DEC declares {declared}, the values are in {found}")
+            }
+            Self::UnitInferred { found } => {
+                format!("TUNIT of RA and DEC declares no known unit, the values are in {found}")
+            }
+            Self::UnitAssumed { found } => {
+                format!(
+                    "TUNIT of RA and DEC is missing, {found} are assumed and nothing confirms it"
+                )
+            }
+            Self::Disagreement { median_arcsec } => {
+                format!(
+                    "RA and DEC are {median_arcsec:.2} arcsec in the median from where the WCS has x and y"
+                )
+            }
+            Self::RowsDisagree { rows, largest_arcsec, limit_arcsec } => format!(
+                "in {rows} rows RA and DEC are more than {limit_arcsec} arcsec, up to {largest_arcsec:.2}, from where \
+                 the WCS has x and y; the WCS counts"
+            ),
+            Self::FromWcs { rows } => {
+                format!("{rows} rows without RA and DEC have them from x and y through the WCS")
+            }
+            Self::FromColumns { rows } => {
+                format!("{rows} rows have the catalogue's RA and DEC: the image has no usable WCS")
+            }
+        }
+    }
+}
+
+/// The reason why no position of an HDU can be trusted.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Contradiction {
+    /// Columns and WCS differ grossly in the median.
+    Wcs { median_arcsec: f64, limit_arcsec: f64, unit: String, better: Option<String> },
+    /// The unit of a column is unknown, and there is no WCS to find it by.
+    Unit { column: String, declared: String },
+}
+
+impl Contradiction {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Wcs { .. } => "position_contradicts_wcs",
+            Self::Unit { .. } => "position_unit_unknown",
+        }
+    }
+
+    /// The column at fault.
+    pub(super) fn column(&self) -> &str {
+        match self {
+            Self::Wcs { .. } => "RA",
+            Self::Unit { column, .. } => column,
+        }
+    }
+
+    /// One sentence; `image` names the extension that has the WCS.
+    pub(super) fn message(&self, image: &str) -> String {
+        match self {
+            Self::Wcs { median_arcsec, limit_arcsec, unit, better } => {
+                let better = better.as_ref().map_or(String::new(), |unit| {
+                    format!("; taken as {unit} they would agree: set catalogue.position.unit")
+                });
+                format!(
+                    "RA and DEC, in {unit}, are {median_arcsec:.1} arcsec in the median from where the WCS of {image} \
+                     has x and y; catalogue.position.refuse_above_arcsec is {limit_arcsec}{better}"
+                )
+            }
+            Self::Unit { column, declared } => format!(
+                "TUNIT of {column} is {declared:?}, no known unit of angle, and {image} has no WCS to find it by"
+            ),
+        }
+    }
+}

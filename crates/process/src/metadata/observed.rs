@@ -1,0 +1,340 @@
+//! When an observation started and ended, in UTC: dates, times of day in other keywords, time scales.
+//!
+//! A start is what MJD-OBS says, else DATE-OBS with a time of day, else DATE-OBS with the time of day of another
+//! keyword (the profile names them), else what the standard's other keywords say (DATE-BEG, MJD-BEG, JD-OBS,
+//! TSTART). A date alone is never midnight: without a time of day, and in a time scale without a known relation to
+//! UTC, the time is NULL with a finding.
+
+use fits::Value;
+use model::profile::{SurveyProfile, TimeRules};
+
+use super::cell::Cell;
+use super::keywords::Source;
+use super::notes::{Notes, Place};
+use super::row::Row;
+use super::time::{self, DAY_S, Written};
+use super::time_scale::TimeScale;
+
+/// Keywords that are read here beside those of columns and of the profile.
+pub(super) const KEYWORDS: [&str; 19] = [
+    "TIMESYS", "DATE-BEG", "MJD-BEG", "JD-OBS", "JD-BEG", "JD", "JD-END", "TSTART", "TSTOP",
+    "TIMEUNIT", "TIMEOFFS", "MJDREF", "MJDREFI", "MJDREFF", "JDREF", "JDREFI", "JDREFF", "DATEREF",
+    "DATE-END",
+];
+
+/// Columns and keywords of one end of an observation.
+struct End<'p> {
+    date_column: &'static str,
+    mjd_column: &'static str,
+    /// Keyword that messages name.
+    date_keyword: &'static str,
+    /// Keywords with the time of day.
+    clocks: &'p [String],
+    /// Other keywords that hold date and time, a Modified Julian Date, a Julian date; a time after a zero.
+    date: &'static str,
+    mjd: &'static [&'static str],
+    jd: &'static [&'static str],
+    elapsed: &'static str,
+}
+
+/// Seconds by which MJD and date may differ without a finding: MJDs are written to five digits or so.
+const CONTRADICTION_S: f64 = 10.0;
+
+/// Replaces the dates and times of a row, which were copied from keywords, by those in UTC.
+pub(super) fn set(
+    row: &mut Row<'_>,
+    sources: &[Source<'_, '_>],
+    profile: &SurveyProfile,
+    notes: &mut Notes,
+) {
+    let rules = &profile.time;
+    let start = End {
+        date_column: "date_obs",
+        mjd_column: "mjd_obs",
+        date_keyword: "DATE-OBS",
+        clocks: &rules.start,
+        date: "DATE-BEG",
+        mjd: &["MJD-OBS", "MJD-BEG"],
+        jd: &["JD-OBS", "JD-BEG", "JD"],
+        elapsed: "TSTART",
+    };
+    let end = End {
+        date_column: "date_end",
+        mjd_column: "mjd_end",
+        date_keyword: "DATE-END",
+        clocks: &rules.end,
+        date: "",
+        mjd: &["MJD-END"],
+        jd: &["JD-END"],
+        elapsed: "TSTOP",
+    };
+    let reader = Reader { sources, rules };
+    let place = sources.first().map_or(Place { file: "", hdu: None }, |s| s.place);
+    reader.set(&start, row, place, notes);
+    reader.drop_end_before_start(&end, row, place, notes);
+    reader.set(&end, row, place, notes);
+}
+
+/// Converts a Modified Julian Date of a detector to UTC.
+pub(super) fn mjd_in_utc(
+    row: &mut Row<'_>,
+    column: &str,
+    source: Source<'_, '_>,
+    profile: &SurveyProfile,
+    notes: &mut Notes,
+) {
+    let Some(mjd) = row.float(column) else { return };
+    let reader = Reader { sources: &[source], rules: &profile.time };
+    if let Some(utc) = reader.scale_or_note(source.place, notes) {
+        row.set(column, utc.to_utc(of_mjd(mjd)).and_then(Written::mjd));
+    } else {
+        row.set(column, Cell::Null);
+    }
+}
+
+struct Reader<'a, 'f, 'p> {
+    sources: &'a [Source<'f, 'p>],
+    rules: &'a TimeRules,
+}
+
+/// What a header says of one end, in the scale of TIMESYS.
+struct Said {
+    date: Option<Written>,
+    mjd: Option<f64>,
+    /// What the other keywords say, where neither MJD nor date has a time of day.
+    other: Option<Written>,
+}
+
+impl Said {
+    /// The date has no time of day.
+    fn is_date_alone(&self) -> bool {
+        self.date.is_some_and(|date| date.seconds.is_none())
+    }
+}
+
+impl Reader<'_, '_, '_> {
+    fn value(&self, keyword: &str) -> Option<Value<'_>> {
+        self.sources.iter().find_map(|s| s.view.value(keyword))
+    }
+
+    fn text(&self, keyword: &str) -> Option<&str> {
+        match self.value(keyword)? {
+            Value::Text(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
+    fn number(&self, keyword: &str) -> Option<f64> {
+        match self.value(keyword)? {
+            Value::Integer(number) => Some(number as f64),
+            Value::Float(number) if number.is_finite() => Some(number),
+            _ => None,
+        }
+    }
+
+    /// TIMESYS, else the profile's scale.
+    fn scale_name(&self) -> &str {
+        self.text("TIMESYS").unwrap_or(&self.rules.scale)
+    }
+
+    fn scale_or_note(&self, place: Place<'_>, notes: &mut Notes) -> Option<TimeScale> {
+        let name = self.scale_name();
+        let scale = TimeScale::named(name);
+        if scale.is_none() {
+            let message = format!(
+                "TIMESYS = {name:?} has no known relation to UTC: dates and times are NULL"
+            );
+            notes.find(place, "time_scale_unknown", "TIMESYS", message);
+        }
+        scale
+    }
+
+    fn set(&self, end: &End<'_>, row: &mut Row<'_>, place: Place<'_>, notes: &mut Notes) {
+        let Some(said) = self.said(end, row) else { return };
+        let Some(scale) = self.scale_or_note(place, notes) else {
+            row.set(end.date_column, Cell::Null);
+            row.set(end.mjd_column, Cell::Null);
+            return;
+        };
+        let known = |time: Option<Written>, notes: &mut Notes| {
+            let utc = time.and_then(|time| scale.to_utc(time));
+            if utc.is_none() && time.is_some_and(|t| t.seconds.is_some()) {
+                let message = format!("{} is before the leap seconds of 1972", self.scale_name());
+                notes.find(place, "time_scale_unknown", end.date_keyword, message);
+            }
+            utc
+        };
+        let written = match said.date {
+            Some(date) if date.seconds.is_none() => match self.clock(end, date, place, notes) {
+                Some((seconds, true)) => Some(date.at(seconds)),
+                Some((seconds, false)) => known(Some(date.at(seconds)), notes),
+                None => None,
+            },
+            date => known(date, notes),
+        };
+        // A whole MJD beside a date alone was made of the date: it says nothing of the time of day.
+        let mjd = said.mjd.filter(|mjd| !(said.is_date_alone() && mjd.fract() == 0.0));
+        let mjd_utc = mjd.and_then(|mjd| known(Some(of_mjd(mjd)), notes));
+        let utc = written.or_else(|| known(said.other, notes));
+        contradiction(end, written.and_then(Written::mjd), mjd_utc, place, notes);
+        let best = match mjd {
+            // As the header has it, to the last digit.
+            Some(mjd) if scale == TimeScale::Utc => Some(mjd),
+            _ => mjd_utc.or(utc).and_then(Written::mjd),
+        };
+        row.set(end.mjd_column, best);
+        match (said.date, utc) {
+            (Some(date), Some(utc)) if date != utc => row.set(end.date_column, utc.iso()),
+            (Some(date), None) if date.seconds.is_some() => row.set(end.date_column, Cell::Null),
+            _ => {}
+        }
+        if said.is_date_alone() && best.is_none() {
+            let (keyword, column) = (end.date_keyword, end.mjd_column);
+            let message = format!(
+                "{keyword} has no time of day, and no keyword of the profile's [time] has one: {column} is NULL"
+            );
+            notes.find(place, "time_of_day_missing", keyword, message);
+        }
+    }
+
+    /// Sets a date of the end to NULL that lies days before the start. Dates of DD/MM/YY after 1999 do: the standard
+    /// puts them into the years from 1900.
+    fn drop_end_before_start(
+        &self,
+        end: &End<'_>,
+        row: &mut Row<'_>,
+        place: Place<'_>,
+        notes: &mut Notes,
+    ) {
+        let day = |row: &Row<'_>, mjd: &str, date: &str| match (row.float(mjd), row.get(date)) {
+            (Some(mjd), _) => Some(mjd.floor() as i64),
+            (None, Cell::Text(text)) => time::parse(text).map(|date| date.day),
+            _ => None,
+        };
+        let ends = match row.get(end.date_column) {
+            Cell::Text(text) => time::parse(text).map(|date| date.day),
+            _ => None,
+        };
+        let begins = day(row, "mjd_obs", "date_obs");
+        let Some((ends, _)) = ends.zip(begins).filter(|(ends, begins)| ends + 1 < *begins) else {
+            return;
+        };
+        let (keyword, date) = (end.date_keyword, Written { day: ends, seconds: None }.iso());
+        let message = format!("{keyword} is {date}, before the start of the observation");
+        notes.find(place, "keyword_mistyped", keyword, message);
+        row.set(end.date_column, Cell::Null);
+    }
+
+    /// What the header says; `None` when it says nothing.
+    fn said(&self, end: &End<'_>, row: &Row<'_>) -> Option<Said> {
+        let date = match row.get(end.date_column) {
+            Cell::Text(text) => time::parse(text),
+            _ => None,
+        };
+        let mjd = row.float(end.mjd_column);
+        let has_time = mjd.is_some() || date.is_some_and(|date| date.seconds.is_some());
+        let other = if has_time { None } else { self.other(end) };
+        (date.is_some() || mjd.is_some() || other.is_some()).then_some(Said { date, mjd, other })
+    }
+
+    /// Seconds of the time of day in another keyword, and true when the keyword's name says that they are UT.
+    fn clock(
+        &self,
+        end: &End<'_>,
+        date: Written,
+        place: Place<'_>,
+        notes: &mut Notes,
+    ) -> Option<(f64, bool)> {
+        for keyword in end.clocks {
+            let Some(value) = self.value(keyword) else { continue };
+            let seconds = match value {
+                Value::Text(text) if text.trim().is_empty() => continue,
+                Value::Text(text) => time::loose_seconds_of_day(text)
+                    .or_else(|| time::parse(text).filter(|whole| whole.day == date.day)?.seconds),
+                _ => self.rules.numbers.get(keyword).and_then(|unit| {
+                    let seconds = self.number(keyword)? * unit.seconds();
+                    (0.0..DAY_S).contains(&seconds).then_some(seconds)
+                }),
+            };
+            if let Some(seconds) = seconds {
+                return Some((seconds, keyword.to_ascii_uppercase().starts_with("UT")));
+            }
+            let message = format!(
+                "{keyword} is no time of day, or a number without a unit in the profile's time.numbers"
+            );
+            notes.find(place, "time_of_day_unreadable", keyword, message);
+        }
+        None
+    }
+
+    /// What the other keywords of the standard say, in the scale of TIMESYS.
+    fn other(&self, end: &End<'_>) -> Option<Written> {
+        let date = self.text(end.date).and_then(time::parse).filter(|d| d.seconds.is_some());
+        let number = |keywords: &[&str]| keywords.iter().find_map(|keyword| self.number(keyword));
+        date.or_else(|| number(end.mjd).filter(|mjd| mjd.fract() != 0.0).map(of_mjd))
+            .or_else(|| {
+                // Julian dates begin at noon.
+                let jd = number(end.jd)?;
+                let day = (jd - 0.5).floor();
+                Some(Written {
+                    day: day as i64 - 2_400_000,
+                    seconds: Some((jd - 0.5 - day) * DAY_S),
+                })
+            })
+            .filter(|time| time.day.abs() < 4_000_000)
+            .or_else(|| self.elapsed(end))
+    }
+
+    /// A time counted from a zero (FITS 4.0, section 9.5): TSTART in TIMEUNIT after MJDREF, JDREF or DATEREF.
+    fn elapsed(&self, end: &End<'_>) -> Option<Written> {
+        let elapsed = self.number(end.elapsed)? + self.number("TIMEOFFS").unwrap_or(0.0);
+        let unit = match self.text("TIMEUNIT").unwrap_or("s").to_ascii_lowercase().as_str() {
+            "s" => 1.0,
+            "min" => 60.0,
+            "h" => 3_600.0,
+            "d" => DAY_S,
+            _ => return None,
+        };
+        let parts = |stem: &str| match self.number(stem) {
+            Some(whole) => Some((whole, 0.0)),
+            None => Some((self.number(&format!("{stem}I"))?, self.number(&format!("{stem}F"))?)),
+        };
+        let (day, seconds) = if let Some((whole, fraction)) = parts("MJDREF") {
+            (whole, fraction * DAY_S)
+        } else if let Some((whole, fraction)) = parts("JDREF") {
+            (whole - 2_400_000.0, (fraction - 0.5) * DAY_S)
+        } else {
+            let zero = time::parse(self.text("DATEREF")?)?;
+            (zero.day as f64, zero.seconds.unwrap_or(0.0))
+        };
+        let seconds = (day - day.floor()) * DAY_S + seconds + elapsed * unit;
+        let days = (seconds / DAY_S).floor();
+        let whole = day.floor() + days;
+        (whole.abs() < 4.0e6)
+            .then_some(Written { day: whole as i64, seconds: Some(seconds - days * DAY_S) })
+    }
+}
+
+/// Notes a date and an MJD that are too far apart.
+fn contradiction(
+    end: &End<'_>,
+    date: Option<f64>,
+    mjd: Option<Written>,
+    place: Place<'_>,
+    notes: &mut Notes,
+) {
+    let Some((date, mjd)) = date.zip(mjd.and_then(Written::mjd)) else { return };
+    let apart = (date - mjd).abs() * DAY_S;
+    if apart > CONTRADICTION_S {
+        let message = format!(
+            "{} and the Modified Julian Date are {apart:.0} s apart: the latter counts",
+            end.date_keyword
+        );
+        notes.find(place, "time_contradicted", end.date_keyword, message);
+    }
+}
+
+fn of_mjd(mjd: f64) -> Written {
+    let day = mjd.floor();
+    Written { day: day as i64, seconds: Some((mjd - day) * DAY_S) }
+}
