@@ -43,6 +43,20 @@ pub enum ReferenceFrame {
     },
 }
 
+impl std::fmt::Display for ReferenceFrame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Icrs => f.write_str("ICRS"),
+            Self::Fk5 { equinox } => write!(f, "FK5 of equinox {equinox}"),
+            Self::Fk4 { equinox } => write!(f, "FK4 of equinox {equinox}"),
+            Self::Fk4NoE { equinox } => write!(f, "FK4 without E-terms of equinox {equinox}"),
+            Self::Galactic => f.write_str("galactic coordinates"),
+            Self::Supergalactic => f.write_str("supergalactic coordinates"),
+            Self::Ecliptic { equinox } => write!(f, "ecliptic coordinates of equinox {equinox}"),
+        }
+    }
+}
+
 /// Why a header names no frame that is known.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FrameFault {

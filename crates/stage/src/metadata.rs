@@ -253,12 +253,16 @@ fn with_frame(
     mut cards: BTreeMap<String, CardValue>,
     told: &BTreeMap<String, CardValue>,
 ) -> BTreeMap<String, CardValue> {
-    const FRAME: [&str; 4] = ["RADESYS", "RADECSYS", "EQUINOX", "EPOCH"];
-    if !FRAME.iter().any(|keyword| cards.contains_key(*keyword)) {
-        let inherited = told.iter().filter(|(keyword, _)| FRAME.contains(&keyword.as_str()));
+    if !cards.keys().any(|keyword| is_frame(keyword)) {
+        let inherited = told.iter().filter(|(keyword, _)| is_frame(keyword));
         cards.extend(inherited.map(|(keyword, value)| (keyword.clone(), value.clone())));
     }
     cards
+}
+
+/// Returns true for a keyword of the reference frame.
+fn is_frame(keyword: &str) -> bool {
+    ["RADESYS", "RADECSYS", "EQUINOX", "EPOCH"].contains(&keyword)
 }
 
 /// A coordinate system as `astrometry` has it.
@@ -296,14 +300,17 @@ fn coordinate_systems(dir: &Path) -> Result<BTreeMap<(MultiframeId, ExtNum), Tol
     columns.extend(WCS_COLUMNS.iter().map(|(column, _)| *column));
     let mut systems = BTreeMap::new();
     each_row(dir, "astrometry", &columns, |row| {
-        let (Some(key), Some(source)) = (row.key(), row.text("wcs_source")) else { return };
+        let Some(key) = row.key() else { return };
+        let source = row.text("wcs_source");
         let card = |(column, keyword): &(&str, &str)| {
             let text = row.text(column).map(|text| CardValue::Text(text.to_owned()));
             let value = text.or_else(|| row.number(column).map(CardValue::Number))?;
             Some(((*keyword).to_owned(), value))
         };
-        let cards = WCS_COLUMNS.iter().filter_map(card).collect();
-        systems.insert(key, Told { from_image: source == "image", cards });
+        // Of a system that could not be used only the frame is of use: columns of the catalogue may be in it.
+        let of_use = |(_, keyword): &&(&str, &str)| source.is_some() || is_frame(keyword);
+        let cards = WCS_COLUMNS.iter().filter(of_use).filter_map(card).collect();
+        systems.insert(key, Told { from_image: source != Some("catalogue"), cards });
     })?;
     Ok(systems)
 }

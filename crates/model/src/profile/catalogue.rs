@@ -102,6 +102,8 @@ pub struct PositionRules {
     pub source: PositionSource,
     /// Unit of the columns.
     pub unit: PositionUnit,
+    /// Reference frame of the columns.
+    pub frame: PositionFrame,
     /// What happens to rows whose position was never filled in (RA = DEC = 0) and to tables without the columns.
     pub missing: MissingPosition,
     /// Pixels that x and y may lie outside the detector before the row is refused.
@@ -118,6 +120,7 @@ impl Default for PositionRules {
         Self {
             source: PositionSource::default(),
             unit: PositionUnit::default(),
+            frame: PositionFrame::default(),
             missing: MissingPosition::default(),
             margin_px: 64.0,
             disagreement_arcsec: 10.0,
@@ -152,6 +155,28 @@ pub enum PositionUnit {
     Degrees,
     /// RA in hours, DEC in degrees.
     Hours,
+}
+
+/// Reference frame of the columns RA and DEC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionFrame {
+    /// What TUCD and the names of the columns say (`pos.galactic.lon`, `GLON`, `ALPHA_J2000`), else RADESYS and EQUINOX of
+    /// the table, else those of the image, with the defaults of the standard.
+    #[default]
+    Header,
+    /// The ICRS.
+    Icrs,
+    /// The FK5 of 2000.0.
+    Fk5,
+    /// The FK4 of 1950.0.
+    Fk4,
+    /// Galactic longitude and latitude.
+    Galactic,
+    /// Supergalactic longitude and latitude.
+    Supergalactic,
+    /// Longitude and latitude in the ecliptic of 2000.0.
+    Ecliptic,
 }
 
 /// What happens to a row without a position on the sky.

@@ -1,6 +1,7 @@
 //! The task: file by file, HDU by HDU, programme by programme.
 
 use super::batch::{Batch, detection};
+use super::column_frame::column_frame;
 use super::detectors::{Pairing, pair};
 use super::hdu::{Counts, HduContext, Judged, Workspace, judge};
 use super::layout::{Layout, NoCatalogue};
@@ -202,7 +203,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
                         version: catalogue.catalogue.version,
                     });
                 }
-                Ok(detector) => self.hdu(catalogue, table, layout, detector)?,
+                Ok(detector) => self.hdu(catalogue, &file, (table, layout), detector)?,
                 Err(reason) => self.refuse_unpaired(catalogue, table, reason),
             }
         }
@@ -346,8 +347,8 @@ impl<S: DetectionSink> Run<'_, '_, S> {
     fn hdu(
         &mut self,
         catalogue: &Catalogue<'_>,
-        table: &Table<'_>,
-        layout: &Layout,
+        file: &FitsFile,
+        (table, layout): (&Table<'_>, &Layout),
         detector: &Detector,
     ) -> Outcome<S> {
         let rules = &self.task.profile.catalogue;
@@ -365,12 +366,14 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             let message = format!("magnitudes are not corrected for distortion: {fault}");
             self.find(catalogue, table, "no_wcs", fault.keyword(), 1, message);
         }
+        let view = HeaderView::of_extension(table.hdu(), &file.hdus()[0]);
         let context = HduContext {
             detector,
             programme_id: self.programme.get(),
             version: catalogue.catalogue.version,
             profile: self.task.profile,
             wcs: wcs.as_ref().ok(),
+            frame: column_frame((table, view), layout, detector, rules.position.frame),
             calibration,
         };
         let judged = judge(table, layout, &context, self.workspace);

@@ -2,6 +2,7 @@
 
 use super::angle::{Axis, Declared};
 use super::batch::{Batch, position};
+use super::column_frame::ColumnFrame;
 use super::layout::{Delivered, Layout, may_be_undefined};
 use super::oddities::{Contradiction, Oddity};
 use super::photometry::{self, Calibration};
@@ -30,6 +31,8 @@ pub(super) struct HduContext<'a> {
     pub(super) version: i32,
     pub(super) profile: &'a SurveyProfile,
     pub(super) wcs: Option<&'a Wcs>,
+    /// Of the columns RA and DEC.
+    pub(super) frame: ColumnFrame,
     pub(super) calibration: Option<Calibration>,
 }
 
@@ -102,6 +105,8 @@ pub(super) fn judge<'t, 'a>(
             columns: [&table.columns()[ra], &table.columns()[dec]],
             ra: &keys.ra,
             dec: &keys.dec,
+            frame: &context.frame,
+            keeps_fk5_2000: context.profile.astrometry.fk5_2000 == Fk5Rule::Keep,
         }),
         x: &keys.x,
         y: &keys.y,

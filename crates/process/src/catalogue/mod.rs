@@ -12,6 +12,7 @@
 
 mod angle;
 mod batch;
+mod column_frame;
 mod detectors;
 mod extract;
 mod hdu;

@@ -17,6 +17,8 @@ pub(super) enum Oddity {
     FromWcs { rows: u64 },
     /// Positions are the catalogue's, since the image has no WCS to compute them.
     FromColumns { rows: u64 },
+    /// The frame of the columns is not known, so that the positions of the WCS are not checked by them.
+    FrameUnknown { reason: String },
 }
 
 impl Oddity {
@@ -28,6 +30,7 @@ impl Oddity {
             Self::Disagreement { .. } | Self::RowsDisagree { .. } => "position_disagrees_with_wcs",
             Self::FromWcs { .. } => "position_from_wcs",
             Self::FromColumns { .. } => "position_from_columns",
+            Self::FrameUnknown { .. } => "position_frame_unknown",
         }
     }
 
@@ -67,6 +70,11 @@ impl Oddity {
             Self::FromColumns { rows } => {
                 format!("{rows} rows have the catalogue's RA and DEC: the image has no usable WCS")
             }
+            Self::FrameUnknown { reason } => {
+                format!(
+                    "RA and DEC are not compared with the WCS, their reference frame is not known: {reason}"
+                )
+            }
         }
     }
 }
@@ -78,6 +86,8 @@ pub(super) enum Contradiction {
     Wcs { median_arcsec: f64, limit_arcsec: f64, unit: String, better: Option<String> },
     /// The unit of a column is unknown, and there is no WCS to find it by.
     Unit { column: String, declared: String },
+    /// The reference frame of the columns is unknown.
+    Frame { reason: String },
 }
 
 impl Contradiction {
@@ -85,13 +95,14 @@ impl Contradiction {
         match self {
             Self::Wcs { .. } => "position_contradicts_wcs",
             Self::Unit { .. } => "position_unit_unknown",
+            Self::Frame { .. } => "position_frame_unknown",
         }
     }
 
     /// The column at fault.
     pub(super) fn column(&self) -> &str {
         match self {
-            Self::Wcs { .. } => "RA",
+            Self::Wcs { .. } | Self::Frame { .. } => "RA",
             Self::Unit { column, .. } => column,
         }
     }
@@ -100,9 +111,7 @@ impl Contradiction {
     pub(super) fn message(&self, image: &str) -> String {
         match self {
             Self::Wcs { median_arcsec, limit_arcsec, unit, better } => {
-                let better = better.as_ref().map_or(String::new(), |unit| {
-                    format!("; taken as {unit} they would agree: set catalogue.position.unit")
-                });
+                let better = better.as_ref().map_or(String::new(), |better| format!("; {better}"));
                 format!(
                     "RA and DEC, in {unit}, are {median_arcsec:.1} arcsec in the median from where the WCS of {image} \
                      has x and y; catalogue.position.refuse_above_arcsec is {limit_arcsec}{better}"
@@ -110,6 +119,9 @@ impl Contradiction {
             }
             Self::Unit { column, declared } => format!(
                 "TUNIT of {column} is {declared:?}, no known unit of angle, and {image} has no WCS to find it by"
+            ),
+            Self::Frame { reason } => format!(
+                "the reference frame of RA and DEC is not known: {reason}. catalogue.position.frame of the profile names it"
             ),
         }
     }

@@ -1,13 +1,15 @@
 //! Where the rows of a catalogue are on the sky, in degrees.
 //!
-//! Takes the columns RA and DEC with their units, x and y, and the WCS of the image. The profile decides which of the
-//! two positions count; each is checked by the other. Columns that contradict the WCS grossly leave a [`Contradiction`].
+//! Takes the columns RA and DEC with their units and their reference frame, x and y, and the WCS of the image. The
+//! profile decides which of the two positions count; each is checked by the other. Columns of another frame are
+//! converted to that of the WCS. Columns that contradict the WCS grossly leave a [`Contradiction`].
 
 use super::angle::{AngleUnit, Axis, Declared};
+use super::column_frame::{ColumnFrame, UnknownFrame};
 use super::oddities::{Contradiction, Oddity};
 use fits::Column;
 use model::profile::{MissingPosition, PositionRules, PositionSource, PositionUnit};
-use sky::{SkyPosition, Wcs, angular_distance_deg};
+use sky::{ReferenceFrame, SkyPosition, ToIcrs, Wcs, angular_distance_deg};
 
 /// Rows whose columns are compared with the WCS to find the median.
 const SAMPLE: usize = 31;
@@ -27,7 +29,66 @@ pub(super) struct SkyCells<'a> {
     pub(super) columns: [&'a Column; 2],
     pub(super) ra: &'a [f64],
     pub(super) dec: &'a [f64],
+    pub(super) frame: &'a ColumnFrame,
+    /// Leaves the FK5 of 2000.0 as it is.
+    pub(super) keeps_fk5_2000: bool,
 }
+
+/// Columns whose frame is known.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    columns: [&'a Column; 2],
+    ra: &'a [f64],
+    dec: &'a [f64],
+    frame: ReferenceFrame,
+    way: ToIcrs,
+    keeps_fk5_2000: bool,
+}
+
+impl<'a> SkyCells<'a> {
+    fn placed(&self) -> Result<Placed<'a>, &'a UnknownFrame> {
+        let frame = *self.frame.as_ref()?;
+        let SkyCells { columns, ra, dec, keeps_fk5_2000, .. } = *self;
+        Ok(Placed { columns, ra, dec, frame, way: way(frame, keeps_fk5_2000), keeps_fk5_2000 })
+    }
+}
+
+fn way(frame: ReferenceFrame, keeps_fk5_2000: bool) -> ToIcrs {
+    if keeps_fk5_2000 { frame.to_kept_fk5() } else { frame.to_icrs() }
+}
+
+impl Placed<'_> {
+    /// Returns the same columns in another frame.
+    fn in_frame(&self, frame: ReferenceFrame) -> Self {
+        Self { frame, way: way(frame, self.keeps_fk5_2000), ..*self }
+    }
+
+    /// Returns the position of a row in the frame of the WCS, degrees. What is no position stays what it is.
+    #[inline(always)]
+    fn degrees(&self, row: usize, units: Units) -> (f64, f64) {
+        let (ra, dec) = (self.ra[row] * units[0].degrees, self.dec[row] * units[1].degrees);
+        if self.way.is_identity() { (ra, dec) } else { self.converted(ra, dec) }
+    }
+
+    fn converted(&self, ra: f64, dec: f64) -> (f64, f64) {
+        if is_missing(ra, dec) || ra.abs() > FARTHEST_DEG {
+            return (ra, dec);
+        }
+        let position = SkyPosition::new(ra, dec).map(|p| self.way.position(p));
+        position.map_or((ra, dec), |p| (p.ra_deg, p.dec_deg))
+    }
+
+    /// Returns the units, and the frame where it is another than the ICRS.
+    fn name(&self, units: Units) -> String {
+        match self.frame {
+            ReferenceFrame::Icrs => names(units),
+            frame => format!("{} ({frame})", names(units)),
+        }
+    }
+}
+
+/// Longitudes beyond this are no positions.
+const FARTHEST_DEG: f64 = 720.0;
 
 /// What positions are made of.
 pub(super) struct Sources<'a> {
@@ -37,25 +98,29 @@ pub(super) struct Sources<'a> {
     pub(super) wcs: Option<&'a Wcs>,
 }
 
-/// Positions after the rules of the profile. Values that cannot be a position stay what they are.
+/// Returns positions by the rules of the profile. Values that cannot be a position stay what they are.
 pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positions {
     let mut out = Positions::default();
     let may_fill = rules.missing == MissingPosition::Wcs;
-    match (rules.source, sources.columns, sources.wcs) {
+    let cells = sources.columns.map(|cells| cells.placed());
+    match (rules.source, cells, sources.wcs) {
         (PositionSource::Wcs, cells, Some(wcs)) => {
             wcs.pixels_to_sky(sources.x, sources.y, &mut out.ra_deg, &mut out.dec_deg);
             match cells {
-                Some(cells) => {
+                Some(Ok(cells)) => {
                     let units = units(sources, &cells, rules, &mut out);
                     check_rows(&cells, units, rules.disagreement_arcsec, &mut out);
+                }
+                Some(Err(unknown)) => {
+                    out.oddities.push(Oddity::FrameUnknown { reason: unknown.0.clone() });
                 }
                 None => out.oddities.push(Oddity::FromWcs { rows: sources.x.len() as u64 }),
             }
         }
-        (source, Some(cells), wcs) => {
+        (source, Some(Ok(cells)), wcs) => {
             let units = units(sources, &cells, rules, &mut out);
-            out.ra_deg.extend(cells.ra.iter().map(|v| v * units[0].degrees));
-            out.dec_deg.extend(cells.dec.iter().map(|v| v * units[1].degrees));
+            let rows = 0..cells.ra.len();
+            (out.ra_deg, out.dec_deg) = rows.map(|row| cells.degrees(row, units)).unzip();
             fill_missing(sources, wcs.filter(|_| may_fill), &mut out);
             let rows = out.ra_deg.iter().filter(|ra| !ra.is_nan()).count() as u64;
             if source == PositionSource::Wcs && rows > 0 {
@@ -66,9 +131,12 @@ pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positio
             wcs.pixels_to_sky(sources.x, sources.y, &mut out.ra_deg, &mut out.dec_deg);
             out.oddities.push(Oddity::FromWcs { rows: sources.x.len() as u64 });
         }
-        _ => {
+        (_, cells, _) => {
             out.ra_deg.resize(sources.x.len(), f64::NAN);
             out.dec_deg.resize(sources.x.len(), f64::NAN);
+            if let Some(Err(unknown)) = cells {
+                out.contradiction = Some(Contradiction::Frame { reason: unknown.0.clone() });
+            }
         }
     }
     turn_into_range(&mut out.ra_deg);
@@ -81,13 +149,12 @@ fn is_missing(ra: f64, dec: f64) -> bool {
 }
 
 /// Compares the columns of every row with the position that the WCS gave it.
-fn check_rows(cells: &SkyCells<'_>, units: Units, limit_arcsec: f64, out: &mut Positions) {
+fn check_rows(cells: &Placed<'_>, units: Units, limit_arcsec: f64, out: &mut Positions) {
     let limit_deg = limit_arcsec / 3600.0;
-    let [ra_unit, dec_unit] = units.map(|unit| unit.degrees);
     let (mut unchecked, mut differing, mut largest) = (0, 0, 0.0_f64);
     let square = limit_deg * limit_deg;
     for row in 0..cells.ra.len().min(out.ra_deg.len()) {
-        let (ra, dec) = (cells.ra[row] * ra_unit, cells.dec[row] * dec_unit);
+        let (ra, dec) = cells.degrees(row, units);
         let (wcs_ra, wcs_dec) = (out.ra_deg[row], out.dec_deg[row]);
         // No distance on the sky is greater than this; most rows need nothing else.
         let (across, along) = (ra - wcs_ra, dec - wcs_dec);
@@ -140,7 +207,7 @@ fn fill_missing(sources: &Sources<'_>, wcs: Option<&Wcs>, out: &mut Positions) {
 /// Right ascension within 0 and 360; beyond -360 and 720 it is left alone, as no position.
 fn turn_into_range(ra_deg: &mut [f64]) {
     for ra in ra_deg {
-        if !(0.0..360.0).contains(ra) && ra.abs() <= 720.0 {
+        if !(0.0..360.0).contains(ra) && ra.abs() <= FARTHEST_DEG {
             *ra = SkyPosition::new(*ra, 0.0).map_or(f64::NAN, |p| p.ra_deg);
         }
     }
@@ -158,7 +225,7 @@ fn names(units: Units) -> String {
 /// The units of the columns; oddities and a contradiction are left in `out`.
 fn units(
     sources: &Sources<'_>,
-    cells: &SkyCells<'_>,
+    cells: &Placed<'_>,
     rules: &PositionRules,
     out: &mut Positions,
 ) -> Units {
@@ -184,12 +251,11 @@ fn units(
     };
     let Some(median_arcsec) = distance(units) else { return units };
     if median_arcsec > rules.refuse_above_arcsec {
-        let better = candidates([None, None]).filter(|other| *other != units).find(agrees);
-        out.contradiction.get_or_insert(Contradiction::Wcs {
+        out.contradiction.get_or_insert_with(|| Contradiction::Wcs {
             median_arcsec,
             limit_arcsec: rules.refuse_above_arcsec,
-            unit: names(units),
-            better: better.map(names),
+            unit: cells.name(units),
+            better: better(sources, cells, units, rules.refuse_above_arcsec),
         });
     } else if rules.source == PositionSource::Columns && median_arcsec > rules.disagreement_arcsec {
         out.oddities.push(Oddity::Disagreement { median_arcsec });
@@ -197,8 +263,35 @@ fn units(
     units
 }
 
+/// Returns what would agree with the WCS, and the setting of the profile for it: other units, or another frame.
+fn better(
+    sources: &Sources<'_>,
+    cells: &Placed<'_>,
+    units: Units,
+    limit_arcsec: f64,
+) -> Option<String> {
+    const FRAMES: [ReferenceFrame; 5] = [
+        ReferenceFrame::Icrs,
+        ReferenceFrame::Fk4 { equinox: 1950.0 },
+        ReferenceFrame::Galactic,
+        ReferenceFrame::Ecliptic { equinox: 2000.0 },
+        ReferenceFrame::Supergalactic,
+    ];
+    let agrees = |cells: &Placed<'_>, units| {
+        median_distance_arcsec(sources, cells, units).is_some_and(|d| d <= limit_arcsec)
+    };
+    let other_units =
+        candidates([None, None]).find(|other| *other != units && agrees(cells, *other));
+    let found = other_units.map(|units| (names(units), "unit"));
+    let (found, setting) = found.or_else(|| {
+        let frame = FRAMES.into_iter().find(|frame| agrees(&cells.in_frame(*frame), units))?;
+        Some((frame.to_string(), "frame"))
+    })?;
+    Some(format!("taken as {found} they would agree: set catalogue.position.{setting}"))
+}
+
 /// What the headers declare, or the profile instead.
-fn declared(cells: &SkyCells<'_>, rules: &PositionRules) -> [Declared; 2] {
+fn declared(cells: &Placed<'_>, rules: &PositionRules) -> [Declared; 2] {
     let axes = [Axis::RightAscension, Axis::Declination];
     std::array::from_fn(|n| {
         let column = cells.columns[n];
@@ -233,7 +326,7 @@ fn candidates(fixed: [Option<AngleUnit>; 2]) -> impl Iterator<Item = Units> {
 /// Units that nothing declares, by the range of the values alone.
 fn without_wcs(
     sources: &Sources<'_>,
-    cells: &SkyCells<'_>,
+    cells: &Placed<'_>,
     declared: &[Declared; 2],
     fixed: [Option<AngleUnit>; 2],
     out: &mut Positions,
@@ -260,7 +353,7 @@ fn without_wcs(
 
 /// Units as declared, unless most values cannot be in them and can be degrees.
 fn possible(
-    cells: &SkyCells<'_>,
+    cells: &Placed<'_>,
     declared: Units,
     rules: &PositionRules,
     out: &mut Positions,
@@ -279,7 +372,7 @@ fn possible(
 }
 
 /// Whether more than half of the rows cannot be positions in these units.
-fn mostly_impossible(cells: &SkyCells<'_>, units: Units) -> bool {
+fn mostly_impossible(cells: &Placed<'_>, units: Units) -> bool {
     let bad = |(ra, dec): (&f64, &f64)| {
         (ra * units[0].degrees).abs() > 360.001 || (dec * units[1].degrees).abs() > 90.001
     };
@@ -287,11 +380,7 @@ fn mostly_impossible(cells: &SkyCells<'_>, units: Units) -> bool {
 }
 
 /// Median over some rows of the distance between columns and WCS; `None` without a WCS or rows to compare.
-fn median_distance_arcsec(
-    sources: &Sources<'_>,
-    cells: &SkyCells<'_>,
-    units: Units,
-) -> Option<f64> {
+fn median_distance_arcsec(sources: &Sources<'_>, cells: &Placed<'_>, units: Units) -> Option<f64> {
     let wcs = sources.wcs?;
     let step = cells.ra.len().div_ceil(SAMPLE).max(1);
     let mut distances: Vec<f64> = (0..cells.ra.len())
@@ -299,7 +388,7 @@ fn median_distance_arcsec(
         .filter(|&row| !is_missing(cells.ra[row], cells.dec[row]))
         .filter_map(|row| {
             let wcs = wcs.pixel_to_sky(sources.x[row], sources.y[row])?;
-            let (ra, dec) = (cells.ra[row] * units[0].degrees, cells.dec[row] * units[1].degrees);
+            let (ra, dec) = cells.degrees(row, units);
             // No position at all is as far from the WCS as can be.
             let apart = SkyPosition::new(ra, dec).map_or(180.0, |seen| {
                 angular_distance_deg(seen.ra_deg, seen.dec_deg, wcs.ra_deg, wcs.dec_deg)
@@ -377,7 +466,13 @@ mod tests {
         let (ra, dec): (Vec<f64>, Vec<f64>) = rows.iter().copied().unzip();
         let pixels = vec![0.0; rows.len()];
         let sources = Sources {
-            columns: Some(SkyCells { columns: [&columns[0], &columns[1]], ra: &ra, dec: &dec }),
+            columns: Some(SkyCells {
+                columns: [&columns[0], &columns[1]],
+                ra: &ra,
+                dec: &dec,
+                frame: &Ok(ReferenceFrame::Icrs),
+                keeps_fk5_2000: false,
+            }),
             x: &pixels,
             y: &pixels,
             wcs: with_wcs.then_some(&wcs),

@@ -5,7 +5,8 @@ use model::profile::SurveyProfile;
 use sky::{Keywords, Wcs, WcsFault};
 use std::collections::BTreeMap;
 
-struct Cards<'a>(&'a BTreeMap<String, CardValue>);
+/// The keywords of the image's coordinate system.
+pub(super) struct Cards<'a>(pub(super) &'a BTreeMap<String, CardValue>);
 
 impl Keywords for Cards<'_> {
     fn text(&self, keyword: &str) -> Option<String> {

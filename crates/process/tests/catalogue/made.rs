@@ -37,6 +37,8 @@ pub enum Cells {
 /// A table under construction: names, units, values.
 #[derive(Clone, Debug, Default)]
 pub struct MadeTable {
+    /// Cards beside those of the columns.
+    pub cards: Vec<String>,
     pub columns: Vec<(String, &'static str, Cells)>,
 }
 
@@ -89,7 +91,9 @@ impl MadeTable {
                 },
             })
             .collect();
-        bin_table(out, self.rows(), &columns, &HeaderBuilder::new(), Checks::Written).unwrap();
+        let mut header = HeaderBuilder::new();
+        self.cards.iter().for_each(|card| drop(header.card(format!("{card:<80}").as_bytes())));
+        bin_table(out, self.rows(), &columns, &header, Checks::Written).unwrap();
     }
 }
 

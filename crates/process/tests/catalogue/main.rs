@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod foreign;
+mod frames;
 mod layouts;
 mod made;
 mod real;

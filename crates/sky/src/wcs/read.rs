@@ -168,28 +168,57 @@ fn read_frame<K: Keywords + ?Sized>(
         CelestialSystem::Equatorial => ReferenceFrame::equatorial,
         CelestialSystem::Ecliptic => ReferenceFrame::ecliptic,
     };
-    let system = cards.reference_system();
-    if let (Some((keyword, found)), Some((counted, _))) = (cards.other_reference_system(), &system)
+    if let (Some((keyword, found)), Some((counted, _))) =
+        (cards.other_reference_system(), cards.reference_system())
     {
-        notes.push(WcsNote::second_frame(&keyword, &found, counted));
+        notes.push(WcsNote::second_frame(&keyword, &found, &counted));
     }
-    let frame = cards.equinox().and_then(|equinox| {
-        let name = system.as_ref().map(|(_, name)| name.as_str());
-        make(name, equinox.as_ref().map(|(_, years)| *years)).map_err(|fault| match fault {
-            FrameFault::Unknown(found) => {
-                let keyword = system.as_ref().map_or("RADESYS", |(k, _)| k.as_str()).to_owned();
-                WcsFault::UnknownFrame { keyword, found }
-            }
-            FrameFault::Equinox(years) => {
-                let keyword = equinox.as_ref().map_or("EQUINOX", |(k, _)| k.as_str()).to_owned();
-                WcsFault::BadEquinox { keyword, found: years.to_string() }
-            }
-        })
-    });
-    match frame {
+    match named_frame(cards, make) {
         Ok(frame) => Ok(Some(frame)),
         Err(_) if reading.any_frame => Ok(None),
         Err(fault) => Err(fault),
+    }
+}
+
+/// Returns the frame that `make` makes of the header's name and equinox.
+fn named_frame<K: Keywords + ?Sized>(
+    cards: &Cards<'_, K>,
+    make: impl Fn(Option<&str>, Option<f64>) -> Result<ReferenceFrame, FrameFault>,
+) -> Result<ReferenceFrame, WcsFault> {
+    let (system, equinox) = (cards.reference_system(), cards.equinox()?);
+    let name = system.as_ref().map(|(_, name)| name.as_str());
+    make(name, equinox.as_ref().map(|(_, years)| *years)).map_err(|fault| match fault {
+        FrameFault::Unknown(found) => {
+            let keyword = system.map_or("RADESYS".to_owned(), |(keyword, _)| keyword);
+            WcsFault::UnknownFrame { keyword, found }
+        }
+        FrameFault::Equinox(years) => {
+            let keyword = equinox.map_or("EQUINOX".to_owned(), |(keyword, _)| keyword);
+            WcsFault::BadEquinox { keyword, found: years.to_string() }
+        }
+    })
+}
+
+impl ReferenceFrame {
+    /// Returns the frame of right ascension and declination that a header names by RADESYS or RADECSYS and EQUINOX or
+    /// EPOCH, with the defaults of [`Self::equatorial`]; `None` when it has none of these keywords.
+    ///
+    /// # Errors
+    /// [`WcsFault::UnknownFrame`] and [`WcsFault::BadEquinox`], with the keyword.
+    pub fn declared<K: Keywords + ?Sized>(header: &K) -> Result<Option<Self>, WcsFault> {
+        let cards = Cards::new(header, Spelling::Image);
+        if cards.reference_system().is_none() && cards.equinox()?.is_none() {
+            return Ok(None);
+        }
+        named_frame(&cards, Self::equatorial).map(Some)
+    }
+
+    /// Returns the ecliptic frame of a header, as [`Self::declared`] with the defaults of [`Self::ecliptic`].
+    ///
+    /// # Errors
+    /// As [`Self::declared`].
+    pub fn declared_ecliptic<K: Keywords + ?Sized>(header: &K) -> Result<Self, WcsFault> {
+        named_frame(&Cards::new(header, Spelling::Image), Self::ecliptic)
     }
 }
 
