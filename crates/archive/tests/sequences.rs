@@ -6,6 +6,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "fixture/query.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod query;
 #[path = "control_conformance/staging.rs"]
 mod staging;
 
@@ -13,16 +16,16 @@ mod staging;
 mod model_of;
 
 use archive::records::*;
-use archive::sql::{Reader, ResultColumn, RowSink, SqlLimits};
+use archive::sql::{Reader, SqlLimits};
 use archive::verify::{Options, verify};
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::{EventId, UnitKey, UseCase};
 use model_of::*;
-use rusqlite::types::{Value as Cell, ValueRef};
+use query::Rows;
+use rusqlite::types::Value as Cell;
 use staging::*;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 /// Names in headers that other frames have.
 const NAMED: [&str; 2] = ["dark.fit", "flat.fit"];
@@ -485,20 +488,6 @@ fn worked_off(started: &Started, refused: &BTreeSet<i64>) -> model::task::TaskRe
     result
 }
 
-#[derive(Default)]
-struct Rows(Vec<Vec<Cell>>);
-
-impl RowSink for Rows {
-    fn columns(&mut self, _: &[ResultColumn]) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()> {
-        self.0.push(values.iter().map(|&v| Cell::try_from(v).unwrap()).collect());
-        Ok(())
-    }
-}
-
 fn limits() -> SqlLimits {
     SqlLimits { memory_bytes: None, ..SqlLimits::DEFAULT }
 }
@@ -511,7 +500,7 @@ fn ask(reader: &Reader, sql: &str) -> Vec<Vec<Option<i64>>> {
         Cell::Null => None,
         other => panic!("{other:?} is no whole number"),
     };
-    rows.0.iter().map(|row| row.iter().map(whole).collect()).collect()
+    rows.rows.iter().map(|row| row.iter().map(whole).collect()).collect()
 }
 
 /// What a reader sees, each frame once with all its 20 detections, and each detection with its multiframe.

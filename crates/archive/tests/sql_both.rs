@@ -3,35 +3,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "fixture/query.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod query;
 #[path = "control_conformance/staging.rs"]
 mod staging;
 
-use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits};
+use archive::sql::{Reader, SqlError, SqlLimits};
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::task::TaskResult;
 use model::{EventId, UseCase};
-use rusqlite::types::{Value as Cell, ValueRef};
+use query::Rows;
+use rusqlite::types::Value as Cell;
 use staging::*;
-use std::io;
-
-#[derive(Default)]
-struct Rows(Vec<Vec<Cell>>);
-
-impl RowSink for Rows {
-    fn columns(&mut self, _: &[ResultColumn]) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()> {
-        self.0.push(values.iter().map(|&v| Cell::try_from(v).unwrap()).collect());
-        Ok(())
-    }
-}
 
 fn ask(reader: &Reader, sql: &str) -> Result<Vec<Vec<Cell>>, SqlError> {
     let mut rows = Rows::default();
     reader.query(sql, &mut rows)?;
-    Ok(rows.0)
+    Ok(rows.rows)
 }
 
 /// Calls of in_cone that no cone answers, and part of the error.

@@ -1,7 +1,7 @@
 //! What tests need and the product must not: foreign checkers, real files, damaged files.
 //!
 //! Start at [`python_script`] for a check by other software, [`real_data`] for real files,
-//! [`postgres`], [`slurm`], [`sshd`] and [`web`] for servers and clusters, [`relay`] for bad lines to them, [`damage`] for damaged and
+//! [`postgres`], [`slurm`], [`sshd`] and [`web`] for servers and clusters, [`relay`] for bad connections to them, [`SmallDisk`] for full disks, [`damage`] for damaged and
 //! hostile ones ([`damage::all`]; the simulator plants the same ones). Only ever a dev-dependency.
 //! Does not contain tests of other rooms.
 
@@ -10,12 +10,14 @@ mod python;
 mod real;
 pub mod relay;
 pub mod slurm;
+mod small_disk;
 pub mod sshd;
 pub mod web;
 
 pub use python::{python, python_script, skipped};
 pub use real::{real_data, real_truth};
 pub use simulate::damage;
+pub use small_disk::SmallDisk;
 
 /// Whether the tests run as root: some servers and faults need it, others cannot be had then.
 pub fn is_root() -> bool {

@@ -13,6 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
+use testkit::SmallDisk;
 use testkit::sshd::Servers;
 use testkit::web;
 use transfer::source::Links;
@@ -439,34 +440,5 @@ fn a_list_of_checksums_that_is_too_long_is_refused_and_named() {
         let codes: Vec<String> = desk.refusals().into_iter().map(|(_, code)| code).collect();
         assert_eq!(codes, ["list_too_long"], "{name}");
         assert!(desk.stored().contains_key("plain.fit"), "{name}");
-    }
-}
-
-/// A file system in memory of so many MB.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn new(megabytes: u64) -> Option<Self> {
-        if !testkit::is_root() {
-            testkit::skipped("mounting needs root");
-            return None;
-        }
-        let dir = tempfile::tempdir().expect("a directory");
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
-            .arg(dir.path())
-            .status();
-        assert!(mount.is_ok_and(|s| s.success()), "mount");
-        Some(Self(dir))
-    }
-
-    fn path(&self) -> &std::path::Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }

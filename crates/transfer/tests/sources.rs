@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant, SystemTime};
+use testkit::SmallDisk;
 use testkit::relay::Relay;
 use testkit::sshd::Servers;
 use testkit::web::{self, Wrong};
@@ -539,35 +540,6 @@ fn what_will_not_fit_is_not_begun_and_a_full_disk_ends_it_whole() {
     fs::write(provider.file("second.dat"), noise(20_000_000)).unwrap();
     desk.try_with(directory.as_ref()).unwrap();
     provider.is_in(&desk);
-}
-
-/// A file system in memory of so many MB.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn new(megabytes: u64) -> Option<Self> {
-        if !testkit::is_root() {
-            testkit::skipped("mounting needs root");
-            return None;
-        }
-        let dir = tempfile::tempdir().expect("a directory");
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
-            .arg(dir.path())
-            .status();
-        assert!(mount.is_ok_and(|s| s.success()), "mount");
-        Some(Self(dir))
-    }
-
-    fn path(&self) -> &std::path::Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
 }
 
 #[test]

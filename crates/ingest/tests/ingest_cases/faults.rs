@@ -4,8 +4,9 @@ use super::kill::{child_of, first_difference};
 use super::staging::*;
 use super::{dump, pass, staged_site};
 use archive::{Inquiry, Site};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+use testkit::SmallDisk;
 
 /// Every finding but for the library, which these tests do not fill.
 pub(super) fn verified(site: &Site) {
@@ -112,35 +113,6 @@ fn a_clock_that_jumps_back_changes_nothing() {
     });
 }
 
-/// A small file system of its own, where the system lets us make one.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path, bytes: u64) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
-            .arg(at)
-            .output()
-            .is_ok_and(|out| out.status.success());
-        mounted.then(|| Self(at.to_owned()))
-    }
-
-    fn grow(&self, bytes: u64) {
-        let grown = Command::new("mount")
-            .args(["-o", &format!("remount,size={bytes}")])
-            .arg(&self.0)
-            .status();
-        assert!(grown.unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 /// The disk of a part of the site is full in the middle of an ingest: nothing of the batch shows; with room again it goes on.
 #[test]
 fn full_disks_are_waited_for() {
@@ -149,15 +121,12 @@ fn full_disks_are_waited_for() {
         let site = staged_site(&dir.path().join("site"), 3);
         let undisturbed = copy_site(&site, &dir.path().join("undisturbed"));
         pass(&mut reopen(&undisturbed));
-        let Some(disk) = SmallDisk::mount(&site.root().join(part), 4096) else {
-            println!("no file system can be mounted here: full disks are not tried");
-            return;
-        };
-        std::fs::write(disk.0.join("filler"), [0; 4096]).unwrap();
+        let Some(disk) = SmallDisk::mount(&site.root().join(part), 4096) else { return };
+        std::fs::write(disk.path().join("filler"), [0; 4096]).unwrap();
         let report = pass(&mut reopen(&site));
         assert!(!report.postponed.is_empty(), "{part}: {report:?}");
-        disk.grow(64 << 20);
-        std::fs::remove_file(disk.0.join("filler")).unwrap();
+        disk.resize(64 << 20);
+        std::fs::remove_file(disk.path().join("filler")).unwrap();
         pass(&mut reopen(&site));
         verified(&site);
         let (found, wanted) = (without_events(&dump(&site)), without_events(&dump(&undisturbed)));
