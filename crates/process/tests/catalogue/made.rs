@@ -92,7 +92,9 @@ impl MadeTable {
             })
             .collect();
         let mut header = HeaderBuilder::new();
-        self.cards.iter().for_each(|card| drop(header.card(format!("{card:<80}").as_bytes())));
+        for card in &self.cards {
+            header.card(format!("{card:<80}").as_bytes());
+        }
         bin_table(out, self.rows(), &columns, &header, Checks::Written).unwrap();
     }
 }
