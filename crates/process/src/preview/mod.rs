@@ -32,7 +32,7 @@ use sky::{PixelSize, Transform, Wcs};
 use stretch::{Curve, Stretch, Tone};
 
 /// Version of how previews are made.
-pub const RECIPE: u32 = 3;
+pub const RECIPE: u32 = 4;
 
 /// What decides how a preview looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

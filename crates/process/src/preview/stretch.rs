@@ -78,6 +78,10 @@ const BLACK_SIGMAS: f32 = 4.0;
 const FAINT_SIGMAS: f32 = 60.0;
 /// Where too many pixels for a share of [`BLACK`] are dead.
 const BLACK_SIGMAS_OVER_DEAD: f32 = 12.0;
+/// Calibrations show structure that counts as scatter: there black and white lie this many times as far from the level as
+/// all values but a share of [`STRUCTURE`] at each end, if that is less than [`BLACK_SIGMAS`].
+const STRUCTURE_MARGIN: f32 = 1.25;
+const STRUCTURE: f64 = 0.01;
 /// White lies at most this many sigma above the sky; at least three times as far as black lies below.
 const WHITE_SIGMAS: f32 = 3000.0;
 /// Share of the values under black, where so many are faint: the first that passes over the dead ones.
@@ -90,7 +94,7 @@ impl Stretch {
     pub fn fit(curve: Curve, tone: Tone, sample: &Sample, sky: Sky) -> Self {
         let sigma = if sky.sigma > 0.0 { sky.sigma } else { scale_of_few(sample, sky.level) };
         let sigma = sigma.max(1e-30);
-        let below = depth(sample, sky.level, sigma);
+        let below = depth(sample, sky.level, sigma, tone);
         let least = below * (1.0 / tone.grey() - 1.0) as f32;
         let bright = match curve {
             Curve::Asinh => sample.at(1.0 - WHITE),
@@ -152,12 +156,21 @@ impl Stretch {
     }
 }
 
-/// How far black lies below the sky.
-fn depth(sample: &Sample, level: f32, sigma: f32) -> f32 {
+/// Returns how far black lies below the level.
+fn depth(sample: &Sample, level: f32, sigma: f32, tone: Tone) -> f32 {
     let depths = BLACK.map(|share| level - sample.at(share));
     let seen = depths.into_iter().find(|depth| *depth <= FAINT_SIGMAS * sigma);
     // A little deeper: an area of one value is not all black.
-    seen.map_or(BLACK_SIGMAS_OVER_DEAD * sigma, |depth| 1.1 * depth).max(BLACK_SIGMAS * sigma)
+    seen.map_or(BLACK_SIGMAS_OVER_DEAD * sigma, |depth| 1.1 * depth)
+        .max(least_depth(sample, level, sigma, tone))
+}
+
+/// Returns how far black lies below the level at least.
+fn least_depth(sample: &Sample, level: f32, sigma: f32, tone: Tone) -> f32 {
+    let scatter = BLACK_SIGMAS * sigma;
+    let (low, high) = (level - sample.at(STRUCTURE), sample.at(1.0 - STRUCTURE) - level);
+    let structure = STRUCTURE_MARGIN * low.max(high);
+    if tone == Tone::Even && structure > 0.0 { scatter.min(structure) } else { scatter }
 }
 
 /// A scatter for images where most pixels have the same value: masks, constant frames.
@@ -288,10 +301,47 @@ mod tests {
                 assert!((grey - 0.5).abs() < 0.01, "{n} {curve:?}: {grey}");
             }
         }
-        let sample = Sample::of(&images[0]).unwrap();
-        let stretch = Stretch::fit(Curve::Asinh, Tone::Even, &sample, Tone::Even.level(&sample));
-        let shown = [0.8, 0.9, 0.95, 1.0].map(|v| stretch.grey(v));
-        assert!(shown.is_sorted() && shown[0] < 0.3 && shown[3] > 0.55, "{shown:?}");
+    }
+
+    /// Grey levels, of 255, by which values differ from the median of an image.
+    fn contrast(values: &[f32], wanted: &[f32]) -> Vec<f64> {
+        let sample = Sample::of(values).unwrap();
+        let level = Tone::Even.level(&sample);
+        let stretch = Stretch::fit(Curve::Asinh, Tone::Even, &sample, level);
+        wanted.iter().map(|d| 255.0 * (stretch.grey(level.level + d) - 0.5)).collect()
+    }
+
+    /// Calibrations differ from their level both ways: the same difference is as many levels brighter as darker, what
+    /// stands out of the noise is seen, and the structure of a smooth flat fills most of the range.
+    #[test]
+    fn structure_of_even_images_is_seen_above_and_below() {
+        // The sum of twelve uniform numbers is nearly Gaussian.
+        let mut state = 1_u32;
+        let mut uniform = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state as f32 / u32::MAX as f32
+        };
+        let sigma = 0.01;
+        let mut noise: Vec<f32> = (0..20_000)
+            .map(|_| 1.0 + sigma * ((0..12).map(|_| uniform()).sum::<f32>() - 6.0))
+            .collect();
+        // Dead and hot pixels.
+        noise[..40].fill(0.0);
+        noise[40..48].fill(9.0);
+        let shown = contrast(&noise, &[-3.0 * sigma, -sigma, sigma, 3.0 * sigma]);
+        assert!(shown[0] < -75.0 && shown[3] > 75.0, "three sigma: {shown:?}");
+        assert!(shown[1] < -25.0 && shown[2] > 25.0, "one sigma: {shown:?}");
+        let vignetted: Vec<f32> =
+            (0..10_000_u16).map(|i| 1.0 - 0.2 * (f32::from(i) / 10_000.0).powi(2)).collect();
+        // From 0.8 at the edge to 1.0 in the middle, 0.95 in the median.
+        let shown = contrast(&vignetted, &[-0.15, -0.05, 0.0, 0.05]);
+        assert!(shown[0] < -90.0 && shown[0] > -127.0, "the edge is dark and not black: {shown:?}");
+        assert!(shown[3] > 30.0, "the middle is brighter: {shown:?}");
+        for same in [&noise[100..], &vignetted] {
+            let shown = contrast(same, &[-0.02, -0.01, 0.01, 0.02]);
+            let differs = |a: f64, b: f64| (a + b).abs() > 5.0;
+            assert!(!differs(shown[0], shown[3]) && !differs(shown[1], shown[2]), "{shown:?}");
+        }
     }
 
     #[test]
