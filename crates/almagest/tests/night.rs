@@ -466,12 +466,12 @@ fn headers_and_mathematics_in_sql() {
     assert!(desk.count(with) > 0);
     let object =
         "SELECT header_value(cards, 'object') FROM header JOIN multiframe USING (multiframe_id)
-                  WHERE hdu = 0 AND object IS NOT NULL LIMIT 1";
+                  WHERE ext_num = 1 AND object IS NOT NULL LIMIT 1";
     let known = "SELECT object FROM header JOIN multiframe USING (multiframe_id)
-                 WHERE hdu = 0 AND object IS NOT NULL LIMIT 1";
+                 WHERE ext_num = 1 AND object IS NOT NULL LIMIT 1";
     assert_eq!(one(object), one(known));
     assert!(
-        one("SELECT header_text(cards) FROM header WHERE hdu = 0 LIMIT 1")
+        one("SELECT header_text(cards) FROM header WHERE ext_num = 1 LIMIT 1")
             .as_str()
             .unwrap()
             .starts_with("SIMPLE  =")

@@ -43,7 +43,7 @@ fn a_night_on_a_server_equals_one_in_the_box() {
         let (on_server, in_box) = (of(&desk), of(&boxed));
         assert_eq!(on_server, in_box, "{report}");
     }
-    let header = "SELECT multiframe_id, hdu, header_value(cards, 'OBSNUM') AS n, length(header_text(cards)) AS l
+    let header = "SELECT multiframe_id, ext_num, header_value(cards, 'OBSNUM') AS n, length(header_text(cards)) AS l
                   FROM header ORDER BY 1, 2, 4";
     assert!(
         desk.rows(header) == boxed.rows(header),

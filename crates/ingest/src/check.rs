@@ -166,7 +166,7 @@ fn check_result(
                 format!(
                     "{} ext_num {}: {} rows read, {} written, {} refused",
                     hdu.file,
-                    u32::from(hdu.hdu) + 1,
+                    model::ext_num_of(hdu.hdu),
                     hdu.rows_read,
                     hdu.rows_written,
                     hdu.rows_refused

@@ -83,3 +83,9 @@ impl ExtNum {
         self.0.unsigned_abs() - 1
     }
 }
+
+/// Returns the extension number of an HDU counted from 0: tables, lists and messages count the primary HDU as 1. Unlike
+/// [`ExtNum`] it has one for every HDU that a file can have.
+pub fn ext_num_of(hdu: u16) -> u32 {
+    u32::from(hdu) + 1
+}

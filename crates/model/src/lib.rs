@@ -18,7 +18,7 @@ pub mod task;
 pub mod unit;
 
 pub use advice::Advice;
-pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId};
+pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId, ext_num_of};
 pub use one_line::one_line;
 pub use refusal::{Finding, Refusal, RowRange};
 pub use shown::{is_clean, shown, shown_briefly};

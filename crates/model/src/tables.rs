@@ -1,8 +1,8 @@
 //! The archive's tables: one definition drives Parquet schema, DDL, lake columns and documentation.
 //!
 //! Each table is a file in `tables/`. A new column is a new `[[column]]` at the end of its file and a new
-//! `schema_version`; a column is never removed or narrowed. Field ids are positions in the file, so order is
-//! for ever.
+//! `schema_version`; a column is never narrowed, and one that a migration drops is named in `retired`. Field ids are
+//! positions in the file, so order is for ever.
 
 use arrow_schema::{DataType, Field, Schema};
 use serde::Deserialize;
@@ -130,6 +130,9 @@ pub struct Table {
     pub schema_version: u32,
     /// Columns that identify a current row.
     pub key: Vec<String>,
+    /// Columns of earlier definitions that a migration dropped. Files that were staged before may still have them.
+    #[serde(default)]
+    pub retired: Vec<String>,
     /// The columns, in their order for ever.
     #[serde(rename = "column")]
     pub columns: Vec<Column>,
@@ -139,6 +142,11 @@ impl Table {
     /// The column of a name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Returns true for a column of an earlier definition, which counts no more.
+    pub fn is_retired(&self, name: &str) -> bool {
+        self.retired.iter().any(|retired| retired == name)
     }
 
     /// Position of a column.
@@ -220,6 +228,9 @@ mod tests {
                     table.name,
                     column.name
                 );
+            }
+            for retired in &table.retired {
+                assert!(table.column(retired).is_none(), "{}.{retired} is retired", table.name);
             }
             for key in &table.key {
                 let column = table.column(key).unwrap_or_else(|| panic!("{}.{key}", table.name));

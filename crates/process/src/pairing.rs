@@ -41,7 +41,7 @@ impl Identity {
     }
 
     fn ext_num(&self) -> u32 {
-        u32::from(self.hdu) + 1
+        model::ext_num_of(self.hdu)
     }
 }
 

@@ -109,10 +109,11 @@ fn check_footer(
     Ok(())
 }
 
-/// Every column is one of the table, once, of its type. One that is lacking is nullable: the file is older than the definition.
+/// Every column is one of the table, once, of its type, or was one. One that is lacking is nullable: the file is older than
+/// the definition.
 fn check_columns(found: &Schema, table: &Table) -> Result<(), StageFault> {
     let mut names = HashSet::new();
-    for field in found.fields() {
+    for field in found.fields().iter().filter(|field| !table.is_retired(field.name())) {
         let name = field.name();
         let defined = table.column(name).ok_or_else(|| {
             misfit(&model::shown_briefly(name, 100), format!("{} has no such column", table.name))

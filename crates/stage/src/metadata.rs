@@ -190,8 +190,8 @@ type Headers = BTreeMap<(MultiframeId, String, u16), Vec<u8>>;
 /// Cards by multiframe, file and HDU, packed.
 fn headers(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Headers, StageError> {
     let mut headers = Headers::new();
-    each_row(dir, "header", &["multiframe_id", "file_name", "hdu", "cards"], |row| {
-        let hdu = row.integer("hdu").and_then(|n| u16::try_from(n).ok());
+    each_row(dir, "header", &["multiframe_id", "file_name", "ext_num", "cards"], |row| {
+        let hdu = row.integer("ext_num").and_then(hdu_of);
         let id = row.multiframe_id().filter(|id| wanted.contains(id));
         let key = id.zip(row.text("file_name")).zip(hdu);
         if let Some((((id, file), hdu), cards)) = key.zip(row.bytes("cards")) {

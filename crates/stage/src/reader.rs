@@ -42,10 +42,10 @@ fn open(path: &Path, table: &Table, columns: &[&str]) -> Result<TableReader, Sta
     for name in columns {
         wanted.push(table.position(name).ok_or_else(|| unknown(name, table))?);
     }
-    let mut read: Vec<usize> = wanted.iter().copied().filter(|p| *p < held).collect();
+    let mut read: Vec<usize> = wanted.iter().filter_map(|p| held.get(*p).copied()).collect();
     read.sort_unstable();
     read.dedup();
-    let places = wanted.iter().map(|p| read.binary_search(p).ok()).collect();
+    let places = wanted.iter().map(|p| read.binary_search(held.get(*p)?).ok()).collect();
     let fields = table.arrow_schema();
     let fields: Vec<Field> = wanted.iter().map(|p| fields.field(*p).clone()).collect();
     let mask = ProjectionMask::leaves(builder.parquet_schema(), read);
@@ -64,12 +64,15 @@ fn unknown(name: &str, table: &Table) -> StageFault {
     StageFault::Schema { column: name.to_owned(), problem }
 }
 
-/// Columns that the file holds: the first ones of the definition, all of it or less the newest nullable ones.
-pub(crate) fn check_schema(found: &Schema, table: &Table) -> Result<usize, StageFault> {
+/// Returns the places in the file of the columns that it holds: the first ones of the definition, all of it or less the
+/// newest nullable ones. Retired columns may stand between them.
+fn check_schema(found: &Schema, table: &Table) -> Result<Vec<usize>, StageFault> {
     let wanted = table.arrow_schema();
-    for (n, field) in found.fields().iter().enumerate() {
+    let mut held = Vec::with_capacity(found.fields().len());
+    let is_current = |(_, field): &(usize, &Arc<Field>)| !table.is_retired(field.name());
+    for (n, field) in found.fields().iter().enumerate().filter(is_current) {
         let fault = |problem: String| StageFault::Schema { column: field.name().clone(), problem };
-        let Some(defined) = wanted.fields().get(n) else {
+        let Some(defined) = wanted.fields().get(held.len()) else {
             return Err(fault("it is newer than this software".to_owned()));
         };
         if field.name() != defined.name() {
@@ -81,12 +84,13 @@ pub(crate) fn check_schema(found: &Schema, table: &Table) -> Result<usize, Stage
         if field.is_nullable() != defined.is_nullable() {
             return Err(fault("it should be nullable, or should not".to_owned()));
         }
-        if field.metadata().get(FIELD_ID) != defined.metadata().get(FIELD_ID) {
+        // Fields are numbered by their place in the file.
+        if field.metadata().get(FIELD_ID) != Some(&Table::field_id(n).to_string()) {
             return Err(fault(format!("its field id should be {}", Table::field_id(n))));
         }
+        held.push(n);
     }
-    let held = found.fields().len();
-    match wanted.fields().iter().skip(held).find(|field| !field.is_nullable()) {
+    match wanted.fields().iter().skip(held.len()).find(|field| !field.is_nullable()) {
         None => Ok(held),
         Some(field) => Err(StageFault::Schema {
             column: field.name().clone(),

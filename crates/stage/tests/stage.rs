@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int16Type, Int32Type};
 use arrow_array::{
     Array, ArrayRef, BinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
     RecordBatch, StringArray, new_null_array,
@@ -279,7 +281,12 @@ fn detectors_come_from_staged_metadata() {
     assert!(first.names.contains_key("OBJECT") && !first.names.contains_key("CAMNUM"));
     let second = &detectors[&key(3)];
     assert_eq!(second.photometry.zero_point, Some(21.0), "the image's");
-    assert!(second.wcs.is_empty());
+    // Its frame is known although its coordinate system cannot be used.
+    let told = [
+        ("EQUINOX".to_owned(), CardValue::Number(1950.0)),
+        ("RADESYS".to_owned(), CardValue::Text("GAPPT".to_owned())),
+    ];
+    assert_eq!(second.wcs, told.into());
 
     // A coordinate system that stood in the table of the catalogue is that of the columns.
     let other = tempfile::tempdir().unwrap();
@@ -293,6 +300,32 @@ fn detectors_come_from_staged_metadata() {
 
     let empty = tempfile::tempdir().unwrap();
     assert!(stage::metadata::read(&[empty.path().to_owned()], &wanted, &names).unwrap().is_empty());
+}
+
+/// A file of an earlier definition, which had a column more, in its midst.
+#[test]
+fn a_retired_column_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = table("header").unwrap();
+    let mut old = header.clone();
+    let mut hdu = old.column("ext_num").unwrap().clone();
+    hdu.name = header.retired[0].clone();
+    old.columns.insert(2, hdu);
+    let old: &'static Table = Box::leak(Box::new(old));
+    let given: [(&str, ArrayRef); 2] = [
+        ("ext_num", Arc::new(Int16Array::from(vec![1, 2, 3]))),
+        ("num_cards", Arc::new(Int32Array::from(vec![10, 20, 30]))),
+    ];
+    let staged = write(dir.path(), "header.parquet", old, &[batch(old, 3, &given)]);
+    let path = dir.path().join("header.parquet");
+    stage::examine_rows(fs::File::open(&path).unwrap(), header, &staged).unwrap();
+    let mut read = read_table(&path, header, &["num_cards", "ext_num"]).unwrap();
+    let rows = read.next().unwrap().unwrap();
+    let numbers = rows.column(0).as_primitive::<Int32Type>().values().to_vec();
+    let extensions = rows.column(1).as_primitive::<Int16Type>().values().to_vec();
+    assert_eq!((numbers, extensions), (vec![10, 20, 30], vec![1, 2, 3]));
+    let read = |table: &Table| read_table(&path, table, &["ext_num"]).map(|_| ());
+    assert!(read(&Table { retired: Vec::new(), ..header.clone() }).is_err());
 }
 
 /// One multiframe of two detectors; the second has neither catalogue nor coordinate system.
@@ -350,6 +383,8 @@ fn stage_metadata(dir: &Path, wcs_source: &str) {
             ("c_type_x", texts(&[Some("RA---TAN"), None])),
             ("c_type_y", texts(&[Some("DEC--TAN"), None])),
             ("cr_val_x", f64s(&[Some(65.0), None])),
+            ("ra_dec_sys", texts(&[None, Some("GAPPT")])),
+            ("equinox", f64s(&[None, Some(1950.0)])),
         ],
     );
     let cards: String = [
@@ -369,7 +404,7 @@ fn stage_metadata(dir: &Path, wcs_source: &str) {
         &[
             ("multiframe_id", i64s(&[Some(4)])),
             ("file_name", texts(&[Some("w20071011_00004_st.fit")])),
-            ("hdu", i16s(&[Some(1)])),
+            ("ext_num", i16s(&[Some(2)])),
             ("cards", Arc::new(BinaryArray::from(vec![cards.as_slice()]))),
         ],
     );

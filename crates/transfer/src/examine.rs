@@ -181,7 +181,7 @@ fn finding(
 /// Notes the texts of a header that are not taken as they are stored, and text after END.
 fn note_header(hdu: &Hdu, name: &str, content: &mut Content) {
     let place = hdu.index.0;
-    let ext_num = u32::from(place) + 1;
+    let ext_num = model::ext_num_of(place);
     let (cards, keywords) = hdu.header.cleaned();
     if let Some(first) = keywords.first() {
         let message = format!(
@@ -226,7 +226,7 @@ fn ending(fits: &FitsFile, hdus: &[HduFact], detectors: &[u16]) -> Ending {
     if extensions == 0 && !announced {
         return Ending::Padded;
     }
-    let ext_num = u32::from(last.index.0) + 1;
+    let ext_num = model::ext_num_of(last.index.0);
     let promised = primary.integer("NEXTEND").ok().flatten();
     let images = hdus.iter().filter(|hdu| hdu.is_image).count();
     let found = if images > 0 { images } else { hdus.iter().filter(|h| h.rows.is_some()).count() };
@@ -292,7 +292,7 @@ fn verify_sums(
         if rules.stale_checksum == StaleChecksum::Finding {
             let message = format!(
                 "ext_num {}: {fault}; taken as the profile says",
-                u32::from(hdu.index.0) + 1
+                model::ext_num_of(hdu.index.0)
             );
             let found = finding(fault.code(), name, place, Some("DATASUM"), message);
             content.findings.push(found);
@@ -317,7 +317,7 @@ fn in_primary(fault: &FitsFault) -> String {
 }
 
 fn in_hdu(hdu: &Hdu, fault: &FitsFault) -> String {
-    format!("ext_num {}: {fault}", u32::from(hdu.index.0) + 1)
+    format!("ext_num {}: {fault}", model::ext_num_of(hdu.index.0))
 }
 
 /// A refusal made of a fault of the reader.

@@ -75,7 +75,7 @@ fn text(found: &Inspection) -> String {
             .map(|r| format!("refused, {}: {}", r.code, r.message))
             .unwrap_or_default();
         table.row([
-            (u32::from(hdu.index.0) + 1).to_string(),
+            model::ext_num_of(hdu.index.0).to_string(),
             hdu.name.clone(),
             hdu.kind.in_words().to_owned(),
             size(hdu),

@@ -273,7 +273,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "number": record.refusal_id,
         "delivery": record.delivery,
         "file": r.file,
-        "ext_num": r.hdu.map(|hdu| u32::from(hdu) + 1),
+        "ext_num": r.hdu.map(model::ext_num_of),
         "keyword": r.keyword,
         "column": r.column,
         "stage": record.stage.name(),

@@ -215,7 +215,7 @@ pub fn rows_in_words(refusal: &Refusal, most: usize) -> String {
 /// Returns file and HDU of a refusal, the HDU by its extension number (primary = 1); empty for a whole round.
 pub fn place_in_words(refusal: &Refusal) -> String {
     match refusal.hdu {
-        Some(hdu) => format!("{} ext_num {}", refusal.file, u32::from(hdu) + 1),
+        Some(hdu) => format!("{} ext_num {}", refusal.file, model::ext_num_of(hdu)),
         None => refusal.file.clone(),
     }
 }

@@ -88,7 +88,7 @@ pub(crate) fn check_columns(
         check: "schema",
         message: format!("{} {how} column {column} of {}", path.display(), table.name),
     };
-    for field in found.fields() {
+    for field in found.fields().iter().filter(|field| !table.is_retired(field.name())) {
         match wanted.field_with_name(field.name()) {
             Ok(wanted) if wanted.data_type() == field.data_type() => {}
             Ok(_) => return Err(misfit(field.name(), "has another type in")),

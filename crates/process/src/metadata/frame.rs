@@ -115,7 +115,7 @@ impl<'f> Frame<'f> {
                 Pair::Apart(reason) => {
                     apart.push(format!(
                         "ext_num {}: {}",
-                        u32::from(table.index.0) + 1,
+                        model::ext_num_of(table.index.0),
                         reason.message
                     ));
                 }

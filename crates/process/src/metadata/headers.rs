@@ -32,7 +32,6 @@ fn add<'f>(rows: &mut Vec<Row<'f>>, multiframe_id: i64, name: &'f str, file: &'f
         let mut row = Row::new(Kind::Header);
         row.set("multiframe_id", multiframe_id);
         row.set("file_name", name);
-        row.set("hdu", i64::from(hdu.index.0));
         row.set("ext_num", ext_num.get());
         row.set("num_cards", i64::try_from(cards.len() / CARD_BYTES).unwrap_or(i64::MAX));
         row.set("cards", compress(cards));

@@ -19,11 +19,13 @@ struct Migration {
     embedded_only: bool,
     /// The statements for a server, where they are not a translation of `sql`.
     server_sql: Option<&'static str>,
+    /// A table of the definitions that it changes: skipped in an archive that has no such table yet.
+    of_table: Option<&'static str>,
 }
 
 impl Migration {
     const fn new(name: &'static str, sql: &'static str) -> Self {
-        Self { name, sql, embedded_only: false, server_sql: None }
+        Self { name, sql, embedded_only: false, server_sql: None, of_table: None }
     }
 }
 
@@ -48,6 +50,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration::new("refusal_taken", include_str!("../../migrations/0015_refusal_taken.sql")),
     Migration::new("decisions", include_str!("../../migrations/0016_decisions.sql")),
+    Migration {
+        of_table: Some("header_all"),
+        server_sql: Some(include_str!("../../migrations/0017_header_ext_num_server.sql")),
+        ..Migration::new("header_ext_num", include_str!("../../migrations/0017_header_ext_num.sql"))
+    },
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -119,11 +126,26 @@ pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
     Ok(found)
 }
 
+fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
+    let sql = match tx.dialect() {
+        Dialect::Sqlite => {
+            "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = ?1"
+        }
+        Dialect::Postgres => "SELECT to_regclass(quote_ident(?1)) IS NOT NULL",
+    };
+    Ok(tx.query_row(sql, [name], |r| r.get(0))?)
+}
+
 /// Applies the migrations up to a number; `false` when there was none.
 fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<bool, ArchiveFault> {
     let applied = check(tx)? as usize;
     for (number, migration) in (1..).zip(MIGRATIONS).take(up_to).skip(applied) {
+        let has_table = match migration.of_table {
+            Some(table) => has_table(tx, table)?,
+            None => true,
+        };
         match tx.dialect() {
+            _ if !has_table => {}
             Dialect::Sqlite => tx.execute_batch(migration.sql)?,
             Dialect::Postgres if migration.embedded_only => {}
             Dialect::Postgres => match migration.server_sql {
@@ -187,7 +209,7 @@ mod tests {
                 "SELECT format('%s %s %s %s %s', relname, attname, format_type(atttypid, atttypmod), attnotnull,
                      col_description(c.oid, attnum))
                  FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid
-                 WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 AND relkind <> 'i'
+                 WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 AND NOT attisdropped AND relkind <> 'i'
                  UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
                  WHERE connamespace = current_schema()::regnamespace
                  UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()
@@ -355,6 +377,85 @@ mod tests {
         extension_numbers_are_counted_from_one(&server);
     }
 
+    /// `header` as it was when its rows had the number of their HDU twice.
+    fn header_of_old() -> Table {
+        let mut table = model::tables::table("header").unwrap().clone();
+        let mut hdu = table.column("ext_num").unwrap().clone();
+        hdu.name = "hdu".to_owned();
+        table.columns.insert(2, hdu);
+        table.key = ["multiframe_id", "file_name", "hdu"].map(str::to_owned).to_vec();
+        table
+    }
+
+    /// Current and ended rows of a filled archive keep their cards, by extension number.
+    fn headers_are_found_by_extension_number(connection: &Connection, site: &Site) {
+        let before = MIGRATIONS.iter().position(|m| m.name == "header_ext_num").unwrap();
+        migrate(connection, before, now()).unwrap();
+        let old = header_of_old();
+        definition::bring_up(connection, &old).unwrap();
+        definition::describe(connection, &old).unwrap();
+        let sum = "0".repeat(64);
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO delivery (delivery_id, name, source, state, first_seen, last_arrival)
+                     VALUES (1, 'd', 's', 'arriving', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z');
+                 INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, path, state, arrived, registered)
+                     VALUES (1, 1, 'f', '{sum}', 1, 'image', 'fits', 'd/f', 'current', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z');
+                 INSERT INTO image (multiframe_id, file_id) VALUES (7, 1);
+                 INSERT INTO event VALUES (1, 'reference', NULL, '2026-01-01T00:00:00Z', 'test', 'test', '0'),
+                                          (2, 'reference', NULL, '2026-01-01T00:00:00Z', 'test', 'test', '0');
+                 INSERT INTO header_all (multiframe_id, file_name, hdu, ext_num, num_cards, cards, begin_event, end_event)
+                     VALUES (7, 'f', 0, 1, 10, '', 1, 2), (7, 'f', 0, 1, 11, '', 2, NULL), (7, 'f', 1, 2, 12, '', 2, NULL),
+                            (7, 'g', 1, 2, 13, '', 2, NULL);",
+            ).replace("''", if connection.sqlite().is_some() { "x''" } else { "''" }))
+            .unwrap();
+        bring_up(connection, site, now()).unwrap();
+        let rows = |table: &str| -> Vec<(String, i64, i64)> {
+            let sql =
+                format!("SELECT file_name, ext_num, num_cards FROM {table} ORDER BY num_cards");
+            let mut select = connection.prepare(&sql).unwrap();
+            let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let row = |file: &str, ext_num, cards| (file.to_owned(), ext_num, cards);
+        let all = [row("f", 1, 10), row("f", 1, 11), row("f", 2, 12), row("g", 2, 13)];
+        assert_eq!(rows("header_all"), all);
+        assert_eq!(rows("header"), all[1..]);
+        let described: i64 = connection
+            .query_row(
+                "SELECT count(*) FROM column_description WHERE table_name = 'header' AND column_name = 'hdu'",
+                [],
+                |r| r.get(0),
+            )
+            .unwrap();
+        assert_eq!(described, 0);
+        let twice = "INSERT INTO header_all SELECT * FROM header_all WHERE num_cards = 12";
+        assert!(connection.execute_batch(twice).is_err(), "a key is unique");
+    }
+
+    #[test]
+    fn headers_of_older_archives() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        let (old, fresh) = (in_memory(), in_memory());
+        headers_are_found_by_extension_number(&old, &site);
+        bring_up(&fresh, &site, now()).unwrap();
+        assert_eq!(schema(&old), schema(&fresh));
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let connect = || {
+            let url = Some(server.database().url());
+            let database = crate::Database { url, ..crate::Database::default() };
+            let address = crate::engine::Address::of(&database).unwrap();
+            Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
+        };
+        let (old, fresh) = (connect(), connect());
+        headers_are_found_by_extension_number(&old, &site);
+        bring_up(&fresh, &site, now()).unwrap();
+        let (old, fresh) = (server_schema(&old), server_schema(&fresh));
+        let differing = fresh.iter().zip(&old).find(|(a, b)| a != b);
+        assert!(fresh == old, "{differing:?}");
+    }
+
     /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.
     #[test]
     fn a_grown_definition_grows_a_filled_archive() {
@@ -404,6 +505,7 @@ mod tests {
             name: "thing".to_owned(),
             description: "Things.".to_owned(),
             keeping: Keeping::Reference,
+            retired: Vec::new(),
             schema_version: 2,
             key: vec!["thing_id".to_owned()],
             columns: vec![

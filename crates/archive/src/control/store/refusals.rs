@@ -513,7 +513,7 @@ pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, Archiv
 
 /// The extension number of an HDU, as tables have it: the primary is 1 there and 0 here.
 pub(super) fn ext_num(hdu: Option<u16>) -> Option<u32> {
-    hdu.map(|hdu| u32::from(hdu) + 1)
+    hdu.map(model::ext_num_of)
 }
 
 /// The HDU of an extension number; `None` also for numbers that no HDU has.
