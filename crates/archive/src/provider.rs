@@ -1,8 +1,9 @@
 //! Providers: which deliveries come from one. Frames of one provider supersede and name each other, those of two never do.
 //!
-//! Start at [`is_same`]. What an origin is, is recorded in `delivery_origin`.
+//! Start at [`is_same`]. Origins are recorded in `delivery_origin`. The table `camera` holds the telescopes and instruments of each
+//! delivery: those of all its frames in the archive, current or not.
 
-use crate::engine::Connection;
+use crate::engine::{Connection, ToSql};
 use crate::error::ArchiveFault;
 
 /// Origin of a delivery: its name, its address, and whether the configuration names it as a source.
@@ -55,23 +56,68 @@ fn have_namesakes(c: &Connection, a: &str, b: &str) -> Result<bool, ArchiveFault
     .query_row([a, b], |r| r.get(0))?)
 }
 
-/// Telescope and instrument.
-type Camera = (Option<String>, Option<String>);
+/// Telescope and instrument; an empty text where the headers name none.
+type Camera = (String, String);
 
 /// Returns telescopes and instruments that the ingested headers of a delivery name.
 fn cameras(c: &Connection, delivery: i64) -> Result<Vec<Camera>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT DISTINCT lower(trim(telescope)), lower(trim(instrument))
-         FROM file JOIN image USING (file_id) JOIN multiframe_all AS frame ON frame.multiframe_id = image.multiframe_id
-         WHERE file.delivery_id = ?1 AND (telescope IS NOT NULL OR instrument IS NOT NULL)",
-    )?;
+    let mut select =
+        c.prepare_cached("SELECT telescope, instrument FROM camera WHERE delivery_id = ?1")?;
     let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn may_be_one(a: &Camera, b: &Camera) -> bool {
-    let fits = |a: &Option<String>, b: &Option<String>| a.is_none() || b.is_none() || a == b;
+    let fits = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
     fits(&a.0, &b.0) && fits(&a.1, &b.1)
+}
+
+/// Writes the cameras that frames name, which are selected by a join onto `frame` and `file`.
+fn record(tx: &Connection, joined: &str, values: &[&dyn ToSql]) -> Result<(), ArchiveFault> {
+    tx.execute(
+        &format!(
+            "INSERT INTO camera (delivery_id, telescope, instrument)
+             SELECT DISTINCT delivery_id, telescope, instrument FROM (
+                 SELECT file.delivery_id, coalesce(lower(trim(frame.telescope)), '') AS telescope,
+                     coalesce(lower(trim(frame.instrument)), '') AS instrument
+                 FROM {joined}) AS named
+             WHERE telescope <> '' OR instrument <> ''
+             ON CONFLICT DO NOTHING"
+        ),
+        values,
+    )?;
+    Ok(())
+}
+
+/// Records the cameras that the metadata of a round name, which an event published.
+pub(crate) fn record_cameras(tx: &Connection, unit: i64, event: i64) -> Result<(), ArchiveFault> {
+    record(
+        tx,
+        "task JOIN task_input USING (task_id) JOIN image ON image.multiframe_id = task_input.multiframe_id
+             JOIN file ON file.file_id = image.file_id
+             JOIN multiframe_all AS frame ON frame.multiframe_id = image.multiframe_id
+         WHERE task.unit_id = ?1 AND frame.begin_event = ?2",
+        &[&unit, &event],
+    )
+}
+
+/// Replaces the cameras of a delivery after rows of its frames were deleted.
+pub(crate) fn renew_cameras(tx: &Connection, delivery: i64) -> Result<(), ArchiveFault> {
+    tx.execute("DELETE FROM camera WHERE delivery_id = ?1", [delivery])?;
+    record(
+        tx,
+        "file JOIN image ON image.file_id = file.file_id
+             JOIN multiframe_all AS frame ON frame.multiframe_id = image.multiframe_id
+         WHERE file.delivery_id = ?1",
+        &[&delivery],
+    )
+}
+
+/// Records the cameras of all deliveries of an archive that is older than the table.
+pub(crate) fn adopt_cameras(tx: &Connection) -> Result<(), ArchiveFault> {
+    let frames = "multiframe_all AS frame JOIN image ON image.multiframe_id = frame.multiframe_id
+         JOIN file ON file.file_id = image.file_id WHERE true";
+    record(tx, frames, &[])
 }
 
 #[cfg(test)]
@@ -80,10 +126,8 @@ mod tests {
 
     #[test]
     fn cameras_differ_where_both_are_named() {
-        let camera = |telescope: &str, instrument: &str| {
-            let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            (named(telescope), named(instrument))
-        };
+        let camera =
+            |telescope: &str, instrument: &str| (telescope.to_owned(), instrument.to_owned());
         assert!(may_be_one(&camera("ukirt", "wfcam"), &camera("ukirt", "wfcam")));
         assert!(may_be_one(&camera("ukirt", ""), &camera("ukirt", "wfcam")));
         assert!(!may_be_one(&camera("ukirt", "ufti"), &camera("ukirt", "wfcam")));

@@ -8,6 +8,7 @@ use crate::error::ArchiveFault;
 use crate::lake::{self, LakeSchema};
 use crate::metadata::{definition, links};
 use crate::partitions;
+use crate::provider;
 use crate::site::Site;
 use rusqlite::params;
 
@@ -55,6 +56,7 @@ const MIGRATIONS: &[Migration] = &[
         server_sql: Some(include_str!("../../migrations/0017_header_ext_num_server.sql")),
         ..Migration::new("header_ext_num", include_str!("../../migrations/0017_header_ext_num.sql"))
     },
+    Migration::new("cameras", include_str!("../../migrations/0018_cameras.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -74,6 +76,7 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
     links::ensure_indexes(tx)?;
     if is_migrated {
         products::adopt(tx)?;
+        provider::adopt_cameras(tx)?;
     }
     if let Some(sqlite) = tx.sqlite() {
         lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;
@@ -169,7 +172,9 @@ fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<bool, Archiv
 
 #[cfg(test)]
 mod tests {
+    use super::super::filling::{self, Filling};
     use super::*;
+    use crate::engine::Kind;
     use model::tables::{Keeping, Table};
 
     fn schema(connection: &Connection) -> Vec<(String, String)> {
@@ -454,6 +459,57 @@ mod tests {
         let (old, fresh) = (server_schema(&old), server_schema(&fresh));
         let differing = fresh.iter().zip(&old).find(|(a, b)| a != b);
         assert!(fresh == old, "{differing:?}");
+    }
+
+    /// An archive of the schema before, whose frames name two cameras or none, has the cameras of each delivery afterwards.
+    fn older_archives_get_cameras(connection: &Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        let before = MIGRATIONS.iter().position(|m| m.name == "cameras").unwrap();
+        migrate(connection, before, now()).unwrap();
+        for table in definition::tables() {
+            definition::bring_up(connection, table).unwrap();
+        }
+        let tx = connection.begin(Kind::Move).unwrap();
+        tx.execute_batch("INSERT INTO programme_counter (programme_id) VALUES (7)").unwrap();
+        let frames = Filling { first: 10, frames: 8, per_delivery: 2, calibrations: 0 };
+        filling::rows(&tx, &frames);
+        tx.execute_batch(
+            "UPDATE multiframe_all SET telescope = ' UKIRT', instrument = CASE WHEN multiframe_id = 12 THEN 'UFTI' ELSE 'WFCAM ' END
+             WHERE multiframe_id < 14;
+             UPDATE multiframe_all SET instrument = 'wfcam' WHERE multiframe_id = 14;",
+        )
+        .unwrap();
+        tx.commit().unwrap();
+        bring_up(connection, &site, now()).unwrap();
+        let mut select = connection
+            .prepare("SELECT delivery_id, telescope, instrument FROM camera ORDER BY 1, 2, 3")
+            .unwrap();
+        let rows: Vec<(i64, String, String)> = select
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let camera = |delivery, telescope: &str, instrument: &str| {
+            (delivery, telescope.to_owned(), instrument.to_owned())
+        };
+        let wanted = [
+            camera(15, "ukirt", "wfcam"),
+            camera(16, "ukirt", "ufti"),
+            camera(16, "ukirt", "wfcam"),
+            camera(17, "", "wfcam"),
+        ];
+        assert_eq!(rows, wanted);
+    }
+
+    #[test]
+    fn older_archives_get_cameras_on_both_engines() {
+        older_archives_get_cameras(&in_memory());
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let database = crate::Database { url: Some(server.database().url()), ..Default::default() };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = crate::engine::Server::connect(&address).unwrap();
+        older_archives_get_cameras(&Connection::Postgres(server));
     }
 
     /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.

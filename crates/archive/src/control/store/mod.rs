@@ -14,6 +14,8 @@ mod changes;
 mod deletions;
 mod detections;
 mod facts;
+#[cfg(test)]
+mod filling;
 mod findings;
 mod found;
 mod history;

@@ -13,6 +13,7 @@ use crate::lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use crate::metadata::staged::{self, Expected, StagedRows};
 use crate::metadata::{definition, links};
 use crate::partitions;
+use crate::provider;
 use crate::site::Site;
 use model::task::StagedFile;
 use model::{EventId, Finding, UnitKey, UnitState, UseCase};
@@ -375,6 +376,9 @@ impl Publishing<'_> {
             findings.extend(out_of_range(&self.batch.unit.delivery, name, inserted));
         }
         self.publish_tables(&replaced)?;
+        if use_case == UseCase::Metadata {
+            provider::record_cameras(self.tx, self.unit.id, self.event.get())?;
+        }
         self.note_out_of_range(&findings)?;
         Ok(rows.into_values().map(|(name, rows)| (name.to_owned(), rows)).collect())
     }

@@ -10,7 +10,6 @@ use crate::control::report::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use model::{ProgrammeId, UseCase};
-use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -47,6 +46,12 @@ pub(super) fn files_like(
     let mut names: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
     names.retain(|(_, name)| name.starts_with(begin));
     Ok(names)
+}
+
+/// Returns the internal number of a delivery, if there is one of that name.
+fn known_id(c: &Connection, delivery: &str) -> Result<Option<i64>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?;
+    Ok(select.query_row([delivery], |r| r.get(0)).optional()?)
 }
 
 /// See [`crate::Inquiry::source`].
@@ -371,20 +376,28 @@ fn rounds(
 
 /// See [`crate::Inquiry::findings`].
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
-    let mut select = c.prepare_cached(
+    // Inside the sums, so that those of one delivery read its rows alone.
+    let of = match delivery {
+        Some(name) => match known_id(c, name)? {
+            Some(id) => Chosen::Some(vec![id]),
+            None => Chosen::Some(Vec::new()),
+        },
+        None => Chosen::All,
+    };
+    let mut select = c.prepare(&format!(
         "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message
          FROM (SELECT finding.delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
                    max(finding.round) AS round
                FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
                    AND unit.use_case = finding.stage AND unit.round = finding.round
-               WHERE unit.state IS NULL OR unit.state <> 'retracted'
+               WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {}
                GROUP BY 1, 2, 3, 4) AS sums
              JOIN finding AS f USING (delivery_id, stage, code, subject, round)
              JOIN delivery USING (delivery_id)
-         WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
          ORDER BY delivery_id, sums.occurrences DESC, f.stage, f.code, f.subject",
-    )?;
-    let rows = select.query_map(params![delivery], |r| {
+        of.condition("finding.delivery_id")
+    ))?;
+    let rows = select.query_map([], |r| {
         Ok(Drift {
             delivery: r.get(0)?,
             stage: r.get(1)?,

@@ -16,6 +16,7 @@ use crate::error::ArchiveFault;
 use crate::metadata::definition::quoted;
 use crate::metadata::links;
 use crate::partitions;
+use crate::provider;
 use crate::site::Site;
 use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
@@ -265,6 +266,9 @@ pub(super) fn purge(
             "UPDATE retraction SET purged = ?3 WHERE event_id = ?1 AND unit_id = ?2",
             params![event, unit.id, text_of(now)],
         )?;
+        if unit.key.use_case == UseCase::Metadata {
+            provider::renew_cameras(tx, unit.delivery_id)?;
+        }
         purged.rounds.push(unit.key);
     }
     // A path may show another frame by now.
