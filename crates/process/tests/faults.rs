@@ -248,7 +248,7 @@ fn faults() -> Vec<Fault> {
         "nul_padded_text",
         &[DATED, "OBJECT  = 'M31\0\0\0\0\0'           / C string", "FILTER  = 'K\0\0\0\0\0\0\0'"],
         and(text("object", "M31"), text("filter_name", "K")),
-        &[],
+        &["unknown_filter"],
     ));
     let mut tpv: Vec<&str> = PTF[3..].to_vec();
     tpv.extend([
