@@ -63,6 +63,7 @@ impl UnitVector {
     }
 
     /// The position it points to. At a pole the right ascension is 0.
+    #[inline]
     pub fn position(self) -> SkyPosition {
         SkyPosition {
             ra_deg: atan2_deg_positive(self.y, self.x),

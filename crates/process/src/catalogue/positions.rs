@@ -41,7 +41,8 @@ struct Placed<'a> {
     ra: &'a [f64],
     dec: &'a [f64],
     frame: ReferenceFrame,
-    way: ToIcrs,
+    /// The way to the frame of the WCS; `None` where the columns are in it.
+    way: Option<ToIcrs>,
     keeps_fk5_2000: bool,
 }
 
@@ -53,8 +54,9 @@ impl<'a> SkyCells<'a> {
     }
 }
 
-fn way(frame: ReferenceFrame, keeps_fk5_2000: bool) -> ToIcrs {
-    if keeps_fk5_2000 { frame.to_kept_fk5() } else { frame.to_icrs() }
+fn way(frame: ReferenceFrame, keeps_fk5_2000: bool) -> Option<ToIcrs> {
+    let way = if keeps_fk5_2000 { frame.to_kept_fk5() } else { frame.to_icrs() };
+    (!way.is_identity()).then_some(way)
 }
 
 impl Placed<'_> {
@@ -67,15 +69,7 @@ impl Placed<'_> {
     #[inline(always)]
     fn degrees(&self, row: usize, units: Units) -> (f64, f64) {
         let (ra, dec) = (self.ra[row] * units[0].degrees, self.dec[row] * units[1].degrees);
-        if self.way.is_identity() { (ra, dec) } else { self.converted(ra, dec) }
-    }
-
-    fn converted(&self, ra: f64, dec: f64) -> (f64, f64) {
-        if is_missing(ra, dec) || ra.abs() > FARTHEST_DEG {
-            return (ra, dec);
-        }
-        let position = SkyPosition::new(ra, dec).map(|p| self.way.position(p));
-        position.map_or((ra, dec), |p| (p.ra_deg, p.dec_deg))
+        self.way.map_or((ra, dec), |way| converted(way, ra, dec))
     }
 
     /// Returns the units, and the frame where it is another than the ICRS.
@@ -85,6 +79,15 @@ impl Placed<'_> {
             frame => format!("{} ({frame})", names(units)),
         }
     }
+}
+
+/// Converts a position; what is none stays what it is.
+fn converted(way: ToIcrs, ra: f64, dec: f64) -> (f64, f64) {
+    if is_missing(ra, dec) || ra.abs() > FARTHEST_DEG {
+        return (ra, dec);
+    }
+    let position = SkyPosition::new(ra, dec).map(|p| way.position(p));
+    position.map_or((ra, dec), |p| (p.ra_deg, p.dec_deg))
 }
 
 /// Longitudes beyond this are no positions.

@@ -103,24 +103,33 @@ impl Wcs {
     /// The direction of a pixel; `None` where the projection ends.
     #[inline(always)]
     pub fn pixel_to_vector(&self, x: f64, y: f64) -> Option<UnitVector> {
-        let (lon_deg, lat_deg) = self.pixel_to_plane(x, y);
-        let (lon_deg, lat_deg) = match &self.tpv {
-            Some(tpv) => tpv.apply(lon_deg, lat_deg),
-            None => (lon_deg, lat_deg),
-        };
-        let (lon_deg, lat_deg) = match self.plane_offset {
-            Some([x, y]) => (lon_deg + x, lat_deg + y),
-            None => (lon_deg, lat_deg),
-        };
-        let (along, a, b) =
-            self.projection.to_sphere(lon_deg * RAD_PER_DEG, lat_deg * RAD_PER_DEG)?;
-        let direction = self.sphere.direction(along, a, b);
-        let direction = match &self.e_terms {
-            Some(way) => way.vector(direction),
-            None => direction,
-        };
+        let [direction] = self.pixels_to_vectors([x], [y]);
         // Not a number in, or an overflow on the way: then every component is none.
         direction.x.is_finite().then_some(direction)
+    }
+
+    /// The directions of some pixels, worked on side by side; x is not finite where the projection ends.
+    #[inline(always)]
+    fn pixels_to_vectors<const N: usize>(&self, x: [f64; N], y: [f64; N]) -> [UnitVector; N] {
+        let (mut lon, mut lat) = ([0.0; N], [0.0; N]);
+        for i in 0..N {
+            (lon[i], lat[i]) = self.pixel_to_plane(x[i], y[i]);
+        }
+        if let Some(tpv) = &self.tpv {
+            for i in 0..N {
+                (lon[i], lat[i]) = tpv.apply(lon[i], lat[i]);
+            }
+        }
+        if let Some([x, y]) = self.plane_offset {
+            (lon, lat) = (lon.map(|lon| lon + x), lat.map(|lat| lat + y));
+        }
+        let radians = |deg: [f64; N]| deg.map(|deg| deg * RAD_PER_DEG);
+        let [along, a, b] = self.projection.to_spheres(radians(lon), radians(lat));
+        let directions = std::array::from_fn(|i| self.sphere.direction(along[i], a[i], b[i]));
+        match &self.e_terms {
+            Some(way) => directions.map(|direction| way.vector(direction)),
+            None => directions,
+        }
     }
 
     /// Plane coordinates in degrees before TPV: what CRPIX, SIP and the matrix make of a pixel.
@@ -179,9 +188,38 @@ impl Wcs {
         dec_deg: &mut Vec<f64>,
     ) {
         assert_eq!(x.len(), y.len(), "one y per x");
-        fill(ra_deg, dec_deg, x.iter().zip(y), |(&x, &y)| {
-            self.pixel_to_sky(x, y).map(|p| (p.ra_deg, p.dec_deg))
-        });
+        ra_deg.clear();
+        dec_deg.clear();
+        ra_deg.resize(x.len(), f64::NAN);
+        dec_deg.resize(x.len(), f64::NAN);
+        let (xs, x_rest) = x.as_chunks::<LANES>();
+        let (ys, y_rest) = y.as_chunks::<LANES>();
+        let (ras, ra_rest) = ra_deg.as_chunks_mut::<LANES>();
+        let (decs, dec_rest) = dec_deg.as_chunks_mut::<LANES>();
+        for ((x, y), (ra, dec)) in xs.iter().zip(ys).zip(ras.iter_mut().zip(decs)) {
+            self.fill_positions(*x, *y, ra, dec);
+        }
+        for ((x, y), (ra, dec)) in x_rest.iter().zip(y_rest).zip(ra_rest.iter_mut().zip(dec_rest)) {
+            self.fill_positions([*x], [*y], std::array::from_mut(ra), std::array::from_mut(dec));
+        }
+    }
+
+    /// Positions of some pixels in degrees; NaN where there is none.
+    #[inline(always)]
+    fn fill_positions<const N: usize>(
+        &self,
+        x: [f64; N],
+        y: [f64; N],
+        ra_deg: &mut [f64; N],
+        dec_deg: &mut [f64; N],
+    ) {
+        let directions = self.pixels_to_vectors(x, y);
+        for i in 0..N {
+            let position = directions[i].position();
+            let is_there = directions[i].x.is_finite();
+            ra_deg[i] = if is_there { position.ra_deg } else { f64::NAN };
+            dec_deg[i] = if is_there { position.dec_deg } else { f64::NAN };
+        }
     }
 
     /// Pixels of many positions (degrees); NaN where there is none. Earlier contents are replaced.
@@ -320,6 +358,8 @@ impl Wcs {
 }
 
 const DEG_PER_RAD: f64 = 180.0 / std::f64::consts::PI;
+/// Pixels that are worked on side by side.
+const LANES: usize = 4;
 
 /// Replaces two columns by the points that `each` makes of the items, NaN for none.
 #[inline(always)]

@@ -51,27 +51,47 @@ impl Projection {
         }
     }
 
-    /// Components (along the pole, along x, along y) of the direction at a point of the plane.
+    /// Components (along the pole, along x, along y) of the directions at points of the plane; `along` is NaN where
+    /// there is none.
     #[inline(always)]
-    pub(super) fn to_sphere(&self, x: f64, y: f64) -> Option<(f64, f64, f64)> {
-        let square = x * x + y * y;
-        let radius = square.sqrt();
+    pub(super) fn to_spheres<const N: usize>(&self, x: [f64; N], y: [f64; N]) -> [[f64; N]; 3] {
+        let square: [f64; N] = std::array::from_fn(|i| x[i] * x[i] + y[i] * y[i]);
         let zeta = match self {
             Self::Tan => {
-                let along = 1.0 / (1.0 + square).sqrt();
-                return Some((along, x * along, y * along));
+                let along = square.map(|square| 1.0 / (1.0 + square).sqrt());
+                return [
+                    along,
+                    std::array::from_fn(|i| x[i] * along[i]),
+                    std::array::from_fn(|i| y[i] * along[i]),
+                ];
             }
-            Self::Sin => return (square <= 1.0).then(|| ((1.0 - square).sqrt(), x, y)),
-            Self::Zpn(zpn) => zpn.zeta(radius)?,
-            Self::Arc if radius <= PI => radius,
-            Self::Stg if radius.is_finite() => 2.0 * (0.5 * radius).atan(),
-            Self::Zea if radius <= 2.0 => 2.0 * (0.5 * radius).asin(),
-            Self::Flat(flat) => return flat.to_sphere(x, y),
-            _ => return None,
+            // The root of a negative number is NaN.
+            Self::Sin => return [square.map(|square| (1.0 - square).sqrt()), x, y],
+            Self::Flat(flat) => {
+                let mut out = [[f64::NAN; N]; 3];
+                for i in 0..N {
+                    if let Some((along, a, b)) = flat.to_sphere(x[i], y[i]) {
+                        (out[0][i], out[1][i], out[2][i]) = (along, a, b);
+                    }
+                }
+                return out;
+            }
+            Self::Zpn(zpn) => zpn.zetas(square.map(f64::sqrt)),
+            Self::Arc => square.map(f64::sqrt).map(|r| if r <= PI { r } else { f64::NAN }),
+            Self::Stg => square.map(|square| match square.sqrt() {
+                radius if radius.is_finite() => 2.0 * (0.5 * radius).atan(),
+                _ => f64::NAN,
+            }),
+            // The arc sine of more than 1 is NaN.
+            Self::Zea => square.map(|square| 2.0 * (0.5 * square.sqrt()).asin()),
         };
-        let (sin, cos) = sin_cos(zeta);
-        let scale = if radius > 0.0 { sin / radius } else { 0.0 };
-        Some((cos, x * scale, y * scale))
+        let (sin, cos) = sines_cosines(zeta);
+        let scale: [f64; N] = std::array::from_fn(|i| {
+            let radius = square[i].sqrt();
+            if radius > 0.0 { sin[i] / radius } else { 0.0 }
+        });
+        let times_scale = |v: [f64; N]| std::array::from_fn(|i| v[i] * scale[i]);
+        [cos, times_scale(x), times_scale(y)]
     }
 
     /// The point of the plane for a direction with these components.
@@ -97,8 +117,18 @@ impl Projection {
     }
 }
 
-/// Sine and cosine in radians, quick for the angles that images have.
+/// Sines and cosines in radians, quick for the angles that images have.
 #[inline(always)]
-fn sin_cos(angle: f64) -> (f64, f64) {
-    if angle <= FRAC_PI_4 { sin_cos_small(angle) } else { angle.sin_cos() }
+fn sines_cosines<const N: usize>(angle: [f64; N]) -> ([f64; N], [f64; N]) {
+    let (mut sin, mut cos) = ([0.0; N], [0.0; N]);
+    let is_small = angle.map(|angle| angle <= FRAC_PI_4);
+    for i in 0..N {
+        (sin[i], cos[i]) = sin_cos_small(angle[i]);
+    }
+    if is_small.contains(&false) {
+        for i in (0..N).filter(|i| !is_small[*i]) {
+            (sin[i], cos[i]) = angle[i].sin_cos();
+        }
+    }
+    (sin, cos)
 }

@@ -62,10 +62,18 @@ impl Zpn {
 
     #[inline(always)]
     fn value_and_slope(&self, zeta: f64) -> (f64, f64) {
-        let (mut value, mut slope) = (0.0, 0.0);
+        let ([value], [slope]) = self.values_and_slopes([zeta]);
+        (value, slope)
+    }
+
+    #[inline(always)]
+    fn values_and_slopes<const N: usize>(&self, zeta: [f64; N]) -> ([f64; N], [f64; N]) {
+        let (mut value, mut slope) = ([0.0; N], [0.0; N]);
         for &c in self.coefficients[..=self.degree.min(COEFFICIENTS - 1)].iter().rev() {
-            slope = slope * zeta + value;
-            value = value * zeta + c;
+            for i in 0..N {
+                slope[i] = slope[i] * zeta[i] + value[i];
+                value[i] = value[i] * zeta[i] + c;
+            }
         }
         (value, slope)
     }
@@ -76,56 +84,62 @@ impl Zpn {
         (zeta <= self.zeta_max).then(|| self.value_and_slope(zeta).0)
     }
 
-    /// Angle from the pole at a radius; `None` beyond the growing part.
+    /// Angles from the pole at some radii; NaN beyond the growing part.
     ///
     /// Newton's iteration inside a shrinking bracket: the result is exact to rounding also next to the limit,
-    /// where the slope vanishes.
+    /// where the slope vanishes. The radii are worked on side by side, since each step waits for a division.
     #[inline(always)]
-    pub(super) fn zeta(&self, radius: f64) -> Option<f64> {
+    pub(super) fn zetas<const N: usize>(&self, radius: [f64; N]) -> [f64; N] {
         let c = &self.coefficients;
-        if !(radius >= c[0] && radius <= self.radius_max) {
-            return None;
-        }
-        let linear = (radius - c[0]) / c[1];
         // The inverse series to third order: the first step of Newton then starts at parts in a million.
         let (second, third) = (c[2] / c[1], c[3] / c[1]);
-        let mut zeta =
-            linear * (1.0 + linear * (linear * (2.0 * second * second - third) - second));
-        let (mut low, mut high) = (0.0, self.zeta_max);
-        if !(zeta > low && zeta < high) {
-            zeta = linear.min(high);
+        let (mut zeta, mut running) = ([f64::NAN; N], [false; N]);
+        let (mut low, mut high) = ([0.0; N], [self.zeta_max; N]);
+        for i in 0..N {
+            let linear = (radius[i] - c[0]) / c[1];
+            let start =
+                linear * (1.0 + linear * (linear * (2.0 * second * second - third) - second));
+            let is_within = start > low[i] && start < high[i];
+            running[i] = radius[i] >= c[0] && radius[i] <= self.radius_max;
+            if running[i] {
+                zeta[i] = if is_within { start } else { linear.min(high[i]) };
+            }
         }
         for _ in 0..100 {
-            let (value, slope) = self.value_and_slope(zeta);
-            let excess = value - radius;
-            if excess > 0.0 {
-                high = zeta;
-            } else {
-                low = zeta;
+            let (value, slope) = self.values_and_slopes(zeta);
+            for i in 0..N {
+                let excess = value[i] - radius[i];
+                let is_beyond = excess > 0.0;
+                high[i] = if is_beyond { zeta[i] } else { high[i] };
+                low[i] = if is_beyond { low[i] } else { zeta[i] };
+                let newton = zeta[i] - excess / slope[i];
+                let is_within = newton >= low[i] && newton <= high[i];
+                let next = if is_within { newton } else { 0.5 * (low[i] + high[i]) };
+                let moved = (next - zeta[i]).abs();
+                zeta[i] = if running[i] { next } else { zeta[i] };
+                // Quadratic convergence: after a step below 1e-9 the error is below rounding, unless the slope
+                // is about to vanish.
+                let is_done = moved <= 2e-16 * next
+                    || moved == 0.0
+                    || (moved <= 1e-9 * next && slope[i] > 0.1 * c[1]);
+                running[i] &= !is_done;
             }
-            let step = excess / slope;
-            let mut next = zeta - step;
-            if !(next >= low && next <= high) {
-                next = 0.5 * (low + high);
-            }
-            let moved = (next - zeta).abs();
-            zeta = next;
-            if moved <= 2e-16 * zeta || moved == 0.0 {
-                break;
-            }
-            // Quadratic convergence: after a step this small the error is below rounding, unless the slope
-            // is about to vanish.
-            if moved <= 1e-9 * zeta && slope > 0.1 * c[1] {
+            if !running.contains(&true) {
                 break;
             }
         }
-        Some(zeta)
+        zeta
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn zeta_of(zpn: &Zpn, radius: f64) -> Option<f64> {
+        let [zeta] = zpn.zetas([radius]);
+        (!zeta.is_nan()).then_some(zeta)
+    }
 
     fn with(terms: &[(usize, f64)]) -> Option<Zpn> {
         let mut c = [0.0; COEFFICIENTS];
@@ -156,7 +170,7 @@ mod tests {
             for i in 0..=1000 {
                 let zeta = zpn.zeta_max * f64::from(i) / 1000.0;
                 let radius = zpn.radius(zeta).unwrap();
-                let back = zpn.zeta(radius.min(zpn.radius_max)).unwrap();
+                let back = zeta_of(&zpn, radius.min(zpn.radius_max)).unwrap();
                 // Where the slope vanishes a rounding of the radius moves the angle by its square root.
                 let slope = zpn.value_and_slope(zeta).1.max(1e-8 * zpn.coefficient(1));
                 let terms: f64 = (0..=zpn.degree)
@@ -169,15 +183,27 @@ mod tests {
     }
 
     #[test]
+    fn angles_side_by_side_are_those_of_one_radius() {
+        let zpn = with(&[(1, 1.0), (3, 42.0), (5, -10_000.0)]).unwrap();
+        for step in 0..500 {
+            let at = |lane: f64| zpn.radius_max * (f64::from(step) + lane) / 500.0;
+            // The last one next to the limit or beyond it, where the iteration takes longest.
+            let radius = [at(0.0), at(0.3), f64::NAN, zpn.radius_max * (1.0 - 1e-12), at(1.7)];
+            let one = radius.map(|radius| zpn.zetas([radius])[0].to_bits());
+            assert_eq!(zpn.zetas(radius).map(f64::to_bits), one, "{radius:?}");
+        }
+    }
+
+    #[test]
     fn the_growing_part_ends_where_the_slope_vanishes() {
         let wfcam = with(&[(1, 1.0), (3, -60.0)]).unwrap();
         let limit = (1.0f64 / 180.0).sqrt();
         assert!((wfcam.zeta_max - limit).abs() < 1e-15);
-        assert_eq!(wfcam.zeta(wfcam.radius_max * 1.000_001), None);
+        assert_eq!(zeta_of(&wfcam, wfcam.radius_max * 1.000_001), None);
         assert_eq!(wfcam.radius(limit * 1.000_001), None);
-        assert!(wfcam.zeta(wfcam.radius_max).is_some());
-        assert_eq!(wfcam.zeta(f64::NAN), None);
-        assert_eq!(wfcam.zeta(-1e-9), None);
+        assert!(zeta_of(&wfcam, wfcam.radius_max).is_some());
+        assert_eq!(zeta_of(&wfcam, f64::NAN), None);
+        assert_eq!(zeta_of(&wfcam, -1e-9), None);
         assert_eq!(with(&[(1, 1.0), (3, 5.0)]).unwrap().zeta_max, std::f64::consts::PI);
     }
 

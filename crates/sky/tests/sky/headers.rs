@@ -596,6 +596,35 @@ fn absurd_values_neither_panic_nor_hang() {
     assert!(usable > 1000, "{usable}");
 }
 
+/// Pixels are worked on side by side: each has the position it has alone, beside others that have none.
+#[test]
+fn columns_are_the_single_points_wherever_projections_end() {
+    let of = |code: &str| {
+        let cards = tangent().with("CTYPE1", &format!("'RA---{code}'"));
+        cards.with("CTYPE2", &format!("'DEC--{code}'")).with("CD1_1", "-0.4").with("CD2_2", "0.4")
+    };
+    let fk4 = wfcam().with("RADESYS", "'FK4'").with("EQUINOX", "1950.0");
+    let mut headers = vec![wfcam(), fk4, tpv(), sip()];
+    headers.extend(["TAN", "SIN", "ARC", "STG", "ZEA", "CAR", "AIT", "MOL"].map(of));
+    let x: Vec<f64> =
+        (0..203).map(|i| if i % 7 == 3 { f64::NAN } else { f64::from(i) * 79.3 }).collect();
+    let y: Vec<f64> =
+        (0..203).map(|i| if i % 11 == 5 { 1e300 } else { f64::from(i) * 31.7 }).collect();
+    let (mut off_sky, mut ra, mut dec) = (0, Vec::new(), Vec::new());
+    for cards in headers {
+        let wcs = Wcs::from_image(&cards).unwrap();
+        wcs.pixels_to_sky(&x, &y, &mut ra, &mut dec);
+        for i in 0..x.len() {
+            let alone = wcs.pixel_to_sky(x[i], y[i]);
+            let found = (!ra[i].is_nan()).then_some(SkyPosition { ra_deg: ra[i], dec_deg: dec[i] });
+            assert_eq!(found, alone, "{} {i}", wcs.projection());
+            assert_eq!(ra[i].is_nan(), dec[i].is_nan());
+            off_sky += usize::from(alone.is_none());
+        }
+    }
+    assert!((300..2000).contains(&off_sky), "{off_sky}");
+}
+
 #[test]
 fn columns_are_the_single_points() {
     for cards in [wfcam(), tangent(), tpv(), sip()] {
