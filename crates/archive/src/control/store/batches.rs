@@ -2,7 +2,7 @@
 
 use super::attempts;
 use super::history::{self, Act};
-use super::refusals::{self, Met};
+use super::met::{self, Met};
 use super::rounds::{UNIT_COLUMNS, Unit, find, unit_of};
 use super::time::text_of;
 use super::waiting;
@@ -265,7 +265,7 @@ pub(super) fn refuse(
         file: None,
         refusal: &refusal,
     };
-    refusals::note(tx, &met, now)?;
+    met::note(tx, &met, now)?;
     waiting::settle(tx, unit.delivery_id, &|_, _| None, now)?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::rounds::Unit;
 use super::time::text_of;
 use crate::control::records::{Cause, RefusalState, Timestamp};
-use crate::engine::Connection;
+use crate::engine::{self, Connection};
 use crate::error::ArchiveFault;
 use model::{EventId, UnitState};
 use rusqlite::params;
@@ -102,12 +102,37 @@ pub(super) fn move_refusal(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
-    tx.prepare_cached("UPDATE refusal SET state = ?2 WHERE refusal_id = ?1")?
-        .execute(params![refusal_id, to.name()])?;
-    tx.prepare_cached(
+    move_refusals(tx, &[refusal_id], to, cause, now)
+}
+
+/// Moves refusals to another state and records it. A statement is prepared for each number of them.
+pub(super) fn move_refusals(
+    tx: &Connection,
+    numbers: &[i64],
+    to: RefusalState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let list = |first: usize| -> String {
+        let marks: Vec<String> = (0..numbers.len()).map(|n| format!("?{}", first + n)).collect();
+        marks.join(", ")
+    };
+    let text = |text: &str| engine::Value::Text(text.to_owned());
+    let numbers = || numbers.iter().map(|number| engine::Value::Integer(*number));
+    let mut values = vec![text(to.name())];
+    values.extend(numbers());
+    tx.prepare_cached(&format!("UPDATE refusal SET state = ?1 WHERE refusal_id IN ({})", list(2)))?
+        .execute(values)?;
+    let mut values = vec![text(to.name()), text(&text_of(now)), text(&cause.who), text(&cause.why)];
+    values.extend(numbers());
+    tx.prepare_cached(&format!(
         "INSERT INTO refusal_history (refusal_id, number, to_state, changed, who, why)
-         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM refusal_history WHERE refusal_id = ?1",
-    )?
-    .execute(params![refusal_id, to.name(), text_of(now), cause.who, cause.why])?;
+         SELECT refusal_id, (SELECT coalesce(max(number), 0) + 1 FROM refusal_history AS h
+                             WHERE h.refusal_id = refusal.refusal_id), CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS TEXT),
+             CAST(?4 AS TEXT)
+         FROM refusal WHERE refusal_id IN ({})",
+        list(5)
+    ))?
+    .execute(values)?;
     Ok(())
 }

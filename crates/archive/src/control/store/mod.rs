@@ -21,6 +21,9 @@ mod found;
 mod history;
 mod holdings;
 mod instructions;
+#[cfg(test)]
+mod load;
+mod met;
 mod migration;
 mod origins;
 mod planning;
@@ -241,9 +244,13 @@ impl Archive {
     ) -> Result<T, ArchiveError> {
         let run = || -> Result<T, ArchiveFault> {
             let tx = self.connection.begin(Kind::Write)?;
+            #[cfg(test)]
+            let began = Instant::now();
             let value = body(&tx)?;
             files::crash_point(&format!("{point}:before-commit"));
             tx.commit()?;
+            #[cfg(test)]
+            load::note(began.elapsed());
             files::crash_point(&format!("{point}:after-commit"));
             Ok(value)
         };

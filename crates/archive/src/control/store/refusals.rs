@@ -1,188 +1,15 @@
-//! Refusals and findings: noting, deciding, releasing, resolving.
+//! Refusals and findings: deciding, releasing, resolving. [`super::met`] records them.
 
 use super::findings::{self, Found};
 use super::history::move_refusal;
 use super::rounds::ask_again;
-use super::time::{text_of, time_of};
+use super::time::time_of;
 use crate::control::records::*;
 use crate::engine::{self, Connection, Optional, Row, ToSql};
 use crate::error::ArchiveFault;
 use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
-use std::collections::{BTreeSet, HashSet};
-
-/// Bytes of a text of a refusal or finding that are kept; what engines refuse in it is escaped.
-const TEXT_BYTES: usize = 8000;
-
-/// A refusal at the moment it is met.
-pub(super) struct Met<'a> {
-    pub delivery: i64,
-    pub stage: Stage,
-    pub unit: Option<i64>,
-    /// The content, when it is registered.
-    pub file: Option<i64>,
-    pub refusal: &'a Refusal,
-}
-
-/// Notes a refusal; `true` when it is new, or open again because a retry met it again. One that is open, or that
-/// somebody accepted or dismissed for the same content, is only counted again.
-pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<bool, ArchiveFault> {
-    let r = met.refusal;
-    let known: Option<(i64, bool)> = tx
-        .prepare_cached(
-            "SELECT refusal_id, state = 'retried' FROM refusal
-             WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4 AND coalesce(ext_num, -1) = ?5
-                 AND coalesce(file_id, 0) = ?6 AND (file_name <> '' OR unit_id IS NOT DISTINCT FROM ?7)
-                 AND state IN ('open', 'retried', 'accepted', 'dismissed')
-             ORDER BY state = 'open' DESC, state = 'retried' DESC, refusal_id DESC LIMIT 1",
-        )?
-        .query_row(
-            // As the index `refusal_key` has them.
-            params![
-                met.delivery,
-                r.file,
-                met.stage.name(),
-                r.code,
-                ext_num(r.hdu).map_or(-1, i64::from),
-                met.file.unwrap_or(0),
-                met.unit
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    let ranges = serde_json::to_string(&r.row_ranges)
-        .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))?;
-    let text = |text: &str| model::shown_briefly(text, TEXT_BYTES);
-    let message = text(&r.message);
-    if let Some((known, retried)) = known {
-        tx.prepare_cached(
-            "UPDATE refusal SET seen_times = seen_times + 1, last_seen = ?2, message = ?3, rows = ?4,
-                 row_ranges = ?5, unit_id = coalesce(?6, unit_id), parked = ?7 WHERE refusal_id = ?1",
-        )?
-        .execute(params![known, text_of(now), message, r.rows, ranges, met.unit, r.parked])?;
-        if retried {
-            let cause = Cause::new(met.stage.name(), "it was tried again and refused again");
-            move_refusal(tx, known, RefusalState::Open, &cause, now)?;
-        }
-        return Ok(retried);
-    }
-    insert(tx, &[met], now)?;
-    Ok(true)
-}
-
-/// Refusals of one statement: each takes 14 parameters, of which an engine takes some thousands.
-const ROWS_AT_ONCE: usize = 250;
-
-/// Writes new refusals.
-fn insert(tx: &Connection, met: &[&Met<'_>], now: Timestamp) -> Result<(), ArchiveFault> {
-    const COLUMNS: usize = 14;
-    let row = |n: usize| {
-        let marks: Vec<String> = (1..=COLUMNS).map(|i| format!("?{}", n * COLUMNS + i)).collect();
-        let last = &marks[COLUMNS - 1];
-        format!("({}, 'open', {last}, {last})", marks[..COLUMNS - 1].join(", "))
-    };
-    let rows: Vec<String> = (0..met.len()).map(row).collect();
-    let mut values: Vec<engine::Value> = Vec::with_capacity(COLUMNS * met.len());
-    for met in met {
-        values.extend(values_of(met, now)?);
-    }
-    tx.prepare_cached(&format!(
-        "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, ext_num, keyword, column_name,
-             message, rows, row_ranges, parked, state, first_seen, last_seen)
-         VALUES {}",
-        rows.join(", ")
-    ))?
-    .execute(values)?;
-    Ok(())
-}
-
-fn values_of(met: &Met<'_>, now: Timestamp) -> Result<[engine::Value; 14], ArchiveFault> {
-    use engine::Value::{Integer, Null, Text};
-    let r = met.refusal;
-    let ranges = serde_json::to_string(&r.row_ranges)
-        .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))?;
-    let text = |text: &String| Text(model::shown_briefly(text, TEXT_BYTES));
-    let number = |number: Option<i64>| number.map_or(Null, Integer);
-    Ok([
-        Integer(met.delivery),
-        number(met.file),
-        number(met.unit),
-        Text(r.file.clone()),
-        Text(met.stage.name().to_owned()),
-        Text(r.code.clone()),
-        number(ext_num(r.hdu).map(i64::from)),
-        r.keyword.as_ref().map_or(Null, text),
-        r.column.as_ref().map_or(Null, text),
-        text(&r.message),
-        Integer(i64::try_from(r.rows).unwrap_or(i64::MAX)),
-        Text(ranges),
-        Integer(r.parked.into()),
-        Text(text_of(now)),
-    ])
-}
-
-/// [`note`] for many refusals of one delivery and stage; returns how many are new. What is new is written together.
-pub(super) fn note_many(
-    tx: &Connection,
-    met: &[Met<'_>],
-    now: Timestamp,
-) -> Result<u64, ArchiveFault> {
-    let mut known = known(tx, met)?;
-    let mut new: Vec<&Met<'_>> = Vec::new();
-    let mut noted = 0;
-    for one in met {
-        let r = one.refusal;
-        let key = (r.file.clone(), r.code.clone(), r.hdu, one.file);
-        if !r.file.is_empty() && known.insert(key) {
-            new.push(one);
-            noted += 1;
-        } else {
-            // One that is there, or was met before in this list, which must be written first.
-            write_all(tx, &mut new, now)?;
-            noted += u64::from(note(tx, one, now)?);
-        }
-    }
-    write_all(tx, &mut new, now)?;
-    Ok(noted)
-}
-
-fn write_all(tx: &Connection, new: &mut Vec<&Met<'_>>, now: Timestamp) -> Result<(), ArchiveFault> {
-    let together = new.chunks_exact(ROWS_AT_ONCE);
-    let rest = together.remainder();
-    for rows in together {
-        insert(tx, rows, now)?;
-    }
-    // One by one: a statement for every possible number would be prepared once each.
-    for one in rest {
-        insert(tx, &[*one], now)?;
-    }
-    new.clear();
-    Ok(())
-}
-
-type Key = (String, String, Option<u16>, Option<i64>);
-
-/// What is on record of the files and codes of some refusals and is not dealt with for good.
-fn known(tx: &Connection, met: &[Met<'_>]) -> Result<HashSet<Key>, ArchiveFault> {
-    let mut known = HashSet::new();
-    let mut asked = HashSet::new();
-    let mut select = tx.prepare_cached(
-        "SELECT ext_num, file_id FROM refusal
-         WHERE delivery_id = ?1 AND file_name = ?2 AND stage = ?3 AND code = ?4
-             AND state IN ('open', 'retried', 'accepted', 'dismissed')",
-    )?;
-    for Met { delivery, stage, refusal, .. } in met {
-        if !asked.insert((&refusal.file, &refusal.code)) {
-            continue;
-        }
-        let values = params![delivery, refusal.file, stage.name(), refusal.code];
-        for row in select.query_map(values, |r| Ok((r.get(0)?, r.get(1)?)))? {
-            let (number, file) = row?;
-            known.insert((refusal.file.clone(), refusal.code.clone(), hdu(number), file));
-        }
-    }
-    Ok(known)
-}
+use std::collections::BTreeSet;
 
 /// Refusals that are open (or retried) and fit a condition become resolved. Gives how many.
 fn resolve(
@@ -517,6 +344,6 @@ pub(super) fn ext_num(hdu: Option<u16>) -> Option<u32> {
 }
 
 /// The HDU of an extension number; `None` also for numbers that no HDU has.
-fn hdu(ext_num: Option<u32>) -> Option<u16> {
+pub(super) fn hdu(ext_num: Option<u32>) -> Option<u16> {
     ext_num.and_then(|number| u16::try_from(number.checked_sub(1)?).ok())
 }

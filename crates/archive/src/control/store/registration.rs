@@ -1,7 +1,7 @@
 //! Recording what arrived: deliveries, files, identities, catalogue versions, reference rows.
 
 use super::time::text_of;
-use super::{findings, history, origins, refusals, rounds, waiting};
+use super::{findings, history, met, origins, refusals, rounds, waiting};
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
@@ -52,14 +52,14 @@ pub(super) fn record(
         _ => names.get(name).copied(),
     };
     for staged in registration.refusals {
-        let met = refusals::Met {
+        let met = met::Met {
             delivery,
             stage: staged.stage,
             unit: None,
             file: find(staged.stage, &staged.refusal.file),
             refusal: &staged.refusal,
         };
-        recorded.new_refusals += u64::from(refusals::note(tx, &met, now)?);
+        recorded.new_refusals += u64::from(met::note(tx, &met, now)?);
     }
     for (file, name) in looked_at_again {
         recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;

@@ -2,7 +2,8 @@
 
 use super::acceptance;
 use super::findings::{self, Found};
-use super::refusals::{self, Met};
+use super::met::{self, Met};
+use super::refusals;
 use super::rounds::{self, Task, ask_again, find_task, stage_when_over};
 use super::time::text_of;
 use super::waiting;
@@ -330,7 +331,7 @@ fn note_all(
             refusal,
         });
     }
-    refusals::note_many(tx, &met, now)
+    met::note_many(tx, &met, now)
 }
 
 /// Refusals of earlier rounds that this one did not meet again are resolved; metadata that were refused before and are

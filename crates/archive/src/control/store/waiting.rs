@@ -1,7 +1,7 @@
 //! Catalogues that wait, and say so: without image, or with an image whose metadata were refused.
 
 use super::history::move_refusal;
-use super::refusals::{self, Met};
+use super::met::{self, Met};
 use crate::control::records::*;
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
@@ -63,7 +63,7 @@ pub(super) fn settle(
         let refusal = parked(name, code, message);
         let stage = Stage::Task(UseCase::Catalogue);
         let met = Met { delivery, stage, unit: None, file: Some(*file), refusal: &refusal };
-        settled.new += u64::from(refusals::note(tx, &met, now)?);
+        settled.new += u64::from(met::note(tx, &met, now)?);
     }
     let cause = Cause::new("register", "what it waited for is there");
     for said in said.into_values() {
