@@ -37,20 +37,20 @@ fn path(path: &Path) -> &str {
 struct Moving {
     desk: Desk,
     words: Vec<String>,
+    /// The place of the archive before it moves.
+    old: String,
 }
 
 impl Moving {
     fn new(is_back: bool) -> Option<Self> {
         let server = Server::shared()?;
         if is_back {
-            let (desk, _) = Desk::on_server()?;
-            return Some(Self {
-                desk,
-                words: ["migrate", "--to", "embedded"].map(str::to_owned).to_vec(),
-            });
+            let (desk, database) = Desk::on_server()?;
+            let words = ["migrate", "--to", "embedded"].map(str::to_owned).to_vec();
+            return Some(Self { desk, words, old: database.url() });
         }
         let words = ["migrate", "--roles", "--to", &server.database().url()].map(str::to_owned);
-        Some(Self { desk: Desk::new(), words: words.to_vec() })
+        Some(Self { desk: Desk::new(), words: words.to_vec(), old: "embedded".to_owned() })
     }
 
     fn command(&self) -> Command {
@@ -60,6 +60,46 @@ impl Moving {
 
     fn migrate(&self) -> Said {
         self.command().output().expect("it starts").into()
+    }
+
+    /// Returns the command that reopens the old archive.
+    fn reopening(&self, more: &[&str]) -> Command {
+        let mut words = vec!["migrate", "--reopen", "--reason", "a test", "--to", &self.old];
+        words.extend(if self.old == "embedded" { &[][..] } else { &["--roles"] });
+        words.extend(more);
+        self.desk.command(&words)
+    }
+
+    fn reopen(&self, more: &[&str]) -> Said {
+        self.reopening(more).output().expect("it starts").into()
+    }
+
+    /// Returns the name of the database to which the archive moves; `None` when it moves into the site.
+    fn database(&self) -> Option<&str> {
+        let url = self.words.last()?;
+        (url != "embedded").then(|| url.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// Removes the archive from the place to which it moved.
+    fn lose(&self) {
+        match self.database() {
+            Some(name) => {
+                let server = Server::shared().expect("it is installed");
+                server.psql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+            }
+            None => {
+                for suffix in ["", "-wal", "-shm"] {
+                    let _ =
+                        std::fs::remove_file(self.desk.site.join(format!("archive.db{suffix}")));
+                }
+            }
+        }
+    }
+
+    /// Removes the previews of a night that only the lost place knew: its files stay when the old archive is reopened.
+    fn without_previews(&self, night: &str) {
+        let previews = self.desk.site.join(format!("previews/{night}_v1"));
+        std::fs::remove_dir_all(previews).expect("they are left");
     }
 
     /// Moves the files of the site into a directory of the same name, as if locks were not seen there: processes that have the
@@ -250,4 +290,103 @@ fn beside(
     }
     assert!(knows(desk, "20071011") && knows(desk, "20071012"), "{run:?} {moved:?}");
     desk.at_site(&["verify"]).ended(0);
+}
+
+/// The new place is lost: the old archive is reopened with all that it had, also after kills at every instant, and works.
+#[test]
+fn an_archive_whose_new_place_is_lost_is_reopened() {
+    for is_back in [false, true] {
+        let Some(moving) = Moving::new(is_back) else { return };
+        let desk = &moving.desk;
+        desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+        let before = desk.content();
+        let fault = moving.reopen(&[]);
+        assert!(fault.code == Some(5) && fault.err.contains("is not closed"), "{fault:?}");
+        moving.migrate().ended(0);
+        let second = desk.simulate(&small("20071012", 2));
+        desk.run(&second).ended(0);
+        let refused = moving.reopen(&[]);
+        assert_eq!(refused.code, Some(5), "{refused:?}");
+        assert!(
+            refused.err.contains("has 3 events") && refused.err.contains("--force"),
+            "{refused:?}"
+        );
+        assert!(knows(desk, "20071012"), "nothing was changed");
+        moving.lose();
+        let said = moving.reopen(&["--dry-run"]).ended(0);
+        assert!(said.contains("would reopen"), "{said}");
+        for instant in ["reopen:closed", "reopen:renamed", "reopen:aside", "reopen:opened"] {
+            assert_eq!(desk.is_embedded_by_config(), is_back, "{instant}");
+            let killed = moving.reopening(&[]).env("ALMAGEST_CRASH_AT", instant).output();
+            assert_eq!(killed.expect("it starts").status.code(), None, "{instant} was not passed");
+        }
+        let said = moving.reopen(&[]).ended(0);
+        assert!(said.contains("is reopened"), "{said}");
+        assert_eq!(desk.is_embedded_by_config(), !is_back);
+        moving.without_previews("20071012");
+        desk.content().is_that_of(&before, "reopened");
+        assert_eq!(desk.value("SELECT why FROM reopening"), "a test");
+        assert!(!knows(desk, "20071012"));
+        desk.run(&second).ended(0);
+        assert!(knows(desk, "20071011") && knows(desk, "20071012"));
+        desk.at_site(&["verify", "--checksums"]).ended(0);
+    }
+}
+
+/// A new place that can be reached is closed when the old archive is reopened; its own records are given up by force alone.
+#[test]
+fn a_new_place_that_can_be_reached_is_closed() {
+    for (is_back, has_news) in [(false, false), (false, true), (true, false), (true, true)] {
+        let Some(moving) = Moving::new(is_back) else { return };
+        let desk = &moving.desk;
+        desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+        let before = desk.content();
+        moving.migrate().ended(0);
+        if has_news {
+            desk.run(&desk.simulate(&small("20071012", 2))).ended(0);
+            assert_eq!(moving.reopen(&[]).code, Some(5));
+            let said = moving.reopen(&["--force"]).ended(0);
+            assert!(said.contains("3 events") && said.contains("given up"), "{said}");
+            moving.without_previews("20071012");
+        } else {
+            moving.reopen(&[]).ended(0);
+        }
+        desk.content().is_that_of(&before, "reopened");
+        let state = match moving.database() {
+            Some(name) => {
+                let server = Server::shared().expect("it is installed");
+                server.psql(name, "SELECT state FROM relocation")
+            }
+            None => {
+                let c = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
+                c.query_row("SELECT state FROM relocation", [], |r| r.get(0)).expect("a row")
+            }
+        };
+        assert_eq!(state.trim(), "moved");
+    }
+}
+
+/// Attempts whose process was killed do not block a migration; the next run at the new place restarts their tasks.
+#[test]
+fn attempts_of_killed_processes_move() {
+    for is_back in [false, true] {
+        let Some(moving) = Moving::new(is_back) else { return };
+        let desk = &moving.desk;
+        let delivery = desk.simulate(&small("20071011", 1));
+        let mut command = run_of(desk, &delivery);
+        let killed = command.env("ALMAGEST_CRASH_AT", "start:after-commit").output();
+        assert_eq!(killed.expect("it starts").status.code(), None);
+        assert_eq!(desk.status()["running_attempts"], 1);
+        let said = {
+            let words: Vec<&str> = moving.words.iter().map(String::as_str).collect();
+            desk.at_site(&[&words[..], &["--dry-run"]].concat()).ended(0)
+        };
+        assert!(said.contains("would move 1 deliveries"), "{said}");
+        assert_eq!(desk.is_embedded_by_config(), !is_back, "nothing was moved");
+        moving.migrate().ended(0);
+        assert_eq!(desk.is_embedded_by_config(), is_back);
+        desk.run(&delivery).ended(0);
+        assert!(knows(desk, "20071011"));
+        desk.at_site(&["verify", "--checksums"]).ended(0);
+    }
 }

@@ -22,7 +22,7 @@ use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::{EventId, UnitKey, UseCase};
 use model_of::*;
 use query::Rows;
-use rusqlite::types::Value as Cell;
+use rusqlite::types::{Value as Cell, ValueRef};
 use staging::*;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,8 +3,7 @@
 //! A node reports by a file; this pass finds it. An attempt whose process is gone or whose lease ended is lost, and only
 //! then is its directory removed. Nodes write to `staging/`: nothing there is opened or removed through a link.
 
-use archive::lease::Process;
-use archive::records::{AttemptEnd, AttemptKey, RunningAttempt, Taken};
+use archive::records::{AttemptEnd, AttemptKey, Taken};
 use archive::{ArchiveError, Publication, Queue, Timestamp};
 use files::{Dir, OpenFault};
 use model::one_line;
@@ -39,7 +38,7 @@ pub fn sweep<A: Queue + Publication>(
     let site = archive.site().clone();
     let mut report = SweepReport::default();
     for attempt in archive.running_attempts()? {
-        let gone = is_over(&attempt, now);
+        let gone = attempt.is_over(now);
         let opened = Dir::below(&site.staging(), &attempt.directory).ok();
         match opened.map(|dir| stage::read_result_in(&dir, Verification::Lengths)) {
             Some(Ok(result)) if AttemptKey::of(&result) == attempt.attempt => {
@@ -74,11 +73,6 @@ pub fn sweep<A: Queue + Publication>(
     report.files += archive.clear_abandoned()?.len() as u64;
     report.files += remove_temporaries(&site.lake().join("detection"));
     Ok(report)
-}
-
-/// A process of this machine can be seen to be gone; for the others only the lease tells.
-fn is_over(attempt: &RunningAttempt, now: Timestamp) -> bool {
-    Process::parse(&attempt.lease.holder).is_some_and(|p| p.is_gone()) || attempt.lease.until < now
 }
 
 /// Returns `true` when the directory is gone afterwards. Stays inside `staging/`: every name on the way is opened without

@@ -6,8 +6,9 @@ use crate::exit::{self, Exit};
 use crate::report::{grouped, say};
 use crate::site::{self, Site};
 use anyhow::Context;
-use archive::migrate::{self, Alone, Moved};
-use archive::{Database, Queue};
+use archive::migrate::{self, Alone, Moved, NewPlace, Reopening};
+use archive::records::Cause;
+use archive::{Database, Inquiry, Queue};
 use model::Advice;
 use std::path::PathBuf;
 
@@ -25,7 +26,15 @@ interrupted migration is finished by the same command.
 
 To a server: archive.db is kept as archive.db.migrated, the lake as it is; remove both when
 you are sure. With --to embedded an archive on a server moves into the site; the database
-keeps all it has. The old archive is closed: whoever still has it open is told the new place.")]
+keeps all it has. The old archive is closed: a process that still has it open gets an error that
+names the new place.
+
+--reopen is for an archive whose new place is lost: it reopens the old archive at --to, with all
+that it had when it moved, and switches the site over. While the new place can be read and
+has events, files or changes of rounds that the old archive lacks, it refuses (exit code 5)
+unless --force gives them up; a place that can be reached is closed. Ids that the lost place
+gave out are given out again. Rounds that were running or staged are restarted, and staging/ is
+renamed. Fetch the nights again that only the lost place had.")]
 pub struct Arguments {
     /// Empty database of a PostgreSQL server, see `init`; or `embedded`.
     #[arg(long, value_name = "URL|embedded")]
@@ -36,33 +45,58 @@ pub struct Arguments {
     /// Make the roles of the database afterwards, as `init --roles` does: `sql` needs the login of queries.
     #[arg(long)]
     roles: bool,
+    /// Reopen the old archive at `--to`, since the place to which it moved is lost.
+    #[arg(long, requires = "reason")]
+    reopen: bool,
+    /// Why it is reopened, for the history.
+    #[arg(long, value_name = "TEXT", requires = "reopen")]
+    reason: Option<String>,
+    /// With --reopen: give up what only the new place has.
+    #[arg(long, requires = "reopen")]
+    force: bool,
+    /// Only print what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
-/// Moves the archive of a site to a server, or back into the site.
+impl Arguments {
+    fn database(&self) -> anyhow::Result<Database> {
+        if self.to == EMBEDDED {
+            return Ok(Database::default());
+        }
+        let password_file = self.password_file.as_deref().map(std::path::absolute).transpose()?;
+        Ok(Database { url: Some(self.to.clone()), password_file, ..Database::default() })
+    }
+}
+
+/// Moves the archive of a site to a server, or back into the site; or reopens the old one.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
-    let is_back = arguments.to == EMBEDDED;
-    let database = match is_back {
-        true => Database::default(),
-        false => Database { url: Some(arguments.to.clone()), password_file, ..Database::default() },
-    };
+    let database = arguments.database()?;
     let alone = Alone::on(&site.place)?;
+    if arguments.reopen {
+        return reopen(&site, &database, arguments, &alone);
+    }
     if site.config.database.url == database.url {
+        if arguments.dry_run {
+            say!("the archive is at {} already", arguments.to);
+            return Ok(Exit::Done);
+        }
         there_already(&site, &arguments.to)?;
         drop(alone);
         return made_roles(&site, arguments.roles);
     }
     check_idle(&site)?;
     archive::check_server(&database)?;
+    if arguments.dry_run {
+        return would_move(&site, &database, &arguments.to);
+    }
+    let is_back = database.url.is_none();
     let moved = match is_back {
         true => migrate::to_embedded(&site.place, site::now(), &alone)?,
         false => migrate::to_server(&site.place, &database, site::now(), &alone)?,
     };
-    let path = site.place.root().join(config::FILE_NAME);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    files::publish_bytes(&path, config::moved_to(&text, &database).as_bytes())?;
+    switch_over(&site, &database)?;
     files::crash_point("migrate:switched");
     if !is_back {
         migrate::set_aside(&site.place)?;
@@ -70,6 +104,71 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     drop(alone);
     made_roles(&site, arguments.roles)?;
     told(&moved, if is_back { "archive.db and the lake" } else { &arguments.to });
+    say!("next: {}", advice::command(&Advice::VerifyChecksums));
+    Ok(Exit::Done)
+}
+
+/// Writes the new place of the archive into the site's configuration.
+fn switch_over(site: &Site, database: &Database) -> anyhow::Result<()> {
+    let path = site.place.root().join(config::FILE_NAME);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    files::publish_bytes(&path, config::moved_to(&text, database).as_bytes())?;
+    Ok(())
+}
+
+/// Prints what a migration would move.
+fn would_move(site: &Site, database: &Database, to: &str) -> anyhow::Result<Exit> {
+    match site.read().and_then(|archive| Ok(archive.status()?)) {
+        Ok(status) => {
+            migrate::check_target(&site.place, database)?;
+            say!(
+                "would move {} deliveries and {} events to {to}",
+                grouped(status.deliveries.len() as u64),
+                grouped(status.events.unsigned_abs())
+            );
+        }
+        Err(fault) if exit::is_moved(&fault) => {
+            say!("would finish the interrupted migration to {to}")
+        }
+        Err(fault) => return Err(fault),
+    }
+    Ok(Exit::Done)
+}
+
+/// Reopens the old archive.
+fn reopen(
+    site: &Site,
+    database: &Database,
+    arguments: &Arguments,
+    alone: &Alone,
+) -> anyhow::Result<Exit> {
+    let reason = arguments.reason.as_deref().unwrap_or_default().trim();
+    if reason.is_empty() {
+        return Err(exit::usage("--reason must say why"));
+    }
+    let reopening = Reopening::find(&site.place, database, alone)?;
+    reopening.check(arguments.force)?;
+    let (to, place) = (&arguments.to, reopening.place());
+    let given_up = match reopening.new_place() {
+        NewPlace::Lost(why) => format!("{place} is lost ({why})"),
+        NewPlace::Unknown(why) => format!("{place} is given up ({why})"),
+        NewPlace::Archive(lead) => format!(
+            "{place} is closed; {} events, {} files and {} changes of rounds that only it has are given up",
+            grouped(lead.events),
+            grouped(lead.files),
+            grouped(lead.changes)
+        ),
+    };
+    if arguments.dry_run {
+        say!("would reopen the old archive at {to}: {given_up}");
+        return Ok(Exit::Done);
+    }
+    let cause = Cause::new(site::operator(), reason);
+    reopening.run(&cause, site::now(), alone)?;
+    switch_over(site, database)?;
+    made_roles(site, arguments.roles)?;
+    say!("the old archive at {to} is reopened: {given_up}");
     say!("next: {}", advice::command(&Advice::VerifyChecksums));
     Ok(Exit::Done)
 }
@@ -94,10 +193,12 @@ fn made_roles(site: &Site, are_wanted: bool) -> anyhow::Result<Exit> {
     if are_wanted && !site.place.is_embedded() { super::init::roles(&site) } else { Ok(Exit::Done) }
 }
 
-/// Refuses while tasks run whose results only the old archive would take.
+/// Refuses while tasks run whose results only the old archive would take. An attempt whose process has ended, or whose lease has
+/// expired, moves as it is: the next sweep takes its result or gives it up, wherever the archive is.
 fn check_idle(site: &Site) -> anyhow::Result<()> {
+    let now = site::now();
     match site.read().and_then(|archive| Ok(archive.running_attempts()?)) {
-        Ok(running) if running.is_empty() => Ok(()),
+        Ok(running) if running.iter().all(|attempt| attempt.is_over(now)) => Ok(()),
         Ok(_) => Err(exit::conflict(
             "tasks are running on this site: wait for them, or run their steps again",
         )),

@@ -90,11 +90,14 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
     run().map_err(ArchiveError::during(format!("back up into {}", target.display())))
 }
 
-/// Has rounds whose results are not in a backup done again.
-fn start_again_sql(now: Timestamp) -> String {
+/// Why rounds are restarted after a restore.
+const RESULTS_LOST: &str = "its results are not in the backup that was restored";
+
+/// Returns the statements that restart rounds whose results are lost.
+pub(crate) fn start_again_sql(now: Timestamp, why: &str) -> String {
     include_str!("unfinished.sql")
         .replace(":now", &format!("'{}'", text_of(now)))
-        .replace(":why", "'its results are not in the backup that was restored'")
+        .replace(":why", &crate::engine::text(why))
         .replace(":software", concat!("'almagest ", env!("CARGO_PKG_VERSION"), "'"))
 }
 

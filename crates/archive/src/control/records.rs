@@ -1,5 +1,6 @@
 //! What the control store takes and gives: plain values, no handles.
 
+use super::lease::Process;
 use chrono::{DateTime, Utc};
 use model::task::{TaskInput, TaskResult};
 use model::{EventId, MultiframeId, ProgrammeId, Refusal, UnitKey, UnitState, UseCase};
@@ -726,6 +727,15 @@ pub struct RunningAttempt {
     pub started: Timestamp,
     /// Where it was sent; `None` when it runs in the process that started it.
     pub place: Option<Place>,
+}
+
+impl RunningAttempt {
+    /// Returns whether its process is known to have ended, or its lease has expired. Only its own machine knows of a process; for
+    /// the others the lease decides.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        Process::parse(&self.lease.holder).is_some_and(|process| process.is_gone())
+            || self.lease.until < now
+    }
 }
 
 /// Where an attempt was sent.

@@ -64,3 +64,8 @@ pub(crate) fn set(tx: &Connection, row: &Relocation, changed: &str) -> Result<()
         text(changed)
     ))
 }
+
+/// Removes the rows of an archive, which opens it.
+pub(crate) fn clear(tx: &Connection) -> Result<()> {
+    tx.execute_batch("DELETE FROM relocation")
+}

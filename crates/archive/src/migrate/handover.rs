@@ -104,8 +104,8 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
         Some("arrived") => {}
         _ => {
             let message = format!(
-                "the archive has moved to {}, which does not hold its copy now: the copy of archive.db and a backup are what is \
-                 left of it",
+                "the archive has moved to {}, which does not hold its copy now: repair that place, or reopen the old \
+                 archive",
                 moved.place
             );
             return Err(conflict(&message));

@@ -8,18 +8,20 @@
 //! by the transaction that read it, and every transaction of every process checks that. A move needs a site on which nobody
 //! works ([`Alone`]).
 //!
-//! Start at [`to_server`]; [`to_embedded()`] is the way back. Does not change a site's configuration.
+//! Start at [`to_server`]; [`to_embedded()`] is the way back. [`Reopening`] reopens the old archive when the new place is lost. Does not change a site's configuration.
 
 mod alone;
 mod handover;
+mod reopening;
 mod to_embedded;
 
 pub use alone::Alone;
 pub use handover::{MIGRATED, set_aside};
+pub use reopening::{Lead, NewPlace, Reopening};
 pub use to_embedded::to_embedded;
 
 use crate::control::records::Timestamp;
-use crate::control::store::{Access, Archive, connect};
+use crate::control::store::{Access, Archive, connect, migration_number};
 use crate::engine::{self, Connection, Database, Kind, Server, ValueRef};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::lake::Staged;
@@ -83,6 +85,27 @@ pub fn to_server(
 }
 
 const ACT: &str = "move the archive";
+
+/// Checks that the archive of a site may move to a database: it holds no other archive.
+///
+/// # Errors
+/// [`ArchiveError`]; a conflict when it holds one that is in use.
+pub fn check_target(site: &Site, database: &Database) -> Result<(), ArchiveError> {
+    let target = site.clone().on(database.clone());
+    if target.is_embedded() && !target.database().exists() {
+        return Ok(());
+    }
+    let is_made = || -> Result<bool, ArchiveFault> {
+        Ok(migration_number(&connect(&target, Access::Read)?)? > 0)
+    };
+    if !is_made().map_err(ArchiveError::during(ACT))? {
+        return Ok(());
+    }
+    match handover::progress(&target)? {
+        Progress::Nothing | Progress::Copied => Ok(()),
+        Progress::InUse => Err(taken(&target)),
+    }
+}
 
 fn taken(target: &Site) -> ArchiveError {
     conflict(&format!("{} holds an archive already", target.whereabouts()))

@@ -57,6 +57,7 @@ const MIGRATIONS: &[Migration] = &[
         ..Migration::new("header_ext_num", include_str!("../../migrations/0017_header_ext_num.sql"))
     },
     Migration::new("cameras", include_str!("../../migrations/0018_cameras.sql")),
+    Migration::new("reopening", include_str!("../../migrations/0019_reopening.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
