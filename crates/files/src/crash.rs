@@ -1,9 +1,10 @@
 //! Named instants at which a test lets the process die, or holds it.
 
-/// Ends the process with SIGKILL when `ALMAGEST_CRASH_AT` names this point (`name`, or `name:n` for its n-th passing),
-/// stops it with SIGSTOP when `ALMAGEST_STOP_AT` does: whoever started it looks around and continues it. Every passing is a
-/// line of the file that `ALMAGEST_CRASH_LIST` names, so that a campaign can aim at all of them. Only in builds
-/// with debug assertions; a release build has no such doors.
+/// Ends the process with SIGKILL when `ALMAGEST_CRASH_AT` names this point, and stops it with SIGSTOP when
+/// `ALMAGEST_STOP_AT` does, so that the process that started it can examine the site and continue it. A target is `name` for
+/// the first passing, `name:n` for the n-th, and `name:*` for every passing. Several targets are separated by commas. Every
+/// passing is a line of the file that `ALMAGEST_CRASH_LIST` names, so that a campaign can aim at all of them. Only builds with
+/// debug assertions have crash points.
 pub fn crash_point(name: &str) {
     #[cfg(debug_assertions)]
     armed::pass(name);
@@ -15,31 +16,42 @@ pub fn crash_point(name: &str) {
 mod armed {
     use rustix::process::Signal;
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::SeqCst;
 
     struct Target {
         name: String,
-        passing: u64,
+        /// The passing that counts; `None` when every one does.
+        passing: Option<u64>,
         passed: AtomicU64,
         signal: Signal,
     }
 
     impl Target {
-        fn of(variable: &str, signal: Signal) -> Option<Self> {
-            let wanted = std::env::var(variable).ok()?;
-            let (name, passing) = match wanted.rsplit_once(':') {
-                Some((name, n)) if n.parse::<u64>().is_ok() => (name, n.parse().ok()?),
-                _ => (wanted.as_str(), 1),
-            };
-            Some(Self { name: name.to_owned(), passing, passed: AtomicU64::new(0), signal })
+        /// Parses the targets of an environment variable.
+        fn all_of(variable: &str, signal: Signal) -> Vec<Self> {
+            let wanted = std::env::var(variable).unwrap_or_default();
+            let targets = wanted.split(',').filter(|target| !target.is_empty());
+            targets.map(|target| Self::of(target, signal)).collect()
         }
 
-        fn is_now(&self, name: &str) -> bool {
-            self.name == name && self.passed.fetch_add(1, Ordering::SeqCst) + 1 == self.passing
+        fn of(target: &str, signal: Signal) -> Self {
+            let (name, passing) = match target.rsplit_once(':') {
+                Some((name, "*")) => (name, None),
+                Some((name, n)) if n.parse::<u64>().is_ok() => (name, n.parse().ok()),
+                _ => (target, Some(1)),
+            };
+            Self { name: name.to_owned(), passing, passed: AtomicU64::new(0), signal }
+        }
+
+        /// Returns the number of this passing when it is the one that counts.
+        fn passing_now(&self, name: &str) -> Option<u64> {
+            let passing = (self.name == name).then(|| self.passed.fetch_add(1, SeqCst) + 1)?;
+            self.passing.is_none_or(|wanted| wanted == passing).then_some(passing)
         }
     }
 
-    static TARGETS: OnceLock<[Option<Target>; 2]> = OnceLock::new();
+    static TARGETS: OnceLock<Vec<Target>> = OnceLock::new();
 
     /// Adds a line to the list of points that were passed, in one piece.
     fn note(name: &str) {
@@ -57,13 +69,13 @@ mod armed {
     pub(super) fn pass(name: &str) {
         note(name);
         let targets = TARGETS.get_or_init(|| {
-            [
-                Target::of("ALMAGEST_CRASH_AT", Signal::KILL),
-                Target::of("ALMAGEST_STOP_AT", Signal::STOP),
-            ]
+            let mut targets = Target::all_of("ALMAGEST_CRASH_AT", Signal::KILL);
+            targets.extend(Target::all_of("ALMAGEST_STOP_AT", Signal::STOP));
+            targets
         });
-        for target in targets.iter().flatten().filter(|target| target.is_now(name)) {
-            eprintln!("crash point {name}: passing {}", target.passing);
+        for target in targets {
+            let Some(passing) = target.passing_now(name) else { continue };
+            eprintln!("crash point {name}: passing {passing}");
             let _ = rustix::process::kill_process(rustix::process::getpid(), target.signal);
             // It arrives before this ends, also when another thread takes it.
             let milliseconds = if target.signal == Signal::KILL { 60_000 } else { 100 };
