@@ -64,7 +64,7 @@ fn run(case: &Case, name: &str, base: i64) -> Result<archive::lake::LakeFile, La
     let mut offset = 0;
     let mut parts = Vec::new();
     for (path, rows) in case.staged.iter().zip(&case.rows) {
-        parts.push(Staged { path, offset });
+        parts.push(Staged { base: case.dir.path(), path, offset });
         offset += rows;
     }
     let request = FinaliseRequest { name, programme_id: 101, base, event: 7, staged: &parts };
@@ -199,6 +199,7 @@ fn staged_files_that_do_not_fit_are_refused() {
         finalise(&lake, &[request], &Default::default()).unwrap_err().to_string()
     };
     let at = |case: &Case, offset| Staged {
+        base: Box::leak(case.dir.path().to_owned().into_boxed_path()),
         path: Box::leak(case.staged[0].clone().into_boxed_path()),
         offset,
     };

@@ -27,11 +27,12 @@ pub const SERVER_POINTS: [&str; 5] = [
 ];
 
 /// Between the reservation and the commit of a publication of detections, on both engines.
-pub const CATALOGUE_POINTS: [&str; 12] = [
+pub const CATALOGUE_POINTS: [&str; 13] = [
     "ingest:checked",
     "reserve:before-commit",
     "reserve:after-commit",
     "ingest:reserved",
+    "load:columns-checked",
     "ingest:loaded",
     "publish:claimed",
     "publish:rows",

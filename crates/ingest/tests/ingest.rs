@@ -17,6 +17,8 @@ mod kill;
 mod many;
 #[path = "ingest_cases/misfit.rs"]
 mod misfit;
+#[path = "ingest_cases/swapped.rs"]
+mod swapped;
 #[path = "ingest_cases/sweeping.rs"]
 mod sweeping;
 

@@ -11,6 +11,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::Schema;
 use arrow_select::concat::concat_batches;
 use bytes::{Buf, Bytes};
+use files::OpenFault;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -40,10 +41,35 @@ const BEGIN_EVENT: &str = "begin_event";
 /// One staged file of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Staged<'a> {
+    /// The directory of ours below which it is. No link beneath it is followed.
+    pub base: &'a Path,
     /// Where it is. Its temporary ids are -1, -2, … in the order of its rows.
     pub path: &'a Path,
     /// Rows of the same batch and programme that come before its own.
     pub offset: u64,
+}
+
+impl Staged<'_> {
+    /// Opens the file, following no link beneath its base.
+    ///
+    /// # Errors
+    /// [`LakeError::Staged`] when something else has its name, [`LakeError::Io`] when it is absent or cannot be read,
+    /// [`LakeError::Parquet`] when it has no footer.
+    pub(crate) fn open(&self, counter: &Arc<ByteCounter>) -> Result<OpenFile, LakeError> {
+        OpenFile::of(open_staged(self.base, self.path)?, self.path, counter)
+    }
+}
+
+/// Opens a file below a directory of ours that nodes may write to, following no link beneath `base`.
+///
+/// # Errors
+/// [`LakeError::Staged`] when something else has its name, [`LakeError::Io`] when it is absent or cannot be read.
+pub(crate) fn open_staged(base: &Path, path: &Path) -> Result<File, LakeError> {
+    files::open_below(base, path).map_err(|fault| match fault {
+        OpenFault::Io(source) => LakeError::io(path)(source),
+        OpenFault::Missing => LakeError::io(path)(std::io::ErrorKind::NotFound.into()),
+        fault => LakeError::Staged { path: path.to_owned(), reason: fault.to_string() },
+    })
 }
 
 /// What is to be published: all rows of one programme in one batch.
@@ -120,7 +146,7 @@ fn open_sources(request: &FinaliseRequest<'_>) -> Result<Vec<Source>, LakeError>
     let mut next = 0;
     for staged in request.staged {
         let misfit = |reason: String| LakeError::Staged { path: staged.path.to_owned(), reason };
-        let file = OpenFile::open(staged.path, None, &counter)?;
+        let file = staged.open(&counter)?;
         check_staged(&file, staged, next)?;
         next += file.rows();
         if let Some(first) = sources.first() {

@@ -169,6 +169,14 @@ impl OpenFile {
         &self.metadata
     }
 
+    /// Returns the open file itself, for reading all of it in order.
+    ///
+    /// # Errors
+    /// [`LakeError::Io`] when the system has no handle left.
+    pub(crate) fn whole(&self) -> Result<File, LakeError> {
+        self.reader.file.try_clone().map_err(LakeError::io(&self.path))
+    }
+
     /// Reads ranges of the file.
     pub fn reader(&self) -> &Arc<LakeReader> {
         &self.reader

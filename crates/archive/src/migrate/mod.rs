@@ -234,7 +234,8 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
 
 /// Fills the table of a lake file and compares it with the file.
 fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFault> {
-    let staged = [Staged { path: &part.path, offset: 0 }];
+    let lake = site.lake();
+    let staged = [Staged { base: &lake, path: &part.path, offset: 0 }];
     let wanted = Wanted {
         batch: part.unit,
         programme_id: part.programme,

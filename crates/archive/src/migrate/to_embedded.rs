@@ -230,7 +230,7 @@ fn write_lake_file(
     let programme = i32::try_from(part.programme).ok();
     writer.finish(programme).map_err(|e| ArchiveFault::Damaged(model::one_line(&e)))?;
     let path = place.join(&name);
-    let staged = [Staged { path: &path, offset: 0 }];
+    let staged = [Staged { base: place, path: &path, offset: 0 }];
     let base = part.first - 1;
     let request = FinaliseRequest {
         name: &name,
@@ -244,8 +244,9 @@ fn write_lake_file(
         return Err(ArchiveFault::Damaged(format!("{name} was not written")));
     };
     let _ = std::fs::remove_file(&path);
-    let path = site.lake().join(lake::TABLE_PATH).join(&name);
-    let staged = [Staged { path: &path, offset: 0 }];
+    let directory = site.lake().join(lake::TABLE_PATH);
+    let path = directory.join(&name);
+    let staged = [Staged { base: &directory, path: &path, offset: 0 }];
     let wanted = Wanted {
         batch: part.unit,
         programme_id: part.programme,

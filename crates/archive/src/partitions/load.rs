@@ -17,7 +17,6 @@ use model::tables::{ColumnType, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -111,8 +110,14 @@ pub(crate) fn load(
 /// # Errors
 /// What the disk said.
 pub(crate) fn digest(wanted: &Wanted<'_>) -> Result<u64, ArchiveFault> {
+    let counter = Arc::default();
+    let opened: Result<Vec<OpenFile>, _> = wanted.staged.iter().map(|s| s.open(&counter)).collect();
+    digest_of_files(wanted, &opened?)
+}
+
+fn digest_of_files(wanted: &Wanted<'_>, opened: &[OpenFile]) -> Result<u64, ArchiveFault> {
     let mut digest = Digest::default();
-    write_rows(wanted, &AtomicBool::new(false), &mut digest)?;
+    write_rows((wanted, opened), &AtomicBool::new(false), &mut digest)?;
     Ok(digest.0.finish())
 }
 
@@ -152,18 +157,12 @@ fn definition() -> Result<&'static Table, ArchiveFault> {
         .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
 }
 
-fn load_one(
-    client: &mut postgres::Client,
-    wanted: &Wanted<'_>,
-    is_ahead: bool,
-    stop: &AtomicBool,
-) -> Result<LoadedPartition, ArchiveFault> {
-    let name = partition_name(wanted.batch, wanted.programme_id);
+/// Opens the staged files, each once: what is examined is what is sent. Returns their detectors and the number of rows too.
+fn open_all(wanted: &Wanted<'_>) -> Result<(Vec<OpenFile>, Vec<DetectorRun>, u64), ArchiveFault> {
     let counter = Arc::new(ByteCounter::default());
-    let mut runs = Vec::new();
-    let mut rows = 0;
+    let (mut opened, mut runs, mut rows) = (Vec::with_capacity(wanted.staged.len()), Vec::new(), 0);
     for staged in wanted.staged {
-        let file = OpenFile::open(staged.path, None, &counter)?;
+        let file = staged.open(&counter)?;
         if !wanted.is_final {
             check_staged(&file, staged, rows)?;
         }
@@ -171,7 +170,19 @@ fn load_one(
             runs.push(DetectorRun { first_row: rows + run.first_row, ..run });
         }
         rows += file.rows();
+        opened.push(file);
     }
+    Ok((opened, runs, rows))
+}
+
+fn load_one(
+    client: &mut postgres::Client,
+    wanted: &Wanted<'_>,
+    is_ahead: bool,
+    stop: &AtomicBool,
+) -> Result<LoadedPartition, ArchiveFault> {
+    let name = partition_name(wanted.batch, wanted.programme_id);
+    let (opened, runs, rows) = open_all(wanted)?;
     let first = wanted.base + 1;
     let last = wanted.base + i64::try_from(rows).unwrap_or(i64::MAX);
     let mut loaded = LoadedPartition {
@@ -193,7 +204,7 @@ fn load_one(
         .map_err(EngineError::from)?
         .get(0);
     if is_attached {
-        take_up(tx, &name, wanted)?;
+        take_up(tx, &name, (wanted, &opened))?;
         return Ok(loaded);
     }
     let columns = columns_of(definition()?);
@@ -207,8 +218,8 @@ fn load_one(
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
         .map_err(EngineError::from)?;
     let sent = match is_ahead {
-        true => write_rows_ahead(wanted, stop, &mut writer),
-        false => write_rows(wanted, stop, &mut writer),
+        true => write_rows_ahead((wanted, &opened), stop, &mut writer),
+        false => write_rows((wanted, &opened), stop, &mut writer),
     };
     sent.map_err(|fault| match fault {
         ArchiveFault::Engine(fault) => misfit(&name, fault),
@@ -234,26 +245,26 @@ fn load_one(
 
 /// Writes all rows that are wanted.
 fn write_rows(
-    wanted: &Wanted<'_>,
+    (wanted, opened): (&Wanted<'_>, &[OpenFile]),
     stop: &AtomicBool,
     out: &mut impl Write,
 ) -> Result<(), ArchiveFault> {
     let mut rows = Rows::new(definition()?, wanted, stop);
-    for staged in wanted.staged {
-        rows.write_file(staged.path, out)?;
+    for file in opened {
+        rows.write_file(file, out)?;
     }
     rows.finish(out)
 }
 
 /// Writes all rows and has the next ones decoded meanwhile, so that the server need not wait for them.
 fn write_rows_ahead(
-    wanted: &Wanted<'_>,
+    what: (&Wanted<'_>, &[OpenFile]),
     stop: &AtomicBool,
     writer: &mut impl Write,
 ) -> Result<(), ArchiveFault> {
     let (chunks, decoded) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
     std::thread::scope(|scope| {
-        let decoding = scope.spawn(move || write_rows(wanted, stop, &mut Ahead(chunks)));
+        let decoding = scope.spawn(move || write_rows(what, stop, &mut Ahead(chunks)));
         let sent = decoded.iter().try_for_each(|chunk: Vec<u8>| writer.write_all(&chunk));
         drop(decoded); // nobody decodes for a connection that is cut
         let done = decoding.join().unwrap_or_else(|_| {
@@ -290,13 +301,13 @@ fn cut(fault: std::io::Error) -> ArchiveFault {
 fn take_up(
     mut tx: postgres::Transaction<'_>,
     name: &str,
-    wanted: &Wanted<'_>,
+    (wanted, opened): (&Wanted<'_>, &[OpenFile]),
 ) -> Result<(), ArchiveFault> {
     let update = format!("UPDATE {name} SET begin_event = $1 WHERE begin_event <> $1");
     tx.execute(&update, &[&wanted.event]).map_err(EngineError::from)?;
     let columns = columns_of(definition()?);
     let found = digest_of(&mut tx, &format!("SELECT {columns} FROM {name} ORDER BY obj_id"))?;
-    if found != digest(wanted)? {
+    if found != digest_of_files(wanted, opened)? {
         return Err(ArchiveFault::Check {
             check: "detection_rows",
             message: format!("{name} is attached already, with other rows than those staged"),
@@ -360,11 +371,9 @@ impl<'a> Rows<'a> {
         Self { table, next_obj_id, event, buffer, block: Block::default(), stop }
     }
 
-    fn write_file(&mut self, path: &Path, out: &mut impl Write) -> Result<(), ArchiveFault> {
-        let fault = LakeError::parquet(path);
-        let source = files::open_regular(path)
-            .map_err(|fault| LakeError::io(path)(std::io::Error::other(fault)))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(source)
+    fn write_file(&mut self, file: &OpenFile, out: &mut impl Write) -> Result<(), ArchiveFault> {
+        let fault = LakeError::parquet(file.path());
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.whole()?)
             .and_then(|builder| builder.with_batch_size(ROWS_AT_ONCE).build())
             .map_err(&fault)?;
         for batch in reader {

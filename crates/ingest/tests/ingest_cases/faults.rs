@@ -73,7 +73,7 @@ fn without_events(dump: &str) -> String {
 }
 
 /// `true` when it stopped itself, `false` when it came to its end.
-fn until_stopped_or_gone(process: &mut std::process::Child) -> bool {
+pub(super) fn until_stopped_or_gone(process: &mut std::process::Child) -> bool {
     loop {
         if process.try_wait().unwrap().is_some() {
             return false;

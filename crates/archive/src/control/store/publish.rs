@@ -121,9 +121,11 @@ fn load_detections(
     stop: &AtomicBool,
 ) -> Result<Vec<Part>, ArchiveFault> {
     let sources = sources(batch, "detection");
+    let staging = site.staging();
     for source in &sources {
-        check_columns(&site.staging(), &source.path)?;
+        check_columns(&staging, &source.path)?;
     }
+    files::crash_point("load:columns-checked");
     let mut staged: Vec<Vec<Staged<'_>>> = Vec::with_capacity(ranges.len());
     let mut names = Vec::with_capacity(ranges.len());
     for range in ranges {
@@ -132,7 +134,7 @@ fn load_detections(
         let mut files = Vec::new();
         for Source { path, file, .. } in sources.iter().filter(|s| s.file.rows > 0) {
             if file.programme_id == Some(programme) {
-                files.push(Staged { path, offset });
+                files.push(Staged { base: &staging, path, offset });
                 offset += file.rows;
             }
         }
@@ -167,8 +169,7 @@ fn load_detections(
 /// Staged detections have the columns of the definition, or of an earlier one.
 fn check_columns(staging: &Path, path: &Path) -> Result<(), ArchiveFault> {
     let fault = |e: parquet::errors::ParquetError| ArchiveFault::from(LakeError::parquet(path)(e));
-    let file = files::open_below(staging, path)
-        .map_err(|fault| LakeError::Staged { path: path.to_owned(), reason: fault.to_string() })?;
+    let file = lake::open_staged(staging, path)?;
     let options = ArrowReaderOptions::new();
     let metadata = ArrowReaderMetadata::load(&file, options).map_err(fault)?;
     let table = model::tables::table("detection")
