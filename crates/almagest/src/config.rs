@@ -100,8 +100,8 @@ unfinished = []
 # ssh_options = []                 # further options of ssh
 
 [notify]
-# Called with a JSON object on stdin for new refusals, stuck units and deliveries, sources that are away, files of the library
-# that rot, failed ingest and low disk; [] and \"\" = nobody. A webhook gets
+# Called with a JSON object on stdin for new refusals, older products that are kept, stuck units and deliveries, sources that
+# are away, files of the library that rot, failed ingest and low disk; [] and \"\" = nobody. A webhook gets
 # the object by POST, through curl.
 command = []
 webhook = \"\"

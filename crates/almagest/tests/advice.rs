@@ -126,6 +126,7 @@ situations! {
     an_archive_moved: [VerifyChecksums];
     a_delivery_has_not_arrived: [Sources, Transfer];
     attempts_were_left: [Step];
+    older_products_are_kept: [SupersedeFile, SupersedeFileUndo];
 }
 
 #[test]
@@ -742,6 +743,31 @@ mod situation {
         assert_eq!(scrubbed.code, Some(3), "{scrubbed:?}");
         worked(tried.run(&scrubbed, &Advice::ReconcileSource));
         desk.at_site(&["verify", "--checksums"]).ended(0);
+        tried.kinds
+    }
+
+    pub fn older_products_are_kept() -> Vec<&'static str> {
+        let desk = archived();
+        let all = detections(&desk);
+        let second = desk.simulate(&Small { version: 2, ..night("20071011") });
+        let entries = std::fs::read_dir(&second).expect("there").flatten().map(|e| e.path());
+        let is_catalogue = |path: &PathBuf| path.to_string_lossy().ends_with("_cat.fits");
+        let catalogue = entries.filter(is_catalogue).min().expect("a catalogue");
+        std::fs::remove_file(&catalogue).expect("removed");
+        worked(desk.run(&second));
+        assert_eq!(detections(&desk), all);
+        let file = catalogue.file_name().expect("a name").to_string_lossy();
+        let file = file.replace("_cat.fits", ".fit");
+        let (delivery, use_case) = ("20071011_v2".to_owned(), UseCase::Catalogue);
+        let explain = || desk.at_site(&["explain", &format!("{NIGHT}/{file}")]);
+        let mut tried = Tried::at(&desk);
+        let end =
+            Advice::SupersedeFile { delivery: delivery.clone(), file: file.clone(), use_case };
+        tried.run(&explain(), &end).ended(0);
+        assert!(detections(&desk) < all);
+        let undo = Advice::SupersedeFileUndo { delivery, file: file.clone(), use_case };
+        tried.run(&explain(), &undo).ended(0);
+        assert_eq!(detections(&desk), all);
         tried.kinds
     }
 

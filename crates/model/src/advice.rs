@@ -286,6 +286,24 @@ advice! {
     VerifyRepair,
     /// Asks the sources what they have.
     Sources,
+    /// Ends a product of an older frame that is kept beside the frame of the same name in a newer delivery.
+    SupersedeFile {
+        /// The newer delivery.
+        delivery: String,
+        /// The name of both frames.
+        file: String,
+        /// The product.
+        use_case: UseCase,
+    },
+    /// Undoes such a decision.
+    SupersedeFileUndo {
+        /// The newer delivery.
+        delivery: String,
+        /// The name of both frames.
+        file: String,
+        /// The product.
+        use_case: UseCase,
+    },
 }
 
 /// The reason in commands that want one: it is valid as it stands, and meant to be replaced.
@@ -372,6 +390,14 @@ impl Advice {
             Self::VerifyChecksums => words(&["verify", "--checksums"]),
             Self::VerifyRepair => words(&["verify", "--repair"]),
             Self::Sources => words(&["sources"]),
+            Self::SupersedeFile { delivery, file, use_case } => with(
+                &["supersede", delivery, "--file", file, "--use-case", use_case.name()],
+                reason(),
+            ),
+            Self::SupersedeFileUndo { delivery, file, use_case } => with(
+                &["supersede", delivery, "--file", file, "--use-case", use_case.name(), "--undo"],
+                reason(),
+            ),
         }
     }
 

@@ -309,6 +309,13 @@ fn text(status: &Status, rates: &[Rate], is_all: bool) -> String {
             advice::command(&Advice::Reconcile)
         );
     }
+    if status.kept_products > 0 {
+        text += &format!(
+            "\n{} kept beside newer frames that lack them: {}\n",
+            counted(status.kept_products, "older product"),
+            advice::command(&Advice::Findings)
+        );
+    }
     if status.findings > 0 {
         text += &format!(
             "\n{} in what was accepted: {}\n",

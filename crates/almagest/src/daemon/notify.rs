@@ -4,8 +4,9 @@ use super::arrivals;
 use crate::exit::Exit;
 use crate::journal::Journal;
 use crate::report::{bytes, counted, shown, tell};
-use crate::site::{self, Site};
-use archive::records::{RefusalFilter, RefusalState};
+use crate::site::{self, Archive, Site};
+use archive::records::{KeptProduct, Lack, RefusalFilter, RefusalState};
+use archive::report::Status;
 use archive::{Inquiry, Timestamp};
 use dispatch::command::{Programs, System};
 use model::Advice;
@@ -30,7 +31,7 @@ const AWAY_MINUTES: i64 = 10;
 pub struct Notice {
     /// Tells it from others: it is told once while it lasts.
     pub key: String,
-    /// `refusals`, `stuck`, `failed`, `source`, `library` or `disk`.
+    /// `refusals`, `kept`, `stuck`, `failed`, `source`, `library` or `disk`.
     pub kind: String,
     /// One or two sentences.
     pub message: String,
@@ -119,6 +120,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         );
         notices.push(notice("library", "unsound".to_owned(), message));
     }
+    notices.extend(kept(site, &archive, &status)?);
     notices.extend(away(site, now));
     let hours_since = |since: &str| {
         let since: Option<Timestamp> = since.parse().ok();
@@ -163,6 +165,39 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     };
     notices.extend(message.map(|message| notice("disk", root.display().to_string(), message)));
     Ok(notices)
+}
+
+/// Returns a notice per newer delivery, product and cause for products of older frames that stay current. Those whose
+/// replacement is under way are none: of deliveries that are arriving, and of rounds that are not ingested.
+fn kept(site: &Site, archive: &Archive, status: &Status) -> anyhow::Result<Vec<Notice>> {
+    if status.kept_products == 0 {
+        return Ok(Vec::new());
+    }
+    let is_arriving =
+        |name: &str| status.deliveries.iter().any(|d| d.name == name && d.state == "arriving");
+    let mut groups: BTreeMap<(String, &str, &str), (u64, KeptProduct)> = BTreeMap::new();
+    for kept in archive.kept_products(None)? {
+        let is_expected = matches!(kept.why, Lack::Pending | Lack::Retracted);
+        if !is_expected && !is_arriving(&kept.newer_delivery) {
+            let key = (kept.newer_delivery.clone(), kept.use_case.name(), kept.why.name());
+            groups.entry(key).or_insert((0, kept)).0 += 1;
+        }
+    }
+    let command = |newer: &str| {
+        let findings = Advice::FindingsOf { delivery: newer.to_owned() };
+        findings.command(&["--site".to_owned(), site.place.root().display().to_string()])
+    };
+    let notices = groups.into_iter().map(|((newer, use_case, why), (count, example))| {
+        let frames = counted(count, "older frame");
+        let message = format!(
+            "{newer}: {} of {frames} kept ({why}), e.g. {}: {}",
+            example.product(),
+            example.in_words(),
+            command(&newer)
+        );
+        notice("kept", format!("{newer}/{use_case}/{why}"), message)
+    });
+    Ok(notices.collect())
 }
 
 /// Sources that could not be read for a while.

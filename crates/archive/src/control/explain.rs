@@ -7,7 +7,7 @@ pub use super::facts::*;
 
 use super::help;
 use super::planning::Standing;
-use super::records::{RefusalRecord, RefusalState};
+use super::records::{KeptProduct, RefusalRecord, RefusalState};
 use super::report::{DeliveryStatus, Drift, RoundStatus, in_full, place_in_words};
 use model::advice::Target;
 use model::{Advice, UseCase};
@@ -162,6 +162,16 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             sheet.without_successor.len(),
             names.join(", ")
         ));
+    }
+    if let Some(first) = sheet.kept.first() {
+        let products = match sheet.kept.len() {
+            1 => "1 product of its frames stays".to_owned(),
+            n => format!("{n} products of its frames stay"),
+        };
+        out.lines
+            .push(format!("{products} current beside newer frames, e.g. {}", first.in_words()));
+        let name = format!("{}/{}", first.delivery, first.file);
+        out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
     let unpaired = sheet.work.unpaired.iter();
     out.lines_of(
@@ -363,6 +373,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
             file.previews
         ));
     }
+    explain_kept(file, out);
     if let Some(end) = &file.metadata_end {
         explain_end("its metadata", end, file.can_come_back, out);
     }
@@ -400,6 +411,35 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     help::explain_refusals(&file.refused_partner, None, setting, out);
 }
 
+/// The products that the frame of a file keeps beside a newer one, or that an older frame keeps beside it.
+fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
+    for kept in &file.kept {
+        let KeptProduct { delivery, newer_delivery, file: name, .. } = kept;
+        let (product, reason) = (kept.product(), kept.reason());
+        let (stays, stay) = match kept.use_case {
+            UseCase::Preview => ("stays", "shows"),
+            UseCase::Metadata | UseCase::Catalogue => ("stay", "show"),
+        };
+        out.lines.push(match file.multiframe_id == Some(kept.multiframe_id) {
+            true => format!(
+                "its {product} {stays} current beside the newer frame {newer_delivery}/{name}, multiframe {}: {reason}",
+                kept.newer_multiframe_id
+            ),
+            false => format!(
+                "in its place the {product} of {delivery}/{name}, multiframe {}, {stay}: {reason}",
+                kept.multiframe_id
+            ),
+        });
+        let text = format!("ends the older {product} all the same");
+        let end = Advice::SupersedeFile {
+            delivery: newer_delivery.clone(),
+            file: name.clone(),
+            use_case: kept.use_case,
+        };
+        out.suggestions.push(Suggestion::new(text, [end]));
+    }
+}
+
 fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
     let is_refused = |r: &&RefusalRecord| {
         file.partner.as_ref() == Some(&r.refusal.file) && r.state != RefusalState::Resolved
@@ -428,7 +468,22 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
 }
 
 /// Why rows are no longer shown.
+/// A decision of an operator that ended rows, and its undo.
+fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
+    let Decision { use_case, file, event, happened, who, why, newer } = decision;
+    out.lines.push(format!(
+        "{what} were ended by decision of {who} in event {event} on {} UTC, beside the newer frame in {newer}: {why}",
+        happened.format("%Y-%m-%d %H:%M:%S")
+    ));
+    let (delivery, file, use_case) = (newer.clone(), file.clone(), *use_case);
+    let undo = Advice::SupersedeFileUndo { delivery, file, use_case };
+    out.suggestions.push(Suggestion::new("shows them again", [undo]));
+}
+
 fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &mut Explanation) {
+    if let Some(decision) = &end.set_aside {
+        return explain_decision(what, decision, out);
+    }
     let when = end.happened.format("%Y-%m-%d %H:%M:%S");
     let line = match (end.act.as_str(), &end.successor) {
         ("retract", _) => format!(

@@ -1,6 +1,6 @@
 //! What the archive knows of a name, a night, a number or a position: what [`super::explain`] makes sentences of.
 
-use super::records::{DeliveryWork, RefusalRecord, Timestamp};
+use super::records::{DeliveryWork, KeptProduct, RefusalRecord, Timestamp};
 use super::report::{DeliveryStatus, Drift};
 use model::UseCase;
 
@@ -62,6 +62,8 @@ pub struct DeliveryFactsheet {
     pub blocked: Vec<(UseCase, u32, String)>,
     /// Rounds that are retracted and not purged.
     pub can_come_back: bool,
+    /// Products of its images that are kept beside newer images.
+    pub kept: Vec<KeptProduct>,
 }
 
 /// A file as `explain` sees it.
@@ -105,6 +107,8 @@ pub struct FileFactsheet {
     pub detections_end: Option<Ending>,
     /// Whether its retracted rounds can come back.
     pub can_come_back: bool,
+    /// Products that its image keeps beside a newer one, or that an older image keeps beside it.
+    pub kept: Vec<KeptProduct>,
 }
 
 /// One round of a file.
@@ -137,6 +141,27 @@ pub struct Ending {
     pub delivery: String,
     /// What took the place: delivery, file and multiframe.
     pub successor: Option<(String, String, i64)>,
+    /// The decision in force about the product.
+    pub set_aside: Option<Decision>,
+}
+
+/// A decision to end a product of an older image although the newer one lacks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The product.
+    pub use_case: UseCase,
+    /// The name of both images.
+    pub file: String,
+    /// Number of its event.
+    pub event: i64,
+    /// When.
+    pub happened: Timestamp,
+    /// By whom.
+    pub who: String,
+    /// The reason.
+    pub why: String,
+    /// The newer delivery.
+    pub newer: String,
 }
 
 /// An object id of a programme.

@@ -941,22 +941,43 @@ pub struct KeptProduct {
     pub why: Lack,
 }
 
-impl std::fmt::Display for KeptProduct {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (product, kept) = match self.use_case {
-            UseCase::Preview => ("preview", "preview"),
-            UseCase::Metadata | UseCase::Catalogue => ("catalogue", "detections"),
+impl KeptProduct {
+    /// Returns the name of the product for people.
+    pub fn product(&self) -> &'static str {
+        match self.use_case {
+            UseCase::Preview => "preview",
+            UseCase::Metadata | UseCase::Catalogue => "detections",
+        }
+    }
+
+    /// Returns the reason why the newer image lacks the product, as a clause.
+    pub fn reason(&self) -> String {
+        let product = match self.use_case {
+            UseCase::Preview => "preview",
+            UseCase::Metadata | UseCase::Catalogue => "catalogue",
         };
         let newer = &self.newer_delivery;
-        let why = match self.why {
+        match self.why {
             Lack::NoCatalogue => format!("no catalogue in {newer} belongs to it"),
             Lack::Pending => format!("its {product} of {newer} is not ingested yet"),
             Lack::Refused => format!("its {product} of {newer} was refused"),
             Lack::Parked => format!("its {product} of {newer} is parked"),
             Lack::Failed => format!("the {product} round of {newer} failed"),
             Lack::Retracted => format!("its {product} of {newer} is retracted"),
-        };
-        write!(f, "{} shows the {kept} of {}: {why}; ", self.file, self.delivery)?;
+        }
+    }
+
+    /// Returns what is kept and why, as a sentence without a command.
+    pub fn in_words(&self) -> String {
+        let (kept, why) = (self.product(), self.reason());
+        format!("{} shows the {kept} of {}: {why}", self.file, self.delivery)
+    }
+}
+
+impl std::fmt::Display for KeptProduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kept, newer) = (self.product(), &self.newer_delivery);
+        write!(f, "{}; ", self.in_words())?;
         write!(f, "to end the older {kept} all the same: almagest supersede {newer} --reason WHY")
     }
 }

@@ -24,6 +24,8 @@ pub struct Status {
     pub unsound_files: u64,
     /// Kinds of findings, of all deliveries.
     pub findings: u64,
+    /// Products of older frames that stay current because the newer frames of their names lack them.
+    pub kept_products: u64,
     /// Number of deliveries in each state, whether or not they are listed.
     pub delivery_states: BTreeMap<String, u64>,
     /// Rounds that are not ingested, failed or retracted, of all deliveries.

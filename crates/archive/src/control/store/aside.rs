@@ -6,13 +6,14 @@ use super::products::{self, Kept, Scope};
 use super::registration::delivery_id;
 use crate::control::records::*;
 use crate::control::report::Drift;
-use crate::engine::{Connection, Optional};
+use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::links;
 use crate::site::Site;
 use model::{EventId, UseCase};
 use rusqlite::params;
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// See [`crate::Inquiry::kept_products`].
 pub(super) fn list(
@@ -20,58 +21,79 @@ pub(super) fn list(
     delivery: Option<&str>,
 ) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let newer = delivery.map(|name| delivery_id(c, name)).transpose()?;
-    let mut listed = Vec::new();
-    for kept in products::kept(c)? {
-        if newer.is_none_or(|newer| newer == kept.newer.1) {
-            listed.push(record(c, &kept)?);
-        }
-    }
-    Ok(listed)
+    let mut kept = products::kept(c)?;
+    kept.retain(|kept| newer.is_none_or(|newer| newer == kept.newer.1));
+    records(c, &kept)
 }
 
-fn record(c: &Connection, kept: &Kept) -> Result<KeptProduct, ArchiveFault> {
-    let name = |delivery: i64| -> Result<String, ArchiveFault> {
-        Ok(c.prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?
-            .query_row([delivery], |r| r.get(0))?)
-    };
-    Ok(KeptProduct {
-        delivery: name(kept.delivery)?,
+fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFault> {
+    let mut deliveries: BTreeMap<i64, Arrived> = BTreeMap::new();
+    for id in kept.iter().flat_map(|kept| [kept.delivery, kept.newer.1]) {
+        if let Entry::Vacant(entry) = deliveries.entry(id) {
+            entry.insert(Arrived::of(c, id)?);
+        }
+    }
+    let record = |kept: &Kept| KeptProduct {
+        delivery: deliveries[&kept.delivery].name.clone(),
         file: kept.name.clone(),
         multiframe_id: kept.multiframe,
         use_case: kept.use_case,
-        newer_delivery: name(kept.newer.1)?,
+        newer_delivery: deliveries[&kept.newer.1].name.clone(),
         newer_multiframe_id: kept.newer.0,
-        why: why(c, kept)?,
-    })
+        why: deliveries[&kept.newer.1].lack(kept.newer.0, kept.use_case),
+    };
+    Ok(kept.iter().map(record).collect())
 }
 
-/// Finds why a newer image lacks a product.
-fn why(c: &Connection, kept: &Kept) -> Result<Lack, ArchiveFault> {
-    let newer = kept.newer.0;
-    let latest: Option<(String, Option<String>)> = c
-        .prepare_cached(
-            "SELECT unit.state, task_input.outcome FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-             WHERE task_input.multiframe_id = ?1 AND unit.use_case = ?2 ORDER BY unit.round DESC LIMIT 1",
-        )?
-        .query_row(params![newer, kept.use_case.name()], |r| Ok((r.get(0)?, r.get(1)?)))
-        .optional()?;
-    let Some((state, outcome)) = latest else {
-        let has_catalogue: bool = c
-            .prepare_cached(
-                "SELECT EXISTS (SELECT * FROM catalogue JOIN file USING (file_id)
-                                WHERE catalogue.multiframe_id = ?1 AND file.state = 'current')",
-            )?
-            .query_row([newer], |r| r.get(0))?;
-        let is_absent = kept.use_case == UseCase::Catalogue && !has_catalogue;
-        return Ok(if is_absent { Lack::NoCatalogue } else { Lack::Pending });
-    };
-    Ok(match (state.as_str(), outcome.as_deref()) {
-        ("retracted", _) => Lack::Retracted,
-        ("failed", _) => Lack::Failed,
-        (_, Some("refused")) | ("ingested", Some("done")) => Lack::Refused,
-        (_, Some("parked")) => Lack::Parked,
-        _ => Lack::Pending,
-    })
+/// What is known of the images of a delivery, whose lacks are explained.
+struct Arrived {
+    name: String,
+    /// Images with a catalogue.
+    with_catalogue: HashSet<i64>,
+    /// State and outcome of the latest round of an image in a use case.
+    latest: HashMap<(i64, UseCase), (String, Option<String>)>,
+}
+
+impl Arrived {
+    /// Reads them in a few statements, however many images there are.
+    fn of(c: &Connection, delivery: i64) -> Result<Self, ArchiveFault> {
+        let name = c
+            .prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?
+            .query_row([delivery], |r| r.get(0))?;
+        let mut select = c.prepare_cached(
+            "SELECT catalogue.multiframe_id FROM catalogue JOIN file USING (file_id)
+             WHERE file.delivery_id = ?1 AND file.state = 'current'",
+        )?;
+        let rows = select.query_map([delivery], |r| r.get(0))?;
+        let with_catalogue = rows.collect::<Result<_, _>>()?;
+        let mut select = c.prepare_cached(
+            "SELECT task_input.multiframe_id, unit.use_case, unit.state, task_input.outcome
+             FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id)
+             WHERE unit.delivery_id = ?1 ORDER BY unit.round",
+        )?;
+        let rows = select.query_map([delivery], |r| {
+            let key = (r.get(0)?, super::rounds::parsed::<UseCase>(r, 1)?);
+            Ok((key, (r.get(2)?, r.get(3)?)))
+        })?;
+        let latest = rows.collect::<Result<_, _>>()?;
+        Ok(Self { name, with_catalogue, latest })
+    }
+
+    /// Finds why an image lacks a product.
+    fn lack(&self, multiframe: i64, use_case: UseCase) -> Lack {
+        let Some((state, outcome)) = self.latest.get(&(multiframe, use_case)) else {
+            let is_absent =
+                use_case == UseCase::Catalogue && !self.with_catalogue.contains(&multiframe);
+            return if is_absent { Lack::NoCatalogue } else { Lack::Pending };
+        };
+        match (state.as_str(), outcome.as_deref()) {
+            ("retracted", _) => Lack::Retracted,
+            ("failed", _) => Lack::Failed,
+            (_, Some("refused")) | ("ingested", Some("done")) => Lack::Refused,
+            (_, Some("parked")) => Lack::Parked,
+            _ => Lack::Pending,
+        }
+    }
 }
 
 /// What is kept as findings of the newer deliveries: one per older delivery, product and cause.
@@ -121,10 +143,7 @@ pub(super) fn set_aside(
         let message = format!("no product of an older image is kept beside {name}");
         return Err(ArchiveFault::Conflict(message));
     }
-    let mut done = SetAside::default();
-    for kept in &kept {
-        done.products.push(record(tx, kept)?);
-    }
+    let mut done = SetAside { event: None, products: records(tx, &kept)? };
     let event = history::next_event(tx)?;
     record_act(tx, delivery, event, Act::Retract, cause, now)?;
     for kept in &kept {
@@ -174,13 +193,9 @@ pub(super) fn undo(
         .execute(params![multiframe, use_case.name(), decided, event.get()])?;
     }
     settle(tx, site, delivery, event, (&format!("{name}: older products show again"), cause), now)?;
-    let mut done = SetAside { event: Some(event), products: Vec::new() };
-    for kept in products::kept(tx)? {
-        if aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)) {
-            done.products.push(record(tx, &kept)?);
-        }
-    }
-    Ok(done)
+    let mut kept = products::kept(tx)?;
+    kept.retain(|kept| aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)));
+    Ok(SetAside { event: Some(event), products: records(tx, &kept)? })
 }
 
 /// Records an event about a delivery that is no round's.

@@ -1,5 +1,6 @@
 //! What `explain` needs: about a delivery, a night, or files. Objects and positions are in [`super::found`].
 
+use super::aside;
 use super::batches::staged_rounds;
 use super::found;
 use super::refusals;
@@ -8,7 +9,7 @@ use super::reports::{self, delivery_status, findings};
 use super::superseded::without_successor;
 use super::work::delivery_work;
 use crate::control::explain::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
-use crate::control::records::{RefusalFilter, RefusalState};
+use crate::control::records::{KeptProduct, RefusalFilter, RefusalState};
 use crate::control::report::StatusFilter;
 use crate::engine::{Connection, Optional, ToSql};
 use crate::error::ArchiveFault;
@@ -39,6 +40,15 @@ pub(super) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault
             facts.files_in_all = facts.files_in_all.max(facts.files.len() as u64);
         }
     }
+    if facts.files.iter().any(|file| file.multiframe_id.is_some()) {
+        let kept = aside::list(c, None)?;
+        for file in &mut facts.files {
+            let is_of = |k: &&KeptProduct| {
+                [k.multiframe_id, k.newer_multiframe_id].map(Some).contains(&file.multiframe_id)
+            };
+            file.kept = kept.iter().filter(is_of).cloned().collect();
+        }
+    }
     if let Some(object) = asked.object {
         facts.objects = found::objects(c, object)?;
     }
@@ -65,6 +75,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
         without_successor: without_successor(c, id)?,
         blocked: blocked.collect(),
         can_come_back: can_come_back(c, id)?,
+        kept: aside::list(c, None)?.into_iter().filter(|k| k.delivery == name).collect(),
     })
 }
 

@@ -1,9 +1,13 @@
 //! What `explain` needs about object ids and positions, and which event ended rows.
 
+use super::rounds::parsed;
 use super::time::time_of;
-use crate::control::explain::{DetectorFactsheet, Ending, ObjectFactsheet, PositionFactsheet};
+use crate::control::explain::{
+    Decision, DetectorFactsheet, Ending, ObjectFactsheet, PositionFactsheet,
+};
 use crate::engine::{Connection, Optional, Row, ToSql};
 use crate::error::ArchiveFault;
+use model::UseCase;
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
 
@@ -34,9 +38,40 @@ fn end_of(c: &Connection, event: i64, multiframe: i64) -> Result<Option<Ending>,
         Some(by) if act != "retract" => successor(c, multiframe, by)?,
         _ => None,
     };
+    let set_aside = match act.as_str() {
+        "ingest" => None,
+        _ => decision(c, multiframe)?,
+    };
     let happened = time_of(&happened)?;
     let delivery = delivery.unwrap_or_default();
-    Ok(Some(Ending { event, act, happened, who, why, delivery, successor }))
+    Ok(Some(Ending { event, act, happened, who, why, delivery, successor, set_aside }))
+}
+
+/// Returns the decision in force that ended a product of a multiframe; `None` when the newer frame has the product by now.
+fn decision(c: &Connection, multiframe: i64) -> Result<Option<Decision>, ArchiveFault> {
+    let found = c
+        .prepare_cached(
+            "SELECT set_aside.use_case, file.name, set_aside.event_id, happened, event.who, event.why, delivery.name
+             FROM set_aside JOIN event ON event.event_id = set_aside.event_id
+                 JOIN unit ON unit.unit_id = event.unit_id JOIN delivery ON delivery.delivery_id = unit.delivery_id
+                 JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
+             WHERE set_aside.multiframe_id = ?1 AND undone_event IS NULL
+                 AND NOT EXISTS (
+                     SELECT * FROM file AS newer JOIN image AS newer_image ON newer_image.file_id = newer.file_id
+                         JOIN product ON product.multiframe_id = newer_image.multiframe_id
+                     WHERE newer.delivery_id = delivery.delivery_id AND newer.name = file.name
+                         AND newer_image.multiframe_id > set_aside.multiframe_id
+                         AND product.use_case = set_aside.use_case AND product.state = 'current')
+             ORDER BY set_aside.use_case LIMIT 1",
+        )?
+        .query_row([multiframe], |r| {
+            let texts: [String; 5] = [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
+            Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts))
+        })
+        .optional()?;
+    let Some((use_case, event, [file, happened, who, why, newer])) = found else { return Ok(None) };
+    let happened = time_of(&happened)?;
+    Ok(Some(Decision { use_case, file, event, happened, who, why, newer }))
 }
 
 /// Returns the frame that replaced a multiframe: newer content of its name in its own delivery, or the frame of that name in

@@ -1,0 +1,251 @@
+//! Nights that depend on one another: products that older versions keep, calibration frames that nights share, and archives in
+//! which an earlier release had ended what is kept today.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod operator;
+
+use operator::{Daemon, Desk, Small, until};
+use std::path::{Path, PathBuf};
+
+const FIRST: &str = "20071011_v1";
+const SECOND: &str = "20071011_v2";
+
+fn small() -> Small<'static> {
+    Small { detections: 8, ..Small::default() }
+}
+
+/// Names of the catalogues of a delivery.
+fn catalogues(delivery: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(delivery).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut catalogues: Vec<String> = names.filter(|name| name.ends_with("_cat.fits")).collect();
+    catalogues.sort();
+    catalogues
+}
+
+fn image_of(catalogue: &str) -> String {
+    catalogue.replace("_cat.fits", ".fit")
+}
+
+fn multiframe(desk: &Desk, delivery: &str, file: &str) -> u64 {
+    desk.count(&format!(
+        "SELECT multiframe_id FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
+         WHERE delivery.name = '{delivery}' AND file.name = '{file}'"
+    ))
+}
+
+/// Both versions of a night. In the second one the first frame has no catalogue and the second frame that of another field.
+/// Returns the names of these frames.
+fn two_versions(desk: &Desk) -> [String; 2] {
+    let first = desk.simulate(&small());
+    let second = desk.simulate(&Small { version: 2, ..small() });
+    let names = catalogues(&second);
+    std::fs::rename(second.join(&names[0]), second.join(&names[1])).unwrap();
+    desk.run(&first).ended(0);
+    desk.run(&second).ended(1);
+    [image_of(&names[0]), image_of(&names[1])]
+}
+
+#[test]
+fn kept_products_are_explained_and_counted() {
+    for desk in Desk::of_both_engines() {
+        let [without, refused] = two_versions(&desk);
+        let explain = |words: &[&str]| desk.at_site(&[&["explain"], words].concat()).ended(0);
+        let older = multiframe(&desk, FIRST, &without);
+        let newer = multiframe(&desk, SECOND, &without);
+        let supersede = |file: &str, undo: &str| {
+            let site = desk.site.display();
+            format!(
+                "almagest --site {site} supersede {SECOND} --file {file} --use-case catalogue{undo} --reason"
+            )
+        };
+        let by_name = explain(&[&format!("{FIRST}/{without}")]);
+        let line = format!(
+            "its detections stay current beside the newer frame {SECOND}/{without}, multiframe {newer}: \
+             no catalogue in {SECOND} belongs to it"
+        );
+        assert!(by_name.contains(&line), "{by_name}");
+        assert!(by_name.contains(&supersede(&without, "")), "{by_name}");
+        assert_eq!(explain(&["multiframe", &older.to_string()]), by_name);
+        let line = format!(
+            "in its place the detections of {FIRST}/{without}, multiframe {older}, show: no catalogue in {SECOND} belongs to it"
+        );
+        for told in [explain(&[&format!("{SECOND}/{without}")]), explain(&[&newer.to_string()])] {
+            assert!(told.contains(&line) && told.contains(&supersede(&without, "")), "{told}");
+        }
+        let told = explain(&[&format!("{FIRST}/{refused}")]);
+        assert!(told.contains(&format!("its catalogue of {SECOND} was refused")), "{told}");
+        let told = explain(&[FIRST]);
+        assert!(
+            told.contains("2 products of its frames stay current beside newer frames"),
+            "{told}"
+        );
+        assert_eq!(desk.status()["kept_products"], 2);
+        let status = desk.at_site(&["status"]).ended(0);
+        assert!(
+            status.contains("2 older products kept beside newer frames that lack them"),
+            "{status}"
+        );
+        // A decision about one of them, which is explained in its turn.
+        let words = ["supersede", SECOND, "--file", &without, "--use-case", "catalogue"];
+        desk.at_site(&[&words[..], &["--reason", "flat was bad"]].concat()).ended(0);
+        assert_eq!(desk.status()["kept_products"], 1);
+        let told = explain(&[&format!("{FIRST}/{without}")]);
+        assert!(told.contains("by decision of") && told.contains("flat was bad"), "{told}");
+        assert!(told.contains(&supersede(&without, " --undo")), "{told}");
+        assert!(!told.contains("retract "), "{told}");
+        // The newer version goes and comes back: the decision is in force again, and still says why.
+        let retract = ["retract", SECOND, "--reason", "a test"];
+        desk.at_site(&retract).ended(0);
+        assert!(!explain(&[&format!("{FIRST}/{without}")]).contains("by decision of"));
+        desk.at_site(&[&retract[..], &["--undo"]].concat()).ended(0);
+        assert_eq!(explain(&[&format!("{FIRST}/{without}")]), told);
+        desk.at_site(&[&words[..], &["--undo", "--reason", "it was not"]].concat()).ended(0);
+        assert_eq!(explain(&[&format!("{FIRST}/{without}")]), by_name);
+        desk.verified();
+    }
+}
+
+#[test]
+fn kept_products_are_notified() {
+    for desk in Desk::of_both_engines() {
+        two_versions(&desk);
+        desk.in_a_hurry();
+        let told = desk.dir.path().join("told");
+        let script = format!("cat >> {0}; echo >> {0}", told.display());
+        let command = format!("command = [\"/bin/sh\", \"-c\", \"{script}\"]");
+        desk.configure(&[("command = []", &command)]);
+        let daemon = Daemon::start(&desk, &["data"], &[]);
+        let notices = || -> Vec<serde_json::Value> {
+            let text = std::fs::read_to_string(&told).unwrap_or_default();
+            let notices = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            notices.filter(|n: &serde_json::Value| n["kind"] == "kept").collect()
+        };
+        until("both notices", || notices().len() == 2);
+        daemon.end().ended(0);
+        let mut keys: Vec<String> =
+            notices().iter().map(|n| n["key"].as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        let key = |why: &str| format!("kept/{SECOND}/catalogue/{why}");
+        assert_eq!(keys, [key("no_catalogue"), key("refused")]);
+        for notice in notices() {
+            let message = notice["message"].as_str().unwrap();
+            let command = format!("findings --delivery {SECOND}");
+            assert!(message.contains("detections of 1 older frame kept"), "{message}");
+            assert!(message.contains(&command), "{message}");
+        }
+    }
+}
+
+/// An earlier release ended all rows of an older frame with the metadata of the newer one. `verify` lists what should show, and
+/// `--repair` shows it.
+#[test]
+fn what_the_earlier_rule_ended_shows_after_a_repair() {
+    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
+    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+        let [without, refused] = two_versions(&desk);
+        let shown = || {
+            desk.rows(
+                "SELECT file.name, delivery.name AS delivery, count(*) AS n FROM detection
+                     JOIN multiframe ON multiframe.multiframe_id = detection.multiframe_id
+                     JOIN image ON image.multiframe_id = detection.multiframe_id
+                     JOIN file ON file.file_id = image.file_id JOIN delivery ON delivery.delivery_id = file.delivery_id
+                 GROUP BY file.name, delivery.name ORDER BY 1",
+            )
+        };
+        let wanted = shown();
+        desk.at_site(&["supersede", SECOND, "--reason", "as the earlier rule did"]).ended(0);
+        // The earlier rule knew no decisions: what it had ended is superseded, and nothing says why.
+        let forget = "DELETE FROM set_aside";
+        match &database {
+            None => {
+                let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
+                assert_eq!(database.execute(forget, []).unwrap(), 2);
+            }
+            Some(database) => drop(database.psql(forget)),
+        }
+        assert_eq!(shown().len(), wanted.len() - 2);
+        let found = desk.at_site(&["verify"]);
+        assert_eq!(found.code, Some(3), "{found:?}");
+        for file in [&without, &refused] {
+            let multiframe = multiframe(&desk, FIRST, file).to_string();
+            assert!(found.out.contains(&multiframe), "{multiframe}: {}", found.out);
+        }
+        desk.at_site(&["verify", "--repair"]);
+        desk.verified();
+        assert_eq!(shown(), wanted);
+    }
+}
+
+/// One night with all its calibration frames, one that borrows dark, flat and sky from it, and one that borrows the dark alone.
+struct Borrowed {
+    owner: PathBuf,
+    borrower: PathBuf,
+    of_dark: PathBuf,
+}
+
+impl Borrowed {
+    fn simulate(desk: &Desk) -> Self {
+        let small = Small { night: "20071012", detections: 10, seed: 2, ..Small::default() };
+        let owner = desk.simulate(&small);
+        let without = |name: &str, prefixes: &[&str]| {
+            let copy = owner.with_file_name(name);
+            std::fs::create_dir(&copy).unwrap();
+            for entry in std::fs::read_dir(&owner).unwrap() {
+                let (path, file) = entry.map(|e| (e.path(), e.file_name())).unwrap();
+                let is_left_out = prefixes.iter().any(|p| file.to_string_lossy().starts_with(p));
+                if !is_left_out {
+                    std::fs::copy(path, copy.join(file)).unwrap();
+                }
+            }
+            copy
+        };
+        let borrower = without("20071020_v1", &["dark", "pK", "sky"]);
+        let of_dark = without("20071021_v1", &["dark"]);
+        Self { owner, borrower, of_dark }
+    }
+}
+
+/// Steps of a case: what is run, and what is done to the night that owns the frames.
+enum Step {
+    Owner,
+    Borrower,
+    OfDark,
+    Again,
+    Retract,
+    Undo,
+}
+
+/// A night whose calibration frames another one uses is retracted and comes back, in every order.
+#[test]
+fn a_night_is_retracted_whose_frames_another_uses() {
+    use Step::*;
+    let cases: [(&str, &[Step]); 4] = [
+        ("two kinds of links", &[Owner, Borrower, Retract, Undo]),
+        ("retracted twice", &[Owner, OfDark, Retract, Undo, Retract]),
+        ("the borrower came first", &[OfDark, Owner, Retract, Undo]),
+        ("metadata again", &[Owner, OfDark, Again, Retract]),
+    ];
+    for (case, steps) in cases {
+        for desk in Desk::of_both_engines() {
+            let nights = Borrowed::simulate(&desk);
+            let retract = ["retract", "20071012_v1", "--reason", "a test"];
+            for step in steps {
+                let said = match step {
+                    Owner => desk.run(&nights.owner),
+                    Borrower => desk.run(&nights.borrower),
+                    OfDark => desk.run(&nights.of_dark),
+                    Again => {
+                        desk.at_site(&["metadata", "--again", "--delivery", "20071012_v1"])
+                            .ended(0);
+                        desk.at_site(&["ingest"])
+                    }
+                    Retract => desk.at_site(&retract),
+                    Undo => desk.at_site(&[&retract[..], &["--undo"]].concat()),
+                };
+                assert!(matches!(said.code, Some(0 | 1)), "{case}: {said:?}");
+            }
+            desk.verified();
+        }
+    }
+}
