@@ -110,7 +110,7 @@ struct Roles {
 }
 
 /// Tables beside those of the definitions that anybody may read.
-const PUBLIC: [&str; 18] = [
+const PUBLIC: [&str; 20] = [
     "detection",
     "detection_all",
     "detector_rows",
@@ -123,6 +123,8 @@ const PUBLIC: [&str; 18] = [
     "transfer",
     "relocation",
     "finding",
+    "product",
+    "set_aside",
     "hdu_rows",
     "unit",
     "unit_history",
