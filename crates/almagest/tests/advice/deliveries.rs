@@ -1,0 +1,196 @@
+//! Situations of deliveries: new, arriving, processed, retracted, many.
+
+use super::tried::*;
+
+pub(crate) fn a_new_site() -> Vec<&'static str> {
+    let desk = Desk::bare();
+    let mut tried = Tried::at(&desk);
+    let status = desk.at_site(&["status"]);
+    let run = Advice::Run { place: "DELIVERY_DIR".to_owned() };
+    tried.recommended(&status, &run);
+    let delivery = desk.simulate(&night("20071011"));
+    let command = tried.printed(&run).replace("DELIVERY_DIR", &delivery.display().to_string());
+    worked(tried.pasted(&command));
+    assert_eq!(desk.count("SELECT count(*) FROM delivery"), 1);
+    tried.kinds
+}
+
+pub(crate) fn no_site() -> Vec<&'static str> {
+    let desk = Desk::bare();
+    let tried = Tried::at(&desk);
+    // A name that a shell would take apart.
+    let said = desk.plain(&["--site", "my site", "status"]);
+    assert_eq!(said.code, Some(2));
+    let init = Advice::Init { site: "my site".to_owned() };
+    assert!(said.err.contains(&format!("`{init}`")), "{said:?}");
+    tried.pasted(&init.to_string()).ended(0);
+    desk.plain(&["--site", "my site", "status"]).ended(0);
+    vec![init.kind()]
+}
+
+pub(crate) fn steps_are_explained() -> Vec<&'static str> {
+    let desk = Desk::new();
+    desk.transfer(&[night("20071011")]);
+    let delivery = NIGHT.to_owned();
+    let mut tried = Tried::at(&desk);
+    let frame = desk.value("SELECT min(file.name) FROM file JOIN image USING (file_id)");
+    let explained = desk.at_site(&["explain", frame.as_str().expect("a name")]);
+    let step = Advice::Step { use_case: UseCase::Metadata, delivery: delivery.clone() };
+    tried.run(&explained, &step).ended(0);
+    let explained = desk.at_site(&["explain", NIGHT]);
+    tried.run(&explained, &Advice::Ingest { delivery }).ended(0);
+    assert!(desk.count("SELECT count(*) FROM multiframe") > 0);
+    tried.kinds
+}
+
+pub(crate) fn a_delivery_is_retracted() -> Vec<&'static str> {
+    let desk = archived();
+    let before = detections(&desk);
+    let delivery = NIGHT.to_owned();
+    let undo = Advice::RetractUndo { delivery: delivery.clone() };
+    let mut tried = Tried::at(&desk);
+    let retracted = desk.at_site(&["retract", NIGHT, "--reason", "bad flat"]);
+    tried.run(&retracted, &undo).ended(0);
+    assert_eq!(detections(&desk), before);
+    desk.at_site(&["retract", NIGHT, "--reason", "bad flat"]).ended(0);
+    let frame = desk.value("SELECT min(file.name) FROM file JOIN image USING (file_id)");
+    let of_frame = desk.at_site(&["explain", frame.as_str().expect("a name")]);
+    assert!(of_frame.out.contains("were retracted in event"), "{of_frame:?}");
+    tried.recommended(&of_frame, &undo);
+    tried.run(&desk.at_site(&["explain", NIGHT]), &undo).ended(0);
+    assert_eq!(detections(&desk), before);
+    // Purged, it can only be made again.
+    desk.at_site(&["retract", NIGHT, "--reason", "bad flat"]).ended(0);
+    desk.at_site(&["purge"]).ended(0);
+    let explained = desk.at_site(&["explain", NIGHT]);
+    assert!(!explained.out.contains("--undo"), "{explained:?}");
+    let again = Advice::StepAgain { use_case: UseCase::Metadata, delivery: delivery.clone() };
+    tried.run(&explained, &again).ended(0);
+    tried.run(&explained, &Advice::Ingest { delivery }).ended(0);
+    assert!(desk.count("SELECT count(*) FROM multiframe") > 0);
+    tried.kinds
+}
+
+pub(crate) fn a_delivery_is_arriving() -> Vec<&'static str> {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night("20071011"));
+    let marker = delivery.join("OK_TO_COPY");
+    let text = std::fs::read(&marker).expect("a marker");
+    std::fs::remove_file(&marker).expect("removed");
+    desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
+    assert_eq!(desk.status()["deliveries"][0]["state"], "arriving");
+    let explained = desk.at_site(&["explain", NIGHT]);
+    std::fs::write(&marker, text).expect("the marker comes");
+    let mut tried = Tried::at(&desk);
+    worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.to_owned() }));
+    assert_eq!(desk.status()["deliveries"][0]["state"], "registered");
+    // Of another delivery nothing more comes.
+    let other = desk.simulate(&night("20071012"));
+    std::fs::remove_file(other.join("OK_TO_COPY")).expect("removed");
+    desk.at_site(&["transfer", other.to_str().expect("UTF-8")]).ended(0);
+    let explained = desk.at_site(&["explain", "20071012_v1"]);
+    worked(tried.run(&explained, &Advice::TransferComplete { delivery: "20071012_v1".to_owned() }));
+    assert_ne!(desk.status()["deliveries"][1]["state"], "arriving");
+    tried.kinds
+}
+
+pub(crate) fn a_delivery_has_not_arrived() -> Vec<&'static str> {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night("20071011"));
+    // The catalogue is here, its image is not.
+    let mut images: Vec<PathBuf> = std::fs::read_dir(&delivery)
+        .expect("there")
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.to_string_lossy().ends_with("_st.fit"))
+        .collect();
+    images.sort();
+    let (image, kept) = (images[0].clone(), desk.dir.path().join("kept.fit"));
+    std::fs::rename(&image, &kept).expect("moved");
+    desk.run(&delivery);
+    let name = image.file_name().expect("a name").to_string_lossy().into_owned();
+    let explained = desk.at_site(&["explain", &name]);
+    assert!(explained.out.contains("has not arrived"), "{explained:?}");
+    std::fs::rename(&kept, &image).expect("it comes");
+    let mut tried = Tried::at(&desk);
+    worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.to_owned() }));
+    assert!(desk.at_site(&["explain", &name]).ended(0).contains("an image"));
+    // The sources are asked, and say what they have.
+    let doctor = desk.at_site(&["doctor"]);
+    tried.run(&doctor, &Advice::Sources).ended(0);
+    tried.kinds
+}
+
+pub(crate) fn numbers_and_nights_lead_to_names() -> Vec<&'static str> {
+    let desk = archived();
+    let mut tried = Tried::at(&desk);
+    let said = desk.at_site(&["explain", "20071011"]);
+    let name = NIGHT.to_owned();
+    assert!(tried.run(&said, &Advice::Explain { name }).ended(0).contains("is complete"));
+    let row = &desk.rows(
+        "SELECT d.obj_id, d.multiframe_id, d.ra, d.dec, f.name FROM detection AS d
+             JOIN image USING (multiframe_id) JOIN file AS f USING (file_id) ORDER BY d.obj_id LIMIT 1",
+    )[0];
+    let name = format!("{NIGHT}/{}", row["name"].as_str().expect("a name"));
+    let frame = Advice::Explain { name };
+    for words in [
+        vec!["object".to_owned(), row["obj_id"].to_string()],
+        vec![row["ra"].to_string(), row["dec"].to_string()],
+    ] {
+        let words: Vec<&str> =
+            ["explain"].into_iter().chain(words.iter().map(String::as_str)).collect();
+        let said = desk.at_site(&words);
+        assert_eq!(said.code, Some(0), "{words:?}: {said:?}");
+        assert!(said.out.contains(NIGHT), "{said:?}");
+    }
+    let object = desk.at_site(&["explain", "object", &row["obj_id"].to_string()]);
+    let told = tried.run(&object, &frame).ended(0);
+    assert!(told.contains(&format!("multiframe {}", row["multiframe_id"])), "{told}");
+    let nothing = desk.at_site(&["explain", "nothing-of-that-name"]);
+    assert_eq!(nothing.code, Some(3));
+    assert!(tried.run(&nothing, &Advice::Status).ended(0).contains(NIGHT));
+    tried.kinds
+}
+
+pub(crate) fn deliveries_are_many() -> Vec<&'static str> {
+    let desk = Desk::new();
+    let connection = rusqlite::Connection::open(desk.site.join("archive.db")).expect("it opens");
+    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+        INSERT INTO delivery (name, night, source, state, first_seen, last_arrival, completed)
+        SELECT printf('%08d_v1', 20010000 + i), 20010000 + i, '/gone', 'complete', '2001-01-01T00:00:00Z',
+               '2001-01-01T00:00:00Z', '2001-01-01T00:00:00Z' FROM n";
+    connection.execute_batch(insert).expect("fifty deliveries");
+    let status = desk.at_site(&["status"]);
+    assert!(status.out.lines().count() < 40, "{}", status.out);
+    assert!(status.out.contains("20 of 50 deliveries listed"), "{}", status.out);
+    let mut tried = Tried::at(&desk);
+    let all = tried.run(&status, &Advice::StatusAll).ended(0);
+    assert!(all.contains("20010001_v1") && all.contains("20010050_v1"), "{all}");
+    assert!(status.out.contains("20010050_v1") && !status.out.contains("20010001_v1"));
+    tried.kinds
+}
+
+pub(crate) fn older_products_of_a_frame_are_kept() -> Vec<&'static str> {
+    let desk = archived();
+    let all = detections(&desk);
+    let second = desk.simulate(&Small { version: 2, ..night("20071011") });
+    let entries = std::fs::read_dir(&second).expect("there").flatten().map(|e| e.path());
+    let is_catalogue = |path: &PathBuf| path.to_string_lossy().ends_with("_cat.fits");
+    let catalogue = entries.filter(is_catalogue).min().expect("a catalogue");
+    std::fs::remove_file(&catalogue).expect("removed");
+    worked(desk.run(&second));
+    assert_eq!(detections(&desk), all);
+    let file = catalogue.file_name().expect("a name").to_string_lossy();
+    let file = file.replace("_cat.fits", ".fit");
+    let (delivery, use_case) = ("20071011_v2".to_owned(), UseCase::Catalogue);
+    let explain = || desk.at_site(&["explain", &format!("{NIGHT}/{file}")]);
+    let mut tried = Tried::at(&desk);
+    let end =
+        Advice::SupersedeFile { delivery: delivery.clone(), file: file.clone(), use_case };
+    tried.run(&explain(), &end).ended(0);
+    assert!(detections(&desk) < all);
+    let undo = Advice::SupersedeFileUndo { delivery, file: file.clone(), use_case };
+    tried.run(&explain(), &undo).ended(0);
+    assert_eq!(detections(&desk), all);
+    tried.kinds
+}
