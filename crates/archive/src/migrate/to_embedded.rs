@@ -108,7 +108,11 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     held.execute_batch("SET LOCAL synchronize_seqscans = off")?;
     let mut moved = Moved::default();
     let place = site.staging().join("moving");
-    files::create_dir(&place).map_err(|source| ArchiveFault::Io { path: place.clone(), source })?;
+    // The lake from before the archive moved to the server may have been removed, as `migrate` proposes.
+    for directory in [&place, &site.lake().join(lake::TABLE_PATH)] {
+        let io = |source| ArchiveFault::Io { path: directory.clone(), source };
+        files::create_dir(directory).map_err(io)?;
+    }
     let mut parts = Vec::new();
     for part in batches(&held)? {
         moved.detections += part.rows;
