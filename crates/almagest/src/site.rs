@@ -1,6 +1,7 @@
 //! Finding and opening the site that a command is for.
 
 use crate::{config, exit, profiles};
+use anyhow::Context;
 use archive::{Access, Timestamp};
 use model::Advice;
 use std::path::{Path, PathBuf};
@@ -96,6 +97,17 @@ impl Site {
         let more = self.config.library.volumes.iter();
         let more = more.map(|volume| self.place.root().join(volume));
         [self.place.library()].into_iter().chain(more).collect()
+    }
+
+    /// Returns the files and directories of the site with permissions that its configuration forbids.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed.
+    pub fn wide_permissions(&self) -> anyhow::Result<Vec<files::Wide>> {
+        let roots = [self.place.root().to_owned()].into_iter().chain(self.library_roots());
+        let roots: Vec<PathBuf> = roots.collect();
+        files::wide_permissions(&roots, self.config.files.mask())
+            .context("the permissions of the site's files cannot be read")
     }
 
     /// Its survey profiles.

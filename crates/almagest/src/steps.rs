@@ -397,7 +397,8 @@ impl Night {
     fn write_task(&self, started: &Started) -> anyhow::Result<PathBuf> {
         let memory_bytes = self.site.config.work.memory_per_thread_mb * 1_000_000;
         let limits = TaskLimits { threads: 1, memory_bytes };
-        task_files::write(started, &self.site.place.staging(), &self.profiles, limits)
+        let may = (limits, self.site.config.files.mask());
+        task_files::write(started, &self.site.place.staging(), &self.profiles, may)
     }
 
     /// Takes the result of an attempt that ended, or notes that there is none.

@@ -17,9 +17,9 @@ pub fn write(
     started: &Started,
     staging: &Path,
     profiles: &[Loaded],
-    limits: TaskLimits,
+    (limits, umask): (TaskLimits, Option<u32>),
 ) -> anyhow::Result<PathBuf> {
-    let task = content(started, profiles, limits)?;
+    let task = TaskFile { umask, ..content(started, profiles, limits)? };
     let path = started.directory.join(TASK_NAME);
     // No sync: after a crash of the machine the attempt is lost and started anew.
     write_new(staging, &started.directory, &serde_json::to_vec(&task)?)
@@ -62,5 +62,6 @@ fn content(started: &Started, profiles: &[Loaded], limits: TaskLimits) -> anyhow
         metadata: started.metadata.clone(),
         limits,
         output_dir: started.directory.clone(),
+        umask: None,
     })
 }

@@ -27,7 +27,7 @@ pub use hashing::Hashing;
 pub use lock::{DirLock, lock_dir, lock_holders, share_dir};
 pub use names::{is_plain, shown};
 pub use open::{OpenFault, open_regular, open_resolved, read_regular, system_authorities};
-pub use permissions::{allowed, limit_permissions};
+pub use permissions::{Wide, allowed, limit_permissions, narrow_permissions, wide_permissions};
 pub use process::{host_name, start_of};
 pub use publish::{
     PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,

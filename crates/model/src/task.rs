@@ -115,6 +115,9 @@ pub struct TaskFile {
     pub limits: TaskLimits,
     /// The attempt's own directory; everything it leaves is in there.
     pub output_dir: PathBuf,
+    /// Permissions that files of the site do not have, where it configures them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
 }
 
 /// One file that a task left.

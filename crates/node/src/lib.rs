@@ -88,7 +88,17 @@ impl NodeFault {
 /// # Errors
 /// [`NodeFault`]; then there is no `result.json`.
 pub fn run_file(path: &Path) -> Result<TaskResult, NodeFault> {
-    run(&read_task(path)?)
+    let task = read_task(path)?;
+    limit_permissions(&task);
+    run(&task)
+}
+
+/// Keeps the permissions that the site of a task forbids from what this process makes.
+pub(crate) fn limit_permissions(task: &TaskFile) {
+    // The owner keeps all: without them nothing works.
+    if let Some(mask) = task.umask.filter(|mask| *mask <= 0o077) {
+        files::limit_permissions(Some(mask));
+    }
 }
 
 pub(crate) fn read_task(path: &Path) -> Result<TaskFile, NodeFault> {

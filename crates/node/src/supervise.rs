@@ -77,6 +77,7 @@ pub fn supervise(
     stop: &Arc<AtomicBool>,
 ) -> Result<Ended, NodeFault> {
     let task = read_task(task_file)?;
+    crate::limit_permissions(&task);
     let directory = task.output_dir.clone();
     files::create_dir(&directory)
         .map_err(|source| NodeFault::Directory { path: directory.clone(), source })?;

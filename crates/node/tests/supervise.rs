@@ -68,6 +68,7 @@ impl Bench {
             metadata: Vec::new(),
             limits,
             output_dir: output_dir.clone(),
+            umask: None,
         };
         let file = output_dir.join("task.json");
         std::fs::write(&file, serde_json::to_vec(&task).unwrap()).unwrap();

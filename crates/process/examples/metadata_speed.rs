@@ -68,6 +68,7 @@ fn task(profile: &SurveyProfile, directory: &Path, pairs: u32, threads: u32) -> 
         metadata: Vec::new(),
         limits: TaskLimits { threads, memory_bytes: 1 << 30 },
         output_dir: directory.to_path_buf(),
+        umask: None,
     }
 }
 

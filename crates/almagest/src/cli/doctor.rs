@@ -2,7 +2,7 @@
 
 use crate::advice;
 use crate::exit::Exit;
-use crate::report::{bytes, counted, say, shown};
+use crate::report::{bytes, counted, grouped, say, shown};
 use crate::site::Site;
 use archive::records::{Lease, RunningAttempt};
 use archive::report::StatusFilter;
@@ -39,6 +39,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     ]);
     report.disk(&site);
     report.rights(&site);
+    report.permissions(&site);
     report.places(&site);
     report.archive(&site);
     if arguments.json {
@@ -102,6 +103,30 @@ impl Report {
                 some.join(", ")
             )),
         }
+    }
+
+    /// Adds what others may do with files of the site although the configuration forbids it.
+    fn permissions(&mut self, site: &Site) {
+        const EXAMPLES: usize = 3;
+        let wide = match site.wide_permissions() {
+            Ok(wide) if wide.is_empty() => {
+                let fact = "no file of the site is open to more users than [files] umask allows";
+                return self.facts.push(fact.to_owned());
+            }
+            Ok(wide) => wide,
+            Err(fault) => return self.faults.push(format!("{fault:#}")),
+        };
+        let example = |w: &files::Wide| format!("{} ({:04o})", w.path.display(), w.mode);
+        let mut examples: Vec<String> = wide.iter().take(EXAMPLES).map(example).collect();
+        if wide.len() > EXAMPLES {
+            examples.push("…".to_owned());
+        }
+        self.faults.push(format!(
+            "{} of the site open to more users than [files] umask allows: {}; narrowed by:\n{}",
+            files_in_words(wide.len()),
+            examples.join(", "),
+            advice::command(&Advice::VerifyRepair)
+        ));
     }
 
     /// Profiles, inboxes, sources, disks and hosts that the configuration names.
@@ -197,6 +222,14 @@ impl Report {
             counted(gone.len() as u64, "attempt"),
             commands.join("\n")
         ));
+    }
+}
+
+/// Returns a number of files and directories in words.
+fn files_in_words(count: usize) -> String {
+    match count {
+        1 => "1 file or directory".to_owned(),
+        _ => format!("{} files and directories", grouped(count as u64)),
     }
 }
 

@@ -25,7 +25,8 @@ pub struct Arguments {
     /// With --checksums: read at most so many MB per second.
     #[arg(long, value_name = "MB", requires = "checksums")]
     bandwidth: Option<u64>,
-    /// Repair what can lose nothing: remove files and tables that no event made, request lost previews again.
+    /// Repair what can lose nothing: remove files and tables that no event made, request lost previews again, take
+    /// permissions that [files] umask forbids from the files of the site.
     #[arg(long)]
     repair: bool,
 }
@@ -48,6 +49,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             tell!("almagest: {}", shown(&line));
         }
         report = archive::verify::verify(&archive, options)?;
+    }
+    if arguments.repair {
+        narrow(&site)?;
     }
     if arguments.json {
         say!("{}", crate::report::json(&report.to_json())?);
@@ -87,6 +91,25 @@ fn in_words(group: &Group) -> String {
         }
     }
     text
+}
+
+/// Takes forbidden permissions from the files of the site.
+fn narrow(site: &Site) -> anyhow::Result<()> {
+    let mut narrowed = 0;
+    for wide in site.wide_permissions()? {
+        match files::narrow_permissions(&wide) {
+            Ok(()) => narrowed += 1,
+            Err(error) => tell!(
+                "almagest: {} keeps its permissions {:04o}: {error}",
+                shown(&wide.path.display().to_string()),
+                wide.mode
+            ),
+        }
+    }
+    if narrowed > 0 {
+        tell!("almagest: took forbidden permissions from {}", counted(narrowed, "path"));
+    }
+    Ok(())
 }
 
 /// Notes which files of the library are damaged, so that `status` and `reconcile` know. Whoever may only read is told.

@@ -103,8 +103,9 @@ impl Curator {
         };
         files::crash_point("data:started");
         let limits = TaskLimits { threads: 1, memory_bytes };
-        let staging = self.site.place.staging();
-        let task_file = match task_files::write(&started, &staging, &self.profiles, limits) {
+        let (staging, umask) = (self.site.place.staging(), self.site.config.files.mask());
+        let task_file = match task_files::write(&started, &staging, &self.profiles, (limits, umask))
+        {
             Ok(task_file) => task_file,
             Err(fault) => {
                 self.not_written(&started.attempt, &format!("{fault:#}"))?;

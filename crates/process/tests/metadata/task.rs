@@ -23,6 +23,7 @@ fn task(inputs: Vec<TaskInput>, programmes: Vec<ProgrammeRef>, threads: u32) -> 
         metadata: Vec::new(),
         limits: TaskLimits { threads, memory_bytes: 1 << 28 },
         output_dir: "unused".into(),
+        umask: None,
     }
 }
 

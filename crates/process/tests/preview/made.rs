@@ -81,6 +81,7 @@ pub fn task(inputs: &[TaskInput], threads: u32) -> TaskFile {
         metadata: Vec::new(),
         limits: TaskLimits { threads, memory_bytes: 1 << 30 },
         output_dir: "unused".into(),
+        umask: None,
     }
 }
 
