@@ -1,5 +1,8 @@
 //! Exit codes, and which failure has which.
 
+use archive::ArchiveError;
+use archive::sql::SqlError;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// How a command ended. The numbers are a contract with scripts.
@@ -62,24 +65,36 @@ pub fn report(fault: &anyhow::Error) -> Exit {
     if fault.chain().any(|e| e.downcast_ref().is_some_and(closed)) {
         return Exit::Done;
     }
-    let chain: Vec<String> = fault.chain().map(ToString::to_string).collect();
-    let chain = chain.join(": ");
-    let lines: Vec<String> = chain.lines().map(crate::report::shown).collect();
+    let text = in_words(fault, None);
+    let lines: Vec<String> = text.lines().map(crate::report::shown).collect();
     crate::report::tell!("almagest: {}", lines.join("\n"));
     code(fault)
 }
 
+/// Returns the chain of a failure, with the command that it recommends. Some commands need the directory of the site.
+pub fn in_words(fault: &anyhow::Error, site: Option<&Path>) -> String {
+    let chain: Vec<String> = fault.chain().map(ToString::to_string).collect();
+    let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
+    let sql = fault.chain().find_map(|e| e.downcast_ref::<SqlError>()).zip(site);
+    let recommended =
+        archive.and_then(ArchiveError::advice).or(sql.and_then(|(sql, site)| sql.advice(site)));
+    match recommended {
+        Some(advice) => format!("{}: `{}`", chain.join(": "), crate::advice::command(&advice)),
+        None => chain.join(": "),
+    }
+}
+
 /// Whether a failure says that the archive has moved to another place.
 pub fn is_moved(fault: &anyhow::Error) -> bool {
-    let archive = fault.chain().find_map(|e| e.downcast_ref::<archive::ArchiveError>());
-    archive.is_some_and(archive::ArchiveError::is_moved)
+    let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
+    archive.is_some_and(ArchiveError::is_moved)
 }
 
 fn code(fault: &anyhow::Error) -> Exit {
     if let Some(failure) = fault.downcast_ref::<Failure>() {
         return failure.exit;
     }
-    match fault.chain().find_map(|e| e.downcast_ref::<archive::ArchiveError>()) {
+    match fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>()) {
         Some(error) if error.is_conflict() || error.is_moved() => Exit::Conflict,
         Some(error) if error.is_gate() => Exit::Gate,
         _ => Exit::Infrastructure,

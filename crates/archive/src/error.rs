@@ -2,7 +2,8 @@
 
 use crate::engine::EngineError;
 use crate::lake::LakeError;
-use model::{UnitState, one_line};
+use crate::site::Site;
+use model::{Advice, UnitState, one_line};
 use std::io;
 use std::path::PathBuf;
 
@@ -45,8 +46,16 @@ pub enum ArchiveFault {
     #[error("{} is no site: it has no archive.db (make one with `{}`)", .0.display(), init(.0))]
     NoSite(PathBuf),
     /// No archive on the server.
-    #[error("{0} holds no archive; `init --database` makes one there")]
-    NoArchive(String),
+    #[error("{} holds no archive: make one there", .0.whereabouts())]
+    NoArchive(Box<Site>),
+    /// A restore was not finished.
+    #[error("the restore of {} was interrupted: repeat it", site.display())]
+    RestoreInterrupted {
+        /// The directory of the site.
+        site: PathBuf,
+        /// The command that repeats it, when the note about it can be read.
+        repeat: Option<Box<Advice>>,
+    },
     /// A site is here already.
     #[error("{} is a site already", .0.display())]
     SiteExists(PathBuf),
@@ -119,6 +128,11 @@ pub enum ArchiveFault {
     },
 }
 
+/// Returns a path as a command names it.
+pub(crate) fn in_words(path: Option<&std::path::Path>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
 fn init(site: &std::path::Path) -> model::Advice {
     model::Advice::Init { site: site.display().to_string() }
 }
@@ -154,7 +168,29 @@ impl ArchiveError {
 
     /// Whether what was asked contradicts what is stored.
     pub fn is_conflict(&self) -> bool {
-        matches!(self.fault, ArchiveFault::Conflict(_) | ArchiveFault::State { .. })
+        matches!(
+            self.fault,
+            ArchiveFault::Conflict(_)
+                | ArchiveFault::State { .. }
+                | ArchiveFault::RestoreInterrupted { .. }
+        )
+    }
+
+    /// Returns the command that the message speaks of.
+    pub fn advice(&self) -> Option<Advice> {
+        match &self.fault {
+            ArchiveFault::Engine(fault) => fault.advice(),
+            ArchiveFault::NoArchive(site) => {
+                let database = site.store();
+                Some(Advice::InitDatabase {
+                    site: site.root().display().to_string(),
+                    database: database.url.clone()?,
+                    password_file: in_words(database.password_file.as_deref()),
+                })
+            }
+            ArchiveFault::RestoreInterrupted { repeat, .. } => repeat.as_deref().cloned(),
+            _ => None,
+        }
     }
 
     /// Whether the archive is closed, since it moved or is moving: another place has it, and no repetition here helps.

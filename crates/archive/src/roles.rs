@@ -50,7 +50,8 @@ pub fn make_roles(
 ) -> Result<Vec<(String, &'static str)>, ArchiveError> {
     let run = || -> Result<Vec<(String, &'static str)>, ArchiveFault> {
         let Some(address) = site.address()? else {
-            let message = "roles are for an archive on a server (init --database)";
+            let message =
+                "roles are for an archive on a server, and this one is embedded in its site";
             return Err(ArchiveFault::Conflict(message.to_owned()));
         };
         let server = Connection::Postgres(Server::connect(&address)?);

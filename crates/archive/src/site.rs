@@ -138,6 +138,11 @@ impl Site {
         self.store.url.clone().unwrap_or_else(|| self.database().display().to_string())
     }
 
+    /// Returns the database that the configuration names.
+    pub fn store(&self) -> &Database {
+        &self.store
+    }
+
     /// The site's directory, absolute.
     pub fn root(&self) -> &Path {
         &self.root

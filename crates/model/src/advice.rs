@@ -1,7 +1,7 @@
 //! Commands that messages recommend.
 //!
 //! Every recommendation of a command, in a message, a report or a table, is an [`Advice`], so that all of them can be
-//! listed. `crates/almagest/tests/advice.rs` runs each kind in the situation in which it is recommended, and fails when a
+//! listed. `crates/almagest/tests/advice/` runs each kind in the situation in which it is recommended, and fails when a
 //! kind has no situation. A new recommendation is a new variant, its words in [`Advice::words`], and a situation there.
 
 use crate::UseCase;
@@ -95,6 +95,36 @@ advice! {
         /// Its directory.
         site: String,
     },
+    /// Makes a site whose archive is in a database of a server.
+    InitDatabase {
+        /// Its directory.
+        site: String,
+        /// The URL of the database.
+        database: String,
+        /// The file that holds the password of the database.
+        password_file: Option<String>,
+    },
+    /// Makes the roles of a site's database.
+    InitRoles {
+        /// Its directory.
+        site: String,
+    },
+    /// Makes a site of a backup.
+    Restore {
+        /// The directory of the backup.
+        backup: String,
+        /// The directory of the site.
+        site: String,
+        /// The URL of the database, for the backup of an archive on a server.
+        database: Option<String>,
+        /// The file that holds the password of the database.
+        password_file: Option<String>,
+    },
+    /// Moves the archive of a site.
+    Migrate {
+        /// The URL of a database, or `embedded`.
+        to: String,
+    },
     /// Takes a delivery through every step.
     Run {
         /// Its directory or URL.
@@ -121,6 +151,11 @@ advice! {
         use_case: UseCase,
         /// The delivery.
         delivery: String,
+    },
+    /// Works on one use case of all deliveries.
+    StepAll {
+        /// The use case.
+        use_case: UseCase,
     },
     /// Repeats a use case of a delivery.
     StepAgain {
@@ -216,6 +251,16 @@ advice! {
         /// The delivery.
         delivery: String,
     },
+    /// Reports everything about a refusal.
+    RefusalsShow {
+        /// Its number.
+        number: i64,
+    },
+    /// Lets refused data in.
+    RefusalsTake {
+        /// The number of their refusal.
+        number: i64,
+    },
     /// Accepts refusals.
     RefusalsAccept {
         /// Which.
@@ -237,6 +282,27 @@ advice! {
         name: String,
         /// The PROJECT text of its frames.
         project: String,
+    },
+    /// Lists the survey profiles of the site.
+    ProfileList,
+    /// Sets a value of a survey profile.
+    ProfileSet {
+        /// The survey.
+        survey: String,
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// Ends older products that are kept beside a delivery.
+    Supersede {
+        /// The newer delivery.
+        delivery: String,
+    },
+    /// Shows such products again.
+    SupersedeUndo {
+        /// The newer delivery.
+        delivery: String,
     },
     /// Lists findings.
     Findings,
@@ -318,11 +384,23 @@ impl Advice {
         let reason = || words(&["--reason", WHY]);
         match self {
             Self::Init { site } => words(&["init", site]),
+            Self::InitDatabase { site, database, password_file } => {
+                with(&["init", site, "--database", database], password_words(password_file))
+            }
+            Self::InitRoles { site } => words(&["init", site, "--roles"]),
+            Self::Restore { backup, site, database, password_file } => {
+                let on_server =
+                    database.iter().flat_map(|url| words(&["--database", url])).collect();
+                [with(&["restore", backup, site], on_server), password_words(password_file)]
+                    .concat()
+            }
+            Self::Migrate { to } => words(&["migrate", "--to", to]),
             Self::Run { place } => words(&["run", place]),
             Self::Transfer { delivery } => words(&["transfer", "--delivery", delivery]),
             Self::TransferComplete { delivery } => words(&["transfer", "--complete", delivery]),
             Self::TransferFrom { place } => words(&["transfer", place]),
             Self::Step { use_case, delivery } => words(&[use_case.name(), "--delivery", delivery]),
+            Self::StepAll { use_case } => words(&[use_case.name()]),
             Self::StepAgain { use_case, delivery } => {
                 words(&[use_case.name(), "--again", "--delivery", delivery])
             }
@@ -360,6 +438,10 @@ impl Advice {
             Self::StatusAll => words(&["status", "--all"]),
             Self::Refusals => words(&["refusals", "list"]),
             Self::RefusalsOf { delivery } => words(&["refusals", "list", "--delivery", delivery]),
+            Self::RefusalsShow { number } => words(&["refusals", "show", &number.to_string()]),
+            Self::RefusalsTake { number } => {
+                with(&["refusals", "accept", &number.to_string(), "--take"], reason())
+            }
             Self::RefusalsAccept { which } => {
                 [words(&["refusals", "accept"]), which.words(), reason()].concat()
             }
@@ -370,6 +452,12 @@ impl Advice {
                 [words(&["refusals", "retry"]), which.words(), reason()].concat()
             }
             Self::ProgrammeAdd { name, project } => words(&["programme", "add", name, project]),
+            Self::ProfileList => words(&["profile", "list"]),
+            Self::ProfileSet { survey, key, value } => {
+                words(&["profile", "set", survey, key, value])
+            }
+            Self::Supersede { delivery } => with(&["supersede", delivery], reason()),
+            Self::SupersedeUndo { delivery } => with(&["supersede", delivery, "--undo"], reason()),
             Self::Findings => words(&["findings"]),
             Self::FindingsOf { delivery } => words(&["findings", "--delivery", delivery]),
             Self::Explain { name } => words(&["explain", name]),
@@ -401,8 +489,20 @@ impl Advice {
         }
     }
 
+    /// Returns true for a command whose own words name the site.
+    fn names_its_site(&self) -> bool {
+        matches!(
+            self,
+            Self::Init { .. }
+                | Self::InitDatabase { .. }
+                | Self::InitRoles { .. }
+                | Self::Restore { .. }
+        )
+    }
+
     /// Returns the command as a shell takes it, for a site that is named by some words (`--site DIR`), or by none.
     pub fn command(&self, site: &[String]) -> String {
+        let site = if self.names_its_site() { &[] } else { site };
         let words = ["almagest".to_owned()].into_iter().chain(site.iter().cloned());
         words.chain(self.words()).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
     }
@@ -412,6 +512,11 @@ impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.command(&[]))
     }
+}
+
+/// Returns the option that names the file of a password.
+fn password_words(file: &Option<String>) -> Vec<String> {
+    file.iter().flat_map(|file| ["--password-file".to_owned(), file.clone()]).collect()
 }
 
 /// Quotes a word where a shell would take it apart.
@@ -438,6 +543,8 @@ mod tests {
             resume.command(&site),
             "almagest --site '/data/my site' resume --unit n_v1/preview"
         );
+        let roles = Advice::InitRoles { site: "my site".to_owned() };
+        assert_eq!(roles.command(&site), "almagest init 'my site' --roles");
         let unbind = Advice::EditUnbind { target: Target::All };
         assert_eq!(unbind.to_string(), "almagest edit --all --move '' --reason WHY");
         assert_eq!(unbind.kind(), "EditUnbind");

@@ -4,11 +4,14 @@
 //! in the library, each extension number to the preview of its detector.
 
 use super::{Scope, sql};
+use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, shown};
 use crate::site::Site;
-use crate::steps::chosen;
+use crate::steps::{chosen, gate};
+use archive::Inquiry;
 use model::profile::FrameKind;
+use model::{Advice, UseCase};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,11 +42,35 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let path = arguments.output.clone().unwrap_or_else(|| default_path(&site, scope));
     let frames = write(&site, deliveries.as_deref(), &path)?;
     if frames == 0 {
-        let what = if is_part { "these deliveries" } else { "the archive" };
-        return Err(exit::gate(format!("{what} has no previews yet: almagest preview makes them")));
+        let what = if is_part { "these deliveries have" } else { "the archive has" };
+        let commands = advice::commands(&makes_previews(&site, deliveries.as_deref())?);
+        return Err(exit::gate(format!("{what} no previews yet: {commands}")));
     }
     say!("contact sheet of {}: {}", counted(frames, "frame"), shown(&path.display().to_string()));
     Ok(Exit::Done)
+}
+
+/// Returns the commands after which deliveries, or all, have previews.
+fn makes_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Vec<Advice>> {
+    if site.read()?.deliveries(None)?.is_empty() {
+        return Ok(vec![Advice::Run { place: "DELIVERY_DIR".to_owned() }]);
+    }
+    if gate::has_scheduler(site) {
+        return Ok(vec![Advice::Plan]);
+    }
+    Ok(match deliveries {
+        Some([delivery]) => {
+            let delivery = delivery.clone();
+            let steps = [UseCase::Metadata, UseCase::Preview];
+            let step = |use_case| Advice::Step { use_case, delivery: delivery.clone() };
+            steps.map(step).into_iter().chain([Advice::Ingest { delivery }]).collect()
+        }
+        _ => {
+            let steps = [UseCase::Metadata, UseCase::Preview];
+            let steps = steps.map(|use_case| Advice::StepAll { use_case });
+            steps.into_iter().chain([Advice::IngestAll]).collect()
+        }
+    })
 }
 
 fn default_path(site: &Site, scope: &Scope) -> PathBuf {

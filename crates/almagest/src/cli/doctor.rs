@@ -1,7 +1,7 @@
 //! `almagest doctor`.
 
 use crate::advice;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, grouped, say, shown};
 use crate::site::Site;
 use archive::records::{Lease, RunningAttempt};
@@ -193,12 +193,15 @@ impl Report {
                 self.faults.extend(faults);
                 self.left_alone(&running);
             }
-            Err(fault) => self.faults.push(format!("the archive cannot be examined: {fault:#}")),
+            Err(fault) => self.faults.push(format!(
+                "the archive cannot be examined: {}",
+                exit::in_words(&fault, Some(site.place.root()))
+            )),
         }
         if !site.place.is_embedded() {
             match super::sql::session(site, None) {
                 Ok(_) => self.facts.push("queries have a login that can only read".to_owned()),
-                Err(fault) => self.faults.push(format!("{fault:#}")),
+                Err(fault) => self.faults.push(exit::in_words(&fault, Some(site.place.root()))),
             }
         }
     }

@@ -47,7 +47,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let name = Some(files::shown(&arguments.what[0]));
         facts = archive.facts_about(&Asked { name, ..asked.clone() })?;
     }
-    let setting = setting(&site, &archive, &facts)?;
+    let mut deliveries: Vec<&String> = facts.files.iter().map(|file| &file.delivery).collect();
+    deliveries.extend(facts.delivery.iter().map(|sheet| &sheet.status.name));
+    let setting = setting(&site, &archive, deliveries)?;
     let explanation = if facts.is_empty() {
         let absent = absent(&site, &archive, &profiles, &asked)?;
         absent.ok_or_else(|| nothing(&arguments.what))?
@@ -68,22 +70,32 @@ fn print(explanation: &Explanation) {
         say!("{}", shown(line));
     }
     if !explanation.suggestions.is_empty() {
-        say!("\nwhat helps:");
-    }
-    for Suggestion { text, commands } in &explanation.suggestions {
-        match commands.as_slice() {
-            [] => say!("  {}", shown(text)),
-            [only] if text.is_empty() => say!("  {}", shown(&advice::command(only))),
-            commands => {
-                say!("  {}:", shown(text));
-                for command in commands {
-                    say!("    {}", shown(&advice::command(command)));
-                }
-            }
-        }
+        say_part!("\n{}", what_helps(&explanation.suggestions));
     }
     if !explanation.findings.is_empty() {
         say_part!("\n{}", findings_section(&explanation.findings));
+    }
+}
+
+/// Returns suggestions with their commands, a line each; nothing when there are none.
+pub fn what_helps(suggestions: &[Suggestion]) -> String {
+    let mut lines = Vec::new();
+    for Suggestion { text, commands } in suggestions {
+        match commands.as_slice() {
+            [] => lines.push(format!("  {}", shown(text))),
+            [only] if text.is_empty() => {
+                lines.push(format!("  {}", shown(&advice::command(only))));
+            }
+            commands => {
+                lines.push(format!("  {}:", shown(text)));
+                let command = |c| format!("    {}", shown(&advice::command(c)));
+                lines.extend(commands.iter().map(command));
+            }
+        }
+    }
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("what helps:\n{}\n", lines.join("\n")),
     }
 }
 
@@ -163,10 +175,12 @@ fn name_of(site: &Site, text: &str) -> String {
     }
 }
 
-/// What decides which commands work now.
-fn setting(site: &Site, archive: &Archive, facts: &Facts) -> anyhow::Result<Setting> {
-    let mut deliveries: Vec<&String> = facts.files.iter().map(|file| &file.delivery).collect();
-    deliveries.extend(facts.delivery.iter().map(|sheet| &sheet.status.name));
+/// Returns what decides which commands about some deliveries work now.
+pub fn setting(
+    site: &Site,
+    archive: &Archive,
+    mut deliveries: Vec<&String>,
+) -> anyhow::Result<Setting> {
     deliveries.sort();
     deliveries.dedup();
     let mut places = HashMap::new();
@@ -273,5 +287,5 @@ fn findings_section(findings: &[Drift]) -> String {
         let more = findings.len() - AT_MOST;
         text += &format!("… {more} more: {}\n", advice::command(&list));
     }
-    text
+    text + &findings::endings(findings)
 }

@@ -39,7 +39,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     } else if findings.is_empty() {
         say!("no findings");
     } else {
-        say_part!("{}", table(&findings, Deliveries::Many));
+        say_part!("{}{}", table(&findings, Deliveries::Many), endings(&findings));
     }
     Ok(Exit::Done)
 }
@@ -74,6 +74,22 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
         table.row(cells.into_iter().skip(skipped));
     }
     table.text()
+}
+
+/// Returns the commands that end what findings are about, each with what it does.
+pub fn endings(findings: &[Drift]) -> String {
+    const AT_MOST: usize = 10;
+    let mut commands: Vec<Advice> = findings.iter().filter_map(Drift::advice).collect();
+    commands.sort();
+    commands.dedup();
+    let more = commands.len().saturating_sub(AT_MOST);
+    let line =
+        |c: &Advice| format!("\nto end the older products all the same: {}", advice::command(c));
+    let mut text: String = commands.iter().take(AT_MOST).map(line).collect();
+    if more > 0 {
+        text += &format!("\n… and for {} more", counted(more as u64, "delivery"));
+    }
+    if text.is_empty() { text } else { text + "\n" }
 }
 
 /// The line that ends the summary of a step; empty when its deliveries have no findings.

@@ -1,9 +1,11 @@
 //! `almagest profile`.
 
+use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{say, say_part, shown};
 use crate::site::Site;
 use anyhow::Context;
+use model::Advice;
 use model::profile::SurveyProfile;
 use std::path::PathBuf;
 
@@ -90,7 +92,8 @@ fn profile_of(site: &Site, survey: &str) -> anyhow::Result<(PathBuf, String)> {
         }
     }
     Err(exit::gate(format!(
-        "the site has no profile of a survey {survey:?}: almagest profile list"
+        "the site has no profile of a survey {survey:?}: `{}`",
+        advice::command(&Advice::ProfileList)
     )))
 }
 

@@ -1,12 +1,13 @@
 //! `almagest refusals`.
 
-use super::Scope;
+use super::{Scope, explain};
 use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
 use crate::site::{self, Archive, Site};
 use crate::steps::chosen;
 use archive::Inquiry;
+use archive::explain::{Setting, help_for};
 use archive::records::{
     Cause, Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE,
 };
@@ -162,6 +163,10 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         ]);
     }
     say_part!("{}", table.text());
+    if let Some(first) = records.iter().find(|r| pending(r.state)) {
+        let show = Advice::RefusalsShow { number: first.refusal_id };
+        say!("\nwhat helps about one of them: {}", advice::command(&show));
+    }
     Ok(Exit::Done)
 }
 
@@ -196,13 +201,15 @@ fn show(site: &Site, which: &Numbers) -> anyhow::Result<Exit> {
         say!("{}", crate::report::json(&all)?);
         return Ok(Exit::Done);
     }
-    let texts: Vec<String> = chosen.into_iter().map(in_words).collect();
+    let deliveries: Vec<&String> = chosen.iter().map(|r| &r.delivery).collect();
+    let setting = explain::setting(site, &site.read()?, deliveries)?;
+    let texts: Vec<String> = chosen.into_iter().map(|r| in_words(r, &setting)).collect();
     say_part!("{}", texts.join("\n"));
     Ok(Exit::Done)
 }
 
-/// Everything about one refusal, a line each.
-fn in_words(record: &RefusalRecord) -> String {
+/// Returns everything about one refusal, a line each, and what helps.
+fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
     let r = &record.refusal;
     let stage = record.stage.name();
     let found = record.round.map_or(stage.to_owned(), |round| format!("{stage}, round {round}"));
@@ -223,8 +230,8 @@ fn in_words(record: &RefusalRecord) -> String {
     lines.push(("found by", found));
     lines.push(("state", format!("{}{parked}", state_of(record))));
     if is_takeable(record) && record.state == RefusalState::Open {
-        let command = format!("almagest refusals accept {} --take --reason …", record.refusal_id);
-        lines.push(("let in", command));
+        let take = Advice::RefusalsTake { number: record.refusal_id };
+        lines.push(("let in", advice::command(&take)));
     }
     let (first, last) = (utc(record.first_seen), utc(record.last_seen));
     let met = counted(record.seen_times, "time");
@@ -234,10 +241,10 @@ fn in_words(record: &RefusalRecord) -> String {
         lines.push((change.state.name(), format!("{when} UTC by {}: {}", cause.who, cause.why)));
     }
     let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
-    lines.collect()
+    lines.collect::<String>() + &explain::what_helps(&help_for(record, setting))
 }
 
-/// Whether an operator can overrule it.
+/// Returns true for a refusal that an operator can overrule.
 fn is_takeable(record: &RefusalRecord) -> bool {
     record.stage == Stage::Register && TAKEABLE.contains(&record.refusal.code.as_str())
 }
@@ -292,7 +299,7 @@ fn as_json(record: &RefusalRecord) -> Value {
     })
 }
 
-/// Whether a decision can be made on all that were chosen.
+/// Refuses a decision that cannot be made on all that were chosen.
 fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Result<()> {
     // What was accepted or dismissed may still be tried again.
     let may = |record: &RefusalRecord| match decision {

@@ -64,7 +64,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let site = Site::find(site)?;
     let session = match open(&site, arguments) {
         Ok(session) => session,
-        Err(fault) => return ended(fault),
+        Err(fault) => return ended(&site, fault),
     };
     crate::site::noted(session.note());
     let query = match arguments.query.as_str() {
@@ -85,7 +85,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     let report = match asked {
         Ok(report) => report,
-        Err(fault) => return ended(fault),
+        Err(fault) => return ended(&site, fault),
     };
     if arguments.stats {
         tell!(
@@ -127,7 +127,8 @@ fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
 }
 
 /// A faulty query is a matter of usage.
-fn ended(fault: anyhow::Error) -> anyhow::Result<Exit> {
+fn ended(site: &Site, fault: anyhow::Error) -> anyhow::Result<Exit> {
+    let root = site.place.root();
     match fault.downcast_ref::<SqlError>() {
         Some(sql) if sql.is_interrupted() => {
             tell!("almagest: {}", shown(&sql.to_string()));
@@ -135,8 +136,8 @@ fn ended(fault: anyhow::Error) -> anyhow::Result<Exit> {
         }
         Some(sql) if sql.is_stopped() => Err(exit::gate(sql.to_string())),
         Some(sql) if sql.is_mistake() => Err(exit::usage(sql.to_string())),
-        Some(sql) if sql.is_gate() => Err(exit::gate(model::one_line(sql))),
-        Some(sql) if sql.is_moved() => Err(exit::conflict(sql.to_string())),
+        Some(sql) if sql.is_gate() => Err(exit::gate(exit::in_words(&fault, Some(root)))),
+        Some(sql) if sql.is_moved() => Err(exit::conflict(exit::in_words(&fault, Some(root)))),
         _ => Err(fault),
     }
 }

@@ -1,11 +1,12 @@
 //! `almagest supersede`: ends older products that are kept because the newer frames of their names lack them.
 
+use crate::advice;
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, quoted, say, say_part};
+use crate::report::{Table, counted, say, say_part};
 use crate::site::{self, Site};
 use archive::records::{Cause, KeptProduct};
 use archive::{Curation, Inquiry};
-use model::UseCase;
+use model::{Advice, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -79,8 +80,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         say!("{products} current again in event {event}");
     } else {
         say!("{products} ended in event {event}");
-        let (root, name) = (quoted(site.place.root()), &arguments.delivery);
-        say!("undo: almagest --site {root} supersede {name} --undo --reason …");
+        let undo = Advice::SupersedeUndo { delivery: arguments.delivery.clone() };
+        say!("undo: {}", advice::command(&undo));
     }
     Ok(Exit::Done)
 }

@@ -192,7 +192,7 @@ fn kept(site: &Site, archive: &Archive, status: &Status) -> anyhow::Result<Vec<N
         let message = format!(
             "{newer}: {} of {frames} kept ({why}), e.g. {}: {}",
             example.product(),
-            example.in_words(),
+            example,
             command(&newer)
         );
         notice("kept", format!("{newer}/{use_case}/{why}"), message)

@@ -159,3 +159,32 @@ pub(crate) fn an_archive_moved() -> Vec<&'static str> {
     tried.run(&moved, &Advice::VerifyChecksums).ended(0);
     tried.kinds
 }
+
+pub(crate) fn products_do_not_show() -> Vec<&'static str> {
+    let desk = archived();
+    let shown = || desk.count("SELECT count(*) FROM preview");
+    let before = shown();
+    let connection = rusqlite::Connection::open(desk.site.join("archive.db")).expect("it opens");
+    // Ended as if a newer image had a preview, which none has.
+    let hide = "PRAGMA foreign_keys = OFF;
+                UPDATE preview_all SET end_event = (SELECT max(event_id) FROM event) WHERE multiframe_id = 1;
+                UPDATE product SET state = 'superseded', ended_event = (SELECT max(event_id) FROM event)
+                WHERE multiframe_id = 1 AND use_case = 'preview'";
+    connection.execute_batch(hide).expect("hidden");
+    assert!(shown() < before);
+    let found = desk.at_site(&["verify"]);
+    assert_eq!(found.code, Some(3), "{found:?}");
+    let mut tried = Tried::at(&desk);
+    tried.run(&found, &Advice::VerifyRepair).ended(0);
+    assert_eq!(shown(), before);
+    desk.verified();
+    // Rows that differ from the record of products are no matter of a repair, and none is recommended.
+    let cut = "UPDATE preview_all SET end_event = begin_event WHERE multiframe_id = 1";
+    connection.execute_batch(cut).expect("hidden");
+    let found = desk.at_site(&["verify"]);
+    assert!(
+        found.out.contains("restore archive.db") && !found.out.contains("--repair"),
+        "{found:?}"
+    );
+    tried.kinds
+}

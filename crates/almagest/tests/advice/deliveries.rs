@@ -194,3 +194,68 @@ pub(crate) fn older_products_of_a_frame_are_kept() -> Vec<&'static str> {
     assert_eq!(detections(&desk), all);
     tried.kinds
 }
+
+pub(crate) fn older_products_are_kept() -> Vec<&'static str> {
+    let desk = archived();
+    let second = desk.simulate(&Small { version: 2, ..night("20071011") });
+    let mut catalogues: Vec<PathBuf> = std::fs::read_dir(&second)
+        .expect("there")
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.to_string_lossy().ends_with("_cat.fits"))
+        .collect();
+    catalogues.sort();
+    std::fs::remove_file(&catalogues[0]).expect("removed");
+    desk.run(&second);
+    let kept =
+        "SELECT count(*) FROM detection JOIN image USING (multiframe_id) JOIN file USING (file_id)
+                JOIN delivery USING (delivery_id) WHERE delivery.name = '20071011_v1'";
+    assert!(desk.count(kept) > 0);
+    let delivery = "20071011_v2".to_owned();
+    let supersede = Advice::Supersede { delivery: delivery.clone() };
+    let mut tried = Tried::at(&desk);
+    tried.recommended(&desk.at_site(&["explain", &delivery]), &supersede);
+    let ended = tried.run(&desk.at_site(&["findings", "--delivery", &delivery]), &supersede);
+    assert_eq!((ended.code, desk.count(kept)), (Some(0), 0), "{ended:?}");
+    assert!(!desk.at_site(&["findings"]).out.contains("supersede"));
+    tried.run(&ended, &Advice::SupersedeUndo { delivery }).ended(0);
+    assert!(desk.count(kept) > 0);
+    tried.kinds
+}
+
+pub(crate) fn a_site_has_no_previews() -> Vec<&'static str> {
+    let mut kinds = Vec::new();
+    for selection in [&[][..], &["--delivery", NIGHT][..]] {
+        let desk = Desk::new();
+        desk.transfer(&[night("20071011")]);
+        let words = [&["contact-sheet"], selection].concat();
+        let said = desk.at_site(&words);
+        assert_eq!(said.code, Some(3), "{said:?}");
+        let delivery = NIGHT.to_owned();
+        let step = |use_case| match selection {
+            [] => Advice::StepAll { use_case },
+            _ => Advice::Step { use_case, delivery: delivery.clone() },
+        };
+        let ingest = match selection {
+            [] => Advice::IngestAll,
+            _ => Advice::Ingest { delivery: delivery.clone() },
+        };
+        let mut tried = Tried::at(&desk);
+        for advice in [step(UseCase::Metadata), step(UseCase::Preview), ingest] {
+            worked(tried.run(&said, &advice));
+        }
+        assert!(desk.at_site(&words).ended(0).contains("contact sheet of 6 frames"));
+        kinds.extend(tried.kinds);
+    }
+    let desk = Desk::bare();
+    let said = desk.at_site(&["contact-sheet"]);
+    let mut tried = Tried::at(&desk);
+    let run = Advice::Run { place: "DELIVERY_DIR".to_owned() };
+    tried.recommended(&said, &run);
+    let delivery = desk.simulate(&night("20071012"));
+    let command = tried.printed(&run).replace("DELIVERY_DIR", &delivery.display().to_string());
+    worked(tried.pasted(&command));
+    desk.at_site(&["contact-sheet"]).ended(0);
+    kinds.extend(tried.kinds);
+    kinds
+}

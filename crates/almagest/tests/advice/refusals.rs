@@ -1,6 +1,8 @@
 //! Situations in which something was refused or found.
 
 use super::tried::*;
+use simulate::NightSpec;
+use testkit::damage::{named, plant_one};
 
 pub(crate) fn frames_wait_for_a_programme() -> Vec<&'static str> {
     let desk = Desk::bare();
@@ -15,7 +17,9 @@ pub(crate) fn frames_wait_for_a_programme() -> Vec<&'static str> {
     let project =
         parked[0]["message"].as_str().expect("a message").split('"').nth(1).expect("a project");
     let explained = desk.at_site(&["explain", NIGHT]);
-    let add = Advice::ProgrammeAdd { name: "NAME".to_owned(), project: project.to_owned() };
+    let plain = project.chars().filter(char::is_ascii_alphanumeric);
+    let name: String = plain.map(|c| c.to_ascii_uppercase()).collect();
+    let add = Advice::ProgrammeAdd { name, project: project.to_owned() };
     let run = Advice::Run { place: delivery.canonicalize().expect("there").display().to_string() };
     tried.recommended(&explained, &run);
     let added = tried.run(&explained, &add);
@@ -162,4 +166,114 @@ pub(crate) fn there_are_findings() -> Vec<&'static str> {
     assert!(list.contains("20071011_v1") && list.contains("20071012_v1"), "{list}");
     all.extend(tried.kinds);
     all
+}
+
+/// A night with one more frame, which has a damage; it was run.
+fn with(damage: &str) -> (Desk, PathBuf) {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night("20071011"));
+    let damage = named(damage).expect("a kind");
+    plant_one(&delivery, &NightSpec::default(), damage, 90_001).expect("written").expect("made");
+    assert_eq!(desk.run(&delivery).code, Some(1));
+    (desk, delivery)
+}
+
+/// The only open refusal with a code.
+#[track_caller]
+fn number_of(desk: &Desk, code: &str) -> i64 {
+    let all = desk.refusals();
+    let of_code: Vec<_> = all.iter().filter(|r| r["code"] == code).collect();
+    assert_eq!(of_code.len(), 1, "{code}: {all:?}");
+    of_code[0]["number"].as_i64().expect("a number")
+}
+
+fn run_again(delivery: &Path) -> Advice {
+    Advice::Run { place: delivery.canonicalize().expect("there").display().to_string() }
+}
+
+pub(crate) fn stale_checksums_are_let_in() -> Vec<&'static str> {
+    let (desk, delivery) = with("datasum_of_image");
+    let number = number_of(&desk, "datasum_mismatch");
+    let detectors = || {
+        desk.count(
+            "SELECT count(*) FROM multiframe_detector JOIN multiframe USING (multiframe_id)
+             WHERE file_name = 'w20071011_90001_st.fit'",
+        )
+    };
+    assert_eq!(detectors(), 3);
+    let mut tried = Tried::at(&desk);
+    let list = desk.at_site(&["refusals", "list", "--code", "datasum_mismatch"]);
+    let shown = tried.run(&list, &Advice::RefusalsShow { number });
+    let taken = tried.run(&shown, &Advice::RefusalsTake { number });
+    worked(tried.run(&taken, &run_again(&delivery)));
+    assert_eq!(detectors(), 4);
+    tried.kinds
+}
+
+pub(crate) fn frames_name_no_project() -> Vec<&'static str> {
+    let (desk, delivery) = with("project_blank");
+    let number = number_of(&desk, "no_project");
+    let said = desk.at_site(&["refusals", "show", &number.to_string()]);
+    let (name, survey) = ("NAME".to_owned(), "wfcam".to_owned());
+    let mut tried = Tried::at(&desk);
+    let add = Advice::ProgrammeAdd { name: name.clone(), project: "PROJECT".to_owned() };
+    let set = Advice::ProfileSet { survey, key: "project.unnamed".to_owned(), value: name };
+    let retry = Advice::RefusalsRetry { which: RefusalChoice::Numbers(vec![number]) };
+    // `explain` says the same.
+    let explained = desk.at_site(&["explain", "w20071011_90001_st.fit"]);
+    for advice in [add, set, retry] {
+        tried.recommended(&explained, &advice);
+        tried.run(&said, &advice).ended(0);
+    }
+    worked(tried.run(&said, &run_again(&delivery)));
+    let frames = desk.count(
+        "SELECT count(*) FROM multiframe JOIN programme_frame USING (multiframe_id) JOIN programme USING (programme_id)
+         WHERE programme.name = 'NAME' AND file_name = 'w20071011_90001_st.fit'",
+    );
+    assert_eq!(frames, 1);
+    tried.kinds
+}
+
+pub(crate) fn catalogues_have_no_zero_point() -> Vec<&'static str> {
+    let (desk, delivery) = with("zero_point_missing");
+    let explained = desk.at_site(&["explain", "w20071011_90001_st_cat.fits"]);
+    let refusals = desk.refusals();
+    let of_code = refusals.iter().filter(|r| r["code"] == "no_zero_point");
+    let numbers: Vec<i64> = of_code.map(|r| r["number"].as_i64().expect("one")).collect();
+    let set = Advice::ProfileSet {
+        survey: "wfcam".to_owned(),
+        key: "catalogue.photometry.missing_zero_point".to_owned(),
+        value: "null".to_owned(),
+    };
+    let retry = Advice::RefusalsRetry { which: RefusalChoice::Numbers(numbers) };
+    let mut tried = Tried::at(&desk);
+    let rows = || {
+        desk.count(
+            "SELECT count(*) FROM detection JOIN multiframe USING (multiframe_id)
+             WHERE file_name = 'w20071011_90001_st.fit'",
+        )
+    };
+    assert_eq!(rows(), 0);
+    for advice in [set, retry, run_again(&delivery)] {
+        worked(tried.run(&explained, &advice));
+    }
+    assert!(rows() > 0);
+    tried.kinds
+}
+
+pub(crate) fn catalogues_wait_for_their_images() -> Vec<&'static str> {
+    let (desk, _, image, _) = damaged();
+    let image = image.file_name().expect("a name").to_string_lossy().into_owned();
+    let catalogue = image.replace("_st.fit", "_st_cat.fits");
+    let mut tried = Tried::at(&desk);
+    let explain = Advice::Explain { name: format!("{NIGHT}/{image}") };
+    let told = tried.run(&desk.at_site(&["explain", &catalogue]), &explain).ended(0);
+    assert!(told.contains("refusals retry"), "{told}");
+    // The metadata of an image are parked.
+    let (desk, _) = with("project_unknown");
+    let explain = Advice::Explain { name: format!("{NIGHT}/w20071011_90001_st.fit") };
+    let said = desk.at_site(&["explain", "w20071011_90001_st_cat.fits"]);
+    let told = Tried::at(&desk).run(&said, &explain).ended(0);
+    assert!(told.contains("programme add"), "{told}");
+    tried.kinds
 }

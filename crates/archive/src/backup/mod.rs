@@ -12,6 +12,7 @@ mod ledger;
 mod restoration;
 mod server;
 
+pub(crate) use restoration::interrupted;
 pub use restoration::{RESTORING, Restoration};
 
 use crate::control::records::Timestamp;

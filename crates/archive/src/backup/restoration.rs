@@ -10,7 +10,8 @@ use super::{
 };
 use crate::control::records::Timestamp;
 use crate::engine::{Address, Connection, Database, Server};
-use crate::error::{ArchiveError, ArchiveFault};
+use crate::error::{ArchiveError, ArchiveFault, in_words};
+use model::Advice;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,18 @@ pub struct Restoration {
 struct Note {
     backup: PathBuf,
     database: Option<String>,
+    #[serde(default)]
+    password_file: Option<PathBuf>,
     last_event: LastEvent,
+}
+
+impl Note {
+    /// Returns true for notes about the same backup and database; the password may be in another file.
+    fn is_same(&self, other: &Self) -> bool {
+        self.backup == other.backup
+            && self.database == other.database
+            && self.last_event == other.last_event
+    }
 }
 
 impl Restoration {
@@ -67,12 +79,18 @@ impl Restoration {
         let note = Note {
             backup: std::path::absolute(backup).map_err(at(backup))?,
             database: database.url.clone(),
+            password_file: database.password_file.clone(),
             last_event,
         };
         let existing = existing(root, database)?;
         let is_restored = match &existing {
             None => false,
-            Some(c) if noted(root).as_ref() == Some(&note) && note.last_event.is_in(c)? => true,
+            Some(c)
+                if noted(root).is_some_and(|noted| noted.is_same(&note))
+                    && note.last_event.is_in(c)? =>
+            {
+                true
+            }
             Some(_) => return Err(taken(root, database)),
         };
         files::create_dir(root).map_err(at(root))?;
@@ -170,6 +188,22 @@ fn taken(root: &Path, database: &Database) -> ArchiveFault {
         None => ArchiveFault::SiteExists(root.to_owned()),
         Some(url) => ArchiveFault::Conflict(format!("{url} holds an archive already")),
     }
+}
+
+/// Returns the fault of a site whose restore was not finished.
+pub(crate) fn interrupted(root: &Path) -> Option<ArchiveFault> {
+    if !root.join(RESTORING).exists() {
+        return None;
+    }
+    let repeat = noted(root).map(|note| {
+        Box::new(Advice::Restore {
+            backup: note.backup.display().to_string(),
+            site: root.display().to_string(),
+            database: note.database,
+            password_file: in_words(note.password_file.as_deref()),
+        })
+    });
+    Some(ArchiveFault::RestoreInterrupted { site: root.to_owned(), repeat })
 }
 
 fn noted(root: &Path) -> Option<Note> {

@@ -4,6 +4,7 @@
 //! command works. Start at [`explain`]. What helps about a refusal is in [`super::help`].
 
 pub use super::facts::*;
+pub use super::help::help_for;
 
 use super::help;
 use super::planning::Standing;
@@ -169,7 +170,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             n => format!("{n} products of its frames stay"),
         };
         out.lines
-            .push(format!("{products} current beside newer frames, e.g. {}", first.in_words()));
+            .push(format!("{products} current beside newer frames, e.g. {first}"));
         let name = format!("{}/{}", first.delivery, first.file);
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }

@@ -3,6 +3,7 @@
 use super::explain::{Explanation, FileFactsheet, Setting, Suggestion, refusal_in_words};
 use super::records::RefusalState::{Open, Retried};
 use super::records::{RefusalRecord, Stage};
+use super::store::refused_image_of;
 use model::Advice;
 use model::advice::{RefusalChoice, Target};
 
@@ -54,14 +55,25 @@ pub(super) fn explain_refusals(
         out.suggestions.push(Suggestion::new("lists them all", [list]));
     }
     for (record, numbers) in alike {
-        match record.state {
-            Retried => out.suggestions.push(Suggestion::new(
-                format!("tries {} again", record.refusal.code),
-                redo(record, setting),
-            )),
-            _ => out.suggestions.extend(suggestions(record, &numbers, setting)),
-        }
+        out.suggestions.extend(suggestions(record, &numbers, setting));
     }
+}
+
+/// Returns what helps about some refusals that are alike, by the first of them and the numbers of all.
+fn suggestions(record: &RefusalRecord, numbers: &[i64], setting: &Setting) -> Vec<Suggestion> {
+    match record.state {
+        Retried => {
+            let text = format!("tries {} again", record.refusal.code);
+            vec![Suggestion::new(text, redo(record, setting))]
+        }
+        Open => suggestions_for_open(record, numbers, setting),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns what helps about a refusal.
+pub fn help_for(record: &RefusalRecord, setting: &Setting) -> Vec<Suggestion> {
+    suggestions(record, &[record.refusal_id], setting)
 }
 
 /// The commands that redo what was refused.
@@ -80,75 +92,141 @@ fn redo(record: &RefusalRecord, setting: &Setting) -> Vec<Advice> {
     }
 }
 
-fn suggestions(record: &RefusalRecord, numbers: &[i64], setting: &Setting) -> Vec<Suggestion> {
-    let refusal = &record.refusal;
-    let which = || match numbers.len() <= NUMBERS {
-        true => RefusalChoice::Numbers(numbers.to_vec()),
-        false => {
-            RefusalChoice::Code { code: refusal.code.clone(), delivery: record.delivery.clone() }
+/// Refusals that are alike: the first of them, and the numbers of all.
+struct Alike<'a> {
+    record: &'a RefusalRecord,
+    numbers: &'a [i64],
+    setting: &'a Setting,
+}
+
+impl Alike<'_> {
+    fn which(&self) -> RefusalChoice {
+        match self.numbers.len() <= NUMBERS {
+            true => RefusalChoice::Numbers(self.numbers.to_vec()),
+            false => RefusalChoice::Code {
+                code: self.record.refusal.code.clone(),
+                delivery: self.record.delivery.clone(),
+            },
         }
-    };
-    let again = || redo(record, setting);
-    let retry = |text: &str| {
-        let retry = Advice::RefusalsRetry { which: which() };
-        Suggestion::new(text, [retry].into_iter().chain(again()))
-    };
-    let settle = || {
-        let accept = Advice::RefusalsAccept { which: which() };
-        let dismiss = Advice::RefusalsDismiss { which: which() };
-        [
+    }
+
+    /// Some commands, a retry of the refusals, and what redoes their files.
+    fn retry_after(&self, text: &str, first: Vec<Advice>) -> Suggestion {
+        let retry = Advice::RefusalsRetry { which: self.which() };
+        let redo = redo(self.record, self.setting);
+        Suggestion::new(text, first.into_iter().chain([retry]).chain(redo))
+    }
+
+    fn retry(&self, text: &str) -> Suggestion {
+        self.retry_after(text, Vec::new())
+    }
+
+    fn deliver(&self, text: &str) -> Suggestion {
+        Suggestion::new(text, redo(self.record, self.setting))
+    }
+
+    /// A suggestion and the two decisions that leave the file out.
+    fn or_settle(&self, first: Suggestion) -> Vec<Suggestion> {
+        let accept = Advice::RefusalsAccept { which: self.which() };
+        let dismiss = Advice::RefusalsDismiss { which: self.which() };
+        vec![
+            first,
             Suggestion::new("it stays out, and that is right", [accept]),
             Suggestion::new("takes it off the list", [dismiss]),
         ]
-    };
-    let deliver = |text: &str| Suggestion::new(text, again());
+    }
+
+    fn task_failed(&self) -> Suggestion {
+        let text = "when its cause is repaired";
+        let Stage::Task(use_case) = self.record.stage else { return self.retry(text) };
+        let target = Target::Unit(self.record.delivery.clone(), use_case);
+        let redo = redo(self.record, self.setting);
+        Suggestion::new(text, [Advice::Retry { target }].into_iter().chain(redo))
+    }
+
+    /// The way to the image that a catalogue waits for.
+    fn explain_image(&self) -> Suggestion {
+        let text = "deal with the refusal of its image; the catalogue is then taken up by itself";
+        let RefusalRecord { delivery, refusal, image, .. } = self.record;
+        let name = refused_image_of(&refusal.message).or(image.as_deref());
+        let name = format!("{delivery}/{}", name.unwrap_or(&refusal.file));
+        Suggestion::new(text, [Advice::Explain { name }])
+    }
+
+    fn unknown_project(&self) -> Suggestion {
+        let project = self.record.refusal.message.split('"').nth(1).unwrap_or("PROJECT").to_owned();
+        let add = Advice::ProgrammeAdd { name: name_for(&project), project };
+        let redo = redo(self.record, self.setting);
+        Suggestion::new("a programme for these frames", [add].into_iter().chain(redo))
+    }
+
+    fn no_project(&self) -> Suggestion {
+        let Some(survey) = self.record.survey.clone() else {
+            return self.retry("name the programme of such frames in the survey's profile, then");
+        };
+        let (name, project) = ("NAME".to_owned(), "PROJECT".to_owned());
+        let add = Advice::ProgrammeAdd { name: name.clone(), project };
+        let key = "project.unnamed".to_owned();
+        let set = Advice::ProfileSet { survey, key, value: name };
+        self.retry_after("a programme for frames that name no project", vec![add, set])
+    }
+
+    fn no_calibration(&self) -> Suggestion {
+        let Some(survey) = self.record.survey.clone() else {
+            return self.retry("deliver the file with a zero point and an exposure time, then");
+        };
+        let key = "catalogue.photometry.missing_zero_point".to_owned();
+        let set = Advice::ProfileSet { survey, key, value: "null".to_owned() };
+        self.retry_after(
+            "deliver the file with a zero point and an exposure time; or for detections without magnitudes",
+            vec![set],
+        )
+    }
+}
+
+/// Returns a short name for the programme of a project.
+fn name_for(project: &str) -> String {
+    const NAME_CHARS: usize = 16;
+    let plain = project.chars().filter(char::is_ascii_alphanumeric);
+    let name: String = plain.map(|c| c.to_ascii_uppercase()).take(NAME_CHARS).collect();
+    if name.is_empty() { "NAME".to_owned() } else { name }
+}
+
+fn suggestions_for_open(
+    record: &RefusalRecord,
+    numbers: &[i64],
+    setting: &Setting,
+) -> Vec<Suggestion> {
+    let alike = Alike { record, numbers, setting };
+    let refusal = &record.refusal;
     match refusal.code.as_str() {
-        "task_failed" => {
-            let redo = |use_case| {
-                let target = Target::Unit(record.delivery.clone(), use_case);
-                [Advice::Retry { target }].into_iter().chain(again())
-            };
-            match record.stage {
-                Stage::Task(use_case) => {
-                    vec![Suggestion::new("when its cause is gone", redo(use_case))]
-                }
-                _ => vec![retry("when its cause is gone")],
-            }
+        "task_failed" => vec![alike.task_failed()],
+        "image_absent" if refused_image_of(&refusal.message).is_none() => vec![
+            alike.deliver("deliver the image, whole; the catalogue is then taken up by itself"),
+        ],
+        "image_absent" | "metadata_refused" | "no_detector" | "no_metadata" | "no_programme" => {
+            vec![alike.explain_image()]
         }
-        "image_absent" => {
-            vec![deliver("deliver the image, whole; the catalogue is then taken up by itself")]
+        "unknown_project" => vec![alike.unknown_project()],
+        "missing_from_delivery" => {
+            vec![alike.deliver("deliver the file; it is then taken up by itself")]
         }
-        "metadata_refused" | "no_detector" => vec![Suggestion::text(
-            "deal with the refusal of its image; the catalogue is then taken up by itself",
-        )],
-        "unknown_project" => {
-            let project = refusal.message.split('"').nth(1).unwrap_or("PROJECT").to_owned();
-            let add = Advice::ProgrammeAdd { name: "NAME".to_owned(), project };
-            vec![Suggestion::new("a programme for these frames", [add].into_iter().chain(again()))]
-        }
-        "missing_from_delivery" => vec![deliver("deliver the file; it is then taken up by itself")],
-        "no_project" => vec![retry(
-            "name the programme of such frames as `unnamed` under [project] in the survey's profile, then",
-        )],
-        "no_zero_point" => vec![retry(
-            "deliver it with a zero point, or set `photometry.missing_zero_point = \"null\"` under [catalogue] in \
-             the survey's profile for detections without magnitudes, then",
-        )],
-        "compressed_table" => [vec![deliver("deliver it unpacked")], settle().to_vec()].concat(),
+        "no_project" => vec![alike.no_project()],
+        "no_zero_point" | "no_exposure_time" if refusal.parked => vec![alike.no_calibration()],
+        "compressed_table" => alike.or_settle(alike.deliver("deliver it unpacked")),
         code if code.starts_with("wrapped_") => {
-            let text = "deliver it unpacked, or packed with gzip";
-            [vec![deliver(text)], settle().to_vec()].concat()
+            alike.or_settle(alike.deliver("deliver it unpacked, or packed with gzip"))
         }
-        _ if refusal.parked => vec![retry(
+        _ if refusal.parked => vec![alike.retry(
             "deliver a repaired file, or let the survey's profile say what is to be assumed, then",
         )],
         code if code.starts_with("name_") => {
-            [vec![deliver("deliver it under another name")], settle().to_vec()].concat()
+            alike.or_settle(alike.deliver("deliver it under another name"))
         }
-        "symbolic_link" => [vec![deliver("deliver the file itself")], settle().to_vec()].concat(),
+        "symbolic_link" => alike.or_settle(alike.deliver("deliver the file itself")),
         "unreadable" => {
-            vec![deliver("give the user that runs almagest the right to read it, then")]
+            vec![alike.deliver("give the user that runs almagest the right to read it, then")]
         }
-        _ => [vec![retry("deliver a repaired file, then")], settle().to_vec()].concat(),
+        _ => alike.or_settle(alike.retry("deliver a repaired file, then")),
     }
 }

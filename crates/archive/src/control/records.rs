@@ -408,6 +408,10 @@ pub struct RefusalRecord {
     pub round: Option<u32>,
     /// The refusal; its file name is empty when a whole round is meant.
     pub refusal: Refusal,
+    /// Survey of its file, when the file is registered.
+    pub survey: Option<String>,
+    /// Name of the image that its file is the catalogue of.
+    pub image: Option<String>,
     /// Where it stands.
     pub state: RefusalState,
     /// It was accepted, and what was refused is used all the same.
@@ -966,19 +970,12 @@ impl KeptProduct {
             Lack::Retracted => format!("its {product} of {newer} is retracted"),
         }
     }
-
-    /// Returns what is kept and why, as a sentence without a command.
-    pub fn in_words(&self) -> String {
-        let (kept, why) = (self.product(), self.reason());
-        format!("{} shows the {kept} of {}: {why}", self.file, self.delivery)
-    }
 }
 
 impl std::fmt::Display for KeptProduct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (kept, newer) = (self.product(), &self.newer_delivery);
-        write!(f, "{}; ", self.in_words())?;
-        write!(f, "to end the older {kept} all the same: almagest supersede {newer} --reason WHY")
+        let (kept, why) = (self.product(), self.reason());
+        write!(f, "{} shows the {kept} of {}: {why}", self.file, self.delivery)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What `status` and the lists of refusals and findings show: values for `--json`, and refusals in words.
 
 use model::advice::Target;
-use model::{Refusal, RowRange};
+use model::{Advice, Refusal, RowRange};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -181,6 +181,20 @@ pub struct Drift {
     /// One sentence.
     pub message: String,
 }
+
+impl Drift {
+    /// Returns the command that ends what it is about, if there is one.
+    pub fn advice(&self) -> Option<Advice> {
+        let delivery = self.delivery.clone();
+        let is_kept = matches!(self.code.as_str(), OLDER_DETECTIONS_KEPT | OLDER_PREVIEW_KEPT);
+        is_kept.then_some(Advice::Supersede { delivery })
+    }
+}
+
+/// Code of detections of an older image that stay current.
+pub(crate) const OLDER_DETECTIONS_KEPT: &str = "older_detections_kept";
+/// Code of a preview of an older image that stays current.
+pub(crate) const OLDER_PREVIEW_KEPT: &str = "older_preview_kept";
 
 /// The message of a refusal, with keyword, column and rows where it does not name them itself.
 pub fn in_full(refusal: &Refusal) -> String {

@@ -1,5 +1,6 @@
 //! What an engine may say.
 
+use model::Advice;
 use postgres::error::SqlState;
 use rusqlite::ErrorCode;
 
@@ -28,13 +29,13 @@ pub enum EngineError {
     Address(String),
     /// The archive is closed: everything is at another place.
     #[error(
-        "the archive has moved to {0}: run the command again, so that it reads the new configuration, or finish an interrupted \
-         migration with `almagest migrate --to {to}`", to = target(.0)
+        "the archive has moved to {0}: run the command again, so that it reads the new configuration, or finish the migration \
+         if it was interrupted"
     )]
     Moved(String),
     /// The archive is closed: its copy is not confirmed.
     #[error(
-        "the archive is being moved here from {0}: wait for `almagest migrate`, or repeat it if it was interrupted"
+        "the archive is being moved here from {0}: wait for the migration, or repeat it if it was interrupted"
     )]
     Arriving(String),
 }
@@ -87,7 +88,15 @@ impl EngineError {
         matches!(class, "08" | "53" | "40" | "57" | "58") || *code == SqlState::LOCK_NOT_AVAILABLE
     }
 
-    /// Whether the archive is closed, since it moved or is moving.
+    /// Returns the command that the message speaks of.
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::Moved(place) => Some(Advice::Migrate { to: target(place).to_owned() }),
+            _ => None,
+        }
+    }
+
+    /// Returns true when the archive is closed, since it moved or is moving.
     pub fn is_moved(&self) -> bool {
         matches!(self, Self::Moved(_) | Self::Arriving(_))
     }

@@ -3,8 +3,10 @@
 use super::budget::Stopped;
 use crate::engine::EngineError;
 use crate::lake::LakeError;
+use model::Advice;
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 /// A query that gave no result, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +25,8 @@ pub enum SqlError {
     Server(#[source] EngineError),
     /// The login of queries has more rights than a reader.
     #[error(
-        "queries run under a login that has the reader's rights alone, and {login} {why}: `almagest init SITE --roles` makes one, \
-         or name one in almagest.toml ([database] query_user)"
+        "queries run under a login that has the reader's rights alone, and {login} {why}: name one in almagest.toml \
+         ([database] query_user), or have one made"
     )]
     Rights {
         /// The login.
@@ -88,6 +90,15 @@ pub enum SqlError {
 }
 
 impl SqlError {
+    /// Returns the command that the message speaks of, for a site's directory.
+    pub fn advice(&self, site: &Path) -> Option<Advice> {
+        match self {
+            Self::Rights { .. } => Some(Advice::InitRoles { site: site.display().to_string() }),
+            Self::Moved(fault) | Self::Server(fault) => fault.advice(),
+            _ => None,
+        }
+    }
+
     /// Whether somebody asked the query to stop.
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Stopped(Stopped::Interrupted))

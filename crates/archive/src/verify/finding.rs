@@ -116,6 +116,8 @@ pub enum Finding {
         multiframe_id: i64,
         /// Table of the rows.
         table: String,
+        /// The record of products says so; else the rows differ from it, and only a backup has them as they were.
+        is_recorded: bool,
     },
     /// A published product does not show although no newer image of its name has one.
     ProductNotShown {
@@ -123,6 +125,8 @@ pub enum Finding {
         multiframe_id: i64,
         /// First table of the product.
         table: String,
+        /// The record of products says so; else the rows differ from it, and only a backup has them as they were.
+        is_recorded: bool,
     },
     /// A published batch has other rows than it brought.
     BatchRows {
@@ -268,7 +272,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Machine-readable kind.
+    /// Returns the machine-readable kind.
     pub fn code(&self) -> &'static str {
         match self {
             Self::DatabaseDamaged { .. } => "database_damaged",
@@ -306,7 +310,7 @@ impl Finding {
         }
     }
 
-    /// What helps.
+    /// Returns in words what helps.
     pub fn repair(&self) -> String {
         match self {
             Self::LibraryFileMissing { .. }
@@ -339,8 +343,9 @@ impl Finding {
             Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }
             | Self::LakeFileContent { .. } => "restore the file from a backup of lake/".to_owned(),
-            Self::SupersededCurrent { .. } | Self::ProductNotShown { .. } => {
-                "`almagest verify --repair` shows the newest product of each name again".to_owned()
+            Self::SupersededCurrent { is_recorded: true, .. }
+            | Self::ProductNotShown { is_recorded: true, .. } => {
+                "show the newest product of each name again".to_owned()
             }
             _ => "restore archive.db from a backup; the library and lake are not concerned".to_owned(),
         }
@@ -365,74 +370,23 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // All are named, so that a new kind does not compile without words.
         match self {
-            Self::DatabaseDamaged { message } => {
-                write!(f, "the database file is damaged: {message}")
-            }
-            Self::BrokenReference { table, target, rows, first } => {
-                write!(f, "{rows} rows of {table} refer to rows that {target} lacks")?;
-                if first.is_empty() {
-                    return Ok(());
-                }
-                let which: Vec<String> = first.iter().map(i64::to_string).collect();
-                let more = if *rows > first.len() as u64 { ", …" } else { "" };
-                write!(f, ": rowid {}{more}", which.join(", "))
-            }
-            Self::NumberMissing { counter, first, last } => {
-                write!(f, "{counter} numbers {first} to {last} were given and are not there")
-            }
-            Self::NumberBeyondCounter { counter, number, last } => {
-                write!(f, "{counter} number {number} is beyond the counter, which is at {last}")
-            }
-            Self::ObjectIdsUnaccounted { programme_id, first, last } => {
-                write!(
-                    f,
-                    "object ids {first} to {last} of programme {programme_id} belong to no range"
-                )
-            }
-            Self::ObjectIdsTwice { programme_id, first, last } => {
-                write!(
-                    f,
-                    "object ids {first} to {last} of programme {programme_id} belong to two ranges"
-                )
-            }
-            Self::RangeState { programme_id, first, state, round_state } => write!(
-                f,
-                "object ids of programme {programme_id} from {first} are {state} while their round is {round_state}"
-            ),
-            Self::RangeRows { programme_id, first, ids, rows } => write!(
-                f,
-                "{ids} object ids of programme {programme_id} from {first} are ingested, {rows} rows have them"
-            ),
-            Self::DetectorsOverlap { programme_id, first_obj_id } => write!(
-                f,
-                "two detectors of programme {programme_id} have object ids from {first_obj_id} on"
-            ),
-            Self::NaturalKeyTwice { multiframe_id, ext_num } => write!(
-                f,
-                "multiframe {multiframe_id} extension {ext_num} has more than one current catalogue"
-            ),
-            Self::MultiframeAbsent { multiframe_id, rows } => {
-                write!(
-                    f,
-                    "{rows} detections belong to multiframe {multiframe_id}, which the archive lacks"
-                )
-            }
-            Self::SupersededCurrent { multiframe_id, table } => write!(
-                f,
-                "rows of multiframe {multiframe_id} in {table} are current while newer content is"
-            ),
-            Self::ProductNotShown { multiframe_id, table } => write!(
-                f,
-                "rows of multiframe {multiframe_id} in {table} should be current and are not"
-            ),
-            Self::BatchRows { round, table, brought, found } => {
-                write!(f, "{round} brought {brought} rows of {table}, {found} are there")
-            }
-            Self::RoundWithoutEvent { round, state } => {
-                write!(f, "{round} is {state}, which does not fit its event")
-            }
-            // Named, so that a new kind does not compile without words.
+            Self::NumberMissing { .. }
+            | Self::NumberBeyondCounter { .. }
+            | Self::ObjectIdsUnaccounted { .. }
+            | Self::ObjectIdsTwice { .. }
+            | Self::RangeState { .. }
+            | Self::RangeRows { .. }
+            | Self::DetectorsOverlap { .. } => self.about_numbers(f),
+            Self::DatabaseDamaged { .. }
+            | Self::BrokenReference { .. }
+            | Self::NaturalKeyTwice { .. }
+            | Self::MultiframeAbsent { .. }
+            | Self::SupersededCurrent { .. }
+            | Self::ProductNotShown { .. }
+            | Self::BatchRows { .. }
+            | Self::RoundWithoutEvent { .. } => self.about_rows(f),
             Self::LibraryFileMissing { .. }
             | Self::LibraryFileLength { .. }
             | Self::LibraryFileContent { .. }
@@ -455,7 +409,83 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
-    /// What concerns files rather than rows.
+    /// Writes what concerns numbers that counters gave.
+    fn about_numbers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NumberMissing { counter, first, last } => {
+                write!(f, "{counter} numbers {first} to {last} were assigned and are missing")
+            }
+            Self::NumberBeyondCounter { counter, number, last } => {
+                write!(f, "{counter} number {number} is beyond the counter, which is at {last}")
+            }
+            Self::ObjectIdsUnaccounted { programme_id, first, last } => write!(
+                f,
+                "object ids {first} to {last} of programme {programme_id} belong to no range"
+            ),
+            Self::ObjectIdsTwice { programme_id, first, last } => write!(
+                f,
+                "object ids {first} to {last} of programme {programme_id} belong to two ranges"
+            ),
+            Self::RangeState { programme_id, first, state, round_state } => write!(
+                f,
+                "object ids of programme {programme_id} from {first} are {state} while their round is {round_state}"
+            ),
+            Self::RangeRows { programme_id, first, ids, rows } => write!(
+                f,
+                "{ids} object ids of programme {programme_id} from {first} are ingested, {rows} rows have them"
+            ),
+            Self::DetectorsOverlap { programme_id, first_obj_id } => write!(
+                f,
+                "two detectors of programme {programme_id} have object ids from {first_obj_id} on"
+            ),
+            _ => write!(f, "{}", self.code()),
+        }
+    }
+
+    /// Writes what concerns rows of tables.
+    fn about_rows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DatabaseDamaged { message } => {
+                write!(f, "the database file is damaged: {message}")
+            }
+            Self::BrokenReference { table, target, rows, first } => {
+                write!(f, "{rows} rows of {table} refer to rows that {target} lacks")?;
+                if first.is_empty() {
+                    return Ok(());
+                }
+                let which: Vec<String> = first.iter().map(i64::to_string).collect();
+                let more = if *rows > first.len() as u64 { ", …" } else { "" };
+                write!(f, ": rowid {}{more}", which.join(", "))
+            }
+            Self::NaturalKeyTwice { multiframe_id, ext_num } => write!(
+                f,
+                "multiframe {multiframe_id} extension {ext_num} has more than one current catalogue"
+            ),
+            Self::MultiframeAbsent { multiframe_id, rows } => write!(
+                f,
+                "{rows} detections belong to multiframe {multiframe_id}, which the archive lacks"
+            ),
+            Self::SupersededCurrent { multiframe_id, table, .. } => write!(
+                f,
+                "rows of multiframe {multiframe_id} in {table} are current while newer content is"
+            ),
+            Self::ProductNotShown { multiframe_id, table, .. } => write!(
+                f,
+                "rows of multiframe {multiframe_id} in {table} should be current and are not"
+            ),
+            Self::BatchRows { round, table, brought, found } => {
+                write!(f, "{round} published {brought} rows of {table}, {found} exist")
+            }
+            Self::RoundWithoutEvent { round, state } => {
+                write!(f, "{round} is {state}, which does not fit its event")
+            }
+            _ => write!(f, "{}", self.code()),
+        }
+    }
+}
+
+impl Finding {
+    /// Writes what concerns files rather than rows.
     fn about_files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LibraryFileMissing { path, .. }

@@ -101,6 +101,8 @@ fn commands(findings: &[&Finding]) -> Vec<Advice> {
         }
         Finding::LakeFileStray { .. }
         | Finding::PreviewStray { .. }
+        | Finding::SupersededCurrent { is_recorded: true, .. }
+        | Finding::ProductNotShown { is_recorded: true, .. }
         | Finding::TableWithoutEvent { .. } => vec![Advice::VerifyRepair],
         _ => Vec::new(),
     }

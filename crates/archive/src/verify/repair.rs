@@ -57,8 +57,8 @@ fn realigned(
     now: Timestamp,
 ) -> Result<Vec<String>, ArchiveError> {
     let misplaced = report.findings.iter().filter_map(|finding| match finding {
-        Finding::SupersededCurrent { multiframe_id, .. }
-        | Finding::ProductNotShown { multiframe_id, .. } => Some(*multiframe_id),
+        Finding::SupersededCurrent { multiframe_id, is_recorded: true, .. }
+        | Finding::ProductNotShown { multiframe_id, is_recorded: true, .. } => Some(*multiframe_id),
         _ => None,
     });
     let misplaced: Vec<i64> = misplaced.collect();

@@ -44,9 +44,9 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         let table = first_table(use_case).to_owned();
         seen.insert((multiframe_id, table.clone()));
         report.findings.push(if should_show {
-            Finding::ProductNotShown { multiframe_id, table }
+            Finding::ProductNotShown { multiframe_id, table, is_recorded: true }
         } else {
-            Finding::SupersededCurrent { multiframe_id, table }
+            Finding::SupersededCurrent { multiframe_id, table, is_recorded: true }
         });
     }
     let tables = versioned().map(|t| {
@@ -64,7 +64,11 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         for multiframe_id in multiframes(c, &without_product, use_case)? {
             if seen.insert((multiframe_id, name.to_owned())) {
                 let table = name.to_owned();
-                report.findings.push(Finding::SupersededCurrent { multiframe_id, table });
+                report.findings.push(Finding::SupersededCurrent {
+                    multiframe_id,
+                    table,
+                    is_recorded: false,
+                });
             }
         }
         if use_case == UseCase::Catalogue || name != first_table(use_case) {
@@ -78,7 +82,11 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         for multiframe_id in multiframes(c, &without_rows, use_case)? {
             if seen.insert((multiframe_id, name.to_owned())) {
                 let table = name.to_owned();
-                report.findings.push(Finding::ProductNotShown { multiframe_id, table });
+                report.findings.push(Finding::ProductNotShown {
+                    multiframe_id,
+                    table,
+                    is_recorded: false,
+                });
             }
         }
     }

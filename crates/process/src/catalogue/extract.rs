@@ -130,19 +130,15 @@ fn by_programme<'a>(
             .collect();
         let image_name = input.image.name.as_str();
         let Some(first) = detectors.first() else {
-            let message = format!(
-                "the metadata of {image_name} are not there: they were refused or not made yet. `almagest explain {image_name}` \
-                 shows which, and what helps"
-            );
+            let message =
+                format!("the archive lacks the metadata of {image_name}: refused or not made yet");
             let mut refusal = place.refusal("no_metadata", message);
             refusal.parked = true;
             report.refusals.push(refusal);
             continue;
         };
         let Some(programme) = first.programme_id else {
-            let message = format!(
-                "PROJECT of {image_name} belongs to no programme: `almagest explain {image_name}` shows what helps"
-            );
+            let message = format!("PROJECT of {image_name} belongs to no programme");
             let mut refusal = place.refusal("no_programme", message);
             refusal.keyword = Some("PROJECT".to_owned());
             refusal.parked = true;
@@ -421,16 +417,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             return Ok(None);
         }
         let parked = rules.missing_zero_point == MissingZeroPoint::Park;
-        let mut message = reason.to_string();
-        if parked {
-            let (survey, code) = (&self.task.profile.name, reason.code());
-            message += &format!(
-                ". For detections without magnitudes: `almagest profile set {survey} \
-                 catalogue.photometry.missing_zero_point null`, `almagest refusals retry --code {code} --reason WHY`, \
-                 `almagest catalogue`, `almagest ingest`"
-            );
-        }
-        let reason = Reason { code: reason.code(), message, parked };
+        let reason = Reason { code: reason.code(), message: reason.to_string(), parked };
         self.refuse_table(catalogue, table, Some(detector), reason);
         Err(())
     }

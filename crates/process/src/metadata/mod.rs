@@ -166,8 +166,7 @@ impl<'p> Extractor<'p> {
         let (plan, profile) = (&self.plan, self.profile);
         let mut first = multiframe::row(frame, plan, profile, self.delivery, notes);
         let exposure = multiframe::exposure(&mut first, frame, profile);
-        let known = (self.programmes, self.delivery);
-        let programme = programme::row(frame, exposure, profile, known, notes);
+        let programme = programme::row(frame, exposure, profile, self.programmes, notes);
         if notes.refused {
             return Vec::new();
         }

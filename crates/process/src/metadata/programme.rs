@@ -14,7 +14,7 @@ pub(super) fn row<'f>(
     frame: &Frame<'f>,
     exposure: Exposure<'_>,
     profile: &SurveyProfile,
-    (programmes, delivery): (&[ProgrammeRef], &str),
+    programmes: &[ProgrammeRef],
     notes: &mut Notes,
 ) -> Option<Row<'f>> {
     let rules = &profile.project;
@@ -33,12 +33,7 @@ pub(super) fn row<'f>(
         Assignment::Unnamed => {
             let programme = of_name(&rules.unnamed);
             if programme.is_none() {
-                let message = format!(
-                    "it names no project. For a programme of such frames: `almagest programme add NAME PROJECT`, `almagest \
-                     profile set {} project.unnamed NAME`, `almagest refusals retry --code no_project --reason WHY`, `almagest \
-                     run --delivery {delivery}`",
-                    profile.name
-                );
+                let message = "the frame names no project".to_owned();
                 notes.park(place, "no_project", keyword, message);
             }
             programme
@@ -49,12 +44,7 @@ pub(super) fn row<'f>(
             of_name(&rules.calibration)
         }
         Assignment::Unknown => {
-            let message = format!(
-                "project {project:?} is not registered. To register it: `almagest programme add {} {}`, `almagest run \
-                 --delivery {delivery}`",
-                name_for(project),
-                quoted(project)
-            );
+            let message = format!("project {project:?} is not registered");
             notes.park(place, "unknown_project", keyword, message);
             None
         }
@@ -65,21 +55,4 @@ pub(super) fn row<'f>(
     row.set("project", (!project.is_empty()).then(|| project.to_owned()));
     row.set("pp_err_bits_status", 0_i64);
     Some(row)
-}
-
-/// Returns a short name for the programme of a project.
-fn name_for(project: &str) -> String {
-    const NAME_CHARS: usize = 16;
-    let plain = project.chars().filter(char::is_ascii_alphanumeric);
-    let name: String = plain.map(|c| c.to_ascii_uppercase()).take(NAME_CHARS).collect();
-    if name.is_empty() { "NAME".to_owned() } else { name }
-}
-
-/// Returns a text as a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:+".contains(c);
-    match text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }

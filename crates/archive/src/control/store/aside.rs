@@ -5,7 +5,7 @@ use super::history::{self, Act};
 use super::products::{self, Kept, Scope};
 use super::registration::delivery_id;
 use crate::control::records::*;
-use crate::control::report::Drift;
+use crate::control::report::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::links;
@@ -101,8 +101,8 @@ pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
     let mut sums: BTreeMap<(String, String, String), Drift> = BTreeMap::new();
     for kept in list(c, delivery)? {
         let code = match kept.use_case {
-            UseCase::Preview => "older_preview_kept",
-            UseCase::Metadata | UseCase::Catalogue => "older_detections_kept",
+            UseCase::Preview => OLDER_PREVIEW_KEPT,
+            UseCase::Metadata | UseCase::Catalogue => OLDER_DETECTIONS_KEPT,
         };
         let subject = format!("{} {}", kept.delivery, kept.why.name());
         let key = (kept.newer_delivery.clone(), code.to_owned(), subject.clone());

@@ -65,6 +65,7 @@ pub(crate) use migration::{bring_up, check as migration_number};
 pub(crate) use products::{Misplaced, misplaced};
 pub use publish::Loaded;
 pub(crate) use time::text_of;
+pub(crate) use waiting::refused_image_of;
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(60);
@@ -159,7 +160,10 @@ impl Archive {
         let (connection, note) = connect_noting(site, access).map_err(fault)?;
         let found = migration::check(&connection).map_err(fault)?;
         if found == 0 && !site.is_embedded() {
-            return Err(fault(ArchiveFault::NoArchive(site.whereabouts())));
+            let interrupted = crate::backup::interrupted(site.root());
+            return Err(fault(
+                interrupted.unwrap_or_else(|| ArchiveFault::NoArchive(Box::new(site.clone()))),
+            ));
         }
         let archive = Self { note, ..Self::of(connection, site) };
         if access == Access::Read { Ok(archive) } else { archive.brought_up(now) }
@@ -300,12 +304,8 @@ pub fn at_work(site: &Site) -> Result<files::DirLock, ArchiveError> {
 
 /// The fault of a site without archive.db: the archive may have moved since the configuration was read.
 pub(crate) fn absent(site: &Site) -> ArchiveFault {
-    if site.root().join(crate::backup::RESTORING).exists() {
-        let message = format!(
-            "the restore of {} was interrupted: repeat `almagest restore`",
-            site.root().display()
-        );
-        return ArchiveFault::Conflict(message);
+    if let Some(interrupted) = crate::backup::interrupted(site.root()) {
+        return interrupted;
     }
     let before = site.root().join(crate::migrate::MIGRATED);
     let open = |path| rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);

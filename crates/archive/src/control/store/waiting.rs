@@ -87,6 +87,20 @@ fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Sai
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+const REFUSED_IMAGE: [&str; 2] = ["its image ", " was refused"];
+
+/// Returns the message about a catalogue whose image was refused on arrival.
+fn refused_image_message(image: &str) -> String {
+    let [before, after] = REFUSED_IMAGE;
+    format!("{before}{image}{after}")
+}
+
+/// Returns the image that such a message names.
+pub(crate) fn refused_image_of(message: &str) -> Option<&str> {
+    let [before, after] = REFUSED_IMAGE;
+    message.strip_prefix(before)?.strip_suffix(after)
+}
+
 fn parked(name: &str, code: &str, message: &str) -> Refusal {
     Refusal { parked: true, ..Refusal::new(code, name, message) }
 }
@@ -123,47 +137,23 @@ fn waiting(
             r.get::<Option<String>>(4)?,
         ))
     })?;
-    let delivery_name: String = tx
-        .prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?
-        .query_row([delivery], |r| r.get(0))?;
-    let delivery_name = delivery_name.as_str();
     let mut waiting = Waiting::new();
     for row in rows {
         let (file, name, survey, image, outcome) = row?;
         let reason = match (image, outcome.as_deref()) {
             (None, _) => match refused_image(&name, survey.as_deref()) {
-                Some(image) => (
-                    IMAGE_ABSENT,
-                    format!(
-                        "its image {image} was refused: `almagest explain {image}` shows what helps"
-                    ),
-                ),
-                None => (
-                    IMAGE_ABSENT,
-                    "its image has not arrived. When the source has it: `almagest run --delivery "
-                        .to_owned()
-                        + delivery_name
-                        + "`",
-                ),
+                Some(image) => (IMAGE_ABSENT, refused_image_message(&image)),
+                None => (IMAGE_ABSENT, "its image has not arrived".to_owned()),
             },
-            (Some(image), Some("refused")) => (
-                METADATA_REFUSED,
-                format!(
-                    "the metadata of its image {image} were refused: `almagest explain {image}` shows what helps"
-                ),
-            ),
-            (Some(image), Some("parked")) => (
-                METADATA_REFUSED,
-                format!(
-                    "the metadata of its image {image} are parked: `almagest explain {image}` shows what helps"
-                ),
-            ),
-            (Some(image), Some("failed")) => (
-                METADATA_REFUSED,
-                format!(
-                    "the metadata round of its image {image} failed: `almagest explain {image}` shows what helps"
-                ),
-            ),
+            (Some(image), Some("refused")) => {
+                (METADATA_REFUSED, format!("the metadata of its image {image} were refused"))
+            }
+            (Some(image), Some("parked")) => {
+                (METADATA_REFUSED, format!("the metadata of its image {image} are parked"))
+            }
+            (Some(image), Some("failed")) => {
+                (METADATA_REFUSED, format!("the metadata round of its image {image} failed"))
+            }
             _ => continue,
         };
         waiting.insert(file, (name, reason.0, reason.1));

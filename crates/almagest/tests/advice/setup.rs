@@ -1,0 +1,112 @@
+//! Situations in which the archive is missing, moved, half restored, or closed to queries.
+
+use super::tried::*;
+use crate::operator;
+use testkit::postgres::{Database, Server};
+
+/// A site on a server of its own kind of login, without the login of queries.
+fn without_roles() -> Option<(Desk, Database)> {
+    let database = Server::shared()?.database();
+    let desk = Desk::bare();
+    std::fs::remove_dir_all(&desk.site).expect("removed");
+    desk.plain(&["init", "site", "--database", &database.url()]).ended(0);
+    Some((desk, database))
+}
+
+/// A command that is killed at an instant.
+fn killed(desk: &Desk, words: &[&str], instant: &str) {
+    let mut command = operator::almagest();
+    command.args(words).current_dir(desk.dir.path()).env("ALMAGEST_CRASH_AT", instant);
+    let code = command.output().expect("it starts").status.code();
+    assert_eq!(code, None, "{instant} was not passed");
+}
+
+pub(crate) fn a_database_holds_no_archive() -> Vec<&'static str> {
+    let Some((desk, database)) = without_roles() else { return vec!["InitDatabase"] };
+    database.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    let said = desk.at_site(&["status"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let site = desk.site.display().to_string();
+    let init = Advice::InitDatabase { site, database: database.url(), password_file: None };
+    let mut tried = Tried::at(&desk);
+    tried.recommended(&desk.at_site(&["doctor"]), &init);
+    tried.run(&said, &init).ended(0);
+    desk.at_site(&["status"]).ended(0);
+    tried.kinds
+}
+
+pub(crate) fn queries_have_no_login() -> Vec<&'static str> {
+    let Some((desk, _database)) = without_roles() else { return vec!["InitRoles"] };
+    let query = ["sql", "SELECT count(*) FROM event"];
+    let said = desk.at_site(&query);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let roles = Advice::InitRoles { site: desk.site.display().to_string() };
+    let mut tried = Tried::at(&desk);
+    tried.recommended(&desk.at_site(&["doctor"]), &roles);
+    tried.run(&said, &roles).ended(0);
+    desk.at_site(&query).ended(0);
+    tried.kinds
+}
+
+pub(crate) fn a_migration_was_interrupted() -> Vec<&'static str> {
+    let Some((on_server, _database)) = Desk::on_server() else { return vec!["Migrate"] };
+    on_server.run(&on_server.simulate(&night("20071011"))).ended(0);
+    let database = Server::shared().expect("it runs").database();
+    let mut kinds = Vec::new();
+    for (desk, to) in [(archived(), database.url()), (on_server, "embedded".to_owned())] {
+        let before = desk.status()["programmes"].clone();
+        let site = desk.site.display().to_string();
+        killed(&desk, &["--site", &site, "migrate", "--to", &to], "migrate:closed");
+        let said = desk.at_site(&["status"]);
+        assert_eq!(said.code, Some(5), "{said:?}");
+        let finish = Advice::Migrate { to };
+        let mut tried = Tried::at(&desk);
+        tried.recommended(&desk.at_site(&["sql", "SELECT 1"]), &finish);
+        tried.run(&said, &finish).ended(0);
+        assert_eq!(desk.status()["programmes"], before);
+        kinds.extend(tried.kinds);
+    }
+    kinds
+}
+
+/// A restore that is killed, and finished by the command that the site then recommends.
+fn restored(desk: &Desk, database: Option<&Database>, instant: &str) -> &'static str {
+    let before = desk.status()["programmes"].clone();
+    desk.at_site(&["backup", "kept"]).ended(0);
+    let url = database.map(Database::url);
+    let mut words = vec!["restore", "kept", "again"];
+    words.extend(url.iter().flat_map(|url| ["--database", url.as_str()]));
+    killed(desk, &words, instant);
+    let said = desk.plain(&["--site", "again", "status"]);
+    assert_eq!(said.code, Some(5), "{said:?}");
+    let place = |name: &str| desk.dir.path().canonicalize().expect("there").join(name);
+    let repeat = Advice::Restore {
+        backup: place("kept").display().to_string(),
+        site: place("again").display().to_string(),
+        database: url,
+        password_file: None,
+    };
+    Tried::at(desk).run(&said, &repeat).ended(0);
+    let status = desk.plain(&["--site", "again", "status", "--json"]).json(0);
+    assert_eq!(status["programmes"], before);
+    repeat.kind()
+}
+
+pub(crate) fn a_restore_was_interrupted() -> Vec<&'static str> {
+    let kind = restored(&archived(), None, "restore:before-rename");
+    if let Some((desk, _database)) = Desk::on_server() {
+        desk.run(&desk.simulate(&night("20071011"))).ended(0);
+        let server = Server::shared().expect("it runs");
+        restored(&desk, Some(&server.database()), "restore:before-commit");
+    }
+    vec![kind]
+}
+
+pub(crate) fn a_profile_is_misspelt() -> Vec<&'static str> {
+    let desk = Desk::bare();
+    let said = desk.at_site(&["profile", "set", "wfcamm", "project.unnamed", "A"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let mut tried = Tried::at(&desk);
+    assert!(tried.run(&said, &Advice::ProfileList).ended(0).contains("wfcam"));
+    tried.kinds
+}
