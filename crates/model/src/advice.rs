@@ -180,6 +180,11 @@ advice! {
     },
     /// Shows the plan, and proposes what is new.
     Plan,
+    /// Lists decisions and instructions.
+    PlanHistory {
+        /// How many, the latest.
+        limit: u64,
+    },
     /// Approves all of a plan.
     ApproveAll,
     /// Approves a unit.
@@ -409,6 +414,9 @@ impl Advice {
             Self::IngestAll => words(&["ingest"]),
             Self::Ingest { delivery } => words(&["ingest", "--delivery", delivery]),
             Self::Plan => words(&["plan"]),
+            Self::PlanHistory { limit } => {
+                words(&["plan", "--history", "--limit", &limit.to_string()])
+            }
             Self::ApproveAll => words(&["approve", "--all"]),
             Self::ApproveUnit { delivery, use_case } => {
                 words(&["approve", "--unit", &unit(delivery, use_case)])

@@ -5,7 +5,7 @@ use crate::advice;
 use crate::data::document::{self, Document};
 use crate::data::{self, Curator};
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, say, say_part, shown, tell, utc};
+use crate::report::{Table, counted, grouped, say, say_part, shown, tell, utc};
 use crate::site::{self, Archive, Site};
 use archive::planning::{Decided, Instruction, PlanState, Selection, Standing};
 use archive::records::Cause;
@@ -25,9 +25,12 @@ pub struct Arguments {
     /// What the latest plan (or plan N) said, beside what happened.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", conflicts_with = "history")]
     compare: Option<i64>,
-    /// Every instruction that was given or withdrawn, with who and when.
+    /// The latest instructions that were given or withdrawn and the decisions on plans, with who and when.
     #[arg(long)]
     history: bool,
+    /// With --history: at most N lines, the latest.
+    #[arg(long, value_name = "N", default_value_t = 50, requires = "history")]
+    limit: u32,
 }
 
 /// Arguments of `approve`.
@@ -65,7 +68,7 @@ pub struct RejectArguments {
 pub fn plan(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.history {
-        return history(&site);
+        return history(&site, arguments.limit);
     }
     if let Some(number) = arguments.compare {
         return compare(&site, Some(number).filter(|n| *n > 0), arguments.json);
@@ -192,22 +195,27 @@ fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-fn history(site: &Site) -> anyhow::Result<Exit> {
+/// Prints the latest instructions and decisions, and counts the older ones.
+fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
     let archive = site.read()?;
     let mut lines: Vec<(Timestamp, [String; 4])> = Vec::new();
-    for change in archive.instruction_history()? {
+    let (changes, decisions) = (archive.instruction_history(limit)?, archive.decisions(limit)?);
+    let count = changes.count + decisions.count;
+    for change in changes.rows {
         let instruction = in_words(&change.instruction);
         let what = if change.given { instruction } else { format!("end of {instruction}") };
         let Cause { who, why } = change.cause;
         lines.push((change.changed, [who, what, change.subject.to_string(), why]));
     }
-    for decision in archive.decisions()? {
+    for decision in decisions.rows {
         let what = if decision.is_approval { "approve" } else { "reject" };
         let about = format!("plan {}: {}", decision.plan_id, decision.about);
         let Cause { who, why } = decision.cause;
         lines.push((decision.decided, [who, what.to_owned(), about, why]));
     }
     lines.sort_by_key(|(when, _)| *when);
+    lines.drain(..lines.len().saturating_sub(limit as usize));
+    let older = count - lines.len() as u64;
     let mut table = Table::new(["when (UTC)", "who", "what", "about", "why"]);
     for (when, [who, what, about, why]) in lines {
         table.row([utc(when), who, what, about, why]);
@@ -215,6 +223,10 @@ fn history(site: &Site) -> anyhow::Result<Exit> {
     match table.is_empty() {
         true => say!("no plan was decided on, and no instruction was given"),
         false => say_part!("{}", table.text()),
+    }
+    if older > 0 {
+        let all = advice::command(&Advice::PlanHistory { limit: count });
+        say!("\n{} older: {all}", grouped(older));
     }
     Ok(Exit::Done)
 }

@@ -145,3 +145,20 @@ pub(crate) fn attempts_were_left() -> Vec<&'static str> {
     assert!(!desk.at_site(&["doctor"]).out.contains("left by processes"));
     tried.kinds
 }
+
+pub(crate) fn instructions_are_many() -> Vec<&'static str> {
+    let desk = Desk::new();
+    let archive = rusqlite::Connection::open(desk.site.join("archive.db")).expect("it opens");
+    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120)
+        INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+        SELECT i, 'delivery', 'd' || i, 'pause', '', 1, '2001-01-01T00:00:00Z', 'x', 'y' FROM n";
+    archive.execute_batch(insert).expect("many instructions");
+    let history = desk.at_site(&["plan", "--history"]);
+    assert_eq!(history.out.lines().filter(|line| line.contains("2001-01-01")).count(), 50);
+    assert!(history.out.contains("70 older") && history.out.contains("d120"), "{history:?}");
+    let mut tried = Tried::at(&desk);
+    let all = tried.run(&history, &Advice::PlanHistory { limit: 120 }).ended(0);
+    assert_eq!(all.lines().filter(|line| line.contains("2001-01-01")).count(), 120);
+    assert!(!all.contains("older"), "{all}");
+    tried.kinds
+}

@@ -309,13 +309,13 @@ pub trait Planning {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn decisions(&self) -> Result<Vec<PlanDecision>, ArchiveError>;
+    fn decisions(&self, at_most: u32) -> Result<Latest<PlanDecision>, ArchiveError>;
 
-    /// Every instruction that was given or withdrawn, oldest first.
+    /// Returns the latest instructions that were given or withdrawn, oldest first.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn instruction_history(&self) -> Result<Vec<InstructionChange>, ArchiveError>;
+    fn instruction_history(&self, at_most: u32) -> Result<Latest<InstructionChange>, ArchiveError>;
 
     /// Deliveries of which something is to be done, or may arrive, in the order of registration: complete ones with nothing
     /// open are not among them.

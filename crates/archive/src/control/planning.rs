@@ -480,3 +480,12 @@ pub struct CameAndDone {
     /// Its start whose result was taken: host, start, seconds.
     pub actual: Option<(String, Timestamp, f64)>,
 }
+
+/// The latest rows of a list, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// How many the whole list has.
+    pub count: u64,
+}

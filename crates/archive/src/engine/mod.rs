@@ -188,6 +188,8 @@ pub(crate) enum Statement<'c> {
 impl Statement<'_> {
     /// Runs it and gives the number of rows it changed.
     pub(crate) fn execute(&mut self, params: impl Params) -> Result<usize> {
+        #[cfg(test)]
+        prepared::count(1, 0);
         params.with(|params| match self {
             Self::Sqlite(statement) => Ok(statement.execute(params)?),
             Self::Postgres(server, statement) => server.execute(statement, params),
@@ -222,6 +224,8 @@ impl Statement<'_> {
 
     /// Its rows, one after the other.
     pub(crate) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
+        #[cfg(test)]
+        prepared::count(1, 0);
         params.with(|params| match self {
             Self::Sqlite(statement) => {
                 for (number, value) in params.iter().enumerate() {
@@ -245,10 +249,13 @@ pub(crate) enum Rows<'s> {
 impl Rows<'_> {
     /// The next one.
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
-        Ok(match self {
+        let row = match self {
             Self::Sqlite(rows) => rows.next()?.map(Row::Sqlite),
             Self::Postgres(rows) => rows.next().map(Row::Postgres),
-        })
+        };
+        #[cfg(test)]
+        prepared::count(0, u64::from(row.is_some()));
+        Ok(row)
     }
 }
 

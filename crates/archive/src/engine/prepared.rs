@@ -1,10 +1,11 @@
-//! The statements that a thread prepares, for tests of their plans.
+//! The statements that a thread prepares, for tests of their plans, and how many it runs and rows it fetches.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 thread_local! {
     static NOTED: RefCell<Option<BTreeSet<String>>> = const { RefCell::new(None) };
+    static COUNTED: Cell<Counted> = const { Cell::new(Counted { statements: 0, rows: 0 }) };
 }
 
 /// Begins to note the statements of this thread.
@@ -15,6 +16,30 @@ pub(crate) fn begin() {
 /// Returns the statements noted since [`begin`], each once.
 pub(crate) fn end() -> BTreeSet<String> {
     NOTED.take().unwrap_or_default()
+}
+
+/// What a thread did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Statements run.
+    pub statements: u64,
+    /// Rows fetched.
+    pub rows: u64,
+}
+
+/// Returns what an act of this thread does.
+pub(crate) fn counted<T>(act: impl FnOnce() -> T) -> (T, Counted) {
+    let before = COUNTED.get();
+    let done = act();
+    let after = COUNTED.get();
+    let statements = after.statements - before.statements;
+    (done, Counted { statements, rows: after.rows - before.rows })
+}
+
+pub(super) fn count(statements: u64, rows: u64) {
+    let before = COUNTED.get();
+    let counted = Counted { statements: before.statements + statements, rows: before.rows + rows };
+    COUNTED.set(counted);
 }
 
 pub(super) fn note(sql: &str) {

@@ -180,8 +180,14 @@ pub fn instructions_hold_until_withdrawn<A: Engine>(fresh: &Fresh<A>) {
     assert!(archive.withdraw(&subjects[1], "pause", &anna, now()).unwrap());
     assert!(!archive.withdraw(&subjects[1], "pause", &anna, now()).unwrap());
     assert_eq!(archive.instructions().unwrap().len(), subjects.len() + 1);
-    let history = archive.instruction_history().unwrap();
-    assert_eq!(history.len(), subjects.len() + 4);
-    let last = history.last().unwrap();
+    let history = archive.instruction_history(100).unwrap();
+    assert_eq!(history.rows.len(), subjects.len() + 4);
+    assert_eq!(history.count, history.rows.len() as u64);
+    let latest = archive.instruction_history(2).unwrap();
+    assert_eq!(
+        (latest.count, &latest.rows[..]),
+        (history.count, &history.rows[subjects.len() + 2..])
+    );
+    let last = history.rows.last().unwrap();
     assert!(!last.given && last.subject == subjects[1]);
 }

@@ -197,11 +197,16 @@ fn note_change(
 }
 
 /// See [`crate::Planning::instruction_history`].
-pub(super) fn instruction_history(c: &Connection) -> Result<Vec<InstructionChange>, ArchiveFault> {
+pub(super) fn instruction_history(
+    c: &Connection,
+    at_most: u32,
+) -> Result<Latest<InstructionChange>, ArchiveFault> {
+    let count = c.query_row("SELECT count(*) FROM instruction_history", [], |r| r.get(0))?;
     let mut select = c.prepare_cached(
-        "SELECT subject, name, act, value, changed, who, why, given FROM instruction_history ORDER BY number",
+        "SELECT subject, name, act, value, changed, who, why, given FROM instruction_history
+         ORDER BY number DESC LIMIT ?1",
     )?;
-    let rows = select.query_map([], |r| -> crate::engine::Result<([String; 7], i64)> {
+    let rows = select.query_map([at_most], |r| -> crate::engine::Result<([String; 7], i64)> {
         let texts = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
         Ok((texts, r.get(7)?))
     })?;
@@ -216,5 +221,6 @@ pub(super) fn instruction_history(c: &Connection) -> Result<Vec<InstructionChang
             cause: Cause { who, why },
         });
     }
-    Ok(all)
+    all.reverse();
+    Ok(Latest { rows: all, count })
 }

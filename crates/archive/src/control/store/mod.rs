@@ -23,6 +23,8 @@ mod holdings;
 mod instructions;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod long_answers;
 mod met;
 mod migration;
 mod origins;
@@ -614,12 +616,14 @@ impl Planning for Archive {
         self.read("count instructions", instructions::instructions_given)
     }
 
-    fn decisions(&self) -> Result<Vec<PlanDecision>, ArchiveError> {
-        self.read("list decisions on plans", planning::decisions)
+    fn decisions(&self, at_most: u32) -> Result<Latest<PlanDecision>, ArchiveError> {
+        self.read("list decisions on plans", |c| planning::decisions(c, at_most))
     }
 
-    fn instruction_history(&self) -> Result<Vec<InstructionChange>, ArchiveError> {
-        self.read("list instructions of the past", instructions::instruction_history)
+    fn instruction_history(&self, at_most: u32) -> Result<Latest<InstructionChange>, ArchiveError> {
+        self.read("list instructions of the past", |c| {
+            instructions::instruction_history(c, at_most)
+        })
     }
 
     fn unfinished_deliveries(&self) -> Result<Vec<Unfinished>, ArchiveError> {

@@ -14,11 +14,16 @@ use rusqlite::params;
 use std::collections::BTreeSet;
 
 /// See [`crate::Planning::decisions`].
-pub(super) fn decisions(c: &Connection) -> Result<Vec<PlanDecision>, ArchiveFault> {
+pub(super) fn decisions(
+    c: &Connection,
+    at_most: u32,
+) -> Result<Latest<PlanDecision>, ArchiveFault> {
+    let count = c.query_row("SELECT count(*) FROM plan_decision", [], |r| r.get(0))?;
     let mut select = c.prepare_cached(
-        "SELECT plan_id, act, about, decided, who, why FROM plan_decision ORDER BY decided, plan_id, number",
+        "SELECT plan_id, act, about, decided, who, why FROM plan_decision
+         ORDER BY decided DESC, plan_id DESC, number DESC LIMIT ?1",
     )?;
-    let rows = select.query_map([], |r| {
+    let rows = select.query_map([at_most], |r| {
         let texts: [String; 5] = [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?];
         Ok((r.get::<i64>(0)?, texts))
     })?;
@@ -33,7 +38,8 @@ pub(super) fn decisions(c: &Connection) -> Result<Vec<PlanDecision>, ArchiveFaul
             cause: Cause { who, why },
         });
     }
-    Ok(all)
+    all.reverse();
+    Ok(Latest { rows: all, count })
 }
 
 /// See [`crate::Planning::unfinished_deliveries`].

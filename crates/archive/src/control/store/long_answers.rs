@@ -1,0 +1,90 @@
+//! What reports of a large archive cost, in statements and rows, on both engines.
+
+#[path = "../../../tests/control_conformance/staging.rs"]
+mod staging;
+
+use crate::engine::prepared::{Counted, counted};
+use crate::explain::Asked;
+use crate::report::StatusFilter;
+use crate::{Archive, Inquiry, Planning, Site};
+use staging::{new_site, new_site_on_server};
+
+/// Ten thousand deliveries, each with a file of the same name and a round of seven open tasks; as many instructions and decisions.
+fn fill(archive: &Archive) {
+    let c = &archive.connection;
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)";
+    let name = "(20000000 + i) || '_v1'";
+    for rows in [
+        format!(
+            "delivery (delivery_id, name, night, source, state, first_seen, last_arrival)
+             {numbers} SELECT i, {name}, 20000000 + i, '/gone', 'registered', '2001-01-01T00:00:00Z', '2001-01-01T00:00:00Z'
+             FROM n"
+        ),
+        format!(
+            "file (file_id, delivery_id, name, sha256, bytes, kind, format, path, state, arrived, registered)
+             {numbers} SELECT i, i, 'SHA256SUMS', substr('0000000000000000000000000000000000000000000000000000000000000000'
+                 || i, -64), 1, 'other', 'text', i || '/SHA256SUMS', 'current', '2001-01-01T00:00:00Z', '2001-01-01T00:00:00Z'
+             FROM n"
+        ),
+        format!(
+            "unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+             {numbers} SELECT i, i, 'preview', 1, '', 'ready', '2001-01-01T00:00:00Z' FROM n"
+        ),
+        format!(
+            "unit_history (unit_id, number, from_state, to_state, changed, who, why)
+             {numbers} SELECT i, 1, 'waiting', 'ready', '2001-01-01T00:00:00Z', 'x', 'new files' FROM n"
+        ),
+        format!(
+            "task (unit_id, number, survey, state)
+             {numbers} SELECT n.i, m.i, 'wfcam', 'open' FROM n, n AS m WHERE m.i <= 7"
+        ),
+        format!(
+            "instruction_history (number, subject, name, act, value, given, changed, who, why)
+             {numbers} SELECT i, 'delivery', {name}, 'pause', '', 1, '2001-01-01T00:00:00Z', 'x', 'y' FROM n"
+        ),
+    ] {
+        c.execute_batch(&format!("INSERT INTO {rows}")).unwrap();
+    }
+}
+
+#[track_caller]
+fn costs_at_most<T>(what: &str, statements: u64, rows: u64, act: impl FnOnce() -> T) -> T {
+    let (answer, cost): (T, Counted) = counted(act);
+    eprintln!("{what}: {cost:?}");
+    assert!(cost.statements <= statements && cost.rows <= rows, "{what}: {cost:?}");
+    answer
+}
+
+fn check(archive: &Archive) {
+    fill(archive);
+    let latest = StatusFilter { at_most: Some(20), ..StatusFilter::default() };
+    let status = costs_at_most("status", 60, 400, || archive.status_of(&latest).unwrap());
+    assert_eq!((status.deliveries.len(), status.open_rounds), (20, 10_000));
+    assert_eq!(status.delivery_states["registered"], 10_000);
+    // A row for each of what is listed, and no statement for each.
+    let all = StatusFilter::default();
+    let status = costs_at_most("status --all", 60, 100_000, || archive.status_of(&all).unwrap());
+    assert_eq!(status.deliveries.len(), 10_000);
+    let name = Some("SHA256SUMS".to_owned());
+    let asked = Asked { name, at_most: 10, ..Asked::default() };
+    let facts = costs_at_most("explain", 250, 400, || archive.facts_about(&asked).unwrap());
+    assert_eq!((facts.files.len(), facts.files_in_all), (10, 10_000));
+    let history =
+        costs_at_most("plan --history", 2, 60, || archive.instruction_history(50).unwrap());
+    assert_eq!((history.rows.len(), history.count), (50, 10_000));
+    assert_eq!(costs_at_most("decisions", 2, 60, || archive.decisions(50).unwrap()).count, 0);
+}
+
+#[test]
+fn reports_of_a_large_embedded_archive_read_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_site, archive): (Site, Archive) = new_site(&dir.path().join("site"));
+    check(&archive);
+}
+
+#[test]
+fn reports_of_a_large_archive_on_a_server_read_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((_site, archive)) = new_site_on_server(&dir.path().join("site")) else { return };
+    check(&archive);
+}
