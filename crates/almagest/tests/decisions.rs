@@ -482,6 +482,8 @@ fn reports_of_a_large_archive_stay_short() {
                  SELECT i, i, 'preview', 1, '', 'ready', '2001-01-01T00:00:00Z' FROM n;
              INSERT INTO unit_history SELECT i, 1, 'waiting', 'ready', '2001-01-01T00:00:00Z', 'x', 'new files' FROM n;
              INSERT INTO task (unit_id, number, survey, state) SELECT n.i, m.i, 'wfcam', 'open' FROM n, n AS m WHERE m.i <= 7;
+             INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+                 SELECT i, 'delivery', 'd' || i, 'pause', '', 1, '2001-01-01T00:00:00Z', 'x', 'y' FROM n;
              COMMIT;",
         )
         .expect("a large archive");
@@ -506,6 +508,11 @@ fn reports_of_a_large_archive_stay_short() {
     assert!(explained.lines().count() < 60, "{explained}");
     assert!(explained.contains("… and 9990 older files of that name"), "{explained}");
     assert!(explained.contains("20010000_v1/SHA256SUMS"), "the latest first: {explained}");
+    // A line for each delivery and one for each round.
+    let all = desk.at_site(&["status", "--all"]).ended(0);
+    assert!(all.lines().count() < 20_020 && all.contains("20000001_v1"), "{}", all.lines().count());
+    let history = desk.at_site(&["plan", "--history"]).ended(0);
+    assert!(history.lines().count() < 60 && history.contains("9 950 older"), "{history}");
     let more = desk.at_site(&["explain", "SHA256SUMS", "--limit", "12"]).ended(0);
     assert!(more.contains("… and 9988 older files"), "{more}");
 }

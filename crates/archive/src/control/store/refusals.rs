@@ -238,7 +238,7 @@ const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.ro
     refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen, refusal.taken,
     (SELECT file.survey FROM file WHERE file.file_id = refusal.file_id),
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
-     WHERE catalogue.file_id = refusal.file_id)";
+     WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1)";
 
 /// See [`crate::Inquiry::refusals`].
 pub(super) fn list(
