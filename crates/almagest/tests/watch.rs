@@ -319,11 +319,11 @@ impl Night {
         self.shown(0)
     }
 
-    fn run_first<'n>(&'n self) -> [&'n str; 2] {
+    fn run_first(&self) -> [&str; 2] {
         ["run", self.first.to_str().unwrap()]
     }
 
-    fn run_second<'n>(&'n self) -> [&'n str; 2] {
+    fn run_second(&self) -> [&str; 2] {
         ["run", self.second.to_str().unwrap()]
     }
 }

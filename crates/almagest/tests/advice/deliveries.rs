@@ -185,8 +185,7 @@ pub(crate) fn older_products_of_a_frame_are_kept() -> Vec<&'static str> {
     let (delivery, use_case) = ("20071011_v2".to_owned(), UseCase::Catalogue);
     let explain = || desk.at_site(&["explain", &format!("{NIGHT}/{file}")]);
     let mut tried = Tried::at(&desk);
-    let end =
-        Advice::SupersedeFile { delivery: delivery.clone(), file: file.clone(), use_case };
+    let end = Advice::SupersedeFile { delivery: delivery.clone(), file: file.clone(), use_case };
     tried.run(&explain(), &end).ended(0);
     assert!(detections(&desk) < all);
     let undo = Advice::SupersedeFileUndo { delivery, file: file.clone(), use_case };

@@ -169,8 +169,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             1 => "1 product of its frames stays".to_owned(),
             n => format!("{n} products of its frames stay"),
         };
-        out.lines
-            .push(format!("{products} current beside newer frames, e.g. {first}"));
+        out.lines.push(format!("{products} current beside newer frames, e.g. {first}"));
         let name = format!("{}/{}", first.delivery, first.file);
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
