@@ -90,6 +90,12 @@ pub fn is_moved(fault: &anyhow::Error) -> bool {
     archive.is_some_and(ArchiveError::is_moved)
 }
 
+/// Returns whether an act failed because another process acted in between.
+pub fn is_conflict(fault: &anyhow::Error) -> bool {
+    let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
+    archive.is_some_and(ArchiveError::is_conflict)
+}
+
 fn code(fault: &anyhow::Error) -> Exit {
     if let Some(failure) = fault.downcast_ref::<Failure>() {
         return failure.exit;

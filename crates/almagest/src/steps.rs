@@ -43,6 +43,8 @@ use std::time::{Duration, Instant};
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Starts of a task that fail for a passing reason before it is given up.
 const TRIES: u32 = 3;
+/// Turns in a row in which another process opens or approves the same rounds, before that is reported.
+const MAX_CONTESTED: u32 = 5;
 
 /// Staged and archived metadata of one multiframe, generously.
 const METADATA_FILE_BYTES: u64 = 300_000;
@@ -239,6 +241,7 @@ impl Night {
         let mut under_way: HashMap<PathBuf, UnderWay> = HashMap::new();
         let bars = Bars::new();
         self.sweep()?;
+        let mut contested = 0;
         loop {
             let stopping = self.interrupted();
             // Ingest first: catalogue tasks are cut by the programmes that ingested metadata tell.
@@ -254,11 +257,20 @@ impl Night {
             } else {
                 // A pause takes effect at once: what runs ends, nothing new starts.
                 self.stopped = self.held(deliveries, use_cases)?;
-                self.open_rounds(deliveries, use_cases)?;
+                contested = match self.open_rounds(deliveries, use_cases) {
+                    Ok(()) => 0,
+                    // Another process opened or approved a round in between: what is open is read again.
+                    Err(fault) if exit::is_conflict(&fault) && contested < MAX_CONTESTED => {
+                        contested + 1
+                    }
+                    Err(fault) => return Err(fault),
+                };
                 self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way, &bars)?;
             }
             if under_way.is_empty() {
-                if stopping || !(ingested || self.has_plans(deliveries, use_cases)?) {
+                let has_more =
+                    ingested || contested > 0 || self.has_plans(deliveries, use_cases)?;
+                if stopping || !has_more {
                     break;
                 }
                 continue;
