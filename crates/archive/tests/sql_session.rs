@@ -255,3 +255,20 @@ fn a_query_sees_one_state_while_the_archive_grows() {
     assert_eq!(growing.1, 12_000);
     assert_eq!(number(&session, "SELECT count(*) FROM detection"), 8000);
 }
+
+#[test]
+fn a_column_is_called_by_its_expression_as_written() {
+    let dir = tempfile::tempdir().unwrap();
+    archive(dir.path());
+    let session = session(dir.path());
+    for (expression, name) in [
+        ("in_cone(1,  2, 1, 2, 0.5)", "in_cone(1,  2, 1, 2, 0.5)"),
+        ("in_cone(1, 2, 1, 2, 0.5) AS inside", "inside"),
+        ("count(*)", "count(*)"),
+    ] {
+        let mut rows = Rows::default();
+        session.query(&format!("SELECT {expression}"), &mut rows).unwrap();
+        let names: Vec<&str> = rows.columns.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, [name]);
+    }
+}

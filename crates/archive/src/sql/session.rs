@@ -163,7 +163,7 @@ impl Session {
             false => SqlError::Engine(e.to_string()),
         })?;
         let armed = self.guard.arm();
-        let result = self.run(&cone_hint::with_hints(sql), sink);
+        let result = self.run(sql, sink);
         drop(armed);
         // Only now may the questions be asked that explain a fault.
         let result = result.map_err(|fault| match fault {
@@ -190,11 +190,17 @@ impl Session {
     }
 
     fn run(&self, sql: &str, sink: &mut dyn RowSink) -> Result<u64, Fault> {
-        let mut statement = self.connection.prepare(sql)?;
+        let hinted = cone_hint::with_hints(sql);
+        let mut statement = self.connection.prepare(&hinted)?;
         if statement.column_count() == 0 {
             return Err(Fault::Told(SqlError::Statements("none that gives rows")));
         }
-        let columns = result_columns(&statement);
+        let columns = if hinted == sql {
+            result_columns(&statement)
+        } else {
+            // A column without a name of its own is called by its expression, as the reader wrote it.
+            result_columns(&self.connection.prepare(sql)?)
+        };
         sink.columns(&columns).map_err(SqlError::Output)?;
         let mut rows = statement.raw_query();
         let mut count = 0;
