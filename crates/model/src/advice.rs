@@ -130,6 +130,18 @@ advice! {
         /// Its directory or URL.
         place: String,
     },
+    /// Takes a directory through every step as one more place of a known delivery.
+    RunJoin {
+        /// Its directory or URL.
+        place: String,
+        /// The delivery.
+        delivery: String,
+    },
+    /// Takes a directory through every step as a delivery of its own.
+    RunNew {
+        /// Its directory or URL.
+        place: String,
+    },
     /// Fetches what is new at the source of a known delivery.
     Transfer {
         /// The delivery.
@@ -401,6 +413,8 @@ impl Advice {
             }
             Self::Migrate { to } => words(&["migrate", "--to", to]),
             Self::Run { place } => words(&["run", place]),
+            Self::RunJoin { place, delivery } => words(&["run", place, "--join", delivery]),
+            Self::RunNew { place } => words(&["run", place, "--new"]),
             Self::Transfer { delivery } => words(&["transfer", "--delivery", delivery]),
             Self::TransferComplete { delivery } => words(&["transfer", "--complete", delivery]),
             Self::TransferFrom { place } => words(&["transfer", place]),

@@ -130,9 +130,9 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
             ra => position(ra, number).map(|position| Asked { position: Some(position), ..none }),
         },
         [one] => {
-            if let Some((ra, dec)) = one.split_once(',').filter(|(ra, _)| ra.parse::<f64>().is_ok())
-            {
-                return Ok(Asked { position: Some(position(ra, dec.trim())?), ..none });
+            let pair = one.trim().split_once([',', ' ']);
+            if let Some((ra, dec)) = pair.filter(|(ra, _)| ra.parse::<f64>().is_ok()) {
+                return Ok(Asked { position: Some(position(ra, dec)?), ..none });
             }
             let number = one.parse::<i64>().ok();
             let night = number.and_then(|n| i32::try_from(n).ok());

@@ -5,12 +5,14 @@
 //! that two processes never give one name to two origins. [`expected`] decides the same without writing.
 
 use super::{Night, exit};
+use crate::advice;
 use crate::report::counted;
 use crate::site::{self, Archive};
 use crate::sources::Origin;
 use anyhow::Context;
 use archive::records::{Claim, KnownOrigin};
 use archive::{Holdings, Inquiry, Registry};
+use model::Advice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -147,12 +149,17 @@ fn check_unlike(
             size.is_some_and(|size| e.bytes.is_none_or(|bytes| bytes == *size))
         };
         if !listed.is_empty() && listed.iter().all(is_known) {
+            let place = format!("{}/{directory}", origin.address.trim_end_matches('/'));
+            let join = Advice::RunJoin { place: place.clone(), delivery: name.to_owned() };
             return Err(exit::gate(format!(
                 "{directory} of {} holds {} of delivery {name}, each with the name and size that it has there, and \
-                 came from {} before: if it is the same delivery, add --join {name}; if it is another one, add --new",
+                 came from {} before: if it is the same delivery, run `{}` (--join {name}); if it is another one, run \
+                 `{}` (--new)",
                 origin.address,
                 counted(listed.len() as u64, "file"),
-                archive.source(name)?.display()
+                archive.source(name)?.display(),
+                advice::command(&join),
+                advice::command(&Advice::RunNew { place })
             )));
         }
     }

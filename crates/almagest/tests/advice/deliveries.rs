@@ -258,3 +258,64 @@ pub(crate) fn a_site_has_no_previews() -> Vec<&'static str> {
     kinds.extend(tried.kinds);
     kinds
 }
+
+/// Copies a delivery to another parent directory, under its own name.
+fn copied(desk: &Desk, delivery: &Path, parent: &str) -> PathBuf {
+    let copy = desk.dir.path().join(parent).join(delivery.file_name().expect("a name"));
+    std::fs::create_dir_all(&copy).expect("made");
+    for entry in std::fs::read_dir(delivery).expect("there").flatten() {
+        std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("copied");
+    }
+    copy
+}
+
+pub(crate) fn a_delivery_is_seen_at_another_path() -> Vec<&'static str> {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night("20071011"));
+    desk.run(&delivery).ended(0);
+    let deliveries = || desk.count("SELECT count(*) FROM delivery");
+    let mut tried = Tried::at(&desk);
+    let place = |copy: &Path| copy.canonicalize().expect("there").display().to_string();
+    let copy = copied(&desk, &delivery, "second place");
+    let said = desk.run(&copy);
+    assert_eq!((said.code, deliveries()), (Some(3), 1), "{said:?}");
+    let join = Advice::RunJoin { place: place(&copy), delivery: NIGHT.to_owned() };
+    tried.run(&said, &join).ended(0);
+    assert_eq!(deliveries(), 1);
+    desk.run(&copy).ended(0);
+    let copy = copied(&desk, &delivery, "third place");
+    let said = desk.run(&copy);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    tried.run(&said, &Advice::RunNew { place: place(&copy) }).ended(0);
+    assert_eq!(deliveries(), 2);
+    tried.kinds
+}
+
+pub(crate) fn a_delivery_has_moved() -> Vec<&'static str> {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night("20071011"));
+    let late = delivery.join(file_of(&delivery, "_cat.fits"));
+    let kept = desk.dir.path().join("late");
+    std::fs::rename(&late, &kept).expect("moved");
+    desk.at_site(&["run", &delivery.display().to_string(), "--more-to-come"]).ended(0);
+    let before = detections(&desk);
+    let copy = copied(&desk, &delivery, "moved");
+    std::fs::remove_dir_all(&delivery).expect("removed");
+    std::fs::rename(&kept, copy.join(late.file_name().expect("a name"))).expect("moved");
+    let mut tried = Tried::at(&desk);
+    let explained = desk.at_site(&["explain", NIGHT]);
+    let join = Advice::RunJoin { place: "DELIVERY_DIR".to_owned(), delivery: NIGHT.to_owned() };
+    tried.recommended(&explained, &join);
+    let command = tried.printed(&join).replace("DELIVERY_DIR", &copy.display().to_string());
+    worked(tried.pasted(&command));
+    assert!(detections(&desk) > before);
+    assert_eq!(desk.count("SELECT count(*) FROM delivery WHERE state = 'complete'"), 1);
+    tried.kinds
+}
+
+/// Returns the first file of a delivery whose name ends like this.
+fn file_of(delivery: &Path, end: &str) -> String {
+    let entries = std::fs::read_dir(delivery).expect("there").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(end)).min().expect("such a file")
+}

@@ -60,6 +60,8 @@ situations! {
     a_delivery_has_not_arrived: [Sources, Transfer];
     attempts_were_left: [Step];
     older_products_of_a_frame_are_kept: [SupersedeFile, SupersedeFileUndo];
+    a_delivery_is_seen_at_another_path: [RunJoin, RunNew];
+    a_delivery_has_moved: [RunJoin];
     instructions_are_many: [PlanHistory];
     a_database_holds_no_archive: [InitDatabase];
     queries_have_no_login: [InitRoles];

@@ -196,10 +196,10 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
         let transfer = Advice::Transfer { delivery: s.name.clone() };
         out.suggestions.push(match setting.places.contains_key(&s.name) {
             true => Suggestion::new("fetches what has arrived at its source since", [transfer]),
-            false => Suggestion::text(format!(
-                "its source is unreachable: deliver the rest, then run almagest on the directory of {}",
-                s.name
-            )),
+            false => Suggestion::new(
+                "its source is unreachable: fetches the rest from a directory to which it was moved",
+                [Advice::RunJoin { place: "DELIVERY_DIR".to_owned(), delivery: s.name.clone() }],
+            ),
         });
         let complete = Advice::TransferComplete { delivery: s.name.clone() };
         out.suggestions.push(Suggestion::new("declares it complete as it is", [complete]));
@@ -548,6 +548,12 @@ fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
 
 fn explain_position(position: &PositionFactsheet, out: &mut Explanation) {
     let PositionFactsheet { ra_deg, dec_deg, current, ended, .. } = position;
+    if current + ended == 0 {
+        out.lines.push(format!(
+            "position {ra_deg} {dec_deg} (ICRS, degrees) lies on no detector of this archive"
+        ));
+        return;
+    }
     out.lines.push(format!(
         "position {ra_deg} {dec_deg} (ICRS, degrees) lies on {current} detectors that the archive shows, and on {ended} that it \
          does not show any more"

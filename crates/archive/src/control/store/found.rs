@@ -160,7 +160,7 @@ struct Outline {
     polygon: Option<SkyPolygon>,
 }
 
-/// Returns the detectors on which a position lies, the latest multiframes in detail; `None` when there are none.
+/// Returns the detectors on which a position lies, the latest multiframes in detail; `None` where it is no position.
 pub(super) fn position(
     c: &Connection,
     (ra_deg, dec_deg): (f64, f64),
@@ -186,9 +186,6 @@ pub(super) fn position(
         if outline.polygon.as_ref().is_some_and(|polygon| polygon.contains(direction)) {
             holding.push(outline);
         }
-    }
-    if holding.is_empty() {
-        return Ok(None);
     }
     let current = holding.iter().filter(|o| o.ended.is_none()).count() as u64;
     let ended = holding.len() as u64 - current;
