@@ -14,7 +14,7 @@ fn small() -> Small<'static> {
     Small { detections: 8, ..Small::default() }
 }
 
-/// Names of the catalogues of a delivery.
+/// Lists the names of the catalogues of a delivery.
 fn catalogues(delivery: &Path) -> Vec<String> {
     let names = std::fs::read_dir(delivery).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -34,7 +34,7 @@ fn multiframe(desk: &Desk, delivery: &str, file: &str) -> u64 {
     ))
 }
 
-/// Both versions of a night. In the second one the first frame has no catalogue and the second frame that of another field.
+/// Runs both versions of a night. In the second one the first frame has no catalogue and the second frame that of another field.
 /// Returns the names of these frames.
 fn two_versions(desk: &Desk) -> [String; 2] {
     let first = desk.simulate(&small());
@@ -94,7 +94,7 @@ fn kept_products_are_explained_and_counted() {
         assert!(told.contains("by decision of") && told.contains("flat was bad"), "{told}");
         assert!(told.contains(&supersede(&without, " --undo")), "{told}");
         assert!(!told.contains("retract "), "{told}");
-        // The newer version goes and comes back: the decision is in force again, and still says why.
+        // The newer version is retracted and restored: the decision is in force again and is still explained.
         let retract = ["retract", SECOND, "--reason", "a test"];
         desk.at_site(&retract).ended(0);
         assert!(!explain(&[&format!("{FIRST}/{without}")]).contains("by decision of"));
@@ -137,8 +137,8 @@ fn kept_products_are_notified() {
     }
 }
 
-/// An earlier release ended all rows of an older frame with the metadata of the newer one. `verify` lists what should show, and
-/// `--repair` shows it.
+/// Repairs an archive of an earlier release, which ended all rows of an older frame with the metadata of the newer one. `verify`
+/// lists what should show, and `--repair` shows it.
 #[test]
 fn what_the_earlier_rule_ended_shows_after_a_repair() {
     let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
@@ -216,7 +216,7 @@ enum Step {
     Undo,
 }
 
-/// A night whose calibration frames another one uses is retracted and comes back, in every order.
+/// Retracts a night whose calibration frames another one uses, and restores it, in every order.
 #[test]
 fn a_night_is_retracted_whose_frames_another_uses() {
     use Step::*;

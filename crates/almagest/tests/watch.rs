@@ -174,7 +174,7 @@ impl<'d> Watch<'d> {
         answer.shown()
     }
 
-    /// What is kept is what shows beside a newer frame, and each of them is a finding of the newer version.
+    /// Checks that what is kept is what shows beside a newer frame, and that each kept product is a finding.
     #[track_caller]
     fn compare_with_reports(&self, answer: &Answer) {
         let archive = Archive::open(&self.site, Access::Read, now()).unwrap();
@@ -192,7 +192,7 @@ impl<'d> Watch<'d> {
         }
     }
 
-    /// Ends the readers, and looks at all that they saw.
+    /// Ends the readers and checks all their answers.
     fn end(mut self) {
         self.shared.is_over.store(true, SeqCst);
         for reader in self.readers.drain(..) {
@@ -222,7 +222,7 @@ fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-/// Waits until a process stops itself; `false` when it ends instead.
+/// Waits until a process stops itself. Returns `false` when it ends instead.
 fn is_stopped_before_its_end(process: &mut Child) -> bool {
     loop {
         if process.try_wait().unwrap().is_some() {
@@ -250,7 +250,7 @@ fn on_both_engines(test: impl Fn(&Desk, Site)) {
     test(&desk, site);
 }
 
-/// Catalogues of a delivery, in the order of their names.
+/// Lists the catalogues of a delivery in the order of their names.
 fn catalogues(delivery: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(delivery).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<PathBuf> =
@@ -259,7 +259,7 @@ fn catalogues(delivery: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The image to which a catalogue belongs.
+/// Returns the name of the image to which a catalogue belongs.
 fn image_of(catalogue: &Path) -> String {
     catalogue.file_name().unwrap().to_str().unwrap().replace("_cat.fits", ".fit")
 }
@@ -270,7 +270,7 @@ struct Night {
     second: PathBuf,
     /// File names of the frames with catalogues.
     names: Vec<String>,
-    /// Holds the catalogues of the second version that were taken out or spoilt, whole.
+    /// Holds the catalogues of the second version that were taken out or replaced, whole.
     whole: PathBuf,
 }
 
@@ -298,14 +298,14 @@ impl Night {
         self.whole.join(self.names[n].replace(".fit", "_cat.fits"))
     }
 
-    /// Puts whole catalogues in the place of those that are absent or spoilt.
+    /// Puts whole catalogues in the place of those that are absent or wrong.
     fn repair(&self) {
         for catalogue in catalogues(&self.whole) {
             std::fs::rename(&catalogue, self.second.join(catalogue.file_name().unwrap())).unwrap();
         }
     }
 
-    /// The detections that show when the first `n` frames show the first version and the others the second.
+    /// Returns the detections that show when the first `n` frames show the first version and the others the second.
     fn shown(&self, n: usize) -> Shown {
         let version = |at: usize| if at < n { FIRST } else { SECOND }.to_owned();
         self.names.iter().cloned().enumerate().map(|(at, name)| (name, version(at))).collect()
@@ -371,14 +371,15 @@ fn a_second_version_whose_catalogues_are_late() {
     });
 }
 
-/// Of four frames one has no catalogue, one a torn one, one that of another field, and one a good one.
+/// Covers four frames: one has no catalogue, one a truncated one, one that of another field, and one a good one.
 #[test]
 fn a_second_version_with_refused_catalogues() {
     on_both_engines(|desk, site| {
         let night = Night::simulate(desk);
         night.take_out(0);
-        let torn = night.take_out(1);
-        std::fs::write(torn, &std::fs::read(night.whole_catalogue(1)).unwrap()[..4000]).unwrap();
+        let truncated = night.take_out(1);
+        std::fs::write(truncated, &std::fs::read(night.whole_catalogue(1)).unwrap()[..4000])
+            .unwrap();
         let wrong = night.take_out(2);
         std::fs::copy(night.whole_catalogue(0), wrong).unwrap();
         let mut watch = Watch::begin(desk, site);

@@ -102,7 +102,7 @@ impl Answer {
             && self.products == other.products
     }
 
-    /// The delivery whose detections each file name shows.
+    /// Returns the delivery whose detections each file name shows.
     pub fn shown(&self) -> BTreeMap<String, String> {
         let first = |of: &BTreeMap<Image, (i64, i64)>| {
             of.keys().next().map(|(delivery, _)| delivery.clone()).unwrap_or_default()
@@ -110,7 +110,7 @@ impl Answer {
         self.detections.iter().map(|(file, of)| (file.clone(), first(of))).collect()
     }
 
-    /// Products that show beside a current multiframe of a later version.
+    /// Returns the products that show beside a current multiframe of a later version.
     pub fn kept(&self, products: &Products) -> BTreeSet<(String, i64)> {
         let mut kept = BTreeSet::new();
         for (file, images) in products {
@@ -133,7 +133,7 @@ impl Answer {
         kept
     }
 
-    /// Everything that must not be in an answer.
+    /// Lists everything that must not be in an answer.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (what, products) in [("detections", &self.detections), ("previews", &self.previews)] {
@@ -223,7 +223,7 @@ impl Query {
         Self { reader, sql: format!("{QUERY}{lake}") }
     }
 
-    /// Asks for everything in one statement.
+    /// Queries everything in one statement.
     pub fn answer(&self) -> Result<Answer, String> {
         let mut answer = Answer::default();
         let asked = self.reader.query(&self.sql, &mut answer);
@@ -231,7 +231,7 @@ impl Query {
     }
 }
 
-/// An answer about one file name of which the second version has been published without detections.
+/// Makes an answer about one file name of which the second version has been published without detections.
 fn kept() -> Answer {
     let mut answer = Answer::default();
     let rows = [

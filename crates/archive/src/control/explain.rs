@@ -411,7 +411,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     help::explain_refusals(&file.refused_partner, None, setting, out);
 }
 
-/// The products that the frame of a file keeps beside a newer one, or that an older frame keeps beside it.
+/// Explains the products that the frame of a file keeps beside a newer one, or that an older frame keeps beside it.
 fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
     for kept in &file.kept {
         let KeptProduct { delivery, newer_delivery, file: name, .. } = kept;
@@ -468,7 +468,7 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
 }
 
 /// Why rows are no longer shown.
-/// A decision of an operator that ended rows, and its undo.
+/// Explains a decision of an operator that ended rows, with its undo.
 fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
     let Decision { use_case, file, event, happened, who, why, newer } = decision;
     out.lines.push(format!(

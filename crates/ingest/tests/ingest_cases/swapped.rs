@@ -15,7 +15,7 @@ fn round(use_case: UseCase) -> UnitKey {
     UnitKey { delivery: NIGHT.to_owned(), use_case, round: 1 }
 }
 
-/// The staged detections of the first task.
+/// Returns the path of the staged detections of the first task.
 fn staged_file(site: &Site) -> PathBuf {
     let batch = reopen(site).batch(&round(UseCase::Catalogue)).unwrap();
     let task = &batch.tasks[0];
@@ -54,7 +54,7 @@ fn a_link_in_place_of_staged_detections_is_not_followed() {
     });
 }
 
-/// The catalogue round is refused because of the link, and the other rounds are published.
+/// Checks that the catalogue round is refused because of the link, and that the other rounds are published.
 fn refused_alone(site: &Site, point: &str) {
     let mut archive = reopen(site);
     assert_eq!(archive.unit_state(&round(UseCase::Catalogue)).unwrap(), UnitState::Failed);
