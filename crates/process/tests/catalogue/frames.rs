@@ -193,7 +193,8 @@ fn foreign_frames_of_columns_are_converted() {
         let mut blind = field.detector.clone();
         blind.wcs.retain(|keyword, _| !keyword.starts_with("CTYPE"));
         for detector in [field.detector.clone(), blind] {
-            let outcome = run_with(&[table.clone()], vec![detector], &rules(case.setting));
+            let outcome =
+                run_with(std::slice::from_ref(&table), vec![detector], &rules(case.setting));
             assert_eq!(outcome.refusals(), [], "{case:?}");
             assert_eq!(outcome.findings(), [], "{case:?}");
             let apart = off(&outcome, field);
