@@ -50,27 +50,19 @@ impl Site {
     /// # Errors
     /// Exit code 2 when it is no site, or its configuration does not parse.
     pub fn find(named: Option<PathBuf>) -> anyhow::Result<Self> {
-        let root = named.clone().unwrap_or_else(|| PathBuf::from("."));
-        if !is_site(&root) {
-            return Err(exit::usage(match named {
-                Some(path) => format!(
-                    "{} is no site: it has no {} (make one with `{}`)",
-                    path.display(),
-                    config::FILE_NAME,
-                    Advice::Init { site: path.display().to_string() }
-                ),
-                None => {
-                    "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory"
-                        .to_owned()
-                }
-            }));
-        }
-        let config = config::load(&root)?;
-        if let Some(mask) = config.files.mask() {
-            files::limit_permissions(Some(mask));
-        }
+        let (root, config) = configured(named)?;
         let place = archive::Site::open_on(&root, &config.database)?;
         let place = place.with_connections(config.work.workers());
+        Ok(Self { place, config })
+    }
+
+    /// Returns the site like [`Site::find`], also when its archive is lost.
+    ///
+    /// # Errors
+    /// Exit code 2 when it is no site, or its configuration does not parse.
+    pub fn find_without_archive(named: Option<PathBuf>) -> anyhow::Result<Self> {
+        let (root, config) = configured(named)?;
+        let place = archive::Site::at(&root)?.on(config.database.clone());
         Ok(Self { place, config })
     }
 
@@ -117,6 +109,28 @@ impl Site {
     pub fn profiles(&self) -> anyhow::Result<Vec<profiles::Loaded>> {
         profiles::load(&self.place.surveys())
     }
+}
+
+/// Returns the directory of a site and its configuration.
+fn configured(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, config::Config)> {
+    let root = named.clone().unwrap_or_else(|| PathBuf::from("."));
+    if !is_site(&root) {
+        return Err(exit::usage(match named {
+            Some(path) => format!(
+                "{} is no site: it has no {} (make one with `{}`)",
+                path.display(),
+                config::FILE_NAME,
+                Advice::Init { site: path.display().to_string() }
+            ),
+            None => "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory"
+                .to_owned(),
+        }));
+    }
+    let config = config::load(&root)?;
+    if let Some(mask) = config.files.mask() {
+        files::limit_permissions(Some(mask));
+    }
+    Ok((root, config))
 }
 
 /// Prints what who reads an archive should know, once.

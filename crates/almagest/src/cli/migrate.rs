@@ -71,7 +71,10 @@ impl Arguments {
 
 /// Moves the archive of a site to a server, or back into the site; or reopens the old one.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
+    let site = match arguments.reopen {
+        true => Site::find_without_archive(site)?,
+        false => Site::find(site)?,
+    };
     let database = arguments.database()?;
     let alone = Alone::on(&site.place)?;
     if arguments.reopen {
