@@ -213,9 +213,10 @@ impl<'tx> Publication<'tx> {
         ended_by: i64,
         detectors: &[DetectorKey],
     ) -> Result<u64, LakeError> {
+        // By the detector, of which there are few rows: the index of events finds all rows that one event ended.
         let update = format!(
             "UPDATE detector_rows SET end_event = NULL
-             WHERE end_event = {ended_by} AND multiframe_id = ?2 AND ext_num = ?3 AND ?1 > 0
+             WHERE end_event + 0 = {ended_by} AND end_event IS NOT NULL AND multiframe_id = ?2 AND ext_num = ?3 AND ?1 > 0
              RETURNING file_id, rows"
         );
         self.turn(detectors, &update)

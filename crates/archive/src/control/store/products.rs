@@ -461,8 +461,10 @@ fn open_detections(
     products: &[(i64, i64)],
     changes: &mut Changes<'_>,
 ) -> Result<u64, ArchiveFault> {
+    // By the image: the index of events finds all rows that one event ended.
     let mut select = tx.prepare_cached(
-        "SELECT DISTINCT ext_num FROM detector_rows WHERE multiframe_id = ?1 AND end_event = ?2 ORDER BY 1",
+        "SELECT DISTINCT ext_num FROM detector_rows
+         WHERE multiframe_id = ?1 AND end_event + 0 = ?2 AND end_event IS NOT NULL ORDER BY 1",
     )?;
     let mut by_event: BTreeMap<i64, Vec<DetectorKey>> = BTreeMap::new();
     for &(multiframe_id, ended) in products {

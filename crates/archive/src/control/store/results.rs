@@ -28,7 +28,8 @@ pub(super) fn note_part(
     let key = TaskKey { unit: result.unit.clone(), task: result.task };
     let task = find_task(tx, &key)?;
     let noted = noted(tx, &task, result)?;
-    let rest = result.refusals.get(noted..).unwrap_or_default();
+    let ordered = ordered(result);
+    let rest = ordered.get(noted..).unwrap_or_default();
     let is_open = task.unit.state == UnitState::Running && task.state == TaskState::Open;
     if !is_open || rest.len() <= REFUSALS_AT_ONCE {
         return Ok(None);
@@ -41,6 +42,14 @@ pub(super) fn note_part(
         params![task.id, result.attempt, REFUSALS_AT_ONCE as u64],
     )?;
     Ok(Some(new))
+}
+
+/// Returns the refusals of a result by file, code and HDU, so that each part of very many is about few files: what is on record of
+/// a file is read once.
+fn ordered(result: &TaskResult) -> Vec<&Refusal> {
+    let mut refusals: Vec<&Refusal> = result.refusals.iter().collect();
+    refusals.sort_by(|a, b| (&a.file, &a.code, a.hdu).cmp(&(&b.file, &b.code, b.hdu)));
+    refusals
 }
 
 /// Refusals of an attempt's result that are recorded already.
@@ -103,7 +112,8 @@ pub(super) fn take(
         set_outcome(tx, task.id, input, outcome(refused, task.unit.key.use_case))?;
     }
     let noted = noted(tx, &task, result)?;
-    let new_refusals = note_all(tx, &task, &inputs, &result.refusals[noted..], now)?;
+    let rest = &ordered(result)[noted..];
+    let new_refusals = note_all(tx, &task, &inputs, rest, now)?;
     note_findings(tx, &task, &inputs, result)?;
     resolve_inputs(tx, &task, &inputs, &refusals, now)?;
     over(tx, &task, new_refusals, now)
@@ -182,6 +192,7 @@ pub(super) fn give_up(
         let file = input.subject(task.unit.key.use_case).0.clone();
         refused.push(Refusal::new("task_failed", file, cause.why.clone()));
     }
+    let refused: Vec<&Refusal> = refused.iter().collect();
     let new_refusals = note_all(tx, &task, &inputs, &refused, now)?;
     over(tx, &task, new_refusals, now)
 }
@@ -312,7 +323,7 @@ fn note_all(
     tx: &Connection,
     task: &Task,
     inputs: &[Input],
-    refused: &[Refusal],
+    refused: &[&Refusal],
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
     let mut files: HashMap<&str, i64> = HashMap::new();
