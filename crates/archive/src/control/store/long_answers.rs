@@ -1,13 +1,10 @@
 //! What reports of a large archive cost, in statements and rows, on both engines.
 
-#[path = "../../../tests/control_conformance/staging.rs"]
-mod staging;
-
+use super::plans::staging::{new_site, new_site_on_server};
 use crate::engine::prepared::{Counted, counted};
 use crate::explain::Asked;
 use crate::report::StatusFilter;
 use crate::{Archive, Inquiry, Planning, Site};
-use staging::{new_site, new_site_on_server};
 
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -61,16 +58,16 @@ fn check(archive: &Archive) {
     fill(archive);
     let latest = StatusFilter { at_most: Some(20), ..StatusFilter::default() };
     // The deliveries to list are chosen from the rows of all.
-    let status = costs_at_most("status", 60, 10_400, || archive.status_of(&latest).unwrap());
+    let status = costs_at_most("status", 30, 10_100, || archive.status_of(&latest).unwrap());
     assert_eq!((status.deliveries.len(), status.open_rounds), (20, 10_000));
     assert_eq!(status.delivery_states["registered"], 10_000);
     // A row for each of what is listed, and no statement for each.
     let all = StatusFilter::default();
-    let status = costs_at_most("status --all", 60, 100_000, || archive.status_of(&all).unwrap());
+    let status = costs_at_most("status --all", 30, 31_000, || archive.status_of(&all).unwrap());
     assert_eq!(status.deliveries.len(), 10_000);
     let name = Some("SHA256SUMS".to_owned());
     let asked = Asked { name, at_most: 10, ..Asked::default() };
-    let facts = costs_at_most("explain", 600, 1_000, || archive.facts_about(&asked).unwrap());
+    let facts = costs_at_most("explain", 50, 50, || archive.facts_about(&asked).unwrap());
     assert_eq!((facts.files.len(), facts.files_in_all), (10, 10_000));
     let history =
         costs_at_most("plan --history", 2, 60, || archive.instruction_history(50).unwrap());
