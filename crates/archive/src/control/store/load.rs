@@ -179,7 +179,7 @@ fn record_night(archive: &mut Archive, number: usize, frames: usize) -> String {
         directory: name.clone(),
     };
     archive.claim_origin(&origin, &name, Claim::Own, now()).unwrap();
-    let has_calibrations = number / CAMERAS.len() % 10 == 0;
+    let has_calibrations = (number / CAMERAS.len()).is_multiple_of(10);
     let mut arrivals: Vec<Arrival> = (0..frames)
         .map(|n| arrival(&format!("n{number}-{n}.fit"), &format!("{number} {n}")))
         .collect();
