@@ -187,20 +187,38 @@ fn nearest<'a>(
     }
 }
 
-/// Deliveries to which an event brought frames that have namesakes elsewhere, while others of their frames were there before.
+/// Returns the deliveries to which an event added frames that have namesakes elsewhere, while others of their frames were
+/// current before.
+///
+/// The conditions are asked per delivery: within one statement, PostgreSQL reads a new night once for each of its frames.
 fn borrowing(tx: &Connection, event: EventId) -> Result<Vec<i64>, ArchiveFault> {
-    let mut select = tx.prepare_cached(
-        "SELECT DISTINCT named.delivery_id
-         FROM product JOIN image USING (multiframe_id) JOIN file AS named USING (file_id)
+    let mut deliveries = tx.prepare_cached(
+        "SELECT DISTINCT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
          WHERE product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state <> 'retracted'
-             AND EXISTS (SELECT * FROM file AS other JOIN image AS namesake ON namesake.file_id = other.file_id
-                         WHERE other.name = named.name AND other.delivery_id <> named.delivery_id)
-             AND EXISTS (SELECT * FROM file AS sibling JOIN image AS there ON there.file_id = sibling.file_id
-                             JOIN product AS before ON before.multiframe_id = there.multiframe_id
-                         WHERE sibling.delivery_id = named.delivery_id AND before.use_case = 'metadata'
-                             AND before.state = 'current' AND before.changed_event < ?1)",
+         ORDER BY file.delivery_id",
     )?;
-    Ok(select.query_map([event.get()], |r| r.get(0))?.collect::<Result<_, _>>()?)
+    let mut has_earlier = tx.prepare_cached(
+        "SELECT EXISTS (SELECT * FROM file JOIN image USING (file_id) JOIN product USING (multiframe_id)
+                        WHERE file.delivery_id = ?1 AND product.use_case = 'metadata' AND product.state = 'current'
+                            AND product.changed_event < ?2)",
+    )?;
+    let mut has_namesake = tx.prepare_cached(
+        "SELECT EXISTS (SELECT * FROM product JOIN image USING (multiframe_id) JOIN file AS named USING (file_id)
+                            JOIN file AS other ON other.name = named.name
+                            JOIN image AS namesake ON namesake.file_id = other.file_id
+                        WHERE product.changed_event = ?2 AND product.use_case = 'metadata' AND product.state <> 'retracted'
+                            AND named.delivery_id = ?1 AND other.delivery_id <> ?1)",
+    )?;
+    let rows = deliveries.query_map([event.get()], |r| r.get(0))?;
+    let mut found = Vec::new();
+    for delivery in rows.collect::<Result<Vec<i64>, _>>()? {
+        if has_earlier.query_row([delivery, event.get()], |r| r.get(0))?
+            && has_namesake.query_row([delivery, event.get()], |r| r.get(0))?
+        {
+            found.push(delivery);
+        }
+    }
+    Ok(found)
 }
 
 /// Pairs of deliveries, and whether one provider delivered both.
