@@ -18,6 +18,9 @@ use model::{EventId, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// Images that one statement changes.
+const UPDATED_AT_ONCE: usize = 250;
+
 /// Images whose names an act concerns.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scope {
@@ -382,36 +385,55 @@ impl Acts {
 
     /// Marks the products; those to be opened keep the event that ended them until their rows are open.
     fn write(&self, tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
-        let mut end = tx.prepare_cached(
-            "UPDATE product SET state = 'superseded', ended_event = ?3, changed_event = ?3, kept = 0
-             WHERE multiframe_id = ?1 AND use_case = ?2",
-        )?;
         for (use_case, multiframes) in &self.ends {
-            for multiframe in multiframes {
-                end.execute(params![multiframe, use_case.name(), event])?;
-            }
+            let change = format!(
+                "state = 'superseded', ended_event = {event}, changed_event = {event}, kept = 0"
+            );
+            update(tx, &change, *use_case, multiframes.iter().copied())?;
         }
-        let mut open = tx.prepare_cached(
-            "UPDATE product SET changed_event = ?3 WHERE multiframe_id = ?1 AND use_case = ?2",
-        )?;
         for (use_case, products) in &self.opens {
-            for (multiframe, _) in products {
-                open.execute(params![multiframe, use_case.name(), event])?;
-            }
+            let multiframes = products.iter().map(|(multiframe, _)| *multiframe);
+            update(tx, &format!("changed_event = {event}"), *use_case, multiframes)?;
         }
         Ok(())
     }
 
     /// Marks which of the current products are kept.
     fn write_kept(&self, tx: &Connection) -> Result<(), ArchiveFault> {
-        let mut keep = tx.prepare_cached(
-            "UPDATE product SET kept = ?3 WHERE multiframe_id = ?1 AND use_case = ?2 AND state = 'current'",
-        )?;
+        let mut kinds: BTreeMap<(usize, bool), Vec<i64>> = BTreeMap::new();
         for (multiframe, use_case, is_kept) in &self.keeps {
-            keep.execute(params![multiframe, use_case.name(), i64::from(*is_kept)])?;
+            kinds.entry((place(*use_case), *is_kept)).or_default().push(*multiframe);
+        }
+        for ((at, is_kept), multiframes) in kinds {
+            // One that has just been superseded is not kept, whatever it was.
+            let change = format!(
+                "kept = CASE state WHEN 'current' THEN {} ELSE kept END",
+                i64::from(is_kept)
+            );
+            update(tx, &change, UseCase::ALL[at], multiframes.into_iter())?;
         }
         Ok(())
     }
+}
+
+/// Changes the products of many images in a use case, in few statements.
+fn update(
+    tx: &Connection,
+    change: &str,
+    use_case: UseCase,
+    multiframes: impl Iterator<Item = i64>,
+) -> Result<(), ArchiveFault> {
+    let multiframes: Vec<String> = multiframes.map(|id| id.to_string()).collect();
+    for some in multiframes.chunks(UPDATED_AT_ONCE) {
+        let list = some.join(", ");
+        tx.execute(
+            &format!(
+                "UPDATE product SET {change} WHERE use_case = ?1 AND multiframe_id IN ({list})"
+            ),
+            params![use_case.name()],
+        )?;
+    }
+    Ok(())
 }
 
 /// Ends the rows of the products that an event superseded.
