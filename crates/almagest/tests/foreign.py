@@ -5,6 +5,7 @@ standard output is the answer, an array of rows. The extensions come from their 
 
 import json
 import sys
+import time
 
 import duckdb
 import duckdb_extensions
@@ -21,6 +22,18 @@ def attached():
     return db
 
 
+def patiently(act):
+    """Repeats what a user without the right to write is refused for the moment in which a writer starts."""
+    for _ in range(500):
+        try:
+            return act()
+        except duckdb.Error as fault:
+            if "attempt to write a readonly database" not in str(fault):
+                raise
+            time.sleep(0.02)
+    return act()
+
+
 def plain(value):
     if isinstance(value, bool):
         return int(value)
@@ -29,11 +42,11 @@ def plain(value):
     return str(value)
 
 
-db = attached()
+db = patiently(attached)
 for line in sys.stdin:
     asked = json.loads(line)
-    here = attached() if asked["anew"] else db
-    rows = here.execute(asked["sql"]).fetchall()
+    here = patiently(attached) if asked["anew"] else db
+    rows = patiently(lambda: here.execute(asked["sql"]).fetchall())
     print(json.dumps([[plain(v) for v in row] for row in rows]), flush=True)
     if here is not db:
         here.close()

@@ -3,18 +3,29 @@
 //! SQLite reads a database with a write-ahead log through the file `-shm`, which it makes when it is absent. On a read-only
 //! mount, or in a directory of somebody else, it cannot. Then the database is read as a file that does not change; when the log
 //! holds something, which only SQLite can apply, a copy of both is read. The `-shm` of an archive in use exists, so neither
-//! happens beside a writer.
+//! happens beside a writer. While a writer starts, its `-shm` is not filled yet, and a reader that may not write gets an
+//! error: it is opened again for a moment.
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Result, ffi};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a writer may take to fill its `-shm`.
+const WRITER_START: Duration = Duration::from_secs(2);
 
 /// Opens a database for reading. Returns what its reader should know, if it is not read as usual.
 pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let fault = match Connection::open_with_flags(path, flags).and_then(readable) {
-        Ok(connection) => return Ok((connection, None)),
-        Err(fault) => fault,
+    let began = Instant::now();
+    let fault = loop {
+        match Connection::open_with_flags(path, flags).and_then(readable) {
+            Ok(connection) => return Ok((connection, None)),
+            Err(fault) if is_starting(path, &fault) && began.elapsed() < WRITER_START => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(fault) => break fault,
+        }
     };
     let may_help = matches!(
         fault.sqlite_error_code(),
@@ -34,6 +45,13 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Option<String>)> {
         path.display()
     );
     Ok((connection, Some(note)))
+}
+
+/// Returns whether a writer has made its `-shm` and not filled it.
+fn is_starting(path: &Path, fault: &rusqlite::Error) -> bool {
+    let codes = [ffi::SQLITE_READONLY_RECOVERY, ffi::SQLITE_READONLY_CANTINIT];
+    let is_of_log = fault.sqlite_error().is_some_and(|e| codes.contains(&e.extended_code));
+    is_of_log && beside(path, "-shm").exists()
 }
 
 /// A connection that has read something.
