@@ -249,3 +249,43 @@ fn a_night_is_retracted_whose_frames_another_uses() {
         }
     }
 }
+
+#[test]
+fn a_decision_is_explained_with_what_came_after_it() {
+    for desk in Desk::of_both_engines() {
+        // The second version is registered first, and lacks a catalogue.
+        let first = desk.simulate(&small());
+        let second = desk.simulate(&Small { version: 2, ..small() });
+        let catalogue = catalogues(&second).remove(0);
+        let late = desk.dir.path().join(&catalogue);
+        std::fs::rename(second.join(&catalogue), &late).unwrap();
+        desk.run(&second).ended(0);
+        desk.run(&first).ended(0);
+        let file = image_of(&catalogue);
+        assert!(multiframe(&desk, FIRST, &file) > multiframe(&desk, SECOND, &file));
+        let explain = || desk.at_site(&["explain", &format!("{FIRST}/{file}")]).ended(0);
+        let act = |words: &[&str]| desk.at_site(&[words, &["--reason", "test"]].concat()).ended(0);
+        let site = desk.site.display();
+        let undo = format!(
+            "almagest --site {site} supersede {SECOND} --file {file} --use-case catalogue --undo"
+        );
+        let restore = format!("almagest --site {site} retract {FIRST} --undo");
+        act(&["supersede", SECOND]);
+        let told = explain();
+        assert!(told.contains("were ended by decision of") && told.contains(&undo), "{told}");
+        assert!(!told.contains(&restore), "{told}");
+        // Both must be undone for rows to show.
+        act(&["retract", FIRST]);
+        let told = explain();
+        assert!(told.contains(&restore) && told.contains(&undo), "{told}");
+        act(&["retract", FIRST, "--undo"]);
+        assert!(explain().contains(&undo));
+        // The newer frame gets detections of its own: an undo of the decision would show nothing.
+        std::fs::rename(&late, second.join(&catalogue)).unwrap();
+        desk.run(&second).ended(0);
+        let told = explain();
+        assert!(told.contains("a newer frame has them by now") && !told.contains(&undo), "{told}");
+        assert!(told.contains(&format!("explain {SECOND}/{file}")), "{told}");
+        desk.verified();
+    }
+}

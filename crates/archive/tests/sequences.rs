@@ -170,7 +170,7 @@ impl Player {
                 multiframe: i64::try_from(self.model.frames.len()).unwrap() + 1,
                 has_catalogue,
                 products: [State::Absent; 3],
-                aside: [false; 3],
+                aside: Default::default(),
             });
         }
         let (name, night, version) = DELIVERIES[place];
@@ -320,19 +320,26 @@ impl Player {
         if done.is_ok() {
             self.count("undo_set_aside");
         }
-        for (multiframe, product) in undone {
-            self.model.frame_mut(multiframe).aside[product] = false;
+        for (multiframe, product, newer) in undone {
+            self.model.frame_mut(multiframe).aside[product].remove(&newer);
         }
     }
 
-    /// Decisions in force.
-    fn asides(&self) -> BTreeSet<(i64, usize)> {
+    /// Decisions in force, with the newer delivery of each.
+    fn asides(&self) -> BTreeSet<(i64, usize, usize)> {
         let mut aside = BTreeSet::new();
-        let sql = "SELECT multiframe_id, use_case FROM set_aside WHERE undone_event IS NULL";
+        let sql = "SELECT set_aside.multiframe_id, set_aside.use_case, delivery.name FROM set_aside
+                 JOIN event ON event.event_id = set_aside.event_id JOIN unit ON unit.unit_id = event.unit_id
+                 JOIN delivery ON delivery.delivery_id = unit.delivery_id
+             WHERE undone_event IS NULL";
         for row in raw(&self.site, sql) {
-            let (multiframe, use_case) = row.split_once('|').unwrap();
+            let [multiframe, use_case, name] = row.split('|').collect::<Vec<_>>()[..] else {
+                panic!("{row}");
+            };
             let product = ALL.into_iter().find(|p| use_case_of(*p).name() == use_case).unwrap();
-            aside.insert((multiframe.parse().unwrap(), product));
+            let mut deliveries = 0..self.model.deliveries.len();
+            let newer = deliveries.find(|d| self.name(*d) == name).unwrap();
+            aside.insert((multiframe.parse().unwrap(), product, newer));
         }
         aside
     }

@@ -65,7 +65,7 @@ fn unknown(name: &str, table: &Table) -> StageFault {
 }
 
 /// Returns the places in the file of the columns that it holds: the first ones of the definition, all of it or less the
-/// newest nullable ones. Retired columns may stand between them.
+/// newest nullable ones. Retired columns may be between them.
 fn check_schema(found: &Schema, table: &Table) -> Result<Vec<usize>, StageFault> {
     let wanted = table.arrow_schema();
     let mut held = Vec::with_capacity(found.fields().len());

@@ -467,19 +467,34 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
     }
 }
 
-/// Why rows are no longer shown.
 /// Explains a decision of an operator that ended rows, with its undo.
 fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
-    let Decision { use_case, file, event, happened, who, why, newer } = decision;
+    let Decision { file, event, happened, who, why, newer, .. } = decision;
+    let since = if decision.is_replaced { "; a newer frame has them by now" } else { "" };
     out.lines.push(format!(
-        "{what} were ended by decision of {who} in event {event} on {} UTC, beside the newer frame in {newer}: {why}",
+        "{what} were ended by decision of {who} in event {event} on {} UTC, beside the newer frame in {newer}: {why}{since}",
         happened.format("%Y-%m-%d %H:%M:%S")
     ));
-    let (delivery, file, use_case) = (newer.clone(), file.clone(), *use_case);
-    let undo = Advice::SupersedeFileUndo { delivery, file, use_case };
-    out.suggestions.push(Suggestion::new("shows them again", [undo]));
+    if decision.is_replaced {
+        let name = format!("{newer}/{file}");
+        out.suggestions.push(Suggestion::new("explains its successor", [Advice::Explain { name }]));
+        return;
+    }
+    let undo = Advice::SupersedeFileUndo {
+        delivery: newer.clone(),
+        file: file.clone(),
+        use_case: decision.use_case,
+    };
+    out.suggestions.push(match &decision.retracted {
+        None => Suggestion::new("shows them again", [undo]),
+        Some(delivery) => {
+            let restore = Advice::RetractUndo { delivery: delivery.clone() };
+            Suggestion::new("brings back what was retracted, and shows it again", [restore, undo])
+        }
+    });
 }
 
+/// Explains why rows are no longer shown.
 fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &mut Explanation) {
     if let Some(decision) = &end.set_aside {
         return explain_decision(what, decision, out);

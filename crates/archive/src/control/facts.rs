@@ -162,6 +162,10 @@ pub struct Decision {
     pub why: String,
     /// The newer delivery.
     pub newer: String,
+    /// The older delivery, when it retracted the product besides.
+    pub retracted: Option<String>,
+    /// A newer frame has the product by now.
+    pub is_replaced: bool,
 }
 
 /// An object id of a programme.

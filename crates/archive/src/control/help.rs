@@ -110,7 +110,7 @@ impl Alike<'_> {
         }
     }
 
-    /// Some commands, a retry of the refusals, and what redoes their files.
+    /// Suggests some commands, a retry of the refusals, and what redoes their files.
     fn retry_after(&self, text: &str, first: Vec<Advice>) -> Suggestion {
         let retry = Advice::RefusalsRetry { which: self.which() };
         let redo = redo(self.record, self.setting);
@@ -125,7 +125,7 @@ impl Alike<'_> {
         Suggestion::new(text, redo(self.record, self.setting))
     }
 
-    /// A suggestion and the two decisions that leave the file out.
+    /// Returns a suggestion and the two decisions that leave the file out.
     fn or_settle(&self, first: Suggestion) -> Vec<Suggestion> {
         let accept = Advice::RefusalsAccept { which: self.which() };
         let dismiss = Advice::RefusalsDismiss { which: self.which() };
@@ -144,9 +144,9 @@ impl Alike<'_> {
         Suggestion::new(text, [Advice::Retry { target }].into_iter().chain(redo))
     }
 
-    /// The way to the image that a catalogue waits for.
+    /// Suggests the image that a catalogue waits for.
     fn explain_image(&self) -> Suggestion {
-        let text = "deal with the refusal of its image; the catalogue is then taken up by itself";
+        let text = "deal with the refusal of its image; its catalogue is then processed";
         let RefusalRecord { delivery, refusal, image, .. } = self.record;
         let name = refused_image_of(&refusal.message).or(image.as_deref());
         let name = format!("{delivery}/{}", name.unwrap_or(&refusal.file));
@@ -154,7 +154,7 @@ impl Alike<'_> {
     }
 
     fn unknown_project(&self) -> Suggestion {
-        let project = self.record.refusal.message.split('"').nth(1).unwrap_or("PROJECT").to_owned();
+        let project = quoted(&self.record.refusal.message).unwrap_or_else(|| "PROJECT".to_owned());
         let add = Advice::ProgrammeAdd { name: name_for(&project), project };
         let redo = redo(self.record, self.setting);
         Suggestion::new("a programme for these frames", [add].into_iter().chain(redo))
@@ -181,6 +181,19 @@ impl Alike<'_> {
             "deliver the file with a zero point and an exposure time; or for detections without magnitudes",
             vec![set],
         )
+    }
+}
+
+/// Returns the first text that a message quotes, without its escapes.
+fn quoted(message: &str) -> Option<String> {
+    let mut chars = message.split_once('"')?.1.chars();
+    let mut text = String::new();
+    loop {
+        match chars.next()? {
+            '"' => return Some(text),
+            '\\' => text.push(chars.next()?),
+            other => text.push(other),
+        }
     }
 }
 

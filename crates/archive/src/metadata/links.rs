@@ -190,7 +190,7 @@ fn nearest<'a>(
 /// Returns the deliveries to which an event added frames that have namesakes elsewhere, while others of their frames were
 /// current before.
 ///
-/// The conditions are asked per delivery: within one statement, PostgreSQL reads a new night once for each of its frames.
+/// The conditions are evaluated per delivery: within one statement, PostgreSQL reads a new night once for each of its frames.
 fn borrowing(tx: &Connection, event: EventId) -> Result<Vec<i64>, ArchiveFault> {
     let mut deliveries = tx.prepare_cached(
         "SELECT DISTINCT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)

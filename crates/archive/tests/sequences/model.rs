@@ -23,7 +23,8 @@ pub struct Frame {
     pub multiframe: i64,
     pub has_catalogue: bool,
     pub products: [State; 3],
-    pub aside: [bool; 3],
+    /// Of each product the newer deliveries beside which it was ended by decision.
+    pub aside: [BTreeSet<usize>; 3],
 }
 
 /// A round that was published.
@@ -100,7 +101,10 @@ impl Model {
             return !self.is_followed(of) || self.shows(of, PREVIEW) || self.shows(of, CATALOGUE);
         }
         let is_replaced = self.newer(of).iter().any(|f| has(f, product));
-        !(is_replaced || of.aside[product] && self.is_followed(of))
+        let is_aside = self.newer(of).iter().any(|f| {
+            f.products[METADATA] == State::Published && of.aside[product].contains(&f.delivery)
+        });
+        !(is_replaced || is_aside)
     }
 
     /// Products that show only because the newer frame lacks them; with that frame's delivery.
@@ -259,7 +263,7 @@ impl Model {
         let mut is_any = false;
         for (multiframe, product, newer) in kept {
             if newer == delivery {
-                self.frame_mut(multiframe).aside[product] = true;
+                self.frame_mut(multiframe).aside[product].insert(newer);
                 is_any = true;
             }
         }

@@ -73,7 +73,13 @@ pub(super) fn column_frame(
 }
 
 /// Returns the equatorial frame that the table's headers declare, else that of the image, else the ICRS.
+///
+/// EPOCH alone is as often the date of observation as an equinox: it declares a frame only where the image declares none.
 fn declared(view: HeaderView<'_>, image: &Cards<'_>) -> ColumnFrame {
+    let is_named = ["RADESYS", "RADECSYS", "EQUINOX"].iter().any(|key| view.value(key).is_some());
+    if !is_named && let Some(frame) = ReferenceFrame::declared(image).map_err(of("the image"))? {
+        return Ok(frame);
+    }
     if let Some(frame) = ReferenceFrame::declared(&view).map_err(of("the table"))? {
         return Ok(frame);
     }

@@ -41,8 +41,8 @@ struct Placed<'a> {
     ra: &'a [f64],
     dec: &'a [f64],
     frame: ReferenceFrame,
-    /// The way to the frame of the WCS; `None` where the columns are in it.
-    way: Option<ToIcrs>,
+    /// The conversion to the frame of the WCS; `None` where the columns are in it.
+    conversion: Option<ToIcrs>,
     keeps_fk5_2000: bool,
 }
 
@@ -50,26 +50,33 @@ impl<'a> SkyCells<'a> {
     fn placed(&self) -> Result<Placed<'a>, &'a UnknownFrame> {
         let frame = *self.frame.as_ref()?;
         let SkyCells { columns, ra, dec, keeps_fk5_2000, .. } = *self;
-        Ok(Placed { columns, ra, dec, frame, way: way(frame, keeps_fk5_2000), keeps_fk5_2000 })
+        Ok(Placed {
+            columns,
+            ra,
+            dec,
+            frame,
+            conversion: conversion(frame, keeps_fk5_2000),
+            keeps_fk5_2000,
+        })
     }
 }
 
-fn way(frame: ReferenceFrame, keeps_fk5_2000: bool) -> Option<ToIcrs> {
-    let way = if keeps_fk5_2000 { frame.to_kept_fk5() } else { frame.to_icrs() };
-    (!way.is_identity()).then_some(way)
+fn conversion(frame: ReferenceFrame, keeps_fk5_2000: bool) -> Option<ToIcrs> {
+    let conversion = if keeps_fk5_2000 { frame.to_kept_fk5() } else { frame.to_icrs() };
+    (!conversion.is_identity()).then_some(conversion)
 }
 
 impl Placed<'_> {
     /// Returns the same columns in another frame.
     fn in_frame(&self, frame: ReferenceFrame) -> Self {
-        Self { frame, way: way(frame, self.keeps_fk5_2000), ..*self }
+        Self { frame, conversion: conversion(frame, self.keeps_fk5_2000), ..*self }
     }
 
     /// Returns the position of a row in the frame of the WCS, degrees. What is no position stays what it is.
     #[inline(always)]
     fn degrees(&self, row: usize, units: Units) -> (f64, f64) {
         let (ra, dec) = (self.ra[row] * units[0].degrees, self.dec[row] * units[1].degrees);
-        self.way.map_or((ra, dec), |way| converted(way, ra, dec))
+        self.conversion.map_or((ra, dec), |conversion| converted(conversion, ra, dec))
     }
 
     /// Returns the units, and the frame where it is another than the ICRS.
@@ -82,11 +89,11 @@ impl Placed<'_> {
 }
 
 /// Converts a position; what is none stays what it is.
-fn converted(way: ToIcrs, ra: f64, dec: f64) -> (f64, f64) {
+fn converted(conversion: ToIcrs, ra: f64, dec: f64) -> (f64, f64) {
     if is_missing(ra, dec) || ra.abs() > FARTHEST_DEG {
         return (ra, dec);
     }
-    let position = SkyPosition::new(ra, dec).map(|p| way.position(p));
+    let position = SkyPosition::new(ra, dec).map(|p| conversion.position(p));
     position.map_or((ra, dec), |p| (p.ra_deg, p.dec_deg))
 }
 

@@ -108,7 +108,7 @@ impl Wcs {
         direction.x.is_finite().then_some(direction)
     }
 
-    /// The directions of some pixels, worked on side by side; x is not finite where the projection ends.
+    /// Returns the directions of some pixels, computed side by side; x is not finite where the projection ends.
     #[inline(always)]
     fn pixels_to_vectors<const N: usize>(&self, x: [f64; N], y: [f64; N]) -> [UnitVector; N] {
         let (mut lon, mut lat) = ([0.0; N], [0.0; N]);
@@ -204,7 +204,7 @@ impl Wcs {
         }
     }
 
-    /// Positions of some pixels in degrees; NaN where there is none.
+    /// Writes the positions of some pixels in degrees; NaN where there is none.
     #[inline(always)]
     fn fill_positions<const N: usize>(
         &self,

@@ -51,7 +51,7 @@ impl Projection {
         }
     }
 
-    /// Components (along the pole, along x, along y) of the directions at points of the plane; `along` is NaN where
+    /// Returns the components (along the pole, along x, along y) of the directions at points of the plane; `along` is NaN where
     /// there is none.
     #[inline(always)]
     pub(super) fn to_spheres<const N: usize>(&self, x: [f64; N], y: [f64; N]) -> [[f64; N]; 3] {
@@ -117,7 +117,7 @@ impl Projection {
     }
 }
 
-/// Sines and cosines in radians, quick for the angles that images have.
+/// Returns sines and cosines of angles in radians, fast for the angles that images have.
 #[inline(always)]
 fn sines_cosines<const N: usize>(angle: [f64; N]) -> ([f64; N], [f64; N]) {
     let (mut sin, mut cos) = ([0.0; N], [0.0; N]);

@@ -84,10 +84,10 @@ impl Zpn {
         (zeta <= self.zeta_max).then(|| self.value_and_slope(zeta).0)
     }
 
-    /// Angles from the pole at some radii; NaN beyond the growing part.
+    /// Returns the angles from the pole at some radii; NaN beyond the growing part.
     ///
     /// Newton's iteration inside a shrinking bracket: the result is exact to rounding also next to the limit,
-    /// where the slope vanishes. The radii are worked on side by side, since each step waits for a division.
+    /// where the slope vanishes. The radii are computed side by side, since each step waits for a division.
     #[inline(always)]
     pub(super) fn zetas<const N: usize>(&self, radius: [f64; N]) -> [f64; N] {
         let c = &self.coefficients;

@@ -13,6 +13,7 @@ use crate::control::records::{KeptProduct, RefusalFilter, RefusalState};
 use crate::control::report::StatusFilter;
 use crate::engine::{Connection, Optional, ToSql};
 use crate::error::ArchiveFault;
+use model::UseCase;
 use rusqlite::params;
 
 /// See [`crate::Inquiry::facts`].
@@ -216,13 +217,19 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     sheet.rounds = rows.collect::<Result<_, _>>()?;
     if !sheet.has_metadata {
         let sql = "SELECT max(end_event) FROM multiframe_all WHERE multiframe_id = ?1";
-        sheet.metadata_end = found::ending(c, sql, params![multiframe], multiframe)?;
+        sheet.metadata_end = found::ending(c, sql, params![multiframe], multiframe, &UseCase::ALL)?;
     }
     if sheet.detections == 0 {
         let sql = "SELECT max(end_event) FROM detector_rows
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
                  SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))";
-        sheet.detections_end = found::ending(c, sql, params![multiframe, catalogue], multiframe)?;
+        sheet.detections_end = found::ending(
+            c,
+            sql,
+            params![multiframe, catalogue],
+            multiframe,
+            &[UseCase::Catalogue],
+        )?;
     }
     Ok(())
 }

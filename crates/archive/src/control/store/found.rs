@@ -1,5 +1,6 @@
 //! What `explain` needs about object ids and positions, and which event ended rows.
 
+use super::products;
 use super::rounds::parsed;
 use super::time::time_of;
 use crate::control::explain::{
@@ -17,12 +18,19 @@ pub(super) fn ending(
     sql: &str,
     values: &[&dyn ToSql],
     multiframe: i64,
+    of: &[UseCase],
 ) -> Result<Option<Ending>, ArchiveFault> {
     let event: Option<i64> = c.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
-    event.map_or(Ok(None), |event| end_of(c, event, multiframe))
+    event.map_or(Ok(None), |event| end_of(c, event, multiframe, of))
 }
 
-fn end_of(c: &Connection, event: i64, multiframe: i64) -> Result<Option<Ending>, ArchiveFault> {
+/// Returns what ended rows of a multiframe that some use cases keep.
+fn end_of(
+    c: &Connection,
+    event: i64,
+    multiframe: i64,
+    of: &[UseCase],
+) -> Result<Option<Ending>, ArchiveFault> {
     let found = c
         .prepare_cached(
             "SELECT act, happened, event.who, event.why, delivery.delivery_id, delivery.name
@@ -38,40 +46,59 @@ fn end_of(c: &Connection, event: i64, multiframe: i64) -> Result<Option<Ending>,
         Some(by) if act != "retract" => successor(c, multiframe, by)?,
         _ => None,
     };
-    let set_aside = match act.as_str() {
-        "ingest" => None,
-        _ => decision(c, multiframe)?,
-    };
+    let set_aside = decision(c, (event, act.as_str()), multiframe, of)?;
     let happened = time_of(&happened)?;
     let delivery = delivery.unwrap_or_default();
     Ok(Some(Ending { event, act, happened, who, why, delivery, successor, set_aside }))
 }
 
-/// Returns the decision in force that ended a product of a multiframe; `None` when the newer frame has the product by now.
-fn decision(c: &Connection, multiframe: i64) -> Result<Option<Decision>, ArchiveFault> {
-    let found = c
-        .prepare_cached(
-            "SELECT set_aside.use_case, file.name, set_aside.event_id, happened, event.who, event.why, delivery.name
-             FROM set_aside JOIN event ON event.event_id = set_aside.event_id
-                 JOIN unit ON unit.unit_id = event.unit_id JOIN delivery ON delivery.delivery_id = unit.delivery_id
-                 JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
-             WHERE set_aside.multiframe_id = ?1 AND undone_event IS NULL
-                 AND NOT EXISTS (
-                     SELECT * FROM file AS newer JOIN image AS newer_image ON newer_image.file_id = newer.file_id
-                         JOIN product ON product.multiframe_id = newer_image.multiframe_id
-                     WHERE newer.delivery_id = delivery.delivery_id AND newer.name = file.name
-                         AND newer_image.multiframe_id > set_aside.multiframe_id
-                         AND product.use_case = set_aside.use_case AND product.state = 'current')
-             ORDER BY set_aside.use_case LIMIT 1",
-        )?
-        .query_row([multiframe], |r| {
-            let texts: [String; 5] = [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
-            Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts))
-        })
-        .optional()?;
-    let Some((use_case, event, [file, happened, who, why, newer])) = found else { return Ok(None) };
-    let happened = time_of(&happened)?;
-    Ok(Some(Decision { use_case, file, event, happened, who, why, newer }))
+/// Returns the decision in force that ended rows of some use cases of a multiframe in an event: the event of the decision, or
+/// one that restored the newer frame while it lacked the product.
+fn decision(
+    c: &Connection,
+    (event, act): (i64, &str),
+    multiframe: i64,
+    of: &[UseCase],
+) -> Result<Option<Decision>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT set_aside.use_case, file.name, set_aside.event_id, happened, event.who, event.why, delivery.name, product.state,
+             own.name
+         FROM set_aside JOIN event ON event.event_id = set_aside.event_id
+             JOIN unit ON unit.unit_id = event.unit_id JOIN delivery ON delivery.delivery_id = unit.delivery_id
+             JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
+             JOIN delivery AS own ON own.delivery_id = file.delivery_id
+             JOIN product ON product.multiframe_id = set_aside.multiframe_id AND product.use_case = set_aside.use_case
+         WHERE set_aside.multiframe_id = ?1 AND undone_event IS NULL
+         ORDER BY set_aside.use_case",
+    )?;
+    let rows = select.query_map([multiframe], |r| {
+        let texts: [String; 7] =
+            [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?, r.get(8)?];
+        Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts))
+    })?;
+    for (use_case, decided, texts) in rows.collect::<Result<Vec<_>, _>>()? {
+        let [file, happened, who, why, newer, state, own] = texts;
+        if !of.contains(&use_case) {
+            continue;
+        }
+        let is_replaced = products::is_replaced(c, multiframe, use_case)?;
+        if decided == event || act == "restore" && !is_replaced {
+            let happened = time_of(&happened)?;
+            let retracted = (state == "retracted").then_some(own);
+            return Ok(Some(Decision {
+                use_case,
+                file,
+                event: decided,
+                happened,
+                who,
+                why,
+                newer,
+                retracted,
+                is_replaced,
+            }));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the frame that replaced a multiframe: newer content of its name in its own delivery, or the frame of that name in
@@ -143,7 +170,7 @@ pub(super) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
             .optional()?;
         if let Some((place, ended)) = detector {
             if let Some(event) = ended {
-                sheet.end = end_of(c, event, place.2)?;
+                sheet.end = end_of(c, event, place.2, &[UseCase::Catalogue])?;
             }
             sheet.detector = Some(place);
         }
@@ -224,7 +251,7 @@ fn detector(c: &Connection, outline: &Outline) -> Result<DetectorFactsheet, Arch
         )?
         .query_row(params![outline.multiframe, outline.ext_num], |r| r.get(0))?;
     let end = match outline.ended {
-        Some(event) => end_of(c, event, outline.multiframe)?,
+        Some(event) => end_of(c, event, outline.multiframe, &UseCase::ALL)?,
         None => None,
     };
     Ok(DetectorFactsheet {

@@ -26,7 +26,7 @@ pub(super) struct Met<'a> {
 }
 
 /// Records a refusal; returns `true` when it is new, or reopened because a retry met it. One that is open, or that
-/// somebody accepted or dismissed for the same content, is only counted again.
+/// a user accepted or dismissed for the same content, is only counted again.
 pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<bool, ArchiveFault> {
     let r = met.refusal;
     let known: Option<(i64, bool)> = tx
@@ -195,7 +195,7 @@ pub(super) fn note_many(
     for one in met {
         let r = one.refusal;
         if r.file.is_empty() {
-            // Of a round: told apart by the round, too.
+            // Of a round: the round distinguishes them too.
             noted += u64::from(note(tx, one, now)?);
             continue;
         }

@@ -30,6 +30,8 @@ pub(super) enum Scope {
     Delivery(i64),
     /// The images of a delivery that have a kept product.
     KeptOf(i64),
+    /// One image.
+    Image(i64),
 }
 
 impl Scope {
@@ -49,12 +51,16 @@ impl Scope {
                      JOIN file AS named ON named.file_id = image.file_id
                  WHERE product.kept = 1 AND named.delivery_id = ?2"
             }
+            Self::Image(_) => {
+                "SELECT named.name FROM image JOIN file AS named ON named.file_id = image.file_id
+                 WHERE image.multiframe_id = ?2"
+            }
         }
     }
 
     fn id(self) -> i64 {
         match self {
-            Self::Round(id) | Self::Delivery(id) | Self::KeptOf(id) => id,
+            Self::Round(id) | Self::Delivery(id) | Self::KeptOf(id) | Self::Image(id) => id,
         }
     }
 }
@@ -140,12 +146,13 @@ pub(super) fn mark_restored(
 }
 
 /// One product of an image, as it is recorded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Product {
     state: State,
     ended: Option<i64>,
     is_kept: bool,
-    is_aside: bool,
+    /// Newer deliveries beside which a decision ends it.
+    aside_of: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,8 +179,8 @@ fn place(use_case: UseCase) -> usize {
 }
 
 impl Frame {
-    fn published(&self, use_case: UseCase) -> Option<Product> {
-        self.products[place(use_case)].filter(|p| p.state != State::Retracted)
+    fn published(&self, use_case: UseCase) -> Option<&Product> {
+        self.products[place(use_case)].as_ref().filter(|p| p.state != State::Retracted)
     }
 
     /// Has a product that may show: previews and detections need metadata to refer to.
@@ -214,12 +221,10 @@ fn contents(
 ) -> Result<BTreeMap<String, Vec<Frame>>, ArchiveFault> {
     let names =
         scope.map_or("SELECT name FROM file WHERE CAST(?2 AS BIGINT) IS NOT NULL", Scope::names);
+    let mut decided = decisions(c, delivery)?;
     let mut select = c.prepare_cached(&format!(
         "SELECT file.name, file.file_id, file.superseded_by, coalesce(file.survey, ''), image.multiframe_id,
-             product.use_case, product.state, product.ended_event, product.kept,
-             EXISTS (SELECT * FROM set_aside
-                     WHERE set_aside.multiframe_id = product.multiframe_id AND set_aside.use_case = product.use_case
-                         AND undone_event IS NULL)
+             product.use_case, product.state, product.ended_event, product.kept
          FROM file LEFT JOIN image ON image.file_id = file.file_id
              LEFT JOIN product ON product.multiframe_id = image.multiframe_id
          WHERE file.delivery_id = ?1 AND file.name IN ({names})
@@ -237,7 +242,7 @@ fn contents(
         let frames = found.entry(name.clone()).or_default();
         if frames.last().is_none_or(|(last, _)| *last != file) {
             let survey = row.get(3)?;
-            let products = [None; 3];
+            let products = [None, None, None];
             frames.push((file, Frame { name, multiframe, delivery, survey, products }));
         }
         let Some(use_case) = row.get::<Option<String>>(5)? else { continue };
@@ -246,7 +251,7 @@ fn contents(
             state: State::named(&row.get::<String>(6)?)?,
             ended: row.get(7)?,
             is_kept: row.get(8)?,
-            is_aside: row.get(9)?,
+            aside_of: decided.remove(&(multiframe, use_case)).unwrap_or_default(),
         };
         if let Some((_, frame)) = frames.last_mut() {
             frame.products[place(use_case)] = Some(product);
@@ -265,6 +270,27 @@ fn contents(
         (name, frames.into_iter().map(|(_, frame)| frame).collect())
     });
     Ok(ordered.collect())
+}
+
+/// Loads the decisions in force about products of a delivery's images, with the newer deliveries that they name.
+fn decisions(
+    c: &Connection,
+    delivery: i64,
+) -> Result<HashMap<(i64, UseCase), Vec<i64>>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT set_aside.multiframe_id, set_aside.use_case, unit.delivery_id
+         FROM set_aside JOIN image ON image.multiframe_id = set_aside.multiframe_id
+             JOIN file ON file.file_id = image.file_id
+             JOIN event ON event.event_id = set_aside.event_id JOIN unit ON unit.unit_id = event.unit_id
+         WHERE file.delivery_id = ?1 AND set_aside.undone_event IS NULL",
+    )?;
+    let mut rows = select.query([delivery])?;
+    let mut decided: HashMap<(i64, UseCase), Vec<i64>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let use_case = row.get::<String>(1)?.parse().map_err(ArchiveFault::Damaged)?;
+        decided.entry((row.get(0)?, use_case)).or_default().push(row.get(2)?);
+    }
+    Ok(decided)
 }
 
 impl State {
@@ -297,7 +323,10 @@ fn wanted(frames: &[Frame]) -> Vec<[Wanted; 3]> {
                 continue;
             };
             let is_replaced = newer().any(|newer| newer.has(use_case));
-            let is_set_aside = is_followed && product.is_aside;
+            // A decision holds as long as the frame beside which it was made has metadata.
+            let is_set_aside = newer().any(|newer| {
+                newer.has(UseCase::Metadata) && product.aside_of.contains(&newer.delivery)
+            });
             let shows = !is_replaced && !is_set_aside;
             products[place(use_case)] = Wanted { shows, kept: shows && is_followed };
         }
@@ -308,6 +337,26 @@ fn wanted(frames: &[Frame]) -> Vec<[Wanted; 3]> {
         all.push(products);
     }
     all
+}
+
+/// Returns whether a newer frame of its name has a product of an image.
+pub(super) fn is_replaced(
+    c: &Connection,
+    multiframe: i64,
+    use_case: UseCase,
+) -> Result<bool, ArchiveFault> {
+    let delivery: i64 = c
+        .prepare_cached(
+            "SELECT delivery_id FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1",
+        )?
+        .query_row([multiframe], |r| r.get(0))?;
+    for frames in groups(c, delivery, Some(Scope::Image(multiframe)))? {
+        if let Some(at) = frames.iter().position(|frame| frame.multiframe == multiframe) {
+            let newer = frames[at + 1..].iter();
+            return Ok(newer.filter(|newer| frames[at].yields_to(newer)).any(|n| n.has(use_case)));
+        }
+    }
+    Ok(false)
 }
 
 /// Brings the rows in line with what is published, for the names of a scope: ends what a newer image replaces, opens what shows
