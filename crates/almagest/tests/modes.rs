@@ -230,3 +230,40 @@ fn files_of_others_are_left_as_they_are() {
     assert_eq!(modes(&delivery), before, "files that the site shares with their provider");
     assert_eq!(modes(&outside).into_values().collect::<Vec<_>>(), [(false, 0o666)]);
 }
+
+#[test]
+fn a_linked_site_of_a_group_is_narrowed_and_stays_the_groups() {
+    let desk = Desk::new();
+    desk.configure(&[("umask = \"\"", "umask = \"007\"")]);
+    std::os::unix::fs::symlink(&desk.site, desk.dir.path().join("link")).expect("a link");
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+    };
+    let shared = desk.site.join("shared");
+    std::fs::create_dir(&shared).expect("made");
+    set(&shared, 0o2775);
+    set(&desk.site, 0o2777);
+    let at_link = |words: &[&str]| {
+        let words = [&["--site", "link"], words].concat();
+        Said::from(under("022", &desk, &words).output().expect("a shell"))
+    };
+    let said = at_link(&["doctor"]);
+    assert!(said.out.contains("(2775)") && said.out.contains("(2777)"), "{said:?}");
+    at_link(&["verify", "--repair"]).ended(0);
+    let mode = |path: &Path| path.metadata().expect("exists").mode() & 0o7777;
+    assert_eq!((mode(&shared), mode(&desk.site)), (0o2770, 0o2775));
+    let said = at_link(&["doctor"]);
+    assert!(said.out.contains("no file of the site is open to more users"), "{said:?}");
+}
+
+#[test]
+fn what_cannot_be_listed_does_not_fail_verify() {
+    let desk = Desk::new();
+    let mut deep = desk.site.join("notes");
+    deep.extend(std::iter::repeat_n("d", 300));
+    std::fs::create_dir_all(&deep).expect("made");
+    let said = desk.at_site(&["verify", "--repair"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("verified: nothing found"), "{said:?}");
+    assert!(said.err.contains("nested too deeply"), "{said:?}");
+}

@@ -108,6 +108,25 @@ impl Dir {
         regular(&self.fd, Path::new(name))
     }
 
+    /// Opens a file or directory in this directory, of whatever kind, for its metadata; a link is not followed, a FIFO not waited
+    /// for.
+    pub(crate) fn open_any(&self, name: &OsStr) -> io::Result<File> {
+        one_name(name).map_err(io::Error::other)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?))
+    }
+
+    /// Returns what the system knows about an entry of this directory; of a link about the link itself.
+    pub(crate) fn stat(&self, name: &OsStr) -> io::Result<rustix::fs::Stat> {
+        one_name(name).map_err(io::Error::other)?;
+        Ok(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Returns the handle as a file, for its metadata.
+    pub(crate) fn into_file(self) -> File {
+        File::from(self.fd)
+    }
+
     /// Makes a new file in this directory; one that stands there, or a link, is an error.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Permissions of our files: 0640 and 0750 at most, unless a site configures others.
 
-use rustix::fs::{Mode, OFlags};
-use std::fs::{File, Metadata, Permissions};
+use crate::{Dir, OpenFault};
+use rustix::fs::{FileType, Mode};
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const FORBIDDEN: u32 = 0o027;
 /// Permissions to write of group and others.
 const WRITING: u32 = 0o022;
+/// Directories within each other that [`wide_permissions`] lists before it gives up.
+const MAX_DEPTH: usize = 256;
 
 /// What [`limit_permissions`] was told last.
 static MASK: AtomicU32 = AtomicU32::new(FORBIDDEN);
@@ -34,66 +37,146 @@ pub fn allowed(mode: u32) -> u32 {
 /// A file or directory with permissions that a site forbids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wide {
-    /// Its path.
+    /// Its path; the one of its root holds no link.
     pub path: PathBuf,
-    /// Its permissions.
+    /// Its permissions when it was listed.
     pub mode: u32,
-    /// The permissions that it may keep.
-    pub allowed: u32,
+    /// The permissions that it may not have.
+    pub forbidden: u32,
+    /// The directory beneath which no link is followed.
+    root: PathBuf,
 }
 
-/// Returns what lies in some directories with permissions that a mask (or else 027) forbids, in the order of the paths. The
-/// directories themselves were made by their owner; of them only writing by others counts. Links are not followed, and a file
-/// with several names is left out: another tree has it too.
+/// Returns the files and directories below some directories with permissions that a mask (or else 027) forbids, in the order of
+/// the paths. The directories themselves were made by their owner; of them only writing by others counts, and they may be links.
+/// Links below them are not followed, and a file with several names is left out: another tree has it too. An entry that is
+/// removed in the meantime is left out.
 ///
 /// # Errors
 /// When a directory cannot be listed.
 pub fn wide_permissions(roots: &[PathBuf], mask: Option<u32>) -> io::Result<Vec<Wide>> {
     let mask = mask.unwrap_or(FORBIDDEN);
     let mut found = Vec::new();
-    let mut note = |path: &Path, metadata: &Metadata, mask: u32| {
-        let mode = metadata.mode() & 0o777;
-        if mode & mask != 0 {
-            found.push(Wide { path: path.to_owned(), mode, allowed: mode & !mask });
+    for root in outermost(roots)? {
+        let mode = root.metadata().map_err(|error| about(&root, error))?.mode() & 0o7777;
+        let forbidden = mask & WRITING;
+        if mode & forbidden != 0 {
+            found.push(Wide { path: root.clone(), mode, forbidden, root: root.clone() });
         }
-    };
-    let mut left = Vec::new();
-    for root in roots {
-        note(root, &root.symlink_metadata()?, mask & WRITING);
-        left.push(root.clone());
-    }
-    while let Some(directory) = left.pop() {
-        for entry in std::fs::read_dir(&directory)? {
-            let path = entry?.path();
-            let metadata = match path.symlink_metadata() {
-                Ok(metadata) => metadata,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            if metadata.is_dir() {
-                note(&path, &metadata, mask);
-                left.push(path);
-            } else if metadata.is_file() && metadata.nlink() == 1 {
-                note(&path, &metadata, mask);
+        let mut left = vec![(root.clone(), 0)];
+        while let Some((path, depth)) = left.pop() {
+            if depth > MAX_DEPTH {
+                return Err(about(&path, io::Error::other("nested too deeply")));
+            }
+            let mut listing = Listing { root: &root, mask, found: &mut found, inner: Vec::new() };
+            match listing.list(&path) {
+                Ok(()) => left.extend(listing.inner.into_iter().map(|path| (path, depth + 1))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(about(&path, error)),
             }
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    // A root may lie in another one, where all of its permissions count.
-    found.dedup_by(|other, first| {
-        let is_same = other.path == first.path;
-        first.allowed &= if is_same { other.allowed } else { !0 };
-        is_same
-    });
     Ok(found)
 }
 
-/// Takes the forbidden permissions from a file or directory.
+/// Returns the resolved paths of some directories, without those that lie in another one: all of their permissions count there.
+fn outermost(roots: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let resolved = roots.iter().map(|root| root.canonicalize().map_err(|error| about(root, error)));
+    let mut resolved = resolved.collect::<io::Result<Vec<_>>>()?;
+    resolved.sort();
+    let mut outermost: Vec<PathBuf> = Vec::new();
+    for root in resolved {
+        if !outermost.last().is_some_and(|outer| root.starts_with(outer)) {
+            outermost.push(root);
+        }
+    }
+    Ok(outermost)
+}
+
+/// One directory of a walk.
+struct Listing<'w> {
+    root: &'w Path,
+    mask: u32,
+    found: &'w mut Vec<Wide>,
+    inner: Vec<PathBuf>,
+}
+
+impl Listing<'_> {
+    /// Adds the entries of a directory with forbidden permissions, and the directories in it. A directory that became a link is
+    /// passed over, as one that was removed.
+    fn list(&mut self, path: &Path) -> io::Result<()> {
+        let dir = match Dir::below(self.root, path) {
+            Ok(dir) => dir,
+            Err(OpenFault::SymbolicLink) => return Ok(()),
+            Err(fault) => return Err(error_of(fault)),
+        };
+        for name in dir.names()? {
+            let stat = match dir.stat(&name) {
+                Ok(stat) => stat,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let path = path.join(name);
+            let is_dir = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => true,
+                FileType::RegularFile if stat.st_nlink == 1 => false,
+                _ => continue,
+            };
+            let mode = stat.st_mode & 0o7777;
+            if mode & self.mask != 0 {
+                let (path, root) = (path.clone(), self.root.to_owned());
+                self.found.push(Wide { path, mode, forbidden: self.mask, root });
+            }
+            if is_dir {
+                self.inner.push(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the forbidden permissions from a file or directory, and no others: setgid and what else it has now stays. Returns
+/// `false` when it has none of them any more.
 ///
 /// # Errors
-/// When it is another user's, or another kind of file by now.
-pub fn narrow_permissions(wide: &Wide) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(&wide.path, flags, Mode::empty())?);
-    file.set_permissions(Permissions::from_mode(wide.allowed))
+/// When it is another user's, was removed (`NotFound`), is another kind of file by now, or a link leads to it.
+pub fn narrow_permissions(wide: &Wide) -> io::Result<bool> {
+    let file = opened(wide)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_dir() && !(metadata.is_file() && metadata.nlink() == 1) {
+        return Err(io::Error::other("another kind of file, or a file with several names, by now"));
+    }
+    let mode = metadata.mode() & 0o7777;
+    let is_wide = mode & wide.forbidden != 0;
+    if is_wide {
+        file.set_permissions(Permissions::from_mode(mode & !wide.forbidden))?;
+    }
+    Ok(is_wide)
+}
+
+/// Opens what was listed, following no link beneath its root.
+fn opened(wide: &Wide) -> io::Result<File> {
+    if wide.path == wide.root {
+        return Ok(Dir::open(&wide.root).map_err(error_of)?.into_file());
+    }
+    let (Some(parent), Some(name)) = (wide.path.parent(), wide.path.file_name()) else {
+        return Err(io::Error::other(OpenFault::Outside));
+    };
+    Dir::below(&wide.root, parent).map_err(error_of)?.open_any(name)
+}
+
+/// Returns an error of the system for a fault, of the kind that callers match.
+fn error_of(fault: OpenFault) -> io::Error {
+    match fault {
+        OpenFault::Io(error) => error,
+        OpenFault::Missing => io::Error::new(io::ErrorKind::NotFound, fault),
+        OpenFault::Unreadable => io::Error::new(io::ErrorKind::PermissionDenied, fault),
+        fault => io::Error::other(fault),
+    }
+}
+
+/// Names the path in an error.
+fn about(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -11,7 +11,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many MB at a place of its own; `None` where the system allows no mounts.
+    /// Mounts one of so many MB at a place of its own; `None` when this user is not root.
     pub fn new(megabytes: u64) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a directory");
         let mut disk = Self::mount(dir.path(), megabytes << 20)?;
@@ -19,21 +19,14 @@ impl SmallDisk {
         Some(disk)
     }
 
-    /// Mounts one of so many bytes at a directory, which is made; `None` where the system allows no mounts.
+    /// Mounts one of so many bytes at a directory, which is made; `None` when this user is not root.
     pub fn mount(at: &Path, bytes: u64) -> Option<Self> {
         if !is_root() {
             skipped("mounting needs root");
             return None;
         }
         std::fs::create_dir_all(at).expect("a directory");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
-            .arg(at)
-            .output();
-        if !mounted.is_ok_and(|out| out.status.success()) {
-            skipped("no file system can be mounted here");
-            return None;
-        }
+        mount(at, &format!("size={bytes}"));
         Some(Self { at: at.to_owned(), _dir: None })
     }
 
@@ -52,8 +45,31 @@ impl SmallDisk {
     }
 }
 
+/// Mounts a file system in memory. Root may: a failure is one of the test, which must not pass by leaving out what it tests.
+fn mount(at: &Path, options: &str) {
+    let mut command = Command::new("mount");
+    let out = command
+        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+        .arg(at)
+        .output()
+        .expect("the program mount");
+    assert!(out.status.success(), "mount: {}", String::from_utf8_lossy(&out.stderr));
+}
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "mount: ")]
+    fn a_failed_mount_fails_the_test() {
+        let dir = tempfile::tempdir().expect("a directory");
+        mount(dir.path(), "size=nonsense");
     }
 }

@@ -50,10 +50,16 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         }
         report = archive::verify::verify(&archive, options)?;
     }
+    print(&report, arguments.json)?;
     if arguments.repair {
-        narrow(&site)?;
+        narrow(&site);
     }
-    if arguments.json {
+    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Gate })
+}
+
+/// Prints a report.
+fn print(report: &Report, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
         say!("{}", crate::report::json(&report.to_json())?);
     } else {
         for line in report.checked() {
@@ -67,7 +73,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             }
         }
     }
-    Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Gate })
+    Ok(())
 }
 
 /// A group of findings with what repairs it.
@@ -93,12 +99,18 @@ fn in_words(group: &Group) -> String {
     text
 }
 
-/// Takes forbidden permissions from the files of the site.
-fn narrow(site: &Site) -> anyhow::Result<()> {
+/// Takes forbidden permissions from the files of the site. What cannot be listed or changed is reported; files that work
+/// removes in the meantime are passed over.
+fn narrow(site: &Site) {
+    let wide = match site.wide_permissions() {
+        Ok(wide) => wide,
+        Err(fault) => return tell!("almagest: {}", shown(&format!("{fault:#}"))),
+    };
     let mut narrowed = 0;
-    for wide in site.wide_permissions()? {
+    for wide in wide {
         match files::narrow_permissions(&wide) {
-            Ok(()) => narrowed += 1,
+            Ok(taken) => narrowed += u64::from(taken),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tell!(
                 "almagest: {} keeps its permissions {:04o}: {error}",
                 shown(&wide.path.display().to_string()),
@@ -109,7 +121,6 @@ fn narrow(site: &Site) -> anyhow::Result<()> {
     if narrowed > 0 {
         tell!("almagest: took forbidden permissions from {}", counted(narrowed, "path"));
     }
-    Ok(())
 }
 
 /// Notes which files of the library are damaged, so that `status` and `reconcile` know. Whoever may only read is told.
