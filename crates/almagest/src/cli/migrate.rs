@@ -122,6 +122,7 @@ fn switch_over(site: &Site, database: &Database) -> anyhow::Result<()> {
 
 /// Prints what a migration would move.
 fn would_move(site: &Site, database: &Database, to: &str) -> anyhow::Result<Exit> {
+    migrate::check_site(&site.place, database)?;
     match site.read().and_then(|archive| Ok(archive.status()?)) {
         Ok(status) => {
             migrate::check_target(&site.place, database)?;

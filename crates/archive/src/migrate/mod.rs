@@ -86,6 +86,14 @@ pub fn to_server(
 
 const ACT: &str = "move the archive";
 
+/// Checks that a site keeps no archive that is in the way of a move to a database, also of one that was interrupted.
+///
+/// # Errors
+/// A conflict when the archive moves into the site and an earlier one is kept there.
+pub fn check_site(site: &Site, database: &Database) -> Result<(), ArchiveError> {
+    if database.url.is_none() { to_embedded::check_free(site) } else { Ok(()) }
+}
+
 /// Checks that the archive of a site may move to a database: it holds no other archive.
 ///
 /// # Errors

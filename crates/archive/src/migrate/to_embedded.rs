@@ -60,12 +60,7 @@ pub fn to_embedded(site: &Site, now: Timestamp, _: &Alone) -> Result<Moved, Arch
         return Err(conflict("the archive is embedded already"));
     }
     let target = site.clone().on(Database::default());
-    if site.root().join(MIGRATED).exists() {
-        return Err(conflict(
-            "archive.db.migrated, the archive from before it moved to the server, is still there: remove it and the files \
-             of lake/detection/",
-        ));
-    }
+    check_free(site)?;
     let handover = match Archive::open_alone(site, Access::Write, now) {
         Ok(_) => Handover::begin(site, &target, now),
         Err(error) if error.is_moved() => return handover::resume(site, &target, now),
@@ -82,6 +77,17 @@ pub fn to_embedded(site: &Site, now: Timestamp, _: &Alone) -> Result<Moved, Arch
         drop(Archive::create_alone(&target, now)?);
     }
     run(site, &target, &handover).map_err(ArchiveError::during(ACT))
+}
+
+/// Checks that no archive from before a move to the server is kept in a site.
+pub(super) fn check_free(site: &Site) -> Result<(), ArchiveError> {
+    match site.root().join(MIGRATED).exists() {
+        false => Ok(()),
+        true => Err(conflict(
+            "archive.db.migrated, the archive from before it moved to the server, still exists: remove it and the files of \
+             lake/detection/",
+        )),
+    }
 }
 
 /// Removes the database of a copy that was never opened; its lake files are written again under the same names.
