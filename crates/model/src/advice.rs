@@ -124,6 +124,15 @@ advice! {
     Migrate {
         /// The URL of a database, or `embedded`.
         to: String,
+        /// The file that holds the password of the database.
+        password_file: Option<String>,
+    },
+    /// Reopens the archive from before a move.
+    MigrateReopen {
+        /// The URL of its database, or `embedded`.
+        to: String,
+        /// The file that holds the password of the database.
+        password_file: Option<String>,
     },
     /// Takes a delivery through every step.
     Run {
@@ -411,7 +420,13 @@ impl Advice {
                 [with(&["restore", backup, site], on_server), password_words(password_file)]
                     .concat()
             }
-            Self::Migrate { to } => words(&["migrate", "--to", to]),
+            Self::Migrate { to, password_file } => {
+                with(&["migrate", "--to", to], password_words(password_file))
+            }
+            Self::MigrateReopen { to, password_file } => {
+                let head = ["migrate", "--reopen", "--to", to];
+                [with(&head, password_words(password_file)), reason()].concat()
+            }
             Self::Run { place } => words(&["run", place]),
             Self::RunJoin { place, delivery } => words(&["run", place, "--join", delivery]),
             Self::RunNew { place } => words(&["run", place, "--new"]),

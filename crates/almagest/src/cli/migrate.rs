@@ -30,11 +30,13 @@ keeps all it has. The old archive is closed: a process that still has it open ge
 names the new place.
 
 --reopen is for an archive whose new place is lost: it reopens the old archive at --to, with all
-that it had when it moved, and switches the site over. While the new place can be read and
-has events, files or changes of rounds that the old archive lacks, it refuses (exit code 5)
-unless --force gives them up; a place that can be reached is closed. Ids that the lost place
-gave out are given out again. Rounds that were running or staged are restarted, and staging/ is
-renamed. Fetch the nights again that only the lost place had.")]
+that it had when it moved, and switches the site over. A place is lost when its archive.db or
+its database does not exist. While the new place has records that the old archive lacks (events,
+files, changes of rounds and refusals, programmes, instructions, decisions on plans), or cannot be
+reached or read, it refuses (exit code 5) unless --force gives that place up. A place that can be
+read is closed. One that cannot be reached stays open: let nothing use it any more. Ids that the
+lost place gave out are given out again. Rounds that were running or staged are restarted, and
+staging/ is renamed. Fetch the nights again that only the lost place had.")]
 pub struct Arguments {
     /// Empty database of a PostgreSQL server, see `init`; or `embedded`.
     #[arg(long, value_name = "URL|embedded")]
@@ -51,7 +53,7 @@ pub struct Arguments {
     /// Why it is reopened, for the history.
     #[arg(long, value_name = "TEXT", requires = "reopen")]
     reason: Option<String>,
-    /// With --reopen: give up what only the new place has.
+    /// With --reopen: give up what only the new place has, or may have while it cannot be reached.
     #[arg(long, requires = "reopen")]
     force: bool,
     /// Only print what would be done.
@@ -156,13 +158,13 @@ fn reopen(
     let (to, place) = (&arguments.to, reopening.place());
     let given_up = match reopening.new_place() {
         NewPlace::Lost(why) => format!("{place} is lost ({why})"),
-        NewPlace::Unknown(why) => format!("{place} is given up ({why})"),
-        NewPlace::Archive(lead) => format!(
-            "{place} is closed; {} events, {} files and {} changes of rounds that only it has are given up",
-            grouped(lead.events),
-            grouped(lead.files),
-            grouped(lead.changes)
-        ),
+        NewPlace::Unreachable(why) => {
+            format!("{place} is given up and was not closed, since it cannot be reached ({why})")
+        }
+        NewPlace::Unknown(why) => format!("{place} is given up and was not closed ({why})"),
+        NewPlace::Archive(lead) | NewPlace::Closed(lead) => {
+            format!("{place} is closed; {lead} that only it has are given up")
+        }
     };
     if arguments.dry_run {
         say!("would reopen the old archive at {to}: {given_up}");

@@ -15,7 +15,7 @@ mod server;
 pub(crate) use restoration::interrupted;
 pub use restoration::{RESTORING, Restoration};
 
-use crate::control::records::Timestamp;
+use crate::control::records::{Cause, Timestamp};
 use crate::control::store::text_of;
 use crate::engine::Connection;
 use crate::error::{ArchiveError, ArchiveFault};
@@ -94,12 +94,30 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
 /// Why rounds are restarted after a restore.
 const RESULTS_LOST: &str = "its results are not in the backup that was restored";
 
-/// Returns the statements that restart rounds whose results are lost.
-pub(crate) fn start_again_sql(now: Timestamp, why: &str) -> String {
-    include_str!("unfinished.sql")
-        .replace(":now", &format!("'{}'", text_of(now)))
-        .replace(":why", &crate::engine::text(why))
-        .replace(":software", concat!("'almagest ", env!("CARGO_PKG_VERSION"), "'"))
+/// Returns the statements that restart rounds whose results are lost after a restore.
+fn after_restore_sql(now: Timestamp) -> String {
+    start_again_sql(now, &Cause::new("restore", RESULTS_LOST), "restored")
+}
+
+/// Returns the statements that restart rounds whose results are lost. `check` is what their staged batches failed.
+pub(crate) fn start_again_sql(now: Timestamp, cause: &Cause, check: &str) -> String {
+    let values = [
+        ("now", text_of(now)),
+        ("who", cause.who.clone()),
+        ("why", cause.why.clone()),
+        ("check", check.to_owned()),
+        ("software", concat!("almagest ", env!("CARGO_PKG_VERSION")).to_owned()),
+    ];
+    let mut parts = include_str!("unfinished.sql").split(':');
+    let mut sql = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let named = values.iter().find_map(|(name, value)| Some((value, part.strip_prefix(name)?)));
+        match named {
+            Some((value, rest)) => sql += &(crate::engine::text(value) + rest),
+            None => sql += &format!(":{part}"),
+        }
+    }
+    sql
 }
 
 fn open(database: &Path) -> Result<rusqlite::Connection, ArchiveFault> {

@@ -5,8 +5,8 @@
 
 use super::ledger::{LastEvent, Ledger};
 use super::{
-    BackupReport, DATABASE, RESULTS_LOST, SNAPSHOT, at, copy, copy_lake, lake_of, open, remove,
-    server, set_aside, start_again_sql,
+    BackupReport, DATABASE, SNAPSHOT, after_restore_sql, at, copy, copy_lake, lake_of, open,
+    remove, server, set_aside,
 };
 use crate::control::records::Timestamp;
 use crate::engine::{Address, Connection, Database, Server};
@@ -154,8 +154,7 @@ impl Restoration {
         remove(&unfinished)?;
         report.bytes += copy(&from, &unfinished, None)?.unwrap_or(0);
         let connection = rusqlite::Connection::open(&unfinished)?;
-        connection
-            .execute_batch(&format!("BEGIN; {} COMMIT;", start_again_sql(now, RESULTS_LOST)))?;
+        connection.execute_batch(&format!("BEGIN; {} COMMIT;", after_restore_sql(now)))?;
         connection.close().map_err(|(_, fault)| fault)?;
         let file = File::open(&unfinished).map_err(at(&unfinished))?;
         file.sync_all().map_err(at(&unfinished))?;

@@ -5,7 +5,7 @@
 //! transaction by PostgreSQL's own pg_restore and psql, which find the password in their environment.
 
 use super::ledger::{HeldTable, LastEvent, Ledger, Listed, Rows};
-use super::{BackupReport, RESULTS_LOST, Wanted, at, is_there, remove, start_again_sql};
+use super::{BackupReport, Wanted, after_restore_sql, at, is_there, remove};
 use crate::control::records::Timestamp;
 use crate::engine::{Address, Connection, Kind, Server};
 use crate::error::ArchiveFault;
@@ -190,7 +190,7 @@ pub(super) fn bring_back(
         report.bytes += file.bytes;
     }
     let dump = backup.join(&ledger.database.name);
-    let after = detections_sql(backup, ledger, &schema)? + &start_again_sql(now, RESULTS_LOST);
+    let after = detections_sql(backup, ledger, &schema)? + &after_restore_sql(now);
     restore(address, &dump, &after)?;
     Ok(report)
 }

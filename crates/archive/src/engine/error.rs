@@ -29,10 +29,26 @@ pub enum EngineError {
     Address(String),
     /// The archive is closed: everything is at another place.
     #[error(
-        "the archive has moved to {0}: run the command again, so that it reads the new configuration, or finish the migration \
+        "the archive has moved to {place}: run the command again, so that it reads the new configuration, or finish the migration \
          if it was interrupted"
     )]
-    Moved(String),
+    Moved {
+        /// The other place.
+        place: String,
+        /// File of the password of the database there.
+        password_file: Option<String>,
+    },
+    /// The archive is closed: the one from before the move is reopened.
+    #[error(
+        "the archive at {place} is reopened, and this one is closed: run the command again, so that it reads the new \
+         configuration, or finish the reopening if it was interrupted"
+    )]
+    Reopening {
+        /// The other place.
+        place: String,
+        /// File of the password of the database there.
+        password_file: Option<String>,
+    },
     /// The archive is closed: its copy is not confirmed.
     #[error(
         "the archive is being moved here from {0}: wait for the migration, or repeat it if it was interrupted"
@@ -91,14 +107,21 @@ impl EngineError {
     /// Returns the command that the message speaks of.
     pub fn advice(&self) -> Option<Advice> {
         match self {
-            Self::Moved(place) => Some(Advice::Migrate { to: target(place).to_owned() }),
+            Self::Moved { place, password_file } => Some(Advice::Migrate {
+                to: target(place).to_owned(),
+                password_file: password_file.clone(),
+            }),
+            Self::Reopening { place, password_file } => Some(Advice::MigrateReopen {
+                to: target(place).to_owned(),
+                password_file: password_file.clone(),
+            }),
             _ => None,
         }
     }
 
     /// Returns true when the archive is closed, since it moved or is moving.
     pub fn is_moved(&self) -> bool {
-        matches!(self, Self::Moved(_) | Self::Arriving(_))
+        matches!(self, Self::Moved { .. } | Self::Reopening { .. } | Self::Arriving(_))
     }
 
     /// Whether a constraint of a table refused a row.

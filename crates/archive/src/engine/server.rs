@@ -173,8 +173,8 @@ impl Server {
 /// The fault that a row of [`CLOSED`] stands for.
 pub(crate) fn closed_by(said: &SimpleQueryMessage) -> Option<EngineError> {
     let SimpleQueryMessage::Row(row) = said else { return None };
-    let place = row.try_get("place").ok()??;
-    Some(relocation::closed(row.try_get("state").ok()??, place.to_owned()))
+    let column = |name| row.try_get(name).ok().flatten();
+    Some(relocation::closed(column("state")?, column("move")?, column("place")?.to_owned()))
 }
 
 /// `?1` as `$1`, outside of quoted texts.

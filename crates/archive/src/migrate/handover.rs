@@ -15,8 +15,12 @@ use crate::engine::relocation::{self, Relocation};
 use crate::engine::{Connection, Kind, Transaction};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
-use std::path::PathBuf;
+use rusqlite::OpenFlags;
+use std::path::Path;
+use std::time::Duration;
 
+/// How long readers of an archive may hold its log.
+const MAX_READ: Duration = Duration::from_secs(60);
 /// Name of archive.db after the archive moved to a server.
 pub const MIGRATED: &str = "archive.db.migrated";
 
@@ -25,6 +29,7 @@ pub(super) struct Handover {
     from: String,
     to: String,
     word: String,
+    password_file: Option<String>,
     now: String,
 }
 
@@ -45,12 +50,18 @@ impl Handover {
             from: site.whereabouts(),
             to: target.whereabouts(),
             word: format!("{}-{}", now.timestamp_micros(), std::process::id()),
+            password_file: password_file_of(target),
             now: text_of(now),
         }
     }
 
     fn row(&self, state: &str, place: &str) -> Relocation {
-        Relocation { state: state.to_owned(), word: self.word.clone(), place: place.to_owned() }
+        Relocation {
+            state: state.to_owned(),
+            word: self.word.clone(),
+            place: place.to_owned(),
+            password_file: None,
+        }
     }
 
     /// Commits the copy, closed.
@@ -64,7 +75,9 @@ impl Handover {
 
     /// Closes the old archive, in the transaction that read it.
     pub(super) fn close(&self, held: Transaction<'_>) -> Result<(), ArchiveFault> {
-        relocation::set(&held, &self.row("moved", &self.to), &self.now)?;
+        let row =
+            Relocation { password_file: self.password_file.clone(), ..self.row("moved", &self.to) };
+        relocation::set(&held, &row, &self.now)?;
         files::crash_point("migrate:before-close");
         held.commit()?;
         files::crash_point("migrate:closed");
@@ -81,6 +94,12 @@ impl Handover {
     }
 }
 
+/// Returns the file of the password of a site's database, for the column of a relocation.
+pub(super) fn password_file_of(site: &Site) -> Option<String> {
+    let file = site.store().password_file.as_deref()?;
+    Some(site.root().join(file).to_string_lossy().into_owned())
+}
+
 /// Does what is left of a move whose old archive is closed.
 pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved, ArchiveError> {
     let rows = |site: &Site| -> Result<Vec<Relocation>, ArchiveFault> {
@@ -88,9 +107,16 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
     };
     let during = ArchiveError::during::<ArchiveFault>;
     let old = rows(site).map_err(during(ACT))?;
-    let Some(moved) = old.into_iter().find(|row| row.state == "moved") else {
+    let Some(moved) = old.into_iter().find(Relocation::is_moved) else {
         return Err(conflict("this archive is itself a copy that was not confirmed"));
     };
+    if moved.is_reopening() {
+        let message = format!(
+            "this archive is closed, since the one at {} is reopened: finish the reopening",
+            moved.place
+        );
+        return Err(conflict(&message));
+    }
     if moved.place != target.whereabouts() {
         return Err(conflict(&format!("the archive has moved to {} already", moved.place)));
     }
@@ -141,21 +167,52 @@ pub fn set_aside(site: &Site) -> Result<Option<String>, ArchiveError> {
     }
     let run = || -> Result<Option<String>, ArchiveFault> {
         let rows = relocation::all(&connect(&old, Access::Read)?)?;
-        let Some(moved) = rows.into_iter().find(|row| row.state == "moved") else {
+        let Some(moved) = rows.into_iter().find(Relocation::is_moved) else {
             return Ok(None);
         };
-        // archive.db goes last: while it is there, the others are its own.
-        for suffix in ["-wal", "-shm", ""] {
-            let path = |name: &str| -> PathBuf { site.root().join(format!("{name}{suffix}")) };
-            let (from, to) = (path("archive.db"), path(MIGRATED));
-            if from.exists() {
-                std::fs::rename(&from, &to)
-                    .map_err(|source| ArchiveFault::Io { path: from.clone(), source })?;
-            }
-        }
-        files::sync_dir(site.root())
-            .map_err(|source| ArchiveFault::Io { path: site.root().to_owned(), source })?;
+        rename_database(site.root(), "archive.db", MIGRATED, "migrate:aside")?;
         Ok(Some(moved.place))
     };
     run().map_err(ArchiveError::during("set the old archive aside"))
+}
+
+/// Renames a database of the site's directory, with the files of its log. All of the log is in the database before the first
+/// rename, so that the database is complete under either name if the process is killed in between.
+pub(super) fn rename_database(
+    root: &Path,
+    from: &str,
+    to: &str,
+    instant: &str,
+) -> Result<(), ArchiveFault> {
+    empty_log(&root.join(from))?;
+    files::crash_point(&format!("{instant}-checkpointed"));
+    // The database is renamed last: where it exists under the new name, the others have theirs.
+    for suffix in ["-wal", "-shm", ""] {
+        let path = |name: &str| root.join(format!("{name}{suffix}"));
+        let source = path(from);
+        match std::fs::rename(&source, path(to)) {
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound && !suffix.is_empty() => {}
+            done => done.map_err(|fault| ArchiveFault::Io { path: source, source: fault })?,
+        }
+        files::crash_point(&format!("{instant}{suffix}-renamed"));
+    }
+    files::sync_dir(root).map_err(|source| ArchiveFault::Io { path: root.to_owned(), source })
+}
+
+/// Writes all of a database's log into the database.
+fn empty_log(path: &Path) -> Result<(), ArchiveFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let c = rusqlite::Connection::open_with_flags(path, flags)?;
+    c.busy_timeout(MAX_READ)?;
+    let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?));
+    let (is_busy, pages, written): (bool, i64, i64) =
+        c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], row)?;
+    // A reader of the latest state keeps the log, all of which is in the database then.
+    if is_busy && (pages < 0 || pages != written) {
+        return Err(ArchiveFault::Conflict(format!(
+            "{} is being read: run the command again when no other process reads it",
+            path.display()
+        )));
+    }
+    Ok(c.close().map_err(|(_, fault)| fault)?)
 }

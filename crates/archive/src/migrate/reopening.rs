@@ -1,57 +1,101 @@
 //! Reopening of a moved archive whose new place is lost.
 //!
 //! The old archive keeps all that it had when it moved. Records that only the new place has are lost with it: events, registered
-//! files, changes of rounds. As long as the new place can be read and has such records, reopening is refused unless it is forced.
+//! files, changes of rounds and refusals, programmes, instructions, decisions on plans. While the new place has such records
+//! ([`Lead`]), or cannot be reached or read, reopening is refused unless it is forced. Only a place that does not exist is lost
+//! without force: `archive.db` is absent, or the server answers that it has no such database.
 //!
-//! 1. The new archive is closed, if it can be reached: never are both open.
+//! 1. The new archive is closed, if it can be read. One that is given up while it cannot be reached stays open: processes whose
+//!    configuration names it can still write there.
 //! 2. An embedded archive that was set aside gets its name back.
 //! 3. In one transaction the old archive is brought to this program's schema and opened, and rounds that were running or staged are restarted.
 //! 4. The caller switches the configuration over.
 //!
-//! After an interruption the same call finishes it.
+//! After an interruption the same call finishes it. The closed new archive names that call.
 
-use super::handover::MIGRATED;
+use super::handover::{MIGRATED, password_file_of, rename_database};
 use super::{Alone, conflict};
 use crate::backup::start_again_sql;
 use crate::control::records::{Cause, Timestamp};
-use crate::control::store::{Access, bring_up, connect, text_of};
+use crate::control::store::{Access, bring_up, connect, has_table, text_of};
 use crate::engine::relocation::{self, Relocation};
-use crate::engine::{Connection, Database, EngineError, Kind, Optional};
+use crate::engine::{Connection, Database, EngineError, Kind, Optional, Row};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
 use rusqlite::params;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 const ACT: &str = "reopen the archive";
 /// Beginning of the name of the earlier `staging`, beside the new one.
 const STAGING_ASIDE: &str = "staging.before-reopening";
 
+/// Records that are counted: a table, and what a row of it is called. They are only added to, so that the new place has as many
+/// as the old archive and those that it made itself.
+const RECORDS: [(&str, &str); 7] = [
+    ("event", "events"),
+    ("file", "files"),
+    ("unit_history", "changes of rounds"),
+    ("programme_counter", "programmes"),
+    ("refusal_history", "changes of refusals"),
+    ("instruction_history", "instructions"),
+    ("plan_decision", "decisions on plans"),
+];
+
+/// Numbers of the records of an archive, in the order of [`RECORDS`].
+type Counts = [u64; RECORDS.len()];
+
 /// Records that only the new place has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lead {
-    /// Events.
-    pub events: u64,
-    /// Registered files.
-    pub files: u64,
-    /// Changes of rounds.
-    pub changes: u64,
-}
+pub struct Lead(Counts);
 
 impl Lead {
+    /// Compares the new place with the old archive.
+    fn of(new: &Counts, old: &Counts) -> Self {
+        Self(std::array::from_fn(|at| new[at].saturating_sub(old[at])))
+    }
+
     fn is_empty(self) -> bool {
         self == Self::default()
+    }
+
+    /// Returns true when there are records that another lead does not have.
+    fn exceeds(self, other: Self) -> bool {
+        self.0.iter().zip(other.0).any(|(count, other)| *count > other)
+    }
+
+    /// Returns the number of events.
+    fn events(self) -> u64 {
+        self.0[0]
+    }
+}
+
+impl fmt::Display for Lead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = self.0.iter().zip(RECORDS).filter(|(count, _)| **count > 0);
+        let words: Vec<String> =
+            counted.map(|(count, (_, name))| format!("{count} {name}")).collect();
+        match words.split_last() {
+            None => f.write_str("no records"),
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
+        }
     }
 }
 
 /// The state of the place to which an archive moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewPlace {
-    /// It does not exist, or no server answers there.
+    /// It does not exist: there is no `archive.db`, or its server has no such database.
     Lost(String),
-    /// Something answers that is not the archive that moved there, or that cannot be read.
+    /// Its server or its directory cannot be reached. It may have records of its own.
+    Unreachable(String),
+    /// It can be reached, and is not the archive that moved there, or cannot be read.
     Unknown(String),
     /// The archive, with what it has recorded since it moved.
     Archive(Lead),
+    /// The same, closed by a reopening that was interrupted.
+    Closed(Lead),
 }
 
 /// A closed archive that can be reopened.
@@ -59,8 +103,12 @@ pub enum NewPlace {
 pub struct Reopening {
     old: Site,
     new: Site,
-    /// `None` when it is open already and only the configuration must be switched.
-    moved: Option<Relocation>,
+    /// The row of the move, or of the interrupted reopening.
+    moved: Relocation,
+    /// The old archive is open already, and only the configuration must be switched.
+    is_open: bool,
+    /// What the old archive has.
+    counts: Counts,
     new_place: NewPlace,
 }
 
@@ -76,27 +124,19 @@ impl Reopening {
     fn found(site: &Site, old: &Database) -> Result<Self, ArchiveFault> {
         let old = site.clone().on(old.clone());
         let c = reader(&old)?;
-        let Some(moved) = relocation::all(&c)?.into_iter().find(|row| row.state == "moved") else {
-            return Self::open_already(site, old, &c);
+        let closed = relocation::all(&c)?.into_iter().find(Relocation::is_moved);
+        let is_open = closed.is_none();
+        let Some(moved) = closed.or(reopened(site, &old, &c)?) else {
+            let message = format!("the archive at {} is not closed by a move", old.whereabouts());
+            return Err(ArchiveFault::Conflict(message));
         };
         let new = match site.whereabouts() == moved.place {
             true => site.clone(),
-            false => site.clone().on(database_of(&moved.place)),
+            false => site.clone().on(database_of(&moved)),
         };
-        let new_place = inspected(&new, &moved, &c);
-        Ok(Self { old, new, moved: Some(moved), new_place })
-    }
-
-    /// Returns a reopening that was interrupted before the configuration was switched.
-    fn open_already(site: &Site, old: Site, c: &Connection) -> Result<Self, ArchiveFault> {
-        let is_switched = site.whereabouts() == old.whereabouts();
-        let place = if is_switched { None } else { last_reopening(c)? };
-        if place.is_none_or(|place| place != site.whereabouts()) {
-            let message = format!("the archive at {} is not closed by a move", old.whereabouts());
-            return Err(ArchiveFault::Conflict(message));
-        }
-        let new_place = NewPlace::Lost("it was given up by the interrupted reopening".to_owned());
-        Ok(Self { old, new: site.clone(), moved: None, new_place })
+        let counts = counts(&c)?;
+        let new_place = inspected(&new, &moved.word, &counts);
+        Ok(Self { old, new, moved, is_open, counts, new_place })
     }
 
     /// Returns the address of the place to which the archive moved.
@@ -118,14 +158,16 @@ impl Reopening {
         let fault = match &self.new_place {
             _ if is_forced => None,
             NewPlace::Archive(lead) if !lead.is_empty() => Some(format!(
-                "{place} can be reached and has {} events, {} files and {} changes of rounds that the old archive lacks: move it \
-                 back, or give these up with --force",
-                lead.events, lead.files, lead.changes
+                "{place} can be reached and has {lead} that the old archive lacks: move it back, or give these up with --force"
+            )),
+            NewPlace::Unreachable(why) => Some(format!(
+                "{place} cannot be reached ({why}) and may have records that the old archive lacks: make it reachable, or give \
+                 it up with --force"
             )),
             NewPlace::Unknown(why) => Some(format!(
-                "{place} answers, but not as the archive that moved there ({why}): repair it, or give it up with --force"
+                "{place} cannot be read as the archive that moved there ({why}): repair it, or give it up with --force"
             )),
-            NewPlace::Archive(_) | NewPlace::Lost(_) => None,
+            NewPlace::Archive(_) | NewPlace::Closed(_) | NewPlace::Lost(_) => None,
         };
         match fault {
             Some(message) => Err(conflict(&message)),
@@ -160,56 +202,65 @@ impl Reopening {
     }
 
     fn reopen(&self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveFault> {
-        let Some(moved) = &self.moved else { return Ok(()) };
-        if let NewPlace::Archive(_) = self.new_place {
-            self.close_new(moved, now)?;
+        files::crash_point("reopen:checked");
+        if let NewPlace::Archive(lead) = self.new_place {
+            self.close_new(lead, now)?;
         }
         files::crash_point("reopen:closed");
-        if self.old.is_embedded() {
-            take_name_back(&self.old)?;
+        if self.is_open {
+            return Ok(());
+        }
+        let root = self.old.root();
+        if self.old.is_embedded() && !self.old.database().exists() {
+            rename_database(root, MIGRATED, "archive.db", "reopen:name")?;
         }
         files::crash_point("reopen:renamed");
         set_staging_aside(&self.old)?;
         files::crash_point("reopen:aside");
-        self.open_old(moved, cause, now)?;
+        self.open_old(cause, now)?;
         files::crash_point("reopen:opened");
         Ok(())
     }
 
-    fn close_new(&self, moved: &Relocation, now: Timestamp) -> Result<(), ArchiveFault> {
+    /// Closes the new place, unless it has recorded more than what was shown.
+    fn close_new(&self, shown: Lead, now: Timestamp) -> Result<(), ArchiveFault> {
         let new = connect(&self.new, Access::Write)?;
         let tx = new.begin(Kind::Move)?;
+        let is_ours = relocation::all(&tx)?.iter().any(|row| row.word == self.moved.word);
+        let lead = Lead::of(&counts(&tx)?, &self.counts);
+        if !is_ours || lead.exceeds(shown) {
+            return Err(ArchiveFault::Conflict(format!(
+                "{} has changed since it was inspected, and has {lead} that the old archive lacks: run the command again",
+                self.place()
+            )));
+        }
         let row = Relocation {
-            state: "moved".to_owned(),
-            word: moved.word.clone(),
+            state: "reopening".to_owned(),
+            word: self.moved.word.clone(),
             place: self.old.whereabouts(),
+            password_file: password_file_of(&self.old),
         };
         relocation::set(&tx, &row, &text_of(now))?;
         Ok(tx.commit()?)
     }
 
-    fn open_old(
-        &self,
-        moved: &Relocation,
-        cause: &Cause,
-        now: Timestamp,
-    ) -> Result<(), ArchiveFault> {
+    fn open_old(&self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveFault> {
+        let moved = &self.moved;
         let old = connect(&self.old, Access::Write)?;
         let tx = old.begin(Kind::Move)?;
         bring_up(&tx, &self.old, now)?;
         relocation::clear(&tx)?;
         let lost = match self.new_place {
-            NewPlace::Archive(lead) => Some(lead.events),
-            NewPlace::Lost(_) | NewPlace::Unknown(_) => None,
+            NewPlace::Archive(lead) | NewPlace::Closed(lead) => Some(lead.events()),
+            NewPlace::Lost(_) | NewPlace::Unreachable(_) | NewPlace::Unknown(_) => None,
         };
         tx.prepare(
             "INSERT INTO reopening (move, place, lost_events, reopened, who, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![moved.word, moved.place, lost, text_of(now), cause.who, cause.why])?;
-        tx.execute_batch(&start_again_sql(
-            now,
-            "its results may be lost with the place to which the archive moved",
-        ))?;
+        let why = "its results may be lost with the place to which the archive moved";
+        let restarted = Cause::new(cause.who.as_str(), why);
+        tx.execute_batch(&start_again_sql(now, &restarted, "reopened"))?;
         Ok(tx.commit()?)
     }
 }
@@ -229,82 +280,109 @@ fn reader(site: &Site) -> Result<Connection, ArchiveFault> {
     Ok(Connection::Sqlite(crate::engine::reading::open(&aside)?.0))
 }
 
-/// Returns the database that a recorded place names.
-fn database_of(place: &str) -> Database {
-    let url = (!Path::new(place).is_absolute()).then(|| place.to_owned());
-    Database { url, ..Database::default() }
+/// Returns the database that a row names.
+fn database_of(moved: &Relocation) -> Database {
+    let url = (!Path::new(&moved.place).is_absolute()).then(|| moved.place.clone());
+    let password_file = url.as_ref().and(moved.password_file.as_ref()).map(PathBuf::from);
+    Database { url, password_file, ..Database::default() }
 }
 
-/// Returns the place that the latest reopening of an archive gave up.
-fn last_reopening(c: &Connection) -> Result<Option<String>, ArchiveFault> {
-    let select = c.prepare("SELECT place FROM reopening ORDER BY reopened DESC LIMIT 1");
-    match select {
-        Ok(mut select) => Ok(select.query_row([], |r| r.get(0)).optional()?),
-        Err(_) => Ok(None), // an archive of an older schema, which nobody has reopened
+/// Returns what a reopening revoked that was interrupted before the configuration was switched.
+fn reopened(site: &Site, old: &Site, c: &Connection) -> Result<Option<Relocation>, ArchiveFault> {
+    // An archive of an older schema has no such table, and nobody has reopened it.
+    if site.whereabouts() == old.whereabouts() || !has_table(c, "reopening")? {
+        return Ok(None);
     }
+    let row = |r: &Row<'_>| {
+        Ok(Relocation {
+            state: "moved".to_owned(),
+            word: r.get(0)?,
+            place: r.get(1)?,
+            password_file: None,
+        })
+    };
+    let last = c
+        .prepare("SELECT move, place FROM reopening ORDER BY reopened DESC LIMIT 1")?
+        .query_row([], row)
+        .optional()?;
+    Ok(last.filter(|last| last.place == site.whereabouts()))
 }
 
 /// Reads the new place and compares it with the old archive.
-fn inspected(new: &Site, moved: &Relocation, old: &Connection) -> NewPlace {
-    if new.is_embedded() && !new.database().is_file() {
-        return NewPlace::Lost(format!("{} does not exist", new.database().display()));
+fn inspected(new: &Site, word: &str, old: &Counts) -> NewPlace {
+    if let Some(place) = embedded_fault(new) {
+        return place;
     }
     let compare = || -> Result<NewPlace, ArchiveFault> {
         let c = connect(new, Access::Read)?;
-        match relocation::all(&c)?.into_iter().find(|row| row.word == moved.word) {
-            Some(row) if row.state == "arriving" => Ok(NewPlace::Archive(Lead::default())),
-            Some(_) => Ok(NewPlace::Archive(lead(&counts(&c)?, &counts(old)?))),
-            None => Ok(NewPlace::Unknown("it does not hold the copy of this archive".to_owned())),
+        let Some(row) = relocation::all(&c)?.into_iter().find(|row| row.word == word) else {
+            return Ok(NewPlace::Unknown("it does not hold the copy of this archive".to_owned()));
+        };
+        if row.state == "arriving" {
+            return Ok(NewPlace::Archive(Lead::default()));
         }
+        let lead = Lead::of(&counts(&c)?, old);
+        Ok(if row.is_reopening() { NewPlace::Closed(lead) } else { NewPlace::Archive(lead) })
     };
-    compare().unwrap_or_else(|fault| match is_absent(&fault) {
-        true => NewPlace::Lost(model::one_line(&fault)),
-        false => NewPlace::Unknown(model::one_line(&fault)),
+    compare().unwrap_or_else(|fault| {
+        let why = model::one_line(&fault);
+        match fault {
+            ArchiveFault::Engine(fault) if is_no_database(&fault) => NewPlace::Lost(why),
+            ArchiveFault::Engine(fault) if is_unreachable(&fault) => NewPlace::Unreachable(why),
+            _ => NewPlace::Unknown(why),
+        }
     })
 }
 
-/// Returns whether a fault means that no server answers, or that it has no such database.
-fn is_absent(fault: &ArchiveFault) -> bool {
+/// Returns the state of an embedded place that has no `archive.db`.
+fn embedded_fault(new: &Site) -> Option<NewPlace> {
+    let path = new.database();
+    match path.try_exists() {
+        _ if !new.is_embedded() => None,
+        Ok(true) => None,
+        Ok(false) if new.root().join(MIGRATED).exists() => {
+            Some(NewPlace::Unknown(format!("it was set aside as {MIGRATED}")))
+        }
+        Ok(false) => Some(NewPlace::Lost(format!("{} does not exist", path.display()))),
+        Err(fault) => Some(NewPlace::Unreachable(model::one_line(&fault))),
+    }
+}
+
+/// Returns true when a server answered that it has no such database.
+fn is_no_database(fault: &EngineError) -> bool {
+    let code = match fault {
+        EngineError::Postgres(error) => error.code(),
+        _ => None,
+    };
+    code == Some(&postgres::error::SqlState::INVALID_CATALOG_NAME)
+}
+
+/// Returns true when no server answered, or one that does not serve now.
+fn is_unreachable(fault: &EngineError) -> bool {
     match fault {
-        ArchiveFault::Engine(engine) => match engine {
-            EngineError::Postgres(error) if error.code().is_some() => {
-                error.code() == Some(&postgres::error::SqlState::INVALID_CATALOG_NAME)
-            }
-            EngineError::Postgres(_) => engine.is_transient(),
-            _ => false,
-        },
+        EngineError::Postgres(error) => error.code().is_none() || fault.is_transient(),
+        EngineError::Address(_) => true,
         _ => false,
     }
 }
 
-/// Numbers that only grow: the last event, registered files, changes of rounds.
-fn counts(c: &Connection) -> Result<[u64; 3], ArchiveFault> {
-    let count = |sql: &str| c.query_row(sql, [], |r| r.get::<u64>(0));
-    Ok([
-        count("SELECT coalesce(max(event_id), 0) FROM event")?,
-        count("SELECT count(*) FROM file")?,
-        count("SELECT count(*) FROM unit_history")?,
-    ])
-}
-
-fn lead(new: &[u64; 3], old: &[u64; 3]) -> Lead {
-    let more = |at: usize| new[at].saturating_sub(old[at]);
-    Lead { events: more(0), files: more(1), changes: more(2) }
-}
-
-/// Renames an embedded archive that was set aside.
-fn take_name_back(site: &Site) -> Result<(), ArchiveFault> {
-    // archive.db comes last: where it exists, everything else has its name.
-    for suffix in ["-wal", "-shm", ""] {
-        let path = |name: &str| -> PathBuf { site.root().join(format!("{name}{suffix}")) };
-        let (from, to) = (path(MIGRATED), path("archive.db"));
-        if from.exists() && !to.exists() {
-            std::fs::rename(&from, &to)
-                .map_err(|source| ArchiveFault::Io { path: from, source })?;
-        }
+/// Counts the records of an archive. One of an older schema may lack tables.
+fn counts(c: &Connection) -> Result<Counts, ArchiveFault> {
+    let mut counts = Counts::default();
+    for (count, (table, _)) in counts.iter_mut().zip(RECORDS) {
+        let select = match table {
+            "event" => "SELECT coalesce(max(event_id), 0) FROM event".to_owned(),
+            _ if has_table(c, table)? => format!("SELECT count(*) FROM {table}"),
+            // The migration that adds the table makes a row of each decided plan.
+            "plan_decision" => {
+                "SELECT count(*) FROM plan WHERE decided IS NOT NULL AND who <> '' AND why <> ''"
+                    .to_owned()
+            }
+            _ => continue,
+        };
+        *count = c.query_row(&select, [], |r| r.get(0))?;
     }
-    files::sync_dir(site.root())
-        .map_err(|source| ArchiveFault::Io { path: site.root().to_owned(), source })
+    Ok(counts)
 }
 
 /// Renames `staging`: attempts of the new place have left results there under names that the old archive gives out again.
@@ -321,5 +399,7 @@ fn set_staging_aside(site: &Site) -> Result<(), ArchiveFault> {
         let free = names.into_iter().find(|path| !path.exists()).unwrap_or_default();
         std::fs::rename(&staging, free).map_err(fault)?;
     }
-    files::create_dir(&staging).map_err(fault)
+    files::create_dir(&staging).map_err(fault)?;
+    let root = site.root();
+    files::sync_dir(root).map_err(|source| ArchiveFault::Io { path: root.to_owned(), source })
 }

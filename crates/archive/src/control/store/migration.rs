@@ -130,7 +130,8 @@ pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
     Ok(found)
 }
 
-fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
+/// Returns true when an archive has a table.
+pub(crate) fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
     let sql = match tx.dialect() {
         Dialect::Sqlite => {
             "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = ?1"

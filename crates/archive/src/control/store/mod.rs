@@ -63,7 +63,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 pub(crate) use aside::realign;
-pub(crate) use migration::{bring_up, check as migration_number};
+pub(crate) use migration::{bring_up, check as migration_number, has_table};
 pub(crate) use products::{Misplaced, misplaced};
 pub use publish::Loaded;
 pub(crate) use time::text_of;
