@@ -4,6 +4,7 @@
 
 mod operator;
 
+use model::Advice;
 use operator::{Content, Daemon, Desk, Said, Small, signal, until, until_stopped};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use testkit::postgres::Server;
 const MIGRATIONS: usize = 3;
 
 /// Instants of a migration. Before `closed` the old archive is in use, from there on it is closed.
-const INSTANTS: [(&str, bool); 7] = [
+const INSTANTS: [(&str, bool); 11] = [
     ("migrate:loaded", false),
     ("migrate:before-commit", false),
     ("migrate:copied", false),
@@ -23,6 +24,23 @@ const INSTANTS: [(&str, bool); 7] = [
     ("migrate:closed", true),
     ("migrate:opened", true),
     ("migrate:switched", true),
+    ("migrate:aside-checkpointed", true),
+    ("migrate:aside-wal-renamed", true),
+    ("migrate:aside-shm-renamed", true),
+    ("migrate:aside-renamed", true),
+];
+
+/// Instants of a reopening, in the order in which they are passed.
+const REOPENING_INSTANTS: [&str; 9] = [
+    "reopen:checked",
+    "reopen:closed",
+    "reopen:name-checkpointed",
+    "reopen:name-wal-renamed",
+    "reopen:name-shm-renamed",
+    "reopen:name-renamed",
+    "reopen:renamed",
+    "reopen:aside",
+    "reopen:opened",
 ];
 
 fn small<'a>(night: &'a str, seed: u64) -> Small<'a> {
@@ -72,6 +90,30 @@ impl Moving {
 
     fn reopen(&self, more: &[&str]) -> Said {
         self.reopening(more).output().expect("it starts").into()
+    }
+
+    /// Instants of the reopening: the old archive gets its name back only in the site.
+    fn reopening_instants(&self) -> impl Iterator<Item = &'static str> {
+        let is_embedded = self.old == "embedded";
+        REOPENING_INSTANTS
+            .into_iter()
+            .filter(move |instant| is_embedded || !instant.starts_with("reopen:name"))
+    }
+
+    /// Leaves the mark of the move in the log of the old archive, as a kill does.
+    fn leave_log(&self) {
+        let path = |suffix: &str| self.desk.site.join(format!("archive.db.migrated{suffix}"));
+        let c = rusqlite::Connection::open(path("")).expect("opened");
+        let marks = "CREATE TEMP TABLE kept AS SELECT * FROM relocation; DELETE FROM relocation;";
+        c.execute_batch(marks).expect("deleted");
+        c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("written");
+        c.execute_batch("INSERT INTO relocation SELECT * FROM kept").expect("inserted");
+        let copies = ["", "-wal"].map(|suffix| std::fs::read(path(suffix)).expect("a file"));
+        assert!(!copies[1].is_empty(), "the log holds the mark");
+        drop(c);
+        for (suffix, bytes) in ["", "-wal"].iter().zip(copies) {
+            std::fs::write(path(suffix), bytes).expect("written");
+        }
     }
 
     /// Returns the name of the database to which the archive moves; `None` when it moves into the site.
@@ -138,6 +180,9 @@ fn knows(desk: &Desk, night: &str) -> bool {
 fn killed_anywhere_and_repeated() {
     for is_back in [false, true] {
         for (instant, is_closed) in INSTANTS {
+            if is_back && instant.starts_with("migrate:aside") {
+                continue;
+            }
             let Some(moving) = Moving::new(is_back) else { return };
             let desk = &moving.desk;
             desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
@@ -146,7 +191,7 @@ fn killed_anywhere_and_repeated() {
             let killed = moving.command().env("ALMAGEST_CRASH_AT", instant).output();
             assert_eq!(killed.expect("it starts").status.code(), None, "{instant} was not passed");
             let ran = desk.run(&second);
-            let is_switched = instant == "migrate:switched";
+            let is_switched = instant == "migrate:switched" || instant.starts_with("migrate:aside");
             if is_closed && !is_switched {
                 assert_eq!(ran.code, Some(5), "{instant}: {ran:?}");
                 assert!(ran.err.contains("migrate --to"), "{instant}: {ran:?}");
@@ -315,7 +360,10 @@ fn an_archive_whose_new_place_is_lost_is_reopened() {
         moving.lose();
         let said = moving.reopen(&["--dry-run"]).ended(0);
         assert!(said.contains("would reopen"), "{said}");
-        for instant in ["reopen:closed", "reopen:renamed", "reopen:aside", "reopen:opened"] {
+        if !is_back {
+            moving.leave_log();
+        }
+        for instant in moving.reopening_instants() {
             assert_eq!(desk.is_embedded_by_config(), is_back, "{instant}");
             let killed = moving.reopening(&[]).env("ALMAGEST_CRASH_AT", instant).output();
             assert_eq!(killed.expect("it starts").status.code(), None, "{instant} was not passed");
@@ -374,6 +422,145 @@ fn a_new_place_that_can_be_reached_is_closed() {
             }
         };
         assert_eq!(state.trim(), "moved");
+    }
+}
+
+/// Killed at every instant with the new place reachable: every command recommends the one that finishes the reopening.
+#[test]
+fn a_reopening_is_finished_by_the_command_that_is_recommended() {
+    for is_back in [false, true] {
+        let Some(moving) = Moving::new(is_back) else { return };
+        let desk = &moving.desk;
+        desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+        let before = desk.content();
+        moving.migrate().ended(0);
+        let second = desk.simulate(&small("20071012", 2));
+        desk.run(&second).ended(0);
+        let advice = Advice::MigrateReopen { to: moving.old.clone(), password_file: None };
+        let command = advice.command(&["--site".to_owned(), path(&desk.site).to_owned()]);
+        for instant in moving.reopening_instants() {
+            let force = matches!(instant, "reopen:checked" | "reopen:closed");
+            let more = if force { &["--force"][..] } else { &[] };
+            let killed = moving.reopening(more).env("ALMAGEST_CRASH_AT", instant).output();
+            assert_eq!(killed.expect("it starts").status.code(), None, "{instant} was not passed");
+            if instant == "reopen:checked" {
+                desk.at_site(&["status"]).ended(0);
+                continue;
+            }
+            for words in [&["status"][..], &["sql", "SELECT 1"], &["run", path(&second)]] {
+                let said = desk.at_site(words);
+                assert_eq!(said.code, Some(5), "{instant}: {said:?}");
+                assert!(said.err.contains(&command), "{instant}: {command}: {said:?}");
+            }
+        }
+        let mut shell = Command::new("sh");
+        let program = Path::new(env!("CARGO_BIN_EXE_almagest"));
+        let names = std::env::var("PATH").unwrap_or_default();
+        let names = format!("{}:{names}", path(program.parent().expect("a directory")));
+        shell.args(["-c", &command]).env("PATH", names);
+        Said::from(shell.output().expect("a shell")).ended(0);
+        if is_back {
+            desk.at_site(&["migrate", "--roles", "--to", &moving.old]).ended(0);
+        }
+        moving.without_previews("20071012");
+        desk.content().is_that_of(&before, "reopened");
+        desk.run(&second).ended(0);
+        desk.at_site(&["verify", "--checksums"]).ended(0);
+    }
+}
+
+/// A place that cannot be reached is not lost: it is given up by force alone, also when the reopening was interrupted.
+#[test]
+fn a_place_that_cannot_be_reached_is_given_up_by_force() {
+    let Some(moving) = Moving::new(false) else { return };
+    let desk = &moving.desk;
+    desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+    moving.migrate().ended(0);
+    let (url, unreachable) = (moving.words.last().expect("a URL"), "postgres://a@127.0.0.1:1/lost");
+    let config = desk.site.join("almagest.toml");
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    assert!(text.contains(url.as_str()));
+    std::fs::write(&config, text.replace(url.as_str(), unreachable)).expect("written");
+    let old = rusqlite::Connection::open(desk.site.join("archive.db.migrated")).expect("opened");
+    old.execute("UPDATE relocation SET place = ?1", [unreachable]).expect("changed");
+    drop(old);
+    let refused = || {
+        let said = moving.reopen(&[]);
+        assert_eq!(said.code, Some(5), "{said:?}");
+        assert!(said.err.contains("cannot be reached") && said.err.contains("--force"), "{said:?}");
+    };
+    refused();
+    let mut killed = moving.reopening(&["--force"]);
+    let killed = killed.env("ALMAGEST_CRASH_AT", "reopen:opened").output();
+    assert_eq!(killed.expect("it starts").status.code(), None);
+    refused();
+    let said = moving.reopen(&["--force"]).ended(0);
+    assert!(said.contains("was not closed"), "{said}");
+    assert!(knows(desk, "20071011"));
+}
+
+/// Decisions at the new place are records too, also those that are made while it is being closed.
+#[test]
+fn decisions_at_the_new_place_are_not_given_up_silently() {
+    let Some(moving) = Moving::new(false) else { return };
+    let desk = &moving.desk;
+    desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+    moving.migrate().ended(0);
+    desk.at_site(&["programme", "add", "LATE", "a late project"]).ended(0);
+    let refused = moving.reopen(&[]);
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.err.contains("1 programmes that the old archive lacks"), "{refused:?}");
+    let mut command = moving.reopening(&["--force"]);
+    command.env("ALMAGEST_STOP_AT", "reopen:checked");
+    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    until_stopped(&process);
+    let server = Server::shared().expect("it is installed");
+    server.psql(
+        moving.database().expect("it moved to one"),
+        "INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+         VALUES (1000, 'all', '', 'pause', '', 1, '2026-01-01T00:00:00Z', 'a test', 'a test')",
+    );
+    signal(&process, Signal::CONT);
+    let said = Said::from(process.wait_with_output().expect("it ends"));
+    assert_eq!(said.code, Some(5), "{said:?}");
+    assert!(said.err.contains("1 programmes and 1 instructions"), "{said:?}");
+    desk.at_site(&["status"]).ended(0);
+    moving.reopen(&["--force"]).ended(0);
+    assert!(knows(desk, "20071011"));
+}
+
+/// Rounds that were running when the archive moved are restarted by the reopening, in the operator's name.
+#[test]
+fn a_round_that_was_running_is_restarted_by_the_reopening() {
+    let Some(moving) = Moving::new(false) else { return };
+    let desk = &moving.desk;
+    let delivery = desk.simulate(&small("20071011", 1));
+    let mut command = run_of(desk, &delivery);
+    let killed = command.env("ALMAGEST_CRASH_AT", "start:after-commit").output();
+    assert_eq!(killed.expect("it starts").status.code(), None);
+    moving.migrate().ended(0);
+    moving.reopen(&[]).ended(0);
+    let who: Vec<String> = {
+        let c = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
+        let whose = "SELECT DISTINCT who FROM unit_history WHERE to_state = 'failed'";
+        let mut select = c.prepare(whose).expect("a query");
+        let rows = select.query_map([], |r| r.get(0)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("names")
+    };
+    assert!(who.len() == 1 && who[0] != "restore", "{who:?}");
+    desk.run(&delivery).ended(0);
+    assert!(knows(desk, "20071011"));
+}
+
+/// A dry run refuses what the move refuses.
+#[test]
+fn an_archive_that_was_set_aside_is_in_the_way() {
+    let Some(moving) = Moving::new(false) else { return };
+    moving.migrate().ended(0);
+    for more in [&["--dry-run"][..], &[]] {
+        let said = moving.desk.at_site(&[&["migrate", "--to", "embedded"], more].concat());
+        assert_eq!(said.code, Some(5), "{said:?}");
+        assert!(said.err.contains("archive.db.migrated"), "{said:?}");
     }
 }
 

@@ -66,6 +66,7 @@ situations! {
     a_database_holds_no_archive: [InitDatabase];
     queries_have_no_login: [InitRoles];
     a_migration_was_interrupted: [Migrate];
+    a_reopening_was_interrupted: [MigrateReopen];
     a_restore_was_interrupted: [Restore];
     a_profile_is_misspelt: [ProfileList];
     stale_checksums_are_let_in: [RefusalsShow, RefusalsTake, Run];

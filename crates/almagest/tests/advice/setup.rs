@@ -2,6 +2,7 @@
 
 use super::tried::*;
 use crate::operator;
+use std::os::unix::fs::PermissionsExt;
 use testkit::postgres::{Database, Server};
 
 /// A site on a server of its own kind of login, without the login of queries.
@@ -19,6 +20,18 @@ fn killed(desk: &Desk, words: &[&str], instant: &str) {
     command.args(words).current_dir(desk.dir.path()).env("ALMAGEST_CRASH_AT", instant);
     let code = command.output().expect("it starts").status.code();
     assert_eq!(code, None, "{instant} was not passed");
+}
+
+/// A file of a password, which the server of the tests does not ask for.
+fn password_file(desk: &Desk) -> String {
+    let path = desk.dir.path().canonicalize().expect("there").join("a password");
+    std::fs::write(&path, "secret").expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("changed");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+fn password_words(file: &Option<String>) -> Vec<&str> {
+    file.iter().flat_map(|file| ["--password-file", file.as_str()]).collect()
 }
 
 pub(crate) fn a_database_holds_no_archive() -> Vec<&'static str> {
@@ -56,12 +69,40 @@ pub(crate) fn a_migration_was_interrupted() -> Vec<&'static str> {
     for (desk, to) in [(archived(), database.url()), (on_server, "embedded".to_owned())] {
         let before = desk.status()["programmes"].clone();
         let site = desk.site.display().to_string();
-        killed(&desk, &["--site", &site, "migrate", "--to", &to], "migrate:closed");
+        let file = (to != "embedded").then(|| password_file(&desk));
+        let words = ["--site", &site, "migrate", "--to", &to];
+        killed(&desk, &[&words[..], &password_words(&file)].concat(), "migrate:closed");
         let said = desk.at_site(&["status"]);
         assert_eq!(said.code, Some(5), "{said:?}");
-        let finish = Advice::Migrate { to };
+        let finish = Advice::Migrate { to, password_file: file };
         let mut tried = Tried::at(&desk);
         tried.recommended(&desk.at_site(&["sql", "SELECT 1"]), &finish);
+        tried.run(&said, &finish).ended(0);
+        assert_eq!(desk.status()["programmes"], before);
+        kinds.extend(tried.kinds);
+    }
+    kinds
+}
+
+pub(crate) fn a_reopening_was_interrupted() -> Vec<&'static str> {
+    let Some((on_server, of_server)) = Desk::on_server() else { return vec!["MigrateReopen"] };
+    on_server.run(&on_server.simulate(&night("20071011"))).ended(0);
+    let database = Server::shared().expect("it runs").database();
+    let mut kinds = Vec::new();
+    let embedded = "embedded".to_owned();
+    for (desk, old, new) in
+        [(archived(), embedded.clone(), database.url()), (on_server, of_server.url(), embedded)]
+    {
+        let before = desk.status()["programmes"].clone();
+        let site = desk.site.display().to_string();
+        desk.at_site(&["migrate", "--to", &new]).ended(0);
+        let file = (old != "embedded").then(|| password_file(&desk));
+        let words = ["--site", &site, "migrate", "--reopen", "--to", &old, "--reason", "a test"];
+        killed(&desk, &[&words[..], &password_words(&file)].concat(), "reopen:closed");
+        let said = desk.at_site(&["status"]);
+        assert_eq!(said.code, Some(5), "{said:?}");
+        let finish = Advice::MigrateReopen { to: old, password_file: file };
+        let mut tried = Tried::at(&desk);
         tried.run(&said, &finish).ended(0);
         assert_eq!(desk.status()["programmes"], before);
         kinds.extend(tried.kinds);
