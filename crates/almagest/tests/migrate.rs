@@ -564,6 +564,24 @@ fn an_archive_that_was_set_aside_is_in_the_way() {
 
 /// Attempts whose process was killed do not block a migration; the next run at the new place restarts their tasks.
 #[test]
+fn an_archive_that_was_only_begun_is_no_archive() {
+    let Some(moving) = Moving::new(true) else { return };
+    let desk = &moving.desk;
+    desk.run(&desk.simulate(&small("20071011", 1))).ended(0);
+    // A process that was killed while it made the database leaves a file without a table.
+    std::fs::write(desk.site.join("archive.db"), "").expect("written");
+    moving.migrate().ended(0);
+    assert!(desk.is_embedded_by_config() && knows(desk, "20071011"));
+    desk.verified();
+    // Nor does a clean close leave a fault: the next process makes the files of the log.
+    for suffix in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(desk.site.join(format!("archive.db{suffix}")));
+    }
+    let said = desk.at_site(&["doctor"]);
+    assert!(!said.out.contains("archive.db-"), "{said:?}");
+}
+
+#[test]
 fn attempts_of_killed_processes_move() {
     for is_back in [false, true] {
         let Some(moving) = Moving::new(is_back) else { return };

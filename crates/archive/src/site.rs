@@ -236,6 +236,8 @@ impl Site {
                     path.display()
                 )),
                 Ok(_) => {}
+                // The next process that opens the database makes the files of its log.
+                Err(fault) if !suffix.is_empty() && fault.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => faults.push(format!("{} is missing or unreadable", path.display())),
             }
         }

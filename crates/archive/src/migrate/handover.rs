@@ -144,6 +144,9 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
 pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
     let look = || -> Result<Progress, ArchiveFault> {
         let c = connect(target, Access::Read)?;
+        if is_blank(&c)? {
+            return Ok(Progress::Copied);
+        }
         match relocation::all(&c)?.first().map(|row| row.state.as_str()) {
             Some("arriving") => return Ok(Progress::Copied),
             Some(_) => return Ok(Progress::InUse),
@@ -153,6 +156,13 @@ pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
         Ok(if events == 0 { Progress::Nothing } else { Progress::InUse })
     };
     look().map_err(ArchiveError::during(ACT))
+}
+
+/// Returns whether an embedded archive was only begun: its file exists, and holds no table.
+fn is_blank(c: &Connection) -> Result<bool, ArchiveFault> {
+    let Some(sqlite) = c.sqlite() else { return Ok(false) };
+    let count = "SELECT count(*) FROM sqlite_schema";
+    Ok(sqlite.query_row(count, [], |r| r.get::<_, i64>(0))? == 0)
 }
 
 /// Sets an embedded archive aside that has moved to a server: `archive.db` becomes `archive.db.migrated`. Gives where it
@@ -166,7 +176,12 @@ pub fn set_aside(site: &Site) -> Result<Option<String>, ArchiveError> {
         return Ok(None);
     }
     let run = || -> Result<Option<String>, ArchiveFault> {
-        let rows = relocation::all(&connect(&old, Access::Read)?)?;
+        let c = connect(&old, Access::Read)?;
+        if is_blank(&c)? {
+            return Ok(None);
+        }
+        let rows = relocation::all(&c)?;
+        drop(c);
         let Some(moved) = rows.into_iter().find(Relocation::is_moved) else {
             return Ok(None);
         };

@@ -130,9 +130,9 @@ fn by_ucd(ucd: &str) -> Option<Named> {
 
 /// Returns the frame in the name of a column, as VizieR, SExtractor and missions name theirs.
 fn by_name(name: &str) -> Option<Named> {
-    const GALACTIC: [&str; 14] = [
+    const GALACTIC: [&str; 15] = [
         "GLON", "GLAT", "GAL_LON", "GAL_LAT", "GALLON", "GALLAT", "GLONG", "GALLONG", "GAL_LONG",
-        "L", "B", "LII", "BII", "GAL_L",
+        "L", "B", "LII", "BII", "GAL_L", "GAL_B",
     ];
     const ECLIPTIC: [&str; 8] =
         ["ELON", "ELAT", "ECLLON", "ECLLAT", "ECL_LON", "ECL_LAT", "ECL_LONG", "ELONG"];
