@@ -144,7 +144,7 @@ impl Listing<'_> {
 pub fn narrow_permissions(wide: &Wide) -> io::Result<bool> {
     let file = opened(wide)?;
     let metadata = file.metadata()?;
-    if !metadata.is_dir() && !(metadata.is_file() && metadata.nlink() == 1) {
+    if !(metadata.is_dir() || metadata.is_file() && metadata.nlink() == 1) {
         return Err(io::Error::other("another kind of file, or a file with several names, by now"));
     }
     let mode = metadata.mode() & 0o7777;
