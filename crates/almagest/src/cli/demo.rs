@@ -64,6 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         init::create(root, &archive::Database::default())?;
         say!("made site {}", root.display());
     }
+    crate::advice::note_site(Some(root));
     // Enough frames for several programmes, each through more than one filter.
     let spec = ::simulate::NightSpec { frames: 40, ..::simulate::NightSpec::default() };
     let inbox = root.join("inbox");

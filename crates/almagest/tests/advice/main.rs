@@ -63,6 +63,7 @@ situations! {
     a_delivery_is_seen_at_another_path: [RunJoin, RunNew];
     a_delivery_has_moved: [RunJoin];
     instructions_are_many: [PlanHistory];
+    the_demo_parks_frames: [Refusals];
     a_database_holds_no_archive: [InitDatabase];
     queries_have_no_login: [InitRoles];
     a_migration_was_interrupted: [Migrate];

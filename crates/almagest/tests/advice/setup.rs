@@ -151,3 +151,14 @@ pub(crate) fn a_profile_is_misspelt() -> Vec<&'static str> {
     assert!(tried.run(&said, &Advice::ProfileList).ended(0).contains("wfcam"));
     tried.kinds
 }
+
+pub(crate) fn the_demo_parks_frames() -> Vec<&'static str> {
+    let desk = Desk::bare();
+    let tried = Tried::at(&desk);
+    let said = worked(desk.plain(&["demo", "almagest-demo"]));
+    let refusals = Advice::Refusals;
+    let command = refusals.command(&["--site".to_owned(), "almagest-demo".to_owned()]);
+    assert!(said.contains(&format!("refusals: {command}\n")), "{said}");
+    assert!(tried.pasted(&command).ended(0).contains("unknown_project"));
+    vec![refusals.kind()]
+}
