@@ -56,7 +56,7 @@ const INSTANTS: [&str; 17] = [
 /// The version that shows the detections of each file name that has some.
 type Shown = BTreeMap<String, String>;
 
-/// What all readers share.
+/// The state that all readers share.
 #[derive(Default)]
 struct Shared {
     /// The first answer for each set of events.

@@ -11,7 +11,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many MB at a place of its own; `None` when this user is not root.
+    /// Mounts one of a size in MB at a place of its own; `None` when this user is not root.
     pub fn new(megabytes: u64) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a directory");
         let mut disk = Self::mount(dir.path(), megabytes << 20)?;
@@ -19,7 +19,7 @@ impl SmallDisk {
         Some(disk)
     }
 
-    /// Mounts one of so many bytes at a directory, which is made; `None` when this user is not root.
+    /// Mounts one of a size in bytes at a directory, which is made; `None` when this user is not root.
     pub fn mount(at: &Path, bytes: u64) -> Option<Self> {
         if !is_root() {
             skipped("mounting needs root");

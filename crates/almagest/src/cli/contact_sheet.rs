@@ -58,19 +58,16 @@ fn makes_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<
     if gate::has_scheduler(site) {
         return Ok(vec![Advice::Plan]);
     }
-    Ok(match deliveries {
-        Some([delivery]) => {
-            let delivery = delivery.clone();
-            let steps = [UseCase::Metadata, UseCase::Preview];
-            let step = |use_case| Advice::Step { use_case, delivery: delivery.clone() };
-            steps.map(step).into_iter().chain([Advice::Ingest { delivery }]).collect()
-        }
-        _ => {
-            let steps = [UseCase::Metadata, UseCase::Preview];
-            let steps = steps.map(|use_case| Advice::StepAll { use_case });
-            steps.into_iter().chain([Advice::IngestAll]).collect()
-        }
-    })
+    let one = deliveries.and_then(|names| if let [name] = names { Some(name) } else { None });
+    let step = |use_case| match one.cloned() {
+        Some(delivery) => Advice::Step { use_case, delivery },
+        None => Advice::StepAll { use_case },
+    };
+    let ingest = match one.cloned() {
+        Some(delivery) => Advice::Ingest { delivery },
+        None => Advice::IngestAll,
+    };
+    Ok(vec![step(UseCase::Metadata), step(UseCase::Preview), ingest])
 }
 
 fn default_path(site: &Site, scope: &Scope) -> PathBuf {

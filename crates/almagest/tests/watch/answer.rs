@@ -34,7 +34,7 @@ const QUERY: &str = "
              AND set_aside.use_case = product.use_case AND undone_event IS NULL)
     FROM product JOIN named ON named.multiframe_id = product.multiframe_id WHERE product.use_case = 'catalogue'";
 
-/// What DuckLake's own tables say of `detection` in the same snapshot: rows of its files without those of delete files.
+/// The content of DuckLake's own tables about `detection` in the same snapshot: rows of its files without those of delete files.
 const LAKE: &str = "
     UNION ALL
     SELECT 'lake', '', '',
@@ -50,7 +50,7 @@ type Image = (String, i64);
 /// Rows of a product of each file name, by the image that they are of: all, and those that have a current multiframe.
 pub type Products = BTreeMap<String, BTreeMap<Image, (i64, i64)>>;
 
-/// What is recorded of the detections of an image.
+/// The recorded facts about the detections of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Product {
     state: String,

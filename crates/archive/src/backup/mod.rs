@@ -91,7 +91,7 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
     run().map_err(ArchiveError::during(format!("back up into {}", target.display())))
 }
 
-/// Why rounds are restarted after a restore.
+/// The reason for which rounds are restarted after a restore.
 const RESULTS_LOST: &str = "its results are not in the backup that was restored";
 
 /// Returns the statements that restart rounds whose results are lost after a restore.

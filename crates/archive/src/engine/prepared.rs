@@ -18,7 +18,7 @@ pub(crate) fn end() -> BTreeSet<String> {
     NOTED.take().unwrap_or_default()
 }
 
-/// What a thread did.
+/// The statements and rows of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
     /// Statements run.

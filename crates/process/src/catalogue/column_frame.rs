@@ -18,7 +18,7 @@ pub(super) type ColumnFrame = Result<ReferenceFrame, UnknownFrame>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnknownFrame(pub(super) String);
 
-/// A frame that a column names by itself.
+/// A frame that the name or the UCD of a column declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Named {
     Icrs,

@@ -36,7 +36,7 @@ fn rules(more: &str) -> SurveyProfile {
     profile("generic", &[("[catalogue.spellings]\n", spellings), ("[catalogue]\n", &catalogue)])
 }
 
-/// How the frame of the columns is declared.
+/// A way to declare the frame of the columns.
 #[derive(Clone, Debug)]
 struct Case {
     frame: &'static str,

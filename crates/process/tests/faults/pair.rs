@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
 
-/// What became of the two files.
+/// The outcome of the two files.
 pub struct Outcome {
     pub metadata: Products,
     pub report: CatalogueReport,

@@ -45,7 +45,7 @@ fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFau
     Ok(kept.iter().map(record).collect())
 }
 
-/// What is known of the images of a delivery, whose lacks are explained.
+/// The facts about the images of a delivery that explain a lack.
 struct Arrived {
     name: String,
     /// Images with a catalogue.

@@ -449,17 +449,17 @@ impl Acts {
 
     /// Marks which of the current products are kept.
     fn write_kept(&self, tx: &Connection) -> Result<(), ArchiveFault> {
-        let mut kinds: BTreeMap<(usize, bool), Vec<i64>> = BTreeMap::new();
+        let mut kinds: BTreeMap<(UseCase, bool), Vec<i64>> = BTreeMap::new();
         for (multiframe, use_case, is_kept) in &self.keeps {
-            kinds.entry((place(*use_case), *is_kept)).or_default().push(*multiframe);
+            kinds.entry((*use_case, *is_kept)).or_default().push(*multiframe);
         }
-        for ((at, is_kept), multiframes) in kinds {
+        for ((use_case, is_kept), multiframes) in kinds {
             // One that has just been superseded is not kept, whatever it was.
             let change = format!(
                 "kept = CASE state WHEN 'current' THEN {} ELSE kept END",
                 i64::from(is_kept)
             );
-            update(tx, &change, UseCase::ALL[at], multiframes.into_iter())?;
+            update(tx, &change, use_case, multiframes.into_iter())?;
         }
         Ok(())
     }
