@@ -289,3 +289,95 @@ fn a_decision_is_explained_with_what_came_after_it() {
         desk.verified();
     }
 }
+
+/// Writes a catalogue anew with its zero points raised by one magnitude and a column of another name.
+fn redeliver(path: &Path, [from, to]: [&str; 2]) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let (mut zero_points, mut columns) = (0, 0);
+    for card in bytes.chunks_exact_mut(80) {
+        if card.starts_with(b"MAGZPT  =") {
+            let value: f64 = std::str::from_utf8(&card[10..30]).unwrap().trim().parse().unwrap();
+            card[10..30].copy_from_slice(format!("{:>20.3}", value + 1.0).as_bytes());
+            zero_points += 1;
+        } else if card.starts_with(b"TTYPE") {
+            let text = std::str::from_utf8(card).unwrap();
+            columns += usize::from(text.contains(from));
+            let text = text.replace(from, to);
+            card.copy_from_slice(text.as_bytes());
+        }
+    }
+    assert_eq!((zero_points, columns), (4, 4));
+    std::fs::write(path, bytes).unwrap();
+}
+
+const FLUX: &str = "Isophotal_flux";
+const NO_FLUX: &str = "Isophotal_none";
+
+/// What the current metadata say of the catalogues, and which version the detections are of.
+const OF_CATALOGUES: &str = "SELECT file_name, cat_version, cat_sha256, version, phot_zp_cat,
+        (SELECT count(*) FROM header WHERE header.multiframe_id = multiframe.multiframe_id) AS headers, count(*) AS rows
+    FROM detection JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
+    GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY file_name, phot_zp_cat";
+
+#[test]
+fn metadata_change_with_the_detections_of_their_catalogue() {
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small());
+        let names = catalogues(&delivery);
+        desk.run(&delivery).ended(0);
+        let first = desk.rows(OF_CATALOGUES);
+        let all = desk.rows("SELECT count(*) AS rows FROM detection");
+        // The catalogue of the first frame comes again, and nothing of it can be read.
+        redeliver(&delivery.join(&names[0]), [FLUX, NO_FLUX]);
+        desk.run(&delivery).ended(1);
+        assert_eq!(desk.rows(OF_CATALOGUES), first, "detections and metadata stay as they are");
+        desk.verified();
+        let before = desk.value("SELECT max(event_id) FROM event");
+        // A readable one replaces both in one event.
+        redeliver(&delivery.join(&names[0]), [NO_FLUX, FLUX]);
+        desk.run(&delivery).ended(0);
+        let third = desk.rows(OF_CATALOGUES);
+        let image = image_of(&names[0]);
+        let (changed, rest): (Vec<_>, Vec<_>) =
+            third.iter().partition(|row| row["file_name"] == image.as_str());
+        assert!(first.iter().filter(|row| row["file_name"] != image.as_str()).eq(rest));
+        let old: Vec<_> = first.iter().filter(|row| row["file_name"] == image.as_str()).collect();
+        assert_eq!((changed.len(), old.len()), (4, 4));
+        for (new, old) in changed.iter().zip(&old) {
+            assert_eq!((&new["version"], &new["cat_version"]), (&3.into(), &3.into()));
+            let raised =
+                new["phot_zp_cat"].as_f64().unwrap() - old["phot_zp_cat"].as_f64().unwrap();
+            assert!((raised - 2.0).abs() < 1e-4, "{new} {old}");
+            assert_eq!(new["headers"], old["headers"]);
+            assert_ne!(new["cat_sha256"], old["cat_sha256"]);
+        }
+        assert_eq!(desk.rows("SELECT count(*) AS rows FROM detection"), all);
+        let began = |table: &str| {
+            desk.value(&format!(
+                "SELECT max(t.begin_event) FROM {table} AS t JOIN multiframe AS m USING (multiframe_id)
+                 WHERE m.file_name = '{image}'"
+            ))
+        };
+        let event = began("detection");
+        for table in ["multiframe", "multiframe_detector", "astrometry", "header"] {
+            assert_eq!(began(table), event, "{table}");
+        }
+        desk.verified();
+        // Every earlier event says what it said.
+        let then = desk.at_site(&[
+            "sql",
+            "--as-of",
+            &before.to_string(),
+            "--format",
+            "json",
+            OF_CATALOGUES,
+        ]);
+        let then: Vec<serde_json::Value> = serde_json::from_str(&then.ended(0)).unwrap();
+        assert_eq!(then, first);
+        // A retraction and its undo bring back the same.
+        desk.at_site(&["retract", FIRST, "--reason", "a test"]).ended(0);
+        desk.at_site(&["retract", FIRST, "--undo", "--reason", "a test"]).ended(0);
+        assert_eq!(desk.rows(OF_CATALOGUES), third);
+        desk.verified();
+    }
+}

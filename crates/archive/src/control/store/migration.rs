@@ -58,6 +58,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration::new("cameras", include_str!("../../migrations/0018_cameras.sql")),
     Migration::new("reopening", include_str!("../../migrations/0019_reopening.sql")),
+    Migration::new("pending_metadata", include_str!("../../migrations/0021_pending_metadata.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.

@@ -28,6 +28,7 @@ mod long_answers;
 mod met;
 mod migration;
 mod origins;
+mod pending;
 mod planning;
 #[cfg(test)]
 mod plans;

@@ -3,6 +3,7 @@
 use super::detections::{Changes, Held, Part};
 use super::findings::{self, Found};
 use super::history::{self, Act};
+use super::pending;
 use super::products::{self, Scope, tables_of};
 use super::refusals::ext_num;
 use super::rounds::{self, Unit};
@@ -290,7 +291,10 @@ pub(super) fn publish(
     let mut changes = Changes::begin(tx, site, event, unit.id)?;
     let rows = match unit.key.use_case {
         UseCase::Catalogue => {
-            vec![("detection".to_owned(), act.detections(&loaded.detections, &mut changes)?)]
+            let detections = act.detections(&loaded.detections, &mut changes)?;
+            let mut rows = vec![("detection".to_owned(), detections)];
+            rows.extend(pending::release(tx, (unit.id, DONE), &act.accepted_versions(), event)?);
+            rows
         }
         UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables)?,
     };
@@ -376,6 +380,9 @@ impl Publishing<'_> {
             rows.entry(place).or_insert((name, 0)).1 += inserted.rows;
             findings.extend(out_of_range(&self.batch.unit.delivery, name, inserted));
         }
+        if use_case == UseCase::Metadata {
+            pending::hold_back(self.tx, (self.unit.id, DONE), self.event)?;
+        }
         self.publish_tables(&replaced)?;
         if use_case == UseCase::Metadata {
             provider::record_cameras(self.tx, self.unit.id, self.event.get())?;
@@ -441,12 +448,13 @@ impl Publishing<'_> {
         Ok(replaced)
     }
 
-    /// Notes which images have the product now. One that was done again without a row keeps the rows that it had.
+    /// Notes which images have the product now. One that was done again without a row, or whose rows wait, keeps the rows that
+    /// it had.
     fn publish_tables(&self, replaced: &BTreeSet<i64>) -> Result<(), ArchiveFault> {
         let use_case = self.unit.key.use_case;
         let first = if use_case == UseCase::Preview { "preview_all" } else { "multiframe_all" };
         let mut select = self.tx.prepare_cached(&format!(
-            "SELECT DISTINCT multiframe_id FROM {first} WHERE begin_event = ?2 AND multiframe_id IN ({DONE})"
+            "SELECT DISTINCT multiframe_id FROM {first} WHERE begin_event = ?2 AND end_event IS NULL AND multiframe_id IN ({DONE})"
         ))?;
         let rows = select.query_map([self.unit.id, self.event.get()], |r| r.get(0))?;
         let published: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
@@ -508,6 +516,15 @@ impl Publishing<'_> {
         }
         accepted.retain(|multiframe| done.contains(multiframe));
         accepted
+    }
+
+    /// Versions of the accepted catalogues, by image.
+    fn accepted_versions(&self) -> BTreeMap<i64, i64> {
+        let accepted = self.accepted();
+        self.done()
+            .filter_map(|i| Some((i.multiframe_id.get(), i64::from(i.catalogue_version?))))
+            .filter(|(multiframe, _)| accepted.contains(multiframe))
+            .collect()
     }
 
     /// Opens the kept detectors of images whose detections a newer image superseded, so that they stay one set with what the

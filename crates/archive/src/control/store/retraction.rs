@@ -6,6 +6,7 @@
 
 use super::detections::Changes;
 use super::history::{self, Act};
+use super::pending;
 use super::products::{self, Scope, tables_of};
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, Unit, unit_of};
@@ -20,10 +21,15 @@ use crate::provider;
 use crate::site::Site;
 use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Images of a round.
 const OF_ROUND: &str = "multiframe_id IN (SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1)";
+
+/// The same as a query, in which `?1` is the round.
+const INPUTS: &str =
+    "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1";
 
 /// The use cases that go with some: detections and previews refer to metadata.
 fn with_dependents(use_cases: &[UseCase]) -> Vec<UseCase> {
@@ -139,6 +145,11 @@ pub(super) fn restore(
         products::restore(tx, unit.id, unit.key.use_case)?;
     }
     check_metadata(tx, name, delivery)?;
+    for (unit, _) in &out {
+        for (table, rows) in pending::release(tx, (unit.id, INPUTS), &BTreeMap::new(), event)? {
+            restored.count(&format!("{table}_all"), rows);
+        }
+    }
     for (unit, ended_by) in &out {
         history::move_unit(tx, unit, UnitState::Ingested, cause, now)?;
         tx.execute(
@@ -267,6 +278,7 @@ pub(super) fn purge(
             params![event, unit.id, text_of(now)],
         )?;
         if unit.key.use_case == UseCase::Metadata {
+            pending::forget(tx, unit.id, OF_ROUND)?;
             provider::renew_cameras(tx, unit.delivery_id)?;
         }
         purged.rounds.push(unit.key);
