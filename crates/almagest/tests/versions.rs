@@ -290,28 +290,32 @@ fn a_decision_is_explained_with_what_came_after_it() {
     }
 }
 
-/// Writes a catalogue anew with its zero points raised by one magnitude and a column of another name.
-fn redeliver(path: &Path, [from, to]: [&str; 2]) {
+/// Writes a catalogue anew with its zero points raised by one magnitude and a column of another name in the tables of some
+/// detectors.
+fn redeliver(path: &Path, [from, to]: [&str; 2], of: &[usize]) {
     let mut bytes = std::fs::read(path).unwrap();
-    let (mut zero_points, mut columns) = (0, 0);
+    let (mut zero_points, mut columns, mut hdu) = (0, 0, 1);
     for card in bytes.chunks_exact_mut(80) {
-        if card.starts_with(b"MAGZPT  =") {
+        if card.starts_with(b"XTENSION=") {
+            hdu += 1;
+        } else if card.starts_with(b"MAGZPT  =") {
             let value: f64 = std::str::from_utf8(&card[10..30]).unwrap().trim().parse().unwrap();
             card[10..30].copy_from_slice(format!("{:>20.3}", value + 1.0).as_bytes());
             zero_points += 1;
-        } else if card.starts_with(b"TTYPE") {
+        } else if card.starts_with(b"TTYPE") && of.contains(&hdu) {
             let text = std::str::from_utf8(card).unwrap();
             columns += usize::from(text.contains(from));
             let text = text.replace(from, to);
             card.copy_from_slice(text.as_bytes());
         }
     }
-    assert_eq!((zero_points, columns), (4, 4));
+    assert_eq!((zero_points, columns), (4, of.len()));
     std::fs::write(path, bytes).unwrap();
 }
 
 const FLUX: &str = "Isophotal_flux";
 const NO_FLUX: &str = "Isophotal_none";
+const ALL: [usize; 4] = [2, 3, 4, 5];
 
 /// What the current metadata say of the catalogues, and which version the detections are of.
 const OF_CATALOGUES: &str = "SELECT file_name, cat_version, cat_sha256, version, phot_zp_cat,
@@ -328,13 +332,13 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
         let first = desk.rows(OF_CATALOGUES);
         let all = desk.rows("SELECT count(*) AS rows FROM detection");
         // The catalogue of the first frame comes again, and nothing of it can be read.
-        redeliver(&delivery.join(&names[0]), [FLUX, NO_FLUX]);
+        redeliver(&delivery.join(&names[0]), [FLUX, NO_FLUX], &ALL);
         desk.run(&delivery).ended(1);
         assert_eq!(desk.rows(OF_CATALOGUES), first, "detections and metadata stay as they are");
         desk.verified();
         let before = desk.value("SELECT max(event_id) FROM event");
         // A readable one replaces both in one event.
-        redeliver(&delivery.join(&names[0]), [NO_FLUX, FLUX]);
+        redeliver(&delivery.join(&names[0]), [NO_FLUX, FLUX], &ALL);
         desk.run(&delivery).ended(0);
         let third = desk.rows(OF_CATALOGUES);
         let image = image_of(&names[0]);
@@ -378,6 +382,46 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
         desk.at_site(&["retract", FIRST, "--reason", "a test"]).ended(0);
         desk.at_site(&["retract", FIRST, "--undo", "--reason", "a test"]).ended(0);
         assert_eq!(desk.rows(OF_CATALOGUES), third);
+        desk.verified();
+    }
+}
+
+#[test]
+fn metadata_of_a_detector_change_with_its_detections() {
+    const OF_DETECTORS: &str = "SELECT ext_num, version, phot_zp_cat, count(*) AS rows
+        FROM detection JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
+        WHERE file_name = '{}' GROUP BY 1, 2, 3 ORDER BY 1";
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small());
+        let name = catalogues(&delivery).remove(0);
+        desk.run(&delivery).ended(0);
+        let query = OF_DETECTORS.replace("{}", &image_of(&name));
+        let number = |row: &serde_json::Value, name: &str| row[name].as_f64().unwrap();
+        let first = desk.rows(&query);
+        let check = |raised: [f64; 4], versions: [f64; 4]| {
+            let rows = desk.rows(&query);
+            assert_eq!(rows.len(), 4);
+            for (at, (row, old)) in rows.iter().zip(&first).enumerate() {
+                let (now, before) = (number(row, "phot_zp_cat"), number(old, "phot_zp_cat"));
+                assert!((now - before - raised[at]).abs() < 1e-4, "{row} {old}");
+                assert_eq!(number(row, "version"), versions[at], "{row}");
+                assert_eq!(row["rows"], old["rows"]);
+            }
+        };
+        // The table of one detector cannot be read: it keeps its detections, and what describes them.
+        redeliver(&delivery.join(&name), [FLUX, NO_FLUX], &[3]);
+        desk.run(&delivery).ended(1);
+        check([1.0, 0.0, 1.0, 1.0], [2.0, 1.0, 2.0, 2.0]);
+        desk.verified();
+        // Done again, it is refused again.
+        let number = desk.refusals()[0]["number"].to_string();
+        desk.at_site(&["refusals", "retry", &number, "--reason", "a test"]).ended(0);
+        desk.run(&delivery);
+        check([1.0, 0.0, 1.0, 1.0], [2.0, 1.0, 2.0, 2.0]);
+        redeliver(&delivery.join(&name), [NO_FLUX, FLUX], &[3]);
+        desk.run(&delivery).ended(0);
+        check([2.0; 4], [3.0; 4]);
+        assert_eq!(desk.refusals(), Vec::<serde_json::Value>::new());
         desk.verified();
     }
 }

@@ -111,12 +111,13 @@ struct Roles {
 }
 
 /// Tables beside those of the definitions that anybody may read.
-const PUBLIC: [&str; 20] = [
+const PUBLIC: [&str; 22] = [
     "detection",
     "detection_all",
     "detector_rows",
     "event",
     "interruption",
+    "detector_interruption",
     "column_description",
     "delivery",
     "file",
@@ -125,6 +126,7 @@ const PUBLIC: [&str; 20] = [
     "relocation",
     "finding",
     "product",
+    "product_detector",
     "set_aside",
     "hdu_rows",
     "unit",

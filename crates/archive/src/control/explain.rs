@@ -415,12 +415,15 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
 fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
     for kept in &file.kept {
         let KeptProduct { delivery, newer_delivery, file: name, .. } = kept;
-        let (product, reason) = (kept.product(), kept.reason());
+        let (product, reason) = (kept.part(), kept.reason());
         let (stays, stay) = match kept.use_case {
             UseCase::Preview => ("stays", "shows"),
             UseCase::Metadata | UseCase::Catalogue => ("stay", "show"),
         };
         out.lines.push(match file.multiframe_id == Some(kept.multiframe_id) {
+            true if kept.is_of_own_catalogue() => {
+                format!("its older {product} {stays} current: {reason}")
+            }
             true => format!(
                 "its {product} {stays} current beside the newer frame {newer_delivery}/{name}, multiframe {}: {reason}",
                 kept.newer_multiframe_id
@@ -430,7 +433,7 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
                 kept.multiframe_id
             ),
         });
-        let text = format!("ends the older {product} all the same");
+        let text = format!("ends the older {} all the same", kept.product());
         let end = Advice::SupersedeFile {
             delivery: newer_delivery.clone(),
             file: name.clone(),

@@ -895,7 +895,7 @@ pub struct Purged {
     pub files: u64,
 }
 
-/// Why a newer image lacks a product that an older one of its name keeps.
+/// Why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
     /// No catalogue belongs to it.
@@ -910,6 +910,10 @@ pub enum Lack {
     Failed,
     /// It is retracted.
     Retracted,
+    /// It was refused in part: HDUs of the detectors that keep their older detections.
+    HduRefused,
+    /// It has no HDUs for the detectors that keep their older detections.
+    HduAbsent,
 }
 
 impl Lack {
@@ -922,11 +926,14 @@ impl Lack {
             Self::Parked => "parked",
             Self::Failed => "failed",
             Self::Retracted => "retracted",
+            Self::HduRefused => "hdu_refused",
+            Self::HduAbsent => "hdu_absent",
         }
     }
 }
 
-/// A product of an older image that stays current because the newer image of its name lacks it.
+/// A product of an older image that stays current because the newer image of its name lacks it, or detections that stay because
+/// a newer catalogue of the same image lacks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptProduct {
     /// Delivery of the older image.
@@ -939,8 +946,10 @@ pub struct KeptProduct {
     pub use_case: UseCase,
     /// Delivery of the newer image.
     pub newer_delivery: String,
-    /// The newer image.
+    /// The newer image; the same image where its own newer catalogue lacks them.
     pub newer_multiframe_id: i64,
+    /// Of detections, the detectors that keep them.
+    pub ext_nums: Vec<i64>,
     /// Why the newer one lacks the product.
     pub why: Lack,
 }
@@ -954,28 +963,61 @@ impl KeptProduct {
         }
     }
 
-    /// Returns the reason why the newer image lacks the product, as a clause.
+    /// Returns whether the newer catalogue of the same image lacks the detections.
+    pub fn is_of_own_catalogue(&self) -> bool {
+        self.newer_multiframe_id == self.multiframe_id
+    }
+
+    /// Returns the name of the product, with the detectors where other detectors of the image have newer detections.
+    pub fn part(&self) -> String {
+        let is_part = matches!(self.why, Lack::HduRefused | Lack::HduAbsent);
+        match is_part || self.is_of_own_catalogue() {
+            true => format!("{} of ext_num {}", self.product(), self.detectors()),
+            false => self.product().to_owned(),
+        }
+    }
+
+    fn detectors(&self) -> String {
+        let numbers: Vec<String> = self.ext_nums.iter().map(ToString::to_string).collect();
+        numbers.join(", ")
+    }
+
+    /// Returns the reason why the newer image or catalogue lacks the product, as a clause.
     pub fn reason(&self) -> String {
         let product = match self.use_case {
             UseCase::Preview => "preview",
             UseCase::Metadata | UseCase::Catalogue => "catalogue",
         };
         let newer = &self.newer_delivery;
+        let its = match self.is_of_own_catalogue() {
+            true => format!("its newer {product}"),
+            false => format!("its {product} of {newer}"),
+        };
         match self.why {
             Lack::NoCatalogue => format!("no catalogue in {newer} belongs to it"),
-            Lack::Pending => format!("its {product} of {newer} is not ingested yet"),
-            Lack::Refused => format!("its {product} of {newer} was refused"),
-            Lack::Parked => format!("its {product} of {newer} is parked"),
+            Lack::Pending => format!("{its} is not ingested yet"),
+            Lack::Refused => format!("{its} was refused"),
+            Lack::Parked => format!("{its} is parked"),
             Lack::Failed => format!("the {product} round of {newer} failed"),
-            Lack::Retracted => format!("its {product} of {newer} is retracted"),
+            Lack::Retracted => format!("{its} is retracted"),
+            Lack::HduRefused => {
+                format!(
+                    "{its} has no accepted detections of ext_num {}: HDU refused",
+                    self.detectors()
+                )
+            }
+            Lack::HduAbsent => format!("{its} has no HDU for ext_num {}", self.detectors()),
         }
     }
 }
 
 impl std::fmt::Display for KeptProduct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (kept, why) = (self.product(), self.reason());
-        write!(f, "{} shows the {kept} of {}: {why}", self.file, self.delivery)
+        let (kept, why) = (self.part(), self.reason());
+        match self.is_of_own_catalogue() {
+            true => write!(f, "{} shows older {kept}: {why}", self.file),
+            false => write!(f, "{} shows the {kept} of {}: {why}", self.file, self.delivery),
+        }
     }
 }
 

@@ -412,14 +412,16 @@ fn replay(
     })?;
     let rows: Vec<_> = rows.collect::<engine::Result<_>>()?;
     let mut select = from.prepare(
-        "SELECT multiframe_id, from_event, to_event FROM interruption WHERE use_case = 'catalogue'",
+        "SELECT multiframe_id, ext_num, from_event, to_event FROM detector_interruption",
     )?;
-    let spans =
-        select.query_map([], |r| Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, r.get::<i64>(2)?)))?;
-    let mut interrupted: BTreeMap<i64, Vec<(i64, i64)>> = BTreeMap::new();
+    let spans = select.query_map([], |r| {
+        let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
+        Ok((key, r.get::<i64>(2)?, r.get::<i64>(3)?))
+    })?;
+    let mut interrupted: BTreeMap<DetectorKey, Vec<(i64, i64)>> = BTreeMap::new();
     for span in spans {
-        let (multiframe, out, back) = span?;
-        interrupted.entry(multiframe).or_default().push((out, back));
+        let (key, out, back) = span?;
+        interrupted.entry(key).or_default().push((out, back));
     }
     for (key, version, begin, end) in &rows {
         versions.insert((*key, *begin), *version);
@@ -430,7 +432,7 @@ fn replay(
         if let Some(end) = end {
             ends_in(*end);
         }
-        for (out, back) in interrupted.get(&key.multiframe_id).into_iter().flatten() {
+        for (out, back) in interrupted.get(key).into_iter().flatten() {
             if begin <= out && end.is_none_or(|end| end >= *back) {
                 ends_in(*out);
                 reopens.entry(*back).or_default().entry(*out).or_default().insert(*key);

@@ -24,15 +24,19 @@ pub(crate) fn condition(
     let mut sql = format!(
         "{table}.begin_event <= {event} AND ({table}.end_event IS NULL OR {table}.end_event > {event})"
     );
-    if let Some(use_case) = use_case {
-        let _ = write!(
-            sql,
-            " AND NOT EXISTS (SELECT 1 FROM interruption AS i WHERE i.multiframe_id = {table}.multiframe_id
-                  AND i.use_case = '{}' AND i.from_event <= {event} AND i.to_event > {event}
-                  AND i.from_event >= {table}.begin_event)",
-            use_case.name()
-        );
-    }
+    let (interruptions, of) = match use_case {
+        None => return sql,
+        Some(UseCase::Catalogue) => {
+            ("detector_interruption", format!("i.ext_num = {table}.ext_num"))
+        }
+        Some(use_case) => ("interruption", format!("i.use_case = '{use_case}'")),
+    };
+    let _ = write!(
+        sql,
+        " AND NOT EXISTS (SELECT 1 FROM {interruptions} AS i WHERE i.multiframe_id = {table}.multiframe_id
+              AND {of} AND i.from_event <= {event} AND i.to_event > {event}
+              AND i.from_event >= {table}.begin_event)"
+    );
     sql
 }
 

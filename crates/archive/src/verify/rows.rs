@@ -36,8 +36,8 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
     Ok(())
 }
 
-/// What shows is what should: the newest published product of each name, and the metadata of what shows. Rows and the record
-/// of products agree.
+/// What shows is what should: the newest published product of each name, of detections that of each detector, and the metadata of
+/// what shows. Rows and the record of products agree.
 fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut seen = BTreeSet::new();
     for Misplaced { multiframe_id, use_case, should_show } in misplaced(c)? {
@@ -56,10 +56,18 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let detections = ("detector_rows", "detector_rows".to_owned(), UseCase::Catalogue);
     for (name, table, use_case) in tables.chain([detections]) {
         let table = quoted(&table);
+        let of_detector = match use_case {
+            UseCase::Catalogue => {
+                "AND EXISTS (SELECT * FROM product_detector AS detector
+                             WHERE detector.multiframe_id = held.multiframe_id AND detector.ext_num = held.ext_num
+                                 AND detector.state = 'current')"
+            }
+            UseCase::Preview | UseCase::Metadata => "",
+        };
         let without_product = format!(
             "SELECT DISTINCT multiframe_id FROM {table} AS held WHERE end_event IS NULL AND NOT EXISTS (
                  SELECT * FROM product WHERE product.multiframe_id = held.multiframe_id AND product.use_case = ?1
-                     AND product.state = 'current') ORDER BY 1"
+                     AND product.state = 'current' {of_detector}) ORDER BY 1"
         );
         for multiframe_id in multiframes(c, &without_product, use_case)? {
             if seen.insert((multiframe_id, name.to_owned())) {

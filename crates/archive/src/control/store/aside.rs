@@ -2,6 +2,7 @@
 
 use super::detections::Changes;
 use super::history::{self, Act};
+use super::product_detectors;
 use super::products::{self, Kept, Scope};
 use super::registration::delivery_id;
 use crate::control::records::*;
@@ -13,7 +14,7 @@ use crate::site::Site;
 use model::{EventId, UseCase};
 use rusqlite::params;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// See [`crate::Inquiry::kept_products`].
 pub(super) fn list(
@@ -40,7 +41,8 @@ fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFau
         use_case: kept.use_case,
         newer_delivery: deliveries[&kept.newer.1].name.clone(),
         newer_multiframe_id: kept.newer.0,
-        why: deliveries[&kept.newer.1].lack(kept.newer.0, kept.use_case),
+        ext_nums: kept.ext_nums.clone(),
+        why: deliveries[&kept.newer.1].lack(kept),
     };
     Ok(kept.iter().map(record).collect())
 }
@@ -52,6 +54,29 @@ struct Arrived {
     with_catalogue: HashSet<i64>,
     /// State and outcome of the latest round of an image in a use case.
     latest: HashMap<(i64, UseCase), (String, Option<String>)>,
+    /// Images with published detections.
+    with_detections: HashSet<i64>,
+    /// HDUs of the images' catalogues that were refused.
+    refused: HashMap<i64, RefusedHdus>,
+}
+
+/// HDUs of the latest catalogue of an image that were refused.
+#[derive(Default)]
+struct RefusedHdus {
+    round: i64,
+    /// Extension numbers of the detectors to which some of them belong.
+    of_detectors: BTreeSet<i64>,
+    /// Extension numbers, in the catalogue, of those whose detector is unknown.
+    others: BTreeSet<i64>,
+}
+
+impl RefusedHdus {
+    /// Returns whether the HDU of a detector is among them. One whose detector is unknown is taken for the HDU of the detector of
+    /// the same number, and where `uncovered` has none of that number, for that of any of them.
+    fn has(&self, ext_num: i64, uncovered: &[i64]) -> bool {
+        self.of_detectors.contains(&ext_num)
+            || self.others.iter().any(|other| *other == ext_num || !uncovered.contains(other))
+    }
 }
 
 impl Arrived {
@@ -76,11 +101,20 @@ impl Arrived {
             Ok((key, (r.get(2)?, r.get(3)?)))
         })?;
         let latest = rows.collect::<Result<_, _>>()?;
-        Ok(Self { name, with_catalogue, latest })
+        let mut select = c.prepare_cached(
+            "SELECT DISTINCT held.multiframe_id FROM file JOIN image ON image.file_id = file.file_id
+                 JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
+             WHERE file.delivery_id = ?1 AND held.state <> 'retracted'",
+        )?;
+        let rows = select.query_map([delivery], |r| r.get(0))?;
+        let with_detections = rows.collect::<Result<_, _>>()?;
+        let refused = refused_hdus(c, delivery)?;
+        Ok(Self { name, with_catalogue, latest, with_detections, refused })
     }
 
-    /// Finds why an image lacks a product.
-    fn lack(&self, multiframe: i64, use_case: UseCase) -> Lack {
+    /// Finds why the newer image, or the newer round of the image's own catalogue, lacks a product.
+    fn lack(&self, kept: &Kept) -> Lack {
+        let (multiframe, use_case) = (kept.newer.0, kept.use_case);
         let Some((state, outcome)) = self.latest.get(&(multiframe, use_case)) else {
             let is_absent =
                 use_case == UseCase::Catalogue && !self.with_catalogue.contains(&multiframe);
@@ -89,11 +123,56 @@ impl Arrived {
         match (state.as_str(), outcome.as_deref()) {
             ("retracted", _) => Lack::Retracted,
             ("failed", _) => Lack::Failed,
+            ("ingested", Some("done"))
+                if use_case == UseCase::Catalogue && self.with_detections.contains(&multiframe) =>
+            {
+                let refused = self.refused.get(&multiframe);
+                let is_refused = |ext_num: &i64| {
+                    refused.is_some_and(|refused| refused.has(*ext_num, &kept.ext_nums))
+                };
+                let is_any = kept.ext_nums.iter().any(is_refused);
+                if is_any { Lack::HduRefused } else { Lack::HduAbsent }
+            }
             (_, Some("refused")) | ("ingested", Some("done")) => Lack::Refused,
             (_, Some("parked")) => Lack::Parked,
             _ => Lack::Pending,
         }
     }
+}
+
+/// Loads the HDUs that were refused of the latest catalogues of a delivery's images: by the tasks, and before.
+fn refused_hdus(c: &Connection, delivery: i64) -> Result<HashMap<i64, RefusedHdus>, ArchiveFault> {
+    const DETECTOR: &str = "(SELECT min(described.ext_num) FROM multiframe_detector AS described
+         WHERE described.multiframe_id = refused.multiframe_id AND described.cat_ext_num = refused.cat_ext_num)";
+    let mut select = c.prepare_cached(&format!(
+        "SELECT refused.multiframe_id, refused.round, coalesce(refused.ext_num, {DETECTOR}), refused.cat_ext_num
+         FROM (SELECT hdu_rows.multiframe_id, unit.round, hdu_rows.ext_num, hdu_rows.cat_ext_num
+               FROM unit JOIN hdu_rows ON hdu_rows.unit_id = unit.unit_id
+               WHERE unit.delivery_id = ?1 AND hdu_rows.rows_written = 0
+               UNION ALL
+               SELECT catalogue.multiframe_id, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), refusal.ext_num
+               FROM file JOIN catalogue ON catalogue.file_id = file.file_id JOIN refusal ON refusal.file_id = file.file_id
+               WHERE file.delivery_id = ?1 AND file.state = 'current' AND refusal.delivery_id = ?1
+                   AND refusal.state = 'open' AND refusal.stage = 'register' AND refusal.ext_num IS NOT NULL) AS refused"
+    ))?;
+    let mut rows = select.query([delivery])?;
+    let mut found: HashMap<i64, RefusedHdus> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let refused = found.entry(row.get(0)?).or_default();
+        if let Some(round) = row.get::<Option<i64>>(1)? {
+            if round < refused.round {
+                continue;
+            }
+            if round > refused.round {
+                *refused = RefusedHdus { round, ..RefusedHdus::default() };
+            }
+        }
+        match row.get::<Option<i64>>(2)? {
+            Some(ext_num) => refused.of_detectors.insert(ext_num),
+            None => refused.others.insert(row.get(3)?),
+        };
+    }
+    Ok(found)
 }
 
 /// What is kept as findings of the newer deliveries: one per older delivery, product and cause.
@@ -140,13 +219,17 @@ pub(super) fn set_aside(
             && (use_cases.is_empty() || use_cases.contains(&kept.use_case))
     });
     if kept.is_empty() {
-        let message = format!("no product of an older image is kept beside {name}");
+        let message = format!("no older product is kept beside {name}");
         return Err(ArchiveFault::Conflict(message));
     }
     let mut done = SetAside { event: None, products: records(tx, &kept)? };
     let event = history::next_event(tx)?;
     record_act(tx, delivery, event, Act::Retract, cause, now)?;
     for kept in &kept {
+        if kept.is_of_own_catalogue() {
+            product_detectors::set_aside(tx, kept.multiframe, &kept.ext_nums, event)?;
+            continue;
+        }
         tx.prepare_cached(
             "INSERT INTO set_aside (multiframe_id, use_case, event_id) VALUES (?1, ?2, ?3)",
         )?
@@ -179,7 +262,12 @@ pub(super) fn undo(
     })?;
     let mut aside: Vec<(i64, UseCase, i64)> = rows.collect::<Result<_, _>>()?;
     aside.retain(|(_, use_case, _)| use_cases.is_empty() || use_cases.contains(use_case));
-    if aside.is_empty() {
+    let of_detections = use_cases.is_empty() || use_cases.contains(&UseCase::Catalogue);
+    let uncovered = match of_detections {
+        true => product_detectors::undo_aside(tx, delivery, file)?,
+        false => BTreeSet::new(),
+    };
+    if aside.is_empty() && uncovered.is_empty() {
         return Err(ArchiveFault::Conflict(format!(
             "no decision to end older products beside {name} is in force"
         )));
@@ -194,7 +282,10 @@ pub(super) fn undo(
     }
     settle(tx, site, delivery, event, (&format!("{name}: older products show again"), cause), now)?;
     let mut kept = products::kept(tx)?;
-    kept.retain(|kept| aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)));
+    kept.retain(|kept| match kept.is_of_own_catalogue() {
+        true => uncovered.contains(&kept.multiframe),
+        false => aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)),
+    });
     Ok(SetAside { event: Some(event), products: records(tx, &kept)? })
 }
 

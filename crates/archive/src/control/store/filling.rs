@@ -177,7 +177,7 @@ fn what_was_found(filling: &Filling, series: &str) -> [String; 4] {
 }
 
 /// Of every second frame all ended in its own event.
-fn detections(series: &str) -> [String; 4] {
+fn detections(series: &str) -> [String; 5] {
     [
         format!(
             "INSERT INTO detector_rows (programme_id, first_obj_id, rows, multiframe_id, ext_num, version, file_id, file_row,
@@ -190,6 +190,11 @@ fn detections(series: &str) -> [String; 4] {
         ),
         format!(
             "INSERT INTO retraction (event_id, unit_id, purged) {series} SELECT n, n, {TIME} FROM n"
+        ),
+        format!(
+            "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event)
+             {series} SELECT n, 2, CASE WHEN n % 2 = 0 THEN 'retracted' ELSE 'current' END, CASE WHEN n % 2 = 0 THEN n END, n
+             FROM n"
         ),
         format!(
             "INSERT INTO product (multiframe_id, use_case, state, ended_event, changed_event)

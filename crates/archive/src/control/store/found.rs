@@ -76,7 +76,9 @@ fn decision(
             [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?, r.get(8)?];
         Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts))
     })?;
-    for (use_case, decided, texts) in rows.collect::<Result<Vec<_>, _>>()? {
+    let mut decisions = rows.collect::<Result<Vec<_>, _>>()?;
+    decisions.extend(decision_of_detectors(c, multiframe)?);
+    for (use_case, decided, texts) in decisions {
         let [file, happened, who, why, newer, state, own] = texts;
         if !of.contains(&use_case) {
             continue;
@@ -99,6 +101,30 @@ fn decision(
         }
     }
     Ok(None)
+}
+
+/// Returns the latest decision in force about detections that newer rounds of an image's own catalogue left: use case, event, file,
+/// time, who, why, delivery, state, delivery.
+fn decision_of_detectors(
+    c: &Connection,
+    multiframe: i64,
+) -> Result<Option<(UseCase, i64, [String; 7])>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT event.event_id, file.name, event.happened, event.who, event.why, delivery.name, held.state, delivery.name
+         FROM product_detector AS held JOIN event ON event.event_id = held.aside_event
+             JOIN image ON image.multiframe_id = held.multiframe_id JOIN file ON file.file_id = image.file_id
+             JOIN delivery ON delivery.delivery_id = file.delivery_id
+         WHERE held.multiframe_id = ?1 AND held.uncovered_event IS NOT NULL
+         ORDER BY event.event_id DESC LIMIT 1",
+    )?;
+    let found = select
+        .query_row([multiframe], |r| {
+            let texts =
+                [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?];
+            Ok((UseCase::Catalogue, r.get(0)?, texts))
+        })
+        .optional()?;
+    Ok(found)
 }
 
 /// Returns the frame that replaced a multiframe: newer content of its name in its own delivery, or the frame of that name in

@@ -1,7 +1,7 @@
 //! Numbered migrations, forward only, and the tables that follow the definitions.
 
-use super::products;
 use super::time::text_of;
+use super::{product_detectors, products};
 use crate::control::records::Timestamp;
 use crate::engine::{Connection, Dialect, postgres_ddl};
 use crate::error::ArchiveFault;
@@ -58,6 +58,10 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration::new("cameras", include_str!("../../migrations/0018_cameras.sql")),
     Migration::new("reopening", include_str!("../../migrations/0019_reopening.sql")),
+    Migration::new(
+        "product_detectors",
+        include_str!("../../migrations/0020_product_detectors.sql"),
+    ),
     Migration::new("pending_metadata", include_str!("../../migrations/0021_pending_metadata.sql")),
 ];
 
@@ -69,6 +73,7 @@ const APPLICATION_ID: i32 = 0x414c_4d47;
 /// # Errors
 /// [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or what the engine said.
 pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(), ArchiveFault> {
+    let knows_detectors = has_table(tx, "product_detector")?;
     let is_migrated = migrate(tx, MIGRATIONS.len(), now)?;
     for table in definition::tables() {
         definition::bring_up(tx, table)?;
@@ -78,6 +83,9 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
     links::ensure_indexes(tx)?;
     if is_migrated {
         products::adopt(tx)?;
+        if !knows_detectors {
+            product_detectors::adopt(tx)?;
+        }
         provider::adopt_cameras(tx)?;
     }
     if let Some(sqlite) = tx.sqlite() {

@@ -32,6 +32,7 @@ mod pending;
 mod planning;
 #[cfg(test)]
 mod plans;
+mod product_detectors;
 mod products;
 mod publish;
 mod refusals;

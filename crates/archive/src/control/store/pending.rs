@@ -26,11 +26,11 @@ const WHOLE_FRAME: i64 = 0;
 fn published_versions(of: &str) -> String {
     format!(
         "SELECT DISTINCT detector_rows.multiframe_id, detector_rows.ext_num, detector_rows.version
-         FROM detector_rows JOIN product ON product.multiframe_id = detector_rows.multiframe_id
-             AND product.use_case = 'catalogue' AND product.state <> 'retracted'
+         FROM detector_rows JOIN product_detector AS held ON held.multiframe_id = detector_rows.multiframe_id
+             AND held.ext_num = detector_rows.ext_num AND held.state <> 'retracted'
              JOIN product AS described ON described.multiframe_id = detector_rows.multiframe_id
              AND described.use_case = 'metadata' AND described.state <> 'retracted'
-         WHERE detector_rows.end_event IS NOT DISTINCT FROM product.ended_event
+         WHERE detector_rows.end_event IS NOT DISTINCT FROM held.ended_event
              AND detector_rows.multiframe_id IN ({of})"
     )
 }

@@ -32,6 +32,8 @@ fn large() -> BTreeSet<String> {
         "redo",
         "detector_rows",
         "interruption",
+        "product_detector",
+        "detector_interruption",
         "transfer",
         "scrub",
         "assignment",

@@ -1,14 +1,15 @@
-//! Which of the images of one name shows each product: detections yield to detections, previews to previews.
+//! Which of the images of one name shows each product: detections yield to detections of the same detector, previews to previews.
 //!
 //! Images of one name are the contents of a name in a delivery and the images of that name and survey in the processings of
-//! its night. They are ordered from old to new. A product (preview, detections) that is published shows on the newest image
-//! that has it, once that image has metadata. Metadata show on the newest image, and on every image one of whose products
+//! its night. They are ordered from old to new. A preview that is published shows on the newest image that has one, once that
+//! image has metadata, and so do the detections of each detector. Metadata show on the newest image, and on every image one of whose products
 //! shows: a detection or preview always finds its multiframe. What shows is a function of what is published, and each act brings the rows in line with it in its own event.
 //!
 //! Start at [`settle`]. An act first writes what it publishes ([`publish`]) or takes out ([`retract`], [`restore`]), then
 //! settles. [`super::superseded::processings`] decides which deliveries are processings of one another.
 
 use super::detections::Changes;
+use super::product_detectors::{self, DetectorProduct};
 use super::superseded::processings;
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
@@ -28,7 +29,7 @@ pub(super) enum Scope {
     Round(i64),
     /// All images of a delivery.
     Delivery(i64),
-    /// The images of a delivery that have a kept product.
+    /// The images of a delivery that have a kept product, or detections that a newer round of their catalogue left.
     KeptOf(i64),
     /// One image.
     Image(i64),
@@ -49,7 +50,10 @@ impl Scope {
             Self::KeptOf(_) => {
                 "SELECT named.name FROM product JOIN image USING (multiframe_id)
                      JOIN file AS named ON named.file_id = image.file_id
-                 WHERE product.kept = 1 AND named.delivery_id = ?2"
+                 WHERE product.kept = 1 AND named.delivery_id = ?2
+                 UNION ALL SELECT named.name FROM product_detector JOIN image USING (multiframe_id)
+                     JOIN file AS named ON named.file_id = image.file_id
+                 WHERE product_detector.uncovered_event IS NOT NULL AND named.delivery_id = ?2"
             }
             Self::Image(_) => {
                 "SELECT named.name FROM image JOIN file AS named ON named.file_id = image.file_id
@@ -171,6 +175,8 @@ struct Frame {
     survey: String,
     /// In the order of [`UseCase::ALL`].
     products: [Option<Product>; 3],
+    /// The detections of each detector, by extension number.
+    detectors: BTreeMap<i64, DetectorProduct>,
 }
 
 /// The place of a use case in [`Frame::products`].
@@ -186,6 +192,12 @@ impl Frame {
     /// Has a product that may show: previews and detections need metadata to refer to.
     fn has(&self, use_case: UseCase) -> bool {
         self.published(use_case).is_some() && self.published(UseCase::Metadata).is_some()
+    }
+
+    /// Has detections of a detector that may show.
+    fn covers(&self, ext_num: i64) -> bool {
+        self.has(UseCase::Catalogue)
+            && self.detectors.get(&ext_num).is_some_and(|d| !d.is_retracted)
     }
 
     /// Another content of the name in the delivery, or the same name and survey in another processing.
@@ -222,6 +234,7 @@ fn contents(
     let names =
         scope.map_or("SELECT name FROM file WHERE CAST(?2 AS BIGINT) IS NOT NULL", Scope::names);
     let mut decided = decisions(c, delivery)?;
+    let mut detectors = product_detectors::load(c, delivery, names, scope.map_or(0, Scope::id))?;
     let mut select = c.prepare_cached(&format!(
         "SELECT file.name, file.file_id, file.superseded_by, coalesce(file.survey, ''), image.multiframe_id,
              product.use_case, product.state, product.ended_event, product.kept
@@ -243,7 +256,8 @@ fn contents(
         if frames.last().is_none_or(|(last, _)| *last != file) {
             let survey = row.get(3)?;
             let products = [None, None, None];
-            frames.push((file, Frame { name, multiframe, delivery, survey, products }));
+            let detectors = detectors.remove(&multiframe).unwrap_or_default();
+            frames.push((file, Frame { name, multiframe, delivery, survey, products, detectors }));
         }
         let Some(use_case) = row.get::<Option<String>>(5)? else { continue };
         let use_case: UseCase = use_case.parse().map_err(ArchiveFault::Damaged)?;
@@ -305,41 +319,61 @@ impl State {
 }
 
 /// What should be so with one product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Wanted {
     shows: bool,
     kept: bool,
 }
 
+/// What should be so with the products of one image.
+#[derive(Clone, Debug, Default)]
+struct WantedFrame {
+    /// In the order of [`UseCase::ALL`].
+    products: [Wanted; 3],
+    /// Detectors whose detections should show.
+    detectors: BTreeSet<i64>,
+}
+
 /// Decides which products of the images of one name show. `frames` are ordered from old to new.
-fn wanted(frames: &[Frame]) -> Vec<[Wanted; 3]> {
+fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
     let mut all = Vec::with_capacity(frames.len());
     for (at, frame) in frames.iter().enumerate() {
         let newer = || frames[at + 1..].iter().filter(|newer| frame.yields_to(newer));
         let is_followed = newer().any(|newer| newer.has(UseCase::Metadata));
-        let mut products = [Wanted { shows: false, kept: false }; 3];
+        let mut wanted = WantedFrame::default();
         for use_case in [UseCase::Preview, UseCase::Catalogue] {
             let Some(product) = frame.published(use_case).filter(|_| frame.has(use_case)) else {
                 continue;
             };
-            let is_replaced = newer().any(|newer| newer.has(use_case));
             // A decision holds as long as the frame beside which it was made has metadata.
             let is_set_aside = newer().any(|newer| {
                 newer.has(UseCase::Metadata) && product.aside_of.contains(&newer.delivery)
             });
-            let shows = !is_replaced && !is_set_aside;
-            products[place(use_case)] = Wanted { shows, kept: shows && is_followed };
+            let shows = match use_case {
+                _ if is_set_aside => false,
+                UseCase::Catalogue => {
+                    let shown = frame.detectors.iter().filter(|(ext_num, detector)| {
+                        let is_aside = detector.is_uncovered && detector.is_aside;
+                        let is_replaced = || newer().any(|newer| newer.covers(**ext_num));
+                        !detector.is_retracted && !is_aside && !is_replaced()
+                    });
+                    wanted.detectors = shown.map(|(ext_num, _)| *ext_num).collect();
+                    !wanted.detectors.is_empty()
+                }
+                UseCase::Preview | UseCase::Metadata => !newer().any(|newer| newer.has(use_case)),
+            };
+            wanted.products[place(use_case)] = Wanted { shows, kept: shows && is_followed };
         }
         if frame.has(UseCase::Metadata) {
-            let shows = !is_followed || products.iter().any(|p| p.shows);
-            products[place(UseCase::Metadata)] = Wanted { shows, kept: false };
+            let shows = !is_followed || wanted.products.iter().any(|p| p.shows);
+            wanted.products[place(UseCase::Metadata)] = Wanted { shows, kept: false };
         }
-        all.push(products);
+        all.push(wanted);
     }
     all
 }
 
-/// Returns whether a newer frame of its name has a product of an image.
+/// Returns whether newer frames of its name have a product of an image, of all its detectors where it is detections.
 pub(super) fn is_replaced(
     c: &Connection,
     multiframe: i64,
@@ -352,8 +386,11 @@ pub(super) fn is_replaced(
         .query_row([multiframe], |r| r.get(0))?;
     for frames in groups(c, delivery, Some(Scope::Image(multiframe)))? {
         if let Some(at) = frames.iter().position(|frame| frame.multiframe == multiframe) {
-            let newer = frames[at + 1..].iter();
-            return Ok(newer.filter(|newer| frames[at].yields_to(newer)).any(|n| n.has(use_case)));
+            let own = &frames[at];
+            let newer = || frames[at + 1..].iter().filter(|newer| own.yields_to(newer));
+            let is_covered = |ext_num: &i64| newer().any(|newer| newer.covers(*ext_num));
+            return Ok(newer().any(|newer| newer.has(use_case))
+                && (use_case != UseCase::Catalogue || own.detectors.keys().all(is_covered)));
         }
     }
     Ok(false)
@@ -372,7 +409,7 @@ pub(super) fn settle(
     let mut acts = Acts::default();
     for frames in groups(tx, delivery, Some(scope))? {
         for (frame, wanted) in frames.iter().zip(wanted(&frames)) {
-            acts.compare(frame, wanted);
+            acts.compare(frame, &wanted);
         }
     }
     if acts.is_empty() {
@@ -382,20 +419,21 @@ pub(super) fn settle(
     acts.write(tx, event)?;
     for (use_case, multiframes) in &acts.ends {
         end_rows(tx, *use_case, event)?;
-        if *use_case == UseCase::Catalogue {
-            changes.end_detectors(&current_detectors(tx, multiframes)?)?;
-        }
         settled.superseded.extend(multiframes);
     }
-    for (use_case, products) in &acts.opens {
+    product_detectors::end(tx, &acts.detector_ends, event, changes)?;
+    settled.superseded.extend(acts.detector_ends.iter().map(|key| key.multiframe_id));
+    for (use_case, multiframes) in &acts.opens {
         open_rows(tx, *use_case, event, &mut settled.opened)?;
-        if *use_case == UseCase::Catalogue {
-            let rows = open_detections(tx, products, changes)?;
-            *settled.opened.entry("detection_all".to_owned()).or_default() += rows;
-        }
-        settled.shown.extend(products.iter().map(|(multiframe, _)| *multiframe));
+        settled.shown.extend(multiframes);
+    }
+    if !acts.detector_opens.is_empty() {
+        let rows = product_detectors::open(tx, &acts.detector_opens, event, changes)?;
+        *settled.opened.entry("detection_all".to_owned()).or_default() += rows;
+        settled.shown.extend(acts.detector_opens.iter().map(|(key, _)| key.multiframe_id));
     }
     note_opened(tx, event)?;
+    product_detectors::follow(tx, &acts.with_detectors(), event)?;
     acts.write_kept(tx)?;
     Ok(settled)
 }
@@ -404,30 +442,51 @@ pub(super) fn settle(
 #[derive(Debug, Default)]
 struct Acts {
     ends: HashMap<UseCase, Vec<i64>>,
+    opens: HashMap<UseCase, Vec<i64>>,
+    detector_ends: Vec<DetectorKey>,
     /// With the event that had ended the rows.
-    opens: HashMap<UseCase, Vec<(i64, i64)>>,
+    detector_opens: Vec<(DetectorKey, i64)>,
     keeps: Vec<(i64, UseCase, bool)>,
 }
 
 impl Acts {
     fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.opens.is_empty() && self.keeps.is_empty()
+        self.ends.is_empty()
+            && self.opens.is_empty()
+            && self.detector_ends.is_empty()
+            && self.detector_opens.is_empty()
+            && self.keeps.is_empty()
     }
 
-    fn compare(&mut self, frame: &Frame, wanted: [Wanted; 3]) {
-        for (use_case, wanted) in UseCase::ALL.into_iter().zip(wanted) {
+    /// Images whose detectors change.
+    fn with_detectors(&self) -> BTreeSet<i64> {
+        let opened = self.detector_opens.iter().map(|(key, _)| key);
+        self.detector_ends.iter().chain(opened).map(|key| key.multiframe_id).collect()
+    }
+
+    fn compare(&mut self, frame: &Frame, wanted: &WantedFrame) {
+        for (use_case, wanted) in UseCase::ALL.into_iter().zip(wanted.products) {
             let Some(product) = frame.published(use_case) else { continue };
             match (product.state, product.ended) {
+                _ if use_case == UseCase::Catalogue => {}
                 (State::Current, _) if !wanted.shows => {
                     self.ends.entry(use_case).or_default().push(frame.multiframe);
                 }
-                (State::Superseded, Some(ended)) if wanted.shows => {
-                    self.opens.entry(use_case).or_default().push((frame.multiframe, ended));
+                (State::Superseded, Some(_)) if wanted.shows => {
+                    self.opens.entry(use_case).or_default().push(frame.multiframe);
                 }
                 _ => {}
             }
             if wanted.shows && wanted.kept != product.is_kept {
                 self.keeps.push((frame.multiframe, use_case, wanted.kept));
+            }
+        }
+        for (&ext_num, detector) in frame.detectors.iter().filter(|(_, d)| !d.is_retracted) {
+            let key = DetectorKey { multiframe_id: frame.multiframe, ext_num };
+            match (detector.ended, wanted.detectors.contains(&ext_num)) {
+                (None, false) => self.detector_ends.push(key),
+                (Some(ended), true) => self.detector_opens.push((key, ended)),
+                _ => {}
             }
         }
     }
@@ -440,9 +499,9 @@ impl Acts {
             );
             update(tx, &change, *use_case, multiframes.iter().copied())?;
         }
-        for (use_case, products) in &self.opens {
-            let multiframes = products.iter().map(|(multiframe, _)| *multiframe);
-            update(tx, &format!("changed_event = {event}"), *use_case, multiframes)?;
+        for (use_case, multiframes) in &self.opens {
+            let change = format!("changed_event = {event}");
+            update(tx, &change, *use_case, multiframes.iter().copied())?;
         }
         Ok(())
     }
@@ -526,87 +585,51 @@ fn open_rows(
     Ok(())
 }
 
-/// Opens the detections of products again, by the events that ended them.
-fn open_detections(
-    tx: &Connection,
-    products: &[(i64, i64)],
-    changes: &mut Changes<'_>,
-) -> Result<u64, ArchiveFault> {
-    // By the image: the index of events finds all rows that one event ended.
-    let mut select = tx.prepare_cached(
-        "SELECT DISTINCT ext_num FROM detector_rows
-         WHERE multiframe_id = ?1 AND end_event + 0 = ?2 AND end_event IS NOT NULL ORDER BY 1",
-    )?;
-    let mut by_event: BTreeMap<i64, Vec<DetectorKey>> = BTreeMap::new();
-    for &(multiframe_id, ended) in products {
-        let rows = select.query_map([multiframe_id, ended], |r| {
-            Ok(DetectorKey { multiframe_id, ext_num: r.get(0)? })
-        })?;
-        let keys = by_event.entry(ended).or_default();
-        for key in rows {
-            keys.push(key?);
-        }
-    }
-    let mut opened = 0;
-    for (ended, keys) in by_event {
-        opened += changes.reopen_detectors(super::history::event_id(ended)?, &keys)?;
-    }
-    Ok(opened)
-}
-
 /// Notes the spans in which what an event opened did not show, and that it is current.
 fn note_opened(tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
     tx.execute(
         "INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
          SELECT multiframe_id, use_case, ended_event, changed_event FROM product
-         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded'
+         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded' AND use_case <> 'catalogue'
          ON CONFLICT DO NOTHING",
         [event],
     )?;
     tx.execute(
         "UPDATE product SET state = 'current', ended_event = NULL
-         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded'",
+         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded' AND use_case <> 'catalogue'",
         [event],
     )?;
     Ok(())
 }
 
-/// Detectors of some multiframes that have current detections.
-pub(super) fn current_detectors(
-    tx: &Connection,
-    multiframes: &[i64],
-) -> Result<Vec<DetectorKey>, ArchiveFault> {
-    let mut select = tx.prepare_cached(
-        "SELECT DISTINCT ext_num FROM detector_rows WHERE multiframe_id = ?1 AND end_event IS NULL ORDER BY 1",
-    )?;
-    let mut keys = Vec::new();
-    for &multiframe_id in multiframes {
-        let rows = select.query_map([multiframe_id], |r| {
-            Ok(DetectorKey { multiframe_id, ext_num: r.get(0)? })
-        })?;
-        for key in rows {
-            keys.push(key?);
-        }
-    }
-    Ok(keys)
-}
-
-/// A product of an older image that shows because the newer one of its name lacks it.
+/// A product of an older image that shows because the newer one of its name lacks it, or detections that show because a newer
+/// round of their image's catalogue lacks them.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub name: String,
     pub multiframe: i64,
     pub delivery: i64,
     pub use_case: UseCase,
-    /// The newest image of the name with metadata, and its delivery.
+    /// The newest image of the name with metadata, and its delivery. The image itself where its own catalogue lacks them.
     pub newer: (i64, i64),
+    /// Of detections, the detectors.
+    pub ext_nums: Vec<i64>,
+}
+
+impl Kept {
+    /// The newer round of the image's own catalogue lacks them.
+    pub(super) fn is_of_own_catalogue(&self) -> bool {
+        self.newer.0 == self.multiframe
+    }
 }
 
 /// Lists what is kept, by delivery and name.
 pub(super) fn kept(c: &Connection) -> Result<Vec<Kept>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT DISTINCT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
-         WHERE product.kept = 1 ORDER BY 1",
+        "SELECT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
+         WHERE product.kept = 1
+         UNION SELECT file.delivery_id FROM product_detector JOIN image USING (multiframe_id) JOIN file USING (file_id)
+         WHERE product_detector.uncovered_event IS NOT NULL ORDER BY 1",
     )?;
     let rows = select.query_map([], |r| r.get(0))?;
     let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;
@@ -619,17 +642,46 @@ pub(super) fn kept(c: &Connection) -> Result<Vec<Kept>, ArchiveFault> {
                     .filter(|newer| frame.yields_to(newer) && newer.has(UseCase::Metadata))
                     .map(|newer| (newer.multiframe, newer.delivery))
                     .next();
-                let Some(newer) = newest else { continue };
-                for use_case in [UseCase::Preview, UseCase::Catalogue] {
-                    if frame.published(use_case).is_some_and(|product| product.is_kept) {
-                        let (name, multiframe) = (frame.name.clone(), frame.multiframe);
-                        found.push(Kept { name, multiframe, delivery, use_case, newer });
-                    }
-                }
+                found.extend(frame.kept(newest));
             }
         }
     }
     Ok(found)
+}
+
+impl Frame {
+    /// Lists what is kept of the image beside the newest image of its name, and beside newer rounds of its own catalogue.
+    fn kept(&self, newest: Option<(i64, i64)>) -> Vec<Kept> {
+        let kept = |use_case, newer, ext_nums| Kept {
+            name: self.name.clone(),
+            multiframe: self.multiframe,
+            delivery: self.delivery,
+            use_case,
+            newer,
+            ext_nums,
+        };
+        let shown = |(_, detector): &(&i64, &DetectorProduct)| detector.ended.is_none();
+        let ext_nums = |uncovered_only: bool| -> Vec<i64> {
+            let shown = self.detectors.iter().filter(shown);
+            let wanted = shown.filter(|(_, d)| d.is_uncovered || !uncovered_only);
+            wanted.map(|(ext_num, _)| *ext_num).collect()
+        };
+        let mut found = Vec::new();
+        let is_kept = |use_case| self.published(use_case).is_some_and(|product| product.is_kept);
+        if let Some(newer) = newest {
+            if is_kept(UseCase::Preview) {
+                found.push(kept(UseCase::Preview, newer, Vec::new()));
+            }
+            if is_kept(UseCase::Catalogue) {
+                found.push(kept(UseCase::Catalogue, newer, ext_nums(false)));
+            }
+        }
+        let uncovered = ext_nums(true);
+        if !uncovered.is_empty() {
+            found.push(kept(UseCase::Catalogue, (self.multiframe, self.delivery), uncovered));
+        }
+        found
+    }
 }
 
 /// Records the products of an archive that is older than their table: those with rows.
@@ -685,15 +737,34 @@ pub(crate) fn misplaced(c: &Connection) -> Result<Vec<Misplaced>, ArchiveFault> 
         seen.extend(processings(c, delivery)?);
         for frames in groups(c, delivery, None)? {
             for (frame, wanted) in frames.iter().zip(wanted(&frames)) {
-                for (use_case, wanted) in UseCase::ALL.into_iter().zip(wanted) {
-                    let shows = frame.published(use_case).is_some_and(|p| p.ended.is_none());
-                    if shows != wanted.shows {
-                        let multiframe_id = frame.multiframe;
-                        found.push(Misplaced { multiframe_id, use_case, should_show: !shows });
-                    }
-                }
+                found.extend(frame.misplaced(&wanted));
             }
         }
     }
     Ok(found)
+}
+
+impl Frame {
+    /// Compares what shows of the image with what should.
+    fn misplaced(&self, wanted: &WantedFrame) -> Vec<Misplaced> {
+        let multiframe_id = self.multiframe;
+        let misplaced = |use_case, should_show| Misplaced { multiframe_id, use_case, should_show };
+        let mut found = Vec::new();
+        for use_case in [UseCase::Preview, UseCase::Metadata] {
+            let shows = self.published(use_case).is_some_and(|p| p.ended.is_none());
+            if shows != wanted.products[place(use_case)].shows {
+                found.push(misplaced(use_case, !shows));
+            }
+        }
+        for should_show in [true, false] {
+            let is_wrong = |(ext_num, detector): (&i64, &DetectorProduct)| {
+                detector.ended.is_none() != should_show
+                    && wanted.detectors.contains(ext_num) == should_show
+            };
+            if self.detectors.iter().any(is_wrong) {
+                found.push(misplaced(UseCase::Catalogue, should_show));
+            }
+        }
+        found
+    }
 }

@@ -4,6 +4,7 @@ use super::detections::{Changes, Held, Part};
 use super::findings::{self, Found};
 use super::history::{self, Act};
 use super::pending;
+use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::refusals::ext_num;
 use super::rounds::{self, Unit};
@@ -16,7 +17,7 @@ use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::provider;
 use crate::site::Site;
-use model::task::StagedFile;
+use model::task::{HduReport, StagedFile};
 use model::{EventId, Finding, UnitKey, UnitState, UseCase};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use rusqlite::params;
@@ -291,9 +292,9 @@ pub(super) fn publish(
     let mut changes = Changes::begin(tx, site, event, unit.id)?;
     let rows = match unit.key.use_case {
         UseCase::Catalogue => {
-            let detections = act.detections(&loaded.detections, &mut changes)?;
+            let (detections, accepted) = act.detections(&loaded.detections, &mut changes)?;
             let mut rows = vec![("detection".to_owned(), detections)];
-            rows.extend(pending::release(tx, (unit.id, DONE), &act.accepted_versions(), event)?);
+            rows.extend(pending::release(tx, (unit.id, DONE), &accepted, event)?);
             rows
         }
         UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables)?,
@@ -473,92 +474,91 @@ impl Publishing<'_> {
         products::publish(self.tx, published.into_iter(), use_case, self.event)
     }
 
-    /// Ends the detections that the batch replaces and registers its files. Returns the rows.
-    fn detections(&self, parts: &[Part], changes: &mut Changes<'_>) -> Result<u64, ArchiveFault> {
-        let versions: HashMap<i64, i64> = self
+    /// Ends the detections of the detectors that the batch covers and registers its files. Returns the rows, and
+    /// the versions of the accepted catalogues by image.
+    fn detections(
+        &self,
+        parts: &[Part],
+        changes: &mut Changes<'_>,
+    ) -> Result<(u64, BTreeMap<i64, i64>), ArchiveFault> {
+        let mut versions: BTreeMap<i64, i64> = self
             .done()
             .filter_map(|i| Some((i.multiframe_id.get(), i64::from(i.catalogue_version?))))
             .collect();
-        let accepted = self.accepted();
         let kept = self.kept()?;
+        let covered = self.covered(&kept);
         self.open_kept(&kept, changes)?;
-        let accepted_list: Vec<i64> = accepted.iter().copied().collect();
-        let mut replaced = products::current_detectors(self.tx, &accepted_list)?;
-        replaced.retain(|key| !kept.contains(key));
+        let replaced: Vec<DetectorKey> = covered.difference(&kept).copied().collect();
         changes.end_detectors(&replaced)?;
         let mut rows = 0;
         for part in parts {
             let version = |key: DetectorKey| versions.get(&key.multiframe_id).copied().unwrap_or(0);
             rows += changes.add(part, version)?;
         }
-        products::publish(self.tx, accepted.into_iter(), UseCase::Catalogue, self.event)?;
+        let images: BTreeSet<i64> = covered.iter().map(|key| key.multiframe_id).collect();
+        versions.retain(|multiframe, _| images.contains(multiframe));
+        products::publish(self.tx, images.into_iter(), UseCase::Catalogue, self.event)?;
+        product_detectors::publish(self.tx, self.unit.id, &covered, self.event)?;
         self.tx.execute(
             "UPDATE id_range SET state = 'ingested' WHERE unit_id = ?1 AND state = 'reserved'",
             [self.unit.id],
         )?;
         self.hdu_rows()?;
-        Ok(rows)
+        Ok((rows, versions))
     }
 
-    /// Images whose catalogue was accepted: it has a row in the archive, or it is empty and nothing of it was refused. Another
-    /// one replaces nothing.
-    fn accepted(&self) -> BTreeSet<i64> {
+    /// Detectors whose catalogue HDU was accepted: it has rows in the archive, or it is empty and nothing of it was refused. The
+    /// batch replaces nothing of the others.
+    fn covered(&self, kept: &BTreeSet<DetectorKey>) -> BTreeSet<DetectorKey> {
         let done: BTreeSet<i64> = self.done().map(|i| i.multiframe_id.get()).collect();
-        let mut accepted: BTreeSet<i64> = BTreeSet::new();
+        let key = |multiframe_id, ext_num: i16| DetectorKey {
+            multiframe_id,
+            ext_num: i64::from(ext_num),
+        };
+        let mut covered: BTreeSet<DetectorKey> = kept.clone();
         for result in self.batch.tasks.iter().filter_map(|task| task.result.as_ref()) {
-            let refused: BTreeSet<&str> = result.refusals.iter().map(|r| r.file.as_str()).collect();
-            let written = result.hdus.iter().filter(|hdu| {
-                hdu.rows_written > 0 || (hdu.rows_read == 0 && !refused.contains(hdu.file.as_str()))
-            });
-            accepted.extend(written.map(|hdu| hdu.multiframe_id));
-            accepted.extend(result.detectors.iter().map(|detector| detector.multiframe_id));
-            accepted.extend(result.kept.iter().map(|kept| kept.multiframe_id));
+            let refused: BTreeSet<(&str, Option<u16>)> =
+                result.refusals.iter().map(|r| (r.file.as_str(), r.hdu)).collect();
+            let is_refused = |hdu: &HduReport| {
+                let file = hdu.file.as_str();
+                refused.contains(&(file, None)) || refused.contains(&(file, Some(hdu.hdu)))
+            };
+            let accepted = result
+                .hdus
+                .iter()
+                .filter(|hdu| hdu.rows_written > 0 || (hdu.rows_read == 0 && !is_refused(hdu)));
+            covered.extend(accepted.filter_map(|hdu| Some(key(hdu.multiframe_id, hdu.ext_num?))));
+            let with_rows = result.detectors.iter().filter(|detector| detector.rows > 0);
+            covered.extend(with_rows.map(|d| key(d.multiframe_id, d.ext_num)));
         }
-        accepted.retain(|multiframe| done.contains(multiframe));
-        accepted
+        covered.retain(|key| done.contains(&key.multiframe_id));
+        covered
     }
 
-    /// Versions of the accepted catalogues, by image.
-    fn accepted_versions(&self) -> BTreeMap<i64, i64> {
-        let accepted = self.accepted();
-        self.done()
-            .filter_map(|i| Some((i.multiframe_id.get(), i64::from(i.catalogue_version?))))
-            .filter(|(multiframe, _)| accepted.contains(multiframe))
-            .collect()
-    }
-
-    /// Opens the kept detectors of images whose detections a newer image superseded, so that they stay one set with what the
-    /// batch adds.
+    /// Opens the kept detectors whose detections were superseded, so that they stay one set with what the batch adds.
     fn open_kept(
         &self,
         kept: &BTreeSet<DetectorKey>,
         changes: &mut Changes<'_>,
     ) -> Result<(), ArchiveFault> {
+        let mut select = self.tx.prepare_cached(
+            "SELECT ended_event FROM product_detector
+             WHERE multiframe_id = ?1 AND ext_num = ?2 AND state = 'superseded'",
+        )?;
         for key in kept {
-            let ended: Option<i64> = self
-                .tx
-                .prepare_cached(
-                    "SELECT ended_event FROM product
-                     WHERE multiframe_id = ?1 AND use_case = 'catalogue' AND state = 'superseded'",
-                )?
-                .query_row([key.multiframe_id], |r| r.get(0))
-                .optional()?;
+            let ended: Option<i64> =
+                select.query_row([key.multiframe_id, key.ext_num], |r| r.get(0)).optional()?;
             let Some(ended) = ended else { continue };
-            changes.reopen_detectors(history::event_id(ended)?, &[*key])?;
-            self.tx.execute(
-                "INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
-                 VALUES (?1, 'catalogue', ?2, ?3) ON CONFLICT DO NOTHING",
-                [key.multiframe_id, ended, self.event.get()],
-            )?;
+            product_detectors::reopen(self.tx, &[*key], (ended, self.event.get()), changes)?;
         }
         Ok(())
     }
 
-    /// Detectors that the batch leaves as they are. They must be current, or superseded with their image's detections.
+    /// Detectors that the batch leaves as they are. Their detections must be current or superseded.
     fn kept(&self) -> Result<BTreeSet<DetectorKey>, ArchiveFault> {
         let mut is_held = self.tx.prepare_cached(
-            "SELECT EXISTS (SELECT * FROM detector_rows JOIN product USING (multiframe_id)
-                            WHERE multiframe_id = ?1 AND ext_num = ?2 AND version = ?3 AND use_case = 'catalogue'
+            "SELECT EXISTS (SELECT * FROM detector_rows JOIN product_detector USING (multiframe_id, ext_num)
+                            WHERE multiframe_id = ?1 AND ext_num = ?2 AND version = ?3
                                 AND state <> 'retracted' AND end_event IS NOT DISTINCT FROM ended_event)",
         )?;
         let mut keys = BTreeSet::new();

@@ -97,7 +97,11 @@ pub(super) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, Ar
         findings: count(
             "SELECT count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind",
         )?,
-        kept_products: count("SELECT count(*) FROM product WHERE kept = 1")?,
+        kept_products: count("SELECT count(*) FROM product WHERE kept = 1")?
+            + count(
+                "SELECT count(DISTINCT multiframe_id) FROM product_detector
+                 WHERE uncovered_event IS NOT NULL AND state = 'current'",
+            )?,
         delivery_states: states.collect::<Result<_, _>>()?,
         open_rounds: count(
             "SELECT count(*) FROM unit WHERE state IN ('waiting', 'ready', 'proposed', 'approved', 'running', 'staged')",

@@ -7,6 +7,7 @@
 use super::detections::Changes;
 use super::history::{self, Act};
 use super::pending;
+use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, Unit, unit_of};
@@ -58,7 +59,11 @@ pub(super) fn retract(
     let mut changes = Changes::begin(tx, site, event, first.id)?;
     for use_case in &use_cases {
         products::retract(tx, delivery, *use_case, event)?;
-        end_retracted(tx, *use_case, event, &mut changes, &mut retracted)?;
+        end_retracted(tx, *use_case, event, &mut retracted)?;
+        if *use_case == UseCase::Catalogue {
+            let detectors = product_detectors::retract(tx, delivery, event)?;
+            retracted.count("detection_all", changes.end_detectors(&detectors)?);
+        }
     }
     files::crash_point("retract:ended");
     for unit in &units {
@@ -82,7 +87,6 @@ fn end_retracted(
     tx: &Connection,
     use_case: UseCase,
     event: EventId,
-    changes: &mut Changes<'_>,
     counts: &mut Retracted,
 ) -> Result<(), ArchiveFault> {
     const ENDED: &str = "SELECT multiframe_id FROM product
@@ -96,13 +100,6 @@ fn end_retracted(
             params![event.get(), use_case.name()],
         )?;
         counts.count(&table, ended as u64);
-    }
-    if use_case == UseCase::Catalogue {
-        let mut select = tx.prepare_cached(ENDED)?;
-        let rows = select.query_map(params![event.get(), use_case.name()], |r| r.get(0))?;
-        let multiframes: Vec<i64> = rows.collect::<Result<_, _>>()?;
-        let keys = products::current_detectors(tx, &multiframes)?;
-        counts.count("detection_all", changes.end_detectors(&keys)?);
     }
     Ok(())
 }
@@ -143,6 +140,9 @@ pub(super) fn restore(
     let mut restored = Retracted { event: Some(event), ..Retracted::default() };
     for (unit, _) in &out {
         products::restore(tx, unit.id, unit.key.use_case)?;
+        if unit.key.use_case == UseCase::Catalogue {
+            product_detectors::restore(tx, unit.id)?;
+        }
     }
     check_metadata(tx, name, delivery)?;
     for (unit, _) in &out {
@@ -171,12 +171,17 @@ pub(super) fn restore(
     Ok(restored)
 }
 
-/// Says whether anything of a round could come back: a product that is retracted, or nothing since the round left none.
+/// Says whether anything of a round could come back: a product that is retracted (of detections, those of some detector), or
+/// nothing since the round left none.
 fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
+    let of = match unit.key.use_case {
+        UseCase::Catalogue => "product_detector WHERE CAST(?2 AS TEXT) IS NOT NULL",
+        UseCase::Preview | UseCase::Metadata => "product WHERE use_case = ?2",
+    };
     let (products, retracted): (u64, u64) = tx
         .prepare_cached(&format!(
             "SELECT count(*), coalesce(sum(CASE state WHEN 'retracted' THEN 1 ELSE 0 END), 0)
-             FROM product WHERE use_case = ?2 AND {OF_ROUND}"
+             FROM {of} AND {OF_ROUND}"
         ))?
         .query_row(params![unit.id, unit.key.use_case.name()], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(products == 0 || retracted > 0)
@@ -266,6 +271,7 @@ pub(super) fn purge(
             let (rows, lake_files) = purge_detections(tx, site, unit.id, event)?;
             purged.rows += rows;
             doomed.extend(lake_files.into_iter().map(|path| (site.lake(), path)));
+            product_detectors::purge(tx, unit.id)?;
         }
         tx.execute(
             &format!(

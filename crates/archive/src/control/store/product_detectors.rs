@@ -1,0 +1,316 @@
+//! Which detections of each detector are published: the table `product_detector`, and what it implies for `product`.
+//!
+//! The detections of a detector yield only to accepted detections of the same detector. A round that publishes a catalogue
+//! covers the detectors whose HDUs were accepted ([`publish`]). The other detectors of the image keep the detections that they
+//! have, and `uncovered_event` records that. [`super::products::settle`] decides which of them show.
+//!
+//! A row of `product` for detections follows from the rows of its detectors ([`follow`]).
+
+use super::detections::Changes;
+use super::history;
+use crate::engine::Connection;
+use crate::error::ArchiveFault;
+use crate::lake::DetectorKey;
+use model::{EventId, UseCase};
+use rusqlite::params;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Images of a round.
+const OF_ROUND: &str =
+    "multiframe_id IN (SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
+    WHERE task.unit_id = ?1)";
+
+/// Images that one statement changes.
+const UPDATED_AT_ONCE: usize = 250;
+
+/// The published detections of one detector of an image, as they are recorded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DetectorProduct {
+    pub is_retracted: bool,
+    /// The event that ended them; `None` while they are current.
+    pub ended: Option<i64>,
+    /// A newer round of the image's catalogue has none of the detector.
+    pub is_uncovered: bool,
+    /// A decision ends them although they are uncovered.
+    pub is_aside: bool,
+}
+
+/// The recorded detectors of each image, by extension number.
+pub(super) type Detectors = HashMap<i64, BTreeMap<i64, DetectorProduct>>;
+
+/// Loads the detectors of a delivery's images of some names. `names` is a query in which `?2` is `id`.
+pub(super) fn load(
+    c: &Connection,
+    delivery: i64,
+    names: &str,
+    id: i64,
+) -> Result<Detectors, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT held.multiframe_id, held.ext_num, held.state, held.ended_event, held.uncovered_event, held.aside_event
+         FROM file JOIN image ON image.file_id = file.file_id
+             JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
+         WHERE file.delivery_id = ?1 AND file.name IN ({names})"
+    ))?;
+    let mut rows = select.query(params![delivery, id])?;
+    let mut found = Detectors::new();
+    while let Some(row) = rows.next()? {
+        let product = DetectorProduct {
+            is_retracted: row.get::<String>(2)? == "retracted",
+            ended: row.get(3)?,
+            is_uncovered: row.get::<Option<i64>>(4)?.is_some(),
+            is_aside: row.get::<Option<i64>>(5)?.is_some(),
+        };
+        found.entry(row.get(0)?).or_default().insert(row.get(1)?, product);
+    }
+    Ok(found)
+}
+
+/// Records that `covered` detectors have published detections, which began in `event`, and that the other detectors of the
+/// round's images were left out.
+pub(super) fn publish(
+    tx: &Connection,
+    unit: i64,
+    covered: &BTreeSet<DetectorKey>,
+    event: EventId,
+) -> Result<(), ArchiveFault> {
+    let mut upsert = tx.prepare_cached(
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, changed_event) VALUES (?1, ?2, 'current', ?3)
+         ON CONFLICT (multiframe_id, ext_num) DO UPDATE
+             SET state = 'current', ended_event = NULL, changed_event = excluded.changed_event, uncovered_event = NULL,
+                 aside_event = NULL",
+    )?;
+    for key in covered {
+        upsert.execute(params![key.multiframe_id, key.ext_num, event.get()])?;
+    }
+    tx.execute(
+        &format!(
+            "UPDATE product_detector SET uncovered_event = ?2, changed_event = ?2
+             WHERE uncovered_event IS NULL AND changed_event < ?2 AND {OF_ROUND}"
+        ),
+        params![unit, event.get()],
+    )?;
+    Ok(())
+}
+
+/// Takes the detections of a delivery's images out, whether they show or not. Returns the detectors whose detections showed.
+pub(super) fn retract(
+    tx: &Connection,
+    delivery: i64,
+    event: EventId,
+) -> Result<Vec<DetectorKey>, ArchiveFault> {
+    const OF_DELIVERY: &str = "multiframe_id IN (
+        SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE delivery_id = ?1)";
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT multiframe_id, ext_num FROM product_detector WHERE state = 'current' AND {OF_DELIVERY} ORDER BY 1, 2"
+    ))?;
+    let rows = select.query_map([delivery], |r| {
+        Ok(DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? })
+    })?;
+    let shown = rows.collect::<Result<_, _>>()?;
+    tx.execute(
+        &format!(
+            "UPDATE product_detector
+             SET state = 'retracted', ended_event = coalesce(ended_event, ?2), changed_event = ?2
+             WHERE state <> 'retracted' AND {OF_DELIVERY}"
+        ),
+        params![delivery, event.get()],
+    )?;
+    Ok(shown)
+}
+
+/// Brings the retracted detections of a round's images back as superseded ones.
+pub(super) fn restore(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
+    tx.execute(
+        &format!(
+            "UPDATE product_detector SET state = 'superseded' WHERE state = 'retracted' AND {OF_ROUND}"
+        ),
+        [unit],
+    )?;
+    Ok(())
+}
+
+/// Forgets the retracted detections of a round's images.
+pub(super) fn purge(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
+    tx.execute(
+        &format!("DELETE FROM product_detector WHERE state = 'retracted' AND {OF_ROUND}"),
+        [unit],
+    )?;
+    Ok(())
+}
+
+/// Records the decision of an event to end the detections that newer rounds of an image's catalogue left.
+pub(super) fn set_aside(
+    tx: &Connection,
+    multiframe: i64,
+    ext_nums: &[i64],
+    event: EventId,
+) -> Result<(), ArchiveFault> {
+    let mut update = tx.prepare_cached(
+        "UPDATE product_detector SET aside_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2",
+    )?;
+    for ext_num in ext_nums {
+        update.execute(params![multiframe, ext_num, event.get()])?;
+    }
+    Ok(())
+}
+
+/// Undoes the decisions in force about detectors of a delivery's images, or of those of one name. Returns the images.
+pub(super) fn undo_aside(
+    tx: &Connection,
+    delivery: i64,
+    file: Option<&str>,
+) -> Result<BTreeSet<i64>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT held.multiframe_id
+         FROM file JOIN image ON image.file_id = file.file_id
+             JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
+         WHERE file.delivery_id = ?1 AND held.aside_event IS NOT NULL AND held.uncovered_event IS NOT NULL
+             AND (CAST(?2 AS TEXT) IS NULL OR file.name = ?2)",
+    )?;
+    let rows = select.query_map(params![delivery, file], |r| r.get(0))?;
+    let images: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
+    let mut update = tx.prepare_cached(
+        "UPDATE product_detector SET aside_event = NULL WHERE multiframe_id = ?1 AND aside_event IS NOT NULL",
+    )?;
+    for image in &images {
+        update.execute([image])?;
+    }
+    Ok(images)
+}
+
+/// Ends the detections of detectors that show.
+pub(super) fn end(
+    tx: &Connection,
+    detectors: &[DetectorKey],
+    event: i64,
+    changes: &mut Changes<'_>,
+) -> Result<(), ArchiveFault> {
+    let mut update = tx.prepare_cached(
+        "UPDATE product_detector SET state = 'superseded', ended_event = ?3, changed_event = ?3
+         WHERE multiframe_id = ?1 AND ext_num = ?2",
+    )?;
+    for key in detectors {
+        update.execute(params![key.multiframe_id, key.ext_num, event])?;
+    }
+    changes.end_detectors(detectors)?;
+    Ok(())
+}
+
+/// Opens the detections of detectors again, given with the event that ended them, and records the spans in which they did not
+/// show. Returns the rows.
+pub(super) fn open(
+    tx: &Connection,
+    detectors: &[(DetectorKey, i64)],
+    event: i64,
+    changes: &mut Changes<'_>,
+) -> Result<u64, ArchiveFault> {
+    let mut by_event: BTreeMap<i64, Vec<DetectorKey>> = BTreeMap::new();
+    for (key, ended) in detectors {
+        by_event.entry(*ended).or_default().push(*key);
+    }
+    let mut update = tx.prepare_cached(
+        "UPDATE product_detector SET state = 'current', ended_event = NULL, changed_event = ?3
+         WHERE multiframe_id = ?1 AND ext_num = ?2",
+    )?;
+    let mut opened = 0;
+    for (ended, keys) in by_event {
+        opened += reopen(tx, &keys, (ended, event), changes)?;
+        for key in keys {
+            update.execute(params![key.multiframe_id, key.ext_num, event])?;
+        }
+    }
+    Ok(opened)
+}
+
+/// Opens the rows that an event ended of some detectors, and records the span in which they did not show.
+pub(super) fn reopen(
+    tx: &Connection,
+    detectors: &[DetectorKey],
+    (ended, event): (i64, i64),
+    changes: &mut Changes<'_>,
+) -> Result<u64, ArchiveFault> {
+    let opened = changes.reopen_detectors(history::event_id(ended)?, detectors)?;
+    if ended < event {
+        let mut insert = tx.prepare_cached(
+            "INSERT INTO detector_interruption (multiframe_id, ext_num, from_event, to_event) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+        )?;
+        for key in detectors {
+            insert.execute(params![key.multiframe_id, key.ext_num, ended, event])?;
+        }
+    }
+    Ok(opened)
+}
+
+/// Brings `product` in line with the detectors of images whose detectors changed in an event.
+pub(super) fn follow(
+    tx: &Connection,
+    multiframes: &BTreeSet<i64>,
+    event: i64,
+) -> Result<(), ArchiveFault> {
+    const OF: &str =
+        "FROM product_detector AS held WHERE held.multiframe_id = product.multiframe_id";
+    let multiframes: Vec<String> = multiframes.iter().map(ToString::to_string).collect();
+    for some in multiframes.chunks(UPDATED_AT_ONCE) {
+        let list = some.join(", ");
+        tx.execute(
+            &format!(
+                "UPDATE product SET
+                     state = CASE WHEN EXISTS (SELECT * {OF} AND held.state = 'current') THEN 'current'
+                                  WHEN EXISTS (SELECT * {OF} AND held.state = 'superseded') THEN 'superseded'
+                                  ELSE 'retracted' END,
+                     ended_event = CASE WHEN EXISTS (SELECT * {OF} AND held.state = 'current') THEN NULL
+                                        ELSE (SELECT max(held.ended_event) {OF}) END,
+                     kept = CASE WHEN EXISTS (SELECT * {OF} AND held.state = 'current') THEN kept ELSE 0 END,
+                     changed_event = {event}
+                 WHERE use_case = ?1 AND multiframe_id IN ({list})"
+            ),
+            [UseCase::Catalogue.name()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Records the detectors of an archive that is older than their table: those with rows, and those whose latest HDU was empty
+/// and accepted.
+///
+/// Detections that ended although no detections of their detector replaced them are recorded as superseded; `verify` reports
+/// them.
+pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
+    tx.execute_batch(
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event, uncovered_event)
+         SELECT held.multiframe_id, held.ext_num,
+             CASE WHEN held.shown > 0 THEN 'current' WHEN product.state = 'retracted' THEN 'retracted' ELSE 'superseded' END,
+             CASE WHEN held.shown = 0 THEN held.ended END,
+             CASE WHEN held.shown > 0 THEN held.begun ELSE held.ended END,
+             CASE WHEN held.shown = 0 AND held.ended < coalesce(product.ended_event, held.ended + 1) THEN held.ended END
+         FROM (SELECT multiframe_id, ext_num, count(*) - count(end_event) AS shown, max(end_event) AS ended,
+                   max(begin_event) AS begun
+               FROM detector_rows GROUP BY multiframe_id, ext_num) AS held
+             JOIN product ON product.multiframe_id = held.multiframe_id AND product.use_case = 'catalogue'",
+    )?;
+    tx.execute_batch(
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event)
+         SELECT DISTINCT covered.multiframe_id, covered.ext_num, product.state, product.ended_event, product.changed_event
+         FROM (SELECT hdu_rows.multiframe_id, batch.event_id, unit.state,
+                   coalesce(hdu_rows.ext_num,
+                       (SELECT min(described.ext_num) FROM multiframe_detector_all AS described
+                        WHERE described.multiframe_id = hdu_rows.multiframe_id
+                            AND described.cat_ext_num = hdu_rows.cat_ext_num),
+                       hdu_rows.cat_ext_num) AS ext_num
+               FROM hdu_rows JOIN batch ON batch.unit_id = hdu_rows.unit_id JOIN unit ON unit.unit_id = hdu_rows.unit_id
+               WHERE rows_read = 0 AND batch.event_id IS NOT NULL AND NOT EXISTS (
+                   SELECT * FROM refusal JOIN catalogue ON catalogue.file_id = refusal.file_id
+                   WHERE catalogue.multiframe_id = hdu_rows.multiframe_id
+                       AND (refusal.ext_num IS NULL OR refusal.ext_num = hdu_rows.cat_ext_num))) AS covered
+             JOIN product ON product.multiframe_id = covered.multiframe_id AND product.use_case = 'catalogue'
+         WHERE (covered.state = 'ingested' OR product.state = 'retracted') AND NOT EXISTS (
+             SELECT * FROM detector_rows AS held
+             WHERE held.multiframe_id = covered.multiframe_id AND held.ext_num = covered.ext_num
+                 AND held.begin_event >= covered.event_id)
+         ON CONFLICT (multiframe_id, ext_num) DO UPDATE
+             SET state = excluded.state, ended_event = excluded.ended_event, changed_event = excluded.changed_event,
+                 uncovered_event = NULL",
+    )?;
+    Ok(())
+}
