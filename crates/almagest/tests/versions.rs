@@ -425,3 +425,34 @@ fn metadata_of_a_detector_change_with_its_detections() {
         desk.verified();
     }
 }
+
+#[test]
+fn a_detector_that_is_done_again_brings_its_metadata() {
+    const OF_THIRD: &str = "SELECT version, phot_zp_cat, count(iso_flux) AS rows
+        FROM detection JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
+        WHERE file_name = '{}' AND ext_num = 3 GROUP BY 1, 2";
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small());
+        let name = catalogues(&delivery).remove(0);
+        desk.run(&delivery).ended(0);
+        let query = OF_THIRD.replace("{}", &image_of(&name));
+        let first = desk.rows(&query);
+        redeliver(&delivery.join(&name), [FLUX, NO_FLUX], &[3]);
+        desk.run(&delivery).ended(1);
+        assert_eq!(desk.rows(&query), first);
+        // The profile learns the name of the column.
+        let profile = desk.site.join("surveys/wfcam.toml");
+        let text = std::fs::read_to_string(&profile).unwrap();
+        let spelling = format!("[catalogue.spellings]\niso_flux = [\"{FLUX}\", \"{NO_FLUX}\"]");
+        std::fs::write(&profile, text.replacen("[catalogue.spellings]", &spelling, 1)).unwrap();
+        let number = desk.refusals()[0]["number"].to_string();
+        desk.at_site(&["refusals", "retry", &number, "--reason", "a test"]).ended(0);
+        desk.run(&delivery).ended(0);
+        let second = desk.rows(&query);
+        assert_eq!(second.len(), 1);
+        assert_eq!((&second[0]["version"], &second[0]["rows"]), (&2.into(), &first[0]["rows"]));
+        let zero_point = |rows: &[serde_json::Value]| rows[0]["phot_zp_cat"].as_f64().unwrap();
+        assert!((zero_point(&second) - zero_point(&first) - 1.0).abs() < 1e-4, "{second:?}");
+        desk.verified();
+    }
+}
