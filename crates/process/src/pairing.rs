@@ -1,11 +1,14 @@
 //! The table of a catalogue that belongs to a detector: by what both HDUs are called, else by their place.
 //!
 //! Takes the identities of the image HDUs and of the tables, returns for each table its image or the reason why it has
-//! none. Names and detector numbers (`[catalogue] pair_by` of the profile) count where both files have them; the place
-//! in the file counts for tables whose names say nothing about the images. Nothing is guessed: what could belong to
-//! several, or to different ones by different keywords, belongs to none.
+//! none. Equal names and detector numbers (`[catalogue] pair_by` of the profile) count first, then names that contain
+//! the detector's name ([`related`]). The place in the file counts for all other tables. Numbers in names, or in
+//! different keywords, confirm the place or stand in for it. Nothing is guessed: a table that could belong to several
+//! images, or to different ones by different keywords, belongs to none.
 //!
 //! Start at [`pair`]. Metadata and catalogues both use it, so that zero points and rows are of the same detector.
+
+mod related;
 
 use model::profile::{CatalogueProfile, Pairing};
 use std::collections::BTreeSet;
@@ -15,6 +18,9 @@ const NAME: &str = "EXTNAME";
 /// Keyword of the number that tells HDUs of the same name apart.
 const VERSION: &str = "EXTVER";
 
+/// Keywords whose values are names, or the type of all detectors of a camera.
+const TEXT_KEYWORDS: [&str; 4] = ["DETECTOR", "DETNAME", "CCDNAME", "CHIPNAME"];
+
 /// The names of an HDU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -22,8 +28,8 @@ pub(crate) struct Identity {
     pub(crate) hdu: u16,
     name: Option<String>,
     version: Option<String>,
-    /// Values of the other keywords of `pair_by`, in their order.
-    numbers: Vec<Option<String>>,
+    /// Values of [`other_keywords`], in their order.
+    others: Vec<Option<String>>,
 }
 
 impl Identity {
@@ -36,13 +42,23 @@ impl Identity {
             hdu,
             name: value(NAME).filter(|_| by_name),
             version: value(VERSION).filter(|_| by_name),
-            numbers: pair_by.iter().filter(|k| *k != NAME).map(|k| value(k)).collect(),
+            others: other_keywords(pair_by).map(value).collect(),
         }
+    }
+
+    /// Returns the values of all keywords but EXTVER.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        self.name.iter().chain(self.others.iter().flatten()).map(String::as_str)
     }
 
     fn ext_num(&self) -> u32 {
         model::ext_num_of(self.hdu)
     }
+}
+
+/// The keywords to pair by, without EXTNAME.
+fn other_keywords(pair_by: &[String]) -> impl Iterator<Item = &str> {
+    pair_by.iter().map(String::as_str).filter(|keyword| *keyword != NAME)
 }
 
 /// A value as it is compared: without regard to case and blanks, numbers without leading zeros.
@@ -55,9 +71,20 @@ fn normal(text: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pair {
     /// Position of the image among the images.
-    With { image: usize, by_identity: bool },
+    With { image: usize, ground: Ground },
     /// None, and why.
     Apart(Unpaired),
+}
+
+/// The reason for a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// Names or numbers of both HDUs.
+    Identity,
+    /// Equal places, in files that name no HDUs, or with a number that confirms the pair.
+    Place,
+    /// Equal places, in files of which one names its HDUs and nothing confirms the pair.
+    PlaceAlone,
 }
 
 /// The reason why a table has no image.
@@ -90,20 +117,22 @@ type Opinion = Option<BTreeSet<usize>>;
 /// Pairs tables with images. No image is given twice.
 pub(crate) fn pair(sides: &Sides<'_>, rules: &CatalogueProfile) -> Vec<Pair> {
     let opinions = opinions(sides, &rules.pair_by);
-    let mut pairs: Vec<Pair> = (0..sides.tables.len())
-        .map(|table| {
-            by_identity(sides, &opinions, table)
-                .unwrap_or_else(|| by_place(sides, rules.pairing, table))
-        })
-        .collect();
+    let contained = related::contained(sides);
+    let numbers = if sides.alone { Vec::new() } else { related::numbers(sides, &rules.pair_by) };
+    let one = |table: usize| {
+        let said = by_identity(sides, &opinions, &contained, table);
+        said.unwrap_or_else(|| by_number(sides, &numbers, by_place(sides, rules, table), table))
+    };
+    let mut pairs: Vec<Pair> = (0..sides.tables.len()).map(one).collect();
     let claims = pairs.clone();
     for (table, pair) in pairs.iter_mut().enumerate() {
-        let Pair::With { image, by_identity } = *pair else { continue };
+        let Pair::With { image, ground } = *pair else { continue };
         let rival = claims.iter().enumerate().find(|(other, claim)| {
             // A name counts more than a place, but not enough to leave the other without a word.
             *other != table
-                && matches!(claim, Pair::With { image: theirs, by_identity: named }
-                    if *theirs == image && (*named || !by_identity))
+                && matches!(claim, Pair::With { image: theirs, ground: other }
+                    if *theirs == image
+                        && (*other == Ground::Identity || ground != Ground::Identity))
         });
         if let Some((rival, _)) = rival {
             *pair = Pair::Apart(claimed_twice(sides, image, table, rival));
@@ -151,12 +180,10 @@ fn opinions(sides: &Sides<'_>, pair_by: &[String]) -> Vec<Scheme> {
             schemes.push(by_name);
         }
     }
-    let others = pair_by.iter().filter(|keyword| *keyword != NAME);
-    schemes.extend(
-        others
-            .enumerate()
-            .map(|(n, keyword)| scheme(keyword, &|i: &Identity| i.numbers.get(n)?.clone(), false)),
-    );
+    schemes.extend(other_keywords(pair_by).enumerate().map(|(n, keyword)| {
+        let of_names = TEXT_KEYWORDS.contains(&keyword);
+        scheme(keyword, &|i: &Identity| i.others.get(n)?.clone(), of_names)
+    }));
     schemes
 }
 
@@ -213,10 +240,22 @@ fn kind_of(name: &str) -> String {
     kind
 }
 
-/// The image that the keywords agree on; `None` when they say nothing.
-fn by_identity(sides: &Sides<'_>, schemes: &[Scheme], table: usize) -> Option<Pair> {
-    let said: Vec<(&Scheme, &BTreeSet<usize>)> =
+/// Returns the image that the keywords agree on, and the names that contain each other; `None` when they say nothing.
+fn by_identity(
+    sides: &Sides<'_>,
+    schemes: &[Scheme],
+    contained: &Scheme,
+    table: usize,
+) -> Option<Pair> {
+    let mut said: Vec<(&Scheme, &BTreeSet<usize>)> =
         schemes.iter().filter_map(|s| Some((s, s.opinions[table].as_ref()?))).collect();
+    // A name that contains no image's name says nothing beside equal keywords.
+    let by_parts = contained.opinions[table].as_ref();
+    said.extend(
+        by_parts
+            .filter(|images| said.is_empty() || !images.is_empty())
+            .map(|images| (contained, images)),
+    );
     let (_, first) = said.first()?;
     let agreed = said.iter().fold((*first).clone(), |all, (_, one)| &all & *one);
     let mut agreed = agreed.into_iter();
@@ -228,7 +267,7 @@ fn by_identity(sides: &Sides<'_>, schemes: &[Scheme], table: usize) -> Option<Pa
         said.iter().filter(|(_, images)| only(images)).map(one).collect::<Vec<_>>().join("; ")
     };
     match (agreed.next(), agreed.next()) {
-        (Some(image), None) => Some(Pair::With { image, by_identity: true }),
+        (Some(image), None) => Some(Pair::With { image, ground: Ground::Identity }),
         (Some(_), Some(_)) => apart("pairing_ambiguous", words(|_| true)),
         (None, _) if said.iter().all(|(_, images)| images.is_empty()) => {
             apart("no_detector", words(|_| true))
@@ -281,10 +320,10 @@ fn claimed_twice(sides: &Sides<'_>, image: usize, table: usize, rival: usize) ->
     Unpaired { code: "pairing_ambiguous", message, by_identity: true }
 }
 
-/// The image at the place of a table.
-fn by_place(sides: &Sides<'_>, pairing: Pairing, table: usize) -> Pair {
+/// Returns the image at the place of a table.
+fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
     let hdu = sides.tables[table].hdu;
-    let image = match pairing {
+    let image = match rules.pairing {
         Pairing::Hdu if sides.alone && sides.images.len() == 1 && sides.tables.len() == 1 => {
             Some(0)
         }
@@ -292,13 +331,56 @@ fn by_place(sides: &Sides<'_>, pairing: Pairing, table: usize) -> Pair {
         Pairing::Order => Some(table).filter(|n| *n < sides.images.len()),
     };
     if let Some(image) = image {
-        return Pair::With { image, by_identity: false };
+        let named = !sides.alone && (are_named(sides.images) || are_named(sides.tables));
+        let ground = if named { Ground::PlaceAlone } else { Ground::Place };
+        return Pair::With { image, ground };
     }
     let message = format!(
         "{} has no detector for it: its metadata were refused, or there is none",
         sides.image_name
     );
     Pair::Apart(Unpaired { code: "no_detector", message, by_identity: false })
+}
+
+/// Returns true when keywords tell the HDUs of a file apart.
+fn are_named(side: &[Identity]) -> bool {
+    let key = |identity: &Identity| {
+        (identity.name.clone(), identity.version.clone(), identity.others.clone())
+    };
+    side.iter().map(key).collect::<BTreeSet<_>>().len() > 1
+}
+
+/// Compares the place of a table with numbers that are in different keywords of the two files, or in names.
+///
+/// A number that is the same at the place confirms it. Numbers that the images have for all tables, and more than one,
+/// stand in for the place. Other numbers that differ leave the table without an image.
+fn by_number(sides: &Sides<'_>, schemes: &[Scheme], place: Pair, table: usize) -> Pair {
+    let said = |scheme: &Scheme| scheme.opinions[table].iter().flatten().next().copied();
+    let at_place = if let Pair::With { image, .. } = place { Some(image) } else { None };
+    if schemes.is_empty() {
+        return place;
+    }
+    if let Some(image) = at_place.filter(|image| schemes.iter().any(|s| said(s) == Some(*image))) {
+        return Pair::With { image, ground: Ground::Place };
+    }
+    let is_complete = |scheme: &&Scheme| {
+        let known = |opinion: &Opinion| opinion.as_ref().is_some_and(|images| !images.is_empty());
+        scheme.opinions.len() > 1 && scheme.opinions.iter().all(known)
+    };
+    let found: BTreeSet<usize> = schemes.iter().filter(is_complete).filter_map(said).collect();
+    let mut found = found.into_iter();
+    if let (Some(image), None) = (found.next(), found.next()) {
+        return Pair::With { image, ground: Ground::Identity };
+    }
+    let Some(image) = at_place else { return place };
+    let scheme = &schemes[0];
+    let by_number = scheme.opinions[table].clone().unwrap_or_default();
+    let message = format!(
+        "{}, and ext_num {} is at its place",
+        opinion_in_words(sides, scheme, &by_number, table),
+        sides.images[image].ext_num()
+    );
+    Pair::Apart(Unpaired { code: "pairing_contradictory", message, by_identity: true })
 }
 
 #[cfg(test)]
@@ -365,6 +447,84 @@ mod tests {
         assert_eq!(paired(&[(0, &[])], &[(1, &chip("CHIP2"))], &rules), ["0"]);
         let order = CatalogueProfile { pairing: Pairing::Order, ..rules };
         assert_eq!(paired(images, &[(4, &table), (7, &table)], &order), ["1", "2"]);
+    }
+
+    #[test]
+    fn names_that_contain_the_detectors_name_pair() {
+        let rules = CatalogueProfile::default();
+        let images: Side<'_> = &[(1, &chip("CCD1")), (2, &chip("CCD2")), (3, &chip("CCD12"))];
+        let tables: Side<'_> = &[(1, &chip("CCD2_CAT")), (2, &chip("CCD12_CAT"))];
+        assert_eq!(paired(images, tables, &rules), ["2", "3"]);
+        assert_eq!(paired(&images[..1], &tables[..1], &rules), ["no_detector"]);
+        let tables: Side<'_> = &[(1, &chip("CAT.CCD12")), (2, &chip("CAT.CCD4"))];
+        assert_eq!(paired(images, tables, &rules), ["3", "no_detector"]);
+        let both: Side<'_> = &[(1, &chip("CCD1+CCD2"))];
+        assert_eq!(paired(images, both, &rules), ["pairing_ambiguous"]);
+        let twice: Side<'_> = &[(1, &chip("CCD2_CAT")), (2, &chip("CCD2_OLD"))];
+        assert_eq!(paired(images, twice, &rules), ["pairing_ambiguous"; 2]);
+        // The name of the detector is in a keyword that the other file does not have.
+        let detector = |name: &'static str| [("DETECTOR", name), ("EXTNAME", "LDAC_OBJECTS")];
+        let tables: Side<'_> = &[(1, &detector("CCD2")), (2, &detector("CCD12"))];
+        assert_eq!(paired(images, tables, &rules), ["2", "3"]);
+        let images: Side<'_> = &[(1, &detector("CCD1")), (2, &detector("CCD2"))];
+        assert_eq!(paired(images, &[(1, &chip("CCD2_CAT"))], &rules), ["2"]);
+        let camera: Side<'_> = &[(1, &detector("Hawaii 2")), (2, &detector("Hawaii 2"))];
+        assert_eq!(paired(camera, &[(2, &detector("VIRGO"))], &rules), ["2"]);
+        // A number of the camera contradicts the name.
+        let camera =
+            |number: &'static str, name: &'static str| [("CAMNUM", number), ("EXTNAME", name)];
+        let images: Side<'_> = &[(1, &camera("1", "CCD1")), (2, &camera("2", "CCD2"))];
+        let crossed = camera("1", "CCD2_CAT");
+        assert_eq!(paired(images, &[(1, &crossed)], &rules), ["pairing_contradictory"]);
+    }
+
+    #[test]
+    fn numbers_in_names_pair_or_contradict() {
+        let rules = CatalogueProfile::default();
+        let images: Side<'_> = &[(1, &chip("CCD1")), (2, &chip("CCD2")), (3, &chip("CCD3"))];
+        let cats = [chip("CAT0"), chip("CAT1"), chip("CAT2"), chip("CAT3"), chip("CAT4")];
+        let tables: Side<'_> = &[(1, &cats[2]), (2, &cats[3])];
+        assert_eq!(paired(images, tables, &rules), ["2", "3"]);
+        let order = CatalogueProfile { pairing: Pairing::Order, ..rules.clone() };
+        assert_eq!(paired(images, tables, &order), ["2", "3"]);
+        // Counted from 0, or the first is missing and one too many: nothing says which.
+        let tables: Side<'_> = &[(1, &cats[0]), (2, &cats[1]), (3, &cats[2])];
+        assert_eq!(paired(images, tables, &rules), ["pairing_contradictory"; 3]);
+        let tables: Side<'_> = &[(1, &cats[1]), (2, &cats[2]), (3, &cats[3]), (4, &cats[4])];
+        assert_eq!(paired(images, tables, &rules), ["1", "2", "3", "no_detector"]);
+        assert_eq!(paired(images, &[(1, &cats[3])], &rules), ["pairing_contradictory"]);
+        assert_eq!(paired(images, &[(3, &cats[3])], &rules), ["3"]);
+        let number = |number: &'static str| [("CCDNUM", number)];
+        let tables: Side<'_> = &[(1, &number("2")), (2, &number("3"))];
+        assert_eq!(paired(images, tables, &rules), ["2", "3"]);
+        let version = |number: &'static str| [("EXTNAME", "SCI"), ("EXTVER", number)];
+        let images: Side<'_> = &[(1, &version("1")), (2, &version("2")), (3, &version("3"))];
+        assert_eq!(paired(images, tables, &rules), ["2", "3"]);
+    }
+
+    #[test]
+    fn a_place_that_nothing_confirms() {
+        let rules = CatalogueProfile::default();
+        let ground = |images: Side<'_>, tables: Side<'_>| {
+            let (images, tables) = (identities(images, &rules), identities(tables, &rules));
+            let alone = images.len() == 1 && tables.len() == 1;
+            let sides = Sides { image_name: "a.fit", images: &images, tables: &tables, alone };
+            match pair(&sides, &rules)[0] {
+                Pair::With { ground, .. } => Some(ground),
+                Pair::Apart(_) => None,
+            }
+        };
+        let (one, two) = (chip("CCD1"), chip("CCD2"));
+        let named: Side<'_> = &[(1, &one), (2, &two)];
+        let unnamed: Side<'_> = &[(1, &[]), (2, &[])];
+        let other: Side<'_> = &[(1, &chip("NORTH")), (2, &chip("SOUTH"))];
+        assert_eq!(ground(named, unnamed), Some(Ground::PlaceAlone));
+        assert_eq!(ground(unnamed, named), Some(Ground::PlaceAlone));
+        assert_eq!(ground(named, other), Some(Ground::PlaceAlone));
+        assert_eq!(ground(unnamed, unnamed), Some(Ground::Place));
+        assert_eq!(ground(named, &[(1, &chip("CAT1")), (2, &chip("CAT2"))]), Some(Ground::Place));
+        assert_eq!(ground(&named[..1], &unnamed[..1]), Some(Ground::Place));
+        assert_eq!(ground(named, named), Some(Ground::Identity));
     }
 
     #[test]

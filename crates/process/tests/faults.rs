@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "faults/chips.rs"]
+mod chips;
 #[path = "faults/pair.rs"]
 mod pair;
 #[path = "headers/plain.rs"]
@@ -12,7 +14,6 @@ mod plain;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod table;
 
-use fits::write::{Checks, Column, HeaderBuilder, Pixels, Place, Values};
 use plain::{extract, profile};
 use table::{Got, cell};
 
@@ -295,108 +296,6 @@ fn faults_of_the_past_are_read_right() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// An image of three chips, and a catalogue of which one chip is absent.
-struct Chips {
-    name: &'static str,
-    /// EXTNAMEs of the catalogue, one table each.
-    tables: &'static [&'static str],
-    /// Zero point of each chip's magnitudes.
-    zero_points: [f64; 3],
-    /// Rows by extension number and magnitude.
-    right: &'static [((i16, &'static str), usize)],
-}
-
-const CHIPS: [&str; 3] = ["CHIP1", "CHIP2", "CHIP3"];
-
-/// One line per input. Magnitudes are MAGZPT + 2.5 log10(10 s) - 2.5 log10(1000).
-fn chips() -> [Chips; 3] {
-    let zero_points = [23.0, 24.0, 25.0];
-    [
-        Chips {
-            name: "first_chip_absent",
-            tables: &CHIPS[1..],
-            zero_points,
-            right: &[((3, "19.000"), 10), ((4, "20.000"), 10)],
-        },
-        Chips {
-            name: "middle_chip_absent",
-            tables: &["CHIP1", "CHIP3"],
-            zero_points,
-            right: &[((2, "18.000"), 10), ((4, "20.000"), 10)],
-        },
-        Chips {
-            name: "chips_in_another_order",
-            tables: &["CHIP3", "CHIP1", "CHIP2"],
-            zero_points,
-            right: &[((2, "18.000"), 10), ((3, "19.000"), 10), ((4, "20.000"), 10)],
-        },
-    ]
-}
-
-/// Chip N looks at RA 120 + N / 5, Dec 29.
-fn ra_of(name: &str) -> f64 {
-    let place = CHIPS.iter().position(|chip| *chip == name).unwrap();
-    120.2 + 0.2 * place as f64
-}
-
-fn image_of(chips: &Chips) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut header = HeaderBuilder::new();
-    header.text("OBSTYPE", "OBJECT", "").text("PROJECT", "HUNT", "");
-    header.number("EXPTIME", 10.0, "").number("MJD-OBS", 60_681.127_835_6, "");
-    fits::write::primary(&mut bytes, &header, Checks::Absent).unwrap();
-    for (name, zero_point) in CHIPS.iter().zip(chips.zero_points) {
-        let mut header = HeaderBuilder::new();
-        header.text("EXTNAME", name, "").number("MAGZPT", zero_point, "");
-        header.text("CTYPE1", "RA---TAN", "").text("CTYPE2", "DEC--TAN", "");
-        header.number("CRVAL1", ra_of(name), "").number("CRVAL2", 29.0, "");
-        header.number("CRPIX1", 20.5, "").number("CRPIX2", 10.5, "");
-        header.number("CD1_1", -0.0005, "").number("CD1_2", 0.0, "");
-        header.number("CD2_1", 0.0, "").number("CD2_2", 0.0005, "");
-        let pixels = vec![0_i16; 60 * 40];
-        let (axes, pixels) = ([60, 40], Pixels::I16(&pixels));
-        let place = Place::Extension;
-        fits::write::image(&mut bytes, place, &axes, pixels, &header, Checks::Absent).unwrap();
-    }
-    bytes
-}
-
-/// Ten rows at the reference pixel of each chip.
-fn catalogue_of(chips: &Chips) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    fits::write::primary(&mut bytes, &HeaderBuilder::new(), Checks::Absent).unwrap();
-    for name in chips.tables {
-        let numbers: Vec<f32> = (1..=10_u8).map(f32::from).collect();
-        let (ra, dec) = ([ra_of(name).to_radians(); 10], [29.0_f64.to_radians(); 10]);
-        let columns = [
-            ("Sequence_number", "", Values::F32(&numbers)),
-            ("Isophotal_flux", "", Values::F32(&[1000.0; 10])),
-            ("X_coordinate", "", Values::F32(&[20.5; 10])),
-            ("Y_coordinate", "", Values::F32(&[10.5; 10])),
-            ("Aper_flux_3", "", Values::F32(&[1000.0; 10])),
-            ("RA", "RADIANS", Values::F64(&ra)),
-            ("DEC", "RADIANS", Values::F64(&dec)),
-        ]
-        .map(|(name, unit, values)| Column { name, unit, values });
-        let mut header = HeaderBuilder::new();
-        header.text("EXTNAME", name, "");
-        fits::write::bin_table(&mut bytes, 10, &columns, &header, Checks::Absent).unwrap();
-    }
-    bytes
-}
-
-#[test]
-fn rows_belong_to_the_chip_of_their_name() {
-    for chips in chips() {
-        let outcome = pair::run(&profile(), &image_of(&chips), &catalogue_of(&chips));
-        assert_eq!(outcome.metadata.refusals, [], "{}", chips.name);
-        assert_eq!(outcome.report.refusals, [], "{}", chips.name);
-        let right =
-            chips.right.iter().map(|((ext_num, mag), rows)| ((*ext_num, (*mag).into()), *rows));
-        assert_eq!(outcome.counts("aper_mag_no_aper_corr3"), right.collect(), "{}", chips.name);
-    }
 }
 
 /// Blanks, smallest, largest and mean value of an image, as `pixels_oracle.py` prints them and as they are read.

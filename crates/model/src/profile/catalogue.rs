@@ -26,7 +26,8 @@ pub struct CatalogueProfile {
     /// definition. Compared without regard to case.
     pub spellings: BTreeMap<String, Vec<String>>,
     /// Keywords that name HDUs: a catalogue belongs to the detector that has the same values. `EXTNAME` is helped by
-    /// `EXTVER` where names are not unique. A keyword counts where both files have it.
+    /// `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`) and numbers in names or
+    /// in different keywords are compared too.
     pub pair_by: Vec<String>,
     /// The detector of a catalogue whose HDU is not named.
     pub pairing: Pairing,
@@ -41,7 +42,7 @@ pub struct CatalogueProfile {
 }
 
 /// What cameras name their detectors by.
-const PAIR_BY: [&str; 10] = [
+const PAIR_BY: [&str; 14] = [
     "EXTNAME",
     "CAMNUM",
     "CCDNUM",
@@ -52,6 +53,10 @@ const PAIR_BY: [&str; 10] = [
     "DET-ID",
     "IMAGEID",
     "ESO DET CHIP NO",
+    "DETECTOR",
+    "DETNAME",
+    "CCDNAME",
+    "CHIPNAME",
 ];
 
 impl Default for CatalogueProfile {

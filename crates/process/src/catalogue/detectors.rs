@@ -1,6 +1,6 @@
 //! The detector that a catalogue HDU belongs to.
 
-use crate::pairing::{self, Identity, Pair, Sides, Unpaired};
+use crate::pairing::{self, Ground, Identity, Pair, Sides, Unpaired};
 use model::detector::Detector;
 use model::profile::CatalogueProfile;
 
@@ -18,12 +18,20 @@ pub(super) struct Pairing<'a, 'd> {
     pub(super) rules: &'a CatalogueProfile,
 }
 
-/// Pairs the catalogue HDUs of a file with the detectors of its image. For each HDU its detector, or why it has none; no
-/// detector is given twice.
+/// The detector of a catalogue HDU.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paired<'d> {
+    pub(super) detector: &'d Detector,
+    /// The place in the file is the only reason, although HDUs of one of the files have names.
+    pub(super) unconfirmed: bool,
+}
+
+/// Pairs the catalogue HDUs of a file with the detectors of its image. Returns for each HDU its detector, or why it has
+/// none; no detector is given twice.
 ///
 /// Where the metadata task read the catalogue, its pairs count: zero points are of the same tables. They are those of
 /// [`pairing::pair`], unless they were made by other rules.
-pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<&'d Detector, Unpaired>> {
+pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<Paired<'d>, Unpaired>> {
     let Pairing { image_name, tables, detectors, alone, rules } = *given;
     let identity = |detector: &&Detector| {
         let own = |keyword: &str| detector.names.get(keyword).cloned();
@@ -34,16 +42,18 @@ pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<&'d Detector, Unpa
     let with_metadata = detectors.iter().any(|d| d.catalogue_hdu.is_some());
     let one = |(table, pair): (&Identity, Pair)| {
         let known = detectors.iter().copied().find(|d| d.catalogue_hdu == Some(table.hdu));
-        match pair {
+        let unconfirmed = matches!(pair, Pair::With { ground: Ground::PlaceAlone, .. });
+        let detector = match pair {
             Pair::With { image, .. } if !with_metadata => Ok(detectors[image]),
-            Pair::With { image, by_identity: true } => match known {
+            Pair::With { image, ground: Ground::Identity } => match known {
                 Some(detector) if detector.ext_num == detectors[image].ext_num => Ok(detector),
                 _ => Err(made_otherwise(image_name, known, detectors[image])),
             },
             Pair::With { .. } => known.ok_or_else(|| without(image_name)),
             Pair::Apart(reason) if reason.by_identity => Err(reason),
             Pair::Apart(reason) => known.ok_or(reason),
-        }
+        };
+        detector.map(|detector| Paired { detector, unconfirmed })
     };
     tables.iter().zip(pairs).map(one).collect()
 }
@@ -108,7 +118,8 @@ mod tests {
             alone,
             rules: &rules,
         };
-        pair(&given).into_iter().map(|d| d.map(|d| d.ext_num.get()).map_err(|r| r.code)).collect()
+        let found = pair(&given).into_iter();
+        found.map(|d| d.map(|d| d.detector.ext_num.get()).map_err(|r| r.code)).collect()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, detection};
 use super::column_frame::column_frame;
-use super::detectors::{Pairing, pair};
+use super::detectors::{Paired, Pairing, pair};
 use super::hdu::{Counts, HduContext, Judged, Workspace, judge};
 use super::layout::{Layout, NoCatalogue};
 use super::photometry::Calibration;
@@ -188,18 +188,18 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let paired = self.paired(catalogue, &file, &tables);
         self.tell_unpaired(catalogue, &paired);
         let mut work: Vec<_> = tables.iter().zip(paired).collect();
-        work.sort_by_key(|(_, detector)| detector.as_ref().ok().map(|d| d.ext_num));
-        for ((table, layout), detector) in work {
+        work.sort_by_key(|(_, paired)| paired.as_ref().ok().map(|p| p.detector.ext_num));
+        for ((table, layout), paired) in work {
             let hdu = table.hdu().index.0;
-            match detector {
-                Ok(detector) if is_done(catalogue.catalogue, hdu, detector) => {
+            match paired {
+                Ok(Paired { detector, .. }) if is_done(catalogue.catalogue, hdu, detector) => {
                     self.report.kept.push(KeptDetector {
                         multiframe_id: catalogue.multiframe_id.get(),
                         ext_num: detector.ext_num.get(),
                         version: catalogue.catalogue.version,
                     });
                 }
-                Ok(detector) => self.hdu(catalogue, &file, (table, layout), detector)?,
+                Ok(paired) => self.hdu(catalogue, &file, (table, layout), paired)?,
                 Err(reason) => self.refuse_unpaired(catalogue, table, reason),
             }
         }
@@ -212,7 +212,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         catalogue: &Catalogue<'d>,
         file: &FitsFile,
         tables: &[(Table<'_>, Layout)],
-    ) -> Vec<Result<&'d Detector, Unpaired>> {
+    ) -> Vec<Result<Paired<'d>, Unpaired>> {
         let rules = &self.task.profile.catalogue;
         let identity = |(table, _): &(Table<'_>, Layout)| {
             let view = HeaderView::new(table.hdu());
@@ -277,10 +277,14 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.account(catalogue, hdu, None, (0, 0), BTreeMap::new());
     }
 
-    fn tell_unpaired(&mut self, catalogue: &Catalogue<'_>, paired: &[Result<&Detector, Unpaired>]) {
+    fn tell_unpaired(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        paired: &[Result<Paired<'_>, Unpaired>],
+    ) {
         let place = Place { file: &catalogue.catalogue.file.name, hdu: None };
         for detector in &catalogue.detectors {
-            if !paired.iter().flatten().any(|d| d.ext_num == detector.ext_num) {
+            if !paired.iter().flatten().any(|p| p.detector.ext_num == detector.ext_num) {
                 let message = format!(
                     "ext_num {} of {} has no usable catalogue",
                     detector.ext_num, catalogue.image_name
@@ -345,9 +349,10 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         catalogue: &Catalogue<'_>,
         file: &FitsFile,
         (table, layout): (&Table<'_>, &Layout),
-        detector: &Detector,
+        paired: Paired<'_>,
     ) -> Outcome<S> {
         let rules = &self.task.profile.catalogue;
+        let detector = paired.detector;
         if table.rows() == 0 && rules.zero_rows == ZeroRows::Refuse {
             let message = "the catalogue has no rows".to_owned();
             let reason = Reason { code: "zero_rows", message, parked: false };
@@ -378,6 +383,9 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         for oddity in judged.oddities() {
             let message = oddity.message();
             self.find(catalogue, table, oddity.code(), Some("RA, DEC"), oddity.count(), message);
+        }
+        if paired.unconfirmed && !judged.is_compared() {
+            self.tell_unconfirmed(catalogue, table, detector);
         }
         if let Some(found) = judged.contradiction() {
             let image = format!("ext_num {} of {}", detector.ext_num, catalogue.image_name);
@@ -434,6 +442,19 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let hdu = Some(table.hdu().index.0);
         let place = Place { file: &catalogue.catalogue.file.name, hdu };
         self.report.findings.push(place.finding(code, subject, count, message));
+    }
+
+    fn tell_unconfirmed(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        detector: &Detector,
+    ) {
+        let message = format!(
+            "paired with ext_num {} of {} by its position in the file alone: the names and numbers of the two headers are not comparable, and no RA and DEC can be checked",
+            detector.ext_num, catalogue.image_name
+        );
+        self.find(catalogue, table, "pairing_by_position", None, 1, message);
     }
 
     fn tell_columns(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, layout: &Layout) {

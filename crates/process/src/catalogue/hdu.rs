@@ -228,6 +228,11 @@ impl Judged<'_, '_> {
         &self.positions.oddities
     }
 
+    /// Returns true when RA and DEC were compared with the WCS.
+    pub(super) fn is_compared(&self) -> bool {
+        self.positions.compared
+    }
+
     /// The reason why no position can be trusted.
     pub(super) fn contradiction(&self) -> Option<&Contradiction> {
         self.positions.contradiction.as_ref()

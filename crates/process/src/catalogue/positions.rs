@@ -21,6 +21,8 @@ pub(super) struct Positions {
     pub(super) dec_deg: Vec<f64>,
     pub(super) oddities: Vec<Oddity>,
     pub(super) contradiction: Option<Contradiction>,
+    /// Rows of the columns were compared with the WCS.
+    pub(super) compared: bool,
 }
 
 /// The columns RA and DEC: descriptions, and values as in the file. Text was read into degrees.
@@ -260,6 +262,7 @@ fn units(
         },
     };
     let Some(median_arcsec) = distance(units) else { return units };
+    out.compared = true;
     if median_arcsec > rules.refuse_above_arcsec {
         out.contradiction.get_or_insert_with(|| Contradiction::Wcs {
             median_arcsec,
