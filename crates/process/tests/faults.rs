@@ -175,6 +175,56 @@ fn faults() -> Vec<Fault> {
             vec![("multiframe", "mjd_obs", Null), ("multiframe", "date_obs", Null)],
             &["time_scale_unknown"],
         ),
+        fault(
+            "date_with_a_blank",
+            &["DATE-OBS= '2011-01-07 08:33:20.5'"],
+            and(mjd(55568.35648726852), text("date_obs", "2011-01-07T08:33:20.5")),
+            &["time_spelling"],
+        ),
+        fault("leap_second", &["DATE-OBS= '2016-12-31T23:59:60.5'"], mjd(57754.00000578704), &[]),
+        fault(
+            "no_leap_second",
+            &["DATE-OBS= '2011-01-07T23:59:60.5'"],
+            vec![("multiframe", "mjd_obs", Null), ("multiframe", "date_obs", Null)],
+            &["keyword_mistyped"],
+        ),
+        fault(
+            "no_leap_second_in_another_keyword",
+            &["DATE-OBS= '2011-01-07'", "UT      = '23:59:60.5'"],
+            vec![("multiframe", "mjd_obs", Null)],
+            &["time_of_day_missing", "time_of_day_unreadable"],
+        ),
+        // Midnight counts, as in astropy. The other keyword is a finding.
+        fault(
+            "midnight_and_ut",
+            &["DATE-OBS= '2011-01-07T00:00:00'", "UT      = '08:33:20.5'"],
+            mjd(55568.0),
+            &["time_contradicted"],
+        ),
+        fault(
+            "midnight_twice",
+            &["DATE-OBS= '2011-01-07T00:00:00'", "UT      = '00:00:00'"],
+            mjd(55568.0),
+            &[],
+        ),
+        fault(
+            "jepoch",
+            &["JEPOCH  =      2011.0187654321"],
+            mjd(55569.103308054815),
+            &["time_from_epoch"],
+        ),
+        fault(
+            "bepoch",
+            &["BEPOCH  =      2011.0187654321"],
+            mjd(55568.55074635378),
+            &["time_from_epoch"],
+        ),
+        fault(
+            "jepoch_of_the_equinox",
+            &["JEPOCH  =               2000.0"],
+            vec![("multiframe", "mjd_obs", Null)],
+            &["time_of_day_missing"],
+        ),
         // Reference frames.
         fault(
             "fk4_b1950",

@@ -78,7 +78,7 @@ def start(header):
         date = f"19{year}-{month}-{day}"
     if "MJD-OBS" in header:
         time = Time(int(header["MJD-OBS"]), header["MJD-OBS"] % 1, format="mjd", scale=scale)
-    elif "T" in date:
+    elif "T" in date or " " in date:
         time = Time(date, scale=scale)
     elif "TIME-OBS" in header:
         time = Time(f"{date}T{header['TIME-OBS']}", scale=scale)
@@ -91,6 +91,10 @@ def start(header):
         time = Time(whole, header["JD-OBS"] - whole, format="jd", scale=scale)
     elif "DATE-BEG" in header:
         time = Time(header["DATE-BEG"], scale=scale)
+    elif not date and "JEPOCH" in header:
+        time, system = Time(header["JEPOCH"], format="jyear", scale="tdb"), "TDB"
+    elif not date and "BEPOCH" in header:
+        time, system = Time(header["BEPOCH"], format="byear", scale="tt"), "TT"
     else:
         raise ValueError("no time of day")
     if system == "GPS":

@@ -127,7 +127,8 @@ impl Taking {
         if self.time {
             let written = time::parse(text).ok_or(Unfit::Mistyped)?;
             // The year of DD/MM/YY has two digits: as text of ISO 8601 it has four.
-            return Ok(if text.contains('/') { written.iso().into() } else { text.into() });
+            let is_iso = !text.contains('/') && !time::has_blank(text);
+            return Ok(if is_iso { text.into() } else { written.iso().into() });
         }
         Ok(text.into())
     }
@@ -221,6 +222,12 @@ mod tests {
             (&text, Value::Text("K   "), Ok(Cell::from("K"))),
             (&text, Value::Integer(5), Err(Unfit::Mistyped)),
             (&time, Value::Text("2007-10-11T13:12:05.560"), Ok("2007-10-11T13:12:05.560".into())),
+            (
+                &time,
+                Value::Text("2007-10-11 13:12:05.560"),
+                Ok("2007-10-11T13:12:05.56".to_owned().into()),
+            ),
+            (&time, Value::Text("2007-10-11T23:59:60.5"), Err(Unfit::Mistyped)),
             (&time, Value::Text("11/10/97"), Ok("1997-10-11".to_owned().into())),
             (&time, Value::Text("11.10.1997"), Err(Unfit::Mistyped)),
         ];

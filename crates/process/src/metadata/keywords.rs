@@ -1,12 +1,13 @@
 //! From keywords to cells: one row's slots, read from its headers.
 
-use fits::Card;
+use fits::{Card, Value};
 use model::profile::Mistyped;
 
 use super::cell::{Cell, Unfit};
 use super::notes::{Notes, Place};
 use super::plan::Slot;
 use super::row::Row;
+use super::time;
 use crate::header_view::HeaderView;
 
 /// A header to look in, and where it is.
@@ -50,7 +51,12 @@ pub(super) fn take<'f>(
         None => Err(Unfit::Mistyped), // the card is malformed
     };
     let problem = match taken {
-        Ok(cell) => return Some(cell),
+        Ok(cell) => {
+            if slot.taking.time {
+                note_blank(card.keyword(), card.value(), place, notes);
+            }
+            return Some(cell);
+        }
         Err(Unfit::NoValue) => return None,
         Err(Unfit::Mistyped) => ("keyword_mistyped", "of another type than its column"),
         Err(Unfit::OutOfRange) => ("keyword_out_of_range", "out of range"),
@@ -62,6 +68,21 @@ pub(super) fn take<'f>(
         Mistyped::Refuse => notes.refuse(place, problem.0, Some(keyword), message),
     }
     None
+}
+
+/// Notes a time with a blank where the standard has a T.
+pub(super) fn note_blank(
+    keyword: &str,
+    value: Option<Value<'_>>,
+    place: Place<'_>,
+    notes: &mut Notes,
+) {
+    if let Some(Value::Text(text)) = value
+        && time::has_blank(text)
+    {
+        let message = format!("{keyword} = {text:?} has a blank where FITS has a T");
+        notes.find(place, "time_spelling", keyword, message);
+    }
 }
 
 /// The value as the card has it.

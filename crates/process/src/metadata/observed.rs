@@ -2,24 +2,25 @@
 //!
 //! A start is what MJD-OBS says, else DATE-OBS with a time of day, else DATE-OBS with the time of day of another
 //! keyword (the profile names them), else what the standard's other keywords say (DATE-BEG, MJD-BEG, JD-OBS,
-//! TSTART). A date alone is never midnight: without a time of day, and in a time scale without a known relation to
-//! UTC, the time is NULL with a finding.
+//! TSTART), else JEPOCH or BEPOCH. A date alone is never midnight: without a time of day, and in a time scale without
+//! a known relation to UTC, the time is NULL with a finding. A date with the time of day T00:00:00 is midnight, as the
+//! standard and astropy have it; another keyword with another time of day is a finding then.
 
 use fits::Value;
 use model::profile::{SurveyProfile, TimeRules};
 
 use super::cell::Cell;
-use super::keywords::Source;
+use super::keywords::{Source, note_blank};
 use super::notes::{Notes, Place};
 use super::row::Row;
 use super::time::{self, DAY_S, Written};
 use super::time_scale::TimeScale;
 
 /// Keywords that are read here beside those of columns and of the profile.
-pub(super) const KEYWORDS: [&str; 19] = [
+pub(super) const KEYWORDS: [&str; 21] = [
     "TIMESYS", "DATE-BEG", "MJD-BEG", "JD-OBS", "JD-BEG", "JD", "JD-END", "TSTART", "TSTOP",
     "TIMEUNIT", "TIMEOFFS", "MJDREF", "MJDREFI", "MJDREFF", "JDREF", "JDREFI", "JDREFF", "DATEREF",
-    "DATE-END",
+    "DATE-END", "JEPOCH", "BEPOCH",
 ];
 
 /// Columns and keywords of one end of an observation.
@@ -35,6 +36,8 @@ struct End<'p> {
     mjd: &'static [&'static str],
     jd: &'static [&'static str],
     elapsed: &'static str,
+    /// Keywords with an epoch in years, and what makes a time of it.
+    epochs: &'static [(&'static str, fn(f64) -> Option<Written>)],
 }
 
 /// Seconds by which MJD and date may differ without a finding: MJDs are written to five digits or so.
@@ -57,6 +60,7 @@ pub(super) fn set(
         mjd: &["MJD-OBS", "MJD-BEG"],
         jd: &["JD-OBS", "JD-BEG", "JD"],
         elapsed: "TSTART",
+        epochs: &[("JEPOCH", epoch::of_julian), ("BEPOCH", epoch::of_besselian)],
     };
     let end = End {
         date_column: "date_end",
@@ -67,6 +71,7 @@ pub(super) fn set(
         mjd: &["MJD-END"],
         jd: &["JD-END"],
         elapsed: "TSTOP",
+        epochs: &[],
     };
     let reader = Reader { sources, rules };
     let place = sources.first().map_or(Place { file: "", hdu: None }, |s| s.place);
@@ -103,6 +108,8 @@ struct Said {
     mjd: Option<f64>,
     /// What the other keywords say, where neither MJD nor date has a time of day.
     other: Option<Written>,
+    /// The keyword and value of an epoch, where nothing else has a time of day, and its time in UTC.
+    epoch: Option<(&'static str, f64, Option<Written>)>,
 }
 
 impl Said {
@@ -166,8 +173,8 @@ impl Reader<'_, '_, '_> {
         };
         let written = match said.date {
             Some(date) if date.seconds.is_none() => match self.clock(end, date, place, notes) {
-                Some((seconds, true)) => Some(date.at(seconds)),
-                Some((seconds, false)) => known(Some(date.at(seconds)), notes),
+                Some((seconds, true, _)) => Some(date.at(seconds)),
+                Some((seconds, false, _)) => known(Some(date.at(seconds)), notes),
                 None => None,
             },
             date => known(date, notes),
@@ -175,8 +182,15 @@ impl Reader<'_, '_, '_> {
         // A whole MJD beside a date alone was made of the date: it says nothing of the time of day.
         let mjd = said.mjd.filter(|mjd| !(said.is_date_alone() && mjd.fract() == 0.0));
         let mjd_utc = mjd.and_then(|mjd| known(Some(of_mjd(mjd)), notes));
-        let utc = written.or_else(|| known(said.other, notes));
+        let other = written.or_else(|| known(said.other, notes));
+        if written.is_none() && other.is_some() {
+            note_blank(end.date, self.value(end.date), place, notes);
+        }
+        let utc = other.or_else(|| epoch::note(&said, end, place, notes));
         contradiction(end, written.and_then(Written::mjd), mjd_utc, place, notes);
+        if mjd.is_none() {
+            self.note_midnight(end, said.date, place, notes);
+        }
         let best = match mjd {
             // As the header has it, to the last digit.
             Some(mjd) if scale == TimeScale::Utc => Some(mjd),
@@ -194,6 +208,27 @@ impl Reader<'_, '_, '_> {
                 "{keyword} has no time of day, and no keyword of the profile's [time] has one: {column} is NULL"
             );
             notes.find(place, "time_of_day_missing", keyword, message);
+        }
+    }
+
+    /// Notes a midnight that another keyword contradicts: programs write T00:00:00 for a time of day that they do not
+    /// have.
+    fn note_midnight(
+        &self,
+        end: &End<'_>,
+        date: Option<Written>,
+        place: Place<'_>,
+        notes: &mut Notes,
+    ) {
+        let Some(date) = date.filter(|date| date.seconds == Some(0.0)) else { return };
+        let Some((seconds, _, clock)) = self.clock(end, date, place, notes) else { return };
+        if (CONTRADICTION_S..=DAY_S - CONTRADICTION_S).contains(&seconds) {
+            let keyword = end.date_keyword;
+            let time = Written { seconds: Some(seconds), ..date }.iso();
+            let message = format!(
+                "{keyword} is midnight, and the time of day in {clock} makes it {time}: {keyword} counts"
+            );
+            notes.find(place, "time_contradicted", keyword, message);
         }
     }
 
@@ -234,17 +269,23 @@ impl Reader<'_, '_, '_> {
         let mjd = row.float(end.mjd_column);
         let has_time = mjd.is_some() || date.is_some_and(|date| date.seconds.is_some());
         let other = if has_time { None } else { self.other(end) };
-        (date.is_some() || mjd.is_some() || other.is_some()).then_some(Said { date, mjd, other })
+        let epoch = end.epochs.iter().filter(|_| !has_time && other.is_none());
+        let epoch = epoch
+            .filter_map(|(keyword, time)| self.number(keyword).map(|n| (*keyword, n, time(n))))
+            .next();
+        let says = date.is_some() || mjd.is_some() || other.is_some() || epoch.is_some();
+        says.then_some(Said { date, mjd, other, epoch })
     }
 
-    /// Seconds of the time of day in another keyword, and true when the keyword's name says that they are UT.
-    fn clock(
+    /// Returns the seconds of the time of day in another keyword, true when the keyword's name says that they are UT,
+    /// and the keyword.
+    fn clock<'e>(
         &self,
-        end: &End<'_>,
+        end: &End<'e>,
         date: Written,
         place: Place<'_>,
         notes: &mut Notes,
-    ) -> Option<(f64, bool)> {
+    ) -> Option<(f64, bool, &'e str)> {
         for keyword in end.clocks {
             let Some(value) = self.value(keyword) else { continue };
             let seconds = match value {
@@ -256,8 +297,8 @@ impl Reader<'_, '_, '_> {
                     (0.0..DAY_S).contains(&seconds).then_some(seconds)
                 }),
             };
-            if let Some(seconds) = seconds {
-                return Some((seconds, keyword.to_ascii_uppercase().starts_with("UT")));
+            if let Some(seconds) = seconds.filter(|seconds| time::exists(date.day, *seconds)) {
+                return Some((seconds, keyword.to_ascii_uppercase().starts_with("UT"), keyword));
             }
             let message = format!(
                 "{keyword} is no time of day, or a number without a unit in the profile's time.numbers"
@@ -331,6 +372,64 @@ fn contradiction(
             end.date_keyword
         );
         notes.find(place, "time_contradicted", end.date_keyword, message);
+    }
+}
+
+/// Epochs in years (FITS 4.0, section 9.5), which stand in for a time of observation as in wcslib's `datfix`.
+mod epoch {
+    use super::{DAY_S, End, Notes, Place, Said, TimeScale, Written};
+
+    /// Returns the time of a Julian epoch, which is in TDB.
+    pub(super) fn of_julian(years: f64) -> Option<Written> {
+        time(51_544, 43_200.0, (years - 2000.0) * 365.25, TimeScale::Tdb)
+    }
+
+    /// Returns the time of a Besselian epoch, which is in Ephemeris Time.
+    pub(super) fn of_besselian(years: f64) -> Option<Written> {
+        time(15_019, 0.81352 * DAY_S, (years - 1900.0) * 365.242_198_781, TimeScale::Tt)
+    }
+
+    /// Returns the time some days after another one, in UTC.
+    fn time(day: i64, seconds: f64, days: f64, scale: TimeScale) -> Option<Written> {
+        if !(days.abs() < 4.0e6) {
+            return None;
+        }
+        let whole = days.floor();
+        let seconds = seconds + (days - whole) * DAY_S;
+        let more = (seconds / DAY_S).floor();
+        let day = day + (whole + more) as i64;
+        scale.to_utc(Written { day, seconds: Some(seconds - more * DAY_S) })
+    }
+
+    /// Returns the time of the epoch, with a finding. A whole year is the epoch of something else, and an epoch of
+    /// another day than the date is not precise enough to have a time of day.
+    pub(super) fn note(
+        said: &Said,
+        end: &End<'_>,
+        place: Place<'_>,
+        notes: &mut Notes,
+    ) -> Option<Written> {
+        let (keyword, years, time) = said.epoch.filter(|_| said.mjd.is_none())?;
+        let time = time.filter(|_| years.fract() != 0.0);
+        let time = time.filter(|time| said.date.is_none_or(|date| date.day == time.day));
+        let column = end.mjd_column;
+        match time {
+            Some(time) => {
+                let message = format!(
+                    "no keyword but {keyword} = {years} has the time of the observation: {column} is {}",
+                    time.iso()
+                );
+                notes.find(place, "time_from_epoch", keyword, message);
+            }
+            None if said.date.is_none() => {
+                let message = format!(
+                    "no keyword has the time of the observation, and {keyword} = {years} is a whole year, or before the leap seconds of 1972: {column} is NULL"
+                );
+                notes.find(place, "time_of_day_missing", keyword, message);
+            }
+            None => {}
+        }
+        time
     }
 }
 

@@ -1,5 +1,7 @@
 //! Dates and times as headers write them (FITS 4.0, section 4.4.2.1), Modified Julian Dates, Julian day numbers.
 
+use super::time_scale::ends_with_leap_second;
+
 /// Days from 0000-03-01 to 1858-11-17, the zero of the Modified Julian Date.
 const MJD_ZERO: i64 = 678_881;
 /// Seconds of a day without a leap second.
@@ -42,22 +44,36 @@ impl Written {
 }
 
 /// Parses a FITS time: `2007-10-11`, `2007-10-11T13:12`, `2007-10-11T13:12:05.56`, with or without Z, years of
-/// more digits with a sign, and `11/10/97` of the twentieth century.
+/// more digits with a sign, and `11/10/97` of the twentieth century. A blank may stand for the T. Second 60 exists at
+/// the end of days with a leap second.
 pub(super) fn parse(text: &str) -> Option<Written> {
     let text = text.trim();
     if let Some(day) = day_of_last_century(text) {
         return Some(Written { day, seconds: None });
     }
     let text = text.strip_suffix('Z').unwrap_or(text);
-    let (date, clock) = match text.split_once('T') {
+    let (date, clock) = match text.split_once(['T', ' ']) {
         Some((date, clock)) => (date, Some(clock)),
         None => (text, None),
     };
     let day = day_of_iso(date)?;
     match clock {
-        Some(clock) => Some(Written { day, seconds: Some(seconds_of_day(clock)?) }),
+        Some(clock) => {
+            let seconds = seconds_of_day(clock).filter(|seconds| exists(day, *seconds))?;
+            Some(Written { day, seconds: Some(seconds) })
+        }
         None => Some(Written { day, seconds: None }),
     }
+}
+
+/// Returns true for a second of the day, a leap second on days that have one.
+pub(super) fn exists(day: i64, seconds: f64) -> bool {
+    seconds < DAY_S || ends_with_leap_second(day)
+}
+
+/// Returns true for a time with a blank between date and time of day.
+pub(super) fn has_blank(text: &str) -> bool {
+    text.trim().contains(' ')
 }
 
 /// A date of `DD/MM/YY`, which is in the years from 1900 to 1999.
@@ -101,7 +117,9 @@ pub(super) fn seconds_of_day(clock: &str) -> Option<f64> {
             text.parse::<f64>().ok().filter(|_| plain)?
         }
     };
-    let fits = parts.next().is_none() && hours < 24 && minutes < 60 && seconds < 61.0;
+    // Leap seconds are in the last minute of a day.
+    let end = if hours == 23 && minutes == 59 { 61.0 } else { 60.0 };
+    let fits = parts.next().is_none() && hours < 24 && minutes < 60 && seconds < end;
     fits.then_some(f64::from(hours) * 3600.0 + f64::from(minutes) * 60.0 + seconds)
 }
 
@@ -182,6 +200,8 @@ mod tests {
         close("2000-02-29T12:00:00Z", 51603.5);
         close("2005-04-04T10:22", 53464.431944);
         close("2016-12-31T23:59:60.5", 57754.0000058);
+        close("2000-02-29 12:00:00", 51603.5);
+        close("2000-02-29  12:00:00Z", 51603.5);
         close("+02000-02-29T12:00:00", 51603.5);
         assert_eq!(julian_day_num(20_071_011), Some(2_454_385));
     }
@@ -204,7 +224,7 @@ mod tests {
         let full = parse("11/10/97").unwrap().at(30_800.5);
         assert_eq!(full.iso(), "1997-10-11T08:33:20.5");
         assert_eq!(Written { day: 55_568, seconds: Some(-0.25) }.iso(), "2011-01-06T23:59:59.75");
-        assert_eq!(parse("2000-02-29T23:59:60").unwrap().iso(), "2000-03-01T00:00:00");
+        assert_eq!(parse("1998-12-31T23:59:60").unwrap().iso(), "1999-01-01T00:00:00");
     }
 
     #[test]
@@ -249,7 +269,12 @@ mod tests {
             "2007-13-01",
             "2007-02-29",
             "2007-1-1",
-            "2007-10-11 13:12:05",
+            "2007-10-11 noon",
+            "2007-10-11 13 12 05",
+            "2011-01-07T23:59:60.5",
+            "2016-12-31T23:58:60.5",
+            "2016-12-31T22:59:60",
+            "2017-01-01T23:59:60",
             "2007-10-11T25:00:00",
             "2007-10-11T13:12:05.5e1",
             "2007-10-11T13",

@@ -105,6 +105,12 @@ impl TimeScale {
     }
 }
 
+/// Returns true for a day at whose end UTC has a leap second.
+pub(super) fn ends_with_leap_second(day: i64) -> bool {
+    // 1972 began with another offset, not with a leap second.
+    LEAP_SECONDS[1..].iter().any(|(from, _)| *from == day + 1)
+}
+
 /// UTC of a TAI that is a day and seconds; what lies in a leap second is in the second after it.
 fn utc_of_tai(day: i64, tai: f64) -> Option<Written> {
     LEAP_SECONDS.iter().rev().find_map(|&(from, offset)| {

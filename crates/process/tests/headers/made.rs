@@ -394,7 +394,7 @@ fn start(random: &mut Random, made: &mut Made) {
         let scale = *random.of(&scales);
         made.text("TIMESYS", scale);
     }
-    let style = random.whole(0, 10);
+    let style = random.whole(0, 14);
     let years = if style == 3 { (1973, 1999) } else { (1973, 2025) };
     let (year, month, day) =
         (random.whole(years.0, years.1), random.whole(1, 12), random.whole(1, 28));
@@ -429,6 +429,13 @@ fn start(random: &mut Random, made: &mut Made) {
         }
         8 => made.text("DATE-BEG", &format!("{iso}T{clock}")),
         9 => made.text("DATE-OBS", &iso),
+        10 => made.text("DATE-OBS", &format!("{iso} {clock}")),
+        11 => made.number("JEPOCH", random.between(1973.0, 2025.0)),
+        12 => made.number("BEPOCH", random.between(1973.0, 2025.0)),
+        13 => {
+            made.text("DATE-OBS", &format!("{iso}T00:00:00"));
+            made.text("UT", &clock);
+        }
         _ => {
             made.text("DATE-OBS", &format!("{iso}T{clock}"));
             made.text("TIME-OBS", "00:00:00");
