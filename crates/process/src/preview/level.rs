@@ -2,7 +2,7 @@
 
 /// Values looked at; more add nothing to a preview.
 const SAMPLE: usize = 30_000;
-/// What is larger stands for "no value" in files that have no NaN.
+/// What is larger stands for "no value" in files that have no NaN, unless all values of an image are so large.
 pub const LARGEST: f32 = 1e30;
 
 /// Values of a reduced image in ascending order: enough of them to know how they are distributed.

@@ -16,6 +16,7 @@ pub mod reduce;
 mod rows;
 pub mod stretch;
 mod task;
+mod unit;
 
 pub use crate::task::TaskFault;
 pub use model::preview_name::is_of_detector;
@@ -30,9 +31,10 @@ use picture::{Picture, PictureFault};
 use reduce::{Reduced, Reducer, Scaling};
 use sky::{PixelSize, Transform, Wcs};
 use stretch::{Curve, Stretch, Tone};
+use unit::Sizes;
 
 /// Version of how previews are made.
-pub const RECIPE: u32 = 4;
+pub const RECIPE: u32 = 5;
 
 /// What decides how a preview looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +94,8 @@ pub struct DetectorPreview {
     pub sky: Option<Sky>,
     /// The stretch, when there was a valid pixel.
     pub stretch: Option<Stretch>,
+    /// Physical value of 1 in `sky` and `stretch`: 1, but for values that single precision cannot hold.
+    pub unit: f64,
     /// Detector pixels that have a value.
     pub valid_pixels: u64,
     /// Planes of the image; the first is shown.
@@ -183,8 +187,8 @@ fn detector(
 ) -> Result<(DetectorPreview, Part), PreviewFault> {
     let image = file.image(hdu)?;
     let size = plane_size(&image)?;
-    let Reduced { width, height, factor, valid_pixels, values } =
-        reduce_plane(&image, size, recipe, scratch)?;
+    let (reduced, unit) = reduce_plane(&image, size, recipe, scratch)?;
+    let Reduced { width, height, factor, valid_pixels, values } = reduced;
     let sample = Sample::of(&values);
     let sky = sample.as_ref().map(Sample::sky);
     let stretch = sample.as_ref().map(|sample| {
@@ -206,6 +210,7 @@ fn detector(
         factor,
         sky,
         stretch,
+        unit,
         valid_pixels,
         planes: image.axes()[2..].iter().product(),
         jpeg: picture.jpeg(recipe.quality)?,
@@ -225,12 +230,14 @@ fn plane_size(image: &Image) -> Result<PixelSize, PreviewFault> {
     }
 }
 
+/// Reduces the first plane, and returns the unit of its values. An image whose values seem to be none, or nothing but
+/// zero, is read once more to learn their size.
 fn reduce_plane(
     image: &Image,
     size: PixelSize,
     recipe: &Recipe,
     scratch: &mut Scratch,
-) -> Result<Reduced, PreviewFault> {
+) -> Result<(Reduced, f64), PreviewFault> {
     let no_picture = || PreviewFault::NoPicture { axes: image.axes().to_vec() };
     let width = usize::try_from(size.width).map_err(|_| no_picture())?;
     let factor = reduce::factor_for(
@@ -247,20 +254,78 @@ fn reduce_plane(
         zero: scaling.bzero,
         blank: scaling.blank.filter(|_| is_integer),
     };
-    let mut reducer = None;
+    let reduce = |unit: Option<f64>, scratch: &mut Scratch| {
+        let mut reducer = None;
+        each_band(image, size.height, width, scratch, |band, rows| {
+            // Memory for a row only once there is one: a header may claim any width.
+            let reducer = reducer.get_or_insert_with(|| match unit {
+                None => Reducer::new(width, factor, scaling),
+                Some(unit) => Reducer::in_unit(width, factor, scaling, unit),
+            });
+            push_rows(reducer, band, width, rows);
+        })?;
+        reducer.map(Reducer::finish).ok_or_else(no_picture)
+    };
+    let reduced = reduce(None, scratch)?;
+    if !unit::may_differ(&reduced) {
+        return Ok((reduced, 1.0));
+    }
+    let mut sizes = Sizes::new();
+    each_band(image, size.height, width, scratch, |band, rows| {
+        add_sizes(&mut sizes, band, rows * width, scaling);
+    })?;
+    match sizes.unit() {
+        None => Ok((reduced, 1.0)),
+        Some(unit) => Ok((reduce(Some(unit), scratch)?, unit)),
+    }
+}
+
+/// Calls `each` with the rows of the first plane, and how many they are.
+fn each_band(
+    image: &Image,
+    height: u64,
+    width: usize,
+    scratch: &mut Scratch,
+    mut each: impl FnMut(Rows, usize),
+) -> Result<(), FitsError> {
     let mut bands = image.bands(scratch);
-    let mut left = size.height;
+    let mut left = height;
     while let Some(band) = bands.next_band()? {
-        // Memory for a row only once there is one: a header may claim any width.
-        let reducer = reducer.get_or_insert_with(|| Reducer::new(width, factor, scaling));
         let rows = ((band.rows.len() / width) as u64).min(left);
-        push_rows(reducer, band.rows, width, rows as usize);
+        each(band.rows, rows as usize);
         left -= rows;
         if left == 0 {
             break; // further planes are not shown
         }
     }
-    reducer.map(Reducer::finish).ok_or_else(no_picture)
+    Ok(())
+}
+
+fn add_sizes(sizes: &mut Sizes, band: Rows, pixels: usize, scaling: Scaling) {
+    let physical = |stored: f64| stored * scaling.scale + scaling.zero;
+    macro_rules! integers {
+        ($pixels:expr) => {
+            for stored in $pixels.iter().take(pixels) {
+                if scaling.blank != Some(i64::from(*stored)) {
+                    sizes.add(physical(*stored as f64));
+                }
+            }
+        };
+    }
+    match band {
+        Rows::U8(pixels) => integers!(pixels),
+        Rows::I16(pixels) => integers!(pixels),
+        Rows::I32(pixels) => integers!(pixels),
+        Rows::I64(pixels) => integers!(pixels),
+        Rows::F32(values) => {
+            let values = values.iter().take(pixels).map(|v| f64::from(*v));
+            values.filter(|v| unit::is_value(*v)).for_each(|v| sizes.add(physical(v)));
+        }
+        Rows::F64(values) => {
+            let values = values.iter().take(pixels).filter(|v| unit::is_value(**v));
+            values.for_each(|v| sizes.add(physical(*v)));
+        }
+    }
 }
 
 fn push_rows(reducer: &mut Reducer, band: Rows, width: usize, rows: usize) {

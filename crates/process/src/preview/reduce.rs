@@ -1,6 +1,7 @@
 //! Area averaging, row by row, so that a detector is never in memory as a whole.
 
 use super::level::LARGEST;
+use super::unit;
 
 /// Stored value = `scale * raw + zero`; `blank` marks raw integers without a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Reduced {
 pub struct Reducer {
     factor: usize,
     scaling: Scaling,
+    /// Physical value of 1 in the reduced image, where that is another than 1.
+    unit: Option<f64>,
     /// Sums over the rows of the block so far, column by column: whole rows are added before columns are, which
     /// is what vector instructions do well.
     sums: Vec<f32>,
@@ -69,6 +72,7 @@ impl Reducer {
         Self {
             factor,
             scaling,
+            unit: None,
             sums: vec![0.0; width],
             counts: vec![0.0; width],
             some_missing: false,
@@ -78,8 +82,17 @@ impl Reducer {
         }
     }
 
+    /// A reducer of values in a unit. Pixels are scaled one by one, in double precision.
+    pub fn in_unit(width: usize, factor: usize, scaling: Scaling, unit: f64) -> Self {
+        Self { unit: Some(unit), ..Self::new(width, factor, scaling) }
+    }
+
     /// One row of floating-point pixels; NaN, infinities and what is beyond [`LARGEST`] are passed over.
     pub fn push_floats<T: Copy + Into<f64>>(&mut self, row: &[T]) {
+        if let Some(unit) = self.unit {
+            let scaling = self.scaling;
+            return self.push_some(row, |v| in_unit(v.into(), scaling, unit));
+        }
         self.push_some(row, |v| {
             let v: f64 = v.into();
             #[expect(clippy::cast_possible_truncation, reason = "previews need single precision")]
@@ -90,7 +103,14 @@ impl Reducer {
 
     /// One row of integer pixels; BLANK ones are passed over.
     pub fn push_integers<T: Pixel>(&mut self, row: &[T]) {
-        match self.scaling.blank.and_then(T::of_blank) {
+        let blank = self.scaling.blank.and_then(T::of_blank);
+        if let Some(unit) = self.unit {
+            let scaling = self.scaling;
+            return self.push_some(row, |v| match in_unit(v.as_f64(), scaling, unit) {
+                (value, valid) => (value, valid && Some(v) != blank),
+            });
+        }
+        match blank {
             Some(blank) => self.push_some(row, |v| (v.as_f32(), v != blank)),
             None => self.push_all(row),
         }
@@ -138,7 +158,10 @@ impl Reducer {
         reason = "previews need single precision"
     )]
     fn flush(&mut self) {
-        let (scale, zero) = (self.scaling.scale as f32, self.scaling.zero as f32);
+        let (scale, zero) = match self.unit {
+            None => (self.scaling.scale as f32, self.scaling.zero as f32),
+            Some(_) => (1.0, 0.0),
+        };
         let Self { factor, sums, counts, values, rows_in_block, .. } = self;
         if self.some_missing {
             let blocks = sums.chunks(*factor).zip(counts.chunks(*factor));
@@ -178,10 +201,20 @@ impl Reducer {
     }
 }
 
+/// Returns the physical value of a stored one in a unit, and true when it is a value.
+fn in_unit(stored: f64, scaling: Scaling, unit: f64) -> (f32, bool) {
+    let physical = stored * scaling.scale + scaling.zero;
+    #[expect(clippy::cast_possible_truncation, reason = "previews need single precision")]
+    let value = (physical / unit) as f32;
+    (value, unit::is_value(stored) && value.abs() < LARGEST)
+}
+
 /// Integer pixel types of FITS.
 pub trait Pixel: Copy + PartialEq {
     /// Value in single precision.
     fn as_f32(self) -> f32;
+    /// Value in double precision.
+    fn as_f64(self) -> f64;
     /// BLANK in this type; `None` when it cannot occur.
     fn of_blank(blank: i64) -> Option<Self>;
 }
@@ -191,6 +224,9 @@ macro_rules! pixel {
         impl Pixel for $type {
             fn as_f32(self) -> f32 {
                 self as f32
+            }
+            fn as_f64(self) -> f64 {
+                self as f64
             }
             fn of_blank(blank: i64) -> Option<Self> {
                 Self::try_from(blank).ok()

@@ -30,6 +30,8 @@ pub(super) struct Row {
     stretch_high: Option<f32>,
     sky_level: Option<f32>,
     sky_noise: Option<f32>,
+    /// Physical value of 1 in the four before.
+    unit: f64,
     valid_pixels: u64,
 }
 
@@ -56,6 +58,7 @@ impl Row {
             stretch_high: preview.stretch.map(|s| s.white),
             sky_level: preview.sky.map(|s| s.level),
             sky_noise: preview.sky.map(|s| s.sigma),
+            unit: preview.unit,
             valid_pixels: preview.valid_pixels,
         }
     }
@@ -83,6 +86,7 @@ impl Row {
             stretch_high: None,
             sky_level: None,
             sky_noise: None,
+            unit: 1.0,
             valid_pixels: detectors.iter().map(|d| d.valid_pixels).sum(),
         }
     }
@@ -109,7 +113,8 @@ fn array(rows: &[Row], column: &str) -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(values))
     };
     let of_f64 = |value: fn(&Row) -> Option<f32>| -> ArrayRef {
-        let values = rows.iter().map(|row| value(row).filter(|v| v.is_finite()).map(f64::from));
+        let physical = |row: &Row| value(row).map(|v| f64::from(v) * row.unit);
+        let values = rows.iter().map(|row| physical(row).filter(|v| v.is_finite()));
         Arc::new(Float64Array::from_iter(values))
     };
     let of_text = |value: fn(&Row) -> String| -> ArrayRef {

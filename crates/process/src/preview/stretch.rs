@@ -82,6 +82,8 @@ const BLACK_SIGMAS_OVER_DEAD: f32 = 12.0;
 /// all values but a share of [`STRUCTURE`] at each end, if that is less than [`BLACK_SIGMAS`].
 const STRUCTURE_MARGIN: f32 = 1.25;
 const STRUCTURE: f64 = 0.01;
+/// Grey of an image of zeros alone; what has no value is black.
+const ZERO_GREY: f64 = 1.0 / 16.0;
 /// White lies at most this many sigma above the sky; at least three times as far as black lies below.
 const WHITE_SIGMAS: f32 = 3000.0;
 /// Share of the values under black, where so many are faint: the first that passes over the dead ones.
@@ -90,12 +92,15 @@ const BLACK: [f64; 4] = [0.003, 0.006, 0.01, 0.02];
 const WHITE: f64 = 0.0005;
 
 impl Stretch {
-    /// Fits a stretch to an image with a measured level, which gets the same grey under every curve.
+    /// Fits a stretch to an image with a measured level, which gets the same grey under every curve. An image of zeros
+    /// alone is dark: a confidence map of zeros looks like no other constant one.
     pub fn fit(curve: Curve, tone: Tone, sample: &Sample, sky: Sky) -> Self {
         let sigma = if sky.sigma > 0.0 { sky.sigma } else { scale_of_few(sample, sky.level) };
         let sigma = sigma.max(1e-30);
         let below = depth(sample, sky.level, sigma, tone);
-        let least = below * (1.0 / tone.grey() - 1.0) as f32;
+        let is_zero = sample.at(0.0) == 0.0 && sample.at(1.0) == 0.0;
+        let grey = if is_zero { ZERO_GREY } else { tone.grey() };
+        let least = below * (1.0 / grey - 1.0) as f32;
         let bright = match curve {
             Curve::Asinh => sample.at(1.0 - WHITE),
             Curve::Zscale => zscale(sample).map_or(sky.level, |(_, high)| high),
@@ -105,7 +110,7 @@ impl Stretch {
         match curve {
             Curve::Asinh => {
                 let range = f64::from(below) + f64::from(above);
-                let softening = soften(f64::from(below), range, tone.grey());
+                let softening = soften(f64::from(below), range, grey);
                 Self::between(curve, sky.level - below, sky.level + above, softening)
             }
             Curve::Linear | Curve::Zscale => {
@@ -391,7 +396,12 @@ mod tests {
 
     #[test]
     fn constant_frames_are_grey_and_masks_have_contrast() {
-        for level in [0.0, 1.0, -7.0, 1e6] {
+        for curve in [Curve::Asinh, Curve::Zscale, Curve::Linear] {
+            let (stretch, _) = fit(curve, &[0.0; 64]);
+            let grey = stretch.grey(0.0);
+            assert!((0.05..0.08).contains(&grey), "{curve:?}: {grey}");
+        }
+        for level in [1e-3, 1.0, -7.0, 1e6] {
             let (stretch, _) = fit(Curve::Asinh, &[level; 64]);
             let grey = stretch.grey(level);
             assert!((0.15..0.35).contains(&grey), "{level}: {grey}");

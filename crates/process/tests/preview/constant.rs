@@ -2,12 +2,12 @@
 
 use crate::frame::{Frame, file, single};
 use crate::jpeg::decode;
-use crate::made::Inputs;
+use crate::made::{Inputs, Row};
 use fits::write::{HeaderBuilder, Pixels};
 
 #[test]
 fn constant_images_are_evenly_grey() {
-    for level in [0.0, 1.0, -7.0, 1e6, -1e-20] {
+    for level in [1.0, -7.0, 1e6, -1e-20] {
         let frame = Frame::sky(100, 80, level, 0.0);
         let outcome = Inputs::of(&frame.file()).run("");
         let row = outcome.row(2);
@@ -24,6 +24,72 @@ fn constant_images_are_evenly_grey() {
             );
         }
     }
+}
+
+/// The greys of the only detector of a file of this name, and its row.
+fn shown(frame: &Frame, root: &str) -> Option<(Vec<u8>, Row)> {
+    let outcome = Inputs::new().with(&format!("{root}.fit"), &frame.file()).run("");
+    assert_eq!(outcome.found(), [""; 0]);
+    let greys = decode(&outcome.jpegs)?;
+    Some((greys[&format!("{root}_2.jpg")].values.clone(), outcome.row(2)))
+}
+
+const STACK: &str = "w20071011_00001_st";
+
+#[test]
+fn zeros_are_dark_and_other_constants_are_not() {
+    for (kind, wanted) in [(STACK, 64_u8), ("w20071011_00001_st_conf", 128)] {
+        let constant = |level| shown(&Frame::sky(100, 80, level, 0.0), kind);
+        let (Some((zeros, row)), Some((full, _))) = (constant(0.0), constant(100.0)) else {
+            return;
+        };
+        assert!(zeros.iter().all(|v| (8..=24).contains(v)), "{kind}: {}", zeros[0]);
+        assert!(full.iter().all(|v| v.abs_diff(wanted) < 9), "{kind}: {}", full[0]);
+        assert_eq!(row["sky_level"], "0");
+    }
+}
+
+/// Previews of the same sky in other units look alike, and their rows have the units of the image.
+#[test]
+fn values_of_any_size_are_shown() {
+    let sky = |unit: f32| {
+        Frame::sky(300, 280, 900.0 * unit, 12.0 * unit).stars(40, 60.0 * unit, 4.0, 6.0 * unit)
+    };
+    let Some((usual, _)) = shown(&sky(1.0), STACK) else { return };
+    for unit in [1e31_f32, 1e34, 1e-32] {
+        let Some((greys, row)) = shown(&sky(unit), STACK) else { return };
+        let apart = greys.iter().zip(&usual).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart.is_some_and(|levels| levels <= 3), "{unit}: {apart:?}");
+        let level = row["sky_level"].parse::<f64>().unwrap() / f64::from(unit);
+        assert!((level - 900.0).abs() < 1.0, "{unit}: {level}");
+        assert_eq!(row["valid_pixels"], (300 * 280).to_string());
+    }
+    // Double precision, and integers with a large BSCALE.
+    let doubles: Vec<f64> = sky(1.0).values.iter().map(|v| f64::from(*v) * 1e200).collect();
+    let integers = sky(1.0).integers(1.0, 0.0, 0);
+    let scaled = |bscale| {
+        let mut header = HeaderBuilder::new();
+        header.number("BSCALE", bscale, "");
+        single(&[300, 280], Pixels::I32(&integers), &header)
+    };
+    let floats = single(&[300, 280], Pixels::F64(&doubles), &HeaderBuilder::new());
+    let pairs = [(floats, sky(1.0).file(), 1e200), (scaled(1e36), scaled(1.0), 1e36)];
+    for (file, usual, unit) in pairs {
+        let [outcome, usual] = [file, usual].map(|file| Inputs::of(&file).run(""));
+        assert_eq!(outcome.found(), [""; 0]);
+        let [level, known] =
+            [&outcome, &usual].map(|o| o.row(2)["sky_level"].parse::<f64>().unwrap());
+        assert!((level / unit - known).abs() < 0.1, "{unit}: {level}");
+        let greys = [outcome, usual].map(|outcome| decode(&outcome.jpegs));
+        let [Some(greys), Some(usual)] = greys else { return };
+        let name = "w20071011_00001_st_2.jpg";
+        let both = greys[name].values.iter().zip(&usual[name].values);
+        let apart = both.map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart.is_some_and(|levels| levels <= 3), "{unit}: {apart:?}");
+    }
+    // What programs write for no value is none.
+    let filled = Frame::sky(100, 80, f32::MAX, 0.0);
+    assert_eq!(Inputs::of(&filled.file()).run("").found(), ["no_valid_pixel 1"]);
 }
 
 #[test]
