@@ -4,7 +4,7 @@
 
 mod operator;
 
-use operator::{Daemon, Desk, Small, until};
+use operator::{Daemon, Desk, Small, Spoilt, until};
 use std::path::{Path, PathBuf};
 
 const FIRST: &str = "20071011_v1";
@@ -83,7 +83,8 @@ fn kept_products_are_explained_and_counted() {
         assert_eq!(desk.status()["kept_products"], 2);
         let status = desk.at_site(&["status"]).ended(0);
         assert!(
-            status.contains("2 older products kept beside newer frames that lack them"),
+            status
+                .contains("2 older products kept beside newer frames or catalogues that lack them"),
             "{status}"
         );
         // A decision about one of them, which is explained in its turn.
@@ -174,6 +175,61 @@ fn what_the_earlier_rule_ended_shows_after_a_repair() {
         desk.at_site(&["verify", "--repair"]);
         desk.verified();
         assert_eq!(shown(), wanted);
+    }
+}
+
+/// Repairs an archive of an earlier release, which ended all older detections of a frame with the first detections of the newer one,
+/// and recorded nothing of detectors.
+#[test]
+fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
+    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
+    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+        let first = desk.simulate(&small());
+        let second = desk.simulate(&Small { version: 2, ..small() });
+        let name = catalogues(&second).remove(0);
+        let whole = std::fs::read(second.join(&name)).unwrap();
+        std::fs::write(second.join(&name), Spoilt::Refused(3).of(&whole)).unwrap();
+        desk.run(&first).ended(0);
+        desk.run(&second).ended(1);
+        let shown = || {
+            desk.rows(
+                "SELECT multiframe_id, ext_num, count(*) AS n FROM detection JOIN multiframe USING (multiframe_id)
+                 GROUP BY multiframe_id, ext_num ORDER BY 1, 2",
+            )
+        };
+        let wanted = shown();
+        let (old, new) = (
+            multiframe(&desk, FIRST, &image_of(&name)),
+            multiframe(&desk, SECOND, &image_of(&name)),
+        );
+        let detectors = |of: u64| wanted.iter().filter(|r| r["multiframe_id"] == of).count();
+        assert_eq!((detectors(old), detectors(new)), (1, 3));
+        desk.at_site(&["supersede", SECOND, "--reason", "as the earlier rule did"]).ended(0);
+        let forget =
+            "DELETE FROM set_aside; DROP TABLE product_detector; DROP TABLE detector_interruption;
+            DELETE FROM migration WHERE number >= 20";
+        match &database {
+            None => {
+                let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
+                database.execute_batch(&format!("{forget}; PRAGMA user_version = 19")).unwrap();
+            }
+            Some(database) => drop(database.psql(forget)),
+        }
+        desk.at_site(&["programme", "add", "U07B13", "u/07b/13"]).ended(0);
+        assert_eq!(shown().len(), wanted.len() - 1);
+        let found = desk.at_site(&["verify"]);
+        assert_eq!(found.code, Some(3), "{found:?}");
+        assert!(found.out.contains(&old.to_string()), "{old}: {}", found.out);
+        desk.at_site(&["verify", "--repair"]);
+        desk.verified();
+        assert_eq!(shown(), wanted);
+        let told = desk.at_site(&["explain", &format!("{FIRST}/{}", image_of(&name))]).ended(0);
+        let line = format!(
+            "its detections of ext_num 3 stay current beside the newer frame {SECOND}/{}, multiframe {new}: its catalogue of \
+             {SECOND} has no accepted detections of ext_num 3: HDU refused",
+            image_of(&name)
+        );
+        assert!(told.contains(&line), "{told}");
     }
 }
 

@@ -3,9 +3,9 @@
 //! The process that changes the archive stops itself at each instant of its transactions. At each of them every reader answers
 //! at least once, and between them the readers query all the time. An answer is one statement, so it comes of one snapshot.
 //!
-//! - In each answer the detections of a file name are all those of exactly one version, or a record of the same snapshot says why
-//!   there are none: each version is retracted, or an operator decided to end it.
-//! - What is kept beside a newer frame is recorded as kept, and is a finding.
+//! - In each answer the detections of a detector of a file name are all those of exactly one version, or a record of the same
+//!   snapshot says why there are none: each version is retracted, or an operator decided to end it.
+//! - What is kept beside a newer frame, or a newer catalogue of the frame, is recorded as kept, and is a finding.
 //! - Answers that see the same events are equal, whichever reader has them and whenever.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -14,11 +14,11 @@ mod operator;
 #[path = "watch/answer.rs"]
 mod answer;
 
-use answer::{Answer, Query};
-use archive::records::Timestamp;
+use answer::{Answer, Detector, Query};
+use archive::records::{KeptProduct, Timestamp};
 use archive::{Access, Archive, Inquiry, Site};
 use model::UseCase;
-use operator::{Desk, Small, signal};
+use operator::{Desk, Small, Spoilt, signal};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -53,8 +53,11 @@ const INSTANTS: [&str; 17] = [
     "set-aside:after-commit",
 ];
 
-/// The version that shows the detections of each file name that has some.
-type Shown = BTreeMap<String, String>;
+/// The version that shows the detections of each detector that has some.
+type Shown = BTreeMap<Detector, String>;
+
+/// Extension numbers of the detectors of every image.
+const DETECTORS: [i64; 4] = [2, 3, 4, 5];
 
 /// The state that all readers share.
 #[derive(Default)]
@@ -178,17 +181,23 @@ impl<'d> Watch<'d> {
     #[track_caller]
     fn compare_with_reports(&self, answer: &Answer) {
         let archive = Archive::open(&self.site, Access::Read, now()).unwrap();
+        let all = archive.kept_products(None).unwrap();
+        let (own, beside): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|k| k.is_of_own_catalogue());
+        let images = |kept: &[KeptProduct], use_case: UseCase| -> BTreeSet<(String, i64)> {
+            let kept = kept.iter().filter(|k| k.use_case == use_case);
+            kept.map(|k| (k.file.clone(), k.multiframe_id)).collect()
+        };
+        assert_eq!(images(&own, UseCase::Catalogue), answer.uncovered());
         for (use_case, code, wanted) in [
             (UseCase::Catalogue, "older_detections_kept", answer.kept(&answer.detections)),
             (UseCase::Preview, "older_preview_kept", answer.kept(&answer.previews)),
         ] {
-            let kept = archive.kept_products(None).unwrap().into_iter();
-            let kept = kept.filter(|k| k.use_case == use_case);
-            let kept: BTreeSet<(String, i64)> = kept.map(|k| (k.file, k.multiframe_id)).collect();
-            assert_eq!(kept, wanted, "{use_case}");
+            assert_eq!(images(&beside, use_case), wanted, "{use_case}");
+            let wanted = wanted.len() + images(&own, use_case).len();
             let findings = archive.findings(None).unwrap();
             let found: u64 = findings.iter().filter(|f| f.code == code).map(|f| f.files).sum();
-            assert_eq!(found, wanted.len() as u64, "{findings:?}");
+            assert_eq!(found, wanted as u64, "{findings:?}");
         }
     }
 
@@ -294,6 +303,12 @@ impl Night {
         self.second.join(&name)
     }
 
+    /// Has the HDU of a detector refused, or leaves out the last HDU, of a catalogue of the second version.
+    fn spoil(&self, n: usize, hdu: Spoilt) {
+        let place = self.take_out(n);
+        std::fs::write(place, hdu.of(&std::fs::read(self.whole_catalogue(n)).unwrap())).unwrap();
+    }
+
     fn whole_catalogue(&self, n: usize) -> PathBuf {
         self.whole.join(self.names[n].replace(".fit", "_cat.fits"))
     }
@@ -307,8 +322,12 @@ impl Night {
 
     /// Returns the detections that show when the first `n` frames show the first version and the others the second.
     fn shown(&self, n: usize) -> Shown {
-        let version = |at: usize| if at < n { FIRST } else { SECOND }.to_owned();
-        self.names.iter().cloned().enumerate().map(|(at, name)| (name, version(at))).collect()
+        let mut shown = Shown::new();
+        for (at, name) in self.names.iter().enumerate() {
+            let version = if at < n { FIRST } else { SECOND };
+            shown.extend(DETECTORS.map(|ext_num| ((name.clone(), ext_num), version.to_owned())));
+        }
+        shown
     }
 
     fn all_first(&self) -> Shown {
@@ -386,10 +405,10 @@ fn a_second_version_with_refused_catalogues() {
         watch.step(&night.run_first(), &[0], &night.all_first());
         watch.step(&night.run_second(), &[1], &night.shown(3));
         let mut good = night.all_second();
-        good.retain(|name, _| *name == night.names[3]);
+        good.retain(|(name, _), _| *name == night.names[3]);
         there_and_back(&mut watch, &["supersede", SECOND], &good);
         let mut without_one = watch.now.clone();
-        without_one.remove(&night.names[2]);
+        without_one.retain(|(name, _), _| *name != night.names[2]);
         let decide = ["supersede", SECOND, "--file", &night.names[2], "--reason", "a test"];
         watch.step(&decide, &[0], &without_one);
         // The decision is about the newer frame: the older one shows as long as that one is retracted.
@@ -399,6 +418,47 @@ fn a_second_version_with_refused_catalogues() {
         let undo = ["supersede", SECOND, "--undo", "--reason", "a test"];
         watch.step(&undo, &[0], &night.all_second());
         there_and_back(&mut watch, &["retract", FIRST], &night.all_second());
+        watch.end();
+    });
+}
+
+/// Covers four frames of the second version: of one catalogue an HDU is refused, of one the last HDU is absent, two are good.
+/// Afterwards a newer catalogue of the same image has a refused HDU.
+#[test]
+fn a_second_version_with_a_refused_hdu() {
+    on_both_engines(|desk, site| {
+        let night = Night::simulate(desk);
+        night.spoil(0, Spoilt::Refused(3));
+        night.spoil(1, Spoilt::LastAbsent);
+        let kept = [(night.names[0].clone(), 3), (night.names[1].clone(), 5)];
+        let without = |shown: &Shown, detectors: &[Detector]| -> Shown {
+            let mut shown = shown.clone();
+            shown.retain(|detector, _| !detectors.contains(detector));
+            shown
+        };
+        let good = without(&night.all_second(), &kept);
+        let mut both = night.all_second();
+        both.extend(kept.clone().map(|detector| (detector, FIRST.to_owned())));
+        let mut watch = Watch::begin(desk, site);
+        watch.step(&night.run_first(), &[0], &night.all_first());
+        watch.step(&night.run_second(), &[1], &both);
+        there_and_back(&mut watch, &["supersede", SECOND], &good);
+        there_and_back(
+            &mut watch,
+            &["retract", SECOND, "--use-case", "catalogue"],
+            &night.all_first(),
+        );
+        there_and_back(&mut watch, &["retract", SECOND], &night.all_first());
+        there_and_back(&mut watch, &["retract", FIRST], &good);
+        night.repair();
+        watch.step(&night.run_second(), &[0], &night.all_second());
+        there_and_back(&mut watch, &["retract", FIRST], &night.all_second());
+        // The image is the same: its own older detections stay.
+        night.spoil(2, Spoilt::Refused(4));
+        watch.step(&night.run_second(), &[1], &night.all_second());
+        let ended = without(&night.all_second(), &[(night.names[2].clone(), 4)]);
+        there_and_back(&mut watch, &["supersede", SECOND], &ended);
+        there_and_back(&mut watch, &["retract", SECOND], &night.all_first());
         watch.end();
     });
 }

@@ -311,7 +311,7 @@ fn text(status: &Status, rates: &[Rate], is_all: bool) -> String {
     }
     if status.kept_products > 0 {
         text += &format!(
-            "\n{} kept beside newer frames that lack them: {}\n",
+            "\n{} kept beside newer frames or catalogues that lack them: {}\n",
             counted(status.kept_products, "older product"),
             advice::command(&Advice::Findings)
         );

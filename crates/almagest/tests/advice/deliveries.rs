@@ -222,6 +222,45 @@ pub(crate) fn older_products_are_kept() -> Vec<&'static str> {
     tried.kinds
 }
 
+pub(crate) fn a_newer_catalogue_is_refused_in_part() -> Vec<&'static str> {
+    let desk = archived();
+    let all = detections(&desk);
+    let delivery = desk.simulate(&night("20071011"));
+    let entries = std::fs::read_dir(&delivery).expect("there").flatten().map(|e| e.path());
+    let is_catalogue = |path: &PathBuf| path.to_string_lossy().ends_with("_cat.fits");
+    let catalogue = entries.filter(is_catalogue).min().expect("a catalogue");
+    let whole = std::fs::read(&catalogue).expect("read");
+    std::fs::write(&catalogue, Spoilt::Refused(3).of(&whole)).expect("written");
+    desk.run(&delivery).ended(1);
+    assert_eq!(detections(&desk), all, "the older detections of the detector stay");
+    let file = catalogue.file_name().expect("a name").to_string_lossy();
+    let file = file.replace("_cat.fits", ".fit");
+    let explain = || desk.at_site(&["explain", &format!("{NIGHT}/{file}")]);
+    let line = "its older detections of ext_num 3 stay current: its newer catalogue has no accepted detections of ext_num 3: HDU \
+                refused";
+    assert!(explain().out.contains(line), "{:?}", explain());
+    let of_delivery = desk.at_site(&["explain", NIGHT]).ended(0);
+    let line = "1 product of its frames stays current beside newer catalogues";
+    assert!(of_delivery.contains(line), "{of_delivery}");
+    let (delivery, use_case) = (NIGHT.to_owned(), UseCase::Catalogue);
+    let mut tried = Tried::at(&desk);
+    let end = Advice::SupersedeFile { delivery: delivery.clone(), file: file.clone(), use_case };
+    let ended = tried.run(&explain(), &end);
+    assert_eq!((ended.code, detections(&desk)), (Some(0), all - 10), "{ended:?}");
+    let undo = Advice::SupersedeUndo { delivery: delivery.clone() };
+    tried.run(&ended, &undo).ended(0);
+    assert_eq!(detections(&desk), all);
+    let supersede = Advice::Supersede { delivery: delivery.clone() };
+    tried.run(&desk.at_site(&["findings", "--delivery", NIGHT]), &supersede).ended(0);
+    assert_eq!(detections(&desk), all - 10);
+    assert!(!desk.at_site(&["findings"]).out.contains("supersede"));
+    let undo = Advice::SupersedeFileUndo { delivery, file: file.clone(), use_case };
+    tried.run(&explain(), &undo).ended(0);
+    assert_eq!(detections(&desk), all);
+    desk.verified();
+    tried.kinds
+}
+
 pub(crate) fn a_site_has_no_previews() -> Vec<&'static str> {
     let mut kinds = Vec::new();
     for selection in [&[][..], &["--delivery", NIGHT][..]] {

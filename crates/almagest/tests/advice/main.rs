@@ -75,6 +75,7 @@ situations! {
     catalogues_have_no_zero_point: [ProfileSet, RefusalsRetry, Run];
     catalogues_wait_for_their_images: [Explain];
     older_products_are_kept: [Supersede, SupersedeUndo];
+    a_newer_catalogue_is_refused_in_part: [SupersedeFile, SupersedeFileUndo, Supersede, SupersedeUndo];
     a_site_has_no_previews: [StepAll, IngestAll, Step, Ingest, Run];
     products_do_not_show: [VerifyRepair];
 }

@@ -1,6 +1,6 @@
 //! A site, and commands that are run as they were printed.
 
-pub(crate) use crate::operator::{Daemon, Desk, Said, Small, signal, until};
+pub(crate) use crate::operator::{Daemon, Desk, Said, Small, Spoilt, signal, until};
 pub(crate) use model::advice::{RefusalChoice, Target};
 pub(crate) use model::{Advice, UseCase};
 pub(crate) use std::path::{Path, PathBuf};

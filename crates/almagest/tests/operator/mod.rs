@@ -158,6 +158,36 @@ impl Default for Small<'_> {
     }
 }
 
+/// What is wrong with a catalogue file of a simulated night.
+#[derive(Clone, Copy, Debug)]
+pub enum Spoilt {
+    /// The HDU of a detector, by its extension number, lacks a column and is refused.
+    Refused(usize),
+    /// The last HDU is absent.
+    LastAbsent,
+}
+
+impl Spoilt {
+    /// Returns the bytes of a catalogue that is spoilt.
+    pub fn of(self, whole: &[u8]) -> Vec<u8> {
+        const BLOCK: usize = 2880;
+        let begins = |at: &usize| whole[*at..].starts_with(b"XTENSION");
+        let hdus: Vec<usize> = (0..whole.len()).step_by(BLOCK).filter(begins).collect();
+        let mut bytes = whole.to_vec();
+        match self {
+            Self::LastAbsent => bytes.truncate(*hdus.last().expect("HDUs")),
+            // The first extension has the number 2.
+            Self::Refused(ext_num) => {
+                let begin = hdus[ext_num - 2];
+                let column = b"'X_coordinate";
+                let found = bytes[begin..].windows(column.len()).position(|text| text == column);
+                bytes[begin + found.expect("a column") + 1] = b'Q';
+            }
+        }
+        bytes
+    }
+}
+
 /// A directory with an inbox and a site.
 pub struct Desk {
     pub dir: TempDir,

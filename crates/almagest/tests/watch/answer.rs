@@ -10,29 +10,36 @@ const QUERY: &str = "
     WITH named AS (
         SELECT image.multiframe_id, delivery.name AS delivery, file.name AS file
         FROM image JOIN file ON file.file_id = image.file_id JOIN delivery ON delivery.delivery_id = file.delivery_id)
-    SELECT 'event' AS kind, '' AS delivery, act AS file, event_id AS a, CAST(0 AS BIGINT) AS b, CAST(0 AS BIGINT) AS c FROM event
+    SELECT 'event' AS kind, '' AS delivery, act AS file, event_id AS a, CAST(0 AS BIGINT) AS b, CAST(0 AS BIGINT) AS c,
+        CAST(0 AS BIGINT) AS ext_num FROM event
     UNION ALL
-    SELECT 'frame', named.delivery, named.file, multiframe.multiframe_id, 0, 0
+    SELECT 'frame', named.delivery, named.file, multiframe.multiframe_id, 0, 0, 0
     FROM multiframe JOIN named ON named.multiframe_id = multiframe.multiframe_id
     UNION ALL
-    SELECT 'detections', named.delivery, named.file, current.multiframe_id, current.n, current.joined
-    FROM (SELECT detection.multiframe_id, count(*) AS n, count(multiframe.multiframe_id) AS joined
+    SELECT 'detections', named.delivery, named.file, current.multiframe_id, current.n, current.joined, current.ext_num
+    FROM (SELECT detection.multiframe_id, detection.ext_num, count(*) AS n, count(multiframe.multiframe_id) AS joined
           FROM detection LEFT JOIN multiframe ON multiframe.multiframe_id = detection.multiframe_id
-          GROUP BY detection.multiframe_id) AS current JOIN named ON named.multiframe_id = current.multiframe_id
+          GROUP BY detection.multiframe_id, detection.ext_num) AS current
+        JOIN named ON named.multiframe_id = current.multiframe_id
     UNION ALL
-    SELECT 'previews', named.delivery, named.file, current.multiframe_id, current.n, current.joined
+    SELECT 'previews', named.delivery, named.file, current.multiframe_id, current.n, current.joined, 0
     FROM (SELECT preview.multiframe_id, count(*) AS n, count(multiframe.multiframe_id) AS joined
           FROM preview LEFT JOIN multiframe ON multiframe.multiframe_id = preview.multiframe_id
           GROUP BY preview.multiframe_id) AS current JOIN named ON named.multiframe_id = current.multiframe_id
     UNION ALL
-    SELECT 'written', named.delivery, named.file, counted.multiframe_id, counted.n, 0
-    FROM (SELECT multiframe_id, CAST(sum(rows_written) AS BIGINT) AS n FROM hdu_rows GROUP BY multiframe_id) AS counted
-        JOIN named ON named.multiframe_id = counted.multiframe_id
+    SELECT 'written', named.delivery, named.file, written.multiframe_id, written.rows_written, 0, written.ext_num
+    FROM hdu_rows AS written JOIN named ON named.multiframe_id = written.multiframe_id
+    WHERE written.rows_written > 0 AND written.unit_id = (
+        SELECT max(newest.unit_id) FROM hdu_rows AS newest
+        WHERE newest.multiframe_id = written.multiframe_id AND newest.ext_num = written.ext_num AND newest.rows_written > 0)
     UNION ALL
-    SELECT product.state, named.delivery, named.file, product.multiframe_id, product.kept,
-        (SELECT count(*) FROM set_aside WHERE set_aside.multiframe_id = product.multiframe_id
-             AND set_aside.use_case = product.use_case AND undone_event IS NULL)
-    FROM product JOIN named ON named.multiframe_id = product.multiframe_id WHERE product.use_case = 'catalogue'";
+    SELECT held.state, named.delivery, named.file, held.multiframe_id,
+        product.kept + CASE WHEN held.uncovered_event IS NULL THEN 0 ELSE 2 END,
+        CASE WHEN held.aside_event IS NULL THEN 0 ELSE 1 END
+        + (SELECT count(*) FROM set_aside WHERE set_aside.multiframe_id = product.multiframe_id
+               AND set_aside.use_case = product.use_case AND undone_event IS NULL), held.ext_num
+    FROM product_detector AS held JOIN named ON named.multiframe_id = held.multiframe_id
+        JOIN product ON product.multiframe_id = held.multiframe_id AND product.use_case = 'catalogue'";
 
 /// The content of DuckLake's own tables about `detection` in the same snapshot: rows of its files without those of delete files.
 const LAKE: &str = "
@@ -41,20 +48,25 @@ const LAKE: &str = "
         (SELECT coalesce(sum(record_count), 0) FROM ducklake_data_file AS f
          WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL)
         - (SELECT coalesce(sum(delete_count), 0) FROM ducklake_delete_file AS f
-           WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL), 0, 0
+           WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL), 0, 0, 0
     FROM ducklake_table AS t WHERE t.table_name = 'detection'";
 
 /// An image: its delivery and its multiframe.
 type Image = (String, i64);
 
-/// Rows of a product of each file name, by the image that they are of: all, and those that have a current multiframe.
-pub type Products = BTreeMap<String, BTreeMap<Image, (i64, i64)>>;
+/// A detector of a file name, by its extension number; 0 stands for the whole image.
+pub type Detector = (String, i64);
 
-/// The recorded facts about the detections of an image.
+/// Rows of a product of each detector, by the image that they are of: all, and those that have a current multiframe.
+pub type Products = BTreeMap<Detector, BTreeMap<Image, (i64, i64)>>;
+
+/// The recorded facts about the detections of a detector of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Product {
     state: String,
     is_kept: bool,
+    /// A newer catalogue of the image has none.
+    is_uncovered: bool,
     /// A decision to end them is in force.
     is_set_aside: bool,
 }
@@ -68,28 +80,34 @@ pub struct Answer {
     pub frames: BTreeMap<String, BTreeSet<Image>>,
     pub detections: Products,
     pub previews: Products,
-    /// Rows that the catalogue of an image has in the archive.
-    written: BTreeMap<i64, i64>,
-    /// What is recorded of the detections of each image, by file name.
-    products: BTreeMap<String, BTreeMap<Image, Product>>,
+    /// Rows that the newest catalogue HDU with rows of a detector of an image has in the archive.
+    written: BTreeMap<(i64, i64), i64>,
+    /// What is recorded of the detections of each detector of each image.
+    products: BTreeMap<Detector, BTreeMap<Image, Product>>,
     /// Current detections as DuckLake counts them.
     lake: Option<i64>,
 }
 
 impl Answer {
     fn add(&mut self, row: Row) {
-        let Row { kind, delivery, file, numbers: [a, b, c] } = row;
-        let image = (delivery, a);
+        let Row { kind, delivery, file, numbers: [a, b, c, ext_num] } = row;
+        let (image, detector) = ((delivery, a), (file.clone(), ext_num));
         match kind.as_str() {
             "event" => drop(self.events.insert(a, file)),
             "frame" => drop(self.frames.entry(file).or_default().insert(image)),
-            "detections" => drop(self.detections.entry(file).or_default().insert(image, (b, c))),
-            "previews" => drop(self.previews.entry(file).or_default().insert(image, (b, c))),
-            "written" => drop(self.written.insert(a, b)),
+            "detections" | "previews" => {
+                let products = match kind.as_str() {
+                    "previews" => &mut self.previews,
+                    _ => &mut self.detections,
+                };
+                products.entry(detector).or_default().insert(image, (b, c));
+            }
+            "written" => drop(self.written.insert((a, ext_num), b)),
             "lake" => self.lake = Some(a),
             _ => {
-                let product = Product { state: kind, is_kept: b == 1, is_set_aside: c > 0 };
-                self.products.entry(file).or_default().insert(image, product);
+                let (is_kept, is_uncovered) = (b & 1 == 1, b & 2 == 2);
+                let product = Product { state: kind, is_kept, is_uncovered, is_set_aside: c > 0 };
+                self.products.entry(detector).or_default().insert(image, product);
             }
         }
     }
@@ -102,18 +120,18 @@ impl Answer {
             && self.products == other.products
     }
 
-    /// Returns the delivery whose detections each file name shows.
-    pub fn shown(&self) -> BTreeMap<String, String> {
+    /// Returns the delivery whose detections each detector shows.
+    pub fn shown(&self) -> BTreeMap<Detector, String> {
         let first = |of: &BTreeMap<Image, (i64, i64)>| {
             of.keys().next().map(|(delivery, _)| delivery.clone()).unwrap_or_default()
         };
-        self.detections.iter().map(|(file, of)| (file.clone(), first(of))).collect()
+        self.detections.iter().map(|(detector, of)| (detector.clone(), first(of))).collect()
     }
 
     /// Returns the products that show beside a current multiframe of a later version.
     pub fn kept(&self, products: &Products) -> BTreeSet<(String, i64)> {
         let mut kept = BTreeSet::new();
-        for (file, images) in products {
+        for ((file, _), images) in products {
             for (delivery, multiframe) in images.keys() {
                 let is_later = |(other, _): &Image| other > delivery;
                 if self.frames.get(file).is_some_and(|frames| frames.iter().any(is_later)) {
@@ -126,18 +144,29 @@ impl Answer {
 
     fn recorded_as_kept(&self) -> BTreeSet<(String, i64)> {
         let mut kept = BTreeSet::new();
-        for (file, products) in &self.products {
-            let images = products.iter().filter(|(_, product)| product.is_kept);
+        for ((file, _), products) in &self.products {
+            let images = products.iter().filter(|(_, p)| p.is_kept && p.state == "current");
             kept.extend(images.map(|((_, multiframe), _)| (file.clone(), *multiframe)));
         }
         kept
+    }
+
+    /// Returns the images some of whose detections show although a newer catalogue of the image has none of their detectors.
+    pub fn uncovered(&self) -> BTreeSet<(String, i64)> {
+        let mut uncovered = BTreeSet::new();
+        for ((file, _), products) in &self.products {
+            let images = products.iter().filter(|(_, p)| p.is_uncovered && p.state == "current");
+            uncovered.extend(images.map(|((_, multiframe), _)| (file.clone(), *multiframe)));
+        }
+        uncovered
     }
 
     /// Lists everything that must not be in an answer.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (what, products) in [("detections", &self.detections), ("previews", &self.previews)] {
-            for (file, images) in products {
+            for ((file, ext_num), images) in products {
+                let file = format!("{file} ext_num {ext_num}");
                 if images.len() != 1 {
                     faults.push(format!("{file} shows {what} of {images:?}"));
                 }
@@ -149,24 +178,27 @@ impl Answer {
             }
         }
         let mut in_all = 0;
-        for (file, images) in &self.detections {
+        for ((file, ext_num), images) in &self.detections {
             for ((_, multiframe), (rows, _)) in images {
                 in_all += rows;
-                let written = self.written.get(multiframe);
+                let written = self.written.get(&(*multiframe, *ext_num));
                 if written != Some(rows) {
                     faults.push(format!("{file} shows {rows} detections of {written:?}"));
                 }
             }
         }
-        for (file, products) in &self.products {
+        for (detector, products) in &self.products {
+            let file = format!("{} ext_num {}", detector.0, detector.1);
             for (image, product) in products {
-                let shown = self.detections.get(file);
+                let shown = self.detections.get(detector);
                 let is_shown = shown.is_some_and(|images| images.contains_key(image));
                 if is_shown != (product.state == "current") {
                     faults.push(format!("{file}: the detections of {image:?} are {product:?}"));
                 }
-                // Without detections of any version the record says why.
-                if shown.is_none() && product.state == "superseded" && !product.is_set_aside {
+                // Without detections of any version a decision about this or a newer one says why.
+                let mut newer = products.range(image..).map(|(_, product)| product);
+                let is_decided = newer.any(|product| product.is_set_aside);
+                if shown.is_none() && product.state == "superseded" && !is_decided {
                     faults.push(format!("{file} shows nothing, and {image:?} is {product:?}"));
                 }
             }
@@ -188,7 +220,7 @@ struct Row {
     kind: String,
     delivery: String,
     file: String,
-    numbers: [i64; 3],
+    numbers: [i64; 4],
 }
 
 impl RowSink for Answer {
@@ -203,7 +235,7 @@ impl RowSink for Answer {
             kind: text(0)?,
             delivery: text(1)?,
             file: text(2)?,
-            numbers: [number(3)?, number(4)?, number(5)?],
+            numbers: [number(3)?, number(4)?, number(5)?, number(6)?],
         });
         Ok(())
     }
@@ -235,12 +267,12 @@ impl Query {
 fn kept() -> Answer {
     let mut answer = Answer::default();
     let rows = [
-        ("event", "", "ingest", [1, 0, 0]),
-        ("frame", "n_v1", "a.fit", [1, 0, 0]),
-        ("frame", "n_v2", "a.fit", [2, 0, 0]),
-        ("detections", "n_v1", "a.fit", [1, 20, 20]),
-        ("written", "n_v1", "a.fit", [1, 20, 0]),
-        ("current", "n_v1", "a.fit", [1, 1, 0]),
+        ("event", "", "ingest", [1, 0, 0, 0]),
+        ("frame", "n_v1", "a.fit", [1, 0, 0, 0]),
+        ("frame", "n_v2", "a.fit", [2, 0, 0, 0]),
+        ("detections", "n_v1", "a.fit", [1, 20, 20, 2]),
+        ("written", "n_v1", "a.fit", [1, 20, 0, 2]),
+        ("current", "n_v1", "a.fit", [1, 1, 0, 2]),
     ];
     for (kind, delivery, file, numbers) in rows {
         answer.change(kind, delivery, file, numbers);
@@ -249,7 +281,7 @@ fn kept() -> Answer {
 }
 
 impl Answer {
-    fn change(&mut self, kind: &str, delivery: &str, file: &str, numbers: [i64; 3]) {
+    fn change(&mut self, kind: &str, delivery: &str, file: &str, numbers: [i64; 4]) {
         let (kind, delivery, file) = (kind.to_owned(), delivery.to_owned(), file.to_owned());
         self.add(Row { kind, delivery, file, numbers });
     }
@@ -262,20 +294,22 @@ fn wrong_answers_are_noticed() {
         let faults = wrong.faults();
         assert!(faults.iter().any(|fault| fault.contains(text)), "{text}: {faults:?}");
     };
-    let changed = |kind: &str, delivery: &str, numbers: [i64; 3]| {
+    let changed = |kind: &str, delivery: &str, numbers: [i64; 4]| {
         let mut answer = kept();
         answer.change(kind, delivery, "a.fit", numbers);
         answer
     };
-    noticed(changed("detections", "n_v2", [2, 20, 20]), "shows detections of");
-    noticed(changed("detections", "n_v1", [1, 19, 19]), "shows 19 detections of Some(20)");
-    noticed(changed("detections", "n_v1", [1, 20, 19]), "19 of 20 detections join");
-    noticed(changed("previews", "n_v1", [1, 5, 0]), "0 of 5 previews join");
-    noticed(changed("current", "n_v1", [1, 0, 0]), "are recorded as kept");
-    noticed(changed("superseded", "n_v1", [1, 0, 0]), "the detections of");
-    noticed(changed("lake", "", [19, 0, 0]), "DuckLake has Some(19) detections of 20");
+    noticed(changed("detections", "n_v2", [2, 20, 20, 2]), "shows detections of");
+    noticed(changed("detections", "n_v1", [1, 19, 19, 2]), "shows 19 detections of Some(20)");
+    noticed(changed("detections", "n_v1", [1, 20, 19, 2]), "19 of 20 detections join");
+    noticed(changed("previews", "n_v1", [1, 5, 0, 0]), "0 of 5 previews join");
+    noticed(changed("current", "n_v1", [1, 0, 0, 2]), "are recorded as kept");
+    noticed(changed("superseded", "n_v1", [1, 0, 0, 2]), "the detections of");
+    noticed(changed("current", "n_v1", [1, 1, 0, 3]), "ext_num 3: the detections of");
+    noticed(changed("superseded", "n_v1", [1, 0, 0, 3]), "ext_num 3 shows nothing");
+    noticed(changed("lake", "", [19, 0, 0, 0]), "DuckLake has Some(19) detections of 20");
     let without = |state: &str, decisions: i64| {
-        let mut answer = changed(state, "n_v1", [1, 0, decisions]);
+        let mut answer = changed(state, "n_v1", [1, 0, decisions, 2]);
         answer.detections.clear();
         answer
     };
@@ -284,6 +318,6 @@ fn wrong_answers_are_noticed() {
         assert_eq!(explained.faults(), Vec::<String>::new());
     }
     let mut other = kept();
-    other.change("frame", "n_v3", "a.fit", [3, 0, 0]);
+    other.change("frame", "n_v3", "a.fit", [3, 0, 0, 0]);
     assert!(!other.shows_the_same(&kept()) && kept().shows_the_same(&kept()));
 }

@@ -169,7 +169,13 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             1 => "1 product of its frames stays".to_owned(),
             n => format!("{n} products of its frames stay"),
         };
-        out.lines.push(format!("{products} current beside newer frames, e.g. {first}"));
+        let of_own = sheet.kept.iter().filter(|kept| kept.is_of_own_catalogue()).count();
+        let beside = match of_own {
+            0 => "frames",
+            n if n == sheet.kept.len() => "catalogues",
+            _ => "frames or catalogues",
+        };
+        out.lines.push(format!("{products} current beside newer {beside}, e.g. {first}"));
         let name = format!("{}/{}", first.delivery, first.file);
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
@@ -382,6 +388,14 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     {
         explain_end("its detections", end, file.can_come_back, out);
     }
+    if let Some(decision) = &file.detectors_aside {
+        let numbers: Vec<String> = decision.ext_nums.iter().map(ToString::to_string).collect();
+        explain_decision(
+            &format!("its detections of ext_num {}", numbers.join(", ")),
+            decision,
+            out,
+        );
+    }
     for round in &file.rounds {
         let outcome = if round.outcome.is_empty() { "not done yet" } else { &round.outcome };
         out.lines
@@ -473,9 +487,13 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
 /// Explains a decision of an operator that ended rows, with its undo.
 fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
     let Decision { file, event, happened, who, why, newer, .. } = decision;
+    let beside = match decision.ext_nums.as_slice() {
+        [] => format!("the newer frame in {newer}"),
+        _ => "its newer catalogue".to_owned(),
+    };
     let since = if decision.is_replaced { "; a newer frame has them by now" } else { "" };
     out.lines.push(format!(
-        "{what} were ended by decision of {who} in event {event} on {} UTC, beside the newer frame in {newer}: {why}{since}",
+        "{what} were ended by decision of {who} in event {event} on {} UTC, beside {beside}: {why}{since}",
         happened.format("%Y-%m-%d %H:%M:%S")
     ));
     if decision.is_replaced {

@@ -62,7 +62,7 @@ pub struct DeliveryFactsheet {
     pub blocked: Vec<(UseCase, u32, String)>,
     /// Rounds that are retracted and not purged.
     pub can_come_back: bool,
-    /// Products of its images that are kept beside newer images.
+    /// Products of its images that are kept beside newer images or catalogues.
     pub kept: Vec<KeptProduct>,
 }
 
@@ -105,6 +105,8 @@ pub struct FileFactsheet {
     pub metadata_end: Option<Ending>,
     /// The event that ended its detections, when the archive shows none.
     pub detections_end: Option<Ending>,
+    /// The decision in force that ended detections of some of its detectors, when the archive shows those of others.
+    pub detectors_aside: Option<Decision>,
     /// Whether its retracted rounds can come back.
     pub can_come_back: bool,
     /// Products that its image keeps beside a newer one, or that an older image keeps beside it.
@@ -145,7 +147,8 @@ pub struct Ending {
     pub set_aside: Option<Decision>,
 }
 
-/// A decision to end a product of an older image although the newer one lacks it.
+/// A decision to end a product of an older image although the newer one lacks it, or detections of an image although its newer
+/// catalogue lacks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The product.
@@ -162,6 +165,8 @@ pub struct Decision {
     pub why: String,
     /// The newer delivery.
     pub newer: String,
+    /// The detectors concerned, where the image's own newer catalogue lacks their detections.
+    pub ext_nums: Vec<i64>,
     /// The older delivery, when it retracted the product besides.
     pub retracted: Option<String>,
     /// A newer frame has the product by now.

@@ -60,6 +60,8 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("what is purged is gone", retraction::what_is_purged_is_gone),
         ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
         ("kept products are set aside", retraction::kept_products_are_found_and_set_aside),
+        ("detectors keep their detections", retraction::detectors_keep_their_detections),
+        ("an image keeps older detections", retraction::an_image_keeps_older_detections),
         ("late catalogues", retraction::late_catalogues_follow_the_same_rule),
         ("a refusal keeps its number", refusals::a_refusal_keeps_its_number),
         ("findings are of distinct files", refusals::findings_are_of_distinct_files),

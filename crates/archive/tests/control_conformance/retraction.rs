@@ -197,6 +197,151 @@ pub fn kept_products_are_found_and_set_aside<A: Engine>(fresh: &Fresh<A>) {
     );
 }
 
+/// Publishes a round of catalogues in which HDUs need not be whole.
+fn publish_hdus<A: Engine>(archive: &mut A, delivery: &str, hdu: &dyn Fn(i64, i16) -> Hdu) {
+    let unit = open_round_of(archive, delivery, UseCase::Catalogue, 1, &|_| true);
+    for started in start_all(archive, &unit) {
+        archive.take_result(&work_off_hdus(&started, hdu), now()).unwrap();
+    }
+    super::publication::publish(archive, &unit);
+}
+
+/// What is kept: image, newer image, detectors, cause.
+fn kept<A: Engine>(archive: &A) -> Vec<(i64, i64, Vec<i64>, Lack)> {
+    let kept = archive.kept_products(None).unwrap();
+    let of = |k: KeptProduct| (k.multiframe_id, k.newer_multiframe_id, k.ext_nums, k.why);
+    kept.into_iter().filter(|k| k.use_case == UseCase::Catalogue).map(of).collect()
+}
+
+/// Detections of a detector yield only to detections of the same detector: an HDU that is refused or absent in the newer
+/// catalogue ends nothing, and an empty one ends all.
+pub fn detectors_keep_their_detections<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(4));
+    ingest_all(&mut archive, NIGHT);
+    record_of(&mut archive, SECOND, &night(4));
+    for use_case in [UseCase::Metadata, UseCase::Preview] {
+        let unit = stage_round_of(&mut archive, SECOND, use_case, 1);
+        super::publication::publish(&mut archive, &unit);
+    }
+    // The images 5 to 8 are whole, refused in part, shorter, and empty in part.
+    let hdu = |multiframe: i64, ext_num: i16| match (multiframe, ext_num) {
+        (6, 3) => Hdu::Refused,
+        (7, 2) => Hdu::Absent,
+        (8, 2) => Hdu::Empty,
+        _ => Hdu::Whole,
+    };
+    publish_hdus(&mut archive, SECOND, &hdu);
+    assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
+    let refused = (2, 6, vec![3], Lack::HduRefused);
+    let absent = (3, 7, vec![2], Lack::HduAbsent);
+    assert_eq!(kept(&archive), [refused.clone(), absent.clone()]);
+    assert_eq!(archive.status().unwrap().kept_products, 2);
+    let findings = archive.findings(Some(SECOND)).unwrap();
+    let told: Vec<(&str, &str, &str)> = findings
+        .iter()
+        .map(|f| (f.code.as_str(), f.subject.as_str(), f.message.as_str()))
+        .collect();
+    let wanted = [
+        (
+            "older_detections_kept",
+            "20071011_v1 hdu_absent",
+            "w00002.fit shows the detections of ext_num 2 of 20071011_v1: its catalogue of 20071011_v2 has no HDU for ext_num 2",
+        ),
+        (
+            "older_detections_kept",
+            "20071011_v1 hdu_refused",
+            "w00001.fit shows the detections of ext_num 3 of 20071011_v1: its catalogue of 20071011_v2 has no accepted \
+             detections of ext_num 3: HDU refused",
+        ),
+    ];
+    assert_eq!(told, wanted);
+    // Without the newer ones the older detections show whole, and the other way round.
+    archive.retract(SECOND, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(4, 0, 80), (4, 4, 0)]);
+    archive.restore(SECOND, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(0, 0, 0), (4, 4, 50)]);
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(kept(&archive), [refused, absent]);
+    // A decision ends them; a retry that accepts one of them does so too.
+    archive.set_aside((SECOND, Some("w00001.fit")), &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(1, 0, 10), (4, 4, 50)]);
+    archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
+    archive.ask_again(SECOND, UseCase::Catalogue, &cause(), now()).unwrap();
+    publish_hdus(&mut archive, SECOND, &|multiframe, ext_num| match (multiframe, ext_num) {
+        (7, 2) => Hdu::Absent,
+        _ => Hdu::Whole,
+    });
+    assert_eq!(shown(&archive), [(1, 0, 10), (4, 4, 70)]);
+    assert_eq!(kept(&archive), [(3, 7, vec![2], Lack::HduAbsent)]);
+}
+
+/// A newer catalogue of the same image leaves the detections of the detectors that it does not cover, which is found under the
+/// delivery and ends by decision alone.
+pub fn an_image_keeps_older_detections<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(3));
+    ingest_all(&mut archive, NIGHT);
+    let newer = |archive: &mut A, text: &str, hdu: &dyn Fn(i64, i16) -> Hdu| {
+        let catalogues: Vec<Arrival> =
+            (0..3).map(|n| arrival(&format!("w{n:05}_cat.fits"), &format!("{text} {n}"))).collect();
+        record(archive, &catalogues);
+        publish_hdus(archive, NIGHT, hdu);
+    };
+    newer(&mut archive, "second", &|multiframe, ext_num| match (multiframe, ext_num) {
+        (1, 2) => Hdu::Refused,
+        (2, 3) => Hdu::Absent,
+        (3, _) => Hdu::Refused,
+        _ => Hdu::Whole,
+    });
+    let versions = |archive: &A| -> Vec<(i64, u64)> {
+        let files = (0..3).map(|n| format!("w{n:05}_cat.fits"));
+        let sheets = files.flat_map(|file| archive.facts(&file).unwrap().unwrap().files);
+        sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).collect()
+    };
+    assert_eq!(shown(&archive), [(3, 3, 60)]);
+    let wanted = [(1, 10), (1, 10), (2, 10), (2, 10), (3, 0), (3, 20)];
+    assert_eq!(versions(&archive), wanted, "of the newer and the older catalogue of each image");
+    let refused = (1, 1, vec![2], Lack::HduRefused);
+    let absent = (2, 2, vec![3], Lack::HduAbsent);
+    let whole = (3, 3, vec![2, 3], Lack::HduRefused);
+    assert_eq!(kept(&archive), [refused.clone(), absent.clone(), whole.clone()]);
+    assert_eq!(archive.status().unwrap().kept_products, 3);
+    let findings = archive.findings(Some(NIGHT)).unwrap();
+    let found: Vec<(&str, u64)> = findings.iter().map(|f| (f.subject.as_str(), f.files)).collect();
+    assert_eq!(found, [("20071011_v1 hdu_absent", 1), ("20071011_v1 hdu_refused", 2)]);
+    let supersede = model::Advice::Supersede { delivery: NIGHT.to_owned() };
+    assert!(findings.iter().all(|f| f.advice().as_ref() == Some(&supersede)), "{findings:?}");
+    // A retraction takes all, and its undo brings all back.
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(0, 0, 0)]);
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(3, 3, 60)]);
+    assert_eq!(kept(&archive), [refused, absent, whole]);
+    // The operator decides about one image and about the rest.
+    let done = archive.set_aside((NIGHT, Some("w00000.fit")), &[], &cause(), now()).unwrap();
+    assert_eq!((done.products.len(), shown(&archive)), (1, vec![(3, 3, 50)]));
+    archive.set_aside((NIGHT, None), &[UseCase::Catalogue], &cause(), now()).unwrap();
+    assert_eq!((shown(&archive), kept(&archive)), (vec![(3, 3, 20)], Vec::new()));
+    let nothing = archive.set_aside((NIGHT, None), &[], &cause(), now());
+    assert!(nothing.unwrap_err().is_conflict());
+    let back = archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+    assert_eq!((back.products.len(), shown(&archive)), (3, vec![(3, 3, 60)]));
+    assert!(archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap_err().is_conflict());
+    // A decision is about the catalogue that lacked the detector: a later one replaces both.
+    archive.set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+    newer(&mut archive, "third", &|_, _| Hdu::Whole);
+    assert_eq!((shown(&archive), kept(&archive)), (vec![(3, 3, 60)], Vec::new()));
+    newer(&mut archive, "fourth", &|_, ext_num| {
+        [Hdu::Whole, Hdu::Absent][usize::from(ext_num == 3)]
+    });
+    assert_eq!(shown(&archive), [(3, 3, 60)]);
+    assert_eq!(kept(&archive).len(), 3);
+}
+
 /// Detections of a superseded frame that come late show while the newer one has none, and at no event beside those.
 pub fn late_catalogues_follow_the_same_rule<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();

@@ -285,9 +285,30 @@ pub fn start_all(archive: &mut impl Queue, unit: &UnitKey) -> Vec<Started> {
     tasks.iter().map(|t| archive.start_attempt(&t.key, &lease(), None, now()).unwrap()).collect()
 }
 
+/// What becomes of a catalogue HDU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hdu {
+    /// Ten detections.
+    Whole,
+    /// Accepted without a row.
+    Empty,
+    /// Refused with its ten rows.
+    Refused,
+    /// The catalogue has no HDU of the detector.
+    Absent,
+}
+
+/// The detectors of every image.
+pub const DETECTORS: [i16; 2] = [2, 3];
+
 /// What a node would leave for a started attempt: metadata of every image, one JPEG and preview per image, or ten
 /// detections for each of two detectors.
 pub fn work_off(started: &Started) -> TaskResult {
+    work_off_hdus(started, &|_, _| Hdu::Whole)
+}
+
+/// The same, where HDUs of catalogues need not be whole. `hdu` has an image and the extension number of a detector.
+pub fn work_off_hdus(started: &Started, hdu: &dyn Fn(i64, i16) -> Hdu) -> TaskResult {
     std::fs::create_dir_all(&started.directory).unwrap();
     let unit = &started.attempt.task.unit;
     let mut result = TaskResult {
@@ -308,7 +329,7 @@ pub fn work_off(started: &Started) -> TaskResult {
     match unit.use_case {
         UseCase::Metadata => metadata(started, &mut result),
         UseCase::Preview => previews(started, &mut result),
-        UseCase::Catalogue => detections(started, &mut result),
+        UseCase::Catalogue => detections(started, &mut result, hdu),
     }
     result
 }
@@ -392,12 +413,35 @@ fn previews(started: &Started, result: &mut TaskResult) {
     result.files.push(write(&started.directory, "preview", &rows, None));
 }
 
-fn detections(started: &Started, result: &mut TaskResult) {
+fn detections(started: &Started, result: &mut TaskResult, hdu: &dyn Fn(i64, i16) -> Hdu) {
     let mut rows = Vec::new();
     let name = "detection.7.parquet".to_owned();
     for input in &started.inputs {
         let catalogue = input.catalogue.as_ref().expect("a catalogue task has catalogues");
-        for ext in [2_i16, 3] {
+        for ext in DETECTORS {
+            let (read, written) = match hdu(input.multiframe_id, ext) {
+                Hdu::Whole => (10, 10),
+                Hdu::Empty => (0, 0),
+                Hdu::Refused => (10, 0),
+                Hdu::Absent => continue,
+            };
+            let number = u16::try_from(ext - 1).unwrap();
+            result.hdus.push(HduReport {
+                file: catalogue.file.name.clone(),
+                multiframe_id: input.multiframe_id,
+                hdu: number,
+                ext_num: Some(ext),
+                rows_read: read,
+                rows_written: written,
+                rows_refused: read - written,
+                nan: BTreeMap::new(),
+            });
+            if written < read {
+                let mut refused = refusal("too_bad", &catalogue.file.name, Some(number), false);
+                refused.rows = read;
+                result.refusals.push(refused);
+                continue;
+            }
             result.detectors.push(DetectorRows {
                 file: name.clone(),
                 programme_id: 7,
@@ -405,19 +449,9 @@ fn detections(started: &Started, result: &mut TaskResult) {
                 ext_num: ext,
                 version: catalogue.version,
                 first_row: rows.len() as u64,
-                rows: 10,
+                rows: written,
             });
-            result.hdus.push(HduReport {
-                file: catalogue.file.name.clone(),
-                multiframe_id: input.multiframe_id,
-                hdu: u16::try_from(ext - 1).unwrap(),
-                ext_num: Some(ext),
-                rows_read: 10,
-                rows_written: 10,
-                rows_refused: 0,
-                nan: BTreeMap::new(),
-            });
-            for seq in 1..=10 {
+            for seq in 1..=i64::try_from(written).unwrap() {
                 let temporary = -i64::try_from(rows.len() + 1).unwrap();
                 rows.push(row([
                     ("obj_id", Value::Integer(temporary)),

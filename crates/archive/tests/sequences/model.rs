@@ -1,5 +1,6 @@
 //! What the archive must show after any sequence of acts, by a model that keeps lists and decides by the rules as they are written:
-//! detections yield to detections and previews to previews, metadata stay while a product shows, links follow names.
+//! detections yield to detections of the same detector and previews to previews, metadata stay while a product shows, links follow
+//! names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,22 @@ pub enum State {
     Retracted,
 }
 
+/// The detections of one detector of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Detector {
+    pub state: State,
+    pub rows: i64,
+    /// A newer round of the frame's catalogue had no accepted HDU of it.
+    pub is_uncovered: bool,
+    /// A decision ends them although they are uncovered.
+    pub is_aside: bool,
+}
+
+impl Detector {
+    pub const ABSENT: Self =
+        Self { state: State::Absent, rows: 0, is_uncovered: false, is_aside: false };
+}
+
 /// One content of a name in a delivery.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -22,7 +39,9 @@ pub struct Frame {
     pub name: &'static str,
     pub multiframe: i64,
     pub has_catalogue: bool,
-    pub products: [State; 3],
+    /// Preview and metadata.
+    pub products: [State; 2],
+    pub detectors: [Detector; 2],
     /// Of each product the newer deliveries beside which it was ended by decision.
     pub aside: [BTreeSet<usize>; 3],
 }
@@ -51,14 +70,55 @@ pub struct Model {
 pub struct Shown {
     pub multiframes: BTreeSet<i64>,
     pub previews: BTreeSet<i64>,
-    pub detections: BTreeSet<i64>,
+    /// Rows of each frame and detector that has some.
+    pub detections: BTreeMap<(i64, i64), i64>,
     /// Of each shown frame that names others: what they are.
     pub links: BTreeMap<(i64, &'static str), Option<i64>>,
 }
 
+impl Frame {
+    /// The states of a product: of detections, those of each detector.
+    pub fn states(&self, product: usize) -> Vec<State> {
+        match product {
+            CATALOGUE => self.detectors.iter().map(|detector| detector.state).collect(),
+            _ => vec![self.products[product]],
+        }
+    }
+
+    pub fn is_published(&self, product: usize) -> bool {
+        self.states(product).contains(&State::Published)
+    }
+
+    /// Turns what a product, or the detections of detectors, is into something else.
+    fn turn(&mut self, product: usize, from: State, to: State) {
+        let states: Vec<&mut State> = match product {
+            CATALOGUE => self.detectors.iter_mut().map(|detector| &mut detector.state).collect(),
+            _ => vec![&mut self.products[product]],
+        };
+        for state in states.into_iter().filter(|state| **state == from) {
+            *state = to;
+        }
+    }
+}
+
 /// A product counts when there are metadata to which it refers.
 fn has(frame: &Frame, product: usize) -> bool {
-    frame.products[product] == State::Published && frame.products[METADATA] == State::Published
+    frame.is_published(product) && frame.is_published(METADATA)
+}
+
+fn covers(frame: &Frame, at: usize) -> bool {
+    frame.detectors[at].state == State::Published && frame.is_published(METADATA)
+}
+
+/// A product that shows only because a newer frame, or a newer catalogue of the frame, lacks it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kept {
+    pub multiframe: i64,
+    pub product: usize,
+    /// The newer frame; the same where its own newer catalogue lacks it.
+    pub newer: i64,
+    /// Extension numbers of the detectors.
+    pub ext_nums: Vec<i64>,
 }
 
 impl Model {
@@ -90,7 +150,26 @@ impl Model {
 
     /// A newer frame of the name has its metadata in the archive.
     fn is_followed(&self, of: &Frame) -> bool {
-        self.newer(of).iter().any(|f| f.products[METADATA] == State::Published)
+        self.newer(of).iter().any(|f| f.is_published(METADATA))
+    }
+
+    /// A decision beside a newer frame ends a product.
+    fn is_aside(&self, of: &Frame, product: usize) -> bool {
+        let newer = self.newer(of);
+        newer.iter().any(|f| f.is_published(METADATA) && of.aside[product].contains(&f.delivery))
+    }
+
+    /// Places of the detectors that show.
+    pub fn shown_detectors(&self, of: &Frame) -> Vec<usize> {
+        let newer = self.newer(of);
+        let shows = |at: &usize| {
+            let detector = of.detectors[*at];
+            covers(of, *at)
+                && !newer.iter().any(|f| covers(f, *at))
+                && !self.is_aside(of, CATALOGUE)
+                && !(detector.is_uncovered && detector.is_aside)
+        };
+        (0..of.detectors.len()).filter(shows).collect()
     }
 
     pub fn shows(&self, of: &Frame, product: usize) -> bool {
@@ -100,23 +179,36 @@ impl Model {
         if product == METADATA {
             return !self.is_followed(of) || self.shows(of, PREVIEW) || self.shows(of, CATALOGUE);
         }
+        if product == CATALOGUE {
+            return !self.shown_detectors(of).is_empty();
+        }
         let is_replaced = self.newer(of).iter().any(|f| has(f, product));
-        let is_aside = self.newer(of).iter().any(|f| {
-            f.products[METADATA] == State::Published && of.aside[product].contains(&f.delivery)
-        });
-        !(is_replaced || is_aside)
+        !(is_replaced || self.is_aside(of, product))
     }
 
-    /// Products that show only because the newer frame lacks them; with that frame's delivery.
-    pub fn kept(&self) -> Vec<(i64, usize, usize)> {
+    /// Products that show only because the newer frame, or a newer catalogue of the frame, lacks them.
+    pub fn kept(&self) -> Vec<Kept> {
         let mut kept = Vec::new();
         for frame in &self.frames {
+            let multiframe = frame.multiframe;
+            let shown = self.shown_detectors(frame);
+            let ext_nums = |places: &[usize]| -> Vec<i64> {
+                places.iter().map(|at| super::DETECTORS[*at].into()).collect()
+            };
             for product in [PREVIEW, CATALOGUE] {
                 let newer = self.newer(frame);
-                let newest = newer.iter().rev().find(|f| f.products[METADATA] == State::Published);
+                let newest = newer.iter().rev().find(|f| f.is_published(METADATA));
                 if let Some(newest) = newest.filter(|_| self.shows(frame, product)) {
-                    kept.push((frame.multiframe, product, newest.delivery));
+                    let newer = newest.multiframe;
+                    let ext_nums = if product == CATALOGUE { ext_nums(&shown) } else { Vec::new() };
+                    kept.push(Kept { multiframe, product, newer, ext_nums });
                 }
+            }
+            let is_uncovered = |at: &usize| frame.detectors[*at].is_uncovered;
+            let uncovered: Vec<usize> = shown.iter().copied().filter(is_uncovered).collect();
+            if !uncovered.is_empty() {
+                let (product, ext_nums) = (CATALOGUE, ext_nums(&uncovered));
+                kept.push(Kept { multiframe, product, newer: multiframe, ext_nums });
             }
         }
         kept
@@ -128,7 +220,7 @@ impl Model {
         let named: Vec<&Frame> = self.frames.iter().filter(|f| f.name == name).collect();
         let own: Vec<&&Frame> = named
             .iter()
-            .filter(|f| f.delivery == of.delivery && f.products[METADATA] == State::Published)
+            .filter(|f| f.delivery == of.delivery && f.is_published(METADATA))
             .collect();
         let newest = |frames: &[&&Frame]| frames.iter().map(|f| f.multiframe).max();
         let shown: Vec<&&Frame> = own.iter().copied().filter(|f| self.shows(f, METADATA)).collect();
@@ -161,8 +253,12 @@ impl Model {
             if self.shows(frame, PREVIEW) {
                 shown.previews.insert(frame.multiframe);
             }
-            if self.shows(frame, CATALOGUE) {
-                shown.detections.insert(frame.multiframe);
+            for at in self.shown_detectors(frame) {
+                let rows = frame.detectors[at].rows;
+                if rows > 0 {
+                    let key = (frame.multiframe, super::DETECTORS[at].into());
+                    shown.detections.insert(key, rows);
+                }
             }
             if self.shows(frame, METADATA) {
                 shown.multiframes.insert(frame.multiframe);
@@ -174,9 +270,25 @@ impl Model {
         shown
     }
 
+    /// Publishes a round of previews or metadata.
     pub fn publish(&mut self, unit: Unit, accepted: &[i64]) {
         for &multiframe in accepted {
             self.frame_mut(multiframe).products[unit.use_case] = State::Published;
+        }
+        self.units.push(unit);
+    }
+
+    /// Publishes a round of catalogues: the rows of each detector whose HDU was accepted.
+    pub fn publish_detections(&mut self, unit: Unit, rows: &BTreeMap<(i64, usize), i64>) {
+        for &multiframe in &unit.inputs {
+            for at in 0..super::DETECTORS.len() {
+                let detector = &mut self.frame_mut(multiframe).detectors[at];
+                if let Some(&rows) = rows.get(&(multiframe, at)) {
+                    *detector = Detector { state: State::Published, rows, ..Detector::ABSENT };
+                } else if detector.state != State::Absent {
+                    detector.is_uncovered = true;
+                }
+            }
         }
         self.units.push(unit);
     }
@@ -194,9 +306,7 @@ impl Model {
         }
         for frame in self.frames.iter_mut().filter(|f| f.delivery == delivery) {
             for &product in use_cases {
-                if frame.products[product] == State::Published {
-                    frame.products[product] = State::Retracted;
-                }
+                frame.turn(product, State::Published, State::Retracted);
             }
         }
         true
@@ -212,7 +322,7 @@ impl Model {
                 && unit.retracted
                 && !unit.purged;
             let states: Vec<State> =
-                unit.inputs.iter().map(|m| self.frame(*m).products[unit.use_case]).collect();
+                unit.inputs.iter().flat_map(|m| self.frame(*m).states(unit.use_case)).collect();
             let returns = states.contains(&State::Retracted)
                 || states.iter().all(|state| *state == State::Absent);
             if is_out && returns {
@@ -223,16 +333,13 @@ impl Model {
             after.units[*at].retracted = false;
             let Unit { use_case, inputs, .. } = after.units[*at].clone();
             for multiframe in inputs {
-                let state = &mut after.frame_mut(multiframe).products[use_case];
-                if *state == State::Retracted {
-                    *state = State::Published;
-                }
+                after.frame_mut(multiframe).turn(use_case, State::Retracted, State::Published);
             }
         }
         let refers_to_nothing = after.frames.iter().any(|f| {
             f.delivery == delivery
                 && f.products[METADATA] == State::Retracted
-                && [PREVIEW, CATALOGUE].iter().any(|p| f.products[*p] == State::Published)
+                && [PREVIEW, CATALOGUE].iter().any(|p| f.is_published(*p))
         });
         if returning.is_empty() || refers_to_nothing {
             return false;
@@ -249,9 +356,12 @@ impl Model {
             }
             self.units[at].purged = true;
             for multiframe in unit.inputs {
-                let state = &mut self.frame_mut(multiframe).products[unit.use_case];
-                if *state == State::Retracted {
-                    *state = State::Absent;
+                let frame = self.frame_mut(multiframe);
+                frame.turn(unit.use_case, State::Retracted, State::Absent);
+                for detector in &mut frame.detectors {
+                    if detector.state == State::Absent {
+                        *detector = Detector::ABSENT;
+                    }
                 }
             }
         }
@@ -259,12 +369,19 @@ impl Model {
 
     /// `false` when nothing is kept beside the delivery.
     pub fn set_aside(&mut self, delivery: usize) -> bool {
-        let kept = self.kept();
         let mut is_any = false;
-        for (multiframe, product, newer) in kept {
-            if newer == delivery {
-                self.frame_mut(multiframe).aside[product].insert(newer);
-                is_any = true;
+        for Kept { multiframe, product, newer, ext_nums } in self.kept() {
+            if self.frame(newer).delivery != delivery {
+                continue;
+            }
+            is_any = true;
+            let frame = self.frame_mut(multiframe);
+            if newer != multiframe {
+                frame.aside[product].insert(delivery);
+                continue;
+            }
+            for (at, detector) in frame.detectors.iter_mut().enumerate() {
+                detector.is_aside |= ext_nums.contains(&super::DETECTORS[at].into());
             }
         }
         is_any

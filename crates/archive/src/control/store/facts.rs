@@ -219,7 +219,9 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
         let sql = "SELECT max(end_event) FROM multiframe_all WHERE multiframe_id = ?1";
         sheet.metadata_end = found::ending(c, sql, params![multiframe], multiframe, &UseCase::ALL)?;
     }
-    if sheet.detections == 0 {
+    if sheet.detections > 0 {
+        sheet.detectors_aside = found::detectors_aside(c, multiframe)?;
+    } else {
         let sql = "SELECT max(end_event) FROM detector_rows
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
                  SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))";

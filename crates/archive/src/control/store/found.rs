@@ -76,9 +76,7 @@ fn decision(
             [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?, r.get(8)?];
         Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts))
     })?;
-    let mut decisions = rows.collect::<Result<Vec<_>, _>>()?;
-    decisions.extend(decision_of_detectors(c, multiframe)?);
-    for (use_case, decided, texts) in decisions {
+    for (use_case, decided, texts) in rows.collect::<Result<Vec<_>, _>>()? {
         let [file, happened, who, why, newer, state, own] = texts;
         if !of.contains(&use_case) {
             continue;
@@ -95,36 +93,53 @@ fn decision(
                 who,
                 why,
                 newer,
+                ext_nums: Vec::new(),
                 retracted,
                 is_replaced,
             }));
         }
     }
-    Ok(None)
+    let found = detectors_aside(c, multiframe)?.filter(|d| of.contains(&d.use_case));
+    Ok(found.filter(|d| d.event == event || act == "restore" && !d.is_replaced))
 }
 
-/// Returns the latest decision in force about detections that newer rounds of an image's own catalogue left: use case, event, file,
-/// time, who, why, delivery, state, delivery.
-fn decision_of_detectors(
+/// Returns the latest decision in force about detections of an image that its own newer catalogue lacks, with the detectors of all
+/// such decisions.
+pub(super) fn detectors_aside(
     c: &Connection,
     multiframe: i64,
-) -> Result<Option<(UseCase, i64, [String; 7])>, ArchiveFault> {
+) -> Result<Option<Decision>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT event.event_id, file.name, event.happened, event.who, event.why, delivery.name, held.state, delivery.name
+        "SELECT held.ext_num, event.event_id, file.name, event.happened, event.who, event.why, delivery.name, held.state
          FROM product_detector AS held JOIN event ON event.event_id = held.aside_event
              JOIN image ON image.multiframe_id = held.multiframe_id JOIN file ON file.file_id = image.file_id
              JOIN delivery ON delivery.delivery_id = file.delivery_id
          WHERE held.multiframe_id = ?1 AND held.uncovered_event IS NOT NULL
-         ORDER BY event.event_id DESC LIMIT 1",
+         ORDER BY event.event_id, held.ext_num",
     )?;
-    let found = select
-        .query_row([multiframe], |r| {
-            let texts =
-                [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?];
-            Ok((UseCase::Catalogue, r.get(0)?, texts))
-        })
-        .optional()?;
-    Ok(found)
+    let rows = select.query_map([multiframe], |r| {
+        let texts: [String; 6] = [r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?];
+        Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, texts))
+    })?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let mut ext_nums: Vec<i64> = rows.iter().map(|(ext_num, ..)| *ext_num).collect();
+    ext_nums.sort_unstable();
+    let Some((_, event, [file, happened, who, why, newer, state])) = rows.into_iter().next_back()
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Decision {
+        use_case: UseCase::Catalogue,
+        file,
+        event,
+        happened: time_of(&happened)?,
+        who,
+        why,
+        retracted: (state == "retracted").then(|| newer.clone()),
+        newer,
+        ext_nums,
+        is_replaced: products::is_replaced(c, multiframe, UseCase::Catalogue)?,
+    }))
 }
 
 /// Returns the frame that replaced a multiframe: newer content of its name in its own delivery, or the frame of that name in
