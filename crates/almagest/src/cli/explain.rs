@@ -126,7 +126,7 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
             }
             "multiframe" => Ok(Asked { multiframe: Some(whole(number)?), ..none }),
             "object" => Ok(Asked { object: Some(whole(number)?), ..none }),
-            "delivery" | "file" => Ok(Asked { name: Some(number.clone()), ..none }),
+            "delivery" | "file" => Ok(Asked { name: Some(name_of(site, number)), ..none }),
             ra => position(ra, number).map(|position| Asked { position: Some(position), ..none }),
         },
         [one] => {
@@ -157,8 +157,11 @@ fn position(ra: &str, dec: &str) -> anyhow::Result<(f64, f64)> {
     }
 }
 
-/// A path into the library means its delivery and file.
+/// Returns the name that a text means. A path into the library means its delivery and file; a shell completes the name of a
+/// directory with a slash.
 fn name_of(site: &Site, text: &str) -> String {
+    let trimmed = text.trim_end_matches('/');
+    let text = if trimmed.is_empty() { text } else { trimmed };
     if text.matches('/').count() < 2 && !text.starts_with("library/") {
         return text.to_owned();
     }
@@ -171,6 +174,7 @@ fn name_of(site: &Site, text: &str) -> String {
         (Some(_), Some(file), Some(delivery)) if delivery != file => {
             format!("{}/{}", delivery.to_string_lossy(), file.to_string_lossy())
         }
+        (Some(_), Some(delivery), Some(_)) => delivery.to_string_lossy().into_owned(),
         _ => text.to_owned(),
     }
 }

@@ -8,7 +8,7 @@ pub use super::help::help_for;
 
 use super::help;
 use super::planning::Standing;
-use super::records::{KeptProduct, RefusalRecord, RefusalState};
+use super::records::{KeptProduct, RefusalRecord, RefusalState, Timestamp};
 use super::report::{DeliveryStatus, Drift, RoundStatus, in_full, place_in_words};
 use model::advice::Target;
 use model::{Advice, UseCase};
@@ -73,6 +73,16 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// Adds what is said of one thing. Lines that repeat each other are merged within it, not across things.
+    fn part(&mut self, explain: impl FnOnce(&mut Self)) {
+        let mut part = Self::default();
+        explain(&mut part);
+        keep_first(&mut part.lines);
+        self.lines.append(&mut part.lines);
+        self.suggestions.append(&mut part.suggestions);
+        self.findings.append(&mut part.findings);
+    }
+
     /// Adds lines of which only the first are shown; `rest` is the way to the others.
     fn lines_of(&mut self, lines: Vec<String>, rest: Option<Advice>) {
         let cut = lines.len().saturating_sub(LINES);
@@ -84,17 +94,17 @@ impl Explanation {
     }
 }
 
-/// Why something is where it is, and what helps.
+/// Explains why something is where it is, and what helps.
 pub fn explain(facts: &Facts, setting: &Setting) -> Explanation {
     let mut out = Explanation::default();
     if let Some(delivery) = &facts.delivery {
-        explain_delivery(delivery, setting, &mut out);
+        out.part(|out| explain_delivery(delivery, setting, out));
     }
     if let Some((night, deliveries)) = &facts.night {
-        explain_night(*night, deliveries, setting, &mut out);
+        out.part(|out| explain_night(*night, deliveries, setting, out));
     }
     for file in &facts.files {
-        explain_file(file, setting, &mut out);
+        out.part(|out| explain_file(file, setting, out));
     }
     let more = facts.files_in_all.saturating_sub(facts.files.len() as u64);
     if let (Some(last), true) = (facts.files.last(), more > 0) {
@@ -105,14 +115,23 @@ pub fn explain(facts: &Facts, setting: &Setting) -> Explanation {
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
     for object in &facts.objects {
-        explain_object(object, &mut out);
+        out.part(|out| explain_object(object, out));
     }
     if let Some(position) = &facts.position {
-        explain_position(position, &mut out);
+        out.part(|out| explain_position(position, out));
     }
-    keep_first(&mut out.lines);
     keep_first(&mut out.suggestions);
     out
+}
+
+/// Formats a time as all messages have it.
+fn utc(time: Timestamp) -> String {
+    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Formats a stored time likewise; a text that is no time stays as it is.
+fn utc_of(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), utc)
 }
 
 /// Leaves out what stands before already.
@@ -141,7 +160,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             round.use_case,
             round.round,
             round.state,
-            round.since,
+            utc_of(&round.since),
             round.why,
             round.tasks_over,
             round.tasks
@@ -149,6 +168,36 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
         explain_round(sheet, round, setting, out);
     }
     explain_retraction(&s.name, &s.rounds, sheet.can_come_back, out);
+    explain_processings(sheet, out);
+    let unpaired = sheet.work.unpaired.iter();
+    out.lines_of(
+        unpaired.map(|name| format!("catalogue {name} waits for its image")).collect(),
+        None,
+    );
+    explain_redo(sheet, setting, out);
+    help::explain_refusals(&sheet.refusals, Some(&s.name), setting, out);
+    out.findings.clone_from(&sheet.findings);
+    if s.skipped > 0 {
+        let (entries, were) = if s.skipped == 1 { ("entry", "was") } else { ("entries", "were") };
+        out.lines.push(format!(
+            "{} {entries} of its source {were} not fetched: the table skipped has the reason of each",
+            s.skipped
+        ));
+    }
+    if s.state == "arriving" {
+        explain_arrival(s, setting, out);
+    }
+}
+
+/// Explains which frames of a delivery newer processings of its night supersede, and which older ones stay current beside it.
+fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
+    for (newer, count) in &sheet.superseded_by {
+        let are = if *count == 1 { "is" } else { "are" };
+        out.lines.push(format!("{count} of its frames {are} superseded by frames of {newer}"));
+        let name = newer.clone();
+        out.suggestions
+            .push(Suggestion::new("explains the newer delivery", [Advice::Explain { name }]));
+    }
     if !sheet.without_successor.is_empty() {
         const NAMED: usize = 5;
         let names: Vec<String> = sheet
@@ -179,37 +228,24 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
         let name = format!("{}/{}", first.delivery, first.file);
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
-    let unpaired = sheet.work.unpaired.iter();
-    out.lines_of(
-        unpaired.map(|name| format!("catalogue {name} waits for its image")).collect(),
-        None,
-    );
-    explain_redo(sheet, setting, out);
-    help::explain_refusals(&sheet.refusals, Some(&s.name), setting, out);
-    out.findings.clone_from(&sheet.findings);
-    if s.skipped > 0 {
-        let (entries, were) = if s.skipped == 1 { ("entry", "was") } else { ("entries", "were") };
-        out.lines.push(format!(
-            "{} {entries} of its source {were} not fetched: the table skipped has the reason of each",
-            s.skipped
-        ));
-    }
-    if s.state == "arriving" {
-        out.lines.push(match &s.awaited {
-            Some(awaited) => format!("it is not complete: {awaited}"),
-            None => "it is not known yet whether all its files are there".to_owned(),
-        });
-        let transfer = Advice::Transfer { delivery: s.name.clone() };
-        out.suggestions.push(match setting.places.contains_key(&s.name) {
-            true => Suggestion::new("fetches what has arrived at its source since", [transfer]),
-            false => Suggestion::new(
-                "its source is unreachable: fetches the rest from a directory to which it was moved",
-                [Advice::RunJoin { place: "DELIVERY_DIR".to_owned(), delivery: s.name.clone() }],
-            ),
-        });
-        let complete = Advice::TransferComplete { delivery: s.name.clone() };
-        out.suggestions.push(Suggestion::new("declares it complete as it is", [complete]));
-    }
+}
+
+/// Explains what a delivery waits for that is arriving, and how it gets complete.
+fn explain_arrival(s: &DeliveryStatus, setting: &Setting, out: &mut Explanation) {
+    out.lines.push(match &s.awaited {
+        Some(awaited) => format!("it is not complete: {awaited}"),
+        None => "it is not known yet whether all its files are there".to_owned(),
+    });
+    let transfer = Advice::Transfer { delivery: s.name.clone() };
+    out.suggestions.push(match setting.places.contains_key(&s.name) {
+        true => Suggestion::new("fetches what has arrived at its source since", [transfer]),
+        false => Suggestion::new(
+            "its source is unreachable: fetches the rest from a directory to which it was moved",
+            [Advice::RunJoin { place: "DELIVERY_DIR".to_owned(), delivery: s.name.clone() }],
+        ),
+    });
+    let complete = Advice::TransferComplete { delivery: s.name.clone() };
+    out.suggestions.push(Suggestion::new("declares it complete as it is", [complete]));
 }
 
 /// What operators decided about a delivery, once for each instruction.
@@ -383,10 +419,11 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     if let Some(end) = &file.metadata_end {
         explain_end("its metadata", end, file.can_come_back, out);
     }
-    if let Some(end) =
-        file.detections_end.as_ref().filter(|e| file.metadata_end.as_ref() != Some(*e))
-    {
-        explain_end("its detections", end, file.can_come_back, out);
+    let ends = [("its detections", &file.detections_end), ("its previews", &file.previews_end)];
+    for (what, end) in ends {
+        if let Some(end) = end.as_ref().filter(|end| file.metadata_end.as_ref() != Some(*end)) {
+            explain_end(what, end, file.can_come_back, out);
+        }
     }
     if let Some(decision) = &file.detectors_aside {
         let numbers: Vec<String> = decision.ext_nums.iter().map(ToString::to_string).collect();
@@ -493,8 +530,8 @@ fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
     };
     let since = if decision.is_replaced { "; a newer frame has them by now" } else { "" };
     out.lines.push(format!(
-        "{what} were ended by decision of {who} in event {event} on {} UTC, beside {beside}: {why}{since}",
-        happened.format("%Y-%m-%d %H:%M:%S")
+        "{what} were ended by decision of {who} in event {event} on {}, beside {beside}: {why}{since}",
+        utc(*happened)
     ));
     if decision.is_replaced {
         let name = format!("{newer}/{file}");
@@ -520,28 +557,31 @@ fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &mut Explanat
     if let Some(decision) = &end.set_aside {
         return explain_decision(what, decision, out);
     }
-    let when = end.happened.format("%Y-%m-%d %H:%M:%S");
-    let line = match (end.act.as_str(), &end.successor) {
-        ("retract", _) => format!(
-            "{what} were retracted in event {} on {when} UTC by {}: {}",
-            end.event, end.who, end.why
-        ),
-        (_, Some((delivery, file, multiframe))) => format!(
-            "{what} were superseded in event {} on {when} UTC by {delivery}/{file}, multiframe {multiframe}",
-            end.event
-        ),
-        (act, None) => format!(
-            "{what} ended in event {} ({act} of {}) on {when} UTC by {}: {}",
-            end.event, end.delivery, end.who, end.why
-        ),
-    };
-    out.lines.push(line);
-    if end.act == "retract" && can_come_back {
-        let undo = Advice::RetractUndo { delivery: end.delivery.clone() };
+    let (event, when) = (end.event, utc(end.happened));
+    let newer = end.successor.as_ref().map(|(delivery, file, multiframe)| {
+        (format!("{delivery}/{file}"), format!("by {delivery}/{file}, multiframe {multiframe}"))
+    });
+    let Ending { act, who, why, delivery, .. } = end;
+    match &newer {
+        _ if end.is_retraction => {
+            out.lines
+                .push(format!("{what} were retracted in event {event} on {when} by {who}: {why}"));
+            if let Some((_, by_newer)) = &newer {
+                out.lines.push(format!("{what} are superseded {by_newer}, besides"));
+            }
+        }
+        Some((_, by_newer)) => {
+            out.lines.push(format!("{what} were superseded in event {event} on {when} {by_newer}"));
+        }
+        None => out.lines.push(format!(
+            "{what} ended in event {event} ({act} of {delivery}) on {when} by {who}: {why}"
+        )),
+    }
+    if end.is_retraction && can_come_back {
+        let undo = Advice::RetractUndo { delivery: delivery.clone() };
         out.suggestions.push(Suggestion::new("brings back what was retracted", [undo]));
     }
-    if let Some((delivery, file, _)) = end.successor.as_ref().filter(|_| end.act != "retract") {
-        let name = format!("{delivery}/{file}");
+    if let Some((name, _)) = newer {
         out.suggestions.push(Suggestion::new("explains its successor", [Advice::Explain { name }]));
     }
 }

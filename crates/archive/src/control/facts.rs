@@ -58,6 +58,8 @@ pub struct DeliveryFactsheet {
     pub findings: Vec<Drift>,
     /// Frames of earlier processings of its night that stay current, as it has no successor of theirs: delivery and file.
     pub without_successor: Vec<(String, String)>,
+    /// Newer deliveries whose frames supersede its own, with the number of these.
+    pub superseded_by: Vec<(String, u64)>,
     /// Staged rounds that wait, each with the reason.
     pub blocked: Vec<(UseCase, u32, String)>,
     /// Rounds that are retracted and not purged.
@@ -107,6 +109,8 @@ pub struct FileFactsheet {
     pub detections_end: Option<Ending>,
     /// The decision in force that ended detections of some of its detectors, when the archive shows those of others.
     pub detectors_aside: Option<Decision>,
+    /// The event that ended its previews, when the archive shows none.
+    pub previews_end: Option<Ending>,
     /// Whether its retracted rounds can come back.
     pub can_come_back: bool,
     /// Products that its image keeps beside a newer one, or that an older image keeps beside it.
@@ -141,7 +145,9 @@ pub struct Ending {
     pub why: String,
     /// The delivery whose round it was about.
     pub delivery: String,
-    /// What took the place: delivery, file and multiframe.
+    /// The rows are retracted; else newer ones are in their place.
+    pub is_retraction: bool,
+    /// A newer frame that has the product: delivery, file and multiframe.
     pub successor: Option<(String, String, i64)>,
     /// The decision in force about the product.
     pub set_aside: Option<Decision>,

@@ -22,16 +22,37 @@ pub(super) fn list(
     delivery: Option<&str>,
 ) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let newer = delivery.map(|name| delivery_id(c, name)).transpose()?;
-    let mut kept = products::kept(c)?;
+    let mut kept = products::kept(c, None)?;
     kept.retain(|kept| newer.is_none_or(|newer| newer == kept.newer.1));
     records(c, &kept)
 }
 
+/// Lists what the images of a delivery keep.
+pub(super) fn of_delivery(c: &Connection, delivery: i64) -> Result<Vec<KeptProduct>, ArchiveFault> {
+    let kept = products::kept(c, Some((delivery, Scope::KeptOf(delivery))))?;
+    records(c, &kept)
+}
+
+/// Lists what an image keeps, and what older images keep beside it.
+pub(super) fn of_image(c: &Connection, multiframe: i64) -> Result<Vec<KeptProduct>, ArchiveFault> {
+    let delivery: i64 = c
+        .prepare_cached(
+            "SELECT delivery_id FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1",
+        )?
+        .query_row([multiframe], |r| r.get(0))?;
+    let mut kept = products::kept(c, Some((delivery, Scope::Image(multiframe))))?;
+    kept.retain(|kept| [kept.multiframe, kept.newer.0].contains(&multiframe));
+    records(c, &kept)
+}
+
+/// Describes kept products with their causes.
 fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let mut deliveries: BTreeMap<i64, Arrived> = BTreeMap::new();
     for id in kept.iter().flat_map(|kept| [kept.delivery, kept.newer.1]) {
         if let Entry::Vacant(entry) = deliveries.entry(id) {
-            entry.insert(Arrived::of(c, id)?);
+            let newer: BTreeSet<i64> =
+                kept.iter().filter(|kept| kept.newer.1 == id).map(|kept| kept.newer.0).collect();
+            entry.insert(Arrived::of(c, id, &newer)?);
         }
     }
     let record = |kept: &Kept| KeptProduct {
@@ -48,6 +69,7 @@ fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFau
 }
 
 /// The facts about the images of a delivery that explain a lack.
+#[derive(Default)]
 struct Arrived {
     name: String,
     /// Images with a catalogue.
@@ -80,35 +102,40 @@ impl RefusedHdus {
 }
 
 impl Arrived {
-    /// Reads them in a few statements, however many images there are.
-    fn of(c: &Connection, delivery: i64) -> Result<Self, ArchiveFault> {
+    /// Reads the facts about some images in a few statements, however many there are.
+    fn of(c: &Connection, delivery: i64, images: &BTreeSet<i64>) -> Result<Self, ArchiveFault> {
         let name = c
             .prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?
             .query_row([delivery], |r| r.get(0))?;
-        let mut select = c.prepare_cached(
-            "SELECT catalogue.multiframe_id FROM catalogue JOIN file USING (file_id)
-             WHERE file.delivery_id = ?1 AND file.state = 'current'",
-        )?;
+        if images.is_empty() {
+            return Ok(Self { name, ..Self::default() });
+        }
+        let of = few(images, "multiframe_id");
+        let mut select = c.prepare_cached(&format!(
+            "SELECT multiframe_id FROM catalogue JOIN file USING (file_id)
+             WHERE file.delivery_id = ?1 AND file.state = 'current' {of}"
+        ))?;
         let rows = select.query_map([delivery], |r| r.get(0))?;
         let with_catalogue = rows.collect::<Result<_, _>>()?;
-        let mut select = c.prepare_cached(
-            "SELECT task_input.multiframe_id, unit.use_case, unit.state, task_input.outcome
+        let mut select = c.prepare_cached(&format!(
+            "SELECT multiframe_id, unit.use_case, unit.state, task_input.outcome
              FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id)
-             WHERE unit.delivery_id = ?1 ORDER BY unit.round",
-        )?;
+             WHERE unit.delivery_id = ?1 {of} ORDER BY unit.round"
+        ))?;
         let rows = select.query_map([delivery], |r| {
             let key = (r.get(0)?, super::rounds::parsed::<UseCase>(r, 1)?);
             Ok((key, (r.get(2)?, r.get(3)?)))
         })?;
         let latest = rows.collect::<Result<_, _>>()?;
-        let mut select = c.prepare_cached(
+        let mut select = c.prepare_cached(&format!(
             "SELECT DISTINCT held.multiframe_id FROM file JOIN image ON image.file_id = file.file_id
                  JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
-             WHERE file.delivery_id = ?1 AND held.state <> 'retracted'",
-        )?;
+             WHERE file.delivery_id = ?1 AND held.state <> 'retracted' {}",
+            few(images, "held.multiframe_id")
+        ))?;
         let rows = select.query_map([delivery], |r| r.get(0))?;
         let with_detections = rows.collect::<Result<_, _>>()?;
-        let refused = refused_hdus(c, delivery)?;
+        let refused = refused_hdus(c, delivery, images)?;
         Ok(Self { name, with_catalogue, latest, with_detections, refused })
     }
 
@@ -140,8 +167,22 @@ impl Arrived {
     }
 }
 
-/// Loads the HDUs that were refused of the latest catalogues of a delivery's images: by the tasks, and before.
-fn refused_hdus(c: &Connection, delivery: i64) -> Result<HashMap<i64, RefusedHdus>, ArchiveFault> {
+/// Returns the condition that a column names one of a few images; of many images all rows are read instead.
+fn few(images: &BTreeSet<i64>, column: &str) -> String {
+    const NAMED: usize = 10;
+    if images.len() > NAMED {
+        return String::new();
+    }
+    let list: Vec<String> = images.iter().map(i64::to_string).collect();
+    format!("AND {column} IN ({})", list.join(", "))
+}
+
+/// Loads the HDUs that were refused of the latest catalogues of some images of a delivery: by the tasks, and before.
+fn refused_hdus(
+    c: &Connection,
+    delivery: i64,
+    images: &BTreeSet<i64>,
+) -> Result<HashMap<i64, RefusedHdus>, ArchiveFault> {
     const DETECTOR: &str = "(SELECT min(described.ext_num) FROM multiframe_detector AS described
          WHERE described.multiframe_id = refused.multiframe_id AND described.cat_ext_num = refused.cat_ext_num)";
     let mut select = c.prepare_cached(&format!(
@@ -153,7 +194,9 @@ fn refused_hdus(c: &Connection, delivery: i64) -> Result<HashMap<i64, RefusedHdu
                SELECT catalogue.multiframe_id, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), refusal.ext_num
                FROM file JOIN catalogue ON catalogue.file_id = file.file_id JOIN refusal ON refusal.file_id = file.file_id
                WHERE file.delivery_id = ?1 AND file.state = 'current' AND refusal.delivery_id = ?1
-                   AND refusal.state = 'open' AND refusal.stage = 'register' AND refusal.ext_num IS NOT NULL) AS refused"
+                   AND refusal.state = 'open' AND refusal.stage = 'register' AND refusal.ext_num IS NOT NULL) AS refused
+         WHERE refused.multiframe_id IS NOT NULL {}",
+        few(images, "refused.multiframe_id")
     ))?;
     let mut rows = select.query([delivery])?;
     let mut found: HashMap<i64, RefusedHdus> = HashMap::new();
@@ -212,7 +255,7 @@ pub(super) fn set_aside(
     now: Timestamp,
 ) -> Result<SetAside, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
-    let mut kept = products::kept(tx)?;
+    let mut kept = products::kept(tx, None)?;
     kept.retain(|kept| {
         kept.newer.1 == delivery
             && file.is_none_or(|file| file == kept.name)
@@ -281,7 +324,7 @@ pub(super) fn undo(
         .execute(params![multiframe, use_case.name(), decided, event.get()])?;
     }
     settle(tx, site, delivery, event, (&format!("{name}: older products show again"), cause), now)?;
-    let mut kept = products::kept(tx)?;
+    let mut kept = products::kept(tx, None)?;
     kept.retain(|kept| match kept.is_of_own_catalogue() {
         true => uncovered.contains(&kept.multiframe),
         false => aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)),

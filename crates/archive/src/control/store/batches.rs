@@ -293,6 +293,7 @@ pub(super) fn complete_deliveries(
     tx: &Connection,
     now: Timestamp,
 ) -> Result<Vec<String>, ArchiveFault> {
+    super::rounds::drop_requests_without_catalogue(tx)?;
     let mut update = tx.prepare_cached(
         "UPDATE delivery SET state = 'complete', completed = ?1
          WHERE state = 'registered'

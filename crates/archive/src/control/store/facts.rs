@@ -3,13 +3,14 @@
 use super::aside;
 use super::batches::staged_rounds;
 use super::found;
+use super::products;
 use super::refusals;
 use super::registration::delivery_id;
 use super::reports::{self, delivery_status, findings};
 use super::superseded::without_successor;
 use super::work::delivery_work;
 use crate::control::explain::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
-use crate::control::records::{KeptProduct, RefusalFilter, RefusalState};
+use crate::control::records::{RefusalFilter, RefusalState};
 use crate::control::report::StatusFilter;
 use crate::engine::{Connection, Optional, ToSql};
 use crate::error::ArchiveFault;
@@ -41,13 +42,9 @@ pub(super) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault
             facts.files_in_all = facts.files_in_all.max(facts.files.len() as u64);
         }
     }
-    if facts.files.iter().any(|file| file.multiframe_id.is_some()) {
-        let kept = aside::list(c, None)?;
-        for file in &mut facts.files {
-            let is_of = |k: &&KeptProduct| {
-                [k.multiframe_id, k.newer_multiframe_id].map(Some).contains(&file.multiframe_id)
-            };
-            file.kept = kept.iter().filter(is_of).cloned().collect();
+    for file in &mut facts.files {
+        if let Some(multiframe) = file.multiframe_id {
+            file.kept = aside::of_image(c, multiframe)?;
         }
     }
     if let Some(object) = asked.object {
@@ -76,8 +73,19 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
         without_successor: without_successor(c, id)?,
         blocked: blocked.collect(),
         can_come_back: can_come_back(c, id)?,
-        kept: aside::list(c, None)?.into_iter().filter(|k| k.delivery == name).collect(),
+        kept: aside::of_delivery(c, id)?,
+        superseded_by: superseded_by(c, id)?,
     })
+}
+
+/// Names the newer deliveries whose frames supersede those of a delivery, with the number of these.
+fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(String, u64)>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?;
+    let mut named = Vec::new();
+    for (newer, count) in products::superseded_by(c, delivery)? {
+        named.push((select.query_row([newer], |r| r.get(0))?, count));
+    }
+    Ok(named)
 }
 
 /// Whether something of a delivery is retracted and not purged.
@@ -150,6 +158,7 @@ fn sheets(
     Ok(sheets)
 }
 
+/// Adds what the tables about rounds, refusals and products have of a file.
 fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), ArchiveFault> {
     let filter = RefusalFilter {
         delivery: Some(sheet.delivery.clone()),
@@ -160,6 +169,26 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     sheet.redo =
         pairs(c, "SELECT use_case, why FROM redo WHERE file_id = ?1 AND unit_id IS NULL", file)?;
     let Some(multiframe) = sheet.multiframe_id else { return Ok(()) };
+    add_partner(c, file, multiframe, sheet)?;
+    if sheet.kind == "image" && sheet.partner.is_some() {
+        // Why an image has fewer detections than it should is told by its catalogue.
+        let filter = RefusalFilter { file: sheet.partner.clone(), ..filter };
+        sheet.refusals.extend(refusals::list(c, &filter)?);
+    }
+    // A catalogue answers for its own versions, an image for all.
+    let catalogue = (sheet.kind == "catalogue").then_some(file);
+    add_rows(c, multiframe, catalogue, sheet)?;
+    sheet.rounds = rounds(c, multiframe, catalogue)?;
+    add_endings(c, multiframe, catalogue, sheet)
+}
+
+/// Adds the catalogue of an image, or the image of a catalogue and the catalogue that replaced it under another name.
+fn add_partner(
+    c: &Connection,
+    file: i64,
+    multiframe: i64,
+    sheet: &mut FileFactsheet,
+) -> Result<(), ArchiveFault> {
     let partner = if sheet.kind == "catalogue" {
         "SELECT file.name FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1"
     } else {
@@ -167,11 +196,6 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
          ORDER BY version DESC LIMIT 1"
     };
     sheet.partner = c.query_row(partner, [multiframe], |r| r.get(0)).optional()?;
-    if sheet.kind == "image" && sheet.partner.is_some() {
-        // Why an image has fewer detections than it should is told by its catalogue.
-        let filter = RefusalFilter { file: sheet.partner.clone(), ..filter };
-        sheet.refusals.extend(refusals::list(c, &filter)?);
-    }
     if sheet.kind == "catalogue" {
         sheet.replaced_by = c
             .query_row(
@@ -185,13 +209,21 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
             )
             .optional()?;
     }
+    Ok(())
+}
+
+/// Adds what the archive shows of a multiframe, with the detections of one catalogue file or of all.
+fn add_rows(
+    c: &Connection,
+    multiframe: i64,
+    catalogue: Option<i64>,
+    sheet: &mut FileFactsheet,
+) -> Result<(), ArchiveFault> {
     let count = |sql: &str| -> Result<u64, ArchiveFault> {
         Ok(c.query_row(sql, [multiframe], |r| r.get(0))?)
     };
     sheet.has_metadata = count("SELECT count(*) FROM multiframe WHERE multiframe_id = ?1")? > 0;
     sheet.previews = count("SELECT count(*) FROM preview WHERE multiframe_id = ?1")?;
-    // A catalogue answers for its own versions, an image for all.
-    let catalogue = (sheet.kind == "catalogue").then_some(file);
     sheet.detections = c.query_row(
         "SELECT coalesce(sum(rows), 0) FROM detector_rows
          WHERE multiframe_id = ?1 AND end_event IS NULL AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
@@ -199,6 +231,15 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
         params![multiframe, catalogue],
         |r| r.get(0),
     )?;
+    Ok(())
+}
+
+/// Returns the rounds that covered a multiframe, catalogue rounds with one catalogue file or with any.
+fn rounds(
+    c: &Connection,
+    multiframe: i64,
+    catalogue: Option<i64>,
+) -> Result<Vec<FileRound>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT use_case, round, unit.state, coalesce(outcome, '')
          FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
@@ -214,10 +255,22 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
             outcome: r.get(3)?,
         })
     })?;
-    sheet.rounds = rows.collect::<Result<_, _>>()?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Adds what ended the products that a file had and that the archive does not show.
+fn add_endings(
+    c: &Connection,
+    multiframe: i64,
+    catalogue: Option<i64>,
+    sheet: &mut FileFactsheet,
+) -> Result<(), ArchiveFault> {
+    let ending = |sql: &str, values: &[&dyn ToSql], use_case: UseCase| {
+        found::ending(c, sql, values, (multiframe, use_case))
+    };
     if !sheet.has_metadata {
         let sql = "SELECT max(end_event) FROM multiframe_all WHERE multiframe_id = ?1";
-        sheet.metadata_end = found::ending(c, sql, params![multiframe], multiframe, &UseCase::ALL)?;
+        sheet.metadata_end = ending(sql, params![multiframe], UseCase::Metadata)?;
     }
     if sheet.detections > 0 {
         sheet.detectors_aside = found::detectors_aside(c, multiframe)?;
@@ -225,13 +278,11 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
         let sql = "SELECT max(end_event) FROM detector_rows
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
                  SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))";
-        sheet.detections_end = found::ending(
-            c,
-            sql,
-            params![multiframe, catalogue],
-            multiframe,
-            &[UseCase::Catalogue],
-        )?;
+        sheet.detections_end = ending(sql, params![multiframe, catalogue], UseCase::Catalogue)?;
+    }
+    if sheet.previews == 0 && sheet.kind == "image" {
+        let sql = "SELECT max(end_event) FROM preview_all WHERE multiframe_id = ?1";
+        sheet.previews_end = ending(sql, params![multiframe], UseCase::Preview)?;
     }
     Ok(())
 }

@@ -12,57 +12,130 @@ use model::UseCase;
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
 
-/// Returns the event whose number a query gives, with what took the place of a multiframe; `None` when the query gives none.
+/// Returns what ended rows of a product of a multiframe, by a query of the event that ended them; `None` when the query returns
+/// none.
 pub(super) fn ending(
     c: &Connection,
     sql: &str,
     values: &[&dyn ToSql],
-    multiframe: i64,
-    of: &[UseCase],
+    (multiframe, use_case): (i64, UseCase),
 ) -> Result<Option<Ending>, ArchiveFault> {
     let event: Option<i64> = c.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
-    event.map_or(Ok(None), |event| end_of(c, event, multiframe, of))
+    event.map_or(Ok(None), |event| end_of(c, event, (multiframe, use_case)))
 }
 
-/// Returns what ended rows of a multiframe that some use cases keep.
+/// Returns why rows of a product of a multiframe that ended in an event do not show. That event may have been a retraction that
+/// is undone by now, or may have come before a retraction that is in force.
 fn end_of(
     c: &Connection,
-    event: i64,
-    multiframe: i64,
-    of: &[UseCase],
+    ended: i64,
+    (multiframe, use_case): (i64, UseCase),
 ) -> Result<Option<Ending>, ArchiveFault> {
+    let Some(first) = recorded(c, ended)? else { return Ok(None) };
+    let product = Product::of(c, multiframe, use_case)?.filter(|p| p.ended == Some(ended));
+    let Some(product) = product else { return Ok(Some(first)) };
+    let set_aside = decision(c, &first, multiframe, use_case)?;
+    let is_retraction = product.state == "retracted";
+    let event = match is_retraction {
+        true => retraction(c, (multiframe, use_case), None)?.unwrap_or(ended),
+        // The retraction is undone: the undo is the event since when a newer frame is in the way.
+        false if retraction(c, (multiframe, use_case), Some(ended))?.is_some() => product.changed,
+        false => ended,
+    };
+    let Some(last) = recorded(c, event)? else { return Ok(None) };
+    let newer = products::newer_with(c, multiframe, use_case)?;
+    let frames = newer.into_iter().map(|newer| frame(c, newer)).collect::<Result<Vec<_>, _>>()?;
+    let of_event = frames.iter().rfind(|frame| frame.0 == last.delivery);
+    let successor = of_event.or(frames.last()).cloned();
+    Ok(Some(Ending { is_retraction, successor, set_aside, ..last }))
+}
+
+/// Returns an event that ended rows; `None` when there is no such event.
+fn recorded(c: &Connection, event: i64) -> Result<Option<Ending>, ArchiveFault> {
     let found = c
         .prepare_cached(
-            "SELECT act, happened, event.who, event.why, delivery.delivery_id, delivery.name
+            "SELECT act, happened, event.who, event.why, coalesce(delivery.name, '')
              FROM event LEFT JOIN unit USING (unit_id) LEFT JOIN delivery USING (delivery_id) WHERE event_id = ?1",
         )?
         .query_row([event], |r| {
-            let texts: [String; 4] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?];
-            Ok((texts, r.get::<Option<i64>>(4)?, r.get::<Option<String>>(5)?))
+            let texts: [String; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
+            Ok(texts)
         })
         .optional()?;
-    let Some(([act, happened, who, why], by, delivery)) = found else { return Ok(None) };
-    let successor = match by {
-        Some(by) if act != "retract" => successor(c, multiframe, by)?,
-        _ => None,
-    };
-    let set_aside = decision(c, (event, act.as_str()), multiframe, of)?;
+    let Some([act, happened, who, why, delivery]) = found else { return Ok(None) };
     let happened = time_of(&happened)?;
-    let delivery = delivery.unwrap_or_default();
-    Ok(Some(Ending { event, act, happened, who, why, delivery, successor, set_aside }))
+    let (is_retraction, successor, set_aside) = (false, None, None);
+    Ok(Some(Ending {
+        event,
+        act,
+        happened,
+        who,
+        why,
+        delivery,
+        is_retraction,
+        successor,
+        set_aside,
+    }))
 }
 
-/// Returns the decision in force that ended rows of some use cases of a multiframe in an event: the event of the decision, or
-/// one that restored the newer frame while it lacked the product.
+/// The record of a product of an image.
+struct Product {
+    state: String,
+    ended: Option<i64>,
+    changed: i64,
+}
+
+impl Product {
+    fn of(
+        c: &Connection,
+        multiframe: i64,
+        use_case: UseCase,
+    ) -> Result<Option<Self>, ArchiveFault> {
+        let mut select = c.prepare_cached(
+            "SELECT state, ended_event, changed_event FROM product WHERE multiframe_id = ?1 AND use_case = ?2",
+        )?;
+        let product =
+            |r: &Row<'_>| Ok(Self { state: r.get(0)?, ended: r.get(1)?, changed: r.get(2)? });
+        Ok(select.query_row(params![multiframe, use_case.name()], product).optional()?)
+    }
+}
+
+/// Returns the latest retraction of a round that covers an image: the one in force, or that of an event whether in force or not.
+fn retraction(
+    c: &Connection,
+    (multiframe, use_case): (i64, UseCase),
+    event: Option<i64>,
+) -> Result<Option<i64>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT max(retraction.event_id) FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+             JOIN retraction USING (unit_id)
+         WHERE task_input.multiframe_id = ?1 AND unit.use_case = ?2
+             AND CASE WHEN CAST(?3 AS BIGINT) IS NULL THEN retraction.undone_event IS NULL
+                      ELSE retraction.event_id = ?3 END",
+    )?;
+    Ok(select.query_row(params![multiframe, use_case.name(), event], |r| r.get(0))?)
+}
+
+/// Returns the delivery and the file of an image, with its number.
+fn frame(c: &Connection, multiframe: i64) -> Result<(String, String, i64), ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT delivery.name, file.name FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
+         WHERE multiframe_id = ?1",
+    )?;
+    Ok(select.query_row([multiframe], |r| Ok((r.get(0)?, r.get(1)?, multiframe)))?)
+}
+
+/// Returns the decision in force that ended rows of a product of a multiframe in an event: the event of the decision, or one in
+/// which the newer frame came back while it lacked the product. Metadata end with the last product that kept them.
 fn decision(
     c: &Connection,
-    (event, act): (i64, &str),
+    end: &Ending,
     multiframe: i64,
-    of: &[UseCase],
+    of: UseCase,
 ) -> Result<Option<Decision>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT set_aside.use_case, file.name, set_aside.event_id, happened, event.who, event.why, delivery.name, product.state,
-             own.name
+             own.name, product.ended_event
          FROM set_aside JOIN event ON event.event_id = set_aside.event_id
              JOIN unit ON unit.unit_id = event.unit_id JOIN delivery ON delivery.delivery_id = unit.delivery_id
              JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
@@ -74,15 +147,16 @@ fn decision(
     let rows = select.query_map([multiframe], |r| {
         let texts: [String; 7] =
             [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?, r.get(8)?];
-        Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts))
+        Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts, r.get::<Option<i64>>(9)?))
     })?;
-    for (use_case, decided, texts) in rows.collect::<Result<Vec<_>, _>>()? {
+    for (use_case, decided, texts, ended) in rows.collect::<Result<Vec<_>, _>>()? {
         let [file, happened, who, why, newer, state, own] = texts;
-        if !of.contains(&use_case) {
+        if of != UseCase::Metadata && of != use_case {
             continue;
         }
-        let is_replaced = products::is_replaced(c, multiframe, use_case)?;
-        if decided == event || act == "restore" && !is_replaced {
+        let is_replaced = !products::newer_with(c, multiframe, use_case)?.is_empty();
+        let is_kept_out = ended == Some(end.event) && !is_replaced;
+        if decided == end.event || is_kept_out && (state == "superseded" || end.act != "retract") {
             let happened = time_of(&happened)?;
             let retracted = (state == "retracted").then_some(own);
             return Ok(Some(Decision {
@@ -99,8 +173,9 @@ fn decision(
             }));
         }
     }
-    let found = detectors_aside(c, multiframe)?.filter(|d| of.contains(&d.use_case));
-    Ok(found.filter(|d| d.event == event || act == "restore" && !d.is_replaced))
+    let found = detectors_aside(c, multiframe)?;
+    let found = found.filter(|d| of == UseCase::Metadata || of == d.use_case);
+    Ok(found.filter(|d| d.event == end.event || end.act != "retract" && !d.is_replaced))
 }
 
 /// Returns the latest decision in force about detections of an image that its own newer catalogue lacks, with the detectors of all
@@ -138,31 +213,8 @@ pub(super) fn detectors_aside(
         retracted: (state == "retracted").then(|| newer.clone()),
         newer,
         ext_nums,
-        is_replaced: products::is_replaced(c, multiframe, UseCase::Catalogue)?,
+        is_replaced: !products::newer_with(c, multiframe, UseCase::Catalogue)?.is_empty(),
     }))
-}
-
-/// Returns the frame that replaced a multiframe: newer content of its name in its own delivery, or the frame of that name in
-/// the delivery whose event ended it.
-fn successor(
-    c: &Connection,
-    multiframe: i64,
-    delivery: i64,
-) -> Result<Option<(String, String, i64)>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT delivery.name, newer.name, newer_image.multiframe_id
-         FROM image AS old JOIN file AS old_file ON old_file.file_id = old.file_id
-             JOIN file AS newer ON newer.name = old_file.name AND newer.file_id <> old_file.file_id
-                 AND newer.delivery_id IN (old_file.delivery_id, ?2) AND newer.state = 'current'
-             JOIN image AS newer_image ON newer_image.file_id = newer.file_id
-             JOIN delivery ON delivery.delivery_id = newer.delivery_id
-         WHERE old.multiframe_id = ?1
-         ORDER BY CASE WHEN newer.delivery_id = ?2 THEN 0 ELSE 1 END, newer_image.multiframe_id DESC LIMIT 1",
-    )?;
-    let found = select
-        .query_row([multiframe, delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
-        .optional()?;
-    Ok(found)
 }
 
 /// Returns an object id in each programme that gave it.
@@ -211,7 +263,7 @@ pub(super) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
             .optional()?;
         if let Some((place, ended)) = detector {
             if let Some(event) = ended {
-                sheet.end = end_of(c, event, place.2, &[UseCase::Catalogue])?;
+                sheet.end = end_of(c, event, (place.2, UseCase::Catalogue))?;
             }
             sheet.detector = Some(place);
         }
@@ -292,7 +344,7 @@ fn detector(c: &Connection, outline: &Outline) -> Result<DetectorFactsheet, Arch
         )?
         .query_row(params![outline.multiframe, outline.ext_num], |r| r.get(0))?;
     let end = match outline.ended {
-        Some(event) => end_of(c, event, outline.multiframe, &UseCase::ALL)?,
+        Some(event) => end_of(c, event, (outline.multiframe, UseCase::Metadata))?,
         None => None,
     };
     Ok(DetectorFactsheet {

@@ -373,12 +373,13 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
     all
 }
 
-/// Returns whether newer frames of its name have a product of an image, of all its detectors where it is detections.
-pub(super) fn is_replaced(
+/// Lists the newer images of its name that have a product of an image, from old to new; of detections, only when they have those
+/// of all its detectors.
+pub(super) fn newer_with(
     c: &Connection,
     multiframe: i64,
     use_case: UseCase,
-) -> Result<bool, ArchiveFault> {
+) -> Result<Vec<i64>, ArchiveFault> {
     let delivery: i64 = c
         .prepare_cached(
             "SELECT delivery_id FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1",
@@ -389,11 +390,44 @@ pub(super) fn is_replaced(
             let own = &frames[at];
             let newer = || frames[at + 1..].iter().filter(|newer| own.yields_to(newer));
             let is_covered = |ext_num: &i64| newer().any(|newer| newer.covers(*ext_num));
-            return Ok(newer().any(|newer| newer.has(use_case))
-                && (use_case != UseCase::Catalogue || own.detectors.keys().all(is_covered)));
+            if use_case == UseCase::Catalogue && !own.detectors.keys().all(is_covered) {
+                return Ok(Vec::new());
+            }
+            return Ok(newer().filter(|n| n.has(use_case)).map(|n| n.multiframe).collect());
         }
     }
-    Ok(false)
+    Ok(Vec::new())
+}
+
+/// Counts the frames of a delivery whose metadata frames of other deliveries supersede, by the newest such delivery.
+pub(super) fn superseded_by(
+    c: &Connection,
+    delivery: i64,
+) -> Result<BTreeMap<i64, u64>, ArchiveFault> {
+    let mut counts = BTreeMap::new();
+    let any: bool = c
+        .prepare_cached(
+            "SELECT EXISTS (SELECT * FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
+                            WHERE file.delivery_id = ?1 AND product.use_case = 'metadata' AND product.state = 'superseded')",
+        )?
+        .query_row([delivery], |r| r.get(0))?;
+    if !any {
+        return Ok(counts);
+    }
+    for frames in groups(c, delivery, Some(Scope::Delivery(delivery)))? {
+        for (at, frame) in frames.iter().enumerate().filter(|(_, f)| f.delivery == delivery) {
+            let metadata = frame.published(UseCase::Metadata);
+            if metadata.is_none_or(|product| product.state != State::Superseded) {
+                continue;
+            }
+            let newer = frames[at + 1..].iter().rev();
+            let mut newer = newer.filter(|n| frame.yields_to(n) && n.has(UseCase::Metadata));
+            if let Some(newest) = newer.next().filter(|newest| newest.delivery != delivery) {
+                *counts.entry(newest.delivery).or_default() += 1;
+            }
+        }
+    }
+    Ok(counts)
 }
 
 /// Brings the rows in line with what is published, for the names of a scope: ends what a newer image replaces, opens what shows
@@ -623,20 +657,27 @@ impl Kept {
     }
 }
 
-/// Lists what is kept, by delivery and name.
-pub(super) fn kept(c: &Connection) -> Result<Vec<Kept>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
-         WHERE product.kept = 1
-         UNION SELECT file.delivery_id FROM product_detector JOIN image USING (multiframe_id) JOIN file USING (file_id)
-         WHERE product_detector.uncovered_event IS NOT NULL ORDER BY 1",
-    )?;
-    let rows = select.query_map([], |r| r.get(0))?;
-    let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;
+/// Lists what is kept, by delivery and name: in the whole archive, by one delivery, or by the images of one name.
+pub(super) fn kept(c: &Connection, of: Option<(i64, Scope)>) -> Result<Vec<Kept>, ArchiveFault> {
+    let scopes = match of {
+        Some(one) => vec![one],
+        None => {
+            let mut select = c.prepare_cached(
+                "SELECT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
+                 WHERE product.kept = 1
+                 UNION SELECT file.delivery_id FROM product_detector JOIN image USING (multiframe_id) JOIN file USING (file_id)
+                 WHERE product_detector.uncovered_event IS NOT NULL ORDER BY 1",
+            )?;
+            let rows = select.query_map([], |r| r.get(0))?;
+            let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;
+            deliveries.into_iter().map(|id| (id, Scope::KeptOf(id))).collect()
+        }
+    };
     let mut found = Vec::new();
-    for delivery in deliveries {
-        for frames in groups(c, delivery, Some(Scope::KeptOf(delivery)))? {
-            for (at, frame) in frames.iter().enumerate().filter(|(_, f)| f.delivery == delivery) {
+    for (delivery, scope) in scopes {
+        let is_of = |frame: &Frame| matches!(scope, Scope::Image(_)) || frame.delivery == delivery;
+        for frames in groups(c, delivery, Some(scope))? {
+            for (at, frame) in frames.iter().enumerate().filter(|(_, frame)| is_of(frame)) {
                 let newer = frames[at + 1..].iter().rev();
                 let newest = newer
                     .filter(|newer| frame.yields_to(newer) && newer.has(UseCase::Metadata))

@@ -220,7 +220,8 @@ pub(super) fn stage_when_over(
     Ok(true)
 }
 
-/// Asks for files to be done again; what is asked for already stays.
+/// Asks for a use case of an image to be redone; a request that is pending stays. Of an image without a catalogue there are no
+/// detections to redo.
 pub(super) fn ask_again(
     tx: &Connection,
     file_id: i64,
@@ -229,8 +230,26 @@ pub(super) fn ask_again(
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     tx.prepare_cached(
-        "INSERT INTO redo (file_id, use_case, asked, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        "INSERT INTO redo (file_id, use_case, asked, why)
+         SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
+         WHERE CAST(?2 AS TEXT) <> 'catalogue' OR EXISTS (
+             SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
+                 JOIN file ON file.file_id = catalogue.file_id
+             WHERE image.file_id = ?1 AND file.state = 'current')
+         ON CONFLICT DO NOTHING",
     )?
     .execute(params![file_id, use_case.name(), text_of(now), why])?;
+    Ok(())
+}
+
+/// Drops requests to redo the detections of images that have no catalogue, or no longer: no round could take them up.
+pub(super) fn drop_requests_without_catalogue(tx: &Connection) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "DELETE FROM redo WHERE unit_id IS NULL AND use_case = 'catalogue' AND NOT EXISTS (
+             SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
+                 JOIN file ON file.file_id = catalogue.file_id
+             WHERE image.file_id = redo.file_id AND file.state = 'current')",
+    )?
+    .execute(params![])?;
     Ok(())
 }

@@ -1,0 +1,178 @@
+//! What `explain` answers about frames that other frames, retractions and rounds have changed.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod operator;
+
+use operator::{Desk, Small};
+use std::path::{Path, PathBuf};
+
+const FIRST: &str = "20071011_v1";
+const SECOND: &str = "20071011_v2";
+
+fn small() -> Small<'static> {
+    Small { frames: 6, detections: 10, ..Small::default() }
+}
+
+/// Both versions of a night, of which nothing is processed yet.
+fn versions(desk: &Desk) -> [PathBuf; 2] {
+    [1, 2].map(|version| desk.simulate(&Small { version, ..small() }))
+}
+
+fn retract(desk: &Desk, delivery: &str, more: &[&str]) {
+    let words = ["retract", delivery, "--reason", "bad flat"];
+    desk.at_site(&[&words[..], more].concat()).ended(0);
+}
+
+/// Returns the name of the first image of a delivery that has a catalogue.
+fn frame(delivery: &Path) -> String {
+    let names = std::fs::read_dir(delivery).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let catalogue = names.filter(|name| name.ends_with("_cat.fits")).min().unwrap();
+    catalogue.replace("_cat.fits", ".fit")
+}
+
+/// Explains a frame of the first version by name, by an object id and by a position, and its delivery.
+fn answers(desk: &Desk, file: &str) -> [String; 3] {
+    let row = &desk.rows(&format!(
+        "SELECT detector_rows.first_obj_id, astrometry_all.central_ra, astrometry_all.central_dec
+         FROM delivery JOIN file USING (delivery_id) JOIN image USING (file_id)
+             JOIN detector_rows ON detector_rows.multiframe_id = image.multiframe_id
+             JOIN astrometry_all ON astrometry_all.multiframe_id = image.multiframe_id
+         WHERE delivery.name = '{FIRST}' AND file.name = '{file}' ORDER BY 1, 2 LIMIT 1"
+    ))[0];
+    let explain = |words: &[&str]| desk.at_site(&[&["explain"], words].concat()).ended(0);
+    let [id, ra, dec] =
+        ["first_obj_id", "central_ra", "central_dec"].map(|column| row[column].to_string());
+    let of_object = explain(&["object", &id]);
+    [explain(&[&format!("{FIRST}/{file}")]), of_object, explain(&[&ra, &dec])]
+}
+
+/// A retraction that is undone beside a newer version is not why the older frame does not show.
+#[test]
+fn an_undone_retraction_is_no_cause() {
+    for desk in Desk::of_both_engines() {
+        let [first, second] = versions(&desk);
+        desk.run(&first).ended(0);
+        retract(&desk, FIRST, &[]);
+        desk.run(&second).ended(0);
+        let file = frame(&first);
+        let by_newer = format!("by {SECOND}/{file}, multiframe");
+        for told in answers(&desk, &file) {
+            assert!(told.contains("were retracted in event") && told.contains(&by_newer), "{told}");
+            assert!(told.contains(&format!("retract {FIRST} --undo")), "{told}");
+        }
+        retract(&desk, FIRST, &["--undo"]);
+        let undo = desk.count("SELECT max(event_id) FROM event");
+        let line = format!("were superseded in event {undo} on ");
+        for told in answers(&desk, &file) {
+            assert!(told.contains(&line) && told.contains(&by_newer), "{told}");
+            assert!(!told.contains("retracted in event") && !told.contains("--undo"), "{told}");
+        }
+        let frames = desk.count(&format!("SELECT count(*) FROM file JOIN image USING (file_id) JOIN delivery USING (delivery_id) WHERE delivery.name = '{FIRST}'"));
+        let told = desk.at_site(&["explain", FIRST]).ended(0);
+        let line = format!("{frames} of its frames are superseded by frames of {SECOND}");
+        assert!(told.contains(&line) && told.contains(&format!("explain {SECOND}")), "{told}");
+        assert!(!desk.at_site(&["explain", SECOND]).ended(0).contains("are superseded by"));
+    }
+}
+
+/// Rows that began and ended in one event are superseded by the frame that was there before them.
+#[test]
+fn frames_are_superseded_at_birth() {
+    for desk in Desk::of_both_engines() {
+        let [first, second] = versions(&desk);
+        desk.run(&second).ended(0);
+        desk.run(&first).ended(0);
+        let file = frame(&first);
+        for told in answers(&desk, &file) {
+            assert!(told.contains("were superseded in event"), "{told}");
+            assert!(told.contains(&format!("by {SECOND}/{file}, multiframe")), "{told}");
+        }
+        // Retracted while a newer version shows: the undo would show nothing, and the answer says so.
+        retract(&desk, FIRST, &[]);
+        for told in answers(&desk, &file) {
+            assert!(told.contains("were retracted in event") && told.contains("besides"), "{told}");
+        }
+    }
+}
+
+/// Each frame of one name has all its lines, though they equal those of another.
+#[test]
+fn frames_of_one_name_are_explained_in_full() {
+    let desk = Desk::new();
+    for night in ["20071011", "20071012"] {
+        desk.run(&desk.simulate(&Small { night, ..small() })).ended(0);
+    }
+    let name = "pK_flat_aug2007.fit";
+    let told = desk.at_site(&["explain", name]).ended(0);
+    let count = |line: &str| told.lines().filter(|l| *l == line).count();
+    assert_eq!(told.lines().filter(|line| line.contains(" is an image, multiframe")).count(), 2);
+    assert_eq!(count("metadata round 1 (ingested): done"), 2, "{told}");
+    assert_eq!(count("preview round 1 (ingested): done"), 2, "{told}");
+}
+
+/// A shell completes the name of a directory with a slash.
+#[test]
+fn a_trailing_slash_belongs_to_no_name() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&small());
+    desk.run(&delivery).ended(0);
+    let plain = desk.at_site(&["explain", FIRST]).ended(0);
+    let library = desk.site.join("library").join(FIRST);
+    for name in [format!("{FIRST}/"), format!("{FIRST}//"), format!("{}/", library.display())] {
+        assert_eq!(desk.at_site(&["explain", &name]).ended(0), plain, "{name}");
+    }
+    assert_eq!(desk.at_site(&["explain", "delivery", &format!("{FIRST}/")]).ended(0), plain);
+}
+
+/// `catalogue --again` asks for nothing of frames that have no catalogue: no round could take that up.
+#[test]
+fn frames_without_a_catalogue_are_not_due() {
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small());
+        desk.run(&delivery).ended(0);
+        desk.at_site(&["catalogue", "--again", "--delivery", FIRST]).ended(0);
+        desk.at_site(&["ingest"]).ended(0);
+        let told = desk.at_site(&["explain", FIRST]).ended(0);
+        assert!(!told.contains(" is due for "), "{told}");
+        assert!(told.contains(&format!("delivery {FIRST} is complete")), "{told}");
+        let told = desk.at_site(&["explain", &frame(&delivery)]).ended(0);
+        assert!(told.contains("catalogue round 2 (ingested): done"), "{told}");
+    }
+}
+
+/// A request that an earlier release recorded for a frame without a catalogue goes with the next round.
+#[test]
+fn pending_requests_without_a_catalogue_are_dropped() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&small());
+    desk.run(&delivery).ended(0);
+    let archive = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
+    let ask = "INSERT INTO redo (file_id, use_case, asked, why)
+        SELECT file_id, 'catalogue', '2001-01-01T00:00:00Z', 'again' FROM image
+        WHERE multiframe_id NOT IN (SELECT multiframe_id FROM catalogue)";
+    assert!(archive.execute(ask, []).unwrap() > 0);
+    drop(archive);
+    desk.at_site(&["ingest"]).ended(0);
+    assert_eq!(desk.count("SELECT count(*) FROM redo WHERE unit_id IS NULL"), 0);
+}
+
+/// All times of an answer have one format.
+#[test]
+fn times_have_one_format() {
+    let desk = Desk::new();
+    let [first, second] = versions(&desk);
+    desk.run(&first).ended(0);
+    desk.run(&second).ended(0);
+    let file = frame(&first);
+    let explain = |name: &str| desk.at_site(&["explain", name]).ended(0);
+    for told in [explain(FIRST), explain(&format!("{FIRST}/{file}")), explain("20071011")] {
+        let is_iso = |word: &str| {
+            let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            word.ends_with('Z') && word.parse::<chrono::DateTime<chrono::Utc>>().is_ok()
+        };
+        let iso: Vec<&str> = told.split_whitespace().filter(|word| is_iso(word)).collect();
+        assert!(iso.is_empty(), "{iso:?}\n{told}");
+    }
+    assert!(explain(FIRST).contains(" UTC ("), "{}", explain(FIRST));
+}
