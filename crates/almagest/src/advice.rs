@@ -3,6 +3,7 @@
 use crate::site::{Archive, Site};
 use crate::steps::gate;
 use archive::Inquiry;
+use archive::explain::DeliveryFactsheet;
 use archive::records::Stage;
 use model::Advice;
 use std::path::Path;
@@ -40,6 +41,17 @@ pub fn redo(site: &Site, archive: &Archive, delivery: &str, stage: Stage) -> Vec
         }
         (_, None) => vec![Advice::Explain { name: delivery }],
     }
+}
+
+/// Returns what a message says of a delivery with rounds that are retracted, and of the commands that show or redo them; `None`
+/// when none are.
+pub fn of_retracted(sheet: &DeliveryFactsheet) -> Option<String> {
+    let commands = commands(&archive::explain::restoration(sheet)?.commands);
+    let name = &sheet.status.name;
+    Some(match sheet.can_come_back {
+        true => format!("rounds of {name} are retracted; to show them again: {commands}"),
+        false => format!("rounds of {name} were retracted and purged; to redo them: {commands}"),
+    })
 }
 
 /// Returns recommended commands in the order in which they are run, as one text.

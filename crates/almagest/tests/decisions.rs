@@ -118,6 +118,34 @@ fn a_level_is_resumed_with_all_within_it_and_nothing_beyond() {
     assert_eq!(instructions(&desk), ["unit 20071011_v1/metadata pause"]);
 }
 
+/// A reason that is no longer in force is not why a round waits.
+#[test]
+fn resumed_rounds_keep_no_reason_of_what_stopped_them() {
+    for desk in Desk::of_both_engines() {
+        transferred(&desk);
+        let reasons = || -> Vec<String> {
+            let status = desk.status();
+            let deliveries = status["deliveries"].as_array().expect("a list").iter();
+            let rounds = deliveries.flat_map(|d| d["rounds"].as_array().expect("a list"));
+            rounds.map(|r| r["why"].as_str().expect("a reason").to_owned()).collect()
+        };
+        let number = reject(&desk).to_string();
+        assert!(reasons().iter().any(|why| why == "bad flats"), "{:?}", reasons());
+        desk.at_site(&["resume", "--plan", &number, "--reason", "flats are good"]).ended(0);
+        let resumed = reasons().iter().filter(|why| *why == "resumed: flats are good").count();
+        assert!(resumed > 0 && !reasons().iter().any(|why| why == "bad flats"), "{:?}", reasons());
+        let status = desk.at_site(&["status"]).ended(0);
+        assert!(!status.contains("bad flats"), "{status}");
+        // A pause that was given first outlives the rejection, and takes its reason along.
+        desk.at_site(&["plan"]).ended(0);
+        let unit = "20071011_v1/metadata";
+        desk.at_site(&["pause", "--unit", unit, "--reason", "dome is open"]).ended(0);
+        desk.at_site(&["plan"]).ended(0);
+        desk.at_site(&["resume", "--unit", unit, "--reason", "dome is shut"]).ended(0);
+        assert!(!reasons().iter().any(|why| why.contains("not in plan")), "{:?}", reasons());
+    }
+}
+
 #[test]
 fn steps_leave_alone_what_was_paused_or_rejected() {
     for desk in Desk::of_both_engines() {

@@ -119,6 +119,8 @@ advice! {
         database: Option<String>,
         /// The file that holds the password of the database.
         password_file: Option<String>,
+        /// The roles of the database are made too.
+        roles: bool,
     },
     /// Moves the archive of a site.
     Migrate {
@@ -342,6 +344,11 @@ advice! {
         /// Its name or number.
         name: String,
     },
+    /// Writes the page of a delivery's previews.
+    ContactSheet {
+        /// The delivery.
+        delivery: String,
+    },
     /// Undoes a retraction.
     RetractUndo {
         /// The delivery.
@@ -414,11 +421,12 @@ impl Advice {
                 with(&["init", site, "--database", database], password_words(password_file))
             }
             Self::InitRoles { site } => words(&["init", site, "--roles"]),
-            Self::Restore { backup, site, database, password_file } => {
+            Self::Restore { backup, site, database, password_file, roles } => {
                 let on_server =
                     database.iter().flat_map(|url| words(&["--database", url])).collect();
-                [with(&["restore", backup, site], on_server), password_words(password_file)]
-                    .concat()
+                let roles = if *roles { words(&["--roles"]) } else { Vec::new() };
+                let head = with(&["restore", backup, site], on_server);
+                [head, password_words(password_file), roles].concat()
             }
             Self::Migrate { to, password_file } => {
                 with(&["migrate", "--to", to], password_words(password_file))
@@ -498,6 +506,7 @@ impl Advice {
             Self::Findings => words(&["findings"]),
             Self::FindingsOf { delivery } => words(&["findings", "--delivery", delivery]),
             Self::Explain { name } => words(&["explain", name]),
+            Self::ContactSheet { delivery } => words(&["contact-sheet", "--delivery", delivery]),
             Self::RetractUndo { delivery } => with(&["retract", delivery, "--undo"], reason()),
             Self::Reconcile => words(&["reconcile"]),
             Self::ReconcileStrays { delivery } => {

@@ -58,7 +58,7 @@ pub struct Refusal {
     /// Which rows, as far as they were listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub row_ranges: Vec<RowRange>,
-    /// Parked: waits for a decision or another file, and is taken up again by itself when that comes.
+    /// Parked: waits for a decision or another file, and is retried automatically when that arrives.
     #[serde(default)]
     pub parked: bool,
 }

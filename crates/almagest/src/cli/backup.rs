@@ -63,7 +63,7 @@ pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
         archive::Database { url: arguments.database.clone(), password_file, ..Default::default() };
     files::create_dir(root)?;
     let alone = archive::migrate::Alone::on(&archive::Site::at(root)?)?;
-    let restoration = Restoration::begin(&arguments.backup, root, &database)?;
+    let restoration = Restoration::begin(&arguments.backup, root, &database, arguments.roles)?;
     // The archive comes last: a site without it is told from one that is whole.
     copy_surveys(&arguments.backup, root)?;
     let config = read(&arguments.backup.join(config::FILE_NAME))?;

@@ -7,9 +7,10 @@ use super::{Scope, sql};
 use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, shown};
-use crate::site::Site;
+use crate::site::{Archive, Site};
 use crate::steps::{chosen, gate};
 use archive::Inquiry;
+use archive::explain::Asked;
 use model::profile::FrameKind;
 use model::{Advice, UseCase};
 use std::collections::BTreeMap;
@@ -42,12 +43,44 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let path = arguments.output.clone().unwrap_or_else(|| default_path(&site, scope));
     let frames = write(&site, deliveries.as_deref(), &path)?;
     if frames == 0 {
-        let what = if is_part { "these deliveries have" } else { "the archive has" };
-        let commands = advice::commands(&makes_previews(&site, deliveries.as_deref())?);
-        return Err(exit::gate(format!("{what} no previews yet: {commands}")));
+        return Err(exit::gate(no_previews(&site, deliveries.as_deref())?));
     }
     say!("contact sheet of {}: {}", counted(frames, "frame"), shown(&path.display().to_string()));
     Ok(Exit::Done)
+}
+
+/// Returns why deliveries, or all, have no previews to show, with the commands that help.
+fn no_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<String> {
+    let archive = site.read()?;
+    let names = deliveries.map_or_else(|| archive.deliveries(None), |names| Ok(names.to_vec()))?;
+    let hidden = hidden(&archive, &names)?;
+    if !hidden.is_empty() {
+        return Ok(hidden.join("; "));
+    }
+    let what = if deliveries.is_some() { "these deliveries have" } else { "the archive has" };
+    let commands = advice::commands(&makes_previews(site, deliveries)?);
+    Ok(format!("{what} no previews yet: {commands}"))
+}
+
+/// Explains which deliveries have previews that do not show: the newer ones show theirs, or they are retracted.
+fn hidden(archive: &Archive, names: &[String]) -> anyhow::Result<Vec<String>> {
+    const NAMED: usize = 5;
+    let mut hidden = Vec::new();
+    for name in names {
+        let asked = Asked { name: Some(name.clone()), at_most: 1, ..Asked::default() };
+        let Some(sheet) = archive.facts_about(&asked)?.delivery else { continue };
+        if let Some(retracted) = advice::of_retracted(&sheet) {
+            hidden.push(retracted);
+        } else if let Some((newer, _)) = sheet.superseded_by.last() {
+            let page = advice::command(&Advice::ContactSheet { delivery: newer.clone() });
+            hidden
+                .push(format!("the frames of {name} are superseded by those of {newer}: `{page}`"));
+        }
+        if hidden.len() == NAMED {
+            break;
+        }
+    }
+    Ok(hidden)
 }
 
 /// Returns the commands after which deliveries, or all, have previews.

@@ -220,13 +220,16 @@ fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
     for (when, [who, what, about, why]) in lines {
         table.row([utc(when), who, what, about, why]);
     }
-    match table.is_empty() {
-        true => say!("no plan was decided on, and no instruction was given"),
-        false => say_part!("{}", table.text()),
+    if count == 0 {
+        say!("no plan was decided on, and no instruction was given");
+    }
+    if !table.is_empty() {
+        say_part!("{}", table.text());
     }
     if older > 0 {
         let all = advice::command(&Advice::PlanHistory { limit: count });
-        say!("\n{} older: {all}", grouped(older));
+        let gap = if table.is_empty() { "" } else { "\n" };
+        say!("{gap}{} older: {all}", grouped(older));
     }
     Ok(Exit::Done)
 }

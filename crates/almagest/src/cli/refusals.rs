@@ -213,8 +213,12 @@ fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
     let r = &record.refusal;
     let stage = record.stage.name();
     let found = record.round.map_or(stage.to_owned(), |round| format!("{stage}, round {round}"));
-    let parked =
-        if r.parked { ", parked: taken up by itself when what it waits for is there" } else { "" };
+    let parked = match r.parked {
+        true => {
+            ", parked: retried automatically when the file or programme arrives that it waits for"
+        }
+        false => "",
+    };
     let place = if r.file.is_empty() { "the whole round".to_owned() } else { place(record) };
     let mut lines = vec![
         ("refusal", record.refusal_id.to_string()),

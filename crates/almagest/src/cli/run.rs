@@ -7,6 +7,8 @@ use crate::report::{Table, byte_rate, bytes, counted, grouped, rate, say, say_pa
 use crate::site::Site;
 use crate::sources::{self, Origin};
 use crate::steps::{Counts, Identity, Night, Whole, Word, came_from, chosen, gate, plan, prospect};
+use archive::explain::Asked;
+use archive::report::StatusFilter;
 use archive::{Inquiry, Publication, Queue};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
@@ -153,8 +155,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if arguments.force {
         night.force();
     }
-    curate_all(&mut night, &deliveries, known, &word)?;
+    let names = curate_all(&mut night, &deliveries, known, &word)?;
     report(&night);
+    name_retracted(night.site(), &names)?;
     gate::tell_held(&night.stopped);
     Ok(ended(&mut night))
 }
@@ -173,7 +176,8 @@ pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
 
 /// Transfer, then everything else.
 pub fn curate(night: &mut Night, deliveries: &[Sourced], word: &Word) -> anyhow::Result<()> {
-    curate_all(night, deliveries, Vec::new(), word)
+    curate_all(night, deliveries, Vec::new(), word)?;
+    Ok(())
 }
 
 fn curate_all(
@@ -181,17 +185,39 @@ fn curate_all(
     deliveries: &[Sourced],
     mut names: Vec<String>,
     word: &Word,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     for (origin, directory) in deliveries {
         if night.interrupted() {
-            return Ok(());
+            return Ok(names);
         }
         names.push(night.bring(origin, directory, word)?);
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     night.admit(&names, &UseCase::ALL)?;
-    night.work(&names, &UseCase::ALL, true)
+    night.work(&names, &UseCase::ALL, true)?;
+    Ok(names)
+}
+
+/// Names the deliveries that are retracted, with the commands that show them again: no step does.
+fn name_retracted(site: &Site, deliveries: &[String]) -> anyhow::Result<()> {
+    let archive = site.read()?;
+    let filter = StatusFilter { deliveries: deliveries.to_vec(), ..StatusFilter::default() };
+    let status = match deliveries {
+        [] => Vec::new(),
+        _ => archive.status_of(&filter)?.deliveries,
+    };
+    for delivery in status {
+        if !delivery.rounds.iter().any(|round| round.state == "retracted") {
+            continue;
+        }
+        let asked = Asked { name: Some(delivery.name), at_most: 1, ..Asked::default() };
+        let sheet = archive.facts_about(&asked)?.delivery;
+        if let Some(retracted) = sheet.as_ref().and_then(advice::of_retracted) {
+            say!("{}", shown(&retracted));
+        }
+    }
+    Ok(())
 }
 
 /// CU1 alone.
@@ -213,13 +239,15 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
         return Ok(Exit::Done);
     }
     let mut night = Night::open(site, "transfer")?;
+    let mut names = Vec::new();
     for (origin, directory) in &deliveries {
         if night.interrupted() {
             break;
         }
-        night.bring(origin, directory, &word)?;
+        names.push(night.bring(origin, directory, &word)?);
     }
     report(&night);
+    name_retracted(night.site(), &names)?;
     Ok(ended(&mut night))
 }
 

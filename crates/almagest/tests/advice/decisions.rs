@@ -160,5 +160,8 @@ pub(crate) fn instructions_are_many() -> Vec<&'static str> {
     let all = tried.run(&history, &Advice::PlanHistory { limit: 120 }).ended(0);
     assert_eq!(all.lines().filter(|line| line.contains("2001-01-01")).count(), 120);
     assert!(!all.contains("older"), "{all}");
+    let none = desk.at_site(&["plan", "--history", "--limit", "0"]);
+    assert!(none.out.starts_with("120 older: "), "{none:?}");
+    tried.recommended(&none, &Advice::PlanHistory { limit: 120 });
     tried.kinds
 }

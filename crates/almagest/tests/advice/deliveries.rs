@@ -59,15 +59,37 @@ pub(crate) fn a_delivery_is_retracted() -> Vec<&'static str> {
     tried.recommended(&of_frame, &undo);
     tried.run(&desk.at_site(&["explain", NIGHT]), &undo).ended(0);
     assert_eq!(detections(&desk), before);
-    // Purged, it can only be made again.
+    // What finds nothing to do names the way back.
     desk.at_site(&["retract", NIGHT, "--reason", "bad flat"]).ended(0);
+    let place = desk.inbox().join(NIGHT).display().to_string();
+    let idle: [&[&str]; 5] = [
+        &["run", &place],
+        &["run", "--delivery", NIGHT],
+        &["transfer", &place],
+        &["transfer", "--delivery", NIGHT],
+        &["contact-sheet", "--delivery", NIGHT],
+    ];
+    for words in idle {
+        tried.recommended(&desk.at_site(words), &undo);
+    }
+    // Purged, it can only be made again.
     desk.at_site(&["purge"]).ended(0);
+    let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
+    for words in idle {
+        let said = desk.at_site(words);
+        for advice in UseCase::ALL.map(again) {
+            tried.recommended(&said, &advice);
+        }
+        tried.recommended(&said, &Advice::Ingest { delivery: delivery.clone() });
+    }
     let explained = desk.at_site(&["explain", NIGHT]);
     assert!(!explained.out.contains("--undo"), "{explained:?}");
-    let again = Advice::StepAgain { use_case: UseCase::Metadata, delivery: delivery.clone() };
-    tried.run(&explained, &again).ended(0);
-    tried.run(&explained, &Advice::Ingest { delivery }).ended(0);
-    assert!(desk.count("SELECT count(*) FROM multiframe") > 0);
+    for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
+        tried.run(&explained, &again(use_case)).ended(0);
+    }
+    tried.run(&explained, &Advice::Ingest { delivery: delivery.clone() }).ended(0);
+    assert_eq!(detections(&desk), before);
+    assert!(!desk.run(&desk.inbox().join(NIGHT)).out.contains("purged"));
     tried.kinds
 }
 
@@ -258,6 +280,19 @@ pub(crate) fn a_newer_catalogue_is_refused_in_part() -> Vec<&'static str> {
     tried.run(&explain(), &undo).ended(0);
     assert_eq!(detections(&desk), all);
     desk.verified();
+    tried.kinds
+}
+
+pub(crate) fn previews_of_a_newer_version_show() -> Vec<&'static str> {
+    let desk = archived();
+    let delivery = "20071011_v2".to_owned();
+    desk.run(&desk.simulate(&Small { version: 2, ..night("20071011") })).ended(0);
+    let said = desk.at_site(&["contact-sheet", "--delivery", NIGHT]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let mut tried = Tried::at(&desk);
+    let told = tried.run(&said, &Advice::ContactSheet { delivery }).ended(0);
+    assert!(told.contains("contact sheet of 6 frames"), "{told}");
+    assert!(!said.err.contains("metadata --delivery"), "{said:?}");
     tried.kinds
 }
 

@@ -78,6 +78,8 @@ situations! {
     a_newer_catalogue_is_refused_in_part: [SupersedeFile, SupersedeFileUndo, Supersede, SupersedeUndo];
     a_site_has_no_previews: [StepAll, IngestAll, Step, Ingest, Run];
     products_do_not_show: [VerifyRepair];
+    previews_of_a_newer_version_show: [ContactSheet];
+    a_copy_is_not_confirmed: [MigrateReopen];
 }
 
 #[test]

@@ -110,13 +110,36 @@ pub(crate) fn a_reopening_was_interrupted() -> Vec<&'static str> {
     kinds
 }
 
+/// The configuration names the copy of a migration that was killed, before and after the old archive was closed.
+pub(crate) fn a_copy_is_not_confirmed() -> Vec<&'static str> {
+    let Some(server) = Server::shared() else { return vec!["MigrateReopen"] };
+    let mut kinds = Vec::new();
+    for instant in ["migrate:copied", "migrate:closed"] {
+        let (desk, database) = (archived(), server.database());
+        let before = desk.status()["programmes"].clone();
+        let site = desk.site.display().to_string();
+        killed(&desk, &["--site", &site, "migrate", "--to", &database.url()], instant);
+        let template = "url = \"postgres://almagest@localhost:5432/survey?sslmode=verify-full\"";
+        desk.configure(&[(template, &format!("url = \"{}\"", database.url()))]);
+        let said = desk.at_site(&["status"]);
+        assert_eq!(said.code, Some(5), "{said:?}");
+        assert!(said.err.contains("its copy is not confirmed"), "{said:?}");
+        let reopen = Advice::MigrateReopen { to: "embedded".to_owned(), password_file: None };
+        let mut tried = Tried::at(&desk);
+        tried.run(&said, &reopen).ended(0);
+        assert_eq!(desk.status()["programmes"], before, "{instant}");
+        kinds.extend(tried.kinds);
+    }
+    kinds
+}
+
 /// A restore that is killed, and finished by the command that the site then recommends.
 fn restored(desk: &Desk, database: Option<&Database>, instant: &str) -> &'static str {
     let before = desk.status()["programmes"].clone();
     desk.at_site(&["backup", "kept"]).ended(0);
     let url = database.map(Database::url);
     let mut words = vec!["restore", "kept", "again"];
-    words.extend(url.iter().flat_map(|url| ["--database", url.as_str()]));
+    words.extend(url.iter().flat_map(|url| ["--database", url.as_str(), "--roles"]));
     killed(desk, &words, instant);
     let said = desk.plain(&["--site", "again", "status"]);
     assert_eq!(said.code, Some(5), "{said:?}");
@@ -126,8 +149,10 @@ fn restored(desk: &Desk, database: Option<&Database>, instant: &str) -> &'static
         site: place("again").display().to_string(),
         database: url,
         password_file: None,
+        roles: database.is_some(),
     };
     Tried::at(desk).run(&said, &repeat).ended(0);
+    desk.plain(&["--site", "again", "sql", "SELECT count(*) FROM event"]).ended(0);
     let status = desk.plain(&["--site", "again", "status", "--json"]).json(0);
     assert_eq!(status["programmes"], before);
     repeat.kind()

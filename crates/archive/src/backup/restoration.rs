@@ -36,11 +36,13 @@ struct Note {
     database: Option<String>,
     #[serde(default)]
     password_file: Option<PathBuf>,
+    #[serde(default)]
+    roles: bool,
     last_event: LastEvent,
 }
 
 impl Note {
-    /// Returns true for notes about the same backup and database; the password may be in another file.
+    /// Returns true for notes about the same backup and database; the rest is only repeated by the command.
     fn is_same(&self, other: &Self) -> bool {
         self.backup == other.backup
             && self.database == other.database
@@ -50,15 +52,27 @@ impl Note {
 
 impl Restoration {
     /// Checks that a backup can be restored into a site's directory, which has no archive, or into an empty database of a
-    /// server; takes up a restore that was interrupted.
+    /// server; resumes a restore that was interrupted. `roles`: the caller makes the roles of the database afterwards, and so does the
+    /// command that repeats the restore.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when there is an archive already, or the backup is one of the other kind.
-    pub fn begin(backup: &Path, root: &Path, database: &Database) -> Result<Self, ArchiveError> {
-        Self::checked(backup, root, database).map_err(ArchiveError::during(restore_act(backup)))
+    pub fn begin(
+        backup: &Path,
+        root: &Path,
+        database: &Database,
+        roles: bool,
+    ) -> Result<Self, ArchiveError> {
+        Self::checked(backup, root, database, roles)
+            .map_err(ArchiveError::during(restore_act(backup)))
     }
 
-    fn checked(backup: &Path, root: &Path, database: &Database) -> Result<Self, ArchiveFault> {
+    fn checked(
+        backup: &Path,
+        root: &Path,
+        database: &Database,
+        roles: bool,
+    ) -> Result<Self, ArchiveFault> {
         let of_server = Ledger::read(backup)?.filter(Ledger::is_of_server);
         if of_server.is_some() != database.url.is_some() {
             let message = match of_server.is_some() {
@@ -80,6 +94,7 @@ impl Restoration {
             backup: std::path::absolute(backup).map_err(at(backup))?,
             database: database.url.clone(),
             password_file: database.password_file.clone(),
+            roles,
             last_event,
         };
         let existing = existing(root, database)?;
@@ -200,6 +215,7 @@ pub(crate) fn interrupted(root: &Path) -> Option<ArchiveFault> {
             site: root.display().to_string(),
             database: note.database,
             password_file: in_words(note.password_file.as_deref()),
+            roles: note.roles,
         })
     });
     Some(ArchiveFault::RestoreInterrupted { site: root.to_owned(), repeat })

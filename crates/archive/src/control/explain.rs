@@ -167,7 +167,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
         ));
         explain_round(sheet, round, setting, out);
     }
-    explain_retraction(&s.name, &s.rounds, sheet.can_come_back, out);
+    out.suggestions.extend(restoration(sheet));
     explain_processings(sheet, out);
     let unpaired = sheet.work.unpaired.iter();
     out.lines_of(
@@ -302,27 +302,27 @@ fn explain_round(
     }
 }
 
-fn explain_retraction(
-    delivery: &str,
-    rounds: &[RoundStatus],
-    can_come_back: bool,
-    out: &mut Explanation,
-) {
+/// Returns what shows the products of a delivery again that are retracted, or redoes those that are purged.
+pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
     let is_out = |use_case: &UseCase| {
-        let mut rounds = rounds.iter().filter(|r| r.use_case == use_case.name()).peekable();
-        rounds.peek().is_some()
-            && rounds.all(|r| matches!(r.state.as_str(), "retracted" | "failed"))
+        let rounds = || sheet.status.rounds.iter().filter(|r| r.use_case == use_case.name());
+        rounds().any(|r| r.state == "retracted")
+            && rounds().all(|r| matches!(r.state.as_str(), "retracted" | "failed"))
     };
-    let out_of = UseCase::ALL.into_iter().filter(is_out);
-    let delivery = delivery.to_owned();
-    if can_come_back {
+    let delivery = sheet.status.name.clone();
+    if sheet.can_come_back {
         let undo = Advice::RetractUndo { delivery };
-        out.suggestions.push(Suggestion::new("brings back what was retracted", [undo]));
-    } else if let Some(use_case) = out_of.min_by_key(|u| usize::from(*u != UseCase::Metadata)) {
-        let again = Advice::StepAgain { use_case, delivery: delivery.clone() };
-        let text = "what was retracted is purged; makes it again";
-        out.suggestions.push(Suggestion::new(text, [again, Advice::Ingest { delivery }]));
+        return Some(Suggestion::new("brings back what was retracted", [undo]));
     }
+    let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
+    let purged = in_order.into_iter().filter(is_out);
+    let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
+    let mut commands: Vec<Advice> = purged.map(again).collect();
+    if commands.is_empty() {
+        return None;
+    }
+    commands.push(Advice::Ingest { delivery });
+    Some(Suggestion::new("what was retracted is purged; redoes it", commands))
 }
 
 /// Images that are due again, and the step that takes them up.

@@ -214,15 +214,17 @@ fn suggestions_for_open(
     let refusal = &record.refusal;
     match refusal.code.as_str() {
         "task_failed" => vec![alike.task_failed()],
-        "image_absent" if refused_image_of(&refusal.message).is_none() => vec![
-            alike.deliver("deliver the image, whole; the catalogue is then taken up by itself"),
-        ],
+        "image_absent" if refused_image_of(&refusal.message).is_none() => {
+            vec![alike.deliver(
+                "deliver the complete image; its catalogue is then processed automatically",
+            )]
+        }
         "image_absent" | "metadata_refused" | "no_detector" | "no_metadata" | "no_programme" => {
             vec![alike.explain_image()]
         }
         "unknown_project" => vec![alike.unknown_project()],
         "missing_from_delivery" => {
-            vec![alike.deliver("deliver the file; it is then taken up by itself")]
+            vec![alike.deliver("deliver the file; it is then processed automatically")]
         }
         "no_project" => vec![alike.no_project()],
         "no_zero_point" | "no_exposure_time" if refusal.parked => vec![alike.no_calibration()],

@@ -477,7 +477,7 @@ pub enum Outcome {
     Done,
     /// The whole file was refused.
     Refused,
-    /// The whole file waits for something, and is taken up again by itself.
+    /// The whole file waits for another file or a programme, and is retried automatically.
     Parked,
 }
 

@@ -51,7 +51,8 @@ pub enum EngineError {
     },
     /// The archive is closed: its copy is not confirmed.
     #[error(
-        "the archive is being moved here from {0}: wait for the migration, or repeat it if it was interrupted"
+        "the archive is being moved here from {0}, and its copy is not confirmed: wait for the migration, or reopen the old \
+         archive if the migration was interrupted"
     )]
     Arriving(String),
 }
@@ -115,6 +116,9 @@ impl EngineError {
                 to: target(place).to_owned(),
                 password_file: password_file.clone(),
             }),
+            Self::Arriving(place) => {
+                Some(Advice::MigrateReopen { to: target(place).to_owned(), password_file: None })
+            }
             _ => None,
         }
     }

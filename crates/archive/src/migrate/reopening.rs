@@ -126,7 +126,8 @@ impl Reopening {
         let c = reader(&old)?;
         let closed = relocation::all(&c)?.into_iter().find(Relocation::is_moved);
         let is_open = closed.is_none();
-        let Some(moved) = closed.or(reopened(site, &old, &c)?) else {
+        let interrupted = || unconfirmed(site, &old);
+        let Some(moved) = closed.or(reopened(site, &old, &c)?).or_else(interrupted) else {
             let message = format!("the archive at {} is not closed by a move", old.whereabouts());
             return Err(ArchiveFault::Conflict(message));
         };
@@ -285,6 +286,17 @@ fn database_of(moved: &Relocation) -> Database {
     let url = (!Path::new(&moved.place).is_absolute()).then(|| moved.place.clone());
     let password_file = url.as_ref().and(moved.password_file.as_ref()).map(PathBuf::from);
     Database { url, password_file, ..Database::default() }
+}
+
+/// Returns the move of an archive that was interrupted before the old place was closed, for a site whose configuration names the copy
+/// already.
+fn unconfirmed(site: &Site, old: &Site) -> Option<Relocation> {
+    let rows = relocation::all(&connect(site, Access::Read).ok()?).ok()?;
+    let copy = rows.into_iter().find(|row| row.state == "arriving")?;
+    let is_of_old = copy.place == old.whereabouts() && copy.place != site.whereabouts();
+    let moved =
+        || Relocation { state: "moved".to_owned(), place: site.whereabouts(), ..copy.clone() };
+    is_of_old.then(moved)
 }
 
 /// Returns what a reopening revoked that was interrupted before the configuration was switched.

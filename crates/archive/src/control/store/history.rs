@@ -86,11 +86,22 @@ pub(super) fn move_unit(
         return Err(ArchiveFault::State { what: unit.key.to_string(), from, to });
     }
     tx.execute("UPDATE unit SET state = ?2 WHERE unit_id = ?1", params![unit.id, to.name()])?;
+    note_unit(tx, unit.id, [from, to], cause, now)
+}
+
+/// Adds a change to the history of a round.
+pub(super) fn note_unit(
+    tx: &Connection,
+    unit: i64,
+    [from, to]: [UnitState; 2],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
     tx.prepare_cached(
         "INSERT INTO unit_history (unit_id, number, from_state, to_state, changed, who, why)
          SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM unit_history WHERE unit_id = ?1",
     )?
-    .execute(params![unit.id, from.name(), to.name(), text_of(now), cause.who, cause.why])?;
+    .execute(params![unit, from.name(), to.name(), text_of(now), cause.who, cause.why])?;
     Ok(())
 }
 

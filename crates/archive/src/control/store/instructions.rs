@@ -1,11 +1,13 @@
 //! Instructions of operators: given, withdrawn, resumed, and what they hold.
 
+use super::history;
+use super::rounds::parsed;
 use super::time::{text_of, time_of};
 use crate::control::planning::*;
 use crate::control::records::{Cause, Timestamp};
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
-use model::UseCase;
+use model::{UnitState, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -109,11 +111,47 @@ pub(super) fn resume(
     let mut ended = Vec::new();
     for s in standing.iter().filter(is_meant) {
         if withdraw(tx, &s.subject, s.instruction.act(), cause, now)? {
+            if s.is_stop() {
+                note_resumed(tx, &s.subject, cause, now)?;
+            }
             ended.push(s.subject.clone());
         }
     }
     ended.dedup();
     Ok(ended)
+}
+
+/// Notes that the rounds of a subject are resumed whose latest change moved them back: the reason of that is no longer in force.
+fn note_resumed(
+    tx: &Connection,
+    subject: &Subject,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT unit.unit_id, delivery.name, delivery.night, unit.use_case
+         FROM unit JOIN delivery USING (delivery_id) JOIN unit_history AS latest ON latest.unit_id = unit.unit_id
+         WHERE unit.state = 'ready' AND latest.from_state IN ('proposed', 'approved', 'running')
+             AND latest.number = (SELECT max(number) FROM unit_history AS h WHERE h.unit_id = unit.unit_id)",
+    )?;
+    let rows = select.query_map([], |r| {
+        let of: (String, Option<i32>, UseCase) = (r.get(1)?, r.get(2)?, parsed(r, 3)?);
+        Ok((r.get::<i64>(0)?, of))
+    })?;
+    let why = format!("resumed: {}", cause.why);
+    for row in rows.collect::<Result<Vec<_>, _>>()? {
+        let (unit, (delivery, night, use_case)) = row;
+        if subject.covers(&delivery, night, use_case) {
+            history::note_unit(
+                tx,
+                unit,
+                [UnitState::Ready; 2],
+                &Cause::new(&cause.who, &why),
+                now,
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Nights of the deliveries that instructions name.
