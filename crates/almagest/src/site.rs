@@ -81,7 +81,9 @@ impl Site {
     /// # Errors
     /// When the database cannot be opened or brought up to date.
     pub fn write(&self) -> anyhow::Result<Archive> {
-        Ok(Archive::open(&self.place, Access::Write, now())?)
+        let archive = Archive::open(&self.place, Access::Write, now())?;
+        noted(archive.note());
+        Ok(archive)
     }
 
     /// The directories in which delivered files lie: `library/`, then those on further disks.

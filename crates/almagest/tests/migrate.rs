@@ -562,7 +562,6 @@ fn an_archive_that_was_set_aside_is_in_the_way() {
     }
 }
 
-/// Attempts whose process was killed do not block a migration; the next run at the new place restarts their tasks.
 #[test]
 fn an_archive_that_was_only_begun_is_no_archive() {
     let Some(moving) = Moving::new(true) else { return };
@@ -581,6 +580,7 @@ fn an_archive_that_was_only_begun_is_no_archive() {
     assert!(!said.out.contains("archive.db-"), "{said:?}");
 }
 
+/// Attempts whose process was killed do not block a migration; the next run at the new place restarts their tasks.
 #[test]
 fn attempts_of_killed_processes_move() {
     for is_back in [false, true] {

@@ -265,16 +265,14 @@ fn roles_have_their_rights_and_no_more() {
         "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 284, 2.5, 1)",
         "SELECT count(*) FROM detection_all",
         "SELECT * FROM event",
+        "SELECT code, ext_num, data_bitpix FROM refusal JOIN image USING (file_id)
+             JOIN multiframe_detector USING (multiframe_id, ext_num)",
+        "SELECT to_state, why FROM refusal_history",
     ] {
         sql(query).ended(0);
     }
     run(&["--site", "site", "sql", "--as-of", "3", "SELECT count(*) FROM detection"]).ended(0);
-    for query in [
-        "SELECT * FROM task",
-        "SELECT * FROM counter",
-        "DELETE FROM event",
-        "SELECT * FROM refusal",
-    ] {
+    for query in ["SELECT * FROM task", "SELECT * FROM counter", "DELETE FROM event"] {
         assert_eq!(sql(query).code, Some(2), "{query}");
     }
     assert_ne!(run(&["--site", "site", "retract", "20071011_v1", "--reason", "x"]).code, Some(0));

@@ -80,11 +80,12 @@ pub fn make_roles(
     run().map_err(ArchiveError::during("make the roles of the database"))
 }
 
-/// Brings the rights of the roles up to date after a migration made new tables, when the roles exist and we may.
+/// Brings the rights of the roles up to date after a migration made new tables, when the roles exist. Returns why that failed, if
+/// it did: the login of the migration may lack the right to grant, and the archive works without.
 ///
 /// # Errors
 /// What the engine said.
-pub(crate) fn keep_up(tx: &Connection) -> Result<(), ArchiveFault> {
+pub(crate) fn keep_up(tx: &Connection) -> Result<Option<String>, ArchiveFault> {
     let roles = Roles::of(tx)?;
     let exist: i64 = tx.query_row(
         "SELECT count(*) FROM pg_roles WHERE rolname IN (?1, ?2, ?3)",
@@ -92,14 +93,119 @@ pub(crate) fn keep_up(tx: &Connection) -> Result<(), ArchiveFault> {
         |r| r.get(0),
     )?;
     if exist < 3 {
-        return Ok(());
+        return Ok(None);
     }
     tx.execute_batch("SAVEPOINT rights")?;
     match roles.grant(tx) {
-        Ok(()) => tx.execute_batch("RELEASE SAVEPOINT rights")?,
-        Err(_) => tx.execute_batch("ROLLBACK TO SAVEPOINT rights")?,
+        Ok(()) => {
+            tx.execute_batch("RELEASE SAVEPOINT rights")?;
+            Ok(None)
+        }
+        Err(fault) => {
+            tx.execute_batch("ROLLBACK TO SAVEPOINT rights")?;
+            Ok(Some(model::one_line(&fault)))
+        }
+    }
+}
+
+/// Lists the public tables and views that the role of readers cannot read; none when there is no such role.
+///
+/// # Errors
+/// What the engine said.
+pub(crate) fn unreadable(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+    let reader = Roles::of(c)?.reader;
+    let mut select = c.prepare(
+        "SELECT relname::text FROM pg_class
+         WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v')
+             AND EXISTS (SELECT FROM pg_roles WHERE rolname = ?1)
+             AND NOT CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = ?1) THEN has_table_privilege(?1::name, oid, 'SELECT') END
+         ORDER BY relname",
+    )?;
+    let denied: Vec<String> =
+        select.query_map([&reader], |r| r.get(0))?.collect::<crate::engine::Result<_>>()?;
+    let public: Vec<String> = public().collect();
+    Ok(denied.into_iter().filter(|name| public.contains(name)).collect())
+}
+
+/// Names the tables and views that anybody may read.
+fn public() -> impl Iterator<Item = String> {
+    let defined = tables().flat_map(|t| [t.name.clone(), format!("{}_all", t.name)]);
+    defined.chain(PUBLIC.map(str::to_owned))
+}
+
+/// A right on a view, or on a column of it, that somebody granted.
+pub(crate) struct Right {
+    view: String,
+    column: Option<String>,
+    /// `None`: everybody.
+    grantee: Option<String>,
+    privilege: String,
+    is_grantable: bool,
+}
+
+/// Reads the rights on views that others than their owners have. A migration makes views anew, and the new ones have none.
+///
+/// # Errors
+/// What the engine said.
+pub(crate) fn rights_on_views(tx: &Connection) -> Result<Vec<Right>, ArchiveFault> {
+    let mut select = tx.prepare(
+        "SELECT relname::text, NULL::text, CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee)::text END,
+             privilege_type, is_grantable
+         FROM pg_class AS c, aclexplode(relacl)
+         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'v' AND grantee <> relowner
+         UNION ALL
+         SELECT relname::text, attname::text, CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee)::text END,
+             privilege_type, is_grantable
+         FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid, aclexplode(attacl)
+         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'v' AND grantee <> relowner AND NOT attisdropped",
+    )?;
+    let rows = select.query_map([], |r| {
+        Ok(Right {
+            view: r.get(0)?,
+            column: r.get(1)?,
+            grantee: r.get(2)?,
+            privilege: r.get(3)?,
+            is_grantable: r.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<crate::engine::Result<_>>()?)
+}
+
+/// Grants rights again that are lost: those on views that were made anew. Rights on columns that are gone are left out.
+///
+/// # Errors
+/// What the engine said.
+pub(crate) fn grant_again(tx: &Connection, rights: &[Right]) -> Result<(), ArchiveFault> {
+    let kept = rights_on_views(tx)?;
+    for right in rights {
+        let is_same = |other: &Right| {
+            (&other.view, &other.column, &other.grantee, &other.privilege)
+                == (&right.view, &right.column, &right.grantee, &right.privilege)
+        };
+        if kept.iter().any(is_same) || !exists(tx, right)? {
+            continue;
+        }
+        let column = right.column.as_ref().map(|c| format!(" ({})", quoted(c))).unwrap_or_default();
+        tx.execute_batch(&format!(
+            "GRANT {}{column} ON {} TO {}{}",
+            right.privilege,
+            quoted(&right.view),
+            right.grantee.as_ref().map_or("PUBLIC".to_owned(), |role| quoted(role)),
+            if right.is_grantable { " WITH GRANT OPTION" } else { "" }
+        ))?;
     }
     Ok(())
+}
+
+/// Returns true when the view of a right exists, with its column.
+fn exists(tx: &Connection, right: &Right) -> Result<bool, ArchiveFault> {
+    Ok(tx.query_row(
+        "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid
+                        WHERE relnamespace = current_schema()::regnamespace AND relkind = 'v' AND relname = ?1
+                            AND attname = coalesce(?2::text, attname::text) AND NOT attisdropped)",
+        [Some(&right.view), right.column.as_ref()],
+        |r| r.get(0),
+    )?)
 }
 
 /// Names of the three roles, and of the login.
@@ -125,6 +231,8 @@ const PUBLIC: [&str; 22] = [
     "transfer",
     "relocation",
     "finding",
+    "refusal",
+    "refusal_history",
     "product",
     "product_detector",
     "set_aside",
@@ -204,8 +312,7 @@ impl Roles {
             ))?;
         }
         // The view reads detections with its owner's rights.
-        let public = tables().flat_map(|t| [t.name.clone(), format!("{}_all", t.name)]);
-        for name in public.chain(PUBLIC.map(str::to_owned)) {
+        for name in public() {
             tx.execute_batch(&format!("GRANT SELECT ON {} TO {reader}", quoted(&name)))?;
         }
         tx.execute_batch(&format!(

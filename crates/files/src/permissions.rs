@@ -48,8 +48,8 @@ pub struct Wide {
 }
 
 /// Returns the files and directories below some directories with permissions that a mask (or else 027) forbids, in the order of
-/// the paths. The directories themselves were made by their owner; of them only writing by others counts, and they may be links.
-/// Links below them are not followed, and a file with several names is left out: another tree has it too. An entry that is
+/// the paths. The directories themselves were made by their owner, who may let others list them: one that nobody else may write to
+/// is left out, and any other one must not have more than what lies in it. They may be links. Links below them are not followed, and a file with several names is left out: another tree has it too. An entry that is
 /// removed in the meantime is left out.
 ///
 /// # Errors
@@ -59,9 +59,8 @@ pub fn wide_permissions(roots: &[PathBuf], mask: Option<u32>) -> io::Result<Vec<
     let mut found = Vec::new();
     for root in outermost(roots)? {
         let mode = root.metadata().map_err(|error| about(&root, error))?.mode() & 0o7777;
-        let forbidden = mask & WRITING;
-        if mode & forbidden != 0 {
-            found.push(Wide { path: root.clone(), mode, forbidden, root: root.clone() });
+        if mode & mask & WRITING != 0 {
+            found.push(Wide { path: root.clone(), mode, forbidden: mask, root: root.clone() });
         }
         let mut left = vec![(root.clone(), 0)];
         while let Some((path, depth)) = left.pop() {

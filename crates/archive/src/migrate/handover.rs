@@ -38,6 +38,8 @@ pub(super) struct Handover {
 pub(super) enum Progress {
     /// An archive without events.
     Nothing,
+    /// A file in which no table was made: a process was killed while it made an embedded archive.
+    Blank,
     /// A copy that was never opened.
     Copied,
     /// An archive that has been used.
@@ -145,7 +147,7 @@ pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
     let look = || -> Result<Progress, ArchiveFault> {
         let c = connect(target, Access::Read)?;
         if is_blank(&c)? {
-            return Ok(Progress::Copied);
+            return Ok(Progress::Blank);
         }
         match relocation::all(&c)?.first().map(|row| row.state.as_str()) {
             Some("arriving") => return Ok(Progress::Copied),

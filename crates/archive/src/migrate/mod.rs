@@ -75,7 +75,7 @@ pub fn to_server(
     match Archive::create_alone(&target, now) {
         Ok(_) => {}
         Err(error) if error.is_conflict() => match handover::progress(&target)? {
-            Progress::Nothing => {}
+            Progress::Nothing | Progress::Blank => {}
             Progress::Copied => empty(&target).map_err(ArchiveError::during(ACT))?,
             Progress::InUse => return Err(taken(&target)),
         },
@@ -110,7 +110,7 @@ pub fn check_target(site: &Site, database: &Database) -> Result<(), ArchiveError
         return Ok(());
     }
     match handover::progress(&target)? {
-        Progress::Nothing | Progress::Copied => Ok(()),
+        Progress::Nothing | Progress::Blank | Progress::Copied => Ok(()),
         Progress::InUse => Err(taken(&target)),
     }
 }

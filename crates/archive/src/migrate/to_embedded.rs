@@ -69,7 +69,7 @@ pub fn to_embedded(site: &Site, now: Timestamp, _: &Alone) -> Result<Moved, Arch
     if target.database().exists() {
         match handover::progress(&target)? {
             Progress::Nothing => {}
-            Progress::Copied => remove_copy(&target)?,
+            Progress::Blank | Progress::Copied => remove_database(&target)?,
             Progress::InUse => return Err(taken(&target)),
         }
     }
@@ -90,8 +90,9 @@ pub(super) fn check_free(site: &Site) -> Result<(), ArchiveError> {
     }
 }
 
-/// Removes the database of a copy that was never opened; its lake files are written again under the same names.
-fn remove_copy(target: &Site) -> Result<(), ArchiveError> {
+/// Removes a database without tables, or that of a copy that was never opened; its lake files are written again under the same
+/// names.
+fn remove_database(target: &Site) -> Result<(), ArchiveError> {
     for suffix in ["", "-wal", "-shm"] {
         let path = target.root().join(format!("archive.db{suffix}"));
         match std::fs::remove_file(&path) {

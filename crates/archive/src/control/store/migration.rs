@@ -9,6 +9,7 @@ use crate::lake::{self, LakeSchema};
 use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::provider;
+use crate::roles;
 use crate::site::Site;
 use rusqlite::params;
 
@@ -68,11 +69,20 @@ const MIGRATIONS: &[Migration] = &[
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
 const APPLICATION_ID: i32 = 0x414c_4d47;
 
-/// Brings a database to this program's schema, inside the caller's transaction. Safe to repeat.
+/// Brings a database to this program's schema, inside the caller's transaction. Safe to repeat. Returns why the rights of a server's
+/// roles are not up to date, if they are not.
 ///
 /// # Errors
 /// [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or what the engine said.
-pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(), ArchiveFault> {
+pub(crate) fn bring_up(
+    tx: &Connection,
+    site: &Site,
+    now: Timestamp,
+) -> Result<Option<String>, ArchiveFault> {
+    let rights = match tx.dialect() {
+        Dialect::Sqlite => Vec::new(),
+        Dialect::Postgres => roles::rights_on_views(tx)?,
+    };
     let knows_detectors = has_table(tx, "product_detector")?;
     let is_migrated = migrate(tx, MIGRATIONS.len(), now)?;
     for table in definition::tables() {
@@ -91,11 +101,12 @@ pub(crate) fn bring_up(tx: &Connection, site: &Site, now: Timestamp) -> Result<(
     if let Some(sqlite) = tx.sqlite() {
         lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;
         lake::correct_data_path(sqlite, &site.lake())?;
-        return Ok(());
+        return Ok(None);
     }
     partitions::bring_up(tx, is_migrated)?;
     functions(tx)?;
-    if is_migrated { crate::roles::keep_up(tx) } else { Ok(()) }
+    roles::grant_again(tx, &rights)?;
+    if is_migrated { roles::keep_up(tx) } else { Ok(None) }
 }
 
 /// The functions of the sky, when their text is not the one that the database has.
@@ -470,6 +481,80 @@ mod tests {
         let (old, fresh) = (server_schema(&old), server_schema(&fresh));
         let differing = fresh.iter().zip(&old).find(|(a, b)| a != b);
         assert!(fresh == old, "{differing:?}");
+    }
+
+    /// A connection to a database, as a user or as its superuser.
+    fn connected(database: &testkit::postgres::Database, user: Option<&str>) -> Connection {
+        let url = database.url();
+        let url = user.map_or(url.clone(), |user| url.replace("postgres@", &format!("{user}@")));
+        let database = crate::Database { url: Some(url), ..crate::Database::default() };
+        let address = crate::engine::Address::of(&database).unwrap();
+        Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
+    }
+
+    /// A migration makes the view `header` anew. What an administrator granted on it is granted again.
+    #[test]
+    fn rights_on_views_outlive_a_migration() {
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        let database = server.database();
+        let old = connected(&database, None);
+        let [all, grantor, one] =
+            ["all", "grantor", "one"].map(|w| format!("{}_{w}", database.name));
+        let before = MIGRATIONS.iter().position(|m| m.name == "header_ext_num").unwrap();
+        migrate(&old, before, now()).unwrap();
+        definition::bring_up(&old, &header_of_old()).unwrap();
+        database.psql(&format!(
+            "CREATE ROLE {all}; CREATE ROLE {grantor}; CREATE ROLE \"{one} x\";
+             GRANT SELECT ON header TO {all}; GRANT SELECT ON header TO {grantor} WITH GRANT OPTION;
+             GRANT SELECT (ext_num, hdu) ON header TO \"{one} x\"; GRANT SELECT (num_cards) ON header TO PUBLIC"
+        ));
+        let rights = "SELECT string_agg(line, '|' ORDER BY line) FROM (
+                SELECT split_part(acl::text, '/', 1) AS line FROM pg_class, unnest(relacl) AS acl
+                WHERE relname = 'header' AND relkind = 'v' AND acl::text NOT LIKE 'postgres=%'
+                UNION ALL SELECT attname || ':' || split_part(acl::text, '/', 1) FROM pg_attribute, unnest(attacl) AS acl
+                WHERE attrelid = 'header'::regclass AND NOT attisdropped) AS lines";
+        let granted = database.psql(rights);
+        assert!(granted.contains("hdu:"), "{granted}");
+        bring_up(&old, &site, now()).unwrap();
+        let of_kept = |rights: &str| -> Vec<String> {
+            let lines = rights.split('|').filter(|line| !line.starts_with("hdu:"));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(of_kept(&database.psql(rights)), of_kept(&granted));
+        bring_up(&old, &site, now()).unwrap();
+    }
+
+    /// A login that may migrate and may not grant is told that the rights of the roles are not up to date.
+    #[test]
+    fn a_migration_reports_rights_that_it_cannot_grant() {
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        let database = server.database();
+        let name = &database.name;
+        database.psql(&format!(
+            "CREATE ROLE {name}_owner; CREATE ROLE {name}_ingester; CREATE ROLE {name}_reader;
+             CREATE ROLE {name}_migrator LOGIN; GRANT CREATE ON SCHEMA public TO {name}_migrator"
+        ));
+        let migrator = connected(&database, Some(&format!("{name}_migrator")));
+        let tx = migrator.begin(Kind::Write).unwrap();
+        let fault = bring_up(&tx, &site, now()).unwrap().unwrap();
+        assert!(fault.contains("42501") || fault.contains("denied"), "{fault}");
+        tx.commit().unwrap();
+        assert_eq!(migration_count(&migrator), MIGRATIONS.len() as i64, "the archive is migrated");
+        let unreadable = roles::unreadable(&migrator).unwrap();
+        assert!(unreadable.contains(&"refusal".to_owned()), "{unreadable:?}");
+        let superuser = connected(&database, None);
+        let tx = superuser.begin(Kind::Write).unwrap();
+        assert_eq!(roles::keep_up(&tx).unwrap(), None);
+        tx.commit().unwrap();
+        assert_eq!(roles::unreadable(&superuser).unwrap(), Vec::<String>::new());
+    }
+
+    fn migration_count(c: &Connection) -> i64 {
+        c.query_row("SELECT count(*) FROM migration", [], |r| r.get(0)).unwrap()
     }
 
     /// An archive of the schema before, whose frames name two cameras or none, has the cameras of each delivery afterwards.

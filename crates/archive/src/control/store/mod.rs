@@ -74,6 +74,11 @@ pub(crate) use waiting::refused_image_of;
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(60);
 
+/// Returns the command that brings the rights of a site's roles up to date.
+fn roles_of(site: &Site) -> String {
+    format!("`{}`", model::Advice::InitRoles { site: site.root().display().to_string() })
+}
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -203,6 +208,11 @@ impl Archive {
                         "{user} cannot write to the database: commands that change the archive fail for this login"
                     )),
                 }
+                let unreadable = crate::roles::unreadable(c)?;
+                if !unreadable.is_empty() {
+                    let roles = roles_of(&self.site);
+                    faults.push(format!("readers cannot read {}: {roles}", unreadable.join(", ")));
+                }
                 Ok((facts, faults))
             }
         })
@@ -228,9 +238,15 @@ impl Archive {
             prepare().map_err(ArchiveError::during("prepare the archive"))?;
         }
         let site = self.site.clone();
-        self.write("open", "bring the archive up to date", |tx| {
+        let rights = self.write("open", "bring the archive up to date", |tx| {
             migration::bring_up(tx, &site, now)
         })?;
+        self.note = rights.map(|fault| {
+            format!(
+                "the rights of the database's roles are not up to date: {fault}: {}",
+                roles_of(&site)
+            )
+        });
         if site.is_embedded() {
             for suffix in ["", "-wal", "-shm"] {
                 let path = site.root().join(format!("archive.db{suffix}"));
