@@ -306,6 +306,44 @@ fn a_night_is_retracted_whose_frames_another_uses() {
     }
 }
 
+/// A decision beside the third version is about the first one's detections. Those that the second version gets later are current
+/// beside the third, reported as kept, and need a decision of their own.
+#[test]
+fn a_decision_is_about_the_products_that_it_ended() {
+    for desk in Desk::of_both_engines() {
+        let [first, second, third] =
+            [1, 2, 3].map(|version| desk.simulate(&Small { version, ..small() }));
+        let catalogue = catalogues(&second).remove(0);
+        let late = desk.dir.path().join(&catalogue);
+        std::fs::rename(second.join(&catalogue), &late).unwrap();
+        std::fs::remove_file(third.join(&catalogue)).unwrap();
+        for delivery in [&first, &second, &third] {
+            desk.run(delivery).ended(0);
+        }
+        let file = image_of(&catalogue);
+        let shown = || {
+            desk.rows(&format!(
+                "SELECT delivery.name FROM detection JOIN image USING (multiframe_id) JOIN file ON file.file_id = image.file_id
+                     JOIN delivery ON delivery.delivery_id = file.delivery_id
+                 WHERE file.name = '{file}' GROUP BY delivery.name"
+            ))
+        };
+        let only = |delivery: &str| vec![serde_json::json!({ "name": delivery })];
+        let supersede = || desk.at_site(&["supersede", "20071011_v3", "--reason", "bad flat"]);
+        assert_eq!(shown(), only(FIRST));
+        supersede().ended(0);
+        assert_eq!(shown(), Vec::<serde_json::Value>::new());
+        std::fs::rename(&late, second.join(&catalogue)).unwrap();
+        desk.run(&second).ended(0);
+        assert_eq!(shown(), only(SECOND));
+        let findings = desk.at_site(&["findings", "--delivery", "20071011_v3"]).ended(0);
+        assert!(findings.contains("older_detections_kept"), "{findings}");
+        supersede().ended(0);
+        assert_eq!(shown(), Vec::<serde_json::Value>::new());
+        desk.verified();
+    }
+}
+
 #[test]
 fn a_decision_is_explained_with_what_came_after_it() {
     for desk in Desk::of_both_engines() {
