@@ -16,6 +16,7 @@ for extension in ("ducklake", "sqlite_scanner"):
 
 def attached():
     db = duckdb.connect()
+    db.execute("SET enable_progress_bar = false")  # it is drawn on stdout after two seconds
     # On a busy machine DuckDB would draw a bar among the answers.
     db.execute("SET enable_progress_bar = false")
     db.execute(sys.argv[1])

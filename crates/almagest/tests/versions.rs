@@ -206,7 +206,7 @@ fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
         assert_eq!((detectors(old), detectors(new)), (1, 3));
         desk.at_site(&["supersede", SECOND, "--reason", "as the earlier rule did"]).ended(0);
         let forget =
-            "DELETE FROM set_aside; DROP TABLE product_detector; DROP TABLE detector_interruption;
+            "DELETE FROM set_aside; DROP TABLE product_detector; DROP TABLE detector_interruption; DROP TABLE pending_metadata;
             DELETE FROM migration WHERE number >= 20";
         match &database {
             None => {

@@ -13,6 +13,7 @@ site, mode = sys.argv[1:3]
 for extension in ("ducklake", "sqlite_scanner"):
     duckdb_extensions.import_extension(extension)
 db = duckdb.connect()
+db.execute("SET enable_progress_bar = false")  # it is drawn on stdout after two seconds
 db.execute("LOAD ducklake; LOAD sqlite_scanner")
 override = f", DATA_PATH '{site}/lake/', OVERRIDE_DATA_PATH true" if mode == "moved" else ""
 db.execute(f"ATTACH 'ducklake:sqlite:{site}/archive.db' AS lk (READ_ONLY{override})")
