@@ -4,21 +4,22 @@ Each line of standard input is a JSON object: `sql`, and `anew` when a new conne
 standard output is the answer, an array of rows. The extensions come from their packages, never from the network."""
 
 import json
+import os
 import sys
 import time
 
 import duckdb
 import duckdb_extensions
 
+# DuckDB draws a progress bar on stdout when something takes two seconds: what it draws is kept out of the answers.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 for extension in ("ducklake", "sqlite_scanner"):
     duckdb_extensions.import_extension(extension)
 
 
 def attached():
     db = duckdb.connect()
-    db.execute("SET enable_progress_bar = false")  # it is drawn on stdout after two seconds
-    # On a busy machine DuckDB would draw a bar among the answers.
-    db.execute("SET enable_progress_bar = false")
     db.execute(sys.argv[1])
     return db
 
@@ -48,6 +49,6 @@ for line in sys.stdin:
     asked = json.loads(line)
     here = patiently(attached) if asked["anew"] else db
     rows = patiently(lambda: here.execute(asked["sql"]).fetchall())
-    print(json.dumps([[plain(v) for v in row] for row in rows]), flush=True)
+    print(json.dumps([[plain(v) for v in row] for row in rows]), file=answers, flush=True)
     if here is not db:
         here.close()

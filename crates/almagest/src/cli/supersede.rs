@@ -1,4 +1,5 @@
-//! `almagest supersede`: ends older products that are kept because the newer frames of their names lack them.
+//! `almagest supersede`: ends older products that are kept because the newer frames of their names, or newer catalogues of their
+//! frames, lack them.
 
 use crate::advice;
 use crate::exit::{self, Exit};
@@ -13,10 +14,11 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A later processing of a night, or newer content of a file, replaces product by product: detections
-end when the newer frame's detections are ingested, previews when its preview is. A newer frame
-without catalogue, or with a refused one, leaves the older detections current; `almagest findings`
-lists them. This verb decides that they end all the same. They show again with --undo, and when
-the newer frames are retracted.")]
+of a detector end when the newer detections of that detector are ingested, previews when the newer
+preview is. A newer frame without catalogue, or with a refused one, leaves the older detections
+current, and so does a catalogue for the detectors whose HDUs it lacks or has refused;
+`almagest findings` lists them. This verb decides that they end all the same. They show again with
+--undo, and when the newer frames are retracted.")]
 pub struct Arguments {
     /// Name of the newer delivery, e.g. 20071011_v2.
     #[arg(value_name = "DELIVERY")]
@@ -94,18 +96,19 @@ fn show(arguments: &Arguments, products: &[KeptProduct]) -> anyhow::Result<()> {
                 serde_json::json!({
                     "file": k.file, "use_case": k.use_case.name(), "delivery": k.delivery,
                     "multiframe_id": k.multiframe_id, "newer_delivery": k.newer_delivery,
-                    "newer_multiframe_id": k.newer_multiframe_id, "why": k.why.name(),
+                    "newer_multiframe_id": k.newer_multiframe_id, "ext_nums": k.ext_nums, "why": k.why.name(),
                 })
             })
             .collect();
         say!("{}", serde_json::to_string_pretty(&list)?);
         return Ok(());
     }
-    let mut table = Table::new(["file", "product", "of", "beside", "because"]);
+    let mut table = Table::new(["file", "product", "ext_num", "of", "beside", "because"]);
     for k in products {
         table.row([
             k.file.clone(),
             k.use_case.name().to_owned(),
+            k.detectors(),
             k.delivery.clone(),
             k.newer_delivery.clone(),
             k.why.name().to_owned(),

@@ -977,7 +977,8 @@ impl KeptProduct {
         }
     }
 
-    fn detectors(&self) -> String {
+    /// Returns the extension numbers of the detectors that keep detections, as a list.
+    pub fn detectors(&self) -> String {
         let numbers: Vec<String> = self.ext_nums.iter().map(ToString::to_string).collect();
         numbers.join(", ")
     }

@@ -14,8 +14,8 @@ pub(super) fn check(event: EventId, last: i64) -> Result<(), SqlError> {
     Err(SqlError::NoEvent { asked: event.get(), last })
 }
 
-/// Whether a row of a table (or alias) with `begin_event`, `end_event` and, where it belongs to a use case, `multiframe_id` was
-/// current after an event: it had begun, had not ended, and was not out for a while.
+/// Returns the condition that a row of a table (or alias) with `begin_event`, `end_event` and, where it belongs to a use case,
+/// `multiframe_id` (of detections `ext_num` too) was current after an event: it had begun, had not ended, and was not out for a while.
 pub(crate) fn condition(
     table: &str,
     use_case: Option<UseCase>,

@@ -76,6 +76,10 @@ pub(super) fn rows(tx: &Connection, filling: &Filling) {
     run(tx, &work(filling, &series));
     run(tx, &what_was_found(filling, &series));
     run(tx, &detections(&series));
+    // An archive that is older than the table gets its rows by the upgrade.
+    if super::has_table(tx, "product_detector").unwrap() {
+        run(tx, &detectors(&series));
+    }
     let tables = crate::metadata::definition::versioned();
     run(tx, &tables.map(|table| metadata(dialect, table, &series)).collect::<Vec<_>>());
 }
@@ -177,7 +181,7 @@ fn what_was_found(filling: &Filling, series: &str) -> [String; 4] {
 }
 
 /// Of every second frame all ended in its own event.
-fn detections(series: &str) -> [String; 5] {
+fn detections(series: &str) -> [String; 4] {
     [
         format!(
             "INSERT INTO detector_rows (programme_id, first_obj_id, rows, multiframe_id, ext_num, version, file_id, file_row,
@@ -192,16 +196,18 @@ fn detections(series: &str) -> [String; 5] {
             "INSERT INTO retraction (event_id, unit_id, purged) {series} SELECT n, n, {TIME} FROM n"
         ),
         format!(
-            "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event)
-             {series} SELECT n, 2, CASE WHEN n % 2 = 0 THEN 'retracted' ELSE 'current' END, CASE WHEN n % 2 = 0 THEN n END, n
-             FROM n"
-        ),
-        format!(
             "INSERT INTO product (multiframe_id, use_case, state, ended_event, changed_event)
              {series} SELECT n, use_case, CASE WHEN n % 2 = 0 THEN 'retracted' ELSE 'current' END, CASE WHEN n % 2 = 0 THEN n END, n
              FROM n CROSS JOIN (SELECT 'metadata' AS use_case UNION ALL SELECT 'preview' UNION ALL SELECT 'catalogue') AS made"
         ),
     ]
+}
+
+fn detectors(series: &str) -> [String; 1] {
+    [format!(
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event)
+         {series} SELECT n, 2, CASE WHEN n % 2 = 0 THEN 'retracted' ELSE 'current' END, CASE WHEN n % 2 = 0 THEN n END, n FROM n"
+    )]
 }
 
 /// Rows of a table of metadata, whose columns are NULL where that is allowed.

@@ -404,6 +404,106 @@ mod tests {
         extension_numbers_are_counted_from_one(&server);
     }
 
+    /// Detections as an archive without `product_detector` has them, and the rows that its upgrade makes: the image, the detector, the
+    /// state, the event that ended it, the event that left it out.
+    fn detectors_of_older_archives_are_recorded(connection: &Connection, site: &Site) {
+        let before = MIGRATIONS.iter().position(|m| m.name == "product_detectors").unwrap();
+        migrate(connection, before, now()).unwrap();
+        let time = "'2026-01-01T00:00:00Z'";
+        let mut sql = format!(
+            "INSERT INTO delivery (delivery_id, name, source, state, first_seen, last_arrival)
+                 VALUES (1, 'd', 's', 'arriving', {time}, {time});"
+        );
+        for id in 1..=8 {
+            let (sum, kind) = (format!("{id:064}"), if id <= 4 { "image" } else { "catalogue" });
+            sql += &format!(
+                "INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, path, state, arrived, registered)
+                     VALUES ({id}, 1, 'f{id}', '{sum}', 1, '{kind}', 'fits', 'd/f{id}', 'current', {time}, {time});
+                 INSERT INTO event VALUES ({id}, 'reference', NULL, {time}, 'test', 'test', '0');
+                 INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+                     VALUES ({id}, 1, 'catalogue', {id}, '1', 'ingested', {time});
+                 INSERT INTO batch (unit_id, staged, event_id) VALUES ({id}, {time}, {id});"
+            );
+        }
+        sql += "INSERT INTO image (multiframe_id, file_id) VALUES (1, 1), (2, 2), (3, 3), (4, 4);
+                INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
+                    SELECT file_id - 4, 1, file_id, sha256 FROM file WHERE kind = 'catalogue';
+                INSERT INTO product (multiframe_id, use_case, state, ended_event, changed_event)
+                    VALUES (1, 'catalogue', 'superseded', 5, 5), (2, 'catalogue', 'current', NULL, 5),
+                           (3, 'catalogue', 'current', NULL, 6), (4, 'catalogue', 'retracted', 7, 7);
+                INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
+                    VALUES (1, 'catalogue', 3, 4), (1, 'preview', 3, 4);";
+        // Image, detector, events that began and ended the rows.
+        let rows = [
+            (1, 2, 2, "5"),
+            (1, 3, 2, "5"),
+            (2, 2, 5, "NULL"),
+            (3, 2, 2, "6"),
+            (3, 2, 6, "NULL"),
+            (3, 3, 2, "6"),
+            (4, 2, 2, "6"),
+            (4, 2, 6, "7"),
+            (4, 3, 2, "6"),
+        ];
+        for (n, (multiframe, ext_num, begin, end)) in rows.iter().enumerate() {
+            sql += &format!(
+                "INSERT INTO detector_rows (programme_id, first_obj_id, rows, multiframe_id, ext_num, version, file_id, file_row,
+                     begin_event, end_event)
+                 VALUES (7, {n} * 10 + 1, 10, {multiframe}, {ext_num}, 1, 1, {n} * 10, {begin}, {end});"
+            );
+        }
+        // Of image 2 an empty HDU was accepted, and one that could not be read was refused.
+        sql += &format!(
+            "INSERT INTO hdu_rows (unit_id, multiframe_id, cat_ext_num, rows_read, rows_written, rows_refused)
+                 VALUES (5, 2, 3, 0, 0, 0), (5, 2, 4, 0, 0, 0);
+             INSERT INTO refusal (refusal_id, delivery_id, file_id, file_name, stage, code, ext_num, message, parked, state,
+                     first_seen, last_seen)
+                 VALUES (1, 1, 6, 'f6', 'catalogue', 'bad', 4, 'x', 0, 'open', {time}, {time});"
+        );
+        connection.execute_batch(&sql).unwrap();
+        bring_up(connection, site, now()).unwrap();
+        let list = |sql: &str| -> Vec<Vec<i64>> {
+            let mut select = connection.prepare(sql).unwrap();
+            let rows = select.query_map([], |r| (0..5).map(|at| r.get(at)).collect());
+            rows.unwrap().map(Result::unwrap).collect()
+        };
+        let found = list(
+            "SELECT multiframe_id, ext_num, CASE state WHEN 'current' THEN 0 WHEN 'superseded' THEN 1 ELSE 2 END,
+                 coalesce(ended_event, 0), coalesce(uncovered_event, 0) FROM product_detector ORDER BY 1, 2",
+        );
+        let wanted = [
+            [1, 2, 1, 5, 0],
+            [1, 3, 1, 5, 0],
+            [2, 2, 0, 0, 0],
+            [2, 3, 0, 0, 0],
+            [3, 2, 0, 0, 0],
+            [3, 3, 1, 6, 6],
+            [4, 2, 2, 7, 0],
+            [4, 3, 2, 6, 6],
+        ];
+        assert_eq!(found, wanted);
+        let spans = list(
+            "SELECT multiframe_id, ext_num, from_event, to_event, 0 FROM detector_interruption ORDER BY 2",
+        );
+        assert_eq!(spans, [[1, 2, 3, 4, 0], [1, 3, 3, 4, 0]]);
+        let others: i64 =
+            connection.query_row("SELECT count(*) FROM interruption", [], |r| r.get(0)).unwrap();
+        assert_eq!(others, 1, "that of the preview");
+    }
+
+    #[test]
+    fn detectors_of_older_archives() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        detectors_of_older_archives_are_recorded(&in_memory(), &site);
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let url = Some(server.database().url());
+        let database = crate::Database { url, ..Default::default() };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        detectors_of_older_archives_are_recorded(&server, &site);
+    }
+
     /// `header` as it was when its rows had the number of their HDU twice.
     fn header_of_old() -> Table {
         let mut table = model::tables::table("header").unwrap().clone();
