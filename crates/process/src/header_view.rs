@@ -42,11 +42,13 @@ impl<'a> HeaderView<'a> {
 
     /// The card of a keyword in this header, else in the primary one if it may be inherited.
     pub fn card(&self, keyword: &str) -> Option<Card<'a>> {
-        match self.own_card(keyword) {
-            None if !is_own(keyword) && !self.names_frame_itself(keyword) => {
-                self.primary?.card(keyword)
-            }
-            card => card,
+        let own = self.own_card(keyword);
+        match self.primary {
+            // Most searches are for absent keywords, and end in both headers.
+            Some(primary) if own.is_none() => primary
+                .card(keyword)
+                .filter(|_| !is_own(keyword) && !self.names_frame_itself(keyword)),
+            _ => own,
         }
     }
 
@@ -113,8 +115,10 @@ impl sky::Keywords for HeaderView<'_> {
         }
     }
 
-    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+    /// The primary header gives nothing to the coordinate system of an extension but the reference frame.
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
         self.header.cards().for_each(|card| each(card.keyword()));
+        true
     }
 }
 

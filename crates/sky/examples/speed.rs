@@ -47,6 +47,11 @@ impl sky::Keywords for Header {
     fn number(&self, keyword: &str) -> Option<f64> {
         self.0.get(keyword).copied()
     }
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
+        self.0.keys().for_each(|keyword| each(keyword));
+        ["CTYPE1", "CTYPE2"].into_iter().for_each(each);
+        true
+    }
 }
 
 /// A WFCAM detector, with the projection and the parameters given.

@@ -23,8 +23,9 @@ impl Keywords for Cards<'_> {
         }
     }
 
-    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
         self.0.keys().for_each(|keyword| each(keyword));
+        true
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::axes::Axes;
 use super::fault::WcsFault;
-use super::keywords::{Cards, Keywords};
+use super::keywords::{Cards, Keyword, Keywords};
 use super::note::WcsNote;
 use super::polynomial::{Polynomial, Slope, solve};
 
@@ -140,11 +140,11 @@ pub(super) fn read_sip<K: Keywords + ?Sized>(
 
 /// The first SIP coefficient that is not zero.
 fn first_sip_term<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> {
-    let terms = ["A", "B"].into_iter().flat_map(|letter| {
-        (0..10).flat_map(move |i| (0..10 - i).map(move |j| format!("{letter}_{i}_{j}")))
+    let terms = ["A_", "B_"].into_iter().flat_map(|stem| {
+        (0..10).flat_map(move |i| (0..10 - i).map(move |j| Keyword::new(stem, Some(i), Some(j))))
     });
     let mut terms = terms.filter(|k| cards.finite(k).is_ok_and(|c| c.is_some_and(|c| c != 0.0)));
-    terms.next()
+    terms.next().map(|keyword| keyword.to_string())
 }
 
 /// One of the two polynomials, the offset itself included.

@@ -1,6 +1,7 @@
 //! How headers spell a world coordinate system: for the axes of an image, and for two columns of a table.
 
 use super::fault::WcsFault;
+use super::listed::Listed;
 use super::zeros;
 
 /// Access to the keywords of one header (for a compressed image: those of the image it presents).
@@ -10,9 +11,11 @@ pub trait Keywords {
     /// The value of a keyword that holds a number, integers included; `None` for other types.
     fn number(&self, keyword: &str) -> Option<f64>;
     /// Calls `each` with every keyword of the header, in its order. Keywords with leading zeros (`CD001001`,
-    /// `PV02_01`) are found in no other way; by default there are none.
-    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+    /// `PV02_01`) are found in no other way; by default there are none. Returns true when the header has no other
+    /// keyword of an image's coordinate system, but those of its reference frame: others are not searched then.
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
         let _ = each;
+        false
     }
 }
 
@@ -23,8 +26,8 @@ impl<K: Keywords + ?Sized> Keywords for &K {
     fn number(&self, keyword: &str) -> Option<f64> {
         (**self).number(keyword)
     }
-    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
-        (**self).each_keyword(each);
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
+        (**self).each_keyword(each)
     }
 }
 
@@ -104,15 +107,21 @@ pub(super) struct Cards<'a, K: Keywords + ?Sized> {
     spelling: Spelling,
     /// Usual spelling and that of the header, for keywords with leading zeros.
     zeros: Vec<(String, String)>,
+    /// Keywords that the header may have, those of the reference frame left out.
+    listed: Listed,
 }
 
 impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
     pub(super) fn new(header: &'a K, spelling: Spelling) -> Self {
         let mut zeros = Vec::new();
-        if matches!(spelling, Spelling::Image) {
-            header.each_keyword(&mut |keyword| zeros::learn(keyword, &mut zeros));
-        }
-        Self { header, spelling, zeros }
+        let mut listed = Listed::nothing();
+        let is_complete = matches!(spelling, Spelling::Image)
+            && header.each_keyword(&mut |keyword| {
+                zeros::learn(keyword, &mut zeros);
+                listed.add(keyword);
+            });
+        let listed = if is_complete { listed } else { Listed::everything() };
+        Self { header, spelling, zeros, listed }
     }
 
     /// Returns the keyword as the header spells it.
@@ -123,7 +132,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
 
     /// SIP is defined for images only.
     pub(super) fn may_have_sip(&self) -> bool {
-        matches!(self.spelling, Spelling::Image)
+        matches!(self.spelling, Spelling::Image) && self.listed.may_have_sip()
     }
 
     fn number_of(&self, axis: usize) -> u16 {
@@ -158,6 +167,9 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
     /// A number under exactly this keyword.
     pub(super) fn finite(&self, keyword: &str) -> Result<Option<f64>, WcsFault> {
         let keyword = self.stored(keyword);
+        if !self.listed.may_have(keyword) {
+            return Ok(None);
+        }
         match self.header.number(keyword) {
             Some(value) if value.is_finite() => Ok(Some(value)),
             Some(_) => Err(WcsFault::NotFinite { keyword: keyword.to_owned() }),
@@ -249,9 +261,9 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
 
     /// Whether there is a number under one of the parameter's keywords.
     pub(super) fn has_parameter(&self, axis: usize, m: u16) -> bool {
-        self.parameter_keywords(axis, m)
-            .each()
-            .any(|k| self.header.number(self.stored(k)).is_some())
+        let is_there =
+            |keyword| self.listed.may_have(keyword) && self.header.number(keyword).is_some();
+        self.parameter_keywords(axis, m).each().any(|keyword| is_there(self.stored(keyword)))
     }
 
     pub(super) fn parameter_keyword(&self, axis: usize, m: u16) -> String {
@@ -337,6 +349,9 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
 
     /// Text under exactly this keyword, unless blank.
     pub(super) fn plain_text(&self, keyword: &str) -> Option<String> {
+        if !self.listed.may_have(keyword) {
+            return None;
+        }
         self.header.text(keyword).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 

@@ -17,6 +17,7 @@ mod fault;
 mod flat;
 mod keywords;
 mod linear;
+mod listed;
 mod native;
 mod note;
 mod polynomial;

@@ -3,11 +3,21 @@
 /// Learns the usual spelling of a keyword that has leading zeros: (usual, stored). A later one replaces an earlier
 /// one, and the usual spelling itself replaces both, as in wcslib the last card counts.
 pub(super) fn learn(keyword: &str, zeros: &mut Vec<(String, String)>) {
+    if zeros.is_empty() && !has_leading_zero(keyword) {
+        return;
+    }
     let Some(usual) = usual(keyword) else { return };
     zeros.retain(|(known, _)| *known != usual);
     if usual != keyword {
         zeros.push((usual, keyword.to_owned()));
     }
+}
+
+/// Returns true for a keyword in which a number of several digits begins with a zero.
+fn has_leading_zero(keyword: &str) -> bool {
+    let bytes = keyword.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    (1..bytes.len()).any(|at| bytes[at] == b'0' && !digit(at - 1) && digit(at + 1))
 }
 
 /// Returns the usual spelling of a matrix element or parameter; `None` for other keywords.

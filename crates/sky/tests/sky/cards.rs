@@ -80,10 +80,11 @@ impl Keywords for Cards {
     fn number(&self, keyword: &str) -> Option<f64> {
         self.0.get(keyword)?.replace(['d', 'D'], "E").parse().ok()
     }
-    fn each_keyword(&self, each: &mut dyn FnMut(&str)) {
+    fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
         let mut keywords: Vec<&String> = self.0.keys().collect();
         keywords.sort();
         keywords.into_iter().for_each(|keyword| each(keyword));
+        true
     }
 }
 

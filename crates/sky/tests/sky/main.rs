@@ -8,5 +8,6 @@ mod foreign;
 mod golden;
 mod headers;
 mod layouts;
+mod listed;
 mod points;
 mod real;
