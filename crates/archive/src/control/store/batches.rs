@@ -54,9 +54,11 @@ fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> 
                  SELECT * FROM task_input AS before JOIN task AS t ON t.task_id = before.task_id
                      JOIN unit ON unit.unit_id = t.unit_id
                  WHERE before.multiframe_id = task_input.multiframe_id
-                     AND unit.use_case = 'metadata' AND unit.state = 'ingested')",
+                     AND unit.use_case = 'metadata' AND unit.state = 'ingested'
+                     AND (CAST(?2 AS TEXT) <> 'catalogue'
+                          OR before.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version))",
         )?
-        .query_row([unit.id], |r| r.get(0))?;
+        .query_row(params![unit.id, unit.key.use_case.name()], |r| r.get(0))?;
     Ok((without > 0)
         .then(|| format!("the metadata of {without} of its multiframes are not ingested")))
 }

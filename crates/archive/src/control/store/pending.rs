@@ -13,7 +13,7 @@ use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
 use model::{EventId, UseCase};
 use rusqlite::params;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Tables with a row per detector that has values of its catalogue. All others describe the frame as a whole.
 const OF_DETECTOR: [&str; 2] = ["multiframe_detector_all", "astrometry_all"];
@@ -21,26 +21,27 @@ const OF_DETECTOR: [&str; 2] = ["multiframe_detector_all", "astrometry_all"];
 /// The part of a frame that is no detector, in `pending_metadata.ext_num`.
 const WHOLE_FRAME: i64 = 0;
 
-/// Published detections of the images of a set, which is a query for `multiframe_id`: image, detector and version. Images
-/// without published metadata have none that a join finds.
-fn published_versions(of: &str) -> String {
-    format!(
+/// Versions of the detections of images with published metadata, by image and detector.
+type Versions = BTreeMap<i64, BTreeMap<i64, i64>>;
+
+/// Loads the versions of the detections of some images; `of` is a query for them in which `?1` is `id`. Retracted detections may
+/// come back.
+fn versions(
+    tx: &Connection,
+    (id, of): (i64, &str),
+    with_retracted: bool,
+) -> Result<Versions, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
         "SELECT DISTINCT detector_rows.multiframe_id, detector_rows.ext_num, detector_rows.version
          FROM detector_rows JOIN product_detector AS held ON held.multiframe_id = detector_rows.multiframe_id
-             AND held.ext_num = detector_rows.ext_num AND held.state <> 'retracted'
+             AND held.ext_num = detector_rows.ext_num AND (held.state <> 'retracted' OR CAST(?2 AS BIGINT) = 1)
              JOIN product AS described ON described.multiframe_id = detector_rows.multiframe_id
              AND described.use_case = 'metadata' AND described.state <> 'retracted'
          WHERE detector_rows.end_event IS NOT DISTINCT FROM held.ended_event
              AND detector_rows.multiframe_id IN ({of})"
-    )
-}
-
-/// Versions of the published detections, by image and detector.
-type Versions = BTreeMap<i64, BTreeMap<i64, i64>>;
-
-fn versions(tx: &Connection, of: &str, id: i64) -> Result<Versions, ArchiveFault> {
-    let mut select = tx.prepare_cached(&published_versions(of))?;
-    let rows = select.query_map([id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    ))?;
+    let rows = select
+        .query_map([id, i64::from(with_retracted)], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
     let mut found = Versions::new();
     for row in rows {
         let (multiframe, ext_num, version): (i64, i64, i64) = row?;
@@ -49,8 +50,11 @@ fn versions(tx: &Connection, of: &str, id: i64) -> Result<Versions, ArchiveFault
     Ok(found)
 }
 
-/// Ends the rows that a metadata round has just begun, and opens the earlier ones, where the detections that are published
-/// come from another version of the catalogue. Returns the frames that keep their metadata as a whole.
+/// The version of a catalogue in `pending_metadata` when metadata were read without one.
+const NO_CATALOGUE: i64 = 0;
+
+/// Ends the rows that a metadata round has just begun, and opens the earlier ones, where the archive has detections of another
+/// version of the catalogue, retracted ones included.
 ///
 /// `done` is a query for the images of the round `unit` that were done, in which `?1` is the round. The current rows that the
 /// round replaces have been ended by `event`.
@@ -58,24 +62,28 @@ pub(super) fn hold_back(
     tx: &Connection,
     (unit, done): (i64, &str),
     event: EventId,
-) -> Result<BTreeSet<i64>, ArchiveFault> {
-    tx.execute(&format!("DELETE FROM pending_metadata WHERE multiframe_id IN ({done})"), [unit])?;
-    let mut frames = BTreeSet::new();
-    let published = versions(tx, done, unit)?;
-    if published.is_empty() {
-        return Ok(frames);
-    }
+) -> Result<(), ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT multiframe_id, catalogue_version FROM task JOIN task_input USING (task_id)
          WHERE unit_id = ?1 AND outcome = 'done'",
     )?;
-    let rows = select.query_map([unit], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    for row in rows {
-        let (multiframe, read): (i64, Option<i64>) = row?;
-        let Some(detectors) = published.get(&multiframe) else { continue };
-        if detectors.values().max().copied() == read {
-            let others = detectors.iter().filter(|(_, version)| Some(**version) != read);
-            for (&ext_num, _) in others {
+    let rows = select
+        .query_map([unit], |r| Ok((r.get(0)?, r.get::<Option<i64>>(1)?.unwrap_or(NO_CATALOGUE))))?;
+    let read: BTreeMap<i64, i64> = rows.collect::<Result<_, _>>()?;
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT DISTINCT multiframe_id FROM pending_metadata WHERE multiframe_id IN ({done})"
+    ))?;
+    let rows = select.query_map([unit], |r| r.get(0))?;
+    for multiframe in rows.collect::<Result<Vec<i64>, _>>()? {
+        // They are read anew; those of a newer catalogue wait as before.
+        if let Some(version) = read.get(&multiframe) {
+            forget_parts(tx, multiframe, None, *version)?;
+        }
+    }
+    for (&multiframe, detectors) in &versions(tx, (unit, done), true)? {
+        let Some(&read) = read.get(&multiframe) else { continue };
+        if detectors.values().max() == Some(&read) {
+            for (&ext_num, _) in detectors.iter().filter(|(_, version)| **version != read) {
                 hold_part(tx, multiframe, Some(ext_num), event)?;
                 note(tx, (multiframe, ext_num), read, event)?;
             }
@@ -86,9 +94,23 @@ pub(super) fn hold_back(
         for ext_num in detectors_of(tx, multiframe, event)? {
             note(tx, (multiframe, ext_num), read, event)?;
         }
-        frames.insert(multiframe);
     }
-    Ok(frames)
+    Ok(())
+}
+
+/// Forgets what waits of a frame, or of one of its detectors, of versions of its catalogue up to one.
+fn forget_parts(
+    tx: &Connection,
+    multiframe: i64,
+    ext_num: Option<i64>,
+    up_to: i64,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "DELETE FROM pending_metadata WHERE multiframe_id = ?1 AND catalogue_version <= ?2
+             AND (CAST(?3 AS BIGINT) IS NULL OR ext_num = ?3)",
+    )?
+    .execute(params![multiframe, up_to, ext_num])?;
+    Ok(())
 }
 
 /// Ends the rows that an event began of a frame or one of its detectors, and opens those that it ended.
@@ -122,14 +144,14 @@ fn hold_part(
 fn note(
     tx: &Connection,
     (multiframe, ext_num): (i64, i64),
-    read: Option<i64>,
+    version: i64,
     event: EventId,
 ) -> Result<(), ArchiveFault> {
     tx.prepare_cached(
-        "INSERT INTO pending_metadata (multiframe_id, ext_num, event_id, catalogue_version)
+        "INSERT INTO pending_metadata (multiframe_id, ext_num, catalogue_version, event_id)
          VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![multiframe, ext_num, event.get(), read])?;
+    .execute(params![multiframe, ext_num, version, event.get()])?;
     Ok(())
 }
 
@@ -160,23 +182,20 @@ pub(super) fn release(
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let published = versions(tx, of_round, unit)?;
+    let published = versions(tx, (unit, of_round), false)?;
     let none = BTreeMap::new();
     for (multiframe, parts) in waiting {
         let detectors = published.get(&multiframe).unwrap_or(&none);
-        let newest = accepted.get(&multiframe).or_else(|| detectors.values().max()).copied();
-        let is_due = |ext_num: i64, read: Option<i64>| {
-            let version = match ext_num {
-                WHOLE_FRAME => newest,
-                // A detector without detections goes with its frame.
-                _ => detectors.get(&ext_num).copied().or(newest),
-            };
-            read.is_some() && version == read
+        let Some(newest) = accepted.get(&multiframe).or_else(|| detectors.values().max()) else {
+            continue;
         };
-        let due: BTreeMap<i64, i64> = parts
+        let due: BTreeMap<i64, Stored> = parts
             .into_iter()
-            .filter(|&(ext_num, (_, read))| is_due(ext_num, read))
-            .map(|(ext_num, (stored, _))| (ext_num, stored))
+            .filter_map(|(ext_num, stored)| {
+                // A detector without detections goes with its frame.
+                let version = *detectors.get(&ext_num).unwrap_or(newest);
+                Some((ext_num, Stored { event: *stored.get(&version)?, version }))
+            })
             .collect();
         if !due.is_empty() {
             release_frame(tx, multiframe, &due, event, &mut rows)?;
@@ -185,22 +204,67 @@ pub(super) fn release(
     Ok(rows.into_iter().collect())
 }
 
-/// Parts of frames that wait: by frame and detector, the event that stored them and the version of their catalogue.
-type Waiting = BTreeMap<i64, BTreeMap<i64, (i64, Option<i64>)>>;
+/// Publishes, in an event, the earlier metadata of a round's images whose detections of an earlier version came back. Metadata
+/// that were published without detections, since these were retracted, describe a later version. Returns the rows per table.
+pub(super) fn bring_back(
+    tx: &Connection,
+    (unit, of_round): (i64, &str),
+    event: EventId,
+) -> Result<Vec<(String, u64)>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT held.multiframe_id, held.cat_version
+         FROM multiframe_all AS held JOIN product ON product.multiframe_id = held.multiframe_id
+             AND product.use_case = 'metadata' AND product.state <> 'retracted'
+         WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of_round})"
+    ))?;
+    let described = select.query_map([unit], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let described: BTreeMap<i64, Option<i64>> = described.collect::<Result<_, _>>()?;
+    let mut latest = tx.prepare_cached(
+        "SELECT max(begin_event) FROM multiframe_all WHERE multiframe_id = ?1 AND cat_version = ?2",
+    )?;
+    let mut rows: BTreeMap<String, u64> = BTreeMap::new();
+    for (multiframe, detectors) in versions(tx, (unit, of_round), false)? {
+        let Some(&version) = detectors.values().max() else { continue };
+        if described.get(&multiframe).is_none_or(|described| *described == Some(version)) {
+            continue;
+        }
+        let stored: Option<i64> = latest.query_row([multiframe, version], |r| r.get(0))?;
+        let Some(stored) = stored else { continue };
+        let parts = detectors_of(tx, multiframe, super::history::event_id(stored)?)?;
+        let due = std::iter::once(WHOLE_FRAME)
+            .chain(parts)
+            .map(|ext_num| (ext_num, Stored { event: stored, version }))
+            .collect();
+        release_frame(tx, multiframe, &due, event, &mut rows)?;
+    }
+    Ok(rows.into_iter().collect())
+}
+
+/// Rows that wait for the detections of a version of a catalogue, or that described them once.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    /// The event that stored them.
+    event: i64,
+    version: i64,
+}
+
+/// Parts of frames that wait: by frame and detector, for each version of the catalogue the event that stored them.
+type Waiting = BTreeMap<i64, BTreeMap<i64, BTreeMap<i64, i64>>>;
 
 /// Lists what waits of images whose metadata are published.
 fn waiting(tx: &Connection, of: &str, id: i64) -> Result<Waiting, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
-        "SELECT pending_metadata.multiframe_id, ext_num, event_id, catalogue_version
+        "SELECT pending_metadata.multiframe_id, ext_num, catalogue_version, event_id
          FROM pending_metadata JOIN product ON product.multiframe_id = pending_metadata.multiframe_id
              AND product.use_case = 'metadata' AND product.state <> 'retracted'
          WHERE pending_metadata.multiframe_id IN ({of})"
     ))?;
-    let rows = select.query_map([id], |r| Ok(((r.get(0)?, r.get(1)?), (r.get(2)?, r.get(3)?))))?;
+    let rows =
+        select.query_map([id], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get::<i64>(3)?]))?;
     let mut found = Waiting::new();
     for row in rows {
-        let ((multiframe, ext_num), stored) = row?;
-        found.entry(multiframe).or_default().insert(ext_num, stored);
+        let [multiframe, ext_num, version, event] = row?;
+        found.entry(multiframe).or_default().entry(ext_num).or_default().insert(version, event);
     }
     Ok(found)
 }
@@ -209,7 +273,7 @@ fn waiting(tx: &Connection, of: &str, id: i64) -> Result<Waiting, ArchiveFault> 
 fn release_frame(
     tx: &Connection,
     multiframe: i64,
-    due: &BTreeMap<i64, i64>,
+    due: &BTreeMap<i64, Stored>,
     event: EventId,
     rows: &mut BTreeMap<String, u64>,
 ) -> Result<(), ArchiveFault> {
@@ -234,7 +298,7 @@ fn release_frame(
                  WHERE multiframe_id = ?1 AND {condition}"
             )
         };
-        let is_stored = "begin_event = ?3 AND end_event = ?3";
+        let is_stored = "begin_event = ?3";
         let is_shown = "end_event = ?3 AND begin_event < ?2";
         let mut count = 0;
         if OF_DETECTOR.contains(&all.as_str()) {
@@ -243,11 +307,11 @@ fn release_frame(
             count += tx.execute(&copy(&others), params![multiframe, event.get(), ended])?;
             let mut one = tx.prepare_cached(&copy(&format!("{is_stored} AND ext_num = ?4")))?;
             for (ext_num, stored) in due {
-                count += one.execute(params![multiframe, event.get(), stored, ext_num])?;
+                count += one.execute(params![multiframe, event.get(), stored.event, ext_num])?;
             }
         } else {
             let (condition, of) = match due.get(&WHOLE_FRAME) {
-                Some(stored) => (is_stored, *stored),
+                Some(stored) => (is_stored, stored.event),
                 None => (is_shown, ended),
             };
             count += tx.prepare_cached(&copy(condition))?.execute(params![
@@ -259,10 +323,8 @@ fn release_frame(
         *rows.entry(table.name.clone()).or_default() += count as u64;
     }
     products::publish(tx, std::iter::once(multiframe), UseCase::Metadata, event)?;
-    let mut delete = tx
-        .prepare_cached("DELETE FROM pending_metadata WHERE multiframe_id = ?1 AND ext_num = ?2")?;
-    for ext_num in due.keys() {
-        delete.execute([multiframe, *ext_num])?;
+    for (&ext_num, stored) in due {
+        forget_parts(tx, multiframe, Some(ext_num), stored.version)?;
     }
     Ok(())
 }

@@ -146,7 +146,9 @@ pub(super) fn restore(
     }
     check_metadata(tx, name, delivery)?;
     for (unit, _) in &out {
-        for (table, rows) in pending::release(tx, (unit.id, INPUTS), &BTreeMap::new(), event)? {
+        let released = pending::release(tx, (unit.id, INPUTS), &BTreeMap::new(), event)?;
+        let brought_back = pending::bring_back(tx, (unit.id, INPUTS), event)?;
+        for (table, rows) in released.into_iter().chain(brought_back) {
             restored.count(&format!("{table}_all"), rows);
         }
     }
