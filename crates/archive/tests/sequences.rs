@@ -331,7 +331,13 @@ impl Player {
     fn set_aside(&mut self) {
         let Some(delivery) = self.any_delivery() else { return };
         let name = self.name(delivery);
+        let is_of_detectors = self.model.kept().iter().any(|kept| {
+            kept.newer == kept.multiframe && self.model.frame(kept.newer).delivery == delivery
+        });
         let done = self.archive.set_aside((name, None), &[], &cause(), now());
+        if is_of_detectors {
+            self.count("set_aside of detectors");
+        }
         self.acts.push(format!("supersede {name}: {}", done.is_ok()));
         let wanted = self.model.set_aside(delivery);
         self.agree("set_aside", done.map(drop), wanted);
@@ -668,7 +674,7 @@ fn every_sequence_is_reversible() {
     });
     let tally = tally.into_inner();
     // A sample of a few sequences need not meet the rare ones.
-    let rare = ["undo_set_aside", "blocked", "kept by detector"];
+    let rare = ["undo_set_aside", "blocked", "kept by detector", "set_aside of detectors"];
     let rare = rare.iter().filter(|_| count >= 60);
     for kind in ["retract", "restore", "set_aside", "purge"].iter().chain(rare) {
         assert!(tally.contains_key(*kind), "no sequence did {kind}: {tally:?}");

@@ -188,13 +188,12 @@ fn kept(site: &Site, archive: &Archive, status: &Status) -> anyhow::Result<Vec<N
         findings.command(&["--site".to_owned(), site.place.root().display().to_string()])
     };
     let notices = groups.into_iter().map(|((newer, use_case, why), (count, example))| {
-        let frames = counted(count, "older frame");
-        let message = format!(
-            "{newer}: {} of {frames} kept ({why}), e.g. {}: {}",
-            example.product(),
-            example,
-            command(&newer)
-        );
+        let product = example.product();
+        let what = match example.is_of_own_catalogue() {
+            true => format!("older {product} of {}", counted(count, "frame")),
+            false => format!("{product} of {}", counted(count, "older frame")),
+        };
+        let message = format!("{newer}: {what} kept ({why}), e.g. {example}: {}", command(&newer));
         notice("kept", format!("{newer}/{use_case}/{why}"), message)
     });
     Ok(notices.collect())

@@ -968,10 +968,14 @@ impl KeptProduct {
         self.newer_multiframe_id == self.multiframe_id
     }
 
+    /// Returns whether other detectors of the image may have newer detections.
+    pub fn is_of_detectors(&self) -> bool {
+        self.is_of_own_catalogue() || matches!(self.why, Lack::HduRefused | Lack::HduAbsent)
+    }
+
     /// Returns the name of the product, with the detectors where other detectors of the image have newer detections.
     pub fn part(&self) -> String {
-        let is_part = matches!(self.why, Lack::HduRefused | Lack::HduAbsent);
-        match is_part || self.is_of_own_catalogue() {
+        match self.is_of_detectors() {
             true => format!("{} of ext_num {}", self.product(), self.detectors()),
             false => self.product().to_owned(),
         }

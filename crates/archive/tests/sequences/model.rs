@@ -164,10 +164,10 @@ impl Model {
         let newer = self.newer(of);
         let shows = |at: &usize| {
             let detector = of.detectors[*at];
-            covers(of, *at)
-                && !newer.iter().any(|f| covers(f, *at))
-                && !self.is_aside(of, CATALOGUE)
-                && !(detector.is_uncovered && detector.is_aside)
+            let is_replaced = newer.iter().any(|f| covers(f, *at));
+            let is_aside =
+                self.is_aside(of, CATALOGUE) || detector.is_uncovered && detector.is_aside;
+            covers(of, *at) && !is_replaced && !is_aside
         };
         (0..of.detectors.len()).filter(shows).collect()
     }

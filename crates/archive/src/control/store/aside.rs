@@ -236,7 +236,10 @@ pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
             files: 0,
             occurrences: 0,
             example_file: kept.file.clone(),
-            example_ext_num: None,
+            example_ext_num: kept
+                .is_of_detectors()
+                .then(|| kept.ext_nums.first().and_then(|n| u32::try_from(*n).ok()))
+                .flatten(),
             message: kept.to_string(),
         });
         drift.files += 1;

@@ -86,6 +86,7 @@ fn life(archive: &mut Archive) {
         let unit = stage_round(archive, use_case, 2);
         ingest(archive, &unit);
     }
+    keep_older_detections(archive);
     let unit = stage_round_of(archive, "20071011_v2", UseCase::Metadata, 1);
     ingest(archive, &unit);
     let unit = stage_round(archive, UseCase::Preview, 1);
@@ -119,6 +120,20 @@ fn life(archive: &mut Archive) {
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
     archive.purge(None, now()).unwrap();
     ask(archive);
+}
+
+/// Publishes catalogues with a refused HDU each, whose detectors keep their detections until a decision.
+fn keep_older_detections(archive: &mut Archive) {
+    let unit = open_round(archive, UseCase::Catalogue, 1, &|_| true);
+    let hdu = |_, ext_num| if ext_num == 2 { Hdu::Refused } else { Hdu::Whole };
+    for started in start_all(archive, &unit) {
+        archive.take_result(&work_off_hdus(&started, &hdu), now()).unwrap();
+    }
+    ingest(archive, &unit);
+    archive.findings(Some(NIGHT)).unwrap();
+    archive.set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+    archive.facts("w00001.fit").unwrap();
+    archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
 }
 
 /// Everything that can be asked.
