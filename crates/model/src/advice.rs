@@ -2,7 +2,7 @@
 //!
 //! Every recommendation of a command, in a message, a report or a table, is an [`Advice`], so that all of them can be
 //! listed. `crates/almagest/tests/advice/` runs each kind in the situation in which it is recommended, and fails when a
-//! kind has no situation. A new recommendation is a new variant, its words in [`Advice::words`], and a situation there.
+//! kind has no situation. A new recommendation is a new variant with its words, and a situation there.
 
 use crate::UseCase;
 use std::fmt;
@@ -67,8 +67,98 @@ impl RefusalChoice {
     }
 }
 
+/// Part of a command line: one word, several or none.
+trait Part {
+    fn add_to(&self, words: &mut Vec<String>);
+}
+
+impl<T: Part + ?Sized> Part for &T {
+    fn add_to(&self, words: &mut Vec<String>) {
+        (**self).add_to(words);
+    }
+}
+
+impl Part for str {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(self.to_owned());
+    }
+}
+
+impl Part for String {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(self.clone());
+    }
+}
+
+impl Part for i64 {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(self.to_string());
+    }
+}
+
+impl Part for u64 {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(self.to_string());
+    }
+}
+
+impl Part for UseCase {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(self.name().to_owned());
+    }
+}
+
+impl Part for Target {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.extend(self.words());
+    }
+}
+
+impl Part for RefusalChoice {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.extend(self.words());
+    }
+}
+
+/// A unit as one word.
+struct Unit<'a>(&'a str, UseCase);
+
+impl Part for Unit<'_> {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(format!("{}/{}", self.0, self.1));
+    }
+}
+
+/// An option with its value, if there is one.
+struct Given<'a>(&'static str, &'a Option<String>);
+
+impl Part for Given<'_> {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.extend(self.1.iter().flat_map(|value| [self.0.to_owned(), value.clone()]));
+    }
+}
+
+/// An option without a value, if it is set.
+struct Flag(&'static str, bool);
+
+impl Part for Flag {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.extend(self.1.then(|| self.0.to_owned()));
+    }
+}
+
+/// The reason in commands that want one: it is valid as it stands, and meant to be replaced.
+struct Reason;
+
+impl Part for Reason {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.extend(["--reason", "WHY"].map(str::to_owned));
+    }
+}
+
 macro_rules! advice {
-    ($($(#[$doc:meta])* $kind:ident $({ $($(#[$field_doc:meta])* $field:ident : $type:ty),* $(,)? })?,)*) => {
+    ($($(#[$doc:meta])* $kind:ident $({ $($(#[$field_doc:meta])* $field:ident : $type:ty),* $(,)? })?
+        => [$($part:expr),* $(,)?],)*) => {
         /// A command that a message recommends.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Advice {
@@ -85,6 +175,15 @@ macro_rules! advice {
                     $(Self::$kind $({ $($field: _),* })? => stringify!($kind),)*
                 }
             }
+
+            /// Returns the words behind `almagest`.
+            pub fn words(&self) -> Vec<String> {
+                let mut words = Vec::new();
+                match self {
+                    $(Self::$kind $({ $($field),* })? => { $($part.add_to(&mut words);)* })*
+                }
+                words
+            }
         }
     };
 }
@@ -94,7 +193,7 @@ advice! {
     Init {
         /// Its directory.
         site: String,
-    },
+    } => ["init", site],
     /// Makes a site whose archive is in a database of a server.
     InitDatabase {
         /// Its directory.
@@ -103,12 +202,12 @@ advice! {
         database: String,
         /// The file that holds the password of the database.
         password_file: Option<String>,
-    },
+    } => ["init", site, "--database", database, Given("--password-file", password_file)],
     /// Makes the roles of a site's database.
     InitRoles {
         /// Its directory.
         site: String,
-    },
+    } => ["init", site, "--roles"],
     /// Makes a site of a backup.
     Restore {
         /// The directory of the backup.
@@ -121,107 +220,107 @@ advice! {
         password_file: Option<String>,
         /// The roles of the database are made too.
         roles: bool,
-    },
+    } => ["restore", backup, site, Given("--database", database), Given("--password-file", password_file), Flag("--roles", *roles)],
     /// Moves the archive of a site.
     Migrate {
         /// The URL of a database, or `embedded`.
         to: String,
         /// The file that holds the password of the database.
         password_file: Option<String>,
-    },
+    } => ["migrate", "--to", to, Given("--password-file", password_file)],
     /// Reopens the archive from before a move.
     MigrateReopen {
         /// The URL of its database, or `embedded`.
         to: String,
         /// The file that holds the password of the database.
         password_file: Option<String>,
-    },
+    } => ["migrate", "--reopen", "--to", to, Given("--password-file", password_file), Reason],
     /// Takes a delivery through every step.
     Run {
         /// Its directory or URL.
         place: String,
-    },
+    } => ["run", place],
     /// Takes a directory through every step as one more place of a known delivery.
     RunJoin {
         /// Its directory or URL.
         place: String,
         /// The delivery.
         delivery: String,
-    },
+    } => ["run", place, "--join", delivery],
     /// Takes a directory through every step as a delivery of its own.
     RunNew {
         /// Its directory or URL.
         place: String,
-    },
+    } => ["run", place, "--new"],
     /// Fetches what is new at the source of a known delivery.
     Transfer {
         /// The delivery.
         delivery: String,
-    },
+    } => ["transfer", "--delivery", delivery],
     /// Declares a delivery complete, whatever its marker, list or count announces.
     TransferComplete {
         /// The delivery.
         delivery: String,
-    },
+    } => ["transfer", "--complete", delivery],
     /// Fetches a delivery from a directory or URL.
     TransferFrom {
         /// Its directory or URL.
         place: String,
-    },
+    } => ["transfer", place],
     /// Works on one use case of a delivery.
     Step {
         /// The use case.
         use_case: UseCase,
         /// The delivery.
         delivery: String,
-    },
+    } => [use_case, "--delivery", delivery],
     /// Works on one use case of all deliveries.
     StepAll {
         /// The use case.
         use_case: UseCase,
-    },
+    } => [use_case],
     /// Repeats a use case of a delivery.
     StepAgain {
         /// The use case.
         use_case: UseCase,
         /// The delivery.
         delivery: String,
-    },
+    } => [use_case, "--again", "--delivery", delivery],
     /// Makes the lost previews of a delivery again, and no others.
     PreviewLost {
         /// The delivery.
         delivery: String,
-    },
+    } => ["preview", "--lost", "--delivery", delivery],
     /// Makes all lost previews again, and no others.
-    PreviewLostAll,
+    PreviewLostAll => ["preview", "--lost"],
     /// Publishes all staged batches.
-    IngestAll,
+    IngestAll => ["ingest"],
     /// Publishes the staged batches of a delivery.
     Ingest {
         /// The delivery.
         delivery: String,
-    },
+    } => ["ingest", "--delivery", delivery],
     /// Shows the plan, and proposes what is new.
-    Plan,
+    Plan => ["plan"],
     /// Lists decisions and instructions.
     PlanHistory {
         /// How many, the latest.
         limit: u64,
-    },
+    } => ["plan", "--history", "--limit", limit],
     /// Approves all of a plan.
-    ApproveAll,
+    ApproveAll => ["approve", "--all"],
     /// Approves a unit.
     ApproveUnit {
         /// The delivery.
         delivery: String,
         /// The use case.
         use_case: UseCase,
-    },
+    } => ["approve", "--unit", Unit(delivery, *use_case)],
     /// Approves what is planned on a host.
     ApproveHost {
         /// The host.
         host: String,
-    },
+    } => ["approve", "--host", host],
     /// Binds a unit to a host.
     EditMove {
         /// The delivery.
@@ -230,89 +329,89 @@ advice! {
         use_case: UseCase,
         /// The host.
         host: String,
-    },
+    } => ["edit", "--unit", Unit(delivery, *use_case), "--move", host, Reason],
     /// Runs a unit before others.
     EditPriority {
         /// The delivery.
         delivery: String,
         /// The use case.
         use_case: UseCase,
-    },
+    } => ["edit", "--unit", Unit(delivery, *use_case), "--priority", "1", Reason],
     /// Holds a unit.
     EditHold {
         /// The delivery.
         delivery: String,
         /// The use case.
         use_case: UseCase,
-    },
+    } => ["edit", "--unit", Unit(delivery, *use_case), "--hold", Reason],
     /// Lets units that were moved run on any host.
     EditUnbind {
         /// What was moved.
         target: Target,
-    },
+    } => ["edit", target, "--move", "", Reason],
     /// Rejects a plan.
-    Reject,
+    Reject => ["reject", Reason],
     /// Ends a pause, a hold, a drain or a rejection.
     Resume {
         /// What is paused.
         target: Target,
-    },
+    } => ["resume", target],
     /// Has failed tasks redone.
     Retry {
         /// What failed.
         target: Target,
-    },
+    } => ["retry", target],
     /// Starts the data daemon.
-    DaemonData,
+    DaemonData => ["daemon", "data"],
     /// Starts the ingester.
-    DaemonIngest,
+    DaemonIngest => ["daemon", "ingest"],
     /// Starts the daemon that watches the sources.
-    DaemonTransfer,
+    DaemonTransfer => ["daemon", "transfer"],
     /// Lists the deliveries.
-    Status,
+    Status => ["status"],
     /// Lists all deliveries.
-    StatusAll,
+    StatusAll => ["status", "--all"],
     /// Lists refusals.
-    Refusals,
+    Refusals => ["refusals", "list"],
     /// Lists the refusals of a delivery.
     RefusalsOf {
         /// The delivery.
         delivery: String,
-    },
+    } => ["refusals", "list", "--delivery", delivery],
     /// Reports everything about a refusal.
     RefusalsShow {
         /// Its number.
         number: i64,
-    },
+    } => ["refusals", "show", number],
     /// Lets refused data in.
     RefusalsTake {
         /// The number of their refusal.
         number: i64,
-    },
+    } => ["refusals", "accept", number, "--take", Reason],
     /// Accepts refusals.
     RefusalsAccept {
         /// Which.
         which: RefusalChoice,
-    },
+    } => ["refusals", "accept", which, Reason],
     /// Dismisses refusals.
     RefusalsDismiss {
         /// Which.
         which: RefusalChoice,
-    },
+    } => ["refusals", "dismiss", which, Reason],
     /// Retries refusals.
     RefusalsRetry {
         /// Which.
         which: RefusalChoice,
-    },
+    } => ["refusals", "retry", which, Reason],
     /// Adds a programme.
     ProgrammeAdd {
         /// Its short name.
         name: String,
         /// The PROJECT text of its frames.
         project: String,
-    },
+    } => ["programme", "add", name, project],
     /// Lists the survey profiles of the site.
-    ProfileList,
+    ProfileList => ["profile", "list"],
     /// Sets a value of a survey profile.
     ProfileSet {
         /// The survey.
@@ -321,70 +420,70 @@ advice! {
         key: String,
         /// The value.
         value: String,
-    },
+    } => ["profile", "set", survey, key, value],
     /// Ends older products that are kept beside a delivery.
     Supersede {
         /// The newer delivery.
         delivery: String,
-    },
+    } => ["supersede", delivery, Reason],
     /// Shows such products again.
     SupersedeUndo {
         /// The newer delivery.
         delivery: String,
-    },
+    } => ["supersede", delivery, "--undo", Reason],
     /// Lists findings.
-    Findings,
+    Findings => ["findings"],
     /// Lists the findings of a delivery.
     FindingsOf {
         /// The delivery.
         delivery: String,
-    },
+    } => ["findings", "--delivery", delivery],
     /// Explains one thing.
     Explain {
         /// Its name or number.
         name: String,
-    },
+    } => ["explain", name],
     /// Writes the page of a delivery's previews.
     ContactSheet {
         /// The delivery.
         delivery: String,
-    },
+    } => ["contact-sheet", "--delivery", delivery],
     /// Undoes a retraction.
     RetractUndo {
         /// The delivery.
         delivery: String,
-    },
+    } => ["retract", delivery, "--undo", Reason],
     /// Compares source, library and archive.
-    Reconcile,
+    Reconcile => ["reconcile"],
     /// Moves the files of the library aside that the archive does not know.
     ReconcileStrays {
         /// The delivery.
         delivery: String,
-    },
+    } => ["reconcile", "--right", "archive", "--delivery", delivery],
     /// Moves all files of the library aside that the archive does not know.
-    ReconcileStraysAll,
+    ReconcileStraysAll => ["reconcile", "--right", "archive"],
     /// Fetches damaged and lost files of the library again.
-    ReconcileSource,
+    ReconcileSource => ["reconcile", "--right", "source"],
     /// Fetches one damaged or lost file again.
     ReconcileFile {
         /// The delivery.
         delivery: String,
         /// The name of the file.
         file: String,
-    },
+    } => ["reconcile", "--right", "source", "--delivery", delivery, "--file", file],
     /// Fetches the damaged and lost files of a delivery again.
     ReconcileDelivery {
         /// The delivery.
         delivery: String,
-    },
+    } => ["reconcile", "--right", "source", "--delivery", delivery],
     /// Checks the archive.
-    Verify,
+    Verify => ["verify"],
     /// Checks the archive with all contents.
-    VerifyChecksums,
+    VerifyChecksums => ["verify", "--checksums"],
     /// Removes what no event made.
-    VerifyRepair,
+    VerifyRepair => ["verify", "--repair"],
     /// Asks the sources what they have.
-    Sources,
+    Sources => ["sources"],
     /// Ends a product of an older frame that is kept beside the frame of the same name in a newer delivery.
     SupersedeFile {
         /// The newer delivery.
@@ -393,7 +492,7 @@ advice! {
         file: String,
         /// The product.
         use_case: UseCase,
-    },
+    } => ["supersede", delivery, "--file", file, "--use-case", use_case, Reason],
     /// Undoes such a decision.
     SupersedeFileUndo {
         /// The newer delivery.
@@ -402,139 +501,10 @@ advice! {
         file: String,
         /// The product.
         use_case: UseCase,
-    },
+    } => ["supersede", delivery, "--file", file, "--use-case", use_case, "--undo", Reason],
 }
 
-/// The reason in commands that want one: it is valid as it stands, and meant to be replaced.
-const WHY: &str = "WHY";
-
 impl Advice {
-    /// Returns the words behind `almagest`.
-    pub fn words(&self) -> Vec<String> {
-        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        let with = |head: &[&str], tail: Vec<String>| [words(head), tail].concat();
-        let unit = |delivery: &str, use_case: &UseCase| format!("{delivery}/{use_case}");
-        let reason = || words(&["--reason", WHY]);
-        match self {
-            Self::Init { site } => words(&["init", site]),
-            Self::InitDatabase { site, database, password_file } => {
-                with(&["init", site, "--database", database], password_words(password_file))
-            }
-            Self::InitRoles { site } => words(&["init", site, "--roles"]),
-            Self::Restore { backup, site, database, password_file, roles } => {
-                let on_server =
-                    database.iter().flat_map(|url| words(&["--database", url])).collect();
-                let roles = if *roles { words(&["--roles"]) } else { Vec::new() };
-                let head = with(&["restore", backup, site], on_server);
-                [head, password_words(password_file), roles].concat()
-            }
-            Self::Migrate { to, password_file } => {
-                with(&["migrate", "--to", to], password_words(password_file))
-            }
-            Self::MigrateReopen { to, password_file } => {
-                let head = ["migrate", "--reopen", "--to", to];
-                [with(&head, password_words(password_file)), reason()].concat()
-            }
-            Self::Run { place } => words(&["run", place]),
-            Self::RunJoin { place, delivery } => words(&["run", place, "--join", delivery]),
-            Self::RunNew { place } => words(&["run", place, "--new"]),
-            Self::Transfer { delivery } => words(&["transfer", "--delivery", delivery]),
-            Self::TransferComplete { delivery } => words(&["transfer", "--complete", delivery]),
-            Self::TransferFrom { place } => words(&["transfer", place]),
-            Self::Step { use_case, delivery } => words(&[use_case.name(), "--delivery", delivery]),
-            Self::StepAll { use_case } => words(&[use_case.name()]),
-            Self::StepAgain { use_case, delivery } => {
-                words(&[use_case.name(), "--again", "--delivery", delivery])
-            }
-            Self::PreviewLost { delivery } => words(&["preview", "--lost", "--delivery", delivery]),
-            Self::PreviewLostAll => words(&["preview", "--lost"]),
-            Self::IngestAll => words(&["ingest"]),
-            Self::Ingest { delivery } => words(&["ingest", "--delivery", delivery]),
-            Self::Plan => words(&["plan"]),
-            Self::PlanHistory { limit } => {
-                words(&["plan", "--history", "--limit", &limit.to_string()])
-            }
-            Self::ApproveAll => words(&["approve", "--all"]),
-            Self::ApproveUnit { delivery, use_case } => {
-                words(&["approve", "--unit", &unit(delivery, use_case)])
-            }
-            Self::ApproveHost { host } => words(&["approve", "--host", host]),
-            Self::EditMove { delivery, use_case, host } => {
-                let unit = unit(delivery, use_case);
-                with(&["edit", "--unit", &unit, "--move", host], reason())
-            }
-            Self::EditPriority { delivery, use_case } => {
-                let unit = unit(delivery, use_case);
-                with(&["edit", "--unit", &unit, "--priority", "1"], reason())
-            }
-            Self::EditHold { delivery, use_case } => {
-                with(&["edit", "--unit", &unit(delivery, use_case), "--hold"], reason())
-            }
-            Self::EditUnbind { target } => {
-                [words(&["edit"]), target.words(), words(&["--move", ""]), reason()].concat()
-            }
-            Self::Reject => with(&["reject"], reason()),
-            Self::Resume { target } => with(&["resume"], target.words()),
-            Self::Retry { target } => with(&["retry"], target.words()),
-            Self::DaemonData => words(&["daemon", "data"]),
-            Self::DaemonIngest => words(&["daemon", "ingest"]),
-            Self::DaemonTransfer => words(&["daemon", "transfer"]),
-            Self::Status => words(&["status"]),
-            Self::StatusAll => words(&["status", "--all"]),
-            Self::Refusals => words(&["refusals", "list"]),
-            Self::RefusalsOf { delivery } => words(&["refusals", "list", "--delivery", delivery]),
-            Self::RefusalsShow { number } => words(&["refusals", "show", &number.to_string()]),
-            Self::RefusalsTake { number } => {
-                with(&["refusals", "accept", &number.to_string(), "--take"], reason())
-            }
-            Self::RefusalsAccept { which } => {
-                [words(&["refusals", "accept"]), which.words(), reason()].concat()
-            }
-            Self::RefusalsDismiss { which } => {
-                [words(&["refusals", "dismiss"]), which.words(), reason()].concat()
-            }
-            Self::RefusalsRetry { which } => {
-                [words(&["refusals", "retry"]), which.words(), reason()].concat()
-            }
-            Self::ProgrammeAdd { name, project } => words(&["programme", "add", name, project]),
-            Self::ProfileList => words(&["profile", "list"]),
-            Self::ProfileSet { survey, key, value } => {
-                words(&["profile", "set", survey, key, value])
-            }
-            Self::Supersede { delivery } => with(&["supersede", delivery], reason()),
-            Self::SupersedeUndo { delivery } => with(&["supersede", delivery, "--undo"], reason()),
-            Self::Findings => words(&["findings"]),
-            Self::FindingsOf { delivery } => words(&["findings", "--delivery", delivery]),
-            Self::Explain { name } => words(&["explain", name]),
-            Self::ContactSheet { delivery } => words(&["contact-sheet", "--delivery", delivery]),
-            Self::RetractUndo { delivery } => with(&["retract", delivery, "--undo"], reason()),
-            Self::Reconcile => words(&["reconcile"]),
-            Self::ReconcileStrays { delivery } => {
-                words(&["reconcile", "--right", "archive", "--delivery", delivery])
-            }
-            Self::ReconcileStraysAll => words(&["reconcile", "--right", "archive"]),
-            Self::ReconcileSource => words(&["reconcile", "--right", "source"]),
-            Self::ReconcileFile { delivery, file } => {
-                words(&["reconcile", "--right", "source", "--delivery", delivery, "--file", file])
-            }
-            Self::ReconcileDelivery { delivery } => {
-                words(&["reconcile", "--right", "source", "--delivery", delivery])
-            }
-            Self::Verify => words(&["verify"]),
-            Self::VerifyChecksums => words(&["verify", "--checksums"]),
-            Self::VerifyRepair => words(&["verify", "--repair"]),
-            Self::Sources => words(&["sources"]),
-            Self::SupersedeFile { delivery, file, use_case } => with(
-                &["supersede", delivery, "--file", file, "--use-case", use_case.name()],
-                reason(),
-            ),
-            Self::SupersedeFileUndo { delivery, file, use_case } => with(
-                &["supersede", delivery, "--file", file, "--use-case", use_case.name(), "--undo"],
-                reason(),
-            ),
-        }
-    }
-
     /// Returns true for a command whose own words name the site.
     fn names_its_site(&self) -> bool {
         matches!(
@@ -558,11 +528,6 @@ impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.command(&[]))
     }
-}
-
-/// Returns the option that names the file of a password.
-fn password_words(file: &Option<String>) -> Vec<String> {
-    file.iter().flat_map(|file| ["--password-file".to_owned(), file.clone()]).collect()
 }
 
 /// Quotes a word where a shell would take it apart.
