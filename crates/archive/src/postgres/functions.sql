@@ -274,11 +274,14 @@ COMMENT ON FUNCTION almagest_sum IS 'the sum that an aggregate has come to';
 CREATE OR REPLACE AGGREGATE sum(real) (
     sfunc = float4_accum, stype = double precision[], finalfunc = almagest_sum, combinefunc = float8_combine,
     initcond = '{0,0,0}', parallel = safe);
-COMMENT ON AGGREGATE sum(real) IS 'sum in double precision';
 CREATE OR REPLACE AGGREGATE sum(double precision) (
     sfunc = float8_accum, stype = double precision[], finalfunc = almagest_sum, combinefunc = float8_combine,
     initcond = '{0,0,0}', parallel = safe);
-COMMENT ON AGGREGATE sum(double precision) IS 'sum';
+-- Without its schema, the name would mean the server's own aggregate.
+DO $$ BEGIN
+    EXECUTE format('COMMENT ON AGGREGATE %I.sum(real) IS %L', current_schema(), 'sum in double precision');
+    EXECUTE format('COMMENT ON AGGREGATE %I.sum(double precision) IS %L', current_schema(), 'sum');
+END $$;
 CREATE OR REPLACE FUNCTION almagest_total(double precision[]) RETURNS double precision
     IMMUTABLE STRICT PARALLEL SAFE RETURN nullif($1[2], 'NaN');
 COMMENT ON FUNCTION almagest_total IS 'the sum that an aggregate has come to, 0 of nothing';
