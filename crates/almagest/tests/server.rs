@@ -265,7 +265,7 @@ fn roles_have_their_rights_and_no_more() {
         "SELECT count(*) FROM detection WHERE in_cone(ra, dec, 284, 2.5, 1)",
         "SELECT count(*) FROM detection_all",
         "SELECT * FROM event",
-        "SELECT code, ext_num, data_bitpix FROM refusal JOIN image USING (file_id)
+        "SELECT code, multiframe_id, ext_num FROM refusal JOIN image USING (file_id)
              JOIN multiframe_detector USING (multiframe_id, ext_num)",
         "SELECT to_state, why FROM refusal_history",
     ] {

@@ -420,8 +420,13 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         explain_end("its metadata", end, file.can_come_back, out);
     }
     let ends = [("its detections", &file.detections_end), ("its previews", &file.previews_end)];
+    let is_explained = |end: &Ending| match (&file.metadata_end, &end.set_aside) {
+        (Some(metadata), Some(decision)) => metadata.set_aside.as_ref() == Some(decision),
+        (Some(metadata), None) => metadata == end,
+        (None, _) => false,
+    };
     for (what, end) in ends {
-        if let Some(end) = end.as_ref().filter(|end| file.metadata_end.as_ref() != Some(*end)) {
+        if let Some(end) = end.as_ref().filter(|end| !is_explained(end)) {
             explain_end(what, end, file.can_come_back, out);
         }
     }

@@ -5,6 +5,7 @@ use super::history::{self, Act};
 use super::product_detectors;
 use super::products::{self, Kept, Scope};
 use super::registration::delivery_id;
+use super::superseded::processings;
 use crate::control::records::*;
 use crate::control::report::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
 use crate::engine::Connection;
@@ -21,10 +22,26 @@ pub(super) fn list(
     c: &Connection,
     delivery: Option<&str>,
 ) -> Result<Vec<KeptProduct>, ArchiveFault> {
-    let newer = delivery.map(|name| delivery_id(c, name)).transpose()?;
-    let mut kept = products::kept(c, None)?;
-    kept.retain(|kept| newer.is_none_or(|newer| newer == kept.newer.1));
+    let kept = match delivery {
+        Some(name) => beside(c, delivery_id(c, name)?)?,
+        None => products::kept(c, None)?,
+    };
     records(c, &kept)
+}
+
+/// Lists what is kept beside a newer delivery: by the earlier processings of its night, and by older contents of its own.
+fn beside(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
+    let mut deliveries = processings(c, newer)?;
+    if !deliveries.contains(&newer) {
+        deliveries.push(newer);
+    }
+    deliveries.sort_unstable();
+    let mut all = Vec::new();
+    for delivery in deliveries {
+        all.extend(products::kept(c, Some((delivery, Scope::KeptOf(delivery))))?);
+    }
+    all.retain(|kept| kept.newer.1 == newer);
+    Ok(all)
 }
 
 /// Lists what the images of a delivery keep.
@@ -258,10 +275,9 @@ pub(super) fn set_aside(
     now: Timestamp,
 ) -> Result<SetAside, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
-    let mut kept = products::kept(tx, None)?;
+    let mut kept = beside(tx, delivery)?;
     kept.retain(|kept| {
-        kept.newer.1 == delivery
-            && file.is_none_or(|file| file == kept.name)
+        file.is_none_or(|file| file == kept.name)
             && (use_cases.is_empty() || use_cases.contains(&kept.use_case))
     });
     if kept.is_empty() {

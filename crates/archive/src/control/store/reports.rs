@@ -329,7 +329,12 @@ fn count_products(
             }
         }
     }
-    for kind in aside::findings(c, None)? {
+    // What one delivery has is found without a look at the others.
+    let only = match statuses.len() {
+        1 => statuses.values().next().map(|status| status.name.clone()),
+        _ => None,
+    };
+    for kind in aside::findings(c, only.as_deref())? {
         if let Some(status) = statuses.values_mut().find(|s| s.name == kind.delivery) {
             status.findings += 1;
         }
