@@ -70,9 +70,12 @@ impl Made {
 }
 
 const ZENITHAL: [&str; 7] = ["TAN", "SIN", "ARC", "STG", "ZEA", "ZPN", "NCP"];
-const FLAT: [&str; 12] =
-    ["CAR", "CEA", "MER", "CYP", "SFL", "GLS", "PAR", "MOL", "AIT", "COE", "COD", "COO"];
-const UNREAD: [&str; 8] = ["AZP", "SZP", "AIR", "BON", "PCO", "TSC", "QSC", "HPX"];
+const SLANT: [&str; 3] = ["AZP", "SZP", "AIR"];
+const FLAT: [&str; 15] = [
+    "CAR", "CEA", "MER", "CYP", "SFL", "GLS", "PAR", "MOL", "AIT", "COE", "COD", "COO", "BON",
+    "TSC", "HPX",
+];
+const UNREAD: [&str; 3] = ["PCO", "QSC", "CSC"];
 
 /// One header. The same seed makes the same.
 pub fn header(random: &mut Random) -> Made {
@@ -100,8 +103,10 @@ fn coordinates(random: &mut Random, made: &mut Made) {
     let kind = random.next();
     let (projection, suffix) = if kind < 0.45 {
         distortion(random, made)
-    } else if kind < 0.72 {
+    } else if kind < 0.68 {
         (*random.of(&ZENITHAL), "")
+    } else if kind < 0.75 {
+        (*random.of(&SLANT), "")
     } else if kind < 0.97 {
         (*random.of(&FLAT), "")
     } else {
@@ -276,6 +281,20 @@ fn parameters(random: &mut Random, made: &mut Made, plan: &Plan, plain: bool) {
         "CYP" if random.chance(0.5) => {
             made.number(&pv(1), random.between(0.5, 2.0));
             made.number(&pv(2), random.between(0.5, 1.0));
+        }
+        "AZP" => {
+            made.number(&pv(1), random.between(-0.5, 3.0));
+            made.number(&pv(2), random.between(-40.0, 40.0));
+        }
+        "SZP" if random.chance(0.8) => {
+            made.number(&pv(1), random.between(-0.5, 3.0));
+            made.number(&pv(2), random.between(-180.0, 180.0));
+            made.number(&pv(3), random.between(30.0, 90.0));
+        }
+        "AIR" if random.chance(0.7) => made.number(&pv(1), random.between(-60.0, 90.0)),
+        "HPX" if random.chance(0.3) => {
+            made.number(&pv(1), 6.0);
+            made.number(&pv(2), 3.0);
         }
         "COE" | "COD" | "COO" | "BON" => {
             let sign = if random.chance(0.5) { 1.0 } else { -1.0 };

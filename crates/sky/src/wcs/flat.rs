@@ -1,10 +1,14 @@
-//! Projections that are not zenithal: cylindrical, pseudocylindrical, conic, and the slant orthographic one.
+//! Projections that are not zenithal: cylindrical, pseudocylindrical, conic, Bonne's, and those of [`super::facets`].
+//! The slant zenithal ones and those of [`super::perspective`] are here too, since they are not fast ones.
 //!
-//! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), sections 5.1.5 to 5.4, with angles in radians. Directions
+//! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), sections 5.1.5 to 5.5.1, with angles in radians. Directions
 //! are components along the native pole, along native longitude 90 and along native longitude 180, as those of
 //! the zenithal projections.
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI, SQRT_2};
+
+use super::facets::{self, Hpx};
+use super::perspective::{Air, Azp, Szp, larger_sine};
 
 /// A projection that is not zenithal, or zenithal with a slant.
 #[derive(Clone, Debug)]
@@ -29,6 +33,18 @@ pub(super) enum Flat {
     Ait,
     /// A conic.
     Conic(Conic),
+    /// Bonne's, with the latitude that is true to scale and the distance of the apex from the origin.
+    Bon { middle: f64, apex: f64 },
+    /// Zenithal perspective.
+    Azp(Azp),
+    /// Slant zenithal perspective.
+    Szp(Szp),
+    /// Airy's.
+    Air(Air),
+    /// Tangential spherical cube.
+    Tsc,
+    /// HEALPix.
+    Hpx(Hpx),
 }
 
 /// Which conic.
@@ -63,6 +79,16 @@ pub(super) struct Conic {
 const ROUNDING: f64 = 1e-12;
 
 impl Flat {
+    /// Makes Bonne's projection of a latitude in degrees, which is Sanson and Flamsteed's at the equator.
+    pub(super) fn bonne(middle_deg: f64) -> Self {
+        let middle = middle_deg.to_radians();
+        if middle == 0.0 {
+            Self::Sfl
+        } else {
+            Self::Bon { middle, apex: middle.tan().recip() + middle }
+        }
+    }
+
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Slant { .. } => "SIN",
@@ -80,13 +106,19 @@ impl Flat {
                 ConicKind::Equidistant => "COD",
                 ConicKind::Orthomorphic => "COO",
             },
+            Self::Bon { .. } => "BON",
+            Self::Azp(_) => "AZP",
+            Self::Szp(_) => "SZP",
+            Self::Air(_) => "AIR",
+            Self::Tsc => "TSC",
+            Self::Hpx(_) => "HPX",
         }
     }
 
     /// Native latitude of the reference point, degrees.
     pub(super) fn theta0_deg(&self) -> f64 {
         match self {
-            Self::Slant { .. } => 90.0,
+            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) => 90.0,
             Self::Conic(conic) => conic.middle.to_degrees(),
             _ => 0.0,
         }
@@ -94,8 +126,13 @@ impl Flat {
 
     /// Components of the direction at a point of the plane.
     pub(super) fn to_sphere(&self, x: f64, y: f64) -> Option<(f64, f64, f64)> {
-        if let Self::Slant { xi, eta } = self {
-            return slant_to_sphere(x, y, *xi, *eta);
+        match self {
+            Self::Slant { xi, eta } => return slant_to_sphere(x, y, *xi, *eta),
+            Self::Azp(azp) => return azp.to_sphere(x, y),
+            Self::Szp(szp) => return szp.to_sphere(x, y),
+            Self::Air(air) => return air.to_sphere(x, y),
+            Self::Tsc => return facets::cube_to_sphere(x, y),
+            _ => {}
         }
         let (phi, theta) = self.native(x, y)?;
         let phi = within(phi, PI)?;
@@ -107,7 +144,16 @@ impl Flat {
     /// Native longitude and latitude at a point of the plane, radians.
     fn native(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         match self {
-            Self::Slant { .. } => None,
+            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Tsc => None,
+            Self::Bon { middle, apex } => {
+                let down = apex - y;
+                let radius = x.hypot(down).copysign(*middle);
+                let angle = if radius == 0.0 { 0.0 } else { (x / radius).atan2(down / radius) };
+                let theta = within(apex - radius, FRAC_PI_2)?;
+                let cos = theta.cos();
+                Some((if cos < ROUNDING { 0.0 } else { angle * radius / cos }, theta))
+            }
+            Self::Hpx(hpx) => hpx.native(x, y),
             Self::Car => Some((x, y)),
             Self::Cea { lambda } => Some((x, within(y * lambda, 1.0)?.asin())),
             Self::Mer => Some((x, 2.0 * y.exp().atan() - FRAC_PI_2)),
@@ -148,9 +194,16 @@ impl Flat {
 
     /// The point of the plane for a direction with these components.
     pub(super) fn to_plane(&self, along: f64, a: f64, b: f64) -> Option<(f64, f64)> {
-        if let Self::Slant { xi, eta } = self {
-            let fall = 1.0 - along;
-            return Some((a + xi * fall, b + eta * fall));
+        match self {
+            Self::Slant { xi, eta } => {
+                let fall = 1.0 - along;
+                return Some((a + xi * fall, b + eta * fall));
+            }
+            Self::Azp(azp) => return azp.to_plane(along, a, b),
+            Self::Szp(szp) => return szp.to_plane(along, a, b),
+            Self::Air(air) => return air.to_plane(along, a, b),
+            Self::Tsc => return facets::cube_to_plane(along, a, b),
+            _ => {}
         }
         let phi = if a == 0.0 && b == 0.0 { 0.0 } else { a.atan2(-b) };
         let theta = along.atan2(a.hypot(b));
@@ -162,7 +215,15 @@ impl Flat {
     fn plane(&self, phi: f64, theta: f64) -> Option<(f64, f64)> {
         let (sin, cos) = theta.sin_cos();
         Some(match self {
-            Self::Slant { .. } => return None,
+            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Tsc => {
+                return None;
+            }
+            Self::Bon { apex, .. } => {
+                let radius = apex - theta;
+                let angle = if radius == 0.0 { 0.0 } else { phi * cos / radius };
+                (radius * angle.sin(), apex - radius * angle.cos())
+            }
+            Self::Hpx(hpx) => hpx.plane(phi, theta),
             Self::Car => (phi, theta),
             Self::Cea { lambda } => (phi, sin / lambda),
             Self::Mer => (phi, (FRAC_PI_4 + 0.5 * theta).tan().ln()),
@@ -226,16 +287,7 @@ fn slant_to_sphere(x: f64, y: f64, xi: f64, eta: f64) -> Option<(f64, f64, f64)>
     let a = xi * xi + eta * eta + 1.0;
     let b = xi * dx + eta * dy;
     let c = dx * dx + dy * dy - 1.0;
-    let root = b * b - a * c;
-    if root < 0.0 {
-        return None;
-    }
-    let root = root.sqrt();
-    let (high, low) = ((-b + root) / a, (-b - root) / a);
-    let along = if high <= 1.0 + ROUNDING { high.min(1.0) } else { low };
-    if !(-1.0 - ROUNDING..=1.0).contains(&along) {
-        return None;
-    }
+    let along = larger_sine(a, b, c)?;
     let fall = 1.0 - along;
     Some((along, x - xi * fall, y - eta * fall))
 }
@@ -339,9 +391,19 @@ mod tests {
             conic(ConicKind::Equidistant, 45.0, 0.0),
             conic(ConicKind::Equidistant, 45.0, 25.0),
             conic(ConicKind::Orthomorphic, -40.0, 10.0),
+            Flat::bonne(35.0),
+            Flat::bonne(-60.0),
+            Flat::Azp(Azp::new(2.0, 30.0).unwrap()),
+            Flat::Azp(Azp::new(-0.3, -20.0).unwrap()),
+            Flat::Szp(Szp::new(2.0, 30.0, 60.0).unwrap()),
+            Flat::Air(Air::new(45.0).unwrap()),
+            Flat::Air(Air::new(90.0).unwrap()),
+            Flat::Tsc,
+            Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()),
+            Flat::Hpx(Hpx::new(6.0, 4.0).unwrap()),
         ];
         for flat in &all {
-            let north = matches!(flat, Flat::Slant { .. });
+            let north = matches!(flat, Flat::Slant { .. } | Flat::Azp(_) | Flat::Szp(_));
             for (phi, theta) in [(0.0f64, 0.1f64), (1.2, 0.9), (-2.8, 0.4), (0.3, -0.7), (2.0, 1.2)]
             {
                 let theta = if north { theta.abs().max(0.8) } else { theta };
@@ -365,5 +427,13 @@ mod tests {
         assert_eq!(Flat::Sfl.to_sphere(3.0, 1.0), None);
         assert_eq!(Flat::Car.to_sphere(f64::NAN, 0.0), None);
         assert!(Conic::new(ConicKind::Equidistant, 0.0, 0.0).is_none());
+        assert_eq!(Flat::Tsc.to_sphere(1.0, 1.0), None);
+        assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.0, 1.2), None);
+        assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.7, 1.6), None);
+        assert_eq!(Flat::bonne(30.0).to_sphere(0.0, 1.7), None);
+        // The far side of the sphere hides behind the near one.
+        assert_eq!(Flat::Azp(Azp::new(3.0, 0.0).unwrap()).to_plane(-0.9, 0.4, 0.17), None);
+        assert!(Azp::new(-1.0, 0.0).is_none() && Szp::new(1.0, 0.0, -90.0).is_none());
+        assert!(Air::new(-90.0).is_none() && Hpx::new(4.5, 3.0).is_none());
     }
 }

@@ -3,12 +3,14 @@
 use super::Wcs;
 use super::axes::{Axes, CelestialSystem};
 use super::choice::{self, Choice};
+use super::facets::Hpx;
 use super::fault::WcsFault;
 use super::flat::{Conic, ConicKind, Flat};
 use super::keywords::{Cards, Keywords, Spelling};
 use super::linear::{self, Matrix, degrees_per_unit};
 use super::native::Native;
 use super::note::WcsNote;
+use super::perspective::{Air, Azp, Szp};
 use super::projection::Projection;
 use super::sphere::Sphere;
 use super::zpn::{COEFFICIENTS, Zpn};
@@ -302,6 +304,7 @@ fn read_projection<K: Keywords + ?Sized>(
             }
             flat(Flat::Cyp { mu, lambda })
         }
+        "AZP" | "SZP" | "AIR" | "BON" | "TSC" | "HPX" => read_other(parameters),
         "COP" => conic(ConicKind::Perspective),
         "COE" => conic(ConicKind::EqualArea),
         "COD" => conic(ConicKind::Equidistant),
@@ -311,6 +314,24 @@ fn read_projection<K: Keywords + ?Sized>(
             projection: code.to_owned(),
         }),
     }
+}
+
+/// Reads the projections of [`super::perspective`] and [`super::facets`], and Bonne's.
+fn read_other<K: Keywords + ?Sized>(
+    parameters: &Parameters<'_, '_, K>,
+) -> Result<Projection, WcsFault> {
+    let or = |m: u16, default: f64| Ok(parameters.latitude(m)?.unwrap_or(default));
+    let first = parameters.latitude(1)?;
+    let bad = || parameters.unsupported(1, first.unwrap_or_default());
+    let flat = match parameters.axes.projection.as_str() {
+        "AZP" => Azp::new(or(1, 0.0)?, or(2, 0.0)?).map(Flat::Azp),
+        "SZP" => Szp::new(or(1, 0.0)?, or(2, 0.0)?, or(3, 90.0)?).map(Flat::Szp),
+        "AIR" => Air::new(or(1, 90.0)?).map(Flat::Air),
+        "HPX" => Hpx::new(or(1, 4.0)?, or(2, 3.0)?).map(Flat::Hpx),
+        "TSC" => Some(Flat::Tsc),
+        _ => Some(parameters.required(1)?).filter(|deg| deg.abs() <= 90.0).map(Flat::bonne),
+    };
+    Ok(Projection::Flat(Box::new(flat.ok_or_else(bad)?)))
 }
 
 fn read_conic<K: Keywords + ?Sized>(

@@ -11,7 +11,7 @@ use crate::headers::{sip, tangent, tpv, vista_table, wfcam};
 use crate::points::Random;
 
 /// Runs a task of `oracle.py`; `None`, with a word about it, where it cannot run.
-fn ask(test: &str, task: &str, input: &[u8]) -> Option<Vec<u8>> {
+pub fn ask(test: &str, task: &str, input: &[u8]) -> Option<Vec<u8>> {
     let python = testkit::python()?;
     let directory =
         std::env::temp_dir().join(format!("almagest-sky-{}-{test}", std::process::id()));
@@ -31,7 +31,7 @@ fn ask(test: &str, task: &str, input: &[u8]) -> Option<Vec<u8>> {
     answer
 }
 
-fn pairs(answer: &[u8]) -> Vec<(f64, f64)> {
+pub fn pairs(answer: &[u8]) -> Vec<(f64, f64)> {
     let text = std::str::from_utf8(answer).unwrap();
     text.lines()
         .map(|line| {

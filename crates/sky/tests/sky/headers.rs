@@ -304,7 +304,7 @@ fn faults_name_their_keyword() {
         (wfcam().with("CTYPE2", "'DEC--TAN'"), "wcs_unmatched_axes", "CTYPE2"),
         (wfcam().with("CTYPE2", "'RA---ZPN'"), "wcs_unmatched_axes", "CTYPE2"),
         (
-            wfcam().with("CTYPE1", "'RA---HPX'").with("CTYPE2", "'DEC--HPX'"),
+            wfcam().with("CTYPE1", "'RA---QSC'").with("CTYPE2", "'DEC--QSC'"),
             "wcs_unsupported_projection",
             "CTYPE1",
         ),

@@ -11,3 +11,4 @@ mod layouts;
 mod listed;
 mod points;
 mod real;
+mod whole;
