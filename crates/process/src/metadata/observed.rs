@@ -6,6 +6,8 @@
 //! a known relation to UTC, the time is NULL with a finding. A date with the time of day T00:00:00 is midnight, as the
 //! standard and astropy have it; another keyword with another time of day is a finding then.
 
+mod epoch;
+
 use fits::Value;
 use model::profile::{SurveyProfile, TimeRules};
 
@@ -15,6 +17,7 @@ use super::notes::{Notes, Place};
 use super::row::Row;
 use super::time::{self, DAY_S, Written};
 use super::time_scale::TimeScale;
+use epoch::EpochKeyword;
 
 /// Keywords that are read here beside those of columns and of the profile.
 pub(super) const KEYWORDS: [&str; 21] = [
@@ -36,8 +39,8 @@ struct End<'p> {
     mjd: &'static [&'static str],
     jd: &'static [&'static str],
     elapsed: &'static str,
-    /// Keywords with an epoch in years, and what makes a time of it.
-    epochs: &'static [(&'static str, fn(f64) -> Option<Written>)],
+    /// Keywords with an epoch in years.
+    epochs: &'static [EpochKeyword],
 }
 
 /// Seconds by which MJD and date may differ without a finding: MJDs are written to five digits or so.
@@ -372,64 +375,6 @@ fn contradiction(
             end.date_keyword
         );
         notes.find(place, "time_contradicted", end.date_keyword, message);
-    }
-}
-
-/// Epochs in years (FITS 4.0, section 9.5), which stand in for a time of observation as in wcslib's `datfix`.
-mod epoch {
-    use super::{DAY_S, End, Notes, Place, Said, TimeScale, Written};
-
-    /// Returns the time of a Julian epoch, which is in TDB.
-    pub(super) fn of_julian(years: f64) -> Option<Written> {
-        time(51_544, 43_200.0, (years - 2000.0) * 365.25, TimeScale::Tdb)
-    }
-
-    /// Returns the time of a Besselian epoch, which is in Ephemeris Time.
-    pub(super) fn of_besselian(years: f64) -> Option<Written> {
-        time(15_019, 0.81352 * DAY_S, (years - 1900.0) * 365.242_198_781, TimeScale::Tt)
-    }
-
-    /// Returns the time some days after another one, in UTC.
-    fn time(day: i64, seconds: f64, days: f64, scale: TimeScale) -> Option<Written> {
-        if !(days.abs() < 4.0e6) {
-            return None;
-        }
-        let whole = days.floor();
-        let seconds = seconds + (days - whole) * DAY_S;
-        let more = (seconds / DAY_S).floor();
-        let day = day + (whole + more) as i64;
-        scale.to_utc(Written { day, seconds: Some(seconds - more * DAY_S) })
-    }
-
-    /// Returns the time of the epoch, with a finding. A whole year is the epoch of something else, and an epoch of
-    /// another day than the date is not precise enough to have a time of day.
-    pub(super) fn note(
-        said: &Said,
-        end: &End<'_>,
-        place: Place<'_>,
-        notes: &mut Notes,
-    ) -> Option<Written> {
-        let (keyword, years, time) = said.epoch.filter(|_| said.mjd.is_none())?;
-        let time = time.filter(|_| years.fract() != 0.0);
-        let time = time.filter(|time| said.date.is_none_or(|date| date.day == time.day));
-        let column = end.mjd_column;
-        match time {
-            Some(time) => {
-                let message = format!(
-                    "no keyword but {keyword} = {years} has the time of the observation: {column} is {}",
-                    time.iso()
-                );
-                notes.find(place, "time_from_epoch", keyword, message);
-            }
-            None if said.date.is_none() => {
-                let message = format!(
-                    "no keyword has the time of the observation, and {keyword} = {years} is a whole year, or before the leap seconds of 1972: {column} is NULL"
-                );
-                notes.find(place, "time_of_day_missing", keyword, message);
-            }
-            None => {}
-        }
-        time
     }
 }
 

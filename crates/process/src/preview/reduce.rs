@@ -106,8 +106,9 @@ impl Reducer {
         let blank = self.scaling.blank.and_then(T::of_blank);
         if let Some(unit) = self.unit {
             let scaling = self.scaling;
-            return self.push_some(row, |v| match in_unit(v.as_f64(), scaling, unit) {
-                (value, valid) => (value, valid && Some(v) != blank),
+            return self.push_some(row, |v| {
+                let (value, valid) = in_unit(v.as_f64(), scaling, unit);
+                (value, valid && Some(v) != blank)
             });
         }
         match blank {

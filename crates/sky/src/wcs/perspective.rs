@@ -10,7 +10,7 @@ use std::f64::consts::FRAC_PI_2;
 const ROUNDING: f64 = 1e-12;
 
 /// Zenithal perspective with a tilted plane (AZP).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Azp {
     /// Distance of the point of projection from the centre of the sphere, opposite to the pole.
     mu: f64,
@@ -54,7 +54,7 @@ impl Azp {
 }
 
 /// Slant zenithal perspective (SZP).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Szp {
     /// The point of projection.
     x: f64,
@@ -111,7 +111,7 @@ fn is_seen(shown: Option<(f64, f64, f64)>, (along, a, b): (f64, f64, f64)) -> bo
 }
 
 /// Airy's projection (AIR).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Air {
     /// ln(cos xi_b) / tan(xi_b)^2 of the latitude within which the error is least.
     weight: f64,
