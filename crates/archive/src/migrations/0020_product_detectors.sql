@@ -5,6 +5,7 @@ CREATE TABLE product_detector (
     multiframe_id   INTEGER NOT NULL REFERENCES image (multiframe_id), -- the image
     ext_num         INTEGER NOT NULL CHECK (ext_num >= 1),             -- extension number (primary = 1) of the detector
     state           TEXT NOT NULL CHECK (state IN ('current', 'superseded', 'retracted')), -- superseded: a newer image of the name shows the detector instead, or a decision ended it
+    version         INTEGER NOT NULL CHECK (version >= 0),             -- version of the image's catalogue that its detections come from; 0: unknown
     ended_event     INTEGER CHECK (ended_event >= 1),                  -- event that ended its detections; NULL: they are current
     changed_event   INTEGER NOT NULL CHECK (changed_event >= 1),       -- event of the latest change of this row
     uncovered_event INTEGER CHECK (uncovered_event >= 1),              -- first event that published a newer round of the image's catalogue without accepted detections of the detector; NULL: the detections are of the newest round

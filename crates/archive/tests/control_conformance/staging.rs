@@ -360,12 +360,15 @@ fn metadata(started: &Started, result: &mut TaskResult) {
     let mut detectors = Vec::new();
     for input in &started.inputs {
         let id = Value::Integer(input.multiframe_id);
-        frames.push(row([
-            ("multiframe_id", id.clone()),
-            ("file_name", Value::Text(input.image.name.clone())),
-        ]));
-        for ext in [2, 3] {
-            detectors.push(row([("multiframe_id", id.clone()), ("ext_num", Value::Integer(ext))]));
+        let version = input.catalogue.as_ref().map(|c| Value::Integer(i64::from(c.version)));
+        let version = |column| version.clone().map(|version| (column, version));
+        let frame =
+            [("multiframe_id", id.clone()), ("file_name", Value::Text(input.image.name.clone()))];
+        frames.push(row(frame.into_iter().chain(version("cat_version"))));
+        for ext in DETECTORS {
+            let detector = [("multiframe_id", id.clone()), ("ext_num", Value::Integer(ext.into()))];
+            // Any column that a catalogue fills tells with which version it was read.
+            detectors.push(row(detector.into_iter().chain(version("num_zp_cat"))));
         }
     }
     let programmes = started
@@ -477,7 +480,7 @@ pub enum Value {
 
 pub type Row = BTreeMap<&'static str, Value>;
 
-pub fn row<const N: usize>(values: [(&'static str, Value); N]) -> Row {
+pub fn row(values: impl IntoIterator<Item = (&'static str, Value)>) -> Row {
     values.into_iter().collect()
 }
 

@@ -205,8 +205,8 @@ fn detections(series: &str) -> [String; 4] {
 
 fn detectors(series: &str) -> [String; 1] {
     [format!(
-        "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event)
-         {series} SELECT n, 2, CASE WHEN n % 2 = 0 THEN 'retracted' ELSE 'current' END, CASE WHEN n % 2 = 0 THEN n END, n FROM n"
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, version, ended_event, changed_event)
+         {series} SELECT n, 2, CASE WHEN n % 2 = 0 THEN 'retracted' ELSE 'current' END, 1, CASE WHEN n % 2 = 0 THEN n END, n FROM n"
     )]
 }
 

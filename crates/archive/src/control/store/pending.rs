@@ -32,13 +32,10 @@ fn versions(
     with_retracted: bool,
 ) -> Result<Versions, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
-        "SELECT DISTINCT detector_rows.multiframe_id, detector_rows.ext_num, detector_rows.version
-         FROM detector_rows JOIN product_detector AS held ON held.multiframe_id = detector_rows.multiframe_id
-             AND held.ext_num = detector_rows.ext_num AND (held.state <> 'retracted' OR CAST(?2 AS BIGINT) = 1)
-             JOIN product AS described ON described.multiframe_id = detector_rows.multiframe_id
+        "SELECT held.multiframe_id, held.ext_num, held.version
+         FROM product_detector AS held JOIN product AS described ON described.multiframe_id = held.multiframe_id
              AND described.use_case = 'metadata' AND described.state <> 'retracted'
-         WHERE detector_rows.end_event IS NOT DISTINCT FROM held.ended_event
-             AND detector_rows.multiframe_id IN ({of})"
+         WHERE (held.state <> 'retracted' OR CAST(?2 AS BIGINT) = 1) AND held.multiframe_id IN ({of})"
     ))?;
     let rows = select
         .query_map([id, i64::from(with_retracted)], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
@@ -167,14 +164,11 @@ fn detectors_of(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Publishes, in an event, the metadata of a round's images that waited for the detections that are published now.
-///
-/// `accepted` are the images whose catalogues the event publishes, with their versions: an empty catalogue has no rows that
-/// tell. Returns the rows per table.
+/// Publishes, in an event, the metadata of a round's images that waited for the detections that are published now. Returns the
+/// rows per table.
 pub(super) fn release(
     tx: &Connection,
     (unit, of_round): (i64, &str),
-    accepted: &BTreeMap<i64, i64>,
     event: EventId,
 ) -> Result<Vec<(String, u64)>, ArchiveFault> {
     let waiting = waiting(tx, of_round, unit)?;
@@ -186,9 +180,7 @@ pub(super) fn release(
     let none = BTreeMap::new();
     for (multiframe, parts) in waiting {
         let detectors = published.get(&multiframe).unwrap_or(&none);
-        let Some(newest) = accepted.get(&multiframe).or_else(|| detectors.values().max()) else {
-            continue;
-        };
+        let Some(newest) = detectors.values().max() else { continue };
         let due: BTreeMap<i64, Stored> = parts
             .into_iter()
             .filter_map(|(ext_num, stored)| {

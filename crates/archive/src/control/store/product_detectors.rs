@@ -66,21 +66,33 @@ pub(super) fn load(
 }
 
 /// Records that `covered` detectors have published detections, which began in `event`, and that the other detectors of the
-/// round's images were left out.
+/// round's images were left out. `versions` are those of the images' catalogues; the detections of the `kept` among the covered
+/// detectors are those that they had.
 pub(super) fn publish(
     tx: &Connection,
     unit: i64,
-    covered: &BTreeSet<DetectorKey>,
+    (covered, kept): (&BTreeSet<DetectorKey>, &BTreeSet<DetectorKey>),
+    versions: &HashMap<i64, i64>,
     event: EventId,
 ) -> Result<(), ArchiveFault> {
-    let mut upsert = tx.prepare_cached(
-        "INSERT INTO product_detector (multiframe_id, ext_num, state, changed_event) VALUES (?1, ?2, 'current', ?3)
+    const CURRENT: &str =
+        "state = 'current', ended_event = NULL, uncovered_event = NULL, aside_event = NULL";
+    let mut upsert = tx.prepare_cached(&format!(
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, version, changed_event)
+         VALUES (?1, ?2, 'current', ?4, ?3)
          ON CONFLICT (multiframe_id, ext_num) DO UPDATE
-             SET state = 'current', ended_event = NULL, changed_event = excluded.changed_event, uncovered_event = NULL,
-                 aside_event = NULL",
-    )?;
+             SET {CURRENT}, version = excluded.version, changed_event = excluded.changed_event"
+    ))?;
+    let mut keep = tx.prepare_cached(&format!(
+        "UPDATE product_detector SET {CURRENT}, changed_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2"
+    ))?;
     for key in covered {
-        upsert.execute(params![key.multiframe_id, key.ext_num, event.get()])?;
+        if kept.contains(key) {
+            keep.execute(params![key.multiframe_id, key.ext_num, event.get()])?;
+            continue;
+        }
+        let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
+        upsert.execute(params![key.multiframe_id, key.ext_num, event.get(), version])?;
     }
     tx.execute(
         &format!(
@@ -278,9 +290,12 @@ pub(super) fn follow(
 /// them.
 pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
     tx.execute_batch(
-        "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event, uncovered_event)
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, version, ended_event, changed_event, uncovered_event)
          SELECT held.multiframe_id, held.ext_num,
              CASE WHEN held.shown > 0 THEN 'current' WHEN product.state = 'retracted' THEN 'retracted' ELSE 'superseded' END,
+             (SELECT max(latest.version) FROM detector_rows AS latest
+              WHERE latest.multiframe_id = held.multiframe_id AND latest.ext_num = held.ext_num
+                  AND latest.begin_event = held.begun),
              CASE WHEN held.shown = 0 THEN held.ended END,
              CASE WHEN held.shown > 0 THEN held.begun ELSE held.ended END,
              CASE WHEN held.shown = 0 AND held.ended < coalesce(product.ended_event, held.ended + 1) THEN held.ended END
@@ -290,9 +305,12 @@ pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
              JOIN product ON product.multiframe_id = held.multiframe_id AND product.use_case = 'catalogue'",
     )?;
     tx.execute_batch(
-        "INSERT INTO product_detector (multiframe_id, ext_num, state, ended_event, changed_event)
-         SELECT DISTINCT covered.multiframe_id, covered.ext_num, product.state, product.ended_event, product.changed_event
+        "INSERT INTO product_detector (multiframe_id, ext_num, state, version, ended_event, changed_event)
+         SELECT covered.multiframe_id, covered.ext_num, product.state, max(covered.version), product.ended_event,
+             product.changed_event
          FROM (SELECT hdu_rows.multiframe_id, batch.event_id, unit.state,
+                   (SELECT coalesce(max(task_input.catalogue_version), 0) FROM task JOIN task_input USING (task_id)
+                    WHERE task.unit_id = hdu_rows.unit_id AND task_input.multiframe_id = hdu_rows.multiframe_id) AS version,
                    coalesce(hdu_rows.ext_num,
                        (SELECT min(described.ext_num) FROM multiframe_detector_all AS described
                         WHERE described.multiframe_id = hdu_rows.multiframe_id
@@ -308,8 +326,9 @@ pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
              SELECT * FROM detector_rows AS held
              WHERE held.multiframe_id = covered.multiframe_id AND held.ext_num = covered.ext_num
                  AND held.begin_event >= covered.event_id)
+         GROUP BY covered.multiframe_id, covered.ext_num, product.state, product.ended_event, product.changed_event
          ON CONFLICT (multiframe_id, ext_num) DO UPDATE
-             SET state = excluded.state, ended_event = excluded.ended_event, changed_event = excluded.changed_event,
+             SET state = excluded.state, version = excluded.version, ended_event = excluded.ended_event, changed_event = excluded.changed_event,
                  uncovered_event = NULL",
     )?;
     Ok(())

@@ -292,9 +292,9 @@ pub(super) fn publish(
     let mut changes = Changes::begin(tx, site, event, unit.id)?;
     let rows = match unit.key.use_case {
         UseCase::Catalogue => {
-            let (detections, accepted) = act.detections(&loaded.detections, &mut changes)?;
+            let detections = act.detections(&loaded.detections, &mut changes)?;
             let mut rows = vec![("detection".to_owned(), detections)];
-            rows.extend(pending::release(tx, (unit.id, DONE), &accepted, event)?);
+            rows.extend(pending::release(tx, (unit.id, DONE), event)?);
             rows
         }
         UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables)?,
@@ -474,14 +474,9 @@ impl Publishing<'_> {
         products::publish(self.tx, published.into_iter(), use_case, self.event)
     }
 
-    /// Ends the detections of the detectors that the batch covers and registers its files. Returns the rows, and
-    /// the versions of the accepted catalogues by image.
-    fn detections(
-        &self,
-        parts: &[Part],
-        changes: &mut Changes<'_>,
-    ) -> Result<(u64, BTreeMap<i64, i64>), ArchiveFault> {
-        let mut versions: BTreeMap<i64, i64> = self
+    /// Ends the detections of the detectors that the batch covers and registers its files. Returns the rows.
+    fn detections(&self, parts: &[Part], changes: &mut Changes<'_>) -> Result<u64, ArchiveFault> {
+        let versions: HashMap<i64, i64> = self
             .done()
             .filter_map(|i| Some((i.multiframe_id.get(), i64::from(i.catalogue_version?))))
             .collect();
@@ -496,15 +491,20 @@ impl Publishing<'_> {
             rows += changes.add(part, version)?;
         }
         let images: BTreeSet<i64> = covered.iter().map(|key| key.multiframe_id).collect();
-        versions.retain(|multiframe, _| images.contains(multiframe));
         products::publish(self.tx, images.into_iter(), UseCase::Catalogue, self.event)?;
-        product_detectors::publish(self.tx, self.unit.id, &covered, self.event)?;
+        product_detectors::publish(
+            self.tx,
+            self.unit.id,
+            (&covered, &kept),
+            &versions,
+            self.event,
+        )?;
         self.tx.execute(
             "UPDATE id_range SET state = 'ingested' WHERE unit_id = ?1 AND state = 'reserved'",
             [self.unit.id],
         )?;
         self.hdu_rows()?;
-        Ok((rows, versions))
+        Ok(rows)
     }
 
     /// Detectors whose catalogue HDU was accepted: it has rows in the archive, or it is empty and nothing of it was refused. The
@@ -558,7 +558,7 @@ impl Publishing<'_> {
     fn kept(&self) -> Result<BTreeSet<DetectorKey>, ArchiveFault> {
         let mut is_held = self.tx.prepare_cached(
             "SELECT EXISTS (SELECT * FROM detector_rows JOIN product_detector USING (multiframe_id, ext_num)
-                            WHERE multiframe_id = ?1 AND ext_num = ?2 AND version = ?3
+                            WHERE multiframe_id = ?1 AND ext_num = ?2 AND detector_rows.version = ?3
                                 AND state <> 'retracted' AND end_event IS NOT DISTINCT FROM ended_event)",
         )?;
         let mut keys = BTreeSet::new();

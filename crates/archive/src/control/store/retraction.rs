@@ -22,7 +22,6 @@ use crate::provider;
 use crate::site::Site;
 use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Images of a round.
@@ -146,7 +145,7 @@ pub(super) fn restore(
     }
     check_metadata(tx, name, delivery)?;
     for (unit, _) in &out {
-        let released = pending::release(tx, (unit.id, INPUTS), &BTreeMap::new(), event)?;
+        let released = pending::release(tx, (unit.id, INPUTS), event)?;
         let brought_back = pending::bring_back(tx, (unit.id, INPUTS), event)?;
         for (table, rows) in released.into_iter().chain(brought_back) {
             restored.count(&format!("{table}_all"), rows);
