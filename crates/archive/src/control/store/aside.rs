@@ -315,8 +315,10 @@ pub(super) fn undo(
     let mut select = tx.prepare_cached(
         "SELECT set_aside.multiframe_id, set_aside.use_case, set_aside.event_id
          FROM set_aside JOIN event USING (event_id) JOIN unit USING (unit_id)
-             JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
-         WHERE unit.delivery_id = ?1 AND undone_event IS NULL AND (CAST(?2 AS TEXT) IS NULL OR file.name = ?2)
+         WHERE unit.delivery_id = ?1 AND undone_event IS NULL
+             AND (CAST(?2 AS TEXT) IS NULL OR EXISTS (
+                 SELECT * FROM image JOIN file USING (file_id)
+                 WHERE image.multiframe_id = set_aside.multiframe_id AND file.name = ?2))
          ORDER BY 1, 2",
     )?;
     let rows = select.query_map(params![delivery, file], |r| {
