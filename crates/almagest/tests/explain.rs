@@ -91,7 +91,10 @@ fn frames_are_superseded_at_birth() {
         // Retracted while a newer version shows: the undo would show nothing, and the answer says so.
         retract(&desk, FIRST, &[]);
         for told in answers(&desk, &file) {
-            assert!(told.contains("were retracted in event") && told.contains("besides"), "{told}");
+            assert!(
+                told.contains("were retracted in event") && told.contains("are also superseded by"),
+                "{told}"
+            );
         }
     }
 }

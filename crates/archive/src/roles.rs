@@ -143,7 +143,7 @@ pub(crate) struct Right {
     is_grantable: bool,
 }
 
-/// Reads the rights on views that others than their owners have. A migration makes views anew, and the new ones have none.
+/// Reads the rights on views that others than their owners have. A migration recreates views, and the new ones have none.
 ///
 /// # Errors
 /// What the engine said.
@@ -171,11 +171,11 @@ pub(crate) fn rights_on_views(tx: &Connection) -> Result<Vec<Right>, ArchiveFaul
     Ok(rows.collect::<crate::engine::Result<_>>()?)
 }
 
-/// Grants rights again that are lost: those on views that were made anew. Rights on columns that are gone are left out.
+/// Restores lost rights: those on views that were recreated. Rights on columns that no longer exist are left out.
 ///
 /// # Errors
 /// What the engine said.
-pub(crate) fn grant_again(tx: &Connection, rights: &[Right]) -> Result<(), ArchiveFault> {
+pub(crate) fn restore_rights(tx: &Connection, rights: &[Right]) -> Result<(), ArchiveFault> {
     let kept = rights_on_views(tx)?;
     for right in rights {
         let is_same = |other: &Right| {

@@ -48,9 +48,9 @@ pub struct Wide {
 }
 
 /// Returns the files and directories below some directories with permissions that a mask (or else 027) forbids, in the order of
-/// the paths. The directories themselves were made by their owner, who may let others list them: one that nobody else may write to
-/// is left out, and any other one must not have more than what lies in it. They may be links. Links below them are not followed, and a file with several names is left out: another tree has it too. An entry that is
-/// removed in the meantime is left out.
+/// the paths. The directories themselves belong to their owner, who may let others list them: one that nobody else may write to is
+/// left out, and every other one is returned with all that the mask forbids. They may be links. Links below them are not followed,
+/// and a file with several names is left out: another tree has it too. An entry that is removed in the meantime is left out.
 ///
 /// # Errors
 /// When a directory cannot be listed.

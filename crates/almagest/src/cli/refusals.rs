@@ -215,7 +215,7 @@ fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
     let found = record.round.map_or(stage.to_owned(), |round| format!("{stage}, round {round}"));
     let parked = match r.parked {
         true => {
-            ", parked: retried automatically when the file or programme arrives that it waits for"
+            ", parked: retried automatically when the file or programme that it waits for exists"
         }
         false => "",
     };

@@ -322,7 +322,7 @@ pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
         return None;
     }
     commands.push(Advice::Ingest { delivery });
-    Some(Suggestion::new("what was retracted is purged; redoes it", commands))
+    Some(Suggestion::new("redoes what was retracted and purged", commands))
 }
 
 /// Images that are due again, and the step that takes them up.
@@ -572,7 +572,7 @@ fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &mut Explanat
             out.lines
                 .push(format!("{what} were retracted in event {event} on {when} by {who}: {why}"));
             if let Some((_, by_newer)) = &newer {
-                out.lines.push(format!("{what} are superseded {by_newer}, besides"));
+                out.lines.push(format!("{what} are also superseded {by_newer}"));
             }
         }
         Some((_, by_newer)) => {

@@ -38,7 +38,7 @@ fn end_of(
     let is_retraction = product.state == "retracted";
     let event = match is_retraction {
         true => retraction(c, (multiframe, use_case), None)?.unwrap_or(ended),
-        // The retraction is undone: the undo is the event since when a newer frame is in the way.
+        // The retraction is undone: the rows are superseded since its undo.
         false if retraction(c, (multiframe, use_case), Some(ended))?.is_some() => product.changed,
         false => ended,
     };

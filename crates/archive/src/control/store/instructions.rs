@@ -121,7 +121,7 @@ pub(super) fn resume(
     Ok(ended)
 }
 
-/// Notes that the rounds of a subject are resumed whose latest change moved them back: the reason of that is no longer in force.
+/// Records the resumption of rounds of a subject whose latest change moved them back to ready: its reason is no longer in force.
 fn note_resumed(
     tx: &Connection,
     subject: &Subject,

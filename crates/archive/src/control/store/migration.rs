@@ -105,7 +105,7 @@ pub(crate) fn bring_up(
     }
     partitions::bring_up(tx, is_migrated)?;
     functions(tx)?;
-    roles::grant_again(tx, &rights)?;
+    roles::restore_rights(tx, &rights)?;
     if is_migrated { roles::keep_up(tx) } else { Ok(None) }
 }
 
@@ -592,7 +592,7 @@ mod tests {
         Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
     }
 
-    /// A migration makes the view `header` anew. What an administrator granted on it is granted again.
+    /// A migration recreates the view `header`. Rights that an administrator granted on it are restored.
     #[test]
     fn rights_on_views_outlive_a_migration() {
         let Some(server) = testkit::postgres::Server::shared() else { return };

@@ -220,8 +220,7 @@ pub(super) fn stage_when_over(
     Ok(true)
 }
 
-/// Asks for a use case of an image to be redone; a request that is pending stays. Of an image without a catalogue there are no
-/// detections to redo.
+/// Requests that a use case of an image is redone; a pending request stays. An image without a catalogue has no detections to redo.
 pub(super) fn ask_again(
     tx: &Connection,
     file_id: i64,
