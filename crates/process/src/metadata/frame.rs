@@ -89,12 +89,15 @@ impl<'f> Frame<'f> {
         let Some((file, catalogue)) = self.catalogue() else { return };
         let Some(primary) = catalogue.hdus().first() else { return };
         let rules = &profile.catalogue;
-        let counts = |h: &&Hdu| match rules.pairing {
-            // A table that is no catalogue takes no place.
-            Pairing::Order => is_catalogue(catalogue, h, rules),
-            Pairing::Hdu => is_table(h),
-        };
-        let tables: Vec<&Hdu> = catalogue.hdus().iter().filter(counts).collect();
+        let mut tables: Vec<&Hdu> = catalogue.hdus().iter().filter(|hdu| is_table(hdu)).collect();
+        let all_tables = tables.len();
+        // A table that is no catalogue takes no place, and no name: `CCD1_STD` beside `CCD1_CAT`.
+        if rules.pairing == Pairing::Order || all_tables > self.detectors.len() {
+            let is_one = |hdu: &&Hdu| is_catalogue(catalogue, hdu, rules);
+            if rules.pairing == Pairing::Order || tables.iter().any(is_one) {
+                tables.retain(is_one);
+            }
+        }
         let identity = |view: HeaderView<'_>, hdu: &Hdu| {
             Identity::of(hdu.index.0, &rules.pair_by, |keyword| view.own_written(keyword))
         };
@@ -103,7 +106,7 @@ impl<'f> Frame<'f> {
         let all_images = self.image.hdus().iter().filter(|hdu| is_image(hdu)).count();
         let named: Vec<Identity> =
             tables.iter().map(|hdu| identity(HeaderView::new(hdu), hdu)).collect();
-        let alone = all_images == 1 && tables.len() == 1;
+        let alone = all_images == 1 && all_tables == 1;
         let sides = Sides { image_name: self.file(), images: &images, tables: &named, alone };
         let mut apart = Vec::new();
         for (table, found) in tables.into_iter().zip(pair(&sides, rules)) {

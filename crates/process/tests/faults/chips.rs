@@ -16,6 +16,8 @@ struct Case {
     tables: Vec<(usize, Names)>,
     /// The tables have RA and DEC.
     placed: bool,
+    /// Each table is followed by a list of standard stars with the name of the chip.
+    standards: bool,
     /// Rows by extension number and magnitude.
     right: Vec<((i16, &'static str), usize)>,
     refusals: Vec<&'static str>,
@@ -39,6 +41,7 @@ fn equal_names() -> Vec<Case> {
         images: NAMED,
         tables: tables.iter().map(|chip| (*chip, NAMED[chip - 1])).collect(),
         placed: true,
+        standards: false,
         right: right.to_vec(),
         refusals: Vec::new(),
         by_place: 0,
@@ -57,6 +60,7 @@ fn related_names() -> Vec<Case> {
         images,
         tables: vec![(2, second), (3, third)],
         placed: false,
+        standards: false,
         right: vec![SECOND, THIRD],
         refusals: Vec::new(),
         by_place: 0,
@@ -85,6 +89,7 @@ fn cases() -> Vec<Case> {
         images,
         tables: tables.to_vec(),
         placed: false,
+        standards: false,
         right: right.to_vec(),
         refusals: Vec::new(),
         by_place: 0,
@@ -92,6 +97,11 @@ fn cases() -> Vec<Case> {
     let all = [FIRST, SECOND, THIRD];
     let unnamed: [(usize, Names); 3] = [(1, &[]), (2, &[]), (3, &[])];
     let named = [(1, NAMED[0]), (2, NAMED[1]), (3, NAMED[2])];
+    let suffixed: [(usize, Names); 3] = [
+        (1, &[("EXTNAME", "CCD1_CAT")]),
+        (2, &[("EXTNAME", "CCD2_CAT")]),
+        (3, &[("EXTNAME", "CCD3_CAT")]),
+    ];
     let numbered: [(usize, Names); 3] =
         [(1, &[("EXTNAME", "CAT0")]), (2, &[("EXTNAME", "CAT1")]), (3, &[("EXTNAME", "CAT2")])];
     cases.extend([
@@ -99,6 +109,7 @@ fn cases() -> Vec<Case> {
         Case { by_place: 3, ..case("names_of_the_catalogue_alone", NAMELESS, &named, &all) },
         Case { placed: true, ..case("names_of_one_side_and_positions", NAMED, &unnamed, &all) },
         case("no_names", NAMELESS, &unnamed, &all),
+        Case { standards: true, ..case("standards_beside", NAMED, &suffixed, &all) },
         Case {
             refusals: vec!["pairing_contradictory"; 3],
             ..case("numbers_that_contradict", NAMED, &numbered, &[])
@@ -165,6 +176,12 @@ fn catalogue_of(case: &Case) -> Vec<u8> {
         let mut header = HeaderBuilder::new();
         name(&mut header, names);
         fits::write::bin_table(&mut bytes, 10, &columns, &header, Checks::Absent).unwrap();
+        if case.standards {
+            let mut header = HeaderBuilder::new();
+            header.text("EXTNAME", &format!("CCD{chip}_STD"), "");
+            let column = Column { name: "Jmag", unit: "", values: Values::F32(&numbers) };
+            fits::write::bin_table(&mut bytes, 10, &[column], &header, Checks::Absent).unwrap();
+        }
     }
     bytes
 }
