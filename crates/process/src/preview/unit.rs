@@ -4,7 +4,7 @@ use super::level::LARGEST;
 use super::reduce::Reduced;
 
 /// Values that programs write for "no value" where they have no NaN.
-const FILLERS: [f64; 3] = [LARGEST as f64, f32::MAX as f64, f64::MAX];
+const FILLERS: [f64; 4] = [1e30, LARGEST as f64, f32::MAX as f64, f64::MAX];
 /// Values below are lost beside the smallest scatter of a stretch.
 const SMALL: f32 = 1e-25;
 /// Values above come near to [`LARGEST`].
@@ -78,7 +78,7 @@ mod tests {
             sizes.unit()
         };
         assert_eq!(unit(&[]), None);
-        assert_eq!(unit(&[0.0, f64::NAN, 1e30, f64::from(f32::MAX)]), None);
+        assert_eq!(unit(&[0.0, f64::NAN, 1e30, f64::from(1e30_f32), f64::from(f32::MAX)]), None);
         assert_eq!(unit(&[900.0, -900.0, 1e33]), None);
         assert_eq!(unit(&[1e33, -1.1e33, 1e300]), Some(2.0_f64.powi(109)));
         assert_eq!(unit(&[3e-40]), Some(2.0_f64.powi(-132)));
