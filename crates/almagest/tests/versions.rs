@@ -214,7 +214,7 @@ fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
         assert_eq!((detectors(old), detectors(new)), (1, 3));
         desk.at_site(&["supersede", SECOND, "--reason", "as the earlier rule did"]).ended(0);
         let forget =
-            "DELETE FROM set_aside; DROP TABLE product_detector; DROP TABLE detector_interruption; DROP TABLE pending_metadata;
+            "DELETE FROM set_aside; DROP TABLE product_detector; DROP TABLE detector_interruption;
             DELETE FROM migration WHERE number >= 20";
         match &database {
             None => {
@@ -420,7 +420,7 @@ const NO_FLUX: &str = "Isophotal_none";
 const ALL: [usize; 4] = [2, 3, 4, 5];
 
 /// What the current metadata say of the catalogues, and which version the detections are of.
-const OF_CATALOGUES: &str = "SELECT file_name, cat_version, cat_sha256, version, phot_zp_cat,
+const OF_CATALOGUES: &str = "SELECT file_name, multiframe.cat_version, cat_sha256, version, phot_zp_cat,
         (SELECT count(*) FROM header WHERE header.multiframe_id = multiframe.multiframe_id) AS headers, count(*) AS rows
     FROM detection JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
     GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY file_name, phot_zp_cat";
@@ -555,6 +555,172 @@ fn a_detector_that_is_done_again_brings_its_metadata() {
         assert_eq!((&second[0]["version"], &second[0]["rows"]), (&2.into(), &first[0]["rows"]));
         let zero_point = |rows: &[serde_json::Value]| rows[0]["phot_zp_cat"].as_f64().unwrap();
         assert!((zero_point(&second) - zero_point(&first) - 1.0).abs() < 1e-4, "{second:?}");
+        desk.verified();
+    }
+}
+
+/// The night's first frame with a catalogue, of which every version has its zero points raised by one magnitude.
+struct Versions {
+    desk: Desk,
+    delivery: PathBuf,
+    name: String,
+    query: String,
+    first: Vec<serde_json::Value>,
+}
+
+impl Versions {
+    fn on_both_engines() -> impl Iterator<Item = Self> {
+        Desk::of_both_engines().into_iter().map(|desk| {
+            let delivery = desk.simulate(&small());
+            let name = catalogues(&delivery).remove(0);
+            let query = format!(
+                "SELECT ext_num, version, phot_zp_cat, multiframe_detector.cat_version, count(*) AS rows
+                 FROM detection JOIN multiframe USING (multiframe_id)
+                     JOIN multiframe_detector USING (multiframe_id, ext_num)
+                 WHERE file_name = '{}' GROUP BY 1, 2, 3, 4 ORDER BY 1",
+                image_of(&name)
+            );
+            Self { desk, delivery, name, query, first: Vec::new() }
+        })
+    }
+
+    /// Delivers the next version, of which the tables of some detectors cannot be read.
+    fn deliver(&self, spoilt: &[usize]) {
+        let path = self.delivery.join(&self.name);
+        let text = std::fs::read(&path).unwrap();
+        let is_spoilt = text.windows(NO_FLUX.len()).any(|w| w == NO_FLUX.as_bytes());
+        assert!(!is_spoilt, "only the last version is spoilt");
+        redeliver(&path, [FLUX, NO_FLUX], spoilt);
+        self.step(&["transfer", &self.delivery.display().to_string()]);
+    }
+
+    fn step(&self, words: &[&str]) {
+        let said = self.desk.at_site(words);
+        assert!(matches!(said.code, Some(0 | 1)), "{words:?}: {said:?}");
+    }
+
+    fn run(&self) {
+        self.step(&["run", &self.delivery.display().to_string()]);
+    }
+
+    /// Each detector's zero point is that of the version of its detections, in the order of the detectors.
+    #[track_caller]
+    fn shows(&mut self, versions: [i64; 4]) {
+        let rows = self.desk.rows(&self.query);
+        assert_eq!(rows.len(), 4, "{rows:?}");
+        if self.first.is_empty() {
+            self.first.clone_from(&rows);
+        }
+        for ((row, first), version) in rows.iter().zip(&self.first).zip(versions) {
+            assert_eq!((&row["version"], &row["cat_version"]), (&version.into(), &version.into()));
+            let zero_point = |row: &serde_json::Value| row["phot_zp_cat"].as_f64().unwrap();
+            let raised = zero_point(row) - zero_point(first);
+            assert!((raised - (version - 1) as f64).abs() < 1e-4, "{row} {first}");
+            assert_eq!(row["rows"], first["rows"]);
+        }
+        self.desk.verified();
+    }
+}
+
+#[test]
+fn staged_detections_find_the_metadata_of_their_catalogue() {
+    for mut frame in Versions::on_both_engines() {
+        let delivery = frame.delivery.display().to_string();
+        for words in [&["transfer", &delivery][..], &["metadata"], &["ingest"], &["catalogue"]] {
+            frame.step(words);
+        }
+        // The second version, of which nothing can be read, comes while the detections of the first are staged.
+        frame.deliver(&ALL);
+        frame.step(&["metadata"]);
+        frame.step(&["ingest"]);
+        frame.shows([1; 4]);
+        frame.run();
+        frame.shows([1; 4]);
+    }
+}
+
+#[test]
+fn a_third_version_leaves_the_second_its_metadata() {
+    for mut frame in Versions::on_both_engines() {
+        frame.run();
+        frame.shows([1; 4]);
+        frame.deliver(&[]);
+        for words in [["metadata"], ["ingest"], ["catalogue"]] {
+            frame.step(&words);
+        }
+        frame.deliver(&ALL);
+        frame.step(&["metadata"]);
+        frame.step(&["ingest"]);
+        frame.shows([2; 4]);
+        frame.run();
+        frame.shows([2; 4]);
+    }
+}
+
+#[test]
+fn an_undo_brings_metadata_back_with_the_detections() {
+    for mut frame in Versions::on_both_engines() {
+        frame.run();
+        frame.shows([1; 4]);
+        let retract = ["retract", FIRST, "--use-case", "catalogue", "--reason", "a test"];
+        frame.step(&retract);
+        frame.deliver(&[2]);
+        frame.step(&["catalogue", "--again", "--delivery", FIRST]);
+        frame.step(&["ingest"]);
+        frame.run();
+        frame.step(&["retract", FIRST, "--undo", "--reason", "a test"]);
+        frame.shows([1, 2, 2, 2]);
+    }
+}
+
+#[test]
+fn metadata_of_a_retracted_night_wait_for_their_detections() {
+    for mut frame in Versions::on_both_engines() {
+        frame.run();
+        frame.shows([1; 4]);
+        frame.deliver(&[]);
+        frame.step(&["retract", FIRST, "--reason", "a test"]);
+        frame.step(&["metadata", "--again", "--delivery", FIRST]);
+        frame.step(&["ingest"]);
+        frame.step(&["retract", FIRST, "--undo", "--reason", "a test"]);
+        frame.shows([1; 4]);
+        frame.run();
+        frame.shows([2; 4]);
+    }
+}
+
+/// The second processing lacks the first detector, so that all others have other extension numbers.
+#[test]
+fn detectors_are_known_by_their_names_in_the_headers() {
+    for desk in Desk::of_both_engines() {
+        let (first, second) =
+            (desk.simulate(&small()), desk.simulate(&Small { version: 2, ..small() }));
+        let name = catalogues(&second).remove(0);
+        for file in [name.clone(), image_of(&name)] {
+            let whole = std::fs::read(second.join(&file)).unwrap();
+            std::fs::write(second.join(&file), Spoilt::FirstAbsent.of(&whole)).unwrap();
+        }
+        let cameras = || {
+            desk.rows(&format!(
+                "SELECT cam_num, version_num, count(*) AS rows FROM detection
+                     JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
+                 WHERE file_name = '{}' GROUP BY 1, 2 ORDER BY 1",
+                image_of(&name)
+            ))
+        };
+        desk.run(&first).ended(0);
+        let before = cameras();
+        let said = desk.run(&second);
+        assert!(matches!(said.code, Some(0 | 1)), "{said:?}");
+        let after = cameras();
+        assert_eq!((before.len(), after.len()), (4, 4), "{after:?}");
+        for (at, (old, new)) in before.iter().zip(&after).enumerate() {
+            assert_eq!((&old["cam_num"], &old["rows"]), (&new["cam_num"], &new["rows"]));
+            let version = if at == 0 { "1" } else { "2" };
+            assert_eq!(new["version_num"].to_string().trim_matches('"'), version, "{after:?}");
+        }
+        let told = desk.at_site(&["findings", "--delivery", SECOND]).ended(0);
+        assert!(told.contains("older_detections_kept"), "{told}");
         desk.verified();
     }
 }

@@ -217,7 +217,7 @@ struct Roles {
 }
 
 /// Tables beside those of the definitions that anybody may read.
-const PUBLIC: [&str; 25] = [
+const PUBLIC: [&str; 24] = [
     "detection",
     "detection_all",
     "detector_rows",
@@ -236,7 +236,6 @@ const PUBLIC: [&str; 25] = [
     "product",
     "product_detector",
     "set_aside",
-    "pending_metadata",
     "hdu_rows",
     "unit",
     "unit_history",

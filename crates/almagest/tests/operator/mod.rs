@@ -165,10 +165,12 @@ pub enum Spoilt {
     Refused(usize),
     /// The last HDU is absent.
     LastAbsent,
+    /// The first extension is absent, and all others have other extension numbers.
+    FirstAbsent,
 }
 
 impl Spoilt {
-    /// Returns the bytes of a catalogue that is spoilt.
+    /// Returns the bytes of a catalogue, or an image, that is spoilt.
     pub fn of(self, whole: &[u8]) -> Vec<u8> {
         const BLOCK: usize = 2880;
         let begins = |at: &usize| whole[*at..].starts_with(b"XTENSION");
@@ -176,6 +178,7 @@ impl Spoilt {
         let mut bytes = whole.to_vec();
         match self {
             Self::LastAbsent => bytes.truncate(*hdus.last().expect("HDUs")),
+            Self::FirstAbsent => drop(bytes.drain(hdus[0]..hdus[1])),
             // The first extension has the number 2.
             Self::Refused(ext_num) => {
                 let begin = hdus[ext_num - 2];

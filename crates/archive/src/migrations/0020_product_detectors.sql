@@ -4,6 +4,7 @@
 CREATE TABLE product_detector (
     multiframe_id   INTEGER NOT NULL REFERENCES image (multiframe_id), -- the image
     ext_num         INTEGER NOT NULL CHECK (ext_num >= 1),             -- extension number (primary = 1) of the detector
+    detector        TEXT CHECK (length(detector) > 0),                 -- the detector as the headers of all processings name it, e.g. cam_num 3; NULL: unknown, its place counts
     state           TEXT NOT NULL CHECK (state IN ('current', 'superseded', 'retracted')), -- superseded: a newer image of the name shows the detector instead, or a decision ended it
     version         INTEGER NOT NULL CHECK (version >= 0),             -- version of the image's catalogue that its detections come from; 0: unknown
     ended_event     INTEGER CHECK (ended_event >= 1),                  -- event that ended its detections; NULL: they are current

@@ -252,7 +252,7 @@ pub fn open_round_of(
             catalogue_version: i
                 .catalogue
                 .as_ref()
-                .filter(|_| use_case == UseCase::Catalogue)
+                .filter(|_| use_case != UseCase::Preview)
                 .map(|c| c.version),
         })
         .collect();
@@ -367,8 +367,7 @@ fn metadata(started: &Started, result: &mut TaskResult) {
         frames.push(row(frame.into_iter().chain(version("cat_version"))));
         for ext in DETECTORS {
             let detector = [("multiframe_id", id.clone()), ("ext_num", Value::Integer(ext.into()))];
-            // Any column that a catalogue fills tells with which version it was read.
-            detectors.push(row(detector.into_iter().chain(version("num_zp_cat"))));
+            detectors.push(row(detector.into_iter().chain(version("cat_version"))));
         }
     }
     let programmes = started

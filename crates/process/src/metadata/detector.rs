@@ -36,6 +36,7 @@ pub(super) fn row<'f>(
     row.set("filter_id", filter.map(|f| f.id));
     let table = detector.table.and_then(|(hdu, _)| model::ExtNum::of_hdu(hdu.index.0));
     row.set("cat_ext_num", table.map(model::ExtNum::get));
+    row.set("cat_version", frame.input.catalogue.as_ref().map(|c| c.version));
     set_structure(&mut row, detector);
     observed::mjd_in_utc(&mut row, "mjd_mean", image, profile, notes);
     row

@@ -161,7 +161,8 @@ fn file_ref(tx: &Connection, site: &Site, file_id: i64) -> Result<FileRef, Archi
     Ok(file)
 }
 
-/// Directories of the latest metadata attempts that staged the multiframes of a task.
+/// Lists the directories of the latest metadata attempts that staged the multiframes of a task, read with the catalogues of the
+/// task.
 fn metadata_directories(
     tx: &Connection,
     site: &Site,
@@ -172,6 +173,7 @@ fn metadata_directories(
          FROM task_input LEFT JOIN task ON task.task_id = (
                  SELECT task.task_id FROM task_input AS done JOIN task USING (task_id) JOIN unit USING (unit_id)
                  WHERE done.multiframe_id = task_input.multiframe_id AND done.outcome = 'done'
+                     AND done.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version
                      AND task.result_attempt IS NOT NULL
                      AND unit.use_case = 'metadata' AND unit.state NOT IN ('failed', 'retracted')
                  ORDER BY unit.round DESC LIMIT 1)

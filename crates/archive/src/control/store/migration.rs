@@ -1,7 +1,7 @@
 //! Numbered migrations, forward only, and the tables that follow the definitions.
 
 use super::time::text_of;
-use super::{product_detectors, products};
+use super::{described, product_detectors, products};
 use crate::control::records::Timestamp;
 use crate::engine::{Connection, Dialect, postgres_ddl};
 use crate::error::ArchiveFault;
@@ -63,7 +63,6 @@ const MIGRATIONS: &[Migration] = &[
         "product_detectors",
         include_str!("../../migrations/0020_product_detectors.sql"),
     ),
-    Migration::new("pending_metadata", include_str!("../../migrations/0021_pending_metadata.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -95,6 +94,7 @@ pub(crate) fn bring_up(
         products::adopt(tx)?;
         if !knows_detectors {
             product_detectors::adopt(tx)?;
+            described::adopt(tx)?;
         }
         provider::adopt_cameras(tx)?;
     }

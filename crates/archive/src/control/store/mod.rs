@@ -12,6 +12,7 @@ mod attempts;
 mod batches;
 mod changes;
 mod deletions;
+mod described;
 mod detections;
 mod facts;
 #[cfg(test)]
@@ -28,7 +29,6 @@ mod long_answers;
 mod met;
 mod migration;
 mod origins;
-mod pending;
 mod planning;
 #[cfg(test)]
 mod plans;

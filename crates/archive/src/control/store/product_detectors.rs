@@ -1,6 +1,7 @@
 //! Which detections of each detector are published: the table `product_detector`, and what it implies for `product`.
 //!
-//! The detections of a detector yield only to accepted detections of the same detector. A round that publishes a catalogue
+//! The detections of a detector yield only to accepted detections of the same detector. It is the same by CAMNUM, or by EXTNAME
+//! where there is none: a processing that lacks a detector, or stores them in another order, has others under its extension numbers. A round that publishes a catalogue
 //! covers the detectors whose HDUs were accepted ([`publish`]). The other detectors of the image keep the detections that they
 //! have, and `uncovered_event` records that. [`super::products::settle`] decides which of them show.
 //!
@@ -24,8 +25,10 @@ const OF_ROUND: &str =
 const UPDATED_AT_ONCE: usize = 250;
 
 /// The published detections of one detector of an image, as they are recorded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DetectorProduct {
+    /// The detector as headers name it; `None` where they do not.
+    pub detector: Option<String>,
     pub is_retracted: bool,
     /// The event that ended them; `None` while they are current.
     pub ended: Option<i64>,
@@ -46,7 +49,8 @@ pub(super) fn load(
     id: i64,
 ) -> Result<Detectors, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
-        "SELECT held.multiframe_id, held.ext_num, held.state, held.ended_event, held.uncovered_event, held.aside_event
+        "SELECT held.multiframe_id, held.ext_num, held.state, held.ended_event, held.uncovered_event, held.aside_event,
+             held.detector
          FROM file JOIN image ON image.file_id = file.file_id
              JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
          WHERE file.delivery_id = ?1 AND file.name IN ({names})"
@@ -55,6 +59,7 @@ pub(super) fn load(
     let mut found = Detectors::new();
     while let Some(row) = rows.next()? {
         let product = DetectorProduct {
+            detector: row.get(6)?,
             is_retracted: row.get::<String>(2)? == "retracted",
             ended: row.get(3)?,
             is_uncovered: row.get::<Option<i64>>(4)?.is_some(),
@@ -77,11 +82,17 @@ pub(super) fn publish(
 ) -> Result<(), ArchiveFault> {
     const CURRENT: &str =
         "state = 'current', ended_event = NULL, uncovered_event = NULL, aside_event = NULL";
+    let named = named(
+        tx,
+        "SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1",
+        unit,
+    )?;
     let mut upsert = tx.prepare_cached(&format!(
-        "INSERT INTO product_detector (multiframe_id, ext_num, state, version, changed_event)
-         VALUES (?1, ?2, 'current', ?4, ?3)
+        "INSERT INTO product_detector (multiframe_id, ext_num, detector, state, version, changed_event)
+         VALUES (?1, ?2, ?5, 'current', ?4, ?3)
          ON CONFLICT (multiframe_id, ext_num) DO UPDATE
-             SET {CURRENT}, version = excluded.version, changed_event = excluded.changed_event"
+             SET {CURRENT}, detector = excluded.detector, version = excluded.version,
+                 changed_event = excluded.changed_event"
     ))?;
     let mut keep = tx.prepare_cached(&format!(
         "UPDATE product_detector SET {CURRENT}, changed_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2"
@@ -92,7 +103,8 @@ pub(super) fn publish(
             continue;
         }
         let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
-        upsert.execute(params![key.multiframe_id, key.ext_num, event.get(), version])?;
+        let detector = named.get(key);
+        upsert.execute(params![key.multiframe_id, key.ext_num, event.get(), version, detector])?;
     }
     tx.execute(
         &format!(
@@ -102,6 +114,41 @@ pub(super) fn publish(
         params![unit, event.get()],
     )?;
     Ok(())
+}
+
+/// Returns how headers name the detectors of some images: by CAMNUM where every detector of the image has one of its own, else by
+/// EXTNAME. `of` is a query for the images in which `?1` is `id`.
+fn named(tx: &Connection, of: &str, id: i64) -> Result<HashMap<DetectorKey, String>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT held.multiframe_id, held.ext_num, held.cam_num, held.ext_name
+         FROM multiframe_detector_all AS held JOIN product ON product.multiframe_id = held.multiframe_id
+             AND product.use_case = 'metadata'
+         WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})"
+    ))?;
+    type Names = (Option<i64>, Option<String>);
+    let mut images: BTreeMap<i64, BTreeMap<i64, Names>> = BTreeMap::new();
+    let mut rows = select.query([id])?;
+    while let Some(row) = rows.next()? {
+        let names = (row.get(2)?, row.get(3)?);
+        images.entry(row.get(0)?).or_default().insert(row.get(1)?, names);
+    }
+    let mut found = HashMap::new();
+    for (multiframe_id, detectors) in images {
+        let numbers: BTreeSet<i64> = detectors.values().filter_map(|(number, _)| *number).collect();
+        let names: BTreeSet<&str> =
+            detectors.values().filter_map(|(_, name)| name.as_deref()).collect();
+        for (&ext_num, (number, name)) in &detectors {
+            let name = match (number, name) {
+                (Some(number), _) if numbers.len() == detectors.len() => {
+                    format!("cam_num {number}")
+                }
+                (_, Some(name)) if names.len() == detectors.len() => format!("ext_name {name}"),
+                _ => continue,
+            };
+            found.insert(DetectorKey { multiframe_id, ext_num }, name);
+        }
+    }
+    Ok(found)
 }
 
 /// Takes the detections of a delivery's images out, whether they show or not. Returns the detectors whose detections showed.
@@ -331,5 +378,12 @@ pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
              SET state = excluded.state, version = excluded.version, ended_event = excluded.ended_event, changed_event = excluded.changed_event,
                  uncovered_event = NULL",
     )?;
+    let all = "SELECT multiframe_id FROM product_detector WHERE CAST(?1 AS BIGINT) IS NOT NULL";
+    let mut update = tx.prepare_cached(
+        "UPDATE product_detector SET detector = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2",
+    )?;
+    for (key, name) in named(tx, all, 0)? {
+        update.execute(params![key.multiframe_id, key.ext_num, name])?;
+    }
     Ok(())
 }

@@ -200,10 +200,24 @@ impl Frame {
         self.published(use_case).is_some() && self.published(UseCase::Metadata).is_some()
     }
 
-    /// Has detections of a detector that may show.
-    fn covers(&self, ext_num: i64) -> bool {
-        self.has(UseCase::Catalogue)
-            && self.detectors.get(&ext_num).is_some_and(|d| !d.is_retracted)
+    /// Has detections of a detector of an older image that may show: of the detector with the same name in the headers, else at its
+    /// place, unless that holds another detector of the older image.
+    fn covers(&self, older: &Self, ext_num: i64) -> bool {
+        if !self.has(UseCase::Catalogue) {
+            return false;
+        }
+        let wanted = older.detectors.get(&ext_num).and_then(|d| d.detector.as_deref());
+        let published = |d: &&DetectorProduct| !d.is_retracted;
+        let is_named = |d: &DetectorProduct| wanted.is_some() && d.detector.as_deref() == wanted;
+        if self.detectors.values().filter(published).any(is_named) {
+            return true;
+        }
+        self.detectors.get(&ext_num).filter(published).is_some_and(|d| {
+            let is_known = |name: &String| {
+                older.detectors.values().any(|of_older| of_older.detector.as_ref() == Some(name))
+            };
+            wanted.is_none() || !d.detector.as_ref().is_some_and(is_known)
+        })
     }
 
     /// Another content of the name in the delivery, or the same name and survey in another processing.
@@ -360,7 +374,7 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
                 UseCase::Catalogue => {
                     let shown = frame.detectors.iter().filter(|(ext_num, detector)| {
                         let is_aside = detector.is_uncovered && detector.is_aside;
-                        let is_replaced = || newer().any(|newer| newer.covers(**ext_num));
+                        let is_replaced = || newer().any(|newer| newer.covers(frame, **ext_num));
                         !detector.is_retracted && !is_aside && !is_replaced()
                     });
                     wanted.detectors = shown.map(|(ext_num, _)| *ext_num).collect();
@@ -395,7 +409,7 @@ pub(super) fn newer_with(
         if let Some(at) = frames.iter().position(|frame| frame.multiframe == multiframe) {
             let own = &frames[at];
             let newer = || frames[at + 1..].iter().filter(|newer| own.yields_to(newer));
-            let is_covered = |ext_num: &i64| newer().any(|newer| newer.covers(*ext_num));
+            let is_covered = |ext_num: &i64| newer().any(|newer| newer.covers(own, *ext_num));
             if use_case == UseCase::Catalogue && !own.detectors.keys().all(is_covered) {
                 return Ok(Vec::new());
             }

@@ -1,9 +1,9 @@
 //! Load and publish: a batch becomes visible in one short transaction, or not at all.
 
+use super::described;
 use super::detections::{Changes, Held, Part};
 use super::findings::{self, Found};
 use super::history::{self, Act};
-use super::pending;
 use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::refusals::ext_num;
@@ -294,7 +294,7 @@ pub(super) fn publish(
         UseCase::Catalogue => {
             let detections = act.detections(&loaded.detections, &mut changes)?;
             let mut rows = vec![("detection".to_owned(), detections)];
-            rows.extend(pending::release(tx, (unit.id, DONE), event)?);
+            rows.extend(described::follow(tx, (unit.id, DONE), event)?);
             rows
         }
         UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables)?,
@@ -382,7 +382,7 @@ impl Publishing<'_> {
             findings.extend(out_of_range(&self.batch.unit.delivery, name, inserted));
         }
         if use_case == UseCase::Metadata {
-            pending::hold_back(self.tx, (self.unit.id, DONE), self.event)?;
+            described::hold_back(self.tx, (self.unit.id, DONE), self.event)?;
         }
         self.publish_tables(&replaced)?;
         if use_case == UseCase::Metadata {
@@ -449,7 +449,7 @@ impl Publishing<'_> {
         Ok(replaced)
     }
 
-    /// Notes which images have the product now. One that was done again without a row, or whose rows wait, keeps the rows that
+    /// Notes which images have the product now. One that was done again without a row, or whose rows are held back, keeps the rows that
     /// it had.
     fn publish_tables(&self, replaced: &BTreeSet<i64>) -> Result<(), ArchiveFault> {
         let use_case = self.unit.key.use_case;

@@ -4,9 +4,9 @@
 //! reader waits for it. Its undo opens the same rows again and notes the span in which they did not show. In the same event
 //! [`products::settle`] shows what the delivery had superseded, or ends it again.
 
+use super::described;
 use super::detections::Changes;
 use super::history::{self, Act};
-use super::pending;
 use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::registration::delivery_id;
@@ -145,9 +145,7 @@ pub(super) fn restore(
     }
     check_metadata(tx, name, delivery)?;
     for (unit, _) in &out {
-        let released = pending::release(tx, (unit.id, INPUTS), event)?;
-        let brought_back = pending::bring_back(tx, (unit.id, INPUTS), event)?;
-        for (table, rows) in released.into_iter().chain(brought_back) {
+        for (table, rows) in described::follow(tx, (unit.id, INPUTS), event)? {
             restored.count(&format!("{table}_all"), rows);
         }
     }
@@ -285,7 +283,6 @@ pub(super) fn purge(
             params![event, unit.id, text_of(now)],
         )?;
         if unit.key.use_case == UseCase::Metadata {
-            pending::forget(tx, unit.id, OF_ROUND)?;
             provider::renew_cameras(tx, unit.delivery_id)?;
         }
         purged.rounds.push(unit.key);
