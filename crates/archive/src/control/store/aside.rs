@@ -31,16 +31,22 @@ pub(super) fn list(
 
 /// Lists what is kept beside a newer delivery: by the earlier processings of its night, and by older contents of its own.
 fn beside(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
-    let mut deliveries = processings(c, newer)?;
-    if !deliveries.contains(&newer) {
-        deliveries.push(newer);
+    let mut all = of_processings(c, newer)?;
+    all.retain(|kept| kept.newer.1 == newer);
+    Ok(all)
+}
+
+/// Lists what the images of a delivery and of its processings keep.
+fn of_processings(c: &Connection, delivery: i64) -> Result<Vec<Kept>, ArchiveFault> {
+    let mut deliveries = processings(c, delivery)?;
+    if !deliveries.contains(&delivery) {
+        deliveries.push(delivery);
     }
     deliveries.sort_unstable();
     let mut all = Vec::new();
     for delivery in deliveries {
         all.extend(products::kept(c, Some((delivery, Scope::KeptOf(delivery))))?);
     }
-    all.retain(|kept| kept.newer.1 == newer);
     Ok(all)
 }
 
@@ -345,7 +351,7 @@ pub(super) fn undo(
         .execute(params![multiframe, use_case.name(), decided, event.get()])?;
     }
     settle(tx, site, delivery, event, (&format!("{name}: older products show again"), cause), now)?;
-    let mut kept = products::kept(tx, None)?;
+    let mut kept = of_processings(tx, delivery)?;
     kept.retain(|kept| match kept.is_of_own_catalogue() {
         true => uncovered.contains(&kept.multiframe),
         false => aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)),

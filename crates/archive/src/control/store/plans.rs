@@ -43,6 +43,7 @@ fn large() -> BTreeSet<String> {
         "batch",
         "finding",
         "retraction",
+        "product",
     ]
     .map(str::to_owned)
     .into();
@@ -87,6 +88,7 @@ fn life(archive: &mut Archive) {
         ingest(archive, &unit);
     }
     keep_older_detections(archive);
+    deliver_newer_catalogues(archive);
     let unit = stage_round_of(archive, "20071011_v2", UseCase::Metadata, 1);
     ingest(archive, &unit);
     let unit = stage_round(archive, UseCase::Preview, 1);
@@ -134,6 +136,30 @@ fn keep_older_detections(archive: &mut Archive) {
     archive.set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
     archive.facts("w00001.fit").unwrap();
     archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+}
+
+/// Publishes newer versions of catalogues: metadata that are held back, then detections that bring them, of some detectors alone.
+fn deliver_newer_catalogues(archive: &mut Archive) {
+    let newer: Vec<Arrival> = night(3)
+        .into_iter()
+        .filter(|file| file.name.ends_with("_cat.fits"))
+        .map(|file| arrival(&file.name, &format!("{} again", file.name)))
+        .collect();
+    assert!(!newer.is_empty());
+    record(archive, &newer);
+    let unit = stage_round(archive, UseCase::Metadata, 1);
+    ingest(archive, &unit);
+    let unit = open_round(archive, UseCase::Catalogue, 1, &|_| true);
+    let hdu = |multiframe, ext_num| match (multiframe % 2, ext_num) {
+        (0, 2) => Hdu::Refused,
+        _ => Hdu::Whole,
+    };
+    for started in start_all(archive, &unit) {
+        archive.take_result(&work_off_hdus(&started, &hdu), now()).unwrap();
+    }
+    ingest(archive, &unit);
+    let unit = stage_round(archive, UseCase::Metadata, 1);
+    ingest(archive, &unit);
 }
 
 /// Everything that can be asked.
