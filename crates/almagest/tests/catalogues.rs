@@ -203,8 +203,9 @@ fn detector_numbers_pair_where_names_do_not() {
 #[test]
 fn the_wrong_chip_is_refused_by_its_positions() {
     for desk in Desk::of_both_engines() {
-        // Nothing names the HDUs: by their place the tables belong to the first two chips.
-        let made = Made { tables: &CHIPS[1..], names: Names::Neither, ..Made::default() };
+        // Nothing names the HDUs: by their order the tables belong to the first two chips.
+        let (images, tables) = (&CHIPS[..2], &CHIPS[1..]);
+        let made = Made { images, tables, names: Names::Neither, ..Made::default() };
         run(&desk, "20250101_v1", &made, 1);
         assert_eq!(magnitudes(&desk), []);
         let zero_points = desk.rows("SELECT ext_num, phot_zp_ext AS zp FROM multiframe_detector");

@@ -2,9 +2,10 @@
 //!
 //! Takes the identities of the image HDUs and of the tables, returns for each table its image or the reason why it has
 //! none. Equal names and detector numbers (`[catalogue] pair_by` of the profile) count first, then names that contain
-//! the detector's name ([`related`]). The place in the file counts for all other tables. Numbers in names, or in
-//! different keywords, confirm the place or stand in for it. Nothing is guessed: a table that could belong to several
-//! images, or to different ones by different keywords, belongs to none.
+//! the detector's name ([`related`]). The place in the file counts for all other tables: their order, in files with as
+//! many catalogues as detectors, or the HDU where the profile says so. Numbers in names, or in different keywords, confirm
+//! the place or stand in for it. Nothing is guessed: a table that could belong to several images, or to different ones by
+//! different keywords, belongs to none.
 //!
 //! Start at [`pair`]. Metadata and catalogues both use it, so that zero points and rows are of the same detector.
 
@@ -107,6 +108,10 @@ pub(crate) struct Sides<'a> {
     pub(crate) images: &'a [Identity],
     /// The tables of the catalogue, ascending.
     pub(crate) tables: &'a [Identity],
+    /// HDUs of the image file that hold an image or may hold one, usable or not, ascending.
+    pub(crate) image_hdus: &'a [u16],
+    /// HDUs of the other file that hold a catalogue or may hold one, usable or not, ascending.
+    pub(crate) table_hdus: &'a [u16],
     /// Neither file has another image or table, usable or not.
     pub(crate) alone: bool,
 }
@@ -328,7 +333,14 @@ fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
             Some(0)
         }
         Pairing::Hdu => sides.images.iter().position(|image| image.hdu == hdu),
-        Pairing::Order => Some(table).filter(|n| *n < sides.images.len()),
+        Pairing::Order if sides.image_hdus.len() != sides.table_hdus.len() => {
+            return Pair::Apart(uneven(sides));
+        }
+        Pairing::Order => {
+            let order = sides.table_hdus.iter().position(|of_table| *of_table == hdu);
+            let theirs = order.and_then(|n| sides.image_hdus.get(n));
+            sides.images.iter().position(|image| theirs == Some(&image.hdu))
+        }
     };
     if let Some(image) = image {
         let named = !sides.alone && (are_named(sides.images) || are_named(sides.tables));
@@ -340,6 +352,17 @@ fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
         sides.image_name
     );
     Pair::Apart(Unpaired { code: "no_detector", message, by_identity: false })
+}
+
+/// Returns the reason why the order of the tables is no reason for a pair.
+fn uneven(sides: &Sides<'_>) -> Unpaired {
+    let message = format!(
+        "neither names nor numbers tell its detector, and their order does not: {} has {} images, the file {} catalogues",
+        sides.image_name,
+        sides.image_hdus.len(),
+        sides.table_hdus.len()
+    );
+    Unpaired { code: "pairing_ambiguous", message, by_identity: false }
 }
 
 /// Returns true when keywords tell the HDUs of a file apart.
@@ -399,11 +422,28 @@ mod tests {
         side.iter().map(identity).collect()
     }
 
+    fn hdus(side: &[Identity]) -> Vec<u16> {
+        side.iter().map(|identity| identity.hdu).collect()
+    }
+
+    /// Rules of a survey whose tables are in the HDUs of their images.
+    fn same_hdu() -> CatalogueProfile {
+        CatalogueProfile { pairing: Pairing::Hdu, ..CatalogueProfile::default() }
+    }
+
     /// For each table the HDU of its image, or the code.
     fn paired(images: Side<'_>, tables: Side<'_>, rules: &CatalogueProfile) -> Vec<String> {
         let (images, tables) = (identities(images, rules), identities(tables, rules));
         let alone = images.len() == 1 && tables.len() == 1;
-        let sides = Sides { image_name: "a.fit", images: &images, tables: &tables, alone };
+        let (image_hdus, table_hdus) = (hdus(&images), hdus(&tables));
+        let sides = Sides {
+            image_name: "a.fit",
+            images: &images,
+            tables: &tables,
+            image_hdus: &image_hdus,
+            table_hdus: &table_hdus,
+            alone,
+        };
         let word = |pair: Pair| match pair {
             Pair::With { image, .. } => images[image].hdu.to_string(),
             Pair::Apart(reason) => {
@@ -431,13 +471,13 @@ mod tests {
         assert_eq!(paired(images, &[(1, &two), (2, &two)], &rules), ["pairing_ambiguous"; 2]);
         let unnamed: Side<'_> = &[(1, &three), (3, &[])];
         assert_eq!(paired(images, unnamed, &rules), ["3", "pairing_ambiguous"]);
-        let by_place = CatalogueProfile { pair_by: Vec::new(), ..rules };
+        let by_place = CatalogueProfile { pair_by: Vec::new(), ..same_hdu() };
         assert_eq!(paired(images, &[(1, &two), (2, &three)], &by_place), ["1", "2"]);
     }
 
     #[test]
     fn names_that_say_nothing_leave_it_to_the_place() {
-        let rules = CatalogueProfile::default();
+        let rules = same_hdu();
         let (image, table) = (chip("COMPRESSED_IMAGE"), chip("APM-BINARYTABLE"));
         let images: Side<'_> = &[(1, &image), (2, &image)];
         assert_eq!(paired(images, &[(1, &table), (2, &table)], &rules), ["1", "2"]);
@@ -447,6 +487,57 @@ mod tests {
         assert_eq!(paired(&[(0, &[])], &[(1, &chip("CHIP2"))], &rules), ["0"]);
         let order = CatalogueProfile { pairing: Pairing::Order, ..rules };
         assert_eq!(paired(images, &[(4, &table), (7, &table)], &order), ["1", "2"]);
+        assert_eq!(paired(images, &[(2, &table)], &order), ["pairing_ambiguous"]);
+        let three: Side<'_> = &[(1, &table), (2, &table), (3, &table)];
+        assert_eq!(paired(images, three, &order), ["pairing_ambiguous"; 3]);
+    }
+
+    #[test]
+    fn refused_images_count_for_the_order() {
+        let rules = CatalogueProfile::default();
+        let images = identities(&[(2, &[]), (3, &[])], &rules);
+        let tables = identities(&[(2, &[]), (4, &[]), (6, &[])], &rules);
+        let sides = Sides {
+            image_name: "a.fit",
+            images: &images,
+            tables: &tables,
+            image_hdus: &[1, 2, 3],
+            table_hdus: &[2, 4, 6],
+            alone: false,
+        };
+        let pairs = pair(&sides, &rules);
+        let with = |image| Pair::With { image, ground: Ground::Place };
+        assert_eq!(pairs[1..], [with(0), with(1)]);
+        assert!(matches!(&pairs[0], Pair::Apart(reason) if reason.code == "no_detector"));
+    }
+
+    #[test]
+    fn names_joined_to_another_word_pair() {
+        let rules = CatalogueProfile::default();
+        let pairs = |images: [&'static str; 2], tables: [&'static str; 2]| {
+            let (images, tables) = (images.map(chip), tables.map(chip));
+            paired(&[(1, &images[0]), (2, &images[1])], &[(1, &tables[0]), (2, &tables[1])], &rules)
+        };
+        assert_eq!(pairs(["ALPHA", "BETA"], ["BETACAT", "ALPHACAT"]), ["2", "1"]);
+        assert_eq!(pairs(["ALPHA", "BETA"], ["CATBETA", "CATALPHA"]), ["2", "1"]);
+        assert_eq!(pairs(["NE", "NW"], ["NWCAT", "NECAT"]), ["2", "1"]);
+        assert_eq!(pairs(["ALPHACCD", "BETACCD"], ["BETA", "ALPHA"]), ["2", "1"]);
+        assert_eq!(pairs(["A", "B"], ["BCAT", "ACAT"]), ["2", "1"]);
+        // The name that is part of the other one does not count.
+        assert_eq!(pairs(["CCD", "CCDB"], ["CCDBCAT", "CCDCAT"]), ["2", "1"]);
+        // Coincidences of single letters, and of letters within a word.
+        assert_eq!(pairs(["A", "B"], ["BRIGHT", "ALL"]), ["1", "2"]);
+        assert_eq!(pairs(["NE", "NW"], ["POINTS", "LINES"]), ["1", "2"]);
+        let both = ["pairing_ambiguous", "pairing_ambiguous"];
+        assert_eq!(pairs(["ALPHA", "BETA"], ["ALPHABETA", "BETAALPHA"]), both);
+        // A number goes on: the name is another one.
+        assert_eq!(pairs(["CCD1", "CCD2"], ["CCD21CAT", "CCD11CAT"]), ["no_detector"; 2]);
+        // A number of the camera contradicts the name.
+        let camera =
+            |number: &'static str, name: &'static str| [("CAMNUM", number), ("EXTNAME", name)];
+        let images: Side<'_> = &[(1, &camera("1", "ALPHA")), (2, &camera("2", "BETA"))];
+        let crossed = camera("1", "BETACAT");
+        assert_eq!(paired(images, &[(1, &crossed)], &rules), ["pairing_contradictory"]);
     }
 
     #[test]
@@ -469,7 +560,7 @@ mod tests {
         let images: Side<'_> = &[(1, &detector("CCD1")), (2, &detector("CCD2"))];
         assert_eq!(paired(images, &[(1, &chip("CCD2_CAT"))], &rules), ["2"]);
         let camera: Side<'_> = &[(1, &detector("Hawaii 2")), (2, &detector("Hawaii 2"))];
-        assert_eq!(paired(camera, &[(2, &detector("VIRGO"))], &rules), ["2"]);
+        assert_eq!(paired(camera, &[(2, &detector("VIRGO"))], &same_hdu()), ["2"]);
         // A number of the camera contradicts the name.
         let camera =
             |number: &'static str, name: &'static str| [("CAMNUM", number), ("EXTNAME", name)];
@@ -480,7 +571,7 @@ mod tests {
 
     #[test]
     fn numbers_in_names_pair_or_contradict() {
-        let rules = CatalogueProfile::default();
+        let rules = same_hdu();
         let images: Side<'_> = &[(1, &chip("CCD1")), (2, &chip("CCD2")), (3, &chip("CCD3"))];
         let cats = [chip("CAT0"), chip("CAT1"), chip("CAT2"), chip("CAT3"), chip("CAT4")];
         let tables: Side<'_> = &[(1, &cats[2]), (2, &cats[3])];
@@ -508,7 +599,15 @@ mod tests {
         let ground = |images: Side<'_>, tables: Side<'_>| {
             let (images, tables) = (identities(images, &rules), identities(tables, &rules));
             let alone = images.len() == 1 && tables.len() == 1;
-            let sides = Sides { image_name: "a.fit", images: &images, tables: &tables, alone };
+            let (image_hdus, table_hdus) = (hdus(&images), hdus(&tables));
+            let sides = Sides {
+                image_name: "a.fit",
+                images: &images,
+                tables: &tables,
+                image_hdus: &image_hdus,
+                table_hdus: &table_hdus,
+                alone,
+            };
             match pair(&sides, &rules)[0] {
                 Pair::With { ground, .. } => Some(ground),
                 Pair::Apart(_) => None,

@@ -26,8 +26,8 @@ pub struct CatalogueProfile {
     /// definition. Compared without regard to case.
     pub spellings: BTreeMap<String, Vec<String>>,
     /// Keywords that name HDUs: a catalogue belongs to the detector that has the same values. `EXTNAME` is helped by
-    /// `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`) and numbers in names or
-    /// in different keywords are compared too.
+    /// `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`, `CATNORTH`) and numbers in
+    /// names or in different keywords are compared too.
     pub pair_by: Vec<String>,
     /// The detector of a catalogue whose HDU is not named.
     pub pairing: Pairing,
@@ -81,10 +81,11 @@ impl Default for CatalogueProfile {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pairing {
-    /// The one in the same HDU; a lone catalogue belongs to a lone detector wherever the two stand.
-    #[default]
+    /// The detector in the same HDU. A lone catalogue belongs to a lone detector in any HDU.
     Hdu,
-    /// The first catalogue to the first detector, and so on.
+    /// The first catalogue to the first detector, and so on, in files with as many catalogues as detectors. Tables that
+    /// lack the required columns do not count.
+    #[default]
     Order,
 }
 

@@ -13,6 +13,10 @@ pub(super) struct Pairing<'a, 'd> {
     pub(super) tables: &'a [Identity],
     /// The detectors of the image, ascending.
     pub(super) detectors: &'a [&'d Detector],
+    /// HDUs of the image file that hold an image, refused or not, ascending.
+    pub(super) image_hdus: &'a [u16],
+    /// HDUs of the file that hold a catalogue or may hold one, ascending.
+    pub(super) table_hdus: &'a [u16],
     /// Neither file has another table or image, usable or not.
     pub(super) alone: bool,
     pub(super) rules: &'a CatalogueProfile,
@@ -32,13 +36,14 @@ pub(super) struct Paired<'d> {
 /// Where the metadata task read the catalogue, its pairs count: zero points are of the same tables. They are those of
 /// [`pairing::pair`], unless they were made by other rules.
 pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<Paired<'d>, Unpaired>> {
-    let Pairing { image_name, tables, detectors, alone, rules } = *given;
+    let Pairing { image_name, tables, detectors, image_hdus, table_hdus, alone, rules } = *given;
     let identity = |detector: &&Detector| {
         let own = |keyword: &str| detector.names.get(keyword).cloned();
         Identity::of(detector.ext_num.hdu(), &rules.pair_by, own)
     };
     let images: Vec<Identity> = detectors.iter().map(identity).collect();
-    let pairs = pairing::pair(&Sides { image_name, images: &images, tables, alone }, rules);
+    let sides = Sides { image_name, images: &images, tables, image_hdus, table_hdus, alone };
+    let pairs = pairing::pair(&sides, rules);
     let with_metadata = detectors.iter().any(|d| d.catalogue_hdu.is_some());
     let one = |(table, pair): (&Identity, Pair)| {
         let known = detectors.iter().copied().find(|d| d.catalogue_hdu == Some(table.hdu));
@@ -111,10 +116,14 @@ mod tests {
         };
         let tables: Vec<Identity> = tables.iter().map(identity).collect();
         let alone = tables.len() == 1 && detectors.len() == 1;
+        let image_hdus: Vec<u16> = detectors.iter().map(|d| d.ext_num.hdu()).collect();
+        let table_hdus: Vec<u16> = tables.iter().map(|table| table.hdu).collect();
         let given = Pairing {
             image_name: "a.fit",
             tables: &tables,
             detectors: &detectors,
+            image_hdus: &image_hdus,
+            table_hdus: &table_hdus,
             alone,
             rules: &rules,
         };
@@ -131,12 +140,13 @@ mod tests {
         let none = Err("no_detector");
         type Case<'a> =
             (&'a [(u16, Option<&'a str>)], &'a [Detector], Place, &'a [Result<i16, &'static str>]);
-        let cases: [Case<'_>; 8] = [
+        let cases: [Case<'_>; 9] = [
             (&[(1, None), (2, None), (4, None)], &mef, Place::Hdu, &[Ok(2), Ok(3), Ok(5)]),
             (&[(2, None), (9, None)], &mef, Place::Hdu, &[Ok(3), none]),
             // A simple image: its pixels stand in the primary, its catalogue cannot.
             (&[(1, None)], &simple, Place::Hdu, &[Ok(1)]),
-            (&[(2, None), (4, None)], &mef, Place::Order, &[Ok(2), Ok(3)]),
+            (&[(2, None), (4, None)], &mef[1..3], Place::Order, &[Ok(3), Ok(4)]),
+            (&[(2, None), (4, None)], &mef, Place::Order, &[Err("pairing_ambiguous"); 2]),
             (&[(7, None), (2, None)], &told, Place::Hdu, &[Ok(2), none]),
             (&[(1, None)], &[], Place::Hdu, &[none]),
             (&[(1, Some("A2"))], &named, Place::Hdu, &[Ok(3)]),

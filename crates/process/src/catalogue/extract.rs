@@ -4,7 +4,7 @@ use super::batch::{Batch, detection};
 use super::column_frame::column_frame;
 use super::detectors::{Paired, Pairing, pair};
 use super::hdu::{Counts, HduContext, Judged, Workspace, judge};
-use super::layout::{Layout, NoCatalogue};
+use super::layout::{Layout, NoCatalogue, has_required};
 use super::photometry::Calibration;
 use super::report::{CatalogueReport, LISTED_RANGES, Place, staged_file_name};
 use super::rows::{by_fault, ranges};
@@ -15,10 +15,12 @@ use crate::task::{self, Opened, TaskFault};
 use arrow_array::RecordBatch;
 use fits::{FitsError, FitsFile, Hdu, HduKind, Table};
 use model::detector::Detector;
-use model::profile::{CatalogueProfile, Distortion, MissingZeroPoint, SurveyProfile, ZeroRows};
+use model::profile::{
+    CatalogueProfile, Distortion, MissingZeroPoint, Pairing as Rule, SurveyProfile, ZeroRows,
+};
 use model::task::{CatalogueRef, DetectorRows, DoneHdu, HduReport, KeptDetector, TaskInput};
 use model::{ExtNum, MultiframeId, ProgrammeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows that gather before they are handed on.
 const BATCH_ROWS: usize = 8_000;
@@ -103,14 +105,21 @@ struct Catalogue<'a> {
     multiframe_id: MultiframeId,
     catalogue: &'a CatalogueRef,
     image_name: &'a str,
-    /// HDUs of the image were refused.
-    image_in_part: bool,
+    /// HDUs of the image that were refused.
+    refused_images: &'a [u16],
     detectors: Vec<&'a Detector>,
 }
 
 impl Catalogue<'_> {
     fn expected_rows(&self) -> u64 {
         self.detectors.iter().filter_map(|d| d.catalogue_rows).sum()
+    }
+
+    /// Returns the HDUs of the image's detectors, refused or not, ascending.
+    fn image_hdus(&self) -> Vec<u16> {
+        let usable = self.detectors.iter().map(|d| d.ext_num.hdu());
+        let all: BTreeSet<u16> = usable.chain(self.refused_images.iter().copied()).collect();
+        all.into_iter().collect()
     }
 }
 
@@ -146,8 +155,8 @@ fn by_programme<'a>(
             continue;
         };
         let multiframe_id = first.multiframe_id;
-        let image_in_part = !input.image.refused_hdus.is_empty();
-        let ready = Catalogue { multiframe_id, catalogue, image_name, image_in_part, detectors };
+        let refused_images = input.image.refused_hdus.as_slice();
+        let ready = Catalogue { multiframe_id, catalogue, image_name, refused_images, detectors };
         programmes.entry(programme).or_default().push(ready);
     }
     for catalogues in programmes.values_mut() {
@@ -224,7 +233,11 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             image_name: catalogue.image_name,
             tables: &identities,
             detectors: &catalogue.detectors,
-            alone: all_tables == 1 && !catalogue.image_in_part && catalogue.detectors.len() == 1,
+            image_hdus: &catalogue.image_hdus(),
+            table_hdus: &catalogue_hdus(file, rules),
+            alone: all_tables == 1
+                && catalogue.refused_images.is_empty()
+                && catalogue.detectors.len() == 1,
             rules,
         })
     }
@@ -238,20 +251,33 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let source = &catalogue.catalogue.file;
         let mut tables = Vec::new();
         let mut others: Vec<(u16, u64, NoCatalogue)> = Vec::new();
+        // Of tables between the catalogues (`LDAC_IMHEAD`) the HDU tells nothing.
+        let rules = &self.task.profile.catalogue;
+        let may_lie_between = |table: &Table<'_>| {
+            rules.pairing == Rule::Order && !has_required(table.columns(), rules)
+        };
+        let mut between = BTreeSet::new();
         for hdu in file.hdus().iter().filter(|hdu| !source.refused_hdus.contains(&hdu.index.0)) {
             if !may_be_catalogue(hdu) {
                 continue;
             }
             match file.table(hdu.index) {
                 Err(error) => self.refuse_hdu(catalogue, hdu.index.0, &error),
-                Ok(table) => match Layout::of_table(&table, &self.task.profile.catalogue) {
+                Ok(table) => match Layout::of_table(&table, rules) {
                     Ok(layout) => tables.push((table, layout)),
-                    Err(reason) => others.push((hdu.index.0, table.rows(), reason)),
+                    Err(reason) => {
+                        between.extend(may_lie_between(&table).then_some(hdu.index.0));
+                        others.push((hdu.index.0, table.rows(), reason));
+                    }
                 },
             }
         }
         let is_expected = |hdu: u16| {
-            catalogue.detectors.iter().any(|d| d.catalogue_hdu.unwrap_or(d.ext_num.hdu()) == hdu)
+            !between.contains(&hdu)
+                && catalogue
+                    .detectors
+                    .iter()
+                    .any(|d| d.catalogue_hdu.unwrap_or(d.ext_num.hdu()) == hdu)
         };
         let none = tables.is_empty();
         for (hdu, rows, reason) in others.into_iter().filter(|(hdu, ..)| none || is_expected(*hdu))
@@ -595,6 +621,15 @@ fn is_done(catalogue: &CatalogueRef, hdu: u16, detector: &Detector) -> bool {
 pub(crate) fn is_catalogue(file: &FitsFile, hdu: &Hdu, profile: &CatalogueProfile) -> bool {
     may_be_catalogue(hdu)
         && file.table(hdu.index).is_ok_and(|table| Layout::of_table(&table, profile).is_ok())
+}
+
+/// Returns the HDUs that hold a catalogue, or a table that cannot be read and may be one.
+pub(crate) fn catalogue_hdus(file: &FitsFile, profile: &CatalogueProfile) -> Vec<u16> {
+    let counts = |hdu: &&Hdu| {
+        may_be_catalogue(hdu)
+            && file.table(hdu.index).map_or(true, |table| Layout::of_table(&table, profile).is_ok())
+    };
+    file.hdus().iter().filter(counts).map(|hdu| hdu.index.0).collect()
 }
 
 /// Whether an HDU could hold a catalogue. A broken one is looked at, so that it is refused with its reason.

@@ -121,6 +121,12 @@ impl Layout {
     }
 }
 
+/// Returns true when a table has at least one of the required columns.
+pub(super) fn has_required(columns: &[Column], profile: &CatalogueProfile) -> bool {
+    let found = found(columns, profile);
+    profile.required.iter().any(|name| found.iter().any(|d| d.archive == position(name)))
+}
+
 /// Every column of `detection` that the table has under one of its spellings, the first spelling first.
 fn found(columns: &[Column], profile: &CatalogueProfile) -> Vec<Delivered> {
     let named = |ttype: &str| {

@@ -26,6 +26,6 @@ mod report;
 mod rows;
 mod wcs_cards;
 
-pub(crate) use extract::is_catalogue;
 pub use extract::{CatalogueError, CatalogueTask, DetectionSink, extract};
+pub(crate) use extract::{catalogue_hdus, is_catalogue};
 pub use report::{CatalogueReport, staged_file_name};

@@ -6,7 +6,7 @@ use model::task::TaskInput;
 use model::{ExtNum, one_line};
 
 use super::notes::{Notes, Place};
-use crate::catalogue::is_catalogue;
+use crate::catalogue::{catalogue_hdus, is_catalogue};
 use crate::header_view::HeaderView;
 use crate::pairing::{Identity, Pair, Sides, pair};
 
@@ -107,7 +107,14 @@ impl<'f> Frame<'f> {
         let named: Vec<Identity> =
             tables.iter().map(|hdu| identity(HeaderView::new(hdu), hdu)).collect();
         let alone = all_images == 1 && all_tables == 1;
-        let sides = Sides { image_name: self.file(), images: &images, tables: &named, alone };
+        let sides = Sides {
+            image_name: self.file(),
+            images: &images,
+            tables: &named,
+            image_hdus: &image_hdus(self.image),
+            table_hdus: &catalogue_hdus(catalogue, rules),
+            alone,
+        };
         let mut apart = Vec::new();
         for (table, found) in tables.into_iter().zip(pair(&sides, rules)) {
             match found {
@@ -190,6 +197,12 @@ fn detectors<'f>(
 
 fn is_image(hdu: &Hdu) -> bool {
     matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage)
+}
+
+/// Returns the HDUs that hold an image, and those that may hold one and cannot be read.
+fn image_hdus(image: &FitsFile) -> Vec<u16> {
+    let counts = |hdu: &&Hdu| is_image(hdu) || hdu.kind == HduKind::Other && hdu.fault.is_some();
+    image.hdus().iter().filter(counts).map(|hdu| hdu.index.0).collect()
 }
 
 /// Whether an HDU may be the catalogue of a detector.

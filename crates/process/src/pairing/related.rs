@@ -1,7 +1,8 @@
 //! Names that are not equal and still name one detector: the table `CCD2_CAT` and the image `CCD2`.
 //!
-//! A name contains another one when it appears in it whole: `CCD1` is in `CCD1_CAT` and not in `CCD12_CAT`. Numbers in
-//! names, or in other keywords than those of the other file, are compared in [`numbers`].
+//! A name contains another one when it appears in it whole: `CCD1` is in `CCD1_CAT` and not in `CCD12_CAT`. Where no name
+//! appears whole, one that is joined to other letters counts: `NORTH` in `NORTHCAT` ([`joined`]). Numbers in names, or in
+//! other keywords than those of the other file, are compared in [`numbers`].
 
 use super::{Identity, NAME, Opinion, Scheme, Sides, VERSION, are_distinct, kind_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,11 @@ pub(super) fn contained(sides: &Sides<'_>) -> Scheme {
         table.iter().any(|text| kinds.iter().any(|kind| holds(&kind_of(text), kind)))
     };
     let opinion = |table: &Vec<&str>| -> Opinion {
-        let found = related(&names, table);
+        let either = |text: &str, name: &str| holds(text, name) || holds(name, text);
+        let mut found = related(&names, table, either, holds);
+        if found.is_empty() {
+            found = joined(&names, &tables, table);
+        }
         (!found.is_empty() || of_their_kind(table)).then_some(found)
     };
     let text = |side: &[Vec<&str>]| {
@@ -42,13 +47,64 @@ fn own_names(side: &[Identity]) -> Vec<Vec<&str>> {
     side.iter().map(|identity| identity.texts().filter(own).collect()).collect()
 }
 
-/// Returns the images whose names are related to a name of a table. Of names that contain each other (`CCD1` and
-/// `CCD1_B` in `CCD1_B_CAT`) the longest counts.
-fn related(images: &[Vec<&str>], table: &[&str]) -> BTreeSet<usize> {
+/// Returns the images whose names are joined to other letters in a name of a table. Where there is none, returns the one
+/// image whose name has that of the table joined to other letters.
+fn joined(images: &[Vec<&str>], tables: &[Vec<&str>], table: &[&str]) -> BTreeSet<usize> {
+    let forward = |text: &str, name: &str| match name.chars().count() {
+        1 => is_affixed(images, tables, text, name),
+        _ => is_joined(text, name),
+    };
+    let found = related(images, table, forward, forward);
+    if !found.is_empty() {
+        return found;
+    }
+    let backward = |text: &str, name: &str| text.chars().count() > 1 && is_joined(name, text);
+    let found = related(images, table, backward, |_, _| false);
+    if found.len() == 1 { found } else { BTreeSet::new() }
+}
+
+/// Returns true when a text is a name with letters before or after it that all tables have before or after a name:
+/// `ACAT` and `BCAT` name the detectors A and B. `ALL` and `BRIGHT` do not.
+fn is_affixed(images: &[Vec<&str>], tables: &[Vec<&str>], text: &str, name: &str) -> bool {
+    let names = || images.iter().flatten();
+    let all_have = |is_alike: &dyn Fn(&str) -> bool| {
+        tables.len() > 1 && tables.iter().all(|texts| texts.iter().any(|text| is_alike(text)))
+    };
+    let after = text.strip_prefix(name).is_some_and(|after| {
+        all_have(&|other| names().any(|name| other.strip_prefix(name) == Some(after)))
+    });
+    let before = text.strip_suffix(name).is_some_and(|before| {
+        all_have(&|other| names().any(|name| other.strip_suffix(name) == Some(before)))
+    });
+    after || before
+}
+
+/// Returns true when a text contains a name, joined to other letters on one side, or on both for three letters or more.
+/// No number goes on where the name begins or ends.
+fn is_joined(text: &str, name: &str) -> bool {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        let (first, last) = (name.chars().next(), name.chars().next_back());
+        let goes_on = digit(before) && digit(first) || digit(last) && digit(after);
+        !goes_on && (name.chars().count() > 2 || !letter(before) || !letter(after))
+    })
+}
+
+/// Returns the images whose names are alike to a name of a table. Of names that contain each other (`CCD1` and `CCD1_B`
+/// in `CCD1_B_CAT`) the longest counts.
+fn related(
+    images: &[Vec<&str>],
+    table: &[&str],
+    is_alike: impl Fn(&str, &str) -> bool,
+    contains: impl Fn(&str, &str) -> bool,
+) -> BTreeSet<usize> {
     let mut found: Vec<(usize, &str)> = Vec::new();
     for (image, names) in images.iter().enumerate() {
         for name in names {
-            if table.iter().any(|text| holds(text, name) || holds(name, text)) {
+            if table.iter().any(|text| is_alike(text, name)) {
                 found.push((image, name));
             }
         }
@@ -56,8 +112,8 @@ fn related(images: &[Vec<&str>], table: &[&str]) -> BTreeSet<usize> {
     let is_part = |name: &str| {
         found.iter().any(|(_, other)| {
             other.len() > name.len()
-                && holds(other, name)
-                && table.iter().any(|text| holds(text, other))
+                && contains(other, name)
+                && table.iter().any(|text| contains(text, other))
         })
     };
     found.iter().filter(|(_, name)| !is_part(name)).map(|(image, _)| *image).collect()

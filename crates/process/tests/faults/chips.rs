@@ -18,6 +18,8 @@ struct Case {
     placed: bool,
     /// Each table is followed by a list of standard stars with the name of the chip.
     standards: bool,
+    /// Each table follows one of the image's header, as in FITS_LDAC files.
+    headers: bool,
     /// Rows by extension number and magnitude.
     right: Vec<((i16, &'static str), usize)>,
     refusals: Vec<&'static str>,
@@ -42,6 +44,7 @@ fn equal_names() -> Vec<Case> {
         tables: tables.iter().map(|chip| (*chip, NAMED[chip - 1])).collect(),
         placed: true,
         standards: false,
+        headers: false,
         right: right.to_vec(),
         refusals: Vec::new(),
         by_place: 0,
@@ -61,6 +64,7 @@ fn related_names() -> Vec<Case> {
         tables: vec![(2, second), (3, third)],
         placed: false,
         standards: false,
+        headers: false,
         right: vec![SECOND, THIRD],
         refusals: Vec::new(),
         by_place: 0,
@@ -81,15 +85,58 @@ fn related_names() -> Vec<Case> {
     ]
 }
 
+/// Tables whose names join the name of the chip to other letters, in another order than the images.
+fn joined_names() -> Vec<Case> {
+    let case = |name, images, second, third, first| Case {
+        name,
+        images,
+        tables: vec![(2, second), (3, third), (1, first)],
+        placed: false,
+        standards: false,
+        headers: false,
+        right: vec![FIRST, SECOND, THIRD],
+        refusals: Vec::new(),
+        by_place: 0,
+    };
+    const GREEK: [Names; 3] =
+        [&[("EXTNAME", "ALPHA")], &[("EXTNAME", "BETA")], &[("EXTNAME", "GAMMA")]];
+    const CORNERS: [Names; 3] = [&[("EXTNAME", "NE")], &[("EXTNAME", "NW")], &[("EXTNAME", "SE")]];
+    let (beta, gamma, alpha): (Names, Names, Names) =
+        (&[("EXTNAME", "BETACAT")], &[("EXTNAME", "GAMMACAT")], &[("EXTNAME", "ALPHACAT")]);
+    let (cat_beta, cat_gamma, cat_alpha): (Names, Names, Names) =
+        (&[("EXTNAME", "CATBETA")], &[("EXTNAME", "CATGAMMA")], &[("EXTNAME", "CATALPHA")]);
+    let (nw, se, ne): (Names, Names, Names) =
+        (&[("EXTNAME", "NWCAT")], &[("EXTNAME", "SECAT")], &[("EXTNAME", "NECAT")]);
+    vec![
+        case("joined_after", GREEK, beta, gamma, alpha),
+        case("joined_before", GREEK, cat_beta, cat_gamma, cat_alpha),
+        case("joined_to_two_letters", CORNERS, nw, se, ne),
+        Case {
+            tables: vec![(1, &[("EXTNAME", "ALPHABETA")]), (3, gamma), (2, beta)],
+            right: vec![SECOND, THIRD],
+            refusals: vec!["pairing_ambiguous"],
+            ..case("joined_to_two_names", GREEK, beta, gamma, alpha)
+        },
+    ]
+}
+
+/// Tables of these chips that all have one name.
+fn objects(chips: &[usize]) -> Vec<(usize, Names)> {
+    const OBJECTS: Names = &[("EXTNAME", "LDAC_OBJECTS")];
+    chips.iter().map(|chip| (*chip, OBJECTS)).collect()
+}
+
 fn cases() -> Vec<Case> {
     let mut cases = equal_names();
     cases.extend(related_names());
+    cases.extend(joined_names());
     let case = |name, images, tables: &[_], right: &[_]| Case {
         name,
         images,
         tables: tables.to_vec(),
         placed: false,
         standards: false,
+        headers: false,
         right: right.to_vec(),
         refusals: Vec::new(),
         by_place: 0,
@@ -110,6 +157,28 @@ fn cases() -> Vec<Case> {
         Case { placed: true, ..case("names_of_one_side_and_positions", NAMED, &unnamed, &all) },
         case("no_names", NAMELESS, &unnamed, &all),
         Case { standards: true, ..case("standards_beside", NAMED, &suffixed, &all) },
+        Case {
+            by_place: 3,
+            headers: true,
+            ..case("headers_between", NAMED, &objects(&[1, 2, 3]), &all)
+        },
+        Case {
+            refusals: vec!["pairing_ambiguous"; 2],
+            ..case("fewer_tables_than_images", NAMED, &objects(&[2, 3]), &[])
+        },
+        Case {
+            headers: true,
+            refusals: vec!["pairing_ambiguous"; 2],
+            ..case("fewer_tables_and_headers", NAMED, &objects(&[2, 3]), &[])
+        },
+        Case {
+            refusals: vec!["pairing_ambiguous"; 4],
+            ..case("more_tables_than_images", NAMED, &objects(&[1, 2, 3, 3]), &[])
+        },
+        Case {
+            refusals: vec!["pairing_ambiguous"; 2],
+            ..case("fewer_tables_without_names", NAMELESS, &[(2, &[]), (3, &[])], &[])
+        },
         Case {
             refusals: vec!["pairing_contradictory"; 3],
             ..case("numbers_that_contradict", NAMED, &numbered, &[])
@@ -157,6 +226,12 @@ fn catalogue_of(case: &Case) -> Vec<u8> {
     let mut bytes = Vec::new();
     fits::write::primary(&mut bytes, &HeaderBuilder::new(), Checks::Absent).unwrap();
     for (chip, names) in &case.tables {
+        if case.headers {
+            let mut header = HeaderBuilder::new();
+            header.text("EXTNAME", "LDAC_IMHEAD", "");
+            let column = Column { name: "Field", unit: "", values: Values::F32(&[*chip as f32]) };
+            fits::write::bin_table(&mut bytes, 1, &[column], &header, Checks::Absent).unwrap();
+        }
         let numbers: Vec<f32> = (1..=10_u8).map(f32::from).collect();
         let (ra, dec) = ([ra_of(*chip).to_radians(); 10], [29.0_f64.to_radians(); 10]);
         let mut columns = vec![
