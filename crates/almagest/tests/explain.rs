@@ -3,7 +3,7 @@
 
 mod operator;
 
-use operator::{Desk, Small};
+use operator::{Desk, Small, Spoilt};
 use std::path::{Path, PathBuf};
 
 const FIRST: &str = "20071011_v1";
@@ -178,4 +178,146 @@ fn times_have_one_format() {
         assert!(iso.is_empty(), "{iso:?}\n{told}");
     }
     assert!(explain(FIRST).contains(" UTC ("), "{}", explain(FIRST));
+}
+
+/// Processes the first version of a night. Returns its directory and the first image that has a catalogue.
+fn processed(desk: &Desk) -> (PathBuf, String) {
+    let delivery = desk.simulate(&small());
+    desk.run(&delivery).ended(0);
+    let file = frame(&delivery);
+    (delivery, file)
+}
+
+fn catalogue_of(image: &str) -> String {
+    image.replace(".fit", "_cat.fits")
+}
+
+/// Returns the bytes of a catalogue of which some HDUs are refused, by extension number.
+fn with_refused(whole: &[u8], ext_nums: &[usize]) -> Vec<u8> {
+    ext_nums.iter().fold(whole.to_vec(), |bytes, n| Spoilt::Refused(*n).of(&bytes))
+}
+
+/// The undo of a retraction is recommended while it brings something back.
+#[test]
+fn an_undo_without_effect_is_not_recommended() {
+    for desk in Desk::of_both_engines() {
+        let (delivery, file) = processed(&desk);
+        let told = || {
+            let explain = |name: &str| desk.at_site(&["explain", name]).ended(0);
+            [explain(FIRST), explain(&file), desk.run(&delivery).ended(0)]
+        };
+        retract(&desk, FIRST, &["--use-case", "catalogue"]);
+        assert!(told().iter().all(|told| told.contains("--undo")), "{:?}", told());
+        desk.at_site(&["catalogue", "--again", "--delivery", FIRST]).ended(0);
+        desk.at_site(&["ingest"]).ended(0);
+        desk.at_site(&["retract", FIRST, "--undo", "--reason", "it was good"]).ended(5);
+        assert!(!told().iter().any(|told| told.contains("--undo")), "{:?}", told());
+        // The retraction of the second round can be undone.
+        retract(&desk, FIRST, &["--use-case", "catalogue"]);
+        assert!(told().iter().all(|told| told.contains("--undo")), "{:?}", told());
+        retract(&desk, FIRST, &["--undo"]);
+        assert!(!told().iter().any(|told| told.contains("--undo")), "{:?}", told());
+    }
+}
+
+/// A catalogue is refused when each of its HDUs is, whether the detections of the others are current or not.
+#[test]
+fn catalogues_refused_in_part_are_not_called_refused() {
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small());
+        let file = frame(&delivery);
+        let catalogue = delivery.join(catalogue_of(&file));
+        let whole = std::fs::read(&catalogue).unwrap();
+        std::fs::write(&catalogue, with_refused(&whole, &[2])).unwrap();
+        desk.run(&delivery).ended(1);
+        retract(&desk, FIRST, &["--use-case", "catalogue"]);
+        let explain = || desk.at_site(&["explain", &file]).ended(0);
+        let line = format!("its catalogue is {}\n", catalogue_of(&file));
+        assert!(explain().contains(&line), "{}", explain());
+        assert!(explain().contains("required_column_missing"), "{}", explain());
+        retract(&desk, FIRST, &["--undo"]);
+        // Each HDU of a newer content is refused; the refusal of the older content is not its own.
+        std::fs::write(&catalogue, with_refused(&whole, &[2, 3, 4, 5])).unwrap();
+        desk.run(&delivery).ended(1);
+        let line = format!("its catalogue is {}, which was refused (refusal ", catalogue_of(&file));
+        assert!(explain().contains(&line), "{}", explain());
+        assert!(!explain().contains("(resolved)"), "{}", explain());
+        std::fs::write(&catalogue, &whole).unwrap();
+        desk.run(&delivery).ended(0);
+        assert!(!explain().contains("refus"), "{}", explain());
+    }
+}
+
+/// A newer catalogue or image that no round has taken up is named, with the command that processes it.
+#[test]
+fn newer_files_that_wait_are_explained() {
+    for desk in Desk::of_both_engines() {
+        let (delivery, file) = processed(&desk);
+        let place = delivery.to_str().unwrap();
+        let name = catalogue_of(&file);
+        let run = format!("almagest --site {} run {place}\n", desk.site.display());
+        let explain = |name: &str| desk.at_site(&["explain", name]).ended(0);
+        let whole = std::fs::read(delivery.join(&name)).unwrap();
+        std::fs::write(delivery.join(&name), with_refused(&whole, &[2])).unwrap();
+        desk.at_site(&["transfer", place]).ended(0);
+        let waits = format!("newer catalogue {name} waits for its round");
+        let of_image = format!("newer catalogue {name} of image {file} waits for its round");
+        let told = explain(&file);
+        assert!(told.contains(&waits) && told.contains(&run), "{told}");
+        let told = explain(&name);
+        assert!(told.contains("no round has taken it up yet") && told.contains(&run), "{told}");
+        assert_eq!(told.matches("no round has taken it up yet").count(), 1, "{told}");
+        let told = explain(FIRST);
+        assert!(told.contains(&of_image) && told.contains(&run), "{told}");
+        // A pause is what holds it up.
+        desk.at_site(&["pause", "catalogue", "--reason", "the nodes are full"]).ended(0);
+        for told in [explain(&file), explain(FIRST)] {
+            assert!(told.contains("resume") && !told.contains(&run), "{told}");
+        }
+        desk.at_site(&["resume", "catalogue"]).ended(0);
+        desk.run(&delivery).ended(1);
+        for told in [explain(&file), explain(&name), explain(FIRST)] {
+            assert!(!told.contains("waits for") && !told.contains("taken it up yet"), "{told}");
+        }
+        // The image itself arrives anew.
+        let mut image = std::fs::read(delivery.join(&file)).unwrap();
+        image.extend_from_slice(&[0; 2880]);
+        std::fs::write(delivery.join(&file), image).unwrap();
+        desk.at_site(&["transfer", place]).ended(0);
+        let told = explain(FIRST);
+        let line = format!("image {file} waits for its round");
+        assert!(told.contains(&line) && told.contains(&run), "{told}");
+    }
+}
+
+/// An older content of a catalogue names the catalogue that the image has now, and its own refusals alone.
+#[test]
+fn older_contents_of_a_catalogue_name_the_current_one() {
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small());
+        let file = frame(&delivery);
+        let name = catalogue_of(&file);
+        let path = delivery.join(&name);
+        let whole = std::fs::read(&path).unwrap();
+        desk.run(&delivery).ended(0);
+        std::fs::remove_file(&path).unwrap();
+        let packed = format!("{name}.gz");
+        std::fs::write(&path, with_refused(&whole, &[3])).unwrap();
+        let gzip = std::process::Command::new("gzip").arg(&path).status().unwrap();
+        assert!(gzip.success());
+        desk.run(&delivery).ended(1);
+        let explain = |name: &str| desk.at_site(&["explain", name]).ended(0);
+        let after =
+            |newer: &str| format!("{newer} came after it and is the catalogue of that image now");
+        assert!(explain(&name).contains(&after(&packed)), "{}", explain(&name));
+        std::fs::write(&path, with_refused(&whole, &[2])).unwrap();
+        desk.run(&delivery).ended(1);
+        assert!(!explain(&name).contains(" came after it"), "{}", explain(&name));
+        assert!(explain(&packed).contains(&after(&name)), "{}", explain(&packed));
+        // The newest content comes first, with its refusal.
+        assert_eq!(explain(&name).matches("required_column_missing: ").count(), 1);
+        let told = explain(&name);
+        let older = told.find("superseded by newer content of the same name").unwrap();
+        assert!(told.find("required_column_missing: ").unwrap() < older, "{told}");
+    }
 }

@@ -8,7 +8,7 @@ pub use super::help::help_for;
 
 use super::help;
 use super::planning::Standing;
-use super::records::{KeptProduct, RefusalRecord, RefusalState, Timestamp};
+use super::records::{ImageWork, KeptProduct, RefusalRecord, Timestamp};
 use super::report::{DeliveryStatus, Drift, RoundStatus, in_full, place_in_words};
 use model::advice::Target;
 use model::{Advice, UseCase};
@@ -175,6 +175,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
         None,
     );
     explain_redo(sheet, setting, out);
+    explain_waiting(sheet, setting, out);
     help::explain_refusals(&sheet.refusals, Some(&s.name), setting, out);
     out.findings.clone_from(&sheet.findings);
     if s.skipped > 0 {
@@ -349,6 +350,89 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
     }
 }
 
+/// Explains which files of a delivery have arrived and were not taken up by any round, and what processes them.
+fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
+    let (work, s) = (&sheet.work, &sheet.status);
+    let is_new = |image: &&ImageWork| {
+        let of = UseCase::ALL.map(|use_case| image.progress(use_case));
+        of.iter().all(|progress| progress.coverage.is_none() && progress.redo.is_none())
+    };
+    let new: Vec<&ImageWork> = work.images.iter().filter(is_new).collect();
+    let line = |image: &&ImageWork| format!("image {} waits for its round", image.name);
+    match new.as_slice() {
+        [] => {}
+        all if all.len() == work.images.len() => {
+            out.lines.push("no round has taken up its images yet".to_owned());
+        }
+        some => out.lines_of(some.iter().map(line).collect(), None),
+    }
+    let catalogue = |image: &ImageWork| {
+        let catalogue = image.waiting_catalogue()?;
+        let is_newer = image.catalogue_progress.coverage.is_some();
+        let newer = if is_newer { "newer catalogue" } else { "catalogue" };
+        Some(format!("{newer} {} of image {} waits for its round", catalogue.name, image.name))
+    };
+    out.lines_of(work.images.iter().filter_map(catalogue).collect(), None);
+    let due = |image: &&ImageWork| image.waiting_catalogue().is_some() && !image.is_in_hand();
+    if !new.is_empty() || work.images.iter().any(|image| due(&image)) {
+        let is_paused = |u: &UseCase| {
+            setting.standing.iter().any(|p| p.is_stop() && p.subject.covers(&s.name, s.night, *u))
+        };
+        // The pause is what helps.
+        if !UseCase::ALL.iter().any(is_paused) {
+            out.suggestions.push(process(&s.name, setting));
+        }
+    }
+}
+
+/// Explains that the catalogue of an image, or a catalogue, was not taken up by any round, and what processes it.
+fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) {
+    let Some(image) = &file.waiting else { return };
+    let Some(catalogue) = image.waiting_catalogue() else { return };
+    out.lines.push(match (file.kind.as_str(), &image.catalogue_progress.coverage) {
+        ("catalogue", _) => "no round has taken it up yet".to_owned(),
+        (_, Some(_)) => format!("its newer catalogue {} waits for its round", catalogue.name),
+        (_, None) => format!("its catalogue {} waits for its round", catalogue.name),
+    });
+    let of = [UseCase::Metadata, UseCase::Catalogue];
+    let is_paused = |s: &&Standing| {
+        s.is_stop() && of.iter().any(|u| s.subject.covers(&file.delivery, None, *u))
+    };
+    match setting.standing.iter().find(is_paused) {
+        Some(pause) => {
+            out.lines.push(pause.to_string());
+            let target = pause.subject.target();
+            out.suggestions.push(Suggestion::new("", [Advice::Resume { target }]));
+        }
+        None if image.is_in_hand() => {
+            let name = file.delivery.clone();
+            let text = "explains the rounds under way";
+            out.suggestions.push(Suggestion::new(text, [Advice::Explain { name }]));
+        }
+        None => out.suggestions.push(process(&file.delivery, setting)),
+    }
+}
+
+/// Suggests what processes everything of a delivery that is due.
+fn process(delivery: &str, setting: &Setting) -> Suggestion {
+    let delivery = delivery.to_owned();
+    match setting.places.get(&delivery) {
+        _ if setting.has_scheduler => {
+            Suggestion::new("the data daemon proposes it", [Advice::Plan])
+        }
+        Some(place) => {
+            Suggestion::new("processes what arrived", [Advice::Run { place: place.clone() }])
+        }
+        None => {
+            let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
+            let step = |use_case| Advice::Step { use_case, delivery: delivery.clone() };
+            let ingest = Advice::Ingest { delivery: delivery.clone() };
+            let steps = in_order.map(step).into_iter().chain([ingest]);
+            Suggestion::new("processes what arrived", steps)
+        }
+    }
+}
+
 /// The command that works on a use case of a delivery.
 fn step(use_case: UseCase, delivery: &str, setting: &Setting) -> Suggestion {
     match setting.has_scheduler {
@@ -449,6 +533,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
             out.suggestions.push(step(use_case, &file.delivery, setting));
         }
     }
+    explain_waiting_of(file, setting, out);
     if file.kind == "image" && !file.superseded && file.rounds.is_empty() {
         out.lines.push("no round has taken it up yet".to_owned());
         let paused = setting
@@ -500,19 +585,16 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
 }
 
 fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
-    let is_refused = |r: &&RefusalRecord| {
-        file.partner.as_ref() == Some(&r.refusal.file) && r.state != RefusalState::Resolved
-    };
     match (file.kind.as_str(), &file.partner) {
         ("catalogue", Some(image)) => out.lines.push(format!("it belongs to image {image}")),
         ("catalogue", None) => out.lines.push("its image has not arrived".to_owned()),
         ("image", Some(catalogue)) => {
-            out.lines.push(match file.refusals.iter().find(is_refused) {
-                Some(r) if file.detections == 0 => format!(
+            out.lines.push(match &file.catalogue_refused {
+                Some(r) => format!(
                     "its catalogue is {catalogue}, which was refused (refusal {}: {})",
                     r.refusal_id, r.refusal.code
                 ),
-                _ => format!("its catalogue is {catalogue}"),
+                None => format!("its catalogue is {catalogue}"),
             });
         }
         ("image", None) => out.lines.push(match file.refused_partner.first() {

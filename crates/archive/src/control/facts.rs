@@ -1,6 +1,6 @@
 //! What the archive knows of a name, a night, a number or a position: what [`super::explain`] makes sentences of.
 
-use super::records::{DeliveryWork, KeptProduct, RefusalRecord, Timestamp};
+use super::records::{DeliveryWork, ImageWork, KeptProduct, RefusalRecord, Timestamp};
 use super::report::{DeliveryStatus, Drift};
 use model::UseCase;
 
@@ -62,7 +62,7 @@ pub struct DeliveryFactsheet {
     pub superseded_by: Vec<(String, u64)>,
     /// Staged rounds that wait, each with the reason.
     pub blocked: Vec<(UseCase, u32, String)>,
-    /// Rounds that are retracted and not purged.
+    /// Whether an undo of its retraction would bring something back.
     pub can_come_back: bool,
     /// Products of its images that are kept beside newer images or catalogues.
     pub kept: Vec<KeptProduct>,
@@ -87,15 +87,19 @@ pub struct FileFactsheet {
     pub multiframe_id: Option<i64>,
     /// For a catalogue: name of its image. For an image: name of its catalogue.
     pub partner: Option<String>,
+    /// For an image whose catalogue was refused as a whole: the first of its refusals.
+    pub catalogue_refused: Option<RefusalRecord>,
+    /// The image, when its catalogue is due and no round has taken that up; for a catalogue, when it is that one.
+    pub waiting: Option<ImageWork>,
     /// For an image without catalogue: the refusals of files that would be it.
     pub refused_partner: Vec<RefusalRecord>,
-    /// For a catalogue: name of the one that came after it for the same image, under another name.
+    /// For a catalogue: name of the image's current one, when that came after it under another name.
     pub replaced_by: Option<String>,
     /// Rounds that covered it, oldest first: use case, round, state, outcome.
     pub rounds: Vec<FileRound>,
     /// Use cases that are to be done again, with the reason.
     pub redo: Vec<(String, String)>,
-    /// All its refusals, and for an image those of its catalogue.
+    /// All refusals of its content, and for an image those of its catalogue.
     pub refusals: Vec<RefusalRecord>,
     /// Whether the archive shows its metadata.
     pub has_metadata: bool,

@@ -408,6 +408,8 @@ pub struct RefusalRecord {
     pub round: Option<u32>,
     /// The refusal; its file name is empty when a whole round is meant.
     pub refusal: Refusal,
+    /// Content of its file, when the file is registered.
+    pub file_id: Option<i64>,
     /// Survey of its file, when the file is registered.
     pub survey: Option<String>,
     /// Name of the image that its file is the catalogue of.
@@ -561,6 +563,33 @@ pub struct ImageWork {
 }
 
 impl ImageWork {
+    /// Returns the catalogue that a catalogue round is due to read, although rounds have covered the image before.
+    ///
+    /// Images without metadata, whose metadata failed or are retracted, and images whose detections failed or are retracted have
+    /// none: nothing takes up their catalogues without a decision.
+    pub fn waiting_catalogue(&self) -> Option<&CatalogueWork> {
+        let catalogue = self.catalogue.as_ref()?;
+        let metadata = self.metadata.coverage.as_ref()?;
+        let is_other = |c: &Coverage| c.catalogue_version != Some(catalogue.version);
+        let is_stuck = |c: &Coverage| matches!(c.state, UnitState::Failed | UnitState::Retracted);
+        let has_none = matches!(metadata.outcome, Some(Outcome::Refused | Outcome::Parked));
+        if is_stuck(metadata) || has_none && !is_other(metadata) {
+            return None;
+        }
+        let is_due =
+            self.catalogue_progress.coverage.as_ref().is_none_or(|c| is_other(c) && !is_stuck(c));
+        is_due.then_some(catalogue)
+    }
+
+    /// Returns true when a round that covers the image is under way, so that a newer one follows it.
+    pub fn is_in_hand(&self) -> bool {
+        let is_over = |s: UnitState| {
+            matches!(s, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
+        };
+        let of = [&self.metadata, &self.catalogue_progress];
+        of.iter().any(|progress| progress.coverage.as_ref().is_some_and(|c| !is_over(c.state)))
+    }
+
     /// How far a use case is.
     pub fn progress(&self, use_case: UseCase) -> &Progress {
         match use_case {

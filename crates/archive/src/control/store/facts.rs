@@ -7,15 +7,17 @@ use super::products;
 use super::refusals;
 use super::registration::delivery_id;
 use super::reports::{self, delivery_status, findings};
+use super::retraction::can_come_back;
 use super::superseded::without_successor;
 use super::work::delivery_work;
 use crate::control::explain::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
-use crate::control::records::{RefusalFilter, RefusalState};
+use crate::control::records::{ImageWork, RefusalFilter, RefusalRecord, RefusalState};
 use crate::control::report::StatusFilter;
 use crate::engine::{Connection, Optional, ToSql};
 use crate::error::ArchiveFault;
 use model::UseCase;
 use rusqlite::params;
+use std::collections::BTreeSet;
 
 /// See [`crate::Inquiry::facts`].
 pub(super) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault> {
@@ -88,15 +90,6 @@ fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(String, u64)>, Ar
     Ok(named)
 }
 
-/// Whether something of a delivery is retracted and not purged.
-fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT EXISTS (SELECT * FROM retraction JOIN unit USING (unit_id)
-                        WHERE delivery_id = ?1 AND undone_event IS NULL AND purged IS NULL)",
-    )?;
-    Ok(select.query_row([delivery], |r| r.get(0))?)
-}
-
 /// Files of a name, or of DELIVERY/FILE, the newest content first, and how many there are.
 fn file_facts(
     c: &Connection,
@@ -165,16 +158,18 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
         file: Some(sheet.name.clone()),
         ..RefusalFilter::default()
     };
-    sheet.refusals = refusals::list(c, &filter)?;
+    let refusals = refusals::list(c, &filter)?;
+    // What no content was registered of is newer than the contents of its name.
+    let is_own = |r: &RefusalRecord| r.file_id.map_or(!sheet.superseded, |of| of == file);
+    sheet.refusals = refusals.into_iter().filter(is_own).collect();
     sheet.redo =
         pairs(c, "SELECT use_case, why FROM redo WHERE file_id = ?1 AND unit_id IS NULL", file)?;
     let Some(multiframe) = sheet.multiframe_id else { return Ok(()) };
-    add_partner(c, file, multiframe, sheet)?;
-    if sheet.kind == "image" && sheet.partner.is_some() {
-        // Why an image has fewer detections than it should is told by its catalogue.
-        let filter = RefusalFilter { file: sheet.partner.clone(), ..filter };
-        sheet.refusals.extend(refusals::list(c, &filter)?);
+    match sheet.kind.as_str() {
+        "catalogue" => add_image(c, file, multiframe, sheet)?,
+        _ => add_catalogue(c, multiframe, filter, sheet)?,
     }
+    add_waiting(c, file, multiframe, sheet)?;
     // A catalogue answers for its own versions, an image for all.
     let catalogue = (sheet.kind == "catalogue").then_some(file);
     add_rows(c, multiframe, catalogue, sheet)?;
@@ -182,33 +177,108 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     add_endings(c, multiframe, catalogue, sheet)
 }
 
-/// Adds the catalogue of an image, or the image of a catalogue and the catalogue that replaced it under another name.
-fn add_partner(
+/// Adds the image of a catalogue, and the catalogue that replaced it under another name.
+fn add_image(
     c: &Connection,
     file: i64,
     multiframe: i64,
     sheet: &mut FileFactsheet,
 ) -> Result<(), ArchiveFault> {
-    let partner = if sheet.kind == "catalogue" {
-        "SELECT file.name FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1"
-    } else {
-        "SELECT file.name FROM catalogue JOIN file USING (file_id) WHERE multiframe_id = ?1
-         ORDER BY version DESC LIMIT 1"
-    };
-    sheet.partner = c.query_row(partner, [multiframe], |r| r.get(0)).optional()?;
-    if sheet.kind == "catalogue" {
-        sheet.replaced_by = c
-            .query_row(
-                "SELECT newer_file.name FROM catalogue AS own JOIN file AS own_file USING (file_id)
-                     JOIN catalogue AS newer USING (multiframe_id) JOIN file AS newer_file ON newer_file.file_id = newer.file_id
-                 WHERE own.multiframe_id = ?1 AND own.file_id = ?2 AND newer.version > own.version
-                     AND newer_file.state = 'current' AND newer_file.name <> own_file.name
-                 ORDER BY newer.version DESC LIMIT 1",
-                [multiframe, file],
-                |r| r.get(0),
-            )
-            .optional()?;
+    let image = "SELECT file.name FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1";
+    sheet.partner = c.query_row(image, [multiframe], |r| r.get(0)).optional()?;
+    let newest: Option<String> = c
+        .query_row(
+            "SELECT newer_file.name FROM catalogue AS own JOIN catalogue AS newer USING (multiframe_id)
+                 JOIN file AS newer_file ON newer_file.file_id = newer.file_id
+             WHERE own.multiframe_id = ?1 AND own.file_id = ?2 AND newer.version > own.version
+                 AND newer_file.state = 'current'
+             ORDER BY newer.version DESC LIMIT 1",
+            [multiframe, file],
+            |r| r.get(0),
+        )
+        .optional()?;
+    sheet.replaced_by = newest.filter(|name| *name != sheet.name);
+    Ok(())
+}
+
+/// Adds the catalogue of an image, with its refusals: they explain why the image has fewer detections than expected.
+fn add_catalogue(
+    c: &Connection,
+    multiframe: i64,
+    filter: RefusalFilter,
+    sheet: &mut FileFactsheet,
+) -> Result<(), ArchiveFault> {
+    let latest: Option<(String, i64, usize, bool)> = c
+        .query_row(
+            "SELECT file.name, file.file_id, file.hdus,
+                 EXISTS (SELECT * FROM detector_rows WHERE detector_rows.multiframe_id = catalogue.multiframe_id
+                             AND detector_rows.version = catalogue.version)
+             FROM catalogue JOIN file USING (file_id) WHERE multiframe_id = ?1
+             ORDER BY CASE file.state WHEN 'current' THEN 0 ELSE 1 END, catalogue.version DESC LIMIT 1",
+            [multiframe],
+            |r| Ok((r.get(0)?, r.get(1)?, r.get::<u32>(2)? as usize, r.get(3)?)),
+        )
+        .optional()?;
+    let Some((name, catalogue, hdus, is_in_archive)) = latest else { return Ok(()) };
+    let filter = RefusalFilter { file: Some(name.clone()), ..filter };
+    sheet.partner = Some(name);
+    let mut refusals = refusals::list(c, &filter)?;
+    refusals.retain(|r| r.file_id.is_none_or(|of| of == catalogue));
+    let of_content = || refusals.iter().filter(|r| r.file_id == Some(catalogue));
+    if !is_in_archive {
+        sheet.catalogue_refused = refusal_of_all(of_content(), hdus).cloned();
     }
+    sheet.refusals.extend(refusals);
+    Ok(())
+}
+
+/// Returns the first refusal of a catalogue of which the whole file or every HDU is refused.
+fn refusal_of_all<'r>(
+    refusals: impl Iterator<Item = &'r RefusalRecord>,
+    hdus: usize,
+) -> Option<&'r RefusalRecord> {
+    // Refusals of rows leave the other rows of their HDU.
+    let is_whole = |r: &&RefusalRecord| r.refusal.row_ranges.is_empty();
+    let is_in_force = |r: &&RefusalRecord| r.state != RefusalState::Resolved && !r.taken;
+    let refusals: Vec<&RefusalRecord> = refusals.filter(is_whole).filter(is_in_force).collect();
+    // The number of HDUs does not count those without rows.
+    let of_hdus = refusals.iter().filter(|r| r.refusal.code != "zero_rows");
+    let refused: BTreeSet<u16> = of_hdus.filter_map(|r| r.refusal.hdu).collect();
+    let is_all = refusals.iter().any(|r| r.refusal.hdu.is_none()) || refused.len() >= hdus;
+    refusals.first().copied().filter(|_| is_all)
+}
+
+/// Adds the catalogue of an image, or the catalogue itself, that is due and that no round has taken up.
+fn add_waiting(
+    c: &Connection,
+    file: i64,
+    multiframe: i64,
+    sheet: &mut FileFactsheet,
+) -> Result<(), ArchiveFault> {
+    if sheet.superseded {
+        return Ok(());
+    }
+    // All work of a delivery is much, and most catalogues were taken up.
+    let catalogue = (sheet.kind == "catalogue").then_some(file);
+    let may_wait: bool = c.query_row(
+        "SELECT EXISTS (SELECT * FROM catalogue
+             WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR file_id = ?2)
+                 AND NOT EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                                 WHERE task_input.multiframe_id = catalogue.multiframe_id
+                                     AND catalogue_version = catalogue.version AND use_case = 'catalogue'))",
+        params![multiframe, catalogue],
+        |r| r.get(0),
+    )?;
+    if !may_wait {
+        return Ok(());
+    }
+    let work = delivery_work(c, &sheet.delivery)?;
+    let image = work.images.into_iter().find(|image| image.multiframe_id.get() == multiframe);
+    let is_meant = |image: &ImageWork| {
+        let waiting = image.waiting_catalogue();
+        waiting.is_some_and(|waiting| catalogue.is_none() || waiting.name == sheet.name)
+    };
+    sheet.waiting = image.filter(is_meant);
     Ok(())
 }
 

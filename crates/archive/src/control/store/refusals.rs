@@ -238,7 +238,7 @@ const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.ro
     refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen, refusal.taken,
     (SELECT file.survey FROM file WHERE file.file_id = refusal.file_id),
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
-     WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1)";
+     WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id";
 
 /// See [`crate::Inquiry::refusals`].
 pub(super) fn list(
@@ -292,6 +292,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
             row_ranges: Vec::new(),
             parked: row.get(12)?,
         },
+        file_id: row.get(20)?,
         survey: row.get(18)?,
         image: row.get(19)?,
         state: RefusalState::Open,

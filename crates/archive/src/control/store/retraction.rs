@@ -170,6 +170,16 @@ pub(super) fn restore(
     Ok(restored)
 }
 
+/// Returns true when the undo of a delivery's retraction would bring something back.
+pub(super) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
+    for unit in units(c, delivery, UnitState::Retracted, &UseCase::ALL)? {
+        if open_retraction(c, unit.id)?.is_some() && can_return(c, &unit)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Says whether anything of a round could come back: a product that is retracted (of detections, those of some detector), or
 /// nothing since the round left none.
 fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
