@@ -270,11 +270,12 @@ fn newer_files_that_wait_are_explained() {
         let told = explain(FIRST);
         assert!(told.contains(&of_image) && told.contains(&run), "{told}");
         // A pause is what holds it up.
-        desk.at_site(&["pause", "catalogue", "--reason", "the nodes are full"]).ended(0);
+        desk.at_site(&["pause", "--use-case", "catalogue", "--reason", "the nodes are full"])
+            .ended(0);
         for told in [explain(&file), explain(FIRST)] {
             assert!(told.contains("resume") && !told.contains(&run), "{told}");
         }
-        desk.at_site(&["resume", "catalogue"]).ended(0);
+        desk.at_site(&["resume", "--use-case", "catalogue"]).ended(0);
         desk.run(&delivery).ended(1);
         for told in [explain(&file), explain(&name), explain(FIRST)] {
             assert!(!told.contains("waits for") && !told.contains("taken it up yet"), "{told}");
