@@ -390,7 +390,7 @@ fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explana
     let Some(image) = &file.waiting else { return };
     let Some(catalogue) = image.waiting_catalogue() else { return };
     out.lines.push(match (file.kind.as_str(), &image.catalogue_progress.coverage) {
-        ("catalogue", _) => "no round has taken it up yet".to_owned(),
+        ("catalogue", _) => "no catalogue round has taken it up yet".to_owned(),
         (_, Some(_)) => format!("its newer catalogue {} waits for its round", catalogue.name),
         (_, None) => format!("its catalogue {} waits for its round", catalogue.name),
     });
