@@ -265,7 +265,10 @@ fn newer_files_that_wait_are_explained() {
         let told = explain(&file);
         assert!(told.contains(&waits) && told.contains(&run), "{told}");
         let told = explain(&name);
-        assert!(told.contains("no catalogue round has taken it up yet") && told.contains(&run), "{told}");
+        assert!(
+            told.contains("no catalogue round has taken it up yet") && told.contains(&run),
+            "{told}"
+        );
         assert_eq!(told.matches("no catalogue round has taken it up yet").count(), 1, "{told}");
         let told = explain(FIRST);
         assert!(told.contains(&of_image) && told.contains(&run), "{told}");

@@ -208,7 +208,7 @@ fn a_delivery_of_casu_products_is_taken_or_says_why_not() {
     explained(
         &desk,
         "hawki_simA_tile_cat.fits",
-        &["its image has not arrived", "deliver the image"],
+        &["its image has not arrived", "deliver the complete image"],
     );
     explained(&desk, "vircam_header_with_time.fits", &["not_standard", "SIMPLE = F"]);
     explained(

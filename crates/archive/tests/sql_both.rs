@@ -58,6 +58,11 @@ fn filled(site: &Site, archive: &mut Archive) {
     for (round, only) in [(1, None), (2, Some("w00003.fit"))] {
         if round == 2 {
             record(archive, &[arrival("w00003_cat.fits", "newer rows")]);
+            let unit = open_round(archive, UseCase::Metadata, 1, &|i| i.name == "w00003.fit");
+            for started in start_all(archive, &unit) {
+                archive.take_result(&work_off(&started), now()).unwrap();
+            }
+            publish(archive, &unit);
         }
         let unit =
             open_round(archive, UseCase::Catalogue, 2, &|i| only.is_none_or(|name| i.name == name));

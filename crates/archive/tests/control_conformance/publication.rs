@@ -149,15 +149,17 @@ pub fn new_versions_replace_old_rows<A: Engine>(fresh: &Fresh<A>) {
         let unit = stage_round(&mut archive, use_case, 1);
         publish(&mut archive, &unit);
     }
-    // A newer catalogue: its detections replace the old ones.
+    // A newer catalogue: metadata are read with it, and its detections replace the old ones.
     record(&mut archive, &[arrival("w00000_cat.fits", "newer rows")]);
-    let redone = open_round(&mut archive, UseCase::Catalogue, 1, &|i| {
-        i.catalogue.as_ref().is_some_and(|c| c.version == 2)
-    });
-    for started in start_all(&mut archive, &redone) {
-        archive.take_result(&work_off(&started), now()).unwrap();
+    for use_case in [UseCase::Metadata, UseCase::Catalogue] {
+        let redone = open_round(&mut archive, use_case, 1, &|i| {
+            i.catalogue.as_ref().is_some_and(|c| c.version == 2)
+        });
+        for started in start_all(&mut archive, &redone) {
+            archive.take_result(&work_off(&started), now()).unwrap();
+        }
+        publish(&mut archive, &redone);
     }
-    publish(&mut archive, &redone);
     let status = archive.status().unwrap();
     assert_eq!((status.deliveries[0].detections, status.programmes[0].last_obj_id), (40, 60));
     // A newer image: each product of the old one ends with its own, its metadata with the last of them.

@@ -97,16 +97,18 @@ fn a_clock_that_jumps_back_changes_nothing() {
         let report = ingest::pass(&mut archive, &[], &cause(), yesterday).unwrap();
         assert_eq!(report.published.len(), 3);
         record(&mut archive, &[arrival("w00000_cat.fits", "newer rows")]);
-        let unit = open_round(&mut archive, model::UseCase::Catalogue, 1, &|i| {
-            i.catalogue.as_ref().is_some_and(|c| c.version == 2)
-        });
-        for started in start_all(&mut archive, &unit) {
-            archive::Queue::take_result(&mut archive, &work_off(&started), now()).unwrap();
+        for use_case in [model::UseCase::Metadata, model::UseCase::Catalogue] {
+            let unit = open_round(&mut archive, use_case, 1, &|i| {
+                i.catalogue.as_ref().is_some_and(|c| c.version == 2)
+            });
+            for started in start_all(&mut archive, &unit) {
+                archive::Queue::take_result(&mut archive, &work_off(&started), now()).unwrap();
+            }
         }
         let long_ago = yesterday - chrono::TimeDelta::days(400);
         ingest::sweep::sweep(&mut archive, chrono::TimeDelta::days(7), long_ago).unwrap();
         let report = ingest::pass(&mut archive, &[], &cause(), long_ago).unwrap();
-        assert_eq!(report.published.len(), 1, "{report:?}");
+        assert_eq!(report.published.len(), 2, "{report:?}");
         assert_eq!(archive.status().unwrap().programmes[0].detections, 40);
         drop(archive);
         verified(&site);
