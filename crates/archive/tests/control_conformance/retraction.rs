@@ -289,6 +289,8 @@ pub fn an_image_keeps_older_detections<A: Engine>(fresh: &Fresh<A>) {
         let catalogues: Vec<Arrival> =
             (0..3).map(|n| arrival(&format!("w{n:05}_cat.fits"), &format!("{text} {n}"))).collect();
         record(archive, &catalogues);
+        let unit = stage_round_of(archive, NIGHT, UseCase::Metadata, 1);
+        super::publication::publish(archive, &unit);
         publish_hdus(archive, NIGHT, hdu);
     };
     newer(&mut archive, "second", &|multiframe, ext_num| match (multiframe, ext_num) {
