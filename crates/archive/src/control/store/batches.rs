@@ -56,7 +56,8 @@ fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> 
                  WHERE before.multiframe_id = task_input.multiframe_id
                      AND unit.use_case = 'metadata' AND unit.state = 'ingested'
                      AND (CAST(?2 AS TEXT) <> 'catalogue'
-                          OR before.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version))",
+                          OR before.outcome = 'done'
+                              AND before.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version))",
         )?
         .query_row(params![unit.id, unit.key.use_case.name()], |r| r.get(0))?;
     Ok((without > 0)
