@@ -96,7 +96,7 @@ pub(crate) fn relink(tx: &Connection, event: EventId) -> Result<(), ArchiveFault
             linker.collect(&linker.to_frame(), params![rival], &mut stale)?;
         }
         for delivery in &borrowers {
-            linker.collect(&linker.borrowed(), params![event.get(), delivery], &mut stale)?;
+            linker.collect(&linker.borrowed(), params![delivery], &mut stale)?;
         }
         for linked in stale.into_values() {
             let meaning = meanings.of(tx, &linked)?;
@@ -391,7 +391,7 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows of a delivery that were there before the event and refer to another delivery's frame.
+    /// Rows of a delivery that refer to another delivery's frame. A row of which the event has changed another link began in it.
     fn borrowed(&self) -> String {
         let id = quoted(self.link.id);
         let joined = format!(
@@ -401,10 +401,7 @@ impl Linker<'_> {
                  JOIN file AS lender ON lender.file_id = lent.file_id",
             self.link.all()
         );
-        self.select(
-            &joined,
-            "of.delivery_id = ?2 AND lender.delivery_id <> ?2 AND link.begin_event < ?1",
-        )
+        self.select(&joined, "of.delivery_id = ?1 AND lender.delivery_id <> ?1")
     }
 
     fn collect(
