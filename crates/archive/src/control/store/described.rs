@@ -3,11 +3,11 @@
 //!
 //! A metadata round is made for every new version of a catalogue, before the catalogue itself. Every row of `multiframe` and
 //! `multiframe_detector` names the version with which it was read (`cat_version`). Where the detections that are published come
-//! from another version, the rows of the round are stored as ended in the event that began them, and the earlier ones stay
-//! ([`hold_back`]). An act that publishes detections, or brings them back, copies the rows that describe them into its event
+//! from another version, the rows of the round are stored in an event of their own, in which they begin and end, and the earlier
+//! ones stay ([`HeldBack`]). An act that publishes detections, or brings them back, copies the rows that describe them into its event
 //! ([`follow`]).
 
-use super::products::{self, tables_of};
+use super::products;
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
@@ -40,73 +40,107 @@ fn versions(tx: &Connection, (id, of): (i64, &str)) -> Result<Versions, ArchiveF
     Ok(found)
 }
 
-/// Ends the rows that a metadata round has just begun, and opens the earlier ones, where the published detections come from
-/// another version of the catalogue.
-///
-/// `done` is a query for the images of the round `unit` that were done, in which `?1` is the round. The current rows that the
-/// round replaces have been ended by `event`.
-pub(super) fn hold_back(
-    tx: &Connection,
-    (unit, done): (i64, &str),
-    event: EventId,
-) -> Result<(), ArchiveFault> {
-    let published = versions(tx, (unit, done))?;
-    if published.is_empty() {
-        return Ok(());
-    }
-    let mut select = tx.prepare_cached(
-        "SELECT multiframe_id, catalogue_version FROM task JOIN task_input USING (task_id)
-         WHERE unit_id = ?1 AND outcome = 'done'",
-    )?;
-    let rows = select.query_map([unit], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let read: BTreeMap<i64, Option<i64>> = rows.collect::<Result<_, _>>()?;
-    let mut is_current = tx.prepare_cached(
-        "SELECT EXISTS (SELECT * FROM product
-                        WHERE multiframe_id = ?1 AND use_case = 'metadata' AND state = 'current')",
-    )?;
-    let mut frames = Vec::new();
-    for (multiframe, detectors) in published {
-        let Some(&read) = read.get(&multiframe) else { continue };
-        let others: Vec<i64> =
-            detectors.iter().filter(|(_, v)| Some(**v) != read).map(|(ext, _)| *ext).collect();
-        if others.is_empty() {
-            continue;
-        }
-        // The rows of a superseded frame end and open together.
-        let is_whole = detectors.values().max().copied() != read
-            || !is_current.query_row([multiframe], |r| r.get::<bool>(0))?;
-        match is_whole {
-            true => frames.push(multiframe),
-            false => hold(tx, &[multiframe], &others, event)?,
-        }
-    }
-    for some in frames.chunks(AT_ONCE) {
-        hold(tx, some, &[], event)?;
-    }
-    Ok(())
+/// What a metadata round is not to change.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack {
+    /// Frames that keep all their metadata.
+    frames: Vec<i64>,
+    /// Detectors that keep theirs, of frames that do not.
+    detectors: BTreeMap<i64, Vec<i64>>,
 }
 
-/// Ends the rows that an event began of some frames and opens those that it ended: all rows, or those of some detectors.
-fn hold(
+impl HeldBack {
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.detectors.is_empty()
+    }
+
+    /// Finds the frames and detectors of a round whose published detections come from another version of the catalogue than the
+    /// round has read. `done` is a query for the images of the round `unit` that were done, in which `?1` is the round.
+    pub(super) fn of_round(
+        tx: &Connection,
+        (unit, done): (i64, &str),
+    ) -> Result<Self, ArchiveFault> {
+        let mut held = Self::default();
+        let published = versions(tx, (unit, done))?;
+        if published.is_empty() {
+            return Ok(held);
+        }
+        let mut select = tx.prepare_cached(
+            "SELECT multiframe_id, catalogue_version FROM task JOIN task_input USING (task_id)
+             WHERE unit_id = ?1 AND outcome = 'done'",
+        )?;
+        let rows = select.query_map([unit], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let read: BTreeMap<i64, Option<i64>> = rows.collect::<Result<_, _>>()?;
+        let mut is_current = tx.prepare_cached(
+            "SELECT EXISTS (SELECT * FROM product
+                            WHERE multiframe_id = ?1 AND use_case = 'metadata' AND state = 'current')",
+        )?;
+        for (multiframe, detectors) in published {
+            let Some(&read) = read.get(&multiframe) else { continue };
+            let others: Vec<i64> =
+                detectors.iter().filter(|(_, v)| Some(**v) != read).map(|(ext, _)| *ext).collect();
+            if others.is_empty() {
+                continue;
+            }
+            // The rows of a superseded frame end and open together.
+            if detectors.values().max().copied() != read
+                || !is_current.query_row([multiframe], |r| r.get::<bool>(0))?
+            {
+                held.frames.push(multiframe);
+            } else {
+                held.detectors.insert(multiframe, others);
+            }
+        }
+        Ok(held)
+    }
+
+    /// Moves the rows that a metadata round has just begun in `event` to the event `stored`, in which they begin and end, and opens
+    /// the earlier ones, which the round ended. Returns the rows moved, per table.
+    ///
+    /// The two events differ: a row that stays may begin in `event` with another link.
+    pub(super) fn keep(
+        &self,
+        tx: &Connection,
+        stored: EventId,
+        event: EventId,
+    ) -> Result<BTreeMap<String, u64>, ArchiveFault> {
+        let mut moved = BTreeMap::new();
+        for some in self.frames.chunks(AT_ONCE) {
+            keep(tx, (some, &[]), (stored, event), &mut moved)?;
+        }
+        for (multiframe, ext_nums) in &self.detectors {
+            keep(tx, (&[*multiframe], ext_nums), (stored, event), &mut moved)?;
+        }
+        Ok(moved)
+    }
+}
+
+/// Keeps the rows of some frames, or of some detectors of them; see [`HeldBack::keep`].
+fn keep(
     tx: &Connection,
-    multiframes: &[i64],
-    ext_nums: &[i64],
-    event: EventId,
+    (multiframes, ext_nums): (&[i64], &[i64]),
+    (stored, event): (EventId, EventId),
+    moved: &mut BTreeMap<String, u64>,
 ) -> Result<(), ArchiveFault> {
     let of_frames = format!("multiframe_id IN ({})", list(multiframes));
     let (is_mine, is_whole) = match ext_nums {
         [] => (of_frames, true),
         _ => (format!("{of_frames} AND ext_num IN ({})", list(ext_nums)), false),
     };
-    let tables = tables_of(UseCase::Metadata);
-    for table in tables.iter().filter(|t| is_whole || OF_DETECTOR.contains(&t.as_str())) {
-        let name = quoted(table);
-        tx.execute(
+    for table in versioned().filter(|t| t.name != "preview") {
+        let all = format!("{}_all", table.name);
+        if !is_whole && !OF_DETECTOR.contains(&all.as_str()) {
+            continue;
+        }
+        let name = quoted(&all);
+        let rows = tx.execute(
             &format!(
-                "UPDATE {name} SET end_event = ?1 WHERE {is_mine} AND begin_event = ?1 AND end_event IS NULL"
+                "UPDATE {name} SET begin_event = ?2, end_event = ?2
+                 WHERE {is_mine} AND begin_event = ?1 AND end_event IS NULL"
             ),
-            [event.get()],
+            [event.get(), stored.get()],
         )?;
+        *moved.entry(table.name.clone()).or_default() += rows as u64;
         tx.execute(
             &format!(
                 "UPDATE {name} SET end_event = NULL WHERE {is_mine} AND begin_event < ?1 AND end_event = ?1"

@@ -1,6 +1,6 @@
 //! Load and publish: a batch becomes visible in one short transaction, or not at all.
 
-use super::described;
+use super::described::{self, HeldBack};
 use super::detections::{Changes, Held, Part};
 use super::findings::{self, Found};
 use super::history::{self, Act};
@@ -284,7 +284,18 @@ pub(super) fn publish(
     if claimed.is_some() {
         return Ok(Receipt::AlreadyPublished);
     }
-    let event = take_event(tx, &unit, loaded.event)?;
+    let mut event = take_event(tx, &unit, loaded.event)?;
+    let held = match unit.key.use_case {
+        UseCase::Metadata => HeldBack::of_round(tx, (unit.id, DONE))?,
+        UseCase::Preview | UseCase::Catalogue => HeldBack::default(),
+    };
+    let stored = event;
+    if !held.is_empty() {
+        let why = "metadata are stored for the detections of another version of their catalogue";
+        let cause = Cause::new(cause.who.clone(), why);
+        history::record_event(tx, stored, Act::Reference, None, &cause, now)?;
+        event = history::next_event(tx)?;
+    }
     history::record_event(tx, event, Act::Ingest, Some(unit.id), cause, now)?;
     tx.execute("UPDATE batch SET event_id = ?2 WHERE unit_id = ?1", params![unit.id, event.get()])?;
     files::crash_point("publish:claimed");
@@ -297,7 +308,7 @@ pub(super) fn publish(
             rows.extend(described::follow(tx, (unit.id, DONE), event)?);
             rows
         }
-        UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables)?,
+        UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables, (&held, stored))?,
     };
     files::crash_point("publish:rows");
     let settled =
@@ -352,8 +363,13 @@ impl Publishing<'_> {
         inputs.filter(|i| i.outcome == Outcome::Done)
     }
 
-    /// Ends the rows that the batch replaces and inserts its own. Returns the rows per table.
-    fn tables(&self, loaded: Vec<LoadedTable>) -> Result<Vec<(String, u64)>, ArchiveFault> {
+    /// Ends the rows that the batch replaces and inserts its own; what is held keeps its rows, and those of the batch are stored in
+    /// an event of their own. Returns the rows per table that began in the event of the batch.
+    fn tables(
+        &self,
+        loaded: Vec<LoadedTable>,
+        (held, stored): (&HeldBack, EventId),
+    ) -> Result<Vec<(String, u64)>, ArchiveFault> {
         let use_case = self.unit.key.use_case;
         let mine = |name: &str| (use_case == UseCase::Preview) == (name == "preview");
         let replaced = self.end_replaced()?;
@@ -381,8 +397,9 @@ impl Publishing<'_> {
             rows.entry(place).or_insert((name, 0)).1 += inserted.rows;
             findings.extend(out_of_range(&self.batch.unit.delivery, name, inserted));
         }
-        if use_case == UseCase::Metadata {
-            described::hold_back(self.tx, (self.unit.id, DONE), self.event)?;
+        let moved = held.keep(self.tx, stored, self.event)?;
+        for (name, count) in rows.values_mut() {
+            *count -= moved.get(*name).copied().unwrap_or(0);
         }
         self.publish_tables(&replaced)?;
         if use_case == UseCase::Metadata {
