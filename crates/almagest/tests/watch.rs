@@ -214,10 +214,12 @@ impl<'d> Watch<'d> {
             assert!(self.ever.contains(&shown), "{shown:?} never showed at an instant");
         }
         // The process stopped after every commit, so that the state of each event was seen.
-        let (all, _) = answers.last_key_value().unwrap();
+        let (all, last) = answers.last_key_value().unwrap();
         assert!(all.len() > 3);
         let before = answers.keys().map(Vec::len).min().unwrap();
-        for n in before..=all.len() {
+        // Metadata that wait are stored in an event that is committed with the next.
+        let is_with_next = |n: usize| n < all.len() && last.events[&all[n - 1]] == "reference";
+        for n in (before..=all.len()).filter(|n| !is_with_next(*n)) {
             assert!(answers.contains_key(&all[..n]), "no answer after {n} of {} events", all.len());
         }
         let (instants, count) = (self.instants, self.shared.count.load(SeqCst));
