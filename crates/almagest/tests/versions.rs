@@ -392,7 +392,7 @@ fn a_decision_is_explained_with_what_came_after_it() {
     }
 }
 
-/// Writes a catalogue anew with its zero points raised by one magnitude and a column of another name in the tables of some
+/// Rewrites a catalogue with its zero points raised by one magnitude and a column of another name in the tables of some
 /// detectors.
 fn redeliver(path: &Path, [from, to]: [&str; 2], of: &[usize]) {
     let mut bytes = std::fs::read(path).unwrap();

@@ -7,7 +7,7 @@
 //! ones stay ([`HeldBack`]). An act that publishes detections, or brings them back, copies the rows that describe them into its event
 //! ([`follow`]).
 
-use super::products;
+use super::products::{self, UPDATED_AT_ONCE};
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
@@ -16,9 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Tables with a row per detector that has values of its catalogue. All others describe the frame as a whole.
 const OF_DETECTOR: [&str; 2] = ["multiframe_detector_all", "astrometry_all"];
-
-/// Frames that one statement changes.
-const AT_ONCE: usize = 250;
 
 /// Versions of the published detections of images with published metadata, by image and detector.
 type Versions = BTreeMap<i64, BTreeMap<i64, i64>>;
@@ -40,7 +37,7 @@ fn versions(tx: &Connection, (id, of): (i64, &str)) -> Result<Versions, ArchiveF
     Ok(found)
 }
 
-/// What a metadata round is not to change.
+/// Frames and detectors whose metadata a round is not to change.
 #[derive(Debug, Default)]
 pub(super) struct HeldBack {
     /// Frames that keep all their metadata.
@@ -105,7 +102,7 @@ impl HeldBack {
         event: EventId,
     ) -> Result<BTreeMap<String, u64>, ArchiveFault> {
         let mut moved = BTreeMap::new();
-        for some in self.frames.chunks(AT_ONCE) {
+        for some in self.frames.chunks(UPDATED_AT_ONCE) {
             keep(tx, (some, &[]), (stored, event), &mut moved)?;
         }
         for (multiframe, ext_nums) in &self.detectors {
@@ -278,7 +275,7 @@ pub(super) fn follow(
         }
     }
     for (stored, multiframes) in whole {
-        for some in multiframes.chunks(AT_ONCE) {
+        for some in multiframes.chunks(UPDATED_AT_ONCE) {
             begin_again(tx, some, stored, event, &mut rows)?;
         }
     }

@@ -1,4 +1,4 @@
-//! Which detections of each detector are published: the table `product_detector`, and what it implies for `product`.
+//! The published detections of each detector: the table `product_detector`, and what it implies for `product`.
 //!
 //! The detections of a detector yield only to accepted detections of the same detector. It is the same by CAMNUM, or by EXTNAME
 //! where there is none: a processing that lacks a detector, or stores them in another order, has others under its extension numbers. A round that publishes a catalogue
@@ -9,20 +9,14 @@
 
 use super::detections::Changes;
 use super::history;
+use super::products::UPDATED_AT_ONCE;
+use super::rounds::IMAGES;
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::lake::DetectorKey;
 use model::{EventId, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Images of a round.
-const OF_ROUND: &str =
-    "multiframe_id IN (SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
-    WHERE task.unit_id = ?1)";
-
-/// Images that one statement changes.
-const UPDATED_AT_ONCE: usize = 250;
 
 /// The published detections of one detector of an image, as they are recorded.
 #[derive(Clone, Debug)]
@@ -82,11 +76,7 @@ pub(super) fn publish(
 ) -> Result<(), ArchiveFault> {
     const CURRENT: &str =
         "state = 'current', ended_event = NULL, uncovered_event = NULL, aside_event = NULL";
-    let named = named(
-        tx,
-        "SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1",
-        unit,
-    )?;
+    let named = named(tx, IMAGES, unit)?;
     let mut upsert = tx.prepare_cached(&format!(
         "INSERT INTO product_detector (multiframe_id, ext_num, detector, state, version, changed_event)
          VALUES (?1, ?2, ?5, 'current', ?4, ?3)
@@ -109,7 +99,7 @@ pub(super) fn publish(
     tx.execute(
         &format!(
             "UPDATE product_detector SET uncovered_event = ?2, changed_event = ?2
-             WHERE uncovered_event IS NULL AND changed_event < ?2 AND {OF_ROUND}"
+             WHERE uncovered_event IS NULL AND changed_event < ?2 AND multiframe_id IN ({IMAGES})"
         ),
         params![unit, event.get()],
     )?;
@@ -181,7 +171,7 @@ pub(super) fn retract(
 pub(super) fn restore(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
     tx.execute(
         &format!(
-            "UPDATE product_detector SET state = 'superseded' WHERE state = 'retracted' AND {OF_ROUND}"
+            "UPDATE product_detector SET state = 'superseded' WHERE state = 'retracted' AND multiframe_id IN ({IMAGES})"
         ),
         [unit],
     )?;
@@ -191,7 +181,9 @@ pub(super) fn restore(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
 /// Forgets the retracted detections of a round's images.
 pub(super) fn purge(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
     tx.execute(
-        &format!("DELETE FROM product_detector WHERE state = 'retracted' AND {OF_ROUND}"),
+        &format!(
+            "DELETE FROM product_detector WHERE state = 'retracted' AND multiframe_id IN ({IMAGES})"
+        ),
         [unit],
     )?;
     Ok(())

@@ -26,7 +26,7 @@ use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Images that one statement changes.
-const UPDATED_AT_ONCE: usize = 250;
+pub(super) const UPDATED_AT_ONCE: usize = 250;
 
 /// Images whose names an act concerns.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use super::history::{self, Act};
 use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::registration::delivery_id;
-use super::rounds::{UNIT_COLUMNS, Unit, unit_of};
+use super::rounds::{IMAGES, UNIT_COLUMNS, Unit, unit_of};
 use super::time::text_of;
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
@@ -23,13 +23,6 @@ use crate::site::Site;
 use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::path::PathBuf;
-
-/// Images of a round.
-const OF_ROUND: &str = "multiframe_id IN (SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1)";
-
-/// The same as a query, in which `?1` is the round.
-const INPUTS: &str =
-    "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?1";
 
 /// The use cases that go with some: detections and previews refer to metadata.
 fn with_dependents(use_cases: &[UseCase]) -> Vec<UseCase> {
@@ -145,7 +138,7 @@ pub(super) fn restore(
     }
     check_metadata(tx, name, delivery)?;
     for (unit, _) in &out {
-        for (table, rows) in described::follow(tx, (unit.id, INPUTS), event)? {
+        for (table, rows) in described::follow(tx, (unit.id, IMAGES), event)? {
             restored.count(&format!("{table}_all"), rows);
         }
     }
@@ -190,7 +183,7 @@ fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
     let (products, retracted): (u64, u64) = tx
         .prepare_cached(&format!(
             "SELECT count(*), coalesce(sum(CASE state WHEN 'retracted' THEN 1 ELSE 0 END), 0)
-             FROM {of} AND {OF_ROUND}"
+             FROM {of} AND multiframe_id IN ({IMAGES})"
         ))?
         .query_row(params![unit.id, unit.key.use_case.name()], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(products == 0 || retracted > 0)
@@ -269,7 +262,7 @@ pub(super) fn purge(
     let (mut previews, mut doomed) = (Vec::new(), Vec::new());
     for (unit, event) in purgeable(tx, name)? {
         for table in tables_of(unit.key.use_case) {
-            let of = format!("{OF_ROUND} AND end_event <= ?2");
+            let of = format!("multiframe_id IN ({IMAGES}) AND end_event <= ?2");
             if table == "preview_all" {
                 previews.extend(own_previews(tx, unit.id, event)?);
             }
@@ -284,7 +277,7 @@ pub(super) fn purge(
         }
         tx.execute(
             &format!(
-                "DELETE FROM product WHERE use_case = ?2 AND state = 'retracted' AND {OF_ROUND}"
+                "DELETE FROM product WHERE use_case = ?2 AND state = 'retracted' AND multiframe_id IN ({IMAGES})"
             ),
             params![unit.id, unit.key.use_case.name()],
         )?;

@@ -9,6 +9,11 @@ use crate::error::ArchiveFault;
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 
+/// The images of a round, as a query in which `?1` is the round.
+pub(super) const IMAGES: &str =
+    "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
+     WHERE task.unit_id = ?1";
+
 /// A round with its internal number.
 #[derive(Clone, Debug)]
 pub(super) struct Unit {
