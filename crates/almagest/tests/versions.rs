@@ -23,6 +23,11 @@ fn catalogues(delivery: &Path) -> Vec<String> {
     catalogues
 }
 
+fn sorted(mut rows: Vec<serde_json::Value>) -> Vec<String> {
+    rows.sort_by_key(ToString::to_string);
+    rows.iter().map(ToString::to_string).collect()
+}
+
 fn image_of(catalogue: &str) -> String {
     catalogue.replace("_cat.fits", ".fit")
 }
@@ -485,6 +490,79 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
         desk.at_site(&["retract", FIRST, "--undo", "--reason", "a test"]).ended(0);
         assert_eq!(desk.rows(OF_CATALOGUES), third);
         desk.verified();
+    }
+}
+
+/// What is corrected of a frame shows while the newer version of its catalogue stays refused, and stays when a readable one comes.
+#[test]
+fn corrections_do_not_wait_for_a_catalogue() {
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small());
+        let name = catalogues(&delivery).remove(0);
+        desk.run(&delivery).ended(0);
+        let first = desk.rows(OF_CATALOGUES);
+        redeliver(&delivery.join(&name), [FLUX, NO_FLUX], &ALL);
+        desk.run(&delivery).ended(1);
+        // The profile learns that observers are named by another keyword.
+        let observers =
+            |desk: &Desk| desk.rows("SELECT observer, count(*) AS n FROM multiframe GROUP BY 1");
+        let objects =
+            desk.rows("SELECT object AS observer, count(*) AS n FROM multiframe GROUP BY 1");
+        assert_ne!(observers(&desk), objects);
+        let profile = desk.site.join("surveys/wfcam.toml");
+        let text = std::fs::read_to_string(&profile).unwrap();
+        let spelling = "[column.multiframe]\nobserver = { keywords = [\"OBJECT\"] }";
+        assert!(text.contains("[column.multiframe]"));
+        std::fs::write(&profile, text.replacen("[column.multiframe]", spelling, 1)).unwrap();
+        desk.at_site(&["metadata", "--again", "--delivery", FIRST]).ended(0);
+        desk.at_site(&["ingest"]).ended(0);
+        assert_eq!(sorted(observers(&desk)), sorted(objects.clone()));
+        assert_eq!(desk.rows(OF_CATALOGUES), first);
+        desk.verified();
+        redeliver(&delivery.join(&name), [NO_FLUX, FLUX], &ALL);
+        desk.run(&delivery).ended(0);
+        assert_eq!(sorted(observers(&desk)), sorted(objects));
+        assert_eq!(desk.count("SELECT max(cat_version) FROM multiframe_detector"), 3);
+        desk.verified();
+    }
+}
+
+/// Repairs an archive of an earlier release, in which a newer catalogue that was refused changed the zero points beside the older
+/// detections.
+#[test]
+fn zero_points_of_a_refused_catalogue_go_after_a_repair() {
+    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
+    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+        let delivery = desk.simulate(&small());
+        let name = catalogues(&delivery).remove(0);
+        desk.run(&delivery).ended(0);
+        let first = desk.rows(OF_CATALOGUES);
+        redeliver(&delivery.join(&name), [FLUX, NO_FLUX], &ALL);
+        desk.run(&delivery).ended(1);
+        let number = multiframe(&desk, FIRST, &image_of(&name));
+        let mix = format!(
+            "UPDATE multiframe_all SET cat_version = 2, cat_sha256 = 'other'
+                 WHERE end_event IS NULL AND multiframe_id = {number};
+             UPDATE multiframe_detector_all SET cat_version = 2, phot_zp_cat = phot_zp_cat + 1
+                 WHERE end_event IS NULL AND multiframe_id = {number};"
+        );
+        match &database {
+            None => {
+                let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
+                database.execute_batch(&mix).unwrap();
+            }
+            Some(database) => drop(database.psql(&mix)),
+        }
+        assert_ne!(desk.rows(OF_CATALOGUES), first);
+        let found = desk.at_site(&["verify"]);
+        assert_eq!(found.code, Some(3), "{found:?}");
+        let line = format!(
+            "detections of multiframe {number} extension 2 are of version 1 of its catalogue, its metadata of version 2"
+        );
+        assert!(found.out.contains(&line), "{}", found.out);
+        desk.at_site(&["verify", "--repair"]);
+        desk.verified();
+        assert_eq!(desk.rows(OF_CATALOGUES), first);
     }
 }
 

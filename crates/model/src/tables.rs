@@ -100,6 +100,13 @@ pub struct Column {
     pub references: Option<String>,
 }
 
+impl Column {
+    /// Returns true for what comes from the catalogue of an image, and for what describes the catalogue's file (`cat_…`).
+    pub fn is_of_catalogue(&self) -> bool {
+        self.origin == Some(Origin::Catalogue) || self.name.starts_with("cat_")
+    }
+}
+
 fn yes() -> bool {
     true
 }

@@ -128,6 +128,17 @@ pub enum Finding {
         /// The record of products says so; else the rows differ from it, and only a backup has them as they were.
         is_recorded: bool,
     },
+    /// A detector's zero points and aperture corrections come from another version of its catalogue than its detections.
+    CatalogueVersions {
+        /// Multiframe.
+        multiframe_id: i64,
+        /// Extension number.
+        ext_num: i64,
+        /// Version that its metadata were read with.
+        described: Option<i64>,
+        /// Version of its detections.
+        version: i64,
+    },
     /// A published batch has other rows than it brought.
     BatchRows {
         /// Round.
@@ -288,6 +299,7 @@ impl Finding {
             Self::MultiframeAbsent { .. } => "multiframe_absent",
             Self::SupersededCurrent { .. } => "superseded_current",
             Self::ProductNotShown { .. } => "product_not_shown",
+            Self::CatalogueVersions { .. } => "catalogue_versions",
             Self::BatchRows { .. } => "batch_rows",
             Self::RoundWithoutEvent { .. } => "round_without_event",
             Self::LibraryFileMissing { .. } => "library_file_missing",
@@ -347,6 +359,9 @@ impl Finding {
             | Self::ProductNotShown { is_recorded: true, .. } => {
                 "show the newest product of each name again".to_owned()
             }
+            Self::CatalogueVersions { .. } => {
+                "show the metadata that were read with the detections' version again".to_owned()
+            }
             _ => "restore archive.db from a backup; the library and lake are not concerned".to_owned(),
         }
     }
@@ -385,6 +400,7 @@ impl fmt::Display for Finding {
             | Self::MultiframeAbsent { .. }
             | Self::SupersededCurrent { .. }
             | Self::ProductNotShown { .. }
+            | Self::CatalogueVersions { .. }
             | Self::BatchRows { .. }
             | Self::RoundWithoutEvent { .. } => self.about_rows(f),
             Self::LibraryFileMissing { .. }
@@ -473,6 +489,15 @@ impl Finding {
                 f,
                 "rows of multiframe {multiframe_id} in {table} should be current and are not"
             ),
+            Self::CatalogueVersions { multiframe_id, ext_num, described, version } => {
+                let described =
+                    described.map_or("no".to_owned(), |version| format!("version {version}"));
+                write!(
+                    f,
+                    "detections of multiframe {multiframe_id} extension {ext_num} are of version {version} of its \
+                     catalogue, its metadata of {described}"
+                )
+            }
             Self::BatchRows { round, table, brought, found } => {
                 write!(f, "{round} published {brought} rows of {table}, {found} exist")
             }

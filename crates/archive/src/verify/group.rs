@@ -103,6 +103,7 @@ fn commands(findings: &[&Finding]) -> Vec<Advice> {
         | Finding::PreviewStray { .. }
         | Finding::SupersededCurrent { is_recorded: true, .. }
         | Finding::ProductNotShown { is_recorded: true, .. }
+        | Finding::CatalogueVersions { .. }
         | Finding::TableWithoutEvent { .. } => vec![Advice::VerifyRepair],
         _ => Vec::new(),
     }

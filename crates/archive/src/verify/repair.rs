@@ -58,7 +58,8 @@ fn realigned(
 ) -> Result<Vec<String>, ArchiveError> {
     let misplaced = report.findings.iter().filter_map(|finding| match finding {
         Finding::SupersededCurrent { multiframe_id, is_recorded: true, .. }
-        | Finding::ProductNotShown { multiframe_id, is_recorded: true, .. } => Some(*multiframe_id),
+        | Finding::ProductNotShown { multiframe_id, is_recorded: true, .. }
+        | Finding::CatalogueVersions { multiframe_id, .. } => Some(*multiframe_id),
         _ => None,
     });
     let misplaced: Vec<i64> = misplaced.collect();

@@ -1,7 +1,7 @@
 //! Rows: what they refer to, natural keys, and that published batches have the rows they brought.
 
 use super::{Finding, Report};
-use crate::control::store::{Misplaced, misplaced};
+use crate::control::store::{Misplaced, Mixed, misplaced, mixed};
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
@@ -31,6 +31,10 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
         report.findings.push(finding);
     }
     superseded(c, report)?;
+    for Mixed { multiframe_id, ext_num, described, version } in mixed(c)? {
+        let finding = Finding::CatalogueVersions { multiframe_id, ext_num, described, version };
+        report.findings.push(finding);
+    }
     let detectors = c.query_row("SELECT count(*) FROM detector_rows", [], |r| r.get(0))?;
     report.note("detectors with detections", detectors);
     Ok(())
@@ -164,20 +168,10 @@ fn found(c: &Connection, brought: &Brought) -> Result<i64, ArchiveFault> {
         let rows = "SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE begin_event = ?1";
         return Ok(c.prepare_cached(rows)?.query_row([brought.event], |r| r.get(0))?);
     }
-    // What the round was not to change may begin in its event with another link. The round's rows of it are stored in the event
-    // before, which is of reference and stores no other rows.
-    let is_same = match brought.table.as_str() {
-        "multiframe_detector" | "astrometry" => "AND stored.ext_num = held.ext_num",
-        _ => "",
-    };
     let select = format!(
-        "SELECT count(*) FROM {table} AS held WHERE begin_event = ?1 AND multiframe_id IN (
-             SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?2 AND outcome = 'done')
-             AND NOT EXISTS (
-                 SELECT * FROM {table} AS stored JOIN event ON event.event_id = stored.begin_event
-                 WHERE stored.multiframe_id = held.multiframe_id AND stored.begin_event = ?1 - 1
-                     AND event.act = 'reference' {is_same})",
-        table = quoted(&format!("{}_all", brought.table))
+        "SELECT count(*) FROM {} WHERE begin_event = ?1 AND multiframe_id IN (
+             SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?2 AND outcome = 'done')",
+        quoted(&format!("{}_all", brought.table))
     );
     let found =
         c.prepare_cached(&select)?.query_row(params![brought.event, brought.unit_id], |r| r.get(0));

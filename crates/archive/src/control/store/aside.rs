@@ -1,10 +1,12 @@
 //! Kept products of older images: why each is kept, and the operator's decision to end it all the same.
 
+use super::described;
 use super::detections::Changes;
 use super::history::{self, Act};
 use super::product_detectors;
 use super::products::{self, Kept, Scope};
 use super::registration::delivery_id;
+use super::rounds::IMAGES_OF_DELIVERY;
 use super::superseded::processings;
 use crate::control::records::*;
 use crate::control::report::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
@@ -411,6 +413,7 @@ pub(crate) fn realign(
     for delivery in deliveries.keys() {
         let event = history::next_event(tx)?;
         record_act(tx, *delivery, event, Act::Restore, cause, now)?;
+        described::follow(tx, (*delivery, IMAGES_OF_DELIVERY), event)?;
         settle(tx, site, *delivery, event, ("what shows is brought in line", cause), now)?;
     }
     Ok(deliveries.into_values().collect())

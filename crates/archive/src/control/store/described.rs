@@ -1,27 +1,32 @@
 //! Metadata that follow detections: what a frame says of its catalogue comes from the version of the catalogue that its
-//! detections come from, so a reader never joins the detections of one version with the zero points of another.
+//! detections come from, so a reader never joins the detections of one version with the zero points of another. What a frame
+//! says of itself comes from its newest metadata.
 //!
 //! A metadata round is made for every new version of a catalogue, before the catalogue itself. Every row of `multiframe` and
 //! `multiframe_detector` names the version with which it was read (`cat_version`). Where the detections that are published come
-//! from another version, the rows of the round are stored in an event of their own, in which they begin and end, and the earlier
-//! ones stay ([`HeldBack`]). An act that publishes detections, or brings them back, copies the rows that describe them into its event
-//! ([`follow`]).
+//! from another version, a copy of the round's rows is stored in an event of its own, in which it begins and ends, and the
+//! published rows take the catalogue's values from the earlier ones ([`hold_back`]). An act that publishes detections, or brings
+//! them back, begins the rows again with the values of their version ([`follow`]).
 
 use super::products::{self, UPDATED_AT_ONCE};
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
+use model::tables::{Column, Table};
 use model::{EventId, UseCase};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Tables with a row per detector that has values of its catalogue. All others describe the frame as a whole.
-const OF_DETECTOR: [&str; 2] = ["multiframe_detector_all", "astrometry_all"];
+/// A round, or another number, and a query for images in which `?1` is that number.
+type Images<'a> = (i64, &'a str);
 
 /// Versions of the published detections of images with published metadata, by image and detector.
 type Versions = BTreeMap<i64, BTreeMap<i64, i64>>;
 
-/// Loads the versions of the detections of some images; `of` is a query for them in which `?1` is `id`.
-fn versions(tx: &Connection, (id, of): (i64, &str)) -> Result<Versions, ArchiveFault> {
+/// Rows that begin in an event, per table.
+pub(super) type Counts = BTreeMap<String, u64>;
+
+/// Loads the versions of the detections of some images.
+fn versions(tx: &Connection, (id, of): Images<'_>) -> Result<Versions, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT held.multiframe_id, held.ext_num, held.version
          FROM product_detector AS held JOIN product AS described ON described.multiframe_id = held.multiframe_id
@@ -37,140 +42,23 @@ fn versions(tx: &Connection, (id, of): (i64, &str)) -> Result<Versions, ArchiveF
     Ok(found)
 }
 
-/// Frames and detectors whose metadata a round is not to change.
-#[derive(Debug, Default)]
-pub(super) struct HeldBack {
-    /// Frames that keep all their metadata.
-    frames: Vec<i64>,
-    /// Detectors that keep theirs, of frames that do not.
-    detectors: BTreeMap<i64, Vec<i64>>,
-}
-
-impl HeldBack {
-    pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.detectors.is_empty()
-    }
-
-    /// Finds the frames and detectors of a round whose published detections come from another version of the catalogue than the
-    /// round has read. `done` is a query for the images of the round `unit` that were done, in which `?1` is the round.
-    pub(super) fn of_round(
-        tx: &Connection,
-        (unit, done): (i64, &str),
-    ) -> Result<Self, ArchiveFault> {
-        let mut held = Self::default();
-        let published = versions(tx, (unit, done))?;
-        if published.is_empty() {
-            return Ok(held);
-        }
-        let mut select = tx.prepare_cached(
-            "SELECT multiframe_id, catalogue_version FROM task JOIN task_input USING (task_id)
-             WHERE unit_id = ?1 AND outcome = 'done'",
-        )?;
-        let rows = select.query_map([unit], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        let read: BTreeMap<i64, Option<i64>> = rows.collect::<Result<_, _>>()?;
-        let mut is_current = tx.prepare_cached(
-            "SELECT EXISTS (SELECT * FROM product
-                            WHERE multiframe_id = ?1 AND use_case = 'metadata' AND state = 'current')",
-        )?;
-        for (multiframe, detectors) in published {
-            let Some(&read) = read.get(&multiframe) else { continue };
-            let others: Vec<i64> =
-                detectors.iter().filter(|(_, v)| Some(**v) != read).map(|(ext, _)| *ext).collect();
-            if others.is_empty() {
-                continue;
-            }
-            // The rows of a superseded frame end and open together.
-            if detectors.values().max().copied() != read
-                || !is_current.query_row([multiframe], |r| r.get::<bool>(0))?
-            {
-                held.frames.push(multiframe);
-            } else {
-                held.detectors.insert(multiframe, others);
-            }
-        }
-        Ok(held)
-    }
-
-    /// Moves the rows that a metadata round has just begun in `event` to the event `stored`, in which they begin and end, and opens
-    /// the earlier ones, which the round ended. Returns the rows moved, per table.
-    ///
-    /// The two events differ: a row that stays may begin in `event` with another link.
-    pub(super) fn keep(
-        &self,
-        tx: &Connection,
-        stored: EventId,
-        event: EventId,
-    ) -> Result<BTreeMap<String, u64>, ArchiveFault> {
-        let mut moved = BTreeMap::new();
-        for some in self.frames.chunks(UPDATED_AT_ONCE) {
-            keep(tx, (some, &[]), (stored, event), &mut moved)?;
-        }
-        for (multiframe, ext_nums) in &self.detectors {
-            keep(tx, (&[*multiframe], ext_nums), (stored, event), &mut moved)?;
-        }
-        Ok(moved)
-    }
-}
-
-/// Keeps the rows of some frames, or of some detectors of them; see [`HeldBack::keep`].
-fn keep(
-    tx: &Connection,
-    (multiframes, ext_nums): (&[i64], &[i64]),
-    (stored, event): (EventId, EventId),
-    moved: &mut BTreeMap<String, u64>,
-) -> Result<(), ArchiveFault> {
-    let of_frames = format!("multiframe_id IN ({})", list(multiframes));
-    let (is_mine, is_whole) = match ext_nums {
-        [] => (of_frames, true),
-        _ => (format!("{of_frames} AND ext_num IN ({})", list(ext_nums)), false),
-    };
-    for table in versioned().filter(|t| t.name != "preview") {
-        let all = format!("{}_all", table.name);
-        if !is_whole && !OF_DETECTOR.contains(&all.as_str()) {
-            continue;
-        }
-        let name = quoted(&all);
-        let rows = tx.execute(
-            &format!(
-                "UPDATE {name} SET begin_event = ?2, end_event = ?2
-                 WHERE {is_mine} AND begin_event = ?1 AND end_event IS NULL"
-            ),
-            [event.get(), stored.get()],
-        )?;
-        *moved.entry(table.name.clone()).or_default() += rows as u64;
-        tx.execute(
-            &format!(
-                "UPDATE {name} SET end_event = NULL WHERE {is_mine} AND begin_event < ?1 AND end_event = ?1"
-            ),
-            [event.get()],
-        )?;
-    }
-    Ok(())
-}
-
-fn list(numbers: &[i64]) -> String {
-    numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// The metadata that are published of a frame.
 #[derive(Debug)]
 struct Described {
-    /// The event that ended them; `None` while they are current.
-    ended: Option<i64>,
     /// Version of the catalogue with which they were read.
     version: Option<i64>,
     /// The same of each detector.
     detectors: BTreeMap<i64, Option<i64>>,
 }
 
-/// Loads what is published of some images; `of` is a query for them in which `?1` is `id`.
+/// Loads what is published of some images.
 fn described(
     tx: &Connection,
-    (id, of): (i64, &str),
+    (id, of): Images<'_>,
 ) -> Result<BTreeMap<i64, Described>, ArchiveFault> {
     let published = |table: &str, columns: &str| {
         format!(
-            "SELECT held.multiframe_id, product.ended_event, {columns}
+            "SELECT held.multiframe_id, {columns}
              FROM {table} AS held JOIN product ON product.multiframe_id = held.multiframe_id
                  AND product.use_case = 'metadata' AND product.state <> 'retracted'
              WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})"
@@ -180,192 +68,357 @@ fn described(
     let mut select = tx.prepare_cached(&published("multiframe_all", "held.cat_version"))?;
     let mut rows = select.query([id])?;
     while let Some(row) = rows.next()? {
-        let (ended, version) = (row.get(1)?, row.get(2)?);
-        frames.insert(row.get(0)?, Described { ended, version, detectors: BTreeMap::new() });
+        let shown = Described { version: row.get(1)?, detectors: BTreeMap::new() };
+        frames.insert(row.get(0)?, shown);
     }
     let columns = "held.ext_num, held.cat_version";
     let mut select = tx.prepare_cached(&published("multiframe_detector_all", columns))?;
     let mut rows = select.query([id])?;
     while let Some(row) = rows.next()? {
         if let Some(frame) = frames.get_mut(&row.get::<i64>(0)?) {
-            frame.detectors.insert(row.get(2)?, row.get(3)?);
+            frame.detectors.insert(row.get(1)?, row.get(2)?);
         }
     }
     Ok(frames)
 }
 
-/// Parts of a frame whose rows of an earlier event are to be published.
+/// Returns true when the published detections of a round's images come from another version of their catalogue than the round has
+/// read. `done` is a query for the images of the round that were done, in which `?1` is the round.
+pub(super) fn reads_another_version(
+    tx: &Connection,
+    (unit, done): Images<'_>,
+) -> Result<bool, ArchiveFault> {
+    let published = versions(tx, (unit, done))?;
+    let mut select = tx.prepare_cached(
+        "SELECT multiframe_id, catalogue_version FROM task JOIN task_input USING (task_id)
+         WHERE unit_id = ?1 AND outcome = 'done'",
+    )?;
+    let mut rows = select.query([unit])?;
+    while let Some(row) = rows.next()? {
+        let read: Option<i64> = row.get(1)?;
+        let detections = published.get(&row.get::<i64>(0)?);
+        if detections.is_some_and(|of| of.values().any(|version| Some(*version) != read)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Rows with the values that are to be published of catalogues, where others are published.
 #[derive(Debug, Default)]
 struct Due {
-    /// The event of the rows that describe the frame as a whole.
-    frame: Option<i64>,
-    /// The same of each detector.
-    detectors: BTreeMap<i64, i64>,
+    /// Frames by the event of their rows.
+    frames: BTreeMap<i64, Vec<i64>>,
+    /// Frames by the event of their detectors' rows and the extension numbers of those detectors.
+    detectors: BTreeMap<(i64, Vec<i64>), Vec<i64>>,
 }
 
 impl Due {
-    /// Finds the rows that describe the published detections of a frame, where others are published. A detector without detections
-    /// goes with its frame.
-    fn of(
-        tx: &Connection,
-        multiframe: i64,
-        shown: &Described,
-        detections: &BTreeMap<i64, i64>,
-    ) -> Result<Self, ArchiveFault> {
+    /// Finds the rows of some images. A detector without detections goes with its frame.
+    fn of(tx: &Connection, images: Images<'_>) -> Result<Self, ArchiveFault> {
         let mut due = Self::default();
-        let Some(&newest) = detections.values().max() else { return Ok(due) };
-        if shown.version != Some(newest) {
-            due.frame = tx
-                .prepare_cached(
-                    "SELECT max(begin_event) FROM multiframe_all WHERE multiframe_id = ?1 AND cat_version = ?2",
-                )?
-                .query_row([multiframe, newest], |r| r.get(0))?;
-        }
-        for (&ext_num, &version) in &shown.detectors {
-            let wanted = *detections.get(&ext_num).unwrap_or(&newest);
-            if version == Some(wanted) {
-                continue;
+        let published = versions(tx, images)?;
+        let shown = described(tx, images)?;
+        let mut frames = Vec::new();
+        let mut detectors = Vec::new();
+        for (multiframe, detections) in &published {
+            let Some(shown) = shown.get(multiframe) else { continue };
+            let Some(&newest) = detections.values().max() else { continue };
+            if shown.version != Some(newest) {
+                frames.push((*multiframe, newest));
             }
-            let stored: Option<i64> = tx
-                .prepare_cached(
-                    "SELECT max(begin_event) FROM multiframe_detector_all
-                     WHERE multiframe_id = ?1 AND ext_num = ?2 AND cat_version = ?3",
-                )?
-                .query_row([multiframe, ext_num, wanted], |r| r.get(0))?;
-            if let Some(stored) = stored {
-                due.detectors.insert(ext_num, stored);
+            for (&ext_num, &version) in &shown.detectors {
+                let wanted = *detections.get(&ext_num).unwrap_or(&newest);
+                if version != Some(wanted) {
+                    detectors.push((*multiframe, ext_num, wanted));
+                }
+            }
+        }
+        if !frames.is_empty() {
+            let stored = stored(tx, images, ("multiframe_all", "0"))?;
+            for (multiframe, version) in frames {
+                if let Some(event) = stored.get(&(multiframe, 0, version)) {
+                    due.frames.entry(*event).or_default().push(multiframe);
+                }
+            }
+        }
+        if !detectors.is_empty() {
+            let stored = stored(tx, images, ("multiframe_detector_all", "ext_num"))?;
+            let mut of_frame: BTreeMap<(i64, i64), Vec<i64>> = BTreeMap::new();
+            for (multiframe, ext_num, version) in detectors {
+                if let Some(event) = stored.get(&(multiframe, ext_num, version)) {
+                    of_frame.entry((*event, multiframe)).or_default().push(ext_num);
+                }
+            }
+            for ((event, multiframe), ext_nums) in of_frame {
+                due.detectors.entry((event, ext_nums)).or_default().push(multiframe);
             }
         }
         Ok(due)
     }
 
-    fn is_empty(&self) -> bool {
-        self.frame.is_none() && self.detectors.is_empty()
+    fn frames(&self) -> BTreeSet<i64> {
+        self.frames.values().chain(self.detectors.values()).flatten().copied().collect()
     }
 
-    /// The event of the rows, when all rows of a frame are due and are of one event.
-    fn whole(&self, shown: &Described) -> Option<i64> {
-        let is_all = self.detectors.len() == shown.detectors.len();
-        self.frame.filter(|event| is_all && self.detectors.values().all(|stored| stored == event))
+    /// Lists the parts of frames: the event of their rows, and a condition that picks them in a table with a row per frame, or per
+    /// detector.
+    fn parts(&self) -> impl Iterator<Item = Part> {
+        let frames = self.frames.iter().flat_map(|(event, all)| {
+            all.chunks(UPDATED_AT_ONCE).map(|some| Part {
+                stored: *event,
+                is_mine: format!("held.multiframe_id IN ({})", list(some)),
+                of_detectors: false,
+            })
+        });
+        let detectors = self.detectors.iter().flat_map(|((event, ext_nums), all)| {
+            all.chunks(UPDATED_AT_ONCE).map(|some| Part {
+                stored: *event,
+                is_mine: format!(
+                    "held.multiframe_id IN ({}) AND held.ext_num IN ({})",
+                    list(some),
+                    list(ext_nums)
+                ),
+                of_detectors: true,
+            })
+        });
+        frames.chain(detectors)
     }
 }
 
-/// Publishes, in an event, the metadata that describe the detections of a round's images which are published now. `of_round` is a
-/// query for the images in which `?1` is the round. Returns the rows per table.
+/// Some frames, or some detectors of frames.
+struct Part {
+    /// The event in which the rows begin that hold the values which are to be published.
+    stored: i64,
+    /// The condition for rows of `held`.
+    is_mine: String,
+    of_detectors: bool,
+}
+
+impl Part {
+    /// Lists the tables whose rows hold values of catalogues.
+    fn tables(&self) -> impl Iterator<Item = &'static Table> {
+        let names = match self.of_detectors {
+            true => ["multiframe_detector", "astrometry"],
+            false => ["multiframe", "header"],
+        };
+        versioned().filter(move |table| names.contains(&table.name.as_str()))
+    }
+}
+
+/// Loads the newest event in which a row of some images begins, by image, extension number and version of the catalogue.
+fn stored(
+    tx: &Connection,
+    (id, of): Images<'_>,
+    (table, ext_num): (&str, &str),
+) -> Result<BTreeMap<(i64, i64, i64), i64>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT multiframe_id, {ext_num}, cat_version, max(begin_event) FROM {table}
+         WHERE cat_version IS NOT NULL AND multiframe_id IN ({of}) GROUP BY 1, 2, 3"
+    ))?;
+    let rows = select.query_map([id], |r| Ok(((r.get(0)?, r.get(1)?, r.get(2)?), r.get(3)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn list(numbers: &[i64]) -> String {
+    numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn columns(table: &Table) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    columns.join(", ")
+}
+
+/// Keeps what a metadata round, whose rows have just begun in `event`, says of catalogues out of sight where the published
+/// detections come from another version: a copy of its rows begins and ends in the event `stored`, and the rows themselves take the
+/// values of that version. Counts in `rows` what begins in `event`.
+pub(super) fn hold_back(
+    tx: &Connection,
+    images: Images<'_>,
+    (stored, event): (EventId, EventId),
+    rows: &mut Counts,
+) -> Result<(), ArchiveFault> {
+    let due = Due::of(tx, images)?;
+    for part in due.parts() {
+        for table in part.tables() {
+            let (name, columns) = (quoted(&format!("{}_all", table.name)), columns(table));
+            tx.execute(
+                &format!(
+                    "INSERT INTO {name} ({columns}, begin_event, end_event)
+                     SELECT {columns}, CAST(?2 AS BIGINT), CAST(?2 AS BIGINT) FROM {name} AS held
+                     WHERE begin_event = ?1 AND {}",
+                    part.is_mine
+                ),
+                [event.get(), stored.get()],
+            )?;
+        }
+    }
+    take_values(tx, &due, event, rows)
+}
+
+/// Publishes, in an event, the metadata that describe the detections of some images which are published now. Returns the rows per
+/// table.
 pub(super) fn follow(
     tx: &Connection,
-    (unit, of_round): (i64, &str),
+    images: Images<'_>,
     event: EventId,
-) -> Result<BTreeMap<String, u64>, ArchiveFault> {
-    let mut rows = BTreeMap::new();
-    let published = versions(tx, (unit, of_round))?;
-    let described = described(tx, (unit, of_round))?;
-    let mut whole: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-    let mut changed = BTreeSet::new();
-    for (multiframe, detections) in published {
-        let Some(shown) = described.get(&multiframe) else { continue };
-        let due = Due::of(tx, multiframe, shown, &detections)?;
-        if due.is_empty() {
-            continue;
-        }
-        changed.insert(multiframe);
-        match due.whole(shown) {
-            Some(stored) => whole.entry(stored).or_default().push(multiframe),
-            None => begin_parts(tx, multiframe, shown.ended, &due, event, &mut rows)?,
-        }
+) -> Result<Counts, ArchiveFault> {
+    let due = Due::of(tx, images)?;
+    let frames: Vec<i64> = due.frames().into_iter().collect();
+    let mut rows = Counts::new();
+    for some in frames.chunks(UPDATED_AT_ONCE) {
+        begin_again(tx, &list(some), event, &mut rows)?;
     }
-    for (stored, multiframes) in whole {
-        for some in multiframes.chunks(UPDATED_AT_ONCE) {
-            begin_again(tx, some, stored, event, &mut rows)?;
-        }
-    }
-    products::publish(tx, changed.into_iter(), UseCase::Metadata, event)?;
+    take_values(tx, &due, event, &mut rows)?;
+    products::publish(tx, frames.into_iter(), UseCase::Metadata, event)?;
     Ok(rows)
 }
 
-/// Ends the current rows of a table of some frames.
-fn end(tx: &Connection, name: &str, frames: &str, event: EventId) -> Result<(), ArchiveFault> {
-    tx.execute(
-        &format!(
-            "UPDATE {name} SET end_event = ?1 WHERE multiframe_id IN ({frames}) AND end_event IS NULL"
-        ),
-        [event.get()],
-    )?;
-    Ok(())
-}
-
-/// Begins the rows that an earlier event stored of some frames again.
+/// Begins the published rows of some frames again.
 fn begin_again(
     tx: &Connection,
-    multiframes: &[i64],
-    stored: i64,
+    frames: &str,
     event: EventId,
-    rows: &mut BTreeMap<String, u64>,
+    rows: &mut Counts,
 ) -> Result<(), ArchiveFault> {
-    let frames = list(multiframes);
     for table in versioned().filter(|t| t.name != "preview") {
-        let name = quoted(&format!("{}_all", table.name));
-        end(tx, &name, &frames, event)?;
-        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
-        let columns = columns.join(", ");
+        let (name, columns) = (quoted(&format!("{}_all", table.name)), columns(table));
+        tx.execute(
+            &format!(
+                "UPDATE {name} SET end_event = ?1 WHERE multiframe_id IN ({frames}) AND end_event IS NULL"
+            ),
+            [event.get()],
+        )?;
+        // The rows of a superseded frame end together.
         let count = tx.execute(
             &format!(
-                "INSERT INTO {name} ({columns}, begin_event) SELECT {columns}, CAST(?1 AS BIGINT) FROM {name}
-                 WHERE multiframe_id IN ({frames}) AND begin_event = ?2"
+                "INSERT INTO {name} ({columns}, begin_event) SELECT {columns}, CAST(?1 AS BIGINT) FROM {name} AS held
+                 WHERE multiframe_id IN ({frames}) AND begin_event < ?1 AND end_event = coalesce(
+                     (SELECT ended_event FROM product
+                      WHERE product.multiframe_id = held.multiframe_id AND use_case = 'metadata'), ?1)"
             ),
-            [event.get(), stored],
+            [event.get()],
         )?;
         *rows.entry(table.name.clone()).or_default() += count as u64;
     }
     Ok(())
 }
 
-/// Begins all metadata of a frame again: the parts that are due as they were stored, the others as they are.
-fn begin_parts(
+/// Gives the rows that begin in `event` the values of catalogues that are due.
+fn take_values(
     tx: &Connection,
-    multiframe: i64,
-    ended: Option<i64>,
     due: &Due,
     event: EventId,
-    rows: &mut BTreeMap<String, u64>,
+    rows: &mut Counts,
 ) -> Result<(), ArchiveFault> {
-    let shown = ended.unwrap_or(event.get());
-    for table in versioned().filter(|t| t.name != "preview") {
-        let all = format!("{}_all", table.name);
-        let name = quoted(&all);
-        end(tx, &name, &multiframe.to_string(), event)?;
-        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
-        let columns = columns.join(", ");
-        let copy = |condition: &str| {
-            format!(
-                "INSERT INTO {name} ({columns}, begin_event) SELECT {columns}, CAST(?2 AS BIGINT) FROM {name}
-                 WHERE multiframe_id = ?1 AND {condition}"
-            )
-        };
-        let is_shown = "end_event = ?3 AND begin_event < ?2";
-        let mut count = 0;
-        if OF_DETECTOR.contains(&all.as_str()) {
-            let numbers: Vec<i64> = due.detectors.keys().copied().collect();
-            let others = match numbers.as_slice() {
-                [] => is_shown.to_owned(),
-                some => format!("{is_shown} AND ext_num NOT IN ({})", list(some)),
-            };
-            count += tx.execute(&copy(&others), [multiframe, event.get(), shown])?;
-            let mut one = tx.prepare_cached(&copy("begin_event = ?3 AND ext_num = ?4"))?;
-            for (&ext_num, &stored) in &due.detectors {
-                count += one.execute([multiframe, event.get(), stored, ext_num])?;
+    for part in due.parts() {
+        for table in part.tables() {
+            match table.name.as_str() {
+                "header" => {
+                    take_headers(tx, &part, event, rows.entry(table.name.clone()).or_default())?
+                }
+                // A whole row comes from the catalogue, or none of it.
+                "astrometry" => {
+                    let is_of_catalogue = "AND 'catalogue' IN (held.wcs_source, source.wcs_source)";
+                    take(tx, table, |_| true, (&part, is_of_catalogue), event)?;
+                }
+                _ => take(tx, table, Column::is_of_catalogue, (&part, ""), event)?,
             }
-        } else {
-            let (condition, of) = match due.frame {
-                Some(stored) => ("begin_event = ?3", stored),
-                None => (is_shown, shown),
-            };
-            let mut all = tx.prepare_cached(&copy(condition))?;
-            count += all.execute([multiframe, event.get(), of])?;
         }
-        *rows.entry(table.name.clone()).or_default() += count as u64;
     }
     Ok(())
+}
+
+/// Copies values of columns from the rows of a part that hold them to those that begin in `event`.
+fn take(
+    tx: &Connection,
+    table: &Table,
+    is_taken: impl Fn(&Column) -> bool,
+    (part, condition): (&Part, &str),
+    event: EventId,
+) -> Result<(), ArchiveFault> {
+    let name = quoted(&format!("{}_all", table.name));
+    let taken = table.columns.iter().filter(|c| !table.key.contains(&c.name) && is_taken(c));
+    let columns = taken.map(|c| quoted(&c.name)).collect::<Vec<_>>().join(", ");
+    let same_key: String =
+        table.key.iter().map(|key| format!("source.{0} = held.{0} AND ", quoted(key))).collect();
+    let source = format!("FROM {name} AS source WHERE {same_key} source.begin_event = ?2");
+    tx.execute(
+        &format!(
+            "UPDATE {name} AS held SET ({columns}) = (SELECT {columns} {source})
+             WHERE held.begin_event = ?1 AND {} AND EXISTS (SELECT * {source} {condition})",
+            part.is_mine
+        ),
+        [event.get(), part.stored],
+    )?;
+    Ok(())
+}
+
+/// Puts the headers of the catalogues of a part in the place of those that begin in `event`, of which there are `rows`.
+fn take_headers(
+    tx: &Connection,
+    part: &Part,
+    event: EventId,
+    rows: &mut u64,
+) -> Result<(), ArchiveFault> {
+    let is_of_catalogue = "held.file_name <> (
+        SELECT frame.file_name FROM multiframe_all AS frame
+        WHERE frame.multiframe_id = held.multiframe_id AND frame.begin_event = ?1)";
+    let deleted = tx.execute(
+        &format!(
+            "DELETE FROM header_all AS held WHERE begin_event = ?1 AND {} AND {is_of_catalogue}",
+            part.is_mine
+        ),
+        [event.get()],
+    )?;
+    let header = model::tables::table("header")
+        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of headers".to_owned()))?;
+    let columns = columns(header);
+    // A link that changes begins the row of a frame again, and not its headers.
+    let inserted = tx.execute(
+        &format!(
+            "INSERT INTO header_all ({columns}, begin_event) SELECT {columns}, CAST(?1 AS BIGINT) FROM header_all AS held
+             WHERE {} AND {is_of_catalogue} AND begin_event = (
+                 SELECT max(begin_event) FROM header_all AS newest
+                 WHERE newest.multiframe_id = held.multiframe_id AND newest.begin_event <= ?2)",
+            part.is_mine
+        ),
+        [event.get(), part.stored],
+    )?;
+    *rows = (*rows + inserted as u64).saturating_sub(deleted as u64);
+    Ok(())
+}
+
+/// A detector whose current metadata and detections come from two versions of its catalogue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mixed {
+    pub multiframe_id: i64,
+    pub ext_num: i64,
+    /// Version of the metadata.
+    pub described: Option<i64>,
+    /// Version of the detections.
+    pub version: i64,
+}
+
+/// Lists the detectors whose metadata and detections come from two versions.
+pub(crate) fn mixed(c: &Connection) -> Result<Vec<Mixed>, ArchiveFault> {
+    let mut select = c.prepare(
+        "SELECT held.multiframe_id, held.ext_num, held.cat_version, shown.version
+         FROM multiframe_detector_all AS held JOIN product_detector AS shown
+             ON shown.multiframe_id = held.multiframe_id AND shown.ext_num = held.ext_num
+         WHERE held.end_event IS NULL AND shown.state = 'current' AND shown.version > 0
+             AND held.cat_version IS DISTINCT FROM shown.version
+         ORDER BY 1, 2",
+    )?;
+    let rows = select.query_map([], |r| {
+        Ok(Mixed {
+            multiframe_id: r.get(0)?,
+            ext_num: r.get(1)?,
+            described: r.get(2)?,
+            version: r.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Names the version of the catalogue in the rows of detectors of an archive that is older than the column: that of their frame.

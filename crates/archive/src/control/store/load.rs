@@ -126,6 +126,37 @@ fn counts(archive: &Archive) -> [usize; 3] {
     select.query_row([], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?])).unwrap()
 }
 
+/// All catalogues of a night come again: their metadata wait for the detections, and are published with them.
+#[test]
+fn all_catalogues_of_a_night_come_again() {
+    let frames = number(20, 3000);
+    on_both_engines(|_, archive| {
+        record(archive, &night(frames));
+        for use_case in [UseCase::Metadata, UseCase::Catalogue] {
+            let unit = stage_round(archive, use_case, 1);
+            publish(archive, &unit);
+        }
+        let newer: Vec<Arrival> = (0..frames)
+            .map(|n| arrival(&format!("w{n:05}_cat.fits"), &format!("newer catalogue {n}")))
+            .collect();
+        record(archive, &newer);
+        let versions = |archive: &Archive, of_metadata: i64, of_detections: i64| {
+            let sql = "SELECT count(*) FROM multiframe_detector JOIN product_detector USING (multiframe_id, ext_num)
+                 WHERE cat_version = ?1 AND version = ?2";
+            let mut select = archive.connection.prepare(sql).unwrap();
+            let detectors: usize =
+                select.query_row([of_metadata, of_detections], |r| r.get(0)).unwrap();
+            assert_eq!(detectors, 2 * frames);
+        };
+        for (use_case, version) in [(UseCase::Metadata, 1), (UseCase::Catalogue, 2)] {
+            let unit = stage_round(archive, use_case, 1);
+            let name = format!("newer {use_case} of {frames} frames");
+            timed(archive, &name, |archive| publish(archive, &unit));
+            versions(archive, version, version);
+        }
+    });
+}
+
 /// A night goes and comes back in an archive of many years.
 #[test]
 fn a_retraction_in_a_large_archive() {

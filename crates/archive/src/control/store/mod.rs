@@ -65,6 +65,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 pub(crate) use aside::realign;
+pub(crate) use described::{Mixed, mixed};
 pub(crate) use migration::{bring_up, check as migration_number, has_table};
 pub(crate) use products::{Misplaced, misplaced};
 pub use publish::Loaded;

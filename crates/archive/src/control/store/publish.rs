@@ -1,6 +1,6 @@
 //! Load and publish: a batch becomes visible in one short transaction, or not at all.
 
-use super::described::{self, HeldBack};
+use super::described::{self, Counts};
 use super::detections::{Changes, Held, Part};
 use super::findings::{self, Found};
 use super::history::{self, Act};
@@ -285,15 +285,14 @@ pub(super) fn publish(
         return Ok(Receipt::AlreadyPublished);
     }
     let mut event = take_event(tx, &unit, loaded.event)?;
-    let held = match unit.key.use_case {
-        UseCase::Metadata => HeldBack::of_round(tx, (unit.id, DONE))?,
-        UseCase::Preview | UseCase::Catalogue => HeldBack::default(),
-    };
-    let stored = event;
-    if !held.is_empty() {
+    let mut stored = None;
+    if unit.key.use_case == UseCase::Metadata
+        && described::reads_another_version(tx, (unit.id, DONE))?
+    {
         let why = "metadata are stored for the detections of another version of their catalogue";
         let cause = Cause::new(cause.who.clone(), why);
-        history::record_event(tx, stored, Act::Reference, None, &cause, now)?;
+        history::record_event(tx, event, Act::Reference, None, &cause, now)?;
+        stored = Some(event);
         event = history::next_event(tx)?;
     }
     history::record_event(tx, event, Act::Ingest, Some(unit.id), cause, now)?;
@@ -304,12 +303,15 @@ pub(super) fn publish(
     let rows = match unit.key.use_case {
         UseCase::Catalogue => {
             let detections = act.detections(&loaded.detections, &mut changes)?;
-            let mut rows = vec![("detection".to_owned(), detections)];
-            rows.extend(described::follow(tx, (unit.id, DONE), event)?);
+            let mut rows = described::follow(tx, (unit.id, DONE), event)?;
+            rows.insert("detection".to_owned(), detections);
             rows
         }
-        UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables, (&held, stored))?,
+        UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables, stored)?,
     };
+    let order = |name: &str| model::tables::tables().iter().position(|table| table.name == name);
+    let mut rows: Vec<(String, u64)> = rows.into_iter().collect();
+    rows.sort_by_key(|(name, _)| order(name));
     files::crash_point("publish:rows");
     let settled =
         products::settle(tx, unit.delivery_id, Scope::Round(unit.id), event, &mut changes)?;
@@ -363,17 +365,18 @@ impl Publishing<'_> {
         inputs.filter(|i| i.outcome == Outcome::Done)
     }
 
-    /// Ends the rows that the batch replaces and inserts its own; what is held keeps its rows, and those of the batch are stored in
-    /// an event of their own. Returns the rows per table that began in the event of the batch.
+    /// Ends the rows that the batch replaces and inserts its own. Where these were read with another version of a catalogue than the
+    /// published detections, a copy of them is kept in the event `stored`. Returns the rows per table that began in the event of the
+    /// batch.
     fn tables(
         &self,
         loaded: Vec<LoadedTable>,
-        (held, stored): (&HeldBack, EventId),
-    ) -> Result<Vec<(String, u64)>, ArchiveFault> {
+        stored: Option<EventId>,
+    ) -> Result<Counts, ArchiveFault> {
         let use_case = self.unit.key.use_case;
         let mine = |name: &str| (use_case == UseCase::Preview) == (name == "preview");
         let replaced = self.end_replaced()?;
-        let mut rows: BTreeMap<usize, (&str, u64)> = BTreeMap::new();
+        let mut rows = Counts::new();
         let mut findings = Vec::new();
         for table in loaded {
             let (name, promised) = (table.name, table.promised);
@@ -393,20 +396,18 @@ impl Publishing<'_> {
                     ),
                 });
             }
-            let place = definition::versioned().position(|t| t.name == name).unwrap_or(usize::MAX);
-            rows.entry(place).or_insert((name, 0)).1 += inserted.rows;
+            *rows.entry(name.to_owned()).or_default() += inserted.rows;
             findings.extend(out_of_range(&self.batch.unit.delivery, name, inserted));
         }
-        let moved = held.keep(self.tx, stored, self.event)?;
-        for (name, count) in rows.values_mut() {
-            *count -= moved.get(*name).copied().unwrap_or(0);
+        if let Some(stored) = stored {
+            described::hold_back(self.tx, (self.unit.id, DONE), (stored, self.event), &mut rows)?;
         }
         self.publish_tables(&replaced)?;
         if use_case == UseCase::Metadata {
             provider::record_cameras(self.tx, self.unit.id, self.event.get())?;
         }
         self.note_out_of_range(&findings)?;
-        Ok(rows.into_values().map(|(name, rows)| (name.to_owned(), rows)).collect())
+        Ok(rows)
     }
 
     /// Counts values that became unknown over the images' files; those of earlier rounds of the same files are replaced.
@@ -466,8 +467,7 @@ impl Publishing<'_> {
         Ok(replaced)
     }
 
-    /// Notes which images have the product now. One that was done again without a row, or whose rows are held back, keeps the rows that
-    /// it had.
+    /// Notes which images have the product now. One that was done again without a row keeps the rows that it had.
     fn publish_tables(&self, replaced: &BTreeSet<i64>) -> Result<(), ArchiveFault> {
         let use_case = self.unit.key.use_case;
         let first = if use_case == UseCase::Preview { "preview_all" } else { "multiframe_all" };

@@ -10,7 +10,7 @@ use super::history::{self, Act};
 use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::registration::delivery_id;
-use super::rounds::{IMAGES, UNIT_COLUMNS, Unit, unit_of};
+use super::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, unit_of};
 use super::time::text_of;
 use crate::control::records::*;
 use crate::engine::{Connection, Optional};
@@ -137,10 +137,8 @@ pub(super) fn restore(
         }
     }
     check_metadata(tx, name, delivery)?;
-    for (unit, _) in &out {
-        for (table, rows) in described::follow(tx, (unit.id, IMAGES), event)? {
-            restored.count(&format!("{table}_all"), rows);
-        }
+    for (table, rows) in described::follow(tx, (delivery, IMAGES_OF_DELIVERY), event)? {
+        restored.count(&format!("{table}_all"), rows);
     }
     for (unit, ended_by) in &out {
         history::move_unit(tx, unit, UnitState::Ingested, cause, now)?;

@@ -14,6 +14,10 @@ pub(super) const IMAGES: &str =
     "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
      WHERE task.unit_id = ?1";
 
+/// The images of a delivery, in conditions on `?1`.
+pub(super) const IMAGES_OF_DELIVERY: &str =
+    "SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE file.delivery_id = ?1";
+
 /// A round with its internal number.
 #[derive(Clone, Debug)]
 pub(super) struct Unit {
