@@ -194,6 +194,42 @@ fn faults() -> Vec<Fault> {
             vec![("multiframe", "mjd_obs", Null)],
             &["time_of_day_missing", "time_of_day_unreadable"],
         ),
+        fault(
+            "leap_second_in_another_keyword",
+            &["DATE-OBS= '2016-12-31'", "TIME-OBS= '23:59:60.5'"],
+            and(mjd(57754.00000578704), text("date_obs", "2016-12-31T23:59:60.5")),
+            &[],
+        ),
+        fault(
+            "leap_second_of_ut_beside_tai",
+            &["DATE-OBS= '2016-12-31'", "UT      = '23:59:60.5'", "TIMESYS = 'TAI'"],
+            and(mjd(57754.00000578704), text("date_obs", "2016-12-31T23:59:60.5")),
+            &[],
+        ),
+        fault(
+            "second_60_of_tai_in_another_keyword",
+            &["DATE-OBS= '2016-12-31'", "TIME-OBS= '23:59:60.5'", "TIMESYS = 'TAI'"],
+            and(vec![("multiframe", "mjd_obs", Null)], text("date_obs", "2016-12-31")),
+            &["time_of_day_missing", "time_of_day_unreadable"],
+        ),
+        fault(
+            "second_60_of_tai",
+            &["DATE-OBS= '2016-12-31T23:59:60.5'", "TIMESYS = 'TAI'"],
+            vec![("multiframe", "mjd_obs", Null), ("multiframe", "date_obs", Null)],
+            &["keyword_mistyped"],
+        ),
+        fault(
+            "second_60_of_tai_after_a_blank",
+            &["DATE-OBS= '2016-12-31 23:59:60.5'", "TIMESYS = 'TAI'"],
+            vec![("multiframe", "mjd_obs", Null), ("multiframe", "date_obs", Null)],
+            &["keyword_mistyped", "time_spelling"],
+        ),
+        fault(
+            "second_60_of_tt_in_date_beg",
+            &["DATE-BEG= '2016-12-31T23:59:60.5'", "TIMESYS = 'TT'"],
+            vec![("multiframe", "mjd_obs", Null)],
+            &["keyword_mistyped"],
+        ),
         // Midnight counts, as in astropy. The other keyword is a finding.
         fault(
             "midnight_and_ut",

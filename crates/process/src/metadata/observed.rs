@@ -5,7 +5,9 @@
 //! TSTART), else JEPOCH or BEPOCH. A date alone is never midnight: without a time of day, and in a time scale without
 //! a known relation to UTC, the time is NULL with a finding. A date with the time of day T00:00:00 is midnight, as the
 //! standard and astropy have it; another keyword with another time of day is a finding then.
+//! Second 60 is a time in UTC alone, at the end of days with a leap second.
 
+mod clock;
 mod epoch;
 
 use fits::Value;
@@ -159,7 +161,43 @@ impl Reader<'_, '_, '_> {
         scale
     }
 
+    /// Sets a date to NULL, with a finding, whose second 60 is no time in the scale of the header. Another keyword that
+    /// would stand in for it and has no time is a finding too.
+    fn drop_what_is_no_time(
+        &self,
+        end: &End<'_>,
+        row: &mut Row<'_>,
+        place: Place<'_>,
+        notes: &mut Notes,
+    ) {
+        let Some(scale) = TimeScale::named(self.scale_name()) else { return };
+        let mut find = |keyword: &str, text: &str| {
+            let message = format!("{keyword} = {text:?} is no time of {}", self.scale_name());
+            notes.find(place, "keyword_mistyped", keyword, message);
+        };
+        let date = match row.get(end.date_column) {
+            Cell::Text(text) => time::parse(text).map(|date| (text, date)),
+            _ => None,
+        };
+        let has_time = date.as_ref().is_some_and(|(_, date)| date.seconds.is_some());
+        match date {
+            Some((text, date)) if !scale.has(date) => {
+                find(end.date_keyword, text);
+                row.set(end.date_column, Cell::Null);
+            }
+            _ if has_time || row.float(end.mjd_column).is_some() => {}
+            _ => {
+                let other = self.text(end.date);
+                let is_time = |text: &&str| time::parse(text).is_some_and(|date| scale.has(date));
+                if let Some(text) = other.filter(|text| !is_time(text)) {
+                    find(end.date, text);
+                }
+            }
+        }
+    }
+
     fn set(&self, end: &End<'_>, row: &mut Row<'_>, place: Place<'_>, notes: &mut Notes) {
+        self.drop_what_is_no_time(end, row, place, notes);
         let Some(said) = self.said(end, row) else { return };
         let Some(scale) = self.scale_or_note(place, notes) else {
             row.set(end.date_column, Cell::Null);
@@ -175,11 +213,13 @@ impl Reader<'_, '_, '_> {
             utc
         };
         let written = match said.date {
-            Some(date) if date.seconds.is_none() => match self.clock(end, date, place, notes) {
-                Some((seconds, true, _)) => Some(date.at(seconds)),
-                Some((seconds, false, _)) => known(Some(date.at(seconds)), notes),
-                None => None,
-            },
+            Some(date) if date.seconds.is_none() => {
+                match self.clock(end, date, scale, place, notes) {
+                    Some(clock) if clock.is_ut => Some(clock.time),
+                    Some(clock) => known(Some(clock.time), notes),
+                    None => None,
+                }
+            }
             date => known(date, notes),
         };
         // A whole MJD beside a date alone was made of the date: it says nothing of the time of day.
@@ -192,7 +232,7 @@ impl Reader<'_, '_, '_> {
         let utc = other.or_else(|| epoch::note(&said, end, place, notes));
         contradiction(end, written.and_then(Written::mjd), mjd_utc, place, notes);
         if mjd.is_none() {
-            self.note_midnight(end, said.date, place, notes);
+            self.note_midnight(end, said.date, scale, place, notes);
         }
         let best = match mjd {
             // As the header has it, to the last digit.
@@ -211,27 +251,6 @@ impl Reader<'_, '_, '_> {
                 "{keyword} has no time of day, and no keyword of the profile's [time] has one: {column} is NULL"
             );
             notes.find(place, "time_of_day_missing", keyword, message);
-        }
-    }
-
-    /// Notes a midnight that another keyword contradicts: programs write T00:00:00 for a time of day that they do not
-    /// have.
-    fn note_midnight(
-        &self,
-        end: &End<'_>,
-        date: Option<Written>,
-        place: Place<'_>,
-        notes: &mut Notes,
-    ) {
-        let Some(date) = date.filter(|date| date.seconds == Some(0.0)) else { return };
-        let Some((seconds, _, clock)) = self.clock(end, date, place, notes) else { return };
-        if (CONTRADICTION_S..=DAY_S - CONTRADICTION_S).contains(&seconds) {
-            let keyword = end.date_keyword;
-            let time = Written { seconds: Some(seconds), ..date }.iso();
-            let message = format!(
-                "{keyword} is midnight, and the time of day in {clock} makes it {time}: {keyword} counts"
-            );
-            notes.find(place, "time_contradicted", keyword, message);
         }
     }
 
@@ -280,40 +299,12 @@ impl Reader<'_, '_, '_> {
         says.then_some(Said { date, mjd, other, epoch })
     }
 
-    /// Returns the seconds of the time of day in another keyword, true when the keyword's name says that they are UT,
-    /// and the keyword.
-    fn clock<'e>(
-        &self,
-        end: &End<'e>,
-        date: Written,
-        place: Place<'_>,
-        notes: &mut Notes,
-    ) -> Option<(f64, bool, &'e str)> {
-        for keyword in end.clocks {
-            let Some(value) = self.value(keyword) else { continue };
-            let seconds = match value {
-                Value::Text(text) if text.trim().is_empty() => continue,
-                Value::Text(text) => time::loose_seconds_of_day(text)
-                    .or_else(|| time::parse(text).filter(|whole| whole.day == date.day)?.seconds),
-                _ => self.rules.numbers.get(keyword).and_then(|unit| {
-                    let seconds = self.number(keyword)? * unit.seconds();
-                    (0.0..DAY_S).contains(&seconds).then_some(seconds)
-                }),
-            };
-            if let Some(seconds) = seconds.filter(|seconds| time::exists(date.day, *seconds)) {
-                return Some((seconds, keyword.to_ascii_uppercase().starts_with("UT"), keyword));
-            }
-            let message = format!(
-                "{keyword} is no time of day, or a number without a unit in the profile's time.numbers"
-            );
-            notes.find(place, "time_of_day_unreadable", keyword, message);
-        }
-        None
-    }
-
     /// What the other keywords of the standard say, in the scale of TIMESYS.
     fn other(&self, end: &End<'_>) -> Option<Written> {
-        let date = self.text(end.date).and_then(time::parse).filter(|d| d.seconds.is_some());
+        let scale = TimeScale::named(self.scale_name());
+        let is_time =
+            |date: &Written| date.seconds.is_some() && scale.is_none_or(|scale| scale.has(*date));
+        let date = self.text(end.date).and_then(time::parse).filter(is_time);
         let number = |keywords: &[&str]| keywords.iter().find_map(|keyword| self.number(keyword));
         date.or_else(|| number(end.mjd).filter(|mjd| mjd.fract() != 0.0).map(of_mjd))
             .or_else(|| {

@@ -22,19 +22,20 @@ impl Written {
         Some(self.day as f64 + self.seconds? / DAY_S)
     }
 
-    /// The date with a time of day when it had none.
-    pub fn at(self, seconds: f64) -> Self {
-        Self { seconds: self.seconds.or(Some(seconds)), ..self }
-    }
-
-    /// As ISO 8601 text, to the microsecond.
+    /// As ISO 8601 text, to the microsecond. A leap second is second 60.
     pub fn iso(self) -> String {
+        const DAY_MICRO: i64 = 86_400_000_000;
         let Some(seconds) = self.seconds else { return iso_date(self.day) };
         let micro = (seconds * 1e6).round() as i64;
-        let (day, micro) =
-            (self.day + micro.div_euclid(86_400_000_000), micro.rem_euclid(86_400_000_000));
+        let is_leap_second = seconds >= DAY_S && micro < DAY_MICRO + 1_000_000;
+        let (day, micro) = match is_leap_second {
+            true => (self.day, micro),
+            false => (self.day + micro.div_euclid(DAY_MICRO), micro.rem_euclid(DAY_MICRO)),
+        };
         let (second, fraction) = (micro / 1_000_000, micro % 1_000_000);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let minute_of_day = (second / 60).min(24 * 60 - 1);
+        let (hour, minute) = (minute_of_day / 60, minute_of_day % 60);
+        let second = second - 60 * minute_of_day;
         let mut text = format!("{}T{hour:02}:{minute:02}:{second:02}", iso_date(day));
         if fraction > 0 {
             text += format!(".{fraction:06}").trim_end_matches('0');
@@ -221,10 +222,13 @@ mod tests {
             assert_eq!(written.mjd(), None, "{text}");
         }
         assert_eq!(parse("11/10/97").unwrap().iso(), "1997-10-11");
-        let full = parse("11/10/97").unwrap().at(30_800.5);
+        let full = Written { seconds: Some(30_800.5), ..parse("11/10/97").unwrap() };
         assert_eq!(full.iso(), "1997-10-11T08:33:20.5");
         assert_eq!(Written { day: 55_568, seconds: Some(-0.25) }.iso(), "2011-01-06T23:59:59.75");
-        assert_eq!(parse("1998-12-31T23:59:60").unwrap().iso(), "1999-01-01T00:00:00");
+        assert_eq!(parse("1998-12-31T23:59:60").unwrap().iso(), "1998-12-31T23:59:60");
+        assert_eq!(parse("1998-12-31 23:59:60.5").unwrap().iso(), "1998-12-31T23:59:60.5");
+        assert_eq!(parse("1998-12-31T23:59:60.9999999").unwrap().iso(), "1999-01-01T00:00:01");
+        assert_eq!(parse("1998-12-31T23:59:59.9999999").unwrap().iso(), "1999-01-01T00:00:00");
     }
 
     #[test]

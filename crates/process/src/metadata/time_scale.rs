@@ -1,6 +1,6 @@
 //! Time scales of headers (FITS 4.0, section 9.2.1) and the way from each to UTC.
 
-use super::time::{DAY_S, Written};
+use super::time::{self, DAY_S, Written};
 
 /// A time scale with a known relation to UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,14 @@ impl TimeScale {
             "TCB" => Some(Self::Tcb),
             _ => None,
         }
+    }
+
+    /// Returns true for a time that exists in this scale: UTC alone has leap seconds.
+    pub fn has(self, time: Written) -> bool {
+        time.seconds.is_none_or(|seconds| match self {
+            Self::Utc => time::exists(time.day, seconds),
+            _ => seconds < DAY_S,
+        })
     }
 
     /// Returns a time of this scale in UTC; `None` without a time of day, and before 1972 for scales that need
