@@ -4,8 +4,9 @@
 //! none. Equal names and detector numbers (`[catalogue] pair_by` of the profile) count first, then names that contain
 //! the detector's name ([`related`]). The place in the file counts for all other tables: their order, in files with as
 //! many catalogues as detectors, or the HDU where the profile says so. Numbers in names, or in different keywords, confirm
-//! the place or stand in for it. Nothing is guessed: a table that could belong to several images, or to different ones by
-//! different keywords, belongs to none.
+//! the place or stand in for it. Where all of them are the images' numbers and a constant, one file counts from another
+//! number, and the positions of the rows decide ([`Pair::IfPlaced`]). Nothing is guessed: a table that could belong to
+//! several images, or to different ones by different keywords, belongs to none.
 //!
 //! Start at [`pair`]. Metadata and catalogues both use it, so that zero points and rows are of the same detector.
 
@@ -73,8 +74,25 @@ fn normal(text: &str) -> String {
 pub(crate) enum Pair {
     /// Position of the image among the images.
     With { image: usize, ground: Ground },
+    /// Position of the image at the table's place, whose number is another one. The pair counts where RA and DEC of the
+    /// rows agree with the image's WCS, else there is none.
+    IfPlaced { image: usize, otherwise: Unpaired },
     /// None, and why.
     Apart(Unpaired),
+}
+
+impl Pair {
+    /// Returns the image that the table is of, or claims.
+    fn image(&self) -> Option<usize> {
+        match self {
+            Self::With { image, .. } | Self::IfPlaced { image, .. } => Some(*image),
+            Self::Apart(_) => None,
+        }
+    }
+
+    fn is_by_identity(&self) -> bool {
+        matches!(self, Self::With { ground: Ground::Identity, .. })
+    }
 }
 
 /// The reason for a pair.
@@ -124,20 +142,22 @@ pub(crate) fn pair(sides: &Sides<'_>, rules: &CatalogueProfile) -> Vec<Pair> {
     let opinions = opinions(sides, &rules.pair_by);
     let contained = related::contained(sides);
     let numbers = if sides.alone { Vec::new() } else { related::numbers(sides, &rules.pair_by) };
-    let one = |table: usize| {
+    let places: Vec<Pair> =
+        (0..sides.tables.len()).map(|table| by_place(sides, rules, table)).collect();
+    let is_shifted = is_shifted(&numbers, &places);
+    let one = |(table, place): (usize, Pair)| {
         let said = by_identity(sides, &opinions, &contained, table);
-        said.unwrap_or_else(|| by_number(sides, &numbers, by_place(sides, rules, table), table))
+        said.unwrap_or_else(|| by_number(sides, &numbers, is_shifted, place, table))
     };
-    let mut pairs: Vec<Pair> = (0..sides.tables.len()).map(one).collect();
+    let mut pairs: Vec<Pair> = places.into_iter().enumerate().map(one).collect();
     let claims = pairs.clone();
     for (table, pair) in pairs.iter_mut().enumerate() {
-        let Pair::With { image, ground } = *pair else { continue };
+        let Some(image) = pair.image() else { continue };
         let rival = claims.iter().enumerate().find(|(other, claim)| {
             // A name counts more than a place, but not enough to leave the other without a word.
             *other != table
-                && matches!(claim, Pair::With { image: theirs, ground: other }
-                    if *theirs == image
-                        && (*other == Ground::Identity || ground != Ground::Identity))
+                && claim.image() == Some(image)
+                && (claim.is_by_identity() || !pair.is_by_identity())
         });
         if let Some((rival, _)) = rival {
             *pair = Pair::Apart(claimed_twice(sides, image, table, rival));
@@ -376,10 +396,17 @@ fn are_named(side: &[Identity]) -> bool {
 /// Compares the place of a table with numbers that are in different keywords of the two files, or in names.
 ///
 /// A number that is the same at the place confirms it. Numbers that the images have for all tables, and more than one,
-/// stand in for the place. Other numbers that differ leave the table without an image.
-fn by_number(sides: &Sides<'_>, schemes: &[Scheme], place: Pair, table: usize) -> Pair {
+/// stand in for the place. Where all tables are numbered from another number than the images, their positions decide.
+/// Other numbers that differ leave the table without an image.
+fn by_number(
+    sides: &Sides<'_>,
+    schemes: &[Scheme],
+    is_shifted: bool,
+    place: Pair,
+    table: usize,
+) -> Pair {
     let said = |scheme: &Scheme| scheme.opinions[table].iter().flatten().next().copied();
-    let at_place = if let Pair::With { image, .. } = place { Some(image) } else { None };
+    let at_place = place.image();
     if schemes.is_empty() {
         return place;
     }
@@ -403,7 +430,22 @@ fn by_number(sides: &Sides<'_>, schemes: &[Scheme], place: Pair, table: usize) -
         opinion_in_words(sides, scheme, &by_number, table),
         sides.images[image].ext_num()
     );
-    Pair::Apart(Unpaired { code: "pairing_contradictory", message, by_identity: true })
+    let otherwise = Unpaired { code: "pairing_contradictory", message, by_identity: true };
+    if is_shifted { Pair::IfPlaced { image, otherwise } } else { Pair::Apart(otherwise) }
+}
+
+/// Returns true when the numbers of several tables are those of the images at their places and a constant, the same for
+/// all: one file counts from 0 and the other from 1.
+fn is_shifted(schemes: &[Scheme], places: &[Pair]) -> bool {
+    let number = |key: &Option<String>| key.as_deref().and_then(|key| key.parse::<i64>().ok());
+    let shift = |scheme: &Scheme, table: usize| {
+        number(&scheme.tables[table])?.checked_sub(number(&scheme.images[places[table].image()?])?)
+    };
+    let is_constant = |scheme: &Scheme| {
+        let first = shift(scheme, 0);
+        first.is_some() && (1..places.len()).all(|table| shift(scheme, table) == first)
+    };
+    places.len() > 1 && schemes.iter().any(is_constant)
 }
 
 #[cfg(test)]
@@ -446,6 +488,10 @@ mod tests {
         };
         let word = |pair: Pair| match pair {
             Pair::With { image, .. } => images[image].hdu.to_string(),
+            Pair::IfPlaced { image, otherwise } => {
+                assert_eq!(otherwise.code, "pairing_contradictory");
+                format!("{} if placed", images[image].hdu)
+            }
             Pair::Apart(reason) => {
                 assert!(reason.message.contains("a.fit"), "{}", reason.message);
                 reason.code.to_owned()
@@ -578,8 +624,15 @@ mod tests {
         assert_eq!(paired(images, tables, &rules), ["2", "3"]);
         let order = CatalogueProfile { pairing: Pairing::Order, ..rules.clone() };
         assert_eq!(paired(images, tables, &order), ["2", "3"]);
-        // Counted from 0, or the first is missing and one too many: nothing says which.
+        // Counted from 0, or the first is missing and one too many: the positions say which.
+        let placed = ["1 if placed", "2 if placed", "3 if placed"];
         let tables: Side<'_> = &[(1, &cats[0]), (2, &cats[1]), (3, &cats[2])];
+        assert_eq!(paired(images, tables, &rules), placed);
+        assert_eq!(paired(images, tables, &order), placed);
+        let tables: Side<'_> = &[(1, &cats[2]), (2, &cats[3]), (3, &cats[4])];
+        assert_eq!(paired(images, tables, &rules), placed);
+        // No constant lies between the numbers.
+        let tables: Side<'_> = &[(1, &cats[0]), (2, &cats[3]), (3, &cats[1])];
         assert_eq!(paired(images, tables, &rules), ["pairing_contradictory"; 3]);
         let tables: Side<'_> = &[(1, &cats[1]), (2, &cats[2]), (3, &cats[3]), (4, &cats[4])];
         assert_eq!(paired(images, tables, &rules), ["1", "2", "3", "no_detector"]);
@@ -591,6 +644,26 @@ mod tests {
         let version = |number: &'static str| [("EXTNAME", "SCI"), ("EXTVER", number)];
         let images: Side<'_> = &[(1, &version("1")), (2, &version("2")), (3, &version("3"))];
         assert_eq!(paired(images, tables, &rules), ["2", "3"]);
+    }
+
+    #[test]
+    fn a_lone_number_of_a_camera_is_no_number_of_a_detector() {
+        let rules = same_hdu();
+        let images: Side<'_> = &[(1, &chip("CCD1")), (2, &chip("CCD2")), (3, &chip("CCD3"))];
+        let camera = [("DETECTOR", "Hawaii 2"), ("EXTNAME", "CASU-CAT")];
+        for hdu in [1, 2, 3] {
+            assert_eq!(paired(images, &[(hdu, &camera)], &rules), [hdu.to_string()]);
+        }
+        let all = |name| [("DETECTOR", "Hawaii 2"), ("EXTNAME", name)];
+        let images: Side<'_> = &[(1, &all("CCD1")), (2, &all("CCD2")), (3, &all("CCD3"))];
+        assert_eq!(paired(images, &[(3, &camera)], &rules), ["3"]);
+        // Where the name varies among the images, it is the detector's.
+        let named = |name| [("DETECTOR", name)];
+        let images: Side<'_> = &[(1, &named("Hawaii 1")), (2, &named("Hawaii 2"))];
+        assert_eq!(paired(images, &[(1, &camera)], &rules), ["2"]);
+        // A number in a keyword for numbers, or in the name of the HDU, is the table's own.
+        let images: Side<'_> = &[(1, &chip("CCD1")), (2, &chip("CCD2"))];
+        assert_eq!(paired(images, &[(1, &[("CCDNUM", "2")])], &rules), ["pairing_contradictory"]);
     }
 
     #[test]
@@ -610,7 +683,7 @@ mod tests {
             };
             match pair(&sides, &rules)[0] {
                 Pair::With { ground, .. } => Some(ground),
-                Pair::Apart(_) => None,
+                Pair::IfPlaced { .. } | Pair::Apart(_) => None,
             }
         };
         let (one, two) = (chip("CCD1"), chip("CCD2"));

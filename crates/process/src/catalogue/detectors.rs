@@ -23,11 +23,13 @@ pub(super) struct Pairing<'a, 'd> {
 }
 
 /// The detector of a catalogue HDU.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Paired<'d> {
     pub(super) detector: &'d Detector,
     /// The place in the file is the only reason, although HDUs of one of the files have names.
     pub(super) unconfirmed: bool,
+    /// Why the HDU has no detector unless its positions agree with the WCS of this one and of no other.
+    pub(super) otherwise: Option<Unpaired>,
 }
 
 /// Pairs the catalogue HDUs of a file with the detectors of its image. Returns for each HDU its detector, or why it has
@@ -48,17 +50,23 @@ pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<Paired<'d>, Unpair
     let one = |(table, pair): (&Identity, Pair)| {
         let known = detectors.iter().copied().find(|d| d.catalogue_hdu == Some(table.hdu));
         let unconfirmed = matches!(pair, Pair::With { ground: Ground::PlaceAlone, .. });
+        let otherwise = match &pair {
+            Pair::IfPlaced { otherwise, .. } => Some(otherwise.clone()),
+            _ => None,
+        };
         let detector = match pair {
-            Pair::With { image, .. } if !with_metadata => Ok(detectors[image]),
+            Pair::With { image, .. } | Pair::IfPlaced { image, .. } if !with_metadata => {
+                Ok(detectors[image])
+            }
             Pair::With { image, ground: Ground::Identity } => match known {
                 Some(detector) if detector.ext_num == detectors[image].ext_num => Ok(detector),
                 _ => Err(made_otherwise(image_name, known, detectors[image])),
             },
-            Pair::With { .. } => known.ok_or_else(|| without(image_name)),
+            Pair::With { .. } | Pair::IfPlaced { .. } => known.ok_or_else(|| without(image_name)),
             Pair::Apart(reason) if reason.by_identity => Err(reason),
             Pair::Apart(reason) => known.ok_or(reason),
         };
-        detector.map(|detector| Paired { detector, unconfirmed })
+        detector.map(|detector| Paired { detector, unconfirmed, otherwise })
     };
     tables.iter().zip(pairs).map(one).collect()
 }

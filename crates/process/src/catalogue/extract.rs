@@ -378,7 +378,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         paired: Paired<'_>,
     ) -> Outcome<S> {
         let rules = &self.task.profile.catalogue;
-        let detector = paired.detector;
+        let Paired { detector, unconfirmed, otherwise } = paired;
         if table.rows() == 0 && rules.zero_rows == ZeroRows::Refuse {
             let message = "the catalogue has no rows".to_owned();
             let reason = Reason { code: "zero_rows", message, parked: false };
@@ -410,8 +410,15 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             let message = oddity.message();
             self.find(catalogue, table, oddity.code(), Some("RA, DEC"), oddity.count(), message);
         }
-        if paired.unconfirmed && !judged.is_compared() {
+        if unconfirmed && !judged.is_compared() {
             self.tell_unconfirmed(catalogue, table, detector);
+        }
+        if let Some(otherwise) = otherwise {
+            if !is_placed(catalogue, detector, &judged) {
+                self.refuse_unpaired(catalogue, table, otherwise);
+                return Ok(());
+            }
+            self.tell_renumbered(catalogue, table, detector, &otherwise);
         }
         if let Some(found) = judged.contradiction() {
             let image = format!("ext_num {} of {}", detector.ext_num, catalogue.image_name);
@@ -481,6 +488,20 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             detector.ext_num, catalogue.image_name
         );
         self.find(catalogue, table, "pairing_by_position", None, 1, message);
+    }
+
+    fn tell_renumbered(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        table: &Table<'_>,
+        detector: &Detector,
+        otherwise: &Unpaired,
+    ) {
+        let message = format!(
+            "paired with ext_num {} of {}, whose WCS agrees with RA and DEC: its tables are numbered from another number than the images ({})",
+            detector.ext_num, catalogue.image_name, otherwise.message
+        );
+        self.find(catalogue, table, "pairing_renumbered", None, 1, message);
     }
 
     fn tell_columns(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, layout: &Layout) {
@@ -610,6 +631,15 @@ struct Reason {
     code: &'static str,
     message: String,
     parked: bool,
+}
+
+/// Returns true when the positions of a table's rows agree with the WCS of a detector, which no other detector has.
+fn is_placed(catalogue: &Catalogue<'_>, detector: &Detector, judged: &Judged<'_, '_>) -> bool {
+    let is_only = catalogue
+        .detectors
+        .iter()
+        .all(|other| other.ext_num == detector.ext_num || other.wcs != detector.wcs);
+    is_only && judged.is_compared() && judged.contradiction().is_none()
 }
 
 /// Whether all rows of a table are in the archive, as rows of this detector.

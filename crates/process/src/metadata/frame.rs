@@ -118,7 +118,8 @@ impl<'f> Frame<'f> {
         let mut apart = Vec::new();
         for (table, found) in tables.into_iter().zip(pair(&sides, rules)) {
             match found {
-                Pair::With { image, .. } => {
+                // The catalogue task checks the positions, and refuses the rows where they disagree.
+                Pair::With { image, .. } | Pair::IfPlaced { image, .. } => {
                     let view = HeaderView::of_extension(table, primary);
                     self.detectors[image].table = Some((table, view));
                 }

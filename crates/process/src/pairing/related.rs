@@ -167,7 +167,7 @@ pub(super) fn numbers(sides: &Sides<'_>, pair_by: &[String]) -> Vec<Scheme> {
 }
 
 /// The numberings of a file: whole numbers in a keyword or in the names, different in all HDUs. EXTVER counts where
-/// there is no other.
+/// there is no other. A keyword that may name the camera (DETECTOR = 'Hawaii 2') counts where several HDUs differ in it.
 fn numberings(side: &[Identity], pair_by: &[String]) -> Vec<Numbering> {
     let numbering = |keyword: &str, key: &dyn Fn(&Identity) -> Option<String>| {
         let texts: Vec<Option<String>> = side.iter().map(key).collect();
@@ -175,6 +175,8 @@ fn numberings(side: &[Identity], pair_by: &[String]) -> Vec<Numbering> {
     };
     let by_name = numbering(NAME, &|i: &Identity| i.name.clone());
     let others = super::other_keywords(pair_by).enumerate();
+    let may_name_camera = |keyword: &str| super::TEXT_KEYWORDS.contains(&keyword);
+    let others = others.filter(|(_, keyword)| side.len() > 1 || !may_name_camera(keyword));
     let by_others = others.filter_map(|(n, keyword)| {
         numbering(keyword, &|i: &Identity| i.others.get(n).cloned().flatten())
     });

@@ -8,6 +8,7 @@ use fits::write::{Checks, Column, HeaderBuilder, Pixels, Place, Values};
 type Names = &'static [(&'static str, &'static str)];
 
 /// An image of three chips and its catalogue.
+#[derive(Default)]
 struct Case {
     name: &'static str,
     /// The names of the three chips.
@@ -25,6 +26,10 @@ struct Case {
     refusals: Vec<&'static str>,
     /// How often a place in the file is noted as the only reason of a pair.
     by_place: usize,
+    /// How often another numbering is noted that the positions decided.
+    renumbered: usize,
+    /// The three chips have the same WCS.
+    one_wcs: bool,
 }
 
 const NAMED: [Names; 3] = [&[("EXTNAME", "CCD1")], &[("EXTNAME", "CCD2")], &[("EXTNAME", "CCD3")]];
@@ -43,11 +48,8 @@ fn equal_names() -> Vec<Case> {
         images: NAMED,
         tables: tables.iter().map(|chip| (*chip, NAMED[chip - 1])).collect(),
         placed: true,
-        standards: false,
-        headers: false,
         right: right.to_vec(),
-        refusals: Vec::new(),
-        by_place: 0,
+        ..Case::default()
     };
     vec![
         case("first_chip_absent", &[2, 3], &[SECOND, THIRD]),
@@ -62,12 +64,8 @@ fn related_names() -> Vec<Case> {
         name,
         images,
         tables: vec![(2, second), (3, third)],
-        placed: false,
-        standards: false,
-        headers: false,
         right: vec![SECOND, THIRD],
-        refusals: Vec::new(),
-        by_place: 0,
+        ..Case::default()
     };
     vec![
         case("suffixed", NAMED, &[("EXTNAME", "CCD2_CAT")], &[("EXTNAME", "CCD3_CAT")]),
@@ -91,12 +89,8 @@ fn joined_names() -> Vec<Case> {
         name,
         images,
         tables: vec![(2, second), (3, third), (1, first)],
-        placed: false,
-        standards: false,
-        headers: false,
         right: vec![FIRST, SECOND, THIRD],
-        refusals: Vec::new(),
-        by_place: 0,
+        ..Case::default()
     };
     const GREEK: [Names; 3] =
         [&[("EXTNAME", "ALPHA")], &[("EXTNAME", "BETA")], &[("EXTNAME", "GAMMA")]];
@@ -134,12 +128,8 @@ fn cases() -> Vec<Case> {
         name,
         images,
         tables: tables.to_vec(),
-        placed: false,
-        standards: false,
-        headers: false,
         right: right.to_vec(),
-        refusals: Vec::new(),
-        by_place: 0,
+        ..Case::default()
     };
     let all = [FIRST, SECOND, THIRD];
     let unnamed: [(usize, Names); 3] = [(1, &[]), (2, &[]), (3, &[])];
@@ -151,6 +141,7 @@ fn cases() -> Vec<Case> {
     ];
     let numbered: [(usize, Names); 3] =
         [(1, &[("EXTNAME", "CAT0")]), (2, &[("EXTNAME", "CAT1")]), (3, &[("EXTNAME", "CAT2")])];
+    let shuffled = [(2, numbered[0].1), (3, numbered[1].1), (1, numbered[2].1)];
     cases.extend([
         Case { by_place: 3, ..case("names_of_the_image_alone", NAMED, &unnamed, &all) },
         Case { by_place: 3, ..case("names_of_the_catalogue_alone", NAMELESS, &named, &all) },
@@ -183,13 +174,29 @@ fn cases() -> Vec<Case> {
             refusals: vec!["pairing_contradictory"; 3],
             ..case("numbers_that_contradict", NAMED, &numbered, &[])
         },
+        Case {
+            placed: true,
+            renumbered: 3,
+            ..case("numbers_from_0_and_positions", NAMED, &numbered, &all)
+        },
+        Case {
+            placed: true,
+            refusals: vec!["pairing_contradictory"; 3],
+            ..case("numbers_from_0_and_positions_of_others", NAMED, &shuffled, &[])
+        },
+        Case {
+            placed: true,
+            one_wcs: true,
+            refusals: vec!["pairing_contradictory"; 3],
+            ..case("numbers_from_0_and_one_wcs", NAMED, &numbered, &[])
+        },
     ]);
     cases
 }
 
 /// Chip N looks at RA 120 + N / 5, Dec 29.
-fn ra_of(chip: usize) -> f64 {
-    120.0 + 0.2 * chip as f64
+fn ra_of(case: &Case, chip: usize) -> f64 {
+    120.0 + 0.2 * if case.one_wcs { 1.0 } else { chip as f64 }
 }
 
 fn name(header: &mut HeaderBuilder, names: Names) {
@@ -209,7 +216,7 @@ fn image_of(case: &Case) -> Vec<u8> {
         name(&mut header, names);
         header.number("MAGZPT", 23.0 + n as f64, "");
         header.text("CTYPE1", "RA---TAN", "").text("CTYPE2", "DEC--TAN", "");
-        header.number("CRVAL1", ra_of(n + 1), "").number("CRVAL2", 29.0, "");
+        header.number("CRVAL1", ra_of(case, n + 1), "").number("CRVAL2", 29.0, "");
         header.number("CRPIX1", 20.5, "").number("CRPIX2", 10.5, "");
         header.number("CD1_1", -0.0005, "").number("CD1_2", 0.0, "");
         header.number("CD2_1", 0.0, "").number("CD2_2", 0.0005, "");
@@ -233,7 +240,7 @@ fn catalogue_of(case: &Case) -> Vec<u8> {
             fits::write::bin_table(&mut bytes, 1, &[column], &header, Checks::Absent).unwrap();
         }
         let numbers: Vec<f32> = (1..=10_u8).map(f32::from).collect();
-        let (ra, dec) = ([ra_of(*chip).to_radians(); 10], [29.0_f64.to_radians(); 10]);
+        let (ra, dec) = ([ra_of(case, *chip).to_radians(); 10], [29.0_f64.to_radians(); 10]);
         let mut columns = vec![
             ("Sequence_number", "", Values::F32(&numbers)),
             ("Isophotal_flux", "", Values::F32(&[1000.0; 10])),
@@ -269,9 +276,9 @@ fn rows_belong_to_the_chip_of_their_name() {
         let refusals: Vec<&str> =
             outcome.report.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
         assert_eq!(refusals, case.refusals, "{}: {:?}", case.name, outcome.report.refusals);
-        let findings = outcome.report.findings.iter();
-        let by_place = findings.filter(|f| f.code == "pairing_by_position").count();
-        assert_eq!(by_place, case.by_place, "{}", case.name);
+        let count = |code| outcome.report.findings.iter().filter(|f| f.code == code).count();
+        assert_eq!(count("pairing_by_position"), case.by_place, "{}", case.name);
+        assert_eq!(count("pairing_renumbered"), case.renumbered, "{}", case.name);
         let right =
             case.right.iter().map(|((ext_num, mag), rows)| ((*ext_num, (*mag).into()), *rows));
         assert_eq!(outcome.counts("aper_mag_no_aper_corr3"), right.collect(), "{}", case.name);
