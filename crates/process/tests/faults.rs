@@ -61,6 +61,7 @@ fn sky(cards: &[&str]) -> Vec<String> {
         .collect()
 }
 
+const TIMED: &str = "DATE-OBS= '2011-01-07T08:33:20.5'";
 const DATED: &str = "DATE-OBS= '2025-01-01T03:04:05'";
 const PTF: [&str; 19] = [
     DATED,
@@ -113,6 +114,7 @@ fn faults() -> Vec<Fault> {
         one
     };
     let text = |column, value| vec![("multiframe", column, Text(value))];
+    let found = &["time_contradicted"];
     let mut faults = vec![
         // Dates and times of day.
         fault(
@@ -242,6 +244,99 @@ fn faults() -> Vec<Fault> {
             &["DATE-OBS= '2011-01-07T00:00:00'", "UT      = '00:00:00'"],
             mjd(55568.0),
             &[],
+        ),
+        fault(
+            "ut_of_another_hour",
+            &[TIMED, "UT      = '09:33:20.5'"],
+            mjd(55568.35648726852),
+            found,
+        ),
+        fault(
+            "ut_before_the_start",
+            &[TIMED, "UT      = '08:33:09'"],
+            mjd(55568.35648726852),
+            found,
+        ),
+        fault("ut_after_the_end", &[TIMED, "UT      = '08:33:42'"], mjd(55568.35648726852), found),
+        // Of the middle or the end of the exposure of 10 s, or without seconds.
+        fault("ut_of_the_end", &[TIMED, "UT      = '08:33:30.5'"], mjd(55568.35648726852), &[]),
+        fault("ut_without_seconds", &[TIMED, "UT      = '08:33'"], mjd(55568.35648726852), &[]),
+        fault(
+            "ut_of_the_next_day",
+            &["DATE-OBS= '2011-01-07T23:59:57'", "UT      = '00:00:01'"],
+            mjd(55568.99996527778),
+            &[],
+        ),
+        fault(
+            "ut_beside_tai",
+            &["DATE-OBS= '2011-01-07T08:33:54.5'", "TIMESYS = 'TAI'", "UT      = '08:33:20.5'"],
+            mjd(55568.35648726852),
+            &[],
+        ),
+        fault(
+            "ut_that_is_tai",
+            &["DATE-OBS= '2011-01-07T08:33:54.5'", "TIMESYS = 'TAI'", "UT      = '08:33:54.5'"],
+            mjd(55568.35648726852),
+            found,
+        ),
+        fault(
+            "ut_beside_mjd",
+            &["MJD-OBS =    55568.35648726852", "UT      = '09:33:20.5'"],
+            mjd(55568.35648726852),
+            found,
+        ),
+        fault(
+            "time_obs_of_another_day",
+            &[TIMED, "TIME-OBS= '2011-01-06T08:33:20.5'"],
+            mjd(55568.35648726852),
+            found,
+        ),
+        // A whole MJD has lost the time of day.
+        fault(
+            "whole_mjd_and_time_of_day",
+            &[TIMED, "MJD-OBS =                55568"],
+            and(mjd(55568.35648726852), text("date_obs", "2011-01-07T08:33:20.5")),
+            found,
+        ),
+        fault(
+            "whole_mjd_after_midnight",
+            &["DATE-OBS= '2011-01-07T00:00:05'", "MJD-OBS =              55568.0"],
+            mjd(55568.00005787037),
+            &[],
+        ),
+        // Ends.
+        fault(
+            "end_before_start",
+            &[TIMED, "DATE-END= '2011-01-07T08:33:10.5'"],
+            vec![("multiframe", "date_end", Null), ("multiframe", "mjd_end", Null)],
+            found,
+        ),
+        fault(
+            "mjd_end_before_start",
+            &[TIMED, "MJD-END =           55568.3564"],
+            vec![("multiframe", "mjd_end", Null)],
+            found,
+        ),
+        fault(
+            "end_cut_off_to_seconds",
+            &[TIMED, "DATE-END= '2011-01-07T08:33:20'"],
+            vec![
+                ("multiframe", "date_end", Text("2011-01-07T08:33:20")),
+                ("multiframe", "mjd_end", Near(55568.35648148148, 1e-9)),
+            ],
+            &[],
+        ),
+        fault(
+            "ut_of_the_start_at_the_end",
+            &[TIMED, "DATE-END= '2011-01-07T08:33:30.5'", "UT-END  = '08:33:20.5'"],
+            vec![("multiframe", "mjd_end", Near(55568.35660300926, 1e-9))],
+            &[],
+        ),
+        fault(
+            "ut_of_another_end",
+            &[TIMED, "DATE-END= '2011-01-07T08:33:30.5'", "UT-END  = '08:35:30.5'"],
+            vec![("multiframe", "mjd_end", Near(55568.35660300926, 1e-9))],
+            found,
         ),
         fault(
             "jepoch",

@@ -4,11 +4,14 @@
 //! keyword (the profile names them), else what the standard's other keywords say (DATE-BEG, MJD-BEG, JD-OBS,
 //! TSTART), else JEPOCH or BEPOCH. A date alone is never midnight: without a time of day, and in a time scale without
 //! a known relation to UTC, the time is NULL with a finding. A date with the time of day T00:00:00 is midnight, as the
-//! standard and astropy have it; another keyword with another time of day is a finding then.
-//! Second 60 is a time in UTC alone, at the end of days with a leap second.
+//! standard and astropy have it. A whole MJD beside another time of day has lost its own, and does not count.
+//!
+//! Second 60 is a time in UTC alone, at the end of days with a leap second. Another keyword with a time of day outside of
+//! the exposure is a finding ([`clock`]), and an end before the start is NULL with a finding ([`order`]).
 
 mod clock;
 mod epoch;
+mod order;
 
 use fits::Value;
 use model::profile::{SurveyProfile, TimeRules};
@@ -30,6 +33,7 @@ pub(super) const KEYWORDS: [&str; 21] = [
 
 /// Columns and keywords of one end of an observation.
 struct End<'p> {
+    is_start: bool,
     date_column: &'static str,
     mjd_column: &'static str,
     /// Keyword that messages name.
@@ -45,7 +49,8 @@ struct End<'p> {
     epochs: &'static [EpochKeyword],
 }
 
-/// Seconds by which MJD and date may differ without a finding: MJDs are written to five digits or so.
+/// Seconds by which MJD, date and time of day may differ without a finding: MJDs are written to five digits or so, and
+/// telescopes and detectors read their clocks some seconds apart.
 const CONTRADICTION_S: f64 = 10.0;
 
 /// Replaces the dates and times of a row, which were copied from keywords, by those in UTC.
@@ -57,6 +62,7 @@ pub(super) fn set(
 ) {
     let rules = &profile.time;
     let start = End {
+        is_start: true,
         date_column: "date_obs",
         mjd_column: "mjd_obs",
         date_keyword: "DATE-OBS",
@@ -68,6 +74,7 @@ pub(super) fn set(
         epochs: &[("JEPOCH", epoch::of_julian), ("BEPOCH", epoch::of_besselian)],
     };
     let end = End {
+        is_start: false,
         date_column: "date_end",
         mjd_column: "mjd_end",
         date_keyword: "DATE-END",
@@ -81,8 +88,9 @@ pub(super) fn set(
     let reader = Reader { sources, rules };
     let place = sources.first().map_or(Place { file: "", hdu: None }, |s| s.place);
     reader.set(&start, row, place, notes);
-    reader.drop_end_before_start(&end, row, place, notes);
+    order::drop_days_before_start(&end, row, place, notes);
     reader.set(&end, row, place, notes);
+    order::drop_before_start(&end, row, place, notes);
 }
 
 /// Converts a Modified Julian Date of a detector to UTC.
@@ -121,6 +129,22 @@ impl Said {
     /// The date has no time of day.
     fn is_date_alone(&self) -> bool {
         self.date.is_some_and(|date| date.seconds.is_none())
+    }
+
+    /// Returns the MJD where it has a time of day. A whole one beside a date was made of the date, or has lost its time:
+    /// a finding where the date has another.
+    fn mjd_with_time(&self, end: &End<'_>, place: Place<'_>, notes: &mut Notes) -> Option<f64> {
+        let mjd = self.mjd?;
+        let Some(date) = self.date.filter(|_| mjd.fract() == 0.0) else { return Some(mjd) };
+        let apart = (date.mjd()? - mjd).abs() * DAY_S;
+        if apart > CONTRADICTION_S {
+            let keyword = end.date_keyword;
+            let message = format!(
+                "{keyword} and the Modified Julian Date {mjd}, which is a whole day, are {apart:.0} s apart: {keyword} counts"
+            );
+            notes.find(place, "time_contradicted", keyword, message);
+        }
+        None
     }
 }
 
@@ -222,8 +246,7 @@ impl Reader<'_, '_, '_> {
             }
             date => known(date, notes),
         };
-        // A whole MJD beside a date alone was made of the date: it says nothing of the time of day.
-        let mjd = said.mjd.filter(|mjd| !(said.is_date_alone() && mjd.fract() == 0.0));
+        let mjd = said.mjd_with_time(end, place, notes);
         let mjd_utc = mjd.and_then(|mjd| known(Some(of_mjd(mjd)), notes));
         let other = written.or_else(|| known(said.other, notes));
         if written.is_none() && other.is_some() {
@@ -231,15 +254,15 @@ impl Reader<'_, '_, '_> {
         }
         let utc = other.or_else(|| epoch::note(&said, end, place, notes));
         contradiction(end, written.and_then(Written::mjd), mjd_utc, place, notes);
-        if mjd.is_none() {
-            self.note_midnight(end, said.date, scale, place, notes);
-        }
         let best = match mjd {
             // As the header has it, to the last digit.
             Some(mjd) if scale == TimeScale::Utc => Some(mjd),
             _ => mjd_utc.or(utc).and_then(Written::mjd),
         };
         row.set(end.mjd_column, best);
+        if let Some(best) = best {
+            self.note_other_clocks(end, best, scale, row, place, notes);
+        }
         match (said.date, utc) {
             (Some(date), Some(utc)) if date != utc => row.set(end.date_column, utc.iso()),
             (Some(date), None) if date.seconds.is_some() => row.set(end.date_column, Cell::Null),
@@ -252,34 +275,6 @@ impl Reader<'_, '_, '_> {
             );
             notes.find(place, "time_of_day_missing", keyword, message);
         }
-    }
-
-    /// Sets a date of the end to NULL that lies days before the start. Dates of DD/MM/YY after 1999 do: the standard
-    /// puts them into the years from 1900.
-    fn drop_end_before_start(
-        &self,
-        end: &End<'_>,
-        row: &mut Row<'_>,
-        place: Place<'_>,
-        notes: &mut Notes,
-    ) {
-        let day = |row: &Row<'_>, mjd: &str, date: &str| match (row.float(mjd), row.get(date)) {
-            (Some(mjd), _) => Some(mjd.floor() as i64),
-            (None, Cell::Text(text)) => time::parse(text).map(|date| date.day),
-            _ => None,
-        };
-        let ends = match row.get(end.date_column) {
-            Cell::Text(text) => time::parse(text).map(|date| date.day),
-            _ => None,
-        };
-        let begins = day(row, "mjd_obs", "date_obs");
-        let Some((ends, _)) = ends.zip(begins).filter(|(ends, begins)| ends + 1 < *begins) else {
-            return;
-        };
-        let (keyword, date) = (end.date_keyword, Written { day: ends, seconds: None }.iso());
-        let message = format!("{keyword} is {date}, before the start of the observation");
-        notes.find(place, "keyword_mistyped", keyword, message);
-        row.set(end.date_column, Cell::Null);
     }
 
     /// What the header says; `None` when it says nothing.

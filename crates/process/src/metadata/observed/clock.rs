@@ -3,7 +3,7 @@
 use fits::Value;
 
 use super::super::time::{self, DAY_S, Written};
-use super::{CONTRADICTION_S, End, Notes, Place, Reader, TimeScale};
+use super::{CONTRADICTION_S, End, Notes, Place, Reader, Row, TimeScale};
 
 /// The time of day in a keyword, with its date.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,10 @@ pub(super) struct Clock<'e> {
     pub time: Written,
     /// The keyword's name says that the time is UT; else it is in the scale of TIMESYS.
     pub is_ut: bool,
+    /// The keyword has a date too.
+    is_dated: bool,
+    /// Seconds that were cut off: a minute from `08:33`.
+    precision_s: f64,
 }
 
 impl Reader<'_, '_, '_> {
@@ -36,25 +40,43 @@ impl Reader<'_, '_, '_> {
         None
     }
 
-    /// Notes a midnight that another keyword contradicts: programs write T00:00:00 for a time of day that they do not
-    /// have.
-    pub(super) fn note_midnight(
+    /// Notes keywords with a time of day outside of the exposure.
+    ///
+    /// Some programs write the time of day of the middle or of the end of the exposure, or that of the telescope's clock
+    /// when it was set up: what is within the exposure time, and some seconds beside, contradicts nothing.
+    pub(super) fn note_other_clocks(
         &self,
         end: &End<'_>,
-        date: Option<Written>,
+        mjd: f64,
         scale: TimeScale,
+        row: &Row<'_>,
         place: Place<'_>,
         notes: &mut Notes,
     ) {
-        let Some(date) = date.filter(|date| date.seconds == Some(0.0)) else { return };
-        let Some(clock) = self.clock(end, date, scale, place, notes) else { return };
-        let seconds = clock.time.seconds.unwrap_or_default();
-        if (CONTRADICTION_S..=DAY_S - CONTRADICTION_S).contains(&seconds) {
-            let (keyword, clock, time) = (end.date_keyword, clock.keyword, clock.time.iso());
+        let exposures = ["exp_time", "total_exp_time"].map(|column| row.float(column));
+        let exposure_s = exposures.into_iter().flatten().fold(0.0, f64::max);
+        let (before_s, after_s) = if end.is_start { (0.0, exposure_s) } else { (exposure_s, 0.0) };
+        // A time of the day's first or last seconds may be of the day beside.
+        for (_, clock) in self.clocks(end, mjd.floor() as i64, scale) {
+            let Some(clock) = clock else { continue };
+            let utc = if clock.is_ut { Some(clock.time) } else { scale.to_utc(clock.time) };
+            let Some(theirs) = utc.and_then(Written::mjd) else { continue };
+            let mut apart_s = (theirs - mjd) * DAY_S;
+            if !clock.is_dated {
+                apart_s = (apart_s + DAY_S / 2.0).rem_euclid(DAY_S) - DAY_S / 2.0;
+            }
+            let first = -before_s - CONTRADICTION_S - clock.precision_s;
+            if (first..=after_s + CONTRADICTION_S).contains(&apart_s) {
+                continue;
+            }
+            let (keyword, date) = (clock.keyword, end.date_keyword);
             let message = format!(
-                "{keyword} is midnight, and the time of day in {clock} makes it {time}: {keyword} counts"
+                "{keyword} is {:.0} s {} the {} of the observation by {date} or another keyword, which counts",
+                apart_s.abs(),
+                if apart_s < 0.0 { "before" } else { "after" },
+                if end.is_start { "start" } else { "end" },
             );
-            notes.find(place, "time_contradicted", keyword, message);
+            notes.find(place, "time_contradicted", date, message);
         }
     }
 
@@ -77,15 +99,19 @@ impl Reader<'_, '_, '_> {
 
     /// Reads a time of day, which is of that day when it has no date.
     fn clock_of<'e>(&self, keyword: &'e str, value: Value<'_>, day: i64) -> Option<Clock<'e>> {
-        let clock = |time| Some(Clock { keyword, time, is_ut: false });
+        let clock = |time, is_dated, precision_s| {
+            Some(Clock { keyword, time, is_ut: false, is_dated, precision_s })
+        };
         let at = |seconds| Written { day, seconds: Some(seconds) };
         let Value::Text(text) = value else {
             let seconds = self.number(keyword)? * self.rules.numbers.get(keyword)?.seconds();
-            return (0.0..DAY_S).contains(&seconds).then(|| clock(at(seconds)))?;
+            return (0.0..DAY_S).contains(&seconds).then(|| clock(at(seconds), false, 0.0))?;
         };
+        let minutes_alone =
+            text.trim().split([':', ' ']).filter(|part| !part.is_empty()).count() == 2;
         match time::loose_seconds_of_day(text) {
-            Some(seconds) => clock(at(seconds)),
-            None => clock(time::parse(text).filter(|time| time.seconds.is_some())?),
+            Some(seconds) => clock(at(seconds), false, if minutes_alone { 60.0 } else { 0.0 }),
+            None => clock(time::parse(text).filter(|time| time.seconds.is_some())?, true, 0.0),
         }
     }
 }
