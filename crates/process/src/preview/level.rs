@@ -110,9 +110,14 @@ fn ordered(bits: i32) -> i32 {
 /// Leaves out the zeros (of which -0 is one), when there are many and other values too.
 fn drop_plateau(keys: &mut Vec<i32>) {
     let zeros = keys.iter().filter(|v| **v == 0).count();
-    if zeros * 50 > keys.len() && zeros * 20 < keys.len() * 19 {
+    if zeros * 50 > keys.len() && !is_image_of_zeros(zeros as u64, keys.len() as u64) {
         keys.retain(|v| *v != 0);
     }
+}
+
+/// Returns true when so many of all values are zeros that they are the image, not a plateau outside of it.
+pub(super) fn is_image_of_zeros(zeros: u64, all: u64) -> bool {
+    zeros * 20 >= all * 19
 }
 
 /// Median, and the distance from it down to the 15.87th percentile, of ascending values.

@@ -1,6 +1,6 @@
 //! The unit in which an image is reduced: 1, but for images whose values single precision cannot hold or tell apart.
 
-use super::level::LARGEST;
+use super::level::{LARGEST, is_image_of_zeros};
 use super::reduce::Reduced;
 
 /// Values that programs write for "no value" where they have no NaN.
@@ -26,6 +26,7 @@ pub(super) fn may_differ(reduced: &Reduced) -> bool {
 #[derive(Debug)]
 pub(super) struct Sizes {
     counts: Vec<u64>,
+    zeros: u64,
 }
 
 /// Exponents of double precision.
@@ -33,17 +34,20 @@ const EXPONENTS: usize = 2048;
 
 impl Sizes {
     pub(super) fn new() -> Self {
-        Self { counts: vec![0; EXPONENTS] }
+        Self { counts: vec![0; EXPONENTS], zeros: 0 }
     }
 
-    /// Counts a physical value. Zeros and what is no value are left out.
+    /// Counts a physical value. What is no value is left out.
     pub(super) fn add(&mut self, value: f64) {
-        if value != 0.0 && is_value(value) {
+        if value == 0.0 {
+            self.zeros += 1;
+        } else if is_value(value) {
             self.counts[exponent(value)] += 1;
         }
     }
 
-    /// Returns the power of two below the median size; `None` when there was no value, or it needs no unit.
+    /// Returns the power of two below the median size of all values but zeros, which stacks have outside their coverage.
+    /// `None` when there was none, or it needs no unit: large values in an image of zeros are defects.
     pub(super) fn unit(&self) -> Option<f64> {
         let total: u64 = self.counts.iter().sum();
         let mut below = 0;
@@ -53,7 +57,9 @@ impl Sizes {
         })?;
         let unit = f64::from_bits((median.max(1) as u64) << 52);
         let is_usual = (f64::from(SMALL)..f64::from(LARGE)).contains(&unit);
-        (!is_usual).then_some(unit)
+        let is_defect =
+            unit >= f64::from(LARGE) && is_image_of_zeros(self.zeros, self.zeros + total);
+        (!is_usual && !is_defect).then_some(unit)
     }
 }
 
@@ -83,5 +89,15 @@ mod tests {
         assert_eq!(unit(&[1e33, -1.1e33, 1e300]), Some(2.0_f64.powi(109)));
         assert_eq!(unit(&[3e-40]), Some(2.0_f64.powi(-132)));
         assert_eq!(unit(&[5e-324]), Some(f64::MIN_POSITIVE));
+        // A plateau of zeros, and an image of zeros with a defect or with small values.
+        let with_zeros = |value: f64, zeros: usize| {
+            let mut values = vec![0.0; zeros];
+            values.push(value);
+            unit(&values)
+        };
+        assert_eq!(with_zeros(1e31, 18), Some(2.0_f64.powi(102)));
+        assert_eq!(with_zeros(1e31, 19), None);
+        assert_eq!(with_zeros(-1e300, 1000), None);
+        assert_eq!(with_zeros(3e-40, 1000), Some(2.0_f64.powi(-132)));
     }
 }

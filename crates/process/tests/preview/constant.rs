@@ -49,6 +49,25 @@ fn zeros_are_dark_and_other_constants_are_not() {
     }
 }
 
+/// A pixel that a program or the camera spoiled changes the preview of no constant image, of zeros neither.
+#[test]
+fn a_defect_in_a_constant_image_is_black() {
+    for (level, wanted) in [(0.0, 8..=24_u8), (100.0, 56..=72)] {
+        for defect in [1e31_f32, -1e31, 1e37, f32::MAX, f32::NAN] {
+            let frame = Frame::sky(100, 80, level, 0.0).area(|x, y| (x, y) == (50, 40), defect);
+            let outcome = Inputs::of(&frame.file()).run("scale = 1");
+            let row = outcome.row(2);
+            assert_eq!(row["sky_level"], f64::from(level).to_string(), "{level} {defect}");
+            assert_eq!(row["valid_pixels"], (100 * 80 - 1).to_string(), "{level} {defect}");
+            let Some(greys) = decode(&outcome.jpegs) else { return };
+            let grey = &greys["w20071011_00001_st_2.jpg"];
+            // Around the pixel JPEG has waves.
+            let far = grey.values[..100 * 24].iter();
+            assert!(far.clone().all(|v| wanted.contains(v)), "{level} {defect}: {:?}", far.max());
+        }
+    }
+}
+
 /// Previews of the same sky in other units look alike, and their rows have the units of the image.
 #[test]
 fn values_of_any_size_are_shown() {
