@@ -44,6 +44,8 @@ pub struct Made {
     pub size: (usize, usize),
     /// Astropy has positions; Almagest has none and says why.
     pub unread: bool,
+    /// Astropy has positions in single precision.
+    pub single: bool,
 }
 
 impl Made {
@@ -71,11 +73,11 @@ impl Made {
 
 const ZENITHAL: [&str; 7] = ["TAN", "SIN", "ARC", "STG", "ZEA", "ZPN", "NCP"];
 const SLANT: [&str; 3] = ["AZP", "SZP", "AIR"];
-const FLAT: [&str; 15] = [
+const FLAT: [&str; 18] = [
     "CAR", "CEA", "MER", "CYP", "SFL", "GLS", "PAR", "MOL", "AIT", "COE", "COD", "COO", "BON",
-    "TSC", "HPX",
+    "PCO", "TSC", "CSC", "QSC", "HPX",
 ];
-const UNREAD: [&str; 3] = ["PCO", "QSC", "CSC"];
+const UNREAD: [&str; 1] = ["XPH"];
 
 /// One header. The same seed makes the same.
 pub fn header(random: &mut Random) -> Made {
@@ -113,6 +115,7 @@ fn coordinates(random: &mut Random, made: &mut Made) {
         made.unread = true;
         (*random.of(&UNREAD), "")
     };
+    made.single = projection == "CSC";
     let plain = kind >= 0.45;
     let latitude_deg = match random.next() {
         _ if matches!(projection, "COE" | "COD" | "COO" | "BON") => random.between(-70.0, 80.0),

@@ -1,69 +1,11 @@
-//! Projections on the faces of a cube (TSC) and on the facets of HEALPix (HPX).
+//! The projection on the facets of HEALPix (HPX).
 //!
-//! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), section 5.6.1, and Calabretta & Roukema 2007 (MNRAS 381, 865),
-//! with angles in radians.
+//! Formulae: Calabretta & Roukema 2007 (MNRAS 381, 865), with angles in radians.
 
-use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
+use std::f64::consts::{FRAC_PI_2, PI};
 
 /// What counts as rounding.
 const ROUNDING: f64 = 1e-12;
-
-/// Returns the components of the direction at a point of the tangential spherical cube.
-pub(super) fn cube_to_sphere(x: f64, y: f64) -> Option<(f64, f64, f64)> {
-    let (mut u, mut v) = (x / FRAC_PI_4, y / FRAC_PI_4);
-    let edge = 1.0 + ROUNDING;
-    let is_on_cube = (u.abs() <= edge && v.abs() <= 3.0 + ROUNDING)
-        || (u.abs() <= 7.0 + ROUNDING && v.abs() <= edge);
-    if !is_on_cube {
-        return None;
-    }
-    if u < -edge {
-        u += 8.0;
-    }
-    // Towards native longitude 0, 90, and towards the pole.
-    let (l, m, n) = if u > 5.0 {
-        u -= 6.0;
-        (u, -1.0, v)
-    } else if u > 3.0 {
-        u -= 4.0;
-        (-1.0, -u, v)
-    } else if u > edge {
-        u -= 2.0;
-        (-u, 1.0, v)
-    } else if v > 1.0 {
-        v -= 2.0;
-        (-v, u, 1.0)
-    } else if v < -1.0 {
-        v += 2.0;
-        (v, u, -1.0)
-    } else {
-        (1.0, u, v)
-    };
-    let length = (1.0 + u * u + v * v).sqrt();
-    Some((n / length, m / length, -l / length))
-}
-
-/// Returns the point of the tangential spherical cube for a direction.
-pub(super) fn cube_to_plane(along: f64, a: f64, b: f64) -> Option<(f64, f64)> {
-    let (l, m, n) = (-b, a, along);
-    // How far the direction leans to each face, and its place: the polar face first, as in wcslib.
-    let faces = [
-        (n, m, -l, 0.0, 2.0),
-        (l, m, n, 0.0, 0.0),
-        (m, -l, n, 2.0, 0.0),
-        (-l, -m, n, 4.0, 0.0),
-        (-m, l, n, 6.0, 0.0),
-        (-n, m, l, 0.0, -2.0),
-    ];
-    let mut best = faces[0];
-    for face in faces {
-        if face.0 > best.0 {
-            best = face;
-        }
-    }
-    let (towards, u, v, u0, v0) = best;
-    (towards > 0.0).then(|| (FRAC_PI_4 * (u / towards + u0), FRAC_PI_4 * (v / towards + v0)))
-}
 
 /// The HEALPix projection of H facets along the equator and K rows.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,15 @@
-//! Projections that are not zenithal: cylindrical, pseudocylindrical, conic, Bonne's, and those of [`super::facets`].
+//! Projections that are not zenithal: cylindrical, pseudocylindrical, conic, Bonne's, polyconic, and those of
+//! [`super::cube`] and [`super::facets`].
 //! The slant zenithal ones and those of [`super::perspective`] are here too, since they are not fast ones.
 //!
-//! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), sections 5.1.5 to 5.5.1, with angles in radians. Directions
+//! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), sections 5.1.5 to 5.5.2, with angles in radians. Directions
 //! are components along the native pole, along native longitude 90 and along native longitude 180, as those of
 //! the zenithal projections.
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI, SQRT_2};
 
-use super::facets::{self, Hpx};
+use super::cube::Cube;
+use super::facets::Hpx;
 use super::perspective::{Air, Azp, Szp, larger_sine};
 
 /// A projection that is not zenithal, or zenithal with a slant.
@@ -41,8 +43,10 @@ pub(super) enum Flat {
     Szp(Szp),
     /// Airy's.
     Air(Air),
-    /// Tangential spherical cube.
-    Tsc,
+    /// Polyconic.
+    Pco,
+    /// A cube.
+    Cube(Cube),
     /// HEALPix.
     Hpx(Hpx),
 }
@@ -110,7 +114,8 @@ impl Flat {
             Self::Azp(_) => "AZP",
             Self::Szp(_) => "SZP",
             Self::Air(_) => "AIR",
-            Self::Tsc => "TSC",
+            Self::Pco => "PCO",
+            Self::Cube(cube) => cube.code(),
             Self::Hpx(_) => "HPX",
         }
     }
@@ -131,7 +136,7 @@ impl Flat {
             Self::Azp(azp) => return azp.to_sphere(x, y),
             Self::Szp(szp) => return szp.to_sphere(x, y),
             Self::Air(air) => return air.to_sphere(x, y),
-            Self::Tsc => return facets::cube_to_sphere(x, y),
+            Self::Cube(cube) => return cube.to_sphere(x, y),
             _ => {}
         }
         let (phi, theta) = self.native(x, y)?;
@@ -144,7 +149,7 @@ impl Flat {
     /// Native longitude and latitude at a point of the plane, radians.
     fn native(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         match self {
-            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Tsc => None,
+            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Cube(_) => None,
             Self::Bon { middle, apex } => {
                 let down = apex - y;
                 let radius = x.hypot(down).copysign(*middle);
@@ -153,6 +158,7 @@ impl Flat {
                 let cos = theta.cos();
                 Some((if cos < ROUNDING { 0.0 } else { angle * radius / cos }, theta))
             }
+            Self::Pco => polyconic_native(x, y),
             Self::Hpx(hpx) => hpx.native(x, y),
             Self::Car => Some((x, y)),
             Self::Cea { lambda } => Some((x, within(y * lambda, 1.0)?.asin())),
@@ -202,7 +208,7 @@ impl Flat {
             Self::Azp(azp) => return azp.to_plane(along, a, b),
             Self::Szp(szp) => return szp.to_plane(along, a, b),
             Self::Air(air) => return air.to_plane(along, a, b),
-            Self::Tsc => return facets::cube_to_plane(along, a, b),
+            Self::Cube(cube) => return cube.to_plane(along, a, b),
             _ => {}
         }
         let phi = if a == 0.0 && b == 0.0 { 0.0 } else { a.atan2(-b) };
@@ -215,13 +221,19 @@ impl Flat {
     fn plane(&self, phi: f64, theta: f64) -> Option<(f64, f64)> {
         let (sin, cos) = theta.sin_cos();
         Some(match self {
-            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Tsc => {
+            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Cube(_) => {
                 return None;
             }
             Self::Bon { apex, .. } => {
                 let radius = apex - theta;
                 let angle = if radius == 0.0 { 0.0 } else { phi * cos / radius };
                 (radius * angle.sin(), apex - radius * angle.cos())
+            }
+            Self::Pco if sin == 0.0 => (phi, 0.0),
+            Self::Pco => {
+                let (sin_half, cos_half) = (0.5 * phi * sin).sin_cos();
+                let height = 2.0 * cos / sin * sin_half;
+                (height * cos_half, theta + height * sin_half)
             }
             Self::Hpx(hpx) => hpx.plane(phi, theta),
             Self::Car => (phi, theta),
@@ -279,6 +291,42 @@ fn mollweide_angle(sin_theta: f64) -> f64 {
         }
     }
     0.5 * twice
+}
+
+/// Returns the native longitude and latitude at a point of the polyconic projection. The latitude is between the equator
+/// and y: Newton's iteration inside a shrinking bracket solves
+/// sin(theta) (x^2 + (y - theta)^2) = 2 cos(theta) (y - theta).
+fn polyconic_native(x: f64, y: f64) -> Option<(f64, f64)> {
+    if !(x.is_finite() && y.is_finite()) {
+        return None;
+    }
+    let height = y.abs();
+    let (mut low, mut high) = (0.0, height.min(FRAC_PI_2));
+    let mut theta = (2.0 * height / (2.0 + x * x)).min(high);
+    for _ in 0..200 {
+        let (sin, cos) = theta.sin_cos();
+        let left = height - theta;
+        let square = x * x + left * left;
+        let excess = sin * square - 2.0 * cos * left;
+        if excess > 0.0 {
+            high = theta;
+        } else {
+            low = theta;
+        }
+        let mut next = theta - excess / (cos * (square + 2.0));
+        if !(next >= low && next <= high) {
+            next = 0.5 * (low + high);
+        }
+        let step = (next - theta).abs();
+        theta = next;
+        if step <= 1e-16 * theta {
+            break;
+        }
+    }
+    let (sin, cos) = theta.sin_cos();
+    let angle = (x * sin).atan2(cos - (height - theta) * sin);
+    let phi = if sin == 0.0 { x } else { angle / sin };
+    Some((phi, theta.copysign(y)))
 }
 
 /// The slant orthographic projection backwards: a quadratic equation for the sine of the latitude.
@@ -398,7 +446,9 @@ mod tests {
             Flat::Szp(Szp::new(2.0, 30.0, 60.0).unwrap()),
             Flat::Air(Air::new(45.0).unwrap()),
             Flat::Air(Air::new(90.0).unwrap()),
-            Flat::Tsc,
+            Flat::Cube(Cube::Tangential),
+            Flat::Cube(Cube::EqualArea),
+            Flat::Pco,
             Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()),
             Flat::Hpx(Hpx::new(6.0, 4.0).unwrap()),
         ];
@@ -427,7 +477,9 @@ mod tests {
         assert_eq!(Flat::Sfl.to_sphere(3.0, 1.0), None);
         assert_eq!(Flat::Car.to_sphere(f64::NAN, 0.0), None);
         assert!(Conic::new(ConicKind::Equidistant, 0.0, 0.0).is_none());
-        assert_eq!(Flat::Tsc.to_sphere(1.0, 1.0), None);
+        assert_eq!(Flat::Cube(Cube::Tangential).to_sphere(1.0, 1.0), None);
+        assert_eq!(Flat::Pco.to_sphere(3.2, 0.0), None);
+        assert_eq!(Flat::Pco.to_sphere(0.0, 1.6), None);
         assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.0, 1.2), None);
         assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.7, 1.6), None);
         assert_eq!(Flat::bonne(30.0).to_sphere(0.0, 1.7), None);

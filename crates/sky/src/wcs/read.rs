@@ -3,6 +3,7 @@
 use super::Wcs;
 use super::axes::{Axes, CelestialSystem};
 use super::choice::{self, Choice};
+use super::cube::Cube;
 use super::facets::Hpx;
 use super::fault::WcsFault;
 use super::flat::{Conic, ConicKind, Flat};
@@ -304,7 +305,11 @@ fn read_projection<K: Keywords + ?Sized>(
             }
             flat(Flat::Cyp { mu, lambda })
         }
-        "AZP" | "SZP" | "AIR" | "BON" | "TSC" | "HPX" => read_other(parameters),
+        "PCO" => flat(Flat::Pco),
+        "TSC" => flat(Flat::Cube(Cube::Tangential)),
+        "CSC" => flat(Flat::Cube(Cube::Cobe)),
+        "QSC" => flat(Flat::Cube(Cube::EqualArea)),
+        "AZP" | "SZP" | "AIR" | "BON" | "HPX" => read_other(parameters),
         "COP" => conic(ConicKind::Perspective),
         "COE" => conic(ConicKind::EqualArea),
         "COD" => conic(ConicKind::Equidistant),
@@ -328,7 +333,6 @@ fn read_other<K: Keywords + ?Sized>(
         "SZP" => Szp::new(or(1, 0.0)?, or(2, 0.0)?, or(3, 90.0)?).map(Flat::Szp),
         "AIR" => Air::new(or(1, 90.0)?).map(Flat::Air),
         "HPX" => Hpx::new(or(1, 4.0)?, or(2, 3.0)?).map(Flat::Hpx),
-        "TSC" => Some(Flat::Tsc),
         _ => Some(parameters.required(1)?).filter(|deg| deg.abs() <= 90.0).map(Flat::bonne),
     };
     Ok(Projection::Flat(Box::new(flat.ok_or_else(bad)?)))

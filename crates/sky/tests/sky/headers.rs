@@ -304,7 +304,7 @@ fn faults_name_their_keyword() {
         (wfcam().with("CTYPE2", "'DEC--TAN'"), "wcs_unmatched_axes", "CTYPE2"),
         (wfcam().with("CTYPE2", "'RA---ZPN'"), "wcs_unmatched_axes", "CTYPE2"),
         (
-            wfcam().with("CTYPE1", "'RA---QSC'").with("CTYPE2", "'DEC--QSC'"),
+            wfcam().with("CTYPE1", "'RA---XPH'").with("CTYPE2", "'DEC--XPH'"),
             "wcs_unsupported_projection",
             "CTYPE1",
         ),

@@ -8,6 +8,8 @@ use sky::{SkyPosition, Wcs, angular_distance_deg};
 const POINTS: usize = 400;
 /// Pixels are degrees.
 const TOLERANCE_PX: f64 = 1e-9;
+/// wcslib computes CSC in single precision, which holds the 300 degrees of the farthest face to 2e-5.
+const TOLERANCE_CSC_PX: f64 = 3e-5;
 
 fn header(code: &str, parameters: &[(&str, f64)]) -> Cards {
     let mut cards = Cards::from_lines([
@@ -44,6 +46,12 @@ fn headers() -> Vec<(&'static str, Cards)> {
         of("BON", &[("PV2_1", 0.0)]),
         of("TSC", &[]),
         of("TSC", &[("LONPOLE", 40.0), ("CRVAL2", 30.0)]),
+        of("QSC", &[]),
+        of("QSC", &[("LONPOLE", 40.0), ("CRVAL2", 30.0)]),
+        of("CSC", &[]),
+        of("CSC", &[("LONPOLE", 40.0), ("CRVAL2", 30.0)]),
+        of("PCO", &[]),
+        of("PCO", &[("LONPOLE", 40.0), ("CRVAL2", 30.0)]),
         of("HPX", &[]),
         of("HPX", &[("PV2_1", 6.0), ("PV2_2", 3.0), ("CRVAL2", -20.0)]),
         of("HPX", &[("PV2_1", 4.0), ("PV2_2", 4.0)]),
@@ -83,11 +91,12 @@ fn foreign_whole_sky_agrees() {
     let mut answers = pairs(&answer).into_iter();
     let mut wrong = Vec::new();
     for ((code, cards), (wcs, pixels)) in headers.iter().zip(&ours) {
+        let tolerance = if *code == "CSC" { TOLERANCE_CSC_PX } else { TOLERANCE_PX };
         for (x, y) in pixels.iter().flatten() {
             let (ra, dec) = answers.next().unwrap();
             let back = wcs.pixel_to_sky(*x, *y);
             let apart = back.map(|back| angular_distance_deg(back.ra_deg, back.dec_deg, ra, dec));
-            if apart.is_none_or(|deg| deg.is_nan() || deg > TOLERANCE_PX) {
+            if apart.is_none_or(|deg| deg.is_nan() || deg > tolerance) {
                 wrong.push(format!("{code} at {x} {y}: {back:?}, wcslib {ra} {dec}"));
             }
         }
@@ -95,7 +104,7 @@ fn foreign_whole_sky_agrees() {
             let (x, y) = answers.next().unwrap();
             let theirs = (x.is_finite() && y.is_finite()).then_some((x, y));
             let same = match (pixel, theirs) {
-                (Some(ours), Some((x, y))) => (ours.0 - x).hypot(ours.1 - y) <= TOLERANCE_PX,
+                (Some(ours), Some((x, y))) => (ours.0 - x).hypot(ours.1 - y) <= tolerance,
                 (None, None) => true,
                 // wcslib ends some degrees before the limb, where lines of sight touch the sphere. Its way back has the
                 // same directions for these pixels.
