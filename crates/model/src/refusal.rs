@@ -50,6 +50,9 @@ pub struct Refusal {
     /// Table column at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// What it is about beside the file: the project that no programme has, the image that a catalogue waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// One sentence for the operator.
     pub message: String,
     /// How many rows, when rows are refused.
@@ -70,6 +73,7 @@ impl Refusal {
         clean(&mut self.file, NAME_BYTES);
         self.keyword.iter_mut().for_each(|keyword| clean(keyword, NAME_BYTES));
         self.column.iter_mut().for_each(|column| clean(column, NAME_BYTES));
+        self.subject.iter_mut().for_each(|subject| clean(subject, NAME_BYTES));
         clean(&mut self.message, MESSAGE_BYTES);
         self
     }
@@ -86,6 +90,7 @@ impl Refusal {
             hdu: None,
             keyword: None,
             column: None,
+            subject: None,
             message: message.into(),
             rows: 0,
             row_ranges: Vec::new(),

@@ -85,14 +85,14 @@ fn explained_by(
     let programme =
         [ProgrammeRef { programme_id: 0, name: name.to_owned(), project: project.to_owned() }];
     Ok(move |record: &RefusalRecord| {
-        let told = record.refusal.message.split('"').nth(1).filter(|p| !p.contains('\\'));
         let means = |project: &str| {
             profiles.iter().any(|loaded| {
                 let assigned = loaded.profile.project.assign(project, &programme);
                 matches!(assigned, Assignment::Programme(_))
             })
         };
-        record.refusal.code == "unknown_project" && told.is_none_or(means)
+        record.refusal.code == "unknown_project"
+            && record.refusal.subject.as_deref().is_none_or(means)
     })
 }
 

@@ -287,6 +287,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "ext_num": r.hdu.map(model::ext_num_of),
         "keyword": r.keyword,
         "column": r.column,
+        "subject": r.subject,
         "stage": record.stage.name(),
         "round": record.round,
         "code": r.code,

@@ -3,7 +3,6 @@
 use super::explain::{Explanation, FileFactsheet, Setting, Suggestion, refusal_in_words};
 use super::records::RefusalState::{Open, Retried};
 use super::records::{RefusalRecord, Stage};
-use super::store::refused_image_of;
 use model::Advice;
 use model::advice::{RefusalChoice, Target};
 
@@ -148,13 +147,13 @@ impl Alike<'_> {
     fn explain_image(&self) -> Suggestion {
         let text = "deal with the refusal of its image; its catalogue is then processed";
         let RefusalRecord { delivery, refusal, image, .. } = self.record;
-        let name = refused_image_of(&refusal.message).or(image.as_deref());
+        let name = refusal.subject.as_deref().or(image.as_deref());
         let name = format!("{delivery}/{}", name.unwrap_or(&refusal.file));
         Suggestion::new(text, [Advice::Explain { name }])
     }
 
     fn unknown_project(&self) -> Suggestion {
-        let project = quoted(&self.record.refusal.message).unwrap_or_else(|| "PROJECT".to_owned());
+        let project = self.record.refusal.subject.clone().unwrap_or_else(|| "PROJECT".to_owned());
         let add = Advice::ProgrammeAdd { name: name_for(&project), project };
         let redo = redo(self.record, self.setting);
         Suggestion::new("a programme for these frames", [add].into_iter().chain(redo))
@@ -184,19 +183,6 @@ impl Alike<'_> {
     }
 }
 
-/// Returns the first text that a message quotes, without its escapes.
-fn quoted(message: &str) -> Option<String> {
-    let mut chars = message.split_once('"')?.1.chars();
-    let mut text = String::new();
-    loop {
-        match chars.next()? {
-            '"' => return Some(text),
-            '\\' => text.push(chars.next()?),
-            other => text.push(other),
-        }
-    }
-}
-
 /// Returns a short name for the programme of a project.
 fn name_for(project: &str) -> String {
     const NAME_CHARS: usize = 16;
@@ -214,7 +200,7 @@ fn suggestions_for_open(
     let refusal = &record.refusal;
     match refusal.code.as_str() {
         "task_failed" => vec![alike.task_failed()],
-        "image_absent" if refused_image_of(&refusal.message).is_none() => {
+        "image_absent" if refusal.subject.is_none() => {
             vec![alike.deliver(
                 "deliver the complete image; its catalogue is then processed automatically",
             )]

@@ -3,14 +3,14 @@
 use super::staging::*;
 use super::{Engine, Fresh};
 use archive::records::*;
-use model::{UnitState, UseCase};
+use model::{Refusal, UnitState, UseCase};
 
 fn open(archive: &impl Engine) -> Vec<RefusalRecord> {
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     archive.refusals(&filter).unwrap()
 }
 
-fn refuse_in_metadata<A: Engine>(archive: &mut A, refused: Option<model::Refusal>) {
+fn refuse_in_metadata<A: Engine>(archive: &mut A, refused: Option<Refusal>) {
     let unit = open_round(archive, UseCase::Metadata, 1, &|_| true);
     for started in start_all(archive, &unit) {
         let mut result = work_off(&started);
@@ -22,10 +22,14 @@ fn refuse_in_metadata<A: Engine>(archive: &mut A, refused: Option<model::Refusal
 pub fn a_new_programme_releases<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "image")]);
-    refuse_in_metadata(&mut archive, Some(refusal("unknown_project", "a.fit", None, true)));
+    let of_project = Refusal {
+        subject: Some("u/05a/3".to_owned()),
+        ..refusal("unknown_project", "a.fit", None, true)
+    };
+    refuse_in_metadata(&mut archive, Some(of_project));
     let work = archive.delivery_work(NIGHT).unwrap();
     assert_eq!(work.images[0].metadata.coverage.as_ref().unwrap().outcome, Some(Outcome::Parked));
-    let fits = |r: &RefusalRecord| r.refusal.code == "unknown_project";
+    let fits = |r: &RefusalRecord| r.refusal.subject.as_deref() == Some("u/05a/3");
     let (id, released) = archive.add_programme("PI1", "u/05a/3", &fits, &cause(), now()).unwrap();
     assert_eq!((id.get(), released), (10001, 1));
     assert!(archive.delivery_work(NIGHT).unwrap().images[0].metadata.redo.is_some());

@@ -217,6 +217,7 @@ pub fn refusal(code: &str, file: &str, hdu: Option<u16>, parked: bool) -> Refusa
         hdu,
         keyword: None,
         column: None,
+        subject: None,
         message: format!("{file} is {code}"),
         rows: 0,
         row_ranges: Vec::new(),

@@ -56,6 +56,20 @@ impl Notes {
         self.add_refusal(place, code, keyword, message, true);
     }
 
+    /// Parks the whole frame, whose project no programme has.
+    pub fn park_unknown_project(
+        &mut self,
+        place: Place<'_>,
+        keyword: Option<&str>,
+        project: &str,
+        message: String,
+    ) {
+        self.park(place, "unknown_project", keyword, message);
+        if let Some(refusal) = self.refusals.last_mut() {
+            refusal.subject = Some(project.to_owned());
+        }
+    }
+
     /// Refuses an HDU; the rest of the frame stays.
     pub fn refuse_hdu(
         &mut self,

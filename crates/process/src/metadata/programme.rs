@@ -45,7 +45,7 @@ pub(super) fn row<'f>(
         }
         Assignment::Unknown => {
             let message = format!("project {project:?} is not registered");
-            notes.park(place, "unknown_project", keyword, message);
+            notes.park_unknown_project(place, keyword, project, message);
             None
         }
     }?;

@@ -58,6 +58,8 @@ fn projects() {
             assert_eq!(refused(&products), [format!("{code} {name} - parked")], "{project:?}");
             let refusal = &products.refusals[0];
             assert_eq!(refusal.keyword.as_deref(), Some("PROJECT"));
+            let unknown = (code == "unknown_project").then_some(project);
+            assert_eq!(refusal.subject.as_deref(), unknown);
             for table in process::metadata::table_names() {
                 assert_eq!(products.rows(table), 0, "{table}: a parked frame leaves no row");
             }

@@ -98,25 +98,25 @@ struct Counted<'a> {
 /// Writes new refusals.
 fn insert(tx: &Connection, met: &[Counted<'_>], now: Timestamp) -> Result<(), ArchiveFault> {
     let row = |marks: &[String]| {
-        let last = &marks[14];
-        format!("({}, 'open', {last}, {last})", marks[..14].join(", "))
+        let last = &marks[15];
+        format!("({}, 'open', {last}, {last})", marks[..15].join(", "))
     };
-    let mut values: Vec<engine::Value> = Vec::with_capacity(15 * met.len());
+    let mut values: Vec<engine::Value> = Vec::with_capacity(16 * met.len());
     for Counted { met, times } in met {
         values.extend(values_of(met, *times)?);
         values.push(engine::Value::Text(text_of(now)));
     }
     tx.prepare_cached(&format!(
         "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, ext_num, keyword, column_name,
-             message, rows, row_ranges, parked, seen_times, state, first_seen, last_seen)
+             subject, message, rows, row_ranges, parked, seen_times, state, first_seen, last_seen)
          VALUES {}",
-        values_list(met.len(), 15, row)
+        values_list(met.len(), 16, row)
     ))?
     .execute(values)?;
     Ok(())
 }
 
-fn values_of(met: &Met<'_>, times: u64) -> Result<[engine::Value; 14], ArchiveFault> {
+fn values_of(met: &Met<'_>, times: u64) -> Result<[engine::Value; 15], ArchiveFault> {
     use engine::Value::{Integer, Null, Text};
     let r = met.refusal;
     let text = |text: &String| Text(model::shown_briefly(text, TEXT_BYTES));
@@ -131,6 +131,7 @@ fn values_of(met: &Met<'_>, times: u64) -> Result<[engine::Value; 14], ArchiveFa
         number(ext_num(r.hdu).map(i64::from)),
         r.keyword.as_ref().map_or(Null, text),
         r.column.as_ref().map_or(Null, text),
+        r.subject.as_ref().map_or(Null, text),
         text(&r.message),
         Integer(i64::try_from(r.rows).unwrap_or(i64::MAX)),
         Text(ranges(r)?),
@@ -151,8 +152,8 @@ fn count_again(
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     use engine::Value::{Integer, Null, Text};
-    const TYPES: [&str; 8] =
-        ["BIGINT", "BIGINT", "TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT"];
+    const TYPES: [&str; 9] =
+        ["BIGINT", "BIGINT", "TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT", "TEXT"];
     let row = |marks: &[String]| {
         let cast: Vec<String> =
             marks.iter().zip(TYPES).map(|(mark, kind)| format!("CAST({mark} AS {kind})")).collect();
@@ -170,12 +171,13 @@ fn count_again(
             Text(ranges(r)?),
             met.unit.map_or(Null, Integer),
             Integer(r.parked.into()),
+            r.subject.as_ref().map_or(Null, |s| Text(model::shown_briefly(s, TEXT_BYTES))),
         ]);
     }
     tx.prepare_cached(&format!(
         "UPDATE refusal SET seen_times = seen_times + again.column2, last_seen = again.column3, message = again.column4,
              rows = again.column5, row_ranges = again.column6, unit_id = coalesce(again.column7, unit_id),
-             parked = again.column8
+             parked = again.column8, subject = again.column9
          FROM (VALUES {}) AS again WHERE refusal.refusal_id = again.column1",
         values_list(met.len(), TYPES.len(), row)
     ))?

@@ -63,6 +63,7 @@ const MIGRATIONS: &[Migration] = &[
         "product_detectors",
         include_str!("../../migrations/0020_product_detectors.sql"),
     ),
+    Migration::new("refusal_subject", include_str!("../../migrations/0021_refusal_subject.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -402,6 +403,48 @@ mod tests {
         let address = crate::engine::Address::of(&database).unwrap();
         let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
         extension_numbers_are_counted_from_one(&server);
+    }
+
+    /// Refusals whose subject the message alone has, and what it is afterwards.
+    fn subjects_are_taken_from_messages(connection: &Connection) {
+        let before = MIGRATIONS.iter().position(|m| m.name == "refusal_subject").unwrap();
+        migrate(connection, before, now()).unwrap();
+        let time = "'2026-01-01T00:00:00Z'";
+        let messages = [
+            ("image_absent", "its image a b.fit was refused", Some("a b.fit")),
+            ("image_absent", "its image has not arrived", None),
+            ("unknown_project", r#"project "U/05A" is not registered"#, Some("U/05A")),
+            ("unknown_project", r#"project "a\\b \"c\"" is not registered"#, Some(r#"a\b "c""#)),
+            ("other", "its image x was refused", None),
+        ];
+        let mut sql = format!(
+            "INSERT INTO delivery (delivery_id, name, source, state, first_seen, last_arrival)
+                 VALUES (1, 'd', 's', 'arriving', {time}, {time});"
+        );
+        for (n, (code, message, _)) in messages.iter().enumerate() {
+            sql += &format!(
+                "INSERT INTO refusal (delivery_id, file_name, stage, code, message, parked, state, first_seen, last_seen)
+                     VALUES (1, 'f{n}', 'register', '{code}', '{message}', 0, 'open', {time}, {time});"
+            );
+        }
+        connection.execute_batch(&sql).unwrap();
+        migrate(connection, MIGRATIONS.len(), now()).unwrap();
+        let mut select =
+            connection.prepare("SELECT subject FROM refusal ORDER BY file_name").unwrap();
+        let found: Vec<Option<String>> =
+            select.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, messages.map(|(_, _, subject)| subject.map(str::to_owned)));
+    }
+
+    #[test]
+    fn subjects_of_older_refusals() {
+        subjects_are_taken_from_messages(&in_memory());
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let url = Some(server.database().url());
+        let database = crate::Database { url, ..Default::default() };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        subjects_are_taken_from_messages(&server);
     }
 
     /// Detections as an archive without `product_detector` has them, and the rows that its upgrade makes: the image, the detector, the

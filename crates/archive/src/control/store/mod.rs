@@ -70,7 +70,6 @@ pub(crate) use migration::{bring_up, check as migration_number, has_table};
 pub(crate) use products::{Misplaced, misplaced};
 pub use publish::Loaded;
 pub(crate) use time::text_of;
-pub(crate) use waiting::refused_image_of;
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(60);

@@ -238,7 +238,7 @@ const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.ro
     refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen, refusal.taken,
     (SELECT file.survey FROM file WHERE file.file_id = refusal.file_id),
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
-     WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id";
+     WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id, refusal.subject";
 
 /// See [`crate::Inquiry::refusals`].
 pub(super) fn list(
@@ -287,6 +287,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
             hdu: hdu(row.get(6)?),
             keyword: row.get(7)?,
             column: row.get(8)?,
+            subject: row.get(21)?,
             message: row.get(9)?,
             rows: row.get(10)?,
             row_ranges: Vec::new(),

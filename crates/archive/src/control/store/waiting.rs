@@ -46,7 +46,7 @@ pub(super) fn settle(
         .query_row([delivery], |r| r.get(0))?;
     let mut said = said(tx, delivery)?;
     let mut settled = Settled::default();
-    for (file, (name, code, message)) in &waiting {
+    for (file, (name, Reason { code, message, image })) in &waiting {
         let before = said.remove(&(name.clone(), (*code).to_owned()));
         if let Some(Said { refusal, file: of, .. }) =
             before.as_ref().filter(|said| said.file != *file)
@@ -60,7 +60,11 @@ pub(super) fn settle(
         if is_news || before.is_some_and(|said| said.is_open) {
             continue;
         }
-        let refusal = parked(name, code, message);
+        let refusal = Refusal {
+            parked: true,
+            subject: image.clone(),
+            ..Refusal::new(*code, name.clone(), message.clone())
+        };
         let stage = Stage::Task(UseCase::Catalogue);
         let met = Met { delivery, stage, unit: None, file: Some(*file), refusal: &refusal };
         settled.new += u64::from(met::note(tx, &met, now)?);
@@ -87,25 +91,16 @@ fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Sai
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-const REFUSED_IMAGE: [&str; 2] = ["its image ", " was refused"];
-
-/// Returns the message about a catalogue whose image was refused on arrival.
-fn refused_image_message(image: &str) -> String {
-    let [before, after] = REFUSED_IMAGE;
-    format!("{before}{image}{after}")
+/// Why a catalogue waits.
+struct Reason {
+    code: &'static str,
+    message: String,
+    /// The image that was refused on arrival.
+    image: Option<String>,
 }
 
-/// Returns the image that such a message names.
-pub(crate) fn refused_image_of(message: &str) -> Option<&str> {
-    let [before, after] = REFUSED_IMAGE;
-    message.strip_prefix(before)?.strip_suffix(after)
-}
-
-fn parked(name: &str, code: &str, message: &str) -> Refusal {
-    Refusal { parked: true, ..Refusal::new(code, name, message) }
-}
-
-type Waiting = BTreeMap<i64, (String, &'static str, String)>;
+/// Name and reason by file.
+type Waiting = BTreeMap<i64, (String, Reason)>;
 
 /// Current catalogue files that cannot be done, with the reason.
 fn waiting(
@@ -140,23 +135,27 @@ fn waiting(
     let mut waiting = Waiting::new();
     for row in rows {
         let (file, name, survey, image, outcome) = row?;
+        let reason = |code, message| Reason { code, message, image: None };
         let reason = match (image, outcome.as_deref()) {
             (None, _) => match refused_image(&name, survey.as_deref()) {
-                Some(image) => (IMAGE_ABSENT, refused_image_message(&image)),
-                None => (IMAGE_ABSENT, "its image has not arrived".to_owned()),
+                Some(image) => Reason {
+                    image: Some(image.clone()),
+                    ..reason(IMAGE_ABSENT, format!("its image {image} was refused"))
+                },
+                None => reason(IMAGE_ABSENT, "its image has not arrived".to_owned()),
             },
             (Some(image), Some("refused")) => {
-                (METADATA_REFUSED, format!("the metadata of its image {image} were refused"))
+                reason(METADATA_REFUSED, format!("the metadata of its image {image} were refused"))
             }
             (Some(image), Some("parked")) => {
-                (METADATA_REFUSED, format!("the metadata of its image {image} are parked"))
+                reason(METADATA_REFUSED, format!("the metadata of its image {image} are parked"))
             }
             (Some(image), Some("failed")) => {
-                (METADATA_REFUSED, format!("the metadata round of its image {image} failed"))
+                reason(METADATA_REFUSED, format!("the metadata round of its image {image} failed"))
             }
             _ => continue,
         };
-        waiting.insert(file, (name, reason.0, reason.1));
+        waiting.insert(file, (name, reason));
     }
     Ok(waiting)
 }
