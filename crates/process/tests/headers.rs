@@ -64,7 +64,7 @@ fn positions(made: &Made, products: &Products, theirs: &str) -> Result<bool, Str
         COLUMNS.iter().map(|column| float(products, "astrometry", column)).collect();
     let found = products.findings.iter().any(|f| f.code.starts_with("wcs_"));
     let Some(ours) = ours else {
-        let nothing = theirs.starts_with("NONE") || made.unread;
+        let nothing = theirs.starts_with("NONE");
         return match (nothing, found) {
             (true, true) => Ok(false),
             (true, false) => Err("no position, and no finding".to_owned()),

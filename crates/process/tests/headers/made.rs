@@ -36,14 +36,12 @@ impl Random {
     }
 }
 
-/// A header as cards, with what of it Almagest does not read on purpose.
+/// A header as cards, with what is known of the foreign positions.
 #[derive(Debug, Default)]
 pub struct Made {
     pub cards: Vec<String>,
     /// Width and height in pixels.
     pub size: (usize, usize),
-    /// Astropy has positions; Almagest has none and says why.
-    pub unread: bool,
     /// Astropy has positions in single precision.
     pub single: bool,
 }
@@ -73,11 +71,10 @@ impl Made {
 
 const ZENITHAL: [&str; 7] = ["TAN", "SIN", "ARC", "STG", "ZEA", "ZPN", "NCP"];
 const SLANT: [&str; 3] = ["AZP", "SZP", "AIR"];
-const FLAT: [&str; 18] = [
+const FLAT: [&str; 19] = [
     "CAR", "CEA", "MER", "CYP", "SFL", "GLS", "PAR", "MOL", "AIT", "COE", "COD", "COO", "BON",
-    "PCO", "TSC", "CSC", "QSC", "HPX",
+    "PCO", "TSC", "CSC", "QSC", "HPX", "XPH",
 ];
-const UNREAD: [&str; 1] = ["XPH"];
 
 /// One header. The same seed makes the same.
 pub fn header(random: &mut Random) -> Made {
@@ -109,11 +106,8 @@ fn coordinates(random: &mut Random, made: &mut Made) {
         (*random.of(&ZENITHAL), "")
     } else if kind < 0.75 {
         (*random.of(&SLANT), "")
-    } else if kind < 0.97 {
-        (*random.of(&FLAT), "")
     } else {
-        made.unread = true;
-        (*random.of(&UNREAD), "")
+        (*random.of(&FLAT), "")
     };
     made.single = projection == "CSC";
     let plain = kind >= 0.45;

@@ -1,8 +1,9 @@
-//! The projection on the facets of HEALPix (HPX).
+//! The projections on the facets of HEALPix: HPX, and XPH around a pole (the butterfly).
 //!
-//! Formulae: Calabretta & Roukema 2007 (MNRAS 381, 865), with angles in radians.
+//! Formulae: Calabretta & Roukema 2007 (MNRAS 381, 865), and Calabretta & Lowe 2013 (PASA 30, e050) for XPH, with angles
+//! in radians.
 
-use std::f64::consts::{FRAC_PI_2, PI};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, FRAC_PI_4, PI};
 
 /// What counts as rounding.
 const ROUNDING: f64 = 1e-12;
@@ -68,4 +69,57 @@ impl Hpx {
         let y = self.half() * (0.5 * (self.k + 1.0) - sigma);
         (middle + (phi - middle) * sigma, y.copysign(theta))
     }
+}
+
+/// Height of the facets along the equator, from the middle to sin(theta) = 1, in XPH.
+const XPH_HEIGHT: f64 = 3.0 * PI / 8.0;
+
+/// Returns the native longitude and latitude at a point of XPH. The quarters of the sphere meet at the native pole.
+pub(super) fn butterfly_native(x: f64, y: f64) -> Option<(f64, f64)> {
+    let (x, y) = (FRAC_1_SQRT_2 * x, FRAC_1_SQRT_2 * y);
+    // Across the quarter from its middle, and down from the pole.
+    let (across, down, first) = if x <= 0.0 && y > 0.0 {
+        (-x - y, x - y, -PI)
+    } else if x < 0.0 && y <= 0.0 {
+        (x - y, x + y, -FRAC_PI_2)
+    } else if x >= 0.0 && y < 0.0 {
+        (x + y, -x + y, 0.0)
+    } else {
+        (-x + y, -x - y, FRAC_PI_2)
+    };
+    let middle = first + FRAC_PI_4;
+    let height = down + FRAC_PI_2;
+    let sigma = (FRAC_PI_2 - height.abs()) / FRAC_PI_4;
+    if sigma >= 1.0 {
+        let is_on_facet = across.abs() <= FRAC_PI_4 + ROUNDING;
+        return is_on_facet.then(|| (middle + across, (height / XPH_HEIGHT).asin()));
+    }
+    if sigma.is_nan() || sigma < 0.0 {
+        return None;
+    }
+    let is_on_facet = across.abs() <= sigma * FRAC_PI_4 + ROUNDING;
+    let off = if sigma > ROUNDING { across / sigma } else { 0.0 };
+    let theta = FRAC_PI_2 - 2.0 * (sigma / 6.0_f64.sqrt()).asin();
+    is_on_facet.then(|| (middle + off, theta.copysign(height)))
+}
+
+/// Returns the point of XPH for a native longitude and latitude.
+pub(super) fn butterfly_plane(phi: f64, theta: f64) -> (f64, f64) {
+    let quarter = ((phi + PI) / FRAC_PI_2).floor().rem_euclid(4.0);
+    let off = (phi + PI).rem_euclid(FRAC_PI_2) - FRAC_PI_4;
+    let sine = theta.sin();
+    let (across, height) = if 3.0 * sine.abs() <= 2.0 {
+        (off, XPH_HEIGHT * sine)
+    } else {
+        let sigma = 6.0_f64.sqrt() * (0.5 * (FRAC_PI_2 - theta.abs())).sin();
+        (off * sigma, (FRAC_PI_4 * (2.0 - sigma)).copysign(theta))
+    };
+    let down = height - FRAC_PI_2;
+    let (x, y) = match quarter {
+        0.0 => (-across + down, -across - down),
+        1.0 => (across + down, -across + down),
+        2.0 => (across - down, across + down),
+        _ => (-across - down, across - down),
+    };
+    (FRAC_1_SQRT_2 * x, FRAC_1_SQRT_2 * y)
 }

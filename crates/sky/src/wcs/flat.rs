@@ -9,7 +9,7 @@
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI, SQRT_2};
 
 use super::cube::Cube;
-use super::facets::Hpx;
+use super::facets::{self, Hpx};
 use super::perspective::{Air, Azp, Szp, larger_sine};
 
 /// A projection that is not zenithal, or zenithal with a slant.
@@ -49,6 +49,8 @@ pub(super) enum Flat {
     Cube(Cube),
     /// HEALPix.
     Hpx(Hpx),
+    /// HEALPix around a pole, the butterfly.
+    Xph,
 }
 
 /// Which conic.
@@ -117,13 +119,14 @@ impl Flat {
             Self::Pco => "PCO",
             Self::Cube(cube) => cube.code(),
             Self::Hpx(_) => "HPX",
+            Self::Xph => "XPH",
         }
     }
 
     /// Native latitude of the reference point, degrees.
     pub(super) fn theta0_deg(&self) -> f64 {
         match self {
-            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) => 90.0,
+            Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Xph => 90.0,
             Self::Conic(conic) => conic.middle.to_degrees(),
             _ => 0.0,
         }
@@ -160,6 +163,7 @@ impl Flat {
             }
             Self::Pco => polyconic_native(x, y),
             Self::Hpx(hpx) => hpx.native(x, y),
+            Self::Xph => facets::butterfly_native(x, y),
             Self::Car => Some((x, y)),
             Self::Cea { lambda } => Some((x, within(y * lambda, 1.0)?.asin())),
             Self::Mer => Some((x, 2.0 * y.exp().atan() - FRAC_PI_2)),
@@ -236,6 +240,7 @@ impl Flat {
                 (height * cos_half, theta + height * sin_half)
             }
             Self::Hpx(hpx) => hpx.plane(phi, theta),
+            Self::Xph => facets::butterfly_plane(phi, theta),
             Self::Car => (phi, theta),
             Self::Cea { lambda } => (phi, sin / lambda),
             Self::Mer => (phi, (FRAC_PI_4 + 0.5 * theta).tan().ln()),
@@ -451,6 +456,7 @@ mod tests {
             Flat::Pco,
             Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()),
             Flat::Hpx(Hpx::new(6.0, 4.0).unwrap()),
+            Flat::Xph,
         ];
         for flat in &all {
             let north = matches!(flat, Flat::Slant { .. } | Flat::Azp(_) | Flat::Szp(_));
@@ -483,6 +489,9 @@ mod tests {
         assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.0, 1.2), None);
         assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.7, 1.6), None);
         assert_eq!(Flat::bonne(30.0).to_sphere(0.0, 1.7), None);
+        // Between two wings, and beyond the opposite pole.
+        assert_eq!(Flat::Xph.to_sphere(0.0, 2.0), None);
+        assert_eq!(Flat::Xph.to_sphere(2.3, 2.3), None);
         // The far side of the sphere hides behind the near one.
         assert_eq!(Flat::Azp(Azp::new(3.0, 0.0).unwrap()).to_plane(-0.9, 0.4, 0.17), None);
         assert!(Azp::new(-1.0, 0.0).is_none() && Szp::new(1.0, 0.0, -90.0).is_none());

@@ -1,7 +1,7 @@
 //! World coordinate systems of detectors: pixels to sky and back, from the headers of images and of catalogues.
 //!
 //! Zenithal projections (ZPN, TAN, SIN, ARC, STG, ZEA, and AZP, SZP, AIR of [`perspective`]), cylindrical,
-//! pseudocylindrical, conic, polyconic and Bonne's ([`flat`]), TSC, CSC and QSC ([`cube`]), HPX ([`facets`]), one
+//! pseudocylindrical, conic, polyconic and Bonne's ([`flat`]), TSC, CSC and QSC ([`cube`]), HPX and XPH ([`facets`]), one
 //! distortion of TPV (and SCAMP's TAN with PV keywords) or SIP, chosen as astropy chooses ([`choice`]).
 //! A header becomes a [`Wcs`] or a [`WcsFault`] that names the keyword; after that nothing can fail but a single
 //! point, which is `None` (NaN in columns) where the projection has no such direction or pixel. Positions are in

@@ -309,6 +309,7 @@ fn read_projection<K: Keywords + ?Sized>(
         "TSC" => flat(Flat::Cube(Cube::Tangential)),
         "CSC" => flat(Flat::Cube(Cube::Cobe)),
         "QSC" => flat(Flat::Cube(Cube::EqualArea)),
+        "XPH" => flat(Flat::Xph),
         "AZP" | "SZP" | "AIR" | "BON" | "HPX" => read_other(parameters),
         "COP" => conic(ConicKind::Perspective),
         "COE" => conic(ConicKind::EqualArea),

@@ -304,7 +304,7 @@ fn faults_name_their_keyword() {
         (wfcam().with("CTYPE2", "'DEC--TAN'"), "wcs_unmatched_axes", "CTYPE2"),
         (wfcam().with("CTYPE2", "'RA---ZPN'"), "wcs_unmatched_axes", "CTYPE2"),
         (
-            wfcam().with("CTYPE1", "'RA---XPH'").with("CTYPE2", "'DEC--XPH'"),
+            wfcam().with("CTYPE1", "'RA---ABC'").with("CTYPE2", "'DEC--ABC'"),
             "wcs_unsupported_projection",
             "CTYPE1",
         ),

@@ -55,6 +55,8 @@ fn headers() -> Vec<(&'static str, Cards)> {
         of("HPX", &[]),
         of("HPX", &[("PV2_1", 6.0), ("PV2_2", 3.0), ("CRVAL2", -20.0)]),
         of("HPX", &[("PV2_1", 4.0), ("PV2_2", 4.0)]),
+        of("XPH", &[("CRVAL2", 90.0)]),
+        of("XPH", &[("LONPOLE", 40.0), ("CRVAL2", 30.0)]),
         of("AIT", &[]),
         of("MOL", &[]),
         of("CAR", &[("CRVAL2", 10.0)]),
