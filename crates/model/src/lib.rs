@@ -7,6 +7,7 @@
 
 pub mod advice;
 pub mod detector;
+mod frame_name;
 pub mod ids;
 mod one_line;
 pub mod preview_name;
@@ -18,6 +19,7 @@ pub mod task;
 pub mod unit;
 
 pub use advice::Advice;
+pub use frame_name::frame_name;
 pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId, ext_num_of};
 pub use one_line::one_line;
 pub use refusal::{Finding, Refusal, RowRange};

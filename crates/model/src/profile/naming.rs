@@ -12,7 +12,7 @@ pub struct Naming {
     /// Roots of files with a night and a run number, e.g. `w{night}_{run}`.
     #[serde(default)]
     pub runs: Vec<NamePattern>,
-    /// Name extensions that say nothing, e.g. `.fit`, `.fz`; taken off again and again.
+    /// Name extensions that say nothing, beside those of [`crate::frame_name()`]; taken off again and again.
     pub extensions: Vec<String>,
     /// Name extensions that only catalogues have, e.g. `.cat`.
     #[serde(default)]
@@ -96,6 +96,8 @@ impl Naming {
                 (stem, catalogue) = (shorter, true);
             } else if let Some(shorter) = strip_any(stem, &self.extensions) {
                 stem = shorter;
+            } else if crate::frame_name(stem) != stem {
+                stem = crate::frame_name(stem);
             } else {
                 return (stem, catalogue);
             }
@@ -186,6 +188,7 @@ mod tests {
         let cases = [
             ("wfcam", "w20091210_00123_st.fit", "w20091210_00123_st_cat.fits", true),
             ("wfcam", "w20091210_00123_st.fit.fz", "w20091210_00123_st_cat.fits", true),
+            ("wfcam", "w20091210_00123_st.FIT.gz", "w20091210_00123_st_cat.fts", true),
             ("wfcam", "w20091210_00123_sf_st.fit", "w20091210_00123_st_cat.fits", false),
             ("wfcam", "w20091210_00123_st_conf.fit", "w20091210_00123_st_cat.fits", false),
             ("wfcam", "w20091210_00123_st_cat.fits", "w20091210_00123_st_cat.fits", false),
