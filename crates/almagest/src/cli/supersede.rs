@@ -7,7 +7,7 @@ use crate::report::{Table, counted, say, say_part};
 use crate::site::{self, Site};
 use archive::records::{Cause, KeptProduct};
 use archive::{Curation, Inquiry};
-use model::{Advice, UseCase};
+use model::{Advice, UseCase, frame_name};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -54,7 +54,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if arguments.dry_run {
         let mut kept = site.read()?.kept_products(Some(&arguments.delivery))?;
         kept.retain(|k| {
-            arguments.file.as_ref().is_none_or(|file| *file == k.file)
+            arguments.file.as_ref().is_none_or(|file| frame_name(file) == frame_name(&k.file))
                 && (arguments.use_case.is_empty() || arguments.use_case.contains(&k.use_case))
         });
         show(arguments, &kept)?;
@@ -96,7 +96,7 @@ fn show(arguments: &Arguments, products: &[KeptProduct]) -> anyhow::Result<()> {
                 serde_json::json!({
                     "file": k.file, "use_case": k.use_case.name(), "delivery": k.delivery,
                     "multiframe_id": k.multiframe_id, "newer_delivery": k.newer_delivery,
-                    "newer_multiframe_id": k.newer_multiframe_id, "ext_nums": k.ext_nums, "why": k.why.name(),
+                    "newer_multiframe_id": k.newer_multiframe_id, "newer_file": k.newer_file, "ext_nums": k.ext_nums, "why": k.why.name(),
                 })
             })
             .collect();

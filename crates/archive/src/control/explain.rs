@@ -480,15 +480,19 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
             _ => format!(", multiframe {id}"),
         };
     }
-    if file.superseded {
-        line += ", superseded by newer content of the same name";
+    match file.replaced_by.as_ref().filter(|_| file.kind == "image") {
+        Some(newer) => {
+            line += &format!(", superseded by {newer}, the same frame under another file name")
+        }
+        None if file.superseded => line += ", superseded by newer content of the same name",
+        None => {}
     }
     out.lines.push(line);
     if let Some((delivery, name)) = &file.same_content_as {
         out.lines.push(format!("its content equals that of {delivery}/{name}"));
     }
     explain_partner(file, out);
-    if let Some(newer) = &file.replaced_by {
+    if let Some(newer) = file.replaced_by.as_ref().filter(|_| file.kind == "catalogue") {
         out.lines.push(format!("{newer} came after it and is the catalogue of that image now"));
     }
     if file.kind == "image" || file.kind == "catalogue" {
@@ -555,7 +559,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
 /// Explains the products that the frame of a file keeps beside a newer one, or that an older frame keeps beside it.
 fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
     for kept in &file.kept {
-        let KeptProduct { delivery, newer_delivery, file: name, .. } = kept;
+        let KeptProduct { delivery, newer_delivery, newer_file, file: name, .. } = kept;
         let (product, reason) = (kept.part(), kept.reason());
         let (stays, stay) = match kept.use_case {
             UseCase::Preview => ("stays", "shows"),
@@ -566,7 +570,7 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
                 format!("its older {product} {stays} current: {reason}")
             }
             true => format!(
-                "its {product} {stays} current beside the newer frame {newer_delivery}/{name}, multiframe {}: {reason}",
+                "its {product} {stays} current beside the newer frame {newer_delivery}/{newer_file}, multiframe {}: {reason}",
                 kept.newer_multiframe_id
             ),
             false => format!(
@@ -577,7 +581,7 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
         let text = format!("ends the older {} all the same", kept.product());
         let end = Advice::SupersedeFile {
             delivery: newer_delivery.clone(),
-            file: name.clone(),
+            file: newer_file.clone(),
             use_case: kept.use_case,
         };
         out.suggestions.push(Suggestion::new(text, [end]));

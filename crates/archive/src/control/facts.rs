@@ -93,7 +93,8 @@ pub struct FileFactsheet {
     pub waiting: Option<ImageWork>,
     /// For an image without catalogue: the refusals of files that would be it.
     pub refused_partner: Vec<RefusalRecord>,
-    /// For a catalogue: name of the image's current one, when that came after it under another name.
+    /// For a catalogue: name of the image's current one, when that came after it under another name. For an image: the later file of
+    /// the same frame that superseded it.
     pub replaced_by: Option<String>,
     /// Rounds that covered it, oldest first: use case, round, state, outcome.
     pub rounds: Vec<FileRound>,

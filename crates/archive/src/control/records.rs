@@ -967,7 +967,7 @@ impl Lack {
 pub struct KeptProduct {
     /// Delivery of the older image.
     pub delivery: String,
-    /// Name of both.
+    /// File of the older image.
     pub file: String,
     /// The older image.
     pub multiframe_id: i64,
@@ -977,6 +977,8 @@ pub struct KeptProduct {
     pub newer_delivery: String,
     /// The newer image; the same image where its own newer catalogue lacks them.
     pub newer_multiframe_id: i64,
+    /// File of the newer image.
+    pub newer_file: String,
     /// Of detections, the detectors that keep them.
     pub ext_nums: Vec<i64>,
     /// Why the newer one lacks the product.

@@ -8,17 +8,18 @@ use crate::site::Site;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Every current file is there, with its length, and with its content if that is asked for.
+/// The latest content of every name is there, with its length, and with its content if that is asked for.
 pub(super) fn library(
     c: &Connection,
     site: &Site,
     options: Options,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let mut select = c.prepare(
+    let latest = control::LATEST_OF_NAME;
+    let mut select = c.prepare(&format!(
         "SELECT path, bytes, sha256, delivery.name, file.name, file_id FROM file JOIN delivery USING (delivery_id)
-         WHERE file.state = 'current' ORDER BY file_id",
-    )?;
+         WHERE {latest} ORDER BY file_id"
+    ))?;
     let mut rows = select.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {

@@ -38,6 +38,7 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("providers stay apart", origins::providers_do_not_supersede_each_other),
         ("newer content supersedes", newer_content_supersedes),
         ("an earlier content comes back", an_earlier_content_comes_back),
+        ("another ending is the same frame", another_ending_is_the_same_frame),
         ("equal content elsewhere is linked", equal_content_elsewhere_is_linked),
         ("catalogues pair with images that come later", catalogues_pair_late),
         ("a new programme releases what waited", refusals::a_new_programme_releases),
@@ -59,6 +60,8 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("ingesting again works", retraction::what_was_retracted_can_be_ingested_again),
         ("what is purged is gone", retraction::what_is_purged_is_gone),
         ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
+        ("another ending supersedes", retraction::another_ending_supersedes),
+        ("a delivery is compressed in place", retraction::a_delivery_is_compressed_in_place),
         ("kept products are set aside", retraction::kept_products_are_found_and_set_aside),
         ("detectors keep their detections", retraction::detectors_keep_their_detections),
         ("an image keeps older detections", retraction::an_image_keeps_older_detections),
@@ -180,6 +183,77 @@ fn an_earlier_content_comes_back<A: Engine>(fresh: &Fresh<A>) {
     let work = archive.delivery_work(NIGHT).unwrap();
     assert_eq!(work.images[0].multiframe_id.get(), 1, "the same key has the same id");
     assert!(work.images[0].metadata.redo.is_some(), "and everything is due again");
+}
+
+/// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and another look at
+/// the earlier one changes nothing.
+fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    let image = |archive: &A| {
+        let mut work = archive.delivery_work(NIGHT).unwrap();
+        assert_eq!((work.images.len(), work.unpaired.len()), (1, 0), "{work:?}");
+        let image = work.images.remove(0);
+        let catalogue = image.catalogue.clone().expect("it serves the newest image");
+        (image.name.clone(), image.multiframe_id.get(), catalogue.name, catalogue.version)
+    };
+    let is = |name: &str, multiframe, catalogue: &str, version| {
+        (name.to_owned(), multiframe, catalogue.to_owned(), version)
+    };
+    record(&mut archive, &[arrival("a.fit", "old"), arrival("a_cat.fits", "rows")]);
+    let recorded = record(&mut archive, &[arrival("a.fit.gz", "compressed")]);
+    assert_eq!((recorded.images, recorded.superseded), (1, 1));
+    assert_eq!(image(&archive), is("a.fit.gz", 2, "a_cat.fits", 1));
+    record(&mut archive, &[arrival("a_cat.fits.gz", "compressed rows")]);
+    assert_eq!(image(&archive), is("a.fit.gz", 2, "a_cat.fits.gz", 2));
+    let recorded = record(&mut archive, &[arrival("a.fit", "old")]);
+    assert_eq!((recorded.images, recorded.known), (0, 1));
+    assert_eq!(image(&archive), is("a.fit.gz", 2, "a_cat.fits.gz", 2));
+    assert!(archive.delivery_work(NIGHT).unwrap().images[0].metadata.redo.is_none());
+    assert!(archive.holdings(Some(NIGHT)).unwrap().iter().all(|h| h.is_current), "of its name");
+    // What is refused of the earlier file is no news, and its date at the source is noted.
+    let refused = StagedRefusal {
+        stage: Stage::Register,
+        refusal: refusal("datasum_wrong", "a.fit", Some(1), false),
+    };
+    let registration = Registration {
+        delivery: delivery(),
+        arrivals: &[arrival("a.fit", "old")],
+        unchanged: &[],
+        touched: &[("a.fit".to_owned(), 9)],
+        refusals: &[refused],
+        postponed: &[],
+        skipped: &[],
+        findings: &[],
+        pairing: &pairing,
+    };
+    archive.record(&registration, now()).unwrap();
+    let open = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
+    assert_eq!(archive.refusals(&open).unwrap(), []);
+    let latest = |archive: &A, name: &str| {
+        let files = archive.known_files(NIGHT).unwrap();
+        files.into_iter().rfind(|file| file.name == name).unwrap()
+    };
+    assert_eq!(latest(&archive, "a.fit").modified_ns, 9);
+    // Both are explained, by either name and by that of the frame.
+    let facts = archive.facts("20071011_v1/a.fit").unwrap().unwrap();
+    assert_eq!(facts.files[0].replaced_by.as_deref(), Some("a.fit.gz"));
+    for frame in ["20071011_v1/a.fits", "a"] {
+        let facts = archive.facts(frame).unwrap().unwrap();
+        let names: Vec<&str> = facts.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a.fit.gz", "a.fit"], "{frame}");
+    }
+    // Newer content of the earlier name is the newest of the frame, and so is what that gives way to.
+    record(&mut archive, &[arrival("a.fit", "new")]);
+    assert_eq!(image(&archive), is("a.fit", 3, "a_cat.fits.gz", 2));
+    record(&mut archive, &[arrival("a.FITS.fz", "tiles")]);
+    assert_eq!(image(&archive), is("a.FITS.fz", 4, "a_cat.fits.gz", 2));
+    record(&mut archive, &[arrival("a.fit", "old")]);
+    assert_eq!(image(&archive), is("a.FITS.fz", 4, "a_cat.fits.gz", 2));
+    assert_eq!(latest(&archive, "a.fit").sha256, arrival("a.fit", "old").sha256);
+    // Names of other frames, and what is no image, are left alone.
+    let others = [arrival("a.b.fit", "x"), arrival("A.fit", "y"), arrival("a.txt", "z")];
+    assert_eq!(record(&mut archive, &others).superseded, 0);
+    assert_eq!(archive.delivery_work(NIGHT).unwrap().images.len(), 3);
 }
 
 fn equal_content_elsewhere_is_linked<A: Engine>(fresh: &Fresh<A>) {

@@ -126,6 +126,81 @@ pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
 }
 
+/// A newer processing whose files have other FITS or compression endings supersedes the same frames.
+pub fn another_ending_supersedes<A: Engine>(fresh: &Fresh<A>) {
+    for endings in [[".fit.gz", ".fits.gz"], [".fits", ".fits"], [".FITS.fz", ".fits"]] {
+        let (_dir, _site, mut archive) = fresh();
+        record(&mut archive, &night(3));
+        ingest_all(&mut archive, NIGHT);
+        record_of(&mut archive, SECOND, &night_as(2, endings));
+        let unit = stage_round_of(&mut archive, SECOND, UseCase::Metadata, 1);
+        super::publication::publish(&mut archive, &unit);
+        assert_eq!(shown(&archive), [(3, 3, 60), (2, 0, 0)], "products yield to products alone");
+        let unit = stage_round_of(&mut archive, SECOND, UseCase::Preview, 1);
+        super::publication::publish(&mut archive, &unit);
+        assert_eq!(shown(&archive), [(3, 1, 60), (2, 2, 0)]);
+        let kept = archive.kept_products(Some(SECOND)).unwrap();
+        let names = |k: &KeptProduct| (k.file.clone(), k.newer_file.clone());
+        let both = |n: u32| (format!("w0000{n}.fit"), format!("w0000{n}{}", endings[0]));
+        assert_eq!(kept.iter().map(names).collect::<Vec<_>>(), [both(0), both(1)]);
+        // Of the second frame the catalogue is refused: the older detections stay, which is found.
+        let unit = open_round_of(&mut archive, SECOND, UseCase::Catalogue, 1, &|_| true);
+        for started in start_all(&mut archive, &unit) {
+            let mut good = started.clone();
+            let name = good.inputs.remove(1).catalogue.unwrap().file.name;
+            let mut result = work_off(&good);
+            result.refusals.push(refusal("damaged", &name, None, false));
+            archive.take_result(&result, now()).unwrap();
+        }
+        super::publication::publish(&mut archive, &unit);
+        assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
+        let findings = archive.findings(Some(SECOND)).unwrap();
+        let found: Vec<_> = findings.iter().map(|f| (f.code.as_str(), f.files)).collect();
+        assert_eq!(found, [("older_detections_kept", 1)]);
+        let sheet = archive.facts(SECOND).unwrap().unwrap().delivery.unwrap();
+        assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
+        // A decision may name either file.
+        for file in [both(1).0, both(1).1] {
+            archive.set_aside((SECOND, Some(&file)), &[], &cause(), now()).unwrap();
+            assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 20)]);
+            archive.undo_set_aside((SECOND, Some(&file)), &[], &cause(), now()).unwrap();
+            assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
+        }
+        archive.retract(SECOND, &[], &cause(), now()).unwrap();
+        assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
+        archive.restore(SECOND, &[], &cause(), now()).unwrap();
+        assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
+    }
+}
+
+/// A provider compresses the files of a delivery in place: each frame counts once, before and after an undo.
+pub fn a_delivery_is_compressed_in_place<A: Engine>(fresh: &Fresh<A>) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(2));
+    ingest_all(&mut archive, NIGHT);
+    let recorded = record(&mut archive, &night_as(2, [".fit.gz", ".fits.gz"]));
+    assert_eq!((recorded.images, recorded.catalogues, recorded.superseded), (2, 2, 2));
+    assert_eq!(shown(&archive), [(2, 2, 40)], "until the compressed ones are there");
+    let current = |archive: &A| -> Vec<(i64, u64)> {
+        let sheets = ["w00000.fit", "w00000.fit.gz", "w00001.fit", "w00001.fit.gz"]
+            .map(|name| archive.facts(name).unwrap().unwrap().files.remove(0));
+        sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).to_vec()
+    };
+    let unit = stage_round(&mut archive, UseCase::Metadata, 1);
+    super::publication::publish(&mut archive, &unit);
+    assert_eq!(current(&archive), [(1, 20), (3, 0), (2, 20), (4, 0)]);
+    for use_case in [UseCase::Preview, UseCase::Catalogue] {
+        let unit = stage_round(&mut archive, use_case, 1);
+        super::publication::publish(&mut archive, &unit);
+    }
+    let once = [(1, 0), (3, 20), (2, 0), (4, 20)];
+    assert_eq!((shown(&archive), current(&archive)), (vec![(2, 2, 40)], once.to_vec()));
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(0, 0, 0)]);
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!((shown(&archive), current(&archive)), (vec![(2, 2, 40)], once.to_vec()));
+}
+
 /// Without a catalogue, or with a refused one, the older detections stay, are found, and end by the operator's decision alone.
 pub fn kept_products_are_found_and_set_aside<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();

@@ -120,7 +120,7 @@ pub fn programme_row(id: i64, name: &str) -> archive::ReferenceRows {
 pub fn arrival(name: &str, text: &str) -> Arrival {
     let kind = match name {
         _ if name.contains("_cat") => FileKind::Catalogue,
-        _ if name.ends_with(".fit") => FileKind::Image,
+        _ if model::frame_name(name) != name => FileKind::Image,
         _ => FileKind::Other,
     };
     let (sha256, bytes) = files::sha256(text.as_bytes()).unwrap();
@@ -202,10 +202,20 @@ pub fn record_refused(
 
 /// `frames` images with their catalogues.
 pub fn night(frames: usize) -> Vec<Arrival> {
+    night_as(frames, [".fit", ".fits"])
+}
+
+/// The same under names with other endings of images and of catalogues.
+pub fn night_as(frames: usize, [image, catalogue]: [&str; 2]) -> Vec<Arrival> {
+    let content = |kind: &str, n: usize, ending: &str| match ending {
+        ".fit" | ".fits" => format!("{kind} {n}"),
+        _ => format!("{kind} {n} as {ending}"),
+    };
     let mut arrivals = Vec::new();
     for n in 0..frames {
-        arrivals.push(arrival(&format!("w{n:05}.fit"), &format!("image {n}")));
-        arrivals.push(arrival(&format!("w{n:05}_cat.fits"), &format!("catalogue {n}")));
+        arrivals.push(arrival(&format!("w{n:05}{image}"), &content("image", n, image)));
+        let text = content("catalogue", n, catalogue);
+        arrivals.push(arrival(&format!("w{n:05}_cat{catalogue}"), &text));
     }
     arrivals
 }
@@ -393,7 +403,8 @@ fn metadata(started: &Started, result: &mut TaskResult) {
 fn previews(started: &Started, result: &mut TaskResult) {
     let mut rows = Vec::new();
     for input in &started.inputs {
-        let jpeg = format!("{}.jpg", input.image.name.trim_end_matches(".fit"));
+        let root = model::preview_name::root(&input.image.name, input.multiframe_id);
+        let jpeg = model::preview_name::of_mosaic(&root);
         let text = format!("JPEG of {} by attempt-free recipe", input.image.name);
         std::fs::write(started.directory.join(&jpeg), &text).unwrap();
         let (sha256, bytes) = files::sha256(text.as_bytes()).unwrap();

@@ -14,7 +14,7 @@ use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::links;
 use crate::site::Site;
-use model::{EventId, UseCase};
+use model::{EventId, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -87,6 +87,7 @@ fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFau
         use_case: kept.use_case,
         newer_delivery: deliveries[&kept.newer.1].name.clone(),
         newer_multiframe_id: kept.newer.0,
+        newer_file: kept.newer_name.clone(),
         ext_nums: kept.ext_nums.clone(),
         why: deliveries[&kept.newer.1].lack(kept),
     };
@@ -285,7 +286,7 @@ pub(super) fn set_aside(
     let delivery = delivery_id(tx, name)?;
     let mut kept = beside(tx, delivery)?;
     kept.retain(|kept| {
-        file.is_none_or(|file| file == kept.name)
+        file.is_none_or(|file| frame_name(file) == frame_name(&kept.name))
             && (use_cases.is_empty() || use_cases.contains(&kept.use_case))
     });
     if kept.is_empty() {
@@ -326,10 +327,10 @@ pub(super) fn undo(
          WHERE unit.delivery_id = ?1 AND undone_event IS NULL
              AND (CAST(?2 AS TEXT) IS NULL OR EXISTS (
                  SELECT * FROM image JOIN file USING (file_id)
-                 WHERE image.multiframe_id = set_aside.multiframe_id AND file.name = ?2))
+                 WHERE image.multiframe_id = set_aside.multiframe_id AND file.frame_name = ?2))
          ORDER BY 1, 2",
     )?;
-    let rows = select.query_map(params![delivery, file], |r| {
+    let rows = select.query_map(params![delivery, file.map(frame_name)], |r| {
         Ok((r.get(0)?, super::rounds::parsed::<UseCase>(r, 1)?, r.get(2)?))
     })?;
     let mut aside: Vec<(i64, UseCase, i64)> = rows.collect::<Result<_, _>>()?;

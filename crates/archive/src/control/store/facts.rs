@@ -15,7 +15,7 @@ use crate::control::records::{ImageWork, RefusalFilter, RefusalRecord, RefusalSt
 use crate::control::report::StatusFilter;
 use crate::engine::{Connection, Optional, ToSql};
 use crate::error::ArchiveFault;
-use model::UseCase;
+use model::{UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -90,19 +90,30 @@ fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(String, u64)>, Ar
     Ok(named)
 }
 
-/// Files of a name, or of DELIVERY/FILE, the newest content first, and how many there are.
+/// Files of a name, or of DELIVERY/FILE, the newest content first, and how many there are. Where there are none, images of the same
+/// frame under other file names.
 fn file_facts(
     c: &Connection,
     asked: &str,
     at_most: usize,
 ) -> Result<(Vec<FileFactsheet>, u64), ArchiveFault> {
     let (delivery, name) = asked.split_once('/').unzip();
+    let of_name = |condition: &str, values: &[&dyn ToSql]| {
+        let count = format!(
+            "SELECT count(*) FROM file JOIN delivery USING (delivery_id) WHERE {condition}"
+        );
+        let in_all: u64 = c.query_row(&count, values, |r| r.get(0))?;
+        Ok::<_, ArchiveFault>((sheets(c, condition, values, at_most)?, in_all))
+    };
     let condition = "file.name = ?1 OR (file.name = ?2 AND delivery.name = ?3)";
-    let count =
-        format!("SELECT count(*) FROM file JOIN delivery USING (delivery_id) WHERE {condition}");
-    let in_all: u64 = c.query_row(&count, params![asked, name, delivery], |r| r.get(0))?;
-    let mut sheets = sheets(c, condition, params![asked, name, delivery], at_most)?;
+    let (mut sheets, mut in_all) = of_name(condition, params![asked, name, delivery])?;
     let refused = never_registered(c, asked)?;
+    if sheets.is_empty() && refused.is_empty() {
+        let condition = "file.kind = 'image'
+             AND (file.frame_name = ?1 OR (file.frame_name = ?2 AND delivery.name = ?3))";
+        let frame = (frame_name(asked), name.map(frame_name));
+        (sheets, in_all) = of_name(condition, params![frame.0, frame.1, delivery])?;
+    }
     let in_all = in_all + refused.len() as u64;
     let left = at_most.saturating_sub(sheets.len());
     sheets.extend(refused.into_iter().take(left.max(1)));
@@ -120,8 +131,9 @@ fn sheets(
         "SELECT file.file_id, delivery.name, file.name, file.kind, file.bytes, file.state = 'superseded',
              coalesce(image.multiframe_id, (SELECT max(multiframe_id) FROM catalogue
                                           WHERE catalogue.file_id = file.file_id)),
-             same_delivery.name, same.name, file.delivery_id
+             same_delivery.name, same.name, file.delivery_id, CASE WHEN newer.name <> file.name THEN newer.name END
          FROM file JOIN delivery USING (delivery_id) LEFT JOIN image ON image.file_id = file.file_id
+             LEFT JOIN file AS newer ON newer.file_id = file.superseded_by
              LEFT JOIN file AS same ON same.file_id = file.same_content_as
              LEFT JOIN delivery AS same_delivery ON same_delivery.delivery_id = same.delivery_id
          WHERE {condition}
@@ -137,6 +149,7 @@ fn sheets(
             superseded: r.get(5)?,
             same_content_as: same.0.zip(same.1),
             multiframe_id: r.get(6)?,
+            replaced_by: r.get(10)?,
             ..FileFactsheet::default()
         };
         Ok((r.get(0)?, r.get(9)?, sheet))

@@ -64,6 +64,11 @@ pub(super) fn fill(archive: &mut Archive, filling: &Filling) {
     archive.connection.execute_batch("ANALYZE").unwrap();
 }
 
+fn has_frame_names(tx: &Connection) -> bool {
+    let count = "SELECT count(*) FROM migration WHERE name = 'frame_name'";
+    tx.query_row(count, [], |r| r.get::<i64>(0)).unwrap() > 0
+}
+
 /// Writes the rows, inside the caller's transaction.
 pub(super) fn rows(tx: &Connection, filling: &Filling) {
     let dialect = tx.dialect();
@@ -73,6 +78,14 @@ pub(super) fn rows(tx: &Connection, filling: &Filling) {
     tx.defer_foreign_keys().unwrap();
     run(tx, &deliveries(&Filling::series(dialect, first, last)));
     run(tx, &files(filling, &series));
+    // An archive that is older than the column gets it by the upgrade.
+    if has_frame_names(tx) {
+        run(
+            tx,
+            &["UPDATE file SET frame_name = replace(name, '.fit', '') WHERE frame_name = ''"
+                .to_owned()],
+        );
+    }
     run(tx, &work(filling, &series));
     run(tx, &what_was_found(filling, &series));
     run(tx, &detections(&series));

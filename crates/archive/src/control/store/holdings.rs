@@ -1,5 +1,6 @@
 //! Files of the library, and what looks at their bytes found.
 
+use super::frame_names::LATEST_OF_NAME;
 use super::time::text_of;
 use crate::control::records::{Holding, Soundness, Timestamp};
 use crate::engine::Connection;
@@ -8,13 +9,13 @@ use rusqlite::params;
 
 /// See [`crate::Holdings::holdings`].
 pub(super) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveFault> {
-    let mut select = c.prepare_cached(
+    let mut select = c.prepare_cached(&format!(
         "SELECT file.file_id, delivery.name, file.name, file.path, file.bytes, file.modified_ns, file.sha256,
-             file.state = 'current', scrub.outcome
+             {LATEST_OF_NAME}, scrub.outcome
          FROM file JOIN delivery USING (delivery_id) LEFT JOIN scrub ON scrub.file_id = file.file_id
          WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
-         ORDER BY coalesce(scrub.looked, ''), file.file_id",
-    )?;
+         ORDER BY coalesce(scrub.looked, ''), file.file_id"
+    ))?;
     let rows = select.query_map([delivery], |r| {
         Ok(Holding {
             file_id: r.get(0)?,

@@ -1,7 +1,7 @@
 //! Numbered migrations, forward only, and the tables that follow the definitions.
 
 use super::time::text_of;
-use super::{described, product_detectors, products};
+use super::{described, frame_names, product_detectors, products};
 use crate::control::records::Timestamp;
 use crate::engine::{Connection, Dialect, postgres_ddl};
 use crate::error::ArchiveFault;
@@ -64,6 +64,7 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../migrations/0020_product_detectors.sql"),
     ),
     Migration::new("refusal_subject", include_str!("../../migrations/0021_refusal_subject.sql")),
+    Migration::new("frame_name", include_str!("../../migrations/0022_frame_name.sql")),
 ];
 
 /// `ALMG`, so that `file` and `sqlite3` can tell what it is.
@@ -92,6 +93,7 @@ pub(crate) fn bring_up(
     definition::ensure_indexes(tx)?;
     links::ensure_indexes(tx)?;
     if is_migrated {
+        frame_names::adopt(tx)?;
         products::adopt(tx)?;
         if !knows_detectors {
             product_detectors::adopt(tx)?;
@@ -749,6 +751,86 @@ mod tests {
         let address = crate::engine::Address::of(&database).unwrap();
         let server = crate::engine::Server::connect(&address).unwrap();
         older_archives_get_cameras(&Connection::Postgres(server));
+    }
+
+    /// Files of an archive without `frame_name` get it. Frames that were current under two file names are reported, and the next act
+    /// about their delivery settles them.
+    fn frames_of_older_archives_are_named(connection: &Connection, site: &Site) {
+        let before = MIGRATIONS.iter().position(|m| m.name == "frame_name").unwrap();
+        migrate(connection, before, now()).unwrap();
+        for table in definition::tables() {
+            definition::bring_up(connection, table).unwrap();
+        }
+        let time = "'2026-01-01T00:00:00Z'";
+        let mut sql = String::new();
+        for version in 1..=2 {
+            sql += &format!(
+                "INSERT INTO delivery (delivery_id, name, night, version, source, state, first_seen, last_arrival)
+                     VALUES ({version}, 'n_v{version}', 20260101, '{version}', 's', 'arriving', {time}, {time});
+                 INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+                     VALUES ({version}, {version}, 'metadata', 1, '1', 'ingested', {time});
+                 INSERT INTO event VALUES ({version}, 'ingest', {version}, {time}, 'test', 'test', '0');"
+            );
+        }
+        let files = [
+            (1, "a.fit"),
+            (2, "a.fit.gz"),
+            (2, "b.FITS.fz"),
+            (2, "c.fit"),
+            (2, "c.fits"),
+            (2, ".fit"),
+            (2, "notes"),
+        ];
+        for (n, (delivery, name)) in (1..).zip(files) {
+            let kind = if name == "notes" { "other" } else { "image" };
+            sql += &format!(
+                "INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, path, state, arrived, registered)
+                     VALUES ({n}, {delivery}, '{name}', '{n:064}', 1, '{kind}', 'fits', 'd/f{n}', 'current', {time}, {time});"
+            );
+            if kind == "image" {
+                sql += &format!(
+                    "INSERT INTO image (multiframe_id, file_id) VALUES ({n}, {n});
+                     INSERT INTO product (multiframe_id, use_case, state, changed_event)
+                         VALUES ({n}, 'metadata', 'current', {delivery});"
+                );
+            }
+        }
+        sql += "UPDATE counter SET last = 2 WHERE name = 'event';";
+        connection.execute_batch(&sql).unwrap();
+        bring_up(connection, site, now()).unwrap();
+        let texts = |sql: &str| -> Vec<String> {
+            let mut select = connection.prepare(sql).unwrap();
+            select.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let named = texts("SELECT frame_name FROM file ORDER BY file_id");
+        assert_eq!(named, ["a", "a", "b", "c", "c", ".fit", "notes"]);
+        let misplaced = |c: &Connection| -> Vec<(i64, bool)> {
+            let found = products::misplaced(c).unwrap();
+            found.iter().map(|m| (m.multiframe_id, m.should_show)).collect()
+        };
+        assert_eq!(misplaced(connection), [(1, false), (4, false)]);
+        let tx = connection.begin(Kind::Write).unwrap();
+        let cause = crate::control::records::Cause::new("test", "test");
+        super::super::realign(&tx, site, &[1, 4], &cause, now()).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(misplaced(connection), []);
+        let states = texts("SELECT state FROM product ORDER BY multiframe_id");
+        let [current, superseded] = ["current", "superseded"];
+        assert_eq!(states, [superseded, current, current, superseded, current, current]);
+    }
+
+    #[test]
+    fn frames_of_older_archives() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        frames_of_older_archives_are_named(&in_memory(), &site);
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let url = Some(server.database().url());
+        let site = site.on(crate::Database { url: url.clone(), ..Default::default() });
+        let database = crate::Database { url, ..Default::default() };
+        let address = crate::engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        frames_of_older_archives_are_named(&server, &site);
     }
 
     /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.

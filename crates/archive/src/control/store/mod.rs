@@ -19,6 +19,7 @@ mod facts;
 mod filling;
 mod findings;
 mod found;
+mod frame_names;
 mod history;
 mod holdings;
 mod instructions;
@@ -66,6 +67,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use aside::realign;
 pub(crate) use described::{Mixed, mixed};
+pub(crate) use frame_names::LATEST_OF_NAME;
 pub(crate) use migration::{bring_up, check as migration_number, has_table};
 pub(crate) use products::{Misplaced, misplaced};
 pub use publish::Loaded;

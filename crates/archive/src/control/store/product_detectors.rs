@@ -47,7 +47,7 @@ pub(super) fn load(
              held.detector
          FROM file JOIN image ON image.file_id = file.file_id
              JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
-         WHERE file.delivery_id = ?1 AND file.name IN ({names})"
+         WHERE file.delivery_id = ?1 AND file.frame_name IN ({names})"
     ))?;
     let mut rows = select.query(params![delivery, id])?;
     let mut found = Detectors::new();
@@ -205,7 +205,7 @@ pub(super) fn set_aside(
     Ok(())
 }
 
-/// Undoes the decisions in force about detectors of a delivery's images, or of those of one name. Returns the images.
+/// Undoes the decisions in force about detectors of a delivery's images, or of those of one file's frame. Returns the images.
 pub(super) fn undo_aside(
     tx: &Connection,
     delivery: i64,
@@ -216,9 +216,9 @@ pub(super) fn undo_aside(
          FROM file JOIN image ON image.file_id = file.file_id
              JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
          WHERE file.delivery_id = ?1 AND held.aside_event IS NOT NULL AND held.uncovered_event IS NOT NULL
-             AND (CAST(?2 AS TEXT) IS NULL OR file.name = ?2)",
+             AND (CAST(?2 AS TEXT) IS NULL OR file.frame_name = ?2)",
     )?;
-    let rows = select.query_map(params![delivery, file], |r| r.get(0))?;
+    let rows = select.query_map(params![delivery, file.map(model::frame_name)], |r| r.get(0))?;
     let images: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
     let mut update = tx.prepare_cached(
         "UPDATE product_detector SET aside_event = NULL WHERE multiframe_id = ?1 AND aside_event IS NOT NULL",

@@ -1,7 +1,8 @@
 //! Which of the images of one name shows each product: detections yield to detections of the same detector, previews to previews.
 //!
+//! The name is that of the frame ([`model::frame_name()`]): a file that was compressed, or has another FITS ending, is the same frame.
 //! Images of one name are the contents of a name in a delivery and the images of that name and survey in the processings of
-//! its night. They are ordered from old to new. A preview that is published shows on the newest image that has one, once that
+//! its night. They are ordered from old to new, within a delivery by succession and where files do not succeed one another by arrival. A preview that is published shows on the newest image that has one, once that
 //! image has metadata, and so do the detections of each detector. Metadata show on the newest image, and on every image one of
 //! whose products shows: a detection or preview always finds its multiframe. What shows is a function of what is published, and each
 //! act brings the rows in line with it in its own event.
@@ -46,23 +47,23 @@ impl Scope {
     fn names(self) -> &'static str {
         match self {
             Self::Round(_) => {
-                "SELECT named.name FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
+                "SELECT named.frame_name FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
                      JOIN file AS named ON named.file_id = image.file_id WHERE task.unit_id = ?2"
             }
             Self::Delivery(_) => {
-                "SELECT named.name FROM file AS named JOIN image ON image.file_id = named.file_id
+                "SELECT named.frame_name FROM file AS named JOIN image ON image.file_id = named.file_id
                  WHERE named.delivery_id = ?2"
             }
             Self::KeptOf(_) => {
-                "SELECT named.name FROM product JOIN image USING (multiframe_id)
+                "SELECT named.frame_name FROM product JOIN image USING (multiframe_id)
                      JOIN file AS named ON named.file_id = image.file_id
                  WHERE product.kept = 1 AND named.delivery_id = ?2
-                 UNION ALL SELECT named.name FROM product_detector JOIN image USING (multiframe_id)
+                 UNION ALL SELECT named.frame_name FROM product_detector JOIN image USING (multiframe_id)
                      JOIN file AS named ON named.file_id = image.file_id
                  WHERE product_detector.uncovered_event IS NOT NULL AND named.delivery_id = ?2"
             }
             Self::Image(_) => {
-                "SELECT named.name FROM image JOIN file AS named ON named.file_id = image.file_id
+                "SELECT named.frame_name FROM image JOIN file AS named ON named.file_id = image.file_id
                  WHERE image.multiframe_id = ?2"
             }
         }
@@ -175,6 +176,7 @@ enum State {
 /// An image with what is published of it.
 #[derive(Clone, Debug)]
 struct Frame {
+    /// Name of its file.
     name: String,
     multiframe: i64,
     delivery: i64,
@@ -220,7 +222,7 @@ impl Frame {
         })
     }
 
-    /// Another content of the name in the delivery, or the same name and survey in another processing.
+    /// Returns whether an image of the name is of the same delivery, or of the same survey in another processing.
     fn yields_to(&self, newer: &Self) -> bool {
         self.delivery == newer.delivery || self.survey == newer.survey
     }
@@ -245,36 +247,36 @@ fn groups(
     Ok(by_name.into_values().collect())
 }
 
-/// Images of a delivery by name, the contents of each name from old to new.
+/// Images of a delivery by the name of their frame, those of each name from old to new.
 fn contents(
     c: &Connection,
     delivery: i64,
     scope: Option<Scope>,
 ) -> Result<BTreeMap<String, Vec<Frame>>, ArchiveFault> {
-    let names =
-        scope.map_or("SELECT name FROM file WHERE CAST(?2 AS BIGINT) IS NOT NULL", Scope::names);
+    let names = scope
+        .map_or("SELECT frame_name FROM file WHERE CAST(?2 AS BIGINT) IS NOT NULL", Scope::names);
     let mut decided = decisions(c, delivery)?;
     let mut detectors = product_detectors::load(c, delivery, names, scope.map_or(0, Scope::id))?;
     let mut select = c.prepare_cached(&format!(
-        "SELECT file.name, file.file_id, file.superseded_by, coalesce(file.survey, ''), image.multiframe_id,
-             product.use_case, product.state, product.ended_event, product.kept
+        "SELECT file.frame_name, file.file_id, file.superseded_by, coalesce(file.survey, ''), image.multiframe_id,
+             product.use_case, product.state, product.ended_event, product.kept, file.name
          FROM file LEFT JOIN image ON image.file_id = file.file_id
              LEFT JOIN product ON product.multiframe_id = image.multiframe_id
-         WHERE file.delivery_id = ?1 AND file.name IN ({names})
-         ORDER BY file.name, file.file_id"
+         WHERE file.delivery_id = ?1 AND file.frame_name IN ({names})
+         ORDER BY file.frame_name, file.file_id"
     ))?;
     let mut rows = select.query(params![delivery, scope.map_or(0, Scope::id)])?;
     let mut followed_by: HashMap<i64, i64> = HashMap::new();
     let mut found: BTreeMap<String, Vec<(i64, Frame)>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let (name, file): (String, i64) = (row.get(0)?, row.get(1)?);
+        let (frame_name, file): (String, i64) = (row.get(0)?, row.get(1)?);
         if let Some(newer) = row.get::<Option<i64>>(2)? {
             followed_by.insert(file, newer);
         }
         let Some(multiframe) = row.get::<Option<i64>>(4)? else { continue };
-        let frames = found.entry(name.clone()).or_default();
+        let frames = found.entry(frame_name).or_default();
         if frames.last().is_none_or(|(last, _)| *last != file) {
-            let survey = row.get(3)?;
+            let (name, survey) = (row.get(9)?, row.get(3)?);
             let products = [None, None, None];
             let detectors = detectors.remove(&multiframe).unwrap_or_default();
             frames.push((file, Frame { name, multiframe, delivery, survey, products, detectors }));

@@ -1,5 +1,6 @@
 //! Recording what arrived: deliveries, files, identities, catalogue versions, reference rows.
 
+use super::frame_names::{self, LATEST_OF_NAME};
 use super::time::text_of;
 use super::{findings, history, met, origins, refusals, rounds, waiting};
 use crate::control::records::*;
@@ -37,16 +38,18 @@ pub(super) fn record(
         origins::note_skipped(tx, delivery, registration.skipped, now)?;
     }
     for (name, modified_ns) in registration.touched {
-        tx.prepare_cached(
-            "UPDATE file SET modified_ns = ?3 WHERE delivery_id = ?1 AND name = ?2 AND state = 'current'",
-        )?
+        tx.prepare_cached(&format!(
+            "UPDATE file SET modified_ns = ?3 WHERE delivery_id = ?1 AND name = ?2 AND {LATEST_OF_NAME}"
+        ))?
         .execute(params![delivery, name, modified_ns])?;
     }
     let cause = Cause::new("register", "the file stands there as it did before");
     recorded.resolved_refusals +=
         refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
+    let superseded = frame_names::supersede(tx, delivery)?;
+    recorded.superseded += superseded.len() as u64;
     pair(tx, delivery, registration.pairing)?;
-    let names = current_files(tx, delivery)?;
+    let names = latest_files(tx, delivery)?;
     let find = |stage: Stage, name: &str| match stage {
         Stage::Transfer => None, // what was not taken over has no file
         _ => names.get(name).copied(),
@@ -65,6 +68,7 @@ pub(super) fn record(
         recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;
     }
     note_findings(tx, delivery, registration, &names)?;
+    recorded.resolved_refusals += frame_names::close(tx, delivery, &superseded, now)?;
     let refused = refused_images(tx, delivery)?;
     let refused_image = |name: &str, survey: Option<&str>| {
         let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
@@ -340,9 +344,9 @@ fn insert_file(
     let content = &arrival.content;
     tx.prepare_cached(
         "INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, survey, path, modified_ns, hdus,
-             rows, state, same_content_as, arrived, transfer_seconds, registered)
+             rows, state, same_content_as, arrived, transfer_seconds, registered, frame_name)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'current',
-             (SELECT min(file_id) FROM file WHERE sha256 = ?4 AND (delivery_id <> ?2 OR name <> ?3)), ?13, ?14, ?15)",
+             (SELECT min(file_id) FROM file WHERE sha256 = ?4 AND (delivery_id <> ?2 OR name <> ?3)), ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         file_id,
@@ -359,7 +363,8 @@ fn insert_file(
         content.rows,
         text_of(arrival.arrived),
         arrival.transfer_seconds,
-        text_of(now)
+        text_of(now),
+        model::frame_name(&arrival.name)
     ])?;
     Ok(())
 }
@@ -380,6 +385,12 @@ fn supersede(
         )?
         .query_row(params![delivery, name, by], |r| r.get(0))
         .optional()?;
+    // An earlier content that a file of another name superseded comes before this one all the same.
+    tx.prepare_cached(&format!(
+        "UPDATE file SET superseded_by = ?3
+         WHERE delivery_id = ?1 AND name = ?2 AND state = 'superseded' AND file_id <> ?3 AND {LATEST_OF_NAME}"
+    ))?
+    .execute(params![delivery, name, by])?;
     if let Some(old) = old {
         recorded.superseded += 1;
         let cause = Cause::new("register", "newer content of the same name arrived");
@@ -423,25 +434,26 @@ fn ask_for_all(
     Ok(())
 }
 
-/// Current files of a delivery by name.
-fn current_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, i64>, ArchiveFault> {
-    let mut select = tx.prepare_cached(
-        "SELECT name, file_id FROM file WHERE delivery_id = ?1 AND state = 'current'",
-    )?;
+/// Returns the latest content of each name of a delivery.
+fn latest_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, i64>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT name, file_id FROM file WHERE delivery_id = ?1 AND {LATEST_OF_NAME}"
+    ))?;
     let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Gives every current catalogue that has no current image one, if the rule finds it.
 fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), ArchiveFault> {
-    let loose = partners(tx, delivery, "kind = 'catalogue' AND NOT EXISTS (
+    // The later of two catalogues of an image is its newer version.
+    let loose = partners(tx, delivery, ("kind = 'catalogue' AND NOT EXISTS (
         SELECT * FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
-        WHERE catalogue.file_id = file.file_id AND of_image.state = 'current')")?;
+        WHERE catalogue.file_id = file.file_id AND of_image.state = 'current')", "file_id"))?;
     if loose.is_empty() {
         return Ok(());
     }
     let mut images: HashMap<String, i64> = HashMap::new();
-    for (file_id, name, survey) in partners(tx, delivery, "kind = 'image'")? {
+    for (file_id, name, survey) in partners(tx, delivery, ("kind = 'image'", "name"))? {
         let partner = Partner { kind: FileKind::Image, name: &name, survey: survey.as_deref() };
         for key in rule(partner) {
             images.entry(key).or_insert(file_id);
@@ -465,10 +477,15 @@ fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), Ar
 
 type Named = (i64, String, Option<String>);
 
-fn partners(tx: &Connection, delivery: i64, which: &str) -> Result<Vec<Named>, ArchiveFault> {
+/// Lists the current files of a delivery that fulfil a condition, in an order.
+fn partners(
+    tx: &Connection,
+    delivery: i64,
+    (which, order): (&str, &str),
+) -> Result<Vec<Named>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT file_id, name, survey FROM file
-         WHERE delivery_id = ?1 AND state = 'current' AND {which} ORDER BY name"
+         WHERE delivery_id = ?1 AND state = 'current' AND {which} ORDER BY {order}"
     ))?;
     let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -476,13 +493,13 @@ fn partners(tx: &Connection, delivery: i64, which: &str) -> Result<Vec<Named>, A
 
 /// See [`crate::Registry::known_files`].
 pub(super) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFile>, ArchiveFault> {
-    let mut select = c.prepare_cached(
+    let mut select = c.prepare_cached(&format!(
         "SELECT file.name, bytes, sha256, path, modified_ns,
              EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id AND refusal.stage = 'register'
                                                AND refusal.state = 'retried')
          FROM file JOIN delivery USING (delivery_id)
-         WHERE delivery.name = ?1 ORDER BY file.name, file.state = 'current', file_id",
-    )?;
+         WHERE delivery.name = ?1 ORDER BY file.name, {LATEST_OF_NAME}, file_id"
+    ))?;
     let rows = select.query_map([delivery], |r| {
         Ok(KnownFile {
             name: r.get(0)?,

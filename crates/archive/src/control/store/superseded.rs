@@ -57,7 +57,7 @@ pub(super) fn without_successor(
              AND EXISTS (SELECT * FROM file AS any_file WHERE any_file.delivery_id = ?2
                              AND coalesce(any_file.survey, '') = coalesce(old_file.survey, ''))
              AND NOT EXISTS (SELECT * FROM file AS new_file
-                             WHERE new_file.delivery_id = ?2 AND new_file.name = old_file.name
+                             WHERE new_file.delivery_id = ?2 AND new_file.frame_name = old_file.frame_name
                                  AND new_file.state = 'current' AND new_file.kind = 'image')
              AND EXISTS (SELECT * FROM multiframe_all AS seen
                          WHERE seen.multiframe_id = image.multiframe_id AND seen.end_event IS NULL)

@@ -18,6 +18,8 @@ pub(in super::super) struct Kept {
     pub use_case: UseCase,
     /// The newest image of the name with metadata, and its delivery. The image itself where its own catalogue lacks them.
     pub newer: (i64, i64),
+    /// Name of the newer image's file.
+    pub newer_name: String,
     /// Of detections, the detectors.
     pub ext_nums: Vec<i64>,
 }
@@ -53,11 +55,9 @@ pub(in super::super) fn kept(
         let is_of = |frame: &Frame| matches!(scope, Scope::Image(_)) || frame.delivery == delivery;
         for frames in groups(c, delivery, Some(scope))? {
             for (at, frame) in frames.iter().enumerate().filter(|(_, frame)| is_of(frame)) {
-                let newer = frames[at + 1..].iter().rev();
-                let newest = newer
-                    .filter(|newer| frame.yields_to(newer) && newer.has(UseCase::Metadata))
-                    .map(|newer| (newer.multiframe, newer.delivery))
-                    .next();
+                let newest = frames[at + 1..]
+                    .iter()
+                    .rfind(|newer| frame.yields_to(newer) && newer.has(UseCase::Metadata));
                 found.extend(frame.kept(newest));
             }
         }
@@ -67,13 +67,14 @@ pub(in super::super) fn kept(
 
 impl Frame {
     /// Lists what is kept of the image beside the newest image of its name, and beside newer rounds of its own catalogue.
-    fn kept(&self, newest: Option<(i64, i64)>) -> Vec<Kept> {
-        let kept = |use_case, newer, ext_nums| Kept {
+    fn kept(&self, newest: Option<&Self>) -> Vec<Kept> {
+        let kept = |use_case, newer: &Self, ext_nums| Kept {
             name: self.name.clone(),
             multiframe: self.multiframe,
             delivery: self.delivery,
             use_case,
-            newer,
+            newer: (newer.multiframe, newer.delivery),
+            newer_name: newer.name.clone(),
             ext_nums,
         };
         let shown = |(_, detector): &(&i64, &DetectorProduct)| detector.ended.is_none();
@@ -94,7 +95,7 @@ impl Frame {
         }
         let uncovered = ext_nums(true);
         if !uncovered.is_empty() {
-            found.push(kept(UseCase::Catalogue, (self.multiframe, self.delivery), uncovered));
+            found.push(kept(UseCase::Catalogue, self, uncovered));
         }
         found
     }
