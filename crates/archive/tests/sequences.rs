@@ -30,6 +30,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Names in headers that other frames have.
 const NAMED: [&str; 2] = ["dark.fit", "flat.fit"];
 
+/// Endings under which frames arrive, and under which headers name them.
+const ENDINGS: [&str; 4] = [".fit", ".fit.gz", ".fits", ".FIT.fz"];
+
 /// Name, night and version of the deliveries: two nights are processed twice, and the first version of one arrives last.
 const DELIVERIES: [(&str, u32, u32); 5] = [
     ("20071011_v1", 20_071_011, 1),
@@ -155,7 +158,8 @@ impl Player {
                 continue;
             }
             self.contents += 1;
-            arrivals.push(arrival(name, &format!("content {}", self.contents)));
+            let file = name.replace(".fit", ENDINGS[self.dice.roll(ENDINGS.len())]);
+            arrivals.push(arrival(&file, &format!("content {}", self.contents)));
             let is_science = name.starts_with('s');
             let before =
                 self.model.frames.iter().rev().find(|f| f.delivery == delivery && f.name == name);
@@ -208,6 +212,8 @@ impl Player {
             let is_new = arrivals.iter().any(|a| a.name == catalogue);
             if is_there && !is_new && self.dice.one_in(2) {
                 self.contents += 1;
+                let ending = if self.dice.one_in(3) { ".gz" } else { "" };
+                let catalogue = format!("{catalogue}{ending}");
                 newer.push(arrival(&catalogue, &format!("rows {}", self.contents)));
                 self.count("newer catalogue");
             }
@@ -553,6 +559,11 @@ fn delivery_facts() -> DeliveryFacts {
     DeliveryFacts { source: "/far/away".to_owned(), all_there: true, ..delivery() }
 }
 
+/// Returns the name of a calibration frame in the headers of a frame.
+fn named(frame: &str, multiframe: i64) -> Value {
+    Value::Text(format!("{frame}{}", ENDINGS[usize::try_from(multiframe).unwrap() % ENDINGS.len()]))
+}
+
 /// The result of an attempt in which every frame names a dark and a flat, some inputs are refused, some HDUs are not whole, and a
 /// component is named.
 fn worked_off(
@@ -586,8 +597,8 @@ fn worked_off(
             let frame = [
                 ("multiframe_id", Value::Integer(input.multiframe_id)),
                 ("file_name", Value::Text(input.image.name.clone())),
-                ("dark_name", Value::Text("dark.fit".to_owned())),
-                ("flat_name", Value::Text("flat.fit".to_owned())),
+                ("dark_name", named("dark", input.multiframe_id)),
+                ("flat_name", named("flat", input.multiframe_id)),
             ];
             row(frame.into_iter().chain(version.map(|version| ("cat_version", version))))
         })
@@ -599,7 +610,7 @@ fn worked_off(
             row([
                 ("multiframe_id", Value::Integer(input.multiframe_id)),
                 ("role", Value::Text("dark".to_owned())),
-                ("component_name", Value::Text("dark.fit".to_owned())),
+                ("component_name", named("dark", input.multiframe_id)),
             ])
         })
         .collect();

@@ -44,22 +44,33 @@ fn links() -> Vec<Link> {
     links
 }
 
+/// Returns the collation that orders names by their bytes, which is SQLite's default.
+fn by_bytes(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " COLLATE \"C\"",
+    }
+}
+
 /// Makes the indexes that find rows whose other frame has not come yet, and those that refer to a frame.
 pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     for link in links() {
         let (all, name, id) = (link.all(), quoted(&link.name), quoted(link.id));
         if tx.dialect() == Dialect::Postgres {
             // Only who owns a table may say IF NOT EXISTS of its indexes.
-            let index = format!("{}_{}_linked", link.table.name, link.id);
+            let index = format!("{}_{}_waiting", link.table.name, link.id);
             let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
             if tx.query_row(there, [&index], |r| r.get(0))? {
                 continue;
             }
         }
         tx.execute_batch(&format!(
-            "CREATE INDEX IF NOT EXISTS {} ON {all} ({name}) WHERE {id} IS NULL AND end_event IS NULL;
+            "DROP INDEX IF EXISTS {};
+             CREATE INDEX IF NOT EXISTS {} ON {all} ({name}{}) WHERE {id} IS NULL AND end_event IS NULL;
              CREATE INDEX IF NOT EXISTS {} ON {all} ({id}) WHERE {id} IS NOT NULL AND end_event IS NULL;",
             quoted(&format!("{}_{}_open", link.table.name, link.id)),
+            quoted(&format!("{}_{}_waiting", link.table.name, link.id)),
+            by_bytes(tx.dialect()),
             quoted(&format!("{}_{}_linked", link.table.name, link.id)),
         ))?;
     }
@@ -68,7 +79,8 @@ pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
 
 /// Brings the links in line after an event: those of the frames whose metadata it showed or ended, and those to such frames.
 ///
-/// A name means the image of that name in the frame's own delivery; else the current one of its provider of another night: of
+/// Names are compared as names of frames ([`model::frame_name()`]): `a.fit` in a header means the frame in `a.fits.gz`. A name means the
+/// image of that name in the frame's own delivery; else the current one of its provider of another night: of
 /// the delivery registered last before its own, else of the first one after it. So what a link says depends on what is in the archive alone,
 /// not on the order in which it came or went.
 pub(crate) fn relink(tx: &Connection, event: EventId) -> Result<(), ArchiveFault> {
@@ -127,12 +139,12 @@ fn rivals(
     providers: &mut Providers,
 ) -> Result<BTreeSet<i64>, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT DISTINCT file.name, file.delivery_id
+        "SELECT DISTINCT file.frame_name, file.delivery_id
          FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
          WHERE product.changed_event = ?1 AND product.use_case = 'metadata' AND product.state = 'current'
              AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id > file.delivery_id AND unit.use_case = 'metadata'
                              AND unit.state = 'ingested')
-             AND EXISTS (SELECT * FROM file AS other WHERE other.name = file.name
+             AND EXISTS (SELECT * FROM file AS other WHERE other.frame_name = file.frame_name
                              AND other.delivery_id <> file.delivery_id)",
     )?;
     let rows = select.query_map([event.get()], |r| Ok((r.get(0)?, r.get(1)?)))?;
@@ -141,7 +153,7 @@ fn rivals(
         "SELECT image.multiframe_id, file.delivery_id, delivery.night
          FROM file JOIN delivery USING (delivery_id) JOIN image ON image.file_id = file.file_id
              JOIN product ON product.multiframe_id = image.multiframe_id
-         WHERE file.name = ?1 AND product.use_case = 'metadata' AND product.state = 'current'
+         WHERE file.frame_name = ?1 AND product.use_case = 'metadata' AND product.state = 'current'
          ORDER BY file.delivery_id",
     )?;
     let mut found = BTreeSet::new();
@@ -204,7 +216,7 @@ fn borrowing(tx: &Connection, event: EventId) -> Result<Vec<i64>, ArchiveFault> 
     )?;
     let mut has_namesake = tx.prepare_cached(
         "SELECT EXISTS (SELECT * FROM product JOIN image USING (multiframe_id) JOIN file AS named USING (file_id)
-                            JOIN file AS other ON other.name = named.name
+                            JOIN file AS other ON other.frame_name = named.frame_name
                             JOIN image AS namesake ON namesake.file_id = other.file_id
                         WHERE product.changed_event = ?2 AND product.use_case = 'metadata' AND product.state <> 'retracted'
                             AND named.delivery_id = ?1 AND other.delivery_id <> ?1)",
@@ -239,7 +251,7 @@ impl Providers {
     }
 }
 
-/// What names mean, by home delivery.
+/// What names of frames mean, by home delivery.
 #[derive(Default)]
 struct Meanings {
     found: HashMap<(i64, String), Option<i64>>,
@@ -248,7 +260,7 @@ struct Meanings {
 
 impl Meanings {
     fn of(&mut self, tx: &Connection, linked: &Linked) -> Result<Option<i64>, ArchiveFault> {
-        let key = (linked.home, linked.name.clone());
+        let key = (linked.home, model::frame_name(&linked.name).to_owned());
         if let Some(found) = self.found.get(&key) {
             return Ok(found.filter(|id| *id != linked.multiframe));
         }
@@ -256,7 +268,7 @@ impl Meanings {
         let mut select = tx.prepare_cached(
             "SELECT image.multiframe_id, delivery.delivery_id
              FROM delivery AS home
-                 JOIN file ON file.name = ?2
+                 JOIN file ON file.frame_name = ?2
                  JOIN delivery ON delivery.delivery_id = file.delivery_id
                  JOIN image ON image.file_id = file.file_id
                  JOIN product ON product.multiframe_id = image.multiframe_id AND product.use_case = 'metadata'
@@ -268,8 +280,7 @@ impl Meanings {
                  abs(delivery.delivery_id - home.delivery_id), product.state = 'current' DESC, file.state = 'current' DESC,
                  image.multiframe_id DESC",
         )?;
-        let rows =
-            select.query_map(params![linked.home, linked.name], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let rows = select.query_map(params![key.0, key.1], |r| Ok((r.get(0)?, r.get(1)?)))?;
         let candidates: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
         let mut found = None;
         for (candidate, delivery) in candidates {
@@ -326,14 +337,16 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows that wait for a name of the frames that the event showed.
+    /// Rows that wait for a name of the frames that the event showed, and some that wait for similar names: those that continue the
+    /// name of the frame with a dot or a lesser character.
     fn waiting(&self) -> String {
+        let (name, by_bytes) = (quoted(&self.link.name), by_bytes(self.tx.dialect()));
         let joined = format!(
             "product JOIN image AS shown ON shown.multiframe_id = product.multiframe_id
                  JOIN file AS named ON named.file_id = shown.file_id
-                 JOIN {} AS link ON link.{} = named.name",
+                 JOIN {} AS link ON link.{name} >= named.frame_name{by_bytes}
+                     AND link.{name} < (named.frame_name || '/'){by_bytes}",
             self.link.all(),
-            quoted(&self.link.name)
         );
         let id = quoted(self.link.id);
         self.select(
@@ -367,7 +380,7 @@ impl Linker<'_> {
         let joined = format!(
             "product JOIN image AS shown ON shown.multiframe_id = product.multiframe_id
                  JOIN file AS named ON named.file_id = shown.file_id
-                 JOIN file AS older ON older.delivery_id = named.delivery_id AND older.name = named.name
+                 JOIN file AS older ON older.delivery_id = named.delivery_id AND older.frame_name = named.frame_name
                      AND older.file_id <> named.file_id
                  JOIN image AS replaced ON replaced.file_id = older.file_id
                  JOIN {} AS link ON link.{id} = replaced.multiframe_id",
