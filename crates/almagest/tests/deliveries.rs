@@ -435,3 +435,58 @@ fn nights_that_are_links_arrive_by_themselves() {
     is_held(&desk, NIGHT, &real);
     assert_eq!(desk.count("SELECT count(*) FROM delivery"), 1);
 }
+
+/// Runs a program of gzip over the FITS files of a directory.
+fn each_fits(program: &str, directory: &Path) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if text(&path).contains(".fit") {
+            let status = std::process::Command::new(program).arg(&path).status().unwrap();
+            assert!(status.success(), "{program} {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn frames_under_names_with_other_endings_are_the_same_frames() {
+    const NEWER: &str = "20071011_v2";
+    for desk in Desk::of_both_engines() {
+        let first = desk.simulate(&small(1));
+        desk.run(&first).ended(0);
+        let plain = shown(&desk, NIGHT);
+        assert!(plain.iter().all(|n| *n > 0), "{plain:?}");
+        let second = desk.simulate(&Small { version: 2, ..small(1) });
+        each_fits("gzip", &second);
+        desk.run(&second).ended(0);
+        let all = || desk.count("SELECT count(*) FROM detection");
+        assert_eq!((shown(&desk, NIGHT), shown(&desk, NEWER)), ([0; 3], plain));
+        assert_eq!(all(), plain[1], "each detection once");
+        let explain = |words: &str| desk.at_site(&["explain", words]).ended(0);
+        assert!(!explain(NEWER).contains("have no successor"), "{}", explain(NEWER));
+        let name = held(&desk, NIGHT).into_keys().find(|name| name.ends_with(".fit")).unwrap();
+        let told = explain(&format!("{NIGHT}/{name}"));
+        let successor = format!("by {NEWER}/{name}.gz, multiframe ");
+        assert!(told.contains(&successor), "{told}");
+        desk.at_site(&["retract", NEWER, "--reason", "test"]).ended(0);
+        assert_eq!((shown(&desk, NIGHT), shown(&desk, NEWER)), (plain, [0; 3]));
+        desk.at_site(&["retract", NEWER, "--undo", "--reason", "test"]).ended(0);
+        assert_eq!((shown(&desk, NIGHT), shown(&desk, NEWER)), ([0; 3], plain));
+        desk.verified();
+        // The provider unpacks the files in place: they are the newer contents of the same frames.
+        each_fits("gunzip", &second);
+        desk.run(&second).ended(0);
+        assert_eq!((shown(&desk, NIGHT), shown(&desk, NEWER)), ([0; 3], plain));
+        assert_eq!(all(), plain[1], "each detection once");
+        let told = explain(&format!("{NEWER}/{name}.gz"));
+        let line = format!("superseded by {name}, the same frame under another file name");
+        assert!(told.contains(&line), "{told}");
+        let files = "SELECT count(*) FROM file WHERE kind = 'image' AND state = 'superseded'";
+        assert_eq!(desk.count(files), plain[0]);
+        for verb in [&["reconcile"][..], &["scrub"], &["verify", "--checksums"]] {
+            desk.at_site(verb).ended(0);
+        }
+        desk.run(&second).ended(0);
+        assert_eq!(desk.count(files), plain[0], "nothing changed");
+        desk.verified();
+    }
+}
