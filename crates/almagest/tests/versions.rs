@@ -220,7 +220,7 @@ fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
         desk.at_site(&["supersede", SECOND, "--reason", "as the earlier rule did"]).ended(0);
         let forget =
             "DELETE FROM set_aside; DROP TABLE product_detector; DROP TABLE detector_interruption;
-            DROP INDEX file_frame_name; ALTER TABLE file DROP COLUMN frame_name;
+            DROP INDEX file_frame_name; ALTER TABLE file DROP COLUMN frame_name; ALTER TABLE refusal DROP COLUMN subject;
             DELETE FROM migration WHERE number >= 20";
         match &database {
             None => {
