@@ -1,9 +1,10 @@
 //! Exit codes, and which failure has which.
 
-use archive::ArchiveError;
-use archive::sql::SqlError;
-use std::path::Path;
+use curate::failure::{self, Kind};
+use curate::words::{shown, tell};
 use std::process::ExitCode;
+
+pub use curate::failure::{conflict, gate, in_words, is_moved, usage};
 
 /// How a command ended. The numbers are a contract with scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,32 +31,15 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A failure with the exit code that it stands for.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    /// The exit code.
-    pub exit: Exit,
-    /// What to tell the operator.
-    pub message: String,
-    /// What it came from.
-    #[source]
-    pub source: Option<anyhow::Error>,
-}
-
-/// A failure of the command line or configuration.
-pub fn usage(message: impl Into<String>) -> anyhow::Error {
-    Failure { exit: Exit::Usage, message: message.into(), source: None }.into()
-}
-
-/// A precondition that does not hold.
-pub fn gate(message: impl Into<String>) -> anyhow::Error {
-    Failure { exit: Exit::Gate, message: message.into(), source: None }.into()
-}
-
-/// Something that contradicts what is there.
-pub fn conflict(message: impl Into<String>) -> anyhow::Error {
-    Failure { exit: Exit::Conflict, message: message.into(), source: None }.into()
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Usage => Self::Usage,
+            Kind::Gate => Self::Gate,
+            Kind::Infrastructure => Self::Infrastructure,
+            Kind::Conflict => Self::Conflict,
+        }
+    }
 }
 
 /// Prints the chain of a failure on stderr, control characters made visible, and gives its exit code. A reader of our
@@ -65,44 +49,8 @@ pub fn report(fault: &anyhow::Error) -> Exit {
     if fault.chain().any(|e| e.downcast_ref().is_some_and(closed)) {
         return Exit::Done;
     }
-    let text = in_words(fault, None);
-    let lines: Vec<String> = text.lines().map(crate::report::shown).collect();
-    crate::report::tell!("almagest: {}", lines.join("\n"));
-    code(fault)
-}
-
-/// Returns the chain of a failure, with the command that it recommends. Some commands need the directory of the site.
-pub fn in_words(fault: &anyhow::Error, site: Option<&Path>) -> String {
-    let chain: Vec<String> = fault.chain().map(ToString::to_string).collect();
-    let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
-    let sql = fault.chain().find_map(|e| e.downcast_ref::<SqlError>()).zip(site);
-    let recommended =
-        archive.and_then(ArchiveError::advice).or(sql.and_then(|(sql, site)| sql.advice(site)));
-    match recommended {
-        Some(advice) => format!("{}: `{}`", chain.join(": "), crate::advice::command(&advice)),
-        None => chain.join(": "),
-    }
-}
-
-/// Whether a failure says that the archive has moved to another place.
-pub fn is_moved(fault: &anyhow::Error) -> bool {
-    let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
-    archive.is_some_and(ArchiveError::is_moved)
-}
-
-/// Returns whether an act failed because another process acted in between.
-pub fn is_conflict(fault: &anyhow::Error) -> bool {
-    let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
-    archive.is_some_and(ArchiveError::is_conflict)
-}
-
-fn code(fault: &anyhow::Error) -> Exit {
-    if let Some(failure) = fault.downcast_ref::<Failure>() {
-        return failure.exit;
-    }
-    match fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>()) {
-        Some(error) if error.is_conflict() || error.is_moved() => Exit::Conflict,
-        Some(error) if error.is_gate() => Exit::Gate,
-        _ => Exit::Infrastructure,
-    }
+    let text = failure::in_words(fault, None);
+    let lines: Vec<String> = text.lines().map(shown).collect();
+    tell!("almagest: {}", lines.join("\n"));
+    failure::kind(fault).into()
 }

@@ -5,19 +5,9 @@
 
 #![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: report::{say, tell}
 
-mod advice;
 mod cli;
-mod config;
-mod daemon;
-mod data;
 mod exit;
-mod journal;
-mod profiles;
 mod report;
-mod site;
-mod sources;
-mod steps;
-mod task_files;
 
 use clap::Parser;
 use std::process::ExitCode;

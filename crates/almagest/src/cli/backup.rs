@@ -1,13 +1,13 @@
 //! `almagest backup` and `almagest restore`.
 
 use super::init;
-use crate::advice;
-use crate::config;
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, grouped, say, say_part};
-use crate::site::{Site, now};
 use anyhow::Context;
 use archive::backup::{BackupReport, Restoration};
+use curate::advice;
+use curate::config;
+use curate::site::{Site, now};
 use model::Advice;
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,10 @@
 //! `almagest config show`.
 
-use crate::config::{self, Config, SourceConfig};
 use crate::exit::Exit;
 use crate::report::say;
-use crate::site::Site;
 use clap::Subcommand;
+use curate::config::{self, Config, SourceConfig};
+use curate::site::Site;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -77,11 +77,11 @@ fn of_the_environment(site: &Site) -> Vec<(String, String)> {
         false => format!("environment ({name}), which is not set"),
     };
     let mut found = Vec::new();
-    if is_set("ALMAGEST_SITE") && crate::advice::is_site_unnamed() {
+    if is_set("ALMAGEST_SITE") && curate::advice::is_site_unnamed() {
         found.push(("the site".to_owned(), environment("ALMAGEST_SITE")));
     }
-    if is_set(crate::site::OPERATOR) {
-        found.push(("the operator's name".to_owned(), environment(crate::site::OPERATOR)));
+    if is_set(curate::site::OPERATOR) {
+        found.push(("the operator's name".to_owned(), environment(curate::site::OPERATOR)));
     }
     if site.config.database.url.is_some() {
         for name in ["PGPASSWORD", "PGPASSFILE", "PGUSER"].into_iter().filter(|n| is_set(n)) {

@@ -3,14 +3,15 @@
 //! The page stands beside `previews/` and refers to it: each picture leads to the full preview, each name to the file
 //! in the library, each extension number to the preview of its detector.
 
-use super::{Scope, sql};
-use crate::advice;
+use super::{ScopeArguments, sql};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, shown};
-use crate::site::{Archive, Site};
-use crate::steps::{chosen, gate};
 use archive::Inquiry;
 use archive::explain::Asked;
+use curate::advice;
+use curate::scope::{Scope, chosen};
+use curate::site::{Archive, Site};
+use curate::steps::gate;
 use model::profile::FrameKind;
 use model::{Advice, UseCase};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ Examples:
   almagest contact-sheet --delivery 20071011_v1  SITE/contact-sheet-20071011_v1.html")]
 pub struct Arguments {
     #[command(flatten)]
-    scope: Scope,
+    of: ScopeArguments,
     /// Where the page is written; by default into the site.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -37,10 +38,9 @@ pub struct Arguments {
 /// Writes the page.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let scope = &arguments.scope;
-    let is_part = !(scope.night.is_empty() && scope.delivery.is_empty());
-    let deliveries = is_part.then(|| chosen(&site.read()?, scope)).transpose()?;
-    let path = arguments.output.clone().unwrap_or_else(|| default_path(&site, scope));
+    let scope = arguments.of.scope();
+    let deliveries = (!scope.is_all()).then(|| chosen(&site.read()?, &scope)).transpose()?;
+    let path = arguments.output.clone().unwrap_or_else(|| default_path(&site, &scope));
     let frames = write(&site, deliveries.as_deref(), &path)?;
     if frames == 0 {
         return Err(exit::gate(no_previews(&site, deliveries.as_deref())?));
@@ -104,7 +104,7 @@ fn makes_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<
 }
 
 fn default_path(site: &Site, scope: &Scope) -> PathBuf {
-    let names: Vec<&String> = scope.delivery.iter().chain(&scope.night).collect();
+    let names: Vec<&String> = scope.deliveries.iter().chain(&scope.nights).collect();
     let name = match names[..] {
         [] => "contact-sheet.html".to_owned(),
         [name] => format!("contact-sheet-{name}.html"),

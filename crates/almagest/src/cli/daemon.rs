@@ -1,8 +1,8 @@
 //! `almagest daemon`.
 
-use crate::daemon;
 use crate::exit::Exit;
-use crate::site::Site;
+use curate::daemon;
+use curate::site::Site;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -49,11 +49,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let site = Site::find(site)?;
     // As long as a daemon runs, its archive does not move.
     let _at_work = archive::at_work(&site.place)?;
-    let stop = daemon::stop_flag()?;
+    let stop = curate::loops::stop_flag()?;
     match arguments.loop_of {
-        None => daemon::all(&site, &stop),
-        Some(Loop::Transfer) => daemon::transfer(&site, &stop),
-        Some(Loop::Ingest) => daemon::ingest(&site, &stop),
-        Some(Loop::Data { auto }) => daemon::data(&site, auto, &stop),
+        None => daemon::all(&site, &stop)?,
+        Some(Loop::Transfer) => daemon::transfer(&site, &stop)?,
+        Some(Loop::Ingest) => daemon::ingest(&site, &stop)?,
+        Some(Loop::Data { auto }) => daemon::data(&site, auto, &stop)?,
     }
+    Ok(Exit::Done)
 }

@@ -3,9 +3,9 @@
 use super::{Format, contact_sheet, init, run as verbs, simulate, sql};
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
-use crate::site::{self, Site};
-use crate::steps::{Night, Whole, Word};
 use archive::Inquiry;
+use curate::site::{self, Site};
+use curate::steps::{Night, Whole, Word};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         init::create(root, &archive::Database::default())?;
         say!("made site {}", root.display());
     }
-    crate::advice::note_site(Some(root));
+    curate::advice::note_site(Some(root));
     // Enough frames for several programmes, each through more than one filter.
     let spec = ::simulate::NightSpec { frames: 40, ..::simulate::NightSpec::default() };
     let inbox = root.join("inbox");

@@ -1,12 +1,12 @@
 //! `almagest doctor`.
 
-use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, grouped, say, shown};
-use crate::site::Site;
 use archive::records::{Lease, RunningAttempt};
 use archive::report::StatusFilter;
 use archive::{Inquiry, Queue};
+use curate::advice;
+use curate::site::Site;
 use model::Advice;
 use rustix::fs::Access;
 use serde_json::json;
@@ -30,7 +30,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     report.facts.extend([
         format!("almagest {}", env!("CARGO_PKG_VERSION")),
         format!("site {}", site.place.root().display()),
-        format!("user {}", crate::site::operator()),
+        format!("user {}", curate::site::operator()),
         format!(
             "{}, {} MB each",
             counted(site.config.work.workers() as u64, "worker thread"),
@@ -99,7 +99,7 @@ impl Report {
             [] => self.facts.push("this user may write to the site".to_owned()),
             some => self.faults.push(format!(
                 "{} cannot write to {}: commands that change the archive fail for this user",
-                crate::site::operator(),
+                curate::site::operator(),
                 some.join(", ")
             )),
         }
@@ -147,7 +147,7 @@ impl Report {
                 self.faults.push(format!("[library] volumes: {}: {error}", volume.display()));
             }
         }
-        match crate::sources::all(site) {
+        match curate::sources::all(site) {
             Ok(origins) => self.facts.push(format!(
                 "{}, queried by {}",
                 counted(origins.len() as u64, "source"),
@@ -155,7 +155,7 @@ impl Report {
             )),
             Err(fault) => self.faults.push(format!("{fault:#}")),
         }
-        match crate::data::hosts(site) {
+        match curate::scheduler::hosts(site) {
             Ok(hosts) => {
                 self.facts.push(counted(hosts.len() as u64, "host"));
                 let unknown = site.config.hosts.keys().filter(|name| !hosts.contains(name));
@@ -170,7 +170,7 @@ impl Report {
             }
             Err(fault) => self.faults.push(format!("hosts cannot be listed: {fault:#}")),
         }
-        let notify = crate::daemon::notify::fault(site);
+        let notify = curate::notify::fault(site);
         self.faults.extend(notify.map(|fault| format!("nobody is notified: {fault}")));
     }
 

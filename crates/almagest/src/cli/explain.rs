@@ -1,17 +1,18 @@
 //! `almagest explain`.
 
 use super::findings::{self, Deliveries};
-use crate::advice;
-use crate::daemon::{arrivals, state};
 use crate::exit::{self, Exit};
-use crate::profiles::Loaded;
 use crate::report::{say, say_part, shown};
-use crate::site::{Archive, Site};
-use crate::steps::gate;
 use archive::explain::{Asked, Explanation, Facts, Setting, Suggestion};
 use archive::records::{RefusalFilter, RefusalRecord, RefusalState};
 use archive::report::Drift;
 use archive::{Inquiry, Planning};
+use curate::advice;
+use curate::arrivals;
+use curate::ingester::state;
+use curate::profiles::Loaded;
+use curate::site::{Archive, Site};
+use curate::steps::gate;
 use model::Advice;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -200,7 +201,7 @@ pub fn setting(
         has_scheduler: gate::has_scheduler(site),
         has_ingester: ingester.is_some_and(|state| state.is_alive()),
         places,
-        is_plan_open: archive.plan(None)?.is_some_and(|plan| crate::data::is_open(&plan)),
+        is_plan_open: archive.plan(None)?.is_some_and(|plan| curate::scheduler::is_open(&plan)),
     })
 }
 

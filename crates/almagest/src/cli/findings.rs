@@ -1,11 +1,11 @@
 //! `almagest findings`: what was odd in what was accepted, counted over files: the drift of headers and columns.
 
-use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
-use crate::site::Site;
 use archive::Inquiry;
 use archive::report::Drift;
+use curate::advice;
+use curate::site::Site;
 use model::Advice;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

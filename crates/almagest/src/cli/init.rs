@@ -1,12 +1,13 @@
 //! `almagest init SITE`.
 
-use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
-use crate::site::{self, Archive};
-use crate::{config, profiles};
+
 use anyhow::Context;
 use archive::{Database, Registry, SiteFile, records::Cause};
+use curate::advice;
+use curate::site::{self, Archive};
+use curate::{config, profiles};
 use model::Advice;
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,10 @@
 //! `almagest inspect FILE…`.
 
 use crate::exit::Exit;
-use crate::profiles;
 use crate::report::{Table, say, say_part, shown};
-use crate::site::{self, Site};
-use crate::steps::profile_of;
+use curate::profiles;
+use curate::site::{self, Site};
+use curate::steps::profile_of;
 use fits::checksum::Verdict;
 use fits::inspect::{HduInspection, Inspection, Json, inspect_choosing};
 use model::profile::SurveyProfile;

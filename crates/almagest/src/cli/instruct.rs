@@ -1,14 +1,14 @@
 //! `almagest edit`, `pause`, `resume`, `drain`, `cancel`, `retry`: what operators want until they say otherwise.
 
 use super::plan::latest;
-use crate::advice;
-use crate::data::{self, Curator};
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, shown, tell, utc};
-use crate::site::{self, Archive, Site};
 use archive::planning::{Instruction, Resumed, Standing, Subject};
 use archive::records::{Cause, Decision, RefusalFilter, RefusalState};
 use archive::{Inquiry, Planning, Queue};
+use curate::advice;
+use curate::scheduler::{self, Curator};
+use curate::site::{self, Archive, Site};
 use model::{Advice, UnitState, UseCase};
 use std::path::PathBuf;
 
@@ -93,7 +93,7 @@ impl About {
 /// # Errors
 /// Exit code 3, with the hosts that exist.
 pub fn check_host(site: &Site, host: &str) -> anyhow::Result<()> {
-    let hosts = data::hosts(site)?;
+    let hosts = scheduler::hosts(site)?;
     if hosts.iter().any(|known| known == host) {
         return Ok(());
     }
@@ -267,7 +267,7 @@ pub fn resume(site: Option<PathBuf>, arguments: &ResumeArguments) -> anyhow::Res
         tell!(
             "almagest: {}: {}",
             shown(&standing.to_string()),
-            advice::command(&resume_of(standing))
+            advice::command(&advice::resume_of(standing))
         );
     }
     if ended.is_empty() {
@@ -419,19 +419,10 @@ pub fn paused(standing: &[Standing]) -> String {
             utc(first.since),
             first.cause.who.clone(),
             first.cause.why.clone(),
-            advice::command(&resume_of(first)),
+            advice::command(&advice::resume_of(first)),
         ]);
     }
     table.text()
-}
-
-/// The command that ends an instruction.
-pub fn resume_of(standing: &Standing) -> Advice {
-    let target = match standing.plan_id {
-        Some(plan) => model::advice::Target::Plan(plan),
-        None => standing.subject.target(),
-    };
-    Advice::Resume { target }
 }
 
 /// An instruction in words.

@@ -1,14 +1,15 @@
 //! `almagest scrub` and `almagest reconcile`: looking after delivered files.
 
-use super::Scope;
-use crate::advice;
+use super::ScopeArguments;
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
-use crate::site::{self, Site};
-use crate::sources::{self, Origin};
-use crate::steps::{Coming, Night, Word, chosen};
 use archive::Holdings;
 use archive::records::{Holding, Soundness};
+use curate::advice;
+use curate::scope::chosen;
+use curate::site::{self, Site};
+use curate::sources::{self, Origin};
+use curate::steps::{Coming, Night, Word};
 use model::Advice;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use transfer::source::{Directory, EntryKind, Found, Glance, Line, Source, Source
 #[derive(Debug, clap::Args)]
 pub struct ScrubArguments {
     #[command(flatten)]
-    scope: Scope,
+    of: ScopeArguments,
     /// Read at most so many MB per second; 0 = no limit [default: scrub_mb_per_second of almagest.toml].
     #[arg(long, value_name = "MB")]
     mb_per_second: Option<f64>,
@@ -53,7 +54,7 @@ Without --right it only reports. Nothing is ever deleted: what is deleted at the
 name becomes a new version, and strays are moved, not removed.")]
 pub struct ReconcileArguments {
     #[command(flatten)]
-    scope: Scope,
+    of: ScopeArguments,
     /// Only this file of the delivery that --delivery names, whose content is read; may be repeated.
     #[arg(long, value_name = "NAME", requires = "delivery")]
     file: Vec<String>,
@@ -75,9 +76,9 @@ const NOTE_EVERY: Duration = Duration::from_secs(5);
 pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut archive = site.write()?;
-    let deliveries = chosen(&archive, &arguments.scope)?;
+    let deliveries = chosen(&archive, &arguments.of.scope())?;
     let limit = arguments.mb_per_second.unwrap_or(site.config.library.scrub_mb_per_second);
-    let (pace, stop) = (Pace::new(limit * 1e6), crate::daemon::stop_flag()?);
+    let (pace, stop) = (Pace::new(limit * 1e6), curate::loops::stop_flag()?);
     let until =
         arguments.hours.map(|h| Instant::now() + Duration::from_secs_f64(h.max(0.0) * 3600.0));
     let mut holdings = archive.holdings(None)?;
@@ -185,7 +186,7 @@ struct Compared {
 /// at the end.
 pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let deliveries = chosen(&site.read()?, &arguments.scope)?;
+    let deliveries = chosen(&site.read()?, &arguments.of.scope())?;
     let files = &arguments.file;
     let mut all = compared(&site, &deliveries, files, arguments.offline)?;
     let differ = all.iter().any(|c| !c.differences.is_empty());

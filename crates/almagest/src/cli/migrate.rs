@@ -1,14 +1,14 @@
 //! `almagest migrate`.
 
-use crate::advice;
-use crate::config;
 use crate::exit::{self, Exit};
 use crate::report::{grouped, say};
-use crate::site::{self, Site};
 use anyhow::Context;
 use archive::migrate::{self, Alone, Moved, NewPlace, Reopening};
 use archive::records::Cause;
 use archive::{Database, Inquiry, Queue};
+use curate::advice;
+use curate::config;
+use curate::site::{self, Site};
 use model::Advice;
 use std::path::PathBuf;
 

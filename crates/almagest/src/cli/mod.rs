@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use curate::Scope;
 use std::path::PathBuf;
 
 mod backup;
@@ -30,8 +31,6 @@ mod sql;
 mod status;
 mod supersede;
 mod verify;
-
-pub use instruct::resume_of;
 
 /// Survey-archive curation: from a night's delivery of FITS files to a database that can be queried.
 #[derive(Debug, Parser)]
@@ -140,15 +139,22 @@ enum Verb {
     Man(manual::ManArguments),
 }
 
-/// How much of the archive a step is for.
+/// Options that say how much of the archive a step is for.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Scope {
+pub struct ScopeArguments {
     /// Only deliveries of this observing night (YYYYMMDD); may be repeated.
     #[arg(long, value_name = "YYYYMMDD")]
     pub night: Vec<String>,
     /// Only this delivery; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub delivery: Vec<String>,
+}
+
+impl ScopeArguments {
+    /// Returns the scope that the options choose.
+    pub fn scope(&self) -> Scope {
+        Scope { nights: self.night.clone(), deliveries: self.delivery.clone() }
+    }
 }
 
 /// Form of a report.
@@ -166,7 +172,7 @@ pub enum Format {
 
 /// Runs the verb that was given.
 pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
-    crate::advice::note_site(arguments.site.as_deref());
+    curate::advice::note_site(arguments.site.as_deref());
     let named = || std::env::var_os("ALMAGEST_SITE").filter(|dir| !dir.is_empty());
     let site = arguments.site.or_else(|| named().map(PathBuf::from));
     match arguments.verb {

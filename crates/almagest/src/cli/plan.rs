@@ -1,15 +1,15 @@
 //! `almagest plan`, `approve`, `reject`: what is proposed, and what the operator decides.
 
-use super::instruct::{check_host, in_words, paused, resume_of, unit};
-use crate::advice;
-use crate::data::document::{self, Document};
-use crate::data::{self, Curator};
+use super::instruct::{check_host, in_words, paused, unit};
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part, shown, tell, utc};
-use crate::site::{self, Archive, Site};
 use archive::planning::{Decided, Instruction, PlanState, Selection, Standing};
 use archive::records::Cause;
 use archive::{Planning, Timestamp};
+use curate::advice;
+use curate::scheduler::document::{self, Document};
+use curate::scheduler::{self, Curator};
+use curate::site::{self, Archive, Site};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
 
@@ -99,7 +99,7 @@ pub fn plan(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit
         },
     };
     say_part!("{}", document.text(&title));
-    let is_open = record.as_ref().is_some_and(data::is_open);
+    let is_open = record.as_ref().is_some_and(scheduler::is_open);
     if is_open && document.has_undecided() {
         say_part!("{}", choices(&document));
     }
@@ -149,7 +149,7 @@ fn choices(document: &Document) -> String {
 fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit> {
     let archive = site.read()?;
     let record = archive.plan(number)?.ok_or_else(|| no_plan(number))?;
-    let document = data::parsed(&record)?;
+    let document = scheduler::parsed(&record)?;
     let done = archive.compare(record.plan_id)?;
     let mut came = document::Came::new();
     for unit in document.units.iter().filter(|unit| unit.to_come) {
@@ -256,7 +256,7 @@ pub fn approve(site: Option<PathBuf>, arguments: &ApproveArguments) -> anyhow::R
     }
     say!("plan {number}: {}", approved(&archive, number, &decided)?);
     still_paused(&archive, &decided)?;
-    let daemon = data::state::read(&data::state::directory(&site.place.logs()));
+    let daemon = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     if !daemon.is_some_and(|state| state.is_alive()) {
         tell!(
             "almagest: no data daemon runs on this machine: {}",
@@ -275,7 +275,7 @@ fn approved(archive: &Archive, number: i64, decided: &Decided) -> anyhow::Result
     );
     if !decided.coming.is_empty() {
         let document =
-            archive.plan(Some(number))?.map(|record| data::parsed(&record)).transpose()?;
+            archive.plan(Some(number))?.map(|record| scheduler::parsed(&record)).transpose()?;
         let tasks = document.map_or(0, |document| document.tasks_to_come(&decided.coming));
         text += &format!(
             ", and {} in {} to come",
@@ -307,7 +307,7 @@ fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
         tell!(
             "almagest: {}, and does not start: {}",
             shown(&standing.to_string()),
-            advice::command(&resume_of(standing))
+            advice::command(&advice::resume_of(standing))
         );
     }
     Ok(())

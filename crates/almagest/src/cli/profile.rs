@@ -1,10 +1,10 @@
 //! `almagest profile`.
 
-use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{say, say_part, shown};
-use crate::site::Site;
 use anyhow::Context;
+use curate::advice;
+use curate::site::Site;
 use model::Advice;
 use model::profile::SurveyProfile;
 use std::path::PathBuf;

@@ -1,12 +1,13 @@
 //! `almagest programme`.
 
-use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part, shown};
-use crate::site::{self, Site};
 use archive::records::{Cause, RefusalFilter, RefusalRecord, RefusalState, Stage};
 use archive::{Inquiry, Registry};
 use clap::Subcommand;
+use curate::advice;
+use curate::site::{self, Site};
+use curate::steps::gate;
 use model::Advice;
 use model::profile::Assignment;
 use model::task::ProgrammeRef;
@@ -132,7 +133,7 @@ fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
     if released > 0 {
         say!("{} taken up in the next round", counted(released, "parked frame"));
         let next =
-            |(delivery, stage): &(String, Stage)| advice::redo(site, &archive, delivery, *stage);
+            |(delivery, stage): &(String, Stage)| gate::redo(site, &archive, delivery, *stage);
         let mut next: Vec<Vec<Advice>> = parked.iter().map(next).collect();
         next.dedup();
         for commands in next.iter().take(10) {

@@ -1,11 +1,8 @@
 //! `almagest refusals`.
 
-use super::{Scope, explain};
-use crate::advice;
+use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
-use crate::site::{self, Archive, Site};
-use crate::steps::chosen;
 use archive::Inquiry;
 use archive::explain::{Setting, help_for};
 use archive::records::{
@@ -13,6 +10,10 @@ use archive::records::{
 };
 use archive::report::{in_full, place_in_words, rows_in_words};
 use clap::{Args, Subcommand};
+use curate::advice;
+use curate::scope::{Scope, chosen};
+use curate::site::{self, Archive, Site};
+use curate::steps::gate;
 use model::Advice;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -117,7 +118,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 /// A misspelt delivery is not one without refusals.
 fn check_delivery(archive: &Archive, delivery: Option<&String>) -> anyhow::Result<()> {
     let delivery = delivery.into_iter().cloned().collect();
-    chosen(archive, &Scope { delivery, ..Scope::default() })?;
+    chosen(archive, &Scope { deliveries: delivery, ..Scope::default() })?;
     Ok(())
 }
 
@@ -378,7 +379,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     }
     if matches!(decision, Decision::Retry | Decision::Take) {
         let mut next: Vec<Vec<Advice>> =
-            chosen.iter().map(|r| advice::redo(site, &archive, &r.delivery, r.stage)).collect();
+            chosen.iter().map(|r| gate::redo(site, &archive, &r.delivery, r.stage)).collect();
         next.sort();
         next.dedup();
         for commands in next.iter().take(10) {

@@ -1,11 +1,11 @@
 //! `almagest retract`: a delivery out of the archive, and back.
 
-use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part, utc_of};
-use crate::site::{self, Site};
 use archive::records::{Cause, Retracted};
 use archive::{Curation, Inquiry};
+use curate::advice;
+use curate::site::{self, Site};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
 

@@ -1,18 +1,23 @@
 //! `almagest run`, and the single steps `transfer`, `preview`, `metadata`, `catalogue`, `ingest`.
 
-use super::Scope;
-use crate::advice;
+use super::ScopeArguments;
 use crate::exit::{self, Exit};
-use crate::report::{Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, tell};
-use crate::site::Site;
-use crate::sources::{self, Origin};
-use crate::steps::{Counts, Identity, Night, Whole, Word, came_from, chosen, gate, plan, prospect};
+use crate::report::{
+    self, Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, tell,
+};
 use archive::explain::Asked;
 use archive::report::StatusFilter;
 use archive::{Inquiry, Publication, Queue};
+use curate::advice;
+use curate::rounds::plan;
+use curate::scope::{Scope, chosen};
+use curate::site::Site;
+use curate::sources::{self, Origin};
+use curate::steps::{Counts, Identity, Night, Whole, Word, came_from, gate, prospect};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +30,7 @@ pub struct Arguments {
     )]
     deliveries: Vec<String>,
     #[command(flatten)]
-    scope: Scope,
+    of: ScopeArguments,
     #[command(flatten)]
     identity: IdentityArguments,
     /// More files of these deliveries are to come: they stay open. Without it each is complete when all that its directory holds
@@ -86,7 +91,7 @@ pub struct TransferArguments {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["deliveries", "source", "night", "delivery", "join", "new", "dry_run"])]
     complete: Vec<String>,
     #[command(flatten)]
-    scope: Scope,
+    of: ScopeArguments,
     #[command(flatten)]
     identity: IdentityArguments,
     /// Only say what would be brought.
@@ -98,7 +103,7 @@ pub struct TransferArguments {
 #[derive(Debug, clap::Args)]
 pub struct StepArguments {
     #[command(flatten)]
-    scope: Scope,
+    of: ScopeArguments,
     /// Do again what was done: all previews, deliveries that were retracted.
     #[arg(long)]
     again: bool,
@@ -117,7 +122,7 @@ pub struct StepArguments {
 #[derive(Debug, clap::Args)]
 pub struct IngestArguments {
     #[command(flatten)]
-    scope: Scope,
+    of: ScopeArguments,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -130,9 +135,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let (deliveries, known) = match arguments.deliveries.as_slice() {
         [] => {
             let archive = site.read()?;
-            let found = came_from(&site, &archive, &arguments.scope)?;
+            let found = came_from(&site, &archive, &arguments.of.scope())?;
             let shared = |(origin, directory)| (Rc::new(origin), directory);
-            (found.into_iter().map(shared).collect(), chosen(&archive, &arguments.scope)?)
+            (found.into_iter().map(shared).collect(), chosen(&archive, &arguments.of.scope())?)
         }
         given => (opened(&site, given)?, Vec::new()),
     };
@@ -151,7 +156,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });
         gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
     }
-    let mut night = Night::open(site, "run")?;
+    let mut night = open(site, "run")?;
     if arguments.force {
         night.force();
     }
@@ -229,7 +234,10 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
     let shared = |(origin, directory)| (Rc::new(origin), directory);
     let deliveries = match arguments.deliveries.as_slice() {
         _ if !arguments.source.is_empty() => of_sources(&site, &arguments.source)?,
-        [] => came_from(&site, &site.read()?, &arguments.scope)?.into_iter().map(shared).collect(),
+        [] => came_from(&site, &site.read()?, &arguments.of.scope())?
+            .into_iter()
+            .map(shared)
+            .collect(),
         given => opened(&site, given)?,
     };
     arguments.identity.check(deliveries.len())?;
@@ -238,7 +246,7 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
         expected(&site, &deliveries, &word.identity)?;
         return Ok(Exit::Done);
     }
-    let mut night = Night::open(site, "transfer")?;
+    let mut night = open(site, "transfer")?;
     let mut names = Vec::new();
     for (origin, directory) in &deliveries {
         if night.interrupted() {
@@ -251,10 +259,17 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
     Ok(ended(&mut night))
 }
 
+/// Opens a site for work that is shown.
+fn open(site: Site, why: &str) -> anyhow::Result<Night> {
+    let mut night = Night::open(site, why)?;
+    night.show(Arc::new(report::Bars::default()));
+    Ok(night)
+}
+
 /// Declares deliveries complete. Nothing is changed when one of them is unknown.
 fn closed(site: Site, names: &[String]) -> anyhow::Result<Exit> {
-    let scope = Scope { delivery: names.to_vec(), ..Scope::default() };
-    let mut night = Night::open(site, "transfer --complete")?;
+    let scope = Scope { deliveries: names.to_vec(), ..Scope::default() };
+    let mut night = open(site, "transfer --complete")?;
     for name in night.chosen(&scope)? {
         match night.close(&name)? {
             true => say!("{name} is declared complete"),
@@ -288,10 +303,10 @@ pub fn step(
 ) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.dry_run {
-        let deliveries = chosen(&site.read()?, &arguments.scope)?;
+        let deliveries = chosen(&site.read()?, &arguments.of.scope())?;
         return planned(&site, &[use_case], &deliveries);
     }
-    let is_named = !arguments.scope.delivery.is_empty() || !arguments.scope.night.is_empty();
+    let is_named = !arguments.of.scope().is_all();
     let has_scheduler = !arguments.force && gate::has_scheduler(&site);
     if arguments.lost && use_case != UseCase::Preview {
         return Err(exit::usage("--lost is for previews"));
@@ -300,16 +315,16 @@ pub fn step(
     if has_scheduler && !asks {
         gate::alone(&site, &[Advice::Plan])?;
     }
-    let mut night = Night::open(site, use_case.name())?;
+    let mut night = open(site, use_case.name())?;
     if arguments.force {
         night.force();
     }
-    let deliveries = night.chosen(&arguments.scope)?;
+    let deliveries = night.chosen(&arguments.of.scope())?;
     if is_named {
         night.admit(&deliveries, &[use_case])?;
     }
     if arguments.again {
-        night.ask_again(&arguments.scope, use_case)?;
+        night.ask_again(&arguments.of.scope(), use_case)?;
     }
     if arguments.lost {
         let asked = night.ask_for_lost(&deliveries)?;
@@ -344,10 +359,10 @@ pub fn step(
 pub fn ingest(site: Option<PathBuf>, arguments: &IngestArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.dry_run {
-        return ingestible(&site, &arguments.scope);
+        return ingestible(&site, &arguments.of.scope());
     }
-    let mut night = Night::open(site, "ingest")?;
-    let deliveries = night.chosen(&arguments.scope)?;
+    let mut night = open(site, "ingest")?;
+    let deliveries = night.chosen(&arguments.of.scope())?;
     night.ingest(&deliveries)?;
     report(&night);
     Ok(ended(&mut night))
@@ -432,7 +447,7 @@ fn ingestible(site: &Site, scope: &Scope) -> anyhow::Result<Exit> {
 /// Writes down the end in the site's log.
 fn ended(night: &mut Night) -> Exit {
     let exit = exit_of(night);
-    night.ended(exit);
+    night.ended(exit as i32);
     exit
 }
 

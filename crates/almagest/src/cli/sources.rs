@@ -2,11 +2,11 @@
 
 use crate::exit::Exit;
 use crate::report::{Table, say, shown};
-use crate::site::Site;
-use crate::sources::{self, Origin};
-use crate::steps::own;
 use archive::records::KnownOrigin;
 use archive::{Inquiry, Registry};
+use curate::site::Site;
+use curate::sources::{self, Origin};
+use curate::steps::own;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
                 address: origin.address.clone(),
                 lines: origin.settings.lines,
                 mb_per_second: origin.settings.mb_per_second,
-                is_open: origin.settings.is_open(crate::site::now()),
+                is_open: origin.settings.is_open(curate::site::now()),
                 fault,
                 deliveries,
                 skipped,

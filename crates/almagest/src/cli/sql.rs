@@ -6,9 +6,9 @@ mod writers;
 use super::Format;
 use crate::exit::{self, Exit};
 use crate::report::{shown, tell};
-use crate::site::Site;
 use anyhow::Context;
 use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
+use curate::site::Site;
 use model::EventId;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Ok(session) => session,
         Err(fault) => return ended(&site, fault),
     };
-    crate::site::noted(session.note());
+    curate::site::noted(session.note());
     let query = match arguments.query.as_str() {
         "-" => io::read_to_string(io::stdin()).context("cannot read the query from stdin")?,
         query => query.to_owned(),

@@ -1,22 +1,21 @@
 //! `almagest status`.
 
-use super::Scope;
-use crate::advice;
-use crate::daemon::arrivals::{self, State as Arrivals};
-use crate::daemon::notify;
-use crate::daemon::state::{self, State};
-use crate::data;
-use crate::data::document::duration;
-use crate::data::state::State as DataState;
 use crate::exit::{self, Exit};
 use crate::report::{
     Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc_of,
 };
-use crate::site::{self, Archive, Site};
-use crate::steps::chosen;
 use archive::planning::Standing;
 use archive::report::{Rate, Status, StatusFilter};
 use archive::{Inquiry, Planning};
+use curate::advice;
+use curate::arrivals::{self, State as Arrivals};
+use curate::ingester::state::{self, State};
+use curate::notify;
+use curate::scheduler;
+use curate::scheduler::document::duration;
+use curate::scheduler::state::State as DataState;
+use curate::scope::{Scope, chosen};
+use curate::site::{self, Archive, Site};
 use model::Advice;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -65,7 +64,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     let archive = site.read()?;
     let (status, rates) = (archive.status_of(&filter(&archive, arguments)?)?, archive.rates()?);
-    let data = data::state::read(&data::state::directory(&site.place.logs()));
+    let data = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     let data = data.filter(|state| state.state != "stopped");
     let ingester = state::read(&state::directory(&site.place.logs()));
     let ingester = ingester.filter(|state| state.state != "stopped");
@@ -97,10 +96,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 /// Which deliveries are listed. A misspelt one is not one without work.
 fn filter(archive: &Archive, arguments: &Arguments) -> anyhow::Result<StatusFilter> {
     let scope = Scope {
-        night: arguments.night.iter().map(ToString::to_string).collect(),
-        delivery: arguments.delivery.clone(),
+        nights: arguments.night.iter().map(ToString::to_string).collect(),
+        deliveries: arguments.delivery.clone(),
     };
-    if !scope.night.is_empty() || !scope.delivery.is_empty() {
+    if !scope.is_all() {
         chosen(archive, &scope)?;
     }
     let is_cut = !arguments.all && !arguments.json && arguments.delivery.is_empty();
@@ -148,7 +147,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
     if !std::io::stdout().is_terminal() {
         return Err(exit::usage("--watch is for a terminal; --json is for programs"));
     }
-    let stop = crate::daemon::stop_flag()?;
+    let stop = curate::loops::stop_flag()?;
     let archive = site.read()?;
     let mut last: Option<(Instant, u64)> = None;
     while !stop.load(Ordering::Relaxed) {
@@ -162,7 +161,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
         let rate = last
             .map(|(at, before)| over.saturating_sub(before) as f64 / at.elapsed().as_secs_f64());
         last = Some((Instant::now(), over));
-        let data = data::state::read(&data::state::directory(&site.place.logs()));
+        let data = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
         let ingester = state::read(&state::directory(&site.place.logs()));
         let arrivals = arrivals::read(&site.place.logs());
         let daemons = Daemons { arrivals, data, ingester };
@@ -176,7 +175,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
             grouped(all - done),
             rate.unwrap_or(0.0)
         );
-        crate::daemon::sleep(WATCH_EVERY, &stop);
+        curate::loops::sleep(WATCH_EVERY, &stop);
     }
     Ok(Exit::Done)
 }

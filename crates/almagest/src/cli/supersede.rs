@@ -1,12 +1,12 @@
 //! `almagest supersede`: ends older products that are kept because the newer frames of their names, or newer catalogues of their
 //! frames, lack them.
 
-use crate::advice;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part};
-use crate::site::{self, Site};
 use archive::records::{Cause, KeptProduct};
 use archive::{Curation, Inquiry};
+use curate::advice;
+use curate::site::{self, Site};
 use model::{Advice, UseCase, frame_name};
 use std::path::PathBuf;
 

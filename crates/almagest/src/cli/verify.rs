@@ -1,12 +1,12 @@
 //! `almagest verify`.
 
-use crate::advice;
 use crate::exit::Exit;
 use crate::report::{counted, grouped, say, shown, tell};
-use crate::site::{self, Site};
 use archive::Holdings;
 use archive::records::{Cause, Soundness};
 use archive::verify::{Finding, Group, Report};
+use curate::advice;
+use curate::site::{self, Site};
 use std::fmt::Write;
 use std::path::PathBuf;
 

@@ -1,10 +1,7 @@
 //! Recommended commands as this process prints them: for the site that it was called for.
 
-use crate::site::{Archive, Site};
-use crate::steps::gate;
-use archive::Inquiry;
 use archive::explain::DeliveryFactsheet;
-use archive::records::Stage;
+use archive::planning::Standing;
 use model::Advice;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
@@ -27,22 +24,6 @@ pub fn command(advice: &Advice) -> String {
     advice.command(&SITE.read().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Returns the commands that redo what a stage refused of a delivery.
-pub fn redo(site: &Site, archive: &Archive, delivery: &str, stage: Stage) -> Vec<Advice> {
-    let (delivery, has_scheduler) = (delivery.to_owned(), gate::has_scheduler(site));
-    let place = archive.source(&delivery).map(|place| place.to_string_lossy().into_owned());
-    let place = place.ok().filter(|p| p.contains("://") || Path::new(p).is_dir());
-    match (stage, place) {
-        (Stage::Task(_) | Stage::Ingest, _) if has_scheduler => vec![Advice::Plan],
-        (_, Some(place)) if has_scheduler => vec![Advice::TransferFrom { place }],
-        (_, Some(place)) => vec![Advice::Run { place }],
-        (Stage::Task(use_case), None) => {
-            vec![Advice::Step { use_case, delivery: delivery.clone() }, Advice::Ingest { delivery }]
-        }
-        (_, None) => vec![Advice::Explain { name: delivery }],
-    }
-}
-
 /// Returns what a message says of a delivery with rounds that are retracted, and of the commands that show or redo them; `None`
 /// when none are.
 pub fn of_retracted(sheet: &DeliveryFactsheet) -> Option<String> {
@@ -57,4 +38,13 @@ pub fn of_retracted(sheet: &DeliveryFactsheet) -> Option<String> {
 /// Returns recommended commands in the order in which they are run, as one text.
 pub fn commands(advice: &[Advice]) -> String {
     advice.iter().map(|one| format!("`{}`", command(one))).collect::<Vec<_>>().join(", then ")
+}
+
+/// The command that ends an instruction.
+pub fn resume_of(standing: &Standing) -> Advice {
+    let target = match standing.plan_id {
+        Some(plan) => model::advice::Target::Plan(plan),
+        None => standing.subject.target(),
+    };
+    Advice::Resume { target }
 }

@@ -1,7 +1,8 @@
 //! A plan as it is kept and shown.
 
 use super::situation::{Piece, UnitName, Work};
-use crate::report::{Table, bytes, counted, grouped, utc};
+use crate::table::Table;
+use crate::words::{bytes, counted, grouped, utc};
 use archive::Timestamp;
 use archive::planning::{CameAndDone, PlannedAndDone, Proposal, ProposedTask};
 use chrono::TimeDelta;

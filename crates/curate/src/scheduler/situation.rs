@@ -490,7 +490,7 @@ mod tests {
         let work = case.work();
         let plan = dispatch::planner::plan(&work.situation);
         let document =
-            crate::data::document::document(&work, &plan, ("local", now()), &|_| false, &[]);
+            crate::scheduler::document::document(&work, &plan, ("local", now()), &|_| false, &[]);
         let text = document.text("plan 1");
         let why =
             "no host can be used: n1: load 9.0 of others, above 1.5 per core ([plan] load_most)";

@@ -1,6 +1,6 @@
 //! The file in which a daemon keeps what it does, for `status`.
 
-use crate::report::tell;
+use crate::words::tell;
 use archive::lease::Process;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
 //! The survey profiles of a site: read, checked together, and turned into reference tables.
 
-use crate::exit;
+use crate::failure;
 use anyhow::Context;
 use archive::{Cell, ReferenceRows};
 use model::UseCase;
@@ -37,7 +37,7 @@ pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
         }
     }
     faults.extend(contradictions(&loaded));
-    if faults.is_empty() { Ok(loaded) } else { Err(exit::usage(faults.join("\n"))) }
+    if faults.is_empty() { Ok(loaded) } else { Err(failure::usage(faults.join("\n"))) }
 }
 
 /// How the survey names things whose deliveries have names such as this one.

@@ -1,6 +1,6 @@
 //! Finding and opening the site that a command is for.
 
-use crate::{config, exit, profiles};
+use crate::{config, failure, profiles};
 use anyhow::Context;
 use archive::{Access, Timestamp};
 use model::Advice;
@@ -117,7 +117,7 @@ impl Site {
 fn configured(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, config::Config)> {
     let root = named.clone().unwrap_or_else(|| PathBuf::from("."));
     if !is_site(&root) {
-        return Err(exit::usage(match named {
+        return Err(failure::usage(match named {
             Some(path) => format!(
                 "{} is no site: it has no {} (make one with `{}`)",
                 path.display(),
@@ -139,7 +139,7 @@ fn configured(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, config::Config
 pub fn noted(note: Option<&str>) {
     static TOLD: std::sync::Once = std::sync::Once::new();
     if let Some(note) = note {
-        TOLD.call_once(|| crate::report::tell!("almagest: note: {}", crate::report::shown(note)));
+        TOLD.call_once(|| crate::words::tell!("almagest: note: {}", crate::words::shown(note)));
     }
 }
 

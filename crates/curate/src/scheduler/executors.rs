@@ -1,7 +1,7 @@
 //! The executor that the configuration names, and what is known of its hosts.
 
 use crate::config::ExecutorKind;
-use crate::exit;
+use crate::failure;
 use crate::site::Site;
 use dispatch::command::System;
 use dispatch::{Executor, HostState, Print, Slurm, Ssh, ThisHost, print, slurm, ssh};
@@ -40,7 +40,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
         }
         ExecutorKind::Ssh => {
             if config.ssh.hosts.is_empty() {
-                return Err(exit::gate("[ssh] hosts in almagest.toml names no hosts"));
+                return Err(failure::gate("[ssh] hosts in almagest.toml names no hosts"));
             }
             let options = ssh::Options {
                 hosts: config.ssh.hosts.clone(),
@@ -55,7 +55,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
         }
         ExecutorKind::Print => {
             if config.hosts.is_empty() {
-                return Err(exit::gate(
+                return Err(failure::gate(
                     "almagest.toml names no hosts: each needs a section such as [hosts.pixel1]",
                 ));
             }
@@ -82,7 +82,7 @@ fn node_program(site: &Site) -> anyhow::Result<String> {
     let beside = std::env::current_exe().map(|exe| exe.with_file_name("almagest-node"));
     match beside {
         Ok(path) if path.is_file() => Ok(path.to_string_lossy().into_owned()),
-        _ => Err(exit::gate(
+        _ => Err(failure::gate(
             "no almagest-node beside this program: [plan] node_program in almagest.toml names another place",
         )),
     }

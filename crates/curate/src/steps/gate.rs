@@ -2,24 +2,25 @@
 
 use super::Night;
 use crate::advice;
-use crate::cli::resume_of;
-use crate::data;
-use crate::exit;
+use crate::failure;
 use crate::profiles;
-use crate::report::{counted, shown, tell};
-use crate::site::Site;
-use archive::Planning;
+use crate::scheduler;
+use crate::site::{Archive, Site};
+use crate::words::{counted, shown, tell};
 use archive::planning::{Held, Standing};
+use archive::records::Stage;
+use archive::{Inquiry, Planning};
 use model::{Advice, UseCase};
+use std::path::Path;
 
 /// Refuses to work beside a data daemon, which plans and starts the work of its site.
 ///
 /// # Errors
 /// Exit code 5 while a data daemon works on the site; `advice` is what helps then.
 pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
-    let state = data::state::read(&data::state::directory(&site.place.logs()));
-    let Some(daemon) = state.filter(data::state::State::is_alive) else { return Ok(()) };
-    Err(exit::conflict(format!(
+    let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
+    let Some(daemon) = state.filter(scheduler::state::State::is_alive) else { return Ok(()) };
+    Err(failure::conflict(format!(
         "the data daemon (pid {}) plans and starts the work of this site: {}; --force works beside it",
         daemon.pid(),
         advice::commands(advice)
@@ -28,7 +29,7 @@ pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
 
 /// Whether a data daemon works on a site, as far as this machine can tell.
 pub fn has_scheduler(site: &Site) -> bool {
-    let state = data::state::read(&data::state::directory(&site.place.logs()));
+    let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     state.is_some_and(|state| state.is_alive())
 }
 
@@ -70,7 +71,7 @@ impl Night {
             [only] => only.clone(),
             many => counted(many.len() as u64, "delivery"),
         };
-        Err(exit::conflict(format!(
+        Err(failure::conflict(format!(
             "nothing of {what} may start; --force works on it all the same"
         )))
     }
@@ -91,7 +92,23 @@ pub fn tell_held(held: &[Held]) {
         tell!(
             "almagest: left alone: {}: `{}`",
             shown(&one.standing.to_string()),
-            advice::command(&resume_of(&one.standing))
+            advice::command(&advice::resume_of(&one.standing))
         );
+    }
+}
+
+/// Returns the commands that redo what a stage refused of a delivery.
+pub fn redo(site: &Site, archive: &Archive, delivery: &str, stage: Stage) -> Vec<Advice> {
+    let (delivery, has_scheduler) = (delivery.to_owned(), has_scheduler(site));
+    let place = archive.source(&delivery).map(|place| place.to_string_lossy().into_owned());
+    let place = place.ok().filter(|p| p.contains("://") || Path::new(p).is_dir());
+    match (stage, place) {
+        (Stage::Task(_) | Stage::Ingest, _) if has_scheduler => vec![Advice::Plan],
+        (_, Some(place)) if has_scheduler => vec![Advice::TransferFrom { place }],
+        (_, Some(place)) => vec![Advice::Run { place }],
+        (Stage::Task(use_case), None) => {
+            vec![Advice::Step { use_case, delivery: delivery.clone() }, Advice::Ingest { delivery }]
+        }
+        (_, None) => vec![Advice::Explain { name: delivery }],
     }
 }

@@ -4,19 +4,19 @@
 //! what is still to come). Each group of files that lands is registered at once; the last registration of a fetch says what is
 //! still awaited.
 
+use super::Night;
 use super::identity::{self, Identity};
-use super::{Night, chosen};
-use crate::exit;
+use crate::failure;
 use crate::profiles::{self, Loaded};
-use crate::report;
+use crate::scope::{Scope, chosen};
 use crate::site::{self, Archive, Site};
 use crate::sources::{self, Origin};
-use anyhow::Context;
+use crate::words;
 use archive::records::{Holding, Soundness};
 use archive::{Holdings, Inquiry, Publication, Registry};
 use model::profile::SurveyProfile;
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use transfer::completeness::{self, Rule, Seen};
 use transfer::{Fetched, Step};
@@ -243,9 +243,9 @@ impl Night {
             return Ok(before);
         }
         if before != place && matches!(coming.identity, Identity::Join(_)) {
-            report::tell!(
+            words::tell!(
                 "almagest: {name} came from {} before; its files join those",
-                report::shown(&before)
+                words::shown(&before)
             );
         }
         Ok(place)
@@ -259,10 +259,10 @@ impl Night {
         delivery: &register::Delivery<'_>,
     ) -> anyhow::Result<(Fetched, u64)> {
         let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
-        let bar = report::progress("transfer", 0);
+        let shown = &self.progress;
         let progress = |step: Step<'_>| match step {
-            Step::Begins { files, .. } => bar.set_length(files as u64),
-            Step::Ended { .. } => bar.inc(1),
+            Step::Begins { files, .. } => shown.expect("transfer", files as u64),
+            Step::Ended { .. } => shown.done("transfer", 1),
         };
         let mut new_refusals = 0;
         let (site, archive) = (&self.site, &mut self.archive);
@@ -281,7 +281,7 @@ impl Night {
             (&self.stop, &progress),
             |request| transfer::fetch(request, &mut landed),
         );
-        bar.finish_and_clear();
+        self.progress.finish();
         Ok((fetched?, new_refusals))
     }
 
@@ -346,14 +346,12 @@ pub fn prospect(
 fn tell_skipped(name: &str, fetched: &Fetched) {
     const NAMED: usize = 20;
     for entry in fetched.skipped.iter().take(NAMED) {
-        let (entry, why) = (report::shown(&entry.name), report::shown(&entry.why));
-        report::tell!("almagest: {name}: {entry} is skipped: {why}");
+        let (entry, why) = (words::shown(&entry.name), words::shown(&entry.why));
+        words::tell!("almagest: {name}: {entry} is skipped: {why}");
     }
     if fetched.skipped.len() > NAMED {
         let more = fetched.skipped.len() - NAMED;
-        report::tell!(
-            "almagest: {name}: {more} more entries are skipped: table skipped lists them"
-        );
+        words::tell!("almagest: {name}: {more} more entries are skipped: table skipped lists them");
     }
 }
 
@@ -402,7 +400,7 @@ fn with_request<T>(
         stop,
     })
     .map_err(|fault| match fault.is_gate() {
-        true => exit::gate(fault.to_string()),
+        true => failure::gate(fault.to_string()),
         false => fault.into(),
     })
 }
@@ -424,7 +422,7 @@ fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
 pub fn came_from(
     site: &Site,
     archive: &Archive,
-    scope: &crate::cli::Scope,
+    scope: &Scope,
 ) -> anyhow::Result<Vec<(Origin, String)>> {
     let mut places = Vec::new();
     for name in chosen(archive, scope)? {
@@ -436,74 +434,21 @@ pub fn came_from(
                     && !place.contains("://")
                     && !Path::new(&place).is_dir() =>
                 {
-                    report::tell!(
+                    words::tell!(
                         "almagest: {name} came from {}, which is gone",
-                        report::shown(&place)
+                        words::shown(&place)
                     );
                 }
                 Ok(found) => places.push(found),
-                Err(fault) => report::tell!(
+                Err(fault) => words::tell!(
                     "almagest: {name} came from {}: {}",
-                    report::shown(&place),
-                    report::shown(&format!("{fault:#}"))
+                    words::shown(&place),
+                    words::shown(&format!("{fault:#}"))
                 ),
             }
         }
     }
     Ok(places)
-}
-
-/// Where a delivery is, its directory's name, and what that is a link to, if it is one. A link gives its own name to the
-/// delivery.
-///
-/// # Errors
-/// Exit code 3 when there is no such directory, or it has no usable name.
-pub fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String, Option<PathBuf>)> {
-    let gone =
-        |error: std::io::Error| exit::gate(format!("no delivery at {}: {error}", source.display()));
-    let mut named = std::path::absolute(source).map_err(gone)?;
-    if !matches!(named.components().next_back(), Some(Component::Normal(_))) {
-        named = named.canonicalize().map_err(gone)?;
-    }
-    let target = named.canonicalize().map_err(gone)?;
-    if !target.is_dir() {
-        return Err(exit::gate(format!("{} is no directory", source.display())));
-    }
-    let parent = named.parent().unwrap_or(&named).canonicalize().map_err(gone)?;
-    let name = named.file_name().unwrap_or_default();
-    match transfer::names::fault(name) {
-        Some((_, why)) => {
-            Err(exit::gate(format!("{} cannot be a delivery: {why}", source.display())))
-        }
-        None if name.is_empty() => Err(exit::gate(format!("{} has no name", source.display()))),
-        None => {
-            holds_files(&target)?;
-            let link = std::fs::symlink_metadata(&named).is_ok_and(|m| m.is_symlink());
-            let name = name.to_string_lossy().into_owned();
-            Ok((parent, name, link.then_some(target)))
-        }
-    }
-}
-
-/// A directory of directories is an inbox, one level too high.
-fn holds_files(delivery: &Path) -> anyhow::Result<()> {
-    let entries = std::fs::read_dir(delivery)
-        .with_context(|| format!("cannot list {}", delivery.display()))?;
-    let mut below = None;
-    for entry in entries.flatten() {
-        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            return Ok(());
-        }
-        below.get_or_insert(entry.path());
-    }
-    Err(exit::gate(match below {
-        Some(below) => format!(
-            "{} holds directories and no files: is {} the delivery?",
-            delivery.display(),
-            below.display()
-        ),
-        None => format!("{} is empty: nothing has arrived yet", delivery.display()),
-    }))
 }
 
 /// What the profile that fits a primary header says of its file.

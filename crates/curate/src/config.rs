@@ -6,7 +6,7 @@
 mod check;
 pub mod text;
 
-use crate::exit;
+use crate::failure;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -834,7 +834,7 @@ pub fn load(root: &Path) -> anyhow::Result<Config> {
     let path = root.join(FILE_NAME);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&text).map_err(|fault| exit::usage(format!("{}: {fault}", path.display())))
+    parse(&text).map_err(|fault| failure::usage(format!("{}: {fault}", path.display())))
 }
 
 /// Reads a configuration.

@@ -8,15 +8,18 @@ mod bring;
 pub mod gate;
 mod identity;
 
-pub use bring::{Brought, Coming, Whole, Word, came_from, delivery_of, profile_of, prospect};
+pub use bring::{Brought, Coming, Whole, Word, came_from, profile_of, prospect};
 pub use identity::{Identity, own};
 
-use crate::exit;
+use crate::failure;
 use crate::journal::Journal;
 use crate::profiles::Loaded;
-use crate::report;
+use crate::progress::{Progress, Silent};
+use crate::rounds;
+use crate::scope::{Scope, chosen};
 use crate::site::{self, Archive, Site};
 use crate::task_files;
+use crate::words;
 use anyhow::Context;
 use archive::lease::Process;
 use archive::planning::Held;
@@ -24,14 +27,11 @@ use archive::records::{
     AttemptEnd, AttemptKey, Cause, DeliveryWork, Lease, PlannedRound, RoundWork, Started, Taken,
     TaskKey, TaskRecord, TaskState,
 };
-use archive::{ArchiveError, Inquiry, Queue, Registry};
+use archive::{ArchiveError, Queue, Registry};
 use dispatch::{Ended, Local, Outcome};
-use indicatif::{MultiProgress, ProgressBar};
 use model::task::{TaskLimits, TaskResult};
 use model::{UnitKey, UnitState, UseCase};
-use process::preview::Recipe;
-use register::cut::Sizes;
-use register::plan::{Plan, Policy, Wait};
+use register::plan::{Plan, Wait};
 use stage::Verification;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -113,6 +113,7 @@ pub struct Night {
     pub deliveries: BTreeSet<String>,
     /// Instructions of operators do not count.
     is_forced: bool,
+    progress: Arc<dyn Progress>,
 }
 
 impl Night {
@@ -121,7 +122,7 @@ impl Night {
     /// # Errors
     /// When configuration, profiles or archive are not usable.
     pub fn open(site: Site, why: &str) -> anyhow::Result<Self> {
-        let stop = crate::daemon::stop_flag()?;
+        let stop = crate::loops::stop_flag()?;
         Self::open_until(site, site::operator(), why, stop)
     }
 
@@ -156,7 +157,13 @@ impl Night {
             stopped: Vec::new(),
             deliveries: BTreeSet::new(),
             is_forced: false,
+            progress: Arc::new(Silent),
         })
+    }
+
+    /// Shows how far its steps are from now on.
+    pub fn show(&mut self, progress: Arc<dyn Progress>) {
+        self.progress = progress;
     }
 
     /// The site.
@@ -174,8 +181,8 @@ impl Night {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Writes down how it ended.
-    pub fn ended(&mut self, exit: exit::Exit) {
+    /// Writes down how it ended, with the exit code of the command.
+    pub fn ended(&mut self, exit: i32) {
         let counts: Vec<String> = self
             .counts
             .iter()
@@ -185,7 +192,7 @@ impl Night {
         self.journal.note(&format!(
             "{} ends with {}, {new} new refusals; {}",
             self.cause.why,
-            exit as i32,
+            exit,
             counts.join(", ")
         ));
     }
@@ -203,11 +210,7 @@ impl Night {
     ///
     /// # Errors
     /// Exit code 3 for a delivery or night that the archive does not know.
-    pub fn ask_again(
-        &mut self,
-        scope: &crate::cli::Scope,
-        use_case: UseCase,
-    ) -> anyhow::Result<()> {
+    pub fn ask_again(&mut self, scope: &Scope, use_case: UseCase) -> anyhow::Result<()> {
         for delivery in self.chosen(scope)? {
             self.archive.ask_again(&delivery, use_case, &self.cause, site::now())?;
         }
@@ -239,7 +242,6 @@ impl Night {
         self.deliveries.extend(deliveries.iter().cloned());
         let mut pool = Local::new(workers);
         let mut under_way: HashMap<PathBuf, UnderWay> = HashMap::new();
-        let bars = Bars::new();
         self.sweep()?;
         let mut contested = 0;
         loop {
@@ -260,12 +262,12 @@ impl Night {
                 contested = match self.open_rounds(deliveries, use_cases) {
                     Ok(()) => 0,
                     // Another process opened or approved a round in between: what is open is read again.
-                    Err(fault) if exit::is_conflict(&fault) && contested < MAX_CONTESTED => {
+                    Err(fault) if failure::is_conflict(&fault) && contested < MAX_CONTESTED => {
                         contested + 1
                     }
                     Err(fault) => return Err(fault),
                 };
-                self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way, &bars)?;
+                self.start_tasks(deliveries, use_cases, &mut pool, &mut under_way)?;
             }
             if under_way.is_empty() {
                 let has_more =
@@ -277,10 +279,11 @@ impl Night {
             }
             for ended in pool.poll(Duration::from_millis(200))? {
                 if let Some(task) = under_way.remove(&ended.task_file) {
-                    self.collect(&task, ended, &bars)?;
+                    self.collect(&task, ended)?;
                 }
             }
         }
+        self.progress.finish();
         self.sweep()
     }
 
@@ -303,7 +306,7 @@ impl Night {
     }
 
     fn plan(&self, work: &DeliveryWork, use_cases: &[UseCase]) -> Plan {
-        plan(&self.site, &self.profiles, work, use_cases, 0)
+        rounds::plan(&self.site, &self.profiles, work, use_cases, 0)
     }
 
     /// Opens and approves every round that can be done now.
@@ -342,7 +345,6 @@ impl Night {
         use_cases: &[UseCase],
         pool: &mut Local,
         under_way: &mut HashMap<PathBuf, UnderWay>,
-        bars: &Bars,
     ) -> anyhow::Result<()> {
         let backlog = 2 * self.site.config.work.workers();
         self.busy_elsewhere = 0;
@@ -355,7 +357,7 @@ impl Night {
                 self.busy_elsewhere += u64::from(!mine);
                 continue;
             }
-            bars.add(task.key.unit.use_case, u64::from(task.inputs));
+            self.progress.expect(step_name(task.key.unit.use_case), u64::from(task.inputs));
             let lease = Lease {
                 executor: "local".to_owned(),
                 holder: Process::me().to_string(),
@@ -414,14 +416,14 @@ impl Night {
     }
 
     /// Takes the result of an attempt that ended, or notes that there is none.
-    fn collect(&mut self, task: &UnderWay, ended: Ended, bars: &Bars) -> anyhow::Result<()> {
+    fn collect(&mut self, task: &UnderWay, ended: Ended) -> anyhow::Result<()> {
         let attempt = &task.attempt;
         let use_case = attempt.task.unit.use_case;
         let failed = match ended.outcome {
             Outcome::Finished => match self.read_result(&task.directory) {
                 Ok(result) => match self.take(&result, task.files) {
                     Ok(()) => {
-                        bars.done(use_case, task.files);
+                        self.progress.done(step_name(use_case), task.files);
                         None
                     }
                     Err(error) if error.failed_check().is_some() || error.is_about_data() => {
@@ -506,12 +508,12 @@ impl Night {
         if wanted <= free {
             return Ok(());
         }
-        Err(exit::gate(format!(
+        Err(failure::gate(format!(
             "{} of {} take about {}, and {} are free on the disk of {}",
             round.use_case,
             round.delivery,
-            report::bytes(wanted),
-            report::bytes(free),
+            words::bytes(wanted),
+            words::bytes(free),
             root.display()
         )))
     }
@@ -563,95 +565,12 @@ impl Night {
     ///
     /// # Errors
     /// Exit code 3 for a delivery or night that the archive does not know.
-    pub fn chosen(&self, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
+    pub fn chosen(&self, scope: &Scope) -> anyhow::Result<Vec<String>> {
         chosen(&self.archive, scope)
     }
-}
-
-/// What can be done about a delivery now.
-pub fn plan(
-    site: &Site,
-    profiles: &[Loaded],
-    work: &DeliveryWork,
-    use_cases: &[UseCase],
-    early_least: usize,
-) -> Plan {
-    let recipe = |survey: &str| {
-        let profile = profiles.iter().find(|p| p.profile.name == survey);
-        profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
-    };
-    let sizes = Sizes {
-        workers: u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX),
-        rows_least: site.config.work.rows_per_catalogue_task,
-        ..Sizes::default()
-    };
-    register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes, early_least })
-}
-
-/// The deliveries that options choose: those named, those of the nights, or all.
-///
-/// # Errors
-/// Exit code 3 for a delivery or night that the archive does not know.
-pub fn chosen(archive: &Archive, scope: &crate::cli::Scope) -> anyhow::Result<Vec<String>> {
-    let all = archive.deliveries(None)?;
-    if scope.night.is_empty() && scope.delivery.is_empty() {
-        return Ok(all);
-    }
-    let mut chosen = Vec::new();
-    for name in &scope.delivery {
-        if !all.contains(name) {
-            return Err(exit::gate(format!("the archive knows no delivery {name:?}")));
-        }
-        chosen.push(name.clone());
-    }
-    for night in &scope.night {
-        let number =
-            night.parse().map_err(|_| exit::usage(format!("--night {night:?} is not YYYYMMDD")))?;
-        let of_night = archive.deliveries(Some(number))?;
-        if of_night.is_empty() {
-            return Err(exit::gate(format!("the archive knows no delivery of night {night}")));
-        }
-        chosen.extend(of_night);
-    }
-    chosen.dedup();
-    Ok(chosen)
 }
 
 /// Name of the step in summaries.
 fn step_name(use_case: UseCase) -> &'static str {
     use_case.name()
-}
-
-/// A progress bar per use case, in files.
-struct Bars {
-    all: MultiProgress,
-    by_use_case: std::cell::RefCell<BTreeMap<UseCase, ProgressBar>>,
-}
-
-impl Bars {
-    fn new() -> Self {
-        Self { all: MultiProgress::new(), by_use_case: std::cell::RefCell::default() }
-    }
-
-    fn add(&self, use_case: UseCase, files: u64) {
-        let mut bars = self.by_use_case.borrow_mut();
-        let bar = bars
-            .entry(use_case)
-            .or_insert_with(|| self.all.add(report::progress(use_case.name(), 0)));
-        bar.inc_length(files);
-    }
-
-    fn done(&self, use_case: UseCase, files: u64) {
-        if let Some(bar) = self.by_use_case.borrow().get(&use_case) {
-            bar.inc(files);
-        }
-    }
-}
-
-impl Drop for Bars {
-    fn drop(&mut self) {
-        for bar in self.by_use_case.borrow().values() {
-            bar.finish_and_clear();
-        }
-    }
 }

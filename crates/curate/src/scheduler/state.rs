@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::{Curator, PassReport};
-use crate::daemon::kept;
+use crate::state_file;
 use archive::Timestamp;
 use archive::lease::Process;
 use serde::{Deserialize, Serialize};
@@ -89,12 +89,12 @@ impl State {
 
     /// Whether its process is there, as far as this machine can tell.
     pub fn is_alive(&self) -> bool {
-        kept::is_alive(&self.process, &self.state)
+        state_file::is_alive(&self.process, &self.state)
     }
 
     /// Number of its process.
     pub fn pid(&self) -> &str {
-        kept::pid(&self.process)
+        state_file::pid(&self.process)
     }
 
     /// Takes up what a pass did.
@@ -157,7 +157,7 @@ impl State {
     /// Writes it down. A file that cannot be written stops nothing.
     pub fn write(&mut self, directory: &Path, now: Timestamp) {
         self.at = text(now);
-        kept::write(directory, self);
+        state_file::write(directory, self);
     }
 }
 
@@ -172,5 +172,5 @@ pub fn directory(logs: &Path) -> PathBuf {
 
 /// The state that the last data daemon left in a directory.
 pub fn read(directory: &Path) -> Option<State> {
-    kept::read(directory)
+    state_file::read(directory)
 }

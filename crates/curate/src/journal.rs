@@ -3,8 +3,8 @@
 //! A line reads alone: time, process, who, what. The history in the archive is what counts; a log that cannot be
 //! written stops nothing.
 
-use crate::report::shown;
 use crate::site;
+use crate::words::shown;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;

@@ -2,11 +2,10 @@
 
 use super::state::{self, State};
 use super::{Curator, PassReport};
-use crate::daemon::{self, BACK_OFF};
-use crate::exit::Exit;
 use crate::journal::Journal;
-use crate::report::{shown, tell};
+use crate::loops::{self, BACK_OFF};
 use crate::site::{self, Site};
+use crate::words::{shown, tell};
 use archive::Publication;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,15 +22,15 @@ const SOON: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// What waiting does not mend: no archive, a newer schema, a wrong configuration.
-pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let directory = state::directory(&site.place.logs());
     files::create_dir(&directory)?;
-    let Some(_lock) = daemon::stand_by(&directory, stop, &|| {
+    let Some(_lock) = loops::stand_by(&directory, stop, &|| {
         let other = state::read(&directory).map(|s| s.process).unwrap_or_default();
         format!("another data daemon works on this site ({other}); standing by")
     })?
     else {
-        return Ok(Exit::Done);
+        return Ok(());
     };
     let mut journal = Journal::open(&site.place.logs());
     journal.note("data daemon begins");
@@ -43,7 +42,7 @@ pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result
     state.write(&directory, site::now());
     journal.note("data daemon ends");
     tell!("almagest: data daemon ends");
-    ended.map(|()| Exit::Done)
+    ended
 }
 
 struct Loop<'a> {
@@ -82,7 +81,7 @@ impl Loop<'_> {
             };
             match turn {
                 Ok(()) => back_off = BACK_OFF.0,
-                Err(fault) if daemon::is_for_ever(&fault) => return Err(fault),
+                Err(fault) if loops::is_for_ever(&fault) => return Err(fault),
                 Err(fault) if self.stopping() => {
                     journal.note(&format!("data daemon stops: {fault:#}"));
                     return Ok(());
@@ -100,7 +99,7 @@ impl Loop<'_> {
                     state.fault = Some(why);
                     state.state = "away".to_owned();
                     state.write(self.directory, site::now());
-                    daemon::sleep(back_off, self.stop);
+                    loops::sleep(back_off, self.stop);
                     back_off = (2 * back_off).min(BACK_OFF.1);
                 }
             }
@@ -136,7 +135,7 @@ impl Loop<'_> {
         let is_busy = !pass.is_idle() || !curator.executor.outlives() && !state.attempts.is_empty();
         let wait = if is_busy || stopping { SOON.min(poll) } else { poll };
         if is_busy {
-            daemon::sleep(wait, self.stop);
+            loops::sleep(wait, self.stop);
         } else {
             curator.archive().await_change(wait)?;
         }

@@ -1,7 +1,7 @@
 //! What an ingester did and does: shared with its port, and kept in a file for `status`.
 
-use super::kept;
 use crate::site::iso;
+use crate::state_file;
 use archive::Timestamp;
 use archive::lease::Process;
 use ingest::PassReport;
@@ -83,12 +83,12 @@ impl State {
 
     /// Whether its process is there, as far as this machine can tell.
     pub fn is_alive(&self) -> bool {
-        kept::is_alive(&self.process, &self.state)
+        state_file::is_alive(&self.process, &self.state)
     }
 
     /// Number of its process.
     pub fn pid(&self) -> &str {
-        kept::pid(&self.process)
+        state_file::pid(&self.process)
     }
 }
 
@@ -99,7 +99,7 @@ pub fn directory(logs: &Path) -> PathBuf {
 
 /// The state that the last ingester left in a directory.
 pub fn read(directory: &Path) -> Option<State> {
-    kept::read(directory)
+    state_file::read(directory)
 }
 
 /// A state that several threads see; every change is written down.
@@ -125,6 +125,6 @@ impl Shared {
     pub fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);
-        kept::write(&self.directory, &*state);
+        state_file::write(&self.directory, &*state);
     }
 }

@@ -4,11 +4,12 @@
 //! the delivery `DIRECTORY@LABEL`. [`Night::identify`] decides under the lock of the delivery's directory in the library, so
 //! that two processes never give one name to two origins. [`expected`] decides the same without writing.
 
-use super::{Night, exit};
+use super::Night;
 use crate::advice;
-use crate::report::counted;
+use crate::failure;
 use crate::site::{self, Archive};
 use crate::sources::Origin;
+use crate::words::counted;
 use anyhow::Context;
 use archive::records::{Claim, KnownOrigin};
 use archive::{Holdings, Inquiry, Registry};
@@ -101,7 +102,7 @@ fn many(directory: &str) -> String {
 /// Refuses a word that contradicts what was decided before.
 fn as_said(own: &KnownOrigin, identity: &Identity) -> anyhow::Result<()> {
     match identity {
-        Identity::Join(name) if *name != own.delivery => Err(exit::gate(format!(
+        Identity::Join(name) if *name != own.delivery => Err(failure::gate(format!(
             "{} of {} is delivery {} already, it cannot join {name}",
             own.place.directory, own.place.origin, own.delivery
         ))),
@@ -112,7 +113,7 @@ fn as_said(own: &KnownOrigin, identity: &Identity) -> anyhow::Result<()> {
 fn joined(archive: &Archive, name: &str) -> anyhow::Result<String> {
     match archive.deliveries(None)?.iter().any(|known| known == name) {
         true => Ok(name.to_owned()),
-        false => Err(exit::gate(format!("--join {name}: the archive knows no such delivery"))),
+        false => Err(failure::gate(format!("--join {name}: the archive knows no such delivery"))),
     }
 }
 
@@ -151,7 +152,7 @@ fn check_unlike(
         if !listed.is_empty() && listed.iter().all(is_known) {
             let place = format!("{}/{directory}", origin.address.trim_end_matches('/'));
             let join = Advice::RunJoin { place: place.clone(), delivery: name.to_owned() };
-            return Err(exit::gate(format!(
+            return Err(failure::gate(format!(
                 "{directory} of {} holds {} of delivery {name}, each with the name and size that it has there, and \
                  came from {} before: if it is the same delivery, run `{}` (--join {name}); if it is another one, run \
                  `{}` (--new)",
@@ -253,7 +254,7 @@ impl Night {
 
 /// The error of a delivery that another process fetches.
 pub(super) fn under_way(name: &str) -> anyhow::Error {
-    exit::conflict(format!("another process is bringing {name}; wait for it"))
+    failure::conflict(format!("another process is bringing {name}; wait for it"))
 }
 
 #[cfg(test)]

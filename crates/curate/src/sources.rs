@@ -1,13 +1,14 @@
 //! Where deliveries come from: the sources of the configuration, and directories and URLs that an operator names.
 
 use crate::config::{Complete, Inbox, Order, SourceConfig};
-use crate::exit;
+use crate::failure;
 use crate::profiles::Loaded;
 use crate::site::Site;
+use anyhow::Context;
 use archive::records::{DeliveryOrigin, KnownOrigin};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use transfer::completeness::Rule;
 use transfer::names::Unfinished;
 use transfer::source::{Access, Address, Secret};
@@ -145,7 +146,7 @@ pub fn all(site: &Site) -> anyhow::Result<Vec<Origin>> {
     if faults.is_empty() {
         return Ok(origins);
     }
-    Err(exit::usage(format!("{}: {}", crate::config::FILE_NAME, faults.join("\n"))))
+    Err(failure::usage(format!("{}: {}", crate::config::FILE_NAME, faults.join("\n"))))
 }
 
 /// The source of a name.
@@ -156,10 +157,12 @@ pub fn named(site: &Site, name: &str) -> anyhow::Result<Origin> {
     let Some(settings) = site.config.sources.get(name) else {
         let known: Vec<&str> = site.config.sources.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(exit::usage(format!("there is no source {name:?}; almagest.toml has {known}")));
+        return Err(failure::usage(format!(
+            "there is no source {name:?}; almagest.toml has {known}"
+        )));
     };
     open(site, (name, Some(name), true), settings.clone())
-        .map_err(|why| exit::usage(format!("source {name}: {why}")))
+        .map_err(|why| failure::usage(format!("source {name}: {why}")))
 }
 
 /// Returns the names under which the configuration's sources record their deliveries.
@@ -188,7 +191,7 @@ fn configured(site: &Site, at: &Address) -> anyhow::Result<Option<Origin>> {
     let Some(directory) = inbox.directories.iter().find(is_inbox) else { return Ok(None) };
     let name = format!("inbox {}", directory.display());
     let origin = open(site, (&name, None, true), of_inbox(inbox, directory));
-    origin.map(Some).map_err(exit::usage)
+    origin.map(Some).map_err(failure::usage)
 }
 
 fn of_inbox(inbox: &Inbox, directory: &Path) -> SourceConfig {
@@ -225,7 +228,7 @@ pub fn of_known(site: &Site, known: &KnownOrigin) -> anyhow::Result<(Origin, Str
 /// Exit code 2 for what is no address, 3 for a directory that is no delivery.
 pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> {
     if !text.contains("://") {
-        let (root, name, link) = crate::steps::delivery_of(Path::new(text))?;
+        let (root, name, link) = delivery_of(Path::new(text))?;
         let settings = configured(site, &Address::Directory(root.clone()))?;
         let (key, is_source, mut settings) = match settings {
             Some(known) => (Some(known.key), true, known.settings),
@@ -235,21 +238,21 @@ pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> 
         settings.link_roots.extend(link);
         settings.url = root.to_string_lossy().into_owned();
         let origin = open(site, (&settings.url.clone(), key.as_deref(), is_source), settings);
-        return Ok((origin.map_err(exit::usage)?, name));
+        return Ok((origin.map_err(failure::usage)?, name));
     }
     let address =
-        Address::parse(text, site.place.root()).map_err(|e| exit::usage(e.to_string()))?;
+        Address::parse(text, site.place.root()).map_err(|e| failure::usage(e.to_string()))?;
     let Some((root, name)) = address.split_last() else {
-        return Err(exit::usage(format!("{address} names no delivery")));
+        return Err(failure::usage(format!("{address} names no delivery")));
     };
     if let Some((_, why)) = transfer::names::fault(name.as_ref()) {
-        return Err(exit::gate(format!("{address} cannot be a delivery: {why}")));
+        return Err(failure::gate(format!("{address} cannot be a delivery: {why}")));
     }
     if let Some(known) = configured(site, &root)? {
         return Ok((known, name));
     }
     let settings = SourceConfig { url: root.to_string(), ..SourceConfig::default() };
-    let origin = open(site, (&root.to_string(), None, false), settings).map_err(exit::usage)?;
+    let origin = open(site, (&root.to_string(), None, false), settings).map_err(failure::usage)?;
     Ok((origin, name))
 }
 
@@ -362,4 +365,58 @@ fn secret_of(path: &PathBuf) -> Result<Secret, String> {
         Some(line) => Ok(Secret::new(line.to_owned())),
         None => Err(format!("{} is empty", path.display())),
     }
+}
+
+/// Returns where a delivery is, its directory's name, and what that is a link to, if it is one. A link gives its own name to the
+/// delivery.
+///
+/// # Errors
+/// Exit code 3 when there is no such directory, or it has no usable name.
+fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String, Option<PathBuf>)> {
+    let gone = |error: std::io::Error| {
+        failure::gate(format!("no delivery at {}: {error}", source.display()))
+    };
+    let mut named = std::path::absolute(source).map_err(gone)?;
+    if !matches!(named.components().next_back(), Some(Component::Normal(_))) {
+        named = named.canonicalize().map_err(gone)?;
+    }
+    let target = named.canonicalize().map_err(gone)?;
+    if !target.is_dir() {
+        return Err(failure::gate(format!("{} is no directory", source.display())));
+    }
+    let parent = named.parent().unwrap_or(&named).canonicalize().map_err(gone)?;
+    let name = named.file_name().unwrap_or_default();
+    match transfer::names::fault(name) {
+        Some((_, why)) => {
+            Err(failure::gate(format!("{} cannot be a delivery: {why}", source.display())))
+        }
+        None if name.is_empty() => Err(failure::gate(format!("{} has no name", source.display()))),
+        None => {
+            holds_files(&target)?;
+            let link = std::fs::symlink_metadata(&named).is_ok_and(|m| m.is_symlink());
+            let name = name.to_string_lossy().into_owned();
+            Ok((parent, name, link.then_some(target)))
+        }
+    }
+}
+
+/// Refuses a directory of directories: it is an inbox, one level too high.
+fn holds_files(delivery: &Path) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(delivery)
+        .with_context(|| format!("cannot list {}", delivery.display()))?;
+    let mut below = None;
+    for entry in entries.flatten() {
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            return Ok(());
+        }
+        below.get_or_insert(entry.path());
+    }
+    Err(failure::gate(match below {
+        Some(below) => format!(
+            "{} holds directories and no files: is {} the delivery?",
+            delivery.display(),
+            below.display()
+        ),
+        None => format!("{} is empty: nothing has arrived yet", delivery.display()),
+    }))
 }

@@ -3,7 +3,7 @@
 use super::verdict::{Signs, Verdict, verdict};
 use super::{Curator, LEASE, PassReport};
 use crate::config::ExecutorKind;
-use crate::exit;
+use crate::failure;
 use crate::site;
 use anyhow::Context;
 use archive::lease::Process;
@@ -281,7 +281,7 @@ impl Curator {
             }
             self.executor
                 .cancel(std::slice::from_ref(job))
-                .map_err(|e| exit::gate(e.to_string()))?;
+                .map_err(|e| failure::gate(e.to_string()))?;
             self.archive.note_end(&attempt.attempt, "cancelled")?;
             self.archive.end_attempt(&attempt.attempt, AttemptEnd::Lost, why, site::now())?;
             cancelled += 1;

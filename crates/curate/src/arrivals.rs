@@ -5,14 +5,15 @@
 //! rest is on its way; when the delivery is complete is decided by [`transfer::completeness`]. What is remembered here is
 //! how things looked before: after a restart everything is looked at once more.
 
-use super::{BACK_OFF, is_for_ever, kept, sleep, stand_by};
 use crate::config::SourceConfig;
-use crate::exit::{Exit, Failure};
+use crate::failure::{Failure, Kind};
+use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::profiles::{self, Loaded};
-use crate::report::{counted, shown, tell};
 use crate::site::{self, Site, iso};
 use crate::sources::{self, Origin};
+use crate::state_file;
 use crate::steps::{Brought, Coming, Night, own};
+use crate::words::{counted, shown, tell};
 use archive::lease::Process;
 use archive::report::DeliveryStatus;
 use archive::{Inquiry, Registry};
@@ -74,13 +75,13 @@ pub fn directory(logs: &Path) -> PathBuf {
 
 /// What the last daemon left.
 pub fn read(logs: &Path) -> Option<State> {
-    kept::read(&directory(logs))
+    state_file::read(&directory(logs))
 }
 
 impl State {
     /// Whether its process is there, as far as this machine can tell.
     pub fn is_alive(&self) -> bool {
-        kept::is_alive(&self.process, &self.state)
+        state_file::is_alive(&self.process, &self.state)
     }
 }
 
@@ -96,7 +97,7 @@ impl Board {
         let before = state.clone();
         change(&mut state);
         if *state != before {
-            kept::write(&self.directory, &*state);
+            state_file::write(&self.directory, &*state);
         }
     }
 
@@ -114,10 +115,10 @@ pub fn has_sources(site: &Site) -> bool {
 ///
 /// # Errors
 /// What waiting does not mend: no archive, a newer schema, a wrong configuration.
-pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let origins = sources::all(site)?;
     if origins.is_empty() {
-        return Err(crate::exit::gate(
+        return Err(crate::failure::gate(
             "almagest.toml names no source: [inbox] directories, [sources.NAME]",
         ));
     }
@@ -128,14 +129,14 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
         "another process watches the sources of this site; standing by".to_owned()
     })?
     else {
-        return Ok(Exit::Done);
+        return Ok(());
     };
     let state = State {
         process: Process::me().to_string(),
         state: "watching".to_owned(),
         ..State::default()
     };
-    kept::write(&directory, &state);
+    state_file::write(&directory, &state);
     let board = Board { state: Mutex::new(state), directory };
     tell!("almagest: watching {}", counted(origins.len() as u64, "source"));
     let ended = std::thread::scope(|scope| {
@@ -154,7 +155,7 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
         joined.collect::<Vec<_>>()
     });
     board.change(|state| "stopped".clone_into(&mut state.state));
-    ended.into_iter().collect::<anyhow::Result<Vec<()>>>().map(|_| Exit::Done)
+    ended.into_iter().collect::<anyhow::Result<Vec<()>>>().map(drop)
 }
 
 /// How a delivery looked before.
@@ -222,7 +223,7 @@ fn is_due(memory: &Memory, settings: &SourceConfig, is_marked: bool, quiet: Dura
 }
 
 fn is_conflict(fault: &anyhow::Error) -> bool {
-    fault.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::Conflict)
+    fault.downcast_ref::<Failure>().is_some_and(|failure| failure.kind == Kind::Conflict)
 }
 
 /// How a look at deliveries ended.
@@ -268,7 +269,7 @@ impl Watcher<'_> {
                         sleep(poll, self.stop);
                     }
                 }
-                Err(fault) if crate::exit::is_moved(&fault) => {
+                Err(fault) if crate::failure::is_moved(&fault) => {
                     self.stop.store(true, Ordering::Relaxed);
                     return Err(fault);
                 }
@@ -366,7 +367,7 @@ impl Watcher<'_> {
                 (memory.is_open, memory.again) = (true, Some(Instant::now() + AGAIN));
                 Ok(Turn::Over)
             }
-            Err(fault) if is_for_ever(&fault) && !crate::exit::is_moved(&fault) => {
+            Err(fault) if is_for_ever(&fault) && !crate::failure::is_moved(&fault) => {
                 // Of this delivery: the others are not to wait for it.
                 let why = shown(&format!("{fault:#}"));
                 tell!("almagest: {name}: {why}");
@@ -463,7 +464,7 @@ impl Watcher<'_> {
                 Night::open_until(self.site.clone(), self.origin.name.clone(), "transfer", halt)?;
             let brought = night.fetch(&coming)?;
             let refused = night.counts.get("transfer").map_or(0, |counts| counts.refusals);
-            night.ended(if refused > 0 { Exit::Refusals } else { Exit::Done });
+            night.ended(i32::from(refused > 0));
             Ok((brought, refused))
         });
         let (Brought { name, fetched, awaited }, refused) = fetched?;

@@ -1,10 +1,9 @@
 //! Telling people of trouble: once for each, and once more when it went away and came back.
 
 use super::arrivals;
-use crate::exit::Exit;
 use crate::journal::Journal;
-use crate::report::{bytes, counted, shown, tell};
 use crate::site::{self, Archive, Site};
+use crate::words::{bytes, counted, shown, tell};
 use archive::records::{KeptProduct, Lack, RefusalFilter, RefusalState};
 use archive::report::Status;
 use archive::{Inquiry, Timestamp};
@@ -45,10 +44,10 @@ fn notice(kind: &str, key: String, message: String) -> Notice {
 ///
 /// # Errors
 /// Never: what cannot be looked at or told now is reported, kept for `status` and `doctor`, and tried again.
-pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let config = &site.config.notify;
     if config.command.is_empty() && config.webhook.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(());
     }
     let path = site.place.logs().join(FILE);
     let mut known = None;
@@ -58,9 +57,9 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
             Err(fault) => Some(format!("the site cannot be examined: {fault:#}")),
         };
         note_fault(site, fault.as_deref(), &mut known);
-        super::sleep(LOOK_EVERY, stop);
+        crate::loops::sleep(LOOK_EVERY, stop);
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Why nobody can be notified, as the daemon left it.

@@ -23,9 +23,9 @@ pub use run::daemon;
 
 use crate::journal::Journal;
 use crate::profiles::Loaded;
-use crate::report::{counted, shown, tell};
+use crate::rounds;
 use crate::site::{self, Archive, Site};
-use crate::steps;
+use crate::words::{counted, shown, tell};
 use anyhow::Context;
 use archive::planning::{
     OpenTask, PlanRecord, PlanState, Proposal, Selection, Standing, Unfinished,
@@ -270,7 +270,7 @@ impl Curator {
             let work = self.archive.delivery_work(&name)?;
             let is_coming = work.arriving.is_some_and(|latest| site::now() - latest < STILL_COMING);
             let early_least = if is_coming { self.site.config.plan.early_images } else { 0 };
-            let plan = steps::plan(&self.site, &self.profiles, &work, &UseCase::ALL, early_least);
+            let plan = rounds::plan(&self.site, &self.profiles, &work, &UseCase::ALL, early_least);
             let mut coming = plan.coming;
             for round in plan.rounds {
                 opens(&mut self.archive, &mut coming, round)?;

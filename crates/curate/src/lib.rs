@@ -1,0 +1,33 @@
+//! The application: a site with its configuration, the steps of a night, the scheduler and the daemons around them.
+//!
+//! [`steps`] brings deliveries and works on them on this machine, [`scheduler`] plans and starts work wherever hosts are,
+//! [`daemon`] holds the loops that go on until a signal. [`config`] is the site's one configuration file, [`failure`] says which
+//! kind of failure each is. Decides nothing about data: the crates below do, and what is here calls them in order. Nothing here
+//! knows a command line or writes results: `almagest` does.
+
+#![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: words::tell
+
+pub mod advice;
+pub mod arrivals;
+pub mod config;
+pub mod daemon;
+pub mod failure;
+pub mod ingester;
+pub mod journal;
+pub mod loops;
+pub mod notify;
+pub mod profiles;
+pub mod progress;
+pub mod rounds;
+pub mod scheduler;
+pub mod scope;
+pub mod site;
+pub mod sources;
+pub mod state_file;
+pub mod steps;
+pub mod table;
+pub mod task_files;
+pub mod words;
+
+pub use progress::Progress;
+pub use scope::Scope;

@@ -1,0 +1,21 @@
+//! How far the steps of a night are, for whoever shows it.
+
+/// Shows how far steps are.
+pub trait Progress: Send + Sync {
+    /// Adds files that a step has to do.
+    fn expect(&self, step: &'static str, files: u64);
+    /// Notes files that a step has done.
+    fn done(&self, step: &'static str, files: u64);
+    /// Ends what is shown.
+    fn finish(&self);
+}
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn expect(&self, _: &'static str, _: u64) {}
+    fn done(&self, _: &'static str, _: u64) {}
+    fn finish(&self) {}
+}

@@ -1,0 +1,29 @@
+//! The rounds that can be opened for a delivery, by its profiles and the site's configuration.
+
+use crate::profiles::Loaded;
+use crate::site::Site;
+use archive::records::DeliveryWork;
+use model::UseCase;
+use process::preview::Recipe;
+use register::cut::Sizes;
+use register::plan::{Plan, Policy};
+
+/// Finds what can be done about a delivery now, and what waits for what.
+pub fn plan(
+    site: &Site,
+    profiles: &[Loaded],
+    work: &DeliveryWork,
+    use_cases: &[UseCase],
+    early_least: usize,
+) -> Plan {
+    let recipe = |survey: &str| {
+        let profile = profiles.iter().find(|p| p.profile.name == survey);
+        profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
+    };
+    let sizes = Sizes {
+        workers: u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX),
+        rows_least: site.config.work.rows_per_catalogue_task,
+        ..Sizes::default()
+    };
+    register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes, early_least })
+}

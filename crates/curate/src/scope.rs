@@ -1,0 +1,51 @@
+//! How much of the archive an act is for.
+
+use crate::failure;
+use crate::site::Archive;
+use archive::Inquiry;
+
+/// Deliveries: those named and those of some nights, or all.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Observing nights, YYYYMMDD.
+    pub nights: Vec<String>,
+    /// Deliveries by name.
+    pub deliveries: Vec<String>,
+}
+
+impl Scope {
+    /// Returns true when it is the whole archive.
+    pub fn is_all(&self) -> bool {
+        self.nights.is_empty() && self.deliveries.is_empty()
+    }
+}
+
+/// Lists the deliveries of a scope: those named, those of the nights, or all.
+///
+/// # Errors
+/// Exit code 3 for a delivery or night that the archive does not know.
+pub fn chosen(archive: &Archive, scope: &Scope) -> anyhow::Result<Vec<String>> {
+    let all = archive.deliveries(None)?;
+    if scope.is_all() {
+        return Ok(all);
+    }
+    let mut chosen = Vec::new();
+    for name in &scope.deliveries {
+        if !all.contains(name) {
+            return Err(failure::gate(format!("the archive knows no delivery {name:?}")));
+        }
+        chosen.push(name.clone());
+    }
+    for night in &scope.nights {
+        let number = night
+            .parse()
+            .map_err(|_| failure::usage(format!("--night {night:?} is not YYYYMMDD")))?;
+        let of_night = archive.deliveries(Some(number))?;
+        if of_night.is_empty() {
+            return Err(failure::gate(format!("the archive knows no delivery of night {night}")));
+        }
+        chosen.extend(of_night);
+    }
+    chosen.dedup();
+    Ok(chosen)
+}

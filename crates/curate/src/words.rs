@@ -1,0 +1,142 @@
+//! Words for people: numbers with sensible digits, times, foreign text made safe, lines on stderr.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// Writes a line for the operator on stderr.
+#[macro_export]
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::words::to_stderr(format_args!($($text)*)) };
+}
+
+pub use tell;
+
+/// Writes a line that belongs to no result. One that cannot be written is lost: the exit code still tells.
+pub fn to_stderr(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Foreign text as it may be shown; see [`model::shown`].
+pub use model::shown;
+
+/// A document as JSON, in which what cannot be seen is escaped: the value is the same for whoever reads it.
+///
+/// # Errors
+/// When a value has no form in JSON.
+pub fn json(document: &impl serde::Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(document)?;
+    if text.chars().all(|c| c == '\n' || model::is_clean(c.encode_utf8(&mut [0; 4]))) {
+        return Ok(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c == '\n' || model::is_clean(c.encode_utf8(&mut [0; 4])) {
+            safe.push(c);
+            continue;
+        }
+        // Such a character stands in strings alone.
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    Ok(safe)
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", shown(&text).replace('\'', "'\\''"))
+}
+
+/// "1 refusal", "2 refusals", "2 deliveries".
+pub fn counted(count: u64, one: &str) -> String {
+    let is_vowel_before_y = |stem: &str| stem.ends_with(['a', 'e', 'i', 'o', 'u']);
+    match one.strip_suffix('y') {
+        _ if count == 1 => format!("1 {one}"),
+        Some(stem) if !is_vowel_before_y(stem) => format!("{} {stem}ies", grouped(count)),
+        _ if one.ends_with(['s', 'x']) || one.ends_with("ch") => {
+            format!("{} {one}es", grouped(count))
+        }
+        _ => format!("{} {one}s", grouped(count)),
+    }
+}
+
+/// A time as tables have it; their headers say UTC.
+pub fn utc(time: chrono::DateTime<chrono::Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A time of a file or table of ours as tables have it; what is no time stays as it is.
+pub fn utc_of(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), utc)
+}
+
+/// A whole number with thin groups: `12 345 678`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with a binary-free unit: `1.2 GB`.
+pub fn bytes(number: u64) -> String {
+    let mut value = number as f64;
+    for unit in ["B", "kB", "MB", "GB", "TB"] {
+        if value < 1000.0 || unit == "TB" {
+            return if unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    unreachable!("the last unit takes everything")
+}
+
+/// Bytes per second, or a dash when nothing was timed.
+pub fn byte_rate(count: u64, seconds: f64) -> String {
+    if seconds <= 0.0 {
+        return "-".to_owned();
+    }
+    format!("{}/s", bytes((count as f64 / seconds) as u64))
+}
+
+/// A rate per second, or a dash when nothing was timed.
+pub fn rate(count: u64, seconds: f64) -> String {
+    if count == 0 || seconds <= 0.0 {
+        return "-".to_owned();
+    }
+    let per_second = count as f64 / seconds;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive rate for display"
+    )]
+    let whole = per_second.round() as u64;
+    if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", grouped(whole)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(grouped(1234567), "1 234 567");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_500_000), "1.5 MB");
+        assert_eq!(rate(10, 4.0), "2.5/s");
+        assert_eq!(rate(0, 4.0), "-");
+        let words = [("delivery", "2 deliveries"), ("day", "2 days"), ("batch", "2 batches")];
+        for (one, many) in words.into_iter().chain([("file", "2 files")]) {
+            assert_eq!((counted(1, one), counted(2, one)), (format!("1 {one}"), many.to_owned()));
+        }
+    }
+}
