@@ -1,13 +1,14 @@
 //! The workspace runner: sets up what the checks need by itself, and runs them.
 //!
-//! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target, `arrows`
-//! the check that no crate depends where it must not, `packages` that of the number of locked packages. Uses the standard library alone, so that it is built
-//! in a second.
+//! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target. `arrows` checks which crate
+//! depends on which, `packages` the number of locked packages, `paths` what ARCHITECTURE.md names. Uses the standard library alone,
+//! so that it is built in a second.
 
 mod arrows;
 mod fuzz;
 mod outfit;
 mod packages;
+mod paths;
 mod suite;
 mod torture;
 
@@ -23,8 +24,9 @@ usage: cargo xtask <command>
   torture --headers [SEED]
                        the campaign of 2000 generated headers beside astropy alone
   fuzz [SECONDS]       fuzz the FITS reader (default 60)
-  arrows               check that forbidden crate dependencies do not exist
-  packages             check the number of locked packages against its ceiling";
+  arrows               check that crates depend on what they may and on nothing else
+  packages             check the number of locked packages against its ceiling
+  paths                check that every path in ARCHITECTURE.md exists";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::run(rest),
         Some("arrows") => arrows::check(),
         Some("packages") => packages::check(),
+        Some("paths") => paths::check(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
