@@ -701,6 +701,81 @@ impl Versions {
     }
 }
 
+/// The newer version of a night goes between the metadata and the detections of a catalogue that came again.
+#[test]
+fn metadata_of_a_superseded_frame_wait_for_their_detections() {
+    for mut frame in Versions::on_both_engines() {
+        frame.run();
+        frame.shows([1; 4]);
+        frame.query = frame.query.replace("WHERE ", "WHERE delivery = '20071011_v1' AND ");
+        let newer = frame.desk.simulate(&Small { version: 2, ..small() }).display().to_string();
+        frame.step(&["run", &newer]);
+        frame.deliver(&[]);
+        frame.step(&["metadata"]);
+        frame.step(&["ingest"]);
+        frame.desk.verified();
+        frame.step(&["retract", SECOND, "--reason", "a test"]);
+        frame.shows([1; 4]);
+        frame.run();
+        frame.shows([2; 4]);
+    }
+}
+
+/// In an archive of an earlier release an older frame may be current beside a newer one. An act ends its rows and, at once, those that
+/// it puts in their place: both end in one event, and the later ones come back.
+#[test]
+fn rows_of_a_frame_that_end_together_come_back_once() {
+    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
+    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+        let first = desk.simulate(&small());
+        let second = desk.simulate(&Small { version: 2, ..small() });
+        let image = image_of(&catalogues(&first).remove(0));
+        desk.run(&first).ended(0);
+        let query = format!(
+            "SELECT count(*) FROM multiframe_detector JOIN multiframe USING (multiframe_id) WHERE file_name = '{image}'"
+        );
+        assert_eq!(desk.count(&query), 4);
+        desk.run(&second).ended(0);
+        let number = multiframe(&desk, FIRST, &image);
+        let tables = [
+            "multiframe",
+            "multiframe_detector",
+            "astrometry",
+            "header",
+            "provenance",
+            "programme_frame",
+        ];
+        let shown: String = tables
+            .iter()
+            .map(|table| {
+                format!(
+                    "UPDATE {table}_all SET end_event = NULL WHERE multiframe_id = {number} AND end_event = (
+                         SELECT ended_event FROM product WHERE multiframe_id = {number} AND use_case = 'metadata');"
+                )
+            })
+            .collect();
+        let shown = format!(
+            "{shown} UPDATE product SET state = 'current', ended_event = NULL
+                 WHERE multiframe_id = {number} AND use_case = 'metadata';"
+        );
+        match &database {
+            None => {
+                let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
+                database.execute_batch(&shown).unwrap();
+            }
+            Some(database) => drop(database.psql(&shown)),
+        }
+        assert_eq!(desk.count(&query), 8);
+        desk.at_site(&["metadata", "--again", "--delivery", FIRST]).ended(0);
+        desk.at_site(&["ingest"]).ended(0);
+        assert_eq!(desk.count(&query), 4);
+        desk.verified();
+        desk.at_site(&["retract", SECOND, "--reason", "a test"]).ended(0);
+        assert_eq!(desk.count(&query), 4);
+        desk.verified();
+    }
+}
+
 #[test]
 fn staged_detections_find_the_metadata_of_their_catalogue() {
     for mut frame in Versions::on_both_engines() {

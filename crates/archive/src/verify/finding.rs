@@ -490,8 +490,8 @@ impl Finding {
                 "rows of multiframe {multiframe_id} in {table} should be current and are not"
             ),
             Self::CatalogueVersions { multiframe_id, ext_num, described, version } => {
-                let described =
-                    described.map_or("no".to_owned(), |version| format!("version {version}"));
+                let described = described
+                    .map_or("no version".to_owned(), |version| format!("version {version}"));
                 write!(
                     f,
                     "detections of multiframe {multiframe_id} extension {ext_num} are of version {version} of its \

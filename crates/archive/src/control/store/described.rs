@@ -8,7 +8,7 @@
 //! published rows take the catalogue's values from the earlier ones ([`hold_back`]). An act that publishes detections, or brings
 //! them back, begins the rows again with the values of their version ([`follow`]).
 
-use super::products::{self, UPDATED_AT_ONCE};
+use super::products::{self, UPDATED_AT_ONCE, is_latest_to_end};
 use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{quoted, versioned};
@@ -16,7 +16,7 @@ use model::tables::{Column, Table};
 use model::{EventId, UseCase};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A round, or another number, and a query for images in which `?1` is that number.
+/// The number of a round or a delivery, and a query for images in which `?1` is that number.
 type Images<'a> = (i64, &'a str);
 
 /// Versions of the published detections of images with published metadata, by image and detector.
@@ -61,7 +61,8 @@ fn described(
             "SELECT held.multiframe_id, {columns}
              FROM {table} AS held JOIN product ON product.multiframe_id = held.multiframe_id
                  AND product.use_case = 'metadata' AND product.state <> 'retracted'
-             WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})"
+             WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})
+             ORDER BY held.begin_event"
         )
     };
     let mut frames = BTreeMap::new();
@@ -282,7 +283,9 @@ fn begin_again(
     rows: &mut Counts,
 ) -> Result<(), ArchiveFault> {
     for table in versioned().filter(|t| t.name != "preview") {
-        let (name, columns) = (quoted(&format!("{}_all", table.name)), columns(table));
+        let all = format!("{}_all", table.name);
+        let (name, columns) = (quoted(&all), columns(table));
+        let is_latest = is_latest_to_end(&all, "held");
         tx.execute(
             &format!(
                 "UPDATE {name} SET end_event = ?1 WHERE multiframe_id IN ({frames}) AND end_event IS NULL"
@@ -293,7 +296,7 @@ fn begin_again(
         let count = tx.execute(
             &format!(
                 "INSERT INTO {name} ({columns}, begin_event) SELECT {columns}, CAST(?1 AS BIGINT) FROM {name} AS held
-                 WHERE multiframe_id IN ({frames}) AND begin_event < ?1 AND end_event = coalesce(
+                 WHERE multiframe_id IN ({frames}) AND begin_event < ?1 AND {is_latest} AND end_event = coalesce(
                      (SELECT ended_event FROM product
                       WHERE product.multiframe_id = held.multiframe_id AND use_case = 'metadata'), ?1)"
             ),
@@ -321,6 +324,7 @@ fn take_values(
                 "astrometry" => {
                     let is_of_catalogue = "AND 'catalogue' IN (held.wcs_source, source.wcs_source)";
                     take(tx, table, |_| true, (&part, is_of_catalogue), event)?;
+                    take_pixel_size(tx, &part, event)?;
                 }
                 _ => take(tx, table, Column::is_of_catalogue, (&part, ""), event)?,
             }
@@ -352,6 +356,15 @@ fn take(
         [event.get(), part.stored],
     )?;
     Ok(())
+}
+
+/// Copies the size of pixels, which is computed from the astrometry, where that is of the catalogue.
+fn take_pixel_size(tx: &Connection, part: &Part, event: EventId) -> Result<(), ArchiveFault> {
+    const IS_OF_CATALOGUE: &str = "AND EXISTS (
+        SELECT * FROM astrometry_all AS placed WHERE placed.multiframe_id = held.multiframe_id
+            AND placed.ext_num = held.ext_num AND placed.begin_event = ?1 AND placed.wcs_source = 'catalogue')";
+    let Some(detector) = model::tables::table("multiframe_detector") else { return Ok(()) };
+    take(tx, detector, |column| column.name == "pixel_size", (part, IS_OF_CATALOGUE), event)
 }
 
 /// Puts the headers of the catalogues of a part in the place of those that begin in `event`, of which there are `rows`.

@@ -113,7 +113,8 @@ fn named(tx: &Connection, of: &str, id: i64) -> Result<HashMap<DetectorKey, Stri
         "SELECT held.multiframe_id, held.ext_num, held.cam_num, held.ext_name
          FROM multiframe_detector_all AS held JOIN product ON product.multiframe_id = held.multiframe_id
              AND product.use_case = 'metadata'
-         WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})"
+         WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})
+         ORDER BY held.begin_event"
     ))?;
     type Names = (Option<i64>, Option<String>);
     let mut images: BTreeMap<i64, BTreeMap<i64, Names>> = BTreeMap::new();

@@ -616,6 +616,22 @@ fn end_rows(tx: &Connection, use_case: UseCase, event: i64) -> Result<(), Archiv
     Ok(())
 }
 
+/// Returns the condition that no later row of the same key ended in the same event: an event may end what was current and, at
+/// once, what it put in its place. `held` names the rows.
+pub(super) fn is_latest_to_end(all: &str, held: &str) -> String {
+    let key = versioned().find(|t| all.strip_suffix("_all") == Some(&t.name)).map(|t| &t.key);
+    let same: String = key
+        .into_iter()
+        .flatten()
+        .map(|column| format!("later.{0} = {held}.{0} AND ", quoted(column)))
+        .collect();
+    format!(
+        "NOT EXISTS (SELECT * FROM {} AS later WHERE {same} later.end_event = {held}.end_event
+                         AND later.begin_event > {held}.begin_event)",
+        quoted(all)
+    )
+}
+
 /// Opens the rows of the superseded products that are marked with an event.
 fn open_rows(
     tx: &Connection,
@@ -625,10 +641,11 @@ fn open_rows(
 ) -> Result<(), ArchiveFault> {
     for table in tables_of(use_case) {
         let name = quoted(&table);
+        let is_latest = is_latest_to_end(&table, &name);
         let rows = tx.execute(
             &format!(
                 "UPDATE {name} SET end_event = NULL
-                 WHERE multiframe_id IN (
+                 WHERE {is_latest} AND multiframe_id IN (
                      SELECT multiframe_id FROM product
                      WHERE changed_event = ?2 AND ended_event < ?2 AND state = 'superseded' AND use_case = ?1)
                  AND end_event = (SELECT ended_event FROM product

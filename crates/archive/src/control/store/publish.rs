@@ -399,10 +399,10 @@ impl Publishing<'_> {
             *rows.entry(name.to_owned()).or_default() += inserted.rows;
             findings.extend(out_of_range(&self.batch.unit.delivery, name, inserted));
         }
+        self.publish_tables(&replaced)?;
         if let Some(stored) = stored {
             described::hold_back(self.tx, (self.unit.id, DONE), (stored, self.event), &mut rows)?;
         }
-        self.publish_tables(&replaced)?;
         if use_case == UseCase::Metadata {
             provider::record_cameras(self.tx, self.unit.id, self.event.get())?;
         }
