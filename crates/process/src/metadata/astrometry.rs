@@ -90,6 +90,11 @@ fn find(detector: &Detector<'_>, reading: Reading) -> Result<Found, WcsFault> {
     Ok(Found::Catalogue(Wcs::read_table(&view, columns.x, columns.y, reading)?, columns))
 }
 
+/// Returns true when an image has a coordinate system of its own, readable or not.
+pub(super) fn is_in(image: HeaderView<'_>, profile: &SurveyProfile) -> bool {
+    !matches!(Wcs::read_image(&image, reading(profile)), Err(WcsFault::Absent { .. }))
+}
+
 /// The first two columns with a TCTYPn.
 fn pixel_columns(view: HeaderView<'_>) -> Option<PixelColumns> {
     let mut numbers: Vec<u16> = view

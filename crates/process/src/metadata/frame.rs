@@ -5,6 +5,7 @@ use model::profile::{MissingExtensions, Pairing, SurveyProfile};
 use model::task::TaskInput;
 use model::{ExtNum, one_line};
 
+use super::astrometry;
 use super::notes::{Notes, Place};
 use crate::catalogue::{catalogue_hdus, is_catalogue};
 use crate::header_view::HeaderView;
@@ -118,12 +119,25 @@ impl<'f> Frame<'f> {
         let mut apart = Vec::new();
         for (table, found) in tables.into_iter().zip(pair(&sides, rules)) {
             match found {
-                // The catalogue task checks the positions, and refuses the rows where they disagree.
-                Pair::With { image, .. } | Pair::IfPlaced { image, .. } => {
+                Pair::With { image, .. } => {
                     let view = HeaderView::of_extension(table, primary);
                     self.detectors[image].table = Some((table, view));
                 }
-                Pair::Apart(reason) => {
+                // The catalogue task compares the positions with the WCS of the image, and refuses the rows where they disagree.
+                // The WCS of the table itself would always agree.
+                Pair::IfPlaced { image, otherwise }
+                    if astrometry::is_in(self.detectors[image].view, profile) =>
+                {
+                    let view = HeaderView::of_extension(table, primary);
+                    self.detectors[image].table = Some((table, view));
+                    let message = format!(
+                        "its values are those of the detector at its place, if RA and DEC of its rows agree: {}",
+                        otherwise.message
+                    );
+                    let place = Place { file, hdu: Some(table.index.0) };
+                    notes.find(place, "pairing_renumbered", "XTENSION", message);
+                }
+                Pair::IfPlaced { otherwise: reason, .. } | Pair::Apart(reason) => {
                     apart.push(format!(
                         "ext_num {}: {}",
                         model::ext_num_of(table.index.0),

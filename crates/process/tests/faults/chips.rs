@@ -30,6 +30,8 @@ struct Case {
     renumbered: usize,
     /// The three chips have the same WCS.
     one_wcs: bool,
+    /// The chips have no WCS, and the tables have one of their X and Y columns.
+    wcs_of_tables: bool,
 }
 
 const NAMED: [Names; 3] = [&[("EXTNAME", "CCD1")], &[("EXTNAME", "CCD2")], &[("EXTNAME", "CCD3")]];
@@ -190,6 +192,12 @@ fn cases() -> Vec<Case> {
             refusals: vec!["pairing_contradictory"; 3],
             ..case("numbers_from_0_and_one_wcs", NAMED, &numbered, &[])
         },
+        Case {
+            placed: true,
+            wcs_of_tables: true,
+            refusals: vec!["pairing_contradictory"; 3],
+            ..case("numbers_from_0_and_wcs_of_tables", NAMED, &numbered, &[])
+        },
     ]);
     cases
 }
@@ -215,11 +223,13 @@ fn image_of(case: &Case) -> Vec<u8> {
         let mut header = HeaderBuilder::new();
         name(&mut header, names);
         header.number("MAGZPT", 23.0 + n as f64, "");
-        header.text("CTYPE1", "RA---TAN", "").text("CTYPE2", "DEC--TAN", "");
-        header.number("CRVAL1", ra_of(case, n + 1), "").number("CRVAL2", 29.0, "");
-        header.number("CRPIX1", 20.5, "").number("CRPIX2", 10.5, "");
-        header.number("CD1_1", -0.0005, "").number("CD1_2", 0.0, "");
-        header.number("CD2_1", 0.0, "").number("CD2_2", 0.0005, "");
+        if !case.wcs_of_tables {
+            header.text("CTYPE1", "RA---TAN", "").text("CTYPE2", "DEC--TAN", "");
+            header.number("CRVAL1", ra_of(case, n + 1), "").number("CRVAL2", 29.0, "");
+            header.number("CRPIX1", 20.5, "").number("CRPIX2", 10.5, "");
+            header.number("CD1_1", -0.0005, "").number("CD1_2", 0.0, "");
+            header.number("CD2_1", 0.0, "").number("CD2_2", 0.0005, "");
+        }
         let pixels = vec![0_i16; 60 * 40];
         let (axes, pixels) = ([60, 40], Pixels::I16(&pixels));
         let place = Place::Extension;
@@ -257,6 +267,13 @@ fn catalogue_of(case: &Case) -> Vec<u8> {
             columns.map(|(name, unit, values)| Column { name, unit, values }).collect();
         let mut header = HeaderBuilder::new();
         name(&mut header, names);
+        if case.wcs_of_tables {
+            header.text("TCTYP3", "RA---TAN", "").text("TCTYP4", "DEC--TAN", "");
+            header.number("TCRVL3", ra_of(case, *chip), "").number("TCRVL4", 29.0, "");
+            header.number("TCRPX3", 20.5, "").number("TCRPX4", 10.5, "");
+            header.number("TC3_3", -0.0005, "").number("TC3_4", 0.0, "");
+            header.number("TC4_3", 0.0, "").number("TC4_4", 0.0005, "");
+        }
         fits::write::bin_table(&mut bytes, 10, &columns, &header, Checks::Absent).unwrap();
         if case.standards {
             let mut header = HeaderBuilder::new();
