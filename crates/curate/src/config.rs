@@ -829,7 +829,7 @@ impl Default for Sql {
 /// Reads the configuration of the site at `root`.
 ///
 /// # Errors
-/// Exit code 2, with line and key of every fault.
+/// `Kind::Usage`, with line and key of every fault.
 pub fn load(root: &Path) -> anyhow::Result<Config> {
     let path = root.join(FILE_NAME);
     let text = std::fs::read_to_string(&path)

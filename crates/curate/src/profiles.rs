@@ -19,7 +19,7 @@ pub struct Loaded {
 /// Reads all profiles in a site's `surveys/`, in the order of their names.
 ///
 /// # Errors
-/// Exit code 2 with the faults of every profile.
+/// `Kind::Usage` with the faults of every profile.
 pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
     let listing = || format!("cannot list {}", surveys.display());
     let entries = std::fs::read_dir(surveys).with_context(listing)?;

@@ -23,7 +23,7 @@ impl Scope {
 /// Lists the deliveries of a scope: those named, those of the nights, or all.
 ///
 /// # Errors
-/// Exit code 3 for a delivery or night that the archive does not know.
+/// `Kind::Gate` for a delivery or night that the archive does not know.
 pub fn chosen(archive: &Archive, scope: &Scope) -> anyhow::Result<Vec<String>> {
     let all = archive.deliveries(None)?;
     if scope.is_all() {

@@ -48,7 +48,7 @@ impl Site {
     /// The site that was named, or the working directory.
     ///
     /// # Errors
-    /// Exit code 2 when it is no site, or its configuration does not parse.
+    /// `Kind::Usage` when it is no site, or its configuration does not parse.
     pub fn find(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let (root, config) = configured(named)?;
         let place = archive::Site::open_on(&root, &config.database)?;
@@ -59,7 +59,7 @@ impl Site {
     /// Returns the site like [`Site::find`], also when its archive is lost.
     ///
     /// # Errors
-    /// Exit code 2 when it is no site, or its configuration does not parse.
+    /// `Kind::Usage` when it is no site, or its configuration does not parse.
     pub fn find_without_archive(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let (root, config) = configured(named)?;
         let place = archive::Site::at(&root)?.on(config.database.clone());
@@ -107,7 +107,7 @@ impl Site {
     /// Its survey profiles.
     ///
     /// # Errors
-    /// Exit code 2 with all faults of all profiles.
+    /// `Kind::Usage` with all faults of all profiles.
     pub fn profiles(&self) -> anyhow::Result<Vec<profiles::Loaded>> {
         profiles::load(&self.place.surveys())
     }

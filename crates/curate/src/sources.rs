@@ -127,7 +127,7 @@ pub struct Offered {
 /// All sources of a site: its inbox, and those that have a name.
 ///
 /// # Errors
-/// Exit code 2, with the fault of every source.
+/// `Kind::Usage`, with the fault of every source.
 pub fn all(site: &Site) -> anyhow::Result<Vec<Origin>> {
     let inbox = &site.config.inbox;
     let (mut origins, mut faults) = (Vec::new(), Vec::new());
@@ -152,7 +152,7 @@ pub fn all(site: &Site) -> anyhow::Result<Vec<Origin>> {
 /// The source of a name.
 ///
 /// # Errors
-/// Exit code 2 when there is none.
+/// `Kind::Usage` when there is none.
 pub fn named(site: &Site, name: &str) -> anyhow::Result<Origin> {
     let Some(settings) = site.config.sources.get(name) else {
         let known: Vec<&str> = site.config.sources.keys().map(String::as_str).collect();
@@ -225,7 +225,7 @@ pub fn of_known(site: &Site, known: &KnownOrigin) -> anyhow::Result<(Origin, Str
 /// the delivery, with its settings and secrets.
 ///
 /// # Errors
-/// Exit code 2 for what is no address, 3 for a directory that is no delivery.
+/// `Kind::Usage` for what is no address, `Kind::Gate` for a directory that is no delivery.
 pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> {
     if !text.contains("://") {
         let (root, name, link) = delivery_of(Path::new(text))?;
@@ -371,7 +371,7 @@ fn secret_of(path: &PathBuf) -> Result<Secret, String> {
 /// delivery.
 ///
 /// # Errors
-/// Exit code 3 when there is no such directory, or it has no usable name.
+/// `Kind::Gate` when there is no such directory, or it has no usable name.
 fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String, Option<PathBuf>)> {
     let gone = |error: std::io::Error| {
         failure::gate(format!("no delivery at {}: {error}", source.display()))

@@ -209,7 +209,7 @@ impl Night {
     /// Has all images of the chosen deliveries done again in the next round.
     ///
     /// # Errors
-    /// Exit code 3 for a delivery or night that the archive does not know.
+    /// `Kind::Gate` for a delivery or night that the archive does not know.
     pub fn ask_again(&mut self, scope: &Scope, use_case: UseCase) -> anyhow::Result<()> {
         for delivery in self.chosen(scope)? {
             self.archive.ask_again(&delivery, use_case, &self.cause, site::now())?;
@@ -564,7 +564,7 @@ impl Night {
     /// See [`chosen`].
     ///
     /// # Errors
-    /// Exit code 3 for a delivery or night that the archive does not know.
+    /// `Kind::Gate` for a delivery or night that the archive does not know.
     pub fn chosen(&self, scope: &Scope) -> anyhow::Result<Vec<String>> {
         chosen(&self.archive, scope)
     }

@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let site = Site::find(Some(root.clone()))?;
     let deliveries = verbs::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
-    let mut night = Night::open(site, "demo")?;
+    let mut night = verbs::open(site, "demo")?;
     let word = Word { whole: Whole::AllHere, ..Word::default() };
     verbs::curate(&mut night, &deliveries, &word)?;
     verbs::report(&night);

@@ -1,6 +1,6 @@
 //! `almagest scrub` and `almagest reconcile`: looking after delivered files.
 
-use super::ScopeArguments;
+use super::{ScopeArguments, run};
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
 use archive::Holdings;
@@ -452,7 +452,7 @@ fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
     if right == Right::Archive {
         return move_strays(site, all);
     }
-    let mut night = Night::open(site.clone(), "reconcile")?;
+    let mut night = run::open(site.clone(), "reconcile")?;
     for compared in all {
         match right {
             Right::Source => {

@@ -260,7 +260,7 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
 }
 
 /// Opens a site for work that is shown.
-fn open(site: Site, why: &str) -> anyhow::Result<Night> {
+pub fn open(site: Site, why: &str) -> anyhow::Result<Night> {
     let mut night = Night::open(site, why)?;
     night.show(Arc::new(report::Bars::default()));
     Ok(night)

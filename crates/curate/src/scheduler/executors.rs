@@ -17,7 +17,7 @@ const PRINTED: (u32, u32) = (1, 4000);
 /// Makes the executor.
 ///
 /// # Errors
-/// Exit code 3 when the configuration names no hosts, or there is no program for them.
+/// `Kind::Gate` when the configuration names no hosts, or there is no program for them.
 pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
     let config = &site.config;
     Ok(match config.plan.executor {

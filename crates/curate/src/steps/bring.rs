@@ -125,7 +125,7 @@ impl Night {
     /// CU1: brings a delivery into the library and registers it, as the operator wants it: what is there now. Returns its name.
     ///
     /// # Errors
-    /// Exit code 3 when it would not fit or the operator has to decide which delivery it is, 5 while another process brings it,
+    /// `Kind::Gate` when it would not fit or the operator has to decide which delivery it is, `Kind::Conflict` while another process brings it,
     /// and when the source cannot be read.
     pub fn bring(
         &mut self,
@@ -168,7 +168,7 @@ impl Night {
     /// Brings of a delivery what is due, and registers it group by group.
     ///
     /// # Errors
-    /// Exit code 5 while another process brings it, 3 when it would not fit.
+    /// `Kind::Conflict` while another process brings it, `Kind::Gate` when it would not fit.
     pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Brought> {
         let (name, _lock) = if coming.is_library {
             let name = coming.directory.to_owned();
@@ -418,7 +418,7 @@ fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
 /// Returns where the deliveries that options choose come from, as far as that still exists.
 ///
 /// # Errors
-/// Exit code 3 for a delivery or night that the archive does not know.
+/// `Kind::Gate` for a delivery or night that the archive does not know.
 pub fn came_from(
     site: &Site,
     archive: &Archive,

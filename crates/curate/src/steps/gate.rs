@@ -16,7 +16,7 @@ use std::path::Path;
 /// Refuses to work beside a data daemon, which plans and starts the work of its site.
 ///
 /// # Errors
-/// Exit code 5 while a data daemon works on the site; `advice` is what helps then.
+/// `Kind::Conflict` while a data daemon works on the site; `advice` is what helps then.
 pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     let Some(daemon) = state.filter(scheduler::state::State::is_alive) else { return Ok(()) };
@@ -60,7 +60,7 @@ impl Night {
     /// Refuses deliveries of which nothing may start, before anything is done about them.
     ///
     /// # Errors
-    /// Exit code 5, with the instructions and the commands that end them.
+    /// `Kind::Conflict`, with the instructions and the commands that end them.
     pub fn admit(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
         let held = self.held(deliveries, use_cases)?;
         if held.is_empty() || held.len() < deliveries.len() * use_cases.len() {

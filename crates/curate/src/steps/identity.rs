@@ -73,7 +73,7 @@ fn candidates(directory: &str, label: &str) -> impl Iterator<Item = String> {
 /// Returns the name that the delivery of a directory has, or would have.
 ///
 /// # Errors
-/// Exit code 3 where [`Night::identify`] needs the operator's word.
+/// `Kind::Gate` where [`Night::identify`] needs the operator's word.
 pub fn expected(
     archive: &Archive,
     (origin, directory): (&Origin, &str),
@@ -171,7 +171,7 @@ impl Night {
     /// Returns the name of the delivery of a directory, with the lock that keeps other processes from fetching it.
     ///
     /// # Errors
-    /// Exit code 3 where the operator has to decide, 5 while another process fetches it.
+    /// `Kind::Gate` where the operator has to decide, `Kind::Conflict` while another process fetches it.
     pub(super) fn identify(
         &mut self,
         (origin, directory): (&Origin, &str),
