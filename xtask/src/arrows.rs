@@ -140,7 +140,12 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for line in manifest.lines() {
         if line.starts_with('[') {
-            inside = line.trim() == "[dependencies]" || line.trim() == "[build-dependencies]";
+            let table = line.trim().trim_matches(['[', ']']);
+            let (before, name) = table.rsplit_once("dependencies").unwrap_or(("dev-", ""));
+            inside = !before.ends_with("dev-") && name.is_empty();
+            names.extend(
+                name.strip_prefix('.').filter(|_| !before.ends_with("dev-")).map(str::to_owned),
+            );
         } else if inside
             && let Some(name) = line.split(['.', ' ', '=']).next().filter(|n| !n.is_empty())
         {
@@ -175,5 +180,13 @@ mod tests {
             "crate web is not in the list of arrows",
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn dependencies_are_read_from_every_table() {
+        let manifest = "[target.'cfg(unix)'.dependencies]\nclap = \"4\"\n[dependencies.ureq]\nversion = \"3\"\n\
+             [dev-dependencies]\ntempfile = \"3\"\n[dev-dependencies.rusqlite]\nversion = \"1\"\n[build-dependencies]\ncc = \"1\"\n";
+        let wanted = ["cc", "clap", "ureq"].map(str::to_owned);
+        assert_eq!(dependencies(manifest), wanted.into());
     }
 }

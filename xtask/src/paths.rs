@@ -134,8 +134,13 @@ fn declares(text: &str, name: &str) -> bool {
 fn is_file(name: &str, files: &[String]) -> bool {
     let (before, after) = name.split_once('*').unwrap_or((name, ""));
     files.iter().any(|file| {
-        let slashed = format!("/{file}");
-        slashed.contains(&format!("/{before}")) && file.ends_with(after)
+        let (slashed, wanted) = (format!("/{file}/"), format!("/{before}"));
+        let ends = |at: usize| {
+            name.contains('*')
+                || name.ends_with('/')
+                || slashed[at + wanted.len()..].starts_with('/')
+        };
+        slashed.match_indices(&wanted).any(|(at, _)| ends(at)) && file.ends_with(after)
     })
 }
 
@@ -170,7 +175,9 @@ mod tests {
         for known in ["tables/*.toml", "crates/model/tables", "model/tables/header.toml"] {
             assert!(is_file(known, &files), "{known}");
         }
-        for unknown in ["tables/*.sql", "els/tables", "model/header.toml"] {
+        for unknown in
+            ["tables/*.sql", "els/tables", "model/header.toml", "crates/mod", "model/tab"]
+        {
             assert!(!is_file(unknown, &files), "{unknown}");
         }
     }
