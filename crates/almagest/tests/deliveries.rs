@@ -490,3 +490,35 @@ fn frames_under_names_with_other_endings_are_the_same_frames() {
         desk.verified();
     }
 }
+
+#[test]
+fn two_files_of_one_frame_that_arrive_together_are_reported() {
+    for desk in Desk::of_both_engines() {
+        let delivery = desk.simulate(&small(1));
+        let paths = fs::read_dir(&delivery).unwrap().map(|entry| entry.unwrap().path());
+        let names = paths.map(|path| path.display().to_string());
+        let plain = names.filter(|name| name.ends_with("_st.fit")).min().unwrap();
+        fs::copy(&plain, plain.replace(".fit", ".fits")).unwrap();
+        desk.run(&delivery).ended(0);
+        let images = desk.count("SELECT count(*) FROM multiframe");
+        let found = desk.at_site(&["findings", "--json"]).json(0);
+        let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+        let twice: Vec<_> =
+            found.as_array().unwrap().iter().filter(|f| f["code"] == "frame_twice").collect();
+        let [one] = twice.as_slice() else { panic!("{found}") };
+        let files = [name(&plain), name(&plain.replace(".fit", ".fits"))];
+        let message = one["message"].as_str().unwrap();
+        assert!(files.iter().all(|file| message.contains(file)), "{one}");
+        let noted = "SELECT sum(occurrences) FROM finding WHERE code = 'frame_twice'";
+        assert_eq!(desk.count(noted), 1);
+        desk.run(&delivery).ended(0);
+        assert_eq!(desk.count(noted), 1);
+        desk.verified();
+        // The provider removes one of them: the other one is the frame.
+        fs::remove_file(&plain).unwrap();
+        desk.run(&delivery).ended(0);
+        assert_eq!(desk.count("SELECT count(*) FROM multiframe"), images - 1);
+        assert_eq!(desk.count("SELECT count(*) FROM finding WHERE code = 'frame_twice'"), 0);
+        desk.verified();
+    }
+}

@@ -191,6 +191,7 @@ impl Player {
             },
             arrivals: &arrivals,
             unchanged: &[],
+            present: Some(&[]),
             touched: &[],
             refusals: &[],
             postponed: &[],

@@ -92,6 +92,7 @@ fn record_all(
         delivery: DeliveryFacts { is_under_way, ..facts(delivery, fetched, profiles) },
         arrivals: &arrivals,
         unchanged: &fetched.unchanged,
+        present: (!is_under_way).then_some(fetched.present.as_slice()),
         touched: &fetched.touched,
         refusals: &refusals(fetched),
         postponed: &postponed(fetched),

@@ -194,6 +194,8 @@ pub struct Fetched {
     pub arrivals: Vec<Arrival>,
     /// Files that were there already, unchanged.
     pub unchanged: Vec<String>,
+    /// Names that the source shows and that may stay, in their order.
+    pub present: Vec<String>,
     /// Of these, files that were read again because their date at the source is another one, with that date in nanoseconds
     /// since 1970.
     pub touched: Vec<(String, i64)>,
@@ -346,6 +348,7 @@ pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, 
     let absent = listing.manifest.absent(&listing.present);
     fetched.absent = listing.manifest.files().filter(|f| !listing.present.contains(*f)).count();
     fetched.refusals.extend(absent);
+    fetched.present = listing.present.into_iter().collect();
     fetched.unsettled = listing.unsettled;
     fetched.skipped = listing.skipped;
     fetched.marked_complete = listing.marked_complete;

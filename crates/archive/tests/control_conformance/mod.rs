@@ -135,6 +135,7 @@ fn what_is_still_to_come_is_awaited<A: Engine>(fresh: &Fresh<A>) {
             delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
             arrivals,
             unchanged: &[],
+            present: Some(&[]),
             touched: &[],
             refusals: &[],
             postponed: &[Postponed {
@@ -219,6 +220,7 @@ fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
         delivery: delivery(),
         arrivals: &[arrival("a.fit", "old")],
         unchanged: &[],
+        present: Some(&[]),
         touched: &[("a.fit".to_owned(), 9)],
         refusals: &[refused],
         postponed: &[],
@@ -263,6 +265,7 @@ fn equal_content_elsewhere_is_linked<A: Engine>(fresh: &Fresh<A>) {
         delivery: DeliveryFacts { name: "20071011_v2".to_owned(), ..delivery() },
         arrivals: &[arrival("a.fit", "same")],
         unchanged: &[],
+        present: Some(&[]),
         touched: &[],
         refusals: &[],
         postponed: &[],

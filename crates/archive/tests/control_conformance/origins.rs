@@ -65,6 +65,7 @@ pub fn an_operator_closes_a_delivery<A: Engine>(fresh: &Fresh<A>) {
             delivery: facts,
             arrivals: &[],
             unchanged: &[],
+            present: Some(&[]),
             touched: &[],
             refusals: &[],
             postponed: &[],

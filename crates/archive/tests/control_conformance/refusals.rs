@@ -121,6 +121,7 @@ pub fn a_refusal_keeps_its_number<A: Engine>(fresh: &Fresh<A>) {
             delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
             arrivals,
             unchanged: &[],
+            present: Some(&[]),
             touched: &[],
             refusals: &[],
             postponed: &[],

@@ -1,41 +1,113 @@
 //! Files of one frame: images of a delivery whose names differ in FITS and compression endings alone.
 //!
-//! The later of them supersedes the earlier as newer content of its own name does: the catalogue goes to it, and rounds are opened for it alone.
-//! Start at [`supersede`]. What an earlier file has in the archive shows until the later one has it ([`super::products`]).
+//! Where the source shows the later of them alone, it supersedes the earlier as newer content of its own name does: the catalogue
+//! goes to it, and rounds are opened for it alone. What the earlier file has in the archive shows until the later one has it
+//! ([`super::products`]). Files that the source shows side by side stay two images, with a finding. Start at [`supersede`].
 
+use super::aside;
+use super::findings::{self, Found};
 use super::products::UPDATED_AT_ONCE;
-use super::{findings, refusals};
-use crate::control::records::{Cause, Timestamp};
-use crate::engine::Connection;
+use super::refusals;
+use crate::control::records::{Cause, Stage, Timestamp};
+use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
-use model::frame_name;
-use std::collections::BTreeMap;
+use crate::site::Site;
+use model::{Finding, frame_name};
+use rusqlite::params;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Code of the finding of two images of a delivery whose names are of one frame.
+const FRAME_TWICE: &str = "frame_twice";
 
 /// The condition that a row of `file` is the latest content of its name: it is current, or a file of another name superseded it.
 pub(crate) const LATEST_OF_NAME: &str =
     "(SELECT successor.name FROM file AS successor WHERE successor.file_id = file.superseded_by)
     IS DISTINCT FROM file.name";
 
-/// Marks images of a delivery as superseded by those of the same frame that were registered after them. Returns the superseded files.
-pub(super) fn supersede(tx: &Connection, delivery: i64) -> Result<Vec<i64>, ArchiveFault> {
+/// Marks images of a delivery that its source no longer shows as superseded by those of the same frame that were registered after
+/// them. `present` are the names that it shows. Returns the superseded files.
+pub(super) fn supersede(
+    tx: &Connection,
+    delivery: i64,
+    present: &[String],
+) -> Result<Vec<i64>, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT frame_name, file_id FROM file
+        "SELECT frame_name, file_id, name FROM file
          WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image' ORDER BY frame_name, file_id",
     )?;
-    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let files: Vec<(String, i64)> = rows.collect::<Result<_, _>>()?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    let files: Vec<(String, i64, String)> = rows.collect::<Result<_, _>>()?;
+    let present: BTreeSet<&String> = present.iter().collect();
+    tx.prepare_cached(
+        "DELETE FROM finding WHERE delivery_id = ?1 AND stage = ?2 AND round = 0 AND code = ?3",
+    )?
+    .execute(params![delivery, Stage::Register.name(), FRAME_TWICE])?;
     let mut update = tx.prepare_cached(
         "UPDATE file SET state = 'superseded', superseded_by = ?2 WHERE file_id = ?1",
     )?;
     let mut superseded = Vec::new();
     for pair in files.windows(2) {
-        let [(older_frame, older), (newer_frame, newer)] = pair else { continue };
-        if older_frame == newer_frame {
+        let [(older_frame, older, older_name), (newer_frame, newer, newer_name)] = pair else {
+            continue;
+        };
+        if older_frame != newer_frame {
+            continue;
+        }
+        if present.contains(older_name) {
+            note_twice(tx, delivery, older_name, (*newer, newer_name))?;
+        } else {
             update.execute([older, newer])?;
             superseded.push(*older);
         }
     }
     Ok(superseded)
+}
+
+/// Notes two images of a delivery whose names are of one frame.
+fn note_twice(
+    tx: &Connection,
+    delivery: i64,
+    older: &str,
+    (newer_file, newer): (i64, &str),
+) -> Result<(), ArchiveFault> {
+    let finding = Finding {
+        code: FRAME_TWICE.to_owned(),
+        file: newer.to_owned(),
+        hdu: None,
+        subject: Some(older.to_owned()),
+        files: 1,
+        count: 1,
+        message: format!(
+            "{older} and {newer} are one frame by their names; both are processed, and a source of both is in the archive twice"
+        ),
+    };
+    let found = vec![Found { finding: &finding, members: [(newer_file, 1)].into() }];
+    findings::note(tx, delivery, Stage::Register, 0, found)
+}
+
+/// Ends what shows of superseded files whose successors show already.
+pub(super) fn settle(
+    tx: &Connection,
+    site: &Site,
+    superseded: &[i64],
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT newer.multiframe_id FROM file JOIN image AS newer ON newer.file_id = file.superseded_by
+             JOIN product USING (multiframe_id)
+         WHERE file.file_id = ?1 AND product.use_case = 'metadata' AND product.state = 'current'",
+    )?;
+    let mut shown = Vec::new();
+    for file in superseded {
+        let newer: Option<i64> = select.query_row([file], |r| r.get(0)).optional()?;
+        shown.extend(newer);
+    }
+    if !shown.is_empty() {
+        let cause =
+            Cause::new("register", "the source shows these frames under other file names alone");
+        aside::realign(tx, site, &shown, &cause, now)?;
+    }
+    Ok(())
 }
 
 /// Drops what is open about files that a later file of their frame superseded. Returns the number of resolved refusals.

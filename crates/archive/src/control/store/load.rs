@@ -226,6 +226,7 @@ fn record_night(archive: &mut Archive, number: usize, frames: usize) -> String {
         },
         arrivals: &arrivals,
         unchanged: &[],
+        present: Some(&[]),
         touched: &[],
         refusals: &[],
         postponed: &[],

@@ -381,7 +381,8 @@ impl Registry for Archive {
         now: Timestamp,
     ) -> Result<Recorded, ArchiveError> {
         let act = format!("register {}", registration.delivery.name);
-        self.write("register", act, |tx| registration::record(tx, registration, now))
+        let site = self.site.clone();
+        self.write("register", act, |tx| registration::record(tx, &site, registration, now))
     }
 
     fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError> {

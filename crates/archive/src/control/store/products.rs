@@ -238,21 +238,36 @@ fn groups(
     if !deliveries.contains(&delivery) {
         deliveries.push(delivery);
     }
-    let mut by_name: BTreeMap<String, Vec<Frame>> = BTreeMap::new();
+    let mut by_frame: BTreeMap<String, Vec<Vec<Vec<Frame>>>> = BTreeMap::new();
     for of in deliveries {
-        for (name, mut contents) in contents(c, of, scope)? {
-            by_name.entry(name).or_default().append(&mut contents);
+        for (frame_name, images) in contents(c, of, scope)? {
+            by_frame.entry(frame_name).or_default().push(images);
         }
     }
-    Ok(by_name.into_values().collect())
+    let mut groups = Vec::new();
+    for of_deliveries in by_frame.into_values() {
+        if of_deliveries.iter().all(|images| images.len() == 1) {
+            groups.push(of_deliveries.into_iter().flatten().flatten().collect());
+            continue;
+        }
+        // A delivery has several files of the frame: only those of the same file name are versions of one another.
+        let mut by_name: BTreeMap<String, Vec<Frame>> = BTreeMap::new();
+        for mut contents in of_deliveries.into_iter().flatten() {
+            let Some(newest) = contents.last() else { continue };
+            by_name.entry(newest.name.clone()).or_default().append(&mut contents);
+        }
+        groups.extend(by_name.into_values());
+    }
+    Ok(groups)
 }
 
-/// Images of a delivery by the name of their frame, those of each name from old to new.
+/// Loads the images of a delivery by the name of their frame: the contents of each file, which superseded one another, from old to
+/// new.
 fn contents(
     c: &Connection,
     delivery: i64,
     scope: Option<Scope>,
-) -> Result<BTreeMap<String, Vec<Frame>>, ArchiveFault> {
+) -> Result<BTreeMap<String, Vec<Vec<Frame>>>, ArchiveFault> {
     let names = scope
         .map_or("SELECT frame_name FROM file WHERE CAST(?2 AS BIGINT) IS NOT NULL", Scope::names);
     let mut decided = decisions(c, delivery)?;
@@ -293,17 +308,26 @@ fn contents(
             frame.products[place(use_case)] = Some(product);
         }
     }
-    let age = |file: i64| {
+    // The file that superseded a file in the end, and how many there are between.
+    let newest = |file: i64| {
         let mut steps = 0;
         let mut at = file;
         while let Some(newer) = followed_by.get(&at).filter(|_| steps <= followed_by.len()) {
             (steps, at) = (steps + 1, *newer);
         }
-        steps
+        (at, std::cmp::Reverse(steps))
     };
     let ordered = found.into_iter().map(|(name, mut frames)| {
-        frames.sort_by_key(|(file, _)| std::cmp::Reverse(age(*file)));
-        (name, frames.into_iter().map(|(_, frame)| frame).collect())
+        frames.sort_by_key(|(file, _)| newest(*file));
+        let mut images: Vec<(i64, Vec<Frame>)> = Vec::new();
+        for (file, frame) in frames {
+            let (of, _) = newest(file);
+            match images.last_mut().filter(|(last, _)| *last == of) {
+                Some((_, contents)) => contents.push(frame),
+                None => images.push((of, vec![frame])),
+            }
+        }
+        (name, images.into_iter().map(|(_, contents)| contents).collect())
     });
     Ok(ordered.collect())
 }

@@ -7,6 +7,7 @@ use crate::control::records::*;
 use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
 use crate::metadata::{Cell, ReferenceRows, reference};
+use crate::site::Site;
 use model::{EventId, ProgrammeId, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub(super) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFau
 /// See [`crate::Registry::record`].
 pub(super) fn record(
     tx: &Connection,
+    site: &Site,
     registration: &Registration<'_>,
     now: Timestamp,
 ) -> Result<Recorded, ArchiveFault> {
@@ -46,7 +48,10 @@ pub(super) fn record(
     let cause = Cause::new("register", "the file stands there as it did before");
     recorded.resolved_refusals +=
         refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
-    let superseded = frame_names::supersede(tx, delivery)?;
+    let superseded = match registration.present {
+        Some(present) => frame_names::supersede(tx, delivery, present)?,
+        None => Vec::new(),
+    };
     recorded.superseded += superseded.len() as u64;
     pair(tx, delivery, registration.pairing)?;
     let names = latest_files(tx, delivery)?;
@@ -69,6 +74,7 @@ pub(super) fn record(
     }
     note_findings(tx, delivery, registration, &names)?;
     recorded.resolved_refusals += frame_names::close(tx, delivery, &superseded, now)?;
+    frame_names::settle(tx, site, &superseded, now)?;
     let refused = refused_images(tx, delivery)?;
     let refused_image = |name: &str, survey: Option<&str>| {
         let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
