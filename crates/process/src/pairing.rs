@@ -128,7 +128,7 @@ pub(crate) struct Sides<'a> {
     pub(crate) tables: &'a [Identity],
     /// HDUs of the image file that hold an image or may hold one, usable or not, ascending.
     pub(crate) image_hdus: &'a [u16],
-    /// HDUs of the other file that hold a catalogue or may hold one, usable or not, ascending.
+    /// HDUs of the other file that hold a catalogue or may hold one, usable or not, ascending; [`Pairing::Order`] asks for them.
     pub(crate) table_hdus: &'a [u16],
     /// Neither file has another image or table, usable or not.
     pub(crate) alone: bool,

@@ -653,8 +653,12 @@ pub(crate) fn is_catalogue(file: &FitsFile, hdu: &Hdu, profile: &CatalogueProfil
         && file.table(hdu.index).is_ok_and(|table| Layout::of_table(&table, profile).is_ok())
 }
 
-/// Returns the HDUs that hold a catalogue, or a table that cannot be read and may be one.
+/// Returns the HDUs that hold a catalogue, or a table that cannot be read and may be one; none where the profile does not pair by
+/// their order, since reading the columns of all tables takes as long as the headers of the frame.
 pub(crate) fn catalogue_hdus(file: &FitsFile, profile: &CatalogueProfile) -> Vec<u16> {
+    if profile.pairing == Rule::Hdu {
+        return Vec::new();
+    }
     let counts = |hdu: &&Hdu| {
         may_be_catalogue(hdu)
             && file.table(hdu.index).map_or(true, |table| Layout::of_table(&table, profile).is_ok())
