@@ -6,6 +6,7 @@ mod operator;
 
 use operator::{Daemon, Desk, Small, Spoilt, until};
 use std::path::{Path, PathBuf};
+use testkit::postgres::Database;
 
 const FIRST: &str = "20071011_v1";
 const SECOND: &str = "20071011_v2";
@@ -26,6 +27,23 @@ fn catalogues(delivery: &Path) -> Vec<String> {
 fn sorted(mut rows: Vec<serde_json::Value>) -> Vec<String> {
     rows.sort_by_key(ToString::to_string);
     rows.iter().map(ToString::to_string).collect()
+}
+
+/// Sites on both engines, with the database of the one on the server.
+fn with_databases() -> impl Iterator<Item = (Desk, Option<Database>)> {
+    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
+    [(Desk::new(), None)].into_iter().chain(on_server)
+}
+
+/// Changes the tables of a site as no act does.
+fn change(desk: &Desk, database: Option<&Database>, sql: &str) {
+    match database {
+        None => {
+            let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
+            database.execute_batch(sql).unwrap();
+        }
+        Some(database) => drop(database.psql(sql)),
+    }
 }
 
 fn image_of(catalogue: &str) -> String {
@@ -155,8 +173,7 @@ fn kept_products_are_notified() {
 /// lists what should show, and `--repair` shows it.
 #[test]
 fn what_the_earlier_rule_ended_shows_after_a_repair() {
-    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
-    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+    for (desk, database) in with_databases() {
         let [without, refused] = two_versions(&desk);
         let shown = || {
             desk.rows(
@@ -195,8 +212,7 @@ fn what_the_earlier_rule_ended_shows_after_a_repair() {
 /// and recorded nothing of detectors.
 #[test]
 fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
-    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
-    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+    for (desk, database) in with_databases() {
         let first = desk.simulate(&small());
         let second = desk.simulate(&Small { version: 2, ..small() });
         let name = catalogues(&second).remove(0);
@@ -532,8 +548,7 @@ fn corrections_do_not_wait_for_a_catalogue() {
 /// detections.
 #[test]
 fn zero_points_of_a_refused_catalogue_go_after_a_repair() {
-    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
-    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+    for (desk, database) in with_databases() {
         let delivery = desk.simulate(&small());
         let name = catalogues(&delivery).remove(0);
         desk.run(&delivery).ended(0);
@@ -547,13 +562,7 @@ fn zero_points_of_a_refused_catalogue_go_after_a_repair() {
              UPDATE multiframe_detector_all SET cat_version = 2, phot_zp_cat = phot_zp_cat + 1
                  WHERE end_event IS NULL AND multiframe_id = {number};"
         );
-        match &database {
-            None => {
-                let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
-                database.execute_batch(&mix).unwrap();
-            }
-            Some(database) => drop(database.psql(&mix)),
-        }
+        change(&desk, database.as_ref(), &mix);
         assert_ne!(desk.rows(OF_CATALOGUES), first);
         let found = desk.at_site(&["verify"]);
         assert_eq!(found.code, Some(3), "{found:?}");
@@ -725,8 +734,7 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
 /// it puts in their place: both end in one event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {
-    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
-    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+    for (desk, database) in with_databases() {
         let first = desk.simulate(&small());
         let second = desk.simulate(&Small { version: 2, ..small() });
         let image = image_of(&catalogues(&first).remove(0));
@@ -758,13 +766,7 @@ fn rows_of_a_frame_that_end_together_come_back_once() {
             "{shown} UPDATE product SET state = 'current', ended_event = NULL
                  WHERE multiframe_id = {number} AND use_case = 'metadata';"
         );
-        match &database {
-            None => {
-                let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
-                database.execute_batch(&shown).unwrap();
-            }
-            Some(database) => drop(database.psql(&shown)),
-        }
+        change(&desk, database.as_ref(), &shown);
         assert_eq!(desk.count(&query), 8);
         desk.at_site(&["metadata", "--again", "--delivery", FIRST]).ended(0);
         desk.at_site(&["ingest"]).ended(0);

@@ -194,7 +194,7 @@ pub struct Fetched {
     pub arrivals: Vec<Arrival>,
     /// Files that were there already, unchanged.
     pub unchanged: Vec<String>,
-    /// Names that the source shows and that may stay, in their order.
+    /// Names that the source shows and that may stay, sorted.
     pub present: Vec<String>,
     /// Of these, files that were read again because their date at the source is another one, with that date in nanoseconds
     /// since 1970.

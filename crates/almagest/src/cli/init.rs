@@ -2,7 +2,6 @@
 
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
-
 use anyhow::Context;
 use archive::{Database, Registry, SiteFile, records::Cause};
 use curate::advice;

@@ -265,7 +265,7 @@ pub struct Registration<'a> {
     pub arrivals: &'a [Arrival],
     /// Names of files that stand in the delivery as they did before, and were not looked at.
     pub unchanged: &'a [String],
-    /// Names that the source shows now, in their order; `None` while files are being brought.
+    /// Names that the source shows now, sorted; `None` while files are being brought.
     pub present: Option<&'a [String]>,
     /// Of the unchanged ones, files whose date at the source is another one than before, with that date in nanoseconds since 1970: they
     /// are not to be read for it again.

@@ -14,7 +14,7 @@ use crate::error::ArchiveFault;
 use crate::site::Site;
 use model::{Finding, frame_name};
 use rusqlite::params;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Code of the finding of two images of a delivery whose names are of one frame.
 const FRAME_TWICE: &str = "frame_twice";
@@ -25,7 +25,7 @@ pub(crate) const LATEST_OF_NAME: &str =
     IS DISTINCT FROM file.name";
 
 /// Marks images of a delivery that its source no longer shows as superseded by those of the same frame that were registered after
-/// them. `present` are the names that it shows. Returns the superseded files.
+/// them. `present` are the names that it shows, sorted. Returns the superseded files.
 pub(super) fn supersede(
     tx: &Connection,
     delivery: i64,
@@ -37,7 +37,6 @@ pub(super) fn supersede(
     )?;
     let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
     let files: Vec<(String, i64, String)> = rows.collect::<Result<_, _>>()?;
-    let present: BTreeSet<&String> = present.iter().collect();
     tx.prepare_cached(
         "DELETE FROM finding WHERE delivery_id = ?1 AND stage = ?2 AND round = 0 AND code = ?3",
     )?
@@ -53,7 +52,7 @@ pub(super) fn supersede(
         if older_frame != newer_frame {
             continue;
         }
-        if present.contains(older_name) {
+        if present.binary_search(older_name).is_ok() {
             note_twice(tx, delivery, older_name, (*newer, newer_name))?;
         } else {
             update.execute([older, newer])?;
