@@ -1,4 +1,4 @@
-//! What a terminal shows: results on stdout, progress bars.
+//! Output of a terminal: results on stdout, progress bars.
 
 use curate::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};

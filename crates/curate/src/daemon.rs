@@ -50,7 +50,7 @@ pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 /// The data daemon, and who tells people of trouble.
 ///
 /// # Errors
-/// What waiting does not mend.
+/// Faults that do not pass by waiting.
 pub fn data(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| notify::watch(site, stop));

@@ -4,7 +4,7 @@ use archive::ArchiveError;
 use archive::sql::SqlError;
 use std::path::Path;
 
-/// What kind of failure it is: whether trying again helps, and who has to do something.
+/// Kind of a failure: whether trying again helps, and who has to do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The command line or the configuration is wrong.
@@ -23,9 +23,9 @@ pub enum Kind {
 pub struct Failure {
     /// Its kind.
     pub kind: Kind,
-    /// What to tell the operator.
+    /// Message for the operator.
     pub message: String,
-    /// What it came from.
+    /// Its cause.
     #[source]
     pub source: Option<anyhow::Error>,
 }

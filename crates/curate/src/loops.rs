@@ -1,4 +1,5 @@
-//! What the loops of daemons share: they end on a signal, stand by beside another one, and wait when the archive is away.
+//! Functions that the loops of daemons share: they end on a signal, stand by beside another one, and wait while the archive cannot
+//! be reached.
 
 use crate::failure::Failure;
 use crate::words::tell;
@@ -79,7 +80,7 @@ pub fn sleep(time: Duration, stop: &AtomicBool) {
     }
 }
 
-/// Returns true when waiting cannot mend a fault.
+/// Returns true for a fault that does not pass by waiting.
 pub fn is_for_ever(fault: &anyhow::Error) -> bool {
     if fault.downcast_ref::<Failure>().is_some() {
         return true;

@@ -1,4 +1,4 @@
-//! How far the steps of a night are, for whoever shows it.
+//! Progress of the steps of a night, for whoever shows it.
 
 /// Shows how far steps are.
 pub trait Progress: Send + Sync {

@@ -1,4 +1,4 @@
-//! How much of the archive an act is for.
+//! The part of the archive that an act is for.
 
 use crate::failure;
 use crate::site::Archive;

@@ -17,7 +17,7 @@ impl Table {
         Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
-    /// Whether it has no rows.
+    /// Returns true when it has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
