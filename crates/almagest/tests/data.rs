@@ -122,16 +122,24 @@ fn the_operator_approves_parts_pauses_and_sets_priorities() {
     assert_eq!(state("20071011_v1/metadata"), "proposed");
     desk.at_site(&["reject", "--reason", "not tonight"]).ended(0);
     assert_eq!(state("20071011_v1/metadata"), "ready");
-    desk.at_site(&["approve", "--all"]).ended(5);
+    let refused = desk.at_site(&["approve", "--all"]);
+    assert!(
+        refused.err.contains("no plan waits for a decision: almagest --site"),
+        "{}",
+        refused.err
+    );
+    refused.ended(5);
     let held = desk.at_site(&["plan"]).ended(0);
     assert!(held.contains("rejected: not tonight"), "{held}");
     desk.at_site(&["resume", "--unit", "20071011_v1/metadata"]).ended(0);
     until("a new plan", || desk.at_site(&["plan"]).out.contains("approve --all"));
     desk.at_site(&["resume", "--unit", "20071011_v1/metadata"]).ended(5);
-    // A host: this machine has one.
+    // A host: this machine has one. A daemon at work would withdraw the plan that has no host any more.
+    daemon.end().ended(0);
     let host = plan["hosts"][0]["host"].as_str().expect("a name").to_owned();
     desk.at_site(&["pause", "--host", &host, "--reason", "new fan"]).ended(0);
     desk.at_site(&["approve", "--all"]).ended(0);
+    let daemon = Daemon::start(&desk, &["data"], &[]);
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(state("20071011_v1/metadata"), "approved", "it may, and has no place");
     let shown = desk.at_site(&["plan", "--dry-run"]).ended(0);

@@ -5,7 +5,7 @@ use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part, shown, tell, utc};
 use archive::planning::{Decided, Instruction, PlanState, Selection, Standing};
 use archive::records::Cause;
-use archive::{Planning, Timestamp};
+use archive::{ArchiveError, Planning, Timestamp};
 use curate::advice;
 use curate::scheduler::document::{self, Document};
 use curate::scheduler::{self, Curator};
@@ -241,13 +241,16 @@ pub fn approve(site: Option<PathBuf>, arguments: &ApproveArguments) -> anyhow::R
         return Err(exit::usage("what is approved? --all, --unit UNIT or --host HOST"));
     }
     let mut archive = site.write()?;
-    let number = latest(&archive, arguments.plan)?;
+    latest(&archive, arguments.plan)?;
     for host in &arguments.host {
         check_host(&site, host)?;
     }
     let selection = Selection { units: arguments.unit.clone(), hosts: arguments.host.clone() };
     let cause = Cause::new(site::operator(), arguments.reason.clone());
-    let decided = archive.approve(number, &selection, &cause, site::now())?;
+    let decided = archive
+        .approve(arguments.plan, &selection, &cause, site::now())
+        .map_err(|error| undecidable(error, arguments.plan))?;
+    let number = decided.plan_id;
     if decided.tasks == 0 && decided.coming.is_empty() {
         return Err(exit::gate(format!(
             "plan {number} has nothing undecided of that: {}",
@@ -317,9 +320,11 @@ fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
 pub fn reject(site: Option<PathBuf>, arguments: &RejectArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut archive = site.write()?;
-    let number = latest(&archive, arguments.plan)?;
+    latest(&archive, arguments.plan)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
-    let paused = archive.reject(number, &cause, site::now())?;
+    let (number, paused) = archive
+        .reject(arguments.plan, &cause, site::now())
+        .map_err(|error| undecidable(error, arguments.plan))?;
     say!("plan {number} is rejected; {} do not start:", counted(paused.len() as u64, "unit"));
     for (delivery, use_case) in &paused {
         say!("  {delivery}/{use_case}");
@@ -329,6 +334,18 @@ pub fn reject(site: Option<PathBuf>, arguments: &RejectArguments) -> anyhow::Res
         say!("resume them: {}", advice::command(&Advice::Resume { target }));
     }
     Ok(Exit::Done)
+}
+
+/// Says what is proposed instead when a plan that was named is decided, or nothing when none waits for a decision.
+fn undecidable(error: ArchiveError, plan: Option<i64>) -> anyhow::Error {
+    if !error.is_conflict() {
+        return error.into();
+    }
+    let what = match plan {
+        Some(_) => error.to_string(),
+        None => "no plan waits for a decision".to_owned(),
+    };
+    exit::conflict(format!("{what}: {}", advice::command(&Advice::Plan)))
 }
 
 fn no_plan(number: Option<i64>) -> anyhow::Error {

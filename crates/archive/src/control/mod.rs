@@ -354,29 +354,29 @@ pub trait Planning {
     /// [`ArchiveError`].
     fn withdraw_proposal(&mut self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveError>;
 
-    /// Approves a plan or part of it.
+    /// Approves a plan, the one that waits for a decision when no number is given, or part of it.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when it is decided or superseded.
+    /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
     fn approve(
         &mut self,
-        plan_id: i64,
+        plan_id: Option<i64>,
         selection: &Selection,
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Decided, ArchiveError>;
 
     /// Rejects what is undecided of a plan. Its units are paused, so that they are not proposed again by themselves, and
-    /// given back.
+    /// given back. With no number, it is the plan that waits for a decision. Returns the number of the plan beside the units.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when it is decided or superseded.
+    /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
     fn reject(
         &mut self,
-        plan_id: i64,
+        plan_id: Option<i64>,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<Vec<(String, UseCase)>, ArchiveError>;
+    ) -> Result<(i64, Vec<(String, UseCase)>), ArchiveError>;
 
     /// Approves rounds that were opened after the plan that covers them was approved, and gives them.
     ///

@@ -400,6 +400,8 @@ impl Selection {
 /// What became of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decided {
+    /// The plan that was decided on.
+    pub plan_id: i64,
     /// Tasks that may start now.
     pub tasks: u64,
     /// Units of which something may start now.

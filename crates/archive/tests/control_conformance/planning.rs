@@ -59,7 +59,8 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.plan(None).unwrap().unwrap().state, PlanState::Proposed);
     // What is planned on one host.
     let of_host = Selection { hosts: vec!["n2".to_owned()], ..whole() };
-    let decided = archive.approve(number, &of_host, &cause(), now()).unwrap();
+    let decided = archive.approve(None, &of_host, &cause(), now()).unwrap();
+    assert_eq!(decided.plan_id, number);
     assert_eq!((decided.tasks, decided.units), (1, vec![previews.clone()]));
     assert_eq!(archive.unit_state(&previews).unwrap(), UnitState::Approved);
     assert_eq!(archive.unit_state(&metadata).unwrap(), UnitState::Proposed);
@@ -74,12 +75,12 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     assert!(bound.is_bound && bound.host == "n2" && bound.seconds == 12.5);
     // What is left of a unit, then all.
     let of_unit = Selection { units: vec![(NIGHT.to_owned(), UseCase::Preview)], ..whole() };
-    assert_eq!(archive.approve(number, &of_unit, &cause(), now()).unwrap().tasks, 1);
-    assert_eq!(archive.approve(number, &whole(), &cause(), now()).unwrap().tasks, 1);
+    assert_eq!(archive.approve(Some(number), &of_unit, &cause(), now()).unwrap().tasks, 1);
+    assert_eq!(archive.approve(Some(number), &whole(), &cause(), now()).unwrap().tasks, 1);
     assert_eq!(may(&archive).len(), 3);
     let plan = archive.plan(Some(number)).unwrap().unwrap();
     assert_eq!((plan.state, plan.decided), (PlanState::Approved, Some((now(), cause()))));
-    assert!(archive.approve(number, &whole(), &cause(), now()).unwrap_err().is_conflict());
+    assert!(archive.approve(Some(number), &whole(), &cause(), now()).unwrap_err().is_conflict());
     // A start, its place, its result, and what the plan had said of it.
     let task = TaskKey { unit: metadata, task: 1 };
     let place = Place { host: "n3".to_owned(), job: String::new(), memory_bytes: 1 << 20 };
@@ -119,9 +120,10 @@ pub fn a_plan_is_rejected_or_superseded<A: Engine>(fresh: &Fresh<A>) {
     let first = archive.propose(&plan, &cause(), now()).unwrap();
     let second = archive.propose(&plan, &cause(), now()).unwrap();
     assert_eq!(archive.plan(Some(first)).unwrap().unwrap().state, PlanState::Superseded);
-    assert!(archive.approve(first, &whole(), &cause(), now()).unwrap_err().is_conflict());
+    assert!(archive.approve(Some(first), &whole(), &cause(), now()).unwrap_err().is_conflict());
     let why = Cause::new("anna", "the weather");
-    let paused = archive.reject(second, &why, now()).unwrap();
+    let (rejected, paused) = archive.reject(None, &why, now()).unwrap();
+    assert_eq!(rejected, second, "the plan that waits for a decision");
     assert_eq!(paused, [(NIGHT.to_owned(), UseCase::Metadata)]);
     assert_eq!(archive.unit_state(&unit).unwrap(), UnitState::Ready);
     let standing = archive.instructions().unwrap();
@@ -129,8 +131,10 @@ pub fn a_plan_is_rejected_or_superseded<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(standing[0].subject, Subject::Unit(NIGHT.to_owned(), UseCase::Metadata));
     assert_eq!(standing[0].cause.why, format!("plan {second} rejected: the weather"));
     assert!(archive.open_tasks().unwrap().iter().all(|t| t.assignment.is_none()));
-    assert!(archive.reject(second, &why, now()).unwrap_err().is_conflict());
-    assert!(archive.approve(99, &whole(), &why, now()).is_err());
+    assert!(archive.reject(Some(second), &why, now()).unwrap_err().is_conflict());
+    assert!(archive.approve(Some(99), &whole(), &why, now()).is_err());
+    assert!(archive.reject(None, &why, now()).unwrap_err().is_conflict());
+    assert!(archive.approve(None, &whole(), &why, now()).unwrap_err().is_conflict());
 }
 
 pub fn rounds_to_come_are_approved<A: Engine>(fresh: &Fresh<A>) {
@@ -140,7 +144,7 @@ pub fn rounds_to_come_are_approved<A: Engine>(fresh: &Fresh<A>) {
     let coming = vec![(NIGHT.to_owned(), UseCase::Catalogue)];
     let plan = Proposal { coming: coming.clone(), ..proposal(&[(&unit, 1, "n1")]) };
     let number = archive.propose(&plan, &cause(), now()).unwrap();
-    let decided = archive.approve(number, &whole(), &cause(), now()).unwrap();
+    let decided = archive.approve(Some(number), &whole(), &cause(), now()).unwrap();
     assert_eq!(decided.coming, coming);
     assert_eq!(archive.approved_to_come().unwrap(), coming);
     assert!(archive.approve_coming(now()).unwrap().is_empty(), "it is not open yet");

@@ -501,7 +501,7 @@ impl Curator {
             return Ok(());
         }
         let cause = Cause::new("almagest", "approved by the policy");
-        self.archive.approve(record.plan_id, &Selection::default(), &cause, site::now())?;
+        self.archive.approve(Some(record.plan_id), &Selection::default(), &cause, site::now())?;
         Ok(())
     }
 }

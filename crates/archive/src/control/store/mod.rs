@@ -676,23 +676,23 @@ impl Planning for Archive {
 
     fn approve(
         &mut self,
-        plan_id: i64,
+        plan_id: Option<i64>,
         selection: &Selection,
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Decided, ArchiveError> {
-        self.write("approve", format!("approve plan {plan_id}"), |tx| {
+        self.write("approve", of_plan("approve", plan_id), |tx| {
             planning::approve(tx, plan_id, selection, cause, now)
         })
     }
 
     fn reject(
         &mut self,
-        plan_id: i64,
+        plan_id: Option<i64>,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<Vec<(String, UseCase)>, ArchiveError> {
-        self.write("reject", format!("reject plan {plan_id}"), |tx| {
+    ) -> Result<(i64, Vec<(String, UseCase)>), ArchiveError> {
+        self.write("reject", of_plan("reject", plan_id), |tx| {
             planning::reject(tx, plan_id, cause, now)
         })
     }
@@ -987,5 +987,13 @@ impl Inquiry for Archive {
 
     fn programmes(&self) -> Result<Vec<Programme>, ArchiveError> {
         self.read("list programmes", reports::programmes)
+    }
+}
+
+/// Names an act on a plan for the message of its failure.
+fn of_plan(act: &str, plan_id: Option<i64>) -> String {
+    match plan_id {
+        Some(plan_id) => format!("{act} plan {plan_id}"),
+        None => format!("{act} the plan"),
     }
 }

@@ -267,13 +267,13 @@ pub(super) fn propose(
 /// See [`crate::Planning::approve`].
 pub(super) fn approve(
     tx: &Connection,
-    plan_id: i64,
+    plan_id: Option<i64>,
     selection: &Selection,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<Decided, ArchiveFault> {
-    check_open(tx, plan_id)?;
-    let mut decided = Decided::default();
+    let plan_id = open_plan(tx, plan_id)?;
+    let mut decided = Decided { plan_id, ..Decided::default() };
     let mut units: BTreeSet<UnitKey> = BTreeSet::new();
     for (task_id, unit, host) in waiting_assignments(tx, plan_id)? {
         if selection.covers(&unit.delivery, unit.use_case, &host) {
@@ -319,11 +319,11 @@ pub(super) fn approve(
 /// See [`crate::Planning::reject`].
 pub(super) fn reject(
     tx: &Connection,
-    plan_id: i64,
+    plan_id: Option<i64>,
     cause: &Cause,
     now: Timestamp,
-) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
-    check_open(tx, plan_id)?;
+) -> Result<(i64, Vec<(String, UseCase)>), ArchiveFault> {
+    let plan_id = open_plan(tx, plan_id)?;
     let mut paused: BTreeSet<(String, UseCase)> = BTreeSet::new();
     let units: BTreeSet<UnitKey> =
         waiting_assignments(tx, plan_id)?.into_iter().map(|(_, unit, _)| unit).collect();
@@ -352,7 +352,7 @@ pub(super) fn reject(
     }
     decide(tx, plan_id, PlanState::Rejected, cause, now)?;
     note_decision(tx, plan_id, ("reject", &format!("{} units", paused.len())), cause, now)?;
-    Ok(paused.into_iter().collect())
+    Ok((plan_id, paused.into_iter().collect()))
 }
 
 fn has_pause(tx: &Connection, subject: &Subject) -> Result<bool, ArchiveFault> {
@@ -391,13 +391,24 @@ fn note_decision(
     Ok(())
 }
 
-fn check_open(tx: &Connection, plan_id: i64) -> Result<(), ArchiveFault> {
+/// Checks that a plan still waits for a decision, or finds the one that does.
+fn open_plan(tx: &Connection, plan_id: Option<i64>) -> Result<i64, ArchiveFault> {
+    let Some(plan_id) = plan_id else {
+        // A proposal supersedes every earlier one, so at most one plan is open.
+        let open: Option<i64> = tx.query_row(
+            "SELECT max(plan_id) FROM plan WHERE state IN ('proposed', 'partly')",
+            [],
+            |r| r.get(0),
+        )?;
+        let none = || ArchiveFault::Conflict("no plan waits for a decision".to_owned());
+        return open.ok_or_else(none);
+    };
     let state: Option<String> = tx
         .query_row("SELECT state FROM plan WHERE plan_id = ?1", [plan_id], |r| r.get(0))
         .optional()?;
     match state.as_deref() {
         None => Err(ArchiveFault::Unknown { what: "plan", name: plan_id.to_string() }),
-        Some("proposed" | "partly") => Ok(()),
+        Some("proposed" | "partly") => Ok(plan_id),
         Some(state) => Err(ArchiveFault::Conflict(format!("plan {plan_id} is {state}"))),
     }
 }
