@@ -11,11 +11,12 @@ use super::detections::Changes;
 use super::history;
 use super::products::UPDATED_AT_ONCE;
 use super::rounds::IMAGES;
-use crate::engine::Connection;
+use crate::engine::{Connection, Value};
 use crate::error::ArchiveFault;
 use crate::lake::DetectorKey;
 use model::{EventId, UseCase};
 use rusqlite::params;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The published detections of one detector of an image, as they are recorded.
@@ -76,32 +77,44 @@ pub(super) fn publish(
 ) -> Result<(), ArchiveFault> {
     const CURRENT: &str =
         "state = 'current', ended_event = NULL, uncovered_event = NULL, aside_event = NULL";
-    let named = named(tx, IMAGES, unit)?;
-    let mut upsert = tx.prepare_cached(&format!(
-        "INSERT INTO product_detector (multiframe_id, ext_num, detector, state, version, changed_event)
-         VALUES (?1, ?2, ?5, 'current', ?4, ?3)
-         ON CONFLICT (multiframe_id, ext_num) DO UPDATE
-             SET {CURRENT}, detector = excluded.detector, version = excluded.version,
-                 changed_event = excluded.changed_event"
-    ))?;
-    let mut keep = tx.prepare_cached(&format!(
-        "UPDATE product_detector SET {CURRENT}, changed_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2"
-    ))?;
-    for key in covered {
-        if kept.contains(key) {
-            keep.execute(params![key.multiframe_id, key.ext_num, event.get()])?;
-            continue;
-        }
-        let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
-        let detector = named.get(key);
-        upsert.execute(params![key.multiframe_id, key.ext_num, event.get(), version, detector])?;
+    let event_id = event.get();
+    let mut named = named(tx, IMAGES, unit)?;
+    let replaced: Vec<&DetectorKey> = covered.difference(kept).collect();
+    for some in replaced.chunks(UPDATED_AT_ONCE) {
+        let row = |(key, name): (&&DetectorKey, usize)| {
+            let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
+            let (multiframe, ext_num) = (key.multiframe_id, key.ext_num);
+            format!("({multiframe}, {ext_num}, ?{name}, 'current', {version}, {event_id})")
+        };
+        let rows: Vec<String> = some.iter().zip(1..).map(row).collect();
+        let names = some.iter().map(|key| named.remove(key).map_or(Value::Null, Value::Text));
+        tx.prepare(&format!(
+            "INSERT INTO product_detector (multiframe_id, ext_num, detector, state, version, changed_event)
+             VALUES {}
+             ON CONFLICT (multiframe_id, ext_num) DO UPDATE
+                 SET {CURRENT}, detector = excluded.detector, version = excluded.version,
+                     changed_event = excluded.changed_event",
+            rows.join(", ")
+        ))?
+        .execute(names.collect::<Vec<Value>>())?;
+    }
+    let kept: Vec<&DetectorKey> = covered.intersection(kept).collect();
+    for some in kept.chunks(UPDATED_AT_ONCE) {
+        let keys: Vec<String> =
+            some.iter().map(|key| format!("({}, {})", key.multiframe_id, key.ext_num)).collect();
+        tx.prepare(&format!(
+            "UPDATE product_detector SET {CURRENT}, changed_event = {event_id}
+             WHERE (multiframe_id, ext_num) IN (VALUES {})",
+            keys.join(", ")
+        ))?
+        .execute([])?;
     }
     tx.execute(
         &format!(
             "UPDATE product_detector SET uncovered_event = ?2, changed_event = ?2
              WHERE uncovered_event IS NULL AND changed_event < ?2 AND multiframe_id IN ({IMAGES})"
         ),
-        params![unit, event.get()],
+        params![unit, event_id],
     )?;
     Ok(())
 }
