@@ -186,6 +186,19 @@ fn steps_leave_alone_what_was_paused_or_rejected() {
         desk.at_site(&["resume", "--use-case", "preview"]).ended(0);
         desk.run(&desk.inbox().join("20071012_v1")).ended(0);
         assert!(of("preview") > 0);
+        // Nothing starts on a machine that is paused, either.
+        let host = desk.at_site(&["plan", "--json"]).json(0)["hosts"][0]["host"].clone();
+        let host = host.as_str().expect("a name");
+        desk.at_site(&["pause", "--host", host, "--reason", "new fan"]).ended(0);
+        let before = attempts();
+        let third = desk.inbox().join("20071013_v1");
+        let said = desk.run(&third);
+        assert_eq!((said.code, attempts()), (Some(5), before), "{said:?}");
+        let resume = format!("resume --host {host}");
+        assert!(said.err.contains("new fan") && said.err.contains(&resume), "{said:?}");
+        desk.at_site(&["resume", "--host", host]).ended(0);
+        desk.run(&third).ended(0);
+        assert!(attempts() > before);
         desk.verified();
     }
 }

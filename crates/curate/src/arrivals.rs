@@ -461,9 +461,9 @@ impl Watcher<'_> {
         let coming = Coming::new(self.origin, name, &is_settled, &judge);
         let fetched = self.while_open(|halt| -> anyhow::Result<_> {
             let mut night =
-                Night::open_until(self.site.clone(), self.origin.name.clone(), "transfer", halt)?;
+                Night::open_until(self.site.clone(), &self.origin.name, "transfer", halt)?;
             let brought = night.fetch(&coming)?;
-            let refused = night.counts.get("transfer").map_or(0, |counts| counts.refusals);
+            let refused = night.counts().get("transfer").map_or(0, |counts| counts.refusals);
             night.ended(i32::from(refused > 0));
             Ok((brought, refused))
         });

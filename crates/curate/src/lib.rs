@@ -10,6 +10,7 @@
 pub mod advice;
 pub mod arrivals;
 pub mod config;
+pub mod counts;
 pub mod daemon;
 pub mod failure;
 pub mod ingester;

@@ -2,6 +2,7 @@
 
 use model::task::HostReport;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Starts of one array at most: below Slurm's default MaxArraySize, which also bounds their numbers.
 pub const ARRAY_MOST: usize = 500;
@@ -133,7 +134,7 @@ pub struct DispatchFault {
     pub reason: String,
 }
 
-/// A place to run tasks. Nothing here waits for a task; each call ends within seconds.
+/// A place to run tasks. Each call ends within seconds; [`Executor::wait`] alone waits for a task.
 pub trait Executor {
     /// Its name in histories.
     fn name(&self) -> &'static str;
@@ -161,4 +162,20 @@ pub trait Executor {
 
     /// Whether jobs outlive this process.
     fn outlives(&self) -> bool;
+
+    /// Returns how many seconds before a core is free a start is sent. Executors that take their time to begin a job, or give it to
+    /// people, get starts earlier.
+    fn ahead(&self) -> f64 {
+        0.1
+    }
+
+    /// Whether people begin jobs, when they like: one that has not begun is not lost.
+    fn is_by_hand(&self) -> bool {
+        false
+    }
+
+    /// Waits until a job may have ended, at most for `patience`.
+    fn wait(&mut self, patience: Duration) {
+        std::thread::sleep(patience);
+    }
 }

@@ -5,7 +5,7 @@
 //! a result counts is decided by who collects them, never here: an exit is not a result, a job's id no lock; the result is
 //! the `result.json` in the attempt's directory.
 //!
-//! Start at [`Executor`] and [`planner::plan`]. [`Local`] is the bare pool of threads.
+//! Start at [`Executor`] and [`planner::plan`].
 //! Does not keep states, or touch a database.
 
 pub mod command;
@@ -19,7 +19,7 @@ pub mod ssh;
 pub use executor::{
     ARRAY_MOST, DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start,
 };
-pub use local::{Ended, Local, Outcome, ThisHost};
+pub use local::ThisHost;
 /// How often an attempt that runs shows that it does.
 pub use node::supervise::HEARTBEAT;
 pub use print::Print;

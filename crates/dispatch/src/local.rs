@@ -1,19 +1,19 @@
 //! A pool of threads on this machine.
 
 use crate::executor::{DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a worker does with a task file.
-pub type Work = dyn Fn(&Path) -> Outcome + Send + Sync;
+type Work = dyn Fn(&Path) -> Outcome + Send + Sync;
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+enum Outcome {
     /// It ran to its end; `result.json` should be there.
     Finished,
     /// It failed, for the reason given.
@@ -27,18 +27,21 @@ pub enum Outcome {
 
 /// A task that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+struct Ended {
     /// Its task file.
-    pub task_file: PathBuf,
+    task_file: PathBuf,
     /// How it ended.
-    pub outcome: Outcome,
+    outcome: Outcome,
 }
 
-/// A pool of worker threads, each doing one task at a time.
-pub struct Local {
+/// A pool of worker threads, each doing one task at a time. A thread begins when a task finds none free.
+struct Pool {
     queue: Arc<Queue>,
+    work: Arc<Work>,
+    tell: Sender<Ended>,
     ended: Receiver<Ended>,
     workers: Vec<JoinHandle<()>>,
+    workers_most: usize,
     under_way: usize,
 }
 
@@ -73,9 +76,9 @@ impl Queue {
     }
 }
 
-impl Local {
+impl Pool {
     /// A pool that does tasks as `almagest-node` would.
-    pub fn new(workers: usize) -> Self {
+    fn new(workers: usize) -> Self {
         Self::with_work(
             workers,
             Arc::new(|task_file: &Path| match node::run_file(task_file) {
@@ -89,16 +92,17 @@ impl Local {
     }
 
     /// A pool that does something else with task files.
-    pub fn with_work(workers: usize, work: Arc<Work>) -> Self {
-        let queue = Arc::new(Queue::default());
+    fn with_work(workers: usize, work: Arc<Work>) -> Self {
         let (tell, ended) = mpsc::channel();
-        let workers = (0..workers.max(1))
-            .map(|_| {
-                let (queue, work, tell) = (Arc::clone(&queue), Arc::clone(&work), tell.clone());
-                std::thread::spawn(move || work_off(&queue, &*work, &tell))
-            })
-            .collect();
-        Self { queue, ended, workers, under_way: 0 }
+        Self {
+            queue: Arc::default(),
+            work,
+            tell,
+            ended,
+            workers: Vec::new(),
+            workers_most: workers.max(1),
+            under_way: 0,
+        }
     }
 }
 
@@ -121,46 +125,34 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("a defect of the program: {}", text.unwrap_or_else(|| "panic".to_owned()))
 }
 
-impl Local {
-    /// How many more tasks it would work on at once.
-    pub fn free_slots(&self) -> usize {
-        self.workers.len().saturating_sub(self.under_way)
-    }
-
+impl Pool {
     /// Starts a task and returns at once.
-    pub fn start(&mut self, task_file: PathBuf) {
+    fn start(&mut self, task_file: PathBuf) {
         self.queue.lock().starts.push_back(task_file);
         self.under_way += 1;
+        if self.workers.len() < self.under_way.min(self.workers_most) {
+            let (queue, work) = (Arc::clone(&self.queue), Arc::clone(&self.work));
+            let tell = self.tell.clone();
+            self.workers.push(std::thread::spawn(move || work_off(&queue, &*work, &tell)));
+        }
         self.queue.nudge.notify_one();
     }
 
-    /// Tasks that ended since the last call; waits for the first one up to `patience`.
-    ///
-    /// # Errors
-    /// When all workers are gone.
-    pub fn poll(&mut self, patience: Duration) -> Result<Vec<Ended>, DispatchFault> {
-        let mut all = Vec::new();
+    /// Takes the tasks that ended since the last call; waits for the first one up to `patience`.
+    fn poll(&mut self, patience: Duration) -> Vec<Ended> {
         if self.under_way == 0 {
-            return Ok(all);
+            return Vec::new();
         }
-        match self.ended.recv_timeout(patience) {
-            Ok(ended) => all.push(ended),
-            Err(RecvTimeoutError::Timeout) => return Ok(all),
-            Err(RecvTimeoutError::Disconnected) => {
-                let reason = "all workers are gone".to_owned();
-                return Err(DispatchFault { executor: "local", reason });
-            }
-        }
-        all.extend(self.ended.try_iter());
+        // It fails when none ends in time: the pool has a sender itself.
+        let first = self.ended.recv_timeout(patience).ok();
+        let all: Vec<Ended> = first.into_iter().chain(self.ended.try_iter()).collect();
         self.under_way = self.under_way.saturating_sub(all.len());
-        Ok(all)
+        all
     }
 
-    /// Lets go of what has not begun, and gives it; what runs is left to end.
-    pub fn drain(&mut self) -> Vec<PathBuf> {
-        let mut waiting = self.queue.lock();
-        self.under_way -= waiting.starts.len();
-        waiting.starts.drain(..).collect()
+    /// Returns the tasks that have not begun.
+    fn waiting(&self) -> HashSet<PathBuf> {
+        self.queue.lock().starts.iter().cloned().collect()
     }
 
     /// Lets go of one that has not begun; `false` when it has.
@@ -178,20 +170,21 @@ pub struct ThisHost {
     name: String,
     cores: u32,
     memory_bytes: u64,
-    pool: Local,
+    pool: Pool,
     standing: HashMap<PathBuf, Standing>,
 }
 
 impl ThisHost {
     /// This machine under a name, with so many cores for tasks and all its memory.
     pub fn new(name: &str, cores: u32) -> Self {
-        let pool = Local::new(cores as usize);
+        let pool = Pool::new(cores as usize);
         let memory_bytes = node::host::memory("MemTotal").unwrap_or(0);
         Self { name: name.to_owned(), cores, memory_bytes, pool, standing: HashMap::new() }
     }
 
-    fn hear(&mut self) -> Result<(), DispatchFault> {
-        for ended in self.pool.poll(Duration::ZERO)? {
+    /// Notes the tasks that ended; waits for the first one up to `patience`.
+    fn hear(&mut self, patience: Duration) {
+        for ended in self.pool.poll(patience) {
             let over = match ended.outcome {
                 Outcome::Finished => Over::Ended,
                 Outcome::Failed { reason, transient } => {
@@ -201,7 +194,6 @@ impl ThisHost {
             };
             self.standing.insert(ended.task_file, Standing::Over(over));
         }
-        Ok(())
     }
 }
 
@@ -242,12 +234,15 @@ impl Executor for ThisHost {
     }
 
     fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
-        self.hear()?;
-        let known = |job: &Job| self.standing.get(&job.task_file).cloned();
+        self.hear(Duration::ZERO);
+        let waiting = self.pool.waiting();
+        let known = |job: &Job| match waiting.contains(&job.task_file) {
+            true => Some(Standing::Waiting("for a free core".to_owned())),
+            false => self.standing.get(&job.task_file).cloned(),
+        };
         let all: Vec<Standing> =
             jobs.iter().map(|job| known(job).unwrap_or(Standing::Unheard)).collect();
-        let asked: std::collections::HashSet<&PathBuf> =
-            jobs.iter().map(|j| &j.task_file).collect();
+        let asked: HashSet<&PathBuf> = jobs.iter().map(|j| &j.task_file).collect();
         self.standing.retain(|file, standing| {
             asked.contains(file) || !matches!(standing, Standing::Over(_))
         });
@@ -267,9 +262,16 @@ impl Executor for ThisHost {
     fn outlives(&self) -> bool {
         false
     }
+
+    fn wait(&mut self, patience: Duration) {
+        match self.pool.under_way {
+            0 => std::thread::sleep(patience),
+            _ => self.hear(patience),
+        }
+    }
 }
 
-impl Drop for Local {
+impl Drop for Pool {
     fn drop(&mut self) {
         let mut waiting = self.queue.lock();
         waiting.starts.clear();
@@ -286,10 +288,10 @@ impl Drop for Local {
 mod tests {
     use super::*;
 
-    fn all_ended(pool: &mut Local, count: usize) -> Vec<Ended> {
+    fn all_ended(pool: &mut Pool, count: usize) -> Vec<Ended> {
         let mut all = Vec::new();
         while all.len() < count {
-            all.extend(pool.poll(Duration::from_secs(10)).unwrap());
+            all.extend(pool.poll(Duration::from_secs(10)));
         }
         all.sort_by(|a, b| a.task_file.cmp(&b.task_file));
         all
@@ -297,7 +299,7 @@ mod tests {
 
     #[test]
     fn every_start_ends_once_and_a_panic_ends_only_its_own() {
-        let mut pool = Local::with_work(
+        let mut pool = Pool::with_work(
             3,
             Arc::new(|file| match file.to_str() {
                 Some("b") => panic!("broken"),
@@ -313,15 +315,15 @@ mod tests {
             matches!(&ended[1].outcome, Outcome::Failed { reason, .. } if reason.contains("broken"))
         );
         assert_eq!(ended.len(), 5);
-        assert_eq!(pool.free_slots(), 3);
-        assert!(pool.poll(Duration::ZERO).unwrap().is_empty());
+        assert_eq!(pool.workers.len(), 3);
+        assert!(pool.poll(Duration::ZERO).is_empty());
     }
 
     #[test]
-    fn drain_lets_go_of_what_has_not_begun() {
+    fn what_has_not_begun_is_taken_back() {
         let (go, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
-        let mut pool = Local::with_work(
+        let mut pool = Pool::with_work(
             1,
             Arc::new(move |_| {
                 let _ = wait.lock().map(|w| w.recv());
@@ -331,12 +333,14 @@ mod tests {
         for name in ["a", "b", "c"] {
             pool.start(PathBuf::from(name));
         }
-        while pool.queue.lock().starts.len() > 2 {
+        while pool.waiting().len() > 2 {
             std::thread::yield_now();
         }
-        assert_eq!(pool.drain().len(), 2);
+        assert_eq!(pool.waiting(), HashSet::from([PathBuf::from("b"), PathBuf::from("c")]));
+        assert!(!pool.take_back(Path::new("a")));
+        assert!(pool.take_back(Path::new("b")) && pool.take_back(Path::new("c")));
         go.send(()).unwrap();
         assert_eq!(all_ended(&mut pool, 1)[0].task_file, PathBuf::from("a"));
-        assert_eq!(pool.free_slots(), 1);
+        assert_eq!(pool.under_way, 0);
     }
 }

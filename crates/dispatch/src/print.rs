@@ -104,6 +104,14 @@ impl Executor for Print {
     fn outlives(&self) -> bool {
         true
     }
+
+    fn ahead(&self) -> f64 {
+        f64::INFINITY
+    }
+
+    fn is_by_hand(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -322,6 +322,11 @@ impl<P: Programs> Executor for Slurm<P> {
     fn outlives(&self) -> bool {
         true
     }
+
+    /// So that no core waits for the next pass.
+    fn ahead(&self) -> f64 {
+        20.0
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use archive::explain::Asked;
 use archive::report::StatusFilter;
 use archive::{Inquiry, Publication, Queue};
 use curate::advice;
+use curate::counts::Counts;
 use curate::rounds::plan;
 use curate::scope::{Scope, chosen};
 use curate::site::Site;
 use curate::sources::{self, Origin};
-use curate::steps::{Counts, Identity, Night, Whole, Word, came_from, gate, prospect};
+use curate::steps::{Identity, Night, Whole, Word, came_from, gate, prospect};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -341,7 +342,7 @@ pub fn step(
         night.stopped.clear();
     }
     let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
-    if !night.counts.is_empty() || waits.is_empty() {
+    if !night.counts().is_empty() || waits.is_empty() {
         report(&night);
     } else {
         say!("nothing can be done now: {} wait", counted(waits.len() as u64, "file"));
@@ -457,7 +458,7 @@ pub fn exit_of(night: &Night) -> Exit {
         Exit::Interrupted
     } else if !night.postponed.is_empty() || !night.not_brought.is_empty() {
         Exit::Infrastructure
-    } else if night.busy_elsewhere > 0 || !night.stopped.is_empty() {
+    } else if night.busy_elsewhere > 0 || !night.stopped.is_empty() || !night.blocked.is_empty() {
         Exit::Conflict
     } else if night.new_refusals() > 0 {
         Exit::Refusals
@@ -473,6 +474,9 @@ pub fn report(night: &Night) {
         let tasks = counted(night.busy_elsewhere, "task");
         tell!("almagest: {tasks} not done here: another process works on them");
     }
+    for ((delivery, use_case), why) in &night.blocked {
+        tell!("almagest: {delivery}/{use_case} is not done: {}", shown(why));
+    }
     for (unit, why) in &night.postponed {
         tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
     }
@@ -486,7 +490,7 @@ const STEPS: [&str; 5] = ["transfer", "preview", "metadata", "catalogue", "inges
 /// A line per step that did something.
 pub fn summary(night: &Night) -> String {
     let idle = |c: &Counts| c.files + c.detectors + c.detections + c.previews + c.refusals == 0;
-    if night.counts.values().all(idle) {
+    if night.counts().values().all(idle) {
         return match night.busy_elsewhere {
             0 => "everything was there already: nothing to do\n".to_owned(),
             n => format!("{n} tasks are being done by another process\n"),
@@ -502,7 +506,7 @@ pub fn summary(night: &Night) -> String {
         "seconds",
         "rate",
     ]);
-    for (name, counts) in STEPS.iter().filter_map(|name| night.counts.get_key_value(name)) {
+    for (name, counts) in STEPS.iter().filter_map(|name| night.counts().get_key_value(name)) {
         let rate = match *name {
             "transfer" if counts.seconds > 0.0 => byte_rate(counts.bytes, counts.seconds),
             "preview" => format!("{} previews", rate(counts.previews, counts.seconds)),

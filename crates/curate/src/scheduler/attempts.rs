@@ -2,7 +2,6 @@
 
 use super::verdict::{Signs, Verdict, verdict};
 use super::{Curator, LEASE, PassReport};
-use crate::config::ExecutorKind;
 use crate::failure;
 use crate::site;
 use anyhow::Context;
@@ -37,6 +36,8 @@ pub(super) struct Memory {
     seen: Option<Instant>,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) waits: bool,
+    /// Files in the task.
+    pub(super) files: u64,
 }
 
 impl Curator {
@@ -67,6 +68,7 @@ impl Curator {
         for (((attempt, place), job), standing) in mine.iter().zip(&jobs).zip(standings) {
             self.attend(attempt, place, job, standing, report)?;
         }
+        self.is_stale |= report.taken + report.failed + report.given_up > 0;
         Ok(())
     }
 
@@ -97,11 +99,9 @@ impl Curator {
             None => None,
         };
         let signs = self.signs(attempt, place, standing, unreadable, directory.as_ref());
-        let plan = &self.site.config.plan;
-        let is_by_hand = plan.executor == ExecutorKind::Print;
-        let patience = plan.silent_seconds.max(1) as f64;
+        let patience = self.site.config.plan.silent_seconds.max(1) as f64;
         let key = &attempt.attempt;
-        match verdict(&signs, patience, is_by_hand) {
+        match verdict(&signs, patience, self.executor.is_by_hand()) {
             Verdict::GoOn => {
                 let now = site::now();
                 if attempt.lease.until - now < LEASE / 2 {
@@ -209,6 +209,7 @@ impl Curator {
             Ok(Taken::Taken { new_refusals, staged }) => {
                 report.taken += 1;
                 report.refusals += new_refusals;
+                self.counted(result, new_refusals);
                 if staged {
                     self.note(&format!("{} is staged", result.unit));
                 }
@@ -220,6 +221,14 @@ impl Curator {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn counted(&mut self, result: &TaskResult, new_refusals: u64) {
+        let step = result.unit.use_case.name();
+        let memory = self.attempts.get(&AttemptKey::of(result));
+        let files = memory.map_or(0, |memory| memory.files);
+        self.counts.entry(step).or_default().add(result, files, new_refusals);
+        self.progress.done(step, files);
     }
 
     fn end(
@@ -256,6 +265,9 @@ impl Curator {
         {
             report.refusals += new_refusals;
             report.given_up += 1;
+            let counts = self.counts.entry(task.unit.use_case.name()).or_default();
+            counts.refusals += new_refusals;
+            counts.end();
         }
         Ok(())
     }

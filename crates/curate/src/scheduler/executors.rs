@@ -21,10 +21,7 @@ const PRINTED: (u32, u32) = (1, 4000);
 pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
     let config = &site.config;
     Ok(match config.plan.executor {
-        ExecutorKind::Local => {
-            let cores = u32::try_from(config.work.workers()).unwrap_or(u32::MAX);
-            Box::new(ThisHost::new(&files::host_name(), cores))
-        }
+        ExecutorKind::Local => this_machine(site),
         ExecutorKind::Slurm => {
             let options = slurm::Options {
                 configuration: slurm::configuration(),
@@ -71,6 +68,12 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
             }))
         }
     })
+}
+
+/// Makes the executor of this machine.
+pub fn this_machine(site: &Site) -> Box<dyn Executor> {
+    let cores = u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX);
+    Box::new(ThisHost::new(&files::host_name(), cores))
 }
 
 /// `almagest-node` for the hosts: as configured, or beside this program.

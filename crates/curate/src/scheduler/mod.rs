@@ -7,22 +7,29 @@
 //! A decision is about units and hosts, not about minutes: what was approved runs on the approved hosts wherever there is
 //! room first, most urgent first, by the same planner. What was approved `--host` by host stays there.
 //!
+//! A command that works itself has a curator too: it asks for use cases of deliveries on this machine, now, by a [`Request`]
+//! that approves itself.
+//!
 //! [`mod@situation`] and [`mod@verdict`] decide and touch nothing; [`document`] is the plan as people see it; [`attempts`] takes what
 //! was left, [`starts`] sends.
 
 mod attempts;
 pub mod document;
 mod executors;
+mod request;
 mod run;
 pub mod situation;
 mod starts;
 pub mod state;
 mod verdict;
 
+pub use request::Request;
 pub use run::daemon;
 
+use crate::counts::Counts;
 use crate::journal::Journal;
 use crate::profiles::Loaded;
+use crate::progress::{Progress, Silent};
 use crate::rounds;
 use crate::site::{self, Archive, Site};
 use crate::words::{counted, shown, tell};
@@ -31,18 +38,21 @@ use archive::planning::{
     OpenTask, PlanRecord, PlanState, Proposal, Selection, Standing, Unfinished,
 };
 use archive::records::{
-    AttemptKey, Cause, Place, PlannedInput, PlannedRound, PlannedTask, RunningAttempt, TaskKey,
+    AttemptKey, Cause, DeliveryWork, Place, PlannedInput, PlannedRound, PlannedTask,
+    RunningAttempt, TaskKey,
 };
 use archive::{Planning, Queue, Registry};
 use attempts::Memory;
 use dispatch::planner;
+use dispatch::planner::Reason;
 use dispatch::planner::costs::{Costs, Sample};
 use dispatch::{Executor, HostState};
 use document::Document;
 use executors::Loads;
 use model::{UnitState, UseCase};
 use situation::{ComingRound, Facts, UnderWay, UnitName};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long nobody else may sweep an attempt of ours; renewed long before.
@@ -77,6 +87,8 @@ pub struct PassReport {
     pub proposed: Option<i64>,
     /// New refusals.
     pub refusals: u64,
+    /// Rounds that another process opened or approved at the same time.
+    pub contested: u64,
 }
 
 impl PassReport {
@@ -87,8 +99,8 @@ impl PassReport {
 }
 
 /// What is done about a round that can be opened: it may be put among those to come instead.
-type Opens<'a> =
-    dyn FnMut(&mut Archive, &mut Vec<PlannedRound>, PlannedRound) -> anyhow::Result<()> + 'a;
+type Opens<'a> = dyn FnMut(&mut Archive, &DeliveryWork, &mut Vec<PlannedRound>, PlannedRound) -> anyhow::Result<()>
+    + 'a;
 
 /// What a look at a delivery led to.
 struct Looked {
@@ -100,12 +112,21 @@ struct Looked {
 
 /// The open archive of a site, its executor, and what is remembered between passes.
 pub struct Curator {
-    site: Site,
-    archive: Archive,
-    profiles: Vec<Loaded>,
+    pub(crate) site: Site,
+    pub(crate) archive: Archive,
+    pub(crate) profiles: Vec<Loaded>,
     executor: Box<dyn Executor>,
-    cause: Cause,
-    journal: Journal,
+    pub(crate) cause: Cause,
+    pub(crate) journal: Journal,
+    /// All that is worked on, when a command asks for it; else everything is, and an operator or the policy approves.
+    request: Option<Request>,
+    /// The deliveries of the request are to be looked at again.
+    is_stale: bool,
+    /// Tasks of the request that cannot start, and why.
+    blocked: Vec<(UnitName, Reason)>,
+    /// By step: transfer, preview, metadata, catalogue, ingest.
+    pub counts: BTreeMap<&'static str, Counts>,
+    pub(crate) progress: Arc<dyn Progress>,
     /// Plans are approved by the policy.
     auto: bool,
     attempts: HashMap<AttemptKey, Memory>,
@@ -130,11 +151,15 @@ impl Curator {
     /// # Errors
     /// When configuration, profiles or archive are not usable, or there is no such executor.
     pub fn open(site: Site, who: &str, why: &str) -> anyhow::Result<Self> {
+        let executor = executors::of(&site)?;
+        Self::with(executor, site, who, why)
+    }
+
+    fn with(executor: Box<dyn Executor>, site: Site, who: &str, why: &str) -> anyhow::Result<Self> {
         let mut archive = site.write()?;
         let profiles = site.profiles()?;
         let cause = Cause::new(who, why);
         archive.load_reference(&crate::profiles::reference_rows(&profiles), &cause, site::now())?;
-        let executor = executors::of(&site)?;
         let journal = Journal::open(&site.place.logs());
         let auto = site.config.plan.auto;
         let names = (format!("alm-{}", run_name()), 0);
@@ -145,6 +170,11 @@ impl Curator {
             executor,
             cause,
             journal,
+            request: None,
+            is_stale: true,
+            blocked: Vec::new(),
+            counts: BTreeMap::new(),
+            progress: Arc::new(Silent),
             auto,
             attempts: HashMap::new(),
             loads: Loads::default(),
@@ -178,8 +208,14 @@ impl Curator {
         let mut report = PassReport::default();
         self.collect(&mut report)?;
         self.look_at_hosts();
-        self.open_rounds(&mut report)?;
-        self.propose_when_due(&mut report)?;
+        match &self.request {
+            Some(_) if starts => self.open_requested(&mut report)?,
+            Some(_) => {}
+            None => {
+                self.open_rounds(&mut report)?;
+                self.propose_when_due(&mut report)?;
+            }
+        }
         if starts {
             self.start(&mut report)?;
         }
@@ -196,7 +232,9 @@ impl Curator {
 
     fn note(&mut self, line: &str) {
         self.journal.note(line);
-        tell!("almagest: {}", shown(line));
+        if self.request.is_none() {
+            tell!("almagest: {}", shown(line));
+        }
     }
 
     // Hosts.
@@ -237,7 +275,7 @@ impl Curator {
 
     fn open_rounds(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
         let cause = self.cause.clone();
-        self.gather(&mut |archive, _, round| {
+        self.gather(&mut |archive, _, _, round| {
             match archive.open_round(&round, &cause, site::now()) {
                 Ok(_) => report.opened += 1,
                 // Another process opened it since it was read what is open.
@@ -250,15 +288,19 @@ impl Curator {
         Ok(())
     }
 
-    /// Goes over unfinished deliveries: what waits, what comes, and what is to be done about rounds that can be opened now.
+    /// Goes over unfinished deliveries, or those of the request: what waits, what comes, and what is to be done about rounds that can be opened now.
     fn gather(&mut self, opens: &mut Opens<'_>) -> anyhow::Result<()> {
         self.coming.clear();
         self.file_waits.clear();
-        let unfinished = self.archive.unfinished_deliveries()?;
+        let unfinished = match &self.request {
+            Some(request) => request.named(),
+            None => self.archive.unfinished_deliveries()?,
+        };
         self.looked.retain(|name, _| unfinished.iter().any(|u| u.name == *name));
         for (order, Unfinished { name, mark }) in (0..).zip(unfinished) {
             // To look at thousands of files for nothing, again and again, is what a night's hours would go into.
             if let Some(looked) = self.looked.get(&name)
+                && self.request.is_none()
                 && looked.mark == mark
                 && looked.at.elapsed() < LOOK_AGAIN
             {
@@ -269,11 +311,13 @@ impl Curator {
             }
             let work = self.archive.delivery_work(&name)?;
             let is_coming = work.arriving.is_some_and(|latest| site::now() - latest < STILL_COMING);
-            let early_least = if is_coming { self.site.config.plan.early_images } else { 0 };
-            let plan = rounds::plan(&self.site, &self.profiles, &work, &UseCase::ALL, early_least);
+            let is_early = is_coming && self.request.is_none();
+            let early_least = if is_early { self.site.config.plan.early_images } else { 0 };
+            let use_cases = self.use_cases_of(&name)?;
+            let plan = rounds::plan(&self.site, &self.profiles, &work, &use_cases, early_least);
             let mut coming = plan.coming;
             for round in plan.rounds {
-                opens(&mut self.archive, &mut coming, round)?;
+                opens(&mut self.archive, &work, &mut coming, round)?;
             }
             let night = self.profiles.iter().find_map(|p| p.profile.naming.delivery(&name));
             let night = night.map(|found| found.night);
@@ -329,7 +373,10 @@ impl Curator {
     /// Does something with all that decides.
     fn with_facts<T>(&mut self, act: impl FnOnce(&Facts<'_>) -> T) -> anyhow::Result<T> {
         let open = self.archive.open_tasks()?;
-        let standing: Vec<Standing> = self.archive.instructions()?;
+        let mut standing: Vec<Standing> = self.archive.instructions()?;
+        if let Some(request) = &self.request {
+            standing.retain(|standing| request.heeds(standing));
+        }
         let costs = self.costs()?;
         let under_way = self.under_way(&open)?;
         let mut running: HashMap<String, usize> = HashMap::new();
@@ -348,6 +395,7 @@ impl Curator {
             costs: &costs,
             hosts: &hosts,
             has_processes: self.executor.outlives(),
+            is_requested: self.request.is_some(),
             free_bytes: executors::free_bytes(&self.site),
             now: site::now(),
         }))
@@ -389,7 +437,7 @@ impl Curator {
     /// When the archive fails.
     pub fn look(&mut self) -> anyhow::Result<Document> {
         self.look_at_hosts();
-        self.gather(&mut |_, coming, round| {
+        self.gather(&mut |_, _, coming, round| {
             coming.push(round);
             Ok(())
         })?;

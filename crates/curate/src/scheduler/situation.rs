@@ -74,6 +74,8 @@ pub struct Facts<'a> {
     pub hosts: &'a [(HostState, f64)],
     /// Whether attempts are processes of their own.
     pub has_processes: bool,
+    /// Whether somebody asks for the work on this machine now: the load of others, quiet hours and the hosts of plans do not count.
+    pub is_requested: bool,
     /// Free bytes where products are staged.
     pub free_bytes: u64,
     /// Now.
@@ -220,6 +222,9 @@ fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> Option<Strin
 
 /// The host on which alone a task may run: of the plan, when it was approved for it; of the operator.
 fn host_of(facts: &Facts<'_>, task: &OpenTask, unit: &UnitName) -> Option<String> {
+    if facts.is_requested {
+        return None;
+    }
     let mut host = task.assignment.as_ref().filter(|a| a.is_bound).map(|a| a.host.clone());
     for standing in facts.standing {
         if let Instruction::Move(to) = &standing.instruction
@@ -284,10 +289,13 @@ fn hosts(facts: &Facts<'_>) -> Vec<Host> {
             disk: 0,
             speed: facts.costs.speed(&state.name),
             has_library: !is_told || config.and_then(|c| c.library).unwrap_or(false),
-            load: *load,
+            load: if facts.is_requested { 0.0 } else { *load },
             busy: busy(facts, &state.name, cores),
             closed: state.closed.clone().or_else(|| host_instruction(facts, &state.name)),
-            quiet: config.map_or_else(Vec::new, |c| quiet(&c.quiet, facts.now)),
+            quiet: match config {
+                Some(config) if !facts.is_requested => quiet(&config.quiet, facts.now),
+                _ => Vec::new(),
+            },
         }
     };
     facts.hosts.iter().map(host).collect()
@@ -415,6 +423,7 @@ mod tests {
                 costs: &self.costs,
                 hosts: &self.hosts,
                 has_processes: true,
+                is_requested: false,
                 free_bytes: 1 << 40,
                 now: now(),
             };

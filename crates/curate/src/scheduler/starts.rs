@@ -2,7 +2,6 @@
 
 use super::situation::{self, Piece};
 use super::{Curator, LEASE, PassReport};
-use crate::config::ExecutorKind;
 use crate::{site, task_files};
 use archive::lease::Process;
 use archive::planning::OpenTask;
@@ -12,9 +11,6 @@ use dispatch::planner;
 use dispatch::{ARRAY_MOST, Sent, Start};
 use model::task::TaskLimits;
 use std::time::{Duration, Instant};
-
-/// A batch system gets tasks that are to start within so many seconds, so that no core waits for the next pass.
-const AHEAD: f64 = 20.0;
 
 /// A task whose file could not be written is tried again after this.
 const REWRITE_AFTER: Duration = Duration::from_secs(60);
@@ -54,19 +50,23 @@ impl Curator {
 
     /// What may start and is due, alike ones together.
     fn due(&mut self) -> anyhow::Result<Vec<Due>> {
-        let ahead = match self.site.config.plan.executor {
-            ExecutorKind::Print => f64::INFINITY,
-            ExecutorKind::Slurm => AHEAD,
-            ExecutorKind::Local | ExecutorKind::Ssh => 0.1,
-        };
+        let ahead = self.executor.ahead();
         self.again_at.retain(|_, at| *at > Instant::now());
         let again_at = self.again_at.clone();
-        let mut due: Vec<Due> = self.with_facts(|facts| {
-            let may = |task: &OpenTask| task.may_start() && !again_at.contains_key(&task.key);
+        let request = self.request.clone();
+        let (mut due, blocked): (Vec<Due>, _) = self.with_facts(|facts| {
+            let is_approved = |task: &OpenTask| match &request {
+                Some(request) => request.approves(task),
+                None => task.may_start(),
+            };
+            let may = |task: &OpenTask| is_approved(task) && !again_at.contains_key(&task.key);
             let work = situation::situation(facts, &may, false);
             let plan = planner::plan(&work.situation);
+            let unit = |task: usize| work.units[work.situation.tasks[task].group].clone();
+            let blocked: Vec<_> =
+                plan.unplanned.into_iter().map(|(task, reason)| (unit(task), reason)).collect();
             let due = plan.placements.into_iter().filter(|p| p.start <= ahead);
-            due.filter_map(|placement| {
+            let due = due.filter_map(|placement| {
                 let Piece::Open(key) = &work.pieces[placement.task] else { return None };
                 Some(Due {
                     task: key.clone(),
@@ -74,9 +74,10 @@ impl Curator {
                     memory_bytes: work.situation.tasks[placement.task].memory_bytes,
                     seconds: placement.seconds,
                 })
-            })
-            .collect()
+            });
+            (due.collect(), blocked)
         })?;
+        self.blocked = blocked;
         due.sort_by(|a, b| (&a.host, a.memory_bytes).cmp(&(&b.host, b.memory_bytes)));
         Ok(due)
     }
@@ -112,6 +113,11 @@ impl Curator {
                 return Ok(None);
             }
         };
+        let files = started.inputs.len() as u64;
+        self.attempts.entry(started.attempt.clone()).or_default().files = files;
+        let step = task.unit.use_case.name();
+        self.counts.entry(step).or_default().begin();
+        self.progress.expect(step, files);
         let start = Start { name, task_file, host, threads: 1, memory_bytes, seconds: *seconds };
         Ok(Some((started.attempt, start)))
     }

@@ -133,7 +133,7 @@ impl Night {
         directory: &str,
         word: &Word,
     ) -> anyhow::Result<String> {
-        let naming = profiles::naming_of(&self.profiles, directory);
+        let naming = profiles::naming_of(&self.curator.profiles, directory);
         let has_marker = naming.is_some_and(|naming| naming.marker.is_some());
         let judge = |fetched: &Fetched| word.judged(fetched, has_marker);
         let coming = Coming {
@@ -160,8 +160,8 @@ impl Night {
     /// # Errors
     /// When the archive does not know it.
     pub fn close(&mut self, name: &str) -> anyhow::Result<bool> {
-        let closed = self.archive.close_delivery(name, &self.cause, site::now())?;
-        self.archive.complete_deliveries(site::now())?;
+        let closed = self.curator.archive.close_delivery(name, &self.curator.cause, site::now())?;
+        self.curator.archive.complete_deliveries(site::now())?;
         Ok(closed)
     }
 
@@ -180,7 +180,7 @@ impl Night {
         let brought = self.fetch_locked(coming, name);
         if brought.is_err() && !coming.is_library {
             // Of a fetch that registered nothing no name is left behind.
-            self.archive.release_origin(&coming.origin.place_of(coming.directory))?;
+            self.curator.archive.release_origin(&coming.origin.place_of(coming.directory))?;
         }
         brought
     }
@@ -206,11 +206,17 @@ impl Night {
         };
         let arrivals = std::mem::take(&mut fetched.arrivals);
         self.note_mended(&name, &arrivals, &coming.again)?;
-        let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
-        let place = &self.site.place;
+        let profiles: Vec<_> = self.curator.profiles.iter().map(|p| p.profile.clone()).collect();
+        let place = &self.curator.site.place;
         let now = site::now();
-        let recorded =
-            register::record(&delivery, &fetched, &profiles, place, &mut self.archive, now)?;
+        let recorded = register::record(
+            &delivery,
+            &fetched,
+            &profiles,
+            place,
+            &mut self.curator.archive,
+            now,
+        )?;
         new_refusals += recorded.new_refusals;
         fetched.arrivals = arrivals;
         self.count_brought(&fetched, new_refusals);
@@ -218,14 +224,16 @@ impl Night {
         let awaited = match delivery.awaited {
             None => None,
             awaited if coming.is_reopened => awaited,
-            awaited => awaited.filter(|_| self.archive.awaited(&name).ok().flatten().is_some()),
+            awaited => {
+                awaited.filter(|_| self.curator.archive.awaited(&name).ok().flatten().is_some())
+            }
         };
         Ok(Brought { name, fetched, awaited })
     }
 
     /// What the ledger knows of the delivery's files.
     fn known_of(&self, coming: &Coming<'_>, name: &str) -> anyhow::Result<Ledger> {
-        let mut known = register::known(name, &self.site.place, &self.archive)?;
+        let mut known = register::known(name, &self.curator.site.place, &self.curator.archive)?;
         for file in &coming.again {
             known.get_mut(file).into_iter().flatten().for_each(|content| content.look_again = true);
         }
@@ -238,7 +246,7 @@ impl Night {
         if !is_known {
             return Ok(place);
         }
-        let before = self.archive.source(name)?.to_string_lossy().into_owned();
+        let before = self.curator.archive.source(name)?.to_string_lossy().into_owned();
         if coming.is_library {
             return Ok(before);
         }
@@ -258,14 +266,14 @@ impl Night {
         known: &Ledger,
         delivery: &register::Delivery<'_>,
     ) -> anyhow::Result<(Fetched, u64)> {
-        let profiles: Vec<_> = self.profiles.iter().map(|p| p.profile.clone()).collect();
-        let shown = &self.progress;
+        let profiles: Vec<_> = self.curator.profiles.iter().map(|p| p.profile.clone()).collect();
+        let shown = &self.curator.progress;
         let progress = |step: Step<'_>| match step {
             Step::Begins { files, .. } => shown.expect("transfer", files as u64),
             Step::Ended { .. } => shown.done("transfer", 1),
         };
         let mut new_refusals = 0;
-        let (site, archive) = (&self.site, &mut self.archive);
+        let (site, archive) = (&self.curator.site, &mut self.curator.archive);
         let mut landed = |group: &[transfer::Arrival]| {
             let now = site::now();
             let recorded =
@@ -281,7 +289,7 @@ impl Night {
             (&self.stop, &progress),
             |request| transfer::fetch(request, &mut landed),
         );
-        self.progress.finish();
+        self.curator.progress.finish();
         Ok((fetched?, new_refusals))
     }
 
@@ -310,13 +318,13 @@ impl Night {
             again.contains(&h.name)
                 && arrivals.iter().any(|a| a.name == h.name && a.sha256 == h.sha256)
         };
-        let holdings = self.archive.holdings(Some(delivery))?;
+        let holdings = self.curator.archive.holdings(Some(delivery))?;
         let mended: Vec<_> = holdings
             .iter()
             .filter(|h| is_mended(h))
             .map(|h| (h.file_id, Soundness::Sound))
             .collect();
-        Ok(self.archive.note_soundness(&mended, site::now())?)
+        Ok(self.curator.archive.note_soundness(&mended, site::now())?)
     }
 }
 

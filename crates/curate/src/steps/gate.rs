@@ -3,13 +3,12 @@
 use super::Night;
 use crate::advice;
 use crate::failure;
-use crate::profiles;
 use crate::scheduler;
 use crate::site::{Archive, Site};
 use crate::words::{counted, shown, tell};
+use archive::Inquiry;
 use archive::planning::{Held, Standing};
 use archive::records::Stage;
-use archive::{Inquiry, Planning};
 use model::{Advice, UseCase};
 use std::path::Path;
 
@@ -47,14 +46,7 @@ impl Night {
         if self.is_forced {
             return Ok(Vec::new());
         }
-        let named = |name: &String| {
-            let night = profiles::naming_of(&self.profiles, name).and_then(|n| n.delivery(name));
-            (name.clone(), night.map(|found| found.night))
-        };
-        let deliveries: Vec<_> = deliveries.iter().map(named).collect();
-        let mut held = self.archive.held(&deliveries)?;
-        held.retain(|h| use_cases.contains(&h.use_case));
-        Ok(held)
+        self.curator.held(deliveries, use_cases)
     }
 
     /// Refuses deliveries of which nothing may start, before anything is done about them.

@@ -177,10 +177,10 @@ impl Night {
         (origin, directory): (&Origin, &str),
         identity: &Identity,
     ) -> anyhow::Result<(String, files::DirLock)> {
-        let configured = crate::sources::keys(&self.site);
+        let configured = crate::sources::keys(&self.curator.site);
         let began = Instant::now();
         loop {
-            let known = self.archive.origins(Some(directory))?;
+            let known = self.curator.archive.origins(Some(directory))?;
             if let Some(own) = own(&known, origin, &configured) {
                 as_said(own, identity)?;
                 let name = own.delivery.clone();
@@ -189,13 +189,13 @@ impl Night {
                 return Ok((name, lock));
             }
             if let Identity::Join(name) = identity {
-                let name = joined(&self.archive, name)?;
+                let name = joined(&self.curator.archive, name)?;
                 let lock = self.locked(&name)?.ok_or_else(|| under_way(&name))?;
-                let who = self.cause.who.clone();
+                let who = self.curator.cause.who.clone();
                 self.claim((origin, directory), &name, Claim::Join(&who))?;
                 return Ok((name, lock));
             }
-            check_unlike(&self.archive, (origin, directory), &known, identity)?;
+            check_unlike(&self.curator.archive, (origin, directory), &known, identity)?;
             if let Some(found) = self.first_free((origin, directory))? {
                 return Ok(found);
             }
@@ -213,17 +213,17 @@ impl Night {
         (origin, directory): (&Origin, &str),
     ) -> anyhow::Result<Option<(String, files::DirLock)>> {
         for name in candidates(directory, &origin.label()) {
-            if self.archive.deliveries(None)?.contains(&name) {
+            if self.curator.archive.deliveries(None)?.contains(&name) {
                 continue;
             }
             let reserved = |archive: &Archive| -> anyhow::Result<bool> {
                 Ok(archive.origins(None)?.iter().any(|k| k.delivery == name))
             };
             match self.locked(&name)? {
-                None if reserved(&self.archive)? => {}
+                None if reserved(&self.curator.archive)? => {}
                 None => return Ok(None),
                 // Another process may have registered files between the question and the lock.
-                Some(_) if self.archive.deliveries(None)?.contains(&name) => {}
+                Some(_) if self.curator.archive.deliveries(None)?.contains(&name) => {}
                 Some(lock) => {
                     self.claim((origin, directory), &name, Claim::Own)?;
                     return Ok(Some((name, lock)));
@@ -240,12 +240,12 @@ impl Night {
         claim: Claim<'_>,
     ) -> anyhow::Result<()> {
         let place = origin.place_of(directory);
-        Ok(self.archive.claim_origin(&place, name, claim, site::now())?)
+        Ok(self.curator.archive.claim_origin(&place, name, claim, site::now())?)
     }
 
     /// Locks a delivery's directory in the library; `None` while another process holds it.
     pub(super) fn locked(&self, name: &str) -> anyhow::Result<Option<files::DirLock>> {
-        let library = self.site.place.library().join(name);
+        let library = self.curator.site.place.library().join(name);
         files::create_dir(&library)
             .with_context(|| format!("cannot make {}", library.display()))?;
         files::lock_dir(&library).with_context(|| format!("cannot lock {}", library.display()))

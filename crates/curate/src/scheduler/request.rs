@@ -1,0 +1,251 @@
+//! Work that a command asks for: on this machine, now, and approved by the command itself.
+
+use super::executors;
+use super::situation::UnitName;
+use super::{Curator, PassReport};
+use crate::failure;
+use crate::profiles;
+use crate::progress::Progress;
+use crate::site::{self, Site};
+use crate::words;
+use anyhow::Context;
+use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, Unfinished};
+use archive::records::{DeliveryWork, PlannedRound, RoundWork};
+use archive::{Planning, Queue};
+use dispatch::planner::Reason;
+use model::{UnitState, UseCase};
+use register::plan::Wait;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Staged and archived metadata of one multiframe, generously.
+const METADATA_FILE_BYTES: u64 = 300_000;
+
+/// Use cases of deliveries that are to be done.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Names of the deliveries.
+    pub deliveries: Vec<String>,
+    /// Use cases.
+    pub use_cases: Vec<UseCase>,
+    /// Instructions of operators do not count.
+    pub is_forced: bool,
+}
+
+impl Request {
+    /// Returns its deliveries as [`Planning::unfinished_deliveries`] does: they may be finished and are looked at all the same.
+    pub(super) fn named(&self) -> Vec<Unfinished> {
+        let named = |name: &String| Unfinished { name: name.clone(), mark: String::new() };
+        self.deliveries.iter().map(named).collect()
+    }
+
+    fn covers(&self, task: &OpenTask) -> bool {
+        let unit = &task.key.unit;
+        self.use_cases.contains(&unit.use_case) && self.deliveries.contains(&unit.delivery)
+    }
+
+    /// Returns true for a task that may start by this request.
+    pub(super) fn approves(&self, task: &OpenTask) -> bool {
+        self.covers(task) && matches!(task.state, UnitState::Approved | UnitState::Running)
+    }
+
+    /// Returns true for an instruction that counts.
+    pub(super) fn heeds(&self, standing: &Standing) -> bool {
+        let stops = matches!(standing.instruction, Instruction::Pause | Instruction::Drain);
+        !(self.is_forced && stops)
+    }
+}
+
+impl Curator {
+    /// Opens a site for work on this machine, whatever executor the site has.
+    ///
+    /// # Errors
+    /// When configuration, profiles or archive are not usable.
+    pub fn on_this_machine(site: Site, who: &str, why: &str) -> anyhow::Result<Self> {
+        let executor = executors::this_machine(&site);
+        Self::with(executor, site, who, why)
+    }
+
+    /// Works on a request from now on.
+    pub fn take_on(&mut self, request: Request) {
+        self.request = Some(request);
+        self.look_again();
+    }
+
+    /// Shows how far its steps are from now on.
+    pub fn show(&mut self, progress: Arc<dyn Progress>) {
+        self.progress = progress;
+    }
+
+    /// Looks at the deliveries of the request in the next pass.
+    pub fn look_again(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// Returns true when the next pass looks at the deliveries of the request.
+    pub fn is_to_look(&self) -> bool {
+        self.is_stale
+    }
+
+    /// Waits until an attempt may have ended, at most for `patience`.
+    pub fn wait(&mut self, patience: Duration) {
+        self.executor.wait(patience);
+    }
+
+    /// Whether attempts of this process are under way, or tasks wait for another try.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub fn is_at_work(&self) -> anyhow::Result<bool> {
+        let waits = self.again_at.values().any(|at| *at > Instant::now());
+        Ok(waits || !self.mine()?.is_empty())
+    }
+
+    /// Returns the number of tasks of the request on which another process works.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub fn busy_elsewhere(&self) -> anyhow::Result<u64> {
+        let Some(request) = &self.request else { return Ok(0) };
+        let mine: HashSet<_> = self.mine()?.into_iter().map(|(a, _)| a.attempt.task).collect();
+        let open = self.archive.open_tasks()?;
+        let elsewhere = |t: &&OpenTask| t.running && request.covers(t) && !mine.contains(&t.key);
+        Ok(open.iter().filter(elsewhere).count() as u64)
+    }
+
+    /// Returns the units of the request of which tasks may start and cannot, each with the reason. Those that an instruction about
+    /// them stops are not among them: see [`Curator::held`].
+    pub fn blocked(&self) -> BTreeMap<UnitName, String> {
+        let is_of_unit =
+            |reason: &Reason| matches!(reason, Reason::Closed { .. } | Reason::After { .. });
+        let blocked = self.blocked.iter().filter(|(_, reason)| !is_of_unit(reason));
+        blocked.map(|(unit, reason)| (unit.clone(), reason.cause())).collect()
+    }
+
+    /// Returns the instruction by which nothing may start on this machine.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub fn host_stopped(&self) -> anyhow::Result<Option<Standing>> {
+        let stops = |standing: &Standing| {
+            self.request.as_ref().is_none_or(|request| request.heeds(standing))
+                && matches!(standing.instruction, Instruction::Pause | Instruction::Drain)
+                && self
+                    .hosts
+                    .iter()
+                    .any(|host| standing.subject == Subject::Host(host.name.clone()))
+        };
+        Ok(self.archive.instructions()?.into_iter().find(stops))
+    }
+
+    /// Returns the files that wait, and why, as of the last look.
+    pub fn waits(&self) -> Vec<Wait> {
+        self.file_waits.iter().map(|(_, wait)| wait.clone()).collect()
+    }
+
+    /// Returns what operators stopped of some use cases of some deliveries.
+    ///
+    /// # Errors
+    /// When the archive fails.
+    pub fn held(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<Vec<Held>> {
+        let named = |name: &String| {
+            let night = profiles::naming_of(&self.profiles, name).and_then(|n| n.delivery(name));
+            (name.clone(), night.map(|found| found.night))
+        };
+        let deliveries: Vec<_> = deliveries.iter().map(named).collect();
+        let mut held = self.archive.held(&deliveries)?;
+        held.retain(|h| use_cases.contains(&h.use_case));
+        Ok(held)
+    }
+
+    /// Returns the use cases of a delivery that may be worked on: those of the request that no operator stopped, or all.
+    pub(super) fn use_cases_of(&self, delivery: &str) -> anyhow::Result<Vec<UseCase>> {
+        let Some(request) = &self.request else { return Ok(UseCase::ALL.to_vec()) };
+        if request.is_forced {
+            return Ok(request.use_cases.clone());
+        }
+        let held = self.held(&[delivery.to_owned()], &request.use_cases)?;
+        let is_held = |use_case: &UseCase| held.iter().any(|h| h.use_case == *use_case);
+        Ok(request.use_cases.iter().copied().filter(|u| !is_held(u)).collect())
+    }
+
+    /// Opens every round of the request that can be opened now, and approves those that nobody has decided on.
+    pub(super) fn open_requested(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+        if !self.is_stale {
+            return Ok(());
+        }
+        self.is_stale = false;
+        let (site, cause) = (self.site.clone(), self.cause.clone());
+        self.gather(&mut |archive, work, _, round| {
+            check_room(&site, work, &round)?;
+            let opened = archive.open_round(&round, &cause, site::now()).and_then(|unit| {
+                archive.move_unit(&unit, UnitState::Approved, &cause, site::now())
+            });
+            match opened {
+                Ok(_) => report.opened += 1,
+                // Another process opened or approved it in between: what is open is read again.
+                Err(error) if error.is_conflict() => report.contested += 1,
+                Err(error) => return Err(error.into()),
+            }
+            Ok(())
+        })?;
+        let deliveries = self.request.as_ref().map(|r| r.deliveries.clone()).unwrap_or_default();
+        for delivery in deliveries {
+            self.approve_requested(&delivery, report)?;
+        }
+        self.is_stale |= report.contested > 0;
+        Ok(())
+    }
+
+    /// Approves the rounds of a delivery that were opened by others and that nobody has decided on.
+    fn approve_requested(&mut self, delivery: &str, report: &mut PassReport) -> anyhow::Result<()> {
+        let use_cases = self.use_cases_of(delivery)?;
+        let is_undecided = |round: &RoundWork| {
+            use_cases.contains(&round.unit.use_case)
+                && matches!(round.state, UnitState::Ready | UnitState::Proposed)
+        };
+        for round in self.archive.delivery_work(delivery)?.rounds {
+            if !is_undecided(&round) {
+                continue;
+            }
+            match self.archive.move_unit(&round.unit, UnitState::Approved, &self.cause, site::now())
+            {
+                Ok(_) => report.opened += 1,
+                Err(error) if error.is_conflict() => report.contested += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that a round and what ingest makes of it fit on the disk of the site.
+fn check_room(site: &Site, work: &DeliveryWork, round: &PlannedRound) -> anyhow::Result<()> {
+    let inputs: HashSet<_> =
+        round.tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
+    let images = work.images.iter().filter(|i| inputs.contains(&i.multiframe_id));
+    let wanted: u64 = images
+        .map(|image| match round.use_case {
+            UseCase::Preview => image.bytes / 8,
+            UseCase::Metadata => METADATA_FILE_BYTES,
+            // Staged, and once more in the lake.
+            UseCase::Catalogue => 2 * image.catalogue.as_ref().map_or(0, |c| c.bytes),
+        })
+        .sum();
+    let root: &Path = site.place.root();
+    let free = files::free_bytes(root)
+        .with_context(|| format!("cannot tell the free room of {}", root.display()))?;
+    if wanted <= free {
+        return Ok(());
+    }
+    Err(failure::gate(format!(
+        "{} of {} take about {}, and {} are free on the disk of {}",
+        round.use_case,
+        round.delivery,
+        words::bytes(wanted),
+        words::bytes(free),
+        root.display()
+    )))
+}
