@@ -1,0 +1,19 @@
+//! The ingester daemon: the section `ingest`.
+
+use serde::{Deserialize, Serialize};
+
+/// The ingester daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// Address of its port; empty = none.
+    pub listen: String,
+    /// Seconds between two passes at the most.
+    pub poll_seconds: u64,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:19187".to_owned(), poll_seconds: 10 }
+    }
+}

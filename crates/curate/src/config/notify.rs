@@ -1,0 +1,23 @@
+//! Whom to tell of trouble: the section `notify`.
+
+use serde::{Deserialize, Serialize};
+
+/// Whom to tell of trouble.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// A program with its arguments; empty = none.
+    pub command: Vec<String>,
+    /// A URL; empty = none.
+    pub webhook: String,
+    /// Hours after which a unit that stands still is stuck.
+    pub stuck_hours: f64,
+    /// Free GB below which a disk is low.
+    pub low_disk_gb: u64,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self { command: Vec::new(), webhook: String::new(), stuck_hours: 6.0, low_disk_gb: 20 }
+    }
+}

@@ -1,0 +1,21 @@
+//! Limits of queries: the section `sql`.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of queries.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sql {
+    /// Seconds; 0 = no limit.
+    pub seconds: u64,
+    /// Rows; 0 = no limit.
+    pub rows: u64,
+    /// Temporary files.
+    pub temporary_mb: u64,
+}
+
+impl Default for Sql {
+    fn default() -> Self {
+        Self { seconds: 600, rows: 0, temporary_mb: 4096 }
+    }
+}
