@@ -1,19 +1,20 @@
-//! How many packages the lock file may hold. Raising the ceiling is a decision: PostgreSQL's client and TLS brought 56 packages and
-//! a minute of building, deliveries by SFTP, HTTP and S3 another 29.
+//! How many packages of others the lock file may hold. Raising the ceiling is a decision: PostgreSQL's client and TLS brought 56
+//! packages and a minute of building, deliveries by SFTP, HTTP and S3 another 29.
 
 use crate::root;
 use std::fs;
 
-const CEILING: usize = 262;
+const CEILING: usize = 243;
 
-/// Counts the locked packages, those of this workspace included.
+/// Counts the locked packages that come from outside.
 pub fn check() -> Result<(), String> {
     let lock =
         fs::read_to_string(root().join("Cargo.lock")).map_err(|e| format!("Cargo.lock: {e}"))?;
-    let count = lock.lines().filter(|line| *line == "[[package]]").count();
+    let all = lock.lines().filter(|line| *line == "[[package]]").count();
+    let count = lock.lines().filter(|line| line.starts_with("source = ")).count();
     if count > CEILING {
-        return Err(format!("{count} packages are locked, the ceiling is {CEILING}"));
+        return Err(format!("{count} packages of others are locked, the ceiling is {CEILING}"));
     }
-    println!("{count} packages are locked, the ceiling is {CEILING}");
+    println!("{count} packages of others are locked, the ceiling is {CEILING}; {all} with our own");
     Ok(())
 }

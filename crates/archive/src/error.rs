@@ -1,8 +1,8 @@
 //! What can go wrong with the archive, and whether waiting helps.
 
-use crate::engine::EngineError;
-use crate::lake::LakeError;
 use crate::site::Site;
+use engine::EngineError;
+use lake::LakeError;
 use model::{Advice, UnitState, one_line};
 use std::io;
 use std::path::PathBuf;
@@ -150,7 +150,7 @@ fn is_about_data(fault: &rusqlite::Error) -> bool {
 
 impl ArchiveError {
     /// Names what was being done.
-    pub(crate) fn during<F: Into<ArchiveFault>>(act: impl Into<String>) -> impl FnOnce(F) -> Self {
+    pub fn during<F: Into<ArchiveFault>>(act: impl Into<String>) -> impl FnOnce(F) -> Self {
         let act = act.into();
         move |fault| Self { act, fault: fault.into() }
     }

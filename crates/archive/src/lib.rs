@@ -1,4 +1,4 @@
-//! The archive: control store, metadata and the lake, behind traits that ask for what the pipeline needs.
+//! The archive: control store, metadata and detections, behind traits that ask for what the pipeline needs.
 //!
 //! A site ([`Site`]) holds one `archive.db` and the lake. [`Archive`] is both behind four traits in [`control`]:
 //! [`Registry`] records deliveries, [`Queue`] runs tasks, [`Publication`] ingests batches, [`Inquiry`] reports. Tables and
@@ -7,27 +7,22 @@
 //!
 //! Start at [`Archive::create`] and [`Archive::open`], then the traits. A new column begins in
 //! `model/tables/`, a new control table in a new migration.
-//! Does not decide what is to be done, read FITS files, or run tasks. No other room names the engine.
+//! Does not decide what is to be done, read FITS files, run tasks, or answer queries.
 
 #[cfg(test)]
 extern crate self as archive;
 
-mod attach;
 pub mod backup;
 pub mod control;
-pub mod engine;
 pub mod error;
-pub mod lake;
 pub mod metadata;
 pub mod migrate;
 mod partitions;
 mod provider;
 mod roles;
 pub mod site;
-pub mod sql;
 pub mod verify;
 
-pub use attach::attach_statements;
 pub use control::records::Timestamp;
 pub use control::store::{Access, Archive, at_work};
 pub use control::{

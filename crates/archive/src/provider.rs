@@ -3,8 +3,8 @@
 //! Start at [`is_same`]. Origins are recorded in `delivery_origin`. The table `camera` holds the telescopes and instruments of each
 //! delivery: those of all its frames in the archive, current or not.
 
-use crate::engine::{Connection, ToSql};
 use crate::error::ArchiveFault;
+use engine::{Connection, ToSql};
 
 /// Origin of a delivery: its name, its address, and whether the configuration names it as a source.
 type Origin = (String, String, bool);

@@ -4,10 +4,11 @@
 //! schema, the *ingester* may write rows and load detections, the *reader* may read the public tables and views. One login,
 //! *query*, has the reader's rights alone: `almagest sql` runs queries under it.
 
-use crate::engine::{Address, Connection, Database, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::metadata::definition::{quoted, tables};
+use crate::metadata::definition::tables;
 use crate::site::Site;
+use engine::quoted;
+use engine::{Address, Connection, Database, Kind, Server};
 
 /// Whether an archive can be made in a database: it can be reached, its server is new enough, its text is UTF-8, and we may
 /// make tables. Nothing to check for an embedded one.
@@ -122,7 +123,7 @@ pub(crate) fn unreadable(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
          ORDER BY relname",
     )?;
     let denied: Vec<String> =
-        select.query_map([&reader], |r| r.get(0))?.collect::<crate::engine::Result<_>>()?;
+        select.query_map([&reader], |r| r.get(0))?.collect::<engine::Result<_>>()?;
     let public: Vec<String> = public().collect();
     Ok(denied.into_iter().filter(|name| public.contains(name)).collect())
 }
@@ -168,7 +169,7 @@ pub(crate) fn rights_on_views(tx: &Connection) -> Result<Vec<Right>, ArchiveFaul
             is_grantable: r.get(4)?,
         })
     })?;
-    Ok(rows.collect::<crate::engine::Result<_>>()?)
+    Ok(rows.collect::<engine::Result<_>>()?)
 }
 
 /// Restores lost rights: those on views that were recreated. Rights on columns that no longer exist are left out.
@@ -270,7 +271,7 @@ impl Roles {
              GRANT {reader} TO {login};
              GRANT CONNECT, TEMPORARY ON DATABASE {} TO {login};
              SAVEPOINT temporary_space",
-            crate::engine::text(&verifier),
+            engine::text(&verifier),
             quoted(&database)
         ))?;
         // Only a superuser may let it limit its temporary files; else the server's own limit holds.
@@ -296,9 +297,8 @@ impl Roles {
             "SELECT relname::text, relkind::text FROM pg_class
              WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY relname",
         )?;
-        let objects: Vec<(String, String)> = select
-            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
-            .collect::<crate::engine::Result<_>>()?;
+        let objects: Vec<(String, String)> =
+            select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<engine::Result<_>>()?;
         let is_detections = |name: &str| {
             name == "detection_data" || name.strip_prefix("detection_").is_some_and(is_partition)
         };

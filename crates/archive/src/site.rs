@@ -1,7 +1,7 @@
 //! A site on disk: where everything lies, and whether the disk is fit for it.
 
-use crate::engine::{Address, Database, EngineError};
 use crate::error::{ArchiveError, ArchiveFault};
+use engine::{Address, Database, EngineError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -112,8 +112,11 @@ impl Site {
         self.store.url.is_none()
     }
 
-    /// The server's database, when there is one.
-    pub(crate) fn address(&self) -> Result<Option<Address>, EngineError> {
+    /// Returns the server's database, when there is one.
+    ///
+    /// # Errors
+    /// [`EngineError`] for an address that cannot be read.
+    pub fn address(&self) -> Result<Option<Address>, EngineError> {
         if self.is_embedded() {
             return Ok(None);
         }
@@ -122,8 +125,11 @@ impl Site {
         Address::of(&store).map(Some)
     }
 
-    /// The server's database under the login of queries, when there is one.
-    pub(crate) fn query_address(&self) -> Result<Option<Address>, EngineError> {
+    /// Returns the server's database under the login of queries, when there is one.
+    ///
+    /// # Errors
+    /// [`EngineError`] for an address that cannot be read.
+    pub fn query_address(&self) -> Result<Option<Address>, EngineError> {
         if self.is_embedded() {
             return Ok(None);
         }

@@ -72,8 +72,8 @@ fn many_small_batches_beside_readers() {
                         [0, 1, 2].map(|n| row.get(n))
                     })
                 } else {
-                    let limits = archive::sql::SqlLimits::DEFAULT;
-                    let reader = archive::sql::Reader::open(asking, limits).unwrap();
+                    let limits = query::SqlLimits::DEFAULT;
+                    let reader = query::Reader::open(asking, limits).unwrap();
                     Box::new(move || three_numbers(&reader))
                 };
                 let mut before = 0;
@@ -125,13 +125,13 @@ fn leaves_cheaply(site: &Site, server: &Server, n: usize) -> u64 {
 const THREE_NUMBERS: &str = "SELECT count(*), count(DISTINCT obj_id),
     (SELECT coalesce(sum(rows), 0)::bigint FROM detector_rows WHERE end_event IS NULL) FROM detection";
 
-fn three_numbers(reader: &archive::sql::Reader) -> [i64; 3] {
+fn three_numbers(reader: &query::Reader) -> [i64; 3] {
     struct Numbers(Vec<i64>);
-    impl archive::sql::RowSink for Numbers {
-        fn columns(&mut self, _: &[archive::sql::ResultColumn]) -> std::io::Result<()> {
+    impl query::RowSink for Numbers {
+        fn columns(&mut self, _: &[query::ResultColumn]) -> std::io::Result<()> {
             Ok(())
         }
-        fn row(&mut self, values: &[archive::sql::SqlValue<'_>]) -> std::io::Result<()> {
+        fn row(&mut self, values: &[query::SqlValue<'_>]) -> std::io::Result<()> {
             self.0 = values.iter().map(|v| v.as_i64().unwrap()).collect();
             Ok(())
         }

@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "fixture/query.rs"]
+#[path = "../../query/tests/fixture/query.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod query;
 #[path = "control_conformance/staging.rs"]
@@ -15,8 +15,8 @@ mod staging;
 #[path = "sequences/model.rs"]
 mod model_of;
 
+use ::query::{Reader, SqlLimits};
 use archive::records::*;
-use archive::sql::{Reader, SqlLimits};
 use archive::verify::{Options, verify};
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::{EventId, UnitKey, UseCase};

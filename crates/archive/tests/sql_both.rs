@@ -3,13 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "fixture/query.rs"]
+#[path = "../../query/tests/fixture/query.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod query;
 #[path = "control_conformance/staging.rs"]
 mod staging;
 
-use archive::sql::{Reader, SqlError, SqlLimits};
+use ::query::{Reader, SqlError, SqlLimits};
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::task::TaskResult;
 use model::{EventId, UseCase};

@@ -1,7 +1,7 @@
 //! Failures of an act by their kind, and what each recommends.
 
 use archive::ArchiveError;
-use archive::sql::SqlError;
+use query::SqlError;
 use std::path::Path;
 
 /// Kind of a failure: whether trying again helps, and who has to do something.

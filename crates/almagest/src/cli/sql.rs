@@ -7,9 +7,9 @@ use super::Format;
 use crate::exit::{self, Exit};
 use crate::report::{shown, tell};
 use anyhow::Context;
-use archive::sql::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
 use curate::site::Site;
 use model::EventId;
+use query::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -147,7 +147,7 @@ fn to_file(
     query: &str,
     path: &std::path::Path,
     format: Format,
-) -> anyhow::Result<archive::sql::QueryReport> {
+) -> anyhow::Result<query::QueryReport> {
     files::publish(path, |file| -> Result<_, Publishing> {
         write_to(session, query, format, file).map_err(Publishing)
     })
@@ -169,7 +169,7 @@ pub fn write_to<W: Write + Send>(
     query: &str,
     format: Format,
     to: W,
-) -> anyhow::Result<archive::sql::QueryReport> {
+) -> anyhow::Result<query::QueryReport> {
     let mut out = BufWriter::with_capacity(1 << 16, to);
     let report = match format {
         Format::Table => {
@@ -186,7 +186,7 @@ pub fn write_to<W: Write + Send>(
             done?
         }
         Format::Parquet => {
-            let mut sink = archive::sql::ParquetSink::new(&mut out);
+            let mut sink = query::ParquetSink::new(&mut out);
             let done = session.query(query, &mut sink);
             sink.finish()?;
             done?
@@ -218,6 +218,6 @@ impl RowSink for Collected {
 pub fn attach(site: Option<PathBuf>, _: &AttachArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut out: StdoutLock = io::stdout().lock();
-    out.write_all(archive::attach_statements(&site.place)?.as_bytes())?;
+    out.write_all(query::attach_statements(&site.place)?.as_bytes())?;
     Ok(Exit::Done)
 }

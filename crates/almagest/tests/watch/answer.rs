@@ -1,7 +1,7 @@
 //! What one snapshot shows of a night, and what must hold in it.
 
 use archive::Site;
-use archive::sql::{Reader, ResultColumn, RowSink, SqlLimits, SqlValue};
+use query::{Reader, ResultColumn, RowSink, SqlLimits, SqlValue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 

@@ -1,8 +1,8 @@
 //! What is in a backup, written last: `ledger.json`.
 
 use super::at;
-use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
+use engine::{Connection, Optional};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -120,7 +120,7 @@ impl Ledger {
         let path = backup.join(NAME);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|e| ArchiveFault::Damaged(format!("a ledger: {e}")))?;
-        files::publish_bytes(&path, &text).map_err(crate::lake::LakeError::from)?;
+        files::publish_bytes(&path, &text).map_err(lake::LakeError::from)?;
         Ok(())
     }
 

@@ -17,10 +17,10 @@ pub use restoration::{RESTORING, Restoration};
 
 use crate::control::records::{Cause, Timestamp};
 use crate::control::store::text_of;
-use crate::engine::Connection;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::lake::{self, LakeError};
 use crate::site::Site;
+use engine::Connection;
+use lake::{self, LakeError};
 use ledger::{LastEvent, Ledger, Listed};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -68,7 +68,7 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
         let snapshot = target.join(SNAPSHOT);
         remove(&snapshot)?;
         let from = open(&site.database())?;
-        crate::engine::relocation::check(&from)?;
+        engine::relocation::check(&from)?;
         from.execute("VACUUM INTO ?1", [snapshot.to_string_lossy()])?;
         let copies = copy_lake(&snapshot, &lake_of(site.root()), &lake_of(target))?;
         let (mut report, detections) = copies;
@@ -113,7 +113,7 @@ pub(crate) fn start_again_sql(now: Timestamp, cause: &Cause, check: &str) -> Str
     for part in parts {
         let named = values.iter().find_map(|(name, value)| Some((value, part.strip_prefix(name)?)));
         match named {
-            Some((value, rest)) => sql += &(crate::engine::text(value) + rest),
+            Some((value, rest)) => sql += &(engine::text(value) + rest),
             None => sql += &format!(":{part}"),
         }
     }
@@ -121,7 +121,7 @@ pub(crate) fn start_again_sql(now: Timestamp, cause: &Cause, check: &str) -> Str
 }
 
 fn open(database: &Path) -> Result<rusqlite::Connection, ArchiveFault> {
-    Ok(crate::engine::reading::open(database)?.0)
+    Ok(engine::reading::open(database)?.0)
 }
 
 /// Copies the lake files that a database lists and that are not there yet; says which are there now.

@@ -9,8 +9,8 @@ use super::{
     remove, server, set_aside,
 };
 use crate::control::records::Timestamp;
-use crate::engine::{Address, Connection, Database, Server};
 use crate::error::{ArchiveError, ArchiveFault, in_words};
+use engine::{Address, Connection, Database, Server};
 use model::Advice;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -111,7 +111,7 @@ impl Restoration {
         files::create_dir(root).map_err(at(root))?;
         let text = serde_json::to_vec_pretty(&note)
             .map_err(|e| ArchiveFault::Damaged(format!("a note: {e}")))?;
-        files::publish_bytes(&root.join(RESTORING), &text).map_err(crate::lake::LakeError::from)?;
+        files::publish_bytes(&root.join(RESTORING), &text).map_err(lake::LakeError::from)?;
         files::crash_point("restore:noted");
         let (backup, root) = (backup.to_owned(), root.to_owned());
         Ok(Self { backup, root, database: database.clone(), of_server, is_restored })

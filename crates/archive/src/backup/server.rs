@@ -7,11 +7,11 @@
 use super::ledger::{HeldTable, LastEvent, Ledger, Listed, Rows};
 use super::{BackupReport, Wanted, after_restore_sql, at, is_there, remove};
 use crate::control::records::Timestamp;
-use crate::engine::{Address, Connection, Kind, Server};
 use crate::error::ArchiveFault;
-use crate::lake::{self, LakeError};
-use crate::metadata::definition::quoted;
 use crate::partitions;
+use engine::quoted;
+use engine::{Address, Connection, Kind, Server};
+use lake::{self, LakeError};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -104,7 +104,7 @@ fn batches(c: &Connection) -> Result<Vec<(i64, Rows)>, ArchiveFault> {
             Rows { programme_id: r.get(1)?, first_obj_id: r.get(2)?, last_obj_id: r.get(3)? };
         Ok((r.get(0)?, rows))
     })?;
-    Ok(rows.collect::<crate::engine::Result<_>>()?)
+    Ok(rows.collect::<engine::Result<_>>()?)
 }
 
 /// Dumps what a snapshot sees, but for detections, under a name of its own.

@@ -1,25 +1,20 @@
 //! DDL of the tables with history, and their growth by new columns.
 
-use crate::engine::{self, Connection, Dialect};
 use crate::error::ArchiveFault;
+use engine::{self, Connection, Dialect, quoted};
 use model::tables::{Column, ColumnType, Keeping, Table};
 use rusqlite::params;
 use std::collections::HashMap;
 use std::fmt::Write;
 
-/// The tables that live in the database itself, not in the lake.
-pub(crate) fn tables() -> impl Iterator<Item = &'static Table> {
+/// Returns the tables that live in the database itself, not in the lake.
+pub fn tables() -> impl Iterator<Item = &'static Table> {
     model::tables::tables().iter().filter(|t| t.keeping != Keeping::Lake)
 }
 
 /// The tables whose rows belong to multiframes.
 pub(crate) fn versioned() -> impl Iterator<Item = &'static Table> {
     tables().filter(|t| t.keeping == Keeping::Versioned)
-}
-
-/// A name as SQL writes it.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Makes a table that is absent, adds the columns that a grown definition has more, and renews view and

@@ -4,10 +4,11 @@
 //! A link is a column that refers to a multiframe (`flat_id`, `component_multiframe_id`) beside one that holds the name
 //! from the header (`flat_name`, `component_name`), in any table with history.
 
-use super::definition::{quoted, versioned};
-use crate::engine::{Connection, Dialect, ToSql, Value};
+use super::definition::versioned;
 use crate::error::ArchiveFault;
 use crate::provider;
+use engine::quoted;
+use engine::{Connection, Dialect, ToSql, Value};
 use model::EventId;
 use model::tables::Table;
 use rusqlite::params;

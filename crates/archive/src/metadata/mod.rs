@@ -15,4 +15,5 @@ pub(crate) mod links;
 pub(crate) mod reference;
 pub(crate) mod staged;
 
+pub use definition::tables;
 pub use reference::{Cell, ReferenceRows};

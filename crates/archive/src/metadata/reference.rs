@@ -1,8 +1,8 @@
 //! Reference tables: surveys, filters, programmes, use cases, as the profiles have them, with history.
 
-use super::definition::quoted;
-use crate::engine::{Connection, Optional, Value};
 use crate::error::ArchiveFault;
+use engine::quoted;
+use engine::{Connection, Optional, Value};
 use model::EventId;
 use model::tables::{ColumnType, Keeping, Table};
 

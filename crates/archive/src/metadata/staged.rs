@@ -1,13 +1,13 @@
 //! Loading a batch's staged Parquet rows into the tables with history.
 
-use super::definition::quoted;
-use crate::engine::{self, Connection, Server};
 use crate::error::ArchiveFault;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::Schema;
 use bytes::{BufMut, BytesMut};
+use engine::quoted;
+use engine::{self, Connection, Server};
 use model::tables::{Column, ColumnType, Table};
 use model::{EventId, preview_name};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};

@@ -11,10 +11,10 @@
 use super::{ACT, Moved, conflict};
 use crate::control::records::Timestamp;
 use crate::control::store::{Access, connect, text_of};
-use crate::engine::relocation::{self, Relocation};
-use crate::engine::{Connection, Kind, Transaction};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
+use engine::relocation::{self, Relocation};
+use engine::{Connection, Kind, Transaction};
 use rusqlite::OpenFlags;
 use std::path::Path;
 use std::time::Duration;

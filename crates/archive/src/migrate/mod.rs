@@ -22,15 +22,15 @@ pub use to_embedded::to_embedded;
 
 use crate::control::records::Timestamp;
 use crate::control::store::{Access, Archive, connect, migration_number};
-use crate::engine::{self, Connection, Database, Kind, Server, ValueRef};
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::lake::Staged;
-use crate::metadata::definition::quoted;
 use crate::metadata::staged::PACKED;
 use crate::partitions::{self, Digest, Wanted};
 use crate::site::Site;
 use bytes::{BufMut, BytesMut};
+use engine::quoted;
+use engine::{self, Connection, Database, Kind, Server, ValueRef};
 use handover::{Handover, Progress};
+use lake::Staged;
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
 use std::collections::BTreeMap;
@@ -253,8 +253,7 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
         is_final: true,
     };
     let described = part.path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let described =
-        crate::lake::describe(&site.lake(), &described.unwrap_or_default(), part.programme)?;
+    let described = lake::describe(&site.lake(), &described.unwrap_or_default(), part.programme)?;
     if (described.first_obj_id, described.rows) != (part.first, part.rows) {
         let message = format!("{} does not hold what detector_rows says", part.path.display());
         return Err(ArchiveFault::Damaged(message));

@@ -18,10 +18,10 @@ use super::{Alone, conflict};
 use crate::backup::start_again_sql;
 use crate::control::records::{Cause, Timestamp};
 use crate::control::store::{Access, bring_up, connect, has_table, text_of};
-use crate::engine::relocation::{self, Relocation};
-use crate::engine::{Connection, Database, EngineError, Kind, Optional, Row};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
+use engine::relocation::{self, Relocation};
+use engine::{Connection, Database, EngineError, Kind, Optional, Row};
 use rusqlite::params;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -184,7 +184,7 @@ impl Reopening {
         let c = reader(&self.old)?;
         let mut select = c.prepare("SELECT DISTINCT path FROM ducklake_data_file ORDER BY path")?;
         let names: Vec<String> =
-            select.query_map([], |r| r.get(0))?.collect::<crate::engine::Result<_>>()?;
+            select.query_map([], |r| r.get(0))?.collect::<engine::Result<_>>()?;
         let directory = self.old.lake().join("detection");
         match names.iter().find(|name| !directory.join(name).is_file()) {
             None => Ok(()),
@@ -278,7 +278,7 @@ fn reader(site: &Site) -> Result<Connection, ArchiveFault> {
             site.root().display()
         )));
     }
-    Ok(Connection::Sqlite(crate::engine::reading::open(&aside)?.0))
+    Ok(Connection::Sqlite(engine::reading::open(&aside)?.0))
 }
 
 /// Returns the database that a row names.

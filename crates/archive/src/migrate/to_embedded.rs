@@ -9,10 +9,7 @@ use super::handover::{self, Handover, MIGRATED, Progress};
 use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
 use crate::control::records::Timestamp;
 use crate::control::store::{Access, Archive, connect};
-use crate::engine::{self, Connection, Database, Incoming, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::lake::{self, DetectorKey, FinaliseRequest, LakeFile, Staged};
-use crate::metadata::definition::quoted;
 use crate::metadata::staged::PACKED;
 use crate::partitions::{self, Digest, Wanted};
 use crate::site::Site;
@@ -21,6 +18,9 @@ use arrow_array::builder::{
     Int64Builder, StringBuilder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
+use engine::quoted;
+use engine::{self, Connection, Database, Incoming, Kind, Server};
+use lake::{self, DetectorKey, FinaliseRequest, LakeFile, Staged};
 use model::tables::{ColumnType, Table};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
 use postgres::fallible_iterator::FallibleIterator;

@@ -1,8 +1,8 @@
 //! Whether a server is set up for an archive.
 
 use super::fold::{MOST_PARTITIONS, partitions};
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
+use engine::Connection;
 
 /// More partitions than a server should plan for.
 const TOO_MANY: usize = 300;

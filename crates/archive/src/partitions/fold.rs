@@ -4,9 +4,9 @@ use super::load::{create_sql, keys_sql};
 use super::parent_name;
 use super::publication::attach_sql;
 use super::schema::{IS_PUBLISHED, give_sql, may_fold};
-use crate::engine::{Connection, EngineError, Kind, Result as EngineResult};
 use crate::error::ArchiveFault;
-use crate::metadata::definition::quoted;
+use engine::quoted;
+use engine::{Connection, EngineError, Kind, Result as EngineResult};
 use std::time::Duration;
 
 /// More partitions than this are folded: the server locks and plans for each of them.

@@ -5,14 +5,14 @@
 
 use super::partition_name;
 use super::schema::{ALL, give_sql};
-use crate::engine::{EngineError, Server};
 use crate::error::ArchiveFault;
-use crate::lake::{ByteCounter, DetectorRun, LakeError, OpenFile, Staged, check_staged, detectors};
-use crate::metadata::definition::quoted;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow_buffer::NullBuffer;
+use engine::quoted;
+use engine::{EngineError, Server};
+use lake::{ByteCounter, DetectorRun, LakeError, OpenFile, Staged, check_staged, detectors};
 use model::tables::{ColumnType, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;

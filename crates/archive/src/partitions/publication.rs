@@ -3,9 +3,9 @@
 use super::load::LoadedPartition;
 use super::parent_name;
 use super::schema::{ALL, ensure_parent, is_attached};
-use crate::engine::{Connection, Result as EngineResult};
 use crate::error::ArchiveFault;
-use crate::lake::{DetectorKey, SkyCap};
+use engine::{Connection, Result as EngineResult};
+use lake::{DetectorKey, SkyCap};
 use rusqlite::params;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

@@ -1,8 +1,9 @@
 //! The tables of detections: making them, growing them, and what loads left behind.
 
-use crate::engine::{Connection, Dialect, Kind, Optional, Result as EngineResult};
 use crate::error::ArchiveFault;
-use crate::metadata::definition::{SERVER_COLUMNS, column_sql, column_type, comments_sql, quoted};
+use crate::metadata::definition::{SERVER_COLUMNS, column_sql, column_type, comments_sql};
+use engine::quoted;
+use engine::{Connection, Dialect, Kind, Optional, Result as EngineResult};
 use model::tables::{Keeping, Table};
 
 /// Takes the lock of the one process that folds, and gives a row when nobody else has it. Only those who write may.

@@ -2,9 +2,9 @@
 
 use super::{Delivered, Finding, Options, Report};
 use crate::control::store::{self as control, Access};
-use crate::engine::{Connection, Kind};
 use crate::error::ArchiveFault;
 use crate::site::Site;
+use engine::{Connection, Kind};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! The database itself, its numbers, and that every object id is accounted for once.
 
 use super::{Finding, Report};
-use crate::engine::{Connection, Dialect};
 use crate::error::ArchiveFault;
+use engine::{Connection, Dialect};
 use std::collections::BTreeMap;
 
 /// The engine's own checks.

@@ -3,9 +3,9 @@
 use super::disk::length;
 use super::{Finding, Options, Report};
 use crate::error::ArchiveFault;
-use crate::lake;
-use crate::metadata::definition::quoted;
 use crate::site::Site;
+use engine::quoted;
+use lake;
 use model::one_line;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;

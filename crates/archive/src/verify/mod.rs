@@ -22,9 +22,9 @@ pub use repair::{ask_for_lost_previews, repair};
 
 use crate::control::Publication;
 use crate::control::store::Archive;
-use crate::engine::Connection;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
+use engine::Connection;
 use serde_json::json;
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! Detections on a server: partitions that no event made, rows without detector, detectors without their rows.
 
 use super::{Finding, Options, Report};
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::partitions;
+use engine::Connection;
 
 /// Every partition holds what `detector_rows` says of its range, and nothing else; with `checksums` row by row, at scan
 /// speed and in the memory of the server.

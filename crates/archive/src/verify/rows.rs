@@ -2,9 +2,10 @@
 
 use super::{Finding, Report};
 use crate::control::store::{Misplaced, Mixed, misplaced, mixed};
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
-use crate::metadata::definition::{quoted, versioned};
+use crate::metadata::definition::versioned;
+use engine::Connection;
+use engine::quoted;
 use model::UseCase;
 use rusqlite::params;
 use std::collections::BTreeSet;

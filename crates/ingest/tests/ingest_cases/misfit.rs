@@ -159,9 +159,8 @@ fn batches_of_an_older_definition_are_taken() {
             let report = pass(&mut archive);
             assert_eq!((report.published.len(), report.refused.len()), (1, 0), "{report:?}");
         }
-        let limits =
-            archive::sql::SqlLimits { memory_bytes: None, ..archive::sql::SqlLimits::DEFAULT };
-        let reader = archive::sql::Reader::open(&as_reader(&site), limits).unwrap();
+        let limits = query::SqlLimits { memory_bytes: None, ..query::SqlLimits::DEFAULT };
+        let reader = query::Reader::open(&as_reader(&site), limits).unwrap();
         let counts: Vec<i64> = lacking.iter().map(|sql| number(&reader, sql)).collect();
         assert_eq!(counts, [1, 20]);
     });
@@ -197,13 +196,13 @@ fn as_of_an_older_definition(
     column
 }
 
-fn number(reader: &archive::sql::Reader, sql: &str) -> i64 {
+fn number(reader: &query::Reader, sql: &str) -> i64 {
     struct One(Option<i64>);
-    impl archive::sql::RowSink for One {
-        fn columns(&mut self, _: &[archive::sql::ResultColumn]) -> std::io::Result<()> {
+    impl query::RowSink for One {
+        fn columns(&mut self, _: &[query::ResultColumn]) -> std::io::Result<()> {
             Ok(())
         }
-        fn row(&mut self, values: &[archive::sql::SqlValue<'_>]) -> std::io::Result<()> {
+        fn row(&mut self, values: &[query::SqlValue<'_>]) -> std::io::Result<()> {
             self.0 = values[0].as_i64().ok();
             Ok(())
         }

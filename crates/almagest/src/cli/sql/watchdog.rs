@@ -6,7 +6,7 @@
 
 use crate::exit::Exit;
 use crate::report::tell;
-use archive::sql::{Interrupt, Stopped};
+use query::{Interrupt, Stopped};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -105,7 +105,7 @@ impl Watched {
             let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
             files::remove_own_temporaries(parent.unwrap_or(Path::new(".")));
         }
-        tell!("almagest: {}", archive::sql::SqlError::Stopped(why));
+        tell!("almagest: {}", query::SqlError::Stopped(why));
         let exit = if why == Stopped::Interrupted { Exit::Interrupted } else { Exit::Gate };
         std::process::exit(exit as i32)
     }

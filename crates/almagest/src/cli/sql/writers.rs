@@ -1,7 +1,7 @@
 //! The rows of a query as a table, CSV and JSON. What waits in memory is bounded in bytes, however long a row is.
 
 use crate::report::{MOST_WIDE, shown};
-use archive::sql::{ResultColumn, RowSink, SqlValue};
+use query::{ResultColumn, RowSink, SqlValue};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! Waiting for what other processes do: the server tells, the embedded database is looked at.
 
-use crate::engine::{Connection, Result, Server};
+use engine::{Connection, Result, Server};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! Files that a purge deletes once its transaction is committed, however often it is interrupted.
 
 use super::Archive;
-use crate::engine::{Connection, Result as EngineResult};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
+use engine::{Connection, Result as EngineResult};
 use rusqlite::params;
 use std::path::PathBuf;
 
@@ -87,7 +87,7 @@ fn is_listed(tx: &Connection, place: &str, path: &str) -> Result<bool, ArchiveFa
         return Ok(tx.query_row(shown, [path], |r| r.get(0))?);
     }
     let Some(sqlite) = tx.sqlite() else { return Ok(false) };
-    let name = path.strip_prefix(crate::lake::TABLE_PATH).unwrap_or(path);
+    let name = path.strip_prefix(lake::TABLE_PATH).unwrap_or(path);
     let published = "SELECT EXISTS (SELECT 1 FROM ducklake_data_file WHERE path = ?1
                          UNION ALL SELECT 1 FROM ducklake_delete_file WHERE path = ?1)";
     Ok(sqlite.query_row(published, [name], |r| r.get(0))?)

@@ -9,9 +9,10 @@
 //! them back, begins the rows again with the values of their version ([`follow`]).
 
 use super::products::{self, UPDATED_AT_ONCE, is_latest_to_end};
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
-use crate::metadata::definition::{quoted, versioned};
+use crate::metadata::definition::versioned;
+use engine::Connection;
+use engine::quoted;
 use model::tables::{Column, Table};
 use model::{EventId, UseCase};
 use std::collections::{BTreeMap, BTreeSet};

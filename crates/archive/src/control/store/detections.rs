@@ -1,10 +1,10 @@
 //! Detections, wherever the archive keeps them: files of the lake, or partitions on a server.
 
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
-use crate::lake::{self, DetectorKey, DetectorRun, LakeFile};
 use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
+use engine::Connection;
+use lake::{self, DetectorKey, DetectorRun, LakeFile};
 use model::EventId;
 
 /// What was loaded of one programme, not visible yet.

@@ -1,7 +1,7 @@
 //! Fills the control store with the rows of many deliveries, so that tests meet tables of the size that they reach in years.
 
 use crate::Archive;
-use crate::engine::{Connection, Dialect, Kind};
+use engine::{Connection, Dialect, Kind};
 use model::tables::{Column, ColumnType, Table};
 
 const TIME: &str = "'2020-01-01T00:00:00Z'";

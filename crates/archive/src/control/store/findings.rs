@@ -6,8 +6,8 @@
 
 use super::refusals::ext_num;
 use crate::control::records::Stage;
-use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
+use engine::{Connection, Optional};
 use model::Finding;
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};

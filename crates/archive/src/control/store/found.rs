@@ -6,8 +6,8 @@ use super::time::time_of;
 use crate::control::explain::{
     Decision, DetectorFactsheet, Ending, ObjectFactsheet, PositionFactsheet,
 };
-use crate::engine::{Connection, Optional, Row, ToSql};
 use crate::error::ArchiveFault;
+use engine::{Connection, Optional, Row, ToSql};
 use model::UseCase;
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
@@ -316,7 +316,7 @@ pub(super) fn position(
     Ok(Some(PositionFactsheet { ra_deg, dec_deg, current, ended, detectors }))
 }
 
-fn outline(r: &Row<'_>) -> crate::engine::Result<Outline> {
+fn outline(r: &Row<'_>) -> engine::Result<Outline> {
     let mut corners = [None::<UnitVector>; 4];
     for (n, corner) in corners.iter_mut().enumerate() {
         let (ra, dec): (Option<f64>, Option<f64>) = (r.get(4 + 2 * n)?, r.get(5 + 2 * n)?);

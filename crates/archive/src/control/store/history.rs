@@ -3,8 +3,8 @@
 use super::rounds::Unit;
 use super::time::text_of;
 use crate::control::records::{Cause, RefusalState, Timestamp};
-use crate::engine::{self, Connection};
 use crate::error::ArchiveFault;
+use engine::{self, Connection};
 use model::{EventId, UnitState};
 use rusqlite::params;
 

@@ -3,8 +3,8 @@
 use super::frame_names::LATEST_OF_NAME;
 use super::time::text_of;
 use crate::control::records::{Holding, Soundness, Timestamp};
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
+use engine::Connection;
 use rusqlite::params;
 
 /// See [`crate::Holdings::holdings`].

@@ -5,8 +5,8 @@ use super::rounds::parsed;
 use super::time::{text_of, time_of};
 use crate::control::planning::*;
 use crate::control::records::{Cause, Timestamp};
-use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
+use engine::{Connection, Optional};
 use model::{UnitState, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ pub(super) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault
     let mut select = c.prepare_cached(
         "SELECT subject, name, act, value, since, who, why, plan_id FROM instruction ORDER BY since, subject, name, act",
     )?;
-    let rows = select.query_map([], |r| -> crate::engine::Result<([String; 7], Option<i64>)> {
+    let rows = select.query_map([], |r| -> engine::Result<([String; 7], Option<i64>)> {
         let texts = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
         Ok((texts, r.get(7)?))
     })?;
@@ -244,7 +244,7 @@ pub(super) fn instruction_history(
         "SELECT subject, name, act, value, changed, who, why, given FROM instruction_history
          ORDER BY number DESC LIMIT ?1",
     )?;
-    let rows = select.query_map([at_most], |r| -> crate::engine::Result<([String; 7], i64)> {
+    let rows = select.query_map([at_most], |r| -> engine::Result<([String; 7], i64)> {
         let texts = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
         Ok((texts, r.get(7)?))
     })?;

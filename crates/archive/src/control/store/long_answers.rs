@@ -1,10 +1,10 @@
 //! What reports of a large archive cost, in statements and rows, on both engines.
 
 use super::plans::staging::{new_site, new_site_on_server};
-use crate::engine::prepared::{Counted, counted};
 use crate::explain::Asked;
 use crate::report::StatusFilter;
 use crate::{Archive, Inquiry, Planning, Site};
+use engine::prepared::{Counted, counted};
 
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 

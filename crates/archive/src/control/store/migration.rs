@@ -3,14 +3,14 @@
 use super::time::text_of;
 use super::{described, frame_names, product_detectors, products};
 use crate::control::records::Timestamp;
-use crate::engine::{Connection, Dialect, postgres_ddl};
 use crate::error::ArchiveFault;
-use crate::lake::{self, LakeSchema};
 use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::provider;
 use crate::roles;
 use crate::site::Site;
+use engine::{Connection, Dialect, postgres_ddl};
+use lake::{self, LakeSchema};
 use rusqlite::params;
 
 /// One step of the schema.
@@ -112,9 +112,12 @@ pub(crate) fn bring_up(
     if is_migrated { roles::keep_up(tx) } else { Ok(None) }
 }
 
+/// The functions that `query::FUNCTIONS` describes, for a server.
+const SERVER_FUNCTIONS: &str = include_str!("../../postgres/functions.sql");
+
 /// The functions of the sky, when their text is not the one that the database has.
 fn functions(tx: &Connection) -> Result<(), ArchiveFault> {
-    let sql = crate::sql::SERVER_FUNCTIONS;
+    let sql = SERVER_FUNCTIONS;
     let mark =
         format!("almagest functions {:016x}", twox_hash::XxHash64::oneshot(0, sql.as_bytes()));
     let stored: Option<String> = tx.query_row(
@@ -199,7 +202,7 @@ fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<bool, Archiv
 mod tests {
     use super::super::filling::{self, Filling};
     use super::*;
-    use crate::engine::Kind;
+    use engine::Kind;
     use model::tables::{Keeping, Table};
 
     fn schema(connection: &Connection) -> Vec<(String, String)> {
@@ -260,8 +263,8 @@ mod tests {
         let connect = || {
             let url = Some(server.database().url());
             let database = crate::Database { url, ..crate::Database::default() };
-            let address = crate::engine::Address::of(&database).unwrap();
-            Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
+            let address = engine::Address::of(&database).unwrap();
+            Connection::Postgres(engine::Server::connect(&address).unwrap())
         };
         let (fresh, replayed) = (connect(), connect());
         bring_up(&fresh, &site, now()).unwrap();
@@ -319,8 +322,8 @@ mod tests {
         older_deliveries_get_origins(&in_memory());
         let Some(server) = testkit::postgres::Server::shared() else { return };
         let database = crate::Database { url: Some(server.database().url()), ..Default::default() };
-        let address = crate::engine::Address::of(&database).unwrap();
-        let server = crate::engine::Server::connect(&address).unwrap();
+        let address = engine::Address::of(&database).unwrap();
+        let server = engine::Server::connect(&address).unwrap();
         older_deliveries_get_origins(&Connection::Postgres(server));
     }
 
@@ -402,8 +405,8 @@ mod tests {
         let Some(server) = testkit::postgres::Server::shared() else { return };
         let url = Some(server.database().url());
         let database = crate::Database { url, ..Default::default() };
-        let address = crate::engine::Address::of(&database).unwrap();
-        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        let address = engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(engine::Server::connect(&address).unwrap());
         extension_numbers_are_counted_from_one(&server);
     }
 
@@ -444,8 +447,8 @@ mod tests {
         let Some(server) = testkit::postgres::Server::shared() else { return };
         let url = Some(server.database().url());
         let database = crate::Database { url, ..Default::default() };
-        let address = crate::engine::Address::of(&database).unwrap();
-        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        let address = engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(engine::Server::connect(&address).unwrap());
         subjects_are_taken_from_messages(&server);
     }
 
@@ -544,8 +547,8 @@ mod tests {
         let Some(server) = testkit::postgres::Server::shared() else { return };
         let url = Some(server.database().url());
         let database = crate::Database { url, ..Default::default() };
-        let address = crate::engine::Address::of(&database).unwrap();
-        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        let address = engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(engine::Server::connect(&address).unwrap());
         detectors_of_older_archives_are_recorded(&server, &site);
     }
 
@@ -617,8 +620,8 @@ mod tests {
         let connect = || {
             let url = Some(server.database().url());
             let database = crate::Database { url, ..crate::Database::default() };
-            let address = crate::engine::Address::of(&database).unwrap();
-            Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
+            let address = engine::Address::of(&database).unwrap();
+            Connection::Postgres(engine::Server::connect(&address).unwrap())
         };
         let (old, fresh) = (connect(), connect());
         headers_are_found_by_extension_number(&old, &site);
@@ -633,8 +636,8 @@ mod tests {
         let url = database.url();
         let url = user.map_or(url.clone(), |user| url.replace("postgres@", &format!("{user}@")));
         let database = crate::Database { url: Some(url), ..crate::Database::default() };
-        let address = crate::engine::Address::of(&database).unwrap();
-        Connection::Postgres(crate::engine::Server::connect(&address).unwrap())
+        let address = engine::Address::of(&database).unwrap();
+        Connection::Postgres(engine::Server::connect(&address).unwrap())
     }
 
     /// A migration recreates the view `header`. Rights that an administrator granted on it are restored.
@@ -748,8 +751,8 @@ mod tests {
         older_archives_get_cameras(&in_memory());
         let Some(server) = testkit::postgres::Server::shared() else { return };
         let database = crate::Database { url: Some(server.database().url()), ..Default::default() };
-        let address = crate::engine::Address::of(&database).unwrap();
-        let server = crate::engine::Server::connect(&address).unwrap();
+        let address = engine::Address::of(&database).unwrap();
+        let server = engine::Server::connect(&address).unwrap();
         older_archives_get_cameras(&Connection::Postgres(server));
     }
 
@@ -829,8 +832,8 @@ mod tests {
         let url = Some(server.database().url());
         let site = site.on(crate::Database { url: url.clone(), ..Default::default() });
         let database = crate::Database { url, ..Default::default() };
-        let address = crate::engine::Address::of(&database).unwrap();
-        let server = Connection::Postgres(crate::engine::Server::connect(&address).unwrap());
+        let address = engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(engine::Server::connect(&address).unwrap());
         frames_of_older_archives_are_named(&server, &site);
     }
 

@@ -52,11 +52,11 @@ use super::planning::*;
 use super::records::*;
 use super::report::{Drift, Rate, Status, StatusFilter};
 use super::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry};
-use crate::engine::{Connection, Dialect, Kind, Server};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::ReferenceRows;
 use crate::partitions;
 use crate::site::{self, Site};
+use engine::{Connection, Dialect, Kind, Server};
 use model::task::TaskResult;
 use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
 use rusqlite::OpenFlags;
@@ -234,7 +234,7 @@ impl Archive {
                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;\
                      PRAGMA journal_size_limit = 4194304;",
                 )?;
-                crate::lake::keep_wal_files(sqlite)?;
+                lake::keep_wal_files(sqlite)?;
                 Ok(())
             };
             prepare().map_err(ArchiveError::during("prepare the archive"))?;
@@ -332,7 +332,7 @@ pub(crate) fn absent(site: &Site) -> ArchiveFault {
     let before = site.root().join(crate::migrate::MIGRATED);
     let open = |path| rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
     match before.is_file().then(|| open(&before)) {
-        Some(Ok(c)) => match crate::engine::relocation::check(&c) {
+        Some(Ok(c)) => match engine::relocation::check(&c) {
             Err(moved) if moved.is_moved() => moved.into(),
             _ => ArchiveFault::NoSite(site.root().to_owned()),
         },
@@ -361,7 +361,7 @@ fn connect_noting(
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let (connection, note) = match access {
-        Access::Read => crate::engine::reading::open(&site.database())?,
+        Access::Read => engine::reading::open(&site.database())?,
         _ => (rusqlite::Connection::open_with_flags(site.database(), flags)?, None),
     };
     connection.busy_timeout(BUSY)?;

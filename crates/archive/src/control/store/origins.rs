@@ -3,8 +3,8 @@
 use super::registration::delivery_id;
 use super::time::text_of;
 use crate::control::records::*;
-use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
+use engine::{Connection, Optional};
 use rusqlite::params;
 
 /// See [`crate::Registry::origins`].

@@ -7,9 +7,9 @@
 pub(super) mod staging;
 
 use super::filling::{self, Filling};
-use crate::engine::{Connection, Dialect, prepared};
 use crate::records::*;
 use crate::{Archive, Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, Site};
+use engine::{Connection, Dialect, prepared};
 use model::{UnitKey, UseCase};
 use staging::*;
 use std::collections::BTreeSet;
@@ -248,7 +248,7 @@ fn aliased(sql: &str, alias: &str) -> String {
 
 fn scans_of_server(c: &Connection, sql: &str, large: &BTreeSet<String>) -> Vec<String> {
     let server = c.server().unwrap();
-    let numbered = crate::engine::numbered(sql);
+    let numbered = engine::numbered(sql);
     let statement = server.with_client(|client| client.prepare(&numbered)).unwrap();
     let nulls = vec!["NULL"; statement.params().len()].join(", ");
     let call = if nulls.is_empty() { String::new() } else { format!("({nulls})") };

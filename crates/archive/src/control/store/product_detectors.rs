@@ -11,9 +11,9 @@ use super::detections::Changes;
 use super::history;
 use super::products::UPDATED_AT_ONCE;
 use super::rounds::IMAGES;
-use crate::engine::{Connection, Value};
 use crate::error::ArchiveFault;
-use crate::lake::DetectorKey;
+use engine::{Connection, Value};
+use lake::DetectorKey;
 use model::{EventId, UseCase};
 use rusqlite::params;
 

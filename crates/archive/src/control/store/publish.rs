@@ -9,14 +9,14 @@ use super::products::{self, Scope, tables_of};
 use super::refusals::ext_num;
 use super::rounds::{self, Unit};
 use crate::control::records::*;
-use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
-use crate::lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use crate::metadata::staged::{self, Expected, StagedRows};
 use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::provider;
 use crate::site::Site;
+use engine::{Connection, Optional};
+use lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use model::task::{HduReport, StagedFile};
 use model::{EventId, Finding, UnitKey, UnitState, UseCase};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -459,7 +459,7 @@ impl Publishing<'_> {
             self.tx.execute(
                 &format!(
                     "UPDATE {} SET end_event = ?2 WHERE end_event IS NULL AND multiframe_id IN ({DONE})",
-                    definition::quoted(&table)
+                    engine::quoted(&table)
                 ),
                 [self.unit.id, self.event.get()],
             )?;
@@ -482,7 +482,7 @@ impl Publishing<'_> {
                     &format!(
                         "UPDATE {} SET end_event = NULL
                          WHERE multiframe_id = ?1 AND end_event = ?2 AND begin_event < ?2",
-                        definition::quoted(&table)
+                        engine::quoted(&table)
                     ),
                     [*multiframe, self.event.get()],
                 )?;

@@ -13,13 +13,13 @@ use super::registration::delivery_id;
 use super::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, unit_of};
 use super::time::text_of;
 use crate::control::records::*;
-use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
-use crate::metadata::definition::quoted;
 use crate::metadata::links;
 use crate::partitions;
 use crate::provider;
 use crate::site::Site;
+use engine::quoted;
+use engine::{Connection, Optional};
 use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::path::PathBuf;
@@ -366,7 +366,7 @@ fn purge_detections(
         let count = format!("SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE {of}");
         rows += tx.query_row(&count, bounds, |r| r.get::<u64>(0))?;
         match tx.sqlite() {
-            Some(sqlite) => files.extend(crate::lake::forget(sqlite, &site.lake(), bounds)?),
+            Some(sqlite) => files.extend(lake::forget(sqlite, &site.lake(), bounds)?),
             None => {
                 tx.execute(
                     "DELETE FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",

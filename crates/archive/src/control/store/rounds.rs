@@ -4,8 +4,8 @@ use super::history;
 use super::registration::delivery_id;
 use super::time::text_of;
 use crate::control::records::*;
-use crate::engine::{self, Connection, EngineError, Optional, Row};
 use crate::error::ArchiveFault;
+use engine::{self, Connection, EngineError, Optional, Row};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 

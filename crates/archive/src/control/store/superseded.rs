@@ -1,8 +1,8 @@
 //! Which deliveries are processings of one another, and what an earlier one has that a later one lacks.
 
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
 use crate::provider;
+use engine::Connection;
 
 /// The deliveries of the same night and provider, oldest processing first: by version, numbers in it as numbers, then by
 /// registration. One without night or version stands for itself. Two deliveries of one version are no processings of each other.

@@ -3,8 +3,8 @@
 use super::history::move_refusal;
 use super::met::{self, Met};
 use crate::control::records::*;
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
+use engine::Connection;
 use model::{Refusal, UseCase};
 use rusqlite::params;
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@ use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, parsed, unit_of};
 use super::time::time_of;
 use crate::control::records::*;
-use crate::engine::{Connection, Optional};
 use crate::error::ArchiveFault;
+use engine::{Connection, Optional};
 use model::{MultiframeId, UseCase};
 use std::collections::HashMap;
 

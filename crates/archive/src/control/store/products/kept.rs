@@ -3,8 +3,8 @@
 use super::super::product_detectors::DetectorProduct;
 use super::super::superseded::processings;
 use super::{Frame, Scope, WantedFrame, groups, place, wanted};
-use crate::engine::Connection;
 use crate::error::ArchiveFault;
+use engine::Connection;
 use model::UseCase;
 use std::collections::BTreeSet;
 

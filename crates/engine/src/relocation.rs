@@ -1,0 +1,145 @@
+//! The mark of an archive that moved: the table `relocation`.
+//!
+//! A move writes it in the transaction that reads the old archive, and in the one that fills the new archive, which stays
+//! closed until the old one is. So at no instant can both be written, and a move that is interrupted is finished by its
+//! repetition. The move itself is in `migrate`.
+//!
+//! The column `move` holds the word of the move. A row that closes an archive may have more behind the word, each part after a space:
+//! `reopening`, when the archive was closed since the one at `place` is reopened, and then `password_file=PATH`, the file of the
+//! password of the database at `place`, for the command that messages recommend.
+
+use super::{Connection, EngineError, Result, Row, text};
+use rusqlite::OptionalExtension;
+
+/// Selects the row that closes an archive, if there is one.
+pub const CLOSED: &str = "SELECT state, move, place FROM relocation WHERE state <> 'arrived'";
+
+/// Part of the column `move` of an archive that was closed for the reopening of the other one.
+const REOPENING: &str = " reopening";
+/// Beginning of the part of the column `move` that names the file of a password.
+const PASSWORD_FILE: &str = " password_file=";
+
+/// Returns the fault of an archive that is closed.
+pub(crate) fn closed(state: &str, word: &str, place: String) -> EngineError {
+    let row = Relocation::read(state.to_owned(), word, place);
+    let Relocation { place, password_file, .. } = row;
+    match row.state.as_str() {
+        "moved" => EngineError::Moved { place, password_file },
+        "reopening" => EngineError::Reopening { place, password_file },
+        _ => EngineError::Arriving(place),
+    }
+}
+
+/// Refuses an embedded archive that is closed.
+pub fn check(c: &rusqlite::Connection) -> Result<()> {
+    let mut select = match c.prepare_cached(CLOSED) {
+        Ok(select) => select,
+        Err(fault) if is_absent(&fault) => return Ok(()),
+        Err(fault) => return Err(fault.into()),
+    };
+    let row =
+        |r: &rusqlite::Row<'_>| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get(2)?));
+    let found = select.query_row([], row).optional()?;
+    found.map_or(Ok(()), |(state, word, place)| Err(closed(&state, &word, place)))
+}
+
+/// Whether an archive of an older schema has no such table.
+fn is_absent(fault: &rusqlite::Error) -> bool {
+    fault.to_string().contains("no such table")
+}
+
+/// A row of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    /// `moved`, `reopening`, `arriving` or `arrived`. The table has `moved` for `reopening` too.
+    pub state: String,
+    /// Word of the move, the same in both archives.
+    pub word: String,
+    /// The other archive.
+    pub place: String,
+    /// File of the password of the other archive's database, if `place` is to be named in a command.
+    pub password_file: Option<String>,
+}
+
+impl Relocation {
+    /// Makes a row of its columns.
+    fn read(state: String, word: &str, place: String) -> Self {
+        let (word, password_file) = match word.split_once(PASSWORD_FILE) {
+            Some((word, path)) => (word, Some(path.to_owned())),
+            None => (word, None),
+        };
+        let (word, state) = match word.strip_suffix(REOPENING) {
+            Some(word) => (word, "reopening".to_owned()),
+            None => (word, state),
+        };
+        Self { state, word: word.to_owned(), place, password_file }
+    }
+
+    /// Returns true when everything of the archive is at the other place.
+    pub fn is_moved(&self) -> bool {
+        self.is_reopening() || self.state == "moved"
+    }
+
+    /// Returns true when the archive was closed for the reopening of the other one.
+    pub fn is_reopening(&self) -> bool {
+        self.state == "reopening"
+    }
+
+    /// Returns the columns `state` and `move`.
+    fn columns(&self) -> (&str, String) {
+        let (state, reopening) = match self.is_reopening() {
+            true => ("moved", REOPENING),
+            false => (self.state.as_str(), ""),
+        };
+        let path = self.password_file.iter().map(|path| format!("{PASSWORD_FILE}{path}"));
+        (state, format!("{}{reopening}{}", self.word, path.collect::<String>()))
+    }
+}
+
+/// The rows of an archive.
+pub fn all(c: &Connection) -> Result<Vec<Relocation>> {
+    let row =
+        |r: &Row<'_>| Ok(Relocation::read(r.get(0)?, &r.get::<String>(1)?, r.get::<String>(2)?));
+    c.prepare("SELECT state, move, place FROM relocation ORDER BY state")?
+        .query_map([], row)?
+        .collect()
+}
+
+/// Replaces the rows of an archive by one.
+pub fn set(tx: &Connection, row: &Relocation, changed: &str) -> Result<()> {
+    let (state, word) = row.columns();
+    tx.execute_batch(&format!(
+        "DELETE FROM relocation;
+         INSERT INTO relocation (state, move, place, changed) VALUES ({}, {}, {}, {})",
+        text(state),
+        text(&word),
+        text(&row.place),
+        text(changed)
+    ))
+}
+
+/// Removes the rows of an archive, which opens it.
+pub fn clear(tx: &Connection) -> Result<()> {
+    tx.execute_batch("DELETE FROM relocation")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_as_it_was_written() {
+        for state in ["moved", "reopening", "arriving", "arrived"] {
+            for file in [None, Some("/a b/reopening password_file".to_owned())] {
+                let row = Relocation {
+                    state: state.to_owned(),
+                    word: "12-3".to_owned(),
+                    place: "/site/archive.db".to_owned(),
+                    password_file: file,
+                };
+                let (stored, word) = row.columns();
+                assert_eq!(Relocation::read(stored.to_owned(), &word, row.place.clone()), row);
+            }
+        }
+    }
+}

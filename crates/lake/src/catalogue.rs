@@ -1,0 +1,371 @@
+//! The DuckLake tables: creating them, keeping their columns in step with ours, and where the data are.
+
+use super::LakeError;
+use arrow_schema::{DataType, Schema};
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
+
+const DUCKLAKE_DDL: &str = include_str!("ducklake.sql");
+/// `CREATE TABLE` and indexes of `detector_rows`, for the migrations.
+pub const DETECTOR_ROWS_DDL: &str = include_str!("detector_rows.sql");
+/// The table of checksums of lake files; a migration of the control store.
+pub const LAKE_FILE_DDL: &str = include_str!("lake_file.sql");
+
+/// `table_id` of the lake table that shows current rows.
+pub const CURRENT_TABLE: i64 = 1;
+/// `table_id` of the lake table that shows every row.
+pub const ALL_TABLE: i64 = 2;
+const TABLES: [(i64, &str, &str); 2] = [
+    (CURRENT_TABLE, "detection", "a11ace00-0001-4000-8000-000000000001"),
+    (ALL_TABLE, "detection_all", "a11ace00-0001-4000-8000-000000000002"),
+];
+const SCHEMA_UUID: &str = "a11ace00-0000-4000-8000-000000000000";
+/// Directory of the files below the lake's own, as DuckLake writes table paths.
+pub const TABLE_PATH: &str = "detection/";
+
+/// One column of `detection` as the lake knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeColumn {
+    /// Parquet field id, which is the lake's `column_id`.
+    pub field_id: i64,
+    /// Name.
+    pub name: String,
+    /// DuckLake's name of the type, e.g. `float64`.
+    pub kind: &'static str,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// Description and unit, shown by DuckDB as the column's comment; may be empty.
+    pub comment: String,
+}
+
+/// The columns of `detection`, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LakeSchema {
+    /// What the table is, shown by DuckDB.
+    pub comment: String,
+    /// The columns.
+    pub columns: Vec<LakeColumn>,
+}
+
+impl LakeSchema {
+    /// The schema that `model::tables` defines for `detection`.
+    ///
+    /// # Errors
+    /// [`LakeError::UnknownType`] for a type the lake does not keep.
+    pub fn of_model() -> Result<Self, LakeError> {
+        let table = model::tables::table("detection")
+            .ok_or_else(|| LakeError::Catalogue("there is no table named detection".to_owned()))?;
+        let mut schema = Self::from_arrow(&table.arrow_schema())?;
+        schema.comment.clone_from(&table.description);
+        for (column, defined) in schema.columns.iter_mut().zip(&table.columns) {
+            column.comment = if defined.unit.is_empty() {
+                defined.description.clone()
+            } else {
+                format!("{} [{}]", defined.description, defined.unit)
+            };
+        }
+        Ok(schema)
+    }
+
+    /// The schema of an Arrow schema whose fields carry `PARQUET:field_id`.
+    ///
+    /// # Errors
+    /// [`LakeError::UnknownType`] for a type the lake does not keep, [`LakeError::Catalogue`] without field id.
+    pub fn from_arrow(schema: &Schema) -> Result<Self, LakeError> {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| {
+                let id = field.metadata().get("PARQUET:field_id").and_then(|id| id.parse().ok());
+                Ok(LakeColumn {
+                    field_id: id.ok_or_else(|| {
+                        LakeError::Catalogue(format!("column {} has no field id", field.name()))
+                    })?,
+                    name: field.name().clone(),
+                    kind: ducklake_type(field.name(), field.data_type())?,
+                    nullable: field.is_nullable(),
+                    comment: String::new(),
+                })
+            })
+            .collect::<Result<_, LakeError>>()?;
+        Ok(Self { comment: String::new(), columns })
+    }
+}
+
+fn ducklake_type(column: &str, kind: &DataType) -> Result<&'static str, LakeError> {
+    Ok(match kind {
+        DataType::Boolean => "boolean",
+        DataType::Int16 => "int16",
+        DataType::Int32 => "int32",
+        DataType::Int64 => "int64",
+        DataType::Float32 => "float32",
+        DataType::Float64 => "float64",
+        DataType::Utf8 => "varchar",
+        DataType::Binary => "blob",
+        other => {
+            return Err(LakeError::UnknownType {
+                column: column.to_owned(),
+                kind: other.to_string(),
+            });
+        }
+    })
+}
+
+/// Makes the lake's catalogue, or brings an older one up to the schema: new columns are added in a snapshot of
+/// their own. Safe to repeat. Run it in the transaction of the migration; `detector_rows` must exist by then or be
+/// made from [`DETECTOR_ROWS_DDL`].
+///
+/// # Errors
+/// [`LakeError::Sql`], or [`LakeError::Catalogue`] when a stored column has another name or type.
+pub fn init(
+    tx: &Connection,
+    lake_dir: &Path,
+    schema: &LakeSchema,
+    now: DateTime<Utc>,
+) -> Result<(), LakeError> {
+    tx.execute_batch(DUCKLAKE_DDL)?;
+    let exists: bool =
+        tx.query_row("SELECT EXISTS (SELECT * FROM ducklake_snapshot)", [], |r| r.get(0))?;
+    if !exists {
+        create(tx, lake_dir, schema, now)?;
+    }
+    let stored = stored_columns(tx)?;
+    for (column, (id, name, kind)) in schema.columns.iter().zip(&stored) {
+        if (column.field_id, column.name.as_str(), column.kind)
+            != (*id, name.as_str(), kind.as_str())
+        {
+            return Err(LakeError::Catalogue(format!(
+                "column {id} is {name} {kind} in the lake and {} {} in the definition",
+                column.name, column.kind
+            )));
+        }
+    }
+    match schema.columns.get(stored.len()..) {
+        Some([]) => Ok(()),
+        Some(new) => add_columns(tx, new, now),
+        None => Err(LakeError::Catalogue(
+            "the lake has more columns than the definition: it was written by a newer program"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Id, name and type of the columns of `detection` in the latest snapshot, in order.
+pub fn stored_columns(tx: &Connection) -> Result<Vec<(i64, String, String)>, LakeError> {
+    let mut select = tx.prepare(
+        "SELECT column_id, column_name, column_type FROM ducklake_column
+         WHERE table_id = ?1 AND end_snapshot IS NULL ORDER BY column_order",
+    )?;
+    let rows = select.query_map([CURRENT_TABLE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn create(
+    tx: &Connection,
+    lake_dir: &Path,
+    schema: &LakeSchema,
+    now: DateTime<Utc>,
+) -> Result<(), LakeError> {
+    let metadata = [
+        ("version", "1.0".to_owned()),
+        ("created_by", concat!("Almagest ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("data_path", data_path(lake_dir)?),
+        ("encrypted", "false".to_owned()),
+        // A foreign writer, should there be one, must not put rows into the catalogue itself.
+        ("data_inlining_row_limit", "0".to_owned()),
+    ];
+    for (key, value) in metadata {
+        tx.execute("INSERT INTO ducklake_metadata (key, value) VALUES (?1, ?2)", [key, &value])?;
+    }
+    snapshot_row(
+        tx,
+        Snapshot { id: 0, schema_version: 0, next_catalog_id: 1, next_file_id: 0 },
+        now,
+    )?;
+    change_row(tx, 0, r#"created_schema:"main""#, "the lake's schema", None)?;
+    tx.execute(
+        "INSERT INTO ducklake_schema VALUES (0, ?1, 0, NULL, 'main', '', 1)",
+        [SCHEMA_UUID],
+    )?;
+    let next_catalog_id = ALL_TABLE + 1;
+    snapshot_row(tx, Snapshot { id: 1, schema_version: 1, next_catalog_id, next_file_id: 0 }, now)?;
+    let changes = r#"created_table:"main"."detection",created_table:"main"."detection_all""#;
+    change_row(tx, 1, changes, "the tables of detections", None)?;
+    for (table, name, uuid) in TABLES {
+        tx.execute(
+            "INSERT INTO ducklake_table VALUES (?1, ?2, 1, NULL, 0, ?3, ?4, 1)",
+            params![table, uuid, name, TABLE_PATH],
+        )?;
+        tx.execute("INSERT INTO ducklake_schema_versions VALUES (1, 1, ?1)", [table])?;
+        tx.execute("INSERT INTO ducklake_table_stats VALUES (?1, 0, 0, 0)", [table])?;
+        table_comment(tx, table, 1, &schema.comment)?;
+        for column in &schema.columns {
+            column_row(tx, table, 1, column)?;
+        }
+    }
+    Ok(())
+}
+
+fn add_columns(tx: &Connection, new: &[LakeColumn], now: DateTime<Utc>) -> Result<(), LakeError> {
+    let mut snapshot = Snapshot::latest(tx)?;
+    snapshot.id += 1;
+    snapshot.schema_version += 1;
+    snapshot_row(tx, snapshot, now)?;
+    let names: Vec<&str> = new.iter().map(|c| c.name.as_str()).collect();
+    let message = format!("new columns: {}", names.join(", "));
+    let changes = format!("altered_table:{CURRENT_TABLE},altered_table:{ALL_TABLE}");
+    change_row(tx, snapshot.id, &changes, &message, None)?;
+    for (table, _, _) in TABLES {
+        tx.execute(
+            "INSERT INTO ducklake_schema_versions VALUES (?1, ?2, ?3)",
+            params![snapshot.id, snapshot.schema_version, table],
+        )?;
+        for column in new {
+            column_row(tx, table, snapshot.id, column)?;
+        }
+    }
+    Ok(())
+}
+
+fn column_row(
+    tx: &Connection,
+    table: i64,
+    snapshot: i64,
+    column: &LakeColumn,
+) -> Result<(), LakeError> {
+    tx.execute(
+        "INSERT INTO ducklake_column VALUES
+         (?1, ?2, NULL, ?3, ?1, ?4, ?5, NULL, 'NULL', ?6, NULL, 'literal', 'duckdb')",
+        params![column.field_id, snapshot, table, column.name, column.kind, column.nullable],
+    )?;
+    if !column.comment.is_empty() {
+        tx.execute(
+            "INSERT INTO ducklake_column_tag VALUES (?1, ?2, ?3, NULL, 'comment', ?4)",
+            params![table, column.field_id, snapshot, column.comment],
+        )?;
+    }
+    Ok(())
+}
+
+fn table_comment(tx: &Connection, table: i64, snapshot: i64, text: &str) -> Result<(), LakeError> {
+    if !text.is_empty() {
+        tx.execute(
+            "INSERT INTO ducklake_tag VALUES (?1, ?2, NULL, 'comment', ?3)",
+            params![table, snapshot, text],
+        )?;
+    }
+    Ok(())
+}
+
+/// A row of `ducklake_snapshot`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub id: i64,
+    pub schema_version: i64,
+    pub next_catalog_id: i64,
+    pub next_file_id: i64,
+}
+
+impl Snapshot {
+    /// The latest one.
+    pub fn latest(tx: &Connection) -> Result<Self, LakeError> {
+        tx.query_row(
+            "SELECT snapshot_id, schema_version, next_catalog_id, next_file_id
+             FROM ducklake_snapshot ORDER BY snapshot_id DESC LIMIT 1",
+            [],
+            |r| {
+                Ok(Self {
+                    id: r.get(0)?,
+                    schema_version: r.get(1)?,
+                    next_catalog_id: r.get(2)?,
+                    next_file_id: r.get(3)?,
+                })
+            },
+        )
+        .optional()?
+        .ok_or_else(|| LakeError::Catalogue("it has no snapshot".to_owned()))
+    }
+}
+
+pub fn snapshot_row(
+    tx: &Connection,
+    snapshot: Snapshot,
+    now: DateTime<Utc>,
+) -> Result<(), LakeError> {
+    tx.execute(
+        "INSERT INTO ducklake_snapshot VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            snapshot.id,
+            now.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string(),
+            snapshot.schema_version,
+            snapshot.next_catalog_id,
+            snapshot.next_file_id
+        ],
+    )?;
+    Ok(())
+}
+
+/// A row of `ducklake_snapshot_changes`; the event, when there is one, stands in `commit_extra_info`.
+pub fn change_row(
+    tx: &Connection,
+    snapshot: i64,
+    changes: &str,
+    message: &str,
+    event: Option<i64>,
+) -> Result<(), LakeError> {
+    let extra = event.map(|event| serde_json::json!({ "event": event }).to_string());
+    tx.execute(
+        "INSERT INTO ducklake_snapshot_changes VALUES (?1, ?2, 'almagest', ?3, ?4)",
+        params![snapshot, changes, message, extra],
+    )?;
+    Ok(())
+}
+
+/// Stores where the lake is now, and says whether that was news. Readers on another mount override it with
+/// `DATA_PATH … OVERRIDE_DATA_PATH true`.
+///
+/// # Errors
+/// [`LakeError::Sql`], or [`LakeError::Catalogue`] when the path is not UTF-8.
+pub fn correct_data_path(tx: &Connection, lake_dir: &Path) -> Result<bool, LakeError> {
+    let path = data_path(lake_dir)?;
+    let changed = tx.execute(
+        "UPDATE ducklake_metadata SET value = ?1
+         WHERE key = 'data_path' AND scope IS NULL AND value <> ?1",
+        [&path],
+    )?;
+    Ok(changed > 0)
+}
+
+/// The path as DuckLake stores it: absolute, a slash at the end.
+fn data_path(lake_dir: &Path) -> Result<String, LakeError> {
+    let absolute = std::path::absolute(lake_dir).map_err(LakeError::io(lake_dir))?;
+    let text = absolute.to_str().ok_or_else(|| {
+        LakeError::Catalogue(format!("the path {} is not UTF-8", absolute.display()))
+    })?;
+    Ok(format!("{}/", text.trim_end_matches('/')))
+}
+
+/// Keeps `archive.db-wal` and `-shm` when the last connection closes, so that readers of the group, who cannot
+/// create them, can attach while nobody writes. To be said on every connection that may be the last.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn keep_wal_files(connection: &Connection) -> Result<(), LakeError> {
+    use rusqlite::ffi;
+    let mut keep: std::os::raw::c_int = 1;
+    // SAFETY: the handle lives as long as `connection`, "main" is a C string, and the operation reads one int.
+    let code = unsafe {
+        ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut keep).cast(),
+        )
+    };
+    if code == ffi::SQLITE_OK {
+        Ok(())
+    } else {
+        Err(LakeError::Sql(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)))
+    }
+}

@@ -1,0 +1,91 @@
+//! What can go wrong in the lake, and where.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A fault of the lake: the file or table it concerns stands in the message.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// A lake or staged file could not be read or written as Parquet.
+    #[error("cannot use the Parquet file {}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the library said.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
+    /// The system refused to open, read or list a file.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file could not be published under its final name.
+    #[error(transparent)]
+    Publish(#[from] files::PublishFault),
+    /// A staged file is not what its manifest said.
+    #[error("staged file {} does not fit: {reason}", path.display())]
+    Staged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A column has a type that the lake does not keep.
+    #[error("column {column} has type {kind}, which the lake does not keep")]
+    UnknownType {
+        /// Name of the column.
+        column: String,
+        /// Its Arrow type.
+        kind: String,
+    },
+    /// A name that would leave `lake/detection/` or confuse other programs.
+    #[error("{0:?} is no name for a lake file")]
+    FileName(String),
+    /// It was to stop.
+    #[error("stopped before it was done")]
+    Stopped,
+    /// The stored catalogue contradicts itself or what is asked of it.
+    #[error("the lake's catalogue does not fit: {0}")]
+    Catalogue(String),
+    /// SQLite refused.
+    #[error("the lake's catalogue could not be read or written")]
+    Sql(#[from] rusqlite::Error),
+}
+
+impl LakeError {
+    /// Whether the same request may succeed later without anybody's help: full disks, interrupted reads, locks.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => !matches!(
+                source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+            ),
+            Self::Publish(_) | Self::Stopped => true,
+            Self::Sql(rusqlite::Error::SqliteFailure(fault, _)) => matches!(
+                fault.code,
+                rusqlite::ErrorCode::DatabaseBusy
+                    | rusqlite::ErrorCode::DatabaseLocked
+                    | rusqlite::ErrorCode::DiskFull
+                    | rusqlite::ErrorCode::SystemIoFailure
+            ),
+            _ => false,
+        }
+    }
+
+    /// Makes the failure of a Parquet file.
+    pub fn parquet(path: &std::path::Path) -> impl Fn(parquet::errors::ParquetError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Parquet { path: path.clone(), source }
+    }
+
+    /// Makes the failure of reading or writing a file.
+    pub fn io(path: &std::path::Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path: path.clone(), source }
+    }
+}

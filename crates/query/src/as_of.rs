@@ -1,0 +1,70 @@
+//! The archive as it was after an event: the public names over rows that were current then.
+
+use super::SqlError;
+use archive::metadata::tables;
+use engine::quoted;
+use model::tables::{Keeping, Table};
+use model::{EventId, UseCase};
+use std::fmt::Write;
+
+/// The archive must have come to that event.
+pub(crate) fn check(event: EventId, last: i64) -> Result<(), SqlError> {
+    if event.get() <= last {
+        return Ok(());
+    }
+    Err(SqlError::NoEvent { asked: event.get(), last })
+}
+
+/// Returns the condition that a row of a table (or alias) with `begin_event`, `end_event` and, where it belongs to a use case,
+/// `multiframe_id` (of detections `ext_num` too) was current after an event: it had begun, had not ended, and was not out for a while.
+pub(crate) fn condition(
+    table: &str,
+    use_case: Option<UseCase>,
+    event: impl std::fmt::Display,
+) -> String {
+    let mut sql = format!(
+        "{table}.begin_event <= {event} AND ({table}.end_event IS NULL OR {table}.end_event > {event})"
+    );
+    let (interruptions, of) = match use_case {
+        None => return sql,
+        Some(UseCase::Catalogue) => {
+            ("detector_interruption", format!("i.ext_num = {table}.ext_num"))
+        }
+        Some(use_case) => ("interruption", format!("i.use_case = '{use_case}'")),
+    };
+    let _ = write!(
+        sql,
+        " AND NOT EXISTS (SELECT 1 FROM {interruptions} AS i WHERE i.multiframe_id = {table}.multiframe_id
+              AND {of} AND i.from_event <= {event} AND i.to_event > {event}
+              AND i.from_event >= {table}.begin_event)"
+    );
+    sql
+}
+
+/// The use case whose retractions interrupt the rows of a table.
+pub(crate) fn use_case_of(table: &Table) -> Option<UseCase> {
+    match (table.keeping, table.name.as_str()) {
+        (Keeping::Versioned, "preview") => Some(UseCase::Preview),
+        (Keeping::Versioned, _) => Some(UseCase::Metadata),
+        _ => None,
+    }
+}
+
+/// Statements that make a view of `kind` for every public name but `detection`.
+pub(crate) fn views(kind: &str, schema: &str, event: i64) -> String {
+    let mut sql = String::new();
+    for table in tables() {
+        let use_case = use_case_of(table);
+        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+        let _ = writeln!(
+            sql,
+            "CREATE {kind} {} AS SELECT {}, begin_event FROM {schema}.{} AS t WHERE {};",
+            quoted(&table.name),
+            columns.join(", "),
+            quoted(&format!("{}_all", table.name)),
+            condition("t", use_case, event)
+                .replace("FROM interruption", &format!("FROM {schema}.interruption"))
+        );
+    }
+    sql
+}

@@ -1,0 +1,170 @@
+//! What a query can fail from, told so that its author can mend it.
+
+use super::budget::Stopped;
+use engine::EngineError;
+use lake::LakeError;
+use model::Advice;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// A query that gave no result, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// `archive.db` cannot be opened.
+    #[error("cannot open the archive {path}")]
+    Open {
+        /// The database.
+        path: String,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The server cannot be reached, or lost the query.
+    #[error("cannot ask the server")]
+    Server(#[source] EngineError),
+    /// The login of queries has more rights than a reader.
+    #[error(
+        "queries run under a login that has the reader's rights alone, and {login} {why}: name one in almagest.toml \
+         ([database] query_user), or have one made"
+    )]
+    Rights {
+        /// The login.
+        login: String,
+        /// What more it may do.
+        why: String,
+    },
+    /// The archive is closed: another place has it.
+    #[error(transparent)]
+    Moved(EngineError),
+    /// The archive has not come to that event.
+    #[error("there is no event {asked}: the last one is {last}")]
+    NoEvent {
+        /// The event that was asked for.
+        asked: i64,
+        /// The last one.
+        last: i64,
+    },
+    /// The lake's catalogue cannot be read.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// There is no statement in the text, or more than one.
+    #[error("one SELECT at a time: the text holds {0}")]
+    Statements(&'static str),
+    /// It names a table that is not there.
+    #[error("there is no table {name}; there are {}", tables.join(", "))]
+    UnknownTable {
+        /// The name.
+        name: String,
+        /// All that can be asked.
+        tables: Vec<String>,
+    },
+    /// It names a column that is not there.
+    #[error("there is no column {name}{}", Alike(alike))]
+    UnknownColumn {
+        /// The name.
+        name: String,
+        /// Columns of a similar name, as `table.column`.
+        alike: Vec<String>,
+    },
+    /// It names a function that is not there.
+    #[error("there is no function {name}; beside the engine's own there are {}", functions.join(", "))]
+    UnknownFunction {
+        /// The name.
+        name: String,
+        /// What Almagest adds.
+        functions: Vec<&'static str>,
+    },
+    /// It asks for more than reading.
+    #[error("the archive can only be read here: {0} is not permitted")]
+    Denied(String),
+    /// A limit was met.
+    #[error("the query was stopped: {0}")]
+    Stopped(Stopped),
+    /// Anything else that the engine objects to.
+    #[error("the query does not work: {0}")]
+    Engine(String),
+    /// Whoever takes the rows failed.
+    #[error("the result could not be written")]
+    Output(#[from] io::Error),
+}
+
+impl SqlError {
+    /// Returns the command that the message speaks of, for a site's directory.
+    pub fn advice(&self, site: &Path) -> Option<Advice> {
+        match self {
+            Self::Rights { .. } => Some(Advice::InitRoles { site: site.display().to_string() }),
+            Self::Moved(fault) | Self::Server(fault) => fault.advice(),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody asked the query to stop.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Stopped(Stopped::Interrupted))
+    }
+
+    /// Whether a limit stopped the query.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped(_)) && !self.is_interrupted()
+    }
+
+    /// Whether the archive is closed, since another place has it.
+    pub fn is_moved(&self) -> bool {
+        matches!(self, Self::Moved(_))
+    }
+
+    /// Whether the site must be set up otherwise before a query can run.
+    pub fn is_gate(&self) -> bool {
+        match self {
+            Self::Rights { .. } => true,
+            Self::Server(fault) => fault.is_gate(),
+            _ => false,
+        }
+    }
+
+    /// Whether the query itself is at fault, not the archive or the machine.
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            Self::NoEvent { .. }
+            | Self::Statements(_)
+            | Self::UnknownTable { .. }
+            | Self::UnknownColumn { .. }
+            | Self::UnknownFunction { .. }
+            | Self::Denied(_)
+            | Self::Engine(_) => true,
+            Self::Open { .. }
+            | Self::Server(_)
+            | Self::Rights { .. }
+            | Self::Moved(_)
+            | Self::Lake(_)
+            | Self::Stopped(_)
+            | Self::Output(_) => false,
+        }
+    }
+}
+
+struct Alike<'a>(&'a [String]);
+
+impl fmt::Display for Alike<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; did you mean {}?", self.0.join(" or "))
+        }
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(limit) => write!(f, "it took longer than {} s", limit.as_secs_f64()),
+            Self::Rows(limit) => write!(f, "it has more than {limit} rows"),
+            Self::TemporarySpace(limit) => {
+                write!(f, "its temporary files grew beyond {} MB", limit / 1_000_000)
+            }
+            Self::Interrupted => f.write_str("it was interrupted"),
+        }
+    }
+}

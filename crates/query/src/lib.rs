@@ -1,0 +1,49 @@
+//! SQL over the whole archive, in the box: SQLite itself, with the detections as virtual tables over the lake.
+//!
+//! Takes one SELECT, gives its rows as they come, with bounded memory and within limits. `detection` shows current
+//! rows, `detection_all` every row; they have the columns of the lake and cost what a query needs: files,
+//! row groups, pages and columns that no condition and no output asks for are not read. The other tables and
+//! views are those of `archive.db`.
+//!
+//! How a condition limits what is read:
+//!
+//! 1. A comparison of a numeric column with a value, an IN list or a join's other side is taken over by the table
+//!    and decided exactly as SQLite would (`constraint`).
+//! 2. Object ids, multiframes and cones are looked up in `detector_rows`, which gives runs of rows; without them
+//!    the statistics of the lake's catalogue rule out files (`access`).
+//! 3. Statistics of row groups and pages rule out more, the conditions' columns are read page by page, and other columns
+//!    only for pages that hold a row of the result (`scan`).
+//!
+//! `WHERE in_cone(ra, dec, ra0, dec0, radius)` is fast by itself (`cone_hint`).
+//!
+//! Start at [`Session`]. A new function begins in `functions`.
+//! Does not write, format results for people, or know what a delivery is.
+
+mod access;
+mod as_of;
+mod attach;
+mod budget;
+mod cone_hint;
+mod constraint;
+mod detection_table;
+mod error;
+mod find_function;
+mod functions;
+mod guard;
+mod parquet_sink;
+mod plan;
+mod reader;
+mod scan;
+mod server_cone;
+mod server_guard;
+mod server_session;
+mod session;
+mod shared;
+
+pub use attach::attach_statements;
+pub use budget::{SqlLimits, Stopped};
+pub use error::SqlError;
+pub use functions::FUNCTIONS;
+pub use parquet_sink::ParquetSink;
+pub use reader::Reader;
+pub use session::{Interrupt, QueryReport, ResultColumn, RowSink, Session, SqlValue};
