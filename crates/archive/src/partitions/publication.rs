@@ -7,8 +7,11 @@ use crate::error::ArchiveFault;
 use engine::{Connection, Result as EngineResult};
 use lake::{DetectorKey, SkyCap};
 use rusqlite::params;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
+
+/// Images in one look-up.
+const LOOKED_UP_AT_ONCE: usize = 250;
 
 /// Attaches a table of consecutive object ids, unless it is. Its rows are in no view until their event is there.
 ///
@@ -148,11 +151,31 @@ impl<'tx> Publication<'tx> {
     /// # Errors
     /// When the engine fails.
     pub(crate) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> EngineResult<u64> {
+        let current = self.with_current_rows(detectors)?;
         self.turn(
-            detectors,
+            &current,
             "UPDATE detector_rows SET end_event = ?1
              WHERE multiframe_id = ?2 AND ext_num = ?3 AND end_event IS NULL RETURNING rows",
         )
+    }
+
+    /// Returns those of some detectors whose image has current rows: few of a batch replace others.
+    fn with_current_rows(&self, detectors: &[DetectorKey]) -> EngineResult<Vec<DetectorKey>> {
+        let images: BTreeSet<i64> = detectors.iter().map(|key| key.multiframe_id).collect();
+        let images: Vec<String> = images.iter().map(i64::to_string).collect();
+        let mut found: BTreeSet<i64> = BTreeSet::new();
+        for some in images.chunks(LOOKED_UP_AT_ONCE) {
+            let mut select = self.tx.prepare(&format!(
+                "SELECT DISTINCT multiframe_id FROM detector_rows
+                 WHERE end_event IS NULL AND multiframe_id IN ({})",
+                some.join(", ")
+            ))?;
+            for image in select.query_map([], |r| r.get(0))? {
+                found.insert(image?);
+            }
+        }
+        let is_current = |key: &&DetectorKey| found.contains(&key.multiframe_id);
+        Ok(detectors.iter().filter(is_current).copied().collect())
     }
 
     /// Opens again what one event ended of some detectors and says how many rows that were.

@@ -81,14 +81,23 @@ pub(super) fn publish(
     let mut named = named(tx, IMAGES, unit)?;
     let replaced: Vec<&DetectorKey> = covered.difference(kept).collect();
     for some in replaced.chunks(UPDATED_AT_ONCE) {
-        let row = |(key, name): (&&DetectorKey, usize)| {
-            let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
-            let (multiframe, ext_num) = (key.multiframe_id, key.ext_num);
-            format!("({multiframe}, {ext_num}, ?{name}, 'current', {version}, {event_id})")
+        let row = |n: usize| {
+            let mark = |column: usize| 4 * n + 1 + column;
+            let [multiframe, ext_num, detector, version] = [mark(1), mark(2), mark(3), mark(4)];
+            format!("(?{multiframe}, ?{ext_num}, ?{detector}, 'current', ?{version}, ?1)")
         };
-        let rows: Vec<String> = some.iter().zip(1..).map(row).collect();
-        let names = some.iter().map(|key| named.remove(key).map_or(Value::Null, Value::Text));
-        tx.prepare(&format!(
+        let rows: Vec<String> = (0..some.len()).map(row).collect();
+        let mut values = vec![Value::Integer(event_id)];
+        for key in some {
+            let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
+            values.extend([
+                Value::Integer(key.multiframe_id),
+                Value::Integer(key.ext_num),
+                named.remove(key).map_or(Value::Null, Value::Text),
+                Value::Integer(version),
+            ]);
+        }
+        tx.prepare_cached(&format!(
             "INSERT INTO product_detector (multiframe_id, ext_num, detector, state, version, changed_event)
              VALUES {}
              ON CONFLICT (multiframe_id, ext_num) DO UPDATE
@@ -96,7 +105,7 @@ pub(super) fn publish(
                      changed_event = excluded.changed_event",
             rows.join(", ")
         ))?
-        .execute(names.collect::<Vec<Value>>())?;
+        .execute(values)?;
     }
     let kept: Vec<&DetectorKey> = covered.intersection(kept).collect();
     for some in kept.chunks(UPDATED_AT_ONCE) {

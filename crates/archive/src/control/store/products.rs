@@ -17,10 +17,12 @@ pub(crate) use kept::{Misplaced, misplaced};
 
 use super::detections::Changes;
 use super::product_detectors::{self, DetectorProduct};
+use super::rounds::IMAGES;
 use super::superseded::processings;
 use crate::error::ArchiveFault;
-use crate::metadata::definition::{quoted, versioned};
+use crate::metadata::definition::versioned;
 use engine::Connection;
+use engine::quoted;
 use lake::DetectorKey;
 use model::{EventId, UseCase};
 use rusqlite::params;
@@ -486,6 +488,9 @@ pub(super) fn settle(
     changes: &mut Changes<'_>,
 ) -> Result<Settled, ArchiveFault> {
     let mut settled = Settled::default();
+    if is_in_line(tx, delivery, scope)? {
+        return Ok(settled);
+    }
     let mut acts = Acts::default();
     for frames in groups(tx, delivery, Some(scope))? {
         for (frame, wanted) in frames.iter().zip(wanted(&frames)) {
@@ -516,6 +521,24 @@ pub(super) fn settle(
     product_detectors::follow(tx, &acts.with_detectors(), event)?;
     acts.write_kept(tx)?;
     Ok(settled)
+}
+
+/// Returns true when one look shows that nothing of a round is to be settled: no other delivery is of its night, no file of its
+/// delivery was superseded, and all that was ever published of its images shows. So it is of nearly every round.
+fn is_in_line(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, ArchiveFault> {
+    let Scope::Round(unit) = scope else { return Ok(false) };
+    if processings(tx, delivery)?.iter().any(|other| *other != delivery) {
+        return Ok(false);
+    }
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT NOT EXISTS (SELECT * FROM file WHERE delivery_id = ?1 AND superseded_by IS NOT NULL)
+             AND NOT EXISTS (SELECT * FROM product
+                             WHERE (state <> 'current' OR kept <> 0) AND multiframe_id IN ({IMAGES}))
+             AND NOT EXISTS (SELECT * FROM product_detector
+                             WHERE (state <> 'current' OR aside_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
+        IMAGES = IMAGES.replace("?1", "?2")
+    ))?;
+    Ok(select.query_row([delivery, unit], |r| r.get(0))?)
 }
 
 /// The changes that bring products in line.
