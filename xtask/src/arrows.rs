@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lake", &["files", "model", "sky", "stage"]),
     ("archive", &["engine", "files", "lake", "model", "sky", "stage"]),
     ("query", &["archive", "engine", "files", "lake", "model", "sky", "stage"]),
+    ("upkeep", &["archive", "engine", "files", "lake", "model", "stage"]),
     ("register", &["archive", "model", "transfer"]),
     ("ingest", &["archive", "files", "model", "stage"]),
     ("dispatch", &["files", "model", "node"]),
@@ -29,14 +30,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "curate",
         &[
             "archive", "dispatch", "files", "fits", "ingest", "model", "process", "query",
-            "register", "stage", "transfer",
+            "register", "stage", "transfer", "upkeep",
         ],
     ),
     (
         "almagest",
         &[
             "archive", "curate", "files", "fits", "ingest", "model", "process", "query",
-            "register", "simulate", "stage", "transfer",
+            "register", "simulate", "stage", "transfer", "upkeep", "upkeep",
         ],
     ),
     // Nights and checkers for tests.
@@ -46,8 +47,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// Which crates alone may depend on a library from outside.
 const KEEPERS: &[(&str, &[&str])] = &[
-    ("rusqlite", &["archive", "engine", "lake", "query"]),
-    ("postgres", &["archive", "engine", "query"]),
+    ("rusqlite", &["archive", "engine", "lake", "query", "upkeep"]),
+    ("postgres", &["archive", "engine", "query", "upkeep"]),
     ("clap", &["almagest"]),
     ("indicatif", &["almagest"]),
     ("ureq", &["transfer"]),

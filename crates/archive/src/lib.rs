@@ -12,19 +12,17 @@
 #[cfg(test)]
 extern crate self as archive;
 
-pub mod backup;
 pub mod control;
 pub mod error;
 pub mod metadata;
-pub mod migrate;
-mod partitions;
+pub mod partitions;
 mod provider;
 mod roles;
 pub mod site;
-pub mod verify;
+pub mod unfinished;
 
 pub use control::records::Timestamp;
-pub use control::store::{Access, Archive, at_work};
+pub use control::store::{self, Access, Archive, at_work};
 pub use control::{
     Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, explain, lease, planning,
     records, report,

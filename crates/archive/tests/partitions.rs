@@ -110,8 +110,8 @@ fn many_small_batches_beside_readers() {
     assert!(asked > 3 && most < 300);
     let status = archive.status().unwrap();
     assert_eq!(status.programmes[0].detections, 20 * batches as u64);
-    let options = archive::verify::Options { checksums: true, ..Default::default() };
-    let report = archive::verify::verify(&archive, options).unwrap();
+    let options = upkeep::verify::Options { checksums: true, ..Default::default() };
+    let report = upkeep::verify::verify(&archive, options).unwrap();
     let of_others: Vec<_> =
         report.findings.iter().filter(|f| !f.code().starts_with("library_")).collect();
     assert!(of_others.is_empty(), "{of_others:?}");

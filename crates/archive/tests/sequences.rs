@@ -17,7 +17,6 @@ mod model_of;
 
 use ::query::{Reader, SqlLimits};
 use archive::records::*;
-use archive::verify::{Options, verify};
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::{EventId, UnitKey, UseCase};
 use model_of::*;
@@ -26,6 +25,7 @@ use rusqlite::types::{Value as Cell, ValueRef};
 use staging::*;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use upkeep::verify::{Options, verify};
 
 /// Names in headers that other frames have.
 const NAMED: [&str; 2] = ["dark.fit", "flat.fit"];

@@ -163,7 +163,7 @@ impl Night {
     pub fn ask_for_lost(&mut self, deliveries: &[String]) -> anyhow::Result<u64> {
         let cause = Cause::new(self.curator.cause.who.clone(), "their files are lost or damaged");
         let now = site::now();
-        Ok(archive::verify::ask_for_lost_previews(
+        Ok(upkeep::verify::ask_for_lost_previews(
             &mut self.curator.archive,
             deliveries,
             &cause,

@@ -137,8 +137,8 @@ fn publishes_all_once() {
     drop(archive);
     assert_eq!(dump(&site), before);
     let archive = reopen(&site);
-    let options = archive::verify::Options { checksums: false, ..Default::default() };
-    let found = archive::verify::verify(&archive, options).unwrap();
+    let options = upkeep::verify::Options { checksums: false, ..Default::default() };
+    let found = upkeep::verify::verify(&archive, options).unwrap();
     let library = found.findings.iter().filter(|f| f.code() == "library_file_missing").count();
     assert_eq!(
         library,

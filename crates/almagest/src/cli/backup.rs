@@ -4,12 +4,12 @@ use super::init;
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, grouped, say, say_part};
 use anyhow::Context;
-use archive::backup::{BackupReport, Restoration};
 use curate::advice;
 use curate::config;
 use curate::site::{Site, now};
 use model::Advice;
 use std::path::{Path, PathBuf};
+use upkeep::backup::{BackupReport, Restoration};
 
 /// Arguments of `backup`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let message = format!("{} is a site, no directory for a backup", target.display());
         return Err(exit::usage(message));
     }
-    let report = archive::backup::back_up(&site.place, target)?;
+    let report = upkeep::backup::back_up(&site.place, target)?;
     copy_texts(site.place.root(), target)?;
     Ok(told(
         &report,
@@ -62,7 +62,7 @@ pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     let database =
         archive::Database { url: arguments.database.clone(), password_file, ..Default::default() };
     files::create_dir(root)?;
-    let alone = archive::migrate::Alone::on(&archive::Site::at(root)?)?;
+    let alone = upkeep::migrate::Alone::on(&archive::Site::at(root)?)?;
     let restoration = Restoration::begin(&arguments.backup, root, &database, arguments.roles)?;
     // The archive comes last: a site without it is told from one that is whole.
     copy_surveys(&arguments.backup, root)?;

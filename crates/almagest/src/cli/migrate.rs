@@ -3,7 +3,6 @@
 use crate::exit::{self, Exit};
 use crate::report::{grouped, say};
 use anyhow::Context;
-use archive::migrate::{self, Alone, Moved, NewPlace, Reopening};
 use archive::records::Cause;
 use archive::{Database, Inquiry, Queue};
 use curate::advice;
@@ -11,6 +10,7 @@ use curate::config;
 use curate::site::{self, Site};
 use model::Advice;
 use std::path::PathBuf;
+use upkeep::migrate::{self, Alone, Moved, NewPlace, Reopening};
 
 /// What `--to` names an archive in the site itself.
 const EMBEDDED: &str = "embedded";
@@ -185,7 +185,7 @@ fn there_already(site: &Site, to: &str) -> anyhow::Result<()> {
         Some(_) if !site.place.is_embedded() => {
             say!(
                 "the archive is at {to} already; archive.db was set aside as {}",
-                migrate::MIGRATED
+                archive::unfinished::MIGRATED
             )
         }
         _ => say!("the archive is at {to} already"),

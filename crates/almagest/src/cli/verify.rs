@@ -4,11 +4,11 @@ use crate::exit::Exit;
 use crate::report::{counted, grouped, say, shown, tell};
 use archive::Holdings;
 use archive::records::{Cause, Soundness};
-use archive::verify::{Finding, Group, Report};
 use curate::advice;
 use curate::site::{self, Site};
 use std::fmt::Write;
 use std::path::PathBuf;
+use upkeep::verify::{Finding, Group, Report};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -34,21 +34,21 @@ pub struct Arguments {
 /// Looks for everything that is not as it must be. Exit code 3 when something is found.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let options = archive::verify::Options {
+    let options = upkeep::verify::Options {
         checksums: arguments.checksums,
         sample_percent: arguments.sample,
         sample: site::now().timestamp().unsigned_abs() / 86_400,
         bytes_per_second: arguments.bandwidth.map(|mb| mb * 1_000_000),
     };
-    let mut report = archive::verify::verify(&site.read()?, options)?;
+    let mut report = upkeep::verify::verify(&site.read()?, options)?;
     note_rot(&site, &report);
     if arguments.repair && !report.findings.is_empty() {
         let mut archive = site.write()?;
         let cause = Cause::new(site::operator(), "verify --repair");
-        for line in archive::verify::repair(&mut archive, &report, &cause, site::now())? {
+        for line in upkeep::verify::repair(&mut archive, &report, &cause, site::now())? {
             tell!("almagest: {}", shown(&line));
         }
-        report = archive::verify::verify(&archive, options)?;
+        report = upkeep::verify::verify(&archive, options)?;
     }
     print(&report, arguments.json)?;
     if arguments.repair {

@@ -19,7 +19,7 @@ pub mod lease;
 pub mod planning;
 pub mod records;
 pub mod report;
-pub(crate) mod store;
+pub mod store;
 
 use crate::error::ArchiveError;
 use crate::metadata::ReferenceRows;

@@ -12,8 +12,8 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
     model::tables::tables().iter().filter(|t| t.keeping != Keeping::Lake)
 }
 
-/// The tables whose rows belong to multiframes.
-pub(crate) fn versioned() -> impl Iterator<Item = &'static Table> {
+/// Returns the tables whose rows belong to multiframes.
+pub fn versioned() -> impl Iterator<Item = &'static Table> {
     tables().filter(|t| t.keeping == Keeping::Versioned)
 }
 

@@ -15,5 +15,6 @@ pub(crate) mod links;
 pub(crate) mod reference;
 pub(crate) mod staged;
 
-pub use definition::tables;
+pub use definition::{tables, versioned};
 pub use reference::{Cell, ReferenceRows};
+pub use staged::PACKED;

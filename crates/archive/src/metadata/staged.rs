@@ -206,7 +206,7 @@ fn without_sign_of_zero(value: ValueRef<'_>) -> ValueRef<'_> {
 }
 
 /// The column whose values are staged packed.
-pub(crate) const PACKED: (&str, &str) = ("header", "cards");
+pub const PACKED: (&str, &str) = ("header", "cards");
 
 /// Appends a field of the binary form of COPY: its length and bytes.
 fn write_field(

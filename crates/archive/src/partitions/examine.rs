@@ -11,7 +11,7 @@ const TOO_MANY: usize = 300;
 ///
 /// # Errors
 /// When it cannot be asked.
-pub(crate) fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFault> {
+pub fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFault> {
     let setting = |name: &str| -> Result<String, ArchiveFault> {
         Ok(c.query_row("SELECT current_setting(?1)", [name], |r| r.get(0))?)
     };

@@ -10,10 +10,10 @@ use engine::{Connection, EngineError, Kind, Result as EngineResult};
 use std::time::Duration;
 
 /// More partitions than this are folded: the server locks and plans for each of them.
-pub(crate) const MOST_PARTITIONS: usize = 240;
+pub const MOST_PARTITIONS: usize = 240;
 
 /// The number of partitions beyond which they are folded; the kill tests lower it.
-pub(crate) fn most_partitions() -> usize {
+pub fn most_partitions() -> usize {
     #[cfg(debug_assertions)]
     if let Some(most) = std::env::var("ALMAGEST_MOST_PARTITIONS").ok().and_then(|n| n.parse().ok())
     {
@@ -28,10 +28,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A partition with rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Partition {
+pub struct Partition {
+    /// Its name.
     pub name: String,
+    /// The programme of its rows.
     pub programme_id: i64,
+    /// The first object id that it may hold.
     pub first_obj_id: i64,
+    /// The last one.
     pub last_obj_id: i64,
     /// Its rows are those of events, or will be.
     pub is_published: bool,
@@ -47,7 +51,7 @@ impl Partition {
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
+pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
     let mut select = c.prepare(&format!(
         "SELECT leaf.relname, pg_get_expr(leaf.relpartbound, leaf.oid), parent.relname, {IS_PUBLISHED}
          FROM pg_class AS leaf JOIN pg_inherits ON inhrelid = leaf.oid JOIN pg_class AS parent ON parent.oid = inhparent
@@ -84,7 +88,7 @@ pub(crate) fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
 ///
 /// # Errors
 /// When the engine fails, or a merged table does not equal its parts.
-pub(crate) fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
+pub fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
     // Counting is cheap; their bounds would have the server look into every table, after every ingest.
     let count: u64 = c.query_row(
         "SELECT count(*) FROM pg_class

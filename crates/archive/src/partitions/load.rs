@@ -29,7 +29,7 @@ const CHUNKS_AHEAD: usize = 64;
 
 /// What is to be loaded: all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
+pub struct Wanted<'a> {
     /// Number of the batch.
     pub batch: i64,
     /// Owner of all rows.
@@ -46,7 +46,7 @@ pub(crate) struct Wanted<'a> {
 
 /// A table that was filled and is not attached yet.
 #[derive(Clone, Debug)]
-pub(crate) struct LoadedPartition {
+pub struct LoadedPartition {
     /// Its name.
     pub name: String,
     /// Owner of all its rows.
@@ -66,7 +66,7 @@ pub(crate) struct LoadedPartition {
 ///
 /// # Errors
 /// [`ArchiveFault::Check`] when the rows do not fit their table, otherwise what the engine or the disk said.
-pub(crate) fn load(
+pub fn load(
     server: &Server,
     connections: usize,
     wanted: &[Wanted<'_>],
@@ -109,7 +109,7 @@ pub(crate) fn load(
 ///
 /// # Errors
 /// What the disk said.
-pub(crate) fn digest(wanted: &Wanted<'_>) -> Result<u64, ArchiveFault> {
+pub fn digest(wanted: &Wanted<'_>) -> Result<u64, ArchiveFault> {
     let counter = Arc::default();
     let opened: Result<Vec<OpenFile>, _> = wanted.staged.iter().map(|s| s.open(&counter)).collect();
     digest_of_files(wanted, &opened?)
@@ -125,7 +125,7 @@ fn digest_of_files(wanted: &Wanted<'_>, opened: &[OpenFile]) -> Result<u64, Arch
 ///
 /// # Errors
 /// What the engine said, or that the connection was cut.
-pub(crate) fn digest_of(
+pub fn digest_of(
     client: &mut impl postgres::GenericClient,
     select: &str,
 ) -> Result<u64, ArchiveFault> {
@@ -139,7 +139,19 @@ pub(crate) fn digest_of(
 
 /// XXH64 of what is written.
 #[derive(Default)]
-pub(crate) struct Digest(pub(crate) twox_hash::XxHash64);
+pub struct Digest(twox_hash::XxHash64);
+
+impl Digest {
+    /// Returns the hash of what was written until now.
+    pub fn value(&self) -> u64 {
+        self.0.finish()
+    }
+
+    /// Adds bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        std::hash::Hasher::write(&mut self.0, bytes);
+    }
+}
 
 impl Write for Digest {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -324,7 +336,7 @@ fn columns_of(table: &Table) -> String {
 
 /// Makes a table for rows of one programme and a range of object ids, with all CHECKs: those of the columns and the one that
 /// lets it be attached without a look at its rows. COPY has each row's values at hand; later they would cost a scan.
-pub(crate) fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+pub fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
     format!(
         "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, CONSTRAINT {name}_bounds CHECK (
              programme_id IS NOT NULL AND programme_id = {programme_id}
@@ -334,7 +346,7 @@ pub(crate) fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64
 }
 
 /// Keys of such a table, which is filled.
-pub(crate) fn keys_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+pub fn keys_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
     format!(
         "ALTER TABLE {name} ADD PRIMARY KEY (programme_id, obj_id),
              ADD UNIQUE (multiframe_id, ext_num, version, seq_num);

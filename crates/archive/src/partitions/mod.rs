@@ -33,19 +33,17 @@ mod load;
 mod publication;
 mod schema;
 
-pub(crate) use examine::examine;
-pub(crate) use fold::{Partition, fold, most_partitions, partitions};
-pub(crate) use load::{
-    Digest, LoadedPartition, Wanted, create_sql, digest, digest_of, keys_sql, load,
-};
-pub(crate) use publication::{Publication, attach, attach_sql, let_plans_end};
-pub(crate) use schema::{
+pub use examine::examine;
+pub use fold::{Partition, fold, most_partitions, partitions};
+pub use load::{Digest, LoadedPartition, Wanted, create_sql, digest, digest_of, keys_sql, load};
+pub use publication::{Publication, attach, attach_sql, let_plans_end};
+pub use schema::{
     STEADY_READERS, bring_up, columns, drop_left_over, is_coming, keep_from_folding, left_over,
     unpublished,
 };
 
 /// Name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
-pub(crate) fn partition_name(batch: i64, programme_id: i64) -> String {
+pub fn partition_name(batch: i64, programme_id: i64) -> String {
     format!("detection_b{batch}_p{programme_id}")
 }
 

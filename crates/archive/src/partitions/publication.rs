@@ -17,7 +17,7 @@ const LOOKED_UP_AT_ONCE: usize = 250;
 ///
 /// # Errors
 /// When object ids overlap, or the table is gone.
-pub(crate) fn attach(
+pub fn attach(
     tx: &Connection,
     name: &str,
     programme_id: i64,
@@ -33,7 +33,7 @@ pub(crate) fn attach(
 }
 
 /// The statement that attaches a table of some object ids.
-pub(crate) fn attach_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+pub fn attach_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
     format!(
         "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({})",
         parent_name(programme_id),
@@ -49,7 +49,7 @@ const PLANNING: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn let_plans_end(c: &Connection) -> EngineResult<()> {
+pub fn let_plans_end(c: &Connection) -> EngineResult<()> {
     // A session of somebody else may hide what it does: it counts as at work.
     let at_work = |whose: &str| -> EngineResult<HashSet<String>> {
         let mut select = c.prepare(&format!(
@@ -75,7 +75,7 @@ pub(crate) fn let_plans_end(c: &Connection) -> EngineResult<()> {
 ///
 /// First [`end_detectors`](Self::end_detectors) what is superseded, then [`add`](Self::add) what replaces it, since a detector
 /// has one current catalogue at most.
-pub(crate) struct Publication<'tx> {
+pub struct Publication<'tx> {
     tx: &'tx Connection,
     event: i64,
     /// Number of the batch, and how many rows were added of it.
@@ -85,7 +85,7 @@ pub(crate) struct Publication<'tx> {
 
 impl<'tx> Publication<'tx> {
     /// Starts one on a connection that is inside a transaction.
-    pub(crate) fn begin(tx: &'tx Connection, event: i64, batch: i64) -> Self {
+    pub fn begin(tx: &'tx Connection, event: i64, batch: i64) -> Self {
         Self { tx, event, batch, rows: 0 }
     }
 
@@ -93,7 +93,7 @@ impl<'tx> Publication<'tx> {
     ///
     /// # Errors
     /// When a detector has a current catalogue already, or the table is gone.
-    pub(crate) fn add(
+    pub fn add(
         &mut self,
         partition: &LoadedPartition,
         version: impl Fn(DetectorKey) -> i64,
@@ -150,7 +150,7 @@ impl<'tx> Publication<'tx> {
     ///
     /// # Errors
     /// When the engine fails.
-    pub(crate) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> EngineResult<u64> {
+    pub fn end_detectors(&mut self, detectors: &[DetectorKey]) -> EngineResult<u64> {
         let current = self.with_current_rows(detectors)?;
         self.turn(
             &current,
@@ -182,7 +182,7 @@ impl<'tx> Publication<'tx> {
     ///
     /// # Errors
     /// When a detector has got another current catalogue since.
-    pub(crate) fn reopen_detectors(
+    pub fn reopen_detectors(
         &mut self,
         ended_by: i64,
         detectors: &[DetectorKey],

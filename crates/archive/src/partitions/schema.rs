@@ -23,7 +23,7 @@ fn definition() -> Result<&'static Table, ArchiveFault> {
 ///
 /// # Errors
 /// [`ArchiveFault::Definition`] when the archive has a column that the definition lost or changed.
-pub(crate) fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> {
+pub fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> {
     let table = definition()?;
     let stored = stored_columns(tx)?;
     let is_new = stored.is_empty();
@@ -68,7 +68,7 @@ pub(crate) fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), Archive
 /// Who reads sees one state of the archive in a statement. The server's own default plans a statement before it takes the
 /// snapshot: a batch that is published in between is in the snapshot, and its partition not in the plan. Only the
 /// database's owner may set it; without, `doctor` says so.
-pub(crate) const STEADY_READERS: &str = "DO $$ BEGIN
+pub const STEADY_READERS: &str = "DO $$ BEGIN
      IF (SELECT pg_has_role(datdba, 'MEMBER') FROM pg_database WHERE datname = current_database()) THEN
          EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L', current_database(), 'repeatable read');
      END IF; END $$";
@@ -77,7 +77,7 @@ pub(crate) const STEADY_READERS: &str = "DO $$ BEGIN
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn columns(c: &Connection) -> EngineResult<Vec<String>> {
+pub fn columns(c: &Connection) -> EngineResult<Vec<String>> {
     Ok(stored_columns(c)?.into_iter().map(|(name, _)| name).collect())
 }
 
@@ -178,7 +178,7 @@ pub(super) fn is_attached(c: &Connection, name: &str) -> EngineResult<Option<boo
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn keep_from_folding(tx: &Connection) -> EngineResult<bool> {
+pub fn keep_from_folding(tx: &Connection) -> EngineResult<bool> {
     Ok(tx.query_row(FOLDING, [], |r| r.get::<String>(0)).optional()?.is_some())
 }
 
@@ -192,7 +192,7 @@ pub(super) fn may_fold(tx: &mut postgres::Transaction<'_>) -> EngineResult<bool>
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
+pub fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
     names(
         c,
         "SELECT relname FROM pg_class
@@ -205,7 +205,7 @@ pub(crate) fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn unpublished(c: &Connection) -> EngineResult<Vec<String>> {
+pub fn unpublished(c: &Connection) -> EngineResult<Vec<String>> {
     names(
         c,
         &format!(
@@ -229,7 +229,7 @@ fn names(c: &Connection, sql: &str) -> EngineResult<Vec<String>> {
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
+pub fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
     let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
     c.query_row(
         "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
@@ -243,7 +243,7 @@ pub(crate) fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
 ///
 /// # Errors
 /// When the engine fails.
-pub(crate) fn drop_left_over(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+pub fn drop_left_over(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     let mut dropped = Vec::new();
     if left_over(c)?.is_empty() && unpublished(c)?.is_empty() {
         return Ok(dropped);

@@ -57,10 +57,10 @@ fn an_attached_batch_that_is_refused_goes_when_readers_give_way() {
     archive.refuse_batch(&unit, "row_count", "it was edited", now()).unwrap();
     assert!(archive.clear_abandoned().unwrap().is_empty(), "a reader is in the way");
     assert_eq!(numbers(&site), "60|0|0");
-    let report = archive::verify::verify(&archive, Default::default()).unwrap();
+    let report = upkeep::verify::verify(&archive, Default::default()).unwrap();
     assert!(report.findings.iter().any(|f| f.code() == "table_without_event"), "{report:?}");
     reader.batch_execute("COMMIT").unwrap();
-    let repaired = archive::verify::repair(&mut archive, &report, &cause(), now()).unwrap();
+    let repaired = upkeep::verify::repair(&mut archive, &report, &cause(), now()).unwrap();
     assert_eq!(repaired.len(), 1, "{repaired:?}");
     assert_eq!(numbers(&site), "0|0|0");
     verified(&site);

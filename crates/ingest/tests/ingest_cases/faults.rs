@@ -10,8 +10,8 @@ use testkit::SmallDisk;
 
 /// Every finding but for the library, which these tests do not fill.
 pub(super) fn verified(site: &Site) {
-    let options = archive::verify::Options { checksums: true, ..Default::default() };
-    let report = archive::verify::verify(&reopen(site), options).unwrap();
+    let options = upkeep::verify::Options { checksums: true, ..Default::default() };
+    let report = upkeep::verify::verify(&reopen(site), options).unwrap();
     let found: Vec<_> =
         report.findings.iter().filter(|f| !f.code().starts_with("library_")).collect();
     assert!(found.is_empty(), "{found:?}");

@@ -394,7 +394,7 @@ fn settle(
 }
 
 /// Brings what shows in line with what is published, delivery by delivery, for `verify --repair`. Returns the deliveries.
-pub(crate) fn realign(
+pub fn realign(
     tx: &Connection,
     site: &Site,
     multiframes: &[i64],

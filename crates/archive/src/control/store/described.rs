@@ -428,8 +428,10 @@ fn take_headers(
 
 /// A detector whose current metadata and detections come from two versions of its catalogue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mixed {
+pub struct Mixed {
+    /// The image.
     pub multiframe_id: i64,
+    /// Extension number, primary = 1.
     pub ext_num: i64,
     /// Version of the metadata.
     pub described: Option<i64>,
@@ -438,7 +440,7 @@ pub(crate) struct Mixed {
 }
 
 /// Lists the detectors whose metadata and detections come from two versions.
-pub(crate) fn mixed(c: &Connection) -> Result<Vec<Mixed>, ArchiveFault> {
+pub fn mixed(c: &Connection) -> Result<Vec<Mixed>, ArchiveFault> {
     let mut select = c.prepare(
         "SELECT held.multiframe_id, held.ext_num, held.cat_version, shown.version
          FROM multiframe_detector_all AS held JOIN product_detector AS shown

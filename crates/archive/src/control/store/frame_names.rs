@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 const FRAME_TWICE: &str = "frame_twice";
 
 /// The condition that a row of `file` is the latest content of its name: it is current, or a file of another name superseded it.
-pub(crate) const LATEST_OF_NAME: &str =
+pub const LATEST_OF_NAME: &str =
     "(SELECT successor.name FROM file AS successor WHERE successor.file_id = file.superseded_by)
     IS DISTINCT FROM file.name";
 

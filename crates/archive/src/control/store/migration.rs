@@ -75,7 +75,7 @@ const APPLICATION_ID: i32 = 0x414c_4d47;
 ///
 /// # Errors
 /// [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or what the engine said.
-pub(crate) fn bring_up(
+pub fn bring_up(
     tx: &Connection,
     site: &Site,
     now: Timestamp,
@@ -138,7 +138,7 @@ fn functions(tx: &Connection) -> Result<(), ArchiveFault> {
 }
 
 /// Number of the last migration in the archive; refuses an archive of a newer program.
-pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
+pub fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
     let found: u32 = match connection.dialect() {
         Dialect::Sqlite => connection.query_row("PRAGMA user_version", [], |r| r.get(0))?,
         Dialect::Postgres => {
@@ -157,7 +157,7 @@ pub(crate) fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
 }
 
 /// Returns true when an archive has a table.
-pub(crate) fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
+pub fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
     let sql = match tx.dialect() {
         Dialect::Sqlite => {
             "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = ?1"

@@ -65,13 +65,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-pub(crate) use aside::realign;
-pub(crate) use described::{Mixed, mixed};
-pub(crate) use frame_names::LATEST_OF_NAME;
-pub(crate) use migration::{bring_up, check as migration_number, has_table};
-pub(crate) use products::{Misplaced, misplaced};
+pub use aside::realign;
+pub use described::{Mixed, mixed};
+pub use frame_names::LATEST_OF_NAME;
+pub use migration::{bring_up, check as migration_number, has_table};
+pub use products::{Misplaced, misplaced};
 pub use publish::Loaded;
-pub(crate) use time::text_of;
+pub use time::text_of;
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(60);
@@ -114,7 +114,10 @@ impl Archive {
     }
 
     /// The same for a caller that is the only one at work on the site.
-    pub(crate) fn create_alone(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
+    ///
+    /// # Errors
+    /// As [`Archive::create`].
+    pub fn create_alone(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
         let exists = || ArchiveError {
             act: "make an archive".to_owned(),
             fault: ArchiveFault::SiteExists(site.root().to_owned()),
@@ -154,11 +157,10 @@ impl Archive {
     }
 
     /// The same for a caller that is the only one at work on the site.
-    pub(crate) fn open_alone(
-        site: &Site,
-        access: Access,
-        now: Timestamp,
-    ) -> Result<Self, ArchiveError> {
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub fn open_alone(site: &Site, access: Access, now: Timestamp) -> Result<Self, ArchiveError> {
         let fault = |fault| ArchiveError { act: "open the archive".to_owned(), fault };
         if site.is_embedded() {
             if !site.database().is_file() {
@@ -171,7 +173,7 @@ impl Archive {
         let (connection, note) = connect_noting(site, access).map_err(fault)?;
         let found = migration::check(&connection).map_err(fault)?;
         if found == 0 && !site.is_embedded() {
-            let interrupted = crate::backup::interrupted(site.root());
+            let interrupted = crate::unfinished::interrupted(site.root());
             return Err(fault(
                 interrupted.unwrap_or_else(|| ArchiveFault::NoArchive(Box::new(site.clone()))),
             ));
@@ -262,8 +264,11 @@ impl Archive {
         Ok(self)
     }
 
-    /// One write transaction. `point` names the crash points before and after its commit.
-    pub(crate) fn write<T>(
+    /// Runs a write transaction. `point` names the crash points before and after its commit.
+    ///
+    /// # Errors
+    /// What fails of the database or in `body`; `act` says what was being done.
+    pub fn write<T>(
         &mut self,
         point: &str,
         act: impl Into<String>,
@@ -284,8 +289,11 @@ impl Archive {
         run().map_err(ArchiveError::during(act))
     }
 
-    /// One consistent view for several statements.
-    pub(crate) fn read<T>(
+    /// Gives one consistent view to several statements.
+    ///
+    /// # Errors
+    /// As [`Archive::write`].
+    pub fn read<T>(
         &self,
         act: impl Into<String>,
         body: impl FnOnce(&Connection) -> Result<T, ArchiveFault>,
@@ -299,7 +307,7 @@ impl Archive {
 }
 
 /// Asks for the previews of a multiframe to be made again.
-pub(crate) fn ask_for_preview(
+pub fn ask_for_preview(
     tx: &Connection,
     multiframe: i64,
     why: &str,
@@ -326,10 +334,10 @@ pub fn at_work(site: &Site) -> Result<files::DirLock, ArchiveError> {
 
 /// The fault of a site without archive.db: the archive may have moved since the configuration was read.
 pub(crate) fn absent(site: &Site) -> ArchiveFault {
-    if let Some(interrupted) = crate::backup::interrupted(site.root()) {
+    if let Some(interrupted) = crate::unfinished::interrupted(site.root()) {
         return interrupted;
     }
-    let before = site.root().join(crate::migrate::MIGRATED);
+    let before = site.root().join(crate::unfinished::MIGRATED);
     let open = |path| rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
     match before.is_file().then(|| open(&before)) {
         Some(Ok(c)) => match engine::relocation::check(&c) {
@@ -344,7 +352,7 @@ pub(crate) fn absent(site: &Site) -> ArchiveFault {
 ///
 /// # Errors
 /// What the engine said.
-pub(crate) fn connect(site: &Site, access: Access) -> Result<Connection, ArchiveFault> {
+pub fn connect(site: &Site, access: Access) -> Result<Connection, ArchiveFault> {
     Ok(connect_noting(site, access)?.0)
 }
 

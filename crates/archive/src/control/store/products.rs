@@ -13,7 +13,7 @@
 mod kept;
 
 pub(super) use kept::{Kept, kept};
-pub(crate) use kept::{Misplaced, misplaced};
+pub use kept::{Misplaced, misplaced};
 
 use super::detections::Changes;
 use super::product_detectors::{self, DetectorProduct};

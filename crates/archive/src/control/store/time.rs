@@ -5,7 +5,7 @@ use crate::error::ArchiveFault;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// As text.
-pub(crate) fn text_of(time: Timestamp) -> String {
+pub fn text_of(time: Timestamp) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 

@@ -103,7 +103,7 @@ impl Frame {
 
 /// A product that does not show as it should, or whose record does not fit its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Misplaced {
+pub struct Misplaced {
     /// The image.
     pub multiframe_id: i64,
     /// Which of its products.
@@ -113,7 +113,7 @@ pub(crate) struct Misplaced {
 }
 
 /// Compares what shows with what is published, in the whole archive.
-pub(crate) fn misplaced(c: &Connection) -> Result<Vec<Misplaced>, ArchiveFault> {
+pub fn misplaced(c: &Connection) -> Result<Vec<Misplaced>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT delivery_id FROM delivery ORDER BY delivery_id")?;
     let rows = select.query_map([], |r| r.get(0))?;
     let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;

@@ -20,10 +20,10 @@ pub use finding::{Delivered, Finding};
 pub use group::Group;
 pub use repair::{ask_for_lost_previews, repair};
 
-use crate::control::Publication;
-use crate::control::store::Archive;
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::site::Site;
+use archive::control::Publication;
+use archive::error::{ArchiveError, ArchiveFault};
+use archive::site::Site;
+use archive::store::Archive;
 use engine::Connection;
 use serde_json::json;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! Repairs that cannot lose anything: what no event made is removed, what can be made again is asked for.
 
 use super::{Finding, Report};
-use crate::control::records::{Cause, Timestamp};
-use crate::error::ArchiveError;
-use crate::{Archive, Publication};
+use archive::error::ArchiveError;
+use archive::records::{Cause, Timestamp};
+use archive::{Archive, Publication};
 use std::path::Path;
 
 /// Repairs what can be repaired safely, and says in a line each what was done.
@@ -39,7 +39,7 @@ pub fn repair(
                     continue;
                 }
                 archive.write("repair", "ask for previews again", |tx| {
-                    crate::control::store::ask_for_preview(tx, multiframe, &cause.why, now)
+                    archive::store::ask_for_preview(tx, multiframe, &cause.why, now)
                 })?;
                 done.push(line);
             }
@@ -68,7 +68,7 @@ fn realigned(
     }
     let site = Publication::site(archive).clone();
     let deliveries = archive.write("repair", "bring what shows in line", |tx| {
-        crate::control::store::realign(tx, &site, &misplaced, cause, now)
+        archive::store::realign(tx, &site, &misplaced, cause, now)
     })?;
     Ok(deliveries.iter().map(|name| format!("the newest products of {name} show again")).collect())
 }
@@ -102,7 +102,7 @@ pub fn ask_for_lost_previews(
     lost.dedup();
     archive.write("again", "ask for lost previews again", |tx| {
         for multiframe in &lost {
-            crate::control::store::ask_for_preview(tx, *multiframe, &cause.why, now)?;
+            archive::store::ask_for_preview(tx, *multiframe, &cause.why, now)?;
         }
         Ok(())
     })?;

@@ -9,10 +9,11 @@
 //! next move does what is left.
 
 use super::{ACT, Moved, conflict};
-use crate::control::records::Timestamp;
-use crate::control::store::{Access, connect, text_of};
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::site::Site;
+use archive::Site;
+use archive::error::{ArchiveError, ArchiveFault};
+use archive::records::Timestamp;
+use archive::store::{Access, connect, text_of};
+use archive::unfinished::MIGRATED;
 use engine::relocation::{self, Relocation};
 use engine::{Connection, Kind, Transaction};
 use rusqlite::OpenFlags;
@@ -21,8 +22,6 @@ use std::time::Duration;
 
 /// How long readers of an archive may hold its log.
 const MAX_READ: Duration = Duration::from_secs(60);
-/// Name of archive.db after the archive moved to a server.
-pub const MIGRATED: &str = "archive.db.migrated";
 
 /// One move: where from, where to, and its word.
 pub(super) struct Handover {
@@ -173,7 +172,7 @@ fn is_blank(c: &Connection) -> Result<bool, ArchiveFault> {
 /// # Errors
 /// [`ArchiveError`]
 pub fn set_aside(site: &Site) -> Result<Option<String>, ArchiveError> {
-    let old = site.clone().on(crate::Database::default());
+    let old = site.clone().on(engine::Database::default());
     if !old.database().is_file() {
         return Ok(None);
     }

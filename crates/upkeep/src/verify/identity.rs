@@ -1,7 +1,7 @@
 //! The database itself, its numbers, and that every object id is accounted for once.
 
 use super::{Finding, Report};
-use crate::error::ArchiveFault;
+use archive::error::ArchiveFault;
 use engine::{Connection, Dialect};
 use std::collections::BTreeMap;
 

@@ -4,11 +4,12 @@
 //! form for each batch and programme whose rows are not in the backup yet: they never change. Restored is all of it in one
 //! transaction by PostgreSQL's own pg_restore and psql, which find the password in their environment.
 
-use super::ledger::{HeldTable, LastEvent, Ledger, Listed, Rows};
+use super::ledger::{HeldTable, Ledger, Listed, Rows};
 use super::{BackupReport, Wanted, after_restore_sql, at, is_there, remove};
-use crate::control::records::Timestamp;
-use crate::error::ArchiveFault;
-use crate::partitions;
+use archive::error::ArchiveFault;
+use archive::partitions;
+use archive::records::Timestamp;
+use archive::unfinished::LastEvent;
 use engine::quoted;
 use engine::{Address, Connection, Kind, Server};
 use lake::{self, LakeError};

@@ -1,8 +1,8 @@
 //! Detections on a server: partitions that no event made, rows without detector, detectors without their rows.
 
 use super::{Finding, Options, Report};
-use crate::error::ArchiveFault;
-use crate::partitions;
+use archive::error::ArchiveFault;
+use archive::partitions;
 use engine::Connection;
 
 /// Every partition holds what `detector_rows` says of its range, and nothing else; with `checksums` row by row, at scan

@@ -12,16 +12,16 @@ mod ledger;
 mod restoration;
 mod server;
 
-pub(crate) use restoration::interrupted;
-pub use restoration::{RESTORING, Restoration};
+pub use restoration::Restoration;
 
-use crate::control::records::{Cause, Timestamp};
-use crate::control::store::text_of;
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::site::Site;
+use archive::error::{ArchiveError, ArchiveFault};
+use archive::records::{Cause, Timestamp};
+use archive::site::Site;
+use archive::store::text_of;
+use archive::unfinished::LastEvent;
 use engine::Connection;
 use lake::{self, LakeError};
-use ledger::{LastEvent, Ledger, Listed};
+use ledger::{Ledger, Listed};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;

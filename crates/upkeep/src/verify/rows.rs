@@ -1,9 +1,9 @@
 //! Rows: what they refer to, natural keys, and that published batches have the rows they brought.
 
 use super::{Finding, Report};
-use crate::control::store::{Misplaced, Mixed, misplaced, mixed};
-use crate::error::ArchiveFault;
-use crate::metadata::definition::versioned;
+use archive::error::ArchiveFault;
+use archive::metadata::versioned;
+use archive::store::{Misplaced, Mixed, misplaced, mixed};
 use engine::Connection;
 use engine::quoted;
 use model::UseCase;

@@ -1,8 +1,8 @@
 //! What is in a backup, written last: `ledger.json`.
 
 use super::at;
-use crate::error::ArchiveFault;
-use engine::{Connection, Optional};
+use archive::error::ArchiveFault;
+use archive::unfinished::LastEvent;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -59,28 +59,6 @@ pub(super) struct HeldTable {
     pub name: String,
     #[serde(flatten)]
     pub rows: Rows,
-}
-
-/// An event by which one archive is told from another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LastEvent {
-    pub event_id: i64,
-    pub happened: String,
-}
-
-impl LastEvent {
-    /// The last one that a connection sees.
-    pub(super) fn of(c: &Connection) -> Result<Self, ArchiveFault> {
-        let last = "SELECT event_id, happened FROM event ORDER BY event_id DESC LIMIT 1";
-        let last = c.query_row(last, [], |r| Ok(Self { event_id: r.get(0)?, happened: r.get(1)? }));
-        Ok(last.optional()?.unwrap_or_default())
-    }
-
-    /// Whether an archive has had it: a backup that ends with it is one of this archive, from before.
-    pub(super) fn is_in(&self, c: &Connection) -> Result<bool, ArchiveFault> {
-        let had = "SELECT EXISTS (SELECT * FROM event WHERE event_id = ?1 AND happened = ?2)";
-        Ok(c.query_row(had, rusqlite::params![self.event_id, self.happened], |r| r.get(0))?)
-    }
 }
 
 impl Ledger {

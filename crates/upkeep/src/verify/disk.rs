@@ -1,9 +1,9 @@
 //! Files of the library and previews.
 
 use super::{Delivered, Finding, Options, Report};
-use crate::control::store::{self as control, Access};
-use crate::error::ArchiveFault;
-use crate::site::Site;
+use archive::error::ArchiveFault;
+use archive::site::Site;
+use archive::store::{self as control, Access};
 use engine::{Connection, Kind};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -5,14 +5,15 @@
 //! played again, event by event, so that DuckDB finds each one's snapshot. Before that is committed every table must equal
 //! the server's, byte for byte. The database on the server is left as it is.
 
-use super::handover::{self, Handover, MIGRATED, Progress};
+use super::handover::{self, Handover, Progress};
 use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
-use crate::control::records::Timestamp;
-use crate::control::store::{Access, Archive, connect};
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::metadata::staged::PACKED;
-use crate::partitions::{self, Digest, Wanted};
-use crate::site::Site;
+use archive::error::{ArchiveError, ArchiveFault};
+use archive::metadata::PACKED;
+use archive::partitions::{self, Digest, Wanted};
+use archive::records::Timestamp;
+use archive::site::Site;
+use archive::store::{Access, Archive, connect};
+use archive::unfinished::MIGRATED;
 use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
     Int64Builder, StringBuilder,
@@ -29,7 +30,6 @@ use rusqlite::types::Value;
 use stage::StagedWriter;
 use stage::metadata::packed_cards;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hasher;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -385,7 +385,7 @@ fn prove_equal(
     let ours = format!("SELECT {} FROM {}{order}", names.join(", "), quoted(table));
     let mut digest = Digest::default();
     write_rows(sqlite, table, columns, &ours, &mut digest, &mut std::io::sink())?;
-    if found == digest.0.finish() {
+    if found == digest.value() {
         return Ok(());
     }
     Err(ArchiveFault::Damaged(format!("{table} in archive.db differs from that of the server")))

@@ -2,8 +2,8 @@
 
 use super::disk::length;
 use super::{Finding, Options, Report};
-use crate::error::ArchiveFault;
-use crate::site::Site;
+use archive::error::ArchiveFault;
+use archive::site::Site;
 use engine::quoted;
 use lake;
 use model::one_line;

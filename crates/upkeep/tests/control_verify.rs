@@ -2,10 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "control_conformance/staging.rs"]
+#[path = "../../archive/tests/control_conformance/staging.rs"]
 mod staging;
 
-use archive::verify::{Options, verify};
 use archive::{Archive, Publication, Site};
 use model::UseCase;
 use rusqlite::Connection;
@@ -13,6 +12,7 @@ use staging::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use upkeep::verify::{Options, verify};
 
 /// A night of two frames in the archive: library, previews and lake complete, a second content of one frame, and a
 /// round that failed.

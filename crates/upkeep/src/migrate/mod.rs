@@ -16,16 +16,16 @@ mod reopening;
 mod to_embedded;
 
 pub use alone::Alone;
-pub use handover::{MIGRATED, set_aside};
+pub use handover::set_aside;
 pub use reopening::{Lead, NewPlace, Reopening};
 pub use to_embedded::to_embedded;
 
-use crate::control::records::Timestamp;
-use crate::control::store::{Access, Archive, connect, migration_number};
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::metadata::staged::PACKED;
-use crate::partitions::{self, Digest, Wanted};
-use crate::site::Site;
+use archive::error::{ArchiveError, ArchiveFault};
+use archive::metadata::PACKED;
+use archive::partitions::{self, Digest, Wanted};
+use archive::records::Timestamp;
+use archive::site::Site;
+use archive::store::{Access, Archive, connect, migration_number};
 use bytes::{BufMut, BytesMut};
 use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};
@@ -34,7 +34,6 @@ use lake::Staged;
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
 use std::collections::BTreeMap;
-use std::hash::Hasher;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -307,7 +306,7 @@ fn copy_table(
     server.with_client(|client| client.batch_execute("SET LOCAL synchronize_seqscans = off"))?;
     let select = format!("SELECT {names} FROM {}", quoted(table));
     let found = server.with_client(|client| Ok(partitions::digest_of(client, &select)))??;
-    if found != digest.0.finish() {
+    if found != digest.value() {
         return Err(ArchiveFault::Damaged(format!(
             "{table} on the server differs from the embedded one"
         )));
@@ -348,7 +347,7 @@ fn flush(
     digest: &mut Digest,
     writer: &mut impl Write,
 ) -> Result<(), ArchiveFault> {
-    std::hash::Hasher::write(&mut digest.0, out);
+    digest.add(out);
     writer.write_all(out).map_err(ArchiveFault::Cut)?;
     out.clear();
     Ok(())

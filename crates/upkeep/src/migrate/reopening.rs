@@ -13,13 +13,14 @@
 //!
 //! After an interruption the same call finishes it. The closed new archive names that call.
 
-use super::handover::{MIGRATED, password_file_of, rename_database};
+use super::handover::{password_file_of, rename_database};
 use super::{Alone, conflict};
 use crate::backup::start_again_sql;
-use crate::control::records::{Cause, Timestamp};
-use crate::control::store::{Access, bring_up, connect, has_table, text_of};
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::site::Site;
+use archive::error::{ArchiveError, ArchiveFault};
+use archive::records::{Cause, Timestamp};
+use archive::site::Site;
+use archive::store::{Access, bring_up, connect, has_table, text_of};
+use archive::unfinished::MIGRATED;
 use engine::relocation::{self, Relocation};
 use engine::{Connection, Database, EngineError, Kind, Optional, Row};
 use rusqlite::params;

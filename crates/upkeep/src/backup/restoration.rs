@@ -3,21 +3,17 @@
 //! It is noted in the site's directory before anything is changed. As long as the note is there, a database with the last
 //! event of the backup is what an interrupted restore made, and not another archive.
 
-use super::ledger::{LastEvent, Ledger};
+use super::ledger::Ledger;
 use super::{
     BackupReport, DATABASE, SNAPSHOT, after_restore_sql, at, copy, copy_lake, lake_of, open,
     remove, server, set_aside,
 };
-use crate::control::records::Timestamp;
-use crate::error::{ArchiveError, ArchiveFault, in_words};
+use archive::Timestamp;
+use archive::unfinished::{LastEvent, Note, RESTORING};
+use archive::{ArchiveError, ArchiveFault};
 use engine::{Address, Connection, Database, Server};
-use model::Advice;
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-
-/// Name of the note in the site's directory.
-pub const RESTORING: &str = ".restoring";
 
 /// A restore that is under way: a backup, a site, and the database of its archive.
 #[derive(Debug)]
@@ -27,27 +23,6 @@ pub struct Restoration {
     database: Database,
     of_server: Option<Ledger>,
     is_restored: bool,
-}
-
-/// What is noted.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Note {
-    backup: PathBuf,
-    database: Option<String>,
-    #[serde(default)]
-    password_file: Option<PathBuf>,
-    #[serde(default)]
-    roles: bool,
-    last_event: LastEvent,
-}
-
-impl Note {
-    /// Returns true for notes about the same backup and database; the rest is only repeated by the command.
-    fn is_same(&self, other: &Self) -> bool {
-        self.backup == other.backup
-            && self.database == other.database
-            && self.last_event == other.last_event
-    }
 }
 
 impl Restoration {
@@ -101,7 +76,7 @@ impl Restoration {
         let is_restored = match &existing {
             None => false,
             Some(c)
-                if noted(root).is_some_and(|noted| noted.is_same(&note))
+                if Note::of(root).is_some_and(|noted| noted.is_same(&note))
                     && note.last_event.is_in(c)? =>
             {
                 true
@@ -202,26 +177,4 @@ fn taken(root: &Path, database: &Database) -> ArchiveFault {
         None => ArchiveFault::SiteExists(root.to_owned()),
         Some(url) => ArchiveFault::Conflict(format!("{url} holds an archive already")),
     }
-}
-
-/// Returns the fault of a site whose restore was not finished.
-pub(crate) fn interrupted(root: &Path) -> Option<ArchiveFault> {
-    if !root.join(RESTORING).exists() {
-        return None;
-    }
-    let repeat = noted(root).map(|note| {
-        Box::new(Advice::Restore {
-            backup: note.backup.display().to_string(),
-            site: root.display().to_string(),
-            database: note.database,
-            password_file: in_words(note.password_file.as_deref()),
-            roles: note.roles,
-        })
-    });
-    Some(ArchiveFault::RestoreInterrupted { site: root.to_owned(), repeat })
-}
-
-fn noted(root: &Path) -> Option<Note> {
-    let text = std::fs::read(root.join(RESTORING)).ok()?;
-    serde_json::from_slice(&text).ok()
 }

@@ -1,7 +1,7 @@
 //! The lock of a process that is the only one at work on a site.
 
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::site::Site;
+use archive::error::{ArchiveError, ArchiveFault};
+use archive::site::Site;
 
 /// A site on which no other process of this machine writes or begins to.
 #[derive(Debug)]
