@@ -43,24 +43,19 @@ fn versions(tx: &Connection, (id, of): Images<'_>) -> Result<Versions, ArchiveFa
     Ok(found)
 }
 
-/// Returns true when the published rows of some images name another version of a catalogue than one of the image's detections, or the
-/// detections of one image come from several. This is so of few rounds, and cheaper to ask than what differs.
-fn are_mixed(tx: &Connection, (id, of): Images<'_>) -> Result<bool, ArchiveFault> {
-    let differs = |table: &str| {
-        format!(
-            "EXISTS (SELECT * FROM product AS described
-                 JOIN {table} AS held ON held.multiframe_id = described.multiframe_id
-                     AND held.end_event IS NOT DISTINCT FROM described.ended_event
-                 JOIN (SELECT multiframe_id, min(version) AS least, max(version) AS most FROM product_detector
-                       WHERE state <> 'retracted' AND version > 0 AND multiframe_id IN ({of})
-                       GROUP BY multiframe_id) AS detections ON detections.multiframe_id = described.multiframe_id
-                 WHERE described.use_case = 'metadata' AND described.state <> 'retracted'
-                     AND (held.cat_version IS NULL OR held.cat_version <> least OR least <> most))"
-        )
-    };
-    let query =
-        format!("SELECT {} OR {}", differs("multiframe_all"), differs("multiframe_detector_all"));
-    Ok(tx.prepare_cached(&query)?.query_row([id], |r| r.get(0))?)
+/// Returns true when the published rows of all frames of some images were read with the newest version of their published
+/// detections.
+pub(super) fn frames_agree(tx: &Connection, (id, of): Images<'_>) -> Result<bool, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT NOT EXISTS (
+             SELECT * FROM product AS described JOIN multiframe_all AS held ON held.multiframe_id = described.multiframe_id
+                 AND held.end_event IS NOT DISTINCT FROM described.ended_event
+             WHERE described.use_case = 'metadata' AND described.state <> 'retracted'
+                 AND described.multiframe_id IN ({of}) AND held.cat_version IS DISTINCT FROM (
+                     SELECT max(version) FROM product_detector AS detections
+                     WHERE detections.multiframe_id = described.multiframe_id AND state <> 'retracted' AND version > 0))"
+    ))?;
+    Ok(select.query_row([id], |r| r.get(0))?)
 }
 
 /// The metadata that are published of a frame.
@@ -139,9 +134,6 @@ impl Due {
     /// Finds the rows of some images. A detector without detections goes with its frame.
     fn of(tx: &Connection, images: Images<'_>) -> Result<Self, ArchiveFault> {
         let mut due = Self::default();
-        if !are_mixed(tx, images)? {
-            return Ok(due);
-        }
         let published = versions(tx, images)?;
         let shown = described(tx, images)?;
         let mut frames = Vec::new();

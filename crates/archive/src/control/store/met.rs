@@ -5,6 +5,7 @@
 use super::history::{move_refusal, move_refusals};
 use super::refusals::{ext_num, hdu};
 use super::time::text_of;
+use super::values;
 use crate::control::records::*;
 use crate::error::ArchiveFault;
 use engine::{self, Connection, Optional};
@@ -81,14 +82,6 @@ fn in_pieces<T>(
     Ok(())
 }
 
-/// Returns the rows of a VALUES list, each of which a function makes from its parameters.
-fn values_list(rows: usize, columns: usize, row: impl Fn(&[String]) -> String) -> String {
-    let marks = |n: usize| -> Vec<String> {
-        (1..=columns).map(|i| format!("?{}", n * columns + i)).collect()
-    };
-    (0..rows).map(|n| row(&marks(n))).collect::<Vec<_>>().join(", ")
-}
-
 /// A refusal as often as it is met in one list.
 struct Counted<'a> {
     met: &'a Met<'a>,
@@ -110,7 +103,7 @@ fn insert(tx: &Connection, met: &[Counted<'_>], now: Timestamp) -> Result<(), Ar
         "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, ext_num, keyword, column_name,
              subject, message, rows, row_ranges, parked, seen_times, state, first_seen, last_seen)
          VALUES {}",
-        values_list(met.len(), 16, row)
+        values::list(met.len(), 16, row)
     ))?
     .execute(values)?;
     Ok(())
@@ -179,7 +172,7 @@ fn count_again(
              rows = again.column5, row_ranges = again.column6, unit_id = coalesce(again.column7, unit_id),
              parked = again.column8, subject = again.column9
          FROM (VALUES {}) AS again WHERE refusal.refusal_id = again.column1",
-        values_list(met.len(), TYPES.len(), row)
+        values::list(met.len(), TYPES.len(), row)
     ))?
     .execute(values)?;
     Ok(())

@@ -44,6 +44,7 @@ mod retraction;
 mod rounds;
 mod superseded;
 mod time;
+mod values;
 mod waiting;
 mod work;
 

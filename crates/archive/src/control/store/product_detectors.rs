@@ -11,6 +11,7 @@ use super::detections::Changes;
 use super::history;
 use super::products::UPDATED_AT_ONCE;
 use super::rounds::IMAGES;
+use super::values;
 use crate::error::ArchiveFault;
 use engine::{Connection, Value};
 use lake::DetectorKey;
@@ -67,46 +68,41 @@ pub(super) fn load(
 
 /// Records that `covered` detectors have published detections, which began in `event`, and that the other detectors of the
 /// round's images were left out. `versions` are those of the images' catalogues; the detections of the `kept` among the covered
-/// detectors are those that they had.
+/// detectors are those that they had. Returns true when all published metadata of the images' detectors were read with the versions
+/// that are published now.
 pub(super) fn publish(
     tx: &Connection,
     unit: i64,
     (covered, kept): (&BTreeSet<DetectorKey>, &BTreeSet<DetectorKey>),
     versions: &HashMap<i64, i64>,
     event: EventId,
-) -> Result<(), ArchiveFault> {
+) -> Result<bool, ArchiveFault> {
     const CURRENT: &str =
         "state = 'current', ended_event = NULL, uncovered_event = NULL, aside_event = NULL";
     let event_id = event.get();
-    let mut named = named(tx, IMAGES, unit)?;
-    let replaced: Vec<&DetectorKey> = covered.difference(kept).collect();
-    for some in replaced.chunks(UPDATED_AT_ONCE) {
-        let row = |n: usize| {
-            let mark = |column: usize| 4 * n + 1 + column;
-            let [multiframe, ext_num, detector, version] = [mark(1), mark(2), mark(3), mark(4)];
-            format!("(?{multiframe}, ?{ext_num}, ?{detector}, 'current', ?{version}, ?1)")
-        };
-        let rows: Vec<String> = (0..some.len()).map(row).collect();
-        let mut values = vec![Value::Integer(event_id)];
-        for key in some {
-            let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
-            values.extend([
-                Value::Integer(key.multiframe_id),
-                Value::Integer(key.ext_num),
-                named.remove(key).map_or(Value::Null, Value::Text),
-                Value::Integer(version),
-            ]);
-        }
-        tx.prepare_cached(&format!(
+    let described = described(tx, IMAGES, unit)?;
+    let mut named = named(&described);
+    let row = |key: &DetectorKey| {
+        let version = versions.get(&key.multiframe_id).copied().unwrap_or(0);
+        [
+            Value::Integer(key.multiframe_id),
+            Value::Integer(key.ext_num),
+            named.remove(key).map_or(Value::Null, Value::Text),
+            Value::Text("current".to_owned()),
+            Value::Integer(version),
+            Value::Integer(event_id),
+        ]
+    };
+    let replaced: Vec<_> = covered.difference(kept).map(row).collect();
+    values::write(tx, &replaced, |list| {
+        format!(
             "INSERT INTO product_detector (multiframe_id, ext_num, detector, state, version, changed_event)
-             VALUES {}
+             VALUES {list}
              ON CONFLICT (multiframe_id, ext_num) DO UPDATE
                  SET {CURRENT}, detector = excluded.detector, version = excluded.version,
-                     changed_event = excluded.changed_event",
-            rows.join(", ")
-        ))?
-        .execute(values)?;
-    }
+                     changed_event = excluded.changed_event"
+        )
+    })?;
     let kept: Vec<&DetectorKey> = covered.intersection(kept).collect();
     for some in kept.chunks(UPDATED_AT_ONCE) {
         let keys: Vec<String> =
@@ -125,43 +121,71 @@ pub(super) fn publish(
         ),
         params![unit, event_id],
     )?;
-    Ok(())
+    let mut count = tx.prepare_cached(&format!(
+        "SELECT count(*) FROM product_detector WHERE multiframe_id IN ({IMAGES})"
+    ))?;
+    let all: usize = count.query_row([unit], |r| r.get(0))?;
+    let is_of_its_version = |(key, detector): (&DetectorKey, &Described)| {
+        versions.get(&key.multiframe_id).is_some_and(|version| detector.version == Some(*version))
+    };
+    Ok(kept.is_empty() && all == covered.len() && described.iter().all(is_of_its_version))
 }
 
-/// Returns how headers name the detectors of some images: by CAMNUM where every detector of the image has one of its own, else by
-/// EXTNAME. `of` is a query for the images in which `?1` is `id`.
-fn named(tx: &Connection, of: &str, id: i64) -> Result<HashMap<DetectorKey, String>, ArchiveFault> {
+/// What is published of a detector's metadata.
+#[derive(Clone, Debug, Default)]
+struct Described {
+    begin_event: i64,
+    cam_num: Option<i64>,
+    ext_name: Option<String>,
+    /// Version of the catalogue with which they were read.
+    version: Option<i64>,
+}
+
+/// Loads what is published of the detectors of some images. `of` is a query for the images in which `?1` is `id`.
+fn described(
+    tx: &Connection,
+    of: &str,
+    id: i64,
+) -> Result<BTreeMap<DetectorKey, Described>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
-        "SELECT held.multiframe_id, held.ext_num, held.cam_num, held.ext_name
+        "SELECT held.multiframe_id, held.ext_num, held.begin_event, held.cam_num, held.ext_name, held.cat_version
          FROM multiframe_detector_all AS held JOIN product ON product.multiframe_id = held.multiframe_id
              AND product.use_case = 'metadata'
-         WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})
-         ORDER BY held.begin_event"
+         WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})"
     ))?;
-    type Names = (Option<i64>, Option<String>);
-    let mut images: BTreeMap<i64, BTreeMap<i64, Names>> = BTreeMap::new();
+    let mut found: BTreeMap<DetectorKey, Described> = BTreeMap::new();
     let mut rows = select.query([id])?;
     while let Some(row) = rows.next()? {
-        let names = (row.get(2)?, row.get(3)?);
-        images.entry(row.get(0)?).or_default().insert(row.get(1)?, names);
-    }
-    let mut found = HashMap::new();
-    for (multiframe_id, detectors) in images {
-        let numbers: BTreeSet<i64> = detectors.values().filter_map(|(number, _)| *number).collect();
-        let names: BTreeSet<&str> =
-            detectors.values().filter_map(|(_, name)| name.as_deref()).collect();
-        for (&ext_num, (number, name)) in &detectors {
-            let name = match (number, name) {
-                (Some(number), _) if numbers.len() == detectors.len() => {
-                    format!("cam_num {number}")
-                }
-                (_, Some(name)) if names.len() == detectors.len() => format!("ext_name {name}"),
-                _ => continue,
-            };
-            found.insert(DetectorKey { multiframe_id, ext_num }, name);
+        let key = DetectorKey { multiframe_id: row.get(0)?, ext_num: row.get(1)? };
+        let begin_event = row.get(2)?;
+        let (cam_num, ext_name, version) = (row.get(3)?, row.get(4)?, row.get(5)?);
+        let held = found.entry(key).or_default();
+        // Of rows that ended together, the newest were published.
+        if begin_event >= held.begin_event {
+            *held = Described { begin_event, cam_num, ext_name, version };
         }
     }
     Ok(found)
+}
+
+/// Returns how headers name detectors: by CAMNUM where every detector of the image has one of its own, else by EXTNAME.
+fn named(described: &BTreeMap<DetectorKey, Described>) -> HashMap<DetectorKey, String> {
+    let mut found = HashMap::with_capacity(described.len());
+    let detectors: Vec<(&DetectorKey, &Described)> = described.iter().collect();
+    for image in detectors.chunk_by(|(a, _), (b, _)| a.multiframe_id == b.multiframe_id) {
+        let numbers: BTreeSet<i64> = image.iter().filter_map(|(_, d)| d.cam_num).collect();
+        let names: BTreeSet<&str> =
+            image.iter().filter_map(|(_, d)| d.ext_name.as_deref()).collect();
+        for (key, detector) in image {
+            let name = match (detector.cam_num, &detector.ext_name) {
+                (Some(number), _) if numbers.len() == image.len() => format!("cam_num {number}"),
+                (_, Some(name)) if names.len() == image.len() => format!("ext_name {name}"),
+                _ => continue,
+            };
+            found.insert(**key, name);
+        }
+    }
+    found
 }
 
 /// Takes the detections of a delivery's images out, whether they show or not. Returns the detectors whose detections showed.
@@ -397,7 +421,7 @@ pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
     let mut update = tx.prepare_cached(
         "UPDATE product_detector SET detector = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2",
     )?;
-    for (key, name) in named(tx, all, 0)? {
+    for (key, name) in named(&described(tx, all, 0)?) {
         update.execute(params![key.multiframe_id, key.ext_num, name])?;
     }
     Ok(())

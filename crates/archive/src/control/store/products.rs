@@ -19,10 +19,10 @@ use super::detections::Changes;
 use super::product_detectors::{self, DetectorProduct};
 use super::rounds::IMAGES;
 use super::superseded::processings;
+use super::values;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::versioned;
-use engine::Connection;
-use engine::quoted;
+use engine::{Connection, Value, quoted};
 use lake::DetectorKey;
 use model::{EventId, UseCase};
 use rusqlite::params;
@@ -106,15 +106,18 @@ pub(super) fn publish(
     use_case: UseCase,
     event: EventId,
 ) -> Result<(), ArchiveFault> {
-    let mut upsert = tx.prepare_cached(
-        "INSERT INTO product (multiframe_id, use_case, state, changed_event) VALUES (?1, ?2, 'current', ?3)
-         ON CONFLICT (multiframe_id, use_case) DO UPDATE
-             SET state = 'current', ended_event = NULL, changed_event = excluded.changed_event",
-    )?;
-    for multiframe in multiframes {
-        upsert.execute(params![multiframe, use_case.name(), event.get()])?;
-    }
-    Ok(())
+    let text = |text: &str| Value::Text(text.to_owned());
+    let row = |image| {
+        [Value::Integer(image), text(use_case.name()), text("current"), Value::Integer(event.get())]
+    };
+    let rows: Vec<_> = multiframes.map(row).collect();
+    values::write(tx, &rows, |list| {
+        format!(
+            "INSERT INTO product (multiframe_id, use_case, state, changed_event) VALUES {list}
+             ON CONFLICT (multiframe_id, use_case) DO UPDATE
+                 SET state = 'current', ended_event = NULL, changed_event = excluded.changed_event"
+        )
+    })
 }
 
 /// Takes the products of a delivery's images in a use case out, whether they show or not.

@@ -8,6 +8,7 @@ use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::refusals::ext_num;
 use super::rounds::{self, Unit};
+use super::values;
 use crate::control::records::*;
 use crate::error::ArchiveFault;
 use crate::metadata::staged::{self, Expected, StagedRows};
@@ -15,7 +16,7 @@ use crate::metadata::{definition, links};
 use crate::partitions;
 use crate::provider;
 use crate::site::Site;
-use engine::{Connection, Optional};
+use engine::{Connection, Optional, Value};
 use lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use model::task::{HduReport, StagedFile};
 use model::{EventId, Finding, UnitKey, UnitState, UseCase};
@@ -302,8 +303,11 @@ pub(super) fn publish(
     let mut changes = Changes::begin(tx, site, event, unit.id)?;
     let rows = match unit.key.use_case {
         UseCase::Catalogue => {
-            let detections = act.detections(&loaded.detections, &mut changes)?;
-            let mut rows = described::follow(tx, (unit.id, DONE), event)?;
+            let (detections, are_described) = act.detections(&loaded.detections, &mut changes)?;
+            let mut rows = match are_described && described::frames_agree(tx, (unit.id, DONE))? {
+                true => Counts::new(),
+                false => described::follow(tx, (unit.id, DONE), event)?,
+            };
             rows.insert("detection".to_owned(), detections);
             rows
         }
@@ -491,8 +495,13 @@ impl Publishing<'_> {
         products::publish(self.tx, published.into_iter(), use_case, self.event)
     }
 
-    /// Ends the detections of the detectors that the batch covers and registers its files. Returns the rows.
-    fn detections(&self, parts: &[Part], changes: &mut Changes<'_>) -> Result<u64, ArchiveFault> {
+    /// Ends the detections of the detectors that the batch covers and registers its files. Returns the rows, and true when the
+    /// published metadata of all detectors of its images were read with these catalogues.
+    fn detections(
+        &self,
+        parts: &[Part],
+        changes: &mut Changes<'_>,
+    ) -> Result<(u64, bool), ArchiveFault> {
         let versions: HashMap<i64, i64> = self
             .done()
             .filter_map(|i| Some((i.multiframe_id.get(), i64::from(i.catalogue_version?))))
@@ -509,7 +518,7 @@ impl Publishing<'_> {
         }
         let images: BTreeSet<i64> = covered.iter().map(|key| key.multiframe_id).collect();
         products::publish(self.tx, images.into_iter(), UseCase::Catalogue, self.event)?;
-        product_detectors::publish(
+        let are_described = product_detectors::publish(
             self.tx,
             self.unit.id,
             (&covered, &kept),
@@ -521,7 +530,7 @@ impl Publishing<'_> {
             [self.unit.id],
         )?;
         self.hdu_rows()?;
-        Ok(rows)
+        Ok((rows, are_described))
     }
 
     /// Detectors whose catalogue HDU was accepted: it has rows in the archive, or it is empty and nothing of it was refused. The
@@ -601,25 +610,27 @@ impl Publishing<'_> {
 
     /// Rows read, written and refused of each catalogue HDU, kept for `verify`.
     fn hdu_rows(&self) -> Result<(), ArchiveFault> {
-        let mut insert = self.tx.prepare_cached(
-            "INSERT INTO hdu_rows (unit_id, multiframe_id, cat_ext_num, ext_num, rows_read, rows_written,
-                 rows_refused)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        for result in self.batch.tasks.iter().filter_map(|t| t.result.as_ref()) {
-            for hdu in &result.hdus {
-                insert.execute(params![
-                    self.unit.id,
-                    hdu.multiframe_id,
-                    ext_num(Some(hdu.hdu)),
-                    hdu.ext_num,
-                    hdu.rows_read,
-                    hdu.rows_written,
-                    hdu.rows_refused
-                ])?;
-            }
-        }
-        Ok(())
+        let count = |rows: u64| Value::Integer(i64::try_from(rows).unwrap_or(i64::MAX));
+        let number = |number: Option<i64>| number.map_or(Value::Null, Value::Integer);
+        let results = self.batch.tasks.iter().filter_map(|t| t.result.as_ref());
+        let row = |hdu: &HduReport| {
+            [
+                Value::Integer(self.unit.id),
+                Value::Integer(hdu.multiframe_id),
+                number(ext_num(Some(hdu.hdu)).map(i64::from)),
+                number(hdu.ext_num.map(i64::from)),
+                count(hdu.rows_read),
+                count(hdu.rows_written),
+                count(hdu.rows_refused),
+            ]
+        };
+        let rows: Vec<_> = results.flat_map(|result| &result.hdus).map(row).collect();
+        values::write(self.tx, &rows, |list| {
+            format!(
+                "INSERT INTO hdu_rows (unit_id, multiframe_id, cat_ext_num, ext_num, rows_read, rows_written, rows_refused)
+                 VALUES {list}"
+            )
+        })
     }
 
     fn counts(&self, rows: &[(String, u64)]) -> Result<(), ArchiveFault> {
