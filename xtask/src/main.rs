@@ -1,7 +1,7 @@
 //! The workspace runner: sets up what the checks need by itself, and runs them.
 //!
 //! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target. `arrows` checks which crate
-//! depends on which, `packages` the number of locked packages, `paths` what ARCHITECTURE.md names. Uses the standard library alone,
+//! depends on which, `packages` the number of locked packages, `paths` what ARCHITECTURE.md names, `size` the release binary. Uses the standard library alone,
 //! so that it is built in a second.
 
 mod arrows;
@@ -9,6 +9,7 @@ mod fuzz;
 mod outfit;
 mod packages;
 mod paths;
+mod size;
 mod suite;
 mod torture;
 
@@ -26,7 +27,8 @@ usage: cargo xtask <command>
   fuzz [SECONDS]       fuzz the FITS reader (default 60)
   arrows               check that crates depend on what they may and on nothing else
   packages             check the number of locked packages against its ceiling
-  paths                check that every path in ARCHITECTURE.md exists";
+  paths                check that every path in ARCHITECTURE.md exists
+  size                 check the size of the release binary against its ceiling";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Some("arrows") => arrows::check(),
         Some("packages") => packages::check(),
         Some("paths") => paths::check(),
+        Some("size") => size::check(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
