@@ -18,7 +18,7 @@ macro_rules! say_part {
 
 pub(crate) use {say, say_part};
 
-pub use curate::table::{MOST_WIDE, Table};
+pub use curate::table::Table;
 pub use curate::words::*;
 
 /// Writes results. A reader that went away (`| head`) ends the output, not the work; anything else ends the command.

@@ -3,7 +3,7 @@
 //! A site ([`Site`]) holds one `archive.db` and the lake. [`Archive`] is both behind four traits in [`control`]:
 //! [`Registry`] records deliveries, [`Queue`] runs tasks, [`Publication`] ingests batches, [`Inquiry`] reports. Tables and
 //! states are in `migrations/`; metadata tables follow the definitions of `model::tables` ([`metadata`]); detections
-//! are Parquet files under the lake's catalogue ([`lake`]). [`verify`] compares what is stored with what it should be.
+//! are Parquet files under the catalogue of [`lake`], or partitions of a server ([`partitions`]).
 //!
 //! Start at [`Archive::create`] and [`Archive::open`], then the traits. A new column begins in
 //! `model/tables/`, a new control table in a new migration.

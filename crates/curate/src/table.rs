@@ -3,7 +3,7 @@
 use crate::words::{grouped, shown};
 
 /// Characters beyond which a column of a table is not made wider; longer cells stand out.
-pub const MOST_WIDE: usize = 1000;
+const MOST_WIDE: usize = 1000;
 
 /// A text table: columns as wide as their longest cell, numbers to the right.
 pub struct Table {

@@ -253,7 +253,14 @@ pub enum Rows<'s> {
 }
 
 impl Rows<'_> {
-    /// The next one.
+    /// Returns the next row.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a row borrows from the rows, which no iterator's item can"
+    )]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
         let row = match self {
             Self::Sqlite(rows) => rows.next()?.map(Row::Sqlite),

@@ -17,7 +17,7 @@
 //! `WHERE in_cone(ra, dec, ra0, dec0, radius)` is fast by itself (`cone_hint`).
 //!
 //! Start at [`Session`]. A new function begins in `functions`.
-//! Does not write, format results for people, or know what a delivery is.
+//! Results are written by [`writers`]. Does not write into the archive, or know what a delivery is.
 
 mod access;
 mod as_of;
@@ -39,6 +39,7 @@ mod server_guard;
 mod server_session;
 mod session;
 mod shared;
+pub mod writers;
 
 pub use attach::attach_statements;
 pub use budget::{SqlLimits, Stopped};

@@ -1,7 +1,6 @@
 //! `almagest sql` and `almagest attach`.
 
 mod watchdog;
-mod writers;
 
 use super::Format;
 use crate::exit::{self, Exit};
@@ -9,12 +8,12 @@ use crate::report::{shown, tell};
 use anyhow::Context;
 use curate::site::Site;
 use model::EventId;
+use query::writers::{AsCsv, AsJson, AsTable, cell};
 use query::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use watchdog::Watchdog;
-use writers::{AsCsv, AsJson, AsTable, cell};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]

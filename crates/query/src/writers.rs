@@ -1,11 +1,13 @@
 //! The rows of a query as a table, CSV and JSON. What waits in memory is bounded in bytes, however long a row is.
 
-use crate::report::{MOST_WIDE, shown};
-use query::{ResultColumn, RowSink, SqlValue};
+use crate::{ResultColumn, RowSink, SqlValue};
+use model::shown;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
+/// A column of a table is no wider.
+const MAX_WIDTH: usize = 1000;
 /// Bytes of a text that are escaped or quoted at once.
 const PIECE: usize = 16 << 10;
 
@@ -14,7 +16,7 @@ fn number(x: f64) -> String {
     if x == x.trunc() && x.abs() < 1e15 { format!("{x:.1}") } else { format!("{x}") }
 }
 
-/// A value as text; NULL is empty.
+/// Returns a value as text; NULL is empty.
 pub fn cell<'v>(value: &SqlValue<'v>) -> Cow<'v, str> {
     match *value {
         SqlValue::Null => Cow::Borrowed(""),
@@ -57,7 +59,7 @@ struct Layout {
 
 /// Characters of a text as shown, as far as they matter for the width of a column.
 fn width(text: &str) -> usize {
-    if text.len() > 4 * MOST_WIDE { MOST_WIDE } else { shown(text).chars().count().min(MOST_WIDE) }
+    if text.len() > 4 * MAX_WIDTH { MAX_WIDTH } else { shown(text).chars().count().min(MAX_WIDTH) }
 }
 
 fn is_numeric(cell: &str) -> bool {
@@ -65,11 +67,15 @@ fn is_numeric(cell: &str) -> bool {
 }
 
 impl<W: Write> AsTable<W> {
+    /// Writes to `out`.
     pub fn new(out: W) -> Self {
         Self { out, columns: Vec::new(), waiting: Vec::new(), waiting_bytes: 0, layout: None }
     }
 
     /// Writes what waits.
+    ///
+    /// # Errors
+    /// When it cannot be written.
     pub fn end(&mut self) -> io::Result<()> {
         if self.layout.is_some() {
             return Ok(());
@@ -144,6 +150,7 @@ pub struct AsCsv<W: Write> {
 }
 
 impl<W: Write> AsCsv<W> {
+    /// Writes to `out`.
     pub fn new(out: W) -> Self {
         Self { out }
     }
@@ -206,11 +213,15 @@ pub struct AsJson<W: Write> {
 }
 
 impl<W: Write> AsJson<W> {
+    /// Writes to `out`.
     pub fn new(out: W) -> Self {
         Self { out, names: Vec::new(), rows: 0 }
     }
 
     /// Writes the end of the array.
+    ///
+    /// # Errors
+    /// When it cannot be written.
     pub fn end(&mut self) -> io::Result<()> {
         self.out.write_all(if self.rows == 0 { b"[]\n" } else { b"\n]\n" })
     }
@@ -278,7 +289,7 @@ mod tests {
             ];
             let said = table(&rows);
             assert_eq!(said.lines().nth(2).unwrap().chars().filter(|c| *c == 'é').count(), length);
-            assert!(said.lines().nth(3).unwrap().len() < 2 * MOST_WIDE);
+            assert!(said.lines().nth(3).unwrap().len() < 2 * MAX_WIDTH);
         }
     }
 }
