@@ -2,8 +2,9 @@
 
 mod operator;
 
-use operator::{Desk, Small};
+use operator::{Desk, Said, Small};
 use serde_json::json;
+use std::path::Path;
 
 #[test]
 fn a_night_becomes_queryable_and_twice_is_once() {
@@ -211,6 +212,10 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
         desk.refusals().into_iter().filter(|r| r["code"] == json!("unknown_project")).collect();
     assert!(!parked.is_empty());
     assert!(parked.iter().all(|r| r["parked"] == json!(true)));
+    // Their previews were made, and wait for their metadata.
+    desk.verified();
+    let shown = "SELECT count(*) FROM preview WHERE multiframe_id NOT IN (SELECT multiframe_id FROM multiframe)";
+    assert_eq!(desk.count(shown), 0);
     let before = desk.count("SELECT count(*) FROM multiframe");
     let other = desk.at_site(&["programme", "add", "U99A1", "u/99a/1"]).ended(0);
     assert!(!other.contains("parked"), "it explains none of them: {other}");
@@ -433,6 +438,22 @@ fn manual_and_completions_are_of_this_command_line() {
     desk.plain(&["man", pages.to_str().unwrap()]).ended(0);
     let run = std::fs::read_to_string(pages.join("almagest-run.1")).unwrap();
     assert!(run.contains(".TH almagest-run") && run.contains("dry\\-run"), "{run}");
+}
+
+/// A site is found from the directories below it, as git and cargo do.
+#[test]
+fn a_site_is_found_from_below_it() {
+    let desk = Desk::new();
+    let below = desk.site.join("library");
+    let status = |directory: &Path| -> Said {
+        let mut command = operator::almagest();
+        command.arg("status").current_dir(directory).output().expect("the binary starts").into()
+    };
+    let said = status(&below).ended(0);
+    assert_eq!(said, status(&desk.site).ended(0));
+    let outside = status(desk.dir.path());
+    assert_eq!(outside.code, Some(2), "{outside:?}");
+    assert!(outside.err.contains("no site given"), "{outside:?}");
 }
 
 /// A mistyped directory is told before any other is begun.

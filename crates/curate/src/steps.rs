@@ -192,21 +192,25 @@ impl Night {
         let mut contested = 0;
         loop {
             let stopping = self.interrupted();
-            // Ingest first: catalogue tasks are cut by the programmes that ingested metadata tell.
+            let report = self.curator.take_results()?;
+            // Ingest before rounds are opened: catalogue tasks are cut by the programmes of ingested metadata.
             let ingested = ingest && !stopping && self.ingest(deliveries)?;
+            if ingested {
+                self.curator.look_again();
+            }
             if stopping {
                 self.curator.cancel(&|_, _| true, true, "interrupted before it began")?;
             } else {
                 self.stopped = self.held(deliveries, use_cases)?;
             }
             let has_looked = self.curator.is_to_look();
-            let pass = self.curator.pass(!stopping)?;
+            let pass = self.curator.go_on(report, !stopping)?;
             contested = if pass.contested > 0 { contested + 1 } else { 0 };
             if contested > MAX_CONTESTED {
                 let why = "another process opens or approves the same rounds";
                 return Err(failure::conflict(format!("{why}, again and again: try later")));
             }
-            let is_at_work = self.curator.is_at_work()?;
+            let is_at_work = self.curator.is_at_work(!stopping)?;
             if stopping && !is_at_work {
                 break;
             }

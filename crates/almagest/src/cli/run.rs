@@ -345,6 +345,7 @@ pub fn step(
     if !night.counts().is_empty() || waits.is_empty() {
         report(&night);
     } else {
+        tell_blocked(&night);
         say!("nothing can be done now: {} wait", counted(waits.len() as u64, "file"));
         for wait in waits.iter().take(10) {
             say!("waits: {}: {}", shown(&wait.file), shown(&wait.why));
@@ -474,9 +475,7 @@ pub fn report(night: &Night) {
         let tasks = counted(night.busy_elsewhere, "task");
         tell!("almagest: {tasks} not done here: another process works on them");
     }
-    for ((delivery, use_case), why) in &night.blocked {
-        tell!("almagest: {delivery}/{use_case} is not done: {}", shown(why));
-    }
+    tell_blocked(night);
     for (unit, why) in &night.postponed {
         tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
     }
@@ -485,13 +484,22 @@ pub fn report(night: &Night) {
     }
 }
 
+/// Names the units that this machine cannot do.
+fn tell_blocked(night: &Night) {
+    for ((delivery, use_case), why) in &night.blocked {
+        tell!("almagest: {delivery}/{use_case} is not done: {}", shown(why));
+    }
+}
+
 const STEPS: [&str; 5] = ["transfer", "preview", "metadata", "catalogue", "ingest"];
 
 /// A line per step that did something.
 pub fn summary(night: &Night) -> String {
     let idle = |c: &Counts| c.files + c.detectors + c.detections + c.previews + c.refusals == 0;
+    let is_left = !night.blocked.is_empty() || !night.stopped.is_empty();
     if night.counts().values().all(idle) {
         return match night.busy_elsewhere {
+            0 if is_left => "nothing was done\n".to_owned(),
             0 => "everything was there already: nothing to do\n".to_owned(),
             n => format!("{n} tasks are being done by another process\n"),
         };

@@ -191,6 +191,7 @@ impl Curator {
                 .and_then(|dir| read_note::<TaskEnd>(dir, END_NAME))
                 .and_then(TaskEnd::checked),
             standing,
+            is_thread: !self.executor.outlives(),
             beat_age: memory.beat.map(|(_, since)| since.elapsed().as_secs_f64()),
             age: since(&mut memory.seen),
             over_for: if is_over { since(&mut memory.over) } else { 0.0 },
@@ -253,7 +254,7 @@ impl Curator {
         Ok(open.iter().find(|t| t.key == *task).map_or(0, |t| t.memory_failures))
     }
 
-    fn give_up(
+    pub(super) fn give_up(
         &mut self,
         task: &TaskKey,
         reason: &str,
@@ -282,23 +283,62 @@ impl Curator {
         only_waiting: bool,
         why: &str,
     ) -> anyhow::Result<u64> {
-        let mine = self.mine()?;
-        let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
-        let standings = self.executor.look(&jobs).context("the executor cannot be asked")?;
         let mut cancelled = 0;
-        for (((attempt, place), job), standing) in mine.iter().zip(&jobs).zip(standings) {
-            let waits = matches!(standing, Standing::Waiting(_));
-            if !is_meant(&attempt.attempt, place) || (only_waiting && !waits) {
-                continue;
-            }
+        let meant = self.meant(is_meant, only_waiting)?;
+        for (_, job) in &meant {
             self.executor
                 .cancel(std::slice::from_ref(job))
                 .map_err(|e| failure::gate(e.to_string()))?;
-            self.archive.note_end(&attempt.attempt, "cancelled")?;
-            self.archive.end_attempt(&attempt.attempt, AttemptEnd::Lost, why, site::now())?;
+        }
+        let began = if self.executor.outlives() { HashSet::new() } else { self.begun()? };
+        for (attempt, _) in meant {
+            // A thread of this process took it up before it was cancelled, and goes on to its end.
+            if began.contains(&attempt) {
+                continue;
+            }
+            self.archive.note_end(&attempt, "cancelled")?;
+            self.archive.end_attempt(&attempt, AttemptEnd::Lost, why, site::now())?;
             cancelled += 1;
         }
         Ok(cancelled)
+    }
+
+    /// Returns how many attempts [`Curator::cancel`] would take back.
+    ///
+    /// # Errors
+    /// When the archive fails, or the executor cannot be queried.
+    pub fn cancellable(
+        &mut self,
+        is_meant: &dyn Fn(&AttemptKey, &Place) -> bool,
+        only_waiting: bool,
+    ) -> anyhow::Result<u64> {
+        Ok(self.meant(is_meant, only_waiting)?.len() as u64)
+    }
+
+    /// Returns the attempts that run by their executor's word.
+    fn begun(&mut self) -> anyhow::Result<HashSet<AttemptKey>> {
+        let mine = self.mine()?;
+        let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
+        let standings = self.executor.look(&jobs).context("the executor cannot be queried")?;
+        let runs = mine.into_iter().zip(standings);
+        let runs = runs.filter(|(_, standing)| matches!(standing, Standing::Running));
+        Ok(runs.map(|((attempt, _), _)| attempt.attempt).collect())
+    }
+
+    fn meant(
+        &mut self,
+        is_meant: &dyn Fn(&AttemptKey, &Place) -> bool,
+        only_waiting: bool,
+    ) -> anyhow::Result<Vec<(AttemptKey, Job)>> {
+        let mine = self.mine()?;
+        let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
+        let standings = self.executor.look(&jobs).context("the executor cannot be queried")?;
+        let all = mine.into_iter().zip(jobs).zip(standings);
+        let meant = all.filter(|(((attempt, place), _), standing)| {
+            is_meant(&attempt.attempt, place)
+                && (!only_waiting || matches!(standing, Standing::Waiting(_)))
+        });
+        Ok(meant.map(|(((attempt, _), job), _)| (attempt.attempt, job)).collect())
     }
 }
 

@@ -190,6 +190,11 @@ impl Curator {
         })
     }
 
+    /// Rolls back every write from now on: see [`Archive::rehearse`].
+    pub fn rehearse(&mut self, is_rehearsal: bool) {
+        self.archive.set_rehearsal(is_rehearsal);
+    }
+
     /// The archive.
     pub fn archive(&mut self) -> &mut Archive {
         &mut self.archive
@@ -205,8 +210,25 @@ impl Curator {
     /// # Errors
     /// When the archive fails. What fails of executors and nodes is told, and tried again by the next pass.
     pub fn pass(&mut self, starts: bool) -> anyhow::Result<PassReport> {
+        let report = self.take_results()?;
+        self.go_on(report, starts)
+    }
+
+    /// The first half of a pass: takes what attempts left.
+    ///
+    /// # Errors
+    /// As [`Curator::pass`].
+    pub fn take_results(&mut self) -> anyhow::Result<PassReport> {
         let mut report = PassReport::default();
         self.collect(&mut report)?;
+        Ok(report)
+    }
+
+    /// The second half of a pass: opens, proposes and sends.
+    ///
+    /// # Errors
+    /// As [`Curator::pass`].
+    pub fn go_on(&mut self, mut report: PassReport, starts: bool) -> anyhow::Result<PassReport> {
         self.look_at_hosts();
         match &self.request {
             Some(_) if starts => self.open_requested(&mut report)?,

@@ -18,7 +18,7 @@ use register::plan::Wait;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Staged and archived metadata of one multiframe, generously.
 const METADATA_FILE_BYTES: u64 = 300_000;
@@ -94,13 +94,12 @@ impl Curator {
         self.executor.wait(patience);
     }
 
-    /// Whether attempts of this process are under way, or tasks wait for another try.
+    /// Returns true while attempts of this process are under way and, when something may start, while tasks wait for another try.
     ///
     /// # Errors
     /// When the archive fails.
-    pub fn is_at_work(&self) -> anyhow::Result<bool> {
-        let waits = self.again_at.values().any(|at| *at > Instant::now());
-        Ok(waits || !self.mine()?.is_empty())
+    pub fn is_at_work(&self, starts: bool) -> anyhow::Result<bool> {
+        Ok(starts && !self.again_at.is_empty() || !self.mine()?.is_empty())
     }
 
     /// Returns the number of tasks of the request on which another process works.

@@ -164,7 +164,17 @@ fn groups(
     units: &BTreeMap<UnitName, (Option<i32>, i64)>,
 ) -> (Vec<Group>, Vec<UnitName>) {
     let names: Vec<UnitName> = units.keys().cloned().collect();
-    let mut ranks: Vec<_> = units.iter().map(|(unit, of)| (urgency(facts, *of), unit)).collect();
+    // Catalogues wait for metadata, so whoever does a night alone begins with these; previews fill what is left.
+    let place = |use_case: UseCase| match use_case {
+        _ if !facts.is_requested => use_case as usize,
+        UseCase::Metadata => 0,
+        UseCase::Catalogue => 1,
+        UseCase::Preview => 2,
+    };
+    let mut ranks: Vec<_> = units
+        .iter()
+        .map(|(unit, of)| ((urgency(facts, *of), &unit.0, place(unit.1)), unit))
+        .collect();
     ranks.sort();
     let rank: BTreeMap<&UnitName, i64> = (0..).zip(ranks).map(|(n, (_, unit))| (unit, n)).collect();
     let groups = names

@@ -8,9 +8,12 @@ use archive::planning::OpenTask;
 use archive::records::{AttemptEnd, AttemptKey, Lease, Place, TaskKey};
 use archive::{Planning, Queue};
 use dispatch::planner;
-use dispatch::{ARRAY_MOST, Sent, Start};
+use dispatch::{ARRAY_MOST, HostState, Sent, Start};
 use model::task::TaskLimits;
 use std::time::{Duration, Instant};
+
+/// Seconds for which tasks of a request are sent ahead.
+const AHEAD_OF_INGEST: f64 = 20.0;
 
 /// A task whose file could not be written is tried again after this.
 const REWRITE_AFTER: Duration = Duration::from_secs(60);
@@ -32,7 +35,7 @@ impl Curator {
             self.names.1 += 1;
             let array = format!("{}-{}", self.names.0, self.names.1);
             for (number, due) in alike.iter().enumerate() {
-                sent.extend(self.start_one(due, format!("{array}.{number}"))?);
+                sent.extend(self.start_one(due, format!("{array}.{number}"), report)?);
             }
         }
         if sent.is_empty() {
@@ -48,9 +51,23 @@ impl Curator {
         Ok(())
     }
 
+    /// Returns how many seconds before a core is free a start is sent. Somebody who asks ingests between two passes: no core is to wait
+    /// for that. Where memory or the configuration leaves cores unused, the pool must not start more than was planned.
+    fn ahead(&self) -> f64 {
+        let per_task = self.site.config.work.memory_per_thread_mb * 1_000_000;
+        let has_room = |host: &HostState| {
+            host.memory_bytes / 2 >= u64::from(host.cores) * per_task
+                && !self.site.config.hosts.contains_key(&host.name)
+        };
+        match self.request.is_some() && self.hosts.iter().all(has_room) {
+            true => self.executor.ahead().max(AHEAD_OF_INGEST),
+            false => self.executor.ahead(),
+        }
+    }
+
     /// What may start and is due, alike ones together.
     fn due(&mut self) -> anyhow::Result<Vec<Due>> {
-        let ahead = self.executor.ahead();
+        let ahead = self.ahead();
         self.again_at.retain(|_, at| *at > Instant::now());
         let again_at = self.again_at.clone();
         let request = self.request.clone();
@@ -87,6 +104,7 @@ impl Curator {
         &mut self,
         due: &Due,
         name: String,
+        report: &mut PassReport,
     ) -> anyhow::Result<Option<(AttemptKey, Start)>> {
         let Due { task, host, memory_bytes, seconds } = due;
         let holder = match self.executor.outlives() {
@@ -109,7 +127,7 @@ impl Curator {
         {
             Ok(task_file) => task_file,
             Err(fault) => {
-                self.not_written(&started.attempt, &format!("{fault:#}"))?;
+                self.not_written(&started.attempt, &format!("{fault:#}"), report)?;
                 return Ok(None);
             }
         };
@@ -123,11 +141,21 @@ impl Curator {
     }
 
     /// A task file that cannot be written is no reason to hold up the others.
-    fn not_written(&mut self, attempt: &AttemptKey, why: &str) -> anyhow::Result<()> {
+    fn not_written(
+        &mut self,
+        attempt: &AttemptKey,
+        why: &str,
+        report: &mut PassReport,
+    ) -> anyhow::Result<()> {
         self.archive.note_end(attempt, "not_written")?;
+        self.tell_once(format!("{} task {}: {why}", attempt.task.unit, attempt.task.task));
+        // Whoever asks for the work waits for its end; a daemon has time until the disk or the profile is repaired.
+        if self.request.is_some() {
+            self.archive.end_attempt(attempt, AttemptEnd::Failed, why, site::now())?;
+            return self.give_up(&attempt.task, why, report);
+        }
         self.archive.end_attempt(attempt, AttemptEnd::Lost, why, site::now())?;
         self.again_at.insert(attempt.task.clone(), Instant::now() + REWRITE_AFTER);
-        self.tell_once(format!("{} task {}: {why}", attempt.task.unit, attempt.task.task));
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub struct Signs {
     pub end: Option<TaskEnd>,
     /// Where its executor says that it stands; `None` when that cannot be asked.
     pub standing: Option<Standing>,
+    /// True for a thread of this process: it has no heartbeat, and its executor's word is certain.
+    pub is_thread: bool,
     /// Since its heartbeat changed; `None` when it has none.
     pub beat_age: Option<f64>,
     /// Since it was sent.
@@ -91,6 +93,7 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
             }
         }
         Some(Standing::Unheard) if !is_silent => Verdict::GoOn,
+        Some(Standing::Running) if signs.is_thread => Verdict::GoOn,
         Some(Standing::Running) if !is_silent && signs.beat_age.is_some() => Verdict::GoOn,
         Some(Standing::Running) if signs.beat_age.is_none() && signs.age <= patience => {
             Verdict::GoOn
@@ -154,6 +157,8 @@ mod tests {
         assert_eq!(is_lost(&running(Some(3.0), 500.0)), None);
         assert_eq!(is_lost(&running(None, 100.0)), None, "it may be slow to begin");
         assert_eq!(is_lost(&running(None, 200.0)).as_deref(), Some("silent"));
+        let thread = Signs { is_thread: true, ..running(None, 5000.0) };
+        assert_eq!(is_lost(&thread), None, "a thread has no heartbeat, however long it takes");
         let cut_off = running(Some(200.0), 500.0);
         assert_eq!(is_lost(&cut_off).as_deref(), Some("silent"), "whatever the executor believes");
         let unheard = |beat_age, age| Signs {
