@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "almagest",
         &[
             "archive", "curate", "files", "fits", "ingest", "model", "process", "query",
-            "register", "simulate", "stage", "transfer", "upkeep", "upkeep",
+            "register", "simulate", "stage", "transfer", "upkeep",
         ],
     ),
     // Nights and checkers for tests.

@@ -4,7 +4,7 @@ use super::load::LoadedPartition;
 use super::parent_name;
 use super::schema::{ALL, ensure_parent, is_attached};
 use crate::error::ArchiveFault;
-use engine::{Connection, Result as EngineResult};
+use engine::{Connection, Result as EngineResult, Value};
 use lake::{DetectorKey, SkyCap};
 use rusqlite::params;
 use std::collections::{BTreeSet, HashSet};
@@ -162,15 +162,21 @@ impl<'tx> Publication<'tx> {
     /// Returns those of some detectors whose image has current rows: few of a batch replace others.
     fn with_current_rows(&self, detectors: &[DetectorKey]) -> EngineResult<Vec<DetectorKey>> {
         let images: BTreeSet<i64> = detectors.iter().map(|key| key.multiframe_id).collect();
-        let images: Vec<String> = images.iter().map(i64::to_string).collect();
+        let images: Vec<i64> = images.into_iter().collect();
         let mut found: BTreeSet<i64> = BTreeSet::new();
+        // One text whatever the number: a connection keeps every statement that it prepared.
+        let marks: Vec<String> = (1..=LOOKED_UP_AT_ONCE).map(|n| format!("?{n}")).collect();
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT DISTINCT multiframe_id FROM detector_rows
+             WHERE end_event IS NULL AND multiframe_id IN ({})",
+            marks.join(", ")
+        ))?;
         for some in images.chunks(LOOKED_UP_AT_ONCE) {
-            let mut select = self.tx.prepare(&format!(
-                "SELECT DISTINCT multiframe_id FROM detector_rows
-                 WHERE end_event IS NULL AND multiframe_id IN ({})",
-                some.join(", ")
-            ))?;
-            for image in select.query_map([], |r| r.get(0))? {
+            let last = some.last().copied().unwrap_or_default();
+            let padded =
+                some.iter().copied().chain(std::iter::repeat(last)).take(LOOKED_UP_AT_ONCE);
+            let values: Vec<Value> = padded.map(Value::Integer).collect();
+            for image in select.query_map(values, |r| r.get(0))? {
                 found.insert(image?);
             }
         }

@@ -100,6 +100,8 @@ pub struct Archive {
     site: Site,
     stop: Arc<AtomicBool>,
     note: Option<String>,
+    /// What is written is taken back: see [`Archive::rehearse`].
+    is_rehearsal: bool,
     /// Keeps a move of the archive from beginning; only who writes has it.
     _at_work: Option<files::DirLock>,
 }
@@ -185,7 +187,14 @@ impl Archive {
 
     fn of(connection: Connection, site: &Site) -> Self {
         let site = site.clone();
-        Self { connection, site, stop: Arc::default(), note: None, _at_work: None }
+        Self {
+            connection,
+            site,
+            stop: Arc::default(),
+            note: None,
+            is_rehearsal: false,
+            _at_work: None,
+        }
     }
 
     /// What who reads this archive should know, if it could not be opened as usual.
@@ -265,6 +274,19 @@ impl Archive {
         Ok(self)
     }
 
+    /// Rolls back every write from now on, which has answered as it would: a command shows what it would do. Only for acts that
+    /// change nothing but the database.
+    #[must_use]
+    pub fn rehearse(mut self, is_rehearsal: bool) -> Self {
+        self.set_rehearsal(is_rehearsal);
+        self
+    }
+
+    /// The same for an archive that is borrowed.
+    pub fn set_rehearsal(&mut self, is_rehearsal: bool) {
+        self.is_rehearsal = is_rehearsal;
+    }
+
     /// Runs a write transaction. `point` names the crash points before and after its commit.
     ///
     /// # Errors
@@ -280,6 +302,9 @@ impl Archive {
             #[cfg(test)]
             let began = Instant::now();
             let value = body(&tx)?;
+            if self.is_rehearsal {
+                return Ok(value);
+            }
             files::crash_point(&format!("{point}:before-commit"));
             tx.commit()?;
             #[cfg(test)]

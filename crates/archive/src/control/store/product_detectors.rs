@@ -103,16 +103,20 @@ pub(super) fn publish(
                      changed_event = excluded.changed_event"
         )
     })?;
-    let kept: Vec<&DetectorKey> = covered.intersection(kept).collect();
-    for some in kept.chunks(UPDATED_AT_ONCE) {
-        let keys: Vec<String> =
-            some.iter().map(|key| format!("({}, {})", key.multiframe_id, key.ext_num)).collect();
-        tx.prepare(&format!(
-            "UPDATE product_detector SET {CURRENT}, changed_event = {event_id}
-             WHERE (multiframe_id, ext_num) IN (VALUES {})",
-            keys.join(", ")
+    let row = |key: &DetectorKey| [Value::Integer(key.multiframe_id), Value::Integer(key.ext_num)];
+    for some in covered.intersection(kept).map(row).collect::<Vec<_>>().chunks(UPDATED_AT_ONCE) {
+        let number = |mark: &String| format!("CAST({mark} AS BIGINT)");
+        let list = values::list(some.len(), 2, |marks| {
+            format!("({}, {})", number(&marks[0]), number(&marks[1]))
+        });
+        let mut values: Vec<Value> = some.iter().flatten().cloned().collect();
+        values.push(Value::Integer(event_id));
+        let event = values.len();
+        tx.prepare_cached(&format!(
+            "UPDATE product_detector SET {CURRENT}, changed_event = ?{event}
+             WHERE (multiframe_id, ext_num) IN (VALUES {list})"
         ))?
-        .execute([])?;
+        .execute(values)?;
     }
     tx.execute(
         &format!(

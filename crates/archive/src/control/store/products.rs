@@ -526,8 +526,9 @@ pub(super) fn settle(
     Ok(settled)
 }
 
-/// Returns true when one look shows that nothing of a round is to be settled: no other delivery is of its night, no file of its
-/// delivery was superseded, and all that was ever published of its images shows. So it is of nearly every round.
+/// Returns true when one query shows that nothing of a round is to be settled: no other delivery is of its night, no file of its
+/// delivery was superseded, all that was ever published of its images shows, and all of these images have metadata. This is so of
+/// nearly every round.
 fn is_in_line(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, ArchiveFault> {
     let Scope::Round(unit) = scope else { return Ok(false) };
     if processings(tx, delivery)?.iter().any(|other| *other != delivery) {
@@ -537,6 +538,10 @@ fn is_in_line(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, Arch
         "SELECT NOT EXISTS (SELECT * FROM file WHERE delivery_id = ?1 AND superseded_by IS NOT NULL)
              AND NOT EXISTS (SELECT * FROM product
                              WHERE (state <> 'current' OR kept <> 0) AND multiframe_id IN ({IMAGES}))
+             AND NOT EXISTS (SELECT * FROM product AS shown
+                             WHERE use_case <> 'metadata' AND multiframe_id IN ({IMAGES}) AND NOT EXISTS (
+                                 SELECT * FROM product AS described WHERE described.multiframe_id = shown.multiframe_id
+                                     AND described.use_case = 'metadata'))
              AND NOT EXISTS (SELECT * FROM product_detector
                              WHERE (state <> 'current' OR aside_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
         IMAGES = IMAGES.replace("?1", "?2")
