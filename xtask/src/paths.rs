@@ -1,4 +1,5 @@
-//! The paths in ARCHITECTURE.md: every file, module and item that it names exists.
+//! The paths in the documents: every file, module and item that ARCHITECTURE.md names exists, and so does what a link of any document
+//! points to within the repository.
 
 use crate::root;
 use std::fs;
@@ -37,11 +38,35 @@ pub fn check() -> Result<(), String> {
             faults.push(format!("ARCHITECTURE.md names {name}, which does not exist"));
         }
     }
+    let documents =
+        files.iter().filter(|file| file.ends_with(".md") && !file.starts_with("crates/"));
+    let mut links = 0;
+    for document in documents {
+        let text =
+            fs::read_to_string(root().join(document)).map_err(|e| format!("{document}: {e}"))?;
+        let within = linked(&text);
+        links += within.len();
+        let parent = root().join(document);
+        let parent = parent.parent().unwrap_or(Path::new(""));
+        let broken = within.into_iter().filter(|target| !parent.join(target).exists());
+        faults.extend(
+            broken.map(|target| format!("{document} links to {target}, which does not exist")),
+        );
+    }
     if faults.is_empty() {
-        println!("{checked} paths of ARCHITECTURE.md looked up");
+        println!("{checked} paths of ARCHITECTURE.md and {links} links of documents looked up");
         return Ok(());
     }
     Err(faults.join("\n"))
+}
+
+/// Lists the targets of a document's links, without those to other hosts and to headings.
+fn linked(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets
+        .map(|(target, _)| target.split('#').next().unwrap_or_default())
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+        .collect()
 }
 
 /// Lists the files of the repository, relative to its root.
