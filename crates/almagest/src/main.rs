@@ -9,12 +9,11 @@ mod cli;
 mod exit;
 mod report;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     files::limit_permissions(None);
-    let arguments = match cli::Arguments::try_parse() {
+    let arguments = match cli::arguments() {
         Ok(arguments) => arguments,
         Err(fault) => {
             let usage = fault.use_stderr();

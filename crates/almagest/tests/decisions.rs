@@ -203,6 +203,42 @@ fn steps_leave_alone_what_was_paused_or_rejected() {
     }
 }
 
+/// A decision that is only tried prints what the decision itself prints, and leaves every table as it was.
+#[test]
+fn a_dry_run_of_a_decision_changes_nothing() {
+    for desk in Desk::of_both_engines() {
+        transferred(&desk);
+        let host = desk.at_site(&["plan", "--json"]).json(0)["hosts"][0]["host"].clone();
+        let host = host.as_str().expect("a name");
+        let tables = || {
+            ["instruction", "plan_decision", "unit_history", "assignment", "coming_round", "plan"]
+                .map(|table| desk.rows(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")))
+        };
+        let before = tables();
+        let delivery = ["--delivery", "20071011_v1", "--reason", "clouds"];
+        let decisions: [&[&str]; 8] = [
+            &["edit", "--night", "20071011", "--priority", "5", "--reason", "a supernova"],
+            &["pause", delivery[0], delivery[1], delivery[2], delivery[3]],
+            &["resume", delivery[0], delivery[1], delivery[2], delivery[3]],
+            &["cancel", delivery[0], delivery[1], delivery[2], delivery[3]],
+            &["resume", delivery[0], delivery[1], delivery[2], delivery[3]],
+            &["drain", "--host", host, "--reason", "new fan"],
+            &["approve", "--unit", "20071012_v1/metadata"],
+            &["reject", "--reason", "not tonight"],
+        ];
+        let mut known = before;
+        for words in decisions {
+            let tried = desk.at_site(&[words, &["--dry-run"]].concat()).ended(0);
+            assert_eq!(tables(), known, "{words:?} was only tried");
+            let done = desk.at_site(words).ended(0);
+            assert_eq!(tried, format!("dry run, nothing is changed:\n{done}"), "{words:?}");
+            assert_ne!(tables(), known, "{words:?}");
+            known = tables();
+        }
+        desk.at_site(&["retry", "--all", "--dry-run"]).ended(3);
+    }
+}
+
 #[test]
 fn steps_do_not_work_beside_the_scheduler() {
     let desk = Desk::new();

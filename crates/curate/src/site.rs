@@ -45,7 +45,7 @@ pub fn operator() -> String {
 }
 
 impl Site {
-    /// The site that was named, or the working directory.
+    /// Opens the site that was named, else the one [`around`] the working directory.
     ///
     /// # Errors
     /// `Kind::Usage` when it is no site, or its configuration does not parse.
@@ -115,19 +115,22 @@ impl Site {
 
 /// Returns the directory of a site and its configuration.
 fn configured(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, config::Config)> {
-    let root = named.clone().unwrap_or_else(|| PathBuf::from("."));
-    if !is_site(&root) {
-        return Err(failure::usage(match named {
-            Some(path) => format!(
+    let root = match named {
+        Some(path) if is_site(&path) => path,
+        Some(path) => {
+            return Err(failure::usage(format!(
                 "{} is no site: it has no {} (make one with `{}`)",
                 path.display(),
                 config::FILE_NAME,
                 Advice::Init { site: path.display().to_string() }
-            ),
-            None => "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory"
-                .to_owned(),
-        }));
-    }
+            )));
+        }
+        None => around().ok_or_else(|| {
+            failure::usage(
+                "no site given: use --site DIR, or ALMAGEST_SITE, or run in a site's directory or below it",
+            )
+        })?,
+    };
     let config = config::load(&root)?;
     if let Some(mask) = config.files.mask() {
         files::limit_permissions(Some(mask));
@@ -141,6 +144,16 @@ pub fn noted(note: Option<&str>) {
     if let Some(note) = note {
         TOLD.call_once(|| crate::words::tell!("almagest: note: {}", crate::words::shown(note)));
     }
+}
+
+/// Returns the site in which the working directory is: that itself, or the nearest directory above it that is a site.
+pub fn around() -> Option<PathBuf> {
+    let here = PathBuf::from(".");
+    if is_site(&here) {
+        return Some(here);
+    }
+    let working = std::env::current_dir().ok()?;
+    working.ancestors().skip(1).find(|above| is_site(above)).map(Path::to_owned)
 }
 
 /// Whether a directory is a site.

@@ -54,7 +54,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 fn profiles_of(named: Option<PathBuf>) -> anyhow::Result<Vec<SurveyProfile>> {
-    if named.is_none() && !site::is_site(Path::new(".")) {
+    if named.is_none() && site::around().is_none() {
         let shipped = model::profile::shipped().iter();
         return Ok(shipped.filter_map(|(_, text)| SurveyProfile::parse(text).ok()).collect());
     }

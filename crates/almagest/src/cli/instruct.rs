@@ -4,7 +4,7 @@ use super::plan::latest;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, shown, tell, utc};
 use archive::planning::{Instruction, Resumed, Standing, Subject};
-use archive::records::{Cause, Decision, RefusalFilter, RefusalState};
+use archive::records::{AttemptKey, Cause, Decision, Place, RefusalFilter, RefusalState};
 use archive::{Inquiry, Planning, Queue};
 use curate::advice;
 use curate::scheduler::{self, Curator};
@@ -118,6 +118,9 @@ pub struct EditArguments {
     /// Why, for the history.
     #[arg(long)]
     reason: String,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `pause`, `drain` and `cancel`.
@@ -128,6 +131,9 @@ pub struct StopArguments {
     /// Why, for the history.
     #[arg(long)]
     reason: String,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `resume`.
@@ -144,6 +150,9 @@ pub struct ResumeArguments {
     /// Why, for the history.
     #[arg(long, default_value = "it may go on")]
     reason: String,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `retry`.
@@ -154,6 +163,9 @@ pub struct GoArguments {
     /// Why, for the history.
     #[arg(long, default_value = "it may go on")]
     reason: String,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Reads a unit.
@@ -166,10 +178,17 @@ pub fn unit(text: &str) -> Result<(String, UseCase), String> {
     Ok((delivery.to_owned(), use_case.parse().map_err(|_| wrong())?))
 }
 
+/// Says that what follows is not done.
+pub fn tell_dry_run(is_dry_run: bool) {
+    if is_dry_run {
+        say!("dry run, nothing is changed:");
+    }
+}
+
 /// Changes what the next plan is to be.
 pub fn edit(site: Option<PathBuf>, arguments: &EditArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
     let subject = arguments.about.known(&site, &archive)?;
     if matches!(subject, Subject::Host(_))
         && (arguments.r#move.is_some() || arguments.priority.is_some())
@@ -180,6 +199,10 @@ pub fn edit(site: Option<PathBuf>, arguments: &EditArguments) -> anyhow::Result<
         check_host(&site, host)?;
     }
     let cause = Cause::new(site::operator(), arguments.reason.clone());
+    if arguments.r#move.is_none() && arguments.priority.is_none() && !arguments.hold {
+        return Err(exit::usage("what is to change? --move HOST, --priority N or --hold"));
+    }
+    tell_dry_run(arguments.dry_run);
     let mut given = Vec::new();
     match arguments.r#move.as_deref() {
         Some("") => {
@@ -191,9 +214,6 @@ pub fn edit(site: Option<PathBuf>, arguments: &EditArguments) -> anyhow::Result<
     }
     given.extend(arguments.priority.map(Instruction::Priority));
     given.extend(arguments.hold.then_some(Instruction::Pause));
-    if given.is_empty() && arguments.r#move.is_none() {
-        return Err(exit::usage("what is to change? --move HOST, --priority N or --hold"));
-    }
     for instruction in given {
         archive.instruct(&subject, &instruction, &cause, site::now())?;
         say!("{subject}: {}", in_words(&instruction));
@@ -224,7 +244,11 @@ pub fn drain(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result
     )?;
     let mut curator = Curator::open(Site::find(site)?, &site::operator(), "drain")?;
     if curator.reaches() {
-        let taken = curator.cancel(&|_, place| place.host == host, true, "its host is drained")?;
+        let is_there = |_: &AttemptKey, place: &Place| place.host == host;
+        let taken = match arguments.dry_run {
+            true => curator.cancellable(&is_there, true)?,
+            false => curator.cancel(&is_there, true, "its host is drained")?,
+        };
         say!("{} that had not begun there taken back", counted(taken, "task"));
     }
     Ok(done)
@@ -237,9 +261,10 @@ fn instruct(
     meaning: &str,
 ) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
     let subject = arguments.about.known(&site, &archive)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
+    tell_dry_run(arguments.dry_run);
     archive.instruct(&subject, instruction, &cause, site::now())?;
     let resume = advice::command(&Advice::Resume { target: subject.target() });
     say!("{subject}: {meaning} until {resume}");
@@ -249,7 +274,7 @@ fn instruct(
 /// Ends pauses, holds, drains and rejections.
 pub fn resume(site: Option<PathBuf>, arguments: &ResumeArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     let (resumed, what) = match arguments.plan {
         Some(plan) => {
@@ -262,7 +287,10 @@ pub fn resume(site: Option<PathBuf>, arguments: &ResumeArguments) -> anyhow::Res
         }
     };
     let ended = archive.resume(&resumed, &cause, site::now())?;
-    let left = still_stopped(&archive, &resumed, &ended)?;
+    let mut left = still_stopped(&archive, &resumed, &ended)?;
+    if arguments.dry_run {
+        left.retain(|standing| !ended.contains(&standing.subject));
+    }
     for standing in &left {
         tell!(
             "almagest: {}: {}",
@@ -273,6 +301,7 @@ pub fn resume(site: Option<PathBuf>, arguments: &ResumeArguments) -> anyhow::Res
     if ended.is_empty() {
         return Err(exit::conflict(format!("{what} is not paused")));
     }
+    tell_dry_run(arguments.dry_run);
     match ended.as_slice() {
         [only] => say!("{only}: resumed"),
         many => say!("{what}: {} resumed", counted(many.len() as u64, "pause")),
@@ -317,6 +346,7 @@ fn still_stopped(
 pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut curator = Curator::open(site, &site::operator(), "cancel")?;
+    curator.rehearse(arguments.dry_run);
     let site = curator.site().clone();
     let subject = arguments.about.known(&site, curator.archive())?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
@@ -330,13 +360,11 @@ pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Resul
             subject.covers(&unit.delivery, night, unit.use_case)
         }
     };
-    let cancelled = match curator.reaches() {
-        true => curator.cancel(
-            &|a, p| is_meant(&a.task.unit, &p.host),
-            false,
-            "cancelled by the operator",
-        )?,
-        false => 0,
+    let is_chosen = |a: &AttemptKey, p: &Place| is_meant(&a.task.unit, &p.host);
+    let cancelled = match (curator.reaches(), arguments.dry_run) {
+        (false, _) => 0,
+        (true, true) => curator.cancellable(&is_chosen, false)?,
+        (true, false) => curator.cancel(&is_chosen, false, "cancelled by the operator")?,
     };
     // Units are decided on anew; what is done of them stays done.
     let mut units: Vec<_> = open
@@ -351,11 +379,15 @@ pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Resul
     };
     for unit in &units {
         if is_under_way(curator.archive(), unit)? {
+            if curator.reaches() && arguments.dry_run {
+                continue;
+            }
             tell!("almagest: {unit}: what runs of it on this machine's own pool ends by itself");
         } else {
             curator.archive().move_unit(unit, UnitState::Ready, &cause, now)?;
         }
     }
+    tell_dry_run(arguments.dry_run);
     say!(
         "{subject}: {} ended, {} to be decided on again after {}",
         counted(cancelled, "task"),
@@ -368,7 +400,7 @@ pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Resul
 /// Has what was given up done again.
 pub fn retry(site: Option<PathBuf>, arguments: &GoArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
     let subject = arguments.about.known(&site, &archive)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
@@ -390,6 +422,7 @@ pub fn retry(site: Option<PathBuf>, arguments: &GoArguments) -> anyhow::Result<E
             advice::command(&Advice::Refusals)
         )));
     }
+    tell_dry_run(arguments.dry_run);
     say!("{subject}: {} done again in the next round", counted(retried, "file"));
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! The command line: one file per verb.
 
 use crate::exit::Exit;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use curate::Scope;
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod findings;
+mod groups;
 mod init;
 mod inspect;
 mod instruct;
@@ -36,7 +37,7 @@ mod verify;
 #[derive(Debug, Parser)]
 #[command(name = "almagest", version, max_term_width = 100, after_help = AFTER)]
 pub struct Arguments {
-    /// Site directory; else ALMAGEST_SITE, else the working directory if it is a site.
+    /// Site directory; else ALMAGEST_SITE, else the working directory, or the nearest one above it, that is a site.
     #[arg(long, global = true, value_name = "DIR")]
     pub site: Option<PathBuf>,
     #[command(subcommand)]
@@ -51,15 +52,15 @@ Try `almagest demo` first: it simulates a night and takes it through every step.
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Simulate a small night, take it through every step, query it
+    /// Simulate a small night, take it through every step, and query it
     Demo(demo::Arguments),
     /// Make a site: configuration, survey profiles, empty archive
     Init(init::Arguments),
-    /// All steps for deliveries: copy, verify, register, previews, metadata, catalogue, ingest
+    /// Take deliveries through every step, from transfer to ingest
     Run(run::Arguments),
-    /// CU1: bring deliveries into the library, verify and register them
+    /// CU1: fetch deliveries into the library, verify and register them
     Transfer(run::TransferArguments),
-    /// What the sources of almagest.toml have, and what is still to come
+    /// List what the sources of almagest.toml have, and what has not arrived
     Sources(sources::Arguments),
     /// CU2: make JPEG previews
     Preview(run::StepArguments),
@@ -69,61 +70,61 @@ enum Verb {
     Catalogue(run::StepArguments),
     /// Make staged batches visible in the archive
     Ingest(run::IngestArguments),
-    /// Show what is proposed to run where and when, and propose what is new
+    /// Show the proposed plan: what runs where and when
     Plan(plan::Arguments),
     /// Approve a plan, or part of it
     Approve(plan::ApproveArguments),
     /// Reject a plan
     Reject(plan::RejectArguments),
-    /// Change what the next plan is to be: move, hold, priority
+    /// Change the next plan: move, hold, priority
     Edit(instruct::EditArguments),
-    /// Let nothing new start of a unit, delivery, night or use case, or on a host
+    /// Start nothing new of a unit, delivery, night or use case, or on a host
     Pause(instruct::StopArguments),
     /// End a pause, a hold, a drain or a rejection
     Resume(instruct::ResumeArguments),
-    /// Empty a host: what runs there ends, what waits there goes elsewhere
+    /// Empty a host: running tasks finish, waiting ones run elsewhere
     Drain(instruct::StopArguments),
-    /// End what runs of units, and hold them
+    /// End the running tasks of units, and hold the units
     Cancel(instruct::StopArguments),
-    /// Have tasks that were given up done again
+    /// Redo tasks that were given up
     Retry(instruct::GoArguments),
-    /// Work until a signal ends it: sources, data daemon, ingester, together or each alone
+    /// Work until a signal ends it: sources, data daemon, ingester
     Daemon(daemon::Arguments),
-    /// What is there, what is running, what waits for what
+    /// Show deliveries, running work, and what waits for what
     Status(status::Arguments),
     /// List, show, accept, dismiss or retry refusals
     Refusals(refusals::Arguments),
-    /// What was odd in what was accepted: new, missing and mistyped keywords, and the like
+    /// List what was unexpected in accepted files, such as mistyped keywords
     Findings(findings::Arguments),
-    /// Why a delivery or file is not (wholly) in the archive, and what to do
+    /// Say why a delivery or file is not (wholly) in the archive, and what helps
     Explain(explain::Arguments),
     /// Take a delivery out of the archive, or bring it back
     Retract(retract::Arguments),
-    /// End older detections or previews that are kept because the newer frames lack them
+    /// End older products that are kept because newer frames lack them
     Supersede(supersede::Arguments),
     /// Delete for good what is retracted
     Purge(retract::PurgeArguments),
-    /// Prove that the archive is complete, unique and correct
+    /// Check that the archive is complete, unique and correct
     Verify(verify::Arguments),
-    /// Re-read delivered files within a budget, and find what is rotten or lost
+    /// Re-read delivered files within a budget, and report damage and loss
     Scrub(library::ScrubArguments),
-    /// Compare source, library and archive; mend what the word of one of them is to mend
+    /// Compare source, library and archive, and repair one from another
     Reconcile(library::ReconcileArguments),
-    /// Copy what cannot be made again: archive.db, the lake, configuration and profiles
+    /// Copy what cannot be made again: archive, configuration and profiles
     Backup(backup::Arguments),
-    /// Make a site of a backup, or give a site back its lost archive.db
+    /// Make a site from a backup, or restore a lost archive.db
     Restore(backup::RestoreArguments),
     /// Move the archive to a PostgreSQL server, or back into the site
     Migrate(migrate::Arguments),
     /// Query the archive
     Sql(sql::Arguments),
-    /// Write a page with the previews of the site, of deliveries or of nights
+    /// Write a page with the previews of the site, of deliveries or nights
     ContactSheet(contact_sheet::Arguments),
     /// Print the statements that attach the archive to DuckDB, read-only
     Attach(sql::AttachArguments),
-    /// What Almagest sees in FITS files
+    /// Show what Almagest reads in FITS files
     Inspect(inspect::Arguments),
-    /// List programmes, or add one and release the frames that waited for it
+    /// List programmes, or add one and release the frames that wait for it
     Programme(programme::Arguments),
     /// List survey profiles, or set a value in one
     Profile(profile::Arguments),
@@ -155,6 +156,15 @@ impl ScopeArguments {
     pub fn scope(&self) -> Scope {
         Scope { nights: self.night.clone(), deliveries: self.delivery.clone() }
     }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// What clap prints and ends the process with: a fault, help, or the version.
+pub fn arguments() -> Result<Arguments, clap::Error> {
+    let command = groups::grouped(Arguments::command());
+    Arguments::from_arg_matches(&command.try_get_matches()?)
 }
 
 /// Form of a report.

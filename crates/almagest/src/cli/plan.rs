@@ -1,11 +1,11 @@
 //! `almagest plan`, `approve`, `reject`: what is proposed, and what the operator decides.
 
-use super::instruct::{check_host, in_words, paused, unit};
+use super::instruct::{check_host, in_words, paused, tell_dry_run, unit};
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part, shown, tell, utc};
 use archive::planning::{Decided, Instruction, PlanState, Selection, Standing};
 use archive::records::Cause;
-use archive::{ArchiveError, Planning, Timestamp};
+use archive::{ArchiveError, ArchiveFault, Planning, Timestamp};
 use curate::advice;
 use curate::scheduler::document::{self, Document};
 use curate::scheduler::{self, Curator};
@@ -51,6 +51,9 @@ pub struct ApproveArguments {
     /// Why, for the history.
     #[arg(long, default_value = "approved")]
     reason: String,
+    /// Only say what would be approved.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `reject`.
@@ -62,6 +65,9 @@ pub struct RejectArguments {
     /// The plan that is meant; the latest when left out.
     #[arg(long, value_name = "N")]
     plan: Option<i64>,
+    /// Only say what would be rejected.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Shows what is proposed, and proposes what is new.
@@ -240,7 +246,7 @@ pub fn approve(site: Option<PathBuf>, arguments: &ApproveArguments) -> anyhow::R
     if !arguments.all && arguments.unit.is_empty() && arguments.host.is_empty() {
         return Err(exit::usage("what is approved? --all, --unit UNIT or --host HOST"));
     }
-    let mut archive = site.write()?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
     latest(&archive, arguments.plan)?;
     for host in &arguments.host {
         check_host(&site, host)?;
@@ -257,8 +263,12 @@ pub fn approve(site: Option<PathBuf>, arguments: &ApproveArguments) -> anyhow::R
             advice::command(&Advice::Plan)
         )));
     }
+    tell_dry_run(arguments.dry_run);
     say!("plan {number}: {}", approved(&archive, number, &decided)?);
     still_paused(&archive, &decided)?;
+    if arguments.dry_run {
+        return Ok(Exit::Done);
+    }
     let daemon = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     if !daemon.is_some_and(|state| state.is_alive()) {
         tell!(
@@ -319,12 +329,13 @@ fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
 /// Rejects what is undecided.
 pub fn reject(site: Option<PathBuf>, arguments: &RejectArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
     latest(&archive, arguments.plan)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     let (number, paused) = archive
         .reject(arguments.plan, &cause, site::now())
         .map_err(|error| undecidable(error, arguments.plan))?;
+    tell_dry_run(arguments.dry_run);
     say!("plan {number} is rejected; {} do not start:", counted(paused.len() as u64, "unit"));
     for (delivery, use_case) in &paused {
         say!("  {delivery}/{use_case}");
@@ -338,7 +349,7 @@ pub fn reject(site: Option<PathBuf>, arguments: &RejectArguments) -> anyhow::Res
 
 /// Says what is proposed instead when a plan that was named is decided, or nothing when none waits for a decision.
 fn undecidable(error: ArchiveError, plan: Option<i64>) -> anyhow::Error {
-    if !error.is_conflict() {
+    if !matches!(error.fault, ArchiveFault::Conflict(_)) {
         return error.into();
     }
     let what = match plan {

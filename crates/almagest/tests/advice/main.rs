@@ -92,8 +92,9 @@ fn every_kind_of_advice_has_a_situation() {
 /// The verbs of the command line.
 fn verbs() -> Vec<String> {
     let help = Said::from(operator::almagest().arg("help").output().expect("it starts")).ended(0);
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let verbs = commands.take_while(|line| !line.is_empty());
+    let commands = help.lines().skip_while(|line| *line != "Set up:");
+    let verbs =
+        commands.take_while(|line| *line != "Options:").filter(|line| line.starts_with("  "));
     verbs.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
