@@ -1,17 +1,17 @@
-//! The picture of the crates: which may depend on which.
+//! The dependency graph of the crates: the permitted dependencies of each.
 
 use crate::root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// Which crates of the workspace a crate may depend on. A new arrow is a decision, made here.
+/// Permitted dependencies of each crate within the workspace. A new arrow is a decision, made here.
 const ALLOWED: &[(&str, &[&str])] = &[
-    // At the bottom: they know nothing of each other or of anything above.
+    // At the bottom: they do not know each other or any crate above.
     ("files", &[]),
     ("model", &[]),
     ("sky", &[]),
     ("fits", &["files"]),
-    // The pipeline. What runs on nodes (process, stage, node) never reaches the archive.
+    // The pipeline. The crates that run on nodes (process, stage, node) never reach the archive.
     ("process", &["files", "fits", "model", "sky"]),
     ("stage", &["files", "fits", "model"]),
     ("node", &["files", "model", "process", "stage"]),
@@ -45,7 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("testkit", &["simulate"]),
 ];
 
-/// Which crates alone may depend on a library from outside.
+/// Crates that alone may depend on an external library.
 const KEEPERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["archive", "engine", "lake", "query", "upkeep"]),
     ("postgres", &["archive", "engine", "query", "upkeep"]),
@@ -105,7 +105,7 @@ fn faults(manifests: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     faults
 }
 
-/// Crates that the node's binary must not link, however they come.
+/// Crates that the node's binary must not link, directly or indirectly.
 const NOT_ON_NODES: [&str; 14] = [
     "rusqlite",
     "libsqlite3-sys",
@@ -123,7 +123,7 @@ const NOT_ON_NODES: [&str; 14] = [
     "openssl-sys",
 ];
 
-/// What the node's binary links beyond that, by cargo's own word.
+/// Returns the forbidden crates that the node's binary links, according to cargo.
 fn node_tree() -> Result<Vec<String>, String> {
     let words = ["tree", "--package", "node", "--edges", "normal", "--prefix", "none", "--locked"];
     let said = std::process::Command::new(env!("CARGO")).args(words).current_dir(root()).output();
@@ -139,7 +139,7 @@ fn node_tree() -> Result<Vec<String>, String> {
         .collect())
 }
 
-/// Names in `[dependencies]` of a manifest (not in `[dev-dependencies]`).
+/// Returns the names in `[dependencies]` of a manifest (not in `[dev-dependencies]`).
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let mut inside = false;
     let mut names = BTreeSet::new();

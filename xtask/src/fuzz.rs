@@ -1,4 +1,4 @@
-//! The fuzz target of the FITS reader, for a while.
+//! A limited run of the fuzz target of the FITS reader.
 
 use crate::{root, target};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Builds the target of `fuzz/` the way `cargo fuzz run --sanitizer none` does, and runs it. The coverage
-/// instrumentation is an unstable-free set of compiler flags, so the stable tool chain will do.
+/// instrumentation is a set of compiler flags without unstable ones, so the stable tool chain is sufficient.
 pub fn run(words: &[String]) -> Result<(), String> {
     let seconds: u32 = match words.first() {
         Some(word) => word.parse().map_err(|_| format!("{word:?} is no number of seconds"))?,
@@ -63,7 +63,8 @@ fn host_triple() -> Result<String, String> {
         .ok_or_else(|| "rustc -vV names no host".to_owned())
 }
 
-/// Small real files make good seeds; libFuzzer reads extra directories without writing to them.
+/// Returns directories of small real files, which make good seeds; libFuzzer reads extra directories without writing to
+/// them.
 fn seed_directories() -> Vec<std::path::PathBuf> {
     let real = std::env::var_os("ALMAGEST_REAL_FITS")
         .map_or_else(|| root().join("../shared/data/real"), Into::into);

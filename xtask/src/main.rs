@@ -1,8 +1,8 @@
-//! The workspace runner: sets up what the checks need by itself, and runs them.
+//! The workspace runner: sets up the prerequisites of the checks, and runs them.
 //!
-//! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target. `arrows` checks which crate
-//! depends on which, `packages` the number of locked packages, `paths` what ARCHITECTURE.md names, `size` the release binary. Uses the standard library alone,
-//! so that it is built in a second.
+//! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target. `arrows` checks
+//! the dependencies between crates, `packages` the number of locked packages, `paths` the paths in ARCHITECTURE.md,
+//! `size` the release binary. It uses the standard library alone, so that it is built in a second.
 
 mod arrows;
 mod fuzz;
@@ -55,18 +55,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Root of the workspace.
+/// Returns the root of the workspace.
 fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map_or(here.clone(), PathBuf::from)
 }
 
-/// `CARGO_TARGET_DIR`, or `target/` of the workspace.
+/// Returns `CARGO_TARGET_DIR`, or `target/` of the workspace.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Whether a skipped check is a failure.
+/// Returns true when a skipped check is a failure.
 fn strict() -> bool {
     std::env::var("CI").is_ok_and(|v| v == "true")
 }

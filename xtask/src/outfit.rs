@@ -1,11 +1,11 @@
-//! What the tests need beside Rust: a Python environment with the checking tools, and Debian packages.
+//! Prerequisites of the tests beside Rust: a Python environment with the checking tools, and Debian packages.
 
 use crate::{root, target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Debian packages the tests call: (package, a program it brings).
+/// Debian packages used by the tests: (package, a program in it).
 const PACKAGES: &[(&str, &str)] = &[
     ("sqlite3", "sqlite3"),
     ("postgresql", "initdb"),
@@ -21,19 +21,19 @@ const PACKAGES: &[(&str, &str)] = &[
     ("slurm-client", "sbatch"),
 ];
 
-/// What could be set up, and what could not.
+/// The available and the missing prerequisites.
 #[derive(Default)]
 pub struct Outfit {
     /// Interpreter with the packages of `xtask/requirements.txt`.
     pub python: Option<PathBuf>,
     /// An S3 server that keeps real files.
     pub s3s_fs: Option<PathBuf>,
-    /// One line per thing that is missing.
+    /// One line per missing prerequisite.
     pub missing: Vec<String>,
 }
 
 impl Outfit {
-    /// Lets the tests that a command runs know what there is.
+    /// Passes the available prerequisites to the tests that a command runs.
     pub fn lend(&self, command: &mut Command) {
         if let Some(python) = &self.python {
             command.env("ALMAGEST_PYTHON", python);
@@ -44,7 +44,7 @@ impl Outfit {
     }
 }
 
-/// Sets up what is not there yet. Nothing here fails: what is missing is listed.
+/// Sets up the prerequisites that do not exist yet. It never fails: missing ones are listed.
 pub fn prepare() -> Outfit {
     let mut outfit = Outfit::default();
     for (package, program) in PACKAGES {
@@ -63,7 +63,7 @@ pub fn prepare() -> Outfit {
     outfit
 }
 
-/// An S3 server that keeps real files and asks for credentials; built once, beside everything else that is built.
+/// Builds an S3 server that keeps real files and requires credentials; built once, beside the other build products.
 fn s3s_fs() -> Result<PathBuf, String> {
     const VERSION: &str = "0.14.1";
     let home = target().join("tools");
@@ -84,7 +84,7 @@ fn s3s_fs() -> Result<PathBuf, String> {
         "--force",
         "--root",
     ];
-    // The lightest build: it is run for seconds.
+    // The lightest build, since it runs for seconds.
     let made = Command::new(env!("CARGO"))
         .args(words)
         .arg(&home)
@@ -104,10 +104,10 @@ fn s3s_fs() -> Result<PathBuf, String> {
 
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps the programs of a PostgreSQL server out of the path.
+    // Debian does not put the programs of a PostgreSQL server in the path.
     let servers = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let servers = servers.map(|version| version.path().join("bin"));
-    // Nor are daemons in that of everybody.
+    // Nor are daemons in the path of ordinary users.
     let servers = servers.chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     std::env::split_paths(&path).chain(servers).any(|dir| dir.join(program).is_file())
 }
@@ -128,7 +128,7 @@ fn install(package: &str) -> bool {
     get(&wanted) || (get(&["update"]) && get(&wanted))
 }
 
-/// The environment is made anew when the list of requirements changes.
+/// Makes the Python environment, again when the list of requirements changes.
 fn python() -> Result<PathBuf, String> {
     let list = root().join("xtask/requirements.txt");
     let wanted = fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;

@@ -1,12 +1,12 @@
-//! How many packages of others the lock file may hold. Raising the ceiling is a decision: PostgreSQL's client and TLS brought 56
-//! packages and a minute of building, deliveries by SFTP, HTTP and S3 another 29.
+//! The ceiling on the number of external packages in the lock file. Raising the ceiling is a decision: PostgreSQL's
+//! client and TLS added 56 packages and a minute of building, deliveries by SFTP, HTTP and S3 another 29.
 
 use crate::root;
 use std::fs;
 
 const CEILING: usize = 243;
 
-/// Counts the locked packages that come from outside.
+/// Counts the locked packages from outside the workspace.
 pub fn check() -> Result<(), String> {
     let lock =
         fs::read_to_string(root().join("Cargo.lock")).map_err(|e| format!("Cargo.lock: {e}"))?;

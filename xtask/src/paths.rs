@@ -5,7 +5,7 @@ use crate::root;
 use std::fs;
 use std::path::Path;
 
-/// Directories of a site, which are none of the repository.
+/// Directories of a site, which are not part of the repository.
 const OF_SITES: [&str; 6] = ["library/", "previews/", "staging/", "lake/", "logs/", "surveys/"];
 
 /// A source file as a module.
@@ -15,7 +15,7 @@ struct Module {
     text: String,
 }
 
-/// Looks every path up.
+/// Checks every path.
 pub fn check() -> Result<(), String> {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md"))
         .map_err(|e| format!("ARCHITECTURE.md: {e}"))?;
@@ -155,7 +155,7 @@ fn declares(text: &str, name: &str) -> bool {
     KEYWORDS.iter().any(|keyword| follows(keyword)) || is_reexported()
 }
 
-/// Returns true for a file or directory of the repository, or a part of its path. `*` stands for any name.
+/// Returns true for a file or directory of the repository, or a part of its path. `*` matches any name.
 fn is_file(name: &str, files: &[String]) -> bool {
     let (before, after) = name.split_once('*').unwrap_or((name, ""));
     files.iter().any(|file| {

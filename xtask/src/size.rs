@@ -1,4 +1,4 @@
-//! How large the release binary may be: what people download, and every node reads over the network.
+//! The size limit of the release binary, which users download and every node reads over the network.
 
 use crate::target;
 use std::fs;

@@ -1,11 +1,11 @@
-//! Every test of the workspace, with what they need set up first.
+//! Every test of the workspace, with its prerequisites set up first.
 
 use crate::{outfit, root, strict, target};
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-/// Runs `cargo test` on the workspace and names what was skipped.
+/// Runs `cargo test` on the workspace and names the skipped tests.
 pub fn run(filters: &[String]) -> Result<(), String> {
     let outfit = outfit::prepare();
     let skips = target().join("skipped-tests.log");

@@ -4,7 +4,7 @@ use crate::{fuzz, outfit, root};
 use std::process::Command;
 use std::time::Instant;
 
-/// What runs, in which test binary, with which environment.
+/// A campaign: its description, its test binary, and its environment.
 type Campaign = (&'static str, &'static str, (&'static str, &'static str));
 
 const CAMPAIGNS: &[Campaign] = &[
@@ -22,12 +22,12 @@ const CAMPAIGNS: &[Campaign] = &[
     HEADERS,
 ];
 
-/// Generated headers beside astropy and wcslib. Its test runs 200 of them in the ordinary suite.
+/// Generated headers, compared with astropy and wcslib. Its test runs 200 of them in the ordinary suite.
 const HEADERS: Campaign =
     ("2000 generated headers beside astropy", "headers", ("ALMAGEST_HEADERS", "2000"));
 
-/// Runs all campaigns, each to its end, then fuzzes for an hour (or the hours given). With `--headers [SEED]` runs
-/// the campaign of generated headers alone.
+/// Runs all campaigns, each to its end, then fuzzes for an hour (or the hours given). With `--headers [SEED]` runs the
+/// campaign of generated headers alone.
 pub fn run(words: &[String]) -> Result<(), String> {
     if words.first().is_some_and(|word| word == "--headers") {
         return headers(words.get(1).map(String::as_str));
@@ -54,7 +54,7 @@ pub fn run(words: &[String]) -> Result<(), String> {
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
 }
 
-/// Runs the campaign of generated headers, with a seed of its own when one is given.
+/// Runs the campaign of generated headers, with a given seed if there is one.
 fn headers(seed: Option<&str>) -> Result<(), String> {
     let seed = match seed {
         Some(word) => {
@@ -78,7 +78,7 @@ fn passes(
     let mut command = Command::new("cargo");
     command
         .current_dir(root())
-        // Of the whole workspace, since tests of one crate run programs of another.
+        // For the whole workspace, since tests of one crate run programs of another.
         .args(["test", "--workspace", "--test", binary, "--", "--nocapture"])
         .env(name, value)
         .envs(environment.iter().copied());

@@ -1,4 +1,4 @@
-//! Exit codes, and which failure has which.
+//! Exit codes, and the failures to which they belong.
 
 use curate::failure::{self, Kind};
 use curate::words::{shown, tell};
@@ -6,22 +6,22 @@ use std::process::ExitCode;
 
 pub use curate::failure::{conflict, gate, in_words, is_moved, usage};
 
-/// How a command ended. The numbers are a contract with scripts.
+/// The outcome of a command. The numbers are a contract with scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
     Done = 0,
-    /// Done, and something was refused that was not refused before.
+    /// Done, with new refusals.
     Refusals = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
-    /// A gate or precondition failed: no room, not a site, checks found something.
+    /// A gate or precondition failed: no free space, not a site, checks found something.
     Gate = 3,
-    /// The machine failed: disk, database, permissions. Trying again may help.
+    /// The machine failed: disk, database, permissions. A retry may help.
     Infrastructure = 4,
-    /// Somebody else is doing it, or it contradicts what is there.
+    /// Another process is doing it, or it contradicts the existing state.
     Conflict = 5,
-    /// Interrupted; what was done stays done.
+    /// Interrupted; finished work is kept.
     Interrupted = 130,
 }
 
@@ -42,8 +42,8 @@ impl From<Kind> for Exit {
     }
 }
 
-/// Prints the chain of a failure on stderr, control characters made visible, and gives its exit code. A reader of our
-/// results that went away (`| head`) is no failure.
+/// Prints the chain of a failure on stderr, control characters made visible, and returns its exit code. A reader of our results
+/// that closed the pipe (`| head`) is no failure.
 pub fn report(fault: &anyhow::Error) -> Exit {
     let closed = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
     if fault.chain().any(|e| e.downcast_ref().is_some_and(closed)) {

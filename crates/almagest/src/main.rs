@@ -1,7 +1,7 @@
 //! The operator's binary: one verb per act of curation.
 //!
-//! `cli/<verb>.rs` holds a verb each (`run` the steps too, `sql` also `attach`), [`exit`] the documented exit codes, [`report`] what a
-//! terminal shows. What the verbs do is in [`curate`] and the crates below.
+//! Each `cli/<verb>.rs` holds one verb (`run` also the steps, `sql` also `attach`), [`exit`] the documented exit codes,
+//! [`report`] the output on a terminal. The work of the verbs is in [`curate`] and the crates below.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: report::{say, tell}
 

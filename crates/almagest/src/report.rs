@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-/// A line of results on stdout.
+/// Writes a line of results on stdout.
 macro_rules! say {
     ($($text:tt)*) => { $crate::report::to_stdout(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// Results on stdout as they are.
+/// Writes results on stdout unchanged.
 macro_rules! say_part {
     ($($text:tt)*) => { $crate::report::to_stdout(format_args!($($text)*)) };
 }
@@ -21,7 +21,7 @@ pub(crate) use {say, say_part};
 pub use curate::table::Table;
 pub use curate::words::*;
 
-/// Writes results. A reader that went away (`| head`) ends the output, not the work; anything else ends the command.
+/// Writes results. A reader that closed the pipe (`| head`) ends the output, not the work; any other failure ends the command.
 pub fn to_stdout(text: std::fmt::Arguments<'_>) {
     match std::io::stdout().lock().write_fmt(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -32,7 +32,7 @@ pub fn to_stdout(text: std::fmt::Arguments<'_>) {
     }
 }
 
-/// A progress bar on a terminal, nothing in a pipe.
+/// Makes a progress bar, which is visible on a terminal and hidden in a pipe.
 pub fn progress(what: &str, length: u64) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()

@@ -1,4 +1,4 @@
-//! What can go wrong with the archive, and whether waiting helps.
+//! Faults of the archive, with their classification as transient or not.
 
 use crate::site::Site;
 use engine::EngineError;
@@ -7,45 +7,45 @@ use model::{Advice, UnitState, one_line};
 use std::io;
 use std::path::PathBuf;
 
-/// A fault of the archive, with what was being done.
+/// A fault of the archive, with the act that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {act}")]
 pub struct ArchiveError {
-    /// What was being done, e.g. `publish 20071011_v1 metadata round 1`.
+    /// The act that failed, e.g. `publish 20071011_v1 metadata round 1`.
     pub act: String,
-    /// What is wrong.
+    /// The fault.
     #[source]
     pub fault: ArchiveFault,
 }
 
-/// What is wrong with the archive or with what was asked of it.
+/// A fault of the archive or of a request to it.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveFault {
-    /// The database engine refused.
+    /// The database engine returned an error.
     #[error("the database refused")]
     Engine(#[from] EngineError),
-    /// The line to the database was cut in the middle of a load.
+    /// The connection to the database was cut while rows were copied.
     #[error("the line to the database was cut")]
     Cut(#[source] io::Error),
-    /// Somebody asked for an end; nothing is half done.
+    /// An interruption was requested; nothing is half done.
     #[error("it was interrupted")]
     Interrupted,
-    /// The lake refused.
+    /// The lake returned an error.
     #[error(transparent)]
     Lake(#[from] LakeError),
     /// A file or directory could not be used.
     #[error("cannot use {}", path.display())]
     Io {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// No archive here.
+    /// There is no archive in the directory.
     #[error("{} is no site: it has no archive.db (make one with `{}`)", .0.display(), init(.0))]
     NoSite(PathBuf),
-    /// No archive on the server.
+    /// There is no archive on the server.
     #[error("{} holds no archive: make one there", .0.whereabouts())]
     NoArchive(Box<Site>),
     /// A restore was not finished.
@@ -53,21 +53,21 @@ pub enum ArchiveFault {
     RestoreInterrupted {
         /// The directory of the site.
         site: PathBuf,
-        /// The command that repeats it, when the note about it can be read.
+        /// The command that repeats the restore; `None` when the note about the restore cannot be read.
         repeat: Option<Box<Advice>>,
     },
-    /// A site is here already.
+    /// A site exists already in the directory.
     #[error("{} is a site already", .0.display())]
     SiteExists(PathBuf),
-    /// The database would lie on a network disk, where its locks do not hold.
+    /// The database would be on a network disk, where its locks do not work.
     #[error("{} is on a network file system ({kind}); archive.db needs a local disk", path.display())]
     NetworkDisk {
-        /// Where.
+        /// Directory of the site.
         path: PathBuf,
         /// Kind of file system.
         kind: &'static str,
     },
-    /// Written by a newer program.
+    /// The archive was written by a newer program.
     #[error("the archive has schema {found}, this program knows {known}: use a newer almagest")]
     NewerSchema {
         /// Number of the last migration in the archive.
@@ -80,10 +80,10 @@ pub enum ArchiveFault {
     Definition {
         /// Table.
         table: String,
-        /// What does not fit.
+        /// The mismatch between definition and archive.
         reason: String,
     },
-    /// Nothing goes by that name.
+    /// Nothing has that name.
     #[error("there is no {what} {name:?}")]
     Unknown {
         /// Kind of thing.
@@ -91,44 +91,44 @@ pub enum ArchiveFault {
         /// Its name.
         name: String,
     },
-    /// A state may not become another.
+    /// A transition between two states is not allowed.
     #[error("{what} is {from}, which may not become {to}")]
     State {
-        /// Which round.
+        /// The round.
         what: String,
         /// Its state.
         from: UnitState,
-        /// The state asked for.
+        /// The requested state.
         to: UnitState,
     },
-    /// What is asked contradicts what is stored.
+    /// The request contradicts what is stored.
     #[error("{0}")]
     Conflict(String),
-    /// A staged batch is not what it should be.
+    /// A staged batch is invalid.
     #[error("check {check} failed: {message}")]
     Check {
         /// Name of the check.
         check: &'static str,
-        /// One sentence.
+        /// Message of one sentence.
         message: String,
     },
-    /// What is stored contradicts itself.
+    /// Stored data contradict each other.
     #[error("the archive holds what cannot be: {0}")]
     Damaged(String),
-    /// A backup is not as it was written.
+    /// A backup differs from what was written.
     #[error("the backup is damaged: {0}")]
     Backup(String),
-    /// One of PostgreSQL's own programs did not succeed.
+    /// A program of PostgreSQL failed.
     #[error("{program} failed: {said}")]
     Program {
         /// Its name.
         program: String,
-        /// The first line that it said.
+        /// The first line of its output.
         said: String,
     },
 }
 
-/// Returns a path as a command names it.
+/// Returns a path in the form for a command.
 pub(crate) fn in_words(path: Option<&std::path::Path>) -> Option<String> {
     path.map(|path| path.display().to_string())
 }
@@ -149,13 +149,13 @@ fn is_about_data(fault: &rusqlite::Error) -> bool {
 }
 
 impl ArchiveError {
-    /// Names what was being done.
+    /// Returns a function that adds the failed act to a fault.
     pub fn during<F: Into<ArchiveFault>>(act: impl Into<String>) -> impl FnOnce(F) -> Self {
         let act = act.into();
         move |fault| Self { act, fault: fault.into() }
     }
 
-    /// Whether the same act may succeed later without anybody's help.
+    /// Returns true when the same act may succeed later without intervention.
     pub fn is_transient(&self) -> bool {
         match &self.fault {
             ArchiveFault::Engine(fault) => fault.is_transient(),
@@ -166,7 +166,7 @@ impl ArchiveError {
         }
     }
 
-    /// Whether what was asked contradicts what is stored.
+    /// Returns true when the request contradicts what is stored.
     pub fn is_conflict(&self) -> bool {
         matches!(
             self.fault,
@@ -176,7 +176,7 @@ impl ArchiveError {
         )
     }
 
-    /// Returns the command that the message speaks of.
+    /// Returns the command that the message mentions.
     pub fn advice(&self) -> Option<Advice> {
         match &self.fault {
             ArchiveFault::Engine(fault) => fault.advice(),
@@ -193,12 +193,13 @@ impl ArchiveError {
         }
     }
 
-    /// Whether the archive is closed, since it moved or is moving: another place has it, and no repetition here helps.
+    /// Returns true when the archive is closed, since it moved or is moving: the archive is elsewhere, and a retry here does not
+    /// help.
     pub fn is_moved(&self) -> bool {
         matches!(&self.fault, ArchiveFault::Engine(fault) if fault.is_moved())
     }
 
-    /// Whether a precondition of the site or the request failed.
+    /// Returns true when a precondition of the site or the request failed.
     pub fn is_gate(&self) -> bool {
         matches!(&self.fault, ArchiveFault::Engine(fault) if fault.is_gate())
             || matches!(
@@ -214,8 +215,8 @@ impl ArchiveError {
             )
     }
 
-    /// Whether what was written or read is at fault, not the archive: a value that the engine refuses, or a stored text that is
-    /// not what it should be.
+    /// Returns true when the written or read data are at fault, not the archive: a value that the engine refuses, or an invalid
+    /// stored text.
     pub fn is_about_data(&self) -> bool {
         match &self.fault {
             ArchiveFault::Engine(fault) => fault.is_about_data(),
@@ -225,7 +226,7 @@ impl ArchiveError {
         }
     }
 
-    /// Name of the check and the message, when a staged batch itself is at fault.
+    /// Returns the name of the check and the message, when a staged batch itself is at fault.
     pub fn failed_check(&self) -> Option<(&'static str, String)> {
         match &self.fault {
             ArchiveFault::Check { check, message } => Some((check, message.clone())),

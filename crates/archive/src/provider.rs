@@ -1,18 +1,19 @@
-//! Providers: which deliveries come from one. Frames of one provider supersede and name each other, those of two never do.
+//! Providers of deliveries. Frames of one provider supersede and name each other, those of two never do.
 //!
-//! Start at [`is_same`]. Origins are recorded in `delivery_origin`. The table `camera` holds the telescopes and instruments of each
-//! delivery: those of all its frames in the archive, current or not.
+//! Start at [`is_same`]. Origins are recorded in `delivery_origin`. The table `camera` holds the telescopes and instruments of
+//! each delivery: those of all its frames in the archive, current or not.
 
 use crate::error::ArchiveFault;
 use engine::{Connection, ToSql};
 
-/// Origin of a delivery: its name, its address, and whether the configuration names it as a source.
+/// Origin of a delivery: its name, its address, and whether the configuration names the origin as a source.
 type Origin = (String, String, bool);
 
 /// Returns whether two deliveries come from one provider.
 ///
-/// They do when they share an origin. They do not when both come from configured sources, when their origins delivered
-/// directories of one name that are two deliveries, or when their headers name different telescopes or instruments.
+/// The provider is the same when the deliveries share an origin. It is not the same when both come from configured sources, when
+/// their origins delivered directories of one name that are two deliveries, or when their headers name different telescopes or
+/// instruments.
 pub(crate) fn is_same(c: &Connection, one: i64, other: i64) -> Result<bool, ArchiveFault> {
     if one == other {
         return Ok(true);
@@ -59,7 +60,7 @@ fn have_namesakes(c: &Connection, a: &str, b: &str) -> Result<bool, ArchiveFault
 /// Telescope and instrument; an empty text where the headers name none.
 type Camera = (String, String);
 
-/// Returns telescopes and instruments that the ingested headers of a delivery name.
+/// Returns the telescopes and instruments that the ingested headers of a delivery name.
 fn cameras(c: &Connection, delivery: i64) -> Result<Vec<Camera>, ArchiveFault> {
     let mut select =
         c.prepare_cached("SELECT telescope, instrument FROM camera WHERE delivery_id = ?1")?;
@@ -72,7 +73,7 @@ fn may_be_one(a: &Camera, b: &Camera) -> bool {
     fits(&a.0, &b.0) && fits(&a.1, &b.1)
 }
 
-/// Writes the cameras that frames name, which are selected by a join onto `frame` and `file`.
+/// Writes the cameras that frames name; `joined` is a join onto `frame` and `file` that selects the frames.
 fn record(tx: &Connection, joined: &str, values: &[&dyn ToSql]) -> Result<(), ArchiveFault> {
     tx.execute(
         &format!(
@@ -89,7 +90,7 @@ fn record(tx: &Connection, joined: &str, values: &[&dyn ToSql]) -> Result<(), Ar
     Ok(())
 }
 
-/// Records the cameras that the metadata of a round name, which an event published.
+/// Records the cameras in the metadata of a round that an event published.
 pub(crate) fn record_cameras(tx: &Connection, unit: i64, event: i64) -> Result<(), ArchiveFault> {
     record(
         tx,

@@ -1,8 +1,8 @@
-//! Roles of a server's database, and whether a server will do.
+//! Roles of a server's database, and the check that a server is suitable.
 //!
-//! Three roles without login, to be granted to the users that people and services have: the *owner* may change the
-//! schema, the *ingester* may write rows and load detections, the *reader* may read the public tables and views. One login,
-//! *query*, has the reader's rights alone: `almagest sql` runs queries under it.
+//! Three roles without login, to be granted to the users of persons and services: the *owner* may change the schema, the
+//! *ingester* may write rows and load detections, the *reader* may read the public tables and views. One login, *query*, has only
+//! the reader's rights: `almagest sql` runs queries under it.
 
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::metadata::definition::tables;
@@ -10,11 +10,11 @@ use crate::site::Site;
 use engine::quoted;
 use engine::{Address, Connection, Database, Kind, Server};
 
-/// Whether an archive can be made in a database: it can be reached, its server is new enough, its text is UTF-8, and we may
-/// make tables. Nothing to check for an embedded one.
+/// Checks that an archive can be created in a database: the database can be reached, its server is new enough, its text is UTF-8,
+/// and the login may create tables. Does nothing for an embedded database.
 ///
 /// # Errors
-/// [`ArchiveError`] that says what is amiss.
+/// [`ArchiveError`] that describes what is wrong.
 pub fn check_server(database: &Database) -> Result<(), ArchiveError> {
     if database.url.is_none() {
         return Ok(());
@@ -40,11 +40,11 @@ pub fn check_server(database: &Database) -> Result<(), ArchiveError> {
     run().map_err(ArchiveError::during("use the database"))
 }
 
-/// Makes the roles of a site's database, or brings their rights up to date, and gives the login of queries a password.
-/// Returns each with its rights; the login comes last.
+/// Creates the roles of a site's database, or updates their rights, and sets the password of the query login. Returns each with
+/// its rights; the login is last.
 ///
 /// # Errors
-/// [`ArchiveError`] when the archive is embedded or we may not make roles.
+/// [`ArchiveError`] when the archive is embedded or the login may not create roles.
 pub fn make_roles(
     site: &Site,
     query_password: &str,
@@ -81,11 +81,11 @@ pub fn make_roles(
     run().map_err(ArchiveError::during("make the roles of the database"))
 }
 
-/// Brings the rights of the roles up to date after a migration made new tables, when the roles exist. Returns why that failed, if
+/// Updates the rights of the roles after a migration created tables, when the roles exist. Returns the reason why that failed, if
 /// it did: the login of the migration may lack the right to grant, and the archive works without.
 ///
 /// # Errors
-/// What the engine said.
+/// Returns the engine's error.
 pub(crate) fn keep_up(tx: &Connection) -> Result<Option<String>, ArchiveFault> {
     let roles = Roles::of(tx)?;
     let exist: i64 = tx.query_row(
@@ -109,10 +109,10 @@ pub(crate) fn keep_up(tx: &Connection) -> Result<Option<String>, ArchiveFault> {
     }
 }
 
-/// Lists the public tables and views that the role of readers cannot read; none when there is no such role.
+/// Lists the public tables and views that the reader role cannot read; none when there is no such role.
 ///
 /// # Errors
-/// What the engine said.
+/// Returns the engine's error.
 pub(crate) fn unreadable(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     let reader = Roles::of(c)?.reader;
     let mut select = c.prepare(
@@ -128,26 +128,26 @@ pub(crate) fn unreadable(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     Ok(denied.into_iter().filter(|name| public.contains(name)).collect())
 }
 
-/// Names the tables and views that anybody may read.
+/// Returns the names of the tables and views that every reader may read.
 fn public() -> impl Iterator<Item = String> {
     let defined = tables().flat_map(|t| [t.name.clone(), format!("{}_all", t.name)]);
     defined.chain(PUBLIC.map(str::to_owned))
 }
 
-/// A right on a view, or on a column of it, that somebody granted.
+/// A granted right on a view, or on a column of it.
 pub(crate) struct Right {
     view: String,
     column: Option<String>,
-    /// `None`: everybody.
+    /// Role that holds the right; `None` for PUBLIC.
     grantee: Option<String>,
     privilege: String,
     is_grantable: bool,
 }
 
-/// Reads the rights on views that others than their owners have. A migration recreates views, and the new ones have none.
+/// Reads the rights on views that are held by others than their owners. A migration recreates views, and the new ones have none.
 ///
 /// # Errors
-/// What the engine said.
+/// Returns the engine's error.
 pub(crate) fn rights_on_views(tx: &Connection) -> Result<Vec<Right>, ArchiveFault> {
     let mut select = tx.prepare(
         "SELECT relname::text, NULL::text, CASE grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(grantee)::text END,
@@ -175,7 +175,7 @@ pub(crate) fn rights_on_views(tx: &Connection) -> Result<Vec<Right>, ArchiveFaul
 /// Restores lost rights: those on views that were recreated. Rights on columns that no longer exist are left out.
 ///
 /// # Errors
-/// What the engine said.
+/// Returns the engine's error.
 pub(crate) fn restore_rights(tx: &Connection, rights: &[Right]) -> Result<(), ArchiveFault> {
     let kept = rights_on_views(tx)?;
     for right in rights {
@@ -209,7 +209,7 @@ fn exists(tx: &Connection, right: &Right) -> Result<bool, ArchiveFault> {
     )?)
 }
 
-/// Names of the three roles, and of the login.
+/// Names of the three roles and of the login.
 struct Roles {
     owner: String,
     ingester: String,
@@ -217,7 +217,7 @@ struct Roles {
     query: String,
 }
 
-/// Tables beside those of the definitions that anybody may read.
+/// Tables beside those of the definitions that every reader may read.
 const PUBLIC: [&str; 24] = [
     "detection",
     "detection_all",
@@ -257,7 +257,7 @@ impl Roles {
         })
     }
 
-    /// Makes the login of queries, or gives it the password again. The server gets a verifier and never the password.
+    /// Creates the query login, or sets its password again. The server gets a verifier and never the password.
     fn make_login(&self, tx: &Connection, password: &str) -> Result<(), ArchiveFault> {
         let (login, reader) = (quoted(&self.query), quoted(&self.reader));
         let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = ?1)";
@@ -274,7 +274,7 @@ impl Roles {
             engine::text(&verifier),
             quoted(&database)
         ))?;
-        // Only a superuser may let it limit its temporary files; else the server's own limit holds.
+        // Only a superuser may grant the right to set the limit of temporary files; otherwise the server's own limit applies.
         let grant = format!("GRANT SET ON PARAMETER temp_file_limit TO {login}");
         if tx.execute_batch(&grant).is_err() {
             tx.execute_batch("ROLLBACK TO SAVEPOINT temporary_space")?;
@@ -282,7 +282,7 @@ impl Roles {
         Ok(())
     }
 
-    /// Gives each its rights. Detections belong to the ingester: only who owns a table may attach partitions to it.
+    /// Grants each role its rights. Detections belong to the ingester: only the owner of a table may attach partitions to it.
     fn grant(&self, tx: &Connection) -> Result<(), ArchiveFault> {
         let [owner, ingester, reader] =
             [&self.owner, &self.ingester, &self.reader].map(|role| quoted(role));
@@ -322,7 +322,7 @@ impl Roles {
     }
 }
 
-/// `b12_p7`, `f1_p7`, `p7`.
+/// Returns true for names such as `b12_p7`, `f1_p7`, `p7`.
 fn is_partition(rest: &str) -> bool {
     rest.split('_').all(|part| {
         let mut chars = part.chars();

@@ -1,4 +1,4 @@
-//! A site on disk: where everything lies, and whether the disk is fit for it.
+//! A site on disk: its directories and files, and the check that the disk is suitable for it.
 
 use crate::error::{ArchiveError, ArchiveFault};
 use engine::{Address, Database, EngineError};
@@ -14,7 +14,7 @@ pub struct Site {
     connections: usize,
 }
 
-/// A text file to be laid into a new site.
+/// A text file to be copied into a new site.
 #[derive(Clone, Copy, Debug)]
 pub struct SiteFile<'a> {
     /// Path below the site, e.g. `surveys/wfcam.toml`.
@@ -27,7 +27,7 @@ const DIRECTORIES: [&str; 6] =
     ["library", "previews", "staging", "lake/detection", "logs", "surveys"];
 
 impl Site {
-    /// The site at a directory that has an embedded archive.
+    /// Opens the site at a directory that has an embedded archive.
     ///
     /// # Errors
     /// [`ArchiveFault::NoSite`].
@@ -35,10 +35,10 @@ impl Site {
         Self::open_on(root, &Database::default())
     }
 
-    /// The site at a directory, whose archive is where its configuration says.
+    /// Opens the site at a directory, whose archive is at the place that its configuration names.
     ///
     /// # Errors
-    /// [`ArchiveFault::NoSite`] when it is embedded and not there.
+    /// [`ArchiveFault::NoSite`] when the archive is embedded and does not exist.
     pub fn open_on(root: &Path, store: &Database) -> Result<Self, ArchiveError> {
         let site = Self::at(root)?.on(store.clone());
         if !site.is_embedded() || site.database().is_file() {
@@ -48,11 +48,11 @@ impl Site {
         Err(ArchiveError { act: "open the site".to_owned(), fault })
     }
 
-    /// Lays out a new site: directories and the files given. The archive itself is made by
-    /// [`crate::Archive::create`]. Files that are there already stay as they are.
+    /// Creates a new site: its directories and the given files. The archive itself is created by [`crate::Archive::create`].
+    /// Existing files stay unchanged.
     ///
     /// # Errors
-    /// When the disk is a network disk, or a directory or file cannot be made.
+    /// Returns an error when the disk is a network disk, or a directory or file cannot be created.
     pub fn create(root: &Path, texts: &[SiteFile<'_>]) -> Result<Self, ArchiveError> {
         let fault = |path: &Path| {
             let path = path.to_owned();
@@ -78,10 +78,10 @@ impl Site {
         Ok(site)
     }
 
-    /// The site at a directory that need not hold an archive yet.
+    /// Returns the site at a directory that need not hold an archive yet.
     ///
     /// # Errors
-    /// When there is no working directory to start from.
+    /// Returns an error when there is no working directory to start from.
     pub fn at(root: &Path) -> Result<Self, ArchiveError> {
         let root = std::path::absolute(root).map_err(|source| ArchiveError {
             act: "find the site".to_owned(),
@@ -90,24 +90,24 @@ impl Site {
         Ok(Self { root, store: Database::default(), connections: 2 })
     }
 
-    /// The same site with its archive elsewhere.
+    /// Returns the same site with its archive in another database.
     pub fn on(mut self, store: Database) -> Self {
         self.store = store;
         self
     }
 
-    /// The same site, loading over so many connections at the same time.
+    /// Returns the same site with another number of connections that load at the same time.
     pub fn with_connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
         self
     }
 
-    /// Connections that load at the same time.
+    /// Returns the number of connections that load at the same time.
     pub(crate) fn connections(&self) -> usize {
         self.connections
     }
 
-    /// Whether the archive lies in the site itself, and not on a server.
+    /// Returns true when the archive is in the site itself, and not on a server.
     pub fn is_embedded(&self) -> bool {
         self.store.url.is_none()
     }
@@ -139,7 +139,7 @@ impl Site {
         Address::of_queries(&store).map(Some)
     }
 
-    /// Where the archive is, in words.
+    /// Returns the place of the archive, in words.
     pub fn whereabouts(&self) -> String {
         self.store.url.clone().unwrap_or_else(|| self.database().display().to_string())
     }
@@ -149,65 +149,65 @@ impl Site {
         &self.store
     }
 
-    /// The site's directory, absolute.
+    /// Returns the site's directory, absolute.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The configuration.
+    /// Returns the path of the configuration.
     pub fn config(&self) -> PathBuf {
         self.root.join("almagest.toml")
     }
 
-    /// Survey profiles.
+    /// Returns the directory of survey profiles.
     pub fn surveys(&self) -> PathBuf {
         self.root.join("surveys")
     }
 
-    /// Delivered files.
+    /// Returns the directory of delivered files.
     pub fn library(&self) -> PathBuf {
         self.root.join("library")
     }
 
-    /// JPEG previews.
+    /// Returns the directory of JPEG previews.
     pub fn previews(&self) -> PathBuf {
         self.root.join("previews")
     }
 
-    /// Work in progress and finished batches.
+    /// Returns the directory of work in progress and finished batches.
     pub fn staging(&self) -> PathBuf {
         self.root.join("staging")
     }
 
-    /// Published detections.
+    /// Returns the directory of published detections.
     pub fn lake(&self) -> PathBuf {
         self.root.join("lake")
     }
 
-    /// Logs.
+    /// Returns the directory of logs.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }
 
-    /// The database file.
+    /// Returns the path of the database file.
     pub fn database(&self) -> PathBuf {
         self.root.join("archive.db")
     }
 
-    /// Where a file of the library is, from the path that the archive keeps.
+    /// Returns the path of a library file, from the path that the archive stores.
     pub fn library_file(&self, stored: &str) -> PathBuf {
         self.library().join(stored) // an absolute stored path replaces the library
     }
 
-    /// The path that the archive keeps for a file of the library: below `library/`, else absolute.
+    /// Returns the path that the archive stores for a library file: relative to `library/`, else absolute.
     pub fn stored_path(&self, file: &Path) -> PathBuf {
         file.strip_prefix(self.library()).unwrap_or(file).to_owned()
     }
 
-    /// Refuses a disk on which SQLite's locks do not hold.
+    /// Refuses a disk on which SQLite's locks do not work.
     ///
     /// # Errors
-    /// [`ArchiveFault::NetworkDisk`], or what the system said.
+    /// [`ArchiveFault::NetworkDisk`], or the system's error.
     pub fn check_disk(&self) -> Result<(), ArchiveError> {
         let during = |fault| ArchiveError { act: "use the disk of the site".to_owned(), fault };
         match network_disk(&self.root) {
@@ -219,7 +219,7 @@ impl Site {
         }
     }
 
-    /// What is amiss with the site as a place: one sentence each, empty when all is well.
+    /// Returns the faults of the site's directories and files: one sentence each, empty when there are none.
     pub fn examine(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.is_embedded()
@@ -242,7 +242,7 @@ impl Site {
                     path.display()
                 )),
                 Ok(_) => {}
-                // The next process that opens the database makes the files of its log.
+                // The next process that opens the database creates the files of its log.
                 Err(fault) if !suffix.is_empty() && fault.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => faults.push(format!("{} is missing or unreadable", path.display())),
             }
@@ -251,7 +251,7 @@ impl Site {
     }
 }
 
-/// Lets the group read a file, if its owner is us.
+/// Lets the group read a file, if this process's user owns it.
 pub(crate) fn let_group_read(path: &Path) -> io::Result<()> {
     let mut permissions = std::fs::metadata(path)?.permissions();
     if permissions.mode() & 0o040 == 0 {
@@ -261,7 +261,7 @@ pub(crate) fn let_group_read(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The kind of network file system that holds a path, if one does.
+/// Returns the kind of network file system that holds a path; `None` when it is none.
 fn network_disk(path: &Path) -> io::Result<Option<&'static str>> {
     let magic = rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff;
     if let Some(kind) = network_magic(magic) {
@@ -275,7 +275,7 @@ fn network_disk(path: &Path) -> io::Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// Numbers of statfs(2) for file systems that other machines write to as well.
+/// Returns the kind of a file system that other machines write to as well, from its number in statfs(2).
 fn network_magic(magic: u64) -> Option<&'static str> {
     Some(match magic {
         0x6969 => "NFS",
@@ -294,7 +294,8 @@ fn network_magic(magic: u64) -> Option<&'static str> {
     })
 }
 
-/// For FUSE: the type in the mount table says which one it is. The longest mount point that holds the path counts.
+/// Returns the kind of a FUSE file system from its type in the mount table. The longest mount point that contains the path
+/// counts.
 fn network_mount(mountinfo: &str, path: &Path) -> Option<&'static str> {
     const NETWORK: [(&str, &str); 7] = [
         ("fuse.sshfs", "sshfs"),

@@ -1,5 +1,5 @@
-//! Marks in the directory of a site that close its archive: a restore that was not finished, and a database that moved to a server.
-//! Whoever restores or moves writes them; whoever opens the archive reads them.
+//! Marks in the directory of a site that close its archive: a restore that was not finished, and a database that moved to a
+//! server. A restore or a move writes them, and opening the archive reads them.
 
 use crate::error::{ArchiveFault, in_words};
 use engine::{Connection, Optional};
@@ -12,47 +12,47 @@ pub const RESTORING: &str = ".restoring";
 /// Name of archive.db after the archive moved to a server.
 pub const MIGRATED: &str = "archive.db.migrated";
 
-/// An event by which one archive is told from another.
+/// The last event of an archive, by which archives are distinguished.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastEvent {
     /// Its number.
     pub event_id: i64,
-    /// When it happened.
+    /// Time of the event.
     pub happened: String,
 }
 
 impl LastEvent {
-    /// Returns the last one that a connection sees.
+    /// Returns the last event that a connection sees.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub fn of(c: &Connection) -> Result<Self, ArchiveFault> {
         let last = "SELECT event_id, happened FROM event ORDER BY event_id DESC LIMIT 1";
         let last = c.query_row(last, [], |r| Ok(Self { event_id: r.get(0)?, happened: r.get(1)? }));
         Ok(last.optional()?.unwrap_or_default())
     }
 
-    /// Whether an archive has had it: a backup that ends with it is one of this archive, from before.
+    /// Returns whether an archive has the event: a backup that ends with that event is an earlier backup of this archive.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub fn is_in(&self, c: &Connection) -> Result<bool, ArchiveFault> {
         let had = "SELECT EXISTS (SELECT * FROM event WHERE event_id = ?1 AND happened = ?2)";
         Ok(c.query_row(had, rusqlite::params![self.event_id, self.happened], |r| r.get(0))?)
     }
 }
 
-/// A restore that is under way.
+/// A restore that is running.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// The backup.
     pub backup: PathBuf,
-    /// Address of the server's database, when it is on one.
+    /// Address of the server's database; `None` for an embedded archive.
     pub database: Option<String>,
-    /// The file with its password.
+    /// The file with the database's password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
-    /// The roles of the database are made afterwards.
+    /// True when the roles of the database are to be created after the restore.
     #[serde(default)]
     pub roles: bool,
     /// The last event of the backup.
@@ -66,7 +66,7 @@ impl Note {
         serde_json::from_slice(&text).ok()
     }
 
-    /// Returns true for notes about the same backup and database; the rest is only repeated by the command.
+    /// Returns true for notes about the same backup, database and last event; the command only repeats the other fields.
     pub fn is_same(&self, other: &Self) -> bool {
         self.backup == other.backup
             && self.database == other.database

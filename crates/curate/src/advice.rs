@@ -1,4 +1,4 @@
-//! Recommended commands as this process prints them: for the site that it was called for.
+//! Recommended commands as this process prints them: with the site of its command line.
 
 use archive::explain::DeliveryFactsheet;
 use archive::planning::Standing;
@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 
 static SITE: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// Notes the site that the command line named. A site of the environment, or the working directory, needs no words.
+/// Notes the site that the command line named. A site of the environment, or the working directory, needs no option.
 pub fn note_site(named: Option<&Path>) {
     let words = named.map(|site| vec!["--site".to_owned(), site.to_string_lossy().into_owned()]);
     *SITE.write().unwrap_or_else(PoisonError::into_inner) = words.unwrap_or_default();
@@ -19,13 +19,13 @@ pub fn is_site_unnamed() -> bool {
     SITE.read().unwrap_or_else(PoisonError::into_inner).is_empty()
 }
 
-/// Returns a recommended command as a shell takes it.
+/// Returns a recommended command in the form that a shell takes.
 pub fn command(advice: &Advice) -> String {
     advice.command(&SITE.read().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Returns what a message says of a delivery with rounds that are retracted, and of the commands that show or redo them; `None`
-/// when none are.
+/// Returns the message about a delivery with retracted rounds, with the commands that show or redo them; `None` when none are
+/// retracted.
 pub fn of_retracted(sheet: &DeliveryFactsheet) -> Option<String> {
     let commands = commands(&archive::explain::restoration(sheet)?.commands);
     let name = &sheet.status.name;
@@ -40,7 +40,7 @@ pub fn commands(advice: &[Advice]) -> String {
     advice.iter().map(|one| format!("`{}`", command(one))).collect::<Vec<_>>().join(", then ")
 }
 
-/// The command that ends an instruction.
+/// Returns the command that ends an instruction.
 pub fn resume_of(standing: &Standing) -> Advice {
     let target = match standing.plan_id {
         Some(plan) => model::advice::Target::Plan(plan),

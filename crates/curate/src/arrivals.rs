@@ -1,9 +1,9 @@
-//! The loops that watch sources: what is there is brought into the library and registered, each source in a thread of its own.
+//! The loops that watch sources: new files are fetched into the library and registered, each source in a thread of its own.
 //!
-//! A delivery is looked at from afar ([`Glance`]); only one that changed, or of which something is still to come, is gone
-//! into. Files that did not change for a while come at once ([`SourceConfig::early`]), so that the work on them begins while the
-//! rest is on its way; when the delivery is complete is decided by [`transfer::completeness`]. What is remembered here is
-//! how things looked before: after a restart everything is looked at once more.
+//! A delivery is first listed remotely ([`Glance`]). It is fetched only when it changed or something of it is still to come.
+//! Files that did not change for a while are fetched immediately ([`SourceConfig::early`]), so that the work on them begins while
+//! the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are remembered
+//! here: after a restart every delivery is checked again.
 
 use crate::config::SourceConfig;
 use crate::failure::{Failure, Kind};
@@ -28,64 +28,64 @@ use transfer::completeness::{self, Rule, Seen};
 use transfer::source::Glance;
 use transfer::{Entry, Fetched};
 
-/// What could not be brought is tried again after this.
+/// Delay before files that could not be fetched are retried.
 const AGAIN: Duration = Duration::from_secs(30);
-/// A delivery is gone on with after this only when none that comes before it has something new.
+/// Longest time for one fetch of a delivery: the fetch resumes only when no delivery before it has something new.
 const SLICE: Duration = Duration::from_secs(120);
-/// A delivery that is complete is left out of so many looks.
+/// Number of polls from which a complete delivery is left out.
 const LOOKS_LEFT_OUT: u32 = 10;
-/// What needs somebody's help is tried again after this.
+/// Delay before something that needs an operator's help is retried.
 const LATER: Duration = Duration::from_secs(600);
 
-/// What is known of the sources, for `status`.
+/// The state of the sources, for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Host, boot, pid and start time.
     pub process: String,
     /// `watching` or `stopped`.
     pub state: String,
-    /// By name.
+    /// State of each source, by name.
     pub sources: BTreeMap<String, SourceState>,
 }
 
-/// What is known of one source.
+/// The state of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {
-    /// Where it is, without secrets.
+    /// Address without secrets.
     pub address: String,
-    /// `waiting`, `reading`, `away` or `closed` (outside its windows).
+    /// `waiting`, `reading`, `away` (unreachable) or `closed` (outside its windows).
     pub state: String,
-    /// When it was last looked at.
+    /// Time of the last poll; `None` before the first.
     pub looked: Option<String>,
-    /// Why it is away.
+    /// Reason why the source is unreachable; `None` when it is reachable.
     pub fault: Option<String>,
-    /// Since when.
+    /// Time since which the source is unreachable; `None` when it is reachable.
     pub away_since: Option<String>,
-    /// Deliveries of which something is still to come, and what.
+    /// Deliveries of which something is still to come, each with a description of the missing files.
     pub awaited: BTreeMap<String, String>,
-    /// Entries that are no deliveries, with the reason of each.
+    /// Entries that are no deliveries, each with the reason.
     #[serde(default)]
     pub skipped: BTreeMap<String, String>,
 }
 
-/// Where the state is kept.
+/// Returns the directory in which the state is kept.
 pub fn directory(logs: &Path) -> PathBuf {
     logs.join("arrivals")
 }
 
-/// What the last daemon left.
+/// Reads the state that the last daemon wrote.
 pub fn read(logs: &Path) -> Option<State> {
     state_file::read(&directory(logs))
 }
 
 impl State {
-    /// Whether its process is there, as far as this machine can tell.
+    /// Returns true when the process of this state is running, as far as this machine can determine.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
     }
 }
 
-/// The state as several threads change it.
+/// A state that several threads change.
 struct Board {
     state: Mutex<State>,
     directory: PathBuf,
@@ -106,7 +106,7 @@ impl Board {
     }
 }
 
-/// Whether anything is to be watched.
+/// Returns true when anything is to be watched.
 pub fn has_sources(site: &Site) -> bool {
     !site.config.inbox.directories.is_empty() || !site.config.sources.is_empty()
 }
@@ -114,7 +114,7 @@ pub fn has_sources(site: &Site) -> bool {
 /// Runs until a signal ends it.
 ///
 /// # Errors
-/// What waiting does not mend: no archive, a newer schema, a wrong configuration.
+/// Faults that waiting does not repair: no archive, a newer schema, a wrong configuration.
 pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let origins = sources::all(site)?;
     if origins.is_empty() {
@@ -158,20 +158,20 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     ended.into_iter().collect::<anyhow::Result<Vec<()>>>().map(drop)
 }
 
-/// How a delivery looked before.
+/// The earlier listings of a delivery.
 #[derive(Default)]
 struct Memory {
     glance: Option<Glance>,
     since: Option<Instant>,
-    /// How it looked when it was last gone into.
+    /// Fingerprint of the listing at the last fetch; `None` before the first.
     gone_into: Option<u64>,
-    /// When it is looked at again.
+    /// Time of the next listing; `None` when every poll lists the delivery.
     next_look: Option<Instant>,
-    /// Something of it is still to come.
+    /// True when something of the delivery is still to come.
     is_open: bool,
-    /// When it is gone into again although nothing changed.
+    /// Time at which the delivery is fetched again although nothing changed.
     again: Option<Instant>,
-    /// Files as they were first seen so.
+    /// Files, each with the time since which it is known in this form.
     files: Mutex<HashMap<OsString, (Entry, Instant)>>,
 }
 
@@ -186,7 +186,7 @@ impl Memory {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Whether a file is as it was some time ago.
+    /// Returns true when a file has not changed for the wanted time.
     fn is_settled(&self, entry: &Entry, wanted: Duration) -> bool {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         match files.get(&entry.name) {
@@ -201,7 +201,7 @@ impl Memory {
     }
 }
 
-/// Whether a delivery is to be gone into now. Pure but for the clock in its memory.
+/// Returns true when a delivery is to be fetched now. Pure except for the clock.
 fn is_due(memory: &Memory, settings: &SourceConfig, is_marked: bool, quiet: Duration) -> bool {
     let Some(glance) = memory.glance.as_ref().filter(|glance| !glance.names.is_empty()) else {
         return false;
@@ -226,12 +226,12 @@ fn is_conflict(fault: &anyhow::Error) -> bool {
     fault.downcast_ref::<Failure>().is_some_and(|failure| failure.kind == Kind::Conflict)
 }
 
-/// How a look at deliveries ended.
+/// The outcome of a pass over deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// All that was due was gone into.
+    /// All deliveries that were due were fetched.
     Over,
-    /// In the midst of a delivery: those that come before it are looked at first.
+    /// The pass ended within a delivery: the deliveries before it are checked first.
     Cut,
 }
 
@@ -242,7 +242,7 @@ struct Watcher<'a> {
     board: &'a Board,
     stop: &'a Arc<AtomicBool>,
     memories: HashMap<String, Memory>,
-    /// Deliveries that were complete when this was first asked.
+    /// Deliveries that were complete at the first query.
     complete_before: Option<HashSet<String>>,
 }
 
@@ -283,7 +283,7 @@ impl Watcher<'_> {
         Ok(())
     }
 
-    /// Told once, until it is there again or something else is the matter.
+    /// Reports the source as unreachable, once until it is reachable again or the reason changes.
     fn away(&self, why: &str) {
         if self.stop.load(Ordering::Relaxed) {
             return;
@@ -298,7 +298,7 @@ impl Watcher<'_> {
         });
     }
 
-    /// Looks at every delivery, and goes into those that are due.
+    /// Lists every delivery, and fetches those that are due.
     fn pass(&mut self) -> anyhow::Result<Turn> {
         let offered = self.origin.deliveries(self.profiles)?;
         self.tell_skipped(offered.skipped);
@@ -315,7 +315,7 @@ impl Watcher<'_> {
             let gone = self.go_into(&name, &mut memory);
             let is_done = memory.gone_into.is_some() && !memory.is_open && memory.again.is_none();
             let is_far = self.origin.source.directory(&name).is_none();
-            // Hundreds of nights that are complete are not to be listed every half minute.
+            // Hundreds of complete nights must not be listed every half minute.
             memory.next_look = (is_done && is_far).then(|| Instant::now() + self.between_looks());
             self.memories.insert(name, memory);
             if gone? == Turn::Cut {
@@ -325,7 +325,7 @@ impl Watcher<'_> {
         Ok(Turn::Over)
     }
 
-    /// Names entries that are skipped, each once.
+    /// Reports entries that are skipped, each once.
     fn tell_skipped(&self, skipped: Vec<(String, String)>) {
         let skipped: BTreeMap<String, String> = skipped.into_iter().collect();
         self.board.of(self.origin, |s| {
@@ -362,13 +362,13 @@ impl Watcher<'_> {
                 memory.again = again.map(|after| Instant::now() + after);
                 Ok(if again == Some(Duration::ZERO) { Turn::Cut } else { Turn::Over })
             }
-            // Somebody brings it by hand.
+            // Another process is fetching the delivery.
             Err(fault) if is_conflict(&fault) => {
                 (memory.is_open, memory.again) = (true, Some(Instant::now() + AGAIN));
                 Ok(Turn::Over)
             }
             Err(fault) if is_for_ever(&fault) && !crate::failure::is_moved(&fault) => {
-                // Of this delivery: the others are not to wait for it.
+                // The fault concerns this delivery only: the others must not wait for it.
                 let why = shown(&format!("{fault:#}"));
                 tell!("almagest: {name}: {why}");
                 self.board.of(self.origin, |s| drop(s.awaited.insert(name.to_owned(), why)));
@@ -382,14 +382,14 @@ impl Watcher<'_> {
         }
     }
 
-    /// Time between two looks at a delivery that is complete: late files are rare.
+    /// Returns the time between two listings of a complete delivery: late files are rare.
     fn between_looks(&self) -> Duration {
         let poll = Duration::from_secs(self.origin.settings.poll_seconds.max(1));
         (poll * LOOKS_LEFT_OUT).min(LATER).max(poll)
     }
 
-    /// Whether a delivery was complete before this process came, and has no other names now. Asked only where a look into it
-    /// asks for every file.
+    /// Returns true when a delivery was complete before this process started, and has no new names now. Called only for sources
+    /// that query every file to list a delivery.
     fn was_complete(&mut self, name: &str, glance: &Glance) -> anyhow::Result<bool> {
         let archive = self.site.read()?;
         if self.complete_before.is_none() {
@@ -410,7 +410,7 @@ impl Watcher<'_> {
         Ok(glance.names.iter().all(|name| known.contains(name)))
     }
 
-    /// The name that the delivery's marker would have.
+    /// Returns the name that the delivery's marker would have.
     fn marker(&self, name: &str) -> Option<String> {
         match profiles::naming_of(self.profiles, name) {
             Some(own) => own.marker.clone(),
@@ -418,17 +418,18 @@ impl Watcher<'_> {
         }
     }
 
-    /// Since when nothing changed by the files' own dates: of a directory of this machine alone, where clocks agree.
+    /// Returns the time since the last change by the files' own dates: only for a directory of this machine, where clocks agree.
     fn age(&self, name: &str) -> Duration {
         let Some(directory) = self.origin.source.directory(name) else { return Duration::ZERO };
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        // Of a link the date of what it leads to counts.
+        // For a link, the date of its target counts.
         let date = |path: &Path| std::fs::metadata(path).ok()?.modified().ok();
         let latest = entries.filter_map(|e| date(&e.path())).max();
         latest.and_then(|at| at.elapsed().ok()).unwrap_or_default()
     }
 
-    /// Brings what is due. Tells whether something is still to come, and after what time it is worth another try.
+    /// Fetches the files that are due. Returns true when something is still to come, and the delay after which another try makes
+    /// sense.
     fn bring(
         &self,
         name: &str,
@@ -512,7 +513,7 @@ impl Watcher<'_> {
         tell!("almagest: {name}: {brought} brought{refused}; {}", shown(&rest));
     }
 
-    /// Does something that ends when the daemon is to end, the window in which the source may be read, or the slice.
+    /// Runs `act` with a flag that is set when the daemon stops, the window of the source closes or the slice expires.
     fn while_open<T>(&self, act: impl FnOnce(Arc<AtomicBool>) -> T) -> T {
         let (halt, done) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
         std::thread::scope(|scope| {

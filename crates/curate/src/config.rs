@@ -1,6 +1,7 @@
-//! The site's one configuration file, `almagest.toml`. Unknown keys and impossible values are refused, all faults at once.
+//! The site's one configuration file, `almagest.toml`. Unknown keys and impossible values are refused; all faults are reported at
+//! once.
 //!
-//! Each section is a module. [`mod@read`] reads a file, [`check`] holds the values that settings may have, [`text`] finds the line
+//! Each section is a module. [`mod@read`] reads a file, [`check`] defines the allowed values of settings, [`text`] finds the line
 //! of a key. `init` writes the template with every setting behind `#`, so that a site follows the defaults of its program.
 
 mod check;
@@ -39,7 +40,7 @@ use std::collections::BTreeMap;
 /// Name of the file at the root of a site.
 pub const FILE_NAME: &str = "almagest.toml";
 
-/// Every key with its default, and what it does. `init` writes it with the settings behind `#`.
+/// Every key with its default and its purpose. `init` writes the template with the settings behind `#`.
 pub const TEMPLATE: &str = include_str!("config/almagest.toml");
 
 /// The configuration of a site.
@@ -52,13 +53,13 @@ pub struct Config {
     pub library: Library,
     /// Permissions.
     pub files: Files,
-    /// The work.
+    /// Resources of steps.
     pub work: Work,
-    /// Where deliveries arrive.
+    /// Directories in which deliveries arrive.
     pub inbox: Inbox,
-    /// Where they come from beside that, by name.
+    /// Further sources of deliveries, by name.
     pub sources: BTreeMap<String, SourceConfig>,
-    /// Whom to tell of trouble.
+    /// Notification of operators about failures.
     pub notify: Notify,
     /// The ingester daemon.
     pub ingest: Ingest,
@@ -68,11 +69,11 @@ pub struct Config {
     pub slurm: SlurmConfig,
     /// Hosts reached by ssh.
     pub ssh: SshConfig,
-    /// What is special about hosts, by name.
+    /// Properties of hosts, by name.
     pub hosts: BTreeMap<String, HostConfig>,
-    /// Batches.
+    /// Retention of batches.
     pub staging: Staging,
-    /// Queries.
+    /// Limits of queries.
     pub sql: Sql,
 }
 

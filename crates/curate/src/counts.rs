@@ -1,14 +1,14 @@
-//! The numbers of what a step did.
+//! The counts of a step.
 
 use model::task::TaskResult;
 use std::time::Instant;
 
-/// What one step did, for the summary.
+/// The counts of one step, for the summary.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// Files read.
     pub files: u64,
-    /// Detectors: image HDUs, of catalogues their detectors.
+    /// Detectors: image HDUs; of catalogues, their detectors.
     pub detectors: u64,
     /// Detections written.
     pub detections: u64,
@@ -16,7 +16,7 @@ pub struct Counts {
     pub previews: u64,
     /// Bytes read from the source or the library.
     pub bytes: u64,
-    /// Refusals that were not there before.
+    /// New refusals.
     pub refusals: u64,
     /// Wall-clock seconds from the first start to the last end.
     pub seconds: f64,
@@ -24,19 +24,19 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Notes that something of the step is started.
+    /// Notes the start of a part of the step.
     pub fn begin(&mut self) {
         self.began.get_or_insert_with(Instant::now);
     }
 
-    /// Notes that something of the step ended.
+    /// Notes the end of a part of the step.
     pub fn end(&mut self) {
         if let Some(began) = self.began {
             self.seconds = began.elapsed().as_secs_f64();
         }
     }
 
-    /// Adds the result of a task with so many files.
+    /// Adds the result of a task with `files` files.
     pub fn add(&mut self, result: &TaskResult, files: u64, new_refusals: u64) {
         self.refusals += new_refusals;
         self.files += files;

@@ -1,7 +1,7 @@
-//! The daemons: loops around acts that may be repeated, in one process ([`all`]) or each in its own.
+//! The daemons: loops over idempotent operations, in one process ([`all`]) or in a process each.
 //!
-//! [`transfer()`] watches the sources, [`mod@notify`] tells people of trouble, [`crate::scheduler`] plans and has run, [`ingest()`] makes
-//! batches visible.
+//! [`transfer()`] watches the sources, [`mod@notify`] reports failures to the operators, [`crate::scheduler`] plans tasks and has
+//! them run, [`ingest()`] makes batches visible.
 
 use crate::site::Site;
 use crate::words::tell;
@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use crate::arrivals::watch as transfer;
 pub use crate::ingester::ingest;
 
-/// All loops in one process, until a signal ends them or one of them cannot go on.
+/// Runs all loops in one process until a signal stops them or one of them cannot continue.
 ///
 /// # Errors
-/// The first of a loop.
+/// The first error of a loop.
 pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     type Loop = fn(&Site, &Arc<AtomicBool>) -> anyhow::Result<()>;
     let has_sources = arrivals::has_sources(site);
@@ -47,10 +47,10 @@ pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     ended.into_iter().find(Result::is_err).unwrap_or(Ok(()))
 }
 
-/// The data daemon, and who tells people of trouble.
+/// Runs the data daemon and the notifier.
 ///
 /// # Errors
-/// Faults that do not pass by waiting.
+/// Faults that waiting does not repair.
 pub fn data(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| notify::watch(site, stop));

@@ -1,19 +1,19 @@
-//! Failures of an act by their kind, and what each recommends.
+//! Failures of an act by kind, each with recommended commands.
 
 use archive::ArchiveError;
 use query::SqlError;
 use std::path::Path;
 
-/// Kind of a failure: whether trying again helps, and who has to do something.
+/// Kind of a failure: it determines whether a retry helps, and who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The command line or the configuration is wrong.
     Usage,
-    /// A precondition does not hold: no room, not a site, checks found something.
+    /// A precondition does not hold: no free space, not a site, checks found something.
     Gate,
-    /// The machine failed: disk, database, permissions. Trying again may help.
+    /// The machine failed: disk, database, permissions. A retry may help.
     Infrastructure,
-    /// Somebody else is doing it, or it contradicts what is there.
+    /// Another process is doing it, or it contradicts the existing state.
     Conflict,
 }
 
@@ -21,11 +21,11 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// Its kind.
+    /// Kind of the failure.
     pub kind: Kind,
     /// Message for the operator.
     pub message: String,
-    /// Its cause.
+    /// Cause of the failure.
     #[source]
     pub source: Option<anyhow::Error>,
 }
@@ -40,7 +40,7 @@ pub fn gate(message: impl Into<String>) -> anyhow::Error {
     Failure { kind: Kind::Gate, message: message.into(), source: None }.into()
 }
 
-/// Makes a failure of something that contradicts what is there.
+/// Makes a failure of something that contradicts the existing state.
 pub fn conflict(message: impl Into<String>) -> anyhow::Error {
     Failure { kind: Kind::Conflict, message: message.into(), source: None }.into()
 }
@@ -58,7 +58,7 @@ pub fn in_words(fault: &anyhow::Error, site: Option<&Path>) -> String {
     }
 }
 
-/// Returns true when a failure says that the archive has moved to another place.
+/// Returns true when a failure reports that the archive has moved to another place.
 pub fn is_moved(fault: &anyhow::Error) -> bool {
     let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
     archive.is_some_and(ArchiveError::is_moved)

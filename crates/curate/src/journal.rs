@@ -1,6 +1,6 @@
-//! The site's log: a line per act, in `logs/almagest.log`, for who looks later what happened in the night.
+//! The site's log `logs/almagest.log`, with one line per act, for operators who later check the events of a night.
 //!
-//! A line reads alone: time, process, who, what. The history in the archive is what counts; a log that cannot be
+//! Each line is self-contained: time, process, user, act. The history in the archive is authoritative; a log that cannot be
 //! written stops nothing.
 
 use crate::site;
@@ -10,10 +10,10 @@ use std::io::Write;
 use std::path::Path;
 
 const NAME: &str = "almagest.log";
-/// A log of this size becomes `almagest.log.1`, the older one of which goes.
+/// Maximum size of the log: a longer one is renamed to `almagest.log.1` and replaces the older one of that name.
 const MOST_BYTES: u64 = 10_000_000;
 
-/// Where acts of this process are written down.
+/// The log of the acts of this process.
 #[derive(Debug)]
 pub struct Journal {
     file: Option<File>,
@@ -21,7 +21,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The log in a site's `logs/`.
+    /// Opens the log in a site's `logs/`.
     pub fn open(directory: &Path) -> Self {
         let path = directory.join(NAME);
         if fs::metadata(&path).is_ok_and(|log| log.len() > MOST_BYTES) {
@@ -31,7 +31,7 @@ impl Journal {
         Self { file, who: site::operator() }
     }
 
-    /// Writes down one act.
+    /// Records one act.
     pub fn note(&mut self, act: &str) {
         let Some(file) = &mut self.file else { return };
         let time = site::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");

@@ -1,9 +1,9 @@
 //! The application: a site with its configuration, the steps of a night, the scheduler and the daemons around them.
 //!
-//! [`steps`] brings deliveries and works on them on this machine, [`scheduler`] plans and starts work wherever hosts are,
-//! [`daemon`] holds the loops that go on until a signal. [`config`] is the site's one configuration file, [`failure`] says which
-//! kind of failure each is. Decides nothing about data: the crates below do, and what is here calls them in order. Nothing here
-//! knows a command line or writes results: `almagest` does.
+//! [`steps`] fetches deliveries and works on them on this machine, [`scheduler`] plans and starts work on all hosts, [`daemon`]
+//! holds the loops that run until a signal. [`config`] is the site's one configuration file, [`failure`] defines the kinds of
+//! failures. This crate makes no decisions about data: the crates below do, and this crate calls them in order. This crate has no
+//! command line and writes no results: `almagest` does.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: words::tell
 

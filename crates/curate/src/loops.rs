@@ -1,5 +1,5 @@
-//! Functions that the loops of daemons share: they end on a signal, stand by beside another one, and wait while the archive cannot
-//! be reached.
+//! Functions shared by the loops of daemons: they stop on a signal, stand by beside another daemon, and wait while the archive is
+//! unreachable.
 
 use crate::failure::Failure;
 use crate::words::tell;
@@ -11,17 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// First and longest wait when the database is away.
+/// First and longest wait when the database is unreachable.
 pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 const SLICE: Duration = Duration::from_millis(100);
 
-/// A second SIGTERM ends a process at once only after this: supervisors, containers and `timeout` send several in a row.
+/// Time before which a second SIGTERM is ignored: supervisors, containers and `timeout` send several in a row.
 const GRACE: Duration = Duration::from_secs(10);
-/// The same for SIGINT, which a terminal and a wrapper may both send for one key.
+/// The same time for SIGINT, which a terminal and a wrapper may both send for one key.
 const KEY_GRACE: Duration = Duration::from_secs(1);
 
-/// Returns the flag that SIGINT and SIGTERM set. Another one ends the process at once when its time of grace is over: what
-/// is unfinished is found again.
+/// Returns the flag that SIGINT and SIGTERM set. Another signal ends the process immediately when its grace period has expired:
+/// unfinished work is found again.
 ///
 /// # Errors
 /// When the system does not take the handlers.
@@ -52,7 +52,7 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// Waits until no other daemon of the kind works on the site; `None` when a signal came first.
+/// Waits until no other daemon of the kind works on the site; returns `None` when a signal arrived first.
 pub fn stand_by(
     directory: &Path,
     stop: &AtomicBool,
@@ -80,7 +80,7 @@ pub fn sleep(time: Duration, stop: &AtomicBool) {
     }
 }
 
-/// Returns true for a fault that does not pass by waiting.
+/// Returns true for a fault that waiting does not repair.
 pub fn is_for_ever(fault: &anyhow::Error) -> bool {
     if fault.downcast_ref::<Failure>().is_some() {
         return true;

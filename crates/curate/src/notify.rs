@@ -1,4 +1,4 @@
-//! Telling people of trouble: once for each, and once more when it went away and came back.
+//! Notification of operators about failures: once for each, and again when it recurs after it had passed.
 
 use super::arrivals;
 use crate::journal::Journal;
@@ -17,18 +17,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// The longest that a program, or curl, may take.
+/// Longest time that a program, or curl, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const FILE: &str = "notified.json";
-/// Why nobody can be notified, while that is so.
+/// File with the reason why nobody can be notified, as long as that lasts.
 const FAULT: &str = "notify-fault.txt";
-/// A source that is away for less is its own affair.
+/// Minutes for which an unreachable source is not reported.
 const AWAY_MINUTES: i64 = 10;
 
-/// Something that people should know of.
+/// A condition that operators should know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Notice {
-    /// Tells it from others: it is told once while it lasts.
+    /// Key of the condition: a condition is reported once while it lasts.
     pub key: String,
     /// `refusals`, `kept`, `stuck`, `failed`, `source`, `library` or `disk`.
     pub kind: String,
@@ -40,10 +40,10 @@ fn notice(kind: &str, key: String, message: String) -> Notice {
     Notice { key: format!("{kind}/{key}"), kind: kind.to_owned(), message }
 }
 
-/// Runs until a signal ends it; at once, when nobody is to be told.
+/// Runs until a signal ends it; returns immediately when nobody is to be notified.
 ///
 /// # Errors
-/// Never: what cannot be looked at or told now is reported, kept for `status` and `doctor`, and tried again.
+/// Never: conditions that cannot be checked or sent now are reported, kept for `status` and `doctor`, and retried.
 pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let config = &site.config.notify;
     if config.command.is_empty() && config.webhook.is_empty() {
@@ -62,13 +62,13 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Why nobody can be notified, as the daemon left it.
+/// Reads the reason why nobody can be notified, as the daemon recorded it.
 pub fn fault(site: &Site) -> Option<String> {
     let text = std::fs::read_to_string(site.place.logs().join(FAULT)).ok()?;
     Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// Reports a fault when it is another one than before, and keeps it as long as it lasts.
+/// Reports a fault when it differs from the previous one, and keeps it as long as it lasts.
 fn note_fault(site: &Site, fault: Option<&str>, known: &mut Option<String>) {
     if known.as_deref() == fault && known.is_some() {
         return;
@@ -92,7 +92,7 @@ fn note_fault(site: &Site, fault: Option<&str>, known: &mut Option<String>) {
     *known = fault.map(str::to_owned);
 }
 
-/// What is amiss now.
+/// Returns the present conditions.
 fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     let config = &site.config.notify;
     let archive = site.read()?;
@@ -166,8 +166,8 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     Ok(notices)
 }
 
-/// Returns a notice per newer delivery, product and cause for products of older frames that stay current. Those whose
-/// replacement is under way are none: of deliveries that are arriving, and of rounds that are not ingested.
+/// Returns a notice per newer delivery, product and cause for products of older frames that stay current. Products whose
+/// replacement is under way have none: those of deliveries that are arriving, and of rounds that are not ingested.
 fn kept(site: &Site, archive: &Archive, status: &Status) -> anyhow::Result<Vec<Notice>> {
     if status.kept_products == 0 {
         return Ok(Vec::new());
@@ -198,7 +198,7 @@ fn kept(site: &Site, archive: &Archive, status: &Status) -> anyhow::Result<Vec<N
     Ok(notices.collect())
 }
 
-/// Sources that could not be read for a while.
+/// Returns a notice for each source that has been unreachable for a while.
 fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
     let state = arrivals::read(&site.place.logs()).filter(arrivals::State::is_alive);
     let sources = state.map(|state| state.sources).unwrap_or_default();
@@ -211,12 +211,12 @@ fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
     sources.into_iter().filter_map(away).collect()
 }
 
-/// Tells what was not told yet, and forgets what went away. Returns what prevented that.
+/// Sends the new notices, and forgets the conditions that passed. Returns the reason when that failed.
 fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
     let mut told: BTreeSet<String> = match std::fs::read(path) {
         Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
-        // Without it everything would be told again, every time.
+        // Without the file every notice would be sent again, every time.
         Err(error) => return Some(format!("cannot read {}: {error}", path.display())),
     };
     let (before, mut faults) = (told.clone(), Vec::new());
@@ -242,7 +242,7 @@ fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
     (!faults.is_empty()).then(|| faults.join("; "))
 }
 
-/// Sends a notice to everybody who is to know.
+/// Sends a notice to all configured recipients.
 fn send(site: &Site, notice: &Notice) -> Result<(), String> {
     let config = &site.config.notify;
     let object = serde_json::json!({

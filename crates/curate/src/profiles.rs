@@ -7,12 +7,12 @@ use model::UseCase;
 use model::profile::{Naming, SurveyProfile};
 use std::path::Path;
 
-/// A profile with its text, which travels in task files.
+/// A profile with its text, which is embedded in task files.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The profile.
     pub profile: SurveyProfile,
-    /// Its TOML.
+    /// TOML of the profile.
     pub text: String,
 }
 
@@ -40,12 +40,12 @@ pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
     if faults.is_empty() { Ok(loaded) } else { Err(failure::usage(faults.join("\n"))) }
 }
 
-/// How the survey names things whose deliveries have names such as this one.
+/// Returns the naming rules of the survey whose deliveries have names like this one.
 pub fn naming_of<'p>(profiles: &'p [Loaded], delivery: &str) -> Option<&'p Naming> {
     profiles.iter().map(|p| &p.profile.naming).find(|naming| naming.delivery(delivery).is_some())
 }
 
-/// Identities that two profiles claim.
+/// Returns the identities that two profiles claim.
 fn contradictions(loaded: &[Loaded]) -> Vec<String> {
     let mut faults = Vec::new();
     for (i, one) in loaded.iter().enumerate() {
@@ -73,7 +73,7 @@ fn contradictions(loaded: &[Loaded]) -> Vec<String> {
     faults
 }
 
-/// Rows of the reference tables that the profiles give.
+/// Returns the rows of the reference tables that the profiles define.
 pub fn reference_rows(loaded: &[Loaded]) -> Vec<ReferenceRows> {
     vec![surveys(loaded), filters(loaded), programmes(loaded), use_cases()]
 }
@@ -95,7 +95,7 @@ fn integer(number: impl Into<i64>) -> Cell {
 }
 
 fn real(number: Option<f32>) -> Cell {
-    // Through text: 0.77 is to stay 0.77.
+    // Converted through text, so that 0.77 stays 0.77.
     number.and_then(|n| n.to_string().parse().ok()).map_or(Cell::Null, Cell::Real)
 }
 

@@ -1,16 +1,16 @@
-//! Progress of the steps of a night, for whoever shows it.
+//! Progress of the steps of a night, for a display.
 
-/// Shows how far steps are.
+/// A display of the progress of steps.
 pub trait Progress: Send + Sync {
     /// Adds files that a step has to do.
     fn expect(&self, step: &'static str, files: u64);
     /// Notes files that a step has done.
     fn done(&self, step: &'static str, files: u64);
-    /// Ends what is shown.
+    /// Ends the display.
     fn finish(&self);
 }
 
-/// Shows nothing.
+/// A display that shows nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 

@@ -8,7 +8,7 @@ use process::preview::Recipe;
 use register::cut::Sizes;
 use register::plan::{Plan, Policy};
 
-/// Finds what can be done about a delivery now, and what waits for what.
+/// Returns the rounds that can be opened for a delivery now, and the files that wait, each with the reason.
 pub fn plan(
     site: &Site,
     profiles: &[Loaded],

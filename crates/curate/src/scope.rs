@@ -14,7 +14,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Returns true when it is the whole archive.
+    /// Returns true when the scope is the whole archive.
     pub fn is_all(&self) -> bool {
         self.nights.is_empty() && self.deliveries.is_empty()
     }

@@ -6,33 +6,33 @@ use archive::{Access, Timestamp};
 use model::Advice;
 use std::path::{Path, PathBuf};
 
-/// The archive of a site, embedded or on a server as its configuration says.
+/// The archive of a site, embedded or on a server as configured.
 pub use archive::Archive;
 
 /// A site with its configuration.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Where everything lies.
+    /// Paths of the site.
     pub place: archive::Site,
-    /// Its configuration.
+    /// Configuration of the site.
     pub config: config::Config,
 }
 
-/// The time of now, to be passed down: rooms below read no clock.
+/// Returns the present time, to be passed down: modules below read no clock.
 pub fn now() -> Timestamp {
     chrono::Utc::now()
 }
 
-/// A time as programs read it.
+/// Returns a time in the form that programs read.
 pub fn iso(time: Timestamp) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// Variable of the environment with the name of who is at the keyboard, where an account is shared.
+/// Environment variable with the name of the operator, where an account is shared.
 pub const OPERATOR: &str = "ALMAGEST_OPERATOR";
 
-/// Returns who runs this process, for histories: the account as the system knows it, whatever the environment says. The
-/// name of an operator who shares an account, or uses sudo, stands before it.
+/// Returns the user of this process, for histories: the account as the system knows it, whatever the environment contains. The
+/// name of an operator who shares an account, or uses sudo, precedes it.
 pub fn operator() -> String {
     let uid = rustix::process::getuid();
     let account = whoami::username().unwrap_or_else(|_| format!("uid {}", uid.as_raw()));
@@ -48,7 +48,7 @@ impl Site {
     /// Opens the site that was named, else the one [`around`] the working directory.
     ///
     /// # Errors
-    /// `Kind::Usage` when it is no site, or its configuration does not parse.
+    /// `Kind::Usage` when the directory is no site, or its configuration does not parse.
     pub fn find(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let (root, config) = configured(named)?;
         let place = archive::Site::open_on(&root, &config.database)?;
@@ -56,17 +56,17 @@ impl Site {
         Ok(Self { place, config })
     }
 
-    /// Returns the site like [`Site::find`], also when its archive is lost.
+    /// Returns the site like [`Site::find`], even when its archive is lost.
     ///
     /// # Errors
-    /// `Kind::Usage` when it is no site, or its configuration does not parse.
+    /// `Kind::Usage` when the directory is no site, or its configuration does not parse.
     pub fn find_without_archive(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let (root, config) = configured(named)?;
         let place = archive::Site::at(&root)?.on(config.database.clone());
         Ok(Self { place, config })
     }
 
-    /// Its archive, for reports.
+    /// Opens the archive of the site for reports.
     ///
     /// # Errors
     /// When the database cannot be opened.
@@ -76,17 +76,17 @@ impl Site {
         Ok(archive)
     }
 
-    /// Its archive, for work.
+    /// Opens the archive of the site for work.
     ///
     /// # Errors
-    /// When the database cannot be opened or brought up to date.
+    /// When the database cannot be opened or updated.
     pub fn write(&self) -> anyhow::Result<Archive> {
         let archive = Archive::open(&self.place, Access::Write, now())?;
         noted(archive.note());
         Ok(archive)
     }
 
-    /// The directories in which delivered files lie: `library/`, then those on further disks.
+    /// Returns the directories that hold delivered files: `library/`, then those on further disks.
     pub fn library_roots(&self) -> Vec<PathBuf> {
         let more = self.config.library.volumes.iter();
         let more = more.map(|volume| self.place.root().join(volume));
@@ -104,7 +104,7 @@ impl Site {
             .context("the permissions of the site's files cannot be read")
     }
 
-    /// Its survey profiles.
+    /// Reads the survey profiles of the site.
     ///
     /// # Errors
     /// `Kind::Usage` with all faults of all profiles.
@@ -138,7 +138,7 @@ fn configured(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, config::Config
     Ok((root, config))
 }
 
-/// Prints what who reads an archive should know, once.
+/// Prints a note for readers of an archive, once.
 pub fn noted(note: Option<&str>) {
     static TOLD: std::sync::Once = std::sync::Once::new();
     if let Some(note) = note {

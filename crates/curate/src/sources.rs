@@ -1,4 +1,4 @@
-//! Where deliveries come from: the sources of the configuration, and directories and URLs that an operator names.
+//! Sources of deliveries: the sources of the configuration, and directories and URLs that an operator names.
 
 use crate::config::{Complete, Inbox, Order, SourceConfig};
 use crate::failure;
@@ -14,26 +14,26 @@ use transfer::names::Unfinished;
 use transfer::source::{Access, Address, Secret};
 use transfer::{Pace, Source, SourceFault};
 
-/// A source, and how it is to be read.
+/// A source, with the settings for reading it.
 pub struct Origin {
-    /// Its name in the configuration; of others where it is.
+    /// Name in the configuration; for other sources the address.
     pub name: String,
-    /// Name under which deliveries are recorded as its own: that of a configured source, else the address.
+    /// Name under which deliveries of the source are recorded: that of a configured source, else the address.
     pub key: String,
-    /// The configuration names it.
+    /// True when the configuration names the source.
     pub is_source: bool,
-    /// Where it is, without secrets.
+    /// Address without secrets.
     pub address: String,
-    /// How it is to be read.
+    /// Settings for reading the source.
     pub settings: SourceConfig,
     /// The source.
     pub source: Box<dyn Source>,
-    /// Its speed.
+    /// Speed limit of the source.
     pub pace: Pace,
 }
 
 impl Origin {
-    /// By what its deliveries are known to be complete.
+    /// Returns the rule by which deliveries of the source are known to be complete.
     pub fn rule(&self) -> Rule {
         match self.settings.complete {
             Complete::MarkerOrQuiet => Rule::MarkerOrQuiet,
@@ -54,7 +54,7 @@ impl Origin {
         }
     }
 
-    /// Returns a short plain word for the source: its name, else that of its directory.
+    /// Returns a short plain label for the source: its name, else that of its directory.
     pub fn label(&self) -> String {
         const LABEL_BYTES: usize = 40;
         let word = match self.key == self.address {
@@ -69,7 +69,7 @@ impl Origin {
         }
     }
 
-    /// Names of its deliveries, in the order in which they are to come, and entries that are skipped.
+    /// Returns the names of the source's deliveries in the order in which they are fetched, and the entries that are skipped.
     ///
     /// # Errors
     /// [`SourceFault`].
@@ -96,7 +96,7 @@ impl Origin {
         let night = |name: &str| {
             profiles.iter().find_map(|p| p.profile.naming.delivery(name)).map(|d| d.night)
         };
-        // Those whose name tells no night come last.
+        // Deliveries whose names contain no night are last.
         names.sort_by_cached_key(|name: &String| {
             let night = night(name).map(i64::from);
             let rank = match self.settings.order {
@@ -115,16 +115,16 @@ impl Origin {
     }
 }
 
-/// Deliveries that a source has.
+/// The deliveries that a source has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offered {
-    /// Names of their directories.
+    /// Names of the deliveries' directories.
     pub names: Vec<String>,
     /// Entries that are no deliveries, each with the reason.
     pub skipped: Vec<(String, String)>,
 }
 
-/// All sources of a site: its inbox, and those that have a name.
+/// Returns all sources of a site: the inbox, and the sources that have a name.
 ///
 /// # Errors
 /// `Kind::Usage`, with the fault of every source.
@@ -149,7 +149,7 @@ pub fn all(site: &Site) -> anyhow::Result<Vec<Origin>> {
     Err(failure::usage(format!("{}: {}", crate::config::FILE_NAME, faults.join("\n"))))
 }
 
-/// The source of a name.
+/// Returns the source of a name.
 ///
 /// # Errors
 /// `Kind::Usage` when there is none.
@@ -172,7 +172,7 @@ pub fn keys(site: &Site) -> BTreeSet<String> {
     site.config.sources.keys().cloned().chain(inbox).collect()
 }
 
-/// Returns where a URL or path leads, in the one form in which addresses are recorded.
+/// Returns the address of a URL or path, in the one form in which addresses are recorded.
 fn address(site: &Site, url: &str) -> Option<String> {
     let address = Address::parse(url, site.place.root()).ok()?;
     Some(address.canonical().to_string())
@@ -206,7 +206,7 @@ fn of_inbox(inbox: &Inbox, directory: &Path) -> SourceConfig {
     }
 }
 
-/// Returns the source and the directory of a delivery that is known, as the configuration reaches them now.
+/// Returns the source and the directory of a known delivery, as the present configuration reaches them.
 ///
 /// # Errors
 /// As [`of_delivery`].
@@ -221,11 +221,11 @@ pub fn of_known(site: &Site, known: &KnownOrigin) -> anyhow::Result<(Origin, Str
     of_delivery(site, &format!("{}/{}", place.address.trim_end_matches('/'), place.directory))
 }
 
-/// The source and the delivery that a URL or the path of a directory means. A source of the configuration is taken if it has
-/// the delivery, with its settings and secrets.
+/// Returns the source and the delivery that a URL or the path of a directory names. A source of the configuration is used if it
+/// has the delivery, with its settings and secrets.
 ///
 /// # Errors
-/// `Kind::Usage` for what is no address, `Kind::Gate` for a directory that is no delivery.
+/// `Kind::Usage` for a text that is no address, `Kind::Gate` for a directory that is no delivery.
 pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> {
     if !text.contains("://") {
         let (root, name, link) = delivery_of(Path::new(text))?;
@@ -234,7 +234,7 @@ pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> 
             Some(known) => (Some(known.key), true, known.settings),
             None => (None, false, SourceConfig::default()),
         };
-        // That the operator names a link is the word to follow it.
+        // An operator who names a link wants it followed.
         settings.link_roots.extend(link);
         settings.url = root.to_string_lossy().into_owned();
         let origin = open(site, (&settings.url.clone(), key.as_deref(), is_source), settings);
@@ -256,7 +256,7 @@ pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> 
     Ok((origin, name))
 }
 
-/// The library itself, as far as a source shows it.
+/// Makes a source of the library itself.
 pub fn in_library(source: impl Source + 'static) -> Origin {
     Origin {
         name: "library".to_owned(),
@@ -311,14 +311,14 @@ fn open(
     })
 }
 
-/// A file that the configuration names; relative ones are below the site.
+/// Returns the path of a file that the configuration names; relative ones are below the site.
 fn named_file(site: &Site, path: Option<&PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty()).map(|path| site.place.root().join(path))
 }
 
 type Credentials = (String, Option<Secret>, Option<Secret>);
 
-/// Who asks, and by which secret: from a file, from a variable that is named, or of S3 from the usual ones.
+/// Returns the user and the secret: from a file, from a named variable, or for S3 from the usual variables.
 fn credentials(site: &Site, settings: &SourceConfig, is_s3: bool) -> Result<Credentials, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let named = |file: Option<&PathBuf>, name: &str| match (named_file(site, file), name) {
@@ -341,7 +341,7 @@ fn credentials(site: &Site, settings: &SourceConfig, is_s3: bool) -> Result<Cred
     if user.is_empty() {
         user = usual_user.clone().unwrap_or_default();
     }
-    // A token belongs to the temporary key that it came with: one of the environment is not sent with a lasting key.
+    // A token belongs to the temporary key that was issued with it: a token of the environment is not sent with a permanent key.
     let is_others =
         !is_usual && user.starts_with(LASTING_KEY) && usual_user.as_ref() != Some(&user);
     if session.is_none() && !is_others {
@@ -350,10 +350,10 @@ fn credentials(site: &Site, settings: &SourceConfig, is_s3: bool) -> Result<Cred
     Ok((user, secret, session))
 }
 
-/// Beginning of Amazon's access keys that last and have no token.
+/// Prefix of Amazon's permanent access keys, which have no token.
 const LASTING_KEY: &str = "AKIA";
 
-/// The first line of a file that nobody else may read.
+/// Reads the first line of a file that no other user may read.
 fn secret_of(path: &PathBuf) -> Result<Secret, String> {
     let fault = |e: std::io::Error| format!("cannot read {}: {e}", path.display());
     let mode = std::fs::metadata(path).map_err(fault)?.permissions().mode();
@@ -367,8 +367,8 @@ fn secret_of(path: &PathBuf) -> Result<Secret, String> {
     }
 }
 
-/// Returns where a delivery is, its directory's name, and what that is a link to, if it is one. A link gives its own name to the
-/// delivery.
+/// Returns the directory that contains a delivery's directory, the name of the delivery's directory, and its target if it is a
+/// link. A delivery behind a link has the name of the link.
 ///
 /// # Errors
 /// `Kind::Gate` when there is no such directory, or it has no usable name.

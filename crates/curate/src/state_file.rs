@@ -1,4 +1,4 @@
-//! The file in which a daemon keeps what it does, for `status`.
+//! The file in which a daemon keeps its state, for `status`.
 
 use crate::words::tell;
 use archive::lease::Process;
@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const FILE: &str = "state.json";
 
-/// What the last daemon left in a directory.
+/// Reads the state that the last daemon wrote to a directory.
 pub fn read<T: DeserializeOwned>(directory: &Path) -> Option<T> {
     serde_json::from_slice(&std::fs::read(directory.join(FILE)).ok()?).ok()
 }
 
-/// Leaves a state. A file that cannot be written stops nothing and is reported once; none is synced, since after a crash of
-/// the machine the process is gone anyway.
+/// Writes a state. A file that cannot be written stops nothing and is reported once. The file is not synced, since the process
+/// does not survive a crash of the machine.
 pub fn write(directory: &Path, state: &impl Serialize) {
     static IS_REPORTED: AtomicBool = AtomicBool::new(false);
     let text = serde_json::to_vec_pretty(state).unwrap_or_default();
@@ -32,12 +32,12 @@ pub fn write(directory: &Path, state: &impl Serialize) {
     }
 }
 
-/// Whether a daemon that says it is in a state is there, as far as this machine can tell.
+/// Returns true when the daemon that wrote a state is running, as far as this machine can determine.
 pub fn is_alive(process: &str, state: &str) -> bool {
     state != "stopped" && Process::parse(process).is_some_and(|p| !p.is_gone())
 }
 
-/// Number of a process.
+/// Returns the pid of a process.
 pub fn pid(process: &str) -> &str {
     process.rsplit('/').nth(1).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! The steps of a night on this machine: transfer, the three use cases, ingest; in any combination.
 //!
-//! A [`Night`] holds the curator of a site and what it has met so far. [`Night::work`] has it pass, and ingests, in turn until there
-//! is nothing more. Killed anywhere, it finds on the next call what was done and what was not.
+//! A [`Night`] holds the curator of a site and the outcome of its work until now. [`Night::work`] alternates passes and ingest
+//! until no work is left. After a kill at any point, the next call finds the finished and the unfinished work.
 
 mod bring;
 pub mod gate;
@@ -27,35 +27,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Passes in a row in which another process opens or approves the same rounds, before that is reported.
+/// Maximum number of passes in a row in which another process opens or approves the same rounds, before that is reported.
 const MAX_CONTESTED: u32 = 5;
 /// The longest wait between two passes while attempts are under way.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The open archive of a site, and what was done since it was opened.
+/// The open archive of a site, and the outcome of the work since it was opened.
 pub struct Night {
     curator: Curator,
     stop: Arc<AtomicBool>,
-    /// What waits, and why, as of the last look.
+    /// Files that wait, each with the reason, as of the last check.
     pub waits: Vec<Wait>,
-    /// Tasks that somebody else is doing.
+    /// Tasks on which another process works.
     pub busy_elsewhere: u64,
-    /// Units that could not start on this machine, and why.
+    /// Units that could not start on this machine, each with the reason.
     pub blocked: BTreeMap<UnitName, String>,
-    /// Batches that could not be ingested for a reason that may pass by itself.
+    /// Batches that could not be ingested for a transient reason.
     pub postponed: Vec<(UnitKey, String)>,
-    /// Files that could not be brought for such a reason.
+    /// Files that could not be fetched for a transient reason.
     pub not_brought: Vec<(String, String)>,
-    /// What operators stopped of the work that was asked for, as of the last look.
+    /// Requested work that operators stopped, as of the last check.
     pub stopped: Vec<Held>,
     /// The deliveries that were worked on.
     pub deliveries: BTreeSet<String>,
-    /// Instructions of operators do not count.
+    /// True when instructions of operators do not count.
     is_forced: bool,
 }
 
 impl Night {
-    /// Opens a site for work. Reference tables follow the profiles as they are now.
+    /// Opens a site for work. Reference tables follow the present profiles.
     ///
     /// # Errors
     /// When configuration, profiles or archive are not usable.
@@ -64,7 +64,7 @@ impl Night {
         Self::open_until(site, &site::operator(), why, stop)
     }
 
-    /// The same for somebody who has a flag that asks to stop already.
+    /// Opens a site like [`Night::open`], with a stop flag that the caller already has.
     ///
     /// # Errors
     /// As [`Night::open`].
@@ -90,27 +90,27 @@ impl Night {
         })
     }
 
-    /// Shows how far its steps are from now on.
+    /// Shows the progress of the steps from now on.
     pub fn show(&mut self, progress: Arc<dyn Progress>) {
         self.curator.show(progress);
     }
 
-    /// The site.
+    /// Returns the site.
     pub fn site(&self) -> &Site {
         &self.curator.site
     }
 
-    /// The archive.
+    /// Returns the archive.
     pub fn archive(&mut self) -> &mut Archive {
         &mut self.curator.archive
     }
 
-    /// Whether a signal asked to stop.
+    /// Returns true when a signal requested a stop.
     pub fn interrupted(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Writes down how it ended, with the exit code of the command.
+    /// Records the end of the work in the log, with the exit code of the command.
     pub fn ended(&mut self, exit: i32) {
         let counts: Vec<String> = self
             .counts()
@@ -126,12 +126,12 @@ impl Night {
         ));
     }
 
-    /// Returns what was done, by step: transfer, preview, metadata, catalogue, ingest.
+    /// Returns the counts by step: transfer, preview, metadata, catalogue, ingest.
     pub fn counts(&self) -> &BTreeMap<&'static str, Counts> {
         &self.curator.counts
     }
 
-    /// Refusals that this call met for the first time.
+    /// Returns the number of refusals that are new in this call.
     pub fn new_refusals(&self) -> u64 {
         self.counts().values().map(|c| c.refusals).sum()
     }
@@ -140,7 +140,7 @@ impl Night {
         self.curator.counts.entry(step).or_default()
     }
 
-    /// Has all images of the chosen deliveries done again in the next round.
+    /// Requests all images of the chosen deliveries again, for the next round.
     ///
     /// # Errors
     /// `Kind::Gate` for a delivery or night that the archive does not know.
@@ -156,7 +156,8 @@ impl Night {
         Ok(())
     }
 
-    /// Has the lost and damaged previews of some deliveries made again in the next round, and returns of how many multiframes.
+    /// Requests the lost and damaged previews of some deliveries again, for the next round, and returns the number of
+    /// multiframes.
     ///
     /// # Errors
     /// When the archive fails.
@@ -171,11 +172,10 @@ impl Night {
         )?)
     }
 
-    /// Does all that can be done of some use cases on some deliveries, and ingests what is staged when `ingest`
-    /// is set.
+    /// Does all possible work of some use cases on some deliveries, and ingests staged batches when `ingest` is set.
     ///
     /// # Errors
-    /// When the archive or the machine fails. What is wrong with files becomes refusals.
+    /// When the archive or the machine fails. Faults of files become refusals.
     pub fn work(
         &mut self,
         deliveries: &[String],
@@ -240,7 +240,7 @@ impl Night {
         self.sweep()
     }
 
-    /// Makes staged rounds of some deliveries visible; all of them when the list is empty. `true` when that changed
+    /// Makes staged rounds of some deliveries visible; all of them when the list is empty. Returns `true` when that changed
     /// anything.
     ///
     /// # Errors
@@ -275,7 +275,7 @@ impl Night {
         Ok(true)
     }
 
-    /// Takes results that nobody waited for, and removes what dead attempts left.
+    /// Takes results for which no process waited, and removes the remains of dead attempts.
     fn sweep(&mut self) -> anyhow::Result<()> {
         let report = ingest::sweep::sweep(
             &mut self.curator.archive,
@@ -288,7 +288,7 @@ impl Night {
         Ok(())
     }
 
-    /// See [`chosen`].
+    /// Lists the deliveries of a scope; see [`chosen`].
     ///
     /// # Errors
     /// `Kind::Gate` for a delivery or night that the archive does not know.

@@ -2,22 +2,22 @@
 
 use crate::words::{grouped, shown};
 
-/// Characters beyond which a column of a table is not made wider; longer cells stand out.
+/// Maximum width of a column of a table in characters; longer cells stick out.
 const MOST_WIDE: usize = 1000;
 
-/// A text table: columns as wide as their longest cell, numbers to the right.
+/// A text table: columns as wide as their longest cell, numbers aligned right.
 pub struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with these column titles.
+    /// Makes a table with these column titles.
     pub fn new<S: Into<String>>(head: impl IntoIterator<Item = S>) -> Self {
         Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
-    /// Returns true when it has no rows.
+    /// Returns true when the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -27,7 +27,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(|c| shown(&c.into())).collect());
     }
 
-    /// Width of each column.
+    /// Returns the width of each column.
     pub fn widths(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self.head.iter().map(|h| h.chars().count()).collect();
         for row in &self.rows {
@@ -38,7 +38,7 @@ impl Table {
         widths.iter().map(|width| (*width).min(MOST_WIDE)).collect()
     }
 
-    /// Returns the first rows as text, and how many were cut.
+    /// Returns the first rows as text, and the number of rows that were cut.
     pub fn first(&self, at_most: usize) -> String {
         let cut = self.rows.len().saturating_sub(at_most);
         if cut == 0 {
@@ -49,7 +49,7 @@ impl Table {
         format!("{text}… and {} more\n", grouped(cut as u64))
     }
 
-    /// The table as text, a line per row.
+    /// Returns the table as text, a line per row.
     pub fn text(&self) -> String {
         let columns = self.head.len();
         let widths = self.widths();
@@ -66,7 +66,7 @@ impl Table {
             for (i, width) in widths.iter().enumerate() {
                 let cell = cells.get(i).map_or("", String::as_str);
                 let gap = if i == 0 { "" } else { "  " };
-                // By hand: a format string takes no width beyond 65 535.
+                // Padded by hand: a format string takes no width beyond 65 535.
                 let space = " ".repeat(width.saturating_sub(cell.chars().count()));
                 let (before, after) =
                     if numeric[i] { (space.as_str(), "") } else { ("", space.as_str()) };

@@ -1,4 +1,4 @@
-//! Task files: all that a node gets, in the directory of its attempt.
+//! Task files: the complete input of a node, in the directory of its attempt.
 
 use crate::profiles::Loaded;
 use anyhow::Context;
@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Makes the directory of an attempt and writes its task file, whose path it gives.
+/// Makes the directory of an attempt and writes its task file. Returns the path of the file.
 ///
 /// # Errors
 /// When the site has no such survey profile, or the file cannot be written.
@@ -21,14 +21,14 @@ pub fn write(
 ) -> anyhow::Result<PathBuf> {
     let task = TaskFile { umask, ..content(started, profiles, limits)? };
     let path = started.directory.join(TASK_NAME);
-    // No sync: after a crash of the machine the attempt is lost and started anew.
+    // No sync: after a crash of the machine the attempt is lost and restarted.
     write_new(staging, &started.directory, &serde_json::to_vec(&task)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
-/// Makes the directory of an attempt and writes its task file. Nobody knew of the directory before: what stands there was put
-/// there by somebody else, and goes.
+/// Makes the directory of an attempt and writes its task file. The directory was not known before: an entry that exists there was
+/// made by another user, and is removed.
 fn write_new(staging: &Path, directory: &Path, text: &[u8]) -> anyhow::Result<()> {
     let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
         anyhow::bail!("it has no directory");
@@ -39,7 +39,7 @@ fn write_new(staging: &Path, directory: &Path, text: &[u8]) -> anyhow::Result<()
     Ok(())
 }
 
-/// All that a node needs for an attempt.
+/// Returns the content of the task file of an attempt.
 fn content(started: &Started, profiles: &[Loaded], limits: TaskLimits) -> anyhow::Result<TaskFile> {
     let survey = profiles
         .iter()

@@ -1,4 +1,4 @@
-//! Words for people: numbers with sensible digits, times, foreign text made safe, lines on stderr.
+//! Text for operators: numbers with sensible digits, times, foreign text made safe, lines on stderr.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -11,15 +11,15 @@ macro_rules! tell {
 
 pub use tell;
 
-/// Writes a line that belongs to no result. One that cannot be written is lost: the exit code still tells.
+/// Writes a line that belongs to no result. A line that cannot be written is lost: the exit code still reports the outcome.
 pub fn to_stderr(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Foreign text as it may be shown; see [`model::shown`].
+/// Makes foreign text safe to show; see [`model::shown`].
 pub use model::shown;
 
-/// A document as JSON, in which what cannot be seen is escaped: the value is the same for whoever reads it.
+/// Returns a document as JSON in which invisible characters are escaped: the value is the same for every reader.
 ///
 /// # Errors
 /// When a value has no form in JSON.
@@ -34,7 +34,7 @@ pub fn json(document: &impl serde::Serialize) -> serde_json::Result<String> {
             safe.push(c);
             continue;
         }
-        // Such a character stands in strings alone.
+        // Such a character occurs in strings only.
         for unit in c.encode_utf16(&mut [0; 2]) {
             let _ = write!(safe, "\\u{unit:04x}");
         }
@@ -42,7 +42,7 @@ pub fn json(document: &impl serde::Serialize) -> serde_json::Result<String> {
     Ok(safe)
 }
 
-/// A path as a shell takes it.
+/// Returns a path quoted for a shell.
 pub fn quoted(path: &std::path::Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
@@ -52,7 +52,7 @@ pub fn quoted(path: &std::path::Path) -> String {
     format!("'{}'", shown(&text).replace('\'', "'\\''"))
 }
 
-/// "1 refusal", "2 refusals", "2 deliveries".
+/// Returns a count with its noun: "1 refusal", "2 refusals", "2 deliveries".
 pub fn counted(count: u64, one: &str) -> String {
     let is_vowel_before_y = |stem: &str| stem.ends_with(['a', 'e', 'i', 'o', 'u']);
     match one.strip_suffix('y') {
@@ -65,17 +65,17 @@ pub fn counted(count: u64, one: &str) -> String {
     }
 }
 
-/// A time as tables have it; their headers say UTC.
+/// Returns a time in the format of tables, whose headers contain UTC.
 pub fn utc(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A time of a file or table of ours as tables have it; what is no time stays as it is.
+/// Returns a time of one of our files or tables in the format of tables; a text that is no time stays as it is.
 pub fn utc_of(text: &str) -> String {
     text.parse().map_or_else(|_| text.to_owned(), utc)
 }
 
-/// A whole number with thin groups: `12 345 678`.
+/// Returns a whole number in groups of three digits: `12 345 678`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -88,7 +88,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// Bytes with a binary-free unit: `1.2 GB`.
+/// Returns bytes with a decimal unit: `1.2 GB`.
 pub fn bytes(number: u64) -> String {
     let mut value = number as f64;
     for unit in ["B", "kB", "MB", "GB", "TB"] {
@@ -100,7 +100,7 @@ pub fn bytes(number: u64) -> String {
     unreachable!("the last unit takes everything")
 }
 
-/// Bytes per second, or a dash when nothing was timed.
+/// Returns bytes per second, or a dash when nothing was timed.
 pub fn byte_rate(count: u64, seconds: f64) -> String {
     if seconds <= 0.0 {
         return "-".to_owned();
@@ -108,7 +108,7 @@ pub fn byte_rate(count: u64, seconds: f64) -> String {
     format!("{}/s", bytes((count as f64 / seconds) as u64))
 }
 
-/// A rate per second, or a dash when nothing was timed.
+/// Returns a rate per second, or a dash when nothing was timed.
 pub fn rate(count: u64, seconds: f64) -> String {
     if count == 0 || seconds <= 0.0 {
         return "-".to_owned();

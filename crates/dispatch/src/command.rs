@@ -1,4 +1,4 @@
-//! Running programs of the system: a time-out on every call, an environment that is ours, answers of bounded size.
+//! Running programs of the system: a time-out on every call, a defined environment, output of bounded size.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -6,27 +6,27 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Most bytes of an answer that are kept.
+/// Maximum number of bytes of output that are kept.
 const ANSWER_BYTES: u64 = 64 << 20;
 
-/// What a program answered.
+/// The output of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Exit code; `None` when a signal ended it.
+    /// Exit code; `None` when a signal ended the program.
     pub code: Option<i32>,
-    /// What it wrote on stdout.
+    /// Text that the program wrote on stdout.
     pub out: String,
-    /// What it wrote on stderr.
+    /// Text that the program wrote on stderr.
     pub err: String,
 }
 
 impl Answer {
-    /// Whether it ended with code 0.
+    /// Returns true when the program ended with code 0.
     pub fn is_ok(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// Its complaint, in one line.
+    /// Returns the error message of the program, in one line.
     pub fn complaint(&self) -> String {
         let lines: Vec<&str> =
             self.err.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -38,12 +38,12 @@ impl Answer {
     }
 }
 
-/// Why there is no answer.
+/// Reason why there is no output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
     /// The program was not started.
     NotStarted(String),
-    /// It did not end in time, and was killed: what it did is not known.
+    /// The program did not end in time, and was killed: its effect is not known.
     TimedOut(Duration),
 }
 
@@ -56,7 +56,7 @@ impl std::fmt::Display for NoAnswer {
     }
 }
 
-/// Asks programs. Behind a trait so that executors can be tested without a cluster.
+/// An interface to programs: a trait, so that executors can be tested without a cluster.
 pub trait Programs {
     /// Runs a program to its end, with a text as its stdin.
     ///
@@ -68,14 +68,14 @@ pub trait Programs {
 /// Programs of this system.
 #[derive(Clone, Debug)]
 pub struct System {
-    /// The only variables that they see.
+    /// The only environment variables that programs see.
     pub environment: Vec<(OsString, OsString)>,
-    /// The longest that one may take.
+    /// Longest time that a program may take.
     pub patience: Duration,
 }
 
 impl System {
-    /// An environment of PATH and HOME, the variables named as they are now, and those given.
+    /// Makes an environment of PATH, HOME, USER and LOGNAME, the named variables with their present values, and the given ones.
     pub fn with(kept: &[&str], given: &[(&str, &str)], patience: Duration) -> Self {
         let kept = ["PATH", "HOME", "USER", "LOGNAME"].iter().chain(kept);
         let mut environment: Vec<(OsString, OsString)> =
@@ -101,7 +101,7 @@ impl Programs for System {
         let err = child.stderr.take().map(collect);
         if let Some(mut pipe) = child.stdin.take() {
             let text = stdin.to_owned();
-            // A program that does not read must not hold us up.
+            // A program that does not read its stdin must not block this process.
             std::thread::spawn(move || pipe.write_all(text.as_bytes()));
         }
         let Some(code) = ended(&mut child, self.patience) else {
@@ -140,7 +140,7 @@ fn ended(child: &mut Child, patience: Duration) -> Option<Option<i32>> {
     }
 }
 
-/// A word as a POSIX shell takes it.
+/// Returns a word quoted for a POSIX shell.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,86 +1,86 @@
-//! What a place to run tasks must offer.
+//! The interface of a place to run tasks.
 
 use model::task::HostReport;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Starts of one array at most: below Slurm's default MaxArraySize, which also bounds their numbers.
+/// Maximum number of starts of one array: below Slurm's default MaxArraySize, which also bounds their numbers.
 pub const ARRAY_MOST: usize = 500;
 
 /// One start of a task, to be sent somewhere: its task file is written, its directory exists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// A name of ours that no other start has: `array.number`, of letters, digits and `-`, and a number below
-    /// [`ARRAY_MOST`]. Starts of one array ask the same of the same host, and follow each other.
+    /// Name of ours that no other start has: `array.number`, of letters, digits and `-`, and a number below [`ARRAY_MOST`].
+    /// Starts of one array request the same resources of the same host, and follow each other.
     pub name: String,
-    /// The attempt's task file.
+    /// Task file of the attempt.
     pub task_file: PathBuf,
-    /// Where it is to run.
+    /// Host on which the task is to run.
     pub host: String,
-    /// Cores.
+    /// Number of cores.
     pub threads: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// How long it is expected to take, in seconds.
+    /// Expected duration in seconds.
     pub seconds: f64,
 }
 
-/// What became of a request to start.
+/// The outcome of a request to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// It is there, under this name of the executor's.
+    /// The job exists, under this id of the executor.
     As(String),
-    /// It is certain that it does not run.
+    /// The job certainly does not run, for the reason given.
     No(String),
-    /// Nobody can tell: it may run or not, and is found by its name.
+    /// The outcome is unknown, for the reason given: the job may run or not, and is found by its name.
     Unknown(String),
 }
 
 /// A start that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// Our name of it.
+    /// Our name of the job.
     pub name: String,
-    /// The executor's name of it; empty when that is not known.
+    /// The executor's id of the job; empty when it is not known.
     pub id: String,
-    /// Where it was sent.
+    /// Host to which the job was sent.
     pub host: String,
-    /// Its task file.
+    /// Task file of the job.
     pub task_file: PathBuf,
 }
 
-/// Where a job stands, as far as its executor knows. Whether there is a result is told by files, never here.
+/// The state of a job, as far as its executor knows. The existence of a result is determined by files, never by this state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It waits to begin, for the reason given.
+    /// The job waits to begin, for the reason given.
     Waiting(String),
-    /// It runs.
+    /// The job runs.
     Running,
-    /// It is over.
+    /// The job has ended.
     Over(Over),
-    /// The executor has not heard of it, or not any more.
+    /// The executor does not know the job, or no longer knows it.
     Unheard,
 }
 
-/// How a job ended, by its executor's word.
+/// The end of a job, as reported by its executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// By itself.
+    /// The job ended by itself.
     Ended,
-    /// With a failure.
+    /// The job ended with a failure.
     Failed,
-    /// It took longer than it might.
+    /// The job took longer than it may.
     Time,
-    /// It wanted more memory than it might have.
+    /// The job used more memory than it may.
     Memory,
-    /// Its computer failed.
+    /// The host of the job failed.
     HostFailed,
-    /// Somebody cancelled it.
+    /// The job was cancelled.
     Cancelled,
 }
 
 impl Over {
-    /// The code in histories.
+    /// Returns the code in histories.
     pub fn code(self) -> &'static str {
         match self {
             Self::Ended => "ended",
@@ -93,25 +93,25 @@ impl Over {
     }
 }
 
-/// A computer that an executor offers.
+/// A host that an executor offers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostState {
-    /// Its name, unique among the executor's.
+    /// Name of the host, unique among those of the executor.
     pub name: String,
-    /// Cores that it has for us: those of others are not among them.
+    /// Cores available to us: those used by others are not included.
     pub cores: u32,
-    /// Memory that it has for us, in bytes.
+    /// Memory available to us, in bytes.
     pub memory_bytes: u64,
-    /// Load average, and over which time it is one in minutes; `None` when it is not known.
+    /// Load average, and the minutes over which it is taken; `None` when it is not known.
     pub load: Option<(f64, u32)>,
-    /// People logged in.
+    /// Users logged in.
     pub users: Vec<String>,
-    /// Why nothing new can start there, if so.
+    /// Reason why nothing new can start there; `None` when something can.
     pub closed: Option<String>,
 }
 
 impl HostState {
-    /// The state that a report tells.
+    /// Returns the state that a report contains.
     pub fn of_report(name: &str, report: &HostReport) -> Self {
         Self {
             name: name.to_owned(),
@@ -124,52 +124,52 @@ impl HostState {
     }
 }
 
-/// A place where tasks cannot be started or looked after at present.
+/// A fault by which tasks cannot be started or monitored at present.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("executor {executor}: {reason}")]
 pub struct DispatchFault {
     /// Name of the executor.
     pub executor: &'static str,
-    /// What is wrong.
+    /// Reason.
     pub reason: String,
 }
 
 /// A place to run tasks. Each call ends within seconds; [`Executor::wait`] alone waits for a task.
 pub trait Executor {
-    /// Its name in histories.
+    /// Returns the name of the executor in histories.
     fn name(&self) -> &'static str;
 
-    /// The computers that it offers now.
+    /// Returns the hosts that the executor offers now.
     ///
     /// # Errors
-    /// When nothing can be learned at present.
+    /// When the hosts cannot be queried at present.
     fn hosts(&mut self) -> Result<Vec<HostState>, DispatchFault>;
 
-    /// Sends starts; the answers have their order.
+    /// Sends starts. Returns the outcomes in the order of the starts.
     fn start(&mut self, starts: &[Start]) -> Vec<Sent>;
 
-    /// Where jobs stand, in their order.
+    /// Returns the states of jobs, in the order of the jobs.
     ///
     /// # Errors
-    /// When nothing can be learned at present; what runs goes on.
+    /// When the jobs cannot be queried at present; running jobs continue.
     fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault>;
 
-    /// Ends jobs, whether they wait or run. Those that are over stay as they are.
+    /// Cancels jobs that wait or run. Finished jobs stay as they are.
     ///
     /// # Errors
-    /// When it is not certain that all have got the word.
+    /// When it is not certain that all cancellations arrived.
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault>;
 
-    /// Whether jobs outlive this process.
+    /// Returns true when jobs outlive this process.
     fn outlives(&self) -> bool;
 
-    /// Returns how many seconds before a core is free a start is sent. Executors that take their time to begin a job, or give it to
-    /// people, get starts earlier.
+    /// Returns how many seconds before a core is free a start is sent. Executors that begin jobs slowly, or pass them to
+    /// operators, get starts earlier.
     fn ahead(&self) -> f64 {
         0.1
     }
 
-    /// Whether people begin jobs, when they like: one that has not begun is not lost.
+    /// Returns true when operators begin jobs, at a time of their choice: a job that has not begun is not lost.
     fn is_by_hand(&self) -> bool {
         false
     }

@@ -1,12 +1,12 @@
-//! Where tasks run and when, and having them run there.
+//! Placement of tasks on hosts and in time, and their execution there.
 //!
 //! [`planner`] is a pure function from hosts, tasks and policy to a plan. An [`Executor`] takes task files and has them run
-//! somewhere: [`ThisHost`] on this machine, [`Slurm`] by a batch system, [`Ssh`] on plain computers, [`Print`] by hand. Whether
-//! a result counts is decided by who collects them, never here: an exit is not a result, a job's id no lock; the result is
-//! the `result.json` in the attempt's directory.
+//! somewhere: [`ThisHost`] on this machine, [`Slurm`] by a batch system, [`Ssh`] on plain hosts, [`Print`] by hand. The process
+//! that collects results decides whether a result counts, never this crate: an exit is not a result, a job's id no lock; the
+//! result is the `result.json` in the attempt's directory.
 //!
 //! Start at [`Executor`] and [`planner::plan`].
-//! Does not keep states, or touch a database.
+//! This crate keeps no state, and uses no database.
 
 pub mod command;
 mod executor;
@@ -20,7 +20,7 @@ pub use executor::{
     ARRAY_MOST, DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start,
 };
 pub use local::ThisHost;
-/// How often an attempt that runs shows that it does.
+/// Interval between two heartbeats of a running attempt.
 pub use node::supervise::HEARTBEAT;
 pub use print::Print;
 pub use slurm::Slurm;

@@ -8,19 +8,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What a worker does with a task file.
+/// The function that a worker applies to a task file.
 type Work = dyn Fn(&Path) -> Outcome + Send + Sync;
 
-/// How a task ended.
+/// The outcome of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It ran to its end; `result.json` should be there.
+    /// The task ran to its end; `result.json` should exist.
     Finished,
-    /// It failed, for the reason given.
+    /// The task failed, for the reason given.
     Failed {
         /// The chain of errors, in one line.
         reason: String,
-        /// Trying again may help.
+        /// True when a retry may help.
         transient: bool,
     },
 }
@@ -28,13 +28,13 @@ enum Outcome {
 /// A task that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Ended {
-    /// Its task file.
+    /// Task file of the task.
     task_file: PathBuf,
-    /// How it ended.
+    /// Outcome of the task.
     outcome: Outcome,
 }
 
-/// A pool of worker threads, each doing one task at a time. A thread begins when a task finds none free.
+/// A pool of worker threads, each doing one task at a time. A thread is started when a task finds none free.
 struct Pool {
     queue: Arc<Queue>,
     work: Arc<Work>,
@@ -77,7 +77,7 @@ impl Queue {
 }
 
 impl Pool {
-    /// A pool that does tasks as `almagest-node` would.
+    /// Makes a pool that does tasks as `almagest-node` would.
     fn new(workers: usize) -> Self {
         Self::with_work(
             workers,
@@ -91,7 +91,7 @@ impl Pool {
         )
     }
 
-    /// A pool that does something else with task files.
+    /// Makes a pool that applies another function to task files.
     fn with_work(workers: usize, work: Arc<Work>) -> Self {
         let (tell, ended) = mpsc::channel();
         Self {
@@ -126,7 +126,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 impl Pool {
-    /// Starts a task and returns at once.
+    /// Starts a task and returns immediately.
     fn start(&mut self, task_file: PathBuf) {
         self.queue.lock().starts.push_back(task_file);
         self.under_way += 1;
@@ -138,12 +138,12 @@ impl Pool {
         self.queue.nudge.notify_one();
     }
 
-    /// Takes the tasks that ended since the last call; waits for the first one up to `patience`.
+    /// Returns the tasks that ended since the last call; waits for the first one up to `patience`.
     fn poll(&mut self, patience: Duration) -> Vec<Ended> {
         if self.under_way == 0 {
             return Vec::new();
         }
-        // It fails when none ends in time: the pool has a sender itself.
+        // An error means that no task ended in time: the channel stays open, since the pool has a sender itself.
         let first = self.ended.recv_timeout(patience).ok();
         let all: Vec<Ended> = first.into_iter().chain(self.ended.try_iter()).collect();
         self.under_way = self.under_way.saturating_sub(all.len());
@@ -155,7 +155,7 @@ impl Pool {
         self.queue.lock().starts.iter().cloned().collect()
     }
 
-    /// Lets go of one that has not begun; `false` when it has.
+    /// Removes a task that has not begun; returns `false` when it has.
     fn take_back(&mut self, task_file: &Path) -> bool {
         let mut waiting = self.queue.lock();
         let before = waiting.starts.len();
@@ -165,7 +165,7 @@ impl Pool {
     }
 }
 
-/// The pool as one of the places to run tasks: this machine is its host.
+/// The pool as an executor: this machine is its only host.
 pub struct ThisHost {
     name: String,
     cores: u32,
@@ -175,7 +175,7 @@ pub struct ThisHost {
 }
 
 impl ThisHost {
-    /// This machine under a name, with so many cores for tasks and all its memory.
+    /// Makes an executor of this machine under a name, with `cores` cores for tasks and all its memory.
     pub fn new(name: &str, cores: u32) -> Self {
         let pool = Pool::new(cores as usize);
         // Where nobody can tell, memory is no limit.
@@ -198,7 +198,8 @@ impl ThisHost {
     }
 }
 
-/// The note that a process of its own would leave. One that cannot be written is missed in the history, no more.
+/// Writes the end note that a separate process would write. A note that cannot be written is missing in the history, with no
+/// other effect.
 fn leave_word(task_file: &Path, reason: String, transient: bool) {
     use model::task::{END_NAME, EndCode, FORMAT_VERSION, TaskEnd};
     let code = if transient { EndCode::Failed } else { EndCode::Impossible };
@@ -250,7 +251,7 @@ impl Executor for ThisHost {
         Ok(all)
     }
 
-    /// What runs goes on to its end: a thread cannot be ended.
+    /// Removes waiting jobs. Running jobs continue to their end: a thread cannot be ended.
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
         for job in jobs {
             if self.pool.take_back(&job.task_file) {

@@ -1,31 +1,31 @@
-//! A script per computer, to be run by hand, as the VDFS did it.
+//! A script per host, to be run by hand, as the VDFS did it.
 //!
-//! Each start becomes a line of the script of its host; whoever runs it decides when. A task that was done is passed over
-//! when a script is run again. Whether tasks run is told by their heartbeats, never here.
+//! Each start becomes a line of the script of its host; the operator who runs the script decides on the time. A finished task is
+//! skipped when a script is run again. Heartbeats show which tasks run, never this executor.
 
 use crate::command::quoted;
 use crate::executor::{DispatchFault, Executor, HostState, Job, Sent, Standing, Start};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Where scripts go, and for which computers.
+/// Directory and hosts of the scripts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Computers with their cores and memory in bytes.
+    /// Hosts with their cores and memory in bytes.
     pub hosts: Vec<(String, u32, u64)>,
-    /// `almagest-node` on them.
+    /// Path of `almagest-node` on the hosts.
     pub node_program: String,
     /// Directory of the scripts.
     pub scripts: PathBuf,
 }
 
-/// Scripts for operators.
+/// An executor that writes scripts for operators.
 pub struct Print {
     options: Options,
 }
 
 impl Print {
-    /// Scripts as the options say.
+    /// Makes an executor with these options.
     pub fn new(options: Options) -> Self {
         Self { options }
     }
@@ -92,10 +92,10 @@ impl Executor for Print {
         Ok(jobs.iter().map(|_| waits()).collect())
     }
 
-    /// A script cannot be taken back: it is removed where it was not begun.
+    /// Removes scripts. A script that has been started cannot be stopped.
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
         for job in jobs.iter().filter(|job| !job.id.is_empty()) {
-            // Only in the directory of the scripts, whatever the archive has as the name of the job.
+            // Only in the directory of the scripts, whatever the archive has as the id of the job.
             let _ = files::remove_below(&self.options.scripts, &PathBuf::from(&job.id));
         }
         Ok(())

@@ -1,9 +1,9 @@
-//! Slurm (22.05 and later), by its command line in text.
+//! Slurm (22.05 and later), through the text output of its command-line tools.
 //!
-//! A job is known by our name of it and its place in the array, never by its id alone: an `sbatch` that was not answered may
-//! have been heard all the same, and a controller that comes back may have forgotten the last seconds. Jobs are never
-//! requeued by Slurm: the next attempt is ours. The formats are those of squeue(1), sinfo(1) and sbatch(1); exit codes of the
-//! tools tell little and are not relied upon.
+//! A job is identified by our name of it and its place in the array, never by its id alone: an `sbatch` without an answer may
+//! have been accepted all the same, and a restarted controller may have forgotten the last seconds. Jobs are never requeued by
+//! Slurm: the next attempt is ours. The formats are those of squeue(1), sinfo(1) and sbatch(1); exit codes of the tools are not
+//! specific and are not relied upon.
 
 use crate::command::{NoAnswer, Programs, quoted};
 use crate::executor::{DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start};
@@ -12,52 +12,53 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Variables of the environment that the tools need besides PATH and HOME.
+/// Environment variables that the tools need besides PATH and HOME.
 pub const ENVIRONMENT: [&str; 1] = ["SLURM_CONF"];
-/// What their answers are to look like.
+/// Environment variables that determine the format of the output.
 pub const LOCALE: [(&str, &str); 2] = [("LC_ALL", "C"), ("SLURM_TIME_FORMAT", "%s")];
-/// A task may take this many times what is expected, and never less than some minutes: limits have a resolution of one.
+/// Ratio of the time limit of a task to its expected duration, and the minimum of the limit: limits have a resolution of one
+/// minute.
 const TIME_FACTOR: f64 = 5.0;
 const MINUTES_LEAST: u64 = 10;
-/// What Slurm reserves beyond the memory of the task, for the process that watches it.
+/// Memory that is requested from Slurm beyond that of the task, for the process that supervises it.
 const MEMORY_BESIDE: u64 = 64 << 20;
-/// Hosts are asked for at most this often.
+/// Minimum interval between two queries of the hosts.
 const HOSTS_EVERY: Duration = Duration::from_secs(5);
 
-/// The configuration that Slurm's tools use: SLURM_CONF, or the usual place.
+/// Returns the path of the configuration that Slurm's tools use: SLURM_CONF, or the usual place.
 pub fn configuration() -> PathBuf {
     let usual = || PathBuf::from("/etc/slurm/slurm.conf");
     std::env::var_os("SLURM_CONF").map_or_else(usual, PathBuf::from)
 }
 
-/// How jobs are to be submitted.
+/// The options of job submission.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The configuration of Slurm. When it is not there the tools would ask the DNS, and fail slowly: they are not asked.
+    /// Path of the configuration of Slurm. Without this file the tools would query the DNS, and fail slowly: they are not called.
     pub configuration: PathBuf,
     /// Partition; the cluster's default when empty.
     pub partition: String,
     /// Account; the user's default when empty.
     pub account: String,
-    /// Further options of sbatch, as they are.
+    /// Further options of sbatch, passed unchanged.
     pub more: Vec<String>,
-    /// `almagest-node` on the nodes.
+    /// Path of `almagest-node` on the nodes.
     pub node_program: String,
-    /// Directory for what jobs say, seen by the nodes.
+    /// Directory for the output of jobs, visible to the nodes.
     pub logs: PathBuf,
 }
 
-/// A Slurm cluster.
+/// An executor of a Slurm cluster.
 pub struct Slurm<P> {
     programs: P,
     options: Options,
     hosts: Option<(Instant, Vec<HostState>)>,
-    /// Cores and memory of our jobs that run, by node, as of the last look.
+    /// Cores of our running jobs, by node, as of the last query.
     ours: HashMap<String, u32>,
 }
 
 impl<P: Programs> Slurm<P> {
-    /// A cluster whose tools are asked through `programs`.
+    /// Makes an executor of a cluster whose tools are run through `programs`.
     pub fn new(programs: P, options: Options) -> Self {
         Self { programs, options, hosts: None, ours: HashMap::new() }
     }
@@ -84,7 +85,7 @@ impl<P: Programs> Slurm<P> {
         Err(fault(format!("{program}: {}", answer.complaint())))
     }
 
-    /// One array: tasks that ask the same of the same node.
+    /// Submits one array: tasks that request the same resources of the same node.
     fn submit(&self, starts: &[Start]) -> Sent {
         let Some(first) = starts.first() else { return Sent::No("no tasks".to_owned()) };
         if let Err(why) = self.check_configuration() {
@@ -150,7 +151,7 @@ impl<P: Programs> Slurm<P> {
         script + "esac\n"
     }
 
-    /// All our jobs that Slurm knows: by name and number in the array.
+    /// Returns all our jobs that Slurm knows, by name and number in the array.
     fn known(&mut self) -> Result<HashMap<(String, u64), Known>, DispatchFault> {
         let format = "%F|%K|%T|%C|%N|%r|%j";
         let words = ["-h", "-r", "--me", "-t", "all", "-o", format].map(str::to_owned);
@@ -168,7 +169,7 @@ impl<P: Programs> Slurm<P> {
     }
 }
 
-/// Our names are `array.number`: all starts of one array have the first part in common.
+/// Splits a name of ours, `array.number`: all starts of one array have the first part in common.
 fn array_of(name: &str) -> (&str, u64) {
     match name.rsplit_once('.') {
         Some((array, number)) => (array, number.parse().unwrap_or(0)),
@@ -176,7 +177,7 @@ fn array_of(name: &str) -> (&str, u64) {
     }
 }
 
-/// Whether a complaint leaves open what the controller did.
+/// Returns true when an error message does not determine the action of the controller.
 fn is_unknown(complaint: &str) -> bool {
     ["timed out", "Unable to contact", "Connection", "Zero Bytes", "communication"]
         .iter()
@@ -227,7 +228,7 @@ impl Known {
     }
 }
 
-/// A line of sinfo: node, state, cores as allocated/idle/other/total, load over five minutes, memory in MB, reason.
+/// Parses a line of sinfo: node, state, cores as allocated/idle/other/total, load over five minutes, memory in MB, reason.
 fn host_of(line: &str, ours: &HashMap<String, u32>) -> Option<HostState> {
     let mut fields = line.splitn(6, '|').map(str::trim);
     let (name, state) = (fields.next()?.to_owned(), fields.next()?);
@@ -268,7 +269,7 @@ impl<P: Programs> Executor for Slurm<P> {
             words.push(format!("--partition={}", self.options.partition));
         }
         let text = self.ask("sinfo", &words)?;
-        // A node stands there once for each of its partitions.
+        // A node is listed once for each of its partitions.
         let hosts: BTreeMap<String, HostState> = text
             .lines()
             .filter_map(|line| host_of(line, &self.ours))
@@ -323,7 +324,7 @@ impl<P: Programs> Executor for Slurm<P> {
         true
     }
 
-    /// So that no core waits for the next pass.
+    /// Returns a lead time, so that no core waits for the next pass.
     fn ahead(&self) -> f64 {
         20.0
     }
@@ -335,7 +336,7 @@ mod tests {
     use crate::command::Answer;
     use std::cell::RefCell;
 
-    /// Answers as given, and remembers what was asked.
+    /// A fake that answers as given, and records the calls.
     struct Fake {
         answers: RefCell<Vec<Result<Answer, NoAnswer>>>,
         asked: RefCell<Vec<(String, Vec<String>, String)>>,
@@ -401,7 +402,7 @@ mod tests {
         let mut slurm = Slurm::new(&fake, options());
         let starts = [
             start("alm-a.0", "n1"),
-            // What was to be number 1 was not started after all.
+            // The start with number 1 was dropped before sending.
             start("alm-a.2", "n1"),
             start("alm-b.0", "n2"),
             start("alm-c.0", "n2"),

@@ -1,8 +1,8 @@
-//! Plain computers without a batch system, through the system's ssh.
+//! Plain hosts without a batch system, through the system's ssh.
 //!
-//! Each host runs `almagest-node report`, which writes what the host is and does to a directory that the curator sees; it is
-//! started through ssh when its reports stop coming. Tasks are started detached, so that a broken connection ends nothing;
-//! what runs is read from the reports. Without reports nobody knows, and a new attempt is made elsewhere.
+//! Each host runs `almagest-node report`, which writes the state and the tasks of the host to a directory that the curator sees;
+//! it is started through ssh when its reports stop. Tasks are started detached, so that a broken connection ends nothing; the
+//! running tasks are read from the reports. Without reports the state is unknown, and a new attempt is made elsewhere.
 
 use crate::command::{NoAnswer, Programs, quoted};
 use crate::executor::{DispatchFault, Executor, HostState, Job, Sent, Standing, Start};
@@ -11,39 +11,39 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often a host reports, in seconds.
+/// Interval between two reports of a host, in seconds.
 const REPORT_SECONDS: u64 = 30;
 /// Reports that may be missed before a host counts as lost.
 const MISSED_MOST: u64 = 3;
-/// A report of a computer is read up to this length.
+/// Maximum length to which a report of a host is read.
 const REPORT_BYTES: u64 = 1 << 20;
-/// A reporter that does not come up is started again after this.
+/// Delay before a reporter that does not come up is started again.
 const START_AGAIN: Duration = Duration::from_secs(60);
 
-/// How hosts are reached.
+/// The options for reaching hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Names of the hosts as ssh takes them: of ~/.ssh/config, or user@host.
     pub hosts: Vec<String>,
-    /// Options of ssh, as they are.
+    /// Options of ssh, passed unchanged.
     pub more: Vec<String>,
-    /// `almagest-node` on the hosts.
+    /// Path of `almagest-node` on the hosts.
     pub node_program: String,
-    /// Where hosts write their reports, seen by all.
+    /// Directory to which hosts write their reports, visible to all.
     pub reports: PathBuf,
     /// Seconds between reports; 0 = 30.
     pub report_seconds: u64,
 }
 
-/// Hosts of a list.
+/// An executor of the hosts of a list.
 pub struct Ssh<P> {
     programs: P,
     options: Options,
     began: Instant,
-    /// The latest report of each host by its beat, and when it was first seen here: clocks need not agree.
+    /// The latest report of each host, and the time at which it was first seen here: clocks need not agree.
     seen: HashMap<String, Seen>,
     asked: HashMap<String, Instant>,
-    /// When a start was sent, by its name: reports that are older do not know of it.
+    /// Time at which a start was sent, and the number of reports then, by the name of the start: older reports do not know of it.
     sent: HashMap<String, (Instant, u64)>,
 }
 
@@ -51,12 +51,12 @@ pub struct Ssh<P> {
 struct Seen {
     report: HostReport,
     since: Instant,
-    /// Reports that came since this process looks.
+    /// Number of reports since this process started.
     count: u64,
 }
 
 impl<P: Programs + Clone + Send + 'static> Ssh<P> {
-    /// Hosts that are reached by `ssh` of `programs`.
+    /// Makes an executor of hosts that are reached by the `ssh` of `programs`.
     pub fn new(programs: P, options: Options) -> Self {
         Self {
             programs,
@@ -79,11 +79,11 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
         Duration::from_secs(MISSED_MOST * self.seconds())
     }
 
-    /// Asks a host's shell. An error tells whether it leaves open what was done.
+    /// Runs a script in the shell of a host. An error contains true when the effect of the script is unknown.
     fn ask(&self, host: &str, script: &str) -> Result<String, (bool, String)> {
         match self.programs.ask("ssh", &self.words(host, script), "") {
             Ok(answer) if answer.is_ok() => Ok(answer.out),
-            // 255 is ssh's own: the connection failed, perhaps after the command began.
+            // 255 is the code of ssh itself: the connection failed, perhaps after the command began.
             Ok(answer) => Err((answer.code == Some(255), answer.complaint())),
             Err(NoAnswer::NotStarted(why)) => Err((false, why)),
             Err(late) => Err((true, late.to_string())),
@@ -97,14 +97,14 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
         words
     }
 
-    /// Reads the reports, and notes which are new.
+    /// Reads the reports, and notes new ones.
     fn read_reports(&mut self) {
         for host in &self.options.hosts {
             let path = self.options.reports.join(format!("{}.json", file_name(host)));
             let Some(report) = read_report(&path) else { continue };
             let seen = self.seen.entry(host.clone()).or_insert_with(|| Seen {
                 report: report.clone(),
-                // One that was there before may be of last week.
+                // A report that existed before may be a week old.
                 since: Instant::now()
                     .checked_sub(Duration::from_secs(3600))
                     .unwrap_or_else(Instant::now),
@@ -116,7 +116,7 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
         }
     }
 
-    /// A host that does not report is asked to.
+    /// Starts the reporter of each host that does not report.
     fn keep_reporting(&mut self) {
         for host in self.options.hosts.clone() {
             let is_silent =
@@ -129,11 +129,11 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
             let (program, name) = (quoted(&self.options.node_program), quoted(&file_name(&host)));
             let directory = quoted(&self.options.reports.to_string_lossy());
             let seconds = self.seconds();
-            // It ends with its connection's session otherwise.
+            // Without setsid and nohup the reporter would end with the session of its connection.
             let script = format!(
                 "cd / && ALMAGEST_HOST={name} setsid nohup {program} report {directory} {seconds} </dev/null >/dev/null 2>&1 &"
             );
-            // Beside us: a host that is off keeps its connection waiting.
+            // In a thread of its own: a host that is switched off delays the connection.
             let (programs, words) = (self.programs.clone(), self.words(&host, &script));
             std::thread::spawn(move || programs.ask("ssh", &words, ""));
         }
@@ -144,7 +144,7 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
     }
 }
 
-/// A host's name as the name of a file.
+/// Returns a host's name as the name of a file.
 fn file_name(host: &str) -> String {
     host.chars()
         .map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' })
@@ -185,7 +185,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
 
     fn start(&mut self, starts: &[Start]) -> Vec<Sent> {
         let mut sent: Vec<Sent> = vec![Sent::No("not sent".to_owned()); starts.len()];
-        // One connection for all that go to a host.
+        // One connection for all starts on a host.
         for host in self.options.hosts.clone() {
             let mine: Vec<usize> = (0..starts.len()).filter(|n| starts[*n].host == host).collect();
             if mine.is_empty() {
@@ -243,7 +243,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
         let mut faults = Vec::new();
         for job in jobs {
-            // Who has just begun to look cannot know who reports.
+            // A process that has just started cannot know which hosts report.
             if self.began.elapsed() > self.patience() && !self.is_heard(&job.host) {
                 faults.push(format!("{} does not report", job.host));
                 continue;

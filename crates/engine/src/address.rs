@@ -1,4 +1,4 @@
-//! Where the server is, and how its password is found: never in a URL, a log, a message or an argument.
+//! Address of the server, and search for its password: it is never in a URL, a log, a message or an argument.
 
 use super::{EngineError, Result, tls};
 use postgres::config::SslMode;
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What a site's configuration says of its database.
+/// A site's configuration of its database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
@@ -17,7 +17,7 @@ pub struct Database {
     /// File of mode 0600 that holds the password and nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
-    /// The login of queries, which has the reader's rights alone; absent where the URL's own login has no others.
+    /// The login of queries, which has the reader's rights alone; absent when the URL's own login has no other rights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_user: Option<String>,
     /// File, not readable by others than owner and group, that holds its password and nothing else.
@@ -25,7 +25,7 @@ pub struct Database {
     pub query_password_file: Option<PathBuf>,
 }
 
-/// A server's database, and how to reach it.
+/// A server's database, and the settings to reach it.
 #[derive(Clone)]
 pub struct Address {
     /// The URL, which holds no password.
@@ -34,14 +34,14 @@ pub struct Address {
     security: Security,
 }
 
-/// `sslmode`, as libpq has it.
+/// The certificate check of libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// TLS, whoever answers.
+    /// TLS without a check of the server.
     Nothing,
-    /// A certificate of an authority that we trust.
+    /// The certificate is of an authority that we trust.
     Authority,
-    /// That, and it is this host's.
+    /// In addition, the certificate is for this host.
     Host,
 }
 
@@ -65,15 +65,16 @@ impl std::fmt::Debug for Address {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// A cut line is noticed after about a minute.
+/// Interval of keepalives, so that a broken connection is noticed after about a minute.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
 impl Address {
-    /// Understands what a configuration says; the password comes from `PGPASSWORD`, the file that the configuration
-    /// names, or the user's password file (`PGPASSFILE`, `~/.pgpass`), in this order.
+    /// Parses a configuration; the password is taken from `PGPASSWORD`, the file that the configuration names, or the
+    /// user's password file (`PGPASSFILE`, `~/.pgpass`), in this order.
     ///
     /// # Errors
-    /// [`EngineError::Address`] for a URL that is none or holds a password, and for a password file that others may read.
+    /// [`EngineError::Address`] for an invalid URL or one that holds a password, and for a password file that others
+    /// may read.
     pub fn of(database: &Database) -> Result<Self> {
         let mut address = Self::without_password(database)?;
         if let Some(password) = password(database, &address.config)? {
@@ -82,8 +83,8 @@ impl Address {
         Ok(address)
     }
 
-    /// The same database under the login of queries, where the configuration names one. Its password comes from the file that
-    /// the configuration names, or the user's password file.
+    /// Returns the same database under the login of queries, if the configuration names one. Its password is taken from
+    /// the file that the configuration names, or the user's password file.
     ///
     /// # Errors
     /// As [`Address::of`].
@@ -101,7 +102,7 @@ impl Address {
         Ok(address)
     }
 
-    /// Name of the login.
+    /// Returns the name of the login.
     pub fn user(&self) -> &str {
         self.config.get_user().unwrap_or_default()
     }
@@ -116,7 +117,7 @@ impl Address {
             return Err(EngineError::Address(format!("{url} names no database")));
         }
         if config.get_user().is_none() {
-            // As libpq has it: the account by the system's word.
+            // As in libpq: the account that the system reports.
             let account = || whoami::username().ok();
             let user = std::env::var("PGUSER").ok().or_else(account);
             config.user(user.as_deref().unwrap_or("postgres"));
@@ -130,7 +131,7 @@ impl Address {
         Ok(Self { url, config, security })
     }
 
-    /// A new connection with the settings of this program.
+    /// Opens a connection with the settings of this program.
     pub fn connect(&self) -> Result<postgres::Client> {
         let mut client = if self.security.mode == SslMode::Disable {
             self.config.connect(postgres::NoTls)?
@@ -153,7 +154,7 @@ impl Address {
         Ok(client)
     }
 
-    /// Asks the server to stop what a connection is doing; when that cannot be asked, it goes on.
+    /// Requests that the server stop the statement of a connection; if the request fails, the statement continues.
     pub fn cancel(&self, token: &postgres::CancelToken) {
         let roots = self.security.roots.as_deref();
         let connector = (self.security.mode != SslMode::Disable)
@@ -164,7 +165,7 @@ impl Address {
         };
     }
 
-    /// Host, port, user and database for libpq's programs.
+    /// Returns host, port, user and database for libpq's programs.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let mut variables = Vec::new();
         match self.config.get_hosts().first() {
@@ -200,7 +201,7 @@ impl Address {
 /// The oldest server whose features are used.
 const OLDEST: i32 = 150_000;
 
-/// The URL without what TLS needs, and that.
+/// Splits the URL into one without the parameters of TLS, and those parameters.
 fn split(url: &str) -> Result<(String, Security)> {
     let misfit = |why: &str| Err(EngineError::Address(why.to_owned()));
     let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))
@@ -252,7 +253,7 @@ fn password(database: &Database, config: &postgres::Config) -> Result<Option<Str
     of_the_user(config)
 }
 
-/// The password in the user's own password file.
+/// Returns the password in the user's own password file.
 fn of_the_user(config: &postgres::Config) -> Result<Option<String>> {
     let own = std::env::var_os("PGPASSFILE").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".pgpass"));
@@ -261,7 +262,7 @@ fn of_the_user(config: &postgres::Config) -> Result<Option<String>> {
     Ok(text.lines().find_map(|line| fitting(line, config)))
 }
 
-/// The password that a file holds.
+/// Returns the password that a file holds.
 fn password_in(path: &Path, others: u32) -> Result<String> {
     let text = private(path, others)?.ok_or_else(|| {
         EngineError::Address(format!("there is no password file {}", path.display()))
@@ -269,12 +270,12 @@ fn password_in(path: &Path, others: u32) -> Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Rights that nobody else may have on a file with a password.
+/// Permissions that others must not have on a file with a password.
 const MAY_BE_READ_BY_OWNER: u32 = 0o077;
-/// The same for the password of queries: who may read the archive may have it.
+/// The same for the password of queries: everyone who may read the archive may have it.
 const MAY_BE_READ_BY_GROUP: u32 = 0o037;
 
-/// The text of a file that nobody else may read; `None` when there is none.
+/// Returns the text of a file that others may not read; `None` when there is none.
 fn private(path: &Path, others: u32) -> Result<Option<String>> {
     let Ok(metadata) = std::fs::metadata(path) else { return Ok(None) };
     if metadata.permissions().mode() & others != 0 {
@@ -289,7 +290,8 @@ fn private(path: &Path, others: u32) -> Result<Option<String>> {
         .map_err(|e| EngineError::Address(format!("cannot read {}: {e}", path.display())))
 }
 
-/// The password of a line `host:port:database:user:password`, if it fits. `*` fits all; `\` quotes the next character.
+/// Returns the password of a line `host:port:database:user:password`, if it fits. `*` fits all; `\` quotes the next
+/// character.
 fn fitting(line: &str, config: &postgres::Config) -> Option<String> {
     let mut fields = vec![String::new()];
     let mut chars = line.chars();

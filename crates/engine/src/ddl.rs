@@ -1,12 +1,12 @@
-//! The tables' definitions for PostgreSQL, made of those for SQLite.
+//! The tables' definitions for PostgreSQL, derived from those for SQLite.
 //!
-//! `migrations/*.sql` is written for SQLite, each column with its comment behind it. Here every statement becomes one of
-//! PostgreSQL: types of its own, LIKE for GLOB, references added when all tables are there (and deferrable), and the
-//! comments as `COMMENT ON`. What a migration may use is what the tests below and a fresh server accept.
+//! `migrations/*.sql` is written for SQLite, each column with its comment behind it. Here every statement is converted
+//! to one of PostgreSQL: types of its own, LIKE for GLOB, references added when all tables exist (and deferrable), and
+//! the comments as `COMMENT ON`. A migration may use everything that the tests below and a fresh server accept.
 
 use std::fmt::Write;
 
-/// Expressions of the first migrations that PostgreSQL writes otherwise.
+/// Expressions of the first migrations that PostgreSQL writes differently.
 const SAME_MEANING: [(&str, &str); 6] = [
     (" GLOB '????-??-??T*Z'", " LIKE '____-__-__T%Z'"),
     ("code NOT GLOB '*[^a-z0-9_]*'", "code !~ '[^a-z0-9_]'"),
@@ -19,7 +19,7 @@ const SAME_MEANING: [(&str, &str); 6] = [
     ("ifnull(", "coalesce("),
 ];
 
-/// The statements of a migration for PostgreSQL.
+/// Returns the statements of a migration for PostgreSQL.
 pub fn postgres_ddl(sqlite: &str) -> String {
     let mut out = String::new();
     let mut references = String::new();
@@ -56,7 +56,7 @@ pub fn postgres_ddl(sqlite: &str) -> String {
     out + &references
 }
 
-/// Table and column, of a line that adds one.
+/// Returns table and column of a line that adds one.
 fn added_column(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix("ALTER TABLE ")?.split_once(" ADD COLUMN ")
 }
@@ -92,7 +92,7 @@ fn table(name: &str, comment: &str, body: &[&str], out: &mut String, references:
     }
 }
 
-/// The items between the parentheses of a table, each with what its comments say.
+/// Returns the items between the parentheses of a table, each with the text of its comments.
 fn items_of(body: &[&str]) -> Vec<(String, String)> {
     let mut items: Vec<(String, String)> = Vec::new();
     let mut open: Option<(String, String)> = None;
@@ -100,7 +100,7 @@ fn items_of(body: &[&str]) -> Vec<(String, String)> {
         let (text, said) = without_comment(line);
         let text = text.trim();
         if text.is_empty() {
-            // A comment that goes on belongs to what stands before it.
+            // A continued comment belongs to the item before it.
             let last = open.as_mut().or(items.last_mut());
             if let Some((_, before)) = last {
                 *before = format!("{before} {said}").trim().to_owned();
@@ -123,7 +123,7 @@ fn depth(text: &str) -> i64 {
     text.chars().map(|c| i64::from(c == '(') - i64::from(c == ')')).sum()
 }
 
-/// A line before and behind `--`.
+/// Splits a line at `--` into the text before and behind it.
 fn without_comment(line: &str) -> (&str, &str) {
     line.split_once("-- ").map_or((line, ""), |(text, said)| (text.trim_end(), said.trim()))
 }
@@ -137,7 +137,7 @@ fn without_reference(column: &str) -> (String, Option<String>) {
     (format!("{}{}", before.trim_end(), &after[end..]), Some(after[..end].to_owned()))
 }
 
-/// A column with its type in PostgreSQL.
+/// Returns a column with its type in PostgreSQL.
 fn typed(column: &str) -> String {
     let mut words = column.splitn(3, char::is_whitespace).filter(|w| !w.is_empty());
     let name = words.next().unwrap_or_default();
@@ -158,7 +158,7 @@ fn translated(sql: &str) -> String {
     SAME_MEANING.iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))
 }
 
-/// A text as SQL writes it.
+/// Returns a text as an SQL literal.
 pub fn text(words: &str) -> String {
     format!("'{}'", words.replace('\'', "''"))
 }

@@ -1,10 +1,10 @@
-//! What an engine may say.
+//! Errors of an engine.
 
 use model::Advice;
 use postgres::error::SqlState;
 use rusqlite::ErrorCode;
 
-/// An engine's refusal.
+/// An error of an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A query that must have a row has none.
@@ -15,19 +15,19 @@ pub enum EngineError {
     Value {
         /// Position in the result, from 0.
         column: usize,
-        /// What is amiss.
+        /// The fault.
         reason: String,
     },
-    /// SQLite's word.
+    /// Error of SQLite.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// PostgreSQL's word, or that of the network between.
+    /// Error of PostgreSQL, or of the network between.
     #[error("{}", told(.0))]
     Postgres(postgres::Error),
-    /// The server cannot be used as it was named.
+    /// The server cannot be used under its configured address.
     #[error("{0}")]
     Address(String),
-    /// The archive is closed: everything is at another place.
+    /// The archive is closed: its contents are at another place.
     #[error(
         "the archive has moved to {place}: run the command again, so that it reads the new configuration, or finish the migration \
          if it was interrupted"
@@ -57,7 +57,7 @@ pub enum EngineError {
     Arriving(String),
 }
 
-/// The place of an archive as `migrate --to` takes it.
+/// Returns the place of an archive in the form of `migrate --to`.
 fn target(place: &str) -> &str {
     if place.starts_with('/') { "embedded" } else { place }
 }
@@ -68,7 +68,7 @@ impl From<postgres::Error> for EngineError {
     }
 }
 
-/// The server's message with its detail; the library alone says "db error".
+/// Returns the server's message with its detail; the library alone reports "db error".
 fn told(error: &postgres::Error) -> String {
     match error.as_db_error() {
         None => model::one_line(error),
@@ -80,7 +80,7 @@ fn told(error: &postgres::Error) -> String {
 }
 
 impl EngineError {
-    /// Whether the same act may succeed later without anybody's help.
+    /// Returns true when the same action may succeed later without intervention.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Sqlite(rusqlite::Error::SqliteFailure(fault, _)) => matches!(
@@ -98,14 +98,14 @@ impl EngineError {
         }
     }
 
-    /// Whether a code of PostgreSQL tells of trouble that may pass by itself: the line lost, resources short, a lock not given,
-    /// somebody else first, the server going down.
+    /// Returns true when a code of PostgreSQL denotes a failure that may pass by itself: a lost connection, short
+    /// resources, a lock not granted, a conflict with another transaction, the server shutting down.
     pub fn is_transient_code(code: &SqlState) -> bool {
         let class = code.code().get(..2).unwrap_or_default();
         matches!(class, "08" | "53" | "40" | "57" | "58") || *code == SqlState::LOCK_NOT_AVAILABLE
     }
 
-    /// Returns the command that the message speaks of.
+    /// Returns the command that the message recommends.
     pub fn advice(&self) -> Option<Advice> {
         match self {
             Self::Moved { place, password_file } => Some(Advice::Migrate {
@@ -128,7 +128,7 @@ impl EngineError {
         matches!(self, Self::Moved { .. } | Self::Reopening { .. } | Self::Arriving(_))
     }
 
-    /// Whether a constraint of a table refused a row.
+    /// Returns true when a constraint of a table refused a row.
     pub fn is_constraint(&self) -> bool {
         match self {
             Self::Sqlite(fault) => {
@@ -139,8 +139,8 @@ impl EngineError {
         }
     }
 
-    /// Whether a value is at fault, not the database: one that a constraint, a type or a limit of the engine refuses, or that
-    /// cannot be brought into the engine's form.
+    /// Returns true when a value is at fault, not the database: one that a constraint, a type or a limit of the engine
+    /// refuses, or that cannot be converted to the engine's form.
     pub fn is_about_data(&self) -> bool {
         match self {
             Self::Value { .. } => true,
@@ -161,14 +161,14 @@ impl EngineError {
                 Some(code) => {
                     matches!(code.code().get(..2), Some("21" | "22" | "23" | "54"))
                 }
-                // A parameter that has no form on the wire.
+                // A parameter that cannot be encoded for the connection.
                 None => !error.is_closed() && !is_of_the_network(error),
             },
             _ => false,
         }
     }
 
-    /// Whether it may be read only.
+    /// Returns true when the database is read-only.
     pub fn is_read_only(&self) -> bool {
         match self {
             Self::Sqlite(fault) => fault.sqlite_error_code() == Some(ErrorCode::ReadOnly),
@@ -177,7 +177,7 @@ impl EngineError {
         }
     }
 
-    /// Whether the request itself cannot be served: a wrong name, password, or right.
+    /// Returns true when the request itself cannot be served: a wrong name, password, or right.
     pub fn is_gate(&self) -> bool {
         match self {
             Self::Address(_) => true,

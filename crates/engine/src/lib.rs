@@ -1,13 +1,14 @@
-//! One face of the two engines: connections, statements, rows and transactions, as the crates above use them.
+//! One interface to the two engines: connections, statements, rows and transactions, as the crates above use them.
 //!
-//! SQL is written once, in what SQLite and PostgreSQL have in common, with parameters `?1 …`; values are those of
-//! `rusqlite` on both. Where the engines differ beyond that, [`Connection::dialect`] says which one it is.
+//! SQL is written once, in the common subset of SQLite and PostgreSQL, with parameters `?1 …`; values are those of
+//! `rusqlite` on both. Where the engines differ beyond that, [`Connection::dialect`] returns the engine in use.
 //!
-//! A write transaction is the only one at its time on both engines: `BEGIN IMMEDIATE` on SQLite, the lock of the table
-//! `writer_lock`, to which readers have no right, on PostgreSQL. So what an act decides it may read inside its transaction.
-//! Every transaction checks the table `relocation` first: an archive that moved to another place is closed ([`relocation`]).
+//! Only one write transaction runs at a time on both engines: `BEGIN IMMEDIATE` on SQLite, the lock of the table
+//! `writer_lock`, to which readers have no right, on PostgreSQL. So the values on which an action depends can be read
+//! inside its transaction. Every transaction checks the table `relocation` first: an archive that moved to another
+//! place is closed ([`relocation`]).
 //!
-//! Start at [`Connection`]. Does not know tables.
+//! Start at [`Connection`]. This crate does not know tables.
 
 mod address;
 mod ddl;
@@ -28,10 +29,10 @@ pub use rusqlite::ToSql;
 pub use rusqlite::types::{FromSql, Value, ValueRef};
 use std::ops::Deref;
 
-/// What an engine's call gives.
+/// Result of an engine's call.
 pub type Result<T> = std::result::Result<T, EngineError>;
 
-/// Which engine it is, where its SQL differs.
+/// The engine, for code in which its SQL differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// SQLite, in the process.
@@ -40,7 +41,7 @@ pub enum Dialect {
     Postgres,
 }
 
-/// Writes a name as SQL does.
+/// Returns a name quoted for SQL.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -54,19 +55,19 @@ pub enum Connection {
     Postgres(Box<Server>),
 }
 
-/// What a transaction is for.
+/// The purpose of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One consistent view for several statements.
     Read,
     /// The only writer at its time.
     Write,
-    /// The same, also in an archive that is closed by a move: for the move itself.
+    /// The same, even in an archive that is closed by a move: for the move itself.
     Move,
 }
 
 impl Connection {
-    /// Which engine it is.
+    /// Returns the engine in use.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -74,7 +75,7 @@ impl Connection {
         }
     }
 
-    /// The SQLite connection, for what only the embedded archive has.
+    /// Returns the SQLite connection, for features of the embedded archive alone.
     pub fn sqlite(&self) -> Option<&rusqlite::Connection> {
         match self {
             Self::Sqlite(connection) => Some(connection),
@@ -82,7 +83,7 @@ impl Connection {
         }
     }
 
-    /// The server, for what only it has.
+    /// Returns the server, for features of a server alone.
     pub fn server(&self) -> Option<&Server> {
         match self {
             Self::Sqlite(_) => None,
@@ -90,7 +91,7 @@ impl Connection {
         }
     }
 
-    /// Begins a transaction, which is undone unless it is committed.
+    /// Begins a transaction, which is rolled back unless it is committed.
     pub fn begin(&self, kind: Kind) -> Result<Transaction<'_>> {
         match (self, kind) {
             (Self::Sqlite(c), Kind::Read) => c.execute_batch("BEGIN DEFERRED")?,
@@ -104,7 +105,7 @@ impl Connection {
         Ok(transaction)
     }
 
-    /// A statement that will be used again.
+    /// Prepares a statement that will be reused.
     pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
         prepared::note(sql);
         Ok(match self {
@@ -113,7 +114,7 @@ impl Connection {
         })
     }
 
-    /// A statement.
+    /// Prepares a statement.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         self.prepare_cached(sql)
     }
@@ -126,12 +127,12 @@ impl Connection {
         }
     }
 
-    /// Runs one statement and gives the number of rows it changed.
+    /// Runs one statement and returns the number of rows it changed.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
         self.prepare_cached(sql)?.execute(params)
     }
 
-    /// The first row of a query.
+    /// Returns the first row of a query.
     pub fn query_row<T>(
         &self,
         sql: &str,
@@ -141,7 +142,7 @@ impl Connection {
         self.prepare_cached(sql)?.query_row(params, map)
     }
 
-    /// Lets references dangle until the transaction is committed.
+    /// Defers the check of references until the transaction is committed.
     pub fn defer_foreign_keys(&self) -> Result<()> {
         self.execute_batch(match self.dialect() {
             Dialect::Sqlite => "PRAGMA defer_foreign_keys = ON",
@@ -150,7 +151,7 @@ impl Connection {
     }
 }
 
-/// A transaction that is under way: a connection, until it is committed or dropped.
+/// A running transaction: a connection, until it is committed or dropped.
 #[derive(Debug)]
 pub struct Transaction<'c> {
     connection: &'c Connection,
@@ -158,7 +159,7 @@ pub struct Transaction<'c> {
 }
 
 impl Transaction<'_> {
-    /// Makes it so.
+    /// Commits the transaction.
     pub fn commit(mut self) -> Result<()> {
         self.connection.execute_batch("COMMIT")?;
         self.is_open = false;
@@ -177,7 +178,7 @@ impl Deref for Transaction<'_> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            // When the engine is gone, so is the transaction.
+            // A lost connection has ended the transaction too.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
     }
@@ -185,14 +186,14 @@ impl Drop for Transaction<'_> {
 
 /// A prepared statement.
 pub enum Statement<'c> {
-    /// Of SQLite.
+    /// Statement of SQLite.
     Sqlite(rusqlite::CachedStatement<'c>),
-    /// Of a server, with its connection.
+    /// Statement of a server, with its connection.
     Postgres(&'c Server, postgres::Statement),
 }
 
 impl Statement<'_> {
-    /// Runs it and gives the number of rows it changed.
+    /// Runs it and returns the number of rows it changed.
     pub fn execute(&mut self, params: impl Params) -> Result<usize> {
         prepared::count(1, 0);
         params.with(|params| match self {
@@ -201,7 +202,7 @@ impl Statement<'_> {
         })
     }
 
-    /// Its first row.
+    /// Returns its first row.
     pub fn query_row<T>(
         &mut self,
         params: impl Params,
@@ -213,7 +214,7 @@ impl Statement<'_> {
         }
     }
 
-    /// All its rows, each as a value.
+    /// Returns all its rows, each as a value.
     pub fn query_map<T>(
         &mut self,
         params: impl Params,
@@ -227,7 +228,7 @@ impl Statement<'_> {
         Ok(values.into_iter())
     }
 
-    /// Its rows, one after the other.
+    /// Returns its rows, one after the other.
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         prepared::count(1, 0);
         params.with(|params| match self {
@@ -256,7 +257,7 @@ impl Rows<'_> {
     /// Returns the next row.
     ///
     /// # Errors
-    /// What the engine reports.
+    /// Errors of the engine.
     #[expect(
         clippy::should_implement_trait,
         reason = "a row borrows from the rows, which no iterator's item can"
@@ -273,14 +274,14 @@ impl Rows<'_> {
 
 /// One row.
 pub enum Row<'r> {
-    /// Of SQLite.
+    /// Row of SQLite.
     Sqlite(&'r rusqlite::Row<'r>),
-    /// Of a server.
+    /// Row of a server.
     Postgres(postgres::Row),
 }
 
 impl Row<'_> {
-    /// A column's value, the first has number 0.
+    /// Returns a column's value; the first column has number 0.
     pub fn get<T: FromSql>(&self, column: usize) -> Result<T> {
         let value = match self {
             Self::Sqlite(row) => return Ok(row.get(column)?),
@@ -293,7 +294,7 @@ impl Row<'_> {
 
 /// Values for a statement's parameters.
 pub trait Params: Sized {
-    /// Hands them over.
+    /// Passes them to a function.
     fn with<T>(&self, act: impl FnOnce(&[&dyn ToSql]) -> T) -> T;
 }
 
@@ -329,7 +330,7 @@ params_of_arrays!(1 2 3 4 5);
 
 /// A query without a row as `None`.
 pub trait Optional<T> {
-    /// `None` instead of [`EngineError::NoRows`].
+    /// Returns `None` instead of [`EngineError::NoRows`].
     fn optional(self) -> Result<Option<T>>;
 }
 

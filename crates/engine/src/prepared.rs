@@ -1,4 +1,4 @@
-//! The statements that a thread prepares, for tests of their plans, and how many it runs and rows it fetches.
+//! The statements that a thread prepares, for tests of their plans, and the numbers of statements run and rows fetched.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -8,17 +8,17 @@ thread_local! {
     static COUNTED: Cell<Counted> = const { Cell::new(Counted { statements: 0, rows: 0 }) };
 }
 
-/// Begins to note the statements of this thread.
+/// Begins to record the statements of this thread.
 pub fn begin() {
     NOTED.with_borrow_mut(|noted| *noted = Some(BTreeSet::new()));
 }
 
-/// Returns the statements noted since [`begin`], each once.
+/// Returns the statements recorded since [`begin`], each once.
 pub fn end() -> BTreeSet<String> {
     NOTED.take().unwrap_or_default()
 }
 
-/// The statements and rows of a thread.
+/// Numbers of the statements and rows of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// Statements run.
@@ -27,7 +27,7 @@ pub struct Counted {
     pub rows: u64,
 }
 
-/// Returns what an act of this thread does.
+/// Returns the result of a function, and the statements and rows that it caused in this thread.
 pub fn counted<T>(act: impl FnOnce() -> T) -> (T, Counted) {
     let before = COUNTED.get();
     let done = act();

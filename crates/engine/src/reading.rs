@@ -1,20 +1,20 @@
-//! Opening an embedded archive for reading, also where nothing can be written beside it.
+//! Opening an embedded archive for reading, even where nothing can be written beside it.
 //!
-//! SQLite reads a database with a write-ahead log through the file `-shm`, which it makes when it is absent. On a read-only
-//! mount, or in a directory of somebody else, it cannot. Then the database is read as a file that does not change; when the log
-//! holds something, which only SQLite can apply, a copy of both is read. The `-shm` of an archive in use exists, so neither
-//! happens beside a writer. While a writer starts, its `-shm` is not filled yet, and a reader that may not write gets an
-//! error: it is opened again for a moment.
+//! SQLite reads a database with a write-ahead log through the file `-shm`, which it makes when it is absent. On a
+//! read-only mount, or in a directory of another user, it cannot. Then the database is read as a file that does not
+//! change; when the log has contents, which only SQLite can apply, a copy of both is read. The `-shm` of an archive in
+//! use exists, so neither happens beside a writer. While a writer starts, its `-shm` is not filled yet, and a reader
+//! that may not write gets an error: opening is then retried for a short time.
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result, ffi};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a writer may take to fill its `-shm`.
+/// Time within which a writer must fill its `-shm`.
 const WRITER_START: Duration = Duration::from_secs(2);
 
-/// Opens a database for reading. Returns what its reader should know, if it is not read as usual.
+/// Opens a database for reading. Returns a note for the reader, if it is not read as usual.
 pub fn open(path: &Path) -> Result<(Connection, Option<String>)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let began = Instant::now();
@@ -47,14 +47,14 @@ pub fn open(path: &Path) -> Result<(Connection, Option<String>)> {
     Ok((connection, Some(note)))
 }
 
-/// Returns whether a writer has made its `-shm` and not filled it.
+/// Returns true when a writer has made its `-shm` and not filled it.
 fn is_starting(path: &Path, fault: &rusqlite::Error) -> bool {
     let codes = [ffi::SQLITE_READONLY_RECOVERY, ffi::SQLITE_READONLY_CANTINIT];
     let is_of_log = fault.sqlite_error().is_some_and(|e| codes.contains(&e.extended_code));
     is_of_log && beside(path, "-shm").exists()
 }
 
-/// A connection that has read something.
+/// Returns the connection after it has read something.
 fn readable(connection: Connection) -> Result<Connection> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
@@ -66,7 +66,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A path as SQLite's name of a database that does not change.
+/// Returns a path as SQLite's URI of a database that does not change.
 fn uri(path: &Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut name = String::from("file:");

@@ -1,12 +1,13 @@
 //! The mark of an archive that moved: the table `relocation`.
 //!
-//! A move writes it in the transaction that reads the old archive, and in the one that fills the new archive, which stays
-//! closed until the old one is. So at no instant can both be written, and a move that is interrupted is finished by its
-//! repetition. The move itself is in `migrate`.
+//! A move writes it in the transaction that reads the old archive, and in the one that fills the new archive, which
+//! stays closed until the old one is closed. So both can never be writable at the same instant, and an interrupted move
+//! is finished by its repetition. The move itself is in `migrate`.
 //!
-//! The column `move` holds the word of the move. A row that closes an archive may have more behind the word, each part after a space:
-//! `reopening`, when the archive was closed since the one at `place` is reopened, and then `password_file=PATH`, the file of the
-//! password of the database at `place`, for the command that messages recommend.
+//! The column `move` holds the identifier of the move. A row that closes an archive may have more behind the
+//! identifier, each part after a space: `reopening`, when the archive was closed since the one at `place` is reopened,
+//! and then `password_file=PATH`, the file of the password of the database at `place`, for the command that messages
+//! recommend.
 
 use super::{Connection, EngineError, Result, Row, text};
 use rusqlite::OptionalExtension;
@@ -30,7 +31,7 @@ pub(crate) fn closed(state: &str, word: &str, place: String) -> EngineError {
     }
 }
 
-/// Refuses an embedded archive that is closed.
+/// Returns an error for an embedded archive that is closed.
 pub fn check(c: &rusqlite::Connection) -> Result<()> {
     let mut select = match c.prepare_cached(CLOSED) {
         Ok(select) => select,
@@ -43,7 +44,7 @@ pub fn check(c: &rusqlite::Connection) -> Result<()> {
     found.map_or(Ok(()), |(state, word, place)| Err(closed(&state, &word, place)))
 }
 
-/// Whether an archive of an older schema has no such table.
+/// Returns true when an archive of an older schema has no such table.
 fn is_absent(fault: &rusqlite::Error) -> bool {
     fault.to_string().contains("no such table")
 }
@@ -53,7 +54,7 @@ fn is_absent(fault: &rusqlite::Error) -> bool {
 pub struct Relocation {
     /// `moved`, `reopening`, `arriving` or `arrived`. The table has `moved` for `reopening` too.
     pub state: String,
-    /// Word of the move, the same in both archives.
+    /// Identifier of the move, the same in both archives.
     pub word: String,
     /// The other archive.
     pub place: String,
@@ -75,7 +76,7 @@ impl Relocation {
         Self { state, word: word.to_owned(), place, password_file }
     }
 
-    /// Returns true when everything of the archive is at the other place.
+    /// Returns true when the contents of the archive are at the other place.
     pub fn is_moved(&self) -> bool {
         self.is_reopening() || self.state == "moved"
     }
@@ -96,7 +97,7 @@ impl Relocation {
     }
 }
 
-/// The rows of an archive.
+/// Returns the rows of an archive.
 pub fn all(c: &Connection) -> Result<Vec<Relocation>> {
     let row =
         |r: &Row<'_>| Ok(Relocation::read(r.get(0)?, &r.get::<String>(1)?, r.get::<String>(2)?));

@@ -12,19 +12,20 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 
-/// Number of the advisory lock of those that make the tables of an archive: `ALMG`. With it comes a hash of the schema, so that
-/// two sites in one database do not wait for each other. An archive with tables has a lock that readers cannot take.
+/// Number of the advisory lock of the processes that make the tables of an archive: `ALMG`. It is combined with a hash
+/// of the schema, so that two sites in one database do not wait for each other. An archive with tables has a lock that
+/// readers cannot take.
 const MAKERS: i32 = 0x414c_4d47;
 
 /// Begins a read transaction.
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// Begins a write transaction, whose statements see what was committed before each.
+/// Begins a write transaction, whose statements see everything that was committed before each.
 const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '60s'";
-/// Makes a transaction the only one that writes. Only those who may change the table get this lock, and pg_dump does not
-/// wait for it.
+/// Makes a transaction the only one that writes. Only logins that may change the table get this lock, and pg_dump does
+/// not wait for it.
 const LOCK: &str = "LOCK TABLE writer_lock IN SHARE UPDATE EXCLUSIVE MODE";
 
-/// A connection that is made again when it was lost between two transactions.
+/// A connection that is opened again when it was lost between two transactions.
 pub struct Server {
     address: Address,
     client: RefCell<postgres::Client>,
@@ -48,17 +49,17 @@ impl Server {
         }))
     }
 
-    /// Where it is.
+    /// Returns its address.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Another connection of the same kind.
+    /// Opens another connection of the same kind.
     pub fn another(&self) -> Result<postgres::Client> {
         self.address.connect()
     }
 
-    /// Does something with the client itself.
+    /// Calls a function with the client itself.
     pub fn with_client<T>(
         &self,
         act: impl FnOnce(&mut postgres::Client) -> std::result::Result<T, postgres::Error>,
@@ -78,7 +79,7 @@ impl Server {
         Ok(writer.finish()?)
     }
 
-    /// Whether a notification came within a time.
+    /// Returns whether a notification arrived within a time.
     pub fn notified(&self, at_most: std::time::Duration) -> Result<bool> {
         use postgres::fallible_iterator::FallibleIterator;
         self.with_client(|client| {
@@ -111,7 +112,7 @@ impl Server {
                 self.begin_without_tables(kind)
             }
             Err(fault) => {
-                // The transaction began, and its lock was not given.
+                // The transaction began, and its lock was not granted.
                 let _ = self.batch("ROLLBACK");
                 Err(fault)
             }
@@ -131,7 +132,7 @@ impl Server {
         if !self.with_client(|client| Ok(client.query_one(are_made, &[])?.get::<_, bool>(0)))? {
             return Ok(());
         }
-        // Another process made them meanwhile.
+        // Another process made the tables in the meantime.
         self.batch("ROLLBACK")?;
         self.begin(kind)
     }
@@ -170,14 +171,14 @@ impl Server {
     }
 }
 
-/// The fault that a row of [`CLOSED`] stands for.
+/// Returns the fault that a row of [`CLOSED`] denotes.
 pub fn closed_by(said: &SimpleQueryMessage) -> Option<EngineError> {
     let SimpleQueryMessage::Row(row) = said else { return None };
     let column = |name| row.try_get(name).ok().flatten();
     Some(relocation::closed(column("state")?, column("move")?, column("place")?.to_owned()))
 }
 
-/// `?1` as `$1`, outside of quoted texts.
+/// Writes `?1` as `$1`, outside of quoted texts.
 pub fn numbered(sql: &str) -> String {
     let mut quote = None;
     sql.chars()
@@ -193,7 +194,7 @@ pub fn numbered(sql: &str) -> String {
         .collect()
 }
 
-/// A value on its way to the server, in the form that the server expects there.
+/// A value to be sent to the server, in the form that the server expects.
 #[derive(Debug)]
 pub struct Outgoing(pub Value);
 
@@ -227,7 +228,7 @@ impl postgres::types::ToSql for Outgoing {
     to_sql_checked!();
 }
 
-/// The server's type of a column.
+/// Returns the server's type of a column.
 pub fn server_type(kind: ColumnType) -> Type {
     match kind {
         ColumnType::I16 => Type::INT2,
@@ -286,7 +287,7 @@ pub fn write_value(
     Ok(IsNull::No)
 }
 
-/// A column of a row as the values of this room.
+/// Returns a column of a row as a value of this module.
 pub(crate) fn value(row: &postgres::Row, column: usize) -> Result<Value> {
     Ok(row.try_get::<_, Incoming>(column)?.0)
 }
@@ -324,7 +325,7 @@ impl<'a> postgres::types::FromSql<'a> for Incoming {
     }
 }
 
-/// Whether the binary form of a type is read here.
+/// Returns true when the binary form of a type can be read here.
 pub fn is_readable(kind: &Type) -> bool {
     matches!(
         *kind,
@@ -347,8 +348,8 @@ pub fn is_readable(kind: &Type) -> bool {
     )
 }
 
-/// A numeric, as sums of integers are: an integer when it is one of 64 bits, else a double.
-/// Format: `numeric_send` in PostgreSQL's `utils/adt/numeric.c`: digits to the base 10 000.
+/// Decodes a numeric, the type of sums of integers: an integer when it fits 64 bits, else a double. Format:
+/// `numeric_send` in PostgreSQL's `utils/adt/numeric.c`: digits to the base 10 000.
 fn numeric(raw: &[u8]) -> Option<Value> {
     let word = |at: usize| Some(i16::from_be_bytes([*raw.get(2 * at)?, *raw.get(2 * at + 1)?]));
     let (digits, weight, sign) = (word(0)?, i32::from(word(1)?), word(2)? as u16);
@@ -374,7 +375,7 @@ fn numeric(raw: &[u8]) -> Option<Value> {
     if let Some(n) = (!has_fraction).then(whole).flatten() {
         return Some(Value::Integer(n));
     }
-    // By way of its text, which the standard library rounds as it must be rounded.
+    // Converted through its text, which the standard library rounds correctly.
     let mut text: String = if is_negative { "-0" } else { "0" }.to_owned();
     for digit in &digits {
         text += &format!("{digit:04}");

@@ -1,6 +1,6 @@
 //! TLS to the server: rustls under the client's traits.
 //!
-//! What is checked follows libpq's `sslmode`; authorities come from `sslrootcert`, else from `~/.postgresql/root.crt`,
+//! The checks follow libpq's `sslmode`; authorities are read from `sslrootcert`, else from `~/.postgresql/root.crt`,
 //! else (or for `sslrootcert=system`) from the system's bundle. No channel binding is offered.
 
 use super::address::Check;
@@ -72,7 +72,7 @@ fn authorities(given: Option<&Path>) -> Result<RootCertStore> {
     if added == 0 { Err(fault("it holds no certificate".to_owned())) } else { Ok(store) }
 }
 
-/// Checks less than the host's name: the authority alone, or nothing.
+/// Verifier that checks less than the host's name: the authority alone, or nothing.
 #[derive(Debug)]
 struct Lenient {
     provider: Arc<CryptoProvider>,

@@ -1,10 +1,10 @@
-//! Named instants at which a test lets the process die, or holds it.
+//! Named points at which a test kills the process, or stops it.
 
 /// Ends the process with SIGKILL when `ALMAGEST_CRASH_AT` names this point, and stops it with SIGSTOP when
-/// `ALMAGEST_STOP_AT` does, so that the process that started it can examine the site and continue it. A target is `name` for
-/// the first passing, `name:n` for the n-th, and `name:*` for every passing. Several targets are separated by commas. Every
-/// passing is a line of the file that `ALMAGEST_CRASH_LIST` names, so that a campaign can aim at all of them. Only builds with
-/// debug assertions have crash points.
+/// `ALMAGEST_STOP_AT` does, so that the process that started it can examine the site and continue it. A target is
+/// `name` for the first passing, `name:n` for the n-th, and `name:*` for every passing. Several targets are separated
+/// by commas. Every passing is written as a line to the file that `ALMAGEST_CRASH_LIST` names, so that a campaign can
+/// target all of them. Only builds with debug assertions have crash points.
 pub fn crash_point(name: &str) {
     #[cfg(debug_assertions)]
     armed::pass(name);
@@ -21,7 +21,7 @@ mod armed {
 
     struct Target {
         name: String,
-        /// The passing that counts; `None` when every one does.
+        /// The passing that counts; `None` when every passing does.
         passing: Option<u64>,
         passed: AtomicU64,
         signal: Signal,
@@ -44,7 +44,7 @@ mod armed {
             Self { name: name.to_owned(), passing, passed: AtomicU64::new(0), signal }
         }
 
-        /// Returns the number of this passing when it is the one that counts.
+        /// Returns the number of this passing when it is a target.
         fn passing_now(&self, name: &str) -> Option<u64> {
             let passing = (self.name == name).then(|| self.passed.fetch_add(1, SeqCst) + 1)?;
             self.passing.is_none_or(|wanted| wanted == passing).then_some(passing)
@@ -53,7 +53,7 @@ mod armed {
 
     static TARGETS: OnceLock<Vec<Target>> = OnceLock::new();
 
-    /// Adds a line to the list of points that were passed, in one piece.
+    /// Appends a line to the list of passed points, in one write.
     fn note(name: &str) {
         use std::io::Write;
         static LIST: OnceLock<Option<std::fs::File>> = OnceLock::new();
@@ -77,7 +77,7 @@ mod armed {
             let Some(passing) = target.passing_now(name) else { continue };
             eprintln!("crash point {name}: passing {passing}");
             let _ = rustix::process::kill_process(rustix::process::getpid(), target.signal);
-            // It arrives before this ends, also when another thread takes it.
+            // The signal arrives before this ends, even when another thread receives it.
             let milliseconds = if target.signal == Signal::KILL { 60_000 } else { 100 };
             std::thread::sleep(std::time::Duration::from_millis(milliseconds));
         }

@@ -1,7 +1,8 @@
 //! A directory as a handle: names are resolved within it, and no symbolic link is followed.
 //!
-//! Whoever may write below a directory may exchange any part of a path for a link between two system calls. A handle stays the
-//! directory that was opened. Everything that is opened, moved or deleted in a place that nodes may write to goes through one.
+//! A process that may write below a directory may replace any part of a path by a link between two system calls. A
+//! handle always refers to the directory that was opened. Everything that is opened, moved or deleted in a place that
+//! nodes may write to is accessed through one.
 
 use crate::OpenFault;
 use crate::open::regular;
@@ -14,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Entries that [`Dir::remove_tree`] handles before it gives up: somebody may add new ones all the time.
+/// Entries that [`Dir::remove_tree`] handles before it gives up: another process may keep adding new ones.
 const MAX_REMOVED: u64 = 10_000_000;
 
 /// An open directory.
@@ -25,10 +26,10 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// Opens a directory of our own. Links in its path are the operator's, and are followed.
+    /// Opens a directory of our own. Links in its path were made by the operator, and are followed.
     ///
     /// # Errors
-    /// [`OpenFault`] names what stands there instead.
+    /// [`OpenFault`] names the kind of entry that exists there instead.
     pub fn open(path: &Path) -> Result<Self, OpenFault> {
         Self::at(CWD, path, OFlags::empty(), path.to_owned())
     }
@@ -45,10 +46,10 @@ impl Dir {
         Ok(dir)
     }
 
-    /// Makes a directory below one of our own, and those between, following no link beneath `base`.
+    /// Makes a directory below one of our own, and the directories between, following no link beneath `base`.
     ///
     /// # Errors
-    /// As [`Dir::below`]; what stands there and is no directory stays.
+    /// As [`Dir::below`]; an existing entry that is no directory is kept.
     pub fn make_below(base: &Path, path: &Path) -> Result<Self, OpenFault> {
         let mut dir = Self::open(base)?;
         for name in names_below(base, path)? {
@@ -74,7 +75,7 @@ impl Dir {
         }
     }
 
-    /// The path that it was opened by.
+    /// Returns the path that it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -102,21 +103,21 @@ impl Dir {
     /// Opens a regular file in this directory for reading, as [`crate::open_regular`] does.
     ///
     /// # Errors
-    /// [`OpenFault`] names what stands there instead.
+    /// [`OpenFault`] names the kind of entry that exists there instead.
     pub fn open_regular(&self, name: &OsStr) -> Result<File, OpenFault> {
         one_name(name)?;
         regular(&self.fd, Path::new(name))
     }
 
-    /// Opens a file or directory in this directory, of whatever kind, for its metadata; a link is not followed, a FIFO not waited
-    /// for.
+    /// Opens a file or directory in this directory, of any kind, for its metadata; a link is not followed, and the call
+    /// does not wait for a FIFO.
     pub(crate) fn open_any(&self, name: &OsStr) -> io::Result<File> {
         one_name(name).map_err(io::Error::other)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?))
     }
 
-    /// Returns what the system knows about an entry of this directory; of a link about the link itself.
+    /// Returns the metadata of an entry of this directory; for a link, those of the link itself.
     pub(crate) fn stat(&self, name: &OsStr) -> io::Result<rustix::fs::Stat> {
         one_name(name).map_err(io::Error::other)?;
         Ok(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
@@ -127,10 +128,10 @@ impl Dir {
         File::from(self.fd)
     }
 
-    /// Makes a new file in this directory; one that stands there, or a link, is an error.
+    /// Makes a new file in this directory; an existing file or link is an error.
     ///
     /// # Errors
-    /// What the system reports.
+    /// Errors of the system.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         one_name(name).map_err(io::Error::other)?;
         let flags =
@@ -139,19 +140,19 @@ impl Dir {
         Ok(File::from(fd))
     }
 
-    /// Moves an entry of this directory to another one, over what has the name there.
+    /// Moves an entry of this directory to another one, replacing an entry of the same name there.
     ///
     /// # Errors
-    /// What the system reports.
+    /// Errors of the system.
     pub fn rename(&self, name: &OsStr, to: &Self, to_name: &OsStr) -> io::Result<()> {
         one_name(name).and_then(|()| one_name(to_name)).map_err(io::Error::other)?;
         Ok(rustix::fs::renameat(&self.fd, name, &to.fd, to_name)?)
     }
 
-    /// Removes a file of this directory; of a link the link itself.
+    /// Removes a file of this directory; for a link, the link itself.
     ///
     /// # Errors
-    /// What the system reports.
+    /// Errors of the system.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         one_name(name).map_err(io::Error::other)?;
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
@@ -160,24 +161,24 @@ impl Dir {
     /// Removes an empty directory in this one.
     ///
     /// # Errors
-    /// What the system reports.
+    /// Errors of the system.
     pub fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
         one_name(name).map_err(io::Error::other)?;
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Removes an entry of this directory with everything in it. Links are removed, never followed; directories may be nested
-    /// to any depth. An entry that does not exist is removed already.
+    /// Removes an entry of this directory with everything in it. Links are removed, never followed; directories may be
+    /// nested to any depth. An entry that does not exist counts as removed.
     ///
     /// # Errors
-    /// What the system reports, or entries that are added as fast as they are removed.
+    /// Errors of the system, or entries that are added as fast as they are removed.
     pub fn remove_tree(&self, name: &OsStr) -> io::Result<()> {
         if remove_one(self, name)? {
             return Ok(());
         }
         match self.enter(name) {
             Ok(dir) => dir.clear()?,
-            // It changed its kind in the meantime.
+            // The entry changed its kind in the meantime.
             Err(OpenFault::SymbolicLink | OpenFault::Missing) => {}
             Err(fault) => return Err(io::Error::other(fault)),
         }
@@ -187,8 +188,8 @@ impl Dir {
         }
     }
 
-    /// Removes everything in this directory. What is nested deeper is moved up first, so that neither the stack nor the number
-    /// of open files grows with the depth.
+    /// Removes everything in this directory. Deeper entries are moved up first, so that neither the stack nor the
+    /// number of open files grows with the depth.
     fn clear(&self) -> io::Result<()> {
         let mut handled = 0;
         let mut serial = 0_u64;
@@ -221,7 +222,7 @@ impl Dir {
         }
     }
 
-    /// Moves a directory of a child into this directory, under a name that is free.
+    /// Moves a directory of a child into this directory, under an unused name.
     fn move_up(&self, child: &Self, name: &OsStr, serial: &mut u64) -> io::Result<()> {
         loop {
             *serial += 1;
@@ -234,10 +235,10 @@ impl Dir {
         }
     }
 
-    /// The names in this directory.
+    /// Returns the names in this directory.
     ///
     /// # Errors
-    /// What the system reports.
+    /// Errors of the system.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd)? {
@@ -253,7 +254,7 @@ impl Dir {
     /// Makes the names in this directory durable.
     ///
     /// # Errors
-    /// What the system reports.
+    /// Errors of the system.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.fd)?)
     }
@@ -286,7 +287,7 @@ pub fn open_below(base: &Path, path: &Path) -> Result<File, OpenFault> {
 /// Removes a file below a directory of ours, following no link beneath `base`. Returns `false` when there is none.
 ///
 /// # Errors
-/// What the system reports.
+/// Errors of the system.
 pub fn remove_below(base: &Path, path: &Path) -> io::Result<bool> {
     match parent_below(base, path) {
         Ok((dir, name)) => match dir.remove_file(&name) {
@@ -305,7 +306,7 @@ fn parent_below(base: &Path, path: &Path) -> Result<(Dir, OsString), OpenFault> 
     Ok((Dir::below(base, parent)?, name.to_owned()))
 }
 
-/// The names that lead from a directory to a path below it.
+/// Returns the names that lead from a directory to a path below it.
 fn names_below<'p>(base: &Path, path: &'p Path) -> Result<Vec<&'p OsStr>, OpenFault> {
     let below = path.strip_prefix(base).map_err(|_| OpenFault::Outside)?;
     let name = |component| match component {
@@ -398,7 +399,7 @@ mod tests {
         }
     }
 
-    /// A directory that is exchanged for a link again and again while its tree is removed.
+    /// Checks a directory that is repeatedly exchanged for a link while its tree is removed.
     #[test]
     fn a_race_with_links_removes_nothing_outside() {
         let (_dir, base, outside) = tree();

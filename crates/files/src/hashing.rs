@@ -1,10 +1,10 @@
-//! A writer that counts and hashes what passes.
+//! A writer that counts and hashes the bytes written through it.
 
 use crate::{Published, hex};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 
-/// Counts and hashes what passes.
+/// A writer that counts and hashes the bytes written through it.
 pub struct Hashing<W: Write> {
     inner: W,
     hash: Sha256,
@@ -12,12 +12,12 @@ pub struct Hashing<W: Write> {
 }
 
 impl<W: Write> Hashing<W> {
-    /// Nothing has passed yet.
+    /// Wraps a writer; nothing is counted yet.
     pub fn new(inner: W) -> Self {
         Self { inner, hash: Sha256::new(), bytes: 0 }
     }
 
-    /// The writer, and what passed; nothing is flushed.
+    /// Returns the writer, and the length and hash of the bytes written; nothing is flushed.
     pub fn finish(self) -> (W, Published) {
         let published = Published { bytes: self.bytes, sha256: hex(&self.hash.finalize()) };
         (self.inner, published)

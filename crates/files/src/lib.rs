@@ -1,13 +1,13 @@
-//! The one door to the file system: opens what others delivered, publishes what we make.
+//! The only access to the file system: opens delivered files, publishes our own.
 //!
-//! A delivered file is opened without following links and without blocking, and only if it is a regular
-//! file ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Only what lies
-//! inside an attempt's directory, the log of a site and the nights of the simulator are written elsewhere.
+//! A delivered file is opened without following links and without blocking, and only if it is a regular file
+//! ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Only the contents of an attempt's
+//! directory, the log of a site and the nights of the simulator are written elsewhere.
 //!
-//! What nodes may write to is opened, moved and removed through a [`Dir`], a handle that follows no link.
+//! Files that nodes may write are opened, moved and removed through a [`Dir`], a handle that follows no link.
 //!
-//! Start at [`publish()`]. [`crash_point`] marks the instants that the kill tests aim at.
-//! Does not know what is in the files.
+//! Start at [`publish()`]. [`crash_point`] marks the points that the kill tests target.
+//! This crate does not know the contents of the files.
 
 mod crash;
 mod dir;
@@ -40,15 +40,15 @@ pub use side_by_side::side_by_side;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 
-/// Lower-case hexadecimal of a digest.
+/// Returns a digest in lower-case hexadecimal.
 pub fn hex(digest: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// SHA-256 of everything a reader gives, and its length in bytes.
+/// Computes the SHA-256 of everything a reader returns, and its length in bytes.
 ///
 /// # Errors
-/// Whatever the reader reports.
+/// Errors of the reader.
 pub fn sha256(mut reader: impl Read) -> io::Result<(String, u64)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 17];

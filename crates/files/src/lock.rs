@@ -1,4 +1,4 @@
-//! Who works in a directory.
+//! Locks on directories.
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -7,23 +7,23 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// A directory is ours until this is dropped or the process ends, however it ends.
+/// Lock on a directory, held until this is dropped or the process ends, in whatever way.
 #[derive(Debug)]
 pub struct DirLock(#[expect(dead_code, reason = "held, not read")] OwnedFd);
 
-/// Makes a directory ours; `None` while another process has it. Where the file system knows no locks, nobody is kept
-/// out.
+/// Locks a directory; `None` while another process holds the lock. On a file system without locks, other processes are
+/// not kept out.
 ///
 /// # Errors
-/// Whatever the system says.
+/// Errors of the system.
 pub fn lock_dir(dir: &Path) -> io::Result<Option<DirLock>> {
     lock(dir, FlockOperation::NonBlockingLockExclusive)
 }
 
-/// Shares a directory with others that share it; `None` while a process has it for itself.
+/// Locks a directory in shared mode; `None` while a process holds it exclusively.
 ///
 /// # Errors
-/// Whatever the system says.
+/// Errors of the system.
 pub fn share_dir(dir: &Path) -> io::Result<Option<DirLock>> {
     lock(dir, FlockOperation::NonBlockingLockShared)
 }
@@ -36,13 +36,13 @@ fn lock(dir: &Path, operation: FlockOperation) -> io::Result<Option<DirLock>> {
         if locked != Err(Errno::WOULDBLOCK) {
             break;
         }
-        // Who only asks whether somebody works there holds it for an instant.
+        // A process that only checks for a lock holds it for an instant.
         std::thread::sleep(Duration::from_millis(20));
         locked = rustix::fs::flock(&fd, operation);
     }
     match locked {
         Err(Errno::WOULDBLOCK) => Ok(None),
-        // NFS gives no exclusive lock on what is open for reading.
+        // NFS has no exclusive lock on files that are open for reading.
         Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::BADF | Errno::NOLCK) => {
             Ok(Some(DirLock(fd)))
         }
@@ -50,7 +50,7 @@ fn lock(dir: &Path, operation: FlockOperation) -> io::Result<Option<DirLock>> {
     }
 }
 
-/// Processes of this machine that hold a lock on a directory, as far as the system lists them.
+/// Returns the processes of this machine that hold a lock on a directory, as far as the system lists them.
 pub fn lock_holders(dir: &Path) -> Vec<u32> {
     use std::os::unix::fs::MetadataExt;
     let Ok(metadata) = std::fs::metadata(dir) else { return Vec::new() };

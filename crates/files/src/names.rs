@@ -1,9 +1,10 @@
-//! Names of files that others made up.
+//! Names of foreign files.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Whether a name stays within its directory and can be shown: no separators, no leading point, no controls.
+/// Returns true when a name stays within its directory and can be shown: no separators, no leading point, no control
+/// characters.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 255
@@ -11,7 +12,7 @@ pub fn is_plain(name: &str) -> bool {
         && !name.chars().any(|c| c == '/' || c.is_control())
 }
 
-/// A name as it can be shown: what is no printable ASCII appears as `\x..`.
+/// Returns a name in a form that can be shown: bytes other than printable ASCII appear as `\x..`.
 pub fn shown(name: &OsStr) -> String {
     let mut text = String::new();
     for &byte in name.as_bytes() {

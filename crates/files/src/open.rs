@@ -1,4 +1,4 @@
-//! Opening what somebody else put there.
+//! Opening files that other processes wrote.
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// Why a path was not opened.
+/// The reason that a path was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenFault {
     /// A symbolic link; following it could leave the delivery.
@@ -18,19 +18,19 @@ pub enum OpenFault {
     /// No permission to read.
     #[error("cannot be read: permission denied")]
     Unreadable,
-    /// Gone, or never there.
+    /// Removed, or never present.
     #[error("does not exist")]
     Missing,
-    /// A path that does not lie in the directory that it belongs to.
+    /// A path outside the directory that it belongs to.
     #[error("is not a plain name in its directory")]
     Outside,
-    /// The system said something else.
+    /// Another error of the system.
     #[error("cannot be opened")]
     Io(#[from] io::Error),
 }
 
 impl OpenFault {
-    /// Machine-readable reason, one per kind.
+    /// Returns the machine-readable reason, one per kind.
     pub fn code(&self) -> &'static str {
         match self {
             Self::SymbolicLink => "symbolic_link",
@@ -45,13 +45,13 @@ impl OpenFault {
         }
     }
 
-    /// Whether the same call may succeed later without anybody's help.
+    /// Returns true when the same call may succeed later without intervention.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Io(_))
     }
 }
 
-/// The bundle of certificates of authorities that this system trusts, if it has one.
+/// Returns the bundle of certificates of authorities that this system trusts, if it has one.
 pub fn system_authorities() -> Option<PathBuf> {
     const BUNDLES: [&str; 4] = [
         "/etc/ssl/certs/ca-certificates.crt",
@@ -62,15 +62,15 @@ pub fn system_authorities() -> Option<PathBuf> {
     BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
-/// Opens a regular file for reading: no link is followed, no FIFO waited for, no device touched.
+/// Opens a regular file for reading: no link is followed, the call does not wait for a FIFO, no device is opened.
 ///
 /// # Errors
-/// [`OpenFault`] says what stands there instead.
+/// [`OpenFault`] names the kind of entry that exists there instead.
 pub fn open_regular(path: &Path) -> Result<File, OpenFault> {
     regular(rustix::fs::CWD, path)
 }
 
-/// Opens a regular file by a path that holds no link: one that came into it meanwhile is not followed.
+/// Opens a regular file by a path without links: a link that was inserted in the meantime is not followed.
 ///
 /// # Errors
 /// As [`open_regular`].
@@ -85,7 +85,7 @@ pub fn open_resolved(path: &Path) -> Result<File, OpenFault> {
 const READING: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
-/// Opens a regular file, its path being one of a directory.
+/// Opens a regular file by a path relative to a directory.
 pub(crate) fn regular(dir: impl AsFd, path: &Path) -> Result<File, OpenFault> {
     opened_regular(rustix::fs::openat(dir, path, READING, Mode::empty()))
 }
@@ -115,10 +115,10 @@ fn opened_regular(opened: rustix::io::Result<rustix::fd::OwnedFd>) -> Result<Fil
     }))
 }
 
-/// The content of a small regular file that somebody else wrote, up to so many bytes.
+/// Returns the content of a small regular file of another process, up to a number of bytes.
 ///
 /// # Errors
-/// As [`open_regular`], and whatever reading gives.
+/// As [`open_regular`], and errors of reading.
 pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, OpenFault> {
     let mut content = Vec::new();
     open_regular(path)?.take(most).read_to_end(&mut content)?;

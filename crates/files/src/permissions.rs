@@ -8,18 +8,18 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Permissions that nothing of ours has, unless configured: writing by the group, everything by others.
+/// Permissions that no file of ours has, unless configured: writing by the group, everything by others.
 const FORBIDDEN: u32 = 0o027;
-/// Permissions to write of group and others.
+/// Write permissions of group and others.
 const WRITING: u32 = 0o022;
-/// Directories within each other that [`wide_permissions`] lists before it gives up.
+/// Depth of nested directories that [`wide_permissions`] lists before it gives up.
 const MAX_DEPTH: usize = 256;
 
-/// What [`limit_permissions`] was told last.
+/// The mask set by the last call of [`limit_permissions`].
 static MASK: AtomicU32 = AtomicU32::new(FORBIDDEN);
 
-/// Keeps permissions from all files and directories that this process makes from now on: those of `mask`, or else what the
-/// caller's umask forbids already, together with 027. For the beginning of a program.
+/// Removes permissions from all files and directories that this process makes from now on: those of `mask`, or else
+/// those that the caller's umask forbids already, together with 027. To be called at the start of a program.
 pub fn limit_permissions(mask: Option<u32>) {
     let wanted = match mask {
         Some(mask) => mask & 0o777,
@@ -29,7 +29,7 @@ pub fn limit_permissions(mask: Option<u32>) {
     MASK.store(wanted, Ordering::Relaxed);
 }
 
-/// Returns a mode without the permissions that nothing of ours has, for files whose mode is set outright.
+/// Returns a mode without the forbidden permissions, for files whose mode is set explicitly.
 pub fn allowed(mode: u32) -> u32 {
     mode & !MASK.load(Ordering::Relaxed)
 }
@@ -37,23 +37,24 @@ pub fn allowed(mode: u32) -> u32 {
 /// A file or directory with permissions that a site forbids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wide {
-    /// Its path; the one of its root holds no link.
+    /// Its path; that of its root contains no link.
     pub path: PathBuf,
     /// Its permissions when it was listed.
     pub mode: u32,
-    /// The permissions that it may not have.
+    /// The forbidden permissions.
     pub forbidden: u32,
     /// The directory beneath which no link is followed.
     root: PathBuf,
 }
 
-/// Returns the files and directories below some directories with permissions that a mask (or else 027) forbids, in the order of
-/// the paths. The directories themselves belong to their owner, who may let others list them: one that nobody else may write to is
-/// left out, and every other one is returned with all that the mask forbids. They may be links. Links below them are not followed,
-/// and a file with several names is left out: another tree has it too. An entry that is removed in the meantime is left out.
+/// Returns the files and directories below some directories with permissions that a mask (or else 027) forbids, in the
+/// order of the paths. The directories themselves belong to their owner, who may allow others to list them: one that
+/// only its owner may write to is left out, and every other one is returned with all that the mask forbids. They may be
+/// links. Links below them are not followed. A file with several names is left out, since another tree contains it too.
+/// An entry that is removed in the meantime is left out.
 ///
 /// # Errors
-/// When a directory cannot be listed.
+/// Fails when a directory cannot be listed.
 pub fn wide_permissions(roots: &[PathBuf], mask: Option<u32>) -> io::Result<Vec<Wide>> {
     let mask = mask.unwrap_or(FORBIDDEN);
     let mut found = Vec::new();
@@ -79,7 +80,8 @@ pub fn wide_permissions(roots: &[PathBuf], mask: Option<u32>) -> io::Result<Vec<
     Ok(found)
 }
 
-/// Returns the resolved paths of some directories, without those that lie in another one: all of their permissions count there.
+/// Returns the resolved paths of some directories, without those inside another one: all of their permissions count
+/// there.
 fn outermost(roots: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     let resolved = roots.iter().map(|root| root.canonicalize().map_err(|error| about(root, error)));
     let mut resolved = resolved.collect::<io::Result<Vec<_>>>()?;
@@ -102,8 +104,8 @@ struct Listing<'w> {
 }
 
 impl Listing<'_> {
-    /// Adds the entries of a directory with forbidden permissions, and the directories in it. A directory that became a link is
-    /// passed over, as one that was removed.
+    /// Adds the entries of a directory with forbidden permissions, and the directories in it. A directory that became a
+    /// link is skipped, like one that was removed.
     fn list(&mut self, path: &Path) -> io::Result<()> {
         let dir = match Dir::below(self.root, path) {
             Ok(dir) => dir,
@@ -135,11 +137,11 @@ impl Listing<'_> {
     }
 }
 
-/// Takes the forbidden permissions from a file or directory, and no others: setgid and what else it has now stays. Returns
-/// `false` when it has none of them any more.
+/// Removes the forbidden permissions from a file or directory, and no others: setgid and its other present permissions
+/// are kept. Returns `false` when it has none of them any more.
 ///
 /// # Errors
-/// When it is another user's, was removed (`NotFound`), is another kind of file by now, or a link leads to it.
+/// Fails when it belongs to another user, was removed (`NotFound`), is of another kind by now, or a link leads to it.
 pub fn narrow_permissions(wide: &Wide) -> io::Result<bool> {
     let file = opened(wide)?;
     let metadata = file.metadata()?;
@@ -154,7 +156,7 @@ pub fn narrow_permissions(wide: &Wide) -> io::Result<bool> {
     Ok(is_wide)
 }
 
-/// Opens what was listed, following no link beneath its root.
+/// Opens a listed entry, following no link beneath its root.
 fn opened(wide: &Wide) -> io::Result<File> {
     if wide.path == wide.root {
         return Ok(Dir::open(&wide.root).map_err(error_of)?.into_file());
@@ -175,7 +177,7 @@ fn error_of(fault: OpenFault) -> io::Error {
     }
 }
 
-/// Names the path in an error.
+/// Adds the path to an error.
 fn about(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

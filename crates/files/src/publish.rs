@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct PublishFault {
     /// The final name.
     pub path: PathBuf,
-    /// What the system said.
+    /// The error of the system.
     #[source]
     pub source: io::Error,
 }
 
-/// What was published.
+/// Length and hash of a published file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// Length of the file.
@@ -33,16 +33,16 @@ pub struct Published {
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 const MARK: &str = ".publishing-";
 
-/// Whether a file name is one that an unfinished [`publish`] left behind.
+/// Returns true when a file name is that of a temporary file left by an unfinished [`publish`].
 pub fn is_temporary(name: &str) -> bool {
     name.starts_with(MARK)
 }
 
-/// Removes what unfinished publications left in a directory (not below it) and says how many there were.
-/// Only for a directory that no other process publishes into at the time.
+/// Removes the files of unfinished publications in a directory (not below it) and returns their number. Only for a
+/// directory that no other process publishes into at the time.
 ///
 /// # Errors
-/// When the directory cannot be read or a file not removed.
+/// Fails when the directory cannot be read or a file not removed.
 pub fn remove_temporaries(dir: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in fs::read_dir(dir)? {
@@ -55,7 +55,7 @@ pub fn remove_temporaries(dir: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Removes what unfinished publications of this process left in a directory: for a process that ends in the midst of one.
+/// Removes the files of unfinished publications of this process in a directory: for a process that ends during one.
 pub fn remove_own_temporaries(dir: &Path) {
     let own = format!("{MARK}{}-", std::process::id());
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -65,11 +65,11 @@ pub fn remove_own_temporaries(dir: &Path) {
     }
 }
 
-/// Writes a file under a temporary name beside its final one, syncs, closes, renames, and syncs the
-/// directory. `write` gets the open file; its value is handed back. An older file of the name is replaced.
+/// Writes a file under a temporary name beside its final one, syncs, closes, renames, and syncs the directory. `write`
+/// receives the open file; its result is returned. An older file of the name is replaced.
 ///
 /// # Errors
-/// [`PublishFault`] naming the path, or whatever `write` returns (the temporary file is then removed).
+/// [`PublishFault`] naming the path, or the error of `write` (the temporary file is then removed).
 pub fn publish<T, E: From<PublishFault>>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, E>,
@@ -82,11 +82,11 @@ pub fn publish<T, E: From<PublishFault>>(
     Ok(value)
 }
 
-/// [`publish`] for several files of one directory: they are written side by side, and the disk works on each while
-/// the next are being written. None gets its name before all of them are durable.
+/// Publishes several files of one directory as [`publish`] does: they are written in parallel, and the disk works on
+/// each while the next ones are being written. No file gets its name before all of them are durable.
 ///
 /// # Errors
-/// That of the first item that failed; no file is published then, unless it was a renaming that failed.
+/// That of the first item that failed; no file is published then, unless a renaming failed.
 pub fn publish_together<I: Sync, T: Send, E: From<PublishFault> + Send>(
     dir: &Path,
     items: &[I],
@@ -116,7 +116,7 @@ pub fn publish_together<I: Sync, T: Send, E: From<PublishFault> + Send>(
     Ok(values)
 }
 
-/// A file beside its final name, removed unless it gets that.
+/// A file beside its final name, removed unless it is renamed to that.
 struct Temporary {
     temporary: PathBuf,
     path: PathBuf,
@@ -165,7 +165,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Closes a file and reports what network disks report only then.
+/// Closes a file and reports the errors that network disks report only then.
 fn close(file: File) -> io::Result<()> {
     use std::os::fd::IntoRawFd;
     let raw = file.into_raw_fd();
@@ -174,7 +174,7 @@ fn close(file: File) -> io::Result<()> {
     Ok(())
 }
 
-/// [`publish`] for bytes that are in memory.
+/// Publishes bytes in memory as [`publish`] does.
 ///
 /// # Errors
 /// See [`publish`].
@@ -185,7 +185,7 @@ pub fn publish_bytes(path: &Path, bytes: &[u8]) -> Result<Published, PublishFaul
     Ok(Published { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) })
 }
 
-/// [`publish`] through a writer that counts and hashes what passes (a writer that never seeks).
+/// Publishes as [`publish`] does, through a writer that counts and hashes the bytes (a writer that never seeks).
 ///
 /// # Errors
 /// See [`publish`].
@@ -201,7 +201,7 @@ pub fn publish_hashed<T, E: From<PublishFault>>(
     })
 }
 
-/// Gives an existing file a second name: hard link where the disk allows it, else a published copy.
+/// Adds a second name to an existing file: a hard link where the disk allows it, else a published copy.
 ///
 /// # Errors
 /// [`PublishFault`] naming the new path.
@@ -218,10 +218,10 @@ pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), PublishFault> {
     }
 }
 
-/// Makes a directory and its parents, and syncs the parent of what is new.
+/// Makes a directory and its parents, and syncs the parent of each new one.
 ///
 /// # Errors
-/// Whatever the system says.
+/// Errors of the system.
 pub fn create_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -238,28 +238,28 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
 /// Makes the names in a directory durable.
 ///
 /// # Errors
-/// Whatever the system says.
+/// Errors of the system.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     let fd =
         rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     Ok(rustix::fs::fsync(fd)?)
 }
 
-/// Makes everything written to the disk of `dir` durable, in one call: for a directory of many small files
-/// that nobody reads before the file that is published last.
+/// Makes everything written to the disk of `dir` durable, in one call: for a directory of many small files that no
+/// process reads before the file that is published last.
 ///
 /// # Errors
-/// Whatever the system says.
+/// Errors of the system.
 pub fn sync_disk(dir: &Path) -> io::Result<()> {
     let fd =
         rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     Ok(rustix::fs::syncfs(fd)?)
 }
 
-/// Bytes that an unprivileged process may still write on the disk of `path`.
+/// Returns the number of bytes that an unprivileged process may still write on the disk of `path`.
 ///
 /// # Errors
-/// Whatever the system says.
+/// Errors of the system.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

@@ -1,4 +1,4 @@
-//! Files without a name, for what does not fit into memory.
+//! Files without a name, for data that does not fit into memory.
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -6,17 +6,17 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Creates a file that has no name in `directory` and vanishes when it is closed.
+/// Creates a file without a name in `directory`, which is deleted when it is closed.
 ///
 /// # Errors
-/// Whatever the system reports, such as a directory that cannot be written.
+/// Errors of the system, such as a directory that cannot be written.
 pub fn scratch_file(directory: &Path) -> io::Result<File> {
     let mode = Mode::RUSR | Mode::WUSR;
     let unnamed = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     if let Ok(file) = rustix::fs::open(directory, unnamed, mode) {
         return Ok(file.into());
     }
-    // Some file systems know no files without a name.
+    // Some file systems do not support files without a name.
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path = directory.join(format!(".almagest-{}-{number}", std::process::id()));

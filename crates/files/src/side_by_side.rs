@@ -1,8 +1,8 @@
-//! Work on many files with as many threads as there are cores: one is read while another waits for the disk.
+//! Parallel work on many files with as many threads as there are cores: one is read while another waits for the disk.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Does `work` for every item; the results have the order of the items.
+/// Calls `work` for every item and returns the results in the order of the items.
 pub fn side_by_side<I: Sync, R: Send>(items: &[I], work: impl Fn(&I) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
     if threads <= 1 {

@@ -22,11 +22,11 @@ pub enum Value<'a> {
     Float(f64),
     /// A pair in parentheses.
     Complex(f64, f64),
-    /// A value indicator with nothing behind it.
+    /// A value indicator with nothing after it.
     Undefined,
 }
 
-/// As in a table for people: text without quotes, T or F, nothing for an undefined value.
+/// The form of tables for readers: text without quotes, T or F, nothing for an undefined value.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -40,18 +40,18 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// What is wrong with a card; it is kept all the same.
+/// A fault of a card; the card is kept nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CardFault {
     /// A byte beyond 7 bits, shown as `?`.
     NonAscii,
     /// A control character: a text ends at the first NUL, others are shown as `\x..`.
     ControlCharacter,
-    /// The keyword has characters other than A-Z, 0-9, `-` and `_`; small letters were taken as capitals.
+    /// The keyword has characters other than A-Z, 0-9, `-` and `_`; lower-case letters are read as upper case.
     BadKeyword,
-    /// The `=` is not in byte 9 with a blank behind it. The value was taken when the `=` stands before byte 9.
+    /// The `=` is not in byte 9 with a blank after it. The value is read when the `=` is before byte 9.
     MisplacedIndicator,
-    /// What stands for the value is none; there is no value.
+    /// The text in place of the value is not a value; the card has none.
     BadValue,
     /// A string without closing quote; there is no value.
     UnclosedString,
@@ -59,12 +59,12 @@ pub enum CardFault {
     TextAfterValue,
     /// CONTINUE that continues nothing.
     OrphanContinue,
-    /// Something behind END.
+    /// Text after END.
     TextAfterEnd,
 }
 
 impl CardFault {
-    /// The machine-readable reason.
+    /// Returns the machine-readable reason.
     pub fn code(self) -> &'static str {
         match self {
             Self::NonAscii => "non_ascii",
@@ -80,7 +80,7 @@ impl CardFault {
     }
 }
 
-/// A stretch of the header's text.
+/// A range of the header's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub at: u32,
@@ -100,7 +100,7 @@ impl Span {
 /// A value as parsed: texts are spans of the header's text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stored {
-    /// A string as it stands between its quotes, trailing blanks cut.
+    /// The string between its quotes, without trailing blanks.
     Text(Span),
     Logical(bool),
     Integer(i64),
@@ -108,11 +108,11 @@ pub(crate) enum Stored {
     Float(f64),
     Complex(f64, f64),
     Undefined,
-    /// No value indicator, or nothing usable behind it.
+    /// No value indicator, or nothing usable after it.
     None,
 }
 
-/// One card, taken apart. Offsets count from the begin of the header's text.
+/// One parsed card. Offsets count from the start of the header's text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parsed {
     pub keyword: Span,
@@ -120,15 +120,15 @@ pub(crate) struct Parsed {
     /// Comment, or the text of a commentary card.
     pub comment: Span,
     pub commentary: bool,
-    /// The string has doubled quotes, to be made single.
+    /// True when the string has doubled quotes, which stand for single ones.
     pub doubled_quotes: bool,
     pub fault: Option<CardFault>,
 }
 
-/// Takes apart the card at `at` of `text`.
+/// Parses the card at `at` of `text`.
 ///
-/// The grammar is that of FITS 4.0, sections 4.1 and 4.2 and appendix A, and the ESO HIERARCH convention; what real
-/// files do beside it is accepted with a fault.
+/// The grammar is that of FITS 4.0, sections 4.1 and 4.2 and appendix A, and the ESO HIERARCH convention; deviations in real
+/// files are accepted with a fault.
 pub(crate) fn parse(text: &str, at: usize) -> Parsed {
     let card = &text.as_bytes()[at..at + CARD_BYTES];
     let keyword_length = trimmed(&card[..8]);
@@ -148,7 +148,7 @@ pub(crate) fn parse(text: &str, at: usize) -> Parsed {
             return with_value(card, at, name, equals + 1, fault);
         }
     } else if keyword == b"CONTINUE" {
-        // The header joins it to the card before, or finds it orphaned.
+        // The header joins this card to the previous one, or marks it as orphaned.
         return with_value(card, at, Span::new(at, 8), 8, None);
     } else if let Some(equals) = card[..8].iter().position(|&byte| byte == b'=')
         && equals > 0
@@ -165,8 +165,8 @@ pub(crate) fn parse(text: &str, at: usize) -> Parsed {
     commentary(card, at, keyword_length, fault)
 }
 
-/// Blanks the NUL bytes of a card. A quoted string, a comment and the text of a commentary card end at their first NUL;
-/// elsewhere NUL counts as a blank, as programs that pad with NUL mean it.
+/// Replaces the NUL bytes of a card by blanks. A quoted string, a comment and the text of a commentary card end at their first
+/// NUL; elsewhere NUL counts as a blank, as intended by programs that pad with NUL.
 pub(crate) fn blank_nuls(card: &mut [u8]) {
     let mut quoted = false;
     let mut place = 0;
@@ -194,7 +194,7 @@ pub(crate) fn blank_nuls(card: &mut [u8]) {
     }
 }
 
-/// Where the string ends that `rest` is in.
+/// Returns the position in `rest` of the quote that closes the string.
 fn closing_quote(rest: &[u8]) -> Option<usize> {
     let mut place = 0;
     while let Some(step) = rest.get(place..)?.iter().position(|&byte| byte == b'\'') {
@@ -207,7 +207,7 @@ fn closing_quote(rest: &[u8]) -> Option<usize> {
     None
 }
 
-/// Shows control characters as `\x..`.
+/// Replaces control characters by `\x..`.
 pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| byte.is_ascii_control()) {
         return Cow::Borrowed(text);
@@ -261,7 +261,7 @@ fn with_value(
     parsed
 }
 
-/// What follows the value: nothing, or a slash and a comment.
+/// Parses the rest of the card after the value: nothing, or a slash and a comment.
 fn finish_comment(card: &[u8], at: usize, end: usize, parsed: &mut Parsed) {
     let rest = end + leading(&card[end..]);
     if rest == CARD_BYTES {
@@ -280,7 +280,7 @@ fn finish_comment(card: &[u8], at: usize, end: usize, parsed: &mut Parsed) {
     parsed.comment = Span::new(at + first, trimmed(&card[first..]));
 }
 
-/// A string from its opening quote at `first`; gives where it ends.
+/// Parses a string from its opening quote at `first`; returns the offset of its end.
 fn string(card: &[u8], at: usize, first: usize, parsed: &mut Parsed) -> usize {
     let begin = first + 1;
     let mut end = begin;
@@ -302,7 +302,7 @@ fn string(card: &[u8], at: usize, first: usize, parsed: &mut Parsed) -> usize {
     end + 1
 }
 
-/// A value without quotes from `first`; gives where it ends.
+/// Parses a value without quotes from `first`; returns the offset of its end.
 fn plain(card: &[u8], at: usize, first: usize, parsed: &mut Parsed) -> usize {
     if first == CARD_BYTES || card[first] == b'/' {
         parsed.value = Stored::Undefined;
@@ -327,7 +327,7 @@ fn plain(card: &[u8], at: usize, first: usize, parsed: &mut Parsed) -> usize {
     first + end
 }
 
-/// An integer or a float; `None` when it is neither, or too large for a float.
+/// Parses an integer or a float; `None` when it is neither, or too large for a float.
 fn number(token: &[u8], at: usize) -> Option<Stored> {
     let digits = match token.first()? {
         b'+' | b'-' => &token[1..],
@@ -352,7 +352,7 @@ fn whole(negative: bool, digits: &[u8]) -> Option<i64> {
     Some(value)
 }
 
-/// A decimal number with E or D exponent, as FITS and Fortran write it; `None` for anything else, infinities too.
+/// Parses a decimal number with E or D exponent, as FITS and Fortran write it; `None` for anything else, including infinities.
 pub(crate) fn float(token: &[u8]) -> Option<f64> {
     let mut buffer = [0_u8; 128];
     let buffer = buffer.get_mut(..token.len())?;
@@ -383,19 +383,19 @@ fn complex(token: &[u8]) -> Option<Stored> {
     Some(Stored::Complex(part(&inside[..comma])?, part(&inside[comma + 1..])?))
 }
 
-/// Whether only A-Z, 0-9, `-` and `_` occur.
+/// Returns true when only A-Z, 0-9, `-` and `_` occur.
 fn is_keyword(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| {
         byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
     })
 }
 
-/// Length without trailing blanks.
+/// Returns the length without trailing blanks.
 fn trimmed(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1)
 }
 
-/// Number of leading blanks.
+/// Returns the number of leading blanks.
 fn leading(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| byte != b' ').unwrap_or(bytes.len())
 }

@@ -10,7 +10,7 @@ use crate::column::{AsciiKind, Column, ColumnKind, Element, Null, ascii_number};
 use crate::error::FitsFault;
 use crate::heap::Descriptor;
 
-/// Rows as stored, one behind the other.
+/// Consecutive rows as stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     bytes: &'a [u8],
@@ -20,7 +20,7 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// `count` rows of `row_bytes` each, the first of them row `first` of its table. `None` when `bytes` has
+    /// Wraps `count` rows of `row_bytes` each; the first of them is row `first` of its table. Returns `None` when `bytes` has
     /// another length.
     pub fn new(bytes: &'a [u8], row_bytes: usize, first: u64, count: usize) -> Option<Self> {
         (row_bytes.checked_mul(count)? == bytes.len()).then_some(Self {
@@ -31,27 +31,27 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Number of rows.
+    /// Returns number of rows.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is no row.
+    /// Returns true when there is no row.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Number of the first row in its table, from 0.
+    /// Returns the number of the first row in its table, from 0.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// All bytes.
+    /// Returns all bytes.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The cell of a column in the `row`-th of these rows.
+    /// Returns the cell of a column in the `row`-th of these rows.
     pub fn cell(&self, row: usize, column: &Column) -> &'a [u8] {
         &self.bytes[row * self.row_bytes + column.offset..][..column.bytes]
     }
@@ -106,8 +106,8 @@ impl Scale {
 }
 
 impl Column {
-    /// Appends the physical values as doubles, `repeat` for each row. Undefined values stay what is stored (integers)
-    /// or become NaN (ASCII reals); [`Column::nulls`] tells them.
+    /// Appends the physical values as doubles, `repeat` for each row. Undefined values keep the stored value (integers) or
+    /// become NaN (ASCII reals); [`Column::nulls`] marks them.
     ///
     /// # Errors
     /// [`FitsFault::ColumnType`] for text, logicals, bits, complex numbers and heap arrays; [`FitsFault::BadCell`].
@@ -260,7 +260,7 @@ impl Column {
         Ok(())
     }
 
-    /// Number of values that TNULL calls undefined, and of undefined logicals.
+    /// Counts the values that TNULL marks as undefined, and undefined logicals.
     ///
     /// # Errors
     /// As [`Column::stored_i64s`].
@@ -270,7 +270,7 @@ impl Column {
         Ok(nulls.iter().filter(|&&null| null).count() as u64)
     }
 
-    /// Appends for each value whether TNULL (or a logical's 0) calls it undefined. NaN does not count.
+    /// Appends for each value whether TNULL (or a logical's 0) marks it as undefined. NaN does not count.
     ///
     /// # Errors
     /// As [`Column::stored_i64s`].
@@ -332,7 +332,7 @@ impl Column {
     }
 }
 
-/// TNULL's text, or the asterisks that Fortran prints for a number without room.
+/// Returns true for TNULL's text, and for the asterisks that Fortran prints for a number that does not fit its field.
 fn is_undefined(cell: &[u8], null: Option<&Null>) -> bool {
     let cell = cell.trim_ascii();
     let is_null = matches!(null, Some(Null::Text(null)) if null.trim().as_bytes() == cell);
@@ -346,7 +346,7 @@ pub(crate) fn logical(byte: u8) -> Option<bool> {
     }
 }
 
-/// A cell as text: to the first NUL, bytes beyond 7 bits as `?`.
+/// Returns a cell as text: up to the first NUL, bytes beyond 7 bits as `?`.
 pub(crate) fn text(cell: &[u8]) -> Cow<'_, str> {
     let end = cell.iter().position(|&byte| byte == 0).unwrap_or(cell.len());
     let cell = &cell[..end];

@@ -10,7 +10,7 @@ use crate::scan::BLOCK_BYTES;
 /// Bytes read at once while summing.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Sums bytes as they pass, in pieces of any length.
+/// A sum over bytes, added in pieces of any length.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Accumulator {
     sum: u64,
@@ -20,7 +20,7 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
-    /// Goes on from a sum, such as that of the header before the data.
+    /// Continues from a sum, such as that of the header before the data.
     pub fn from_value(value: u32) -> Self {
         Self { sum: u64::from(value), ..Self::default() }
     }
@@ -47,7 +47,7 @@ impl Accumulator {
         }
     }
 
-    /// The sum; a last word that is cut short counts as filled with zeros.
+    /// Returns the sum; a last word that is cut short counts as filled with zeros.
     pub fn value(&self) -> u32 {
         let mut rest = [0; 4];
         rest[..self.rest_bytes].copy_from_slice(&self.rest[..self.rest_bytes]);
@@ -60,10 +60,10 @@ fn fold_once(sum: u64) -> u64 {
     (sum & 0xffff_ffff) + (sum >> 32)
 }
 
-/// Sixteen letters and digits for a sum, as CHECKSUM holds it; for the CHECKSUM card give the complement of the HDU's
-/// sum with CHECKSUM as sixteen zeros.
+/// Encodes a sum as sixteen letters and digits, as CHECKSUM holds it. The CHECKSUM card takes the complement of the HDU's sum,
+/// computed with CHECKSUM as sixteen zeros.
 ///
-/// Each byte is spread over four characters whose offsets from '0' add up to it; all are rotated right by one for
+/// Each byte is spread over four characters whose offsets from '0' add up to it; all characters are rotated right by one for
 /// their place in the card.
 pub fn encode(value: u32) -> [u8; 16] {
     let mut text = [0; 16];
@@ -85,21 +85,21 @@ pub fn encode(value: u32) -> [u8; 16] {
     text
 }
 
-/// The ASCII characters between digits, capitals and small letters.
+/// Returns true for the ASCII characters between digits, upper-case letters and lower-case letters.
 fn is_punctuation(letter: u8) -> bool {
     (0x3a..=0x40).contains(&letter) || (0x5b..=0x60).contains(&letter)
 }
 
-/// What one of the two keywords says of the bytes.
+/// The result of comparing one of the two keywords with the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Not in the header, or empty.
     Absent,
-    /// It fits.
+    /// The sum fits.
     Match,
-    /// It does not fit.
+    /// The sum does not fit.
     Mismatch {
-        /// As in the header.
+        /// The value in the header.
         stored: String,
         /// The sum of the data (DATASUM), or of the whole HDU, which should be 4294967295 (CHECKSUM).
         computed: u32,
@@ -109,14 +109,14 @@ pub enum Verdict {
 /// Both verdicts on one HDU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChecksumReport {
-    /// On the data. A mismatch refuses the HDU.
+    /// The verdict on the data. A mismatch refuses the HDU.
     pub datasum: Verdict,
-    /// On header and data together. A mismatch alone is an edited header: a finding.
+    /// The verdict on header and data together. A mismatch alone is an edited header: a finding.
     pub checksum: Verdict,
 }
 
 impl ChecksumReport {
-    /// The fault that refuses the HDU, when DATASUM does not fit.
+    /// Returns the fault that refuses the HDU, when DATASUM does not fit.
     pub fn fault(&self) -> Option<FitsFault> {
         match &self.datasum {
             Verdict::Mismatch { stored, computed } => {
@@ -130,7 +130,7 @@ impl ChecksumReport {
 /// Verifies one HDU; reads its data only when there is a sum to verify.
 ///
 /// # Errors
-/// The HDU's own fault, or [`FitsFault::Io`]. A sum that does not fit is no error but a verdict.
+/// The HDU's own fault, or [`FitsFault::Io`]. A sum that does not fit is a verdict, not an error.
 pub fn verify(file: &FitsFile, index: HduIndex) -> Result<ChecksumReport, FitsError> {
     let hdu = file.sound_hdu(index)?;
     let datasum = stored(&hdu.header, "DATASUM");
@@ -153,7 +153,7 @@ fn verdict(stored: Option<String>, computed: u32, fits: impl Fn(&str) -> bool) -
     }
 }
 
-/// The keyword as text; some writers leave the quotes of DATASUM away.
+/// Returns the keyword as text; some writers omit the quotes of DATASUM.
 fn stored(header: &Header, keyword: &str) -> Option<String> {
     let text = match header.value(keyword)? {
         Value::Text(text) => text.trim().to_owned(),
@@ -163,7 +163,7 @@ fn stored(header: &Header, keyword: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The sum of the data, and that of the whole HDU, padding included.
+/// Returns the sum of the data, and that of the whole HDU, padding included.
 fn sums(file: &FitsFile, hdu: &Hdu) -> Result<(u32, u32), FitsFault> {
     let mut scratch = Vec::new();
     let data_end =

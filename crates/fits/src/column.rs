@@ -1,4 +1,4 @@
-//! Columns of a table: what TFORMn and its companions say (FITS 4.0, sections 7.2 and 7.3).
+//! Columns of a table, described by TFORMn and its companions (FITS 4.0, sections 7.2 and 7.3).
 
 use crate::card::{Value, float};
 use crate::error::FitsFault;
@@ -50,7 +50,7 @@ impl Element {
         })
     }
 
-    /// Bytes of `count` elements; bits are packed.
+    /// Returns the number of bytes of `count` elements; bits are packed.
     pub fn bytes(self, count: u64) -> Option<u64> {
         let each = match self {
             Self::Bit => return Some(count.div_ceil(8)),
@@ -63,18 +63,18 @@ impl Element {
         count.checked_mul(each)
     }
 
-    /// B, I, J or K.
+    /// Returns true for B, I, J and K.
     pub fn is_integer(self) -> bool {
         matches!(self, Self::Byte | Self::Short | Self::Int | Self::Long)
     }
 
-    /// E or D.
+    /// Returns true for E and D.
     pub fn is_float(self) -> bool {
         matches!(self, Self::Float | Self::Double)
     }
 }
 
-/// How an ASCII table writes a column.
+/// The format in which an ASCII table writes a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AsciiKind {
     /// Aw.
@@ -85,16 +85,16 @@ pub enum AsciiKind {
     Real,
 }
 
-/// How a column keeps its cells.
+/// The storage of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColumnKind {
     /// In the row.
     Cells(Element),
     /// An array descriptor in the row, the elements in the heap.
     Arrays {
-        /// What the arrays hold.
+        /// The type of the arrays' elements.
         element: Element,
-        /// 64-bit descriptors (Q), else 32-bit (P).
+        /// True for 64-bit descriptors (Q), false for 32-bit ones (P).
         wide: bool,
     },
     /// As text, in an ASCII table.
@@ -113,27 +113,27 @@ pub enum Null {
 /// One column of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// From 1.
+    /// Number of the column, from 1.
     pub number: usize,
     /// TTYPEn.
     pub name: Option<String>,
     /// TFORMn as written.
     pub tform: String,
-    /// How the cells are kept.
+    /// The storage of the cells.
     pub kind: ColumnKind,
     /// Elements in a cell; for arrays in the heap 0 or 1 descriptors, for bits and characters their number.
     pub repeat: usize,
-    /// Where the cell begins in its row.
+    /// Offset of the cell in its row, in bytes.
     pub offset: usize,
-    /// Bytes of the cell.
+    /// Number of bytes of the cell.
     pub bytes: usize,
     /// TUNITn.
     pub unit: Option<String>,
-    /// TSCALn, when given.
+    /// TSCALn; `None` when absent.
     pub tscal: Option<f64>,
-    /// TZEROn, when given.
+    /// TZEROn; `None` when absent.
     pub tzero: Option<f64>,
-    /// TNULLn, when given.
+    /// TNULLn; `None` when absent.
     pub tnull: Option<Null>,
     /// TDISPn.
     pub tdisp: Option<String>,
@@ -144,22 +144,22 @@ pub struct Column {
 }
 
 impl Column {
-    /// TTYPEn, or `#n` for a column without.
+    /// Returns TTYPEn, or `#n` for a column without one.
     pub fn label(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("#{}", self.number))
     }
 
-    /// TSCALn or 1.
+    /// Returns TSCALn, or 1.
     pub fn scale(&self) -> f64 {
         self.tscal.unwrap_or(1.0)
     }
 
-    /// TZEROn or 0.
+    /// Returns TZEROn, or 0.
     pub fn zero(&self) -> f64 {
         self.tzero.unwrap_or(0.0)
     }
 
-    /// What the cells hold, or the arrays in the heap; `None` in an ASCII table.
+    /// Returns the type of the elements in the cells, or in the arrays of the heap; `None` in an ASCII table.
     pub fn element(&self) -> Option<Element> {
         match self.kind {
             ColumnKind::Cells(element) | ColumnKind::Arrays { element, .. } => Some(element),
@@ -167,8 +167,8 @@ impl Column {
         }
     }
 
-    /// For whole numbers whose physical values are whole too (TSCAL 1, TZERO whole): the TZERO to add. This is also
-    /// how unsigned integers are written.
+    /// Returns the TZERO to add to whole numbers whose physical values are whole too (TSCAL 1, TZERO whole). Unsigned integers
+    /// are also written in this way.
     pub fn integer_zero(&self) -> Option<i128> {
         let is_integer = match self.kind {
             ColumnKind::Ascii(kind) => kind == AsciiKind::Integer,
@@ -180,7 +180,7 @@ impl Column {
     }
 }
 
-/// The columns of a binary table; they must fill a row of `row_bytes` exactly.
+/// Returns the columns of a binary table; they must fill a row of `row_bytes` exactly.
 ///
 /// # Errors
 /// A missing or malformed TFIELDS or TFORMn, or [`FitsFault::RowLength`].
@@ -206,7 +206,7 @@ pub fn binary_columns(header: &Header, row_bytes: u64) -> Result<Vec<Column>, Fi
     Ok(columns)
 }
 
-/// The columns of an ASCII table; they may overlap and leave gaps, but not leave the row.
+/// Returns the columns of an ASCII table; they may overlap and leave gaps, but not extend beyond the row.
 ///
 /// # Errors
 /// A missing or malformed TFIELDS, TFORMn or TBCOLn, or [`FitsFault::RowLength`].
@@ -265,7 +265,7 @@ struct BinaryFormat {
     bytes: u64,
 }
 
-/// rT, rAw, or rPt(max) and rQt(max); what follows a plain letter is not looked at.
+/// Parses rT, rAw, or rPt(max) and rQt(max); text after a plain letter is ignored.
 fn parse_binary(tform: &str) -> Option<BinaryFormat> {
     let tform = tform.trim().to_ascii_uppercase();
     let digits = tform.bytes().take_while(u8::is_ascii_digit).count();
@@ -284,7 +284,7 @@ fn parse_binary(tform: &str) -> Option<BinaryFormat> {
     Some(BinaryFormat { kind: ColumnKind::Cells(element), repeat, bytes })
 }
 
-/// Aw, Iw, Fw.d, Ew.d or Dw.d.
+/// Parses Aw, Iw, Fw.d, Ew.d or Dw.d.
 fn parse_ascii(tform: &str) -> Option<(AsciiKind, u64)> {
     let tform = tform.trim().to_ascii_uppercase();
     let (letter, rest) = tform.split_at_checked(1)?;
@@ -299,7 +299,7 @@ fn parse_ascii(tform: &str) -> Option<(AsciiKind, u64)> {
     (1..=u64::from(u32::MAX)).contains(&width).then_some((kind, width))
 }
 
-/// The column with what TTYPEn, TUNITn, TSCALn, ... say of it.
+/// Returns the column with the values of TTYPEn, TUNITn, TSCALn, ...
 fn described(
     header: &Header,
     number: usize,
@@ -332,7 +332,7 @@ fn described(
     })
 }
 
-/// TNULLn has a meaning for integers, and as text in ASCII tables; elsewhere it is ignored.
+/// Reads TNULLn, which has a meaning for integers, and as text in ASCII tables; elsewhere it is ignored.
 fn null(header: &Header, number: usize, kind: ColumnKind) -> Result<Option<Null>, FitsFault> {
     let keyword = format!("TNULL{number}");
     match kind {
@@ -344,7 +344,7 @@ fn null(header: &Header, number: usize, kind: ColumnKind) -> Result<Option<Null>
     }
 }
 
-/// `(n1,n2,…)`, when its product fits the cell.
+/// Returns the axes `(n1,n2,…)` of TDIMn when their product fits the cell.
 fn shape(column: &Column) -> Vec<usize> {
     let inside = column
         .tdim
@@ -361,7 +361,8 @@ fn shape(column: &Column) -> Vec<usize> {
     .unwrap_or_default()
 }
 
-/// The number that a cell of an ASCII table holds; `None` when it is none. E and D exponents, blanks around it.
+/// Returns the number that a cell of an ASCII table holds; `None` when it is not a number. E and D exponents and surrounding
+/// blanks are accepted.
 ///
 /// A missing decimal point is not supplied: the standard deprecates it, and writers mean what they print.
 pub(crate) fn ascii_number(cell: &[u8]) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! What can be wrong with a FITS file, and where.
+//! Faults of a FITS file, and their places.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::hdu::HduIndex;
 use crate::tile::CodecFault;
 
-/// A FITS file that could not be used, and where in it the trouble is.
+/// A FITS file that could not be used, and the place of the fault in it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("cannot use {}{}", file.display(), hdu.map(|index| format!("[{}]", index.0)).unwrap_or_default())]
 pub struct FitsError {
@@ -14,24 +14,24 @@ pub struct FitsError {
     pub file: PathBuf,
     /// The HDU, primary = 0; `None` when the file as a whole is at fault.
     pub hdu: Option<HduIndex>,
-    /// What is wrong.
+    /// The fault.
     #[source]
     pub fault: FitsFault,
 }
 
 impl FitsError {
-    /// A fault of the file as a whole.
+    /// Makes the error for a fault of the file as a whole.
     pub fn of_file(file: &Path, fault: FitsFault) -> Self {
         Self { file: file.to_path_buf(), hdu: None, fault }
     }
 
-    /// A fault inside one HDU.
+    /// Makes the error for a fault inside one HDU.
     pub fn in_hdu(file: &Path, hdu: HduIndex, fault: FitsFault) -> Self {
         Self { file: file.to_path_buf(), hdu: Some(hdu), fault }
     }
 }
 
-/// What is wrong, apart from the place. [`FitsFault::code`] is stable; the message is for people.
+/// The kind of fault, without its place. [`FitsFault::code`] is stable; the message is for readers.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FitsFault {
     // The file as a whole.
@@ -40,21 +40,21 @@ pub enum FitsFault {
     Io {
         /// The operating system's class of error.
         kind: io::ErrorKind,
-        /// Its message.
+        /// The operating system's message.
         text: String,
     },
-    /// Not opened: absent, unreadable, or no regular file (directory, pipe, device, symbolic link).
+    /// Not opened: absent, unreadable, or not a regular file (directory, pipe, device, symbolic link).
     #[error("it {text}")]
     NotOpened {
-        /// The reason code of the room that opens files.
+        /// The reason code of the crate that opens files.
         code: &'static str,
-        /// The same in words.
+        /// The reason in words.
         text: String,
     },
     /// No bytes at all.
     #[error("the file is empty")]
     EmptyFile,
-    /// It does not begin with `SIMPLE  =`.
+    /// The file does not begin with `SIMPLE  =`.
     #[error("it does not begin like FITS but with '{begins}'")]
     NotFits {
         /// The first bytes, escaped.
@@ -69,10 +69,10 @@ pub enum FitsFault {
     /// The gzip stream breaks off or its check sum is wrong.
     #[error("the gzip stream is damaged: {text}")]
     GzipDamaged {
-        /// What the decoder said.
+        /// The decoder's message.
         text: String,
     },
-    /// Unpacked, it is larger than the limits allow.
+    /// The unpacked file is larger than the limits allow.
     #[error("it unpacks to more than {allowed_bytes} bytes, from {packed_bytes}")]
     GzipBomb {
         /// Bytes before unpacking.
@@ -86,7 +86,7 @@ pub enum FitsFault {
         /// The limit.
         allowed: usize,
     },
-    /// A number that names no HDU of the file.
+    /// An index that is not that of an HDU of the file.
     #[error("there is no such HDU, the file has {count}")]
     NoSuchHdu {
         /// HDUs in the file.
@@ -103,15 +103,15 @@ pub enum FitsFault {
         /// The limit.
         allowed_cards: usize,
     },
-    /// SIMPLE = F: by its own word no standard FITS, so nothing is known of what follows the header.
+    /// SIMPLE = F: the file declares itself not to be standard FITS, so nothing is known of the content after the header.
     #[error("SIMPLE = F, the file itself says that it does not conform to the standard")]
     NotStandard,
-    /// Where an extension should begin, or nothing be left, is something else.
+    /// Bytes after an HDU that are neither an extension nor padding.
     #[error("the last {bytes} bytes, from {offset}, are neither an extension nor padding")]
     NotAnHdu {
-        /// Where they begin in the (unwrapped) file.
+        /// Offset of the bytes in the (unwrapped) file.
         offset: u64,
-        /// To the end of the file.
+        /// Number of bytes to the end of the file.
         bytes: u64,
     },
     /// A mandatory keyword occurs twice with different values.
@@ -123,12 +123,12 @@ pub enum FitsFault {
     /// A required keyword is absent.
     #[error("keyword {0} is missing")]
     MissingKeyword(String),
-    /// A required keyword is not where the standard wants it.
+    /// A required keyword is not at the place that the standard requires.
     #[error("keyword {keyword} is missing from its place, card {card}")]
     KeywordOrder {
         /// The keyword.
         keyword: String,
-        /// Where it should be, counting from 1.
+        /// Number of the card that should hold the keyword, from 1.
         card: usize,
     },
     /// A keyword whose value has the wrong type.
@@ -138,17 +138,17 @@ pub enum FitsFault {
         keyword: String,
         /// The value as written.
         found: String,
-        /// What it should be, with its article.
+        /// The expected type, with its article.
         wanted: &'static str,
     },
-    /// A keyword whose value is of the right type and cannot be.
+    /// A keyword whose value has the right type but is invalid.
     #[error("keyword {keyword} = {found} is {problem}")]
     BadValue {
         /// The keyword.
         keyword: String,
         /// The value as written.
         found: String,
-        /// Such as "not a FITS pixel type".
+        /// The problem, such as "not a FITS pixel type".
         problem: &'static str,
     },
     /// NAXISn, PCOUNT, GCOUNT, ... below zero.
@@ -159,21 +159,21 @@ pub enum FitsFault {
         /// Its value.
         found: i64,
     },
-    /// The product of the axes (with PCOUNT and GCOUNT) is no size a file can have.
+    /// The product of the axes (with PCOUNT and GCOUNT) is not a possible file size.
     #[error("the data would have more than 2^63 bytes (NAXISn x PCOUNT x GCOUNT)")]
     SizeOverflow,
-    /// The extension's type is none this reader knows.
+    /// The extension's type is unknown to this reader.
     #[error("extension type {0:?} is not read")]
     UnknownExtension(String),
     /// Random groups are recognised and not read.
     #[error("random groups are not read")]
     RandomGroups,
-    /// Asked for an image or table where the other, or nothing, is.
+    /// An image or table was requested from an HDU that holds the other, or nothing.
     #[error("it holds {found}, not {wanted}")]
     WrongKind {
-        /// What the HDU is, with its article.
+        /// The kind of the HDU, with its article.
         found: &'static str,
-        /// What was asked for, with its article.
+        /// The requested kind, with its article.
         wanted: &'static str,
     },
 
@@ -181,38 +181,38 @@ pub enum FitsFault {
     /// The file ends inside the data.
     #[error("data end {short_bytes} bytes early")]
     Truncated {
-        /// How many bytes are not there, padding not counted.
+        /// Number of missing bytes, padding not counted.
         short_bytes: u64,
     },
     /// DATASUM does not fit the data.
     #[error("DATASUM is {stored}, the data sum to {computed}")]
     DataSum {
-        /// As in the header.
+        /// The sum in the header.
         stored: String,
-        /// Of the bytes in the file.
+        /// The sum of the bytes in the file.
         computed: u32,
     },
-    /// The work or memory that the file asks for is more than the limits allow.
+    /// The work or memory that the file requires is more than the limits allow.
     #[error("{what} would take {wanted} bytes, {allowed} are allowed")]
     TooLarge {
-        /// What is too large, such as "a tile".
+        /// The object that is too large, such as "a tile".
         what: &'static str,
-        /// Bytes asked for.
+        /// Bytes required.
         wanted: u64,
         /// Bytes allowed.
         allowed: u64,
     },
 
     // Tables.
-    /// TFORMn is no format of the table's kind.
+    /// TFORMn is not a format of the table's kind.
     #[error("TFORM{column} = {found:?} is no column format")]
     BadFormat {
         /// Column number, from 1.
         column: usize,
-        /// As written.
+        /// TFORMn as written.
         found: String,
     },
-    /// The columns need another row length than NAXIS1.
+    /// The columns require another row length than NAXIS1.
     #[error("a row has {row_bytes} bytes (NAXIS1), its columns need {column_bytes}")]
     RowLength {
         /// NAXIS1.
@@ -220,22 +220,22 @@ pub enum FitsFault {
         /// Sum of the columns.
         column_bytes: u64,
     },
-    /// A column was asked for in a type that it cannot have.
+    /// A column was requested in a type that it cannot have.
     #[error("column {column} has format {tform}, which gives no {wanted}")]
     ColumnType {
         /// TTYPEn, or `#n`.
         column: String,
         /// TFORMn.
         tform: String,
-        /// Plural noun.
+        /// The requested type, as a plural noun.
         wanted: &'static str,
     },
     /// Rows that the table does not have.
     #[error("rows {first}..{end} were asked for, the table has {rows}")]
     NoSuchRows {
-        /// First row asked for, from 0.
+        /// First requested row, from 0.
         first: u64,
-        /// One past the last.
+        /// One past the last requested row.
         end: u64,
         /// Rows of the table.
         rows: u64,
@@ -247,7 +247,7 @@ pub enum FitsFault {
     OutsideHeap {
         /// TTYPEn, or `#n`.
         column: String,
-        /// From 0.
+        /// Row number, from 0.
         row: u64,
         /// Byte offset into the heap; may be negative in a broken file.
         offset: i64,
@@ -256,12 +256,12 @@ pub enum FitsFault {
         /// Size of the heap.
         heap_bytes: u64,
     },
-    /// A cell of an ASCII table that is no number.
+    /// A cell of an ASCII table that is not a number.
     #[error("column {column}, row {row}: {found:?} is no number")]
     BadCell {
         /// TTYPEn, or `#n`.
         column: String,
-        /// From 0.
+        /// Row number, from 0.
         row: u64,
         /// The text.
         found: String,
@@ -272,7 +272,7 @@ pub enum FitsFault {
     Overflow {
         /// TTYPEn, or `#n`.
         column: String,
-        /// From 0.
+        /// Row number, from 0.
         row: u64,
         /// The value.
         found: String,
@@ -290,16 +290,16 @@ pub enum FitsFault {
     /// A compressed tile that cannot be decoded.
     #[error("tile {tile} cannot be decoded")]
     BadTile {
-        /// From 0, in row order.
+        /// Tile number, from 0, in row order.
         tile: u64,
-        /// What the codec found.
+        /// The codec's fault.
         #[source]
         fault: CodecFault,
     },
 }
 
 impl FitsFault {
-    /// The machine-readable reason: snake case, one per kind, stable.
+    /// Returns the machine-readable reason: snake case, one per kind, stable.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "io",
@@ -347,7 +347,7 @@ impl FitsFault {
         }
     }
 
-    /// The header keyword at fault, when there is one.
+    /// Returns the header keyword at fault, when there is one.
     pub fn keyword(&self) -> Option<&str> {
         match self {
             Self::MissingKeyword(keyword)
@@ -365,7 +365,7 @@ impl FitsFault {
         }
     }
 
-    /// The table column at fault (TTYPEn, or its number), when there is one.
+    /// Returns the table column at fault (TTYPEn, or its number), when there is one.
     pub fn column(&self) -> Option<String> {
         match self {
             Self::ColumnType { column, .. }
@@ -376,7 +376,7 @@ impl FitsFault {
         }
     }
 
-    /// Whether trying again later may help: trouble of the machine, not of the file.
+    /// Returns true when a later retry may succeed: a failure of the machine, not of the file.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Io { .. })
     }

@@ -1,4 +1,4 @@
-//! A FITS file: opened, sniffed, its HDUs found; data are read on demand.
+//! A FITS file: opened, its format detected, its HDUs found; data are read on demand.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -26,11 +26,11 @@ pub struct FitsFile {
 /// Bytes after the last HDU, or after a gzip stream, that are neither an HDU nor padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trailing {
-    /// They follow a gzip stream.
+    /// True when the bytes follow a gzip stream.
     pub is_packed: bool,
-    /// Where they begin: in the file when they follow a gzip stream, else in the unpacked file.
+    /// Offset of the first byte: in the file when the bytes follow a gzip stream, else in the unpacked file.
     pub offset: u64,
-    /// How many.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
@@ -45,7 +45,7 @@ impl std::fmt::Display for Trailing {
     }
 }
 
-/// Where the (unwrapped) bytes are.
+/// The storage of the (unwrapped) bytes.
 #[derive(Debug)]
 pub(crate) enum Source {
     File { file: File, bytes: u64 },
@@ -56,13 +56,13 @@ impl FitsFile {
     /// Opens a regular file, unpacks gzip, scans all headers.
     ///
     /// # Errors
-    /// When the file as a whole cannot be used. A broken HDU carries its own fault instead.
+    /// Fails when the file as a whole cannot be used. A broken HDU carries its own fault instead.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, FitsError> {
         Self::open_choosing(path, limits, &|_| *limits)
     }
 
-    /// Opens a file whose primary header chooses its limits, such as those of the survey that it belongs to. Until that
-    /// header is read, `limits` hold.
+    /// Opens a file whose primary header chooses its limits, such as those of the survey that it belongs to. Until that header
+    /// is read, `limits` apply.
     ///
     /// # Errors
     /// As [`FitsFile::open`].
@@ -76,7 +76,7 @@ impl FitsFile {
         Self::of_source(path, Source::of_file(file), limits, choose)
     }
 
-    /// The same for a file that is open; `path` is used in messages only.
+    /// Reads a file that is already open; `path` is used in messages only.
     ///
     /// # Errors
     /// As [`FitsFile::open`].
@@ -84,7 +84,7 @@ impl FitsFile {
         Self::of_source(path, Source::of_file(file), limits, &|_| *limits)
     }
 
-    /// The same from bytes in memory; `name` is used in messages only.
+    /// Reads a file from bytes in memory; `name` is used in messages only.
     ///
     /// # Errors
     /// As [`FitsFile::open`].
@@ -118,17 +118,17 @@ impl FitsFile {
         })
     }
 
-    /// The file's name, as given.
+    /// Returns the file's name, as given.
     pub fn name(&self) -> &Path {
         &self.name
     }
 
-    /// All HDUs, broken ones included; at least one.
+    /// Returns all HDUs, broken ones included; at least one.
     pub fn hdus(&self) -> &[Hdu] {
         &self.hdus
     }
 
-    /// One HDU, usable or not.
+    /// Returns one HDU, usable or not.
     ///
     /// # Errors
     /// [`FitsFault::NoSuchHdu`].
@@ -138,7 +138,7 @@ impl FitsFile {
             .ok_or_else(|| self.error_in(index, FitsFault::NoSuchHdu { count: self.hdus.len() }))
     }
 
-    /// One HDU that the scan found no fault with.
+    /// Returns one HDU in which the scan found no fault.
     ///
     /// # Errors
     /// [`FitsFault::NoSuchHdu`], or the HDU's own fault.
@@ -150,32 +150,32 @@ impl FitsFile {
         }
     }
 
-    /// Bytes after the last HDU that are neither an HDU nor padding. All HDUs are whole all the same.
+    /// Returns the bytes after the last HDU that are neither an HDU nor padding. All HDUs are complete nevertheless.
     pub fn trailing(&self) -> Option<Trailing> {
         self.trailing
     }
 
-    /// The limits it was opened with.
+    /// Returns the limits that the file was opened with.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Whether the file was packed as a whole.
+    /// Returns the format in which the file was packed as a whole.
     pub fn wrapper(&self) -> Wrapper {
         self.wrapper
     }
 
-    /// Bytes of the file, unpacked.
+    /// Returns the number of bytes of the unpacked file.
     pub fn file_bytes(&self) -> u64 {
         self.source.bytes()
     }
 
-    /// Bytes of the file as it is on disk.
+    /// Returns the number of bytes of the file on disk.
     pub fn packed_bytes(&self) -> u64 {
         self.packed_bytes
     }
 
-    /// Names this file and HDU in a fault.
+    /// Makes an error of a fault in an HDU of this file.
     pub fn error_in(&self, hdu: HduIndex, fault: FitsFault) -> FitsError {
         FitsError::in_hdu(&self.name, hdu, fault)
     }
@@ -196,8 +196,8 @@ impl FitsFile {
         }
     }
 
-    /// `length` bytes from `offset` of the (unpacked) file: borrowed when they are in memory, else read into
-    /// `scratch`. Nothing is allocated for a range that the file does not have.
+    /// Returns `length` bytes from `offset` of the (unpacked) file: borrowed when they are in memory, else read into `scratch`.
+    /// Nothing is allocated for a range that the file does not have.
     ///
     /// # Errors
     /// [`FitsFault::Truncated`] when the file ends before, [`FitsFault::Io`].
@@ -263,7 +263,7 @@ struct Unwrapped {
     limits: Limits,
 }
 
-/// Decides what the file is, and unpacks it when it is gzip.
+/// Detects the format of the file, and unpacks gzip.
 fn unwrap_source(
     source: Source,
     limits: &Limits,
@@ -286,7 +286,7 @@ fn unwrap_source(
     Ok(Unwrapped { source, packed_bytes, wrapper, trailing, limits })
 }
 
-/// Reads a file from its begin, without its own position.
+/// A reader of a file from its start, which does not move the file's own position.
 struct ReadAt<'a> {
     file: &'a File,
     offset: u64,

@@ -8,7 +8,7 @@ use crate::inspect::inspect_file;
 use crate::limits::Limits;
 use crate::table::Table;
 
-/// Bounds that keep one run short: what they forbid is refused, and that path is read too.
+/// Bounds that keep one run short. A file beyond the bounds is refused, which exercises that path too.
 const LIMITS: Limits = Limits {
     expansion_ratio: 200,
     ratio_from_bytes: 1 << 16,
@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
     piece_bytes: 1 << 20,
 };
 
-/// Reads headers, images, tables, heaps and sums by every path. Whatever is wrong is refused; nothing may panic.
+/// Reads headers, images, tables, heaps and sums by every path. Every fault is refused; nothing may panic.
 #[doc(hidden)]
 pub fn fuzz_entry(bytes: &[u8]) {
     let Ok(file) = FitsFile::from_bytes("fuzz", bytes.to_vec(), &LIMITS) else { return };

@@ -1,4 +1,4 @@
-//! One header and data unit: what it holds, where it is, how large it is.
+//! One header and data unit: its kind, its place and its size.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use crate::image_header;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HduIndex(pub u16);
 
-/// What an HDU holds.
+/// The kind of data in an HDU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HduKind {
     /// A header alone: the primary or an IMAGE extension with NAXIS = 0.
@@ -27,12 +27,12 @@ pub enum HduKind {
     RandomGroups,
     /// A binary table with ZTABLE = T; read as the table that is stored.
     CompressedTable,
-    /// A conforming extension of another type, or something that is no HDU (then there is a fault).
+    /// A conforming extension of another type, or bytes that are not an HDU (then with a fault).
     Other,
 }
 
 impl HduKind {
-    /// The kind in words, with its article.
+    /// Returns the kind in words, with its article.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::NoData => "a header alone",
@@ -52,32 +52,32 @@ impl HduKind {
 pub struct Hdu {
     /// Position in the file.
     pub index: HduIndex,
-    /// What it holds.
+    /// The kind of data.
     pub kind: HduKind,
     /// The header as stored (for compressed images: that of the table).
     pub header: Header,
-    /// Where the header begins in the (unwrapped) file.
+    /// Offset of the header in the (unwrapped) file.
     pub header_offset: u64,
-    /// Where the data begin.
+    /// Offset of the data in the (unwrapped) file.
     pub data_offset: u64,
-    /// Bytes of data without padding: |BITPIX|/8 x GCOUNT x (PCOUNT + product of NAXISn).
+    /// Number of bytes of data without padding: |BITPIX|/8 x GCOUNT x (PCOUNT + product of NAXISn).
     pub data_bytes: u64,
     /// NAXISn, fastest first; of a compressed image those of the table.
     pub axes: Vec<u64>,
     /// BITPIX; of a compressed image that of the table.
     pub bitpix: i64,
-    /// Why the HDU cannot be used, when it cannot. Its header may be read all the same.
+    /// The fault for which the HDU cannot be used; `None` for a usable HDU. The header may be read in both cases.
     pub fault: Option<FitsFault>,
     pub(crate) image_header: OnceLock<Header>,
 }
 
 impl Hdu {
-    /// EXTNAME, when there is one.
+    /// Returns EXTNAME; `None` when absent.
     pub fn name(&self) -> Option<&str> {
         self.header.text("EXTNAME")
     }
 
-    /// The header of the image: for a compressed image ZNAXISn as NAXISn and so on, else the header as it is.
+    /// Returns the header of the image: for a compressed image ZNAXISn as NAXISn and so on, else the header as it is.
     pub fn image_header(&self) -> &Header {
         if self.kind != HduKind::CompressedImage {
             return &self.header;

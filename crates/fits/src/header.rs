@@ -6,13 +6,12 @@ use crate::card::{self, CARD_BYTES, CardFault, Parsed, Span, Stored, Value};
 use crate::error::FitsFault;
 use crate::keyword_index::KeywordIndex;
 
-/// A header, taken apart once; texts borrow from it.
+/// A header, parsed once; texts borrow from it.
 ///
 /// Every card is kept, in order: malformed and duplicate ones too. A card with its CONTINUE cards counts as one.
 #[derive(Clone, Debug, Default)]
 pub struct Header {
-    /// The cards as 7-bit text, small letters in keywords made capital, NUL made blank; behind them joined, unquoted and
-    /// escaped strings.
+    /// The cards as 7-bit text, with keywords in upper case and NUL as blank; joined, unquoted and escaped strings follow them.
     text: String,
     /// The cards as stored, where they differ from `text`.
     raw: Option<Box<[u8]>>,
@@ -40,38 +39,38 @@ pub struct Card<'a> {
 }
 
 impl<'a> Card<'a> {
-    /// The keyword in capitals; of a HIERARCH card the words before `=`. Empty for a blank card.
+    /// Returns the keyword in upper case; of a HIERARCH card the words before `=`. Empty for a blank card.
     pub fn keyword(&self) -> &'a str {
         self.entry.keyword.of(&self.header.text)
     }
 
-    /// The value, `None` for a commentary card or one whose value is malformed.
+    /// Returns the value, `None` for a commentary card or one whose value is malformed.
     pub fn value(&self) -> Option<Value<'a>> {
         self.entry.value(&self.header.text)
     }
 
-    /// The comment behind the value, or the text of a commentary card.
+    /// Returns the comment after the value, or the text of a commentary card.
     pub fn comment(&self) -> &'a str {
         self.entry.comment.of(&self.header.text)
     }
 
-    /// Whether it has no value by its form: COMMENT, HISTORY, blank, or any keyword without `= `.
+    /// Returns true for a card that has no value by its form: COMMENT, HISTORY, blank, or any keyword without `= `.
     pub fn is_commentary(&self) -> bool {
         self.entry.commentary
     }
 
-    /// Which of the header's 80-byte cards it begins with, from 1.
+    /// Returns the number of the first of its 80-byte cards in the header, from 1.
     pub fn number(&self) -> usize {
         self.entry.at as usize / CARD_BYTES + 1
     }
 
-    /// The bytes as stored: 80, and 80 more for each CONTINUE.
+    /// Returns the bytes as stored: 80, and 80 more for each CONTINUE.
     pub fn raw(&self) -> &'a [u8] {
         let first = self.entry.at as usize;
         &self.header.raw()[first..first + self.entry.cards as usize * CARD_BYTES]
     }
 
-    /// The value as written, for messages: control characters as `\x..`.
+    /// Returns the value as written, for messages: control characters as `\x..`.
     pub(crate) fn written(&self) -> String {
         let first = self.entry.at as usize + 10;
         let text = self.header.text[first..first + CARD_BYTES - 10].trim_matches(' ');
@@ -101,7 +100,7 @@ impl Entry {
 }
 
 impl Header {
-    /// Takes apart whole cards, with or without END at the end; bytes beyond a multiple of 80 are not looked at.
+    /// Parses whole cards, with or without END at the end; bytes beyond a multiple of 80 are ignored.
     pub fn parse(mut cards: Vec<u8>) -> Self {
         cards.truncate(cards.len() / CARD_BYTES * CARD_BYTES);
         let count = cards.len() / CARD_BYTES;
@@ -130,10 +129,10 @@ impl Header {
         header
     }
 
-    /// The bytes as text; NUL becomes blank, bytes beyond 7 bits become `?`.
+    /// Stores the bytes as text; NUL becomes blank, bytes beyond 7 bits become `?`.
     fn take_text(&mut self, mut cards: Vec<u8>) {
         for (number, card) in cards.chunks_exact(CARD_BYTES).enumerate() {
-            // One pass that vectorises; which byte it was does not matter.
+            // One pass over all bytes vectorises; the position of the byte does not matter.
             if card.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == 0x7f)) {
                 self.faults.push((number as u32 + 1, CardFault::ControlCharacter));
             }
@@ -153,7 +152,7 @@ impl Header {
         };
     }
 
-    /// Cards with bytes beyond 7 bits: kept as stored, and as text with a `?` for each such byte.
+    /// Keeps cards with bytes beyond 7 bits as stored, notes the fault, and returns them as text with a `?` for each such byte.
     fn take_other_bytes(&mut self, cards: Vec<u8>) -> String {
         for (number, card) in cards.chunks_exact(CARD_BYTES).enumerate() {
             if !card.is_ascii() {
@@ -166,7 +165,7 @@ impl Header {
         text
     }
 
-    /// Whether the card is END.
+    /// Returns true when the card is END, and notes text after it.
     fn take_end(&mut self, at: usize) -> bool {
         let card = &self.text[at..at + CARD_BYTES];
         if !is_end(card.as_bytes()) {
@@ -178,7 +177,7 @@ impl Header {
         true
     }
 
-    /// Notes that the block of END holds text behind it.
+    /// Notes that the block of END holds text after it.
     pub(crate) fn note_text_after_end(&mut self) {
         self.add_fault(self.raw_bytes, CardFault::TextAfterEnd);
     }
@@ -229,7 +228,7 @@ impl Header {
         self.entries.push(entry);
     }
 
-    /// Makes a keyword of the first eight bytes capital; HIERARCH names stay as they are.
+    /// Converts a keyword in the first eight bytes to upper case; HIERARCH names are unchanged.
     fn capitals(&mut self, at: usize, keyword: Span) {
         let first = keyword.at as usize;
         let range = first..first + keyword.length as usize;
@@ -278,14 +277,14 @@ impl Header {
         }
     }
 
-    /// Whether a control character other than NUL is in the card at `at`.
+    /// Returns true when the card at `at` has a control character other than NUL.
     fn has_controls(&self, at: usize) -> bool {
-        // Cards with them are known: most headers have none.
+        // The faults name the cards with control characters, and most headers have none.
         !self.faults.is_empty()
             && self.text.as_bytes()[at..at + CARD_BYTES].iter().any(u8::is_ascii_control)
     }
 
-    /// The same text with control characters shown as `\x..`.
+    /// Returns the span of the same text with control characters shown as `\x..`.
     fn escaped(&mut self, span: Span) -> Span {
         match card::escape_controls(span.of(&self.text)) {
             Cow::Borrowed(_) => span,
@@ -293,8 +292,8 @@ impl Header {
         }
     }
 
-    /// Cards whose texts are not what is stored, because of NUL, control characters or bytes beyond 7 bits: the number of
-    /// 80-byte cards, and the keywords of the first few, each once.
+    /// Returns the cards whose texts differ from the stored bytes, because of NUL, control characters or bytes beyond 7 bits:
+    /// the number of 80-byte cards, and the keywords of the first few, each once.
     pub fn cleaned(&self) -> (usize, Vec<&str>) {
         const NAMED: usize = 10;
         let is_cleaned =
@@ -323,7 +322,7 @@ impl Header {
         Span::new(at, text.len())
     }
 
-    /// The 80-byte cards as stored, END included when it was there.
+    /// Returns the 80-byte cards as stored, END included when present.
     pub fn raw(&self) -> &[u8] {
         match &self.raw {
             Some(raw) => raw,
@@ -331,29 +330,29 @@ impl Header {
         }
     }
 
-    /// All cards in order, END left out.
+    /// Returns all cards in order, without END.
     pub fn cards(&self) -> impl ExactSizeIterator<Item = Card<'_>> {
         self.entries.iter().map(|entry| Card { header: self, entry })
     }
 
-    /// The first card with a value indicator and this keyword.
+    /// Returns the first card with a value indicator and this keyword.
     pub fn card(&self, keyword: &str) -> Option<Card<'_>> {
         let key = |number: u32| self.entries[number as usize].keyword.of(&self.text);
         let number = self.index.find(keyword, key)?;
         Some(Card { header: self, entry: &self.entries[number as usize] })
     }
 
-    /// All values of a keyword, in order; for keywords that the header repeats.
+    /// Returns all values of a keyword, in order; for keywords that the header repeats.
     pub fn values<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = Value<'a>> {
         self.cards().filter(move |card| card.keyword() == keyword).filter_map(|card| card.value())
     }
 
-    /// The value of the first card of this keyword (`HIERARCH ` left out of the name, CONTINUE joined).
+    /// Returns the value of the first card of this keyword (`HIERARCH ` left out of the name, CONTINUE joined).
     pub fn value(&self, keyword: &str) -> Option<Value<'_>> {
         self.card(keyword)?.value()
     }
 
-    /// The text of a keyword; `None` when absent or no text.
+    /// Returns the text of a keyword; `None` when absent or not a text.
     pub fn text(&self, keyword: &str) -> Option<&str> {
         match self.value(keyword) {
             Some(Value::Text(text)) => Some(text),
@@ -361,7 +360,7 @@ impl Header {
         }
     }
 
-    /// A whole number; `Ok(None)` when absent or undefined. `5.0` counts as 5.
+    /// Returns a whole number; `Ok(None)` when absent or undefined. `5.0` counts as 5.
     ///
     /// # Errors
     /// [`FitsFault::WrongType`] when the keyword holds anything else.
@@ -379,7 +378,7 @@ impl Header {
         }
     }
 
-    /// A number; `Ok(None)` when absent or undefined.
+    /// Returns a number; `Ok(None)` when absent or undefined.
     ///
     /// # Errors
     /// [`FitsFault::WrongType`] when the keyword holds anything else.
@@ -396,7 +395,7 @@ impl Header {
         }
     }
 
-    /// A logical; `Ok(None)` when absent or undefined.
+    /// Returns a logical; `Ok(None)` when absent or undefined.
     ///
     /// # Errors
     /// [`FitsFault::WrongType`] when the keyword holds anything else.
@@ -411,7 +410,7 @@ impl Header {
         }
     }
 
-    /// Keywords that more than one card holds (commentary aside), each once, sorted.
+    /// Returns the keywords that more than one card holds (commentary aside), each once, sorted.
     pub fn duplicates(&self) -> Vec<&str> {
         let keyword = |&number: &u32| self.entries[number as usize].keyword.of(&self.text);
         let mut names: Vec<_> = self.index.repeated().iter().map(keyword).collect();
@@ -420,13 +419,13 @@ impl Header {
         names
     }
 
-    /// What is wrong with which card (from 1), in no particular order.
+    /// Returns the faults of cards, each with the number of its card (from 1), in no particular order.
     pub fn faults(&self) -> impl Iterator<Item = (usize, CardFault)> {
         self.faults.iter().map(|&(number, fault)| (number as usize, fault))
     }
 }
 
-/// Whether a card ends the header: `END` alone, padded with blanks or NUL, or with text behind it.
+/// Returns true when a card ends the header: `END` alone, padded with blanks or NUL, or with text after it.
 pub fn is_end(card: &[u8]) -> bool {
     card.starts_with(b"END") && matches!(card.get(3), Some(b' ' | b'=' | 0))
 }

@@ -1,15 +1,15 @@
-//! Arrays of variable length: descriptors in the rows, elements in the heap behind them (FITS 4.0, section 7.3.5).
+//! Arrays of variable length: descriptors in the rows, elements in the heap after them (FITS 4.0, section 7.3.5).
 
 use crate::cells::{Scale, logical};
 use crate::column::{Column, ColumnKind, Element};
 use crate::error::FitsFault;
 
-/// Where an array lies in the heap, as the row says.
+/// The place of an array in the heap, as stated in the row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
-    /// Elements; below zero in a broken file.
+    /// Number of elements; below zero in a broken file.
     pub count: i64,
-    /// Bytes from the begin of the heap; below zero in a broken file.
+    /// Offset in bytes from the start of the heap; below zero in a broken file.
     pub offset: i64,
 }
 
@@ -32,14 +32,14 @@ impl Descriptor {
 /// The heap of a table, relative to the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heap {
-    /// Where it begins in the (unwrapped) file.
+    /// Offset of the heap in the (unwrapped) file.
     pub offset: u64,
-    /// Its size.
+    /// Size of the heap in bytes.
     pub bytes: u64,
 }
 
 impl Heap {
-    /// Where in the file the array of a column is, and how many bytes; an empty array is nowhere.
+    /// Returns the file offset of a column's array and its number of bytes; an empty array is at the start of the heap.
     ///
     /// # Errors
     /// [`FitsFault::OutsideHeap`].

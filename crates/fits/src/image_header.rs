@@ -24,7 +24,7 @@ const OF_THE_TABLE: [&str; 19] = [
     "ZSCALE", "ZZERO",
 ];
 
-/// The same, with a number behind.
+/// Keywords of the same kind that end in a column number.
 const OF_A_COLUMN: [&str; 15] = [
     "NAXIS", "TTYPE", "TFORM", "TUNIT", "TNULL", "TSCAL", "TZERO", "TDISP", "TBCOL", "TDIM",
     "ZNAXIS", "ZTILE", "ZNAME", "ZVAL", "ZBLANK",
@@ -32,7 +32,7 @@ const OF_A_COLUMN: [&str; 15] = [
 
 /// Builds the image's header from that of its table.
 ///
-/// Cards keep their order, comments and text; NAXISn, PCOUNT and GCOUNT follow NAXIS as the standard wants.
+/// Cards keep their order, comments and text; NAXISn, PCOUNT and GCOUNT follow NAXIS as the standard requires.
 pub(crate) fn of_table(table: &Header) -> Header {
     let mut cards = Vec::with_capacity(table.raw().len());
     if table.card("ZSIMPLE").is_none() && table.card("ZTENSION").is_none() {
@@ -66,7 +66,7 @@ pub(crate) fn of_table(table: &Header) -> Header {
     Header::parse(cards)
 }
 
-/// BLANK of a compressed integer image may stand as ZBLANK.
+/// Adds BLANK of a compressed integer image, which may be stored as ZBLANK.
 fn add_blank(cards: &mut Vec<u8>, table: &Header) {
     let is_integer = matches!(table.value("ZBITPIX"), Some(Value::Integer(1..)));
     if let (true, None, Some(card)) = (is_integer, table.card("BLANK"), table.card("ZBLANK")) {
@@ -88,7 +88,7 @@ fn is_of_image(card: &Card<'_>) -> bool {
     !(numbered || renamed || keyword == "ZBLANK" || OF_THE_TABLE.contains(&keyword))
 }
 
-/// The card's bytes under another keyword of at most eight letters.
+/// Appends the card's bytes under another keyword of at most eight letters.
 fn rename_card(cards: &mut Vec<u8>, card: Card<'_>, name: &str) {
     let first = cards.len();
     cards.extend_from_slice(card.raw());

@@ -1,4 +1,4 @@
-//! Finds the first card of a keyword: a small open hash table over card numbers.
+//! Index of the first card of each keyword: a small open hash table over card numbers.
 
 /// Card numbers by keyword; the keywords themselves stay in the header.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,7 @@ impl KeywordIndex {
         Self { slots: vec![0; length], repeated: Vec::new() }
     }
 
-    /// Adds a card unless its keyword is there; then it is noted as repeated. `key` gives the keyword of a number.
+    /// Adds a card unless its keyword is present; otherwise notes the card as repeated. `key` returns the keyword of a number.
     pub fn insert<'a>(&mut self, keyword: &str, number: u32, key: impl Fn(u32) -> &'a str) {
         let slot = self.slot(keyword, &key);
         if self.slots[slot] == 0 {
@@ -31,12 +31,12 @@ impl KeywordIndex {
         self.slots[self.slot(keyword, &key)].checked_sub(1)
     }
 
-    /// Cards whose keyword an earlier card has.
+    /// Returns the cards whose keyword an earlier card has.
     pub fn repeated(&self) -> &[u32] {
         &self.repeated
     }
 
-    /// Where the keyword is, or where it would go.
+    /// Returns the slot of the keyword, or the free slot in which it would be stored.
     fn slot<'a>(&self, keyword: &str, key: &impl Fn(u32) -> &'a str) -> usize {
         let mask = self.slots.len() - 1;
         // The top bits of the product: they depend on every byte of the keyword.
@@ -52,7 +52,7 @@ impl KeywordIndex {
     }
 }
 
-/// Multiplicative hash over words of eight bytes: most keywords are one.
+/// Hashes words of eight bytes by multiplication: most keywords are one word.
 fn hash(bytes: &[u8]) -> u64 {
     let mut state = 0_u64;
     for chunk in bytes.chunks(8) {

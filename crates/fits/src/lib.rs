@@ -1,18 +1,17 @@
-//! The file format: reads what telescopes and their pipelines deliver, and trusts none of it.
+//! FITS reader and writer for the files of telescopes and their pipelines; no content of a file is trusted.
 //!
-//! Takes a path or bytes, leaves typed headers, image bands and table columns, or a [`FitsFault`] with a
-//! machine-readable code. Opening reads headers alone; a broken HDU carries its own fault and leaves the ones before it
-//! usable. What a header claims is never allocated: memory is that of a band, a tile or a batch of rows, within
-//! [`Limits`].
+//! Takes a path or bytes and returns typed headers, image bands and table columns, or a [`FitsFault`] with a machine-readable
+//! code. Opening reads headers alone; a broken HDU carries its own fault, and the HDUs before it stay usable. No size that a
+//! header claims is allocated: memory is that of a band, a tile or a batch of rows, within [`Limits`].
 //!
-//! Start at [`FitsFile::open`]; [`FitsFile::hdus`] says what is there, [`FitsFile::image`] and [`FitsFile::table`] read
-//! it, [`inspect::inspect`] reads everything. A new way of being wrong begins in [`FitsFault`].
+//! Start at [`FitsFile::open`]; [`FitsFile::hdus`] lists the HDUs, [`FitsFile::image`] and [`FitsFile::table`] read their data,
+//! [`inspect::inspect`] reads everything. A new kind of fault begins in [`FitsFault`].
 //! Does not know surveys, tables of the archive, or what a keyword means beyond the standard.
 //!
-//! The crates `fitsio-pure` (0.25) and `fitskit` (0.3) were tried first. Both read the images of the real files we
-//! have, but they want the whole file in memory, give one error for a file where one per HDU is needed, keep no
-//! malformed cards, and decode a Rice MEF of 2048 x 2048 pixels three and seven times slower than this room, in the
-//! same run; `fitskit` also allocates what a header claims, 10^12 bytes if it says so.
+//! The crates `fitsio-pure` (0.25) and `fitskit` (0.3) were tried first. Both read the images of the real files we have, but
+//! they want the whole file in memory, return one error for a file where one per HDU is needed, keep no malformed cards, and
+//! decode a Rice MEF of 2048 x 2048 pixels three and seven times slower than this crate, in the same run; `fitskit` also
+//! allocates what a header claims, even 10^12 bytes.
 
 pub mod card;
 mod cells;

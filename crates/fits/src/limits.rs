@@ -1,4 +1,4 @@
-//! How much a file may ask for.
+//! Bounds on the work and memory that a file may require.
 
 /// Bounds on what reading one file may cost. The defaults fit survey data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns how large a gzip file of `packed_bytes` bytes may become.
+    /// Returns the size to which a gzip file of `packed_bytes` bytes may unpack.
     pub(crate) fn unpacked_of(&self, packed_bytes: u64) -> u64 {
         let by_ratio = packed_bytes.saturating_mul(self.expansion_ratio);
         by_ratio.max(self.ratio_from_bytes).min(self.unpacked_bytes)

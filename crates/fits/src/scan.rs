@@ -1,4 +1,4 @@
-//! Finds the HDUs of a file: headers are read, data are stepped over.
+//! Scan for the HDUs of a file: headers are read, data are skipped.
 
 use std::sync::OnceLock;
 
@@ -13,19 +13,19 @@ use crate::structure;
 /// FITS files are made of blocks of this size.
 pub(crate) const BLOCK_BYTES: u64 = 2880;
 
-/// Read at once when a header begins: most headers of surveys fit.
+/// Bytes read at once at the start of a header: most headers of surveys fit.
 const HEADER_BYTES: usize = 8 * BLOCK_BYTES as usize;
 
-/// Where the scan had to stop before it had a single HDU.
+/// The place and fault at which the scan stopped before it found a single HDU.
 type ScanFault = (Option<HduIndex>, FitsFault);
 
-/// What a file holds.
+/// The content of a file.
 pub(crate) struct Scanned {
     pub hdus: Vec<Hdu>,
     pub trailing: Option<Trailing>,
 }
 
-/// All HDUs. One that is broken carries its fault; when its size is unknown it is the last.
+/// Returns all HDUs. A broken HDU carries its fault; one of unknown size is the last.
 pub(crate) fn hdus(source: &Source, limits: &Limits) -> Result<Scanned, ScanFault> {
     let mut hdus = Vec::new();
     let mut trailing = None;
@@ -59,17 +59,17 @@ pub(crate) fn hdus(source: &Source, limits: &Limits) -> Result<Scanned, ScanFaul
     Ok(Scanned { hdus, trailing })
 }
 
-/// What is at an offset.
+/// The content at an offset.
 enum Next {
-    /// An HDU, and where the next one begins, if that can be known.
+    /// An HDU, and the offset of the next one, if known.
     Hdu(Box<Hdu>, Option<u64>),
     /// Padding to the end of the file.
     End,
-    /// Bytes that are nothing of FITS.
+    /// Bytes that are not FITS.
     Trailing(Trailing),
 }
 
-/// What is at `offset`.
+/// Reads the content at `offset`.
 fn next_hdu(
     source: &Source,
     offset: u64,
@@ -153,8 +153,8 @@ fn begins_extension(
     Ok(source.read_range(offset, bytes, scratch)? == b"XTENSION")
 }
 
-/// Whether what follows the HDUs is, or was, an HDU too, so that something of the file is lost: the begin of XTENSION, a
-/// block with mandatory keywords at the places of cards, or an extension at a later block.
+/// Returns true when the bytes after the HDUs are, or were, an HDU too, so that part of the file is lost: the start of
+/// XTENSION, a block with mandatory keywords at the places of cards, or an extension at a later block.
 fn holds_hdu(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<bool, FitsFault> {
     const BEGIN: &[u8] = b"XTENSION=";
     let mut at = offset;
@@ -173,7 +173,7 @@ fn holds_hdu(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<bool
     Ok(false)
 }
 
-/// Whether all bytes to the end are zero, or all blank: tapes and copies leave such tails.
+/// Returns true when all bytes to the end are zero, or all blank: tapes and copies produce such tails.
 fn is_padding(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<bool, FitsFault> {
     let mut offset = offset;
     let mut fill = None;
@@ -189,7 +189,8 @@ fn is_padding(source: &Source, offset: u64, scratch: &mut Vec<u8>) -> Result<boo
     Ok(true)
 }
 
-/// The cards of the header at `offset`, END included; and whether something other than padding follows END in its block.
+/// Returns the cards of the header at `offset`, END included; and whether something other than padding follows END in its
+/// block.
 fn header_cards(
     source: &Source,
     offset: u64,

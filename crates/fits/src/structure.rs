@@ -1,4 +1,4 @@
-//! What the mandatory keywords say: kind and size of an HDU (FITS 4.0, sections 4.4.1 and 7).
+//! Kind and size of an HDU, from its mandatory keywords (FITS 4.0, sections 4.4.1 and 7).
 
 use crate::card::Value;
 use crate::error::FitsFault;
@@ -13,7 +13,7 @@ pub(crate) struct Structure {
     pub data_bytes: u64,
 }
 
-/// Reads the mandatory keywords, which must stand in their places; `primary` for the first HDU of a file.
+/// Reads the mandatory keywords, which must be in their places; `primary` is true for the first HDU of a file.
 pub(crate) fn of_header(header: &Header, primary: bool) -> Result<Structure, FitsFault> {
     let extension = if primary { None } else { Some(extension_type(header)?) };
     if primary {
@@ -66,7 +66,7 @@ pub(crate) fn of_header(header: &Header, primary: bool) -> Result<Structure, Fit
     Ok(Structure { kind, bitpix, axes, data_bytes })
 }
 
-/// The elements that the axes span; no axes span none.
+/// Returns the number of elements that the axes span; no axes span none.
 fn product(axes: &[u64]) -> Option<u64> {
     if axes.is_empty() || axes.contains(&0) {
         return Some(0);
@@ -119,7 +119,7 @@ fn check_table(bitpix: i64, naxis: i64, gcount: u64) -> Result<(), FitsFault> {
     Ok(())
 }
 
-/// PCOUNT and GCOUNT; where they are not mandatory they do not count.
+/// Reads PCOUNT and GCOUNT; they are ignored where they are not mandatory.
 fn counts(header: &Header, mandatory: bool) -> Result<(u64, u64), FitsFault> {
     if !mandatory {
         return Ok((0, 1));
@@ -131,7 +131,7 @@ fn counts(header: &Header, mandatory: bool) -> Result<(u64, u64), FitsFault> {
     Ok((count("PCOUNT")?, count("GCOUNT")?))
 }
 
-/// Mandatory keywords that occur twice with different values leave the structure open.
+/// Refuses mandatory keywords that occur twice with different values, which leave the structure undefined.
 fn check_repeated(header: &Header) -> Result<(), FitsFault> {
     for keyword in header.duplicates() {
         let structural =
@@ -151,7 +151,7 @@ fn check_repeated(header: &Header) -> Result<(), FitsFault> {
     Ok(())
 }
 
-/// The whole number of a keyword that must be card `number` (from 1).
+/// Returns the whole number of a keyword that must be card `number` (from 1).
 fn in_place(header: &Header, number: usize, keyword: &str) -> Result<i64, FitsFault> {
     let value =
         header.integer(keyword)?.ok_or_else(|| FitsFault::MissingKeyword(keyword.to_owned()))?;

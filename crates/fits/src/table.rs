@@ -25,7 +25,7 @@ pub struct Table<'a> {
 }
 
 impl FitsFile {
-    /// The table of an HDU: binary, ASCII, or the stored table of a compressed image or table.
+    /// Returns the table of an HDU: binary, ASCII, or the stored table of a compressed image or table.
     ///
     /// # Errors
     /// The HDU's own fault, [`FitsFault::WrongKind`], or a fault in TFIELDS, TFORMn, TBCOLn, THEAP, ...
@@ -61,27 +61,27 @@ impl<'a> Table<'a> {
         Ok(Self { file, hdu, columns, rows, row_bytes, heap })
     }
 
-    /// The HDU it is in.
+    /// Returns the HDU of the table.
     pub fn hdu(&self) -> &'a Hdu {
         self.hdu
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Bytes of a row.
+    /// Returns the number of bytes of a row.
     pub fn row_bytes(&self) -> u64 {
         self.row_bytes
     }
 
-    /// The columns in order.
+    /// Returns the columns in order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// The first column of this name, small and capital letters alike, as the standard wants.
+    /// Returns the first column of this name, regardless of case, as the standard requires.
     pub fn column(&self, name: &str) -> Option<&Column> {
         let is_it = |column: &&Column| {
             column.name.as_deref().is_some_and(|other| other.eq_ignore_ascii_case(name))
@@ -89,25 +89,25 @@ impl<'a> Table<'a> {
         self.columns.iter().find(is_it)
     }
 
-    /// The heap behind the rows.
+    /// Returns the heap after the rows.
     pub fn heap(&self) -> Heap {
         self.heap
     }
 
-    /// How many rows to read at once: at least one, and no more than a cache holds.
+    /// Returns the number of rows to read at once: at least one, and no more than a cache holds.
     pub fn batch_rows(&self) -> u64 {
         (BATCH_BYTES / self.row_bytes.max(1)).max(1)
     }
 
-    /// Row ranges that cover the table, each of [`Table::batch_rows`]. None when the rows have no bytes, whatever
-    /// their number: such a table holds nothing, and its header alone could claim any number of them.
+    /// Returns row ranges that cover the table, each of [`Table::batch_rows`]. There are none when the rows have no bytes,
+    /// whatever their number: such a table holds nothing, and its header alone could claim any number of rows.
     pub fn batches(&self) -> impl Iterator<Item = Range<u64>> + use<> {
         let rows = if self.row_bytes == 0 { 0 } else { self.rows };
         let step = self.batch_rows();
         (0..rows).step_by(step as usize).map(move |first| first..rows.min(first + step))
     }
 
-    /// Reads rows as stored, into `scratch` unless they are in memory anyway.
+    /// Reads rows as stored, into `scratch` unless they are already in memory.
     ///
     /// # Errors
     /// [`FitsFault::NoSuchRows`], [`FitsFault::TooLarge`] beyond [`crate::Limits::piece_bytes`], [`FitsFault::Io`].
@@ -137,7 +137,7 @@ impl<'a> Table<'a> {
         Rows::new(bytes, self.row_bytes as usize, range.start, count as usize).ok_or(no_such_rows)
     }
 
-    /// The bytes of a heap array, read into `scratch` unless they are in memory anyway.
+    /// Returns the bytes of a heap array, read into `scratch` unless they are already in memory.
     ///
     /// # Errors
     /// [`FitsFault::OutsideHeap`], [`FitsFault::TooLarge`] beyond [`crate::Limits::piece_bytes`], [`FitsFault::Io`].
@@ -155,7 +155,7 @@ impl<'a> Table<'a> {
         located.map_err(|fault| self.error(fault))
     }
 
-    /// `fault` with this file and HDU.
+    /// Returns `fault` with this file and HDU.
     pub fn error(&self, fault: FitsFault) -> FitsError {
         self.file.error_in(self.hdu.index, fault)
     }
@@ -173,7 +173,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// PCOUNT bytes follow the rows; THEAP, when given, counts from the first row.
+/// Returns the heap: PCOUNT bytes follow the rows; THEAP, when present, counts from the first row.
 fn heap(hdu: &Hdu, table_bytes: u64) -> Result<Heap, FitsFault> {
     let first = match hdu.header.integer("THEAP")? {
         None => table_bytes,

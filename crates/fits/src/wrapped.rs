@@ -1,4 +1,4 @@
-//! What a file is, decided by its first bytes: FITS, FITS inside gzip, or something that is refused.
+//! Format of a file, detected by its first bytes: FITS, FITS inside gzip, or something that is refused.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -12,16 +12,16 @@ use crate::file::{Source, Trailing};
 use crate::header::{Header, is_end};
 use crate::limits::Limits;
 
-/// How a FITS file was packed as a whole.
+/// The packing of a FITS file as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrapper {
-    /// Not at all.
+    /// Not packed.
     Plain,
     /// gzip; unpacked in memory, a large one in a scratch file.
     Gzip,
 }
 
-/// Bytes that [`sniff`] wants to see.
+/// Number of bytes that [`sniff`] needs.
 pub(crate) const SNIFF_BYTES: usize = 32;
 
 /// First bytes of the formats that are known and not unpacked.
@@ -36,7 +36,7 @@ const WRAPPERS: [(&[u8], &str); 8] = [
     (b"\x04\x22\x4d\x18", "lz4"),
 ];
 
-/// Decides by content what the file is; `begin` are its first bytes, at most [`SNIFF_BYTES`].
+/// Detects the format of the file by content; `begin` holds its first bytes, at most [`SNIFF_BYTES`].
 pub(crate) fn sniff(begin: &[u8]) -> Result<Wrapper, FitsFault> {
     if begin.is_empty() {
         return Err(FitsFault::EmptyFile);
@@ -56,22 +56,22 @@ pub(crate) fn sniff(begin: &[u8]) -> Result<Wrapper, FitsFault> {
     Err(FitsFault::NotFits { begins: shown.escape_ascii().to_string() })
 }
 
-/// Chooses the limits of a file by its primary header.
+/// A choice of a file's limits by its primary header.
 pub(crate) type Choose<'a> = &'a dyn Fn(&Header) -> Limits;
 
-/// What a gzip stream holds.
+/// The content of a gzip stream.
 pub(crate) struct Unpacked {
     pub source: Source,
     /// The limits that its primary header leads to.
     pub limits: Limits,
-    /// Where something other than zeros follows the stream, and how many bytes that is.
+    /// Place and number of the bytes other than zeros after the stream; `None` when there are none.
     pub trailing: Option<Trailing>,
 }
 
 /// Unpacks a gzip stream of `packed_bytes` bytes, never more than the limits allow. Zeros after the stream are padding.
 ///
 /// # Errors
-/// A damaged stream, one that is no FITS inside, one that is too large; [`FitsFault::Io`].
+/// A damaged stream, one without FITS inside, or one that is too large; [`FitsFault::Io`].
 pub(crate) fn unpack(
     packed: impl BufRead,
     packed_bytes: u64,
@@ -84,7 +84,7 @@ pub(crate) fn unpack(
         let begin = packed.consumed;
         match unpack_member(&mut packed, &mut sink) {
             Ok(()) => {}
-            // What follows the first member need not be gzip.
+            // Bytes after the first member need not be gzip.
             Err(FitsFault::GzipDamaged { .. }) if begin > 0 && !sink.grew => {
                 return sink.finish(Some(begin));
             }
@@ -137,7 +137,7 @@ const MEMORY_BYTES: usize = 32 << 20;
 /// Bytes that stay in memory where no scratch file can be made.
 const MEMORY_BYTES_MAX: usize = 300_000_000;
 
-/// Takes what is unpacked, in memory or in a scratch file, and keeps to the limits.
+/// A sink for unpacked bytes, in memory or in a scratch file, which enforces the limits.
 struct Sink<'a> {
     memory: Vec<u8>,
     spool: Option<File>,
@@ -145,11 +145,11 @@ struct Sink<'a> {
     bytes: u64,
     packed_bytes: u64,
     limits: Limits,
-    /// Until the primary header is complete.
+    /// The choice of limits; `None` once the primary header is complete.
     choose: Option<Choose<'a>>,
     next_try: usize,
     is_sniffed: bool,
-    /// The current member gave bytes.
+    /// True when the current member yielded bytes.
     grew: bool,
 }
 
@@ -172,7 +172,7 @@ impl<'a> Sink<'a> {
     fn add(&mut self, bytes: &[u8]) -> Result<(), FitsFault> {
         self.grew = true;
         match &self.spool {
-            // Holes take no room: masks are mostly zeros.
+            // Holes take no space: masks are mostly zeros.
             Some(file) if bytes.iter().any(|&byte| byte != 0) => {
                 file.write_all_at(bytes, self.bytes)?;
             }
@@ -194,7 +194,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// What is inside must be FITS itself: no packing in packing.
+    /// Checks that the content is FITS itself: packing inside packing is refused.
     fn sniff(&mut self) -> Result<(), FitsFault> {
         self.is_sniffed = true;
         match sniff(&self.memory[..self.memory.len().min(SNIFF_BYTES)])? {
@@ -272,7 +272,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Counts what is taken of a reader.
+/// A reader that counts the bytes taken from it.
 struct Counted<R> {
     inner: R,
     consumed: u64,
@@ -297,7 +297,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 }
 
-/// A damaged stream is the file's fault, anything else the machine's.
+/// Makes the fault of an I/O error: a damaged stream is the file's fault, any other error the machine's.
 fn gzip_fault(error: io::Error) -> FitsFault {
     match error.kind() {
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {

@@ -1,4 +1,4 @@
-//! Does a staged batch fit its manifest? Names, lengths, checksums, schema versions, counts, identities.
+//! Checks of a staged batch against its manifest: names, lengths, checksums, schema versions, counts, identities.
 
 use crate::previews;
 use archive::records::{RowsOfProgramme, StagedBatch, StagedTask};
@@ -9,22 +9,22 @@ use std::path::Path;
 
 pub use model::task::JPEG;
 
-/// The checks, by the names that refusals give.
+/// The checks, by their names in refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// The result is of this very task and format.
     Identity,
     /// The counts, numbers and texts of the result are possible ones.
     Result,
-    /// A name is plain and stands once.
+    /// A name is plain and unique.
     Name,
-    /// A file is there and regular.
+    /// A file exists and is regular.
     File,
     /// A file has the length of the manifest.
     Length,
     /// A file has the checksum of the manifest.
     Checksum,
-    /// What a file holds is what its table takes.
+    /// The content of a file fits its table.
     Content,
     /// The rows belong to a table of this use case.
     Table,
@@ -34,12 +34,12 @@ pub enum Check {
     RowCount,
     /// Multiframes are those of the task.
     Multiframe,
-    /// Detectors stand once, with their catalogue's version, and add up to their file.
+    /// Detectors are unique, have their catalogue's version, and add up to their file.
     Detectors,
 }
 
 impl Check {
-    /// The name in refusals.
+    /// Returns the name of the check in refusals.
     pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -58,17 +58,17 @@ impl Check {
     }
 }
 
-/// Why a batch is not taken.
+/// Reason why a batch is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The batch is at fault.
     Check {
-        /// Which check.
+        /// Check that failed.
         check: Check,
         /// One sentence.
         message: String,
     },
-    /// The machine is at fault; later it may go well.
+    /// The machine is at fault; a retry may succeed.
     Passing(String),
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn failed(check: Check, message: impl Into<String>) -> Failure {
     Failure::Check { check, message: message.into() }
 }
 
-/// Why a staged file cannot be opened. Network disks take their time to show one.
+/// Returns the failure of a staged file that cannot be opened. Network disks may show a file late.
 pub(crate) fn not_opened(path: &Path, fault: files::OpenFault) -> Failure {
     let message = format!("{} {fault}", path.display());
     match fault.is_transient() || matches!(fault, files::OpenFault::Missing) {
@@ -85,7 +85,7 @@ pub(crate) fn not_opened(path: &Path, fault: files::OpenFault) -> Failure {
     }
 }
 
-/// What the manifest promises.
+/// The counts that the manifest promises.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Detections per programme.
@@ -117,7 +117,7 @@ pub fn check(batch: &StagedBatch, staging: &Path, previews: &Path) -> Result<Cou
     })
 }
 
-/// What the manifest says, without looking at files.
+/// Checks the manifest alone, without its files.
 fn check_result(
     batch: &StagedBatch,
     task: &StagedTask,
@@ -177,7 +177,7 @@ fn check_result(
     Ok(())
 }
 
-/// A JPEG shows an image of the task.
+/// Returns true when a JPEG shows an image of the task.
 fn is_of_task(task: &StagedTask, file: &StagedFile) -> bool {
     file.table != JPEG
         || preview_name::parts(&file.name).is_some_and(|(root, _)| {
@@ -245,7 +245,7 @@ fn check_file(
         ));
     }
     let Some(table) = model::tables::table(&file.table) else { return Ok(()) };
-    // What this program staged itself is not read twice; of what a node left every value is looked at.
+    // Files that this program staged itself are not read twice; of a file that a node wrote, every value is checked.
     let examined = match task.is_own {
         true => stage::examine_form(&opened, table, file),
         false => stage::examine_rows(opened, table, file),
@@ -259,7 +259,7 @@ fn check_file(
     })
 }
 
-/// Each detector once in the batch, contiguous in its file, of the version that was read.
+/// Checks that each detector is once in the batch, contiguous in its file, and of the version that was read.
 fn check_detectors(
     task: &StagedTask,
     result: &TaskResult,

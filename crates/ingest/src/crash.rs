@@ -1,6 +1,6 @@
-//! The instants between which an ingest may die; kill tests aim at each of them.
+//! The instants at which an ingest may die; kill tests aim at each of them.
 
-/// Between the first rename and the last commit of a publication of previews.
+/// Instants from the check to the last commit of a publication of previews.
 pub const PREVIEW_POINTS: [&str; 9] = [
     "ingest:checked",
     "previews:renamed",
@@ -13,11 +13,11 @@ pub const PREVIEW_POINTS: [&str; 9] = [
     "publish:before-commit",
 ];
 
-/// While the files of the lake are written, by the `publish:…` points of the files room.
+/// Instants while the files of the lake are written, from the `publish:…` points of the `files` crate.
 pub const LAKE_POINTS: [&str; 4] =
     ["publish:before-sync", "publish:before-rename", "publish:after-rename", "load:lake-files"];
 
-/// While a server's tables are filled and attached.
+/// Instants while a server's tables are filled and attached.
 pub const SERVER_POINTS: [&str; 5] = [
     "load:copied",
     "load:before-commit",
@@ -26,7 +26,7 @@ pub const SERVER_POINTS: [&str; 5] = [
     "attach:after-commit",
 ];
 
-/// Between the reservation and the commit of a publication of detections, on both engines.
+/// Instants from the check to the completion of a publication of detections, on both engines.
 pub const CATALOGUE_POINTS: [&str; 13] = [
     "ingest:checked",
     "reserve:before-commit",
@@ -43,7 +43,7 @@ pub const CATALOGUE_POINTS: [&str; 13] = [
     "complete:before-commit",
 ];
 
-/// Between the check and the commit of a publication of metadata.
+/// Instants from the check to the commit of a publication of metadata.
 pub const METADATA_POINTS: [&str; 9] = [
     "ingest:checked",
     "ingest:reserved",

@@ -1,13 +1,14 @@
 //! Stage 5 of 5: makes staged batches visible in the archive, each exactly once.
 //!
-//! Takes the rounds that are staged, in the order of their deliveries' registration, and takes each through
-//! *check* (does the batch fit its manifest?), *reserve* (object ids), *load* (unseen), *publish* (one short transaction). A
-//! batch that does not fit is refused with the name of the check and holds no other up; a blocked one waits and
-//! says why. Killed anywhere and run again, the archive comes out the same.
+//! Takes the rounds that are staged, in the order of their deliveries' registration, and takes each through *check* (does the
+//! batch fit its manifest?), *reserve* (object ids), *load* (unseen), *publish* (one short transaction). A batch that does not
+//! fit is refused with the name of the check and holds no other up; a blocked one waits and reports the reason. A pass that is
+//! killed anywhere and run again yields the same archive.
 //!
-//! Start at [`pass`], the whole ingester; a daemon is a loop around it. Checks are in [`check`], JPEGs find their place in
-//! [`previews`], [`sweep`] collects and clears what attempts left, [`crash`] lists the instants that kill tests aim at.
-//! Does not know tables or the engine, read FITS files, or decide what is to be done next.
+//! Start at [`pass`], the whole ingester; a daemon is a loop around it. Checks are in [`check`], [`previews`] moves JPEGs to
+//! their places, [`sweep`] collects results and removes the remains of attempts, [`crash`] lists the instants at which kill tests
+//! aim.
+//! This crate does not depend on tables or the engine, reads no FITS files, and does not decide what is done next.
 
 pub mod check;
 pub mod crash;
@@ -20,7 +21,7 @@ use check::Failure;
 use model::{EventId, UnitKey, UseCase, one_line, shown_briefly};
 use std::collections::BTreeSet;
 
-/// Bytes of a message about a batch that are kept.
+/// Maximum number of bytes that are kept of a message about a batch.
 const MESSAGE_BYTES: usize = 4000;
 
 /// A round that was made visible.
@@ -28,18 +29,18 @@ const MESSAGE_BYTES: usize = 4000;
 pub struct Published {
     /// The round.
     pub unit: UnitKey,
-    /// Its event.
+    /// Event of the publication.
     pub event: EventId,
     /// Rows per table.
     pub rows: Vec<(String, u64)>,
     /// Multiframes that newer content superseded.
     pub superseded: u64,
-    /// What it took.
+    /// Durations of the publication.
     pub timing: Timing,
 }
 
 impl Published {
-    /// In a line: round, event, rows per table, seconds.
+    /// Returns a line: round, event, rows per table, seconds.
     pub fn in_words(&self) -> String {
         let rows: Vec<String> = self.rows.iter().map(|(t, n)| format!("{n} {t}")).collect();
         let Timing { load, keys, publish } = self.timing;
@@ -52,7 +53,7 @@ impl Published {
     }
 }
 
-/// A round that does not fit.
+/// A round that does not fit its manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// The round.
@@ -63,25 +64,25 @@ pub struct Misfit {
     pub message: String,
 }
 
-/// What one pass did.
+/// The outcome of one pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PassReport {
     /// Rounds made visible, in their order.
     pub published: Vec<Published>,
     /// Rounds that were refused; each is a new refusal.
     pub refused: Vec<Misfit>,
-    /// Rounds that wait, and for what.
+    /// Rounds that wait, each with the reason.
     pub blocked: Vec<(UnitKey, String)>,
-    /// Rounds that met trouble which may pass by itself.
+    /// Rounds with a failure that may pass by itself, each with the reason.
     pub postponed: Vec<(UnitKey, String)>,
     /// Deliveries that are complete now.
     pub completed: Vec<String>,
-    /// Why the archive was not tidied up.
+    /// Reason why the archive was not tidied up; `None` when it was.
     pub untidy: Option<String>,
 }
 
 impl PassReport {
-    /// Whether nothing was there to be done.
+    /// Returns true when there was nothing to do.
     pub fn is_idle(&self) -> bool {
         self.published.is_empty()
             && self.refused.is_empty()
@@ -89,19 +90,19 @@ impl PassReport {
             && self.completed.is_empty()
     }
 
-    /// Rows of a table made visible.
+    /// Returns the number of rows of a table that were made visible.
     pub fn rows_of(&self, table: &str) -> u64 {
         let rows = self.published.iter().flat_map(|p| &p.rows);
         rows.filter(|(name, _)| name == table).map(|(_, rows)| rows).sum()
     }
 
-    /// Refusals that were not there before.
+    /// Returns the number of new refusals.
     pub fn new_refusals(&self) -> u64 {
         self.refused.len() as u64
     }
 }
 
-/// What became of one round.
+/// The outcome of one round.
 #[derive(Debug)]
 enum Outcome {
     Published(Published),
@@ -110,11 +111,11 @@ enum Outcome {
     Postponed(String),
 }
 
-/// One pass: everything staged of these deliveries (of all, when none is named) that can be made visible now is. Looks at
-/// the whole state, takes no hint of what changed.
+/// Runs one pass: makes every staged round of these deliveries (of all, when none is named) visible that can be. Reads the whole
+/// state, takes no hint of changes.
 ///
 /// # Errors
-/// [`ArchiveError`] when the archive itself cannot be read or written; trouble with one batch is in the report.
+/// [`ArchiveError`] when the archive itself cannot be read or written; a failure of one batch is in the report.
 pub fn pass(
     archive: &mut impl Publication,
     deliveries: &[String],
@@ -124,7 +125,7 @@ pub fn pass(
     pass_until(&|| false, archive, deliveries, cause, now)
 }
 
-/// [`pass`] that begins no further batch once `stop` says so.
+/// Runs a [`pass`] that begins no further batch once `stop` returns true.
 ///
 /// # Errors
 /// As [`pass`].
@@ -160,8 +161,8 @@ pub fn pass_until(
     Ok(report)
 }
 
-/// The first staged round that is wanted, not blocked and not tried yet. Looked up anew each time: a round may have been
-/// what another waited for.
+/// Returns the first staged round that is wanted, not blocked and not tried yet. The rounds are read again each time: a round may
+/// have been blocked by the one before.
 fn next(
     archive: &impl Publication,
     deliveries: &[String],
@@ -172,7 +173,7 @@ fn next(
     Ok(archive.staged_rounds()?.into_iter().find(free).map(|r| r.unit))
 }
 
-/// Takes one staged round into the archive.
+/// Publishes one staged round in the archive.
 fn ingest(
     archive: &mut impl Publication,
     unit: &UnitKey,
@@ -216,8 +217,8 @@ fn ingest(
     }
 }
 
-/// Tells a fault of the batch from one of the archive: the batch is refused, or waits, and the others go on. Only what concerns
-/// every batch ends the pass.
+/// Distinguishes a fault of the batch from one of the archive: the batch is refused, or waits, and the others continue. Only a
+/// fault that concerns every batch ends the pass.
 fn failed(
     archive: &mut impl Publication,
     unit: &UnitKey,
@@ -266,7 +267,7 @@ fn refuse(
         Ok(()) => {
             Ok(Outcome::Refused(Misfit { unit: unit.clone(), check: check.to_owned(), message }))
         }
-        // Somebody else decided on it meanwhile.
+        // Another process decided on the batch in the meantime.
         Err(error) if error.is_conflict() => Ok(Outcome::Postponed(one_line(&error))),
         Err(error) => Err(error),
     }

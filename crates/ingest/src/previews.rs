@@ -1,6 +1,6 @@
-//! JPEGs find their place: from an attempt's directory to `previews/<delivery>/`, before the rows that name them.
+//! Placement of JPEGs: from an attempt's directory to `previews/<delivery>/`, before the rows that name them.
 //!
-//! A move that was done before is found done; a new recipe takes the place of the old one's file. Both directories are open
+//! A move that was done before is recognized; the file of a new recipe replaces that of the old one. Both directories are open
 //! while a file is moved, so that no link on the way to either changes which file it is.
 
 use crate::check::{Check, Failure, JPEG, failed, not_opened};
@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where a JPEG of a round belongs.
+/// Returns the place of a JPEG of a round.
 pub fn place(previews: &Path, unit: &UnitKey, name: &str) -> PathBuf {
     previews.join(&unit.delivery).join(name)
 }
@@ -22,10 +22,10 @@ fn passing(path: &Path, fault: impl std::fmt::Display) -> Failure {
     Failure::Passing(format!("cannot put a preview at {}: {fault}", path.display()))
 }
 
-/// Puts all JPEGs of a batch at their places and makes that durable.
+/// Moves all JPEGs of a batch to their places and makes that durable.
 ///
 /// # Errors
-/// [`Failure`]; what was moved stays moved, and the next pass goes on from there.
+/// [`Failure`]; moved files stay moved, and the next pass resumes there.
 pub fn settle(batch: &StagedBatch, staging: &Path, previews: &Path) -> Result<(), Failure> {
     let path = previews.join(&batch.unit.delivery);
     files::create_dir(previews).map_err(|fault| passing(previews, fault))?;
@@ -57,14 +57,14 @@ fn settle_task(task: &StagedTask, staging: &Path, home: &Dir) -> Result<(), Fail
     Ok(())
 }
 
-/// Moves a file. It was synced with its attempt's directory; only its name changes. One on another disk, or with a second name
+/// Moves a file. It was synced with its attempt's directory; only its name changes. A file on another disk, or with a second name
 /// by which others may change it, is copied.
 fn settle_one(jpeg: &StagedFile, from: Option<&Dir>, home: &Dir) -> Result<(), Failure> {
     let name = OsStr::new(&jpeg.name);
     let to = home.path().join(name);
     let opened = match from.map_or(Err(OpenFault::Missing), |from| from.open_regular(name)) {
         Ok(file) => file,
-        // Done before.
+        // The file was moved before.
         Err(OpenFault::Missing) if home.open_regular(name).is_ok() => return Ok(()),
         Err(fault) => return Err(not_opened(&to, fault)),
     };
@@ -90,7 +90,7 @@ fn settle_one(jpeg: &StagedFile, from: Option<&Dir>, home: &Dir) -> Result<(), F
     from.remove_file(name).map_err(|fault| passing(&to, fault))
 }
 
-/// What was moved is the file that was checked: somebody may have exchanged it in between.
+/// Checks that the moved file is the one that was checked: another process may have exchanged it in between.
 fn settled(jpeg: &StagedFile, home: &Dir) -> Result<(), Failure> {
     let name = OsStr::new(&jpeg.name);
     let to = home.path().join(name);

@@ -1,6 +1,7 @@
-//! Collects results that nobody waited for, and clears what dead attempts and passes left, and what was ingested days ago.
+//! Collects results for which no process waited, and removes the remains of dead attempts and passes, and of batches ingested
+//! days ago.
 //!
-//! A node reports by a file; this pass finds it. An attempt whose process is gone or whose lease ended is lost, and only
+//! A node reports by a file; this pass finds it. An attempt whose process has ended or whose lease has expired is lost, and only
 //! then is its directory removed. Nodes write to `staging/`: nothing there is opened or removed through a link.
 
 use archive::records::{AttemptEnd, AttemptKey, Taken};
@@ -11,14 +12,14 @@ use stage::Verification;
 use std::fs;
 use std::path::Path;
 
-/// What a sweep did.
+/// The counts of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Results that were found complete.
+    /// Complete results that were found.
     pub collected: u64,
-    /// Refusals in them that were not known before.
+    /// New refusals in these results.
     pub new_refusals: u64,
-    /// Attempts whose lease ended without result.
+    /// Attempts that ended without a valid result.
     pub lost: u64,
     /// Directories of attempts removed.
     pub directories: u64,
@@ -26,10 +27,10 @@ pub struct SweepReport {
     pub files: u64,
 }
 
-/// One sweep. Safe to repeat and beside running attempts. What was ingested stays staged for `keep` after that.
+/// Runs one sweep. Safe to repeat, and to run beside running attempts. Ingested batches stay staged for `keep` after ingest.
 ///
 /// # Errors
-/// [`ArchiveError`]; what could not be removed is left for the next sweep.
+/// [`ArchiveError`]; directories that could not be removed are left for the next sweep.
 pub fn sweep<A: Queue + Publication>(
     archive: &mut A,
     keep: chrono::TimeDelta,
@@ -75,8 +76,8 @@ pub fn sweep<A: Queue + Publication>(
     Ok(report)
 }
 
-/// Returns `true` when the directory is gone afterwards. Stays inside `staging/`: every name on the way is opened without
-/// following links, and what a link names stays.
+/// Removes a directory. Returns `true` when the directory does not exist afterwards. Stays inside `staging/`: every name on the
+/// way is opened without following links, and the target of a link stays.
 fn remove_directory(directory: &Path, staging: &Path) -> bool {
     let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
         return false;
@@ -86,7 +87,7 @@ fn remove_directory(directory: &Path, staging: &Path) -> bool {
         Err(OpenFault::Missing) => return true,
         _ => return false,
     }
-    // Task, round and unit, as far as nothing else is in them.
+    // The directories of task, round and unit, if nothing else is in them.
     let above = directory.ancestors().skip(1).take_while(|dir| *dir != staging);
     let is_removed = |path: &Path| {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
@@ -96,7 +97,7 @@ fn remove_directory(directory: &Path, staging: &Path) -> bool {
     true
 }
 
-/// Removes what publications of dead processes left: their names end in pid and serial number.
+/// Removes the temporary files of publications of dead processes: their names end in pid and serial number.
 fn remove_temporaries(directory: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
     let mut removed = 0;

@@ -1,10 +1,10 @@
-//! How other programs attach the archive.
+//! Statements by which other programs attach the archive.
 
 use std::path::Path;
 
-/// The statements that attach an archive to DuckDB, read-only: the lake as `lake`, the other tables as `archive`.
+/// Returns the statements that attach an archive to DuckDB, read-only: the lake as `lake`, the other tables as `archive`.
 ///
-/// The path of the lake is always given: a reader may see the site under another path than its curator.
+/// The path of the lake is always included: a reader may see the site under another path than its curator.
 pub fn attach_statements(archive_db: &Path, lake_dir: &Path) -> String {
     let database = quoted(archive_db);
     let lake = quoted(lake_dir);
@@ -18,7 +18,7 @@ pub fn attach_statements(archive_db: &Path, lake_dir: &Path) -> String {
     )
 }
 
-/// A path within a SQL string.
+/// Returns a path quoted for a SQL string.
 fn quoted(path: &Path) -> String {
     path.display().to_string().replace('\'', "''")
 }

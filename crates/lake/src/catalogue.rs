@@ -1,4 +1,4 @@
-//! The DuckLake tables: creating them, keeping their columns in step with ours, and where the data are.
+//! The DuckLake tables: creating them, keeping their columns in step with ours, and the location of the data.
 
 use super::LakeError;
 use arrow_schema::{DataType, Schema};
@@ -33,7 +33,7 @@ pub struct LakeColumn {
     pub name: String,
     /// DuckLake's name of the type, e.g. `float64`.
     pub kind: &'static str,
-    /// Whether it may be NULL.
+    /// True when it may be NULL.
     pub nullable: bool,
     /// Description and unit, shown by DuckDB as the column's comment; may be empty.
     pub comment: String,
@@ -42,14 +42,14 @@ pub struct LakeColumn {
 /// The columns of `detection`, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeSchema {
-    /// What the table is, shown by DuckDB.
+    /// Description of the table, shown by DuckDB.
     pub comment: String,
     /// The columns.
     pub columns: Vec<LakeColumn>,
 }
 
 impl LakeSchema {
-    /// The schema that `model::tables` defines for `detection`.
+    /// Returns the schema that `model::tables` defines for `detection`.
     ///
     /// # Errors
     /// [`LakeError::UnknownType`] for a type the lake does not keep.
@@ -68,7 +68,7 @@ impl LakeSchema {
         Ok(schema)
     }
 
-    /// The schema of an Arrow schema whose fields carry `PARQUET:field_id`.
+    /// Returns the schema of an Arrow schema whose fields carry `PARQUET:field_id`.
     ///
     /// # Errors
     /// [`LakeError::UnknownType`] for a type the lake does not keep, [`LakeError::Catalogue`] without field id.
@@ -112,9 +112,9 @@ fn ducklake_type(column: &str, kind: &DataType) -> Result<&'static str, LakeErro
     })
 }
 
-/// Makes the lake's catalogue, or brings an older one up to the schema: new columns are added in a snapshot of
-/// their own. Safe to repeat. Run it in the transaction of the migration; `detector_rows` must exist by then or be
-/// made from [`DETECTOR_ROWS_DDL`].
+/// Makes the lake's catalogue, or updates an older one to the schema: new columns are added in a separate snapshot.
+/// Safe to repeat. Run it in the transaction of the migration; `detector_rows` must exist by then or be made from
+/// [`DETECTOR_ROWS_DDL`].
 ///
 /// # Errors
 /// [`LakeError::Sql`], or [`LakeError::Catalogue`] when a stored column has another name or type.
@@ -151,7 +151,7 @@ pub fn init(
     }
 }
 
-/// Id, name and type of the columns of `detection` in the latest snapshot, in order.
+/// Returns id, name and type of the columns of `detection` in the latest snapshot, in order.
 pub fn stored_columns(tx: &Connection) -> Result<Vec<(i64, String, String)>, LakeError> {
     let mut select = tx.prepare(
         "SELECT column_id, column_name, column_type FROM ducklake_column
@@ -172,7 +172,7 @@ fn create(
         ("created_by", concat!("Almagest ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("data_path", data_path(lake_dir)?),
         ("encrypted", "false".to_owned()),
-        // A foreign writer, should there be one, must not put rows into the catalogue itself.
+        // A foreign writer, if there is one, must not put rows into the catalogue itself.
         ("data_inlining_row_limit", "0".to_owned()),
     ];
     for (key, value) in metadata {
@@ -268,7 +268,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The latest one.
+    /// Returns the latest snapshot.
     pub fn latest(tx: &Connection) -> Result<Self, LakeError> {
         tx.query_row(
             "SELECT snapshot_id, schema_version, next_catalog_id, next_file_id
@@ -306,7 +306,7 @@ pub fn snapshot_row(
     Ok(())
 }
 
-/// A row of `ducklake_snapshot_changes`; the event, when there is one, stands in `commit_extra_info`.
+/// Writes a row of `ducklake_snapshot_changes`; the event, if any, is in `commit_extra_info`.
 pub fn change_row(
     tx: &Connection,
     snapshot: i64,
@@ -322,7 +322,7 @@ pub fn change_row(
     Ok(())
 }
 
-/// Stores where the lake is now, and says whether that was news. Readers on another mount override it with
+/// Stores the present location of the lake, and returns whether it changed. Readers on another mount override it with
 /// `DATA_PATH … OVERRIDE_DATA_PATH true`.
 ///
 /// # Errors
@@ -337,7 +337,7 @@ pub fn correct_data_path(tx: &Connection, lake_dir: &Path) -> Result<bool, LakeE
     Ok(changed > 0)
 }
 
-/// The path as DuckLake stores it: absolute, a slash at the end.
+/// Returns the path as DuckLake stores it: absolute, a slash at the end.
 fn data_path(lake_dir: &Path) -> Result<String, LakeError> {
     let absolute = std::path::absolute(lake_dir).map_err(LakeError::io(lake_dir))?;
     let text = absolute.to_str().ok_or_else(|| {
@@ -346,11 +346,11 @@ fn data_path(lake_dir: &Path) -> Result<String, LakeError> {
     Ok(format!("{}/", text.trim_end_matches('/')))
 }
 
-/// Keeps `archive.db-wal` and `-shm` when the last connection closes, so that readers of the group, who cannot
-/// create them, can attach while nobody writes. To be said on every connection that may be the last.
+/// Keeps `archive.db-wal` and `-shm` when the last connection closes, so that readers of the group, who cannot create
+/// them, can attach while no process writes. To be called on every connection that may be the last.
 ///
 /// # Errors
-/// When SQLite refuses.
+/// Fails when SQLite refuses.
 pub fn keep_wal_files(connection: &Connection) -> Result<(), LakeError> {
     use rusqlite::ffi;
     let mut keep: std::os::raw::c_int = 1;

@@ -1,4 +1,4 @@
-//! One column of one row group, read block by block with pages skipped that nobody asks for.
+//! One column of one row group, read block by block; pages that are not needed are skipped.
 
 use super::{LakeError, OpenFile};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
@@ -30,12 +30,12 @@ pub enum Values {
 pub struct ColumnBlock {
     /// The values.
     pub values: Values,
-    /// Which rows have one; `None` when all have.
+    /// Marks the rows that have one; `None` when all have.
     pub valid: Option<Vec<bool>>,
 }
 
 impl ColumnBlock {
-    /// Whether a row has a value.
+    /// Returns true when a row has a value.
     pub fn is_valid(&self, row: usize) -> bool {
         self.valid.as_ref().is_none_or(|v| v[row])
     }
@@ -50,7 +50,7 @@ pub struct ColumnScan {
 }
 
 impl ColumnScan {
-    /// A scan at the first row of a row group.
+    /// Makes a scan at the first row of a row group.
     ///
     /// # Errors
     /// [`LakeError::Parquet`] for damaged metadata or an unknown codec.
@@ -67,10 +67,10 @@ impl ColumnScan {
         Ok(Self { reader, nullable, position: 0, path: file.path().to_owned() })
     }
 
-    /// Reads `rows` rows from row `start` of the row group, which must not lie before the last block's end.
+    /// Reads `rows` rows from row `start` of the row group, which must not be before the last block's end.
     ///
     /// # Errors
-    /// [`LakeError::Parquet`] for damaged pages, or when the chunk has fewer rows than its footer said.
+    /// [`LakeError::Parquet`] for damaged pages, or when the chunk has fewer rows than its footer states.
     pub fn read(&mut self, start: usize, rows: usize) -> Result<ColumnBlock, LakeError> {
         let skip = start.checked_sub(self.position).ok_or_else(|| {
             LakeError::Catalogue(format!("{} was read backwards", self.path.display()))
@@ -98,7 +98,7 @@ impl ColumnScan {
     }
 }
 
-/// Values, and which rows have one; `None` when all have.
+/// Values, and the marks of rows that have one; `None` when all have.
 type Block<T> = (Vec<T>, Option<Vec<bool>>);
 
 fn read_block<T: DataType>(
@@ -134,7 +134,7 @@ where
     Ok((spread(values, &valid), Some(valid)))
 }
 
-/// Puts the values at the rows that have one.
+/// Moves the values to the rows that have one.
 fn spread<T: Default + Clone>(mut values: Vec<T>, valid: &[bool]) -> Vec<T> {
     let mut from = values.len();
     values.resize(valid.len(), T::default());

@@ -1,4 +1,4 @@
-//! What a lake file holds: read back from the file itself, so that what is registered is what is there.
+//! Description of a lake file, read back from the file itself, so that the registered values are those of the file.
 
 use super::{ByteCounter, ColumnBlock, ColumnScan, LakeError, OpenFile, Values};
 use parquet::file::metadata::ParquetMetaData;
@@ -30,7 +30,7 @@ pub struct LakeFile {
     pub statistics: Vec<ColumnStatistics>,
     /// The detectors, in the order of their rows.
     pub detectors: Vec<DetectorRun>,
-    /// XXH64 of its bytes, hexadecimal; known to who wrote it.
+    /// XXH64 of its bytes, hexadecimal; known only to the process that wrote it.
     pub xxhash64: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub struct ColumnStatistics {
     pub nulls: u64,
     /// Least and greatest value as DuckLake writes them; `None` when no row has a value.
     pub bounds: Option<(String, String)>,
-    /// Whether the column is a floating one, which then holds no NaN.
+    /// True when the column is a floating one, which then holds no NaN.
     pub floating: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct DetectorRun {
     pub ext_num: i64,
     /// First row in the file, from 0.
     pub first_row: u64,
-    /// How many.
+    /// Number of rows.
     pub rows: u64,
     /// A circle that holds every position; `None` when no row has one.
     pub sky: Option<SkyCap>,
@@ -76,25 +76,25 @@ pub struct SkyCap {
 }
 
 impl SkyCap {
-    /// The least whole k >= -12 for which the radius is at most 2^k degrees: caps of one class are found by one
+    /// Returns the least whole k >= -12 for which the radius is at most 2^k degrees: caps of one class are found by one
     /// search.
     pub fn radius_class(self) -> i32 {
         (-12..8).find(|&k| self.radius_deg <= f64::from(k).exp2()).unwrap_or(8)
     }
 }
 
-/// Reads a file of the lake and says what it holds.
+/// Reads a file of the lake and describes its contents.
 ///
 /// # Errors
-/// [`LakeError`] when the file is damaged, its object ids have gaps, it holds another programme's rows, or a
-/// detector's rows do not stand together.
+/// [`LakeError`] when the file is damaged, its object ids have gaps, it holds another programme's rows, or a detector's
+/// rows are not consecutive.
 pub fn describe(lake_dir: &Path, name: &str, programme_id: i64) -> Result<LakeFile, LakeError> {
     let path = lake_dir.join(super::catalogue::TABLE_PATH).join(name);
     let file = OpenFile::open(&path, None, &Arc::new(ByteCounter::default()))?;
     describe_open(&file, name, programme_id)
 }
 
-/// [`describe`] for a file that is open.
+/// Describes a file that is open, as [`describe`] does.
 pub(crate) fn describe_open(
     file: &OpenFile,
     name: &str,
@@ -130,7 +130,7 @@ pub(crate) fn describe_open(
     })
 }
 
-/// Integer bounds of a column, when its statistics are complete.
+/// Returns integer bounds of a column, when its statistics are complete.
 fn bounds_of(file: &OpenFile, all: &[ColumnStatistics], name: &str) -> Option<(i64, i64)> {
     let schema = file.metadata().file_metadata().schema_descr();
     let id = i64::from(schema.column(file.column(name)?).self_type().get_basic_info().id());
@@ -138,7 +138,7 @@ fn bounds_of(file: &OpenFile, all: &[ColumnStatistics], name: &str) -> Option<(i
     Some((low.parse().ok()?, high.parse().ok()?))
 }
 
-/// Statistics over all row groups; a column that lacks one in any row group is left out.
+/// Returns statistics over all row groups; a column that lacks them in any row group is left out.
 fn statistics(metadata: &ParquetMetaData) -> Vec<ColumnStatistics> {
     let schema = metadata.file_metadata().schema_descr();
     (0..schema.num_columns())
@@ -214,7 +214,7 @@ impl Number {
         }
     }
 
-    /// Shortest text that reads back as the same number.
+    /// Returns the shortest text that reads back as the same number.
     fn text(self) -> String {
         match self {
             Self::Whole(n) => n.to_string(),
@@ -223,7 +223,7 @@ impl Number {
     }
 }
 
-/// The detectors of a file. Row groups may cut a detector; its parts are joined.
+/// Returns the detectors of a file. Row groups may split a detector; its parts are joined.
 pub fn detectors(file: &OpenFile) -> Result<Vec<DetectorRun>, LakeError> {
     let column = |name: &str| {
         file.column(name).ok_or_else(|| LakeError::Staged {
@@ -290,7 +290,7 @@ fn real(block: &ColumnBlock, row: usize) -> Option<f64> {
     }
 }
 
-/// The circle around the mean direction.
+/// Returns the circle around the mean direction.
 fn cap(positions: &[(f64, f64)]) -> Option<SkyCap> {
     let first = positions.first()?;
     let vectors: Vec<_> = positions.iter().map(|&(ra, dec)| sky::unit_vector(ra, dec)).collect();
@@ -301,7 +301,7 @@ fn cap(positions: &[(f64, f64)]) -> Option<SkyCap> {
     let centre = sky::UnitVector::towards(x, y, z)
         .map_or(SkyPosition { ra_deg: first.0, dec_deg: first.1 }, sky::UnitVector::position);
     let centre_cell = sky::healpix::nested29(centre.ra_deg, centre.dec_deg)?;
-    // The cell's centre stands for ours from here on, so the radius is counted from there.
+    // The cell's centre replaces the mean direction from here on, so the radius is measured from it.
     let centre = sky::healpix::centre(MAX_ORDER, centre_cell)?;
     let c = sky::unit_vector(centre.ra_deg, centre.dec_deg);
     let (mut farthest, mut most) = (first, 0.0);
@@ -316,7 +316,7 @@ fn cap(positions: &[(f64, f64)]) -> Option<SkyCap> {
     let radius_deg = sky::angular_distance_deg(centre.ra_deg, centre.dec_deg, ra, dec);
     Some(SkyCap {
         centre_healpix29: i64::try_from(centre_cell).ok()?,
-        // Chords tell distances apart to 1e-7 of them at worst: within a cell, and opposite the centre.
+        // Chords resolve distances to 1e-7 of them at worst: within a cell, and opposite the centre.
         radius_deg: (radius_deg * (1.0 + 1e-6)).min(180.0),
     })
 }

@@ -1,9 +1,9 @@
-//! What can go wrong in the lake, and where.
+//! Failures of the lake, and their places.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A fault of the lake: the file or table it concerns stands in the message.
+/// A fault of the lake: the message names the file or table concerned.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// A lake or staged file could not be read or written as Parquet.
@@ -11,7 +11,7 @@ pub enum LakeError {
     Parquet {
         /// The file.
         path: PathBuf,
-        /// What the library said.
+        /// The error of the library.
         #[source]
         source: parquet::errors::ParquetError,
     },
@@ -20,19 +20,19 @@ pub enum LakeError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
     /// The file could not be published under its final name.
     #[error(transparent)]
     Publish(#[from] files::PublishFault),
-    /// A staged file is not what its manifest said.
+    /// A staged file does not match its manifest.
     #[error("staged file {} does not fit: {reason}", path.display())]
     Staged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The difference.
         reason: String,
     },
     /// A column has a type that the lake does not keep.
@@ -46,10 +46,10 @@ pub enum LakeError {
     /// A name that would leave `lake/detection/` or confuse other programs.
     #[error("{0:?} is no name for a lake file")]
     FileName(String),
-    /// It was to stop.
+    /// A stop was requested.
     #[error("stopped before it was done")]
     Stopped,
-    /// The stored catalogue contradicts itself or what is asked of it.
+    /// The stored catalogue contradicts itself or the request.
     #[error("the lake's catalogue does not fit: {0}")]
     Catalogue(String),
     /// SQLite refused.
@@ -58,7 +58,7 @@ pub enum LakeError {
 }
 
 impl LakeError {
-    /// Whether the same request may succeed later without anybody's help: full disks, interrupted reads, locks.
+    /// Returns true when the same request may succeed later without intervention: full disks, interrupted reads, locks.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Io { source, .. } => !matches!(

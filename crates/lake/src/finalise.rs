@@ -1,8 +1,8 @@
-//! Staged files become one lake file: final object ids and the event are encoded anew, all else is copied.
+//! Merging staged files into one lake file: final object ids and the event are re-encoded, all other data are copied.
 //!
-//! A row group of good size is spliced: its column chunks are taken over byte for byte with their page indexes.
-//! Runs of small row groups are decoded and encoded again as larger ones, since each costs a footer entry per
-//! column and a page per column at least.
+//! A row group of sufficient size is spliced: its column chunks are copied byte for byte with their page indexes. Runs
+//! of small row groups are decoded and encoded again as larger ones, since each costs at least a footer entry and a
+//! page per column.
 
 use super::describe::describe_open;
 use super::sum::Summed;
@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Row groups of at least this many rows are copied as they are.
+/// Row groups of at least this many rows are copied unchanged.
 pub const GOOD_ROWS: u64 = 50_000;
 /// Merged row groups are closed when they have this many rows.
 const MERGED_ROWS: u64 = 250_000;
@@ -43,9 +43,9 @@ const BEGIN_EVENT: &str = "begin_event";
 pub struct Staged<'a> {
     /// The directory of ours below which it is. No link beneath it is followed.
     pub base: &'a Path,
-    /// Where it is. Its temporary ids are -1, -2, … in the order of its rows.
+    /// Its path. Its temporary ids are -1, -2, … in the order of its rows.
     pub path: &'a Path,
-    /// Rows of the same batch and programme that come before its own.
+    /// Number of rows of the same batch and programme before its own.
     pub offset: u64,
 }
 
@@ -53,8 +53,8 @@ impl Staged<'_> {
     /// Opens the file, following no link beneath its base.
     ///
     /// # Errors
-    /// [`LakeError::Staged`] when something else has its name, [`LakeError::Io`] when it is absent or cannot be read,
-    /// [`LakeError::Parquet`] when it has no footer.
+    /// [`LakeError::Staged`] when another kind of entry has its name, [`LakeError::Io`] when it is absent or cannot be
+    /// read, [`LakeError::Parquet`] when it has no footer.
     pub fn open(&self, counter: &Arc<ByteCounter>) -> Result<OpenFile, LakeError> {
         OpenFile::of(open_staged(self.base, self.path)?, self.path, counter)
     }
@@ -63,7 +63,8 @@ impl Staged<'_> {
 /// Opens a file below a directory of ours that nodes may write to, following no link beneath `base`.
 ///
 /// # Errors
-/// [`LakeError::Staged`] when something else has its name, [`LakeError::Io`] when it is absent or cannot be read.
+/// [`LakeError::Staged`] when another kind of entry has its name, [`LakeError::Io`] when it is absent or cannot be
+/// read.
 pub fn open_staged(base: &Path, path: &Path) -> Result<File, LakeError> {
     files::open_below(base, path).map_err(|fault| match fault {
         OpenFault::Io(source) => LakeError::io(path)(source),
@@ -72,7 +73,7 @@ pub fn open_staged(base: &Path, path: &Path) -> Result<File, LakeError> {
     })
 }
 
-/// What is to be published: all rows of one programme in one batch.
+/// A request to publish all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct FinaliseRequest<'a> {
     /// Name of the new file within `lake/detection/`, see [`lake_file_name`].
@@ -87,17 +88,17 @@ pub struct FinaliseRequest<'a> {
     pub staged: &'a [Staged<'a>],
 }
 
-/// The name of the lake file of a batch and programme. Batch numbers are never reused, so neither are names.
+/// Returns the name of the lake file of a batch and programme. Batch numbers are never reused, so neither are names.
 pub fn lake_file_name(batch: i64, programme_id: i64) -> String {
     format!("batch{batch:08}-programme{programme_id}.parquet")
 }
 
-/// Writes the lake files of a batch, each whole or not at all, and says what they hold. The same requests again leave
-/// the same bytes. When `stop` is set, it gives up between two row groups.
+/// Writes the lake files of a batch, each whole or not at all, and describes their contents. A repetition of the same
+/// requests writes the same bytes. When `stop` is set, it stops between two row groups.
 ///
 /// # Errors
-/// [`LakeError::Staged`] when a staged file is not what its request says, [`LakeError::Stopped`], otherwise the system's or
-/// Parquet's word.
+/// [`LakeError::Staged`] when a staged file does not match its request, [`LakeError::Stopped`], otherwise the error of
+/// the system or of Parquet.
 pub fn finalise(
     lake_dir: &Path,
     requests: &[FinaliseRequest<'_>],
@@ -164,7 +165,7 @@ fn open_sources(request: &FinaliseRequest<'_>) -> Result<Vec<Source>, LakeError>
     Ok(sources)
 }
 
-/// A staged file begins where the one before ended, with its temporary ids in order.
+/// Checks that each staged file begins where the one before ended, with its temporary ids in order.
 pub fn check_staged(
     file: &OpenFile,
     staged: &Staged<'_>,
@@ -177,7 +178,7 @@ pub fn check_staged(
     check_temporary_ids(file).map_err(misfit)
 }
 
-/// The ids must be -1 … -n over the file, which the statistics of its row groups tell.
+/// Checks that the ids are -1 … -n over the file, from the statistics of its row groups.
 fn check_temporary_ids(file: &OpenFile) -> Result<(), String> {
     let column = file.column(OBJ_ID).ok_or("it has no column obj_id")?;
     let mut before = 0;
@@ -194,7 +195,7 @@ fn check_temporary_ids(file: &OpenFile) -> Result<(), String> {
     Ok(())
 }
 
-/// A row group of the new file: source and row group of each part. One part alone is copied.
+/// A row group of the new file: source and row group of each part. A single part is copied.
 type Step = Vec<(usize, usize)>;
 
 fn plan(sources: &[Source]) -> Vec<Step> {
@@ -314,7 +315,7 @@ impl<'a, W: std::io::Write + Send> Output<'a, W> {
         Ok(())
     }
 
-    /// Puts final ids and the event into a decoded row group.
+    /// Inserts final ids and the event into a decoded row group.
     fn identify(&mut self, source: &Source, batch: RecordBatch) -> RecordBatch {
         let rows = batch.num_rows();
         let ids = self.take_ids(source, i64::try_from(rows).unwrap_or(i64::MAX));
@@ -347,7 +348,7 @@ fn too_many_columns() -> parquet::errors::ParquetError {
     parquet::errors::ParquetError::General("more columns than the schema has".to_owned())
 }
 
-/// Takes over one column chunk, byte for byte.
+/// Copies one column chunk, byte for byte.
 fn splice<W: std::io::Write + Send>(
     out: &mut SerializedRowGroupWriter<'_, W>,
     source: &Source,
@@ -392,7 +393,7 @@ fn decode(file: &OpenFile, group: usize) -> ParquetResult<RecordBatch> {
     Ok(concat_batches(metadata.schema(), &batches)?)
 }
 
-/// The bytes of one row group, read at once: its pages are small, and many.
+/// The bytes of one row group, read at once: its pages are small and numerous.
 struct Window {
     start: u64,
     bytes: Bytes,

@@ -1,4 +1,4 @@
-//! One publication: what it adds, ends and opens again, and the one snapshot that names its event.
+//! One publication: the rows that it adds, ends and reopens, and the one snapshot that names its event.
 
 use super::catalogue::{ALL_TABLE, CURRENT_TABLE, Snapshot, TABLE_PATH, change_row, snapshot_row};
 use super::{ColumnStatistics, LakeError, LakeFile, SkyCap};
@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Images in one look-up.
+/// Number of images in one look-up.
 const LOOKED_UP_AT_ONCE: usize = 250;
 
 /// One detector's catalogue, whatever its version.
@@ -25,7 +25,7 @@ pub struct DetectorKey {
     pub ext_num: i64,
 }
 
-/// What became of a file that was added.
+/// The record of a file that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// `data_file_id` in `detection_all`: the `file_id` of `detector_rows`.
@@ -36,12 +36,12 @@ pub struct Registered {
     pub rows: u64,
 }
 
-/// Changes to the lake within the caller's transaction. Nothing of it is seen before that commits, and all of it
-/// belongs to one event.
+/// Changes to the lake within the caller's transaction. None of them is visible before that commits, and all of them
+/// belong to one event.
 ///
 /// The order matters for one detector: first [`end_detectors`](Self::end_detectors) its older catalogue, then
-/// [`add`](Self::add) what replaces it, since a detector has one current catalogue at most. What is added may end in the same
-/// publication: it is in `detection_all`, and no snapshot of `detection` shows it.
+/// [`add`](Self::add) its replacement, since a detector has one current catalogue at most. Added rows may end in the
+/// same publication: they are in `detection_all`, and no snapshot of `detection` shows them.
 #[derive(Debug)]
 pub struct Publication<'tx> {
     tx: &'tx Connection,
@@ -49,7 +49,7 @@ pub struct Publication<'tx> {
     event: i64,
     snapshot: Snapshot,
     changes: BTreeSet<String>,
-    /// Files of which rows ended or show again: `detection` is brought in step with them at the end.
+    /// Files with rows that ended or became visible again: `detection` is updated for them at the end.
     touched: BTreeSet<i64>,
 }
 
@@ -74,7 +74,7 @@ impl<'tx> Publication<'tx> {
         })
     }
 
-    /// Registers a file and its detectors. `version` tells the catalogue version of a detector.
+    /// Registers a file and its detectors. `version` returns the catalogue version of a detector.
     ///
     /// # Errors
     /// [`LakeError::Catalogue`] when the name was used before; [`LakeError::Sql`] when a detector has a current
@@ -193,8 +193,8 @@ impl<'tx> Publication<'tx> {
         Ok(())
     }
 
-    /// Ends the current rows of some detectors and says how many rows that were. A detector without current rows
-    /// is passed over.
+    /// Ends the current rows of some detectors and returns the number of those rows. A detector without current rows is
+    /// skipped.
     ///
     /// # Errors
     /// [`LakeError::Sql`], or a delete file that could not be written.
@@ -207,7 +207,7 @@ impl<'tx> Publication<'tx> {
         )
     }
 
-    /// Returns those of some detectors whose image has current rows: few of a batch replace others.
+    /// Returns those of some detectors whose image has current rows: few detectors of a batch replace others.
     fn with_current_rows(&self, detectors: &[DetectorKey]) -> Result<Vec<DetectorKey>, LakeError> {
         let images: BTreeSet<i64> = detectors.iter().map(|key| key.multiframe_id).collect();
         let images: Vec<String> = images.iter().map(i64::to_string).collect();
@@ -225,17 +225,16 @@ impl<'tx> Publication<'tx> {
         Ok(detectors.iter().filter(is_current).copied().collect())
     }
 
-    /// Opens again what one event ended of some detectors (the undo of a retraction) and says how many rows that
-    /// were.
+    /// Reopens the rows of some detectors that one event ended (the undo of a retraction) and returns their number.
     ///
     /// # Errors
-    /// [`LakeError::Sql`] when a detector has got another current catalogue since.
+    /// [`LakeError::Sql`] when a detector has received another current catalogue since.
     pub fn reopen_detectors(
         &mut self,
         ended_by: i64,
         detectors: &[DetectorKey],
     ) -> Result<u64, LakeError> {
-        // By the detector, of which there are few rows: the index of events finds all rows that one event ended.
+        // By detector, of which there are few rows: the index of events would find all rows that one event ended.
         let update = format!(
             "UPDATE detector_rows SET end_event = NULL
              WHERE end_event + 0 = {ended_by} AND end_event IS NOT NULL AND multiframe_id = ?2 AND ext_num = ?3 AND ?1 > 0
@@ -244,7 +243,7 @@ impl<'tx> Publication<'tx> {
         self.turn(detectors, &update)
     }
 
-    /// Runs an update per detector and notes the affected files.
+    /// Runs an update per detector and records the affected files.
     fn turn(&mut self, detectors: &[DetectorKey], update: &str) -> Result<u64, LakeError> {
         let mut turned = 0;
         let mut update = self.tx.prepare(update)?;
@@ -293,7 +292,7 @@ impl<'tx> Publication<'tx> {
         Ok(())
     }
 
-    /// Positions of a file's rows that have ended, and the number of those that are current.
+    /// Returns the positions of a file's rows that have ended, and the number of those that are current.
     fn ended_rows(&self, file_id: i64) -> Result<(Vec<i64>, u64), LakeError> {
         let mut select = self.tx.prepare_cached(
             "SELECT file_row, rows, end_event IS NULL FROM detector_rows
@@ -324,7 +323,7 @@ impl<'tx> Publication<'tx> {
         Ok(())
     }
 
-    /// Removes a file of `detection` that this very publication added: no snapshot ever shows it.
+    /// Removes a file of `detection` that this publication itself added: no snapshot ever shows it.
     fn forget_unseen(&mut self, id: i64) -> Result<bool, LakeError> {
         let unseen: Option<(i64, i64)> = self
             .tx
@@ -346,7 +345,7 @@ impl<'tx> Publication<'tx> {
     }
 
     fn end_delete_file(&mut self, data_file_id: i64) -> Result<(), LakeError> {
-        // One that this very publication wrote was never seen: it goes without a trace.
+        // A file written by this publication itself was never visible, so it is removed without a trace.
         self.tx.execute(
             "DELETE FROM ducklake_delete_file WHERE data_file_id = ?1 AND begin_snapshot = ?2",
             params![data_file_id, self.snapshot.id],
@@ -362,7 +361,7 @@ impl<'tx> Publication<'tx> {
         Ok(())
     }
 
-    /// Registers a file of `detection_all` in `detection` once more, with the statistics it has there.
+    /// Registers a file of `detection_all` in `detection` again, with its statistics there.
     fn show_again(&mut self, file_id: i64) -> Result<i64, LakeError> {
         let id = self.take_file_id();
         self.tx.execute(
@@ -405,7 +404,7 @@ impl<'tx> Publication<'tx> {
         Ok(())
     }
 
-    /// Writes the snapshot and hands back its number; without changes there is none.
+    /// Writes the snapshot and returns its number; without changes there is none.
     ///
     /// # Errors
     /// [`LakeError::Sql`].
@@ -423,8 +422,8 @@ impl<'tx> Publication<'tx> {
     }
 }
 
-/// Takes the files that hold a programme's range of object ids, and nothing else, out of the lake's catalogue, history
-/// included, and gives their paths: the rows are lost to time travel too.
+/// Removes the files that hold a programme's range of object ids, and nothing else, from the lake's catalogue, history
+/// included, and returns their paths: the rows are lost to time travel too.
 ///
 /// # Errors
 /// [`LakeError::Sql`].
@@ -474,8 +473,8 @@ pub fn forget(
     Ok(paths)
 }
 
-/// Positions of ended rows as DuckLake (like Iceberg) keeps them: file name and position, with reserved field ids.
-/// Readers go by the position alone, so the name may stay relative and the site may move.
+/// Writes the positions of ended rows as DuckLake (like Iceberg) keeps them: file name and position, with reserved
+/// field ids. Readers use the position alone, so the name may stay relative and the site may move.
 fn write_delete_file(
     path: &Path,
     data_name: &str,
@@ -513,7 +512,7 @@ fn write_delete_file(
     Ok((file.bytes(), file.footer_bytes()))
 }
 
-/// Positions in a file that [`write_delete_file`] wrote.
+/// Reads the positions in a file that [`write_delete_file`] wrote.
 ///
 /// # Errors
 /// [`LakeError::Parquet`] when the file is damaged, [`LakeError::Staged`] when it is of another kind.

@@ -1,6 +1,6 @@
 //! Reading lake files by ranges, counting every byte.
 //!
-//! Nothing reads ahead: what the counter says is what was asked of the file system.
+//! Nothing is read ahead: the counter states exactly the bytes requested from the file system.
 
 use super::LakeError;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What was read from lake files, for `--stats` and for tests.
+/// Counter of the reads from lake files, for `--stats` and for tests.
 #[derive(Debug, Default)]
 pub struct ByteCounter {
     bytes: AtomicU64,
@@ -26,17 +26,17 @@ pub struct ByteCounter {
 }
 
 impl ByteCounter {
-    /// Bytes read.
+    /// Returns the bytes read.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Read requests made.
+    /// Returns the read requests made.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// Files opened.
+    /// Returns the files opened.
     pub fn files(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
     }
@@ -95,7 +95,7 @@ impl ChunkReader for LakeReader {
     }
 }
 
-/// A sequential reader that starts somewhere in the file.
+/// A sequential reader that starts at a position in the file.
 #[derive(Debug)]
 pub struct Positioned {
     reader: LakeReader,
@@ -121,8 +121,8 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Opens a file and parses its footer. `footer_bytes`, when known from the catalogue (without the 8 bytes of
-    /// the tail), saves one read; a wrong one is noticed and corrected.
+    /// Opens a file and parses its footer. `footer_bytes`, when known from the catalogue (without the 8 bytes of the
+    /// tail), saves one read; a wrong value is noticed and corrected.
     ///
     /// # Errors
     /// [`LakeError::Io`] or [`LakeError::Parquet`], naming the file.
@@ -134,7 +134,7 @@ impl OpenFile {
         Self::read(LakeReader::open(path, counter)?, path, footer_bytes)
     }
 
-    /// [`OpenFile::open`] for a file of any name; `path` is what messages call it.
+    /// Opens a file of any name as [`OpenFile::open`] does; `path` is its name in messages.
     pub(crate) fn of(
         file: File,
         path: &Path,
@@ -149,22 +149,22 @@ impl OpenFile {
         Ok(Self { path: path.to_owned(), reader: Arc::new(reader), metadata, footer_bytes })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Length of the file.
+    /// Returns the length of the file.
     pub fn bytes(&self) -> u64 {
         self.reader.bytes
     }
 
-    /// Length of the footer without the 8 bytes of the tail, as DuckLake counts it.
+    /// Returns the length of the footer without the 8 bytes of the tail, as DuckLake counts it.
     pub fn footer_bytes(&self) -> u64 {
         self.footer_bytes
     }
 
-    /// The parsed footer.
+    /// Returns the parsed footer.
     pub fn metadata(&self) -> &ParquetMetaData {
         &self.metadata
     }
@@ -177,23 +177,23 @@ impl OpenFile {
         self.reader.file.try_clone().map_err(LakeError::io(&self.path))
     }
 
-    /// Reads ranges of the file.
+    /// Returns the reader of ranges of the file.
     pub fn reader(&self) -> &Arc<LakeReader> {
         &self.reader
     }
 
-    /// Rows of the whole file.
+    /// Returns the rows of the whole file.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// Position of a column, by name (lake files are flat).
+    /// Returns the position of a column, by name (lake files are flat).
     pub fn column(&self, name: &str) -> Option<usize> {
         let schema = self.metadata.file_metadata().schema_descr();
         schema.columns().iter().position(|c| c.name() == name)
     }
 
-    /// Where the pages of one column chunk are; `None` when the file has no offset index.
+    /// Returns the locations of the pages of one column chunk; `None` when the file has no offset index.
     ///
     /// # Errors
     /// [`LakeError::Parquet`] for a damaged index.
@@ -214,7 +214,7 @@ impl OpenFile {
         Ok(Some(index.page_locations().clone()))
     }
 
-    /// Least and greatest value per page of one column chunk; `None` when the file has none for it.
+    /// Returns the least and greatest value per page of one column chunk; `None` when the file has none for it.
     ///
     /// # Errors
     /// [`LakeError::Parquet`] for a damaged index.
@@ -243,7 +243,7 @@ fn index_range(offset: Option<i64>, length: Option<i32>) -> Option<(u64, usize)>
 const TAIL_BYTES: u64 = 8;
 const GUESSED_FOOTER_BYTES: u64 = 16 << 10;
 
-/// Footer = thrift metadata, its length (4 bytes, little-endian), `PAR1`.
+/// Reads the footer = thrift metadata, its length (4 bytes, little-endian), `PAR1`.
 fn read_footer(reader: &LakeReader, hint: Option<u64>) -> ParquetResult<(ParquetMetaData, u64)> {
     let bytes = reader.bytes;
     let wanted = (hint.unwrap_or(GUESSED_FOOTER_BYTES) + TAIL_BYTES).min(bytes);

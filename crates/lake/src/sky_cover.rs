@@ -1,11 +1,11 @@
-//! Which healpix cells a circle on the sky may touch: how a cone search finds detectors through an index.
+//! HEALPix cells that a circle on the sky may touch: a cone search finds detectors by them through an index.
 //!
 //! Cells are those of HEALPix (Górski et al. 2005, ApJ 622, 759), NESTED, order 29, as in the column `healpix29`.
 
 use sky::healpix::{MAX_ORDER, centre};
 use std::f64::consts::PI;
 
-/// Cells finer than this are not worth more ranges: 3.4 arcmin, a quarter of a WFCAM detector.
+/// Order of the finest cells that are worth more ranges: 3.4 arcmin, a quarter of a WFCAM detector.
 const FINEST: u8 = 10;
 
 /// A circle on the sky.
@@ -20,7 +20,7 @@ pub struct Cone {
 }
 
 impl Cone {
-    /// `None` unless all three are finite, the declination within ±90 and the radius not negative.
+    /// Makes a cone; `None` unless all three are finite, the declination within ±90 and the radius not negative.
     pub fn new(ra_deg: f64, dec_deg: f64, radius_deg: f64) -> Option<Self> {
         let sound = ra_deg.is_finite()
             && dec_deg.abs() <= 90.0
@@ -29,14 +29,14 @@ impl Cone {
         sound.then_some(Self { ra_deg, dec_deg, radius_deg })
     }
 
-    /// Whether a position lies in it, edge included.
+    /// Returns true when a position is inside, edge included.
     pub fn contains(&self, ra_deg: f64, dec_deg: f64) -> bool {
         sky::angular_distance_deg(self.ra_deg, self.dec_deg, ra_deg, dec_deg) <= self.radius_deg
     }
 }
 
-/// Ranges of `healpix29` (first and last, both included, ascending, not touching) that hold every cell whose
-/// centre lies within the cone, and some cells beyond.
+/// Returns ranges of `healpix29` (first and last, both included, ascending, not touching) that hold every cell whose
+/// centre is within the cone, and some cells beyond.
 pub fn healpix_ranges(cone: Cone) -> Vec<(i64, i64)> {
     let order = cover_order(cone.radius_deg);
     let mut cells: Vec<u64> = (0..12).collect();
@@ -55,7 +55,7 @@ pub fn healpix_ranges(cone: Cone) -> Vec<(i64, i64)> {
     merge(&cells, 2 * u32::from(MAX_ORDER - order))
 }
 
-/// The coarsest order whose cells are smaller than the radius: a cone then touches about twenty cells.
+/// Returns the coarsest order whose cells are smaller than the radius: a cone then touches about twenty cells.
 fn cover_order(radius_deg: f64) -> u8 {
     (0..FINEST).find(|&order| cell_radius_deg(order) < radius_deg).unwrap_or(FINEST)
 }
@@ -72,8 +72,8 @@ fn merge(cells: &[u64], shift: u32) -> Vec<(i64, i64)> {
     ranges
 }
 
-/// Greatest distance of a corner from its cell's centre (`max_pixrad` of the HEALPix C++ library), degrees, with a
-/// little to spare for rounding.
+/// Returns the greatest distance of a corner from its cell's centre (`max_pixrad` of the HEALPix C++ library), degrees,
+/// with a small margin for rounding.
 fn cell_radius_deg(order: u8) -> f64 {
     let nside = f64::from(1u32 << order);
     let from_z_phi = |z: f64, phi: f64| {
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    /// The position at a distance and position angle (degrees east of north).
+    /// Returns the position at a distance and position angle (degrees east of north).
     fn moved(ra: f64, dec: f64, distance: f64, angle: f64) -> (f64, f64) {
         let (d0, s, a) = (dec.to_radians(), distance.to_radians(), angle.to_radians());
         let sin_dec = d0.sin() * s.cos() + d0.cos() * s.sin() * a.cos();

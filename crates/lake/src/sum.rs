@@ -1,22 +1,22 @@
-//! Checksums of the lake's files: XXH64 with seed 0. They find rot, not malice, and cost next to nothing.
+//! Checksums of the lake's files: XXH64 with seed 0. They detect bit rot, not manipulation, and cost next to nothing.
 
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
 use twox_hash::XxHash64;
 
-/// A writer that sums what passes.
+/// A writer that sums the bytes written through it.
 pub struct Summed<W: Write> {
     inner: W,
     hash: XxHash64,
 }
 
 impl<W: Write> Summed<W> {
-    /// Sums what is written to `inner`.
+    /// Wraps `inner`.
     pub fn new(inner: W) -> Self {
         Self { inner, hash: XxHash64::with_seed(0) }
     }
 
-    /// The sum, hexadecimal.
+    /// Returns the sum, hexadecimal.
     pub fn finish(self) -> String {
         format!("{:016x}", self.hash.finish())
     }
@@ -34,10 +34,10 @@ impl<W: Write> Write for Summed<W> {
     }
 }
 
-/// The sum of all that a reader gives.
+/// Returns the sum of all bytes of a reader.
 ///
 /// # Errors
-/// Whatever the reader says.
+/// Errors of the reader.
 pub fn xxhash64(mut from: impl Read) -> io::Result<String> {
     let mut summed = Summed::new(io::sink());
     io::copy(&mut from, &mut summed)?;

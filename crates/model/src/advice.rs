@@ -2,7 +2,7 @@
 //!
 //! Every recommendation of a command, in a message, a report or a table, is an [`Advice`], so that all of them can be
 //! listed. `crates/almagest/tests/advice/` runs each kind in the situation in which it is recommended, and fails when a
-//! kind has no situation. A new recommendation is a new variant with its words, and a situation there.
+//! kind has no situation. A new recommendation is a new variant with its words, and a situation in that test.
 
 use crate::UseCase;
 use std::fmt;
@@ -42,7 +42,7 @@ impl Target {
     }
 }
 
-/// Refusals by number, or by code and delivery when they are many.
+/// Refusals by number, or by code and delivery when there are many.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RefusalChoice {
     /// Their numbers.
@@ -147,7 +147,7 @@ impl Part for Flag {
     }
 }
 
-/// The reason in commands that want one: it is valid as it stands, and meant to be replaced.
+/// The placeholder of a reason in commands that require one: it is valid unchanged, and meant to be replaced.
 struct Reason;
 
 impl Part for Reason {
@@ -176,7 +176,7 @@ macro_rules! advice {
                 }
             }
 
-            /// Returns the words behind `almagest`.
+            /// Returns the words after `almagest`.
             pub fn words(&self) -> Vec<String> {
                 let mut words = Vec::new();
                 match self {
@@ -218,7 +218,7 @@ advice! {
         database: Option<String>,
         /// The file that holds the password of the database.
         password_file: Option<String>,
-        /// The roles of the database are made too.
+        /// True when the roles of the database are made too.
         roles: bool,
     } => ["restore", backup, site, Given("--database", database), Given("--password-file", password_file), Flag("--roles", *roles)],
     /// Moves the archive of a site.
@@ -235,24 +235,24 @@ advice! {
         /// The file that holds the password of the database.
         password_file: Option<String>,
     } => ["migrate", "--reopen", "--to", to, Given("--password-file", password_file), Reason],
-    /// Takes a delivery through every step.
+    /// Runs every step on a delivery.
     Run {
         /// Its directory or URL.
         place: String,
     } => ["run", place],
-    /// Takes a directory through every step as one more place of a known delivery.
+    /// Runs every step on a directory as one more place of a known delivery.
     RunJoin {
         /// Its directory or URL.
         place: String,
         /// The delivery.
         delivery: String,
     } => ["run", place, "--join", delivery],
-    /// Takes a directory through every step as a delivery of its own.
+    /// Runs every step on a directory as a separate delivery.
     RunNew {
         /// Its directory or URL.
         place: String,
     } => ["run", place, "--new"],
-    /// Fetches what is new at the source of a known delivery.
+    /// Fetches the new files at the source of a known delivery.
     Transfer {
         /// The delivery.
         delivery: String,
@@ -286,12 +286,12 @@ advice! {
         /// The delivery.
         delivery: String,
     } => [use_case, "--again", "--delivery", delivery],
-    /// Makes the lost previews of a delivery again, and no others.
+    /// Remakes only the lost previews of a delivery.
     PreviewLost {
         /// The delivery.
         delivery: String,
     } => ["preview", "--lost", "--delivery", delivery],
-    /// Makes all lost previews again, and no others.
+    /// Remakes only the lost previews, of all deliveries.
     PreviewLostAll => ["preview", "--lost"],
     /// Publishes all staged batches.
     IngestAll => ["ingest"],
@@ -300,11 +300,11 @@ advice! {
         /// The delivery.
         delivery: String,
     } => ["ingest", "--delivery", delivery],
-    /// Shows the plan, and proposes what is new.
+    /// Shows the plan, and proposes new work.
     Plan => ["plan"],
     /// Lists decisions and instructions.
     PlanHistory {
-        /// How many, the latest.
+        /// Number of latest entries to list.
         limit: u64,
     } => ["plan", "--history", "--limit", limit],
     /// Approves all of a plan.
@@ -316,7 +316,7 @@ advice! {
         /// The use case.
         use_case: UseCase,
     } => ["approve", "--unit", Unit(delivery, *use_case)],
-    /// Approves what is planned on a host.
+    /// Approves the units planned on a host.
     ApproveHost {
         /// The host.
         host: String,
@@ -346,19 +346,19 @@ advice! {
     } => ["edit", "--unit", Unit(delivery, *use_case), "--hold", Reason],
     /// Lets units that were moved run on any host.
     EditUnbind {
-        /// What was moved.
+        /// The moved units.
         target: Target,
     } => ["edit", target, "--move", "", Reason],
     /// Rejects a plan.
     Reject => ["reject", Reason],
     /// Ends a pause, a hold, a drain or a rejection.
     Resume {
-        /// What is paused.
+        /// The paused work.
         target: Target,
     } => ["resume", target],
-    /// Has failed tasks redone.
+    /// Retries failed tasks.
     Retry {
-        /// What failed.
+        /// The failed work.
         target: Target,
     } => ["retry", target],
     /// Starts the data daemon.
@@ -383,24 +383,24 @@ advice! {
         /// Its number.
         number: i64,
     } => ["refusals", "show", number],
-    /// Lets refused data in.
+    /// Admits refused data.
     RefusalsTake {
         /// The number of their refusal.
         number: i64,
     } => ["refusals", "accept", number, "--take", Reason],
     /// Accepts refusals.
     RefusalsAccept {
-        /// Which.
+        /// The refusals.
         which: RefusalChoice,
     } => ["refusals", "accept", which, Reason],
     /// Dismisses refusals.
     RefusalsDismiss {
-        /// Which.
+        /// The refusals.
         which: RefusalChoice,
     } => ["refusals", "dismiss", which, Reason],
     /// Retries refusals.
     RefusalsRetry {
-        /// Which.
+        /// The refusals.
         which: RefusalChoice,
     } => ["refusals", "retry", which, Reason],
     /// Adds a programme.
@@ -421,12 +421,12 @@ advice! {
         /// The value.
         value: String,
     } => ["profile", "set", survey, key, value],
-    /// Ends older products that are kept beside a delivery.
+    /// Ends the validity of older products that are kept beside a delivery.
     Supersede {
         /// The newer delivery.
         delivery: String,
     } => ["supersede", delivery, Reason],
-    /// Shows such products again.
+    /// Makes such products visible again.
     SupersedeUndo {
         /// The newer delivery.
         delivery: String,
@@ -455,23 +455,23 @@ advice! {
     } => ["retract", delivery, "--undo", Reason],
     /// Compares source, library and archive.
     Reconcile => ["reconcile"],
-    /// Moves the files of the library aside that the archive does not know.
+    /// Moves aside the library files of a delivery that the archive does not know.
     ReconcileStrays {
         /// The delivery.
         delivery: String,
     } => ["reconcile", "--right", "archive", "--delivery", delivery],
-    /// Moves all files of the library aside that the archive does not know.
+    /// Moves aside all library files that the archive does not know.
     ReconcileStraysAll => ["reconcile", "--right", "archive"],
-    /// Fetches damaged and lost files of the library again.
+    /// Refetches damaged and lost files of the library.
     ReconcileSource => ["reconcile", "--right", "source"],
-    /// Fetches one damaged or lost file again.
+    /// Refetches one damaged or lost file.
     ReconcileFile {
         /// The delivery.
         delivery: String,
         /// The name of the file.
         file: String,
     } => ["reconcile", "--right", "source", "--delivery", delivery, "--file", file],
-    /// Fetches the damaged and lost files of a delivery again.
+    /// Refetches the damaged and lost files of a delivery.
     ReconcileDelivery {
         /// The delivery.
         delivery: String,
@@ -480,9 +480,9 @@ advice! {
     Verify => ["verify"],
     /// Checks the archive with all contents.
     VerifyChecksums => ["verify", "--checksums"],
-    /// Removes what no event made.
+    /// Removes everything that no event made.
     VerifyRepair => ["verify", "--repair"],
-    /// Asks the sources what they have.
+    /// Queries the contents of the sources.
     Sources => ["sources"],
     /// Ends a product of an older frame that is kept beside the frame of the same name in a newer delivery.
     SupersedeFile {
@@ -516,7 +516,7 @@ impl Advice {
         )
     }
 
-    /// Returns the command as a shell takes it, for a site that is named by some words (`--site DIR`), or by none.
+    /// Returns the command as shell input, for a site that is named by the given words (`--site DIR`), or by none.
     pub fn command(&self, site: &[String]) -> String {
         let site = if self.names_its_site() { &[] } else { site };
         let words = ["almagest".to_owned()].into_iter().chain(site.iter().cloned());
@@ -530,7 +530,7 @@ impl fmt::Display for Advice {
     }
 }
 
-/// Quotes a word where a shell would take it apart.
+/// Quotes a word that a shell would split or expand.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,~".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) && !word.starts_with('~') {

@@ -1,4 +1,4 @@
-//! One detector as the metadata task left it: what the work on its catalogue needs to know.
+//! One detector as staged by the metadata task: the input of the work on its catalogue.
 
 use crate::{ExtNum, MultiframeId, ProgrammeId};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ pub enum CardValue {
 }
 
 /// One detector of one multiframe, from the staged rows of `multiframe`, `multiframe_detector`, `astrometry` and
-/// `programme_frame`. Unknown is `None`; nothing is computed yet.
+/// `programme_frame`. Unknown values are `None`; no value is computed yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detector {
     /// The image.
@@ -22,9 +22,9 @@ pub struct Detector {
     pub ext_num: ExtNum,
     /// HDU of its table in the catalogue file, primary = 0, when metadata were read with the catalogue at hand.
     pub catalogue_hdu: Option<u16>,
-    /// What names the HDU of the image: values by keyword, of those that the profile pairs by.
+    /// Names of the image's HDU: values by keyword, of the keywords that the profile pairs by.
     pub names: BTreeMap<String, String>,
-    /// Rows of that table, as its header says.
+    /// Number of rows of that table, according to its header.
     pub catalogue_rows: Option<u64>,
     /// Programme that owns its detections; `None` while PROJECT belongs to none.
     pub programme_id: Option<ProgrammeId>,
@@ -34,17 +34,17 @@ pub struct Detector {
     pub mjd: Option<f64>,
     /// Length of the image's axes in pixels.
     pub size_px: Option<[i64; 2]>,
-    /// What magnitudes are made with.
+    /// Photometric facts from which magnitudes are computed.
     pub photometry: Photometry,
     /// World coordinate system, as keywords of an image header (CTYPE1, CRPIX1, CD1_1, PV2_3 ...); empty when
     /// there is none.
     pub wcs: BTreeMap<String, CardValue>,
 }
 
-/// Photometric facts of a detector, as its headers have them.
+/// Photometric facts of a detector, as given in its headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Photometry {
-    /// Zero point in magnitudes; what it is for stands in the survey profile.
+    /// Zero point in magnitudes; the survey profile defines its reference.
     pub zero_point: Option<f64>,
     /// Magnitudes per airmass.
     pub extinction: Option<f64>,
@@ -56,8 +56,8 @@ pub struct Photometry {
     pub airmass_start: Option<f64>,
     /// Airmass at its end.
     pub airmass_end: Option<f64>,
-    /// Aperture corrections in magnitudes of apertures 1 to 7; positive ones make brighter.
+    /// Aperture corrections in magnitudes of apertures 1 to 7; positive values make sources brighter.
     pub aperture_corrections: [Option<f64>; 7],
-    /// Percentage correction in magnitudes; positive makes brighter.
+    /// Percentage correction in magnitudes; a positive value makes sources brighter.
     pub percentage_correction: Option<f64>,
 }

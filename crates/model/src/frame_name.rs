@@ -1,12 +1,13 @@
-//! Names of frames: file names without the endings that say how a file is stored.
+//! Names of frames: file names without the endings that denote the storage format.
 
 /// Endings of FITS files and of the compressions in which they are accepted.
 const ENDINGS: [&str; 5] = [".fit", ".fits", ".fts", ".fz", ".gz"];
 
-/// Returns the name of the frame in a file: the file name without FITS and compression endings, of any case and in any number. It is
-/// never empty.
+/// Returns the name of the frame in a file: the file name without FITS and compression endings, of any case and in any
+/// number. The name is never empty.
 ///
-/// Images of one frame name are versions of one frame: `a.fit`, `a.fits`, `a.fit.gz` and `a.FITS.fz` are.
+/// Images of one frame name are versions of one frame: `a.fit`, `a.fits`, `a.fit.gz` and `a.FITS.fz` have the same
+/// name.
 pub fn frame_name(file: &str) -> &str {
     let mut name = file;
     while let Some(shorter) = without_ending(name) {

@@ -1,4 +1,4 @@
-//! Identities. The constructor is the only door; unknown is `Option`, never a magic value.
+//! Identities. They can only be made by the constructor; an unknown one is an `Option`, never a magic value.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,12 +11,12 @@ macro_rules! positive_id {
         pub struct $name($raw);
 
         impl $name {
-            /// `None` below 1: old archives use 0 and negatives for "unknown".
+            /// Makes the identity; `None` below 1, since old archives use 0 and negatives for "unknown".
             pub fn new(raw: $raw) -> Option<Self> {
                 (raw >= 1).then_some(Self(raw))
             }
 
-            /// The number itself.
+            /// Returns the number.
             pub fn get(self) -> $raw {
                 self.0
             }
@@ -47,7 +47,7 @@ macro_rules! positive_id {
 }
 
 positive_id! {
-    /// One delivered image file. Given when it is registered, unique in the archive, never reused.
+    /// One delivered image file. Assigned on registration, unique in the archive, never reused.
     MultiframeId, i64
 }
 positive_id! {
@@ -70,22 +70,23 @@ positive_id! {
 impl ExtNum {
     /// The primary HDU.
     pub const FIRST: Self = Self(1);
-    /// The greatest there can be.
+    /// The greatest possible number.
     pub const LAST: Self = Self(i16::MAX);
 
-    /// The extension number of an HDU counted from 0. `None` beyond what a file can sensibly hold.
+    /// Returns the extension number of an HDU counted from 0. `None` beyond the largest number that a file can sensibly
+    /// have.
     pub fn of_hdu(index: u16) -> Option<Self> {
         i16::try_from(index).ok()?.checked_add(1).and_then(Self::new)
     }
 
-    /// The HDU counted from 0.
+    /// Returns the HDU counted from 0.
     pub fn hdu(self) -> u16 {
         self.0.unsigned_abs() - 1
     }
 }
 
 /// Returns the extension number of an HDU counted from 0: tables, lists and messages count the primary HDU as 1. Unlike
-/// [`ExtNum`] it has one for every HDU that a file can have.
+/// [`ExtNum`], the number exists for every HDU that a file can have.
 pub fn ext_num_of(hdu: u16) -> u32 {
     u32::from(hdu) + 1
 }

@@ -1,9 +1,9 @@
-//! The nouns of the archive: identities, tables, survey profiles, task files. No I/O.
+//! The basic types of the archive: identities, tables, survey profiles, task files. No I/O.
 //!
-//! Every other room speaks in these types. A new column begins in `tables/*.toml` ([`tables`]); a new survey
-//! is a file in `surveys/` ([`profile`]); what a node gets and leaves is in [`task`]; commands that messages recommend are in
+//! All other crates use these types. A new column begins in `tables/*.toml` ([`tables`]); a new survey is a file in
+//! `surveys/` ([`profile`]); the input and output of a node are in [`task`]; commands that messages recommend are in
 //! [`advice`].
-//! Does not read files, open databases, or know how anything is computed.
+//! This crate does not read files or open databases, and it contains no computations.
 
 pub mod advice;
 pub mod detector;

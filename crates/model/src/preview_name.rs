@@ -1,28 +1,28 @@
-//! Names of JPEGs: made from the name of the image alone, so that no two files of a delivery ever meet in one.
+//! Names of JPEGs: made from the name of the image alone, so that no two files of a delivery ever have the same one.
 //!
-//! Nodes name their JPEGs by these rules, and the curator takes, moves and deletes no file of another name.
+//! Nodes name their JPEGs by these rules, and the curator accepts, moves and deletes no file of another name.
 
 use crate::ExtNum;
 
-/// Longest name of an image that goes into a name as it is; file systems take 255 bytes.
+/// Longest name of an image that is used unchanged in a name; file systems allow 255 bytes.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Name of a detector's preview.
+/// Returns the name of a detector's preview.
 pub fn of_detector(root: &str, ext_num: ExtNum) -> String {
     format!("{root}_{ext_num}.jpg")
 }
 
-/// Whether a JPEG shows one detector, by its name; else it is a mosaic.
+/// Returns true when a JPEG shows one detector, judged by its name; otherwise it is a mosaic.
 pub fn is_of_detector(name: &str) -> bool {
     name.strip_suffix(".jpg").is_some_and(ends_like_detector)
 }
 
-/// Name of a multiframe's mosaic.
+/// Returns the name of a multiframe's mosaic.
 pub fn of_mosaic(root: &str) -> String {
     format!("{root}.jpg")
 }
 
-/// Returns where a preview is kept below the site's previews: `ext_num` 0 is the mosaic of the multiframe. `None` for an
+/// Returns the path of a preview below the site's previews: `ext_num` 0 is the mosaic of the multiframe. `None` for an
 /// extension number that no detector has.
 pub fn path(delivery: &str, image: &str, multiframe_id: i64, ext_num: i64) -> Option<String> {
     let root = root(image, multiframe_id);
@@ -44,14 +44,14 @@ pub fn parts(jpeg: &str) -> Option<(&str, i16)> {
     Some((root, ExtNum::new(number.parse().ok()?)?.get()))
 }
 
-/// What the names of an image's previews begin with.
+/// Returns the root with which the names of an image's previews begin.
 ///
-/// `w20071011_00100_st.fit` gives `w20071011_00100_st`. Other endings are kept: `a.fits` and `a.fits.fz` may stand
-/// beside `a.fit`. So is the ending of a name whose root looks like that of a detector (`dark_1.fit` beside
-/// `dark.fit`). Names with unusual characters, or without an ending, get the number of the multiframe.
+/// `w20071011_00100_st.fit` gives `w20071011_00100_st`. Other endings are kept: `a.fits` and `a.fits.fz` may exist
+/// beside `a.fit`. So is the ending of a name whose root resembles that of a detector (`dark_1.fit` beside `dark.fit`).
+/// Names with unusual characters, or without an ending, get the number of the multiframe.
 pub fn root(image: &str, multiframe_id: i64) -> String {
-    // Three kinds of roots: without a dot; with a dot and no mark; with a mark, which no two multiframes share. None
-    // of the first two looks like another root with an extension number.
+    // Three kinds of roots: without a dot; with a dot and no mark; with a mark, which no two multiframes share. No root
+    // of the first two kinds equals another root with an extension number.
     if let Some(root) = image.strip_suffix(".fit")
         && is_plain(root)
         && !root.contains('.')
@@ -70,7 +70,7 @@ pub fn root(image: &str, multiframe_id: i64) -> String {
     format!("{plain}.m{multiframe_id}")
 }
 
-/// Letters, digits and a few signs that mean nothing to a shell, a URL or a page.
+/// Returns true for a name of letters, digits and a few signs without special meaning in a shell, a URL or a page.
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
@@ -82,12 +82,12 @@ fn plain_or_dash(c: char) -> char {
     if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' }
 }
 
-/// Whether it ends in `_` and an extension number as they are written here.
+/// Returns true when a root ends in `_` and an extension number as written here.
 fn ends_like_detector(root: &str) -> bool {
     root.rsplit_once('_').is_some_and(|(_, number)| is_number(number))
 }
 
-/// Whether it ends in `.m` and a number.
+/// Returns true when a name ends in `.m` and a number.
 fn has_mark(name: &str) -> bool {
     name.rsplit_once(".m").is_some_and(|(_, number)| is_number(number))
 }

@@ -1,12 +1,12 @@
-//! What was not accepted, and what was noticed.
+//! Refusals of rejected inputs, and findings in accepted ones.
 
 use crate::{is_clean, shown_briefly};
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a message at most.
+/// Greatest length of a message in bytes.
 const MESSAGE_BYTES: usize = 2000;
 
-/// Bytes of a name of a file, keyword or column at most.
+/// Greatest length of a name of a file, keyword or column in bytes.
 const NAME_BYTES: usize = 400;
 
 fn clean(text: &mut String, bytes_max: usize) {
@@ -50,15 +50,15 @@ pub struct Refusal {
     /// Table column at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// What it is about beside the file: the project that no programme has, the image that a catalogue waits for.
+    /// The subject in addition to the file: the project that no programme has, the image that a catalogue waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// One sentence for the operator.
     pub message: String,
-    /// How many rows, when rows are refused.
+    /// Number of rows, when rows are refused.
     #[serde(default)]
     pub rows: u64,
-    /// Which rows, as far as they were listed.
+    /// The refused rows, as far as they were listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub row_ranges: Vec<RowRange>,
     /// Parked: waits for a decision or another file, and is retried automatically when that arrives.
@@ -67,7 +67,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Returns the refusal with texts that every engine takes: no control characters, no excessive length.
+    /// Returns the refusal with texts that every engine accepts: no control characters, no excessive length.
     #[must_use]
     pub fn cleaned(mut self) -> Self {
         clean(&mut self.file, NAME_BYTES);
@@ -78,7 +78,7 @@ impl Refusal {
         self
     }
 
-    /// The refusal of a whole file, for good.
+    /// Returns the permanent refusal of a whole file.
     pub fn new(
         code: impl Into<String>,
         file: impl Into<String>,
@@ -99,7 +99,7 @@ impl Refusal {
     }
 }
 
-/// Something odd in what was accepted: counted in reports, shown as drift, not refused.
+/// An unexpected property of accepted data: counted in reports, shown as drift, not refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Machine-readable kind in snake case, e.g. `keyword_missing`.
@@ -112,17 +112,17 @@ pub struct Finding {
     /// Keyword or column it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// In how many files: the one that is named, and others alike that are not told one by one.
+    /// Number of files: the one that is named, and similar ones that are not reported one by one.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub files: u64,
-    /// How often (rows, cards).
+    /// Number of occurrences (rows, cards).
     pub count: u64,
     /// One sentence.
     pub message: String,
 }
 
 impl Finding {
-    /// Returns the finding with texts that every engine takes: no control characters, no excessive length.
+    /// Returns the finding with texts that every engine accepts: no control characters, no excessive length.
     #[must_use]
     pub fn cleaned(mut self) -> Self {
         clean(&mut self.file, NAME_BYTES);

@@ -1,10 +1,11 @@
-//! Foreign text as it may be shown: nothing in it drives a terminal, hides, or reorders what people read.
+//! Foreign text made safe to show: no character in it controls a terminal, is invisible, or reorders the text.
 //!
-//! Header texts, file names and what nodes report go through [`shown`] before they reach a terminal, a log or a message.
+//! Header texts, file names and reports of nodes pass through [`shown`] before they reach a terminal, a log or a
+//! message.
 
 use std::fmt::Write;
 
-/// Returns a text with control characters as `\x1b` and characters that cannot be seen as `\u{202e}`.
+/// Returns a text with control characters as `\x1b` and invisible characters as `\u{202e}`.
 pub fn shown(text: &str) -> String {
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return text.to_owned();
@@ -16,7 +17,7 @@ pub fn shown(text: &str) -> String {
     safe
 }
 
-/// [`shown`], cut at some length in bytes; what is cut is marked by `…`.
+/// Returns the text of [`shown`], truncated to some length in bytes; the truncation is marked by `…`.
 pub fn shown_briefly(text: &str, max_bytes: usize) -> String {
     let mut safe = String::new();
     for c in text.chars() {
@@ -31,7 +32,7 @@ pub fn shown_briefly(text: &str, max_bytes: usize) -> String {
     safe
 }
 
-/// Returns whether a text is shown as it is.
+/// Returns true when a text is shown unchanged.
 pub fn is_clean(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || is_invisible(c))
 }
@@ -50,9 +51,9 @@ fn add(safe: &mut String, c: char) {
     }
 }
 
-/// Characters without a glyph of their own: bidirectional controls, joiners, fillers, variation selectors, tags, line and
-/// paragraph separators. Source: Default_Ignorable_Code_Point of Unicode 16 (DerivedCoreProperties.txt), with the separators,
-/// the interlinear annotations and private use added.
+/// Returns true for characters without a glyph: bidirectional controls, joiners, fillers, variation selectors, tags,
+/// line and paragraph separators. Source: Default_Ignorable_Code_Point of Unicode 16 (DerivedCoreProperties.txt), with
+/// the separators, the interlinear annotations and private use added.
 fn is_invisible(c: char) -> bool {
     matches!(u32::from(c),
         0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x2028..=0x202e

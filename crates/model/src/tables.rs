@@ -1,15 +1,15 @@
-//! The archive's tables: one definition drives Parquet schema, DDL, lake columns and documentation.
+//! The archive's tables: one definition produces Parquet schema, DDL, lake columns and documentation.
 //!
 //! Each table is a file in `tables/`. A new column is a new `[[column]]` at the end of its file and a new
 //! `schema_version`; a column is never narrowed, and one that a migration drops is named in `retired`. Field ids are
-//! positions in the file, so order is for ever.
+//! positions in the file, so the order never changes.
 
 use arrow_schema::{DataType, Field, Schema};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-/// What a column holds.
+/// The type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
@@ -32,7 +32,7 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    /// Type in Arrow and Parquet.
+    /// Returns the type in Arrow and Parquet.
     pub fn arrow(self) -> DataType {
         match self {
             Self::I16 => DataType::Int16,
@@ -47,13 +47,13 @@ impl ColumnType {
     }
 }
 
-/// The header that a keyword is looked up in.
+/// The header in which a keyword is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Primary header of the image, then that of its first image extension.
     Primary,
-    /// Header of the image extension, then the primary one for what an extension inherits.
+    /// Header of the image extension, then the primary one for keywords that an extension inherits.
     Extension,
     /// Header of the catalogue extension, then its primary one, then (unless the column's name ends in `_cat`) as
     /// [`Origin::Extension`].
@@ -66,10 +66,10 @@ pub enum Origin {
 pub struct Column {
     /// Name, snake case.
     pub name: String,
-    /// What it holds.
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: ColumnType,
-    /// Whether it may be unknown (NULL).
+    /// True when it may be unknown (NULL).
     #[serde(default = "yes")]
     pub nullable: bool,
     /// Unit, in the spelling of VOUnits; empty for none.
@@ -80,16 +80,16 @@ pub struct Column {
     pub ucd: String,
     /// One sentence.
     pub description: String,
-    /// FITS keyword that it is copied from (a profile may give other spellings).
+    /// FITS keyword that it is copied from (a profile may set other spellings).
     #[serde(default)]
     pub keyword: Option<String>,
-    /// Where the keyword stands.
+    /// The header that holds the keyword.
     #[serde(default)]
     pub origin: Option<Origin>,
-    /// TTYPE of the catalogue column that it is copied from (a profile may give other spellings).
+    /// TTYPE of the catalogue column that it is copied from (a profile may set other spellings).
     #[serde(default)]
     pub ttype: Option<String>,
-    /// How it is computed, and from what.
+    /// The formula by which it is computed, and its inputs.
     #[serde(default)]
     pub formula: Option<String>,
     /// Inclusive range of valid values.
@@ -101,7 +101,8 @@ pub struct Column {
 }
 
 impl Column {
-    /// Returns true for what comes from the catalogue of an image, and for what describes the catalogue's file (`cat_…`).
+    /// Returns true for a column copied from the catalogue of an image, or one that describes the catalogue's file
+    /// (`cat_…`).
     pub fn is_of_catalogue(&self) -> bool {
         self.origin == Some(Origin::Catalogue) || self.name.starts_with("cat_")
     }
@@ -111,7 +112,7 @@ fn yes() -> bool {
     true
 }
 
-/// Where a table's rows are kept.
+/// The storage of a table's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keeping {
@@ -131,42 +132,42 @@ pub struct Table {
     pub name: String,
     /// One or more sentences.
     pub description: String,
-    /// Where its rows are kept.
+    /// The storage of its rows.
     pub keeping: Keeping,
-    /// Raised with every column added.
+    /// Number that grows with every column added.
     pub schema_version: u32,
     /// Columns that identify a current row.
     pub key: Vec<String>,
     /// Columns of earlier definitions that a migration dropped. Files that were staged before may still have them.
     #[serde(default)]
     pub retired: Vec<String>,
-    /// The columns, in their order for ever.
+    /// The columns, in their permanent order.
     #[serde(rename = "column")]
     pub columns: Vec<Column>,
 }
 
 impl Table {
-    /// The column of a name.
+    /// Returns the column with a name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
     }
 
-    /// Returns true for a column of an earlier definition, which counts no more.
+    /// Returns true for a column of an earlier definition that is no longer used.
     pub fn is_retired(&self, name: &str) -> bool {
         self.retired.iter().any(|retired| retired == name)
     }
 
-    /// Position of a column.
+    /// Returns the position of a column.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
     }
 
-    /// Parquet field id of the column at a position.
+    /// Returns the Parquet field id of the column at a position.
     pub fn field_id(position: usize) -> i32 {
         i32::try_from(position).unwrap_or(i32::MAX - 1) + 1
     }
 
-    /// Schema of staged and published Parquet files, field ids included.
+    /// Returns the schema of staged and published Parquet files, field ids included.
     pub fn arrow_schema(&self) -> Arc<Schema> {
         let fields: Vec<Field> = self
             .columns
@@ -197,7 +198,7 @@ const DEFINITIONS: &[(&str, &str)] = &[
     ("use_case", include_str!("../tables/use_case.toml")),
 ];
 
-/// All tables of the archive that a definition describes.
+/// Returns all tables of the archive that a definition describes.
 pub fn tables() -> &'static [Table] {
     static TABLES: OnceLock<Vec<Table>> = OnceLock::new();
     TABLES.get_or_init(|| {
@@ -212,7 +213,7 @@ pub fn tables() -> &'static [Table] {
     })
 }
 
-/// The table of a name.
+/// Returns the table with a name.
 pub fn table(name: &str) -> Option<&'static Table> {
     tables().iter().find(|t| t.name == name)
 }

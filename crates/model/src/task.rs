@@ -1,7 +1,7 @@
-//! What a node gets and what it leaves: the task file and its result.
+//! The input and output of a node: the task file and its result.
 //!
-//! A task file is all a node needs: no database, no configuration, no network. `result.json` is written last;
-//! an attempt's directory without it is unfinished work.
+//! A task file is all that a node needs: no database, no configuration, no network. `result.json` is written last; an
+//! attempt's directory without it is unfinished work.
 
 use crate::{Finding, Refusal, UnitKey, shown_briefly};
 use serde::{Deserialize, Serialize};
@@ -17,13 +17,13 @@ pub const TASK_NAME: &str = "task.json";
 
 /// Name of the heartbeat within its attempt's directory.
 pub const HEARTBEAT_NAME: &str = "heartbeat.json";
-/// Name of the note that an attempt without result leaves in its directory.
+/// Name of the note that an attempt without result writes to its directory.
 pub const END_NAME: &str = "end.json";
 
 /// A file of the library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRef {
-    /// Where it is, absolute.
+    /// Absolute path.
     pub path: PathBuf,
     /// Its name within the delivery.
     pub name: String,
@@ -41,7 +41,7 @@ pub struct FileRef {
 pub struct CatalogueRef {
     /// The catalogue file.
     pub file: FileRef,
-    /// 1, 2 … for the same image.
+    /// Version number, 1, 2 … for the same image.
     pub version: i32,
     /// HDUs all rows of which are in the archive already, of this version: their objects keep their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,7 +80,7 @@ pub struct ProgrammeRef {
     pub project: String,
 }
 
-/// What a task may use.
+/// The resources that a task may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskLimits {
     /// Worker threads.
@@ -89,12 +89,12 @@ pub struct TaskLimits {
     pub memory_bytes: u64,
 }
 
-/// All a node gets.
+/// The complete input of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskFile {
     /// [`FORMAT_VERSION`].
     pub version: u32,
-    /// Whose work it is.
+    /// The unit that the work belongs to.
     pub unit: UnitKey,
     /// Number of the task in its round, from 1.
     pub task: u32,
@@ -111,16 +111,16 @@ pub struct TaskFile {
     /// For `catalogue`: directories of the finished `metadata` attempts that hold these multiframes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metadata: Vec<PathBuf>,
-    /// What it may use.
+    /// The resources that it may use.
     pub limits: TaskLimits,
-    /// The attempt's own directory; everything it leaves is in there.
+    /// The attempt's own directory; all its output is in there.
     pub output_dir: PathBuf,
-    /// Permissions that files of the site do not have, where it configures them.
+    /// Permissions that files of the site do not have, when the site configures them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
 }
 
-/// One file that a task left.
+/// One file that a task wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedFile {
     /// Table of the rows, or `jpeg`.
@@ -152,8 +152,8 @@ pub fn staged_name(table: &str, programme_id: Option<i32>) -> String {
 }
 
 impl StagedFile {
-    /// Returns whether the file has the name that its table and programme give it. A JPEG has the name of some preview; of
-    /// which image, its task's inputs decide.
+    /// Returns true when the file has the name that its table and programme require. A JPEG has the name of some
+    /// preview; the task's inputs decide of which image.
     pub fn is_named_rightly(&self) -> bool {
         match self.table.as_str() {
             JPEG => self.programme_id.is_none() && crate::preview_name::parts(&self.name).is_some(),
@@ -177,11 +177,11 @@ pub struct DetectorRows {
     pub version: i32,
     /// First row in the staged file, from 0.
     pub first_row: u64,
-    /// How many.
+    /// Number of rows.
     pub rows: u64,
 }
 
-/// A detector whose detections were left as they are.
+/// A detector whose detections were left unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptDetector {
     /// The image.
@@ -192,7 +192,7 @@ pub struct KeptDetector {
     pub version: i32,
 }
 
-/// What became of one HDU. Rows read = written + refused.
+/// The outcome of one HDU. Rows read = written + refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HduReport {
     /// Name of the file within its delivery.
@@ -215,41 +215,41 @@ pub struct HduReport {
     pub nan: BTreeMap<String, u64>,
 }
 
-/// What a task leaves, written last.
+/// The output of a task, written last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskResult {
     /// [`FORMAT_VERSION`].
     pub version: u32,
-    /// Whose work it was.
+    /// The unit that the work belonged to.
     pub unit: UnitKey,
     /// Number of the task.
     pub task: u32,
-    /// Number of the start.
+    /// Number of the attempt.
     pub attempt: u32,
-    /// Files left, in a fixed order.
+    /// Files written, in a fixed order.
     pub files: Vec<StagedFile>,
     /// Per input HDU.
     pub hdus: Vec<HduReport>,
-    /// Where each detector's detections are.
+    /// Position of each detector's detections.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<DetectorRows>,
-    /// Detectors that were passed over, since the archive has all of their rows.
+    /// Detectors that were skipped, since the archive has all of their rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<KeptDetector>,
-    /// What was not accepted.
+    /// Rejected inputs.
     pub refusals: Vec<Refusal>,
-    /// What was noticed.
+    /// Findings.
     pub findings: Vec<Finding>,
-    /// In which inputs the findings were met that are told once per task.
+    /// The inputs with findings that are reported once per task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<CountedFinding>,
     /// Version of the software.
     pub software: String,
-    /// Where it ran and what it took; not part of the reproducible content.
+    /// Host and resources of the run; not part of the reproducible content.
     pub run: RunReport,
 }
 
-/// The inputs in which a finding was met that is told once per task.
+/// The inputs with a finding that is reported once per task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountedFinding {
     /// Code of the finding.
@@ -259,11 +259,11 @@ pub struct CountedFinding {
     /// `true`: in the catalogue files of the inputs, `false`: in their images.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub catalogue: bool,
-    /// Runs of inputs: first and last ordinal, from 1, and how often in each.
+    /// Runs of inputs: first and last ordinal, from 1, and the number of occurrences in each input.
     pub inputs: Vec<[u32; 3]>,
 }
 
-/// Where a task ran and what it took.
+/// Host and resources of the run of a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// Host name.
@@ -278,7 +278,7 @@ pub struct RunReport {
     pub input_bytes: u64,
 }
 
-/// What an attempt that runs by itself says every few seconds.
+/// The report that an independently running attempt writes every few seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// [`FORMAT_VERSION`].
@@ -289,42 +289,42 @@ pub struct Heartbeat {
     pub pid: u32,
     /// Start time of the process in clock ticks since boot, which tells it from a later one of the same number.
     pub pid_start: u64,
-    /// 1, 2 …: grows with every heartbeat, so that clocks need not agree.
+    /// Counter 1, 2 … that grows with every heartbeat, so that clocks need not agree.
     pub beat: u64,
-    /// When it was written by the host's clock, in seconds since 1970.
+    /// Time of writing by the host's clock, in seconds since 1970.
     pub at: u64,
     /// Seconds since the attempt began.
     pub seconds: f64,
-    /// Files of the library opened so far.
+    /// Number of library files opened until now.
     pub files_done: u64,
-    /// Files that it will open.
+    /// Number of library files that it will open.
     pub files: u64,
     /// Resident memory in bytes.
     pub memory_bytes: u64,
 }
 
-/// Why an attempt ended without result.
+/// The reason for which an attempt ended without result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndCode {
-    /// It wanted more memory than the task file allows.
+    /// It needed more memory than the task file allows.
     Memory,
-    /// A signal asked it to stop.
+    /// A signal requested that it stop.
     Interrupted,
-    /// It was killed, or ended in a way of its own.
+    /// It was killed, or crashed.
     Crashed,
-    /// It said that it cannot go on now; another attempt may.
+    /// It reported that it cannot continue now; another attempt may succeed.
     Failed,
-    /// It said that it cannot be done as it is.
+    /// It reported that the task cannot be done as it is.
     Impossible,
 }
 
-/// What an attempt leaves that ends without result.
+/// The note that an attempt writes when it ends without result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskEnd {
     /// [`FORMAT_VERSION`].
     pub version: u32,
-    /// Why.
+    /// The reason.
     pub code: EndCode,
     /// The same in words.
     pub reason: String,
@@ -332,18 +332,19 @@ pub struct TaskEnd {
     pub host: String,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// Most resident memory that was seen, in bytes.
+    /// Greatest observed resident memory in bytes.
     pub peak_memory_bytes: u64,
 }
 
-/// Bytes of a text in a heartbeat, note or report that are kept.
+/// Greatest length in bytes of a text in a heartbeat, note or report; longer texts are truncated.
 const TEXT_BYTES: usize = 2000;
-/// Processors and bytes of memory that a computer has at most; a report of more is none.
+/// Greatest number of processors and bytes of memory of a computer; a report of more is rejected.
 const MAX_CORES: u32 = 4096;
 const MAX_MEMORY: u64 = 1 << 50;
 
 impl Heartbeat {
-    /// Returns the heartbeat as it may be used: texts escaped, numbers within their bounds. `None` when it is of another format.
+    /// Returns the heartbeat made safe to use: texts escaped, numbers within their bounds. `None` when it is of another
+    /// format.
     pub fn checked(self) -> Option<Self> {
         let files = self.files.min(1 << 32);
         let seconds = if self.seconds.is_finite() { self.seconds.clamp(0.0, 1e9) } else { 0.0 };
@@ -359,7 +360,8 @@ impl Heartbeat {
 }
 
 impl TaskEnd {
-    /// Returns the note as it may be used: texts escaped, numbers within their bounds. `None` when it is of another format.
+    /// Returns the note made safe to use: texts escaped, numbers within their bounds. `None` when it is of another
+    /// format.
     pub fn checked(self) -> Option<Self> {
         let seconds = if self.seconds.is_finite() { self.seconds.clamp(0.0, 1e9) } else { 0.0 };
         (self.version == FORMAT_VERSION).then(|| Self {
@@ -376,7 +378,8 @@ impl TaskEnd {
 }
 
 impl HostReport {
-    /// Returns the report as it may be used, texts escaped. `None` when it is of another format, or no computer is like that.
+    /// Returns the report made safe to use, texts escaped. `None` when it is of another format, or its numbers are
+    /// impossible.
     pub fn checked(self) -> Option<Self> {
         let is_load = |load: &f64| load.is_finite() && (0.0..1e6).contains(load);
         let is_sane = self.version == FORMAT_VERSION
@@ -393,16 +396,16 @@ impl HostReport {
     }
 }
 
-/// What a host says of itself.
+/// The report of a host about itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostReport {
     /// [`FORMAT_VERSION`].
     pub version: u32,
     /// Host name.
     pub host: String,
-    /// 1, 2 …: grows with every report of this reporter.
+    /// Counter 1, 2 … that grows with every report of this reporter.
     pub beat: u64,
-    /// When it was written by the host's clock, in seconds since 1970.
+    /// Time of writing by the host's clock, in seconds since 1970.
     pub at: u64,
     /// Processors.
     pub cores: u32,
@@ -410,11 +413,11 @@ pub struct HostReport {
     pub load: [f64; 3],
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// Memory that programs could get, in bytes.
+    /// Memory available to programs, in bytes.
     pub memory_free_bytes: u64,
-    /// Free bytes where it writes its report, which is where tasks write.
+    /// Free bytes on the disk of its report, to which tasks write too.
     pub disk_free_bytes: u64,
-    /// People logged in.
+    /// Users logged in.
     pub users: Vec<String>,
     /// Task files of the attempts that run on it.
     pub tasks: Vec<PathBuf>,

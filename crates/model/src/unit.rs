@@ -1,4 +1,4 @@
-//! Units of work: one use case on one delivery, done in rounds.
+//! Units of work: one use case on one delivery, processed in rounds.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -17,10 +17,10 @@ pub enum UseCase {
 }
 
 impl UseCase {
-    /// All of them, in the order of their numbers.
+    /// All use cases, in the order of their numbers.
     pub const ALL: [Self; 3] = [Self::Preview, Self::Metadata, Self::Catalogue];
 
-    /// The verb of the command line and the name in tables and paths.
+    /// Returns the verb of the command line, which is also the name in tables and paths.
     pub fn name(self) -> &'static str {
         match self {
             Self::Preview => "preview",
@@ -29,7 +29,7 @@ impl UseCase {
         }
     }
 
-    /// Number of the curation use case.
+    /// Returns the number of the curation use case.
     pub fn number(self) -> i16 {
         match self {
             Self::Preview => 2,
@@ -60,14 +60,14 @@ impl FromStr for UseCase {
 pub struct UnitKey {
     /// Name of the delivery, e.g. `20071011_v1`.
     pub delivery: String,
-    /// What is done.
+    /// The use case.
     pub use_case: UseCase,
-    /// 1 for the files there are at first, 2, 3 … for late, repaired or retried ones.
+    /// Round number: 1 for the initial files, 2, 3 … for late, repaired or retried ones.
     pub round: u32,
 }
 
 impl UnitKey {
-    /// Directory of the unit's round below `staging/`.
+    /// Returns the directory of the unit's round below `staging/`.
     pub fn directory(&self) -> String {
         format!("{}.{}/{}", self.delivery, self.use_case, self.round)
     }
@@ -79,15 +79,15 @@ impl fmt::Display for UnitKey {
     }
 }
 
-/// Where a round stands.
+/// The state of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnitState {
-    /// Something it needs is not there yet.
+    /// A prerequisite is missing.
     Waiting,
     /// Can be planned.
     Ready,
-    /// In a plan that nobody has decided on.
+    /// In a plan that is not yet decided.
     Proposed,
     /// Decided: may start.
     Approved,
@@ -97,9 +97,9 @@ pub enum UnitState {
     Staged,
     /// Visible in the archive.
     Ingested,
-    /// Given up, with a reason.
+    /// Abandoned, with a reason.
     Failed,
-    /// Taken out of the archive again.
+    /// Removed from the archive again.
     Retracted,
 }
 
@@ -117,7 +117,7 @@ impl UnitState {
         Self::Retracted,
     ];
 
-    /// The name in tables and reports.
+    /// Returns the name in tables and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -132,7 +132,7 @@ impl UnitState {
         }
     }
 
-    /// Whether a round may go from this state to `next`.
+    /// Returns true when a round may change from this state to `next`.
     pub fn may_become(self, next: Self) -> bool {
         use UnitState::*;
         matches!(

@@ -1,4 +1,4 @@
-//! What this host says of itself: proc(5), and who is logged in.
+//! The report of this host about itself: proc(5), and the logged-in users.
 
 use crate::NodeFault;
 use model::task::{FORMAT_VERSION, HostReport};
@@ -7,29 +7,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Name of this host: ALMAGEST_HOST where who started the program set it, since operators and batch systems may call a host
-/// otherwise than it calls itself.
+/// Returns the name of this host: ALMAGEST_HOST when it is set, since operators and batch systems may use another name
+/// for a host than the host itself.
 pub fn name() -> String {
     let given = std::env::var("ALMAGEST_HOST").ok().filter(|name| files::is_plain(name));
     given.unwrap_or_else(files::host_name)
 }
 
-/// Seconds since 1970 by this host's clock.
+/// Returns the seconds since 1970 by this host's clock.
 pub fn clock() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A number of kB of /proc/PID/status, in bytes.
+/// Reads a number of kB of /proc/PID/status, in bytes.
 pub(crate) fn status_bytes(pid: u32, field: &str) -> Option<u64> {
     bytes_of(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, field)
 }
 
-/// A line of /proc/meminfo, e.g. `MemTotal`, in bytes.
+/// Reads a line of /proc/meminfo, e.g. `MemTotal`, in bytes.
 pub fn memory(field: &str) -> Option<u64> {
     bytes_of(&fs::read_to_string("/proc/meminfo").ok()?, field)
 }
 
-/// A line such as `VmHWM:   1024 kB` of proc(5).
+/// Parses a line such as `VmHWM:   1024 kB` of proc(5).
 fn bytes_of(text: &str, field: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
@@ -38,7 +38,7 @@ fn bytes_of(text: &str, field: &str) -> Option<u64> {
 /// Writes a report of this host into a directory, under its name.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Fails when it cannot be written.
 pub fn report(directory: &Path, beat: u64) -> Result<HostReport, NodeFault> {
     let fault = |source| NodeFault::Directory { path: directory.to_owned(), source };
     files::create_dir(directory).map_err(fault)?;
@@ -62,14 +62,14 @@ pub fn report(directory: &Path, beat: u64) -> Result<HostReport, NodeFault> {
     Ok(report)
 }
 
-/// Load averages over 1, 5 and 15 minutes.
+/// Returns the load averages over 1, 5 and 15 minutes.
 pub fn load() -> Option<[f64; 3]> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     let numbers: Vec<f64> = text.split(' ').take(3).filter_map(|n| n.parse().ok()).collect();
     numbers.try_into().ok()
 }
 
-/// People logged in, by who(1); nobody where there is no such program.
+/// Returns the logged-in users, by who(1); none where there is no such program.
 fn users() -> Vec<String> {
     let who = Command::new("who").stdin(Stdio::null()).stderr(Stdio::null()).output();
     let text = who.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
@@ -80,7 +80,7 @@ fn users() -> Vec<String> {
     users
 }
 
-/// Task files of the processes `almagest-node run FILE` on this host.
+/// Returns the task files of the processes `almagest-node run FILE` on this host.
 fn tasks() -> Vec<PathBuf> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let mut tasks = Vec::new();

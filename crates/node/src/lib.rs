@@ -1,11 +1,11 @@
-//! Does one task of any use case, from files to files: what a computer without database or configuration runs.
+//! Runs one task of any use case, from files to files, on a computer without database or configuration.
 //!
-//! Takes a task file, leaves Parquet (and JPEG) files in the attempt's directory and, last, `result.json`. The
-//! same task leaves the same bytes however often, and on however many threads, it runs.
+//! Takes a task file, writes Parquet (and JPEG) files to the attempt's directory and, last, `result.json`. The same
+//! task writes the same bytes in every run and with any number of threads.
 //!
-//! Start at [`run_file`]; each use case is one function in [`work`]. [`supervise`] does the same in a process of its own, with
-//! heartbeats and limits; [`host`] tells of the computer.
-//! Does not know which other tasks there are, and links no database.
+//! Start at [`run_file`]; each use case is one function in [`work`]. [`supervise`] does the same in a separate process,
+//! with heartbeats and limits; [`host`] reports on the computer.
+//! This crate does not know the other tasks, and links no database.
 
 pub mod host;
 pub mod supervise;
@@ -21,15 +21,15 @@ use std::time::Instant;
 /// Largest task file that is read.
 const TASK_BYTES: u64 = 64 << 20;
 
-/// Why a task was not done. What is wrong with an input file is no fault but a refusal in the result.
+/// The reason that a task was not done. A fault of an input file is not reported here but as a refusal in the result.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeFault {
     /// The task file cannot be read.
     #[error("cannot read the task file {}: {reason}", path.display())]
     TaskFile {
-        /// Where it should be.
+        /// Its expected path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The survey profile in it does not parse.
@@ -44,34 +44,34 @@ pub enum NodeFault {
     /// Reading or writing failed.
     #[error("the task cannot go on")]
     Task(#[from] process::TaskFault),
-    /// Reading catalogues or handing on detections failed.
+    /// Reading catalogues or passing on detections failed.
     #[error("the task cannot go on")]
     Catalogue(#[from] process::catalogue::CatalogueError<StageError>),
-    /// The products could not be staged, or the metadata it builds on not be read.
+    /// The products could not be staged, or the metadata that they need not be read.
     #[error("the products cannot be staged")]
     Stage(#[from] StageError),
-    /// The process that does the work cannot be started.
+    /// The process that runs the task cannot be started.
     #[error("cannot start {}", program.display())]
     Worker {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
     /// A directory cannot be made, or written to.
     #[error("cannot write to {}", path.display())]
     Directory {
-        /// Which.
+        /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
 }
 
 impl NodeFault {
-    /// Whether another attempt may succeed.
+    /// Returns true when another attempt may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::TaskFile { .. } | Self::Profile { .. } => false,
@@ -83,7 +83,7 @@ impl NodeFault {
     }
 }
 
-/// Does the task of a task file.
+/// Runs the task of a task file.
 ///
 /// # Errors
 /// [`NodeFault`]; then there is no `result.json`.
@@ -93,9 +93,9 @@ pub fn run_file(path: &Path) -> Result<TaskResult, NodeFault> {
     run(&task)
 }
 
-/// Keeps the permissions that the site of a task forbids from what this process makes.
+/// Removes the permissions that the site of a task forbids from the files that this process makes.
 pub(crate) fn limit_permissions(task: &TaskFile) {
-    // The owner keeps all: without them nothing works.
+    // The owner keeps all permissions, since nothing works without them.
     if let Some(mask) = task.umask.filter(|mask| *mask <= 0o077) {
         files::limit_permissions(Some(mask));
     }
@@ -110,7 +110,7 @@ pub(crate) fn read_task(path: &Path) -> Result<TaskFile, NodeFault> {
     if task.version != FORMAT_VERSION {
         return Err(fault(format!("its version is {}, not {FORMAT_VERSION}", task.version)));
     }
-    // What a task leaves lies beside its task file, and nowhere else.
+    // All output of a task is beside its task file, and in no other place.
     let home = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_home = home.canonicalize().ok().zip(task.output_dir.canonicalize().ok());
     if is_home.is_none_or(|(home, output)| home != output) {
@@ -120,12 +120,12 @@ pub(crate) fn read_task(path: &Path) -> Result<TaskFile, NodeFault> {
     Ok(task)
 }
 
-/// Name and version of this program.
+/// Returns the name and version of this program.
 pub(crate) fn software() -> String {
     format!("almagest {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Does a task.
+/// Runs a task.
 ///
 /// # Errors
 /// [`NodeFault`]; then there is no `result.json`.

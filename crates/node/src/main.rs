@@ -1,4 +1,5 @@
-//! `almagest-node`: does tasks on a computer that has nothing but this program and the files, and tells how it is.
+//! `almagest-node`: runs tasks on a computer that has only this program and the files, and reports the computer's
+//! state.
 
 use node::host;
 use node::supervise::{self, Stopped};
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let is = |word: &OsStr, verb: &str| word == verb;
     match words.as_slice() {
         [verb, path] if is(verb, "run") => run(Path::new(path)),
-        // What `run` starts; not for people.
+        // Internal command started by `run`; not for users.
         [verb, path] if is(verb, "work") => ExitCode::from(supervise::work(Path::new(path))),
         [verb, directory] if is(verb, "stop") => stop(Path::new(directory)),
         [verb, directory] if is(verb, "report") => report(Path::new(directory), None),
@@ -56,7 +57,7 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// A flag that SIGTERM and SIGINT set.
+/// Returns a flag that SIGTERM and SIGINT set.
 fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -100,7 +101,7 @@ fn report(directory: &Path, every: Option<Duration>) -> ExitCode {
     let stop = stop_flag();
     for beat in 1.. {
         let began = Instant::now();
-        // A report that cannot be written now may be later; a single one is asked for to know.
+        // A report that cannot be written now may succeed later; a single report is requested for its result.
         if let (Err(fault), None) = (host::report(directory, beat), every) {
             return complain(&fault);
         }

@@ -1,8 +1,9 @@
-//! One attempt as a process of its own, watched by another: heartbeats, limits of memory, and a word about its end.
+//! One attempt as a separate process, watched by another: heartbeats, limits of memory, and a note about its end.
 //!
-//! The worker is this program again, under a limit of the kernel for its data (RLIMIT_DATA of setrlimit(2)); its
-//! resident memory is watched beside that. Whatever becomes of it, an attempt that has no result leaves a note
-//! ([`model::task::TaskEnd`]) saying why; only when the watcher itself is killed it does not, and then the heartbeat stops.
+//! The worker is another process of this program, under a limit of the kernel for its data (RLIMIT_DATA of
+//! setrlimit(2)); its resident memory is watched as well. However the attempt ends, one that has no result leaves a
+//! note ([`model::task::TaskEnd`]) with the reason; only when the watcher itself is killed there is no note, and then
+//! the heartbeat stops.
 
 use crate::host;
 use crate::{NodeFault, read_task, software};
@@ -20,40 +21,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often an attempt says that it lives.
+/// Interval between heartbeats of an attempt.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How often memory and signals are looked at.
+/// Interval between checks of memory and signals.
 const LOOK: Duration = Duration::from_millis(50);
-/// What a worker gets to end after it was asked to.
+/// Time allowed to a worker to end after a request to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What the kernel's limit allows beyond the task's memory: code, stacks of threads, what the allocator holds.
+/// Data that the kernel's limit allows beyond the task's memory: code, stacks of threads, memory held by the allocator.
 const DATA_BESIDE: u64 = 128 << 20;
-/// Progress of a worker on its stderr begins with this.
+/// Prefix of the progress messages of a worker on its stderr.
 const PROGRESS: &str = "files ";
 
-/// Exit code of a worker that cannot do its task as it is.
+/// Exit code of a worker whose task cannot be done as it is.
 pub const EXIT_IMPOSSIBLE: u8 = 3;
-/// Exit code when it cannot go on now.
+/// Exit code when it cannot continue now.
 pub const EXIT_FAILED: u8 = 4;
-/// Exit code when it wanted more memory than it may have.
+/// Exit code when it needed more memory than allowed.
 pub const EXIT_MEMORY: u8 = 6;
 /// Exit code after SIGTERM or SIGINT.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
-    /// `result.json` is there; whether there are refusals in it.
+    /// `result.json` exists.
     Done {
-        /// Something was refused.
+        /// True when something was refused.
         with_refusals: bool,
     },
-    /// There is none.
+    /// There is no result.
     Without(TaskEnd),
 }
 
 impl Ended {
-    /// The exit code of `almagest-node run`.
+    /// Returns the exit code of `almagest-node run`.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Done { with_refusals } => u8::from(*with_refusals),
@@ -67,7 +68,7 @@ impl Ended {
     }
 }
 
-/// Does the task of a task file in a process of its own, `program work FILE`, until it ends or `stop` is set.
+/// Runs the task of a task file in a separate process, `program work FILE`, until it ends or `stop` is set.
 ///
 /// # Errors
 /// [`NodeFault`] when there is no such task, or no process can be started.
@@ -82,7 +83,7 @@ pub fn supervise(
     files::create_dir(&directory)
         .map_err(|source| NodeFault::Directory { path: directory.clone(), source })?;
     if directory.join(RESULT_NAME).exists() {
-        // It was done before; a second copy of a job finds it so.
+        // The task was done before; this is the case for a second copy of a job.
         return Ok(Ended::Done { with_refusals: has_refusals(&directory) });
     }
     let start = |source| NodeFault::Worker { program: program.to_owned(), source };
@@ -106,7 +107,8 @@ pub fn supervise(
     Ok(ended)
 }
 
-/// The worker inherits it. This process stays far below.
+/// Limits the memory for data of this process, which the worker inherits. This process itself stays far below the
+/// limit.
 fn limit_data(task: &TaskFile) -> std::io::Result<()> {
     let most = task.limits.memory_bytes + DATA_BESIDE;
     let old = rustix::process::getrlimit(Resource::Data);
@@ -123,7 +125,7 @@ fn has_refusals(directory: &Path) -> bool {
         .is_ok_and(|result| !result.refusals.is_empty())
 }
 
-/// Files that a task will open.
+/// Returns the number of files that a task will open.
 fn files_of(task: &TaskFile) -> u64 {
     let catalogues = task.inputs.iter().filter(|i| i.catalogue.is_some()).count() as u64;
     match task.unit.use_case {
@@ -176,7 +178,7 @@ impl Watch<'_> {
         }
     }
 
-    /// A heartbeat that cannot be written is missed: that is what it is for.
+    /// Writes a heartbeat; one that cannot be written is missing, which is the intended signal.
     fn beat(&mut self, memory_bytes: u64) {
         self.beat += 1;
         let heartbeat = Heartbeat {
@@ -218,7 +220,7 @@ impl Watch<'_> {
         let (code, reason) = match (asked, status.code(), status.signal()) {
             (Some(EndCode::Memory), ..) => (EndCode::Memory, memory),
             (Some(code), ..) => (code, "it was asked to stop".to_owned()),
-            // What Rust's allocator says before it aborts.
+            // The message of Rust's allocator before it aborts.
             (None, None, Some(_)) if said.contains("memory allocation of") => {
                 (EndCode::Memory, memory)
             }
@@ -241,7 +243,7 @@ impl Watch<'_> {
     }
 }
 
-/// What the worker says on stderr: progress, and complaints, of which the last is kept.
+/// The messages of the worker on stderr: progress, and complaints, of which the last is kept.
 struct Words {
     files_done: Arc<AtomicU64>,
     last: Arc<Mutex<String>>,
@@ -281,7 +283,7 @@ impl Words {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Hears the rest of what was said.
+    /// Reads the remaining messages.
     fn close(&mut self) {
         if let Some(listener) = self.listener.take() {
             let _ = listener.join();
@@ -289,9 +291,9 @@ impl Words {
     }
 }
 
-/// The worker's side: does the task, telling its progress on stderr. Gives its exit code.
+/// Runs the task on the worker's side, writing its progress to stderr. Returns the exit code.
 pub fn work(task_file: &Path) -> u8 {
-    // Without its watcher nobody would limit it.
+    // Without its watcher, no process would limit the worker.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     std::thread::spawn(|| {
         let mut told = 0;
@@ -313,10 +315,10 @@ pub fn work(task_file: &Path) -> u8 {
     }
 }
 
-/// What became of a request to stop an attempt.
+/// The outcome of a request to stop an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// It ran here and does not any more.
+    /// It ran here and has ended.
     Stopped,
     /// It does not run here.
     NotHere,
@@ -325,7 +327,7 @@ pub enum Stopped {
 /// Ends the attempt whose directory is given, if it runs on this host.
 ///
 /// # Errors
-/// When its heartbeat is there but cannot be read.
+/// Fails when its heartbeat exists but cannot be read.
 pub fn stop(directory: &Path) -> Result<Stopped, NodeFault> {
     let path: PathBuf = directory.join(HEARTBEAT_NAME);
     let fault = |reason: String| NodeFault::TaskFile { path: path.clone(), reason };

@@ -11,7 +11,7 @@ use stage::{StageError, StagedWriter};
 use std::io;
 use std::path::Path;
 
-/// What a task left in its directory, and what it has to say.
+/// The output of a task in its directory, and its messages.
 #[derive(Default)]
 pub(crate) struct Left {
     pub files: Vec<StagedFile>,

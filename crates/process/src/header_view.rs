@@ -1,4 +1,4 @@
-//! One header as it is meant: compressed images as the images they present, keywords inherited where they may be.
+//! A header as it is meant: compressed images as the images they represent, keywords inherited where allowed.
 
 use fits::header::Card;
 use fits::{Hdu, HduKind, Header, Value};
@@ -12,25 +12,25 @@ pub struct HeaderView<'a> {
 }
 
 impl<'a> HeaderView<'a> {
-    /// Of an HDU alone.
+    /// Views an HDU alone.
     pub fn new(hdu: &'a Hdu) -> Self {
         let compressed = hdu.kind == HduKind::CompressedImage;
         Self { header: &hdu.header, compressed, primary: None }
     }
 
-    /// Of an extension, which inherits from the primary header what describes the whole exposure
-    /// ([`is_own`] tells what does not).
+    /// Views an extension, which inherits from the primary header the keywords that describe the whole exposure ([`is_own`]
+    /// returns true for the others).
     pub fn of_extension(hdu: &'a Hdu, primary: &'a Hdu) -> Self {
         let primary = (hdu.index != primary.index).then_some(&primary.header);
         Self { primary, ..Self::new(hdu) }
     }
 
-    /// The header as stored.
+    /// Returns the header as stored.
     pub fn header(&self) -> &'a Header {
         self.header
     }
 
-    /// The card of a keyword in this header, of a compressed image under the name it has in the image.
+    /// Returns the card of a keyword in this header, of a compressed image under the name it has in the image.
     pub fn own_card(&self, keyword: &str) -> Option<Card<'a>> {
         if self.compressed
             && let Some(stored) = stored_keyword(keyword)
@@ -40,11 +40,11 @@ impl<'a> HeaderView<'a> {
         self.header.card(keyword)
     }
 
-    /// The card of a keyword in this header, else in the primary one if it may be inherited.
+    /// Returns the card of a keyword in this header, else in the primary one if it may be inherited.
     pub fn card(&self, keyword: &str) -> Option<Card<'a>> {
         let own = self.own_card(keyword);
         match self.primary {
-            // Most searches are for absent keywords, and end in both headers.
+            // Most searches are for absent keywords, and search both headers.
             Some(primary) if own.is_none() => primary
                 .card(keyword)
                 .filter(|_| !is_own(keyword) && !self.names_frame_itself(keyword)),
@@ -52,19 +52,19 @@ impl<'a> HeaderView<'a> {
         }
     }
 
-    /// Returns true for a keyword of the reference frame in a header with another one of them: the names and the
-    /// equinox of one frame are never taken from two headers.
+    /// Returns true for a keyword of the reference frame in a header with another such keyword: the names and the equinox of
+    /// one frame are never taken from two headers.
     fn names_frame_itself(&self, keyword: &str) -> bool {
         const FRAME: [&str; 4] = ["RADESYS", "RADECSYS", "EQUINOX", "EPOCH"];
         FRAME.contains(&keyword) && FRAME.iter().any(|other| self.header.card(other).is_some())
     }
 
-    /// The value of a keyword, inherited ones included.
+    /// Returns the value of a keyword, inherited ones included.
     pub fn value(&self, keyword: &str) -> Option<Value<'a>> {
         self.card(keyword)?.value()
     }
 
-    /// A whole number in this header alone; `None` when absent or no whole number.
+    /// Returns a whole number of this header alone; `None` when absent or not a whole number.
     pub fn own_integer(&self, keyword: &str) -> Option<i64> {
         match self.own_card(keyword)?.value()? {
             Value::Integer(number) => Some(number),
@@ -75,12 +75,12 @@ impl<'a> HeaderView<'a> {
         }
     }
 
-    /// The value as text, numbers and logicals as FITS writes them; `None` when absent or blank.
+    /// Returns the value as text, numbers and logicals as FITS writes them; `None` when absent or blank.
     pub fn written(&self, keyword: &str) -> Option<String> {
         as_written(self.value(keyword)?)
     }
 
-    /// The value in this header alone, as text.
+    /// Returns the value in this header alone, as text.
     pub fn own_written(&self, keyword: &str) -> Option<String> {
         as_written(self.own_card(keyword)?.value()?)
     }
@@ -115,14 +115,15 @@ impl sky::Keywords for HeaderView<'_> {
         }
     }
 
-    /// The primary header gives nothing to the coordinate system of an extension but the reference frame.
+    /// Calls `each` with every keyword of this header. The primary header contributes nothing to the coordinate system of an
+    /// extension but the reference frame.
     fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
         self.header.cards().for_each(|card| each(card.keyword()));
         true
     }
 }
 
-/// Where a compressed image keeps what describes the image itself (FITS 4.0, section 10.1.1).
+/// Returns the keyword under which a compressed image keeps a property of the image itself (FITS 4.0, section 10.1.1).
 fn stored_keyword(keyword: &str) -> Option<String> {
     let renamed = match keyword {
         "BITPIX" | "NAXIS" | "PCOUNT" | "GCOUNT" => format!("Z{keyword}"),
@@ -135,10 +136,10 @@ fn stored_keyword(keyword: &str) -> Option<String> {
     Some(renamed)
 }
 
-/// Whether a keyword describes the HDU it stands in, so that an extension without it has none.
+/// Returns true when a keyword describes its own HDU, so that an extension without it has none.
 ///
-/// Structure, scaling, names and dates of the HDU, and its world coordinates: what the primary header says of
-/// them is about the primary HDU.
+/// Such keywords are structure, scaling, names and dates of the HDU, and its world coordinates: in the primary header they
+/// describe the primary HDU.
 pub fn is_own(keyword: &str) -> bool {
     const OWN: [&str; 24] = [
         "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "GROUPS", "EXTEND", "TFIELDS",
@@ -167,7 +168,7 @@ fn has_two_numbers(keyword: &str, stem: &str) -> bool {
         .is_some_and(|(first, second)| is_number(first) && is_number(second))
 }
 
-/// The matrices of the drafts of the WCS papers: CD001001.
+/// Returns true for the matrices of the drafts of the WCS papers: CD001001.
 fn has_six_digits(keyword: &str, stem: &str) -> bool {
     keyword.strip_prefix(stem).is_some_and(|rest| rest.len() == 6 && is_number(rest))
 }

@@ -1,11 +1,11 @@
 //! Stage 3 of 5: derives products from library files: previews, metadata rows, detections.
 //!
-//! Takes the inputs of a task and the survey's profile, leaves record batches (and JPEG bytes), what was refused
-//! and what was noticed. Everything here is a function of its inputs: the same files give the same bytes.
+//! Takes the inputs of a task and the survey's profile, and returns record batches (and JPEG bytes), rejected inputs and
+//! findings. All results are a function of the inputs: equal files yield equal bytes.
 //!
-//! Start at [`preview::run`] (CU2), [`metadata::run`] (CU3) or [`catalogue::extract`] (CU4); a header is looked at
-//! through [`header_view::HeaderView`], files are opened and shared out to threads in `task`. A new column begins in
-//! `model::tables`, a new spelling in a survey's profile.
+//! Start at [`preview::run`] (CU2), [`metadata::run`] (CU3) or [`catalogue::extract`] (CU4); a header is read through
+//! [`header_view::HeaderView`], `task` opens files and distributes them to threads. A new column begins in `model::tables`, a
+//! new spelling in a survey's profile.
 //! Does not write files, assign ids, or know that a database exists.
 
 pub mod catalogue;

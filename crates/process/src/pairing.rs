@@ -1,12 +1,12 @@
-//! The table of a catalogue that belongs to a detector: by what both HDUs are called, else by their place.
+//! The table of a catalogue that belongs to a detector: by the names of both HDUs, else by their place.
 //!
-//! Takes the identities of the image HDUs and of the tables, returns for each table its image or the reason why it has
-//! none. Equal names and detector numbers (`[catalogue] pair_by` of the profile) count first, then names that contain
-//! the detector's name ([`related`]). The place in the file counts for all other tables: their order, in files with as
-//! many catalogues as detectors, or the HDU where the profile says so. Numbers in names, or in different keywords, confirm
-//! the place or stand in for it. Where all of them are the images' numbers and a constant, one file counts from another
-//! number, and the positions of the rows decide ([`Pair::IfPlaced`]). Nothing is guessed: a table that could belong to
-//! several images, or to different ones by different keywords, belongs to none.
+//! Takes the identities of the image HDUs and of the tables, returns for each table its image or the reason why it has none.
+//! Equal names and detector numbers (`[catalogue] pair_by` of the profile) count first, then names that contain the detector's
+//! name ([`related`]). The place in the file counts for all other tables: their order, in files with as many catalogues as
+//! detectors, or the HDU if the profile sets this. Numbers in names, or in different keywords, confirm or replace the place. If
+//! all of them are the images' numbers plus a constant, one file counts from another number, and the positions of the rows
+//! decide ([`Pair::IfPlaced`]). Nothing is guessed: a table that could belong to several images, or to different ones by
+//! different keywords, belongs to none.
 //!
 //! Start at [`pair`]. Metadata and catalogues both use it, so that zero points and rows are of the same detector.
 
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 /// Keyword of the name of an HDU.
 const NAME: &str = "EXTNAME";
-/// Keyword of the number that tells HDUs of the same name apart.
+/// Keyword of the number that distinguishes HDUs of the same name.
 const VERSION: &str = "EXTVER";
 
 /// Keywords whose values are names, or the type of all detectors of a camera.
@@ -58,12 +58,12 @@ impl Identity {
     }
 }
 
-/// The keywords to pair by, without EXTNAME.
+/// Returns the keywords to pair by, without EXTNAME.
 fn other_keywords(pair_by: &[String]) -> impl Iterator<Item = &str> {
     pair_by.iter().map(String::as_str).filter(|keyword| *keyword != NAME)
 }
 
-/// A value as it is compared: without regard to case and blanks, numbers without leading zeros.
+/// Returns a value in the form for comparison: without regard to case and blanks, numbers without leading zeros.
 fn normal(text: &str) -> String {
     let text = text.trim().to_uppercase();
     text.parse::<i64>().map_or(text, |number| number.to_string())
@@ -72,12 +72,12 @@ fn normal(text: &str) -> String {
 /// The image of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pair {
-    /// Position of the image among the images.
+    /// Position of the image among the images, and the reason.
     With { image: usize, ground: Ground },
-    /// Position of the image at the table's place, whose number is another one. The pair counts where RA and DEC of the
-    /// rows agree with the image's WCS, else there is none.
+    /// Position of the image at the table's place, whose number differs. The pair counts where RA and DEC of the rows agree
+    /// with the image's WCS, else there is none.
     IfPlaced { image: usize, otherwise: Unpaired },
-    /// None, and why.
+    /// No image, with the reason.
     Apart(Unpaired),
 }
 
@@ -111,9 +111,9 @@ pub(crate) enum Ground {
 pub(crate) struct Unpaired {
     /// Code of the refusal.
     pub(crate) code: &'static str,
-    /// Names both sides.
+    /// Sentence that names both sides.
     pub(crate) message: String,
-    /// The identities of the HDUs decided it, not their places.
+    /// True when the identities of the HDUs decided it, not their places.
     pub(crate) by_identity: bool,
 }
 
@@ -128,16 +128,16 @@ pub(crate) struct Sides<'a> {
     pub(crate) tables: &'a [Identity],
     /// HDUs of the image file that hold an image or may hold one, usable or not, ascending.
     pub(crate) image_hdus: &'a [u16],
-    /// HDUs of the other file that hold a catalogue or may hold one, usable or not, ascending; [`Pairing::Order`] asks for them.
+    /// HDUs of the other file that hold a catalogue or may hold one, usable or not, ascending; used by [`Pairing::Order`].
     pub(crate) table_hdus: &'a [u16],
-    /// Neither file has another image or table, usable or not.
+    /// True when neither file has another table or image, usable or not.
     pub(crate) alone: bool,
 }
 
-/// What one keyword says about a table: the images it could belong to; `None` when it says nothing.
+/// The evidence of one keyword about a table: the images to which it could belong; `None` without evidence.
 type Opinion = Option<BTreeSet<usize>>;
 
-/// Pairs tables with images. No image is given twice.
+/// Pairs tables with images. No image is in two pairs.
 pub(crate) fn pair(sides: &Sides<'_>, rules: &CatalogueProfile) -> Vec<Pair> {
     let opinions = opinions(sides, &rules.pair_by);
     let contained = related::contained(sides);
@@ -154,7 +154,7 @@ pub(crate) fn pair(sides: &Sides<'_>, rules: &CatalogueProfile) -> Vec<Pair> {
     for (table, pair) in pairs.iter_mut().enumerate() {
         let Some(image) = pair.image() else { continue };
         let rival = claims.iter().enumerate().find(|(other, claim)| {
-            // A name counts more than a place, but not enough to leave the other without a word.
+            // A name counts more than a place, but the other table still needs a reason.
             *other != table
                 && claim.image() == Some(image)
                 && (claim.is_by_identity() || !pair.is_by_identity())
@@ -221,16 +221,16 @@ fn has_equals(keys: &[Option<String>]) -> bool {
     known.iter().collect::<BTreeSet<_>>().len() < known.len()
 }
 
-/// Every HDU has a key, and no two the same.
+/// Returns true when every HDU has a key, and no two have the same.
 fn are_distinct(keys: &[Option<String>]) -> bool {
     !keys.is_empty() && keys.iter().all(Option::is_some) && !has_equals(keys)
 }
 
-/// The images that a key of a table could mean.
+/// Returns the images that a key of a table could mean.
 ///
-/// Keys that all images share tell none from the other and say nothing. A name that no image has says nothing either
-/// (`COMPRESSED_IMAGE` here, `APM-BINARYTABLE` there), unless it is of the same kind as theirs: other tables are named
-/// like images, or it differs from an image's name in its number alone. Numbers are always of the same kind.
+/// Keys that all images share distinguish no image and are no evidence. A name that no image has is no evidence either
+/// (`COMPRESSED_IMAGE` here, `APM-BINARYTABLE` there), unless it is of the same kind as the images' names: other tables are
+/// named like images, or it differs from an image's name in its number alone. Numbers are always of the same kind.
 fn opinion(
     images: &[Option<String>],
     tables: &[Option<String>],
@@ -252,7 +252,7 @@ fn opinion(
     (!found.is_empty() || of_their_kind).then_some(found)
 }
 
-/// A name with `#` for every number in it.
+/// Returns a name with `#` for every number in it.
 fn kind_of(name: &str) -> String {
     let mut kind = String::new();
     for letter in name.chars() {
@@ -265,7 +265,7 @@ fn kind_of(name: &str) -> String {
     kind
 }
 
-/// Returns the image that the keywords agree on, and the names that contain each other; `None` when they say nothing.
+/// Returns the image that the keywords agree on, and the names that contain each other; `None` without evidence.
 fn by_identity(
     sides: &Sides<'_>,
     schemes: &[Scheme],
@@ -274,7 +274,7 @@ fn by_identity(
 ) -> Option<Pair> {
     let mut said: Vec<(&Scheme, &BTreeSet<usize>)> =
         schemes.iter().filter_map(|s| Some((s, s.opinions[table].as_ref()?))).collect();
-    // A name that contains no image's name says nothing beside equal keywords.
+    // A name that contains no image's name is no evidence beside equal keywords.
     let by_parts = contained.opinions[table].as_ref();
     said.extend(
         by_parts
@@ -301,7 +301,7 @@ fn by_identity(
     }
 }
 
-/// `EXTNAME CHIP2 is that of ext_num 3 of IMAGE`.
+/// Formats an opinion: `EXTNAME CHIP2 is that of ext_num 3 of IMAGE`.
 fn opinion_in_words(
     sides: &Sides<'_>,
     scheme: &Scheme,
@@ -325,7 +325,8 @@ fn opinion_in_words(
     format!("{keyword} {key} is that of ext_num {} of {file}", numbers.join(" and "))
 }
 
-/// A value of a header in a message: the beginning of it, and nothing that a terminal would take for a command.
+/// Returns a value of a header for a message: the beginning of it, without characters that a terminal would interpret as a
+/// command.
 fn brief(value: &str) -> String {
     const LETTERS_MAX: usize = 40;
     value.chars().take(LETTERS_MAX).flat_map(char::escape_debug).collect()
@@ -385,7 +386,7 @@ fn uneven(sides: &Sides<'_>) -> Unpaired {
     Unpaired { code: "pairing_ambiguous", message, by_identity: false }
 }
 
-/// Returns true when keywords tell the HDUs of a file apart.
+/// Returns true when keywords distinguish the HDUs of a file.
 fn are_named(side: &[Identity]) -> bool {
     let key = |identity: &Identity| {
         (identity.name.clone(), identity.version.clone(), identity.others.clone())
@@ -395,9 +396,9 @@ fn are_named(side: &[Identity]) -> bool {
 
 /// Compares the place of a table with numbers that are in different keywords of the two files, or in names.
 ///
-/// A number that is the same at the place confirms it. Numbers that the images have for all tables, and more than one,
-/// stand in for the place. Where all tables are numbered from another number than the images, their positions decide.
-/// Other numbers that differ leave the table without an image.
+/// A number that is the same at the place confirms it. Numbers that the images have for all tables, and more than one, replace
+/// the place. If all tables are numbered from another number than the images, the positions of their rows decide. Other numbers
+/// that differ leave the table without an image.
 fn by_number(
     sides: &Sides<'_>,
     schemes: &[Scheme],
@@ -468,12 +469,12 @@ mod tests {
         side.iter().map(|identity| identity.hdu).collect()
     }
 
-    /// Rules of a survey whose tables are in the HDUs of their images.
+    /// Returns the rules of a survey whose tables are in the HDUs of their images.
     fn same_hdu() -> CatalogueProfile {
         CatalogueProfile { pairing: Pairing::Hdu, ..CatalogueProfile::default() }
     }
 
-    /// For each table the HDU of its image, or the code.
+    /// Returns for each table the HDU of its image, or the code.
     fn paired(images: Side<'_>, tables: Side<'_>, rules: &CatalogueProfile) -> Vec<String> {
         let (images, tables) = (identities(images, rules), identities(tables, rules));
         let alone = images.len() == 1 && tables.len() == 1;
@@ -576,7 +577,7 @@ mod tests {
         assert_eq!(pairs(["NE", "NW"], ["POINTS", "LINES"]), ["1", "2"]);
         let both = ["pairing_ambiguous", "pairing_ambiguous"];
         assert_eq!(pairs(["ALPHA", "BETA"], ["ALPHABETA", "BETAALPHA"]), both);
-        // A number goes on: the name is another one.
+        // The number continues: the name is another one.
         assert_eq!(pairs(["CCD1", "CCD2"], ["CCD21CAT", "CCD11CAT"]), ["no_detector"; 2]);
         // A number of the camera contradicts the name.
         let camera =
@@ -624,14 +625,14 @@ mod tests {
         assert_eq!(paired(images, tables, &rules), ["2", "3"]);
         let order = CatalogueProfile { pairing: Pairing::Order, ..rules.clone() };
         assert_eq!(paired(images, tables, &order), ["2", "3"]);
-        // Counted from 0, or the first is missing and one too many: the positions say which.
+        // Counted from 0, or the first is missing and one too many: the positions decide.
         let placed = ["1 if placed", "2 if placed", "3 if placed"];
         let tables: Side<'_> = &[(1, &cats[0]), (2, &cats[1]), (3, &cats[2])];
         assert_eq!(paired(images, tables, &rules), placed);
         assert_eq!(paired(images, tables, &order), placed);
         let tables: Side<'_> = &[(1, &cats[2]), (2, &cats[3]), (3, &cats[4])];
         assert_eq!(paired(images, tables, &rules), placed);
-        // No constant lies between the numbers.
+        // The numbers do not differ by a constant.
         let tables: Side<'_> = &[(1, &cats[0]), (2, &cats[3]), (3, &cats[1])];
         assert_eq!(paired(images, tables, &rules), ["pairing_contradictory"; 3]);
         let tables: Side<'_> = &[(1, &cats[1]), (2, &cats[2]), (3, &cats[3]), (4, &cats[4])];
@@ -657,7 +658,7 @@ mod tests {
         let all = |name| [("DETECTOR", "Hawaii 2"), ("EXTNAME", name)];
         let images: Side<'_> = &[(1, &all("CCD1")), (2, &all("CCD2")), (3, &all("CCD3"))];
         assert_eq!(paired(images, &[(3, &camera)], &rules), ["3"]);
-        // Where the name varies among the images, it is the detector's.
+        // A name that varies among the images is the detector's.
         let named = |name| [("DETECTOR", name)];
         let images: Side<'_> = &[(1, &named("Hawaii 1")), (2, &named("Hawaii 2"))];
         assert_eq!(paired(images, &[(1, &camera)], &rules), ["2"]);
@@ -713,7 +714,7 @@ mod tests {
             paired(images, &[(1, &table("2")), (2, &table("2"))], &rules),
             ["pairing_ambiguous"; 2]
         );
-        // By two keywords to different detectors.
+        // Two keywords name different detectors.
         let images: Side<'_> = &[(1, &camera("1", "CHIP1")), (2, &camera("2", "CHIP2"))];
         let crossed = camera("1", "CHIP2");
         assert_eq!(paired(images, &[(1, &crossed)], &rules), ["pairing_contradictory"]);

@@ -1,5 +1,5 @@
-//! What the tasks of all use cases have in common: library files opened as they were registered, and work that is
-//! shared out to threads while its results keep their order.
+//! The common part of the tasks of all use cases: library files opened as they were registered, and work that is distributed to
+//! threads while its results keep their order.
 
 use fits::{FitsError, FitsFile, Limits};
 use model::profile::SurveyProfile;
@@ -11,13 +11,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 
-/// Why a task could not be done; trying again may help.
+/// The reason why a task could not be done; a retry may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskFault {
     /// The machine failed, not the file.
     #[error("a file of the library could not be read")]
     Fits(#[from] FitsError),
-    /// The file is not there, or not yet as it was registered (network file systems take their time).
+    /// The file is absent, or not yet as it was registered (network file systems may lag).
     #[error("{} has {found_bytes:?} bytes, {wanted_bytes} were registered", path.display())]
     NotAsRegistered {
         /// The file.
@@ -32,7 +32,7 @@ pub enum TaskFault {
     Write {
         /// Name of the product.
         name: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -40,12 +40,12 @@ pub enum TaskFault {
 
 static FILES_OPENED: AtomicU64 = AtomicU64::new(0);
 
-/// Files of the library that this process has opened for tasks so far: a measure of progress, and nothing else.
+/// Returns the number of library files that this process has opened for tasks until now: a measure of progress only.
 pub fn files_opened() -> u64 {
     FILES_OPENED.load(Ordering::Relaxed)
 }
 
-/// A file of the library: opened, or not accepted.
+/// A file of the library: opened, or rejected.
 #[derive(Debug)]
 pub(crate) enum Opened {
     Usable(FitsFile),
@@ -55,7 +55,7 @@ pub(crate) enum Opened {
 /// Opens a file of the library, if it is as it was registered.
 ///
 /// # Errors
-/// When it is not, or the machine failed. Whatever is wrong with the file's content is a refusal.
+/// Fails when the file is not as registered, or the machine failed. Any fault of the file's content is a refusal.
 pub(crate) fn open(file: &FileRef, limits: &Limits) -> Result<Opened, TaskFault> {
     let not_as_registered = |found_bytes| TaskFault::NotAsRegistered {
         path: file.path.clone(),
@@ -75,7 +75,7 @@ pub(crate) fn open(file: &FileRef, limits: &Limits) -> Result<Opened, TaskFault>
     }
 }
 
-/// Returns how far the files of a survey are trusted.
+/// Returns the limits on the files of a survey.
 pub fn limits(profile: &SurveyProfile) -> Limits {
     let limits = &profile.limits;
     Limits {
@@ -86,7 +86,7 @@ pub fn limits(profile: &SurveyProfile) -> Limits {
     }
 }
 
-/// The refusal that a fault of a file or HDU leads to; `name` is that of the file within its delivery.
+/// Returns the refusal for a fault of a file or HDU; `name` is that of the file within its delivery.
 pub(crate) fn refusal(name: &str, error: &FitsError) -> Refusal {
     Refusal {
         hdu: error.hdu.map(|hdu| hdu.0),
@@ -96,11 +96,11 @@ pub(crate) fn refusal(name: &str, error: &FitsError) -> Refusal {
     }
 }
 
-/// Does `work` for every item on up to `threads` threads and gives the results to `take` on this one, in the order
-/// of the items and while the work goes on. After the first error nothing new is begun.
+/// Does `work` for every item on up to `threads` threads and passes the results to `take` on this one, in the order of the
+/// items and while the work continues. After the first error no new item is started.
 ///
 /// # Errors
-/// The error that comes first in the order of the items, of `work` or `take`.
+/// Returns the error that is first in the order of the items, of `work` or `take`.
 pub(crate) fn in_order<I: Sync, R: Send, E: Send>(
     items: &[I],
     threads: u32,
@@ -110,7 +110,7 @@ pub(crate) fn in_order<I: Sync, R: Send, E: Send>(
     let threads = usize::try_from(threads).unwrap_or(1).clamp(1, items.len().max(1));
     let next = AtomicUsize::new(0);
     let window = Window { ahead: AHEAD * threads, due: Mutex::new(Some(0)), moved: Condvar::new() };
-    // Bounded, so that a slow disk holds the work up and not the memory.
+    // The channel is bounded, so that a slow disk blocks the work instead of filling the memory.
     let (results, received) = mpsc::sync_channel(threads);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -147,11 +147,11 @@ pub(crate) fn in_order<I: Sync, R: Send, E: Send>(
     })
 }
 
-/// Items per thread that may be worked on before their turn to be taken: while one item takes its time, the results of
-/// others wait in memory.
+/// Items per thread that may be worked on before their turn to be taken: while one item takes long, the results of others wait
+/// in memory.
 const AHEAD: usize = 4;
 
-/// A thread that panics takes its item with it; the others must not wait for that.
+/// A guard for a thread that panics: its item is lost, and the others must not wait for it.
 struct CloseOnPanic<'a>(&'a Window);
 
 impl Drop for CloseOnPanic<'_> {
@@ -162,16 +162,16 @@ impl Drop for CloseOnPanic<'_> {
     }
 }
 
-/// How far the work may run ahead of what was taken.
+/// The limit on the work ahead of the results taken.
 struct Window {
     ahead: usize,
-    /// The item to be taken next; `None` when no more are.
+    /// The item to be taken next; `None` when no more are taken.
     due: Mutex<Option<usize>>,
     moved: Condvar,
 }
 
 impl Window {
-    /// Waits until an item may be worked on; `false` when it need not be any more.
+    /// Waits until an item may be worked on; `false` when it is no longer needed.
     fn opens_for(&self, number: usize) -> bool {
         let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let closed = |due: &mut Option<usize>| due.is_some_and(|due| number >= due + self.ahead);
@@ -179,7 +179,7 @@ impl Window {
         due.is_some()
     }
 
-    /// Once closed, it stays so.
+    /// Moves the window to an item; a closed window stays closed.
     fn move_to(&self, to: Option<usize>) {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         *due = due.and(to);

@@ -1,4 +1,4 @@
-//! From conditions to runs of rows in lake files, through `detector_rows`, before any file is opened.
+//! The lookup from conditions to runs of rows in lake files, through `detector_rows`, before any file is opened.
 
 use super::as_of;
 use super::constraint::{Scalar, Wanted};
@@ -7,7 +7,7 @@ use model::UseCase;
 use rusqlite::{Connection, Row, params, types::ValueRef};
 use std::collections::HashMap;
 
-/// `table_id` of `detection_all` in the lake's catalogue: the entries that never end.
+/// `table_id` of `detection_all` in the lake's catalogue: its entries never end.
 const ALL_TABLE: i64 = 2;
 
 /// Consecutive rows of one lake file.
@@ -18,7 +18,7 @@ pub(crate) struct Segment {
     pub rows: u64,
 }
 
-/// Conditions on columns that the lookup understands, by what they limit.
+/// Conditions on columns that the lookup understands, grouped by what they limit.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
     pub obj_id: Vec<Wanted>,
@@ -28,14 +28,14 @@ pub(crate) struct Search {
     pub cones: Vec<Option<Cone>>,
     /// Conditions by field id, for the files' statistics.
     pub by_field: HashMap<i64, Vec<Wanted>>,
-    /// Ended rows too.
+    /// True when ended rows are searched too.
     pub ended_too: bool,
     /// The event as of which rows are current; `None` for now.
     pub as_of: Option<i64>,
 }
 
 impl Search {
-    /// SQL that is NULL for the rows of `detector_rows` that show, and something else for the others.
+    /// Returns SQL that is NULL for the visible rows of `detector_rows`, and has a value for the others.
     fn hidden(&self) -> String {
         match self.as_of {
             None => "end_event".to_owned(),
@@ -54,14 +54,14 @@ impl Search {
     }
 }
 
-/// Rows that may fulfil a search, and which of its conditions they fulfil for certain.
+/// Rows that may satisfy a search, and the conditions that they are known to satisfy.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     /// Ascending by file and row, without overlap.
     pub segments: Vec<Segment>,
-    /// Conditions on `multiframe_id`, `ext_num` and `programme_id` hold for every row.
+    /// True when conditions on `multiframe_id`, `ext_num` and `programme_id` hold for every row.
     pub detectors_exact: bool,
-    /// Conditions on `obj_id` hold for every row.
+    /// True when conditions on `obj_id` hold for every row.
     pub objects_exact: bool,
 }
 
@@ -91,7 +91,7 @@ impl DetectorRow {
         })
     }
 
-    /// The part of it whose object ids lie between two bounds.
+    /// Returns the part of it whose object ids are between two bounds.
     fn part(&self, low: i64, high: i64) -> Option<Segment> {
         let last = self.first_obj_id + self.rows - 1;
         let (from, to) = (low.max(self.first_obj_id), high.min(last));
@@ -111,7 +111,7 @@ impl DetectorRow {
     }
 }
 
-/// Looks a search up. The narrowest way is taken: object ids, detectors, cones, or else the files' statistics.
+/// Looks up a search by the narrowest method: object ids, detectors, cones, or else the files' statistics.
 pub(crate) fn look_up(db: &Connection, search: &Search) -> rusqlite::Result<Access> {
     let mut found = Found { search, segments: Vec::new() };
     let (mut detectors_exact, mut objects_exact) = (true, false);
@@ -133,14 +133,14 @@ pub(crate) fn look_up(db: &Connection, search: &Search) -> rusqlite::Result<Acce
     Ok(Access { segments: joined(&segments), detectors_exact, objects_exact })
 }
 
-/// The shortest list among the conditions, restricted by all of them, as ranges of one.
+/// Returns the shortest list among the conditions, restricted by all of them, as ranges of one.
 fn list(wanted: &[Wanted]) -> Option<Vec<(i64, i64)>> {
     let shortest = wanted.iter().filter_map(Wanted::whole_list).min_by_key(|l| l.len())?;
     let held = shortest.iter().filter(|&&n| wanted.iter().all(|w| w.holds_whole(n)));
     Some(held.map(|&n| (n, n)).collect())
 }
 
-/// The range that all conditions allow, when it has two ends.
+/// Returns the range that all conditions allow, when it has two ends.
 fn bounded_range(wanted: &[Wanted]) -> Option<Vec<(i64, i64)>> {
     if wanted.is_empty() {
         return None;
@@ -157,7 +157,7 @@ fn bounded_range(wanted: &[Wanted]) -> Option<Vec<(i64, i64)>> {
     }
 }
 
-/// Segments that touch become one.
+/// Joins adjacent segments.
 fn joined(sorted: &[Segment]) -> Vec<Segment> {
     let mut joined: Vec<Segment> = Vec::with_capacity(sorted.len());
     for segment in sorted {
@@ -227,7 +227,7 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// Detectors whose cap of positions touches the cone, class of cap sizes by class.
+    /// Adds the detectors whose cap of positions touches the cone, class of cap sizes by class.
     fn by_cone(&mut self, db: &Connection, cone: Option<Cone>) -> rusqlite::Result<()> {
         let Some(cone) = cone else { return Ok(()) };
         let mut next_class = db.prepare_cached(
@@ -256,7 +256,7 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// Every file that its statistics do not rule out, less the rows that have ended.
+    /// Adds every file that its statistics do not exclude, without the rows that have ended.
     fn by_file(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let mut select = db.prepare_cached(
             "SELECT data_file_id, record_count FROM ducklake_data_file
@@ -332,7 +332,7 @@ fn programmes(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     Ok(programmes)
 }
 
-/// Whether a detector's cap and a cone have a point in common (with a hair to spare).
+/// Returns true when a detector's cap and a cone have a point in common (with a small tolerance).
 pub(crate) fn touches(cone: Cone, centre_cell: u64, radius_deg: f64) -> bool {
     sky::healpix::centre(sky::healpix::MAX_ORDER, centre_cell).is_none_or(|centre| {
         let distance =

@@ -1,4 +1,4 @@
-//! The archive as it was after an event: the public names over rows that were current then.
+//! The archive as it was after an event: the public names over rows that were current at that event.
 
 use super::SqlError;
 use archive::metadata::tables;
@@ -7,7 +7,7 @@ use model::tables::{Keeping, Table};
 use model::{EventId, UseCase};
 use std::fmt::Write;
 
-/// The archive must have come to that event.
+/// Checks that the archive has reached that event.
 pub(crate) fn check(event: EventId, last: i64) -> Result<(), SqlError> {
     if event.get() <= last {
         return Ok(());
@@ -15,8 +15,9 @@ pub(crate) fn check(event: EventId, last: i64) -> Result<(), SqlError> {
     Err(SqlError::NoEvent { asked: event.get(), last })
 }
 
-/// Returns the condition that a row of a table (or alias) with `begin_event`, `end_event` and, where it belongs to a use case,
-/// `multiframe_id` (of detections `ext_num` too) was current after an event: it had begun, had not ended, and was not out for a while.
+/// Returns the condition that a row of a table (or alias) with `begin_event`, `end_event` and, where it belongs to a
+/// use case, `multiframe_id` (of detections `ext_num` too) was current after an event: it had begun, had not ended, and
+/// was not retracted at that time.
 pub(crate) fn condition(
     table: &str,
     use_case: Option<UseCase>,
@@ -41,7 +42,7 @@ pub(crate) fn condition(
     sql
 }
 
-/// The use case whose retractions interrupt the rows of a table.
+/// Returns the use case whose retractions interrupt the rows of a table.
 pub(crate) fn use_case_of(table: &Table) -> Option<UseCase> {
     match (table.keeping, table.name.as_str()) {
         (Keeping::Versioned, "preview") => Some(UseCase::Preview),
@@ -50,7 +51,7 @@ pub(crate) fn use_case_of(table: &Table) -> Option<UseCase> {
     }
 }
 
-/// Statements that make a view of `kind` for every public name but `detection`.
+/// Returns the statements that make a view of `kind` for every public name but `detection`.
 pub(crate) fn views(kind: &str, schema: &str, event: i64) -> String {
     let mut sql = String::new();
     for table in tables() {

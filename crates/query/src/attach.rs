@@ -1,9 +1,9 @@
-//! How DuckDB, and through it Python and R, attaches the archive of a site.
+//! The statements by which DuckDB, and through it Python and R, attaches the archive of a site.
 //!
-//! DuckDB reads the lake and the other tables of an embedded archive in two transactions, so that a join of the two may show
-//! a night in the one and not in the other while it is published or retracted. The names of `pinned` show one event in both:
-//! the lake as of the event's snapshot, and of the other tables the rows that were current after the event. They stay as
-//! they are until the variables are set again.
+//! DuckDB reads the lake and the other tables of an embedded archive in two transactions, so that a join of the two may
+//! show a night in one of them and not in the other while it is published or retracted. The names of `pinned` show one
+//! event in both: the lake as of the event's snapshot, and of the other tables the rows that were current after the
+//! event. They do not change until the variables are set again.
 
 use crate::as_of;
 use archive::metadata::tables;
@@ -11,8 +11,8 @@ use archive::{ArchiveError, Site};
 use engine::quoted;
 use std::fmt::Write;
 
-/// Pins all names of `pinned` to the newest event. The snapshot is the last one of that event or an earlier one, whatever has
-/// been published between the two statements; without detections it is the one that made the tables.
+/// Pins all names of `pinned` to the newest event. The snapshot is the last one of that event or an earlier one,
+/// whatever has been published between the two statements; without detections it is the one that made the tables.
 const PIN: &str = "\
 -- What `pinned` shows: repeat these two statements to see newer events.
 SET VARIABLE almagest_event = (SELECT coalesce(max(event_id), 0) FROM archive.event);
@@ -25,7 +25,7 @@ const EVENT: &str = "getvariable('almagest_event')";
 /// The event within a text of SQL in an expression of DuckDB.
 const EVENT_IN_TEXT: &str = "' || getvariable('almagest_event') || '";
 
-/// Statements that make the views of `pinned`.
+/// Returns the statements that make the views of `pinned`.
 fn pinned() -> String {
     let mut sql = format!("ATTACH IF NOT EXISTS ':memory:' AS pinned;\n{PIN}");
     for name in ["detection", "detection_all"] {
@@ -42,8 +42,8 @@ fn pinned() -> String {
     for table in tables() {
         let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
         let all = quoted(&format!("{}_all", table.name));
-        // DuckDB may scan two tables of one statement at two moments. Which rows show is a single statement of SQLite; what
-        // is in a row never changes.
+        // DuckDB may scan two tables of one statement at two moments. The visible rows are determined by a single
+        // statement of SQLite; the contents of a row never change.
         let shows = as_of::condition("t", as_of::use_case_of(table), "EVENT").replace('\'', "''");
         let shows: Vec<&str> = shows.split_whitespace().collect();
         let shows = shows.join(" ").replace("EVENT", EVENT_IN_TEXT);
@@ -59,8 +59,8 @@ fn pinned() -> String {
     sql
 }
 
-/// The statements that attach an archive to DuckDB, read-only. A server's password is none of them: DuckDB finds it as psql
-/// does.
+/// Returns the statements that attach an archive to DuckDB, read-only. A server's password is not among them: DuckDB
+/// finds it as psql does.
 ///
 /// # Errors
 /// [`ArchiveError`] when the configuration names no usable database.

@@ -5,12 +5,12 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a query may use. `None` is no limit.
+/// The resources that a query may use. `None` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SqlLimits {
     /// Wall-clock time of one query.
     pub time: Option<Duration>,
-    /// Rows that one query may give back.
+    /// Rows that one query may return.
     pub rows: Option<u64>,
     /// Bytes in temporary files (sorting, grouping, materialised subqueries).
     pub temporary_bytes: Option<u64>,
@@ -19,7 +19,7 @@ pub struct SqlLimits {
 }
 
 impl SqlLimits {
-    /// Ten minutes, no limit of rows, 8 GiB of temporary space, 512 MiB of memory.
+    /// The default: ten minutes, no limit of rows, 8 GiB of temporary space, 512 MiB of memory.
     pub const DEFAULT: Self = Self {
         time: Some(Duration::from_secs(600)),
         rows: None,
@@ -34,23 +34,23 @@ impl Default for SqlLimits {
     }
 }
 
-/// Why a query was stopped.
+/// The reason that a query was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// It took longer than the limit.
     Time(Duration),
-    /// It would give back more rows than the limit.
+    /// It would return more rows than the limit.
     Rows(u64),
     /// Its temporary files grew beyond the limit.
     TemporarySpace(u64),
-    /// Somebody interrupted it.
+    /// A user or another thread interrupted it.
     Interrupted,
 }
 
-/// How long two looks at the temporary files are apart.
+/// Interval between checks of the temporary files.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The running query's limits. SQLite asks between its instructions, the detection tables between blocks.
+/// The running query's limits. SQLite checks them between its instructions, the detection tables between blocks.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limits: SqlLimits,
@@ -72,19 +72,19 @@ impl Budget {
         Self { limits, interrupted: AtomicBool::new(false), run: Mutex::new(run) }
     }
 
-    /// A query begins.
+    /// Starts the clock of a query.
     pub(crate) fn start(&self) {
         let now = Instant::now();
         self.interrupted.store(false, Ordering::Relaxed);
         *self.run() = Run { started: now, looked: now, stopped: None };
     }
 
-    /// Asks the running query to stop.
+    /// Requests that the running query stop.
     pub(crate) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the query must stop, and from then on why.
+    /// Returns the reason for which the query must stop, if it must; the reason is kept from then on.
     pub(crate) fn exhausted(&self) -> Option<Stopped> {
         let mut run = self.run();
         if run.stopped.is_none() {
@@ -93,12 +93,12 @@ impl Budget {
         run.stopped
     }
 
-    /// Why the last query was stopped, if it was.
+    /// Returns the reason for which the last query was stopped, if it was.
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         self.run().stopped
     }
 
-    /// Limits of the session.
+    /// Returns the limits of the session.
     pub(crate) fn limits(&self) -> SqlLimits {
         self.limits
     }
@@ -124,8 +124,8 @@ impl Budget {
     }
 }
 
-/// Bytes in SQLite's temporary files of this process. They are unlinked as soon as they are open, so only the
-/// descriptors know them. 0 where there is no `/proc`; the session then keeps temporary data in memory.
+/// Returns the bytes in SQLite's temporary files of this process. They are unlinked as soon as they are open, so only
+/// the descriptors refer to them. 0 without `/proc`; the session then keeps temporary data in memory.
 pub(crate) fn temporary_bytes() -> u64 {
     let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return 0 };
     descriptors
@@ -136,8 +136,8 @@ pub(crate) fn temporary_bytes() -> u64 {
         .sum()
 }
 
-/// Whether a descriptor's link names a temporary file of SQLite: `etilqs_…`, or `#<inode>` where the file system
-/// makes files without a name.
+/// Returns true when a descriptor's link names a temporary file of SQLite: `etilqs_…`, or `#<inode>` where the file
+/// system makes files without a name.
 fn is_temporary(link: &std::path::Path) -> bool {
     let Some(name) = link.file_name().and_then(|n| n.to_str()) else { return false };
     let Some(name) = name.strip_suffix(" (deleted)") else { return false };
@@ -145,7 +145,7 @@ fn is_temporary(link: &std::path::Path) -> bool {
     name.starts_with("etilqs_") || unnamed
 }
 
-/// Whether temporary files can be watched.
+/// Returns true when temporary files can be watched.
 pub(crate) fn can_watch_temporary_files() -> bool {
     std::path::Path::new("/proc/self/fd").is_dir()
 }

@@ -1,25 +1,25 @@
-//! How `in_cone(ra, dec, ra0, dec0, radius)` in a WHERE clause becomes fast by itself.
+//! The rewriting that makes `in_cone(ra, dec, ra0, dec0, radius)` in a WHERE clause fast without action of the user.
 //!
-//! SQLite tells a virtual table only of functions with two arguments. So each `in_cone(A, B, C, D, E)` of a query is
-//! completed to `(in_cone(A, B, C, D, E) AND cone_hint(A, cone_of(C, D, E)))` before it is prepared. `cone_hint` is
-//! always true, so nothing changes in the meaning, wherever it stands; but where it is a condition on a detection
-//! table's `ra`, the table takes it and looks only at detectors that touch the cone.
+//! SQLite informs a virtual table only of functions with two arguments. So each `in_cone(A, B, C, D, E)` of a query is
+//! extended to `(in_cone(A, B, C, D, E) AND cone_hint(A, cone_of(C, D, E)))` before it is prepared. `cone_hint` is
+//! always true, so the meaning is the same wherever the call occurs; but where it is a condition on a detection table's
+//! `ra`, the table uses it and reads only detectors that touch the cone.
 
 use lake::Cone;
 use rusqlite::types::ValueRef;
 
-/// Name of the function that tables take as a condition.
+/// Name of the function that tables accept as a condition.
 pub(crate) const NAME: &str = "cone_hint";
 /// `SQLITE_INDEX_CONSTRAINT_FUNCTION`.
 pub(crate) const OPERATOR: u8 = 150;
 const FUNCTION: &str = "in_cone";
 
-/// The cone as the value of `cone_of`.
+/// Returns the cone as the value of `cone_of`.
 pub(crate) fn encode(cone: Cone) -> Vec<u8> {
     [cone.ra_deg, cone.dec_deg, cone.radius_deg].iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-/// The inverse of [`encode`]; `None` (no position is inside) for anything else.
+/// Returns the inverse of [`encode`]; `None` (no position is inside) for any other value.
 pub(crate) fn decode(value: ValueRef<'_>) -> Option<Cone> {
     let ValueRef::Blob(bytes) = value else { return None };
     let mut numbers = bytes
@@ -28,8 +28,8 @@ pub(crate) fn decode(value: ValueRef<'_>) -> Option<Cone> {
     Cone::new(numbers.next()?, numbers.next()?, numbers.next()?)
 }
 
-/// Completes each call of `in_cone` with its hint. Text that cannot be taken apart is left as it is, for SQLite to
-/// complain about.
+/// Extends each call of `in_cone` by its hint. Text that cannot be parsed is unchanged, so that SQLite reports the
+/// error.
 pub(crate) fn with_hints(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len());
     let mut rest = sql;
@@ -53,7 +53,7 @@ pub(crate) fn with_hints(sql: &str) -> String {
     out
 }
 
-/// The text before the next call, its parenthesised arguments, and the text after.
+/// Returns the text before the next call, its parenthesised arguments, and the text after.
 pub(crate) fn next_call(sql: &str) -> Option<(&str, &str, &str)> {
     let mut at = 0;
     while at < sql.len() {
@@ -69,7 +69,7 @@ pub(crate) fn next_call(sql: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
-/// The arguments of `(a, b, …)`.
+/// Returns the arguments of `(a, b, …)`.
 pub(crate) fn arguments(call: &str) -> Option<Vec<String>> {
     let inner = call.strip_prefix('(')?.strip_suffix(')')?;
     let (mut parts, mut depth, mut start, mut at) = (Vec::new(), 0, 0, 0);
@@ -82,7 +82,7 @@ pub(crate) fn arguments(call: &str) -> Option<Vec<String>> {
                 parts.push(inner[start..at].to_owned());
                 start = at + 1;
             }
-            // A comment to the end of the line would swallow what is written after the argument, and a parameter
+            // A comment to the end of the line would swallow the text written after the argument, and a parameter
             // without number would be counted twice.
             comment if comment.starts_with("--") => return None,
             "?" if !inner[at + 1..].starts_with(|c: char| c.is_ascii_digit()) => return None,
@@ -94,7 +94,7 @@ pub(crate) fn arguments(call: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// Length of a parenthesised text from its `(` to the `)` that closes it.
+/// Returns the length of a parenthesised text from its `(` to the `)` that closes it.
 fn balanced_length(sql: &str) -> Option<usize> {
     let (mut depth, mut at) = (0, 0);
     while at < sql.len() {
@@ -116,7 +116,7 @@ fn blank_length(sql: &str) -> usize {
     sql.len() - sql.trim_start_matches([' ', '\t', '\n', '\x0c', '\r']).len()
 }
 
-/// Length of the first token: a word, a quoted text or name, a comment, or one character.
+/// Returns the length of the first token: a word, a quoted text or name, a comment, or one character.
 pub(crate) fn token_length(sql: &str) -> usize {
     let first = sql.chars().next().unwrap_or(' ');
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$' || !c.is_ascii();
@@ -132,7 +132,7 @@ pub(crate) fn token_length(sql: &str) -> usize {
     }
 }
 
-/// Length of a quoted text in which the quote is doubled.
+/// Returns the length of a quoted text in which the quote is doubled.
 fn quoted_length(sql: &str, quote: char) -> usize {
     let mut at = 1;
     while let Some(i) = sql[at..].find(quote) {

@@ -1,8 +1,8 @@
-//! Conditions that SQLite hands to the detection tables, decided exactly as SQLite would.
+//! Conditions that SQLite passes to the detection tables, decided exactly as SQLite would.
 //!
-//! SQLite does not look at these conditions again, so integers are compared with reals without rounding, texts that
-//! are numbers count as numbers (the columns have a numeric affinity), other texts and blobs come after every
-//! number, and a comparison with NULL is never true.
+//! SQLite does not check these conditions again, so integers are compared with reals without rounding, texts that are
+//! numbers count as numbers (the columns have a numeric affinity), other texts and blobs are greater than every number,
+//! and a comparison with NULL is never true.
 
 use lake::{ColumnBlock, Values};
 use rusqlite::types::ValueRef;
@@ -54,7 +54,7 @@ impl Scalar {
     }
 }
 
-/// A set of numbers: what a column may be for a condition to hold.
+/// A set of numbers: the values of a column for which a condition holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Wanted {
     /// Only unknown values.
@@ -65,7 +65,7 @@ pub(crate) enum Wanted {
     Range { low: Bound, high: Bound },
     /// Known values of a list: ascending, without repetition.
     OneOf { whole: Vec<i64>, real: Vec<f64> },
-    /// Nothing.
+    /// No value.
     Nothing,
 }
 
@@ -78,7 +78,7 @@ pub(crate) enum Bound {
 }
 
 impl Wanted {
-    /// What `column <comparison> value` asks for.
+    /// Returns the values that satisfy `column <comparison> value`.
     pub(crate) fn compared(comparison: Comparison, value: Scalar) -> Self {
         let bound = |included| match value {
             Scalar::Whole(value) => Some(Bound::Whole { value, included }),
@@ -101,7 +101,7 @@ impl Wanted {
         Self::Range { low: low.unwrap_or(Bound::Open), high: high.unwrap_or(Bound::Open) }
     }
 
-    /// What `column IN (values)` asks for.
+    /// Returns the values that satisfy `column IN (values)`.
     pub(crate) fn one_of(values: impl Iterator<Item = Scalar>) -> Self {
         let (mut whole, mut real) = (Vec::new(), Vec::new());
         for value in values {
@@ -124,7 +124,7 @@ impl Wanted {
         Self::OneOf { whole, real }
     }
 
-    /// Whether an integer is wanted.
+    /// Returns true when an integer is wanted.
     pub(crate) fn holds_whole(&self, n: i64) -> bool {
         match self {
             Self::Unknown | Self::Nothing => false,
@@ -137,7 +137,7 @@ impl Wanted {
         }
     }
 
-    /// Whether a real is wanted.
+    /// Returns true when a real is wanted.
     pub(crate) fn holds_real(&self, x: f64) -> bool {
         match self {
             Self::Unknown | Self::Nothing => false,
@@ -153,7 +153,7 @@ impl Wanted {
         }
     }
 
-    /// Whether something between two numbers (both included) may be wanted. Never wrongly false.
+    /// Returns true when a value between two numbers (both included) may be wanted. Never wrongly false.
     pub(crate) fn may_hold(&self, least: Scalar, greatest: Scalar) -> bool {
         let (Some(least), Some(greatest)) = (Number::of(least), Number::of(greatest)) else {
             return true;
@@ -176,7 +176,7 @@ impl Wanted {
         }
     }
 
-    /// The integers wanted, as a list, when they are one.
+    /// Returns the integers wanted, when they are a list.
     pub(crate) fn whole_list(&self) -> Option<&[i64]> {
         match self {
             Self::OneOf { whole, .. } => Some(whole),
@@ -185,7 +185,7 @@ impl Wanted {
         }
     }
 
-    /// First and last of the integers wanted; exact unless it is a list.
+    /// Returns the first and last of the integers wanted; exact unless it is a list.
     pub(crate) fn whole_range(&self) -> Option<(i64, i64)> {
         match self {
             Self::Unknown | Self::Nothing => None,
@@ -243,7 +243,7 @@ fn at_most(order: Option<Ordering>, included: bool) -> bool {
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 
 impl Bound {
-    /// The least integer that it admits as lower end; `None` when there is none.
+    /// Returns the least integer that it admits as lower end; `None` when there is none.
     fn least_whole(self) -> Option<i64> {
         match self {
             Self::Open => Some(i64::MIN),
@@ -256,7 +256,7 @@ impl Bound {
         }
     }
 
-    /// The greatest integer that it admits as upper end; `None` when there is none.
+    /// Returns the greatest integer that it admits as upper end; `None` when there is none.
     fn greatest_whole(self) -> Option<i64> {
         match self {
             Self::Open => Some(i64::MAX),
@@ -269,7 +269,7 @@ impl Bound {
         }
     }
 
-    /// Whether the test holds for the bound; an open one holds.
+    /// Returns true when the test holds for the bound; an open one always holds.
     fn admits(self, test: impl Fn(Number, bool) -> bool) -> bool {
         match self {
             Self::Open => true,
@@ -279,7 +279,7 @@ impl Bound {
     }
 }
 
-/// A number as SQLite compares it.
+/// A number in SQLite's order.
 #[derive(Clone, Copy, Debug)]
 enum Number {
     Whole(i64),
@@ -295,7 +295,7 @@ impl Number {
         }
     }
 
-    /// How another number stands to this one; `None` for a NaN.
+    /// Returns the order of this number and another; `None` for a NaN.
     fn order(self, other: impl Into<Self>) -> Option<Ordering> {
         match (other.into(), self) {
             (Self::Whole(a), Self::Whole(b)) => Some(a.cmp(&b)),
@@ -318,7 +318,7 @@ impl From<f64> for Number {
     }
 }
 
-/// Compares without rounding.
+/// Compares an integer and a real without rounding.
 fn whole_to_real(n: i64, x: f64) -> Option<Ordering> {
     if x.is_nan() {
         return None;
@@ -333,7 +333,7 @@ fn whole_to_real(n: i64, x: f64) -> Option<Ordering> {
     Some(n.cmp(&(floor as i64)).then(if x > floor { Ordering::Less } else { Ordering::Equal }))
 }
 
-/// The integer that a real is, if it is one.
+/// Returns the integer equal to a real, if there is one.
 fn exact_whole(x: f64) -> Option<i64> {
     let inside = (-TWO_TO_63..TWO_TO_63).contains(&x);
     (inside && x.fract() == 0.0).then_some(x as i64)
@@ -343,7 +343,7 @@ fn exact_whole(x: f64) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// What SQLite says of `column op value` for a column of declared type BIGINT or DOUBLE.
+    /// Returns SQLite's result of `column op value` for a column of declared type BIGINT or DOUBLE.
     fn sqlite(column: ValueRef<'_>, kind: &str, op: &str, value: ValueRef<'_>) -> bool {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection.execute_batch(&format!("CREATE TABLE t (x {kind})")).unwrap();

@@ -1,8 +1,8 @@
 //! `detection` and `detection_all` as virtual tables of SQLite over the lake.
 //!
-//! Planning ([`DetectionTable::best_index`]) only says which conditions are taken over and what they promise; the
-//! lookup in `detector_rows` happens when values are known ([`DetectionCursor::filter`]), so joins look up anew for
-//! each row of the other table.
+//! Planning ([`DetectionTable::best_index`]) only reports the conditions that the table takes over, and their cost; the
+//! lookup in `detector_rows` happens when values are known ([`DetectionCursor::filter`]), so joins repeat the lookup
+//! for each row of the other table.
 
 use super::access::{Search, look_up};
 use super::cone_hint;
@@ -25,7 +25,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A virtual table. The first field is SQLite's part of it.
+/// A virtual table. The first field belongs to SQLite.
 #[repr(C)]
 pub(crate) struct DetectionTable {
     base: sqlite3_vtab,
@@ -34,7 +34,7 @@ pub(crate) struct DetectionTable {
     ended_too: bool,
 }
 
-/// A walk through a [`DetectionTable`]. The first field is SQLite's part of it.
+/// A cursor over a [`DetectionTable`]. The first field belongs to SQLite.
 #[repr(C)]
 pub(crate) struct DetectionCursor {
     base: sqlite3_vtab_cursor,
@@ -128,7 +128,7 @@ impl CreateVTab<'_> for DetectionTable {
 }
 
 impl DetectionTable {
-    /// How a condition can be taken over; `None` leaves it to SQLite.
+    /// Returns the test for a condition that the table takes over; `None` leaves it to SQLite.
     fn test(&self, column: usize, operator: &IndexConstraintOp) -> Option<Test> {
         use IndexConstraintOp as Op;
         let column = &self.share.columns[column];
@@ -152,7 +152,7 @@ impl DetectionTable {
         }
     }
 
-    /// Rows of the lake, roughly.
+    /// Estimates the number of rows of the lake.
     fn rows(&self) -> Result<f64> {
         self.db
             .prepare_cached("SELECT max(record_count) FROM ducklake_table_stats")?
@@ -259,7 +259,7 @@ fn fault(reason: impl ToString) -> Error {
     Error::ModuleError(reason.to_string())
 }
 
-/// The whole chain of reasons, as SQLite carries only a text.
+/// Returns the whole chain of causes in one text, since SQLite passes only a text.
 fn lake_fault(error: LakeError) -> Error {
     Error::ModuleError(one_line(&error))
 }

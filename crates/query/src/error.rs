@@ -1,4 +1,4 @@
-//! What a query can fail from, told so that its author can mend it.
+//! Failures of a query, described so that its author can correct it.
 
 use super::budget::Stopped;
 use engine::EngineError;
@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// A query that gave no result, or not all of it.
+/// A query that returned no result, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
     /// `archive.db` cannot be opened.
@@ -16,7 +16,7 @@ pub enum SqlError {
     Open {
         /// The database.
         path: String,
-        /// What SQLite said.
+        /// The error of SQLite.
         #[source]
         source: rusqlite::Error,
     },
@@ -31,18 +31,18 @@ pub enum SqlError {
     Rights {
         /// The login.
         login: String,
-        /// What more it may do.
+        /// The excess rights.
         why: String,
     },
-    /// The archive is closed: another place has it.
+    /// The archive is closed, since it is at another place.
     #[error(transparent)]
     Moved(EngineError),
-    /// The archive has not come to that event.
+    /// The archive has not reached that event.
     #[error("there is no event {asked}: the last one is {last}")]
     NoEvent {
-        /// The event that was asked for.
+        /// The requested event.
         asked: i64,
-        /// The last one.
+        /// The last event.
         last: i64,
     },
     /// The lake's catalogue cannot be read.
@@ -51,15 +51,15 @@ pub enum SqlError {
     /// There is no statement in the text, or more than one.
     #[error("one SELECT at a time: the text holds {0}")]
     Statements(&'static str),
-    /// It names a table that is not there.
+    /// The query names a table that does not exist.
     #[error("there is no table {name}; there are {}", tables.join(", "))]
     UnknownTable {
         /// The name.
         name: String,
-        /// All that can be asked.
+        /// All tables that can be queried.
         tables: Vec<String>,
     },
-    /// It names a column that is not there.
+    /// The query names a column that does not exist.
     #[error("there is no column {name}{}", Alike(alike))]
     UnknownColumn {
         /// The name.
@@ -67,30 +67,30 @@ pub enum SqlError {
         /// Columns of a similar name, as `table.column`.
         alike: Vec<String>,
     },
-    /// It names a function that is not there.
+    /// The query names a function that does not exist.
     #[error("there is no function {name}; beside the engine's own there are {}", functions.join(", "))]
     UnknownFunction {
         /// The name.
         name: String,
-        /// What Almagest adds.
+        /// Functions that Almagest adds.
         functions: Vec<&'static str>,
     },
-    /// It asks for more than reading.
+    /// The query requests more than reading.
     #[error("the archive can only be read here: {0} is not permitted")]
     Denied(String),
-    /// A limit was met.
+    /// The query exceeded a limit.
     #[error("the query was stopped: {0}")]
     Stopped(Stopped),
-    /// Anything else that the engine objects to.
+    /// Any other error of the engine.
     #[error("the query does not work: {0}")]
     Engine(String),
-    /// Whoever takes the rows failed.
+    /// The output of the rows failed.
     #[error("the result could not be written")]
     Output(#[from] io::Error),
 }
 
 impl SqlError {
-    /// Returns the command that the message speaks of, for a site's directory.
+    /// Returns the command that the message recommends, for a site's directory.
     pub fn advice(&self, site: &Path) -> Option<Advice> {
         match self {
             Self::Rights { .. } => Some(Advice::InitRoles { site: site.display().to_string() }),
@@ -99,22 +99,22 @@ impl SqlError {
         }
     }
 
-    /// Whether somebody asked the query to stop.
+    /// Returns true when the query was interrupted.
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Stopped(Stopped::Interrupted))
     }
 
-    /// Whether a limit stopped the query.
+    /// Returns true when a limit stopped the query.
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Stopped(_)) && !self.is_interrupted()
     }
 
-    /// Whether the archive is closed, since another place has it.
+    /// Returns true when the archive is closed, since it is at another place.
     pub fn is_moved(&self) -> bool {
         matches!(self, Self::Moved(_))
     }
 
-    /// Whether the site must be set up otherwise before a query can run.
+    /// Returns true when the configuration of the site must change before a query can run.
     pub fn is_gate(&self) -> bool {
         match self {
             Self::Rights { .. } => true,
@@ -123,7 +123,7 @@ impl SqlError {
         }
     }
 
-    /// Whether the query itself is at fault, not the archive or the machine.
+    /// Returns true when the query itself is at fault, not the archive or the machine.
     pub fn is_mistake(&self) -> bool {
         match self {
             Self::NoEvent { .. }

@@ -1,7 +1,7 @@
-//! The one thing of SQLite's virtual tables that rusqlite does not offer: overloaded functions.
+//! The feature of SQLite's virtual tables that rusqlite does not offer: overloaded functions.
 //!
-//! SQLite takes a function of two arguments whose first is a column of a virtual table for a condition that the table
-//! may use (`SQLITE_INDEX_CONSTRAINT_FUNCTION`), if the table's `xFindFunction` says so. We answer so for
+//! SQLite treats a function of two arguments whose first is a column of a virtual table as a condition that the table
+//! may use (`SQLITE_INDEX_CONSTRAINT_FUNCTION`), if the table's `xFindFunction` allows it. This module allows it for
 //! [`cone_hint::NAME`] alone.
 
 use super::cone_hint;
@@ -12,7 +12,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 type Implementation =
     Option<unsafe extern "C" fn(*mut ffi::sqlite3_context, c_int, *mut *mut ffi::sqlite3_value)>;
 
-/// A read-only module that takes the hint of a cone as a condition. The few bytes live as long as the program.
+/// Returns a read-only module that accepts the hint of a cone as a condition. Its few bytes are leaked for the life of
+/// the program.
 pub(crate) fn module_with_hints<T: for<'a> CreateVTab<'a>>() -> &'static Module<'static, T> {
     let plain: Module<'static, T> = Module::read_only_module();
     // SAFETY: `Module` is `repr(transparent)` over `sqlite3_module`, which is plain data.
@@ -24,7 +25,7 @@ pub(crate) fn module_with_hints<T: for<'a> CreateVTab<'a>>() -> &'static Module<
     unsafe { &*std::ptr::from_ref(raw).cast::<Module<'static, T>>() }
 }
 
-/// SQLite asks for each function whose first argument is a column of the table.
+/// Answers SQLite, which calls this for each function whose first argument is a column of the table.
 unsafe extern "C" fn find_function(
     _table: *mut ffi::sqlite3_vtab,
     arguments: c_int,
@@ -32,7 +33,7 @@ unsafe extern "C" fn find_function(
     implementation: *mut Implementation,
     user_data: *mut *mut c_void,
 ) -> c_int {
-    // SAFETY: SQLite hands over a C string and two places to write to, valid during the call.
+    // SAFETY: SQLite passes a C string and two places to write to, valid during the call.
     unsafe {
         if arguments != 2 || CStr::from_ptr(name).to_bytes() != cone_hint::NAME.as_bytes() {
             return 0;
@@ -43,7 +44,7 @@ unsafe extern "C" fn find_function(
     c_int::from(cone_hint::OPERATOR)
 }
 
-/// What the hint is worth where no table uses it.
+/// Returns the value of the hint where no table uses it.
 unsafe extern "C" fn always_true(
     context: *mut ffi::sqlite3_context,
     _count: c_int,

@@ -1,5 +1,4 @@
-//! Functions of the sky for SQL. Angles are degrees; a position that is none gives NULL, or an error in
-//! `in_cone`.
+//! Functions of the sky for SQL. Angles are degrees; an invalid position returns NULL, or an error in `in_cone`.
 
 use super::cone_hint;
 use lake::Cone;
@@ -8,7 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error, Result};
 use sky::SkyPosition;
 
-/// Names and what they do, for messages and documentation.
+/// Names and descriptions of the functions, for messages and documentation.
 pub const FUNCTIONS: [(&str, &str); 12] = [
     (
         "in_cone(ra, dec, ra0, dec0, radius)",
@@ -28,7 +27,7 @@ pub const FUNCTIONS: [(&str, &str); 12] = [
     ("header_value(cards, keyword)", "the value of a keyword in it, as text"),
 ];
 
-/// Registers all of them.
+/// Registers all functions.
 pub(crate) fn register(connection: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
@@ -70,15 +69,15 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
     connection.create_scalar_function(cone_hint::NAME, 2, flags, |_| Ok(1))
 }
 
-/// Stands for NUL in cards: a string ends there.
+/// Replacement of NUL in cards: a string ends there.
 const NUL: char = '\u{1}';
 
 fn header_text(ctx: &Context<'_>) -> Option<String> {
     Some(cards(ctx)?.replace(NUL, " "))
 }
 
-/// The unpacked cards that are the first argument; `None` for what is none. NUL becomes [`NUL`], other control characters
-/// become blanks, which keeps a card on its line, and bytes beyond ASCII become question marks.
+/// Returns the unpacked cards of the first argument; `None` for an invalid value. NUL becomes [`NUL`], other control
+/// characters become blanks, which keeps a card on its line, and bytes beyond ASCII become question marks.
 fn cards(ctx: &Context<'_>) -> Option<String> {
     let bytes = stage::metadata::unpacked_cards(ctx.get_raw(0).as_blob().ok()?)?;
     let letter = |&byte: &u8| match byte {
@@ -94,7 +93,7 @@ fn cards(ctx: &Context<'_>) -> Option<String> {
     Some(bytes.chunks(80).map(card).collect::<Vec<_>>().join("\n"))
 }
 
-/// What the first card of a keyword says: the text of a string, the token of anything else.
+/// Returns the value of the first card of a keyword: the text of a string, the token of any other value.
 fn header_value(cards: &str, keyword: &str) -> Option<String> {
     let keyword = keyword.trim();
     let rest = cards.lines().find_map(|card| {
@@ -105,7 +104,7 @@ fn header_value(cards: &str, keyword: &str) -> Option<String> {
     let value = match rest.strip_prefix('\'') {
         None => rest.split('/').next().unwrap_or_default().replace(NUL, " ").trim().to_owned(),
         Some(text) => {
-            // A quote within a string is written twice.
+            // A quote within a string is doubled.
             let mut value = String::new();
             let mut chars = text.chars().peekable();
             while let Some(c) = chars.next() {
@@ -128,7 +127,7 @@ fn whole(n: u64) -> Option<Value> {
     i64::try_from(n).ok().map(Value::Integer)
 }
 
-/// The error for a position that none is; `of` is what the names of the arguments end in.
+/// Returns the error for an invalid position; `of` is the suffix of the arguments' names.
 fn not_a_position(of: &str, ra: f64, dec: f64) -> Error {
     let message = match ra.is_finite() {
         true => format!("in_cone: dec{of} is {dec}, not within -90 and 90"),
@@ -141,10 +140,10 @@ fn not_a_position(of: &str, ra: f64, dec: f64) -> Error {
 struct Numbers(Vec<f64>);
 
 impl Numbers {
-    /// `None` when one is NULL.
+    /// Reads the arguments; `None` when one is NULL.
     ///
     /// # Errors
-    /// When one is a text or blob.
+    /// Fails when one of them is a text or blob.
     fn of(ctx: &Context<'_>) -> Result<Option<Self>> {
         let numbers: Result<Option<Vec<f64>>> = (0..ctx.len()).map(|i| ctx.get(i)).collect();
         Ok(numbers?.map(Self))
@@ -153,7 +152,7 @@ impl Numbers {
     /// Returns the cone whose right ascension is the `at`-th argument.
     ///
     /// # Errors
-    /// The argument that no cone has.
+    /// An argument that is invalid for a cone.
     fn cone(&self, at: usize) -> Result<Cone> {
         let (ra, dec, radius) = (self.0[at], self.0[at + 1], self.0[at + 2]);
         if SkyPosition::new(ra, dec).is_none() {
@@ -167,7 +166,7 @@ impl Numbers {
         Cone::new(ra, dec, radius).ok_or_else(|| Error::UserFunctionError(wrong().into()))
     }
 
-    /// The position whose right ascension is the `at`-th argument.
+    /// Returns the position whose right ascension is the `at`-th argument.
     fn position(&self, at: usize) -> Option<SkyPosition> {
         SkyPosition::new(self.0[at], self.0[at + 1])
     }

@@ -1,10 +1,10 @@
-//! What a query may do: read, and ask what there is.
+//! The rights of a query: reading, and listing the schema.
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Pragmas that only tell.
+/// Pragmas that only report.
 const PRAGMAS: [&str; 9] = [
     "collation_list",
     "foreign_key_list",
@@ -17,24 +17,24 @@ const PRAGMAS: [&str; 9] = [
     "table_xinfo",
 ];
 
-/// What the authorizer of a session remembers.
+/// The state of the authorizer of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
-    /// On while a statement of the user is prepared and run; the session's own statements are not looked at.
+    /// True while a statement of the user is prepared and run; the session's own statements are not checked.
     armed: AtomicBool,
-    /// The last thing that was not permitted, as SQLite itself only says "not authorized".
+    /// The last action that was denied, as SQLite itself only reports "not authorized".
     refused: Mutex<Option<String>>,
 }
 
 impl Guard {
-    /// Looks at every statement until the value is dropped.
+    /// Checks every statement until the returned value is dropped.
     pub(crate) fn arm(self: &Arc<Self>) -> Armed {
         self.take_refused();
         self.armed.store(true, Ordering::Relaxed);
         Armed(Arc::clone(self))
     }
 
-    /// What was not permitted since the last call.
+    /// Returns the action denied since the last call.
     pub(crate) fn take_refused(&self) -> Option<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -49,7 +49,7 @@ impl Drop for Armed {
     }
 }
 
-/// The authorizer of a session: no writes, no ATTACH, no extensions, no settings, no transactions.
+/// Returns the authorizer of a session: no writes, no ATTACH, no extensions, no settings, no transactions.
 pub(crate) fn authorizer(
     guard: Arc<Guard>,
 ) -> impl for<'r> FnMut(AuthContext<'r>) -> Authorization + Send + 'static {

@@ -1,23 +1,23 @@
-//! SQL over the whole archive, in the box: SQLite itself, with the detections as virtual tables over the lake.
+//! SQL over the whole archive, built in: SQLite itself, with the detections as virtual tables over the lake.
 //!
-//! Takes one SELECT, gives its rows as they come, with bounded memory and within limits. `detection` shows current
-//! rows, `detection_all` every row; they have the columns of the lake and cost what a query needs: files,
-//! row groups, pages and columns that no condition and no output asks for are not read. The other tables and
-//! views are those of `archive.db`.
+//! Takes one SELECT, returns its rows as they are found, with bounded memory and within limits. `detection` shows
+//! current rows, `detection_all` every row; they have the columns of the lake. The cost is limited to the data that a
+//! query needs: files, row groups, pages and columns that no condition and no output needs are not read. The other
+//! tables and views are those of `archive.db`.
 //!
-//! How a condition limits what is read:
+//! Conditions limit the data that is read:
 //!
 //! 1. A comparison of a numeric column with a value, an IN list or a join's other side is taken over by the table
 //!    and decided exactly as SQLite would (`constraint`).
-//! 2. Object ids, multiframes and cones are looked up in `detector_rows`, which gives runs of rows; without them
-//!    the statistics of the lake's catalogue rule out files (`access`).
-//! 3. Statistics of row groups and pages rule out more, the conditions' columns are read page by page, and other columns
-//!    only for pages that hold a row of the result (`scan`).
+//! 2. Object ids, multiframes and cones are looked up in `detector_rows`, which returns runs of rows; without them
+//!    the statistics of the lake's catalogue exclude files (`access`).
+//! 3. Statistics of row groups and pages exclude more, the conditions' columns are read page by page, and other
+//!    columns only for pages that hold a row of the result (`scan`).
 //!
-//! `WHERE in_cone(ra, dec, ra0, dec0, radius)` is fast by itself (`cone_hint`).
+//! `WHERE in_cone(ra, dec, ra0, dec0, radius)` is fast without action of the user (`cone_hint`).
 //!
 //! Start at [`Session`]. A new function begins in `functions`.
-//! Results are written by [`writers`]. Does not write into the archive, or know what a delivery is.
+//! Results are written by [`writers`]. This crate does not write into the archive, or know the meaning of a delivery.
 
 mod access;
 mod as_of;

@@ -18,14 +18,15 @@ use std::sync::Arc;
 
 /// Rows of a batch; the types of expressions are found from the first batch.
 const BATCH_ROWS: usize = 8192;
-/// Bytes of a batch: with long values it has fewer rows.
+/// Greatest number of bytes of a batch: with long values it has fewer rows.
 const BATCH_BYTES: usize = 4 << 20;
 /// Rows of a row group.
 const ROW_GROUP_ROWS: usize = 100_000;
 /// Bytes in memory of a row group.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
-/// Writes the rows of one query as Parquet. End it with [`finish`](Self::finish), or the file is no Parquet file.
+/// Writes the rows of one query as Parquet. It must be completed by [`finish`](Self::finish), or the file is no Parquet
+/// file.
 pub struct ParquetSink<W: Write + Send> {
     out: Option<W>,
     columns: Vec<ResultColumn>,
@@ -43,7 +44,7 @@ struct Writing<W: Write + Send> {
 }
 
 impl<W: Write + Send> ParquetSink<W> {
-    /// A sink that writes to `out`.
+    /// Makes a sink that writes to `out`.
     pub fn new(out: W) -> Self {
         Self {
             out: Some(out),
@@ -54,10 +55,10 @@ impl<W: Write + Send> ParquetSink<W> {
         }
     }
 
-    /// Writes what is left and the footer, and gives the output back.
+    /// Writes the remaining rows and the footer, and returns the output.
     ///
     /// # Errors
-    /// When the output fails or a value does not fit its column.
+    /// Fails when the output fails or a value does not fit its column.
     pub fn finish(mut self) -> io::Result<W> {
         self.begin_writing()?;
         let Some(mut writing) = self.writing.take() else {
@@ -67,7 +68,7 @@ impl<W: Write + Send> ParquetSink<W> {
         writing.writer.into_inner().map_err(io::Error::other)
     }
 
-    /// Finds the types from what was seen so far, and starts the file.
+    /// Determines the types from the rows received until now, and starts the file.
     fn begin_writing(&mut self) -> io::Result<()> {
         let Some(out) = self.out.take() else { return Ok(()) };
         let kinds: Vec<DataType> =
@@ -147,7 +148,7 @@ impl<W: Write + Send> Writing<W> {
     }
 }
 
-/// Bytes of a row's values, about.
+/// Estimates the bytes of a row's values.
 fn bytes_of(values: &[ValueRef<'_>]) -> usize {
     let bytes = |value: &ValueRef<'_>| match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
@@ -156,7 +157,7 @@ fn bytes_of(values: &[ValueRef<'_>]) -> usize {
     values.iter().map(bytes).sum()
 }
 
-/// Type of a column: the declared one if the first values fit it, otherwise that of the first values.
+/// Returns the type of a column: the declared one if the first values fit it, otherwise that of the first values.
 fn kind(column: &ResultColumn, first: &[Vec<Value>], at: usize) -> DataType {
     let declared = column.declared.as_deref().map(str::to_ascii_uppercase);
     let declared = match declared.as_deref() {
@@ -208,7 +209,7 @@ impl Builder {
         })
     }
 
-    /// Adds a value; one that does not fit is named.
+    /// Adds a value; returns the description of one that does not fit.
     fn push(&mut self, value: ValueRef<'_>) -> Result<(), String> {
         let misfit = || Err(format!("{:?}", value.data_type()).to_uppercase());
         let any = self.0.as_any_mut();

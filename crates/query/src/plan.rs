@@ -1,8 +1,8 @@
-//! What the planner and the cursor of a detection table tell each other: conditions, as a short text.
+//! The plan that the planner of a detection table passes to its cursor: conditions, as a short text.
 
 use super::constraint::Comparison;
 
-/// How a column is tested.
+/// The test of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Test {
     Compare(Comparison),
@@ -25,7 +25,7 @@ impl Test {
         (Self::Cone, 'c'),
     ];
 
-    /// Whether SQLite hands over a value for it.
+    /// Returns true when SQLite passes a value for it.
     pub(crate) fn takes_value(self) -> bool {
         !matches!(self, Self::Unknown | Self::Known)
     }
@@ -44,7 +44,7 @@ pub(crate) struct Plan {
     pub conditions: Vec<Condition>,
 }
 
-/// What a plan promises SQLite's planner.
+/// The cost that a plan reports to SQLite's planner.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Estimate {
     pub rows: f64,
@@ -52,7 +52,7 @@ pub(crate) struct Estimate {
 }
 
 impl Plan {
-    /// E.g. `3=,17g,17<`.
+    /// Returns the plan as a text such as `3=,17g,17<`.
     pub(crate) fn encode(&self) -> String {
         let parts: Vec<String> = self
             .conditions
@@ -66,7 +66,7 @@ impl Plan {
         parts.join(",")
     }
 
-    /// The inverse of [`encode`](Self::encode).
+    /// Returns the inverse of [`encode`](Self::encode).
     pub(crate) fn decode(text: &str) -> Option<Self> {
         let conditions = text
             .split(',')
@@ -81,8 +81,8 @@ impl Plan {
         Some(Self { conditions })
     }
 
-    /// Rough numbers. The tables have no statistics, so SQLite takes other tables to be large; a lake is therefore
-    /// taken to be large as well, or it would be searched where looking up is meant.
+    /// Returns rough numbers. The tables have no statistics, so SQLite assumes that other tables are large; a lake is
+    /// therefore assumed to be large as well, or it would be searched where a lookup is intended.
     pub(crate) fn estimate<'a>(&self, lake_rows: f64, name: impl Fn(usize) -> &'a str) -> Estimate {
         const LARGE: f64 = 1e8;
         let lake_rows = lake_rows.max(LARGE);

@@ -1,4 +1,4 @@
-//! Queries on the archive of a site, wherever it is.
+//! Queries on the archive of a site, embedded or on a server.
 
 use super::server_session::ServerSession;
 use super::session::{Interrupt, QueryReport, RowSink, Session};
@@ -25,7 +25,7 @@ impl Reader {
         Self::open_as_of(site, limits, None)
     }
 
-    /// The same, with the public names as they were after an event.
+    /// Opens the archive with the public names as they were after an event.
     ///
     /// # Errors
     /// As [`Reader::open`]; [`SqlError::NoEvent`] when there is no such event.
@@ -47,7 +47,7 @@ impl Reader {
         }))
     }
 
-    /// What its reader should know, if the archive could not be opened as usual.
+    /// Returns a note for the reader, if the archive could not be opened as usual.
     pub fn note(&self) -> Option<&str> {
         match &self.0 {
             Engine::Embedded(session) => session.note(),
@@ -55,7 +55,7 @@ impl Reader {
         }
     }
 
-    /// Interrupts this reader's queries.
+    /// Returns a handle that interrupts this reader's queries.
     pub fn interrupt(&self) -> Interrupt {
         match &self.0 {
             Engine::Embedded(session) => session.interrupt(),
@@ -63,10 +63,10 @@ impl Reader {
         }
     }
 
-    /// Runs one SELECT (or EXPLAIN) and hands its rows to `sink`, as they come.
+    /// Runs one SELECT (or EXPLAIN) and passes its rows to `sink`, as they are found.
     ///
     /// # Errors
-    /// [`SqlError`]; rows may have been handed over before.
+    /// [`SqlError`]; rows may have been passed before.
     pub fn query(&self, sql: &str, sink: &mut dyn RowSink) -> Result<QueryReport, SqlError> {
         match &self.0 {
             Engine::Embedded(session) => session.query(sql, sink),
@@ -74,10 +74,10 @@ impl Reader {
         }
     }
 
-    /// All tables and views that can be asked, in alphabetical order.
+    /// Returns all tables and views that can be queried, in alphabetical order.
     ///
     /// # Errors
-    /// When the schema cannot be read.
+    /// Fails when the schema cannot be read.
     pub fn tables(&self) -> Result<Vec<String>, SqlError> {
         match &self.0 {
             Engine::Embedded(session) => session.tables(),

@@ -1,4 +1,4 @@
-//! Reading the rows of an access, block by block: what conditions decide first, the rest when it is asked for.
+//! Reading the rows of an access, block by block: the columns that conditions need first, the others on request.
 
 use super::access::Segment;
 use super::constraint::{Scalar, Wanted};
@@ -21,14 +21,14 @@ pub(crate) struct Filter {
     pub wanted: Wanted,
 }
 
-/// Conditions that rows must fulfil beyond the access.
+/// Conditions that rows must satisfy beyond the access.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
     pub columns: Vec<Filter>,
     pub cones: Vec<Option<Cone>>,
 }
 
-/// A forward walk over the rows of some segments.
+/// A forward cursor over the rows of some segments.
 pub(crate) struct Scan {
     share: Arc<LakeShare>,
     filters: Filters,
@@ -39,7 +39,7 @@ pub(crate) struct Scan {
     block: Option<Block>,
 }
 
-/// One row group of one file, and what of it is still to be read.
+/// One row group of one file, and the part of it still to be read.
 struct GroupScan {
     file: Arc<OpenFile>,
     file_id: i64,
@@ -50,7 +50,7 @@ struct GroupScan {
     columns: RefCell<Vec<Column>>,
 }
 
-/// A column of the table in the row group at hand.
+/// A column of the table in the current row group.
 enum Column {
     Untouched,
     /// The file is older than the column.
@@ -58,10 +58,10 @@ enum Column {
     Open(Box<ColumnScan>),
 }
 
-/// The rows at hand.
+/// The current rows.
 struct Block {
     rows: Range<usize>,
-    /// Rows that fulfil the conditions, relative to the block; `None` for all.
+    /// Rows that satisfy the conditions, relative to the block; `None` for all.
     kept: Option<Vec<u32>>,
     /// Position in `kept`, or in the block.
     at: usize,
@@ -88,7 +88,7 @@ impl Scan {
         Self { share, filters, sky, segments: segments.into(), group: None, block: None }
     }
 
-    /// Goes to the next row that fulfils the conditions and says whether there is one.
+    /// Advances to the next row that satisfies the conditions and returns whether there is one.
     pub(crate) fn advance(&mut self, db: &Connection) -> Result<bool, LakeError> {
         if let Some(block) = &mut self.block {
             block.at += 1;
@@ -116,14 +116,14 @@ impl Scan {
         Ok(true)
     }
 
-    /// Row number that no other row of the archive has: file and row.
+    /// Returns a row number that no other row of the archive has: file and row.
     pub(crate) fn row_number(&self) -> i64 {
         let (Some(group), Some(block)) = (&self.group, &self.block) else { return 0 };
         let row = group.first_row + (block.rows.start + block.row()) as u64;
         (group.file_id << 36) | i64::try_from(row).unwrap_or(0)
     }
 
-    /// Hands over a value of the current row.
+    /// Passes a value of the current row to a function.
     pub(crate) fn with_cell<T>(
         &self,
         column: usize,
@@ -176,7 +176,7 @@ impl Scan {
         Ok(true)
     }
 
-    /// Drops what statistics of the row group and its pages rule out.
+    /// Removes the rows that statistics of the row group and its pages exclude.
     fn pruned(
         &self,
         file: Arc<OpenFile>,
@@ -193,7 +193,7 @@ impl Scan {
             if chunk.statistics().is_some_and(|s| !chunk_may_hold(s, &filter.wanted)) {
                 return Ok(None);
             }
-            // Reading the index of the pages must be worth it.
+            // Reading the index of the pages only pays off for many rows.
             if ranges.iter().map(Range::len).sum::<usize>() > 2 * PAGE_ROWS {
                 prune_pages(&file, group, column, &filter.wanted, &mut ranges)?;
             }
@@ -209,7 +209,7 @@ impl Scan {
         }))
     }
 
-    /// The block of some rows, `None` when no row fulfils the conditions.
+    /// Returns the block of some rows; `None` when no row satisfies the conditions.
     fn sifted(&self, rows: Range<usize>) -> Result<Option<Block>, LakeError> {
         let loaded = RefCell::new(vec![None; self.share.columns.len()]);
         let mut block = Block { rows, kept: None, at: 0, loaded };
@@ -261,7 +261,7 @@ impl Scan {
 }
 
 impl GroupScan {
-    /// The next rows to look at: never beyond a page of [`PAGE_ROWS`] rows, so that a page without wanted rows is
+    /// Returns the next rows to check: never beyond a page of [`PAGE_ROWS`] rows, so that a page without wanted rows is
     /// not decoded for the other columns.
     fn next_rows(&mut self) -> Option<Range<usize>> {
         let range = self.ranges.front_mut()?;
@@ -296,7 +296,7 @@ impl GroupScan {
 }
 
 impl Block {
-    /// The current row, relative to the block.
+    /// Returns the current row, relative to the block.
     fn row(&self) -> usize {
         self.kept.as_ref().map_or(self.at, |kept| kept[self.at] as usize)
     }
@@ -352,7 +352,7 @@ fn chunk_may_hold(statistics: &Statistics, wanted: &Wanted) -> bool {
     bounds.is_none_or(|(least, greatest)| wanted.may_hold(least, greatest))
 }
 
-/// Keeps of the ranges what lies in pages that may hold wanted values.
+/// Restricts the ranges to pages that may hold wanted values.
 fn prune_pages(
     file: &OpenFile,
     group: usize,
@@ -404,7 +404,7 @@ fn page_may_hold(bounds: &ColumnIndexMetaData, page: usize, wanted: &Wanted) -> 
     ends.is_none_or(|(least, greatest)| wanted.may_hold(least, greatest))
 }
 
-/// What two ascending lists of ranges have in common.
+/// Returns the intersection of two ascending lists of ranges.
 fn intersection(a: &[Range<usize>], b: &[Range<usize>]) -> VecDeque<Range<usize>> {
     let (mut i, mut j, mut common) = (0, 0, VecDeque::new());
     while i < a.len() && j < b.len() {

@@ -1,23 +1,23 @@
-//! How `in_cone(ra, dec, ra0, dec0, radius)` in a WHERE clause becomes fast on a server.
+//! The rewriting that makes `in_cone(ra, dec, ra0, dec0, radius)` in a WHERE clause fast on a server.
 //!
-//! Where a query asks `detection` or `detection_all` once, and its cone is one of constants, the ranges of object ids of the
-//! detectors that the cone touches are written beside the call: the server then leaves out partitions and goes by the
-//! primary key. In doubt nothing is written, and the query is right and slow.
+//! In a query that uses `detection` or `detection_all` once, with a cone of constants, the ranges of object ids of the
+//! detectors that the cone touches are written beside the call: the server then excludes partitions and uses the
+//! primary key. In doubt nothing is written, and the query is correct but slow.
 
 use super::cone_hint::{arguments, next_call, token_length};
 use lake::{Cone, healpix_ranges};
 
-/// More detectors than this are as many as all.
+/// Number of detectors above which the ranges are not written, since they hardly limit the search.
 const MOST_DETECTORS: usize = 400;
 
-/// Completes each call of `in_cone` on detections with the object ids in question.
+/// Extends each call of `in_cone` on detections by the object ids in question.
 pub(crate) fn with_hints(client: &mut postgres::Client, sql: &str) -> String {
     let Some(tables) = detections_of(sql) else { return sql.to_owned() };
     if client.batch_execute("SAVEPOINT hints").is_err() {
         return sql.to_owned();
     }
     let hinted = hinted(client, &tables, sql);
-    // A look-up that failed would otherwise end the whole query.
+    // A failed look-up would otherwise end the whole query.
     match client.batch_execute("ROLLBACK TO SAVEPOINT hints") {
         Ok(()) => hinted,
         Err(_) => sql.to_owned(),
@@ -40,15 +40,15 @@ fn hinted(client: &mut postgres::Client, tables: &Tables, sql: &str) -> String {
     out
 }
 
-/// How the query calls its one table of detections: by name or alias; and whether it has no other table. `None` when it
-/// has subqueries, or none or several of detections.
+/// The name or alias of the query's one table of detections, and whether it has no other table. `None` when it has
+/// subqueries, or none or several tables of detections.
 #[derive(Debug, PartialEq, Eq)]
 struct Tables {
     alias: String,
     is_alone: bool,
 }
 
-/// See [`Tables`].
+/// Returns the [`Tables`] of a query.
 fn detections_of(sql: &str) -> Option<Tables> {
     let tokens = tokens(sql);
     let is = |at: usize, word: &str| tokens.get(at).is_some_and(|t| t.eq_ignore_ascii_case(word));
@@ -92,7 +92,7 @@ fn detections_of(sql: &str) -> Option<Tables> {
     Some(Tables { alias: alias.unwrap_or(&tokens[at]).to_string(), is_alone })
 }
 
-/// The tokens of a query without blanks and comments.
+/// Returns the tokens of a query without blanks and comments.
 fn tokens(sql: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -136,7 +136,7 @@ fn hint(client: &mut postgres::Client, tables: &Tables, arguments: &[String]) ->
     Some(format!("({})", conditions.join(" OR ")))
 }
 
-/// The cone, when its arguments are numbers and arithmetic.
+/// Returns the cone, when its arguments are numbers and arithmetic.
 fn cone(client: &mut postgres::Client, arguments: [&String; 3]) -> Option<Cone> {
     let is_plain = |text: &String| {
         text.chars().all(|c| c.is_ascii_digit() || " .+-*/()eE\n".contains(c)) && !text.is_empty()
@@ -156,8 +156,8 @@ fn cone(client: &mut postgres::Client, arguments: [&String; 3]) -> Option<Cone> 
     Cone::new(number(0)?, number(1)?, number(2)?)
 }
 
-/// Programme and object ids of the detectors that a cone touches, neighbours together; `None` when there are too many to be
-/// of use.
+/// Returns programme and object ids of the detectors that a cone touches, with neighbours merged; `None` when there are
+/// too many to be useful.
 fn ranges(client: &mut postgres::Client, cone: Cone) -> Option<Vec<(i64, i64, i64)>> {
     let classes = client
         .query(

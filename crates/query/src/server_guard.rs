@@ -1,10 +1,10 @@
 //! The rights of a login for queries, and the functions that a query may not call on a server.
 //!
-//! A query runs under a login of its own, which can read the public tables and nothing else, in a READ ONLY transaction. So
-//! no trick within a query gets at more. Beyond that, functions that run SQL from text, change settings, take locks or
-//! reach files are not callable, so that the limits of a query hold and readers do not get in the way of ingest. The server's
-//! own list of functions says which these are: those that it declares volatile, a few others, and those that belong to
-//! neither PostgreSQL nor the archive.
+//! A query runs under a separate login, which can read the public tables and nothing else, in a READ ONLY transaction.
+//! So no trick within a query reaches other data. Beyond that, functions that run SQL from text, change settings, take
+//! locks or access files are not callable, so that the limits of a query hold and readers do not interfere with ingest.
+//! The server's own list of functions determines them: those that it declares volatile, a few others, and those that
+//! belong to neither PostgreSQL nor the archive.
 
 use super::SqlError;
 use super::server_session::Fault;
@@ -12,7 +12,7 @@ use engine::quoted;
 use postgres::Client;
 use std::collections::BTreeSet;
 
-/// Says what a login may do beyond reading; NULL when it is nothing.
+/// Query that returns the rights of a login beyond reading; NULL when there are none.
 const MORE_THAN_READING: &str = "
     WITH mine AS (SELECT * FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')),
     stored AS (SELECT oid, relname, relkind FROM pg_class
@@ -30,7 +30,7 @@ const MORE_THAN_READING: &str = "
          WHERE has_table_privilege(stored.oid, 'SELECT') AND NOT has_table_privilege(reader.oid, stored.oid, 'SELECT')
          ORDER BY relname LIMIT 1))";
 
-/// Refuses a login that may do more than read what a reader may.
+/// Rejects a login that may do more than read the data permitted to a reader.
 pub(crate) fn check_login(client: &mut Client, login: &str) -> Result<(), SqlError> {
     let row = client.query_one(MORE_THAN_READING, &[]).map_err(|e| SqlError::Server(e.into()))?;
     match row.get::<_, Option<String>>(0) {
@@ -39,9 +39,10 @@ pub(crate) fn check_login(client: &mut Client, login: &str) -> Result<(), SqlErr
     }
 }
 
-/// Names among some words of functions that a query may not call. Volatile functions do more than compute; of those that are
-/// declared otherwise, the `…_to_xml…` ones run SQL from text. Of functions that are not PostgreSQL's, only the archive's
-/// own may be called; what an extension adds to a name of PostgreSQL's must not be volatile.
+/// Query that returns, of some words, the names of functions that a query may not call. Volatile functions do more than
+/// compute; of those that are declared otherwise, the `…_to_xml…` ones run SQL from text. Of functions that are not
+/// PostgreSQL's, only the archive's own may be called; a function that an extension adds under a name of PostgreSQL's
+/// must not be volatile.
 const NOT_CALLABLE: &str = r"
     SELECT DISTINCT lower(p.proname) FROM pg_proc AS p
     WHERE lower(p.proname) = ANY ($1) AND CASE
@@ -60,8 +61,8 @@ const NOT_CALLABLE: &str = r"
         END
     ORDER BY 1 LIMIT 1";
 
-/// Refuses a query that spells the name of a function that it may not call, wherever that stands: whatever is not spelt
-/// cannot be called, since what runs SQL from text is not callable.
+/// Rejects a query that contains the name of a function that it may not call, in any place. A function whose name is
+/// not contained cannot be called, since functions that run SQL from text are not callable.
 pub(crate) fn check_functions(client: &mut Client, schema: &str, sql: &str) -> Result<(), Fault> {
     if sql.to_ascii_lowercase().contains("u&\"") {
         return Err(SqlError::Denied("a name with escapes (U&\"…\")".to_owned()).into());
@@ -73,7 +74,7 @@ pub(crate) fn check_functions(client: &mut Client, schema: &str, sql: &str) -> R
     }
 }
 
-/// Everything in a text that may be a name, in lower case: in and outside of quotes and comments.
+/// Returns every part of a text that may be a name, in lower case: in and outside of quotes and comments.
 fn words(sql: &str) -> BTreeSet<String> {
     sql.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
         .filter(|word| word.starts_with(|c: char| !c.is_ascii_digit()))

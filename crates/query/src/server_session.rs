@@ -1,9 +1,9 @@
 //! A reader's connection to a server: one SELECT in a READ ONLY transaction, under a login that can only read
 //! ([`server_guard`]), within limits.
 //!
-//! The server's own SQL, with the functions of the sky. Results come row by row; a type whose binary form is not read
-//! here is asked for as text. Sums of single precision are taken in double precision, as the embedded archive does:
-//! the aggregates of `postgres/functions.sql` come before the server's own.
+//! The server's own SQL, with the functions of the sky. Results arrive row by row; a type whose binary form is not read
+//! here is requested as text. Sums of single precision are computed in double precision, as the embedded archive does:
+//! the aggregates of `postgres/functions.sql` have precedence over the server's own.
 
 use super::budget::{SqlLimits, Stopped};
 use super::session::{Interrupt, QueryReport, ResultColumn, RowSink, is_due};
@@ -44,7 +44,7 @@ impl ServerSession {
         let mut client = address.connect().map_err(SqlError::Server)?;
         let fault = |e: postgres::Error| SqlError::Server(e.into());
         server_guard::check_login(&mut client, address.user())?;
-        // A text in quotes ends where the guard and the server both see its end.
+        // A text in quotes ends at the same place for the guard and the server.
         client.batch_execute("SET standard_conforming_strings = on").map_err(fault)?;
         let row = client.query_one("SELECT current_schema()::text", &[]).map_err(fault)?;
         let schema: String = row.get(0);
@@ -103,7 +103,7 @@ impl ServerSession {
         if let Some(moved) = said.iter().find_map(closed_by) {
             return Err(Fault::Told(SqlError::Moved(moved)));
         }
-        // Only who may set it has a limit of temporary space; the server's own holds for all.
+        // Only logins that may set it have a limit of temporary space; the server's own limit holds for all.
         if let Some(bytes) = self.limits.temporary_bytes {
             let limit = format!("SAVEPOINT s; SET LOCAL temp_file_limit = '{}kB'", bytes / 1024);
             let mut client = self.client.borrow_mut();
@@ -168,7 +168,7 @@ impl ServerSession {
         }
     }
 
-    /// The server's word, with what helps.
+    /// Returns the server's message, with an explanation.
     fn explained(&self, fault: Fault) -> SqlError {
         let error = match fault {
             Fault::Told(error) => return error,
@@ -214,7 +214,7 @@ impl ServerSession {
         }
     }
 
-    /// Columns of all tables whose name resembles one, as `table.column`.
+    /// Returns columns of all tables whose name resembles one, as `table.column`.
     fn columns_like(&self, name: &str) -> Vec<String> {
         let wanted = name.rsplit('.').next().unwrap_or(name).replace('_', "").to_lowercase();
         let rows = self.client.borrow_mut().query(
@@ -229,7 +229,7 @@ impl ServerSession {
     }
 }
 
-/// Views of this session over the rows that were current after an event, under the public names.
+/// Makes views of this session over the rows that were current after an event, under the public names.
 fn make_views(client: &mut postgres::Client, schema: &str, event: EventId) -> Result<(), SqlError> {
     let fault = |e: postgres::Error| SqlError::Server(e.into());
     let last =
@@ -249,7 +249,7 @@ fn make_views(client: &mut postgres::Client, schema: &str, event: EventId) -> Re
     client.batch_execute(&sql).map_err(fault)
 }
 
-/// A fault of a run: the server's own is explained when the run is over.
+/// A fault of a run: the server's own is explained after the run.
 pub(crate) enum Fault {
     Engine(postgres::Error),
     Told(SqlError),
@@ -271,7 +271,7 @@ fn quoted(name: &str) -> String {
     engine::quoted(name)
 }
 
-/// The query with the columns as text that are not read in binary form.
+/// Returns the query with those columns as text that are not read in binary form.
 fn as_text(sql: &str, columns: &[postgres::Column]) -> String {
     let names: Vec<String> = (1..=columns.len()).map(|i| format!("c{i}")).collect();
     let cells: Vec<String> = names
@@ -286,7 +286,7 @@ fn as_text(sql: &str, columns: &[postgres::Column]) -> String {
     format!("SELECT {} FROM (\n{sql}\n) AS result ({})", cells.join(", "), names.join(", "))
 }
 
-/// The type of a column in the words that results use.
+/// Returns the type of a column in the terms that results use.
 fn declared(kind: &Type) -> Option<&'static str> {
     Some(match *kind {
         Type::BOOL | Type::INT2 => "SMALLINT",

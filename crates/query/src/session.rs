@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// SQLite instructions between two looks at the limits: about a millisecond.
+/// SQLite instructions between two checks of the limits: about a millisecond.
 const INSTRUCTIONS_PER_LOOK: i32 = 20_000;
 /// Longest text, blob or row.
 const LONGEST_BYTES: i32 = 256 << 20;
@@ -34,23 +34,23 @@ pub struct ResultColumn {
 
 /// Takes the rows of a result one by one.
 pub trait RowSink {
-    /// Called once, before the rows.
+    /// Receives the columns; called once, before the rows.
     ///
     /// # Errors
     /// Ends the query.
     fn columns(&mut self, columns: &[ResultColumn]) -> io::Result<()>;
 
-    /// Called for each row. The values live until it returns.
+    /// Receives one row. The values live until it returns.
     ///
     /// # Errors
     /// Ends the query.
     fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()>;
 }
 
-/// What a query gave and what it took.
+/// Result and cost of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueryReport {
-    /// Rows handed over.
+    /// Rows returned.
     pub rows: u64,
     /// Bytes read from lake files.
     pub lake_bytes: u64,
@@ -79,14 +79,14 @@ impl Interrupt {
         Self(Arc::new(stop))
     }
 
-    /// Asks the running query to stop.
+    /// Requests that the running query stop.
     pub fn stop(&self) {
         (self.0)();
     }
 }
 
 impl Session {
-    /// Opens an archive for reading. `lake_dir` is the site's `lake/`, wherever the catalogue believes it to be.
+    /// Opens an archive for reading. `lake_dir` is the site's `lake/`, whatever place the catalogue records.
     ///
     /// # Errors
     /// [`SqlError::Open`] when the database is absent or not readable, [`SqlError::Lake`] when it has no lake.
@@ -94,7 +94,7 @@ impl Session {
         Self::open_as_of(archive_db, lake_dir, limits, None)
     }
 
-    /// The same, with the public names as they were after an event.
+    /// Opens an archive with the public names as they were after an event.
     ///
     /// # Errors
     /// As [`Session::open`]; [`SqlError::NoEvent`] when there is no such event.
@@ -134,26 +134,26 @@ impl Session {
         Ok(Self { connection, share, budget, guard, note })
     }
 
-    /// Interrupts this session's queries.
+    /// Returns a handle that interrupts this session's queries.
     pub fn interrupt(&self) -> Interrupt {
         let budget = Arc::clone(&self.budget);
         Interrupt::new(move || budget.interrupt())
     }
 
-    /// What its reader should know, if the database could not be opened as usual.
+    /// Returns a note for the reader, if the database could not be opened as usual.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// What was read from lake files since the session was opened.
+    /// Returns the counter of bytes read from lake files since the session was opened.
     pub fn lake_counter(&self) -> &ByteCounter {
         &self.share.counter
     }
 
-    /// Runs one SELECT (or EXPLAIN, or a PRAGMA that only tells) and hands its rows to `sink`, as they come.
+    /// Runs one SELECT (or EXPLAIN, or a PRAGMA that only reports) and passes its rows to `sink`, as they are found.
     ///
     /// # Errors
-    /// [`SqlError`]; rows may have been handed over before.
+    /// [`SqlError`]; rows may have been passed before.
     pub fn query(&self, sql: &str, sink: &mut dyn RowSink) -> Result<QueryReport, SqlError> {
         let before = self.report(0);
         self.budget.start();
@@ -165,7 +165,7 @@ impl Session {
         let armed = self.guard.arm();
         let result = self.run(sql, sink);
         drop(armed);
-        // Only now may the questions be asked that explain a fault.
+        // The queries that explain a fault can run only now.
         let result = result.map_err(|fault| match fault {
             Fault::Engine(e) => self.explained(e),
             Fault::Told(e) => e,
@@ -198,7 +198,7 @@ impl Session {
         let columns = if hinted == sql {
             result_columns(&statement)
         } else {
-            // A column without a name of its own is called by its expression, as the reader wrote it.
+            // A column without a name of its own is named by its expression, as the reader wrote it.
             result_columns(&self.connection.prepare(sql)?)
         };
         sink.columns(&columns).map_err(SqlError::Output)?;
@@ -221,10 +221,10 @@ impl Session {
         Ok(count)
     }
 
-    /// All tables and views that can be asked, in alphabetical order; the lake's own catalogue comes last.
+    /// Returns all tables and views that can be queried, in alphabetical order; the lake's own catalogue is last.
     ///
     /// # Errors
-    /// When the schema cannot be read.
+    /// Fails when the schema cannot be read.
     pub fn tables(&self) -> Result<Vec<String>, SqlError> {
         let names = || -> rusqlite::Result<Vec<String>> {
             let mut select = self.connection.prepare(
@@ -237,7 +237,7 @@ impl Session {
         names().map_err(|e| SqlError::Engine(e.to_string()))
     }
 
-    /// Columns of all tables whose name resembles one, as `table.column`.
+    /// Returns columns of all tables whose name resembles one, as `table.column`.
     fn columns_like(&self, name: &str) -> Vec<String> {
         let wanted = name.rsplit('.').next().unwrap_or(name).replace('_', "").to_ascii_lowercase();
         let all = || -> rusqlite::Result<Vec<(String, String)>> {
@@ -261,7 +261,7 @@ impl Session {
         alike
     }
 
-    /// SQLite's word, with what helps.
+    /// Returns SQLite's message, with an explanation.
     fn explained(&self, error: rusqlite::Error) -> SqlError {
         if let Some(stopped) = self.budget.stopped() {
             return SqlError::Stopped(stopped);
@@ -299,7 +299,7 @@ impl Session {
     }
 }
 
-/// Whether the clock is read before a row is handed over: every now and then, and before each long row.
+/// Returns true when the clock must be read before a row is passed on: at regular intervals, and before each long row.
 pub(crate) fn is_due(row: u64, values: &[ValueRef<'_>]) -> bool {
     let is_long = |value: &ValueRef<'_>| match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len() > 4096,
@@ -308,7 +308,7 @@ pub(crate) fn is_due(row: u64, values: &[ValueRef<'_>]) -> bool {
     row.is_multiple_of(256) || values.iter().any(is_long)
 }
 
-/// A fault of a run: SQLite's own is explained when the run is over.
+/// A fault of a run: SQLite's own is explained after the run.
 enum Fault {
     Engine(rusqlite::Error),
     Told(SqlError),
@@ -353,7 +353,7 @@ fn result_columns(statement: &Statement<'_>) -> Vec<ResultColumn> {
         .collect()
 }
 
-/// All of a query, the lookups of the detection tables included, sees one snapshot of the database.
+/// Transaction that shows one snapshot of the database to a whole query, the lookups of the detection tables included.
 struct ReadTransaction<'a>(&'a Connection);
 
 impl<'a> ReadTransaction<'a> {
@@ -367,7 +367,7 @@ impl<'a> ReadTransaction<'a> {
 
 impl Drop for ReadTransaction<'_> {
     fn drop(&mut self) {
-        // Nothing was written; a failure to end it shows at the next BEGIN.
+        // Nothing was written; a failure to end it appears at the next BEGIN.
         let _ = self.0.execute_batch("ROLLBACK");
     }
 }

@@ -1,4 +1,4 @@
-//! What the detection tables of one connection have in common: columns, open files, and the budget of a query.
+//! State shared by the detection tables of one connection: columns, open files, and the budget of a query.
 
 use super::budget::Budget;
 use lake::{ByteCounter, LakeError, OpenFile};
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Open files kept at most: each holds a descriptor and a parsed footer.
+/// Greatest number of files kept open: each holds a descriptor and a parsed footer.
 const FILES_KEPT: usize = 256;
 
 /// A column of `detection`.
@@ -17,7 +17,7 @@ pub(crate) struct TableColumn {
     pub name: String,
     /// Declared type in SQL; its affinity is that of the values.
     pub declared: &'static str,
-    /// Whether comparisons with numbers can be decided on the stored values.
+    /// True when comparisons with numbers can be decided on the stored values.
     pub numeric: bool,
 }
 
@@ -37,7 +37,7 @@ impl TableColumn {
     }
 }
 
-/// See the module.
+/// The shared state; see the module.
 #[derive(Debug)]
 pub(crate) struct LakeShare {
     pub lake_dir: PathBuf,
@@ -76,12 +76,12 @@ impl LakeShare {
         })
     }
 
-    /// The position of a column of the table.
+    /// Returns the position of a column of the table.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
     }
 
-    /// A lake file, opened now or before. The file used longest ago is let go when there are too many.
+    /// Returns a lake file, opened now or before. The least recently used file is closed when there are too many.
     pub(crate) fn file(&self, db: &Connection, file_id: i64) -> Result<Arc<OpenFile>, LakeError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.clock += 1;

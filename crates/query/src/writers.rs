@@ -1,4 +1,5 @@
-//! The rows of a query as a table, CSV and JSON. What waits in memory is bounded in bytes, however long a row is.
+//! The rows of a query as a table, CSV and JSON. The memory for waiting output is bounded in bytes, however long a row
+//! is.
 
 use crate::{ResultColumn, RowSink, SqlValue};
 use model::shown;
@@ -6,12 +7,12 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-/// A column of a table is no wider.
+/// Greatest width of a column of a table.
 const MAX_WIDTH: usize = 1000;
 /// Bytes of a text that are escaped or quoted at once.
 const PIECE: usize = 16 << 10;
 
-/// The shortest text that reads back as the same number.
+/// Returns the shortest text that reads back as the same number.
 fn number(x: f64) -> String {
     if x == x.trunc() && x.abs() < 1e15 { format!("{x:.1}") } else { format!("{x}") }
 }
@@ -27,7 +28,7 @@ pub fn cell<'v>(value: &SqlValue<'v>) -> Cow<'v, str> {
     }
 }
 
-/// A text in pieces that are short and end between characters.
+/// Splits a text into short pieces that end between characters.
 fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let mut end = PIECE.min(text.len());
@@ -57,7 +58,7 @@ struct Layout {
     numeric: Vec<bool>,
 }
 
-/// Characters of a text as shown, as far as they matter for the width of a column.
+/// Returns the number of characters of a text as shown, as far as they matter for the width of a column.
 fn width(text: &str) -> usize {
     if text.len() > 4 * MAX_WIDTH { MAX_WIDTH } else { shown(text).chars().count().min(MAX_WIDTH) }
 }
@@ -67,15 +68,15 @@ fn is_numeric(cell: &str) -> bool {
 }
 
 impl<W: Write> AsTable<W> {
-    /// Writes to `out`.
+    /// Makes a writer to `out`.
     pub fn new(out: W) -> Self {
         Self { out, columns: Vec::new(), waiting: Vec::new(), waiting_bytes: 0, layout: None }
     }
 
-    /// Writes what waits.
+    /// Writes the waiting rows.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub fn end(&mut self) -> io::Result<()> {
         if self.layout.is_some() {
             return Ok(());
@@ -106,7 +107,7 @@ impl Layout {
         out: &mut impl Write,
         cells: impl Iterator<Item = Cow<'c, str>>,
     ) -> io::Result<()> {
-        // Spaces are written before what follows them: none at the end of a line.
+        // Spaces are written before the text that follows them: none at the end of a line.
         let mut spaces = 0;
         for (i, cell) in cells.enumerate() {
             let space = self.widths[i] - width(&cell).min(self.widths[i]);
@@ -144,13 +145,13 @@ impl<W: Write> RowSink for AsTable<W> {
     }
 }
 
-/// RFC 4180; NULL is empty, an empty text is quoted, so that the two differ.
+/// Rows as CSV by RFC 4180; NULL is empty, an empty text is quoted, so that the two differ.
 pub struct AsCsv<W: Write> {
     out: W,
 }
 
 impl<W: Write> AsCsv<W> {
-    /// Writes to `out`.
+    /// Makes a writer to `out`.
     pub fn new(out: W) -> Self {
         Self { out }
     }
@@ -187,7 +188,7 @@ impl<W: Write> RowSink for AsCsv<W> {
     }
 }
 
-/// Names as keys of an object: of equal ones the later get a number.
+/// Returns names as keys of an object: of equal ones the later get a number.
 fn distinct<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
     let given: HashSet<&str> = names.clone().collect();
     let mut taken: HashSet<String> = HashSet::new();
@@ -205,7 +206,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
         .collect()
 }
 
-/// An array of objects.
+/// Rows as an array of objects.
 pub struct AsJson<W: Write> {
     out: W,
     names: Vec<String>,
@@ -213,7 +214,7 @@ pub struct AsJson<W: Write> {
 }
 
 impl<W: Write> AsJson<W> {
-    /// Writes to `out`.
+    /// Makes a writer to `out`.
     pub fn new(out: W) -> Self {
         Self { out, names: Vec::new(), rows: 0 }
     }
@@ -221,7 +222,7 @@ impl<W: Write> AsJson<W> {
     /// Writes the end of the array.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub fn end(&mut self) -> io::Result<()> {
         self.out.write_all(if self.rows == 0 { b"[]\n" } else { b"\n]\n" })
     }
@@ -243,7 +244,7 @@ impl<W: Write> RowSink for AsJson<W> {
             match value {
                 SqlValue::Null => self.out.write_all(b"null")?,
                 SqlValue::Integer(n) => write!(self.out, "{n}")?,
-                // Infinities have no number in JSON.
+                // JSON has no number for infinities.
                 SqlValue::Real(x) if !x.is_finite() => write!(self.out, "\"{x}\"")?,
                 SqlValue::Real(x) => self.out.write_all(number(*x).as_bytes())?,
                 other => serde_json::to_writer(&mut self.out, &cell(other))?,
@@ -278,7 +279,7 @@ mod tests {
         assert_eq!(table(&[]), "a  b\n-  -\n");
     }
 
-    /// A format string of Rust takes no width beyond 65 535: cells of every length are written all the same.
+    /// Checks that cells of any length are written, although a format string of Rust takes no width beyond 65 535.
     #[test]
     fn cells_of_any_length_are_written() {
         for length in [65_534, 65_535, 65_536, 65_537, 3 << 20] {

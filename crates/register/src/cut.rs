@@ -3,22 +3,22 @@
 use archive::records::{ImageWork, PlannedInput, PlannedTask};
 use std::collections::BTreeMap;
 
-/// How large tasks should be.
+/// The sizes of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// Tasks that can run at the same time.
     pub workers: u32,
     /// Tasks by files per worker, so that a slow one does not hold up the night.
     pub tasks_per_worker: u32,
-    /// The same of catalogue tasks: programmes differ in size, and whole ones leave a worker idle at the end.
+    /// Catalogue tasks per worker: programmes differ in size, and whole ones leave a worker idle at the end.
     pub catalogue_tasks_per_worker: u32,
-    /// Files of a task of previews at least, where the night has them.
+    /// Minimum number of files of a task of previews, where the night has them.
     pub preview_files_least: u32,
-    /// The same of metadata: a file takes milliseconds, a task leaves half a dozen tables.
+    /// Minimum number of files of a task of metadata: a file takes milliseconds, a task writes half a dozen tables.
     pub metadata_files_least: u32,
-    /// Rows of a catalogue task at least, where its programme has them.
+    /// Minimum number of rows of a catalogue task, where its programme has them.
     pub rows_least: u64,
-    /// Rows of a catalogue task at most, give or take a file.
+    /// Maximum number of rows of a catalogue task, plus or minus a file.
     pub rows_most: u64,
 }
 
@@ -42,7 +42,7 @@ impl Sizes {
     }
 }
 
-/// What tasks by files make.
+/// The products of tasks by files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Products {
     /// Previews, of images alone.
@@ -51,7 +51,7 @@ pub enum Products {
     Metadata,
 }
 
-/// Tasks by files: contiguous in name order, one survey each, of about equal work (HDUs with pixels).
+/// Makes tasks by files: contiguous in name order, one survey each, of about equal work (HDUs with pixels).
 pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec<PlannedTask> {
     let files_least = match products {
         Products::Previews => sizes.preview_files_least,
@@ -71,8 +71,8 @@ pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec
     in_order(tasks, images)
 }
 
-/// Tasks by catalogue rows, of one survey each. A programme with rows for several tasks is cut into them; programmes
-/// with too few for one share tasks, whole, since a task leaves a file per programme.
+/// Makes tasks by catalogue rows, of one survey each. A programme with rows for several tasks is cut into them; programmes with
+/// too few for one share tasks, whole, since a task writes a file per programme.
 pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
     let total: u64 = images.iter().map(|i| rows(i)).sum();
     let share = total
@@ -86,7 +86,7 @@ pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
             small.entry(survey).or_default().push(group);
             continue;
         }
-        // Never more parts than there are full shares, so that none falls below the least.
+        // Never more parts than there are full shares, so that none falls below the minimum.
         let parts = split(&group, work / share, rows);
         tasks.extend(parts.into_iter().map(|part| task(&survey, part, true)));
     }
@@ -97,8 +97,8 @@ pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
     in_order(tasks, images)
 }
 
-/// Whole programmes together, of about a share of rows, and no fewer than there are workers where programmes suffice:
-/// the largest programme first, each to where least is.
+/// Packs whole programmes together, each pack of about a share of rows, and at least as many packs as workers if there are enough
+/// programmes: the largest programme first, each into the pack with the fewest rows.
 fn pack(mut programmes: Vec<Vec<&ImageWork>>, share: u64, workers: u32) -> Vec<Vec<&ImageWork>> {
     let work = |images: &[&ImageWork]| images.iter().map(|i| rows(i)).sum::<u64>();
     let all: u64 = programmes.iter().map(|p| work(p)).sum();
@@ -138,7 +138,7 @@ fn groups<'a>(
     groups
 }
 
-/// At most `parts` contiguous parts of about equal weight, none empty.
+/// Splits images into at most `parts` contiguous parts of about equal weight, none empty.
 fn split<'a>(
     images: &[&'a ImageWork],
     parts: u64,
@@ -148,7 +148,7 @@ fn split<'a>(
     let mut out: Vec<Vec<&ImageWork>> = vec![Vec::new()];
     let mut before = 0;
     for image in images {
-        // Part of the image's middle: u128 since rows times parts may be large.
+        // The part that contains the image's middle: u128 since rows times parts may be large.
         let middle = u128::from(2 * before + weight(image)) * u128::from(parts);
         let part = if total == 0 { 0 } else { middle / (2 * u128::from(total)) };
         let opened = out.len() as u128 - 1;
@@ -171,7 +171,7 @@ fn task(survey: &str, images: Vec<&ImageWork>, with_catalogues: bool) -> Planned
     PlannedTask { survey: survey.to_owned(), inputs: images.into_iter().map(input).collect() }
 }
 
-/// Tasks in the order of their first files. Within a programme that keeps the order of file names, whatever the cut.
+/// Sorts tasks in the order of their first files. Within a programme that keeps the order of file names, whatever the cut.
 fn in_order(mut tasks: Vec<PlannedTask>, images: &[&ImageWork]) -> Vec<PlannedTask> {
     let place: BTreeMap<_, _> =
         images.iter().enumerate().map(|(place, i)| (i.multiframe_id, place)).collect();
@@ -248,7 +248,8 @@ mod tests {
     }
 
     proptest! {
-        /// Every file is in exactly one task, one survey per task, names ascend within a task and a programme.
+        /// Checks that every file is in exactly one task, with one survey per task and ascending names within a task and a
+        /// programme.
         #[test]
         fn a_cut_loses_nothing(
             kinds in proptest::collection::vec((0..2_usize, proptest::option::of(1..4_i32), 0..200_000_u64), 1..60),

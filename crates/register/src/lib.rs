@@ -1,12 +1,12 @@
-//! Stage 2 of 5: gives what arrived its identity, and says what can be done about it now.
+//! Stage 2 of 5: gives arrived files their identity, and decides which rounds can be made of them now.
 //!
-//! Takes what [`transfer::fetch`] brought, leaves files, multiframe ids, catalogue versions and refusals in the archive
-//! ([`record`]). From the archive's state it then decides which rounds can be made, how they are cut into tasks, and
-//! what waits for what ([`plan::plan`]): values in, values out.
+//! Takes the files that [`transfer::fetch`] fetched, and writes files, multiframe ids, catalogue versions and refusals to the
+//! archive ([`record`]). From the archive's state, [`plan::plan`] then decides which rounds can be made, how they are cut into
+//! tasks, and which files wait for which work: values in, values out.
 //!
-//! Start at [`record`]. How a catalogue finds its image is in [`pairing`], the dependency rules are in [`plan`], the sizes of
-//! tasks in [`cut`].
-//! Does not open files, give out ids itself, or start anything.
+//! Start at [`record`]. [`pairing`] finds the image of a catalogue, [`plan`] has the dependency rules, [`cut`] the sizes of
+//! tasks.
+//! This crate opens no files, assigns no ids itself, and starts nothing.
 
 pub mod cut;
 pub mod pairing;
@@ -22,25 +22,24 @@ use model::{Finding, UseCase};
 use std::collections::HashMap;
 use transfer::{Fetched, Known};
 
-/// A delivery as it is known before its files are looked at.
+/// A delivery as it is known before its files are examined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery<'a> {
     /// Name in the archive: the directory's, with a label where another origin has a directory of that name.
     pub name: &'a str,
-    /// Where it comes from, for the record.
+    /// Origin of the delivery, for the record.
     pub source: &'a str,
-    /// Whether everything is there (marker, list, count, quiet time, or the operator's word).
+    /// True when all files exist (by marker, list, count, quiet time, or the operator's declaration).
     pub all_there: bool,
-    /// What is known to be still to come.
+    /// Description of the files that are known to be still to come; `None` when there are none.
     pub awaited: Option<String>,
-    /// Number of files that its provider announced.
+    /// Number of files that the provider of the delivery announced.
     pub expected_files: Option<u64>,
-    /// The operator declares that more is to come.
+    /// True when the operator declares that more is to come.
     pub is_reopened: bool,
 }
 
-/// Records files that landed while others are still on their way: each has its identity now, and what can be done about
-/// it can begin.
+/// Records files that landed while others are still on their way: each has its identity now, and the work on it can begin.
 ///
 /// # Errors
 /// [`ArchiveError`]; nothing is recorded then.
@@ -58,7 +57,7 @@ pub fn record_group(
     record_all(&delivery, &group, (profiles, true), site, archive, now)
 }
 
-/// Records what a transfer brought. The same again changes nothing.
+/// Records the result of a transfer. The same result again changes nothing.
 ///
 /// # Errors
 /// [`ArchiveError`]; nothing is recorded then.
@@ -103,7 +102,7 @@ fn record_all(
     archive.record(&registration, now)
 }
 
-/// What the archive knows of a delivery's files, in the shape that [`transfer::Request::known`] asks for.
+/// Returns the archive's entries for a delivery's files, in the form of [`transfer::Request::known`].
 ///
 /// # Errors
 /// [`ArchiveError`].
@@ -127,7 +126,7 @@ pub fn known(
     Ok(known)
 }
 
-/// Night and version by the first profile whose pattern fits the name.
+/// Returns night and version, by the first profile whose pattern fits the name.
 fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile]) -> DeliveryFacts {
     let named = profiles.iter().find_map(|p| p.naming.delivery(delivery.name));
     let marker = fetched
@@ -148,7 +147,8 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
     }
 }
 
-/// A file that is refused as a whole is kept as `other`: it gets no identity, and a repaired one takes its place.
+/// Returns the entry of a fetched file. A file that is refused as a whole is kept as `other`: it gets no identity, and a repaired
+/// one replaces it.
 fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival {
     let content = &brought.content;
     let kind = match content.kind {

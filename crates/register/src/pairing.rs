@@ -1,10 +1,10 @@
-//! Which catalogue belongs to which image: by what their names have in common under the survey's rules.
+//! Pairing of catalogues with images: by the common part of their names under the survey's rules.
 
 use archive::records::{FileKind, Partner};
 use model::profile::{Naming, SurveyProfile};
 
-/// The rule of some profiles. A catalogue is read by its own survey's names first, then by the others': its header may
-/// fit another profile than its image's.
+/// Returns the pairing rule of some profiles. A catalogue is read by its own survey's names first, then by the others': its
+/// header may fit another profile than its image's.
 pub fn rule(profiles: &[SurveyProfile]) -> impl Fn(Partner<'_>) -> Vec<String> + '_ {
     move |partner| {
         let own = |p: &&SurveyProfile| Some(p.name.as_str()) == partner.survey;
@@ -26,7 +26,7 @@ pub fn rule(profiles: &[SurveyProfile]) -> impl Fn(Partner<'_>) -> Vec<String> +
     }
 }
 
-/// Directory within the delivery, root and product suffixes.
+/// Returns the directory within the delivery, root and product suffixes.
 fn key(naming: &Naming, name: &str) -> String {
     let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
     format!("{directory}/{}", naming.stem(name).image)

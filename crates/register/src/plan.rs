@@ -1,4 +1,4 @@
-//! What can be done about a delivery now, and what waits for what. Pure: the archive's state in, a plan out.
+//! The work on a delivery that can be done now, and the files that wait. Pure: the archive's state in, a plan out.
 
 use crate::cut::{self, Products, Sizes};
 use archive::records::{
@@ -7,14 +7,14 @@ use archive::records::{
 use model::{UnitState, UseCase};
 use std::collections::BTreeMap;
 
-/// What decides beside the state.
+/// The policy of a plan.
 pub struct Policy<'a> {
-    /// Recipe of a survey's previews: another one than that of the last round makes previews again.
+    /// Recipe of a survey's previews: a recipe other than that of the last round makes previews again.
     pub preview_recipe: &'a dyn Fn(&str) -> String,
     /// Sizes of tasks.
     pub sizes: Sizes,
-    /// Images that a round has at the least while more of its delivery is on its way: a night that comes in a hundred
-    /// groups is not to become a hundred batches. 0 = any number.
+    /// Minimum number of images of a round while more of its delivery is on its way: a night that arrives in a hundred groups is
+    /// not to become a hundred batches. 0 = any number.
     pub early_least: usize,
 }
 
@@ -23,33 +23,33 @@ pub struct Policy<'a> {
 pub struct Plan {
     /// Rounds that can be opened now.
     pub rounds: Vec<PlannedRound>,
-    /// What waits, and why.
+    /// Files that wait, each with the reason.
     pub waits: Vec<Wait>,
-    /// Rounds that can be opened when those in hand, or those above, are done; their tasks may be cut otherwise then.
+    /// Rounds that can be opened when those under way, or those above, are done; their tasks may be cut differently then.
     pub coming: Vec<PlannedRound>,
 }
 
-/// A file that cannot be done yet.
+/// A file that cannot be processed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// Use case it waits for.
+    /// Use case that the file waits for.
     pub use_case: UseCase,
     /// Name within the delivery.
     pub file: String,
-    /// What it waits for.
+    /// Reason for the wait.
     pub why: String,
-    /// Work that is in hand, or can be taken in hand now, ends the wait.
+    /// True when work that is under way, or can be started now, ends the wait.
     pub comes: bool,
 }
 
-/// Whether a file is to be done, and why not.
+/// The decision on a file: due or not, with the reason.
 enum Due {
     Now(String),
     Done,
     Waits(Behind),
 }
 
-/// What a file waits for, and whether it comes by itself.
+/// The reason why a file waits, and whether the wait ends by itself.
 struct Behind {
     why: String,
     comes: bool,
@@ -63,7 +63,7 @@ fn coming(why: impl Into<String>) -> Behind {
     Behind { why: why.into(), comes: true }
 }
 
-/// The rounds of the use cases given that can be opened now.
+/// Returns the plan of a delivery for some use cases.
 pub fn plan(work: &DeliveryWork, use_cases: &[UseCase], policy: &Policy<'_>) -> Plan {
     let mut plan = Plan::default();
     for &use_case in use_cases {
@@ -133,7 +133,7 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
     }
 }
 
-/// While a delivery arrives, one round of a use case at a time, and none that is small.
+/// Returns true while a delivery arrives, if a round of the use case is under way or the new one would be small.
 fn is_too_early(
     work: &DeliveryWork,
     use_case: UseCase,
@@ -168,7 +168,7 @@ fn due(work: &DeliveryWork, image: &ImageWork, use_case: UseCase, recipe: &str) 
             };
             settled(progress, changed)
         }
-        // They describe the catalogue too: zero point, aperture corrections, numbers of rows.
+        // Metadata describe the catalogue too: zero point, aperture corrections, numbers of rows.
         UseCase::Metadata => {
             settled(progress, |c| other_catalogue(c, image).or_else(|| needed_again(c, image)))
         }
@@ -184,7 +184,8 @@ fn due(work: &DeliveryWork, image: &ImageWork, use_case: UseCase, recipe: &str) 
     }
 }
 
-/// Why metadata are made again that are in the archive, but not in staging any more, where catalogues look for them.
+/// Returns the reason why metadata are made again that are in the archive, but no longer in staging, where catalogue tasks read
+/// them.
 fn needed_again(metadata: &Coverage, image: &ImageWork) -> Option<String> {
     let is_due = image.catalogue.is_some()
         && matches!(
@@ -198,7 +199,7 @@ fn needed_again(metadata: &Coverage, image: &ImageWork) -> Option<String> {
         .then(|| "a catalogue needs them, and they are not staged any more".to_owned())
 }
 
-/// Why a round that covered an image is not about its catalogue as it is now, if it is not.
+/// Returns the reason why a round that covered an image does not apply to its present catalogue; `None` when it does.
 fn other_catalogue(coverage: &Coverage, image: &ImageWork) -> Option<String> {
     let version = image.catalogue.as_ref().map(|c| c.version);
     (coverage.catalogue_version != version).then(|| match (coverage.catalogue_version, version) {
@@ -208,7 +209,8 @@ fn other_catalogue(coverage: &Coverage, image: &ImageWork) -> Option<String> {
     })
 }
 
-/// What the last round that covers a file means, when `changed` tells whether it was about something else.
+/// Returns the decision by the last round that covers a file; `changed` returns the reason when that round was about something
+/// else.
 fn settled(progress: &Progress, changed: impl Fn(&Coverage) -> Option<String>) -> Due {
     let Some(coverage) = &progress.coverage else {
         return Due::Now(progress.redo.clone().unwrap_or_else(|| "new files".to_owned()));
@@ -229,12 +231,12 @@ fn settled(progress: &Progress, changed: impl Fn(&Coverage) -> Option<String>) -
     }
 }
 
-/// Whether nothing is left to do in a round.
+/// Returns true when nothing is left to do in a round.
 fn is_over(state: UnitState) -> bool {
     matches!(state, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
 }
 
-/// Why a catalogue has to wait for metadata, if it has.
+/// Returns the reason why a catalogue has to wait for metadata; `None` when it need not.
 fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<Behind> {
     let metadata = &image.metadata;
     if let Some(why) = &metadata.redo {
@@ -256,7 +258,7 @@ fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<Behind> {
     }
 }
 
-/// One catalogue round after all metadata in hand, not a small one after each metadata task.
+/// Returns the metadata round under way: one catalogue round comes after all of them, not a small one after each metadata task.
 fn unfinished_metadata(work: &DeliveryWork) -> Option<Behind> {
     let busy = work.rounds.iter().find(|r| {
         r.unit.use_case == UseCase::Metadata && r.state != UnitState::Staged && !is_over(r.state)

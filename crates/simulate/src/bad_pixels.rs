@@ -1,21 +1,21 @@
-//! Pixels of a detector that do not work: the same ones in every frame.
+//! Defective pixels of a detector: the same ones in every frame.
 
 use crate::random::Random;
 
 /// Bad pixels by row.
 #[derive(Debug)]
 pub(crate) struct BadPixels {
-    /// Where each row's columns begin in `columns`.
+    /// Index in `columns` at which each row's columns begin.
     starts: Vec<u32>,
     /// Columns from 0, ascending within a row.
     columns: Vec<u32>,
 }
 
-/// Part of the pixels that are bad, columns aside.
+/// Fraction of bad pixels, without bad columns.
 const PART: f64 = 8e-4;
 
 impl BadPixels {
-    /// Those of camera 1-4 when its image has `side` pixels a side.
+    /// Returns the bad pixels of camera 1-4 when its image has `side` pixels a side.
     pub fn of_camera(camera: usize, side: usize) -> Self {
         let mut of_camera = Random::of(&[0xbad, camera as u64, side as u64]);
         // A bad column in each 1000, half of the detector long, and a patch where the hybridisation failed.
@@ -47,12 +47,12 @@ impl BadPixels {
         Self { starts, columns }
     }
 
-    /// Columns (from 0) of the bad pixels of row `y` (from 0).
+    /// Returns the columns (from 0) of the bad pixels of row `y` (from 0).
     pub fn row(&self, y: usize) -> &[u32] {
         &self.columns[self.starts[y] as usize..self.starts[y + 1] as usize]
     }
 
-    /// How many lie within a circle about a pixel position counted from 1.
+    /// Returns the number of bad pixels within a circle about a pixel position counted from 1.
     pub fn within(&self, x: f64, y: f64, radius: f64) -> usize {
         let side = self.starts.len() - 1;
         let first = (y - 1.0 - radius).ceil().max(0.0) as usize;

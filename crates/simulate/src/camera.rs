@@ -1,6 +1,6 @@
-//! WFCAM's four detectors on the sky: where a pixel points, and where a star falls.
+//! WFCAM's four detectors on the sky: transformations from pixels to the sky and from stars to pixels.
 //!
-//! Written apart from the room `sky`, so that the two check each other: positions planted here are found there.
+//! Written independently of the crate `sky`, so that the two check each other: positions planted here are found there.
 
 use std::f64::consts::PI;
 
@@ -26,11 +26,11 @@ pub struct Wcs {
 }
 
 impl Wcs {
-    /// Camera `camera` (1-4), pointing at (`ra_deg`, `dec_deg`), detectors of `size` pixels; `microsteps` per axis
-    /// is 1, or 2 for an interleaved frame whose pixels are half as large and twice as many.
+    /// Makes the solution of camera `camera` (1-4), pointing at (`ra_deg`, `dec_deg`), detectors of `size` pixels;
+    /// `microsteps` per axis is 1, or 2 for an interleaved frame whose pixels are half as large and twice as many.
     ///
-    /// All numbers are rounded as the header has them. Camera 4 has north up and west left; each camera is turned by
-    /// 90 degrees with respect to the one before, and all four are mirror images of the sky.
+    /// All numbers are rounded as in the header. Camera 4 has north up and west left; each camera is rotated by 90
+    /// degrees with respect to the one before, and all four are mirror images of the sky.
     pub fn of_camera(
         camera: usize,
         pointing: [f64; 2],
@@ -63,7 +63,7 @@ impl Wcs {
         Self { crpix, crval, cd, pv2_3, axes: axes(crval) }
     }
 
-    /// Right ascension (0 to 360) and declination in degrees of a pixel.
+    /// Returns the right ascension (0 to 360) and declination in degrees of a pixel.
     pub fn sky(&self, x: f64, y: f64) -> [f64; 2] {
         let (dx, dy) = (x - self.crpix[0], y - self.crpix[1]);
         let xi = (self.cd[0][0] * dx + self.cd[0][1] * dy).to_radians();
@@ -81,7 +81,7 @@ impl Wcs {
         ]
     }
 
-    /// Pixel of a position in degrees, which must be on this side of the sky.
+    /// Returns the pixel of a position in degrees, which must be on this side of the sky.
     pub fn pixel(&self, position: [f64; 2]) -> [f64; 2] {
         let v = unit_vector(position);
         let [pole, east, north] = &self.axes;
@@ -100,8 +100,8 @@ impl Wcs {
         ]
     }
 
-    /// What a flux measured at a pixel is to be multiplied with: flat fielding has taken the changing area of pixels
-    /// for changing sensitivity (domain formula for ZPN: 1 / ((1 + 3 k r^2) (1 + k r^2))).
+    /// Returns the factor on a flux measured at a pixel: flat fielding has treated the changing area of pixels as
+    /// changing sensitivity (domain formula for ZPN: 1 / ((1 + 3 k r^2) (1 + k r^2))).
     pub fn flux_correction(&self, x: f64, y: f64) -> f64 {
         let (dx, dy) = (x - self.crpix[0], y - self.crpix[1]);
         let xi = (self.cd[0][0] * dx + self.cd[0][1] * dy).to_radians();
@@ -121,7 +121,7 @@ impl Wcs {
     }
 }
 
-/// A direction in degrees, and east and north there, as unit vectors.
+/// Returns a direction in degrees, and east and north there, as unit vectors.
 fn axes([ra, dec]: [f64; 2]) -> [[f64; 3]; 3] {
     let (sin_ra, cos_ra) = ra.to_radians().sin_cos();
     let (sin_dec, cos_dec) = dec.to_radians().sin_cos();
@@ -138,12 +138,12 @@ fn unit_vector([ra, dec]: [f64; 2]) -> [f64; 3] {
     [cos_dec * cos_ra, cos_dec * sin_ra, sin_dec]
 }
 
-/// A number with so many significant digits.
+/// Returns a number rounded to some significant digits.
 fn rounded(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits - 1).parse().unwrap_or(value)
 }
 
-/// Half the side of the square of four detectors' centres, in degrees: where the field of a pointing is put.
+/// Returns half the side of the square of four detectors' centres, in degrees: the offset of a pointing's field.
 pub(crate) fn centre_offset_deg(size: usize) -> f64 {
     CENTRE_OFFSET * size as f64 * PIXEL_DEG
 }

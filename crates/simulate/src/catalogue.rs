@@ -1,7 +1,7 @@
-//! The catalogue of a detector: what the extraction would have measured on its pixels.
+//! The catalogue of a detector: simulated measurements of the extraction on its pixels.
 //!
-//! 80 columns of four bytes, names and units of CASU's WFCAM layout. Fluxes follow the curve of growth of each
-//! source's own profile; errors follow imcore's error model, and the measured values scatter by just these errors.
+//! 80 columns of four bytes, with names and units of CASU's WFCAM layout. Fluxes follow the curve of growth of each
+//! source's own profile; errors follow imcore's error model, and the measured values scatter by these errors.
 
 use crate::bad_pixels::BadPixels;
 use crate::conditions::{APERTURES, Conditions, GAIN};
@@ -17,7 +17,7 @@ pub(crate) const COLUMNS: usize = 80;
 /// Local rms of the interpolated sky, in parts of the noise.
 const SKY_RMS: f64 = 0.02;
 
-/// The columns, in their order.
+/// Returns the columns, in their order.
 pub(crate) fn fields() -> &'static [Field] {
     static FIELDS: OnceLock<Vec<Field>> = OnceLock::new();
     FIELDS.get_or_init(|| {
@@ -76,7 +76,7 @@ fn names() -> Vec<(String, &'static str)> {
     names
 }
 
-/// All rows of a detector, big-endian.
+/// Returns all rows of a detector, big-endian.
 pub(crate) fn rows(
     conditions: &Conditions,
     bad: &BadPixels,
@@ -91,7 +91,7 @@ pub(crate) fn rows(
     bytes
 }
 
-/// A row in the making.
+/// A row under construction.
 struct Measured<'a> {
     conditions: &'a Conditions,
     source: &'a Source,
@@ -138,7 +138,7 @@ impl<'a> Measured<'a> {
         measured
     }
 
-    /// Fills a column, counted from 1.
+    /// Sets the value of a column, counted from 1.
     fn put(&mut self, column: usize, value: f64) {
         self.row[column - 1] = value as f32;
     }
@@ -161,7 +161,7 @@ impl<'a> Measured<'a> {
         self.put(9, angle);
     }
 
-    /// Height of the brightest pixel above the sky.
+    /// Returns the height of the brightest pixel above the sky.
     fn peak(&mut self) -> f64 {
         let conditions = self.conditions;
         let offset = [self.source.x, self.source.y].map(|v| v - v.round());
@@ -181,7 +181,7 @@ impl<'a> Measured<'a> {
         peak
     }
 
-    /// Isophotal flux and the areas above eight levels.
+    /// Computes the isophotal flux and the areas above eight levels.
     fn areas(&mut self, peak: f64) {
         let profile = self.source.profile(self.conditions);
         let threshold = self.conditions.threshold();
@@ -202,7 +202,7 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// Part of the flux within a circle.
+    /// Returns the fraction of the flux within a circle.
     fn within(&self, radius: f64) -> f64 {
         match self.source.nature {
             // A single pixel, with the soft edge of the aperture.
@@ -214,12 +214,12 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// Error of a flux within a circle.
+    /// Returns the error of a flux within a circle.
     fn flux_error(&self, flux: f64, radius: f64) -> f64 {
         ((flux / GAIN).max(0.0) + PI * radius * radius * self.variance).sqrt()
     }
 
-    /// Fluxes in the thirteen apertures. Larger apertures contain the noise of smaller ones.
+    /// Computes fluxes in the thirteen apertures. Larger apertures contain the noise of smaller ones.
     fn apertures(&mut self) {
         let radii = APERTURES.map(|factor| factor * self.conditions.core_radius);
         let mut fluxes = radii.map(|radius| self.source.flux * self.within(radius));
@@ -240,7 +240,7 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// Petrosian, Kron and half-light radii and the fluxes within them.
+    /// Computes Petrosian, Kron and half-light radii and the fluxes within them.
     fn radii(&mut self) {
         let profile = self.source.profile(self.conditions);
         let half = if self.is_noise() { 0.5 } else { profile.radius_of(0.5) };

@@ -30,7 +30,7 @@ pub(crate) const APERTURES: [f64; 13] = [
     10.0,
     12.0,
 ];
-/// Arcseconds of a pixel of the camera, in round numbers.
+/// Size of a pixel of the camera in arcseconds, rounded.
 const PIXEL_ARCSEC: f64 = 0.4;
 /// Latitude of UKIRT.
 const LATITUDE_DEG: f64 = 19.8225;
@@ -58,12 +58,12 @@ pub(crate) struct Conditions {
     pub ellipticity: f64,
     /// Slope of the sky along x and y, relative.
     pub slope: [f64; 2],
-    /// Words for the random numbers of this detector.
+    /// Key of the random numbers of this detector.
     pub key: u64,
 }
 
 impl Conditions {
-    /// What prevails on detector `camera` (1-4) of a frame; `seed` is the night's.
+    /// Returns the conditions on detector `camera` (1-4) of a frame; `seed` is the night's.
     pub fn of(frame: &Frame, camera: usize, seed: u64) -> Self {
         let mut of_frame = Random::of(&[seed, 1, u64::from(frame.run)]);
         let seeing_step = of_frame.below(8) as f64;
@@ -102,29 +102,30 @@ impl Conditions {
         }
     }
 
-    /// Magnitude of a star that makes 1 ADU in all, flux correction left aside.
+    /// Returns the magnitude of a star of 1 ADU in all, without flux correction.
     pub fn magnitude_of_one_adu(&self) -> f64 {
         self.zero_point - (self.airmass - 1.0) * EXTINCTION + 2.5 * EXPOSURE_S.log10()
     }
 
-    /// APCOR1 to APCOR7: magnitudes by which the apertures miss light of a star.
+    /// Returns APCOR1 to APCOR7: magnitudes by which the apertures miss light of a star.
     pub fn aperture_corrections(&self) -> [f64; 7] {
         let part = |k: usize| self.profile.within(APERTURES[k] * self.core_radius);
         std::array::from_fn(|k| -2.5 * part(k).log10())
     }
 
-    /// Level of the isophote, ADU above the sky.
+    /// Returns the level of the isophote, ADU above the sky.
     pub fn threshold(&self) -> f64 {
         1.5 * self.noise
     }
 
-    /// Level above the sky at which pixels are full.
+    /// Returns the level above the sky at which pixels are full.
     pub fn headroom(&self) -> f64 {
         FULL_ADU - self.sky
     }
 }
 
-/// Magnitude of a star whose core flux is five times its noise on one exposure through a filter, in usual seeing.
+/// Returns the magnitude of a star whose core flux is five times its noise on one exposure through a filter, in usual
+/// seeing.
 pub(crate) fn limit_mag(filter: &Filter) -> f64 {
     let sky = filter.sky_adu_s * EXPOSURE_S;
     let noise = (sky / GAIN + (READ_NOISE / GAIN).powi(2)).sqrt();
@@ -133,7 +134,7 @@ pub(crate) fn limit_mag(filter: &Filter) -> f64 {
     filter.zero_point - 0.4 * EXTINCTION - 2.5 * (total / EXPOSURE_S).log10()
 }
 
-/// Centre of the camera in a frame: the exposures of a pattern lie 6.4 arcsec apart.
+/// Returns the centre of the camera in a frame: the exposures of a pattern are 6.4 arcsec apart.
 fn jittered(frame: &Frame) -> [f64; 2] {
     let [ra, dec] = frame.pointing;
     if frame.kind != FrameKind::Raw {
@@ -144,18 +145,18 @@ fn jittered(frame: &Frame) -> [f64; 2] {
     [ra.rem_euclid(360.0), dec + north / 3600.0]
 }
 
-/// Offset of the n-th exposure of a pattern, arcsec to the east and north.
+/// Returns the offset of the n-th exposure of a pattern, arcsec to the east and north.
 pub(crate) fn jitter_arcsec(n: usize) -> [f64; 2] {
     const PATTERN: [[f64; 2]; 5] = [[0.0, 0.0], [6.4, 0.0], [0.0, -6.4], [-6.4, 0.0], [0.0, 6.4]];
     PATTERN[n.saturating_sub(1) % PATTERN.len()]
 }
 
-/// Three decimals: what a reader of the header knows.
+/// Rounds to three decimals, the precision of the header.
 fn as_in_header(value: f64) -> f64 {
     (1e3 * value).round() / 1e3
 }
 
-/// Secant of the zenith distance at UKIRT, at most 3.
+/// Returns the secant of the zenith distance at UKIRT, at most 3.
 fn airmass(hour_angle_deg: f64, dec_deg: f64) -> f64 {
     let (lat, dec) = (LATITUDE_DEG.to_radians(), dec_deg.to_radians());
     let sin_altitude =

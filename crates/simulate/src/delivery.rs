@@ -1,4 +1,4 @@
-//! Makes the files of a night and puts them into its directory.
+//! Makes the files of a night and writes them into its directory.
 
 use crate::bad_pixels::BadPixels;
 use crate::conditions::Conditions;
@@ -15,16 +15,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Name of the file that says that a delivery is complete.
+/// Name of the file that marks a delivery as complete.
 pub const MARKER: &str = "OK_TO_COPY";
 
-/// Why a night was not simulated.
+/// The reason that a night was not simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// It cannot be simulated as asked.
+    /// It cannot be simulated as requested.
     #[error("no such night can be simulated")]
     Spec(#[from] SpecFault),
-    /// The delivery is there already.
+    /// The delivery exists already.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
     /// The system refused.
@@ -32,29 +32,29 @@ pub enum SimulateError {
     Io {
         /// File or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// A header or table that is no FITS: a mistake of this room.
+    /// A header or table that is no FITS: a defect of this crate.
     #[error("{file} would not be FITS")]
     Format {
         /// Name of the file.
         file: String,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: WriteFault,
     },
 }
 
-/// How far a simulation has come.
+/// The progress of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Frames finished.
     pub done: usize,
     /// Frames in all.
     pub frames: usize,
-    /// Bytes written so far.
+    /// Bytes written until now.
     pub bytes: u64,
 }
 
@@ -73,7 +73,7 @@ pub struct NightSummary {
     pub rows: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Damaged files and what is to become of them.
+    /// Damaged files and their expected outcomes.
     pub faults: Vec<crate::damage::Planted>,
 }
 
@@ -81,7 +81,7 @@ pub struct NightSummary {
 /// from any thread.
 ///
 /// # Errors
-/// A night that cannot be, a delivery that is there already, or trouble with the disk.
+/// An impossible night, a delivery that exists already, or a failure of the disk.
 pub fn night(
     out: &Path,
     spec: &NightSpec,
@@ -102,14 +102,14 @@ pub fn night(
         let entries = std::fs::read_dir(&delivery).map_err(|error| fault(&delivery, error))?;
         summary.files = entries.count() + 1;
     }
-    // Nobody looks before the marker is there: one sync for all files, then the marker by itself.
+    // Nothing reads the files before the marker exists: one sync for all files, then the marker separately.
     files::sync_disk(&delivery).map_err(|error| fault(&delivery, error))?;
     let marker = delivery.join(MARKER);
     files::publish_bytes(&marker, b"").map_err(|error| fault(&marker, error.source))?;
     Ok(summary)
 }
 
-/// Writes all frames, as many at a time as there are threads.
+/// Writes all frames, as many in parallel as there are threads.
 fn write_frames(
     delivery: &Path,
     spec: &NightSpec,
@@ -163,7 +163,7 @@ fn write_frames(
     })
 }
 
-/// A lock that a panicking thread cannot spoil: what it guards is only ever added to.
+/// Locks a mutex, ignoring a panic of another thread: the guarded value is only ever added to.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The header of a detector: hardware, astrometry, what was done to the pixels, quality.
+//! The header of a detector: hardware, astrometry, processing of the pixels, quality.
 //!
 //! Keywords, comments and formats are those of a WFCAM file of October 2007.
 
@@ -8,7 +8,7 @@ use crate::random::Random;
 use crate::spec::NightSpec;
 use fits::write::HeaderBuilder;
 
-/// The header of an image extension; `bscale` and `bzero` as its pixels are stored.
+/// Returns the header of an image extension; `bscale` and `bzero` as its pixels are stored.
 pub(crate) fn image_header(
     spec: &NightSpec,
     frame: &Frame,
@@ -36,7 +36,7 @@ pub(crate) fn image_header(
     header
 }
 
-/// The header of a catalogue extension, after the cards of its columns.
+/// Returns the header of a catalogue extension, after the cards of its columns.
 pub(crate) fn catalogue_header(
     spec: &NightSpec,
     frame: &Frame,
@@ -56,7 +56,7 @@ pub(crate) fn catalogue_header(
     header
 }
 
-/// What a catalogue repeats of the primary header.
+/// Writes the cards of the primary header that a catalogue repeats.
 fn telescope(header: &mut HeaderBuilder, spec: &NightSpec, frame: &Frame, c: &Conditions) {
     let mjd = spec.night.mjd() as f64 + frame.start_s / 86_400.0;
     header
@@ -125,7 +125,7 @@ fn astrometry(header: &mut HeaderBuilder, c: &Conditions) {
         .number("PV2_3", wcs.pv2_3, "Pol.coeff. for pixel -> celestial coord");
 }
 
-/// What the frame was reduced with and formed from: names of other frames within free text.
+/// Writes the reduction and components of the frame: names of other frames within free text.
 fn processing(header: &mut HeaderBuilder, frame: &Frame, c: &Conditions) {
     if matches!(frame.kind, FrameKind::Raw) || frame.kind.is_library() {
         return;
@@ -202,7 +202,7 @@ fn photometry(header: &mut HeaderBuilder, c: &Conditions) {
         .integer("NIGHTNUM", 119, "Number of ZP used in band for night");
 }
 
-/// How the catalogue was made.
+/// Writes the parameters of the extraction.
 fn extraction(header: &mut HeaderBuilder, frame: &Frame, c: &Conditions) {
     let side = frame.side() as i64;
     let correction = c.aperture_corrections();
@@ -234,7 +234,7 @@ fn extraction(header: &mut HeaderBuilder, frame: &Frame, c: &Conditions) {
     }
 }
 
-/// Hints for drawing ellipses, which every catalogue of the pipeline carries.
+/// Writes hints for drawing ellipses, which every catalogue of the pipeline carries.
 fn symbols(header: &mut HeaderBuilder) {
     const SYMBOLS: [&str; 9] = [
         "{Ellipticity Position_angle Areal_1_profile Classification} {el",

@@ -1,12 +1,12 @@
-//! Simulated nights: deliveries that a WFCAM archive would take for real.
+//! Simulated nights: deliveries that a WFCAM archive would accept as real.
 //!
-//! Takes a [`NightSpec`], leaves a directory such as `20071011_v1` with images, confidence maps, library frames and
-//! catalogues, and the marker `OK_TO_COPY`, written last. The same specification gives the same bytes, whatever the
-//! number of threads. What is truly in the images comes back as [`TrueFrame`]s.
+//! Takes a [`NightSpec`], writes a directory such as `20071011_v1` with images, confidence maps, library frames and
+//! catalogues, and the marker `OK_TO_COPY`, written last. The same specification produces the same bytes, whatever the
+//! number of threads. The true contents of the images are returned as [`TrueFrame`]s.
 //!
-//! Start at [`night()`]. Which frames there are is decided in `plan`; a frame is made in `delivery`, its pixels in
+//! Start at [`night()`]. The frames of a night are decided in `plan`; a frame is made in `delivery`, its pixels in
 //! `pixels`, its catalogue in `catalogue`, both from the sources of `scene`. Damaged files are in [`damage`].
-//! Does not depend on the rooms that read it: the astrometry here is not that of `sky`.
+//! This crate does not depend on the crates that read its files: the astrometry here is not that of `sky`.
 
 mod bad_pixels;
 mod camera;

@@ -18,7 +18,7 @@ const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 impl Night {
-    /// `None` for a date that no calendar has, or before 1970.
+    /// Makes a night; `None` for an invalid date, or one before 1970.
     pub fn new(year: i32, month: u32, day: u32) -> Option<Self> {
         let february = if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) { 29 } else { 28 };
         let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -27,9 +27,9 @@ impl Night {
         known.then_some(Self { year, month, day })
     }
 
-    /// MJD at 0 h UT.
+    /// Returns the MJD at 0 h UT.
     pub fn mjd(self) -> i64 {
-        // Days of the proleptic Gregorian calendar, years beginning in March.
+        // Days of the proleptic Gregorian calendar, with years beginning in March.
         let (y, m) = match self.month {
             1 | 2 => (i64::from(self.year) - 1, i64::from(self.month) + 9),
             _ => (i64::from(self.year), i64::from(self.month) - 3),
@@ -41,14 +41,14 @@ impl Night {
         days - 719_468 + MJD_1970
     }
 
-    /// `aug2007` for a night two months later: flats are made about monthly.
+    /// Returns the month of the flats: `aug2007` for a night two months later, since flats are made about monthly.
     pub(crate) fn flat_month(self) -> String {
         let month = (self.month + 9) % 12;
         let year = if self.month <= 2 { self.year - 1 } else { self.year };
         format!("{}{year}", MONTHS[month as usize])
     }
 
-    /// ISO time with milliseconds of an instant so many seconds after 0 h UT, within the day.
+    /// Returns the ISO time with milliseconds of an instant at some seconds after 0 h UT, within the day.
     pub(crate) fn iso(self, seconds: f64) -> String {
         let ms = (seconds * 1000.0).round() as u64;
         let (h, m, s) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);

@@ -1,4 +1,4 @@
-//! The pixels of a detector: sky, stars, noise, and what the detector adds.
+//! The pixels of a detector: sky, stars, noise, and the effects of the detector.
 
 use crate::bad_pixels::BadPixels;
 use crate::conditions::{Conditions, FULL_ADU, GAIN, READ_NOISE};
@@ -6,7 +6,7 @@ use crate::plan::{Frame, FrameKind};
 use crate::random::{Normal, Random};
 use crate::scene::{Nature, Source};
 
-/// Stored integers and how they are scaled: physical = stored * bscale + bzero.
+/// Stored integers and their scaling: physical = stored * bscale + bzero.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub pixels: Vec<i32>,
@@ -46,14 +46,14 @@ pub(crate) fn paint(
     Stored { pixels, bscale, bzero }
 }
 
-/// BSCALE and BZERO of a kind of frame.
+/// Returns BSCALE and BZERO of a kind of frame.
 fn scaling(frame: &Frame) -> (f64, f64) {
     match frame.kind {
         FrameKind::Raw | FrameKind::Confidence | FrameKind::FlatConfidence => (1.0, 0.0),
         FrameKind::Flat => (2.5e-5, 0.0),
         FrameKind::Sky => (0.25, 5000.0),
         FrameKind::Dark | FrameKind::Superframe | FrameKind::Stack | FrameKind::Superstack => {
-            // One over the square root of two, as the pipeline writes it.
+            // One over the square root of two, rounded as by the pipeline.
             ((1e4 * std::f64::consts::FRAC_1_SQRT_2).round() / 1e4, 0.0)
         }
     }
@@ -73,7 +73,7 @@ impl Signal {
             Nature::Galaxy { axis_ratio, angle, .. } => (angle, axis_ratio),
         };
         let profile = source.profile(conditions);
-        // Light is followed down to a fiftieth of the noise.
+        // Light is computed down to a fiftieth of the noise.
         let reach = profile.radius_at(0.02 * conditions.noise / source.flux) / ratio.sqrt() + 1.0;
         let (x, y) = (source.x - 1.0, source.y - 1.0);
         let end = self.side as f64 - 1.0;
@@ -109,7 +109,7 @@ impl Signal {
     }
 }
 
-/// What does not come from sources.
+/// The contributions of the detector, without sources.
 struct Detector<'a> {
     frame: &'a Frame,
     conditions: &'a Conditions,
@@ -117,7 +117,7 @@ struct Detector<'a> {
 }
 
 impl Detector<'_> {
-    /// Expected level of a row without sources.
+    /// Fills the expected levels of a row without sources.
     fn level(&self, y: usize, row: &mut [f32]) {
         let sky = self.conditions.sky as f32;
         match self.frame.kind {
@@ -148,7 +148,7 @@ impl Detector<'_> {
         }
     }
 
-    /// -0.5 to 0.5 across the detector.
+    /// Returns the position across the detector, -0.5 to 0.5.
     fn place(&self, k: usize) -> f32 {
         (k as f32 + 0.5) / self.side as f32 - 0.5
     }
@@ -158,13 +158,14 @@ impl Detector<'_> {
         fill(row, |x| level((x + 0.5) * step - 0.5));
     }
 
-    /// Sensitivity: falling towards the corner that is farthest from the axis, each quadrant with its amplifiers.
+    /// Fills the sensitivity of a row: decreasing towards the corner that is farthest from the axis, each quadrant with
+    /// its amplifiers.
     fn flat(&self, y: usize, row: &mut [f32], scale: f32) {
         let v = self.place(y);
         let upper = usize::from(v >= 0.0);
         let gains = [[1.00, 0.975], [1.02, 0.99]][upper].map(|gain: f32| gain * scale);
         self.fill_by_place(row, |u| {
-            // The axis lies beyond the lower right corner (CRPIX1 > NAXIS1, CRPIX2 < 1).
+            // The axis is beyond the lower right corner (CRPIX1 > NAXIS1, CRPIX2 < 1).
             let (du, dv) = (u - 0.97, v + 0.97);
             gains[usize::from(u >= 0.0)] * (1.09 - 0.048 * (du * du + dv * dv))
         });
@@ -175,7 +176,7 @@ impl Detector<'_> {
         }
     }
 
-    /// Turns sensitivity into confidence: 100 where all is well, less at the edges that not all exposures cover.
+    /// Converts sensitivity to confidence: 100 normally, less at the edges that not all exposures cover.
     fn confidence(&self, y: usize, row: &mut [f32]) {
         let edge = if self.frame.jitters > 1 { (self.side as f32 / 120.0).max(1.0) } else { 0.0 };
         let end = self.side as f32;
@@ -186,7 +187,7 @@ impl Detector<'_> {
         }
     }
 
-    /// Dark level of a row: pedestal, and the curtain that the readout draws.
+    /// Returns the dark level of a row: pedestal, and the curtain pattern of the readout.
     fn dark_level(&self, y: usize) -> f32 {
         let mut random = Random::of(&[self.conditions.key, 5, (y % (self.side / 8)) as u64]);
         let curtain = random.between(-4.0, 4.0) as f32;
@@ -222,7 +223,7 @@ impl Detector<'_> {
         }
     }
 
-    /// Bad pixels: dead ones, and hot ones of any brightness.
+    /// Sets bad pixels: dead ones, and hot ones of any brightness.
     fn spoil(&self, y: usize, row: &mut [f32], bad: &[u32]) {
         for column in bad {
             let value = &mut row[*column as usize];

@@ -1,10 +1,10 @@
-//! Which frames a night has, how they are called and what they were made from. Decides; writes nothing.
+//! The frames of a night, their names and their components. This module only decides; it writes nothing.
 
 use crate::programme::{Filter, Programme};
 use crate::random::Random;
 use crate::spec::{Mix, NightSpec};
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameKind {
@@ -29,18 +29,18 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    /// Whether a catalogue belongs to it.
+    /// Returns true when a catalogue belongs to it.
     pub fn has_catalogue(self) -> bool {
         matches!(self, Self::Stack | Self::Superstack)
     }
 
-    /// Whether it was made for the library, not for a programme.
+    /// Returns true when it was made for the library, not for a programme.
     pub(crate) fn is_library(self) -> bool {
         matches!(self, Self::Dark | Self::Flat | Self::FlatConfidence | Self::Sky)
     }
 }
 
-/// One image file to be.
+/// An image file to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     /// Its name.
@@ -48,7 +48,7 @@ pub(crate) struct Frame {
     pub kind: FrameKind,
     /// Run number of its first exposure.
     pub run: u32,
-    /// Seconds after 0 h UT at which that began.
+    /// Start of that exposure in seconds after 0 h UT.
     pub start_s: f64,
     pub programme: &'static Programme,
     pub filter: &'static Filter,
@@ -56,13 +56,13 @@ pub(crate) struct Frame {
     pub pointing: [f64; 2],
     /// OBJECT card.
     pub object: String,
-    /// Key of the stars that are there.
+    /// Key of the stars in the field.
     pub field: u64,
     /// Microsteps per axis: 1, or 2 when interleaved.
     pub microsteps: usize,
     /// Side of a detector in pixels of the camera.
     pub size: usize,
-    /// Exposures that went into it, and which of them it is (from 1) when it is one.
+    /// Number of its exposures, and the number of this one (from 1) when it is a single exposure.
     pub jitters: usize,
     pub jitter: usize,
     /// Files that it was formed from.
@@ -76,12 +76,12 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Side of the image in pixels.
+    /// Returns the side of the image in pixels.
     pub fn side(&self) -> usize {
         self.size * self.microsteps
     }
 
-    /// Name of its catalogue.
+    /// Returns the name of its catalogue.
     pub fn catalogue(&self) -> Option<String> {
         let root = self.file.strip_suffix(".fit")?;
         self.kind.has_catalogue().then(|| format!("{root}_cat.fits"))
@@ -112,7 +112,7 @@ struct Group {
     exposures: usize,
 }
 
-/// All frames of a night, in the order of their run numbers.
+/// Returns all frames of a night, in the order of their run numbers.
 pub(crate) fn plan(spec: &NightSpec) -> Vec<Frame> {
     let mut frames = match spec.mix {
         Mix::Night => night(spec),
@@ -126,7 +126,7 @@ pub(crate) fn plan(spec: &NightSpec) -> Vec<Frame> {
     frames
 }
 
-/// A stack of a run by itself, outside any plan: a survey field through K.
+/// Returns a stack of a run outside any plan: a survey field through K.
 pub(crate) fn stack_of_run(spec: &NightSpec, run: u32) -> Frame {
     let programme = Programme::named("LAS").expect("it is in the list");
     let filter = Filter::named("K").expect("it is in the list");
@@ -136,7 +136,7 @@ pub(crate) fn stack_of_run(spec: &NightSpec, run: u32) -> Frame {
     stack
 }
 
-/// The n-th target of a night: programmes in turn, each going through its filters before it moves on.
+/// Returns the n-th target of a night: programmes in turn, each using all its filters before the next pointing.
 fn target(spec: &NightSpec, n: usize) -> (&'static Programme, &'static Filter, usize) {
     let count = spec.programmes.len();
     let (programme, turn) = (spec.programmes[n % count], n / count);
@@ -178,8 +178,8 @@ fn night(spec: &NightSpec) -> Vec<Frame> {
     frames
 }
 
-/// What fits into the night: filters that need library frames, and groups. Two frames of a filter (flat, sky) and one
-/// dark are counted, and three files of a group; what is left over becomes more exposures.
+/// Returns the contents that fit into the night: filters that need library frames, and groups. Two frames of a filter
+/// (flat, sky) and one dark are counted, and three files of a group; the remainder becomes more exposures.
 fn groups(spec: &NightSpec) -> (Vec<&'static Filter>, Vec<Group>) {
     let exposures = if spec.frames < 40 { 1 } else { 2 };
     let mut filters: Vec<&'static Filter> = Vec::new();
@@ -215,7 +215,7 @@ fn groups(spec: &NightSpec) -> (Vec<&'static Filter>, Vec<Group>) {
     (filters, groups)
 }
 
-/// Library frames of a filter: flat and sky, in larger nights the flat's confidence map too.
+/// Returns the number of library frames of a filter: flat and sky, in larger nights the flat's confidence map too.
 fn library_cost(spec: &NightSpec) -> usize {
     if spec.frames < 24 { 2 } else { 3 }
 }
@@ -266,7 +266,7 @@ fn library(spec: &NightSpec, filters: &[&'static Filter], run: &mut u32, frames:
     }
 }
 
-/// The files of a group: its exposures, the stack, and the stack's confidence map.
+/// Returns the files of a group: its exposures, the stack, and the stack's confidence map.
 fn members(spec: &NightSpec, group: &Group, microsteps: usize, first_run: u32) -> Vec<Frame> {
     let programme = group.programme;
     let number = u64::from(programme.name.bytes().fold(0_u32, |n, b| n * 31 + u32::from(b)));

@@ -1,4 +1,4 @@
-//! The primary header: what the telescope and the queue said, dirt included.
+//! The primary header: values of the telescope and the queue, irregularities included.
 //!
 //! Keywords, comments and formats are those of a WFCAM file of October 2007.
 
@@ -8,10 +8,10 @@ use crate::random::Random;
 use crate::spec::NightSpec;
 use fits::write::HeaderBuilder;
 
-/// Eighteen blanks: what the camera software writes for texts that nobody gave.
+/// Eighteen blanks: the camera software writes them for texts without a value.
 const NOBODY: &str = "                  ";
 
-/// A number that a sensor reports: keyword, usual value, how far it strays, decimals, comment.
+/// A number that a sensor reports: keyword, usual value, scatter, decimals, comment.
 type Reading = (&'static str, f64, f64, usize, &'static str);
 
 const WEATHER: [Reading; 17] = [
@@ -30,7 +30,7 @@ const WEATHER: [Reading; 17] = [
     ("TOPAIRNW", 4.493, 0.8, 3, "[degC] Top air NW"),
     ("TRUSSENE", 4.778, 0.8, 3, "[degC] Truss leg ENE"),
     ("TRUSSWSW", 2.794, 0.8, 3, "[degC] Truss leg WSW"),
-    // The vane counts on beyond a full turn.
+    // The vane continues to count beyond a full turn.
     ("WIND_DIR", 391.289, 25.0, 3, "[deg] Wind direction, azimuth"),
     ("WIND_SPD", 12.963, 8.0, 3, "[km/h] Wind speed"),
 ];
@@ -101,7 +101,7 @@ const CRYOSTAT: [Reading; 14] = [
     ("SC_TEMP", 276.2, 0.5, 1, "[K] SCSU cab temperature"),
 ];
 
-/// The primary header of a frame and of its catalogue. `conditions` are those of any of its detectors.
+/// Returns the primary header of a frame and of its catalogue. `conditions` are those of any of its detectors.
 pub(crate) fn primary_header(
     spec: &NightSpec,
     frame: &Frame,

@@ -1,4 +1,4 @@
-//! How light is spread: the profile of a star or galaxy over pixels, and its curve of growth.
+//! The distribution of light: the profile of a star or galaxy over pixels, and its curve of growth.
 
 use std::collections::HashMap;
 use std::f64::consts::PI;
@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 /// Steps of the tables per pixel.
 const STEPS: usize = 8;
-/// Where the tables end, in pixels of the camera (times two when interleaved).
+/// End of the tables, in pixels of the camera (times two when interleaved).
 const REACH: usize = 64;
 
 /// A circular profile of total flux 1 per pixel: a Moffat function of exponent 3, averaged over a pixel to second
@@ -27,7 +27,7 @@ pub(crate) struct Profile {
     within: Vec<f32>,
 }
 
-/// What a profile is made for.
+/// The parameters of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     /// Full width at half maximum in hundredths of a pixel.
@@ -37,14 +37,14 @@ pub(crate) struct Shape {
 }
 
 impl Profile {
-    /// The profile of a shape, made once.
+    /// Returns the profile of a shape, made once.
     pub fn of(shape: Shape) -> &'static Self {
         static MADE: OnceLock<Mutex<HashMap<Shape, &'static Profile>>> = OnceLock::new();
         let mut made = MADE
             .get_or_init(Default::default)
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        // A night has some dozens of shapes; they stay until the process ends.
+        // A night has some dozens of shapes; they are kept until the process ends.
         made.entry(shape).or_insert_with(|| Box::leak(Box::new(Self::moffat(shape))))
     }
 
@@ -71,7 +71,8 @@ impl Profile {
             sums[k] = sums[k - 1] + middle * ring;
         }
         let total = sums[count - 1];
-        // An aperture counts pixels at its edge in part: the mean of circles from half a pixel less to half a pixel more.
+        // An aperture counts pixels at its edge partially: the mean of circles from half a pixel less to half a pixel
+        // more.
         const HALF: usize = STEPS / 2;
         let soft = (0..count).map(|k| {
             let circles = (k.saturating_sub(HALF)..=(k + HALF).min(count - 1)).map(|j| sums[j]);
@@ -83,7 +84,7 @@ impl Profile {
         profile
     }
 
-    /// Flux in the pixel at the square of a distance.
+    /// Returns the flux in the pixel at the square of a distance.
     #[inline(always)]
     pub fn density(&self, square: f32) -> f32 {
         let s = square * self.squeeze;
@@ -92,12 +93,12 @@ impl Profile {
         self.height * squared * inverse * (1.0 + self.blur * squared * (3.0 * s - 1.0))
     }
 
-    /// Flux within a circle with a soft edge, as catalogues have it.
+    /// Returns the flux within a circle with a soft edge, as in catalogues.
     pub fn within(&self, r: f64) -> f64 {
         f64::from(interpolate(&self.within, r as f32))
     }
 
-    /// Flux within a circle when the profile is squeezed to an ellipse of the same area.
+    /// Returns the flux within a circle when the profile is squeezed to an ellipse of the same area.
     pub fn within_ellipse(&self, r: f64, axis_ratio: f64) -> f64 {
         if axis_ratio > 0.99 {
             return self.within(r);
@@ -113,19 +114,19 @@ impl Profile {
         sum / ANGLES as f64
     }
 
-    /// Distance at which the flux per pixel, for a total of 1, falls to a value.
+    /// Returns the distance at which the flux per pixel, for a total of 1, falls to a value.
     pub fn radius_at(&self, density: f64) -> f64 {
         let below = self.density.partition_point(|v| f64::from(*v) > density);
         below as f64 / STEPS as f64
     }
 
-    /// Distance within which a part of the flux lies.
+    /// Returns the distance within which a fraction of the flux lies.
     pub fn radius_of(&self, part: f64) -> f64 {
         let below = self.within.partition_point(|v| f64::from(*v) < part);
         below as f64 / STEPS as f64
     }
 
-    /// Flux within each radius (ascending) when no pixel may hold more than `cap`, for a total of `flux`.
+    /// Computes the flux within each radius (ascending) when no pixel may hold more than `cap`, for a total of `flux`.
     pub fn within_capped(&self, flux: f64, cap: f64, radii: &[f64], sums: &mut [f64]) {
         let mut sum = 0.0;
         let mut k = 0;
@@ -142,7 +143,7 @@ impl Profile {
     }
 }
 
-/// Between the entries of a curve of growth; all of the flux beyond its end.
+/// Interpolates between the entries of a curve of growth; all of the flux beyond its end.
 fn interpolate(table: &[f32], r: f32) -> f32 {
     let at = r * STEPS as f32;
     let k = at as usize;
@@ -168,7 +169,7 @@ mod tests {
                     let r = (f64::from(x) - centre.0).hypot(f64::from(y) - centre.1);
                     let flux = f64::from(profile.density((r * r) as f32));
                     total += flux;
-                    // Soft edge, as catalogues have it.
+                    // Soft edge, as in catalogues.
                     inner += flux * (10.0 - r + 0.5).clamp(0.0, 1.0);
                 }
             }

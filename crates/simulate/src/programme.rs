@@ -1,8 +1,8 @@
-//! Who observes what, and through which filter.
+//! The programmes of a night, their targets and filters.
 
 use crate::camera::centre_offset_deg;
 
-/// A filter of WFCAM as the simulated night has it.
+/// A filter of WFCAM in the simulated night.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Filter {
     /// FILTER card.
@@ -31,20 +31,20 @@ pub const FILTERS: [Filter; 7] = [
 ];
 
 impl Filter {
-    /// The filter of a name.
+    /// Returns the filter with a name.
     pub fn named(name: &str) -> Option<&'static Self> {
         FILTERS.iter().find(|filter| filter.name == name)
     }
 }
 
-/// Where a programme points.
+/// The target of a programme.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Target {
-    /// A position in degrees; further pointings lie beside it.
+    /// A position in degrees; further pointings are beside it.
     At(f64, f64),
     /// RA 0 runs through the western detectors.
     AcrossRaZero(f64),
-    /// The celestial pole lies in the gap north of the camera's centre.
+    /// The celestial pole is in the gap north of the camera's centre.
     Pole(f64),
 }
 
@@ -57,16 +57,16 @@ pub struct Programme {
     pub project: &'static str,
     /// Its filters, by name.
     pub(crate) filters: &'static [&'static str],
-    /// Number of sources: 3 times the usual one in the galactic plane.
+    /// True for 3 times the usual number of sources, in the galactic plane.
     pub(crate) crowded: bool,
-    /// Frames interleaved from 2 x 2 microsteps.
+    /// True for frames interleaved from 2 x 2 microsteps.
     pub(crate) microstepped: bool,
-    /// Begins the names of its targets.
+    /// Beginning of the names of its targets.
     pub(crate) object: &'static str,
     target: Target,
 }
 
-/// The programmes of a night, in the order in which a short night takes them.
+/// The programmes of a night, in the order in which a short night uses them.
 pub const PROGRAMMES: [Programme; 7] = [
     Programme {
         name: "GPS",
@@ -134,17 +134,17 @@ pub const PROGRAMMES: [Programme; 7] = [
 ];
 
 impl Programme {
-    /// The programme of a short name.
+    /// Returns the programme with a short name.
     pub fn named(name: &str) -> Option<&'static Self> {
         PROGRAMMES.iter().find(|programme| programme.name == name)
     }
 
-    /// Centre of the camera in degrees for its n-th pointing.
+    /// Returns the centre of the camera in degrees for its n-th pointing.
     pub(crate) fn pointing(&self, n: usize, size: usize) -> [f64; 2] {
         let step = 4.2 * centre_offset_deg(size) * n as f64;
         match self.target {
             Target::At(ra, dec) => [(ra + step / dec.to_radians().cos()) % 360.0, dec],
-            // Every second pointing lies across RA 0, the others north of it.
+            // Every second pointing is across RA 0, the others north of it.
             Target::AcrossRaZero(dec) => {
                 let dec = dec + 4.2 * centre_offset_deg(size) * (n / 2) as f64;
                 let east = if n.is_multiple_of(2) { 1.0 } else { 5.2 };

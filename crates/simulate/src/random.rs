@@ -18,7 +18,7 @@ fn mix(mut z: u64) -> u64 {
 }
 
 impl Random {
-    /// The stream that belongs to these words.
+    /// Returns the stream that belongs to these words.
     pub(crate) fn of(words: &[u64]) -> Self {
         let state = words
             .iter()
@@ -26,29 +26,29 @@ impl Random {
         Self { state }
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     #[inline(always)]
     pub(crate) fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(STEP);
         mix(self.state)
     }
 
-    /// Uniform in [0, 1).
+    /// Returns a number uniform in [0, 1).
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
 
-    /// Uniform between two bounds.
+    /// Returns a number uniform between two bounds.
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.uniform()
     }
 
-    /// A whole number below `end`.
+    /// Returns a whole number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.bits()) * end as u128) >> 64) as usize
     }
 
-    /// Normal with mean 0 and standard deviation 1.
+    /// Returns a normal number with mean 0 and standard deviation 1.
     pub(crate) fn normal(&mut self) -> f64 {
         f64::from(Normal::table().of_bits(self.bits() as u32))
     }
@@ -63,7 +63,7 @@ pub(crate) struct Normal {
 }
 
 impl Normal {
-    /// The one table.
+    /// Returns the only table.
     pub(crate) fn table() -> &'static Self {
         static TABLE: OnceLock<Normal> = OnceLock::new();
         TABLE.get_or_init(|| {
@@ -76,7 +76,7 @@ impl Normal {
         })
     }
 
-    /// Normal with mean 0 and standard deviation 1, of 32 uniform bits.
+    /// Returns a normal number with mean 0 and standard deviation 1, from 32 uniform bits.
     #[inline(always)]
     pub(crate) fn of_bits(&self, bits: u32) -> f32 {
         let cell = (bits >> 20) as usize;
@@ -86,7 +86,7 @@ impl Normal {
     }
 }
 
-/// Inverse of the normal distribution function: rational approximation of P. J. Acklam (2003), to 1e-9.
+/// Returns the inverse of the normal distribution function: rational approximation of P. J. Acklam (2003), to 1e-9.
 fn inverse_normal(p: f64) -> f64 {
     const A: [f64; 6] = [
         -3.969_683_028_665_376e1,

@@ -1,4 +1,4 @@
-//! The sources on a detector: the same stars in every frame of a field, each as bright as the frame shows it.
+//! The sources on a detector: the same stars in every frame of a field, with the brightness of the frame.
 
 use crate::camera::Wcs;
 use crate::conditions::{Conditions, limit_mag};
@@ -6,17 +6,17 @@ use crate::plan::Frame;
 use crate::profile::{Profile, Shape};
 use crate::random::Random;
 
-/// What a source is.
+/// The nature of a source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Nature {
     Star,
-    /// An ellipse, turned by `angle` (radians, from x to y).
+    /// An ellipse, rotated by `angle` (radians, from x to y).
     Galaxy {
         profile: &'static Profile,
         axis_ratio: f64,
         angle: f64,
     },
-    /// A hot pixel that the extraction takes for an object.
+    /// A hot pixel that the extraction mistakes for an object.
     Noise,
 }
 
@@ -33,14 +33,14 @@ pub(crate) struct Source {
     /// Total flux in ADU.
     pub flux: f64,
     pub nature: Nature,
-    /// A brighter source is within two core radii.
+    /// True when a brighter source is within two core radii.
     pub deblended: bool,
     /// Distance to the nearest source, pixels.
     pub isolation: f64,
 }
 
 impl Source {
-    /// The profile of its light.
+    /// Returns the profile of its light.
     pub fn profile(&self, conditions: &Conditions) -> &'static Profile {
         match self.nature {
             Nature::Galaxy { profile, .. } => profile,
@@ -48,7 +48,7 @@ impl Source {
         }
     }
 
-    /// Minor over major axis.
+    /// Returns the ratio of minor to major axis.
     pub fn axis_ratio(&self) -> f64 {
         match self.nature {
             Nature::Galaxy { axis_ratio, .. } => axis_ratio,
@@ -57,12 +57,12 @@ impl Source {
     }
 }
 
-/// Magnitudes above the limit at which the faintest source lies.
+/// Excess of the faintest source's magnitude over the limit.
 const FAINTEST: f64 = 0.25;
 /// Slope of the number counts: log10 N grows by this per magnitude.
 const COUNTS_SLOPE: f64 = 0.3;
 
-/// The catalogued sources of a detector, by y as extraction finds them.
+/// Returns the catalogued sources of a detector, by y, in the order of extraction.
 pub(crate) fn sources(frame: &Frame, conditions: &Conditions) -> Vec<Source> {
     let reference = Wcs::of_camera(conditions.camera, frame.pointing, frame.size, 1, -60.0);
     let mut sources: Vec<Source> = Vec::with_capacity(frame.sources);
@@ -90,7 +90,7 @@ pub(crate) fn sources(frame: &Frame, conditions: &Conditions) -> Vec<Source> {
     sources
 }
 
-/// Stars too faint or too close for a catalogue, which make a crowded field look crowded.
+/// Returns stars too faint or too close for a catalogue, which make a crowded field look crowded.
 pub(crate) fn unresolved(frame: &Frame, conditions: &Conditions) -> Vec<Source> {
     let count = if frame.programme.crowded { 3 * frame.sources } else { 0 };
     let reference = Wcs::of_camera(conditions.camera, frame.pointing, frame.size, 1, -60.0);
@@ -104,7 +104,7 @@ pub(crate) fn unresolved(frame: &Frame, conditions: &Conditions) -> Vec<Source> 
     stars.collect()
 }
 
-/// Keeps sources away from the edge, where other bands or exposures would lose them.
+/// Moves sources away from the edge, where other bands or exposures would lose them.
 fn inside([u, v]: [f64; 2], size: usize) -> [f64; 2] {
     let margin = (size as f64 / 5.0).min(12.0);
     let span = size as f64 - 2.0 * margin;
@@ -121,7 +121,7 @@ fn source(
     let brightness = -(1.0 - random.uniform()).ln() / (COUNTS_SLOPE * std::f64::consts::LN_10);
     let colour = 0.35 * random.normal();
     let (wide, flat, turn) = (random.below(3), random.between(0.25, 1.0), random.uniform());
-    // PV2_3 goes with the wavelength: -44 in Z, -60 in K.
+    // PV2_3 depends on the wavelength: -44 in Z, -60 in K.
     let blueness = (frame.filter.pv2_3 + 60.0) / 16.0;
     let above = FAINTEST + (brightness + colour * blueness).max(0.0);
     let mag = limit_mag(frame.filter) - above.min(11.5);

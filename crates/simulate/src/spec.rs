@@ -1,40 +1,41 @@
-//! What a simulated night is to be.
+//! The specification of a simulated night.
 
 use crate::night::Night;
 use crate::programme::{PROGRAMMES, Programme};
 
-/// Which kinds of frames a night has.
+/// The kinds of frames of a night.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mix {
-    /// All kinds: library frames, single exposures, interleaved frames, stacks with their confidence maps. What a
-    /// frame says it was made from is in the delivery too.
+    /// All kinds: library frames, single exposures, interleaved frames, stacks with their confidence maps. The recorded
+    /// components of a frame are in the delivery too.
     Night,
-    /// Stacks with catalogues alone, for measuring: the frames they were made from are not delivered.
+    /// Stacks with catalogues alone, for measuring: their components are not delivered.
     Stacks,
 }
 
-/// What to simulate. [`NightSpec::default`] is a night that is small, complete and good to look at.
+/// The specification of a simulation. [`NightSpec::default`] is a night that is small, complete and suitable for
+/// viewing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NightSpec {
     /// UT date; with `version` the name of the delivery.
     pub night: Night,
     /// Version of the pipeline.
     pub version: u32,
-    /// Image files. Catalogues come on top.
+    /// Number of image files, without catalogues.
     pub frames: usize,
-    /// Which kinds they are of.
+    /// The kinds of the frames.
     pub mix: Mix,
     /// Rows per detector of a catalogue; three times as many in the galactic plane, except in [`Mix::Stacks`].
     pub detections: usize,
     /// Side of a detector in pixels (2048 in reality); interleaved frames have twice as many.
     pub size: usize,
-    /// Everything random follows from it.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// Who observes, in turn.
+    /// The observing programmes, in turn.
     pub programmes: Vec<&'static Programme>,
-    /// Whether damaged files are put among the good ones.
+    /// True when damaged files are put among the sound ones.
     pub faults: bool,
-    /// Whether the summary lists every planted source.
+    /// True when the summary lists every planted source.
     pub truth: bool,
     /// Worker threads; 0 for as many as there are processors.
     pub threads: usize,
@@ -58,13 +59,13 @@ impl Default for NightSpec {
     }
 }
 
-/// A night that cannot be simulated as asked.
+/// A night that cannot be simulated as requested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecFault {
     /// Detectors too small for a star, or too large for memory.
     #[error("detectors of {0} pixels are not simulated (32 to 8192)")]
     Size(usize),
-    /// A night of nothing.
+    /// A night without frames.
     #[error("a night needs at least one frame and one programme")]
     Empty,
     /// More exposures than run numbers of five digits.
@@ -78,15 +79,15 @@ pub enum SpecFault {
 }
 
 impl NightSpec {
-    /// Name of the delivery: `20071011_v1`.
+    /// Returns the name of the delivery: `20071011_v1`.
     pub fn delivery(&self) -> String {
         format!("{}_v{}", self.night, self.version)
     }
 
-    /// Whether it can be simulated.
+    /// Checks that it can be simulated.
     ///
     /// # Errors
-    /// The first reason why not.
+    /// The first reason against it.
     pub fn check(&self) -> Result<(), SpecFault> {
         if !(32..=8192).contains(&self.size) {
             return Err(SpecFault::Size(self.size));

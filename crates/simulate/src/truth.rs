@@ -1,4 +1,4 @@
-//! What is truly in a simulated night, for those who check what was found.
+//! The true contents of a simulated night, for checking the results of the pipeline.
 
 use crate::plan::{Frame, FrameKind};
 use crate::scene::{Nature, Source};
@@ -11,7 +11,7 @@ use std::path::Path;
 pub struct TrueFrame {
     /// Its name.
     pub file: String,
-    /// What it is.
+    /// Its kind.
     pub kind: FrameKind,
     /// Name of its catalogue.
     pub catalogue: Option<String>,
@@ -27,7 +27,7 @@ pub struct TrueFrame {
     pub side: usize,
     /// Rows in its catalogue, all detectors.
     pub rows: u64,
-    /// Every source on every detector; empty unless asked for ([`crate::NightSpec::truth`]).
+    /// Every source on every detector; empty unless requested ([`crate::NightSpec::truth`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<TrueDetector>,
 }
@@ -112,7 +112,7 @@ impl TrueSource {
 /// Writes frames as JSON. Never into a delivery.
 ///
 /// # Errors
-/// When the file cannot be published.
+/// Fails when the file cannot be published.
 pub fn write_truth(path: &Path, frames: &[TrueFrame]) -> io::Result<()> {
     let json = serde_json::to_vec(frames)?;
     files::publish_bytes(path, &json).map(drop).map_err(io::Error::other)

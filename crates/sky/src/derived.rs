@@ -1,7 +1,7 @@
-//! Everything the archive stores about a position, from one pass over right ascension and declination.
+//! All values that the archive stores about a position, from one pass over right ascension and declination.
 //!
-//! Two sine-cosine pairs and four arc tangents serve all nine values; columns are worked through four rows at
-//! a time. The values are those of the single functions of this crate, bit for bit.
+//! Two sine-cosine pairs and four arc tangents serve all nine values; columns are processed four rows at a time. The
+//! values are those of the single functions of this crate, bit for bit.
 
 use crate::frames::{galactic, sdss_lambda_eta};
 use crate::position::{SkyPosition, UnitVector};
@@ -33,7 +33,7 @@ pub struct SkyDerived {
 }
 
 impl SkyDerived {
-    /// `None` unless both are finite and the declination lies in -90..=90.
+    /// Computes the values of one position; `None` unless both are finite and the declination is in -90..=90.
     pub fn from_radec(ra_deg: f64, dec_deg: f64) -> Option<Self> {
         let position = SkyPosition::new(ra_deg, dec_deg)?;
         let mut out = SkyColumns::with_rows(1);
@@ -44,7 +44,7 @@ impl SkyDerived {
 
 /// [`SkyDerived`] of many rows, as columns.
 ///
-/// A row whose position is not one (NaN, infinite, declination beyond a pole) has NaN and -1 in every column.
+/// A row without a valid position (NaN, infinite, declination beyond a pole) has NaN and -1 in every column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SkyColumns {
     /// cos(dec) cos(ra)
@@ -61,17 +61,17 @@ pub struct SkyColumns {
     pub lambda_deg: Vec<f64>,
     /// SDSS survey longitude, -180 < eta <= 180.
     pub eta_deg: Vec<f64>,
-    /// HTM trixel at depth 20; -1 where there is no position.
+    /// HTM trixel at depth 20; -1 without a position.
     pub htm_id: Vec<i64>,
-    /// HEALPix pixel, nested, order 29; -1 where there is no position.
+    /// HEALPix pixel, nested, order 29; -1 without a position.
     pub healpix29: Vec<i64>,
 }
 
 impl SkyColumns {
-    /// The columns for these positions (degrees).
+    /// Computes the columns for these positions (degrees).
     ///
     /// # Panics
-    /// When the two slices differ in length.
+    /// Panics when the two slices differ in length.
     pub fn from_radec(ra_deg: &[f64], dec_deg: &[f64]) -> Self {
         let mut out = Self::default();
         out.refill(ra_deg, dec_deg);
@@ -81,7 +81,7 @@ impl SkyColumns {
     /// Replaces the contents by the columns for these positions, keeping the memory.
     ///
     /// # Panics
-    /// When the two slices differ in length.
+    /// Panics when the two slices differ in length.
     pub fn refill(&mut self, ra_deg: &[f64], dec_deg: &[f64]) {
         assert_eq!(ra_deg.len(), dec_deg.len(), "one declination per right ascension");
         self.resize(ra_deg.len());
@@ -102,8 +102,8 @@ impl SkyColumns {
         }
     }
 
-    /// Replaces the galactic coordinates, which are those of positions in the FK5 of 2000.0, by those of positions in
-    /// the ICRS.
+    /// Replaces the galactic coordinates computed for positions in the FK5 of 2000.0 by those for positions in the
+    /// ICRS.
     pub fn turn_galactic_to_icrs(&mut self) {
         let way = ReferenceFrame::Galactic.to_icrs();
         for row in 0..self.rows() {
@@ -115,15 +115,15 @@ impl SkyColumns {
         }
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.cx.len()
     }
 
-    /// One row.
+    /// Returns one row.
     ///
     /// # Panics
-    /// When there is no such row.
+    /// Panics when there is no such row.
     pub fn row(&self, row: usize) -> SkyDerived {
         SkyDerived {
             cx: self.cx[row],
@@ -198,7 +198,7 @@ impl SkyColumns {
 
 const LANES: usize = 4;
 
-/// Right ascension in 0..360, as [`SkyPosition::new`] does it; anything where there is no position.
+/// Returns the right ascension in 0..360, as [`SkyPosition::new`] does; any value without a position.
 #[inline(always)]
 fn turned(ra_deg: f64) -> f64 {
     SkyPosition::new(ra_deg, 0.0).map_or(0.0, |p| p.ra_deg)

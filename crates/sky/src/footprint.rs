@@ -1,4 +1,4 @@
-//! What part of the sky an image covers, and whether a cone touches it.
+//! The part of the sky that an image covers, and tests for overlap with a cone.
 
 use crate::orientation::PixelSize;
 use crate::position::{SkyPosition, UnitVector};
@@ -12,8 +12,8 @@ pub struct Footprint {
     pub centre: SkyPosition,
     /// Positions of the outer corners (0.5, 0.5), (nx+0.5, 0.5), (nx+0.5, ny+0.5), (0.5, ny+0.5), in this order.
     pub corners: [SkyPosition; 4],
-    /// Western end of the right ascensions, 0 to 360. Larger than [`Self::max_ra_deg`] when RA 0 lies inside:
-    /// the footprint then covers `min_ra_deg`..360 and 0..`max_ra_deg`.
+    /// Western end of the right ascensions, 0 to 360. Larger than [`Self::max_ra_deg`] when RA 0 is inside: the
+    /// footprint then covers `min_ra_deg`..360 and 0..`max_ra_deg`.
     pub min_ra_deg: f64,
     /// Eastern end of the right ascensions, 0 to 360 (360 with a pole inside).
     pub max_ra_deg: f64,
@@ -21,7 +21,7 @@ pub struct Footprint {
     pub min_dec_deg: f64,
     /// Northern end; 90 with the north pole inside.
     pub max_dec_deg: f64,
-    /// How the right ascensions are to be read.
+    /// The interpretation of the right ascensions.
     pub ra_span: RaSpan,
     /// Largest angle between the centre and any point of the image, arcmin.
     pub extent_arcmin: f64,
@@ -34,30 +34,30 @@ pub struct Footprint {
     pub position_angle_deg: f64,
     /// Position angle of the direction of increasing y, likewise. North up has 0.
     pub position_angle_y_deg: f64,
-    /// The quadrilateral of the corners, with the padding that distorted edges need.
+    /// The quadrilateral of the corners, with the padding required by distorted edges.
     pub polygon: SkyPolygon,
 }
 
-/// How `min_ra_deg` and `max_ra_deg` of a footprint are meant.
+/// The interpretation of `min_ra_deg` and `max_ra_deg` of a footprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RaSpan {
     /// From the smaller to the larger.
     Plain,
     /// Across RA 0: `min_ra_deg` > `max_ra_deg`.
     AcrossZero,
-    /// A pole lies inside: all right ascensions, 0 to 360.
+    /// A pole is inside: all right ascensions, 0 to 360.
     AroundPole,
 }
 
-/// Points along each edge, beside its first corner, that look for extremes and curvature.
+/// Points along each edge, in addition to its first corner, that are searched for extremes and curvature.
 const STEPS: usize = 12;
 
 impl Wcs {
-    /// What an image of this size covers.
+    /// Computes the footprint of an image of this size.
     ///
     /// # Errors
-    /// [`WcsFault::OffSky`] when part of the border or the centre is not on the sky, [`WcsFault::TooLarge`] when
-    /// the border reaches further than 90 degrees from the centre, [`WcsFault::EmptyImage`] without pixels.
+    /// [`WcsFault::OffSky`] when part of the border or the centre is not on the sky, [`WcsFault::TooLarge`] when the
+    /// border extends further than 90 degrees from the centre, [`WcsFault::EmptyImage`] without pixels.
     pub fn footprint(&self, image: PixelSize) -> Result<Footprint, WcsFault> {
         let (x, y) = image.centre()?;
         let jacobian = self.central_jacobian(image)?;
@@ -120,13 +120,13 @@ impl Footprint {
         }
     }
 
-    /// Direction of the centre, and the angle (degrees) from it within which the whole image lies.
+    /// Returns the direction of the centre, and the angle (degrees) from it within which the whole image lies.
     pub fn bounding_cap(&self) -> (UnitVector, f64) {
         (self.centre.unit_vector(), self.extent_arcmin / 60.0 + self.polygon.padding_deg)
     }
 
-    /// The outline as IVOA's DALI and STC-S want it: `Polygon ICRS` and the corners in degrees, counter-clockwise
-    /// as seen on the sky.
+    /// Returns the outline in the form of IVOA's DALI and STC-S: `Polygon ICRS` and the corners in degrees,
+    /// counter-clockwise as seen on the sky.
     pub fn stc_s(&self) -> String {
         let mut corners = self.corners;
         if self.polygon.sense > 0.0 {
@@ -139,7 +139,7 @@ impl Footprint {
         text
     }
 
-    /// Whether right ascension and declination lie between the ends given here.
+    /// Returns true when right ascension and declination are between the ends of the footprint.
     pub fn box_contains(&self, position: SkyPosition) -> bool {
         let ra = position.ra_deg;
         let within_ra = match self.ra_span {
@@ -156,7 +156,7 @@ struct Border<'a> {
     wcs: &'a Wcs,
     width: f64,
     height: f64,
-    /// From corner to corner, `STEPS` on each side.
+    /// Directions from corner to corner, `STEPS` on each side.
     vectors: Vec<UnitVector>,
     positions: Vec<SkyPosition>,
 }
@@ -174,7 +174,7 @@ impl<'a> Border<'a> {
         Ok(border)
     }
 
-    /// The border pixel at a parameter: 0 to 4, one unit per side, counter-clockwise from (0.5, 0.5).
+    /// Returns the border pixel at a parameter: 0 to 4, one unit per side, counter-clockwise from (0.5, 0.5).
     fn pixel(&self, along: f64) -> (f64, f64) {
         let along = along.rem_euclid(4.0);
         let part = along.fract();
@@ -187,15 +187,15 @@ impl<'a> Border<'a> {
         (0.5 + x * self.width, 0.5 + y * self.height)
     }
 
-    /// How far the border goes beyond the great circles between the corners, degrees.
+    /// Returns the distance in degrees by which the border exceeds the great circles between the corners.
     fn bulge_deg(&self, corners: [UnitVector; 4]) -> f64 {
         let inside = SkyPolygon::new(corners, 0.0);
         let beyond = |v: &UnitVector| inside.distance_deg(*v);
-        // A margin for what lies between two points, which is less than what the points themselves do.
+        // A margin for the border between two points, whose additional bulge is less than that of the points.
         1.05 * self.vectors.iter().map(beyond).fold(0.0, f64::max) + 1e-9
     }
 
-    /// Smallest and largest value of a coordinate along the border.
+    /// Returns the smallest and largest value of a coordinate along the border.
     fn extremes(&self, coordinate: impl Fn(SkyPosition) -> f64) -> (f64, f64) {
         let values: Vec<f64> = self.positions.iter().map(|&p| coordinate(p)).collect();
         let lowest = self.refined(&values, |v| -v, &coordinate);
@@ -203,7 +203,8 @@ impl<'a> Border<'a> {
         (-lowest, highest)
     }
 
-    /// The largest `sign(coordinate)`: the best of the points, improved between its neighbours by sections.
+    /// Returns the largest `sign(coordinate)`: that of the best point, refined by section search between its
+    /// neighbours.
     fn refined(
         &self,
         values: &[f64],
@@ -237,12 +238,12 @@ pub struct SkyPolygon {
     poles: [Option<UnitVector>; 4],
     /// 1 when the corners run clockwise as seen on the sky (counter-clockwise from outside), else -1.
     sense: f64,
-    /// Degrees around the great circles that still belong to it.
+    /// Degrees around the great circles that also belong to it.
     pub padding_deg: f64,
 }
 
 impl SkyPolygon {
-    /// From corners in either sense of rotation.
+    /// Makes the polygon from corners in either sense of rotation.
     pub fn new(corners: [UnitVector; 4], padding_deg: f64) -> Self {
         let [a, b, c, d] = corners;
         let turn = a.cross(b).dot(c) + c.cross(d).dot(a);
@@ -254,18 +255,18 @@ impl SkyPolygon {
         Self { corners, poles, sense, padding_deg }
     }
 
-    /// Whether a direction lies inside or on the padding.
+    /// Returns true when a direction is inside or on the padding.
     pub fn contains(&self, direction: UnitVector) -> bool {
         self.distance_deg(direction) <= self.padding_deg
     }
 
-    /// Whether a cone touches it: never false for a cone that does, sometimes true for one that misses by less
-    /// than the padding.
+    /// Returns true when a cone touches the polygon. The result is never false for a cone that does, and sometimes true
+    /// for one that misses by less than the padding.
     pub fn touches_cone(&self, axis: UnitVector, radius_deg: f64) -> bool {
         self.distance_deg(axis) <= radius_deg + self.padding_deg
     }
 
-    /// Angle to the nearest point of the quadrilateral without its padding; 0 inside.
+    /// Returns the angle to the nearest point of the quadrilateral without its padding; 0 inside.
     pub fn distance_deg(&self, direction: UnitVector) -> f64 {
         let height = |pole: &UnitVector| pole.dot(direction);
         if self.poles.iter().flatten().all(|pole| height(pole) >= 0.0) {
@@ -283,7 +284,7 @@ impl SkyPolygon {
     }
 }
 
-/// Angle from a direction to the arc between `a` and `b`, whose plane has this normal.
+/// Returns the angle from a direction to the arc between `a` and `b`, whose plane has this normal.
 fn edge_distance_deg(
     a: UnitVector,
     b: UnitVector,
@@ -307,7 +308,7 @@ fn edge_distance_deg(
     }
 }
 
-/// Into -180 .. 180.
+/// Reduces an angle to -180 .. 180.
 fn half_turn(deg: f64) -> f64 {
     if deg > 180.0 {
         deg - 360.0
@@ -318,7 +319,7 @@ fn half_turn(deg: f64) -> f64 {
     }
 }
 
-/// Into 0 .. 360.
+/// Reduces an angle to 0 .. 360.
 fn full_turn(deg: f64) -> f64 {
     SkyPosition::new(deg, 0.0).map_or(deg, |p| p.ra_deg)
 }

@@ -4,8 +4,8 @@ use crate::position::UnitVector;
 use crate::rotation::Rotation;
 use crate::trig::{atan2_deg, atan2_deg_positive};
 
-/// Equatorial (J2000) to galactic, as in SLALIB's `sla_EQGAL`. Newer matrices differ by 2e-6 degrees; the
-/// archives' `l` and `b` come from this one.
+/// Matrix from equatorial (J2000) to galactic, as in SLALIB's `sla_EQGAL`. Newer matrices differ by 2e-6 degrees; the
+/// archives' `l` and `b` are computed with this one.
 const EQUATORIAL_TO_GALACTIC: [[f64; 3]; 3] = [
     [-0.054_875_539_726, -0.873_437_108_010, -0.483_834_985_808],
     [0.494_109_453_312, -0.444_829_589_425, 0.746_982_251_810],
@@ -21,7 +21,7 @@ pub struct Galactic {
     pub b_deg: f64,
 }
 
-/// Galactic coordinates of an equatorial direction.
+/// Returns the galactic coordinates of an equatorial direction.
 #[inline(always)]
 pub fn galactic(v: UnitVector) -> Galactic {
     let m = &EQUATORIAL_TO_GALACTIC;
@@ -31,7 +31,7 @@ pub fn galactic(v: UnitVector) -> Galactic {
     Galactic { l_deg: atan2_deg_positive(y, x), b_deg: atan2_deg(z, (x * x + y * y).sqrt()) }
 }
 
-/// The rotation behind [`galactic`], orthonormal to rounding (the matrix itself is so to 4e-11).
+/// Returns the rotation used by [`galactic`], orthonormal to rounding (the matrix itself only to 4e-11).
 pub(crate) fn equatorial_to_galactic() -> Rotation {
     Rotation(EQUATORIAL_TO_GALACTIC).orthonormal()
 }
@@ -49,7 +49,7 @@ pub struct SdssSurvey {
 const SIN_95: f64 = 0.996_194_698_091_745_5;
 const COS_95: f64 = -0.087_155_742_747_658_17;
 
-/// SDSS survey coordinates of an equatorial direction:
+/// Returns the SDSS survey coordinates of an equatorial direction:
 /// lambda = -asin(cos dec cos(ra - 95)), eta = atan2(sin dec, cos dec sin(ra - 95)) - 32.5.
 #[inline(always)]
 pub fn sdss_lambda_eta(v: UnitVector) -> SdssSurvey {

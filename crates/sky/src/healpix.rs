@@ -9,12 +9,13 @@ use crate::trig::{Quarters, atan2_deg, quarters};
 /// The finest order, and that of the archive's `healpix29` column.
 pub const MAX_ORDER: u8 = 29;
 
-/// Pixel number of a position at order 29; `None` unless the declination lies in -90..=90 and both are finite.
+/// Returns the pixel number of a position at order 29; `None` unless the declination is in -90..=90 and both are
+/// finite.
 pub fn nested29(ra_deg: f64, dec_deg: f64) -> Option<u64> {
     nested(MAX_ORDER, ra_deg, dec_deg)
 }
 
-/// Pixel number of a position at an order of at most 29; `None` for a higher order or for no position.
+/// Returns the pixel number of a position at an order of at most 29; `None` for a higher order or without a position.
 pub fn nested(order: u8, ra_deg: f64, dec_deg: f64) -> Option<u64> {
     let position = SkyPosition::new(ra_deg, dec_deg)?;
     if order > MAX_ORDER {
@@ -25,18 +26,18 @@ pub fn nested(order: u8, ra_deg: f64, dec_deg: f64) -> Option<u64> {
     Some(from_parts(order, ra, dec.sin, dec.cos))
 }
 
-/// The order-29 numbers inside pixel `pixel` of order `order`, as a half-open range.
+/// Returns the order-29 numbers inside pixel `pixel` of order `order`, as a half-open range.
 pub fn range29(order: u8, pixel: u64) -> Option<std::ops::Range<u64>> {
     let shift = 2 * u32::from(MAX_ORDER.checked_sub(order)?);
     (pixel < count(order)).then(|| pixel << shift..(pixel + 1) << shift)
 }
 
-/// Number of pixels of an order.
+/// Returns the number of pixels of an order.
 fn count(order: u8) -> u64 {
     12 << (2 * u32::from(order))
 }
 
-/// Centre of a pixel; `None` when there is no such order or pixel.
+/// Returns the centre of a pixel; `None` when the order or pixel does not exist.
 pub fn centre(order: u8, pixel: u64) -> Option<SkyPosition> {
     if order > MAX_ORDER || pixel >= count(order) {
         return None;
@@ -61,14 +62,14 @@ pub fn centre(order: u8, pixel: u64) -> Option<SkyPosition> {
     SkyPosition::new(45.0 * (halves as f64 / pixels_in_quarter as f64), atan2_deg(z, rho))
 }
 
-/// Pixels per quarter turn, sin(dec) and cos(dec) of a row near the north pole.
+/// Returns the pixels per quarter turn, sin(dec) and cos(dec) of a row near the north pole.
 fn polar(row: i64, side: i64) -> (i64, f64, f64) {
     let part = row as f64 / side as f64;
     let low = part * part / 3.0; // 1 - z
     (row, 1.0 - low, (low * (2.0 - low)).sqrt())
 }
 
-/// Pixel number from the right ascension in quarter turns and the sine and cosine of the declination.
+/// Returns the pixel number from the right ascension in quarter turns and the sine and cosine of the declination.
 #[inline(always)]
 pub(crate) fn from_parts(order: u8, ra: Quarters, z: f64, rho: f64) -> u64 {
     let side = 1i64 << order;
@@ -90,7 +91,7 @@ pub(crate) fn from_parts(order: u8, ra: Quarters, z: f64, rho: f64) -> u64 {
         };
         (face, up & (side - 1), side - 1 - (down & (side - 1)))
     } else {
-        // scale * sqrt(3 (1 - |z|)), written so that the pole is as exact as the rest.
+        // The product scale * sqrt(3 (1 - |z|)), written so that the pole is as accurate as other positions.
         let reach = scale * rho * (3.0 / (1.0 + z.abs())).sqrt();
         let down = ((along * reach) as i64).min(side - 1);
         let up = (((1.0 - along) * reach) as i64).min(side - 1);
@@ -103,7 +104,7 @@ pub(crate) fn from_parts(order: u8, ra: Quarters, z: f64, rho: f64) -> u64 {
     (face as u64) << (2 * order) | scatter(x as u64) | scatter(y as u64) << 1
 }
 
-/// The bits of a 32-bit number at the even places.
+/// Moves the bits of a 32-bit number to the even positions.
 #[inline(always)]
 fn scatter(v: u64) -> u64 {
     let v = (v | v << 16) & 0x0000_ffff_0000_ffff;
@@ -113,7 +114,7 @@ fn scatter(v: u64) -> u64 {
     (v | v << 1) & 0x5555_5555_5555_5555
 }
 
-/// The bits at the even places.
+/// Collects the bits at the even positions into a 32-bit number.
 fn gather(v: u64) -> u64 {
     let v = v & 0x5555_5555_5555_5555;
     let v = (v | v >> 1) & 0x3333_3333_3333_3333;

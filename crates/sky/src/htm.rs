@@ -1,15 +1,15 @@
-//! Hierarchical triangular mesh (Kunszt, Szalay, Thakar): the trixel that a direction lies in.
+//! Hierarchical triangular mesh (Kunszt, Szalay, Thakar): the trixel that contains a direction.
 //!
 //! Vertices v0 = (0,0,1), v1 = (1,0,0), v2 = (0,1,0), v3 = (-1,0,0), v4 = (0,-1,0), v5 = (0,0,-1);
 //! roots S0 = 8 (1,5,2), S1 = 9 (2,5,3), S2 = 10 (3,5,4), S3 = 11 (4,5,1), N0 = 12 (1,0,4), N1 = 13 (4,0,3),
 //! N2 = 14 (3,0,2), N3 = 15 (2,0,1); children by the edge midpoints w0 = mid(v1,v2), w1 = mid(v0,v2),
 //! w2 = mid(v0,v1): 0 = (v0,w2,w1), 1 = (v1,w0,w2), 2 = (v2,w1,w0), 3 = (w0,w1,w2); id = 4 * parent + child.
-//! A direction belongs to the first trixel, in that order, whose three half-space tests give at least -1e-15.
+//! A direction belongs to the first trixel, in that order, whose three half-space tests yield at least -1e-15.
 //!
-//! No vertex is ever computed on the way down. With a, b, c = p.(v1 x v2), p.(v2 x v0), p.(v0 x v1) (the very
-//! half-space values, for a root just the coordinates) and n_i = |v_j + v_k|, the values of child 0 are
-//! (a-b-c)/(n1 n2), b/n1, c/n2, those of child 3 (b+c-a)/(n1 n2) and so on; the n_i follow from the cosines
-//! between the vertices. The errors are those of the input, not of twenty normalisations.
+//! No vertex is ever computed during the descent. With a, b, c = p.(v1 x v2), p.(v2 x v0), p.(v0 x v1) (the half-space
+//! values themselves, for a root just the coordinates) and n_i = |v_j + v_k|, the values of child 0 are (a-b-c)/(n1
+//! n2), b/n1, c/n2, those of child 3 (b+c-a)/(n1 n2) and so on; the n_i follow from the cosines between the vertices.
+//! The errors are those of the input, not of twenty normalisations.
 
 use crate::position::UnitVector;
 
@@ -22,28 +22,28 @@ pub const MAX_DEPTH: u8 = 29;
 /// Tolerance of the half-space tests, as in the original library.
 const EDGE: f64 = -1e-15;
 
-/// Trixel of the direction at a depth of at most [`MAX_DEPTH`] (deeper is taken as that).
+/// Returns the trixel of the direction at a depth of at most [`MAX_DEPTH`] (a greater depth is reduced to it).
 pub fn id(v: UnitVector, depth: u8) -> u64 {
     ids::<1>([v.x], [v.y], [v.z], depth)[0]
 }
 
-/// Trixel of the direction at the archive's depth.
+/// Returns the trixel of the direction at the archive's depth.
 pub fn id20(v: UnitVector) -> u64 {
     id(v, ARCHIVE_DEPTH)
 }
 
-/// The trixel that holds this one; `None` for a root.
+/// Returns the trixel that contains this one; `None` for a root.
 pub fn parent(id: u64) -> Option<u64> {
     (id >= 32).then_some(id >> 2)
 }
 
-/// Depth of a trixel number: 0 for the roots 8 to 15; `None` for a number that is no trixel.
+/// Returns the depth of a trixel number: 0 for the roots 8 to 15; `None` for a number that is no trixel.
 pub fn depth(id: u64) -> Option<u8> {
     let bits = 64 - id.leading_zeros();
     (bits >= 4 && bits.is_multiple_of(2)).then(|| ((bits - 4) / 2) as u8)
 }
 
-/// The three corners of a trixel, counter-clockwise from outside; `None` for a number that is no trixel.
+/// Returns the three corners of a trixel, counter-clockwise from outside; `None` for a number that is no trixel.
 pub fn corners(id: u64) -> Option<[UnitVector; 3]> {
     let depth = depth(id)?;
     let mut v = root_corners(id >> (2 * depth));
@@ -79,7 +79,7 @@ fn middle(a: UnitVector, b: UnitVector) -> UnitVector {
     UnitVector { x: x / length, y: y / length, z: z / length }
 }
 
-/// The way down for several directions at once.
+/// The descent for several directions at once.
 struct Descent<const N: usize> {
     ids: [u64; N],
     /// Half-space values of the edges opposite to v0, v1, v2.
@@ -92,12 +92,12 @@ struct Descent<const N: usize> {
     s2: [f64; N],
 }
 
-/// Trixels of `N` directions, in step: the arithmetic of one fills the waiting times of the others.
+/// Returns the trixels of `N` directions, in step: the arithmetic of one fills the latencies of the others.
 #[inline(always)]
 pub(crate) fn ids<const N: usize>(x: [f64; N], y: [f64; N], z: [f64; N], depth: u8) -> [u64; N] {
     let depth = depth.min(MAX_DEPTH);
     let mut down = Descent::at_roots(x, y, z);
-    // The edges shrink by half each time: the series for 1/n needs fewer terms.
+    // Edges halve at each level, so the series for 1/n needs fewer terms.
     let (by_root, by_series) = (depth.min(6), depth.min(14));
     for _ in 0..by_root {
         down.step(|s| 1.0 / (4.0 - 2.0 * s).sqrt());
@@ -132,7 +132,7 @@ impl<const N: usize> Descent<N> {
         d
     }
 
-    /// One level down. `inverse` gives 1/n from 1 - cosine of an edge.
+    /// Descends one level. `inverse` returns 1/n from 1 - cosine of an edge.
     #[inline(always)]
     fn step(&mut self, inverse: impl Fn(f64) -> f64) {
         for i in 0..N {
@@ -165,7 +165,7 @@ impl<const N: usize> Descent<N> {
     }
 }
 
-/// Root trixel and its half-space values, which are coordinates of the direction.
+/// Returns the root trixel and its half-space values, which are coordinates of the direction.
 #[inline(always)]
 fn root(x: f64, y: f64, z: f64) -> (u64, f64, f64, f64) {
     let south = -z >= EDGE;
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::position::unit_vector;
 
-    /// The textbook way, with vertices and half-space tests on them.
+    /// Computes the trixel by the textbook method, with vertices and half-space tests on them.
     fn by_vertices(p: UnitVector, depth: u8) -> u64 {
         let inside = |v: [UnitVector; 3]| {
             v[0].cross(v[1]).dot(p) >= EDGE
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn spread(n: u32) -> impl Iterator<Item = UnitVector> {
-        // Golden-angle spiral: everywhere once, poles included.
+        // Golden-angle spiral: covers the whole sphere once, poles included.
         (0..n).map(move |i| {
             let z = 1.0 - 2.0 * f64::from(i) / f64::from(n - 1);
             let dec = z.clamp(-1.0, 1.0).asin().to_degrees();

@@ -1,4 +1,4 @@
-//! Several detectors side by side in one picture, as they lie on the sky.
+//! Several detectors side by side in one picture, in their arrangement on the sky.
 
 use crate::orientation::{PixelSize, Transform};
 use crate::position::{SkyPosition, UnitVector};
@@ -14,11 +14,11 @@ pub struct Detector<'a> {
     pub image: PixelSize,
 }
 
-/// A picture of the sky with a place for each detector: a plane that touches the sky in the middle of them, north
-/// up and east left, turned by less than 45 degrees so that the detectors stand upright.
+/// A picture of the sky with a place for each detector: a plane that touches the sky in the middle of them, north up
+/// and east left, rotated by less than 45 degrees so that the detectors are upright.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Where the plane touches the sky.
+    /// The point at which the plane touches the sky.
     pub centre: SkyPosition,
     /// Columns of the picture.
     pub width: f64,
@@ -26,7 +26,7 @@ pub struct Layout {
     pub height: f64,
     /// Size of a pixel of the picture, arcsec.
     pub scale_arcsec: f64,
-    /// How far north is from up in the middle of the picture, degrees, counter-clockwise positive.
+    /// Angle of north from up in the middle of the picture, degrees, counter-clockwise positive.
     pub north_from_up_deg: f64,
     /// The places, in the order of the detectors.
     pub placements: Vec<Placement>,
@@ -36,19 +36,19 @@ pub struct Layout {
 /// The place of one detector in a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
-    /// How its pixels are turned before they are drawn.
+    /// The transform of its pixels before they are drawn.
     pub transform: Transform,
-    /// Left edge of the turned image, in pixels of the picture from its left edge.
+    /// Left edge of the transformed image, in pixels of the picture from its left edge.
     pub left: f64,
     /// Upper edge, from the upper edge of the picture.
     pub top: f64,
-    /// Width of the turned image in the picture.
+    /// Width of the transformed image in the picture.
     pub width: f64,
-    /// Height of the turned image in the picture.
+    /// Height of the transformed image in the picture.
     pub height: f64,
 }
 
-/// The touching plane: coordinates to the right and up, in radians.
+/// The tangent plane: coordinates to the right and up, in radians.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Plane {
     centre: UnitVector,
@@ -96,8 +96,8 @@ impl Layout {
         })
     }
 
-    /// Where a position lies in the picture: columns from its left edge, rows from its upper edge (the middle of
-    /// the first pixel is 0.5, 0.5); `None` for the far side of the sky.
+    /// Returns the place of a position in the picture: columns from its left edge, rows from its upper edge (the middle
+    /// of the first pixel is 0.5, 0.5); `None` for the far side of the sky.
     pub fn locate(&self, position: SkyPosition) -> Option<(f64, f64)> {
         let (right, up) = self.plane.project(position.unit_vector())?;
         let unit = self.scale_arcsec / 3600.0 * RAD_PER_DEG;
@@ -107,7 +107,7 @@ impl Layout {
 
 const RAD_PER_DEG: f64 = std::f64::consts::PI / 180.0;
 
-/// Mean direction of the detectors' centres.
+/// Returns the mean direction of the detectors' centres.
 fn middle(detectors: &[Detector<'_>]) -> Result<UnitVector, WcsFault> {
     let mut sum = (0.0, 0.0, 0.0);
     for detector in detectors {
@@ -118,12 +118,12 @@ fn middle(detectors: &[Detector<'_>]) -> Result<UnitVector, WcsFault> {
     UnitVector::towards(sum.0, sum.1, sum.2).ok_or(WcsFault::EmptyImage { nx: 0, ny: 0 })
 }
 
-/// How far the detectors, each turned its best way, lean from the plane's upright on average (degrees, positive
-/// counter-clockwise). All lean alike in a camera, up to quarter turns.
+/// Returns the mean angle by which the detectors, each in its best orientation, are tilted from the plane's upright
+/// (degrees, counter-clockwise positive). All detectors of a camera have the same tilt, up to quarter turns.
 fn mean_tilt_deg(plane: &Plane, detectors: &[Detector<'_>]) -> Result<f64, WcsFault> {
     let (mut sin, mut cos) = (0.0, 0.0);
     for detector in detectors {
-        // Four times the angle: quarter turns do not count.
+        // Four times the angle, so that quarter turns cancel.
         let up = plane.jacobian(detector)?;
         let (s, c) = sin_cos_deg(4.0 * atan2_deg(up.north_x, -up.east_x));
         (sin, cos) = (sin + s, cos + c);
@@ -146,7 +146,7 @@ impl Plane {
         }
     }
 
-    /// Right and up coordinates of a direction on this side of the sky.
+    /// Returns the right and up coordinates of a direction on this side of the sky.
     fn project(&self, v: UnitVector) -> Option<(f64, f64)> {
         let along = v.dot(self.centre);
         (along > 0.0).then(|| (v.dot(self.right) / along, v.dot(self.up) / along))
@@ -163,7 +163,7 @@ impl Plane {
         self.project(v).filter(|p| p.0.is_finite() && p.1.is_finite()).ok_or(off_sky)
     }
 
-    /// How the plane moves along the middle lines of a detector; "north" is up and "east" left.
+    /// Returns the change of plane coordinates along the middle lines of a detector; "north" is up and "east" left.
     fn jacobian(&self, detector: &Detector<'_>) -> Result<Jacobian, WcsFault> {
         let (x, y) = detector.image.centre()?;
         let (width, height) = (detector.image.width as f64, detector.image.height as f64);
@@ -179,7 +179,7 @@ impl Plane {
         })
     }
 
-    /// Transform, and left edge, upper edge and size in radians of the plane.
+    /// Returns the transform, and left edge, upper edge and size in radians of the plane.
     fn place(&self, detector: &Detector<'_>) -> Result<Placement, WcsFault> {
         let jacobian = self.jacobian(detector)?;
         let transform = Transform::north_up_east_left(&jacobian);

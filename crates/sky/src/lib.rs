@@ -1,13 +1,13 @@
-//! Where things are on the sky: coordinates, sky numbering, world coordinate systems of detectors.
+//! Sky positions: coordinates, sky numbering, world coordinate systems of detectors.
 //!
-//! Takes numbers and header keywords, leaves numbers; opens no file and knows no table. Angles are degrees in
-//! names ending `_deg`, pixels are FITS pixels (the centre of the first is 1.0, 1.0).
+//! Takes numbers and header keywords, returns numbers; opens no file and knows no table. Angles are degrees in names
+//! ending `_deg`, pixels are FITS pixels (the centre of the first is 1.0, 1.0).
 //!
-//! Start at [`Wcs`] for a detector, [`Footprint`] for what it covers, [`Transform`] for showing it north up,
-//! [`Layout`] for several side by side, [`SkyColumns`] for the sky columns of a catalogue, [`ReferenceFrame`] for
-//! the way from other frames to the ICRS. A new projection is one arm of `wcs::projection` or `wcs::flat`; a new
+//! Start at [`Wcs`] for a detector, [`Footprint`] for the area it covers, [`Transform`] for showing it north up,
+//! [`Layout`] for several side by side, [`SkyColumns`] for the sky columns of a catalogue, [`ReferenceFrame`] for the
+//! transformation from other frames to the ICRS. A new projection is one arm of `wcs::projection` or `wcs::flat`; a new
 //! keyword spelling one line of `wcs::keywords`, a new frame one arm of `reference_frame`.
-//! Does not do proper motion, parallax, aberration or apparent places, and does not do time.
+//! This crate does not handle proper motion, parallax, aberration, apparent places or time.
 
 mod derived;
 mod footprint;

@@ -2,7 +2,7 @@
 
 use crate::wcs::{Jacobian, Wcs, WcsFault};
 
-/// A way to show an image: a mirroring, then quarter turns.
+/// A transform for showing an image: a mirroring, then quarter turns.
 ///
 /// FITS pixels (x, y) start at (1, 1) in the lower left corner of the image as it is usually drawn. Display pixels
 /// (column, row) start at (0, 0) in the upper left corner. [`Transform::IDENTITY`] draws x to the right and y
@@ -11,7 +11,7 @@ use crate::wcs::{Jacobian, Wcs, WcsFault};
 pub struct Transform {
     /// Left and right are exchanged first.
     flip_x: bool,
-    /// Then so many counter-clockwise quarter turns, 0 to 3.
+    /// Number of counter-clockwise quarter turns that follow, 0 to 3.
     quarter_turns: u8,
 }
 
@@ -30,25 +30,26 @@ const NAMES: [[&str; 4]; 2] = [
 ];
 
 impl Transform {
-    /// The image as it is usually drawn, FITS row 1 at the bottom: the choice where there is no WCS.
+    /// The image as it is usually drawn, FITS row 1 at the bottom: the transform used without a WCS.
     pub const IDENTITY: Self = Self { flip_x: false, quarter_turns: 0 };
 
-    /// All eight.
+    /// Returns all eight transforms.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..8).map(|i| Self { flip_x: i >= 4, quarter_turns: i % 4 })
     }
 
-    /// `identity`, `rot90` (counter-clockwise), `rot180`, `rot270`, `flipx`, and `flipx_rot90` ... for mirrored ones.
+    /// Returns the name: `identity`, `rot90` (counter-clockwise), `rot180`, `rot270`, `flipx`, and `flipx_rot90` ...
+    /// for mirrored ones.
     pub fn name(self) -> &'static str {
         NAMES[usize::from(self.flip_x)][usize::from(self.quarter_turns)]
     }
 
-    /// The transform of that name.
+    /// Returns the transform with a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::all().find(|t| t.name() == name)
     }
 
-    /// Size of the display of an image.
+    /// Returns the size of the display of an image.
     pub fn display_size(self, image: PixelSize) -> PixelSize {
         if self.quarter_turns.is_multiple_of(2) {
             image
@@ -57,7 +58,7 @@ impl Transform {
         }
     }
 
-    /// Display column and row of a FITS pixel (fractions included) of an image of this size.
+    /// Returns the display column and row of a FITS pixel (fractions included) of an image of this size.
     pub fn apply(self, x: f64, y: f64, image: PixelSize) -> (f64, f64) {
         let (width, height) = (image.width as f64, image.height as f64);
         let right = if self.flip_x { width - x } else { x - 1.0 };
@@ -70,7 +71,7 @@ impl Transform {
         }
     }
 
-    /// FITS pixel shown at a display column and row (fractions included) of an image of this size.
+    /// Returns the FITS pixel shown at a display column and row (fractions included) of an image of this size.
     pub fn invert(self, column: f64, row: f64, image: PixelSize) -> (f64, f64) {
         let (width, height) = (image.width as f64, image.height as f64);
         let (right, up) = match self.quarter_turns {
@@ -82,7 +83,7 @@ impl Transform {
         (if self.flip_x { width - right } else { right + 1.0 }, up + 1.0)
     }
 
-    /// Direction on the display, as (right, up), of a step in image pixels.
+    /// Returns the direction on the display, as (right, up), of a step in image pixels.
     fn turn(self, dx: f64, dy: f64) -> (f64, f64) {
         let dx = if self.flip_x { -dx } else { dx };
         match self.quarter_turns {
@@ -93,7 +94,7 @@ impl Transform {
         }
     }
 
-    /// The transform that turns a step `up` in pixels upwards and a step `left` to the left, best of all eight.
+    /// Returns the transform that best turns a step `up` in pixels upwards and a step `left` to the left.
     ///
     /// For directions at right angles both are then within 45 degrees.
     pub(crate) fn bringing(up: (f64, f64), left: (f64, f64)) -> Self {
@@ -101,7 +102,7 @@ impl Transform {
         let score = |t: Self| t.turn(up.0, up.1).1 - t.turn(left.0, left.1).0;
         let mut best = Self::IDENTITY;
         for t in Self::all() {
-            // A clear gain: ties at exactly 45 degrees go to the first in the order of the names.
+            // A clear gain is required: ties at exactly 45 degrees go to the first in the order of the names.
             if score(t) > score(best) + 1e-9 {
                 best = t;
             }
@@ -109,16 +110,16 @@ impl Transform {
         best
     }
 
-    /// The transform that shows north up and east left to within 45 degrees.
+    /// Returns the transform that shows north up and east left to within 45 degrees.
     pub fn north_up_east_left(jacobian: &Jacobian) -> Self {
         let det = jacobian.determinant();
-        // Columns of the inverse: the pixel steps that lead north and east.
+        // Columns of the inverse: the pixel steps towards north and east.
         let north = (-jacobian.east_y / det, jacobian.east_x / det);
         let east = (jacobian.north_y / det, -jacobian.north_x / det);
         Self::bringing(north, east)
     }
 
-    /// How far north is from up on the display, in degrees, counter-clockwise positive.
+    /// Returns the angle of north from up on the display, in degrees, counter-clockwise positive.
     pub fn north_from_up_deg(self, jacobian: &Jacobian) -> f64 {
         let det = jacobian.determinant();
         let (right, up) = self.turn(-jacobian.east_y / det, jacobian.east_x / det);
@@ -127,7 +128,8 @@ impl Transform {
 }
 
 impl Wcs {
-    /// How to show an image of this size with north up and east left to within 45 degrees at its centre.
+    /// Returns the transform that shows an image of this size with north up and east left to within 45 degrees at its
+    /// centre.
     ///
     /// # Errors
     /// [`WcsFault::OffSky`] when the centre is not on the sky, [`WcsFault::EmptyImage`] without pixels.
@@ -135,7 +137,7 @@ impl Wcs {
         Ok(Transform::north_up_east_left(&self.central_jacobian(image)?))
     }
 
-    /// [`Wcs::local_jacobian`] at the centre of an image.
+    /// Computes [`Wcs::local_jacobian`] at the centre of an image.
     ///
     /// # Errors
     /// As [`Wcs::orientation`].
@@ -146,7 +148,7 @@ impl Wcs {
 }
 
 impl PixelSize {
-    /// FITS pixel coordinates of the centre.
+    /// Returns the FITS pixel coordinates of the centre.
     ///
     /// # Errors
     /// [`WcsFault::EmptyImage`] without pixels.

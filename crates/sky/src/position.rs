@@ -14,7 +14,8 @@ pub struct SkyPosition {
 }
 
 impl SkyPosition {
-    /// `None` unless both are finite and the declination lies in -90..=90. Right ascension is brought into 0..360.
+    /// Makes a position; `None` unless both are finite and the declination is in -90..=90. Right ascension is reduced
+    /// to 0..360.
     pub fn new(ra_deg: f64, dec_deg: f64) -> Option<Self> {
         if !ra_deg.is_finite() || dec_deg.is_nan() || dec_deg.abs() > 90.0 {
             return None;
@@ -27,7 +28,7 @@ impl SkyPosition {
         Some(Self { ra_deg, dec_deg })
     }
 
-    /// The unit vector (cos dec cos ra, cos dec sin ra, sin dec).
+    /// Returns the unit vector (cos dec cos ra, cos dec sin ra, sin dec).
     pub fn unit_vector(self) -> UnitVector {
         let (sin_ra, cos_ra) = sin_cos_deg(self.ra_deg);
         let (sin_dec, cos_dec) = sin_cos_deg(self.dec_deg);
@@ -35,7 +36,7 @@ impl SkyPosition {
     }
 }
 
-/// The unit vector of a position: (cos dec cos ra, cos dec sin ra, sin dec), the archive's cx, cy, cz.
+/// Returns the unit vector of a position: (cos dec cos ra, cos dec sin ra, sin dec), the archive's cx, cy, cz.
 pub fn unit_vector(ra_deg: f64, dec_deg: f64) -> UnitVector {
     SkyPosition { ra_deg, dec_deg }.unit_vector()
 }
@@ -52,7 +53,7 @@ pub struct UnitVector {
 }
 
 impl UnitVector {
-    /// The direction of (x, y, z); `None` when its length is zero or not finite.
+    /// Returns the direction of (x, y, z); `None` when its length is zero or not finite.
     pub fn towards(x: f64, y: f64, z: f64) -> Option<Self> {
         let length = (x * x + y * y + z * z).sqrt();
         (length.is_finite() && length > 0.0).then(|| Self {
@@ -62,7 +63,7 @@ impl UnitVector {
         })
     }
 
-    /// The position it points to. At a pole the right ascension is 0.
+    /// Returns the position of the direction. At a pole the right ascension is 0.
     #[inline]
     pub fn position(self) -> SkyPosition {
         SkyPosition {
@@ -71,13 +72,13 @@ impl UnitVector {
         }
     }
 
-    /// Scalar product.
+    /// Returns the scalar product.
     #[inline(always)]
     pub fn dot(self, other: Self) -> f64 {
         self.x * other.x + self.y * other.y + self.z * other.z
     }
 
-    /// Vector product, not normalised.
+    /// Returns the vector product, not normalised.
     #[inline(always)]
     pub(crate) fn cross(self, other: Self) -> Self {
         Self {
@@ -87,7 +88,7 @@ impl UnitVector {
         }
     }
 
-    /// Angle between two directions in degrees, accurate for close, right-angled and opposite ones.
+    /// Returns the angle between two directions in degrees, accurate for close, right-angled and opposite ones.
     pub fn distance_deg(self, other: Self) -> f64 {
         let (dx, dy, dz) = (self.x - other.x, self.y - other.y, self.z - other.z);
         let (sx, sy, sz) = (self.x + other.x, self.y + other.y, self.z + other.z);
@@ -96,7 +97,7 @@ impl UnitVector {
         2.0 * atan2_deg(apart, along)
     }
 
-    /// East and north on the sky at this direction. At a pole, those of right ascension 0.
+    /// Returns the directions of east and north on the sky at this direction. At a pole, those of right ascension 0.
     pub(crate) fn east_north(self) -> (Self, Self) {
         let across = (self.x * self.x + self.y * self.y).sqrt();
         let (cos_ra, sin_ra) =
@@ -107,10 +108,10 @@ impl UnitVector {
     }
 }
 
-/// Angle on the sky between two positions, all in degrees.
+/// Returns the angle on the sky between two positions, all in degrees.
 ///
-/// Half-angle sines only, and sums without cancellation (|a-b|^2/4 and |a+b|^2/4 of the unit vectors written
-/// with half angles): relative error of a few 1e-16 from micro-arcseconds to antipodes.
+/// The computation uses half-angle sines only, and sums without cancellation (|a-b|^2/4 and |a+b|^2/4 of the unit
+/// vectors written with half angles): relative error of a few 1e-16 from micro-arcseconds to antipodes.
 pub fn angular_distance_deg(ra1_deg: f64, dec1_deg: f64, ra2_deg: f64, dec2_deg: f64) -> f64 {
     let (sin_ra, cos_ra) = sin_cos_deg(0.5 * (ra2_deg - ra1_deg));
     let (sin_diff, cos_diff) = sin_cos_deg(0.5 * (dec2_deg - dec1_deg));

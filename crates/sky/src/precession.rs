@@ -5,17 +5,17 @@ use crate::rotation::Rotation;
 
 const DEG_PER_ARCSEC: f64 = 1.0 / 3600.0;
 
-/// Julian centuries since 2000.0 of a Julian epoch in years.
+/// Returns the Julian centuries since 2000.0 of a Julian epoch in years.
 fn centuries(julian_year: f64) -> f64 {
     (julian_year - 2000.0) / 100.0
 }
 
-/// Value of a polynomial, lowest power first.
+/// Returns the value of a polynomial, lowest power first.
 fn polynomial(coefficients: &[f64], t: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, c| sum * t + c)
 }
 
-/// The Fukushima-Williams angles of bias and precession in degrees (Capitaine & Wallace 2006): gamma, phi, psi.
+/// Returns the Fukushima-Williams angles of bias and precession in degrees (Capitaine & Wallace 2006): gamma, phi, psi.
 fn fukushima_williams(t: f64) -> [f64; 3] {
     const GAMMA: [f64; 6] =
         [-0.052_928, 10.556_378, 0.493_204_4, -0.000_312_38, -0.000_002_788, 0.000_000_026_0];
@@ -26,26 +26,26 @@ fn fukushima_williams(t: f64) -> [f64; 3] {
     [GAMMA, PHI, PSI].map(|angle| polynomial(&angle, t) * DEG_PER_ARCSEC)
 }
 
-/// Mean obliquity of the ecliptic in degrees (IAU 2006).
+/// Returns the mean obliquity of the ecliptic in degrees (IAU 2006).
 fn obliquity(t: f64) -> f64 {
     const OBLIQUITY: [f64; 6] =
         [84_381.406, -46.836_769, -0.000_183_1, 0.002_003_40, -0.000_000_576, -0.000_000_043_4];
     polynomial(&OBLIQUITY, t) * DEG_PER_ARCSEC
 }
 
-/// The rotation from the ICRS to the mean ecliptic and equinox of a Julian epoch (IAU 2006).
+/// Returns the rotation from the ICRS to the mean ecliptic and equinox of a Julian epoch (IAU 2006).
 pub(crate) fn icrs_to_ecliptic(julian_year: f64) -> Rotation {
     let [gamma, phi, psi] = fukushima_williams(centuries(julian_year));
     Rotation::about_z(-psi).after(Rotation::about_x(phi)).after(Rotation::about_z(gamma))
 }
 
-/// The rotation from the ICRS to the mean equator and equinox of a Julian epoch, frame bias included (IAU 2006).
+/// Returns the rotation from the ICRS to the mean equator and equinox of a Julian epoch, frame bias included (IAU 2006).
 fn icrs_to_mean_equator(julian_year: f64) -> Rotation {
     let obliquity = obliquity(centuries(julian_year));
     Rotation::about_x(-obliquity).after(icrs_to_ecliptic(julian_year))
 }
 
-/// The rotation from the mean equator and equinox of a Julian epoch to those of 2000.0 (IAU 2006, no bias).
+/// Returns the rotation from the mean equator and equinox of a Julian epoch to those of 2000.0 (IAU 2006, no bias).
 pub(crate) fn julian_to_2000(julian_year: f64) -> Rotation {
     if julian_year == 2000.0 {
         return Rotation::IDENTITY;
@@ -53,7 +53,7 @@ pub(crate) fn julian_to_2000(julian_year: f64) -> Rotation {
     icrs_to_mean_equator(2000.0).after(icrs_to_mean_equator(julian_year).inverse())
 }
 
-/// The rotation from the mean equator and equinox of a Besselian epoch to those of 1950.0 (Newcomb).
+/// Returns the rotation from the mean equator and equinox of a Besselian epoch to those of 1950.0 (Newcomb).
 pub(crate) fn besselian_to_1950(besselian_year: f64) -> Rotation {
     if besselian_year == 1950.0 {
         return Rotation::IDENTITY;
@@ -70,7 +70,7 @@ pub(crate) fn besselian_to_1950(besselian_year: f64) -> Rotation {
     Rotation::about_z(-z).after(Rotation::about_y(theta)).after(Rotation::about_z(-zeta))
 }
 
-/// The elliptic terms of aberration at a Besselian epoch (Explanatory Supplement 1992, section 3.53), as they
+/// Returns the elliptic terms of aberration at a Besselian epoch (Explanatory Supplement 1992, section 3.53), as they
 /// are part of FK4 positions.
 pub(crate) fn e_terms(besselian_year: f64) -> UnitVector {
     const ABERRATION_DEG: f64 = 0.005_693_2;
@@ -87,12 +87,12 @@ pub(crate) fn e_terms(besselian_year: f64) -> UnitVector {
     UnitVector { x: size * sin_g, y: -size * cos_g * cos_o, z: -size * cos_g * sin_o }
 }
 
-/// Julian date of a Besselian epoch.
+/// Returns the Julian date of a Besselian epoch.
 fn besselian_to_jd(besselian_year: f64) -> f64 {
     2_415_020.313_52 + (besselian_year - 1900.0) * 365.242_198_781
 }
 
-/// Julian epoch of a Besselian one, years.
+/// Returns the Julian epoch of a Besselian one, years.
 pub(crate) fn besselian_to_julian(besselian_year: f64) -> f64 {
     2000.0 + (besselian_to_jd(besselian_year) - 2_451_545.0) / 365.25
 }

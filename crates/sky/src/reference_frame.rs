@@ -1,4 +1,4 @@
-//! Celestial reference frames that headers name, and the way from each to the ICRS.
+//! Celestial reference frames that headers name, and the transformation from each to the ICRS.
 //!
 //! The numbers are those of astropy's `builtin_frames`, so that both agree to rounding: FK5 to ICRS by USNO
 //! Circular 179, precession of the FK5 and the ecliptic by IAU 2006, FK4 by Newcomb's precession, its E-terms
@@ -57,18 +57,18 @@ impl std::fmt::Display for ReferenceFrame {
     }
 }
 
-/// Why a header names no frame that is known.
+/// The reason that a header names no known frame.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FrameFault {
     /// A name that is not one of ICRS, FK5, FK4, FK4-NO-E.
     #[error("{0:?} is no reference system that is converted")]
     Unknown(String),
-    /// An equinox that cannot be one.
+    /// An impossible equinox.
     #[error("{0} is no equinox in years")]
     Equinox(f64),
 }
 
-/// Years that an equinox may have. The precession formulae hold for some centuries around 2000.
+/// Permitted years of an equinox. The precession formulae are valid for some centuries around 2000.
 const EQUINOXES: std::ops::RangeInclusive<f64> = 1500.0..=2500.0;
 /// First equinox of the FK5: an earlier one without RADESYS means the FK4 (FITS 4.0, section 8.3).
 const FIRST_OF_FK5: f64 = 1984.0;
@@ -76,8 +76,8 @@ const FIRST_OF_FK5: f64 = 1984.0;
 impl ReferenceFrame {
     /// Returns the frame of right ascension and declination that RADESYS and EQUINOX name.
     ///
-    /// Absent or blank ones have the defaults of FITS 4.0, section 8.3: without RADESYS the FK4 before 1984.0,
-    /// the FK5 from then on, the ICRS without EQUINOX; 1950.0 for the FK4 and 2000.0 for the FK5.
+    /// Absent or blank keywords have the defaults of FITS 4.0, section 8.3: without RADESYS the FK4 before 1984.0, the
+    /// FK5 from then on, the ICRS without EQUINOX; 1950.0 for the FK4 and 2000.0 for the FK5.
     ///
     /// # Errors
     /// [`FrameFault`] for another name (GAPPT among them) or an impossible equinox.
@@ -124,8 +124,9 @@ impl ReferenceFrame {
         if self == (Self::Fk5 { equinox: 2000.0 }) { Self::Icrs } else { self }
     }
 
-    /// Returns the way to the equatorial system in which an archive keeps the FK5 of 2000.0: as [`Self::to_icrs`],
-    /// but the FK5 of 2000.0 stays as it is, and galactic coordinates come from the matrix of [`crate::galactic`].
+    /// Returns the transformation to the equatorial system in which an archive keeps the FK5 of 2000.0: as
+    /// [`Self::to_icrs`], but the FK5 of 2000.0 is unchanged, and galactic coordinates are converted by the matrix of
+    /// [`crate::galactic`].
     pub fn to_kept_fk5(self) -> ToIcrs {
         match self {
             Self::Galactic => {
@@ -143,7 +144,7 @@ impl ReferenceFrame {
         Galactic { l_deg: p.ra_deg, b_deg: p.dec_deg }
     }
 
-    /// Returns the way to the ICRS, worked out once for many positions.
+    /// Returns the transformation to the ICRS, computed once for many positions.
     pub fn to_icrs(self) -> ToIcrs {
         let fk5_of = |fk4_equinox: f64| {
             fk5_to_icrs().after(murray(fk4_equinox).after(besselian_to_1950(fk4_equinox)))
@@ -164,7 +165,7 @@ impl ReferenceFrame {
     }
 }
 
-/// The way from a reference frame to the ICRS and back.
+/// The transformation from a reference frame to the ICRS and back.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ToIcrs {
     e_terms: Option<UnitVector>,
@@ -172,12 +173,12 @@ pub struct ToIcrs {
 }
 
 impl ToIcrs {
-    /// Returns true when positions stay as they are.
+    /// Returns true when the transformation leaves positions unchanged.
     pub fn is_identity(&self) -> bool {
         self.e_terms.is_none() && self.rotation == Rotation::IDENTITY
     }
 
-    /// Returns the rotation, when the way is nothing else.
+    /// Returns the rotation, when the transformation is only a rotation.
     pub(crate) fn rotation(&self) -> Option<Rotation> {
         self.e_terms.is_none().then_some(self.rotation)
     }
@@ -208,10 +209,10 @@ impl ToIcrs {
     }
 
     /// Converts columns of longitude and latitude (degrees) to right ascension and declination in the ICRS. Rows
-    /// that are no position (NaN, latitude beyond a pole) stay what they are.
+    /// without a valid position (NaN, latitude beyond a pole) are unchanged.
     ///
     /// # Panics
-    /// When the two slices differ in length.
+    /// Panics when the two slices differ in length.
     pub fn columns(&self, longitude_deg: &mut [f64], latitude_deg: &mut [f64]) {
         assert_eq!(longitude_deg.len(), latitude_deg.len(), "one latitude per longitude");
         if self.is_identity() {
@@ -226,7 +227,7 @@ impl ToIcrs {
     }
 }
 
-/// The rotation from the FK5 of 2000.0 to the ICRS.
+/// Returns the rotation from the FK5 of 2000.0 to the ICRS.
 fn fk5_to_icrs() -> Rotation {
     const ETA_DEG: f64 = -19.9 / 3_600_000.0;
     const XI_DEG: f64 = 9.1 / 3_600_000.0;
@@ -237,8 +238,8 @@ fn fk5_to_icrs() -> Rotation {
         .inverse()
 }
 
-/// Murray's matrix (1989, equations 28 and 29) from the FK4 of 1950.0 without E-terms to the FK5 of 2000.0, for
-/// an epoch of observation in Besselian years: the FK4 rotates against the FK5.
+/// Returns Murray's matrix (1989, equations 28 and 29) from the FK4 of 1950.0 without E-terms to the FK5 of 2000.0, for
+/// an epoch of observation in Besselian years: the FK4 rotates relative to the FK5.
 fn murray(epoch: f64) -> Rotation {
     const B1950: [[f64; 3]; 3] = [
         [0.999_925_679_495_687_7, -0.011_181_483_220_466_2, -0.004_859_003_815_359_2],
@@ -288,7 +289,7 @@ fn without_e_terms(v: UnitVector, e: UnitVector) -> UnitVector {
     })
 }
 
-/// The inverse of [`without_e_terms`], by iteration: the terms are 1.7e-6, so that each step adds six digits.
+/// Returns the inverse of [`without_e_terms`], by iteration: the terms are 1.7e-6, so that each step adds six digits.
 #[inline(always)]
 fn with_e_terms(v: UnitVector, e: UnitVector) -> UnitVector {
     let start = UnitVector { x: v.x + e.x, y: v.y + e.y, z: v.z + e.z };

@@ -10,19 +10,19 @@ pub(crate) struct Rotation(pub(crate) [[f64; 3]; 3]);
 impl Rotation {
     pub(crate) const IDENTITY: Self = Self([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
 
-    /// Turns the axes about x by an angle in degrees.
+    /// Makes the rotation of the axes about x by an angle in degrees.
     pub(crate) fn about_x(deg: f64) -> Self {
         let (s, c) = sin_cos_deg(deg);
         Self([[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
     }
 
-    /// Turns the axes about y by an angle in degrees.
+    /// Makes the rotation of the axes about y by an angle in degrees.
     pub(crate) fn about_y(deg: f64) -> Self {
         let (s, c) = sin_cos_deg(deg);
         Self([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]])
     }
 
-    /// Turns the axes about z by an angle in degrees.
+    /// Makes the rotation of the axes about z by an angle in degrees.
     pub(crate) fn about_z(deg: f64) -> Self {
         let (s, c) = sin_cos_deg(deg);
         Self([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
@@ -45,7 +45,7 @@ impl Rotation {
         Self([0, 1, 2].map(|k| [m[0][k], m[1][k], m[2][k]]))
     }
 
-    /// Returns the matrix with rows that are orthonormal to rounding: published matrices are so to 1e-11 only.
+    /// Returns the matrix with rows that are orthonormal to rounding: published matrices are orthonormal to 1e-11 only.
     pub(crate) fn orthonormal(self) -> Self {
         let rows = self.0.map(|[x, y, z]| UnitVector { x, y, z });
         let unit = |v: UnitVector| {

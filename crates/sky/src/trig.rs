@@ -1,27 +1,27 @@
-//! Sine, cosine and arc tangent of angles in degrees, quick enough for every row of a night.
+//! Sine, cosine and arc tangent of angles in degrees, fast enough for every row of a night.
 //!
-//! Angles arrive and leave in degrees, so the reduction to a quarter turn is exact: 90, 180, 270 and 360
-//! degrees give exact zeros and ones, and no rounding of pi enters before the last step. Errors stay below
-//! 1.5 ulp; no function call, no branch, so that loops over columns can be pipelined.
+//! Angles are passed and returned in degrees, so the reduction to a quarter turn is exact: 90, 180, 270 and 360 degrees
+//! yield exact zeros and ones, and no rounding of pi enters before the last step. Errors stay below 1.5 ulp. There are
+//! no function calls and no branches, so that loops over columns can be pipelined.
 //! Polynomial coefficients: fdlibm (`k_sin`, `k_cos`, `s_atan`), Sun Microsystems 1993.
 
-/// Adding and subtracting it rounds to the nearest integer (for magnitudes below 2^51).
+/// Constant that rounds to the nearest integer when added and subtracted (for magnitudes below 2^51).
 const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
 const RAD_PER_DEG: f64 = std::f64::consts::PI / 180.0;
 const DEG_PER_RAD: f64 = 180.0 / std::f64::consts::PI;
 
-/// An angle cut into quarter turns: `deg = 90 * (turns + fraction)` up to whole turns.
+/// An angle split into quarter turns: `deg = 90 * (turns + fraction)` up to whole turns.
 #[derive(Clone, Copy)]
 pub(crate) struct Quarters {
     /// Whole quarter turns, 0 to 3.
     pub(crate) turns: u8,
-    /// What is left, in quarter turns, from -0.5 to 0.5.
+    /// The remainder in quarter turns, from -0.5 to 0.5.
     pub(crate) fraction: f64,
     pub(crate) sin: f64,
     pub(crate) cos: f64,
 }
 
-/// Sine and cosine of an angle in degrees (|deg| below 1e15), with the quarter it lies in.
+/// Returns sine and cosine of an angle in degrees (|deg| below 1e15), with the quarter that contains it.
 #[inline(always)]
 pub(crate) fn quarters(deg: f64) -> Quarters {
     let shifted = deg * (1.0 / 90.0) + ROUNDER;
@@ -33,20 +33,20 @@ pub(crate) fn quarters(deg: f64) -> Quarters {
     Quarters {
         turns,
         fraction: rest_deg / 90.0,
-        // Adding zero turns -0 into 0.
+        // Adding zero converts -0 to 0.
         sin: if turns & 2 == 0 { sin } else { -sin } + 0.0,
         cos: if (turns + 1) & 2 == 0 { cos } else { -cos } + 0.0,
     }
 }
 
-/// Sine and cosine of an angle in degrees.
+/// Returns sine and cosine of an angle in degrees.
 #[inline(always)]
 pub(crate) fn sin_cos_deg(deg: f64) -> (f64, f64) {
     let q = quarters(deg);
     (q.sin, q.cos)
 }
 
-/// Sine and cosine of an angle of at most pi/4 (in radians).
+/// Returns sine and cosine of an angle of at most pi/4 (in radians).
 #[inline(always)]
 pub(crate) fn sin_cos_small(x: f64) -> (f64, f64) {
     let z = x * x;
@@ -66,7 +66,7 @@ pub(crate) fn sin_cos_small(x: f64) -> (f64, f64) {
     (sin, near_one + (((1.0 - near_one) - half) + z * z * even))
 }
 
-/// Arc tangent of `y / x` in degrees, from -180 to 180; 0 when both are 0.
+/// Returns the arc tangent of `y / x` in degrees, from -180 to 180; 0 when both are 0.
 #[inline(always)]
 pub(crate) fn atan2_deg(y: f64, x: f64) -> f64 {
     let (ax, ay) = (x.abs(), y.abs());
@@ -82,7 +82,7 @@ pub(crate) fn atan2_deg(y: f64, x: f64) -> f64 {
     upper.copysign(y)
 }
 
-/// As [`atan2_deg`], from 0 up to but not including 360.
+/// Returns the arc tangent as [`atan2_deg`], from 0 up to but not including 360.
 #[inline(always)]
 pub(crate) fn atan2_deg_positive(y: f64, x: f64) -> f64 {
     let angle = atan2_deg(y, x);
@@ -90,7 +90,7 @@ pub(crate) fn atan2_deg_positive(y: f64, x: f64) -> f64 {
     if positive >= 360.0 { 0.0 } else { positive }
 }
 
-/// Arc tangent in radians for |q| below 7/16.
+/// Returns the arc tangent in radians for |q| below 7/16.
 #[inline(always)]
 fn atan_small(q: f64) -> f64 {
     let z = q * q;
@@ -136,7 +136,8 @@ mod tests {
         for i in -40_000..40_000 {
             let deg = f64::from(i) * 0.010_123_4;
             let (s, c) = sin_cos_deg(deg);
-            // std works on rounded radians: compare where that rounding does not matter.
+            // std computes with rounded radians: the comparison is restricted to angles for which that rounding does
+            // not matter.
             let tolerance = 2.3e-16 * (1.0 + deg.abs() * RAD_PER_DEG);
             assert!((s - deg.to_radians().sin()).abs() <= tolerance, "sin {deg}");
             assert!((c - deg.to_radians().cos()).abs() <= tolerance, "cos {deg}");

@@ -1,7 +1,9 @@
-//! What a staged file holds, read in full before any of it goes further: whoever wrote it is trusted less than its reader.
+//! The contents of a staged file, read in full before any of it is passed on: its writer is trusted less than its
+//! reader.
 //!
-//! Its columns must be those of the table's definition or of an earlier one, its form the one that [`crate::parquet_format`] writes, so that nothing
-//! in it unfolds to more than it says. A reader of Parquet that panics over a damaged file is a fault of that file.
+//! The columns must be those of the table's definition or of an earlier one. The form must be that of
+//! [`crate::parquet_format`], so that no part of the file expands beyond its declared size. A panic of the Parquet
+//! reader over a damaged file is a fault of that file.
 
 use crate::fault::StageFault;
 use arrow_array::cast::AsArray;
@@ -23,13 +25,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Rows decoded at once.
 const ROWS_AT_ONCE: usize = 8192;
-/// Bytes of one text, and of one binary value, at most.
+/// Greatest length in bytes of one text, and of one binary value.
 const TEXT_BYTES: usize = 1 << 20;
 const BINARY_BYTES: usize = 8 << 20;
-/// Row groups at most.
+/// Greatest number of row groups.
 const MAX_ROW_GROUPS: usize = 100_000;
 
-/// Reads all rows of a staged file of a table, and checks that its table takes them.
+/// Reads all rows of a staged file of a table, and checks that its table accepts them.
 ///
 /// # Errors
 /// [`StageFault`], which names the column.
@@ -54,8 +56,8 @@ fn guarded(read: impl FnOnce() -> Result<(), StageFault>) -> Result<(), StageFau
     })
 }
 
-/// Returns the footer of a file that has the form in which its table's files are staged. Detections are packed; rows of metadata
-/// and previews are not, so that they take no more room unfolded than on disk.
+/// Returns the footer of a file that has the form in which its table's files are staged. Detections are compressed;
+/// rows of metadata and previews are not, so that they need no more memory than disk space.
 fn form(
     file: &File,
     table: &Table,
@@ -75,7 +77,7 @@ fn misfit(column: &str, problem: impl Into<String>) -> StageFault {
     StageFault::Schema { column: column.to_owned(), problem: problem.into() }
 }
 
-/// Columns, rows and form as the footer has them.
+/// Checks columns, rows and form according to the footer.
 fn check_footer(
     metadata: &ArrowReaderMetadata,
     table: &Table,
@@ -109,8 +111,8 @@ fn check_footer(
     Ok(())
 }
 
-/// Every column is one of the table, once, of its type, or was one. One that is lacking is nullable: the file is older than
-/// the definition.
+/// Checks that every column belongs to the table or is a retired one, appears once and has the column's type. A missing
+/// column must be nullable: the file is older than the definition.
 fn check_columns(found: &Schema, table: &Table) -> Result<(), StageFault> {
     let mut names = HashSet::new();
     for field in found.fields().iter().filter(|field| !table.is_retired(field.name())) {
@@ -135,7 +137,7 @@ fn options() -> ArrowReaderOptions {
     ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
-/// Rows of metadata and previews, none of them in dictionaries.
+/// Checks rows of metadata and previews, none of them in dictionaries.
 fn rows(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault> {
     let metadata = form(&file, table, staged)?;
     check_pages(file.try_clone()?)?;
@@ -168,7 +170,7 @@ fn rows(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault
     check_count(found, staged)
 }
 
-/// The columns of a batch with their definitions.
+/// Returns the columns of a batch with their definitions.
 fn columns_of<'b>(
     table: &'b Table,
     batch: &'b RecordBatch,
@@ -179,7 +181,7 @@ fn columns_of<'b>(
         .filter_map(|(field, values)| Some((table.column(field.name())?, values)))
 }
 
-/// Every page holds its values themselves.
+/// Checks that every page stores its values directly.
 fn check_pages(file: File) -> Result<(), StageFault> {
     let reader = SerializedFileReader::new(file)?;
     for group in 0..reader.num_row_groups() {
@@ -203,7 +205,7 @@ fn check_pages(file: File) -> Result<(), StageFault> {
     Ok(())
 }
 
-/// Rows of detections: numbers alone, none of them NaN, each within its column's range.
+/// Checks rows of detections: numbers only, none of them NaN, each within its column's range.
 fn numbers(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault> {
     let metadata = form(&file, table, staged)?;
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
@@ -247,7 +249,7 @@ where
     T::Native: Into<f64>,
 {
     let values = values.as_primitive::<T>();
-    // Without branches the whole column is a few instructions per value; what a NULL stands on does not matter.
+    // Without branches the whole column is a few instructions per value; the value under a NULL does not matter.
     let is_finite = values.values().iter().fold(true, |all, x| all & (*x).into().is_finite());
     let [low, high] = column.range.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
     let is_within = |x: f64| x.is_finite() && low <= x && x <= high;

@@ -1,25 +1,28 @@
-//! What a result may report, whoever wrote it: counts, numbers and texts that every part of the curator and both engines take.
+//! The values that a result may report, whatever wrote it: counts, numbers and texts that every part of the curator and
+//! both engines accept.
 //!
-//! Looks at the result alone. What it has to do with its task is the archive's business, what is in its files the ingester's.
+//! This module checks the result alone. The archive checks its relation to its task, the ingester the contents of its
+//! files.
 
 use crate::fault::StageFault;
 use model::task::{DetectorRows, HduReport, RESULT_NAME, RunReport, StagedFile, TaskResult};
 use model::{Finding, Refusal, RowRange, is_clean, shown, shown_briefly};
 use std::collections::HashSet;
 
-/// Entries of each list of a result at most. A bad night of 100 000 refusals in one task stays below.
+/// Greatest number of entries of each list of a result. A bad night of 100 000 refusals in one task stays below.
 pub const MAX_ENTRIES: usize = 250_000;
-/// Ranges of rows that one refusal lists at most.
+/// Greatest number of row ranges that one refusal lists.
 const MAX_RANGES: usize = 10_000;
-/// Columns with NaN of one HDU at most.
+/// Greatest number of columns with NaN of one HDU.
 const MAX_COLUMNS: usize = 10_000;
-/// Rows, bytes and counts at most: sums of all that a result may list stay far below 2^63.
+/// Greatest number of rows and bytes, and greatest count: sums of all that a result may list stay far below 2^63.
 const MAX_COUNT: u64 = 1 << 40;
-/// Memory of a process at most, in bytes.
+/// Greatest memory of a process, in bytes.
 const MAX_MEMORY: u64 = 1 << 50;
-/// Seconds that a task may have taken, about thirty years.
+/// Greatest length in bytes of a message; below, that of a file name, and that of a code, keyword, column or program
+/// name.
 const MAX_SECONDS: f64 = 1e9;
-/// Bytes of a message at most; of the name of a file, code, keyword, column or program.
+/// Greatest length in bytes of a message; of the name of a file, code, keyword or column or program.
 const MESSAGE_BYTES: usize = 4000;
 const FILE_BYTES: usize = 1000;
 const WORD_BYTES: usize = 200;
@@ -72,7 +75,7 @@ fn limited(field: &str, text: &str, max_bytes: usize) -> Checked {
     ensure(is_clean(text), field, || format!("control characters in {}", brief(text)))
 }
 
-/// Codes are words of machines: `a-z`, digits and `_`.
+/// Checks a code: it consists of `a-z`, digits and `_`.
 fn code(field: &str, text: &str) -> Checked {
     let is_code = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     let is_one = !text.is_empty() && text.len() <= WORD_BYTES && text.bytes().all(is_code);
@@ -84,7 +87,7 @@ fn file_name(field: &str, text: &str) -> Checked {
     limited(field, text, FILE_BYTES)
 }
 
-/// A short piece of a text that is wrong, for messages.
+/// Returns a short piece of an invalid text, for messages.
 fn brief(text: &str) -> String {
     format!("{:?}", shown_briefly(text, 80))
 }
@@ -228,12 +231,12 @@ fn run(run: &RunReport) -> Checked {
     })
 }
 
-/// Escapes and cuts the texts that people read: an unusual character in a message is no reason to lose a task's work. Names and
-/// codes stay as they are.
+/// Escapes and truncates the texts for human readers: an unusual character in a message is no reason to lose a task's
+/// work. Names and codes are unchanged.
 pub(crate) fn clean(result: &mut TaskResult) {
     let brief = |text: &mut String, max_bytes: usize| {
         if text.len() > max_bytes || !is_clean(text) {
-            // The mark of what is cut takes three bytes.
+            // The truncation mark takes three bytes.
             *text = shown_briefly(text, max_bytes - 3);
         }
     };

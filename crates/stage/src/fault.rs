@@ -1,4 +1,4 @@
-//! What can be wrong with staged files, and where.
+//! Faults of staged files, and their places.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 pub struct StageError {
     /// The file or directory.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The fault.
     #[source]
     pub fault: StageFault,
 }
 
-/// What is wrong with a staged file.
+/// The fault of a staged file.
 #[derive(Debug, thiserror::Error)]
 pub enum StageFault {
     /// It is absent or no regular file.
     #[error("it {0}")]
     NotOpened(#[from] files::OpenFault),
-    /// The system said something else.
+    /// Another error of the system.
     #[error("reading or writing stopped")]
     Io(#[from] io::Error),
     /// It could not be published.
@@ -29,10 +29,10 @@ pub enum StageFault {
     /// Parquet could not be written or read.
     #[error("parquet: {0}")]
     Parquet(String),
-    /// Not the JSON that it should be.
+    /// It is not JSON of the expected structure.
     #[error("it is no task result: {0}")]
     NotResult(String),
-    /// Longer than any honest one.
+    /// It is longer than any valid one.
     #[error("it has {bytes} bytes, {allowed} are allowed")]
     TooLong {
         /// Its length.
@@ -45,15 +45,15 @@ pub enum StageFault {
     Version {
         /// Version in the file.
         found: u64,
-        /// Version that is read.
+        /// Version that can be read.
         wanted: u32,
     },
-    /// A result reports what no task can.
+    /// A result reports impossible values.
     #[error("{field}: {problem}")]
     Invalid {
         /// The field, e.g. `refusals[3].code`.
         field: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// A result names something that is no plain file of its own directory.
@@ -62,7 +62,7 @@ pub enum StageFault {
     /// A result names a file twice.
     #[error("it names {0:?} twice")]
     NamedTwice(String),
-    /// A file's length is not what the result says; on a network disk it may become so.
+    /// A file's length differs from that in the result; on a network disk it may become correct later.
     #[error("{name} has {found} bytes, its result says {said}")]
     Length {
         /// Name of the file.
@@ -72,7 +72,7 @@ pub enum StageFault {
         /// Length in the result.
         said: u64,
     },
-    /// A file's content is not what the result says.
+    /// A file's content does not match the result.
     #[error("{0} has another SHA-256 than its result says")]
     Checksum(String),
     /// The columns are not those of the table's definition.
@@ -80,14 +80,14 @@ pub enum StageFault {
     Schema {
         /// The column.
         column: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
 }
 
 impl StageFault {
-    /// Whether the same call may succeed later without anybody's help: trouble of the machine, or a network disk
-    /// that does not show everything yet.
+    /// Returns true when the same call may succeed later without intervention: a failure of the machine, or a network
+    /// disk that does not show everything yet.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -103,7 +103,7 @@ impl StageFault {
         Self::Invalid { field: field.to_owned(), problem }
     }
 
-    /// The same of a field within another one.
+    /// Returns the same fault for a field within another one.
     pub(crate) fn within(self, list: String) -> Self {
         match self {
             Self::Invalid { field, problem } => {
@@ -123,7 +123,7 @@ impl From<parquet::errors::ParquetError> for StageFault {
         match error {
             parquet::errors::ParquetError::External(source) => match source.downcast::<io::Error>()
             {
-                // What the file itself lacks is no trouble of the machine.
+                // Contents that the file itself lacks are no failure of the machine.
                 Ok(io) if is_of_the_content(&io) => Self::Parquet(io.to_string()),
                 Ok(io) => Self::Io(*io),
                 Err(other) => Self::Parquet(other.to_string()),

@@ -1,14 +1,14 @@
-//! Stage 4 of 5: what a task leaves in its attempt's directory, and how it is read back.
+//! Stage 4 of 5: the output of a task in its attempt's directory, and reading it back.
 //!
-//! Takes record batches and a [`model::task::TaskResult`], leaves Parquet files whose bytes depend on the rows
-//! alone, and `result.json`, published last: a directory without it is unfinished work. Reading back trusts
-//! nothing: names must be plain, lengths must fit, schemas must be those of `model::tables`, and every count, number and text
-//! must be one that engines and terminals take ([`examine()`]).
+//! Takes record batches and a [`model::task::TaskResult`], writes Parquet files whose bytes depend on the rows alone,
+//! and `result.json`, published last: a directory without it is unfinished work. Reading back trusts nothing: names
+//! must be plain, lengths must fit, schemas must be those of `model::tables`, and every count, number and text must be
+//! one that engines and terminals accept ([`examine()`]).
 //!
-//! Start at [`StagedWriter`], [`write_result`] and [`read_result`]; [`metadata::read`] gives a catalogue task the
-//! detectors of its multiframes. How Parquet is written stands in [`parquet_format`] alone. A new column begins
-//! in `model::tables`; nothing here names columns but [`metadata`].
-//! Does not open FITS files, assign ids, or know that a database exists.
+//! Start at [`StagedWriter`], [`write_result`] and [`read_result`]; [`metadata::read`] returns the detectors of the
+//! multiframes of a catalogue task. The Parquet format is defined in [`parquet_format`] alone. A new column begins in
+//! `model::tables`; nothing here names columns but [`metadata`].
+//! This crate does not open FITS files, assign ids, or know that a database exists.
 
 mod contents;
 mod examine;

@@ -1,4 +1,4 @@
-//! The detectors of a catalogue task, from what the metadata tasks of its multiframes staged.
+//! The detectors of a catalogue task, from the rows that the metadata tasks of its multiframes staged.
 
 use crate::fault::{StageError, StageFault};
 use crate::reader::read_table;
@@ -19,17 +19,17 @@ const HEADER_BYTES: usize = 4 << 20;
 /// Detectors by multiframe and extension.
 pub type Detectors = BTreeMap<(MultiframeId, ExtNum), Detector>;
 
-/// Name of the file in which a metadata task stages a table.
+/// Returns the name of the file in which a metadata task stages a table.
 pub fn file_name(table: &str) -> String {
     model::task::staged_name(table, None)
 }
 
-/// Reads the detectors of some multiframes, staged in some attempts' directories. A multiframe that stands in several of
-/// them is that of the last. Costs next to nothing for the multiframes that are not wanted. `names` are the keywords
-/// that end up in [`Detector::names`].
+/// Reads the detectors of some multiframes, staged in some attempts' directories. A multiframe that is in several of
+/// them is taken from the last. Multiframes that are not wanted cost next to nothing. `names` are the keywords that are
+/// stored in [`Detector::names`].
 ///
 /// # Errors
-/// A staged file that cannot be read, or is not as its table's definition says.
+/// A staged file that cannot be read, or does not match its table's definition.
 pub fn read(
     dirs: &[PathBuf],
     wanted: &BTreeSet<MultiframeId>,
@@ -112,7 +112,8 @@ const DETECTOR_COLUMNS: &[&str] = &[
     "aper_cor7",
 ];
 
-/// What the catalogue's header says counts before what the image's says: it is the younger of the two.
+/// Returns the photometric facts: the catalogue's header has precedence over the image's, since it is the later of the
+/// two.
 fn photometry(row: &Row<'_>, frame: &Frame) -> Photometry {
     let first = |names: [&str; 2]| names.into_iter().find_map(|name| row.number(name));
     Photometry {
@@ -131,7 +132,7 @@ fn hdu_of(ext_num: i64) -> Option<u16> {
     i16::try_from(ext_num).ok().and_then(ExtNum::new).map(ExtNum::hdu)
 }
 
-/// What a multiframe's detectors have in common.
+/// The common properties of a multiframe's detectors.
 #[derive(Clone, Debug, Default)]
 struct Frame {
     file_name: String,
@@ -171,7 +172,7 @@ fn frames(dir: &Path) -> Result<BTreeMap<MultiframeId, Frame>, StageError> {
     Ok(frames)
 }
 
-/// The programme of each multiframe, the least id where there are several.
+/// Returns the programme of each multiframe, the least id where there are several.
 fn programmes(dir: &Path) -> Result<BTreeMap<MultiframeId, ProgrammeId>, StageError> {
     let mut programmes = BTreeMap::new();
     each_row(dir, "programme_frame", &["programme_id", "multiframe_id"], |row| {
@@ -187,7 +188,7 @@ fn programmes(dir: &Path) -> Result<BTreeMap<MultiframeId, ProgrammeId>, StageEr
 
 type Headers = BTreeMap<(MultiframeId, String, u16), Vec<u8>>;
 
-/// Cards by multiframe, file and HDU, packed.
+/// Reads the packed cards by multiframe, file and HDU.
 fn headers(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Headers, StageError> {
     let mut headers = Headers::new();
     each_row(dir, "header", &["multiframe_id", "file_name", "ext_num", "cards"], |row| {
@@ -201,17 +202,17 @@ fn headers(dir: &Path, wanted: &BTreeSet<MultiframeId>) -> Result<Headers, Stage
     Ok(headers)
 }
 
-/// Cards as a row of `header` has them; `None` when there is no memory for it.
+/// Returns cards packed as in a row of `header`; `None` when there is no memory for it.
 pub fn packed_cards(cards: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::compress(cards, 1).ok()
 }
 
-/// The cards of a row of `header`; `None` when they cannot be unpacked.
+/// Returns the cards of a row of `header`; `None` when they cannot be unpacked.
 pub fn unpacked_cards(packed: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, HEADER_BYTES).ok()
 }
 
-/// The values of some keywords as text.
+/// Returns the values of some keywords as text.
 fn named(header: &Header, keywords: &[String]) -> BTreeMap<String, String> {
     let value = |keyword: &str| match header.value(keyword)? {
         Value::Text(text) => Some(text.trim().to_owned()),
@@ -222,7 +223,7 @@ fn named(header: &Header, keywords: &[String]) -> BTreeMap<String, String> {
     keywords.iter().filter_map(|k| Some((k.clone(), value(k)?))).collect()
 }
 
-/// The keywords of an image header that describe its coordinate system.
+/// Returns the keywords of an image header that describe its coordinate system.
 fn image_cards(header: &Header) -> BTreeMap<String, CardValue> {
     const STEMS: &[&str] = &[
         "CTYPE", "CRPIX", "CRVAL", "CUNIT", "CRUNIT", "CDELT", "CROTA", "CD", "PC", "PV", "PROJP",
@@ -241,14 +242,14 @@ fn image_cards(header: &Header) -> BTreeMap<String, CardValue> {
             };
             Some((card.keyword().to_owned(), value))
         })
-        // The first of equal keywords counts, as everywhere.
+        // The first of equal keywords counts, as in all other places.
         .fold(BTreeMap::new(), |mut cards, (keyword, value)| {
             cards.entry(keyword).or_insert(value);
             cards
         })
 }
 
-/// The keywords of an image with the reference frame that it inherits from the primary header, when it names none.
+/// Returns the keywords of an image with the reference frame that it inherits from the primary header, when it names none.
 fn with_frame(
     mut cards: BTreeMap<String, CardValue>,
     told: &BTreeMap<String, CardValue>,
@@ -265,7 +266,7 @@ fn is_frame(keyword: &str) -> bool {
     ["RADESYS", "RADECSYS", "EQUINOX", "EPOCH"].contains(&keyword)
 }
 
-/// A coordinate system as `astrometry` has it.
+/// A coordinate system in the form of `astrometry`.
 #[derive(Debug, Default)]
 struct Told {
     from_image: bool,
@@ -307,7 +308,7 @@ fn coordinate_systems(dir: &Path) -> Result<BTreeMap<(MultiframeId, ExtNum), Tol
             let value = text.or_else(|| row.number(column).map(CardValue::Number))?;
             Some(((*keyword).to_owned(), value))
         };
-        // Of a system that could not be used only the frame is of use: columns of the catalogue may be in it.
+        // Of a system that could not be used, only the frame is useful: columns of the catalogue may be in it.
         let of_use = |(_, keyword): &&(&str, &str)| source.is_some() || is_frame(keyword);
         let cards = WCS_COLUMNS.iter().filter(of_use).filter_map(card).collect();
         systems.insert(key, Told { from_image: source != Some("catalogue"), cards });
@@ -315,7 +316,7 @@ fn coordinate_systems(dir: &Path) -> Result<BTreeMap<(MultiframeId, ExtNum), Tol
     Ok(systems)
 }
 
-/// One row of a staged table; columns are asked for by name.
+/// One row of a staged table; columns are requested by name.
 struct Row<'b> {
     batch: &'b RecordBatch,
     row: usize,
@@ -364,7 +365,7 @@ impl Row<'_> {
     }
 }
 
-/// Does something for every row of a table's staged file; a table without a file has no rows.
+/// Calls a function for every row of a table's staged file; a table without a file has no rows.
 fn each_row(
     dir: &Path,
     name: &'static str,

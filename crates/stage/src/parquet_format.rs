@@ -1,15 +1,15 @@
-//! How Parquet files of detections are written: the one place for codec, pages, encodings and statistics.
+//! The format of Parquet files of detections: the only place for codec, pages, encodings and statistics.
 //!
-//! The same properties serve the staged files and what the lake writes anew, since the lake copies staged column
-//! chunks as they are.
+//! The same properties apply to the staged files and to the files that the lake rewrites, since the lake copies staged
+//! column chunks unchanged.
 //!
 //! - zstd level 1: level 3 costs a third of the speed for 2 % of the size, as fluxes are noise in their low bits.
 //! - Floats are BYTE_STREAM_SPLIT, which puts signs and exponents together; no dictionary.
-//! - Integers are DELTA_BINARY_PACKED: what ascends or stands still takes a few bytes a page, and sky pixels take the
-//!   bits in which one detector's differ. A dictionary would be given up for most of them after half the work.
+//! - Integers are DELTA_BINARY_PACKED: ascending or constant values take a few bytes a page, and sky pixels take the
+//!   bits in which one detector's differ. Most of them would abandon a dictionary after half the work.
 //! - Pages of at most 2000 rows, so that one detector's rows touch few of them.
-//! - Least and greatest values, per chunk and page, only for the columns that searches are limited by: 150 columns
-//!   of them make footers long and planning slow.
+//! - Least and greatest values, per chunk and page, only for the columns by which searches are limited: those of
+//!   150 columns make footers long and planning slow.
 
 use arrow_schema::{DataType, Schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -32,13 +32,13 @@ pub const STATISTICS_COLUMNS: [&str; 10] = [
     "begin_event",
 ];
 
-/// Rows of a data page at most.
+/// Greatest number of rows of a data page.
 pub const PAGE_ROWS: usize = 2000;
 
-/// Rows of a row group at most.
+/// Greatest number of rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 1_000_000;
 
-/// Properties for files of `detection` (or of any table with a subset of its columns).
+/// Returns the properties for files of `detection` (or of any table with a subset of its columns).
 pub fn detection_writer_properties(schema: &Schema) -> WriterProperties {
     let mut builder = table_writer_properties()
         .set_data_page_row_count_limit(PAGE_ROWS)
@@ -50,7 +50,7 @@ pub fn detection_writer_properties(schema: &Schema) -> WriterProperties {
     builder.build()
 }
 
-/// Properties for staged files of metadata: hundreds of columns, few rows, read once. Whatever is set up per column
+/// Returns the properties for staged files of metadata: hundreds of columns, few rows, read once. Any setup per column
 /// (a compressor, a dictionary) would cost more than it saves; header texts are packed already.
 pub(crate) fn metadata_writer_properties() -> WriterProperties {
     table_writer_properties()
@@ -60,7 +60,7 @@ pub(crate) fn metadata_writer_properties() -> WriterProperties {
         .build()
 }
 
-/// Properties that all our Parquet files share.
+/// Returns the properties shared by all our Parquet files.
 pub fn table_writer_properties() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");
     WriterProperties::builder()

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 const BATCH_ROWS: usize = 16_384;
 
-/// Reads columns of a staged file batch by batch; every batch has exactly the columns asked for, in their order.
+/// Reads columns of a staged file batch by batch; every batch has exactly the requested columns, in their order.
 pub struct TableReader {
     path: PathBuf,
     schema: SchemaRef,
-    /// For each column its place in the batches of the file; `None` for one that is newer than the file.
+    /// Position of each column in the batches of the file; `None` for a column that is newer than the file.
     places: Vec<Option<usize>>,
     reader: ParquetRecordBatchReader,
     rows: u64,
@@ -27,7 +27,7 @@ pub struct TableReader {
 /// Opens a staged file of a table. Columns that were added to the definition after it was written are NULL.
 ///
 /// # Errors
-/// A file that is not there, is no Parquet, or whose columns are not those of the definition.
+/// A missing file, one that is no Parquet, or one whose columns are not those of the definition.
 pub fn read_table(path: &Path, table: &Table, columns: &[&str]) -> Result<TableReader, StageError> {
     open(path, table, columns).map_err(|fault| fault.at(path))
 }
@@ -64,8 +64,8 @@ fn unknown(name: &str, table: &Table) -> StageFault {
     StageFault::Schema { column: name.to_owned(), problem }
 }
 
-/// Returns the places in the file of the columns that it holds: the first ones of the definition, all of it or less the
-/// newest nullable ones. Retired columns may be between them.
+/// Returns the positions in the file of the columns that it holds: the first ones of the definition, all of it or all
+/// but the newest nullable ones. Retired columns may be between them.
 fn check_schema(found: &Schema, table: &Table) -> Result<Vec<usize>, StageFault> {
     let wanted = table.arrow_schema();
     let mut held = Vec::with_capacity(found.fields().len());
@@ -84,7 +84,7 @@ fn check_schema(found: &Schema, table: &Table) -> Result<Vec<usize>, StageFault>
         if field.is_nullable() != defined.is_nullable() {
             return Err(fault("it should be nullable, or should not".to_owned()));
         }
-        // Fields are numbered by their place in the file.
+        // Fields are numbered by their position in the file.
         if field.metadata().get(FIELD_ID) != Some(&Table::field_id(n).to_string()) {
             return Err(fault(format!("its field id should be {}", Table::field_id(n))));
         }
@@ -102,12 +102,12 @@ fn check_schema(found: &Schema, table: &Table) -> Result<Vec<usize>, StageFault>
 const FIELD_ID: &str = "PARQUET:field_id";
 
 impl TableReader {
-    /// Schema of the batches.
+    /// Returns the schema of the batches.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Rows of the file.
+    /// Returns the number of rows of the file.
     pub fn rows(&self) -> u64 {
         self.rows
     }

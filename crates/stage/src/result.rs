@@ -9,13 +9,13 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::path::Path;
 
-/// Length of a result at most; one of 100 000 refusals has some 30 MB.
+/// Greatest length of a result; one of 100 000 refusals has some 30 MB.
 const RESULT_BYTES: u64 = 128 << 20;
 
-/// How closely the files of a result are looked at.
+/// The extent to which the files of a result are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verification {
-    /// They are there, regular files of the right length.
+    /// They exist and are regular files of the right length.
     Lengths,
     /// Their content has the right SHA-256 too.
     Checksums,
@@ -24,7 +24,7 @@ pub enum Verification {
 /// Makes everything in an attempt's directory durable, then publishes its result.
 ///
 /// # Errors
-/// A result that [`read_result`] would not take, or whatever the system says.
+/// A result that [`read_result`] would reject, or an error of the system.
 pub fn write_result(dir: &Path, result: &TaskResult) -> Result<(), StageError> {
     let path = dir.join(RESULT_NAME);
     let write = || -> Result<(), StageFault> {
@@ -45,16 +45,16 @@ pub fn write_result(dir: &Path, result: &TaskResult) -> Result<(), StageError> {
     write().map_err(|fault| fault.at(&path))
 }
 
-/// Reads the result in an attempt's directory and looks at the files that it names.
+/// Reads the result in an attempt's directory and checks the files that it names.
 ///
 /// # Errors
-/// Anything that is not as it should be; [`StageFault::is_transient`] tells what may still become so.
+/// Any fault; [`StageFault::is_transient`] reports which ones may disappear later.
 pub fn read_result(dir: &Path, verification: Verification) -> Result<TaskResult, StageError> {
     let opened = Dir::open(dir).map_err(|fault| StageFault::from(fault).at(dir))?;
     read_result_in(&opened, verification)
 }
 
-/// [`read_result`] for a directory that is open: what others exchange on the way to it changes nothing.
+/// Reads as [`read_result`], for a directory that is open: changes to the path that leads to it have no effect.
 ///
 /// # Errors
 /// As [`read_result`].
@@ -74,7 +74,7 @@ fn parse(dir: &Dir) -> Result<TaskResult, StageFault> {
         return Err(StageFault::TooLong { bytes, allowed: RESULT_BYTES });
     }
     let mut text = Vec::new();
-    // The file may have grown since.
+    // The file may have grown in the meantime.
     file.by_ref().take(RESULT_BYTES).read_to_end(&mut text)?;
     let not_result = |error: serde_json::Error| StageFault::NotResult(error.to_string());
     let outline: Outline = serde_json::from_slice(&text).map_err(not_result)?;
@@ -88,7 +88,7 @@ fn parse(dir: &Dir) -> Result<TaskResult, StageFault> {
     Ok(result)
 }
 
-/// A result as to its version and the lengths of its lists: read first, since it takes no memory.
+/// Version and lengths of the lists of a result: read first, since this needs no memory.
 #[derive(serde::Deserialize)]
 struct Outline {
     version: u64,
@@ -106,7 +106,7 @@ struct Outline {
     _findings: Counted,
 }
 
-/// A list of [`MAX_ENTRIES`] at most, whatever is in it.
+/// A list of at most [`MAX_ENTRIES`] entries of any kind.
 #[derive(Default)]
 struct Counted;
 

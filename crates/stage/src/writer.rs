@@ -17,17 +17,17 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows of a row group at most: a writer holds one of detections in memory, some 70 MB.
+/// Greatest number of rows of a row group: a writer holds one of detections in memory, some 70 MB.
 const GROUP_ROWS: u64 = 131_072;
 
-/// Writes one staged file: rows in, bytes and checksum out. The bytes depend on the rows, and on the expected
-/// number of rows, alone.
+/// Writes one staged file: rows in, bytes and checksum out. The bytes depend only on the rows and the expected number
+/// of rows.
 ///
-/// The file is written under its own name into an attempt's directory, which nobody reads before its result is
+/// The file is written under its own name into an attempt's directory, which no process reads before its result is
 /// published; [`crate::write_result`] makes it durable.
 ///
-/// Rows wait until their row group is full and are then encoded column by column: one compressor at a time is
-/// alive and stays in the processor's cache, where 150 of them would push each other out at every page.
+/// Rows wait until their row group is full and are then encoded column by column: only one compressor is active at a
+/// time and stays in the processor's cache, where 150 of them would evict each other at every page.
 pub struct StagedWriter {
     path: PathBuf,
     table: &'static Table,
@@ -40,8 +40,8 @@ pub struct StagedWriter {
     group_rows: u64,
 }
 
-/// Rows per row group for a file of about this many rows: groups of equal size, between 65 536 and 131 072 rows,
-/// so that the last one is no crumb.
+/// Returns the rows per row group for a file of about this many rows: groups of equal size, between 65 536 and 131 072
+/// rows, so that the last one is not tiny.
 pub fn row_group_rows(expected_rows: u64) -> u64 {
     match expected_rows.div_ceil(GROUP_ROWS) {
         0 | 1 => GROUP_ROWS,
@@ -50,10 +50,10 @@ pub fn row_group_rows(expected_rows: u64) -> u64 {
 }
 
 impl StagedWriter {
-    /// Begins the file `name` of a table in an attempt's directory; an older one of the name is replaced.
+    /// Creates the file `name` of a table in an attempt's directory; an older one of the name is replaced.
     ///
     /// # Errors
-    /// A name that is not plain, or whatever the system says.
+    /// A name that is not plain, or an error of the system.
     pub fn create(
         dir: &Path,
         table: &'static Table,
@@ -84,8 +84,8 @@ impl StagedWriter {
             Keeping::Lake => detection_writer_properties(&schema),
             Keeping::Versioned | Keeping::Reference => metadata_writer_properties(),
         };
-        // No Arrow schema in the file's metadata: the definition of the table is the schema, and a second copy in
-        // every file says nothing.
+        // No Arrow schema in the file's metadata: the definition of the table is the schema, and a second copy in every
+        // file is redundant.
         let columns = ArrowSchemaConverter::new().convert(&schema)?;
         let writer = SerializedFileWriter::new(
             Hashing::new(file),
@@ -108,7 +108,7 @@ impl StagedWriter {
     /// Appends rows.
     ///
     /// # Errors
-    /// A batch of another schema, or whatever the system says.
+    /// A batch of another schema, or an error of the system.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), StageError> {
         self.append(batch).map_err(|fault| fault.at(&self.path))
     }
@@ -167,10 +167,10 @@ impl StagedWriter {
         Ok(())
     }
 
-    /// Completes the file. For detections, `programme_id` tells whose they all are.
+    /// Completes the file. For detections, `programme_id` is the owner of all rows.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Errors of the system.
     pub fn finish(mut self, programme_id: Option<i32>) -> Result<StagedFile, StageError> {
         if self.waiting_rows > 0 {
             self.write_row_group().map_err(|fault| StageFault::from(fault).at(&self.path))?;
@@ -194,8 +194,8 @@ impl StagedWriter {
     }
 }
 
-/// The rows in pieces none of which reaches across the end of a page, so that pages end at the same rows however
-/// the rows were handed over.
+/// Returns the rows in pieces none of which extends across the end of a page, so that pages end at the same rows
+/// regardless of the batches in which the rows were passed.
 fn cut_at_pages(batches: &[RecordBatch]) -> Vec<RecordBatch> {
     let mut pieces = Vec::new();
     let mut begun = 0;

@@ -1,5 +1,5 @@
 //! Throw-away PostgreSQL servers for tests: a new cluster in a temporary directory, on a random port of loopback and a
-//! socket in that directory. They end with the test process, however that ends, and leave nothing.
+//! socket in that directory. They end with the test process, in whatever way it ends, and leave nothing behind.
 //!
 //! PostgreSQL refuses to run as root: started by root, a server runs as the user `postgres`.
 
@@ -14,20 +14,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How a server is to be.
+/// Settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Commits reach the disk; without, they are much faster and survive a kill all the same.
+    /// True when commits reach the disk; without, they are much faster and still survive a kill.
     pub fsync: bool,
-    /// Offers TLS with a certificate for `localhost` of an authority of its own.
+    /// True to offer TLS with a certificate for `localhost` of a separate authority.
     pub tls: bool,
     /// Further settings, `name = value`.
     pub settings: Vec<String>,
-    /// Where its directory is made; else where temporary files are.
+    /// Parent of its directory; by default the directory of temporary files.
     pub parent: Option<PathBuf>,
 }
 
-/// A server that runs, and ends when it is dropped.
+/// A running server, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     binaries: PathBuf,
@@ -45,7 +45,7 @@ struct Running {
     _watcher: ChildStdin,
 }
 
-/// A database of its own on a server.
+/// A separate database on a server.
 #[derive(Clone, Debug)]
 pub struct Database {
     /// Its name.
@@ -59,16 +59,17 @@ const SUPERUSER: &str = "postgres";
 static NAMES: AtomicU32 = AtomicU32::new(1);
 
 impl Server {
-    /// The server that all tests of a process share; `None`, and said to be skipped, where PostgreSQL is not installed.
+    /// Returns the server that all tests of a process share; `None`, with a message of the skip, where PostgreSQL is
+    /// not installed.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&Options::default())).as_ref()
     }
 
-    /// Starts a server; `None`, and said to be skipped, where PostgreSQL is not installed.
+    /// Starts a server; `None`, with a message of the skip, where PostgreSQL is not installed.
     ///
     /// # Panics
-    /// When it is installed and does not start.
+    /// Panics when it is installed and does not start.
     pub fn start(options: &Options) -> Option<Self> {
         let Some(binaries) = binaries() else {
             skipped("PostgreSQL 15 or later is not installed (Debian: postgresql)");
@@ -97,27 +98,27 @@ impl Server {
         self.directory.join("data")
     }
 
-    /// Directory of its socket.
+    /// Returns the directory of its socket.
     pub fn socket(&self) -> PathBuf {
         self.directory.join("sock")
     }
 
-    /// Certificate of the authority that signed the server's, with [`Options::tls`].
+    /// Returns the certificate of the authority that signed the server's, with [`Options::tls`].
     pub fn authority(&self) -> PathBuf {
         self.directory.join("ca.crt")
     }
 
-    /// Password of the user `postgres`, wanted on TCP.
+    /// Returns the password of the user `postgres`, required on TCP.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// One of PostgreSQL's own programs.
+    /// Returns the path of one of PostgreSQL's own programs.
     pub fn program(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
     }
 
-    /// Its port on 127.0.0.1.
+    /// Returns its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -210,14 +211,14 @@ impl Server {
         }
     }
 
-    /// A new, empty database.
+    /// Makes a new, empty database.
     pub fn database(&self) -> Database {
         let name = format!("t{}", NAMES.fetch_add(1, Ordering::Relaxed));
         self.psql("postgres", &format!("CREATE DATABASE {name}"));
         Database { name, port: self.port, socket: self.socket(), psql: self.binaries.join("psql") }
     }
 
-    /// A new database that equals another one, to which nobody is connected.
+    /// Makes a new database that equals another one, which must have no connections.
     pub fn copy(&self, of: &str) -> Database {
         let copy = self.database();
         self.psql("postgres", &format!("DROP DATABASE {0}", copy.name));
@@ -225,10 +226,10 @@ impl Server {
         copy
     }
 
-    /// What psql prints of some statements, without decoration.
+    /// Returns the output of psql for some statements, without decoration.
     ///
     /// # Panics
-    /// When one of them fails.
+    /// Panics when one of them fails.
     pub fn psql(&self, database: &str, sql: &str) -> String {
         self.try_psql(database, sql).unwrap_or_else(|fault| panic!("{sql}\n{fault}"))
     }
@@ -237,7 +238,7 @@ impl Server {
         psql(&self.binaries.join("psql"), &self.socket(), self.port, database, sql)
     }
 
-    /// Kills every process of the server at once, as a power cut would; the data stay.
+    /// Kills every process of the server at once, as a power cut would; the data remain.
     pub fn kill(&self) {
         let Some(running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
         else {
@@ -251,7 +252,7 @@ impl Server {
         }
         signal("KILL", pid);
         let _ = server.wait();
-        // What a power cut takes too: its shared memory, and its claim on the data.
+        // A power cut also removes its shared memory, and its claim on the data.
         let lock = self.data().join("postmaster.pid");
         let text = fs::read_to_string(&lock).unwrap_or_default();
         if let Some(id) = text.lines().nth(6).and_then(|l| l.split_whitespace().nth(1)) {
@@ -263,13 +264,13 @@ impl Server {
         }
     }
 
-    /// Starts it again after [`Server::kill`] or [`Server::stop`].
+    /// Restarts it after [`Server::kill`] or [`Server::stop`].
     pub fn restart(&self) {
         self.kill();
         self.launch();
     }
 
-    /// Ends it in good order; the data stay.
+    /// Stops it in an orderly way; the data remain.
     pub fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { mut server, .. }) = running {
@@ -298,18 +299,18 @@ impl Drop for Server {
 }
 
 impl Database {
-    /// Its URL on the server's socket, where no password is wanted.
+    /// Returns its URL on the server's socket, where no password is required.
     pub fn url(&self) -> String {
         let host = self.socket.display().to_string().replace('/', "%2F");
         format!("postgres://{SUPERUSER}@{host}:{}/{}", self.port, self.name)
     }
 
-    /// Its URL on TCP, where the password is wanted.
+    /// Returns its URL on TCP, where the password is required.
     pub fn tcp_url(&self) -> String {
         format!("postgres://{SUPERUSER}@localhost:{}/{}", self.port, self.name)
     }
 
-    /// What psql prints of some statements, or its message when one of them fails.
+    /// Returns the output of psql for some statements, or its message when one of them fails.
     ///
     /// # Errors
     /// The message of psql.
@@ -317,10 +318,10 @@ impl Database {
         psql(&self.psql, &self.socket, self.port, &self.name, sql)
     }
 
-    /// What psql prints of some statements, without decoration.
+    /// Returns the output of psql for some statements, without decoration.
     ///
     /// # Panics
-    /// When one of them fails.
+    /// Panics when one of them fails.
     pub fn psql(&self, sql: &str) -> String {
         psql(&self.psql, &self.socket, self.port, &self.name, sql)
             .unwrap_or_else(|fault| panic!("{sql}\n{fault}"))
@@ -351,7 +352,7 @@ fn psql(
     }
 }
 
-/// A process that waits until this one is gone and then ends the server and removes its directory.
+/// Starts a process that waits until this one has ended and then stops the server and removes its directory.
 fn watch(server: u32, directory: &Path) -> io::Result<ChildStdin> {
     let script = "cat >/dev/null; kill -QUIT $1 2>/dev/null || exit 0; sleep 0.5; kill -KILL -$1 2>/dev/null; rm -rf -- \"$2\"";
     let mut watcher = Command::new("sh")
@@ -382,7 +383,7 @@ fn said_well(output: &Output) -> io::Result<()> {
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
-/// The directory of initdb and postgres, 15 or later.
+/// Returns the directory of initdb and postgres, 15 or later.
 fn binaries() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> =
         std::env::var_os("PG_BINDIR").map(PathBuf::from).into_iter().collect();
@@ -409,7 +410,7 @@ fn binaries() -> Option<PathBuf> {
     })
 }
 
-/// User and group that the server runs as, when we are root.
+/// Returns user and group that the server runs as, when we are root.
 fn server_user() -> Option<(u32, u32)> {
     let is_root = fs::metadata("/proc/self").is_ok_and(|m| {
         use std::os::unix::fs::MetadataExt;

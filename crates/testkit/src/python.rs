@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The interpreter that `ALMAGEST_PYTHON` names. Without one, prints that the calling test is skipped.
+/// Returns the interpreter that `ALMAGEST_PYTHON` names. Without one, prints that the calling test is skipped.
 pub fn python() -> Option<PathBuf> {
     let found = std::env::var_os("ALMAGEST_PYTHON").filter(|path| !path.is_empty());
     if found.is_none() {
@@ -14,8 +14,8 @@ pub fn python() -> Option<PathBuf> {
     found.map(PathBuf::from)
 }
 
-/// Says, past the capture of test output, that the calling test is skipped and why; in the file that
-/// `ALMAGEST_SKIP_LOG` names too, where the runner of all tests collects them.
+/// Prints, past the capture of test output, that the calling test is skipped and why; it also writes this to the file
+/// that `ALMAGEST_SKIP_LOG` names, from which the runner of all tests collects it.
 pub fn skipped(reason: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("unnamed test");
@@ -26,12 +26,12 @@ pub fn skipped(reason: &str) {
     log.and_then(|mut log| log.write_all(line.as_bytes())).expect("the log can be written");
 }
 
-/// Runs a script and gives back what it printed; `None` when there is no interpreter (and says so).
+/// Runs a script and returns its output; `None`, with a message, when there is no interpreter.
 ///
 /// Warnings count as errors. `name` appears in the message when it fails.
 ///
 /// # Panics
-/// When the script fails, with its error output.
+/// Panics when the script fails, with its error output.
 pub fn python_script<A: AsRef<OsStr>>(name: &str, script: &str, args: &[A]) -> Option<String> {
     let python = python()?;
     let output = Command::new(python)

@@ -1,9 +1,9 @@
-//! The set of real files, and what is known to be in them.
+//! The set of real files, and its known contents.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The directory of real files: `ALMAGEST_REAL_FITS`, else `shared/data/real` beside the workspace. Without it,
+/// Returns the directory of real files: `ALMAGEST_REAL_FITS`, else `shared/data/real` beside the workspace. Without it,
 /// prints that the calling test is skipped.
 pub fn real_data() -> Option<PathBuf> {
     let named = std::env::var_os("ALMAGEST_REAL_FITS").filter(|path| !path.is_empty());
@@ -17,10 +17,10 @@ pub fn real_data() -> Option<PathBuf> {
     None
 }
 
-/// `truth.json` of the real files: an object `files` whose keys are paths below the directory.
+/// Reads `truth.json` of the real files: an object `files` whose keys are paths below the directory.
 ///
 /// # Panics
-/// When the file is not JSON.
+/// Panics when the file is not JSON.
 pub fn real_truth(dir: &Path) -> Value {
     let text = std::fs::read(dir.join("truth.json")).expect("the real set has a truth.json");
     serde_json::from_slice(&text).expect("truth.json is JSON")

@@ -1,4 +1,4 @@
-//! A line to a server on loopback that can be bad: cut, slow, or not true to its bytes.
+//! A connection to a server on loopback that can be bad: broken, slow, or with corrupted bytes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,43 +6,43 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What is wrong with a line. All of it can be changed while it is in use.
+/// The faults of a connection. All of them can be changed while it is in use.
 #[derive(Debug, Default)]
 pub struct Faults {
-    /// Connections that are still to be cut, each after [`Faults::cut_after`] bytes from the server.
+    /// Number of connections still to be cut, each after [`Faults::cut_after`] bytes from the server.
     pub cuts: AtomicI64,
     /// Bytes from the server after which a connection is cut.
     pub cut_after: AtomicU64,
-    /// Connections that are still to be slow: a byte every 100 ms, once [`Faults::cut_after`] bytes came.
+    /// Number of connections still to be slow: a byte every 100 ms, after [`Faults::cut_after`] bytes have arrived.
     pub trickles: AtomicI64,
-    /// Bytes that are still to be changed, the first [`Faults::corrupt_at`] bytes after the first of all connections.
+    /// Number of bytes still to be changed, the first [`Faults::corrupt_at`] bytes after the first of all connections.
     pub corruptions: AtomicI64,
-    /// Where.
+    /// Position of the change.
     pub corrupt_at: AtomicU64,
-    /// Nobody is let through.
+    /// True when no connection is let through.
     pub is_down: AtomicBool,
-    /// Connections that are open.
+    /// Number of open connections.
     pub open: AtomicUsize,
-    /// The most that were open at once.
+    /// Greatest number of connections that were open at once.
     pub open_most: AtomicUsize,
-    /// Bytes from the server.
+    /// Number of bytes from the server.
     pub bytes: AtomicU64,
 }
 
 /// A relay, for as long as the process lives.
 #[derive(Debug)]
 pub struct Relay {
-    /// Where it listens, on 127.0.0.1.
+    /// The port on which it listens, on 127.0.0.1.
     pub port: u16,
-    /// What is wrong with it.
+    /// Its faults.
     pub faults: Arc<Faults>,
 }
 
 impl Relay {
-    /// Leads to a port of this machine.
+    /// Makes a relay to a port of this machine.
     ///
     /// # Panics
-    /// When no port is to be had.
+    /// Panics when no port is available.
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let own = listener.local_addr().expect("its address").port();
@@ -81,7 +81,7 @@ fn serve(client: &TcpStream, port: u16, faults: &Faults) {
     faults.open.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Bytes from the server, with what is wrong.
+/// Passes on bytes from the server, with the faults.
 fn answer(mut server: &TcpStream, mut client: &TcpStream, faults: &Faults) {
     let (mut came, mut buffer) = (0_u64, vec![0; 1 << 16]);
     let is_slow = takes(&faults.trickles);

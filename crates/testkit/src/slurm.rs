@@ -1,11 +1,11 @@
-//! Throw-away Slurm clusters for tests: `tools/slurm-cluster` with a directory of its own.
+//! Throw-away Slurm clusters for tests: `tools/slurm-cluster` with a separate directory.
 
 use crate::{is_root, skipped};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// A cluster that runs, and ends when it is dropped, or with the test process.
+/// A running cluster, which ends when it is dropped, or with the test process.
 #[derive(Debug)]
 pub struct Cluster {
     // Short: the path of a socket may have 108 bytes.
@@ -17,8 +17,8 @@ fn script() -> PathBuf {
 }
 
 impl Cluster {
-    /// A cluster of so many nodes n1, n2 …, of two processors each, which can be cut off one by one. `None` where Slurm is not
-    /// installed or the test does not run as root.
+    /// Starts a cluster of some nodes n1, n2 …, of two processors each, which can be cut off one by one. `None` where
+    /// Slurm is not installed or the test does not run as root.
     pub fn start(nodes: u32) -> Option<Self> {
         let is_there = |program: &str| {
             ["/usr/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(program).is_file())
@@ -36,13 +36,13 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// Has the script do something, which must succeed.
+    /// Runs an action of the script, which must succeed.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics when it does not.
     #[track_caller]
     pub fn told(&self, words: &[&str]) {
-        // Through a file: what the script starts in the background would hold a pipe open.
+        // Through a file: processes that the script starts in the background would keep a pipe open.
         let log = self.directory.path().with_extension("log");
         let file = std::fs::File::create(&log).expect("a log");
         let copy = file.try_clone().expect("the log");
@@ -64,15 +64,15 @@ impl Cluster {
         self.directory.path().join("c")
     }
 
-    /// The configuration: what `SLURM_CONF` is to be.
+    /// Returns the configuration: the value of `SLURM_CONF`.
     pub fn configuration(&self) -> PathBuf {
         self.state().join("slurm.conf")
     }
 
-    /// Asks one of Slurm's tools.
+    /// Runs one of Slurm's tools and returns its output.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// Panics when it cannot be started.
     pub fn ask(&self, program: &str, words: &[&str]) -> Output {
         Command::new(program)
             .args(words)
@@ -81,10 +81,10 @@ impl Cluster {
             .expect("a tool of Slurm")
     }
 
-    /// Process of the controller.
+    /// Returns the process of the controller.
     ///
     /// # Panics
-    /// When it does not run.
+    /// Panics when it does not run.
     pub fn controller(&self) -> u32 {
         let record = std::fs::read_to_string(self.state().join("pids/slurmctld")).expect("its pid");
         record.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a number")

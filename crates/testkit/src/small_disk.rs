@@ -1,4 +1,4 @@
-//! A file system in memory that is soon full.
+//! A file system in memory that fills up quickly.
 
 use crate::{is_root, skipped};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of a size in MB at a place of its own; `None` when this user is not root.
+    /// Mounts one of a size in MB at a new directory; `None` when this user is not root.
     pub fn new(megabytes: u64) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a directory");
         let mut disk = Self::mount(dir.path(), megabytes << 20)?;
@@ -45,7 +45,8 @@ impl SmallDisk {
     }
 }
 
-/// Mounts a file system in memory. Root may: a failure is one of the test, which must not pass by leaving out what it tests.
+/// Mounts a file system in memory. Root may do so: a failure is one of the test, which must not pass by omitting its
+/// subject.
 fn mount(at: &Path, options: &str) {
     let mut command = Command::new("mount");
     let out = command

@@ -1,4 +1,4 @@
-//! Throw-away sshd servers for tests: each a computer of its own as far as processes go, all on loopback.
+//! Throw-away sshd servers for tests: each with processes of its own like a separate computer, all on loopback.
 
 use crate::{is_root, skipped};
 use std::fmt::Write;
@@ -18,17 +18,17 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// So many servers. `None` where sshd is not installed or the test does not run as root.
+    /// Starts some servers. `None` where sshd is not installed or the test does not run as root.
     ///
     /// # Panics
-    /// When a server does not come up.
+    /// Panics when a server does not start.
     pub fn start(count: usize) -> Option<Self> {
         if !Path::new("/usr/sbin/sshd").is_file() || !is_root() {
             skipped("sshd is not installed, or this is not root");
             return None;
         }
         let directory = tempfile::tempdir().ok()?;
-        // Where sshd's unprivileged part is confined; Debian's service makes it too.
+        // Directory that confines sshd's unprivileged part; Debian's service makes it too.
         let _ = std::fs::create_dir_all("/run/sshd");
         for key in ["host_key", "client_key"] {
             let path = directory.path().join(key);
@@ -47,25 +47,25 @@ impl Servers {
         Some(servers)
     }
 
-    /// Port of a server, counted from 1.
+    /// Returns the port of a server, counted from 1.
     pub fn port(&self, number: usize) -> u16 {
         self.ports[number - 1]
     }
 
-    /// Names of the servers, as ssh takes them with [`Servers::configuration`].
+    /// Returns the names of the servers, as ssh accepts them with [`Servers::configuration`].
     pub fn names(&self) -> Vec<String> {
         (1..=self.ports.len()).map(|n| format!("h{n}")).collect()
     }
 
-    /// The client's configuration: `ssh -F`.
+    /// Returns the client's configuration: `ssh -F`.
     pub fn configuration(&self) -> PathBuf {
         self.path("ssh_config")
     }
 
-    /// Ends a server and everything that was started through it, as a power cut would. Counted from 1.
+    /// Ends a server and every process that was started through it, as a power cut would. Counted from 1.
     ///
     /// # Panics
-    /// When it does not run.
+    /// Panics when it does not run.
     pub fn kill(&self, number: usize) {
         let child = self.running.lock().expect("no panic")[number - 1].take();
         let mut child = child.expect("it runs");
@@ -73,10 +73,10 @@ impl Servers {
         child.wait().expect("it ends");
     }
 
-    /// Starts a server that was killed again.
+    /// Restarts a server that was killed.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// Panics when it does not start.
     pub fn restart(&self, number: usize) {
         let child = self.launch(number - 1);
         self.running.lock().expect("no panic")[number - 1] = Some(child);
@@ -107,7 +107,7 @@ impl Servers {
 
     fn launch(&self, number: usize) -> Child {
         let port = self.ports[number];
-        // SHLVL: bash run by sshd reads .bashrc unless it is told that it is not the first shell.
+        // SHLVL: bash run by sshd reads .bashrc unless SHLVL shows that it is not the first shell.
         let text = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nUseDNS no\n\
@@ -119,7 +119,7 @@ impl Servers {
         let configuration = self.path(&format!("sshd_config_{number}"));
         std::fs::write(&configuration, text).expect("written");
         let log = std::fs::File::create(self.path(&format!("log_{number}"))).expect("a log");
-        // In namespaces of its own nothing outlives it; with this process it ends.
+        // In separate namespaces no process outlives it; it ends with this process.
         let child = Command::new("setpriv")
             .args([
                 "--pdeathsig",

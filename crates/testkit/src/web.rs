@@ -1,5 +1,5 @@
-//! Throw-away web and S3 servers for tests, all on loopback: nginx (ranges, directory pages), Python's (pages, no ranges),
-//! moto and s3s-fs (S3), and one of our own that is wrong on purpose.
+//! Throw-away web and S3 servers for tests, all on loopback: nginx (ranges, directory pages), Python's (pages, no
+//! ranges), moto and s3s-fs (S3), and one of our own that is faulty on purpose.
 
 use crate::{free_port, python, skipped};
 use std::io::{BufRead, BufReader, Write};
@@ -13,14 +13,14 @@ use tempfile::TempDir;
 /// A server that ends when this is dropped, or with the test process.
 #[derive(Debug)]
 pub struct WebServer {
-    /// Where it listens, on 127.0.0.1.
+    /// The port on which it listens, on 127.0.0.1.
     pub port: u16,
     child: Child,
     _directory: Option<TempDir>,
 }
 
 impl Drop for WebServer {
-    /// Asks first: a killed nginx leaves its worker behind.
+    /// Ends the server by a signal first: a killed nginx leaves its worker behind.
     fn drop(&mut self) {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status();
         let began = Instant::now();
@@ -48,7 +48,7 @@ fn launched(command: &mut Command, port: u16, directory: Option<TempDir>) -> Web
     server
 }
 
-/// A command that ends with this process.
+/// Returns a command that ends with this process.
 fn bound(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
@@ -61,11 +61,12 @@ fn on_path(name: &str) -> Option<PathBuf> {
     places.map(|dir| dir.join(name)).find(|program| program.is_file())
 }
 
-/// nginx over a directory: directory pages, ranges, ETags. With `user:password`, only for who knows it. `None` where it is not
+/// Starts nginx over a directory: directory pages, ranges, ETags. With `user:password`, only for clients that know it.
+/// `None` where it is not installed.
 /// installed.
 ///
 /// # Panics
-/// When it does not come up.
+/// Panics when it does not start.
 pub fn nginx(root: &Path, password: Option<&str>) -> Option<WebServer> {
     let Some(program) = on_path("nginx") else {
         skipped("nginx is not installed");
@@ -97,7 +98,7 @@ pub fn nginx(root: &Path, password: Option<&str>) -> Option<WebServer> {
     Some(launched(&mut command, port, Some(directory)))
 }
 
-/// Lets a server that gave up its rights come to a directory of ours.
+/// Makes a directory of ours accessible to a server that dropped its privileges.
 fn readable_by_all(directory: &Path) {
     use std::os::unix::fs::PermissionsExt;
     for part in directory.ancestors().filter(|p| p.starts_with(std::env::temp_dir())) {
@@ -109,10 +110,11 @@ fn readable_by_all(directory: &Path) {
     }
 }
 
-/// Python's own server over a directory: pages, no ranges, no ETags. `None` where there is no Python environment.
+/// Starts Python's own server over a directory: pages, no ranges, no ETags. `None` where there is no Python
+/// environment.
 ///
 /// # Panics
-/// When it does not come up.
+/// Panics when it does not start.
 pub fn python_http(root: &Path) -> Option<WebServer> {
     let port = free_port();
     let mut command = bound(&python()?);
@@ -120,10 +122,10 @@ pub fn python_http(root: &Path) -> Option<WebServer> {
     Some(launched(command.arg(port.to_string()), port, None))
 }
 
-/// moto: S3 in memory; takes any credentials. `None` where there is no Python environment.
+/// Starts moto: S3 in memory; it accepts any credentials. `None` where there is no Python environment.
 ///
 /// # Panics
-/// When it does not come up.
+/// Panics when it does not start.
 pub fn moto() -> Option<WebServer> {
     let port = free_port();
     let mut command = bound(&python()?);
@@ -131,11 +133,11 @@ pub fn moto() -> Option<WebServer> {
     Some(launched(&mut command, port, None))
 }
 
-/// s3s-fs: S3 over a directory whose directories are buckets, for who has the access key `key` and the secret
-/// key `secret`. `None` where it is not installed (`cargo xtask test` does that).
+/// Starts s3s-fs: S3 over a directory whose directories are buckets, for clients with the access key `key` and the
+/// secret key `secret`. `None` where it is not installed (`cargo xtask test` does that).
 ///
 /// # Panics
-/// When it does not come up.
+/// Panics when it does not start.
 pub fn s3s_fs(root: &Path, key: &str, secret: &str) -> Option<WebServer> {
     let Some(program) =
         std::env::var_os("ALMAGEST_S3S_FS").map(PathBuf::from).filter(|p| p.is_file())
@@ -150,22 +152,23 @@ pub fn s3s_fs(root: &Path, key: &str, secret: &str) -> Option<WebServer> {
     Some(launched(&mut command, port, None))
 }
 
-/// What is wrong with a server of our own.
+/// The fault of a server of our own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
     /// It announces more bytes than it sends.
     TooShort,
-    /// It sends more bytes than its list of lengths says: other lengths to HEAD and GET.
+    /// It sends more bytes than its list of lengths states: other lengths to HEAD and GET.
     TooLong,
     /// It answers everything with 503.
     Busy,
 }
 
-/// A server over a directory that is wrong about names that hold `bad`; it knows ranges of none. Its page lists what the directory
-/// holds, and `extra` as it is. Serves for as long as the process lives; gives its port.
+/// Starts a server over a directory that is faulty for names that contain `bad`; it supports ranges for none. Its page
+/// lists the contents of the directory, and `extra` unchanged. It serves for as long as the process lives; returns its
+/// port.
 ///
 /// # Panics
-/// When no port is to be had.
+/// Panics when no port is available.
 pub fn wrong_http(root: &Path, wrong: Wrong, extra: &str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();

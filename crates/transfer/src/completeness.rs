@@ -1,49 +1,49 @@
-//! Whether a delivery is complete, and what is missing if not. Pure.
+//! Completeness of a delivery, and the reason when it is not complete. Pure.
 
 use std::time::Duration;
 
-/// By what a delivery is known to be complete.
+/// The criterion for a complete delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rule {
-    /// By its marker, or when nothing of it changed for a while.
+    /// By its marker, or when nothing in it has changed for a while.
     #[default]
     MarkerOrQuiet,
     /// By its marker alone.
     Marker,
-    /// When all files of its list are there.
+    /// All files of its list are present.
     Manifest,
-    /// When so many files are there.
+    /// This number of files is present.
     Count(u64),
-    /// When nothing of it changed for a while.
+    /// Nothing in it has changed for a while.
     Quiet,
 }
 
-/// What is seen of a delivery.
+/// The observed state of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Its marker is there.
+    /// True when its marker is present.
     pub is_marked: bool,
     /// The name that its marker would have.
     pub marker: String,
-    /// Files that its list names, when it has one.
+    /// Number of files that its list names; `None` without a list.
     pub listed: Option<usize>,
-    /// Files of the list that are not there.
+    /// Number of files of the list that are absent.
     pub absent: usize,
-    /// Files that are there.
+    /// Number of files that are present.
     pub files: usize,
-    /// Since when nothing of it changed.
+    /// Time since the last change in the delivery.
     pub quiet: Duration,
-    /// For how long nothing has to change.
+    /// Time without a change that completes the delivery.
     pub quiet_wanted: Duration,
-    /// Files that may still be growing.
+    /// Number of files that may still be growing.
     pub unsettled: usize,
-    /// Files that are there and could not be brought.
+    /// Number of files that are present and could not be fetched.
     pub postponed: usize,
-    /// Why its source was lost in the midst of it: then nothing else can be said.
+    /// The reason why the connection to its source was lost during the fetch; nothing else is known then.
     pub lost: Option<String>,
 }
 
-/// What is still to come, in words; `None` for a delivery that is complete.
+/// Returns the part of the delivery that has not arrived, in words; `None` for a complete delivery.
 pub fn awaited(rule: Rule, seen: &Seen) -> Option<String> {
     if let Some(why) = &seen.lost {
         return Some(format!("its source was lost: {why}"));

@@ -18,12 +18,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-/// Name before the rename; `files::is_temporary` knows it.
+/// Start of a file's name before the rename; `files::is_temporary` knows it.
 const TEMPORARY: &str = ".publishing-arrival-";
-/// Times that a file may change while it is read.
+/// Attempts at reading a file that changes while it is read.
 const TRIES: u32 = 2;
 
-/// Brings the wanted files of a directory.
+/// Fetches the wanted files of a directory.
 pub(crate) fn copy_all(
     request: &Request<'_>,
     directory: &Path,
@@ -69,10 +69,10 @@ pub(crate) fn copy_all(
     }
 }
 
-/// Where a file stands, and where it lies until it has its name.
+/// The place of a file at the source, and its temporary place in the library.
 struct Paths {
     source: PathBuf,
-    /// The source is where a link leads: no link on the way there is followed.
+    /// True when the source is the target of a link: no link on the path to it is followed.
     is_target: bool,
     temporary: PathBuf,
 }
@@ -91,7 +91,7 @@ impl Paths {
     }
 }
 
-/// Brings one file under a temporary name; taken again, once, when the source changes meanwhile.
+/// Fetches one file to a temporary name; retries once when the source changes meanwhile.
 fn bring(
     request: &Request<'_>,
     wanted: &Wanted,
@@ -146,7 +146,7 @@ fn bring(
         let in_place =
             || std::path::absolute(&paths.source).unwrap_or_else(|_| paths.source.clone());
         let complete = Complete {
-            // A disk's own copy is not doubted: reading it again would read the same.
+            // A damaged copy from a local disk is not read again: a second read would return the same bytes.
             temporary: if is_in_place { in_place() } else { paths.temporary.clone() },
             is_in_place,
             modified_ns: before
@@ -196,7 +196,7 @@ fn copy_one(
         }
         Mode::InPlace => None,
     };
-    // On a file system with copy-on-write the clone costs nothing, and only the reading is left to do.
+    // On a file system with copy-on-write the clone costs nothing, and only the read remains.
     let cloned = target.as_ref().is_some_and(|t| rustix::fs::ioctl_ficlone(t, &*source).is_ok());
     let mut sha = Sha256::new();
     let mut md5 = stated.is_some_and(Stated::is_md5).then(Md5::new);
@@ -227,7 +227,7 @@ fn copy_one(
     Ok(Sums { bytes, sha256: files::hex(&sha.finalize()), md5 })
 }
 
-/// A second name for the file that is open, whatever its first name points at by now.
+/// Makes a second name for the open file, even if its first name now refers to another file.
 fn link_open_file(source: &File, temporary: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     let _ = std::fs::remove_file(temporary);

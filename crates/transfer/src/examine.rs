@@ -1,4 +1,4 @@
-//! What a file is, by its content: image, catalogue or other; and whether its bytes are sound.
+//! Kind of a file by its content: image, catalogue or other; and the integrity of its bytes.
 
 use fits::checksum::{self, Verdict};
 use fits::{CardFault, FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
@@ -6,19 +6,19 @@ use model::profile::StaleChecksum;
 use model::{Finding, Refusal, one_line};
 use std::path::Path;
 
-/// What a file is to the archive.
+/// The kind of a file in the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// FITS with pixels: becomes a multiframe.
     Image,
     /// FITS with binary tables and no pixels: a catalogue of an image.
     Catalogue,
-    /// Anything else; registered and kept.
+    /// Anything else; registered and stored.
     Other,
 }
 
 impl FileKind {
-    /// The name in tables and reports.
+    /// Returns the name in tables and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Image => "image",
@@ -28,64 +28,64 @@ impl FileKind {
     }
 }
 
-/// One HDU as later stages need to know it before they open the file.
+/// One HDU as later stages need it before they open the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HduFact {
     /// Primary = 0.
     pub hdu: u16,
-    /// Pixels in it.
+    /// True when it has pixels.
     pub is_image: bool,
-    /// Rows, for a binary table.
+    /// Number of rows of a binary table; `None` for other HDUs.
     pub rows: Option<u64>,
 }
 
-/// What the survey of a file says of it.
+/// The settings of a file's survey.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SurveyRules {
     /// Name of the survey profile; empty when none fits.
     pub survey: String,
-    /// How much its files may ask for.
+    /// Bounds on the work and memory that its files may require.
     pub limits: Limits,
-    /// What becomes of data that do not fit their DATASUM.
+    /// The treatment of data that do not fit their DATASUM.
     pub stale_checksum: StaleChecksum,
     /// Numbers of detectors that its files may have; empty for any.
     pub detectors: Vec<u16>,
 }
 
-/// What a file is.
+/// The result of the examination of a file.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// Image, catalogue or other.
     pub kind: FileKind,
-    /// Name of the survey profile that fits, for FITS files.
+    /// Name of the survey profile that fits; `None` for files other than FITS.
     pub survey: Option<String>,
     /// Its HDUs, as far as they could be read.
     pub hdus: Vec<HduFact>,
     /// Damage. With `hdu: None` the file as a whole is refused.
     pub refusals: Vec<Refusal>,
-    /// Oddities.
+    /// Anomalies that do not refuse the file.
     pub findings: Vec<Finding>,
-    /// Every HDU with data has a DATASUM that fits: the file vouches for itself.
+    /// True when every HDU with data has a DATASUM that fits: the file verifies itself.
     pub is_summed: bool,
 }
 
 impl Content {
-    /// Whether the file as a whole is refused.
+    /// Returns true when the file as a whole is refused.
     pub fn is_refused(&self) -> bool {
         self.refusals.iter().any(|r| r.hdu.is_none())
     }
 
-    /// Whether anything of it is refused.
+    /// Returns true when any part of the file is refused.
     pub fn is_damaged(&self) -> bool {
         !self.refusals.is_empty()
     }
 
-    /// HDUs that must not be used.
+    /// Returns the HDUs that must not be used.
     pub fn refused_hdus(&self) -> Vec<u16> {
         self.refusals.iter().filter_map(|r| r.hdu).collect()
     }
 
-    /// Rows of its tables: the size of the work for a catalogue.
+    /// Returns the number of rows of its tables: the size of the work for a catalogue.
     pub fn rows(&self) -> u64 {
         self.hdus.iter().filter_map(|h| h.rows).sum()
     }
@@ -102,9 +102,9 @@ impl Content {
     }
 }
 
-/// Examines a file that lies at `path` and was delivered as `name`. Damage to the structure of a file refuses
-/// all of it; data that do not fit their DATASUM refuse their HDU, unless the survey takes them; an edited header, texts
-/// that had to be cleaned and bytes after the last HDU are findings.
+/// Examines the file at `path` that was delivered as `name`. Damage to the structure of a file refuses all of it. Data that do
+/// not fit their DATASUM refuse their HDU, unless the survey accepts them. An edited header, texts that had to be cleaned and
+/// bytes after the last HDU are findings.
 pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRules) -> Content {
     let mut content = Content::other();
     let limits_of = |header: &Header| survey_of(header).limits;
@@ -178,7 +178,7 @@ fn finding(
     }
 }
 
-/// Notes the texts of a header that are not taken as they are stored, and text after END.
+/// Notes the texts of a header that are not used as stored, and text after END.
 fn note_header(hdu: &Hdu, name: &str, content: &mut Content) {
     let place = hdu.index.0;
     let ext_num = model::ext_num_of(place);
@@ -198,9 +198,9 @@ fn note_header(hdu: &Hdu, name: &str, content: &mut Content) {
     }
 }
 
-/// What the end of a file says.
+/// The state of the end of a file.
 enum Ending {
-    /// It is as it should be.
+    /// The padding is complete.
     Padded,
     /// The last HDU is whole and has no padding at all, or nothing can have followed it.
     Unpadded(String),
@@ -208,9 +208,9 @@ enum Ending {
     Cut(String),
 }
 
-/// The reader makes do without the padding of the last HDU. In the archive padding that breaks off is the only sign that
-/// a file was cut between two HDUs. A file that ends exactly with its data comes from a program that does not pad, unless
-/// it lacks detectors.
+/// Returns the state of the end of the file. The reader does not need the padding of the last HDU. In the archive, padding that
+/// breaks off is the only sign that a file was cut between two HDUs. A file that ends exactly with its data comes from a
+/// program that does not pad, unless it lacks detectors.
 fn ending(fits: &FitsFile, hdus: &[HduFact], detectors: &[u16]) -> Ending {
     const BLOCK_BYTES: u64 = 2880;
     let Some(last) = fits.hdus().last() else { return Ending::Padded };
@@ -244,7 +244,7 @@ fn ending(fits: &FitsFile, hdus: &[HduFact], detectors: &[u16]) -> Ending {
     ))
 }
 
-/// A header and nothing else: what is left of a file that was cut after it.
+/// Returns the fault of a file that is a header and nothing else: the remainder of a file that was cut after it.
 fn no_data(fits: &FitsFile) -> Option<(&'static str, String)> {
     let empty = fits.hdus().iter().all(|hdu| hdu.data_bytes == 0);
     empty.then(|| ("no_data", "it has neither pixels nor rows, only headers".to_owned()))
@@ -262,14 +262,14 @@ fn kind_of(hdus: &[HduFact]) -> FileKind {
 
 fn fact(hdu: &Hdu) -> HduFact {
     let is_image = matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage);
-    // A packed table is one too: a catalogue that cannot be read is refused as such, not kept unseen.
+    // A packed table is a table too: a catalogue that cannot be read is refused as such, not stored unnoticed.
     let is_table = matches!(hdu.kind, HduKind::BinTable | HduKind::CompressedTable);
     let rows =
         is_table.then(|| hdu.header.integer("NAXIS2").ok().flatten().unwrap_or(0).unsigned_abs());
     HduFact { hdu: hdu.index.0, is_image, rows }
 }
 
-/// Verifies the checksums of an HDU; `false` when its data do not fit theirs.
+/// Verifies the checksums of an HDU; returns `false` when its data do not fit their checksum.
 fn verify_sums(
     fits: &FitsFile,
     hdu: &Hdu,
@@ -308,7 +308,7 @@ fn verify_sums(
     true
 }
 
-/// A file that cannot be opened as FITS is at fault as a whole, or in its first header.
+/// Returns the message for a file that cannot be opened as FITS: the fault is in the file as a whole, or in its first header.
 fn in_primary(fault: &FitsFault) -> String {
     match fault {
         FitsFault::MissingEnd | FitsFault::HeaderTooLong { .. } => format!("ext_num 1: {fault}"),
@@ -320,7 +320,7 @@ fn in_hdu(hdu: &Hdu, fault: &FitsFault) -> String {
     format!("ext_num {}: {fault}", model::ext_num_of(hdu.index.0))
 }
 
-/// A refusal made of a fault of the reader.
+/// Makes a refusal of a fault of the reader.
 pub fn refusal(file: &str, hdu: Option<u16>, fault: &FitsFault) -> Refusal {
     Refusal {
         hdu,

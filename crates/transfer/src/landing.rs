@@ -1,7 +1,7 @@
-//! The last steps of a file: what it is, where it will lie; then durable in groups, named, and handed on to be registered.
+//! The last steps of a file: its examination and final place; then sync in groups, rename, and registration.
 //!
-//! Files are handed on in the order in which they were wanted, whichever came first, so that the ids which they get do not
-//! depend on the speed of lines. One that gives trouble is stepped over and follows when it comes.
+//! Files are registered in the order of the wanted files, whichever arrived first, so that their ids do not depend on the speed
+//! of connections. A file that fails is skipped and registered when it arrives.
 
 use crate::listing::Wanted;
 use crate::partial::Sums;
@@ -13,38 +13,39 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Files, and bytes, that become durable together: one sync of the disk instead of one per file.
+/// Limits in files and bytes of a group that becomes durable together: one sync of the disk instead of one per file.
 const GROUP_FILES: usize = 512;
 const GROUP_BYTES: u64 = 2 << 30;
-/// What is complete waits for others no longer than this.
+/// Longest time that a complete file waits for others.
 const GROUP_AGE: Duration = Duration::from_secs(2);
 
-/// A file that lies in the library under a temporary name (or stays where it is).
+/// A file that is in the library under a temporary name (or remains in its place).
 pub(crate) struct Brought {
     pub arrival: Arrival,
     pub temporary: Option<PathBuf>,
 }
 
-/// What became of a wanted file.
+/// The outcome of a wanted file.
 pub(crate) enum Outcome {
     Brought(Box<Brought>),
-    /// It was read again and is what it was; its date at the source, in nanoseconds since 1970.
+    /// The file was read again and its content is unchanged; with its date at the source, in nanoseconds since 1970.
     Unchanged(String, i64),
     Refused(Refusal),
-    /// It could not be brought for a reason that may pass.
+    /// The file could not be fetched for a temporary reason.
     Postponed {
         name: String,
         why: String,
     },
-    /// It gives trouble; its outcome follows.
+    /// The file failed; its outcome follows.
     Troubled,
 }
 
-/// Called for every group of files that is durable and has its names; what it does not take in comes again with the next fetch.
+/// The function called for every group of files that is durable and has its names; a file that it does not register is fetched
+/// again by the next fetch.
 pub type Landed<'a> =
     dyn FnMut(&[Arrival]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
-/// Receives outcomes and lands them in their order.
+/// The receiver of outcomes, which lands them in their order.
 pub(crate) struct Landing<'r, 'l> {
     request: &'r Request<'r>,
     landed: &'l mut Landed<'l>,
@@ -70,7 +71,7 @@ impl<'r, 'l> Landing<'r, 'l> {
         }
     }
 
-    /// Lands what comes until nobody sends any more. `step` is called every now and then.
+    /// Lands outcomes until all senders have stopped. `step` is called at intervals.
     pub fn receive(
         &mut self,
         outcomes: &Receiver<(usize, Outcome)>,
@@ -89,7 +90,7 @@ impl<'r, 'l> Landing<'r, 'l> {
                 self.publish()?;
             }
         }
-        // Nobody sends any more: what had to wait for a file that never came goes too.
+        // All senders have stopped: outcomes that waited for a file that never arrived are landed too.
         for (_, outcome) in std::mem::take(&mut self.early) {
             self.settle(outcome);
         }
@@ -129,7 +130,7 @@ impl<'r, 'l> Landing<'r, 'l> {
         }
     }
 
-    /// Syncs the group's content, gives every file its name, syncs the names, and hands the group on.
+    /// Syncs the group's content, renames every file, syncs the names, and passes the group on for registration.
     fn publish(&mut self) -> Result<(), TransferFault> {
         self.group_since = None;
         let group = std::mem::take(&mut self.group);
@@ -176,10 +177,10 @@ fn name_all(request: &Request<'_>, group: &[Brought]) -> Result<(), TransferFaul
     Ok(())
 }
 
-/// A file of which all bytes are here.
+/// A file of which all bytes have arrived.
 pub(crate) struct Complete {
     pub sums: Sums,
-    /// Where it lies: under a temporary name, or, in place, where it stays.
+    /// Path of the file: under a temporary name, or its own place when it stays there.
     pub temporary: PathBuf,
     pub is_in_place: bool,
     pub modified_ns: i64,
@@ -188,16 +189,16 @@ pub(crate) struct Complete {
     pub began: Instant,
 }
 
-/// What is left to do with a file of which all bytes are here.
+/// The decision on a file of which all bytes have arrived.
 pub(crate) enum Verdict {
     Done(Outcome),
-    /// Its own checksums deny it, or the source shows another one by now, and nobody else vouches for it. The SHA-256 is that of
-    /// this copy.
+    /// The file fails its own checksums, or has changed at the source since, and nothing else verifies it. The SHA-256 is that
+    /// of this copy.
     Doubtful(String),
 }
 
-/// Finds the file's final place and says what it is. `is_still` looks at the source once more, `doubted` is the
-/// SHA-256 of a copy that was not believed before.
+/// Determines the file's final place and examines it. `is_still` checks the source again; `doubted` is the SHA-256 of an
+/// earlier copy that was not trusted.
 pub(crate) fn settle(
     request: &Request<'_>,
     wanted: &Wanted,
@@ -225,7 +226,8 @@ pub(crate) fn settle(
     }
     let content = examine::examine(temporary, &wanted.name, request.survey_of);
     let is_news = doubted != Some(sums.sha256.as_str());
-    // Damaged the same twice is the source's own; without sums of its own only the source can say whether it is all of it.
+    // Damage that is the same in two copies is the source's own. Without checksums in the file only the source shows whether
+    // the file is complete.
     let mut is_doubtful = || match content.is_damaged() {
         true => is_news,
         false => !content.is_summed && !is_still(),
@@ -266,7 +268,7 @@ fn brought(
     Brought { arrival, temporary: (!complete.is_in_place).then_some(complete.temporary) }
 }
 
-/// `<library>/<delivery>/<name>` for the first content of a name, `…/<n>/<name>` for the n-th.
+/// Returns `<library>/<delivery>/<name>` for the first content of a name, `…/<n>/<name>` for the n-th.
 fn place_for(directory: &Path, name: &str, known: &[Known]) -> Result<PathBuf, TransferFault> {
     if known.is_empty() {
         return Ok(directory.join(name));
@@ -277,7 +279,7 @@ fn place_for(directory: &Path, name: &str, known: &[Known]) -> Result<PathBuf, T
     Ok(directory.join(name))
 }
 
-/// Whether the provider's list says what was read; a refusal when it says otherwise.
+/// Returns the proof when the provider's list agrees with the bytes read; a refusal when the list differs.
 pub(crate) fn confirmed(
     name: &str,
     stated: Option<&crate::manifest::Stated>,

@@ -1,11 +1,11 @@
-//! Files of a source elsewhere: several lines, each of which takes the next piece that is due, of whichever file.
+//! Files of a remote source: several connections, each of which reads the next due piece of any file.
 //!
-//! A file is always a beginning ([`Partial`]): bytes are hashed and written in their order, pieces that come early wait in
-//! memory, at most [`WINDOW_BYTES`] ahead. So large files come over several lines at once, and still no byte is read
-//! twice. The board under one lock says what is to be asked for next; the bytes go past it.
+//! A file is always a beginning ([`Partial`]): bytes are hashed and written in their order, pieces that arrive early wait in
+//! memory, at most [`WINDOW_BYTES`] ahead. So large files arrive over several connections at once, and still no byte is read
+//! twice. The board under one lock holds the next piece to request; the bytes bypass the board.
 //!
-//! A line that fails is made anew, after a pause that grows; what it had brought stays. A file that gets nowhere is put off
-//! for the next fetch, and when nothing at all comes for a while, so is all of it.
+//! A connection that fails is reopened after a pause that grows; the bytes that it fetched are kept. A file without progress is
+//! deferred to the next fetch; when nothing arrives at all for a while, the whole fetch is deferred.
 
 use crate::landing::{self, Complete, Landed, Landing, Outcome, Verdict};
 use crate::listing::Wanted;
@@ -24,27 +24,28 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes asked for in one go.
+/// Bytes of one request.
 const PIECE_BYTES: u64 = 4 << 20;
-/// The same, of a file that nobody else reads, while there are files enough for all: every piece costs a round trip.
+/// Bytes of one request for a file that no other connection reads, while there are enough files for all: every piece costs a
+/// round trip.
 const LONG_PIECE_BYTES: u64 = 64 << 20;
-/// How far ahead of what is written pieces of a file are asked for.
+/// Bytes of a file that are requested ahead of the written ones.
 const WINDOW_BYTES: u64 = 8 * PIECE_BYTES;
-/// Bytes of a file of unknown length after which the room on the disk is checked again, at most.
+/// Most bytes of a file of unknown length after which the free space of the disk is checked again.
 const MAX_ROOM_CHECK_BYTES: u64 = 32 << 20;
-/// Room that a file of unknown length leaves, and bytes between two checks at least.
+/// Free space that must remain beside a file of unknown length, and least number of bytes between two checks.
 const MIN_ROOM_BYTES: u64 = 4 << 20;
-/// Bytes that a line collects before it hands them over.
+/// Bytes that a connection collects before it passes them on.
 const HANDOVER_BYTES: usize = 1 << 20;
-/// Faults in a row without a byte, and contents met, after which a file is put off or refused.
+/// Consecutive faults without a byte, and contents seen, after which a file is deferred or refused.
 const FAULTS_MOST: u32 = 6;
 const CONTENTS_MOST: u32 = 3;
-/// When nothing at all came for so long, and lines fail, the source is away.
+/// Time without any byte after which, when connections fail, the source is unreachable.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 const STEP: Duration = Duration::from_millis(500);
 
-/// Brings the wanted files over lines of the source.
+/// Fetches the wanted files over connections to the source.
 pub(crate) fn bring_all(
     request: &Request<'_>,
     wanted: &[Wanted],
@@ -91,7 +92,7 @@ pub(crate) fn bring_all(
     }
 }
 
-/// Why all lines stop.
+/// The reason why all connections stop.
 enum Halt {
     Library(TransferFault),
     Away(String),
@@ -103,21 +104,21 @@ struct Board<'a> {
     wanted: &'a [Wanted],
     state: Mutex<State>,
     changed: Condvar,
-    /// Bytes that came.
+    /// Number of bytes that arrived.
     bytes: AtomicU64,
-    /// Most lines that read at once.
+    /// Most connections that read at once.
     lines: AtomicUsize,
 }
 
 struct State {
     tuner: Tuner,
-    /// Number of the file that is begun next.
+    /// Number of the next file to start.
     next: usize,
     under_way: Vec<Arc<Journey>>,
-    /// Files that are being opened.
+    /// Number of files that are being opened.
     opening: usize,
     reading: usize,
-    /// A line that might have read had nothing to read.
+    /// True when a connection that could have read had nothing to read.
     is_idle: bool,
     halted: bool,
     fault: Option<Halt>,
@@ -140,32 +141,32 @@ impl State {
     }
 }
 
-/// A file under way.
+/// A file in progress.
 struct Journey {
     index: usize,
     began: Instant,
     road: Mutex<Road>,
 }
 
-/// How far a file is.
+/// The progress of a file.
 struct Road {
     entry: Entry,
-    /// `None` once it is finished with.
+    /// `None` once the file is finished.
     partial: Option<Partial>,
     path: PathBuf,
-    /// Bytes that are asked for, or there.
+    /// Number of bytes that are requested or present.
     asked: u64,
-    /// Pieces that were asked for and did not come.
+    /// Pieces that were requested and did not arrive.
     returned: Vec<Span>,
-    /// Pieces that came early, by their first byte.
+    /// Pieces that arrived early, by their first byte.
     early: BTreeMap<u64, Vec<u8>>,
     readers: usize,
     resumed_bytes: u64,
     faults: u32,
-    /// When it last got on.
+    /// Time of the last progress.
     since: Instant,
     contents: u32,
-    /// SHA-256 of a copy that its own checksums denied.
+    /// SHA-256 of a copy that failed its own checksums.
     doubted: Option<String>,
 }
 
@@ -174,17 +175,18 @@ impl Road {
         self.partial.as_ref().map_or(0, Partial::written)
     }
 
-    /// Where the file ends, as far as it is known.
+    /// Returns the length of the file, as far as it is known.
     fn end(&self) -> u64 {
         self.entry.bytes.unwrap_or(u64::MAX)
     }
 
-    /// The next piece to ask for; a long one when there is other work for the others.
+    /// Returns the next piece to request; a long one when there is other work for the other connections.
     fn take(&mut self, is_plenty: bool) -> Option<Span> {
         self.partial.as_ref()?;
         let span = match self.returned.pop() {
             Some(span) => span,
-            // An empty file, or one of which all was there: nothing is asked for, and somebody has to finish it.
+            // An empty file, or one of which all bytes are present: nothing is requested, but a connection has to finish the
+            // file.
             None if self.is_whole() => Span { from: self.written(), to: self.written() },
             None if !self.entry.has_ranges || self.entry.bytes.is_none() => {
                 if self.asked > 0 || self.readers > 0 || self.end() == 0 {
@@ -207,7 +209,7 @@ impl Road {
         Some(span)
     }
 
-    /// Writes bytes that begin at a place, and what waited for them, if it is their turn.
+    /// Writes bytes that begin at a place, and the pieces that waited for them, if their turn has come. Returns whether it has.
     fn write_next(&mut self, from: u64, bytes: &[u8]) -> io::Result<bool> {
         let Some(partial) = self.partial.as_mut().filter(|partial| partial.written() == from)
         else {
@@ -220,7 +222,7 @@ impl Road {
         Ok(true)
     }
 
-    /// Takes bytes that begin at a place: they are written if it is their turn, and wait otherwise.
+    /// Accepts bytes that begin at a place: they are written if it is their turn, and wait otherwise.
     fn put(&mut self, from: u64, bytes: Vec<u8>) -> io::Result<()> {
         if !bytes.is_empty() && !self.write_next(from, &bytes)? {
             self.early.insert(from, bytes);
@@ -232,7 +234,7 @@ impl Road {
         self.readers == 0 && self.partial.is_some() && self.entry.bytes == Some(self.written())
     }
 
-    /// Forgets what came, for another content of the file or another try.
+    /// Discards the bytes that arrived, before another content of the file or another attempt.
     fn restart(&mut self) -> io::Result<()> {
         self.early.clear();
         self.returned.clear();
@@ -246,7 +248,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Board<'_> {
-    /// No more lines than pieces.
+    /// Returns the number of pieces: more connections are of no use.
     fn pieces(&self) -> usize {
         let pieces = |w: &Wanted| {
             usize::try_from(w.bytes.div_ceil(PIECE_BYTES).max(1)).unwrap_or(usize::MAX)
@@ -254,7 +256,7 @@ impl Board<'_> {
         self.wanted.iter().map(pieces).fold(0, usize::saturating_add)
     }
 
-    /// Looks at the throughput every now and then.
+    /// Measures the throughput at intervals.
     fn step(&self, (since, bytes): &mut (Instant, u64)) {
         if since.elapsed() < STEP {
             return;
@@ -266,7 +268,7 @@ impl Board<'_> {
         if rate > 0.0 {
             state.came = Instant::now();
         }
-        // Lines that had nothing to read say nothing about how many would be good.
+        // Connections that had nothing to read do not show the best number of connections.
         if !std::mem::take(&mut state.is_idle) {
             state.tuner.step(rate);
             self.changed.notify_all();
@@ -286,7 +288,7 @@ impl Board<'_> {
         self.halt(Some(Halt::Library(TransferFault::Library { path: path.to_owned(), source })));
     }
 
-    /// A piece for a lane, of the file that it read last if possible; `None` when there will be none any more.
+    /// Returns a piece for a lane, of the file that it read last if possible; `None` when no more pieces follow.
     fn take(&self, lane: usize, last: Option<&Arc<Journey>>) -> Option<(Arc<Journey>, Span)> {
         let mut state = locked(&self.state);
         loop {
@@ -327,7 +329,7 @@ impl Board<'_> {
         }
     }
 
-    /// Opens the next file, without the lock.
+    /// Opens the next file, without holding the lock.
     fn begin_next<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         let index = state.next;
         state.next += 1;
@@ -340,7 +342,7 @@ impl Board<'_> {
         state
     }
 
-    /// Opens a file that is to be brought, where it was left. `None` when the library cannot be written.
+    /// Opens a file to fetch, at the point where an earlier fetch stopped. `None` when the library cannot be written.
     fn begin(&self, index: usize) -> Option<Arc<Journey>> {
         let wanted = self.wanted.get(index)?;
         let path = path_of(self.request, wanted);
@@ -379,7 +381,7 @@ impl Board<'_> {
         }
     }
 
-    /// Ends a file whose length the source does not state when it passes the survey's limit, or leaves no room on the disk.
+    /// Stops a file whose length the source does not state when it exceeds the survey's limit, or leaves no space on the disk.
     fn check_untold(
         &self,
         journey: &Journey,
@@ -413,7 +415,7 @@ impl Board<'_> {
         }
     }
 
-    /// A file is finished with.
+    /// Removes a finished file from those in progress.
     fn leave(&self, journey: &Arc<Journey>) {
         let mut state = locked(&self.state);
         state.under_way.retain(|other| !Arc::ptr_eq(other, journey));
@@ -421,21 +423,21 @@ impl Board<'_> {
     }
 }
 
-/// The name of a file on its way.
+/// Returns the name of a file in transfer.
 pub(crate) fn path_of(request: &Request<'_>, wanted: &Wanted) -> PathBuf {
     let directory = &request.volumes[wanted.volume].directory;
     partial::path_of(directory, &request.source.place(request.delivery), wanted)
 }
 
-/// One line's thread.
+/// The thread of one connection.
 struct Lane<'a> {
     board: &'a Board<'a>,
     number: usize,
     sender: Sender<(usize, Outcome)>,
     line: Option<Box<dyn Line>>,
-    /// In a row.
+    /// Number of consecutive faults.
     faults: u32,
-    /// The last reading brought something.
+    /// True when the last read returned bytes.
     came: bool,
 }
 
@@ -452,7 +454,7 @@ impl Lane<'_> {
                     let path = locked(&journey.road).path.clone();
                     self.board.library(&path, error);
                 }
-                // Another connection gave the file up meanwhile.
+                // Another connection abandoned the file meanwhile.
                 Err(_) if locked(&journey.road).partial.is_none() => self.line = None,
                 Err(fault) => self.failed(&journey, fault),
             }
@@ -464,7 +466,7 @@ impl Lane<'_> {
         }
     }
 
-    /// Reads a piece; what came before a fault is kept, and what did not is asked for again.
+    /// Reads a piece; bytes that arrived before a fault are kept, the others are requested again.
     fn read(&mut self, journey: &Journey, span: Span) -> Result<(), SourceFault> {
         let board = self.board;
         let request = board.request;
@@ -484,7 +486,7 @@ impl Lane<'_> {
                 let came = at + held.len() as u64 + bytes.len() as u64;
                 board.check_untold(journey, came, &mut room_check)?;
             }
-            // What is next in the file is written as it comes; what is early is kept until its turn.
+            // Bytes that are next in the file are written as they arrive; early bytes are kept until their turn.
             let write = |at: u64, bytes: &[u8]| {
                 let mut road = locked(&journey.road);
                 if road.partial.is_none() {
@@ -515,7 +517,7 @@ impl Lane<'_> {
         self.came = came > span.from;
         let put = road.put(at, held).map_err(SourceFault::Sink);
         road.readers -= 1;
-        // What does not last is no progress.
+        // Bytes that are not kept are no progress.
         if came > span.from && road.entry.has_ranges {
             (road.faults, road.since) = (0, Instant::now());
         }
@@ -538,7 +540,7 @@ impl Lane<'_> {
         read.and(put).and(kept)
     }
 
-    /// What to do about a piece that did not come.
+    /// Handles a piece that did not arrive.
     fn failed(&mut self, journey: &Arc<Journey>, fault: SourceFault) {
         let wanted = &self.board.wanted[journey.index];
         match fault {
@@ -556,15 +558,16 @@ impl Lane<'_> {
             }
             passing => {
                 let is_answered = matches!(passing, SourceFault::Passing { is_answered: true, .. });
-                // A server that sends the beginning of such a file again and again is there.
+                // A server that repeatedly sends the beginning of such a file is reachable.
                 let is_repeated = self.came && !locked(&journey.road).entry.has_ranges;
                 self.put_off(journey, &passing.to_string(), is_answered || is_repeated);
             }
         }
     }
 
-    /// A line that failed is made anew after a pause. A file that gets nowhere while the source is there is put off: after some
-    /// faults if the source said so itself, and else, since several lines may meet the same trouble, only after a while.
+    /// Closes a connection that failed, and pauses. A file without progress while the source is reachable is deferred: after
+    /// several faults if the source itself reported them, and otherwise, since several connections may meet the same failure,
+    /// only after a while.
     fn put_off(&mut self, journey: &Arc<Journey>, why: &str, is_there: bool) {
         self.line = None;
         self.faults += 1;
@@ -597,7 +600,7 @@ impl Lane<'_> {
         crate::sleep(pause, self.board.request.stop);
     }
 
-    /// A file that changed is taken again as it is now.
+    /// Restarts a file that changed, with its present content.
     fn look_again(&mut self, journey: &Arc<Journey>) {
         let wanted = &self.board.wanted[journey.index];
         let refused =
@@ -622,7 +625,7 @@ impl Lane<'_> {
         };
         let mut road = locked(&journey.road);
         if road.readers > 0 {
-            // Another line reads it still, perhaps what was there before.
+            // Another connection still reads the file, perhaps its former content.
             drop(road);
             return crate::sleep(PAUSES.0, self.board.request.stop);
         }
@@ -641,7 +644,7 @@ impl Lane<'_> {
         }
     }
 
-    /// A file is left with an outcome; what came of it stays for another time only if it is put off.
+    /// Abandons a file with an outcome; the bytes that arrived are kept only if the file is deferred.
     fn give_up(&mut self, journey: &Arc<Journey>, outcome: Outcome) {
         let mut road = locked(&journey.road);
         if road.partial.take().is_none() {
@@ -661,7 +664,7 @@ impl Lane<'_> {
         self.board.leave(journey);
     }
 
-    /// All bytes of a file are here.
+    /// Completes a file of which all bytes have arrived.
     fn finish(&mut self, journey: &Arc<Journey>) {
         let Some(partial) = locked(&journey.road).partial.take() else { return };
         let path = locked(&journey.road).path.clone();
@@ -673,7 +676,7 @@ impl Lane<'_> {
         }
     }
 
-    /// What a whole file is worth; `None` when it is to be taken again.
+    /// Decides on a whole file; `None` when it is to be fetched again.
     fn judged(
         &mut self,
         journey: &Arc<Journey>,
@@ -695,7 +698,7 @@ impl Lane<'_> {
             &sums,
         ) {
             Ok(proof) => proof,
-            // The way may have done it: the same twice is the source's own.
+            // The transfer may have damaged the file; damage that is the same twice is the source's own.
             Err(refusal) => {
                 partial::discard(&path);
                 if doubted.as_deref() == Some(sha256.as_str()) {
@@ -722,8 +725,8 @@ impl Lane<'_> {
         }
     }
 
-    /// A second look at the source, where nobody states what a file should be. One that cannot be had is no objection:
-    /// what was read was held against the list.
+    /// Checks the source a second time, when no list states the content of a file. A failed check is no objection, because the
+    /// bytes read were compared with the listing.
     fn is_still(&mut self, entry: &Entry) -> bool {
         if self.line.is_none() {
             self.line = self.board.request.source.line().ok();
@@ -740,7 +743,7 @@ impl Lane<'_> {
         }
     }
 
-    /// Takes a whole file again from its beginning.
+    /// Fetches a whole file again from its beginning.
     fn once_more(
         &mut self,
         journey: &Arc<Journey>,

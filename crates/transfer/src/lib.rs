@@ -1,13 +1,12 @@
-//! Stage 1 of 5 (CU1): brings a delivery into the library, complete, verified, never half.
+//! Stage 1 of 5 (CU1): fetches a delivery into the library, complete, verified, never half.
 //!
-//! Takes a delivery of a [`Source`] (a directory, SFTP, HTTP, S3), leaves read-only files in the library and one
-//! [`Arrival`] each, which says what the file is by its content. Groups of files are handed on as soon as they are durable,
-//! in the order in which they were wanted. What cannot be taken becomes a refusal; everything else goes on.
+//! Takes a delivery of a [`Source`] (a directory, SFTP, HTTP, S3) and writes read-only files into the library, with one
+//! [`Arrival`] each, which holds the kind of the file by its content. Groups of files are passed on as soon as they are
+//! durable, in the order of the wanted files. A file that cannot be accepted becomes a refusal; all others continue.
 //!
-//! Start at [`fetch`]. A new rule for names goes into [`names`], a new kind of content into [`examine`], a new kind of
-//! source into [`source`]. Files of a directory go through `copying`, those from elsewhere through `lanes`; both
-//! end in `landing`.
-//! Does not know the database: what is known already is asked through [`Request::known`].
+//! Start at [`fetch`]. A new rule for names goes into [`names`], a new kind of content into [`examine`], a new kind of source
+//! into [`source`]. Files of a directory go through `copying`, those of remote sources through `lanes`; both end in `landing`.
+//! Does not know the database: the known contents are queried through [`Request::known`].
 
 pub mod completeness;
 pub mod examine;
@@ -38,7 +37,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How a file gets into the library.
+/// The way in which a file gets into the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Mode {
     /// A copy (copy-on-write where the file system can).
@@ -46,11 +45,11 @@ pub enum Mode {
     Copy,
     /// A hard link: source and library must be on one disk, and the provider must never write in place.
     Link,
-    /// The file stays where it is; the library remembers the place.
+    /// The file stays where it is; the ledger records the place.
     InPlace,
 }
 
-/// What the ledger knows of a file, one entry per content that came under its name.
+/// A content of a file in the ledger, one entry per content that arrived under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Length.
@@ -59,74 +58,74 @@ pub struct Known {
     pub modified_ns: i64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
-    /// Where it is stored.
+    /// Path at which it is stored.
     pub path: PathBuf,
-    /// It is to be examined although it did not change: somebody wants a refusal of it tried again.
+    /// True when it is to be examined although it did not change: an operator requested a retry of a refusal.
     pub look_again: bool,
 }
 
-/// What to fetch, and how.
+/// The delivery to fetch, and the settings of the fetch.
 pub struct Request<'a> {
-    /// Where it comes from.
+    /// The source of the delivery.
     pub source: &'a dyn Source,
-    /// Name of the delivery there.
+    /// Name of the delivery in the source.
     pub delivery: &'a str,
     /// The delivery's directories in the library, one per volume.
     pub volumes: &'a [Volume],
-    /// Which volume is filled first.
+    /// The volume to fill first.
     pub fill: Fill,
-    /// How files of a directory get there; from elsewhere they are always copied.
+    /// The way in which files of a directory get into the library; files of remote sources are always copied.
     pub mode: Mode,
-    /// Files of a directory at once.
+    /// Number of files of a directory that are copied at once.
     pub threads: usize,
-    /// Lines to a source elsewhere at the most.
+    /// Most connections to a remote source.
     pub lines_most: usize,
-    /// How fast the source may be read.
+    /// Limit on the rate at which the source is read.
     pub pace: &'a Pace,
-    /// When a line counts as dead.
+    /// The criterion for a dead connection.
     pub stall: Stall,
-    /// What the ledger knows of a name, oldest first.
+    /// Function from a name to its known contents, oldest first.
     pub known: &'a (dyn Fn(&str) -> Vec<Known> + Sync),
-    /// Name of the survey profile that fits a primary header, and what the profile says of such files.
+    /// Function from a primary header to the survey profile that fits: its name, and its settings for such files.
     pub survey_of: &'a (dyn Fn(&fits::Header) -> SurveyRules + Sync),
-    /// Finds files that another program is still writing.
+    /// Rule that finds files which another program is still writing.
     pub unfinished: &'a Unfinished,
-    /// Longest file that is taken.
+    /// Length in bytes of the longest file that is accepted.
     pub file_bytes_most: u64,
     /// Names that mark a delivery as complete, e.g. `OK_TO_COPY`.
     pub markers: &'a [String],
-    /// Whether a name is that of a list of checksums.
+    /// Predicate for the name of a list of checksums.
     pub is_manifest: &'a (dyn Fn(&str) -> bool + Sync),
-    /// What comes first: files are brought by rising rank, then by name.
+    /// Function from a name to its rank: files are fetched by rising rank, then by name.
     pub rank: &'a (dyn Fn(&str) -> u8 + Sync),
-    /// Whether a file may be taken; one that may still grow is left for another time.
+    /// Predicate for a file that may be fetched; a file that may still grow is deferred.
     pub is_settled: &'a (dyn Fn(&Entry) -> bool + Sync),
-    /// Called as the fetch goes on.
+    /// Function called during the fetch.
     pub progress: &'a (dyn Fn(Step<'_>) + Sync),
-    /// Set by who wants it to end: what is complete is landed, the rest stays as it is.
+    /// Set by the caller to stop the fetch: complete files are landed, the others stay as they are.
     pub stop: &'a AtomicBool,
 }
 
-/// How far a fetch is.
+/// The progress of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// So much is to be brought.
+    /// The size of the fetch.
     Begins {
-        /// Files.
+        /// Number of files.
         files: usize,
-        /// Their bytes, as far as the source tells.
+        /// Number of their bytes, as far as the source reports it.
         bytes: u64,
     },
-    /// A file is over, one way or another.
+    /// A file is finished, with any outcome.
     Ended {
-        /// Its name.
+        /// Name of the file.
         name: &'a str,
-        /// Its bytes.
+        /// Number of its bytes.
         bytes: u64,
     },
 }
 
-/// What vouches for the bytes of a file.
+/// The verification of the bytes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// The provider's SHA-256.
@@ -135,12 +134,12 @@ pub enum Proof {
     Md5,
     /// The DATASUM of every HDU with data.
     Datasum,
-    /// Size and date, the same before it was read and after.
+    /// Size and date, unchanged from before the read to after it.
     SecondLook,
 }
 
 impl Proof {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -151,12 +150,12 @@ impl Proof {
     }
 }
 
-/// One file that is in the library now.
+/// One file that is now in the library.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// Name within the delivery.
     pub name: String,
-    /// Where it is stored.
+    /// Path at which it is stored.
     pub path: PathBuf,
     /// Length.
     pub bytes: u64,
@@ -164,22 +163,22 @@ pub struct Arrival {
     pub modified_ns: i64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
-    /// Seconds it took to bring and examine it.
+    /// Seconds that its fetch and examination took.
     pub seconds: f64,
-    /// How often it was read from its beginning.
+    /// Number of times that it was read from its beginning.
     pub tries: u32,
-    /// Bytes that an earlier fetch had brought.
+    /// Bytes that an earlier fetch had transferred.
     pub resumed_bytes: u64,
-    /// What vouches for it.
+    /// The verification of its bytes.
     pub proof: Proof,
-    /// What it is.
+    /// The result of its examination.
     pub content: Content,
 }
 
-/// An entry that a source shows and that is not fetched.
+/// An entry that a source lists and that is not fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// The name as the source shows it, escaped where needed.
+    /// The name as the source lists it, escaped where needed.
     pub name: String,
     /// Machine-readable reason.
     pub code: &'static str,
@@ -192,57 +191,57 @@ pub struct Skipped {
 pub struct Fetched {
     /// New files, in the order of their names.
     pub arrivals: Vec<Arrival>,
-    /// Files that were there already, unchanged.
+    /// Files that were already in the library, unchanged.
     pub unchanged: Vec<String>,
-    /// Names that the source shows and that may stay, sorted.
+    /// Names that the source lists and that are accepted, sorted.
     pub present: Vec<String>,
-    /// Of these, files that were read again because their date at the source is another one, with that date in nanoseconds
-    /// since 1970.
+    /// Of these, files that were read again because their date at the source is different, with that date in nanoseconds since
+    /// 1970.
     pub touched: Vec<(String, i64)>,
-    /// What was not taken. (Damage found inside a file is in its [`Arrival`].)
+    /// Rejected inputs. (Damage found inside a file is in its [`Arrival`].)
     pub refusals: Vec<Refusal>,
-    /// Entries that the source shows and that are not fetched: unfinished files, links to elsewhere.
+    /// Entries that the source lists and that are not fetched: unfinished files, links to elsewhere.
     pub skipped: Vec<Skipped>,
-    /// A completeness marker stands in the delivery.
+    /// True when the delivery holds a completeness marker.
     pub marked_complete: bool,
-    /// Names that the provider's list has, and the name of that list.
+    /// Number of names in the provider's list, and the name of that list.
     pub listed: Option<(usize, String)>,
-    /// Files of the list that are not there.
+    /// Number of files of the list that are absent.
     pub absent: usize,
     /// Files that may still be growing.
     pub unsettled: Vec<String>,
-    /// Files that could not be brought for a reason that may pass, each with the reason.
+    /// Files that could not be fetched for a temporary reason, each with the reason.
     pub postponed: Vec<(String, String)>,
-    /// Why the source could not be read to the end, when it is away.
+    /// The reason why the source could not be read to the end; `None` when it was reachable.
     pub away: Option<String>,
-    /// Files that were not come to, because it is away or the fetch was to stop.
+    /// Number of files that were not started, because the source is unreachable or the fetch was stopped.
     pub left: usize,
-    /// Wanted files that are over, one way or another.
+    /// Number of wanted files that are finished, with any outcome.
     pub over: usize,
-    /// Lines that read at once, at the most.
+    /// Most connections that read at once.
     pub lines: usize,
-    /// Bytes brought.
+    /// Number of bytes fetched.
     pub bytes: u64,
     /// Wall-clock seconds.
     pub seconds: f64,
 }
 
-/// What a fetch would do now.
+/// The effect that a fetch would have now.
 #[derive(Debug)]
 pub struct Prospect {
-    /// Files that would be brought.
+    /// Number of files that would be fetched.
     pub files: usize,
-    /// Their bytes.
+    /// Number of their bytes.
     pub bytes: u64,
-    /// Files that are there already, unchanged.
+    /// Number of files that are already in the library, unchanged.
     pub unchanged: usize,
-    /// What would be refused before it is opened.
+    /// Files that would be refused before they are opened.
     pub refusals: Vec<Refusal>,
     /// Entries that would not be fetched.
     pub skipped: Vec<Skipped>,
 }
 
-/// A delivery that could not be brought at all.
+/// A failure to fetch a delivery at all.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferFault {
     /// The source cannot be listed.
@@ -253,21 +252,21 @@ pub enum TransferFault {
     Library {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Not enough room.
+    /// Not enough free space.
     #[error("{} needs {needed_bytes} bytes, {free_bytes} are free", shown(places))]
     NoSpace {
         /// The volumes of the library.
         places: Vec<PathBuf>,
-        /// What would be written, with a reserve of 2 %.
+        /// Bytes that would be written, with a reserve of 2 %.
         needed_bytes: u64,
-        /// What is there, less what is to stay free.
+        /// Free bytes, less those that are to stay free.
         free_bytes: u64,
     },
-    /// Who registers files failed.
+    /// The registration of files failed.
     #[error("what arrived cannot be registered")]
     Ledger(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -278,21 +277,21 @@ fn shown(places: &[PathBuf]) -> String {
 }
 
 impl TransferFault {
-    /// Whether a precondition failed (room) rather than the machine.
+    /// Returns true when a precondition failed (space) rather than the machine.
     pub fn is_gate(&self) -> bool {
         matches!(self, Self::NoSpace { .. })
     }
 
-    /// Whether the same call may succeed later without anybody's help.
+    /// Returns true when the same call may succeed later without intervention.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Source(SourceFault::Passing { .. }))
     }
 }
 
-/// Says what [`fetch`] would do, and does nothing.
+/// Returns the effect that [`fetch`] would have, and changes nothing.
 ///
 /// # Errors
-/// When the source cannot be listed, or the disks would not hold it all.
+/// Fails when the source cannot be listed, or the disks would not hold it all.
 pub fn look(request: &Request<'_>) -> Result<Prospect, TransferFault> {
     let mut listing = listing::list(request)?;
     let mut refusals = listing.refusals;
@@ -307,14 +306,14 @@ pub fn look(request: &Request<'_>) -> Result<Prospect, TransferFault> {
     })
 }
 
-/// Brings every file of a delivery that is not in the library yet. `landed` is called for each group of files that is durable
-/// and has its names; what it does not take in is brought again by the next fetch.
+/// Fetches every file of a delivery that is not in the library yet. `landed` is called for each group of files that is durable
+/// and has its names; a file that it does not register is fetched again by the next fetch.
 ///
 /// Safe to repeat and to interrupt: a file appears in the library whole, after its content was synced, and
 /// a name that the ledger knows with other content is stored beside the old file, never over it.
 ///
 /// # Errors
-/// When the source cannot be listed, the library not written, the disks would not hold it all, or `landed` fails.
+/// Fails when the source cannot be listed, the library cannot be written, the disks would not hold it all, or `landed` fails.
 pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, TransferFault> {
     let started = Instant::now();
     let mut listing = listing::list(request)?;
@@ -358,7 +357,7 @@ pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, 
     Ok(fetched)
 }
 
-/// Sleeps, unless it is to stop.
+/// Sleeps, unless the fetch is to stop.
 fn sleep(time: Duration, stop: &AtomicBool) {
     let until = Instant::now() + time;
     while Instant::now() < until && !stop.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! What stands in a delivery, and which of it must be brought, in which order.
+//! Files of a delivery, the selection of those to fetch, and their order.
 
 use crate::manifest::{self, Manifest};
 use crate::source::{Entry, EntryKind, Line, SourceFault, Span};
@@ -6,18 +6,18 @@ use crate::{Request, Skipped, TransferFault, names};
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A file to bring.
+/// A file to fetch.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub name: String,
     pub entry: Entry,
-    /// Its length; 0 when the source does not tell it.
+    /// Length in bytes; 0 when the source does not report it.
     pub bytes: u64,
-    /// Number of the volume of the library that it goes to.
+    /// Number of the library's volume on which it is stored.
     pub volume: usize,
 }
 
-/// A delivery, sorted into what to do.
+/// A delivery, its entries sorted by the action they need.
 #[derive(Default)]
 pub(crate) struct Listing {
     pub wanted: Vec<Wanted>,
@@ -68,7 +68,7 @@ pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
     Ok(listing)
 }
 
-/// Returns the reason for which an entry is not fetched and is no fault of the delivery.
+/// Returns the reason why an entry is not fetched without a fault of the delivery.
 fn skipped(
     request: &Request<'_>,
     entry: &Entry,
@@ -82,8 +82,8 @@ fn skipped(
     Some(Skipped { name, code: "unfinished", why })
 }
 
-/// Adds what a list of the delivery states; one that may not be read states nothing. A list that is too long to be read whole is
-/// refused.
+/// Adds the statements of a list of the delivery. An unreadable list states nothing. A list that is too long to be read whole
+/// is refused.
 fn read_manifest(
     request: &Request<'_>,
     name: &str,
@@ -121,7 +121,7 @@ fn read_manifest(
     Ok(None)
 }
 
-/// Decides on one name that may stay.
+/// Decides on one accepted name.
 fn place(request: &Request<'_>, name: String, entry: Entry, listing: &mut Listing) {
     listing.present.insert(name.clone());
     let is_local = request.source.directory(request.delivery).is_some();

@@ -1,4 +1,4 @@
-//! The provider's own lists of files: as `sha256sum` and `md5sum` write them, or JSON. What they are called is the profile's.
+//! The provider's own lists of files: as `sha256sum` and `md5sum` write them, or JSON. The survey profile holds their names.
 
 use files::shown;
 use model::Refusal;
@@ -16,12 +16,12 @@ pub enum Stated {
 }
 
 impl Stated {
-    /// Whether it takes an MD5 to compare.
+    /// Returns true when the comparison requires an MD5.
     pub fn is_md5(&self) -> bool {
         matches!(self, Self::Md5(_))
     }
 
-    /// A checksum by its length; `None` for what is none.
+    /// Reads a checksum, whose kind follows from its length; `None` when it is not a checksum.
     fn of(sum: &str) -> Option<Self> {
         let sum = sum.trim().to_ascii_lowercase();
         let is_hex = sum.bytes().all(|b| b.is_ascii_hexdigit());
@@ -33,29 +33,29 @@ impl Stated {
     }
 }
 
-/// What a provider says its files are.
+/// The provider's statements about its files.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     files: BTreeMap<String, Line>,
 }
 
-/// What is said of one file.
+/// The statement about one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Line {
     stated: Option<Stated>,
     bytes: Option<u64>,
-    /// The list that says so.
+    /// The list that holds the statement.
     list: String,
 }
 
-/// A list is read up to this length.
+/// Most bytes of a list that are read.
 pub(crate) const LARGEST_BYTES: u64 = 64 << 20;
 
 impl Manifest {
-    /// Adds what a list states: JSON, `<hex>  <name>`, `<hex> *<name>` or `SHA256 (<name>) = <hex>`; other lines are passed
-    /// over. JSON is an object or array of files (perhaps below `files`): each has `name`, `file` or `path`, and what there is of
-    /// `sha256`, `md5`, `checksum`, `bytes` and `size`; or an object of checksums by name. Of a file's checksums
-    /// SHA-256 counts.
+    /// Adds the statements of a list: JSON, `<hex>  <name>`, `<hex> *<name>` or `SHA256 (<name>) = <hex>`; other lines are
+    /// ignored. JSON is an object or array of files (perhaps below `files`), each of which has `name`, `file` or `path`, and
+    /// any of `sha256`, `md5`, `checksum`, `bytes` and `size`; or an object of checksums by name. Of a file's checksums SHA-256
+    /// counts.
     pub fn add(&mut self, list: &str, text: &str) {
         if let Ok(json) = serde_json::from_str::<Value>(text) {
             return self.add_json(list, &json);
@@ -117,27 +117,27 @@ impl Manifest {
         line.bytes = bytes.or(line.bytes);
     }
 
-    /// What is stated of a file.
+    /// Returns the stated checksum of a file.
     pub fn of(&self, file: &str) -> Option<&Stated> {
         self.files.get(file)?.stated.as_ref()
     }
 
-    /// The length that is stated of a file.
+    /// Returns the stated length of a file.
     pub fn bytes_of(&self, file: &str) -> Option<u64> {
         self.files.get(file)?.bytes
     }
 
-    /// Names of all files that are listed.
+    /// Returns the names of all listed files.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
 
-    /// A list that says something.
+    /// Returns a list that states something.
     pub fn list(&self) -> Option<&str> {
         self.files.values().next().map(|line| line.list.as_str())
     }
 
-    /// Parked refusals for files that are stated and not there: one each, and one for all beyond the first thousand.
+    /// Makes parked refusals for files that are stated and absent: one each, and one for all beyond the first thousand.
     pub fn absent(&self, present: &BTreeSet<String>) -> Vec<Refusal> {
         const NAMED: usize = 1000;
         let parked = |file: String, message: String| Refusal {

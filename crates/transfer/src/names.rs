@@ -1,15 +1,15 @@
-//! Which names a delivered file may have.
+//! Rules for the names of delivered files.
 //!
-//! A name ends in paths, scripts, pages and tables; what would need quoting in one of them is refused.
+//! A name is used in paths, scripts, pages and tables; a name that would need quoting in one of them is refused.
 
 pub use crate::unfinished::Unfinished;
 
 use std::ffi::OsStr;
 
-/// Longest name taken, in bytes; leaves room for suffixes of ours on file systems that end at 255.
+/// Longest accepted name, in bytes; it leaves space for suffixes on file systems with a limit of 255.
 pub const LONGEST: usize = 200;
 
-/// Why a name is refused: (code, sentence). `None` when it may stay.
+/// Returns the reason why a name is refused: (code, sentence). `None` when it is accepted.
 pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
     let Some(name) = name.to_str() else {
         return Some(("name_not_utf8", "the name is not UTF-8"));
@@ -47,7 +47,7 @@ pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether a name claims that its file is FITS.
+/// Returns true when a name claims that its file is FITS.
 pub fn claims_fits(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let plain = [".gz", ".fz", ".bz2", ".z", ".zip", ".xz", ".zst"]

@@ -1,27 +1,27 @@
-//! How fast a source may be read, and how slow is too slow.
+//! Limits on the rate at which a source is read: the highest allowed one, and the lowest of a live connection.
 
 use crate::source::SourceFault;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Limits the bytes per second of all lines of a source together.
+/// A limit on the bytes per second of all connections to a source together.
 #[derive(Debug)]
 pub struct Pace {
     bytes_per_second: f64,
-    /// When the bytes that were let through are paid for.
+    /// Time at which the bytes passed until now are within the limit.
     paid: Mutex<Instant>,
 }
 
-/// What may pass at once after a silence.
+/// Amount that may pass at once after a pause.
 const BURST: Duration = Duration::from_millis(200);
 
 impl Pace {
-    /// A limit; 0 or less is none.
+    /// Makes a limit; 0 or less is none.
     pub fn new(bytes_per_second: f64) -> Self {
         Self { bytes_per_second, paid: Mutex::new(Instant::now()) }
     }
 
-    /// Waits until so many more bytes may pass; tells how long that was.
+    /// Waits until `bytes` more bytes may pass; returns the time waited.
     pub fn pass(&self, bytes: usize) -> Duration {
         if self.bytes_per_second <= 0.0 {
             return Duration::ZERO;
@@ -39,12 +39,12 @@ impl Pace {
     }
 }
 
-/// When a connection counts as dead, although it lives.
+/// The criterion for a dead connection that is not closed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stall {
-    /// Seconds over which is looked.
+    /// Seconds over which the rate is measured.
     pub seconds: u64,
-    /// Bytes per second that must come in them at the least.
+    /// Least bytes per second that must arrive in this time.
     pub bytes_per_second: f64,
 }
 
@@ -54,7 +54,7 @@ impl Default for Stall {
     }
 }
 
-/// Watches what one reading brings.
+/// A monitor of the bytes of one read.
 #[derive(Debug)]
 pub struct Watch {
     stall: Stall,
@@ -63,15 +63,15 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Nothing came yet.
+    /// Starts before any byte.
     pub fn new(stall: Stall) -> Self {
         Self { stall, since: Instant::now(), bytes: 0 }
     }
 
-    /// Notes what came, and how long it was held up on our side.
+    /// Notes the bytes that arrived, and the time that they were held up on this side.
     ///
     /// # Errors
-    /// [`SourceFault::Passing`] when it was too little for too long.
+    /// [`SourceFault::Passing`] when too little arrived for too long.
     pub fn came(&mut self, place: &str, bytes: usize, held: Duration) -> Result<(), SourceFault> {
         self.bytes += bytes as u64;
         self.since += held;

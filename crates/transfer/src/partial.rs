@@ -1,10 +1,10 @@
-//! A file on its way: always a beginning of the whole, with checksums of its blocks beside it, so that it can be gone on
-//! with after a kill or a cut line.
+//! A file in transfer: always a beginning of the whole, with checksums of its blocks in a second file, so that the transfer can
+//! resume after a kill or a lost connection.
 //!
-//! `.arriving-<key>` holds the bytes, `.arriving-<key>.sums` eight bytes (XXH64, little endian) for each full block.
-//! The key is made of the place and of how the file looked when it was listed: of another version nothing is
-//! gone on with. What is there is read back and checked block by block before anything is added, because after a power cut
-//! a length says nothing about the bytes.
+//! `.arriving-<key>` holds the bytes, `.arriving-<key>.sums` eight bytes (XXH64, little endian) for each full block. The key is
+//! made of the place and of the file's state when it was listed, so that another version of the file is not resumed. Existing
+//! bytes are read back and checked block by block before any are added, because after a power cut the length of a file proves
+//! nothing about its bytes.
 
 use crate::listing::Wanted;
 use crate::manifest::Stated;
@@ -22,7 +22,7 @@ const SUMS: &str = ".sums";
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: u64 = 1 << 20;
 
-/// What one reading of a source gave.
+/// The length and checksums of the bytes read from a source.
 pub(crate) struct Sums {
     pub bytes: u64,
     pub sha256: String,
@@ -41,7 +41,7 @@ pub(crate) struct Partial {
     in_block: u64,
 }
 
-/// The name of a file on its way, in the directory where it will lie.
+/// Returns the name of a file in transfer, in its final directory.
 pub(crate) fn path_of(directory: &Path, place: &str, wanted: &Wanted) -> PathBuf {
     let seen = format!(
         "{place}\n{}\n{:?}\n{}\n{}",
@@ -51,7 +51,7 @@ pub(crate) fn path_of(directory: &Path, place: &str, wanted: &Wanted) -> PathBuf
     directory.join(format!("{MARK}{key}"))
 }
 
-/// Removes what is on its way in a directory, except what is wanted.
+/// Removes the files in transfer from a directory, except the wanted ones.
 pub(crate) fn sweep(directory: &Path, wanted: &[PathBuf]) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
@@ -68,12 +68,12 @@ pub(crate) fn sweep(directory: &Path, wanted: &[PathBuf]) -> io::Result<()> {
 }
 
 impl Partial {
-    /// Takes up what is there and proves good, or begins anew.
+    /// Resumes with the existing bytes that verify, or restarts.
     pub fn open(path: PathBuf, stated: Option<&Stated>) -> io::Result<Self> {
         let open = |path: &Path| {
             File::options().read(true).write(true).create(true).truncate(false).open(path)
         };
-        // One that was finished with and did not get its name is read-only, and nothing tells whether it is good.
+        // A finished file that did not get its final name is read-only, and nothing proves that it is good.
         if !sums_of(&path).exists() {
             discard(&path);
         }
@@ -92,7 +92,7 @@ impl Partial {
         Ok(partial)
     }
 
-    /// Reads back what is there as far as its blocks fit their checksums; the rest is cut off.
+    /// Reads back the existing bytes as far as their blocks fit their checksums; the others are cut off.
     fn take_up(&mut self) -> io::Result<()> {
         let mut stated = Vec::new();
         self.sums.seek(SeekFrom::Start(0))?;
@@ -120,12 +120,12 @@ impl Partial {
         Ok(())
     }
 
-    /// Bytes that are there.
+    /// Returns the number of bytes that are present.
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Begins anew.
+    /// Restarts from the beginning.
     pub fn restart(&mut self) -> io::Result<()> {
         self.sha = Sha256::new();
         self.md5 = self.md5.as_ref().map(|_| Md5::new());
@@ -136,7 +136,7 @@ impl Partial {
         self.file.seek(SeekFrom::Start(0)).map(drop)
     }
 
-    /// Adds what comes next.
+    /// Appends the next bytes.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.sha.update(bytes);
@@ -161,7 +161,7 @@ impl Partial {
         Ok(())
     }
 
-    /// The whole file, read-only, and its checksums. It keeps its name.
+    /// Returns the path of the whole file, which becomes read-only and keeps its name, and its checksums.
     pub fn finish(self) -> io::Result<(PathBuf, Sums)> {
         let _ = std::fs::remove_file(sums_of(&self.path));
         self.file.set_permissions(std::fs::Permissions::from_mode(files::allowed(0o444)))?;
@@ -174,7 +174,7 @@ impl Partial {
     }
 }
 
-/// Removes a file on its way.
+/// Removes a file in transfer.
 pub(crate) fn discard(path: &Path) {
     let _ = std::fs::remove_file(path);
     let _ = std::fs::remove_file(sums_of(path));
@@ -217,7 +217,7 @@ mod tests {
             (|_| {}, 2),
             (|p| File::options().write(true).open(p).unwrap().set_len(BLOCK_BYTES + 5).unwrap(), 1),
             (|p| File::options().write(true).open(p).unwrap().set_len(9 * BLOCK_BYTES).unwrap(), 2),
-            // What a power cut leaves: the length is there, the bytes are not.
+            // The state after a power cut: the length is there, the bytes are not.
             (|p| std::fs::write(p, vec![0; 3 * (1 << 20)]).unwrap(), 0),
             (|p| std::fs::remove_file(sums_of(p)).unwrap(), 0),
         ];

@@ -1,34 +1,34 @@
-//! Room: which volume of the library a file goes to, and whether everything fits, before anything is brought.
+//! Free space: the library's volume for each file, and a check that everything fits, before anything is fetched.
 
 use crate::listing::Wanted;
 use crate::{Mode, Request, TransferFault};
 use model::Refusal;
 use std::path::PathBuf;
 
-/// A disk of the library, and the delivery's directory on it.
+/// A disk of the library, with the delivery's directory on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
     /// The delivery's directory.
     pub directory: PathBuf,
-    /// Bytes that stay free.
+    /// Bytes that must stay free.
     pub keep_free_bytes: u64,
 }
 
-/// Which volume is filled first.
+/// The volume to fill first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fill {
     /// Each until it is full, in the order in which they are listed.
     #[default]
     InOrder,
-    /// The one with the most room.
+    /// The volume with the most free space.
     MostFree,
 }
 
 impl Volume {
-    /// Bytes that may be written.
+    /// Returns the number of bytes that may be written.
     ///
     /// # Errors
-    /// When the disk cannot be queried: then nothing is known to fit.
+    /// Fails when the disk cannot be queried: then no file is known to fit.
     pub(crate) fn room(&self) -> Result<u64, TransferFault> {
         let disk = self.directory.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.directory);
         let free = files::free_bytes(disk)
@@ -37,8 +37,8 @@ impl Volume {
     }
 }
 
-/// Gives every wanted file its volume. Refuses to start what will not fit. A file that alone is larger than every volume holds
-/// no other up: it is taken out and refused.
+/// Assigns a volume to every wanted file. Refuses to start a fetch that will not fit. A file that alone is larger than every
+/// volume does not block the others: it is removed and refused.
 pub(crate) fn allot(
     request: &Request<'_>,
     wanted: &mut Vec<Wanted>,
@@ -75,12 +75,12 @@ pub(crate) fn allot(
     }
 }
 
-/// A reserve of 2 % for what a file system needs beside the bytes.
+/// Adds a reserve of 2 % for the file system's needs beside the bytes.
 fn with_reserve(bytes: u64) -> u64 {
     bytes.saturating_add(bytes / 50)
 }
 
-/// A volume for each file, all together on one where that is possible; `None` when they do not fit. Pure.
+/// Returns a volume for each file, all on one volume where that is possible; `None` when they do not fit. Pure.
 fn assign(sizes: &[u64], rooms: &[u64], fill: Fill) -> Option<Vec<usize>> {
     let mut order: Vec<usize> = (0..rooms.len()).collect();
     if fill == Fill::MostFree {

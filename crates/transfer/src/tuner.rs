@@ -1,21 +1,21 @@
-//! How many lines read at once: as many as raise throughput, and never more than allowed. Pure.
+//! Number of connections that read at once: as many as raise throughput, and never more than allowed. Pure.
 //!
-//! Throughput is looked at in steps. While more lines bring clearly more, more are tried; when they do not, the number goes
-//! back to the best one and stays there for a while, until it is tried again whether anything changed. A source that
-//! refuses connections or breaks them gets fewer lines at once.
+//! Throughput is measured in steps. While more connections clearly raise it, their number grows; otherwise the number returns
+//! to the best one and stays there for a while, until the next trial. When a source refuses connections or breaks them, the
+//! number is lowered at once.
 
-/// More than this is clearly more.
+/// Factor of throughput above which a step is clearly better.
 const GAIN: f64 = 1.10;
-/// Less than this is clearly less than what was reached before.
+/// Factor of throughput below which a step is clearly worse than an earlier one.
 const LOSS: f64 = 0.80;
-/// Steps for which a number that was found good stays.
+/// Steps for which a number that was found good is kept.
 const REST: u32 = 20;
-/// Steps that are not looked at after lines were added: a new connection takes its time.
+/// Steps that are not evaluated after connections were added: a new connection takes its time.
 const SETTLING: u32 = 1;
-/// Lines to begin with.
+/// Number of connections at the start.
 const FIRST: usize = 2;
 
-/// Decides how many lines may read.
+/// The decision on the number of connections that may read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuner {
     most: usize,
@@ -26,18 +26,18 @@ pub struct Tuner {
 }
 
 impl Tuner {
-    /// Begins with 2 lines, or 1 where there may be only one.
+    /// Starts with 2 connections, or 1 where only one is allowed.
     pub fn new(most: usize) -> Self {
         let lines = most.clamp(1, FIRST);
         Self { most: most.max(1), lines, best: (lines, 0.0), rest: 0, settling: SETTLING }
     }
 
-    /// Lines that may read now.
+    /// Returns the number of connections that may read now.
     pub fn lines(&self) -> usize {
         self.lines
     }
 
-    /// Takes the throughput of a step in, in bytes per second, and decides for the next one.
+    /// Accepts the throughput of a step, in bytes per second, and decides for the next step.
     pub fn step(&mut self, bytes_per_second: f64) {
         if self.settling > 0 {
             self.settling -= 1;
@@ -46,7 +46,7 @@ impl Tuner {
         if self.rest > 0 {
             self.rest -= 1;
             if bytes_per_second < LOSS * self.best.1 {
-                // The line or the source changed: what was found does not hold any more.
+                // The connection or the source changed: the number found before is no longer valid.
                 (self.best, self.rest) = ((self.lines, bytes_per_second), 0);
             }
             if self.rest > 0 {
@@ -65,7 +65,7 @@ impl Tuner {
         }
     }
 
-    /// The source refused a connection or broke one.
+    /// Lowers the number after the source refused a connection or broke one.
     pub fn fault(&mut self) {
         self.lines = (self.lines / 2).max(1);
         self.best = (self.lines, 0.0);
@@ -87,7 +87,7 @@ impl Tuner {
 mod tests {
     use super::*;
 
-    /// Lines in the course of so many steps, when a number of lines gives a throughput.
+    /// Returns the number of connections over `steps` steps, for a throughput that depends on it.
     fn course(tuner: &mut Tuner, steps: usize, throughput: impl Fn(usize) -> f64) -> Vec<usize> {
         let step = |_| {
             tuner.step(throughput(tuner.lines()));

@@ -1,6 +1,6 @@
 //! Names of files that another program is still writing, and the rule that finds them.
 //!
-//! The usual names are in [`USUAL`]; survey profiles and sources add their own, and take names out with a leading `!`.
+//! The usual names are in [`USUAL`]; survey profiles and sources add their own, and exclude names with a leading `!`.
 
 use model::profile::Glob;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ const USUAL: [&str; 29] = [
 const CONTROLS: [&str; 2] = [".aria2", ".lftp-pget-status"];
 /// Files beside which browsers keep an empty one under the final name.
 const BESIDE_EMPTY: [&str; 2] = [".part", ".crdownload"];
-/// Characters that rsync appends to the name of a file on its way.
+/// Characters that rsync appends to the name of a file in transfer.
 const RSYNC_SUFFIX: usize = 6;
 
 /// The rule that finds unfinished files by their names.
@@ -58,7 +58,7 @@ impl Default for Unfinished {
 }
 
 impl Unfinished {
-    /// Makes a rule of the usual names and further patterns; `!PATTERN` takes names out.
+    /// Makes a rule of the usual names and further patterns; `!PATTERN` excludes names.
     pub fn new<'p>(further: impl IntoIterator<Item = &'p str>) -> Self {
         let mut rule =
             Self { patterns: USUAL.iter().map(|p| Glob::new(p)).collect(), kept: Vec::new() };
@@ -71,7 +71,7 @@ impl Unfinished {
         rule
     }
 
-    /// Returns the reason for which a name is that of an unfinished file; `None` when it is not.
+    /// Returns the reason why a name is that of an unfinished file; `None` when it is not.
     pub fn why(&self, name: &str) -> Option<String> {
         if self.kept.iter().any(|glob| glob.fits(name)) {
             return None;
@@ -82,7 +82,7 @@ impl Unfinished {
         is_of_rsync(name).then(|| "it is a file that rsync is still writing".to_owned())
     }
 
-    /// Returns the reason for which a file of a directory is unfinished, from its name and the others there.
+    /// Returns the reason why a file of a directory is unfinished, from its name and the other names in the directory.
     pub(crate) fn why_among(
         &self,
         name: &str,

@@ -1,8 +1,8 @@
-//! What keeps an archive in order beside its daily work: [`verify`] and repair, [`backup`] and restore, and the move to another
-//! place ([`migrate`]).
+//! Maintenance of an archive beside its daily work: [`verify`] and repair, [`backup`] and restore, and the move to
+//! another place ([`migrate`]).
 //!
-//! Start at [`verify::verify`], [`backup::back_up`] and [`migrate`]. Each reads and writes through [`archive::Archive`] and what the
-//! archive says of its tables. Knows no command line; nothing here runs by itself.
+//! Start at [`verify::verify`], [`backup::back_up`] and [`migrate`]. Each reads and writes through [`archive::Archive`]
+//! and the archive's description of its tables. This crate knows no command line, and nothing here runs by itself.
 
 pub mod backup;
 pub mod migrate;

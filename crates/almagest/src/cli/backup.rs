@@ -39,7 +39,7 @@ pub struct RestoreArguments {
     roles: bool,
 }
 
-/// Copies archive.db, the lake, configuration and profiles; others may work on the site meanwhile.
+/// Copies archive.db, the lake, configuration and profiles; other processes may work on the site meanwhile.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let target = &arguments.directory;
@@ -55,7 +55,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     ))
 }
 
-/// Makes a site of a backup, or gives a site back the archive.db that it lost.
+/// Makes a site from a backup, or restores the archive.db that a site lost.
 pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     let root = &arguments.site;
     let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
@@ -64,17 +64,17 @@ pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<Exit> {
     files::create_dir(root)?;
     let alone = upkeep::migrate::Alone::on(&archive::Site::at(root)?)?;
     let restoration = Restoration::begin(&arguments.backup, root, &database, arguments.roles)?;
-    // The archive comes last: a site without it is told from one that is whole.
+    // The archive is restored last: a site without it is recognized as incomplete.
     copy_surveys(&arguments.backup, root)?;
     let config = read(&arguments.backup.join(config::FILE_NAME))?;
-    // Where the archive was before is not where it is now.
+    // The restored archive may be at another place than the original.
     let config = config::moved_to(&config, &database);
     files::publish_bytes(&root.join(config::FILE_NAME), config.as_bytes())?;
     init::lay_out(root, &database)?;
     files::crash_point("restore:laid-out");
     let report = restoration.run(now())?;
     drop(alone);
-    // The lake's place in the database is corrected by the first that writes.
+    // The first process that writes corrects the lake's place in the database.
     let site = Site::find(Some(root.clone()))?;
     drop(site.write()?);
     if arguments.roles {
@@ -97,7 +97,7 @@ fn told(report: &BackupReport, last: &str) -> Exit {
     if report.damaged.is_empty() { Exit::Done } else { Exit::Gate }
 }
 
-/// Configuration and survey profiles.
+/// Copies the configuration and the survey profiles.
 fn copy_texts(from: &Path, to: &Path) -> anyhow::Result<()> {
     copy_surveys(from, to)?;
     let config = read(&from.join(config::FILE_NAME))?;
@@ -105,7 +105,7 @@ fn copy_texts(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Survey profiles, all of them: one that cannot be listed or read is an error.
+/// Copies all survey profiles: one that cannot be listed or read is an error.
 fn copy_surveys(from: &Path, to: &Path) -> anyhow::Result<()> {
     let (from, to) = (from.join("surveys"), to.join("surveys"));
     let listing = || format!("cannot list {}", from.display());
@@ -113,7 +113,7 @@ fn copy_surveys(from: &Path, to: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(&from).with_context(listing)? {
         let path = entry.with_context(listing)?.path();
         let Some(name) = path.file_name() else { continue };
-        // Only files belong there; what is behind a link is read as `surveys/` reads it.
+        // Only files belong there; links are followed, as in reading `surveys/`.
         if !std::fs::metadata(&path).with_context(|| cannot_read(&path))?.is_file() {
             continue;
         }

@@ -20,7 +20,7 @@ enum Act {
     Show,
 }
 
-/// Prints the effective configuration as TOML, each value with where it comes from.
+/// Prints the effective configuration as TOML, each value with its origin.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let Act::Show = arguments.act;
     let site = Site::find(site)?;
@@ -60,7 +60,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// A key as TOML writes it.
+/// Returns a key as TOML writes it.
 fn key_of(key: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     match !key.is_empty() && key.chars().all(is_bare) {
@@ -69,7 +69,7 @@ fn key_of(key: &str) -> String {
     }
 }
 
-/// What comes from the environment, by the names of its variables. Values are not shown: some are secrets.
+/// Returns the values from the environment, by the names of its variables. Values are not shown: some are secrets.
 fn of_the_environment(site: &Site) -> Vec<(String, String)> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let environment = |name: &str| match is_set(name) {

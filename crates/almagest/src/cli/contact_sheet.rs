@@ -1,7 +1,7 @@
 //! `almagest contact-sheet`: one HTML page with the previews of a site, of deliveries or of nights.
 //!
-//! The page stands beside `previews/` and refers to it: each picture leads to the full preview, each name to the file
-//! in the library, each extension number to the preview of its detector.
+//! The page is next to `previews/` and refers to it: each picture links to the full preview, each name to the file in the
+//! library, each extension number to the preview of its detector.
 
 use super::{ScopeArguments, sql};
 use crate::exit::{self, Exit};
@@ -49,7 +49,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Returns why deliveries, or all, have no previews to show, with the commands that help.
+/// Returns the reason why deliveries, or all, have no previews to show, with the commands that help.
 fn no_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<String> {
     let archive = site.read()?;
     let names = deliveries.map_or_else(|| archive.deliveries(None), |names| Ok(names.to_vec()))?;
@@ -62,7 +62,7 @@ fn no_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Str
     Ok(format!("{what} no previews yet: {commands}"))
 }
 
-/// Explains which deliveries have previews that do not show: the newer ones show theirs, or they are retracted.
+/// Explains which deliveries have previews that are not shown: newer deliveries show theirs, or they are retracted.
 fn hidden(archive: &Archive, names: &[String]) -> anyhow::Result<Vec<String>> {
     const NAMED: usize = 5;
     let mut hidden = Vec::new();
@@ -151,7 +151,7 @@ pub fn write(site: &Site, deliveries: Option<&[String]>, path: &Path) -> anyhow:
     Ok(frames as u64)
 }
 
-/// What frames of a survey and type are good for.
+/// Returns the kind of each frame type of each survey.
 fn kinds(site: &Site) -> anyhow::Result<BTreeMap<(String, String), FrameKind>> {
     let mut kinds = BTreeMap::new();
     for loaded in site.profiles()? {
@@ -163,7 +163,7 @@ fn kinds(site: &Site) -> anyhow::Result<BTreeMap<(String, String), FrameKind>> {
     Ok(kinds)
 }
 
-/// The frames with the id of their survey, by delivery and name.
+/// Returns the frames with the id of their survey, by delivery and name.
 fn figures(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Vec<(String, Figure)>> {
     let mut unlimited = site.clone();
     (unlimited.config.sql.rows, unlimited.config.sql.seconds) = (0, 0);
@@ -250,7 +250,7 @@ fn one(site: &Site, page: &Path, figure: &Figure) -> String {
     )
 }
 
-/// The reference of a page to a file: relative where the file is below the page's directory.
+/// Returns the reference of a page to a file: relative when the file is below the page's directory.
 fn link(page: &Path, file: &Path) -> String {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (page, file) = (absolute(page), absolute(file));

@@ -47,7 +47,7 @@ run is in almagest.toml ([plan] executor). What it does is in `almagest status`.
 /// Runs a loop until a signal ends it.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    // As long as a daemon runs, its archive does not move.
+    // While a daemon runs, its archive must not move.
     let _at_work = archive::at_work(&site.place)?;
     let stop = curate::loops::stop_flag()?;
     match arguments.loop_of {

@@ -17,7 +17,7 @@ pub struct Arguments {
     directory: PathBuf,
 }
 
-/// (title, query).
+/// The queries of the demo: (title, query).
 const QUERIES: [(&str, &str); 3] = [
     (
         "What came in, by programme and filter",
@@ -53,7 +53,7 @@ const QUERIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Makes the demo's site if need be, simulates its night if need be, runs it, and shows what came of it.
+/// Makes the demo's site and simulates its night if necessary, runs the night, and shows the results.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let root = &arguments.directory;
     if site::is_site(root) && !root.join("inbox").is_dir() {
@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The commands to go on with, by the name under which this program was called.
+/// Returns the commands to continue with, by the name under which this program was called.
 fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
     let me = std::env::args().next().unwrap_or_else(|| "almagest".to_owned());
     let site = quoted(root);

@@ -20,7 +20,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Less free room than this is worth a word.
+/// Free space below which a disk is reported.
 const LOW_DISK_BYTES: u64 = 5_000_000_000;
 
 /// Reports what is wrong with the site and the machine. Exit code 3 when something is.
@@ -57,7 +57,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(if report.faults.is_empty() { Exit::Done } else { Exit::Gate })
 }
 
-/// What was examined.
+/// The results of the checks.
 struct Report {
     facts: Vec<String>,
     faults: Vec<String>,
@@ -78,7 +78,7 @@ impl Report {
         }
     }
 
-    /// Whether the user of this process may write where work writes.
+    /// Checks that the user of this process may write where work writes.
     fn rights(&mut self, site: &Site) {
         let place = &site.place;
         let mut paths = vec![place.root().to_owned(), place.previews(), place.staging()];
@@ -105,7 +105,7 @@ impl Report {
         }
     }
 
-    /// Adds what others may do with files of the site although the configuration forbids it.
+    /// Adds the permissions of others on files of the site that the configuration forbids.
     fn permissions(&mut self, site: &Site) {
         const EXAMPLES: usize = 3;
         let wide = match site.wide_permissions() {
@@ -129,7 +129,7 @@ impl Report {
         ));
     }
 
-    /// Profiles, inboxes, sources, disks and hosts that the configuration names.
+    /// Checks the profiles, inboxes, sources, disks and hosts that the configuration names.
     fn places(&mut self, site: &Site) {
         match site.profiles() {
             Ok(profiles) => self.facts.push(counted(profiles.len() as u64, "survey profile")),
@@ -206,7 +206,7 @@ impl Report {
         }
     }
 
-    /// Attempts whose process is gone; the next start of their step takes them up.
+    /// Reports attempts whose process has ended; the next start of their step restarts them.
     fn left_alone(&mut self, running: &[RunningAttempt]) {
         let gone: Vec<&RunningAttempt> = running.iter().filter(|r| left_alone(&r.lease)).collect();
         if gone.is_empty() {
@@ -236,7 +236,7 @@ fn files_in_words(count: usize) -> String {
     }
 }
 
-/// Whether the process that holds a lease is known to be gone.
+/// Returns true when the process that holds a lease is known to have ended.
 fn left_alone(lease: &Lease) -> bool {
     archive::lease::Process::parse(&lease.holder).is_some_and(|process| process.is_gone())
 }

@@ -36,7 +36,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Reports where something stands and what helps.
+/// Reports the state of something, and the commands that help.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let archive = site.read()?;
@@ -44,7 +44,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let asked = asked(&site, arguments)?;
     let mut facts = archive.facts_about(&asked)?;
     if facts.is_empty() && asked.name.is_some() {
-        // A refused name is kept as it can be shown; completed by a shell it comes as it is.
+        // A refused name is recorded in the form in which it is shown; a shell completes the original name.
         let name = Some(files::shown(&arguments.what[0]));
         facts = archive.facts_about(&Asked { name, ..asked.clone() })?;
     }
@@ -78,7 +78,7 @@ fn print(explanation: &Explanation) {
     }
 }
 
-/// Returns suggestions with their commands, a line each; nothing when there are none.
+/// Returns suggestions with their commands, a line each; empty when there are none.
 pub fn what_helps(suggestions: &[Suggestion]) -> String {
     let mut lines = Vec::new();
     for Suggestion { text, commands } in suggestions {
@@ -109,7 +109,7 @@ fn nothing(what: &[OsString]) -> anyhow::Error {
     ))
 }
 
-/// What the words mean.
+/// Returns the subject that the words name.
 fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
     let at_most = arguments.limit.clamp(1, 100_000);
     let words: Vec<String> =
@@ -171,7 +171,7 @@ fn name_of(site: &Site, text: &str) -> String {
     let below = roots.iter().find_map(|root| path.strip_prefix(root).ok());
     let mut parts = below.unwrap_or(&path).iter().rev();
     match (below, parts.next(), below.and_then(|b| b.iter().next())) {
-        // Older contents lie in a directory below their delivery.
+        // Older contents are in a directory below their delivery.
         (Some(_), Some(file), Some(delivery)) if delivery != file => {
             format!("{}/{}", delivery.to_string_lossy(), file.to_string_lossy())
         }
@@ -180,7 +180,7 @@ fn name_of(site: &Site, text: &str) -> String {
     }
 }
 
-/// Returns what decides which commands about some deliveries work now.
+/// Returns the facts that decide which commands about some deliveries work now.
 pub fn setting(
     site: &Site,
     archive: &Archive,
@@ -219,7 +219,8 @@ fn find_partners(archive: &Archive, profiles: &[Loaded], facts: &mut Facts) -> a
     Ok(())
 }
 
-/// What has not arrived: a file of a known delivery, a partner of a known file, or a delivery that a source has.
+/// Explains something that has not arrived: a file of a known delivery, a partner of a known file, or a delivery that a source
+/// has.
 fn absent(
     site: &Site,
     archive: &Archive,
@@ -268,7 +269,7 @@ fn absent(
     Ok((!out.lines.is_empty()).then_some(out))
 }
 
-/// How a file that has not arrived gets here.
+/// Suggests a way to get a file that has not arrived.
 fn await_file(archive: &Archive, delivery: &str, out: &mut Explanation) -> anyhow::Result<()> {
     let place = archive.source(delivery)?.to_string_lossy().into_owned();
     let is_reachable = place.contains("://") || Path::new(&place).is_dir();
@@ -282,7 +283,7 @@ fn await_file(archive: &Archive, delivery: &str, out: &mut Explanation) -> anyho
     Ok(())
 }
 
-/// The most frequent findings of a delivery, and where the others are to be seen.
+/// Returns the most frequent findings of a delivery, and the command that lists the others.
 fn findings_section(findings: &[Drift]) -> String {
     const AT_MOST: usize = 20;
     let shown = &findings[..findings.len().min(AT_MOST)];

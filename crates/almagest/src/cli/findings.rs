@@ -1,4 +1,4 @@
-//! `almagest findings`: what was odd in what was accepted, counted over files: the drift of headers and columns.
+//! `almagest findings`: unexpected properties of accepted files, counted over files: the drift of headers and columns.
 
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
@@ -44,16 +44,16 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Whose findings a table shows.
+/// The deliveries whose findings a table shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deliveries {
-    /// Those of one, which needs no column.
+    /// One delivery, which needs no column.
     One,
-    /// Those of any number, named in the first column.
+    /// Any number of deliveries, named in the first column.
     Many,
 }
 
-/// A line per finding.
+/// Returns a table with a line per finding.
 pub fn table(findings: &[Drift], of: Deliveries) -> String {
     let skipped = usize::from(of == Deliveries::One);
     let head =
@@ -76,7 +76,7 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
     table.text()
 }
 
-/// Returns the commands that end what findings are about, each with what it does.
+/// Returns the commands that end the causes of findings, each with its effect.
 pub fn endings(findings: &[Drift]) -> String {
     const AT_MOST: usize = 10;
     let mut commands: Vec<Advice> = findings.iter().filter_map(Drift::advice).collect();
@@ -92,7 +92,7 @@ pub fn endings(findings: &[Drift]) -> String {
     if text.is_empty() { text } else { text + "\n" }
 }
 
-/// The line that ends the summary of a step; empty when its deliveries have no findings.
+/// Returns the line that ends the summary of a step; empty when its deliveries have no findings.
 pub fn pointer(site: &Site, deliveries: &BTreeSet<String>) -> String {
     let found = || -> anyhow::Result<u64> {
         let archive = site.read()?;

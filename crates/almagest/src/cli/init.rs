@@ -35,7 +35,7 @@ pub struct Arguments {
     dry_run: bool,
 }
 
-/// Makes a site and says what is in it.
+/// Makes a site and prints its content.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = quoted(&arguments.site);
     if arguments.roles && site::is_site(&arguments.site) && arguments.database.is_none() {
@@ -89,7 +89,7 @@ pub fn roles(site: &site::Site) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The password in a file, which is made with a random one when it is absent.
+/// Reads the password in a file; a file that does not exist is made with a random password.
 fn query_password(path: &Path) -> anyhow::Result<String> {
     match std::fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
@@ -103,7 +103,7 @@ fn query_password(path: &Path) -> anyhow::Result<String> {
     std::io::Read::read_exact(&mut random, &mut bytes).context("cannot read /dev/urandom")?;
     let password = files::hex(&bytes);
     files::publish(path, |file| -> Result<(), Publishing> {
-        // Whoever may read the site's configuration may ask queries.
+        // Users who may read the site's configuration may run queries.
         file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o640))?;
         Ok(std::io::Write::write_all(file, format!("{password}\n").as_bytes())?)
     })
@@ -120,7 +120,7 @@ impl<E: Into<anyhow::Error>> From<E> for Publishing {
     }
 }
 
-/// A site is never made over another.
+/// Checks that no site is made over another.
 fn check(root: &Path) -> anyhow::Result<()> {
     if root.join("archive.db").exists() {
         return Err(exit::conflict(format!("{} is a site already", root.display())));
@@ -156,7 +156,7 @@ pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the directories of a site, and the texts that are not there.
+/// Makes the directories of a site, and the texts that do not exist.
 pub fn lay_out(root: &Path, database: &Database) -> anyhow::Result<archive::Site> {
     let names: Vec<(String, &str)> = model::profile::shipped()
         .iter()

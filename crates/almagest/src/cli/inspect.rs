@@ -21,7 +21,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Prints what is in FITS files. Exit code 1 when a file or HDU is refused. The limits are those of the site's profiles,
+/// Prints the content of FITS files. Exit code 1 when a file or HDU is refused. The limits are those of the site's profiles,
 /// without a site those of the profiles that every new site gets.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let profiles = profiles_of(site)?;
@@ -98,7 +98,7 @@ fn number(json: &Json, name: &str) -> Option<i128> {
     }
 }
 
-/// Axes of an image, rows and columns of a table.
+/// Returns the axes of an image, or the rows and columns of a table.
 fn size(hdu: &HduInspection) -> String {
     if let Some(Json::List(axes)) = hdu.report.get("image").and_then(|i| i.get("shape_numpy")) {
         let axes: Vec<String> = axes.iter().rev().map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! `almagest edit`, `pause`, `resume`, `drain`, `cancel`, `retry`: what operators want until they say otherwise.
+//! `almagest edit`, `pause`, `resume`, `drain`, `cancel`, `retry`: instructions of operators that hold until they are withdrawn.
 
 use super::plan::latest;
 use crate::exit::{self, Exit};
@@ -57,7 +57,7 @@ impl About {
         self.subject() == Subject::All && !self.all
     }
 
-    /// The subject, when there is such a thing. A host that carries an instruction may be named although it is gone.
+    /// Returns the subject if it exists. A host with an instruction may be named even after it was removed.
     fn known(&self, site: &Site, archive: &Archive) -> anyhow::Result<Subject> {
         if self.is_empty() {
             return Err(exit::usage(
@@ -171,7 +171,7 @@ pub struct GoArguments {
 /// Reads a unit.
 ///
 /// # Errors
-/// A sentence when it is none.
+/// A message when the text is no unit.
 pub fn unit(text: &str) -> Result<(String, UseCase), String> {
     let wrong = || format!("{text:?} is no unit such as 20071011_v1/catalogue");
     let (delivery, use_case) = text.rsplit_once('/').ok_or_else(wrong)?;
@@ -225,7 +225,7 @@ pub fn edit(site: Option<PathBuf>, arguments: &EditArguments) -> anyhow::Result<
     Ok(Exit::Done)
 }
 
-/// Lets nothing new start.
+/// Stops new starts.
 pub fn pause(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
     instruct(site, arguments, &Instruction::Pause, "nothing new starts")
 }
@@ -309,7 +309,7 @@ pub fn resume(site: Option<PathBuf>, arguments: &ResumeArguments) -> anyhow::Res
     Ok(Exit::Done)
 }
 
-/// What still stops something of the subject that was resumed; when that was not paused itself, everything that is.
+/// Returns the instructions that still stop something of the resumed subject, or all of them when none does and nothing ended.
 fn still_stopped(
     archive: &Archive,
     resumed: &Resumed,
@@ -342,7 +342,7 @@ fn still_stopped(
     Ok(left)
 }
 
-/// Takes units back: what runs of them is ended, and nothing of them starts until it is resumed.
+/// Cancels units: their running tasks are ended, and none of their tasks start until they are resumed.
 pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut curator = Curator::open(site, &site::operator(), "cancel")?;
@@ -366,7 +366,7 @@ pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Resul
         (true, true) => curator.cancellable(&is_chosen, false)?,
         (true, false) => curator.cancel(&is_chosen, false, "cancelled by the operator")?,
     };
-    // Units are decided on anew; what is done of them stays done.
+    // Units are decided on again; their finished work is kept.
     let mut units: Vec<_> = open
         .iter()
         .filter(|t| matches!(t.state, UnitState::Approved | UnitState::Running))
@@ -397,7 +397,7 @@ pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-/// Has what was given up done again.
+/// Retries tasks that were given up.
 pub fn retry(site: Option<PathBuf>, arguments: &GoArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut archive = site.write()?.rehearse(arguments.dry_run);
@@ -427,7 +427,7 @@ pub fn retry(site: Option<PathBuf>, arguments: &GoArguments) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-/// What is paused, one line for each cause, with the command that resumes it.
+/// Returns the paused work, one line for each cause, with the command that resumes it.
 pub fn paused(standing: &[Standing]) -> String {
     let mut causes: Vec<(String, Vec<&Standing>)> = Vec::new();
     for s in standing {
@@ -458,7 +458,7 @@ pub fn paused(standing: &[Standing]) -> String {
     table.text()
 }
 
-/// An instruction in words.
+/// Returns an instruction in words.
 pub fn in_words(instruction: &Instruction) -> String {
     match instruction {
         Instruction::Pause => "pause".to_owned(),

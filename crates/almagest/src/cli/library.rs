@@ -1,4 +1,4 @@
-//! `almagest scrub` and `almagest reconcile`: looking after delivered files.
+//! `almagest scrub` and `almagest reconcile`: maintenance of delivered files.
 
 use super::{ScopeArguments, run};
 use crate::exit::{self, Exit};
@@ -69,10 +69,10 @@ pub struct ReconcileArguments {
     json: bool,
 }
 
-/// What is found is written down at least this often.
+/// Maximum interval between two records of the results.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 
-/// Re-reads the library, those files first that were not read for longest. Exit code 3 when something is not sound.
+/// Re-reads the library, beginning with the files that were not read for longest. Exit code 3 when something is not sound.
 pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut archive = site.write()?;
@@ -133,7 +133,7 @@ pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Resul
     })
 }
 
-/// Reads one file and compares.
+/// Reads one file and compares it with its record.
 fn look(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
     let file = match files::open_regular(path) {
         Ok(file) => file,
@@ -165,25 +165,25 @@ impl Read for Paced<'_> {
 struct Difference {
     delivery: String,
     file: String,
-    /// Machine-readable.
+    /// Machine-readable code.
     code: &'static str,
-    /// In words.
+    /// Description in words.
     what: String,
-    /// What would mend it.
+    /// Side that would repair the difference; `None` when neither would.
     mended_by: Option<&'static str>,
 }
 
-/// What was found of one delivery.
+/// The comparison of one delivery.
 struct Compared {
     name: String,
-    /// Its origins, with the name of its directory at each.
+    /// Origins of the delivery, with the name of its directory at each.
     origins: Vec<(Origin, String)>,
     differences: Vec<Difference>,
     strays: Vec<PathBuf>,
 }
 
-/// Compares source, library and archive, and mends what the word of one of them is to mend. Exit code 3 when they differ
-/// at the end.
+/// Compares source, library and archive, and repairs the differences that the side named by `--right` can repair. Exit code 3
+/// when they differ at the end.
 pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let deliveries = chosen(&site.read()?, &arguments.of.scope())?;
@@ -217,13 +217,13 @@ pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyho
         }
         say!("{}", table.text());
     }
-    // What is deleted at the source, by its provider's right, is no fault.
+    // Files that the provider deleted at the source are no fault.
     let is_amiss =
         differences.iter().any(|d| d.mended_by.is_some() || d.code == "unreadable_directory");
     Ok(if is_amiss && exit == Exit::Done { Exit::Gate } else { exit })
 }
 
-/// Compares; of some files alone, and by their contents, when they are named.
+/// Compares deliveries; when files are named, only those files, and by their contents.
 fn compared(
     site: &Site,
     deliveries: &[String],
@@ -233,7 +233,7 @@ fn compared(
     let archive = site.read()?;
     let mut all = Vec::new();
     for name in deliveries {
-        // What is being brought has its name before it is registered, and is no stray.
+        // A file that is being fetched has its name before it is registered, and is no stray.
         let lock = files::lock_dir(&site.place.library().join(name));
         let mut holdings = archive.holdings(Some(name))?;
         for holding in holdings.iter_mut().filter(|h| h.is_current && files.contains(&h.name)) {
@@ -371,7 +371,7 @@ fn source_differences(
         let is_file =
             entry.kind == EntryKind::File && transfer::names::fault(&entry.name).is_none();
         let Some(name) = entry.name.to_str().filter(|_| is_file) else { continue };
-        // Of several origins one has it as it is here.
+        // Of several origins, one has the file as it is here.
         if !there.insert(name) || as_held.contains(name) {
             continue;
         }
@@ -402,15 +402,15 @@ fn source_differences(
     differences
 }
 
-/// What is in a delivery's directories and unknown to the archive.
+/// The files in a delivery's directories that the archive does not know.
 #[derive(Default)]
 struct Strays {
     files: Vec<PathBuf>,
-    /// Directories that could not be listed, with the reason of each: their strays are not known.
+    /// Directories that could not be listed, each with the reason: their strays are not known.
     unreadable: Vec<(PathBuf, String)>,
 }
 
-/// Files in the delivery's directories that the archive does not know, except what is on its way.
+/// Returns the files in the delivery's directories that the archive does not know, except those that are being fetched.
 fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Strays {
     let known: BTreeSet<PathBuf> =
         holdings.iter().map(|h| site.place.library_file(&h.path)).collect();
@@ -420,7 +420,7 @@ fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Strays {
     while let Some(here) = open.pop() {
         let entries = match std::fs::read_dir(&here) {
             Ok(entries) => entries,
-            // A volume that holds nothing of the delivery.
+            // This volume holds nothing of the delivery.
             Err(e) if e.kind() == ErrorKind::NotFound && roots.contains(&here) => continue,
             Err(error) => {
                 strays.unreadable.push((here, error.to_string()));
@@ -479,7 +479,8 @@ fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
     Ok(super::run::exit_of(&night))
 }
 
-/// Strays right in a delivery's directory; those below it are older contents, and whose is not told.
+/// Returns strays by the directory that holds them: those directly in a delivery's directory are current, those below it are
+/// older contents.
 fn by_directory(strays: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<String>> {
     let mut all: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     for stray in strays {
@@ -489,11 +490,11 @@ fn by_directory(strays: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<String>> {
     all
 }
 
-/// Looks once more before anything is moved, while nobody brings the delivery.
+/// Rechecks before anything is moved, while no process fetches the delivery.
 fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
     let archive = site.read()?;
     for compared in all.iter().filter(|c| !c.strays.is_empty()) {
-        // Where the directory is gone, nothing is being brought into it.
+        // Nothing is being fetched into a directory that does not exist.
         let lock = files::lock_dir(&site.place.library().join(&compared.name));
         if matches!(lock, Ok(None)) {
             tell!("almagest: {} is being brought; try again", compared.name);
@@ -525,7 +526,7 @@ fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Registers files that lie in the library already, where they lie.
+/// Registers files that are in the library already, in place.
 fn take_in(
     site: &Site,
     night: &mut Night,
@@ -548,7 +549,7 @@ fn take_in(
     Ok(())
 }
 
-/// A directory of which some files alone are seen.
+/// A directory of which only some files are visible.
 struct SomeFiles {
     directory: Directory,
     only: BTreeSet<String>,

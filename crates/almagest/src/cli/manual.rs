@@ -1,4 +1,4 @@
-//! `almagest completions` and `almagest man`: what the shell and the reader get from the command line's definition.
+//! `almagest completions` and `almagest man`: shell completions and manual pages, made from the command line's definition.
 
 use crate::exit::Exit;
 use crate::report::say_part;

@@ -12,7 +12,7 @@ use model::Advice;
 use std::path::PathBuf;
 use upkeep::migrate::{self, Alone, Moved, NewPlace, Reopening};
 
-/// What `--to` names an archive in the site itself.
+/// Value of `--to` for an archive in the site itself.
 const EMBEDDED: &str = "embedded";
 
 /// Arguments of the verb.
@@ -122,7 +122,7 @@ fn switch_over(site: &Site, database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints what a migration would move.
+/// Prints the content that a migration would move.
 fn would_move(site: &Site, database: &Database, to: &str) -> anyhow::Result<Exit> {
     migrate::check_site(&site.place, database)?;
     match site.read().and_then(|archive| Ok(archive.status()?)) {
@@ -179,7 +179,7 @@ fn reopen(
     Ok(Exit::Done)
 }
 
-/// Ends a migration whose configuration names the new place already.
+/// Finishes a migration whose configuration names the new place already.
 fn there_already(site: &Site, to: &str) -> anyhow::Result<()> {
     match migrate::set_aside(&site.place)? {
         Some(_) if !site.place.is_embedded() => {
@@ -208,7 +208,7 @@ fn check_idle(site: &Site) -> anyhow::Result<()> {
         Ok(_) => Err(exit::conflict(
             "tasks are running on this site: wait for them, or run their steps again",
         )),
-        // An interrupted migration closed it.
+        // An interrupted migration closed the archive.
         Err(fault) if exit::is_moved(&fault) => Ok(()),
         Err(fault) => Err(fault),
     }

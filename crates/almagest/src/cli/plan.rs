@@ -1,4 +1,4 @@
-//! `almagest plan`, `approve`, `reject`: what is proposed, and what the operator decides.
+//! `almagest plan`, `approve`, `reject`: proposals, and the decisions of operators.
 
 use super::instruct::{check_host, in_words, paused, tell_dry_run, unit};
 use crate::exit::{self, Exit};
@@ -70,7 +70,7 @@ pub struct RejectArguments {
     dry_run: bool,
 }
 
-/// Shows what is proposed, and proposes what is new.
+/// Shows the proposal, and proposes new work.
 pub fn plan(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.history {
@@ -126,7 +126,7 @@ pub fn plan(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// What can be done about a plan: commands that work as they stand.
+/// Returns the commands for a decision on a plan, ready to be run.
 fn choices(document: &Document) -> String {
     let undecided = document.units.iter().find(|unit| !unit.approved && !unit.to_come);
     let mut lines = vec![("approve all of it", Advice::ApproveAll)];
@@ -180,7 +180,7 @@ fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit>
                 })
             })
             .collect();
-        // Planned as an estimate of the unit: its tasks are those of the round that was opened later.
+        // The plan had an estimate of the unit: its tasks are those of the round that was opened later.
         tasks.extend(came.values().flatten().map(|t| {
             serde_json::json!({
                 "unit": t.task.unit,
@@ -279,7 +279,7 @@ pub fn approve(site: Option<PathBuf>, arguments: &ApproveArguments) -> anyhow::R
     Ok(Exit::Done)
 }
 
-/// How much was approved, in the numbers of the plan's header.
+/// Returns the numbers of tasks and units that were approved, as in the plan's header.
 fn approved(archive: &Archive, number: i64, decided: &Decided) -> anyhow::Result<String> {
     let mut text = format!(
         "{} of {} may start",
@@ -299,7 +299,7 @@ fn approved(archive: &Archive, number: i64, decided: &Decided) -> anyhow::Result
     Ok(text)
 }
 
-/// Names the instructions by which units do not start although they are approved.
+/// Reports the instructions by which approved units do not start.
 fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
     let units: Vec<(String, UseCase)> = decided
         .units
@@ -326,7 +326,7 @@ fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Rejects what is undecided.
+/// Rejects the undecided part of a plan.
 pub fn reject(site: Option<PathBuf>, arguments: &RejectArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut archive = site.write()?.rehearse(arguments.dry_run);
@@ -347,7 +347,7 @@ pub fn reject(site: Option<PathBuf>, arguments: &RejectArguments) -> anyhow::Res
     Ok(Exit::Done)
 }
 
-/// Says what is proposed instead when a plan that was named is decided, or nothing when none waits for a decision.
+/// Returns the error for a plan that is decided already, or for no undecided plan, with the command that shows the plan.
 fn undecidable(error: ArchiveError, plan: Option<i64>) -> anyhow::Error {
     if !matches!(error.fault, ArchiveFault::Conflict(_)) {
         return error.into();
@@ -367,10 +367,10 @@ fn no_plan(number: Option<i64>) -> anyhow::Error {
     })
 }
 
-/// The plan of a number, or the latest.
+/// Returns the id of the plan with a number, or of the latest.
 ///
 /// # Errors
-/// Exit code 3 when there is none.
+/// Exit code 3 when there is no such plan.
 pub fn latest(archive: &Archive, given: Option<i64>) -> anyhow::Result<i64> {
     Ok(archive.plan(given)?.ok_or_else(|| no_plan(given))?.plan_id)
 }

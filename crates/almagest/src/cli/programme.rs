@@ -75,8 +75,8 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Which frames a new programme explains: those parked with a PROJECT that some survey's rules read as its own. One that
-/// the refusal does not tell is looked at again too.
+/// Returns a predicate for the frames that a new programme explains: those parked with a PROJECT that some survey's rules read as
+/// its own. A frame whose refusal does not contain the PROJECT is included.
 fn explained_by(
     site: &Site,
     name: &str,

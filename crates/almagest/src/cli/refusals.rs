@@ -115,7 +115,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
 }
 
-/// A misspelt delivery is not one without refusals.
+/// Checks that a named delivery exists: a misspelt name is no delivery without refusals.
 fn check_delivery(archive: &Archive, delivery: Option<&String>) -> anyhow::Result<()> {
     let delivery = delivery.into_iter().cloned().collect();
     chosen(archive, &Scope { deliveries: delivery, ..Scope::default() })?;
@@ -131,7 +131,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         file: options.file.clone(),
     };
     let mut records = site.read()?.refusals(&filter)?;
-    // What is to be tried again is not dealt with until that was done.
+    // A refusal that is to be retried is pending until the retry is done.
     let pending = |state| matches!(state, RefusalState::Open | RefusalState::Retried);
     records.retain(|r| options.all || pending(r.state));
     if options.json {
@@ -143,7 +143,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         say!("no {}refusals", if options.all { "" } else { "open " });
         return Ok(Exit::Done);
     }
-    // A program that reads a pipe wants whole names; a terminal has room for so much.
+    // A program that reads a pipe needs whole names; a terminal has limited width.
     let is_narrow = std::io::stdout().is_terminal();
     let mut table = Table::new(["number", "delivery", "file", "stage", "code", "state", "message"]);
     for record in &records {
@@ -175,7 +175,7 @@ fn place(record: &RefusalRecord) -> String {
     place_in_words(&record.refusal)
 }
 
-/// The same in a width that leaves room for the reason: of a long name, begin and end.
+/// Returns the place in a width that leaves room for the reason: of a long name, begin and end.
 fn in_short(record: &RefusalRecord) -> String {
     const LONGEST: usize = 44;
     let place: Vec<char> = place(record).chars().collect();
@@ -209,7 +209,7 @@ fn show(site: &Site, which: &Numbers) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns everything about one refusal, a line each, and what helps.
+/// Returns all facts about one refusal, a line each, and the commands that help.
 fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
     let r = &record.refusal;
     let stage = record.stage.name();
@@ -254,7 +254,7 @@ fn is_takeable(record: &RefusalRecord) -> bool {
     record.stage == Stage::Register && TAKEABLE.contains(&record.refusal.code.as_str())
 }
 
-/// The state, and whether what was refused is used all the same.
+/// Returns the state, and whether the refused data are used anyway.
 fn state_of(record: &RefusalRecord) -> String {
     let taken = if record.taken { ", taken" } else { "" };
     format!("{}{taken}", record.state.name())
@@ -305,9 +305,9 @@ fn as_json(record: &RefusalRecord) -> Value {
     })
 }
 
-/// Refuses a decision that cannot be made on all that were chosen.
+/// Refuses a decision that cannot be made on all chosen refusals.
 fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Result<()> {
-    // What was accepted or dismissed may still be tried again.
+    // Accepted and dismissed refusals may still be retried.
     let may = |record: &RefusalRecord| match decision {
         Decision::Retry => !matches!(record.state, RefusalState::Retried | RefusalState::Resolved),
         Decision::Accept | Decision::Dismiss => record.state == RefusalState::Open,

@@ -1,4 +1,4 @@
-//! `almagest retract`: a delivery out of the archive, and back.
+//! `almagest retract`: removal of a delivery from the archive, and its restoration.
 
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part, utc_of};
@@ -46,7 +46,7 @@ pub struct PurgeArguments {
     dry_run: bool,
 }
 
-/// Deletes for good what is retracted.
+/// Deletes permanently the data that are retracted.
 pub fn purge(site: Option<PathBuf>, arguments: &PurgeArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let name = arguments.delivery.as_deref();
@@ -68,7 +68,7 @@ pub fn purge(site: Option<PathBuf>, arguments: &PurgeArguments) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-/// Takes a delivery out of the archive, or brings it back.
+/// Removes a delivery from the archive, or restores it.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let name = &arguments.delivery;
@@ -109,7 +109,7 @@ fn told(done: &Retracted, undo: bool) {
     }
 }
 
-/// The rounds that would be taken out or brought back.
+/// Shows the rounds that would be removed or restored.
 fn prospect(site: &Site, arguments: &Arguments) -> anyhow::Result<Exit> {
     let status = site.read()?.status()?;
     let delivery = status.deliveries.iter().find(|d| d.name == arguments.delivery);

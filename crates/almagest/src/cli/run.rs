@@ -66,7 +66,7 @@ impl IdentityArguments {
         }
     }
 
-    /// Refuses to join several directories to one delivery at once: one of them may be a slip.
+    /// Refuses to join several directories to one delivery at once: one of them may be a mistake.
     fn check(&self, deliveries: usize) -> anyhow::Result<()> {
         match &self.join {
             Some(name) if deliveries != 1 => Err(exit::usage(format!(
@@ -129,10 +129,10 @@ pub struct IngestArguments {
     dry_run: bool,
 }
 
-/// All steps for some deliveries.
+/// Runs all steps for some deliveries.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    // Of known deliveries, those whose sources are gone are worked on without a transfer.
+    // Known deliveries whose sources no longer exist are worked on without a transfer.
     let (deliveries, known) = match arguments.deliveries.as_slice() {
         [] => {
             let archive = site.read()?;
@@ -171,7 +171,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 /// A delivery, and the source that has it.
 pub type Sourced = (Rc<Origin>, String);
 
-/// What places mean. A mistyped one is told before anything is done.
+/// Returns the deliveries that places name. A mistyped place is reported before any work begins.
 pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
     let open = |place: &String| {
         let (origin, name) = sources::of_delivery(site, place)?;
@@ -180,7 +180,7 @@ pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
     places.iter().map(open).collect()
 }
 
-/// Transfer, then everything else.
+/// Transfers deliveries, then runs all other steps.
 pub fn curate(night: &mut Night, deliveries: &[Sourced], word: &Word) -> anyhow::Result<()> {
     curate_all(night, deliveries, Vec::new(), word)?;
     Ok(())
@@ -205,7 +205,7 @@ fn curate_all(
     Ok(names)
 }
 
-/// Names the deliveries that are retracted, with the commands that show them again: no step does.
+/// Reports the deliveries that are retracted, with the commands that show them again: no step shows them again.
 fn name_retracted(site: &Site, deliveries: &[String]) -> anyhow::Result<()> {
     let archive = site.read()?;
     let filter = StatusFilter { deliveries: deliveries.to_vec(), ..StatusFilter::default() };
@@ -226,7 +226,7 @@ fn name_retracted(site: &Site, deliveries: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// CU1 alone.
+/// Runs CU1 alone.
 pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if !arguments.complete.is_empty() {
@@ -260,7 +260,7 @@ pub fn transfer(site: Option<PathBuf>, arguments: &TransferArguments) -> anyhow:
     Ok(ended(&mut night))
 }
 
-/// Opens a site for work that is shown.
+/// Opens a site for work with a progress display.
 pub fn open(site: Site, why: &str) -> anyhow::Result<Night> {
     let mut night = Night::open(site, why)?;
     night.show(Arc::new(report::Bars::default()));
@@ -280,7 +280,7 @@ fn closed(site: Site, names: &[String]) -> anyhow::Result<Exit> {
     Ok(ended(&mut night))
 }
 
-/// The deliveries of some sources.
+/// Returns the deliveries of some sources.
 fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
     let profiles = site.profiles()?;
     let mut all = Vec::new();
@@ -296,7 +296,7 @@ fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
     Ok(all)
 }
 
-/// One use case alone, not ingested.
+/// Runs one use case alone, without ingest.
 pub fn step(
     site: Option<PathBuf>,
     use_case: UseCase,
@@ -337,7 +337,7 @@ pub fn step(
     }
     night.work(&deliveries, &[use_case], false)?;
     gate::tell_held(&night.stopped);
-    // Whoever names a delivery is told by the exit code that it was left alone; whoever names none wants what may be done.
+    // The exit code reports stopped work only for deliveries that were named: without names, all permitted work is wanted.
     if !is_named {
         night.stopped.clear();
     }
@@ -357,7 +357,7 @@ pub fn step(
     Ok(ended(&mut night))
 }
 
-/// Ingest alone.
+/// Runs ingest alone.
 pub fn ingest(site: Option<PathBuf>, arguments: &IngestArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.dry_run {
@@ -370,7 +370,7 @@ pub fn ingest(site: Option<PathBuf>, arguments: &IngestArguments) -> anyhow::Res
     Ok(ended(&mut night))
 }
 
-/// Shows what a transfer would bring; gives the names of the deliveries.
+/// Shows the files that a transfer would fetch. Returns the names of the deliveries.
 fn expected(
     site: &Site,
     deliveries: &[Sourced],
@@ -403,7 +403,7 @@ fn expected(
     Ok(names)
 }
 
-/// Shows the rounds that steps would open, and what waits.
+/// Shows the rounds that steps would open, and the files that wait.
 fn planned(site: &Site, use_cases: &[UseCase], deliveries: &[String]) -> anyhow::Result<Exit> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut rounds = Table::new(["delivery", "use case", "files", "tasks", "why"]);
@@ -430,7 +430,7 @@ fn planned(site: &Site, use_cases: &[UseCase], deliveries: &[String]) -> anyhow:
     Ok(Exit::Done)
 }
 
-/// The batches that ingest would make visible, and those that wait.
+/// Shows the batches that ingest would make visible, and those that wait.
 fn ingestible(site: &Site, scope: &Scope) -> anyhow::Result<Exit> {
     let archive = site.read()?;
     let deliveries = chosen(&archive, scope)?;
@@ -446,14 +446,14 @@ fn ingestible(site: &Site, scope: &Scope) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Writes down the end in the site's log.
+/// Records the end of the work in the site's log.
 fn ended(night: &mut Night) -> Exit {
     let exit = exit_of(night);
     night.ended(exit as i32);
     exit
 }
 
-/// The exit code that the work so far deserves.
+/// Returns the exit code for the work until now.
 pub fn exit_of(night: &Night) -> Exit {
     if night.interrupted() {
         Exit::Interrupted
@@ -468,7 +468,7 @@ pub fn exit_of(night: &Night) -> Exit {
     }
 }
 
-/// What each step did.
+/// Prints the summary of each step.
 pub fn report(night: &Night) {
     say_part!("{}", summary(night));
     if night.busy_elsewhere > 0 {
@@ -493,7 +493,7 @@ fn tell_blocked(night: &Night) {
 
 const STEPS: [&str; 5] = ["transfer", "preview", "metadata", "catalogue", "ingest"];
 
-/// A line per step that did something.
+/// Returns a line per step that did something.
 pub fn summary(night: &Night) -> String {
     let idle = |c: &Counts| c.files + c.detectors + c.detections + c.previews + c.refusals == 0;
     let is_left = !night.blocked.is_empty() || !night.stopped.is_empty();

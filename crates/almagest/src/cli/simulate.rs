@@ -43,7 +43,7 @@ pub struct Arguments {
     truth: Option<PathBuf>,
 }
 
-/// Writes a night and says what is in it.
+/// Writes a night and prints its content.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let spec = spec(arguments)?;
     let summary = simulated(&arguments.out, &spec)?;

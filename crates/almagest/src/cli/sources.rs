@@ -19,7 +19,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// A source as it was found.
+/// A source with its present content.
 #[derive(Debug, Serialize)]
 struct Found {
     name: String,
@@ -27,27 +27,27 @@ struct Found {
     lines: usize,
     mb_per_second: f64,
     is_open: bool,
-    /// Why it cannot be read.
+    /// Reason why the source cannot be read; `None` when it can.
     fault: Option<String>,
     deliveries: Vec<Delivery>,
-    /// Entries that are no deliveries of it, each with the reason.
+    /// Entries that are no deliveries of the source, each with the reason.
     skipped: Vec<(String, String)>,
 }
 
 #[derive(Debug, Serialize)]
 struct Delivery {
-    /// Of its directory.
+    /// Name of the directory.
     name: String,
-    /// Of the delivery, as the archive has it.
+    /// Name of the delivery in the archive; `None` when the archive does not know it.
     delivery: Option<String>,
-    /// Names in it.
+    /// Number of names in the directory.
     names: usize,
-    /// As the archive has it; `new` when it does not know it.
+    /// State in the archive; `new` when the archive does not know the delivery.
     state: String,
     awaited: Option<String>,
 }
 
-/// Asks every source of the configuration what it has. Exit code 4 when one cannot be read.
+/// Queries every source of the configuration for its deliveries. Exit code 4 when one cannot be read.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let (origins, profiles) = (sources::all(&site)?, site.profiles()?);

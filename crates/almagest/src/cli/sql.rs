@@ -58,7 +58,7 @@ pub struct Arguments {
 #[derive(Debug, clap::Args)]
 pub struct AttachArguments {}
 
-/// Runs a query and writes its rows as they come.
+/// Runs a query and writes its rows as they arrive.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let session = match open(&site, arguments) {
@@ -98,7 +98,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Opens the session of a site's configuration.
+/// Opens a query session with the limits of a site's configuration.
 pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
     let limits = &site.config.sql;
     let limits = SqlLimits {
@@ -125,7 +125,7 @@ fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
     session(&site, arguments.as_of.map(event).transpose()?)
 }
 
-/// A faulty query is a matter of usage.
+/// Returns the outcome of a failed query: a mistake in the query is a failure of usage.
 fn ended(site: &Site, fault: anyhow::Error) -> anyhow::Result<Exit> {
     let root = site.place.root();
     match fault.downcast_ref::<SqlError>() {
@@ -162,7 +162,7 @@ impl From<files::PublishFault> for Publishing {
     }
 }
 
-/// Runs a query and writes its rows; when it fails, those that came before.
+/// Runs a query and writes its rows; when the query fails, the rows before the failure are written.
 pub fn write_to<W: Write + Send>(
     session: &Reader,
     query: &str,

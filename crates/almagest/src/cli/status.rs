@@ -52,11 +52,11 @@ pub struct Arguments {
     watch: bool,
 }
 
-/// Lines of a table that is cut.
+/// Maximum number of lines of a table that is cut.
 const LINES: usize = 20;
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
-/// Prints where everything stands.
+/// Prints the state of the site.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.watch {
@@ -93,7 +93,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Which deliveries are listed. A misspelt one is not one without work.
+/// Returns the filter of the listed deliveries. A misspelt name is an error, no delivery without work.
 fn filter(archive: &Archive, arguments: &Arguments) -> anyhow::Result<StatusFilter> {
     let scope = Scope {
         nights: arguments.night.iter().map(ToString::to_string).collect(),
@@ -111,7 +111,7 @@ fn filter(archive: &Archive, arguments: &Arguments) -> anyhow::Result<StatusFilt
     })
 }
 
-/// What the daemons say of themselves, as far as there are any.
+/// The states that the daemons recorded, where they exist.
 struct Daemons {
     arrivals: Option<Arrivals>,
     data: Option<DataState>,
@@ -142,7 +142,7 @@ fn whole(
     whole
 }
 
-/// A live view: what is unfinished, on one screen.
+/// Shows a live view: unfinished work, on one screen.
 fn watch(site: &Site) -> anyhow::Result<Exit> {
     if !std::io::stdout().is_terminal() {
         return Err(exit::usage("--watch is for a terminal; --json is for programs"));
@@ -166,7 +166,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
         let arrivals = arrivals::read(&site.place.logs());
         let daemons = Daemons { arrivals, data, ingester };
         let text = whole(&status, &archive.rates()?, &archive.instructions()?, &daemons, true);
-        // Home, and clear what was there, line by line: no flicker.
+        // Moves home and clears the rest of each line: no flicker.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         say_part!(
             "\x1b[H{}  {} complete, {} unfinished; {:.1} tasks/s\x1b[K\n\x1b[K\n{lines}\x1b[J",
@@ -180,7 +180,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The computers and what they do.
+/// Returns the hosts and their work.
 fn data_text(state: &DataState) -> String {
     if !state.is_alive() {
         return format!(
@@ -243,7 +243,7 @@ fn data_text(state: &DataState) -> String {
     text
 }
 
-/// What the ingester does, in a few lines.
+/// Returns the work of the ingester, in a few lines.
 fn ingester_text(state: &State) -> String {
     if !state.is_alive() {
         return format!(
@@ -325,7 +325,7 @@ fn text(status: &Status, rates: &[Rate], is_all: bool) -> String {
     text
 }
 
-/// What the list of deliveries leaves out.
+/// Returns a line about the deliveries that the list omits.
 fn cut(status: &Status, known: u64) -> Option<String> {
     let left = known.saturating_sub(status.deliveries.len() as u64);
     if left == 0 {
@@ -381,7 +381,7 @@ fn deliveries(status: &Status) -> Table {
     table
 }
 
-/// Deliveries of which something is known to be still to come.
+/// Returns a table of the deliveries with files that are known to be still to come.
 fn incomplete(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "not complete"]);
     for d in status.deliveries.iter().rev() {
@@ -392,7 +392,7 @@ fn incomplete(status: &Status) -> Table {
     table
 }
 
-/// What the sources do, in a few lines.
+/// Returns the state of the sources, in a few lines.
 fn sources_text(state: &Arrivals, status: &Status) -> String {
     if !state.is_alive() {
         return format!(
@@ -410,7 +410,7 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
             source.address.clone(),
             source.fault.clone().unwrap_or_default(),
         ]);
-        // What the archive knows is told above.
+        // Deliveries that the archive knows are reported above.
         let is_told = |name: &String| status.deliveries.iter().any(|d| d.name == *name);
         for (delivery, what) in source.awaited.iter().filter(|(name, _)| !is_told(name)) {
             awaited.row([name.clone(), delivery.clone(), what.clone()]);
@@ -420,7 +420,7 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
     tables.iter().filter(|t| !t.is_empty()).map(Table::text).collect::<Vec<_>>().join("\n")
 }
 
-/// Rounds that are not ingested.
+/// Returns a table of the rounds that are not ingested.
 fn unfinished(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
     for delivery in status.deliveries.iter().rev() {
@@ -455,7 +455,7 @@ fn programmes(status: &Status) -> Table {
     table
 }
 
-/// What a core of each host did of late: all tasks have one.
+/// Returns the recent throughput of a core of each host: all tasks have one core.
 fn of_late(rates: &[Rate]) -> Table {
     let mut table = Table::new(["use case", "on", "tasks of late", "each", "input", "rows"]);
     for r in rates {

@@ -43,7 +43,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Ends kept products, or undoes that.
+/// Ends kept products, or undoes such a decision.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.use_case.contains(&UseCase::Metadata) {

@@ -31,7 +31,7 @@ pub struct Arguments {
     repair: bool,
 }
 
-/// Looks for everything that is not as it must be. Exit code 3 when something is found.
+/// Searches for everything that is not as it must be. Exit code 3 when something is found.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let options = upkeep::verify::Options {
@@ -76,7 +76,7 @@ fn print(report: &Report, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A group of findings with what repairs it.
+/// Returns a group of findings in words, with the command that repairs it.
 fn in_words(group: &Group) -> String {
     let about = if group.about.is_empty() { String::new() } else { format!(" of {}", group.about) };
     let mut text = format!("{}: {}{about}\n", group.code, counted(group.count, "finding"));
@@ -99,8 +99,8 @@ fn in_words(group: &Group) -> String {
     text
 }
 
-/// Takes forbidden permissions from the files of the site. What cannot be listed or changed is reported; files that work
-/// removes in the meantime are passed over.
+/// Removes forbidden permissions from the files of the site. Files that cannot be listed or changed are reported; files that work
+/// removes in the meantime are skipped.
 fn narrow(site: &Site) {
     let wide = match site.wide_permissions() {
         Ok(wide) => wide,
@@ -123,7 +123,7 @@ fn narrow(site: &Site) {
     }
 }
 
-/// Notes which files of the library are damaged, so that `status` and `reconcile` know. Whoever may only read is told.
+/// Records which files of the library are damaged, so that `status` and `reconcile` know. A user who may only read is notified.
 fn note_rot(site: &Site, report: &Report) {
     let found: Vec<(i64, Soundness)> = report
         .findings

@@ -1,7 +1,7 @@
-//! What `explain` answers: from facts to sentences and commands. Pure.
+//! The answer of `explain`: turns facts into sentences and commands. The module is pure.
 //!
-//! [`Facts`] hold what the archive knows of a name, a night, a number or a position; [`Setting`] what else decides which
-//! command works. Start at [`explain`]. What helps about a refusal is in [`super::help`].
+//! [`Facts`] holds the archive's facts about a name, a night, a number or a position. [`Setting`] holds everything else that
+//! decides which command works. Start at [`explain`]. Suggestions about a refusal are in [`super::help`].
 
 pub use super::facts::*;
 pub use super::help::help_for;
@@ -14,40 +14,40 @@ use model::advice::Target;
 use model::{Advice, UseCase};
 use serde::{Serialize, Serializer};
 
-/// Lines about alike things before the rest is counted.
+/// Number of lines about similar things that are shown before the rest is counted.
 const LINES: usize = 20;
 
-/// What decides which command works, beside the facts.
+/// The facts about the site that decide which command works.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Setting {
-    /// Pauses that hold.
+    /// Instructions in force.
     pub standing: Vec<Standing>,
-    /// A data daemon works on the site.
+    /// True when a data daemon works on the site.
     pub has_scheduler: bool,
-    /// An ingester works on the site.
+    /// True when an ingester works on the site.
     pub has_ingester: bool,
-    /// Where deliveries came from, as far as that still exists.
+    /// Directories that deliveries were fetched from and that still exist, by delivery.
     pub places: std::collections::HashMap<String, String>,
-    /// Whether the latest plan can be approved.
+    /// True when the latest plan can be approved.
     pub is_plan_open: bool,
 }
 
-/// Something that helps.
+/// A suggestion to the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Suggestion {
-    /// In words; may be empty when the commands say it all.
+    /// The suggestion in words; may be empty when the commands are self-explanatory.
     pub text: String,
     /// The commands, in the order in which they are run.
     pub commands: Vec<Advice>,
 }
 
 impl Suggestion {
-    /// Something to do by hand.
+    /// Makes a suggestion of something to do by hand.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), commands: Vec::new() }
     }
 
-    /// Commands with what they do.
+    /// Makes a suggestion of commands, described by `text`.
     pub fn new(text: impl Into<String>, commands: impl IntoIterator<Item = Advice>) -> Self {
         Self { text: text.into(), commands: commands.into_iter().collect() }
     }
@@ -64,16 +64,16 @@ impl Serialize for Suggestion {
 /// The answer of `explain`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// What is so, one sentence each.
+    /// The state of affairs, one sentence each.
     pub lines: Vec<String>,
-    /// What helps.
+    /// Suggestions to the operator.
     pub suggestions: Vec<Suggestion>,
-    /// What was odd in what was accepted of a delivery, most frequent first.
+    /// Unexpected properties of the accepted files of a delivery, most frequent first.
     pub findings: Vec<Drift>,
 }
 
 impl Explanation {
-    /// Adds what is said of one thing. Lines that repeat each other are merged within it, not across things.
+    /// Adds the lines about one thing. Lines that repeat each other are merged within the thing, not across things.
     fn part(&mut self, explain: impl FnOnce(&mut Self)) {
         let mut part = Self::default();
         explain(&mut part);
@@ -83,7 +83,7 @@ impl Explanation {
         self.findings.append(&mut part.findings);
     }
 
-    /// Adds lines of which only the first are shown; `rest` is the way to the others.
+    /// Adds lines of which only the first are shown; `rest` is the command that lists the others.
     fn lines_of(&mut self, lines: Vec<String>, rest: Option<Advice>) {
         let cut = lines.len().saturating_sub(LINES);
         self.lines.extend(lines.into_iter().take(LINES));
@@ -94,7 +94,7 @@ impl Explanation {
     }
 }
 
-/// Explains why something is where it is, and what helps.
+/// Explains why something is in its state, and suggests what helps.
 pub fn explain(facts: &Facts, setting: &Setting) -> Explanation {
     let mut out = Explanation::default();
     if let Some(delivery) = &facts.delivery {
@@ -124,17 +124,17 @@ pub fn explain(facts: &Facts, setting: &Setting) -> Explanation {
     out
 }
 
-/// Formats a time as all messages have it.
+/// Formats a time as in all messages.
 fn utc(time: Timestamp) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Formats a stored time likewise; a text that is no time stays as it is.
+/// Formats a stored time in the same way; a text that is not a time stays as it is.
 fn utc_of(text: &str) -> String {
     text.parse().map_or_else(|_| text.to_owned(), utc)
 }
 
-/// Leaves out what stands before already.
+/// Removes repeated elements, keeping the first of each.
 fn keep_first<T: PartialEq + Clone>(all: &mut Vec<T>) {
     let mut known: Vec<T> = Vec::new();
     all.retain(|one| {
@@ -190,7 +190,8 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
     }
 }
 
-/// Explains which frames of a delivery newer processings of its night supersede, and which older ones stay current beside it.
+/// Explains which frames of a delivery are superseded by newer processings of its night, and which older frames stay current
+/// beside it.
 fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
     for (newer, count) in &sheet.superseded_by {
         let are = if *count == 1 { "is" } else { "are" };
@@ -231,7 +232,7 @@ fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
     }
 }
 
-/// Explains what a delivery waits for that is arriving, and how it gets complete.
+/// Explains what an arriving delivery waits for, and how it becomes complete.
 fn explain_arrival(s: &DeliveryStatus, setting: &Setting, out: &mut Explanation) {
     out.lines.push(match &s.awaited {
         Some(awaited) => format!("it is not complete: {awaited}"),
@@ -249,7 +250,7 @@ fn explain_arrival(s: &DeliveryStatus, setting: &Setting, out: &mut Explanation)
     out.suggestions.push(Suggestion::new("declares it complete as it is", [complete]));
 }
 
-/// What operators decided about a delivery, once for each instruction.
+/// Explains the operators' pauses of a delivery, once for each instruction.
 fn explain_pauses(s: &DeliveryStatus, setting: &Setting, out: &mut Explanation) {
     let mut plans = Vec::new();
     for standing in &setting.standing {
@@ -281,7 +282,7 @@ fn explain_round(
     let delivery = sheet.status.name.clone();
     let Ok(use_case) = round.use_case.parse::<UseCase>() else { return };
     match round.state.as_str() {
-        // The pause is what helps.
+        // The suggestion is to end the pause.
         _ if round.paused.is_some() => {}
         "proposed" if setting.is_plan_open => {
             out.lines.push("a plan with it waits for a decision".to_owned());
@@ -303,7 +304,7 @@ fn explain_round(
     }
 }
 
-/// Returns what shows the products of a delivery again that are retracted, or redoes those that are purged.
+/// Returns the commands that show the retracted products of a delivery again, or that redo the purged ones.
 pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
     let is_out = |use_case: &UseCase| {
         let rounds = || sheet.status.rounds.iter().filter(|r| r.use_case == use_case.name());
@@ -326,7 +327,7 @@ pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
     Some(Suggestion::new("redoes what was retracted and purged", commands))
 }
 
-/// Images that are due again, and the step that takes them up.
+/// Explains which images are due again, and suggests the step that processes them.
 fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
     let mut due: Vec<UseCase> = Vec::new();
     let mut lines = Vec::new();
@@ -350,7 +351,7 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
     }
 }
 
-/// Explains which files of a delivery have arrived and were not taken up by any round, and what processes them.
+/// Explains which files of a delivery have arrived and are in no round yet, and suggests what processes them.
 fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
     let (work, s) = (&sheet.work, &sheet.status);
     let is_new = |image: &&ImageWork| {
@@ -378,14 +379,14 @@ fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expla
         let is_paused = |u: &UseCase| {
             setting.standing.iter().any(|p| p.is_stop() && p.subject.covers(&s.name, s.night, *u))
         };
-        // The pause is what helps.
+        // The suggestion is to end the pause.
         if !UseCase::ALL.iter().any(is_paused) {
             out.suggestions.push(process(&s.name, setting));
         }
     }
 }
 
-/// Explains that the catalogue of an image, or a catalogue, was not taken up by any round, and what processes it.
+/// Explains that the catalogue of an image, or a catalogue, is in no round yet, and suggests what processes it.
 fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) {
     let Some(image) = &file.waiting else { return };
     let Some(catalogue) = image.waiting_catalogue() else { return };
@@ -413,7 +414,7 @@ fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explana
     }
 }
 
-/// Suggests what processes everything of a delivery that is due.
+/// Suggests the commands that process everything of a delivery that is due.
 fn process(delivery: &str, setting: &Setting) -> Suggestion {
     let delivery = delivery.to_owned();
     match setting.places.get(&delivery) {
@@ -433,7 +434,7 @@ fn process(delivery: &str, setting: &Setting) -> Suggestion {
     }
 }
 
-/// The command that works on a use case of a delivery.
+/// Suggests the command that processes a use case of a delivery.
 fn step(use_case: UseCase, delivery: &str, setting: &Setting) -> Suggestion {
     match setting.has_scheduler {
         true => Suggestion::new("the data daemon proposes it", [Advice::Plan]),
@@ -556,7 +557,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     help::explain_refusals(&file.refused_partner, None, setting, out);
 }
 
-/// Explains the products that the frame of a file keeps beside a newer one, or that an older frame keeps beside it.
+/// Explains the products that the frame of a file keeps beside a newer frame, or that an older frame keeps beside the file's.
 fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
     for kept in &file.kept {
         let KeptProduct { delivery, newer_delivery, newer_file, file: name, .. } = kept;
@@ -612,7 +613,7 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
     }
 }
 
-/// Explains a decision of an operator that ended rows, with its undo.
+/// Explains an operator's decision that ended rows, with the command that undoes the decision.
 fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
     let Decision { file, event, happened, who, why, newer, .. } = decision;
     let beside = match decision.ext_nums.as_slice() {
@@ -746,7 +747,7 @@ fn explain_position(position: &PositionFactsheet, out: &mut Explanation) {
     }
 }
 
-/// A refusal as one line.
+/// Formats a refusal as one line.
 pub(super) fn refusal_in_words(record: &RefusalRecord) -> String {
     let refusal = &record.refusal;
     let place = place_in_words(refusal);

@@ -1,10 +1,10 @@
-//! What the archive knows of a name, a night, a number or a position: what [`super::explain`] makes sentences of.
+//! The archive's facts about a name, a night, a number or a position: the input of [`super::explain`].
 
 use super::records::{DeliveryWork, ImageWork, KeptProduct, RefusalRecord, Timestamp};
 use super::report::{DeliveryStatus, Drift};
 use model::UseCase;
 
-/// What is asked about; everything that exists of it is answered.
+/// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
     /// Name of a delivery or file, or DELIVERY/FILE.
@@ -17,11 +17,11 @@ pub struct Asked {
     pub object: Option<i64>,
     /// Right ascension and declination in degrees.
     pub position: Option<(f64, f64)>,
-    /// At most N files and frames in detail, the latest first.
+    /// Maximum number of files and frames in detail, the latest first.
     pub at_most: usize,
 }
 
-/// Everything that `explain` needs.
+/// All facts that `explain` needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// The delivery, when the name is one.
@@ -30,79 +30,80 @@ pub struct Facts {
     pub night: Option<(i32, Vec<DeliveryStatus>)>,
     /// Files of that name, newest content first, over all deliveries, and the file of the multiframe.
     pub files: Vec<FileFactsheet>,
-    /// Files of that name in all, those in detail among them.
+    /// Total number of files of that name, those in detail included.
     pub files_in_all: u64,
-    /// The object id in each programme that gave it.
+    /// The object id in each programme that assigned it.
     pub objects: Vec<ObjectFactsheet>,
     /// Detectors at the position, the latest multiframe first.
     pub position: Option<PositionFactsheet>,
 }
 
 impl Facts {
-    /// Returns true when nothing goes by what was asked.
+    /// Returns true when nothing matches the request.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// A delivery as `explain` sees it.
+/// The facts about a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryFactsheet {
     /// Counts and rounds.
     pub status: DeliveryStatus,
-    /// What decides what is to be done.
+    /// The data that decide what is to be done.
     pub work: DeliveryWork,
-    /// Refusals that are open.
+    /// Open refusals.
     pub refusals: Vec<RefusalRecord>,
     /// Its drift report.
     pub findings: Vec<Drift>,
-    /// Frames of earlier processings of its night that stay current, as it has no successor of theirs: delivery and file.
+    /// Frames of earlier processings of its night that stay current because the delivery has no successor of them: delivery and
+    /// file.
     pub without_successor: Vec<(String, String)>,
-    /// Newer deliveries whose frames supersede its own, with the number of these.
+    /// Newer deliveries whose frames supersede the delivery's, with the number of these frames.
     pub superseded_by: Vec<(String, u64)>,
-    /// Staged rounds that wait, each with the reason.
+    /// Staged rounds that are blocked, each with the reason.
     pub blocked: Vec<(UseCase, u32, String)>,
-    /// Whether an undo of its retraction would bring something back.
+    /// True when undoing the delivery's retraction would restore something.
     pub can_come_back: bool,
     /// Products of its images that are kept beside newer images or catalogues.
     pub kept: Vec<KeptProduct>,
 }
 
-/// A file as `explain` sees it.
+/// The facts about a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileFactsheet {
     /// Delivery.
     pub delivery: String,
     /// Name within it.
     pub name: String,
-    /// `image`, `catalogue`, `other`, or `not registered` when it was refused by its name.
+    /// `image`, `catalogue`, `other`, or `not registered` when the file was refused by its name.
     pub kind: String,
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
-    /// Whether newer content replaced it.
+    /// True when newer content replaced the file.
     pub superseded: bool,
-    /// Name of an older file of equal content: delivery and file.
+    /// An older file of equal content: delivery and file.
     pub same_content_as: Option<(String, String)>,
-    /// Identity of the image (for a catalogue: of its image).
+    /// Identity of the image; for a catalogue, of the catalogue's image.
     pub multiframe_id: Option<i64>,
     /// For a catalogue: name of its image. For an image: name of its catalogue.
     pub partner: Option<String>,
     /// For an image whose catalogue was refused as a whole: the first of its refusals.
     pub catalogue_refused: Option<RefusalRecord>,
-    /// The image, when its catalogue is due and no round has taken that up; for a catalogue, when it is that one.
+    /// For an image whose catalogue is due and in no round yet: the image. For such a catalogue: its image.
     pub waiting: Option<ImageWork>,
-    /// For an image without catalogue: the refusals of files that would be it.
+    /// For an image without catalogue: the refusals of files that would be its catalogue.
     pub refused_partner: Vec<RefusalRecord>,
-    /// For a catalogue: name of the image's current one, when that came after it under another name. For an image: the later file of
-    /// the same frame that superseded it.
+    /// For a catalogue: name of the image's current catalogue, when that arrived later under another name. For an image: the
+    /// later file of the same frame that superseded the image.
     pub replaced_by: Option<String>,
     /// Rounds that covered it, oldest first: use case, round, state, outcome.
     pub rounds: Vec<FileRound>,
-    /// Use cases that are to be done again, with the reason.
+    /// Use cases that are to be redone, with the reason.
     pub redo: Vec<(String, String)>,
     /// All refusals of its content, and for an image those of its catalogue.
     pub refusals: Vec<RefusalRecord>,
-    /// Whether the archive shows its metadata.
+    /// True when the archive shows the file's metadata.
     pub has_metadata: bool,
     /// Detections that the archive shows.
     pub detections: u64,
@@ -112,13 +113,14 @@ pub struct FileFactsheet {
     pub metadata_end: Option<Ending>,
     /// The event that ended its detections, when the archive shows none.
     pub detections_end: Option<Ending>,
-    /// The decision in force that ended detections of some of its detectors, when the archive shows those of others.
+    /// The decision in force that ended detections of some of the file's detectors, when the archive shows those of other
+    /// detectors.
     pub detectors_aside: Option<Decision>,
     /// The event that ended its previews, when the archive shows none.
     pub previews_end: Option<Ending>,
-    /// Whether its retracted rounds can come back.
+    /// True when the file's retracted rounds can be restored.
     pub can_come_back: bool,
-    /// Products that its image keeps beside a newer one, or that an older image keeps beside it.
+    /// Products that the file's image keeps beside a newer image, or that an older image keeps beside the file's.
     pub kept: Vec<KeptProduct>,
 }
 
@@ -142,15 +144,15 @@ pub struct Ending {
     pub event: i64,
     /// `ingest`, `retract` …
     pub act: String,
-    /// When.
+    /// Time of the event.
     pub happened: Timestamp,
-    /// By whom.
+    /// The person or part of the program that acted.
     pub who: String,
     /// The reason.
     pub why: String,
-    /// The delivery whose round it was about.
+    /// The delivery of the round that the event was about.
     pub delivery: String,
-    /// The rows are retracted; else newer ones are in their place.
+    /// True when the rows are retracted; false when newer rows are in their place.
     pub is_retraction: bool,
     /// A newer frame that has the product: delivery, file and multiframe.
     pub successor: Option<(String, String, i64)>,
@@ -158,7 +160,7 @@ pub struct Ending {
     pub set_aside: Option<Decision>,
 }
 
-/// A decision to end a product of an older image although the newer one lacks it, or detections of an image although its newer
+/// A decision to end a product of an older image although the newer image lacks it, or detections of an image although its newer
 /// catalogue lacks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -168,19 +170,19 @@ pub struct Decision {
     pub file: String,
     /// Number of its event.
     pub event: i64,
-    /// When.
+    /// Time of the decision.
     pub happened: Timestamp,
-    /// By whom.
+    /// The person or part of the program that decided.
     pub who: String,
     /// The reason.
     pub why: String,
     /// The newer delivery.
     pub newer: String,
-    /// The detectors concerned, where the image's own newer catalogue lacks their detections.
+    /// The detectors concerned, when the image's own newer catalogue lacks their detections.
     pub ext_nums: Vec<i64>,
-    /// The older delivery, when it retracted the product besides.
+    /// The older delivery, when it retracted the product as well.
     pub retracted: Option<String>,
-    /// A newer frame has the product by now.
+    /// True when a newer frame has the product by now.
     pub is_replaced: bool,
 }
 
@@ -193,15 +195,15 @@ pub struct ObjectFactsheet {
     pub programme: String,
     /// State of its range: `reserved`, `ingested`, `retracted` or `abandoned`.
     pub state: String,
-    /// Why its range was abandoned.
+    /// The reason why the range was abandoned; `None` when it was not.
     pub why: Option<String>,
-    /// The round that got the range: delivery, use case and round.
+    /// The round that the range was reserved for: delivery, use case and round.
     pub round: String,
     /// The delivery of the round.
     pub delivery: String,
-    /// The detector that has it: delivery, file, multiframe, extension.
+    /// The detector that has the id: delivery, file, multiframe, extension.
     pub detector: Option<(String, String, i64, i64)>,
-    /// The event that ended it.
+    /// The event that ended the object's rows; `None` when they are current.
     pub end: Option<Ending>,
 }
 
@@ -214,7 +216,7 @@ pub struct PositionFactsheet {
     pub dec_deg: f64,
     /// Detectors that the archive shows there.
     pub current: u64,
-    /// Detectors that it does not show any more.
+    /// Detectors at the position that the archive no longer shows.
     pub ended: u64,
     /// Some of them in detail.
     pub detectors: Vec<DetectorFactsheet>,
@@ -233,6 +235,6 @@ pub struct DetectorFactsheet {
     pub ext_num: i64,
     /// Detections that the archive shows of it.
     pub detections: u64,
-    /// The event that ended it.
+    /// The event that ended the detector's rows; `None` when they are current.
     pub end: Option<Ending>,
 }

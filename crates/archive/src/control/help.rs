@@ -1,4 +1,4 @@
-//! What helps about a refusal: the commands for its code, which work in the situation at hand.
+//! Suggestions about a refusal: the commands for its code that work in the given situation.
 
 use super::explain::{Explanation, FileFactsheet, Setting, Suggestion, refusal_in_words};
 use super::records::RefusalState::{Open, Retried};
@@ -6,12 +6,12 @@ use super::records::{RefusalRecord, Stage};
 use model::Advice;
 use model::advice::{RefusalChoice, Target};
 
-/// Numbers of refusals in a command; more are chosen by code and delivery.
+/// Maximum count of refusal numbers in a command; a larger group is selected by code and delivery.
 const NUMBERS: usize = 8;
-/// Lines about refusals before the rest is counted.
+/// Number of lines about refusals that are shown before the rest is counted.
 const LINES: usize = 20;
 
-/// What a file is, in words.
+/// Describes the kind of a file in words.
 pub(super) fn described(file: &FileFactsheet) -> &str {
     let unusable = file.refusals.iter().any(|r| r.refusal.hdu.is_none() && !r.refusal.parked);
     match file.kind.as_str() {
@@ -23,8 +23,8 @@ pub(super) fn described(file: &FileFactsheet) -> &str {
     }
 }
 
-/// A line for each, and what helps once for all that are alike. Of a delivery with many, the first are shown and the rest is
-/// counted.
+/// Adds a line for each refusal, and the suggestions once for each group of similar refusals. Of many refusals, the first are
+/// shown and the rest is counted.
 pub(super) fn explain_refusals(
     records: &[RefusalRecord],
     delivery: Option<&str>,
@@ -58,7 +58,7 @@ pub(super) fn explain_refusals(
     }
 }
 
-/// Returns what helps about some refusals that are alike, by the first of them and the numbers of all.
+/// Returns the suggestions about a group of similar refusals, from the first of them and the numbers of all.
 fn suggestions(record: &RefusalRecord, numbers: &[i64], setting: &Setting) -> Vec<Suggestion> {
     match record.state {
         Retried => {
@@ -70,12 +70,12 @@ fn suggestions(record: &RefusalRecord, numbers: &[i64], setting: &Setting) -> Ve
     }
 }
 
-/// Returns what helps about a refusal.
+/// Returns the suggestions about a refusal.
 pub fn help_for(record: &RefusalRecord, setting: &Setting) -> Vec<Suggestion> {
     suggestions(record, &[record.refusal_id], setting)
 }
 
-/// The commands that redo what was refused.
+/// Returns the commands that redo what was refused.
 fn redo(record: &RefusalRecord, setting: &Setting) -> Vec<Advice> {
     let delivery = record.delivery.clone();
     match (record.stage, setting.places.get(&delivery)) {
@@ -91,7 +91,7 @@ fn redo(record: &RefusalRecord, setting: &Setting) -> Vec<Advice> {
     }
 }
 
-/// Refusals that are alike: the first of them, and the numbers of all.
+/// A group of similar refusals: the first of them, and the numbers of all.
 struct Alike<'a> {
     record: &'a RefusalRecord,
     numbers: &'a [i64],
@@ -109,7 +109,7 @@ impl Alike<'_> {
         }
     }
 
-    /// Suggests some commands, a retry of the refusals, and what redoes their files.
+    /// Suggests some commands, a retry of the refusals, and the commands that redo their files.
     fn retry_after(&self, text: &str, first: Vec<Advice>) -> Suggestion {
         let retry = Advice::RefusalsRetry { which: self.which() };
         let redo = redo(self.record, self.setting);

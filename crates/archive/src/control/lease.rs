@@ -1,9 +1,9 @@
-//! Who holds a lease on an attempt, and whether a process of this machine still lives.
+//! Holders of leases on attempts, and the check that a process of this machine still runs.
 
 use files::{host_name as host, start_of};
 use std::fs;
 
-/// A process, told apart from later ones of the same number: host, boot, pid and start time.
+/// A process, distinguished from later ones with the same pid by host, boot, pid and start time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     host: String,
@@ -13,13 +13,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// This process.
+    /// Returns the current process.
     pub fn me() -> Self {
         let pid = std::process::id();
         Self { host: host(), boot: boot(), pid, start: start_of(pid).unwrap_or(0) }
     }
 
-    /// Reads what `Display` wrote; `None` for holders of another kind (jobs of a batch system).
+    /// Parses the output of `Display`; `None` for holders of another kind (jobs of a batch system).
     pub fn parse(holder: &str) -> Option<Self> {
         let mut parts = holder.rsplitn(4, '/');
         let start = parts.next()?.parse().ok()?;
@@ -28,7 +28,7 @@ impl Process {
         Some(Self { host: parts.next()?.to_owned(), boot, pid, start })
     }
 
-    /// Whether it is known to be gone: only its own machine can tell.
+    /// Returns true when the process is known to have ended, which is known on its own machine only.
     pub fn is_gone(&self) -> bool {
         self.host == host()
             && (self.boot != boot() || start_of(self.pid).is_none_or(|start| start != self.start))

@@ -1,16 +1,15 @@
-//! The control store: deliveries, files, rounds, tasks, attempts, refusals, events, and the seam to the pipeline.
+//! The control store: deliveries, files, rounds, tasks, attempts, refusals, events, and the interface to the pipeline.
 //!
-//! The traits ask for what the pipeline needs, each method one whole act in one transaction; the SQL is behind
-//! them, once for both engines (`store`), and one conformance suite runs on every engine
-//! (`tests/control_conformance`). [`Registry`] is what registration needs, [`Queue`] what running tasks needs,
-//! [`Planning`] what planning and deciding need, [`Publication`] what ingest needs, [`Holdings`] what looking after the library
-//! needs, [`Inquiry`] what reports need.
+//! The traits declare what the pipeline needs. Each method is one complete act in one transaction. The SQL behind the traits is
+//! written once for both engines (`store`), and one conformance suite runs on every engine (`tests/control_conformance`).
+//! [`Registry`] serves registration, [`Queue`] running tasks, [`Planning`] planning and decisions, [`Publication`] ingest,
+//! [`Curation`] retraction and purging, [`Holdings`] the verification of the library, [`Inquiry`] reports.
 //!
-//! Every method may be repeated after a crash: what was done is found done. Time is a parameter. A state changes only
-//! where [`model::UnitState::may_become`] allows, and every change leaves a row in a history.
+//! Every method may be repeated after a crash: it finds what was done before. Time is a parameter. A state changes only where
+//! [`model::UnitState::may_become`] allows, and every change adds a row to a history.
 //!
-//! Start at the traits below; values are in [`records`]. Tables are in `migrations/`.
-//! Does not decide what is to be done (that is `register::plan` and `ingest`), touch FITS files, or write products.
+//! Start at the traits below; values are in [`records`]. Tables are in `migrations/`. Does not decide what is to be done (that is
+//! `register::plan` and `ingest`), touch FITS files, or write products.
 
 pub mod explain;
 mod facts;
@@ -29,10 +28,10 @@ use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
 use planning::*;
 use records::*;
 
-/// What registration needs.
+/// Methods of registration.
 pub trait Registry {
-    /// Records what arrived of a delivery: ids for new images, versions for new catalogues, supersession of
-    /// older contents, refusals, and the release of what waited for these files. The same again changes nothing.
+    /// Records what arrived of a delivery: ids for new images, versions for new catalogues, supersession of older contents,
+    /// refusals, and the release of refusals that waited for these files. Recording the same arrivals again changes nothing.
     ///
     /// # Errors
     /// [`ArchiveError`]; nothing is recorded then.
@@ -42,7 +41,7 @@ pub trait Registry {
         now: Timestamp,
     ) -> Result<Recorded, ArchiveError>;
 
-    /// All contents that came under the names of a delivery, by name, oldest first; empty for an unknown delivery.
+    /// Lists all contents that arrived under the names of a delivery, by name, oldest first; empty for an unknown delivery.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -54,8 +53,8 @@ pub trait Registry {
     /// [`ArchiveError`].
     fn origins(&self, directory: Option<&str>) -> Result<Vec<KnownOrigin>, ArchiveError>;
 
-    /// Records that a delivery comes from an origin. A reservation of the name by another origin, whose fetch never
-    /// registered a file, ends. The caller holds the lock of the delivery's directory in the library.
+    /// Records that a delivery comes from an origin. A reservation of the name by another origin whose fetch never registered a
+    /// file expires. The caller holds the lock of the delivery's directory in the library.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when the origin has another delivery, or the delivery another origin and is not joined.
@@ -73,8 +72,8 @@ pub trait Registry {
     /// [`ArchiveError`].
     fn release_origin(&mut self, place: &DeliveryOrigin) -> Result<(), ArchiveError>;
 
-    /// Declares a delivery complete on an operator's word. Later fetches await nothing of it, until
-    /// [`DeliveryFacts::is_reopened`]. Returns `false` when it was declared so before.
+    /// Declares a delivery complete by an operator's decision. Later fetches await nothing of the delivery, until
+    /// [`DeliveryFacts::is_reopened`]. Returns `false` when it was declared complete before.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.
@@ -91,8 +90,8 @@ pub trait Registry {
     /// [`ArchiveError`], an unknown delivery among them.
     fn skipped(&self, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveError>;
 
-    /// Brings a reference table up to the rows of the profiles, in one event; `None` when nothing changed. Rows
-    /// that are not mentioned stay.
+    /// Updates a reference table to the rows of the profiles, in one event; returns `None` when nothing changed. Rows that are
+    /// not mentioned stay.
     ///
     /// # Errors
     /// [`ArchiveError`]; nothing is changed then.
@@ -103,11 +102,11 @@ pub trait Registry {
         now: Timestamp,
     ) -> Result<Option<EventId>, ArchiveError>;
 
-    /// Adds a programme, or finds the one of the same name and PROJECT, and releases the parked refusals that
-    /// `releases` says it explains. Gives its id and how many were released.
+    /// Adds a programme, or finds the one of the same name and PROJECT, and releases the parked refusals for which `releases`
+    /// returns true. Returns the programme's id and the number of released refusals.
     ///
     /// # Errors
-    /// [`ArchiveError`], a conflict among them when the name stands for another PROJECT.
+    /// [`ArchiveError`], a conflict among them when the name belongs to another PROJECT.
     fn add_programme(
         &mut self,
         name: &str,
@@ -118,15 +117,15 @@ pub trait Registry {
     ) -> Result<(ProgrammeId, u64), ArchiveError>;
 }
 
-/// What running tasks needs.
+/// Methods of running tasks.
 pub trait Queue {
-    /// All that decides what is to be done about a delivery.
+    /// Returns all data that decide what is to be done about a delivery.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.
     fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError>;
 
-    /// Asks for all current images of a delivery to be done again in the next round, whose reason is that of the cause.
+    /// Requests that all current images of a delivery are redone in the next round, with the reason of the cause.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -138,10 +137,10 @@ pub trait Queue {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Opens a round with its tasks: `waiting` and at once `ready`. Takes up what was to be done again.
+    /// Opens a round with its tasks: `waiting` and at once `ready`. The round includes the pending requests to redo files.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when another open round of the use case covers one of the files already.
+    /// [`ArchiveError`]; a conflict when another open round of the use case already covers one of the files.
     fn open_round(
         &mut self,
         round: &PlannedRound,
@@ -149,16 +148,16 @@ pub trait Queue {
         now: Timestamp,
     ) -> Result<UnitKey, ArchiveError>;
 
-    /// Where a round stands.
+    /// Returns the state of a round.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown round among them.
     fn unit_state(&self, unit: &UnitKey) -> Result<UnitState, ArchiveError>;
 
-    /// Moves a round to another state and records it.
+    /// Moves a round to another state and records the change.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when the state of now may not become that one.
+    /// [`ArchiveError`]; a conflict when the current state may not become the new one.
     fn move_unit(
         &mut self,
         unit: &UnitKey,
@@ -167,17 +166,17 @@ pub trait Queue {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Tasks of a round, in order.
+    /// Lists the tasks of a round, in order.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown round among them.
     fn tasks(&self, unit: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveError>;
 
-    /// Starts a task once more: gives the attempt a number and a directory, notes where it will be sent, if anywhere, and
+    /// Starts an attempt of a task: assigns it a number and a directory, records the host that it will be sent to, if any, and
     /// moves an approved round to running.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when the task is over or its round neither approved nor running.
+    /// [`ArchiveError`]; a conflict when the task is finished or its round neither approved nor running.
     fn start_attempt(
         &mut self,
         task: &TaskKey,
@@ -186,21 +185,21 @@ pub trait Queue {
         now: Timestamp,
     ) -> Result<Started, ArchiveError>;
 
-    /// Prolongs the lease of a running attempt; `false` when it is over.
+    /// Extends the lease of a running attempt; returns `false` when the attempt has ended.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn renew_lease(&mut self, attempt: &AttemptKey, until: Timestamp)
     -> Result<bool, ArchiveError>;
 
-    /// Takes a result, if it is the first of its task: records refusals, findings and outcomes, releases what waited
-    /// for it, and moves the round to `staged` after the last task.
+    /// Accepts a result, if it is the first of its task: records refusals, findings and outcomes, releases what waited for it,
+    /// and moves the round to `staged` after the last task.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when the result does not belong to a start of the task.
+    /// [`ArchiveError`]; a conflict when the result does not belong to a started attempt of the task.
     fn take_result(&mut self, result: &TaskResult, now: Timestamp) -> Result<Taken, ArchiveError>;
 
-    /// Notes that a running attempt is over without result. One that is over already stays as it is.
+    /// Records that a running attempt ended without result. An attempt that has ended already stays as it is.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -212,8 +211,8 @@ pub trait Queue {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Stops starting a task: its files are refused with the code `task_failed`, the round goes on without them.
-    /// Gives the new refusals and whether the round is staged now.
+    /// Gives a task up: its files are refused with the code `task_failed`, and the round continues without them. Returns the
+    /// number of new refusals and whether the round is staged now.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when the task is done.
@@ -224,15 +223,15 @@ pub trait Queue {
         now: Timestamp,
     ) -> Result<Taken, ArchiveError>;
 
-    /// Attempts that are not over.
+    /// Lists the attempts that have not ended.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn running_attempts(&self) -> Result<Vec<RunningAttempt>, ArchiveError>;
 
-    /// Attempts whose directories may be removed: those that are over without their result having been taken, and
-    /// those of previews and catalogues whose round was ingested before some time. Staged metadata stay: later
-    /// catalogue rounds read them.
+    /// Lists the attempts whose directories may be removed: those that ended without their result having been accepted, and those
+    /// of previews and catalogues whose round was ingested before a given time. Staged metadata stay, because later catalogue
+    /// rounds read them.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -241,22 +240,22 @@ pub trait Queue {
         ingested_before: Timestamp,
     ) -> Result<Vec<(AttemptKey, std::path::PathBuf)>, ArchiveError>;
 
-    /// Notes that an attempt's directory was removed.
+    /// Records that an attempt's directory was removed.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError>;
 }
 
-/// What planning needs, and what operators decide.
+/// Methods of planning, and of operators' decisions.
 pub trait Planning {
-    /// Instructions that hold, oldest first.
+    /// Lists the instructions in force, oldest first.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn instructions(&self) -> Result<Vec<Standing>, ArchiveError>;
 
-    /// Gives an instruction; one of the same kind on the same subject is replaced.
+    /// Records an instruction; it replaces one of the same kind on the same subject.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -268,7 +267,7 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Withdraws an instruction of the act given (as [`Instruction::act`] names it); `false` when there is none.
+    /// Withdraws an instruction of the given act (as [`Instruction::act`] names it); returns `false` when there is none.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -280,8 +279,8 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<bool, ArchiveError>;
 
-    /// Ends the pauses and drains of a subject and of all that lies within it, or those that the rejection of a plan gave.
-    /// Returns what they were about.
+    /// Ends the pauses and drains of a subject and of everything within it, or those that the rejection of a plan made. Returns
+    /// their subjects.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -292,20 +291,20 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<Vec<Subject>, ArchiveError>;
 
-    /// Returns the units of some deliveries of which nothing new may start. The night beside a name counts for a delivery that
+    /// Returns the units of some deliveries of which nothing new may start. The night beside a name is used for a delivery that
     /// the archive does not know.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError>;
 
-    /// Returns the number of the latest change of an instruction: a plan that was made before it is stale.
+    /// Returns the number of the latest change of an instruction: a plan that was made before that change is stale.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn instructions_given(&self) -> Result<i64, ArchiveError>;
 
-    /// Every decision on a plan, oldest first.
+    /// Lists the decisions on plans, oldest first.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -317,27 +316,27 @@ pub trait Planning {
     /// [`ArchiveError`].
     fn instruction_history(&self, at_most: u32) -> Result<Latest<InstructionChange>, ArchiveError>;
 
-    /// Deliveries of which something is to be done, or may arrive, in the order of registration: complete ones with nothing
-    /// open are not among them.
+    /// Lists the deliveries that have work to do or may receive files, in the order of registration. Complete deliveries with
+    /// nothing open are omitted.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn unfinished_deliveries(&self) -> Result<Vec<Unfinished>, ArchiveError>;
 
-    /// Tasks without result of all rounds that are open and not staged, in the order of registration.
+    /// Lists the tasks without result of all rounds that are open and not staged, in the order of registration.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn open_tasks(&self) -> Result<Vec<OpenTask>, ArchiveError>;
 
-    /// What the latest tasks took, at most so many, oldest first.
+    /// Lists the resources that the latest tasks used, at most `most` tasks, oldest first.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn results_of_late(&self, most: u32) -> Result<Vec<Took>, ArchiveError>;
 
-    /// Puts a plan before the operator: its rounds become proposed. What nobody has decided on of earlier plans is
-    /// superseded. Gives its number.
+    /// Submits a plan to the operator: its rounds become proposed. The undecided parts of earlier plans are superseded. Returns
+    /// the plan's number.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -348,13 +347,13 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<i64, ArchiveError>;
 
-    /// Ends the proposal that nobody has decided on; its rounds are ready again.
+    /// Withdraws the undecided proposal; its rounds become ready again.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn withdraw_proposal(&mut self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveError>;
 
-    /// Approves a plan, the one that waits for a decision when no number is given, or part of it.
+    /// Approves a plan or part of it; without a number, the plan that waits for a decision.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
@@ -366,8 +365,9 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<Decided, ArchiveError>;
 
-    /// Rejects what is undecided of a plan. Its units are paused, so that they are not proposed again by themselves, and
-    /// given back. With no number, it is the plan that waits for a decision. Returns the number of the plan beside the units.
+    /// Rejects the undecided part of a plan; without a number, of the plan that waits for a decision. The units of that part are
+    /// paused, so that they are not proposed again automatically, and their proposed rounds become ready again. Returns the
+    /// number of the plan and the units.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
@@ -378,32 +378,32 @@ pub trait Planning {
         now: Timestamp,
     ) -> Result<(i64, Vec<(String, UseCase)>), ArchiveError>;
 
-    /// Approves rounds that were opened after the plan that covers them was approved, and gives them.
+    /// Approves rounds that were opened after the plan that covers them was approved, and returns these rounds.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn approve_coming(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError>;
 
-    /// Rounds that were approved before they are open.
+    /// Lists the rounds that were approved before they are open.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn approved_to_come(&self) -> Result<Vec<(String, UseCase)>, ArchiveError>;
 
-    /// A plan, the latest when no number is given; `None` when there is none.
+    /// Returns a plan, the latest when no number is given; `None` when there is none.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError>;
 
-    /// What a plan said of its tasks, and what happened, by planned start. Tasks that a later plan took over are not among
-    /// them.
+    /// Compares the planned and the actual runs of a plan's tasks, by planned start. Tasks that a later plan took over are
+    /// omitted.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError>;
 
-    /// What happened to the tasks of a unit whose rounds were opened since a time and were in no plan as open rounds.
+    /// Returns the actual runs of the tasks of a unit's rounds that were opened since a time and were in no plan as open rounds.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -414,44 +414,44 @@ pub trait Planning {
         since: Timestamp,
     ) -> Result<Vec<CameAndDone>, ArchiveError>;
 
-    /// Notes what the executor calls an attempt.
+    /// Records the executor's name of an attempt.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError>;
 
-    /// Notes by what an attempt ended without result, e.g. `memory`.
+    /// Records the cause of an attempt's end without result, e.g. `memory`.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError>;
 }
 
-/// What ingest needs. A batch goes `reserve` → `load` → `publish`; each may be repeated, by any process.
+/// Methods of ingest. A batch passes through `reserve` → `load` → `publish`; each may be repeated, by any process.
 pub trait Publication {
     /// Rows prepared by [`Publication::load`], not visible yet.
     type Loaded;
 
-    /// The site whose staging area and previews belong to this archive.
+    /// Returns the site whose staging area and previews belong to this archive.
     fn site(&self) -> &Site;
 
-    /// Staged rounds in the order of their deliveries' registration (metadata before previews before
-    /// detections), each with what blocks it.
+    /// Lists the staged rounds in the order of their deliveries' registration (metadata before previews before detections), each
+    /// with the reason why it is blocked, if it is.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn staged_rounds(&self) -> Result<Vec<StagedRound>, ArchiveError>;
 
-    /// A staged round with its results.
+    /// Returns a staged round with its results.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown round or one that is not staged among them.
     fn batch(&self, unit: &UnitKey) -> Result<StagedBatch, ArchiveError>;
 
-    /// Gives a batch its object ids and records them; the same batch again gets the same ids.
+    /// Assigns object ids to a batch and records them; the same batch gets the same ids again.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when it was reserved for other counts.
+    /// [`ArchiveError`]; a conflict when ids were reserved for other counts.
     fn reserve(
         &mut self,
         unit: &UnitKey,
@@ -459,10 +459,10 @@ pub trait Publication {
         now: Timestamp,
     ) -> Result<Vec<IdRange>, ArchiveError>;
 
-    /// Loads a batch unseen, holding no lock.
+    /// Loads a batch invisibly, without holding a lock.
     ///
     /// # Errors
-    /// [`ArchiveError`]; [`ArchiveError::failed_check`] tells when the batch itself is at fault.
+    /// [`ArchiveError`]; [`ArchiveError::failed_check`] returns the check when the batch itself is at fault.
     fn load(
         &mut self,
         batch: &StagedBatch,
@@ -481,7 +481,7 @@ pub trait Publication {
         now: Timestamp,
     ) -> Result<Receipt, ArchiveError>;
 
-    /// Refuses a batch that does not fit: its round fails, its id ranges are abandoned, a refusal names the check.
+    /// Refuses a batch that failed a check: its round fails, its id ranges are abandoned, and a refusal names the check.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -493,37 +493,37 @@ pub trait Publication {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Removes what was loaded for batches that will never be published, and gives its names. What cannot be removed is
-    /// left for the next time.
+    /// Removes what was loaded for batches that will never be published, and returns its names. Items that cannot be removed are
+    /// left for the next call.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError>;
 
-    /// Keeps the archive quick: on a server, merges partitions when there are many. Gives how many it merged.
+    /// Keeps the archive fast: on a server, merges partitions when there are many. Returns the number of merged partitions.
     ///
     /// # Errors
-    /// [`ArchiveError`]; the archive is as it was then.
+    /// [`ArchiveError`]; the archive is then unchanged.
     fn tidy(&mut self) -> Result<u64, ArchiveError>;
 
-    /// Waits for another process to change the archive, but no longer than a time. `true` when one did; a change may be
-    /// missed, so it is a hint and no more.
+    /// Waits for another process to change the archive, for a limited time. Returns `true` when one did. A change may be missed,
+    /// so the result is only a hint.
     ///
     /// # Errors
     /// [`ArchiveError`] when the archive cannot be reached.
     fn await_change(&mut self, at_most: std::time::Duration) -> Result<bool, ArchiveError>;
 
-    /// Marks deliveries complete that have everything they announced and nothing left to ingest.
+    /// Marks deliveries complete that have everything they announced and nothing left to ingest. Returns their names.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError>;
 }
 
-/// What undoes.
+/// Methods that undo and delete.
 pub trait Curation {
-    /// Takes rounds of a delivery out of all tables and views, in one event: those of some use cases, with what refers to
-    /// them (metadata take previews and detections along), or all. What the delivery had superseded shows again.
+    /// Retracts rounds of a delivery from all tables and views, in one event: those of some use cases, with what refers to them
+    /// (previews and detections follow their metadata), or all. What the delivery had superseded shows again.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when nothing of it is in the archive.
@@ -535,10 +535,10 @@ pub trait Curation {
         now: Timestamp,
     ) -> Result<Retracted, ArchiveError>;
 
-    /// Brings back what was retracted of a delivery, under the same ids, in one event.
+    /// Restores what was retracted of a delivery, under the same ids, in one event.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when there is nothing that could come back, or something was ingested in its place.
+    /// [`ArchiveError`]; a conflict when there is nothing to restore, or something was ingested in its place.
     fn restore(
         &mut self,
         delivery: &str,
@@ -547,8 +547,8 @@ pub trait Curation {
         now: Timestamp,
     ) -> Result<Retracted, ArchiveError>;
 
-    /// Ends products of older images that are kept because the images of a delivery that replaced them lack these products: of
-    /// some use cases (all when none is named), of all names or of one, in one event.
+    /// Ends products of older images that are kept because the images of a delivery that replaced them lack these products: those
+    /// of some use cases (all when none is named), of all names or of one, in one event.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when nothing is kept.
@@ -572,22 +572,22 @@ pub trait Curation {
         now: Timestamp,
     ) -> Result<SetAside, ArchiveError>;
 
-    /// Deletes for good what is retracted, of one delivery or of all. What shares a file with rows that stay, stays.
+    /// Deletes permanently what is retracted, of one delivery or of all. A file that also holds rows that stay is kept.
     ///
     /// # Errors
     /// [`ArchiveError`]; nothing is deleted then.
     fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError>;
 }
 
-/// What looking after the library needs.
+/// Methods of the verification of the library.
 pub trait Holdings {
-    /// Files of a delivery, or of all; those that were not looked at for longest come first.
+    /// Lists the files of a delivery, or of all, least recently checked first.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn holdings(&self, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveError>;
 
-    /// Notes what a look at the bytes of files found.
+    /// Records the results of checks of the bytes of files.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -598,33 +598,33 @@ pub trait Holdings {
     ) -> Result<(), ArchiveError>;
 }
 
-/// What reports need, and what operators decide.
+/// Methods of reports, and of operators' decisions on refusals.
 pub trait Inquiry {
-    /// Names of the deliveries in the order of their registration; of one night, if given.
+    /// Lists the names of the deliveries in the order of their registration; of one night, if given.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError>;
 
-    /// Returns what is still to come of a delivery; `None` when nothing is, or the delivery is unknown.
+    /// Returns what is still awaited of a delivery; `None` when nothing is, or the delivery is unknown.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError>;
 
-    /// The directory from which a delivery came last.
+    /// Returns the directory that a delivery was last fetched from.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when there is no such delivery.
     fn source(&self, delivery: &str) -> Result<std::path::PathBuf, ArchiveError>;
 
-    /// Everything `status` shows.
+    /// Returns everything that `status` shows.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn status(&self) -> Result<report::Status, ArchiveError>;
 
-    /// The same, with some deliveries alone in its list. Counts are of the whole archive.
+    /// Returns the same, with only the selected deliveries in its list. Counts are of the whole archive.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -636,40 +636,40 @@ pub trait Inquiry {
     /// [`ArchiveError`].
     fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError>;
 
-    /// What the tasks of late did, by use case and host.
+    /// Returns the throughput of recent tasks, by use case and host.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn rates(&self) -> Result<Vec<report::Rate>, ArchiveError>;
 
-    /// Everything `explain` needs; empty when nothing goes by what is asked.
+    /// Returns the facts that `explain` needs; empty when nothing matches the request.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn facts_about(&self, asked: &explain::Asked) -> Result<explain::Facts, ArchiveError>;
 
-    /// The same about a delivery or all files of a name; `None` when nothing goes by that name.
+    /// Returns the facts about a delivery or all files of a name; `None` when nothing has that name.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn facts(&self, delivery_or_file: &str) -> Result<Option<explain::Facts>, ArchiveError>;
 
-    /// Returns some files whose names begin with a text, the latest first: delivery and file.
+    /// Lists some files whose names begin with a text, the latest first: delivery and file.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn files_like(&self, begin: &str) -> Result<Vec<(String, String)>, ArchiveError>;
 
-    /// Refusals, oldest first.
+    /// Lists refusals, oldest first.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn refusals(&self, filter: &RefusalFilter) -> Result<Vec<RefusalRecord>, ArchiveError>;
 
-    /// Records a decision on an open refusal; a retry makes its file part of the next round.
+    /// Records a decision on a refusal; a retry adds the refusal's file to the next round.
     ///
     /// # Errors
-    /// [`ArchiveError`]; a conflict when it is not open.
+    /// [`ArchiveError`]; a conflict when the refusal's state does not allow the decision.
     fn decide(
         &mut self,
         refusal_id: i64,
@@ -678,19 +678,19 @@ pub trait Inquiry {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Drift report: findings of a delivery, or of all in the order of their registration; most frequent first.
+    /// Returns the drift report: findings of a delivery, or of all in the order of their registration; most frequent first.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn findings(&self, delivery: Option<&str>) -> Result<Vec<report::Drift>, ArchiveError>;
 
-    /// Products of older images that are kept because the newer images of a delivery, or of any, lack them.
+    /// Lists the products of older images that are kept because the newer images of a delivery, or of any, lack them.
     ///
     /// # Errors
     /// [`ArchiveError`].
     fn kept_products(&self, newer: Option<&str>) -> Result<Vec<KeptProduct>, ArchiveError>;
 
-    /// Current programmes, by id.
+    /// Lists the current programmes, by id.
     ///
     /// # Errors
     /// [`ArchiveError`].

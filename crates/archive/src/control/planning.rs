@@ -1,4 +1,4 @@
-//! What planning takes and gives: instructions of operators, proposals, and where attempts were sent.
+//! The input and output values of planning: instructions of operators, proposals, and the hosts of attempts.
 
 use super::records::{Cause, TaskKey, Timestamp};
 use model::advice::Target;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 
-/// What an instruction is about.
+/// The subject of an instruction.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Subject {
     /// Everything.
@@ -25,7 +25,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The kind in tables.
+    /// Returns the kind in tables.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::All => "all",
@@ -37,7 +37,7 @@ impl Subject {
         }
     }
 
-    /// The name in tables; a unit's is `delivery/use case`.
+    /// Returns the name in tables; a unit's is `delivery/use case`.
     pub fn name(&self) -> String {
         match self {
             Self::All => String::new(),
@@ -48,7 +48,7 @@ impl Subject {
         }
     }
 
-    /// The subject of a kind and name as tables have them.
+    /// Parses the kind and name of a subject in tables.
     pub fn of(kind: &str, name: &str) -> Option<Self> {
         Some(match kind {
             "all" => Self::All,
@@ -64,7 +64,7 @@ impl Subject {
         })
     }
 
-    /// Whether a use case of a delivery is meant.
+    /// Returns true when the subject includes a use case of a delivery.
     pub fn covers(&self, delivery: &str, night: Option<i32>, use_case: UseCase) -> bool {
         match self {
             Self::All => true,
@@ -78,8 +78,8 @@ impl Subject {
 }
 
 impl Subject {
-    /// Returns true when all that `other` is about lies within this subject. `night_of` gives the night of a delivery. A host
-    /// holds itself alone.
+    /// Returns true when everything that `other` includes is within this subject. `night_of` returns the night of a delivery. A
+    /// host includes only itself.
     pub fn holds(&self, other: &Self, night_of: &dyn Fn(&str) -> Option<i32>) -> bool {
         if self == other {
             return true;
@@ -132,21 +132,21 @@ impl fmt::Display for Subject {
     }
 }
 
-/// What is to be with a subject.
+/// An operator's instruction about a subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Instruction {
-    /// Nothing new of it, or there, starts.
+    /// Nothing new of the subject, or on that host, starts.
     Pause,
-    /// Of a host: nothing new starts there, and what was sent there and has not begun is taken back.
+    /// For a host: nothing new starts there, and attempts that were sent there and have not begun are cancelled.
     Drain,
-    /// How urgent it is: higher comes first, 0 is usual.
+    /// The urgency: higher values run first, 0 is the default.
     Priority(i64),
-    /// It runs on that host only.
+    /// The subject runs on that host only.
     Move(String),
 }
 
 impl Instruction {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn act(&self) -> &'static str {
         match self {
             Self::Pause => "pause",
@@ -156,7 +156,7 @@ impl Instruction {
         }
     }
 
-    /// The value in tables.
+    /// Returns the value in tables.
     pub fn value(&self) -> String {
         match self {
             Self::Pause | Self::Drain => String::new(),
@@ -165,7 +165,7 @@ impl Instruction {
         }
     }
 
-    /// The instruction of an act and value as tables have them.
+    /// Parses the act and value of an instruction in tables.
     pub fn of(act: &str, value: &str) -> Option<Self> {
         Some(match act {
             "pause" => Self::Pause,
@@ -177,18 +177,18 @@ impl Instruction {
     }
 }
 
-/// An instruction that holds.
+/// An instruction in force.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
-    /// What it is about.
+    /// The subject.
     pub subject: Subject,
-    /// What is to be.
+    /// The instruction.
     pub instruction: Instruction,
-    /// Since when.
+    /// Time of the instruction.
     pub since: Timestamp,
-    /// Who gave it, and why.
+    /// Author and reason of the instruction.
     pub cause: Cause,
-    /// The plan whose rejection gave it.
+    /// The plan whose rejection made the instruction.
     pub plan_id: Option<i64>,
 }
 
@@ -213,7 +213,7 @@ impl fmt::Display for Standing {
     }
 }
 
-/// Units of which nothing new may start, and the instruction that says so.
+/// A unit of which nothing new may start, and the instruction that stops it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Held {
     /// Delivery.
@@ -229,53 +229,54 @@ pub struct Held {
 pub struct PlanDecision {
     /// The plan.
     pub plan_id: i64,
-    /// Approved, or rejected.
+    /// True when the plan was approved; false when it was rejected.
     pub is_approval: bool,
-    /// Which part of the plan.
+    /// The part of the plan that was decided on.
     pub about: String,
-    /// When.
+    /// Time of the decision.
     pub decided: Timestamp,
-    /// Who, and why.
+    /// Author and reason of the decision.
     pub cause: Cause,
 }
 
-/// What [`crate::Planning::resume`] ends.
+/// The pauses and drains that [`crate::Planning::resume`] ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resumed {
-    /// The pauses and drains of a subject, and of all that lies within it.
+    /// The pauses and drains of a subject, and of everything within it.
     Subject(Subject),
-    /// The pauses that the rejection of a plan gave.
+    /// The pauses that the rejection of a plan made.
     Plan(i64),
 }
 
 /// One instruction given or withdrawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstructionChange {
-    /// What it was about.
+    /// The subject.
     pub subject: Subject,
-    /// What was to be.
+    /// The instruction.
     pub instruction: Instruction,
-    /// Given, or withdrawn.
+    /// True when the instruction was given; false when it was withdrawn.
     pub given: bool,
-    /// When.
+    /// Time of the change.
     pub changed: Timestamp,
-    /// Who, and why.
+    /// Author and reason of the change.
     pub cause: Cause,
 }
 
-/// A delivery of which something is to be done, or may arrive.
+/// A delivery that has work to do or may receive files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     /// Its name.
     pub name: String,
-    /// Changes with everything that decides which of its rounds can be opened: files, states of rounds, what is to be redone.
+    /// A mark that changes with everything that decides which of the delivery's rounds can be opened: files, states of rounds,
+    /// requests to redo.
     pub mark: String,
 }
 
-/// A task of a round that is neither staged nor over.
+/// A task of a round that is neither staged nor finished.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenTask {
-    /// Which.
+    /// The task.
     pub key: TaskKey,
     /// State of its round.
     pub state: UnitState,
@@ -287,55 +288,55 @@ pub struct OpenTask {
     pub files: u64,
     /// Bytes that it reads.
     pub input_bytes: u64,
-    /// Starts so far.
+    /// Number of starts.
     pub attempts: u32,
-    /// Starts that wanted more memory than they might have.
+    /// Number of starts that failed because they needed more memory than they were allowed.
     pub memory_failures: u32,
     /// Memory of the last start, in bytes; 0 before the first.
     pub memory_bytes: u64,
-    /// Whether a start is under way.
+    /// True when a start is running.
     pub running: bool,
-    /// What the latest plan says.
+    /// The assignment of the task in the latest plan.
     pub assignment: Option<Assignment>,
 }
 
-/// What a plan says of a task.
+/// The assignment of a task in a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
     /// The plan.
     pub plan_id: i64,
-    /// Where.
+    /// The assigned host.
     pub host: String,
-    /// When it is expected to start.
+    /// Expected time of the start.
     pub starts: Timestamp,
-    /// How long it is expected to take.
+    /// Expected run time in seconds.
     pub seconds: f64,
-    /// Whether it may start.
+    /// True when the task may start.
     pub approved: bool,
-    /// Whether it may start on that host only.
+    /// True when the task may start on that host only.
     pub is_bound: bool,
 }
 
 impl OpenTask {
-    /// Whether it may be started.
+    /// Returns true when the task may be started.
     pub fn may_start(&self) -> bool {
         matches!(self.state, UnitState::Approved | UnitState::Running)
             && self.assignment.as_ref().is_none_or(|a| a.approved)
     }
 }
 
-/// What a task took, for costs.
+/// The resources that a task used, for cost estimates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Took {
-    /// What was done.
+    /// The use case.
     pub use_case: UseCase,
-    /// Where.
+    /// The host.
     pub host: String,
     /// Bytes read.
     pub input_bytes: u64,
-    /// Bytes left.
+    /// Bytes written.
     pub output_bytes: u64,
-    /// Rows left, in all tables; 0 for results of before they were counted.
+    /// Rows written, in all tables; 0 for results from before rows were counted.
     pub output_rows: u64,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -346,29 +347,29 @@ pub struct Took {
 /// A task of a proposal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProposedTask {
-    /// Which.
+    /// The task.
     pub task: TaskKey,
-    /// Where.
+    /// The proposed host.
     pub host: String,
-    /// When it is expected to start.
+    /// Expected time of the start.
     pub starts: Timestamp,
-    /// How long it is expected to take.
+    /// Expected run time in seconds.
     pub seconds: f64,
 }
 
-/// A plan to be put before the operator.
+/// A plan to be submitted to the operator.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Proposal {
     /// Its tasks.
     pub tasks: Vec<ProposedTask>,
     /// Rounds in it that are not open yet.
     pub coming: Vec<(String, UseCase)>,
-    /// The whole of it, for people and programs (JSON).
+    /// The whole plan, for users and programs (JSON).
     pub document: String,
 }
 
 impl Proposal {
-    /// Whether everything of another one is in this one.
+    /// Returns true when this proposal includes everything of another.
     pub fn holds(&self, other: &Self) -> bool {
         let known: HashSet<&TaskKey> = self.tasks.iter().map(|t| &t.task).collect();
         other.tasks.iter().all(|t| known.contains(&t.task))
@@ -381,12 +382,12 @@ impl Proposal {
 pub struct Selection {
     /// Only these units; all when empty.
     pub units: Vec<(String, UseCase)>,
-    /// Only what is planned on these hosts, and then bound to them; all when empty.
+    /// Only what is planned on these hosts, which is then bound to them; all when empty.
     pub hosts: Vec<String>,
 }
 
 impl Selection {
-    /// Whether a task of a unit on a host is meant.
+    /// Returns true when the selection includes the tasks of a unit on a host.
     pub fn covers(&self, delivery: &str, use_case: UseCase, host: &str) -> bool {
         self.covers_unit(delivery, use_case)
             && (self.hosts.is_empty() || self.hosts.iter().any(|h| h == host))
@@ -397,12 +398,12 @@ impl Selection {
     }
 }
 
-/// What became of a decision.
+/// The result of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decided {
     /// The plan that was decided on.
     pub plan_id: i64,
-    /// Tasks that may start now.
+    /// Number of tasks that may start now.
     pub tasks: u64,
     /// Units of which something may start now.
     pub units: Vec<UnitKey>,
@@ -410,19 +411,19 @@ pub struct Decided {
     pub coming: Vec<(String, UseCase)>,
 }
 
-/// Where a plan stands.
+/// The state of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlanState {
-    /// Nobody has decided.
+    /// The plan is undecided.
     Proposed,
-    /// Some of it was approved.
+    /// Part of the plan was approved; the rest is undecided.
     Partly,
-    /// All of it was.
+    /// The plan was approved, at least in part, and nothing of it is undecided.
     Approved,
-    /// None of it is to be.
+    /// The plan, or what was undecided of it, was rejected.
     Rejected,
-    /// A newer plan took its place.
+    /// A newer plan replaced it.
     Superseded,
 }
 
@@ -430,7 +431,7 @@ impl PlanState {
     const ALL: [Self; 5] =
         [Self::Proposed, Self::Partly, Self::Approved, Self::Rejected, Self::Superseded];
 
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Proposed => "proposed",
@@ -446,40 +447,40 @@ impl PlanState {
     }
 }
 
-/// A plan as it is kept.
+/// A plan as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanRecord {
     /// Its number.
     pub plan_id: i64,
-    /// When it was made.
+    /// Time of the proposal.
     pub proposed: Timestamp,
-    /// Who or what made it.
+    /// The person or part of the program that made the plan.
     pub proposer: String,
-    /// Where it stands.
+    /// The state of the plan.
     pub state: PlanState,
-    /// The whole of it (JSON).
+    /// The whole plan (JSON).
     pub document: String,
-    /// The last decision: when, who, why.
+    /// The last decision: time, person and reason.
     pub decided: Option<(Timestamp, Cause)>,
 }
 
-/// What came of a task of a plan.
+/// The planned and the actual run of a task of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedAndDone {
-    /// Which.
+    /// The task.
     pub task: TaskKey,
-    /// What the plan said.
+    /// The assignment in the plan.
     pub assignment: Assignment,
-    /// Its start whose result was taken: host, start, seconds.
+    /// The start whose result was accepted: host, start, seconds.
     pub actual: Option<(String, Timestamp, f64)>,
 }
 
-/// What came of a task of a round that a plan named before it was open.
+/// The actual run of a task whose round a plan named before the round was open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CameAndDone {
-    /// Which.
+    /// The task.
     pub task: TaskKey,
-    /// Its start whose result was taken: host, start, seconds.
+    /// The start whose result was accepted: host, start, seconds.
     pub actual: Option<(String, Timestamp, f64)>,
 }
 
@@ -488,6 +489,6 @@ pub struct CameAndDone {
 pub struct Latest<T> {
     /// The rows.
     pub rows: Vec<T>,
-    /// How many the whole list has.
+    /// Number of rows in the whole list.
     pub count: u64,
 }

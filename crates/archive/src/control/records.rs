@@ -1,4 +1,4 @@
-//! What the control store takes and gives: plain values, no handles.
+//! The input and output values of the control store: plain values, no handles.
 
 use super::lease::Process;
 use chrono::{DateTime, Utc};
@@ -7,10 +7,10 @@ use model::{EventId, MultiframeId, ProgrammeId, Refusal, UnitKey, UnitState, Use
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Time as the archive keeps it: UTC.
+/// Times in the archive, in UTC.
 pub type Timestamp = DateTime<Utc>;
 
-/// What a file is, decided by its content.
+/// The kind of a file, decided by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileKind {
     /// FITS with image extensions: gets a multiframe id.
@@ -22,7 +22,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Image => "image",
@@ -32,12 +32,12 @@ impl FileKind {
     }
 }
 
-/// What looking into a file told.
+/// The result of examining a file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// What it is.
+    /// Kind of the file.
     pub kind: FileKind,
-    /// Format in a word: `fits`, `fits.gz`, `text` ….
+    /// Format as one word: `fits`, `fits.gz`, `text` ….
     pub format: String,
     /// Name of the survey profile that fits, for images and catalogues.
     pub survey: Option<String>,
@@ -47,60 +47,60 @@ pub struct Content {
     pub rows: u64,
 }
 
-/// A file that stands verified in the library.
+/// A file in the library whose transfer was verified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
     /// Name within the delivery.
     pub name: String,
-    /// Where it is, below `library/`; absolute when the file is kept in place.
+    /// Path below `library/`; absolute when the file is kept in place.
     pub path: String,
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
     /// SHA-256 of the content, lower-case hexadecimal.
     pub sha256: String,
-    /// What looking into it told.
+    /// The result of examining its content.
     pub content: Content,
-    /// When its transfer ended.
+    /// Time of the end of its transfer.
     pub arrived: Timestamp,
-    /// How long that took.
+    /// Duration of the transfer in seconds.
     pub transfer_seconds: f64,
-    /// How it went.
+    /// Course of the transfer.
     pub journey: Journey,
 }
 
-/// How the transfer of a file went.
+/// The course of a file's transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journey {
-    /// Times that it was read from its beginning.
+    /// Number of times that the file was read from its beginning.
     pub tries: u32,
-    /// Bytes that an earlier try had brought.
+    /// Bytes that an earlier try had transferred.
     pub resumed_bytes: u64,
-    /// What vouches for it: `sha256`, `md5`, `datasum` or `second_look`.
+    /// Method of the file's verification: `sha256`, `md5`, `datasum` or `second_look`.
     pub proof: &'static str,
 }
 
 impl Default for Journey {
-    /// Read once, and looked at twice.
+    /// Returns the course of a transfer that read the file once and verified it by a second look.
     fn default() -> Self {
         Self { tries: 1, resumed_bytes: 0, proof: "second_look" }
     }
 }
 
-/// A file that could not be brought for a reason that may pass.
+/// A file that could not be fetched for a reason that may be temporary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Postponed {
     /// Name within the delivery.
     pub name: String,
-    /// What stood in the way.
+    /// The reason why the file could not be fetched.
     pub why: String,
 }
 
 /// An entry that a source shows and that was not fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedEntry {
-    /// The name as the source shows it, escaped where needed.
+    /// The name as the source shows it, escaped if needed.
     pub name: String,
     /// Machine-readable reason.
     pub code: String,
@@ -113,7 +113,7 @@ pub struct SkippedEntry {
 pub struct DeliveryOrigin {
     /// Name of a configured source, or address of the parent directory.
     pub origin: String,
-    /// The configuration names the origin as a source.
+    /// True when the configuration names the origin as a source.
     pub is_source: bool,
     /// Address of the parent directory, without secrets.
     pub address: String,
@@ -128,7 +128,7 @@ pub struct KnownOrigin {
     pub place: DeliveryOrigin,
     /// Name of the delivery.
     pub delivery: String,
-    /// No file of the delivery is registered yet: its first fetch is under way or was interrupted.
+    /// True when no file of the delivery is registered yet: its first fetch is running or was interrupted.
     pub is_reserved: bool,
 }
 
@@ -137,36 +137,36 @@ pub struct KnownOrigin {
 pub enum Claim<'a> {
     /// The delivery is the origin's own.
     Own,
-    /// The origin is known to have the delivery, under another spelling of its name or address.
+    /// The origin is known to supply the delivery, under another spelling of its name or address.
     Known,
-    /// An operator declares the delivery the same as one of another origin.
+    /// An operator declares the delivery to be the same as one of another origin.
     Join(&'a str),
 }
 
-/// What is known of a delivery as a whole.
+/// The facts about a delivery as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFacts {
     /// Name, e.g. `20071011_v1`; one plain path component.
     pub name: String,
-    /// Observing night as yyyymmdd, when the name tells it.
+    /// Observing night as yyyymmdd, when the name contains it.
     pub night: Option<i32>,
-    /// Version of the pipeline, when the name tells it.
+    /// Version of the pipeline, when the name contains it.
     pub version: Option<String>,
-    /// Where it came from.
+    /// Directory or address that the delivery was fetched from.
     pub source: String,
     /// Name of the marker file that was seen.
     pub marker: Option<String>,
     /// Name of the provider's manifest that was used.
     pub manifest: Option<String>,
-    /// Count of files that marker or manifest announced.
+    /// Number of files that marker or manifest announced.
     pub expected_files: Option<u64>,
-    /// Whether everything announced is there (marker, manifest, count or quiet time).
+    /// True when everything announced has arrived (by marker, manifest, count or quiet time).
     pub all_there: bool,
-    /// What is known to be still to come; catalogues without image are no news until then.
+    /// Description of what is known to be still outstanding; until it arrives, catalogues without image are not reported.
     pub awaited: Option<String>,
-    /// The fetch is not over: the facts are those of one group of its files.
+    /// True while the fetch is running: the facts are those of one group of its files.
     pub is_under_way: bool,
-    /// The operator declares that more is to come, whatever was declared before.
+    /// True when the operator declares that more will arrive, whatever was declared before.
     pub is_reopened: bool,
 }
 
@@ -177,69 +177,69 @@ pub struct Partner<'a> {
     pub kind: FileKind,
     /// Name within the delivery.
     pub name: &'a str,
-    /// Its survey profile, when it tells one.
+    /// Its survey profile, if any.
     pub survey: Option<&'a str>,
 }
 
-/// What an image and its catalogue have in common, most telling first: a catalogue belongs to the first image (by
+/// The keys that an image and its catalogue have in common, most significant first: a catalogue belongs to the first image (by
 /// name) that has the catalogue's first key among its own, else to one that has its second, and so on.
 pub type PairingRule<'a> = dyn Fn(Partner<'_>) -> Vec<String> + 'a;
 
-/// One content that came under a file's name.
+/// One content that arrived under a file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownFile {
     /// Name within the delivery.
     pub name: String,
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
-    /// Where it is, below `library/` (or absolute).
+    /// Path below `library/` (or absolute).
     pub path: String,
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
-    /// A refusal of it on arrival is to be tried again: it must be looked at although it did not change.
+    /// True when a refusal of the file on arrival is to be retried: the file must be checked again although it did not change.
     pub look_again: bool,
 }
 
-/// A file of the library, as the archive knows it.
+/// A file of the library with the archive's facts about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
     /// Internal number.
     pub file_id: i64,
     /// Its delivery.
     pub delivery: String,
-    /// Name within that.
+    /// Name within the delivery.
     pub name: String,
-    /// Where it is, below `library/` (or absolute).
+    /// Path below `library/` (or absolute).
     pub path: String,
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
-    /// No newer content of the name replaced it.
+    /// True when no newer content of the name replaced the file.
     pub is_current: bool,
-    /// What the last look at its bytes found, if there was one.
+    /// Result of the last check of the file's bytes; `None` before the first.
     pub soundness: Option<Soundness>,
 }
 
-/// What a look at the bytes of a library file finds.
+/// The result of a check of the bytes of a library file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Soundness {
-    /// They fit its checksum.
+    /// The bytes match the checksum.
     Sound,
-    /// They do not.
+    /// The bytes do not match the checksum.
     Rotten,
-    /// It is not there.
+    /// The file is missing.
     Lost,
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable,
 }
 
 impl Soundness {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sound => "sound",
@@ -249,7 +249,7 @@ impl Soundness {
         }
     }
 
-    /// The one of a name.
+    /// Returns the value of a name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Sound, Self::Rotten, Self::Lost, Self::Unreadable]
             .into_iter()
@@ -257,65 +257,65 @@ impl Soundness {
     }
 }
 
-/// What one act of registration records.
+/// The input of one act of registration.
 pub struct Registration<'a> {
     /// The delivery.
     pub delivery: DeliveryFacts,
-    /// Files of the library, new or known, that were looked at.
+    /// Files of the library, new or known, that were examined.
     pub arrivals: &'a [Arrival],
-    /// Names of files that stand in the delivery as they did before, and were not looked at.
+    /// Names of files that are unchanged in the delivery and were not examined.
     pub unchanged: &'a [String],
-    /// Names that the source shows now, sorted; `None` while files are being brought.
+    /// Names that the source shows now, sorted; `None` while files are being fetched.
     pub present: Option<&'a [String]>,
-    /// Of the unchanged ones, files whose date at the source is another one than before, with that date in nanoseconds since 1970: they
-    /// are not to be read for it again.
+    /// Of the unchanged files, those whose modification time at the source differs from the recorded one, with the new time in
+    /// nanoseconds since 1970. The recorded time is updated, so that the files are not read again because of it.
     pub touched: &'a [(String, i64)],
-    /// What was not accepted.
+    /// Rejected inputs.
     pub refusals: &'a [StagedRefusal],
-    /// What could not be brought this time.
+    /// Files that could not be fetched this time.
     pub postponed: &'a [Postponed],
     /// Entries that the source shows and that were not fetched.
     pub skipped: &'a [SkippedEntry],
-    /// What was noticed.
+    /// Findings about the files.
     pub findings: &'a [model::Finding],
-    /// How catalogues find their images.
+    /// The rule by which catalogues find their images.
     pub pairing: &'a PairingRule<'a>,
 }
 
-/// What registration did.
+/// The result of an act of registration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
-    /// Images that got an id now.
+    /// Number of images that got an id now.
     pub images: u64,
-    /// Catalogue files recorded now.
+    /// Number of catalogue files recorded now.
     pub catalogues: u64,
-    /// Other files recorded now.
+    /// Number of other files recorded now.
     pub others: u64,
-    /// Files that were known before, with the same content.
+    /// Number of files that were known before, with the same content.
     pub known: u64,
-    /// Files whose earlier content is superseded now.
+    /// Number of files whose earlier content is superseded now.
     pub superseded: u64,
-    /// Refusals met for the first time.
+    /// Number of refusals met for the first time.
     pub new_refusals: u64,
-    /// Refusals that newer content or a late image resolved.
+    /// Number of refusals that newer content or a late image resolved.
     pub resolved_refusals: u64,
 }
 
-/// Where in the pipeline something was refused or noticed.
+/// The stage of the pipeline in which something was refused or noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// While copying into the library.
+    /// Copying into the library.
     Transfer,
-    /// While looking what it is.
+    /// Examining the content.
     Register,
-    /// In a task of a use case.
+    /// A task of a use case.
     Task(UseCase),
-    /// While making it visible.
+    /// Publishing.
     Ingest,
 }
 
 impl Stage {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Transfer => "transfer",
@@ -325,7 +325,7 @@ impl Stage {
         }
     }
 
-    /// The stage of a name.
+    /// Returns the stage of a name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "transfer" => Some(Self::Transfer),
@@ -339,29 +339,29 @@ impl Stage {
 /// A refusal with the stage that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StagedRefusal {
-    /// Where in the pipeline.
+    /// The stage of the pipeline.
     pub stage: Stage,
     /// The refusal.
     pub refusal: Refusal,
 }
 
-/// Where a refusal stands.
+/// The state of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RefusalState {
-    /// Nobody has dealt with it.
+    /// The refusal waits for a decision.
     Open,
-    /// It stays out, and that is right so.
+    /// The refused data stay out, by an operator's decision that this is right.
     Accepted,
-    /// It was no trouble.
+    /// An operator decided that the refusal did not matter.
     Dismissed,
-    /// To be done again.
+    /// The refused data are to be redone.
     Retried,
-    /// Newer content, a late file or a later round took its cause away.
+    /// Newer content, a late file or a later round removed the cause.
     Resolved,
 }
 
 impl RefusalState {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -372,7 +372,7 @@ impl RefusalState {
         }
     }
 
-    /// The state of a name.
+    /// Returns the state of a name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Open, Self::Accepted, Self::Dismissed, Self::Retried, Self::Resolved]
             .into_iter()
@@ -380,31 +380,31 @@ impl RefusalState {
     }
 }
 
-/// Codes of refusals on arrival that an operator can overrule: the data can be read, and nobody but people can know
-/// whether they are right.
+/// Codes of refusals on arrival that an operator can overrule: the data can be read, and only a person can judge whether they are
+/// right.
 pub const TAKEABLE: [&str; 1] = ["datasum_mismatch"];
 
-/// What an operator decides on a refusal.
+/// An operator's decision on a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It stays out, and that is right so.
+    /// The refused data stay out, and that is right.
     Accept,
-    /// It is let in all the same, marked by a finding; see [`TAKEABLE`].
+    /// The refused data are accepted nevertheless, marked by a finding; see [`TAKEABLE`].
     Take,
-    /// It was no trouble.
+    /// The refusal did not matter.
     Dismiss,
-    /// Do it again in the next round.
+    /// The refused data are redone in the next round.
     Retry,
 }
 
-/// One refusal as it is kept.
+/// A refusal as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusalRecord {
     /// Number shown to operators.
     pub refusal_id: i64,
-    /// In which delivery.
+    /// Delivery of the refusal.
     pub delivery: String,
-    /// Where in the pipeline.
+    /// Stage of the pipeline.
     pub stage: Stage,
     /// Round that refused it.
     pub round: Option<u32>,
@@ -416,17 +416,17 @@ pub struct RefusalRecord {
     pub survey: Option<String>,
     /// Name of the image that its file is the catalogue of.
     pub image: Option<String>,
-    /// Where it stands.
+    /// State of the refusal.
     pub state: RefusalState,
-    /// It was accepted, and what was refused is used all the same.
+    /// True when the refusal was accepted and the refused data are used nevertheless.
     pub taken: bool,
-    /// How often it was met.
+    /// Number of times that the refusal was met.
     pub seen_times: u64,
-    /// When first.
+    /// Time when the refusal was first met.
     pub first_seen: Timestamp,
-    /// When last.
+    /// Time when the refusal was last met.
     pub last_seen: Timestamp,
-    /// Decisions, oldest first: state, when, who, why.
+    /// Decisions, oldest first.
     pub history: Vec<RefusalChange>,
 }
 
@@ -435,13 +435,13 @@ pub struct RefusalRecord {
 pub struct RefusalChange {
     /// State after it.
     pub state: RefusalState,
-    /// When.
+    /// Time of the decision.
     pub changed: Timestamp,
-    /// Who, and why.
+    /// Author and reason of the decision.
     pub cause: Cause,
 }
 
-/// Which refusals are asked for; empty = all.
+/// The selection of refusals; fields that are `None` select all.
 #[derive(Clone, Debug, Default)]
 pub struct RefusalFilter {
     /// Only of this delivery.
@@ -454,10 +454,10 @@ pub struct RefusalFilter {
     pub file: Option<String>,
 }
 
-/// Bytes of each part of a cause that are kept.
+/// Maximum bytes that are stored of each part of a cause.
 const CAUSE_BYTES: usize = 4000;
 
-/// Who or what did something, and why: stands in every history.
+/// The actor and the reason of a change, as stored in every history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// Person or part of the program.
@@ -467,14 +467,15 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause in short. Both are shown, and kept by engines that refuse some characters: they are escaped.
+    /// Makes a cause of limited length. Both parts are shown, and stored by engines that refuse some characters, so they are
+    /// escaped.
     pub fn new(who: impl Into<String>, why: impl Into<String>) -> Self {
         let text = |text: String| model::shown_briefly(&text, CAUSE_BYTES);
         Self { who: text(who.into()), why: text(why.into()) }
     }
 }
 
-/// What became of one file in a task.
+/// The outcome of one file in a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Products were staged (some HDUs or rows may have been refused).
@@ -486,7 +487,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The name in tables.
+    /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -500,29 +501,29 @@ impl Outcome {
     }
 }
 
-/// How far a use case is with one image: the latest round that covers it.
+/// The progress of a use case with one image: the latest round that covers the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage {
     /// Round.
     pub round: u32,
-    /// Where the round stands.
+    /// State of the round.
     pub state: UnitState,
-    /// Recipe that the round works by.
+    /// Recipe of the round.
     pub recipe: String,
     /// Catalogue version that the round reads.
     pub catalogue_version: Option<i32>,
-    /// What became of the file; `None` while its task is not done.
+    /// Outcome of the file; `None` while its task is not done.
     pub outcome: Option<Outcome>,
-    /// What its task made is still in staging.
+    /// True when the products of the file's task are still in staging.
     pub is_staged: bool,
 }
 
 /// One use case on one image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Latest round that covers it.
+    /// Latest round that covers the image.
     pub coverage: Option<Coverage>,
-    /// Why it is to be done again, when it is.
+    /// The reason why the use case is to be redone; `None` when it is not.
     pub redo: Option<String>,
 }
 
@@ -533,42 +534,42 @@ pub struct CatalogueWork {
     pub version: i32,
     /// Name within the delivery.
     pub name: String,
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
-    /// Rows, all HDUs.
+    /// Number of rows in all HDUs.
     pub rows: u64,
 }
 
-/// A current image of a delivery, with all that decides what is to be done about it.
+/// A current image of a delivery, with all data that decide what is to be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageWork {
     /// Its identity.
     pub multiframe_id: MultiframeId,
     /// Name within the delivery.
     pub name: String,
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
     /// Name of the survey profile.
     pub survey: String,
-    /// HDUs with pixels.
+    /// Number of HDUs with pixels.
     pub hdus: u32,
     /// Its programme, once its metadata are ingested.
     pub programme: Option<i32>,
     /// Latest current version of its catalogue.
     pub catalogue: Option<CatalogueWork>,
-    /// How far previews are.
+    /// Progress of previews.
     pub preview: Progress,
-    /// How far metadata are.
+    /// Progress of metadata.
     pub metadata: Progress,
-    /// How far detections are.
+    /// Progress of detections.
     pub catalogue_progress: Progress,
 }
 
 impl ImageWork {
-    /// Returns the catalogue that a catalogue round is due to read, although rounds have covered the image before.
+    /// Returns the catalogue that a catalogue round is due to read, although earlier rounds have covered the image.
     ///
-    /// Images without metadata, whose metadata failed or are retracted, and images whose detections failed or are retracted have
-    /// none: nothing takes up their catalogues without a decision.
+    /// Returns `None` for images without metadata, for images whose metadata failed or are retracted, and for images whose
+    /// detections failed or are retracted: no round reads their catalogues without a decision.
     pub fn waiting_catalogue(&self) -> Option<&CatalogueWork> {
         let catalogue = self.catalogue.as_ref()?;
         let metadata = self.metadata.coverage.as_ref()?;
@@ -583,7 +584,7 @@ impl ImageWork {
         is_due.then_some(catalogue)
     }
 
-    /// Returns true when a round that covers the image is under way, so that a newer one follows it.
+    /// Returns true when a round that covers the image is running, so that a newer round will follow it.
     pub fn is_in_hand(&self) -> bool {
         let is_over = |s: UnitState| {
             matches!(s, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
@@ -592,7 +593,7 @@ impl ImageWork {
         of.iter().any(|progress| progress.coverage.as_ref().is_some_and(|c| !is_over(c.state)))
     }
 
-    /// How far a use case is.
+    /// Returns the progress of a use case.
     pub fn progress(&self, use_case: UseCase) -> &Progress {
         match use_case {
             UseCase::Preview => &self.preview,
@@ -605,19 +606,19 @@ impl ImageWork {
 /// A round with its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoundWork {
-    /// Which.
+    /// The round.
     pub unit: UnitKey,
-    /// Where it stands.
+    /// State of the round.
     pub state: UnitState,
-    /// Recipe that it works by.
+    /// Recipe of the round.
     pub recipe: String,
-    /// Tasks in all.
+    /// Total number of tasks.
     pub tasks: u32,
-    /// Tasks done or given up.
+    /// Number of tasks done or given up.
     pub tasks_over: u32,
 }
 
-/// All that decides what is to be done about a delivery.
+/// All data that decide what is to be done about a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryWork {
     /// Name of the delivery.
@@ -628,7 +629,7 @@ pub struct DeliveryWork {
     pub unpaired: Vec<String>,
     /// Rounds, oldest first.
     pub rounds: Vec<RoundWork>,
-    /// When the latest file came, while more is known to be still to come.
+    /// Time of the latest arrival, while more files are known to be outstanding; `None` otherwise.
     pub arriving: Option<Timestamp>,
 }
 
@@ -655,89 +656,89 @@ pub struct PlannedTask {
 pub struct PlannedRound {
     /// Name of the delivery.
     pub delivery: String,
-    /// What is to be done.
+    /// The use case.
     pub use_case: UseCase,
-    /// Recipe that it works by.
+    /// Recipe of the round.
     pub recipe: String,
     /// Its tasks, in their order.
     pub tasks: Vec<PlannedTask>,
-    /// Why the round is opened, for the history.
+    /// The reason for opening the round, for the history.
     pub why: String,
 }
 
 /// One task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskKey {
-    /// Whose part.
+    /// The round of the task.
     pub unit: UnitKey,
     /// 1, 2 … within the round.
     pub task: u32,
 }
 
-/// One start of a task.
+/// Identity of one start of a task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptKey {
-    /// Of which task.
+    /// The task.
     pub task: TaskKey,
     /// 1, 2 … of this task.
     pub attempt: u32,
 }
 
 impl AttemptKey {
-    /// The attempt that a result says it is of.
+    /// Returns the attempt that a result names.
     pub fn of(result: &TaskResult) -> Self {
         let task = TaskKey { unit: result.unit.clone(), task: result.task };
         Self { task, attempt: result.attempt }
     }
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// Not done.
     Open,
-    /// A result was taken.
+    /// A result was accepted.
     Done,
-    /// No further start; its files are refused.
+    /// The task is not started again; its files are refused.
     GivenUp,
 }
 
-/// One task as it is kept.
+/// A task as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskRecord {
-    /// Which.
+    /// The task.
     pub key: TaskKey,
     /// Survey profile of its files.
     pub survey: String,
-    /// Where it stands.
+    /// State of the task.
     pub state: TaskState,
-    /// Files in it.
+    /// Number of files.
     pub inputs: u32,
-    /// Starts so far.
+    /// Number of starts.
     pub attempts: u32,
-    /// Starts that ended without result.
+    /// Number of starts that ended without result.
     pub failures: u32,
-    /// Whether a start holds a lease now.
+    /// True when a start holds a lease now.
     pub running: bool,
 }
 
-/// Who starts an attempt, and for how long nobody else may sweep it.
+/// The holder of an attempt, and the time until which no other process may sweep the attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Executor, e.g. `local`.
     pub executor: String,
     /// Process or job that holds it, e.g. `host/boot/pid/start`.
     pub holder: String,
-    /// Until when.
+    /// Time of expiry.
     pub until: Timestamp,
 }
 
-/// A started attempt: everything of the task file that the archive knows.
+/// A started attempt: all contents of the task file that the archive knows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Started {
-    /// Which start.
+    /// The attempt.
     pub attempt: AttemptKey,
-    /// Its own directory, absolute; not made yet.
+    /// The attempt's own directory, absolute; not created yet.
     pub directory: PathBuf,
     /// Survey profile of its files.
     pub survey: String,
@@ -752,60 +753,60 @@ pub struct Started {
 /// An attempt that holds or held a lease.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunningAttempt {
-    /// Which.
+    /// The attempt.
     pub attempt: AttemptKey,
     /// Its directory, absolute.
     pub directory: PathBuf,
     /// Its lease.
     pub lease: Lease,
-    /// When it started.
+    /// Time of the start.
     pub started: Timestamp,
-    /// Where it was sent; `None` when it runs in the process that started it.
+    /// The host and job that the attempt was sent to; `None` when it runs in the process that started it.
     pub place: Option<Place>,
 }
 
 impl RunningAttempt {
-    /// Returns whether its process is known to have ended, or its lease has expired. Only its own machine knows of a process; for
-    /// the others the lease decides.
+    /// Returns whether the attempt's process is known to have ended, or its lease has expired. A process is known on its own
+    /// machine only; on other machines the lease decides.
     pub fn is_over(&self, now: Timestamp) -> bool {
         Process::parse(&self.lease.holder).is_some_and(|process| process.is_gone())
             || self.lease.until < now
     }
 }
 
-/// Where an attempt was sent.
+/// The host and job of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The computer.
     pub host: String,
-    /// What the executor calls it; empty when that is not known.
+    /// The executor's name of the attempt; empty when it is not known.
     pub job: String,
-    /// Memory that it may use, in bytes.
+    /// Memory limit in bytes.
     pub memory_bytes: u64,
 }
 
-/// What became of a handed-in result.
+/// The treatment of a submitted result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// It counts.
+    /// The result was accepted.
     Taken {
         /// Refusals met for the first time.
         new_refusals: u64,
-        /// Whether the round is staged now.
+        /// True when the round is staged now.
         staged: bool,
     },
-    /// This very result was taken before.
+    /// The same result was accepted before.
     Already,
-    /// Another start's result was first; this one may be swept.
+    /// The result of another start was first; this attempt may be swept.
     Surplus,
 }
 
-/// Why an attempt is over without result.
+/// The reason why an attempt ended without result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptEnd {
-    /// It reported or showed a failure.
+    /// The attempt reported or showed a failure.
     Failed,
-    /// Its lease ended or its process is gone.
+    /// The attempt's lease expired or its process has ended.
     Lost,
 }
 
@@ -816,7 +817,7 @@ pub struct Programme {
     pub programme_id: ProgrammeId,
     /// Short name.
     pub name: String,
-    /// PROJECT text that it is known by.
+    /// PROJECT text that identifies the programme.
     pub project: String,
 }
 
@@ -825,11 +826,11 @@ pub struct Programme {
 pub struct StagedRound {
     /// The round.
     pub unit: UnitKey,
-    /// Why it cannot be ingested yet, if so.
+    /// The reason why the round cannot be ingested yet; `None` when it can.
     pub blocked: Option<String>,
 }
 
-/// A staged round with the results that were taken.
+/// A staged round with the results that were accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StagedBatch {
     /// The round.
@@ -843,30 +844,30 @@ pub struct StagedBatch {
 pub struct StagedTask {
     /// Number of the task.
     pub task: u32,
-    /// Directory of the attempt that was taken, absolute; `None` when the task was given up.
+    /// Directory of the accepted attempt, absolute; `None` when the task was given up.
     pub directory: Option<PathBuf>,
-    /// Its result, when it was not given up.
+    /// Result of the task; `None` when the task was given up.
     pub result: Option<TaskResult>,
-    /// What it covers, and what became of each.
+    /// The files that the task covers, with their outcomes.
     pub inputs: Vec<StagedInput>,
     /// Names of its images, by multiframe.
     pub images: BTreeMap<i64, String>,
-    /// It was done by the archive's own program on this machine, not by a node.
+    /// True when the archive's own program ran the task on this machine, false when a node did.
     pub is_own: bool,
 }
 
-/// One file of a task that is over.
+/// One file of a finished task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StagedInput {
     /// The image.
     pub multiframe_id: MultiframeId,
     /// Version of its catalogue that the task read.
     pub catalogue_version: Option<i32>,
-    /// What became of it.
+    /// Outcome of the file.
     pub outcome: Outcome,
 }
 
-/// How many detections a batch has for a programme.
+/// The number of detections of a programme in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowsOfProgramme {
     /// Programme.
@@ -875,39 +876,39 @@ pub struct RowsOfProgramme {
     pub rows: u64,
 }
 
-/// Object ids given to a batch.
+/// Object ids reserved for a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRange {
-    /// Whose ids.
+    /// Programme of the ids.
     pub programme_id: ProgrammeId,
-    /// First one.
+    /// First id.
     pub first_obj_id: i64,
-    /// How many.
+    /// Number of ids.
     pub rows: u64,
 }
 
-/// What publishing a batch did.
+/// The result of publishing a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Receipt {
-    /// It is visible now.
+    /// The batch is visible now.
     Published {
         /// The event.
         event: EventId,
         /// Rows per table, in the order of the definitions.
         rows: Vec<(String, u64)>,
-        /// Multiframes that newer content superseded now.
+        /// Number of multiframes that newer content superseded now.
         superseded: u64,
-        /// What it took.
+        /// Duration of the ingest.
         timing: Timing,
     },
-    /// An earlier run had done it.
+    /// An earlier run had published the batch.
     AlreadyPublished,
 }
 
 /// Wall-clock seconds of an ingest.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Timing {
-    /// Loading rows unseen, keys not counted.
+    /// Loading rows invisibly, without building keys.
     pub load: f64,
     /// Building keys and CHECKs on a server; the sum over all connections.
     pub keys: f64,
@@ -915,40 +916,40 @@ pub struct Timing {
     pub publish: f64,
 }
 
-/// What a purge did.
+/// The result of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Rounds that cannot come back any more.
+    /// Rounds that can no longer be restored.
     pub rounds: Vec<UnitKey>,
-    /// Rows deleted.
+    /// Number of deleted rows.
     pub rows: u64,
-    /// Files removed.
+    /// Number of deleted files.
     pub files: u64,
 }
 
-/// Why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
+/// The reason why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// No catalogue belongs to it.
+    /// No catalogue belongs to the newer image.
     NoCatalogue,
-    /// It is not ingested yet.
+    /// The product is not ingested yet.
     Pending,
-    /// It was refused.
+    /// The product was refused.
     Refused,
-    /// It is parked.
+    /// The product is parked.
     Parked,
-    /// Its round failed.
+    /// The round of the product failed.
     Failed,
-    /// It is retracted.
+    /// The product is retracted.
     Retracted,
-    /// It was refused in part: HDUs of the detectors that keep their older detections.
+    /// The product was refused in part: HDUs of the detectors that keep their older detections.
     HduRefused,
-    /// It has no HDUs for the detectors that keep their older detections.
+    /// The catalogue has no HDUs for the detectors that keep their older detections.
     HduAbsent,
 }
 
 impl Lack {
-    /// The name in reports.
+    /// Returns the name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::NoCatalogue => "no_catalogue",
@@ -973,22 +974,22 @@ pub struct KeptProduct {
     pub file: String,
     /// The older image.
     pub multiframe_id: i64,
-    /// Which product.
+    /// The product.
     pub use_case: UseCase,
     /// Delivery of the newer image.
     pub newer_delivery: String,
-    /// The newer image; the same image where its own newer catalogue lacks them.
+    /// The newer image; the same image when its own newer catalogue lacks the detections.
     pub newer_multiframe_id: i64,
     /// File of the newer image.
     pub newer_file: String,
-    /// Of detections, the detectors that keep them.
+    /// The detectors that keep detections.
     pub ext_nums: Vec<i64>,
-    /// Why the newer one lacks the product.
+    /// The reason why the newer image or catalogue lacks the product.
     pub why: Lack,
 }
 
 impl KeptProduct {
-    /// Returns the name of the product for people.
+    /// Returns the name of the product for users.
     pub fn product(&self) -> &'static str {
         match self.use_case {
             UseCase::Preview => "preview",
@@ -1059,7 +1060,7 @@ impl std::fmt::Display for KeptProduct {
     }
 }
 
-/// What a decision to end kept products, or its undo, changed.
+/// The result of a decision to end kept products, or of its undo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetAside {
     /// Its event.
@@ -1068,12 +1069,12 @@ pub struct SetAside {
     pub products: Vec<KeptProduct>,
 }
 
-/// What a retraction or its undo did.
+/// The result of a retraction or of its undo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retracted {
     /// Its event.
     pub event: Option<EventId>,
-    /// Rounds that it took out or brought back.
+    /// Rounds that were retracted or restored.
     pub rounds: Vec<UnitKey>,
     /// Rows per table.
     pub rows: Vec<(String, u64)>,

@@ -1,26 +1,26 @@
-//! What `status` and the lists of refusals and findings show: values for `--json`, and refusals in words.
+//! Contents of `status` and of the lists of refusals and findings: values for `--json`, and refusals in words.
 
 use model::advice::Target;
 use model::{Advice, Refusal, RowRange};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Everything `status` shows.
+/// All contents of `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// Deliveries in the order of their registration.
     pub deliveries: Vec<DeliveryStatus>,
     /// Detections per programme.
     pub programmes: Vec<ProgrammeStatus>,
-    /// Number of the latest event, 0 when there is none.
+    /// Number of the latest event; 0 when there is none.
     pub events: i64,
     /// Attempts that run now.
     pub running_attempts: u64,
-    /// Refusals that nobody has dealt with, the parked ones not counted.
+    /// Refusals that wait for a decision, without the parked ones.
     pub open_refusals: u64,
     /// Refusals that wait for a file or a programme.
     pub parked_refusals: u64,
-    /// Files of the library that the last look at them found rotten or lost.
+    /// Files of the library that the last check found rotten or lost.
     pub unsound_files: u64,
     /// Kinds of findings, of all deliveries.
     pub findings: u64,
@@ -30,20 +30,20 @@ pub struct Status {
     pub delivery_states: BTreeMap<String, u64>,
     /// Rounds that are not ingested, failed or retracted, of all deliveries.
     pub open_rounds: u64,
-    /// Pauses and drains that hold, oldest first.
+    /// Pauses and drains in force, oldest first.
     pub paused: Vec<PauseStatus>,
 }
 
 /// A pause, a hold, a rejection or a drain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PauseStatus {
-    /// What is paused, e.g. `night 20071011`.
+    /// The paused subject, e.g. `night 20071011`.
     pub subject: String,
     /// `pause`, `reject` or `drain`.
     pub act: String,
-    /// Since when, RFC 3339 UTC.
+    /// Time of the instruction, RFC 3339 UTC.
     pub since: String,
-    /// By whom.
+    /// The person who gave the instruction.
     pub who: String,
     /// The reason.
     pub why: String,
@@ -52,7 +52,7 @@ pub struct PauseStatus {
     pub target: Target,
 }
 
-/// Which deliveries a status lists; all when empty.
+/// The selection of deliveries that a status lists; all when empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusFilter {
     /// Only these.
@@ -61,22 +61,22 @@ pub struct StatusFilter {
     pub nights: Vec<i32>,
     /// Only in this state.
     pub state: Option<String>,
-    /// At most N: unfinished ones first, then the latest.
+    /// Maximum number of deliveries: unfinished ones first, then the latest.
     pub at_most: Option<u32>,
 }
 
-/// What the tasks of late of a use case and host did.
+/// The throughput of recent tasks of a use case on a host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rate {
     /// Use case.
     pub use_case: String,
-    /// Where.
+    /// Host.
     pub host: String,
     /// Number of tasks.
     pub tasks: u64,
-    /// Bytes that they read.
+    /// Bytes that the tasks read.
     pub input_bytes: u64,
-    /// Rows that they left, in all tables.
+    /// Rows that the tasks wrote, in all tables.
     pub rows: u64,
     /// Wall-clock seconds, summed over the tasks.
     pub seconds: f64,
@@ -91,9 +91,9 @@ pub struct DeliveryStatus {
     pub night: Option<i32>,
     /// `arriving`, `registered` or `complete`.
     pub state: String,
-    /// What is known to be still to come.
+    /// Description of what is known to be still outstanding; `None` when nothing is.
     pub awaited: Option<String>,
-    /// When the latest file came, ISO 8601 UTC.
+    /// Time of the latest arrival, ISO 8601 UTC.
     pub last_arrival: String,
     /// Current images.
     pub images: u64,
@@ -101,7 +101,7 @@ pub struct DeliveryStatus {
     pub detectors: u64,
     /// Current catalogue files.
     pub catalogues: u64,
-    /// Current files of other kinds.
+    /// Current files that are neither image nor catalogue.
     pub others: u64,
     /// Contents that newer ones replaced.
     pub superseded: u64,
@@ -113,13 +113,13 @@ pub struct DeliveryStatus {
     pub detections: u64,
     /// Previews that the archive shows.
     pub previews: u64,
-    /// Refusals that nobody has dealt with, the parked ones not counted.
+    /// Refusals that wait for a decision, without the parked ones.
     pub open_refusals: u64,
     /// Refusals that wait for a file or a programme.
     pub parked_refusals: u64,
-    /// Kinds of findings: lines that the drift report has of it.
+    /// Kinds of findings: number of lines in the delivery's drift report.
     pub findings: u64,
-    /// Entries that its source showed at the last listing and that were not fetched.
+    /// Entries that the delivery's source showed at the last listing and that were not fetched.
     pub skipped: u64,
     /// Rounds, oldest first.
     pub rounds: Vec<RoundStatus>,
@@ -132,17 +132,17 @@ pub struct RoundStatus {
     pub use_case: String,
     /// 1, 2 ….
     pub round: u32,
-    /// Where it stands.
+    /// State of the round.
     pub state: String,
-    /// Tasks in all.
+    /// Total number of tasks.
     pub tasks: u32,
-    /// Tasks done or given up.
+    /// Number of tasks done or given up.
     pub tasks_over: u32,
-    /// Why it came to its state.
+    /// The reason of the last change of state.
     pub why: String,
-    /// Since when, ISO 8601 UTC.
+    /// Time of the last change of state, ISO 8601 UTC.
     pub since: String,
-    /// The instruction that lets nothing new of it start.
+    /// The instruction that prevents new starts of the round; `None` when there is none.
     pub paused: Option<String>,
 }
 
@@ -155,7 +155,7 @@ pub struct ProgrammeStatus {
     pub name: String,
     /// Detections that the archive shows.
     pub detections: u64,
-    /// Last object id given.
+    /// Last object id that was reserved.
     pub last_obj_id: i64,
 }
 
@@ -164,26 +164,26 @@ pub struct ProgrammeStatus {
 pub struct Drift {
     /// Delivery.
     pub delivery: String,
-    /// Where in the pipeline.
+    /// Stage of the pipeline.
     pub stage: String,
     /// Kind.
     pub code: String,
-    /// Keyword or column; empty for none.
+    /// Keyword or column; empty when there is none.
     pub subject: String,
-    /// In how many files.
+    /// Number of files with the finding.
     pub files: u64,
-    /// How often in all.
+    /// Total number of occurrences.
     pub occurrences: u64,
-    /// One of the files.
+    /// Name of one of the files.
     pub example_file: String,
     /// Extension number of the HDU in that file, primary = 1.
     pub example_ext_num: Option<u32>,
-    /// One sentence.
+    /// Message of one sentence.
     pub message: String,
 }
 
 impl Drift {
-    /// Returns the command that ends what it is about, if there is one.
+    /// Returns the command that ends the condition that the finding reports, if there is one.
     pub fn advice(&self) -> Option<Advice> {
         let delivery = self.delivery.clone();
         let is_kept = matches!(self.code.as_str(), OLDER_DETECTIONS_KEPT | OLDER_PREVIEW_KEPT);
@@ -196,7 +196,7 @@ pub(crate) const OLDER_DETECTIONS_KEPT: &str = "older_detections_kept";
 /// Code of a preview of an older image that stays current.
 pub(crate) const OLDER_PREVIEW_KEPT: &str = "older_preview_kept";
 
-/// The message of a refusal, with keyword, column and rows where it does not name them itself.
+/// Returns the message of a refusal, with keyword, column and rows if the message does not name them itself.
 pub fn in_full(refusal: &Refusal) -> String {
     const RANGES_SHOWN: usize = 3;
     let mut more = Vec::new();
@@ -213,7 +213,7 @@ pub fn in_full(refusal: &Refusal) -> String {
     format!("{} ({})", refusal.message, more.join("; "))
 }
 
-/// How many rows, and which as far as they were listed, `most` ranges of them.
+/// Returns the number of rows in words, and at most `most` of the ranges that were listed.
 pub fn rows_in_words(refusal: &Refusal, most: usize) -> String {
     let in_words = |range: &RowRange| match range.first == range.last {
         true => range.first.to_string(),

@@ -1,4 +1,4 @@
-//! DDL of the tables with history, and their growth by new columns.
+//! DDL of the tables with history, and their extension by new columns.
 
 use crate::error::ArchiveFault;
 use engine::{self, Connection, Dialect, quoted};
@@ -7,7 +7,7 @@ use rusqlite::params;
 use std::collections::HashMap;
 use std::fmt::Write;
 
-/// Returns the tables that live in the database itself, not in the lake.
+/// Returns the tables that are in the database itself, not in the lake.
 pub fn tables() -> impl Iterator<Item = &'static Table> {
     model::tables::tables().iter().filter(|t| t.keeping != Keeping::Lake)
 }
@@ -17,12 +17,12 @@ pub fn versioned() -> impl Iterator<Item = &'static Table> {
     tables().filter(|t| t.keeping == Keeping::Versioned)
 }
 
-/// Makes a table that is absent, adds the columns that a grown definition has more, and renews view and
-/// descriptions. Safe to repeat; `true` when anything was new.
+/// Creates a table that is missing, adds the columns that are new in the definition, and recreates view and descriptions. Safe to
+/// repeat; returns `true` when anything was new.
 ///
 /// # Errors
-/// [`ArchiveFault::Definition`] when the archive has a column that the definition lost or changed, or a new column
-/// may not be NULL.
+/// [`ArchiveFault::Definition`] when the archive has a column that the definition lost or changed, or a new column may not be
+/// NULL.
 pub(crate) fn bring_up(tx: &Connection, table: &Table) -> Result<bool, ArchiveFault> {
     let stored = stored_columns(tx, table)?;
     let dialect = tx.dialect();
@@ -50,7 +50,7 @@ pub(crate) fn bring_up(tx: &Connection, table: &Table) -> Result<bool, ArchiveFa
     Ok(true)
 }
 
-/// Makes the indexes that find the rows which an event ended, and the previews of a path, where they are absent.
+/// Creates the missing indexes that find the rows which an event ended, and the previews of a path.
 pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     let ended = |table: &Table| {
         let index = format!("{}_ended", table.name);
@@ -59,7 +59,7 @@ pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     let path = ("preview_path".to_owned(), "preview_all".to_owned(), "(path)");
     for (index, all, of) in versioned().map(ended).chain([path]) {
         if tx.dialect() == Dialect::Postgres {
-            // Only who owns a table may say IF NOT EXISTS of its indexes.
+            // Only the owner of a table may use IF NOT EXISTS for its indexes.
             let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
             if tx.query_row(there, [&index], |r| r.get(0))? {
                 continue;
@@ -74,7 +74,7 @@ pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Writes the descriptions of a table's columns, where they are not so already.
+/// Writes the descriptions of a table's columns, if they differ from the stored ones.
 pub(crate) fn describe(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT column_name, ordinal, type, unit, ucd, description, source FROM column_description
@@ -114,11 +114,11 @@ pub(crate) fn describe(tx: &Connection, table: &Table) -> Result<(), ArchiveFaul
     Ok(())
 }
 
-/// Name and type of the columns of a table on a server, whoever asks.
+/// The query for name and type of the columns of a table on a server, which works for any login.
 pub(crate) const SERVER_COLUMNS: &str = "SELECT attname, upper(format_type(atttypid, atttypmod)) FROM pg_attribute
      WHERE attrelid = to_regclass(quote_ident(?1)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 
-/// Name and type of the columns that `<name>_all` has, without the two of its history.
+/// Returns name and type of the columns of `<name>_all`, without the two of its history.
 fn stored_columns(tx: &Connection, table: &Table) -> Result<Vec<(String, String)>, ArchiveFault> {
     let mut select = tx.prepare(match tx.dialect() {
         Dialect::Sqlite => "SELECT name, type FROM pragma_table_info(?1) ORDER BY cid",
@@ -215,7 +215,7 @@ fn keys(table: &Table) -> String {
     table.key.iter().map(|k| quoted(k)).collect::<Vec<_>>().join(", ")
 }
 
-/// One column: type, NOT NULL, limits, reference.
+/// Returns the SQL of one column: type, NOT NULL, limits, reference.
 pub(crate) fn column_sql(column: &Column, dialect: Dialect) -> String {
     let name = quoted(&column.name);
     let mut sql = format!("{name} {}", column_type(column.kind, dialect));
@@ -223,7 +223,7 @@ pub(crate) fn column_sql(column: &Column, dialect: Dialect) -> String {
         sql += " NOT NULL";
     }
     match (column.range, column.kind) {
-        // The server's own types have these limits.
+        // The server's own types have the limits.
         (None, _) if dialect == Dialect::Postgres => {}
         (Some([low, high]), _) => {
             let _ = write!(sql, " CHECK ({name} BETWEEN {low:?} AND {high:?})");
@@ -259,7 +259,7 @@ fn unwrapped(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Comments on a table or view and its columns, for PostgreSQL.
+/// Returns the SQL of comments on a table or view and its columns, for PostgreSQL.
 pub(crate) fn comments_sql(table: &Table, name: &str) -> String {
     let is_current = name == table.name;
     let is_view = is_current || name == "detection_all";
@@ -290,7 +290,7 @@ pub(crate) fn comments_sql(table: &Table, name: &str) -> String {
     sql
 }
 
-/// Type of a column: that of a STRICT table of SQLite, or PostgreSQL's.
+/// Returns the type of a column: that of a STRICT table of SQLite, or PostgreSQL's.
 pub(crate) fn column_type(kind: ColumnType, dialect: Dialect) -> &'static str {
     if dialect == Dialect::Postgres {
         return match kind {

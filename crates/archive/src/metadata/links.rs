@@ -53,12 +53,12 @@ fn by_bytes(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Makes the indexes that find rows whose other frame has not come yet, and those that refer to a frame.
+/// Creates the indexes that find rows whose linked frame has not arrived yet, and those that refer to a frame.
 pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     for link in links() {
         let (all, name, id) = (link.all(), quoted(&link.name), quoted(link.id));
         if tx.dialect() == Dialect::Postgres {
-            // Only who owns a table may say IF NOT EXISTS of its indexes.
+            // Only the owner of a table may use IF NOT EXISTS for its indexes.
             let index = format!("{}_{}_waiting", link.table.name, link.id);
             let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
             if tx.query_row(there, [&index], |r| r.get(0))? {
@@ -78,12 +78,12 @@ pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Brings the links in line after an event: those of the frames whose metadata it showed or ended, and those to such frames.
+/// Updates the links after an event: those of the frames whose metadata it showed or ended, and those to such frames.
 ///
-/// Names are compared as names of frames ([`model::frame_name()`]): `a.fit` in a header means the frame in `a.fits.gz`. A name means the
-/// image of that name in the frame's own delivery; else the current one of its provider of another night: of
-/// the delivery registered last before its own, else of the first one after it. So what a link says depends on what is in the archive alone,
-/// not on the order in which it came or went.
+/// Names are compared as names of frames ([`model::frame_name()`]): `a.fit` in a header means the frame in `a.fits.gz`. A name
+/// means the image of that name in the frame's own delivery; else the current image of another night of the same provider: the
+/// one of the delivery registered last before the frame's own delivery, else of the first delivery after it. So a link depends
+/// only on the contents of the archive, not on the order in which they were ingested or retracted.
 pub(crate) fn relink(tx: &Connection, event: EventId) -> Result<(), ArchiveFault> {
     let changed: bool = tx
         .prepare_cached(
@@ -131,9 +131,9 @@ struct Linked {
     other: Option<i64>,
 }
 
-/// Frames to which rows may refer that one which an event showed takes over: of the nearest earlier delivery and of the first
-/// one, each also where that is another night, since a processing of the same night is never meant. Only where later
-/// deliveries are in the archive already.
+/// Returns the current frames whose incoming links may move to a frame that an event showed: those of the same name in the
+/// nearest earlier delivery and in the first delivery, and each time also in the next delivery of another night, since a
+/// processing of the same night is never linked. The result is empty unless later deliveries are in the archive already.
 fn rivals(
     tx: &Connection,
     event: EventId,
@@ -174,7 +174,7 @@ fn rivals(
     Ok(found)
 }
 
-/// Adds the frames of the first delivery, and those after it to the first of another night.
+/// Adds the frames of the first delivery, and those after it up to the first delivery of another night.
 fn nearest<'a>(
     frames: impl Iterator<Item = &'a (i64, i64, Option<i64>)>,
     found: &mut BTreeSet<i64>,
@@ -188,7 +188,8 @@ fn nearest<'a>(
             (_, Some(of_other_night)) if of_other_night == delivery => {}
             (_, Some(_)) => break,
             (Some((_, of)), None) if of.is_none() || night == of => {
-                // Without a night nothing keeps a frame from being meant; of the same night it is kept out as the first is.
+                // A first frame without night can always be linked, so no further frame is needed. A frame of the first frame's
+                // night is excluded whenever the first frame is.
                 if of.is_none() {
                     break;
                 }
@@ -200,8 +201,8 @@ fn nearest<'a>(
     }
 }
 
-/// Returns the deliveries to which an event added frames that have namesakes elsewhere, while others of their frames were
-/// current before.
+/// Returns the deliveries to which an event added frames that have namesakes elsewhere, while other frames of these deliveries
+/// were current before.
 ///
 /// The conditions are evaluated per delivery: within one statement, PostgreSQL reads a new night once for each of its frames.
 fn borrowing(tx: &Connection, event: EventId) -> Result<Vec<i64>, ArchiveFault> {
@@ -234,7 +235,7 @@ fn borrowing(tx: &Connection, event: EventId) -> Result<Vec<i64>, ArchiveFault> 
     Ok(found)
 }
 
-/// Pairs of deliveries, and whether one provider delivered both.
+/// Pairs of deliveries, each with whether one provider delivered both.
 #[derive(Default)]
 struct Providers {
     known: HashMap<(i64, i64), bool>,
@@ -252,7 +253,7 @@ impl Providers {
     }
 }
 
-/// What names of frames mean, by home delivery.
+/// The meanings of frame names, by home delivery.
 #[derive(Default)]
 struct Meanings {
     found: HashMap<(i64, String), Option<i64>>,
@@ -265,7 +266,7 @@ impl Meanings {
         if let Some(found) = self.found.get(&key) {
             return Ok(found.filter(|id| *id != linked.multiframe));
         }
-        // Of its own delivery also one that a newer image superseded: the frame was made with that one.
+        // Of its own delivery, a frame may also be linked to a superseded image: the frame was made with that one.
         let mut select = tx.prepare_cached(
             "SELECT image.multiframe_id, delivery.delivery_id
              FROM delivery AS home
@@ -299,13 +300,13 @@ struct Linker<'a> {
     tx: &'a Connection,
     link: &'a Link,
     event: EventId,
-    /// The engine's own address of a row, and the condition that finds it.
+    /// The engine's own address of a row, and the condition that finds the row.
     row: &'static str,
     is_row: &'static str,
 }
 
 impl Linker<'_> {
-    /// The columns of [`Linked`] of a row `link` whose frame is in `home`.
+    /// Returns the columns of [`Linked`] of a row `link` whose frame is in `home`.
     fn columns(&self) -> String {
         format!(
             "link.{}, link.multiframe_id, home.delivery_id, link.{}, link.{}",
@@ -315,7 +316,7 @@ impl Linker<'_> {
         )
     }
 
-    /// The current rows that a join onto `link` finds, with their frames' files.
+    /// Returns a query for the current rows that a join onto `link` finds, with their frames' files.
     fn select(&self, joined: &str, condition: &str) -> String {
         format!(
             "SELECT {} FROM {joined}
@@ -326,7 +327,7 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows of the frames that the event showed.
+    /// Returns a query for rows of the frames that the event showed.
     fn of_shown(&self) -> String {
         let joined = format!(
             "product JOIN {} AS link ON link.multiframe_id = product.multiframe_id",
@@ -338,8 +339,8 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows that wait for a name of the frames that the event showed, and some that wait for similar names: those that continue the
-    /// name of the frame with a dot or a lesser character.
+    /// Returns a query for rows that wait for a name of the frames that the event showed, and some that wait for similar names:
+    /// those that continue the name of the frame with a dot or a lesser character.
     fn waiting(&self) -> String {
         let (name, by_bytes) = (quoted(&self.link.name), by_bytes(self.tx.dialect()));
         let joined = format!(
@@ -359,7 +360,7 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows that refer to the frames that the event ended.
+    /// Returns a query for rows that refer to the frames that the event ended.
     fn to_ended(&self) -> String {
         let id = quoted(self.link.id);
         let joined = format!(
@@ -375,7 +376,7 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows that refer to other contents of the names in the deliveries of the frames that the event showed.
+    /// Returns a query for rows that refer to other contents of the names in the deliveries of the frames that the event showed.
     fn to_older(&self) -> String {
         let id = quoted(self.link.id);
         let joined = format!(
@@ -396,7 +397,7 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows that refer to one frame.
+    /// Returns a query for rows that refer to one frame.
     fn to_frame(&self) -> String {
         let id = quoted(self.link.id);
         self.select(
@@ -405,7 +406,8 @@ impl Linker<'_> {
         )
     }
 
-    /// Rows of a delivery that refer to another delivery's frame. A row of which the event has changed another link began in it.
+    /// Returns a query for rows of a delivery that refer to another delivery's frame. These include rows that began in the event
+    /// because another link of them changed.
     fn borrowed(&self) -> String {
         let id = quoted(self.link.id);
         let joined = format!(
@@ -441,8 +443,8 @@ impl Linker<'_> {
         Ok(())
     }
 
-    /// A row of this event is completed in place; an older one ends and goes on with its link, so that the archive as of
-    /// an earlier event stays as it was.
+    /// Sets the link of a row. A row of this event is completed in place; an older row ends and a copy with the link begins, so
+    /// that the archive as of an earlier event is unchanged.
     fn set(&self, row: &Value, other: Option<i64>) -> Result<(), ArchiveFault> {
         let (all, id) = (self.link.all(), quoted(self.link.id));
         let is_row = self.is_row;
@@ -455,7 +457,7 @@ impl Linker<'_> {
         if in_place == 1 {
             return Ok(());
         }
-        // Where the engine keeps an updated row is another place than before.
+        // The update moves the row to another address in the engine.
         let row: Value = self
             .tx
             .prepare_cached(&format!(

@@ -1,4 +1,4 @@
-//! Reference tables: surveys, filters, programmes, use cases, as the profiles have them, with history.
+//! Reference tables: surveys, filters, programmes, use cases, as in the profiles, with history.
 
 use crate::error::ArchiveFault;
 use engine::quoted;
@@ -35,13 +35,13 @@ impl From<&Cell> for Value {
 pub struct ReferenceRows {
     /// Name of the table.
     pub table: String,
-    /// Columns that the rows give; the others become NULL.
+    /// Columns that the rows contain; the others become NULL.
     pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// The rows that are new or differ from the current ones.
+/// Returns the rows that are new or differ from the current ones.
 pub(crate) fn changed(
     tx: &Connection,
     rows: &ReferenceRows,
@@ -68,7 +68,7 @@ pub(crate) fn changed(
     Ok(changed)
 }
 
-/// Ends the rows that the given ones replace, and inserts those.
+/// Ends the rows that the given rows replace, and inserts the given rows.
 pub(crate) fn replace(
     tx: &Connection,
     table: &str,
@@ -115,7 +115,7 @@ fn key_condition(table: &Table) -> String {
     parts.collect::<Vec<_>>().join(" AND ")
 }
 
-/// The row in the order of the definition. Reals that SQLite stores as integers compare as reals.
+/// Returns a row in the order of the definition. Reals that SQLite stores as integers compare as reals.
 fn full_row(table: &Table, rows: &ReferenceRows, row: &[Cell]) -> Result<Vec<Value>, ArchiveFault> {
     if let Some(name) = rows.columns.iter().find(|name| table.column(name).is_none()) {
         return Err(ArchiveFault::Unknown {

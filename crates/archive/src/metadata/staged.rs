@@ -20,30 +20,30 @@ use std::path::{Path, PathBuf};
 
 const ROWS_AT_ONCE: usize = 1024;
 
-/// A staged file whose schema was checked, ready to be read.
+/// A staged file whose schema was checked and that is ready to be read.
 pub(crate) struct StagedRows {
     table: &'static Table,
     path: PathBuf,
     reader: ParquetRecordBatchReader,
 }
 
-/// What loading a file brought.
+/// The result of loading a file.
 #[derive(Debug, Default)]
 pub(crate) struct LoadedRows {
-    /// Rows inserted.
+    /// Number of inserted rows.
     pub rows: u64,
     /// Values outside their column's range that became NULL, per column.
     pub out_of_range: BTreeMap<&'static str, OutOfRange>,
-    /// Texts with control characters, which were cut at the first NUL and escaped: per column, how many of each multiframe.
+    /// Texts with control characters, which were cut at the first NUL and escaped: per column, their number for each multiframe.
     pub cleaned: BTreeMap<&'static str, BTreeMap<i64, u64>>,
 }
 
 /// Values of one column that became NULL.
 #[derive(Debug)]
 pub(crate) struct OutOfRange {
-    /// The first one.
+    /// The first value.
     pub first: f64,
-    /// How many in the rows of each multiframe.
+    /// Number of values in the rows of each multiframe.
     pub counts: BTreeMap<i64, u64>,
 }
 
@@ -51,7 +51,7 @@ fn misfit(path: &Path, message: impl std::fmt::Display) -> ArchiveFault {
     ArchiveFault::Check { check: "staged_rows", message: format!("{}: {message}", path.display()) }
 }
 
-/// What the rows of a staged file may be about.
+/// The expected subjects of a staged file's rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expected {
     /// Name of the delivery.
@@ -73,8 +73,8 @@ pub(crate) fn open(
     Ok(StagedRows { table, path: path.to_owned(), reader })
 }
 
-/// Every column of a staged file is one of its table, of the same type. A column that is lacking must be nullable: the
-/// batch was staged before the definition had it.
+/// Checks that every column of a staged file is one of its table, of the same type. A missing column must be nullable: the batch
+/// was staged before the definition had it.
 ///
 /// # Errors
 /// [`ArchiveFault::Check`] that names the column.
@@ -100,7 +100,7 @@ pub(crate) fn check_columns(
     lacking.map_or(Ok(()), |column| Err(misfit(&column.name, "lacks")))
 }
 
-/// Inserts all rows of a staged file. Rows may belong to the multiframes given only, and name the files that are theirs.
+/// Inserts all rows of a staged file. Rows may only belong to the given multiframes, and name these multiframes' files.
 pub(crate) fn insert(
     tx: &Connection,
     staged: StagedRows,
@@ -130,12 +130,12 @@ pub(crate) fn insert(
     Ok(loaded)
 }
 
-/// The columns of a batch in the order of the definition; `None` for one that it lacks.
+/// Returns the columns of a batch in the order of the definition; `None` for a missing one.
 fn columns_of<'a>(table: &Table, batch: &'a RecordBatch) -> Vec<Option<&'a ArrayRef>> {
     table.columns.iter().map(|column| batch.column_by_name(&column.name)).collect()
 }
 
-/// A constraint that refuses a row speaks against the batch.
+/// Converts the fault of a row that a constraint refuses to a fault of the batch.
 fn refused(path: &Path, fault: ArchiveFault) -> ArchiveFault {
     match fault {
         ArchiveFault::Engine(fault) if fault.is_constraint() => misfit(path, fault),
@@ -143,8 +143,8 @@ fn refused(path: &Path, fault: ArchiveFault) -> ArchiveFault {
     }
 }
 
-/// Copies all rows of a staged file into its table on a server, within the transaction that is under way. Cards of
-/// headers are unpacked: the server packs long values itself, and its SQL cannot unpack ours.
+/// Copies all rows of a staged file into its table on a server, within the current transaction. Cards of headers are unpacked:
+/// the server compresses long values itself, and its SQL cannot unpack the staged form.
 fn copy(
     server: &Server,
     staged: StagedRows,
@@ -197,7 +197,7 @@ fn copy(
     Ok(loaded)
 }
 
-/// SQLite knows no negative zero, and both engines say the same.
+/// Removes the sign of a zero: SQLite has no negative zero, and both engines must return the same.
 fn without_sign_of_zero(value: ValueRef<'_>) -> ValueRef<'_> {
     match value {
         ValueRef::Real(number) => ValueRef::Real(number + 0.0),
@@ -205,7 +205,7 @@ fn without_sign_of_zero(value: ValueRef<'_>) -> ValueRef<'_> {
     }
 }
 
-/// The column whose values are staged packed.
+/// The table and column whose values are staged packed.
 pub const PACKED: (&str, &str) = ("header", "cards");
 
 /// Appends a field of the binary form of COPY: its length and bytes.
@@ -248,7 +248,7 @@ fn check_identity(
     }
 }
 
-/// A preview lies where the archive itself would put it.
+/// Checks that a preview is at the path that the archive itself would choose.
 fn check_preview_paths(
     batch: &RecordBatch,
     expected: &Expected,
@@ -302,7 +302,7 @@ fn insert_batch(
     Ok(())
 }
 
-/// A value outside its column's range becomes unknown, where it may be.
+/// Makes a value outside its column's range unknown, where the column is nullable.
 fn within_range<'a>(
     table: &'static Table,
     column: &'static Column,
@@ -324,7 +324,8 @@ fn within_range<'a>(
     Ok(ValueRef::Null)
 }
 
-/// The text that is kept of one with control characters: one engine refuses NUL, and on the other nothing finds it.
+/// Returns the stored form of a text with control characters: one engine refuses NUL, and on the other no query finds such a
+/// text.
 fn cleaned(
     column: &'static Column,
     value: ValueRef<'_>,
@@ -358,12 +359,12 @@ fn value_at(array: Option<&ArrayRef>, kind: ColumnType, row: usize) -> ValueRef<
     }
 }
 
-/// An id that was checked before.
+/// Returns an integer that was checked before.
 fn whole(value: ValueRef<'_>) -> i64 {
     if let ValueRef::Integer(id) = value { id } else { 0 }
 }
 
-/// NaN is unknown.
+/// Returns a number; NaN becomes NULL.
 fn real(x: f64) -> ValueRef<'static> {
     if x.is_nan() { ValueRef::Null } else { ValueRef::Real(x) }
 }

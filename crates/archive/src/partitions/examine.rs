@@ -1,16 +1,16 @@
-//! Whether a server is set up for an archive.
+//! Checks of a server's configuration for an archive.
 
 use super::fold::{MOST_PARTITIONS, partitions};
 use crate::error::ArchiveFault;
 use engine::Connection;
 
-/// More partitions than a server should plan for.
+/// Number of partitions beyond which the server's query planning is too slow.
 const TOO_MANY: usize = 300;
 
-/// What is so with the server, and what is amiss with it.
+/// Returns the facts about the server, and its faults.
 ///
 /// # Errors
-/// When it cannot be asked.
+/// Returns an error when the server cannot be queried.
 pub fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFault> {
     let setting = |name: &str| -> Result<String, ArchiveFault> {
         Ok(c.query_row("SELECT current_setting(?1)", [name], |r| r.get(0))?)
@@ -51,7 +51,7 @@ pub fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFaul
     }
     let number = |text: String| text.parse::<usize>().unwrap_or(0);
     let locks = number(setting("max_locks_per_transaction")?) * number(setting("max_connections")?);
-    // A query that cannot prune locks a table and two indexes per partition.
+    // A query that cannot prune partitions locks a table and two indexes per partition.
     let readers = locks / (3 * TOO_MANY);
     facts.push(format!("{readers} queries over all partitions have locks at the same time"));
     if readers < 4 {

@@ -1,4 +1,4 @@
-//! Merging partitions, so that there are never more of them than a server can plan and lock.
+//! Merging of partitions, so that their number stays within what a server can plan and lock.
 
 use super::load::{create_sql, keys_sql};
 use super::parent_name;
@@ -9,10 +9,10 @@ use engine::quoted;
 use engine::{Connection, EngineError, Kind, Result as EngineResult};
 use std::time::Duration;
 
-/// More partitions than this are folded: the server locks and plans for each of them.
+/// Maximum number of partitions; more are folded, since the server locks and plans for each of them.
 pub const MOST_PARTITIONS: usize = 240;
 
-/// The number of partitions beyond which they are folded; the kill tests lower it.
+/// Returns the number of partitions beyond which they are folded; the kill tests lower it.
 pub fn most_partitions() -> usize {
     #[cfg(debug_assertions)]
     if let Some(most) = std::env::var("ALMAGEST_MOST_PARTITIONS").ok().and_then(|n| n.parse().ok())
@@ -22,7 +22,7 @@ pub fn most_partitions() -> usize {
     MOST_PARTITIONS
 }
 
-/// How often, and with which pauses, readers are asked to give way.
+/// Number of attempts to get the lock that readers hold.
 const TRIES: usize = 30;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,7 +37,7 @@ pub struct Partition {
     pub first_obj_id: i64,
     /// The last one.
     pub last_obj_id: i64,
-    /// Its rows are those of events, or will be.
+    /// True when the rows are those of published events.
     pub is_published: bool,
 }
 
@@ -47,10 +47,10 @@ impl Partition {
     }
 }
 
-/// All partitions, by programme and object id.
+/// Lists all partitions, by programme and object id.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
     let mut select = c.prepare(&format!(
         "SELECT leaf.relname, pg_get_expr(leaf.relpartbound, leaf.oid), parent.relname, {IS_PUBLISHED}
@@ -83,13 +83,13 @@ pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
     Ok(partitions)
 }
 
-/// Merges neighbouring partitions when there are more than `most`, until there are a quarter fewer, and gives how many were
-/// merged. Readers and loads go on; the swap is one short transaction.
+/// Merges neighbouring partitions when there are more than `most`, until there are a quarter fewer, and returns the number of
+/// merged partitions. Readers and loads continue; the swap is one short transaction.
 ///
 /// # Errors
-/// When the engine fails, or a merged table does not equal its parts.
+/// Returns an error when the engine fails, or a merged table does not equal its parts.
 pub fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
-    // Counting is cheap; their bounds would have the server look into every table, after every ingest.
+    // Counting is cheap; reading the bounds would make the server open every table, after every ingest.
     let count: u64 = c.query_row(
         "SELECT count(*) FROM pg_class
          WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relispartition",
@@ -100,7 +100,7 @@ pub fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
         return Ok(0);
     }
     let Some(server) = c.server() else { return Ok(0) };
-    // The lock lasts over many transactions of `c`: it belongs to one of a connection of its own.
+    // The lock lasts over many transactions of `c`, so it is held by a transaction on a connection of its own.
     let mut holder = server.another()?;
     let mut lock = holder.transaction().map_err(EngineError::from)?;
     if !may_fold(&mut lock)? {
@@ -119,9 +119,9 @@ pub fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
     Ok(merged)
 }
 
-/// Which neighbours become one, so that `wanted` are left: the pair with the fewest rows first, again and again. So small
-/// partitions are merged often and large ones seldom, and a row is rewritten as often as the logarithm of the archive's
-/// size.
+/// Selects the neighbours to be merged, so that `wanted` partitions are left: repeatedly the pair with the fewest object ids. So
+/// small partitions are merged often and large ones seldom, and a row is rewritten about as often as the logarithm of the
+/// archive's size.
 fn groups(all: &[Partition], wanted: usize) -> Vec<Vec<Partition>> {
     let mut groups: Vec<(i64, Vec<Partition>)> =
         all.iter().map(|p| (p.ids(), vec![p.clone()])).collect();
@@ -140,7 +140,7 @@ fn groups(all: &[Partition], wanted: usize) -> Vec<Vec<Partition>> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// Makes one partition of some neighbours; `false` when readers did not give way in time.
+/// Merges some neighbours into one partition; returns `false` when readers held the lock for too long.
 fn fold_one(c: &Connection, group: &[Partition]) -> Result<bool, ArchiveFault> {
     let table = model::tables::table("detection")
         .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))?;
@@ -148,21 +148,21 @@ fn fold_one(c: &Connection, group: &[Partition]) -> Result<bool, ArchiveFault> {
     let programme = group[0].programme_id;
     let name = format!("detection_f{first}_p{programme}");
     let parent = parent_name(programme);
-    // What an earlier fold left. A partition of that name cannot be: it would be one of the group.
+    // The table may remain from an interrupted fold. It cannot be a partition: a partition of that name would be in the group.
     let is_part = group.iter().any(|p| p.name == name);
     let name = if is_part { format!("detection_f{first}{last}_p{programme}") } else { name };
     let tx = c.begin(Kind::Write)?;
     tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
     tx.commit()?;
-    // Not in a write transaction: ingest goes on meanwhile.
+    // The fill runs outside a write transaction, so ingest continues meanwhile.
     fill(c, table, &name, group)?;
     files::crash_point("fold:filled");
     prove_equal(c, &name, group)?;
     swap(c, &name, &parent, group, (first, last))
 }
 
-/// Fills the new table from its parts, frozen as they were: a reader with an older snapshot must find the rows in the one or
-/// the other.
+/// Fills the new table from its parts, frozen as they were: a reader with an older snapshot must find the rows in one or the
+/// other.
 fn fill(
     c: &Connection,
     table: &model::tables::Table,
@@ -172,7 +172,7 @@ fn fill(
     let Some(server) = c.server() else { return Ok(()) };
     let fault = |e: postgres::Error| ArchiveFault::from(EngineError::from(e));
     let (mut from, mut to) = (server.another()?, server.another()?);
-    // The rows stay in the order of their ids.
+    // Without these settings, the rows would not stay in the order of their ids.
     from.batch_execute("SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off")
         .map_err(fault)?;
     let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
@@ -195,7 +195,7 @@ fn fill(
     tx.commit().map_err(fault)
 }
 
-/// Counts and sums of the merged table are those of its parts.
+/// Checks that counts and sums of the merged table equal those of its parts.
 fn prove_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), ArchiveFault> {
     let sums =
         "count(*) AS n, coalesce(sum(obj_id), 0) AS ids, coalesce(sum(multiframe_id), 0) AS frames,
@@ -222,8 +222,8 @@ fn prove_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), Ar
     Err(ArchiveFault::Damaged(format!("the merged partition {name} does not equal its parts")))
 }
 
-/// Puts the merged table into the place of its parts. DETACH needs a lock that readers hold: it waits for a moment only,
-/// so that no reader ever queues behind it for long, and is tried again by the next pass.
+/// Replaces the parts by the merged table. DETACH needs a lock that conflicts with readers: it waits only for a moment, so that
+/// no reader ever queues behind it for long, and is retried.
 fn swap(
     c: &Connection,
     name: &str,

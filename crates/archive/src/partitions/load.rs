@@ -1,7 +1,7 @@
-//! Filling unattached tables by binary COPY.
+//! Loading of unattached tables by binary COPY.
 //!
-//! One transaction per table makes it, fills it by COPY FREEZE and builds keys and CHECKs, so that a table is whole or not
-//! there. Format: "Binary Format" of PostgreSQL's COPY: per row the number of fields, per field its length and bytes.
+//! One transaction per table creates it, fills it by COPY FREEZE and builds keys and CHECKs, so that a table is complete or does
+//! not exist. Format: "Binary Format" of PostgreSQL's COPY: per row the number of fields, per field its length and bytes.
 
 use super::partition_name;
 use super::schema::{ALL, give_sql};
@@ -20,14 +20,14 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Rows decoded at once.
+/// Number of rows decoded at once.
 const ROWS_AT_ONCE: usize = 8192;
-/// Bytes handed to the connection at once.
+/// Number of bytes written to the connection at once.
 const CHUNK: usize = 32 << 10;
-/// Chunks that are decoded before the connection takes them.
+/// Number of chunks that are decoded before the connection accepts them.
 const CHUNKS_AHEAD: usize = 64;
 
-/// What is to be loaded: all rows of one programme in one batch.
+/// The rows to be loaded: all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// Number of the batch.
@@ -40,7 +40,7 @@ pub struct Wanted<'a> {
     pub event: i64,
     /// The staged files, in the order of their offsets.
     pub staged: &'a [Staged<'a>],
-    /// The files are those of a lake: their ids are final, and what they should be.
+    /// True when the files are those of a lake: their ids are already final.
     pub is_final: bool,
 }
 
@@ -53,19 +53,20 @@ pub struct LoadedPartition {
     pub programme_id: i64,
     /// Object id of the first row; the others follow without a gap.
     pub first_obj_id: i64,
-    /// Rows.
+    /// Number of rows.
     pub rows: u64,
     /// The detectors, in the order of their rows.
     pub detectors: Vec<DetectorRun>,
-    /// Seconds that the keys took.
+    /// Seconds that building the keys took.
     pub keys_seconds: f64,
 }
 
-/// Fills the tables of a batch until `stop` is set, as many at the same time as there are connections. What an earlier run left of one is
-/// dropped first; another process that loads the same batch is waited for a moment, and then this one gives up.
+/// Fills the tables of a batch until `stop` is set, as many at the same time as there are connections. An unattached table that
+/// an earlier run left is dropped first; an attached one is reused. If another process loads the same batch, the function waits
+/// for a moment and then gives up.
 ///
 /// # Errors
-/// [`ArchiveFault::Check`] when the rows do not fit their table, otherwise what the engine or the disk said.
+/// [`ArchiveFault::Check`] when the rows do not fit their table, otherwise the error of the engine or the disk.
 pub fn load(
     server: &Server,
     connections: usize,
@@ -75,7 +76,7 @@ pub fn load(
     let next = std::sync::Mutex::new(wanted.iter().enumerate());
     let address = server.address();
     let workers = connections.min(wanted.len());
-    // More threads than processors would only take turns.
+    // More threads than processors would not run in parallel.
     let is_ahead = workers < std::thread::available_parallelism().map_or(1, usize::from);
     let work = || -> Result<Vec<(usize, LoadedPartition)>, ArchiveFault> {
         let mut client = None;
@@ -105,10 +106,10 @@ pub fn load(
     Ok(loaded.into_iter().map(|(_, partition)| partition).collect())
 }
 
-/// XXH64 of the rows of a batch and programme in the form in which they are sent.
+/// Returns the XXH64 of the rows of a batch and programme in the form in which they are sent.
 ///
 /// # Errors
-/// What the disk said.
+/// Returns the error of the disk.
 pub fn digest(wanted: &Wanted<'_>) -> Result<u64, ArchiveFault> {
     let counter = Arc::default();
     let opened: Result<Vec<OpenFile>, _> = wanted.staged.iter().map(|s| s.open(&counter)).collect();
@@ -121,10 +122,10 @@ fn digest_of_files(wanted: &Wanted<'_>, opened: &[OpenFile]) -> Result<u64, Arch
     Ok(digest.0.finish())
 }
 
-/// XXH64 of the binary form of a query's rows.
+/// Returns the XXH64 of the binary form of a query's rows.
 ///
 /// # Errors
-/// What the engine said, or that the connection was cut.
+/// Returns the engine's error, or that the connection was cut.
 pub fn digest_of(
     client: &mut impl postgres::GenericClient,
     select: &str,
@@ -137,7 +138,7 @@ pub fn digest_of(
     Ok(digest.0.finish())
 }
 
-/// XXH64 of what is written.
+/// The XXH64 of the written bytes.
 #[derive(Default)]
 pub struct Digest(twox_hash::XxHash64);
 
@@ -169,7 +170,8 @@ fn definition() -> Result<&'static Table, ArchiveFault> {
         .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
 }
 
-/// Opens the staged files, each once: what is examined is what is sent. Returns their detectors and the number of rows too.
+/// Opens the staged files, each once, so that the checked content is what is sent. Also returns their detectors and the number of
+/// rows.
 fn open_all(wanted: &Wanted<'_>) -> Result<(Vec<OpenFile>, Vec<DetectorRun>, u64), ArchiveFault> {
     let counter = Arc::new(ByteCounter::default());
     let (mut opened, mut runs, mut rows) = (Vec::with_capacity(wanted.staged.len()), Vec::new(), 0);
@@ -255,7 +257,7 @@ fn load_one(
     Ok(loaded)
 }
 
-/// Writes all rows that are wanted.
+/// Writes all wanted rows.
 fn write_rows(
     (wanted, opened): (&Wanted<'_>, &[OpenFile]),
     stop: &AtomicBool,
@@ -268,7 +270,7 @@ fn write_rows(
     rows.finish(out)
 }
 
-/// Writes all rows and has the next ones decoded meanwhile, so that the server need not wait for them.
+/// Writes all rows while another thread decodes the next ones, so that the server need not wait for them.
 fn write_rows_ahead(
     what: (&Wanted<'_>, &[OpenFile]),
     stop: &AtomicBool,
@@ -286,7 +288,7 @@ fn write_rows_ahead(
     })
 }
 
-/// Hands chunks to the thread that sends them.
+/// Passes chunks to the thread that sends them.
 struct Ahead(std::sync::mpsc::SyncSender<Vec<u8>>);
 
 impl Write for Ahead {
@@ -300,7 +302,7 @@ impl Write for Ahead {
     }
 }
 
-/// A connection that took no more: what the server said, where it said something.
+/// Converts the fault of a broken connection: to the server's error, if there is one.
 fn cut(fault: std::io::Error) -> ArchiveFault {
     match fault.downcast::<postgres::Error>() {
         Ok(fault) => EngineError::from(fault).into(),
@@ -308,8 +310,8 @@ fn cut(fault: std::io::Error) -> ArchiveFault {
     }
 }
 
-/// Takes up a table that an earlier run attached and did not publish: its rows, which are in no view, get the event that
-/// will be theirs, and must be those of the staged files.
+/// Reuses a table that an earlier run attached and did not publish: its rows, which are in no view, get the event that will
+/// publish them, and must equal those of the staged files.
 fn take_up(
     mut tx: postgres::Transaction<'_>,
     name: &str,
@@ -334,8 +336,9 @@ fn columns_of(table: &Table) -> String {
     columns.join(", ")
 }
 
-/// Makes a table for rows of one programme and a range of object ids, with all CHECKs: those of the columns and the one that
-/// lets it be attached without a look at its rows. COPY has each row's values at hand; later they would cost a scan.
+/// Returns the SQL that creates a table for rows of one programme and a range of object ids, with all CHECKs: those of the
+/// columns and the one that lets the table be attached without a scan of its rows. During COPY each row's values are at hand;
+/// adding CHECKs later would require a scan.
 pub fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
     format!(
         "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, CONSTRAINT {name}_bounds CHECK (
@@ -345,7 +348,7 @@ pub fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> S
     )
 }
 
-/// Keys of such a table, which is filled.
+/// Returns the SQL that adds the keys to a filled table.
 pub fn keys_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
     format!(
         "ALTER TABLE {name} ADD PRIMARY KEY (programme_id, obj_id),
@@ -354,7 +357,7 @@ pub fn keys_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> Str
     )
 }
 
-/// A constraint that refuses a row speaks against the batch, all else against the machine.
+/// Converts the engine's fault: a constraint that refuses a row is a fault of the batch, everything else one of the system.
 fn misfit(name: &str, fault: EngineError) -> ArchiveFault {
     if fault.is_constraint() {
         let message = format!("{name}: {fault}");
@@ -368,7 +371,7 @@ struct Rows<'a> {
     table: &'a Table,
     next_obj_id: i64,
     event: i64,
-    /// What is to be sent.
+    /// Bytes to be sent.
     buffer: Vec<u8>,
     block: Block,
     stop: &'a AtomicBool,
@@ -377,7 +380,7 @@ struct Rows<'a> {
 impl<'a> Rows<'a> {
     fn new(table: &'a Table, wanted: &Wanted<'_>, stop: &'a AtomicBool) -> Self {
         let mut buffer = Vec::with_capacity(2 * CHUNK);
-        // Signature, no flags, no extension.
+        // The header consists of signature, no flags, no extension.
         buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
         let (next_obj_id, event) = (wanted.base + 1, wanted.event);
         Self { table, next_obj_id, event, buffer, block: Block::default(), stop }
@@ -433,19 +436,19 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Some rows that are written column by column, which is much faster than cell by cell: each has its place, in which there is
-/// room for its widest form.
+/// A block of rows that is written column by column, which is much faster than cell by cell. Each row has a slot with room for
+/// its widest form.
 #[derive(Default)]
 struct Block {
     bytes: Vec<u8>,
     /// Bytes between the beginnings of two rows.
     stride: usize,
-    /// Where each row ends so far.
+    /// Current end of each row.
     ends: Vec<usize>,
 }
 
 impl Block {
-    /// So many that they stay in the processor's cache.
+    /// Number of rows; so many stay in the processor's cache.
     const ROWS: usize = 32;
 
     fn fill(
@@ -551,13 +554,13 @@ impl Block {
 /// Length of a field that is NULL.
 const NULL: [u8; 4] = [0xff; 4];
 
-/// A field of four bytes with its length.
+/// Returns a field of four bytes with its length.
 #[inline(always)]
 fn narrow([a, b, c, d]: [u8; 4]) -> [u8; 8] {
     [0, 0, 0, 4, a, b, c, d]
 }
 
-/// A field of eight bytes with its length.
+/// Returns a field of eight bytes with its length.
 #[inline(always)]
 fn wide([a, b, c, d, e, f, g, h]: [u8; 8]) -> [u8; 12] {
     [0, 0, 0, 8, a, b, c, d, e, f, g, h]
@@ -574,7 +577,7 @@ fn bytes_of(array: &ArrayRef, row: usize) -> &[u8] {
 enum Column<'a> {
     ObjectId,
     Event,
-    /// In batches of an older definition.
+    /// Missing in batches of an older definition.
     Absent,
     I16(&'a [i16], Option<&'a NullBuffer>),
     I32(&'a [i32], Option<&'a NullBuffer>),

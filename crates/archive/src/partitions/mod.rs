@@ -1,31 +1,31 @@
 //! Detections on a server: `detection_data`, partitioned by programme and then by ranges of object ids, behind the views
 //! `detection_all` and `detection`.
 //!
-//! How a batch is published (the caller owns ids and event number):
+//! A batch is published as follows (the caller owns ids and event number):
 //!
 //! 1. [`bring_up`] once, in the transaction that creates the tables (safe to repeat; adds columns that are new).
-//! 2. Load, without a lock that anybody waits for: [`load()`] fills an unattached table per programme by binary COPY FREEZE,
-//!    several at the same time over connections of their own, each in one transaction with its CHECKs and keys.
+//! 2. Load, without a lock that other processes wait for: [`load()`] fills an unattached table per programme by binary COPY
+//!    FREEZE, several at the same time over connections of their own, each in one transaction with its CHECKs and keys.
 //! 3. [`attach`] in a transaction of its own (the CHECKs spare the scan, the keys are only linked). A plan is made from the
-//!    newest list of partitions that the backend has heard of, and it hears of a new one after the commit, while snapshots
-//!    see the commit at once. So the list must be known before there is an event to be seen; [`let_plans_end`] gives those
-//!    a moment who are planning with the old one.
+//!    newest list of partitions that the backend knows. The backend learns of a new partition after the commit, while
+//!    snapshots see the commit at once. So the list must be known before the event is visible; [`let_plans_end`] waits for
+//!    a moment for sessions that are planning with the old list.
 //! 4. Publish, in one short transaction: [`Publication::end_detectors`] for what is superseded or retracted,
 //!    [`Publication::add`] writes `detector_rows`, [`Publication::reopen_detectors`] undoes.
-//! 5. [`fold()`] merges partitions, so that there are never too many; [`left_over`] tables of loads that were not published
-//!    are dropped by the sweep.
+//! 5. [`fold()`] merges partitions, so that there are never too many; the sweep drops [`left_over`] tables of loads that were
+//!    not published.
 //!
-//! Rows of events never change, and are frozen: every snapshot sees them as soon as their table is attached, also one that is
-//! older. The views therefore show rows of the events that the reader's snapshot sees, so that each statement sees a batch in
-//! all tables or in none; for that the snapshot must be older than the plan, as it is in REPEATABLE READ, which the database
-//! has by default. A table that is attached when its load is repeated (killed in between) is taken up as it is; when other
-//! acts came first, its rows, which nobody sees, get the new event.
+//! Rows of events never change, and are frozen: every snapshot sees them as soon as their table is attached, even an older
+//! snapshot. The views therefore show rows of the events that the reader's snapshot sees, so that each statement sees a batch in
+//! all tables or in none; for that the snapshot must be older than the plan, as it is in REPEATABLE READ, which is the database's
+//! default. A table that is attached when its load is repeated (after an interruption) is reused; when other acts were published
+//! first, its rows, which no view shows, get the new event.
 //!
-//! Whether rows are current says `detector_rows`; the view `detection` leaves out those of detectors that have ended by a join
-//! with the few that did. ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which no reader waits for; parents are made
+//! `detector_rows` records whether rows are current; the view `detection` excludes those of ended detectors by a join with the
+//! few ended entries. ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which no reader waits for; parents are created
 //! unattached for the same reason.
 //!
-//! Does not give out ids or event numbers, open transactions that publish, or decide what is superseded.
+//! Does not assign ids or event numbers, open transactions that publish, or decide what is superseded.
 
 mod examine;
 mod fold;
@@ -42,12 +42,12 @@ pub use schema::{
     unpublished,
 };
 
-/// Name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
+/// Returns the name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
 pub fn partition_name(batch: i64, programme_id: i64) -> String {
     format!("detection_b{batch}_p{programme_id}")
 }
 
-/// Name of the parent of a programme's partitions.
+/// Returns the name of the parent of a programme's partitions.
 fn parent_name(programme_id: i64) -> String {
     format!("detection_p{programme_id}")
 }

@@ -1,4 +1,4 @@
-//! One publication on a server: what it attaches, ends and opens again.
+//! One publication on a server: the tables that it attaches, and the detectors that it ends and reopens.
 
 use super::load::LoadedPartition;
 use super::parent_name;
@@ -10,13 +10,14 @@ use rusqlite::params;
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
-/// Images in one look-up.
+/// Number of images in one query.
 const LOOKED_UP_AT_ONCE: usize = 250;
 
-/// Attaches a table of consecutive object ids, unless it is. Its rows are in no view until their event is there.
+/// Attaches a table of consecutive object ids, unless it is attached already. Its rows are in no view until their event is
+/// published.
 ///
 /// # Errors
-/// When object ids overlap, or the table is gone.
+/// Returns an error when object ids overlap, or the table does not exist.
 pub fn attach(
     tx: &Connection,
     name: &str,
@@ -32,7 +33,7 @@ pub fn attach(
     tx.execute_batch(&attach_sql(name, programme_id, (first_obj_id, last)))
 }
 
-/// The statement that attaches a table of some object ids.
+/// Returns the statement that attaches a table of some object ids.
 pub fn attach_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
     format!(
         "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({})",
@@ -41,16 +42,16 @@ pub fn attach_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> S
     )
 }
 
-/// How long a plan that is being made is waited for.
+/// Maximum wait for plans that are being made.
 const PLANNING: Duration = Duration::from_millis(100);
 
-/// Waits for a moment for the statements that were at work on detections when a table was attached: they may be planned with
-/// the list of partitions from before.
+/// Waits for a moment for the statements that were running on detections when a table was attached: they may be planned with the
+/// earlier list of partitions.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn let_plans_end(c: &Connection) -> EngineResult<()> {
-    // A session of somebody else may hide what it does: it counts as at work.
+    // A session of another user may hide its state; such a session counts as running.
     let at_work = |whose: &str| -> EngineResult<HashSet<String>> {
         let mut select = c.prepare(&format!(
             "SELECT pid || ' ' || coalesce(query_start::text, '') FROM pg_stat_get_activity(NULL)
@@ -73,26 +74,26 @@ pub fn let_plans_end(c: &Connection) -> EngineResult<()> {
 
 /// Changes to the detections within the caller's transaction; all of it belongs to one event.
 ///
-/// First [`end_detectors`](Self::end_detectors) what is superseded, then [`add`](Self::add) what replaces it, since a detector
-/// has one current catalogue at most.
+/// First [`end_detectors`](Self::end_detectors) ends what is superseded, then [`add`](Self::add) adds what replaces it, since a
+/// detector has at most one current catalogue.
 pub struct Publication<'tx> {
     tx: &'tx Connection,
     event: i64,
-    /// Number of the batch, and how many rows were added of it.
+    /// Number of the batch, and the number of its rows that were added.
     batch: i64,
     rows: u64,
 }
 
 impl<'tx> Publication<'tx> {
-    /// Starts one on a connection that is inside a transaction.
+    /// Starts a publication on a connection that is inside a transaction.
     pub fn begin(tx: &'tx Connection, event: i64, batch: i64) -> Self {
         Self { tx, event, batch, rows: 0 }
     }
 
-    /// Registers the detectors of a table that is attached. `version` tells the catalogue version of a detector.
+    /// Registers the detectors of an attached table. `version` returns the catalogue version of a detector.
     ///
     /// # Errors
-    /// When a detector has a current catalogue already, or the table is gone.
+    /// Returns an error when a detector has a current catalogue already, or the table is not attached.
     pub fn add(
         &mut self,
         partition: &LoadedPartition,
@@ -102,8 +103,8 @@ impl<'tx> Publication<'tx> {
             let message = format!("{} is gone and must be loaded again", partition.name);
             return Err(ArchiveFault::Conflict(message));
         }
-        // A backend that hears of the attachment in the midst of making its list of partitions keeps the list without it
-        // (RelationBuildPartitionDesc of PostgreSQL 15 to 18); it must hear of a change once more.
+        // A backend that learns of the attachment while it builds its list of partitions keeps the list without the new partition
+        // (RelationBuildPartitionDesc of PostgreSQL 15 to 18), so the backend must be notified of another change.
         for table in [ALL, &parent_name(partition.programme_id)] {
             self.tx.execute_batch(&format!(
                 "ALTER TABLE ONLY {table} ALTER COLUMN obj_id SET STATISTICS -1"
@@ -134,7 +135,7 @@ impl<'tx> Publication<'tx> {
                 key.multiframe_id,
                 key.ext_num,
                 version(key),
-                // On a server: the batch, and the place within it over all programmes.
+                // On a server, `file_id` is the batch, and `file_row` the place within the batch over all programmes.
                 self.batch,
                 self.rows + run.first_row,
                 self.event,
@@ -146,10 +147,10 @@ impl<'tx> Publication<'tx> {
         Ok(())
     }
 
-    /// Ends the current rows of some detectors and says how many rows that were.
+    /// Ends the current rows of some detectors and returns the number of ended rows.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// Returns an error when the engine fails.
     pub fn end_detectors(&mut self, detectors: &[DetectorKey]) -> EngineResult<u64> {
         let current = self.with_current_rows(detectors)?;
         self.turn(
@@ -159,7 +160,7 @@ impl<'tx> Publication<'tx> {
         )
     }
 
-    /// Returns those of some detectors whose image has current rows: few of a batch replace others.
+    /// Returns those of some detectors whose image has current rows: few detectors of a batch replace others.
     fn with_current_rows(&self, detectors: &[DetectorKey]) -> EngineResult<Vec<DetectorKey>> {
         let images: BTreeSet<i64> = detectors.iter().map(|key| key.multiframe_id).collect();
         let images: Vec<i64> = images.into_iter().collect();
@@ -184,16 +185,17 @@ impl<'tx> Publication<'tx> {
         Ok(detectors.iter().filter(is_current).copied().collect())
     }
 
-    /// Opens again what one event ended of some detectors and says how many rows that were.
+    /// Reopens the rows of some detectors that one event ended, and returns the number of reopened rows.
     ///
     /// # Errors
-    /// When a detector has got another current catalogue since.
+    /// Returns an error when a detector has another current catalogue by now.
     pub fn reopen_detectors(
         &mut self,
         ended_by: i64,
         detectors: &[DetectorKey],
     ) -> EngineResult<u64> {
-        // By the detector, of which there are few rows: the index of events finds all rows that one event ended.
+        // The condition on the event must not use an index: a detector has few rows, while the index of events finds all rows
+        // that one event ended.
         let update = format!(
             "UPDATE detector_rows SET end_event = NULL
              WHERE end_event + 0 = {ended_by} AND end_event IS NOT NULL AND multiframe_id = ?2 AND ext_num = ?3 AND ?1 > 0 RETURNING rows"

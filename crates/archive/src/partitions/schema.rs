@@ -1,4 +1,4 @@
-//! The tables of detections: making them, growing them, and what loads left behind.
+//! The tables of detections: their creation, their extension, and the remains of loads.
 
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{SERVER_COLUMNS, column_sql, column_type, comments_sql};
@@ -6,9 +6,10 @@ use engine::quoted;
 use engine::{Connection, Dialect, Kind, Optional, Result as EngineResult};
 use model::tables::{Keeping, Table};
 
-/// Takes the lock of the one process that folds, and gives a row when nobody else has it. Only those who write may.
+/// The query that takes the lock of the one folding process, and returns a row when no other process holds it. It requires the
+/// right to write.
 const FOLDING: &str = "SELECT name FROM writer_lock WHERE name = 'fold' FOR UPDATE SKIP LOCKED";
-/// Name of the parent of all.
+/// Name of the parent of all partitions.
 pub(super) const ALL: &str = "detection_data";
 
 fn definition() -> Result<&'static Table, ArchiveFault> {
@@ -18,8 +19,7 @@ fn definition() -> Result<&'static Table, ArchiveFault> {
         .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
 }
 
-/// Makes the tables, or adds the columns that a grown definition has more; makes the views anew after a migration. Safe to
-/// repeat.
+/// Creates the tables, or adds the columns that are new in the definition; recreates the views after a migration. Safe to repeat.
 ///
 /// # Errors
 /// [`ArchiveFault::Definition`] when the archive has a column that the definition lost or changed.
@@ -65,18 +65,18 @@ pub fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> 
     view(tx, table)
 }
 
-/// Who reads sees one state of the archive in a statement. The server's own default plans a statement before it takes the
-/// snapshot: a batch that is published in between is in the snapshot, and its partition not in the plan. Only the
-/// database's owner may set it; without, `doctor` says so.
+/// The statement by which each statement of a reader sees one state of the archive. With the server's own default, a statement is
+/// planned before its snapshot is taken: a batch that is published in between is in the snapshot, and its partition not in the
+/// plan. Only the database's owner may set the default; if it is not set, `doctor` reports it.
 pub const STEADY_READERS: &str = "DO $$ BEGIN
      IF (SELECT pg_has_role(datdba, 'MEMBER') FROM pg_database WHERE datname = current_database()) THEN
          EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L', current_database(), 'repeatable read');
      END IF; END $$";
 
-/// Names of the columns that detections have in the archive, in their order.
+/// Returns the names of the columns that detections have in the archive, in their order.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn columns(c: &Connection) -> EngineResult<Vec<String>> {
     Ok(stored_columns(c)?.into_iter().map(|(name, _)| name).collect())
 }
@@ -87,7 +87,7 @@ fn stored_columns(tx: &Connection) -> EngineResult<Vec<(String, String)>> {
 }
 
 fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
-    // References are the business of `detector_rows`, once per detector and not per row.
+    // References are checked in `detector_rows`, once per detector and not per row.
     let column = |column: &model::tables::Column| {
         let sql = column_sql(column, Dialect::Postgres);
         sql.split(" REFERENCES ").next().unwrap_or_default().to_owned()
@@ -100,7 +100,7 @@ fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
          CREATE INDEX detector_rows_event ON detector_rows (begin_event);",
         columns.join(", ")
     ))?;
-    // The migrations, which are never edited, say nothing of these.
+    // The migrations, which are never edited, contain no comments on these columns.
     tx.execute_batch(
         "COMMENT ON COLUMN refusal.stage IS 'where in the pipeline it was met';
          COMMENT ON COLUMN refusal.state IS 'whether somebody has dealt with it';
@@ -112,7 +112,7 @@ fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// The public names: rows whose event the reader can see, and of these the ones whose detector has not ended.
+/// Creates the public views: rows whose event the reader can see, and of these the rows whose detector has not ended.
 fn view(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     let columns: Vec<String> =
         table.columns.iter().map(|c| format!("d.{}", quoted(&c.name))).collect();
@@ -130,14 +130,15 @@ fn view(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Frozen rows show to every snapshot as soon as their table is attached, and the list of partitions is always the newest.
-/// Events are published in the order of their numbers, so the last event that a snapshot sees tells which rows it may; but
-/// for those of tables that are attached and were overtaken before they were published, or are never to be.
+/// The condition for visible rows. Frozen rows show to every snapshot as soon as their table is attached, and the list of
+/// partitions is always the newest. Events are published in the order of their numbers, so the last event that a snapshot sees
+/// decides which rows are visible. Excluded are the rows of attached tables that were overtaken before they were published, or
+/// will never be published.
 const VISIBLE: &str = "d.begin_event <= (SELECT max(event_id) FROM event)
     AND d.begin_event NOT IN (SELECT event_id FROM event WHERE act = 'abandon'
         UNION ALL SELECT reserved_event FROM batch WHERE event_id IS NULL AND reserved_event IS NOT NULL)";
 
-/// A statement that gives a table to whom the parent of all belongs: who attaches must own both.
+/// Returns a statement that makes the owner of the common parent the owner of a table: attaching requires ownership of both.
 pub(super) fn give_sql(name: &str) -> String {
     format!(
         "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE %I OWNER TO %I', '{name}', pg_get_userbyid(relowner))
@@ -145,13 +146,13 @@ pub(super) fn give_sql(name: &str) -> String {
     )
 }
 
-/// Makes the parent of a programme's partitions, if it is not there.
+/// Creates the parent of a programme's partitions, if it does not exist.
 pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<()> {
     let name = super::parent_name(programme_id);
     if is_there(tx, &name)? {
         return Ok(());
     }
-    // Attached afterwards: CREATE … PARTITION OF would wait for every reader, and have every reader wait.
+    // The parent is attached afterwards: CREATE … PARTITION OF would wait for every reader, and make every reader wait.
     tx.execute_batch(&format!(
         "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, PRIMARY KEY (programme_id, obj_id))
              PARTITION BY RANGE (obj_id);
@@ -162,36 +163,36 @@ pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<
     ))
 }
 
-/// Whether a table is there.
+/// Returns true when a table exists.
 pub(super) fn is_there(tx: &Connection, name: &str) -> EngineResult<bool> {
     tx.query_row("SELECT to_regclass(quote_ident(?1)) IS NOT NULL", [name], |r| r.get(0))
 }
 
-/// Whether a table is a partition of another; `None` when it is not there.
+/// Returns whether a table is a partition of another; `None` when it does not exist.
 pub(super) fn is_attached(c: &Connection, name: &str) -> EngineResult<Option<bool>> {
     let is_attached = "SELECT bool_or(relispartition) FROM pg_class
          WHERE relnamespace = current_schema()::regnamespace AND relname = ?1";
     c.query_row(is_attached, [name], |r| r.get(0))
 }
 
-/// Keeps everybody from folding until the transaction ends; `false` when somebody folds.
+/// Keeps other processes from folding until the transaction ends; returns `false` when a process is folding.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn keep_from_folding(tx: &Connection) -> EngineResult<bool> {
     Ok(tx.query_row(FOLDING, [], |r| r.get::<String>(0)).optional()?.is_some())
 }
 
-/// Takes the lock of the one process that folds until the transaction ends; `false` when another process has it.
+/// Takes the lock of the one folding process until the transaction ends; returns `false` when another process has it.
 pub(super) fn may_fold(tx: &mut postgres::Transaction<'_>) -> EngineResult<bool> {
     tx.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")?;
     Ok(tx.query_opt(FOLDING, &[])?.is_some())
 }
 
-/// Tables of loads that belong to no partitioned table: of batches that are not published, or not yet.
+/// Lists tables of loads that belong to no partitioned table: of batches that are not published, or not yet.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
     names(
         c,
@@ -201,10 +202,10 @@ pub fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
     )
 }
 
-/// Tables that are attached, of batches that are not published, or not yet: their rows are in no view.
+/// Lists attached tables of batches that are not published, or not yet: their rows are in no view.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn unpublished(c: &Connection) -> EngineResult<Vec<String>> {
     names(
         c,
@@ -216,7 +217,7 @@ pub fn unpublished(c: &Connection) -> EngineResult<Vec<String>> {
     )
 }
 
-/// Whether a partition's batch is published. What was folded was.
+/// The condition that a partition's batch is published. Folded partitions were.
 pub(super) const IS_PUBLISHED: &str = "(leaf.relname !~ '^detection_b' OR EXISTS (
     SELECT FROM batch WHERE event_id IS NOT NULL
         AND unit_id = substring(leaf.relname::text FROM '^detection_b([0-9]+)_')::bigint))";
@@ -225,10 +226,10 @@ fn names(c: &Connection, sql: &str) -> EngineResult<Vec<String>> {
     c.prepare(sql)?.query_map([], |r| r.get(0))?.collect()
 }
 
-/// Whether the batch of a loaded table is still to be published.
+/// Returns whether the batch of a loaded table is still to be published.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
     let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
     c.query_row(
@@ -238,11 +239,11 @@ pub fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
     )
 }
 
-/// Drops the tables that loads left of batches which are not staged any more. Attached ones wait for readers to give way:
-/// a moment, in which nobody queues for long, and then for the next time.
+/// Drops the tables that loads left of batches which are not staged any more. Attached tables can be dropped only when no reader
+/// uses them: each drop waits for a moment, in which no reader queues for long, and is then left for the next call.
 ///
 /// # Errors
-/// When the engine fails.
+/// Returns an error when the engine fails.
 pub fn drop_left_over(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     let mut dropped = Vec::new();
     if left_over(c)?.is_empty() && unpublished(c)?.is_empty() {

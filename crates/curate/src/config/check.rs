@@ -1,26 +1,26 @@
-//! Settings that cannot mean anything: each is named with its value and what it may be.
+//! Settings with impossible values: each is reported with its value and the allowed values.
 //!
-//! What depends on the machine (a directory that does not exist, a host that does not answer) is no fault of the
-//! configuration; `doctor` reports it.
+//! Faults of the machine (a directory that does not exist, a host that does not answer) are no faults of the configuration;
+//! `doctor` reports them.
 
 use super::Config;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use transfer::source::Address;
 
-/// Ten years: longer spans are mistakes, and some of them overflow.
+/// At most ten years: longer spans are mistakes, and some of them overflow.
 const SECONDS: RangeInclusive<u64> = 1..=315_360_000;
 const DAYS: RangeInclusive<u64> = 0..=36_500;
-/// An exabyte, in GB and in MB.
+/// At most an exabyte in GB, and a petabyte in MB.
 const GB: RangeInclusive<u64> = 0..=1_000_000_000;
 const MB: RangeInclusive<u64> = 1..=1_000_000_000;
 const THREADS: RangeInclusive<u64> = 0..=4096;
 const CONNECTIONS: RangeInclusive<u64> = 1..=1024;
 
-/// A key with what is wrong with its value.
+/// A key with the fault of its value.
 pub type Fault = (Vec<String>, String);
 
-/// Returns every setting whose value is impossible. `written` is the file: what it leaves out has a default.
+/// Returns every setting whose value is impossible. `written` is the content of the file: settings that it omits have defaults.
 pub fn check(config: &Config, written: &toml::Table) -> Vec<Fault> {
     let mut check = Check { faults: Vec::new() };
     check.work(config);
@@ -48,7 +48,7 @@ impl Check {
         }
     }
 
-    /// A number that may be 0 for no limit.
+    /// Checks a number for which 0 means no limit.
     fn limit(&mut self, path: &[&str], value: f64) {
         if !(value.is_finite() && (0.0..=1e12).contains(&value)) {
             self.fault(path, &value, "is not a number from 0 (no limit) to 1e12");
@@ -115,7 +115,7 @@ impl Check {
         self.limit(&["plan", "load_most"], plan.load_most);
         self.limit(&["plan", "auto_hours_most"], plan.auto_hours_most);
         self.limit(&["plan", "remote_mb_per_second"], plan.remote_mb_per_second);
-        // Shorter than a heartbeat every attempt would count as lost.
+        // With less than a heartbeat every attempt would count as lost.
         let silent = dispatch::HEARTBEAT.as_secs() + 1..=*SECONDS.end();
         self.whole(&["plan", "silent_seconds"], plan.silent_seconds, &silent);
         self.whole(&["plan", "poll_seconds"], plan.poll_seconds, &SECONDS);
@@ -191,7 +191,7 @@ impl Check {
     }
 }
 
-/// Host and port, as a listening socket takes them.
+/// Returns true when a text is host and port in the form that a listening socket takes.
 fn is_listen_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));

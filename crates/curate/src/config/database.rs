@@ -1,10 +1,10 @@
-//! The section `database` in the text of a configuration: written and replaced without the rest.
+//! The section `database` in the text of a configuration: written and replaced without changing the rest.
 
 use super::TEMPLATE;
 use super::text;
 use std::path::{Path, PathBuf};
 
-/// [`TEMPLATE`] for an archive on a server.
+/// Returns [`TEMPLATE`] for an archive on a server.
 pub fn on_server(database: &archive::Database) -> String {
     moved_to(&text::commented(TEMPLATE), database)
 }
@@ -12,7 +12,7 @@ pub fn on_server(database: &archive::Database) -> String {
 /// Keys of the section `database`.
 const DATABASE_KEYS: [&str; 4] = ["url", "password_file", "query_user", "query_password_file"];
 
-/// The keys of the section `database` as comments again.
+/// Returns a configuration with the keys of the section `database` turned back into comments.
 fn without_database(text: &str) -> String {
     let mut section = "";
     let lines = text.lines().map(|line| {
@@ -28,7 +28,7 @@ fn without_database(text: &str) -> String {
     lines.collect()
 }
 
-/// A configuration for an archive that moved; the rest of it stays as it is.
+/// Returns a configuration for an archive that moved; the rest of the text stays as it is.
 pub fn moved_to(text: &str, database: &archive::Database) -> String {
     let path = |path: &PathBuf| path.to_string_lossy().into_owned();
     let values = [
@@ -41,7 +41,7 @@ pub fn moved_to(text: &str, database: &archive::Database) -> String {
     values.fold(without_database(text), |text, (key, value)| filled(text, key, &value))
 }
 
-/// A configuration whose queries run under a login.
+/// Returns a configuration whose queries run under a login.
 pub fn with_query_login(text: &str, login: &str, password_file: &Path) -> String {
     let mut section = "";
     let kept = text.lines().filter(|line| {
@@ -56,7 +56,8 @@ pub fn with_query_login(text: &str, login: &str, password_file: &Path) -> String
     filled(with_login, "query_password_file", &password_file.to_string_lossy())
 }
 
-/// A configuration with a key of the section `database`: in the place of its comment, else at the section's beginning.
+/// Returns a configuration with a key of the section `database` set: in the place of the key's comment, else at the beginning of
+/// the section.
 fn filled(text: String, key: &str, value: &str) -> String {
     let set = format!("{key} = {}", toml::Value::from(value));
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

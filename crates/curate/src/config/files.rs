@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Files {
-    /// A umask in octal; empty: the caller's, with 027.
+    /// A umask in octal; when empty, the caller's umask combined with 027.
     pub umask: Umask,
 }
 
 impl Files {
-    /// The permissions that nothing has, where they are configured.
+    /// Returns the permissions that no file may have; `None` when none are configured.
     pub fn mask(&self) -> Option<u32> {
         self.umask.0
     }

@@ -1,8 +1,8 @@
-//! What is special about hosts: the sections `hosts.NAME`.
+//! Properties of hosts: the sections `hosts.NAME`.
 
 use serde::{Deserialize, Serialize};
 
-/// What is special about a host.
+/// The properties of a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostConfig {
@@ -12,10 +12,10 @@ pub struct HostConfig {
     /// Memory that tasks may use; 0 = all.
     #[serde(skip_serializing_if = "is_zero")]
     pub memory_mb: u32,
-    /// Spans of the day, UTC, in which nothing of ours runs there.
+    /// Spans of the day, UTC, in which no tasks of ours run on the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quiet: Vec<Span>,
-    /// The library is on a disk of its own.
+    /// True when the library is on a disk of the host itself; `None` when not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub library: Option<bool>,
 }
@@ -25,18 +25,18 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// A span of the day, in minutes after midnight UTC; it may go over midnight.
+/// A span of the day, in minutes after midnight UTC; a span may cross midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span {
-    /// Its begin.
+    /// First minute of the span.
     pub from: u32,
-    /// Its end.
+    /// End of the span, exclusive.
     pub to: u32,
 }
 
 impl Span {
-    /// Whether a minute after midnight is in it.
+    /// Returns true when a minute after midnight is in the span.
     pub fn holds(self, minute: u32) -> bool {
         if self.from < self.to {
             (self.from..self.to).contains(&minute)

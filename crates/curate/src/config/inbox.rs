@@ -1,23 +1,23 @@
-//! Where deliveries arrive: the section `inbox`.
+//! Directories in which deliveries arrive: the section `inbox`.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where deliveries arrive.
+/// The directories in which deliveries arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inbox {
     /// Directories whose subdirectories are deliveries.
     pub directories: Vec<PathBuf>,
-    /// A delivery without a marker is taken after so many quiet seconds.
+    /// Seconds without change after which a delivery without a marker is complete.
     pub quiet_seconds: u64,
-    /// Seconds between two looks.
+    /// Seconds between two polls.
     pub poll_seconds: u64,
     /// Symbolic links that are followed.
     pub links: Links,
-    /// Trees beside the inbox into which they may lead.
+    /// Trees outside the inbox into which links may lead.
     pub link_roots: Vec<PathBuf>,
-    /// Names of unfinished files beside the usual ones.
+    /// Names of unfinished files in addition to the usual ones.
     pub unfinished: Vec<String>,
 }
 
@@ -34,13 +34,13 @@ impl Default for Inbox {
     }
 }
 
-/// Symbolic links that are followed.
+/// The symbolic links that are followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Links {
     /// None.
     Skip,
-    /// Those that lead into the source's own tree, or one of the named ones.
+    /// Links that lead into the source's own tree, or one of the named trees.
     #[default]
     Within,
     /// All.

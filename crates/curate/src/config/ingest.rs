@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
-    /// Address of its port; empty = none.
+    /// Address on which counts are served; empty = none.
     pub listen: String,
-    /// Seconds between two passes at the most.
+    /// Seconds between two passes at most.
     pub poll_seconds: u64,
 }
 

@@ -1,21 +1,21 @@
-//! How delivered files are kept: the section `library`.
+//! Storage of delivered files: the section `library`.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// How files are kept.
+/// The storage of delivered files.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Library {
-    /// How they get there.
+    /// The way in which files get into the library.
     pub mode: LibraryMode,
-    /// Disks beside `library/`.
+    /// Disks in addition to `library/`.
     pub volumes: Vec<PathBuf>,
-    /// Which is filled first.
+    /// The disk that is filled first.
     pub fill: FillOrder,
-    /// GB that stay free on each.
+    /// GB that stay free on each disk.
     pub keep_free_gb: u64,
-    /// Speed of `scrub` at the most; 0 = no limit.
+    /// Maximum speed of `scrub` in MB per second; 0 = no limit.
     pub scrub_mb_per_second: f64,
 }
 
@@ -31,26 +31,26 @@ impl Default for Library {
     }
 }
 
-/// Which disk of the library is filled first.
+/// The disk of the library that is filled first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FillOrder {
-    /// In the order in which they are listed.
+    /// The first disk in the order of the list.
     #[default]
     InOrder,
-    /// The one with the most room.
+    /// The disk with the most free space.
     MostFree,
 }
 
-/// How delivered files get into the library.
+/// The way in which delivered files get into the library.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LibraryMode {
-    /// Copied.
+    /// Copies.
     #[default]
     Copy,
     /// Hard links.
     Link,
-    /// Not at all: they stay where they are.
+    /// Not at all: files stay where they are.
     InPlace,
 }

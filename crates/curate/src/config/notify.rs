@@ -1,8 +1,8 @@
-//! Whom to tell of trouble: the section `notify`.
+//! Notification of operators about failures: the section `notify`.
 
 use serde::{Deserialize, Serialize};
 
-/// Whom to tell of trouble.
+/// The notification of operators about failures.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Notify {
@@ -10,7 +10,7 @@ pub struct Notify {
     pub command: Vec<String>,
     /// A URL; empty = none.
     pub webhook: String,
-    /// Hours after which a unit that stands still is stuck.
+    /// Hours without progress after which a unit is stuck.
     pub stuck_hours: f64,
     /// Free GB below which a disk is low.
     pub low_disk_gb: u64,

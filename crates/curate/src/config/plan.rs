@@ -1,4 +1,4 @@
-//! Where tasks run and in which order: the sections `plan`, `slurm` and `ssh`.
+//! Executor and order of tasks: the sections `plan`, `slurm` and `ssh`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,29 +6,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlanConfig {
-    /// Where tasks run.
+    /// The executor of tasks.
     pub executor: ExecutorKind,
-    /// Which deliveries come first.
+    /// The deliveries that are processed first.
     pub order: Order,
-    /// Nights that come before all others, yyyymmdd.
+    /// Nights that are processed before all others, yyyymmdd.
     pub first_nights: Vec<i32>,
-    /// Most hosts at a time; 0 = all.
+    /// Maximum number of hosts in use at a time; 0 = all.
     pub hosts_most: usize,
-    /// Most load of others per core; 0 = any.
+    /// Maximum load of others per core; 0 = any.
     pub load_most: f64,
-    /// Plans are approved by themselves.
+    /// True when plans are approved without an operator.
     pub auto: bool,
-    /// Unless they take longer than this; 0 = any.
+    /// Longest plan, in hours, that is approved without an operator; 0 = any.
     pub auto_hours_most: f64,
-    /// Reading a library elsewhere; 0 = as fast as one's own.
+    /// MB per second at which a host reads a library that is not on its own disk; 0 = as fast as from its own.
     pub remote_mb_per_second: f64,
-    /// `almagest-node` on the hosts; empty = beside this program.
+    /// Path of `almagest-node` on the hosts; empty = next to this program.
     pub node_program: String,
     /// Seconds without a sign of life after which an attempt is given up.
     pub silent_seconds: u64,
-    /// Images with which a round of a delivery that is arriving begins.
+    /// Minimum number of images in a round of a delivery that is arriving.
     pub early_images: usize,
-    /// Seconds between two looks.
+    /// Maximum number of seconds between two passes of the data daemon.
     pub poll_seconds: u64,
 }
 
@@ -51,33 +51,33 @@ impl Default for PlanConfig {
     }
 }
 
-/// Where tasks run.
+/// The executor of tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutorKind {
-    /// On this machine.
+    /// This machine.
     #[default]
     Local,
-    /// By Slurm.
+    /// Slurm.
     Slurm,
-    /// On hosts of a list.
+    /// Hosts of a list, reached by ssh.
     Ssh,
-    /// By hand.
+    /// Scripts that are run by hand.
     Print,
 }
 
-/// Which deliveries come first.
+/// The deliveries that are processed first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// The oldest night.
+    /// Deliveries of the oldest night.
     #[default]
     Oldest,
-    /// The newest night.
+    /// Deliveries of the newest night.
     Newest,
 }
 
-/// Slurm.
+/// The settings of Slurm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SlurmConfig {
@@ -89,11 +89,11 @@ pub struct SlurmConfig {
     pub options: Vec<String>,
 }
 
-/// Hosts reached by ssh.
+/// The settings of hosts reached by ssh.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SshConfig {
-    /// Their names.
+    /// Names of the hosts.
     pub hosts: Vec<String>,
     /// Further options of ssh.
     pub options: Vec<String>,

@@ -1,4 +1,4 @@
-//! Reading a configuration: every fault is named with its line and key.
+//! Reading a configuration: every fault is reported with its line and key.
 
 use super::check;
 use super::text;
@@ -22,7 +22,7 @@ pub fn load(root: &Path) -> anyhow::Result<Config> {
 pub(super) fn parse(text: &str) -> Result<Config, String> {
     let document: toml::Table = text.parse().map_err(|fault: toml::de::Error| fault.to_string())?;
     let mut faults = faults_of_types(&document);
-    // What can be read is checked beside what cannot.
+    // Settings that can be read are checked even when others cannot be read.
     match without(&document, &faults).try_into::<Config>() {
         Ok(config) => {
             faults.extend(check::check(&config, &document));
@@ -47,12 +47,12 @@ pub(super) fn parse(text: &str) -> Result<Config, String> {
     Err(told.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n"))
 }
 
-/// The line of a key, or of the table that lacks it.
+/// Returns the line of a key, or of the table that lacks the key.
 fn line_of(lines: &text::Lines, path: &[String]) -> Option<usize> {
     (1..=path.len()).rev().find_map(|length| lines.get(&path[..length]).copied())
 }
 
-/// All keys that are unknown or hold another type than they may: each is read alone.
+/// Returns all keys that are unknown or have a value of the wrong type: each key is read alone.
 fn faults_of_types(document: &toml::Table) -> Vec<check::Fault> {
     let mut faults = Vec::new();
     for (section, content) in document {
@@ -95,7 +95,7 @@ fn faults_of_types(document: &toml::Table) -> Vec<check::Fault> {
     faults
 }
 
-/// A document without the keys that are faulty.
+/// Returns a document without the faulty keys.
 fn without(document: &toml::Table, faults: &[check::Fault]) -> toml::Table {
     let mut sound = document.clone();
     for (path, _) in faults {

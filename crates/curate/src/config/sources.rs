@@ -1,52 +1,52 @@
-//! Where deliveries come from: the sections `sources.NAME`.
+//! Sources of deliveries: the sections `sources.NAME`.
 
 use super::{Links, Order, Span};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where deliveries come from.
+/// A source of deliveries.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceConfig {
-    /// A directory or URL whose directories are deliveries.
+    /// A directory or URL whose subdirectories are deliveries.
     pub url: String,
-    /// Which of them.
+    /// Pattern of the names of the deliveries that are fetched.
     pub deliveries: String,
-    /// By what a delivery is known to be complete.
+    /// The criterion by which a delivery is known to be complete.
     pub complete: Complete,
-    /// Files of a delivery.
+    /// Number of files of a complete delivery, for [`Complete::Count`].
     pub count: u64,
-    /// Seconds without change.
+    /// Seconds without change after which a delivery is complete.
     pub quiet_seconds: u64,
-    /// Files come before their delivery is complete.
+    /// True when files are fetched before their delivery is complete.
     pub early: bool,
-    /// When they did not change for so long.
+    /// Seconds without change after which a file is fetched.
     pub settle_seconds: u64,
-    /// Seconds between two looks.
+    /// Seconds between two polls.
     pub poll_seconds: u64,
-    /// Connections at the most.
+    /// Maximum number of connections.
     pub lines: usize,
-    /// Speed at the most; 0 = no limit.
+    /// Maximum speed in MB per second; 0 = no limit.
     pub mb_per_second: f64,
-    /// Spans of the day, UTC, in which files come; empty = always.
+    /// Spans of the day, UTC, in which files are fetched; empty = always.
     pub windows: Vec<Span>,
-    /// Which night comes first.
+    /// The nights that are fetched first.
     pub order: Order,
-    /// After so many seconds with next to nothing a connection is dead.
+    /// Seconds with next to no data after which a connection is dead.
     pub stall_seconds: u64,
-    /// Who asks.
+    /// User of HTTP; access key of S3.
     pub user: String,
-    /// File of mode 0600 that holds password, token or secret key.
+    /// File of mode 0600 that holds the password, token or secret key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
-    /// Variable of the environment that holds it.
+    /// Environment variable that holds the password, token or secret key.
     pub secret_env: String,
     /// File of mode 0600 that holds the session token of S3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_file: Option<PathBuf>,
-    /// Variable of the environment that holds it.
+    /// Environment variable that holds the session token of S3.
     pub session_env: String,
-    /// Where S3 is.
+    /// Endpoint of S3, when it is not Amazon's.
     pub endpoint: String,
     /// Region of S3.
     pub region: String,
@@ -57,9 +57,9 @@ pub struct SourceConfig {
     pub listing: String,
     /// Symbolic links that are followed.
     pub links: Links,
-    /// Trees beside the source's own into which they may lead.
+    /// Trees outside the source's own into which links may lead.
     pub link_roots: Vec<PathBuf>,
-    /// Names of unfinished files beside the usual ones.
+    /// Names of unfinished files in addition to the usual ones.
     pub unfinished: Vec<String>,
     /// Further options of ssh.
     pub ssh_options: Vec<String>,
@@ -99,12 +99,12 @@ impl Default for SourceConfig {
 }
 
 impl SourceConfig {
-    /// When a connection counts as dead.
+    /// Returns the limits beyond which a connection counts as dead.
     pub fn stall(&self) -> transfer::Stall {
         transfer::Stall { seconds: self.stall_seconds, ..transfer::Stall::default() }
     }
 
-    /// Whether files may come at a time.
+    /// Returns true when files may be fetched at the given time.
     pub fn is_open(&self, now: archive::Timestamp) -> bool {
         use chrono::Timelike;
         let minute = now.hour() * 60 + now.minute();
@@ -112,16 +112,16 @@ impl SourceConfig {
     }
 }
 
-/// By what a delivery is known to be complete.
+/// The criterion by which a delivery is known to be complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Complete {
-    /// Its marker, or no change for a while.
+    /// The marker of the delivery, or no change for a while.
     #[default]
     MarkerOrQuiet,
-    /// Its marker.
+    /// The marker of the delivery.
     Marker,
-    /// All files of its list.
+    /// All files of the delivery's list.
     Manifest,
     /// A number of files.
     Count,

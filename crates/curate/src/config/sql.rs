@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sql {
-    /// Seconds; 0 = no limit.
+    /// Maximum number of seconds; 0 = no limit.
     pub seconds: u64,
-    /// Rows; 0 = no limit.
+    /// Maximum number of rows; 0 = no limit.
     pub rows: u64,
-    /// Temporary files.
+    /// Maximum size of temporary files in MB.
     pub temporary_mb: u64,
 }
 

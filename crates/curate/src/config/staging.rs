@@ -1,12 +1,12 @@
-//! How long batches stay: the section `staging`.
+//! Retention of batches: the section `staging`.
 
 use serde::{Deserialize, Serialize};
 
-/// What becomes of batches.
+/// The retention of batches.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Staging {
-    /// Days that they stay after ingest.
+    /// Days for which batches are kept after ingest.
     pub keep_days: u32,
 }
 
@@ -17,7 +17,7 @@ impl Default for Staging {
 }
 
 impl Staging {
-    /// How long they stay after ingest.
+    /// Returns the time for which batches are kept after ingest.
     pub fn keep(&self) -> chrono::TimeDelta {
         chrono::TimeDelta::days(self.keep_days.into())
     }

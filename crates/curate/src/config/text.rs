@@ -1,4 +1,4 @@
-//! The text of a configuration: which line holds which key, and what the text that `init` writes is made of.
+//! The text of a configuration: the line of every key, and the commented form that `init` writes.
 
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
@@ -27,7 +27,7 @@ fn note(text: &str, table: &DeTable<'_>, path: &mut Vec<String>, lines: &mut Lin
     }
 }
 
-/// Returns a configuration with every setting behind `#`: defaults that a later version changes are those of the site then.
+/// Returns a configuration with every setting behind `#`, so that defaults that a later version changes apply to the site then.
 pub fn commented(text: &str) -> String {
     let line = |line: &str| {
         let is_setting = line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains(" = ");

@@ -1,8 +1,8 @@
-//! What steps may use: the section `work`.
+//! Resources of steps: the section `work`.
 
 use serde::{Deserialize, Serialize};
 
-/// What steps may use.
+/// The resources that steps may use.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Work {
@@ -10,9 +10,9 @@ pub struct Work {
     pub threads: usize,
     /// Memory per worker thread.
     pub memory_per_thread_mb: u64,
-    /// Memory per process beside that.
+    /// Memory per process in addition to that of its threads.
     pub memory_per_process_mb: u64,
-    /// Rows of a catalogue task at the least.
+    /// Minimum number of rows of a catalogue task.
     pub rows_per_catalogue_task: u64,
 }
 
@@ -28,7 +28,7 @@ impl Default for Work {
 }
 
 impl Work {
-    /// Worker threads, never 0.
+    /// Returns the number of worker threads, never 0.
     pub fn workers(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -1,7 +1,7 @@
-//! Connections that are answered side by side, each within a deadline, and never more than some at a time.
+//! Connections that are served in parallel, each within a deadline, and only up to a maximum number.
 //!
-//! A client that sends nothing, or a byte now and then, or takes nothing, holds its own connection alone. When all places are
-//! taken, the oldest connection gives way to a new one: whoever asks at once is answered at once.
+//! A client that sends nothing, or a byte now and then, or reads nothing, blocks only its own connection. When all places are
+//! taken, the oldest connection is closed for a new one: a client that sends its request immediately is answered immediately.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -9,16 +9,16 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Connections at a time.
+/// Maximum number of open connections.
 const MAX_OPEN: usize = 64;
-/// The longest request that is read.
+/// Length of the longest request that is read, in bytes.
 const REQUEST_BYTES: usize = 8192;
 /// Time for a request and its answer.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Pause after a connection that could not be accepted: the system may be out of files for a while.
+/// Pause after a connection that could not be accepted: the system may be out of file descriptors for a while.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers connections for as long as the process lives. `answer` makes the whole response to the beginning of a request.
+/// Answers connections for as long as the process lives. `answer` makes the whole response from the beginning of a request.
 pub(super) fn serve(
     listener: &TcpListener,
     answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
@@ -30,12 +30,12 @@ pub(super) fn serve(
             std::thread::sleep(ACCEPT_PAUSE);
             continue;
         };
-        // Without a second handle it could not be made to give way.
+        // Without a second handle the connection could not be closed for a newer one.
         let Ok(handle) = stream.try_clone() else { continue };
         open.add(number, handle);
         let (answer, theirs) = (Arc::clone(&answer), Arc::clone(&open));
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-            // A client that goes away is its own affair.
+            // A client that disconnects is no failure of this process.
             let _ = respond(stream, &*answer);
             theirs.remove(number);
         });
@@ -45,7 +45,7 @@ pub(super) fn serve(
     }
 }
 
-/// The connections that are being answered, the oldest first.
+/// The open connections, the oldest first.
 #[derive(Default)]
 struct Open(Mutex<VecDeque<(u64, TcpStream)>>);
 
@@ -55,7 +55,7 @@ impl Open {
         if open.len() >= MAX_OPEN
             && let Some((_, oldest)) = open.pop_front()
         {
-            // Its thread reads the end of the stream and ends.
+            // The thread of the connection reads the end of the stream and finishes.
             let _ = oldest.shutdown(Shutdown::Both);
         }
         open.push_back((number, stream));
@@ -82,7 +82,7 @@ fn respond(mut stream: TcpStream, answer: &dyn Fn(&[u8]) -> Vec<u8>) -> io::Resu
     stream.flush()
 }
 
-/// Reads up to the empty line that ends the head of a request, or what there is of it.
+/// Reads a request up to the empty line that ends its head, the end of the stream or `REQUEST_BYTES`.
 fn read_request(stream: &mut TcpStream, until: Instant) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut part = [0; 1024];
@@ -122,7 +122,7 @@ mod tests {
         answer
     }
 
-    /// Silent connections stay open: they are answered by nobody, and keep nobody from an answer. The first ones give way.
+    /// Checks that silent connections delay no answer: they stay open, and the oldest ones are closed for new ones.
     #[test]
     fn silent_clients_keep_nobody_from_an_answer() {
         let address = server();

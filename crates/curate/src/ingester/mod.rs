@@ -1,11 +1,12 @@
-//! The ingester: one idempotent pass, again and again.
+//! The ingester: a loop over one idempotent pass.
 //!
-//! It wakes when a batch is staged (the archive tells, or is looked at), and at least every `poll_seconds`. When the database is away
-//! it waits longer and longer and goes on when it is back; a batch that does not fit is refused and named. SIGTERM ends it in the
-//! middle of a load, with nothing half done. A second ingester on the same site stands by until the first is gone; even two at once
-//! would do no harm, since each batch is claimed in the transaction that publishes it.
+//! The ingester wakes after a batch is staged (the archive sends a notification, or is polled), and at least every
+//! `poll_seconds`. While the database is unreachable, the ingester retries with increasing delays. A batch that does not fit is
+//! refused and named. SIGTERM stops the ingester in the middle of a load, with nothing half done. A second ingester on the same
+//! site stands by until the first has stopped. Even two at once would do no harm, since each batch is claimed in the transaction
+//! that publishes it.
 //!
-//! Start at [`ingest()`]. What it did is in [`state`], for `status` and the port of [`mod@port`].
+//! Start at [`ingest()`]. The counts of the ingester are in [`state`], for `status` and the port of [`mod@port`].
 
 mod connections;
 mod port;
@@ -23,15 +24,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often what attempts left is cleared away.
+/// Interval between two removals of the remains of attempts.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// A pass that postponed something is repeated after this, whether or not anything changed.
+/// A pass that postponed something is repeated after this time, even when nothing changed.
 const POSTPONED: Duration = Duration::from_secs(5);
 
 /// Runs until a signal ends it.
 ///
 /// # Errors
-/// What waiting does not mend: no archive, a newer schema, a wrong configuration.
+/// Faults that waiting does not repair: no archive, a newer schema, a wrong configuration.
 pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let directory = state::directory(&site.place.logs());
     files::create_dir(&directory)?;
@@ -100,7 +101,7 @@ impl Daemon<'_> {
         Ok(archive)
     }
 
-    /// One pass, then a wait for something to do.
+    /// Runs one pass, then waits for something to do.
     fn turn(&mut self, archive: &mut Archive) -> anyhow::Result<()> {
         if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
             ingest::sweep::sweep(archive, self.site.config.staging.keep(), site::now())?;
@@ -125,7 +126,7 @@ impl Daemon<'_> {
         Ok(())
     }
 
-    /// Tells what a pass did, on stderr and in the log.
+    /// Reports a pass on stderr and in the log.
     fn note(&mut self, pass: &PassReport) {
         let mut lines = Vec::new();
         lines.extend(pass.published.iter().map(ingest::Published::in_words));
@@ -149,7 +150,7 @@ impl Daemon<'_> {
         }
     }
 
-    /// Waits before the next try, or until a signal.
+    /// Reports a fault and waits before the next try, or until a signal.
     fn wait_out(&mut self, fault: &anyhow::Error, time: Duration) {
         let why = shown(&format!("{fault:#}"));
         let is_news = self.shared.get(|state| state.fault.as_deref() != Some(why.as_str()));
@@ -159,7 +160,7 @@ impl Daemon<'_> {
             tell!("almagest: {line}");
         }
         self.shared.change(|state| state.failed(&why, site::now()));
-        // Several that lost the same server do not come back at the same instant.
+        // Several ingesters that lost the same server do not reconnect at the same instant.
         let jitter = u64::from(std::process::id()) % 100;
         sleep(time + Duration::from_millis(jitter), &self.stop);
     }

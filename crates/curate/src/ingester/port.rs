@@ -1,4 +1,4 @@
-//! `/metrics` (Prometheus text format 0.0.4) and `/healthz`, on loopback unless the configuration says otherwise.
+//! `/metrics` (Prometheus text format 0.0.4) and `/healthz`, on loopback unless configured otherwise.
 
 use super::connections;
 use super::state::{Shared, State};
@@ -20,7 +20,7 @@ pub(super) fn serve(config: &config::Ingest, shared: &Shared) -> anyhow::Result<
     Ok(())
 }
 
-/// The whole response to a request.
+/// Returns the whole response to a request.
 fn answer(request: &[u8], shared: &Shared, poll_seconds: u64) -> Vec<u8> {
     let request = String::from_utf8_lossy(request);
     let mut words = request.lines().next().unwrap_or_default().split(' ');
@@ -43,7 +43,7 @@ fn answer(request: &[u8], shared: &Shared, poll_seconds: u64) -> Vec<u8> {
     response.into_bytes()
 }
 
-/// Well, unless the archive cannot be used or no pass went through for long.
+/// Returns 200 unless the archive cannot be used or no pass has finished for a long time.
 fn health(state: &State, poll_seconds: u64) -> (&'static str, String) {
     const UNWELL: &str = "503 Service Unavailable";
     if let Some(fault) = &state.fault {
@@ -53,7 +53,7 @@ fn health(state: &State, poll_seconds: u64) -> (&'static str, String) {
     let age = chrono::DateTime::parse_from_rfc3339(last)
         .map(|at| (crate::site::now() - at.to_utc()).num_seconds())
         .unwrap_or(i64::MAX);
-    // A large load takes its time.
+    // A large load may take this long.
     let patience = i64::try_from(poll_seconds).unwrap_or(i64::MAX).saturating_mul(3).max(3600);
     if age > patience {
         return (UNWELL, format!("no pass went through since {last}\n"));

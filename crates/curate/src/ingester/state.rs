@@ -1,4 +1,4 @@
-//! What an ingester did and does: shared with its port, and kept in a file for `status`.
+//! The counts and the state of an ingester: shared with its port, and kept in a file for `status`.
 
 use crate::site::iso;
 use crate::state_file;
@@ -10,16 +10,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Counts since its start, and its state.
+/// The state of an ingester, with counts since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Host, boot, pid and start time.
     pub process: String,
-    /// When it began, ISO 8601 UTC.
+    /// Time of the start, ISO 8601 UTC.
     pub began: String,
-    /// `working`, `waiting`, `away` (the database is) or `stopped`.
+    /// `starting`, `working`, `waiting`, `away` (the database is unreachable) or `stopped`.
     pub state: String,
-    /// End of the last pass that went through.
+    /// End of the last pass that succeeded; `None` before the first.
     pub last_pass: Option<String>,
     /// Passes.
     pub passes: u64,
@@ -29,20 +29,20 @@ pub struct State {
     pub rows: BTreeMap<String, u64>,
     /// Batches refused.
     pub refused: u64,
-    /// Batches that wait for something to pass, each with the reason.
+    /// Batches that wait for a transient failure to pass, each with the reason.
     pub postponed: Vec<String>,
-    /// Batches that wait for another batch.
+    /// Number of batches that wait for another batch.
     pub blocked: u64,
-    /// Batches staged after the last pass.
+    /// Number of batches that are staged after the last pass.
     pub staged: u64,
-    /// Why the archive cannot be used now.
+    /// Reason why the archive cannot be used now; `None` when it can.
     pub fault: Option<String>,
-    /// How often it could not.
+    /// Number of times that the archive could not be used.
     pub failures: u64,
 }
 
 impl State {
-    /// That of this process.
+    /// Returns the initial state of this process.
     pub fn begin(now: Timestamp) -> Self {
         Self {
             process: Process::me().to_string(),
@@ -52,7 +52,7 @@ impl State {
         }
     }
 
-    /// Notes what it does.
+    /// Sets the name of the state.
     pub fn now_is(&mut self, state: &str) {
         state.clone_into(&mut self.state);
     }
@@ -81,28 +81,28 @@ impl State {
         self.fault = Some(why.to_owned());
     }
 
-    /// Whether its process is there, as far as this machine can tell.
+    /// Returns true when the process of this state is running, as far as this machine can determine.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
     }
 
-    /// Number of its process.
+    /// Returns the pid of the process.
     pub fn pid(&self) -> &str {
         state_file::pid(&self.process)
     }
 }
 
-/// Where an ingester keeps its state and its lock.
+/// Returns the directory in which an ingester keeps its state and its lock.
 pub fn directory(logs: &Path) -> PathBuf {
     logs.join("ingester")
 }
 
-/// The state that the last ingester left in a directory.
+/// Reads the state that the last ingester wrote to a directory.
 pub fn read(directory: &Path) -> Option<State> {
     state_file::read(directory)
 }
 
-/// A state that several threads see; every change is written down.
+/// A state that several threads share; every change is written to the state file.
 #[derive(Clone)]
 pub struct Shared {
     state: Arc<Mutex<State>>,
@@ -116,12 +116,12 @@ impl Shared {
         shared
     }
 
-    /// Reads something of it.
+    /// Reads something from the state.
     pub fn get<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         read(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes it. A file that cannot be written stops nothing.
+    /// Changes the state and writes its file. A file that cannot be written stops nothing.
     pub fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);

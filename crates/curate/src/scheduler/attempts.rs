@@ -1,4 +1,4 @@
-//! What becomes of attempts: results taken, ends noted, silence noticed.
+//! Collection of attempts: results are taken, ends are recorded, silence is detected.
 
 use super::verdict::{Signs, Verdict, verdict};
 use super::{Curator, LEASE, PassReport};
@@ -19,15 +19,15 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-/// Failures of a task after which it is given up, and attempts that were lost.
+/// Number of failures after which a task is given up, and number of lost attempts.
 const FAILURES_MOST: u32 = 3;
 const LOST_MOST: u32 = 8;
-/// Wait after the first failure, four times as long after each further one: what may pass takes its time.
+/// Delay after the first failure, four times as long after each further one: a transient failure takes time to pass.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
-/// Heartbeats and notes are read up to this length.
+/// Maximum length to which heartbeats and notes are read.
 const NOTE_BYTES: u64 = 1 << 20;
 
-/// What is remembered of an attempt between two passes.
+/// The memory of an attempt between two passes.
 #[derive(Default)]
 pub(super) struct Memory {
     beat: Option<(u64, Instant)>,
@@ -41,7 +41,8 @@ pub(super) struct Memory {
 }
 
 impl Curator {
-    /// Attempts under way of this executor, with their places. Those of a process that is gone are left to the sweep.
+    /// Returns the attempts of this executor under way, with their places. Attempts of a process that has ended are left to the
+    /// sweep.
     pub(super) fn mine(&self) -> anyhow::Result<Vec<(RunningAttempt, Place)>> {
         let me = Process::me().to_string();
         let is_mine = |attempt: &RunningAttempt| {
@@ -52,7 +53,7 @@ impl Curator {
         Ok(running.filter_map(|a| a.place.clone().map(|place| (a, place))).collect())
     }
 
-    /// Takes what attempts left, and decides about those that left nothing.
+    /// Collects the results of attempts, and decides on attempts without a result.
     pub(super) fn collect(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
         let mine = self.mine()?;
         let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
@@ -127,7 +128,7 @@ impl Curator {
         }
     }
 
-    /// Ends an attempt that failed by itself, and decides whether its task is tried again.
+    /// Ends an attempt that failed by itself, and decides whether its task is retried.
     fn failed(
         &mut self,
         key: &AttemptKey,
@@ -139,7 +140,7 @@ impl Curator {
         let reason = format!("on {}: {reason}", place.host);
         self.end(key, AttemptEnd::Failed, code, &reason)?;
         report.failed += 1;
-        // More memory is asked for once.
+        // More memory is requested only once.
         let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
         if !transient || is_raised || key.attempt >= FAILURES_MOST {
             self.give_up(&key.task, &reason, report)?;
@@ -150,7 +151,7 @@ impl Curator {
         Ok(())
     }
 
-    /// An attempt whose result cannot be taken, now or later. Another computer may do better.
+    /// Ends an attempt whose result cannot be taken, now or later. Another host may succeed.
     fn invalid(
         &mut self,
         attempt: &RunningAttempt,
@@ -162,7 +163,7 @@ impl Curator {
         self.failed(&attempt.attempt, place, ("invalid_result", &reason), true, report)
     }
 
-    /// What is seen of an attempt without result, by this process's own clock: wall clocks may jump.
+    /// Returns the observations of an attempt without result, by this process's own clock: wall clocks may jump.
     fn signs(
         &mut self,
         attempt: &RunningAttempt,
@@ -200,7 +201,7 @@ impl Curator {
         }
     }
 
-    /// Takes a result. Returns why it cannot be taken, when it is at fault itself.
+    /// Takes a result. Returns the reason when the result itself is invalid.
     fn take(
         &mut self,
         result: &TaskResult,
@@ -273,7 +274,7 @@ impl Curator {
         Ok(())
     }
 
-    /// Takes back attempts of some units or of a host: those that wait to begin, or all.
+    /// Cancels attempts of some units or of a host: those that wait to begin, or all.
     ///
     /// # Errors
     /// When the archive fails.
@@ -342,7 +343,7 @@ impl Curator {
     }
 }
 
-/// The job of an attempt: its holder is our name of it.
+/// Returns the job of an attempt: the holder of its lease is our name of the job.
 fn job(attempt: &RunningAttempt, place: &Place) -> Job {
     Job {
         name: attempt.lease.holder.clone(),
@@ -352,7 +353,7 @@ fn job(attempt: &RunningAttempt, place: &Place) -> Job {
     }
 }
 
-/// The result in an attempt's directory; `None` when there is none yet.
+/// Reads the result in an attempt's directory; `None` when there is none yet.
 fn left_result(directory: &Dir) -> Option<Result<TaskResult, StageError>> {
     match stage::read_result_in(directory, Verification::Lengths) {
         Err(StageError { path, fault: StageFault::NotOpened(OpenFault::Missing) })
@@ -364,7 +365,7 @@ fn left_result(directory: &Dir) -> Option<Result<TaskResult, StageError>> {
     }
 }
 
-/// A small file of a node, which is trusted less than we are.
+/// Reads a small file that a node wrote. Nodes are trusted less than this process.
 fn read_note<T: serde::de::DeserializeOwned>(directory: &Dir, name: &str) -> Option<T> {
     let mut text = Vec::new();
     let file = directory.open_regular(OsStr::new(name)).ok()?;

@@ -1,4 +1,4 @@
-//! A plan as it is kept and shown.
+//! A plan as it is stored and shown.
 
 use super::situation::{Piece, UnitName, Work};
 use crate::table::Table;
@@ -11,27 +11,27 @@ use model::UseCase;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The whole of a plan. Times are seconds from `made`.
+/// A whole plan. Times are seconds from `made`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// When it was made, ISO 8601 UTC.
+    /// Time at which the plan was made, ISO 8601 UTC.
     #[serde(with = "iso")]
     pub made: Timestamp,
-    /// Where tasks run: `local`, `slurm`, `ssh` or `print`.
+    /// Executor of the tasks: `local`, `slurm`, `ssh` or `print`.
     pub executor: String,
-    /// When the last task ends.
+    /// End of the last task.
     pub makespan_seconds: f64,
-    /// No plan can end before.
+    /// Lower bound: no plan of these tasks can end before.
     pub lower_bound_seconds: f64,
-    /// The computers, used or not.
+    /// The hosts, used or not.
     pub hosts: Vec<HostLine>,
-    /// The units in it.
+    /// The units of the plan.
     pub units: Vec<UnitLine>,
-    /// Where every task runs, by start.
+    /// The placement of every task, by start.
     pub tasks: Vec<TaskLine>,
-    /// What is not planned, and why.
+    /// Work that is not planned, each with the reason.
     pub waits: Vec<WaitLine>,
-    /// Number of the latest change of an instruction that it follows: a later one makes it stale.
+    /// Number of the latest change of an instruction that the plan follows: a later change makes the plan stale.
     #[serde(default)]
     pub instructions: i64,
 }
@@ -50,24 +50,24 @@ mod iso {
     }
 }
 
-/// A computer.
+/// A host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostLine {
-    /// Its name.
+    /// Name of the host.
     pub host: String,
     /// Cores for tasks.
     pub cores: u32,
     /// Memory for tasks, in bytes.
     pub memory_bytes: u64,
-    /// Load that is not ours.
+    /// Load that is not from our tasks.
     pub load: f64,
-    /// What it does already: attempts.
+    /// Number of attempts that run on the host already.
     pub running: u64,
-    /// Tasks planned on it.
+    /// Number of tasks planned on the host.
     pub tasks: u64,
-    /// When the last of them ends.
+    /// End of the last task planned on the host.
     pub until_seconds: f64,
-    /// Why it is left alone, if so.
+    /// Reason why the host is not used; `None` when it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_alone: Option<String>,
 }
@@ -79,17 +79,17 @@ pub struct UnitLine {
     pub delivery: String,
     /// Use case.
     pub use_case: UseCase,
-    /// Its round is not open yet: what stands here is an estimate.
+    /// True when the round of the unit is not open yet: the numbers are estimates then.
     pub to_come: bool,
-    /// Was approved before, and stands here since it is not done.
+    /// True when the unit was approved before, and is listed because it is not done.
     pub approved: bool,
-    /// Tasks planned.
+    /// Number of tasks planned.
     pub tasks: u64,
-    /// On which hosts.
+    /// Hosts of these tasks.
     pub hosts: Vec<String>,
-    /// When the first starts.
+    /// Start of the first task.
     pub start_seconds: f64,
-    /// When the last ends.
+    /// End of the last task.
     pub end_seconds: f64,
     /// Bytes read.
     pub input_bytes: u64,
@@ -102,36 +102,36 @@ pub struct TaskLine {
     pub delivery: String,
     /// Use case.
     pub use_case: UseCase,
-    /// Round and number of the task; none when its round is not open yet.
+    /// Round and number of the task; `None` when the round is not open yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<(u32, u32)>,
-    /// Where.
+    /// Host of the task.
     pub host: String,
-    /// When it starts.
+    /// Start of the task.
     pub start_seconds: f64,
-    /// How long it takes.
+    /// Duration of the task.
     pub seconds: f64,
 }
 
-/// Something that is not planned.
+/// Work that is not planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitLine {
     /// Delivery.
     pub delivery: String,
     /// Use case.
     pub use_case: UseCase,
-    /// How many tasks, or files.
+    /// Number of tasks or files.
     pub count: u64,
     /// `task` or `file`.
     pub of: String,
-    /// Why.
+    /// Reason.
     pub why: String,
-    /// The same without what differs from task to task.
+    /// Reason without the parts that differ from task to task.
     #[serde(default)]
     pub cause: String,
 }
 
-/// A document of a plan, and what is undecided in it.
+/// Makes the document of a plan, with the work that is not planned.
 pub fn document(
     work: &Work,
     plan: &Plan,
@@ -202,7 +202,7 @@ pub fn document(
     }
 }
 
-/// The computers, without what is planned on them.
+/// Returns the hosts without the tasks planned on them.
 fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
     work.situation
         .hosts
@@ -221,7 +221,7 @@ fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
         .collect()
 }
 
-/// What is not planned, by unit, tasks with the same cause together.
+/// Returns the work that is not planned, by unit; tasks with the same cause are one line.
 fn waits(work: &Work, plan: &Plan, file_waits: &[(String, register::plan::Wait)]) -> Vec<WaitLine> {
     let mut counted: BTreeMap<(UnitName, &str, String), (u64, String)> = BTreeMap::new();
     let mut count = |unit: UnitName, of: &'static str, cause: String, why: String| {
@@ -241,21 +241,21 @@ fn waits(work: &Work, plan: &Plan, file_waits: &[(String, register::plan::Wait)]
     counted.into_iter().map(line).collect()
 }
 
-/// Tasks of a plan by what was decided on them.
+/// Numbers of tasks of a plan, by the decision on them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskCounts {
-    /// Nobody has decided; their rounds are open.
+    /// Undecided tasks whose rounds are open.
     pub undecided: u64,
-    /// Nobody has decided; estimates of rounds that are not open yet.
+    /// Undecided tasks that are estimates of rounds that are not open yet.
     pub to_come: u64,
-    /// Units of those two.
+    /// Units of the undecided tasks.
     pub units: u64,
-    /// Approved before.
+    /// Tasks that were approved before.
     pub approved: u64,
 }
 
 impl Document {
-    /// As the archive takes it. What was approved before is not proposed again.
+    /// Returns the proposal in the form that the archive takes. Units that were approved before are not proposed again.
     pub fn proposal(&self) -> Proposal {
         let undecided: BTreeSet<(&str, UseCase)> = self
             .units
@@ -289,12 +289,12 @@ impl Document {
         proposal
     }
 
-    /// Whether there is something to decide on.
+    /// Returns true when there is something to decide on.
     pub fn has_undecided(&self) -> bool {
         self.units.iter().any(|u| !u.approved)
     }
 
-    /// Returns how many tasks wait for a decision and how many are approved. Every header counts by this.
+    /// Returns how many tasks wait for a decision and how many are approved. Every header shows these numbers.
     pub fn counts(&self) -> TaskCounts {
         let mut counts = TaskCounts::default();
         for unit in &self.units {
@@ -308,7 +308,7 @@ impl Document {
         counts
     }
 
-    /// Returns the estimated number of tasks of some rounds to come.
+    /// Returns the estimated number of tasks of some coming rounds.
     pub fn tasks_to_come(&self, rounds: &[UnitName]) -> u64 {
         let is_meant = |unit: &&UnitLine| {
             unit.to_come && rounds.iter().any(|(d, u)| *d == unit.delivery && *u == unit.use_case)
@@ -321,7 +321,7 @@ impl Document {
         self.made + TimeDelta::milliseconds((seconds * 1000.0) as i64)
     }
 
-    /// For people, under a title.
+    /// Returns the plan as text for operators, under a title.
     pub fn text(&self, title: &str) -> String {
         let mut text = title.to_owned();
         let used = self.hosts.iter().filter(|h| h.tasks > 0).count();
@@ -346,7 +346,7 @@ impl Document {
         text
     }
 
-    /// What the number of tasks is made of, where that is not one thing.
+    /// Returns the parts of the number of tasks, when there is more than one.
     fn parts(&self) -> String {
         let TaskCounts { to_come, approved, .. } = self.counts();
         let parts: Vec<String> = [(to_come, "in rounds to come"), (approved, "approved")]
@@ -410,7 +410,7 @@ impl Document {
         table
     }
 
-    /// What is not planned: one line for each cause, with how much it concerns.
+    /// Returns a table of the work that is not planned: one line for each cause, with the number of tasks or files.
     fn waits_table(&self) -> Table {
         let mut table = Table::new(["waits", "what", "why"]);
         let mut causes: Vec<(&str, &str, Vec<&WaitLine>)> = Vec::new();
@@ -434,7 +434,7 @@ impl Document {
     }
 }
 
-/// A few names, or how many.
+/// Returns a few names of hosts, or their number.
 fn in_short(hosts: &[String]) -> String {
     match hosts.len() {
         0..=6 => hosts.join(" "),
@@ -442,7 +442,7 @@ fn in_short(hosts: &[String]) -> String {
     }
 }
 
-/// "45 s", "12 min", "3 h 20 min".
+/// Returns a duration as text: "45 s", "12 min", "3 h 20 min".
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
     match whole {
@@ -452,10 +452,10 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// What came of the rounds that a plan named before they were open, by unit.
+/// Tasks of the rounds that a plan named before they were open, by unit.
 pub type Came = BTreeMap<UnitName, Vec<CameAndDone>>;
 
-/// A plan beside what happened, unit by unit.
+/// Compares a plan with the actual course, unit by unit.
 pub fn compared(document: &Document, done: &[PlannedAndDone], came: &Came) -> Table {
     let mut table = Table::new([
         "unit",

@@ -1,4 +1,4 @@
-//! The executor that the configuration names, and what is known of its hosts.
+//! The executor that the configuration names, and the load of its hosts.
 
 use crate::config::ExecutorKind;
 use crate::failure;
@@ -9,9 +9,9 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The longest that a tool of a batch system, or ssh, may take.
+/// Longest time that a tool of a batch system, or ssh, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Cores and memory of a computer for which scripts are printed and nobody says what it has.
+/// Cores and memory in MB of a host for which scripts are printed and whose size is not configured.
 const PRINTED: (u32, u32) = (1, 4000);
 
 /// Makes the executor.
@@ -76,7 +76,7 @@ pub fn this_machine(site: &Site) -> Box<dyn Executor> {
     Box::new(ThisHost::new(&files::host_name(), cores))
 }
 
-/// `almagest-node` for the hosts: as configured, or beside this program.
+/// Returns the path of `almagest-node` on the hosts: as configured, or next to this program.
 fn node_program(site: &Site) -> anyhow::Result<String> {
     let configured = &site.config.plan.node_program;
     if !configured.is_empty() {
@@ -91,14 +91,14 @@ fn node_program(site: &Site) -> anyhow::Result<String> {
     }
 }
 
-/// How many tasks of ours each host had of late: a load average over minutes still tells of those that ended.
+/// Recent numbers of our tasks on each host: a load average over minutes still includes tasks that have ended.
 #[derive(Default)]
 pub struct Loads {
     ours: HashMap<String, VecDeque<(Instant, usize)>>,
 }
 
 impl Loads {
-    /// Notes what runs now.
+    /// Notes the numbers of tasks that run now.
     pub fn note(&mut self, running: &HashMap<String, usize>, hosts: &[HostState]) {
         let now = Instant::now();
         for host in hosts {
@@ -111,18 +111,18 @@ impl Loads {
         }
     }
 
-    /// The load of a host that is not ours.
+    /// Returns the load of a host that is not from our tasks.
     pub fn of_others(&self, host: &HostState) -> f64 {
         let Some((load, minutes)) = host.load else { return 0.0 };
         let span = Duration::from_secs(u64::from(minutes) * 60);
         let of_late = self.ours.get(&host.name).into_iter().flatten();
         let counts = of_late.filter(|(at, _)| at.elapsed() <= span).map(|(_, count)| *count);
-        // The most of late, not the mean: to leave a host alone for our own tasks' sake is the worse mistake.
+        // The recent maximum, not the mean: to avoid a host because of our own tasks is the worse mistake.
         (load - counts.max().unwrap_or(0) as f64).max(0.0)
     }
 }
 
-/// Returns the free bytes of the disk on which products are staged. A disk that cannot be queried has no room.
+/// Returns the free bytes of the disk on which products are staged. A disk that cannot be queried counts as full.
 pub fn free_bytes(site: &Site) -> u64 {
     let staging: PathBuf = site.place.staging();
     files::free_bytes(&staging).unwrap_or(0)

@@ -1,17 +1,17 @@
-//! The data daemon: looks at computers, load and work, proposes a plan, and has run what was approved.
+//! The data daemon: monitors hosts, load and work, proposes a plan, and has approved work run.
 //!
-//! A [`Curator`] holds the open archive of a site and its executor. One [`Curator::pass`] takes what attempts left, opens the
-//! rounds that can be opened, proposes what nobody has decided on, and sends what may start. Every pass looks at the whole
-//! state anew, so a killed daemon finds on its next start what runs, and starts nothing twice.
+//! A [`Curator`] holds the open archive of a site and its executor. One [`Curator::pass`] collects the results of attempts, opens
+//! the rounds that can be opened, proposes undecided work, and sends tasks that may start. Every pass reads the whole state
+//! again, so a killed daemon finds the running attempts on its next start, and starts nothing twice.
 //!
-//! A decision is about units and hosts, not about minutes: what was approved runs on the approved hosts wherever there is
-//! room first, most urgent first, by the same planner. What was approved `--host` by host stays there.
+//! A decision is about units and hosts, not about minutes: approved work runs on the approved hosts, on the one that has room
+//! first, the most urgent work first, by the same planner. Work that was approved host by host with `--host` stays on its host.
 //!
-//! A command that works itself has a curator too: it asks for use cases of deliveries on this machine, now, by a [`Request`]
-//! that approves itself.
+//! A command that works itself has a curator too: it requests use cases of deliveries on this machine, now, by a [`Request`] that
+//! approves itself.
 //!
-//! [`mod@situation`] and [`mod@verdict`] decide and touch nothing; [`document`] is the plan as people see it; [`attempts`] takes what
-//! was left, [`starts`] sends.
+//! [`mod@situation`] and [`mod@verdict`] decide and have no side effects; [`document`] is the plan as shown to operators;
+//! [`attempts`] collects results, [`starts`] sends tasks.
 
 mod attempts;
 pub mod document;
@@ -55,22 +55,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long nobody else may sweep an attempt of ours; renewed long before.
+/// Time for which no other process may sweep an attempt of ours; renewed long before it expires.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
-/// A delivery is looked at after this even when nothing seems to have changed.
+/// Interval after which a delivery is checked again even when nothing seems to have changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// A delivery of which nothing came for so long is done as far as it is there.
+/// Time without new files after which a delivery that is arriving is processed as far as it exists.
 const STILL_COMING: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
-/// How often costs are learned anew.
+/// Interval between two updates of the costs.
 const LEARN_EVERY: Duration = Duration::from_secs(20);
-/// Results from which costs are learned.
+/// Maximum number of results from which costs are learned.
 const RESULTS_MOST: u32 = 3000;
-/// A host that refused a start is left alone for so long.
+/// Time for which a host that refused a start is not used.
 const REFUSED: Duration = Duration::from_secs(60);
-/// A plan is made anew when it is older, as long as nobody has decided on it.
+/// Age beyond which an undecided plan is replaced by a new one.
 const STALE: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 
-/// What one pass did.
+/// The counts of one pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PassReport {
     /// Results taken.
@@ -83,7 +83,7 @@ pub struct PassReport {
     pub opened: u64,
     /// Attempts sent.
     pub sent: u64,
-    /// A plan that was proposed now.
+    /// Number of the plan that was proposed; `None` when none was.
     pub proposed: Option<i64>,
     /// New refusals.
     pub refusals: u64,
@@ -92,17 +92,17 @@ pub struct PassReport {
 }
 
 impl PassReport {
-    /// Whether it changed anything.
+    /// Returns true when the pass changed nothing.
     pub fn is_idle(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What is done about a round that can be opened: it may be put among those to come instead.
+/// The action on a round that can be opened: it may put the round among the coming ones instead.
 type Opens<'a> = dyn FnMut(&mut Archive, &DeliveryWork, &mut Vec<PlannedRound>, PlannedRound) -> anyhow::Result<()>
     + 'a;
 
-/// What a look at a delivery led to.
+/// The result of checking a delivery.
 struct Looked {
     mark: String,
     at: Instant,
@@ -110,7 +110,7 @@ struct Looked {
     waits: Vec<register::plan::Wait>,
 }
 
-/// The open archive of a site, its executor, and what is remembered between passes.
+/// The open archive of a site, its executor, and the memory between passes.
 pub struct Curator {
     pub(crate) site: Site,
     pub(crate) archive: Archive,
@@ -118,30 +118,30 @@ pub struct Curator {
     executor: Box<dyn Executor>,
     pub(crate) cause: Cause,
     pub(crate) journal: Journal,
-    /// All that is worked on, when a command asks for it; else everything is, and an operator or the policy approves.
+    /// The work that a command requests; `None` for all work, which an operator or the policy approves.
     request: Option<Request>,
-    /// The deliveries of the request are to be looked at again.
+    /// True when the deliveries of the request are to be checked again.
     is_stale: bool,
-    /// Tasks of the request that cannot start, and why.
+    /// Tasks of the request that cannot start, each with the reason.
     blocked: Vec<(UnitName, Reason)>,
-    /// By step: transfer, preview, metadata, catalogue, ingest.
+    /// Counts by step: transfer, preview, metadata, catalogue, ingest.
     pub counts: BTreeMap<&'static str, Counts>,
     pub(crate) progress: Arc<dyn Progress>,
-    /// Plans are approved by the policy.
+    /// True when plans are approved by the policy.
     auto: bool,
     attempts: HashMap<AttemptKey, Memory>,
     loads: Loads,
     hosts: Vec<HostState>,
     refused: HashMap<String, (Instant, String)>,
-    /// Tasks that failed for a reason that may pass are not started before.
+    /// Tasks that failed for a transient reason, with the earliest time of the next start.
     again_at: HashMap<TaskKey, Instant>,
     costs: Option<(Instant, Costs)>,
     looked: HashMap<String, Looked>,
     coming: Vec<ComingRound>,
     file_waits: Vec<(String, register::plan::Wait)>,
-    /// Names of starts count on from here.
+    /// Name of this run and number of the latest array of starts.
     names: (String, u64),
-    /// Something that a pass met and that is no reason to stop, told once.
+    /// Messages that were reported once, and that are no reason to stop.
     told: BTreeSet<String>,
 }
 
@@ -200,15 +200,15 @@ impl Curator {
         &mut self.archive
     }
 
-    /// The site.
+    /// Returns the site.
     pub fn site(&self) -> &Site {
         &self.site
     }
 
-    /// One look at everything; `starts` tells whether anything may be sent.
+    /// Runs one pass; `starts` is true when tasks may be sent.
     ///
     /// # Errors
-    /// When the archive fails. What fails of executors and nodes is told, and tried again by the next pass.
+    /// When the archive fails. Failures of executors and nodes are reported, and the next pass retries.
     pub fn pass(&mut self, starts: bool) -> anyhow::Result<PassReport> {
         let report = self.take_results()?;
         self.go_on(report, starts)
@@ -244,7 +244,7 @@ impl Curator {
         Ok(report)
     }
 
-    /// Tells something that is no reason to stop, once.
+    /// Reports a message that is no reason to stop, once.
     fn tell_once(&mut self, line: String) {
         if self.told.insert(line.clone()) {
             self.journal.note(&line);
@@ -264,7 +264,7 @@ impl Curator {
     fn look_at_hosts(&mut self) {
         match self.executor.hosts() {
             Ok(hosts) => self.hosts = hosts,
-            // What they were is the best guess.
+            // The hosts as last known are the best guess.
             Err(fault) => self.tell_once(fault.to_string()),
         }
         self.refused.retain(|_, (since, _)| since.elapsed() < REFUSED);
@@ -275,7 +275,7 @@ impl Curator {
         }
     }
 
-    /// Attempts under way as the planner counts them.
+    /// Returns the attempts under way as the planner counts them.
     fn under_way(&self, open: &[OpenTask]) -> anyhow::Result<Vec<UnderWay>> {
         let bytes: HashMap<&TaskKey, u64> = open.iter().map(|t| (&t.key, t.input_bytes)).collect();
         let now = site::now();
@@ -300,7 +300,7 @@ impl Curator {
         self.gather(&mut |archive, _, _, round| {
             match archive.open_round(&round, &cause, site::now()) {
                 Ok(_) => report.opened += 1,
-                // Another process opened it since it was read what is open.
+                // Another process opened the round after the open rounds were read.
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(error.into()),
             }
@@ -310,7 +310,8 @@ impl Curator {
         Ok(())
     }
 
-    /// Goes over unfinished deliveries, or those of the request: what waits, what comes, and what is to be done about rounds that can be opened now.
+    /// Checks unfinished deliveries, or those of the request: collects waiting files and coming rounds, and calls `opens` for
+    /// rounds that can be opened now.
     fn gather(&mut self, opens: &mut Opens<'_>) -> anyhow::Result<()> {
         self.coming.clear();
         self.file_waits.clear();
@@ -320,7 +321,7 @@ impl Curator {
         };
         self.looked.retain(|name, _| unfinished.iter().any(|u| u.name == *name));
         for (order, Unfinished { name, mark }) in (0..).zip(unfinished) {
-            // To look at thousands of files for nothing, again and again, is what a night's hours would go into.
+            // Rereading thousands of unchanged files in every pass would take up the hours of a night.
             if let Some(looked) = self.looked.get(&name)
                 && self.request.is_none()
                 && looked.mark == mark
@@ -392,7 +393,7 @@ impl Curator {
         Ok(costs)
     }
 
-    /// Does something with all that decides.
+    /// Calls `act` with the complete input of a decision.
     fn with_facts<T>(&mut self, act: impl FnOnce(&Facts<'_>) -> T) -> anyhow::Result<T> {
         let open = self.archive.open_tasks()?;
         let mut standing: Vec<Standing> = self.archive.instructions()?;
@@ -423,13 +424,13 @@ impl Curator {
         }))
     }
 
-    /// The plan of everything that is open or comes, approved or not.
+    /// Returns the plan of all open and coming work, approved or not.
     ///
     /// # Errors
     /// When the archive fails.
     pub fn document(&mut self) -> anyhow::Result<Document> {
         let approved: BTreeSet<UnitName> = self.archive.approved_to_come()?.into_iter().collect();
-        // Read first: an instruction that is given meanwhile makes the document stale.
+        // Read first: an instruction that arrives in the meantime makes the document stale.
         let instructions = self.archive.instructions_given()?;
         let waits = self.file_waits.clone();
         let name = self.executor.name();
@@ -453,7 +454,7 @@ impl Curator {
         Ok(document)
     }
 
-    /// What would be proposed now, opening nothing.
+    /// Returns the plan that would be proposed now, without opening anything.
     ///
     /// # Errors
     /// When the archive fails.
@@ -466,13 +467,14 @@ impl Curator {
         self.document()
     }
 
-    /// Whether this process can end what it finds under way: a pool is only its own process's.
+    /// Returns true when this process can end the attempts that it finds under way: the attempts of a pool belong to its own
+    /// process only.
     pub fn reaches(&self) -> bool {
         self.executor.outlives()
     }
 
-    /// Opens the rounds that can be opened, and proposes what nobody has decided on, unless the latest plan has it already.
-    /// Gives the plan and its record; when the latest plan is decided, how things stand now and that plan's record.
+    /// Opens the rounds that can be opened, and proposes undecided work, unless the latest plan contains it already. Returns the
+    /// plan and its record; when the latest plan is decided, the present plan and the record of the latest.
     ///
     /// # Errors
     /// When the archive fails.
@@ -492,7 +494,7 @@ impl Curator {
         }
     }
 
-    /// Marks what was approved of a plan since it was proposed.
+    /// Marks the units of a plan that were approved since it was proposed.
     fn note_approvals(&self, document: &mut Document) -> anyhow::Result<()> {
         let open = self.archive.open_tasks()?;
         let to_come = self.archive.approved_to_come()?;
@@ -503,7 +505,7 @@ impl Curator {
             let mut tasks = open.iter().filter(is_of).peekable();
             unit.approved = match tasks.peek() {
                 Some(_) => tasks.all(OpenTask::may_start),
-                // Its tasks are done, or its round is not open yet.
+                // The tasks of the unit are done, or its round is not open yet.
                 None => !unit.to_come || to_come.contains(&(unit.delivery.clone(), unit.use_case)),
             };
         }
@@ -524,7 +526,7 @@ impl Curator {
             }
             None => (Proposal::default(), None),
         };
-        // A pause, a hold or an edit after it: what was proposed is no longer what would be done.
+        // A pause, a hold or an edit after the plan changes the work that would be done.
         let is_outdated =
             followed.is_some() && followed != Some(self.archive.instructions_given()?);
         let is_old = latest.as_ref().is_some_and(|p| site::now() - p.proposed > STALE);
@@ -535,7 +537,7 @@ impl Curator {
         if is_new || is_stale {
             let document = self.document()?;
             let proposal = document.proposal();
-            // What cannot be planned is proposed when it can: the same plan again would tell nothing.
+            // Work that cannot be planned is proposed once it can be planned: the same plan again would add nothing.
             let is_told = latest.is_some() && !is_stale && old.holds(&proposal);
             if document.has_undecided() && !is_told {
                 let number = self.archive.propose(&proposal, &self.cause, site::now())?;
@@ -585,12 +587,12 @@ pub fn hosts(site: &Site) -> anyhow::Result<Vec<String>> {
     Ok(hosts.into_iter().map(|host| host.name).collect())
 }
 
-/// Whether something of a plan can be decided on.
+/// Returns true when something of a plan can be decided on.
 pub fn is_open(record: &PlanRecord) -> bool {
     matches!(record.state, PlanState::Proposed | PlanState::Partly)
 }
 
-/// A plan as it was kept.
+/// Parses the document of a stored plan.
 ///
 /// # Errors
 /// When another version of the program wrote it.
@@ -599,7 +601,7 @@ pub fn parsed(record: &PlanRecord) -> anyhow::Result<Document> {
         .with_context(|| format!("plan {} was written by another version", record.plan_id))
 }
 
-/// A name that no other run of the program has.
+/// Returns a name that no other run of the program has.
 fn run_name() -> String {
     let now = site::now().timestamp_micros().unsigned_abs();
     format!("{:x}-{:x}", now, std::process::id())

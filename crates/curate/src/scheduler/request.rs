@@ -1,4 +1,4 @@
-//! Work that a command asks for: on this machine, now, and approved by the command itself.
+//! Work that a command requests: on this machine, now, and approved by the command itself.
 
 use super::executors;
 use super::situation::UnitName;
@@ -20,22 +20,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Staged and archived metadata of one multiframe, generously.
+/// Upper estimate of the staged and archived metadata of one multiframe, in bytes.
 const METADATA_FILE_BYTES: u64 = 300_000;
 
-/// Use cases of deliveries that are to be done.
+/// Use cases of deliveries that a command requests.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Names of the deliveries.
     pub deliveries: Vec<String>,
     /// Use cases.
     pub use_cases: Vec<UseCase>,
-    /// Instructions of operators do not count.
+    /// True when instructions of operators do not count.
     pub is_forced: bool,
 }
 
 impl Request {
-    /// Returns its deliveries as [`Planning::unfinished_deliveries`] does: they may be finished and are looked at all the same.
+    /// Returns the deliveries of the request in the form of [`Planning::unfinished_deliveries`]; finished ones are checked too.
     pub(super) fn named(&self) -> Vec<Unfinished> {
         let named = |name: &String| Unfinished { name: name.clone(), mark: String::new() };
         self.deliveries.iter().map(named).collect()
@@ -51,7 +51,7 @@ impl Request {
         self.covers(task) && matches!(task.state, UnitState::Approved | UnitState::Running)
     }
 
-    /// Returns true for an instruction that counts.
+    /// Returns true for an instruction that applies to the request.
     pub(super) fn heeds(&self, standing: &Standing) -> bool {
         let stops = matches!(standing.instruction, Instruction::Pause | Instruction::Drain);
         !(self.is_forced && stops)
@@ -68,23 +68,23 @@ impl Curator {
         Self::with(executor, site, who, why)
     }
 
-    /// Works on a request from now on.
+    /// Accepts a request for all following passes.
     pub fn take_on(&mut self, request: Request) {
         self.request = Some(request);
         self.look_again();
     }
 
-    /// Shows how far its steps are from now on.
+    /// Shows the progress of the steps from now on.
     pub fn show(&mut self, progress: Arc<dyn Progress>) {
         self.progress = progress;
     }
 
-    /// Looks at the deliveries of the request in the next pass.
+    /// Marks the deliveries of the request to be checked in the next pass.
     pub fn look_again(&mut self) {
         self.is_stale = true;
     }
 
-    /// Returns true when the next pass looks at the deliveries of the request.
+    /// Returns true when the next pass checks the deliveries of the request.
     pub fn is_to_look(&self) -> bool {
         self.is_stale
     }
@@ -114,8 +114,8 @@ impl Curator {
         Ok(open.iter().filter(elsewhere).count() as u64)
     }
 
-    /// Returns the units of the request of which tasks may start and cannot, each with the reason. Those that an instruction about
-    /// them stops are not among them: see [`Curator::held`].
+    /// Returns the units of the request with tasks that may start and cannot, each with the reason. Units that are stopped by an
+    /// instruction about them are not included: see [`Curator::held`].
     pub fn blocked(&self) -> BTreeMap<UnitName, String> {
         let is_of_unit =
             |reason: &Reason| matches!(reason, Reason::Closed { .. } | Reason::After { .. });
@@ -139,12 +139,12 @@ impl Curator {
         Ok(self.archive.instructions()?.into_iter().find(stops))
     }
 
-    /// Returns the files that wait, and why, as of the last look.
+    /// Returns the files that wait, each with the reason, as of the last check.
     pub fn waits(&self) -> Vec<Wait> {
         self.file_waits.iter().map(|(_, wait)| wait.clone()).collect()
     }
 
-    /// Returns what operators stopped of some use cases of some deliveries.
+    /// Returns the instructions of operators that stop some use cases of some deliveries.
     ///
     /// # Errors
     /// When the archive fails.
@@ -170,7 +170,7 @@ impl Curator {
         Ok(request.use_cases.iter().copied().filter(|u| !is_held(u)).collect())
     }
 
-    /// Opens every round of the request that can be opened now, and approves those that nobody has decided on.
+    /// Opens every round of the request that can be opened now, and approves the undecided ones.
     pub(super) fn open_requested(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
         if !self.is_stale {
             return Ok(());
@@ -184,7 +184,7 @@ impl Curator {
             });
             match opened {
                 Ok(_) => report.opened += 1,
-                // Another process opened or approved it in between: what is open is read again.
+                // Another process opened or approved the round in between: the open rounds are read again.
                 Err(error) if error.is_conflict() => report.contested += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -198,7 +198,7 @@ impl Curator {
         Ok(())
     }
 
-    /// Approves the rounds of a delivery that were opened by others and that nobody has decided on.
+    /// Approves the undecided rounds of a delivery that other processes opened.
     fn approve_requested(&mut self, delivery: &str, report: &mut PassReport) -> anyhow::Result<()> {
         let use_cases = self.use_cases_of(delivery)?;
         let is_undecided = |round: &RoundWork| {
@@ -220,7 +220,7 @@ impl Curator {
     }
 }
 
-/// Checks that a round and what ingest makes of it fit on the disk of the site.
+/// Checks that a round and the results of its ingest fit on the disk of the site.
 fn check_room(site: &Site, work: &DeliveryWork, round: &PlannedRound) -> anyhow::Result<()> {
     let inputs: HashSet<_> =
         round.tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
@@ -229,7 +229,7 @@ fn check_room(site: &Site, work: &DeliveryWork, round: &PlannedRound) -> anyhow:
         .map(|image| match round.use_case {
             UseCase::Preview => image.bytes / 8,
             UseCase::Metadata => METADATA_FILE_BYTES,
-            // Staged, and once more in the lake.
+            // Once in staging, and once in the lake.
             UseCase::Catalogue => 2 * image.catalogue.as_ref().map_or(0, |c| c.bytes),
         })
         .sum();

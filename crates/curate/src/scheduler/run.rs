@@ -11,17 +11,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often what attempts left is cleared away.
+/// Interval between two removals of the remains of attempts.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// How often the expected end is worked out anew.
+/// Interval between two estimates of the expected end.
 const FORECAST_EVERY: Duration = Duration::from_secs(15);
-/// After a pass that did something the next one comes soon.
+/// Delay of the next pass after a pass that did something.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Runs until a signal ends it. Attempts that outlive this process go on; those of this machine's own pool are waited for.
+/// Runs until a signal ends it. Attempts that outlive this process continue; those of this machine's own pool are awaited.
 ///
 /// # Errors
-/// What waiting does not mend: no archive, a newer schema, a wrong configuration.
+/// Faults that waiting does not repair: no archive, a newer schema, a wrong configuration.
 pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let directory = state::directory(&site.place.logs());
     files::create_dir(&directory)?;
@@ -87,7 +87,7 @@ impl Loop<'_> {
                     return Ok(());
                 }
                 Err(fault) => {
-                    // A new connection, if it was that; a pool of our own would be lost with it.
+                    // A new curator has a new connection to the archive, but a pool of our own would be lost with the old one.
                     if curator.as_ref().is_none_or(|c| c.executor.outlives()) {
                         curator = None;
                     }
@@ -112,7 +112,7 @@ impl Loop<'_> {
         Ok(curator)
     }
 
-    /// One pass, then a wait for something to do.
+    /// Runs one pass, then waits for something to do.
     fn turn(&mut self, curator: &mut Curator, state: &mut State) -> anyhow::Result<()> {
         if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
             let keep = self.site.config.staging.keep();

@@ -1,4 +1,4 @@
-//! From the archive's state and the configuration to what the planner takes. Pure.
+//! Conversion of the archive's state and the configuration to the input of the planner. Pure.
 
 use crate::config::{Config, Order, Span};
 use archive::Timestamp;
@@ -17,82 +17,83 @@ const DAYS: i64 = 14;
 /// A unit as the planner sees it: one use case of a delivery.
 pub type UnitName = (String, UseCase);
 
-/// What stands behind a task of the planner.
+/// The work that a task of the planner represents.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
-    /// A task.
+    /// An open task.
     Open(TaskKey),
-    /// A task that a round to come may have.
+    /// A task that a coming round may have.
     Coming,
 }
 
 /// An attempt under way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnderWay {
-    /// Its unit.
+    /// Unit of the attempt.
     pub unit: UnitName,
-    /// Where.
+    /// Host of the attempt.
     pub host: String,
-    /// Bytes that it reads.
+    /// Bytes that the attempt reads.
     pub input_bytes: u64,
-    /// Memory that it may use, in bytes.
+    /// Memory that the attempt may use, in bytes.
     pub memory_bytes: u64,
-    /// Seconds since it was sent.
+    /// Seconds since the attempt was sent.
     pub seconds: f64,
-    /// It waits to begin.
+    /// True when the attempt waits to begin.
     pub waits: bool,
 }
 
 /// A round that is not open yet, with the night and order of its delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComingRound {
-    /// The round, its tasks cut as they might be.
+    /// The round, with a tentative cut into tasks.
     pub round: PlannedRound,
     /// Observing night, yyyymmdd.
     pub night: Option<i32>,
-    /// Order of registration of its delivery.
+    /// Order of registration of the delivery.
     pub order: i64,
     /// Bytes that each task reads.
     pub input_bytes: Vec<u64>,
 }
 
-/// All that decides.
+/// The complete input of a decision.
 pub struct Facts<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// Tasks without result.
     pub open: &'a [OpenTask],
-    /// Rounds to come.
+    /// Coming rounds.
     pub coming: &'a [ComingRound],
     /// Attempts under way.
     pub under_way: &'a [UnderWay],
-    /// Instructions that hold.
+    /// Instructions in force.
     pub standing: &'a [Standing],
-    /// What tasks cost.
+    /// Costs of tasks.
     pub costs: &'a Costs,
-    /// Hosts, and the load on each that is not ours.
+    /// Hosts, each with the load that is not from our tasks.
     pub hosts: &'a [(HostState, f64)],
-    /// Whether attempts are processes of their own.
+    /// True when attempts are processes of their own.
     pub has_processes: bool,
-    /// Whether somebody asks for the work on this machine now: the load of others, quiet hours and the hosts of plans do not count.
+    /// True when a command requests the work on this machine now: the load of others, quiet hours and the hosts of plans do not
+    /// count then.
     pub is_requested: bool,
-    /// Free bytes where products are staged.
+    /// Free bytes on the disk where products are staged.
     pub free_bytes: u64,
-    /// Now.
+    /// The present time.
     pub now: Timestamp,
 }
 
-/// What the planner takes, and what its numbers stand for.
+/// The input of the planner, and the meaning of its numbers.
 pub struct Work {
-    /// For the planner.
+    /// The input of the planner.
     pub situation: Situation,
-    /// By task of the situation.
+    /// The work of each task, by task of the situation.
     pub pieces: Vec<Piece>,
-    /// By group of the situation.
+    /// The unit of each group, by group of the situation.
     pub units: Vec<UnitName>,
 }
 
-/// The planner's situation of the tasks that `wanted` picks, and of the rounds to come when those are wanted too.
+/// Returns the planner's situation of the tasks that `wanted` picks, and of the coming rounds when `with_coming` is set.
 pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_coming: bool) -> Work {
     let mut units: BTreeMap<UnitName, (Option<i32>, i64)> = BTreeMap::new();
     for task in facts.open {
@@ -199,7 +200,7 @@ fn groups(
     (groups, names)
 }
 
-/// What comes before all else: the operator's priority, then the nights named in the configuration.
+/// Returns the priority of a unit: the operator's priority first, then the nights named in the configuration.
 fn priority(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> i64 {
     let mut priority = 0;
     for standing in facts.standing {
@@ -213,7 +214,7 @@ fn priority(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> i64 {
     priority.saturating_mul(2).saturating_add(i64::from(is_first))
 }
 
-/// The order of nights, then of registration.
+/// Returns the urgency of a unit: the order of nights, then of registration.
 fn urgency(facts: &Facts<'_>, (night, order): (Option<i32>, i64)) -> (i64, i64) {
     let age = i64::from(night.unwrap_or(i32::MAX));
     match facts.config.plan.order {
@@ -222,7 +223,7 @@ fn urgency(facts: &Facts<'_>, (night, order): (Option<i32>, i64)) -> (i64, i64) 
     }
 }
 
-/// Why nothing of a unit may start, if so.
+/// Returns the reason why nothing of a unit may start; `None` when something may.
 fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> Option<String> {
     let covers = |s: &&Standing| {
         s.instruction == Instruction::Pause && s.subject.covers(&unit.0, night, unit.1)
@@ -230,7 +231,7 @@ fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> Option<Strin
     facts.standing.iter().find(covers).map(ToString::to_string)
 }
 
-/// The host on which alone a task may run: of the plan, when it was approved for it; of the operator.
+/// Returns the only host on which a task may run: that of the plan, when the task was approved for it, or that of the operator.
 fn host_of(facts: &Facts<'_>, task: &OpenTask, unit: &UnitName) -> Option<String> {
     if facts.is_requested {
         return None;
@@ -251,12 +252,12 @@ fn memory_at_first(facts: &Facts<'_>) -> u64 {
     if facts.has_processes { thread + process_bytes(facts) } else { thread }
 }
 
-/// What a process needs beside its threads.
+/// Returns the memory that a process needs in addition to its threads.
 fn process_bytes(facts: &Facts<'_>) -> u64 {
     facts.config.work.memory_per_process_mb * 1_000_000
 }
 
-/// Memory of the next start: twice that of one that was not enough.
+/// Returns the memory of the next start: twice that of a start that had too little.
 pub fn memory_of(facts: &Facts<'_>, task: &OpenTask) -> u64 {
     match task.memory_failures {
         0 => memory_at_first(facts),
@@ -264,7 +265,7 @@ pub fn memory_of(facts: &Facts<'_>, task: &OpenTask) -> u64 {
     }
 }
 
-/// When an attempt is expected to end. One that takes longer than it should may take a tenth more.
+/// Returns the seconds until an attempt is expected to end, and at least a tenth of its expected duration.
 fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
     let speed = facts.costs.speed(&under_way.host)[under_way.unit.1 as usize];
     let expected = facts.costs.seconds(under_way.unit.1, under_way.input_bytes) / speed;
@@ -276,7 +277,7 @@ fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
 
 fn hosts(facts: &Facts<'_>) -> Vec<Host> {
     let special = &facts.config.hosts;
-    // Where nobody says who has the library, all are alike.
+    // All hosts are alike when the configuration does not specify which of them have the library.
     let is_told = special.values().any(|h| h.library.is_some());
     let host = |(state, load): &(HostState, f64)| {
         let config = special.get(&state.name);
@@ -319,7 +320,7 @@ fn host_instruction(facts: &Facts<'_>, name: &str) -> Option<String> {
     facts.standing.iter().find(of_host).map(ToString::to_string)
 }
 
-/// What runs on a host, and behind it what waits there, core by core.
+/// Returns the attempts that run on a host and, behind them, those that wait there, core by core.
 fn busy(facts: &Facts<'_>, host: &str, cores: u32) -> Vec<Busy> {
     let here = || facts.under_way.iter().filter(|u| u.host == host);
     let mut slots: Vec<Busy> = Vec::new();
@@ -336,7 +337,7 @@ fn busy(facts: &Facts<'_>, host: &str, cores: u32) -> Vec<Busy> {
     slots
 }
 
-/// Spans of the day laid out from now on, in seconds from now.
+/// Returns spans of the day laid out from now on, in seconds from now.
 fn quiet(spans: &[Span], now: Timestamp) -> Vec<(f64, f64)> {
     let midnight = f64::from(now.num_seconds_from_midnight());
     let mut all: Vec<(f64, f64)> = Vec::new();
@@ -440,7 +441,7 @@ mod tests {
             situation(&facts, &|_| true, false)
         }
 
-        /// Names of the units, the most urgent first.
+        /// Returns the names of the units, the most urgent first.
         fn order(&self) -> Vec<String> {
             let work = self.work();
             let mut groups = work.situation.groups;

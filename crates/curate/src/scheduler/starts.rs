@@ -1,4 +1,4 @@
-//! Sending what may start: the approved tasks that are due, to where there is room first.
+//! Sending of tasks that may start: the approved tasks that are due, to the host that has room first.
 
 use super::situation::{self, Piece};
 use super::{Curator, LEASE, PassReport};
@@ -99,7 +99,8 @@ impl Curator {
         Ok(due)
     }
 
-    /// Records a start and writes its task file. `None` when somebody decided otherwise meanwhile.
+    /// Records a start and writes its task file. Returns `None` when another process decided otherwise in the meantime, or the
+    /// file cannot be written.
     fn start_one(
         &mut self,
         due: &Due,
@@ -180,7 +181,7 @@ impl Curator {
                 self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
                 self.tell_once(reason);
             }
-            // It is looked up by its name.
+            // The job is found by its name later.
             Sent::Unknown(why) => {
                 report.sent += 1;
                 let name = &start.name;

@@ -1,4 +1,4 @@
-//! What the data daemon does, kept in a file for `status`.
+//! The state of the data daemon, kept in a file for `status`.
 
 use super::document::Document;
 use super::{Curator, PassReport};
@@ -8,39 +8,39 @@ use archive::lease::Process;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Its state.
+/// The state of a data daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Host, boot, pid and start time.
     pub process: String,
-    /// When it began, ISO 8601 UTC.
+    /// Time of the start, ISO 8601 UTC.
     pub began: String,
-    /// When this was written, ISO 8601 UTC.
+    /// Time at which this state was written, ISO 8601 UTC.
     pub at: String,
-    /// `working`, `draining`, `away` (the database is) or `stopped`.
+    /// `working`, `draining`, `away` (the database is unreachable) or `stopped`.
     pub state: String,
-    /// Where tasks run.
+    /// Executor of the tasks.
     pub executor: String,
-    /// Results taken since it began.
+    /// Results taken since the start.
     pub taken: u64,
-    /// Attempts that failed or were lost since it began.
+    /// Attempts that failed or were lost since the start.
     pub failed: u64,
-    /// Attempts sent since it began.
+    /// Attempts sent since the start.
     pub sent: u64,
-    /// The computers.
+    /// The hosts.
     pub hosts: Vec<HostLine>,
-    /// What runs.
+    /// The attempts under way.
     pub attempts: Vec<AttemptLine>,
-    /// When all that is planned is expected to be done, ISO 8601 UTC.
+    /// Expected end of all planned work, ISO 8601 UTC; `None` without work.
     pub expected_end: Option<String>,
-    /// Why the archive cannot be used now.
+    /// Reason why the archive cannot be used now; `None` when it can.
     pub fault: Option<String>,
 }
 
-/// A computer.
+/// A host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostLine {
-    /// Its name.
+    /// Name of the host.
     pub host: String,
     /// Cores for tasks.
     pub cores: u32,
@@ -48,56 +48,56 @@ pub struct HostLine {
     pub memory_bytes: u64,
     /// Load average.
     pub load: Option<f64>,
-    /// Over so many minutes.
+    /// Minutes over which the load average is taken.
     pub load_minutes: Option<u32>,
-    /// People logged in.
+    /// Users logged in.
     pub users: Vec<String>,
-    /// Attempts that run there.
+    /// Attempts that run on the host.
     pub running: u64,
-    /// Attempts that wait there.
+    /// Attempts that wait on the host.
     pub waiting: u64,
-    /// Why nothing new starts there, if so.
+    /// Reason why nothing new starts on the host; `None` when something may.
     pub closed: Option<String>,
 }
 
 /// An attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttemptLine {
-    /// Its unit as delivery/use case.
+    /// Unit of the attempt as delivery/use case.
     pub unit: String,
     /// Number of the task.
     pub task: u32,
     /// Number of the start.
     pub attempt: u32,
-    /// Where.
+    /// Host of the attempt.
     pub host: String,
-    /// Seconds since it was sent.
+    /// Seconds since the attempt was sent.
     pub seconds: f64,
-    /// Files done, and files in all, by its last heartbeat.
+    /// Files done, and files in all, by the last heartbeat.
     pub files: Option<(u64, u64)>,
-    /// It waits to begin.
+    /// True when the attempt waits to begin.
     pub waits: bool,
 }
 
 impl State {
-    /// That of this process.
+    /// Returns the initial state of this process.
     pub fn begin(executor: &str, now: Timestamp) -> Self {
         let (process, began) = (Process::me().to_string(), text(now));
         let (executor, state) = (executor.to_owned(), "working".to_owned());
         Self { process, began, executor, state, ..Self::default() }
     }
 
-    /// Whether its process is there, as far as this machine can tell.
+    /// Returns true when the process of this state is running, as far as this machine can determine.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
     }
 
-    /// Number of its process.
+    /// Returns the pid of the process.
     pub fn pid(&self) -> &str {
         state_file::pid(&self.process)
     }
 
-    /// Takes up what a pass did.
+    /// Updates the state after a pass.
     ///
     /// # Errors
     /// When the archive fails.
@@ -154,7 +154,7 @@ impl State {
         Ok(())
     }
 
-    /// Writes it down. A file that cannot be written stops nothing.
+    /// Writes the state to its file. A file that cannot be written stops nothing.
     pub fn write(&mut self, directory: &Path, now: Timestamp) {
         self.at = text(now);
         state_file::write(directory, self);
@@ -165,12 +165,12 @@ fn text(time: Timestamp) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// Where a data daemon keeps its state and its lock.
+/// Returns the directory in which a data daemon keeps its state and its lock.
 pub fn directory(logs: &Path) -> PathBuf {
     logs.join("data")
 }
 
-/// The state that the last data daemon left in a directory.
+/// Reads the state that the last data daemon wrote to a directory.
 pub fn read(directory: &Path) -> Option<State> {
     state_file::read(directory)
 }

@@ -1,53 +1,53 @@
-//! What becomes of an attempt under way that has no result yet. Pure.
+//! The decision on an attempt under way that has no result yet. Pure.
 
 use dispatch::{Over, Standing};
 use model::task::{EndCode, TaskEnd};
 
-/// Seconds for which files of an attempt that is over may still appear.
+/// Seconds for which files of a finished attempt may still appear.
 const FILES_LATE: f64 = 10.0;
-/// Seconds after which an attempt that nobody has heard of was never begun.
+/// Seconds after which an attempt that the executor does not know counts as never begun.
 const NEVER_BEGUN: f64 = 60.0;
 
-/// What is seen of an attempt. Ages are in seconds, by this machine's clock alone.
+/// The observations of an attempt. Ages are in seconds, by this machine's clock alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signs {
-    /// The note that it left.
+    /// End note that the attempt wrote.
     pub end: Option<TaskEnd>,
-    /// Where its executor says that it stands; `None` when that cannot be asked.
+    /// State of the attempt as reported by its executor; `None` when the executor cannot be queried.
     pub standing: Option<Standing>,
     /// True for a thread of this process: it has no heartbeat, and its executor's word is certain.
     pub is_thread: bool,
     /// Since its heartbeat changed; `None` when it has none.
     pub beat_age: Option<f64>,
-    /// Since it was sent.
+    /// Time since the attempt was sent.
     pub age: f64,
-    /// Since its executor said first that it is over.
+    /// Time since the executor first reported the attempt as finished.
     pub over_for: f64,
-    /// Why its host cannot be used, if so.
+    /// Reason why the host cannot be used; `None` when it can.
     pub host_closed: Option<String>,
-    /// Whether its result is there and cannot be read (yet), and why.
+    /// Age of a result that exists and cannot be read (yet), and the reason; `None` otherwise.
     pub unreadable: Option<(f64, String)>,
 }
 
-/// What is to be done about it.
+/// The action on an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Nothing.
+    /// No action.
     GoOn,
-    /// It failed by itself.
+    /// The attempt failed by itself.
     Failed {
-        /// The code in histories.
+        /// Code in histories.
         code: String,
-        /// In words.
+        /// Reason in words.
         reason: String,
-        /// Another attempt may succeed.
+        /// True when another attempt may succeed.
         transient: bool,
     },
-    /// Its computer, its executor or somebody took it away; another attempt is made.
+    /// The attempt was lost by its host or its executor, or cancelled; another attempt is made.
     Lost {
-        /// The code in histories.
+        /// Code in histories.
         code: String,
-        /// In words.
+        /// Reason in words.
         reason: String,
     },
 }
@@ -56,8 +56,8 @@ fn lost(code: &str, reason: impl Into<String>) -> Verdict {
     Verdict::Lost { code: code.to_owned(), reason: reason.into() }
 }
 
-/// Decides. `patience` is the time without a sign of life after which an attempt is given up; `is_by_hand` tells that
-/// people begin it when they like.
+/// Returns the verdict on an attempt. `patience` is the time without a sign of life after which an attempt is given up;
+/// `is_by_hand` is true when operators begin attempts at a time of their choice.
 pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
     if let Some(end) = &signs.end {
         return of_note(end);

@@ -1,8 +1,8 @@
 //! CU1 in the steps of a night: from an [`Origin`] into the library and the ledger.
 //!
-//! [`Night::bring`] is the operator's word (what is there now), [`Night::fetch`] what the daemon asks for (what is settled, and
-//! what is still to come). Each group of files that lands is registered at once; the last registration of a fetch says what is
-//! still awaited.
+//! [`Night::bring`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
+//! a description of those still to come). Each group of files is registered as soon as it lands; the last registration of a fetch
+//! records the files that are still awaited.
 
 use super::Night;
 use super::identity::{self, Identity};
@@ -21,31 +21,31 @@ use std::sync::atomic::AtomicBool;
 use transfer::completeness::{self, Rule, Seen};
 use transfer::{Fetched, Step};
 
-/// What is known of files, by name.
+/// Known files, by name.
 type Ledger = HashMap<String, Vec<transfer::Known>>;
 
-/// What is to be brought of a delivery, and what it is then.
+/// A fetch of a delivery: its files, and the judgement on it afterwards.
 pub struct Coming<'a> {
-    /// From where.
+    /// Origin of the delivery.
     pub origin: &'a Origin,
-    /// Name of the delivery's directory there.
+    /// Name of the delivery's directory at the origin.
     pub directory: &'a str,
-    /// Which delivery it is, as far as the operator says.
+    /// Identity of the delivery, as far as the operator declared it.
     pub identity: Identity,
-    /// Whether a file may be taken.
+    /// True for a file that may be fetched.
     pub is_settled: &'a (dyn Fn(&transfer::Entry) -> bool + Sync),
-    /// Whether everything is there then, and what is still to come.
+    /// Judgement on a finished fetch: true when the delivery is complete, and a description of the files still to come.
     pub judge: &'a dyn Fn(&Fetched) -> (bool, Option<String>),
-    /// Files that are brought although they did not change: those of the library are not sound.
+    /// Files that are fetched although they did not change: their copies in the library are not sound.
     pub again: BTreeSet<String>,
-    /// The source is the library itself: files stay where they are, and the delivery came from where it came from.
+    /// True when the source is the library itself: files stay where they are, and the delivery keeps its recorded origin.
     pub is_library: bool,
-    /// The operator declares that more is to come.
+    /// True when the operator declares that more is to come.
     pub is_reopened: bool,
 }
 
 impl<'a> Coming<'a> {
-    /// What is new of a delivery, from elsewhere.
+    /// Makes a fetch of a delivery's new files from a source other than the library.
     pub fn new(
         origin: &'a Origin,
         directory: &'a str,
@@ -65,31 +65,31 @@ impl<'a> Coming<'a> {
     }
 }
 
-/// The word of the operator about when a delivery is complete.
+/// The operator's declaration of when a delivery is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Whole {
-    /// None: by its marker, where its survey has one.
+    /// No declaration: the marker decides, where the survey has one.
     #[default]
     Unsaid,
-    /// All of it is in its directory now: it is complete when that is transferred.
+    /// The whole delivery is in its directory now: it is complete when that is transferred.
     AllHere,
-    /// More is to come.
+    /// More files are to come.
     MoreToCome,
 }
 
-/// What an operator says of a delivery.
+/// The operator's declarations about a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Word {
-    /// Which delivery it is.
+    /// Identity of the delivery.
     pub identity: Identity,
-    /// When it is complete.
+    /// Completeness of the delivery.
     pub whole: Whole,
-    /// Files that are fetched again although they did not change: those of the library are not sound.
+    /// Files that are fetched again although they did not change: their copies in the library are not sound.
     pub again: BTreeSet<String>,
 }
 
 impl Word {
-    /// Whether all of a delivery is there after a fetch, and what is still to come.
+    /// Returns true when a delivery is complete after a fetch, and a description of the files still to come.
     fn judged(&self, fetched: &Fetched, has_marker: bool) -> (bool, Option<String>) {
         let hindered = Seen {
             postponed: fetched.postponed.len() + fetched.left,
@@ -100,7 +100,7 @@ impl Word {
         let all_there = match self.whole {
             Whole::AllHere => true,
             Whole::MoreToCome => false,
-            // Where no marker is to be expected, the operator's word is all there is.
+            // Without an expected marker, only the operator can declare that more is to come.
             Whole::Unsaid => fetched.marked_complete || !has_marker,
         };
         let more = || Some("more is to come, as the operator declared".to_owned());
@@ -111,22 +111,22 @@ impl Word {
     }
 }
 
-/// A fetch that is over.
+/// A finished fetch.
 pub struct Brought {
     /// Name of the delivery.
     pub name: String,
-    /// What was fetched.
+    /// Result of the fetch.
     pub fetched: Fetched,
-    /// What is still to come.
+    /// Description of the files still to come; `None` when there are none.
     pub awaited: Option<String>,
 }
 
 impl Night {
-    /// CU1: brings a delivery into the library and registers it, as the operator wants it: what is there now. Returns its name.
+    /// Fetches a delivery into the library and registers it (CU1), for an operator: all files that exist now. Returns its name.
     ///
     /// # Errors
-    /// `Kind::Gate` when it would not fit or the operator has to decide which delivery it is, `Kind::Conflict` while another process brings it,
-    /// and when the source cannot be read.
+    /// `Kind::Gate` when the delivery would not fit or the operator has to decide which delivery it is, `Kind::Conflict` while
+    /// another process fetches it, and when the source cannot be read.
     pub fn bring(
         &mut self,
         origin: &Origin,
@@ -155,20 +155,20 @@ impl Night {
         Ok(name)
     }
 
-    /// Declares a delivery complete on the operator's word. Returns `false` when it was complete.
+    /// Declares a delivery complete for the operator. Returns `false` when it already was.
     ///
     /// # Errors
-    /// When the archive does not know it.
+    /// When the archive does not know the delivery.
     pub fn close(&mut self, name: &str) -> anyhow::Result<bool> {
         let closed = self.curator.archive.close_delivery(name, &self.curator.cause, site::now())?;
         self.curator.archive.complete_deliveries(site::now())?;
         Ok(closed)
     }
 
-    /// Brings of a delivery what is due, and registers it group by group.
+    /// Fetches the files of a delivery that are due, and registers them group by group.
     ///
     /// # Errors
-    /// `Kind::Conflict` while another process brings it, `Kind::Gate` when it would not fit.
+    /// `Kind::Conflict` while another process fetches the delivery, `Kind::Gate` when it would not fit.
     pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Brought> {
         let (name, _lock) = if coming.is_library {
             let name = coming.directory.to_owned();
@@ -179,7 +179,7 @@ impl Night {
         };
         let brought = self.fetch_locked(coming, name);
         if brought.is_err() && !coming.is_library {
-            // Of a fetch that registered nothing no name is left behind.
+            // A fetch that registered nothing must not reserve a name.
             self.curator.archive.release_origin(&coming.origin.place_of(coming.directory))?;
         }
         brought
@@ -231,7 +231,7 @@ impl Night {
         Ok(Brought { name, fetched, awaited })
     }
 
-    /// What the ledger knows of the delivery's files.
+    /// Returns the ledger's entries for the files of the delivery.
     fn known_of(&self, coming: &Coming<'_>, name: &str) -> anyhow::Result<Ledger> {
         let mut known = register::known(name, &self.curator.site.place, &self.curator.archive)?;
         for file in &coming.again {
@@ -240,7 +240,8 @@ impl Night {
         Ok(known)
     }
 
-    /// Where the delivery comes from, for the record. One that is joined to what came from elsewhere is worth a word.
+    /// Returns the place from which the delivery is fetched, for the record. A delivery that joins files from elsewhere is
+    /// reported.
     fn place_of(&self, coming: &Coming<'_>, name: &str, is_known: bool) -> anyhow::Result<String> {
         let place = coming.origin.source.place(coming.directory);
         if !is_known {
@@ -259,7 +260,7 @@ impl Night {
         Ok(place)
     }
 
-    /// Brings, and registers every group that lands. Gives how many refusals that made.
+    /// Fetches files, and registers every group that lands. Returns the number of new refusals.
     fn fetch_groups(
         &mut self,
         coming: &Coming<'_>,
@@ -304,7 +305,7 @@ impl Night {
         counts.end();
     }
 
-    /// What came in place of a file that was not sound is.
+    /// Records that the replacements of unsound files are sound.
     fn note_mended(
         &mut self,
         delivery: &str,
@@ -328,7 +329,7 @@ impl Night {
     }
 }
 
-/// What a transfer would bring of a delivery, and its name.
+/// Returns the files that a transfer would fetch of a delivery, and the delivery's name.
 ///
 /// # Errors
 /// As [`Night::bring`].
@@ -350,7 +351,7 @@ pub fn prospect(
     Ok((name, found))
 }
 
-/// Names what a source shows and what was not fetched.
+/// Reports the entries that a source shows and that were not fetched.
 fn tell_skipped(name: &str, fetched: &Fetched) {
     const NAMED: usize = 20;
     for entry in fetched.skipped.iter().take(NAMED) {
@@ -363,7 +364,7 @@ fn tell_skipped(name: &str, fetched: &Fetched) {
     }
 }
 
-/// Does something with what the configuration, the profiles and the ledger say about a transfer.
+/// Calls `act` with the request of a transfer, from the configuration, the profiles and the ledger.
 fn with_request<T>(
     site: &Site,
     profiles: &[SurveyProfile],
@@ -398,7 +399,7 @@ fn with_request<T>(
         known: &|file| known.get(file).cloned().unwrap_or_default(),
         survey_of: &|header| survey_of(profiles, header),
         unfinished: &unfinished,
-        // What survey a file is of is known when it is here.
+        // The survey of a file is known only after the fetch.
         file_bytes_most: profiles.iter().map(|p| p.limits.file_bytes).max().unwrap_or(u64::MAX),
         markers: &markers,
         is_manifest: &|file| profiles.iter().any(|p| p.naming.is_manifest(file)),
@@ -413,7 +414,8 @@ fn with_request<T>(
     })
 }
 
-/// What of a delivery comes first: catalogues, so that metadata need not be made twice; images; the marker last.
+/// Returns the rank of a file in the order of fetching: catalogues first, so that metadata need not be made twice; then images;
+/// the marker last.
 fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
     let is_catalogue = |p: &SurveyProfile| p.naming.stem(file).catalogue;
     match () {
@@ -423,7 +425,7 @@ fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
     }
 }
 
-/// Returns where the deliveries that options choose come from, as far as that still exists.
+/// Returns the origins of the deliveries that options choose, as far as the origins still exist.
 ///
 /// # Errors
 /// `Kind::Gate` for a delivery or night that the archive does not know.
@@ -459,7 +461,7 @@ pub fn came_from(
     Ok(places)
 }
 
-/// What the profile that fits a primary header says of its file.
+/// Returns the rules of the profile that fits a primary header.
 fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> transfer::SurveyRules {
     let rules = |profile: &SurveyProfile| transfer::SurveyRules {
         survey: profile.name.clone(),

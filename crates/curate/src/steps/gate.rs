@@ -1,4 +1,4 @@
-//! What the steps of this machine leave alone: work that an operator paused or rejected, and work of the scheduler.
+//! Work that the steps of this machine do not touch: work that an operator paused or rejected, and work of the scheduler.
 
 use super::Night;
 use crate::advice;
@@ -15,7 +15,7 @@ use std::path::Path;
 /// Refuses to work beside a data daemon, which plans and starts the work of its site.
 ///
 /// # Errors
-/// `Kind::Conflict` while a data daemon works on the site; `advice` is what helps then.
+/// `Kind::Conflict` while a data daemon works on the site; `advice` has the commands that help then.
 pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     let Some(daemon) = state.filter(scheduler::state::State::is_alive) else { return Ok(()) };
@@ -26,19 +26,19 @@ pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     )))
 }
 
-/// Whether a data daemon works on a site, as far as this machine can tell.
+/// Returns true when a data daemon works on a site, as far as this machine can determine.
 pub fn has_scheduler(site: &Site) -> bool {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     state.is_some_and(|state| state.is_alive())
 }
 
 impl Night {
-    /// Works from now on although instructions of operators stand against it.
+    /// Ignores instructions of operators from now on.
     pub fn force(&mut self) {
         self.is_forced = true;
     }
 
-    /// Returns what operators stopped of some use cases of some deliveries.
+    /// Returns the instructions of operators that stop some use cases of some deliveries.
     ///
     /// # Errors
     /// When the archive fails.
@@ -49,7 +49,7 @@ impl Night {
         self.curator.held(deliveries, use_cases)
     }
 
-    /// Refuses deliveries of which nothing may start, before anything is done about them.
+    /// Refuses deliveries of which nothing may start, before any work on them.
     ///
     /// # Errors
     /// `Kind::Conflict`, with the instructions and the commands that end them.
@@ -69,7 +69,7 @@ impl Night {
     }
 }
 
-/// Names each instruction that stopped something, with the command that ends it.
+/// Reports each instruction that stopped something, with the command that ends it.
 pub fn tell_held(held: &[Held]) {
     let mut told: Vec<&Standing> = Vec::new();
     for one in held {
@@ -89,7 +89,7 @@ pub fn tell_held(held: &[Held]) {
     }
 }
 
-/// Returns the commands that redo what a stage refused of a delivery.
+/// Returns the commands that redo the work that a stage refused of a delivery.
 pub fn redo(site: &Site, archive: &Archive, delivery: &str, stage: Stage) -> Vec<Advice> {
     let (delivery, has_scheduler) = (delivery.to_owned(), has_scheduler(site));
     let place = archive.source(&delivery).map(|place| place.to_string_lossy().into_owned());

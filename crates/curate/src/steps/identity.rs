@@ -1,8 +1,8 @@
 //! The identity of a delivery: its directory's name together with its origin.
 //!
-//! The first origin with a directory of a name has the delivery of that name, the same directory name at another origin is
-//! the delivery `DIRECTORY@LABEL`. [`Night::identify`] decides under the lock of the delivery's directory in the library, so
-//! that two processes never give one name to two origins. [`expected`] decides the same without writing.
+//! The first origin with a directory of a name has the delivery of that name, the same directory name at another origin is the
+//! delivery `DIRECTORY@LABEL`. [`Night::identify`] decides under the lock of the delivery's directory in the library, so that two
+//! processes never assign one name to two origins. [`expected`] decides the same without writing.
 
 use super::Night;
 use crate::advice;
@@ -19,36 +19,36 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use transfer::source::{Address, EntryKind};
 
-/// The word of the operator about which delivery a directory is.
+/// The operator's declaration of which delivery a directory is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
-    /// None: the origin decides. A directory that is most likely a known delivery at another path is an error.
+    /// No declaration: the origin decides. A directory that is most likely a known delivery at another path is an error.
     #[default]
     Unsaid,
-    /// The origin decides; what the directory holds is not compared. For configured sources.
+    /// The origin decides; the content of the directory is not compared. For configured sources.
     ByOrigin,
-    /// It is the delivery of this name (`--join`).
+    /// The directory is the delivery of this name (`--join`).
     Join(String),
-    /// It is a delivery of its own (`--new`).
+    /// The directory is a delivery of its own (`--new`).
     New,
 }
 
-/// Longest name of a delivery.
+/// Length of the longest name of a delivery, in bytes.
 const NAME_BYTES: usize = 200;
-/// Labels that are tried for one directory.
+/// Maximum number of labels that are tried for one directory.
 const MAX_NAMESAKES: usize = 10_000;
-/// Time for which a process that holds the lock of a new delivery is given to record its origin.
+/// Time within which a process that holds the lock of a new delivery has to record its origin.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns the origin's own among those that have a directory of a name: by its name, else by its address. An address that
-/// another configured source had is not its own.
+/// Returns the origin's own entry among those that have a directory of a name: by its name, else by its address. An address that
+/// another configured source had is not the origin's own.
 pub fn own<'k>(
     known: &'k [KnownOrigin],
     origin: &Origin,
     configured: &BTreeSet<String>,
 ) -> Option<&'k KnownOrigin> {
     let is_others = |k: &KnownOrigin| k.place.is_source && configured.contains(&k.place.origin);
-    // Of sites that grew older, addresses are as they were configured.
+    // Older sites record addresses as they were configured.
     let is_here = |k: &KnownOrigin| {
         let known = Address::parse(&k.place.address, Path::new("/"));
         k.place.address == origin.address
@@ -60,7 +60,7 @@ pub fn own<'k>(
         .or_else(|| known.iter().find(|k| !is_others(k) && is_here(k)))
 }
 
-/// Names that a directory's delivery may have, in the order in which they are tried.
+/// Returns the names that a directory's delivery may have, in the order in which they are tried.
 fn candidates(directory: &str, label: &str) -> impl Iterator<Item = String> {
     let numbered = |n: usize| if n == 1 { String::new() } else { format!("-{n}") };
     let labelled = (1..MAX_NAMESAKES).map(move |n| format!("@{label}{}", numbered(n)));
@@ -73,7 +73,7 @@ fn candidates(directory: &str, label: &str) -> impl Iterator<Item = String> {
 /// Returns the name that the delivery of a directory has, or would have.
 ///
 /// # Errors
-/// `Kind::Gate` where [`Night::identify`] needs the operator's word.
+/// `Kind::Gate` where [`Night::identify`] needs the operator's declaration.
 pub fn expected(
     archive: &Archive,
     (origin, directory): (&Origin, &str),
@@ -99,7 +99,7 @@ fn many(directory: &str) -> String {
     format!("{directory}: {MAX_NAMESAKES} deliveries have this directory name")
 }
 
-/// Refuses a word that contradicts what was decided before.
+/// Refuses a declaration that contradicts an earlier decision.
 fn as_said(own: &KnownOrigin, identity: &Identity) -> anyhow::Result<()> {
     match identity {
         Identity::Join(name) if *name != own.delivery => Err(failure::gate(format!(
@@ -199,7 +199,7 @@ impl Night {
             if let Some(found) = self.first_free((origin, directory))? {
                 return Ok(found);
             }
-            // Whoever holds the lock records its origin within a moment; then the name is its own.
+            // The process that holds the lock records its origin within a moment; then the name belongs to that origin.
             if began.elapsed() > CLAIM_TIMEOUT {
                 return Err(under_way(directory));
             }
@@ -207,7 +207,7 @@ impl Night {
         }
     }
 
-    /// Takes the first name that no other origin has. `None`: another process is about to record the origin of one.
+    /// Takes the first name that no other origin has. Returns `None` when another process is about to record the origin of one.
     fn first_free(
         &mut self,
         (origin, directory): (&Origin, &str),
@@ -222,7 +222,7 @@ impl Night {
             match self.locked(&name)? {
                 None if reserved(&self.curator.archive)? => {}
                 None => return Ok(None),
-                // Another process may have registered files between the question and the lock.
+                // Another process may have registered files between the query and the lock.
                 Some(_) if self.curator.archive.deliveries(None)?.contains(&name) => {}
                 Some(lock) => {
                     self.claim((origin, directory), &name, Claim::Own)?;
@@ -243,7 +243,7 @@ impl Night {
         Ok(self.curator.archive.claim_origin(&place, name, claim, site::now())?)
     }
 
-    /// Locks a delivery's directory in the library; `None` while another process holds it.
+    /// Locks a delivery's directory in the library; returns `None` while another process holds the lock.
     pub(super) fn locked(&self, name: &str) -> anyhow::Result<Option<files::DirLock>> {
         let library = self.curator.site.place.library().join(name);
         files::create_dir(&library)
@@ -252,7 +252,7 @@ impl Night {
     }
 }
 
-/// The error of a delivery that another process fetches.
+/// Returns the error of a delivery that another process fetches.
 pub(super) fn under_way(name: &str) -> anyhow::Error {
     failure::conflict(format!("another process is bringing {name}; wait for it"))
 }

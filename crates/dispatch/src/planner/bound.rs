@@ -1,10 +1,10 @@
-//! What no plan can beat.
+//! A lower bound of the end of all plans.
 
 use super::{Seconds, Situation, seconds_on};
 use std::collections::BTreeSet;
 
-/// The time before which these tasks cannot all be done on these hosts: the largest of what the cores can do, with and
-/// without regard to memory, and the longest chain.
+/// Returns the time before which these tasks cannot all be done on these hosts: the largest of the bounds by the capacity of the
+/// cores, with and without regard to memory, and the longest chain.
 pub(super) fn lower_bound(situation: &Situation, usable: &[usize], tasks: &[usize]) -> Seconds {
     if tasks.is_empty() || usable.is_empty() {
         return 0.0;
@@ -13,7 +13,7 @@ pub(super) fn lower_bound(situation: &Situation, usable: &[usize], tasks: &[usiz
     let mut thresholds: BTreeSet<u64> =
         tasks.iter().map(|t| situation.tasks[*t].memory_bytes).collect();
     thresholds.insert(0);
-    // Few sizes are asked for; should there be many, some of them do.
+    // Usually there are few sizes; of many, some suffice.
     let step = thresholds.len().div_ceil(16);
     thresholds
         .into_iter()
@@ -22,7 +22,7 @@ pub(super) fn lower_bound(situation: &Situation, usable: &[usize], tasks: &[usiz
         .fold(by_chain, f64::max)
 }
 
-/// When the tasks that take at least so much memory are done if cores were never idle and tasks could be cut.
+/// Returns the end of the tasks that take at least `memory_least`, if cores were never idle and tasks could be cut.
 fn by_capacity(
     situation: &Situation,
     usable: &[usize],
@@ -31,7 +31,7 @@ fn by_capacity(
 ) -> Seconds {
     let large =
         || tasks.iter().map(|t| &situation.tasks[*t]).filter(|t| t.memory_bytes >= memory_least);
-    // In reference seconds, against the best that each host does; and in the fastest host's seconds.
+    // In reference seconds, at the best speed of each host; and in seconds of the fastest host.
     let reference: f64 = large().map(|t| t.seconds * f64::from(t.threads)).sum();
     let rate = |h: usize| situation.hosts[h].speed.iter().fold(0.0, |a: f64, b| a.max(*b));
     let fastest: [f64; 3] = std::array::from_fn(|u| {
@@ -67,13 +67,13 @@ fn by_capacity(
     when(reference, &rate).max(when(quickest, &|_| 1.0))
 }
 
-/// Core-seconds that a host has until some time.
+/// Returns the core-seconds that a host has until a time.
 fn room(situation: &Situation, host: usize, slots: f64, until: Seconds) -> f64 {
     let host = &situation.hosts[host];
     let quiet: f64 =
         host.quiet.iter().map(|(from, to)| (to.min(until) - from.min(until)).max(0.0)).sum();
     let busy: f64 = host.busy.iter().map(|b| b.left.min(until) * f64::from(b.threads)).sum();
-    // With more cores than memory for tasks of this size, what runs may sit on the other cores.
+    // With more cores than memory for tasks of this size, running tasks may use the other cores.
     let beside = (f64::from(host.cores) - slots) * until;
     (slots * (until - quiet) - (busy - beside).max(0.0)).max(0.0)
 }
@@ -105,7 +105,7 @@ fn longest_chain(situation: &Situation, usable: &[usize], tasks: &[usize]) -> Se
         let start = of.after.iter().map(|g| ends[*g]).fold(of.from, f64::max);
         ends[group] = start + longest[group];
     }
-    // Groups without tasks only pass on when what comes after them can start.
+    // Groups without tasks only delay the groups after them.
     let has_tasks = tasks.iter().map(|t| situation.tasks[*t].group);
     has_tasks.map(|group| ends[group]).fold(0.0, f64::max)
 }

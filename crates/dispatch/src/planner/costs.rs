@@ -1,47 +1,47 @@
-//! What tasks cost, learned from results.
+//! Costs of tasks, learned from results.
 //!
 //! Work is measured in bytes of input, which are known before a file is opened: pixels decoded, headers and rows read are in
-//! proportion to them within a use case and survey (`status` tells rows per second, too). Per use case there is a rate at
-//! speed 1, and per host a speed; both start from a default that counts as a few results, so that one odd result does not
-//! turn the plan around.
+//! proportion to them within a use case and survey (`status` reports rows per second, too). Per use case there is a rate at speed
+//! 1, and per host a speed; both start from a default that counts as a few results, so that one unusual result does not change
+//! the whole plan.
 
 use super::Seconds;
 use model::UseCase;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Results that the default counts for.
+/// Number of results for which the default counts.
 const PRIOR: f64 = 3.0;
-/// Older results than the last so many of a use case and host are forgotten.
+/// Number of latest results of a use case and host that are used; older ones are ignored.
 pub const RESULTS_MOST: usize = 200;
 /// Speeds stay within this factor of 1.
 const SPEED_MOST: f64 = 10.0;
-/// What a task takes besides its work: starting, reading the profile, syncing.
+/// Seconds that a task takes besides its work: starting, reading the profile, syncing.
 const START_SECONDS: Seconds = 0.3;
 
-/// Bytes of input per second and core, on day one (measured on a core of 2023; see the benchmarks).
+/// Bytes of input per second and core, before the first result (measured on a core of 2023; see the benchmarks).
 const DEFAULT_RATE: [f64; 3] = [12e6, 250e6, 12e6];
-/// Bytes written per byte of input, on day one.
+/// Bytes written per byte of input, before the first result.
 const DEFAULT_YIELD: [f64; 3] = [0.03, 0.01, 0.8];
 
-/// What a task took.
+/// The measured cost of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// What was done.
+    /// Use case.
     pub use_case: UseCase,
-    /// Where.
+    /// Host.
     pub host: String,
     /// Bytes read.
     pub input_bytes: u64,
-    /// Bytes left.
+    /// Bytes written.
     pub output_bytes: u64,
     /// Wall-clock seconds.
     pub seconds: Seconds,
-    /// Peak memory of its process, when it had one of its own.
+    /// Peak memory of the task's process, when it had one of its own.
     pub peak_memory_bytes: u64,
 }
 
-/// What tasks cost, by use case and host.
+/// The costs of tasks, by use case and host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
     rate: [f64; 3],
@@ -57,7 +57,7 @@ impl Default for Costs {
 }
 
 impl Costs {
-    /// Learns from results, the latest last.
+    /// Learns costs from results, the latest last.
     pub fn learn(samples: &[Sample]) -> Self {
         let mut by_use_case: [Vec<&Sample>; 3] = Default::default();
         let mut counted: BTreeMap<(UseCase, &str), usize> = BTreeMap::new();
@@ -98,7 +98,7 @@ impl Costs {
         }
         let count = samples.len() as f64;
         let middle = typical[typical.len() / 2];
-        // The default fades as results come in.
+        // The default loses weight with every result.
         let weight = count / (count + PRIOR);
         self.rate[u] = (weight * middle + (1.0 - weight) * DEFAULT_RATE[u].ln()).exp();
         for (host, rates) in &by_host {
@@ -113,22 +113,22 @@ impl Costs {
         self.memory[u] = samples.iter().map(|s| s.peak_memory_bytes).max().unwrap_or(0);
     }
 
-    /// How long a task of so many bytes takes at speed 1.
+    /// Returns the duration of a task with `input_bytes` at speed 1.
     pub fn seconds(&self, use_case: UseCase, input_bytes: u64) -> Seconds {
         START_SECONDS + input_bytes as f64 / self.rate[use_case as usize]
     }
 
-    /// What it writes, in bytes.
+    /// Returns the number of bytes that a task writes.
     pub fn output_bytes(&self, use_case: UseCase, input_bytes: u64) -> u64 {
         (input_bytes as f64 * self.output[use_case as usize]) as u64
     }
 
-    /// The most memory that a result of the use case told, in bytes; 0 when none did.
+    /// Returns the largest memory that a result of the use case reported, in bytes; 0 when none did.
     pub fn peak_memory_bytes(&self, use_case: UseCase) -> u64 {
         self.memory[use_case as usize]
     }
 
-    /// How fast a host is, by use case in the order of [`UseCase::ALL`]; 1 for one that is not known.
+    /// Returns the speed of a host, by use case in the order of [`UseCase::ALL`]; 1 for an unknown host.
     pub fn speed(&self, host: &str) -> [f64; 3] {
         self.speed.get(host).copied().unwrap_or([1.0; 3])
     }

@@ -1,15 +1,15 @@
-//! Which task runs where and when: a pure function from hosts, tasks and policy to a plan.
+//! Placement of tasks on hosts and in time: a pure function from hosts, tasks and policy to a plan.
 //!
-//! Takes hosts with their cores, memory, disks, load and what they do already, tasks in groups, and a policy; gives a
-//! placement for every task that can be done, and a reason for every other one. Times are seconds from now. Nothing is
-//! read or written here, and the same input gives the same plan.
+//! Takes hosts with their cores, memory, disks, load and running work, tasks in groups, and a policy; returns a placement for
+//! every task that can be done, and a reason for every other one. Times are seconds from now. Nothing is read or written here,
+//! and the same input yields the same plan.
 //!
 //! Tasks are placed one after the other, the most urgent first, each where it ends soonest (list scheduling by earliest
-//! completion). Independent tasks of one thread end, on n cores of equal speed, at most one task's time after the lower
-//! bound (Graham 1969); where that is far from it, long tasks go first (Graham's LPT: at most 1/k more than the bound when
-//! each core has k tasks). A handful of tasks is searched for the best order.
+//! completion). Independent tasks of one thread end, on n cores of equal speed, at most one task's time after the lower bound
+//! (Graham 1969); when the plan is far from the bound, long tasks are placed first (Graham's LPT: at most 1/k more than the bound
+//! when each core has k tasks). The best order of a small number of tasks is found by search.
 //!
-//! Start at [`plan`]; what a task costs where is learned in [`costs`].
+//! Start at [`plan`]; [`costs`] learns the costs of tasks on hosts.
 
 mod bound;
 pub mod costs;
@@ -20,98 +20,98 @@ use model::UseCase;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A plan this near to the lower bound is good enough.
+/// Ratio to the lower bound up to which a plan is good enough.
 const GOOD: f64 = 1.03;
-/// Tasks longer than this part of the lower bound are started early when urgency alone leaves hosts idle at the end.
+/// Share of the lower bound beyond which a task is started early, when urgency alone leaves hosts idle at the end.
 const LONG: f64 = 0.04;
 
 /// Seconds from now.
 pub type Seconds = f64;
 
-/// A computer, or what a batch system lets us use of it.
+/// A computer, or the part of it that a batch system lets us use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {
-    /// Its name, unique.
+    /// Name of the host, unique.
     pub name: String,
     /// Cores that tasks may use.
     pub cores: u32,
     /// Memory that tasks may use, in bytes.
     pub memory_bytes: u64,
-    /// Which of the disks in [`Situation::disks`] takes the output of its tasks.
+    /// Index in [`Situation::disks`] of the disk that takes the output of the host's tasks.
     pub disk: usize,
-    /// How fast it is: 1 = the speed in which tasks are measured; by use case, in the order of [`UseCase::ALL`].
+    /// Speed of the host: 1 = the speed in which tasks are measured; by use case, in the order of [`UseCase::ALL`].
     pub speed: [f64; 3],
-    /// Whether the library is on a disk of its own.
+    /// True when the library is on a disk of the host itself.
     pub has_library: bool,
     /// Load average that is not of our tasks.
     pub load: f64,
-    /// What it does for us already.
+    /// Our work that already runs on the host.
     pub busy: Vec<Busy>,
-    /// Why nothing new may start there, if so: paused, draining, not answering.
+    /// Reason why nothing new may start there (paused, draining, not answering); `None` when something may.
     pub closed: Option<String>,
-    /// Spans in which nothing of ours may run there, ascending and apart.
+    /// Spans in which no tasks of ours may run there, ascending and disjoint.
     pub quiet: Vec<(Seconds, Seconds)>,
 }
 
-/// Something that runs.
+/// Running work.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Busy {
-    /// When it is expected to end.
+    /// Expected end.
     pub left: Seconds,
-    /// Its cores.
+    /// Number of cores.
     pub threads: u32,
-    /// Its memory in bytes.
+    /// Memory in bytes.
     pub memory_bytes: u64,
 }
 
 /// Tasks that belong together: a unit, or part of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// Its name in reasons.
+    /// Name of the group in reasons.
     pub name: String,
-    /// Groups all tasks of which must have ended before one of this starts.
+    /// Groups whose tasks must all have ended before a task of this group starts.
     pub after: Vec<usize>,
-    /// Tasks of a higher one come before all of a lower one, whatever that costs.
+    /// Priority: tasks of a higher one are placed before all of a lower one, at any cost.
     pub priority: i64,
-    /// Among equals, lower is more urgent: given up where hosts would be idle at the end for it.
+    /// Urgency among groups of equal priority, lower is more urgent: ignored where hosts would be idle at the end because of it.
     pub urgency: i64,
-    /// None of it starts before: what runs already of the groups before it ends then.
+    /// Earliest start: the running work of the groups before this group ends then.
     pub from: Seconds,
-    /// Why none of it may start, if so.
+    /// Reason why no task of the group may start; `None` when they may.
     pub closed: Option<String>,
 }
 
 /// One piece of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Its group.
+    /// Index of the group of the task.
     pub group: usize,
-    /// What is done.
+    /// Use case.
     pub use_case: UseCase,
-    /// How long it takes at speed 1, reading not counted.
+    /// Duration at speed 1, without reading.
     pub seconds: Seconds,
-    /// Cores.
+    /// Number of cores.
     pub threads: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// What it reads from the library, in bytes.
+    /// Bytes that the task reads from the library.
     pub input_bytes: u64,
-    /// What it writes, in bytes.
+    /// Bytes that the task writes.
     pub output_bytes: u64,
-    /// The only host that may do it, when the operator said so.
+    /// Index of the only host that may do the task, when the operator chose one.
     pub host: Option<usize>,
-    /// Why it may not start, if so.
+    /// Reason why the task may not start; `None` when it may.
     pub closed: Option<String>,
 }
 
-/// What decides beside hosts and tasks.
+/// The policy of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Most hosts in use at a time; 0 = all.
+    /// Maximum number of hosts in use at a time; 0 = all.
     pub hosts_most: usize,
-    /// Hosts with a foreign load per core above this are left alone; 0 = whatever the load.
+    /// Foreign load per core above which a host is not used; 0 = any load.
     pub load_most: f64,
-    /// Bytes per second at which a host reads a library that is not its own; 0 = as fast as its own.
+    /// Bytes per second at which a host reads a library that is not on its own disk; 0 = as fast as from its own.
     pub remote_rate: f64,
 }
 
@@ -121,88 +121,88 @@ impl Default for Policy {
     }
 }
 
-/// All that a plan depends on.
+/// The complete input of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Situation {
-    /// The computers.
+    /// The hosts.
     pub hosts: Vec<Host>,
     /// Free bytes of each disk that takes output.
     pub disks: Vec<u64>,
-    /// The groups. A group never comes after itself, by whatever way.
+    /// The groups. No group comes after itself, directly or indirectly.
     pub groups: Vec<Group>,
     /// The tasks.
     pub tasks: Vec<Task>,
-    /// What decides.
+    /// The policy.
     pub policy: Policy,
 }
 
-/// Where and when a task runs.
+/// The host and the time of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Placement {
-    /// Which of the tasks.
+    /// Index of the task.
     pub task: usize,
-    /// Which of the hosts.
+    /// Index of the host.
     pub host: usize,
-    /// When it starts.
+    /// Start of the task.
     pub start: Seconds,
-    /// How long it takes.
+    /// Duration of the task.
     pub seconds: Seconds,
 }
 
 impl Placement {
-    /// When it ends.
+    /// Returns the end of the task.
     pub fn end(&self) -> Seconds {
         self.start + self.seconds
     }
 }
 
-/// Why a task is not planned.
+/// Reason why a task is not planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code")]
 pub enum Reason {
-    /// It, or its group, may not start.
+    /// The task, or its group, may not start.
     Closed {
-        /// What the operator or the pipeline said.
+        /// Reason given by the operator or the pipeline.
         why: String,
     },
-    /// No host is to be used at all.
+    /// No host may be used at all.
     NoHost {
-        /// Each host with what is against it.
+        /// Each host with the reason against it.
         hosts: Vec<String>,
     },
     /// No usable host is large enough.
     TooLarge {
-        /// Cores that it wants.
+        /// Cores that the task needs.
         threads: u32,
-        /// Memory that it wants.
+        /// Memory that the task needs, in bytes.
         memory_bytes: u64,
-        /// Cores of the largest one.
+        /// Cores of the largest host.
         cores_most: u32,
-        /// Memory of the largest one.
+        /// Memory of the largest host, in bytes.
         memory_most: u64,
     },
     /// The host that the operator chose cannot be used.
     HostClosed {
-        /// Its name.
+        /// Name of the host.
         host: String,
-        /// What is against it.
+        /// Reason against the host.
         why: String,
     },
-    /// Its output would not fit.
+    /// The output of the task would not fit.
     NoRoom {
-        /// What it writes.
+        /// Bytes that the task writes.
         output_bytes: u64,
-        /// What is left, after the tasks before it, where most is left.
+        /// Bytes that are free after the tasks before it, on the disk with the most free space.
         free_bytes: u64,
     },
-    /// A group before its own is not planned whole.
+    /// A group before the task's own is not planned completely.
     After {
-        /// Its name.
+        /// Name of that group.
         group: String,
     },
     /// No span between quiet hours is long enough.
     NoTime {
-        /// How long it takes where it is fastest.
+        /// Duration on the fastest host.
         seconds: Seconds,
     },
 }
@@ -236,7 +236,7 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
-    /// Returns the reason without what differs from task to task: tasks with the same cause are one line of a report.
+    /// Returns the reason without the parts that differ from task to task: tasks with the same cause are one line of a report.
     pub fn cause(&self) -> String {
         match self {
             Self::NoRoom { .. } => {
@@ -258,22 +258,22 @@ impl Reason {
     }
 }
 
-/// What runs where and when, and why the rest does not.
+/// The placements of tasks, and the reasons why the others have none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// By start, then host.
+    /// Placements, by start, then host.
     pub placements: Vec<Placement>,
-    /// By task.
+    /// Tasks without a placement, each with the reason, by task.
     pub unplanned: Vec<(usize, Reason)>,
-    /// When the last task ends.
+    /// End of the last task.
     pub makespan: Seconds,
-    /// No plan of these tasks can end before.
+    /// Lower bound: no plan of these tasks can end before.
     pub lower_bound: Seconds,
-    /// Hosts that are not used, with the reason.
+    /// Hosts that are not used, each with the reason.
     pub left_alone: Vec<(usize, String)>,
 }
 
-/// Plans.
+/// Makes the plan of a situation.
 ///
 /// # Panics
 /// Never for groups without a cycle; tasks of groups in a cycle are not planned.
@@ -316,7 +316,7 @@ pub fn plan(situation: &Situation) -> Plan {
     }
 }
 
-/// How long a task takes on a host.
+/// Returns the duration of a task on a host.
 pub fn seconds_on(task: &Task, host: &Host, policy: &Policy) -> Seconds {
     let speed = host.speed[task.use_case as usize];
     let reading = match host.has_library || policy.remote_rate <= 0.0 {
@@ -326,7 +326,7 @@ pub fn seconds_on(task: &Task, host: &Host, policy: &Policy) -> Seconds {
     task.seconds / speed.max(1e-6) + reading
 }
 
-/// Hosts that may be used, and what is against the others.
+/// Returns the hosts that may be used, and the reason against each other host.
 fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
     let policy = &situation.policy;
     let mut usable = Vec::new();
@@ -351,7 +351,7 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
         0 => usable.len(),
         n => n,
     };
-    // Those that do something for us first, then the strongest.
+    // Hosts that already work for us first, then the strongest.
     let strength = |at: usize| {
         let host = &situation.hosts[at];
         let speed = host.speed.iter().sum::<f64>() * f64::from(host.cores);
@@ -366,7 +366,7 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
     (usable, left_alone)
 }
 
-/// Tasks that cannot be planned whatever the others do.
+/// Returns the tasks that cannot be planned, regardless of the others.
 fn refused(
     situation: &Situation,
     usable: &[usize],
@@ -411,13 +411,13 @@ fn refused(
     situation.tasks.iter().enumerate().filter_map(of).collect()
 }
 
-/// Tasks of groups after one that is not planned whole.
+/// Adds the tasks of groups after one that is not planned completely.
 fn close_followers(situation: &Situation, unplanned: &mut Vec<(usize, Reason)>) {
     let mut broken = vec![false; situation.groups.len()];
     for (task, _) in unplanned.iter() {
         broken[situation.tasks[*task].group] = true;
     }
-    // A group is broken by one that comes before it, however far.
+    // A group is broken by any group before it, directly or indirectly.
     let mut behind: Vec<Option<usize>> = vec![None; broken.len()];
     let mut is_changed = true;
     while is_changed {

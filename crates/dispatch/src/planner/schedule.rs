@@ -1,16 +1,16 @@
 //! Placing tasks one after the other, each where it ends soonest.
 //!
-//! Hosts are asked through heaps of the earliest time at which they could take a task of some kind. Those times only
-//! grow while tasks are placed, so an old entry is a bound from below, and is set right when it comes to the top.
+//! Hosts are found through heaps of the earliest time at which they could take a task of some kind. Those times only grow while
+//! tasks are placed, so an old entry is a lower bound, and is corrected when it reaches the top.
 
 use super::{Placement, Reason, Seconds, Situation, Task, seconds_on};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-/// Speeds that differ by less than this factor count as one when hosts are looked for.
+/// Factor up to which speeds count as equal in the search for hosts.
 const SPEED_STEP: f64 = 1.05;
 
-/// What one order of the tasks led to.
+/// The outcome of one order of the tasks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
     pub placements: Vec<Placement>,
@@ -44,7 +44,7 @@ impl Ord for Time {
     }
 }
 
-/// A span in which a host works for us, with the ends of what it does, ascending.
+/// A span in which a host works for us, with the ends of its tasks, ascending.
 #[derive(Clone, Debug)]
 struct Session {
     from: Seconds,
@@ -59,7 +59,7 @@ struct Running {
     memory_bytes: u64,
 }
 
-/// Tasks that ask the same of a host.
+/// Tasks that request the same of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Kind {
     use_case: usize,
@@ -72,7 +72,7 @@ type Heap = BinaryHeap<Reverse<(Time, usize)>>;
 /// The hosts for one kind, those of about the same speed together.
 struct Candidates {
     classes: Vec<Class>,
-    /// The shortest task of the kind, on a host of speed 1.
+    /// Duration of the shortest task of the kind, on a host of speed 1.
     shortest: Seconds,
 }
 
@@ -82,7 +82,7 @@ struct Class {
     fastest: usize,
 }
 
-/// What does not change between two orders.
+/// The part of a search that does not change between two orders.
 pub(super) struct Scheduler<'a> {
     situation: &'a Situation,
     usable: Vec<usize>,
@@ -125,7 +125,7 @@ impl<'a> Scheduler<'a> {
         Self { situation, usable: usable.to_vec(), tasks, kinds, kind_of, shortest }
     }
 
-    /// The tasks that can be planned.
+    /// Returns the tasks that can be planned.
     pub(super) fn tasks(&self) -> &[usize] {
         &self.tasks
     }
@@ -179,7 +179,7 @@ struct Run<'a, 'b> {
     candidates: Vec<Candidates>,
     /// Tasks that can start, or could if a host were free.
     available: BinaryHeap<Reverse<(u32, usize)>>,
-    /// Groups whose tasks can start from a time on.
+    /// Groups, each with the time from which its tasks can start.
     pending: BinaryHeap<Reverse<(Time, usize)>>,
     groups: Vec<GroupState>,
     tasks_of: Vec<Vec<usize>>,
@@ -189,9 +189,9 @@ struct Run<'a, 'b> {
 
 #[derive(Clone, Default)]
 struct GroupState {
-    /// Tasks not placed.
+    /// Number of tasks that are not placed.
     left: usize,
-    /// Groups before it that are not done.
+    /// Number of groups before this group that are not done.
     before: usize,
     ready: Seconds,
     end: Seconds,
@@ -240,7 +240,7 @@ impl<'a, 'b> Run<'a, 'b> {
         }
     }
 
-    /// All groups before this one are done.
+    /// Releases a group: all groups before it are done.
     fn release(&mut self, group: usize) {
         let ready = self.groups[group].ready;
         if self.tasks_of[group].is_empty() {
@@ -288,7 +288,7 @@ impl<'a, 'b> Run<'a, 'b> {
                     continue;
                 }
             };
-            // What can start before it does, and is more urgent, comes first.
+            // More urgent tasks that can start before this task come first.
             if self.pending.peek().is_some_and(|Reverse((at, _))| at.0 <= placement.start) {
                 self.available.push(Reverse((rank, t)));
                 self.open_next_group();
@@ -322,7 +322,7 @@ impl<'a, 'b> Run<'a, 'b> {
         }
     }
 
-    /// Where the task ends soonest.
+    /// Returns the placement at which the task ends soonest.
     fn best_host(&mut self, t: usize, task: &Task, ready: Seconds) -> Result<Placement, Reason> {
         let situation = self.scheduler.situation;
         let most_room = self.disks.iter().copied().max().unwrap_or(u64::MAX);
@@ -346,7 +346,7 @@ impl<'a, 'b> Run<'a, 'b> {
             let candidates = &mut self.candidates[self.scheduler.kind_of[t]];
             let shortest = candidates.shortest;
             for Class { heap, fastest } in &mut candidates.classes {
-                // Even its fastest host, free when the first one is, would end later.
+                // Even the fastest host of the class, free when the first one is, would end later.
                 let least = seconds_on(task, &situation.hosts[*fastest], &situation.policy);
                 let from = heap.peek().map_or(0.0, |Reverse((known, _))| known.0.max(ready));
                 if best.is_some_and(|best| from + least > best.end()) {
@@ -359,7 +359,7 @@ impl<'a, 'b> Run<'a, 'b> {
                         heap.push(Reverse((known, h)));
                         break;
                     }
-                    // The next time round, this host is known better.
+                    // The entry of this host is updated for the next search.
                     let host = &situation.hosts[h];
                     let least = shortest / host.speed[task.use_case as usize].max(1e-6);
                     let from = earliest(host, &self.sessions[h], task, 0.0, least);
@@ -396,7 +396,7 @@ impl<'a, 'b> Run<'a, 'b> {
 
     fn finish(mut self) -> Outcome {
         let situation = self.scheduler.situation;
-        // Groups that were never released stand behind one of which something could not be placed.
+        // Groups that were never released come after a group with tasks that could not be placed.
         for (at, state) in self.groups.iter().enumerate() {
             if state.before > 0 && !self.tasks_of[at].is_empty() {
                 let before = situation.groups[at].after.iter().find(|g| {
@@ -438,13 +438,13 @@ impl Session {
     fn add(&mut self, running: Running, cores: u32) {
         let at = self.running.partition_point(|r| r.end <= running.end);
         self.running.insert(at, running);
-        // What ends before the cores are all taken by what ends later decides nothing.
+        // The earliest end has no effect when every core is taken by work that ends later.
         if self.running.len() > cores as usize {
             self.running.remove(0);
         }
     }
 
-    /// From when on cores and memory are free for a task.
+    /// Returns the time from which cores and memory are free for a task.
     fn free_from(&self, task: &Task, host: &super::Host) -> Seconds {
         let mut cores = host.cores - task.threads.min(host.cores);
         let mut memory = host.memory_bytes.saturating_sub(task.memory_bytes);
@@ -459,7 +459,7 @@ impl Session {
     }
 }
 
-/// The earliest time not before `ready` at which a host can do a task that takes so long there.
+/// Returns the earliest time not before `ready` at which a host can do a task that takes `seconds` there.
 fn earliest(
     host: &super::Host,
     sessions: &[Session],
@@ -473,7 +473,7 @@ fn earliest(
     })
 }
 
-/// Groups, each after those that it follows; those in a cycle are left out.
+/// Returns the groups, each after those that it follows; groups in a cycle are omitted.
 pub(super) fn in_order(groups: &[super::Group]) -> Vec<usize> {
     let mut before: Vec<usize> = groups.iter().map(|g| g.after.len()).collect();
     let mut followers = vec![Vec::new(); groups.len()];
@@ -496,8 +496,8 @@ pub(super) fn in_order(groups: &[super::Group]) -> Vec<usize> {
     order
 }
 
-/// The rank of every task: the most urgent group first, within it what most depends on, then the longest. Tasks of at
-/// least `long` seconds go before all others.
+/// Returns the rank of every task: the most urgent group first, within it the tasks on which most depends, then the longest.
+/// Tasks of at least `long` seconds go before all others.
 pub(super) fn by_urgency(
     situation: &Situation,
     usable: &[usize],
@@ -510,7 +510,7 @@ pub(super) fn by_urgency(
         work[task.group] += task.seconds * f64::from(task.threads);
         longest[task.group] = longest[task.group].max(task.seconds);
     }
-    // What has to be done after a group.
+    // Duration of the groups that follow a group.
     let mut tail = vec![0.0_f64; situation.groups.len()];
     for group in in_order(&situation.groups).into_iter().rev() {
         let own = longest[group].max(work[group] / cores.max(1.0)) + tail[group];

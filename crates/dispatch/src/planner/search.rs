@@ -1,4 +1,4 @@
-//! The best order of a handful of tasks, by branch and bound.
+//! The best order of a small number of tasks, by branch and bound.
 //!
 //! Tasks are placed in the order of their starts, each as early as it can on the host chosen: some schedule of that kind
 //! is the best (a schedule in which no task can start earlier is one, and moving tasks earlier never makes it longer).
@@ -6,14 +6,14 @@
 use super::schedule::{Outcome, Scheduler};
 use super::{Placement, Seconds, Situation, seconds_on};
 
-/// More tasks than this are not searched.
+/// Maximum number of tasks that are searched.
 const TASKS_MOST: usize = 10;
-/// Placements that are tried at the most.
+/// Maximum number of placements that are tried.
 const STEPS_MOST: u32 = 300_000;
-/// So near to the lower bound nothing better is looked for.
+/// Ratio to the lower bound up to which no better plan is searched.
 const GOOD: f64 = 1.001;
 
-/// A better plan than the one known, if there are few tasks and one is found.
+/// Returns a better plan than the known one, if there are few tasks and a better one is found.
 pub(super) fn best_order(
     scheduler: &mut Scheduler<'_>,
     lower_bound: Seconds,
@@ -58,7 +58,7 @@ impl Search<'_> {
         self.steps >= STEPS_MOST || self.limit <= GOOD * self.lower_bound
     }
 
-    /// Places one more task, not before `from`; of those that start together, the larger number comes later.
+    /// Places one more task, not before `from`; of tasks that start together, the larger number is placed later.
     fn deepen(&mut self, from: Seconds, last: Option<usize>) {
         if self.placed.len() == self.tasks.len() {
             let makespan = self.placed.iter().map(Placement::end).fold(0.0, f64::max);
@@ -96,7 +96,7 @@ impl Search<'_> {
         }
     }
 
-    /// From when on a task may start; `None` when it is placed, or something before it is not.
+    /// Returns the time from which a task may start; `None` when it is placed, or a task before it is not.
     fn ready(&self, t: usize) -> Option<Seconds> {
         if self.placed.iter().any(|p| p.task == t) {
             return None;
@@ -112,14 +112,14 @@ impl Search<'_> {
             for other in self.tasks.iter().filter(|o| self.situation.tasks[**o].group == group) {
                 ready = ready.max(self.placed.iter().find(|p| p.task == *other)?.end());
             }
-            // A group without tasks passes on when it might have started.
+            // A group without tasks delays the groups after it until its own earliest start.
             ready = ready.max(self.situation.groups[group].from);
             open.extend(&self.situation.groups[group].after);
         }
         Some(ready)
     }
 
-    /// Hosts that are large enough; of several alike on which nothing is placed, the first.
+    /// Returns the hosts that are large enough; of several equal ones on which nothing is placed, the first.
     fn hosts_for(&self, t: usize) -> Vec<usize> {
         let task = &self.situation.tasks[t];
         let mut hosts: Vec<usize> = Vec::new();

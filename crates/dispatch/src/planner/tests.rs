@@ -46,7 +46,7 @@ fn situation(hosts: Vec<Host>, groups: Vec<Group>, tasks: Vec<Task>) -> Situatio
     Situation { hosts, disks: vec![u64::MAX], groups, tasks, policy: Policy::default() }
 }
 
-/// Everything that must hold of any plan.
+/// Checks everything that must hold of any plan.
 fn check(situation: &Situation, plan: &Plan) {
     let mut placed: HashMap<usize, Placement> = HashMap::new();
     for p in &plan.placements {
@@ -191,7 +191,7 @@ proptest! {
         prop_assert_eq!(&super::plan(&situation), &plan, "the same again");
     }
 
-    /// Independent tasks of one thread, hosts of any speed.
+    /// Checks the bound for independent tasks of one thread, on hosts of any speed.
     #[test]
     fn a_plan_ends_at_most_the_longest_task_after_the_bound(
         cores in proptest::collection::vec((1..9_u32, prop_oneof![3 => Just(1.0), 1 => 0.25..4.0]), 1..6),
@@ -221,7 +221,7 @@ proptest! {
     }
 }
 
-/// Nights as they come: metadata before catalogues, previews beside them, several deliveries, on up to eight hosts.
+/// Checks realistic nights: metadata before catalogues, previews beside them, several deliveries, on up to eight hosts.
 #[test]
 fn nights_are_planned_close_to_the_bound() {
     for (hosts, nights) in [(1_u32, 2_u32), (3, 5), (5, 7), (8, 30)] {
@@ -351,19 +351,19 @@ fn work_goes_where_the_library_is() {
     let situation = situation(hosts, vec![group("g", &[], 0)], vec![part; 6]);
     let plan = plan(&situation);
     check(&situation, &plan);
-    // 20 s of reading more: the near host does four at once, and two more before the far one would end.
+    // Reading takes 20 s more on the far host: the near one does four at once, and two more before the far one would end.
     assert!(plan.placements.iter().filter(|p| p.host == 1).count() >= 4);
     assert!(plan.makespan <= 30.0 + 1e-6, "{}", plan.makespan);
 }
 
-/// The shortest schedule by trying all: at every moment at which something ends, start any tasks on any hosts, or wait.
+/// The shortest schedule by exhaustive search: at every moment at which something ends, start any tasks on any hosts, or wait.
 mod optimum {
     use super::*;
 
     #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
     struct State {
         started: u16,
-        /// (left, host, task) of what runs.
+        /// Running tasks as (left, host, task).
         running: Vec<(u32, usize, usize)>,
     }
 

@@ -1,7 +1,7 @@
 //! Images: pixels of plain and tile-compressed HDUs, read in bands of rows.
 //!
-//! Takes an HDU, leaves rows of pixels as stored with their [`Scaling`]; memory is that of one band, whatever the size
-//! of the image. An image of more than two axes is read as rows too: row = y + NAXIS2 x (z + NAXIS3 x ...).
+//! Takes an HDU and returns rows of pixels as stored with their [`Scaling`]; memory is that of one band, whatever the size of
+//! the image. An image of more than two axes is read as rows too: row = y + NAXIS2 x (z + NAXIS3 x ...).
 //!
 //! Start at [`FitsFile::image`] and [`Image::bands`]. A new compression begins in [`crate::tile`].
 //! Does not know what the pixels mean, nor where they are on the sky.
@@ -28,7 +28,7 @@ use tiled::{TileScratch, Tiled};
 /// Bytes of a band of a plain image: about what stays in a core's cache.
 const BAND_BYTES: usize = 256 << 10;
 
-/// The pixels of one HDU; nothing is read before a band is asked for.
+/// The pixels of one HDU; nothing is read before a band is requested.
 #[derive(Debug)]
 pub struct Image<'f> {
     file: &'f FitsFile,
@@ -49,7 +49,7 @@ enum Store<'f> {
     Tiled(Box<Tiled<'f>>),
 }
 
-/// Memory that is used again from band to band and from image to image.
+/// Memory that is reused from band to band and from image to image.
 #[derive(Debug, Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
@@ -66,23 +66,23 @@ pub struct Band<'s> {
     pub rows: Rows<'s>,
 }
 
-/// Reads an image band by band; see [`Image::bands`].
+/// A reader of an image, band by band; see [`Image::bands`].
 #[derive(Debug)]
 pub struct Bands<'i, 'f, 's> {
     image: &'i Image<'f>,
     scratch: &'s mut Scratch,
     /// Of a plain image: the row at which the next band begins.
     next_row: u64,
-    /// Of a compressed one: the row of tiles to decode next, and the runs left of the one decoded last.
+    /// Of a compressed image: the row of tiles to decode next, and the runs that remain of the last decoded one.
     next_tile_row: u64,
     decoded: Option<(TileRow, Range<u64>)>,
 }
 
 impl FitsFile {
-    /// The image of an HDU. Costs a look at the header, whatever size that claims.
+    /// Returns the image of an HDU. Reads only the header, whatever size it claims.
     ///
     /// # Errors
-    /// The HDU's own fault, [`FitsFault::WrongKind`] when it holds no image, and what is wrong with the header.
+    /// The HDU's own fault, [`FitsFault::WrongKind`] when it holds no image, or a fault of the header.
     pub fn image(&self, index: HduIndex) -> Result<Image<'_>, FitsError> {
         let hdu = self.sound_hdu(index)?;
         Image::of_hdu(self, hdu).map_err(|fault| self.error_in(index, fault))
@@ -138,43 +138,43 @@ impl<'f> Image<'f> {
         Ok(image)
     }
 
-    /// NAXISn (of compressed images ZNAXISn), fastest first.
+    /// Returns NAXISn (of compressed images ZNAXISn), fastest first.
     pub fn axes(&self) -> &[u64] {
         &self.axes
     }
 
-    /// Pixels of a row: NAXIS1.
+    /// Returns the number of pixels of a row: NAXIS1.
     pub fn row_pixels(&self) -> u64 {
         self.axes.first().copied().unwrap_or(0)
     }
 
-    /// Rows of all planes together; 0 when any axis is 0.
+    /// Returns the number of rows of all planes together; 0 when any axis is 0.
     pub fn row_count(&self) -> u64 {
         self.row_count
     }
 
-    /// Pixels in all.
+    /// Returns the number of all pixels.
     pub fn pixel_count(&self) -> u64 {
         self.row_count * self.row_pixels()
     }
 
-    /// The type of the pixels in [`Rows`]: that of stored ones (BITPIX or ZBITPIX). Only where integer tiles have blank
+    /// Returns the type of the pixels in [`Rows`]: that of stored ones (BITPIX or ZBITPIX). Only where integer tiles have blank
     /// values of their own it is the next wider one, which has room for one blank value of all.
     pub fn pixel_type(&self) -> PixelType {
         self.pixel_type
     }
 
-    /// How stored pixels become physical values.
+    /// Returns the conversion from stored pixels to physical values.
     pub fn scaling(&self) -> &Scaling {
         &self.scaling
     }
 
-    /// The type of physical values.
+    /// Returns the type of physical values.
     pub fn value_type(&self) -> ValueType {
         self.value_type
     }
 
-    /// How it is compressed; `None` for a plain image.
+    /// Returns the compression; `None` for a plain image.
     pub fn compression(&self) -> Option<&Compression> {
         match &self.store {
             Store::Plain { .. } => None,
@@ -182,17 +182,17 @@ impl<'f> Image<'f> {
         }
     }
 
-    /// Reads the image band by band, each row once, in order from the first to the last. Only where tiles span several
-    /// planes of a cube do bands come in the order of tiles.
+    /// Reads the image band by band, each row once, in order from the first to the last. Only where tiles span several planes
+    /// of a cube are bands in the order of tiles.
     pub fn bands<'i, 's>(&'i self, scratch: &'s mut Scratch) -> Bands<'i, 'f, 's> {
         scratch.tiles.clear();
         Bands { image: self, scratch, next_row: 0, next_tile_row: 0, decoded: None }
     }
 
-    /// Calls `take` with the first row and the pixels of each band, as [`Image::bands`] gives them.
+    /// Calls `take` with the first row and the pixels of each band, as [`Image::bands`] returns them.
     ///
     /// # Errors
-    /// When reading or decoding fails; the bands before have been taken by then.
+    /// Fails when reading or decoding fails; the earlier bands have been passed to `take` by then.
     pub fn for_each_band(
         &self,
         scratch: &mut Scratch,
@@ -205,7 +205,7 @@ impl<'f> Image<'f> {
         Ok(())
     }
 
-    /// Physical values of some rows in one vector; BLANK is NaN.
+    /// Returns the physical values of some rows in one vector; BLANK is NaN.
     ///
     /// # Errors
     /// [`FitsFault::NoSuchRows`], [`FitsFault::TooLarge`] beyond the limits, or when reading fails.
@@ -217,10 +217,10 @@ impl<'f> Image<'f> {
         self.read_rows_as(rows, scratch, |pixels, values| pixels.write_f32(&self.scaling, values))
     }
 
-    /// As [`Image::read_rows_f32`], in double precision.
+    /// Returns the values of [`Image::read_rows_f32`] in double precision.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Image::read_rows_f32`].
     pub fn read_rows_f64(
         &self,
         rows: Range<u64>,
@@ -229,7 +229,7 @@ impl<'f> Image<'f> {
         self.read_rows_as(rows, scratch, |pixels, values| pixels.write_f64(&self.scaling, values))
     }
 
-    /// Physical values of the whole image.
+    /// Returns the physical values of the whole image.
     ///
     /// # Errors
     /// As [`Image::read_rows_f32`].
@@ -237,7 +237,7 @@ impl<'f> Image<'f> {
         self.read_rows_f32(0..self.row_count, &mut Scratch::default())
     }
 
-    /// Physical values of the whole image in double precision.
+    /// Returns the physical values of the whole image in double precision.
     ///
     /// # Errors
     /// As [`Image::read_rows_f32`].
@@ -245,7 +245,7 @@ impl<'f> Image<'f> {
         self.read_rows_f64(0..self.row_count, &mut Scratch::default())
     }
 
-    /// The values that `write` makes of the pixels of `rows`.
+    /// Returns the values that `write` makes of the pixels of `rows`.
     fn read_rows_as<V: Clone + Default>(
         &self,
         rows: Range<u64>,
@@ -264,7 +264,7 @@ impl<'f> Image<'f> {
             if first >= end {
                 continue;
             }
-            // Grows with what was decoded, not with what the header claims.
+            // The memory grows with the decoded rows, not with the size that the header claims.
             let known = (end - rows.start) as usize * width;
             if values.len() < known {
                 values.resize(known, V::default());
@@ -296,7 +296,7 @@ impl<'f> Image<'f> {
         self.file.error_in(self.hdu, fault)
     }
 
-    /// Rows of a band of a plain image, one at least.
+    /// Returns the number of rows of a band of a plain image, at least one.
     fn band_rows(&self) -> Result<u64, FitsFault> {
         let wanted = self.row_pixels().saturating_mul(self.pixel_type.bytes() as u64);
         let allowed = self.file.limits().piece_bytes as u64;
@@ -308,15 +308,15 @@ impl<'f> Image<'f> {
 }
 
 impl Bands<'_, '_, '_> {
-    /// The next band; `None` after the last one.
+    /// Returns the next band; `None` after the last one.
     ///
     /// # Errors
-    /// When reading or decoding fails.
+    /// Fails when reading or decoding fails.
     pub fn next_band(&mut self) -> Result<Option<Band<'_>>, FitsError> {
         self.next_band_before(self.image.row_count)
     }
 
-    /// Goes to the first band that covers a row or one after it.
+    /// Moves to the first band that covers a row or one after it.
     fn seek(&mut self, row: u64) {
         self.next_row = row;
         if let Store::Tiled(tiled) = &self.image.store {
@@ -324,7 +324,7 @@ impl Bands<'_, '_, '_> {
         }
     }
 
-    /// The next band; `None` when no row before `end` is left.
+    /// Returns the next band; `None` when no row before `end` remains.
     fn next_band_before(&mut self, end: u64) -> Result<Option<Band<'_>>, FitsError> {
         let image = self.image;
         let band = match &image.store {
@@ -406,7 +406,7 @@ fn pixel_type(bitpix: i64, keyword: &str) -> Result<PixelType, FitsFault> {
     })
 }
 
-/// The product of all axes but the first; the pixels' bytes fit 63 bits, or it is a fault.
+/// Returns the product of all axes but the first; a fault when the pixels' bytes do not fit 63 bits.
 fn count_rows(axes: &[u64], pixel_type: PixelType) -> Result<u64, FitsFault> {
     if axes.contains(&0) {
         return Ok(0);

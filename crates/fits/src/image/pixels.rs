@@ -24,7 +24,7 @@ pub enum PixelType {
 }
 
 impl PixelType {
-    /// `None` for a number that is no BITPIX.
+    /// Returns the type of a BITPIX; `None` for a number that is not one.
     pub fn from_bitpix(bitpix: i64) -> Option<Self> {
         Some(match bitpix {
             8 => Self::U8,
@@ -37,7 +37,7 @@ impl PixelType {
         })
     }
 
-    /// As in the header.
+    /// Returns BITPIX as in the header.
     pub fn bitpix(self) -> i64 {
         match self {
             Self::U8 => 8,
@@ -49,18 +49,18 @@ impl PixelType {
         }
     }
 
-    /// Bytes of one pixel.
+    /// Returns the number of bytes of one pixel.
     pub fn bytes(self) -> usize {
         self.bitpix().unsigned_abs() as usize / 8
     }
 
-    /// BITPIX above zero.
+    /// Returns true when BITPIX is above zero.
     pub fn is_integer(self) -> bool {
         self.bitpix() > 0
     }
 }
 
-/// Whole rows of an image, first pixel first, as stored: [`Scaling`] is yet to be applied.
+/// Whole rows of an image, first pixel first, as stored: [`Scaling`] is not applied.
 ///
 /// Quantised floats are floats here, their null pixels NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,17 +94,17 @@ macro_rules! with_pixels {
 }
 
 impl<'a> Rows<'a> {
-    /// Number of pixels.
+    /// Returns the number of pixels.
     pub fn len(&self) -> usize {
         with_pixels!(self, pixels => pixels.len())
     }
 
-    /// No pixels at all.
+    /// Returns true when there are no pixels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Some of the pixels; panics when `range` is out of bounds, as slices do.
+    /// Returns some of the pixels; panics when `range` is out of bounds, as slices do.
     pub fn slice(self, range: Range<usize>) -> Rows<'a> {
         with_pixels!(self, pixels => Pixel::rows(&pixels[range]))
     }
@@ -123,7 +123,7 @@ impl<'a> Rows<'a> {
         self.write_f64(scaling, &mut values[first..]);
     }
 
-    /// [`Rows::append_f32`] into a slice of the same length.
+    /// Writes the values of [`Rows::append_f32`] into a slice of the same length.
     pub fn write_f32(&self, scaling: &Scaling, values: &mut [f32]) {
         match self {
             Rows::F32(pixels) if scaling.is_identity() => values.copy_from_slice(pixels),
@@ -132,7 +132,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// [`Rows::append_f64`] into a slice of the same length.
+    /// Writes the values of [`Rows::append_f64`] into a slice of the same length.
     pub fn write_f64(&self, scaling: &Scaling, values: &mut [f64]) {
         match self {
             Rows::F64(pixels) if scaling.is_identity() => values.copy_from_slice(pixels),
@@ -150,7 +150,7 @@ fn write_physical<P: Pixel, V: Float>(pixels: &[P], scaling: &Scaling, values: &
     write_blanks(pixels, scaling, values);
 }
 
-/// 64-bit integers with an offset, above all unsigned ones: the sum is exact, then rounded.
+/// Writes the values of 64-bit integers with an offset, above all unsigned ones: the sum is exact, then rounded.
 fn write_offset<V: Float>(pixels: &[i64], scaling: &Scaling, values: &mut [V]) {
     if scaling.bzero.fract() != 0.0 || scaling.bzero.abs() > 2f64.powi(64) {
         return write_physical(pixels, scaling, values);
@@ -172,23 +172,23 @@ fn write_blanks<P: Pixel, V: Float>(pixels: &[P], scaling: &Scaling, values: &mu
     }
 }
 
-/// A pixel type of the language; all code that is the same for several of them is generic over this.
+/// A pixel type of Rust; code that several pixel types share is generic over this trait.
 pub(crate) trait Pixel: Copy + Default + PartialEq + 'static {
-    /// Its BITPIX.
+    /// BITPIX of the type.
     const TYPE: PixelType;
-    /// Where a [`super::Scratch`] keeps pixels of this type.
+    /// Returns the buffer of a [`super::Scratch`] for pixels of this type.
     fn buffer(buffers: &mut PixelBuffers) -> &mut Vec<Self>;
-    /// Rows of this type.
+    /// Wraps pixels of this type as rows.
     fn rows(pixels: &[Self]) -> Rows<'_>;
     /// Converts big-endian bytes, as many as fill `pixels`.
     fn read_big_endian(bytes: &[u8], pixels: &mut [Self]);
-    /// The value as a double; large 64-bit integers are rounded.
+    /// Returns the value as a double; large 64-bit integers are rounded.
     fn to_f64(self) -> f64;
-    /// The pixel that has this value; `None` for floats, and what an integer type cannot hold.
+    /// Returns the pixel that has this value; `None` for floats, and for values that an integer type cannot hold.
     fn from_integer(value: i64) -> Option<Self>;
-    /// Pixels of whatever type a codec made, clipped to the range of this one.
+    /// Converts pixels of any type that a codec made, clipped to the range of this one.
     fn from_rows(rows: Rows<'_>, pixels: &mut [Self]) -> Result<(), CodecFault>;
-    /// Decodes a Rice tile where it belongs, when its coded pixels have this type; otherwise `None`.
+    /// Decodes a Rice tile in place, when its coded pixels have this type; otherwise returns `None`.
     fn decode_rice(
         _code: &[u8],
         _block_pixels: usize,
@@ -197,7 +197,7 @@ pub(crate) trait Pixel: Copy + Default + PartialEq + 'static {
     ) -> Option<Result<(), CodecFault>> {
         None
     }
-    /// Floats from the integers they were quantised to.
+    /// Restores floats from the integers that they were quantised to.
     fn restore(
         quantization: &Quantization,
         rows: Rows<'_>,
@@ -206,7 +206,7 @@ pub(crate) trait Pixel: Copy + Default + PartialEq + 'static {
     ) -> Result<(), CodecFault>;
 }
 
-/// Reusable memory for pixels, one buffer per type; only those in use take any.
+/// Reusable memory for pixels, one buffer per type; only buffers in use take memory.
 #[derive(Debug, Default)]
 pub(crate) struct PixelBuffers {
     u8s: Vec<u8>,

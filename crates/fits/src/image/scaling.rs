@@ -14,8 +14,8 @@ pub struct Scaling {
     pub bzero: f64,
     /// BLANK; only of integer pixels.
     pub blank: Option<i64>,
-    /// BLANK is written as a float or a text, against the standard: meant all the same, as cfitsio takes it, but other
-    /// readers ignore it.
+    /// True when BLANK is written as a float or a text, against the standard. It is honoured as in cfitsio, but other readers
+    /// ignore it.
     pub blank_is_float: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct Scaling {
 pub(crate) struct Blank {
     /// The integer.
     pub value: i64,
-    /// It is written as a float or a text.
+    /// True when the integer is written as a float or a text.
     pub is_float: bool,
 }
 
@@ -72,17 +72,17 @@ pub enum ValueType {
 }
 
 impl Scaling {
-    /// Nothing to do.
+    /// The scaling that changes nothing.
     pub const IDENTITY: Self = Self { bscale: 1.0, bzero: 0.0, blank: None, blank_is_float: false };
 
-    /// From a header; BSCALE = 0 and what is no finite number are faults, BLANK of floats is ignored.
+    /// Reads the scaling from a header; BSCALE = 0 and values that are not finite are faults, BLANK of floats is ignored.
     ///
     /// # Errors
     /// [`FitsFault::WrongType`], [`FitsFault::BadValue`].
     pub fn from_header(header: &Header, pixel_type: PixelType) -> Result<Self, FitsFault> {
         let mut scaling = Self::without_blank(header)?;
         if pixel_type.is_integer() {
-            // A BLANK that is no number at all blanks nothing; the header keeps the card for those who look.
+            // A BLANK that is not a number blanks nothing; the header keeps the card.
             scaling.set_blank(Blank::of_header(header, &["BLANK"]));
         }
         Ok(scaling)
@@ -113,12 +113,12 @@ impl Scaling {
         self.blank_is_float = blank.is_some_and(|blank| blank.is_float);
     }
 
-    /// Stored values are the physical ones.
+    /// Returns true when stored values are the physical ones.
     pub fn is_identity(&self) -> bool {
         self.bscale == 1.0 && self.bzero == 0.0 && self.blank.is_none()
     }
 
-    /// The type of physical values.
+    /// Returns the type of physical values.
     pub fn value_type(&self, stored: PixelType) -> ValueType {
         let blank = self.blank.is_some() && !self.blank_is_float;
         let plain = self.bscale == 1.0 && self.bzero == 0.0 && !blank;

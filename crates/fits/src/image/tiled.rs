@@ -1,4 +1,4 @@
-//! Compressed images: rows of tiles, decoded one after the other.
+//! Compressed images: rows of tiles, decoded one at a time.
 
 use super::{Pixel, PixelBuffers, PixelType, Rows};
 use crate::error::FitsFault;
@@ -11,7 +11,7 @@ use crate::tile::settings::{Compression, Quantized};
 use crate::tile::table::{TileBlank, TileRows, TileTable};
 use crate::tile::window::Window;
 
-/// No codec makes more than this of a pixel, and of a tile.
+/// Most bytes of code that any codec makes of a pixel, and of a tile.
 const CODE_BYTES_PER_PIXEL_MAX: u64 = 16;
 const CODE_BYTES_MAX: u64 = 64 << 10;
 
@@ -21,7 +21,7 @@ pub(super) struct Tiled<'f> {
     pub grid: Grid,
     pub compression: Compression,
     table: TileTable<'f>,
-    /// What the blank pixels of every tile become, when integer tiles have blank values of their own.
+    /// The common value of the blank pixels of all tiles; `None` unless integer tiles have blank values of their own.
     common_blank: Option<i64>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct TileScratch {
 }
 
 impl TileScratch {
-    /// Before another image.
+    /// Clears the memory before another image.
     pub fn clear(&mut self) {
         self.rows.clear();
         self.window.clear();
@@ -53,7 +53,7 @@ impl TileScratch {
 }
 
 impl<'f> Tiled<'f> {
-    /// Looks at the header and the columns, not at the tiles; refuses what would take too much memory or time.
+    /// Reads the header and the columns, not the tiles; refuses images that would take too much memory or time.
     pub fn new(
         file: &'f FitsFile,
         hdu: &'f Hdu,
@@ -82,13 +82,14 @@ impl<'f> Tiled<'f> {
         Ok(tiled)
     }
 
-    /// The blank pixels of integer tiles.
+    /// Returns the blank pixels of integer tiles.
     pub fn blank(&self, header: &Header) -> TileBlank {
         self.table.blank(header)
     }
 
-    /// A header may claim any size, and some code is very dense: a few bytes of PLIO or HCOMPRESS are a large, empty
-    /// tile. So an image may be large in proportion to its code, or else no larger than files that are unpacked.
+    /// Checks the size of the image. A header may claim any size, and some code is very dense: a few bytes of PLIO or HCOMPRESS
+    /// are a large, empty tile. So an image may be large in proportion to its code, or else no larger than files that are
+    /// unpacked.
     fn check_size(
         &self,
         file: &FitsFile,
@@ -98,7 +99,7 @@ impl<'f> Tiled<'f> {
     ) -> Result<(), FitsFault> {
         let limits = file.limits();
         let bytes = pixel_type.bytes() as u64;
-        // The product fits: the image has counted its rows before.
+        // The product fits, because the image has already counted its rows.
         let wanted = axes.iter().product::<u64>() * bytes;
         let allowed = limits.expansion_ratio.saturating_mul(hdu.data_bytes);
         let allowed = allowed.max(limits.image_bytes);
@@ -176,8 +177,8 @@ impl<'f> Tiled<'f> {
     }
 }
 
-/// Gives the blank pixels of one tile the value that all tiles have in common. A 64-bit pixel that has that value and is
-/// not blank becomes its neighbour, which is the same number in double precision.
+/// Sets the blank pixels of one tile to the value that all tiles have in common. A 64-bit pixel that has that value and is not
+/// blank becomes its neighbour, which is the same number in double precision.
 fn set_blanks<P: Pixel>(
     pixels: &mut [P],
     row_step: usize,
@@ -198,12 +199,12 @@ fn set_blanks<P: Pixel>(
     }
 }
 
-/// Tiles count from 1 here, and so does ZDITHER0.
+/// Returns the start of a tile in the sequence of random numbers. `tile` and ZDITHER0 count from 1 here.
 fn dither_start(tile: u64, seed: i64) -> u64 {
     (tile as i64).wrapping_add(seed).wrapping_sub(1).rem_euclid(10_000) as u64
 }
 
-/// Some pixels of a buffer.
+/// Returns some pixels of a buffer.
 pub(super) fn rows_of(
     buffers: &mut PixelBuffers,
     pixel_type: PixelType,

@@ -4,7 +4,7 @@ use super::Json;
 use crate::card::Value;
 use crate::header::Header;
 
-/// cards, comment, history and blank cards, duplicate keywords, the first value of each keyword, faults of cards.
+/// Reports cards, comment, history and blank cards, duplicate keywords, the first value of each keyword, and faults of cards.
 pub(super) fn report(header: &Header) -> Json {
     let count = |keyword: &str| {
         let cards = header.cards().filter(|card| card.is_commentary() && card.keyword() == keyword);
@@ -53,7 +53,7 @@ fn value(value: Value<'_>) -> Json {
     }
 }
 
-/// As Python writes a complex number: `(137-1j)`.
+/// Formats a complex number as Python does: `(137-1j)`.
 fn complex(real: f64, imaginary: f64) -> String {
     format!("({real}{imaginary:+}j)")
 }

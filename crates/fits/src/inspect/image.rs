@@ -8,7 +8,7 @@ use crate::file::FitsFile;
 use crate::hdu::{Hdu, HduKind};
 use crate::image::{Image, Rows, Scratch, ValueType};
 
-/// count, nan, inf, min, max, mean, dtype, shape_numpy, median, sum, first and last pixel.
+/// Reports count, nan, inf, min, max, mean, dtype, shape_numpy, median, sum, first and last pixel.
 pub(super) fn report(file: &FitsFile, hdu: &Hdu) -> Result<Json, FitsError> {
     let image = file.image(hdu.index)?;
     let scaling = *image.scaling();
@@ -47,7 +47,7 @@ fn wholes(pixels: Rows<'_>, zero: i128, values: &mut Vec<i128>) {
     }
 }
 
-/// `append` turns stored pixels into physical values.
+/// Computes the statistics of an image; `append` turns stored pixels into physical values.
 fn summary<V: Value>(
     image: &Image<'_>,
     keys: &impl Keys<V>,
@@ -102,7 +102,7 @@ fn summary<V: Value>(
     Ok(json)
 }
 
-/// The type as numpy calls it.
+/// Returns numpy's name of the type.
 fn dtype(value_type: ValueType) -> &'static str {
     match value_type {
         ValueType::I8 => "int8",
@@ -118,7 +118,7 @@ fn dtype(value_type: ValueType) -> &'static str {
     }
 }
 
-/// How a compressed image is stored: the Z keywords, its table's columns, rows and heap.
+/// Reports the storage of a compressed image: the Z keywords, its table's columns, rows and heap.
 pub(super) fn compression(file: &FitsFile, hdu: &Hdu) -> Option<Json> {
     if hdu.kind != HduKind::CompressedImage {
         return None;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-/// A value as it goes into the report.
+/// A value in the report.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
     /// null.
@@ -24,7 +24,7 @@ pub enum Json {
 }
 
 impl Json {
-    /// An object from its members.
+    /// Makes an object from its members.
     pub fn object<const N: usize>(members: [(&str, Json); N]) -> Self {
         Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
@@ -36,7 +36,7 @@ impl Json {
         }
     }
 
-    /// A member of an object.
+    /// Returns a member of an object.
     pub fn get(&self, name: &str) -> Option<&Json> {
         match self {
             Self::Object(members) => {
@@ -93,7 +93,7 @@ impl Display for Json {
     }
 }
 
-/// JSON has neither plus signs nor leading zeros.
+/// Returns digits without plus sign and leading zeros, which JSON does not have.
 fn plain_digits(digits: &str) -> String {
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(rest) => ("-", rest),

@@ -1,7 +1,7 @@
-//! What Almagest sees in a FITS file: headers, pixel and column statistics, refusals.
+//! The content of a FITS file as Almagest reads it: headers, pixel and column statistics, refusals.
 //!
-//! Takes a path, leaves an [`Inspection`] whose [`Inspection::to_json`] has one object per HDU with `header`,
-//! `image` or `table`, or `refusal`. Memory does not grow with the file.
+//! Takes a path and returns an [`Inspection`] whose [`Inspection::to_json`] has one object per HDU with `header`, `image` or
+//! `table`, or `refusal`. Memory does not grow with the file.
 //!
 //! Start at [`inspect`]. A new number about columns begins in `table`.
 //! Does not decide what a refusal means for a delivery.
@@ -24,12 +24,12 @@ use crate::hdu::{Hdu, HduIndex, HduKind};
 use crate::header::Header;
 use crate::limits::Limits;
 
-/// Why something was not accepted.
+/// The reason why a file or HDU was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Machine-readable.
+    /// Machine-readable code.
     pub code: &'static str,
-    /// For people.
+    /// Message for readers.
     pub message: String,
 }
 
@@ -52,31 +52,31 @@ impl Refusal {
     }
 }
 
-/// What was found in one file.
+/// The content found in one file.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// Bytes of the file on disk, when it could be opened.
+    /// Bytes of the file on disk; `None` when it could not be opened.
     pub bytes: Option<u64>,
-    /// What was found in each HDU; none when the file was refused.
+    /// The content of each HDU; empty when the file was refused.
     pub hdus: Vec<HduInspection>,
     /// Bytes after the last HDU that are neither an HDU nor padding.
     pub trailing: Option<Trailing>,
-    /// Why the file as a whole was refused.
+    /// The reason why the file as a whole was refused; `None` when accepted.
     pub refusal: Option<Refusal>,
 }
 
-/// What was found in one HDU.
+/// The content found in one HDU.
 #[derive(Clone, Debug)]
 pub struct HduInspection {
-    /// Where it is.
+    /// Index of the HDU in its file.
     pub index: HduIndex,
-    /// What it holds.
+    /// The kind of data.
     pub kind: HduKind,
     /// EXTNAME; `PRIMARY` for a primary without.
     pub name: String,
-    /// CHECKSUM and DATASUM; `None` when the HDU was refused before they were looked at.
+    /// CHECKSUM and DATASUM; `None` when the HDU was refused before they were checked.
     pub checks: Option<ChecksumReport>,
-    /// Why its data were refused.
+    /// The reason why its data were refused; `None` when accepted.
     pub refusal: Option<Refusal>,
     /// Header, and image or table, as in the JSON of the file.
     pub report: Json,
@@ -87,7 +87,7 @@ pub fn inspect(path: &Path, limits: &Limits) -> Inspection {
     inspect_choosing(path, limits, &|_| *limits)
 }
 
-/// The same for a file whose primary header chooses its limits; see [`FitsFile::open_choosing`].
+/// Reads everything in a file whose primary header chooses its limits; see [`FitsFile::open_choosing`].
 pub fn inspect_choosing(
     path: &Path,
     limits: &Limits,
@@ -104,7 +104,7 @@ pub fn inspect_choosing(
     }
 }
 
-/// The same for a file that is open.
+/// Reads everything in an open file.
 pub fn inspect_file(file: &FitsFile) -> Inspection {
     Inspection {
         bytes: Some(file.packed_bytes()),
@@ -146,7 +146,7 @@ fn inspect_hdu(file: &FitsFile, hdu: &Hdu) -> HduInspection {
     HduInspection { index: hdu.index, kind: hdu.kind, name, checks, refusal, report }
 }
 
-/// `image` or `table` with its contents; nothing for a header alone.
+/// Reports `image` or `table` with its contents; nothing for a header alone.
 fn contents(
     file: &FitsFile,
     hdu: &Hdu,
@@ -172,7 +172,7 @@ fn contents(
     }
 }
 
-/// `match` or `mismatch` for each of the two keywords that is there.
+/// Reports `match` or `mismatch` for each of the two keywords that is present.
 fn verdicts(checks: &ChecksumReport) -> Option<Json> {
     let mut json = Json::object([]);
     for (name, verdict) in [("datasum", &checks.datasum), ("checksum", &checks.checksum)] {
@@ -194,7 +194,7 @@ fn name(hdu: &Hdu) -> String {
     }
 }
 
-/// The class of HDU as astropy calls it.
+/// Returns astropy's name for the class of HDU.
 fn class(hdu: &Hdu) -> &'static str {
     match hdu.kind {
         HduKind::NoData | HduKind::Image if hdu.index == HduIndex(0) => "PrimaryHDU",
@@ -210,7 +210,7 @@ fn class(hdu: &Hdu) -> &'static str {
 }
 
 impl Inspection {
-    /// One object: `size`, `format`, `nhdus`, `hdus`; or `refusal`.
+    /// Returns one object: `size`, `format`, `nhdus`, `hdus`; or `refusal`.
     pub fn to_json(&self) -> Json {
         let mut json = Json::object([]);
         if let Some(bytes) = self.bytes {

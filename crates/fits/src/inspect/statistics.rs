@@ -2,9 +2,9 @@
 
 use super::Json;
 
-/// A value that statistics are made of.
+/// A value of which statistics are computed.
 pub(super) trait Value: Copy + PartialOrd {
-    /// Neither NaN nor infinite.
+    /// Returns true when the value is neither NaN nor infinite.
     fn is_finite(self) -> bool;
     fn is_nan(self) -> bool;
     fn to_f64(self) -> f64;
@@ -57,15 +57,15 @@ impl Value for i128 {
     }
 }
 
-/// Numbers in the order of the values: `a < b` when `key(a) < key(b)`. NaN is not asked for.
+/// Numbers in the order of the values: `a < b` when `key(a) < key(b)`. NaN is never passed.
 pub(super) trait Keys<V> {
-    /// Significant bits of a key, from the top; a multiple of 16.
+    /// Returns the number of significant bits of a key, from the top; a multiple of 16.
     fn bits(&self) -> u32;
     fn key(&self, value: V) -> u64;
     fn value(&self, key: u64) -> V;
 }
 
-/// Keys of floats: the sign bit turned, negative ones turned round.
+/// Keys of floats: the sign bit of positive values is inverted, and all bits of negative ones.
 pub(super) struct FloatKeys;
 
 impl Keys<f64> for FloatKeys {
@@ -95,7 +95,7 @@ impl Keys<f32> for FloatKeys {
     }
 }
 
-/// Keys of whole numbers of a type: how far above the type's lowest.
+/// Keys of whole numbers of a type: the difference from the type's lowest value.
 pub(super) struct WholeKeys {
     pub lowest: i128,
     pub bits: u32,
@@ -113,7 +113,7 @@ impl Keys<i128> for WholeKeys {
     }
 }
 
-/// Count, extremes and sum of values as they pass.
+/// Count, extremes and sum of values that are added one by one.
 #[derive(Clone, Debug)]
 pub(super) struct Statistics<V> {
     pub count: u64,
@@ -121,7 +121,7 @@ pub(super) struct Statistics<V> {
     pub inf: u64,
     extremes: Option<(V, V)>,
     sum: f64,
-    /// What the additions so far have rounded away (Neumaier).
+    /// The sum of the rounding errors of all additions until now (Neumaier).
     lost: f64,
 }
 
@@ -158,7 +158,7 @@ impl<V: Value> Statistics<V> {
         self.sum = sum;
     }
 
-    /// Values that are numbers.
+    /// Returns the number of finite values.
     pub fn finite(&self) -> u64 {
         self.count - self.nan - self.inf
     }
@@ -167,7 +167,7 @@ impl<V: Value> Statistics<V> {
         self.sum + self.lost
     }
 
-    /// count, nan, inf, and where there are finite values min, max and mean.
+    /// Reports count, nan, inf, and min, max and mean when there are finite values.
     pub fn to_json(&self) -> Json {
         let mut json = Json::object([
             ("count", Json::from(self.count)),
@@ -185,25 +185,25 @@ impl<V: Value> Statistics<V> {
 
 const BINS: usize = 1 << 16;
 
-/// Up to here the keys are simply kept: one pass is enough.
+/// Number of values up to which all keys are kept, so that one pass is enough.
 const KEPT_KEYS_MAX: usize = 1 << 20;
 
-/// Finds the two middle values of a stream that is repeated: each pass narrows both by 16 bits of their keys.
+/// A search for the two middle values of a stream that is repeated: each pass narrows both by 16 bits of their keys.
 pub(super) struct MedianSearch {
     /// Significant bits of the keys.
     bits: u32,
-    /// Those that are known, from the top.
+    /// Known bits of the keys, from the top.
     known_bits: u32,
     /// All keys of the first pass, while they are few.
     kept: Vec<u64>,
-    /// None while all keys are kept.
+    /// `None` while all keys are kept.
     middle: Option<[Middle; 2]>,
 }
 
 struct Middle {
     /// The known bits of its key.
     prefix: u64,
-    /// How many of the values with this prefix are before it.
+    /// Number of the values with this prefix that are before it.
     rank: u64,
     bins: Vec<u64>,
 }
@@ -213,7 +213,7 @@ impl MedianSearch {
         Self { bits, known_bits: 0, kept: Vec::new(), middle: None }
     }
 
-    /// A value of this pass.
+    /// Adds the key of a value of this pass.
     pub fn add(&mut self, key: u64) {
         match &mut self.middle {
             Some(middle) => count(middle, self.known_bits, key),
@@ -228,8 +228,8 @@ impl MedianSearch {
         }
     }
 
-    /// Ends a pass over `count` values, one at least; the keys of the two middle ones when they are known. With an
-    /// odd count they are the same.
+    /// Ends a pass over `count` values, at least one; returns the keys of the two middle ones when they are known. With an odd
+    /// count both keys are the same.
     pub fn end_pass(&mut self, count: u64) -> Option<(u64, u64)> {
         let ranks = [(count - 1) / 2, count / 2];
         let Some(middle) = &mut self.middle else {

@@ -19,7 +19,7 @@ const DISTINCT_MAX: usize = 1 << 20;
 /// Arrays may share their elements; reading more than this many times the heap is refused.
 const HEAP_READS_MAX: u64 = 16;
 
-/// rows, row_bytes, heap_bytes, and for each column name, format, unit, statistics, first and last value.
+/// Reports rows, row_bytes, heap_bytes, and for each column name, format, unit, statistics, first and last value.
 pub(super) fn report(file: &FitsFile, hdu: &Hdu) -> Result<Json, FitsError> {
     let table = file.table(hdu.index)?;
     let mut summaries = table.columns().iter().map(Summary::new).collect::<Vec<_>>();
@@ -46,7 +46,7 @@ pub(super) fn report(file: &FitsFile, hdu: &Hdu) -> Result<Json, FitsError> {
     ]))
 }
 
-/// What is gathered of a column while its rows pass.
+/// The statistics of a column, gathered while its rows pass.
 enum Summary {
     Floats { statistics: Statistics<f64>, ends: Ends, nulls: u64 },
     Wholes { statistics: Statistics<i128>, ends: Ends, nulls: u64 },
@@ -123,7 +123,7 @@ impl Summary {
     }
 }
 
-/// A cell with TDIM holds several texts of the first axis' length.
+/// Adds the texts of a column; a cell with TDIM holds several texts of the first axis' length.
 fn add_texts(column: &Column, rows: &Rows<'_>, ends: &mut Ends, distinct: &mut HashSet<u64>) {
     let width = match column.shape.as_slice() {
         [width, _, ..] if *width > 0 => *width,
@@ -149,7 +149,7 @@ fn add_texts(column: &Column, rows: &Rows<'_>, ends: &mut Ends, distinct: &mut H
     }
 }
 
-/// The bytes as they are, blanks and control characters too; each is one letter.
+/// Returns the bytes unchanged, including blanks and control characters; each is one letter.
 fn latin_1(bytes: &[u8]) -> Json {
     Json::Text(bytes.iter().map(|&byte| byte as char).collect())
 }
@@ -175,7 +175,7 @@ impl ArraySummary {
     }
 }
 
-/// Buffers that are used again from array to array.
+/// Buffers that are reused from array to array.
 #[derive(Default)]
 struct Arrays {
     descriptors: Vec<Descriptor>,
@@ -238,7 +238,7 @@ impl Arrays {
     }
 }
 
-/// The column as the report shows it.
+/// Returns the column as the report shows it.
 fn describe(column: &Column, summary: &Summary, rows: u64) -> Json {
     let name = column.name.as_deref().map_or(Json::Null, Json::from);
     let mut json = Json::object([("name", name), ("format", Json::from(column.tform.as_str()))]);

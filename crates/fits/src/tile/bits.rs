@@ -3,7 +3,7 @@
 /// Bits of a 64-bit look-ahead that hold code whatever the position in its first byte.
 pub(super) const LOOK_AHEAD_BITS: u32 = 57;
 
-/// The code from position `bit`, left-aligned: 57 bits at least, zeros after the end.
+/// Returns the code from position `bit`, left-aligned: at least 57 bits, zeros after the end.
 #[inline(always)]
 pub(super) fn look_ahead(code: &[u8], bit: usize) -> u64 {
     let byte = bit >> 3;
@@ -14,7 +14,7 @@ pub(super) fn look_ahead(code: &[u8], bit: usize) -> u64 {
     word << (bit & 7)
 }
 
-/// The last bytes of the code, filled up with zeros.
+/// Returns the last bytes of the code, filled up with zeros.
 #[cold]
 #[inline(never)]
 fn look_beyond(code: &[u8], byte: usize) -> u64 {
@@ -24,7 +24,7 @@ fn look_beyond(code: &[u8], byte: usize) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// Reads bits one after the other; used where codes are short and speed is not all.
+/// A reader of successive bits, used where codes are short and speed matters less.
 #[derive(Debug)]
 pub(super) struct BitReader<'a> {
     code: &'a [u8],
@@ -32,17 +32,17 @@ pub(super) struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    /// From the first bit of `code`.
+    /// Starts at the first bit of `code`.
     pub(super) fn new(code: &'a [u8]) -> Self {
         Self { code, bit: 0 }
     }
 
-    /// The next `count` bits, 1 to 32, without taking them.
+    /// Returns the next `count` bits, 1 to 32, without consuming them.
     pub(super) fn peek(&self, count: u32) -> u32 {
         (look_ahead(self.code, self.bit) >> (64 - count)) as u32
     }
 
-    /// Takes `count` bits.
+    /// Skips `count` bits.
     pub(super) fn skip(&mut self, count: u32) {
         self.bit += count as usize;
     }
@@ -54,12 +54,12 @@ impl<'a> BitReader<'a> {
         bits
     }
 
-    /// Leaves out the rest of a byte that was begun.
+    /// Skips the rest of a partly read byte.
     pub(super) fn align(&mut self) {
         self.bit = self.bit.next_multiple_of(8);
     }
 
-    /// More bits were taken than there are.
+    /// Returns true when more bits were taken than the code has.
     pub(super) fn is_beyond_end(&self) -> bool {
         self.bit > self.code.len() * 8
     }

@@ -9,7 +9,7 @@ use crate::column::Element;
 use crate::image::{Pixel, PixelBuffers, PixelType, Rows};
 use crate::tile::dither::Quantization;
 
-/// Decodes tiles; its memory is used again for each.
+/// A decoder of tiles; its memory is reused for each tile.
 #[derive(Debug, Default)]
 pub(crate) struct TileDecoder {
     inflater: Inflater,
@@ -19,7 +19,7 @@ pub(crate) struct TileDecoder {
     hcompress: hcompress::Scratch,
 }
 
-/// Size of a tile, and where its number leads in the sequence of random numbers.
+/// Size of a tile, and its start in the sequence of random numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TileShape {
     /// Pixels in all.
@@ -30,13 +30,14 @@ pub(crate) struct TileShape {
     pub dither_start: u64,
 }
 
-/// Where a tile goes: `pixels` begins with its first one, its rows are `row_step` apart.
+/// The destination of a tile: `pixels` begins with the tile's first pixel, its rows are `row_step` apart.
 pub(crate) struct Place<'b, P> {
     pub pixels: &'b mut [P],
     pub row_step: usize,
 }
 
-/// Bytes of memory that decoding a tile takes, beside its place; `is_whole_rows` when tiles are as wide as the image.
+/// Returns the bytes of memory that decoding a tile takes, beside its destination; `is_whole_rows` is true when tiles are as
+/// wide as the image.
 pub(crate) fn work_bytes(
     compression: &Compression,
     pixel_type: PixelType,
@@ -63,7 +64,7 @@ impl TileDecoder {
     /// Decodes a tile into its place.
     ///
     /// # Errors
-    /// Whatever is wrong with the code.
+    /// Any fault of the code.
     pub fn decode<P: Pixel>(
         &mut self,
         compression: &Compression,
@@ -91,7 +92,7 @@ impl TileDecoder {
         put(pixels, quantization, shape, place)
     }
 
-    /// Decodes a tile into memory of its own, in whatever type its code has.
+    /// Decodes a tile into memory of its own, in the type of its code.
     fn decode_apart(
         &mut self,
         compression: &Compression,
@@ -177,7 +178,7 @@ impl TileDecoder {
     }
 }
 
-/// How the integers of a tile become floats; `None` when its code has the pixels themselves.
+/// Returns the quantisation of a tile; `None` when its code has the pixels themselves.
 fn quantization(
     compression: &Compression,
     code: &TileCode<'_>,
@@ -209,7 +210,7 @@ fn buffer<P: Pixel>(buffers: &mut PixelBuffers, pixels: usize) -> &mut [P] {
     buffer
 }
 
-/// The width of pixels follows from their bytes; whether they are floats does not.
+/// Returns the type of coded pixels. The number of bytes determines the width of a pixel, but not whether pixels are floats.
 fn type_of_length(
     bytes: usize,
     pixels: usize,
@@ -239,7 +240,7 @@ fn pixel_type(element: Element) -> Option<PixelType> {
     })
 }
 
-/// Big-endian bytes to pixels.
+/// Converts big-endian bytes to pixels.
 fn convert<'b>(
     bytes: &[u8],
     pixel_type: PixelType,
@@ -261,7 +262,7 @@ fn convert<'b>(
     }
 }
 
-/// Puts a decoded tile where it belongs, as pixels of the image's type.
+/// Copies a decoded tile to its place, as pixels of the image's type.
 fn put<P: Pixel>(
     pixels: Rows<'_>,
     quantization: Option<Quantization>,
@@ -270,7 +271,7 @@ fn put<P: Pixel>(
 ) -> Result<(), CodecFault> {
     let mut randoms = Randoms::new(shape.dither_start);
     let Place { pixels: target, row_step } = place;
-    // Rows that are whole rows of the image lie one behind the other in both.
+    // Rows that are whole rows of the image are contiguous in both.
     let width = if shape.row_pixels == row_step { shape.pixels } else { shape.row_pixels };
     for (row, target) in target.chunks_mut(row_step.max(width)).enumerate() {
         let first = row * width;

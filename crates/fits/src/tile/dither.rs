@@ -1,7 +1,7 @@
 //! Quantised floats: value = (integer - random + 0.5) x ZSCALE + ZZERO (FITS 4.0, section 10.2).
 //!
-//! The random numbers that were added before rounding are taken off again. They come from one sequence of 10 000 that
-//! the standard prescribes (its appendix I), begun at a place that depends on the number of the tile and ZDITHER0.
+//! The random numbers that were added before rounding are subtracted again. They are one sequence of 10 000 numbers that the
+//! standard prescribes (its appendix I), started at a place that depends on the number of the tile and ZDITHER0.
 
 use std::sync::LazyLock;
 
@@ -34,12 +34,12 @@ pub enum Dither {
     SubtractiveZeros,
 }
 
-/// How the integers of one tile become floats.
+/// The quantisation of the floats of one tile to integers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantization {
     /// ZQUANTIZ.
     pub dither: Dither,
-    /// Where in the sequence the tile begins: its number, from 0, plus ZDITHER0, minus 1.
+    /// Start of the tile in the sequence: its number, from 0, plus ZDITHER0, minus 1.
     pub start: u64,
     /// ZSCALE.
     pub scale: f64,
@@ -51,7 +51,7 @@ pub struct Quantization {
 
 /// A float that quantised integers become.
 pub trait Float: Copy {
-    /// Rounds.
+    /// Rounds to this type.
     fn from_f64(value: f64) -> Self;
 }
 
@@ -71,7 +71,7 @@ impl Float for f64 {
 
 /// An integer that floats were quantised to.
 pub trait Quantum: Copy + PartialEq + TryFrom<i64> {
-    /// Exact.
+    /// Converts without loss.
     fn to_f64(self) -> f64;
 }
 
@@ -96,7 +96,7 @@ impl Quantum for i32 {
     }
 }
 
-/// Walks along the random sequence of a tile.
+/// A position in the random sequence of a tile.
 #[derive(Clone, Copy, Debug)]
 pub struct Randoms {
     seed: usize,
@@ -104,13 +104,13 @@ pub struct Randoms {
 }
 
 impl Randoms {
-    /// At the begin of a tile; see [`Quantization::start`].
+    /// Starts at the beginning of a tile; see [`Quantization::start`].
     pub fn new(start: u64) -> Self {
         let seed = (start % RANDOM_COUNT as u64) as usize;
         Self { seed, next: first_of(seed) }
     }
 
-    /// The next numbers, `wanted` at most and one at least.
+    /// Returns the next numbers, at most `wanted` and at least one.
     fn take(&mut self, wanted: usize) -> &'static [f32] {
         if self.next == RANDOM_COUNT {
             self.seed = (self.seed + 1) % RANDOM_COUNT;
@@ -128,7 +128,7 @@ fn first_of(seed: usize) -> usize {
 }
 
 impl Quantization {
-    /// Turns integers into floats; `randoms` goes on where the rows of the tile before ended.
+    /// Turns integers into floats; `randoms` continues after the earlier rows of the tile.
     pub fn restore<Q: Quantum, F: Float>(
         &self,
         integers: &[Q],
@@ -164,7 +164,7 @@ impl Quantization {
             let end = done + randoms.len();
             let pairs = integers[done..end].iter().zip(randoms);
             for (float, (&integer, &random)) in floats[done..end].iter_mut().zip(pairs) {
-                // In this order, or the last bit differs from cfitsio's.
+                // Another order of operations changes the last bit against cfitsio's.
                 *float = F::from_f64((integer.to_f64() - f64::from(random) + 0.5) * scale + zero);
             }
             done = end;
@@ -175,7 +175,7 @@ impl Quantization {
 /// Overwrites the floats whose integer is `special`.
 fn replace<Q: Quantum, F: Float>(integers: &[Q], special: i64, floats: &mut [F], by: F) {
     let Ok(special) = Q::try_from(special) else { return };
-    // Most rows have none, and looking for one vectorises.
+    // Most rows have none, and the search for one vectorises.
     if integers.iter().fold(false, |found, &integer| found | (integer == special)) {
         for (float, &integer) in floats.iter_mut().zip(integers) {
             if integer == special {
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_sequence_is_the_standard_one() {
-        // The standard gives the last seed to check an implementation by.
+        // The standard states the last seed to check an implementation by.
         let last = 1_043_618_065.0 / 2_147_483_647.0;
         assert_eq!(RANDOM[RANDOM_COUNT - 1], last as f32);
         assert_eq!(RANDOM[0], (16_807.0 / 2_147_483_647.0) as f32);

@@ -1,4 +1,4 @@
-//! Where the tiles of an image lie.
+//! Places of the tiles of an image.
 //!
 //! A *tile row* is all tiles that differ only in their place along the first axis: its pixels are whole rows of the
 //! image. It covers some rows of one plane, or of several planes where tiles are that thick.
@@ -20,7 +20,7 @@ impl Axis {
         self.length.div_ceil(self.tile)
     }
 
-    /// How far the tile of this number reaches; the last may be shorter.
+    /// Returns the length of the tile of this number; the last may be shorter.
     fn extent(&self, tile: u64) -> u64 {
         self.tile.min(self.length - tile * self.tile)
     }
@@ -29,57 +29,57 @@ impl Axis {
 /// Rows that one row of tiles covers: `runs` runs of `run_rows` rows each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TileRow {
-    /// Its number.
+    /// Number of the tile row.
     pub number: u64,
-    /// Rows that follow each other in the image.
+    /// Number of consecutive rows of the image in a run.
     pub run_rows: u64,
-    /// How often they do, in other planes.
+    /// Number of such runs, in other planes.
     pub runs: u64,
 }
 
 impl Grid {
-    /// Axes and tiles are of the same number, and none is 0.
+    /// Makes the grid of axes and tile sizes; both have the same number of elements, and none is 0.
     pub fn new(axes: &[u64], tile: &[u64]) -> Self {
         let axes = axes.iter().zip(tile).map(|(&length, &tile)| Axis { length, tile }).collect();
         Self { axes }
     }
 
-    /// Number of tiles, `None` beyond 64 bits.
+    /// Returns the number of tiles; `None` beyond 64 bits.
     pub fn tile_count(&self) -> Option<u64> {
         self.axes.iter().try_fold(1u64, |count, axis| count.checked_mul(axis.tiles()))
     }
 
-    /// Tiles of a tile row.
+    /// Returns the number of tiles of a tile row.
     pub fn tiles_across(&self) -> u64 {
         self.axes[0].tiles()
     }
 
-    /// Pixels of a row.
+    /// Returns the number of pixels of a row.
     pub fn row_pixels(&self) -> u64 {
         self.axes[0].length
     }
 
-    /// First pixel of a tile in its rows, and pixels there.
+    /// Returns the first pixel of a tile in its rows, and the number of pixels in each.
     pub fn columns(&self, tile_in_row: u64) -> (u64, u64) {
         (tile_in_row * self.axes[0].tile, self.axes[0].extent(tile_in_row))
     }
 
-    /// Number of tile rows.
+    /// Returns the number of tile rows.
     pub fn tile_rows(&self) -> u64 {
         self.axes[1..].iter().map(Axis::tiles).product()
     }
 
-    /// Rows of the largest tile row, `None` beyond 64 bits.
+    /// Returns the number of rows of the largest tile row; `None` beyond 64 bits.
     pub fn tile_row_rows_max(&self) -> Option<u64> {
         self.axes[1..].iter().try_fold(1u64, |rows, axis| rows.checked_mul(axis.tile))
     }
 
-    /// Pixels of the largest tile, `None` beyond 64 bits.
+    /// Returns the number of pixels of the largest tile; `None` beyond 64 bits.
     pub fn tile_pixels_max(&self) -> Option<u64> {
         self.tile_row_rows_max()?.checked_mul(self.axes[0].tile)
     }
 
-    /// The rows of a tile row.
+    /// Returns the rows of a tile row.
     pub fn tile_row(&self, number: u64) -> TileRow {
         let mut rest = number;
         let mut row = TileRow { number, run_rows: 1, runs: 1 };
@@ -95,7 +95,7 @@ impl Grid {
         row
     }
 
-    /// The image row at which a run begins. The first run's is the least of them.
+    /// Returns the image row at which a run begins. The first run begins at the lowest row.
     pub fn first_row(&self, tile_row: TileRow, run: u64) -> u64 {
         let (mut tile, mut run) = (tile_row.number, run);
         let (mut row, mut step) = (0, 1);
@@ -113,13 +113,13 @@ impl Grid {
         row
     }
 
-    /// The first tile row that covers an image row or one after it.
+    /// Returns the first tile row that covers an image row or one after it.
     pub fn tile_row_from(&self, row: u64) -> u64 {
         let (mut row, mut number, mut step) = (row, 0, 1);
         for (index, axis) in self.axes[1..].iter().enumerate() {
             let place = row % axis.length;
             row /= axis.length;
-            // Where tiles are thick along a later axis, later places on this one share it with the tile's first.
+            // If tiles are thick along a later axis, the first tile row of this axis also covers later image rows.
             let is_thick = self.axes[index + 2..].iter().any(|axis| axis.tile > 1);
             let place = if is_thick { 0 } else { place };
             number += place / axis.tile * step;
@@ -133,7 +133,7 @@ impl Grid {
 mod tests {
     use super::*;
 
-    /// Rows in the order of tiles, and the tile row of each.
+    /// Returns the rows in the order of tiles, and the tile row of each.
     fn rows(grid: &Grid) -> Vec<(u64, u64)> {
         let mut rows = Vec::new();
         for number in 0..grid.tile_rows() {

@@ -4,7 +4,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::CodecFault;
 
-/// A decoder of gzip tiles; its memory is used again for each.
+/// A decoder of gzip tiles; its memory is reused for each tile.
 #[derive(Debug)]
 pub struct Inflater {
     raw: Decompress,
@@ -50,7 +50,7 @@ impl Inflater {
     }
 }
 
-/// What follows the header of the stream; `None` when it is none.
+/// Returns the code after the header of the stream; `None` when there is no header.
 fn skip_header(code: &[u8]) -> Option<&[u8]> {
     const HEADER_CRC: u8 = 2;
     const EXTRA: u8 = 4;
@@ -74,7 +74,7 @@ fn skip_header(code: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// Puts bytes that are sorted by weight, all highest ones first, back into pixels of `width` bytes.
+/// Reorders bytes that are sorted by weight, all highest ones first, into pixels of `width` bytes.
 pub fn unshuffle(sorted: &[u8], width: usize, bytes: &mut Vec<u8>) {
     let pixels = sorted.len() / width;
     bytes.resize(pixels * width, 0);

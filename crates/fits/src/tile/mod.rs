@@ -1,7 +1,7 @@
 //! Tile compression (FITS 4.0, section 10): an image cut into tiles, each coded by itself in a row of a table.
 //!
-//! Takes the code of one tile, leaves its pixels. The codecs know nothing of files: bytes in, pixels out, and a
-//! [`CodecFault`] for whatever else the bytes are. [`grid`] says where tiles lie, [`table`] where their code is.
+//! Takes the code of one tile and returns its pixels. The codecs know nothing of files: bytes in, pixels out, and a
+//! [`CodecFault`] for all other bytes. [`grid`] has the places of tiles, [`table`] the places of their code.
 //!
 //! Start at [`decode::TileDecoder`]. A new codec is a file here and an arm in [`settings::Algorithm`].
 //! Does not read images: that is [`crate::image`].
@@ -18,13 +18,13 @@ pub mod settings;
 pub(crate) mod table;
 pub(crate) mod window;
 
-/// Why the code of a tile cannot be decoded.
+/// The reason why the code of a tile cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecFault {
     /// The code ends before the tile does.
     #[error("its code ends before its last pixel")]
     CodeTooShort,
-    /// More code than any encoder makes of so many pixels.
+    /// More code than any encoder writes for the pixels of the tile.
     #[error("its code is longer than its pixels can be")]
     CodeTooLong,
     /// None of the columns has code for the tile.
@@ -48,7 +48,7 @@ pub enum CodecFault {
     /// A Rice block of a level that no encoder writes.
     #[error("a Rice block has a level that does not exist")]
     RiceLevel,
-    /// It does not begin like gzip.
+    /// The code does not begin like gzip.
     #[error("its code does not begin like gzip")]
     GzipHeader,
     /// The gzip stream is damaged or its check sum is wrong.
@@ -57,10 +57,10 @@ pub enum CodecFault {
     /// A PLIO list whose header makes no sense.
     #[error("its PLIO list has a senseless header")]
     PlioHeader,
-    /// A PLIO word that is no instruction.
+    /// A PLIO word that is not an instruction.
     #[error("its PLIO list has a word that is no instruction")]
     PlioInstruction,
-    /// It does not begin like HCOMPRESS.
+    /// The code does not begin like HCOMPRESS.
     #[error("its code does not begin like HCOMPRESS")]
     HcompressMagic,
     /// An HCOMPRESS tile of another shape.
@@ -72,7 +72,7 @@ pub enum CodecFault {
 }
 
 impl CodecFault {
-    /// The machine-readable reason: snake case, stable.
+    /// Returns the machine-readable reason: snake case, stable.
     pub fn code(self) -> &'static str {
         match self {
             Self::CodeTooShort => "tile_code_too_short",

@@ -8,7 +8,7 @@ use super::CodecFault;
 /// Decodes one tile of big-endian words; pixels that the list does not reach are zero.
 ///
 /// # Errors
-/// When the list is shorter than it says, or holds what is no instruction.
+/// Fails when the list is shorter than its stated length, or holds a word that is not an instruction.
 pub fn decode(code: &[u8], pixels: &mut [i32]) -> Result<(), CodecFault> {
     let (words, _) = code.as_chunks::<2>();
     let mut words = instructions(words)?.iter().map(|&word| i32::from(i16::from_be_bytes(word)));
@@ -56,7 +56,8 @@ fn write_run(pixels: &mut [i32], run: usize, value: i32) -> &mut [i32] {
     rest
 }
 
-/// The words after the header, whose old form has the length in its third word, and whose new form has there nothing.
+/// Returns the words after the header. The old form of the header has the length in its third word, in which the new form has
+/// nothing.
 fn instructions(words: &[[u8; 2]]) -> Result<&[[u8; 2]], CodecFault> {
     let word = |index: usize| {
         words.get(index).map(|&word| i16::from_be_bytes(word)).ok_or(CodecFault::CodeTooShort)
@@ -66,7 +67,7 @@ fn instructions(words: &[[u8; 2]]) -> Result<&[[u8; 2]], CodecFault> {
         _ => (i64::from(word(1)?), i64::from(word(4)?) << 15 | i64::from(word(3)?)),
     };
     if first < 3 || end < first {
-        // A tile without instructions is all zero; its header says length 0.
+        // A tile without instructions is all zero; its header states length 0.
         return if end == 0 || end == first { Ok(&[]) } else { Err(CodecFault::PlioHeader) };
     }
     words.get(first as usize..end as usize).ok_or(CodecFault::CodeTooShort)

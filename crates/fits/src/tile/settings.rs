@@ -1,4 +1,4 @@
-//! How the tiles of an image are coded: ZCMPTYPE, its parameters, and ZQUANTIZ.
+//! Coding of the tiles of an image: ZCMPTYPE, its parameters, and ZQUANTIZ.
 
 use super::dither::Dither;
 use crate::card::Value;
@@ -27,40 +27,40 @@ pub enum Algorithm {
     },
     /// PLIO_1.
     Plio {
-        /// Taken off what is decoded: unsigned 16-bit pixels (BZERO = 2^15) are coded as they are, not as stored.
+        /// Subtracted from decoded values: unsigned 16-bit pixels (BZERO = 2^15) are coded as they are, not as stored.
         offset: i32,
     },
     /// NOCOMPRESS.
     Plain,
 }
 
-/// How floats were made integers before coding (ZQUANTIZ).
+/// The quantisation of floats to integers before coding (ZQUANTIZ).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quantized {
-    /// Not at all: integers, or floats coded without loss.
+    /// No quantisation: integers, or floats coded without loss.
     Not,
     /// With or without dither.
     With(Dither),
 }
 
-/// How an image is compressed.
+/// The compression of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compression {
     /// The codec.
     pub algorithm: Algorithm,
-    /// What was done to floats.
+    /// The quantisation of floats.
     pub quantized: Quantized,
-    /// ZDITHER0: where the sequence of random numbers begins; 1 when absent.
+    /// ZDITHER0: the start in the sequence of random numbers; 1 when absent.
     pub dither_seed: i64,
-    /// ZTILEn as given or by default, cut to the axes.
+    /// ZTILEn, or its default, cut to the axes.
     pub tile: Vec<u64>,
 }
 
 impl Compression {
-    /// From the header of the table that holds the tiles.
+    /// Reads the compression from the header of the table that holds the tiles.
     ///
     /// # Errors
-    /// What is missing, mistyped or not supported.
+    /// A keyword that is missing, mistyped or not supported.
     pub fn from_header(
         header: &Header,
         axes: &[u64],
@@ -101,7 +101,7 @@ fn rice(header: &Header) -> Result<Algorithm, FitsFault> {
     let default = |place, value| (format!("ZVAL{place}"), value);
     let block = parameter(header, "BLOCKSIZE", 1)?.unwrap_or_else(|| default(1, 32.0));
     let bytes = parameter(header, "BYTEPIX", 2)?.unwrap_or_else(|| default(2, 4.0));
-    // Written the wrong way round by an early encoder; cfitsio turns them too.
+    // An early encoder wrote them in the wrong order; cfitsio swaps them too.
     let is_turned = block.1 < 16.0 && bytes.1 > 8.0;
     let (block, bytes) = if is_turned { (bytes, block) } else { (block, bytes) };
     if !(block.1 >= 1.0 && block.1 <= f64::from(i32::MAX)) {
@@ -113,7 +113,7 @@ fn rice(header: &Header) -> Result<Algorithm, FitsFault> {
     Ok(Algorithm::Rice { block_pixels: block.1 as usize, pixel_bytes: bytes.1 as usize })
 }
 
-/// The value that ZNAMEn = `name` announces, with its keyword; without any ZNAMEn it is ZVAL`place`.
+/// Returns the value that ZNAMEn = `name` announces, with its keyword; without any ZNAMEn it is ZVAL`place`.
 fn parameter(
     header: &Header,
     name: &str,
@@ -143,7 +143,7 @@ fn quantized(header: &Header) -> Result<Quantized, FitsFault> {
     })
 }
 
-/// By default a tile is a row.
+/// Returns the size of a tile; by default a tile is a row.
 fn tile(header: &Header, axes: &[u64]) -> Result<Vec<u64>, FitsFault> {
     let mut tile = Vec::with_capacity(axes.len());
     for (axis, &length) in axes.iter().enumerate() {
@@ -166,10 +166,10 @@ fn tile(header: &Header, axes: &[u64]) -> Result<Vec<u64>, FitsFault> {
     Ok(tile)
 }
 
-/// Axes and pixel type of the image in a table with ZIMAGE = T.
+/// Returns the axes and pixel type of the image in a table with ZIMAGE = T.
 ///
 /// # Errors
-/// Missing or senseless ZNAXIS, ZNAXISn, ZBITPIX.
+/// Missing or invalid ZNAXIS, ZNAXISn, ZBITPIX.
 pub(crate) fn image_shape(header: &Header) -> Result<(Vec<u64>, i64), FitsFault> {
     let required = |keyword: &str| {
         header.integer(keyword)?.ok_or_else(|| match header.value(keyword) {

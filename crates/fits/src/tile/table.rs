@@ -43,7 +43,7 @@ pub(crate) enum TileBlank {
     PerTile,
 }
 
-/// The rows read last, decoded; used again from batch to batch.
+/// The last rows read, decoded; reused from batch to batch.
 #[derive(Debug, Default)]
 pub(crate) struct TileRows {
     bytes: Vec<u8>,
@@ -58,12 +58,12 @@ pub(crate) struct TileRows {
     blank: Vec<f64>,
 }
 
-/// What the row of a tile says.
+/// The content of a tile's row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TileCode<'w> {
     /// The bytes.
     pub bytes: &'w [u8],
-    /// How they are coded.
+    /// The form of the code.
     pub form: CodeForm,
     /// ZSCALE; `None` when pixels are not scaled.
     pub scale: Option<f64>,
@@ -73,7 +73,7 @@ pub(crate) struct TileCode<'w> {
     pub blank: Option<i64>,
 }
 
-/// Which column the code is from.
+/// The column of the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodeForm {
     /// COMPRESSED_DATA: by ZCMPTYPE.
@@ -88,7 +88,7 @@ impl<'f> TileTable<'f> {
     /// Finds the columns.
     ///
     /// # Errors
-    /// What is wrong with the table; a column of the wrong type; no column for code.
+    /// A fault of the table, a column of the wrong type, or no column for code.
     pub fn new(file: &'f FitsFile, hdu: &'f Hdu) -> Result<Self, FitsFault> {
         let table = file.table(hdu.index).map_err(|error| error.fault)?;
         let arrays = |name| match table.column(name) {
@@ -128,18 +128,18 @@ impl<'f> TileTable<'f> {
         Ok(Self { table, compressed, gzip, plain, null_mask, scale, zero, blank })
     }
 
-    /// Number of rows, each of a tile.
+    /// Returns the number of rows, each of a tile.
     pub fn rows(&self) -> u64 {
         self.table.rows()
     }
 
-    /// Tiles have scales of their own: quantised floats.
+    /// Returns true when tiles have scales of their own: quantised floats.
     pub fn is_scaled(&self) -> bool {
         !matches!(self.scale, Parameter::Absent)
     }
 
-    /// The blank pixels of integer tiles. Every tile has a value of its own where ZBLANK is a column; otherwise one
-    /// keyword names the value of all.
+    /// Returns the blank pixels of integer tiles. Every tile has a value of its own where ZBLANK is a column; otherwise one
+    /// keyword holds the value of all.
     pub fn blank(&self, header: &Header) -> TileBlank {
         match self.blank {
             Parameter::Column(_) => TileBlank::PerTile,
@@ -147,10 +147,10 @@ impl<'f> TileTable<'f> {
         }
     }
 
-    /// The row and the code of a tile. `code_max` is a length that no code of such a tile exceeds.
+    /// Returns the row and the code of a tile. `code_max` is a length that no code of such a tile exceeds.
     ///
     /// # Errors
-    /// Reading, descriptors out of the heap; a tile without code, or with too much.
+    /// A failure to read, a descriptor out of the heap, or a tile without code or with too much.
     pub fn code<'w>(
         &self,
         file: &FitsFile,
@@ -236,7 +236,7 @@ impl<'f> TileTable<'f> {
 }
 
 impl TileRows {
-    /// Forgets what was read, before another image.
+    /// Discards the rows read, before another image.
     pub fn clear(&mut self) {
         self.count = 0;
     }

@@ -1,12 +1,12 @@
-//! A window on a file: tiles lie one behind the other, so that reading ahead spares calls.
+//! A window on a file: tiles are contiguous, so that reading ahead saves calls.
 
 use crate::error::FitsFault;
 use crate::file::FitsFile;
 
-/// Read at once when reading goes forward; stays in the second-level cache.
+/// Bytes read at once in sequential reading; they stay in the second-level cache.
 const AHEAD_BYTES: u64 = 256 << 10;
 
-/// Bytes of a file that were read last.
+/// The last bytes read from a file.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     bytes: Vec<u8>,
@@ -14,13 +14,13 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Forgets what was read, before another file or HDU.
+    /// Discards the bytes, before another file or HDU.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.start = 0;
     }
 
-    /// Bytes from `offset` on; may read up to `end`, where the HDU ends.
+    /// Returns bytes from `offset` on; may read up to `end`, the end of the HDU.
     ///
     /// # Errors
     /// As [`FitsFile::read_at`].
@@ -33,10 +33,10 @@ impl Window {
     ) -> Result<&[u8], FitsFault> {
         let held = self.start..self.start + self.bytes.len() as u64;
         if offset < held.start || offset + length as u64 > held.end {
-            // Jumping about, reading ahead would read everything many times.
+            // With random access, reading ahead would read everything many times.
             let goes_on = held.contains(&offset) || offset == held.end || held.is_empty();
             let ahead = if goes_on { AHEAD_BYTES.min(end.saturating_sub(offset)) } else { 0 };
-            // Only what it grows by is zeroed.
+            // Only the growth is zeroed.
             self.bytes.resize((length as u64).max(ahead) as usize, 0);
             self.start = offset;
             if let Err(fault) = file.read_at(offset, &mut self.bytes) {

@@ -4,17 +4,17 @@ use super::{BLOCK_BYTES, WriteFault};
 use crate::card::CARD_BYTES;
 use std::fmt::Write as _;
 
-/// Where a fixed-format value ends: columns 11-30.
+/// Width of a fixed-format value, which occupies columns 11-30.
 const VALUE_WIDTH: usize = 20;
 /// Column (from 0) where a value begins.
 const VALUE_AT: usize = 10;
 /// Characters between the quotes of one card.
 const TEXT_WIDTH: usize = CARD_BYTES - VALUE_AT - 2;
 
-/// Collects cards in order. Keywords longer than eight characters, or with blanks in them, become `HIERARCH` cards;
-/// text longer than a card goes on in `CONTINUE` cards; comments are cut where the card ends.
+/// A builder that collects cards in order. Keywords longer than eight characters, or with blanks in them, become `HIERARCH`
+/// cards; text longer than a card continues in `CONTINUE` cards; comments are cut where the card ends.
 ///
-/// Every call returns the builder, so that cards can be chained; the first fault is kept and comes out when the HDU is
+/// Every call returns the builder, so that cards can be chained; the first fault is kept and is returned when the HDU is
 /// written.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderBuilder {
@@ -23,22 +23,22 @@ pub struct HeaderBuilder {
 }
 
 impl HeaderBuilder {
-    /// No cards.
+    /// Makes a builder without cards.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// `T` or `F`.
+    /// Adds `T` or `F`.
     pub fn logical(&mut self, keyword: &str, value: bool, comment: &str) -> &mut Self {
         self.plain(keyword, if value { "T" } else { "F" }, comment)
     }
 
-    /// A whole number.
+    /// Adds a whole number.
     pub fn integer(&mut self, keyword: &str, value: i64, comment: &str) -> &mut Self {
         self.plain(keyword, &value.to_string(), comment)
     }
 
-    /// A number in the fewest digits that read back as the same `f64`.
+    /// Adds a number in the fewest digits that read back as the same `f64`.
     pub fn number(&mut self, keyword: &str, value: f64, comment: &str) -> &mut Self {
         if !value.is_finite() {
             return self.refuse(WriteFault::NotFinite(keyword.to_owned()));
@@ -53,7 +53,7 @@ impl HeaderBuilder {
         self.plain(keyword, &text, comment)
     }
 
-    /// A number in the fewest digits that read back as the same `f32`.
+    /// Adds a number in the fewest digits that read back as the same `f32`.
     pub fn single(&mut self, keyword: &str, value: f32, comment: &str) -> &mut Self {
         // The decimal digits of the f32 are those of the nearest f64 to them.
         match format!("{value:?}").parse::<f64>() {
@@ -62,7 +62,7 @@ impl HeaderBuilder {
         }
     }
 
-    /// A number with so many decimals.
+    /// Adds a number with `decimals` decimals.
     pub fn fixed(
         &mut self,
         keyword: &str,
@@ -76,7 +76,7 @@ impl HeaderBuilder {
         self.plain(keyword, &format!("{value:.decimals$}"), comment)
     }
 
-    /// A number as mantissa with so many decimals and exponent, such as `5.5710487E-05`.
+    /// Adds a number as mantissa with `decimals` decimals and exponent, such as `5.5710487E-05`.
     pub fn exponent(
         &mut self,
         keyword: &str,
@@ -93,7 +93,7 @@ impl HeaderBuilder {
         self.plain(keyword, &format!("{mantissa}E{sign}{digits:0>2}"), comment)
     }
 
-    /// A text; blanks at its end stay inside the quotes.
+    /// Adds a text; blanks at its end stay inside the quotes.
     pub fn text(&mut self, keyword: &str, value: &str, comment: &str) -> &mut Self {
         if !is_printable(value) || !is_printable(comment) {
             let text = if is_printable(value) { comment } else { value }.to_owned();
@@ -106,22 +106,22 @@ impl HeaderBuilder {
         self
     }
 
-    /// A keyword with a value indicator and no value.
+    /// Adds a keyword with a value indicator and no value.
     pub fn undefined(&mut self, keyword: &str, comment: &str) -> &mut Self {
         self.plain(keyword, "", comment)
     }
 
-    /// COMMENT cards, as many as the text needs.
+    /// Adds COMMENT cards, as many as the text needs.
     pub fn comment(&mut self, text: &str) -> &mut Self {
         self.commentary("COMMENT", text)
     }
 
-    /// HISTORY cards, as many as the text needs.
+    /// Adds HISTORY cards, as many as the text needs.
     pub fn history(&mut self, text: &str) -> &mut Self {
         self.commentary("HISTORY", text)
     }
 
-    /// A card as it stands, cut or filled with blanks to 80 bytes: for what the methods above would not write.
+    /// Adds a card unchanged, cut or filled with blanks to 80 bytes: for cards that the methods above do not write.
     pub fn card(&mut self, text: &[u8]) -> &mut Self {
         let end = self.cards.len() + CARD_BYTES;
         self.cards.extend_from_slice(&text[..text.len().min(CARD_BYTES)]);
@@ -129,7 +129,7 @@ impl HeaderBuilder {
         self
     }
 
-    /// All cards of another builder.
+    /// Adds all cards of another builder.
     pub fn append(&mut self, other: &Self) -> &mut Self {
         self.cards.extend_from_slice(&other.cards);
         if self.fault.is_none() {
@@ -138,12 +138,12 @@ impl HeaderBuilder {
         self
     }
 
-    /// How many cards there are.
+    /// Returns the number of cards.
     pub fn count(&self) -> usize {
         self.cards.len() / CARD_BYTES
     }
 
-    /// The cards, 80 bytes each, without END.
+    /// Returns the cards, 80 bytes each, without END.
     ///
     /// # Errors
     /// The first fault of the calls that built them.
@@ -165,7 +165,7 @@ impl HeaderBuilder {
         };
         let start = self.cards.len();
         self.cards.extend_from_slice(&name);
-        // In a HIERARCH card columns mean nothing any more; elsewhere the value ends in column 30.
+        // Columns have no meaning in a HIERARCH card; elsewhere the value ends in column 30.
         let width = (VALUE_AT + VALUE_WIDTH).saturating_sub(name.len());
         let width = if keyword.len() > 8 { 0 } else { width };
         self.cards.extend_from_slice(format!("{value:>width$}").as_bytes());
@@ -204,7 +204,7 @@ fn is_printable(text: &str) -> bool {
     text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
-/// The card up to its value: `KEYWORD = ` or `HIERARCH LONG KEYWORD = `.
+/// Returns the card up to its value: `KEYWORD = ` or `HIERARCH LONG KEYWORD = `.
 fn name_of(keyword: &str) -> Result<Vec<u8>, WriteFault> {
     let standard = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     if !keyword.is_empty() && keyword.len() <= 8 && keyword.bytes().all(standard) {
@@ -217,12 +217,12 @@ fn name_of(keyword: &str) -> Result<Vec<u8>, WriteFault> {
     Ok(format!("HIERARCH {keyword} = ").into_bytes())
 }
 
-/// A text of one card whose length is known to fit.
+/// Appends a text of one card whose length is known to fit.
 pub(super) fn push_text(out: &mut Vec<u8>, keyword: &str, value: &str, comment: &str) {
     push_long_text(out, format!("{keyword:8}= ").as_bytes(), value, comment);
 }
 
-/// A number or logical of one card in fixed format.
+/// Appends a number or logical of one card in fixed format.
 pub(super) fn push_value(out: &mut Vec<u8>, keyword: &str, value: impl ToString, comment: &str) {
     let start = out.len();
     let value = value.to_string();
@@ -237,7 +237,7 @@ pub(super) fn push_end(out: &mut Vec<u8>, start: usize) {
     debug_assert_eq!((out.len() - start) % BLOCK_BYTES, 0);
 }
 
-/// A text, continued where it does not fit.
+/// Appends a text, continued where it does not fit.
 fn push_long_text(out: &mut Vec<u8>, name: &[u8], value: &str, comment: &str) {
     let quoted = value.replace('\'', "''");
     let start = out.len();
@@ -271,12 +271,12 @@ fn push_long_text(out: &mut Vec<u8>, name: &[u8], value: &str, comment: &str) {
     push_comment(out, start, comment);
 }
 
-/// Whether a cut here would leave a quote without its double.
+/// Returns true when a cut here would leave a quote without its double.
 fn odd_quotes(text: &str) -> bool {
     text.bytes().rev().take_while(|b| *b == b'\'').count() % 2 == 1
 }
 
-/// The comment, in column 33 or after the value, as much of it as fits; then blanks to the card's end.
+/// Appends the comment, in column 33 or after the value, as much of it as fits; then blanks to the card's end.
 fn push_comment(out: &mut Vec<u8>, start: usize, comment: &str) {
     let used = out.len() - start;
     if !comment.is_empty() && used + 3 < CARD_BYTES {
@@ -289,12 +289,12 @@ fn push_comment(out: &mut Vec<u8>, start: usize, comment: &str) {
     fill_card(out);
 }
 
-/// Blanks up to a whole number of cards.
+/// Appends blanks up to a whole number of cards.
 fn fill_card(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(CARD_BYTES), b' ');
 }
 
-/// Text into bytes.
+/// A writer of text into bytes.
 struct Text<'a>(&'a mut Vec<u8>);
 
 impl std::fmt::Write for Text<'_> {

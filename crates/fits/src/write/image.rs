@@ -55,7 +55,7 @@ impl Pixels<'_> {
     }
 }
 
-/// Where in its file an image stands.
+/// The place of an image in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The first HDU.

@@ -1,7 +1,7 @@
 //! Writing FITS: headers, images, tables, byte for byte reproducible.
 //!
-//! Each function appends one HDU to a `Vec<u8>` that holds the file so far; the cards that the format demands come
-//! from the data, all others from a [`HeaderBuilder`]. Same arguments, same bytes: no dates, no versions.
+//! Each function appends one HDU to a `Vec<u8>` that holds the file up to this HDU; the cards that the format requires are
+//! derived from the data, all others from a [`HeaderBuilder`]. Same arguments, same bytes: no dates, no versions.
 //!
 //! Start at [`primary`], then [`rice_image()`] or [`bin_table`]. The caller publishes the bytes.
 //! Does not know what a keyword means, and does not read.
@@ -21,10 +21,10 @@ use crate::checksum::{Accumulator, encode};
 /// Bytes of a block: every header and every data unit is padded to a multiple.
 pub const BLOCK_BYTES: usize = 2880;
 
-/// What cannot be written as FITS.
+/// Content that cannot be written as FITS.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteFault {
-    /// A keyword with characters that no reader would take.
+    /// A keyword with characters that no reader accepts.
     #[error("{0:?} cannot be a keyword")]
     Keyword(String),
     /// Text beyond printable ASCII.
@@ -32,7 +32,7 @@ pub enum WriteFault {
     Text {
         /// The keyword, or COMMENT, HISTORY.
         keyword: String,
-        /// What was to be written.
+        /// The text to be written.
         text: String,
     },
     /// NaN or infinite.
@@ -41,12 +41,12 @@ pub enum WriteFault {
     /// A value that does not fit its card.
     #[error("the value of {0} does not fit a card")]
     TooLong(String),
-    /// Pixels that are not as many as the axes say.
+    /// A number of pixels other than that of the axes.
     #[error("the axes ask for {wanted} pixels, there are {found}")]
     PixelCount {
         /// Product of the axes.
         wanted: u64,
-        /// Given.
+        /// Number of pixels passed.
         found: u64,
     },
     /// Values that do not make whole rows, or not as many as the other columns.
@@ -54,7 +54,7 @@ pub enum WriteFault {
     RowCount {
         /// Its name.
         column: String,
-        /// Given.
+        /// Number of values passed.
         values: usize,
         /// Rows of the table.
         rows: usize,
@@ -74,7 +74,7 @@ pub enum WriteFault {
     HeapTooLarge,
 }
 
-/// Whether an HDU gets DATASUM and CHECKSUM.
+/// The choice of an HDU with or without DATASUM and CHECKSUM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checks {
     /// No such cards.
@@ -87,7 +87,7 @@ pub enum Checks {
 fn finish_hdu(out: &mut Vec<u8>, start: usize, checks: Checks, data: impl FnOnce(&mut Vec<u8>)) {
     let sums_at = out.len();
     if checks == Checks::Written {
-        // Placeholders of the final length; both sums are known only when everything else stands.
+        // Placeholders of the final length; both sums are known only when everything else is complete.
         cards::push_text(out, "CHECKSUM", "0000000000000000", "HDU checksum");
         cards::push_text(out, "DATASUM", "0", "data unit checksum");
     }

@@ -45,8 +45,8 @@ impl RicePixels<'_> {
     }
 }
 
-/// Appends a two-dimensional image of `width` x `height` pixels as a binary table with one Rice tile per row.
-/// BSCALE, BZERO and what else describes the image are cards of `header`.
+/// Appends a two-dimensional image of `width` x `height` pixels as a binary table with one Rice tile per row. BSCALE, BZERO and
+/// other keywords of the image are cards of `header`.
 ///
 /// # Errors
 /// Pixels that do not fit the axes, more than 2 GiB of code, or the first fault of the header.
@@ -89,7 +89,7 @@ pub fn rice_image(
     Ok(())
 }
 
-/// The cards of the tiled-image convention.
+/// Appends the cards of the tiled-image convention.
 fn push_compression(out: &mut Vec<u8>, width: usize, height: usize, pixel_bytes: usize) {
     push_value(out, "ZIMAGE", "T", "extension contains compressed image");
     push_text(out, "ZTENSION", "IMAGE", "Image extension");

@@ -3,7 +3,7 @@
 use super::cards::{push_text, push_value};
 use super::{Checks, HeaderBuilder, WriteFault, finish_hdu};
 
-/// What the header says about a column.
+/// The description of a column in the header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     /// TTYPEn.
@@ -19,26 +19,26 @@ pub struct Field {
 }
 
 impl Field {
-    /// A column without unit, null value and scaling.
+    /// Makes a column without unit, null value and scaling.
     pub fn new(name: &str, form: &str) -> Self {
         Self { name: name.into(), form: form.into(), unit: None, null: None, scaling: None }
     }
 
-    /// With TUNITn.
+    /// Sets TUNITn.
     #[must_use]
     pub fn unit(mut self, unit: &str) -> Self {
         self.unit = Some(unit.to_owned());
         self
     }
 
-    /// With TNULLn.
+    /// Sets TNULLn.
     #[must_use]
     pub fn null(mut self, null: i64) -> Self {
         self.null = Some(null);
         self
     }
 
-    /// With TSCALn and TZEROn.
+    /// Sets TSCALn and TZEROn.
     #[must_use]
     pub fn scaled(mut self, scale: f64, zero: f64) -> Self {
         self.scaling = Some((scale, zero));
@@ -176,18 +176,18 @@ pub fn bin_table(
 /// The data unit of a table, big-endian as it is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// NAXIS1. That the fields add up to it is for the caller to see to.
+    /// NAXIS1. The caller ensures that the fields add up to it.
     pub row_bytes: usize,
     /// All rows.
     pub bytes: &'a [u8],
-    /// What array descriptors point into.
+    /// The heap that array descriptors point into.
     pub heap: &'a [u8],
 }
 
 /// Appends a binary table whose rows are bytes already.
 ///
 /// # Errors
-/// Bytes that are no whole number of rows, or a fault of the header.
+/// Bytes that are not a whole number of rows, or a fault of the header.
 pub fn bin_table_rows(
     out: &mut Vec<u8>,
     fields: &[Field],
@@ -212,7 +212,7 @@ pub fn bin_table_rows(
     Ok(())
 }
 
-/// The cards that every binary table begins with.
+/// Appends the cards that every binary table begins with.
 pub(super) fn push_structure(
     out: &mut Vec<u8>,
     row_bytes: usize,
@@ -230,7 +230,7 @@ pub(super) fn push_structure(
     push_value(out, "TFIELDS", fields, "number of fields in each row");
 }
 
-/// TTYPEn, TFORMn and what else is known of each column.
+/// Appends TTYPEn, TFORMn and the other known properties of each column.
 pub(super) fn push_fields(out: &mut Vec<u8>, fields: &[Field]) -> Result<(), WriteFault> {
     let mut cards = HeaderBuilder::new();
     for (n, field) in (1..).zip(fields) {
@@ -265,7 +265,7 @@ fn form_comment(form: &str) -> &'static str {
     }
 }
 
-/// Bytes of one of the forms that [`Values::form`] makes.
+/// Returns the number of bytes of one of the forms that [`Values::form`] makes.
 fn form_bytes(form: &str) -> usize {
     let letter = form.trim_start_matches(|c: char| c.is_ascii_digit());
     let repeat: usize = form[..form.len() - letter.len()].parse().unwrap_or(1);

@@ -1,4 +1,4 @@
-//! How reference frames of headers are read.
+//! Rules for reading the reference frames of headers.
 
 use serde::Deserialize;
 
@@ -6,17 +6,17 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AstrometryRules {
-    /// What becomes of positions in the FK5 of equinox 2000.0.
+    /// The treatment of positions in the FK5 of equinox 2000.0.
     pub fk5_2000: Fk5Rule,
 }
 
-/// What becomes of positions in the FK5 of equinox 2000.0, which differs from the ICRS by 0.023 arcsec.
+/// The treatment of positions in the FK5 of equinox 2000.0, which differs from the ICRS by 0.023 arcsec.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fk5Rule {
     /// They are rotated to the ICRS.
     #[default]
     Rotate,
-    /// They stay as they are: the survey's astrometry is tied to an ICRS catalogue and calls itself FK5.
+    /// They stay unchanged: the survey's astrometry is tied to an ICRS catalogue but labelled FK5.
     Keep,
 }

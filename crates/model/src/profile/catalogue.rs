@@ -1,37 +1,37 @@
-//! Catalogues: which tables are one, how their columns are spelled, and what is made of their rows.
+//! Catalogues: which tables are catalogues, how their columns are spelled, and how their rows are processed.
 
 use super::pattern::Glob;
 use crate::tables::{self, Table};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// How the catalogues of a survey are read.
+/// Rules for reading the catalogues of a survey.
 ///
-/// Zero points, exposures and the like are not here: they are columns of the metadata tables, whose keywords
-/// stand in `[column.multiframe_detector]` and `[column.multiframe]`.
+/// Zero points, exposures and the like are not here: they are columns of the metadata tables, whose keywords are in
+/// `[column.multiframe_detector]` and `[column.multiframe]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CatalogueProfile {
     /// Columns of `detection` that a binary table must have to be a catalogue.
     pub required: Vec<String>,
-    /// TTYPEs that a catalogue does not have: a table with one of them is something else, e.g. a list of
-    /// matched standards.
+    /// TTYPEs that a catalogue does not have: a table with one of them is another kind of table, e.g. a list of matched
+    /// standards.
     pub foreign: Vec<Glob>,
-    /// TTYPEs that hold nothing and are skipped.
+    /// TTYPEs of columns without content, which are skipped.
     pub blank: Vec<Glob>,
-    /// Columns of `detection` that the pipeline leaves at zero when it does not fill them: NULL where a whole
+    /// Columns of `detection` that the pipeline leaves at zero when it does not fill them: they are NULL where a whole
     /// HDU holds zeros.
     pub unfilled: Vec<Glob>,
-    /// Spellings of TTYPE by column of `detection`, the first that is there counts; they replace that of the
-    /// definition. Compared without regard to case.
+    /// Spellings of TTYPE by column of `detection`; the first one that is present counts. They replace the spelling of
+    /// the definition. The comparison ignores case.
     pub spellings: BTreeMap<String, Vec<String>>,
-    /// Keywords that name HDUs: a catalogue belongs to the detector that has the same values. `EXTNAME` is helped by
-    /// `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`, `CATNORTH`) and numbers in
-    /// names or in different keywords are compared too.
+    /// Keywords that name HDUs: a catalogue belongs to the detector that has the same values. `EXTNAME` is combined
+    /// with `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`, `CATNORTH`) and
+    /// numbers in names or in different keywords are compared too.
     pub pair_by: Vec<String>,
     /// The detector of a catalogue whose HDU is not named.
     pub pairing: Pairing,
-    /// What happens to a catalogue without rows.
+    /// The treatment of a catalogue without rows.
     pub zero_rows: ZeroRows,
     /// Positions.
     pub position: PositionRules,
@@ -41,7 +41,7 @@ pub struct CatalogueProfile {
     pub quality: QualityRules,
 }
 
-/// What cameras name their detectors by.
+/// Keywords by which cameras name their detectors.
 const PAIR_BY: [&str; 14] = [
     "EXTNAME",
     "CAMNUM",
@@ -77,7 +77,7 @@ impl Default for CatalogueProfile {
     }
 }
 
-/// The detector of a catalogue HDU by their places in the two files.
+/// The detector of a catalogue HDU, determined by the positions of HDUs in the two files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pairing {
@@ -89,33 +89,33 @@ pub enum Pairing {
     Order,
 }
 
-/// What happens to a catalogue without rows.
+/// The treatment of a catalogue without rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ZeroRows {
-    /// The HDU is refused: a pipeline that found nothing at all has mostly failed.
+    /// The HDU is refused: a pipeline that found no source at all has mostly failed.
     #[default]
     Refuse,
-    /// Nothing was detected, and that is all.
+    /// The catalogue is accepted; nothing was detected.
     Accept,
 }
 
-/// Where sky positions come from.
+/// Rules for sky positions.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PositionRules {
-    /// Columns, or recomputed.
+    /// Source of positions: columns, or recomputed.
     pub source: PositionSource,
     /// Unit of the columns.
     pub unit: PositionUnit,
     /// Reference frame of the columns.
     pub frame: PositionFrame,
-    /// What happens to rows whose position was never filled in (RA = DEC = 0) and to tables without the columns.
+    /// The treatment of rows whose position was never filled in (RA = DEC = 0) and of tables without the columns.
     pub missing: MissingPosition,
-    /// Pixels that x and y may lie outside the detector before the row is refused.
+    /// Distance in pixels that x and y may be outside the detector before the row is refused.
     pub margin_px: f64,
-    /// A finding is left when columns and WCS differ by more than this: in the median, or in single rows where the
-    /// positions come from the WCS.
+    /// A finding is recorded when columns and WCS differ by more than this: in the median, or in single rows where the
+    /// positions are computed from the WCS.
     pub disagreement_arcsec: f64,
     /// An HDU is refused whose columns and WCS differ by more than this in the median.
     pub refuse_above_arcsec: f64,
@@ -135,14 +135,14 @@ impl Default for PositionRules {
     }
 }
 
-/// Where sky positions come from.
+/// Source of sky positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PositionSource {
-    /// The columns RA and DEC, as precise as they are stored.
+    /// The columns RA and DEC, in their stored precision.
     #[default]
     Columns,
-    /// x and y, through the WCS of the image in double precision; the columns are compared with them. Of an image
+    /// x and y, through the WCS of the image in double precision; the columns are compared with them. For an image
     /// without a WCS, the columns.
     Wcs,
 }
@@ -151,8 +151,8 @@ pub enum PositionSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PositionUnit {
-    /// What TUNIT of each column declares, unless most values cannot be in it. Without a known TUNIT, what agrees with
-    /// the WCS; without a WCS, radians where there is no TUNIT and the values can be.
+    /// The unit that TUNIT of each column declares, unless most values cannot be in it. Without a known TUNIT, the unit
+    /// that agrees with the WCS; without a WCS, radians where there is no TUNIT and the values can be in radians.
     #[default]
     Tunit,
     /// Both in radians.
@@ -167,8 +167,8 @@ pub enum PositionUnit {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PositionFrame {
-    /// What TUCD and the names of the columns say (`pos.galactic.lon`, `GLON`, `ALPHA_J2000`), else RADESYS and EQUINOX of
-    /// the table, else those of the image, with the defaults of the standard.
+    /// The frame given by TUCD and the names of the columns (`pos.galactic.lon`, `GLON`, `ALPHA_J2000`), else by
+    /// RADESYS and EQUINOX of the table, else by those of the image, with the defaults of the standard.
     #[default]
     Header,
     /// The ICRS.
@@ -185,7 +185,7 @@ pub enum PositionFrame {
     Ecliptic,
 }
 
-/// What happens to a row without a position on the sky.
+/// The treatment of a row without a position on the sky.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingPosition {
@@ -196,19 +196,19 @@ pub enum MissingPosition {
     Refuse,
 }
 
-/// How magnitudes are calibrated.
+/// Rules for calibrating magnitudes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PhotometryRules {
-    /// What the zero point is for.
+    /// The reference of the zero point.
     pub zero_point: ZeroPointFor,
-    /// What happens to a detector without one.
+    /// The treatment of a detector without a zero point.
     pub missing_zero_point: MissingZeroPoint,
-    /// A zero point of at most this says that there is none.
+    /// A zero point of at most this value means that there is none.
     pub no_zero_point_up_to: f64,
     /// Magnitudes per airmass when the header gives none.
     pub default_extinction: f64,
-    /// Shortest exposure in seconds that is believed; shorter ones count as this.
+    /// Shortest accepted exposure in seconds; shorter ones count as this.
     pub least_exposure_s: f64,
     /// Correction for the change of pixel area across the field.
     pub distortion: Distortion,
@@ -227,27 +227,27 @@ impl Default for PhotometryRules {
     }
 }
 
-/// What a zero point is the magnitude of.
+/// The reference of a zero point: the source whose magnitude it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ZeroPointFor {
     /// One count per second at airmass 1 (CASU's MAGZPT): exposure and extinction are applied.
     #[default]
     Second,
-    /// One count in this very frame (ESO's PHOTZP): exposure and extinction are in it.
+    /// One count in the frame itself (ESO's PHOTZP): exposure and extinction are included.
     Frame,
 }
 
-/// What happens to the catalogue of a detector without a zero point.
+/// The treatment of the catalogue of a detector without a zero point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingZeroPoint {
-    /// It waits for metadata with one.
+    /// The catalogue waits for metadata with one.
     #[default]
     Park,
-    /// It is refused.
+    /// The catalogue is refused.
     Refuse,
-    /// Its magnitudes are NULL, and a finding tells so.
+    /// Its magnitudes are NULL, and a finding is recorded.
     Null,
 }
 
@@ -262,7 +262,7 @@ pub enum Distortion {
     Wcs,
 }
 
-/// Quality bits that row data decide, and classes.
+/// Quality bits determined by row data, and classes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QualityRules {
@@ -272,7 +272,7 @@ pub struct QualityRules {
     pub bad_pixels_above: f32,
     /// Bit 7: a row with less average_conf than this has low confidence in its default aperture.
     pub low_confidence_below: f32,
-    /// Classes that say "not yet classified": class and class_stat are NULL.
+    /// Classes that mean "not yet classified": class and class_stat are NULL.
     pub unclassified: Vec<i16>,
 }
 
@@ -288,7 +288,7 @@ impl Default for QualityRules {
 }
 
 impl CatalogueProfile {
-    /// TTYPEs that a column of `detection` may be called, first choice first; empty when it is computed.
+    /// Returns the accepted TTYPEs of a column of `detection`, first choice first; empty when the column is computed.
     pub fn spellings_of<'a>(&'a self, column: &'a tables::Column) -> Vec<&'a str> {
         match self.spellings.get(&column.name) {
             Some(list) => list.iter().map(String::as_str).collect(),
@@ -296,7 +296,7 @@ impl CatalogueProfile {
         }
     }
 
-    /// Keywords that pairing reads: those of [`Self::pair_by`], and EXTVER beside EXTNAME.
+    /// Returns the keywords that pairing reads: those of [`Self::pair_by`], and EXTVER beside EXTNAME.
     pub fn name_keywords(&self) -> Vec<String> {
         let mut keywords = self.pair_by.clone();
         if keywords.iter().any(|keyword| keyword == "EXTNAME") {
@@ -305,12 +305,12 @@ impl CatalogueProfile {
         keywords
     }
 
-    /// Whether the pipeline leaves a column of `detection` at zero when it does not fill it.
+    /// Returns true when the pipeline leaves a column of `detection` at zero when it does not fill it.
     pub fn is_unfilled(&self, column: &str) -> bool {
         self.unfilled.iter().any(|glob| glob.fits(column))
     }
 
-    /// What types cannot say: (key path, fault).
+    /// Returns the faults that types cannot express: (key path, fault).
     pub(super) fn check(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut fault = |key: String, message: String| faults.push((key, message));

@@ -1,7 +1,7 @@
-//! Reading a profile so that every fault is told at once, with key and line.
+//! Reading a profile so that every fault is reported at once, with key and line.
 //!
-//! serde stops at the first fault. Here the faulty entry is taken out of the parsed document and the rest is
-//! read again, until nothing is left to tell.
+//! serde stops at the first fault. Here the faulty entry is removed from the parsed document and the rest is read
+//! again, until no fault remains.
 
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::ops::Range;
@@ -16,7 +16,7 @@ pub struct ProfileFault {
     pub line: usize,
     /// Dotted key; positions in arrays count from 0.
     pub key: String,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
 }
 
@@ -25,7 +25,7 @@ pub struct ProfileFault {
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ProfileFaults(pub Vec<ProfileFault>);
 
-/// Reads a document into `T`; `check` finds what types cannot say, as (dotted key, message).
+/// Reads a document into `T`; `check` returns the faults that types cannot express, as (dotted key, message).
 pub(super) fn parse<T: DeserializeOwned>(
     text: &str,
     check: impl Fn(&T) -> Vec<(String, String)>,
@@ -77,7 +77,7 @@ fn fault(text: &str, span: Range<usize>, key: String, message: &str) -> ProfileF
     ProfileFault { line, key, message: message.to_owned() }
 }
 
-/// Whether a missing field is missing because it was faulty itself and taken out.
+/// Returns true when a missing field is missing because it was faulty itself and removed.
 fn is_echo(message: &str, parent: &str, removed: &[String]) -> bool {
     let Some(field) = message.strip_prefix("missing field `").and_then(|m| m.strip_suffix('`'))
     else {
@@ -90,7 +90,7 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// Takes out the entry whose key or value stands at the span, and tells its dotted key.
+/// Removes the entry whose key or value is at the span, and returns its dotted key.
 fn remove_at(table: &mut DeTable<'_>, span: &Range<usize>, path: &str) -> Option<String> {
     let mut hit = None;
     for (key, value) in table.iter_mut() {
@@ -145,7 +145,7 @@ fn remove_below(
     }
 }
 
-/// Where a dotted key stands, or as much of it as there is.
+/// Returns the position of a dotted key, or of the part of it that exists.
 fn span_of(table: &DeTable<'_>, key: &str) -> Range<usize> {
     let mut span = 0..0;
     let mut steps = key.split('.');

@@ -1,4 +1,4 @@
-//! Frame types: what a file is, by its name and header.
+//! Frame types: the kind of a file, by its name and header.
 
 use super::naming::Stem;
 use super::pattern::Glob;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Type of frames that fit no rule.
 pub const OTHER_FRAME: &str = "other";
 
-/// What a frame is good for.
+/// The use of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FrameKind {
@@ -17,7 +17,7 @@ pub enum FrameKind {
     Science,
     /// Weights of another frame; belongs to its programme.
     Confidence,
-    /// Serves to calibrate others; may belong to nobody.
+    /// Serves to calibrate others; may belong to no programme.
     Calibration,
 }
 
@@ -27,19 +27,19 @@ pub enum FrameKind {
 pub struct FrameType {
     /// Name in `multiframe.frame_type`.
     pub name: String,
-    /// The whole chain of suffixes, e.g. `_sf_st`; empty for none. Left out: any.
+    /// The whole chain of suffixes, e.g. `_sf_st`; empty for none, any chain when left out.
     #[serde(default)]
     pub suffixes: Option<String>,
-    /// One of these fits the root of the name. Left out: any.
+    /// One of these fits the root of the name; any root when left out.
     #[serde(default)]
     pub roots: Vec<Glob>,
-    /// For each keyword one of these fits. Looked up in the primary header, then in that of the first image.
+    /// One of these fits, for each keyword. Searched in the primary header, then in that of the first image.
     #[serde(default)]
     pub keywords: BTreeMap<String, Vec<Glob>>,
-    /// What it is good for.
+    /// The use of the frame.
     #[serde(default)]
     pub kind: FrameKind,
-    /// The pipeline makes a catalogue of it.
+    /// True when the pipeline makes a catalogue of it.
     #[serde(default)]
     pub catalogue: bool,
 }
@@ -55,7 +55,7 @@ impl FrameType {
 }
 
 impl super::SurveyProfile {
-    /// The first rule for frame types that fits; `None` means [`OTHER_FRAME`].
+    /// Returns the first matching rule for frame types; `None` means [`OTHER_FRAME`].
     pub fn frame_type(
         &self,
         stem: &Stem<'_>,

@@ -1,93 +1,93 @@
-//! Keywords: how a survey spells the columns' keywords, and what happens when a header is not as expected.
+//! Keywords: a survey's spellings of the columns' keywords, and the treatment of unexpected headers.
 
 use super::SurveyProfile;
 use super::pattern::Glob;
 use crate::tables;
 use serde::Deserialize;
 
-/// What happens when an expected keyword is missing or has no value.
+/// The treatment of an expected keyword that is missing or has no value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Missing {
     /// The column is NULL.
     Null,
-    /// The column is NULL and a finding tells so.
+    /// The column is NULL and a finding is recorded.
     #[default]
     Finding,
     /// The file is refused.
     Refuse,
 }
 
-/// What happens when a keyword holds a value of another type than its column, or one out of range.
+/// The treatment of a keyword that holds a value of another type than its column, or one out of range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mistyped {
-    /// The column is NULL and a finding tells so.
+    /// The column is NULL and a finding is recorded.
     #[default]
     Finding,
     /// The file is refused.
     Refuse,
 }
 
-/// What happens with a keyword that neither a column nor the profile knows. Its card is always kept.
+/// The treatment of a keyword that neither a column nor the profile knows. Its card is always kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NewKeyword {
-    /// Nothing more.
+    /// Keeps the card only.
     Keep,
-    /// A finding tells so.
+    /// Records a finding.
     #[default]
     Finding,
 }
 
-/// What happens when headers are not as expected.
+/// The treatment of unexpected headers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// Values of another type, or out of range.
+    /// The treatment of values of another type, or out of range.
     pub mistyped: Mistyped,
-    /// Keywords that are not known.
+    /// The treatment of unknown keywords.
     pub new_keyword: NewKeyword,
-    /// A FILTER that no filter of the profile is spelled like.
+    /// The treatment of a FILTER that matches no spelling of a filter of the profile.
     pub unknown_filter: Mistyped,
-    /// Keywords that are known and taken into no column.
+    /// Keywords that are known and not copied to any column.
     pub known_keywords: Vec<Glob>,
-    /// Texts that mean no value, beside blanks.
+    /// Texts that mean no value, in addition to blanks.
     pub null_texts: Vec<String>,
 }
 
-/// What is expected of some frames.
+/// Columns that are expected of some frames.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// Frame types; left out: all.
     #[serde(default)]
     pub frames: Vec<Glob>,
-    /// Only frames that have a catalogue.
+    /// Applies to frames that have a catalogue only.
     #[serde(default)]
     pub with_catalogue: bool,
     /// Columns that must have a value, as `table.column`.
     pub columns: Vec<String>,
-    /// What happens when they have none.
+    /// The treatment of columns without one.
     #[serde(default)]
     pub missing: Missing,
 }
 
-/// Where a survey differs from the definition of a column.
+/// The deviation of a survey from the definition of a column.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnRule {
-    /// Spellings of the keyword, the first that has a value counts; they replace that of the definition.
+    /// Spellings of the keyword; the first one that has a value counts. They replace those of the definition.
     pub keywords: Option<Vec<String>>,
     /// The column is the keyword's value times this.
     pub scale: Option<f64>,
-    /// Numbers may be written as texts: `'20071011'`.
+    /// True when numbers may be written as texts: `'20071011'`.
     pub text_numbers: bool,
-    /// What happens to values of another type, or out of range, when not as in [`Policy::mistyped`].
+    /// The treatment of values of another type, or out of range, when it differs from [`Policy::mistyped`].
     pub mistyped: Option<Mistyped>,
 }
 
-/// What another frame was for this one.
+/// The role of another frame for this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -108,7 +108,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Name in `provenance.role`.
+    /// Returns the name in `provenance.role`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Combine => "combine",
@@ -126,7 +126,7 @@ impl Role {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Library {
-    /// What the frame was for this one.
+    /// The role of the frame for this one.
     pub role: Role,
     /// Keywords; `#` at the end stands for a number of any length.
     pub keywords: Vec<String>,
@@ -135,7 +135,7 @@ pub struct Library {
     pub itself: Vec<String>,
 }
 
-/// Column rules and expectations must name columns that there are.
+/// Returns faults for column rules and expectations that name columns that do not exist.
 pub(super) fn check(profile: &SurveyProfile) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     for (table, rules) in &profile.columns {

@@ -1,24 +1,25 @@
-//! How much may be wrong before an HDU or a file is not used.
+//! Limits on the number of faults beyond which an HDU or a file is not used.
 
 use serde::Deserialize;
 
-/// What becomes of a file that lacks extensions: it was cut between two of them, or cut out on purpose.
+/// The treatment of a file that lacks extensions: it was truncated between two of them, or extensions were removed on
+/// purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingExtensions {
-    /// It is taken, and a finding tells so.
+    /// It is accepted, and a finding is recorded.
     #[default]
     Finding,
     /// It is refused.
     Refuse,
 }
 
-/// What becomes of an HDU whose DATASUM is not that of its data: damage, or a program that edited the data and left the
-/// keyword as it was.
+/// The treatment of an HDU whose DATASUM does not match its data: damage, or a program that edited the data and left
+/// the keyword unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StaleChecksum {
-    /// It is taken, and a finding marks it.
+    /// It is accepted, and a finding marks it.
     Finding,
     /// It is refused.
     #[default]
@@ -41,13 +42,14 @@ pub struct ProfileLimits {
     pub ratio_from_bytes: u64,
     /// Unpacked bytes of a gzip file, whatever its ratio.
     pub unpacked_bytes: u64,
-    /// New keywords that are told by name, per file; the rest is counted.
+    /// New keywords that are reported by name, per file; the rest is counted.
     pub new_keywords_named: usize,
-    /// Numbers of detectors that a file may have; another one is a finding. Any, when none is given.
+    /// Permitted numbers of detectors of a file; another number is a finding. Any number is permitted when none is
+    /// given.
     pub detectors: Vec<u16>,
-    /// What becomes of a file with fewer extensions than its NEXTEND promises.
+    /// The treatment of a file with fewer extensions than its NEXTEND announces.
     pub missing_extensions: MissingExtensions,
-    /// What becomes of an HDU whose DATASUM is not that of its data.
+    /// The treatment of an HDU whose DATASUM does not match its data.
     pub stale_checksum: StaleChecksum,
 }
 

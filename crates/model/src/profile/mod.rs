@@ -1,11 +1,11 @@
-//! Survey profiles: what one survey calls its files, frames, filters, programmes and keywords.
+//! Survey profiles: the names that one survey gives to its files, frames, filters, programmes and keywords.
 //!
-//! Takes the text of `surveys/<name>.toml`, leaves a [`SurveyProfile`], or all faults of the text at once with
-//! key and line ([`ProfileFaults`]).
+//! Takes the text of `surveys/<name>.toml`, returns a [`SurveyProfile`], or all faults of the text at once with key and
+//! line ([`ProfileFaults`]).
 //!
-//! Start at [`SurveyProfile::parse`]; [`shipped`] holds the profiles that come with the program. A new survey
-//! is a new file there, without a line of Rust; a new *kind* of rule begins as a field in one of these files.
-//! Does not read files, and knows nothing of FITS beyond keywords as text.
+//! Start at [`SurveyProfile::parse`]; [`shipped`] holds the profiles that are part of the program. A new survey is a
+//! new file there and needs no Rust code; a new *kind* of rule begins as a field in one of these files.
+//! This module does not read files, and knows FITS keywords only as text.
 
 mod astrometry;
 mod catalogue;
@@ -34,7 +34,7 @@ pub use time::{DayUnit, TimeRules};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// A header rule that says which profile a file belongs to: every keyword must fit.
+/// A header rule that selects the profile of a file: every keyword must fit.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct MatchRule(pub BTreeMap<String, Glob>);
@@ -47,7 +47,7 @@ pub struct Filter {
     pub id: i16,
     /// Short name, e.g. `K`.
     pub name: String,
-    /// What the FILTER keyword may hold for it, blanks around it removed; the name itself always counts.
+    /// Permitted values of the FILTER keyword for it, without surrounding blanks; the name itself always counts.
     #[serde(default)]
     pub spellings: Vec<String>,
     /// One sentence.
@@ -59,7 +59,7 @@ pub struct Filter {
     /// Wavelength in micrometres above which less than half is transmitted.
     #[serde(default)]
     pub cut_off_um: Option<f32>,
-    /// Add to a Vega magnitude to have an AB magnitude.
+    /// Number to add to a Vega magnitude to obtain an AB magnitude.
     #[serde(default)]
     pub vega_to_ab_mag: Option<f32>,
     /// Extinction in the band over E(B-V).
@@ -75,35 +75,35 @@ pub struct SurveyProfile {
     pub name: String,
     /// `survey_id` of the archive.
     pub survey_id: i32,
-    /// One line for people.
+    /// One line for human readers.
     pub title: String,
     /// Some sentences.
     #[serde(default)]
     pub description: String,
-    /// Takes the files that fit no other profile.
+    /// True when this profile takes the files that fit no other profile.
     #[serde(default)]
     pub fallback: bool,
-    /// A file belongs here when one of these fits its image's (else its own) primary header.
+    /// A file belongs to this profile when one of these fits the primary header of its image (else its own).
     #[serde(default, rename = "match")]
     pub matches: Vec<MatchRule>,
     /// File and directory names.
     pub naming: Naming,
-    /// Rules for frame types; the first that fits holds.
+    /// Rules for frame types; the first matching rule applies.
     #[serde(default, rename = "frame_type")]
     pub frame_types: Vec<FrameType>,
     /// Passbands.
     #[serde(default, rename = "filter")]
     pub filters: Vec<Filter>,
-    /// How PROJECT is read.
+    /// Rules for reading PROJECT.
     #[serde(default)]
     pub project: ProjectRules,
-    /// Programmes that come with the survey.
+    /// Programmes that are part of the survey.
     #[serde(default, rename = "programme")]
     pub programmes: Vec<Programme>,
-    /// What happens when headers are not as expected.
+    /// The treatment of unexpected headers.
     #[serde(default)]
     pub policy: Policy,
-    /// What is expected of which frames.
+    /// Columns that are expected, by frames.
     #[serde(default, rename = "expect")]
     pub expectations: Vec<Expectation>,
     /// Columns by table and name that differ from the table definitions.
@@ -124,7 +124,7 @@ pub struct SurveyProfile {
     /// Catalogues.
     #[serde(default)]
     pub catalogue: CatalogueProfile,
-    /// How much may be wrong.
+    /// Limits on the number of faults.
     #[serde(default)]
     pub limits: ProfileLimits,
 }
@@ -138,7 +138,8 @@ impl SurveyProfile {
         faults::parse(text, Self::check)
     }
 
-    /// The rule with most keywords that fits a header; `keyword` gives a keyword's text. `None`: none fits.
+    /// Returns the number of keywords of the largest rule that fits a header; `keyword` returns a keyword's text.
+    /// `None`: no rule fits.
     pub fn fit(&self, keyword: &dyn Fn(&str) -> Option<String>) -> Option<usize> {
         let fits = |rule: &&MatchRule| {
             rule.0.iter().all(|(name, glob)| keyword(name).is_some_and(|text| glob.fits(&text)))
@@ -146,7 +147,7 @@ impl SurveyProfile {
         self.matches.iter().filter(fits).map(|rule| rule.0.len()).max()
     }
 
-    /// The filter that a FILTER keyword means.
+    /// Returns the filter that a FILTER keyword means.
     pub fn filter(&self, spelling: &str) -> Option<&Filter> {
         let wanted = spelling.trim();
         self.filters
@@ -154,12 +155,12 @@ impl SurveyProfile {
             .find(|f| f.name == wanted || f.spellings.iter().any(|s| s.trim() == wanted))
     }
 
-    /// The rule for a column, when the profile has one.
+    /// Returns the rule for a column, when the profile has one.
     pub fn column_rule(&self, table: &str, column: &str) -> Option<&ColumnRule> {
         self.columns.get(table)?.get(column)
     }
 
-    /// What serde cannot know: (key path, fault).
+    /// Returns the faults that serde cannot find: (key path, fault).
     fn check(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut fault = |key: &str, message: String| faults.push((key.to_owned(), message));
@@ -197,7 +198,7 @@ impl SurveyProfile {
     }
 }
 
-/// Positions and values that stood before.
+/// Returns the positions and values of repeated values.
 fn doubles<T: Copy + PartialEq>(values: impl Iterator<Item = T>) -> Vec<(usize, T)> {
     let mut seen = Vec::new();
     let mut doubles = Vec::new();
@@ -210,7 +211,7 @@ fn doubles<T: Copy + PartialEq>(values: impl Iterator<Item = T>) -> Vec<(usize, 
     doubles
 }
 
-/// The profiles that come with the program: (name, text).
+/// Returns the profiles that are part of the program: (name, text).
 pub fn shipped() -> &'static [(&'static str, &'static str)] {
     &[
         ("wfcam", include_str!("../../../../surveys/wfcam.toml")),
@@ -220,8 +221,9 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
-/// The profile a file belongs to, from its image's (else its own) primary header; `keyword` gives a keyword's
-/// text. The rule with most keywords wins, then the profile's place in the list; without one, the fallback.
+/// Returns the profile a file belongs to, from its image's (else its own) primary header; `keyword` returns a keyword's
+/// text. The rule with most keywords wins, then the profile's place in the list. When no rule fits, the fallback is
+/// used.
 pub fn choose<'p>(
     profiles: impl IntoIterator<Item = &'p SurveyProfile>,
     keyword: &dyn Fn(&str) -> Option<String>,

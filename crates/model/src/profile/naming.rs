@@ -1,9 +1,9 @@
-//! File and directory names of a survey: roots, suffix chains, which catalogue belongs to which image.
+//! File and directory names of a survey: roots, suffix chains, and which catalogue belongs to which image.
 
 use super::pattern::{Field, Glob, NamePattern};
 use serde::Deserialize;
 
-/// How a survey names things.
+/// Naming rules of a survey.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Naming {
@@ -12,32 +12,33 @@ pub struct Naming {
     /// Roots of files with a night and a run number, e.g. `w{night}_{run}`.
     #[serde(default)]
     pub runs: Vec<NamePattern>,
-    /// Name extensions that say nothing, beside those of [`crate::frame_name()`]; taken off again and again.
+    /// Name extensions without meaning, in addition to those of [`crate::frame_name()`]; removed repeatedly.
     pub extensions: Vec<String>,
     /// Name extensions that only catalogues have, e.g. `.cat`.
     #[serde(default)]
     pub catalogue_extensions: Vec<String>,
-    /// Suffixes of products, e.g. `_sf`, `_st`, `_conf`; the chain of them says what was done.
+    /// Suffixes of products, e.g. `_sf`, `_st`, `_conf`; their chain records the processing.
     #[serde(default)]
     pub suffixes: Vec<String>,
-    /// Suffixes that make the name of an image that of its catalogue, e.g. `_cat`.
+    /// Suffixes that turn the name of an image into that of its catalogue, e.g. `_cat`.
     #[serde(default)]
     pub catalogue_suffixes: Vec<String>,
-    /// Suffixes that say nothing about which files belong together, e.g. `_fix`.
+    /// Suffixes that are ignored when files are matched, e.g. `_fix`.
     #[serde(default)]
     pub ignored_suffixes: Vec<String>,
-    /// The file that says a delivery is complete, e.g. `OK_TO_COPY`.
+    /// The file that marks a delivery as complete, e.g. `OK_TO_COPY`.
     #[serde(default)]
     pub marker: Option<String>,
     /// Files that list the others with their checksums.
     #[serde(default)]
     pub manifests: Vec<Glob>,
-    /// Names of files still being written, beside those that every survey has, e.g. `*.xfer`; `!*.tmp` takes names out of them.
+    /// Names of files still being written, in addition to those that every survey has, e.g. `*.xfer`; `!*.tmp` removes
+    /// names.
     #[serde(default)]
     pub unfinished: Vec<String>,
 }
 
-/// Night and version, read out of the name of a delivery directory.
+/// Night and version, parsed from the name of a delivery directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryName {
     /// Observing night, yyyymmdd.
@@ -46,7 +47,7 @@ pub struct DeliveryName {
     pub version: String,
 }
 
-/// Night and run number, read out of a file name.
+/// Night and run number, parsed from a file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunName {
     /// Observing night, yyyymmdd.
@@ -55,21 +56,21 @@ pub struct RunName {
     pub run: i32,
 }
 
-/// A file name taken apart.
+/// The parts of a file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stem<'n> {
-    /// What is left without extensions and suffixes, e.g. `w20071011_01818`.
+    /// The name without extensions and suffixes, e.g. `w20071011_01818`.
     pub root: &'n str,
     /// Chain of product suffixes, e.g. `_sf_st`.
     pub suffixes: &'n str,
-    /// Root and product suffixes: what an image and its catalogue have in common.
+    /// Root and product suffixes: the common part of the names of an image and its catalogue.
     pub image: &'n str,
-    /// Whether the name is that of a catalogue.
+    /// True when the name is that of a catalogue.
     pub catalogue: bool,
 }
 
 impl Naming {
-    /// Takes a file name apart; a path before it is left out.
+    /// Splits a file name into its parts; a leading path is ignored.
     pub fn stem<'n>(&self, file_name: &'n str) -> Stem<'n> {
         let name = file_name.rsplit('/').next().unwrap_or(file_name);
         let (mut image, mut catalogue) = self.without_extensions(name);
@@ -104,14 +105,14 @@ impl Naming {
         }
     }
 
-    /// Whether, by their names, the second file is the catalogue of the first.
+    /// Returns true when, by their names, the second file is the catalogue of the first.
     pub fn pairs(&self, image: &str, catalogue: &str) -> bool {
         let (image, catalogue) = (self.stem(image), self.stem(catalogue));
         !image.catalogue && catalogue.catalogue && image.image == catalogue.image
     }
 
-    /// Night and version of a delivery directory, or of a delivery named after one: a label of its origin, as in
-    /// `20071011_v1@cam2`, is no part of them.
+    /// Returns night and version of a delivery directory, or of a delivery named after one: a label of its origin, as
+    /// in `20071011_v1@cam2`, is not part of them.
     pub fn delivery(&self, name: &str) -> Option<DeliveryName> {
         let label = || name.rmatch_indices('@').map(|(at, _)| &name[..at]);
         let fields =
@@ -120,7 +121,7 @@ impl Naming {
         Some(DeliveryName { night: night_of(&fields)?, version: version.to_owned() })
     }
 
-    /// Night and run number of a file.
+    /// Returns night and run number of a file.
     pub fn run(&self, file_name: &str) -> Option<RunName> {
         let root = self.stem(file_name).root;
         let fields = self.runs.iter().find_map(|pattern| pattern.read(root))?;
@@ -128,13 +129,13 @@ impl Naming {
         Some(RunName { night: night_of(&fields)?, run })
     }
 
-    /// Whether this file lists the others with their checksums.
+    /// Returns true when this file lists the others with their checksums.
     pub fn is_manifest(&self, file_name: &str) -> bool {
         self.manifests.iter().any(|glob| glob.fits(file_name))
     }
 }
 
-/// The text without one of the endings, never empty.
+/// Returns the text without one of the endings; `None` without such an ending, or when no text would remain.
 fn strip_any<'n>(text: &'n str, endings: &[String]) -> Option<&'n str> {
     endings
         .iter()

@@ -2,26 +2,26 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Text with `*` (any run of characters) and `?` (any one), compared without regard to case.
+/// Text with `*` (any run of characters) and `?` (any one character), compared without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
 impl Glob {
-    /// A glob; every text is one.
+    /// Makes a glob; every text is one.
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_ascii_lowercase())
     }
 
-    /// The pattern, lower case.
+    /// Returns the pattern, lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the whole of a text fits, blanks around it left out.
+    /// Returns true when the whole of a text fits; surrounding blanks are ignored.
     pub fn fits(&self, text: &str) -> bool {
         let (glob, text) = (self.0.as_bytes(), text.trim().as_bytes());
         let (mut g, mut t) = (0, 0);
-        // Where to go back to: behind the last star, and how far it had reached.
+        // The state to backtrack to: the position after the last star, and the end of the text it has consumed.
         let mut star: Option<(usize, usize)> = None;
         while t < text.len() {
             if glob.get(g) == Some(&b'*') {
@@ -49,8 +49,8 @@ impl<'de> Deserialize<'de> for Glob {
     }
 }
 
-/// A name with fields: `{night}` is eight digits, `{run}` one or more digits, `{version}` digits and points.
-/// Everything else stands for itself.
+/// A name with fields: `{night}` is eight digits, `{run}` one or more digits, `{version}` digits and points. All other
+/// text is literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
     text: String,
@@ -84,7 +84,7 @@ impl Field {
         }
     }
 
-    /// How much of the beginning of a text the field takes, as much as it can.
+    /// Returns the length of the longest beginning of a text that the field accepts.
     fn length(self, text: &str) -> Option<usize> {
         let run = |fits: fn(&u8) -> bool| text.bytes().take_while(fits).count();
         match self {
@@ -124,7 +124,7 @@ impl NamePattern {
         Ok(Self { text: text.to_owned(), parts })
     }
 
-    /// The fields of a name, in the order of the pattern, when the whole name fits.
+    /// Returns the fields of a name, in the order of the pattern, when the whole name fits.
     pub fn read<'n>(&self, name: &'n str) -> Option<Vec<(Field, &'n str)>> {
         let mut rest = name;
         let mut fields = Vec::new();

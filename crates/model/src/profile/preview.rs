@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// How previews of a survey are made.
+/// Settings for the previews of a survey.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PreviewProfile {
@@ -17,8 +17,8 @@ pub struct PreviewProfile {
 }
 
 impl PreviewProfile {
-    /// How values become grey: `asinh` (linear around the sky, logarithmic for stars), `zscale` (linear, white as the
-    /// IRAF algorithm puts it), `linear` (white three times as far above the sky as black below).
+    /// Scales from values to grey: `asinh` (linear around the sky, logarithmic for stars), `zscale` (linear, with white
+    /// set by the IRAF algorithm), `linear` (white three times as far above the sky as black below).
     pub const STRETCHES: [&str; 3] = ["asinh", "zscale", "linear"];
 
     pub(super) fn check(&self) -> Vec<(String, String)> {

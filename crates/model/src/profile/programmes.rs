@@ -1,13 +1,13 @@
-//! Programmes: which one a PROJECT text means.
+//! Programmes: which programme a PROJECT text means.
 //!
-//! The rules are those of the WSA's curation: survey names are looked for inside a noisy text, all others are
-//! compared whole, so that `u/05a/3` is never taken for `u/05a/37`.
+//! The rules are those of the WSA's curation: survey names are searched for inside a noisy text, all others are
+//! compared whole, so that `u/05a/3` is never mistaken for `u/05a/37`.
 
 use crate::task::ProgrammeRef;
 use serde::Deserialize;
 use std::cmp::Reverse;
 
-/// A programme that comes with a survey.
+/// A programme that is part of a survey.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Programme {
@@ -17,7 +17,7 @@ pub struct Programme {
     pub name: String,
     /// The PROJECT text it is known by.
     pub project: String,
-    /// One line for people.
+    /// One line for human readers.
     #[serde(default)]
     pub title: String,
     /// Some sentences.
@@ -26,13 +26,13 @@ pub struct Programme {
     /// Months for which its data are not public.
     #[serde(default)]
     pub proprietary_months: Option<i16>,
-    /// Where to read about it.
+    /// A reference for readers.
     #[serde(default)]
     pub reference: String,
 }
 
 impl Programme {
-    /// As a node needs it.
+    /// Returns the programme in the form that a node needs.
     pub fn to_ref(&self) -> ProgrammeRef {
         ProgrammeRef {
             programme_id: self.id,
@@ -42,11 +42,11 @@ impl Programme {
     }
 }
 
-/// How PROJECT is read. The first rule that fits decides; without one the whole text is compared.
+/// Rules for reading PROJECT. The first matching rule decides; without one the whole text is compared.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProjectRules {
-    /// Keywords that hold the project, the first with a value counts. Primary header, then the first image's.
+    /// Keywords that hold the project; the first one with a value counts. Primary header, then the first image's.
     pub keywords: Vec<String>,
     /// Name of the programme of calibration frames that name no project; without it they belong to none.
     pub calibration: Option<String>,
@@ -68,38 +68,38 @@ impl Default for ProjectRules {
     }
 }
 
-/// How some PROJECT texts are read. Case does not matter.
+/// A rule for reading some PROJECT texts. Case is ignored.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProjectRule {
-    /// Applies to texts that begin so.
+    /// Applies to texts that begin with this.
     pub starts_with: Option<String>,
-    /// Applies to this text alone.
+    /// Applies to this text only.
     pub equals: Option<String>,
     /// The text to compare instead.
     pub becomes: Option<String>,
-    /// Where this occurs, all behind it is cut off and the rest compared whole.
+    /// Text behind which everything is removed; the rest is compared whole.
     pub cut_after: Option<String>,
-    /// From here on, all is cut off and the rest compared whole, e.g. `(` of ESO's `179.A-2010(B)`.
+    /// Text from which on everything is removed; the rest is compared whole, e.g. `(` of ESO's `179.A-2010(B)`.
     pub cut_before: Option<String>,
-    /// Look for the registered projects that begin with `starts_with`: the first whose remainder occurs in that
-    /// of the text is meant.
+    /// Searches for the registered projects that begin with `starts_with`: the programme meant is the first whose
+    /// remainder occurs in the remainder of the text.
     pub find_registered: bool,
 }
 
-/// What a PROJECT text came to.
+/// The result of reading a PROJECT text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignment<'p> {
-    /// It means this programme.
+    /// The text means this programme.
     Programme(&'p ProgrammeRef),
-    /// It names nothing.
+    /// The text names no project.
     Unnamed,
-    /// It names something that is not registered.
+    /// The text names a project that is not registered.
     Unknown,
 }
 
 impl ProjectRules {
-    /// The programme that a PROJECT text means.
+    /// Returns the programme that a PROJECT text means.
     pub fn assign<'p>(&self, project: &str, programmes: &'p [ProgrammeRef]) -> Assignment<'p> {
         let text = project.trim().to_lowercase();
         if text.is_empty() {
@@ -146,8 +146,8 @@ fn whole<'p>(text: &str, programmes: &'p [ProgrammeRef]) -> Option<&'p Programme
     programmes.iter().find(|p| p.project.trim().to_lowercase() == text)
 }
 
-/// Among the projects that begin with the prefix the one whose remainder occurs earliest in the text's
-/// remainder; of several there, the longest.
+/// Returns, among the projects that begin with the prefix, the one whose remainder occurs earliest in the text's
+/// remainder; of several at one position, the longest.
 fn registered<'p>(
     prefix: &str,
     text: &str,
@@ -169,7 +169,7 @@ fn registered<'p>(
     best.map(|(_, programme)| programme)
 }
 
-/// Where a name occurs in a text without cutting a number in two: `10` is not in `101`.
+/// Returns the position of a name in a text at which it does not split a number: `10` is not in `101`.
 fn occurs(text: &str, name: &str) -> Option<usize> {
     if name.is_empty() {
         return None;

@@ -1,9 +1,9 @@
-//! Where the time of an observation is found when its date has none.
+//! Sources of the time of an observation whose date has no time.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Keywords with times of day, and what numbers in them count.
+/// Keywords with times of day, and the units of numbers in them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeRules {
@@ -12,7 +12,7 @@ pub struct TimeRules {
     pub start: Vec<String>,
     /// Keywords with the time of day at the end, likewise.
     pub end: Vec<String>,
-    /// Unit of keywords that hold a number. A number in another keyword is not taken for a time of day.
+    /// Unit of keywords that hold a number. A number in another keyword is not read as a time of day.
     pub numbers: BTreeMap<String, DayUnit>,
     /// Time scale of headers without TIMESYS.
     pub scale: String,
@@ -61,7 +61,7 @@ impl Default for TimeRules {
 }
 
 impl TimeRules {
-    /// What types cannot say: (key path, fault).
+    /// Returns the faults that types cannot express: (key path, fault).
     pub(super) fn check(&self) -> Vec<(String, String)> {
         let lists = [("time.start", &self.start), ("time.end", &self.end)];
         let empty = lists.into_iter().flat_map(|(key, list)| {

@@ -57,12 +57,12 @@ const TIMES: &[(&[&str], f64)] = &[
 
 const RADIAN: f64 = 180.0 / std::f64::consts::PI;
 
-/// Prefixes that the standard allows, where they make sense for angles.
+/// Prefixes that the standard allows, those that are used for angles.
 const PREFIXES: [(&str, f64); 4] = [("m", 1e-3), ("u", 1e-6), ("\u{b5}", 1e-6), ("n", 1e-9)];
 /// Units that take a prefix, in the spelling of the standard.
 const PREFIXED: [&str; 3] = ["deg", "rad", "arcsec"];
 
-/// Which of the two coordinates a column holds.
+/// The coordinate that a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
     RightAscension,
@@ -74,7 +74,7 @@ impl AngleUnit {
     pub(super) const RADIANS: Self = Self { degrees: RADIAN };
     pub(super) const HOURS: Self = Self { degrees: 15.0 };
 
-    /// The usual name.
+    /// Returns the usual name.
     pub(super) fn name(self) -> String {
         let usual = UNITS.iter().find(|(_, degrees)| *degrees == self.degrees);
         usual.map_or_else(|| format!("{} deg", self.degrees), |(names, _)| (*names[0]).to_owned())
@@ -99,7 +99,7 @@ impl Declared {
     }
 }
 
-/// A spelling in lower case, without quotes and brackets around it.
+/// Returns a spelling in lower case, without quotes and brackets around it.
 fn plain(text: &str) -> String {
     let mut text = text.trim();
     for (open, close) in [('[', ']'), ('(', ')'), ('"', '"')] {
@@ -109,7 +109,7 @@ fn plain(text: &str) -> String {
     text.to_lowercase()
 }
 
-/// `hms`, `h:m:s`, `HH:MM:SS.ss`, `hours minutes seconds`; the same of degrees.
+/// Reads `hms`, `h:m:s`, `HH:MM:SS.ss`, `hours minutes seconds`; the same of degrees.
 fn sexagesimal(text: &str) -> Option<Declared> {
     let first = text.chars().next()?;
     if text == "sexagesimal" || text == "sexa" {
@@ -143,7 +143,7 @@ fn sexagesimal(text: &str) -> Option<Declared> {
     }
 }
 
-/// A unit with an optional factor before it: `10**-3 arcsec`, `1e-3 deg`, `mdeg`.
+/// Reads a unit with an optional factor before it: `10**-3 arcsec`, `1e-3 deg`, `mdeg`.
 fn scaled(text: &str, axis: Axis) -> Option<f64> {
     if let Some(degrees) = named(text, axis) {
         return Some(degrees);
@@ -155,7 +155,7 @@ fn scaled(text: &str, axis: Axis) -> Option<f64> {
     Some(factor * named(unit.trim(), axis)?)
 }
 
-/// `10**-3`, `10^-3`, `10-3`, `10+3`.
+/// Reads `10**-3`, `10^-3`, `10-3`, `10+3`.
 fn power_of_ten(text: &str) -> Option<f64> {
     let exponent = text.strip_prefix("10").filter(|e| e.starts_with(['*', '^', '+', '-']))?;
     let exponent = exponent.trim_start_matches(['*', '^']).trim_matches(['(', ')']);
@@ -170,7 +170,7 @@ fn named(text: &str, axis: Axis) -> Option<f64> {
         found.map(|(_, degrees)| *degrees)
     };
     let bare = text.trim_end_matches('.').trim();
-    // `deg (J2000)`, `degrees_east`: what follows the unit says where the angle begins.
+    // `deg (J2000)`, `degrees_east`: the text after the unit states the zero of the angle.
     let word: String = bare.chars().take_while(|c| c.is_alphabetic()).collect();
     let follows = bare[word.len()..].trim_start();
     let qualified = follows.starts_with(['(', '[', '_', ',', ';']);
@@ -189,16 +189,16 @@ fn prefixed(text: &str) -> Option<f64> {
 /// A number as text: sexagesimal (`12:34:56.7`, `-01 02 03`, `12h34m56.7s`, `+10d20'30"`), or decimal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Written {
-    /// In hours or degrees, whatever the first part is.
+    /// Value in hours or degrees, according to the first part.
     pub(super) value: f64,
-    /// Parts that it was written in.
+    /// Number of parts in which it was written.
     pub(super) parts: usize,
-    /// What the letter behind the first part says: hours (`h`) or degrees (`d`).
+    /// The letter after the first part: hours (`h`) or degrees (`d`); `None` without a letter.
     pub(super) letter: Option<char>,
 }
 
 impl Written {
-    /// Reads a cell; `None` when it is blank or no angle.
+    /// Reads a cell; `None` when it is blank or not an angle.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         let (sign, digits) = match text.chars().next()? {
@@ -253,7 +253,7 @@ impl Written {
 }
 
 impl Declared {
-    /// Degrees of a cell of text: NaN for a blank one, infinite for one that is no angle.
+    /// Returns the degrees of a cell of text: NaN for a blank one, infinite for one that is not an angle.
     pub(super) fn degrees_of_text(&self, text: &str, axis: Axis) -> f64 {
         if text.trim().is_empty() {
             return f64::NAN;
@@ -283,7 +283,7 @@ impl Declared {
 mod tests {
     use super::*;
 
-    /// Astropy's factors, where it knows the spelling.
+    /// Checks astropy's factors for the spellings that astropy knows.
     #[test]
     fn spellings() {
         let cases: &[(&[&str], f64)] = &[

@@ -12,18 +12,18 @@ use arrow_schema::{Schema, SchemaRef};
 use model::tables::{Column, ColumnType, Table, table};
 use std::sync::{Arc, OnceLock};
 
-/// The definition of `detection`.
+/// Returns the definition of `detection`.
 pub(super) fn detection() -> &'static Table {
     table("detection").expect("the definition is part of the program")
 }
 
-/// Schema of the batches.
+/// Returns the schema of the batches.
 pub(super) fn schema() -> SchemaRef {
     static SCHEMA: OnceLock<Arc<Schema>> = OnceLock::new();
     SCHEMA.get_or_init(|| detection().arrow_schema()).clone()
 }
 
-/// Position of a column that the code knows by name.
+/// Returns the position of a column that the code knows by name.
 pub(super) fn position(name: &str) -> usize {
     detection()
         .position(name)
@@ -32,11 +32,11 @@ pub(super) fn position(name: &str) -> usize {
 
 /// A type that columns of `detection` have.
 pub(super) trait Element: Copy + PartialEq + 'static {
-    /// Stands for NULL.
+    /// The value that stands for NULL.
     const NULL: Self;
-    /// The column's values.
+    /// Returns the column's values.
     fn values(column: &mut Values) -> &mut Vec<Self>;
-    /// Whether this is NULL.
+    /// Returns true for NULL.
     fn is_null(self) -> bool;
 }
 
@@ -103,7 +103,7 @@ macro_rules! each_type {
     };
 }
 
-/// Rows that have gathered.
+/// Rows that are collected from many HDUs.
 #[derive(Debug)]
 pub(super) struct Batch {
     columns: Vec<Values>,
@@ -111,17 +111,17 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// No rows.
+    /// Makes a batch without rows.
     pub(super) fn new() -> Self {
         Self { columns: detection().columns.iter().map(Values::empty).collect(), rows: 0 }
     }
 
-    /// Finished rows.
+    /// Returns the number of finished rows.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// A column, filled up to the finished rows; the rows of the next block are appended to it.
+    /// Returns a column, filled up to the finished rows; the rows of the next block are appended to it.
     pub(super) fn column<T: Element>(&mut self, position: usize) -> &mut Vec<T> {
         let rows = self.rows;
         let values = T::values(&mut self.columns[position]);
@@ -129,17 +129,17 @@ impl Batch {
         values
     }
 
-    /// Takes a column out to write it while others are read; [`Batch::put`] brings it back.
+    /// Takes a column out to write it while others are read; [`Batch::put`] returns it.
     pub(super) fn lend<T: Element>(&mut self, position: usize) -> Vec<T> {
         std::mem::take(self.column(position))
     }
 
-    /// Brings back what was lent.
+    /// Puts a column back that [`Batch::lend`] took out.
     pub(super) fn put<T: Element>(&mut self, position: usize, values: Vec<T>) {
         *T::values(&mut self.columns[position]) = values;
     }
 
-    /// The block's values of a column, when the block has it.
+    /// Returns the block's values of a column, if the block has it.
     pub(super) fn block<T: Element>(&mut self, position: usize) -> Option<&mut [T]> {
         let rows = self.rows;
         let values = T::values(&mut self.columns[position]);
@@ -152,7 +152,7 @@ impl Batch {
         self.column(position).resize(total, value);
     }
 
-    /// Takes the block's rows out that are not kept, from the columns that the block has.
+    /// Removes the block's rows that are not kept, from the columns that the block has.
     pub(super) fn keep(&mut self, kept: &[bool]) {
         let first = self.rows;
         for values in &mut self.columns {
@@ -167,7 +167,7 @@ impl Batch {
         }
     }
 
-    /// The block is complete: its rows are rows of the batch.
+    /// Completes the block: its rows become rows of the batch.
     pub(super) fn finish_block(&mut self, rows: usize) {
         self.rows += rows;
         let total = self.rows;
@@ -176,7 +176,7 @@ impl Batch {
         }
     }
 
-    /// The rows as Arrow arrays; the batch is empty afterwards.
+    /// Returns the rows as Arrow arrays; the batch is empty afterwards.
     pub(super) fn take(&mut self) -> RecordBatch {
         let rows = std::mem::take(&mut self.rows);
         let arrays = detection()
@@ -215,8 +215,8 @@ fn array(column: &Column, values: &mut Values, rows: usize) -> ArrayRef {
     }
 }
 
-/// Values and which of them are known. What stands where there is no value is always the same, so that files
-/// are too.
+/// Returns values and the mask of the known ones. An unknown value is always stored as the same one, so that equal rows yield
+/// equal files.
 fn sealed<T: Element + Default + arrow_buffer::ArrowNativeType>(
     values: &mut Vec<T>,
     nullable: bool,

@@ -1,7 +1,7 @@
 //! The reference frame of the columns RA and DEC.
 //!
-//! The profile may name it. Otherwise the columns themselves do by TUCD or TTYPE, then the header of the table (with
-//! the primary header of its file), then the image. What none of them names is the ICRS, as the standard has it.
+//! The profile may name it. Otherwise the columns themselves do by TUCD or TTYPE, then the header of the table (with the
+//! primary header of its file), then the image. A frame that none of them names is the ICRS, as the standard has it.
 
 use super::layout::Layout;
 use super::wcs_cards::Cards;
@@ -11,10 +11,10 @@ use model::detector::Detector;
 use model::profile::PositionFrame;
 use sky::{Keywords, ReferenceFrame, WcsFault};
 
-/// The frame of the two columns, or why it is not known.
+/// The frame of the two columns, or the reason why it is not known.
 pub(super) type ColumnFrame = Result<ReferenceFrame, UnknownFrame>;
 
-/// The reason why the frame of columns is not known, as a clause.
+/// The reason why the frame of columns is unknown, as a clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnknownFrame(pub(super) String);
 

@@ -4,7 +4,7 @@ use crate::pairing::{self, Ground, Identity, Pair, Sides, Unpaired};
 use model::detector::Detector;
 use model::profile::CatalogueProfile;
 
-/// What decides about the pairs.
+/// The input of the pairing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pairing<'a, 'd> {
     /// Name of the image file, for messages.
@@ -17,7 +17,7 @@ pub(super) struct Pairing<'a, 'd> {
     pub(super) image_hdus: &'a [u16],
     /// HDUs of the file that hold a catalogue or may hold one, ascending.
     pub(super) table_hdus: &'a [u16],
-    /// Neither file has another table or image, usable or not.
+    /// True when neither file has another table or image, usable or not.
     pub(super) alone: bool,
     pub(super) rules: &'a CatalogueProfile,
 }
@@ -26,16 +26,17 @@ pub(super) struct Pairing<'a, 'd> {
 #[derive(Clone, Debug)]
 pub(super) struct Paired<'d> {
     pub(super) detector: &'d Detector,
-    /// The place in the file is the only reason, although HDUs of one of the files have names.
+    /// True when the place in the file is the only reason, although HDUs of one of the files have names.
     pub(super) unconfirmed: bool,
-    /// Why the HDU has no detector unless its positions agree with the WCS of this one and of no other.
+    /// The reason why the HDU has no detector unless its positions agree with the WCS of this one and of no other; `None` for
+    /// an unconditional pair.
     pub(super) otherwise: Option<Unpaired>,
 }
 
-/// Pairs the catalogue HDUs of a file with the detectors of its image. Returns for each HDU its detector, or why it has
-/// none; no detector is given twice.
+/// Pairs the catalogue HDUs of a file with the detectors of its image. Returns for each HDU its detector, or the reason why it
+/// has none; no detector occurs twice.
 ///
-/// Where the metadata task read the catalogue, its pairs count: zero points are of the same tables. They are those of
+/// The pairs of the metadata task count for a catalogue that it read: zero points are of the same tables. They are those of
 /// [`pairing::pair`], unless they were made by other rules.
 pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<Paired<'d>, Unpaired>> {
     let Pairing { image_name, tables, detectors, image_hdus, table_hdus, alone, rules } = *given;
@@ -76,7 +77,7 @@ fn without(image_name: &str) -> Unpaired {
     Unpaired { code: "no_detector", message, by_identity: false }
 }
 
-/// The staged metadata have another pair than the names of the HDUs.
+/// Makes the reason for a table whose pair in the staged metadata differs from the pair by the names of the HDUs.
 fn made_otherwise(image_name: &str, known: Option<&Detector>, named: &Detector) -> Unpaired {
     let theirs = known.map_or("none".to_owned(), |d| format!("ext_num {}", d.ext_num));
     let message = format!(
@@ -110,7 +111,7 @@ mod tests {
         }
     }
 
-    /// For each table, given by HDU and name, its detector or the code of the reason.
+    /// Returns for each table, given by HDU and name, its detector or the code of the reason.
     fn paired(
         tables: &[(u16, Option<&str>)],
         detectors: &[Detector],
@@ -151,7 +152,7 @@ mod tests {
         let cases: [Case<'_>; 9] = [
             (&[(1, None), (2, None), (4, None)], &mef, Place::Hdu, &[Ok(2), Ok(3), Ok(5)]),
             (&[(2, None), (9, None)], &mef, Place::Hdu, &[Ok(3), none]),
-            // A simple image: its pixels stand in the primary, its catalogue cannot.
+            // A simple image: its pixels are in the primary, its catalogue cannot be.
             (&[(1, None)], &simple, Place::Hdu, &[Ok(1)]),
             (&[(2, None), (4, None)], &mef[1..3], Place::Order, &[Ok(3), Ok(4)]),
             (&[(2, None), (4, None)], &mef, Place::Order, &[Err("pairing_ambiguous"); 2]),

@@ -22,57 +22,56 @@ use model::task::{CatalogueRef, DetectorRows, DoneHdu, HduReport, KeptDetector, 
 use model::{ExtNum, MultiframeId, ProgrammeId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rows that gather before they are handed on.
+/// Rows that are collected before they are passed on.
 const BATCH_ROWS: usize = 8_000;
 
-/// What the work on catalogues needs.
+/// The input of the work on catalogues.
 #[derive(Clone, Copy, Debug)]
 pub struct CatalogueTask<'a> {
-    /// The multiframes; those without a catalogue are passed over.
+    /// The multiframes; those without a catalogue are skipped.
     pub inputs: &'a [TaskInput],
-    /// Their detectors, from the staged metadata.
+    /// The detectors of the multiframes, from the staged metadata.
     pub detectors: &'a BTreeMap<(MultiframeId, ExtNum), Detector>,
     /// The survey profile of all of them.
     pub profile: &'a SurveyProfile,
 }
 
-/// Takes the detections, programme after programme.
+/// A receiver of the detections, programme by programme.
 pub trait DetectionSink {
-    /// What can go wrong.
+    /// The error of the sink.
     type Error;
-    /// The rows of a programme begin; about as many as headers say.
+    /// Begins the rows of a programme; `expected_rows` is about the number that headers state.
     ///
     /// # Errors
     /// The sink's own.
     fn begin(&mut self, programme: ProgrammeId, expected_rows: u64) -> Result<(), Self::Error>;
-    /// Some rows of the programme, in order, with exactly the schema of `detection`.
+    /// Accepts some rows of the programme, in order, with exactly the schema of `detection`.
     ///
     /// # Errors
     /// The sink's own.
     fn rows(&mut self, rows: &RecordBatch) -> Result<(), Self::Error>;
-    /// The programme has no more rows. Not called for a programme without any.
+    /// Ends the rows of the programme. Not called for a programme without rows.
     ///
     /// # Errors
     /// The sink's own.
     fn end(&mut self) -> Result<(), Self::Error>;
 }
 
-/// Trouble that is not the catalogue's: the task has to be run again.
+/// A failure that is not the catalogue's: the task has to be run again.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError<E> {
     /// The machine failed, or a file is not as it was registered.
     #[error("cannot go on with the catalogues")]
     Task(#[source] TaskFault),
-    /// The rows could not be handed on.
+    /// The rows could not be passed on.
     #[error("cannot hand on detections")]
     Sink(#[source] E),
 }
 
-/// Makes detections of the task's catalogues and hands them to the sink, in the order (programme, file name,
-/// extension, row).
+/// Makes detections of the task's catalogues and passes them to the sink, in the order (programme, file name, extension, row).
 ///
 /// # Errors
-/// Trouble of the machine only; what is wrong with a file stands in the report.
+/// Fails on a failure of the machine only; faults of a file are in the report.
 pub fn extract<S: DetectionSink>(
     task: &CatalogueTask<'_>,
     sink: &mut S,
@@ -123,7 +122,7 @@ impl Catalogue<'_> {
     }
 }
 
-/// The catalogues of each programme by file name. Those whose metadata are not there are parked.
+/// Groups the catalogues of each programme by file name. Catalogues without metadata are parked.
 fn by_programme<'a>(
     task: &CatalogueTask<'a>,
     report: &mut CatalogueReport,
@@ -215,7 +214,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         Ok(())
     }
 
-    /// The detector of each table.
+    /// Returns the detector of each table.
     fn paired<'d>(
         &self,
         catalogue: &Catalogue<'d>,
@@ -242,7 +241,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         })
     }
 
-    /// The tables of a file that are catalogues. Tables that should be one and are not are refused.
+    /// Returns the tables of a file that are catalogues. Tables that should be catalogues and are not are refused.
     fn tables<'f>(
         &mut self,
         catalogue: &Catalogue<'_>,
@@ -251,7 +250,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let source = &catalogue.catalogue.file;
         let mut tables = Vec::new();
         let mut others: Vec<(u16, u64, NoCatalogue)> = Vec::new();
-        // Of tables between the catalogues (`LDAC_IMHEAD`) the HDU tells nothing.
+        // The HDU alone does not identify tables between the catalogues (`LDAC_IMHEAD`).
         let rules = &self.task.profile.catalogue;
         let may_lie_between = |table: &Table<'_>| {
             rules.pairing == Rule::Order && !has_required(table.columns(), rules)
@@ -297,7 +296,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         tables
     }
 
-    /// An HDU whose table cannot be read at all; none of its rows count as read.
+    /// Refuses an HDU whose table cannot be read at all; none of its rows count as read.
     fn refuse_hdu(&mut self, catalogue: &Catalogue<'_>, hdu: u16, error: &FitsError) {
         self.report.refusals.push(task::refusal(&catalogue.catalogue.file.name, error));
         self.account(catalogue, hdu, None, (0, 0), BTreeMap::new());
@@ -322,7 +321,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
     }
 
     fn refuse_unpaired(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, reason: Unpaired) {
-        // A detector may come with other metadata; names stay what they are.
+        // Other metadata may add the detector later, but names do not change.
         let parked = reason.code == "no_detector";
         let reason = Reason { code: reason.code, message: reason.message, parked };
         self.refuse_table(catalogue, table, None, reason);
@@ -438,10 +437,10 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.write(catalogue, table, &context, &judged)
     }
 
-    /// The calibration of a detector; `None` where the profile lets its magnitudes be NULL.
+    /// Returns the calibration of a detector; `None` if the profile lets its magnitudes be NULL.
     ///
     /// # Errors
-    /// The table is refused, as the report tells.
+    /// Fails when the table is refused, as the report states.
     fn calibration(
         &mut self,
         catalogue: &Catalogue<'_>,
@@ -518,7 +517,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         }
     }
 
-    /// Too many rows cannot be used: none is.
+    /// Refuses a table with too many unusable rows: none of its rows is used.
     fn refuse_judged(
         &mut self,
         catalogue: &Catalogue<'_>,
@@ -642,19 +641,19 @@ fn is_placed(catalogue: &Catalogue<'_>, detector: &Detector, judged: &Judged<'_,
     is_only && judged.is_compared() && judged.contradiction().is_none()
 }
 
-/// Whether all rows of a table are in the archive, as rows of this detector.
+/// Returns true when all rows of a table are in the archive, as rows of this detector.
 fn is_done(catalogue: &CatalogueRef, hdu: u16, detector: &Detector) -> bool {
     catalogue.done.contains(&DoneHdu { hdu, ext_num: detector.ext_num.get() })
 }
 
-/// Whether an HDU is a catalogue by the columns of its table.
+/// Returns true when an HDU is a catalogue by the columns of its table.
 pub(crate) fn is_catalogue(file: &FitsFile, hdu: &Hdu, profile: &CatalogueProfile) -> bool {
     may_be_catalogue(hdu)
         && file.table(hdu.index).is_ok_and(|table| Layout::of_table(&table, profile).is_ok())
 }
 
-/// Returns the HDUs that hold a catalogue, or a table that cannot be read and may be one; none where the profile does not pair by
-/// their order, since reading the columns of all tables takes as long as the headers of the frame.
+/// Returns the HDUs that hold a catalogue, or a table that cannot be read and may be a catalogue; none where the profile does
+/// not pair by their order, since reading the columns of all tables takes as long as the headers of the frame.
 pub(crate) fn catalogue_hdus(file: &FitsFile, profile: &CatalogueProfile) -> Vec<u16> {
     if profile.pairing == Rule::Hdu {
         return Vec::new();
@@ -666,7 +665,7 @@ pub(crate) fn catalogue_hdus(file: &FitsFile, profile: &CatalogueProfile) -> Vec
     file.hdus().iter().filter(counts).map(|hdu| hdu.index.0).collect()
 }
 
-/// Whether an HDU could hold a catalogue. A broken one is looked at, so that it is refused with its reason.
+/// Returns true when an HDU could hold a catalogue. A broken HDU is included, so that it is refused with its reason.
 fn may_be_catalogue(hdu: &Hdu) -> bool {
     match hdu.kind {
         HduKind::BinTable | HduKind::AsciiTable | HduKind::CompressedTable => true,

@@ -21,17 +21,17 @@ use std::sync::OnceLock;
 const BLOCK_BYTES: u64 = 4 << 20;
 /// Rows of a block at most.
 const BLOCK_ROWS: u64 = 16_384;
-/// Rows whose columns are decoded together: they stay in the first-level cache.
+/// Rows whose columns are decoded together: the columns stay in the first-level cache.
 const TILE_ROWS: usize = 64;
 
-/// What the rows of an HDU are made into.
+/// The input of the conversion of an HDU's rows.
 pub(super) struct HduContext<'a> {
     pub(super) detector: &'a Detector,
     pub(super) programme_id: i32,
     pub(super) version: i32,
     pub(super) profile: &'a SurveyProfile,
     pub(super) wcs: Option<&'a Wcs>,
-    /// Of the columns RA and DEC.
+    /// Frame of the columns RA and DEC.
     pub(super) frame: ColumnFrame,
     pub(super) calibration: Option<Calibration>,
 }
@@ -42,15 +42,15 @@ pub(super) struct Judged<'t, 'a> {
     layout: &'t Layout,
     keys: KeyColumns,
     positions: Positions,
-    /// Whether a row is used; empty when all are.
+    /// True for each row that is used; empty when all rows are.
     kept: Vec<bool>,
-    /// Measures that the pipeline did not fill.
+    /// True for each measure that the pipeline did not fill.
     unfilled: Vec<bool>,
     /// Rows that cannot be used.
     pub(super) faults: Vec<(usize, RowFault)>,
 }
 
-/// What was counted while rows were made into detections.
+/// Counts of unusual values, made while rows are converted to detections.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Values without a number, per column of `detection`.
@@ -60,7 +60,7 @@ pub(super) struct Counts {
     pub(super) classes: Classes,
 }
 
-/// Buffers that serve one HDU after the other.
+/// Buffers that are reused from HDU to HDU.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     raw: Vec<u8>,
@@ -80,7 +80,7 @@ struct KeyColumns {
     dec: Vec<f64>,
 }
 
-/// Reads what identifies and places the rows of an HDU, and finds those that cannot be used.
+/// Reads the columns that identify and place the rows of an HDU, and finds those that cannot be used.
 ///
 /// # Errors
 /// Rows that cannot be read.
@@ -137,11 +137,11 @@ fn may_be_unfilled(measure: &Delivered, profile: &SurveyProfile) -> bool {
 }
 
 fn all_zero(rows: &Rows<'_>, column: &Column) -> bool {
-    // -0.0 is no zero here: somebody computed it.
+    // -0.0 does not count as zero here, because a computation produced it.
     (0..rows.len()).all(|row| rows.cell(row, column).iter().all(|byte| *byte == 0))
 }
 
-/// Row ranges that cover a table.
+/// Returns row ranges that cover a table.
 fn blocks(table: &Table<'_>) -> impl Iterator<Item = Range<u64>> + use<> {
     let rows = table.rows();
     let step = (BLOCK_BYTES / table.row_bytes().max(1)).clamp(1, BLOCK_ROWS);
@@ -171,7 +171,7 @@ impl KeyColumns {
     }
 }
 
-/// Appends the values of a column, NaN where TNULL says that there is none.
+/// Appends the values of a column, NaN where TNULL marks a value as undefined.
 fn doubles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f64>) -> Result<(), FitsFault> {
     let first = out.len();
     column.f64s(rows, out)?;
@@ -218,12 +218,12 @@ fn blank<T: Copy>(
 }
 
 impl Judged<'_, '_> {
-    /// Rows of the table.
+    /// Returns the number of rows of the table.
     pub(super) fn rows_read(&self) -> u64 {
         self.keys.seq_num.len() as u64
     }
 
-    /// What is odd about the positions.
+    /// Returns the anomalies of the positions.
     pub(super) fn oddities(&self) -> &[Oddity] {
         &self.positions.oddities
     }
@@ -233,18 +233,18 @@ impl Judged<'_, '_> {
         self.positions.compared
     }
 
-    /// The reason why no position can be trusted.
+    /// Returns the reason why no position can be trusted.
     pub(super) fn contradiction(&self) -> Option<&Contradiction> {
         self.positions.contradiction.as_ref()
     }
 
-    /// Row ranges, each of which [`Judged::append`] takes in one piece.
+    /// Returns row ranges, each of which [`Judged::append`] converts in one piece.
     pub(super) fn blocks(&self) -> impl Iterator<Item = Range<u64>> + use<> {
         blocks(self.table)
     }
 
-    /// Makes detections of a range of rows and appends them to the batch. `written` is the number of rows of the
-    /// programme before. Returns how many rows were appended.
+    /// Makes detections of a range of rows and appends them to the batch. `written` is the number of earlier rows of the
+    /// programme. Returns how many rows were appended.
     ///
     /// # Errors
     /// Rows that cannot be read.
@@ -259,7 +259,7 @@ impl Judged<'_, '_> {
     ) -> Result<usize, FitsError> {
         let span = range.start as usize..range.end as usize;
         let mut raw = std::mem::take(&mut workspace.raw);
-        // A table of one block was read a moment ago, and its rows are still there.
+        // A table of one block was read a moment ago, and its rows are still in memory.
         let rows = self.table.read_rows(range, &mut raw)?;
         self.decode(&rows, batch, workspace).map_err(|fault| self.table.error(fault))?;
         workspace.raw = raw;
@@ -278,7 +278,7 @@ impl Judged<'_, '_> {
         Ok(rows)
     }
 
-    /// Measures of all rows, then only of those that are kept.
+    /// Decodes the measures of all rows, then keeps only those of the kept rows.
     fn decode(
         &self,
         rows: &Rows<'_>,
@@ -370,7 +370,7 @@ impl Judged<'_, '_> {
         rows
     }
 
-    /// Counts values that are no numbers; infinities become NULL unless the profile keeps them.
+    /// Counts values that are not numbers; infinities become NULL unless the profile keeps them.
     fn tidy(
         &self,
         context: &HduContext<'_>,
@@ -454,7 +454,7 @@ fn key_positions() -> &'static KeyPositions {
     })
 }
 
-/// What is the same for all rows of a detector, and the temporary object ids: -1, -2 ... within the programme.
+/// Fills the columns that are equal for all rows of a detector, and the temporary object ids: -1, -2 ... within the programme.
 fn constants(batch: &mut Batch, rows: usize, context: &HduContext<'_>, written: u64) {
     let at = key_positions();
     let [programme_id, multiframe_id, ext_num, version] = at.constants;

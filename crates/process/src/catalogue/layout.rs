@@ -1,4 +1,4 @@
-//! Which column of a table is which column of `detection`.
+//! The assignment of a table's columns to the columns of `detection`.
 
 use super::batch::{detection, position};
 use super::positions::is_text;
@@ -27,11 +27,11 @@ pub(super) struct Layout {
     pub(super) class: Option<usize>,
     /// TTYPEs that neither the archive nor the profile knows.
     pub(super) unknown: Vec<String>,
-    /// TTYPEs that are known and hold no numbers, one per row.
+    /// TTYPEs that are known but do not hold one number per row.
     pub(super) unusable: Vec<String>,
 }
 
-/// Why a table is no catalogue.
+/// The reason why a table is not a catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoCatalogue {
     #[error("it has no column {0}")]
@@ -68,13 +68,13 @@ impl Layout {
     /// Finds the columns of a table.
     ///
     /// # Errors
-    /// Why the table is no catalogue of this survey.
+    /// The reason why the table is not a catalogue of this survey.
     pub(super) fn of_table(
         table: &Table<'_>,
         profile: &CatalogueProfile,
     ) -> Result<Self, NoCatalogue> {
         match table.hdu().kind {
-            // As stored it has the names of its columns, and other things in them.
+            // In its stored form the table has the names of its columns, but other content in them.
             HduKind::CompressedTable => Err(NoCatalogue::Packed),
             _ => Self::of(table.columns(), profile),
         }
@@ -83,7 +83,7 @@ impl Layout {
     /// Finds the columns.
     ///
     /// # Errors
-    /// Why a table of these columns is no catalogue of this survey.
+    /// The reason why a table of these columns is not a catalogue of this survey.
     pub(super) fn of(columns: &[Column], profile: &CatalogueProfile) -> Result<Self, NoCatalogue> {
         for column in columns {
             let name = column.label();
@@ -127,7 +127,7 @@ pub(super) fn has_required(columns: &[Column], profile: &CatalogueProfile) -> bo
     profile.required.iter().any(|name| found.iter().any(|d| d.archive == position(name)))
 }
 
-/// Every column of `detection` that the table has under one of its spellings, the first spelling first.
+/// Returns every column of `detection` that the table has under one of its spellings, the first spelling first.
 fn found(columns: &[Column], profile: &CatalogueProfile) -> Vec<Delivered> {
     let named = |ttype: &str| {
         columns.iter().position(|column| {
@@ -154,18 +154,18 @@ fn unknown(columns: &[Column], found: &[Delivered], profile: &CatalogueProfile) 
         .collect()
 }
 
-/// How a column of `detection` may be called in a catalogue.
+/// Lists the spellings of a column of `detection` in a catalogue.
 fn spelled(name: &str, profile: &CatalogueProfile) -> String {
     detection().column(name).map_or_else(String::new, |c| profile.spellings_of(c).join(" or "))
 }
 
-/// Whether a column holds right ascension or declination as text.
+/// Returns true when a column holds right ascension or declination as text.
 fn is_written_angle(delivered: &Delivered, columns: &[Column]) -> bool {
     let name = detection().columns[delivered.archive].name.as_str();
     matches!(name, "ra" | "dec") && is_text(&columns[delivered.table])
 }
 
-/// Whether a column holds one number per row.
+/// Returns true when a column holds one number per row.
 fn is_number(column: &Column) -> bool {
     match column.kind {
         ColumnKind::Cells(element) => {
@@ -176,7 +176,7 @@ fn is_number(column: &Column) -> bool {
     }
 }
 
-/// Whether TNULL may stand in a column.
+/// Returns true when TNULL may occur in a column.
 pub(super) fn may_be_undefined(column: &Column) -> bool {
     column.tnull.is_some() && column.element().is_none_or(Element::is_integer)
 }

@@ -22,7 +22,7 @@ fn split(x: f64) -> (f64, f64) {
     (m, k)
 }
 
-/// ln(1 + f) for f within sqrt(1/2) - 1 and sqrt(2) - 1.
+/// Returns ln(1 + f) for f within sqrt(1/2) - 1 and sqrt(2) - 1.
 #[inline(always)]
 fn ln_near_one(f: f64) -> f64 {
     let s = f / (2.0 + f);
@@ -34,14 +34,14 @@ fn ln_near_one(f: f64) -> f64 {
     2.0 * (s + s * z * (odd + z * even))
 }
 
-/// 2.5 log10(x) for positive normal x; anything for other x.
+/// Returns 2.5 log10(x) for positive normal x; any value for other x.
 #[inline(always)]
 pub(super) fn mag_of_ratio(x: f64) -> f64 {
     let (m, k) = split(x);
     MAG_PER_LN * (k * std::f64::consts::LN_2 + ln_near_one(m - 1.0))
 }
 
-/// 2.5 log10(1 + x) for x from 0 up, without loss for small x; anything for other x.
+/// Returns 2.5 log10(1 + x) for x from 0 up, without loss for small x; any value for other x.
 #[inline(always)]
 pub(super) fn mag_of_excess(x: f64) -> f64 {
     let (m, k) = split(1.0 + x);
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-    /// Numbers from 1e-40 to 1e40 and close to 1, in a fixed pseudo-random order.
+    /// Returns numbers from 1e-40 to 1e40 and close to 1, in a fixed pseudo-random order.
     fn numbers() -> impl Iterator<Item = f64> {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let random = std::iter::repeat_with(move || {

@@ -1,14 +1,13 @@
 //! CU4: the rows of catalogue files become rows of `detection`.
 //!
-//! Takes the catalogues of a task and their [`model::detector::Detector`]s, leaves Arrow batches with exactly the
-//! schema of `detection`, programme by programme, and a [`CatalogueReport`] that accounts for every row:
-//! rows read = written + refused. What cannot be used is refused with a code, or parked until metadata or a zero
-//! point arrive.
+//! Takes the catalogues of a task and their [`model::detector::Detector`]s, and returns Arrow batches with exactly the schema
+//! of `detection`, programme by programme, and a [`CatalogueReport`] that accounts for every row: rows read = written +
+//! refused. Unusable rows are refused with a code, or parked until metadata or a zero point arrive.
 //!
 //! Start at [`extract()`]. A new spelling or layout of a catalogue is a matter of the survey profile alone; a new
 //! column begins in `model/tables/detection.toml`, and one that is computed gets its place in `measures` or
 //! `photometry`.
-//! Does not write files, give final object ids, or know that a database exists.
+//! Does not write files, assign final object ids, or know that a database exists.
 
 mod angle;
 mod batch;

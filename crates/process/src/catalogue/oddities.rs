@@ -1,9 +1,9 @@
-//! Findings about positions, and the reasons to trust none of them.
+//! Findings about positions, and the reasons to trust no position.
 
-/// Something odd about the positions of an HDU.
+/// An anomaly in the positions of an HDU.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Oddity {
-    /// The values cannot be in the unit that TUNIT declares, but are in another.
+    /// The values cannot be in the unit that TUNIT declares, but can be in another.
     UnitContradicted { declared: String, found: String },
     /// TUNIT is absent or unknown, and the values are in this unit by the WCS or by their range.
     UnitInferred { found: String },
@@ -11,13 +11,13 @@ pub(super) enum Oddity {
     UnitAssumed { found: String },
     /// Columns and WCS differ in the median.
     Disagreement { median_arcsec: f64 },
-    /// Rows whose columns are not where the WCS has them.
+    /// Rows whose columns differ from the position by the WCS.
     RowsDisagree { rows: u64, largest_arcsec: f64, limit_arcsec: f64 },
-    /// Rows without a position got one from the WCS, or could not be checked by theirs.
+    /// Rows without a position got one from the WCS, or could not be checked by their columns.
     FromWcs { rows: u64 },
-    /// Positions are the catalogue's, since the image has no WCS to compute them.
+    /// Positions are those of the catalogue, because the image has no WCS to compute them.
     FromColumns { rows: u64 },
-    /// The frame of the columns is not known, so that the positions of the WCS are not checked by them.
+    /// The frame of the columns is unknown, so that the positions of the WCS are not checked by them.
     FrameUnknown { reason: String },
 }
 
@@ -99,7 +99,7 @@ impl Contradiction {
         }
     }
 
-    /// The column at fault.
+    /// Returns the column with the fault.
     pub(super) fn column(&self) -> &str {
         match self {
             Self::Wcs { .. } | Self::Frame { .. } => "RA",
@@ -107,7 +107,7 @@ impl Contradiction {
         }
     }
 
-    /// One sentence; `image` names the extension that has the WCS.
+    /// Returns the reason as one sentence; `image` names the extension that has the WCS.
     pub(super) fn message(&self, image: &str) -> String {
         match self {
             Self::Wcs { median_arcsec, limit_arcsec, unit, better } => {

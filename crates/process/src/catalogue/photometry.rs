@@ -17,16 +17,16 @@ use model::detector::Photometry;
 use model::profile::{PhotometryRules, ZeroPointFor};
 use std::sync::OnceLock;
 
-/// What is added to the instrumental magnitudes of a detector.
+/// The terms that are added to the instrumental magnitudes of a detector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Calibration {
-    /// Zero point of this frame, exposure and extinction in it.
+    /// Zero point of this frame, with exposure and extinction included.
     pub(super) zero_mag: f64,
     /// Aperture corrections, 0 where there is none.
     pub(super) aperture_mag: [f64; 7],
 }
 
-/// Why a detector has no calibration.
+/// The reason why a detector has no calibration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoCalibration {
     #[error("the metadata have no zero point (phot_zp_cat, phot_zp_ext)")]
@@ -81,7 +81,7 @@ struct Flux {
     flux_err: Option<usize>,
     mag: usize,
     mag_err: Option<usize>,
-    /// Number of the aperture from 0, and the magnitude without its correction.
+    /// Number of the aperture from 0, and the column of the magnitude without its correction.
     corrected: Option<(usize, usize)>,
 }
 
@@ -112,16 +112,15 @@ fn fluxes() -> &'static [Flux] {
     })
 }
 
-/// Buffers that are used again from block to block.
+/// Buffers that are reused from block to block.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     base_mag: Vec<f64>,
     log_mag: Vec<f64>,
 }
 
-/// Fills `delta_mag`, `distort_corr`, the magnitudes and their errors of the block, which has `rows` rows.
-/// `distortion` holds the factor on fluxes of each row, or nothing when none is applied; without a calibration
-/// the magnitudes stay NULL.
+/// Fills `delta_mag`, `distort_corr`, the magnitudes and their errors of the block, which has `rows` rows. `distortion` holds
+/// the factor on fluxes of each row, or is empty when none is applied; without a calibration the magnitudes stay NULL.
 pub(super) fn calibrate(
     batch: &mut Batch,
     rows: usize,
@@ -195,7 +194,7 @@ fn magnitudes(batch: &mut Batch, columns: &Flux, aperture_mag: &[f64; 7], scratc
     }
 }
 
-/// 2.5 log10 of each flux, NaN where it is not positive.
+/// Computes 2.5 log10 of each flux, NaN where it is not positive.
 fn instrumental(flux: &[f32], log_mag: &mut Vec<f64>) {
     log_mag.clear();
     log_mag.extend(flux.iter().map(|flux| {
@@ -211,7 +210,7 @@ fn push_mags(base_mag: &[f64], log_mag: &[f64], correction_mag: f64, mags: &mut 
     );
 }
 
-/// Errors of magnitudes from a flux and its error, NaN where there is no magnitude.
+/// Appends errors of magnitudes from a flux and its error, NaN where there is no magnitude.
 fn push_errors(batch: &mut Batch, flux: usize, flux_err: usize, mag_err: &mut Vec<f32>) {
     let fluxes = batch.lend::<f32>(flux);
     if let Some(errors) = batch.block::<f32>(flux_err) {
@@ -235,7 +234,7 @@ mod tests {
         Photometry { zero_point: Some(zero_point), ..Photometry::default() }
     }
 
-    /// The block's values of a column of `detection` after calibration.
+    /// Returns the block's values of a column of `detection` after calibration.
     fn calibrated(
         flux: &[f32],
         flux_err: &[f32],

@@ -1,8 +1,8 @@
-//! Where the rows of a catalogue are on the sky, in degrees.
+//! Positions of the rows of a catalogue on the sky, in degrees.
 //!
-//! Takes the columns RA and DEC with their units and their reference frame, x and y, and the WCS of the image. The
-//! profile decides which of the two positions count; each is checked by the other. Columns of another frame are
-//! converted to that of the WCS. Columns that contradict the WCS grossly leave a [`Contradiction`].
+//! Takes the columns RA and DEC with their units and their reference frame, x and y, and the WCS of the image. The profile
+//! selects which of the two positions count; each is checked by the other. Columns of another frame are converted to that of
+//! the WCS. Columns that contradict the WCS grossly produce a [`Contradiction`].
 
 use super::angle::{AngleUnit, Axis, Declared};
 use super::column_frame::{ColumnFrame, UnknownFrame};
@@ -21,18 +21,18 @@ pub(super) struct Positions {
     pub(super) dec_deg: Vec<f64>,
     pub(super) oddities: Vec<Oddity>,
     pub(super) contradiction: Option<Contradiction>,
-    /// Rows of the columns were compared with the WCS.
+    /// True when rows of the columns were compared with the WCS.
     pub(super) compared: bool,
 }
 
-/// The columns RA and DEC: descriptions, and values as in the file. Text was read into degrees.
+/// The columns RA and DEC: descriptions, and values as in the file. Text has been converted to degrees.
 #[derive(Clone, Copy)]
 pub(super) struct SkyCells<'a> {
     pub(super) columns: [&'a Column; 2],
     pub(super) ra: &'a [f64],
     pub(super) dec: &'a [f64],
     pub(super) frame: &'a ColumnFrame,
-    /// Leaves the FK5 of 2000.0 as it is.
+    /// True when FK5 of 2000.0 is kept unchanged.
     pub(super) keeps_fk5_2000: bool,
 }
 
@@ -74,7 +74,7 @@ impl Placed<'_> {
         Self { frame, conversion: conversion(frame, self.keeps_fk5_2000), ..*self }
     }
 
-    /// Returns the position of a row in the frame of the WCS, degrees. What is no position stays what it is.
+    /// Returns the position of a row in the frame of the WCS, degrees. A value that is not a position is unchanged.
     #[inline(always)]
     fn degrees(&self, row: usize, units: Units) -> (f64, f64) {
         let (ra, dec) = (self.ra[row] * units[0].degrees, self.dec[row] * units[1].degrees);
@@ -90,7 +90,7 @@ impl Placed<'_> {
     }
 }
 
-/// Converts a position; what is none stays what it is.
+/// Converts a position; a value that is not a position is unchanged.
 fn converted(conversion: ToIcrs, ra: f64, dec: f64) -> (f64, f64) {
     if is_missing(ra, dec) || ra.abs() > FARTHEST_DEG {
         return (ra, dec);
@@ -99,10 +99,10 @@ fn converted(conversion: ToIcrs, ra: f64, dec: f64) -> (f64, f64) {
     position.map_or((ra, dec), |p| (p.ra_deg, p.dec_deg))
 }
 
-/// Longitudes beyond this are no positions.
+/// Longitude beyond which a value is not a position.
 const FARTHEST_DEG: f64 = 720.0;
 
-/// What positions are made of.
+/// The input of the positions.
 pub(super) struct Sources<'a> {
     pub(super) columns: Option<SkyCells<'a>>,
     pub(super) x: &'a [f64],
@@ -110,7 +110,7 @@ pub(super) struct Sources<'a> {
     pub(super) wcs: Option<&'a Wcs>,
 }
 
-/// Returns positions by the rules of the profile. Values that cannot be a position stay what they are.
+/// Returns positions by the rules of the profile. Values that cannot be a position are unchanged.
 pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positions {
     let mut out = Positions::default();
     let may_fill = rules.missing == MissingPosition::Wcs;
@@ -155,12 +155,12 @@ pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positio
     out
 }
 
-/// A position that was never filled in: nothing, or the dummy of the pipeline.
+/// Returns true for a position that was never filled in: NaN, or the dummy (0, 0) of the pipeline.
 fn is_missing(ra: f64, dec: f64) -> bool {
     ra.is_nan() || dec.is_nan() || (ra == 0.0 && dec == 0.0)
 }
 
-/// Compares the columns of every row with the position that the WCS gave it.
+/// Compares the columns of every row with the position computed from the WCS.
 fn check_rows(cells: &Placed<'_>, units: Units, limit_arcsec: f64, out: &mut Positions) {
     let limit_deg = limit_arcsec / 3600.0;
     let (mut unchecked, mut differing, mut largest) = (0, 0, 0.0_f64);
@@ -199,7 +199,7 @@ fn check_rows(cells: &Placed<'_>, units: Units, limit_arcsec: f64, out: &mut Pos
     }
 }
 
-/// Gives rows without a position the one that the WCS has for them, or NaN.
+/// Fills rows without a position with the one that the WCS has for them, or NaN.
 fn fill_missing(sources: &Sources<'_>, wcs: Option<&Wcs>, out: &mut Positions) {
     let mut filled = 0;
     for row in 0..out.ra_deg.len() {
@@ -216,7 +216,7 @@ fn fill_missing(sources: &Sources<'_>, wcs: Option<&Wcs>, out: &mut Positions) {
     }
 }
 
-/// Right ascension within 0 and 360; beyond -360 and 720 it is left alone, as no position.
+/// Turns right ascensions into the range from 0 to 360; values beyond -720 and 720 are not positions and are unchanged.
 fn turn_into_range(ra_deg: &mut [f64]) {
     for ra in ra_deg {
         if !(0.0..360.0).contains(ra) && ra.abs() <= FARTHEST_DEG {
@@ -228,13 +228,13 @@ fn turn_into_range(ra_deg: &mut [f64]) {
 /// Units of RA and DEC.
 type Units = [AngleUnit; 2];
 
-/// `deg`, or `h and deg`.
+/// Formats `deg`, or `h and deg`.
 fn names(units: Units) -> String {
     let [ra, dec] = units.map(AngleUnit::name);
     if ra == dec { ra } else { format!("{ra} and {dec}") }
 }
 
-/// The units of the columns; oddities and a contradiction are left in `out`.
+/// Returns the units of the columns; writes oddities and a contradiction to `out`.
 fn units(
     sources: &Sources<'_>,
     cells: &Placed<'_>,
@@ -276,7 +276,7 @@ fn units(
     units
 }
 
-/// Returns what would agree with the WCS, and the setting of the profile for it: other units, or another frame.
+/// Returns the change that would agree with the WCS, and the setting of the profile for it: other units, or another frame.
 fn better(
     sources: &Sources<'_>,
     cells: &Placed<'_>,
@@ -303,13 +303,13 @@ fn better(
     Some(format!("taken as {found} they would agree: set catalogue.position.{setting}"))
 }
 
-/// What the headers declare, or the profile instead.
+/// Returns the units that the headers declare, or those of the profile.
 fn declared(cells: &Placed<'_>, rules: &PositionRules) -> [Declared; 2] {
     let axes = [Axis::RightAscension, Axis::Declination];
     std::array::from_fn(|n| {
         let column = cells.columns[n];
         let unit = match rules.unit {
-            // Text was read into degrees.
+            // Text has been converted to degrees.
             _ if is_text(column) => AngleUnit::DEGREES,
             PositionUnit::Tunit => return Declared::of(column.unit.as_deref(), axes[n]),
             PositionUnit::Radians => AngleUnit::RADIANS,
@@ -320,13 +320,13 @@ fn declared(cells: &Placed<'_>, rules: &PositionRules) -> [Declared; 2] {
     })
 }
 
-/// Whether a column holds angles as text.
+/// Returns true when a column holds angles as text.
 pub(super) fn is_text(column: &Column) -> bool {
     use fits::{AsciiKind, ColumnKind, Element};
     matches!(column.kind, ColumnKind::Cells(Element::Text) | ColumnKind::Ascii(AsciiKind::Text))
 }
 
-/// The units that columns may be in whose TUNIT does not help, the usual one of catalogues first.
+/// Returns the possible units of columns whose TUNIT does not determine them, the usual unit of catalogues first.
 fn candidates(fixed: [Option<AngleUnit>; 2]) -> impl Iterator<Item = Units> {
     const USUAL: [Units; 3] = [
         [AngleUnit::RADIANS, AngleUnit::RADIANS],
@@ -336,7 +336,7 @@ fn candidates(fixed: [Option<AngleUnit>; 2]) -> impl Iterator<Item = Units> {
     USUAL.into_iter().map(move |[ra, dec]| [fixed[0].unwrap_or(ra), fixed[1].unwrap_or(dec)])
 }
 
-/// Units that nothing declares, by the range of the values alone.
+/// Returns units that nothing declares, by the range of the values alone.
 fn without_wcs(
     sources: &Sources<'_>,
     cells: &Placed<'_>,
@@ -364,7 +364,7 @@ fn without_wcs(
     units
 }
 
-/// Units as declared, unless most values cannot be in them and can be degrees.
+/// Returns units as declared, unless most values cannot be in them and can be degrees.
 fn possible(
     cells: &Placed<'_>,
     declared: Units,
@@ -384,7 +384,7 @@ fn possible(
     degrees
 }
 
-/// Whether more than half of the rows cannot be positions in these units.
+/// Returns true when more than half of the rows cannot be positions in these units.
 fn mostly_impossible(cells: &Placed<'_>, units: Units) -> bool {
     let bad = |(ra, dec): (&f64, &f64)| {
         (ra * units[0].degrees).abs() > 360.001 || (dec * units[1].degrees).abs() > 90.001
@@ -392,7 +392,7 @@ fn mostly_impossible(cells: &Placed<'_>, units: Units) -> bool {
     cells.ra.iter().zip(cells.dec).filter(|p| bad(*p)).count() > cells.ra.len() / 2
 }
 
-/// Median over some rows of the distance between columns and WCS; `None` without a WCS or rows to compare.
+/// Returns the median over some rows of the distance between columns and WCS; `None` without a WCS or rows to compare.
 fn median_distance_arcsec(sources: &Sources<'_>, cells: &Placed<'_>, units: Units) -> Option<f64> {
     let wcs = sources.wcs?;
     let step = cells.ra.len().div_ceil(SAMPLE).max(1);
@@ -402,7 +402,7 @@ fn median_distance_arcsec(sources: &Sources<'_>, cells: &Placed<'_>, units: Unit
         .filter_map(|row| {
             let wcs = wcs.pixel_to_sky(sources.x[row], sources.y[row])?;
             let (ra, dec) = cells.degrees(row, units);
-            // No position at all is as far from the WCS as can be.
+            // A value that is not a position counts as the largest distance from the WCS.
             let apart = SkyPosition::new(ra, dec).map_or(180.0, |seen| {
                 angular_distance_deg(seen.ra_deg, seen.dec_deg, wcs.ra_deg, wcs.dec_deg)
             });
@@ -518,7 +518,7 @@ mod tests {
             (mixed, hours, false, at, &[]),
             ([Some("deg"), Some("arcsec")], (2.0, 3600.0), true, at, &[]),
             ([Some("hourangle"), None], hours, true, at, &["position_unit_inferred"]),
-            // Said to be radians, and beyond 2 pi: real photometry lists of NGTS.
+            // Declared as radians, and beyond 2 pi: real photometry lists of NGTS.
             (
                 both(Some("Radians")),
                 (171.9, -2.9),
@@ -526,7 +526,7 @@ mod tests {
                 Some((171.9, -2.9)),
                 &["position_unit_contradicted"],
             ),
-            // Within 2 pi all the same: the declaration contradicts the WCS.
+            // Within 2 pi nevertheless: the declaration contradicts the WCS.
             (both(Some("Radians")), (2.0, 1.0), true, None, refused),
             (both(Some("deg")), hours, true, None, refused),
             (both(Some("pix")), (2.0, 1.0), true, at, &["position_unit_inferred"]),

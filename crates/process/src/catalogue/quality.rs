@@ -65,16 +65,16 @@ fn unset(bits: &mut [i32], values: &[f32], bit: i32, holds: impl Fn(f32) -> bool
     }
 }
 
-/// What became of the block's classes.
+/// The outcome of the block's classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Classes {
-    /// Rows that were never classified.
+    /// Number of rows that were never classified.
     pub(super) unclassified: u64,
-    /// Values that are no whole number, or beyond 16 bits.
+    /// Number of values that are not a whole number, or beyond 16 bits.
     pub(super) odd: u64,
 }
 
-/// Appends the classes of the block, NULL where a row has none; its `class_stat` is NULL with it.
+/// Appends the classes of the block, NULL where a row has none; its `class_stat` is then NULL too.
 pub(super) fn set_classes(batch: &mut Batch, values: &[f64], rules: &QualityRules) -> Classes {
     let at = columns();
     let mut counts = Classes::default();

@@ -1,4 +1,4 @@
-//! What a catalogue task says of its input: an account of every row, refusals, findings.
+//! The report of a catalogue task about its input: an account of every row, refusals, findings.
 
 use model::task::{DetectorRows, HduReport, KeptDetector};
 use model::{Finding, ProgrammeId, Refusal};
@@ -7,29 +7,29 @@ use std::collections::BTreeMap;
 /// Ranges of rows that a refusal lists at most; its count is always that of all rows.
 pub(super) const LISTED_RANGES: usize = 200;
 
-/// What became of a task's catalogues.
+/// The outcome of a task's catalogues.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogueReport {
     /// Per HDU that is, or should be, a catalogue: rows read = written + refused.
     pub hdus: Vec<HduReport>,
-    /// Where each detector's rows are in the files of [`staged_file_name`].
+    /// Place of each detector's rows in the files of [`staged_file_name`].
     pub detectors: Vec<DetectorRows>,
-    /// Detectors that were passed over, since the archive has all of their rows.
+    /// Detectors that were skipped, because the archive has all of their rows.
     pub kept: Vec<KeptDetector>,
-    /// What was not accepted; of an HDU's refusals the rows add up to those refused in it.
+    /// Rejected inputs; the rows of an HDU's refusals add up to the number of its refused rows.
     pub refusals: Vec<Refusal>,
-    /// What was noticed.
+    /// Findings.
     pub findings: Vec<Finding>,
     /// Rows written per programme.
     pub rows: BTreeMap<ProgrammeId, u64>,
 }
 
-/// Name of the file in which a task stages the detections of a programme.
+/// Returns the name of the file in which a task stages the detections of a programme.
 pub fn staged_file_name(programme: ProgrammeId) -> String {
     model::task::staged_name("detection", Some(programme.get()))
 }
 
-/// Where a refusal or finding belongs.
+/// The subject of a refusal or finding.
 #[derive(Clone, Debug)]
 pub(super) struct Place<'a> {
     pub(super) file: &'a str,

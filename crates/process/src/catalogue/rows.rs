@@ -1,8 +1,8 @@
-//! Which rows can be used.
+//! Usability of rows.
 
 use model::RowRange;
 
-/// Why a row cannot be used; the first reason that applies counts.
+/// The reason why a row cannot be used; the first reason that applies counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RowFault {
     SequenceMissing,
@@ -29,7 +29,7 @@ impl RowFault {
         }
     }
 
-    /// Column of `detection` that is at fault.
+    /// Returns the column of `detection` with the fault.
     pub(super) fn column(self) -> &'static str {
         match self {
             Self::SequenceMissing
@@ -55,7 +55,7 @@ impl RowFault {
     }
 }
 
-/// What identifies and places the rows of an HDU; slices of equal length.
+/// The values that identify and place the rows of an HDU; slices of equal length.
 pub(super) struct Keys<'a> {
     pub(super) seq_num: &'a [f64],
     pub(super) x: &'a [f64],
@@ -64,7 +64,7 @@ pub(super) struct Keys<'a> {
     pub(super) dec_deg: &'a [f64],
 }
 
-/// Where x and y may lie.
+/// The limits of x and y.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) least_px: f64,
@@ -73,7 +73,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Bounds of a detector; without its size only x and y below its first pixel are outside.
+    /// Returns the bounds of a detector; without its size only x and y below its first pixel are outside.
     pub(super) fn of(size_px: Option<[i64; 2]>, margin_px: f64) -> Self {
         let most =
             |axis: usize| size_px.map_or(f64::INFINITY, |size| size[axis] as f64 + 0.5 + margin_px);
@@ -81,7 +81,7 @@ impl Bounds {
     }
 }
 
-/// The rows that cannot be used, ascending, from 0.
+/// Returns the rows that cannot be used, ascending, from 0.
 pub(super) fn faults(keys: &Keys<'_>, bounds: Bounds) -> Vec<(usize, RowFault)> {
     let rows = keys.seq_num.len();
     let mut sound = true;
@@ -143,7 +143,7 @@ fn add_twice(seq_num: &[f64], faults: &mut Vec<(usize, RowFault)>) {
     faults.sort_unstable();
 }
 
-/// The rows of each reason as ranges that count from 1, at most `most` ranges each, with the number of all rows.
+/// Returns the rows of each reason as ranges that count from 1, at most `most` ranges each, with the number of all rows.
 pub(super) fn by_fault(
     faults: &[(usize, RowFault)],
     most: usize,
@@ -161,7 +161,7 @@ pub(super) fn by_fault(
         .collect()
 }
 
-/// Ascending rows from 0 as ranges from 1, the first `most` of them.
+/// Returns ascending rows from 0 as ranges from 1, the first `most` of them.
 pub(super) fn ranges(rows: impl Iterator<Item = u64>, most: usize) -> Vec<RowRange> {
     let mut ranges = Vec::new();
     for row in rows {
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn the_first_of_equal_numbers_stays() {
         let row = |seq: f64, x: f64| (seq, x, 50.0, 10.0, 10.0);
-        // The first 2 is outside and no reason to refuse the second.
+        // The first 2 is outside, and does not refuse the second.
         let rows = [row(3.0, 1.0), row(2.0, 900.0), row(2.0, 1.0), row(3.0, 2.0), row(3.0, 3.0)];
         let wanted = [
             (1, RowFault::OutsideDetector),

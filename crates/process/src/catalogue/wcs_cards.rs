@@ -1,4 +1,4 @@
-//! Keywords of a staged detector, as the sky room reads them.
+//! Keywords of a staged detector, as the crate `sky` reads them.
 
 use model::detector::{CardValue, Detector};
 use model::profile::SurveyProfile;
@@ -29,10 +29,10 @@ impl Keywords for Cards<'_> {
     }
 }
 
-/// The world coordinate system of a detector; positions are in the ICRS, as the profile reads frames.
+/// Returns the world coordinate system of a detector; positions are in the ICRS, as the profile reads frames.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why there is none.
 pub(super) fn wcs(detector: &Detector, profile: &SurveyProfile) -> Result<Wcs, WcsFault> {
     Wcs::read_image(&Cards(&detector.wcs), crate::metadata::reading(profile))
 }

@@ -1,7 +1,7 @@
 //! The last check of rows before they are staged: every value that an engine may refuse.
 //!
-//! A value that its column cannot hold becomes unknown, with a finding. One that must be known refuses the frame. So a
-//! batch holds nothing that keeps other frames out.
+//! A value that its column cannot hold becomes unknown, with a finding. One that must be known refuses the frame. So no value
+//! in a batch blocks other frames.
 
 use model::tables::{Column, ColumnType};
 use model::{is_clean, shown_briefly};
@@ -10,10 +10,10 @@ use super::cell::Cell;
 use super::notes::{Notes, Place};
 use super::row::Row;
 
-/// Bytes of a text at most. Texts of headers are short; engines index some of them and refuse long keys.
+/// Most bytes of a text. Texts of headers are short; engines index some of them and refuse long keys.
 const TEXT_BYTES_MAX: usize = 1000;
 
-/// Checks the rows of one frame, and makes them such as every engine takes.
+/// Checks the rows of one frame, and changes values that an engine may refuse.
 pub(super) fn check(rows: &mut [Row<'_>], file: &str, notes: &mut Notes) {
     let place = Place { file, hdu: None };
     for row in rows {
@@ -45,7 +45,7 @@ pub(super) fn check(rows: &mut [Row<'_>], file: &str, notes: &mut Notes) {
 enum Problem {
     /// The value, as shown.
     Range(String),
-    /// Length of the text, and what can be stored of it.
+    /// Length of the text, and the part of it that can be stored.
     Text((usize, String)),
 }
 

@@ -1,4 +1,4 @@
-//! The rows of `astrometry`: the world coordinate system as the header has it, and the footprint.
+//! The rows of `astrometry`: the world coordinate system of the header, and the footprint.
 
 use fits::Value;
 use model::profile::{Fk5Rule, SurveyProfile};
@@ -22,13 +22,13 @@ struct PixelColumns {
     y: u16,
 }
 
-/// Where a coordinate system was found.
+/// The header in which a coordinate system was found.
 enum Found {
     Image(Wcs),
     Catalogue(Wcs, PixelColumns),
 }
 
-/// The row of one detector; without a usable coordinate system the derived columns are NULL.
+/// Returns the row of one detector; without a usable coordinate system the derived columns are NULL.
 pub(super) fn row<'f>(
     frame: &Frame<'f>,
     detector: &Detector<'f>,
@@ -78,7 +78,7 @@ fn note(fault: &WcsFault, place: Place<'_>, notes: &mut Notes) {
     notes.find(place, fault.code(), subject, fault.to_string());
 }
 
-/// The coordinate system of the image, else that of the X and Y columns of its table (as VISTA's have it).
+/// Finds the coordinate system of the image, else that of the X and Y columns of its table (as in VISTA's tables).
 fn find(detector: &Detector<'_>, reading: Reading) -> Result<Found, WcsFault> {
     let absent = match Wcs::read_image(&detector.view, reading) {
         Ok(wcs) => return Ok(Found::Image(wcs)),
@@ -95,7 +95,7 @@ pub(super) fn is_in(image: HeaderView<'_>, profile: &SurveyProfile) -> bool {
     !matches!(Wcs::read_image(&image, reading(profile)), Err(WcsFault::Absent { .. }))
 }
 
-/// The first two columns with a TCTYPn.
+/// Returns the first two columns with a TCTYPn.
 fn pixel_columns(view: HeaderView<'_>) -> Option<PixelColumns> {
     let mut numbers: Vec<u16> = view
         .header()
@@ -110,7 +110,7 @@ fn pixel_columns(view: HeaderView<'_>) -> Option<PixelColumns> {
     }
 }
 
-/// The columns that are copied from keywords, in their spelling for tables.
+/// Fills the columns that are copied from keywords, in their spelling for tables.
 fn fill_from_table<'f>(
     row: &mut Row<'f>,
     slots: &[Slot],
@@ -143,7 +143,7 @@ impl PixelColumns {
         }
     }
 
-    /// The keyword of a table that says what this one says of an image (FITS 4.0, table 22).
+    /// Returns the keyword of a table that corresponds to a keyword of an image (FITS 4.0, table 22).
     fn spelling(self, keyword: &str) -> String {
         let one = [("CTYPE", "TCTYP"), ("CRPIX", "TCRPX"), ("CRVAL", "TCRVL"), ("CUNIT", "TCUNI")];
         for (image, table) in one {
@@ -187,7 +187,7 @@ fn set_footprint(row: &mut Row<'_>, wcs: &Wcs, footprint: &Footprint) {
     row.set("pos_angle_y", footprint.position_angle_y_deg);
 }
 
-/// Limits between which every right ascension of the footprint lies as a number: the whole circle across RA 0, so that
+/// Returns limits between which every right ascension of the footprint is as a number: the whole circle across RA 0, so that
 /// `ra BETWEEN min_ra AND max_ra` never loses a row.
 fn ra_limits(footprint: &Footprint) -> (f64, f64) {
     match footprint.min_ra_deg <= footprint.max_ra_deg {
@@ -216,9 +216,9 @@ fn set_centre(row: &mut Row<'_>, wcs: &Wcs, centre: SkyPosition) {
     row.set("eta", derived.eta_deg);
 }
 
-/// The corners as STC-S: counter-clockwise with east to the left. 1e-8 degrees are 36 microarcseconds.
+/// Returns the corners as STC-S: counter-clockwise with east to the left. 1e-8 degrees are 36 microarcseconds.
 fn outline(wcs: &Wcs, footprint: &Footprint) -> String {
-    // Where x turns to y like east to north, the corners run clockwise.
+    // If x turns to y as east to north, the corners run clockwise.
     let turn_deg = footprint.position_angle_deg - footprint.position_angle_y_deg;
     let clockwise = turn_deg.to_radians().sin() > 0.0;
     let mut text = format!("Polygon {}", reference_frame(wcs));
@@ -230,7 +230,7 @@ fn outline(wcs: &Wcs, footprint: &Footprint) -> String {
     text
 }
 
-/// The reference system of the positions by its name in STC-S: the ICRS, or the FK5 where it is kept.
+/// Returns the reference system of the positions by its name in STC-S: the ICRS, or the FK5 where it is kept.
 fn reference_frame(wcs: &Wcs) -> &'static str {
     match wcs.frame() {
         Some(ReferenceFrame::Fk5 { equinox: 2000.0 }) if wcs.keeps_fk5_2000() => "FK5",
@@ -238,7 +238,7 @@ fn reference_frame(wcs: &Wcs) -> &'static str {
     }
 }
 
-/// How a survey's reference frames are read.
+/// Returns the survey's rules for reading reference frames.
 pub(crate) fn reading(profile: &SurveyProfile) -> Reading {
     Reading { rotates_fk5_2000: profile.astrometry.fk5_2000 == Fk5Rule::Rotate, any_frame: false }
 }

@@ -45,7 +45,7 @@ impl ColumnRows {
         }
     }
 
-    /// A cell of another type than its column would be a fault of this program; it counts as unknown.
+    /// Appends a cell. A cell of another type than its column would be a defect of this program; it counts as unknown.
     fn push(&mut self, cell: &Cell<'_>) {
         match (self, cell) {
             (Self::I16(b), Cell::Int(v)) => b.append_option(i16::try_from(*v).ok()),
@@ -114,7 +114,7 @@ impl Accumulator {
         table.rows += 1;
     }
 
-    /// One batch per table, in the order of the staged tables; tables without rows give empty ones.
+    /// Returns one batch per table, in the order of the staged tables; tables without rows yield empty ones.
     pub fn finish(mut self) -> Vec<(&'static Table, RecordBatch)> {
         self.tables.iter_mut().map(|table| (table.table, table.finish())).collect()
     }

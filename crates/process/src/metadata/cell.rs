@@ -1,4 +1,4 @@
-//! One value of a row, and how a header card becomes one.
+//! One value of a row, and its conversion from a header card.
 
 use fits::Value;
 use model::tables::ColumnType;
@@ -72,24 +72,24 @@ impl<'f, T: Into<Cell<'f>>> From<Option<T>> for Cell<'f> {
     }
 }
 
-/// Why a card's value does not become a cell.
+/// The reason why a card's value does not become a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// It says nothing: undefined, blank, or a text that means no value.
+    /// The value holds nothing: undefined, blank, or a text that means no value.
     NoValue,
-    /// It is of another type than the column.
+    /// The value is of another type than the column.
     Mistyped,
-    /// It is of the column's type and cannot be.
+    /// The value is of the column's type but invalid.
     OutOfRange,
 }
 
-/// How the values of one column are taken.
+/// The rules for reading the values of one column.
 #[derive(Clone, Debug)]
 pub(super) struct Taking {
     pub kind: ColumnType,
-    /// The column holds a time as ISO 8601 text.
+    /// True when the column holds a time as ISO 8601 text.
     pub time: bool,
-    /// Numbers may be written as texts.
+    /// True when numbers may be written as texts.
     pub text_numbers: bool,
     pub scale: f64,
     pub range: Option<[f64; 2]>,
@@ -126,7 +126,7 @@ impl Taking {
         let text = text.trim();
         if self.time {
             let written = time::parse(text).ok_or(Unfit::Mistyped)?;
-            // The year of DD/MM/YY has two digits: as text of ISO 8601 it has four.
+            // The year of DD/MM/YY has two digits: in ISO 8601 text it has four.
             let is_iso = !text.contains('/') && !time::has_blank(text);
             return Ok(if is_iso { text.into() } else { written.iso().into() });
         }
@@ -176,7 +176,7 @@ impl Taking {
     }
 }
 
-/// `5.0` counts as 5; beyond 2^53 a float is no exact whole number.
+/// Converts a float to a whole number: `5.0` counts as 5; beyond 2^53 a float is not an exact whole number.
 fn whole_of(number: f64) -> Result<i64, Unfit> {
     if number.fract() != 0.0 {
         return Err(Unfit::Mistyped);

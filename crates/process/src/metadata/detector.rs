@@ -12,7 +12,7 @@ use super::observed;
 use super::plan::{Plan, Slot};
 use super::row::{Kind, Row};
 
-/// The row of one detector.
+/// Returns the row of one detector.
 pub(super) fn row<'f>(
     frame: &Frame<'f>,
     detector: &Detector<'f>,
@@ -42,15 +42,15 @@ pub(super) fn row<'f>(
     row
 }
 
-/// Sets the size of the pixels that the astrometry has; the header's is that of the physical detector, also where the
-/// image is interleaved.
+/// Sets the size of the pixels to that of the astrometry; the header's is that of the physical detector, even if the image is
+/// interleaved.
 pub(super) fn set_pixel_size(row: &mut Row<'_>, astrometry: &Row<'_>) {
     let size = |column| astrometry.float(column);
     let mean = size("x_pix_size").zip(size("y_pix_size")).map(|(x, y)| (x * y).sqrt());
     row.set("pixel_size", mean);
 }
 
-/// What the standard gives by default.
+/// Sets the standard's default values.
 fn set_structure(row: &mut Row<'_>, detector: &Detector<'_>) {
     let compressed = detector.hdu.kind == HduKind::CompressedImage;
     row.set("hdu_kind", if compressed { "compressed_image" } else { "image" });
@@ -66,7 +66,7 @@ fn set_structure(row: &mut Row<'_>, detector: &Detector<'_>) {
     }
 }
 
-/// Columns of the catalogue; those that are not the catalogue's alone come from the image where it has none.
+/// Fills the columns of the catalogue; those that are not the catalogue's alone are filled from the image where it has none.
 fn fill_from_catalogue<'f>(
     row: &mut Row<'f>,
     slots: &[Slot],

@@ -1,4 +1,4 @@
-//! One look at every card: which keywords are new, and which name other frames.
+//! One scan of every card: new keywords, and keywords that name other frames.
 
 use fits::FitsFile;
 use model::ExtNum;
@@ -9,7 +9,7 @@ use super::notes::{Notes, Place};
 use super::plan::{Meaning, Plan};
 use super::provenance::{self, Naming};
 
-/// Tells new keywords of image and catalogue, and gathers what the image's headers name.
+/// Reports new keywords of image and catalogue, and collects the frames that the image's headers name.
 pub(super) fn survey<'f>(
     frame: &Frame<'f>,
     plan: &Plan,
@@ -60,7 +60,7 @@ fn look_through<'f>(
     }
 }
 
-/// Names a new keyword; beyond the profile's limit they are counted under `...`.
+/// Notes a new keyword; keywords beyond the profile's limit are counted under `...`.
 fn tell_new(
     keyword: &str,
     place: Place<'_>,

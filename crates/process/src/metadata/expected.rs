@@ -1,4 +1,4 @@
-//! Expectations: columns that must have a value, and what happens when they have none.
+//! Expectations: columns that must have a value, and the consequence when they have none.
 
 use model::profile::Missing;
 
@@ -9,7 +9,7 @@ use super::notes::{Notes, Place};
 use super::plan::{Expected, Plan};
 use super::row::Row;
 
-/// Looks at the rows of a frame.
+/// Checks the rows of a frame.
 pub(super) fn check(
     rows: &[Row<'_>],
     frame: &Frame<'_>,

@@ -1,4 +1,4 @@
-//! A frame as it is read: its image file, its catalogue file, and which table belongs to which detector.
+//! A frame as it is read: its image file, its catalogue file, and the table of each detector.
 
 use fits::{FitsFile, Hdu, HduKind};
 use model::profile::{MissingExtensions, Pairing, SurveyProfile};
@@ -21,7 +21,7 @@ pub(super) struct Detector<'f> {
 }
 
 impl Detector<'_> {
-    /// Columns and rows of the image.
+    /// Returns the numbers of columns and rows of the image.
     pub fn size(&self) -> [u64; 2] {
         let axis = |n| self.view.own_integer(n).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         [axis("NAXIS1"), axis("NAXIS2")]
@@ -34,13 +34,13 @@ pub(super) struct Frame<'f> {
     pub input: &'f TaskInput,
     pub image: &'f FitsFile,
     pub catalogue: Option<&'f FitsFile>,
-    /// Primary header, then that of the first detector.
+    /// Header for keywords of the frame: the primary header, then that of the first detector.
     pub primary: HeaderView<'f>,
     pub detectors: Vec<Detector<'f>>,
 }
 
 impl<'f> Frame<'f> {
-    /// Looks through the HDUs. `None` when nothing of the file can be used; the notes say why.
+    /// Scans the HDUs. `None` when nothing in the file can be used; the notes hold the reason.
     pub fn open(
         input: &'f TaskInput,
         image: &'f FitsFile,
@@ -69,30 +69,30 @@ impl<'f> Frame<'f> {
         Some(frame)
     }
 
-    /// Name of the image file.
+    /// Returns the name of the image file.
     pub fn file(&self) -> &'f str {
         &self.input.image.name
     }
 
-    /// The catalogue's name and file, when both are there.
+    /// Returns the catalogue's name and file; `None` unless both exist.
     pub fn catalogue(&self) -> Option<(&'f str, &'f FitsFile)> {
         Some((self.input.catalogue.as_ref()?.file.name.as_str(), self.catalogue?))
     }
 
-    /// The value of a keyword as text: primary header, then that of the first detector.
+    /// Returns the value of a keyword as text: primary header, then that of the first detector.
     pub fn keyword(&self, keyword: &str) -> Option<String> {
         let first = || self.detectors.first().and_then(|d| d.view.written(keyword));
         self.primary.written(keyword).or_else(first)
     }
 
-    /// Gives each detector its table.
+    /// Assigns each detector its table.
     fn pair(&mut self, profile: &SurveyProfile, notes: &mut Notes) {
         let Some((file, catalogue)) = self.catalogue() else { return };
         let Some(primary) = catalogue.hdus().first() else { return };
         let rules = &profile.catalogue;
         let mut tables: Vec<&Hdu> = catalogue.hdus().iter().filter(|hdu| is_table(hdu)).collect();
         let all_tables = tables.len();
-        // A table that is no catalogue takes no place, and no name: `CCD1_STD` beside `CCD1_CAT`.
+        // A table that is not a catalogue takes no place, and no name: `CCD1_STD` beside `CCD1_CAT`.
         if rules.pairing == Pairing::Order || all_tables > self.detectors.len() {
             let is_one = |hdu: &&Hdu| is_catalogue(catalogue, hdu, rules);
             if rules.pairing == Pairing::Order || tables.iter().any(is_one) {
@@ -153,7 +153,7 @@ impl<'f> Frame<'f> {
     }
 }
 
-/// A file that was cut exactly between two extensions is a sound one with fewer detectors.
+/// Checks the number of detectors. A file that was cut exactly between two extensions is a sound one with fewer detectors.
 fn count_detectors(image: &FitsFile, file: &str, usual: &[u16], notes: &mut Notes) {
     let found = image.hdus().iter().filter(|hdu| is_image(hdu)).count();
     if !usual.is_empty() && !usual.iter().any(|usual| usize::from(*usual) == found) {
@@ -181,7 +181,7 @@ fn count_extensions(image: &FitsFile, file: &str, policy: MissingExtensions, not
     }
 }
 
-/// The image extensions that can be used; a primary with an image is one.
+/// Returns the image extensions that can be used; a primary with an image is one.
 fn detectors<'f>(
     input: &TaskInput,
     image: &'f FitsFile,
@@ -220,7 +220,7 @@ fn image_hdus(image: &FitsFile) -> Vec<u16> {
     image.hdus().iter().filter(counts).map(|hdu| hdu.index.0).collect()
 }
 
-/// Whether an HDU may be the catalogue of a detector.
+/// Returns true when an HDU may be the catalogue of a detector.
 fn is_table(hdu: &Hdu) -> bool {
     matches!(hdu.kind, HduKind::BinTable | HduKind::AsciiTable)
 }

@@ -11,11 +11,11 @@ const CARD_BYTES: usize = fits::card::CARD_BYTES;
 const LEVEL: i32 = 1;
 
 thread_local! {
-    /// Its tables take longer to make than a header to compress.
+    /// A compressor per thread: setting up its tables takes longer than compressing a header.
     static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// One row per HDU of the image and of the catalogue.
+/// Returns one row per HDU of the image and of the catalogue.
 pub(super) fn rows<'f>(frame: &Frame<'f>) -> Vec<Row<'f>> {
     let mut rows = Vec::new();
     add(&mut rows, frame.input.multiframe_id, frame.file(), frame.image);
@@ -39,7 +39,7 @@ fn add<'f>(rows: &mut Vec<Row<'f>>, multiframe_id: i64, name: &'f str, file: &'f
     }
 }
 
-/// The cards without END.
+/// Returns the cards without END.
 fn cards(header: &Header) -> &[u8] {
     let raw = header.raw();
     let end = raw.chunks(CARD_BYTES).position(fits::header::is_end);
@@ -55,10 +55,10 @@ fn compress(cards: &[u8]) -> Vec<u8> {
     })
 }
 
-/// The cards of a `header` row, for reading them back.
+/// Unpacks the cards of a `header` row.
 ///
 /// # Errors
-/// When the bytes are no zstd frame, or unpack to more than `limit` bytes.
+/// Fails when the bytes are not a zstd frame, or unpack to more than `limit` bytes.
 pub fn unpack(cards: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
     zstd::bulk::decompress(cards, limit)
 }

@@ -10,7 +10,7 @@ use super::row::Row;
 use super::time;
 use crate::header_view::HeaderView;
 
-/// A header to look in, and where it is.
+/// A header to search, and its place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'f, 'p> {
     pub view: HeaderView<'f>,
@@ -38,7 +38,7 @@ pub(super) fn fill<'f>(
     }
 }
 
-/// The cell of a card; `None` when it has none to give.
+/// Returns the cell of a card; `None` when the card has no value for it.
 pub(super) fn take<'f>(
     slot: &Slot,
     card: Card<'f>,
@@ -85,7 +85,7 @@ pub(super) fn note_blank(
     }
 }
 
-/// The value as the card has it.
+/// Returns the value as written in the card.
 fn shown(card: Card<'_>) -> String {
     let text = String::from_utf8_lossy(card.raw());
     let value = text.split_once('=').map_or(text.as_ref(), |(_, value)| value).trim_end();

@@ -1,12 +1,12 @@
 //! CU3: rows of `multiframe` and its companions from the headers of images and their catalogues.
 //!
-//! Takes the inputs of a task, leaves one record batch per table and block of files, refusals and findings. Only
-//! headers are read, no data.
+//! Takes the inputs of a task and returns one record batch per table and block of files, refusals and findings. Only headers
+//! are read, no data.
 //!
-//! Start at [`run`] for a whole task, at [`Extractor`] for single frames. A column that is copied from a keyword
-//! needs a line in the table's definition and nothing here; one that is computed is set in `multiframe`,
-//! `detector` or `astrometry`. Spellings, expectations and what counts as new stand in the survey's profile.
-//! A frame that is refused or parked leaves no row: it is taken up again in a later round.
+//! Start at [`run`] for a whole task, at [`Extractor`] for single frames. A column that is copied from a keyword needs an entry
+//! in the table's definition and nothing here; one that is computed is set in `multiframe`, `detector` or `astrometry`.
+//! Spellings, expectations and the known keywords are in the survey's profile. A frame that is refused or parked has no row: it
+//! is retried in a later round.
 //! Does not link components to multiframes that are in the archive: a node does not know the archive.
 
 mod admissible;
@@ -49,35 +49,35 @@ use notes::Notes;
 use plan::Plan;
 use row::{Kind, Row};
 
-/// What metadata extraction leaves.
+/// The products of metadata extraction.
 #[derive(Debug)]
 pub struct Products {
-    /// Per table its batches in the order of the frames; their schema is [`Table::arrow_schema`]. Empty batches
-    /// are left out.
+    /// The batches of each table in the order of the frames; their schema is [`Table::arrow_schema`]. Empty batches are
+    /// omitted.
     pub tables: Vec<(&'static Table, Vec<RecordBatch>)>,
-    /// What was not accepted.
+    /// Rejected inputs.
     pub refusals: Vec<Refusal>,
-    /// What was noticed; drift of keywords is counted over all files.
+    /// Findings; drift of keywords is counted over all files.
     pub findings: Vec<Finding>,
-    /// The inputs in which the findings were met that are told once.
+    /// The inputs with findings that are reported once per task.
     pub counted: Vec<CountedFinding>,
     /// Bytes of the library that were opened (lengths of the files).
     pub input_bytes: u64,
 }
 
 impl Products {
-    /// The batches of a table.
+    /// Returns the batches of a table.
     pub fn batches(&self, table: &str) -> &[RecordBatch] {
         self.tables.iter().find(|(t, _)| t.name == table).map_or(&[], |(_, batches)| batches)
     }
 
-    /// Rows of a table.
+    /// Returns the number of rows of a table.
     pub fn rows(&self, table: &str) -> usize {
         self.batches(table).iter().map(RecordBatch::num_rows).sum()
     }
 }
 
-/// Reads frames with one survey's profile; may be shared by threads.
+/// A reader of frames with one survey's profile; it may be shared by threads.
 #[derive(Debug)]
 pub struct Extractor<'p> {
     profile: &'p SurveyProfile,
@@ -86,7 +86,7 @@ pub struct Extractor<'p> {
     plan: Plan,
 }
 
-/// Rows, refusals and findings of the frames read so far.
+/// Rows, refusals and findings of the frames read until now.
 #[derive(Debug)]
 pub struct Rows {
     rows: Accumulator,
@@ -108,7 +108,7 @@ impl Default for Rows {
 }
 
 impl Rows {
-    /// Everything as record batches.
+    /// Returns all rows as record batches, with refusals and findings.
     pub fn finish(self) -> Products {
         let tables = self.rows.finish().into_iter().map(|(table, batch)| {
             let batches = if batch.num_rows() > 0 { vec![batch] } else { Vec::new() };
@@ -123,14 +123,14 @@ impl Rows {
         }
     }
 
-    /// Adds what was not accepted outside of [`Extractor::extract`].
+    /// Adds a refusal made outside [`Extractor::extract`].
     pub(self) fn add_refusal(&mut self, refusal: Refusal) {
         self.notes.refusals.push(refusal);
     }
 }
 
 impl<'p> Extractor<'p> {
-    /// For the frames of one delivery.
+    /// Makes an extractor for the frames of one delivery.
     pub fn new(
         profile: &'p SurveyProfile,
         programmes: &'p [ProgrammeRef],
@@ -139,7 +139,7 @@ impl<'p> Extractor<'p> {
         Self { profile, programmes, delivery, plan: Plan::new(profile) }
     }
 
-    /// Adds the rows of one frame, or what speaks against it.
+    /// Adds the rows of one frame, or the reasons to reject it.
     pub fn extract(
         &self,
         input: &TaskInput,
@@ -189,7 +189,7 @@ impl<'p> Extractor<'p> {
     }
 }
 
-/// Names of the tables that metadata go to, in the order they are staged.
+/// Returns the names of the tables of metadata, in the order in which they are staged.
 pub fn table_names() -> [&'static str; 6] {
     Kind::ALL.map(|kind| kind.sheet().table.name.as_str())
 }

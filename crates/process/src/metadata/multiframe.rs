@@ -13,7 +13,7 @@ use super::row::{Kind, Row};
 use super::time;
 use crate::header_view::HeaderView;
 
-/// What is known of a frame as a whole.
+/// The properties of a frame as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exposure<'p> {
     pub frame_type: Option<&'p FrameType>,
@@ -21,13 +21,13 @@ pub(super) struct Exposure<'p> {
 }
 
 impl Exposure<'_> {
-    /// Name in `multiframe.frame_type`.
+    /// Returns the name in `multiframe.frame_type`.
     pub fn frame_type_name(&self) -> &str {
         self.frame_type.map_or(OTHER_FRAME, |rule| rule.name.as_str())
     }
 }
 
-/// The row, with all columns but those of library frames.
+/// Returns the row, with all columns but those of library frames.
 pub(super) fn row<'f>(
     frame: &Frame<'f>,
     plan: &Plan,
@@ -86,7 +86,7 @@ fn set_identity<'f>(
     row.set("num_hdus", i64::try_from(frame.image.hdus().len()).unwrap_or(i64::MAX));
 }
 
-/// The names that RADESYS and EQUINOX had before the standard, where the profile does not name others.
+/// Sets the reference system from the names that RADESYS and EQUINOX had before the standard, unless the profile names others.
 fn set_reference_system<'f>(row: &mut Row<'f>, sources: &[Source<'f, '_>]) {
     for source in sources {
         astrometry::fill_reference_system(row, source.view);
@@ -103,7 +103,7 @@ fn set_airmass(row: &mut Row<'_>) {
     }
 }
 
-/// Night and frame type, once the row stands.
+/// Determines night and frame type of a finished row.
 pub(super) fn exposure<'p>(
     row: &mut Row<'_>,
     frame: &Frame<'_>,
@@ -120,7 +120,7 @@ pub(super) fn exposure<'p>(
     exposure
 }
 
-/// The filter that a header (else another one) names.
+/// Returns the filter that a header (else another one) names.
 pub(super) fn filter<'p>(
     view: HeaderView<'_>,
     other: Option<HeaderView<'_>>,

@@ -1,10 +1,10 @@
-//! What was noticed while a frame was read, and what was not accepted of it.
+//! Findings made while a frame was read, and the parts of it that are rejected.
 
 use model::task::CountedFinding;
 use model::{Finding, Refusal};
 use std::collections::BTreeMap;
 
-/// Kinds of findings that are told once per task, with a count, and not once per file.
+/// Kinds of findings that are reported once per task, with a count, and not once per file.
 const COUNTED: [&str; 2] = ["keyword_missing", "keyword_new"];
 
 /// Findings and refusals of one frame.
@@ -12,11 +12,11 @@ const COUNTED: [&str; 2] = ["keyword_missing", "keyword_new"];
 pub(super) struct Notes {
     pub findings: Vec<Finding>,
     pub refusals: Vec<Refusal>,
-    /// The frame as a whole is not accepted: no row of it is kept.
+    /// True when the frame as a whole is rejected: no row of it is kept.
     pub refused: bool,
 }
 
-/// Where something was noticed.
+/// The place of a finding.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub file: &'a str,
@@ -24,7 +24,7 @@ pub(super) struct Place<'a> {
 }
 
 impl Notes {
-    /// Notes a finding; one of the same kind, file and subject is counted up.
+    /// Notes a finding; one of the same kind, file and subject increases its count.
     pub fn find(&mut self, place: Place<'_>, code: &str, subject: &str, message: String) {
         let same = |f: &&mut Finding| {
             f.code == code && f.file == place.file && f.subject.as_deref() == Some(subject)
@@ -98,7 +98,7 @@ impl Notes {
     }
 }
 
-/// The inputs of a task that have the findings which are told once.
+/// The inputs of a task with findings that are reported once.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     /// By code, subject and kind of file; runs of ordinals with equal counts.
@@ -134,7 +134,7 @@ fn push_run(runs: &mut Vec<[u32; 3]>, [first, last, count]: [u32; 3]) {
     }
 }
 
-/// Joins what was counted of the parts of a task, in their order.
+/// Joins the counts of the parts of a task, in their order.
 pub(super) fn joined_counts(parts: Vec<CountedFinding>) -> Vec<CountedFinding> {
     let mut whole = Counted::default();
     for CountedFinding { code, subject, catalogue, inputs } in parts {
@@ -146,8 +146,8 @@ pub(super) fn joined_counts(parts: Vec<CountedFinding>) -> Vec<CountedFinding> {
     whole.finish()
 }
 
-/// Puts the findings of many frames together: those of a kind that is counted become one per subject, with the
-/// first file that had it and how many did.
+/// Merges the findings of many frames: those of a counted kind become one per subject, with the first file that had it and the
+/// number of such files.
 pub(super) fn counted(findings: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     let mut places = std::collections::HashMap::new();

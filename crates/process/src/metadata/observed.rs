@@ -1,10 +1,10 @@
-//! When an observation started and ended, in UTC: dates, times of day in other keywords, time scales.
+//! Start and end of an observation, in UTC: dates, times of day in other keywords, time scales.
 //!
-//! A start is what MJD-OBS says, else DATE-OBS with a time of day, else DATE-OBS with the time of day of another
-//! keyword (the profile names them), else what the standard's other keywords say (DATE-BEG, MJD-BEG, JD-OBS,
-//! TSTART), else JEPOCH or BEPOCH. A date alone is never midnight: without a time of day, and in a time scale without
-//! a known relation to UTC, the time is NULL with a finding. A date with the time of day T00:00:00 is midnight, as the
-//! standard and astropy have it. A whole MJD beside another time of day has lost its own, and does not count.
+//! A start is MJD-OBS, else DATE-OBS with a time of day, else DATE-OBS with the time of day of another keyword (the profile
+//! names them), else the standard's other keywords (DATE-BEG, MJD-BEG, JD-OBS, TSTART), else JEPOCH or BEPOCH. A date alone is
+//! never midnight: without a time of day, and in a time scale without a known relation to UTC, the time is NULL with a finding.
+//! A date with the time of day T00:00:00 is midnight, as the standard and astropy have it. A whole MJD beside another time of
+//! day has lost its own, and does not count.
 //!
 //! Second 60 is a time in UTC alone, at the end of days with a leap second. Another keyword with a time of day outside of
 //! the exposure is a finding ([`clock`]), and an end before the start is NULL with a finding ([`order`]).
@@ -24,7 +24,7 @@ use super::time::{self, DAY_S, Written};
 use super::time_scale::TimeScale;
 use epoch::EpochKeyword;
 
-/// Keywords that are read here beside those of columns and of the profile.
+/// Keywords that are read here in addition to those of columns and of the profile.
 pub(super) const KEYWORDS: [&str; 21] = [
     "TIMESYS", "DATE-BEG", "MJD-BEG", "JD-OBS", "JD-BEG", "JD", "JD-END", "TSTART", "TSTOP",
     "TIMEUNIT", "TIMEOFFS", "MJDREF", "MJDREFI", "MJDREFF", "JDREF", "JDREFI", "JDREFF", "DATEREF",
@@ -36,7 +36,7 @@ struct End<'p> {
     is_start: bool,
     date_column: &'static str,
     mjd_column: &'static str,
-    /// Keyword that messages name.
+    /// Keyword for messages.
     date_keyword: &'static str,
     /// Keywords with the time of day.
     clocks: &'p [String],
@@ -115,24 +115,24 @@ struct Reader<'a, 'f, 'p> {
     rules: &'a TimeRules,
 }
 
-/// What a header says of one end, in the scale of TIMESYS.
+/// The statements of a header about one end, in the scale of TIMESYS.
 struct Said {
     date: Option<Written>,
     mjd: Option<f64>,
-    /// What the other keywords say, where neither MJD nor date has a time of day.
+    /// The time by the other keywords, if neither MJD nor date has a time of day.
     other: Option<Written>,
-    /// The keyword and value of an epoch, where nothing else has a time of day, and its time in UTC.
+    /// The keyword and value of an epoch, if no other keyword has a time of day, and its time in UTC.
     epoch: Option<(&'static str, f64, Option<Written>)>,
 }
 
 impl Said {
-    /// The date has no time of day.
+    /// Returns true when the date has no time of day.
     fn is_date_alone(&self) -> bool {
         self.date.is_some_and(|date| date.seconds.is_none())
     }
 
-    /// Returns the MJD where it has a time of day. A whole one beside a date was made of the date, or has lost its time:
-    /// a finding where the date has another.
+    /// Returns the MJD where it has a time of day. A whole MJD beside a date was derived from the date, or has lost its time: a
+    /// finding if the date has another time.
     fn mjd_with_time(&self, end: &End<'_>, place: Place<'_>, notes: &mut Notes) -> Option<f64> {
         let mjd = self.mjd?;
         let Some(date) = self.date.filter(|_| mjd.fract() == 0.0) else { return Some(mjd) };
@@ -168,7 +168,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// TIMESYS, else the profile's scale.
+    /// Returns TIMESYS, else the profile's scale.
     fn scale_name(&self) -> &str {
         self.text("TIMESYS").unwrap_or(&self.rules.scale)
     }
@@ -185,8 +185,8 @@ impl Reader<'_, '_, '_> {
         scale
     }
 
-    /// Sets a date to NULL, with a finding, whose second 60 is no time in the scale of the header. Another keyword that
-    /// would stand in for it and has no time is a finding too.
+    /// Sets a date to NULL, with a finding, whose second 60 does not exist in the scale of the header. Another keyword that
+    /// would replace the date and has no time is a finding too.
     fn drop_what_is_no_time(
         &self,
         end: &End<'_>,
@@ -255,7 +255,7 @@ impl Reader<'_, '_, '_> {
         let utc = other.or_else(|| epoch::note(&said, end, place, notes));
         contradiction(end, written.and_then(Written::mjd), mjd_utc, place, notes);
         let best = match mjd {
-            // As the header has it, to the last digit.
+            // The value of the header, to the last digit.
             Some(mjd) if scale == TimeScale::Utc => Some(mjd),
             _ => mjd_utc.or(utc).and_then(Written::mjd),
         };
@@ -277,7 +277,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// What the header says; `None` when it says nothing.
+    /// Returns the statements of the header; `None` when it has none.
     fn said(&self, end: &End<'_>, row: &Row<'_>) -> Option<Said> {
         let date = match row.get(end.date_column) {
             Cell::Text(text) => time::parse(text),
@@ -294,7 +294,7 @@ impl Reader<'_, '_, '_> {
         says.then_some(Said { date, mjd, other, epoch })
     }
 
-    /// What the other keywords of the standard say, in the scale of TIMESYS.
+    /// Returns the time by the other keywords of the standard, in the scale of TIMESYS.
     fn other(&self, end: &End<'_>) -> Option<Written> {
         let scale = TimeScale::named(self.scale_name());
         let is_time =
@@ -315,7 +315,7 @@ impl Reader<'_, '_, '_> {
             .or_else(|| self.elapsed(end))
     }
 
-    /// A time counted from a zero (FITS 4.0, section 9.5): TSTART in TIMEUNIT after MJDREF, JDREF or DATEREF.
+    /// Returns a time counted from a zero (FITS 4.0, section 9.5): TSTART in TIMEUNIT after MJDREF, JDREF or DATEREF.
     fn elapsed(&self, end: &End<'_>) -> Option<Written> {
         let elapsed = self.number(end.elapsed)? + self.number("TIMEOFFS").unwrap_or(0.0);
         let unit = match self.text("TIMEUNIT").unwrap_or("s").to_ascii_lowercase().as_str() {

@@ -1,5 +1,5 @@
-//! What a survey's profile makes of the table definitions: which keyword goes to which column, which keywords are
-//! known. Worked out once per task.
+//! The mapping from keywords to columns, and the known keywords, from a survey's profile and the table definitions. Computed
+//! once per task.
 
 use model::profile::{Glob, Library, Missing, Mistyped, Role, SurveyProfile};
 use model::tables::{Column, ColumnType, Origin, Table};
@@ -18,7 +18,7 @@ pub(super) struct Slot {
     pub keywords: Vec<String>,
     pub taking: Taking,
     pub mistyped: Mistyped,
-    /// Never taken from the image when there is no catalogue.
+    /// True when the column is never filled from the image if there is no catalogue.
     pub catalogue_alone: bool,
 }
 
@@ -28,17 +28,17 @@ pub(super) struct Expected {
     pub frames: Vec<Glob>,
     pub kind: Kind,
     pub position: usize,
-    /// For messages: first spelling of its keyword, or its name.
+    /// Subject of messages: first spelling of its keyword, or its name.
     pub subject: String,
-    /// Only frames with a catalogue can have it.
+    /// True when only frames with a catalogue can have it.
     pub of_catalogue: bool,
     pub missing: Missing,
 }
 
-/// What a keyword is to the archive.
+/// The meaning of a keyword for the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// Taken into a column, or known without one.
+    /// Read into a column, or known without one.
     Known,
     /// Names another frame.
     Component(Role),
@@ -53,12 +53,12 @@ pub(super) struct Plan {
     pub astrometry: Vec<Slot>,
     pub expected: Vec<Expected>,
     meanings: HashMap<String, Meaning>,
-    /// Keywords with a number of any length behind.
+    /// Keywords that end in a number of any length.
     families: HashMap<String, Meaning>,
     known: Vec<Glob>,
 }
 
-/// Keywords of the standard that describe table and image beside those of [`is_own`]; nothing is missing when no
+/// Keywords of the standard that describe table and image, in addition to those of [`is_own`]; they are known although no
 /// column takes them. `#`: a number follows.
 const STANDARD: [&str; 49] = [
     "END", "DATAMIN", "DATAMAX", "EXTLEVEL", "INHERIT", "THEAP", "TTYPE#", "TFORM#", "TUNIT#",
@@ -123,7 +123,7 @@ impl Plan {
         };
     }
 
-    /// What a keyword is to the archive; `None`: it is new.
+    /// Returns the meaning of a keyword for the archive; `None` for a new keyword.
     pub fn meaning(&self, keyword: &str) -> Option<Meaning> {
         if let Some(meaning) = self.meanings.get(keyword) {
             return Some(*meaning);
@@ -162,7 +162,8 @@ fn slot(profile: &SurveyProfile, table: &Table, position: usize, column: &Column
     }
 }
 
-/// Whether a column of the catalogue is never taken from the image: what describes the table, and what is named so.
+/// Returns true when a column of the catalogue is never filled from the image: columns that describe the table, and those named
+/// `…_cat`.
 fn is_alone(profile: &SurveyProfile, table: &Table, column: &Column) -> bool {
     column.name.ends_with("_cat") || spellings(profile, table, column).iter().any(|k| is_own(k))
 }

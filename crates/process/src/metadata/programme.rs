@@ -1,4 +1,4 @@
-//! The row of `programme_frame`, or why the frame is parked.
+//! The row of `programme_frame`, or the reason why the frame is parked.
 
 use model::profile::{Assignment, FrameKind, SurveyProfile};
 use model::task::ProgrammeRef;
@@ -8,8 +8,8 @@ use super::multiframe::Exposure;
 use super::notes::{Notes, Place};
 use super::row::{Kind, Row};
 
-/// The programme's row. `None`: the frame belongs to nobody (a calibration frame), or is parked; then the notes
-/// say so.
+/// Returns the programme's row. `None` when the frame belongs to no programme (a calibration frame), or is parked; the notes
+/// then hold the reason.
 pub(super) fn row<'f>(
     frame: &Frame<'f>,
     exposure: Exposure<'_>,

@@ -1,4 +1,4 @@
-//! The rows of `provenance`: which frames the headers name, and what they were for this one.
+//! The rows of `provenance`: the frames that headers name, and their roles for this frame.
 
 use fits::{Card, Value};
 use model::ExtNum;
@@ -17,8 +17,8 @@ pub(super) struct Naming<'f> {
     pub component: FileReference<'f>,
 }
 
-/// What a card names; `None` when it names no file. A component that is not understood is a finding; a library
-/// keyword may just say `Done`.
+/// Returns the file that a card names; `None` when it names none. A component that is not understood is a finding; a library
+/// keyword may be just `Done`.
 pub(super) fn read<'f>(
     card: Card<'f>,
     role: Role,
@@ -37,7 +37,7 @@ pub(super) fn read<'f>(
     component.map(|component| Naming { ext_num, role, keyword: card.keyword(), component })
 }
 
-/// One row per card, numbered within extension and role.
+/// Returns one row per card, numbered within extension and role.
 pub(super) fn rows<'f>(multiframe_id: i64, namings: &[Naming<'f>]) -> Vec<Row<'f>> {
     let mut rows = Vec::with_capacity(namings.len());
     for (n, naming) in namings.iter().enumerate() {
@@ -58,7 +58,7 @@ pub(super) fn rows<'f>(multiframe_id: i64, namings: &[Naming<'f>]) -> Vec<Row<'f
     rows
 }
 
-/// Names of library frames in the row of the multiframe: those of the first extension that names one.
+/// Sets the names of library frames in the row of the multiframe: those of the first extension that names one.
 pub(super) fn set_library_names<'f>(row: &mut Row<'f>, namings: &[Naming<'f>]) {
     let columns = [
         (Role::Dark, "dark_name"),

@@ -4,20 +4,20 @@
 /// A file that a header names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileReference<'t> {
-    /// Its name, without a path before it.
+    /// Name of the file, without a path before it.
     pub name: &'t str,
-    /// What stands in brackets behind it.
+    /// The text in brackets after the name.
     pub extension: Option<&'t str>,
 }
 
 impl FileReference<'_> {
-    /// Extension number of the archive (primary = 1): in brackets the first after the primary is 1.
+    /// Returns the extension number of the archive (primary = 1): in brackets the first after the primary is 1.
     pub fn ext_num(&self) -> Option<i16> {
         self.extension?.trim().parse::<i16>().ok()?.checked_add(1).filter(|n| *n >= 1)
     }
 }
 
-/// The first word of a text that is a file name: one that ends in one of the extensions, brackets left out.
+/// Returns the first word of a text that is a file name: one that ends in one of the extensions, without brackets.
 pub(super) fn parse<'t>(text: &'t str, extensions: &[String]) -> Option<FileReference<'t>> {
     let mut rest = text;
     while let Some(word) = next_word(&mut rest) {

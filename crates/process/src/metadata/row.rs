@@ -19,11 +19,11 @@ impl Sheet {
     }
 }
 
-/// The tables that metadata go to, in the order they are staged.
+/// Tables of metadata, in the order in which they are staged.
 pub(super) const TABLES: [&str; 6] =
     ["multiframe", "multiframe_detector", "astrometry", "provenance", "programme_frame", "header"];
 
-/// The sheet of a table in [`TABLES`], by its place there.
+/// Returns the sheet of a table in [`TABLES`], by its place there.
 pub(super) fn sheets() -> &'static [Sheet] {
     static SHEETS: OnceLock<Vec<Sheet>> = OnceLock::new();
     SHEETS.get_or_init(|| TABLES.iter().map(|name| sheet(name)).collect())
@@ -36,7 +36,7 @@ fn sheet(name: &str) -> Sheet {
     Sheet { table, positions }
 }
 
-/// Place of a table in [`TABLES`].
+/// Position of a table in [`TABLES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Multiframe,
@@ -66,7 +66,7 @@ impl Kind {
     }
 }
 
-/// A row; columns that nothing was set in are NULL.
+/// A row; columns that were not set are NULL.
 #[derive(Clone, Debug)]
 pub(super) struct Row<'f> {
     pub kind: Kind,

@@ -7,14 +7,14 @@ use model::task::{FileRef, TaskFile, TaskInput};
 use super::{Extractor, Kind, Products, Rows, notes};
 use crate::task::{Opened, TaskFault, in_order, limits};
 
-/// Frames that one thread takes at a time. Batches are cut there too, whatever the number of threads.
+/// Number of frames in a thread's block. Batches are cut at blocks too, whatever the number of threads.
 const BLOCK: usize = 64;
 
-/// Extracts the metadata of all inputs, on as many threads as the task allows. The result does not depend on how
-/// many there are.
+/// Extracts the metadata of all inputs, on as many threads as the task allows. The result does not depend on the number of
+/// threads.
 ///
 /// # Errors
-/// When the machine failed. Whatever is wrong with a file is a refusal among the products.
+/// Fails when the machine failed. Any fault of a file is a refusal among the products.
 pub fn run(task: &TaskFile, profile: &SurveyProfile) -> Result<Products, TaskFault> {
     let extractor = Extractor::new(profile, &task.programmes, &task.unit.delivery);
     let limits = limits(profile);

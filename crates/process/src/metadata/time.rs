@@ -7,22 +7,22 @@ const MJD_ZERO: i64 = 678_881;
 /// Seconds of a day without a leap second.
 pub(super) const DAY_S: f64 = 86_400.0;
 
-/// A date, with the time of day when it is given.
+/// A date, with the time of day if it has one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Written {
     /// Modified Julian Date of the day.
     pub day: i64,
-    /// Seconds since its beginning.
+    /// Seconds since the start of the day; `None` without a time of day.
     pub seconds: Option<f64>,
 }
 
 impl Written {
-    /// The Modified Julian Date; `None` without a time of day. A leap second counts as the second after it.
+    /// Returns the Modified Julian Date; `None` without a time of day. A leap second counts as the second after it.
     pub fn mjd(self) -> Option<f64> {
         Some(self.day as f64 + self.seconds? / DAY_S)
     }
 
-    /// As ISO 8601 text, to the microsecond. A leap second is second 60.
+    /// Returns the time as ISO 8601 text, to the microsecond. A leap second is second 60.
     pub fn iso(self) -> String {
         const DAY_MICRO: i64 = 86_400_000_000;
         let Some(seconds) = self.seconds else { return iso_date(self.day) };
@@ -77,7 +77,7 @@ pub(super) fn has_blank(text: &str) -> bool {
     text.trim().contains(' ')
 }
 
-/// A date of `DD/MM/YY`, which is in the years from 1900 to 1999.
+/// Parses a date of `DD/MM/YY`, which is in the years from 1900 to 1999.
 fn day_of_last_century(text: &str) -> Option<i64> {
     let mut parts = text.split('/');
     let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
@@ -85,7 +85,7 @@ fn day_of_last_century(text: &str) -> Option<i64> {
     plain.then(|| mjd_of_date(1900 + digits(year, 2)?, digits(month, 2)?, digits(day, 2)?))?
 }
 
-/// A date of `CCYY-MM-DD`, or `+CCCYY-MM-DD`.
+/// Parses a date of `CCYY-MM-DD`, or `+CCCYY-MM-DD`.
 fn day_of_iso(date: &str) -> Option<i64> {
     let (year, rest, length) = match date.strip_prefix(['+', '-']) {
         Some(unsigned) => {
@@ -103,7 +103,7 @@ fn day_of_iso(date: &str) -> Option<i64> {
     mjd_of_date(year, digits(month, 2)?, digits(day, 2)?)
 }
 
-/// Seconds since midnight of a time of day, `13:12` or `13:12:05.56`, with or without Z.
+/// Returns the seconds since midnight of a time of day, `13:12` or `13:12:05.56`, with or without Z.
 pub(super) fn seconds_of_day(clock: &str) -> Option<f64> {
     let clock = clock.trim();
     let mut parts = clock.strip_suffix('Z').unwrap_or(clock).split(':');
@@ -124,7 +124,7 @@ pub(super) fn seconds_of_day(clock: &str) -> Option<f64> {
     fits.then_some(f64::from(hours) * 3600.0 + f64::from(minutes) * 60.0 + seconds)
 }
 
-/// Seconds since midnight of a time of day as older files write it: `8:33:20.5` and `08 33 20.5` too.
+/// Returns the seconds since midnight of a time of day as older files write it: `8:33:20.5` and `08 33 20.5` too.
 pub(super) fn loose_seconds_of_day(text: &str) -> Option<f64> {
     let text = text.trim().trim_end_matches(['Z', 'z']).trim_end();
     let apart = |c: char| c == ':' || c.is_ascii_whitespace();
@@ -143,7 +143,7 @@ fn digits(text: &str, length: usize) -> Option<i32> {
     (text.len() == length && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// Modified Julian Date of a day of the Gregorian calendar at 0 h; `None` for a day there is not.
+/// Returns the Modified Julian Date of a day of the Gregorian calendar at 0 h; `None` for a day that does not exist.
 ///
 /// Days are counted from 1 March, so that a leap day is the last of its year.
 fn mjd_of_date(year: i32, month: i32, day: i32) -> Option<i64> {
@@ -160,7 +160,7 @@ fn mjd_of_date(year: i32, month: i32, day: i32) -> Option<i64> {
     Some(days + day_of_year - MJD_ZERO)
 }
 
-/// The Gregorian date of a Modified Julian Date, as ISO 8601 text.
+/// Returns the Gregorian date of a Modified Julian Date, as ISO 8601 text.
 fn iso_date(mjd: i64) -> String {
     let days = mjd + MJD_ZERO;
     let era = days.div_euclid(146_097);
@@ -179,7 +179,7 @@ fn iso_date(mjd: i64) -> String {
     }
 }
 
-/// Julian day number at noon of a night written as yyyymmdd.
+/// Returns the Julian day number at noon of a night written as yyyymmdd.
 pub(super) fn julian_day_num(night: i32) -> Option<i32> {
     let mjd = mjd_of_date(night / 10_000, night / 100 % 100, night % 100)?;
     i32::try_from(mjd + 2_400_001).ok()

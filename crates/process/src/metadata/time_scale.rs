@@ -1,15 +1,15 @@
-//! Time scales of headers (FITS 4.0, section 9.2.1) and the way from each to UTC.
+//! Time scales of headers (FITS 4.0, section 9.2.1) and the conversion of each to UTC.
 
 use super::time::{self, DAY_S, Written};
 
 /// A time scale with a known relation to UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeScale {
-    /// UTC, and what navigators call GMT or UT.
+    /// UTC, and the navigators' GMT or UT.
     Utc,
     /// International Atomic Time.
     Tai,
-    /// Terrestrial Time, and its names of the past.
+    /// Terrestrial Time, and its former names.
     Tt,
     /// Time of the Global Positioning System.
     Gps,
@@ -33,7 +33,7 @@ const L_G: f64 = 6.969_290_134e-10;
 const L_B: f64 = 1.550_519_768e-8;
 const TDB_0_S: f64 = -6.55e-5;
 
-/// Modified Julian Dates from which TAI - UTC is a number of seconds. (IERS bulletin C; none is announced since.)
+/// Modified Julian Dates from which TAI - UTC is a number of seconds. (IERS bulletin C; none has been announced since.)
 const LEAP_SECONDS: [(i64, f64); 28] = [
     (41_317, 10.0),
     (41_499, 11.0),
@@ -119,7 +119,7 @@ pub(super) fn ends_with_leap_second(day: i64) -> bool {
     LEAP_SECONDS[1..].iter().any(|(from, _)| *from == day + 1)
 }
 
-/// UTC of a TAI that is a day and seconds; what lies in a leap second is in the second after it.
+/// Converts a TAI, given as day and seconds, to UTC; a time in a leap second is in the second after it.
 fn utc_of_tai(day: i64, tai: f64) -> Option<Written> {
     LEAP_SECONDS.iter().rev().find_map(|&(from, offset)| {
         let seconds = tai - offset;
@@ -132,7 +132,7 @@ fn utc_of_tai(day: i64, tai: f64) -> Option<Written> {
     })
 }
 
-/// TDB - TT in seconds, to 10 microseconds (USNO Circular 179, equation 2.6).
+/// Returns TDB - TT in seconds, to 10 microseconds (USNO Circular 179, equation 2.6).
 fn tdb_minus_tt(day: i64, seconds: f64) -> f64 {
     const TERMS: [(f64, f64, f64); 6] = [
         (0.001_657, 628.3076, 6.2401),
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// Worked with astropy 8.0: `Time(text, scale=...).utc.isot`.
+    /// Checks times against astropy 8.0: `Time(text, scale=...).utc.isot`.
     #[test]
     fn times_in_utc() {
         let cases = [

@@ -1,8 +1,8 @@
 //! Names that are not equal and still name one detector: the table `CCD2_CAT` and the image `CCD2`.
 //!
-//! A name contains another one when it appears in it whole: `CCD1` is in `CCD1_CAT` and not in `CCD12_CAT`. Where no name
-//! appears whole, one that is joined to other letters counts: `NORTH` in `NORTHCAT` ([`joined`]). Numbers in names, or in
-//! other keywords than those of the other file, are compared in [`numbers`].
+//! A name contains another one when it appears in it whole: `CCD1` is in `CCD1_CAT` and not in `CCD12_CAT`. If no name appears
+//! whole, one that is joined to other letters counts: `NORTH` in `NORTHCAT` ([`joined`]). Numbers in names, or in other
+//! keywords than those of the other file, are compared in [`numbers`].
 
 use super::{Identity, NAME, Opinion, Scheme, Sides, VERSION, are_distinct, kind_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,8 +79,8 @@ fn is_affixed(images: &[Vec<&str>], tables: &[Vec<&str>], text: &str, name: &str
     after || before
 }
 
-/// Returns true when a text contains a name, joined to other letters on one side, or on both for three letters or more.
-/// No number goes on where the name begins or ends.
+/// Returns true when a text contains a name, joined to other letters on one side, or on both for three letters or more. No
+/// number continues at the beginning or end of the name.
 fn is_joined(text: &str, name: &str) -> bool {
     let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
     let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
@@ -124,7 +124,7 @@ fn is_name(text: &str) -> bool {
     text.chars().any(char::is_alphabetic)
 }
 
-/// Returns true when a text contains a name whole: neither a number nor a word goes on where the name begins or ends.
+/// Returns true when a text contains a name whole: neither a number nor a word continues at its beginning or end.
 fn holds(text: &str, name: &str) -> bool {
     let alike = |a: Option<char>, b: Option<char>| {
         let digit = |c: char| c.is_ascii_digit() || c == '#';
@@ -138,14 +138,14 @@ fn holds(text: &str, name: &str) -> bool {
     })
 }
 
-/// A way to number the HDUs of a file.
+/// A numbering of the HDUs of a file.
 struct Numbering {
     keyword: String,
     numbers: Vec<i64>,
 }
 
-/// Returns a scheme for every numbering of the images and of the tables that have numbers in common. They are weaker
-/// than equal keywords: one file may count from 0, or leave out what is absent.
+/// Returns a scheme for every numbering of the images and of the tables that have numbers in common. They are weaker than equal
+/// keywords: one file may count from 0, or omit absent HDUs.
 pub(super) fn numbers(sides: &Sides<'_>, pair_by: &[String]) -> Vec<Scheme> {
     let (images, tables) = (numberings(sides.images, pair_by), numberings(sides.tables, pair_by));
     let mut schemes = Vec::new();
@@ -166,8 +166,8 @@ pub(super) fn numbers(sides: &Sides<'_>, pair_by: &[String]) -> Vec<Scheme> {
     schemes
 }
 
-/// The numberings of a file: whole numbers in a keyword or in the names, different in all HDUs. EXTVER counts where
-/// there is no other. A keyword that may name the camera (DETECTOR = 'Hawaii 2') counts where several HDUs differ in it.
+/// Returns the numberings of a file: whole numbers in a keyword or in the names, different in all HDUs. EXTVER counts if there
+/// is no other. A keyword that may name the camera (DETECTOR = 'Hawaii 2') counts where several HDUs differ in it.
 fn numberings(side: &[Identity], pair_by: &[String]) -> Vec<Numbering> {
     let numbering = |keyword: &str, key: &dyn Fn(&Identity) -> Option<String>| {
         let texts: Vec<Option<String>> = side.iter().map(key).collect();
@@ -187,8 +187,8 @@ fn numberings(side: &[Identity], pair_by: &[String]) -> Vec<Numbering> {
     found
 }
 
-/// Returns the one number that is different in every text; `None` where that is not one alone, or a text is missing or
-/// of another kind.
+/// Returns the one number that is different in every text; `None` if there is not exactly one, or a text is missing or of
+/// another kind.
 fn numbers_in(texts: &[Option<String>]) -> Option<Vec<i64>> {
     let texts: Vec<&str> = texts.iter().map(Option::as_deref).collect::<Option<_>>()?;
     let kind = kind_of(texts.first()?);
@@ -204,7 +204,7 @@ fn numbers_in(texts: &[Option<String>]) -> Option<Vec<i64>> {
     are_distinct(&keys).then_some(only)
 }
 
-/// The numbers in a text, in their order; `None` when one is too large.
+/// Returns the numbers in a text, in their order; `None` when one is too large.
 fn digits_in(text: &str) -> Option<Vec<i64>> {
     let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
     parts.map(|part| part.parse().ok()).collect()

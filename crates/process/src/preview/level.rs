@@ -1,11 +1,12 @@
-//! The sky of a frame: its level and scatter, whatever else is in the picture.
+//! The sky of a frame: its level and scatter, whatever objects are in the picture.
 
-/// Values looked at; more add nothing to a preview.
+/// Values of a sample; more add nothing to a preview.
 const SAMPLE: usize = 30_000;
-/// What is larger stands for "no value" in files that have no NaN, unless all values of an image are so large.
+/// Largest usable value. A larger one stands for "no value" in files that have no NaN, unless all values of an image are so
+/// large.
 pub const LARGEST: f32 = 1e30;
 
-/// Values of a reduced image in ascending order: enough of them to know how they are distributed.
+/// Values of a reduced image in ascending order: enough of them to represent their distribution.
 #[derive(Clone, Debug)]
 pub struct Sample {
     sorted: Vec<f32>,
@@ -22,14 +23,14 @@ pub struct Sky {
 }
 
 impl Sample {
-    /// Of the values under [`LARGEST`]. `None` when there are none.
+    /// Samples the values under [`LARGEST`]. `None` when there are none.
     ///
-    /// A plateau of exact zeros, as stacks and confidence maps have outside their coverage, is left out.
+    /// A plateau of exact zeros, as stacks and confidence maps have outside their coverage, is omitted.
     pub fn of(values: &[f32]) -> Option<Self> {
-        // One of each few, not always the same: equal steps would walk along the lines of a regular pattern.
+        // One value of each chunk, at a varying place: equal steps would follow the lines of a regular pattern.
         let mut keys = keys_of(values.chunks((values.len() / SAMPLE).max(1)).zip(0..).map(pick));
         if keys.is_empty() {
-            // A few valid pixels between those that were picked.
+            // A few valid pixels may lie between those that were picked.
             keys = keys_of(values.iter());
             keys.truncate(SAMPLE);
         }
@@ -40,21 +41,21 @@ impl Sample {
         (!sorted.is_empty()).then_some(Self { sorted })
     }
 
-    /// At most about `count` of them, evenly.
+    /// Returns about `count` of the values at most, evenly spaced.
     pub(super) fn thinned(&self, count: usize) -> Vec<f64> {
         let stride = (self.sorted.len() / count).max(1);
         self.sorted.iter().step_by(stride).map(|v| f64::from(*v)).collect()
     }
 
-    /// The value that this share of them (0 to 1) does not exceed.
+    /// Returns the value that this share of them (0 to 1) does not exceed.
     pub fn at(&self, share: f64) -> f32 {
         at(&self.sorted, share)
     }
 
-    /// The sky.
+    /// Measures the sky.
     ///
-    /// The median is clipped on the bright side at 3 sigma and on the faint side at 5 until it rests; in a crowded
-    /// field, where the clipped mean stays above the median, the mode (2.5 median - 1.5 mean) is taken.
+    /// The median is clipped on the bright side at 3 sigma and on the faint side at 5 until it converges; in a crowded field,
+    /// where the clipped mean stays above the median, the mode (2.5 median - 1.5 mean) is taken.
     pub fn sky(&self) -> Sky {
         let sorted = &self.sorted;
         let (mut low, mut high) = (0, sorted.len());
@@ -73,12 +74,12 @@ impl Sample {
         let mode = 2.5 * median - 1.5 * mean;
         let crowded = mean - median > 0.15 * sigma;
         let level = if crowded { mode.clamp(median - sigma, median) } else { median };
-        // What rounding leaves of one value is no scatter.
+        // The rounding errors of one value are not scatter.
         let noise_floor = 4.0 * f32::EPSILON * level.abs();
         Sky { level, sigma: if sigma > noise_floor { sigma } else { 0.0 } }
     }
 
-    /// The distance from `level`, in the median, of those values that differ from it: a scale for pictures of few
+    /// Returns the distance from `level`, in the median, of those values that differ from it: a scale for pictures of few
     /// values. `None` when all are the same.
     pub fn deviation(&self, level: f32) -> Option<f32> {
         let floor = 4.0 * f32::EPSILON * level.abs();
@@ -89,25 +90,25 @@ impl Sample {
     }
 }
 
-/// One of a few values; which one follows from their number.
+/// Picks one of a few values; its position depends on their number.
 fn pick((few, number): (&[f32], u32)) -> &f32 {
     let scattered = number.wrapping_mul(0x9e37_79b9).rotate_left(16);
     &few[scattered as usize % few.len()]
 }
 
-/// The usable ones of some values, as integers of the same order: they sort several times as fast.
+/// Returns the usable values as integers of the same order, which sort several times as fast.
 fn keys_of<'v>(values: impl Iterator<Item = &'v f32>) -> Vec<i32> {
     let usable = values.filter(|v| v.abs() < LARGEST);
     // Adding 0 makes a zero of a negative zero.
     usable.map(|v| ordered((v + 0.0).to_bits().cast_signed())).collect()
 }
 
-/// The bits of a number as an integer of the same order, and back.
+/// Converts the bits of a number to an integer of the same order, and back.
 fn ordered(bits: i32) -> i32 {
     bits ^ (((bits >> 31).cast_unsigned()) >> 1).cast_signed()
 }
 
-/// Leaves out the zeros (of which -0 is one), when there are many and other values too.
+/// Removes the zeros (of which -0 is one), when there are many zeros and other values too.
 fn drop_plateau(keys: &mut Vec<i32>) {
     let zeros = keys.iter().filter(|v| **v == 0).count();
     if zeros * 50 > keys.len() && !is_image_of_zeros(zeros as u64, keys.len() as u64) {
@@ -115,12 +116,12 @@ fn drop_plateau(keys: &mut Vec<i32>) {
     }
 }
 
-/// Returns true when so many of all values are zeros that they are the image, not a plateau outside of it.
+/// Returns true when the share of zeros is so large that they are the image, not a plateau outside of it.
 pub(super) fn is_image_of_zeros(zeros: u64, all: u64) -> bool {
     zeros * 20 >= all * 19
 }
 
-/// Median, and the distance from it down to the 15.87th percentile, of ascending values.
+/// Returns the median, and the distance from it down to the 15.87th percentile, of ascending values.
 fn centre(sorted: &[f32]) -> (f32, f32) {
     let median = at(sorted, 0.5);
     let faint = median - at(sorted, 0.1587);
@@ -147,7 +148,7 @@ fn mean(values: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    /// Deterministic noise with unit sigma: the sum of twelve uniform numbers, less six.
+    /// Returns deterministic noise with unit sigma: the sum of twelve uniform numbers, less six.
     fn noise(seed: &mut u64) -> f32 {
         let mut uniform = || {
             *seed = seed

@@ -1,13 +1,13 @@
-//! CU2: what a detector looks like, as a JPEG that is never spoiled by what is wrong with it.
+//! CU2: the picture of a detector as a JPEG that tolerates faults in the image.
 //!
-//! Takes the image files of a task, leaves a JPEG per detector and one mosaic per file, rows of table `preview`,
-//! refusals and findings. Rows of pixels are averaged down as they are decoded ([`reduce`]), the sky is measured
-//! ([`level`]), black and white follow from it ([`stretch`]), the WCS turns north up ([`picture`]), all detectors go
-//! into one picture ([`mosaic`]). Memory is that of the reduced image, whatever the size of the detector.
+//! Takes the image files of a task and returns a JPEG per detector and one mosaic per file, rows of table `preview`, refusals
+//! and findings. Rows of pixels are averaged down as they are decoded ([`reduce`]), the sky is measured ([`level`]), black and
+//! white follow from it ([`stretch`]), the WCS turns north up ([`picture`]), all detectors are combined in one picture
+//! ([`mosaic`]). Memory is that of the reduced image, whatever the size of the detector.
 //!
-//! Start at [`run`] for a whole task, at [`render`] for one file. Whatever changes the look of a preview raises
-//! [`RECIPE`]; what a survey may choose is a field of [`PreviewProfile`] and a part of [`Recipe::word`].
-//! Does not write files, or know where previews are kept.
+//! Start at [`run`] for a whole task, at [`render`] for one file. Any change in the look of a preview raises [`RECIPE`]; a
+//! setting of a survey is a field of [`PreviewProfile`] and a part of [`Recipe::word`].
+//! Does not write files, or know where previews are stored.
 
 pub mod level;
 pub mod mosaic;
@@ -33,17 +33,17 @@ use sky::{PixelSize, Transform, Wcs};
 use stretch::{Curve, Stretch, Tone};
 use unit::Sizes;
 
-/// Version of how previews are made.
+/// Version of the procedure for previews.
 pub const RECIPE: u32 = 5;
 
-/// What decides how a preview looks.
+/// The settings that determine the look of a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Recipe {
     /// Detector pixels per preview pixel, along each axis.
     pub factor: usize,
     /// JPEG quality, 1 to 100.
     pub quality: u8,
-    /// From values to grey.
+    /// Mapping from values to grey.
     pub curve: Curve,
     /// The grey of the level, which follows from the kind of the frame.
     pub tone: Tone,
@@ -52,7 +52,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The recipe of a survey; what the profile cannot mean falls back to the default.
+    /// Returns the recipe of a survey; invalid values of the profile are replaced by the default.
     pub fn of(profile: &PreviewProfile) -> Self {
         Self {
             factor: (profile.scale as usize).clamp(1, reduce::FACTOR_MAX),
@@ -63,7 +63,8 @@ impl Recipe {
         }
     }
 
-    /// Version and settings in a word; previews of another word are made again. The tone is none of the settings.
+    /// Returns the fingerprint of version and settings; previews with another fingerprint are made again. The tone is not one
+    /// of the settings.
     pub fn word(&self) -> String {
         format!(
             "{RECIPE}.{}.x{}.q{}.m{}",
@@ -84,17 +85,17 @@ pub struct DetectorPreview {
     pub width: usize,
     /// Rows of the JPEG.
     pub height: usize,
-    /// How the image was turned.
+    /// The transform that was applied to the image.
     pub transform: Transform,
-    /// A WCS put north up.
+    /// True when a WCS put north up.
     pub north_up: bool,
     /// Detector pixels per preview pixel, along each axis.
     pub factor: usize,
-    /// The sky, when there was a valid pixel.
+    /// The sky; `None` without a valid pixel.
     pub sky: Option<Sky>,
-    /// The stretch, when there was a valid pixel.
+    /// The stretch; `None` without a valid pixel.
     pub stretch: Option<Stretch>,
-    /// Physical value of 1 in `sky` and `stretch`: 1, but for values that single precision cannot hold.
+    /// Physical value of 1 in `sky` and `stretch`: 1, except for values that single precision cannot hold.
     pub unit: f64,
     /// Detector pixels that have a value.
     pub valid_pixels: u64,
@@ -111,7 +112,7 @@ pub struct MosaicPreview {
     pub width: usize,
     /// Rows of the JPEG.
     pub height: usize,
-    /// North is up, east left, as on the sky.
+    /// True when north is up and east left, as on the sky.
     pub north_up: bool,
     /// Detector pixels per pixel, along each axis.
     pub scale: f64,
@@ -122,15 +123,15 @@ pub struct MosaicPreview {
 /// The previews of one file.
 #[derive(Debug, Default)]
 pub struct Previews {
-    /// In the order of the HDUs.
+    /// Previews of the detectors, in the order of the HDUs.
     pub detectors: Vec<DetectorPreview>,
-    /// Of all detectors; of a single one the same picture, or a smaller one.
+    /// Mosaic of all detectors; of a single one the same picture, or a smaller one.
     pub mosaic: Option<MosaicPreview>,
-    /// HDUs that gave none, and why.
+    /// HDUs without a preview, with the fault.
     pub faults: Vec<(HduIndex, PreviewFault)>,
 }
 
-/// Why an image has no preview.
+/// The reason why an image has no preview.
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewFault {
     /// Its pixels could not be read.
@@ -150,8 +151,8 @@ pub enum PreviewFault {
 /// Most pixels of a reduced image; larger ones are reduced further.
 const REDUCED_PIXELS_MAX: usize = 16_000_000;
 
-/// Makes the previews of all image HDUs that `wanted` lets through. `wcs_of` gives an HDU's usable WCS.
-/// One damaged HDU takes nothing from the others.
+/// Makes the previews of all image HDUs that `wanted` accepts. `wcs_of` returns an HDU's usable WCS. A damaged HDU does not
+/// affect the others.
 pub fn render(
     file: &FitsFile,
     recipe: &Recipe,
@@ -220,7 +221,7 @@ fn detector(
     Ok((preview, part))
 }
 
-/// Size of the first plane.
+/// Returns the size of the first plane.
 fn plane_size(image: &Image) -> Result<PixelSize, PreviewFault> {
     match image.axes() {
         [width, height, planes @ ..] if *width > 0 && *height > 0 && !planes.contains(&0) => {
@@ -230,8 +231,8 @@ fn plane_size(image: &Image) -> Result<PixelSize, PreviewFault> {
     }
 }
 
-/// Reduces the first plane, and returns the unit of its values. An image whose values seem to be none, or nothing but
-/// zero, is read once more to learn their size.
+/// Reduces the first plane, and returns the unit of its values. An image without usable values, or with nothing but zeros, is
+/// read again to determine the size of its values.
 fn reduce_plane(
     image: &Image,
     size: PixelSize,
@@ -257,7 +258,7 @@ fn reduce_plane(
     let reduce = |unit: Option<f64>, scratch: &mut Scratch| {
         let mut reducer = None;
         each_band(image, size.height, width, scratch, |band, rows| {
-            // Memory for a row only once there is one: a header may claim any width.
+            // The memory for a row is allocated only when a row exists: a header may claim any width.
             let reducer = reducer.get_or_insert_with(|| match unit {
                 None => Reducer::new(width, factor, scaling),
                 Some(unit) => Reducer::in_unit(width, factor, scaling, unit),
@@ -280,7 +281,7 @@ fn reduce_plane(
     }
 }
 
-/// Calls `each` with the rows of the first plane, and how many they are.
+/// Calls `each` with the rows of the first plane, and their number.
 fn each_band(
     image: &Image,
     height: u64,

@@ -3,10 +3,10 @@
 use super::picture::Picture;
 use sky::{Detector, Layout, PixelSize, Placement, Transform, Wcs};
 
-/// One detector as it goes into the mosaic.
+/// One detector as a part of the mosaic.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Its WCS, when it has a usable one.
+    /// WCS of the detector; `None` without a usable one.
     pub wcs: Option<Wcs>,
     /// Pixels of the detector itself.
     pub image: PixelSize,
@@ -14,23 +14,23 @@ pub struct Part {
     pub reduced: Picture,
 }
 
-/// A mosaic, and whether it lies as on the sky.
+/// A mosaic, and its orientation.
 #[derive(Clone, Debug)]
 pub struct Mosaic {
     /// The picture.
     pub picture: Picture,
-    /// North is up and east left; else the detectors stand side by side, FITS row 1 at the bottom.
+    /// True when north is up and east left; else the detectors are side by side, FITS row 1 at the bottom.
     pub north_up: bool,
     /// Detector pixels per pixel of the picture, in the middle of the first detector.
     pub scale: f64,
 }
 
-/// Grey of what no detector covers.
+/// Grey of areas without detector.
 const GROUND: u8 = 0;
-/// Pixels between detectors that stand side by side.
+/// Pixels between detectors that are side by side.
 const GAP: f64 = 4.0;
 
-/// Where a part goes, in units of the first detector's pixels.
+/// The place of a part, in units of the first detector's pixels.
 struct Place {
     transform: Transform,
     left: f64,
@@ -61,7 +61,7 @@ impl Part {
     }
 }
 
-/// Lays the parts out, no side longer than `longest` pixels and no part larger than it is. `None` without parts.
+/// Arranges the parts, no side longer than `longest` pixels and no part larger than it is. `None` without parts.
 pub fn compose(parts: &[Part], longest: usize) -> Option<Mosaic> {
     let first = parts.first()?;
     let Places { places, width, height, north_up } =
@@ -75,7 +75,7 @@ pub fn compose(parts: &[Part], longest: usize) -> Option<Mosaic> {
     let pixels = |n: f64| whole(n * by).clamp(1, super::picture::LONGEST);
     let (columns, rows) = (pixels(width), pixels(height));
     let mut picture = Picture { width: columns, height: rows, grey: vec![GROUND; columns * rows] };
-    // Extensions that lie over each other (an image, its errors, its mask): the first is seen.
+    // Of extensions that overlap (an image, its errors, its mask) the first is seen.
     for (part, place) in parts.iter().zip(&places).rev() {
         let Picture { width, height, grey } = &part.reduced;
         let turned = Picture::draw(grey, *width, *height, place.transform);
@@ -99,7 +99,7 @@ fn whole(n: f64) -> usize {
     n.round() as usize
 }
 
-/// Places by the WCS of all parts.
+/// Returns the places by the WCS of all parts.
 fn on_sky(parts: &[Part]) -> Option<Places> {
     let detectors: Option<Vec<Detector>> =
         parts.iter().map(|p| p.wcs.as_ref().map(|wcs| Detector { wcs, image: p.image })).collect();
@@ -115,7 +115,7 @@ fn on_sky(parts: &[Part]) -> Option<Places> {
     let (width, height) = (layout.width, layout.height);
     let covered: f64 = places.iter().map(|p| p.width * p.height).sum();
     let shorter = places.iter().map(|p| p.width.min(p.height)).fold(f64::INFINITY, f64::min);
-    // Detectors all over the sky are no camera.
+    // Detectors all over the sky are not one camera.
     let sound = width.is_finite() && height.is_finite() && shorter > 0.0;
     (sound && width * height <= 100.0 * covered).then_some(Places {
         places,
@@ -125,7 +125,7 @@ fn on_sky(parts: &[Part]) -> Option<Places> {
     })
 }
 
-/// Places in rows of equal length, in the order of the extensions.
+/// Returns places in rows of equal length, in the order of the extensions.
 fn side_by_side(parts: &[Part]) -> Places {
     let per_row = (1..).find(|n| n * n >= parts.len()).unwrap_or(1);
     let cell_width = parts.iter().map(|p| p.image.width as f64).fold(0.0, f64::max) + GAP;

@@ -1,4 +1,4 @@
-//! Grey pixels on their way to a JPEG.
+//! Grey pixels and their conversion to a JPEG.
 
 use jpeg_encoder::{ColorType, Encoder};
 use sky::{PixelSize, Transform};
@@ -15,7 +15,7 @@ pub struct Picture {
     pub grey: Vec<u8>,
 }
 
-/// A picture that no JPEG can hold.
+/// A size of a picture that no JPEG can hold.
 #[derive(Debug, thiserror::Error)]
 #[error("{width} x {height} pixels make no JPEG: {reason}")]
 pub struct PictureFault {
@@ -28,12 +28,12 @@ pub struct PictureFault {
 pub const LONGEST: usize = 65_500;
 
 impl Picture {
-    /// Draws an image, FITS row 1 first, the way `transform` says.
+    /// Draws an image, FITS row 1 first, as `transform` states.
     pub fn draw(grey: &[u8], width: usize, height: usize, transform: Transform) -> Self {
         let size = PixelSize { width: width as u64, height: height as u64 };
         let shown = transform.display_size(size);
         let (columns, rows) = (shown.width as usize, shown.height as usize);
-        // Every transform moves along the display in fixed steps: where the first pixel goes, and its neighbours.
+        // Every transform moves along the display in fixed steps: to the place of the first pixel and of its neighbours.
         let at = |x: f64, y: f64| {
             let (column, row) = transform.apply(x, y, size);
             #[expect(clippy::cast_possible_truncation, reason = "whole pixel positions")]
@@ -63,10 +63,10 @@ impl Picture {
         Self { width: columns, height: rows, grey: target }
     }
 
-    /// The picture as a baseline JPEG.
+    /// Returns the picture as a baseline JPEG.
     ///
     /// # Errors
-    /// When a side is 0 or longer than [`LONGEST`].
+    /// Fails when a side is 0 or longer than [`LONGEST`].
     pub fn jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureFault> {
         let fault =
             |reason: String| PictureFault { width: self.width, height: self.height, reason };
@@ -85,7 +85,7 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// The picture in another size, each pixel the mean of the area that it covers.
+    /// Returns the picture in another size, each pixel the mean of the area that it covers.
     pub(super) fn resized(&self, width: usize, height: usize) -> Self {
         if (width, height) == (self.width, self.height) {
             return self.clone();
@@ -94,7 +94,7 @@ impl Picture {
         let mut grey = Vec::with_capacity(width * height);
         let mut line = vec![0.0_f32; self.width];
         for row in &rows {
-            // Along the columns first: whole rows are what vector instructions do well.
+            // Along the columns first: vector instructions work well on whole rows.
             line.fill(0.0);
             for (y, weight) in row.parts() {
                 let source = &self.grey[y * self.width..(y + 1) * self.width];
@@ -107,7 +107,7 @@ impl Picture {
         Self { width, height, grey }
     }
 
-    /// Puts another picture over this one; what would lie outside is left out.
+    /// Pastes another picture over this one; the part outside of this one is omitted.
     pub(super) fn paste(&mut self, other: &Self, left: usize, top: usize) {
         let width = other.width.min(self.width.saturating_sub(left));
         for (y, line) in other.grey.chunks_exact(other.width.max(1)).enumerate() {
@@ -119,10 +119,10 @@ impl Picture {
     }
 }
 
-/// Side of the tiles that a picture is turned in.
+/// Side of the tiles in which a picture is turned.
 const TILE: usize = 64;
 
-/// Copies a line into a picture, its first pixel to `start` and the others in steps from there.
+/// Copies a line into a picture, its first pixel to `start` and the others in steps from `start`.
 fn copy_line(from: &[u8], target: &mut [u8], start: isize, step: isize) {
     #[expect(clippy::cast_sign_loss, reason = "a transform stays within its display")]
     let begin = start as usize;
@@ -142,7 +142,7 @@ fn copy_line(from: &[u8], target: &mut [u8], start: isize, step: isize) {
     }
 }
 
-/// The pixels of a line that one pixel of another length of it covers.
+/// The pixels of a line that one pixel of a line of another length covers.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     first: usize,
@@ -184,7 +184,7 @@ impl Span {
     }
 }
 
-/// What each of `to` pixels covers of `from` pixels.
+/// Returns the span of the `from` pixels that each of the `to` pixels covers.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -29,18 +29,18 @@ pub struct Reduced {
     pub values: Vec<f32>,
 }
 
-/// Takes the rows of an image in their order and averages blocks of `factor` x `factor` pixels. The last
-/// block of a row or column may be smaller.
+/// A reducer that accepts the rows of an image in their order and averages blocks of `factor` x `factor` pixels. The last block
+/// of a row or column may be smaller.
 #[derive(Debug)]
 pub struct Reducer {
     factor: usize,
     scaling: Scaling,
-    /// Physical value of 1 in the reduced image, where that is another than 1.
+    /// Physical value of 1 in the reduced image; `None` when it is 1.
     unit: Option<f64>,
-    /// Sums over the rows of the block so far, column by column: whole rows are added before columns are, which
-    /// is what vector instructions do well.
+    /// Sums over the rows of the current block, column by column: whole rows are added before columns are, which suits vector
+    /// instructions.
     sums: Vec<f32>,
-    /// How many values each sum has; filled only when one was missing.
+    /// Number of values in each sum; filled only when a value was missing.
     counts: Vec<f32>,
     some_missing: bool,
     rows_in_block: usize,
@@ -48,13 +48,13 @@ pub struct Reducer {
     values: Vec<f32>,
 }
 
-/// Most original pixels per reduced pixel that a profile may ask for.
+/// Most original pixels per reduced pixel that a profile may set.
 pub const FACTOR_MAX: usize = 64;
-/// A wanted factor is lowered where fewer pixels would be left along a side.
+/// Least pixels along a side; a wanted factor is lowered where fewer would remain.
 const SIDE_MIN: usize = 64;
 
-/// The factor for an image: the wanted one, lower for small images and higher where the result would have a side
-/// of more than `longest` pixels, or more than `area` in all.
+/// Returns the factor for an image: the wanted one, lower for small images and higher if the result would have a side of more
+/// than `longest` pixels, or more than `area` in all.
 pub fn factor_for(width: u64, height: u64, wanted: usize, longest: usize, area: usize) -> usize {
     let small = usize::try_from(width.min(height) / SIDE_MIN as u64).unwrap_or(FACTOR_MAX);
     let wanted = wanted.clamp(1, FACTOR_MAX).min(small.max(1)) as u64;
@@ -67,7 +67,7 @@ pub fn factor_for(width: u64, height: u64, wanted: usize, longest: usize, area: 
 }
 
 impl Reducer {
-    /// A reducer for rows of `width` pixels.
+    /// Makes a reducer for rows of `width` pixels.
     pub fn new(width: usize, factor: usize, scaling: Scaling) -> Self {
         Self {
             factor,
@@ -82,12 +82,12 @@ impl Reducer {
         }
     }
 
-    /// A reducer of values in a unit. Pixels are scaled one by one, in double precision.
+    /// Makes a reducer of values in a unit. Pixels are scaled one by one, in double precision.
     pub fn in_unit(width: usize, factor: usize, scaling: Scaling, unit: f64) -> Self {
         Self { unit: Some(unit), ..Self::new(width, factor, scaling) }
     }
 
-    /// One row of floating-point pixels; NaN, infinities and what is beyond [`LARGEST`] are passed over.
+    /// Adds one row of floating-point pixels; NaN, infinities and values beyond [`LARGEST`] are ignored.
     pub fn push_floats<T: Copy + Into<f64>>(&mut self, row: &[T]) {
         if let Some(unit) = self.unit {
             let scaling = self.scaling;
@@ -101,7 +101,7 @@ impl Reducer {
         });
     }
 
-    /// One row of integer pixels; BLANK ones are passed over.
+    /// Adds one row of integer pixels; BLANK ones are ignored.
     pub fn push_integers<T: Pixel>(&mut self, row: &[T]) {
         let blank = self.scaling.blank.and_then(T::of_blank);
         if let Some(unit) = self.unit {
@@ -167,7 +167,7 @@ impl Reducer {
         if self.some_missing {
             let blocks = sums.chunks(*factor).zip(counts.chunks(*factor));
             values.extend(blocks.map(|(sums, counts)| {
-                // No value at all is 0 / 0, which is NaN.
+                // A block without values is 0 / 0, which is NaN.
                 sums.iter().sum::<f32>() / counts.iter().sum::<f32>() * scale + zero
             }));
         } else {
@@ -186,7 +186,7 @@ impl Reducer {
         self.rows_in_block = 0;
     }
 
-    /// The reduced image of all rows that came.
+    /// Returns the reduced image of all rows added.
     pub fn finish(mut self) -> Reduced {
         if self.rows_in_block > 0 {
             self.flush();
@@ -212,11 +212,11 @@ fn in_unit(stored: f64, scaling: Scaling, unit: f64) -> (f32, bool) {
 
 /// Integer pixel types of FITS.
 pub trait Pixel: Copy + PartialEq {
-    /// Value in single precision.
+    /// Returns the value in single precision.
     fn as_f32(self) -> f32;
-    /// Value in double precision.
+    /// Returns the value in double precision.
     fn as_f64(self) -> f64;
-    /// BLANK in this type; `None` when it cannot occur.
+    /// Returns BLANK in this type; `None` when it cannot occur.
     fn of_blank(blank: i64) -> Option<Self>;
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Row {
     stretch_high: Option<f32>,
     sky_level: Option<f32>,
     sky_noise: Option<f32>,
-    /// Physical value of 1 in the four before.
+    /// Physical value of 1 in the previous four fields.
     unit: f64,
     valid_pixels: u64,
 }
@@ -81,7 +81,7 @@ impl Row {
             north_up: preview.north_up,
             scale: preview.scale,
             recipe: *recipe,
-            // Each detector has its own.
+            // Each detector has its own stretch.
             stretch_low: None,
             stretch_high: None,
             sky_level: None,
@@ -92,7 +92,7 @@ impl Row {
     }
 }
 
-/// The rows as a batch with the schema of the table.
+/// Returns the rows as a batch with the schema of the table.
 pub(super) fn batch(rows: &[Row]) -> RecordBatch {
     let table = tables::table("preview").expect("table preview is part of the program");
     let columns = table.columns.iter().map(|column| array(rows, &column.name)).collect();

@@ -2,7 +2,7 @@
 
 use super::level::{Sample, Sky};
 
-/// How values become grey.
+/// The curve from values to grey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Curve {
     /// Inverse hyperbolic sine: linear around the sky, logarithmic for stars.
@@ -14,7 +14,7 @@ pub enum Curve {
 }
 
 impl Curve {
-    /// The name in profiles and in the `preview` table.
+    /// Returns the name in profiles and in the `preview` table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Asinh => "asinh",
@@ -23,7 +23,7 @@ impl Curve {
         }
     }
 
-    /// The curve of a name.
+    /// Returns the curve of a name.
     pub fn of_name(name: &str) -> Option<Self> {
         [Self::Asinh, Self::Zscale, Self::Linear].into_iter().find(|c| c.name() == name)
     }
@@ -45,7 +45,7 @@ pub struct Stretch {
 /// The grey of the level of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Tone {
-    /// A quarter: of the sky, with most of the range for what is brighter.
+    /// A quarter: of the sky, with most of the range for brighter values.
     #[default]
     Sky,
     /// The middle: of flats, confidence maps and other calibrations, which differ from their level both ways.
@@ -53,7 +53,7 @@ pub enum Tone {
 }
 
 impl Tone {
-    /// Where the level lies between black and white.
+    /// Returns the place of the level between black and white.
     fn grey(self) -> f64 {
         match self {
             Self::Sky => 0.25,
@@ -61,7 +61,7 @@ impl Tone {
         }
     }
 
-    /// The level that gets the tone's grey, and the scatter around it.
+    /// Returns the level that gets the tone's grey, and the scatter around it.
     pub fn level(self, sample: &Sample) -> Sky {
         let sky = sample.sky();
         match self {
@@ -71,29 +71,29 @@ impl Tone {
     }
 }
 
-/// Black lies at least this many sigma under the sky.
+/// Least distance in sigma of black below the sky.
 const BLACK_SIGMAS: f32 = 4.0;
-/// Faint areas (where a stack covers less, in the shade of a guide probe) are shown down to this many sigma under
-/// the sky; what is fainter is dead, and black lies at most [`BLACK_SIGMAS_OVER_DEAD`] under the sky.
+/// Distance in sigma below the sky down to which faint areas are shown (where a stack covers less, in the shade of a guide
+/// probe); fainter values are dead, and black is at most [`BLACK_SIGMAS_OVER_DEAD`] below the sky.
 const FAINT_SIGMAS: f32 = 60.0;
-/// Where too many pixels for a share of [`BLACK`] are dead.
+/// Distance in sigma of black below the sky, when too many pixels for a share of [`BLACK`] are dead.
 const BLACK_SIGMAS_OVER_DEAD: f32 = 12.0;
-/// Calibrations show structure that counts as scatter: there black and white lie this many times as far from the level as
-/// all values but a share of [`STRUCTURE`] at each end, if that is less than [`BLACK_SIGMAS`].
+/// Calibrations show structure that counts as scatter: their black and white are this many times as far from the level as all
+/// values but a share of [`STRUCTURE`] at each end, if that is less than [`BLACK_SIGMAS`].
 const STRUCTURE_MARGIN: f32 = 1.25;
 const STRUCTURE: f64 = 0.01;
-/// Grey of an image of zeros alone; what has no value is black.
+/// Grey of an image of zeros alone; pixels without value are black.
 const ZERO_GREY: f64 = 1.0 / 16.0;
-/// White lies at most this many sigma above the sky; at least three times as far as black lies below.
+/// Most sigma of white above the sky; white is at least three times as far above as black is below.
 const WHITE_SIGMAS: f32 = 3000.0;
-/// Share of the values under black, where so many are faint: the first that passes over the dead ones.
+/// Shares of the values under black, tried in order: the first that excludes the dead ones counts.
 const BLACK: [f64; 4] = [0.003, 0.006, 0.01, 0.02];
-/// Share of the values over white.
+/// Share of the values above white.
 const WHITE: f64 = 0.0005;
 
 impl Stretch {
-    /// Fits a stretch to an image with a measured level, which gets the same grey under every curve. An image of zeros
-    /// alone is dark: a confidence map of zeros looks like no other constant one.
+    /// Fits a stretch to an image with a measured level, which gets the same grey under every curve. An image of zeros alone is
+    /// dark, so that a confidence map of zeros looks unlike any other constant one.
     pub fn fit(curve: Curve, tone: Tone, sample: &Sample, sky: Sky) -> Self {
         let sigma = if sky.sigma > 0.0 { sky.sigma } else { scale_of_few(sample, sky.level) };
         let sigma = sigma.max(1e-30);
@@ -124,7 +124,7 @@ impl Stretch {
         Self { curve, black, white, softening }
     }
 
-    /// Grey of one value, 0 to 1, clipped; 0 for NaN.
+    /// Returns the grey of one value, 0 to 1, clipped; 0 for NaN.
     pub fn grey(&self, value: f32) -> f64 {
         let range = f64::from(self.white) - f64::from(self.black);
         let above = f64::from(value) - f64::from(self.black);
@@ -138,10 +138,10 @@ impl Stretch {
         if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
     }
 
-    /// 8-bit grey of every value; 0 for NaN.
+    /// Returns the 8-bit grey of every value; 0 for NaN.
     pub fn apply(&self, values: &[f32]) -> Vec<u8> {
-        // A table stands in for the curve. Its steps are proportional to the height above black, as far as the
-        // curve is a logarithm there: they are the leading bits of a number that is 1 at black.
+        // A table replaces the curve. Its steps are proportional to the height above black, as far as the curve is a logarithm:
+        // they are the leading bits of a number that is 1 at black.
         const DROPPED_BITS: u32 = 13;
         let range = self.white - self.black;
         let per_unit = 1.0 / if self.softening > 0.0 { self.softening.min(range) } else { range };
@@ -155,22 +155,22 @@ impl Stretch {
             .map(|step| self.black + (number_of(step) - 1.0) / per_unit)
             .map(|value| (255.0 * self.grey(value)).round() as u8)
             .collect();
-        // NaN is less than 1 here.
+        // The maximum turns NaN into 1.
         let number = |v: f32| ((v - self.black) * per_unit + 1.0).max(1.0).min(top);
         values.iter().map(|v| table[step(number(*v)) as usize]).collect()
     }
 }
 
-/// Returns how far black lies below the level.
+/// Returns the distance of black below the level.
 fn depth(sample: &Sample, level: f32, sigma: f32, tone: Tone) -> f32 {
     let depths = BLACK.map(|share| level - sample.at(share));
     let seen = depths.into_iter().find(|depth| *depth <= FAINT_SIGMAS * sigma);
-    // A little deeper: an area of one value is not all black.
+    // A slightly larger depth, so that an area of one value is not all black.
     seen.map_or(BLACK_SIGMAS_OVER_DEAD * sigma, |depth| 1.1 * depth)
         .max(least_depth(sample, level, sigma, tone))
 }
 
-/// Returns how far black lies below the level at least.
+/// Returns the least distance of black below the level.
 fn least_depth(sample: &Sample, level: f32, sigma: f32, tone: Tone) -> f32 {
     let scatter = BLACK_SIGMAS * sigma;
     let (low, high) = (level - sample.at(STRUCTURE), sample.at(1.0 - STRUCTURE) - level);
@@ -178,20 +178,20 @@ fn least_depth(sample: &Sample, level: f32, sigma: f32, tone: Tone) -> f32 {
     if tone == Tone::Even && structure > 0.0 { scatter.min(structure) } else { scatter }
 }
 
-/// A scatter for images where most pixels have the same value: masks, constant frames.
+/// Returns a scatter for images in which most pixels have the same value: masks, constant frames.
 fn scale_of_few(sample: &Sample, level: f32) -> f32 {
-    // Half way to most of the others is white, or black.
+    // Half the distance to most of the other values is white, or black.
     let halves = 2.0 * BLACK_SIGMAS_OVER_DEAD;
     sample.deviation(level).map_or_else(|| (level.abs() * 1e-3).max(1e-6), |d| d / halves)
 }
 
-/// The softening that puts the sky, `sky` above black, at a grey when white is `range` above black.
+/// Returns the softening that puts the sky, `sky` above black, at a grey when white is `range` above black.
 fn soften(sky: f64, range: f64, wanted: f64) -> f32 {
     let grey = |log: f64| {
         let softening = log.exp();
         (sky / softening).asinh() / (range / softening).asinh()
     };
-    // The share falls from 1 (no softening) to sky / range (all of it), which is under the sky's grey.
+    // The share falls from 1 (no softening) to sky / range (all of it), which is below the sky's grey.
     let (mut low, mut high) = ((range * 1e-9).ln(), (range * 1e3).ln());
     for _ in 0..40 {
         let middle = 0.5 * (low + high);
@@ -202,8 +202,8 @@ fn soften(sky: f64, range: f64, wanted: f64) -> f32 {
     softening
 }
 
-/// Limits of the IRAF zscale algorithm: a line through the sorted sample, outliers rejected, its slope divided
-/// by the contrast (0.25). `None` for fewer than ten values.
+/// Returns the limits of the IRAF zscale algorithm: a line through the sorted sample, outliers rejected, its slope divided by
+/// the contrast (0.25). `None` for fewer than ten values.
 fn zscale(sample: &Sample) -> Option<(f32, f32)> {
     const CONTRAST: f64 = 0.25;
     let sample = sample.thinned(2000);
@@ -250,7 +250,7 @@ mod tests {
         (Stretch::fit(curve, Tone::Sky, &sample, sky), sky)
     }
 
-    /// A ramp of noise around a level, with stars on a thousandth.
+    /// Returns a ramp of noise around a level, with stars on a thousandth.
     fn field(level: f32, sigma: f32, star: f32) -> Vec<f32> {
         let noise = |i: usize| sigma * ((i * 7919 % 10_000) as f32 / 5000.0 - 1.0);
         (0..10_000).map(|i| if i % 1000 == 0 { star } else { level + noise(i) }).collect()
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// The median of a flat is grey whatever the tails: vignetting, dead and hot pixels, weights in steps.
+    /// Checks that the median of a flat is grey for all tails: vignetting, dead and hot pixels, weights in steps.
     #[test]
     fn even_images_have_their_median_in_the_middle() {
         let flat = |dead: f32, hot: f32| {
@@ -308,7 +308,7 @@ mod tests {
         }
     }
 
-    /// Grey levels, of 255, by which values differ from the median of an image.
+    /// Returns the grey levels, of 255, by which values differ from the median of an image.
     fn contrast(values: &[f32], wanted: &[f32]) -> Vec<f64> {
         let sample = Sample::of(values).unwrap();
         let level = Tone::Even.level(&sample);
@@ -316,8 +316,8 @@ mod tests {
         wanted.iter().map(|d| 255.0 * (stretch.grey(level.level + d) - 0.5)).collect()
     }
 
-    /// Calibrations differ from their level both ways: the same difference is as many levels brighter as darker, what
-    /// stands out of the noise is seen, and the structure of a smooth flat fills most of the range.
+    /// Checks calibrations, which differ from their level both ways: the same difference is as many levels brighter as darker,
+    /// values above the noise are seen, and the structure of a smooth flat fills most of the range.
     #[test]
     fn structure_of_even_images_is_seen_above_and_below() {
         // The sum of twelve uniform numbers is nearly Gaussian.
@@ -387,7 +387,7 @@ mod tests {
             let stretch = with(300, dead);
             assert!(stretch.grey(60.0) > 0.01, "{dead}: {stretch:?}");
         }
-        // Dead ones alone: black stays near the sky.
+        // Dead pixels alone: black stays near the sky.
         for dead in [50, 400] {
             let stretch = with(0, dead);
             assert!(stretch.black > 80.0, "{dead}: {stretch:?}");

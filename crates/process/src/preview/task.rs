@@ -1,4 +1,4 @@
-//! A whole preview task: opens the files, renders them on several threads, hands JPEGs and rows out in order.
+//! A whole preview task: opens the files, renders them on several threads, passes JPEGs and rows on in order.
 
 use arrow_array::RecordBatch;
 use fits::image::Scratch;
@@ -16,28 +16,28 @@ use super::{DetectorPreview, PreviewFault, Recipe, render};
 use crate::header_view::HeaderView;
 use crate::task::{Opened, TaskFault, in_order, limits, open, refusal};
 
-/// Files whose rows make one batch, whatever the number of threads.
+/// Number of files whose rows make one batch, whatever the number of threads.
 const BLOCK: usize = 64;
 
-/// What a preview task leaves beside the JPEGs.
+/// The products of a preview task beside the JPEGs.
 #[derive(Debug, Default)]
 pub struct Products {
     /// Rows of table `preview` in the order of the files and extensions, the mosaic of a file before its
     /// detectors; one batch per block of files, none of them empty. Their schema is [`model::tables::Table::arrow_schema`].
     pub batches: Vec<RecordBatch>,
-    /// What was not accepted.
+    /// Rejected inputs.
     pub refusals: Vec<Refusal>,
-    /// What was noticed.
+    /// Findings.
     pub findings: Vec<Finding>,
     /// Bytes of the library that were opened (lengths of the files).
     pub input_bytes: u64,
 }
 
-/// Makes the previews of all inputs, on as many threads as the task allows, and gives each JPEG with its name to
-/// `write`, in the order of the rows. Nothing of it depends on the number of threads.
+/// Makes the previews of all inputs, on as many threads as the task allows, and passes each JPEG with its name to `write`, in
+/// the order of the rows. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// When the machine failed, or `write` did. Whatever is wrong with a file is a refusal among the products.
+/// Fails when the machine failed, or `write` did. Any fault of a file is a refusal among the products.
 pub fn run(
     task: &TaskFile,
     profile: &SurveyProfile,
@@ -84,7 +84,7 @@ impl Products {
     }
 }
 
-/// Makes the previews of files of one delivery.
+/// A maker of the previews of files of one delivery.
 struct Maker<'t> {
     recipe: Recipe,
     profile: &'t SurveyProfile,
@@ -97,7 +97,7 @@ struct Jpeg {
     bytes: Vec<u8>,
 }
 
-/// Of one file.
+/// The products of one file.
 #[derive(Default)]
 struct Made {
     jpegs: Vec<Jpeg>,
@@ -146,7 +146,7 @@ impl Maker<'_> {
         Ok(made)
     }
 
-    /// The tone of a frame of its kind, which name and header tell as they do for the metadata.
+    /// Returns the tone of a frame of its kind, which is determined from name and header as for the metadata.
     fn tone(&self, name: &str, file: &FitsFile) -> Tone {
         let Some(primary) = file.hdus().first() else { return Tone::Sky };
         let first = file
@@ -164,16 +164,16 @@ impl Maker<'_> {
         }
     }
 
-    /// Where the curator keeps it, below the previews.
+    /// Returns the path at which the curator stores the file, below the previews.
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.delivery)
     }
 }
 
-/// The WCS of an image, when it has one that can be used.
+/// Returns the WCS of an image; `None` without a usable one.
 fn wcs_of(file: &FitsFile, hdu: HduIndex) -> Option<Wcs> {
     let (hdu, primary) = (file.hdu(hdu).ok()?, file.hdus().first()?);
-    // Orientation is the same in every frame.
+    // The orientation is the same in every frame.
     let reading = Reading { any_frame: true, ..Reading::default() };
     Wcs::read_image(&HeaderView::of_extension(hdu, primary), reading).ok()
 }

@@ -1,17 +1,17 @@
-//! The unit in which an image is reduced: 1, but for images whose values single precision cannot hold or tell apart.
+//! The unit in which an image is reduced: 1, except for images whose values single precision cannot hold or distinguish.
 
 use super::level::{LARGEST, is_image_of_zeros};
 use super::reduce::Reduced;
 
-/// Values that programs write for "no value" where they have no NaN.
+/// Values that programs write for "no value" if they have no NaN.
 const FILLERS: [f64; 4] = [1e30, LARGEST as f64, f32::MAX as f64, f64::MAX];
-/// Values below are lost beside the smallest scatter of a stretch.
+/// Size below which values are lost beside the smallest scatter of a stretch.
 const SMALL: f32 = 1e-25;
-/// Values above come near to [`LARGEST`].
+/// Size above which values are close to [`LARGEST`].
 const LARGE: f32 = 1e27;
 
-/// Returns true when an image, reduced in the unit 1, may have other values than those that were kept: none has a value,
-/// all are very small, or most are very large.
+/// Returns true when an image, reduced in the unit 1, may have values other than those that were kept: none has a value, all
+/// are very small, or most are very large.
 pub(super) fn may_differ(reduced: &Reduced) -> bool {
     let (mut known, mut large, mut peak) = (0_usize, 0_usize, 0.0_f32);
     for size in reduced.values.iter().map(|v| v.abs()).filter(|v| !v.is_nan()) {
@@ -22,7 +22,7 @@ pub(super) fn may_differ(reduced: &Reduced) -> bool {
     peak < SMALL || 2 * large > known
 }
 
-/// How many values of an image have which size, in powers of two.
+/// Counts of an image's values by size, in powers of two.
 #[derive(Debug)]
 pub(super) struct Sizes {
     counts: Vec<u64>,
@@ -37,7 +37,7 @@ impl Sizes {
         Self { counts: vec![0; EXPONENTS], zeros: 0 }
     }
 
-    /// Counts a physical value. What is no value is left out.
+    /// Counts a physical value. A value that stands for "no value" is ignored.
     pub(super) fn add(&mut self, value: f64) {
         if value == 0.0 {
             self.zeros += 1;
@@ -46,8 +46,8 @@ impl Sizes {
         }
     }
 
-    /// Returns the power of two below the median size of all values but zeros, which stacks have outside their coverage.
-    /// `None` when there was none, or it needs no unit: large values in an image of zeros are defects.
+    /// Returns the power of two below the median size of all values but zeros, which stacks have outside their coverage. `None`
+    /// without such values, or it needs no unit: large values in an image of zeros are defects.
     pub(super) fn unit(&self) -> Option<f64> {
         let total: u64 = self.counts.iter().sum();
         let mut below = 0;
@@ -63,7 +63,7 @@ impl Sizes {
     }
 }
 
-/// Returns true for a number that stands for itself.
+/// Returns true for a number that is a value and not a filler.
 pub(super) fn is_value(value: f64) -> bool {
     value.is_finite() && !FILLERS.contains(&value.abs())
 }

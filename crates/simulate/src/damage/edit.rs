@@ -5,13 +5,13 @@ use fits::{FitsFile, Limits};
 /// Bytes of a card.
 const CARD: usize = 80;
 
-/// A file being spoilt. HDUs are found once, before anything is changed.
+/// A file to be damaged. HDUs are located once, before anything is changed.
 pub(super) struct Editor {
     pub bytes: Vec<u8>,
     hdus: Vec<Span>,
 }
 
-/// Where an HDU's header and data begin, and where its data end (without padding).
+/// Start of an HDU's header and data, and end of its data (without padding).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     pub header: usize,
@@ -20,7 +20,7 @@ pub(super) struct Span {
 }
 
 impl Editor {
-    /// A sound file.
+    /// Opens a sound file.
     pub fn of(bytes: &[u8]) -> Self {
         let file = FitsFile::from_bytes("sound", bytes.to_vec(), &Limits::default())
             .expect("the simulator's files are FITS");
@@ -36,12 +36,12 @@ impl Editor {
         Self { bytes: bytes.to_vec(), hdus }
     }
 
-    /// Where an HDU is.
+    /// Returns the span of an HDU.
     pub fn hdu(&self, hdu: usize) -> Span {
         self.hdus[hdu]
     }
 
-    /// The first card of a keyword.
+    /// Returns the first card of a keyword.
     fn card(&mut self, hdu: usize, keyword: &str) -> &mut [u8] {
         let Span { header, data, .. } = self.hdus[hdu];
         let wanted = format!("{keyword:8}");
@@ -51,7 +51,7 @@ impl Editor {
         found.unwrap_or_else(|| unreachable!("the simulator writes {keyword}"))
     }
 
-    /// Puts a value, as written, into the card of a keyword.
+    /// Writes a value, unchanged, into the card of a keyword.
     pub fn set(&mut self, hdu: usize, keyword: &str, value: &str) -> &mut Self {
         let text = format!("{keyword:8}= {value:>20}");
         self.put(hdu, keyword, text.as_bytes())
@@ -65,7 +65,7 @@ impl Editor {
         self
     }
 
-    /// Turns the card of a keyword into a comment.
+    /// Converts the card of a keyword to a comment.
     pub fn remove(&mut self, hdu: usize, keyword: &str) -> &mut Self {
         self.put(hdu, keyword, b"COMMENT taken out")
     }
@@ -78,20 +78,20 @@ impl Editor {
         self.put(hdu, "(exchang", &second)
     }
 
-    /// The data of an HDU.
+    /// Returns the data of an HDU.
     pub fn data(&mut self, hdu: usize) -> &mut [u8] {
         let Span { data, end, .. } = self.hdus[hdu];
         &mut self.bytes[data..end]
     }
 
-    /// Puts a number into a row (from 0) of a catalogue, at a column counted from 1.
+    /// Writes a number into a row (from 0) of a catalogue, at a column counted from 1.
     pub fn cell(&mut self, hdu: usize, row: usize, column: usize, value: f32) -> &mut Self {
         let at = row * 320 + 4 * (column - 1);
         self.data(hdu)[at..at + 4].copy_from_slice(&value.to_be_bytes());
         self
     }
 
-    /// The file up to a position.
+    /// Returns the file up to a position.
     pub fn cut(mut self, end: usize) -> Vec<u8> {
         self.bytes.truncate(end);
         self.bytes

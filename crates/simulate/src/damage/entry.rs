@@ -1,31 +1,31 @@
-//! What can stand under a name in a directory.
+//! Kinds of entries in a directory.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// What stands under a name.
+/// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// An ordinary file.
     Bytes(Vec<u8>),
-    /// An ordinary file that nobody may read; the superuser can.
+    /// An ordinary file without read permission; the superuser can read it.
     Unreadable(Vec<u8>),
-    /// A symbolic link to somewhere.
+    /// A symbolic link to a path.
     Link(PathBuf),
     /// A directory.
     Directory,
     /// A pipe without a writer: opening it would wait for ever.
     Fifo,
-    /// A socket that nobody listens on.
+    /// A socket without a listener.
     Socket,
-    /// The device that never ends (`/dev/zero`); only the superuser can make it.
+    /// The endless device (`/dev/zero`); only the superuser can make it.
     Device,
 }
 
 impl Entry {
-    /// Whether this user can make it, so that it has an effect.
+    /// Returns true when this user can make it, so that it has an effect.
     pub fn can_be_made(&self) -> bool {
         let superuser = rustix::process::geteuid().is_root();
         match self {
@@ -35,7 +35,7 @@ impl Entry {
         }
     }
 
-    /// Containers often forbid devices even to root.
+    /// Returns true when device files can be made: containers often forbid them even to root.
     fn devices_allowed() -> bool {
         let probe = std::env::temp_dir().join(format!(".device-{}", std::process::id()));
         let made = Self::Device.write(&probe).is_ok();
@@ -43,10 +43,10 @@ impl Entry {
         made
     }
 
-    /// Puts it under a name.
+    /// Writes it under a name.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Errors of the system.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
         match self {

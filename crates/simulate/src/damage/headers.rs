@@ -1,4 +1,4 @@
-//! Headers that break the rules, and data that end early or do not fit their sums.
+//! Headers that break the rules, and data that end early or do not match their sums.
 
 use super::edit::Editor;
 use super::{Build, Damage, Entry, Finder, Made, Scope, Sound};

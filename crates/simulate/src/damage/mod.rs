@@ -1,7 +1,7 @@
-//! Damaged and hostile files, each kind by name, with what is to become of it.
+//! Damaged and hostile files, each kind by name, with the expected outcome.
 //!
-//! A [`Damage`] builds its files from a sound stack and catalogue, and says which refusal is expected, of how much, and
-//! which room finds it. The simulator plants them into a night, tests build them one by one.
+//! A [`Damage`] builds its files from a sound stack and catalogue, and states the expected refusal, its extent, and the
+//! module that finds it. The simulator plants them into a night, tests build them one by one.
 //!
 //! Start at [`all`]. A new kind is a row in one of the tables below it.
 
@@ -31,18 +31,18 @@ use std::path::Path;
 pub struct Damage {
     /// Its name, snake case, unique.
     pub name: &'static str,
-    /// What is wrong.
+    /// The fault.
     pub story: &'static str,
-    /// Code of the refusal that is to come of it.
+    /// Code of the expected refusal.
     pub code: &'static str,
-    /// How much is refused.
+    /// The extent of the refusal.
     pub scope: Scope,
-    /// Who finds it.
+    /// The module that finds it.
     pub finder: Finder,
     build: Build,
 }
 
-/// How it is built.
+/// The construction of the files.
 #[derive(Clone, Copy)]
 enum Build {
     /// From scratch.
@@ -53,29 +53,29 @@ enum Build {
     Catalogue(fn(&mut Editor) -> &mut Editor),
 }
 
-/// How much of a delivery a damage costs.
+/// The extent of a delivery that a damage costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The whole file.
     File,
     /// One HDU (primary = 0); the others stay usable.
     Hdu(u16),
-    /// So many rows of an HDU.
+    /// A number of rows of an HDU.
     Rows(u16, u64),
-    /// Nothing: it waits until somebody or another file comes to its help.
+    /// Nothing: it waits for a decision or another file.
     Parked,
 }
 
-/// The first room that must notice.
+/// The first module that must notice the damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finder {
-    /// Listing and opening: the name, or what stands there instead of a file.
+    /// Listing and opening: the name, or the entry that exists instead of a file.
     Directory,
     /// Scanning headers and sums on arrival.
     Arrival,
     /// Decoding pixels.
     Pixels,
-    /// Reading headers for what they mean.
+    /// Interpreting headers.
     Metadata,
     /// Reading tables.
     Catalogue,
@@ -84,9 +84,9 @@ pub enum Finder {
 /// Damaged files ready to be written.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// Names and what stands under them. Several when the damage lies between them.
+    /// Names and their entries. Several when the damage concerns more than one file.
     pub files: Vec<(OsString, Entry)>,
-    /// The one that is refused.
+    /// The entry that is refused.
     pub culprit: OsString,
 }
 
@@ -97,7 +97,7 @@ impl fmt::Debug for Damage {
 }
 
 impl Damage {
-    /// Builds the files; the sound ones give names and content.
+    /// Builds the files; the sound ones provide names and content.
     pub fn make(&self, sound: &Sound) -> Made {
         let edited = |bytes: &[u8], edit: fn(&mut Editor) -> &mut Editor| {
             let mut editor = Editor::of(bytes);
@@ -111,7 +111,7 @@ impl Damage {
         }
     }
 
-    /// Only the bytes of the culprit, when it is an ordinary file.
+    /// Returns the bytes of the culprit, when it is an ordinary file.
     pub fn bytes(&self, sound: &Sound) -> Option<Vec<u8>> {
         let made = self.make(sound);
         let culprit = made.files.into_iter().find(|(name, _)| *name == made.culprit);
@@ -122,7 +122,7 @@ impl Damage {
     }
 }
 
-/// All kinds.
+/// Returns all kinds.
 pub fn all() -> impl Iterator<Item = &'static Damage> {
     let tables: [&'static [Damage]; 6] = [
         &names::KINDS,
@@ -135,7 +135,7 @@ pub fn all() -> impl Iterator<Item = &'static Damage> {
     tables.into_iter().flatten()
 }
 
-/// The kind of a name.
+/// Returns the kind with a name.
 pub fn named(name: &str) -> Option<&'static Damage> {
     all().find(|damage| damage.name == name)
 }
@@ -145,13 +145,13 @@ pub fn named(name: &str) -> Option<&'static Damage> {
 pub struct Planted {
     /// Kind of damage.
     pub kind: &'static str,
-    /// What is wrong.
+    /// The fault.
     pub story: &'static str,
     /// Name of the file that is refused.
     pub file: OsString,
-    /// Code of the refusal that is to come of it.
+    /// Code of the expected refusal.
     pub code: &'static str,
-    /// How much is refused.
+    /// The extent of the refusal.
     pub scope: Scope,
 }
 
@@ -167,7 +167,7 @@ const FIRST_RUN: u32 = 90_001;
 /// Writes every kind that this machine and user can make into a delivery.
 ///
 /// # Errors
-/// When a file cannot be written for another reason than that.
+/// Fails when a file cannot be written for another reason.
 pub fn plant(delivery: &Path, spec: &NightSpec) -> io::Result<Vec<Planted>> {
     let mut planted = Vec::new();
     for (damage, run) in all().zip(FIRST_RUN..) {
@@ -179,7 +179,7 @@ pub fn plant(delivery: &Path, spec: &NightSpec) -> io::Result<Vec<Planted>> {
 /// Writes one kind under the names of a run; `None` when this machine or user cannot make it.
 ///
 /// # Errors
-/// When a file cannot be written for another reason than that.
+/// Fails when a file cannot be written for another reason.
 pub fn plant_one(
     delivery: &Path,
     spec: &NightSpec,

@@ -1,4 +1,4 @@
-//! Names that cannot stay, and things that are no files.
+//! Invalid names, and entries that are no files.
 
 use super::{Build, Damage, Entry, Finder, Made, Scope};
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Files that are no FITS, or packed in a way that is not opened.
+//! Files that are no FITS, or packed in an unsupported way.
 
 use super::{Build, Damage, Entry, Finder, Made, Scope, Sound};
 use flate2::Compression;
@@ -50,8 +50,8 @@ pub(super) static KINDS: [Damage; 11] = [
     }),
 ];
 
-/// A gzip stream that begins like an image and goes on with zeros, so many bytes in all when it is unpacked. Members of
-/// 16 MB follow each other, so that it costs no memory to make.
+/// Returns a gzip stream that begins like an image and continues with zeros, with a given number of bytes after
+/// unpacking. Members of 16 MB follow each other, so that making it needs no memory.
 pub fn bomb(image: &[u8], unpacked_bytes: usize) -> Vec<u8> {
     const MEMBER_BYTES: usize = 16 << 20;
     let mut begin = image.iter().copied().take(2880).collect::<Vec<u8>>();
@@ -64,7 +64,7 @@ pub fn bomb(image: &[u8], unpacked_bytes: usize) -> Vec<u8> {
     packed
 }
 
-/// Bytes that begin as a packer's output does.
+/// Returns bytes that begin like a packer's output.
 fn packed(sound: &Sound, magic: &[u8]) -> Made {
     let mut bytes = magic.to_vec();
     bytes.extend(sound.image.iter().map(|b| b.wrapping_mul(29) ^ 0x3c));

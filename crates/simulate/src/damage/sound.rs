@@ -1,4 +1,4 @@
-//! The sound files that damage is done to: a small stack and its catalogue.
+//! The sound files that are damaged: a small stack and its catalogue.
 
 use super::{Entry, Made};
 use crate::delivery::{MadeFrame, make_frame};
@@ -7,7 +7,7 @@ use crate::spec::NightSpec;
 use fits::write::Checks;
 use std::ffi::OsString;
 
-/// Rows of each table: one bad one is 2.5 %.
+/// Rows of each table: one bad row is 2.5 %.
 pub(super) const ROWS: usize = 40;
 /// Side of each detector, pixels.
 pub(super) const SIDE: usize = 64;
@@ -26,7 +26,7 @@ pub struct Sound {
 }
 
 impl Sound {
-    /// The stack of a run; other runs give other pixels.
+    /// Returns the stack of a run; other runs have other pixels.
     pub fn of_run(spec: &NightSpec, run: u32) -> Self {
         let spec =
             NightSpec { size: SIDE, detections: ROWS, faults: false, truth: false, ..spec.clone() };
@@ -43,39 +43,39 @@ impl Sound {
         (root, made)
     }
 
-    /// The image with CHECKSUM and DATASUM.
+    /// Returns the image with CHECKSUM and DATASUM.
     pub(super) fn summed_image(&self) -> Vec<u8> {
         Self::make(&self.spec, self.run, Checks::Written).1.image
     }
 
-    /// The catalogue with CHECKSUM and DATASUM.
+    /// Returns the catalogue with CHECKSUM and DATASUM.
     pub(super) fn summed_catalogue(&self) -> Vec<u8> {
         Self::make(&self.spec, self.run, Checks::Written).1.catalogue.unwrap_or_default()
     }
 
-    /// Name of the image.
+    /// Returns the name of the image.
     pub(super) fn image_name(&self) -> OsString {
         format!("{}.fit", self.root).into()
     }
 
-    /// Only an image, with these bytes.
+    /// Returns only an image, with these bytes.
     pub(super) fn only_image(&self, bytes: Vec<u8>) -> Made {
         self.only(Entry::Bytes(bytes))
     }
 
-    /// Only something under the image's name.
+    /// Returns only an entry under the image's name.
     pub(super) fn only(&self, entry: Entry) -> Made {
         Made { files: vec![(self.image_name(), entry)], culprit: self.image_name() }
     }
 
-    /// The sound image and a catalogue with these bytes.
+    /// Returns the sound image and a catalogue with these bytes.
     pub(super) fn with_catalogue(&self, bytes: Vec<u8>) -> Made {
         let culprit: OsString = format!("{}_cat.fits", self.root).into();
         let image = (self.image_name(), Entry::Bytes(self.image.clone()));
         Made { files: vec![image, (culprit.clone(), Entry::Bytes(bytes))], culprit }
     }
 
-    /// An image with these bytes and the sound catalogue.
+    /// Returns an image with these bytes and the sound catalogue.
     pub(super) fn with_image(&self, bytes: Vec<u8>) -> Made {
         let culprit = self.image_name();
         let catalogue: OsString = format!("{}_cat.fits", self.root).into();
@@ -83,7 +83,7 @@ impl Sound {
         Made { files: vec![(culprit.clone(), Entry::Bytes(bytes)), catalogue], culprit }
     }
 
-    /// The sound image under another name.
+    /// Returns the sound image under another name.
     pub(super) fn named(&self, name: impl Into<OsString>) -> Made {
         let culprit = name.into();
         let entry = Entry::Bytes(self.image.clone());

@@ -1,4 +1,4 @@
-//! Tables that are no catalogues, and catalogues that cannot be read. One HDU is spoilt, the others stay.
+//! Tables that are no catalogues, and catalogues that cannot be read. One HDU is damaged, the others stay sound.
 
 use super::edit::Editor;
 use super::{Build, Damage, Finder, Scope};

@@ -1,4 +1,4 @@
-//! Compressed images whose tiles cannot be decoded. HDU 2 is spoilt, the others stay.
+//! Compressed images whose tiles cannot be decoded. HDU 2 is damaged, the others stay sound.
 
 use super::edit::Editor;
 use super::{Build, Damage, Finder, Scope};

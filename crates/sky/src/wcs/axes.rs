@@ -1,9 +1,9 @@
-//! Which axis is longitude, which is latitude, and by which projection.
+//! The assignment of longitude, latitude and projection to the axes.
 
 use super::fault::WcsFault;
 use super::keywords::{Cards, Keywords};
 
-/// The celestial system that the axes of a header are in. Positions given out are equatorial in any case.
+/// The celestial system of a header's axes. Returned positions are equatorial in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CelestialSystem {
     /// Right ascension and declination.
@@ -24,7 +24,7 @@ pub(super) struct Axes {
     pub(super) system: CelestialSystem,
     /// Three-letter projection code.
     pub(super) projection: String,
-    /// Distortion code after it, `SIP`. One axis is enough to name it.
+    /// Distortion code after it, `SIP`. It is sufficient that one axis names it.
     pub(super) distortion: Option<String>,
     /// Keyword that named the projection.
     pub(super) keyword: String,
@@ -57,7 +57,7 @@ impl Axes {
     }
 }
 
-/// One CTYPE, taken apart: `RA---TAN-SIP`.
+/// The parts of one CTYPE: `RA---TAN-SIP`.
 struct AxisType {
     is_longitude: bool,
     system: CelestialSystem,

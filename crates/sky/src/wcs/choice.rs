@@ -1,8 +1,8 @@
-//! Which of several distortions of a header is applied: the one that astropy's `WCS(header)` applies.
+//! The choice among several distortions of a header: the one that astropy's `WCS(header)` applies.
 //!
-//! TPV in CTYPE counts before SIP. TAN with PV numbers of 5 and more is SCAMP's TPV and counts before SIP too,
-//! unless CTYPE says -SIP: then SIP counts, and all PV keywords are left-overs (PTF). Without its suffix SIP is
-//! applied to any projection. What is not applied is noted.
+//! TPV in CTYPE has precedence over SIP. TAN with PV numbers of 5 and more is SCAMP's TPV and has precedence over SIP
+//! too, unless CTYPE ends in -SIP: then SIP applies, and all PV keywords are left-overs (PTF). Without its suffix SIP
+//! is applied to any projection. Distortions that are not applied are noted.
 
 use super::axes::Axes;
 use super::distortion::{self, Distortion};
@@ -15,14 +15,14 @@ use super::note::WcsNote;
 pub(super) struct Choice {
     pub(super) sip: Option<Box<Distortion>>,
     pub(super) tpv: Option<Box<Distortion>>,
-    /// PV keywords are no parameters of the projection, since they belonged to another distortion.
+    /// True when PV keywords are not parameters of the projection, since they belonged to another distortion.
     pub(super) without_parameters: bool,
 }
 
-/// Chooses the distortion, and notes what is not applied.
+/// Chooses the distortion, and notes those that are not applied.
 ///
 /// # Errors
-/// When the distortion that counts is broken.
+/// Fails when the chosen distortion is invalid.
 pub(super) fn choose<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     axes: &Axes,

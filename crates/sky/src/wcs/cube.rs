@@ -3,14 +3,15 @@
 //! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), sections 5.6.1 to 5.6.3. Each maps a face of the cube, in its tangent
 //! coordinates, to a square from -1 to 1.
 //!
-//! CSC has a polynomial for each way. They are not exactly inverse to each other: a point comes back up to 24 arcsec away.
+//! CSC has a polynomial for each direction. They are not exact inverses of each other: the round trip of a point has an
+//! error of up to 24 arcsec.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, PI};
 
-/// What counts as rounding.
+/// Tolerance for rounding.
 const ROUNDING: f64 = 1e-12;
 
-/// Which cube.
+/// The kind of cube.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cube {
     /// Tangential spherical cube (TSC).
@@ -54,7 +55,7 @@ impl Cube {
     /// Returns the point of the plane for a direction.
     pub(super) fn to_plane(self, along: f64, a: f64, b: f64) -> Option<(f64, f64)> {
         let (l, m, n) = (-b, a, along);
-        // How far the direction leans to each face, and its place: the polar face first, as in wcslib.
+        // The component of the direction towards each face, and its place: the polar face first, as in wcslib.
         let faces = [
             (n, m, -l, 0.0, 2.0),
             (l, m, n, 0.0, 0.0),
@@ -216,7 +217,8 @@ fn equal_area_square(chi: f64, psi: f64) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    /// The middle of an edge is in the same place on all cubes, and CSC is its own inverse to 24 arcsec.
+    /// Checks points of a face. The middle of an edge is in the same place on all cubes, and CSC is its own inverse to
+    /// 24 arcsec.
     #[test]
     fn points_of_a_face() {
         for cube in [Cube::Tangential, Cube::Cobe, Cube::EqualArea] {

@@ -6,7 +6,7 @@ use super::keywords::{Cards, Keyword, Keywords};
 use super::note::WcsNote;
 use super::polynomial::{Polynomial, Slope, solve};
 
-/// A pair of polynomials that maps the plane on itself, with a numerical inverse.
+/// A pair of polynomials that maps the plane onto itself, with a numerical inverse.
 #[derive(Clone, Debug)]
 pub(super) struct Distortion {
     pub(super) u: Polynomial,
@@ -19,17 +19,17 @@ impl Distortion {
         (self.u.value(x, y), self.v.value(x, y))
     }
 
-    /// The point that is mapped to `(u, v)`. `size`: what may be neglected, in the unit of the plane.
+    /// Returns the point that is mapped to `(u, v)`. `size`: the negligible length, in the unit of the plane.
     pub(super) fn invert(&self, u: f64, v: f64, size: f64) -> Option<(f64, f64)> {
         let slopes = |x, y| -> (Slope, Slope) { (self.u.slope(x, y), self.v.slope(x, y)) };
         solve((u, v), (u, v), size, slopes)
     }
 }
 
-/// Powers (of the own coordinate, of the other one) that belong to PV numbers 0 to 39; `None` for the terms in
-/// r, whose odd powers follow each other (TPV registry of the FITS support office).
+/// Returns the powers (of the own coordinate, of the other one) that belong to PV numbers 0 to 39; `None` for the terms
+/// in r, whose odd powers follow each other (TPV registry of the FITS support office).
 fn tpv_powers(m: usize) -> Option<(usize, usize)> {
-    // Blocks of one total power start at 0, 1, 4, 7, 12, 17, 24, 31; r^1, r^3 ... stand at 3, 11, 23, 39.
+    // Blocks of one total power start at 0, 1, 4, 7, 12, 17, 24, 31; r^1, r^3 ... are at 3, 11, 23, 39.
     const STARTS: [usize; 8] = [0, 1, 4, 7, 12, 17, 24, 31];
     if [3, 11, 23, 39].contains(&m) {
         return None;
@@ -42,7 +42,7 @@ fn tpv_powers(m: usize) -> Option<(usize, usize)> {
 /// Number of PV parameters of TPV.
 const TPV_PARAMETERS: u16 = 40;
 
-/// The TPV polynomials: degrees to degrees in the plane, x along longitude.
+/// Reads the TPV polynomials: degrees to degrees in the plane, x along longitude.
 ///
 /// A linear coefficient that is not given is 1 and all others 0, so that a header without any is plain TAN.
 pub(super) fn read_tpv<K: Keywords + ?Sized>(
@@ -77,8 +77,8 @@ fn tpv_terms<K: Keywords + ?Sized>(
         .collect()
 }
 
-/// The first PV keyword with a number of 5 or more, which neither TAN nor the native pole uses: a TAN header with
-/// one means TPV, as SCAMP wrote it before TPV had a name. (The rule of wcslib.)
+/// Returns the first PV keyword with a number of 5 or more, which neither TAN nor the native pole uses: a TAN header
+/// with one means TPV, as SCAMP wrote it before TPV had a name. (The rule of wcslib.)
 pub(super) fn scamp_parameter<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> {
     for m in 5..TPV_PARAMETERS {
         for axis in 0..2 {
@@ -90,7 +90,7 @@ pub(super) fn scamp_parameter<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Opt
     None
 }
 
-/// The keyword of a SIP order above 1, if any.
+/// Returns the keyword of a SIP order above 1, if any.
 pub(super) fn sip_order<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> {
     if !cards.may_have_sip() {
         return None;
@@ -99,8 +99,8 @@ pub(super) fn sip_order<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<St
     ["A_ORDER", "B_ORDER"].iter().find(|k| above(k)).map(|k| (*k).to_owned())
 }
 
-/// The SIP polynomials (Shupe et al. 2005): pixel offsets to corrected pixel offsets. `None` without an order
-/// above 1, as astropy decides; terms that are left aside so are noted.
+/// Reads the SIP polynomials (Shupe et al. 2005): pixel offsets to corrected pixel offsets. `None` without an order
+/// above 1, as in astropy; terms that are ignored for this reason are noted.
 pub(super) fn read_sip<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     notes: &mut Vec<WcsNote>,
@@ -138,7 +138,7 @@ pub(super) fn read_sip<K: Keywords + ?Sized>(
     }
 }
 
-/// The first SIP coefficient that is not zero.
+/// Returns the first SIP coefficient that is not zero.
 fn first_sip_term<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> {
     let terms = ["A_", "B_"].into_iter().flat_map(|stem| {
         (0..10).flat_map(move |i| (0..10 - i).map(move |j| Keyword::new(stem, Some(i), Some(j))))
@@ -147,7 +147,7 @@ fn first_sip_term<K: Keywords + ?Sized>(cards: &Cards<'_, K>) -> Option<String> 
     terms.next().map(|keyword| keyword.to_string())
 }
 
-/// One of the two polynomials, the offset itself included.
+/// Reads one of the two polynomials, the offset itself included.
 fn sip_polynomial<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     letter: char,

@@ -5,7 +5,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, FRAC_PI_4, PI};
 
-/// What counts as rounding.
+/// Tolerance for rounding.
 const ROUNDING: f64 = 1e-12;
 
 /// The HEALPix projection of H facets along the equator and K rows.
@@ -23,12 +23,12 @@ impl Hpx {
         (is_count(h) && is_count(k)).then_some(Self { h, k, k_is_odd: k % 2.0 == 1.0 })
     }
 
-    /// Half the width of a facet.
+    /// Returns half the width of a facet.
     fn half(&self) -> f64 {
         PI / self.h
     }
 
-    /// The middle of the polar facet at a longitude, or at an x of the plane, on the northern or southern side.
+    /// Returns the middle of the polar facet at a longitude, or at an x of the plane, on the northern or southern side.
     fn middle(&self, longitude: f64, is_north: bool) -> f64 {
         let is_odd = self.k_is_odd || is_north;
         let shift = if is_odd { 0.0 } else { 0.5 };
@@ -36,7 +36,7 @@ impl Hpx {
         -PI + (2.0 * number + if is_odd { 1.0 } else { 0.0 }) * self.half()
     }
 
-    /// Native longitude and latitude at a point of the plane.
+    /// Returns the native longitude and latitude at a point of the plane.
     pub(super) fn native(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         let height = y.abs() * self.h / PI;
         if height <= 0.5 * (self.k - 1.0) {
@@ -58,7 +58,7 @@ impl Hpx {
         Some((phi, theta.clamp(-FRAC_PI_2, FRAC_PI_2)))
     }
 
-    /// The point of the plane for a native longitude and latitude.
+    /// Returns the point of the plane for a native longitude and latitude.
     pub(super) fn plane(&self, phi: f64, theta: f64) -> (f64, f64) {
         let sine = theta.sin();
         if sine.abs() <= (self.k - 1.0) / self.k {

@@ -1,6 +1,6 @@
-//! What can be wrong with a world coordinate system, and at which keyword.
+//! Faults of a world coordinate system, and the keywords at fault.
 
-/// Why a header gives no usable world coordinate system.
+/// The reason that a header has no usable world coordinate system.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WcsFault {
     /// The header has no celestial axes at all: not an error for a raw or calibration frame.
@@ -9,7 +9,7 @@ pub enum WcsFault {
         /// The keyword that would name the first axis.
         keyword: String,
     },
-    /// A keyword that the projection needs is not there.
+    /// A keyword that the projection needs is missing.
     #[error("keyword {keyword} is missing")]
     MissingKeyword {
         /// The keyword.
@@ -79,7 +79,7 @@ pub enum WcsFault {
         /// Its text.
         found: String,
     },
-    /// An equinox that cannot be one.
+    /// An impossible equinox.
     #[error("keyword {keyword} holds {found:?}, which is no equinox in years")]
     BadEquinox {
         /// The keyword.
@@ -87,7 +87,7 @@ pub enum WcsFault {
         /// Its value as text.
         found: String,
     },
-    /// A description of the native sphere that no orientation fulfils.
+    /// A description of the native sphere that no orientation satisfies.
     #[error(
         "keyword {keyword}: no orientation of the sphere fits LONPOLE, LATPOLE and the reference point"
     )]
@@ -95,7 +95,7 @@ pub enum WcsFault {
         /// Keyword of the reference latitude.
         keyword: String,
     },
-    /// The reference latitude lies beyond a pole.
+    /// The reference latitude is beyond a pole.
     #[error("keyword {keyword} is {value}, beyond a pole")]
     BadLatitude {
         /// The keyword.
@@ -115,7 +115,7 @@ pub enum WcsFault {
         /// Keyword of the linear coefficient.
         keyword: String,
     },
-    /// A pixel of the image lies outside what the projection covers.
+    /// A pixel of the image is outside the area that the projection covers.
     #[error("pixel ({x}, {y}) lies outside the projection")]
     OffSky {
         /// FITS pixel coordinate.
@@ -123,7 +123,7 @@ pub enum WcsFault {
         /// FITS pixel coordinate.
         y: f64,
     },
-    /// An image that reaches further than a quarter of a turn from its centre.
+    /// An image that extends further than a quarter of a turn from its centre.
     #[error("the image covers more than a hemisphere")]
     TooLarge,
     /// An image side of no pixels.
@@ -137,7 +137,7 @@ pub enum WcsFault {
 }
 
 impl WcsFault {
-    /// The machine-readable reason, one per kind.
+    /// Returns the machine-readable reason, one per kind.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Absent { .. } => "wcs_absent",
@@ -161,7 +161,7 @@ impl WcsFault {
         }
     }
 
-    /// The keyword at fault, where there is one.
+    /// Returns the keyword at fault, if any.
     pub fn keyword(&self) -> Option<&str> {
         match self {
             Self::Absent { keyword }

@@ -1,6 +1,6 @@
 //! Projections that are not zenithal: cylindrical, pseudocylindrical, conic, Bonne's, polyconic, and those of
 //! [`super::cube`] and [`super::facets`].
-//! The slant zenithal ones and those of [`super::perspective`] are here too, since they are not fast ones.
+//! The slant zenithal ones and those of [`super::perspective`] are here too, since they have no fast implementation.
 //!
 //! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), sections 5.1.5 to 5.5.2, with angles in radians. Directions
 //! are components along the native pole, along native longitude 90 and along native longitude 180, as those of
@@ -53,7 +53,7 @@ pub(super) enum Flat {
     Xph,
 }
 
-/// Which conic.
+/// The kind of conic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConicKind {
     /// Perspective (COP).
@@ -81,11 +81,11 @@ pub(super) struct Conic {
     apex: f64,
 }
 
-/// Overshoot beyond an end of the native sphere that counts as rounding.
+/// Overshoot beyond an end of the native sphere that is attributed to rounding.
 const ROUNDING: f64 = 1e-12;
 
 impl Flat {
-    /// Makes Bonne's projection of a latitude in degrees, which is Sanson and Flamsteed's at the equator.
+    /// Makes Bonne's projection of a latitude in degrees; at the equator it is that of Sanson and Flamsteed.
     pub(super) fn bonne(middle_deg: f64) -> Self {
         let middle = middle_deg.to_radians();
         if middle == 0.0 {
@@ -123,7 +123,7 @@ impl Flat {
         }
     }
 
-    /// Native latitude of the reference point, degrees.
+    /// Returns the native latitude of the reference point, degrees.
     pub(super) fn theta0_deg(&self) -> f64 {
         match self {
             Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Xph => 90.0,
@@ -132,7 +132,7 @@ impl Flat {
         }
     }
 
-    /// Components of the direction at a point of the plane.
+    /// Returns the components of the direction at a point of the plane.
     pub(super) fn to_sphere(&self, x: f64, y: f64) -> Option<(f64, f64, f64)> {
         match self {
             Self::Slant { xi, eta } => return slant_to_sphere(x, y, *xi, *eta),
@@ -149,7 +149,7 @@ impl Flat {
         Some((sin_theta, cos_theta * sin_phi, -cos_theta * cos_phi))
     }
 
-    /// Native longitude and latitude at a point of the plane, radians.
+    /// Returns the native longitude and latitude at a point of the plane, radians.
     fn native(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         match self {
             Self::Slant { .. } | Self::Azp(_) | Self::Szp(_) | Self::Air(_) | Self::Cube(_) => None,
@@ -202,7 +202,7 @@ impl Flat {
         }
     }
 
-    /// The point of the plane for a direction with these components.
+    /// Returns the point of the plane for a direction with these components.
     pub(super) fn to_plane(&self, along: f64, a: f64, b: f64) -> Option<(f64, f64)> {
         match self {
             Self::Slant { xi, eta } => {
@@ -221,7 +221,7 @@ impl Flat {
         (x.is_finite() && y.is_finite()).then_some((x, y))
     }
 
-    /// The point of the plane for a native longitude and latitude, radians.
+    /// Returns the point of the plane for a native longitude and latitude, radians.
     fn plane(&self, phi: f64, theta: f64) -> Option<(f64, f64)> {
         let (sin, cos) = theta.sin_cos();
         Some(match self {
@@ -264,7 +264,7 @@ impl Flat {
     }
 }
 
-/// A value that may lie beyond an end by rounding.
+/// Returns the value, limited to an end that it exceeds by rounding only; `None` beyond that.
 fn within(value: f64, end: f64) -> Option<f64> {
     (value.abs() <= end + ROUNDING).then(|| value.clamp(-end, end))
 }
@@ -334,7 +334,7 @@ fn polyconic_native(x: f64, y: f64) -> Option<(f64, f64)> {
     Some((phi, theta.copysign(y)))
 }
 
-/// The slant orthographic projection backwards: a quadratic equation for the sine of the latitude.
+/// Inverts the slant orthographic projection: a quadratic equation for the sine of the latitude.
 fn slant_to_sphere(x: f64, y: f64, xi: f64, eta: f64) -> Option<(f64, f64, f64)> {
     let (dx, dy) = (x - xi, y - eta);
     let a = xi * xi + eta * eta + 1.0;
@@ -380,7 +380,7 @@ impl Conic {
         usable.then_some(conic)
     }
 
-    /// Distance from the apex at a native latitude.
+    /// Returns the distance from the apex at a native latitude.
     fn radius(&self, theta: f64) -> Option<f64> {
         let radius = match self.kind {
             ConicKind::Perspective => self.a * (self.b - (theta - self.middle).tan()),
@@ -489,10 +489,10 @@ mod tests {
         assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.0, 1.2), None);
         assert_eq!(Flat::Hpx(Hpx::new(4.0, 3.0).unwrap()).to_sphere(0.7, 1.6), None);
         assert_eq!(Flat::bonne(30.0).to_sphere(0.0, 1.7), None);
-        // Between two wings, and beyond the opposite pole.
+        // Between two lobes, and beyond the opposite pole.
         assert_eq!(Flat::Xph.to_sphere(0.0, 2.0), None);
         assert_eq!(Flat::Xph.to_sphere(2.3, 2.3), None);
-        // The far side of the sphere hides behind the near one.
+        // The far side of the sphere is hidden by the near one.
         assert_eq!(Flat::Azp(Azp::new(3.0, 0.0).unwrap()).to_plane(-0.9, 0.4, 0.17), None);
         assert!(Azp::new(-1.0, 0.0).is_none() && Szp::new(1.0, 0.0, -90.0).is_none());
         assert!(Air::new(-90.0).is_none() && Hpx::new(4.5, 3.0).is_none());

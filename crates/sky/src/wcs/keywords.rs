@@ -1,4 +1,4 @@
-//! How headers spell a world coordinate system: for the axes of an image, and for two columns of a table.
+//! Spellings of a world coordinate system in headers: for the axes of an image, and for two columns of a table.
 
 use super::fault::WcsFault;
 use super::listed::Listed;
@@ -6,13 +6,13 @@ use super::zeros;
 
 /// Access to the keywords of one header (for a compressed image: those of the image it presents).
 pub trait Keywords {
-    /// The value of a keyword that holds text, without trailing blanks; `None` for other types.
+    /// Returns the value of a keyword that holds text, without trailing blanks; `None` for other types.
     fn text(&self, keyword: &str) -> Option<String>;
-    /// The value of a keyword that holds a number, integers included; `None` for other types.
+    /// Returns the value of a keyword that holds a number, integers included; `None` for other types.
     fn number(&self, keyword: &str) -> Option<f64>;
-    /// Calls `each` with every keyword of the header, in its order. Keywords with leading zeros (`CD001001`,
-    /// `PV02_01`) are found in no other way; by default there are none. Returns true when the header has no other
-    /// keyword of an image's coordinate system, but those of its reference frame: others are not searched then.
+    /// Calls `each` with every keyword of the header, in its order. Keywords with leading zeros (`CD001001`, `PV02_01`)
+    /// are found only in this way; by default there are none. Returns true when the header has no other keyword of an
+    /// image's coordinate system than those of its reference frame: others are not searched then.
     fn each_keyword(&self, each: &mut dyn FnMut(&str)) -> bool {
         let _ = each;
         false
@@ -31,7 +31,7 @@ impl<K: Keywords + ?Sized> Keywords for &K {
     }
 }
 
-/// Where the two axes are described.
+/// The place of the description of the two axes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spelling {
     /// `CTYPE1`, `CD1_2` ... of an image.
@@ -40,7 +40,7 @@ pub(super) enum Spelling {
     Table { x_column: u16, y_column: u16 },
 }
 
-/// A keyword put together on the stack: reading one header asks for a hundred, most of them absent.
+/// A keyword assembled on the stack: reading one header queries a hundred, most of them absent.
 #[derive(Clone, Copy)]
 pub(super) struct Keyword {
     bytes: [u8; 24],
@@ -48,7 +48,7 @@ pub(super) struct Keyword {
 }
 
 impl Keyword {
-    /// Of at most 8 characters and two numbers.
+    /// Makes a keyword of at most 8 characters and two numbers.
     pub(super) fn new(stem: &str, number: Option<u16>, index: Option<u16>) -> Self {
         let mut keyword = Self { bytes: [0; 24], length: 0 };
         keyword.push(stem.as_bytes());
@@ -95,7 +95,7 @@ impl Spelled {
         self.0.iter().flatten()
     }
 
-    /// The usual spelling, for messages.
+    /// Returns the usual spelling, for messages.
     fn usual(&self) -> String {
         self.each().next().map(|k| k.to_string()).unwrap_or_default()
     }
@@ -124,13 +124,13 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         Self { header, spelling, zeros, listed }
     }
 
-    /// Returns the keyword as the header spells it.
+    /// Returns the keyword in the header's spelling.
     fn stored<'k>(&'k self, keyword: &'k str) -> &'k str {
         let other = self.zeros.iter().find(|(usual, _)| usual == keyword);
         other.map_or(keyword, |(_, stored)| stored.as_str())
     }
 
-    /// SIP is defined for images only.
+    /// Returns true when SIP may apply: it is defined for images only.
     pub(super) fn may_have_sip(&self) -> bool {
         matches!(self.spelling, Spelling::Image) && self.listed.may_have_sip()
     }
@@ -142,7 +142,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         }
     }
 
-    /// The spellings of an axis keyword.
+    /// Returns the spellings of an axis keyword.
     fn of_axis(&self, axis: usize, image: &str, table: [&str; 2]) -> Spelled {
         self.spelled(axis, None, image, table)
     }
@@ -164,7 +164,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         Ok(None)
     }
 
-    /// A number under exactly this keyword.
+    /// Returns the number under exactly this keyword.
     pub(super) fn finite(&self, keyword: &str) -> Result<Option<f64>, WcsFault> {
         let keyword = self.stored(keyword);
         if !self.listed.may_have(keyword) {
@@ -185,7 +185,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.first_number(keywords)?.ok_or_else(missing)
     }
 
-    /// The first of them that holds text other than blanks.
+    /// Returns the first of the keywords that holds text other than blanks.
     fn first_text<'k>(
         &self,
         keywords: impl IntoIterator<Item = &'k Keyword>,
@@ -196,14 +196,14 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         })
     }
 
-    /// Axis type, with its keyword.
+    /// Returns the axis type, with its keyword.
     pub(super) fn axis_type(&self, axis: usize) -> Result<(String, String), WcsFault> {
         let keywords = self.of_axis(axis, "CTYPE", ["TCTYP", "TCTY"]);
         let absent = || WcsFault::Absent { keyword: keywords.usual() };
         self.first_text(keywords.each()).ok_or_else(absent)
     }
 
-    /// Unit of an axis. Files of UKIRT's acquisition say CRUNIT for CUNIT.
+    /// Returns the unit of an axis. Files of UKIRT's acquisition write CRUNIT for CUNIT.
     pub(super) fn unit(&self, axis: usize) -> Option<(String, String)> {
         let keywords = self.of_axis(axis, "CUNIT", ["TCUNI", "TCUN"]);
         let quirk = match self.spelling {
@@ -217,7 +217,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.required(&self.of_axis(axis, "CRPIX", ["TCRPX", "TCRP"]))
     }
 
-    /// Value at the reference pixel, with its keyword.
+    /// Returns the value at the reference pixel, with its keyword.
     pub(super) fn reference_value(&self, axis: usize) -> Result<(String, f64), WcsFault> {
         let keywords = self.of_axis(axis, "CRVAL", ["TCRVL", "TCRV"]);
         Ok((keywords.usual(), self.required(&keywords)?))
@@ -235,7 +235,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.first_number(&self.of_axis(axis, "CROTA", ["TCROT", "TCRO"]))
     }
 
-    /// Element of the CD matrix.
+    /// Returns an element of the CD matrix.
     pub(super) fn cd(&self, row: usize, column: usize) -> Result<Option<f64>, WcsFault> {
         self.first_number(&self.cd_keywords(row, column))
     }
@@ -248,18 +248,18 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.spelled(row, Some(self.number_of(column)), "CD", ["TC", "TCD"])
     }
 
-    /// Element of the PC matrix.
+    /// Returns an element of the PC matrix.
     pub(super) fn pc(&self, row: usize, column: usize) -> Result<Option<f64>, WcsFault> {
         let column = Some(self.number_of(column));
         self.first_number(&self.spelled(row, column, "PC", ["TP", "TPC"]))
     }
 
-    /// Projection parameter `m` of an axis.
+    /// Returns the projection parameter `m` of an axis.
     pub(super) fn parameter(&self, axis: usize, m: u16) -> Result<Option<f64>, WcsFault> {
         self.first_number(&self.parameter_keywords(axis, m))
     }
 
-    /// Whether there is a number under one of the parameter's keywords.
+    /// Returns true when there is a number under one of the parameter's keywords.
     pub(super) fn has_parameter(&self, axis: usize, m: u16) -> bool {
         let is_there =
             |keyword| self.listed.may_have(keyword) && self.header.number(keyword).is_some();
@@ -274,9 +274,9 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.spelled(axis, Some(m), "PV", ["TV", "TPV"])
     }
 
-    /// As [`Self::parameter`], for the latitude axis, whose parameters older images call PROJPm. The catalogues of CASU translate the image's
-    /// PV2_1, PV2_3 and PV2_5 to table keywords but leave PV2_7 as it is: the positions in real ones are right
-    /// only with it.
+    /// Returns a parameter as [`Self::parameter`], for the latitude axis, whose parameters older images call PROJPm.
+    /// The catalogues of CASU translate the image's PV2_1, PV2_3 and PV2_5 to table keywords but leave PV2_7 unchanged:
+    /// the positions in real catalogues are correct only with it.
     pub(super) fn latitude_parameter(&self, axis: usize, m: u16) -> Result<Option<f64>, WcsFault> {
         if let Some(value) = self.parameter(axis, m)? {
             return Ok(Some(value));
@@ -287,7 +287,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         })
     }
 
-    /// Native longitude of the celestial pole, degrees.
+    /// Returns the native longitude of the celestial pole, degrees.
     pub(super) fn pole_longitude(&self, longitude_axis: usize) -> Result<Option<f64>, WcsFault> {
         self.finite(&match self.spelling {
             Spelling::Image => Keyword::new("LONPOLE", None, None),
@@ -297,7 +297,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         })
     }
 
-    /// Native latitude of the celestial pole, degrees.
+    /// Returns the native latitude of the celestial pole, degrees.
     pub(super) fn pole_latitude(&self, longitude_axis: usize) -> Result<Option<f64>, WcsFault> {
         self.finite(&match self.spelling {
             Spelling::Image => Keyword::new("LATPOLE", None, None),
@@ -307,7 +307,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         })
     }
 
-    /// Name of the reference system (RADESYS, RADECSYS), if any, with its keyword.
+    /// Returns the name of the reference system (RADESYS, RADECSYS), if any, with its keyword.
     pub(super) fn reference_system(&self) -> Option<(String, String)> {
         let named = |stem| Keyword::new(stem, None, None);
         let keywords =
@@ -315,7 +315,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.first_text(keywords.iter().flatten())
     }
 
-    /// Another name of the reference system under the keyword that does not count, with that keyword.
+    /// Returns another name of the reference system under the keyword that is ignored, with that keyword.
     pub(super) fn other_reference_system(&self) -> Option<(String, String)> {
         let (keyword, found) = self.reference_system()?;
         let other = Keyword::new("RADECSYS", None, None);
@@ -323,7 +323,8 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.first_text([&other]).filter(|(_, text)| keyword != "RADECSYS" && differs(text))
     }
 
-    /// Equinox in years, if any, with its keyword. A text counts when it is a number, with J or B before it.
+    /// Returns the equinox in years, if any, with its keyword. A text counts when it is a number, with J or B before
+    /// it.
     pub(super) fn equinox(&self) -> Result<Option<(String, f64)>, WcsFault> {
         let named = |stem| Keyword::new(stem, None, None);
         let keywords = [self.table_keyword("EQUI"), Some(named("EQUINOX")), Some(named("EPOCH"))];
@@ -347,7 +348,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         Ok(None)
     }
 
-    /// Text under exactly this keyword, unless blank.
+    /// Returns the text under exactly this keyword, unless blank.
     pub(super) fn plain_text(&self, keyword: &str) -> Option<String> {
         if !self.listed.may_have(keyword) {
             return None;
@@ -355,7 +356,7 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
         self.header.text(keyword).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    /// A keyword that images have once and tables per column.
+    /// Returns a keyword that images have once and tables per column.
     fn table_keyword(&self, stem: &str) -> Option<Keyword> {
         match self.spelling {
             Spelling::Image => None,

@@ -1,4 +1,4 @@
-//! From pixels to degrees in the projection plane: the matrix of a header, in whatever form it is given.
+//! The transformation from pixels to degrees in the projection plane: the matrix of a header, in any of its forms.
 
 use super::fault::WcsFault;
 use super::keywords::{Cards, Keywords};
@@ -14,13 +14,13 @@ impl Matrix {
         (m[0][0] * x + m[0][1] * y, m[1][0] * x + m[1][1] * y)
     }
 
-    /// A length typical of one pixel.
+    /// Returns a length typical of one pixel.
     pub(super) fn size(&self) -> f64 {
         let [[a, b], [c, d]] = self.0;
         (a * d - b * c).abs().sqrt()
     }
 
-    /// `None` when the matrix is singular to rounding, or an element overflows.
+    /// Returns the inverse; `None` when the matrix is singular to rounding, or an element overflows.
     pub(super) fn inverse(&self) -> Option<Self> {
         let [[a, b], [c, d]] = self.0;
         let det = a * d - b * c;
@@ -31,10 +31,10 @@ impl Matrix {
     }
 }
 
-/// The matrix in degrees per pixel (before units are applied), rows in the order of the image axes.
+/// Reads the matrix in degrees per pixel (before units are applied), rows in the order of the image axes.
 ///
-/// PC with CDELT where there is a PC element, else CD, else CDELT with CROTA of the latitude axis: the order in
-/// which wcslib decides. Elements that are not given are those of the unit matrix for PC, 0 for CD.
+/// PC with CDELT where there is a PC element, else CD, else CDELT with CROTA of the latitude axis: wcslib decides in
+/// this order. Elements that are absent are those of the unit matrix for PC, 0 for CD.
 pub(super) fn read<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     latitude: usize,
@@ -67,7 +67,7 @@ pub(super) fn read<K: Keywords + ?Sized>(
     Ok(Matrix(m))
 }
 
-/// CDELT and CROTA (Calabretta & Greisen 2002, section 6.1).
+/// Returns the matrix of CDELT and CROTA (Calabretta & Greisen 2002, section 6.1).
 fn rotated(step: [f64; 2], latitude: usize, rotation_deg: f64) -> Matrix {
     let longitude = 1 - latitude;
     let (sin, cos) = crate::trig::sin_cos_deg(rotation_deg.rem_euclid(360.0));
@@ -79,7 +79,7 @@ fn rotated(step: [f64; 2], latitude: usize, rotation_deg: f64) -> Matrix {
     Matrix(m)
 }
 
-/// Degrees in one of the unit that a keyword names; 1 when there is none.
+/// Returns the degrees in one of the unit that a keyword names; 1 without a unit.
 pub(super) fn degrees_per_unit(unit: Option<(String, String)>) -> Result<f64, WcsFault> {
     let Some((keyword, found)) = unit else { return Ok(1.0) };
     match found.to_ascii_lowercase().as_str() {

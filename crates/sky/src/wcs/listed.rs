@@ -1,11 +1,11 @@
-//! Which keywords a header may have, so that absent ones cost no search: a coordinate system has hundreds of them that
-//! most headers lack.
+//! The keywords that a header may have, so that absent ones need no search: a coordinate system has hundreds of them
+//! that most headers lack.
 
-/// A set of keywords that may contain more than was put in.
+/// A set of keywords that may contain more than was added.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     bits: [u64; WORDS],
-    /// A coefficient of SIP is among them.
+    /// True when a coefficient of SIP is among them.
     sip: bool,
 }
 
@@ -26,19 +26,19 @@ impl Listed {
         self.sip |= matches!(keyword.as_bytes(), [b'A' | b'B', b'_', ..]);
     }
 
-    /// Returns false for a keyword that was not put in. Most of those return false.
+    /// Returns true for every keyword that was added, and false for most others.
     pub(super) fn may_have(&self, keyword: &str) -> bool {
         let (word, bit) = place(keyword);
         self.bits[word] & bit != 0
     }
 
-    /// As [`Self::may_have`], for all coefficients of SIP.
+    /// Returns true when any coefficient of SIP was added.
     pub(super) fn may_have_sip(&self) -> bool {
         self.sip
     }
 }
 
-/// The word and the bit of a keyword, by its first eight bytes.
+/// Returns the word and the bit of a keyword, by its first eight bytes.
 fn place(keyword: &str) -> (usize, u64) {
     let mut first = [0; 8];
     let length = keyword.len().min(first.len());

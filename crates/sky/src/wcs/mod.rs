@@ -3,13 +3,13 @@
 //! Zenithal projections (ZPN, TAN, SIN, ARC, STG, ZEA, and AZP, SZP, AIR of [`perspective`]), cylindrical,
 //! pseudocylindrical, conic, polyconic and Bonne's ([`flat`]), TSC, CSC and QSC ([`cube`]), HPX and XPH ([`facets`]), one
 //! distortion of TPV (and SCAMP's TAN with PV keywords) or SIP, chosen as astropy chooses ([`choice`]).
-//! A header becomes a [`Wcs`] or a [`WcsFault`] that names the keyword; after that nothing can fail but a single
-//! point, which is `None` (NaN in columns) where the projection has no such direction or pixel. Positions are in
-//! the ICRS, whatever frame the header names.
+//! A header becomes a [`Wcs`] or a [`WcsFault`] that names the keyword; after that only a single point can fail, which
+//! is `None` (NaN in columns) where the projection has no such direction or pixel. Positions are in the ICRS, whatever
+//! frame the header names.
 //!
-//! The way of a point: pixel offset, SIP, matrix, TPV, projection ([`projection`]), then three fixed vectors
-//! ([`sphere`]) instead of spherical trigonometry, so that poles and RA 0 are places like any other. The rotation
-//! to the ICRS is part of these vectors; only the FK4 with its E-terms is a step of its own.
+//! The steps for a point: pixel offset, SIP, matrix, TPV, projection ([`projection`]), then three fixed vectors
+//! ([`sphere`]) instead of spherical trigonometry, so that poles and RA 0 need no special treatment. The rotation to
+//! the ICRS is part of these vectors; only the FK4 with its E-terms needs a separate step.
 
 mod axes;
 mod choice;
@@ -49,8 +49,8 @@ const RAD_PER_DEG: f64 = std::f64::consts::PI / 180.0;
 /// The world coordinate system of one detector. Made by [`Wcs::from_image`], [`Wcs::from_table`] or
 /// [`Wcs::from_catalogue`].
 ///
-/// Pixels are FITS pixels: the centre of the first one is (1.0, 1.0). Positions are in the ICRS, also when the
-/// axes of the header are galactic or ecliptic, or equatorial of another frame ([`Wcs::frame`]).
+/// Pixels are FITS pixels: the centre of the first one is (1.0, 1.0). Positions are in the ICRS, even when the axes of
+/// the header are galactic or ecliptic, or equatorial of another frame ([`Wcs::frame`]).
 #[derive(Clone, Debug)]
 pub struct Wcs {
     reference_pixel: [f64; 2],
@@ -60,12 +60,12 @@ pub struct Wcs {
     matrix: Matrix,
     inverse: Matrix,
     tpv: Option<Box<Distortion>>,
-    /// Plane coordinates (degrees) of the reference point, other than 0 only when PV1_0 says so.
+    /// Plane coordinates (degrees) of the reference point; they differ from 0 only when PV1_0 requests it.
     plane_offset: Option<[f64; 2]>,
     projection: Projection,
-    /// In the ICRS, or in the header's frame when `e_terms` follow.
+    /// The sphere in the ICRS, or in the header's frame when `e_terms` follow.
     sphere: Sphere,
-    /// The way from the FK4, whose E-terms no rotation contains.
+    /// The transformation from the FK4, whose E-terms no rotation contains.
     e_terms: Option<Box<ToIcrs>>,
     frame: Option<ReferenceFrame>,
     reading: Reading,
@@ -78,7 +78,7 @@ pub struct Wcs {
     equinox: Option<f64>,
 }
 
-/// How the sky moves under the pixels at one point, in degrees per pixel along great circles.
+/// Motion of the sky under the pixels at one point, in degrees per pixel along great circles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jacobian {
     /// Towards east per pixel in x.
@@ -92,28 +92,28 @@ pub struct Jacobian {
 }
 
 impl Jacobian {
-    /// Positive when x and y turn like east and north; negative for the sky seen from inside with north up and
-    /// east left, as in unmirrored images.
+    /// Returns the determinant: positive when x and y turn like east and north, negative for the sky seen from inside
+    /// with north up and east left, as in unmirrored images.
     pub fn determinant(&self) -> f64 {
         self.east_x * self.north_y - self.east_y * self.north_x
     }
 }
 
 impl Wcs {
-    /// The position of a pixel; `None` where the projection ends.
+    /// Returns the position of a pixel; `None` where the projection ends.
     pub fn pixel_to_sky(&self, x: f64, y: f64) -> Option<SkyPosition> {
         Some(self.pixel_to_vector(x, y)?.position())
     }
 
-    /// The direction of a pixel; `None` where the projection ends.
+    /// Returns the direction of a pixel; `None` where the projection ends.
     #[inline(always)]
     pub fn pixel_to_vector(&self, x: f64, y: f64) -> Option<UnitVector> {
         let [direction] = self.pixels_to_vectors([x], [y]);
-        // Not a number in, or an overflow on the way: then every component is none.
+        // After a NaN input or an overflow, no component is finite.
         direction.x.is_finite().then_some(direction)
     }
 
-    /// Returns the directions of some pixels, computed side by side; x is not finite where the projection ends.
+    /// Returns the directions of some pixels, computed in parallel lanes; x is not finite where the projection ends.
     #[inline(always)]
     fn pixels_to_vectors<const N: usize>(&self, x: [f64; N], y: [f64; N]) -> [UnitVector; N] {
         let (mut lon, mut lat) = ([0.0; N], [0.0; N]);
@@ -137,7 +137,7 @@ impl Wcs {
         }
     }
 
-    /// Plane coordinates in degrees before TPV: what CRPIX, SIP and the matrix make of a pixel.
+    /// Returns the plane coordinates in degrees before TPV: the result of CRPIX, SIP and the matrix for a pixel.
     #[inline(always)]
     fn pixel_to_plane(&self, x: f64, y: f64) -> (f64, f64) {
         let (dx, dy) = (x - self.reference_pixel[0], y - self.reference_pixel[1]);
@@ -148,13 +148,13 @@ impl Wcs {
         self.matrix.apply(dx, dy)
     }
 
-    /// The pixel at a position, which may lie outside the image; `None` where the projection has no place for it
+    /// Returns the pixel at a position, which may be outside the image; `None` where the projection has no place for it
     /// or its distortion cannot be inverted there.
     pub fn sky_to_pixel(&self, position: SkyPosition) -> Option<(f64, f64)> {
         self.vector_to_pixel(position.unit_vector())
     }
 
-    /// The pixel at a direction; `None` as for [`Wcs::sky_to_pixel`].
+    /// Returns the pixel at a direction; `None` as for [`Wcs::sky_to_pixel`].
     #[inline(always)]
     pub fn vector_to_pixel(&self, direction: UnitVector) -> Option<(f64, f64)> {
         let direction = match &self.e_terms {
@@ -181,10 +181,10 @@ impl Wcs {
         (x.is_finite() && y.is_finite()).then_some((x, y))
     }
 
-    /// Positions of many pixels in degrees; NaN where there is none. Earlier contents are replaced.
+    /// Computes the positions of many pixels in degrees; NaN without a position. Earlier contents are replaced.
     ///
     /// # Panics
-    /// When `x` and `y` differ in length.
+    /// Panics when `x` and `y` differ in length.
     pub fn pixels_to_sky(
         &self,
         x: &[f64],
@@ -209,7 +209,7 @@ impl Wcs {
         }
     }
 
-    /// Writes the positions of some pixels in degrees; NaN where there is none.
+    /// Writes the positions of some pixels in degrees; NaN without a position.
     #[inline(always)]
     fn fill_positions<const N: usize>(
         &self,
@@ -227,10 +227,10 @@ impl Wcs {
         }
     }
 
-    /// Pixels of many positions (degrees); NaN where there is none. Earlier contents are replaced.
+    /// Computes the pixels of many positions (degrees); NaN without a pixel. Earlier contents are replaced.
     ///
     /// # Panics
-    /// When `ra_deg` and `dec_deg` differ in length.
+    /// Panics when `ra_deg` and `dec_deg` differ in length.
     pub fn sky_to_pixels(
         &self,
         ra_deg: &[f64],
@@ -244,7 +244,8 @@ impl Wcs {
         });
     }
 
-    /// How the sky moves per pixel around (x, y), by central differences of half a pixel; `None` off the sky.
+    /// Returns the motion of the sky per pixel around (x, y), by central differences of half a pixel; `None` off the
+    /// sky.
     pub fn local_jacobian(&self, x: f64, y: f64) -> Option<Jacobian> {
         let (east, north) = self.pixel_to_vector(x, y)?.east_north();
         let slope = |from: UnitVector, to: UnitVector, along: UnitVector| {
@@ -261,13 +262,13 @@ impl Wcs {
         jacobian.determinant().is_finite().then_some(jacobian)
     }
 
-    /// The factor on fluxes measured at (x, y) that undoes the change of pixel area across the field; 1 at the
-    /// reference point, `None` off the sky.
+    /// Returns the factor on fluxes measured at (x, y) that corrects the change of pixel area across the field; 1 at
+    /// the reference point, `None` off the sky.
     ///
-    /// The sky was made flat, so that large pixels count too little and small ones too much. For ZPN and TAN
-    /// exactly CASU's formulas, with r in radians from CRPIX through the matrix: 1/d of
-    /// d = (1 + 3 k3 r^2/k1 + 5 k5 r^4/k1) (1 + (k3 r^2 + k5 r^4)/k1) and d = atan(r)/r / (1 + tan^2 r).
-    /// CASU has none for the others: there it is the solid angle of the pixel over that at the reference pixel.
+    /// Flat fielding makes the sky uniform, so that large pixels count too little and small ones too much. For ZPN and
+    /// TAN the formulas are exactly those of CASU, with r in radians from CRPIX through the matrix: 1/d of d = (1 + 3
+    /// k3 r^2/k1 + 5 k5 r^4/k1) (1 + (k3 r^2 + k5 r^4)/k1) and d = atan(r)/r / (1 + tan^2 r). CASU has none for the
+    /// others: for those it is the solid angle of the pixel over that at the reference pixel.
     pub fn flux_distortion(&self, x: f64, y: f64) -> Option<f64> {
         let (lon_deg, lat_deg) = self.pixel_to_plane(x, y);
         let square = (lon_deg * lon_deg + lat_deg * lat_deg) * (RAD_PER_DEG * RAD_PER_DEG);
@@ -289,10 +290,10 @@ impl Wcs {
         (factor.is_finite() && factor > 0.0).then_some(factor)
     }
 
-    /// [`Wcs::flux_distortion`] of many pixels; NaN where there is none. Earlier contents are replaced.
+    /// Computes [`Wcs::flux_distortion`] of many pixels; NaN off the sky. Earlier contents are replaced.
     ///
     /// # Panics
-    /// When `x` and `y` differ in length.
+    /// Panics when `x` and `y` differ in length.
     pub fn flux_distortions(&self, x: &[f64], y: &[f64], factors: &mut Vec<f64>) {
         assert_eq!(x.len(), y.len(), "one y per x");
         factors.clear();
@@ -300,29 +301,29 @@ impl Wcs {
             .extend(x.iter().zip(y).map(|(&x, &y)| self.flux_distortion(x, y).unwrap_or(f64::NAN)));
     }
 
-    /// Solid angle of a pixel over that of the reference pixel.
+    /// Returns the solid angle of a pixel over that of the reference pixel.
     fn area_ratio(&self, x: f64, y: f64) -> Option<f64> {
         Some(self.local_jacobian(x, y)?.determinant().abs() / self.reference_area?)
     }
 
-    /// CRPIX1 and CRPIX2, or their table forms.
+    /// Returns CRPIX1 and CRPIX2, or their table forms.
     pub fn reference_pixel(&self) -> [f64; 2] {
         self.reference_pixel
     }
 
-    /// The matrix from pixel offsets to degrees in the plane, rows and columns in the order of the header's axes:
-    /// what CD1_1, CD1_2, CD2_1, CD2_2 are or would be.
+    /// Returns the matrix from pixel offsets to degrees in the plane, rows and columns in the order of the header's
+    /// axes: the actual or equivalent CD1_1, CD1_2, CD2_1, CD2_2.
     pub fn matrix_deg(&self) -> [[f64; 2]; 2] {
         let [longitude, latitude] = self.matrix.0;
         if self.latitude_first { [latitude, longitude] } else { [longitude, latitude] }
     }
 
-    /// Where the reference pixel points (without distortion terms).
+    /// Returns the position of the reference pixel (without distortion terms).
     pub fn reference_position(&self) -> SkyPosition {
         self.reference
     }
 
-    /// The projection with its distortion: `ZPN`, `TAN`, `TPV`, `TAN-SIP` ...
+    /// Returns the projection with its distortion: `ZPN`, `TAN`, `TPV`, `TAN-SIP` ...
     pub fn projection(&self) -> String {
         match (&self.sip, &self.tpv) {
             (Some(_), _) => format!("{}-SIP", self.projection.code()),
@@ -331,42 +332,42 @@ impl Wcs {
         }
     }
 
-    /// The system of the header's axes.
+    /// Returns the system of the header's axes.
     pub fn system(&self) -> CelestialSystem {
         self.system
     }
 
-    /// The frame of the header's axes; `None` when it is not known and [`Reading::any_frame`] accepted it.
+    /// Returns the frame of the header's axes; `None` when it is not known and [`Reading::any_frame`] accepted it.
     pub fn frame(&self) -> Option<ReferenceFrame> {
         self.frame
     }
 
-    /// Returns true when positions of the FK5 of equinox 2000.0 stay as they are.
+    /// Returns true when positions of the FK5 of equinox 2000.0 are unchanged.
     pub fn keeps_fk5_2000(&self) -> bool {
         !self.reading.rotates_fk5_2000
     }
 
-    /// What the header says beside that was not applied, or applied without being announced.
+    /// Returns notes on header contents that were not applied, or applied without being announced.
     pub fn notes(&self) -> &[WcsNote] {
         &self.notes
     }
 
-    /// RADESYS, if the header has it (`ICRS`, `FK5` ...).
+    /// Returns RADESYS, if the header has it (`ICRS`, `FK5` ...).
     pub fn reference_system(&self) -> Option<&str> {
         self.reference_system.as_deref()
     }
 
-    /// EQUINOX in years, if the header has it.
+    /// Returns EQUINOX in years, if the header has it.
     pub fn equinox(&self) -> Option<f64> {
         self.equinox
     }
 }
 
 const DEG_PER_RAD: f64 = 180.0 / std::f64::consts::PI;
-/// Pixels that are worked on side by side.
+/// Number of pixels that are computed in parallel lanes.
 const LANES: usize = 4;
 
-/// Replaces two columns by the points that `each` makes of the items, NaN for none.
+/// Replaces two columns by the points that `each` computes for the items, NaN for none.
 #[inline(always)]
 fn fill<I>(
     first: &mut Vec<f64>,

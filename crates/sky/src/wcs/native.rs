@@ -2,7 +2,7 @@
 
 use crate::trig::sin_cos_deg;
 
-/// What a header says of the native sphere, degrees.
+/// Description of the native sphere in a header, degrees.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Native {
     /// Native longitude of the reference point.
@@ -11,7 +11,7 @@ pub(super) struct Native {
     pub(super) theta0_deg: f64,
     /// Native longitude of the celestial pole (LONPOLE); `None` for the default.
     pub(super) pole_longitude_deg: Option<f64>,
-    /// Which of two solutions is meant (LATPOLE).
+    /// Native latitude of the celestial pole that selects one of two solutions (LATPOLE).
     pub(super) pole_latitude_deg: f64,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct NativePole {
     pub(super) pole_longitude_deg: f64,
 }
 
-/// What counts as equal, degrees.
+/// Tolerance for equality, degrees.
 const TOLERANCE: f64 = 1e-10;
 
 impl Native {
@@ -63,7 +63,7 @@ impl Native {
         Some(NativePole { longitude_deg: longitude, latitude_deg: latitude, pole_longitude_deg })
     }
 
-    /// Celestial latitude of the native pole: of two solutions the one nearer to LATPOLE.
+    /// Returns the celestial latitude of the native pole: of two solutions the one nearer to LATPOLE.
     fn pole_latitude(&self, sin_lat0: f64, x: f64, sin_theta0: f64) -> Option<f64> {
         let wanted = self.pole_latitude_deg;
         let length = x.hypot(sin_theta0);

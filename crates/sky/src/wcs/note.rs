@@ -1,6 +1,6 @@
-//! What is worth a finding in a header whose coordinates are used.
+//! Notes on a header whose coordinates are used, each worth a finding.
 
-/// One thing that a header says beside what is applied.
+/// A note on header contents that differ from the applied coordinate system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WcsNote {
     /// The machine-readable kind.
@@ -12,24 +12,24 @@ pub struct WcsNote {
 }
 
 impl WcsNote {
-    /// Another distortion than the one that is applied.
+    /// Makes the note on a distortion that differs from the applied one.
     pub(super) fn not_applied(keyword: &str, message: String) -> Self {
         Self { code: "wcs_distortion_not_applied", keyword: keyword.to_owned(), message }
     }
 
-    /// SIP coefficients that are applied although no CTYPE ends in -SIP.
+    /// Makes the note on SIP coefficients that are applied although no CTYPE ends in -SIP.
     pub(super) fn unannounced(keyword: &str) -> Self {
         let message = format!("SIP is applied, and {keyword} does not end in -SIP");
         Self { code: "wcs_sip_unannounced", keyword: keyword.to_owned(), message }
     }
 
-    /// A CTYPE that ends in -SIP without coefficients.
+    /// Makes the note on a CTYPE that ends in -SIP without coefficients.
     pub(super) fn without_coefficients(keyword: &str) -> Self {
         let message = format!("{keyword} ends in -SIP, and there are no SIP coefficients");
         Self { code: "wcs_sip_missing", keyword: keyword.to_owned(), message }
     }
 
-    /// A second name of the reference system that differs from the one that counts.
+    /// Makes the note on a second name of the reference system that differs from the one used.
     pub(super) fn second_frame(keyword: &str, found: &str, counted: &str) -> Self {
         let message = format!("{keyword} = {found:?} differs from {counted}, which counts");
         Self { code: "wcs_frame_contradicted", keyword: keyword.to_owned(), message }

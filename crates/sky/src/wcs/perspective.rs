@@ -1,12 +1,12 @@
-//! Zenithal projections that are no function of the distance from the pole alone, and Airy's, which has no inverse in
-//! closed form.
+//! Zenithal projections that depend on more than the distance from the pole, and Airy's, which has no inverse in closed
+//! form.
 //!
 //! Formulae: Calabretta & Greisen 2002 (A&A 395, 1077), sections 5.1.1, 5.1.2 and 5.1.8, written for the components of
 //! directions: `along` is sin(theta), `a` is cos(theta) sin(phi), `b` is -cos(theta) cos(phi).
 
 use std::f64::consts::FRAC_PI_2;
 
-/// What counts as rounding.
+/// Tolerance for rounding.
 const ROUNDING: f64 = 1e-12;
 
 /// Zenithal perspective with a tilted plane (AZP).
@@ -38,7 +38,7 @@ impl Azp {
             return None;
         }
         let (psi, omega) = (1.0_f64.atan2(slope), sine.clamp(-1.0, 1.0).asin());
-        // Of the two points of the sphere on the line of sight the one nearer to the pole.
+        // Of the two points of the sphere on the line of sight, the one nearer to the pole.
         let nearer = |theta: f64| if theta > FRAC_PI_2 { theta - 4.0 * FRAC_PI_2 } else { theta };
         let theta = nearer(psi - omega).max(nearer(psi + omega + 2.0 * FRAC_PI_2));
         let (sin, cos) = theta.sin_cos();
@@ -93,7 +93,7 @@ impl Szp {
     }
 }
 
-/// Solves a s^2 + 2 b s + c = 0 for the sine of a latitude, the larger one that is a sine.
+/// Solves a s^2 + 2 b s + c = 0 for the sine of a latitude: the larger solution that is a sine.
 pub(super) fn larger_sine(a: f64, b: f64, c: f64) -> Option<f64> {
     let square = b * b - a * c;
     if square < 0.0 {
@@ -105,7 +105,8 @@ pub(super) fn larger_sine(a: f64, b: f64, c: f64) -> Option<f64> {
     (-1.0 - ROUNDING..=1.0).contains(&sine).then_some(sine)
 }
 
-/// Returns true for the direction that its point in the plane stands for: another one hides behind it or opposite to it.
+/// Returns true when a direction is the visible one at its point in the plane: another direction can be hidden behind
+/// it or be opposite to it.
 fn is_seen(shown: Option<(f64, f64, f64)>, (along, a, b): (f64, f64, f64)) -> bool {
     shown.is_some_and(|shown| shown.0 * along + shown.1 * a + shown.2 * b > 1.0 - 1e-9)
 }
@@ -117,11 +118,11 @@ pub(super) struct Air {
     weight: f64,
 }
 
-/// Half the distance from the pole at which the search for a radius ends.
+/// Half the distance from the pole at which the search for a radius stops.
 const XI_MAX: f64 = FRAC_PI_2 - 1e-9;
 
 impl Air {
-    /// Makes the projection of PV2_1; `None` for what is no latitude, or the pole that is infinitely far.
+    /// Makes the projection of PV2_1; `None` for an invalid latitude, or for the pole that is infinitely far.
     pub(super) fn new(theta_deg: f64) -> Option<Self> {
         if !(theta_deg > -90.0 && theta_deg <= 90.0) {
             return None;
@@ -131,7 +132,7 @@ impl Air {
         Some(Self { weight })
     }
 
-    /// Distance from the pole in the plane, and its slope, at half a distance on the sphere.
+    /// Returns the distance from the pole in the plane, and its slope, at half a distance on the sphere.
     fn radius(&self, xi: f64) -> (f64, f64) {
         if xi == 0.0 {
             return (0.0, 1.0 - 2.0 * self.weight);
@@ -142,7 +143,7 @@ impl Air {
         (radius, 2.0 * (1.0 + log / (sin * sin) - self.weight / (cos * cos)))
     }
 
-    /// Newton's iteration inside a shrinking bracket.
+    /// Solves for half the distance on the sphere, by Newton's iteration inside a shrinking bracket.
     fn xi(&self, radius: f64) -> Option<f64> {
         let (mut low, mut high) = (0.0, XI_MAX);
         if !(radius >= 0.0 && radius <= self.radius(high).0) {
@@ -187,7 +188,7 @@ impl Air {
     }
 }
 
-/// ln(cos(xi)), also of small angles.
+/// Returns ln(cos(xi)), accurate for small angles too.
 fn ln_cos(xi: f64) -> f64 {
     (-2.0 * (0.5 * xi).sin().powi(2)).ln_1p()
 }

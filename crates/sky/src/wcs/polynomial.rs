@@ -1,6 +1,6 @@
 //! Polynomials in two plane coordinates, with their derivatives: the distortions of TPV and SIP.
 
-/// Highest total power, plus one: SIP goes to 9, TPV to 7.
+/// Highest total power, plus one: SIP has up to 9, TPV up to 7.
 const SIDE: usize = 10;
 
 /// Sum of c\[i\]\[j\] x^i y^j for i + j up to the order, plus odd powers of r = sqrt(x^2 + y^2).
@@ -29,7 +29,7 @@ impl Polynomial {
     /// Adds a term; zero coefficients cost nothing later.
     ///
     /// # Panics
-    /// When the total power is above 9.
+    /// Panics when the total power is above 9.
     pub(super) fn add(&mut self, x_power: usize, y_power: usize, coefficient: f64) {
         assert!(x_power + y_power < SIDE, "total power {x_power} + {y_power}");
         self.coefficients[x_power][y_power] += coefficient;
@@ -91,7 +91,7 @@ impl Polynomial {
 
 /// Solves `forward(x, y) = target` by Newton's iteration from `start`; `None` when it does not converge.
 ///
-/// `size` is the length below which nothing matters (a fraction of a pixel, in the same unit).
+/// `size` is the negligible length (a fraction of a pixel, in the same unit).
 pub(super) fn solve(
     target: (f64, f64),
     start: (f64, f64),
@@ -111,7 +111,7 @@ pub(super) fn solve(
         (x, y) = (x - sx, y - sy);
         let moved = sx.hypot(sy);
         let rounding = 4.0 * f64::EPSILON * x.hypot(y);
-        // Done at rounding, or when small steps no longer shrink (rounding of a larger kind).
+        // Finished at rounding, or when small steps no longer shrink (rounding of a larger kind).
         if moved <= rounding || (moved <= size && moved >= 0.5 * last) {
             return Some((x, y));
         }

@@ -43,7 +43,7 @@ impl Projection {
         }
     }
 
-    /// Native latitude of the reference point in degrees; its native longitude is 0.
+    /// Returns the native latitude of the reference point in degrees; its native longitude is 0.
     pub(super) fn theta0_deg(&self) -> f64 {
         match self {
             Self::Flat(flat) => flat.theta0_deg(),
@@ -51,8 +51,8 @@ impl Projection {
         }
     }
 
-    /// Returns the components (along the pole, along x, along y) of the directions at points of the plane; `along` is NaN where
-    /// there is none.
+    /// Returns the components (along the pole, along x, along y) of the directions at points of the plane; `along` is
+    /// NaN without a direction.
     #[inline(always)]
     pub(super) fn to_spheres<const N: usize>(&self, x: [f64; N], y: [f64; N]) -> [[f64; N]; 3] {
         let square: [f64; N] = std::array::from_fn(|i| x[i] * x[i] + y[i] * y[i]);
@@ -94,7 +94,7 @@ impl Projection {
         [cos, times_scale(x), times_scale(y)]
     }
 
-    /// The point of the plane for a direction with these components.
+    /// Returns the point of the plane for a direction with these components.
     #[inline(always)]
     pub(super) fn to_plane(&self, along: f64, a: f64, b: f64) -> Option<(f64, f64)> {
         let sine = (a * a + b * b).sqrt();
@@ -104,7 +104,7 @@ impl Projection {
             Self::Sin => return (along >= 0.0).then_some((a, b)),
             Self::Zpn(zpn) => zpn.radius(zeta())?,
             Self::Arc => zeta(),
-            // Without the antipode, which is nowhere (STG) or a whole circle (ARC, ZEA).
+            // The antipode is excluded: it has no point (STG) or a whole circle of them (ARC, ZEA).
             Self::Stg => 2.0 * sine / (1.0 + along),
             Self::Zea => 2.0 * (0.5 * zeta()).sin(),
             Self::Flat(flat) => return flat.to_plane(along, a, b),

@@ -1,4 +1,4 @@
-//! From the keywords of a header to a [`Wcs`].
+//! Reading a [`Wcs`] from the keywords of a header.
 
 use super::Wcs;
 use super::axes::{Axes, CelestialSystem};
@@ -19,19 +19,19 @@ use crate::position::SkyPosition;
 use crate::reference_frame::{FrameFault, ReferenceFrame, ToIcrs};
 use crate::trig::sin_cos_deg;
 
-/// How frames are read that are the ICRS nearly, or not known.
+/// The treatment of frames that are nearly the ICRS, or unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Rotates the FK5 of equinox 2000.0 to the ICRS (by 0.023 arcsec). Otherwise its positions stay as they
-    /// are, since astrometry that was tied to an ICRS catalogue is often called FK5; galactic axes are then
-    /// converted by the matrix of [`crate::galactic`].
+    /// True to rotate the FK5 of equinox 2000.0 to the ICRS (by 0.023 arcsec). Otherwise its positions are unchanged,
+    /// since astrometry that was tied to an ICRS catalogue is often called FK5; galactic axes are then converted by the
+    /// matrix of [`crate::galactic`].
     pub rotates_fk5_2000: bool,
-    /// Accepts frames that cannot be converted; positions are then in the frame of the header.
+    /// True to accept frames that cannot be converted; positions are then in the frame of the header.
     pub any_frame: bool,
 }
 
 impl Wcs {
-    /// From the keywords of an image (CTYPE1, CRPIX1, CD1_1, PV2_3 ...); the celestial axes are the first two.
+    /// Reads the keywords of an image (CTYPE1, CRPIX1, CD1_1, PV2_3 ...); the celestial axes are the first two.
     ///
     /// # Errors
     /// [`WcsFault::Absent`] without CTYPEs; otherwise the fault, with its keyword.
@@ -39,7 +39,7 @@ impl Wcs {
         Self::read_image(header, Reading::default())
     }
 
-    /// As [`Wcs::from_image`], with a choice of how frames are read.
+    /// Reads as [`Wcs::from_image`], with a choice of the treatment of frames.
     ///
     /// # Errors
     /// As [`Wcs::from_image`].
@@ -50,8 +50,8 @@ impl Wcs {
         read(&Cards::new(header, Spelling::Image), reading)
     }
 
-    /// From the keywords of a table whose columns `x_column` and `y_column` (the first is 1) hold pixel
-    /// coordinates: TCTYP3, TCRPX3, TCRVL3, TC3_5 or TCD3_5, TV5_3 or TPV5_3 ...
+    /// Reads the keywords of a table whose columns `x_column` and `y_column` (the first is 1) hold pixel coordinates:
+    /// TCTYP3, TCRPX3, TCRVL3, TC3_5 or TCD3_5, TV5_3 or TPV5_3 ...
     ///
     /// # Errors
     /// [`WcsFault::Absent`] without TCTYPs; otherwise the fault, with its keyword.
@@ -63,7 +63,7 @@ impl Wcs {
         Self::read_table(header, x_column, y_column, Reading::default())
     }
 
-    /// As [`Wcs::from_table`], with a choice of how frames are read.
+    /// Reads as [`Wcs::from_table`], with a choice of the treatment of frames.
     ///
     /// # Errors
     /// As [`Wcs::from_table`].
@@ -76,8 +76,8 @@ impl Wcs {
         read(&Cards::new(header, Spelling::Table { x_column, y_column }), reading)
     }
 
-    /// From the header of a catalogue: the table keywords where there are any, else those of the image, which
-    /// WFCAM's catalogues keep.
+    /// Reads the header of a catalogue: the table keywords where there are any, else those of the image, which WFCAM's
+    /// catalogues keep.
     ///
     /// # Errors
     /// As [`Wcs::from_table`], or as [`Wcs::from_image`] when the table keywords are absent.
@@ -147,7 +147,8 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>, reading: Reading) -> Result<
     Ok(wcs)
 }
 
-/// Turns the sphere into the ICRS where a rotation does it; else the way there stays a step of its own.
+/// Rotates the sphere to the ICRS when the transformation is a rotation; otherwise the transformation remains a
+/// separate step.
 fn in_icrs(sphere: Sphere, way: ToIcrs) -> (Sphere, Option<Box<ToIcrs>>) {
     if way.is_identity() {
         return (sphere, None);
@@ -158,7 +159,7 @@ fn in_icrs(sphere: Sphere, way: ToIcrs) -> (Sphere, Option<Box<ToIcrs>>) {
     }
 }
 
-/// The frame of the axes; `None` when it is not known and any frame is accepted.
+/// Reads the frame of the axes; `None` when it is not known and any frame is accepted.
 fn read_frame<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     axes: &Axes,
@@ -183,7 +184,7 @@ fn read_frame<K: Keywords + ?Sized>(
     }
 }
 
-/// Returns the frame that `make` makes of the header's name and equinox.
+/// Returns the frame that `make` returns for the header's name and equinox.
 fn named_frame<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     make: impl Fn(Option<&str>, Option<f64>) -> Result<ReferenceFrame, FrameFault>,
@@ -364,7 +365,7 @@ fn read_zpn<K: Keywords + ?Sized>(parameters: &Parameters<'_, '_, K>) -> Result<
     Zpn::new(coefficients).ok_or_else(|| WcsFault::BadPolynomial { keyword: keyword() })
 }
 
-/// Degrees per pixel with the longitude in the first row, and the inverse.
+/// Reads the degrees per pixel with the longitude in the first row, and computes the inverse.
 fn read_matrix<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     axes: &Axes,
@@ -380,7 +381,7 @@ fn read_matrix<K: Keywords + ?Sized>(
     Ok((matrix, inverse))
 }
 
-/// Longitude (0 to 360) and latitude of the reference point in degrees.
+/// Reads longitude (0 to 360) and latitude of the reference point in degrees.
 fn read_reference<K: Keywords + ?Sized>(
     cards: &Cards<'_, K>,
     axes: &Axes,
@@ -395,7 +396,7 @@ fn read_reference<K: Keywords + ?Sized>(
     Ok(((longitude * units[axes.longitude]).rem_euclid(360.0), latitude))
 }
 
-/// The native sphere: PV1_1 and PV1_2 place the reference point, PV1_3 and PV1_4 are other names of LONPOLE and
+/// Reads the native sphere: PV1_1 and PV1_2 place the reference point, PV1_3 and PV1_4 are other names of LONPOLE and
 /// LATPOLE. A longitude parameter of 5 or more has no meaning outside of TPV.
 fn read_native<K: Keywords + ?Sized>(
     parameters: &Parameters<'_, '_, K>,
@@ -409,11 +410,11 @@ fn read_native<K: Keywords + ?Sized>(
             return Err(WcsFault::UnsupportedParameter { keyword, value });
         }
     }
-    // AIPS moved the whole map to the reference latitude instead of turning the sphere.
+    // AIPS moved the whole map to the reference latitude instead of rotating the sphere.
     let is_gls = parameters.axes.projection == "GLS";
     let theta0_deg = if is_gls { latitude_deg } else { projection.theta0_deg() };
     if !is_gls && theta0_deg == 90.0 {
-        // A zenithal projection away from its pole: in headers this is a left-over of SCAMP.
+        // A zenithal projection with a reference point off its pole: in headers this is a left-over of SCAMP.
         for (m, standard) in [(1, 0.0), (2, 90.0)] {
             if let Some(value) = parameters.longitude(m)?.filter(|value| *value != standard) {
                 let keyword = cards.parameter_keyword(axis, m);
@@ -439,7 +440,7 @@ fn read_native<K: Keywords + ?Sized>(
     })
 }
 
-/// Plane coordinates of the reference point in degrees.
+/// Returns the plane coordinates of the reference point in degrees.
 fn plane_offset(projection: &Projection, native: Native) -> Option<[f64; 2]> {
     let (sin_phi, cos_phi) = sin_cos_deg(native.phi0_deg);
     let (sin_theta, cos_theta) = sin_cos_deg(native.theta0_deg);

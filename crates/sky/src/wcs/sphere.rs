@@ -1,4 +1,5 @@
-//! From the native sphere of a projection to the sky: three vectors instead of spherical trigonometry.
+//! The transformation from the native sphere of a projection to the sky: three vectors instead of spherical
+//! trigonometry.
 
 use crate::position::{UnitVector, unit_vector};
 use crate::rotation::Rotation;
@@ -39,7 +40,7 @@ impl Sphere {
         }
     }
 
-    /// The direction with these components: `along` the pole, `a` along x, `b` along y.
+    /// Returns the direction with these components: `along` the pole, `a` along x, `b` along y.
     #[inline(always)]
     pub(super) fn direction(&self, along: f64, a: f64, b: f64) -> UnitVector {
         UnitVector {
@@ -49,7 +50,7 @@ impl Sphere {
         }
     }
 
-    /// The components of a direction, as [`Self::direction`] takes them.
+    /// Returns the components of a direction, as [`Self::direction`] expects them.
     #[inline(always)]
     pub(super) fn components(&self, v: UnitVector) -> (f64, f64, f64) {
         (v.dot(self.pole), v.dot(self.x), v.dot(self.y))

@@ -1,7 +1,7 @@
 //! Keywords whose numbers have leading zeros: `CD001001` and `PC001001` of the drafts of the WCS papers, `CD01_01`.
 
-/// Learns the usual spelling of a keyword that has leading zeros: (usual, stored). A later one replaces an earlier
-/// one, and the usual spelling itself replaces both, as in wcslib the last card counts.
+/// Learns the usual spelling of a keyword that has leading zeros: (usual, stored). A later one replaces an earlier one,
+/// and the usual spelling itself replaces both: as in wcslib, the last card counts.
 pub(super) fn learn(keyword: &str, zeros: &mut Vec<(String, String)>) {
     if zeros.is_empty() && !has_leading_zero(keyword) {
         return;

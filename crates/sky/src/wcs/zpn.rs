@@ -1,4 +1,4 @@
-//! The radial polynomial of the ZPN projection: R = P0 + P1 zeta + P2 zeta^2 + ..., and back.
+//! The radial polynomial of the ZPN projection: R = P0 + P1 zeta + P2 zeta^2 + ..., and its inverse.
 
 /// Highest power of the FITS standard, plus one.
 pub(super) const COEFFICIENTS: usize = 30;
@@ -8,13 +8,13 @@ pub(super) const COEFFICIENTS: usize = 30;
 pub(super) struct Zpn {
     coefficients: [f64; COEFFICIENTS],
     degree: usize,
-    /// Where the polynomial stops growing, at most pi; beyond, a radius would belong to two directions.
+    /// Angle at which the polynomial stops growing, at most pi; beyond, a radius would belong to two directions.
     zeta_max: f64,
     radius_max: f64,
 }
 
 impl Zpn {
-    /// `None` when the polynomial does not grow at zeta = 0.
+    /// Makes the polynomial; `None` when it does not grow at zeta = 0.
     pub(super) fn new(coefficients: [f64; COEFFICIENTS]) -> Option<Self> {
         let degree = coefficients.iter().rposition(|&c| c != 0.0)?;
         let mut zpn = Self { coefficients, degree, zeta_max: 0.0, radius_max: 0.0 };
@@ -26,12 +26,13 @@ impl Zpn {
         Some(zpn)
     }
 
-    /// Coefficient of a power.
+    /// Returns the coefficient of a power.
     pub(super) fn coefficient(&self, power: usize) -> f64 {
         self.coefficients[power]
     }
 
-    /// First zero of the slope in (0, pi], found in steps of one degree as wcslib does; pi if there is none.
+    /// Returns the first zero of the slope in (0, pi], searched in steps of one degree as in wcslib; pi if there is
+    /// none.
     fn end_of_growth(&self) -> f64 {
         if self.coefficients[2..].iter().all(|&c| c >= 0.0) {
             return std::f64::consts::PI;
@@ -47,7 +48,7 @@ impl Zpn {
         std::f64::consts::PI
     }
 
-    /// The largest zeta known to have a positive slope, by halving (the slope is positive at `low`).
+    /// Returns the largest zeta known to have a positive slope, by bisection (the slope is positive at `low`).
     fn zero_of_slope(&self, mut low: f64, mut high: f64) -> f64 {
         for _ in 0..60 {
             let middle = 0.5 * (low + high);
@@ -78,7 +79,7 @@ impl Zpn {
         (value, slope)
     }
 
-    /// Radius in the plane at an angle from the pole (radians both); `None` beyond the growing part.
+    /// Returns the radius in the plane at an angle from the pole (radians both); `None` beyond the growing part.
     #[inline(always)]
     pub(super) fn radius(&self, zeta: f64) -> Option<f64> {
         (zeta <= self.zeta_max).then(|| self.value_and_slope(zeta).0)
@@ -86,12 +87,12 @@ impl Zpn {
 
     /// Returns the angles from the pole at some radii; NaN beyond the growing part.
     ///
-    /// Newton's iteration inside a shrinking bracket: the result is exact to rounding also next to the limit,
-    /// where the slope vanishes. The radii are computed side by side, since each step waits for a division.
+    /// Newton's iteration inside a shrinking bracket is exact to rounding also next to the limit, where the slope
+    /// vanishes. The radii are computed in parallel, since each step waits for a division.
     #[inline(always)]
     pub(super) fn zetas<const N: usize>(&self, radius: [f64; N]) -> [f64; N] {
         let c = &self.coefficients;
-        // The inverse series to third order: the first step of Newton then starts at parts in a million.
+        // The inverse series to third order, so that Newton's first step starts at an error of parts in a million.
         let (second, third) = (c[2] / c[1], c[3] / c[1]);
         let (mut zeta, mut running) = ([f64::NAN; N], [false; N]);
         let (mut low, mut high) = ([0.0; N], [self.zeta_max; N]);
@@ -171,7 +172,7 @@ mod tests {
                 let zeta = zpn.zeta_max * f64::from(i) / 1000.0;
                 let radius = zpn.radius(zeta).unwrap();
                 let back = zeta_of(&zpn, radius.min(zpn.radius_max)).unwrap();
-                // Where the slope vanishes a rounding of the radius moves the angle by its square root.
+                // Near a vanishing slope, a rounding of the radius changes the angle by its square root.
                 let slope = zpn.value_and_slope(zeta).1.max(1e-8 * zpn.coefficient(1));
                 let terms: f64 = (0..=zpn.degree)
                     .map(|k| (zpn.coefficients[k] * zeta.powi(k as i32)).abs())
@@ -187,7 +188,7 @@ mod tests {
         let zpn = with(&[(1, 1.0), (3, 42.0), (5, -10_000.0)]).unwrap();
         for step in 0..500 {
             let at = |lane: f64| zpn.radius_max * (f64::from(step) + lane) / 500.0;
-            // The last one next to the limit or beyond it, where the iteration takes longest.
+            // The last one is next to the limit or beyond it, where the iteration takes longest.
             let radius = [at(0.0), at(0.3), f64::NAN, zpn.radius_max * (1.0 - 1e-12), at(1.7)];
             let one = radius.map(|radius| zpn.zetas([radius])[0].to_bits());
             assert_eq!(zpn.zetas(radius).map(f64::to_bits), one, "{radius:?}");

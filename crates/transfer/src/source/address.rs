@@ -1,9 +1,9 @@
-//! Where a source is, as an operator writes it; and its secrets, which are never printed.
+//! The address of a source, as an operator writes it; and its secrets, which are never printed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where deliveries come from.
+/// The place from which deliveries are fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A directory on this machine, or mounted.
@@ -19,11 +19,11 @@ pub enum Address {
 /// A directory of another computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshPlace {
-    /// User; empty = as ssh decides.
+    /// User; empty for ssh's default.
     pub user: String,
     /// Host as ssh takes it.
     pub host: String,
-    /// Port; `None` = as ssh decides.
+    /// Port; `None` for ssh's default.
     pub port: Option<u16>,
     /// Path; relative ones (`ssh://host/~/nights`) are below the user's home.
     pub path: String,
@@ -38,13 +38,13 @@ pub struct S3Place {
     pub prefix: String,
 }
 
-/// An address that is none.
+/// Text that is not a valid address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AddressFault(pub String);
 
 impl Address {
-    /// Understands a URL or a path; relative paths are below `root`.
+    /// Parses a URL or a path; relative paths are below `root`.
     ///
     /// # Errors
     /// For a scheme that is not known, a URL that lacks a host or bucket, and one that holds a password.
@@ -109,7 +109,7 @@ impl Address {
         }
     }
 
-    /// A directory and what stands in it: the delivery that an address names, and where it is.
+    /// Returns the delivery that an address names, and the directory that holds it.
     pub fn split_last(&self) -> Option<(Self, String)> {
         let cut = |path: &str| {
             let path = path.trim_end_matches('/');
@@ -194,7 +194,7 @@ fn ssh(user: &str, authority: &str, path: &str) -> Option<SshPlace> {
     Some(SshPlace { user: user.to_owned(), host: host.to_owned(), port, path })
 }
 
-/// A URL as it can be told: what stands before the host is left out.
+/// Returns a URL without the part before the host, so that it can be shown.
 fn without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
@@ -207,12 +207,12 @@ fn without_secrets(text: &str) -> String {
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a secret in.
+    /// Wraps a secret.
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// Gives it to who sends it.
+    /// Returns the text, for the sender of a request.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

@@ -18,18 +18,19 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The one at a path.
+    /// Makes the source of a path.
     pub fn new(root: PathBuf) -> Self {
         Self { root, links: Links::default(), link_roots: Vec::new() }
     }
 
-    /// The same, with the links that it follows.
+    /// Sets the links that the source follows.
     #[must_use]
     pub fn following(self, links: Links, link_roots: Vec<PathBuf>) -> Self {
         Self { links, link_roots, ..self }
     }
 
-    /// Returns where a link leads, or the reason for which it is not followed. `own` is a further tree into which it may lead.
+    /// Returns the target of a link, or the reason for which it is not followed. `own` is a further tree into which it may
+    /// lead.
     fn followed(&self, link: &Path, own: Option<&Path>) -> Result<PathBuf, String> {
         if self.links == Links::Skip {
             return Err(links::SKIPPED.to_owned());
@@ -44,7 +45,7 @@ impl Directory {
         Err(links::outside(&target.display().to_string()))
     }
 
-    /// Returns the directory of a delivery, where a link leads for one that is a link.
+    /// Returns the directory of a delivery; for a link, its target.
     fn real(&self, delivery: &str) -> Result<PathBuf, String> {
         let path = self.root.join(delivery);
         match std::fs::symlink_metadata(&path) {
@@ -53,14 +54,14 @@ impl Directory {
         }
     }
 
-    /// Returns what a name of a delivery's directory is; a link is what it leads to, if it is followed.
+    /// Returns the entry of a name in a delivery's directory; a followed link is its target.
     fn entry(&self, directory: &Path, name: OsString) -> Option<Entry> {
         let path = directory.join(&name);
         let metadata = match std::fs::symlink_metadata(&path) {
             Ok(metadata) => metadata,
-            // What vanishes meanwhile was not there.
+            // A file that disappears meanwhile counts as absent.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            // Opening it will say why not.
+            // Opening the file will report the reason.
             Err(_) => return Some(Entry::named(name, EntryKind::File)),
         };
         if !metadata.is_symlink() {
@@ -80,7 +81,7 @@ impl Directory {
     }
 }
 
-/// What a system's error means for a source.
+/// Makes the fault of a source from a system's error.
 pub(crate) fn fault(path: &Path, error: &io::Error) -> SourceFault {
     let place = path.display().to_string();
     match error.kind() {

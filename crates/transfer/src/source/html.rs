@@ -8,13 +8,13 @@
 pub(super) struct Links {
     /// Address to which the others are relative, when the page has one.
     pub base: Option<String>,
-    /// Addresses in their order, as they are written.
+    /// Addresses in the order and form of the page.
     pub hrefs: Vec<String>,
-    /// The page has an `<html>` tag.
+    /// True when the page has an `<html>` tag.
     pub is_opened: bool,
-    /// The page has an `</html>` tag.
+    /// True when the page has an `</html>` tag.
     pub is_closed: bool,
-    /// The text ends inside of a tag or comment.
+    /// True when the text ends inside a tag or comment.
     pub is_cut: bool,
 }
 
@@ -53,7 +53,7 @@ impl Links {
         links
     }
 
-    /// Takes a tag; returns the text after it, or after its content where that is text.
+    /// Reads a tag; returns the text after it, or after its content where that is text.
     fn take<'h>(
         &mut self,
         name: &str,
@@ -156,7 +156,7 @@ const NAMED: [(&str, char); 43] = [
     ("rcub", '}'),
     ("shy", '\u{ad}'),
 ];
-/// Those that need no semicolon.
+/// Names that need no semicolon.
 const BARE: [&str; 10] = ["amp", "AMP", "lt", "LT", "gt", "GT", "quot", "QUOT", "nbsp", "shy"];
 
 /// Returns a value with its references to characters resolved.
@@ -197,7 +197,7 @@ fn reference(text: &str) -> Option<(char, usize)> {
     if let (Some((_, character)), 1) = (whole, behind(length)) {
         return Some((*character, length + 1));
     }
-    // Inside of an attribute a name without semicolon is one only where it cannot be part of a query.
+    // Inside an attribute a name without semicolon is a reference only where it cannot be part of a query.
     let (name, character) = whole.filter(|(name, _)| BARE.contains(name))?;
     (!text[name.len()..].starts_with('=')).then_some((*character, name.len()))
 }

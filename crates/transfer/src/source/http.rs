@@ -19,13 +19,13 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Body, RequestBuilder, typestate::WithoutBody};
 use url::Url;
 
-/// What a part of a path may hold as it is (RFC 3986, unreserved).
+/// Characters that are not escaped in a part of a path (RFC 3986, unreserved).
 pub(super) const PATH_PART: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Longest page or list; a longer one is an error.
 const PAGE_BYTES: u64 = 64 << 20;
 
-/// A client that gives up on what does not answer.
+/// Makes a client that stops waiting for a server without response.
 pub(super) fn agent(access: &Access) -> Result<Agent, SourceFault> {
     let seconds = |n: u64| Some(Duration::from_secs(n));
     let config = Agent::config_builder()
@@ -44,7 +44,7 @@ pub(super) fn agent(access: &Access) -> Result<Agent, SourceFault> {
     Ok(config.new_agent())
 }
 
-/// Whom to trust: those of a file, of the system, or, where it has none, those that browsers trust.
+/// Returns the trusted authorities: those of a file, of the system, or, if it has none, those that browsers trust.
 fn authorities(access: &Access) -> Result<RootCerts, SourceFault> {
     let Some(path) = access.authorities.clone().or_else(files::system_authorities) else {
         return Ok(RootCerts::WebPki);
@@ -65,7 +65,7 @@ fn authorities(access: &Access) -> Result<RootCerts, SourceFault> {
     }
 }
 
-/// What became of a request that was not answered. The URL is not shown: it may be signed.
+/// Makes the fault of a request without response. The URL is not shown, because it may be signed.
 pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
     let why = match error {
         ureq::Error::Timeout(_) => "nothing came for too long".to_owned(),
@@ -77,7 +77,7 @@ pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
             return SourceFault::lasting("no_address", place, "it is no URL");
         }
-        // The server is there, and answers so whenever it is asked for this file.
+        // The server is reachable, and responds in this way to every request for this file.
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
             return SourceFault::lasting("refused_by_source", place, "its redirects do not end");
         }
@@ -90,7 +90,7 @@ pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
     SourceFault::passing(place, why)
 }
 
-/// What an answer other than the one hoped for means.
+/// Makes the fault of an unexpected response.
 pub(super) fn refused(place: &str, status: StatusCode) -> SourceFault {
     let why = format!("the server answers {status}");
     match status.as_u16() {
@@ -102,7 +102,7 @@ pub(super) fn refused(place: &str, status: StatusCode) -> SourceFault {
     }
 }
 
-/// What the headers of an answer say of a file.
+/// Returns the description of a file in the headers of a response.
 pub(super) fn described(name: OsString, answer: &Response<Body>) -> Entry {
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
     let modified =
@@ -134,7 +134,7 @@ pub(super) fn listed(place: &str, answer: Response<Body>) -> Result<String, Sour
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Puts the body of an answer to a request for a span into the sink.
+/// Writes the body of a response to a request for a span into the sink.
 pub(super) fn pour(
     place: &str,
     answer: Response<Body>,
@@ -157,7 +157,7 @@ pub(super) fn pour(
             }
             (0, all.parse().ok())
         }
-        // A server may answer with all of it.
+        // A server may respond with the whole file.
         200 => (span.from, header("content-length").and_then(|n| n.parse().ok())),
         _ => return Err(refused(place, answer.status())),
     };
@@ -189,7 +189,7 @@ pub(super) fn pour(
     Ok(())
 }
 
-/// A request for a span of what was listed, and for nothing else.
+/// Makes a request for a span of the listed content, and for nothing else.
 pub(super) fn asked_for(
     request: RequestBuilder<WithoutBody>,
     wanted: &Entry,
@@ -239,7 +239,7 @@ impl Http {
         request.header("Authorization", value)
     }
 
-    /// Returns the text at an address, and whether the server stated where it ends.
+    /// Returns the text at an address, and true when the server stated its end.
     fn text(&self, url: &str) -> Result<(String, bool), SourceFault> {
         let answer = self.dressed(self.agent.get(url)).call().map_err(|e| unanswered(url, &e))?;
         if answer.status() != StatusCode::OK {
@@ -266,7 +266,7 @@ impl Http {
         }
     }
 
-    /// What is listed of a delivery, before its files are asked for, and the text that lists it.
+    /// Returns the list of a delivery, before its files are queried, and the text of the list.
     fn names(&self, delivery: &str) -> Result<(Vec<Entry>, String), SourceFault> {
         if self.access.listing.is_empty() {
             let (page, text) = self.page(delivery)?;
@@ -288,7 +288,7 @@ impl Http {
         Ok((names.map(|name| Entry::named(name.into(), EntryKind::File)).collect(), text))
     }
 
-    /// Where a file is.
+    /// Returns the URL of a file.
     fn url_of(&self, delivery: &str, entry: &Entry) -> String {
         match &entry.locator {
             Some(url) => url.to_string_lossy().into_owned(),
@@ -305,13 +305,13 @@ impl Http {
                 locator: entry.locator.clone(),
                 ..described(entry.name.clone(), &answer)
             }),
-            // A server that does not know the question may well have the file.
+            // A server that does not support HEAD may still have the file.
             405 | 501 => Ok(untold(entry)),
             _ => Err(refused(&url, answer.status())),
         }
     }
 
-    /// Asks for many files at once. What is wrong with one is found again when it is read, and is no fault of the others.
+    /// Queries many files at once. A fault of one file is found again when it is read, and does not affect the others.
     fn heads(&self, delivery: &str, listed: &[Entry]) -> Result<Vec<Entry>, SourceFault> {
         let (next, silent) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let found = Mutex::new(Vec::new());
@@ -322,7 +322,7 @@ impl Http {
                         if silent.load(Ordering::Relaxed) >= SILENT_MOST {
                             return;
                         }
-                        // A name that will be refused is not asked for.
+                        // A name that will be refused is not queried.
                         let is_asked = entry.kind == EntryKind::File
                             && crate::names::fault(&entry.name).is_none();
                         let looked = match is_asked {
@@ -353,13 +353,13 @@ impl Http {
                 Err(fault @ SourceFault::Passing { is_answered: false, .. }) if is_silent => {
                     return Err(fault);
                 }
-                // Listed, and not there: a list may be ahead of its files.
+                // The file is listed, but missing: a list may be ahead of its files.
                 Err(SourceFault::Lasting { code: "missing_file", .. }) => entries.push(Entry {
                     kind: EntryKind::Elsewhere,
                     note: "it is listed, and the server does not have it".to_owned(),
                     ..untold(entry)
                 }),
-                // It stands there all the same; reading it will say why not.
+                // The file is listed nevertheless; reading it will report the reason.
                 Err(_) => entries.push(untold(entry)),
             }
         }
@@ -367,10 +367,10 @@ impl Http {
     }
 }
 
-/// Files in a row whose questions are not answered, after which the server is not asked for others.
+/// Consecutive files whose queries get no response, after which the server is not queried for others.
 const SILENT_MOST: usize = 8;
 
-/// A file of which the server told nothing but the name.
+/// Makes the entry of a file of which the server reported nothing but the name.
 fn untold(listed: &Entry) -> Entry {
     Entry { locator: listed.locator.clone(), ..Entry::named(listed.name.clone(), EntryKind::File) }
 }

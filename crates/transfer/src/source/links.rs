@@ -1,9 +1,9 @@
-//! What is said of symbolic links that are not followed.
+//! Messages about symbolic links that are not followed.
 
 use crate::Skipped;
 use std::ffi::OsStr;
 
-/// The reason where no link is followed.
+/// The reason when no link is followed.
 pub(super) const SKIPPED: &str = "links are not followed here: links = \"skip\"";
 
 /// Returns the reason for a link that leads out of the source.

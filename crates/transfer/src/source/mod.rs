@@ -1,11 +1,12 @@
-//! Where deliveries come from: a directory, `ssh://` (SFTP), `http(s)://`, `s3://`. One face, [`Source`]; each kind in its file.
+//! Sources of deliveries: a directory, `ssh://` (SFTP), `http(s)://`, `s3://`. One interface, [`Source`]; each kind in its
+//! file.
 //!
-//! A source lists its deliveries and their files, and hands out [`Line`]s: one connection each, used by one thread at a
-//! time, that reads ranges of files. What a file looked like when it was listed ([`Entry`]) is held against it
-//! when it is read, as far as the protocol can: `fstat` on SFTP, `If-Match` on HTTP and S3.
+//! A source lists its deliveries and their files, and opens [`Line`]s: one connection each, used by one thread at a time, that
+//! reads ranges of files. The state of a file when it was listed ([`Entry`]) is compared with its state when it is read, as far
+//! as the protocol can: `fstat` on SFTP, `If-Match` on HTTP and S3.
 //!
-//! Start at [`open`]. Another kind is another implementation of the two traits. Retries, order and limits are not made
-//! here but in [`crate::lanes`].
+//! Start at [`open`]. Another kind is another implementation of the two traits. Retries, order and limits are the task of
+//! [`crate::lanes`].
 
 pub mod address;
 mod directory;
@@ -24,10 +25,10 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What stands under a name.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A file; of a remote source also what says nothing of itself.
+    /// A file; in a remote source also an entry without a stated kind.
     File,
     /// A symbolic link.
     Link,
@@ -35,32 +36,32 @@ pub enum EntryKind {
     Directory,
     /// A FIFO, socket or device.
     Other,
-    /// A link of a page that leads to no file of the delivery; the note says where.
+    /// A link of a page that leads to no file of the delivery; the note holds the target.
     Elsewhere,
 }
 
-/// One name in a delivery, as it looked when it was listed.
+/// One name in a delivery, in its state when it was listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The name, as the source has it.
     pub name: OsString,
-    /// What stands there.
+    /// The kind of the entry.
     pub kind: EntryKind,
-    /// Length, when the source tells it.
+    /// Length; `None` when the source does not report it.
     pub bytes: Option<u64>,
-    /// Modification time, nanoseconds since 1970; 0 when the source does not tell it.
+    /// Modification time, nanoseconds since 1970; 0 when the source does not report it.
     pub modified_ns: i64,
-    /// What the source calls this version of the content (ETag); may be empty.
+    /// The source's name for this version of the content (ETag); may be empty.
     pub tag: String,
-    /// Whether parts of it can be asked for.
+    /// True when parts of the file can be requested.
     pub has_ranges: bool,
-    /// Where its content is, when that is not under the name: the target of a link, or a URL.
+    /// The place of its content when it is not under the name: the target of a link, or a URL.
     pub locator: Option<OsString>,
-    /// Reason for which a link is not followed.
+    /// The reason why a link is not followed.
     pub note: String,
 }
 
-/// Links that are followed.
+/// The links that are followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Links {
     /// None.
@@ -72,10 +73,10 @@ pub enum Links {
     Anywhere,
 }
 
-/// What a source shows where its deliveries are.
+/// The entries of a source at the level of deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Names of what may be deliveries, in order.
+    /// Names of possible deliveries, in order.
     pub names: Vec<OsString>,
     /// Entries that are not followed.
     pub skipped: Vec<crate::Skipped>,
@@ -96,7 +97,7 @@ impl Entry {
         }
     }
 
-    /// Whether two looks at a name saw the same content, as far as a source can tell.
+    /// Returns true when two listings of a name saw the same content, as far as a source can determine.
     pub fn is_same(&self, other: &Self) -> bool {
         let alike = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
         self.bytes == other.bytes
@@ -105,79 +106,80 @@ impl Entry {
     }
 }
 
-/// A list that is longer is no delivery.
+/// Most entries of a list; a longer one is not a delivery.
 const ENTRIES_MOST: usize = 1_000_000;
 
 fn endless(place: impl Into<String>) -> SourceFault {
     SourceFault::lasting("refused_by_source", place, "its list does not end")
 }
 
-/// Why a source did not do what was asked of it.
+/// The reason why a source did not fulfil a request.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceFault {
-    /// Asking again may help: the line was cut, the server is busy or restarts.
+    /// A retry may succeed: the connection was cut, the server is busy or restarts.
     #[error("{place}: {why}")]
     Passing {
-        /// What was asked for, without secrets.
+        /// The requested place, without secrets.
         place: String,
-        /// What was said.
+        /// The message.
         why: String,
-        /// The source itself said so: it is there.
+        /// True when the source itself reported the fault: it is reachable.
         is_answered: bool,
     },
-    /// It will not change by itself soon: no such name, no permission.
+    /// The fault will not pass by itself soon: no such name, no permission.
     #[error("{place}: {why}")]
     Lasting {
-        /// What was asked for, without secrets.
+        /// The requested place, without secrets.
         place: String,
-        /// What was said.
+        /// The message.
         why: String,
         /// Machine-readable reason.
         code: &'static str,
     },
-    /// The file is another one by now than was listed.
+    /// The file has changed since it was listed.
     #[error("{place}: it changed since it was listed")]
     Changed {
         /// The file.
         place: String,
     },
-    /// What was read could not be put away here.
+    /// The bytes read could not be stored on this machine.
     #[error("cannot put away what was read")]
     Sink(#[source] io::Error),
 }
 
 impl SourceFault {
-    /// Asking again may help.
+    /// Makes a fault for which a retry may succeed.
     pub fn passing(place: impl Into<String>, why: impl ToString) -> Self {
         Self::Passing { place: place.into(), why: why.to_string(), is_answered: false }
     }
 
-    /// The source is there and says that it cannot now.
+    /// Makes a fault of a source that is reachable and reports a temporary failure.
     pub fn busy(place: impl Into<String>, why: impl ToString) -> Self {
         Self::Passing { place: place.into(), why: why.to_string(), is_answered: true }
     }
 
-    /// Asking again does not help.
+    /// Makes a fault for which a retry does not help.
     pub fn lasting(code: &'static str, place: impl Into<String>, why: impl ToString) -> Self {
         Self::Lasting { place: place.into(), why: why.to_string(), code }
     }
 }
 
-/// Somewhere deliveries come from.
+/// A place from which deliveries are fetched.
 pub trait Source: Send + Sync {
-    /// Names of what may be deliveries, in order, and entries that are not followed.
+    /// Lists the names of possible deliveries, in order, and entries that are not followed.
     ///
     /// # Errors
     /// [`SourceFault`].
     fn deliveries(&self) -> Result<Found, SourceFault>;
 
-    /// What stands in a delivery, in any order.
+    /// Lists the entries of a delivery, in any order.
     ///
     /// # Errors
     /// [`SourceFault`].
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault>;
 
-    /// A word that changes when anything in a delivery does; cheaper than [`Source::list`] where that asks for every file.
+    /// Returns a fingerprint that changes when anything in a delivery does; cheaper than [`Source::list`] where that queries
+    /// every file.
     ///
     /// # Errors
     /// [`SourceFault`].
@@ -185,37 +187,37 @@ pub trait Source: Send + Sync {
         self.list(delivery).map(|entries| Glance::of(&entries))
     }
 
-    /// A connection of its own.
+    /// Opens a separate connection.
     ///
     /// # Errors
     /// [`SourceFault`].
     fn line(&self) -> Result<Box<dyn Line>, SourceFault>;
 
-    /// Where a delivery comes from, for the record: a URL without secrets, or a path.
+    /// Returns the place of a delivery, for the record: a URL without secrets, or a path.
     fn place(&self, delivery: &str) -> String;
 
-    /// Whether [`Source::list`] asks for every file by itself.
+    /// Returns true when [`Source::list`] queries every file separately.
     fn is_slow_to_list(&self) -> bool {
         false
     }
 
-    /// The directory of a delivery on this machine, where it has one.
+    /// Returns the directory of a delivery on this machine; `None` for a remote source.
     fn directory(&self, _delivery: &str) -> Option<PathBuf> {
         None
     }
 }
 
-/// How a delivery looks from afar.
+/// A summary of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
     /// Names in it.
     pub names: Vec<String>,
-    /// Changes when anything does.
+    /// A fingerprint that changes when anything in the delivery does.
     pub word: u64,
 }
 
 impl Glance {
-    /// That of a list.
+    /// Makes the summary of a list.
     pub fn of(entries: &[Entry]) -> Self {
         let mut lines: Vec<String> = entries
             .iter()
@@ -227,7 +229,7 @@ impl Glance {
     }
 }
 
-/// Part of a file: from a byte to before another.
+/// Part of a file: from one byte up to before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// First byte.
@@ -236,7 +238,7 @@ pub struct Span {
     pub to: u64,
 }
 
-/// Takes bytes as they come.
+/// A receiver of bytes as they arrive.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), SourceFault> + 'a;
 
 /// One connection.
@@ -244,7 +246,7 @@ pub trait Line: Send {
     /// Reads a span of a file into `sink`; a file without known length is read to its end from 0.
     ///
     /// # Errors
-    /// [`SourceFault`]; what went into the sink before is good all the same.
+    /// [`SourceFault`]; bytes passed to the sink before it are valid nevertheless.
     fn read(
         &mut self,
         delivery: &str,
@@ -253,25 +255,25 @@ pub trait Line: Send {
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault>;
 
-    /// Looks at a file once more.
+    /// Queries a file again.
     ///
     /// # Errors
     /// [`SourceFault`].
     fn look(&mut self, delivery: &str, entry: &Entry) -> Result<Entry, SourceFault>;
 }
 
-/// How a source is reached.
+/// The access to a source.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// Options of ssh, as they are.
+    /// Options of ssh, unchanged.
     pub ssh_options: Vec<String>,
-    /// Who asks: user of HTTP's basic authentication, access key of S3.
+    /// The user name: user of HTTP's basic authentication, access key of S3.
     pub user: String,
     /// Password, token, or secret key.
     pub secret: Option<Secret>,
     /// Session token of S3.
     pub session: Option<Secret>,
-    /// Where S3 is, when it is not Amazon's.
+    /// Endpoint of S3; empty for Amazon's.
     pub endpoint: String,
     /// Region of S3.
     pub region: String,
@@ -283,16 +285,16 @@ pub struct Access {
     pub links: Links,
     /// Trees beside the source's own into which links may lead.
     pub link_roots: Vec<PathBuf>,
-    /// When a connection counts as dead.
+    /// The criterion for a dead connection.
     pub stall: Stall,
-    /// Connections at the most.
+    /// Most connections.
     pub lines_most: usize,
 }
 
-/// A source at an address.
+/// Opens a source at an address.
 ///
 /// # Errors
-/// [`SourceFault::Lasting`] for one that cannot be used at all; nothing is asked of the source yet.
+/// [`SourceFault::Lasting`] for an address that cannot be used at all; no request is sent to the source yet.
 pub fn open(address: &Address, access: Access) -> Result<Box<dyn Source>, SourceFault> {
     Ok(match address {
         Address::Directory(path) => {
@@ -304,7 +306,7 @@ pub fn open(address: &Address, access: Access) -> Result<Box<dyn Source>, Source
     })
 }
 
-/// A path below another, in the manner of URLs.
+/// Returns a path below another, joined as in URLs.
 fn below(root: &str, delivery: &str, name: &str) -> String {
     let mut path = root.trim_end_matches('/').to_owned();
     for part in [delivery, name].into_iter().filter(|part| !part.is_empty()) {
@@ -314,7 +316,7 @@ fn below(root: &str, delivery: &str, name: &str) -> String {
     path
 }
 
-/// Whether a path is one of a directory that is there.
+/// Returns true when a path is that of an existing directory.
 fn is_directory(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.is_dir())
 }

@@ -1,8 +1,8 @@
 //! Names on a directory page, as web servers make them: Apache, nginx, lighttpd, Caddy, Python, and pages written by hand.
 //!
-//! No standard says what such a page looks like; what all have in common is a link to every entry. Links are resolved as a
-//! browser resolves them (WHATWG URL, `<base href>`). Those that lead to something right below the page, or below its base, are
-//! entries. A link to a file elsewhere is no entry, and is named. Everything else on the page is passed over.
+//! No standard defines such a page; all of them have a link to every entry. Links are resolved as a browser resolves them
+//! (WHATWG URL, `<base href>`). Those that lead to something right below the page, or below its base, are entries. A link to a
+//! file elsewhere is no entry, and is named. Everything else on the page is ignored.
 
 use super::html::Links;
 use percent_encoding::percent_decode_str;
@@ -12,7 +12,7 @@ use url::Url;
 /// Entries of a page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
-    /// Files, each with its address where that is another one than its name below the page.
+    /// Files, each with its address where that differs from its name below the page.
     pub files: BTreeMap<String, Option<String>>,
     /// Directories.
     pub directories: BTreeSet<String>,
@@ -76,7 +76,7 @@ impl Page {
     }
 
     /// Adds files whose links have queries, unless there is a plain link to each. Several queries of one name are several files
-    /// that cannot be told apart by name.
+    /// that cannot be distinguished by name.
     fn add_queries(&mut self, with_query: BTreeMap<String, BTreeSet<String>>) {
         for (name, links) in with_query {
             if self.files.contains_key(&name) || self.directories.contains(&name) {
@@ -98,8 +98,8 @@ impl Page {
     }
 }
 
-/// Returns where a link leads. What resembles a scheme that nobody knows is the beginning of a name: names with a colon are
-/// common, and not every server escapes them.
+/// Returns where a link leads. Text like an unknown scheme is the beginning of a name: names with a colon are common, and not
+/// every server escapes them.
 fn resolved(href: &str, base: &Url) -> Option<Url> {
     let plain: String = href.trim().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
     let is_name = plain.split_once(':').is_some_and(|(scheme, rest)| {
@@ -113,7 +113,7 @@ fn resolved(href: &str, base: &Url) -> Option<Url> {
     }
 }
 
-/// What a link is to a page.
+/// The meaning of a link on a page.
 enum Place {
     /// A file of this name; below the page itself, or only below its base.
     File { name: String, is_below: bool },
@@ -137,7 +137,7 @@ fn place(link: &Url, at: &Url, base: &Url) -> Place {
         return elsewhere("its address is none of HTTP");
     }
     let is_in = |page: &Url| decoded(directory) == directory_of(page);
-    // Behind another server a page may state its address as that one knows it.
+    // Behind another server a page may state its address as known to that server.
     let is_below = is_in(at);
     let is_below_base = is_in(base) && is_same_server(link, at);
     if decoded(path) == directory_of(at) || matches!(name.as_str(), "" | "." | "..") {
@@ -151,7 +151,7 @@ fn place(link: &Url, at: &Url, base: &Url) -> Place {
     }
 }
 
-/// Returns the path of the directory of a page, without a slash behind it.
+/// Returns the path of the directory of a page, without a trailing slash.
 fn directory_of(page: &Url) -> String {
     decoded(page.path().rsplit_once('/').map_or("", |(directory, _)| directory))
 }

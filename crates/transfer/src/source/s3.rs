@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 use ureq::Agent;
 
-/// How long a signed request is good for: clocks need not agree to the second.
+/// Validity of a signed request: clocks need not agree to the second.
 const GOOD_FOR: Duration = Duration::from_secs(900);
 
 /// Keys of a bucket that begin alike.
@@ -29,7 +29,7 @@ impl S3 {
         let fault = |why: &dyn std::fmt::Display| SourceFault::lasting("no_address", &shown, why);
         let region =
             if access.region.is_empty() { "us-east-1".to_owned() } else { access.region.clone() };
-        // Amazon's own answers under the bucket's name; other stores under the path.
+        // Amazon's own service responds under the bucket's name; other stores under the path.
         let (endpoint, style) = match access.endpoint.as_str() {
             "" => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::VirtualHost),
             own => (own.to_owned(), UrlStyle::Path),
@@ -55,12 +55,12 @@ impl S3 {
         parts.iter().filter(|p| !p.is_empty()).map(|p| format!("{p}/")).collect()
     }
 
-    /// All keys below a prefix, and what the next slash cuts off.
+    /// Lists all keys below a prefix, and the prefixes up to the next slash.
     fn keys(&self, prefix: &str) -> Result<(Vec<Entry>, Vec<String>), SourceFault> {
         let place = format!("s3://{}/{prefix}", self.place.bucket);
         let (mut entries, mut below) = (Vec::new(), Vec::new());
         let mut token: Option<String> = None;
-        // Pages hold up to 1000 keys; a store that sends empty ones ends here, too.
+        // Pages hold up to 1000 keys; the limit also stops a store that sends empty pages.
         for _ in 0..ENTRIES_MOST / 100 {
             if entries.len() + below.len() > ENTRIES_MOST {
                 break;
@@ -83,7 +83,7 @@ impl S3 {
                     name: name.into(),
                     kind: EntryKind::File,
                     bytes: object.size,
-                    // To the second: the headers of the object tell no more.
+                    // The date is cut to the second, the precision of the object's headers.
                     modified_ns: modified
                         .map_or(0, |t| t.timestamp().saturating_mul(1_000_000_000)),
                     tag: object.etag.unwrap_or_default(),
@@ -112,7 +112,7 @@ impl S3 {
             return Err(refused(place, answer.status()));
         }
         let text = listed(place, answer)?;
-        // One that is cut and does not say how it continues is an error there.
+        // A response that is cut and does not state its continuation is an error in the parser.
         ListObjectsV2::parse_response(&text)
             .map_err(|e| SourceFault::passing(place, format!("the list cannot be read: {e}")))
     }

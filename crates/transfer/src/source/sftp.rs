@@ -1,7 +1,7 @@
-//! `ssh://`: SFTP through the system's ssh, so that keys, host keys, jumps and agents are those that the operator has.
+//! `ssh://`: SFTP through the system's ssh, so that keys, host keys, jumps and agents are those of the operator.
 //!
-//! A line is one `ssh` process of its own: the window of one connection (2 MB) bounds what is under way, so a far
-//! source is read over several. Within a line requests are kept under way up to that window.
+//! A connection is one `ssh` process of its own: the window of one connection (2 MB) bounds the data in transit, so a distant
+//! source is read over several. Within a connection, requests are kept in transit up to that window.
 
 use super::address::SshPlace;
 use super::{
@@ -20,21 +20,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 
-/// Bytes asked for ahead on a line: a little more than the window of an OpenSSH channel.
+/// Bytes requested ahead on a connection: a little more than the window of an OpenSSH channel.
 const AHEAD_BYTES: u64 = 5 << 19;
-/// What every server answers at once; those that tell their limits are asked for more.
+/// Bytes that every server returns at once; a server that reports its limits is sent larger requests.
 const READ_BYTES: u64 = 32_768;
-/// The largest answer taken: OpenSSH's packets have up to 256 KiB.
+/// The largest accepted response: OpenSSH's packets have up to 256 KiB.
 const READ_BYTES_MOST: u64 = 261_120;
 
 /// A directory of another computer.
 pub(super) struct Sftp {
     reach: Reach,
-    /// The connection over which is listed: one for all looks at all deliveries.
+    /// The connection for listings: one for all listings of all deliveries.
     control: Mutex<Option<SftpLine>>,
 }
 
-/// How it is reached.
+/// The settings for the access to the server.
 #[derive(Clone, Debug)]
 struct Reach {
     place: SshPlace,
@@ -46,7 +46,7 @@ impl Sftp {
         Self { reach: Reach { place, access }, control: Mutex::default() }
     }
 
-    /// What stands in a directory; over a new connection when the one of before is gone.
+    /// Lists a directory; over a new connection when the previous one is closed.
     fn entries(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
         let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = control.as_mut() {
@@ -70,7 +70,7 @@ impl Reach {
         below(root, delivery, name)
     }
 
-    /// Starts ssh. What the operator sets comes first: of an option the first value counts.
+    /// Starts ssh. The operator's options precede the others, because ssh uses the first value of an option.
     fn ssh(&self, stdio: OwnedFd) -> std::io::Result<Child> {
         let mut command = Command::new("ssh");
         command.args(&self.access.ssh_options);
@@ -179,10 +179,10 @@ struct SftpLine {
     open: Option<Open>,
 }
 
-/// A file that is open at the server.
+/// A file that is open on the server.
 struct Open {
     path: String,
-    /// As it was wanted: of another content under the same name this is no handle.
+    /// The entry as it was requested: the handle is not valid for another content under the same name.
     entry: Entry,
     handle: String,
 }
@@ -210,7 +210,7 @@ impl SftpLine {
         Ok(())
     }
 
-    /// What ssh said when there is no session.
+    /// Makes the fault of a failed session, with ssh's message.
     fn not_begun(&mut self, error: &Error) -> SourceFault {
         let _ = self.ssh.kill();
         let mut said = String::new();
@@ -269,7 +269,8 @@ impl SftpLine {
         self.follow(delivery, entries)
     }
 
-    /// Replaces links by what they lead to, as far as they are followed. Many at once: far away each answer takes its time.
+    /// Replaces links by their targets, as far as they are followed. Many are resolved at once, because each response of a
+    /// distant server takes its time.
     fn follow(&self, delivery: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>, SourceFault> {
         let is_link = |e: &Entry| e.kind == EntryKind::Link;
         if delivery.is_empty() && !entries.iter().any(is_link) {
@@ -317,8 +318,8 @@ impl SftpLine {
         root.into_iter().chain(named).collect()
     }
 
-    /// Refuses a delivery that is a link itself and leads to where links may not. A server that resolves none answers with the
-    /// path.
+    /// Refuses a delivery that is a link itself and leads out of the allowed trees. A server that does not resolve links
+    /// returns the path.
     fn check_delivery(
         &self,
         delivery: &str,
@@ -334,7 +335,7 @@ impl SftpLine {
             .map_err(|why| SourceFault::lasting("symbolic_link", place, why))
     }
 
-    /// Whether a link may lead to a target; the reason when it may not.
+    /// Checks that a link may lead to a target; returns the reason when it may not.
     fn allows(&self, target: &str, trees: &[String], own: Option<&str>) -> Result<(), String> {
         let target_path = std::path::Path::new(target);
         let mut within = trees.iter().map(String::as_str).chain(own);
@@ -361,7 +362,7 @@ impl SftpLine {
         }
     }
 
-    /// Opens a file, unless it is open, and holds it against how it was listed.
+    /// Opens a file, unless it is open, and compares it with its listing.
     fn handle(&mut self, path: &str, wanted: &Entry) -> Result<String, SourceFault> {
         let session = Arc::clone(&self.session);
         if let Some(open) = self.open.take() {
@@ -373,7 +374,8 @@ impl SftpLine {
             let closing = Arc::clone(&session);
             self.runtime.spawn(async move { closing.close(open.handle).await });
         }
-        // Both asked for at once: far away each answer takes its time. The name is looked at too, for a link in its place.
+        // Both requests are sent at once, because each response of a distant server takes its time. The name is checked too,
+        // for a link in its place.
         let look = async {
             let opened = {
                 let (session, path) = (Arc::clone(&session), path.to_owned());
@@ -466,7 +468,7 @@ impl Line for SftpLine {
 }
 
 fn kind(attributes: &FileAttributes) -> EntryKind {
-    // A server that tells no mode is taken at its word that it is a file.
+    // A server that reports no mode is trusted that the entry is a file.
     if attributes.permissions.is_none() {
         return EntryKind::File;
     }

@@ -1,4 +1,4 @@
-//! What is in a backup, written last: `ledger.json`.
+//! The list of a backup's contents, written last: `ledger.json`.
 
 use super::at;
 use archive::error::ArchiveFault;
@@ -6,19 +6,19 @@ use archive::unfinished::LastEvent;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Its name in the directory of a backup.
+/// Its file name in the directory of a backup.
 pub(super) const NAME: &str = "ledger.json";
 /// The form that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// A backup's list of itself.
+/// List of the contents of a backup.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ledger {
     /// Form of the ledger.
     version: u32,
     /// The program that wrote it.
     software: String,
-    /// Where the archive was.
+    /// Location of the archive.
     pub archive: String,
     /// The last event in the backup.
     pub last_event: LastEvent,
@@ -53,7 +53,7 @@ pub(super) struct Rows {
     pub last_obj_id: i64,
 }
 
-/// A partition with the object ids that it is for.
+/// A partition with the range of its object ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HeldTable {
     pub name: String,
@@ -76,7 +76,7 @@ impl Ledger {
         }
     }
 
-    /// That of a directory; `None` when there is none.
+    /// Reads the ledger of a directory; `None` when there is none.
     ///
     /// # Errors
     /// [`ArchiveFault::Backup`] when it is of another form.
@@ -102,7 +102,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether it is the one of a server.
+    /// Returns true when the backup is that of a server.
     pub(super) fn is_of_server(&self) -> bool {
         self.database.name.ends_with(".dump")
     }

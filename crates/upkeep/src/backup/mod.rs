@@ -1,12 +1,12 @@
-//! Backup and restore of what cannot be made again: archive.db and the lake, or the database on a server.
+//! Backup and restore of data that cannot be made again: archive.db and the lake, or the database on a server.
 //!
 //! A backup is a directory with one consistent archive.db and the lake files that it lists; lake files never change, so
-//! the next backup into the same directory copies only what is new. archive.db comes last, in both directions: what
-//! lies under its name is always whole. Of a server it holds a dump, and the detections batch by batch (`server`).
-//! `ledger.json` says what is in it.
+//! the next backup into the same directory copies only new files. archive.db is written last, in both directions: a
+//! file of its name is always whole. Of a server the backup holds a dump, and the detections batch by batch (`server`).
+//! `ledger.json` lists the contents.
 //!
-//! Start at [`back_up`] and [`Restoration`]. Does not know library and previews: the library is the provider's, and previews
-//! are made again.
+//! Start at [`back_up`] and [`Restoration`]. This module does not handle library and previews: the library is the
+//! provider's, and previews are made again.
 
 mod ledger;
 mod restoration;
@@ -27,24 +27,24 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a backup or restore did.
+/// Report of a backup or restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupReport {
     /// Files of detections copied.
     pub copied: u64,
     /// Their bytes, and those of the database.
     pub bytes: u64,
-    /// Files that were there already.
+    /// Files that existed already.
     pub kept: u64,
-    /// Files that could not be made: of the lake, missing or with other bytes than were published; of a server, batches
-    /// with other rows than were published.
+    /// Files that could not be made: of the lake, missing or with bytes that differ from the published ones; of a
+    /// server, batches with rows that differ from the published ones.
     pub damaged: Vec<String>,
 }
 
 const DATABASE: &str = "archive.db";
 const SNAPSHOT: &str = ".publishing-archive.db";
 
-/// Brings a backup of a site up to date in a directory, while others may write into the site.
+/// Updates a backup of a site in a directory, while other processes may write into the site.
 ///
 /// # Errors
 /// [`ArchiveError`]; damaged lake files are in the report.
@@ -99,7 +99,8 @@ fn after_restore_sql(now: Timestamp) -> String {
     start_again_sql(now, &Cause::new("restore", RESULTS_LOST), "restored")
 }
 
-/// Returns the statements that restart rounds whose results are lost. `check` is what their staged batches failed.
+/// Returns the statements that restart rounds whose results are lost. `check` is the check that their staged batches
+/// failed.
 pub(crate) fn start_again_sql(now: Timestamp, cause: &Cause, check: &str) -> String {
     let values = [
         ("now", text_of(now)),
@@ -124,7 +125,7 @@ fn open(database: &Path) -> Result<rusqlite::Connection, ArchiveFault> {
     Ok(engine::reading::open(database)?.0)
 }
 
-/// Copies the lake files that a database lists and that are not there yet; says which are there now.
+/// Copies the lake files that a database lists and that do not exist yet; returns those that exist now.
 fn copy_lake(
     database: &Path,
     from: &Path,
@@ -164,7 +165,7 @@ fn copy_lake(
 /// Length and, where it is known, XXH64.
 type Wanted<'a> = (u64, Option<&'a str>);
 
-/// Whether a file is there as it should be.
+/// Returns true when a file exists with the wanted length and content.
 fn is_there(path: &Path, (bytes, xxhash64): Wanted<'_>) -> Result<bool, ArchiveFault> {
     if !std::fs::metadata(path).is_ok_and(|there| there.len() == bytes) {
         return Ok(false);
@@ -174,7 +175,7 @@ fn is_there(path: &Path, (bytes, xxhash64): Wanted<'_>) -> Result<bool, ArchiveF
     Ok(found == wanted)
 }
 
-/// Publishes a copy and gives its bytes; none when the source is not what is wanted.
+/// Publishes a copy and returns its bytes; `None` when the source is not the wanted one.
 fn copy(from: &Path, to: &Path, wanted: Option<Wanted<'_>>) -> Result<Option<u64>, ArchiveFault> {
     let Ok(mut source) = File::open(from) else { return Ok(None) };
     let copied = files::publish(to, |file| -> Result<u64, CopyFault> {
@@ -195,7 +196,7 @@ fn copy(from: &Path, to: &Path, wanted: Option<Wanted<'_>>) -> Result<Option<u64
     }
 }
 
-/// Why there is no copy.
+/// The reason that there is no copy.
 enum CopyFault {
     Damaged,
     Lake(LakeError),
@@ -213,7 +214,8 @@ impl From<files::PublishFault> for CopyFault {
     }
 }
 
-/// Sets the results of a lost database aside: they must not meet the numbers of the restored one.
+/// Sets the results of a lost database aside: they must not be mistaken for results of the same numbers in the restored
+/// one.
 fn set_aside(staging: &Path) -> Result<(), ArchiveFault> {
     let is_empty = std::fs::read_dir(staging).map_or(true, |mut entries| entries.next().is_none());
     if is_empty {

@@ -1,7 +1,7 @@
-//! A restore, which may be interrupted anywhere and repeated.
+//! A restore, which may be interrupted at any point and repeated.
 //!
-//! It is noted in the site's directory before anything is changed. As long as the note is there, a database with the last
-//! event of the backup is what an interrupted restore made, and not another archive.
+//! It is noted in the site's directory before anything is changed. As long as the note exists, a database with the last
+//! event of the backup is the product of an interrupted restore, and not another archive.
 
 use super::ledger::Ledger;
 use super::{
@@ -15,7 +15,7 @@ use engine::{Address, Connection, Database, Server};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// A restore that is under way: a backup, a site, and the database of its archive.
+/// A restore in progress: a backup, a site, and the database of its archive.
 #[derive(Debug)]
 pub struct Restoration {
     backup: PathBuf,
@@ -26,9 +26,9 @@ pub struct Restoration {
 }
 
 impl Restoration {
-    /// Checks that a backup can be restored into a site's directory, which has no archive, or into an empty database of a
-    /// server; resumes a restore that was interrupted. `roles`: the caller makes the roles of the database afterwards, and so does the
-    /// command that repeats the restore.
+    /// Checks that a backup can be restored into a site's directory, which has no archive, or into an empty database of
+    /// a server; resumes a restore that was interrupted. `roles`: the caller makes the roles of the database
+    /// afterwards, and so does the command that repeats the restore.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when there is an archive already, or the backup is one of the other kind.
@@ -92,8 +92,8 @@ impl Restoration {
         Ok(Self { backup, root, database: database.clone(), of_server, is_restored })
     }
 
-    /// Lays archive.db and the lake into the site, or the dump into the database. Rounds that were not ingested are asked for
-    /// again: staged results are in no backup.
+    /// Copies archive.db and the lake into the site, or the dump into the database. Rounds that were not ingested are
+    /// restarted: staged results are in no backup.
     ///
     /// # Errors
     /// [`ArchiveError`]
@@ -105,7 +105,7 @@ impl Restoration {
         run().map_err(ArchiveError::during(restore_act(&self.backup)))
     }
 
-    /// Removes the note: the site is whole.
+    /// Removes the note: the site is complete.
     ///
     /// # Errors
     /// [`ArchiveError`] when it cannot be removed.
@@ -134,7 +134,7 @@ impl Restoration {
             let (report, _) = copy_lake(&to, &lake_of(&self.backup), &lake_of(root))?;
             return Ok(report);
         }
-        // What a lost database left beside itself belongs to no other one.
+        // Files that a lost database left beside itself do not belong to another one.
         remove(&root.join("archive.db-wal"))?;
         remove(&root.join("archive.db-shm"))?;
         set_aside(&root.join("staging"))?;
@@ -160,7 +160,7 @@ fn restore_act(backup: &Path) -> String {
     format!("restore {}", backup.display())
 }
 
-/// The archive that is in the place of a restore.
+/// Returns the archive at the place of a restore.
 fn existing(root: &Path, database: &Database) -> Result<Option<Connection>, ArchiveFault> {
     if database.url.is_none() {
         let path = root.join(DATABASE);

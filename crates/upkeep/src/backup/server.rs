@@ -1,8 +1,8 @@
 //! Backup and restore of an archive on a server.
 //!
-//! One snapshot is shared by pg_dump, which takes everything but the partitions of detections, and by a COPY in the binary
-//! form for each batch and programme whose rows are not in the backup yet: they never change. Restored is all of it in one
-//! transaction by PostgreSQL's own pg_restore and psql, which find the password in their environment.
+//! One snapshot is shared by pg_dump, which dumps everything but the partitions of detections, and by a COPY in the
+//! binary form for each batch and programme whose rows are not in the backup yet: such rows never change. PostgreSQL's
+//! own pg_restore and psql, which find the password in their environment, restore all of it in one transaction.
 
 use super::ledger::{HeldTable, Ledger, Listed, Rows};
 use super::{BackupReport, Wanted, after_restore_sql, at, is_there, remove};
@@ -18,12 +18,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Where detections are in the backup.
+/// Directory of detections in the backup.
 const DETECTIONS: &str = "detections";
-/// The partitions with rows, as pg_dump names what it leaves out.
+/// Pattern of the partitions with rows, for the exclusion by pg_dump.
 const LEAVES: &str = "detection_[bf][0-9]*_p[0-9]*";
 
-/// Brings the backup of a server's database up to date.
+/// Updates the backup of a server's database.
 pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, ArchiveFault> {
     let place = target.join(DETECTIONS);
     files::create_dir(&place).map_err(at(&place))?;
@@ -91,7 +91,7 @@ pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, 
     Ok(report)
 }
 
-/// Batches with the ids of their rows, per programme; those that were purged have none.
+/// Returns batches with the ids of their rows, per programme; those that were purged have none.
 fn batches(c: &Connection) -> Result<Vec<(i64, Rows)>, ArchiveFault> {
     let mut select = c.prepare(
         "SELECT unit_id, programme_id, first_obj_id, last_obj_id FROM id_range AS r
@@ -108,7 +108,7 @@ fn batches(c: &Connection) -> Result<Vec<(i64, Rows)>, ArchiveFault> {
     Ok(rows.collect::<engine::Result<_>>()?)
 }
 
-/// Dumps what a snapshot sees, but for detections, under a name of its own.
+/// Dumps the contents of a snapshot, without detections, under a separate name.
 fn dump(address: &Address, target: &Path, snapshot: &str) -> Result<Listed, ArchiveFault> {
     let unfinished = target.join(".publishing-archive.dump");
     remove(&unfinished)?;
@@ -129,7 +129,7 @@ fn dump(address: &Address, target: &Path, snapshot: &str) -> Result<Listed, Arch
     Ok(Listed { name, bytes, xxh64, rows: None })
 }
 
-/// Writes some rows into a file and gives its length and sum.
+/// Writes some rows into a file and returns its length and sum.
 fn copy_out(
     c: &Connection,
     to: &Path,
@@ -162,7 +162,7 @@ fn list(columns: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// Brings a backup back into a database without an archive, wholly or not at all.
+/// Restores a backup into a database without an archive, wholly or not at all.
 pub(super) fn bring_back(
     address: &Address,
     backup: &Path,
@@ -196,7 +196,7 @@ pub(super) fn bring_back(
     Ok(report)
 }
 
-/// What psql does after the dump is in: makes, fills and attaches the partitions.
+/// Returns the SQL that psql runs after the dump: makes, fills and attaches the partitions.
 fn detections_sql(backup: &Path, ledger: &Ledger, schema: &str) -> Result<String, ArchiveFault> {
     let columns = list(&ledger.columns);
     let mut sql =
@@ -223,8 +223,8 @@ fn detections_sql(backup: &Path, ledger: &Ledger, schema: &str) -> Result<String
     Ok(sql)
 }
 
-/// Feeds psql with what pg_restore makes of a dump, then with `after`, in one transaction. When anything ends before its
-/// time, we ourselves too, psql sees no COMMIT.
+/// Feeds psql with the output of pg_restore for a dump, then with `after`, in one transaction. When any of the
+/// processes ends early, including this one, psql sees no COMMIT.
 fn restore(address: &Address, dump: &Path, after: &str) -> Result<(), ArchiveFault> {
     let mut pg_restore = tool("pg_restore", address);
     pg_restore.args(["--no-owner", "--no-privileges", "--file=-"]).arg(dump);
@@ -258,12 +258,12 @@ fn restore(address: &Address, dump: &Path, after: &str) -> Result<(), ArchiveFau
     };
     let fed = feed();
     let psql = psql.end("psql");
-    // When psql gave up early, pg_restore's complaint of a broken pipe is only the consequence.
+    // After an early stop of psql, pg_restore's complaint of a broken pipe is only the consequence.
     psql.and_then(|()| pg_restore.end("pg_restore"))?;
     fed.map_err(at(dump))
 }
 
-/// A program that is stopped when nobody waits for it any more.
+/// A program that is stopped when the value is dropped.
 struct Running(Child);
 
 impl Running {
@@ -284,7 +284,7 @@ impl Drop for Running {
     }
 }
 
-/// One of PostgreSQL's own programs, for a database.
+/// Returns a command for one of PostgreSQL's own programs, for a database.
 fn tool(program: &str, address: &Address) -> Command {
     let mut command = Command::new(program);
     command.envs(address.environment()).env("PGOPTIONS", "-c client_min_messages=warning");

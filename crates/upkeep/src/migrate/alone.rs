@@ -1,4 +1,4 @@
-//! The lock of a process that is the only one at work on a site.
+//! The lock of a process that works on a site exclusively.
 
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::site::Site;
@@ -8,7 +8,7 @@ use archive::site::Site;
 pub struct Alone(#[expect(dead_code, reason = "held, not read")] files::DirLock);
 
 impl Alone {
-    /// Takes a site, when nobody works on it.
+    /// Locks a site, when no other process works on it.
     ///
     /// # Errors
     /// A conflict that names the processes at work.

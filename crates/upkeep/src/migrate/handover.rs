@@ -1,12 +1,12 @@
-//! The order in which one archive closes and the other opens, so that at no instant both can be written.
+//! The order in which one archive closes and the other opens, so that both can never be writable at the same instant.
 //!
-//! 1. The new archive is filled, and committed as *arriving*: closed for everybody.
+//! 1. The new archive is filled, and committed as *arriving*: closed for every process.
 //! 2. The old archive is closed as *moved*, in the transaction that read it.
 //! 3. The new archive is opened (*arrived*).
 //! 4. The caller switches the configuration over, and sets the old archive aside.
 //!
-//! Interrupted before 2, the old archive is in use, and the copy is thrown away by the next move. Interrupted after it, the
-//! next move does what is left.
+//! After an interruption before 2, the old archive is in use, and the next move discards the copy. After an
+//! interruption later than 2, the next move does the remaining steps.
 
 use super::{ACT, Moved, conflict};
 use archive::Site;
@@ -20,10 +20,10 @@ use rusqlite::OpenFlags;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long readers of an archive may hold its log.
+/// Greatest time for which readers of an archive may hold its log.
 const MAX_READ: Duration = Duration::from_secs(60);
 
-/// One move: where from, where to, and its word.
+/// One move: its source, its target, and its identifier.
 pub(super) struct Handover {
     from: String,
     to: String,
@@ -32,12 +32,12 @@ pub(super) struct Handover {
     now: String,
 }
 
-/// What a target holds before a move.
+/// The contents of a target before a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// An archive without events.
     Nothing,
-    /// A file in which no table was made: a process was killed while it made an embedded archive.
+    /// A file in which no table was made: a process was killed while making an embedded archive.
     Blank,
     /// A copy that was never opened.
     Copied,
@@ -101,7 +101,7 @@ pub(super) fn password_file_of(site: &Site) -> Option<String> {
     Some(site.root().join(file).to_string_lossy().into_owned())
 }
 
-/// Does what is left of a move whose old archive is closed.
+/// Does the remaining steps of a move whose old archive is closed.
 pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved, ArchiveError> {
     let rows = |site: &Site| -> Result<Vec<Relocation>, ArchiveFault> {
         Ok(relocation::all(&connect(site, Access::Read)?)?)
@@ -141,7 +141,7 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
     Ok(Moved { was_copied: true, ..Moved::default() })
 }
 
-/// What an existing archive in the place of a move holds.
+/// Returns the contents of an existing archive in the place of a move.
 pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
     let look = || -> Result<Progress, ArchiveFault> {
         let c = connect(target, Access::Read)?;
@@ -159,15 +159,15 @@ pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
     look().map_err(ArchiveError::during(ACT))
 }
 
-/// Returns whether an embedded archive was only begun: its file exists, and holds no table.
+/// Returns true when an embedded archive was only begun: its file exists, and holds no table.
 fn is_blank(c: &Connection) -> Result<bool, ArchiveFault> {
     let Some(sqlite) = c.sqlite() else { return Ok(false) };
     let count = "SELECT count(*) FROM sqlite_schema";
     Ok(sqlite.query_row(count, [], |r| r.get::<_, i64>(0))? == 0)
 }
 
-/// Sets an embedded archive aside that has moved to a server: `archive.db` becomes `archive.db.migrated`. Gives where it
-/// moved to; `None` when there is no such archive.
+/// Sets an embedded archive aside that has moved to a server: `archive.db` becomes `archive.db.migrated`. Returns the
+/// place to which it moved; `None` when there is no such archive.
 ///
 /// # Errors
 /// [`ArchiveError`]
@@ -202,7 +202,7 @@ pub(super) fn rename_database(
 ) -> Result<(), ArchiveFault> {
     empty_log(&root.join(from))?;
     files::crash_point(&format!("{instant}-checkpointed"));
-    // The database is renamed last: where it exists under the new name, the others have theirs.
+    // The database is renamed last: where it exists under the new name, the others have their new names too.
     for suffix in ["-wal", "-shm", ""] {
         let path = |name: &str| root.join(format!("{name}{suffix}"));
         let source = path(from);

@@ -1,14 +1,16 @@
 //! Moving an embedded archive to a server: every row of every table under the same ids, and every detection.
 //!
-//! The embedded archive is locked against writers while it is read; detections go table by table, everything else in one
-//! transaction with the attaching of those. Before that is committed, each table is read back in the binary form in which it
-//! was sent and must be the same, byte for byte. The embedded archive keeps all that it has, and is closed.
+//! The embedded archive is locked against writers while it is read; detections are copied table by table, all other
+//! rows in one transaction with the attaching of those tables. Before that is committed, each table is read back in the
+//! binary form in which it was sent and must be the same, byte for byte. The embedded archive keeps all its contents,
+//! and is closed.
 //!
-//! No night can be lost between the two ([`mod@handover`]): the new archive is closed until the old one is, the old one is closed
-//! by the transaction that read it, and every transaction of every process checks that. A move needs a site on which nobody
-//! works ([`Alone`]).
+//! No night can be lost between the two ([`mod@handover`]): the new archive is closed until the old one is closed, the
+//! old one is closed by the transaction that read it, and every transaction of every process checks that. A move needs
+//! a site on which no other process works ([`Alone`]).
 //!
-//! Start at [`to_server`]; [`to_embedded()`] is the way back. [`Reopening`] reopens the old archive when the new place is lost. Does not change a site's configuration.
+//! Start at [`to_server`]; [`to_embedded()`] moves in the opposite direction. [`Reopening`] reopens the old archive
+//! when the new place is lost. This module does not change a site's configuration.
 
 mod alone;
 mod handover;
@@ -38,7 +40,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-/// What was moved, and found equal afterwards.
+/// Numbers of the moved rows, which were found equal afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
     /// Tables.
@@ -47,14 +49,15 @@ pub struct Moved {
     pub rows: u64,
     /// Detections.
     pub detections: u64,
-    /// An earlier move, which was interrupted, had copied everything: only the rest was done now.
+    /// True when an earlier, interrupted move had copied everything: only the remaining steps were done now.
     pub was_copied: bool,
 }
 
-/// Moves the archive of a site into an empty database. Repeated after an interruption it does the rest.
+/// Moves the archive of a site into an empty database. Repeated after an interruption, it does the remaining steps.
 ///
 /// # Errors
-/// [`ArchiveError`]; a conflict when the database holds an archive with something in it, or the archive has moved elsewhere.
+/// [`ArchiveError`]; a conflict when the database holds an archive with contents, or the archive has moved to another
+/// place.
 pub fn to_server(
     site: &Site,
     database: &Database,
@@ -65,7 +68,7 @@ pub fn to_server(
     if !site.is_embedded() {
         return Err(conflict("the archive is on a server already"));
     }
-    // Both are brought to this program's schema.
+    // Both are migrated to this program's schema.
     let handover = match Archive::open_alone(site, Access::Write, now) {
         Ok(_) => Handover::begin(site, &target, now),
         Err(error) if error.is_moved() => return handover::resume(site, &target, now),
@@ -85,7 +88,7 @@ pub fn to_server(
 
 const ACT: &str = "move the archive";
 
-/// Checks that a site keeps no archive that is in the way of a move to a database, also of one that was interrupted.
+/// Checks that a site keeps no archive that blocks a move to a database, including a move that was interrupted.
 ///
 /// # Errors
 /// A conflict when the archive moves into the site and an earlier one is kept there.
@@ -158,7 +161,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
         partitions::attach(&tx, &part.table(), part.programme, part.first, part.rows)?;
     }
     let tables = tables(&held)?;
-    // Empty files, so that the rows lie in the order in which they are sent.
+    // Empty files, so that the rows are stored in the order in which they are sent.
     let names: Vec<String> = tables.iter().map(|table| quoted(table)).collect();
     tx.execute_batch(&format!("TRUNCATE {}", names.join(", ")))?;
     for table in &tables {
@@ -181,7 +184,7 @@ struct Part {
     first: i64,
     rows: u64,
     event: i64,
-    /// Rows of the same batch before its own.
+    /// Number of rows of the same batch before its own.
     before: u64,
 }
 
@@ -270,7 +273,7 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
     Ok(loaded.iter().map(|l| l.rows).sum())
 }
 
-/// Tables of the embedded archive that a server has too, those first to which others refer.
+/// Returns the tables of the embedded archive that a server has too, those first to which others refer.
 fn tables(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     let mut select = c.prepare(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'ducklake%' AND name NOT LIKE 'sqlite%'
@@ -302,7 +305,7 @@ fn copy_table(
             Err(fault) => Ok(Err(fault)), // the writer that is dropped takes the rows back
         }
     })??;
-    // In the order in which they were sent: nobody else writes there.
+    // In the order in which they were sent: no other process writes there.
     server.with_client(|client| client.batch_execute("SET LOCAL synchronize_seqscans = off"))?;
     let select = format!("SELECT {names} FROM {}", quoted(table));
     let found = server.with_client(|client| Ok(partitions::digest_of(client, &select)))??;
@@ -314,7 +317,7 @@ fn copy_table(
     Ok(count)
 }
 
-/// Writes what is selected of archive.db in the binary form of COPY, and gives the number of rows.
+/// Writes the selected rows of archive.db in the binary form of COPY, and returns their number.
 fn write_rows(
     sqlite: &rusqlite::Connection,
     table: &str,
@@ -353,7 +356,8 @@ fn flush(
     Ok(())
 }
 
-/// What is selected for a column of the server: itself, but that detectors go by batch and place there, not by file.
+/// Returns the expression selected for a column of the server: the column itself, except that detectors are located by
+/// batch and position there, not by file.
 fn value_of(table: &str, column: &str, parts: &[Part]) -> String {
     let by_file = |value: &dyn Fn(&Part) -> String| -> String {
         parts.iter().map(|part| format!(" WHEN {} THEN {}", part.file_id, value(part))).collect()
@@ -370,7 +374,7 @@ fn value_of(table: &str, column: &str, parts: &[Part]) -> String {
     }
 }
 
-/// Writes a value as the server has it: cards unpacked.
+/// Writes a value in the server's form: cards unpacked.
 fn write_cell(
     out: &mut BytesMut,
     (table, column): (&str, &str),
@@ -395,7 +399,7 @@ fn write_cell(
     Ok(())
 }
 
-/// Names and types of a table's columns on the server.
+/// Returns names and types of a table's columns on the server.
 fn columns_of(server: &Server, table: &str) -> Result<Vec<(String, Type)>, ArchiveFault> {
     let rows = server.with_client(|client| {
         client.query(
@@ -414,7 +418,7 @@ fn columns_of(server: &Server, table: &str) -> Result<Vec<(String, Type)>, Archi
         .collect()
 }
 
-/// What the server numbers by itself goes on after the highest number.
+/// Sets the server's own sequences to continue after the highest number.
 fn numbers_go_on(tx: &Connection) -> Result<(), ArchiveFault> {
     let mut select = tx.prepare(
         "SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid

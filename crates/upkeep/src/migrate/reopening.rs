@@ -1,14 +1,16 @@
 //! Reopening of a moved archive whose new place is lost.
 //!
-//! The old archive keeps all that it had when it moved. Records that only the new place has are lost with it: events, registered
-//! files, changes of rounds and refusals, programmes, instructions, decisions on plans. While the new place has such records
-//! ([`Lead`]), or cannot be reached or read, reopening is refused unless it is forced. Only a place that does not exist is lost
-//! without force: `archive.db` is absent, or the server answers that it has no such database.
+//! The old archive keeps all its contents from the time of the move. Records that only the new place has are lost with
+//! it: events, registered files, changes of rounds and refusals, programmes, instructions, decisions on plans. While
+//! the new place has such records ([`Lead`]), or cannot be reached or read, reopening is refused unless it is forced.
+//! Only a place that does not exist is lost without force: `archive.db` is absent, or the server reports that it has no
+//! such database.
 //!
-//! 1. The new archive is closed, if it can be read. One that is given up while it cannot be reached stays open: processes whose
-//!    configuration names it can still write there.
+//! 1. The new archive is closed, if it can be read. One that is abandoned while it cannot be reached stays open:
+//!    processes whose configuration names it can still write there.
 //! 2. An embedded archive that was set aside gets its name back.
-//! 3. In one transaction the old archive is brought to this program's schema and opened, and rounds that were running or staged are restarted.
+//! 3. In one transaction the old archive is migrated to this program's schema and opened, and rounds that were running
+//!    or staged are restarted.
 //! 4. The caller switches the configuration over.
 //!
 //! After an interruption the same call finishes it. The closed new archive names that call.
@@ -31,7 +33,7 @@ const ACT: &str = "reopen the archive";
 /// Beginning of the name of the earlier `staging`, beside the new one.
 const STAGING_ASIDE: &str = "staging.before-reopening";
 
-/// Records that are counted: a table, and what a row of it is called. They are only added to, so that the new place has as many
+/// Records that are counted: a table, and the name of its rows. Rows are only added, so that the new place has as many
 /// as the old archive and those that it made itself.
 const RECORDS: [(&str, &str); 7] = [
     ("event", "events"),
@@ -93,9 +95,9 @@ pub enum NewPlace {
     Unreachable(String),
     /// It can be reached, and is not the archive that moved there, or cannot be read.
     Unknown(String),
-    /// The archive, with what it has recorded since it moved.
+    /// The archive, with the records made since it moved.
     Archive(Lead),
-    /// The same, closed by a reopening that was interrupted.
+    /// The archive, closed by a reopening that was interrupted.
     Closed(Lead),
 }
 
@@ -106,9 +108,9 @@ pub struct Reopening {
     new: Site,
     /// The row of the move, or of the interrupted reopening.
     moved: Relocation,
-    /// The old archive is open already, and only the configuration must be switched.
+    /// True when the old archive is open already, and only the configuration must be switched.
     is_open: bool,
-    /// What the old archive has.
+    /// Record counts of the old archive.
     counts: Counts,
     new_place: NewPlace,
 }
@@ -151,10 +153,11 @@ impl Reopening {
         &self.new_place
     }
 
-    /// Checks that nothing is given up that could be kept, unless that is forced, and that the files of the old archive exist.
+    /// Checks that nothing is abandoned that could be kept, unless that is forced, and that the files of the old
+    /// archive exist.
     ///
     /// # Errors
-    /// A conflict that names what would be lost.
+    /// A conflict that names the records that would be lost.
     pub fn check(&self, is_forced: bool) -> Result<(), ArchiveError> {
         let place = self.place();
         let fault = match &self.new_place {
@@ -177,7 +180,7 @@ impl Reopening {
         }
     }
 
-    /// Refuses an embedded archive whose lake files were removed after the move.
+    /// Returns an error for an embedded archive whose lake files were removed after the move.
     fn check_lake(&self) -> Result<(), ArchiveFault> {
         if !self.old.is_embedded() {
             return Ok(());
@@ -224,7 +227,7 @@ impl Reopening {
         Ok(())
     }
 
-    /// Closes the new place, unless it has recorded more than what was shown.
+    /// Closes the new place, unless it has recorded more than was shown.
     fn close_new(&self, shown: Lead, now: Timestamp) -> Result<(), ArchiveFault> {
         let new = connect(&self.new, Access::Write)?;
         let tx = new.begin(Kind::Move)?;
@@ -267,7 +270,7 @@ impl Reopening {
     }
 }
 
-/// Opens an archive for reading, also an embedded one that was set aside.
+/// Opens an archive for reading, including an embedded one that was set aside.
 fn reader(site: &Site) -> Result<Connection, ArchiveFault> {
     if !site.is_embedded() || site.database().is_file() {
         return connect(site, Access::Read);
@@ -289,8 +292,8 @@ fn database_of(moved: &Relocation) -> Database {
     Database { url, password_file, ..Database::default() }
 }
 
-/// Returns the move of an archive that was interrupted before the old place was closed, for a site whose configuration names the copy
-/// already.
+/// Returns the move of an archive that was interrupted before the old place was closed, for a site whose configuration
+/// names the copy already.
 fn unconfirmed(site: &Site, old: &Site) -> Option<Relocation> {
     let rows = relocation::all(&connect(site, Access::Read).ok()?).ok()?;
     let copy = rows.into_iter().find(|row| row.state == "arriving")?;
@@ -300,9 +303,9 @@ fn unconfirmed(site: &Site, old: &Site) -> Option<Relocation> {
     is_of_old.then(moved)
 }
 
-/// Returns what a reopening revoked that was interrupted before the configuration was switched.
+/// Returns the row that a reopening revoked, if it was interrupted before the configuration was switched.
 fn reopened(site: &Site, old: &Site, c: &Connection) -> Result<Option<Relocation>, ArchiveFault> {
-    // An archive of an older schema has no such table, and nobody has reopened it.
+    // An archive of an older schema has no such table, and was never reopened.
     if site.whereabouts() == old.whereabouts() || !has_table(c, "reopening")? {
         return Ok(None);
     }
@@ -370,7 +373,7 @@ fn is_no_database(fault: &EngineError) -> bool {
     code == Some(&postgres::error::SqlState::INVALID_CATALOG_NAME)
 }
 
-/// Returns true when no server answered, or one that does not serve now.
+/// Returns true when no server answered, or one that is not serving now.
 fn is_unreachable(fault: &EngineError) -> bool {
     match fault {
         EngineError::Postgres(error) => error.code().is_none() || fault.is_transient(),
@@ -398,7 +401,8 @@ fn counts(c: &Connection) -> Result<Counts, ArchiveFault> {
     Ok(counts)
 }
 
-/// Renames `staging`: attempts of the new place have left results there under names that the old archive gives out again.
+/// Renames `staging`: attempts of the new place have left results there under names that the old archive will assign
+/// again.
 fn set_staging_aside(site: &Site) -> Result<(), ArchiveFault> {
     let staging = site.staging();
     let fault = |source| ArchiveFault::Io { path: staging.clone(), source };

@@ -1,9 +1,9 @@
-//! The way back: an archive on a server becomes an embedded one again.
+//! The move back: an archive on a server becomes an embedded one again.
 //!
-//! The server is locked against writers while it is read. The rows of each batch and programme become a lake file, read back
-//! in the binary form of COPY; all other tables go into archive.db in one transaction, in which the history of the lake is
-//! played again, event by event, so that DuckDB finds each one's snapshot. Before that is committed every table must equal
-//! the server's, byte for byte. The database on the server is left as it is.
+//! The server is locked against writers while it is read. The rows of each batch and programme become a lake file, read
+//! back in the binary form of COPY. All other tables are copied into archive.db in one transaction, in which the
+//! history of the lake is replayed, event by event, so that DuckDB finds the snapshot of each event. Before that is
+//! committed every table must equal the server's, byte for byte. The database on the server is unchanged.
 
 use super::handover::{self, Handover, Progress};
 use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicBool;
 
 /// Rows decoded at once.
 const ROWS_AT_ONCE: usize = 8192;
-/// Columns of `detector_rows` that do not depend on where detections are kept.
+/// Columns of `detector_rows` that do not depend on the storage of detections.
 const OF_DETECTORS: [&str; 11] = [
     "programme_id",
     "first_obj_id",
@@ -54,7 +54,8 @@ const OF_DETECTORS: [&str; 11] = [
 /// Moves the archive of a site from its server into the site.
 ///
 /// # Errors
-/// [`ArchiveError`]; a conflict when the site holds an embedded archive, also one from before a move to the server.
+/// [`ArchiveError`]; a conflict when the site holds an embedded archive, including one from before a move to the
+/// server.
 pub fn to_embedded(site: &Site, now: Timestamp, _: &Alone) -> Result<Moved, ArchiveError> {
     if site.is_embedded() {
         return Err(conflict("the archive is embedded already"));
@@ -90,8 +91,8 @@ pub(super) fn check_free(site: &Site) -> Result<(), ArchiveError> {
     }
 }
 
-/// Removes a database without tables, or that of a copy that was never opened; its lake files are written again under the same
-/// names.
+/// Removes a database without tables, or that of a copy that was never opened; its lake files are written again under
+/// the same names.
 fn remove_database(target: &Site) -> Result<(), ArchiveError> {
     for suffix in ["", "-wal", "-shm"] {
         let path = target.root().join(format!("archive.db{suffix}"));
@@ -273,7 +274,7 @@ fn write_lake_file(
     Ok(file)
 }
 
-/// Rows of the server as staged ones, with temporary ids that go on from `temporary`.
+/// Returns rows of the server as staged ones, with temporary ids that continue from `temporary`.
 fn record_batch(
     table: &Table,
     rows: &[BinaryCopyOutRow],
@@ -325,7 +326,7 @@ fn copy_table(
 ) -> Result<u64, ArchiveFault> {
     let columns = columns_of(server, table)?;
     let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-    // In the order in which they will lie in archive.db.
+    // In their later order in archive.db.
     let key: Option<String> = sqlite.query_row(
         "SELECT CASE WHEN count(*) = 1 AND max(type) = 'INTEGER' THEN max(name) END
          FROM pragma_table_info(?1) WHERE pk > 0",
@@ -370,7 +371,7 @@ fn copy_table(
     Ok(count)
 }
 
-/// A select of the server and the rows of archive.db have the same binary form.
+/// Checks that a select of the server and the rows of archive.db have the same binary form.
 fn prove_equal(
     server: &Server,
     sqlite: &rusqlite::Connection,
@@ -391,7 +392,7 @@ fn prove_equal(
     Err(ArchiveFault::Damaged(format!("{table} in archive.db differs from that of the server")))
 }
 
-/// Plays again what happened to detections, with a snapshot for each event that added, ended or opened some. Gives the rows
+/// Replays the history of detections, with a snapshot for each event that added, ended or opened some. Returns the rows
 /// of `detector_rows`.
 fn replay(
     from: &Connection,
@@ -401,7 +402,7 @@ fn replay(
 ) -> Result<u64, ArchiveFault> {
     let mut versions = BTreeMap::new();
     let mut ends: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
-    // What ended in the event that added it never showed then.
+    // Rows that ended in the event that added them were never visible then.
     let mut ends_at_once: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
     let mut reopens: BTreeMap<i64, BTreeMap<i64, BTreeSet<DetectorKey>>> = BTreeMap::new();
     let mut select = from.prepare(
@@ -466,7 +467,7 @@ fn replay(
     Ok(rows.len() as u64)
 }
 
-/// What `detector_rows` says of detectors came out of the replay as it is on the server.
+/// Checks that the contents of `detector_rows` after the replay equal those on the server.
 fn prove_detectors(server: &Server, sqlite: &rusqlite::Connection) -> Result<(), ArchiveFault> {
     let mut columns = columns_of(server, "detector_rows")?;
     columns.retain(|(name, _)| OF_DETECTORS.contains(&name.as_str()));

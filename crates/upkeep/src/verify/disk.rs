@@ -8,7 +8,7 @@ use engine::{Connection, Kind};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// The latest content of every name is there, with its length, and with its content if that is asked for.
+/// Checks that the latest content of every name exists with its length, and with its content if that is requested.
 pub(super) fn library(
     c: &Connection,
     site: &Site,
@@ -57,8 +57,8 @@ pub(super) fn library(
     Ok(())
 }
 
-/// Files in the library that no delivery brought. A delivery that is being brought is passed over. What was seen is looked
-/// up afterwards, by a connection that knows what came meanwhile.
+/// Finds files in the library that no delivery contains. A delivery that is being transferred is skipped. The files
+/// found are looked up afterwards, by a connection that sees the registrations made in the meantime.
 pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
     let library = site.library();
     let mut seen = files_below(&library, report);
@@ -82,7 +82,7 @@ pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), Arc
     Ok(())
 }
 
-/// Files among the previews that no event made. Deliveries whose previews are being published are passed over.
+/// Finds files among the previews that no event made. Deliveries whose previews are being published are skipped.
 pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut seen = files_below(&site.previews(), report);
     let c = now(site)?;
@@ -96,7 +96,7 @@ pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), Arc
     Ok(())
 }
 
-/// The archive as it is at this moment; the rest of a verification looks at one moment of the past.
+/// Opens the archive in its present state; the rest of a verification sees one state of the past.
 fn now(site: &Site) -> Result<Connection, ArchiveFault> {
     control::connect(site, Access::Read)
 }
@@ -111,9 +111,9 @@ fn paths(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// All files below a directory, but for hidden ones: unfinished publications, files on their way, strays that were moved aside.
-/// No delivered file and no product has such a name.
-/// A directory that cannot be listed is a finding; one that vanishes meanwhile holds nothing.
+/// Returns all files below a directory except hidden ones: unfinished publications, files in transfer, strays that were
+/// moved aside. No delivered file and no product has such a name. A directory that cannot be listed is a finding; one
+/// that disappears in the meantime contains nothing.
 fn files_below(directory: &Path, report: &mut Report) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut left = vec![directory.to_owned()];
@@ -146,7 +146,7 @@ fn files_below(directory: &Path, report: &mut Report) -> Vec<PathBuf> {
     files
 }
 
-/// Every current preview is there with its length.
+/// Checks that every current preview exists with its length.
 pub(super) fn previews(
     c: &Connection,
     site: &Site,
@@ -164,7 +164,7 @@ pub(super) fn previews(
         count += 1;
         let path = site.previews().join(row.get::<String>(1)?);
         let wanted: u64 = row.get(2)?;
-        // A path that leads elsewhere is none of a preview, and is not opened.
+        // A path that leads to another place is not that of a preview, and is not opened.
         let found = files::open_below(&site.previews(), &path).ok();
         match found.and_then(|file| Some(file.metadata().ok()?.len())) {
             None => {
@@ -184,7 +184,7 @@ pub(super) fn previews(
     Ok(())
 }
 
-/// Length of a regular file; `None` when there is none.
+/// Returns the length of a regular file; `None` when there is none.
 pub(super) fn length(path: &Path) -> Option<u64> {
     Some(files::open_regular(path).ok()?.metadata().ok()?.len())
 }

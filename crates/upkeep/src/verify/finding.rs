@@ -1,4 +1,4 @@
-//! What `verify` can find.
+//! Findings of `verify`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,26 +12,26 @@ pub struct Delivered {
     pub name: String,
 }
 
-/// Something that is not as it must be.
+/// A deviation from the required state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
-    /// The engine says that the database file is damaged.
+    /// The engine reports that the database file is damaged.
     DatabaseDamaged {
-        /// What it says.
+        /// Its report.
         message: String,
     },
-    /// Rows of a table refer to rows that are not there.
+    /// Rows of a table refer to rows that do not exist.
     BrokenReference {
         /// Table of the rows.
         table: String,
         /// Table that they refer to.
         target: String,
-        /// How many there are.
+        /// Number of rows.
         rows: u64,
         /// Rowids of the first ones.
         first: Vec<i64>,
     },
-    /// A number that a counter gave is not there.
+    /// A number that a counter assigned does not exist.
     NumberMissing {
         /// `multiframe` or `event`.
         counter: &'static str,
@@ -46,7 +46,7 @@ pub enum Finding {
         counter: &'static str,
         /// The number.
         number: i64,
-        /// What the counter says.
+        /// The number of the counter.
         last: i64,
     },
     /// Object ids that belong to no range.
@@ -116,19 +116,21 @@ pub enum Finding {
         multiframe_id: i64,
         /// Table of the rows.
         table: String,
-        /// The record of products says so; else the rows differ from it, and only a backup has them as they were.
+        /// True when the record of products agrees; otherwise the rows differ from it, and only a backup has their
+        /// original state.
         is_recorded: bool,
     },
-    /// A published product does not show although no newer image of its name has one.
+    /// A published product is not visible although no newer image of its name has one.
     ProductNotShown {
         /// Multiframe.
         multiframe_id: i64,
         /// First table of the product.
         table: String,
-        /// The record of products says so; else the rows differ from it, and only a backup has them as they were.
+        /// True when the record of products agrees; otherwise the rows differ from it, and only a backup has their
+        /// original state.
         is_recorded: bool,
     },
-    /// A detector's zero points and aperture corrections come from another version of its catalogue than its detections.
+    /// A detector's zero points and aperture corrections are from another version of its catalogue than its detections.
     CatalogueVersions {
         /// Multiframe.
         multiframe_id: i64,
@@ -139,15 +141,15 @@ pub enum Finding {
         /// Version of its detections.
         version: i64,
     },
-    /// A published batch has other rows than it brought.
+    /// The rows of a published batch differ from those it had at publication.
     BatchRows {
         /// Round.
         round: String,
         /// Table.
         table: String,
-        /// Rows it brought.
+        /// Rows at publication.
         brought: i64,
-        /// Rows that are there.
+        /// Rows found.
         found: i64,
     },
     /// A round is ingested without an event, or has one and is not.
@@ -157,7 +159,7 @@ pub enum Finding {
         /// Its state.
         state: String,
     },
-    /// A delivered file is gone.
+    /// A delivered file is missing.
     LibraryFileMissing {
         /// Its delivery and name.
         of: Delivered,
@@ -184,7 +186,7 @@ pub enum Finding {
         /// The file.
         path: PathBuf,
     },
-    /// A preview is gone.
+    /// A preview is missing.
     PreviewMissing {
         /// Delivery of the image.
         delivery: String,
@@ -206,7 +208,7 @@ pub enum Finding {
         /// Length when it was made.
         wanted: u64,
     },
-    /// A lake file is gone.
+    /// A lake file is missing.
     LakeFileMissing {
         /// The file.
         path: PathBuf,
@@ -220,11 +222,11 @@ pub enum Finding {
         /// Length when it was published.
         wanted: u64,
     },
-    /// A lake file does not hold what the archive says.
+    /// A lake file does not hold the rows that the archive records.
     LakeFileContent {
         /// The file.
         path: PathBuf,
-        /// What differs.
+        /// The difference.
         message: String,
     },
     /// The lake lists a file that no event made.
@@ -232,47 +234,47 @@ pub enum Finding {
         /// Name within `lake/detection/`.
         name: String,
     },
-    /// A partition of detections does not hold what was published into it.
+    /// A partition of detections does not hold the rows that were published into it.
     PartitionRows {
         /// Its table.
         name: String,
-        /// What differs.
+        /// The difference.
         message: String,
     },
-    /// A table of detections that belongs to no event and to no batch that is coming.
+    /// A table of detections that belongs to no event and to no pending batch.
     TableWithoutEvent {
         /// Its name.
         name: String,
     },
-    /// A file lies in the lake that nothing lists.
+    /// A file is in the lake that nothing lists.
     LakeFileStray {
         /// The file.
         path: PathBuf,
     },
-    /// A file lies in the library that no delivery brought.
+    /// A file is in the library that no delivery contains.
     LibraryFileStray {
-        /// The delivery in whose directory it lies, if the archive knows one.
+        /// The delivery in whose directory it is, if the archive knows one.
         delivery: Option<String>,
         /// The file.
         path: PathBuf,
     },
-    /// A file lies among the previews that is none.
+    /// A file is among the previews that is not a preview.
     PreviewStray {
         /// The file.
         path: PathBuf,
     },
-    /// A directory cannot be listed: what is in it and listed nowhere is not known.
+    /// A directory cannot be listed: unlisted contents are not known.
     DirectoryUnreadable {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         why: String,
     },
     /// A snapshot of the lake that no event made.
     SnapshotWithoutEvent {
         /// Number of the snapshot.
         snapshot_id: i64,
-        /// What it changed.
+        /// Its changes.
         changes: String,
     },
     /// Rows that another program put into the lake's catalogue itself.
@@ -322,7 +324,7 @@ impl Finding {
         }
     }
 
-    /// Returns in words what helps.
+    /// Returns the repair in words.
     pub fn repair(&self) -> String {
         match self {
             Self::LibraryFileMissing { .. }
@@ -368,7 +370,7 @@ impl Finding {
 }
 
 impl Finding {
-    /// Returns the delivery that it is about.
+    /// Returns the delivery concerned.
     pub fn delivery(&self) -> Option<&str> {
         match self {
             Self::LibraryFileMissing { of, .. }
@@ -385,7 +387,7 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // All are named, so that a new kind does not compile without words.
+        // All kinds are named, so that a new kind does not compile without words.
         match self {
             Self::NumberMissing { .. }
             | Self::NumberBeyondCounter { .. }
@@ -425,7 +427,7 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
-    /// Writes what concerns numbers that counters gave.
+    /// Writes a finding about numbers that counters assigned.
     fn about_numbers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NumberMissing { counter, first, last } => {
@@ -458,7 +460,7 @@ impl Finding {
         }
     }
 
-    /// Writes what concerns rows of tables.
+    /// Writes a finding about rows of tables.
     fn about_rows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DatabaseDamaged { message } => {
@@ -510,7 +512,7 @@ impl Finding {
 }
 
 impl Finding {
-    /// Writes what concerns files rather than rows.
+    /// Writes a finding about files.
     fn about_files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LibraryFileMissing { path, .. }

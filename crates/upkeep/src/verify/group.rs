@@ -13,15 +13,15 @@ const EXAMPLES: usize = 3;
 pub struct Group {
     /// Kind.
     pub code: &'static str,
-    /// What they are about, in words; empty for the whole archive.
+    /// Their subject, in words; empty for the whole archive.
     pub about: String,
-    /// How many there are.
+    /// Number of findings.
     pub count: u64,
     /// The first of them.
     pub examples: Vec<String>,
-    /// What helps, in words.
+    /// The repair, in words.
     pub repair: String,
-    /// The commands that do it, in the order in which they are run.
+    /// The commands of the repair, in the order in which they are run.
     pub commands: Vec<Advice>,
 }
 
@@ -80,7 +80,7 @@ fn group(
     Group { code, about, count: findings.len() as u64, examples, repair, commands }
 }
 
-/// The commands for findings of one kind and delivery.
+/// Returns the commands for findings of one kind and delivery.
 fn commands(findings: &[&Finding]) -> Vec<Advice> {
     match findings[0] {
         Finding::LibraryFileMissing { of, .. }
@@ -109,7 +109,7 @@ fn commands(findings: &[&Finding]) -> Vec<Advice> {
     }
 }
 
-/// The commands for findings of one kind in many deliveries.
+/// Returns the commands for findings of one kind in many deliveries.
 fn for_all(finding: &Finding) -> Vec<Advice> {
     match finding {
         Finding::LibraryFileMissing { .. }

@@ -1,11 +1,11 @@
-//! The database itself, its numbers, and that every object id is accounted for once.
+//! Checks of the database itself, its numbers, and that every object id is accounted for once.
 
 use super::{Finding, Report};
 use archive::error::ArchiveFault;
 use engine::{Connection, Dialect};
 use std::collections::BTreeMap;
 
-/// The engine's own checks.
+/// Runs the engine's own checks.
 pub(super) fn database(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     if c.dialect() == Dialect::Postgres {
         // References are enforced by the server, pages are checked by its own tools.
@@ -32,7 +32,7 @@ pub(super) fn database(c: &Connection, report: &mut Report) -> Result<(), Archiv
     Ok(())
 }
 
-/// One finding for all rows of a table that lack something in the same other table.
+/// Records one finding for all rows of a table that lack a row in the same other table.
 fn broken_references(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     const NAMED: usize = 5;
     let mut broken: BTreeMap<(String, String), (u64, Vec<i64>)> = BTreeMap::new();
@@ -51,8 +51,8 @@ fn broken_references(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
     Ok(())
 }
 
-/// Multiframes and events are numbered without gap up to their counters. An event that is kept for a staged batch is
-/// not written yet.
+/// Checks that multiframes and events are numbered without gap up to their counters. An event that is reserved for a
+/// staged batch is not written yet.
 pub(super) fn numbers(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let series = [
         ("multiframe", "SELECT multiframe_id AS number FROM image"),
@@ -89,7 +89,8 @@ pub(super) fn numbers(c: &Connection, report: &mut Report) -> Result<(), Archive
     Ok(())
 }
 
-/// Every object id from 1 to the counter belongs to exactly one range; ingested ranges are filled by their detectors.
+/// Checks that every object id from 1 to the counter belongs to exactly one range, and that detectors fill ingested
+/// ranges.
 pub(super) fn object_ids(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut select =
         c.prepare("SELECT programme_id, last_obj_id FROM programme_counter ORDER BY 1")?;

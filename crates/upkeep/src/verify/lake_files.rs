@@ -1,4 +1,4 @@
-//! The lake: snapshots, inlined rows and files that no event made; files that are gone or changed.
+//! The lake: snapshots, inlined rows and files that no event made; files that are missing or changed.
 
 use super::disk::length;
 use super::{Finding, Options, Report};
@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Everything in the lake's catalogue was made by an event of ours.
+/// Checks that everything in the lake's catalogue was made by an event of ours.
 pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     snapshots(c, report)?;
     inlined(c, report)?;
@@ -29,7 +29,7 @@ pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), Archi
     Ok(())
 }
 
-/// Snapshots change rows for an event that exists, or only the schema.
+/// Checks that snapshots change rows for an existing event, or only the schema.
 fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut select = c.prepare(
         "SELECT snapshot_id, ifnull(changes_made, ''), commit_extra_info
@@ -50,7 +50,7 @@ fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
                 .query_row([event], |r| r.get::<_, i64>(0))
                 .optional()?
                 .is_some(),
-            // Schema changes are made when the archive is opened, not by an event, and never bring rows.
+            // Schema changes are made when the archive is opened, not by an event, and never add rows.
             None => is_schema_only(&changes),
         };
         if !made {
@@ -97,7 +97,7 @@ struct Listed {
     programme_id: Option<i64>,
 }
 
-/// Every listed file is there with its length (and holds what the archive says); nothing else is.
+/// Checks that every listed file exists with its length (and the recorded contents), and that there is no other file.
 pub(super) fn on_disk(
     c: &Connection,
     site: &Site,
@@ -138,7 +138,7 @@ pub(super) fn on_disk(
     strays(c, &directory, &names, report)
 }
 
-/// Reads a delete file: as many positions as are listed, each once.
+/// Checks a delete file: it has as many positions as are listed, each once.
 fn ended_rows(path: std::path::PathBuf, listed: &Listed, report: &mut Report) {
     let message = match lake::read_delete_file(&path) {
         Ok(found) if found.len() as u64 != listed.rows => {
@@ -211,7 +211,7 @@ fn content(
     Ok(())
 }
 
-/// Files that nothing lists, but for those of batches that are not published yet and unfinished publications.
+/// Finds files that nothing lists, except those of batches that are not published yet and unfinished publications.
 fn strays(
     c: &Connection,
     directory: &Path,

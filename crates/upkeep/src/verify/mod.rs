@@ -1,11 +1,11 @@
-//! Compares what is stored with what it should be, and reports all that differs.
+//! Comparison of stored data with their required state; all differences are reported.
 //!
-//! Takes the archive of a site, leaves typed [`Finding`]s, each with what is concerned and a suggested repair. Reading only;
-//! nothing is repaired here.
+//! Takes the archive of a site, returns typed [`Finding`]s, each with the object concerned and a suggested repair. It
+//! only reads; nothing is repaired here.
 //!
 //! Start at [`verify`]. A new kind is a variant of [`Finding`], a query in [`identity`], [`rows`], [`lake_files`] or
 //! [`disk`], and a damaged archive in `tests/control_verify.rs`.
-//! Does not know how damage came about.
+//! This module does not know the origin of damage.
 
 mod disk;
 mod finding;
@@ -28,45 +28,45 @@ use engine::Connection;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// How closely to look.
+/// The extent of the checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Read library and lake files and compare contents.
+    /// True to read library and lake files and compare contents.
     pub checksums: bool,
-    /// Read only so many percent of the files; `None` for all.
+    /// Percentage of the files to read; `None` for all.
     pub sample_percent: Option<u8>,
-    /// Which sample: another number reads other files.
+    /// Number of the sample: another number reads other files.
     pub sample: u64,
-    /// Bytes per second to read at the most; `None` for as many as there are.
+    /// Greatest number of bytes per second to read; `None` for no limit.
     pub bytes_per_second: Option<u64>,
 }
 
 impl Options {
-    /// Whether a file's content is read.
+    /// Returns true when a file's content is to be read.
     fn reads(self, name: &str) -> bool {
         let place = twox_hash::XxHash64::oneshot(self.sample, name.as_bytes()) % 100;
         self.checksums && self.sample_percent.is_none_or(|percent| place < u64::from(percent))
     }
 }
 
-/// What was looked at, and what was found.
+/// Numbers of checked objects, and the findings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// All that is not as it must be.
+    /// All findings.
     pub findings: Vec<Finding>,
     checked: Vec<(&'static str, u64)>,
-    /// Bytes of contents read until now, and since when.
+    /// Bytes of contents read until now, and the start of reading.
     read: u64,
     began: Option<Instant>,
 }
 
 impl Report {
-    /// One line per kind of thing that was looked at, with how many.
+    /// Returns one line per kind of checked objects, with their number.
     pub fn checked(&self) -> Vec<String> {
         self.checked.iter().map(|(what, count)| format!("{what}: {count} checked")).collect()
     }
 
-    /// For `--json`.
+    /// Returns the report for `--json`.
     pub fn to_json(&self) -> serde_json::Value {
         let findings: Vec<_> = self
             .findings
@@ -90,7 +90,7 @@ impl Report {
         json!({ "findings": findings, "groups": groups, "checked": checked })
     }
 
-    /// Notes that a content was read, and waits when that was faster than it may be.
+    /// Records that a content was read, and waits when reading was faster than permitted.
     fn has_read(&mut self, bytes: u64, options: Options) {
         self.read += bytes;
         let began = *self.began.get_or_insert_with(Instant::now);
@@ -105,7 +105,7 @@ impl Report {
     }
 }
 
-/// Looks at everything, in one consistent view of the database.
+/// Checks everything, in one consistent view of the database.
 ///
 /// # Errors
 /// [`ArchiveError`] when the database cannot be read at all.

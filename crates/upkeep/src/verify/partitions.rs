@@ -5,8 +5,8 @@ use archive::error::ArchiveFault;
 use archive::partitions;
 use engine::Connection;
 
-/// Every partition holds what `detector_rows` says of its range, and nothing else; with `checksums` row by row, at scan
-/// speed and in the memory of the server.
+/// Checks that every partition holds the rows that `detector_rows` records for its range, and nothing else; with
+/// `checksums` row by row, at scan speed and in the memory of the server.
 pub(super) fn tables(
     c: &Connection,
     options: Options,
@@ -24,7 +24,7 @@ pub(super) fn tables(
             [],
             |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
         )?;
-        // What was purged left a gap.
+        // Purged rows left a gap.
         let outside = first.is_some_and(|id| id < partition.first_obj_id)
             || last.is_some_and(|id| id > partition.last_obj_id);
         if rows != wanted || outside {
@@ -51,7 +51,7 @@ pub(super) fn tables(
     Ok(())
 }
 
-/// The rows of each detector are those that `detector_rows` names: count, ids, event, version.
+/// Checks that the rows of each detector are those that `detector_rows` records: count, ids, event, version.
 fn detectors(
     c: &Connection,
     partition: &partitions::Partition,

@@ -1,4 +1,4 @@
-//! Repairs that cannot lose anything: what no event made is removed, what can be made again is asked for.
+//! Repairs that cannot lose data: objects that no event made are removed, and lost products are requested again.
 
 use super::{Finding, Report};
 use archive::error::ArchiveError;
@@ -6,10 +6,10 @@ use archive::records::{Cause, Timestamp};
 use archive::{Archive, Publication};
 use std::path::Path;
 
-/// Repairs what can be repaired safely, and says in a line each what was done.
+/// Repairs everything that can be repaired safely, and returns a line for each repair.
 ///
 /// # Errors
-/// [`ArchiveError`]; what was done until then stays done.
+/// [`ArchiveError`]; repairs done until then are kept.
 pub fn repair(
     archive: &mut Archive,
     report: &Report,
@@ -49,7 +49,7 @@ pub fn repair(
     Ok(done)
 }
 
-/// Brings what shows in line with what is published, where it is not.
+/// Aligns the visible products with the published ones, where they differ.
 fn realigned(
     archive: &mut Archive,
     report: &Report,
@@ -73,7 +73,7 @@ fn realigned(
     Ok(deliveries.iter().map(|name| format!("the newest products of {name} show again")).collect())
 }
 
-/// Asks for the previews of some deliveries that are lost or damaged to be made again, and returns of how many multiframes.
+/// Requests that lost or damaged previews of some deliveries be made again, and returns the number of multiframes.
 ///
 /// # Errors
 /// [`ArchiveError`].

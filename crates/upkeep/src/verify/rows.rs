@@ -1,4 +1,4 @@
-//! Rows: what they refer to, natural keys, and that published batches have the rows they brought.
+//! Checks of rows: their references, natural keys, and the rows of published batches.
 
 use super::{Finding, Report};
 use archive::error::ArchiveFault;
@@ -10,7 +10,7 @@ use model::UseCase;
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// Detections have their multiframe, one current catalogue each, and nothing superseded is current.
+/// Checks that detections have their multiframe and one current catalogue each, and that nothing superseded is current.
 pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut select = c.prepare(
         "SELECT multiframe_id, sum(rows) FROM detector_rows
@@ -41,8 +41,8 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
     Ok(())
 }
 
-/// What shows is what should: the newest published product of each name, of detections that of each detector, and the metadata of
-/// what shows. Rows and the record of products agree.
+/// Checks that the visible products are the required ones: the newest published product of each name, of detections
+/// that of each detector, and the metadata of the visible products. Rows and the record of products must agree.
 fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut seen = BTreeSet::new();
     for Misplaced { multiframe_id, use_case, should_show } in misplaced(c)? {
@@ -106,7 +106,7 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// The table that has a row of every image with a product.
+/// Returns the table that has a row of every image with a product.
 fn first_table(use_case: UseCase) -> &'static str {
     match use_case {
         UseCase::Preview => "preview",
@@ -129,7 +129,7 @@ struct Brought {
     rows: i64,
 }
 
-/// Published batches have the rows they brought, and their rounds say so.
+/// Checks that published batches have their rows, and that their rounds are in the matching state.
 pub(super) fn counts(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut select = c.prepare(
         "SELECT unit_id, delivery.name || ' ' || use_case || ' round ' || round, event_id, table_name, rows

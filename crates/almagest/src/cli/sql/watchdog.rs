@@ -1,8 +1,8 @@
-//! The end of a query that does not end by itself: limits hold by the clock, whatever the query, the engine or a writer does.
+//! The end of a query that does not end by itself: limits hold by the clock, regardless of the query, the engine and the writer.
 //!
 //! A query checks its limits between rows and between SQLite's instructions. One call of an expensive function, one long row or a
-//! reader of our output that stands still can take longer than that. So after a grace period the process itself ends, with the
-//! message and exit code that the query would have had. It only reads, so nothing is lost but what it would have written.
+//! stalled reader of our output can take longer than that. So after a grace period the process itself exits, with the message and
+//! exit code that the query would have had. The process only reads, so nothing is lost except its unwritten output.
 
 use crate::exit::Exit;
 use crate::report::tell;
@@ -20,13 +20,13 @@ pub struct Watchdog(Arc<Watched>);
 struct Watched {
     state: Mutex<State>,
     changed: Condvar,
-    /// The file that is written.
+    /// Output file; `None` for stdout.
     output: Option<PathBuf>,
 }
 
 #[derive(Default)]
 struct State {
-    /// When the process ends, and why.
+    /// Time at which the process ends, and the reason.
     end: Option<(Instant, Stopped)>,
     is_over: bool,
 }
@@ -85,7 +85,7 @@ impl Watched {
         });
     }
 
-    /// Ends the process when its time is over and the query is not.
+    /// Ends the process when its time has expired before the end of the query.
     fn watch(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while !state.is_over {

@@ -1,7 +1,7 @@
-//! Whether a result may be taken for its task: nodes are trusted less than the archive.
+//! Validation of a result before it is accepted for its task: nodes are trusted less than the archive.
 //!
-//! Everything that a result names must be the task's: files, multiframes, versions, rows that the catalogue has. Every path is
-//! the one that the archive itself would choose. Nothing is written before all of it has been checked.
+//! Everything that a result names must belong to the task: files, multiframes, versions, rows that the catalogue has. Every path
+//! must be the one that the archive itself would choose. Nothing is written before all of the result has been checked.
 
 use super::results::Input;
 use super::rounds::Task;
@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Name of the check in messages.
 const CHECK: &str = "result";
-/// Staged bytes of metadata at most: per file of a task, and for a task.
+/// Maximum staged bytes of metadata: per file of a task, and for a task.
 const METADATA_BYTES: (u64, u64) = (256 << 20, 64 << 20);
-/// Staged bytes of detections at most: per row, and for a file.
+/// Maximum staged bytes of detections: per row, and for a file.
 const DETECTION_BYTES: (u64, u64) = (4096, 16 << 20);
-/// Bytes of one JPEG at most.
+/// Maximum bytes of one JPEG.
 const JPEG_BYTES: u64 = 256 << 20;
 
 fn refused(message: impl Into<String>) -> ArchiveFault {
@@ -38,7 +38,7 @@ pub(super) fn check(
     check_catalogues(task.unit.key.use_case, inputs, result)
 }
 
-/// Refusals and findings are about files of the task.
+/// Checks that refusals and findings are about files of the task.
 fn check_names(inputs: &[Input], result: &TaskResult) -> Result<(), ArchiveFault> {
     let files = inputs.iter().flat_map(|i| std::iter::once(&i.image).chain(&i.catalogue));
     let known: HashSet<&str> = files.map(|(name, _)| name.as_str()).collect();
@@ -111,7 +111,7 @@ fn bytes_allowed(use_case: UseCase, inputs: usize, file: &StagedFile) -> u64 {
     }
 }
 
-/// Detections are of the catalogues that the task reads, and no more than these have.
+/// Checks that detections are of the catalogues that the task reads, and no more than these have.
 fn check_catalogues(
     use_case: UseCase,
     inputs: &[Input],

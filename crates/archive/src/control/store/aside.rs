@@ -1,4 +1,4 @@
-//! Kept products of older images: why each is kept, and the operator's decision to end it all the same.
+//! Kept products of older images: the reason why each is kept, and the operator's decision to end it nevertheless.
 
 use super::described;
 use super::detections::Changes;
@@ -19,7 +19,7 @@ use rusqlite::params;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// See [`crate::Inquiry::kept_products`].
+/// Implements [`crate::Inquiry::kept_products`].
 pub(super) fn list(
     c: &Connection,
     delivery: Option<&str>,
@@ -31,14 +31,15 @@ pub(super) fn list(
     records(c, &kept)
 }
 
-/// Lists what is kept beside a newer delivery: by the earlier processings of its night, and by older contents of its own.
+/// Lists the products that are kept beside a newer delivery: by the earlier processings of its night, and by older contents of
+/// its own files.
 fn beside(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
     let mut all = of_processings(c, newer)?;
     all.retain(|kept| kept.newer.1 == newer);
     Ok(all)
 }
 
-/// Lists what the images of a delivery and of its processings keep.
+/// Lists the products that the images of a delivery and of its processings keep.
 fn of_processings(c: &Connection, delivery: i64) -> Result<Vec<Kept>, ArchiveFault> {
     let mut deliveries = processings(c, delivery)?;
     if !deliveries.contains(&delivery) {
@@ -52,13 +53,13 @@ fn of_processings(c: &Connection, delivery: i64) -> Result<Vec<Kept>, ArchiveFau
     Ok(all)
 }
 
-/// Lists what the images of a delivery keep.
+/// Lists the products that the images of a delivery keep.
 pub(super) fn of_delivery(c: &Connection, delivery: i64) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let kept = products::kept(c, Some((delivery, Scope::KeptOf(delivery))))?;
     records(c, &kept)
 }
 
-/// Lists what an image keeps, and what older images keep beside it.
+/// Lists the products that an image keeps, and those that older images keep beside it.
 pub(super) fn of_image(c: &Connection, multiframe: i64) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let delivery: i64 = c
         .prepare_cached(
@@ -108,19 +109,19 @@ struct Arrived {
     refused: HashMap<i64, RefusedHdus>,
 }
 
-/// HDUs of the latest catalogue of an image that were refused.
+/// Refused HDUs of the latest catalogue of an image.
 #[derive(Default)]
 struct RefusedHdus {
     round: i64,
-    /// Extension numbers of the detectors to which some of them belong.
+    /// Extension numbers of the detectors of refused HDUs.
     of_detectors: BTreeSet<i64>,
-    /// Extension numbers, in the catalogue, of those whose detector is unknown.
+    /// Extension numbers, in the catalogue, of refused HDUs whose detector is unknown.
     others: BTreeSet<i64>,
 }
 
 impl RefusedHdus {
-    /// Returns whether the HDU of a detector is among them. One whose detector is unknown is taken for the HDU of the detector of
-    /// the same number, and where `uncovered` has none of that number, for that of any of them.
+    /// Returns whether the HDU of a detector is refused. A refused HDU whose detector is unknown is assumed to belong to the
+    /// detector of the same number or, when `uncovered` does not contain that number, to any detector.
     fn has(&self, ext_num: i64, uncovered: &[i64]) -> bool {
         self.of_detectors.contains(&ext_num)
             || self.others.iter().any(|other| *other == ext_num || !uncovered.contains(other))
@@ -165,7 +166,7 @@ impl Arrived {
         Ok(Self { name, with_catalogue, latest, with_detections, refused })
     }
 
-    /// Finds why the newer image, or the newer round of the image's own catalogue, lacks a product.
+    /// Determines why the newer image, or the newer round of the image's own catalogue, lacks a product.
     fn lack(&self, kept: &Kept) -> Lack {
         let (multiframe, use_case) = (kept.newer.0, kept.use_case);
         let Some((state, outcome)) = self.latest.get(&(multiframe, use_case)) else {
@@ -193,7 +194,7 @@ impl Arrived {
     }
 }
 
-/// Returns the condition that a column names one of a few images; of many images all rows are read instead.
+/// Returns the condition that a column names one of a few images; for many images, the condition is empty and all rows are read.
 fn few(images: &BTreeSet<i64>, column: &str) -> String {
     const NAMED: usize = 10;
     if images.len() > NAMED {
@@ -203,7 +204,8 @@ fn few(images: &BTreeSet<i64>, column: &str) -> String {
     format!("AND {column} IN ({})", list.join(", "))
 }
 
-/// Loads the HDUs that were refused of the latest catalogues of some images of a delivery: by the tasks, and before.
+/// Loads the refused HDUs of the latest catalogues of some images of a delivery: those refused by the tasks and those refused on
+/// arrival.
 fn refused_hdus(
     c: &Connection,
     delivery: i64,
@@ -244,7 +246,7 @@ fn refused_hdus(
     Ok(found)
 }
 
-/// What is kept as findings of the newer deliveries: one per older delivery, product and cause.
+/// Returns the kept products as findings of the newer deliveries: one per older delivery, product and cause.
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
     let mut sums: BTreeMap<(String, String, String), Drift> = BTreeMap::new();
     for kept in list(c, delivery)? {
@@ -274,7 +276,7 @@ pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
     Ok(sums.into_values().collect())
 }
 
-/// See [`crate::Curation::set_aside`].
+/// Implements [`crate::Curation::set_aside`].
 pub(super) fn set_aside(
     tx: &Connection,
     site: &Site,
@@ -311,7 +313,7 @@ pub(super) fn set_aside(
     Ok(done)
 }
 
-/// See [`crate::Curation::undo_set_aside`].
+/// Implements [`crate::Curation::undo_set_aside`].
 pub(super) fn undo(
     tx: &Connection,
     site: &Site,
@@ -362,7 +364,7 @@ pub(super) fn undo(
     Ok(SetAside { event: Some(event), products: records(tx, &kept)? })
 }
 
-/// Records an event about a delivery that is no round's.
+/// Records an event about a delivery that belongs to no round.
 fn record_act(
     tx: &Connection,
     delivery: i64,
@@ -393,7 +395,7 @@ fn settle(
     changes.finish(now, &format!("{what}: {}", cause.why))
 }
 
-/// Brings what shows in line with what is published, delivery by delivery, for `verify --repair`. Returns the deliveries.
+/// Makes the shown products match the published ones, delivery by delivery, for `verify --repair`. Returns the deliveries.
 pub fn realign(
     tx: &Connection,
     site: &Site,

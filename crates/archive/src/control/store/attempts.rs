@@ -14,10 +14,10 @@ use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::path::PathBuf;
 
-/// Bytes of a reason that are kept.
+/// Maximum bytes of a reason that are stored.
 const WHY_BYTES: usize = 4000;
 
-/// See [`crate::Queue::start_attempt`].
+/// Implements [`crate::Queue::start_attempt`].
 pub(super) fn start(
     tx: &Connection,
     site: &Site,
@@ -79,12 +79,13 @@ pub(super) fn start(
     })
 }
 
-/// Where an attempt is below `staging/`.
+/// Returns the path of an attempt's directory below `staging/`.
 fn directory_name(unit: &UnitKey, task: u32, attempt: u32) -> String {
     format!("{}/{task}/{attempt}", unit.directory())
 }
 
-/// The directory of an attempt, absolute. It follows from the attempt's numbers: what the table has is for people.
+/// Returns the directory of an attempt, absolute. It is computed from the attempt's numbers; the path in the table is only for
+/// users.
 pub(super) fn directory(site: &Site, unit: &UnitKey, task: u32, attempt: u32) -> PathBuf {
     site.staging().join(directory_name(unit, task, attempt))
 }
@@ -117,8 +118,8 @@ fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, 
     Ok(inputs)
 }
 
-/// HDUs of a catalogue whose last account has all rows in the archive, where they are current, by metadata that are
-/// still those of the image. To do them again would give the same objects other ids.
+/// Lists the HDUs of a catalogue whose latest `hdu_rows` entry has all rows in the archive, where they are current, read with
+/// metadata that are still those of the image. Processing these HDUs again would assign other ids to the same objects.
 fn done_hdus(
     tx: &Connection,
     multiframe_id: i64,
@@ -194,12 +195,12 @@ fn metadata_directories(
         let unit = UnitKey { delivery, use_case: UseCase::Metadata, round };
         directories.push(directory(site, &unit, task, attempt));
     }
-    // In the order of their names, as task files list them.
+    // Task files list the directories in the order of their names.
     directories.sort();
     Ok(directories)
 }
 
-/// See [`crate::Queue::renew_lease`].
+/// Implements [`crate::Queue::renew_lease`].
 pub(super) fn renew(
     tx: &Connection,
     key: &AttemptKey,
@@ -213,7 +214,7 @@ pub(super) fn renew(
     Ok(renewed == 1)
 }
 
-/// See [`crate::Queue::end_attempt`].
+/// Implements [`crate::Queue::end_attempt`].
 pub(super) fn end(
     tx: &Connection,
     key: &AttemptKey,
@@ -234,7 +235,7 @@ pub(super) fn end(
     Ok(())
 }
 
-/// See [`crate::Queue::running_attempts`].
+/// Implements [`crate::Queue::running_attempts`].
 pub(super) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, attempt.number, executor, holder, lease_until, started,
@@ -268,7 +269,7 @@ pub(super) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>
     Ok(running)
 }
 
-/// See [`crate::Queue::sweepable_attempts`].
+/// Implements [`crate::Queue::sweepable_attempts`].
 pub(super) fn sweepable(
     c: &Connection,
     site: &Site,
@@ -293,7 +294,7 @@ pub(super) fn sweepable(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Queue::mark_swept`].
+/// Implements [`crate::Queue::mark_swept`].
 pub(super) fn mark_swept(tx: &Connection, key: &AttemptKey) -> Result<(), ArchiveFault> {
     let task = find_task(tx, &key.task)?;
     tx.execute(

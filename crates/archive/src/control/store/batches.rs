@@ -1,4 +1,4 @@
-//! Staged rounds: what blocks them, their results, their object ids, and their refusal.
+//! Staged rounds: their blocks, results, object ids and refusal.
 
 use super::attempts;
 use super::history::{self, Act};
@@ -17,7 +17,7 @@ use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// See [`crate::Publication::staged_rounds`].
+/// Implements [`crate::Publication::staged_rounds`].
 pub(super) fn staged_rounds(c: &Connection) -> Result<Vec<StagedRound>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id) WHERE unit.state = 'staged'
@@ -64,7 +64,7 @@ fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> 
         .then(|| format!("the metadata of {without} of its multiframes are not ingested")))
 }
 
-/// See [`crate::Publication::batch`].
+/// Implements [`crate::Publication::batch`].
 pub(super) fn batch(
     c: &Connection,
     site: &Site,
@@ -99,7 +99,7 @@ pub(super) fn batch(
     Ok(StagedBatch { unit: key.clone(), tasks })
 }
 
-/// Names of the images of a task, by multiframe.
+/// Returns the names of the images of a task, by multiframe.
 fn image_names(c: &Connection, task_id: i64) -> Result<BTreeMap<i64, String>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT task_input.multiframe_id, file.name
@@ -130,7 +130,7 @@ fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, Archi
     Ok(inputs)
 }
 
-/// See [`crate::Publication::reserve`].
+/// Implements [`crate::Publication::reserve`].
 pub(super) fn reserve(
     tx: &Connection,
     key: &UnitKey,
@@ -183,8 +183,8 @@ fn give_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<()
     Ok(())
 }
 
-/// The batch's lake files carry their event, so its number is kept for it now. When later events were published in the
-/// meantime, it gets a new one: events stay in the order in which they became visible.
+/// Reserves an event number for the batch, since the batch's lake files contain it. When later events were published in the
+/// meantime, the batch gets a new number: events stay in the order in which they became visible.
 fn keep_event(tx: &Connection, unit: &Unit, now: Timestamp) -> Result<(), ArchiveFault> {
     let kept: Option<i64> =
         tx.query_row("SELECT reserved_event FROM batch WHERE unit_id = ?1", [unit.id], |r| {
@@ -234,7 +234,7 @@ fn ranges(tx: &Connection, unit_id: i64) -> Result<Vec<IdRange>, ArchiveFault> {
     Ok(ranges)
 }
 
-/// See [`crate::Publication::refuse_batch`].
+/// Implements [`crate::Publication::refuse_batch`].
 pub(super) fn refuse(
     tx: &Connection,
     key: &UnitKey,
@@ -273,7 +273,8 @@ pub(super) fn refuse(
     Ok(())
 }
 
-/// See [`crate::Publication::clear_abandoned`]: lake files that no table knows, of rounds that are not staged.
+/// Lists the lake files that [`crate::Publication::clear_abandoned`] removes: those of failed rounds whose id ranges are
+/// abandoned.
 pub(super) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
@@ -291,7 +292,7 @@ pub(super) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
     Ok(abandoned)
 }
 
-/// See [`crate::Publication::complete_deliveries`].
+/// Implements [`crate::Publication::complete_deliveries`].
 pub(super) fn complete_deliveries(
     tx: &Connection,
     now: Timestamp,

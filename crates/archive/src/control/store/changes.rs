@@ -1,13 +1,13 @@
-//! Waiting for what other processes do: the server tells, the embedded database is looked at.
+//! Waiting for changes by other processes: a server notifies, an embedded database is polled.
 
 use engine::{Connection, Result, Server};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often the flag, and an embedded database, are looked at.
+/// Interval at which the stop flag and an embedded database are polled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Tells those who wait that a batch is there.
+/// Notifies waiting processes that a batch is published.
 pub(super) fn tell(tx: &Connection) -> Result<()> {
     match tx.server() {
         None => Ok(()),
@@ -15,7 +15,7 @@ pub(super) fn tell(tx: &Connection) -> Result<()> {
     }
 }
 
-/// See [`crate::Publication::await_change`].
+/// Implements [`crate::Publication::await_change`].
 pub(super) fn wait(c: &Connection, at_most: Duration, stop: &AtomicBool) -> Result<bool> {
     let until = Instant::now() + at_most;
     let mut look: Box<dyn FnMut(Duration) -> Result<bool> + '_> = match c {
@@ -47,7 +47,7 @@ fn listen(server: &Server) -> Result<()> {
     server.with_client(|client| client.batch_execute(&format!("LISTEN {channel}")))
 }
 
-/// Changes with every commit of another connection.
+/// Returns a number that changes with every commit of another connection.
 fn version(c: &Connection) -> Result<i64> {
     c.query_row("PRAGMA data_version", [], |r| r.get(0))
 }

@@ -1,4 +1,4 @@
-//! Files that a purge deletes once its transaction is committed, however often it is interrupted.
+//! Files that a purge deletes after its transaction is committed, however often the deletion is interrupted.
 
 use super::Archive;
 use crate::error::{ArchiveError, ArchiveFault};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Files deleted in one write transaction.
 const AT_ONCE: i64 = 2000;
 
-/// Notes files to be deleted, in the transaction after which no table lists them.
+/// Records files to be deleted, in the transaction after which no table lists them.
 pub(super) fn note(
     tx: &Connection,
     site: &Site,
@@ -32,10 +32,10 @@ pub(super) fn note(
     Ok(())
 }
 
-/// Deletes the files that were noted, and returns their number.
+/// Deletes the recorded files, and returns the number of deleted files.
 ///
 /// # Errors
-/// What the engine said. A file that cannot be deleted stays noted.
+/// Returns the engine's error. A file that cannot be deleted stays recorded.
 pub(super) fn finish(archive: &mut Archive) -> Result<u64, ArchiveError> {
     let site = archive.site.clone();
     let mut deleted = 0;
@@ -55,8 +55,8 @@ pub(super) fn finish(archive: &mut Archive) -> Result<u64, ArchiveError> {
     }
 }
 
-/// Deletes some of the noted files within a write transaction: nobody publishes a file of the same name meanwhile. Tells
-/// whether some could not be deleted.
+/// Deletes some of the recorded files within a write transaction, so that no other process publishes a file of the same name
+/// meanwhile. Returns the number of deleted files, and whether a file could not be deleted.
 fn delete_some(tx: &Connection, site: &Site) -> Result<(u64, bool), ArchiveFault> {
     let mut select =
         tx.prepare_cached("SELECT place, path FROM deletion ORDER BY 1, 2 LIMIT ?1")?;
@@ -80,7 +80,7 @@ fn delete_some(tx: &Connection, site: &Site) -> Result<(u64, bool), ArchiveFault
     Ok((removed, left))
 }
 
-/// Whether a table lists a file again.
+/// Returns true when a table lists a file again.
 fn is_listed(tx: &Connection, place: &str, path: &str) -> Result<bool, ArchiveFault> {
     if place == "previews" {
         let shown = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";

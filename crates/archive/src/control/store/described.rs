@@ -1,12 +1,12 @@
-//! Metadata that follow detections: what a frame says of its catalogue comes from the version of the catalogue that its
-//! detections come from, so a reader never joins the detections of one version with the zero points of another. What a frame
-//! says of itself comes from its newest metadata.
+//! Metadata that follow detections: the catalogue values of a frame's metadata come from the catalogue version of its published
+//! detections, so a reader never joins the detections of one version with the zero points of another. The frame's own values come
+//! from its newest metadata.
 //!
-//! A metadata round is made for every new version of a catalogue, before the catalogue itself. Every row of `multiframe` and
-//! `multiframe_detector` names the version with which it was read (`cat_version`). Where the detections that are published come
-//! from another version, a copy of the round's rows is stored in an event of its own, in which it begins and ends, and the
-//! published rows take the catalogue's values from the earlier ones ([`hold_back`]). An act that publishes detections, or brings
-//! them back, begins the rows again with the values of their version ([`follow`]).
+//! A metadata round is run for every new version of a catalogue, before the catalogue itself. Every row of `multiframe` and
+//! `multiframe_detector` names the version with which the row was read (`cat_version`). Where the published detections come from
+//! another version, a copy of the round's rows is stored in an event of its own, in which the copy begins and ends, and the
+//! published rows take the catalogue's values from the earlier rows ([`hold_back`]). An act that publishes or restores detections
+//! begins the metadata rows again with the values of the detections' version ([`follow`]).
 
 use super::products::{self, UPDATED_AT_ONCE, is_latest_to_end};
 use crate::error::ArchiveFault;
@@ -43,7 +43,7 @@ fn versions(tx: &Connection, (id, of): Images<'_>) -> Result<Versions, ArchiveFa
     Ok(found)
 }
 
-/// Returns true when the published rows of all frames of some images were read with the newest version of their published
+/// Returns true when the published rows of all frames of some images were read with the newest version of the images' published
 /// detections.
 pub(super) fn frames_agree(tx: &Connection, (id, of): Images<'_>) -> Result<bool, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
@@ -58,16 +58,16 @@ pub(super) fn frames_agree(tx: &Connection, (id, of): Images<'_>) -> Result<bool
     Ok(select.query_row([id], |r| r.get(0))?)
 }
 
-/// The metadata that are published of a frame.
+/// The published metadata of a frame.
 #[derive(Debug)]
 struct Described {
     /// Version of the catalogue with which they were read.
     version: Option<i64>,
-    /// The same of each detector.
+    /// Version of the catalogue with which each detector's metadata were read.
     detectors: BTreeMap<i64, Option<i64>>,
 }
 
-/// Loads what is published of some images.
+/// Loads the published metadata of some images.
 fn described(
     tx: &Connection,
     (id, of): Images<'_>,
@@ -121,17 +121,17 @@ pub(super) fn reads_another_version(
     Ok(false)
 }
 
-/// Rows with the values that are to be published of catalogues, where others are published.
+/// Stored rows whose catalogue values are to be published in place of the current ones.
 #[derive(Debug, Default)]
 struct Due {
-    /// Frames by the event of their rows.
+    /// Frames by the event of their stored rows.
     frames: BTreeMap<i64, Vec<i64>>,
-    /// Frames by the event of their detectors' rows and the extension numbers of those detectors.
+    /// Frames by the event of their detectors' stored rows and the extension numbers of those detectors.
     detectors: BTreeMap<(i64, Vec<i64>), Vec<i64>>,
 }
 
 impl Due {
-    /// Finds the rows of some images. A detector without detections goes with its frame.
+    /// Finds the stored rows of some images. A detector without detections takes the version of its frame.
     fn of(tx: &Connection, images: Images<'_>) -> Result<Self, ArchiveFault> {
         let mut due = Self::default();
         let published = versions(tx, images)?;
@@ -178,8 +178,8 @@ impl Due {
         self.frames.values().chain(self.detectors.values()).flatten().copied().collect()
     }
 
-    /// Lists the parts of frames: the event of their rows, and a condition that picks them in a table with a row per frame, or per
-    /// detector.
+    /// Lists the parts of frames. Each part has the event of the stored rows, and a condition that selects its rows in a table
+    /// with a row per frame or per detector.
     fn parts(&self) -> impl Iterator<Item = Part> {
         let frames = self.frames.iter().flat_map(|(event, all)| {
             all.chunks(UPDATED_AT_ONCE).map(|some| Part {
@@ -205,7 +205,7 @@ impl Due {
 
 /// Some frames, or some detectors of frames.
 struct Part {
-    /// The event in which the rows begin that hold the values which are to be published.
+    /// The event in which the stored rows begin whose values are to be published.
     stored: i64,
     /// The condition for rows of `held`.
     is_mine: String,
@@ -246,9 +246,9 @@ fn columns(table: &Table) -> String {
     columns.join(", ")
 }
 
-/// Keeps what a metadata round, whose rows have just begun in `event`, says of catalogues out of sight where the published
-/// detections come from another version: a copy of its rows begins and ends in the event `stored`, and the rows themselves take the
-/// values of that version. Counts in `rows` what begins in `event`.
+/// Withholds the catalogue values of a metadata round, whose rows have just begun in `event`, where the published detections come
+/// from another version: a copy of the round's rows begins and ends in the event `stored`, and the rows themselves take the
+/// values of the detections' version. Counts in `rows` the rows that begin in `event`.
 pub(super) fn hold_back(
     tx: &Connection,
     images: Images<'_>,
@@ -273,7 +273,7 @@ pub(super) fn hold_back(
     take_values(tx, &due, event, rows)
 }
 
-/// Publishes, in an event, the metadata that describe the detections of some images which are published now. Returns the rows per
+/// Publishes, in an event, the metadata that describe the currently published detections of some images. Returns the rows per
 /// table.
 pub(super) fn follow(
     tx: &Connection,
@@ -291,7 +291,7 @@ pub(super) fn follow(
     Ok(rows)
 }
 
-/// Begins the published rows of some frames again.
+/// Ends the published rows of some frames and begins copies of them in `event`.
 fn begin_again(
     tx: &Connection,
     frames: &str,
@@ -323,7 +323,7 @@ fn begin_again(
     Ok(())
 }
 
-/// Gives the rows that begin in `event` the values of catalogues that are due.
+/// Copies the due catalogue values to the rows that begin in `event`.
 fn take_values(
     tx: &Connection,
     due: &Due,
@@ -336,7 +336,7 @@ fn take_values(
                 "header" => {
                     take_headers(tx, &part, event, rows.entry(table.name.clone()).or_default())?
                 }
-                // A whole row comes from the catalogue, or none of it.
+                // A row of astrometry is copied as a whole, or not at all.
                 "astrometry" => {
                     let is_of_catalogue = "AND 'catalogue' IN (held.wcs_source, source.wcs_source)";
                     take(tx, table, |_| true, (&part, is_of_catalogue), event)?;
@@ -349,7 +349,7 @@ fn take_values(
     Ok(())
 }
 
-/// Copies values of columns from the rows of a part that hold them to those that begin in `event`.
+/// Copies values of columns from the stored rows of a part to those that begin in `event`.
 fn take(
     tx: &Connection,
     table: &Table,
@@ -374,7 +374,7 @@ fn take(
     Ok(())
 }
 
-/// Copies the size of pixels, which is computed from the astrometry, where that is of the catalogue.
+/// Copies the pixel size, which is computed from the astrometry, where the astrometry is the catalogue's.
 fn take_pixel_size(tx: &Connection, part: &Part, event: EventId) -> Result<(), ArchiveFault> {
     const IS_OF_CATALOGUE: &str = "AND EXISTS (
         SELECT * FROM astrometry_all AS placed WHERE placed.multiframe_id = held.multiframe_id
@@ -383,7 +383,8 @@ fn take_pixel_size(tx: &Connection, part: &Part, event: EventId) -> Result<(), A
     take(tx, detector, |column| column.name == "pixel_size", (part, IS_OF_CATALOGUE), event)
 }
 
-/// Puts the headers of the catalogues of a part in the place of those that begin in `event`, of which there are `rows`.
+/// Replaces the catalogue headers of a part that begin in `event` by the stored ones. Updates `rows`, the number of headers that
+/// begin in `event`.
 fn take_headers(
     tx: &Connection,
     part: &Part,
@@ -403,7 +404,7 @@ fn take_headers(
     let header = model::tables::table("header")
         .ok_or_else(|| ArchiveFault::Damaged("there is no definition of headers".to_owned()))?;
     let columns = columns(header);
-    // A link that changes begins the row of a frame again, and not its headers.
+    // A changed link begins the row of a frame again, but not the frame's headers.
     let inserted = tx.execute(
         &format!(
             "INSERT INTO header_all ({columns}, begin_event) SELECT {columns}, CAST(?1 AS BIGINT) FROM header_all AS held
@@ -452,7 +453,7 @@ pub fn mixed(c: &Connection) -> Result<Vec<Mixed>, ArchiveFault> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Names the version of the catalogue in the rows of detectors of an archive that is older than the column: that of their frame.
+/// Sets the catalogue version in the rows of detectors of an archive that is older than the column, to that of their frame.
 pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
     tx.execute_batch(
         "UPDATE multiframe_detector_all SET cat_version = (

@@ -1,4 +1,4 @@
-//! Detections, wherever the archive keeps them: files of the lake, or partitions on a server.
+//! Detections in either storage: files of the lake, or partitions on a server.
 
 use crate::error::ArchiveFault;
 use crate::partitions::{self, LoadedPartition};
@@ -7,13 +7,13 @@ use engine::Connection;
 use lake::{self, DetectorKey, DetectorRun, LakeFile};
 use model::EventId;
 
-/// What was loaded of one programme, not visible yet.
+/// The loaded detections of one programme, not visible yet.
 pub(super) enum Part {
     Lake(LakeFile),
     Partition(LoadedPartition),
 }
 
-/// What a [`Part`] holds.
+/// The contents of a [`Part`].
 pub(super) struct Held<'a> {
     pub name: &'a str,
     pub programme_id: i64,
@@ -23,7 +23,7 @@ pub(super) struct Held<'a> {
 }
 
 impl Part {
-    /// Seconds that its keys took.
+    /// Returns the seconds that building the keys took.
     pub(super) fn keys_seconds(&self) -> f64 {
         match self {
             Self::Lake(_) => 0.0,
@@ -31,7 +31,7 @@ impl Part {
         }
     }
 
-    /// What it holds.
+    /// Returns the contents of the part.
     pub(super) fn held(&self) -> Held<'_> {
         match self {
             Self::Lake(LakeFile { name, programme_id, first_obj_id, rows, detectors, .. })
@@ -60,7 +60,7 @@ pub(super) enum Changes<'tx> {
 }
 
 impl<'tx> Changes<'tx> {
-    /// Starts them. `batch` is the number of the round whose act it is.
+    /// Starts the changes of an event. `batch` is the number of the round that the event is about.
     pub(super) fn begin(
         tx: &'tx Connection,
         site: &Site,
@@ -75,7 +75,7 @@ impl<'tx> Changes<'tx> {
         })
     }
 
-    /// Registers what was loaded and gives its rows. `version` tells the catalogue version of a detector.
+    /// Registers a loaded part and returns the number of its rows. `version` returns the catalogue version of a detector.
     pub(super) fn add(
         &mut self,
         part: &Part,
@@ -88,7 +88,7 @@ impl<'tx> Changes<'tx> {
         }
     }
 
-    /// Ends the current rows of some detectors and says how many rows that were.
+    /// Ends the current rows of some detectors and returns the number of ended rows.
     pub(super) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, ArchiveFault> {
         Ok(match self {
             Self::Lake(changes) => changes.end_detectors(detectors)?,
@@ -96,7 +96,7 @@ impl<'tx> Changes<'tx> {
         })
     }
 
-    /// Opens again what an event ended of some detectors and says how many rows that were.
+    /// Reopens the rows of some detectors that an event ended, and returns the number of reopened rows.
     pub(super) fn reopen_detectors(
         &mut self,
         ended_by: EventId,
@@ -109,7 +109,7 @@ impl<'tx> Changes<'tx> {
         })
     }
 
-    /// Ends the act. `message` stands in the lake's history.
+    /// Finishes the changes. `message` is recorded in the lake's history.
     pub(super) fn finish(self, now: crate::Timestamp, message: &str) -> Result<(), ArchiveFault> {
         if let Self::Lake(changes) = self {
             changes.finish(now, message)?;

@@ -1,4 +1,4 @@
-//! What `explain` needs: about a delivery, a night, or files. Objects and positions are in [`super::found`].
+//! Facts for `explain` about a delivery, a night, or files. Objects and positions are in [`super::found`].
 
 use super::aside;
 use super::batches::staged_rounds;
@@ -19,7 +19,7 @@ use model::{UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// See [`crate::Inquiry::facts`].
+/// Implements [`crate::Inquiry::facts`].
 pub(super) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault> {
     let mut facts = Facts::default();
     let at_most = asked.at_most.max(1);
@@ -80,7 +80,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
     })
 }
 
-/// Names the newer deliveries whose frames supersede those of a delivery, with the number of these.
+/// Returns the names of the newer deliveries whose frames supersede those of a delivery, with the number of these frames.
 fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(String, u64)>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?;
     let mut named = Vec::new();
@@ -90,8 +90,8 @@ fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(String, u64)>, Ar
     Ok(named)
 }
 
-/// Files of a name, or of DELIVERY/FILE, the newest content first, and how many there are. Where there are none, images of the same
-/// frame under other file names.
+/// Returns the files of a name, or of DELIVERY/FILE, the newest content first, and the number of all. When there are none,
+/// returns images of the same frame under other file names.
 fn file_facts(
     c: &Connection,
     asked: &str,
@@ -120,7 +120,7 @@ fn file_facts(
     Ok((sheets, in_all))
 }
 
-/// Files that fulfil a condition on `file` and `delivery`, the newest first.
+/// Lists the files that fulfil a condition on `file` and `delivery`, the newest first.
 fn sheets(
     c: &Connection,
     condition: &str,
@@ -164,7 +164,7 @@ fn sheets(
     Ok(sheets)
 }
 
-/// Adds what the tables about rounds, refusals and products have of a file.
+/// Adds the contents of the tables of rounds, refusals and products about a file.
 fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), ArchiveFault> {
     let filter = RefusalFilter {
         delivery: Some(sheet.delivery.clone()),
@@ -172,7 +172,7 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
         ..RefusalFilter::default()
     };
     let refusals = refusals::list(c, &filter)?;
-    // What no content was registered of is newer than the contents of its name.
+    // A refusal without registered content is newer than the registered contents of its name.
     let is_own = |r: &RefusalRecord| r.file_id.map_or(!sheet.superseded, |of| of == file);
     sheet.refusals = refusals.into_iter().filter(is_own).collect();
     sheet.redo =
@@ -183,7 +183,7 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
         _ => add_catalogue(c, multiframe, filter, sheet)?,
     }
     add_waiting(c, file, multiframe, sheet)?;
-    // A catalogue answers for its own versions, an image for all.
+    // A catalogue is explained by its own versions, an image by those of all its catalogues.
     let catalogue = (sheet.kind == "catalogue").then_some(file);
     add_rows(c, multiframe, catalogue, sheet)?;
     sheet.rounds = rounds(c, multiframe, catalogue)?;
@@ -250,18 +250,18 @@ fn refusal_of_all<'r>(
     refusals: impl Iterator<Item = &'r RefusalRecord>,
     hdus: usize,
 ) -> Option<&'r RefusalRecord> {
-    // Refusals of rows leave the other rows of their HDU.
+    // A refusal of rows does not refuse the other rows of its HDU.
     let is_whole = |r: &&RefusalRecord| r.refusal.row_ranges.is_empty();
     let is_in_force = |r: &&RefusalRecord| r.state != RefusalState::Resolved && !r.taken;
     let refusals: Vec<&RefusalRecord> = refusals.filter(is_whole).filter(is_in_force).collect();
-    // The number of HDUs does not count those without rows.
+    // The number of HDUs does not include those without rows.
     let of_hdus = refusals.iter().filter(|r| r.refusal.code != "zero_rows");
     let refused: BTreeSet<u16> = of_hdus.filter_map(|r| r.refusal.hdu).collect();
     let is_all = refusals.iter().any(|r| r.refusal.hdu.is_none()) || refused.len() >= hdus;
     refusals.first().copied().filter(|_| is_all)
 }
 
-/// Adds the catalogue of an image, or the catalogue itself, that is due and that no round has taken up.
+/// Adds the image whose catalogue, or the catalogue itself, is due and in no round yet.
 fn add_waiting(
     c: &Connection,
     file: i64,
@@ -271,7 +271,7 @@ fn add_waiting(
     if sheet.superseded {
         return Ok(());
     }
-    // All work of a delivery is much, and most catalogues were taken up.
+    // Loading all work of a delivery is expensive, and most catalogues are already in a round.
     let catalogue = (sheet.kind == "catalogue").then_some(file);
     let may_wait: bool = c.query_row(
         "SELECT EXISTS (SELECT * FROM catalogue
@@ -295,7 +295,7 @@ fn add_waiting(
     Ok(())
 }
 
-/// Adds what the archive shows of a multiframe, with the detections of one catalogue file or of all.
+/// Adds the counts of a multiframe's rows that the archive shows, with the detections of one catalogue file or of all.
 fn add_rows(
     c: &Connection,
     multiframe: i64,
@@ -341,7 +341,7 @@ fn rounds(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Adds what ended the products that a file had and that the archive does not show.
+/// Adds the events that ended the products of a file that the archive does not show.
 fn add_endings(
     c: &Connection,
     multiframe: i64,
@@ -376,7 +376,7 @@ fn pairs(c: &Connection, sql: &str, id: i64) -> Result<Vec<(String, String)>, Ar
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Names that were refused before they could be registered.
+/// Lists files that were refused before they could be registered.
 fn never_registered(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT DISTINCT delivery.name, file_name FROM refusal JOIN delivery USING (delivery_id)

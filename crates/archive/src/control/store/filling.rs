@@ -1,4 +1,4 @@
-//! Fills the control store with the rows of many deliveries, so that tests meet tables of the size that they reach in years.
+//! Fills the control store with the rows of many deliveries, so that tests run on tables of the size that they reach in years.
 
 use crate::Archive;
 use engine::{Connection, Dialect, Kind};
@@ -7,20 +7,20 @@ use model::tables::{Column, ColumnType, Table};
 const TIME: &str = "'2020-01-01T00:00:00Z'";
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// The rows to be written. A frame and all that belongs to it have one number in every table.
+/// The rows to be written. A frame and everything that belongs to the frame have one number in every table.
 pub(super) struct Filling {
-    /// Number of the first frame, above every number that the store has.
+    /// Number of the first frame, above every number in the store.
     pub first: i64,
-    /// Frames.
+    /// Number of frames.
     pub frames: i64,
-    /// Frames of each delivery.
+    /// Number of frames of each delivery.
     pub per_delivery: i64,
-    /// Calibration frames of each delivery, `w00000.fit` and so on: all deliveries share these names.
+    /// Number of calibration frames of each delivery, `w00000.fit` and so on: all deliveries share these names.
     pub calibrations: i64,
 }
 
 impl Filling {
-    /// Returns what the tests of plans fill in.
+    /// Returns the filling for the tests of query plans.
     pub(super) fn of_many_years() -> Self {
         Self { first: 1000, frames: 20_000, per_delivery: 110, calibrations: 0 }
     }
@@ -78,7 +78,7 @@ pub(super) fn rows(tx: &Connection, filling: &Filling) {
     tx.defer_foreign_keys().unwrap();
     run(tx, &deliveries(&Filling::series(dialect, first, last)));
     run(tx, &files(filling, &series));
-    // An archive that is older than the column gets it by the upgrade.
+    // In an archive older than the column, the upgrade fills the column.
     if has_frame_names(tx) {
         run(
             tx,
@@ -89,7 +89,7 @@ pub(super) fn rows(tx: &Connection, filling: &Filling) {
     run(tx, &work(filling, &series));
     run(tx, &what_was_found(filling, &series));
     run(tx, &detections(&series));
-    // An archive that is older than the table gets its rows by the upgrade.
+    // In an archive older than the table, the upgrade fills the table.
     if super::has_table(tx, "product_detector").unwrap() {
         run(tx, &detectors(&series));
     }
@@ -126,7 +126,8 @@ fn files(filling: &Filling, series: &str) -> [String; 4] {
     ]
 }
 
-/// Parents come before their children: SQLite looks for rows that wait for a parent without an index.
+/// Returns the statements for rounds, tasks, attempts and plans. Parents are written before their children, because SQLite
+/// searches for rows that wait for a parent without an index.
 fn work(filling: &Filling, series: &str) -> [String; 12] {
     let delivery = filling.delivery();
     [
@@ -193,7 +194,7 @@ fn what_was_found(filling: &Filling, series: &str) -> [String; 4] {
     ]
 }
 
-/// Of every second frame all ended in its own event.
+/// Returns the statements for detections and products. All those of every second frame ended in the frame's own event.
 fn detections(series: &str) -> [String; 4] {
     [
         format!(
@@ -223,7 +224,7 @@ fn detectors(series: &str) -> [String; 1] {
     )]
 }
 
-/// Rows of a table of metadata, whose columns are NULL where that is allowed.
+/// Returns the statement for the rows of a table of metadata, whose columns are NULL where that is allowed.
 fn metadata(dialect: Dialect, table: &Table, series: &str) -> String {
     use ColumnType::{Bool, Bytes, Text};
     let needed: Vec<&Column> = table.columns.iter().filter(|c| !c.nullable).collect();

@@ -1,8 +1,8 @@
 //! Findings, counted over distinct files: a file counts once per kind, by the newest round that covered it.
 //!
-//! A row per delivery, stage, round, code and subject keeps which files have the finding and how often. When a later round
-//! covers a file again, or newer content replaces it, the file leaves the rows of before ([`forget`]), so that the rows of all
-//! rounds may be summed.
+//! A row per delivery, stage, round, code and subject records which files have the finding and how often. When a later round
+//! covers a file again, or newer content replaces the file, the file is removed from the earlier rows ([`forget`]), so that the
+//! rows of all rounds may be summed.
 
 use super::refusals::ext_num;
 use crate::control::records::Stage;
@@ -12,12 +12,12 @@ use model::Finding;
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bytes of a text that are kept; what engines refuse in it is escaped.
+/// Maximum bytes of a text that are stored; characters that engines refuse are escaped.
 const TEXT_BYTES: usize = 8000;
-/// Occurrences in a file at most: engines keep counts in 64 bits with a sign, and sums stay below.
+/// Maximum occurrences in a file: engines store counts in 64 bits with a sign, and sums stay below that limit.
 const COUNT_MAX: u64 = 1 << 40;
 
-/// Files by their numbers, with how often each has a finding.
+/// Files by their numbers, with each file's number of occurrences.
 type Members = BTreeMap<i64, u64>;
 
 /// One finding with the files that have it.
@@ -26,7 +26,7 @@ pub(super) struct Found<'a> {
     pub members: Members,
 }
 
-/// Members as they are stored: runs of consecutive files with equal counts.
+/// Encodes members for storage: runs of consecutive files with equal counts.
 fn stored(members: &Members) -> Result<String, ArchiveFault> {
     let mut runs: Vec<(i64, i64, u64)> = Vec::new();
     for (&file, &count) in members {
@@ -45,7 +45,7 @@ fn members(text: &str) -> Result<Members, ArchiveFault> {
     Ok(runs.into_iter().flat_map(|(first, last, n)| (first..=last).map(move |f| (f, n))).collect())
 }
 
-/// Counts findings into a round's rows (round 0: outside rounds).
+/// Adds findings to the rows of a round (round 0: outside rounds).
 pub(super) fn note(
     tx: &Connection,
     delivery: i64,
@@ -102,7 +102,7 @@ pub(super) fn note(
     Ok(())
 }
 
-/// Takes files out of the findings of a delivery: of a stage before a round, or of all.
+/// Removes files from the findings of a delivery: from those of a stage before a round, or from all.
 pub(super) fn forget(
     tx: &Connection,
     delivery: i64,
@@ -154,7 +154,7 @@ pub(super) fn forget(
     Ok(())
 }
 
-/// The example of before, when it is still one of the files, else the first of them.
+/// Returns the previous example when it is still one of the files, else the first of the files.
 fn example_among(
     tx: &Connection,
     left: &Members,

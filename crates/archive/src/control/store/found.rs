@@ -1,4 +1,4 @@
-//! What `explain` needs about object ids and positions, and which event ended rows.
+//! Facts for `explain` about object ids and positions, and about the events that ended rows.
 
 use super::products;
 use super::rounds::parsed;
@@ -12,8 +12,7 @@ use model::UseCase;
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
 
-/// Returns what ended rows of a product of a multiframe, by a query of the event that ended them; `None` when the query returns
-/// none.
+/// Returns the event that ended rows of a product of a multiframe, found by a query; `None` when the query returns none.
 pub(super) fn ending(
     c: &Connection,
     sql: &str,
@@ -24,8 +23,8 @@ pub(super) fn ending(
     event.map_or(Ok(None), |event| end_of(c, event, (multiframe, use_case)))
 }
 
-/// Returns why rows of a product of a multiframe that ended in an event do not show. That event may have been a retraction that
-/// is undone by now, or may have come before a retraction that is in force.
+/// Returns the reason why rows of a product of a multiframe that ended in an event are not shown. That event may have been a
+/// retraction that has been undone, or may have preceded a retraction that is in force.
 fn end_of(
     c: &Connection,
     ended: i64,
@@ -38,7 +37,7 @@ fn end_of(
     let is_retraction = product.state == "retracted";
     let event = match is_retraction {
         true => retraction(c, (multiframe, use_case), None)?.unwrap_or(ended),
-        // The retraction is undone: the rows are superseded since its undo.
+        // The retraction is undone, so the rows have been superseded since its undo.
         false if retraction(c, (multiframe, use_case), Some(ended))?.is_some() => product.changed,
         false => ended,
     };
@@ -100,7 +99,7 @@ impl Product {
     }
 }
 
-/// Returns the latest retraction of a round that covers an image: the one in force, or that of an event whether in force or not.
+/// Returns the latest retraction of a round that covers an image: the one in force, or that of a given event, in force or not.
 fn retraction(
     c: &Connection,
     (multiframe, use_case): (i64, UseCase),
@@ -125,8 +124,8 @@ fn frame(c: &Connection, multiframe: i64) -> Result<(String, String, i64), Archi
     Ok(select.query_row([multiframe], |r| Ok((r.get(0)?, r.get(1)?, multiframe)))?)
 }
 
-/// Returns the decision in force that ended rows of a product of a multiframe in an event: the event of the decision, or one in
-/// which the newer frame came back while it lacked the product. Metadata end with the last product that kept them.
+/// Returns the decision in force that ended rows of a product of a multiframe in an event. That event is the one of the decision,
+/// or one in which the newer frame was restored while it lacked the product. Metadata end with the last product that kept them.
 fn decision(
     c: &Connection,
     end: &Ending,
@@ -178,8 +177,8 @@ fn decision(
     Ok(found.filter(|d| d.event == end.event || end.act != "retract" && !d.is_replaced))
 }
 
-/// Returns the latest decision in force about detections of an image that its own newer catalogue lacks, with the detectors of all
-/// such decisions.
+/// Returns the latest decision in force about detections of an image that its own newer catalogue lacks, with the detectors of
+/// all such decisions.
 pub(super) fn detectors_aside(
     c: &Connection,
     multiframe: i64,
@@ -217,7 +216,7 @@ pub(super) fn detectors_aside(
     }))
 }
 
-/// Returns an object id in each programme that gave it.
+/// Returns an object id in each programme that assigned it.
 pub(super) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT id_range.programme_id, coalesce(programme.name, ''), id_range.state, id_range.why, delivery.name,
@@ -272,7 +271,7 @@ pub(super) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
     Ok(sheets)
 }
 
-/// A detector whose outline may hold a position.
+/// A detector whose outline may include a position.
 struct Outline {
     multiframe: i64,
     ext_num: i64,
@@ -280,7 +279,7 @@ struct Outline {
     polygon: Option<SkyPolygon>,
 }
 
-/// Returns the detectors on which a position lies, the latest multiframes in detail; `None` where it is no position.
+/// Returns the detectors that include a position, the latest multiframes in detail; `None` when the position is invalid.
 pub(super) fn position(
     c: &Connection,
     (ra_deg, dec_deg): (f64, f64),
@@ -297,7 +296,7 @@ pub(super) fn position(
     let (mut holding, mut seen): (Vec<Outline>, Option<(i64, i64)>) = (Vec::new(), None);
     for row in rows {
         let outline = row?;
-        // Of a detector whose rows were made again, the latest count.
+        // For a detector whose rows were made again, the latest rows count.
         let key = (outline.multiframe, outline.ext_num);
         if seen == Some(key) {
             continue;

@@ -1,7 +1,7 @@
-//! Files of one frame: images of a delivery whose names differ in FITS and compression endings alone.
+//! Files of one frame: images of a delivery whose names differ only in their FITS and compression endings.
 //!
-//! Where the source shows the later of them alone, it supersedes the earlier as newer content of its own name does: the catalogue
-//! goes to it, and rounds are opened for it alone. What the earlier file has in the archive shows until the later one has it
+//! If the source shows only the later of two such files, that file supersedes the earlier one as newer content of the same name
+//! does: it takes over the catalogue, and only it gets new rounds. The earlier file's products show until the later file has them
 //! ([`super::products`]). Files that the source shows side by side stay two images, with a finding. Start at [`supersede`].
 
 use super::aside;
@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 /// Code of the finding of two images of a delivery whose names are of one frame.
 const FRAME_TWICE: &str = "frame_twice";
 
-/// The condition that a row of `file` is the latest content of its name: it is current, or a file of another name superseded it.
+/// The condition that a row of `file` is the latest content of its name: the file is current, or a file of another name
+/// superseded it.
 pub const LATEST_OF_NAME: &str =
     "(SELECT successor.name FROM file AS successor WHERE successor.file_id = file.superseded_by)
     IS DISTINCT FROM file.name";
@@ -62,7 +63,7 @@ pub(super) fn supersede(
     Ok(superseded)
 }
 
-/// Notes two images of a delivery whose names are of one frame.
+/// Records a finding about two images of a delivery whose names are of one frame.
 fn note_twice(
     tx: &Connection,
     delivery: i64,
@@ -84,7 +85,7 @@ fn note_twice(
     findings::note(tx, delivery, Stage::Register, 0, found)
 }
 
-/// Ends what shows of superseded files whose successors show already.
+/// Ends the shown products of superseded files whose successors are shown already.
 pub(super) fn settle(
     tx: &Connection,
     site: &Site,
@@ -109,7 +110,8 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Drops what is open about files that a later file of their frame superseded. Returns the number of resolved refusals.
+/// Closes the open refusals and requests of files that a later file of their frame superseded. Returns the number of resolved
+/// refusals.
 pub(super) fn close(
     tx: &Connection,
     delivery: i64,
@@ -129,11 +131,11 @@ pub(super) fn close(
     Ok(resolved)
 }
 
-/// Names the frames of the files of an archive that is older than the column.
+/// Sets the frame names of the files of an archive that is older than the column.
 pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
     let mut select = tx.prepare("SELECT file_id, name FROM file WHERE frame_name = ''")?;
     let rows = select.query_map([], |r| Ok((r.get(0)?, r.get::<String>(1)?)))?;
-    // The name of a frame is the beginning of a file's name: there are as many statements as there are lengths, times some.
+    // The name of a frame is the beginning of a file's name, so the files are updated by length, in chunks.
     let mut by_length: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
     for row in rows {
         let (file, name): (i64, String) = row?;

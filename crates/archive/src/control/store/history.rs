@@ -1,4 +1,4 @@
-//! Changes of state, each with a row in a history: rounds and refusals; and the numbers that counters give.
+//! Changes of state of rounds and refusals, each with a row in a history; and the numbers of counters.
 
 use super::rounds::Unit;
 use super::time::text_of;
@@ -15,7 +15,7 @@ pub(super) fn next(tx: &Connection, counter: &str) -> Result<i64, ArchiveFault> 
         .query_row([counter], |r| r.get(0))?)
 }
 
-/// What an event is.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Act {
     Ingest,
@@ -42,7 +42,7 @@ pub(super) fn next_event(tx: &Connection) -> Result<EventId, ArchiveFault> {
     event_id(next(tx, "event")?)
 }
 
-/// A stored event number.
+/// Parses a stored event number.
 pub(super) fn event_id(number: i64) -> Result<EventId, ArchiveFault> {
     EventId::new(number).ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no event")))
 }
@@ -71,7 +71,7 @@ pub(super) fn record_event(
     Ok(())
 }
 
-/// Moves a round to another state, if it may become that, and records it.
+/// Moves a round to another state, if the transition is allowed, and records the change.
 pub(super) fn move_unit(
     tx: &Connection,
     unit: &Unit,
@@ -105,7 +105,7 @@ pub(super) fn note_unit(
     Ok(())
 }
 
-/// Moves a refusal to another state and records it.
+/// Moves a refusal to another state and records the change.
 pub(super) fn move_refusal(
     tx: &Connection,
     refusal_id: i64,
@@ -116,7 +116,7 @@ pub(super) fn move_refusal(
     move_refusals(tx, &[refusal_id], to, cause, now)
 }
 
-/// Moves refusals to another state and records it. A statement is prepared for each number of them.
+/// Moves refusals to another state and records the changes. A statement is prepared for each number of refusals.
 pub(super) fn move_refusals(
     tx: &Connection,
     numbers: &[i64],

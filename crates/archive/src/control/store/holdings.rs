@@ -1,4 +1,4 @@
-//! Files of the library, and what looks at their bytes found.
+//! Files of the library, and the results of the checks of their bytes.
 
 use super::frame_names::LATEST_OF_NAME;
 use super::time::text_of;
@@ -7,7 +7,7 @@ use crate::error::ArchiveFault;
 use engine::Connection;
 use rusqlite::params;
 
-/// See [`crate::Holdings::holdings`].
+/// Implements [`crate::Holdings::holdings`].
 pub(super) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT file.file_id, delivery.name, file.name, file.path, file.bytes, file.modified_ns, file.sha256,
@@ -32,7 +32,7 @@ pub(super) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Holdings::note_soundness`].
+/// Implements [`crate::Holdings::note_soundness`].
 pub(super) fn note(
     tx: &Connection,
     found: &[(i64, Soundness)],

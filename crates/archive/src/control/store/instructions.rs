@@ -1,4 +1,4 @@
-//! Instructions of operators: given, withdrawn, resumed, and what they hold.
+//! Instructions of operators: recording, withdrawal, resumption, and the units that they stop.
 
 use super::history;
 use super::rounds::parsed;
@@ -11,7 +11,7 @@ use model::{UnitState, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
-/// What a stored text cannot be.
+/// Returns the fault of a stored text that cannot be parsed.
 pub(super) fn damaged(what: &str, text: &str) -> ArchiveFault {
     ArchiveFault::Damaged(format!("{text:?} is no {what}"))
 }
@@ -24,7 +24,7 @@ fn instruction(act: &str, value: &str) -> Result<Instruction, ArchiveFault> {
     Instruction::of(act, value).ok_or_else(|| damaged("instruction", act))
 }
 
-/// See [`crate::Planning::instructions`].
+/// Implements [`crate::Planning::instructions`].
 pub(super) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT subject, name, act, value, since, who, why, plan_id FROM instruction ORDER BY since, subject, name, act",
@@ -47,7 +47,7 @@ pub(super) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault
     Ok(all)
 }
 
-/// See [`crate::Planning::instruct`].
+/// Implements [`crate::Planning::instruct`].
 pub(super) fn instruct(
     tx: &Connection,
     subject: &Subject,
@@ -72,7 +72,7 @@ pub(super) fn instruct(
     note_change(tx, subject, instruction, true, cause, now)
 }
 
-/// See [`crate::Planning::withdraw`].
+/// Implements [`crate::Planning::withdraw`].
 pub(super) fn withdraw(
     tx: &Connection,
     subject: &Subject,
@@ -94,7 +94,7 @@ pub(super) fn withdraw(
     Ok(true)
 }
 
-/// See [`crate::Planning::resume`].
+/// Implements [`crate::Planning::resume`].
 pub(super) fn resume(
     tx: &Connection,
     resumed: &Resumed,
@@ -121,7 +121,8 @@ pub(super) fn resume(
     Ok(ended)
 }
 
-/// Records the resumption of rounds of a subject whose latest change moved them back to ready: its reason is no longer in force.
+/// Records the resumption of rounds of a subject whose latest change moved them back to ready, since the reason of that change is
+/// no longer in force.
 fn note_resumed(
     tx: &Connection,
     subject: &Subject,
@@ -154,7 +155,7 @@ fn note_resumed(
     Ok(())
 }
 
-/// Nights of the deliveries that instructions name.
+/// Returns the nights of the deliveries that instructions name.
 fn nights(
     c: &Connection,
     standing: &[Standing],
@@ -168,14 +169,14 @@ fn nights(
     Ok(nights)
 }
 
-/// Returns the night of a delivery, if the archive knows the delivery and its name tells one.
+/// Returns the night of a delivery; `None` when the delivery is unknown or has no night.
 pub(super) fn night(c: &Connection, delivery: &str) -> Result<Option<i32>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT night FROM delivery WHERE name = ?1")?;
     let found: Option<Option<i32>> = select.query_row([delivery], |r| r.get(0)).optional()?;
     Ok(found.flatten())
 }
 
-/// See [`crate::Planning::held`].
+/// Implements [`crate::Planning::held`].
 pub(super) fn held(
     c: &Connection,
     deliveries: &[(String, Option<i32>)],
@@ -203,7 +204,7 @@ pub(super) fn held(
     Ok(held)
 }
 
-/// See [`crate::Planning::instructions_given`].
+/// Implements [`crate::Planning::instructions_given`].
 pub(super) fn instructions_given(c: &Connection) -> Result<i64, ArchiveFault> {
     let latest = "SELECT coalesce(max(number), 0) FROM instruction_history";
     Ok(c.query_row(latest, [], |r| r.get(0))?)
@@ -234,7 +235,7 @@ fn note_change(
     Ok(())
 }
 
-/// See [`crate::Planning::instruction_history`].
+/// Implements [`crate::Planning::instruction_history`].
 pub(super) fn instruction_history(
     c: &Connection,
     at_most: u32,

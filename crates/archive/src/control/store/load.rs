@@ -1,7 +1,7 @@
 //! Measures the cost of large numbers: refusals of one task, a retraction in a large archive, nights of many origins.
 //!
-//! With `ALMAGEST_LOAD=full` (`bench/run load`) they take the numbers of years of a survey, on both engines, and print seconds.
-//! Without it the same acts run over small numbers. The results are checked in both cases, the seconds in none.
+//! With `ALMAGEST_LOAD=full` (`bench/run load`) the tests use the numbers of years of a survey, on both engines, and print
+//! seconds. Without it the same acts run over small numbers. The results are checked in both cases, the seconds in neither.
 
 use super::filling::{self, Filling};
 use super::plans::staging::{self, *};
@@ -16,12 +16,12 @@ thread_local! {
     static LONGEST: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// Notes how long a write transaction of this thread took.
+/// Records the duration of a write transaction of this thread.
 pub(super) fn note(took: Duration) {
     LONGEST.set(LONGEST.get().max(took));
 }
 
-/// Returns one of two numbers: of an ordinary run, and of a full one.
+/// Returns the number for an ordinary run or for a full one.
 fn number(ordinary: usize, full: usize) -> usize {
     if std::env::var_os("ALMAGEST_LOAD").is_some_and(|value| value == "full") {
         full
@@ -30,7 +30,7 @@ fn number(ordinary: usize, full: usize) -> usize {
     }
 }
 
-/// Prints what an act took, and its longest write transaction.
+/// Runs an act and prints its duration and that of its longest write transaction.
 fn timed<T>(archive: &mut Archive, name: &str, act: impl FnOnce(&mut Archive) -> T) -> T {
     LONGEST.set(Duration::ZERO);
     let began = Instant::now();
@@ -67,7 +67,7 @@ fn publish(archive: &mut Archive, unit: &UnitKey) -> Receipt {
     archive.publish(&batch, loaded, &cause(), now()).unwrap()
 }
 
-/// Opens and starts a round of one task, of which every HDU that `refused` counts is refused.
+/// Opens and starts a round of one task, in which `refused` HDUs are refused.
 fn refused_result(archive: &mut Archive, frames: usize, refused: usize) -> model::task::TaskResult {
     let unit = open_round(archive, UseCase::Metadata, 1, &|_| true);
     let started = start_all(archive, &unit).remove(0);
@@ -81,7 +81,7 @@ fn refused_result(archive: &mut Archive, frames: usize, refused: usize) -> model
     result
 }
 
-/// One task refuses very many HDUs; a second round refuses the same.
+/// Refuses very many HDUs in one task, and the same HDUs in a second round.
 #[test]
 fn very_many_refusals_of_one_task() {
     let (frames, refused) = (number(10, 1000), number(6000, 100_000));
@@ -97,7 +97,7 @@ fn very_many_refusals_of_one_task() {
         };
         assert_eq!(new(taken), refused as u64);
         publish(archive, &result.unit);
-        // A second time without a decision, and a third time after each was retried.
+        // The second run follows no decision, the third a retry of each refusal.
         for (times, is_retried) in [(2, false), (3, true)] {
             archive.ask_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
             if is_retried {
@@ -118,7 +118,7 @@ fn very_many_refusals_of_one_task() {
     });
 }
 
-/// Returns the refusals that are open, how often they were met, and how many changes of state they have had.
+/// Returns the number of open refusals, of their occurrences, and of their changes of state.
 fn counts(archive: &Archive) -> [usize; 3] {
     let sql = "SELECT count(*), CAST(sum(seen_times) AS BIGINT), (SELECT count(*) FROM refusal_history WHERE to_state = 'open')
          FROM refusal WHERE state = 'open'";
@@ -126,7 +126,7 @@ fn counts(archive: &Archive) -> [usize; 3] {
     select.query_row([], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?])).unwrap()
 }
 
-/// All catalogues of a night come again: their metadata wait for the detections, and are published with them.
+/// Delivers all catalogues of a night again: their metadata wait for the detections, and are published with them.
 #[test]
 fn all_catalogues_of_a_night_come_again() {
     let frames = number(20, 3000);
@@ -157,7 +157,7 @@ fn all_catalogues_of_a_night_come_again() {
     });
 }
 
-/// A night goes and comes back in an archive of many years.
+/// Retracts and restores a night in an archive of many years.
 #[test]
 fn a_retraction_in_a_large_archive() {
     let (frames, night_frames) = (number(2000, 155_000), number(20, 3100));
@@ -199,7 +199,7 @@ const CAMERAS: [&str; 2] = ["WFCAM", "UFTI"];
 /// Names of calibration frames that all nights share.
 const CALIBRATIONS: usize = 10;
 
-/// Records a night of its own parent directory. Every tenth night of a camera has the calibration frames.
+/// Records a night with its own parent directory. Every tenth night of a camera has the calibration frames.
 fn record_night(archive: &mut Archive, number: usize, frames: usize) -> String {
     let name = format!("{}_v1", 20_100_000 + number);
     let address = format!("/data/{number}");
@@ -265,7 +265,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &str, camera: &str) -> UnitKe
     unit
 }
 
-/// Nights of two cameras, each night from a parent directory of its own, whose frames name calibration frames of other nights.
+/// Ingests nights of two cameras, each night from its own parent directory, whose frames name calibration frames of other nights.
 #[test]
 fn nights_of_many_origins() {
     let (nights, frames) = (number(25, 300), number(20, 500));
@@ -279,7 +279,7 @@ fn nights_of_many_origins() {
                 publish(archive, &unit);
             }
         }
-        // Every frame has the calibration frame of the nearest night of its own camera.
+        // Every frame must be linked to the calibration frame of the nearest night of its own camera.
         let mut select = archive
             .connection
             .prepare(

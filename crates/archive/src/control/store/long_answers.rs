@@ -1,4 +1,4 @@
-//! What reports of a large archive cost, in statements and rows, on both engines.
+//! The cost of reports on a large archive, in statements and rows, on both engines.
 
 use super::plans::staging::{new_site, new_site_on_server};
 use crate::explain::Asked;
@@ -8,7 +8,8 @@ use engine::prepared::{Counted, counted};
 
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Ten thousand deliveries, each with a file of the same name and a round of seven open tasks; as many instructions and decisions.
+/// Fills in ten thousand deliveries, each with a file of the same name and a round of seven open tasks, and as many instructions
+/// and decisions.
 fn fill(archive: &Archive) {
     let c = &archive.connection;
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)";
@@ -46,7 +47,7 @@ fn fill(archive: &Archive) {
     }
 }
 
-/// An image in each of these deliveries, which keeps a product.
+/// Fills in an image in each of these deliveries, which keeps a product.
 fn fill_kept(archive: &Archive) {
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)";
     for rows in [
@@ -77,11 +78,11 @@ fn costs_at_most<T>(what: &str, statements: u64, rows: u64, act: impl FnOnce() -
 fn check(archive: &Archive) {
     fill(archive);
     let latest = StatusFilter { at_most: Some(20), ..StatusFilter::default() };
-    // The deliveries to list are chosen from the rows of all.
+    // The deliveries to be listed are selected from the rows of all.
     let status = costs_at_most("status", 30, 10_100, || archive.status_of(&latest).unwrap());
     assert_eq!((status.deliveries.len(), status.open_rounds), (20, 10_000));
     assert_eq!(status.delivery_states["registered"], 10_000);
-    // A row for each of what is listed, and no statement for each.
+    // The report reads a row for each listed delivery, but does not run a statement for each.
     let all = StatusFilter::default();
     let status = costs_at_most("status --all", 30, 31_000, || archive.status_of(&all).unwrap());
     assert_eq!(status.deliveries.len(), 10_000);

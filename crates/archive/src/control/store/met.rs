@@ -1,6 +1,6 @@
-//! Recording of refusals: each is written once, and counted when it is met another time.
+//! Recording of refusals: each is written once, and counted each further time that it is met.
 //!
-//! Start at [`note`] for one and [`note_many`] for those of a result, which are written together.
+//! Start at [`note`] for one refusal and [`note_many`] for those of a result, which are written together.
 
 use super::history::{move_refusal, move_refusals};
 use super::refusals::{ext_num, hdu};
@@ -13,7 +13,7 @@ use model::Refusal;
 use rusqlite::params;
 use std::collections::{BTreeSet, HashMap};
 
-/// Bytes of a text of a refusal or finding that are kept; what engines refuse in it is escaped.
+/// Maximum bytes of a text of a refusal or finding that are stored; characters that engines refuse are escaped.
 const TEXT_BYTES: usize = 8000;
 
 /// A refusal at the moment it is met.
@@ -21,13 +21,13 @@ pub(super) struct Met<'a> {
     pub delivery: i64,
     pub stage: Stage,
     pub unit: Option<i64>,
-    /// The content, when it is registered.
+    /// The content, when the file is registered.
     pub file: Option<i64>,
     pub refusal: &'a Refusal,
 }
 
-/// Records a refusal; returns `true` when it is new, or reopened because a retry met it. One that is open, or that
-/// a user accepted or dismissed for the same content, is only counted again.
+/// Records a refusal; returns `true` when it is new, or reopened because a retry met it. A refusal that is open, or that a user
+/// accepted or dismissed for the same content, is only counted again.
 pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<bool, ArchiveFault> {
     let r = met.refusal;
     let known: Option<(i64, bool)> = tx
@@ -39,7 +39,7 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
              ORDER BY state = 'open' DESC, state = 'retried' DESC, refusal_id DESC LIMIT 1",
         )?
         .query_row(
-            // As the index `refusal_key` has them.
+            // The order of columns is that of the index `refusal_key`.
             params![
                 met.delivery,
                 r.file,
@@ -64,8 +64,8 @@ pub(super) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
     Ok(true)
 }
 
-/// Rows of one statement, the most first. Few sizes, so that few statements are prepared; an engine takes some thousands of
-/// parameters.
+/// Numbers of rows per statement, the largest first. Few sizes mean that few statements are prepared; an engine accepts some
+/// thousands of parameters.
 const ROWS_AT_ONCE: [usize; 3] = [250, 16, 1];
 
 /// Calls `write` with pieces of a list whose lengths are among [`ROWS_AT_ONCE`].
@@ -82,7 +82,7 @@ fn in_pieces<T>(
     Ok(())
 }
 
-/// A refusal as often as it is met in one list.
+/// A refusal with its number of occurrences in one list.
 struct Counted<'a> {
     met: &'a Met<'a>,
     times: u64,
@@ -138,7 +138,7 @@ fn ranges(refusal: &Refusal) -> Result<String, ArchiveFault> {
         .map_err(|fault| ArchiveFault::Damaged(format!("row ranges: {fault}")))
 }
 
-/// Counts refusals that are on record; each is in the list once, with its number.
+/// Counts recorded refusals again; each is in the list once, with its number.
 fn count_again(
     tx: &Connection,
     met: &[(i64, Counted<'_>)],
@@ -178,7 +178,7 @@ fn count_again(
     Ok(())
 }
 
-/// Records many refusals of one delivery and stage with few statements. Returns how many are new or reopened.
+/// Records many refusals of one delivery and stage with few statements. Returns the number of new or reopened refusals.
 pub(super) fn note_many(
     tx: &Connection,
     met: &[Met<'_>],
@@ -190,7 +190,7 @@ pub(super) fn note_many(
     for one in met {
         let r = one.refusal;
         if r.file.is_empty() {
-            // Of a round: the round distinguishes them too.
+            // Refusals of whole rounds are distinguished by their round as well.
             noted += u64::from(note(tx, one, now)?);
             continue;
         }
@@ -230,7 +230,7 @@ fn refused_again(stage: Stage) -> Cause {
 
 type Key = (String, String, Option<u16>, Option<i64>);
 
-/// A refusal on record that is not resolved.
+/// A recorded refusal that is not resolved.
 struct Known {
     number: i64,
     state: String,
@@ -243,7 +243,7 @@ impl Known {
     }
 }
 
-/// Finds the refusals on record of some files that are not resolved.
+/// Finds the recorded refusals of some files that are not resolved.
 fn known(tx: &Connection, met: &[Met<'_>]) -> Result<HashMap<Key, Known>, ArchiveFault> {
     let mut known: HashMap<Key, Known> = HashMap::new();
     let Some(Met { delivery, stage, .. }) = met.first() else { return Ok(known) };

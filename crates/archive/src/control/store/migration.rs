@@ -13,15 +13,15 @@ use engine::{Connection, Dialect, postgres_ddl};
 use lake::{self, LakeSchema};
 use rusqlite::params;
 
-/// One step of the schema.
+/// A migration of the schema.
 struct Migration {
     name: &'static str,
     sql: &'static str,
-    /// Of the lake, which a server does not have.
+    /// True for a migration of the lake, which a server does not have.
     embedded_only: bool,
-    /// The statements for a server, where they are not a translation of `sql`.
+    /// The statements for a server, when they are not a translation of `sql`.
     server_sql: Option<&'static str>,
-    /// A table of the definitions that it changes: skipped in an archive that has no such table yet.
+    /// The table of the definitions that the migration changes; the migration is skipped in an archive without that table.
     of_table: Option<&'static str>,
 }
 
@@ -31,7 +31,7 @@ impl Migration {
     }
 }
 
-/// In order; the first has number 1. A migration that was released is never edited.
+/// The migrations in order; the first has number 1. A migration that was released is never edited.
 const MIGRATIONS: &[Migration] = &[
     Migration::new("control", include_str!("../../migrations/0001_control.sql")),
     Migration::new("detector_rows", lake::DETECTOR_ROWS_DDL),
@@ -67,14 +67,14 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new("frame_name", include_str!("../../migrations/0022_frame_name.sql")),
 ];
 
-/// `ALMG`, so that `file` and `sqlite3` can tell what it is.
+/// The SQLite application id, `ALMG`, by which `file` and `sqlite3` identify the database.
 const APPLICATION_ID: i32 = 0x414c_4d47;
 
-/// Brings a database to this program's schema, inside the caller's transaction. Safe to repeat. Returns why the rights of a server's
-/// roles are not up to date, if they are not.
+/// Upgrades a database to this program's schema, inside the caller's transaction. Safe to repeat. Returns the reason why the
+/// rights of a server's roles are not up to date; `None` when they are.
 ///
 /// # Errors
-/// [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or what the engine said.
+/// [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or the engine's error.
 pub fn bring_up(
     tx: &Connection,
     site: &Site,
@@ -115,7 +115,7 @@ pub fn bring_up(
 /// The functions that `query::FUNCTIONS` describes, for a server.
 const SERVER_FUNCTIONS: &str = include_str!("../../postgres/functions.sql");
 
-/// The functions of the sky, when their text is not the one that the database has.
+/// Creates the functions of the sky, when their text differs from the one in the database.
 fn functions(tx: &Connection) -> Result<(), ArchiveFault> {
     let sql = SERVER_FUNCTIONS;
     let mark =
@@ -137,7 +137,7 @@ fn functions(tx: &Connection) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Number of the last migration in the archive; refuses an archive of a newer program.
+/// Returns the number of the last migration in the archive; refuses an archive of a newer program.
 pub fn check(connection: &Connection) -> Result<u32, ArchiveFault> {
     let found: u32 = match connection.dialect() {
         Dialect::Sqlite => connection.query_row("PRAGMA user_version", [], |r| r.get(0))?,
@@ -167,7 +167,7 @@ pub fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
     Ok(tx.query_row(sql, [name], |r| r.get(0))?)
 }
 
-/// Applies the migrations up to a number; `false` when there was none.
+/// Applies the migrations up to a number; returns `false` when none was due.
 fn migrate(tx: &Connection, up_to: usize, now: Timestamp) -> Result<bool, ArchiveFault> {
     let applied = check(tx)? as usize;
     for (number, migration) in (1..).zip(MIGRATIONS).take(up_to).skip(applied) {
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(schema(&fresh), schema(&replayed));
     }
 
-    /// Columns with types and comments, constraints, indexes, views, functions of a server's database.
+    /// Returns columns with types and comments, constraints, indexes, views, functions of a server's database.
     fn server_schema(c: &Connection) -> Vec<String> {
         let mut select = c
             .prepare(
@@ -279,7 +279,7 @@ mod tests {
         assert!(fresh == replayed, "{differing:?}");
     }
 
-    /// Deliveries of sites that are older than origins have those that their places tell.
+    /// Checks that deliveries of sites older than origins get the origins that follow from their source addresses.
     fn older_deliveries_get_origins(connection: &Connection) {
         migrate(connection, 9, now()).unwrap();
         for (name, source) in [
@@ -357,7 +357,7 @@ mod tests {
         }
     }
 
-    /// Rows that counted the primary HDU as 0, and what they are afterwards.
+    /// Checks that rows that counted the primary HDU as 0 are renumbered.
     fn extension_numbers_are_counted_from_one(connection: &Connection) {
         let before = MIGRATIONS.iter().position(|m| m.name == "ext_num").unwrap();
         migrate(connection, before, now()).unwrap();
@@ -391,7 +391,7 @@ mod tests {
         let finding: i64 =
             connection.query_row("SELECT example_ext_num FROM finding", [], |r| r.get(0)).unwrap();
         assert_eq!(finding, 4);
-        // A number that is open already is not noted twice.
+        // A number that is already open is not recorded twice.
         let again = connection.execute_batch(
             "INSERT INTO refusal (delivery_id, file_name, stage, code, ext_num, message, parked, state, first_seen, last_seen)
                  VALUES (1, 'f', 'register', 'c', 2, 'm', 0, 'open', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z')",
@@ -410,7 +410,7 @@ mod tests {
         extension_numbers_are_counted_from_one(&server);
     }
 
-    /// Refusals whose subject the message alone has, and what it is afterwards.
+    /// Checks that refusals get the subjects that their messages contain.
     fn subjects_are_taken_from_messages(connection: &Connection) {
         let before = MIGRATIONS.iter().position(|m| m.name == "refusal_subject").unwrap();
         migrate(connection, before, now()).unwrap();
@@ -452,8 +452,8 @@ mod tests {
         subjects_are_taken_from_messages(&server);
     }
 
-    /// Detections as an archive without `product_detector` has them, and the rows that its upgrade makes: the image, the detector, the
-    /// state, the event that ended it, the event that left it out.
+    /// Checks the rows that the upgrade writes for the detections of an archive without `product_detector`: image, detector,
+    /// state, the event that ended the detections, the event that left them out.
     fn detectors_of_older_archives_are_recorded(connection: &Connection, site: &Site) {
         let before = MIGRATIONS.iter().position(|m| m.name == "product_detectors").unwrap();
         migrate(connection, before, now()).unwrap();
@@ -481,7 +481,7 @@ mod tests {
                            (3, 'catalogue', 'current', NULL, 6), (4, 'catalogue', 'retracted', 7, 7);
                 INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
                     VALUES (1, 'catalogue', 3, 4), (1, 'preview', 3, 4);";
-        // Image, detector, events that began and ended the rows.
+        // Columns: image, detector, events that began and ended the rows.
         let rows = [
             (1, 2, 2, "5"),
             (1, 3, 2, "5"),
@@ -500,7 +500,7 @@ mod tests {
                  VALUES (7, {n} * 10 + 1, 10, {multiframe}, {ext_num}, 1, 1, {n} * 10, {begin}, {end});"
             );
         }
-        // Of image 2 an empty HDU was accepted, and one that could not be read was refused.
+        // In image 2, an empty HDU was accepted, and an unreadable HDU was refused.
         sql += &format!(
             "INSERT INTO hdu_rows (unit_id, multiframe_id, cat_ext_num, rows_read, rows_written, rows_refused)
                  VALUES (5, 2, 3, 0, 0, 0), (5, 2, 4, 0, 0, 0);
@@ -552,7 +552,7 @@ mod tests {
         detectors_of_older_archives_are_recorded(&server, &site);
     }
 
-    /// `header` as it was when its rows had the number of their HDU twice.
+    /// Returns the table `header` as it was when its rows held the number of their HDU twice.
     fn header_of_old() -> Table {
         let mut table = model::tables::table("header").unwrap().clone();
         let mut hdu = table.column("ext_num").unwrap().clone();
@@ -562,7 +562,7 @@ mod tests {
         table
     }
 
-    /// Current and ended rows of a filled archive keep their cards, by extension number.
+    /// Checks that current and ended rows of a filled archive keep their cards, by extension number.
     fn headers_are_found_by_extension_number(connection: &Connection, site: &Site) {
         let before = MIGRATIONS.iter().position(|m| m.name == "header_ext_num").unwrap();
         migrate(connection, before, now()).unwrap();
@@ -631,7 +631,7 @@ mod tests {
         assert!(fresh == old, "{differing:?}");
     }
 
-    /// A connection to a database, as a user or as its superuser.
+    /// Opens a connection to a database, as a user or as the superuser.
     fn connected(database: &testkit::postgres::Database, user: Option<&str>) -> Connection {
         let url = database.url();
         let url = user.map_or(url.clone(), |user| url.replace("postgres@", &format!("{user}@")));
@@ -640,7 +640,7 @@ mod tests {
         Connection::Postgres(engine::Server::connect(&address).unwrap())
     }
 
-    /// A migration recreates the view `header`. Rights that an administrator granted on it are restored.
+    /// Checks that rights that an administrator granted on the view `header` are restored after a migration recreates the view.
     #[test]
     fn rights_on_views_outlive_a_migration() {
         let Some(server) = testkit::postgres::Server::shared() else { return };
@@ -674,7 +674,7 @@ mod tests {
         bring_up(&old, &site, now()).unwrap();
     }
 
-    /// A login that may migrate and may not grant is told that the rights of the roles are not up to date.
+    /// Checks that a login that may migrate but not grant gets the message that the rights of the roles are not up to date.
     #[test]
     fn a_migration_reports_rights_that_it_cannot_grant() {
         let Some(server) = testkit::postgres::Server::shared() else { return };
@@ -705,7 +705,7 @@ mod tests {
         c.query_row("SELECT count(*) FROM migration", [], |r| r.get(0)).unwrap()
     }
 
-    /// An archive of the schema before, whose frames name two cameras or none, has the cameras of each delivery afterwards.
+    /// Checks that an archive of the previous schema, whose frames name two cameras or none, gets the cameras of each delivery.
     fn older_archives_get_cameras(connection: &Connection) {
         let dir = tempfile::tempdir().unwrap();
         let site = Site::create(dir.path(), &[]).unwrap();
@@ -756,8 +756,8 @@ mod tests {
         older_archives_get_cameras(&Connection::Postgres(server));
     }
 
-    /// Files of an archive without `frame_name` get it. Frames that are current in two deliveries under two file names are reported,
-    /// and the next act about one of these settles them.
+    /// Checks that files of an archive without `frame_name` get it. Frames that are current in two deliveries under two file
+    /// names are reported, and the next act about one of these deliveries settles them.
     fn frames_of_older_archives_are_named(connection: &Connection, site: &Site) {
         let before = MIGRATIONS.iter().position(|m| m.name == "frame_name").unwrap();
         migrate(connection, before, now()).unwrap();
@@ -811,7 +811,7 @@ mod tests {
             let found = products::misplaced(c).unwrap();
             found.iter().map(|m| (m.multiframe_id, m.should_show)).collect()
         };
-        // Whether the source still shows both files of the frame c, the next fetch tells.
+        // The next fetch determines whether the source still shows both files of the frame c.
         assert_eq!(misplaced(connection), [(1, false)]);
         let tx = connection.begin(Kind::Write).unwrap();
         let cause = crate::control::records::Cause::new("test", "test");
@@ -837,7 +837,7 @@ mod tests {
         frames_of_older_archives_are_named(&server, &site);
     }
 
-    /// An archive whose tables lack the last columns gets them, keeps its rows, and shows them as unknown.
+    /// Checks that an archive whose tables lack the last columns gets them, keeps its rows, and shows the values as unknown.
     #[test]
     fn a_grown_definition_grows_a_filled_archive() {
         let connection = in_memory();

@@ -1,10 +1,10 @@
 //! The control store beside the metadata and detections: in the site's own SQLite file, or in a database on a server.
 //!
-//! [`Archive`] is one connection. A write is one transaction, the only one at its time ([`Archive::write`]); what a method
-//! decides it reads inside that transaction. Foreign keys are enforced, commits are synced; of `archive.db`, `-wal` and
-//! `-shm` stay for readers of the group.
+//! [`Archive`] is one connection. A write is one transaction, the only one at its time ([`Archive::write`]); a method reads
+//! everything that it decides on inside that transaction. Foreign keys are enforced, commits are synced; the files `archive.db`,
+//! `-wal` and `-shm` persist for readers of the group.
 //!
-//! Start at the `impl` blocks below: each method stands in the file of its concept.
+//! Start at the `impl` blocks below: each method is implemented in the file of its concept.
 
 mod acceptance;
 mod aside;
@@ -74,22 +74,22 @@ pub use products::{Misplaced, misplaced};
 pub use publish::Loaded;
 pub use time::text_of;
 
-/// How long a write waits for another process's.
+/// Maximum time that a write waits for another process's write.
 const BUSY: Duration = Duration::from_secs(60);
 
-/// Returns the command that brings the rights of a site's roles up to date.
+/// Returns the command that updates the rights of a site's roles.
 fn roles_of(site: &Site) -> String {
     format!("`{}`", model::Advice::InitRoles { site: site.root().display().to_string() })
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Reports.
+    /// Reading for reports.
     Read,
-    /// Everything; brings the schema up.
+    /// Reading and writing; upgrades the schema.
     Write,
-    /// That, where nothing is yet.
+    /// Creating the archive, and then reading and writing.
     Create,
 }
 
@@ -107,16 +107,16 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Makes the archive of a new site.
+    /// Creates the archive of a new site.
     ///
     /// # Errors
-    /// When the site has one already, its disk is not fit, or its server cannot be reached.
+    /// Returns an error when the site has an archive already, its disk is unsuitable, or its server cannot be reached.
     pub fn create(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
         let lock = at_work(site)?;
         Ok(Self { _at_work: Some(lock), ..Self::create_alone(site, now)? })
     }
 
-    /// The same for a caller that is the only one at work on the site.
+    /// Creates the archive for a caller that is the only process working on the site.
     ///
     /// # Errors
     /// As [`Archive::create`].
@@ -149,17 +149,16 @@ impl Archive {
         Self::of(connection, site).brought_up(now)
     }
 
-    /// Opens the archive of a site. For writing, new migrations and columns are brought in first and a moved lake is
-    /// noted.
+    /// Opens the archive of a site. For writing, new migrations and columns are applied first and a moved lake is recorded.
     ///
     /// # Errors
-    /// When there is none, it is newer than the program, or its disk or server is not fit.
+    /// Returns an error when there is no archive, it is newer than the program, or its disk or server is unsuitable.
     pub fn open(site: &Site, access: Access, now: Timestamp) -> Result<Self, ArchiveError> {
         let lock = if access == Access::Read { None } else { Some(at_work(site)?) };
         Ok(Self { _at_work: lock, ..Self::open_alone(site, access, now)? })
     }
 
-    /// The same for a caller that is the only one at work on the site.
+    /// Opens the archive for a caller that is the only process working on the site.
     ///
     /// # Errors
     /// As [`Archive::open`].
@@ -197,15 +196,15 @@ impl Archive {
         }
     }
 
-    /// What who reads this archive should know, if it could not be opened as usual.
+    /// Returns a note for the user of this archive, if it could not be opened as usual.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// What is so with the database, and what is amiss with it: one sentence each.
+    /// Returns the facts about the database, and its faults: one sentence each.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error when the database cannot be read.
     pub fn examine(&self) -> Result<(Vec<String>, Vec<String>), ArchiveError> {
         self.read("examine the database", |c| match c.dialect() {
             Dialect::Sqlite => Ok((Vec::new(), Vec::new())),
@@ -232,7 +231,7 @@ impl Archive {
         })
     }
 
-    /// Gives up loads and waits when the flag is set; what was under way is found again by the next run.
+    /// Sets the flag that interrupts loads and waits; the next run finds and resumes the interrupted work.
     pub fn stop_with(&mut self, stop: Arc<AtomicBool>) {
         self.stop = stop;
     }
@@ -240,8 +239,8 @@ impl Archive {
     fn brought_up(mut self, now: Timestamp) -> Result<Self, ArchiveError> {
         if let Some(sqlite) = self.connection.sqlite() {
             let prepare = || -> Result<(), ArchiveFault> {
-                // With a limit, the last connection leaves the -wal empty; without, the next one reads megabytes that
-                // are in the database already.
+                // With a limit, the last connection leaves the -wal empty; without, the next one reads megabytes that are in the
+                // database already.
                 sqlite.execute_batch(
                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;\
                      PRAGMA journal_size_limit = 4194304;",
@@ -264,11 +263,12 @@ impl Archive {
         if site.is_embedded() {
             for suffix in ["", "-wal", "-shm"] {
                 let path = site.root().join(format!("archive.db{suffix}"));
-                // A group that cannot read is told by `doctor`; it is no reason to stop.
+                // `doctor` reports a group that cannot read, so the error does not stop the program.
                 let _ = site::let_group_read(&path);
             }
         }
-        // What killed processes left: a failure here is met again by the next, and is no reason to stop.
+        // These are remains of killed processes. The next process meets a failure here again, so the error does not stop the
+        // program.
         let _ = deletions::finish(&mut self);
         let _ = self.clear_abandoned();
         Ok(self)
@@ -290,7 +290,7 @@ impl Archive {
     /// Runs a write transaction. `point` names the crash points before and after its commit.
     ///
     /// # Errors
-    /// What fails of the database or in `body`; `act` says what was being done.
+    /// Returns an error of the database or of `body`; `act` describes the act in the error.
     pub fn write<T>(
         &mut self,
         point: &str,
@@ -315,7 +315,7 @@ impl Archive {
         run().map_err(ArchiveError::during(act))
     }
 
-    /// Gives one consistent view to several statements.
+    /// Runs several statements on one consistent view of the archive.
     ///
     /// # Errors
     /// As [`Archive::write`].
@@ -332,7 +332,7 @@ impl Archive {
     }
 }
 
-/// Asks for the previews of a multiframe to be made again.
+/// Requests that the previews of a multiframe are made again.
 pub fn ask_for_preview(
     tx: &Connection,
     multiframe: i64,
@@ -344,7 +344,7 @@ pub fn ask_for_preview(
     rounds::ask_again(tx, file, UseCase::Preview, why, now)
 }
 
-/// Shares a site with others that write, so that no move of its archive begins before the lock is dropped.
+/// Shares a site with other writing processes, so that no move of its archive starts before the lock is dropped.
 ///
 /// # Errors
 /// A conflict while an archive is being moved or restored.
@@ -358,7 +358,7 @@ pub fn at_work(site: &Site) -> Result<files::DirLock, ArchiveError> {
     })
 }
 
-/// The fault of a site without archive.db: the archive may have moved since the configuration was read.
+/// Returns the fault of a site without archive.db: the archive may have moved since the configuration was read.
 pub(crate) fn absent(site: &Site) -> ArchiveFault {
     if let Some(interrupted) = crate::unfinished::interrupted(site.root()) {
         return interrupted;
@@ -374,15 +374,15 @@ pub(crate) fn absent(site: &Site) -> ArchiveFault {
     }
 }
 
-/// A connection to the archive of a site.
+/// Connects to the archive of a site.
 ///
 /// # Errors
-/// What the engine said.
+/// Returns the engine's error.
 pub fn connect(site: &Site, access: Access) -> Result<Connection, ArchiveFault> {
     Ok(connect_noting(site, access)?.0)
 }
 
-/// The same, with what its reader should know, if it is not opened as usual.
+/// Connects to the archive, and returns a note for the user if it is not opened as usual.
 fn connect_noting(
     site: &Site,
     access: Access,
@@ -400,7 +400,7 @@ fn connect_noting(
     };
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(200);
-    // Plans without regard to the values of parameters: else SQLite plans anew with every value.
+    // With QPSG, query plans do not depend on the values of parameters; without it, SQLite plans again for every value.
     connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;",

@@ -1,4 +1,4 @@
-//! Origins of deliveries: which directory of which place is which delivery; and what an operator declares of one.
+//! Origins of deliveries: the delivery of each directory of each place, and an operator's declarations about a delivery.
 
 use super::registration::delivery_id;
 use super::time::text_of;
@@ -7,7 +7,7 @@ use crate::error::ArchiveFault;
 use engine::{Connection, Optional};
 use rusqlite::params;
 
-/// See [`crate::Registry::origins`].
+/// Implements [`crate::Registry::origins`].
 pub(super) fn list(
     c: &Connection,
     directory: Option<&str>,
@@ -33,7 +33,7 @@ pub(super) fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Registry::claim_origin`].
+/// Implements [`crate::Registry::claim_origin`].
 pub(super) fn claim(
     tx: &Connection,
     place: &DeliveryOrigin,
@@ -43,7 +43,8 @@ pub(super) fn claim(
 ) -> Result<(), ArchiveFault> {
     let exists = delivery_id(tx, delivery).is_ok();
     if !exists {
-        // Nobody holds the lock of its directory, and nothing of it was registered: that fetch is over.
+        // No process holds the lock of the delivery's directory, and no file of the delivery was registered: that fetch has
+        // ended.
         tx.execute(
             "DELETE FROM delivery_origin WHERE delivery = ?1 AND (origin <> ?2 OR directory <> ?3)",
             params![delivery, place.origin, place.directory],
@@ -104,7 +105,7 @@ fn is_of_others(
     )?)
 }
 
-/// See [`crate::Registry::release_origin`].
+/// Implements [`crate::Registry::release_origin`].
 pub(super) fn release(tx: &Connection, place: &DeliveryOrigin) -> Result<(), ArchiveFault> {
     tx.execute(
         "DELETE FROM delivery_origin WHERE origin = ?1 AND directory = ?2
@@ -114,7 +115,7 @@ pub(super) fn release(tx: &Connection, place: &DeliveryOrigin) -> Result<(), Arc
     Ok(())
 }
 
-/// See [`crate::Registry::close_delivery`].
+/// Implements [`crate::Registry::close_delivery`].
 pub(super) fn close(
     tx: &Connection,
     delivery: &str,
@@ -131,7 +132,7 @@ pub(super) fn close(
     Ok(closed > 0)
 }
 
-/// See [`crate::Registry::skipped`].
+/// Implements [`crate::Registry::skipped`].
 pub(super) fn skipped(c: &Connection, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveFault> {
     let id = delivery_id(c, delivery)?;
     let mut select = c.prepare_cached(
@@ -143,7 +144,7 @@ pub(super) fn skipped(c: &Connection, delivery: &str) -> Result<Vec<SkippedEntry
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Replaces what is recorded of entries that a source showed and that were not fetched.
+/// Replaces the records of entries that a source showed and that were not fetched.
 pub(super) fn note_skipped(
     tx: &Connection,
     delivery: i64,

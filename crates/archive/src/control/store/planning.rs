@@ -1,4 +1,4 @@
-//! Plans, instructions, and where attempts were sent.
+//! Plans, instructions, and the hosts of attempts.
 
 use super::history;
 use super::instructions::{damaged, instruct};
@@ -13,7 +13,7 @@ use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// See [`crate::Planning::decisions`].
+/// Implements [`crate::Planning::decisions`].
 pub(super) fn decisions(
     c: &Connection,
     at_most: u32,
@@ -42,7 +42,7 @@ pub(super) fn decisions(
     Ok(Latest { rows: all, count })
 }
 
-/// See [`crate::Planning::unfinished_deliveries`].
+/// Implements [`crate::Planning::unfinished_deliveries`].
 pub(super) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery_id, name, state, last_arrival,
@@ -79,7 +79,7 @@ pub(super) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, A
     Ok(all)
 }
 
-/// See [`crate::Planning::open_tasks`].
+/// Implements [`crate::Planning::open_tasks`].
 pub(super) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, delivery.night,
@@ -153,7 +153,7 @@ pub(super) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> 
     Ok(tasks)
 }
 
-/// See [`crate::Planning::results_of_late`].
+/// Implements [`crate::Planning::results_of_late`].
 pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT unit.use_case, host, input_bytes, output_bytes, output_rows, seconds,
@@ -179,7 +179,7 @@ pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, Ar
     Ok(all)
 }
 
-/// See [`crate::Planning::withdraw_proposal`].
+/// Implements [`crate::Planning::withdraw_proposal`].
 pub(super) fn withdraw_proposal(
     tx: &Connection,
     cause: &Cause,
@@ -189,7 +189,7 @@ pub(super) fn withdraw_proposal(
     give_back(tx, &BTreeSet::new(), cause, now)
 }
 
-/// Ends what nobody has decided on. What a plan had approved stays so.
+/// Supersedes the undecided parts of all plans. Approved parts stay approved.
 fn supersede(tx: &Connection) -> Result<(), ArchiveFault> {
     tx.execute("DELETE FROM assignment WHERE approved = 0", [])?;
     tx.execute("DELETE FROM coming_round WHERE approved = 0", [])?;
@@ -198,7 +198,7 @@ fn supersede(tx: &Connection) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Moves proposed rounds that no proposal holds any more back to ready.
+/// Moves proposed rounds that are in no proposal any more back to ready.
 fn give_back(
     tx: &Connection,
     kept: &BTreeSet<&UnitKey>,
@@ -216,7 +216,7 @@ fn give_back(
     Ok(())
 }
 
-/// See [`crate::Planning::propose`].
+/// Implements [`crate::Planning::propose`].
 pub(super) fn propose(
     tx: &Connection,
     proposal: &Proposal,
@@ -264,7 +264,7 @@ pub(super) fn propose(
     Ok(plan_id)
 }
 
-/// See [`crate::Planning::approve`].
+/// Implements [`crate::Planning::approve`].
 pub(super) fn approve(
     tx: &Connection,
     plan_id: Option<i64>,
@@ -293,7 +293,7 @@ pub(super) fn approve(
         }
         decided.units.push(key);
     }
-    // Rounds to come have no host yet.
+    // Rounds that are not open yet have no host.
     for (delivery, use_case) in coming(tx, plan_id)? {
         if selection.hosts.is_empty() && selection.covers_unit(&delivery, use_case) {
             let id = delivery_id(tx, &delivery)?;
@@ -316,7 +316,7 @@ pub(super) fn approve(
     Ok(decided)
 }
 
-/// See [`crate::Planning::reject`].
+/// Implements [`crate::Planning::reject`].
 pub(super) fn reject(
     tx: &Connection,
     plan_id: Option<i64>,
@@ -340,7 +340,7 @@ pub(super) fn reject(
     let why = Cause::new(cause.who.clone(), format!("plan {plan_id} rejected: {}", cause.why));
     for (delivery, use_case) in &paused {
         let subject = Subject::Unit(delivery.clone(), *use_case);
-        // A pause that an operator gave stays the operator's.
+        // A pause that an operator gave is not replaced.
         if has_pause(tx, &subject)? {
             continue;
         }
@@ -363,7 +363,7 @@ fn has_pause(tx: &Connection, subject: &Subject) -> Result<bool, ArchiveFault> {
         .query_row(params![subject.kind(), subject.name()], |r| r.get(0))?)
 }
 
-/// Which part of a plan a decision is about.
+/// Describes the part of a plan that a decision is about.
 fn about(selection: &Selection, tasks: u64, units: usize) -> String {
     const NAMED: usize = 5;
     let mut which: Vec<String> =
@@ -391,7 +391,7 @@ fn note_decision(
     Ok(())
 }
 
-/// Checks that a plan still waits for a decision, or finds the one that does.
+/// Checks that a plan waits for a decision, or finds the plan that does.
 fn open_plan(tx: &Connection, plan_id: Option<i64>) -> Result<i64, ArchiveFault> {
     let Some(plan_id) = plan_id else {
         // A proposal supersedes every earlier one, so at most one plan is open.
@@ -427,7 +427,7 @@ fn decide(
     Ok(())
 }
 
-/// Tasks of a plan that nobody has decided on, with their hosts.
+/// Lists the undecided tasks of a plan, with their hosts.
 fn waiting_assignments(
     tx: &Connection,
     plan_id: i64,
@@ -441,7 +441,7 @@ fn waiting_assignments(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Rounds to come of a plan that nobody has decided on.
+/// Lists the undecided rounds of a plan that are not open yet.
 fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
@@ -451,7 +451,7 @@ fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(String, UseCase)>, Archi
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Planning::approve_coming`].
+/// Implements [`crate::Planning::approve_coming`].
 pub(super) fn approve_coming(
     tx: &Connection,
     now: Timestamp,
@@ -487,7 +487,7 @@ pub(super) fn approve_coming(
     Ok(units)
 }
 
-/// See [`crate::Planning::approved_to_come`].
+/// Implements [`crate::Planning::approved_to_come`].
 pub(super) fn approved_to_come(c: &Connection) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
@@ -497,7 +497,7 @@ pub(super) fn approved_to_come(c: &Connection) -> Result<Vec<(String, UseCase)>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Planning::plan`].
+/// Implements [`crate::Planning::plan`].
 pub(super) fn plan(
     c: &Connection,
     plan_id: Option<i64>,
@@ -533,7 +533,7 @@ pub(super) fn plan(
     }))
 }
 
-/// See [`crate::Planning::compare`].
+/// Implements [`crate::Planning::compare`].
 pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, assignment.host, starts, assignment.seconds, approved, is_bound,
@@ -572,7 +572,7 @@ pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedAndDone
     Ok(all)
 }
 
-/// See [`crate::Planning::compare_coming`].
+/// Implements [`crate::Planning::compare_coming`].
 pub(super) fn compare_coming(
     c: &Connection,
     delivery: &str,
@@ -606,7 +606,7 @@ pub(super) fn compare_coming(
     Ok(all)
 }
 
-/// See [`crate::Planning::note_job`].
+/// Implements [`crate::Planning::note_job`].
 pub(super) fn note_job(
     tx: &Connection,
     attempt: &AttemptKey,
@@ -615,7 +615,7 @@ pub(super) fn note_job(
     note(tx, attempt, "job", job)
 }
 
-/// See [`crate::Planning::note_end`].
+/// Implements [`crate::Planning::note_end`].
 pub(super) fn note_end(
     tx: &Connection,
     attempt: &AttemptKey,

@@ -1,7 +1,7 @@
-//! Every statement of the control store finds its rows by index: tested by EXPLAIN over a large store, on both engines.
+//! Tests that every statement of the control store finds its rows by index, with EXPLAIN over a large store, on both engines.
 //!
-//! Statements are not listed by hand: the connection notes each one that it prepares while an archive lives through everything
-//! that its interface offers.
+//! Statements are not listed by hand: the connection records each one that it prepares while a test runs everything that the
+//! archive's interface offers.
 
 #[path = "../../../tests/control_conformance/staging.rs"]
 pub(super) mod staging;
@@ -14,7 +14,7 @@ use model::{UnitKey, UseCase};
 use staging::*;
 use std::collections::BTreeSet;
 
-/// Tables that grow with every night. The others hold settings, or a row per delivery, programme or host.
+/// Returns the tables that grow with every night. The others hold settings, or a row per delivery, programme or host.
 fn large() -> BTreeSet<String> {
     let mut large: BTreeSet<String> = [
         "file",
@@ -51,7 +51,7 @@ fn large() -> BTreeSet<String> {
     large
 }
 
-/// Statements that must read a whole table, by a piece of their text, and why.
+/// Statements that must read a whole table, by a piece of their text, with the reason.
 const WHOLE: [(&str, &str); 4] = [
     (
         "SELECT DISTINCT delivery_id, stage, code, subject FROM finding",
@@ -138,7 +138,8 @@ fn keep_older_detections(archive: &mut Archive) {
     archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
 }
 
-/// Publishes newer versions of catalogues: metadata that are held back, then detections that bring them, of some detectors alone.
+/// Publishes newer versions of catalogues: metadata that are held back, then detections that publish them, of some detectors
+/// only.
 fn deliver_newer_catalogues(archive: &mut Archive) {
     let newer: Vec<Arrival> = night(3)
         .into_iter()
@@ -162,7 +163,7 @@ fn deliver_newer_catalogues(archive: &mut Archive) {
     ingest(archive, &unit);
 }
 
-/// Everything that can be asked.
+/// Runs all queries of the interface.
 fn ask(archive: &mut Archive) {
     for refusal in archive.refusals(&RefusalFilter::default()).unwrap() {
         for decision in [Decision::Accept, Decision::Retry] {
@@ -204,7 +205,7 @@ fn ask(archive: &mut Archive) {
     archive.ask_again(NIGHT, UseCase::Preview, &cause(), now()).unwrap();
 }
 
-/// What is wrong with the plan of a statement: the steps that read a whole large table.
+/// Returns the steps in the plan of a statement that read a whole large table.
 fn scans(c: &Connection, sql: &str, large: &BTreeSet<String>) -> Vec<String> {
     match c.dialect() {
         Dialect::Sqlite => scans_of_sqlite(c.sqlite().unwrap(), sql, large),
@@ -236,7 +237,7 @@ fn scans_of_sqlite(c: &rusqlite::Connection, sql: &str, large: &BTreeSet<String>
     found
 }
 
-/// The table that an alias of a statement stands for.
+/// Returns the table that an alias of a statement stands for.
 fn aliased(sql: &str, alias: &str) -> String {
     let words: Vec<&str> = sql
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
@@ -252,7 +253,8 @@ fn scans_of_server(c: &Connection, sql: &str, large: &BTreeSet<String>) -> Vec<S
     let statement = server.with_client(|client| client.prepare(&numbered)).unwrap();
     let nulls = vec!["NULL"; statement.params().len()].join(", ");
     let call = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
-    // A generic plan does not know that the values are NULL; without scans it shows whether there is another way.
+    // A generic plan does not know that the values are NULL. With sequential scans disabled, it shows whether another plan
+    // exists.
     let explained = server.with_client(|client| {
         client.batch_execute(&format!(
             "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
@@ -320,7 +322,7 @@ fn check(archive: &mut Archive) {
         let is_read = ["SELECT", "UPDATE", "DELETE", "INSERT", "WITH"]
             .iter()
             .any(|word| sql.trim_start().starts_with(word));
-        // Statements about the engine's own tables, and those of one session.
+        // Statements about the engine's own tables, and those of one session, are not checked.
         if !is_read || sql.contains("pg_") || sql.contains("pragma_") || sql.contains("sqlite_") {
             continue;
         }

@@ -1,9 +1,10 @@
 //! The published detections of each detector: the table `product_detector`, and what it implies for `product`.
 //!
-//! The detections of a detector yield only to accepted detections of the same detector. It is the same by CAMNUM, or by EXTNAME
-//! where there is none: a processing that lacks a detector, or stores them in another order, has others under its extension numbers. A round that publishes a catalogue
-//! covers the detectors whose HDUs were accepted ([`publish`]). The other detectors of the image keep the detections that they
-//! have, and `uncovered_event` records that. [`super::products::settle`] decides which of them show.
+//! The detections of a detector yield only to accepted detections of the same detector. Detectors are matched by CAMNUM, or by
+//! EXTNAME where there is no CAMNUM: in a processing that lacks a detector, or stores the detectors in another order, the
+//! extension numbers belong to other detectors. A round that publishes a catalogue covers the detectors whose HDUs were accepted
+//! ([`publish`]). The other detectors of the image keep their detections, and `uncovered_event` records that.
+//! [`super::products::settle`] decides which of them show.
 //!
 //! A row of `product` for detections follows from the rows of its detectors ([`follow`]).
 
@@ -20,17 +21,17 @@ use rusqlite::params;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The published detections of one detector of an image, as they are recorded.
+/// The recorded state of the published detections of one detector of an image.
 #[derive(Clone, Debug)]
 pub(super) struct DetectorProduct {
-    /// The detector as headers name it; `None` where they do not.
+    /// The detector's name from the headers; `None` when the headers have none.
     pub detector: Option<String>,
     pub is_retracted: bool,
-    /// The event that ended them; `None` while they are current.
+    /// The event that ended the detections; `None` while they are current.
     pub ended: Option<i64>,
-    /// A newer round of the image's catalogue has none of the detector.
+    /// True when a newer round of the image's catalogue has none of the detector's detections.
     pub is_uncovered: bool,
-    /// A decision ends them although they are uncovered.
+    /// True when a decision ends the detections although they are uncovered.
     pub is_aside: bool,
 }
 
@@ -66,10 +67,10 @@ pub(super) fn load(
     Ok(found)
 }
 
-/// Records that `covered` detectors have published detections, which began in `event`, and that the other detectors of the
-/// round's images were left out. `versions` are those of the images' catalogues; the detections of the `kept` among the covered
-/// detectors are those that they had. Returns true when all published metadata of the images' detectors were read with the versions
-/// that are published now.
+/// Records that the `covered` detectors have published detections, which began in `event`, and that the round did not cover the
+/// other detectors of its images. `versions` are the catalogue versions of the images. The covered detectors that are also in
+/// `kept` keep their earlier detections. Returns true when all published metadata of the images' detectors were read with the
+/// versions that are published now.
 pub(super) fn publish(
     tx: &Connection,
     unit: i64,
@@ -135,7 +136,7 @@ pub(super) fn publish(
     Ok(kept.is_empty() && all == covered.len() && described.iter().all(is_of_its_version))
 }
 
-/// What is published of a detector's metadata.
+/// The published metadata of a detector.
 #[derive(Clone, Debug, Default)]
 struct Described {
     begin_event: i64,
@@ -145,7 +146,7 @@ struct Described {
     version: Option<i64>,
 }
 
-/// Loads what is published of the detectors of some images. `of` is a query for the images in which `?1` is `id`.
+/// Loads the published metadata of the detectors of some images. `of` is a query for the images in which `?1` is `id`.
 fn described(
     tx: &Connection,
     of: &str,
@@ -164,7 +165,7 @@ fn described(
         let begin_event = row.get(2)?;
         let (cam_num, ext_name, version) = (row.get(3)?, row.get(4)?, row.get(5)?);
         let held = found.entry(key).or_default();
-        // Of rows that ended together, the newest were published.
+        // Of rows that ended in the same event, the newest were the published ones.
         if begin_event >= held.begin_event {
             *held = Described { begin_event, cam_num, ext_name, version };
         }
@@ -172,7 +173,7 @@ fn described(
     Ok(found)
 }
 
-/// Returns how headers name detectors: by CAMNUM where every detector of the image has one of its own, else by EXTNAME.
+/// Returns the names of detectors from the headers: CAMNUM when every detector of the image has a distinct one, else EXTNAME.
 fn named(described: &BTreeMap<DetectorKey, Described>) -> HashMap<DetectorKey, String> {
     let mut found = HashMap::with_capacity(described.len());
     let detectors: Vec<(&DetectorKey, &Described)> = described.iter().collect();
@@ -192,7 +193,7 @@ fn named(described: &BTreeMap<DetectorKey, Described>) -> HashMap<DetectorKey, S
     found
 }
 
-/// Takes the detections of a delivery's images out, whether they show or not. Returns the detectors whose detections showed.
+/// Retracts the detections of a delivery's images, shown or not. Returns the detectors whose detections were shown.
 pub(super) fn retract(
     tx: &Connection,
     delivery: i64,
@@ -218,7 +219,7 @@ pub(super) fn retract(
     Ok(shown)
 }
 
-/// Brings the retracted detections of a round's images back as superseded ones.
+/// Restores the retracted detections of a round's images as superseded ones.
 pub(super) fn restore(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
     tx.execute(
         &format!(
@@ -229,7 +230,7 @@ pub(super) fn restore(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Forgets the retracted detections of a round's images.
+/// Deletes the records of the retracted detections of a round's images.
 pub(super) fn purge(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
     tx.execute(
         &format!(
@@ -240,7 +241,7 @@ pub(super) fn purge(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Records the decision of an event to end the detections that newer rounds of an image's catalogue left.
+/// Records the decision of an event to end the detections that newer rounds of an image's catalogue did not cover.
 pub(super) fn set_aside(
     tx: &Connection,
     multiframe: i64,
@@ -280,7 +281,7 @@ pub(super) fn undo_aside(
     Ok(images)
 }
 
-/// Ends the detections of detectors that show.
+/// Ends the shown detections of some detectors.
 pub(super) fn end(
     tx: &Connection,
     detectors: &[DetectorKey],
@@ -298,8 +299,8 @@ pub(super) fn end(
     Ok(())
 }
 
-/// Opens the detections of detectors again, given with the event that ended them, and records the spans in which they did not
-/// show. Returns the rows.
+/// Reopens the detections of detectors, given with the event that ended them, and records the spans in which they were not shown.
+/// Returns the number of rows.
 pub(super) fn open(
     tx: &Connection,
     detectors: &[(DetectorKey, i64)],
@@ -324,7 +325,7 @@ pub(super) fn open(
     Ok(opened)
 }
 
-/// Opens the rows that an event ended of some detectors, and records the span in which they did not show.
+/// Reopens the rows of some detectors that an event ended, and records the span in which they were not shown.
 pub(super) fn reopen(
     tx: &Connection,
     detectors: &[DetectorKey],
@@ -344,7 +345,7 @@ pub(super) fn reopen(
     Ok(opened)
 }
 
-/// Brings `product` in line with the detectors of images whose detectors changed in an event.
+/// Updates `product` for images whose detectors changed in an event.
 pub(super) fn follow(
     tx: &Connection,
     multiframes: &BTreeSet<i64>,

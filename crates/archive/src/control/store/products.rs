@@ -1,14 +1,16 @@
-//! Which of the images of one name shows each product: detections yield to detections of the same detector, previews to previews.
+//! The selection of the image of a name that shows each product: detections yield to detections of the same detector, previews to
+//! previews.
 //!
-//! The name is that of the frame ([`model::frame_name()`]): a file that was compressed, or has another FITS ending, is the same frame.
-//! Images of one name are the contents of a name in a delivery and the images of that name and survey in the processings of
-//! its night. They are ordered from old to new, within a delivery by succession and where files do not succeed one another by arrival. A preview that is published shows on the newest image that has one, once that
-//! image has metadata, and so do the detections of each detector. Metadata show on the newest image, and on every image one of
-//! whose products shows: a detection or preview always finds its multiframe. What shows is a function of what is published, and each
-//! act brings the rows in line with it in its own event.
+//! The name is that of the frame ([`model::frame_name()`]): a file that was compressed, or has another FITS ending, is the same
+//! frame. Images of one name are the contents of a name in a delivery and the images of that name and survey in the processings
+//! of its night. They are ordered from old to new: within a delivery by succession, and by arrival where files do not succeed one
+//! another. A published preview shows on the newest image that has one, once that image has metadata. The same holds for the
+//! detections of each detector. Metadata show on the newest image, and on every image one of whose products shows: the multiframe
+//! of a shown detection or preview is always shown. The shown products are a function of the published ones, and each act updates
+//! the rows accordingly in its own event.
 //!
-//! Start at [`settle`]. An act first writes what it publishes ([`publish`]) or takes out ([`retract`], [`restore`]), then
-//! settles. [`super::superseded::processings`] decides which deliveries are processings of one another.
+//! Start at [`settle`]. An act first writes what it publishes ([`publish`]), retracts ([`retract`]) or restores ([`restore`]),
+//! then settles. [`super::superseded::processings`] decides which deliveries are processings of one another.
 
 mod kept;
 
@@ -28,24 +30,24 @@ use model::{EventId, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Images that one statement changes.
+/// Number of images that one statement changes.
 pub(super) const UPDATED_AT_ONCE: usize = 250;
 
-/// Images whose names an act concerns.
+/// The images whose names an act concerns.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scope {
     /// The images of a round.
     Round(i64),
     /// All images of a delivery.
     Delivery(i64),
-    /// The images of a delivery that have a kept product, or detections that a newer round of their catalogue left.
+    /// The images of a delivery that have a kept product, or detections that a newer round of their catalogue did not cover.
     KeptOf(i64),
     /// One image.
     Image(i64),
 }
 
 impl Scope {
-    /// The condition that picks the names, in which `?2` is [`Scope::id`].
+    /// Returns the condition that selects the names, in which `?2` is [`Scope::id`].
     fn names(self) -> &'static str {
         match self {
             Self::Round(_) => {
@@ -78,18 +80,18 @@ impl Scope {
     }
 }
 
-/// What an act changed beside what it wrote itself.
+/// The changes of an act beyond what it wrote itself.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
-    /// Images of which something ended.
+    /// Images of which a product ended.
     pub superseded: BTreeSet<i64>,
-    /// Images of which something shows again.
+    /// Images of which a product shows again.
     pub shown: BTreeSet<i64>,
-    /// Rows opened again, per table.
+    /// Number of reopened rows, per table.
     pub opened: BTreeMap<String, u64>,
 }
 
-/// Tables of a use case in the database itself: all but detections.
+/// Returns the tables of a use case that are in the database itself: all but detections.
 pub(super) fn tables_of(use_case: UseCase) -> Vec<String> {
     let is_mine = |name: &str| match use_case {
         UseCase::Preview => name == "preview",
@@ -99,7 +101,7 @@ pub(super) fn tables_of(use_case: UseCase) -> Vec<String> {
     versioned().filter(|t| is_mine(&t.name)).map(|t| format!("{}_all", t.name)).collect()
 }
 
-/// Notes that images have a product now, whose rows began in `event`.
+/// Records that images have a product now, whose rows began in `event`.
 pub(super) fn publish(
     tx: &Connection,
     multiframes: impl Iterator<Item = i64>,
@@ -120,7 +122,7 @@ pub(super) fn publish(
     })
 }
 
-/// Takes the products of a delivery's images in a use case out, whether they show or not.
+/// Retracts the products of a delivery's images in a use case, shown or not.
 pub(super) fn retract(
     tx: &Connection,
     delivery: i64,
@@ -136,7 +138,7 @@ pub(super) fn retract(
     Ok(())
 }
 
-/// Brings the retracted products of a round's images back as superseded ones, which [`settle`] shows where it is their turn.
+/// Restores the retracted products of a round's images as superseded ones, which [`settle`] shows where they are the newest.
 pub(super) fn restore(tx: &Connection, unit: i64, use_case: UseCase) -> Result<(), ArchiveFault> {
     tx.execute(
         "UPDATE product SET state = 'superseded' WHERE use_case = ?2 AND state = 'retracted' AND multiframe_id IN (
@@ -146,7 +148,7 @@ pub(super) fn restore(tx: &Connection, unit: i64, use_case: UseCase) -> Result<(
     Ok(())
 }
 
-/// Marks the products of a round's images that came back without showing, since links within their delivery may mean them.
+/// Marks the restored products of a round's images that are not shown, since links within their delivery may refer to them.
 pub(super) fn mark_restored(
     tx: &Connection,
     unit: i64,
@@ -161,13 +163,13 @@ pub(super) fn mark_restored(
     Ok(())
 }
 
-/// One product of an image, as it is recorded.
+/// The recorded state of one product of an image.
 #[derive(Clone, Debug)]
 struct Product {
     state: State,
     ended: Option<i64>,
     is_kept: bool,
-    /// Newer deliveries beside which a decision ends it.
+    /// Newer deliveries beside which a decision ends the product.
     aside_of: Vec<i64>,
 }
 
@@ -178,7 +180,7 @@ enum State {
     Retracted,
 }
 
-/// An image with what is published of it.
+/// An image with its published products.
 #[derive(Clone, Debug)]
 struct Frame {
     /// Name of its file.
@@ -186,13 +188,13 @@ struct Frame {
     multiframe: i64,
     delivery: i64,
     survey: String,
-    /// In the order of [`UseCase::ALL`].
+    /// The products in the order of [`UseCase::ALL`].
     products: [Option<Product>; 3],
     /// The detections of each detector, by extension number.
     detectors: BTreeMap<i64, DetectorProduct>,
 }
 
-/// The place of a use case in [`Frame::products`].
+/// Returns the index of a use case in [`Frame::products`].
 fn place(use_case: UseCase) -> usize {
     UseCase::ALL.iter().position(|u| *u == use_case).unwrap_or_default()
 }
@@ -202,13 +204,14 @@ impl Frame {
         self.products[place(use_case)].as_ref().filter(|p| p.state != State::Retracted)
     }
 
-    /// Has a product that may show: previews and detections need metadata to refer to.
+    /// Returns true when the image has a product that may show: previews and detections need metadata to refer to.
     fn has(&self, use_case: UseCase) -> bool {
         self.published(use_case).is_some() && self.published(UseCase::Metadata).is_some()
     }
 
-    /// Has detections of a detector of an older image that may show: of the detector with the same name in the headers, else at its
-    /// place, unless that holds another detector of the older image.
+    /// Returns true when the image has detections of a detector of an older image that may show: of the detector with the same
+    /// name in the headers, else of the detector with the same extension number, unless that is another detector of the older
+    /// image.
     fn covers(&self, older: &Self, ext_num: i64) -> bool {
         if !self.has(UseCase::Catalogue) {
             return false;
@@ -227,13 +230,13 @@ impl Frame {
         })
     }
 
-    /// Returns whether an image of the name is of the same delivery, or of the same survey in another processing.
+    /// Returns whether a newer image of the name is of the same delivery, or of the same survey in another processing.
     fn yields_to(&self, newer: &Self) -> bool {
         self.delivery == newer.delivery || self.survey == newer.survey
     }
 }
 
-/// Loads the images of a delivery's processings by name, each name's from old to new; of a scope's names, or of all.
+/// Loads the images of a delivery's processings, grouped by name, each group from old to new; of a scope's names, or of all.
 fn groups(
     c: &Connection,
     delivery: i64,
@@ -255,7 +258,7 @@ fn groups(
             groups.push(of_deliveries.into_iter().flatten().flatten().collect());
             continue;
         }
-        // A delivery has several files of the frame: only those of the same file name are versions of one another.
+        // A delivery has several files of the frame: only files of the same name are versions of one another.
         let mut by_name: BTreeMap<String, Vec<Frame>> = BTreeMap::new();
         for mut contents in of_deliveries.into_iter().flatten() {
             let Some(newest) = contents.last() else { continue };
@@ -266,8 +269,8 @@ fn groups(
     Ok(groups)
 }
 
-/// Loads the images of a delivery by the name of their frame: the contents of each file, which superseded one another, from old to
-/// new.
+/// Loads the images of a delivery by the name of their frame: the contents of each file, which superseded one another, from old
+/// to new.
 fn contents(
     c: &Connection,
     delivery: i64,
@@ -313,7 +316,7 @@ fn contents(
             frame.products[place(use_case)] = Some(product);
         }
     }
-    // The file that superseded a file in the end, and how many there are between.
+    // Returns the file that finally superseded a file, and the number of supersessions up to it.
     let newest = |file: i64| {
         let mut steps = 0;
         let mut at = file;
@@ -369,17 +372,17 @@ impl State {
     }
 }
 
-/// What should be so with one product.
+/// The required state of one product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Wanted {
     shows: bool,
     kept: bool,
 }
 
-/// What should be so with the products of one image.
+/// The required state of the products of one image.
 #[derive(Clone, Debug, Default)]
 struct WantedFrame {
-    /// In the order of [`UseCase::ALL`].
+    /// The products in the order of [`UseCase::ALL`].
     products: [Wanted; 3],
     /// Detectors whose detections should show.
     detectors: BTreeSet<i64>,
@@ -396,7 +399,7 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
             let Some(product) = frame.published(use_case).filter(|_| frame.has(use_case)) else {
                 continue;
             };
-            // A decision holds as long as the frame beside which it was made has metadata.
+            // A decision is in force as long as the frame beside which it was made has metadata.
             let is_set_aside = newer().any(|newer| {
                 newer.has(UseCase::Metadata) && product.aside_of.contains(&newer.delivery)
             });
@@ -424,8 +427,8 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
     all
 }
 
-/// Lists the newer images of its name that have a product of an image, from old to new; of detections, only when they have those
-/// of all its detectors.
+/// Lists the newer images of an image's name that have its product, from old to new; for detections, only when they have those of
+/// all its detectors.
 pub(super) fn newer_with(
     c: &Connection,
     multiframe: i64,
@@ -450,7 +453,7 @@ pub(super) fn newer_with(
     Ok(Vec::new())
 }
 
-/// Counts the frames of a delivery whose metadata frames of other deliveries supersede, by the newest such delivery.
+/// Counts the frames of a delivery whose metadata are superseded by frames of other deliveries, by the newest such delivery.
 pub(super) fn superseded_by(
     c: &Connection,
     delivery: i64,
@@ -481,8 +484,7 @@ pub(super) fn superseded_by(
     Ok(counts)
 }
 
-/// Brings the rows in line with what is published, for the names of a scope: ends what a newer image replaces, opens what shows
-/// again.
+/// Updates the rows of a scope's names to what is published: ends what a newer image replaces, reopens what shows again.
 pub(super) fn settle(
     tx: &Connection,
     delivery: i64,
@@ -549,13 +551,13 @@ fn is_in_line(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, Arch
     Ok(select.query_row([delivery, unit], |r| r.get(0))?)
 }
 
-/// The changes that bring products in line.
+/// The changes that make the shown products match the published ones.
 #[derive(Debug, Default)]
 struct Acts {
     ends: HashMap<UseCase, Vec<i64>>,
     opens: HashMap<UseCase, Vec<i64>>,
     detector_ends: Vec<DetectorKey>,
-    /// With the event that had ended the rows.
+    /// Detectors to be reopened, with the event that ended their rows.
     detector_opens: Vec<(DetectorKey, i64)>,
     keeps: Vec<(i64, UseCase, bool)>,
 }
@@ -569,7 +571,7 @@ impl Acts {
             && self.keeps.is_empty()
     }
 
-    /// Images whose detectors change.
+    /// Returns the images whose detectors change.
     fn with_detectors(&self) -> BTreeSet<i64> {
         let opened = self.detector_opens.iter().map(|(key, _)| key);
         self.detector_ends.iter().chain(opened).map(|key| key.multiframe_id).collect()
@@ -602,7 +604,7 @@ impl Acts {
         }
     }
 
-    /// Marks the products; those to be opened keep the event that ended them until their rows are open.
+    /// Marks the changed products; those to be reopened keep the event that ended them until their rows are reopened.
     fn write(&self, tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
         for (use_case, multiframes) in &self.ends {
             let change = format!(
@@ -624,7 +626,7 @@ impl Acts {
             kinds.entry((*use_case, *is_kept)).or_default().push(*multiframe);
         }
         for ((use_case, is_kept), multiframes) in kinds {
-            // One that has just been superseded is not kept, whatever it was.
+            // A product that has just been superseded is not kept, whatever it was before.
             let change = format!(
                 "kept = CASE state WHEN 'current' THEN {} ELSE kept END",
                 i64::from(is_kept)
@@ -671,8 +673,8 @@ fn end_rows(tx: &Connection, use_case: UseCase, event: i64) -> Result<(), Archiv
     Ok(())
 }
 
-/// Returns the condition that no later row of the same key ended in the same event: an event may end what was current and, at
-/// once, what it put in its place. `held` names the rows.
+/// Returns the condition that no later row of the same key ended in the same event: an event may end the current rows and, at
+/// once, the rows that it put in their place. `held` names the rows.
 pub(super) fn is_latest_to_end(all: &str, held: &str) -> String {
     let key = versioned().find(|t| all.strip_suffix("_all") == Some(&t.name)).map(|t| &t.key);
     let same: String = key
@@ -687,7 +689,7 @@ pub(super) fn is_latest_to_end(all: &str, held: &str) -> String {
     )
 }
 
-/// Opens the rows of the superseded products that are marked with an event.
+/// Reopens the rows of the superseded products that are marked with an event.
 fn open_rows(
     tx: &Connection,
     use_case: UseCase,
@@ -713,7 +715,7 @@ fn open_rows(
     Ok(())
 }
 
-/// Notes the spans in which what an event opened did not show, and that it is current.
+/// Records the spans in which the products that an event reopened were not shown, and marks the products as current.
 fn note_opened(tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
     tx.execute(
         "INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
@@ -730,7 +732,7 @@ fn note_opened(tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Records the products of an archive that is older than their table: those with rows.
+/// Records the products that have rows, in an archive that is older than the table of products.
 pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
     let of = [
         (UseCase::Preview, "preview_all"),

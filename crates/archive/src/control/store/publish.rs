@@ -27,16 +27,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-/// A batch that was loaded, not visible yet.
+/// A batch that was loaded and is not visible yet.
 #[derive(Default)]
 pub struct Loaded {
     /// Metadata and preview rows, in the order of the tables' definitions.
     tables: Vec<LoadedTable>,
     /// Detections of each programme.
     detections: Vec<Part>,
-    /// The event that they carry.
+    /// The event that the detections carry; `None` without detections.
     event: Option<EventId>,
-    /// What loading took.
+    /// Duration of the load.
     timing: Timing,
 }
 
@@ -47,7 +47,7 @@ struct LoadedTable {
     expected: Expected,
 }
 
-/// One staged file with its place.
+/// One staged file with its path.
 struct Source<'a> {
     path: PathBuf,
     file: &'a StagedFile,
@@ -72,7 +72,7 @@ fn sources<'a>(batch: &'a StagedBatch, table: &str) -> Vec<Source<'a>> {
     sources
 }
 
-/// See [`crate::Publication::load`].
+/// Implements [`crate::Publication::load`].
 pub(super) fn load(
     c: &Connection,
     site: &Site,
@@ -114,7 +114,7 @@ fn kept_event(c: &Connection, unit: &Unit) -> Result<Option<EventId>, ArchiveFau
     kept.map(history::event_id).transpose()
 }
 
-/// The detections of all programmes, in the order of their ranges: all staged files of a programme become one part.
+/// Loads the detections of all programmes, in the order of their ranges: all staged files of a programme become one part.
 fn load_detections(
     c: &Connection,
     site: &Site,
@@ -169,7 +169,7 @@ fn load_detections(
     Ok(parts)
 }
 
-/// Staged detections have the columns of the definition, or of an earlier one.
+/// Checks that staged detections have the columns of the definition, or of an earlier one.
 fn check_columns(staging: &Path, path: &Path) -> Result<(), ArchiveFault> {
     let fault = |e: parquet::errors::ParquetError| ArchiveFault::from(LakeError::parquet(path)(e));
     let file = lake::open_staged(staging, path)?;
@@ -205,7 +205,7 @@ fn lake_files(
     Ok(files.into_iter().map(Part::Lake).collect())
 }
 
-/// The part holds what was reserved and promised for it.
+/// Checks that a part holds the rows that were reserved and announced for it.
 fn check(batch: &StagedBatch, file: &Held<'_>, range: &IdRange) -> Result<(), ArchiveFault> {
     if (file.rows, file.first_obj_id) != (range.rows, range.first_obj_id) {
         return Err(ArchiveFault::Check {
@@ -219,7 +219,7 @@ fn check(batch: &StagedBatch, file: &Held<'_>, range: &IdRange) -> Result<(), Ar
     check_detectors(batch, file)
 }
 
-/// The detectors in the file are those of the manifest, in order and count.
+/// Checks that the detectors in a part are those of the manifest, in order and count.
 fn check_detectors(batch: &StagedBatch, file: &Held<'_>) -> Result<(), ArchiveFault> {
     let promised: Vec<(i64, i64, u64)> = batch
         .tasks
@@ -248,13 +248,13 @@ fn check_detectors(batch: &StagedBatch, file: &Held<'_>) -> Result<(), ArchiveFa
 }
 
 impl Loaded {
-    /// Whether its detections are tables, which come first.
+    /// Returns true when the detections are tables, which must be attached before publishing.
     pub(super) fn is_to_be_attached(&self) -> bool {
         self.detections.iter().any(|part| matches!(part, Part::Partition(_)))
     }
 }
 
-/// Makes the tables of a batch known to everybody's plans, before its event is there to be seen.
+/// Attaches the tables of a batch, so that the query plans of all sessions include them before the batch's event is visible.
 pub(super) fn attach(tx: &Connection, key: &UnitKey, loaded: &Loaded) -> Result<(), ArchiveFault> {
     let unit = rounds::find(tx, key)?;
     if unit.state != UnitState::Staged {
@@ -268,7 +268,7 @@ pub(super) fn attach(tx: &Connection, key: &UnitKey, loaded: &Loaded) -> Result<
     Ok(())
 }
 
-/// See [`crate::Publication::publish`].
+/// Implements [`crate::Publication::publish`].
 pub(super) fn publish(
     tx: &Connection,
     site: &Site,
@@ -329,8 +329,8 @@ pub(super) fn publish(
     Ok(Receipt::Published { event, rows, superseded: settled.superseded.len() as u64, timing })
 }
 
-/// The number that was kept for the batch, unless later events are visible already or it was loaded for another one; a
-/// batch without detections takes the next one.
+/// Returns the event number that was reserved for the batch; the next number for a batch without detections. Fails when later
+/// events are already visible or the batch was loaded for another event.
 fn take_event(
     tx: &Connection,
     unit: &Unit,
@@ -358,20 +358,20 @@ struct Publishing<'a> {
     event: EventId,
 }
 
-/// The images of a round that were done, in conditions on `?1`.
+/// The images of a round that were done, for conditions on `?1`.
 const DONE: &str = "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
      WHERE task.unit_id = ?1 AND task_input.outcome = 'done'";
 
 impl Publishing<'_> {
-    /// Multiframes of the batch whose products replace what was there.
+    /// Lists the multiframes of the batch whose products replace the previous ones.
     fn done(&self) -> impl Iterator<Item = &StagedInput> {
         let inputs = self.batch.tasks.iter().flat_map(|t| &t.inputs);
         inputs.filter(|i| i.outcome == Outcome::Done)
     }
 
-    /// Ends the rows that the batch replaces and inserts its own. Where these were read with another version of a catalogue than the
-    /// published detections, a copy of them is kept in the event `stored`. Returns the rows per table that began in the event of the
-    /// batch.
+    /// Ends the rows that the batch replaces and inserts its own. Where the batch's rows were read with another catalogue version
+    /// than that of the published detections, a copy of them is stored in the event `stored`. Returns the rows per table that
+    /// began in the batch's event.
     fn tables(
         &self,
         loaded: Vec<LoadedTable>,
@@ -414,7 +414,8 @@ impl Publishing<'_> {
         Ok(rows)
     }
 
-    /// Counts values that became unknown over the images' files; those of earlier rounds of the same files are replaced.
+    /// Records findings about values that became unknown, counted over the images' files; findings of earlier rounds about the
+    /// same files are replaced.
     fn note_out_of_range(
         &self,
         findings: &[(Finding, BTreeMap<i64, u64>)],
@@ -448,7 +449,7 @@ impl Publishing<'_> {
         findings::note(self.tx, delivery, Stage::Ingest, round, found)
     }
 
-    /// Ends the current rows of the images that are done again. Returns those images.
+    /// Ends the current rows of the images that are redone. Returns those images.
     fn end_replaced(&self) -> Result<BTreeSet<i64>, ArchiveFault> {
         let use_case = self.unit.key.use_case;
         let mut select = self.tx.prepare_cached(&format!(
@@ -471,7 +472,7 @@ impl Publishing<'_> {
         Ok(replaced)
     }
 
-    /// Notes which images have the product now. One that was done again without a row keeps the rows that it had.
+    /// Records the images that have the product now. An image that was redone without a row keeps its previous rows.
     fn publish_tables(&self, replaced: &BTreeSet<i64>) -> Result<(), ArchiveFault> {
         let use_case = self.unit.key.use_case;
         let first = if use_case == UseCase::Preview { "preview_all" } else { "multiframe_all" };
@@ -495,8 +496,8 @@ impl Publishing<'_> {
         products::publish(self.tx, published.into_iter(), use_case, self.event)
     }
 
-    /// Ends the detections of the detectors that the batch covers and registers its files. Returns the rows, and true when the
-    /// published metadata of all detectors of its images were read with these catalogues.
+    /// Ends the detections of the detectors that the batch covers and registers the batch's files. Returns the number of rows,
+    /// and true when the published metadata of all detectors of its images were read with these catalogues.
     fn detections(
         &self,
         parts: &[Part],
@@ -533,8 +534,8 @@ impl Publishing<'_> {
         Ok((rows, are_described))
     }
 
-    /// Detectors whose catalogue HDU was accepted: it has rows in the archive, or it is empty and nothing of it was refused. The
-    /// batch replaces nothing of the others.
+    /// Returns the detectors whose catalogue HDU was accepted: the HDU has rows in the archive, or it is empty and nothing of it
+    /// was refused. The batch replaces nothing of the other detectors.
     fn covered(&self, kept: &BTreeSet<DetectorKey>) -> BTreeSet<DetectorKey> {
         let done: BTreeSet<i64> = self.done().map(|i| i.multiframe_id.get()).collect();
         let key = |multiframe_id, ext_num: i16| DetectorKey {
@@ -561,7 +562,7 @@ impl Publishing<'_> {
         covered
     }
 
-    /// Opens the kept detectors whose detections were superseded, so that they stay one set with what the batch adds.
+    /// Reopens the kept detectors whose detections were superseded, so that they stay one set with what the batch adds.
     fn open_kept(
         &self,
         kept: &BTreeSet<DetectorKey>,
@@ -580,7 +581,7 @@ impl Publishing<'_> {
         Ok(())
     }
 
-    /// Detectors that the batch leaves as they are. Their detections must be current or superseded.
+    /// Returns the detectors that the batch leaves unchanged. Their detections must be current or superseded.
     fn kept(&self) -> Result<BTreeSet<DetectorKey>, ArchiveFault> {
         let mut is_held = self.tx.prepare_cached(
             "SELECT EXISTS (SELECT * FROM detector_rows JOIN product_detector USING (multiframe_id, ext_num)
@@ -608,7 +609,7 @@ impl Publishing<'_> {
         Ok(keys)
     }
 
-    /// Rows read, written and refused of each catalogue HDU, kept for `verify`.
+    /// Records the rows read, written and refused of each catalogue HDU, for `verify`.
     fn hdu_rows(&self) -> Result<(), ArchiveFault> {
         let count = |rows: u64| Value::Integer(i64::try_from(rows).unwrap_or(i64::MAX));
         let number = |number: Option<i64>| number.map_or(Value::Null, Value::Integer);
@@ -644,7 +645,8 @@ impl Publishing<'_> {
     }
 }
 
-/// Values outside their columns' ranges, with how many of each multiframe.
+/// Returns findings about values outside their columns' ranges and about cleaned texts, with the number of values of each
+/// multiframe.
 fn out_of_range(
     delivery: &str,
     table: &str,

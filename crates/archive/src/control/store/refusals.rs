@@ -11,7 +11,7 @@ use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// Refusals that are open (or retried) and fit a condition become resolved. Gives how many.
+/// Resolves refusals that are open (or retried) and fulfil a condition. Returns the number of resolved refusals.
 fn resolve(
     tx: &Connection,
     condition: &str,
@@ -29,7 +29,7 @@ fn resolve(
     Ok(ids.len() as u64)
 }
 
-/// All of a content that is no longer current, but for what is said of a waiting catalogue: that is settled by name.
+/// Resolves all refusals of a content that is no longer current, except those of waiting catalogues, which are settled by name.
 pub(super) fn resolve_file(
     tx: &Connection,
     file: i64,
@@ -40,7 +40,7 @@ pub(super) fn resolve_file(
     resolve(tx, condition, &[&file], cause, now)
 }
 
-/// All of a name that were made before any content of it was registered.
+/// Resolves all refusals of a name that were made before any content of the name was registered.
 pub(super) fn resolve_unregistered(
     tx: &Connection,
     delivery: i64,
@@ -53,7 +53,7 @@ pub(super) fn resolve_unregistered(
     resolve(tx, condition, &[&delivery, &name], cause, now)
 }
 
-/// The same for names that stand in the delivery as they did when they were registered.
+/// Resolves the same refusals for names that are unchanged in the delivery since they were registered.
 pub(super) fn resolve_back(
     tx: &Connection,
     delivery: i64,
@@ -74,7 +74,7 @@ pub(super) fn resolve_back(
     Ok(resolved)
 }
 
-/// Those of a content and stage that a newer round, or another look at the file, did not meet again.
+/// Resolves the refusals of a content and stage that a newer round, or a recheck of the file, did not meet again.
 pub(super) fn resolve_not_met(
     tx: &Connection,
     file: i64,
@@ -99,7 +99,7 @@ pub(super) fn resolve_not_met(
     Ok(resolved)
 }
 
-/// See [`crate::Inquiry::decide`].
+/// Implements [`crate::Inquiry::decide`].
 pub(super) fn decide(
     tx: &Connection,
     refusal_id: i64,
@@ -130,7 +130,7 @@ pub(super) fn decide(
     move_refusal(tx, refusal_id, to, cause, now)
 }
 
-/// Lets in what was refused on arrival, marked by a finding: its file is done again by every use case.
+/// Accepts data that were refused on arrival, marked by a finding: every use case of the file is redone.
 fn take(
     tx: &Connection,
     refusal_id: i64,
@@ -177,7 +177,7 @@ fn take(
     move_refusal(tx, refusal_id, RefusalState::Accepted, cause, now)
 }
 
-/// Makes the files of a refusal part of the next round: its own, or all of a refused round.
+/// Adds the files of a refusal to the next round: the refusal's own file, or all files of a refused round.
 fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<(), ArchiveFault> {
     let (is_round, unit, file, use_case): (bool, Option<i64>, Option<i64>, String) = tx
         .prepare_cached(
@@ -204,7 +204,7 @@ fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<
     for file in again {
         match use_case.parse::<UseCase>() {
             Ok(use_case) => ask_again(tx, file, use_case, why, now)?,
-            // An HDU refused on arrival was left out everywhere. It still is, until the file was looked at again.
+            // An HDU refused on arrival was left out of every use case. It stays out until the file is rechecked.
             Err(_) => {
                 for use_case in UseCase::ALL {
                     ask_again(tx, file, use_case, why, now)?;
@@ -215,7 +215,7 @@ fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// Takes up the parked refusals that a caller says are explained now. Gives how many.
+/// Retries the parked refusals for which `releases` returns true. Returns the number of retried refusals.
 pub(super) fn release(
     tx: &Connection,
     releases: &dyn Fn(&RefusalRecord) -> bool,
@@ -240,12 +240,13 @@ const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.ro
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
      WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id, refusal.subject";
 
-/// See [`crate::Inquiry::refusals`].
+/// Implements [`crate::Inquiry::refusals`].
 pub(super) fn list(
     c: &Connection,
     filter: &RefusalFilter,
 ) -> Result<Vec<RefusalRecord>, ArchiveFault> {
-    // Only what is asked for is a condition, so that each finds its index; a state stands for itself, as in partial ones.
+    // Only requested fields become conditions, so that each query finds its index. The state is a literal, as in the partial
+    // indexes.
     let wanted = [
         ("delivery.name", &filter.delivery),
         ("refusal.code", &filter.code),
@@ -333,8 +334,8 @@ fn finished(
     Ok(record)
 }
 
-/// HDUs of a file that were refused on arrival. A retry alone lets none in: only another look at the file does, or the
-/// operator who takes them.
+/// Lists the HDUs of a file that were refused on arrival. A retry alone lets none of them in; only a recheck of the file does, or
+/// an operator's decision to take them.
 pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT DISTINCT ext_num FROM refusal
@@ -345,12 +346,12 @@ pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, Archiv
     Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// The extension number of an HDU, as tables have it: the primary is 1 there and 0 here.
+/// Returns the extension number of an HDU, as in tables: the primary HDU has extension number 1 and HDU number 0.
 pub(super) fn ext_num(hdu: Option<u16>) -> Option<u32> {
     hdu.map(model::ext_num_of)
 }
 
-/// The HDU of an extension number; `None` also for numbers that no HDU has.
+/// Returns the HDU of an extension number; `None` also for numbers that no HDU has.
 pub(super) fn hdu(ext_num: Option<u32>) -> Option<u16> {
     ext_num.and_then(|number| u16::try_from(number.checked_sub(1)?).ok())
 }

@@ -1,4 +1,4 @@
-//! Recording what arrived: deliveries, files, identities, catalogue versions, reference rows.
+//! Recording of arrivals: deliveries, files, identities, catalogue versions, reference rows.
 
 use super::frame_names::{self, LATEST_OF_NAME};
 use super::time::text_of;
@@ -12,7 +12,7 @@ use model::{EventId, ProgrammeId, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
-/// Internal number of a delivery.
+/// Returns the internal number of a delivery.
 pub(super) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFault> {
     tx.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?
         .query_row([name], |r| r.get(0))
@@ -20,7 +20,7 @@ pub(super) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFau
         .ok_or_else(|| ArchiveFault::Unknown { what: "delivery", name: name.to_owned() })
 }
 
-/// See [`crate::Registry::record`].
+/// Implements [`crate::Registry::record`].
 pub(super) fn record(
     tx: &Connection,
     site: &Site,
@@ -92,7 +92,7 @@ pub(super) fn record(
     Ok(recorded)
 }
 
-/// Counts what was noticed in the files that arrived; what was noticed in them before is replaced.
+/// Records the findings about the files that arrived; earlier findings about these files are replaced.
 fn note_findings(
     tx: &Connection,
     delivery: i64,
@@ -142,7 +142,7 @@ fn upsert_delivery(
     delivery_id(tx, &facts.name)
 }
 
-/// Next number of a row about a file in the ledger of transfers.
+/// The next number of a row about a file in the table of transfers.
 const NEXT_OF_NAME: &str =
     "(SELECT coalesce(max(number), 0) + 1 FROM transfer WHERE delivery_id = ?1 AND name = ?2)";
 
@@ -196,7 +196,8 @@ fn note_postponed(
     Ok(())
 }
 
-/// New files put a delivery back from complete; the word that all is there takes it out of arriving.
+/// Updates the delivery's state: new files move a complete delivery back to registered, and completeness moves an arriving one
+/// forward to registered.
 fn note_progress(
     tx: &Connection,
     delivery: i64,
@@ -220,8 +221,8 @@ fn note_progress(
     Ok(())
 }
 
-/// What was refused of a file on arrival and is not met at another look at it is resolved; what was left out of its
-/// image is due then.
+/// Resolves refusals of a file on arrival that a recheck of the file did not meet again; what was left out of the file's image is
+/// then due.
 fn resolve_looked_at(
     tx: &Connection,
     file: i64,
@@ -239,7 +240,7 @@ fn resolve_looked_at(
     Ok(resolved)
 }
 
-/// Names that are in the delivery and did not become files, or not usable ones.
+/// Lists the names of files in the delivery that were refused on transfer, or as a whole on arrival.
 fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT DISTINCT file_name FROM refusal
@@ -250,7 +251,7 @@ fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, Archive
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Records one arrival. Gives number and name of a content that was current already: it was looked at again.
+/// Records one arrival. Returns number and name of a content that was already current, and was rechecked.
 fn record_file(
     tx: &Connection,
     delivery: i64,
@@ -290,7 +291,7 @@ fn record_file(
     Ok(looked_at_again)
 }
 
-/// An image gets its identity.
+/// Assigns an identity to an image.
 fn identify(
     tx: &Connection,
     file_id: i64,
@@ -310,7 +311,8 @@ fn identify(
     Ok(())
 }
 
-/// A content that was refused as a whole is an image or catalogue at another look, by a newer version of the reader.
+/// Updates a content that was refused as a whole and that a recheck, by a newer version of the reader, recognized as an image or
+/// catalogue.
 fn become_usable(
     tx: &Connection,
     file_id: i64,
@@ -375,7 +377,7 @@ fn insert_file(
     Ok(())
 }
 
-/// The current content of a name gives way to another one.
+/// Supersedes the current content of a name by another one.
 fn supersede(
     tx: &Connection,
     delivery: i64,
@@ -391,7 +393,7 @@ fn supersede(
         )?
         .query_row(params![delivery, name, by], |r| r.get(0))
         .optional()?;
-    // An earlier content that a file of another name superseded comes before this one all the same.
+    // An earlier content that a file of another name superseded precedes the new content as well.
     tx.prepare_cached(&format!(
         "UPDATE file SET superseded_by = ?3
          WHERE delivery_id = ?1 AND name = ?2 AND state = 'superseded' AND file_id <> ?3 AND {LATEST_OF_NAME}"
@@ -407,7 +409,7 @@ fn supersede(
     Ok(())
 }
 
-/// A content that was superseded came back: it is current again and everything about it is to be done again.
+/// Makes a superseded content that arrived again current, and requests that all its use cases are redone.
 fn revive(
     tx: &Connection,
     file_id: i64,
@@ -421,7 +423,7 @@ fn revive(
     ask_for_all(tx, file_id, "its earlier content came back", now)
 }
 
-/// Everything about a file, if it is an image, is due again.
+/// Requests that all use cases of a file are redone, if it is an image.
 fn ask_for_all(
     tx: &Connection,
     file_id: i64,
@@ -449,9 +451,9 @@ fn latest_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, i64>, 
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Gives every current catalogue that has no current image one, if the rule finds it.
+/// Pairs every current catalogue that has no current image with one, if the rule finds it.
 fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), ArchiveFault> {
-    // The later of two catalogues of an image is its newer version.
+    // The catalogues are ordered by registration: the later of two catalogues of an image is its newer version.
     let loose = partners(tx, delivery, ("kind = 'catalogue' AND NOT EXISTS (
         SELECT * FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
         WHERE catalogue.file_id = file.file_id AND of_image.state = 'current')", "file_id"))?;
@@ -483,7 +485,7 @@ fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), Ar
 
 type Named = (i64, String, Option<String>);
 
-/// Lists the current files of a delivery that fulfil a condition, in an order.
+/// Lists the current files of a delivery that fulfil a condition, in a given order.
 fn partners(
     tx: &Connection,
     delivery: i64,
@@ -497,7 +499,7 @@ fn partners(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Registry::known_files`].
+/// Implements [`crate::Registry::known_files`].
 pub(super) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFile>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT file.name, bytes, sha256, path, modified_ns,
@@ -519,7 +521,7 @@ pub(super) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFil
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Registry::load_reference`].
+/// Implements [`crate::Registry::load_reference`].
 pub(super) fn load_reference(
     tx: &Connection,
     tables: &[ReferenceRows],
@@ -544,7 +546,7 @@ pub(super) fn load_reference(
     Ok(Some(event))
 }
 
-/// See [`crate::Registry::add_programme`].
+/// Implements [`crate::Registry::add_programme`].
 pub(super) fn add_programme(
     tx: &Connection,
     (name, project): (&str, &str),

@@ -1,4 +1,4 @@
-//! What `status` shows.
+//! Contents of `status`.
 
 use super::registration::delivery_id;
 use super::rounds::parsed;
@@ -13,10 +13,10 @@ use model::{ProgrammeId, UseCase};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Results from which rates are told.
+/// Maximum number of results from which rates are computed.
 const RESULTS_MOST: u32 = 1000;
 
-/// See [`crate::Inquiry::deliveries`].
+/// Implements [`crate::Inquiry::deliveries`].
 pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
@@ -24,18 +24,18 @@ pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<Strin
     Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
 }
 
-/// See [`crate::Inquiry::awaited`].
+/// Implements [`crate::Inquiry::awaited`].
 pub(super) fn awaited(c: &Connection, delivery: &str) -> Result<Option<String>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT awaited FROM delivery WHERE name = ?1")?;
     Ok(select.query_row([delivery], |r| r.get::<Option<String>>(0)).optional()?.flatten())
 }
 
-/// See [`crate::Inquiry::files_like`].
+/// Implements [`crate::Inquiry::files_like`].
 pub(super) fn files_like(
     c: &Connection,
     begin: &str,
 ) -> Result<Vec<(String, String)>, ArchiveFault> {
-    // The end of the range is beyond every name that begins so; what does not is left out below.
+    // The upper end of the range is above every name with that beginning; other names are filtered below.
     let mut select = c.prepare_cached(
         "SELECT delivery.name, file.name FROM file JOIN delivery USING (delivery_id)
          WHERE file.name >= ?1 AND file.name <= ?2 AND file.state = 'current' ORDER BY file.file_id DESC LIMIT 100",
@@ -54,7 +54,7 @@ fn known_id(c: &Connection, delivery: &str) -> Result<Option<i64>, ArchiveFault>
     Ok(select.query_row([delivery], |r| r.get(0)).optional()?)
 }
 
-/// See [`crate::Inquiry::source`].
+/// Implements [`crate::Inquiry::source`].
 pub(super) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveFault> {
     let id = delivery_id(c, delivery)?;
     let source: String = c
@@ -63,7 +63,7 @@ pub(super) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveF
     Ok(source.into())
 }
 
-/// See [`crate::Inquiry::programmes`].
+/// Implements [`crate::Inquiry::programmes`].
 pub(super) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT programme_id, name, project FROM programme ORDER BY programme_id",
@@ -79,7 +79,7 @@ pub(super) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault>
     Ok(programmes)
 }
 
-/// See [`crate::Inquiry::status`].
+/// Implements [`crate::Inquiry::status`].
 pub(super) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, ArchiveFault> {
     let count =
         |sql: &str| -> Result<u64, ArchiveFault> { Ok(c.query_row(sql, [], |r| r.get(0))?) };
@@ -168,7 +168,7 @@ fn chosen(c: &Connection, filter: &StatusFilter) -> Result<Chosen, ArchiveFault>
     Ok(Chosen::Some(rows.iter().filter(is_wanted).take(at_most).map(|(id, ..)| *id).collect()))
 }
 
-/// See [`crate::Inquiry::rates`].
+/// Implements [`crate::Inquiry::rates`].
 pub(super) fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
     let mut rates: BTreeMap<(UseCase, String), Rate> = BTreeMap::new();
     for took in planning::results_of_late(c, RESULTS_MOST)? {
@@ -329,7 +329,7 @@ fn count_products(
             }
         }
     }
-    // What one delivery has is found without a look at the others.
+    // For a single delivery, the query does not read the rows of the others.
     let only = match statuses.len() {
         1 => statuses.values().next().map(|status| status.name.clone()),
         _ => None,
@@ -384,9 +384,9 @@ fn rounds(
     Ok(())
 }
 
-/// See [`crate::Inquiry::findings`].
+/// Implements [`crate::Inquiry::findings`].
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
-    // Inside the sums, so that those of one delivery read its rows alone.
+    // The condition is inside the sums, so that those of one delivery read only its rows.
     let of = match delivery {
         Some(name) => match known_id(c, name)? {
             Some(id) => Chosen::Some(vec![id]),

@@ -1,4 +1,4 @@
-//! Results of attempts: the first complete one of a task counts, the others are surplus.
+//! Results of attempts: the first complete result of a task counts, the others are surplus.
 
 use super::acceptance;
 use super::findings::{self, Found};
@@ -15,11 +15,12 @@ use model::{Refusal, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Refusals that are recorded in one transaction: more would keep others from writing for seconds.
+/// Number of refusals that are recorded in one transaction: more would block other writers for seconds.
 pub(super) const REFUSALS_AT_ONCE: usize = 5000;
 
-/// Records some of the refusals of a result that has very many, before it is taken. Returns how many of them are new, or `None`
-/// when the rest can be recorded together with the result. Killed in between, the next call resumes after those that are recorded.
+/// Records part of the refusals of a very long result, before the result is accepted. Returns how many of them are new, or `None`
+/// when the rest can be recorded together with the result. After an interruption, the next call resumes after the recorded
+/// refusals.
 pub(super) fn note_part(
     tx: &Connection,
     result: &TaskResult,
@@ -44,15 +45,15 @@ pub(super) fn note_part(
     Ok(Some(new))
 }
 
-/// Returns the refusals of a result by file, code and HDU, so that each part of very many is about few files: what is on record of
-/// a file is read once.
+/// Returns the refusals of a result by file, code and HDU, so that each part of a long list is about few files, and the recorded
+/// refusals of a file are read once.
 fn ordered(result: &TaskResult) -> Vec<&Refusal> {
     let mut refusals: Vec<&Refusal> = result.refusals.iter().collect();
     refusals.sort_by(|a, b| (&a.file, &a.code, a.hdu).cmp(&(&b.file, &b.code, b.hdu)));
     refusals
 }
 
-/// Refusals of an attempt's result that are recorded already.
+/// Returns the number of refusals of an attempt's result that are already recorded.
 fn noted(tx: &Connection, task: &Task, result: &TaskResult) -> Result<usize, ArchiveFault> {
     let noted: Option<u64> = tx
         .query_row(
@@ -64,7 +65,7 @@ fn noted(tx: &Connection, task: &Task, result: &TaskResult) -> Result<usize, Arc
     Ok(usize::try_from(noted.unwrap_or(0)).unwrap_or(0).min(result.refusals.len()))
 }
 
-/// See [`crate::Queue::take_result`].
+/// Implements [`crate::Queue::take_result`].
 pub(super) fn take(
     tx: &Connection,
     result: &TaskResult,
@@ -90,7 +91,7 @@ pub(super) fn take(
     }
     let inputs = inputs(tx, task.id)?;
     acceptance::check(&task, &inputs, result)?;
-    // The compare-and-set: only an open task of a running round takes a result.
+    // The compare-and-set: only an open task of a running round accepts a result.
     let first = task.unit.state == UnitState::Running
         && tx.execute(
             "UPDATE task SET state = 'done', result_attempt = ?2 WHERE task_id = ?1 AND state = 'open'",
@@ -119,7 +120,7 @@ pub(super) fn take(
     over(tx, &task, new_refusals, now)
 }
 
-/// Counts the findings of a result over its files; what earlier rounds found in them is replaced.
+/// Records the findings of a result, counted over its files; findings of earlier rounds about these files are replaced.
 fn note_findings(
     tx: &Connection,
     task: &Task,
@@ -145,7 +146,7 @@ fn note_findings(
         let mut members: BTreeMap<i64, u64> = BTreeMap::new();
         for counted in told.filter(|_| finding.files > 1) {
             for [first, last, count] in &counted.inputs {
-                // A node that names inputs that the task does not have names none.
+                // Input numbers that the task does not have are ignored.
                 for ordinal in *first..=(*last).min(u32::try_from(inputs.len()).unwrap_or(u32::MAX))
                 {
                     if let Some(file) = file_of(ordinal, counted.catalogue) {
@@ -163,7 +164,7 @@ fn note_findings(
     findings::note(tx, task.unit.delivery_id, stage, round, found.collect())
 }
 
-/// See [`crate::Queue::give_up_task`].
+/// Implements [`crate::Queue::give_up_task`].
 pub(super) fn give_up(
     tx: &Connection,
     key: &TaskKey,
@@ -197,7 +198,7 @@ pub(super) fn give_up(
     over(tx, &task, new_refusals, now)
 }
 
-/// After a task is over: what waited for it, and the round.
+/// Completes a finished task: settles the catalogues that wait for the task, and stages the round after its last task.
 fn over(tx: &Connection, task: &Task, new: u64, now: Timestamp) -> Result<Taken, ArchiveFault> {
     let mut new_refusals = new;
     if task.unit.key.use_case == UseCase::Metadata {
@@ -246,12 +247,12 @@ pub(super) struct Input {
     pub image: (String, i64),
     pub catalogue: Option<(String, i64)>,
     pub catalogue_version: Option<i32>,
-    /// Rows of the catalogue, all HDUs, as they were counted when it arrived.
+    /// Rows of the catalogue in all HDUs, as counted on arrival.
     pub catalogue_rows: Option<u64>,
 }
 
 impl Input {
-    /// The file that a use case is about: name and internal number.
+    /// Returns the file that a use case is about: name and internal number.
     fn subject(&self, use_case: UseCase) -> &(String, i64) {
         match use_case {
             UseCase::Catalogue => self.catalogue.as_ref().unwrap_or(&self.image),
@@ -285,7 +286,7 @@ fn inputs(tx: &Connection, task_id: i64) -> Result<Vec<Input>, ArchiveFault> {
 
 type OfFiles<'r> = HashMap<&'r str, Vec<&'r Refusal>>;
 
-/// Refusals by the file that they are about.
+/// Groups refusals by the file that they are about.
 fn of_files(refusals: &[Refusal]) -> OfFiles<'_> {
     let mut of_files = OfFiles::new();
     for refusal in refusals {
@@ -294,7 +295,7 @@ fn of_files(refusals: &[Refusal]) -> OfFiles<'_> {
     of_files
 }
 
-/// A refusal of the whole file, or of the primary header that all its HDUs need, refuses the file.
+/// Returns the outcome of a file: a refusal of the whole file, or of the primary header that all its HDUs need, refuses the file.
 fn outcome(refused: &[&Refusal], use_case: UseCase) -> Outcome {
     let whole = |r: &&&Refusal| {
         r.rows == 0 && (r.hdu.is_none() || (r.hdu == Some(0) && use_case == UseCase::Metadata))
@@ -345,8 +346,8 @@ fn note_all(
     met::note_many(tx, &met, now)
 }
 
-/// Refusals of earlier rounds that this one did not meet again are resolved; metadata that were refused before and are
-/// good now make the catalogue of the image due again, since its rows were made without them.
+/// Resolves refusals of earlier rounds that this round did not meet again. When metadata that were refused before are accepted
+/// now, the image's catalogue becomes due again, since its rows were made without them.
 fn resolve_inputs(
     tx: &Connection,
     task: &Task,

@@ -1,7 +1,7 @@
-//! Taking a delivery's rounds out of the archive, and bringing them back.
+//! Retraction of a delivery's rounds from the archive, and its undo.
 //!
-//! A retraction ends the rows that are current of the delivery and writes one event. It deletes and copies nothing, and no
-//! reader waits for it. Its undo opens the same rows again and notes the span in which they did not show. In the same event
+//! A retraction ends the current rows of the delivery and writes one event. It deletes and copies nothing, and no reader waits
+//! for it. Its undo reopens the same rows and records the span in which they were not shown. In the same event
 //! [`products::settle`] shows what the delivery had superseded, or ends it again.
 
 use super::described;
@@ -24,13 +24,13 @@ use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::path::PathBuf;
 
-/// The use cases that go with some: detections and previews refer to metadata.
+/// Returns some use cases with their dependents: detections and previews refer to metadata.
 fn with_dependents(use_cases: &[UseCase]) -> Vec<UseCase> {
     let all = use_cases.is_empty() || use_cases.contains(&UseCase::Metadata);
     UseCase::ALL.into_iter().filter(|u| all || use_cases.contains(u)).collect()
 }
 
-/// See [`crate::Curation::retract`].
+/// Implements [`crate::Curation::retract`].
 pub(super) fn retract(
     tx: &Connection,
     site: &Site,
@@ -96,7 +96,7 @@ fn end_retracted(
     Ok(())
 }
 
-/// See [`crate::Curation::restore`].
+/// Implements [`crate::Curation::restore`].
 pub(super) fn restore(
     tx: &Connection,
     site: &Site,
@@ -114,7 +114,7 @@ pub(super) fn restore(
     for unit in units {
         let Some(event) = open_retraction(tx, unit.id)? else { continue };
         is_any_out = true;
-        // What was ingested since takes its place.
+        // Rounds whose rows were replaced by a later ingest are not restored.
         if can_return(tx, &unit)? {
             out.push((unit, event));
         }
@@ -161,7 +161,7 @@ pub(super) fn restore(
     Ok(restored)
 }
 
-/// Returns true when the undo of a delivery's retraction would bring something back.
+/// Returns true when undoing a delivery's retraction would restore something.
 pub(super) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
     for unit in units(c, delivery, UnitState::Retracted, &UseCase::ALL)? {
         if open_retraction(c, unit.id)?.is_some() && can_return(c, &unit)? {
@@ -171,8 +171,8 @@ pub(super) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, Archi
     Ok(false)
 }
 
-/// Says whether anything of a round could come back: a product that is retracted (of detections, those of some detector), or
-/// nothing since the round left none.
+/// Returns true when something of a round can be restored: a retracted product (for detections, those of some detector). A round
+/// without products can be restored as well.
 fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
     let of = match unit.key.use_case {
         UseCase::Catalogue => "product_detector WHERE CAST(?2 AS TEXT) IS NOT NULL",
@@ -187,7 +187,7 @@ fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
     Ok(products == 0 || retracted > 0)
 }
 
-/// Previews and detections refer to metadata.
+/// Checks that metadata are not retracted while previews or detections refer to them.
 fn check_metadata(tx: &Connection, name: &str, delivery: i64) -> Result<(), ArchiveFault> {
     let refers: bool = tx
         .prepare_cached(
@@ -223,7 +223,7 @@ fn units(
     Ok(units.into_iter().filter(|u| use_cases.contains(&u.key.use_case)).collect())
 }
 
-/// The event that took a round out, as long as it can come back.
+/// Returns the event that retracted a round, as long as the round can be restored.
 fn open_retraction(tx: &Connection, unit: i64) -> Result<Option<i64>, ArchiveFault> {
     Ok(tx
         .prepare_cached(
@@ -242,17 +242,17 @@ fn range_state(tx: &Connection, unit: i64, from: &str, to: &str) -> Result<(), A
     Ok(())
 }
 
-/// A file to be removed: the directory that it must lie in, and its path.
+/// A file to be removed: the directory that must contain it, and its path.
 type Doomed = (PathBuf, PathBuf);
 
-/// See [`crate::Curation::purge`]. Gives what was deleted, and the files to be removed once that is committed.
+/// Implements [`crate::Curation::purge`]. Returns what was deleted, and the files to be removed after the commit.
 pub(super) fn purge(
     tx: &Connection,
     site: &Site,
     name: Option<&str>,
     now: Timestamp,
 ) -> Result<(Purged, Vec<Doomed>), ArchiveFault> {
-    // A fold would bring back what is deleted from under it.
+    // A concurrent fold would restore the deleted rows from its copy.
     if tx.server().is_some() && !partitions::keep_from_folding(tx)? {
         return Err(ArchiveFault::Conflict("partitions are being merged: try again".to_owned()));
     }
@@ -288,7 +288,7 @@ pub(super) fn purge(
         }
         purged.rounds.push(unit.key);
     }
-    // A path may show another frame by now.
+    // By now, another row may refer to the same path.
     let sql = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";
     for path in previews {
         let is_shown: bool = tx.query_row(sql, [&path], |r| r.get(0))?;
@@ -299,8 +299,8 @@ pub(super) fn purge(
     Ok((purged, doomed))
 }
 
-/// Paths of the previews of a round that had ended by an event, as the archive itself chose them. A row with another path is not
-/// obeyed: what it names may be anything.
+/// Lists the preview paths of a round's ended rows, if they are the paths that the archive itself would choose. Other paths may
+/// name any file and are ignored.
 fn own_previews(tx: &Connection, unit: i64, event: i64) -> Result<Vec<String>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT DISTINCT preview_all.multiframe_id, preview_all.ext_num, preview_all.path, file.name, delivery.name
@@ -325,7 +325,7 @@ fn own_previews(tx: &Connection, unit: i64, event: i64) -> Result<Vec<String>, A
     Ok(own)
 }
 
-/// Rounds that are retracted and not purged, with the event of the retraction.
+/// Lists the rounds that are retracted and not purged, with the event of the retraction.
 fn purgeable(tx: &Connection, name: Option<&str>) -> Result<Vec<(Unit, i64)>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, retraction.event_id FROM retraction JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
@@ -336,7 +336,7 @@ fn purgeable(tx: &Connection, name: Option<&str>) -> Result<Vec<(Unit, i64)>, Ar
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Deletes the detections that a round brought and its retraction ended: of the lake, files of which nothing else is left.
+/// Deletes the detections that a round published and its retraction ended; in the lake, the files of which all rows have ended.
 fn purge_detections(
     tx: &Connection,
     site: &Site,

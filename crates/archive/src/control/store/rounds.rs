@@ -14,7 +14,7 @@ pub(super) const IMAGES: &str =
     "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
      WHERE task.unit_id = ?1";
 
-/// The images of a delivery, in conditions on `?1`.
+/// The images of a delivery, for conditions on `?1`.
 pub(super) const IMAGES_OF_DELIVERY: &str =
     "SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE file.delivery_id = ?1";
 
@@ -27,7 +27,7 @@ pub(super) struct Unit {
     pub state: UnitState,
 }
 
-/// Columns of [`Unit`], for queries that join `unit` and `delivery`.
+/// The columns of [`Unit`], for queries that join `unit` and `delivery`.
 pub(super) const UNIT_COLUMNS: &str =
     "unit.unit_id, unit.delivery_id, delivery.name, unit.use_case, unit.round, unit.state";
 
@@ -41,7 +41,7 @@ pub(super) fn unit_of(row: &Row<'_>) -> engine::Result<Unit> {
     })
 }
 
-/// A text column that holds a name of the model.
+/// Parses a text column that holds a name of the model.
 pub(super) fn parsed<T: std::str::FromStr<Err = String>>(
     row: &Row<'_>,
     column: usize,
@@ -49,7 +49,7 @@ pub(super) fn parsed<T: std::str::FromStr<Err = String>>(
     row.get::<String>(column)?.parse().map_err(|reason| EngineError::Value { column, reason })
 }
 
-/// The round of a key.
+/// Finds the round of a key.
 pub(super) fn find(tx: &Connection, key: &UnitKey) -> Result<Unit, ArchiveFault> {
     tx.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id)
@@ -60,7 +60,8 @@ pub(super) fn find(tx: &Connection, key: &UnitKey) -> Result<Unit, ArchiveFault>
     .ok_or_else(|| ArchiveFault::Unknown { what: "round", name: key.to_string() })
 }
 
-/// Opens a round: checks that nobody else does these files, writes tasks and inputs, takes up what was to be redone.
+/// Opens a round: checks that no other round covers these files, writes tasks and inputs, and fulfils the pending requests to
+/// redo them.
 pub(super) fn open(
     tx: &Connection,
     round: &PlannedRound,
@@ -97,7 +98,7 @@ pub(super) fn open(
     Ok(key)
 }
 
-/// No file may be in two rounds of a use case that are not over.
+/// Checks that no file is in another unfinished round of the use case.
 fn check_free(tx: &Connection, delivery: i64, round: &PlannedRound) -> Result<(), ArchiveFault> {
     let mut busy = tx.prepare_cached(
         "SELECT unit.round FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id)
@@ -154,7 +155,7 @@ pub(super) struct Task {
     pub result_attempt: Option<u32>,
 }
 
-/// The task of a key.
+/// Finds the task of a key.
 pub(super) fn find_task(tx: &Connection, key: &TaskKey) -> Result<Task, ArchiveFault> {
     let unit = find(tx, &key.unit)?;
     let found = tx
@@ -180,7 +181,7 @@ fn task_state(name: &str) -> TaskState {
     }
 }
 
-/// Tasks of a round, in order.
+/// Lists the tasks of a round, in order.
 pub(super) fn tasks(c: &Connection, key: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveFault> {
     let unit = find(c, key)?;
     let mut select = c.prepare_cached(
@@ -205,7 +206,7 @@ pub(super) fn tasks(c: &Connection, key: &UnitKey) -> Result<Vec<TaskRecord>, Ar
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// After a task is over: a round without open tasks is staged and becomes a batch. `true` when that happened.
+/// Stages a round without open tasks, which becomes a batch. Returns `true` when that happened.
 pub(super) fn stage_when_over(
     tx: &Connection,
     unit: &Unit,
@@ -229,7 +230,8 @@ pub(super) fn stage_when_over(
     Ok(true)
 }
 
-/// Requests that a use case of an image is redone; a pending request stays. An image without a catalogue has no detections to redo.
+/// Requests that a use case of an image is redone; a pending request stays. An image without a catalogue has no detections to
+/// redo.
 pub(super) fn ask_again(
     tx: &Connection,
     file_id: i64,
@@ -250,7 +252,7 @@ pub(super) fn ask_again(
     Ok(())
 }
 
-/// Drops requests to redo the detections of images that have no catalogue, or no longer: no round could take them up.
+/// Drops requests to redo the detections of images that have no catalogue, or no longer: no round could process them.
 pub(super) fn drop_requests_without_catalogue(tx: &Connection) -> Result<(), ArchiveFault> {
     tx.prepare_cached(
         "DELETE FROM redo WHERE unit_id IS NULL AND use_case = 'catalogue' AND NOT EXISTS (

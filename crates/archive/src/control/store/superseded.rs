@@ -1,11 +1,12 @@
-//! Which deliveries are processings of one another, and what an earlier one has that a later one lacks.
+//! Processings of the same night, and the frames of an earlier processing that a later one lacks.
 
 use crate::error::ArchiveFault;
 use crate::provider;
 use engine::Connection;
 
-/// The deliveries of the same night and provider, oldest processing first: by version, numbers in it as numbers, then by
-/// registration. One without night or version stands for itself. Two deliveries of one version are no processings of each other.
+/// Lists the deliveries of the same night and provider, oldest processing first: by version, comparing numbers in it as numbers,
+/// then by registration. The list is empty for a delivery without night or version. Two deliveries of one version are not
+/// processings of each other.
 pub(super) fn processings(c: &Connection, delivery: i64) -> Result<Vec<i64>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT other.delivery_id, other.version FROM delivery AS own
@@ -25,7 +26,7 @@ pub(super) fn processings(c: &Connection, delivery: i64) -> Result<Vec<i64>, Arc
     Ok(processings)
 }
 
-/// `10.2b` in pieces of a number and a text each, so that 10 comes after 9.
+/// Splits a version such as `10.2b` into pieces of a number and a text each, so that 10 sorts after 9.
 fn version_key(version: &str) -> Vec<(u64, String)> {
     let mut key: Vec<(u64, String)> = Vec::new();
     for c in version.chars() {
@@ -43,7 +44,7 @@ fn version_key(version: &str) -> Vec<(u64, String)> {
     key
 }
 
-/// Current frames of earlier processings of a delivery's night that have no successor in it: delivery and file.
+/// Lists the current frames of earlier processings of a delivery's night that have no successor in it: delivery and file.
 pub(super) fn without_successor(
     c: &Connection,
     delivery: i64,

@@ -4,12 +4,12 @@ use crate::control::records::Timestamp;
 use crate::error::ArchiveFault;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// As text.
+/// Formats a time.
 pub fn text_of(time: Timestamp) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Of a text that the archive wrote.
+/// Parses a text that the archive wrote.
 pub(crate) fn time_of(text: &str) -> Result<Timestamp, ArchiveFault> {
     DateTime::parse_from_rfc3339(text)
         .map(|time| time.with_timezone(&Utc))

@@ -1,4 +1,4 @@
-//! Rows that are written many at a time: a statement each is a round trip each on a server.
+//! Multi-row writes: one statement per row would be one round trip per row on a server.
 
 use super::products::UPDATED_AT_ONCE;
 use crate::error::ArchiveFault;

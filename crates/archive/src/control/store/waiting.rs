@@ -1,4 +1,4 @@
-//! Catalogues that wait, and say so: without image, or with an image whose metadata were refused.
+//! Parked refusals of waiting catalogues: without image, or with an image whose metadata were refused.
 
 use super::history::move_refusal;
 use super::met::{self, Met};
@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 /// Code of a catalogue without image.
 const IMAGE_ABSENT: &str = "image_absent";
-/// Code of a catalogue whose image has no metadata because they were refused or wait themselves.
+/// Code of a catalogue whose image has no metadata because they were refused or are parked.
 const METADATA_REFUSED: &str = "metadata_refused";
 
-/// What changed.
+/// The numbers of new and resolved refusals.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub new: u64,
@@ -24,14 +24,14 @@ pub(super) struct Settled {
 /// Finds the name of a refused image by name and survey of its catalogue.
 pub(super) type RefusedImage<'a> = dyn Fn(&str, Option<&str>) -> Option<String> + 'a;
 
-/// An open or retried refusal that says that a catalogue waits.
+/// An open or retried refusal of a waiting catalogue.
 struct Said {
     refusal: i64,
     file: i64,
     is_open: bool,
 }
 
-/// Compares what waits with the parked refusals that say so, and brings those up to date. A refusal keeps its number while a
+/// Compares the waiting catalogues with their parked refusals, and updates the refusals. A refusal keeps its number while a
 /// catalogue of its name waits for the same reason, whatever else arrives.
 pub(super) fn settle(
     tx: &Connection,
@@ -40,7 +40,8 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> Result<Settled, ArchiveFault> {
     let waiting = waiting(tx, delivery, refused_image)?;
-    // While more is known to come, an image may be among it: that is no news yet, but what was said before stays.
+    // While more files are known to be outstanding, the image may be among them: no new refusal is recorded, but earlier ones
+    // stay.
     let is_awaited: bool = tx
         .prepare_cached("SELECT awaited IS NOT NULL FROM delivery WHERE delivery_id = ?1")?
         .query_row([delivery], |r| r.get(0))?;
@@ -77,7 +78,7 @@ pub(super) fn settle(
     Ok(settled)
 }
 
-/// What is said about the catalogues of a delivery, by name and code; of several the open one.
+/// Returns the refusals of a delivery's waiting catalogues, by name and code; of several, the open one.
 fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Said>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT file_name, code, refusal_id, file_id, state = 'open' FROM refusal
@@ -91,18 +92,18 @@ fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Sai
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Why a catalogue waits.
+/// The reason why a catalogue waits.
 struct Reason {
     code: &'static str,
     message: String,
-    /// The image that was refused on arrival.
+    /// The image that was refused on arrival; `None` when none was.
     image: Option<String>,
 }
 
 /// Name and reason by file.
 type Waiting = BTreeMap<i64, (String, Reason)>;
 
-/// Current catalogue files that cannot be done, with the reason.
+/// Lists the current catalogue files that cannot be processed, with the reason.
 fn waiting(
     tx: &Connection,
     delivery: i64,

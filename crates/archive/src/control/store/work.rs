@@ -1,4 +1,4 @@
-//! All that decides what is to be done about a delivery, in a handful of queries.
+//! All data that decide what is to be done about a delivery, in a few queries.
 
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, parsed, unit_of};
@@ -9,7 +9,7 @@ use engine::{Connection, Optional};
 use model::{MultiframeId, UseCase};
 use std::collections::HashMap;
 
-/// See [`crate::Queue::delivery_work`].
+/// Implements [`crate::Queue::delivery_work`].
 pub(super) fn delivery_work(c: &Connection, name: &str) -> Result<DeliveryWork, ArchiveFault> {
     let delivery = delivery_id(c, name)?;
     let mut progress = coverages(c, delivery)?;
@@ -123,7 +123,7 @@ fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault>
     Ok(images)
 }
 
-/// A stored multiframe id.
+/// Parses a stored multiframe id.
 pub(super) fn multiframe_id(raw: i64) -> Result<MultiframeId, ArchiveFault> {
     MultiframeId::new(raw)
         .ok_or_else(|| ArchiveFault::Damaged(format!("{raw} is no multiframe id")))

@@ -1,8 +1,8 @@
 //! The inverse H-transform, and the smoothing that goes with it.
 //!
-//! All arithmetic wraps: what a damaged file makes of it is wrong, but no fault of ours.
+//! All arithmetic wraps: a damaged file yields wrong values, but no panic.
 
-/// Coefficients of one level where they lie: in quadrants of the upper left part of the array.
+/// Coefficients of one level in place: in quadrants of the upper left part of the array.
 struct Level<'a> {
     coefficients: &'a mut [i64],
     row_step: usize,
@@ -19,8 +19,8 @@ struct Block {
     hc: i64,
 }
 
-/// Turns coefficients into pixels, in place. `change_max` limits the smoothing, 0 is none; `expanded` is as large as
-/// the coefficients, what it holds does not matter.
+/// Turns coefficients into pixels, in place. `change_max` limits the smoothing, 0 is none; `expanded` is as large as the
+/// coefficients, its content does not matter.
 pub(super) fn transform(
     coefficients: &mut [i64],
     columns: usize,
@@ -44,7 +44,7 @@ pub(super) fn transform(
     }
 }
 
-/// To the nearest multiple of 2^`bits`, halves away from zero.
+/// Rounds to the nearest multiple of 2^`bits`, halves away from zero.
 #[inline(always)]
 fn round(value: i64, bits: u32) -> i64 {
     if bits == 0 {
@@ -64,7 +64,7 @@ impl Level<'_> {
         self.columns.div_ceil(2)
     }
 
-    /// Makes the values of this level from the four quadrants and puts them into the upper left one's place.
+    /// Makes the values of this level from the four quadrants and writes them in place of the upper left one.
     fn expand(&mut self, halvings: u32, expanded: &mut [i64]) {
         let (upper, left) = (self.upper_rows(), self.left_columns());
         let step = self.row_step;
@@ -104,8 +104,8 @@ impl Level<'_> {
         }
     }
 
-    /// Moves differences towards what the neighbours' means interpolate to, by `change_max` at most, and not beyond
-    /// what keeps the means in order. Blocks on the edge stay as they are.
+    /// Moves differences towards what the neighbours' means interpolate to, by at most `change_max`, and not beyond the limit
+    /// that keeps the means in order. Blocks on the edge stay as they are.
     fn smooth(&mut self, change_max: i64) {
         let (upper, left) = (self.upper_rows(), self.left_columns());
         let step = self.row_step;
@@ -129,7 +129,8 @@ impl Level<'_> {
         }
     }
 
-    /// `at` is the block's mean, the neighbours' are `step` before and after, the difference is `offset` behind.
+    /// Smooths a difference along one axis. `at` is the block's mean, the neighbours' means are `step` before and after, the
+    /// difference is at `at + offset`.
     fn smooth_slope(&mut self, at: usize, step: usize, offset: usize, change_max: i64) {
         let a = &mut *self.coefficients;
         let (before, here, after) = (a[at - step], a[at], a[at + step]);
@@ -143,7 +144,7 @@ impl Level<'_> {
         }
     }
 
-    /// The same across; `x`, `y` and `c` are where the block's differences are, counted from its mean.
+    /// Smooths the difference across; `x`, `y` and `c` are the offsets of the block's differences from its mean.
     fn smooth_curvature(&mut self, at: usize, [x, y, c]: [usize; 3], change_max: i64) {
         let a = &mut *self.coefficients;
         let step = self.row_step;
@@ -179,20 +180,20 @@ impl Level<'_> {
     }
 }
 
-/// One past the last block of a row or column of `values` that is not on the edge.
+/// Returns one past the last block of a row or column of `values` that is not on the edge.
 fn inner_end(values: usize) -> usize {
     values.saturating_sub(2).div_ceil(2)
 }
 
-/// By 2^`bits`, towards zero.
+/// Divides by 2^`bits`, towards zero.
 #[inline(always)]
 fn divide(value: i64, bits: u32) -> i64 {
     if value >= 0 { value >> bits } else { value.wrapping_add((1 << bits) - 1) >> bits }
 }
 
 impl Block {
-    /// The 2x2 values, row by row. The differences lost their low bits when the transform was divided by two at each
-    /// level; parity brings them back, for values below zero in the other direction.
+    /// Returns the 2x2 values, row by row. The differences lost their low bits when the transform was divided by two at each
+    /// level; parity restores them, for values below zero in the other direction.
     #[inline(always)]
     fn values(self, halvings: u32) -> [i64; 4] {
         let (bit0, bit1) = (1i64 << halvings, 2i64 << halvings);
@@ -223,7 +224,7 @@ impl Block {
     }
 }
 
-/// Subtracts from what is not negative, adds to what is.
+/// Subtracts from values that are not negative, adds to negative ones.
 #[inline(always)]
 fn towards(value: i64, by: i64) -> i64 {
     if value >= 0 { value.wrapping_sub(by) } else { value.wrapping_add(by) }

@@ -1,14 +1,14 @@
 //! HCOMPRESS_1: R. White's H-transform, its coefficients coded plane by plane as quadtrees (FITS 4.0, section 10.4.4).
 //!
-//! A tile is a two-dimensional array of rows. The transform of it lies in quadrants: sums of 2x2 pixels, differences
-//! along the columns, along the rows, and across; the sums are transformed again, until one is left.
+//! A tile is a two-dimensional array of rows. Its transform consists of quadrants: sums of 2x2 pixels, differences along the
+//! columns, along the rows, and across; the sums are transformed again, until one remains.
 
 mod inverse;
 mod planes;
 
 use super::CodecFault;
 
-/// Memory that is used again from tile to tile.
+/// Memory that is reused from tile to tile.
 #[derive(Debug, Default)]
 pub struct Scratch {
     coefficients: Vec<i64>,
@@ -16,7 +16,7 @@ pub struct Scratch {
     quadtree: planes::Scratch,
 }
 
-/// What a tile's code begins with: 0xDD99, rows, columns, scale, the sum, and the bit planes of the quadrants.
+/// The start of a tile's code: 0xDD99, rows, columns, scale, the sum, and the bit planes of the quadrants.
 struct Preamble {
     rows: usize,
     columns: usize,
@@ -27,15 +27,15 @@ struct Preamble {
 
 const PREAMBLE_BYTES: usize = 25;
 
-/// Bytes of scratch memory that a tile of so many pixels takes.
+/// Returns the bytes of scratch memory that a tile of `pixels` pixels takes.
 pub fn scratch_bytes(pixels: u64) -> u64 {
     pixels.saturating_mul(17)
 }
 
-/// Decodes one tile of `row_pixels` a row. `smooth` evens out what a lossy scale left in steps.
+/// Decodes one tile of `row_pixels` a row. `smooth` evens out the steps that a lossy scale leaves.
 ///
 /// # Errors
-/// Damaged code, and tiles of another shape than the header of the image tells.
+/// Damaged code, and tiles of another shape than the header of the image states.
 pub fn decode(
     code: &[u8],
     row_pixels: usize,

@@ -82,8 +82,8 @@ fn read_plane(
     Ok(())
 }
 
-/// Leaves the finest blocks in `scratch.blocks`. Each level has half the rows and columns of the next, rounded up; a
-/// block of four bits tells which of the four blocks below it are not zero, and those follow, the last one first.
+/// Reads a quadtree; its finest blocks end up in `scratch.blocks`. Each level has half the rows and columns of the next,
+/// rounded up; a block of four bits marks the blocks below it that are not zero, and those follow, the last one first.
 fn read_quadtree(bits: &mut BitReader<'_>, rows: usize, columns: usize, scratch: &mut Scratch) {
     let levels = rows.max(columns).next_power_of_two().trailing_zeros();
     let Scratch { blocks, finer } = scratch;
@@ -119,13 +119,13 @@ fn insert_plane(blocks: &[u8], quadrant: Quadrant, plane: u8, coefficients: &mut
     }
 }
 
-/// A block's bits from the highest: upper left, upper right, lower left, lower right.
+/// Returns a bit of a block; from the highest, the bits are upper left, upper right, lower left, lower right.
 #[inline(always)]
 fn bit_of_block(block: u8, row: usize, column: usize) -> u8 {
     block >> (3 - 2 * (row & 1) - (column & 1)) & 1
 }
 
-/// One block in the fixed Huffman code.
+/// Reads one block in the fixed Huffman code.
 fn take_block(bits: &mut BitReader<'_>) -> u8 {
     /// (block, bits of its code) for every beginning of six bits.
     const CODE: [(u8, u8); 64] = huffman_code();
@@ -134,7 +134,7 @@ fn take_block(bits: &mut BitReader<'_>) -> u8 {
     block
 }
 
-/// Codes 000 to 011 are the blocks with one bit, and so on.
+/// Makes the table of the code: codes 000 to 011 are the blocks with one bit, and so on.
 const fn huffman_code() -> [(u8, u8); 64] {
     const CODES: [(u8, u8, u8); 16] = [
         (0b000, 3, 1),

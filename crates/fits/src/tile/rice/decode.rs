@@ -1,9 +1,8 @@
-//! From code to pixels: where previews spend their time.
+//! Decoder from code to pixels, which takes most of the time of previews.
 //!
-//! It looks at 57 bits at once and takes from them as many differences as usually fit ([`take_codes`]), then turns a
-//! block of them into pixels ([`undo_differences`]). When a run of zeros was too long for the look-ahead the group is
-//! read again, one by one ([`take_code`]). Bits beyond the end of the code read as zeros, and every block checks that
-//! it ended in time.
+//! The decoder takes as many differences from a look-ahead of 57 bits as usually fit ([`take_codes`]), then turns a block of
+//! them into pixels ([`undo_differences`]). When a run of zeros is too long for the look-ahead, the group is read again, one
+//! code at a time ([`take_code`]). Bits beyond the end of the code read as zeros, and every block checks that it ended in time.
 
 use super::RicePixel;
 use crate::tile::CodecFault;
@@ -15,7 +14,7 @@ const CHUNK: usize = 32;
 /// Decodes one tile: `pixels.len()` pixels in blocks of `block` from `code`.
 ///
 /// # Errors
-/// When the code ends before the pixels do, or names a level that no encoder writes.
+/// Fails when the code ends before the pixels do, or names a level that no encoder writes.
 pub fn decode<P: RicePixel>(code: &[u8], block: usize, pixels: &mut [P]) -> Result<(), CodecFault> {
     if pixels.is_empty() {
         return Ok(());
@@ -23,7 +22,7 @@ pub fn decode<P: RicePixel>(code: &[u8], block: usize, pixels: &mut [P]) -> Resu
     Decoder::start(code)?.decode(code, block, pixels)
 }
 
-/// A tile half decoded: where in the code it is, and the last pixel.
+/// A partly decoded tile: the position in its code, and the last pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoder<P> {
     bit: usize,
@@ -34,7 +33,7 @@ impl<P: RicePixel> Decoder<P> {
     /// Reads the first pixel.
     ///
     /// # Errors
-    /// When the code is shorter than a pixel.
+    /// Fails when the code is shorter than a pixel.
     pub fn start(code: &[u8]) -> Result<Self, CodecFault> {
         let bytes = code.get(..P::BITS as usize / 8).ok_or(CodecFault::CodeTooShort)?;
         let first = bytes.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
@@ -60,7 +59,7 @@ impl<P: RicePixel> Decoder<P> {
     }
 }
 
-/// [`decode_blocks`], compiled for a processor with those instructions: twice as fast.
+/// Runs [`decode_blocks`], compiled for a processor with those instructions: twice as fast.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe")]
 fn decode_with_bit_instructions<P: RicePixel>(
@@ -125,7 +124,7 @@ fn take_block<P: RicePixel>(
     }
 }
 
-/// `N` is how many codes usually fit into the look-ahead.
+/// Reads codes in groups of `N`, the number that usually fits into the look-ahead.
 #[inline(always)]
 fn take_groups<const N: usize>(
     code: &[u8],
@@ -150,9 +149,10 @@ fn take_groups<const N: usize>(
     Ok(bit)
 }
 
-/// Reads `N` codes from the look-ahead; returns the bits they took, right only if not more than it holds.
+/// Reads `N` codes from the look-ahead; returns the number of bits they took, which is valid only if the look-ahead holds as
+/// many.
 ///
-/// The one that ends the zeros stays in each value, which is so too large by `1 << fs`.
+/// Each value keeps the one bit that ends the zeros, and is therefore too large by `1 << fs`.
 #[inline(always)]
 fn take_codes<const N: usize>(mut bits: u64, fs: u32, codes: &mut [u32; N]) -> u32 {
     let mut used = N as u32 * (fs + 1);
@@ -166,7 +166,7 @@ fn take_codes<const N: usize>(mut bits: u64, fs: u32, codes: &mut [u32; N]) -> u
     used
 }
 
-/// Reads one code whose zeros may be many; returns the position after it. Too large like those of [`take_codes`].
+/// Reads one code whose zeros may be many; returns the position after it. The value is too large like those of [`take_codes`].
 #[cold]
 #[inline(never)]
 fn take_code(code: &[u8], mut bit: usize, fs: u32, value: &mut u32) -> Result<usize, CodecFault> {
@@ -223,7 +223,7 @@ fn undo_differences<P: RicePixel>(codes: &mut [u32], base: u32, last: &mut P, pi
     *last = P::from_low_bits(sum);
 }
 
-/// In three steps of a whole vector instead of seven of one number.
+/// Computes running sums in three steps of a whole vector instead of seven of one number.
 #[inline(always)]
 fn running_sums(values: [u32; 8]) -> [u32; 8] {
     let sums = add_shifted::<1>(values);

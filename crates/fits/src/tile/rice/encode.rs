@@ -1,4 +1,4 @@
-//! From pixels to code, bit for bit what cfitsio writes.
+//! Encoder from pixels to code, bit for bit as cfitsio writes it.
 
 use super::RicePixel;
 
@@ -12,7 +12,7 @@ pub fn encode<P: RicePixel>(pixels: &[P], block: usize, code: &mut Vec<u8>) {
     encode_tile(pixels, block, code);
 }
 
-/// [`encode_tile`], compiled for a processor with those instructions.
+/// Runs [`encode_tile`], compiled for a processor with those instructions.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe")]
 fn encode_with_bit_instructions<P: RicePixel>(pixels: &[P], block: usize, code: &mut Vec<u8>) {
@@ -39,8 +39,8 @@ fn encode_tile<P: RicePixel>(pixels: &[P], block: usize, code: &mut Vec<u8>) {
     code.truncate(start + bytes);
 }
 
-/// A bound on the length of a tile's code, with room for a whole word after it: by the choice of the level the zeros
-/// of a block are at most 2.5 per pixel and one, and a level below the plain one leaves room for them.
+/// Returns a bound on the length of a tile's code, with room for a whole word after it: by the choice of the level the zeros of
+/// a block are at most 2.5 per pixel and one, and a level below the plain one leaves room for them.
 fn code_bytes_max<P: RicePixel>(pixels: usize, block: usize) -> usize {
     let blocks = pixels.div_ceil(block);
     (pixels * (P::BITS as usize + 2) + blocks * 8) / 8 + P::BITS as usize / 8 + 16
@@ -56,7 +56,7 @@ fn fold<P: RicePixel>(pixels: &[P], before: P, folded: &mut [u32]) -> u64 {
     folded.iter().map(|&value| u64::from(value)).sum()
 }
 
-/// The number of low bits to write as they are, about log2 of the mean; cfitsio's rounding.
+/// Returns the number of low bits to write as they are, about log2 of the mean; cfitsio's rounding.
 fn choose_level(sum: u64, pixels: u64) -> u32 {
     let mean = sum.saturating_sub(pixels / 2 + 1) / pixels;
     u64::BITS - (mean >> 1).leading_zeros()
@@ -84,7 +84,7 @@ fn put_block<P: RicePixel>(bits: &mut BitWriter<'_>, folded: &[u32], sum: u64) {
     }
 }
 
-/// Bits into bytes, highest first. `word` holds fewer than 8 bits, left-aligned, between calls.
+/// A writer of bits into bytes, highest first. `word` holds fewer than 8 bits, left-aligned, between calls.
 struct BitWriter<'a> {
     code: &'a mut [u8],
     byte: usize,
@@ -104,7 +104,7 @@ impl BitWriter<'_> {
         self.held = held & 7;
     }
 
-    /// Writes two codes at once when they are short: each write waits for the one before.
+    /// Writes two codes at once when they are short: each write waits for the previous one.
     #[inline(always)]
     fn put_codes(&mut self, [first, second]: [u32; 2], fs: u32) {
         let [first_zeros, second_zeros] = [first >> fs, second >> fs];
@@ -127,13 +127,13 @@ impl BitWriter<'_> {
         self.put(one_and_low(value, fs), zeros + 1 + fs);
     }
 
-    /// Bytes written, the last one filled up with zeros.
+    /// Returns the number of bytes written; the last byte is filled up with zeros.
     fn finish(self) -> usize {
         self.byte + usize::from(self.held > 0)
     }
 }
 
-/// What follows the zeros of a code: a one, and the low bits.
+/// Returns the bits after the zeros of a code: a one, and the low bits.
 #[inline(always)]
 fn one_and_low(value: u32, fs: u32) -> u64 {
     1 << fs | u64::from(value) & ((1 << fs) - 1)

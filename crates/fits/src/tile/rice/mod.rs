@@ -1,9 +1,9 @@
 //! RICE_1: differences of neighbouring pixels, coded in blocks that adapt to the noise.
 //!
-//! The code of R. White as the FITS standard 4.0 (section 10.4.1) describes it: the first pixel as it is, then per
-//! block of pixels a level `fs` of [`RicePixel::LEVEL_BITS`] bits (stored plus one), and each difference, folded to
-//! be non-negative, as (value >> fs) zeros, a one, and its low `fs` bits. Level -1 says that all differences are
-//! zero, [`RicePixel::PLAIN_LEVEL`] that they are written plainly.
+//! The code of R. White as the FITS standard 4.0 (section 10.4.1) describes it: the first pixel as it is, then per block of
+//! pixels a level `fs` of [`RicePixel::LEVEL_BITS`] bits (stored plus one), and each difference, folded to be non-negative, as
+//! (value >> fs) zeros, a one, and its low `fs` bits. Level -1 means that all differences are zero, [`RicePixel::PLAIN_LEVEL`]
+//! that they are written plainly.
 
 mod decode;
 mod encode;
@@ -19,11 +19,11 @@ pub trait RicePixel: Copy + Default + 'static {
     const LEVEL_BITS: u32;
     /// Level at which differences are written plainly.
     const PLAIN_LEVEL: u32;
-    /// The low bits of a sum of differences.
+    /// Makes a pixel of the low bits of a sum of differences.
     fn from_low_bits(bits: u32) -> Self;
-    /// The pixel in the low bits, the rest zero.
+    /// Returns the pixel in the low bits, the rest zero.
     fn low_bits(self) -> u32;
-    /// The difference to the pixel before, modulo 2^BITS, folded: 0, -1, 1, -2 ... become 0, 1, 2, 3 ...
+    /// Returns the difference to the previous pixel, modulo 2^BITS, folded: 0, -1, 1, -2 ... become 0, 1, 2, 3 ...
     fn fold_difference(self, before: Self) -> u32;
 }
 
@@ -84,7 +84,7 @@ impl RicePixel for i32 {
     }
 }
 
-/// Whether the processor counts and shifts bits in one step (every x86-64 since 2015).
+/// Returns true when the processor counts and shifts bits in one step (every x86-64 since 2015).
 #[cfg(target_arch = "x86_64")]
 fn has_bit_instructions() -> bool {
     is_x86_feature_detected!("avx2")

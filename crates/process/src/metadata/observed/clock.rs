@@ -1,4 +1,4 @@
-//! Times of day in other keywords than that of the date: TIME-OBS, UT and what else the profile names.
+//! Times of day in other keywords than that of the date: TIME-OBS, UT and others that the profile names.
 
 use fits::Value;
 
@@ -10,16 +10,16 @@ use super::{CONTRADICTION_S, End, Notes, Place, Reader, Row, TimeScale};
 pub(super) struct Clock<'e> {
     keyword: &'e str,
     pub time: Written,
-    /// The keyword's name says that the time is UT; else it is in the scale of TIMESYS.
+    /// True when the keyword's name states that the time is UT; else the time is in the scale of TIMESYS.
     pub is_ut: bool,
-    /// The keyword has a date too.
+    /// True when the keyword has a date too.
     is_dated: bool,
-    /// Seconds that were cut off: a minute from `08:33`.
+    /// Seconds of precision lost: a minute for `08:33`.
     precision_s: f64,
 }
 
 impl Reader<'_, '_, '_> {
-    /// Returns the first time of day of a date, with a finding for each keyword before that has none.
+    /// Returns the first time of day of a date, with a finding for each earlier keyword that has none.
     pub(super) fn clock<'e>(
         &self,
         end: &End<'e>,
@@ -42,8 +42,8 @@ impl Reader<'_, '_, '_> {
 
     /// Notes keywords with a time of day outside of the exposure.
     ///
-    /// Some programs write the time of day of the middle or of the end of the exposure, or that of the telescope's clock
-    /// when it was set up: what is within the exposure time, and some seconds beside, contradicts nothing.
+    /// Some programs write the time of day of the middle or of the end of the exposure, or that of the telescope's clock when
+    /// it was set up: a time within the exposure, and some seconds beyond, contradicts nothing.
     pub(super) fn note_other_clocks(
         &self,
         end: &End<'_>,
@@ -56,7 +56,7 @@ impl Reader<'_, '_, '_> {
         let exposures = ["exp_time", "total_exp_time"].map(|column| row.float(column));
         let exposure_s = exposures.into_iter().flatten().fold(0.0, f64::max);
         let (before_s, after_s) = if end.is_start { (0.0, exposure_s) } else { (exposure_s, 0.0) };
-        // A time of the day's first or last seconds may be of the day beside.
+        // A time in the day's first or last seconds may be of the adjacent day.
         for (_, clock) in self.clocks(end, mjd.floor() as i64, scale) {
             let Some(clock) = clock else { continue };
             let utc = if clock.is_ut { Some(clock.time) } else { scale.to_utc(clock.time) };
@@ -80,7 +80,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// Returns the keywords with a time of day, and the times; `None` for what is no time on that day.
+    /// Returns the keywords with a time of day, and the times; `None` for a value that is not a time on that day.
     fn clocks<'e>(
         &self,
         end: &End<'e>,

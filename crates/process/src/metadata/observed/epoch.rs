@@ -1,8 +1,8 @@
-//! Epochs in years (FITS 4.0, section 9.5), which stand in for a time of observation as in wcslib's `datfix`.
+//! Epochs in years (FITS 4.0, section 9.5), which replace a time of observation as in wcslib's `datfix`.
 
 use super::{DAY_S, End, Notes, Place, Said, TimeScale, Written};
 
-/// A keyword with an epoch in years, and what makes a time of it.
+/// A keyword with an epoch in years, and the conversion of the epoch to a time.
 pub(super) type EpochKeyword = (&'static str, fn(f64) -> Option<Written>);
 
 /// Returns the time of a Julian epoch, which is in TDB.
@@ -27,8 +27,8 @@ fn time(day: i64, seconds: f64, days: f64, scale: TimeScale) -> Option<Written> 
     scale.to_utc(Written { day, seconds: Some(seconds - more * DAY_S) })
 }
 
-/// Returns the time of the epoch, with a finding. A whole year is the epoch of something else, and an epoch of
-/// another day than the date is not precise enough to have a time of day.
+/// Returns the time of the epoch, with a finding. A whole year is the epoch of another quantity, and an epoch of another day
+/// than the date is not precise enough to have a time of day.
 pub(super) fn note(
     said: &Said,
     end: &End<'_>,

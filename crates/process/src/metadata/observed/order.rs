@@ -1,12 +1,12 @@
-//! Ends of observations that lie before their starts.
+//! Ends of observations that are before their starts.
 
 use super::super::time::{self, DAY_S, Written};
 use super::{Cell, End, Notes, Place, Row};
 
-/// Seconds by which an end may lie before the start: dates are cut off to whole seconds, and MJDs rounded to five digits.
+/// Seconds by which an end may precede the start: dates are cut off to whole seconds, and MJDs rounded to five digits.
 const ROUNDING_S: f64 = 1.0;
 
-/// Sets a date of the end to NULL that lies days before the start. Dates of DD/MM/YY after 1999 do: the standard
+/// Sets a date of the end to NULL when it is days before the start. This applies to dates of DD/MM/YY after 1999: the standard
 /// puts them into the years from 1900.
 pub(super) fn drop_days_before_start(
     end: &End<'_>,
@@ -28,7 +28,7 @@ pub(super) fn drop_days_before_start(
     row.set(end.date_column, Cell::Null);
 }
 
-/// Sets the times of the end to NULL that lie before the start. Both are in UTC by now.
+/// Sets the times of the end to NULL when they precede the start. Both are already in UTC.
 pub(super) fn drop_before_start(
     end: &End<'_>,
     row: &mut Row<'_>,

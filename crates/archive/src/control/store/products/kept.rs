@@ -1,4 +1,4 @@
-//! What is kept although something newer lacks it, and what does not show as it should.
+//! Products that are kept although something newer lacks them, and products that are wrongly shown or not shown.
 
 use super::super::product_detectors::DetectorProduct;
 use super::super::superseded::processings;
@@ -8,7 +8,7 @@ use engine::Connection;
 use model::UseCase;
 use std::collections::BTreeSet;
 
-/// A product of an older image that shows because the newer one of its name lacks it, or detections that show because a newer
+/// A product of an older image that shows because the newer image of its name lacks it, or detections that show because a newer
 /// round of their image's catalogue lacks them.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Kept {
@@ -16,22 +16,23 @@ pub(in super::super) struct Kept {
     pub multiframe: i64,
     pub delivery: i64,
     pub use_case: UseCase,
-    /// The newest image of the name with metadata, and its delivery. The image itself where its own catalogue lacks them.
+    /// The newest image of the name with metadata, and its delivery; the image itself when its own newer catalogue lacks the
+    /// detections.
     pub newer: (i64, i64),
     /// Name of the newer image's file.
     pub newer_name: String,
-    /// Of detections, the detectors.
+    /// The detectors that keep detections.
     pub ext_nums: Vec<i64>,
 }
 
 impl Kept {
-    /// The newer round of the image's own catalogue lacks them.
+    /// Returns true when a newer round of the image's own catalogue lacks the detections.
     pub(in super::super) fn is_of_own_catalogue(&self) -> bool {
         self.newer.0 == self.multiframe
     }
 }
 
-/// Lists what is kept, by delivery and name: in the whole archive, by one delivery, or by the images of one name.
+/// Lists the kept products, by delivery and name: in the whole archive, of one delivery, or of the images of one name.
 pub(in super::super) fn kept(
     c: &Connection,
     of: Option<(i64, Scope)>,
@@ -66,7 +67,7 @@ pub(in super::super) fn kept(
 }
 
 impl Frame {
-    /// Lists what is kept of the image beside the newest image of its name, and beside newer rounds of its own catalogue.
+    /// Lists the products that the image keeps beside the newest image of its name, and beside newer rounds of its own catalogue.
     fn kept(&self, newest: Option<&Self>) -> Vec<Kept> {
         let kept = |use_case, newer: &Self, ext_nums| Kept {
             name: self.name.clone(),
@@ -101,18 +102,18 @@ impl Frame {
     }
 }
 
-/// A product that does not show as it should, or whose record does not fit its rows.
+/// A product that is wrongly shown or not shown, or whose record does not match its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misplaced {
     /// The image.
     pub multiframe_id: i64,
-    /// Which of its products.
+    /// The product.
     pub use_case: UseCase,
-    /// `true` when it should show and does not.
+    /// True when the product should show and does not; false when it shows and should not.
     pub should_show: bool,
 }
 
-/// Compares what shows with what is published, in the whole archive.
+/// Compares the shown products with the published ones, in the whole archive.
 pub fn misplaced(c: &Connection) -> Result<Vec<Misplaced>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT delivery_id FROM delivery ORDER BY delivery_id")?;
     let rows = select.query_map([], |r| r.get(0))?;
@@ -134,7 +135,7 @@ pub fn misplaced(c: &Connection) -> Result<Vec<Misplaced>, ArchiveFault> {
 }
 
 impl Frame {
-    /// Compares what shows of the image with what should.
+    /// Compares the shown products of the image with the required ones.
     fn misplaced(&self, wanted: &WantedFrame) -> Vec<Misplaced> {
         let multiframe_id = self.multiframe;
         let misplaced = |use_case, should_show| Misplaced { multiframe_id, use_case, should_show };
