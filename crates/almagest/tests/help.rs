@@ -7,9 +7,10 @@ use std::process::Command;
 
 fn help(words: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_almagest"));
-    let output = command.args(words).arg("--help").env_remove("ALMAGEST_SITE").output().unwrap();
+    let output =
+        command.args(words).arg("--help").env_remove("ALMAGEST_SITE").output().expect("it starts");
     assert!(output.status.success(), "{words:?}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// The verbs that a help text lists in groups, or as commands.
@@ -56,10 +57,11 @@ fn the_help_of_every_verb_is_as_it_is_kept() {
 fn documented() -> Vec<(String, Vec<String>)> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let mut documents = vec![root.join("README.md")];
-    documents.extend(std::fs::read_dir(root.join("docs")).unwrap().flatten().map(|e| e.path()));
+    documents
+        .extend(std::fs::read_dir(root.join("docs")).expect("docs/").flatten().map(|e| e.path()));
     let mut commands = Vec::new();
     for document in documents {
-        let text = std::fs::read_to_string(&document).unwrap();
+        let text = std::fs::read_to_string(&document).expect("a document");
         for block in text.split("```").skip(1).step_by(2).filter(|block| block.starts_with("sh\n"))
         {
             for line in block.lines().filter(|line| line.starts_with("almagest ")) {
