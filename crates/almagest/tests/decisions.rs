@@ -211,8 +211,9 @@ fn a_dry_run_of_a_decision_changes_nothing() {
         let host = desk.at_site(&["plan", "--json"]).json(0)["hosts"][0]["host"].clone();
         let host = host.as_str().expect("a name");
         let tables = || {
-            ["instruction", "plan_decision", "unit_history", "assignment", "coming_round", "plan"]
-                .map(|table| desk.rows(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")))
+            let rows = |table: &str| desk.rows(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3"));
+            let history = desk.at_site(&["plan", "--history"]).ended(0);
+            (rows("instruction"), rows("unit_history"), history)
         };
         let before = tables();
         let delivery = ["--delivery", "20071011_v1", "--reason", "clouds"];
