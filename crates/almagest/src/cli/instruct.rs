@@ -346,7 +346,7 @@ fn still_stopped(
 pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut curator = Curator::open(site, &site::operator(), "cancel")?;
-    curator.rehearse(arguments.dry_run);
+    curator.archive().set_rehearsal(arguments.dry_run);
     let site = curator.site().clone();
     let subject = arguments.about.known(&site, curator.archive())?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());

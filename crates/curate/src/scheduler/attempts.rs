@@ -318,30 +318,35 @@ impl Curator {
 
     /// Returns the attempts that run by their executor's word.
     fn begun(&mut self) -> anyhow::Result<HashSet<AttemptKey>> {
-        let mine = self.mine()?;
-        let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
-        let standings = self.executor.look(&jobs).context("the executor cannot be queried")?;
-        let runs = mine.into_iter().zip(standings);
-        let runs = runs.filter(|(_, standing)| matches!(standing, Standing::Running));
-        Ok(runs.map(|((attempt, _), _)| attempt.attempt).collect())
+        let runs = |(_, _, _, standing): &Dispatched| matches!(standing, Standing::Running);
+        Ok(self.dispatched()?.into_iter().filter(runs).map(|(attempt, ..)| attempt).collect())
     }
 
+    /// Returns the attempts that an operator or a signal takes back, with their jobs.
     fn meant(
         &mut self,
         is_meant: &dyn Fn(&AttemptKey, &Place) -> bool,
         only_waiting: bool,
     ) -> anyhow::Result<Vec<(AttemptKey, Job)>> {
+        let meant = |(attempt, place, _, standing): &Dispatched| {
+            is_meant(attempt, place) && (!only_waiting || matches!(standing, Standing::Waiting(_)))
+        };
+        let meant = self.dispatched()?.into_iter().filter(meant);
+        Ok(meant.map(|(attempt, _, job, _)| (attempt, job)).collect())
+    }
+
+    /// Queries the executor for all attempts under way.
+    fn dispatched(&mut self) -> anyhow::Result<Vec<Dispatched>> {
         let mine = self.mine()?;
         let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
         let standings = self.executor.look(&jobs).context("the executor cannot be queried")?;
         let all = mine.into_iter().zip(jobs).zip(standings);
-        let meant = all.filter(|(((attempt, place), _), standing)| {
-            is_meant(&attempt.attempt, place)
-                && (!only_waiting || matches!(standing, Standing::Waiting(_)))
-        });
-        Ok(meant.map(|(((attempt, _), job), _)| (attempt.attempt, job)).collect())
+        Ok(all.map(|(((a, place), job), standing)| (a.attempt, place, job, standing)).collect())
     }
 }
+
+/// An attempt under way with its place, its job and the executor's word on it.
+type Dispatched = (AttemptKey, Place, Job, Standing);
 
 /// Returns the job of an attempt: the holder of its lease is our name of the job.
 fn job(attempt: &RunningAttempt, place: &Place) -> Job {

@@ -38,7 +38,7 @@ use archive::planning::{
     OpenTask, PlanRecord, PlanState, Proposal, Selection, Standing, Unfinished,
 };
 use archive::records::{
-    AttemptKey, Cause, DeliveryWork, Place, PlannedInput, PlannedRound, PlannedTask,
+    AttemptKey, Cause, DeliveryWork, Place, PlannedInput, PlannedRound, PlannedTask, RoundWork,
     RunningAttempt, TaskKey,
 };
 use archive::{Planning, Queue, Registry};
@@ -49,7 +49,7 @@ use dispatch::planner::costs::{Costs, Sample};
 use dispatch::{Executor, HostState};
 use document::Document;
 use executors::Loads;
-use model::{UnitState, UseCase};
+use model::{UnitKey, UnitState, UseCase};
 use situation::{ComingRound, Facts, UnderWay, UnitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -190,11 +190,6 @@ impl Curator {
         })
     }
 
-    /// Rolls back every write from now on: see [`Archive::rehearse`].
-    pub fn rehearse(&mut self, is_rehearsal: bool) {
-        self.archive.set_rehearsal(is_rehearsal);
-    }
-
     /// The archive.
     pub fn archive(&mut self) -> &mut Archive {
         &mut self.archive
@@ -311,8 +306,9 @@ impl Curator {
     }
 
     /// Checks unfinished deliveries, or those of the request: collects waiting files and coming rounds, and calls `opens` for
-    /// rounds that can be opened now.
-    fn gather(&mut self, opens: &mut Opens<'_>) -> anyhow::Result<()> {
+    /// rounds that can be opened now. Returns the open rounds of the checked deliveries that are undecided.
+    fn gather(&mut self, opens: &mut Opens<'_>) -> anyhow::Result<Vec<UnitKey>> {
+        let mut undecided = Vec::new();
         self.coming.clear();
         self.file_waits.clear();
         let unfinished = match &self.request {
@@ -338,6 +334,11 @@ impl Curator {
             let early_least = if is_early { self.site.config.plan.early_images } else { 0 };
             let use_cases = self.use_cases_of(&name)?;
             let plan = rounds::plan(&self.site, &self.profiles, &work, &use_cases, early_least);
+            let is_undecided = |round: &&RoundWork| {
+                use_cases.contains(&round.unit.use_case)
+                    && matches!(round.state, UnitState::Ready | UnitState::Proposed)
+            };
+            undecided.extend(work.rounds.iter().filter(is_undecided).map(|r| r.unit.clone()));
             let mut coming = plan.coming;
             for round in plan.rounds {
                 opens(&mut self.archive, &work, &mut coming, round)?;
@@ -370,7 +371,7 @@ impl Curator {
             self.file_waits.extend(looked.waits.iter().map(|wait| (name.clone(), wait.clone())));
             self.looked.insert(name, looked);
         }
-        Ok(())
+        Ok(undecided)
     }
 
     fn costs(&mut self) -> anyhow::Result<Costs> {
@@ -479,8 +480,7 @@ impl Curator {
     /// # Errors
     /// When the archive fails.
     pub fn propose(&mut self) -> anyhow::Result<(Document, Option<PlanRecord>)> {
-        let mut report = PassReport::default();
-        self.collect(&mut report)?;
+        let mut report = self.take_results()?;
         self.look_at_hosts();
         self.open_rounds(&mut report)?;
         self.propose_when_due(&mut report)?;

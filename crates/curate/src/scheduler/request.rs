@@ -10,8 +10,8 @@ use crate::site::{self, Site};
 use crate::words;
 use anyhow::Context;
 use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, Unfinished};
-use archive::records::{DeliveryWork, PlannedRound, RoundWork};
-use archive::{Planning, Queue};
+use archive::records::{DeliveryWork, PlannedRound};
+use archive::{ArchiveError, Planning, Queue};
 use dispatch::planner::Reason;
 use model::{UnitState, UseCase};
 use register::plan::Wait;
@@ -177,47 +177,29 @@ impl Curator {
         }
         self.is_stale = false;
         let (site, cause) = (self.site.clone(), self.cause.clone());
-        self.gather(&mut |archive, work, _, round| {
+        let undecided = self.gather(&mut |archive, work, _, round| {
             check_room(&site, work, &round)?;
             let opened = archive.open_round(&round, &cause, site::now()).and_then(|unit| {
                 archive.move_unit(&unit, UnitState::Approved, &cause, site::now())
             });
-            match opened {
-                Ok(_) => report.opened += 1,
-                // Another process opened or approved the round in between: the open rounds are read again.
-                Err(error) if error.is_conflict() => report.contested += 1,
-                Err(error) => return Err(error.into()),
-            }
-            Ok(())
+            noted(opened, report)
         })?;
-        let deliveries = self.request.as_ref().map(|r| r.deliveries.clone()).unwrap_or_default();
-        for delivery in deliveries {
-            self.approve_requested(&delivery, report)?;
+        for unit in undecided {
+            noted(self.archive.move_unit(&unit, UnitState::Approved, &cause, site::now()), report)?;
         }
         self.is_stale |= report.contested > 0;
         Ok(())
     }
+}
 
-    /// Approves the undecided rounds of a delivery that other processes opened.
-    fn approve_requested(&mut self, delivery: &str, report: &mut PassReport) -> anyhow::Result<()> {
-        let use_cases = self.use_cases_of(delivery)?;
-        let is_undecided = |round: &RoundWork| {
-            use_cases.contains(&round.unit.use_case)
-                && matches!(round.state, UnitState::Ready | UnitState::Proposed)
-        };
-        for round in self.archive.delivery_work(delivery)?.rounds {
-            if !is_undecided(&round) {
-                continue;
-            }
-            match self.archive.move_unit(&round.unit, UnitState::Approved, &self.cause, site::now())
-            {
-                Ok(_) => report.opened += 1,
-                Err(error) if error.is_conflict() => report.contested += 1,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+/// Counts an approved round, or one that another process opened or approved in between: the next pass reads the open rounds again.
+fn noted<T>(approved: Result<T, ArchiveError>, report: &mut PassReport) -> anyhow::Result<()> {
+    match approved {
+        Ok(_) => report.opened += 1,
+        Err(error) if error.is_conflict() => report.contested += 1,
+        Err(error) => return Err(error.into()),
     }
+    Ok(())
 }
 
 /// Checks that a round and the results of its ingest fit on the disk of the site.
