@@ -13,9 +13,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Number of images in one look-up.
-const LOOKED_UP_AT_ONCE: usize = 250;
-
 /// One detector's catalogue, whatever its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DetectorKey {
@@ -199,30 +196,11 @@ impl<'tx> Publication<'tx> {
     /// # Errors
     /// [`LakeError::Sql`], or a delete file that could not be written.
     pub fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, LakeError> {
-        let current = self.with_current_rows(detectors)?;
         self.turn(
-            &current,
+            detectors,
             "UPDATE detector_rows SET end_event = ?1
              WHERE multiframe_id = ?2 AND ext_num = ?3 AND end_event IS NULL RETURNING file_id, rows",
         )
-    }
-
-    /// Returns those of some detectors whose image has current rows: few detectors of a batch replace others.
-    fn with_current_rows(&self, detectors: &[DetectorKey]) -> Result<Vec<DetectorKey>, LakeError> {
-        let images: BTreeSet<i64> = detectors.iter().map(|key| key.multiframe_id).collect();
-        let images: Vec<String> = images.iter().map(i64::to_string).collect();
-        let mut found: BTreeSet<i64> = BTreeSet::new();
-        for some in images.chunks(LOOKED_UP_AT_ONCE) {
-            let mut select = self.tx.prepare(&format!(
-                "SELECT DISTINCT multiframe_id FROM detector_rows
-                 WHERE end_event IS NULL AND multiframe_id IN ({})",
-                some.join(", ")
-            ))?;
-            let rows = select.query_map([], |r| r.get(0))?;
-            found.extend(rows.collect::<Result<Vec<i64>, _>>()?);
-        }
-        let is_current = |key: &&DetectorKey| found.contains(&key.multiframe_id);
-        Ok(detectors.iter().filter(is_current).copied().collect())
     }
 
     /// Reopens the rows of some detectors that one event ended (the undo of a retraction) and returns their number.

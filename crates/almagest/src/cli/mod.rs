@@ -161,7 +161,7 @@ impl ScopeArguments {
 /// Reads the command line.
 ///
 /// # Errors
-/// What clap prints and ends the process with: a fault, help, or the version.
+/// The text with which clap ends the process: a fault, help, or the version.
 pub fn arguments() -> Result<Arguments, clap::Error> {
     let command = groups::grouped(Arguments::command());
     Arguments::from_arg_matches(&command.try_get_matches()?)

@@ -4,14 +4,11 @@ use super::load::LoadedPartition;
 use super::parent_name;
 use super::schema::{ALL, ensure_parent, is_attached};
 use crate::error::ArchiveFault;
-use engine::{Connection, Result as EngineResult, Value};
+use engine::{Connection, Result as EngineResult};
 use lake::{DetectorKey, SkyCap};
 use rusqlite::params;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
-
-/// Number of images in one query.
-const LOOKED_UP_AT_ONCE: usize = 250;
 
 /// Attaches a table of consecutive object ids, unless it is attached already. Its rows are in no view until their event is
 /// published.
@@ -152,37 +149,11 @@ impl<'tx> Publication<'tx> {
     /// # Errors
     /// Returns an error when the engine fails.
     pub fn end_detectors(&mut self, detectors: &[DetectorKey]) -> EngineResult<u64> {
-        let current = self.with_current_rows(detectors)?;
         self.turn(
-            &current,
+            detectors,
             "UPDATE detector_rows SET end_event = ?1
              WHERE multiframe_id = ?2 AND ext_num = ?3 AND end_event IS NULL RETURNING rows",
         )
-    }
-
-    /// Returns those of some detectors whose image has current rows: few detectors of a batch replace others.
-    fn with_current_rows(&self, detectors: &[DetectorKey]) -> EngineResult<Vec<DetectorKey>> {
-        let images: BTreeSet<i64> = detectors.iter().map(|key| key.multiframe_id).collect();
-        let images: Vec<i64> = images.into_iter().collect();
-        let mut found: BTreeSet<i64> = BTreeSet::new();
-        // One text whatever the number: a connection keeps every statement that it prepared.
-        let marks: Vec<String> = (1..=LOOKED_UP_AT_ONCE).map(|n| format!("?{n}")).collect();
-        let mut select = self.tx.prepare_cached(&format!(
-            "SELECT DISTINCT multiframe_id FROM detector_rows
-             WHERE end_event IS NULL AND multiframe_id IN ({})",
-            marks.join(", ")
-        ))?;
-        for some in images.chunks(LOOKED_UP_AT_ONCE) {
-            let last = some.last().copied().unwrap_or_default();
-            let padded =
-                some.iter().copied().chain(std::iter::repeat(last)).take(LOOKED_UP_AT_ONCE);
-            let values: Vec<Value> = padded.map(Value::Integer).collect();
-            for image in select.query_map(values, |r| r.get(0))? {
-                found.insert(image?);
-            }
-        }
-        let is_current = |key: &&DetectorKey| found.contains(&key.multiframe_id);
-        Ok(detectors.iter().filter(is_current).copied().collect())
     }
 
     /// Reopens the rows of some detectors that one event ended, and returns the number of reopened rows.

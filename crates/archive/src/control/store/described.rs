@@ -8,6 +8,7 @@
 //! published rows take the catalogue's values from the earlier rows ([`hold_back`]). An act that publishes or restores detections
 //! begins the metadata rows again with the values of the detections' version ([`follow`]).
 
+use super::product_detectors;
 use super::products::{self, UPDATED_AT_ONCE, is_latest_to_end};
 use crate::error::ArchiveFault;
 use crate::metadata::definition::versioned;
@@ -72,28 +73,22 @@ fn described(
     tx: &Connection,
     (id, of): Images<'_>,
 ) -> Result<BTreeMap<i64, Described>, ArchiveFault> {
-    let published = |table: &str, columns: &str| {
-        format!(
-            "SELECT held.multiframe_id, {columns}
-             FROM {table} AS held JOIN product ON product.multiframe_id = held.multiframe_id
-                 AND product.use_case = 'metadata' AND product.state <> 'retracted'
-             WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})
-             ORDER BY held.begin_event"
-        )
-    };
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT held.multiframe_id, held.cat_version
+         FROM multiframe_all AS held JOIN product ON product.multiframe_id = held.multiframe_id
+             AND product.use_case = 'metadata' AND product.state <> 'retracted'
+         WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})
+         ORDER BY held.begin_event"
+    ))?;
     let mut frames = BTreeMap::new();
-    let mut select = tx.prepare_cached(&published("multiframe_all", "held.cat_version"))?;
     let mut rows = select.query([id])?;
     while let Some(row) = rows.next()? {
         let shown = Described { version: row.get(1)?, detectors: BTreeMap::new() };
         frames.insert(row.get(0)?, shown);
     }
-    let columns = "held.ext_num, held.cat_version";
-    let mut select = tx.prepare_cached(&published("multiframe_detector_all", columns))?;
-    let mut rows = select.query([id])?;
-    while let Some(row) = rows.next()? {
-        if let Some(frame) = frames.get_mut(&row.get::<i64>(0)?) {
-            frame.detectors.insert(row.get(1)?, row.get(2)?);
+    for (key, detector) in product_detectors::described(tx, of, id)? {
+        if let Some(frame) = frames.get_mut(&key.multiframe_id) {
+            frame.detectors.insert(key.ext_num, detector.version);
         }
     }
     Ok(frames)

@@ -100,7 +100,7 @@ pub struct Archive {
     site: Site,
     stop: Arc<AtomicBool>,
     note: Option<String>,
-    /// What is written is taken back: see [`Archive::rehearse`].
+    /// True when every write is rolled back: see [`Archive::rehearse`].
     is_rehearsal: bool,
     /// Keeps a move of the archive from beginning; only who writes has it.
     _at_work: Option<files::DirLock>,

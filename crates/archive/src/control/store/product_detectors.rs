@@ -130,7 +130,7 @@ pub(super) fn publish(
         "SELECT count(*) FROM product_detector WHERE multiframe_id IN ({IMAGES})"
     ))?;
     let all: usize = count.query_row([unit], |r| r.get(0))?;
-    let is_of_its_version = |(key, detector): (&DetectorKey, &Described)| {
+    let is_of_its_version = |(key, detector): (&DetectorKey, &DescribedDetector)| {
         versions.get(&key.multiframe_id).is_some_and(|version| detector.version == Some(*version))
     };
     Ok(kept.is_empty() && all == covered.len() && described.iter().all(is_of_its_version))
@@ -138,27 +138,27 @@ pub(super) fn publish(
 
 /// The published metadata of a detector.
 #[derive(Clone, Debug, Default)]
-struct Described {
+pub(super) struct DescribedDetector {
     begin_event: i64,
     cam_num: Option<i64>,
     ext_name: Option<String>,
     /// Version of the catalogue with which they were read.
-    version: Option<i64>,
+    pub version: Option<i64>,
 }
 
 /// Loads the published metadata of the detectors of some images. `of` is a query for the images in which `?1` is `id`.
-fn described(
+pub(super) fn described(
     tx: &Connection,
     of: &str,
     id: i64,
-) -> Result<BTreeMap<DetectorKey, Described>, ArchiveFault> {
+) -> Result<BTreeMap<DetectorKey, DescribedDetector>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT held.multiframe_id, held.ext_num, held.begin_event, held.cam_num, held.ext_name, held.cat_version
          FROM multiframe_detector_all AS held JOIN product ON product.multiframe_id = held.multiframe_id
              AND product.use_case = 'metadata'
          WHERE held.end_event IS NOT DISTINCT FROM product.ended_event AND held.multiframe_id IN ({of})"
     ))?;
-    let mut found: BTreeMap<DetectorKey, Described> = BTreeMap::new();
+    let mut found: BTreeMap<DetectorKey, DescribedDetector> = BTreeMap::new();
     let mut rows = select.query([id])?;
     while let Some(row) = rows.next()? {
         let key = DetectorKey { multiframe_id: row.get(0)?, ext_num: row.get(1)? };
@@ -167,16 +167,16 @@ fn described(
         let held = found.entry(key).or_default();
         // Of rows that ended in the same event, the newest were the published ones.
         if begin_event >= held.begin_event {
-            *held = Described { begin_event, cam_num, ext_name, version };
+            *held = DescribedDetector { begin_event, cam_num, ext_name, version };
         }
     }
     Ok(found)
 }
 
 /// Returns the names of detectors from the headers: CAMNUM when every detector of the image has a distinct one, else EXTNAME.
-fn named(described: &BTreeMap<DetectorKey, Described>) -> HashMap<DetectorKey, String> {
+fn named(described: &BTreeMap<DetectorKey, DescribedDetector>) -> HashMap<DetectorKey, String> {
     let mut found = HashMap::with_capacity(described.len());
-    let detectors: Vec<(&DetectorKey, &Described)> = described.iter().collect();
+    let detectors: Vec<(&DetectorKey, &DescribedDetector)> = described.iter().collect();
     for image in detectors.chunk_by(|(a, _), (b, _)| a.multiframe_id == b.multiframe_id) {
         let numbers: BTreeSet<i64> = image.iter().filter_map(|(_, d)| d.cam_num).collect();
         let names: BTreeSet<&str> =

@@ -7,7 +7,7 @@ use super::history::{self, Act};
 use super::product_detectors;
 use super::products::{self, Scope, tables_of};
 use super::refusals::ext_num;
-use super::rounds::{self, Unit};
+use super::rounds::{self, IMAGES, Unit};
 use super::values;
 use crate::control::records::*;
 use crate::error::ArchiveFault;
@@ -510,8 +510,10 @@ impl Publishing<'_> {
         let kept = self.kept()?;
         let covered = self.covered(&kept);
         self.open_kept(&kept, changes)?;
-        let replaced: Vec<DetectorKey> = covered.difference(&kept).copied().collect();
-        changes.end_detectors(&replaced)?;
+        let with_rows = self.with_current_rows()?;
+        let replaced =
+            covered.difference(&kept).filter(|key| with_rows.contains(&key.multiframe_id));
+        changes.end_detectors(&replaced.copied().collect::<Vec<DetectorKey>>())?;
         let mut rows = 0;
         for part in parts {
             let version = |key: DetectorKey| versions.get(&key.multiframe_id).copied().unwrap_or(0);
@@ -532,6 +534,15 @@ impl Publishing<'_> {
         )?;
         self.hdu_rows()?;
         Ok((rows, are_described))
+    }
+
+    /// Lists the images of the round that have current detections: few rounds replace any.
+    fn with_current_rows(&self) -> Result<BTreeSet<i64>, ArchiveFault> {
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT DISTINCT multiframe_id FROM detector_rows WHERE end_event IS NULL AND multiframe_id IN ({IMAGES})"
+        ))?;
+        let rows = select.query_map([self.unit.id], |r| r.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Returns the detectors whose catalogue HDU was accepted: the HDU has rows in the archive, or it is empty and nothing of it
