@@ -181,7 +181,7 @@ mod tests {
         let wanted = [
             "fits depends on model, which is not in the list of arrows",
             "fits does not depend on files: remove the arrow from the list",
-            "fits depends on rusqlite, which only archive may",
+            "fits depends on rusqlite, which only archive, engine, lake, query, upkeep may",
             "crate web is not in the list of arrows",
         ];
         assert_eq!(found, wanted);
