@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// Returns a text with control characters as `\x1b` and invisible characters as `\u{202e}`.
 pub fn shown(text: &str) -> String {
-    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+    if is_printable_ascii(text) {
         return text.to_owned();
     }
     let mut safe = String::with_capacity(text.len() + 8);
@@ -34,7 +34,12 @@ pub fn shown_briefly(text: &str, max_bytes: usize) -> String {
 
 /// Returns true when a text is shown unchanged.
 pub fn is_clean(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() || is_invisible(c))
+    is_printable_ascii(text) || !text.chars().any(|c| c.is_control() || is_invisible(c))
+}
+
+/// Returns true for what most texts are, without decoding its characters.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn add(safe: &mut String, c: char) {

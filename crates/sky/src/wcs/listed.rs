@@ -38,12 +38,15 @@ impl Listed {
     }
 }
 
-/// Returns the word and the bit of a keyword, by its first eight bytes.
+/// Returns the word and the bit of a keyword, by its first and its last four bytes.
 fn place(keyword: &str) -> (usize, u64) {
-    let mut first = [0; 8];
-    let length = keyword.len().min(first.len());
-    first[..length].copy_from_slice(&keyword.as_bytes()[..length]);
-    let hash = u64::from_le_bytes(first).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+    let bytes = keyword.as_bytes();
+    let ends = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => [u32::from_le_bytes(*first), u32::from_le_bytes(*last)],
+        _ => [bytes.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)), 0],
+    };
+    let key = u64::from(ends[0]) | u64::from(ends[1]) << 32;
+    let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
     ((hash >> 6) as usize, 1 << (hash & 63))
 }
 
