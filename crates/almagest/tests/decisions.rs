@@ -671,6 +671,9 @@ fn an_image_whose_catalogue_was_refused_has_one() {
     let image = name.split("_cat").next().expect("a stem");
     let images = desk.rows(&format!("SELECT name FROM file WHERE kind = 'image' AND name LIKE '{image}%' ORDER BY length(name) LIMIT 1"));
     let told = desk.at_site(&["explain", images[0]["name"].as_str().expect("a name")]).ended(0);
-    assert!(told.contains(&format!("its catalogue {name} was refused (refusal ")), "{told}");
-    assert!(!told.contains("it has no catalogue") && told.contains("what helps:"), "{told}");
+    assert!(
+        told.contains(&format!("the catalogue {name} of the image was refused (refusal ")),
+        "{told}"
+    );
+    assert!(!told.contains("the image has no catalogue") && told.contains("what helps:"), "{told}");
 }

@@ -402,7 +402,7 @@ fn a_link_gives_its_name_to_the_delivery() {
     assert_eq!(desk.value("SELECT name FROM skipped WHERE code = 'unfinished'"), "w.fit.partial");
     assert_eq!(desk.status()["deliveries"][0]["skipped"], 1);
     let explained = desk.at_site(&["explain", "20991231_v7"]).ended(0);
-    assert!(explained.contains("1 entry of its source was not fetched"), "{explained}");
+    assert!(explained.contains("1 entry of the source was not fetched"), "{explained}");
     fs::rename(real.join("w.fit.partial"), real.join("w.dat")).unwrap();
     desk.at_site(&["transfer"]).ended(0);
     assert_eq!(desk.count("SELECT count(*) FROM file WHERE name = 'w.dat'"), 1);

@@ -181,7 +181,7 @@ fn every_archived_number_of_the_wfcam_cutout() {
         desk.value("SELECT name FROM programme_frame JOIN programme USING (programme_id)");
     assert_eq!(programme, json!("GCS"), "PROJECT is U/UKIDSS/GCS21");
     assert_eq!(told(&desk), []);
-    explained(&desk, "w20071011_01822.fit", &["it has no catalogue", "0 detections"]);
+    explained(&desk, "w20071011_01822.fit", &["the image has no catalogue", "0 detections"]);
     desk.verified();
 }
 
@@ -208,7 +208,7 @@ fn a_delivery_of_casu_products_is_taken_or_says_why_not() {
     explained(
         &desk,
         "hawki_simA_tile_cat.fits",
-        &["its image has not arrived", "deliver the complete image"],
+        &["the image of the catalogue has not arrived", "deliver the complete image"],
     );
     explained(&desk, "vircam_header_with_time.fits", &["not_standard", "SIMPLE = F"]);
     explained(

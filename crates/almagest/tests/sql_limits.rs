@@ -50,7 +50,7 @@ fn limits_of_time_hold_whatever_a_query_does() {
             let words = ["sql", endless(&desk), "--seconds", "1", "--format", format];
             let said = desk.at_site(&[&words[..], &["--output", "out"]].concat());
             assert_eq!(said.code, Some(3), "{format}: {said:?}");
-            assert!(said.err.contains("longer than 1 s"), "{format}: {said:?}");
+            assert!(said.err.contains("time limit of 1 s"), "{format}: {said:?}");
             assert!(began.elapsed() < PATIENCE, "{format}");
             let left: Vec<_> = std::fs::read_dir(desk.dir.path())
                 .expect("listed")

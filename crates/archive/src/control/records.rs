@@ -1028,24 +1028,24 @@ impl KeptProduct {
             UseCase::Metadata | UseCase::Catalogue => "catalogue",
         };
         let newer = &self.newer_delivery;
-        let its = match self.is_of_own_catalogue() {
-            true => format!("its newer {product}"),
-            false => format!("its {product} of {newer}"),
+        let lacking = match self.is_of_own_catalogue() {
+            true => format!("the newer {product} of the image"),
+            false => format!("the {product} of the frame in {newer}"),
         };
         match self.why {
-            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to it"),
-            Lack::Pending => format!("{its} is not ingested yet"),
-            Lack::Refused => format!("{its} was refused"),
-            Lack::Parked => format!("{its} is parked"),
+            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to the image"),
+            Lack::Pending => format!("{lacking} is not ingested yet"),
+            Lack::Refused => format!("{lacking} was refused"),
+            Lack::Parked => format!("{lacking} is parked"),
             Lack::Failed => format!("the {product} round of {newer} failed"),
-            Lack::Retracted => format!("{its} is retracted"),
+            Lack::Retracted => format!("{lacking} is retracted"),
             Lack::HduRefused => {
                 format!(
-                    "{its} has no accepted detections of ext_num {}: HDU refused",
+                    "{lacking} has no accepted detections of ext_num {}: HDU refused",
                     self.detectors()
                 )
             }
-            Lack::HduAbsent => format!("{its} has no HDU for ext_num {}", self.detectors()),
+            Lack::HduAbsent => format!("{lacking} has no HDU for ext_num {}", self.detectors()),
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFaul
     for (name, consequence) in [
         ("fsync", "a crash of the server's machine may destroy the archive"),
         ("full_page_writes", "a crash of the server's machine may destroy the archive"),
-        ("synchronous_commit", "a crash may lose what was said to be ingested"),
+        ("synchronous_commit", "a crash may lose rows that were reported as ingested"),
     ] {
         if setting(name)? == "off" {
             faults.push(format!("{name} is off on the server: {consequence}"));

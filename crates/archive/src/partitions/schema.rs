@@ -102,11 +102,11 @@ fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     ))?;
     // The migrations, which are never edited, contain no comments on these columns.
     tx.execute_batch(
-        "COMMENT ON COLUMN refusal.stage IS 'where in the pipeline it was met';
-         COMMENT ON COLUMN refusal.state IS 'whether somebody has dealt with it';
-         COMMENT ON COLUMN finding.stage IS 'where in the pipeline it was noticed';
+        "COMMENT ON COLUMN refusal.stage IS 'stage of the pipeline that refused the input';
+         COMMENT ON COLUMN refusal.state IS 'open, or how the refusal was settled';
+         COMMENT ON COLUMN finding.stage IS 'stage of the pipeline that reported the finding';
          COMMENT ON COLUMN detector_rows.multiframe_id IS 'the image';
-         COMMENT ON COLUMN detector_rows.file_id IS 'the batch that brought them';
+         COMMENT ON COLUMN detector_rows.file_id IS 'the batch that published them';
          COMMENT ON COLUMN detector_rows.file_row IS 'place of the first row within the batch, from 0'",
     )?;
     Ok(())

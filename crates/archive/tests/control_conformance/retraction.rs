@@ -321,13 +321,14 @@ pub fn detectors_keep_their_detections<A: Engine>(fresh: &Fresh<A>) {
         (
             "older_detections_kept",
             "20071011_v1 hdu_absent",
-            "w00002.fit shows the detections of ext_num 2 of 20071011_v1: its catalogue of 20071011_v2 has no HDU for ext_num 2",
+            "w00002.fit shows the detections of ext_num 2 of 20071011_v1: the catalogue of the frame in 20071011_v2 has no \
+             HDU for ext_num 2",
         ),
         (
             "older_detections_kept",
             "20071011_v1 hdu_refused",
-            "w00001.fit shows the detections of ext_num 3 of 20071011_v1: its catalogue of 20071011_v2 has no accepted \
-             detections of ext_num 3: HDU refused",
+            "w00001.fit shows the detections of ext_num 3 of 20071011_v1: the catalogue of the frame in 20071011_v2 has no \
+             accepted detections of ext_num 3: HDU refused",
         ),
     ];
     assert_eq!(told, wanted);

@@ -109,7 +109,7 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
     let during = ArchiveError::during::<ArchiveFault>;
     let old = rows(site).map_err(during(ACT))?;
     let Some(moved) = old.into_iter().find(Relocation::is_moved) else {
-        return Err(conflict("this archive is itself a copy that was not confirmed"));
+        return Err(conflict("this archive is a copy that was not confirmed"));
     };
     if moved.is_reopening() {
         let message = format!(
@@ -226,7 +226,7 @@ fn empty_log(path: &Path) -> Result<(), ArchiveFault> {
     // A reader of the latest state keeps the log, all of which is in the database then.
     if is_busy && (pages < 0 || pages != written) {
         return Err(ArchiveFault::Conflict(format!(
-            "{} is being read: run the command again when no other process reads it",
+            "another process reads {}: run the command again afterwards",
             path.display()
         )));
     }

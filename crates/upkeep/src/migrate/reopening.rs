@@ -235,7 +235,7 @@ impl Reopening {
         let lead = Lead::of(&counts(&tx)?, &self.counts);
         if !is_ours || lead.exceeds(shown) {
             return Err(ArchiveFault::Conflict(format!(
-                "{} has changed since it was inspected, and has {lead} that the old archive lacks: run the command again",
+                "{} has changed since the inspection, and has {lead} that the old archive lacks: run the command again",
                 self.place()
             )));
         }
@@ -263,7 +263,7 @@ impl Reopening {
             "INSERT INTO reopening (move, place, lost_events, reopened, who, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![moved.word, moved.place, lost, text_of(now), cause.who, cause.why])?;
-        let why = "its results may be lost with the place to which the archive moved";
+        let why = "the results of the task may be lost with the place to which the archive moved";
         let restarted = Cause::new(cause.who.as_str(), why);
         tx.execute_batch(&start_again_sql(now, &restarted, "reopened"))?;
         Ok(tx.commit()?)
@@ -332,7 +332,9 @@ fn inspected(new: &Site, word: &str, old: &Counts) -> NewPlace {
     let compare = || -> Result<NewPlace, ArchiveFault> {
         let c = connect(new, Access::Read)?;
         let Some(row) = relocation::all(&c)?.into_iter().find(|row| row.word == word) else {
-            return Ok(NewPlace::Unknown("it does not hold the copy of this archive".to_owned()));
+            return Ok(NewPlace::Unknown(
+                "the place does not hold the copy of this archive".to_owned(),
+            ));
         };
         if row.state == "arriving" {
             return Ok(NewPlace::Archive(Lead::default()));
@@ -357,7 +359,7 @@ fn embedded_fault(new: &Site) -> Option<NewPlace> {
         _ if !new.is_embedded() => None,
         Ok(true) => None,
         Ok(false) if new.root().join(MIGRATED).exists() => {
-            Some(NewPlace::Unknown(format!("it was set aside as {MIGRATED}")))
+            Some(NewPlace::Unknown(format!("the database was set aside as {MIGRATED}")))
         }
         Ok(false) => Some(NewPlace::Lost(format!("{} does not exist", path.display()))),
         Err(fault) => Some(NewPlace::Unreachable(model::one_line(&fault))),

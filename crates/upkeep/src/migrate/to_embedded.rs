@@ -110,7 +110,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let from = connect(site, Access::Write)?;
     let to = connect(target, Access::Write)?;
     let (Some(server), Some(sqlite)) = (from.server(), to.sqlite()) else {
-        return Err(ArchiveFault::Damaged("the engines are mixed up".to_owned()));
+        return Err(ArchiveFault::Damaged("the database is not of the expected engine".to_owned()));
     };
     let held = from.begin(Kind::Write)?; // nobody writes while it is read
     held.execute_batch("SET LOCAL synchronize_seqscans = off")?;

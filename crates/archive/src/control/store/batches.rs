@@ -123,7 +123,7 @@ fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, Archi
             multiframe_id: multiframe_id(id)?,
             catalogue_version,
             outcome: outcome.ok_or_else(|| {
-                ArchiveFault::Damaged("a task that is over has a file without outcome".to_owned())
+                ArchiveFault::Damaged("a finished task has a file without outcome".to_owned())
             })?,
         });
     }
@@ -153,7 +153,7 @@ pub(super) fn reserve(
             });
         if !same {
             return Err(ArchiveFault::Conflict(format!(
-                "{key} has object ids for other row counts than it has now"
+                "{key} has object ids for row counts other than those of its files now"
             )));
         }
     }

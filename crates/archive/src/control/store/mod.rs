@@ -122,7 +122,7 @@ impl Archive {
     /// As [`Archive::create`].
     pub fn create_alone(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
         let exists = || ArchiveError {
-            act: "make an archive".to_owned(),
+            act: "create an archive".to_owned(),
             fault: ArchiveFault::SiteExists(site.root().to_owned()),
         };
         if site.is_embedded() {
@@ -132,13 +132,13 @@ impl Archive {
             site.check_disk()?;
         }
         let connection =
-            connect(site, Access::Create).map_err(ArchiveError::during("make an archive"))?;
+            connect(site, Access::Create).map_err(ArchiveError::during("create an archive"))?;
         if !site.is_embedded() {
             let found =
-                migration::check(&connection).map_err(ArchiveError::during("make an archive"))?;
+                migration::check(&connection).map_err(ArchiveError::during("create an archive"))?;
             if found > 0 {
                 return Err(ArchiveError {
-                    act: "make an archive".to_owned(),
+                    act: "create an archive".to_owned(),
                     fault: ArchiveFault::Conflict(format!(
                         "{} holds an archive already",
                         site.whereabouts()
@@ -484,7 +484,7 @@ impl Registry for Archive {
 
 impl Queue for Archive {
     fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError> {
-        self.read(format!("look at {delivery}"), |c| work::delivery_work(c, delivery))
+        self.read(format!("list the work of {delivery}"), |c| work::delivery_work(c, delivery))
     }
 
     fn ask_again(
@@ -494,7 +494,7 @@ impl Queue for Archive {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
-        let act = format!("ask for the {use_case} of {delivery} again");
+        let act = format!("request the {use_case} of {delivery} again");
         self.write("again", act, |tx| {
             let mut select = tx.prepare_cached(
                 "SELECT file_id FROM file WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image'",
@@ -520,7 +520,7 @@ impl Queue for Archive {
     }
 
     fn unit_state(&self, unit: &UnitKey) -> Result<UnitState, ArchiveError> {
-        self.read(format!("look at {unit}"), |c| Ok(rounds::find(c, unit)?.state))
+        self.read(format!("read the state of {unit}"), |c| Ok(rounds::find(c, unit)?.state))
     }
 
     fn move_unit(
@@ -613,7 +613,7 @@ impl Queue for Archive {
     }
 
     fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError> {
-        self.write("sweep", "note a swept attempt", |tx| attempts::mark_swept(tx, attempt))
+        self.write("sweep", "record a swept attempt", |tx| attempts::mark_swept(tx, attempt))
     }
 }
 
@@ -656,7 +656,7 @@ impl Planning for Archive {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Vec<Subject>, ArchiveError> {
-        self.write("resume", "resume what was paused", |tx| {
+        self.write("resume", "resume paused work", |tx| {
             let ended = instructions::resume(tx, resumed, cause, now)?;
             changes::tell(tx)?;
             Ok(ended)
@@ -664,7 +664,7 @@ impl Planning for Archive {
     }
 
     fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError> {
-        self.read("list what is paused", |c| instructions::held(c, deliveries))
+        self.read("list paused work", |c| instructions::held(c, deliveries))
     }
 
     fn instructions_given(&self) -> Result<i64, ArchiveError> {
@@ -690,7 +690,7 @@ impl Planning for Archive {
     }
 
     fn results_of_late(&self, most: u32) -> Result<Vec<Took>, ArchiveError> {
-        self.read("list what tasks took", |c| planning::results_of_late(c, most))
+        self.read("list the durations of tasks", |c| planning::results_of_late(c, most))
     }
 
     fn propose(
@@ -735,13 +735,13 @@ impl Planning for Archive {
         if self.approved_to_come()?.is_empty() {
             return Ok(Vec::new());
         }
-        self.write("approve-coming", "approve rounds that came", |tx| {
+        self.write("approve-coming", "approve expected rounds", |tx| {
             planning::approve_coming(tx, now)
         })
     }
 
     fn approved_to_come(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
-        self.read("list rounds approved to come", planning::approved_to_come)
+        self.read("list approved expected rounds", planning::approved_to_come)
     }
 
     fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError> {
@@ -764,11 +764,11 @@ impl Planning for Archive {
     }
 
     fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError> {
-        self.write("job", "note the job of an attempt", |tx| planning::note_job(tx, attempt, job))
+        self.write("job", "record the job of an attempt", |tx| planning::note_job(tx, attempt, job))
     }
 
     fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError> {
-        self.write("end-code", "note how an attempt ended", |tx| {
+        self.write("end-code", "record the end of an attempt", |tx| {
             planning::note_end(tx, attempt, code)
         })
     }
@@ -893,7 +893,7 @@ impl Curation for Archive {
         now: Timestamp,
     ) -> Result<Retracted, ArchiveError> {
         let site = self.site.clone();
-        self.write("restore", format!("bring {delivery} back"), |tx| {
+        self.write("restore", format!("restore {delivery}"), |tx| {
             retraction::restore(tx, &site, delivery, use_cases, cause, now)
         })
     }
@@ -926,7 +926,7 @@ impl Curation for Archive {
 
     fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
-        let mut purged = self.write("purge", "purge what is retracted", |tx| {
+        let mut purged = self.write("purge", "purge retracted rounds", |tx| {
             let (purged, files) = retraction::purge(tx, &site, delivery, now)?;
             deletions::note(tx, &site, &files)?;
             Ok(purged)
@@ -946,7 +946,7 @@ impl Holdings for Archive {
         found: &[(i64, Soundness)],
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
-        self.write("scrub", "note what a look at the library found", |tx| {
+        self.write("scrub", "record the state of library files", |tx| {
             holdings::note(tx, found, now)
         })
     }
@@ -982,7 +982,7 @@ impl Inquiry for Archive {
     }
 
     fn facts_about(&self, asked: &Asked) -> Result<Facts, ArchiveError> {
-        self.read("look up what is asked about", |c| facts::facts(c, asked))
+        self.read("look up facts", |c| facts::facts(c, asked))
     }
 
     fn facts(&self, delivery_or_file: &str) -> Result<Option<Facts>, ArchiveError> {

@@ -344,7 +344,7 @@ fn take_event(
     )?;
     if overtaken || loaded.is_some_and(|event| event != kept) {
         return Err(ArchiveFault::Conflict(format!(
-            "{} was overtaken by another act and must be loaded again",
+            "another act changed {} in the meantime: it must be loaded again",
             unit.key
         )));
     }

@@ -153,7 +153,7 @@ fn take(
     let code = refusal.code.as_str();
     if stage != Stage::Register.name() || !TAKEABLE.contains(&code) {
         return Err(ArchiveFault::Conflict(format!(
-            "refusal {refusal_id} is {code} of {stage}, which cannot be let in"
+            "refusal {refusal_id} is {code} of {stage}, which cannot be overruled"
         )));
     }
     if taken || !matches!(state, "open" | "accepted") {
@@ -167,7 +167,7 @@ fn take(
         subject: Some("DATASUM".to_owned()),
         files: 1,
         count: 1,
-        message: format!("{}; let in by {}: {}", refusal.message, cause.who, cause.why),
+        message: format!("{}; overruled by {}: {}", refusal.message, cause.who, cause.why),
     };
     let members = file_id.into_iter().map(|file| (file, 1)).collect();
     let found = Found { finding: &finding.cleaned(), members };

@@ -45,7 +45,7 @@ pub(super) fn record(
         ))?
         .execute(params![delivery, name, modified_ns])?;
     }
-    let cause = Cause::new("register", "the file stands there as it did before");
+    let cause = Cause::new("register", "the file has its earlier content");
     recorded.resolved_refusals +=
         refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
     let superseded = match registration.present {
@@ -235,7 +235,7 @@ fn resolve_looked_at(
     let cause = Cause::new("register", "not met again");
     let resolved = refusals::resolve_not_met(tx, file, Stage::Register, &met, &cause, now)?;
     if resolved > 0 {
-        ask_for_all(tx, file, "what was refused of it on arrival is good now", now)?;
+        ask_for_all(tx, file, "the part of the file that was refused on arrival is good now", now)?;
     }
     Ok(resolved)
 }
@@ -420,7 +420,7 @@ fn revive(
         "UPDATE file SET state = 'current', superseded_by = NULL, path = ?2, modified_ns = ?3 WHERE file_id = ?1",
         params![file_id, arrival.path, arrival.modified_ns],
     )?;
-    ask_for_all(tx, file_id, "its earlier content came back", now)
+    ask_for_all(tx, file_id, "the earlier content of the file was delivered again", now)
 }
 
 /// Requests that all use cases of a file are redone, if it is an image.
@@ -563,7 +563,7 @@ pub(super) fn add_programme(
         Some((number, known)) if known.eq_ignore_ascii_case(project) => i64::from(number),
         Some((_, known)) => {
             return Err(ArchiveFault::Conflict(format!(
-                "programme {name} is there with PROJECT {known:?}"
+                "programme {name} exists already, with PROJECT {known:?}"
             )));
         }
         None => {

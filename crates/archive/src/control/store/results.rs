@@ -366,7 +366,7 @@ fn resolve_inputs(
         let done_before =
             resolved > 0 && use_case == UseCase::Metadata && has_detections_round(tx, input)?;
         if done_before {
-            let why = "its image's metadata were refused in part and are good now";
+            let why = "the refused part of the image's metadata is good now";
             ask_again(tx, input.image.1, UseCase::Catalogue, why, now)?;
         }
     }
