@@ -97,7 +97,7 @@ class Site:
         self.almagest, self.path = bench.almagest.resolve(), bench.site(name).resolve()
         config = self.path / "almagest.toml"
         text = config.read_text()
-        for old, new in (('executor = "local"', 'executor = "slurm"'), ("load_most = 1.5", "load_most = 0.0"),
+        for old, new in (('executor = "local"', 'executor = "slurm"'), ("max_load = 1.5", "max_load = 0.0"),
                          ("poll_seconds = 2", "poll_seconds = 1"), ("poll_seconds = 10", "poll_seconds = 1"),
                          ('listen = "127.0.0.1:9187"', 'listen = ""'), ('mode = "copy"', 'mode = "link"')):
             assert f"\n# {old}" in text or f"\n{old}" in text, old

@@ -179,7 +179,7 @@ fn a_night_is_worked_on_while_it_arrives() {
     desk.configure(&[
         ("directories = []", "directories = [\"../there\"]"),
         ("poll_seconds = 5", "poll_seconds = 1"),
-        ("early_images = 100", "early_images = 4"),
+        ("min_early_images = 100", "min_early_images = 4"),
         ("auto = false", "auto = true"),
     ]);
     let whole = desk.simulate(&night(NIGHTS[0]));

@@ -400,10 +400,9 @@ fn a_new_site_follows_the_defaults_and_shows_where_values_come_from() {
         text.lines().filter(|l| l.starts_with(|c: char| c.is_ascii_lowercase())).collect();
     assert_eq!(set, Vec::<&str>::new(), "init writes no default");
     let shown = desk.at_site(&["config", "show"]).ended(0);
-    assert!(shown.contains("load_most = 1.5  # default\n"), "{shown}");
-    let more =
-        "\n[sources.casu]\nurl = \"s3://survey/raw\"\nlines = 3\nsecret_env = \"CASU_SECRET\"\n";
-    std::fs::write(&path, text.replace("# load_most = 1.5", "load_most = 2.5") + more)
+    assert!(shown.contains("max_load = 1.5  # default\n"), "{shown}");
+    let more = "\n[sources.casu]\nurl = \"s3://survey/raw\"\nmax_connections = 3\nsecret_env = \"CASU_SECRET\"\n";
+    std::fs::write(&path, text.replace("# max_load = 1.5", "max_load = 2.5") + more)
         .expect("written");
     let line = |wanted: &str| {
         let text = std::fs::read_to_string(&path).expect("there");
@@ -413,9 +412,9 @@ fn a_new_site_follows_the_defaults_and_shows_where_values_come_from() {
     command.env("CASU_SECRET", "hidden");
     let shown = Said::from(command.output().expect("it starts")).ended(0);
     for wanted in [
-        format!("load_most = 2.5  # almagest.toml:{}\n", line("load_most = 2.5")),
+        format!("max_load = 2.5  # almagest.toml:{}\n", line("max_load = 2.5")),
         "[sources.casu]\n".to_owned(),
-        format!("lines = 3  # almagest.toml:{}\n", line("lines = 3")),
+        format!("max_connections = 3  # almagest.toml:{}\n", line("max_connections = 3")),
         "poll_seconds = 30  # default\n".to_owned(),
         "# the secret of source casu: environment (CASU_SECRET)\n".to_owned(),
     ] {
@@ -423,13 +422,13 @@ fn a_new_site_follows_the_defaults_and_shows_where_values_come_from() {
     }
     assert!(!shown.contains("hidden"), "{shown}");
     // Impossible values stop every command, all of them named.
-    let wrong = "[plan]\nsilent_seconds = 0\nload_most = nan\n[ingest]\nlisten = \"nonsense\"\n[hosts.n1]\ncores = 0\n";
+    let wrong = "[plan]\nheartbeat_timeout_seconds = 0\nmax_load = nan\n[ingest]\nlisten = \"nonsense\"\n[hosts.n1]\ncores = 0\n";
     std::fs::write(&path, wrong).expect("written");
     let said = desk.at_site(&["status"]);
     assert_eq!(said.code, Some(2), "{said:?}");
     for wanted in [
-        "line 2: plan.silent_seconds: 0",
-        "line 3: plan.load_most: NaN",
+        "line 2: plan.heartbeat_timeout_seconds: 0",
+        "line 3: plan.max_load: NaN",
         "line 5: ingest.listen: \"nonsense\"",
         "line 7: hosts.n1.cores: 0",
     ] {

@@ -128,7 +128,7 @@ fn six_nights_on_five_nodes_after_one_approval() {
 
 #[test]
 fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
-    let changes = [("silent_seconds = 180", "silent_seconds = 12")];
+    let changes = [("heartbeat_timeout_seconds = 180", "heartbeat_timeout_seconds = 12")];
     let Some(field) = Field::new(2, 3, 4.0, &changes) else { return };
     let daemon = field.daemon();
     let on = |host: &str| field.jobs().iter().any(|j| j.starts_with(&format!("RUNNING {host} ")));
@@ -180,7 +180,7 @@ fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
 
 #[test]
 fn the_daemon_dies_at_every_instant_around_a_submission() {
-    let changes = [("silent_seconds = 180", "silent_seconds = 8")];
+    let changes = [("heartbeat_timeout_seconds = 180", "heartbeat_timeout_seconds = 8")];
     let Some(field) = Field::new(1, 3, 0.5, &changes) else { return };
     let points = [
         "propose:before-commit",

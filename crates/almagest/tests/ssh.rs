@@ -53,7 +53,7 @@ fn of_five(seconds_more: f64) -> Option<(Servers, Desk)> {
         ("hosts = []", &hosts),
         ("options = []\n# Seconds between", &options),
         ("report_seconds = 0", "report_seconds = 1"),
-        ("silent_seconds = 180", "silent_seconds = 15"),
+        ("heartbeat_timeout_seconds = 180", "heartbeat_timeout_seconds = 15"),
     ]);
     Some((servers, desk))
 }

@@ -149,7 +149,11 @@ fn deliveries_are_complete_by_list_or_count() {
     fs::rename(delivery.join(LARGE), &aside).unwrap();
     let awaited =
         || desk.status()["deliveries"][0]["awaited"].as_str().unwrap_or_default().to_owned();
-    add_source(&desk, "listed", &[&[inbox, "complete = \"manifest\"".into()], &quick[..]].concat());
+    add_source(
+        &desk,
+        "listed",
+        &[&[inbox, "complete_when = \"manifest\"".into()], &quick[..]].concat(),
+    );
     let daemon = Daemon::start(&desk, &["transfer"], &[]);
     until("files without their list", || awaited() == "its list has not come");
     fs::write(delivery.join("SHA256SUMS"), sums).unwrap();
@@ -171,11 +175,11 @@ fn deliveries_are_complete_by_list_or_count() {
     let delivery = provided(&desk);
     let files = walk(&delivery).len() + 1;
     let inbox = format!("url = \"{}\"", desk.inbox().display());
-    let count = format!("count = {files}");
+    let count = format!("expected_files = {files}");
     add_source(
         &desk,
         "counted",
-        &[&[inbox, "complete = \"count\"".into(), count], &quick[..]].concat(),
+        &[&[inbox, "complete_when = \"count\"".into(), count], &quick[..]].concat(),
     );
     let daemon = Daemon::start(&desk, &["transfer"], &[]);
     let awaited =
@@ -203,7 +207,7 @@ fn what_is_wrong_with_a_source_is_told_without_its_secrets() {
         &["url = \"https://host/x\"", "secret_env = \"ALMAGEST_NO_SUCH\""],
         "the environment has no ALMAGEST_NO_SUCH",
     );
-    refused(&["url = \"x\"", "complete = \"count\""], "needs the number");
+    refused(&["url = \"x\"", "complete_when = \"count\""], "needs the number");
     refused(&["url = \"x\"", "wrong = 1"], "unknown field");
     let desk = Desk::bare();
     let secret = desk.site.join("casu.secret");

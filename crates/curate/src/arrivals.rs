@@ -1,7 +1,7 @@
 //! The loops that watch sources: new files are fetched into the library and registered, each source in a thread of its own.
 //!
 //! A delivery is first listed remotely ([`Glance`]). It is fetched only when it changed or something of it is still to come.
-//! Files that did not change for a while are fetched immediately ([`SourceConfig::early`]), so that the work on them begins while
+//! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins while
 //! the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are remembered
 //! here: after a restart every delivery is checked again.
 
@@ -209,13 +209,13 @@ fn is_due(memory: &Memory, settings: &SourceConfig, is_marked: bool, quiet: Dura
     let is_again = memory.again.is_some_and(|at| Instant::now() >= at);
     let is_new = memory.gone_into != Some(glance.word);
     let is_quiet = quiet >= Duration::from_secs(settings.quiet_seconds);
-    if !settings.early && memory.gone_into.is_none() {
+    if !settings.fetch_early && memory.gone_into.is_none() {
         use crate::config::Complete;
-        return match settings.complete {
+        return match settings.complete_when {
             Complete::MarkerOrQuiet => is_marked || is_quiet,
             Complete::Marker => is_marked,
             Complete::Quiet => is_quiet,
-            Complete::Count => glance.names.len() as u64 >= settings.count,
+            Complete::Count => glance.names.len() as u64 >= settings.expected_files,
             Complete::Manifest => is_new || is_again,
         };
     }
@@ -555,15 +555,15 @@ mod tests {
     #[test]
     fn a_delivery_is_gone_into_when_it_is_worth_it() {
         let early = SourceConfig { quiet_seconds: 60, ..SourceConfig::default() };
-        let whole = SourceConfig { early: false, ..early.clone() };
+        let whole = SourceConfig { fetch_early: false, ..early.clone() };
         assert!(!is_due(&memory(&[]), &early, false, 99 * SECOND), "nothing has arrived");
         assert!(is_due(&memory(&["a"]), &early, false, SECOND), "it is new");
         assert!(!is_due(&memory(&["a"]), &whole, false, SECOND), "it is not complete");
         assert!(is_due(&memory(&["a"]), &whole, true, SECOND), "its marker is there");
         assert!(is_due(&memory(&["a"]), &whole, false, 60 * SECOND), "nothing changed for a while");
-        let marker = SourceConfig { complete: Complete::Marker, ..whole.clone() };
+        let marker = SourceConfig { complete_when: Complete::Marker, ..whole.clone() };
         assert!(!is_due(&memory(&["a"]), &marker, false, 60 * SECOND), "only its marker counts");
-        let count = SourceConfig { complete: Complete::Count, count: 2, ..whole };
+        let count = SourceConfig { complete_when: Complete::Count, expected_files: 2, ..whole };
         assert!(!is_due(&memory(&["a"]), &count, true, SECOND));
         assert!(is_due(&memory(&["a", "b"]), &count, false, SECOND));
 

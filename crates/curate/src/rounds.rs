@@ -22,7 +22,7 @@ pub fn plan(
     };
     let sizes = Sizes {
         workers: u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX),
-        rows_least: site.config.work.rows_per_catalogue_task,
+        rows_least: site.config.work.min_rows_per_catalogue_task,
         ..Sizes::default()
     };
     register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes, early_least })

@@ -5,7 +5,7 @@
 //! durable, in the order of the wanted files. A file that cannot be accepted becomes a refusal; all others continue.
 //!
 //! Start at [`fetch`]. A new rule for names goes into [`names`], a new kind of content into [`examine`], a new kind of source
-//! into [`source`]. Files of a directory go through `copying`, those of remote sources through `lanes`; both end in `landing`.
+//! into [`source`]. Files of a directory go through `copying`, those of remote sources through `connections`; both end in `landing`.
 //! Does not know the database: the known contents are queried through [`Request::known`].
 
 pub mod completeness;
@@ -16,9 +16,9 @@ pub mod pace;
 pub mod source;
 pub mod tuner;
 
+mod connections;
 mod copying;
 mod landing;
-mod lanes;
 mod listing;
 mod partial;
 mod space;
@@ -324,7 +324,7 @@ pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, 
     let directory = request.source.directory(request.delivery);
     let on_way: Vec<PathBuf> = match directory {
         Some(_) => Vec::new(),
-        None => wanted.iter().map(|w| lanes::path_of(request, w)).collect(),
+        None => wanted.iter().map(|w| connections::path_of(request, w)).collect(),
     };
     for volume in request.volumes {
         let path = &volume.directory;
@@ -337,7 +337,7 @@ pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, 
         Some(directory) => {
             copying::copy_all(request, &directory, &wanted, &listing.manifest, landed)?
         }
-        None => lanes::bring_all(request, &wanted, &listing.manifest, landed)?,
+        None => connections::bring_all(request, &wanted, &listing.manifest, landed)?,
     };
     fetched.left = wanted.len() - fetched.over;
     fetched.unchanged.extend(listing.unchanged);

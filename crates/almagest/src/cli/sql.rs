@@ -104,21 +104,21 @@ pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
     let limits = SqlLimits {
         time: (limits.seconds > 0).then(|| Duration::from_secs(limits.seconds)),
         rows: (limits.rows > 0).then_some(limits.rows),
-        temporary_bytes: (limits.temporary_mb > 0).then(|| limits.temporary_mb * 1_000_000),
+        temporary_bytes: (limits.max_temporary_mb > 0).then(|| limits.max_temporary_mb * 1_000_000),
         ..SqlLimits::DEFAULT
     };
     Ok(Reader::open_as_of(&site.place, limits, as_of)?)
 }
 
 fn time_limit(site: &Site, arguments: &Arguments) -> Option<Duration> {
-    let seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
+    let seconds = arguments.seconds.unwrap_or(site.config.sql.max_seconds);
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
     let mut site = site.clone();
-    site.config.sql.rows = arguments.rows.unwrap_or(site.config.sql.rows);
-    site.config.sql.seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
+    site.config.sql.max_rows = arguments.rows.unwrap_or(site.config.sql.max_rows);
+    site.config.sql.max_seconds = arguments.seconds.unwrap_or(site.config.sql.max_seconds);
     let event = |number: i64| {
         EventId::new(number).ok_or_else(|| exit::usage(format!("--as-of {number} is no event")))
     };

@@ -285,7 +285,7 @@ impl Desk {
     /// Daemons that look often, whatever else this machine does, and an ingester without a port.
     pub fn in_a_hurry(&self) {
         self.configure(&[
-            ("load_most = 1.5", "load_most = 0.0"),
+            ("max_load = 1.5", "max_load = 0.0"),
             ("poll_seconds = 10", "poll_seconds = 1"),
             ("poll_seconds = 2", "poll_seconds = 1"),
             ("listen = \"127.0.0.1:19187\"", "listen = \"\""),

@@ -100,7 +100,7 @@ impl Curator {
             None => None,
         };
         let signs = self.signs(attempt, place, standing, unreadable, directory.as_ref());
-        let patience = self.site.config.plan.silent_seconds.max(1) as f64;
+        let patience = self.site.config.plan.heartbeat_timeout_seconds.max(1) as f64;
         let key = &attempt.attempt;
         match verdict(&signs, patience, self.executor.is_by_hand()) {
             Verdict::GoOn => {

@@ -331,7 +331,7 @@ impl Curator {
             let work = self.archive.delivery_work(&name)?;
             let is_coming = work.arriving.is_some_and(|latest| site::now() - latest < STILL_COMING);
             let is_early = is_coming && self.request.is_none();
-            let early_least = if is_early { self.site.config.plan.early_images } else { 0 };
+            let early_least = if is_early { self.site.config.plan.min_early_images } else { 0 };
             let use_cases = self.use_cases_of(&name)?;
             let plan = rounds::plan(&self.site, &self.profiles, &work, &use_cases, early_least);
             let is_undecided = |round: &&RoundWork| {
@@ -562,7 +562,7 @@ impl Curator {
 
     fn approve_by_policy(&mut self) -> anyhow::Result<()> {
         let Some(record) = self.archive.plan(None)?.filter(is_open) else { return Ok(()) };
-        let most = self.site.config.plan.auto_hours_most;
+        let most = self.site.config.plan.auto_max_hours;
         let hours = parsed(&record)?.makespan_seconds / 3600.0;
         if most > 0.0 && hours > most {
             let plan = record.plan_id;

@@ -374,8 +374,8 @@ fn with_request<T>(
     act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
 ) -> anyhow::Result<T> {
     let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
-    let further = profiles.iter().flat_map(|p| &p.naming.unfinished);
-    let further = further.chain(&coming.origin.settings.unfinished).map(String::as_str);
+    let further = profiles.iter().flat_map(|p| &p.naming.unfinished_patterns);
+    let further = further.chain(&coming.origin.settings.unfinished_patterns).map(String::as_str);
     let unfinished = transfer::Unfinished::new(further);
     let library = &site.config.library;
     let volumes: Vec<transfer::Volume> = site
@@ -393,7 +393,7 @@ fn with_request<T>(
         fill: library.fill.into(),
         mode: if coming.is_library { transfer::Mode::InPlace } else { library.mode.into() },
         threads: site.config.work.workers(),
-        lines_most: coming.origin.settings.lines.max(1),
+        lines_most: coming.origin.settings.max_connections.max(1),
         pace: &coming.origin.pace,
         stall: coming.origin.settings.stall(),
         known: &|file| known.get(file).cloned().unwrap_or_default(),

@@ -108,16 +108,16 @@ pub struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Maximum number of hosts in use at a time; 0 = all.
-    pub hosts_most: usize,
+    pub max_hosts: usize,
     /// Foreign load per core above which a host is not used; 0 = any load.
-    pub load_most: f64,
+    pub max_load: f64,
     /// Bytes per second at which a host reads a library that is not on its own disk; 0 = as fast as from its own.
     pub remote_rate: f64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { hosts_most: 0, load_most: 1.5, remote_rate: 100e6 }
+        Self { max_hosts: 0, max_load: 1.5, remote_rate: 100e6 }
     }
 }
 
@@ -247,7 +247,7 @@ impl Reason {
                 None => self.to_string(),
             },
             Self::NoTime { .. } => {
-                "it takes longer than the time between quiet hours ([hosts] quiet)".to_owned()
+                "it takes longer than the time between quiet hours ([hosts] quiet_hours)".to_owned()
             }
             Self::TooLarge { cores_most, memory_most, .. } => format!(
                 "it needs more than the largest host has: {cores_most} cores and {} MB",
@@ -337,17 +337,17 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
             left_alone.push((at, why.clone()));
         } else if host.cores == 0 {
             left_alone.push((at, "it has no cores for tasks ([hosts] cores)".to_owned()));
-        } else if policy.load_most > 0.0 && load > policy.load_most {
-            let (most, load) = (policy.load_most, host.load);
+        } else if policy.max_load > 0.0 && load > policy.max_load {
+            let (most, load) = (policy.max_load, host.load);
             left_alone.push((
                 at,
-                format!("load {load:.1} of others, above {most} per core ([plan] load_most)"),
+                format!("load {load:.1} of others, above {most} per core ([plan] max_load)"),
             ));
         } else {
             usable.push(at);
         }
     }
-    let most = match policy.hosts_most {
+    let most = match policy.max_hosts {
         0 => usable.len(),
         n => n,
     };
@@ -359,7 +359,7 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
     };
     usable.sort_by_key(|at| strength(*at));
     for at in usable.split_off(most.min(usable.len())) {
-        left_alone.push((at, format!("at most {most} hosts are to be used ([plan] hosts_most)")));
+        left_alone.push((at, format!("at most {most} hosts are to be used ([plan] max_hosts)")));
     }
     usable.sort_unstable();
     left_alone.sort_by_key(|(at, _)| *at);

@@ -154,7 +154,7 @@ prop_compose! {
         arrows in proptest::collection::vec((0..groups, 0..groups), 0..8),
         urgencies in proptest::collection::vec(0..5_i64, groups),
         disks in proptest::collection::vec(prop_oneof![Just(u64::MAX), 0..500_u64], 2),
-        hosts_most in 0..5_usize,
+        max_hosts in 0..5_usize,
         first in prop_oneof![Just(0.0), 0.0..50.0],
         mut hosts in Just(hosts),
     ) -> Situation {
@@ -176,7 +176,7 @@ prop_compose! {
             0 => tasks.into_iter().map(|t| Task { host: None, ..t }).collect(),
             _ => tasks,
         };
-        let policy = Policy { hosts_most, ..Policy::default() };
+        let policy = Policy { max_hosts, ..Policy::default() };
         Situation { hosts, disks, groups, tasks, policy }
     }
 }
@@ -292,7 +292,7 @@ fn reasons_say_what_is_in_the_way() {
     assert_eq!(
         words(&case),
         [
-            "0: no host can be used: n1: draining; n2: load 40.0 of others, above 1.5 per core ([plan] load_most)"
+            "0: no host can be used: n1: draining; n2: load 40.0 of others, above 1.5 per core ([plan] max_load)"
         ]
     );
     case.hosts = hosts();
@@ -317,7 +317,7 @@ fn few_hosts_are_used_when_so_told_and_those_at_work_first() {
     hosts[0].busy.push(Busy { left: 5.0, threads: 1, memory_bytes: 0 });
     let tasks = (0..20).map(|_| task(0, 1.0)).collect();
     let mut situation = situation(hosts, vec![group("g", &[], 0)], tasks);
-    situation.policy.hosts_most = 2;
+    situation.policy.max_hosts = 2;
     let plan = plan(&situation);
     check(&situation, &plan);
     let used: BTreeSet<usize> = plan.placements.iter().map(|p| p.host).collect();

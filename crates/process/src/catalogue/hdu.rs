@@ -1,10 +1,10 @@
 //! One catalogue HDU: its rows are judged as a whole, then decoded block by block.
 
 use super::angle::{Axis, Declared};
+use super::anomalies::{Contradiction, Oddity};
 use super::batch::{Batch, position};
 use super::column_frame::ColumnFrame;
 use super::layout::{Delivered, Layout, may_be_undefined};
-use super::oddities::{Contradiction, Oddity};
 use super::photometry::{self, Calibration};
 use super::positions::{Positions, SkyCells, Sources, is_text, positions};
 use super::quality::{self, Classes};

@@ -5,8 +5,8 @@
 //! the WCS. Columns that contradict the WCS grossly produce a [`Contradiction`].
 
 use super::angle::{AngleUnit, Axis, Declared};
+use super::anomalies::{Contradiction, Oddity};
 use super::column_frame::{ColumnFrame, UnknownFrame};
-use super::oddities::{Contradiction, Oddity};
 use fits::Column;
 use model::profile::{MissingPosition, PositionRules, PositionSource, PositionUnit};
 use sky::{ReferenceFrame, SkyPosition, ToIcrs, Wcs, angular_distance_deg};

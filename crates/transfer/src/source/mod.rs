@@ -6,7 +6,7 @@
 //! as the protocol can: `fstat` on SFTP, `If-Match` on HTTP and S3.
 //!
 //! Start at [`open`]. Another kind is another implementation of the two traits. Retries, order and limits are the task of
-//! [`crate::lanes`].
+//! [`crate::connections`].
 
 pub mod address;
 mod directory;
