@@ -196,7 +196,7 @@ fn killed_while_folding() {
         }
         let last = desk.simulate(&small(3));
         let mut command = desk.command(&["run", path(&last)]);
-        command.envs([("ALMAGEST_MOST_PARTITIONS", "3"), ("ALMAGEST_CRASH_AT", point)]);
+        command.envs([("ALMAGEST_MAX_PARTITIONS", "3"), ("ALMAGEST_CRASH_AT", point)]);
         let ended = command.output().expect("it starts");
         assert!(ended.status.code().is_none(), "{point} was not passed: {ended:?}");
         let count = "SELECT count(*), count(DISTINCT obj_id) FROM detection";

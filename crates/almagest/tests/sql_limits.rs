@@ -35,7 +35,7 @@ fn long_rows(desk: &Desk, rows: u64, bytes: u64) -> String {
 const FORMATS: [&str; 4] = ["table", "csv", "json", "parquet"];
 
 /// Long beyond what a machine that is busy with other tests adds.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Threads of a process: those that watch the clock and the signals are there.
 fn threads(process: &Child) -> usize {
@@ -51,7 +51,7 @@ fn limits_of_time_hold_whatever_a_query_does() {
             let said = desk.at_site(&[&words[..], &["--output", "out"]].concat());
             assert_eq!(said.code, Some(3), "{format}: {said:?}");
             assert!(said.err.contains("time limit of 1 s"), "{format}: {said:?}");
-            assert!(began.elapsed() < PATIENCE, "{format}");
+            assert!(began.elapsed() < TIMEOUT, "{format}");
             let left: Vec<_> = std::fs::read_dir(desk.dir.path())
                 .expect("listed")
                 .flatten()
@@ -83,7 +83,7 @@ fn an_interrupt_ends_a_query_whatever_it_does() {
         let said = Said::from(process.wait_with_output().expect("it ends"));
         assert_eq!(said.code, Some(130), "{said:?}");
         assert!(said.err.contains("interrupted"), "{said:?}");
-        assert!(began.elapsed() < PATIENCE);
+        assert!(began.elapsed() < TIMEOUT);
     }
 }
 

@@ -46,7 +46,7 @@ pub enum ArchiveFault {
     #[error("{} is not a site: archive.db is missing (create a site with `{}`)", .0.display(), init(.0))]
     NoSite(PathBuf),
     /// There is no archive on the server.
-    #[error("{} holds no archive: create one there", .0.whereabouts())]
+    #[error("{} holds no archive: create one there", .0.location())]
     NoArchive(Box<Site>),
     /// A restore was not finished.
     #[error("the restore of {} was interrupted: repeat it", site.display())]

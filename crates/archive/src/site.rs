@@ -140,7 +140,7 @@ impl Site {
     }
 
     /// Returns the place of the archive, in words.
-    pub fn whereabouts(&self) -> String {
+    pub fn location(&self) -> String {
         self.store.url.clone().unwrap_or_else(|| self.database().display().to_string())
     }
 

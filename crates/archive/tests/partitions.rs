@@ -39,7 +39,7 @@ fn publish(archive: &mut Archive, unit: &UnitKey, rows: u64) {
 }
 
 fn leaves(site: &Site, server: &Server) -> u64 {
-    let name = site.whereabouts().rsplit('/').next().unwrap().to_owned();
+    let name = site.location().rsplit('/').next().unwrap().to_owned();
     let sql = "SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '^detection_[bf]'";
     server.psql(&name, sql).parse().unwrap()
 }

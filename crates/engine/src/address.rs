@@ -145,7 +145,7 @@ impl Address {
         )?;
         let version: i32 =
             client.query_one("SELECT current_setting('server_version_num')::int", &[])?.get(0);
-        if version < OLDEST {
+        if version < MIN_VERSION {
             return Err(EngineError::Address(format!(
                 "the server of {self} is PostgreSQL {}; 15 or later is needed",
                 version / 10_000
@@ -199,7 +199,7 @@ impl Address {
 }
 
 /// The oldest server whose features are used.
-const OLDEST: i32 = 150_000;
+const MIN_VERSION: i32 = 150_000;
 
 /// Splits the URL into one without the parameters of TLS, and those parameters.
 fn split(url: &str) -> Result<(String, Security)> {

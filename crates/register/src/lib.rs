@@ -13,8 +13,8 @@ pub mod pairing;
 pub mod plan;
 
 use archive::records::{
-    Arrival, Content, DeliveryFacts, FileKind, Journey, Postponed, Recorded, Registration,
-    SkippedEntry, Stage, StagedRefusal,
+    Arrival, Content, DeliveryFacts, FileKind, Postponed, Recorded, Registration, SkippedEntry,
+    Stage, StagedRefusal, TransferRecord,
 };
 use archive::{ArchiveError, Registry, Site, Timestamp};
 use model::profile::SurveyProfile;
@@ -119,7 +119,7 @@ pub fn known(
             modified_ns: file.modified_ns,
             sha256: file.sha256,
             path,
-            look_again: file.look_again,
+            look_again: file.reexamine,
         };
         known.entry(file.name).or_default().push(content);
     }
@@ -177,10 +177,10 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
         },
         arrived: now,
         transfer_seconds: brought.seconds,
-        journey: Journey {
+        transfer_record: TransferRecord {
             tries: brought.tries,
             resumed_bytes: brought.resumed_bytes,
-            proof: brought.proof.name(),
+            verified_by: brought.proof.name(),
         },
     }
 }

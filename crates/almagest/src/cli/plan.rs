@@ -159,7 +159,7 @@ fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit>
     let done = archive.compare(record.plan_id)?;
     let mut came = document::Came::new();
     for unit in document.units.iter().filter(|unit| unit.to_come) {
-        let tasks = archive.compare_coming(&unit.delivery, unit.use_case, record.proposed)?;
+        let tasks = archive.compare_expected(&unit.delivery, unit.use_case, record.proposed)?;
         if !tasks.is_empty() {
             came.insert((unit.delivery.clone(), unit.use_case), tasks);
         }

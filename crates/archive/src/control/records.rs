@@ -67,24 +67,24 @@ pub struct Arrival {
     /// Duration of the transfer in seconds.
     pub transfer_seconds: f64,
     /// Course of the transfer.
-    pub journey: Journey,
+    pub transfer_record: TransferRecord,
 }
 
 /// The course of a file's transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Journey {
+pub struct TransferRecord {
     /// Number of times that the file was read from its beginning.
     pub tries: u32,
     /// Bytes that an earlier try had transferred.
     pub resumed_bytes: u64,
     /// Method of the file's verification: `sha256`, `md5`, `datasum` or `second_look`.
-    pub proof: &'static str,
+    pub verified_by: &'static str,
 }
 
-impl Default for Journey {
-    /// Returns the course of a transfer that read the file once and verified it by a second look.
+impl Default for TransferRecord {
+    /// Returns the course of a transfer that read the file once and verified it by a second listing.
     fn default() -> Self {
-        Self { tries: 1, resumed_bytes: 0, proof: "second_look" }
+        Self { tries: 1, resumed_bytes: 0, verified_by: "second_look" }
     }
 }
 
@@ -199,7 +199,7 @@ pub struct KnownFile {
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
     /// True when a refusal of the file on arrival is to be retried: the file must be checked again although it did not change.
-    pub look_again: bool,
+    pub reexamine: bool,
 }
 
 /// A file of the library with the archive's facts about it.

@@ -139,7 +139,7 @@ const VISIBLE: &str = "d.begin_event <= (SELECT max(event_id) FROM event)
         UNION ALL SELECT reserved_event FROM batch WHERE event_id IS NULL AND reserved_event IS NOT NULL)";
 
 /// Returns a statement that makes the owner of the common parent the owner of a table: attaching requires ownership of both.
-pub(super) fn give_sql(name: &str) -> String {
+pub(super) fn owner_sql(name: &str) -> String {
     format!(
         "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE %I OWNER TO %I', '{name}', pg_get_userbyid(relowner))
              FROM pg_class WHERE oid = '{ALL}'::regclass); END $$"
@@ -159,7 +159,7 @@ pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<
          {give};
          COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, every row.';
          ALTER TABLE {ALL} ATTACH PARTITION {name} FOR VALUES IN ({programme_id})",
-        give = give_sql(&name)
+        give = owner_sql(&name)
     ))
 }
 

@@ -54,7 +54,7 @@ pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
     ingest_all(&mut archive, NIGHT);
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
     for use_case in UseCase::ALL {
-        archive.ask_again(NIGHT, use_case, &cause(), now()).unwrap();
+        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive), [(2, 2, 40)]);
@@ -81,7 +81,7 @@ pub fn what_is_purged_is_gone<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive)[0], (0, 0, 0));
     // It can be ingested anew, with new ids.
     for use_case in UseCase::ALL {
-        archive.ask_again(NIGHT, use_case, &cause(), now()).unwrap();
+        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive)[0], (2, 2, 40));
@@ -110,7 +110,7 @@ pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
     let sheet = facts.delivery.unwrap();
     assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
     // The older processing done again does not push the newer one aside.
-    archive.ask_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+    archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
     let unit = stage_round_of(&mut archive, NIGHT, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
@@ -346,7 +346,7 @@ pub fn detectors_keep_their_detections<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive), [(1, 0, 10), (4, 4, 50)]);
     archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
-    archive.ask_again(SECOND, UseCase::Catalogue, &cause(), now()).unwrap();
+    archive.request_again(SECOND, UseCase::Catalogue, &cause(), now()).unwrap();
     publish_hdus(&mut archive, SECOND, &|multiframe, ext_num| match (multiframe, ext_num) {
         (7, 2) => Hdu::Absent,
         _ => Hdu::Whole,

@@ -54,12 +54,12 @@ fn new_database() -> archive::Database {
 
 /// The site's archive on the server as its URL says; `None` when it is embedded.
 pub fn url_of(site: &Site) -> Option<String> {
-    (!site.is_embedded()).then(|| site.whereabouts())
+    (!site.is_embedded()).then(|| site.location())
 }
 
 /// What psql prints about the archive of a site on the server.
 pub fn psql(site: &Site, sql: &str) -> String {
-    let name = site.whereabouts().rsplit('/').next().unwrap().to_owned();
+    let name = site.location().rsplit('/').next().unwrap().to_owned();
     testkit::postgres::Server::shared().unwrap().psql(&name, sql)
 }
 
@@ -139,7 +139,7 @@ pub fn arrival(name: &str, text: &str) -> Arrival {
         },
         arrived: now(),
         transfer_seconds: 0.5,
-        journey: Journey::default(),
+        transfer_record: TransferRecord::default(),
     }
 }
 

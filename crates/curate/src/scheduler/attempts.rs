@@ -20,8 +20,8 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Number of failures after which a task is given up, and number of lost attempts.
-const FAILURES_MOST: u32 = 3;
-const LOST_MOST: u32 = 8;
+const MAX_FAILURES: u32 = 3;
+const MAX_LOST: u32 = 8;
 /// Delay after the first failure, four times as long after each further one: a transient failure takes time to pass.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Maximum length to which heartbeats and notes are read.
@@ -120,7 +120,7 @@ impl Curator {
                 if let Err(fault) = self.executor.cancel(std::slice::from_ref(job)) {
                     self.tell_once(fault.to_string());
                 }
-                if key.attempt >= LOST_MOST {
+                if key.attempt >= MAX_LOST {
                     self.give_up(&key.task, &reason, report)?;
                 }
                 Ok(())
@@ -142,7 +142,7 @@ impl Curator {
         report.failed += 1;
         // More memory is requested only once.
         let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
-        if !transient || is_raised || key.attempt >= FAILURES_MOST {
+        if !transient || is_raised || key.attempt >= MAX_FAILURES {
             self.give_up(&key.task, &reason, report)?;
         } else if code != "memory" {
             let pause = FAILURE_PAUSE * 4_u32.saturating_pow(key.attempt.saturating_sub(1));

@@ -4,7 +4,7 @@ use super::situation::{Piece, UnitName, Work};
 use crate::table::Table;
 use crate::words::{bytes, counted, grouped, utc};
 use archive::Timestamp;
-use archive::planning::{CameAndDone, PlannedAndDone, Proposal, ProposedTask};
+use archive::planning::{ExpectedRun, PlannedRun, Proposal, ProposedTask};
 use chrono::TimeDelta;
 use dispatch::planner::Plan;
 use model::UseCase;
@@ -453,10 +453,10 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// Tasks of the rounds that a plan named before they were open, by unit.
-pub type Came = BTreeMap<UnitName, Vec<CameAndDone>>;
+pub type Came = BTreeMap<UnitName, Vec<ExpectedRun>>;
 
 /// Compares a plan with the actual course, unit by unit.
-pub fn compared(document: &Document, done: &[PlannedAndDone], came: &Came) -> Table {
+pub fn compared(document: &Document, done: &[PlannedRun], came: &Came) -> Table {
     let mut table = Table::new([
         "unit",
         "tasks",

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Longest time that a tool of a batch system, or ssh, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Cores and memory in MB of a host for which scripts are printed and whose size is not configured.
 const PRINTED: (u32, u32) = (1, 4000);
 
@@ -32,7 +32,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
                 logs: site.place.logs().join("jobs"),
             };
             files::create_dir(&options.logs)?;
-            let system = System::with(&slurm::ENVIRONMENT, &slurm::LOCALE, PATIENCE);
+            let system = System::with(&slurm::ENVIRONMENT, &slurm::LOCALE, TIMEOUT);
             Box::new(Slurm::new(system, options))
         }
         ExecutorKind::Ssh => {
@@ -47,7 +47,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
                 report_seconds: config.ssh.report_seconds,
             };
             files::create_dir(&options.reports)?;
-            let system = System::with(&["SSH_AUTH_SOCK"], &[("LC_ALL", "C")], PATIENCE);
+            let system = System::with(&["SSH_AUTH_SOCK"], &[("LC_ALL", "C")], TIMEOUT);
             Box::new(Ssh::new(system, options))
         }
         ExecutorKind::Print => {

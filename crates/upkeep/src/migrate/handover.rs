@@ -48,8 +48,8 @@ pub(super) enum Progress {
 impl Handover {
     pub(super) fn begin(site: &Site, target: &Site, now: Timestamp) -> Self {
         Self {
-            from: site.whereabouts(),
-            to: target.whereabouts(),
+            from: site.location(),
+            to: target.location(),
             word: format!("{}-{}", now.timestamp_micros(), std::process::id()),
             password_file: password_file_of(target),
             now: text_of(now),
@@ -118,7 +118,7 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
         );
         return Err(conflict(&message));
     }
-    if moved.place != target.whereabouts() {
+    if moved.place != target.location() {
         return Err(conflict(&format!("the archive has moved to {} already", moved.place)));
     }
     let handover = Handover { word: moved.word.clone(), ..Handover::begin(site, target, now) };

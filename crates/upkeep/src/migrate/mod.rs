@@ -118,7 +118,7 @@ pub fn check_target(site: &Site, database: &Database) -> Result<(), ArchiveError
 }
 
 fn taken(target: &Site) -> ArchiveError {
-    conflict(&format!("{} holds an archive already", target.whereabouts()))
+    conflict(&format!("{} holds an archive already", target.location()))
 }
 
 /// Drops the detections of a copy that was not confirmed; its other tables are emptied when they are filled.

@@ -39,7 +39,7 @@ pub fn repair(
                     continue;
                 }
                 archive.write("repair", "request previews again", |tx| {
-                    archive::store::ask_for_preview(tx, multiframe, &cause.why, now)
+                    archive::store::request_preview(tx, multiframe, &cause.why, now)
                 })?;
                 done.push(line);
             }
@@ -77,7 +77,7 @@ fn realigned(
 ///
 /// # Errors
 /// [`ArchiveError`].
-pub fn ask_for_lost_previews(
+pub fn request_lost_previews(
     archive: &mut Archive,
     deliveries: &[String],
     cause: &Cause,
@@ -102,7 +102,7 @@ pub fn ask_for_lost_previews(
     lost.dedup();
     archive.write("again", "request lost previews again", |tx| {
         for multiframe in &lost {
-            archive::store::ask_for_preview(tx, *multiframe, &cause.why, now)?;
+            archive::store::request_preview(tx, *multiframe, &cause.why, now)?;
         }
         Ok(())
     })?;

@@ -144,7 +144,7 @@ pub(super) fn reserve(
     let ranges = ranges(tx, unit.id)?;
     if ranges.is_empty() {
         for rows in wanted {
-            give_range(tx, unit.id, *rows)?;
+            assign_range(tx, unit.id, *rows)?;
         }
     } else {
         let same = ranges.len() == wanted.len()
@@ -161,7 +161,7 @@ pub(super) fn reserve(
     self::ranges(tx, unit.id)
 }
 
-fn give_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<(), ArchiveFault> {
+fn assign_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<(), ArchiveFault> {
     let count = i64::try_from(rows.rows).unwrap_or(i64::MAX);
     let last: Option<i64> = tx
         .query_row(

@@ -141,7 +141,7 @@ impl Archive {
                     act: "create an archive".to_owned(),
                     fault: ArchiveFault::Conflict(format!(
                         "{} holds an archive already",
-                        site.whereabouts()
+                        site.location()
                     )),
                 });
             }
@@ -333,7 +333,7 @@ impl Archive {
 }
 
 /// Requests that the previews of a multiframe are made again.
-pub fn ask_for_preview(
+pub fn request_preview(
     tx: &Connection,
     multiframe: i64,
     why: &str,
@@ -341,7 +341,7 @@ pub fn ask_for_preview(
 ) -> Result<(), ArchiveFault> {
     let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
     let file = tx.query_row(file, [multiframe], |r| r.get(0))?;
-    rounds::ask_again(tx, file, UseCase::Preview, why, now)
+    rounds::request_again(tx, file, UseCase::Preview, why, now)
 }
 
 /// Shares a site with other writing processes, so that no move of its archive starts before the lock is dropped.
@@ -487,7 +487,7 @@ impl Queue for Archive {
         self.read(format!("list the work of {delivery}"), |c| work::delivery_work(c, delivery))
     }
 
-    fn ask_again(
+    fn request_again(
         &mut self,
         delivery: &str,
         use_case: UseCase,
@@ -503,7 +503,7 @@ impl Queue for Archive {
             let files: Vec<i64> =
                 select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
             for file in files {
-                rounds::ask_again(tx, file, use_case, &cause.why, now)?;
+                rounds::request_again(tx, file, use_case, &cause.why, now)?;
             }
             Ok(())
         })
@@ -689,8 +689,8 @@ impl Planning for Archive {
         self.read("list open tasks", planning::open_tasks)
     }
 
-    fn results_of_late(&self, most: u32) -> Result<Vec<Took>, ArchiveError> {
-        self.read("list the durations of tasks", |c| planning::results_of_late(c, most))
+    fn recent_results(&self, most: u32) -> Result<Vec<TaskUsage>, ArchiveError> {
+        self.read("list the durations of tasks", |c| planning::recent_results(c, most))
     }
 
     fn propose(
@@ -731,35 +731,35 @@ impl Planning for Archive {
         })
     }
 
-    fn approve_coming(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError> {
-        if self.approved_to_come()?.is_empty() {
+    fn approve_expected(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError> {
+        if self.approved_expected()?.is_empty() {
             return Ok(Vec::new());
         }
         self.write("approve-coming", "approve expected rounds", |tx| {
-            planning::approve_coming(tx, now)
+            planning::approve_expected(tx, now)
         })
     }
 
-    fn approved_to_come(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
-        self.read("list approved expected rounds", planning::approved_to_come)
+    fn approved_expected(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
+        self.read("list approved expected rounds", planning::approved_expected)
     }
 
     fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError> {
         self.read("read a plan", |c| planning::plan(c, plan_id))
     }
 
-    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError> {
+    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveError> {
         self.read(format!("compare plan {plan_id}"), |c| planning::compare(c, plan_id))
     }
 
-    fn compare_coming(
+    fn compare_expected(
         &self,
         delivery: &str,
         use_case: UseCase,
         since: Timestamp,
-    ) -> Result<Vec<CameAndDone>, ArchiveError> {
+    ) -> Result<Vec<ExpectedRun>, ArchiveError> {
         self.read(format!("compare {delivery}/{use_case}"), |c| {
-            planning::compare_coming(c, delivery, use_case, since)
+            planning::compare_expected(c, delivery, use_case, since)
         })
     }
 
@@ -857,7 +857,7 @@ impl Publication for Archive {
         if self.site.is_embedded() {
             return Ok(0);
         }
-        let folded = partitions::fold(&self.connection, partitions::most_partitions());
+        let folded = partitions::fold(&self.connection, partitions::max_partitions());
         folded.map_err(ArchiveError::during("fold partitions"))
     }
 

@@ -405,7 +405,7 @@ impl Publishing<'_> {
         }
         self.publish_tables(&replaced)?;
         if let Some(stored) = stored {
-            described::hold_back(self.tx, (self.unit.id, DONE), (stored, self.event), &mut rows)?;
+            described::withhold(self.tx, (self.unit.id, DONE), (stored, self.event), &mut rows)?;
         }
         if use_case == UseCase::Metadata {
             provider::record_cameras(self.tx, self.unit.id, self.event.get())?;

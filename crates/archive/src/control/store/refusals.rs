@@ -2,7 +2,7 @@
 
 use super::findings::{self, Found};
 use super::history::move_refusal;
-use super::rounds::ask_again;
+use super::rounds::request_again;
 use super::time::time_of;
 use crate::control::records::*;
 use crate::error::ArchiveFault;
@@ -203,11 +203,11 @@ fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<
         tx.prepare_cached(sql)?.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?;
     for file in again {
         match use_case.parse::<UseCase>() {
-            Ok(use_case) => ask_again(tx, file, use_case, why, now)?,
+            Ok(use_case) => request_again(tx, file, use_case, why, now)?,
             // An HDU refused on arrival was left out of every use case. It stays out until the file is rechecked.
             Err(_) => {
                 for use_case in UseCase::ALL {
-                    ask_again(tx, file, use_case, why, now)?;
+                    request_again(tx, file, use_case, why, now)?;
                 }
             }
         }

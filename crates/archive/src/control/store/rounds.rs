@@ -232,7 +232,7 @@ pub(super) fn stage_when_over(
 
 /// Requests that a use case of an image is redone; a pending request stays. An image without a catalogue has no detections to
 /// redo.
-pub(super) fn ask_again(
+pub(super) fn request_again(
     tx: &Connection,
     file_id: i64,
     use_case: UseCase,
