@@ -65,7 +65,7 @@ def below(pid):
 
 
 class Cluster:
-    """Slurm on so many nodes of one processor each, which is a part of one."""
+    """Slurm on a number of nodes of one processor each, which is a part of one."""
 
     started = 0
 
@@ -146,7 +146,7 @@ class Site:
 
 
 class Experiment:
-    """Nights of one use case, or of all, on so many nodes: made ready, then measured once."""
+    """Nights of one use case, or of all, on a number of nodes: made ready, then measured once."""
 
     def __init__(self, bench, nodes, use_case, deliveries, turn):
         first = {"catalogue": ("metadata", "ingest"), "preview": ("metadata", "ingest")}.get(use_case, ())

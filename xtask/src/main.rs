@@ -29,7 +29,7 @@ usage: cargo xtask <command>
   arrows               check that crates depend on what they may and on nothing else
   packages             check the number of locked packages against its ceiling
   paths                check that every path in ARCHITECTURE.md exists
-  words                check that what people read has no banned phrase
+  words                check that no text that users read has a banned phrase
   size                 check the size of the release binary against its ceiling";
 
 fn main() -> ExitCode {

@@ -1,8 +1,8 @@
-//! The words of the project: banned phrases in what people read.
+//! The words of the project: banned phrases in texts that users and developers read.
 //!
-//! `xtask/words.txt` has the phrases and their replacements, `xtask/words-allowed.txt` the places that may use one. Searched
-//! are comments, string literals and names in Rust sources, the documents, the golden help, the definitions of tables, the
-//! survey profiles and the configuration template. Start at [`check`].
+//! `xtask/words.txt` has the phrases and their replacements, `xtask/words-allowed.txt` the places that may use one. The check
+//! reads comments, string literals and names in Rust sources, and the whole of the documents, the golden help, the definitions
+//! of tables, the survey profiles, the configuration template, SQL and Python. Start at [`check`].
 
 mod doc;
 mod source;
@@ -12,11 +12,23 @@ use crate::root;
 use std::fs;
 use std::path::Path;
 
-/// Files outside `crates/`, `fuzz/` and `xtask/` that are read, and directories of such files.
-const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs", "surveys"];
+/// Directories and files that are searched.
+const PLACES: [&str; 11] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "Cargo.toml",
+    "bench",
+    "crates",
+    "dist",
+    "docs",
+    "fuzz/fuzz_targets",
+    "surveys",
+    "xtask/src",
+];
 
-/// Endings of the files that are searched. SQL of published migrations is not: it cannot be changed afterwards.
-const ENDINGS: [&str; 4] = [".rs", ".md", ".toml", ".txt"];
+/// Endings of the files that are searched.
+const ENDINGS: [&str; 8] = [".rs", ".md", ".toml", ".txt", ".sql", ".py", ".service", ".1"];
 
 /// A banned phrase.
 #[derive(Debug)]
@@ -60,8 +72,8 @@ pub fn check() -> Result<(), String> {
     let banned = banned(&read("xtask/words.txt")?)?;
     let allowed = allowed(&read("xtask/words-allowed.txt")?)?;
     let mut paths = Vec::new();
-    for start in DOCUMENTS.iter().chain(&["crates", "fuzz/fuzz_targets", "xtask/src"]) {
-        list(Path::new(start), &mut paths).map_err(|e| format!("{start}: {e}"))?;
+    for place in PLACES {
+        list(Path::new(place), &mut paths).map_err(|e| format!("{place}: {e}"))?;
     }
     paths.sort();
     let mut hits = Vec::new();
@@ -76,7 +88,7 @@ pub fn check() -> Result<(), String> {
     Err(faults.join("\n"))
 }
 
-/// Parses the list of banned phrases: `phrase | replacement` on each line, spellings of a word as `mend/mends`.
+/// Parses the list of banned phrases: `phrase | replacement` on each line, spellings of a word as `repair/repairs`.
 fn banned(list: &str) -> Result<Vec<Banned>, String> {
     entries(list, "xtask/words.txt", |[phrase, replacement]: [&str; 2]| {
         let spellings = |word: &str| word.split('/').map(str::to_owned).collect();
@@ -125,8 +137,10 @@ fn list(path: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
         }
         return Ok(());
     }
+    // Released migrations are never edited.
+    let is_migration = path.iter().any(|part| part == "migrations");
     let name = path.to_string_lossy();
-    if ENDINGS.iter().any(|ending| name.ends_with(ending)) && !name.ends_with("Cargo.toml") {
+    if !is_migration && ENDINGS.iter().any(|ending| name.ends_with(ending)) {
         files.push(name.into_owned());
     }
     Ok(())

@@ -254,7 +254,7 @@ fn steps_do_not_work_beside_the_scheduler() {
     let said = desk.at_site(&["metadata", "--delivery", "20071011_v1"]);
     assert_eq!(said.code, Some(5), "{said:?}");
     assert_eq!(desk.count("SELECT count(*) FROM attempt"), 0);
-    // What is to be done again is asked for; the scheduler does it.
+    // A repetition is requested; the scheduler does it.
     let said = desk.at_site(&["preview", "--again", "--delivery", "20071011_v1"]).ended(0);
     assert!(said.contains("the data daemon does it"), "{said}");
     desk.at_site(&["metadata", "--delivery", "20071011_v1", "--force"]).ended(0);
@@ -462,15 +462,15 @@ fn doctor_reports_what_is_absent_and_who_cannot_write() {
     std::fs::copy(env!("CARGO_BIN_EXE_almagest"), &program).expect("copied");
     let mut command = std::process::Command::new(&program);
     command.arg("--site").arg(&desk.site).arg("doctor").uid(65534).gid(0);
-    command.env_remove("ALMAGEST_SITE").env("USER", "somebody").current_dir("/");
+    command.env_remove("ALMAGEST_SITE").env("USER", "another").current_dir("/");
     let said = Said::from(command.output().expect("it starts"));
     assert_eq!(said.code, Some(3), "{said:?}");
     assert!(said.out.contains("cannot write to") && said.out.contains("library"), "{said:?}");
-    assert!(!said.out.contains("somebody"), "the account, not $USER: {said:?}");
+    assert!(!said.out.contains("another"), "the account, not $USER: {said:?}");
 }
 
 #[test]
-fn people_are_named_by_their_account() {
+fn users_are_named_by_their_account() {
     let desk = Desk::new();
     let run = |environment: &[(&str, &str)]| {
         let mut command = desk.command(&["pause", "--all", "--reason", "x"]);
@@ -481,7 +481,7 @@ fn people_are_named_by_their_account() {
     };
     let id = std::process::Command::new("id").arg("-un").output().expect("id is there");
     let account = String::from_utf8_lossy(&id.stdout).trim().to_owned();
-    assert_eq!(run(&[("USER", "somebody"), ("LOGNAME", "somebody")]), account);
+    assert_eq!(run(&[("USER", "another"), ("LOGNAME", "another")]), account);
     assert_eq!(run(&[("ALMAGEST_OPERATOR", "anna")]), format!("anna ({account})"));
 }
 

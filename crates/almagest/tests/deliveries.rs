@@ -289,7 +289,7 @@ fn what_explain_advises_for_an_open_delivery_closes_it() {
     }
 }
 
-/// A store that records what it is asked, and lists nothing.
+/// A store that records its requests, and lists nothing.
 fn recording_store() -> (u16, std::sync::mpsc::Receiver<String>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -290,7 +290,7 @@ fn newer_files_that_wait_are_explained() {
         for told in [explain(&file), explain(&name), explain(FIRST)] {
             assert!(!told.contains("waits for") && !told.contains("taken it up yet"), "{told}");
         }
-        // The image itself arrives anew.
+        // The image itself arrives again.
         let mut image = std::fs::read(delivery.join(&file)).unwrap();
         image.extend_from_slice(&[0; 2880]);
         std::fs::write(delivery.join(&file), image).unwrap();

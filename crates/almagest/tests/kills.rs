@@ -69,7 +69,7 @@ fn aims(passed: &[String], next: &mut impl FnMut(u64) -> u64) -> (Vec<String>, V
     (first, others)
 }
 
-/// How far a killed run had come, in a few words.
+/// Describes the progress of a killed run in a few words.
 fn reached(desk: &Desk) -> String {
     let status = desk.at_site(&["status", "--json"]);
     if status.code != Some(0) {

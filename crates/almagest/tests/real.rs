@@ -67,7 +67,7 @@ fn listed(told: &[(&str, &str, &'static str)]) -> Vec<(String, String, &'static 
     told.iter().map(|(file, code, word)| ((*file).to_owned(), (*code).to_owned(), *word)).collect()
 }
 
-/// What `explain` says must contain all of these.
+/// Checks that the output of `explain` contains all of these.
 #[track_caller]
 fn explained(desk: &Desk, name: &str, wanted: &[&str]) {
     let said = desk.at_site(&["explain", name]).ended(0);
@@ -296,7 +296,7 @@ fn the_whole_set_is_one_delivery() {
     everything_was_there(&desk, &delivery);
 }
 
-/// What is computed, by astropy and numpy; and magnitudes on average as those of the reference stars.
+/// Compares computed values with those of astropy and numpy; and magnitudes on average as those of the reference stars.
 #[test]
 fn derived_numbers_are_those_of_astropy() {
     let Some(truth) = Truth::find() else { return };

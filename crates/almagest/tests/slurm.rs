@@ -156,7 +156,7 @@ fn the_controller_is_deaf_then_killed_and_comes_back() {
     field.cluster.told(&["kill-controller"]);
     std::thread::sleep(Duration::from_secs(5));
     field.cluster.told(&["restart-controller"]);
-    field.has_all(2, "with a controller that was away");
+    field.has_all(2, "with a controller that was unreachable");
     daemon.end().ended(0);
     field.has_submitted_nothing_twice();
 }

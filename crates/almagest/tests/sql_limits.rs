@@ -60,7 +60,7 @@ fn limits_of_time_hold_whatever_a_query_does() {
                 .collect();
             assert!(left.is_empty(), "{format}: {left:?}");
         }
-        // Somebody who reads our output and stops reading does not hold it up either.
+        // A program that reads our output and stops reading does not hold it up either.
         let mut command =
             desk.command(&["sql", &long_rows(&desk, 1_000_000, 100_000), "--seconds", "1"]);
         let unread = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -121,7 +121,7 @@ fn no_length_of_a_cell_is_a_panic() {
 /// User and group `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Somebody who may read a directory and write nothing.
+/// A user who may read a directory and write nothing.
 struct Reader {
     dir: tempfile::TempDir,
     binary: PathBuf,

@@ -1,4 +1,4 @@
-//! The data daemon with plain computers that it reaches by ssh, and with scripts that people run.
+//! The data daemon with plain computers that it reaches by ssh, and with scripts that users run.
 
 mod operator;
 
@@ -136,7 +136,7 @@ fn scripts(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn people_run_the_scripts_of_their_computers() {
+fn users_run_the_scripts_of_their_computers() {
     let desk = Desk::new();
     desk.in_a_hurry();
     desk.slow_node(0.0);

@@ -100,7 +100,7 @@ fn a_source_entry_and_the_daemon_are_all_that_is_needed() {
     assert_eq!(status["sources"]["state"]["sources"]["casu"]["fault"], serde_json::Value::Null);
     let text = desk.at_site(&["status"]).ended(0);
     assert!(text.contains("casu") && text.contains("OK_TO_COPY has not come"), "{text}");
-    assert_eq!(desk.refusals().len(), 0, "what is still to come is no news");
+    assert_eq!(desk.refusals().len(), 0, "awaited files are no news");
     // A file that grows is not taken before it stays as it is.
     let growing = delivery.join("growing.dat");
     for part in 0..4 {
@@ -191,7 +191,7 @@ fn deliveries_are_complete_by_list_or_count() {
 }
 
 #[test]
-fn what_is_wrong_with_a_source_is_told_without_its_secrets() {
+fn faults_of_a_source_are_reported_without_its_secrets() {
     let refused = |lines: &[&str], wanted: &str| {
         let desk = Desk::bare();
         let lines: Vec<String> = lines.iter().map(|l| (*l).to_owned()).collect();
@@ -284,7 +284,7 @@ fn volumes_are_filled_and_what_does_not_fit_is_not_begun() {
 }
 
 #[test]
-fn rot_is_found_and_mended_by_who_is_right() {
+fn rot_is_found_and_repaired_from_the_right_copy() {
     let desk = Desk::new();
     let delivery = provided(&desk);
     let text = delivery.to_str().unwrap();
@@ -349,7 +349,7 @@ fn rot_is_found_and_mended_by_who_is_right() {
         "it still came from where it came from"
     );
     fs::write(library.join("third.dat"), "third").unwrap();
-    // While somebody brings the delivery, a file without a record may be one of his.
+    // While another process fetches the delivery, a file without a record may be one of its files.
     let busy = files::lock_dir(&library).unwrap();
     desk.at_site(&["reconcile", "--right", "archive"]).ended(0);
     assert!(library.join("third.dat").exists());
@@ -357,7 +357,7 @@ fn rot_is_found_and_mended_by_who_is_right() {
     desk.at_site(&["reconcile", "--right", "archive"]).ended(0);
     assert!(!library.join("third.dat").exists());
     assert!(walk(&desk.site.join("library/.strays")).iter().any(|line| line.contains("third.dat")));
-    // What is deleted at the source stays, and is told.
+    // A file that is deleted at the source stays, and is reported.
     fs::remove_file(delivery.join("new.dat")).unwrap();
     let gone = codes(desk.at_site(&["reconcile", "--json"]), 0);
     assert!(gone.contains(&"gone_at_source".to_owned()), "{gone:?}");

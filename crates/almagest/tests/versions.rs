@@ -459,7 +459,7 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
         desk.run(&delivery).ended(0);
         let first = desk.rows(OF_CATALOGUES);
         let all = desk.rows("SELECT count(*) AS rows FROM detection");
-        // The catalogue of the first frame comes again, and nothing of it can be read.
+        // The catalogue of the first frame arrives again, and nothing of it can be read.
         redeliver(&delivery.join(&names[0]), [FLUX, NO_FLUX], &ALL);
         desk.run(&delivery).ended(1);
         assert_eq!(desk.rows(OF_CATALOGUES), first, "detections and metadata stay as they are");
@@ -514,7 +514,7 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
     }
 }
 
-/// What is corrected of a frame shows while the newer version of its catalogue stays refused, and stays when a readable one comes.
+/// A correction of a frame shows while the newer version of its catalogue stays refused, and stays when a readable one comes.
 #[test]
 fn corrections_do_not_wait_for_a_catalogue() {
     for desk in Desk::of_both_engines() {

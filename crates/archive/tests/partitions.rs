@@ -166,7 +166,7 @@ fn readers_that_never_finish_hold_nobody_up() {
     archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
     archive.restore(NIGHT, &[], &Cause::new("test", "undone"), now()).unwrap();
     publish_one(&mut archive, NIGHT, "w00002.fit");
-    assert!(began.elapsed() < Duration::from_secs(900), "somebody was waited for");
+    assert!(began.elapsed() < Duration::from_secs(900), "a reader was waited for");
     assert_eq!(count(&mut steady), 20, "it sees what it saw");
     let mut fresh = postgres::Client::connect(&url, postgres::NoTls).unwrap();
     assert_eq!(count(&mut fresh), 60);

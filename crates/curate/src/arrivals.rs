@@ -1,6 +1,6 @@
 //! The loops that watch sources: new files are fetched into the library and registered, each source in a thread of its own.
 //!
-//! A delivery is first listed remotely ([`Glance`]). It is fetched only when it changed or something of it is still to come.
+//! A delivery is first listed remotely ([`Glance`]). It is fetched only when it changed or some of its files are awaited.
 //! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins while
 //! the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are remembered
 //! here: after a restart every delivery is checked again.
@@ -61,7 +61,7 @@ pub struct SourceState {
     pub fault: Option<String>,
     /// Time since which the source is unreachable; `None` when it is reachable.
     pub away_since: Option<String>,
-    /// Deliveries of which something is still to come, each with a description of the missing files.
+    /// Deliveries with awaited files, each with a description of the missing files.
     pub awaited: BTreeMap<String, String>,
     /// Entries that are no deliveries, each with the reason.
     #[serde(default)]
@@ -167,7 +167,7 @@ struct Memory {
     gone_into: Option<u64>,
     /// Time of the next listing; `None` when every poll lists the delivery.
     next_look: Option<Instant>,
-    /// True when something of the delivery is still to come.
+    /// True when files of the delivery are awaited.
     is_open: bool,
     /// Time at which the delivery is fetched again although nothing changed.
     again: Option<Instant>,
@@ -428,7 +428,7 @@ impl Watcher<'_> {
         latest.and_then(|at| at.elapsed().ok()).unwrap_or_default()
     }
 
-    /// Fetches the files that are due. Returns true when something is still to come, and the delay after which another try makes
+    /// Fetches the files that are due. Returns true when files are awaited, and the delay after which another try makes
     /// sense.
     fn bring(
         &self,
@@ -553,7 +553,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_delivery_is_gone_into_when_it_is_worth_it() {
+    fn a_delivery_is_listed_when_it_may_have_changed() {
         let early = SourceConfig { quiet_seconds: 60, ..SourceConfig::default() };
         let whole = SourceConfig { fetch_early: false, ..early.clone() };
         assert!(!is_due(&memory(&[]), &early, false, 99 * SECOND), "nothing has arrived");

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_log_begins_anew() {
+    fn a_large_log_is_restarted() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join(NAME);
         fs::write(&log, vec![b'x'; MAX_BYTES as usize + 1]).unwrap();

@@ -196,7 +196,7 @@ impl Night {
             // Ingest before rounds are opened: catalogue tasks are cut by the programmes of ingested metadata.
             let ingested = ingest && !stopping && self.ingest(deliveries)?;
             if ingested {
-                self.curator.look_again();
+                self.curator.recheck();
             }
             if stopping {
                 self.curator.cancel(&|_, _| true, true, "interrupted before it began")?;
@@ -220,7 +220,7 @@ impl Night {
                 if has_looked {
                     break;
                 }
-                self.curator.look_again();
+                self.curator.recheck();
             }
         }
         self.waits = self.curator.waits();

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_are_asked_and_understood() {
+    fn output_of_the_tools_is_understood() {
         let fake = fake(vec![
             out("1234;cluster\n"),
             complaint(
@@ -439,7 +439,7 @@ mod tests {
     fn states_are_mapped_by_name_and_number() {
         let lines = "77|0|RUNNING|1|n1|None|alm-a\n77|1|PENDING|1||Resources|alm-a\n\
                      78|0|NODE_FAIL|1|n2|NodeDown|alm-b\n79|0|TIMEOUT|1|n2|TimeLimit|alm-c\n\
-                     80|N/A|RUNNING|4|n2|None|of|somebody|else\n81|0|OUT_OF_MEMORY|1|n2|OOM|alm-d\n\
+                     80|N/A|RUNNING|4|n2|None|of|another|user\n81|0|OUT_OF_MEMORY|1|n2|OOM|alm-d\n\
                      82|0|CANCELLED|1|n2|None|alm-e\n83|0|COMPLETED|1|n2|None|alm-f\n84|0|FAILED|1|n1|x|alm-g\n";
         let fake = fake(vec![out(lines), out(lines), out(""), out("")]);
         let mut slurm = Slurm::new(&fake, options());

@@ -31,7 +31,7 @@ pub struct Delivery<'a> {
     pub source: &'a str,
     /// True when all files exist (by marker, list, count, quiet time, or the operator's declaration).
     pub all_there: bool,
-    /// Description of the files that are known to be still to come; `None` when there are none.
+    /// Description of the awaited files; `None` when there are none.
     pub awaited: Option<String>,
     /// Number of files that the provider of the delivery announced.
     pub expected_files: Option<u64>,

@@ -125,7 +125,11 @@ fn a_line_that_is_cut_in_mid_file_is_gone_on_with() {
         desk.is_tidy();
         assert_eq!(faults.cuts.load(SeqCst), 0, "{}: it was cut", way.name);
         let brought = faults.bytes.load(SeqCst);
-        assert!(brought < LARGE_BYTES * 2, "{}: {brought} bytes came: it began anew", way.name);
+        assert!(
+            brought < LARGE_BYTES * 2,
+            "{}: {brought} bytes came: the transfer restarted",
+            way.name
+        );
         assert_eq!(desk.arrival(LARGE).tries, 1, "{}", way.name);
     }
 }
@@ -441,7 +445,7 @@ fn other_content_of_a_name_is_a_new_version_and_what_is_deleted_at_the_source_st
     }
 }
 
-/// What was listed is asked for, and nothing else: the condition is the store's to keep.
+/// The listed object is requested, and nothing else: the condition is the store's to keep.
 #[test]
 fn an_object_that_was_replaced_is_not_read_for_the_one_that_was_listed() {
     let provider = Provider::new();
@@ -514,7 +518,7 @@ fn what_will_not_fit_is_not_begun_and_a_full_disk_ends_it_whole() {
         let fault = desk.try_with(way.source.as_ref()).expect_err("it does not fit");
         assert!(fault.is_gate() && chain(&fault).contains("are free"), "{}", chain(&fault));
         assert!(desk.arrivals.is_empty());
-        // Somebody else fills the disk meanwhile.
+        // Another process fills the disk meanwhile.
         fs::remove_file(provider.file("second.dat")).unwrap();
         desk.mb_per_second = 10.0;
         let ballast = small.path().join("ballast");

@@ -1,6 +1,6 @@
 //! The opening of doc comments of functions.
 
-/// Openings that say what is asked instead of what the function does.
+/// Openings of a question, which do not say what the function does.
 const QUESTIONS: [&str; 6] = ["What", "Whether", "Where", "How", "When", "Who"];
 
 /// Finds the doc comments of functions that begin with a question word: the line and the word.

@@ -116,7 +116,7 @@ fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
     add("status".to_owned(), "");
     add("verify".to_owned(), "");
     add("attach".to_owned(), "the same archive in DuckDB, from Python or R");
-    let mut text = String::from("\ngo on with:\n");
+    let mut text = String::from("\nnext commands:\n");
     for (words, about) in commands {
         let command = format!("{me} --site {site} {words}");
         let about = if about.is_empty() { String::new() } else { format!("   # {about}") };

@@ -28,7 +28,7 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
             true => curator.cancellable(&is_there, true)?,
             false => curator.cancel(&is_there, true, "its host is drained")?,
         };
-        say!("{} that had not begun there taken back", counted(taken, "task"));
+        say!("{} that had not started there cancelled", counted(taken, "task"));
     }
     Ok(done)
 }

@@ -194,7 +194,7 @@ pub fn arguments() -> Result<Arguments, clap::Error> {
 /// Form of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Aligned columns.
     Table,
     /// Comma-separated values (RFC 4180), one header line.
     Csv,

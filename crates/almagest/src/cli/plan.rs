@@ -74,9 +74,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     let standing = curator.archive().instructions()?;
     for s in &standing {
-        let is_gone = |host: &String| document.hosts.iter().all(|known| known.host != *host);
+        let is_unknown = |host: &String| document.hosts.iter().all(|known| known.host != *host);
         if let Instruction::Move(host) = &s.instruction
-            && is_gone(host)
+            && is_unknown(host)
         {
             let unbind = Advice::EditUnbind { target: s.subject.target() };
             say!("\n{s}; {host} does not exist: {}", advice::command(&unbind));

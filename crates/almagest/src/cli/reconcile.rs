@@ -60,7 +60,7 @@ struct Difference {
     /// Description in words.
     what: String,
     /// Side that would repair the difference; `None` when neither would.
-    mended_by: Option<&'static str>,
+    repaired_by: Option<&'static str>,
 }
 
 /// The comparison of one delivery.
@@ -82,7 +82,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let differ = all.iter().any(|c| !c.differences.is_empty());
     let mut exit = Exit::Done;
     if let (Some(right), true) = (arguments.right, differ) {
-        exit = mend(&site, &all, right)?;
+        exit = repair(&site, &all, right)?;
         all = compared(&site, &deliveries, files, false)?;
     }
     let differences: Vec<&Difference> = all.iter().flat_map(|c| &c.differences).collect();
@@ -94,9 +94,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             counted(deliveries.len() as u64, "delivery")
         );
     } else {
-        let mut table = Table::new(["delivery", "file", "code", "what", "mended by"]);
+        let mut table = Table::new(["delivery", "file", "code", "what", "repaired by"]);
         for d in &differences {
-            let help = d.mended_by.map(|who| format!("--right {who}")).unwrap_or_default();
+            let help = d.repaired_by.map(|who| format!("--right {who}")).unwrap_or_default();
             table.row([
                 d.delivery.clone(),
                 d.file.clone(),
@@ -108,9 +108,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         say!("{}", table.text());
     }
     // Files that the provider deleted at the source are no fault.
-    let is_amiss =
-        differences.iter().any(|d| d.mended_by.is_some() || d.code == "unreadable_directory");
-    Ok(if is_amiss && exit == Exit::Done { Exit::Gate } else { exit })
+    let differs =
+        differences.iter().any(|d| d.repaired_by.is_some() || d.code == "unreadable_directory");
+    Ok(if differs && exit == Exit::Done { Exit::Gate } else { exit })
 }
 
 /// Compares deliveries; when files are named, only those files, and by their contents.
@@ -145,7 +145,7 @@ fn compared(
             file: shown(&path.display().to_string()),
             code: "stray",
             what: "it lies in the library and the archive does not know it".to_owned(),
-            mended_by: Some("library or archive"),
+            repaired_by: Some("library or archive"),
         };
         differences.extend(found.files.iter().map(add));
         differences.extend(found.unreadable.iter().map(|(path, why)| Difference {
@@ -153,7 +153,7 @@ fn compared(
             file: shown(&path.display().to_string()),
             code: "unreadable_directory",
             what: format!("the library directory cannot be listed: {}", shown(why)),
-            mended_by: None,
+            repaired_by: None,
         }));
         let mut origins = Vec::new();
         if !offline {
@@ -221,13 +221,13 @@ fn library_differences(site: &Site, holdings: &[Holding]) -> Vec<Difference> {
             }
             _ => return None,
         };
-        let mended_by = holding.is_current.then_some("source");
+        let repaired_by = holding.is_current.then_some("source");
         Some(Difference {
             delivery: holding.delivery.clone(),
             file: holding.name.clone(),
             code,
             what,
-            mended_by,
+            repaired_by,
         })
     };
     holdings.iter().filter_map(one).collect()
@@ -240,12 +240,12 @@ fn source_differences(
 ) -> Vec<Difference> {
     let current: BTreeMap<&str, &Holding> =
         holdings.iter().filter(|h| h.is_current).map(|h| (h.name.as_str(), h)).collect();
-    let add = |file: &str, code, what: String, mended_by| Difference {
+    let add = |file: &str, code, what: String, repaired_by| Difference {
         delivery: delivery.to_owned(),
         file: file.to_owned(),
         code,
         what,
-        mended_by,
+        repaired_by,
     };
     let (mut differences, mut there) = (Vec::new(), BTreeSet::new());
     let is_as_held = |e: &transfer::Entry, h: &Holding| {
@@ -338,7 +338,7 @@ fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Strays {
     strays
 }
 
-fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
+fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
     if right == Right::Archive {
         return move_strays(site, all);
     }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 A retraction ends the rows of a delivery (all its rounds) in every table and view; it deletes
 nothing, keeps who did it and why, and takes as long as the delivery is large. What the
 delivery had superseded of earlier processings of the night shows again. --undo
-brings all of it back under the same ids. To ingest it anew instead: almagest metadata --again --delivery
+brings all of it back under the same ids. To ingest it again instead: almagest metadata --again --delivery
 NAME, likewise preview and catalogue, then almagest ingest.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.

@@ -6,6 +6,7 @@ use super::night::{ended, name_retracted, open, report};
 use super::step::planned;
 use super::transfer::{Sourced, expected, opened};
 use crate::exit::Exit;
+use archive::Inquiry;
 use curate::scope::chosen;
 use curate::site::Site;
 use curate::steps::{Night, Whole, Word, came_from, gate};

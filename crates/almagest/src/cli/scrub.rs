@@ -20,10 +20,10 @@ use transfer::Pace;
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
-    /// Read at most so many MB per second; 0 = no limit [default: scrub_mb_per_second of almagest.toml].
+    /// Read at most this many MB per second; 0 = no limit [default: scrub_mb_per_second of almagest.toml].
     #[arg(long, value_name = "MB")]
     mb_per_second: Option<f64>,
-    /// End after so many hours; the next scrub goes on with the files that were not read for longest.
+    /// End after this many hours; the next scrub continues with the files that were not read for longest.
     #[arg(long, value_name = "HOURS")]
     hours: Option<f64>,
     /// As one JSON object.

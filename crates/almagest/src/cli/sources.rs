@@ -97,8 +97,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     } else {
         told(&found);
     }
-    let is_away = found.iter().any(|f| f.fault.is_some());
-    Ok(if is_away { Exit::Infrastructure } else { Exit::Done })
+    let is_unreachable = found.iter().any(|f| f.fault.is_some());
+    Ok(if is_unreachable { Exit::Infrastructure } else { Exit::Done })
 }
 
 fn told(found: &[Found]) {

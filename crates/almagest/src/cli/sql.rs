@@ -43,7 +43,7 @@ pub struct Arguments {
     /// End the query as failed (exit code 3) when it has more rows; those before are written.
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
-    /// Stop after so many seconds.
+    /// Stop after this many seconds.
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
     /// The tables as they were after this event; `SELECT * FROM event` lists them.
@@ -98,8 +98,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
     let limits = &site.config.sql;
     let limits = SqlLimits {
-        time: (limits.seconds > 0).then(|| Duration::from_secs(limits.seconds)),
-        rows: (limits.rows > 0).then_some(limits.rows),
+        time: (limits.max_seconds > 0).then(|| Duration::from_secs(limits.max_seconds)),
+        rows: (limits.max_rows > 0).then_some(limits.max_rows),
         temporary_bytes: (limits.max_temporary_mb > 0).then(|| limits.max_temporary_mb * 1_000_000),
         ..SqlLimits::DEFAULT
     };

@@ -16,7 +16,7 @@ use std::rc::Rc;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…); without any, those from
-    /// which known deliveries came are looked at again.
+    /// which known deliveries came are polled.
     #[arg(value_name = "DELIVERY", conflicts_with_all = ["night", "delivery", "source"])]
     deliveries: Vec<String>,
     /// All deliveries of this source of almagest.toml; may be repeated.

@@ -137,7 +137,7 @@ pub(crate) fn a_delivery_has_not_arrived() -> Vec<&'static str> {
     let mut tried = Tried::at(&desk);
     worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.to_owned() }));
     assert!(desk.at_site(&["explain", &name]).ended(0).contains("an image"));
-    // The sources are asked, and say what they have.
+    // The sources are polled, and list their deliveries.
     let doctor = desk.at_site(&["doctor"]);
     tried.run(&doctor, &Advice::Sources).ended(0);
     tried.kinds

@@ -7,7 +7,7 @@ use testkit::damage::{Damage, Finder, Planted, Scope, named};
 /// Rows of each of the four tables of a damaged stack's catalogue.
 const ROWS: u64 = 40;
 
-/// Where the trouble is, beyond the HDU: (kind, keyword, column, part of the message).
+/// The place of the fault, beyond the HDU: (kind, keyword, column, part of the message).
 type Place = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
 
 const PLACES: &[Place] = &[
@@ -103,7 +103,7 @@ fn take<'a>(left: &mut Vec<&'a Value>, file: &str) -> Vec<&'a Value> {
     mine
 }
 
-/// What is wrong with the refusals of a damaged file.
+/// Describes the fault of the refusals of a damaged file, if any.
 fn culprit(damage: &Damage, mine: &[&Value]) -> Option<String> {
     let (_, keyword, column, said) =
         PLACES.iter().find(|place| place.0 == damage.name).copied().unwrap_or_default();

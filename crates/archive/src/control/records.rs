@@ -769,7 +769,7 @@ impl RunningAttempt {
     /// Returns whether the attempt's process is known to have ended, or its lease has expired. A process is known on its own
     /// machine only; on other machines the lease decides.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        Process::parse(&self.lease.holder).is_some_and(|process| process.is_gone())
+        Process::parse(&self.lease.holder).is_some_and(|process| process.has_stopped())
             || self.lease.until < now
     }
 }

@@ -448,7 +448,7 @@ struct Block {
 }
 
 impl Block {
-    /// Number of rows; so many stay in the processor's cache.
+    /// Number of rows; this many stay in the processor's cache.
     const ROWS: usize = 32;
 
     fn fill(

@@ -1,4 +1,4 @@
-//! Undo and redo: what is retracted is gone from every view, comes back under the same ids, and makes room for what it had
+//! Undo and redo: a retraction hides rows from every view, its undo shows them under the same ids, and makes room for what it had
 //! superseded.
 
 use super::{Engine, Fresh, staging::*};
@@ -64,7 +64,7 @@ pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
 
-pub fn what_is_purged_is_gone<A: Engine>(fresh: &Fresh<A>) {
+pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, site, mut archive) = fresh();
     record(&mut archive, &night(2));
     record_of(&mut archive, "20071012_v1", &night(1));
@@ -79,7 +79,7 @@ pub fn what_is_purged_is_gone<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.purge(None, now()).unwrap().rounds.len(), 2);
     assert!(std::fs::read_dir(previews).map_or(0, Iterator::count) == 0);
     assert_eq!(shown(&archive)[0], (0, 0, 0));
-    // It can be ingested anew, with new ids.
+    // It can be ingested again, with new ids.
     for use_case in UseCase::ALL {
         archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
@@ -281,7 +281,7 @@ fn publish_hdus<A: Engine>(archive: &mut A, delivery: &str, hdu: &dyn Fn(i64, i1
     super::publication::publish(archive, &unit);
 }
 
-/// What is kept: image, newer image, detectors, cause.
+/// Lists the kept products: image, newer image, detectors, cause.
 fn kept<A: Engine>(archive: &A) -> Vec<(i64, i64, Vec<i64>, Lack)> {
     let kept = archive.kept_products(None).unwrap();
     let of = |k: KeptProduct| (k.multiframe_id, k.newer_multiframe_id, k.ext_nums, k.why);

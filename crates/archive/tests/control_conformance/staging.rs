@@ -57,7 +57,7 @@ pub fn url_of(site: &Site) -> Option<String> {
     (!site.is_embedded()).then(|| site.location())
 }
 
-/// What psql prints about the archive of a site on the server.
+/// Returns the output of psql about the archive of a site on the server.
 pub fn psql(site: &Site, sql: &str) -> String {
     let name = site.location().rsplit('/').next().unwrap().to_owned();
     testkit::postgres::Server::shared().unwrap().psql(&name, sql)
@@ -314,7 +314,7 @@ pub enum Hdu {
 /// The detectors of every image.
 pub const DETECTORS: [i16; 2] = [2, 3];
 
-/// What a node would leave for a started attempt: metadata of every image, one JPEG and preview per image, or ten
+/// Writes the result of a node for a started attempt: metadata of every image, one JPEG and preview per image, or ten
 /// detections for each of two detectors.
 pub fn work_off(started: &Started) -> TaskResult {
     work_off_hdus(started, &|_, _| Hdu::Whole)

@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_nights_are_told_from_nonsense() {
+    fn wrong_addresses_and_nights_are_refused() {
         for right in
             ["127.0.0.1:9187", "localhost:80", "[::1]:9187", "0.0.0.0:0", "db-1.example.org:1"]
         {

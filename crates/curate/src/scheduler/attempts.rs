@@ -304,7 +304,7 @@ impl Curator {
         Ok(cancelled)
     }
 
-    /// Returns how many attempts [`Curator::cancel`] would take back.
+    /// Returns how many attempts [`Curator::cancel`] would cancel.
     ///
     /// # Errors
     /// When the archive fails, or the executor cannot be queried.
@@ -322,7 +322,7 @@ impl Curator {
         Ok(self.dispatched()?.into_iter().filter(runs).map(|(attempt, ..)| attempt).collect())
     }
 
-    /// Returns the attempts that an operator or a signal takes back, with their jobs.
+    /// Returns the attempts that an operator or a signal cancels, with their jobs.
     fn meant(
         &mut self,
         is_meant: &dyn Fn(&AttemptKey, &Place) -> bool,

@@ -115,8 +115,8 @@ impl Loads {
     pub fn of_others(&self, host: &HostState) -> f64 {
         let Some((load, minutes)) = host.load else { return 0.0 };
         let span = Duration::from_secs(u64::from(minutes) * 60);
-        let of_late = self.ours.get(&host.name).into_iter().flatten();
-        let counts = of_late.filter(|(at, _)| at.elapsed() <= span).map(|(_, count)| *count);
+        let recent = self.ours.get(&host.name).into_iter().flatten();
+        let counts = recent.filter(|(at, _)| at.elapsed() <= span).map(|(_, count)| *count);
         // The recent maximum, not the mean: to avoid a host because of our own tasks is the worse mistake.
         (load - counts.max().unwrap_or(0) as f64).max(0.0)
     }

@@ -58,7 +58,7 @@ use std::time::{Duration, Instant};
 /// Time for which no other process may sweep an attempt of ours; renewed long before it expires.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Interval after which a delivery is checked again even when nothing seems to have changed.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const RECHECK_AFTER: Duration = Duration::from_secs(60);
 /// Time without new files after which a delivery that is arriving is processed as far as it exists.
 const ARRIVAL_QUIET: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// Interval between two updates of the costs.
@@ -321,7 +321,7 @@ impl Curator {
             if let Some(looked) = self.looked.get(&name)
                 && self.request.is_none()
                 && looked.mark == mark
-                && looked.at.elapsed() < LOOK_AGAIN
+                && looked.at.elapsed() < RECHECK_AFTER
             {
                 self.coming.extend(looked.coming.clone());
                 self.file_waits
@@ -539,8 +539,8 @@ impl Curator {
             let document = self.document()?;
             let proposal = document.proposal();
             // Work that cannot be planned is proposed once it can be planned: the same plan again would add nothing.
-            let is_told = latest.is_some() && !is_stale && old.holds(&proposal);
-            if document.has_undecided() && !is_told {
+            let is_proposed = latest.is_some() && !is_stale && old.holds(&proposal);
+            if document.has_undecided() && !is_proposed {
                 let number = self.archive.propose(&proposal, &self.cause, site::now())?;
                 report.proposed = Some(number);
                 let counts = document.counts();

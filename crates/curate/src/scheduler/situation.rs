@@ -278,7 +278,7 @@ fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
 fn hosts(facts: &Facts<'_>) -> Vec<Host> {
     let special = &facts.config.hosts;
     // All hosts are alike when the configuration does not specify which of them have the library.
-    let is_told = special.values().any(|h| h.local_library.is_some());
+    let is_configured = special.values().any(|h| h.local_library.is_some());
     let host = |(state, load): &(HostState, f64)| {
         let config = special.get(&state.name);
         let cores = match config.map_or(0, |c| c.cores) {
@@ -299,7 +299,7 @@ fn hosts(facts: &Facts<'_>) -> Vec<Host> {
             },
             disk: 0,
             speed: facts.costs.speed(&state.name),
-            has_library: !is_told || config.and_then(|c| c.local_library).unwrap_or(false),
+            has_library: !is_configured || config.and_then(|c| c.local_library).unwrap_or(false),
             load: if facts.is_requested { 0.0 } else { *load },
             busy: busy(facts, &state.name, cores),
             closed: state.closed.clone().or_else(|| host_instruction(facts, &state.name)),

@@ -51,7 +51,7 @@ impl Curator {
         Ok(())
     }
 
-    /// Returns how many seconds before a core is free a start is sent. Somebody who asks ingests between two passes: no core is to wait
+    /// Returns how many seconds before a core is free a start is sent. An operator who waits ingests between two passes: no core is to wait
     /// for that. Where memory or the configuration leaves cores unused, the pool must not start more than was planned.
     fn ahead(&self) -> f64 {
         let per_task = self.site.config.work.memory_per_thread_mb * 1_000_000;
@@ -65,7 +65,7 @@ impl Curator {
         }
     }
 
-    /// What may start and is due, alike ones together.
+    /// Lists the starts that are due, similar ones together.
     fn due(&mut self) -> anyhow::Result<Vec<Due>> {
         let ahead = self.ahead();
         self.again_at.retain(|_, at| *at > Instant::now());

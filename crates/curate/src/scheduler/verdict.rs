@@ -99,7 +99,7 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
             Verdict::GoOn
         }
         Some(_) => lost("silent", "no sign of life"),
-        None if is_silent => lost("silent", "no sign of life, and its executor cannot be asked"),
+        None if is_silent => lost("silent", "no sign of life, and its executor cannot be queried"),
         None => Verdict::GoOn,
     }
 }
@@ -130,7 +130,7 @@ fn of_executor(over: Over) -> Verdict {
         Over::Time => failed("it took longer than it might"),
         Over::Ended | Over::Failed => failed("it ended without result"),
         Over::HostFailed => lost(over.code(), "its host failed"),
-        Over::Cancelled => lost(over.code(), "somebody cancelled it"),
+        Over::Cancelled => lost(over.code(), "the job was cancelled outside of almagest"),
     }
 }
 
@@ -172,7 +172,11 @@ mod tests {
         assert_eq!(is_lost(&unheard(Some(3.0), 70.0)), None, "it beats");
         assert_eq!(is_lost(&unheard(Some(181.0), 700.0)).as_deref(), Some("silent"));
         let away = |beat_age| Signs { beat_age, age: 900.0, ..Signs::default() };
-        assert_eq!(is_lost(&away(Some(10.0))), None, "the controller is away, the job is not");
+        assert_eq!(
+            is_lost(&away(Some(10.0))),
+            None,
+            "the controller is unreachable, the job is not"
+        );
         assert_eq!(is_lost(&away(None)), None, "and one that waited may wait");
         assert_eq!(is_lost(&away(Some(200.0))).as_deref(), Some("silent"));
     }
@@ -187,7 +191,7 @@ mod tests {
         assert_eq!(is_lost(&signs), None);
         signs.host_closed = Some("Slurm says it is down*".to_owned());
         assert_eq!(is_lost(&signs).as_deref(), Some("host_closed"));
-        assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for people");
+        assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for users");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! CU1 in the steps of a night: from an [`Origin`] into the library and the ledger.
 //!
 //! [`Night::bring`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
-//! a description of those still to come). Each group of files is registered as soon as it lands; the last registration of a fetch
+//! a description of the awaited ones). Each group of files is registered as soon as it lands; the last registration of a fetch
 //! records the files that are still awaited.
 
 use super::Night;
@@ -34,7 +34,7 @@ pub struct Coming<'a> {
     pub identity: Identity,
     /// True for a file that may be fetched.
     pub is_settled: &'a (dyn Fn(&transfer::Entry) -> bool + Sync),
-    /// Judgement on a finished fetch: true when the delivery is complete, and a description of the files still to come.
+    /// Judgement on a finished fetch: true when the delivery is complete, and a description of the awaited files.
     pub judge: &'a dyn Fn(&Fetched) -> (bool, Option<String>),
     /// Files that are fetched although they did not change: their copies in the library are not sound.
     pub again: BTreeSet<String>,
@@ -89,14 +89,14 @@ pub struct Word {
 }
 
 impl Word {
-    /// Returns true when a delivery is complete after a fetch, and a description of the files still to come.
+    /// Returns true when a delivery is complete after a fetch, and a description of the awaited files.
     fn judged(&self, fetched: &Fetched, has_marker: bool) -> (bool, Option<String>) {
-        let hindered = Seen {
+        let blocked = Seen {
             postponed: fetched.postponed.len() + fetched.left,
             lost: fetched.away.clone(),
             ..Seen::default()
         };
-        let awaited = completeness::awaited(Rule::Quiet, &hindered);
+        let awaited = completeness::awaited(Rule::Quiet, &blocked);
         let all_there = match self.whole {
             Whole::AllHere => true,
             Whole::MoreToCome => false,
@@ -117,7 +117,7 @@ pub struct Brought {
     pub name: String,
     /// Result of the fetch.
     pub fetched: Fetched,
-    /// Description of the files still to come; `None` when there are none.
+    /// Description of the awaited files; `None` when there are none.
     pub awaited: Option<String>,
 }
 
@@ -205,7 +205,7 @@ impl Night {
             _ => fetched.listed.as_ref().map(|(files, _)| *files as u64),
         };
         let arrivals = std::mem::take(&mut fetched.arrivals);
-        self.note_mended(&name, &arrivals, &coming.again)?;
+        self.note_repaired(&name, &arrivals, &coming.again)?;
         let profiles: Vec<_> = self.curator.profiles.iter().map(|p| p.profile.clone()).collect();
         let place = &self.curator.site.place;
         let now = site::now();
@@ -306,7 +306,7 @@ impl Night {
     }
 
     /// Records that the replacements of unsound files are sound.
-    fn note_mended(
+    fn note_repaired(
         &mut self,
         delivery: &str,
         arrivals: &[transfer::Arrival],
@@ -315,17 +315,17 @@ impl Night {
         if again.is_empty() {
             return Ok(());
         }
-        let is_mended = |h: &Holding| {
+        let is_repaired = |h: &Holding| {
             again.contains(&h.name)
                 && arrivals.iter().any(|a| a.name == h.name && a.sha256 == h.sha256)
         };
         let holdings = self.curator.archive.holdings(Some(delivery))?;
-        let mended: Vec<_> = holdings
+        let repaired: Vec<_> = holdings
             .iter()
-            .filter(|h| is_mended(h))
+            .filter(|h| is_repaired(h))
             .map(|h| (h.file_id, Soundness::Sound))
             .collect();
-        Ok(self.curator.archive.note_soundness(&mended, site::now())?)
+        Ok(self.curator.archive.note_soundness(&repaired, site::now())?)
     }
 }
 
@@ -445,7 +445,7 @@ pub fn came_from(
                     && !Path::new(&place).is_dir() =>
                 {
                     words::tell!(
-                        "almagest: {name} came from {}, which is gone",
+                        "almagest: {name} came from {}, which does not exist",
                         words::shown(&place)
                     );
                 }

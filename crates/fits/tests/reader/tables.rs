@@ -68,7 +68,7 @@ fn scaled_columns() {
     column_of(&cards, &shorts, |column, rows| {
         let mut values = Vec::new();
         column.f64s(rows, &mut values).unwrap();
-        // Undefined values stay what is stored; that they are undefined is told beside.
+        // Undefined values stay what is stored; the masks beside mark them.
         assert_eq!(values, [60.0, -16374.0]);
         let mut nulls = Vec::new();
         column.nulls(rows, &mut nulls).unwrap();

@@ -123,7 +123,7 @@ fn rand() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// How the provider is reached.
+/// Opens the provider under a URL, with changed settings of the access.
 pub fn open(url: &str, change: impl FnOnce(&mut Access)) -> Box<dyn Source> {
     let mut access = Access { lines_most: 4, stall: stall(), ..Access::default() };
     change(&mut access);

@@ -226,7 +226,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
             return Err(ArchiveFault::Damaged(format!("{name} is not a lake file of one batch")));
         };
         let path = site.lake().join("detection").join(&name);
-        let so_far = before.entry(unit).or_default();
+        let until_now = before.entry(unit).or_default();
         parts.push(Part {
             file_id,
             path,
@@ -235,9 +235,9 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
             first,
             rows,
             event: events.0,
-            before: *so_far,
+            before: *until_now,
         });
-        *so_far += rows;
+        *until_now += rows;
     }
     Ok(parts)
 }

@@ -128,7 +128,7 @@ fn counts(archive: &Archive) -> [usize; 3] {
 
 /// Delivers all catalogues of a night again: their metadata wait for the detections, and are published with them.
 #[test]
-fn all_catalogues_of_a_night_come_again() {
+fn all_catalogues_of_a_night_arrive_again() {
     let frames = number(20, 3000);
     on_both_engines(|_, archive| {
         record(archive, &night(frames));

@@ -258,7 +258,7 @@ impl Loaded {
 pub(super) fn attach(tx: &Connection, key: &UnitKey, loaded: &Loaded) -> Result<(), ArchiveFault> {
     let unit = rounds::find(tx, key)?;
     if unit.state != UnitState::Staged {
-        return Ok(()); // published, or refused, by somebody else: publishing will tell
+        return Ok(()); // published, or refused, by another process: publishing reports it
     }
     take_event(tx, &unit, loaded.event)?;
     for part in &loaded.detections {
