@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use transfer::Pace;
-use transfer::source::{Directory, EntryKind, Found, Glance, Line, Source, SourceFault};
+use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, SourceFault};
 
 /// Arguments of `scrub`.
 #[derive(Debug, clap::Args)]
@@ -566,12 +566,12 @@ impl Source for SomeFiles {
         Ok(entries)
     }
 
-    fn glance(&self, delivery: &str) -> Result<Glance, SourceFault> {
-        self.directory.glance(delivery)
+    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
+        self.directory.probe(delivery)
     }
 
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
-        self.directory.line()
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
+        self.directory.connect()
     }
 
     fn place(&self, delivery: &str) -> String {
