@@ -18,7 +18,7 @@ pub fn plan(
 ) -> Plan {
     let recipe = |survey: &str| {
         let profile = profiles.iter().find(|p| p.profile.name == survey);
-        profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
+        profile.map(|p| Recipe::of(&p.profile.preview).fingerprint()).unwrap_or_default()
     };
     let sizes = Sizes {
         workers: u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX),
