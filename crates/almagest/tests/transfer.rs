@@ -96,10 +96,10 @@ fn a_source_entry_and_the_daemon_are_all_that_is_needed() {
     let status = desk.status();
     assert_eq!(status["deliveries"][0]["state"], "arriving");
     let awaited = status["deliveries"][0]["awaited"].as_str().expect("something").to_owned();
-    assert!(awaited.starts_with("OK_TO_COPY has not come, quiet for "), "{awaited}");
+    assert!(awaited.starts_with("OK_TO_COPY has not arrived, quiet for "), "{awaited}");
     assert_eq!(status["sources"]["state"]["sources"]["casu"]["fault"], serde_json::Value::Null);
     let text = desk.at_site(&["status"]).ended(0);
-    assert!(text.contains("casu") && text.contains("OK_TO_COPY has not come"), "{text}");
+    assert!(text.contains("casu") && text.contains("OK_TO_COPY has not arrived"), "{text}");
     assert_eq!(desk.refusals().len(), 0, "awaited files are no news");
     // A file that grows is not taken before it stays as it is.
     let growing = delivery.join("growing.dat");
@@ -125,7 +125,7 @@ fn a_source_entry_and_the_daemon_are_all_that_is_needed() {
     until("a late file", || desk.count("SELECT count(*) FROM file WHERE name = 'late.dat'") == 1);
     let said = daemon.end();
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.err.contains("not complete: OK_TO_COPY has not come"), "{}", said.err);
+    assert!(said.err.contains("not complete: OK_TO_COPY has not arrived"), "{}", said.err);
     let rows = desk.rows("SELECT DISTINCT source, outcome FROM transfer");
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!(rows[0]["source"], format!("http://127.0.0.1:{}/{NIGHT}", server.port));
@@ -155,12 +155,10 @@ fn deliveries_are_complete_by_list_or_count() {
         &[&[inbox, "complete_when = \"manifest\"".into()], &quick[..]].concat(),
     );
     let daemon = Daemon::start(&desk, &["transfer"], &[]);
-    until("files without their list", || awaited() == "its list has not come");
+    until("files without their list", || awaited() == "the list of files has not arrived");
     fs::write(delivery.join("SHA256SUMS"), sums).unwrap();
-    until("a list with a file that is missing", || {
-        awaited().contains("that its list names are missing")
-    });
-    assert!(awaited().starts_with("1 file of "), "{}", awaited());
+    until("a list with a file that is missing", || awaited().contains(" in the list"));
+    assert!(awaited().starts_with("missing: 1 file of "), "{}", awaited());
     let missing = desk.refusals();
     assert!(
         missing.iter().any(|r| r["code"] == "missing_from_delivery" && r["file"] == LARGE),
@@ -184,7 +182,7 @@ fn deliveries_are_complete_by_list_or_count() {
     let daemon = Daemon::start(&desk, &["transfer"], &[]);
     let awaited =
         || desk.status()["deliveries"][0]["awaited"].as_str().unwrap_or_default().to_owned();
-    until("one too few", || awaited() == format!("{} of {files} files are there", files - 1));
+    until("one too few", || awaited() == format!("{} of {files} files have arrived", files - 1));
     fs::write(delivery.join("last.dat"), "x").unwrap();
     until("all of it", || desk.status()["deliveries"][0]["state"] == "registered");
     daemon.end();
@@ -201,8 +199,8 @@ fn faults_of_a_source_are_reported_without_its_secrets() {
         assert!(said.err.contains("casu") && said.err.contains(wanted), "{}", said.err);
         assert!(!said.err.contains("geheim"), "{}", said.err);
     };
-    refused(&["url = \"ssh://me:geheim@host/x\""], "a password does not belong into a URL");
-    refused(&["url = \"gopher://host/x\""], "its scheme is none of");
+    refused(&["url = \"ssh://me:geheim@host/x\""], "a password does not belong in a URL");
+    refused(&["url = \"gopher://host/x\""], "the scheme is not");
     refused(
         &["url = \"https://host/x\"", "secret_env = \"ALMAGEST_NO_SUCH\""],
         "the environment has no ALMAGEST_NO_SUCH",

@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn impossible_values_are_refused_all_at_once() {
-        let text = "[work]\nthreads = \"two\"\nmemory_per_thread_mb = 0\n[plan]\nsilent_seconds = 0\nload_most = nan\n\
-                    auto_max_hours = -1.0\nfirst_nights = [20071311]\n[ingest]\nlisten = \"nonsense\"\n\
+        let text = "[work]\nthreads = \"two\"\nmemory_per_thread_mb = 0\n[plan]\nheartbeat_timeout_seconds = 0\nmax_load = nan\n\
+                    auto_max_hours = -1.0\npriority_nights = [20071311]\n[ingest]\nlisten = \"nonsense\"\n\
                     [hosts.n1]\ncores = 0\n[sources.a]\nurl = \"ssh://me:secret@host/x\"\nmax_connections = 0\npoll = 3\n\
                     [notify]\nwebhook = \"hooks\"\nstuck_hours = inf\n[staging]\nkeep_days = 4000000000\n\
                     [inbox]\ndirectories = [\"\", \"a\", \"a\"]\npoll_seconds = 0\n";

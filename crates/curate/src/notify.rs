@@ -255,7 +255,7 @@ fn send(site: &Site, notice: &Notice) -> Result<(), String> {
     let system = System::with(&[], &[("LC_ALL", "C")], TIMEOUT);
     let mut faults = Vec::new();
     let mut ask = |program: &str, words: &[String]| {
-        let why = match system.ask(program, words, &object) {
+        let why = match system.run(program, words, &object) {
             Ok(answer) if answer.is_ok() => return,
             Ok(answer) => answer.complaint(),
             Err(none) => none.to_string(),

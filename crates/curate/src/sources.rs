@@ -291,12 +291,12 @@ fn open(
         session,
         endpoint: settings.endpoint.clone(),
         region: settings.region.clone(),
-        authorities: named_file(site, settings.ca_file.as_ref()),
+        ca_file: named_file(site, settings.ca_file.as_ref()),
         listing: settings.listing.clone(),
         links: settings.links.into(),
         link_roots: settings.link_roots.iter().map(|root| site.place.root().join(root)).collect(),
         stall: settings.stall(),
-        lines_most: settings.max_connections.max(1),
+        max_connections: settings.max_connections.max(1),
     };
     let source = transfer::source::open(&address, access).map_err(|e| e.to_string())?;
     let address = address.canonical().to_string();

@@ -52,7 +52,7 @@ pub fn record_group(
     now: Timestamp,
 ) -> Result<Recorded, ArchiveError> {
     let group = Fetched { arrivals: arrivals.to_vec(), ..Fetched::default() };
-    let awaited = Some("files are being brought".to_owned());
+    let awaited = Some("files are being fetched".to_owned());
     let delivery = Delivery { all_there: false, awaited, ..delivery.clone() };
     record_all(&delivery, &group, (profiles, true), site, archive, now)
 }
@@ -119,7 +119,7 @@ pub fn known(
             modified_ns: file.modified_ns,
             sha256: file.sha256,
             path,
-            look_again: file.reexamine,
+            reexamine: file.reexamine,
         };
         known.entry(file.name).or_default().push(content);
     }
@@ -180,7 +180,7 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
         transfer_record: TransferRecord {
             tries: brought.tries,
             resumed_bytes: brought.resumed_bytes,
-            verified_by: brought.proof.name(),
+            verified_by: brought.verified_by.name(),
         },
     }
 }

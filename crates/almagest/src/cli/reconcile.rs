@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use transfer::Pace;
-use transfer::source::{Directory, EntryKind, Found, Glance, Line, Source, SourceFault};
+use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, SourceFault};
 
 /// Who is right, when source, library and archive differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -456,12 +456,12 @@ impl Source for SomeFiles {
         Ok(entries)
     }
 
-    fn glance(&self, delivery: &str) -> Result<Glance, SourceFault> {
-        self.directory.glance(delivery)
+    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
+        self.directory.probe(delivery)
     }
 
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
-        self.directory.line()
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
+        self.directory.connect()
     }
 
     fn place(&self, delivery: &str) -> String {

@@ -63,7 +63,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let look = |origin: &Origin| -> Result<Looked, transfer::SourceFault> {
         let (mut deliveries, found) = (Vec::new(), origin.deliveries(&profiles)?);
         for name in found.names {
-            let names = origin.source.glance(&name)?.names.len();
+            let names = origin.source.probe(&name)?.names.len();
             let own = by_directory.get(&name).and_then(|all| own(all, origin, &keys));
             let delivery = own.map(|own| own.delivery.clone());
             let (state, awaited) = match own.and_then(|own| known.get(own.delivery.as_str())) {

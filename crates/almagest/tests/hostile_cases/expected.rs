@@ -22,7 +22,7 @@ const PLACES: &[Place] = &[
     ("cut_in_rows", None, None, "ext_num 5"),
     ("cut_in_padding", None, None, "ext_num 2"),
     ("cut_after_primary", None, None, "neither pixels nor rows"),
-    ("cut_between_extensions", Some("NEXTEND"), None, "3 are there"),
+    ("cut_between_extensions", Some("NEXTEND"), None, "the file has 3"),
     ("xtension_spoiled", None, None, "ext_num 5"),
     ("header_endless", None, None, "ext_num 1"),
     ("simple_false", Some("SIMPLE"), None, "ext_num 1"),

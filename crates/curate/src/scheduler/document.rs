@@ -216,7 +216,11 @@ fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
             running: host.busy.len() as u64,
             tasks: 0,
             until_seconds: host.busy.iter().map(|b| b.left).fold(0.0, f64::max),
-            left_alone: plan.left_alone.iter().find(|(h, _)| *h == at).map(|(_, why)| why.clone()),
+            left_alone: plan
+                .unused_hosts
+                .iter()
+                .find(|(h, _)| *h == at)
+                .map(|(_, why)| why.clone()),
         })
         .collect()
 }
@@ -231,7 +235,7 @@ fn waits(work: &Work, plan: &Plan, file_waits: &[(String, register::plan::Wait)]
         let unit = work.units[work.situation.tasks[*task].group].clone();
         count(unit, "task", reason.cause(), reason.to_string());
     }
-    for (delivery, wait) in file_waits.iter().filter(|(_, wait)| !wait.comes) {
+    for (delivery, wait) in file_waits.iter().filter(|(_, wait)| !wait.ends_by_itself) {
         let unit = (delivery.clone(), wait.use_case);
         count(unit, "file", wait.why.clone(), wait.why.clone());
     }

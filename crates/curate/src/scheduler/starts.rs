@@ -8,7 +8,7 @@ use archive::planning::OpenTask;
 use archive::records::{AttemptEnd, AttemptKey, Lease, Place, TaskKey};
 use archive::{Planning, Queue};
 use dispatch::planner;
-use dispatch::{ARRAY_MOST, HostState, Sent, Start};
+use dispatch::{HostState, MAX_ARRAY_SIZE, Sent, Start};
 use model::task::TaskLimits;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl Curator {
         let mut sent: Vec<(AttemptKey, Start)> = Vec::new();
         let due = self.due()?;
         let alike = due.chunk_by(|a, b| (&a.host, a.memory_bytes) == (&b.host, b.memory_bytes));
-        for alike in alike.flat_map(|alike| alike.chunks(ARRAY_MOST)) {
+        for alike in alike.flat_map(|alike| alike.chunks(MAX_ARRAY_SIZE)) {
             self.names.1 += 1;
             let array = format!("{}-{}", self.names.0, self.names.1);
             for (number, due) in alike.iter().enumerate() {

@@ -92,8 +92,8 @@ impl Word {
     /// Returns true when a delivery is complete after a fetch, and a description of the awaited files.
     fn judged(&self, fetched: &Fetched, has_marker: bool) -> (bool, Option<String>) {
         let blocked = Seen {
-            postponed: fetched.postponed.len() + fetched.left,
-            lost: fetched.away.clone(),
+            postponed: fetched.postponed.len() + fetched.not_started,
+            lost: fetched.unreachable.clone(),
             ..Seen::default()
         };
         let awaited = completeness::awaited(Rule::Quiet, &blocked);
@@ -143,7 +143,7 @@ impl Night {
             ..Coming::new(origin, directory, &|_| true, &judge)
         };
         let Brought { name, fetched, .. } = self.fetch(&coming)?;
-        if let Some(why) = fetched.away {
+        if let Some(why) = fetched.unreachable {
             return Err(anyhow::anyhow!(
                 "{name} could not be brought to the end, try again: {why}"
             ));
@@ -235,7 +235,7 @@ impl Night {
     fn known_of(&self, coming: &Coming<'_>, name: &str) -> anyhow::Result<Ledger> {
         let mut known = register::known(name, &self.curator.site.place, &self.curator.archive)?;
         for file in &coming.again {
-            known.get_mut(file).into_iter().flatten().for_each(|content| content.look_again = true);
+            known.get_mut(file).into_iter().flatten().for_each(|content| content.reexamine = true);
         }
         Ok(known)
     }
@@ -347,7 +347,7 @@ pub fn prospect(
     let coming = Coming::new(origin, directory, &|_| true, &|_| (false, None));
     let never = AtomicBool::new(false);
     let to = (&coming, name.as_str());
-    let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::look)?;
+    let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::dry_run)?;
     Ok((name, found))
 }
 
@@ -393,14 +393,14 @@ fn with_request<T>(
         fill: library.fill.into(),
         mode: if coming.is_library { transfer::Mode::InPlace } else { library.mode.into() },
         threads: site.config.work.workers(),
-        lines_most: coming.origin.settings.max_connections.max(1),
+        max_connections: coming.origin.settings.max_connections.max(1),
         pace: &coming.origin.pace,
         stall: coming.origin.settings.stall(),
         known: &|file| known.get(file).cloned().unwrap_or_default(),
         survey_of: &|header| survey_of(profiles, header),
         unfinished: &unfinished,
         // The survey of a file is known only after the fetch.
-        file_bytes_most: profiles.iter().map(|p| p.limits.file_bytes).max().unwrap_or(u64::MAX),
+        max_file_bytes: profiles.iter().map(|p| p.limits.file_bytes).max().unwrap_or(u64::MAX),
         markers: &markers,
         is_manifest: &|file| profiles.iter().any(|p| p.naming.is_manifest(file)),
         rank: &|file| rank(profiles, &markers, file),

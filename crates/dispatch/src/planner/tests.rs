@@ -264,7 +264,7 @@ fn nights_are_planned_close_to_the_bound() {
 }
 
 #[test]
-fn reasons_say_what_is_in_the_way() {
+fn reasons_name_the_obstacle() {
     let words = |situation: &Situation| -> Vec<String> {
         let plan = plan(situation);
         check(situation, &plan);
@@ -278,7 +278,7 @@ fn reasons_say_what_is_in_the_way() {
     assert_eq!(
         words(&case),
         [
-            "0: it wants 1 cores and 2000 MB, the largest host has 4 and 1000 MB",
+            "0: the task needs 1 cores and 2000 MB, the largest host has 4 and 1000 MB",
             "1: waits for metadata, which is not planned"
         ]
     );
@@ -298,21 +298,21 @@ fn reasons_say_what_is_in_the_way() {
     case.hosts = hosts();
     case.hosts[1].closed = Some("draining".to_owned());
     case.tasks[0].host = Some(1);
-    assert_eq!(words(&case), ["0: it is to run on n2: draining"]);
+    assert_eq!(words(&case), ["0: assigned to n2, which cannot be used: draining"]);
     case.tasks[0].host = None;
     case.tasks[0].output_bytes = 3_000_000;
     case.disks = vec![2_000_000];
-    assert_eq!(words(&case), ["0: it writes about 3 MB, and 2 MB are left on the disk"]);
+    assert_eq!(words(&case), ["0: the task writes about 3 MB, and 2 MB are free on the disk"]);
     case.disks = vec![9_000_000];
     case.tasks[0].seconds = 50.0;
     case.hosts[0].quiet = vec![(10.0, 20.0), (30.0, 40.0)];
-    assert_eq!(words(&case), ["0: it takes 50 s, longer than between quiet hours"]);
+    assert_eq!(words(&case), ["0: the task takes 50 s, longer than the time between quiet hours"]);
     case.hosts.clear();
     assert_eq!(words(&case), ["0: there are no hosts"]);
 }
 
 #[test]
-fn few_hosts_are_used_when_so_told_and_those_at_work_first() {
+fn few_hosts_are_used_when_configured_and_those_at_work_first() {
     let mut hosts: Vec<Host> = (1..=4).map(|n| host(&format!("n{n}"), n, 0)).collect();
     hosts[0].busy.push(Busy { left: 5.0, threads: 1, memory_bytes: 0 });
     let tasks = (0..20).map(|_| task(0, 1.0)).collect();
@@ -322,8 +322,8 @@ fn few_hosts_are_used_when_so_told_and_those_at_work_first() {
     check(&situation, &plan);
     let used: BTreeSet<usize> = plan.placements.iter().map(|p| p.host).collect();
     assert!(used.is_subset(&BTreeSet::from([0, 3])), "{used:?}");
-    assert_eq!(plan.left_alone.len(), 2);
-    assert!(plan.left_alone[0].1.contains("at most 2 hosts"));
+    assert_eq!(plan.unused_hosts.len(), 2);
+    assert!(plan.unused_hosts[0].1.contains("at most 2 hosts"));
 }
 
 #[test]

@@ -462,5 +462,5 @@ fn errors_say_where() {
     assert_eq!(error.to_string(), "cannot use test.fits[1]");
     let error = bytes::open(b"hello".to_vec()).unwrap_err();
     assert_eq!(error.to_string(), "cannot use test.fits");
-    assert_eq!(error.fault.to_string(), "it does not begin like FITS but with 'hello'");
+    assert_eq!(error.fault.to_string(), "the file begins with 'hello', not like FITS");
 }
