@@ -1,6 +1,6 @@
 //! `almagest demo`: a small night from delivery to query, in the working directory.
 
-use super::{Format, contact_sheet, init, run as verbs, simulate, sql};
+use super::{Format, contact_sheet, init, night as work, run as verbs, simulate, sql, transfer};
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use archive::Inquiry;
@@ -80,11 +80,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         );
     }
     let site = Site::find(Some(root.clone()))?;
-    let deliveries = verbs::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
-    let mut night = verbs::open(site, "demo")?;
+    let deliveries = transfer::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
+    let mut night = work::open(site, "demo")?;
     let word = Word { whole: Whole::AllHere, ..Word::default() };
     verbs::curate(&mut night, &deliveries, &word)?;
-    verbs::report(&night);
+    work::report(&night);
     if night.interrupted() {
         return Ok(Exit::Interrupted);
     }

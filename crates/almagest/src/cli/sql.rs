@@ -1,4 +1,4 @@
-//! `almagest sql` and `almagest attach`.
+//! `almagest sql`.
 
 mod watchdog;
 
@@ -10,7 +10,7 @@ use curate::site::Site;
 use model::EventId;
 use query::writers::{AsCsv, AsJson, AsTable, cell};
 use query::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use watchdog::Watchdog;
@@ -53,10 +53,6 @@ pub struct Arguments {
     #[arg(long)]
     stats: bool,
 }
-
-/// Arguments of `attach`.
-#[derive(Debug, clap::Args)]
-pub struct AttachArguments {}
 
 /// Runs a query and writes its rows as they arrive.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -211,12 +207,4 @@ impl RowSink for Collected {
         self.rows.push(values.iter().map(|value| cell(value).into_owned()).collect());
         Ok(())
     }
-}
-
-/// Prints the statements that attach the archive to DuckDB.
-pub fn attach(site: Option<PathBuf>, _: &AttachArguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    let mut out: StdoutLock = io::stdout().lock();
-    out.write_all(query::attach_statements(&site.place)?.as_bytes())?;
-    Ok(Exit::Done)
 }

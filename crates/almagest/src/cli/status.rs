@@ -128,7 +128,7 @@ fn whole(
     let mut whole = text(status, rates, is_all);
     let stopped: Vec<Standing> = standing.iter().filter(|s| s.is_stop()).cloned().collect();
     if !stopped.is_empty() {
-        whole += &format!("\n{}", super::instruct::paused(&stopped));
+        whole += &format!("\n{}", super::instruction::paused(&stopped));
     }
     if let Some(state) = &daemons.arrivals {
         whole += &format!("\n{}", sources_text(state, status));
