@@ -102,8 +102,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
     let limits = &site.config.sql;
     let limits = SqlLimits {
-        time: (limits.seconds > 0).then(|| Duration::from_secs(limits.seconds)),
-        rows: (limits.rows > 0).then_some(limits.rows),
+        time: (limits.max_seconds > 0).then(|| Duration::from_secs(limits.max_seconds)),
+        rows: (limits.max_rows > 0).then_some(limits.max_rows),
         temporary_bytes: (limits.max_temporary_mb > 0).then(|| limits.max_temporary_mb * 1_000_000),
         ..SqlLimits::DEFAULT
     };
