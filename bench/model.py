@@ -108,7 +108,7 @@ def simulate(costs, nights, nodes):
 
 
 def scaled(costs, factor):
-    """The same survey, so many times larger: larger nights, in tasks of the same size."""
+    """The same survey, a number of times larger: larger nights, in tasks of the same size."""
     return Costs({u: t * factor for u, t in costs.tasks.items()}, {u: s * factor for u, s in costs.ingest.items()},
                  costs.start, costs.daemon, costs.look, costs.read, costs.disk)
 

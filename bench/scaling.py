@@ -65,7 +65,7 @@ def below(pid):
 
 
 class Cluster:
-    """Slurm on so many nodes of one processor each, which is a part of one."""
+    """Slurm on a number of nodes of one processor each, which is a part of one."""
 
     started = 0
 
@@ -97,7 +97,7 @@ class Site:
         self.almagest, self.path = bench.almagest.resolve(), bench.site(name).resolve()
         config = self.path / "almagest.toml"
         text = config.read_text()
-        for old, new in (('executor = "local"', 'executor = "slurm"'), ("load_most = 1.5", "load_most = 0.0"),
+        for old, new in (('executor = "local"', 'executor = "slurm"'), ("max_load = 1.5", "max_load = 0.0"),
                          ("poll_seconds = 2", "poll_seconds = 1"), ("poll_seconds = 10", "poll_seconds = 1"),
                          ('listen = "127.0.0.1:9187"', 'listen = ""'), ('mode = "copy"', 'mode = "link"')):
             assert f"\n# {old}" in text or f"\n{old}" in text, old
@@ -146,7 +146,7 @@ class Site:
 
 
 class Experiment:
-    """Nights of one use case, or of all, on so many nodes: made ready, then measured once."""
+    """Nights of one use case, or of all, on a number of nodes: made ready, then measured once."""
 
     def __init__(self, bench, nodes, use_case, deliveries, turn):
         first = {"catalogue": ("metadata", "ingest"), "preview": ("metadata", "ingest")}.get(use_case, ())

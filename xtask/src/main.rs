@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target. `arrows` checks
 //! the dependencies between crates, `packages` the number of locked packages, `paths` the paths in ARCHITECTURE.md,
-//! `size` the release binary. It uses the standard library alone, so that it is built in a second.
+//! `words` the words, `size` the release binary. It uses the standard library alone, so that it is built in a second.
 
 mod arrows;
 mod fuzz;
@@ -12,6 +12,7 @@ mod paths;
 mod size;
 mod suite;
 mod torture;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ usage: cargo xtask <command>
   arrows               check that crates depend on what they may and on nothing else
   packages             check the number of locked packages against its ceiling
   paths                check that every path in ARCHITECTURE.md exists
+  words                check that no text that users read has a banned phrase
   size                 check the size of the release binary against its ceiling";
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Some("arrows") => arrows::check(),
         Some("packages") => packages::check(),
         Some("paths") => paths::check(),
+        Some("words") => words::check(),
         Some("size") => size::check(),
         _ => {
             eprintln!("{USAGE}");

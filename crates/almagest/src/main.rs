@@ -1,7 +1,6 @@
 //! The operator's binary: one verb per act of curation.
 //!
-//! Each `cli/<verb>.rs` holds one verb (`run` also the steps, `sql` also `attach`), [`exit`] the documented exit codes,
-//! [`report`] the output on a terminal. The work of the verbs is in [`curate`] and the crates below.
+//! Each `cli/<verb>.rs` holds one verb, [`exit`] the documented exit codes, [`report`] the output on a terminal. The work of the verbs is in [`curate`] and the crates below.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: report::{say, tell}
 

@@ -22,7 +22,7 @@ fn configure(desk: &Desk) -> u16 {
     port
 }
 
-/// Stages everything of a night, in the way of somebody who leaves ingest to the daemon. Detections wait for metadata.
+/// Stages everything of a night, as an operator who leaves ingest to the daemon. Detections wait for metadata.
 fn stage(desk: &Desk, delivery: &std::path::Path) {
     let delivery = delivery.to_str().expect("UTF-8");
     desk.at_site(&["transfer", delivery]).ended(0);
@@ -94,7 +94,7 @@ fn a_batch_that_does_not_fit_holds_no_other_up() {
         configure(&desk);
         let delivery = desk.simulate(&night());
         stage(&desk, &delivery);
-        // Somebody edits the staged previews.
+        // A user edits the staged previews.
         let mut edited = None;
         for entry in walk(&desk.site.join("staging")) {
             if entry.file_name().is_some_and(|n| n == "preview.parquet") && edited.is_none() {
@@ -169,7 +169,7 @@ fn sigterm_in_the_middle_of_a_load() {
 
 /// The server goes away for a while: the daemon says so, waits, and goes on.
 #[test]
-fn a_server_that_is_away_is_waited_for() {
+fn an_unreachable_server_is_waited_for() {
     let Some(server) = Server::start(&Options::default()) else { return };
     let database = server.database();
     let desk = Desk::bare();
@@ -180,7 +180,7 @@ fn a_server_that_is_away_is_waited_for() {
     let daemon = Daemon::start(&desk, &["ingest"], &[]);
     until("the first pass", || get(port, "/healthz").starts_with("HTTP/1.1 200"));
     server.kill();
-    until("trouble", || get(port, "/healthz").starts_with("HTTP/1.1 503"));
+    until("a failure", || get(port, "/healthz").starts_with("HTTP/1.1 503"));
     assert!(get(port, "/metrics").contains("\nalmagest_database_up 0\n"));
     server.restart();
     until("the server again", || get(port, "/healthz").starts_with("HTTP/1.1 200"));

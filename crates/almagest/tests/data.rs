@@ -67,7 +67,7 @@ fn one_approval_brings_three_nights_in() {
 }
 
 #[test]
-fn by_policy_nobody_is_asked_and_a_killed_daemon_goes_on() {
+fn plans_are_approved_by_policy_and_a_killed_daemon_resumes() {
     let other = Desk::undisturbed(&NIGHTS.map(night));
     let desk = Desk::new();
     transferred(&desk);
@@ -154,7 +154,7 @@ fn the_operator_approves_parts_pauses_and_sets_priorities() {
 }
 
 #[test]
-fn mistakes_are_told() {
+fn mistakes_are_reported() {
     let desk = Desk::new();
     desk.at_site(&["approve", "--all"]).ended(3);
     desk.at_site(&["approve"]).ended(2);
@@ -179,7 +179,7 @@ fn a_night_is_worked_on_while_it_arrives() {
     desk.configure(&[
         ("directories = []", "directories = [\"../there\"]"),
         ("poll_seconds = 5", "poll_seconds = 1"),
-        ("early_images = 100", "early_images = 4"),
+        ("min_early_images = 100", "min_early_images = 4"),
         ("auto = false", "auto = true"),
     ]);
     let whole = desk.simulate(&night(NIGHTS[0]));
@@ -210,7 +210,7 @@ fn a_night_is_worked_on_while_it_arrives() {
 }
 
 #[test]
-fn what_arrives_becomes_queryable_and_trouble_is_told_once() {
+fn new_files_become_queryable_and_a_failure_is_reported_once() {
     let desk = Desk::new();
     desk.in_a_hurry();
     let told = desk.dir.path().join("told");

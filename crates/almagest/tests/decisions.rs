@@ -254,7 +254,7 @@ fn steps_do_not_work_beside_the_scheduler() {
     let said = desk.at_site(&["metadata", "--delivery", "20071011_v1"]);
     assert_eq!(said.code, Some(5), "{said:?}");
     assert_eq!(desk.count("SELECT count(*) FROM attempt"), 0);
-    // What is to be done again is asked for; the scheduler does it.
+    // A repetition is requested; the scheduler does it.
     let said = desk.at_site(&["preview", "--again", "--delivery", "20071011_v1"]).ended(0);
     assert!(said.contains("the data daemon does it"), "{said}");
     desk.at_site(&["metadata", "--delivery", "20071011_v1", "--force"]).ended(0);
@@ -400,10 +400,9 @@ fn a_new_site_follows_the_defaults_and_shows_where_values_come_from() {
         text.lines().filter(|l| l.starts_with(|c: char| c.is_ascii_lowercase())).collect();
     assert_eq!(set, Vec::<&str>::new(), "init writes no default");
     let shown = desk.at_site(&["config", "show"]).ended(0);
-    assert!(shown.contains("load_most = 1.5  # default\n"), "{shown}");
-    let more =
-        "\n[sources.casu]\nurl = \"s3://survey/raw\"\nlines = 3\nsecret_env = \"CASU_SECRET\"\n";
-    std::fs::write(&path, text.replace("# load_most = 1.5", "load_most = 2.5") + more)
+    assert!(shown.contains("max_load = 1.5  # default\n"), "{shown}");
+    let more = "\n[sources.casu]\nurl = \"s3://survey/raw\"\nmax_connections = 3\nsecret_env = \"CASU_SECRET\"\n";
+    std::fs::write(&path, text.replace("# max_load = 1.5", "max_load = 2.5") + more)
         .expect("written");
     let line = |wanted: &str| {
         let text = std::fs::read_to_string(&path).expect("there");
@@ -413,9 +412,9 @@ fn a_new_site_follows_the_defaults_and_shows_where_values_come_from() {
     command.env("CASU_SECRET", "hidden");
     let shown = Said::from(command.output().expect("it starts")).ended(0);
     for wanted in [
-        format!("load_most = 2.5  # almagest.toml:{}\n", line("load_most = 2.5")),
+        format!("max_load = 2.5  # almagest.toml:{}\n", line("max_load = 2.5")),
         "[sources.casu]\n".to_owned(),
-        format!("lines = 3  # almagest.toml:{}\n", line("lines = 3")),
+        format!("max_connections = 3  # almagest.toml:{}\n", line("max_connections = 3")),
         "poll_seconds = 30  # default\n".to_owned(),
         "# the secret of source casu: environment (CASU_SECRET)\n".to_owned(),
     ] {
@@ -423,13 +422,13 @@ fn a_new_site_follows_the_defaults_and_shows_where_values_come_from() {
     }
     assert!(!shown.contains("hidden"), "{shown}");
     // Impossible values stop every command, all of them named.
-    let wrong = "[plan]\nsilent_seconds = 0\nload_most = nan\n[ingest]\nlisten = \"nonsense\"\n[hosts.n1]\ncores = 0\n";
+    let wrong = "[plan]\nheartbeat_timeout_seconds = 0\nmax_load = nan\n[ingest]\nlisten = \"nonsense\"\n[hosts.n1]\ncores = 0\n";
     std::fs::write(&path, wrong).expect("written");
     let said = desk.at_site(&["status"]);
     assert_eq!(said.code, Some(2), "{said:?}");
     for wanted in [
-        "line 2: plan.silent_seconds: 0",
-        "line 3: plan.load_most: NaN",
+        "line 2: plan.heartbeat_timeout_seconds: 0",
+        "line 3: plan.max_load: NaN",
         "line 5: ingest.listen: \"nonsense\"",
         "line 7: hosts.n1.cores: 0",
     ] {
@@ -463,15 +462,15 @@ fn doctor_reports_what_is_absent_and_who_cannot_write() {
     std::fs::copy(env!("CARGO_BIN_EXE_almagest"), &program).expect("copied");
     let mut command = std::process::Command::new(&program);
     command.arg("--site").arg(&desk.site).arg("doctor").uid(65534).gid(0);
-    command.env_remove("ALMAGEST_SITE").env("USER", "somebody").current_dir("/");
+    command.env_remove("ALMAGEST_SITE").env("USER", "another").current_dir("/");
     let said = Said::from(command.output().expect("it starts"));
     assert_eq!(said.code, Some(3), "{said:?}");
     assert!(said.out.contains("cannot write to") && said.out.contains("library"), "{said:?}");
-    assert!(!said.out.contains("somebody"), "the account, not $USER: {said:?}");
+    assert!(!said.out.contains("another"), "the account, not $USER: {said:?}");
 }
 
 #[test]
-fn people_are_named_by_their_account() {
+fn users_are_named_by_their_account() {
     let desk = Desk::new();
     let run = |environment: &[(&str, &str)]| {
         let mut command = desk.command(&["pause", "--all", "--reason", "x"]);
@@ -482,7 +481,7 @@ fn people_are_named_by_their_account() {
     };
     let id = std::process::Command::new("id").arg("-un").output().expect("id is there");
     let account = String::from_utf8_lossy(&id.stdout).trim().to_owned();
-    assert_eq!(run(&[("USER", "somebody"), ("LOGNAME", "somebody")]), account);
+    assert_eq!(run(&[("USER", "another"), ("LOGNAME", "another")]), account);
     assert_eq!(run(&[("ALMAGEST_OPERATOR", "anna")]), format!("anna ({account})"));
 }
 
@@ -671,6 +670,9 @@ fn an_image_whose_catalogue_was_refused_has_one() {
     let image = name.split("_cat").next().expect("a stem");
     let images = desk.rows(&format!("SELECT name FROM file WHERE kind = 'image' AND name LIKE '{image}%' ORDER BY length(name) LIMIT 1"));
     let told = desk.at_site(&["explain", images[0]["name"].as_str().expect("a name")]).ended(0);
-    assert!(told.contains(&format!("its catalogue {name} was refused (refusal ")), "{told}");
-    assert!(!told.contains("it has no catalogue") && told.contains("what helps:"), "{told}");
+    assert!(
+        told.contains(&format!("the catalogue {name} of the image was refused (refusal ")),
+        "{told}"
+    );
+    assert!(!told.contains("the image has no catalogue") && told.contains("what helps:"), "{told}");
 }

@@ -289,7 +289,7 @@ fn what_explain_advises_for_an_open_delivery_closes_it() {
     }
 }
 
-/// A store that records what it is asked, and lists nothing.
+/// A store that records its requests, and lists nothing.
 fn recording_store() -> (u16, std::sync::mpsc::Receiver<String>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -402,7 +402,7 @@ fn a_link_gives_its_name_to_the_delivery() {
     assert_eq!(desk.value("SELECT name FROM skipped WHERE code = 'unfinished'"), "w.fit.partial");
     assert_eq!(desk.status()["deliveries"][0]["skipped"], 1);
     let explained = desk.at_site(&["explain", "20991231_v7"]).ended(0);
-    assert!(explained.contains("1 entry of its source was not fetched"), "{explained}");
+    assert!(explained.contains("1 entry of the source was not fetched"), "{explained}");
     fs::rename(real.join("w.fit.partial"), real.join("w.dat")).unwrap();
     desk.at_site(&["transfer"]).ended(0);
     assert_eq!(desk.count("SELECT count(*) FROM file WHERE name = 'w.dat'"), 1);

@@ -70,7 +70,7 @@ fn an_undone_retraction_is_no_cause() {
         }
         let frames = desk.count(&format!("SELECT count(*) FROM file JOIN image USING (file_id) JOIN delivery USING (delivery_id) WHERE delivery.name = '{FIRST}'"));
         let told = desk.at_site(&["explain", FIRST]).ended(0);
-        let line = format!("{frames} of its frames are superseded by frames of {SECOND}");
+        let line = format!("{frames} frames of the delivery are superseded by frames of {SECOND}");
         assert!(told.contains(&line) && told.contains(&format!("explain {SECOND}")), "{told}");
         assert!(!desk.at_site(&["explain", SECOND]).ended(0).contains("are superseded by"));
     }
@@ -232,14 +232,17 @@ fn catalogues_refused_in_part_are_not_called_refused() {
         desk.run(&delivery).ended(1);
         retract(&desk, FIRST, &["--use-case", "catalogue"]);
         let explain = || desk.at_site(&["explain", &file]).ended(0);
-        let line = format!("its catalogue is {}\n", catalogue_of(&file));
+        let line = format!("the catalogue of the image is {}\n", catalogue_of(&file));
         assert!(explain().contains(&line), "{}", explain());
         assert!(explain().contains("required_column_missing"), "{}", explain());
         retract(&desk, FIRST, &["--undo"]);
         // Each HDU of a newer content is refused; the refusal of the older content is not its own.
         std::fs::write(&catalogue, with_refused(&whole, &[2, 3, 4, 5])).unwrap();
         desk.run(&delivery).ended(1);
-        let line = format!("its catalogue is {}, which was refused (refusal ", catalogue_of(&file));
+        let line = format!(
+            "the catalogue of the image is {}, which was refused (refusal ",
+            catalogue_of(&file)
+        );
         assert!(explain().contains(&line), "{}", explain());
         assert!(!explain().contains("(resolved)"), "{}", explain());
         std::fs::write(&catalogue, &whole).unwrap();
@@ -266,10 +269,14 @@ fn newer_files_that_wait_are_explained() {
         assert!(told.contains(&waits) && told.contains(&run), "{told}");
         let told = explain(&name);
         assert!(
-            told.contains("no catalogue round has taken it up yet") && told.contains(&run),
+            told.contains("no catalogue round contains the catalogue yet") && told.contains(&run),
             "{told}"
         );
-        assert_eq!(told.matches("no catalogue round has taken it up yet").count(), 1, "{told}");
+        assert_eq!(
+            told.matches("no catalogue round contains the catalogue yet").count(),
+            1,
+            "{told}"
+        );
         let told = explain(FIRST);
         assert!(told.contains(&of_image) && told.contains(&run), "{told}");
         // A pause is what holds it up.
@@ -283,7 +290,7 @@ fn newer_files_that_wait_are_explained() {
         for told in [explain(&file), explain(&name), explain(FIRST)] {
             assert!(!told.contains("waits for") && !told.contains("taken it up yet"), "{told}");
         }
-        // The image itself arrives anew.
+        // The image itself arrives again.
         let mut image = std::fs::read(delivery.join(&file)).unwrap();
         image.extend_from_slice(&[0; 2880]);
         std::fs::write(delivery.join(&file), image).unwrap();
@@ -312,7 +319,7 @@ fn older_contents_of_a_catalogue_name_the_current_one() {
         desk.run(&delivery).ended(1);
         let explain = |name: &str| desk.at_site(&["explain", name]).ended(0);
         let after =
-            |newer: &str| format!("{newer} came after it and is the catalogue of that image now");
+            |newer: &str| format!("{newer} is newer, and is the catalogue of that image now");
         assert!(explain(&name).contains(&after(&packed)), "{}", explain(&name));
         std::fs::write(&path, with_refused(&whole, &[2])).unwrap();
         desk.run(&delivery).ended(1);

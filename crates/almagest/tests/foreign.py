@@ -1,6 +1,6 @@
 """Answers of stock DuckDB about an archive: `foreign.py ATTACH`, where ATTACH is what `almagest attach` prints.
 
-Each line of standard input is a JSON object: `sql`, and `anew` when a new connection shall be made for it. Each line of
+Each line of standard input is a JSON object: `sql`, and `fresh` when a new connection shall be made for it. Each line of
 standard output is the answer, an array of rows. The extensions come from their packages, never from the network."""
 
 import json
@@ -47,7 +47,7 @@ def plain(value):
 db = patiently(attached)
 for line in sys.stdin:
     asked = json.loads(line)
-    here = patiently(attached) if asked["anew"] else db
+    here = patiently(attached) if asked["fresh"] else db
     rows = patiently(lambda: here.execute(asked["sql"]).fetchall())
     print(json.dumps([[plain(v) for v in row] for row in rows]), file=answers, flush=True)
     if here is not db:

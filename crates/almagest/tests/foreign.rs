@@ -85,8 +85,8 @@ impl Duckdb {
     }
 
     #[track_caller]
-    fn asked(&mut self, sql: &str, anew: bool) -> Value {
-        let question = json!({ "sql": sql, "anew": anew });
+    fn asked(&mut self, sql: &str, fresh: bool) -> Value {
+        let question = json!({ "sql": sql, "fresh": fresh });
         writeln!(self.questions, "{question}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
@@ -242,12 +242,12 @@ fn an_ingest(desk: &Desk, eyes: Eyes, night: &str, held: &str, seed: u64) -> Opt
         .unwrap();
     let (mut seen, mut looks) = (Vec::new(), 0);
     let questions = [(true, STATE), (false, STATE), (true, JOINED_STATE), (false, JOINED_STATE)];
-    for (anew, sql) in questions.into_iter().cycle() {
+    for (fresh, sql) in questions.into_iter().cycle() {
         if run.try_wait().unwrap().is_some() {
             break;
         }
         let stopped = operator::is_stopped(&run);
-        seen.push(duckdb.asked(&sql.replace("LAKE", "lake").replace("META", "archive"), anew));
+        seen.push(duckdb.asked(&sql.replace("LAKE", "lake").replace("META", "archive"), fresh));
         looks += usize::from(stopped);
         if stopped && looks == 2 * questions.len() {
             operator::signal(&run, rustix::process::Signal::CONT);
@@ -319,7 +319,7 @@ fn grown() -> Desk {
     }
     let said = desk.run(&first);
     assert_eq!(said.code, Some(0), "{said:?}\n{:?}", desk.refusals());
-    // The first frame is delivered anew, with other rows.
+    // The first frame is delivered again, with other rows.
     let other = Desk::new();
     let second = other.simulate(&Small { seed: 2, ..small });
     for name in [names[0].clone(), names[0].replace("_cat.fits", ".fit")] {
@@ -337,7 +337,7 @@ fn grown() -> Desk {
     desk
 }
 
-/// What is retracted is gone for DuckDB as for us, and comes back.
+/// A retraction hides rows from DuckDB as from us, and its undo shows them again.
 fn a_retraction(desk: &Desk, eyes: Eyes, delivery: &str) {
     let before = desk.count("SELECT count(*) FROM detection");
     for undo in [false, true] {
@@ -483,7 +483,7 @@ fn foreign_duckdb_lists_and_reads_every_object() {
     duckdb.end();
 }
 
-/// What stock sqlite3 prints.
+/// Returns the output of stock sqlite3.
 fn sqlite3(desk: &Desk, eyes: Eyes, sql: &str) -> String {
     let said: Said = eyes
         .program(desk, Path::new("sqlite3"))

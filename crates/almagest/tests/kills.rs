@@ -69,7 +69,7 @@ fn aims(passed: &[String], next: &mut impl FnMut(u64) -> u64) -> (Vec<String>, V
     (first, others)
 }
 
-/// How far a killed run had come, in a few words.
+/// Describes the progress of a killed run in a few words.
 fn reached(desk: &Desk) -> String {
     let status = desk.at_site(&["status", "--json"]);
     if status.code != Some(0) {
@@ -196,7 +196,7 @@ fn killed_while_folding() {
         }
         let last = desk.simulate(&small(3));
         let mut command = desk.command(&["run", path(&last)]);
-        command.envs([("ALMAGEST_MOST_PARTITIONS", "3"), ("ALMAGEST_CRASH_AT", point)]);
+        command.envs([("ALMAGEST_MAX_PARTITIONS", "3"), ("ALMAGEST_CRASH_AT", point)]);
         let ended = command.output().expect("it starts");
         assert!(ended.status.code().is_none(), "{point} was not passed: {ended:?}");
         let count = "SELECT count(*), count(DISTINCT obj_id) FROM detection";

@@ -161,7 +161,7 @@ fn run_of(desk: &Desk, delivery: &Path) -> Command {
     desk.command(&["run", "--force", path(delivery)])
 }
 
-/// Whether the archive has all of a night: its frames, and detections of each.
+/// Returns whether the archive has all of a night: its frames, and detections of each.
 fn knows(desk: &Desk, night: &str) -> bool {
     let frames = format!(
         "SELECT count(*) FROM multiframe JOIN image USING (multiframe_id) JOIN file USING (file_id)

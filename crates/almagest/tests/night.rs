@@ -262,9 +262,9 @@ fn usage_and_gates_have_their_exit_codes() {
     assert_eq!(deaf.code(), Some(3), "a message that cannot be written changes nothing");
 }
 
-/// A file that is only touched is read once more, and not again for that.
+/// A file that is only touched is read a second time, and not again for that.
 #[test]
-fn a_touched_file_is_read_once_more() {
+fn a_touched_file_is_read_a_second_time() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small { frames: 2, ..Small::default() });
     let words = ["transfer", delivery.to_str().unwrap()];
@@ -287,7 +287,7 @@ fn a_touched_file_is_read_once_more() {
     assert_eq!(desk.count("SELECT count(*) FROM file WHERE state = 'superseded'"), 0);
 }
 
-/// `transfer` without a directory looks again where known deliveries came from.
+/// `transfer` without a directory polls the places from which known deliveries came.
 #[test]
 fn transfer_knows_its_sources() {
     let desk = Desk::new();
@@ -306,11 +306,11 @@ fn transfer_knows_its_sources() {
     desk.at_site(&["transfer"]).ended(0);
     std::fs::rename(&delivery, desk.dir.path().join("elsewhere")).unwrap();
     let said = desk.at_site(&["transfer"]);
-    assert!(said.err.contains("which is gone"), "{said:?}");
+    assert!(said.err.contains("which does not exist"), "{said:?}");
     said.ended(0);
 }
 
-/// A run that is told to stop says so, and the next one goes on.
+/// A run that is stopped reports so, and the next one resumes.
 #[test]
 fn an_interrupted_run_is_taken_up() {
     let desk = Desk::new();
@@ -361,7 +361,7 @@ fn rot_and_strays_are_found() {
     assert_eq!(codes, ["lake_file_content", "library_file_stray", "preview_stray"], "{found}");
 }
 
-/// Two operators start the same night: one brings it, the other is told.
+/// Two operators start the same night: one fetches it, the other reports so.
 #[test]
 fn one_process_brings_a_delivery() {
     let desk = Desk::new();
@@ -456,7 +456,7 @@ fn a_site_is_found_from_below_it() {
     assert!(outside.err.contains("no site given"), "{outside:?}");
 }
 
-/// A mistyped directory is told before any other is begun.
+/// A mistyped directory is reported before any other is begun.
 #[test]
 fn a_mistyped_delivery_begins_nothing() {
     let desk = Desk::new();
@@ -466,9 +466,9 @@ fn a_mistyped_delivery_begins_nothing() {
     assert_eq!(desk.at_site(&["status", "--json"]).json(0)["deliveries"], json!([]));
 }
 
-/// A database that is gone is restored, not begun anew over what it numbered.
+/// A lost database is restored, not created again over the numbers that it gave out.
 #[test]
-fn a_lost_database_is_not_made_anew() {
+fn a_lost_database_is_not_created_again() {
     let desk = Desk::new();
     desk.run(&desk.simulate(&Small { frames: 2, ..Small::default() })).ended(0);
     std::fs::remove_file(desk.site.join("archive.db")).unwrap();
@@ -477,7 +477,7 @@ fn a_lost_database_is_not_made_anew() {
     assert!(said.err.contains("restore archive.db from a backup"), "{said:?}");
 }
 
-/// What a header says beyond the columns can be asked for; magnitudes can be computed.
+/// Keywords of a header without a column can be queried; magnitudes can be computed.
 #[test]
 fn headers_and_mathematics_in_sql() {
     let desk = Desk::new();
@@ -518,7 +518,7 @@ fn a_provider_s_list_of_checksums_counts() {
     assert_eq!(refusals[0]["file"], json!(file));
 }
 
-/// A component that comes late is linked then; one that is replaced by newer content is linked anew.
+/// A component that comes late is linked then; one that is replaced by newer content is linked again.
 #[test]
 fn provenance_follows_its_components() {
     let desk = Desk::new();

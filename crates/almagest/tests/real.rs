@@ -67,7 +67,7 @@ fn listed(told: &[(&str, &str, &'static str)]) -> Vec<(String, String, &'static 
     told.iter().map(|(file, code, word)| ((*file).to_owned(), (*code).to_owned(), *word)).collect()
 }
 
-/// What `explain` says must contain all of these.
+/// Checks that the output of `explain` contains all of these.
 #[track_caller]
 fn explained(desk: &Desk, name: &str, wanted: &[&str]) {
     let said = desk.at_site(&["explain", name]).ended(0);
@@ -181,7 +181,7 @@ fn every_archived_number_of_the_wfcam_cutout() {
         desk.value("SELECT name FROM programme_frame JOIN programme USING (programme_id)");
     assert_eq!(programme, json!("GCS"), "PROJECT is U/UKIDSS/GCS21");
     assert_eq!(told(&desk), []);
-    explained(&desk, "w20071011_01822.fit", &["it has no catalogue", "0 detections"]);
+    explained(&desk, "w20071011_01822.fit", &["the image has no catalogue", "0 detections"]);
     desk.verified();
 }
 
@@ -208,7 +208,7 @@ fn a_delivery_of_casu_products_is_taken_or_says_why_not() {
     explained(
         &desk,
         "hawki_simA_tile_cat.fits",
-        &["its image has not arrived", "deliver the complete image"],
+        &["the image of the catalogue has not arrived", "deliver the complete image"],
     );
     explained(&desk, "vircam_header_with_time.fits", &["not_standard", "SIMPLE = F"]);
     explained(
@@ -296,7 +296,7 @@ fn the_whole_set_is_one_delivery() {
     everything_was_there(&desk, &delivery);
 }
 
-/// What is computed, by astropy and numpy; and magnitudes on average as those of the reference stars.
+/// Compares computed values with those of astropy and numpy; and magnitudes on average as those of the reference stars.
 #[test]
 fn derived_numbers_are_those_of_astropy() {
     let Some(truth) = Truth::find() else { return };

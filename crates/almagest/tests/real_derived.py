@@ -1,4 +1,4 @@
-# What the archive derived from the real files, computed anew by astropy and numpy.
+# What the archive derived from the real files, computed a second time by astropy and numpy.
 # Arguments: the directory of the real set, a JSON file with rows of the archive.
 
 import json

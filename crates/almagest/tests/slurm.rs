@@ -104,7 +104,7 @@ impl Field {
 
     /// Jobs of ours that Slurm knows, whatever became of them.
     fn jobs(&self) -> Vec<String> {
-        let said = self.cluster.ask("squeue", &["-h", "-r", "-t", "all", "-o", "%T %N %j.%K"]);
+        let said = self.cluster.run_tool("squeue", &["-h", "-r", "-t", "all", "-o", "%T %N %j.%K"]);
         String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect()
     }
 }
@@ -128,17 +128,17 @@ fn six_nights_on_five_nodes_after_one_approval() {
 
 #[test]
 fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
-    let changes = [("silent_seconds = 180", "silent_seconds = 12")];
+    let changes = [("heartbeat_timeout_seconds = 180", "heartbeat_timeout_seconds = 12")];
     let Some(field) = Field::new(2, 3, 4.0, &changes) else { return };
     let daemon = field.daemon();
     let on = |host: &str| field.jobs().iter().any(|j| j.starts_with(&format!("RUNNING {host} ")));
     until("work on two nodes", || on("n1") && on("n2"));
-    field.cluster.told(&["kill-node", "1"]);
-    field.cluster.told(&["cut-node", "2"]);
+    field.cluster.run(&["kill-node", "1"]);
+    field.cluster.run(&["cut-node", "2"]);
     // The first copy goes on writing while its second is made elsewhere.
     std::thread::sleep(Duration::from_secs(20));
-    field.cluster.told(&["heal-node", "2"]);
-    field.cluster.told(&["restart-node", "1"]);
+    field.cluster.run(&["heal-node", "2"]);
+    field.cluster.run(&["restart-node", "1"]);
     field.has_all(2, "with a node killed and one cut off");
     daemon.end().ended(0);
 }
@@ -153,10 +153,10 @@ fn the_controller_is_deaf_then_killed_and_comes_back() {
     std::thread::sleep(Duration::from_secs(12));
     rustix::process::kill_process(controller, Signal::CONT).expect("it lives");
     until("the first results", || field.taken() > 0);
-    field.cluster.told(&["kill-controller"]);
+    field.cluster.run(&["kill-controller"]);
     std::thread::sleep(Duration::from_secs(5));
-    field.cluster.told(&["restart-controller"]);
-    field.has_all(2, "with a controller that was away");
+    field.cluster.run(&["restart-controller"]);
+    field.has_all(2, "with a controller that was unreachable");
     daemon.end().ended(0);
     field.has_submitted_nothing_twice();
 }
@@ -180,7 +180,7 @@ fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
 
 #[test]
 fn the_daemon_dies_at_every_instant_around_a_submission() {
-    let changes = [("silent_seconds = 180", "silent_seconds = 8")];
+    let changes = [("heartbeat_timeout_seconds = 180", "heartbeat_timeout_seconds = 8")];
     let Some(field) = Field::new(1, 3, 0.5, &changes) else { return };
     let points = [
         "propose:before-commit",

@@ -1,4 +1,4 @@
-//! The data daemon with plain computers that it reaches by ssh, and with scripts that people run.
+//! The data daemon with plain computers that it reaches by ssh, and with scripts that users run.
 
 mod operator;
 
@@ -53,7 +53,7 @@ fn of_five(seconds_more: f64) -> Option<(Servers, Desk)> {
         ("hosts = []", &hosts),
         ("options = []\n# Seconds between", &options),
         ("report_seconds = 0", "report_seconds = 1"),
-        ("silent_seconds = 180", "silent_seconds = 15"),
+        ("heartbeat_timeout_seconds = 180", "heartbeat_timeout_seconds = 15"),
     ]);
     Some((servers, desk))
 }
@@ -136,7 +136,7 @@ fn scripts(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn people_run_the_scripts_of_their_computers() {
+fn users_run_the_scripts_of_their_computers() {
     let desk = Desk::new();
     desk.in_a_hurry();
     desk.slow_node(0.0);

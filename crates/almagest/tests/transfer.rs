@@ -96,11 +96,11 @@ fn a_source_entry_and_the_daemon_are_all_that_is_needed() {
     let status = desk.status();
     assert_eq!(status["deliveries"][0]["state"], "arriving");
     let awaited = status["deliveries"][0]["awaited"].as_str().expect("something").to_owned();
-    assert!(awaited.starts_with("OK_TO_COPY has not come, quiet for "), "{awaited}");
+    assert!(awaited.starts_with("OK_TO_COPY has not arrived, quiet for "), "{awaited}");
     assert_eq!(status["sources"]["state"]["sources"]["casu"]["fault"], serde_json::Value::Null);
     let text = desk.at_site(&["status"]).ended(0);
-    assert!(text.contains("casu") && text.contains("OK_TO_COPY has not come"), "{text}");
-    assert_eq!(desk.refusals().len(), 0, "what is still to come is no news");
+    assert!(text.contains("casu") && text.contains("OK_TO_COPY has not arrived"), "{text}");
+    assert_eq!(desk.refusals().len(), 0, "awaited files are no news");
     // A file that grows is not taken before it stays as it is.
     let growing = delivery.join("growing.dat");
     for part in 0..4 {
@@ -125,7 +125,7 @@ fn a_source_entry_and_the_daemon_are_all_that_is_needed() {
     until("a late file", || desk.count("SELECT count(*) FROM file WHERE name = 'late.dat'") == 1);
     let said = daemon.end();
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.err.contains("not complete: OK_TO_COPY has not come"), "{}", said.err);
+    assert!(said.err.contains("not complete: OK_TO_COPY has not arrived"), "{}", said.err);
     let rows = desk.rows("SELECT DISTINCT source, outcome FROM transfer");
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!(rows[0]["source"], format!("http://127.0.0.1:{}/{NIGHT}", server.port));
@@ -149,14 +149,16 @@ fn deliveries_are_complete_by_list_or_count() {
     fs::rename(delivery.join(LARGE), &aside).unwrap();
     let awaited =
         || desk.status()["deliveries"][0]["awaited"].as_str().unwrap_or_default().to_owned();
-    add_source(&desk, "listed", &[&[inbox, "complete = \"manifest\"".into()], &quick[..]].concat());
+    add_source(
+        &desk,
+        "listed",
+        &[&[inbox, "complete_when = \"manifest\"".into()], &quick[..]].concat(),
+    );
     let daemon = Daemon::start(&desk, &["transfer"], &[]);
-    until("files without their list", || awaited() == "its list has not come");
+    until("files without their list", || awaited() == "the list of files has not arrived");
     fs::write(delivery.join("SHA256SUMS"), sums).unwrap();
-    until("a list with a file that is missing", || {
-        awaited().contains("that its list names are missing")
-    });
-    assert!(awaited().starts_with("1 file of "), "{}", awaited());
+    until("a list with a file that is missing", || awaited().contains(" in the list"));
+    assert!(awaited().starts_with("missing: 1 file of "), "{}", awaited());
     let missing = desk.refusals();
     assert!(
         missing.iter().any(|r| r["code"] == "missing_from_delivery" && r["file"] == LARGE),
@@ -171,23 +173,23 @@ fn deliveries_are_complete_by_list_or_count() {
     let delivery = provided(&desk);
     let files = walk(&delivery).len() + 1;
     let inbox = format!("url = \"{}\"", desk.inbox().display());
-    let count = format!("count = {files}");
+    let count = format!("expected_files = {files}");
     add_source(
         &desk,
         "counted",
-        &[&[inbox, "complete = \"count\"".into(), count], &quick[..]].concat(),
+        &[&[inbox, "complete_when = \"count\"".into(), count], &quick[..]].concat(),
     );
     let daemon = Daemon::start(&desk, &["transfer"], &[]);
     let awaited =
         || desk.status()["deliveries"][0]["awaited"].as_str().unwrap_or_default().to_owned();
-    until("one too few", || awaited() == format!("{} of {files} files are there", files - 1));
+    until("one too few", || awaited() == format!("{} of {files} files have arrived", files - 1));
     fs::write(delivery.join("last.dat"), "x").unwrap();
     until("all of it", || desk.status()["deliveries"][0]["state"] == "registered");
     daemon.end();
 }
 
 #[test]
-fn what_is_wrong_with_a_source_is_told_without_its_secrets() {
+fn faults_of_a_source_are_reported_without_its_secrets() {
     let refused = |lines: &[&str], wanted: &str| {
         let desk = Desk::bare();
         let lines: Vec<String> = lines.iter().map(|l| (*l).to_owned()).collect();
@@ -197,13 +199,13 @@ fn what_is_wrong_with_a_source_is_told_without_its_secrets() {
         assert!(said.err.contains("casu") && said.err.contains(wanted), "{}", said.err);
         assert!(!said.err.contains("geheim"), "{}", said.err);
     };
-    refused(&["url = \"ssh://me:geheim@host/x\""], "a password does not belong into a URL");
-    refused(&["url = \"gopher://host/x\""], "its scheme is none of");
+    refused(&["url = \"ssh://me:geheim@host/x\""], "a password does not belong in a URL");
+    refused(&["url = \"gopher://host/x\""], "the scheme is not");
     refused(
         &["url = \"https://host/x\"", "secret_env = \"ALMAGEST_NO_SUCH\""],
         "the environment has no ALMAGEST_NO_SUCH",
     );
-    refused(&["url = \"x\"", "complete = \"count\""], "needs the number");
+    refused(&["url = \"x\"", "complete_when = \"count\""], "needs the number");
     refused(&["url = \"x\"", "wrong = 1"], "unknown field");
     let desk = Desk::bare();
     let secret = desk.site.join("casu.secret");
@@ -280,7 +282,7 @@ fn volumes_are_filled_and_what_does_not_fit_is_not_begun() {
 }
 
 #[test]
-fn rot_is_found_and_mended_by_who_is_right() {
+fn rot_is_found_and_repaired_from_the_right_copy() {
     let desk = Desk::new();
     let delivery = provided(&desk);
     let text = delivery.to_str().unwrap();
@@ -345,7 +347,7 @@ fn rot_is_found_and_mended_by_who_is_right() {
         "it still came from where it came from"
     );
     fs::write(library.join("third.dat"), "third").unwrap();
-    // While somebody brings the delivery, a file without a record may be one of his.
+    // While another process fetches the delivery, a file without a record may be one of its files.
     let busy = files::lock_dir(&library).unwrap();
     desk.at_site(&["reconcile", "--right", "archive"]).ended(0);
     assert!(library.join("third.dat").exists());
@@ -353,7 +355,7 @@ fn rot_is_found_and_mended_by_who_is_right() {
     desk.at_site(&["reconcile", "--right", "archive"]).ended(0);
     assert!(!library.join("third.dat").exists());
     assert!(walk(&desk.site.join("library/.strays")).iter().any(|line| line.contains("third.dat")));
-    // What is deleted at the source stays, and is told.
+    // A file that is deleted at the source stays, and is reported.
     fs::remove_file(delivery.join("new.dat")).unwrap();
     let gone = codes(desk.at_site(&["reconcile", "--json"]), 0);
     assert!(gone.contains(&"gone_at_source".to_owned()), "{gone:?}");

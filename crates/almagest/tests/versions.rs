@@ -84,23 +84,27 @@ fn kept_products_are_explained_and_counted() {
         };
         let by_name = explain(&[&format!("{FIRST}/{without}")]);
         let line = format!(
-            "its detections stay current beside the newer frame {SECOND}/{without}, multiframe {newer}: \
-             no catalogue in {SECOND} belongs to it"
+            "the detections of the image stay current beside the newer frame {SECOND}/{without}, multiframe {newer}: \
+             no catalogue in {SECOND} belongs to the image"
         );
         assert!(by_name.contains(&line), "{by_name}");
         assert!(by_name.contains(&supersede(&without, "")), "{by_name}");
         assert_eq!(explain(&["multiframe", &older.to_string()]), by_name);
         let line = format!(
-            "in its place the detections of {FIRST}/{without}, multiframe {older}, show: no catalogue in {SECOND} belongs to it"
+            "the detections of {FIRST}/{without}, multiframe {older}, show in place of this image: \
+             no catalogue in {SECOND} belongs to the image"
         );
         for told in [explain(&[&format!("{SECOND}/{without}")]), explain(&[&newer.to_string()])] {
             assert!(told.contains(&line) && told.contains(&supersede(&without, "")), "{told}");
         }
         let told = explain(&[&format!("{FIRST}/{refused}")]);
-        assert!(told.contains(&format!("its catalogue of {SECOND} was refused")), "{told}");
+        assert!(
+            told.contains(&format!("the catalogue of the frame in {SECOND} was refused")),
+            "{told}"
+        );
         let told = explain(&[FIRST]);
         assert!(
-            told.contains("2 products of its frames stay current beside newer frames"),
+            told.contains("2 products of the delivery stay current beside newer frames"),
             "{told}"
         );
         assert_eq!(desk.status()["kept_products"], 2);
@@ -127,7 +131,7 @@ fn kept_products_are_explained_and_counted() {
         // The newer frame superseded the previews in another event.
         let others = |told: &str| -> Vec<String> {
             let lines =
-                told.lines().filter(|line| !line.starts_with("its previews were superseded"));
+                told.lines().filter(|line| !line.starts_with("the previews were superseded"));
             lines.map(str::to_owned).collect()
         };
         assert_eq!(others(&again), others(&told));
@@ -255,8 +259,8 @@ fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
         assert_eq!(shown(), wanted);
         let told = desk.at_site(&["explain", &format!("{FIRST}/{}", image_of(&name))]).ended(0);
         let line = format!(
-            "its detections of ext_num 3 stay current beside the newer frame {SECOND}/{}, multiframe {new}: its catalogue of \
-             {SECOND} has no accepted detections of ext_num 3: HDU refused",
+            "the detections of ext_num 3 of the image stay current beside the newer frame {SECOND}/{}, multiframe {new}: \
+             the catalogue of the frame in {SECOND} has no accepted detections of ext_num 3: HDU refused",
             image_of(&name)
         );
         assert!(told.contains(&line), "{told}");
@@ -455,7 +459,7 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
         desk.run(&delivery).ended(0);
         let first = desk.rows(OF_CATALOGUES);
         let all = desk.rows("SELECT count(*) AS rows FROM detection");
-        // The catalogue of the first frame comes again, and nothing of it can be read.
+        // The catalogue of the first frame arrives again, and nothing of it can be read.
         redeliver(&delivery.join(&names[0]), [FLUX, NO_FLUX], &ALL);
         desk.run(&delivery).ended(1);
         assert_eq!(desk.rows(OF_CATALOGUES), first, "detections and metadata stay as they are");
@@ -510,7 +514,7 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
     }
 }
 
-/// What is corrected of a frame shows while the newer version of its catalogue stays refused, and stays when a readable one comes.
+/// A correction of a frame shows while the newer version of its catalogue stays refused, and stays when a readable one comes.
 #[test]
 fn corrections_do_not_wait_for_a_catalogue() {
     for desk in Desk::of_both_engines() {

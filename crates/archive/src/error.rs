@@ -25,10 +25,10 @@ pub enum ArchiveFault {
     #[error("the database refused")]
     Engine(#[from] EngineError),
     /// The connection to the database was cut while rows were copied.
-    #[error("the line to the database was cut")]
+    #[error("the connection to the database was lost")]
     Cut(#[source] io::Error),
     /// An interruption was requested; nothing is half done.
-    #[error("it was interrupted")]
+    #[error("the act was interrupted")]
     Interrupted,
     /// The lake returned an error.
     #[error(transparent)]
@@ -43,10 +43,10 @@ pub enum ArchiveFault {
         source: io::Error,
     },
     /// There is no archive in the directory.
-    #[error("{} is no site: it has no archive.db (make one with `{}`)", .0.display(), init(.0))]
+    #[error("{} is not a site: archive.db is missing (create a site with `{}`)", .0.display(), init(.0))]
     NoSite(PathBuf),
     /// There is no archive on the server.
-    #[error("{} holds no archive: make one there", .0.whereabouts())]
+    #[error("{} holds no archive: create one there", .0.location())]
     NoArchive(Box<Site>),
     /// A restore was not finished.
     #[error("the restore of {} was interrupted: repeat it", site.display())]
@@ -84,7 +84,7 @@ pub enum ArchiveFault {
         reason: String,
     },
     /// Nothing has that name.
-    #[error("there is no {what} {name:?}")]
+    #[error("{what} {name:?} does not exist")]
     Unknown {
         /// Kind of thing.
         what: &'static str,
@@ -113,7 +113,7 @@ pub enum ArchiveFault {
         message: String,
     },
     /// Stored data contradict each other.
-    #[error("the archive holds what cannot be: {0}")]
+    #[error("the archive is inconsistent: {0}")]
     Damaged(String),
     /// A backup differs from what was written.
     #[error("the backup is damaged: {0}")]

@@ -78,7 +78,7 @@ pub fn make_roles(
             (roles.query, "logs in for queries, with the reader's rights alone"),
         ])
     };
-    run().map_err(ArchiveError::during("make the roles of the database"))
+    run().map_err(ArchiveError::during("create the roles of the database"))
 }
 
 /// Updates the rights of the roles after a migration created tables, when the roles exist. Returns the reason why that failed, if

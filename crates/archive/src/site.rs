@@ -140,7 +140,7 @@ impl Site {
     }
 
     /// Returns the place of the archive, in words.
-    pub fn whereabouts(&self) -> String {
+    pub fn location(&self) -> String {
         self.store.url.clone().unwrap_or_else(|| self.database().display().to_string())
     }
 
@@ -230,7 +230,7 @@ impl Site {
         for directory in DIRECTORIES {
             let path = self.root.join(directory);
             if !path.is_dir() {
-                faults.push(format!("directory {} is missing; make it", path.display()));
+                faults.push(format!("directory {} is missing: create it", path.display()));
             }
         }
         let suffixes: &[&str] = if self.is_embedded() { &["", "-wal", "-shm"] } else { &[] };

@@ -39,7 +39,7 @@ fn publish(archive: &mut Archive, unit: &UnitKey, rows: u64) {
 }
 
 fn leaves(site: &Site, server: &Server) -> u64 {
-    let name = site.whereabouts().rsplit('/').next().unwrap().to_owned();
+    let name = site.location().rsplit('/').next().unwrap().to_owned();
     let sql = "SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '^detection_[bf]'";
     server.psql(&name, sql).parse().unwrap()
 }
@@ -166,7 +166,7 @@ fn readers_that_never_finish_hold_nobody_up() {
     archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
     archive.restore(NIGHT, &[], &Cause::new("test", "undone"), now()).unwrap();
     publish_one(&mut archive, NIGHT, "w00002.fit");
-    assert!(began.elapsed() < Duration::from_secs(900), "somebody was waited for");
+    assert!(began.elapsed() < Duration::from_secs(900), "a reader was waited for");
     assert_eq!(count(&mut steady), 20, "it sees what it saw");
     let mut fresh = postgres::Client::connect(&url, postgres::NoTls).unwrap();
     assert_eq!(count(&mut fresh), 60);

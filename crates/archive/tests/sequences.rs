@@ -636,7 +636,7 @@ fn ask(reader: &Reader, sql: &str) -> Vec<Vec<Option<i64>>> {
     rows.rows.iter().map(|row| row.iter().map(whole).collect()).collect()
 }
 
-/// What a reader sees, each frame once, and each detection with its multiframe.
+/// Returns the rows that a reader sees, each frame once, and each detection with its multiframe.
 fn shown(reader: &Reader) -> Shown {
     let mut shown = Shown::default();
     let sql = "SELECT multiframe_id, dark_id, flat_id,
@@ -681,7 +681,7 @@ fn assert_one_catalogue(reader: &Reader) {
     );
 }
 
-/// What another program reads from the archive's own tables: cells joined by `|`.
+/// Returns what another program reads from the archive's own tables: cells joined by `|`.
 fn raw(site: &Site, sql: &str) -> Vec<String> {
     if !site.is_embedded() {
         return psql(site, sql)

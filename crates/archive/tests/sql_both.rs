@@ -143,7 +143,7 @@ fn publish(archive: &mut Archive, unit: &model::UnitKey) {
     archive.publish(&batch, loaded, &cause(), now()).unwrap();
 }
 
-/// What the archive shows now or showed as of an event, in numbers.
+/// Returns what the archive shows now or showed as of an event, in numbers.
 fn counts(site: &Site, as_of: Option<EventId>) -> Vec<Vec<Cell>> {
     let reader = Reader::open_as_of(site, limits(), as_of).unwrap();
     let sql = "SELECT (SELECT count(*) FROM detection), (SELECT coalesce(sum(obj_id), 0) FROM detection),

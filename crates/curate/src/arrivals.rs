@@ -1,7 +1,7 @@
 //! The loops that watch sources: new files are fetched into the library and registered, each source in a thread of its own.
 //!
-//! A delivery is first listed remotely ([`Glance`]). It is fetched only when it changed or something of it is still to come.
-//! Files that did not change for a while are fetched immediately ([`SourceConfig::early`]), so that the work on them begins while
+//! A delivery is first listed remotely ([`Probe`]). It is fetched only when it changed or some of its files are awaited.
+//! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins while
 //! the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are remembered
 //! here: after a restart every delivery is checked again.
 
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use transfer::completeness::{self, Rule, Seen};
-use transfer::source::Glance;
+use transfer::source::Probe;
 use transfer::{Entry, Fetched};
 
 /// Delay before files that could not be fetched are retried.
@@ -61,7 +61,7 @@ pub struct SourceState {
     pub fault: Option<String>,
     /// Time since which the source is unreachable; `None` when it is reachable.
     pub away_since: Option<String>,
-    /// Deliveries of which something is still to come, each with a description of the missing files.
+    /// Deliveries with awaited files, each with a description of the missing files.
     pub awaited: BTreeMap<String, String>,
     /// Entries that are no deliveries, each with the reason.
     #[serde(default)]
@@ -161,13 +161,13 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 /// The earlier listings of a delivery.
 #[derive(Default)]
 struct Memory {
-    glance: Option<Glance>,
+    probe: Option<Probe>,
     since: Option<Instant>,
     /// Fingerprint of the listing at the last fetch; `None` before the first.
     gone_into: Option<u64>,
     /// Time of the next listing; `None` when every poll lists the delivery.
     next_look: Option<Instant>,
-    /// True when something of the delivery is still to come.
+    /// True when files of the delivery are awaited.
     is_open: bool,
     /// Time at which the delivery is fetched again although nothing changed.
     again: Option<Instant>,
@@ -176,9 +176,9 @@ struct Memory {
 }
 
 impl Memory {
-    fn see(&mut self, glance: Glance) {
-        if self.glance.as_ref() != Some(&glance) {
-            (self.glance, self.since) = (Some(glance), Some(Instant::now()));
+    fn see(&mut self, probe: Probe) {
+        if self.probe.as_ref() != Some(&probe) {
+            (self.probe, self.since) = (Some(probe), Some(Instant::now()));
         }
     }
 
@@ -203,19 +203,19 @@ impl Memory {
 
 /// Returns true when a delivery is to be fetched now. Pure except for the clock.
 fn is_due(memory: &Memory, settings: &SourceConfig, is_marked: bool, quiet: Duration) -> bool {
-    let Some(glance) = memory.glance.as_ref().filter(|glance| !glance.names.is_empty()) else {
+    let Some(probe) = memory.probe.as_ref().filter(|probe| !probe.names.is_empty()) else {
         return false;
     };
     let is_again = memory.again.is_some_and(|at| Instant::now() >= at);
-    let is_new = memory.gone_into != Some(glance.word);
+    let is_new = memory.gone_into != Some(probe.fingerprint);
     let is_quiet = quiet >= Duration::from_secs(settings.quiet_seconds);
-    if !settings.early && memory.gone_into.is_none() {
+    if !settings.fetch_early && memory.gone_into.is_none() {
         use crate::config::Complete;
-        return match settings.complete {
+        return match settings.complete_when {
             Complete::MarkerOrQuiet => is_marked || is_quiet,
             Complete::Marker => is_marked,
             Complete::Quiet => is_quiet,
-            Complete::Count => glance.names.len() as u64 >= settings.count,
+            Complete::Count => probe.names.len() as u64 >= settings.expected_files,
             Complete::Manifest => is_new || is_again,
         };
     }
@@ -311,7 +311,7 @@ impl Watcher<'_> {
                 self.memories.insert(name, memory);
                 continue;
             }
-            memory.see(self.origin.source.glance(&name)?);
+            memory.see(self.origin.source.probe(&name)?);
             let gone = self.go_into(&name, &mut memory);
             let is_done = memory.gone_into.is_some() && !memory.is_open && memory.again.is_none();
             let is_far = self.origin.source.directory(&name).is_none();
@@ -342,20 +342,20 @@ impl Watcher<'_> {
     fn go_into(&mut self, name: &str, memory: &mut Memory) -> anyhow::Result<Turn> {
         let settings = &self.origin.settings;
         let marker = self.marker(name);
-        let glance = memory.glance.clone().unwrap_or_default();
-        let is_marked = marker.as_ref().is_some_and(|marker| glance.names.contains(marker));
+        let probe = memory.probe.clone().unwrap_or_default();
+        let is_marked = marker.as_ref().is_some_and(|marker| probe.names.contains(marker));
         let quiet = memory.quiet().max(self.age(name));
         if !is_due(memory, settings, is_marked, quiet) {
             return Ok(Turn::Over);
         }
         let is_first = memory.gone_into.is_none() && memory.again.is_none();
-        if is_first && self.origin.source.is_slow_to_list() && self.was_complete(name, &glance)? {
-            memory.gone_into = Some(glance.word);
+        if is_first && self.origin.source.is_slow_to_list() && self.was_complete(name, &probe)? {
+            memory.gone_into = Some(probe.fingerprint);
             return Ok(Turn::Over);
         }
         self.board.of(self.origin, |s| "reading".clone_into(&mut s.state));
         let brought = self.bring(name, memory, marker, (is_marked, quiet));
-        (memory.gone_into, memory.again) = (Some(glance.word), None);
+        (memory.gone_into, memory.again) = (Some(probe.fingerprint), None);
         match brought {
             Ok((is_open, again)) => {
                 memory.is_open = is_open;
@@ -390,7 +390,7 @@ impl Watcher<'_> {
 
     /// Returns true when a delivery was complete before this process started, and has no new names now. Called only for sources
     /// that query every file to list a delivery.
-    fn was_complete(&mut self, name: &str, glance: &Glance) -> anyhow::Result<bool> {
+    fn was_complete(&mut self, name: &str, probe: &Probe) -> anyhow::Result<bool> {
         let archive = self.site.read()?;
         if self.complete_before.is_none() {
             let is_complete = |d: &DeliveryStatus| d.state != "arriving" && d.awaited.is_none();
@@ -407,7 +407,7 @@ impl Watcher<'_> {
         let files = archive.known_files(&own.delivery)?.into_iter().map(|f| f.name);
         let skipped = archive.skipped(&own.delivery)?.into_iter().map(|s| s.name);
         let known: HashSet<String> = files.chain(skipped).collect();
-        Ok(glance.names.iter().all(|name| known.contains(name)))
+        Ok(probe.names.iter().all(|name| known.contains(name)))
     }
 
     /// Returns the name that the delivery's marker would have.
@@ -428,7 +428,7 @@ impl Watcher<'_> {
         latest.and_then(|at| at.elapsed().ok()).unwrap_or_default()
     }
 
-    /// Fetches the files that are due. Returns true when something is still to come, and the delay after which another try makes
+    /// Fetches the files that are due. Returns true when files are awaited, and the delay after which another try makes
     /// sense.
     fn bring(
         &self,
@@ -453,8 +453,8 @@ impl Watcher<'_> {
                 quiet,
                 quiet_wanted,
                 unsettled: fetched.unsettled.len(),
-                postponed: fetched.postponed.len() + fetched.left,
-                lost: fetched.away.clone(),
+                postponed: fetched.postponed.len() + fetched.not_started,
+                lost: fetched.unreachable.clone(),
             };
             let awaited = completeness::awaited(self.origin.rule(), &seen);
             (awaited.is_none(), awaited)
@@ -471,8 +471,8 @@ impl Watcher<'_> {
         let (Brought { name, fetched, awaited }, refused) = fetched?;
         self.told(&name, &fetched, refused, awaited.as_deref());
         let again = match () {
-            () if fetched.away.is_some() || !fetched.postponed.is_empty() => Some(AGAIN),
-            () if fetched.left > 0 => Some(Duration::ZERO), // the slice is over
+            () if fetched.unreachable.is_some() || !fetched.postponed.is_empty() => Some(AGAIN),
+            () if fetched.not_started > 0 => Some(Duration::ZERO), // the slice is over
             () if !fetched.unsettled.is_empty() => Some(settle.max(Duration::from_secs(1))),
             () if awaited.is_some() && quiet < quiet_wanted => {
                 Some(quiet_wanted.saturating_sub(quiet))
@@ -539,31 +539,31 @@ mod tests {
     use super::*;
     use crate::config::Complete;
 
-    fn glance(names: &[&str]) -> Glance {
+    fn probe(names: &[&str]) -> Probe {
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-        Glance { word: names.len() as u64, names }
+        Probe { fingerprint: names.len() as u64, names }
     }
 
     fn memory(names: &[&str]) -> Memory {
         let mut memory = Memory::default();
-        memory.see(glance(names));
+        memory.see(probe(names));
         memory
     }
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_delivery_is_gone_into_when_it_is_worth_it() {
+    fn a_delivery_is_listed_when_it_may_have_changed() {
         let early = SourceConfig { quiet_seconds: 60, ..SourceConfig::default() };
-        let whole = SourceConfig { early: false, ..early.clone() };
+        let whole = SourceConfig { fetch_early: false, ..early.clone() };
         assert!(!is_due(&memory(&[]), &early, false, 99 * SECOND), "nothing has arrived");
         assert!(is_due(&memory(&["a"]), &early, false, SECOND), "it is new");
         assert!(!is_due(&memory(&["a"]), &whole, false, SECOND), "it is not complete");
         assert!(is_due(&memory(&["a"]), &whole, true, SECOND), "its marker is there");
         assert!(is_due(&memory(&["a"]), &whole, false, 60 * SECOND), "nothing changed for a while");
-        let marker = SourceConfig { complete: Complete::Marker, ..whole.clone() };
+        let marker = SourceConfig { complete_when: Complete::Marker, ..whole.clone() };
         assert!(!is_due(&memory(&["a"]), &marker, false, 60 * SECOND), "only its marker counts");
-        let count = SourceConfig { complete: Complete::Count, count: 2, ..whole };
+        let count = SourceConfig { complete_when: Complete::Count, expected_files: 2, ..whole };
         assert!(!is_due(&memory(&["a"]), &count, true, SECOND));
         assert!(is_due(&memory(&["a", "b"]), &count, false, SECOND));
 
@@ -575,7 +575,7 @@ mod tests {
         brought.again = Some(Instant::now());
         assert!(is_due(&brought, &early, false, SECOND), "now");
         brought.again = None;
-        brought.see(glance(&["a", "b"]));
+        brought.see(probe(&["a", "b"]));
         assert!(is_due(&brought, &marker, false, SECOND), "late files come without a word");
     }
 

@@ -128,7 +128,7 @@ mod tests {
             secret_env: "CASU_SECRET".to_owned(),
             session_file: Some("casu.session".into()),
             session_env: "CASU_SESSION".to_owned(),
-            authorities: found.authorities.clone(),
+            ca_file: found.ca_file.clone(),
             ..SourceConfig::default()
         };
         assert_eq!(found, defaults, "every key with its default");
@@ -136,15 +136,15 @@ mod tests {
 
     #[test]
     fn hosts_have_quiet_hours() {
-        let text = "[hosts.pixel1]\nquiet = [\"22:00-06:30\"]\ncores = 4\n";
+        let text = "[hosts.pixel1]\nquiet_hours = [\"22:00-06:30\"]\ncores = 4\n";
         let config = parse(text).unwrap();
-        assert_eq!(config.hosts["pixel1"].quiet, [Span { from: 1320, to: 390 }]);
-        assert_eq!(String::from(config.hosts["pixel1"].quiet[0]), "22:00-06:30");
-        let span = config.hosts["pixel1"].quiet[0];
+        assert_eq!(config.hosts["pixel1"].quiet_hours, [Span { from: 1320, to: 390 }]);
+        assert_eq!(String::from(config.hosts["pixel1"].quiet_hours[0]), "22:00-06:30");
+        let span = config.hosts["pixel1"].quiet_hours[0];
         let held = [0, 389, 390, 1319, 1320, 1439].map(|minute| span.holds(minute));
         assert_eq!(held, [true, true, false, false, true, true]);
         for wrong in ["22-6", "25:00-06:00", "06:00-06:00", "x:00-06:00", "06:60-07:00"] {
-            let text = format!("[hosts.pixel1]\nquiet = [\"{wrong}\"]\n");
+            let text = format!("[hosts.pixel1]\nquiet_hours = [\"{wrong}\"]\n");
             assert!(parse(&text).unwrap_err().contains("no span of the day"), "{wrong}");
         }
     }
@@ -165,23 +165,23 @@ mod tests {
 
     #[test]
     fn impossible_values_are_refused_all_at_once() {
-        let text = "[work]\nthreads = \"two\"\nmemory_per_thread_mb = 0\n[plan]\nsilent_seconds = 0\nload_most = nan\n\
-                    auto_hours_most = -1.0\nfirst_nights = [20071311]\n[ingest]\nlisten = \"nonsense\"\n\
-                    [hosts.n1]\ncores = 0\n[sources.a]\nurl = \"ssh://me:secret@host/x\"\nlines = 0\npoll = 3\n\
+        let text = "[work]\nthreads = \"two\"\nmemory_per_thread_mb = 0\n[plan]\nheartbeat_timeout_seconds = 0\nmax_load = nan\n\
+                    auto_max_hours = -1.0\npriority_nights = [20071311]\n[ingest]\nlisten = \"nonsense\"\n\
+                    [hosts.n1]\ncores = 0\n[sources.a]\nurl = \"ssh://me:secret@host/x\"\nmax_connections = 0\npoll = 3\n\
                     [notify]\nwebhook = \"hooks\"\nstuck_hours = inf\n[staging]\nkeep_days = 4000000000\n\
                     [inbox]\ndirectories = [\"\", \"a\", \"a\"]\npoll_seconds = 0\n";
         let faults = parse(text).unwrap_err();
         for wanted in [
             "line 2: work.threads: invalid type",
             "line 3: work.memory_per_thread_mb: 0 is not from 1 to",
-            "line 5: plan.silent_seconds: 0 is not from 6 to",
-            "line 6: plan.load_most: NaN is not a number from 0",
-            "line 7: plan.auto_hours_most: -1 is not a number from 0",
-            "line 8: plan.first_nights: 20071311 is no night",
+            "line 5: plan.heartbeat_timeout_seconds: 0 is not from 6 to",
+            "line 6: plan.max_load: NaN is not a number from 0",
+            "line 7: plan.auto_max_hours: -1 is not a number from 0",
+            "line 8: plan.priority_nights: 20071311 is no night",
             "line 10: ingest.listen: \"nonsense\" is no address and port",
             "line 12: hosts.n1.cores: 0 lets nothing run",
             "line 14: sources.a.url: ",
-            "line 15: sources.a.lines: 0 is not from 1 to 1024",
+            "line 15: sources.a.max_connections: 0 is not from 1 to 1024",
             "line 16: sources.a.poll: unknown field `poll`",
             "line 18: notify.webhook: \"hooks\" is no http",
             "line 19: notify.stuck_hours: inf is not a number",
@@ -198,18 +198,20 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_with_their_line() {
-        let text =
-            "[work]\nthreads = \"two\"\ntreads = 3\n[sql]\nseconds = 5\nrows = -1\n[lake]\nx = 1\n";
+        let text = "[work]\nthreads = \"two\"\ntreads = 3\n[sql]\nmax_seconds = 5\nmax_rows = -1\n[lake]\nx = 1\n\
+             [sources.a]\nurl = \"a\"\nlines = 8\n[hosts.n1]\nquiet = []\n";
         let faults = parse(text).unwrap_err();
         for wanted in [
             "line 2: work.threads: ",
             "line 3: work.treads: unknown field",
-            "line 6: sql.rows: ",
+            "line 6: sql.max_rows: ",
             "line 7: lake: unknown field",
+            "line 11: sources.a.lines: unknown field `lines`, expected one of",
+            "line 13: hosts.n1.quiet: unknown field `quiet`, expected one of",
         ] {
             assert!(faults.lines().any(|line| line.starts_with(wanted)), "{wanted}: {faults}");
         }
-        assert_eq!(faults.lines().count(), 4, "{faults}");
+        assert_eq!(faults.lines().count(), 6, "{faults}");
         assert!(parse("[work\n").unwrap_err().contains("line 1"));
     }
 }

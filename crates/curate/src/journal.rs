@@ -11,7 +11,7 @@ use std::path::Path;
 
 const NAME: &str = "almagest.log";
 /// Maximum size of the log: a longer one is renamed to `almagest.log.1` and replaces the older one of that name.
-const MOST_BYTES: u64 = 10_000_000;
+const MAX_BYTES: u64 = 10_000_000;
 
 /// The log of the acts of this process.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Journal {
     /// Opens the log in a site's `logs/`.
     pub fn open(directory: &Path) -> Self {
         let path = directory.join(NAME);
-        if fs::metadata(&path).is_ok_and(|log| log.len() > MOST_BYTES) {
+        if fs::metadata(&path).is_ok_and(|log| log.len() > MAX_BYTES) {
             let _ = fs::rename(&path, directory.join(format!("{NAME}.1")));
         }
         let file = OpenOptions::new().append(true).create(true).open(&path).ok();
@@ -46,10 +46,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_log_begins_anew() {
+    fn a_large_log_is_restarted() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join(NAME);
-        fs::write(&log, vec![b'x'; MOST_BYTES as usize + 1]).unwrap();
+        fs::write(&log, vec![b'x'; MAX_BYTES as usize + 1]).unwrap();
         Journal::open(dir.path()).note("run begins\n");
         let text = fs::read_to_string(&log).unwrap();
         assert!(text.ends_with(": run begins\\x0a\n") && text.lines().count() == 1, "{text}");

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Longest time that a program, or curl, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const FILE: &str = "notified.json";
 /// File with the reason why nobody can be notified, as long as that lasts.
 const FAULT: &str = "notify-fault.txt";
@@ -252,10 +252,10 @@ fn send(site: &Site, notice: &Notice) -> Result<(), String> {
         "message": notice.message,
     });
     let object = object.to_string();
-    let system = System::with(&[], &[("LC_ALL", "C")], PATIENCE);
+    let system = System::with(&[], &[("LC_ALL", "C")], TIMEOUT);
     let mut faults = Vec::new();
     let mut ask = |program: &str, words: &[String]| {
-        let why = match system.ask(program, words, &object) {
+        let why = match system.run(program, words, &object) {
             Ok(answer) if answer.is_ok() => return,
             Ok(answer) => answer.complaint(),
             Err(none) => none.to_string(),

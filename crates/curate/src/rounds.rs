@@ -14,16 +14,20 @@ pub fn plan(
     profiles: &[Loaded],
     work: &DeliveryWork,
     use_cases: &[UseCase],
-    early_least: usize,
+    min_early_images: usize,
 ) -> Plan {
     let recipe = |survey: &str| {
         let profile = profiles.iter().find(|p| p.profile.name == survey);
-        profile.map(|p| Recipe::of(&p.profile.preview).word()).unwrap_or_default()
+        profile.map(|p| Recipe::of(&p.profile.preview).fingerprint()).unwrap_or_default()
     };
     let sizes = Sizes {
         workers: u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX),
-        rows_least: site.config.work.rows_per_catalogue_task,
+        min_rows: site.config.work.min_rows_per_catalogue_task,
         ..Sizes::default()
     };
-    register::plan::plan(work, use_cases, &Policy { preview_recipe: &recipe, sizes, early_least })
+    register::plan::plan(
+        work,
+        use_cases,
+        &Policy { preview_recipe: &recipe, sizes, min_early_images },
+    )
 }

@@ -156,7 +156,7 @@ pub fn around() -> Option<PathBuf> {
     working.ancestors().skip(1).find(|above| is_site(above)).map(Path::to_owned)
 }
 
-/// Whether a directory is a site.
+/// Returns whether a directory is a site.
 pub fn is_site(root: &Path) -> bool {
     root.join(config::FILE_NAME).is_file()
 }

@@ -35,11 +35,11 @@ pub struct Origin {
 impl Origin {
     /// Returns the rule by which deliveries of the source are known to be complete.
     pub fn rule(&self) -> Rule {
-        match self.settings.complete {
+        match self.settings.complete_when {
             Complete::MarkerOrQuiet => Rule::MarkerOrQuiet,
             Complete::Marker => Rule::Marker,
             Complete::Manifest => Rule::Manifest,
-            Complete::Count => Rule::Count(self.settings.count),
+            Complete::Count => Rule::Count(self.settings.expected_files),
             Complete::Quiet => Rule::Quiet,
         }
     }
@@ -110,8 +110,8 @@ impl Origin {
 
     /// Returns the rule for names of unfinished files: the usual ones, those of the profiles, those of the source.
     pub fn unfinished(&self, profiles: &[Loaded]) -> Unfinished {
-        let of_profiles = profiles.iter().flat_map(|p| &p.profile.naming.unfinished);
-        Unfinished::new(of_profiles.chain(&self.settings.unfinished).map(String::as_str))
+        let of_profiles = profiles.iter().flat_map(|p| &p.profile.naming.unfinished_patterns);
+        Unfinished::new(of_profiles.chain(&self.settings.unfinished_patterns).map(String::as_str))
     }
 }
 
@@ -201,7 +201,7 @@ fn of_inbox(inbox: &Inbox, directory: &Path) -> SourceConfig {
         poll_seconds: inbox.poll_seconds,
         links: inbox.links,
         link_roots: inbox.link_roots.clone(),
-        unfinished: inbox.unfinished.clone(),
+        unfinished_patterns: inbox.unfinished_patterns.clone(),
         ..SourceConfig::default()
     }
 }
@@ -276,8 +276,8 @@ fn open(
     settings: SourceConfig,
 ) -> Result<Origin, String> {
     let address = Address::parse(&settings.url, site.place.root()).map_err(|e| e.to_string())?;
-    if settings.complete == Complete::Count && settings.count == 0 {
-        return Err("complete = \"count\" needs the count".to_owned());
+    if settings.complete_when == Complete::Count && settings.expected_files == 0 {
+        return Err("complete_when = \"count\" needs expected_files".to_owned());
     }
     if !(settings.mb_per_second >= 0.0 && settings.mb_per_second.is_finite()) {
         return Err("mb_per_second is no speed".to_owned());
@@ -291,12 +291,12 @@ fn open(
         session,
         endpoint: settings.endpoint.clone(),
         region: settings.region.clone(),
-        authorities: named_file(site, settings.authorities.as_ref()),
+        ca_file: named_file(site, settings.ca_file.as_ref()),
         listing: settings.listing.clone(),
         links: settings.links.into(),
         link_roots: settings.link_roots.iter().map(|root| site.place.root().join(root)).collect(),
         stall: settings.stall(),
-        lines_most: settings.lines.max(1),
+        max_connections: settings.max_connections.max(1),
     };
     let source = transfer::source::open(&address, access).map_err(|e| e.to_string())?;
     let address = address.canonical().to_string();

@@ -34,7 +34,7 @@ pub fn write(directory: &Path, state: &impl Serialize) {
 
 /// Returns true when the daemon that wrote a state is running, as far as this machine can determine.
 pub fn is_alive(process: &str, state: &str) -> bool {
-    state != "stopped" && Process::parse(process).is_some_and(|p| !p.is_gone())
+    state != "stopped" && Process::parse(process).is_some_and(|p| !p.has_stopped())
 }
 
 /// Returns the pid of a process.

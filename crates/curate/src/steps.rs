@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 /// Maximum number of passes in a row in which another process opens or approves the same rounds, before that is reported.
 const MAX_CONTESTED: u32 = 5;
 /// The longest wait between two passes while attempts are under way.
-const PATIENCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The open archive of a site, and the outcome of the work since it was opened.
 pub struct Night {
@@ -146,7 +146,7 @@ impl Night {
     /// `Kind::Gate` for a delivery or night that the archive does not know.
     pub fn ask_again(&mut self, scope: &Scope, use_case: UseCase) -> anyhow::Result<()> {
         for delivery in self.chosen(scope)? {
-            self.curator.archive.ask_again(
+            self.curator.archive.request_again(
                 &delivery,
                 use_case,
                 &self.curator.cause,
@@ -164,7 +164,7 @@ impl Night {
     pub fn ask_for_lost(&mut self, deliveries: &[String]) -> anyhow::Result<u64> {
         let cause = Cause::new(self.curator.cause.who.clone(), "their files are lost or damaged");
         let now = site::now();
-        Ok(upkeep::verify::ask_for_lost_previews(
+        Ok(upkeep::verify::request_lost_previews(
             &mut self.curator.archive,
             deliveries,
             &cause,
@@ -196,7 +196,7 @@ impl Night {
             // Ingest before rounds are opened: catalogue tasks are cut by the programmes of ingested metadata.
             let ingested = ingest && !stopping && self.ingest(deliveries)?;
             if ingested {
-                self.curator.look_again();
+                self.curator.recheck();
             }
             if stopping {
                 self.curator.cancel(&|_, _| true, true, "interrupted before it began")?;
@@ -215,12 +215,12 @@ impl Night {
                 break;
             }
             if is_at_work {
-                self.curator.wait(PATIENCE);
+                self.curator.wait(POLL_INTERVAL);
             } else if !ingested && pass.is_idle() {
                 if has_looked {
                     break;
                 }
-                self.curator.look_again();
+                self.curator.recheck();
             }
         }
         self.waits = self.curator.waits();

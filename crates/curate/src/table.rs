@@ -3,7 +3,7 @@
 use crate::words::{grouped, shown};
 
 /// Maximum width of a column of a table in characters; longer cells stick out.
-const MOST_WIDE: usize = 1000;
+const MAX_WIDTH: usize = 1000;
 
 /// A text table: columns as wide as their longest cell, numbers aligned right.
 pub struct Table {
@@ -35,7 +35,7 @@ impl Table {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        widths.iter().map(|width| (*width).min(MOST_WIDE)).collect()
+        widths.iter().map(|width| (*width).min(MAX_WIDTH)).collect()
     }
 
     /// Returns the first rows as text, and the number of rows that were cut.

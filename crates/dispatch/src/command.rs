@@ -33,7 +33,7 @@ impl Answer {
         match (lines.is_empty(), self.code) {
             (false, _) => lines.join("; "),
             (true, Some(code)) => format!("exit code {code}"),
-            (true, None) => "a signal ended it".to_owned(),
+            (true, None) => "ended by a signal".to_owned(),
         }
     }
 }
@@ -51,7 +51,7 @@ impl std::fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotStarted(why) => f.write_str(why),
-            Self::TimedOut(time) => write!(f, "no answer within {} s", time.as_secs()),
+            Self::TimedOut(time) => write!(f, "no response within {} s", time.as_secs()),
         }
     }
 }
@@ -62,7 +62,7 @@ pub trait Programs {
     ///
     /// # Errors
     /// [`NoAnswer`].
-    fn ask(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer>;
+    fn run(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer>;
 }
 
 /// Programs of this system.
@@ -71,22 +71,22 @@ pub struct System {
     /// The only environment variables that programs see.
     pub environment: Vec<(OsString, OsString)>,
     /// Longest time that a program may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 impl System {
     /// Makes an environment of PATH, HOME, USER and LOGNAME, the named variables with their present values, and the given ones.
-    pub fn with(kept: &[&str], given: &[(&str, &str)], patience: Duration) -> Self {
+    pub fn with(kept: &[&str], given: &[(&str, &str)], timeout: Duration) -> Self {
         let kept = ["PATH", "HOME", "USER", "LOGNAME"].iter().chain(kept);
         let mut environment: Vec<(OsString, OsString)> =
             kept.filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect();
         environment.extend(given.iter().map(|(n, v)| ((*n).into(), (*v).into())));
-        Self { environment, patience }
+        Self { environment, timeout }
     }
 }
 
 impl Programs for System {
-    fn ask(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer> {
+    fn run(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer> {
         let not_started = |e: std::io::Error| NoAnswer::NotStarted(format!("{program}: {e}"));
         let mut child = Command::new(program)
             .args(words)
@@ -104,10 +104,10 @@ impl Programs for System {
             // A program that does not read its stdin must not block this process.
             std::thread::spawn(move || pipe.write_all(text.as_bytes()));
         }
-        let Some(code) = ended(&mut child, self.patience) else {
+        let Some(code) = ended(&mut child, self.timeout) else {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(NoAnswer::TimedOut(self.patience));
+            return Err(NoAnswer::TimedOut(self.timeout));
         };
         let text = |reader: Option<JoinHandle<Vec<u8>>>| {
             let bytes = reader.and_then(|r| r.join().ok()).unwrap_or_default();
@@ -125,14 +125,14 @@ fn collect(stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     })
 }
 
-fn ended(child: &mut Child, patience: Duration) -> Option<Option<i32>> {
+fn ended(child: &mut Child, timeout: Duration) -> Option<Option<i32>> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status.code());
         }
-        if began.elapsed() > patience {
+        if began.elapsed() > timeout {
             return None;
         }
         std::thread::sleep(pause);
@@ -153,37 +153,37 @@ pub fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
 
-    fn ask(program: &str, words: &[&str], stdin: &str) -> Result<Answer, NoAnswer> {
+    fn run(program: &str, words: &[&str], stdin: &str) -> Result<Answer, NoAnswer> {
         let system = System::with(&[], &[("LC_ALL", "C")], Duration::from_secs(5));
         let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-        system.ask(program, &words, stdin)
+        system.run(program, &words, stdin)
     }
 
     #[test]
-    fn programs_answer_or_do_not() {
-        let said = ask("sh", &["-c", "cat; echo no >&2; exit 3"], "yes").unwrap();
+    fn programs_return_output_or_a_reason() {
+        let output = run("sh", &["-c", "cat; echo no >&2; exit 3"], "yes").unwrap();
         assert_eq!(
-            (said.code, said.out.as_str(), said.complaint().as_str()),
+            (output.code, output.out.as_str(), output.complaint().as_str()),
             (Some(3), "yes", "no")
         );
-        let names = ask("env", &[], "").unwrap().out;
+        let names = run("env", &[], "").unwrap().out;
         assert!(
             names.lines().all(|l| ["PATH", "HOME", "USER", "LOGNAME", "LC_ALL"]
                 .iter()
                 .any(|name| l.starts_with(name))),
             "{names}"
         );
-        assert!(matches!(ask("no-such-program", &[], ""), Err(NoAnswer::NotStarted(_))));
+        assert!(matches!(run("no-such-program", &[], ""), Err(NoAnswer::NotStarted(_))));
         let hasty = System::with(&[], &[], Duration::from_millis(50));
-        let late = hasty.ask("sleep", &["5".to_owned()], "");
-        assert_eq!(late, Err(NoAnswer::TimedOut(Duration::from_millis(50))));
+        let timed_out = hasty.run("sleep", &["5".to_owned()], "");
+        assert_eq!(timed_out, Err(NoAnswer::TimedOut(Duration::from_millis(50))));
     }
 
     #[test]
     fn words_reach_the_shell_as_they_are() {
         for word in ["plain", "", "a b", "it's", "$HOME `x` \"q\" \\", "ü\n;rm"] {
-            let said = ask("sh", &["-c", &format!("printf %s {}", quoted(word))], "").unwrap();
-            assert_eq!(said.out, word);
+            let output = run("sh", &["-c", &format!("printf %s {}", quoted(word))], "").unwrap();
+            assert_eq!(output.out, word);
         }
     }
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Maximum number of starts of one array: below Slurm's default MaxArraySize, which also bounds their numbers.
-pub const ARRAY_MOST: usize = 500;
+pub const MAX_ARRAY_SIZE: usize = 500;
 
 /// One start of a task, to be sent somewhere: its task file is written, its directory exists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// Name of ours that no other start has: `array.number`, of letters, digits and `-`, and a number below [`ARRAY_MOST`].
+    /// Name of ours that no other start has: `array.number`, of letters, digits and `-`, and a number below [`MAX_ARRAY_SIZE`].
     /// Starts of one array request the same resources of the same host, and follow each other.
     pub name: String,
     /// Task file of the attempt.
@@ -51,20 +51,20 @@ pub struct Job {
 
 /// The state of a job, as far as its executor knows. The existence of a result is determined by files, never by this state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum JobState {
     /// The job waits to begin, for the reason given.
     Waiting(String),
     /// The job runs.
     Running,
     /// The job has ended.
-    Over(Over),
+    Ended(JobEnd),
     /// The executor does not know the job, or no longer knows it.
-    Unheard,
+    Unknown,
 }
 
 /// The end of a job, as reported by its executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
+pub enum JobEnd {
     /// The job ended by itself.
     Ended,
     /// The job ended with a failure.
@@ -79,7 +79,7 @@ pub enum Over {
     Cancelled,
 }
 
-impl Over {
+impl JobEnd {
     /// Returns the code in histories.
     pub fn code(self) -> &'static str {
         match self {
@@ -152,7 +152,7 @@ pub trait Executor {
     ///
     /// # Errors
     /// When the jobs cannot be queried at present; running jobs continue.
-    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault>;
+    fn poll(&mut self, jobs: &[Job]) -> Result<Vec<JobState>, DispatchFault>;
 
     /// Cancels jobs that wait or run. Finished jobs stay as they are.
     ///
@@ -170,12 +170,12 @@ pub trait Executor {
     }
 
     /// Returns true when operators begin jobs, at a time of their choice: a job that has not begun is not lost.
-    fn is_by_hand(&self) -> bool {
+    fn is_manual(&self) -> bool {
         false
     }
 
-    /// Waits until a job may have ended, at most for `patience`.
-    fn wait(&mut self, patience: Duration) {
-        std::thread::sleep(patience);
+    /// Waits until a job may have ended, at most for `timeout`.
+    fn wait(&mut self, timeout: Duration) {
+        std::thread::sleep(timeout);
     }
 }

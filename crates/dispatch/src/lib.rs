@@ -17,7 +17,7 @@ pub mod slurm;
 pub mod ssh;
 
 pub use executor::{
-    ARRAY_MOST, DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start,
+    DispatchFault, Executor, HostState, Job, JobEnd, JobState, MAX_ARRAY_SIZE, Sent, Start,
 };
 pub use local::ThisHost;
 /// Interval between two heartbeats of a running attempt.

@@ -1,6 +1,6 @@
 //! A pool of threads on this machine.
 
-use crate::executor::{DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start};
+use crate::executor::{DispatchFault, Executor, HostState, Job, JobEnd, JobState, Sent, Start};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -38,11 +38,11 @@ struct Ended {
 struct Pool {
     queue: Arc<Queue>,
     work: Arc<Work>,
-    tell: Sender<Ended>,
+    sender: Sender<Ended>,
     ended: Receiver<Ended>,
     workers: Vec<JoinHandle<()>>,
-    workers_most: usize,
-    under_way: usize,
+    max_workers: usize,
+    running: usize,
 }
 
 #[derive(Default)]
@@ -93,27 +93,27 @@ impl Pool {
 
     /// Makes a pool that applies another function to task files.
     fn with_work(workers: usize, work: Arc<Work>) -> Self {
-        let (tell, ended) = mpsc::channel();
+        let (sender, ended) = mpsc::channel();
         Self {
             queue: Arc::default(),
             work,
-            tell,
+            sender,
             ended,
             workers: Vec::new(),
-            workers_most: workers.max(1),
-            under_way: 0,
+            max_workers: workers.max(1),
+            running: 0,
         }
     }
 }
 
-fn work_off(queue: &Queue, work: &Work, tell: &Sender<Ended>) {
+fn work_through(queue: &Queue, work: &Work, sender: &Sender<Ended>) {
     while let Some(task_file) = queue.next() {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&task_file)))
             .unwrap_or_else(|panic| Outcome::Failed {
                 reason: panic_text(&*panic),
                 transient: false,
             });
-        if tell.send(Ended { task_file, outcome }).is_err() {
+        if sender.send(Ended { task_file, outcome }).is_err() {
             return;
         }
     }
@@ -122,31 +122,31 @@ fn work_off(queue: &Queue, work: &Work, tell: &Sender<Ended>) {
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("a defect of the program: {}", text.unwrap_or_else(|| "panic".to_owned()))
+    format!("internal error: {}", text.unwrap_or_else(|| "panic".to_owned()))
 }
 
 impl Pool {
     /// Starts a task and returns immediately.
     fn start(&mut self, task_file: PathBuf) {
         self.queue.lock().starts.push_back(task_file);
-        self.under_way += 1;
-        if self.workers.len() < self.under_way.min(self.workers_most) {
+        self.running += 1;
+        if self.workers.len() < self.running.min(self.max_workers) {
             let (queue, work) = (Arc::clone(&self.queue), Arc::clone(&self.work));
-            let tell = self.tell.clone();
-            self.workers.push(std::thread::spawn(move || work_off(&queue, &*work, &tell)));
+            let sender = self.sender.clone();
+            self.workers.push(std::thread::spawn(move || work_through(&queue, &*work, &sender)));
         }
         self.queue.nudge.notify_one();
     }
 
-    /// Returns the tasks that ended since the last call; waits for the first one up to `patience`.
-    fn poll(&mut self, patience: Duration) -> Vec<Ended> {
-        if self.under_way == 0 {
+    /// Returns the tasks that ended since the last call; waits for the first one up to `timeout`.
+    fn poll(&mut self, timeout: Duration) -> Vec<Ended> {
+        if self.running == 0 {
             return Vec::new();
         }
         // An error means that no task ended in time: the channel stays open, since the pool has a sender itself.
-        let first = self.ended.recv_timeout(patience).ok();
+        let first = self.ended.recv_timeout(timeout).ok();
         let all: Vec<Ended> = first.into_iter().chain(self.ended.try_iter()).collect();
-        self.under_way = self.under_way.saturating_sub(all.len());
+        self.running = self.running.saturating_sub(all.len());
         all
     }
 
@@ -156,11 +156,11 @@ impl Pool {
     }
 
     /// Removes a task that has not begun; returns `false` when it has.
-    fn take_back(&mut self, task_file: &Path) -> bool {
+    fn withdraw(&mut self, task_file: &Path) -> bool {
         let mut waiting = self.queue.lock();
         let before = waiting.starts.len();
         waiting.starts.retain(|waits| waits != task_file);
-        self.under_way -= before - waiting.starts.len();
+        self.running -= before - waiting.starts.len();
         before > waiting.starts.len()
     }
 }
@@ -171,36 +171,36 @@ pub struct ThisHost {
     cores: u32,
     memory_bytes: u64,
     pool: Pool,
-    standing: HashMap<PathBuf, Standing>,
+    states: HashMap<PathBuf, JobState>,
 }
 
 impl ThisHost {
     /// Makes an executor of this machine under a name, with `cores` cores for tasks and all its memory.
     pub fn new(name: &str, cores: u32) -> Self {
         let pool = Pool::new(cores as usize);
-        // Where nobody can tell, memory is no limit.
+        // Where the memory is not known, there is no limit.
         let memory_bytes = node::host::memory("MemTotal").unwrap_or(1 << 50);
-        Self { name: name.to_owned(), cores, memory_bytes, pool, standing: HashMap::new() }
+        Self { name: name.to_owned(), cores, memory_bytes, pool, states: HashMap::new() }
     }
 
-    /// Notes the tasks that ended; waits for the first one up to `patience`.
-    fn hear(&mut self, patience: Duration) {
-        for ended in self.pool.poll(patience) {
-            let over = match ended.outcome {
-                Outcome::Finished => Over::Ended,
+    /// Notes the tasks that ended; waits for the first one up to `timeout`.
+    fn collect(&mut self, timeout: Duration) {
+        for ended in self.pool.poll(timeout) {
+            let end = match ended.outcome {
+                Outcome::Finished => JobEnd::Ended,
                 Outcome::Failed { reason, transient } => {
-                    leave_word(&ended.task_file, reason, transient);
-                    Over::Failed
+                    write_end_note(&ended.task_file, reason, transient);
+                    JobEnd::Failed
                 }
             };
-            self.standing.insert(ended.task_file, Standing::Over(over));
+            self.states.insert(ended.task_file, JobState::Ended(end));
         }
     }
 }
 
 /// Writes the end note that a separate process would write. A note that cannot be written is missing in the history, with no
 /// other effect.
-fn leave_word(task_file: &Path, reason: String, transient: bool) {
+fn write_end_note(task_file: &Path, reason: String, transient: bool) {
     use model::task::{END_NAME, EndCode, FORMAT_VERSION, TaskEnd};
     let code = if transient { EndCode::Failed } else { EndCode::Impossible };
     let host = node::host::name();
@@ -228,34 +228,33 @@ impl Executor for ThisHost {
 
     fn start(&mut self, starts: &[Start]) -> Vec<Sent> {
         let send = |start: &Start| {
-            self.standing.insert(start.task_file.clone(), Standing::Running);
+            self.states.insert(start.task_file.clone(), JobState::Running);
             self.pool.start(start.task_file.clone());
             Sent::As(start.name.clone())
         };
         starts.iter().map(send).collect()
     }
 
-    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
-        self.hear(Duration::ZERO);
+    fn poll(&mut self, jobs: &[Job]) -> Result<Vec<JobState>, DispatchFault> {
+        self.collect(Duration::ZERO);
         let waiting = self.pool.waiting();
         let known = |job: &Job| match waiting.contains(&job.task_file) {
-            true => Some(Standing::Waiting("for a free core".to_owned())),
-            false => self.standing.get(&job.task_file).cloned(),
+            true => Some(JobState::Waiting("for a free core".to_owned())),
+            false => self.states.get(&job.task_file).cloned(),
         };
-        let all: Vec<Standing> =
-            jobs.iter().map(|job| known(job).unwrap_or(Standing::Unheard)).collect();
-        let asked: HashSet<&PathBuf> = jobs.iter().map(|j| &j.task_file).collect();
-        self.standing.retain(|file, standing| {
-            asked.contains(file) || !matches!(standing, Standing::Over(_))
-        });
+        let all: Vec<JobState> =
+            jobs.iter().map(|job| known(job).unwrap_or(JobState::Unknown)).collect();
+        let polled: HashSet<&PathBuf> = jobs.iter().map(|j| &j.task_file).collect();
+        self.states
+            .retain(|file, state| polled.contains(file) || !matches!(state, JobState::Ended(_)));
         Ok(all)
     }
 
     /// Removes waiting jobs. Running jobs continue to their end: a thread cannot be ended.
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
         for job in jobs {
-            if self.pool.take_back(&job.task_file) {
-                self.standing.insert(job.task_file.clone(), Standing::Over(Over::Cancelled));
+            if self.pool.withdraw(&job.task_file) {
+                self.states.insert(job.task_file.clone(), JobState::Ended(JobEnd::Cancelled));
             }
         }
         Ok(())
@@ -265,10 +264,10 @@ impl Executor for ThisHost {
         false
     }
 
-    fn wait(&mut self, patience: Duration) {
-        match self.pool.under_way {
-            0 => std::thread::sleep(patience),
-            _ => self.hear(patience),
+    fn wait(&mut self, timeout: Duration) {
+        match self.pool.running {
+            0 => std::thread::sleep(timeout),
+            _ => self.collect(timeout),
         }
     }
 }
@@ -322,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_begun_is_taken_back() {
+    fn tasks_that_have_not_begun_are_withdrawn() {
         let (go, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
         let mut pool = Pool::with_work(
@@ -339,10 +338,10 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(pool.waiting(), HashSet::from([PathBuf::from("b"), PathBuf::from("c")]));
-        assert!(!pool.take_back(Path::new("a")));
-        assert!(pool.take_back(Path::new("b")) && pool.take_back(Path::new("c")));
+        assert!(!pool.withdraw(Path::new("a")));
+        assert!(pool.withdraw(Path::new("b")) && pool.withdraw(Path::new("c")));
         go.send(()).unwrap();
         assert_eq!(all_ended(&mut pool, 1)[0].task_file, PathBuf::from("a"));
-        assert_eq!(pool.under_way, 0);
+        assert_eq!(pool.running, 0);
     }
 }

@@ -4,7 +4,7 @@
 //! skipped when a script is run again. Heartbeats show which tasks run, never this executor.
 
 use crate::command::quoted;
-use crate::executor::{DispatchFault, Executor, HostState, Job, Sent, Standing, Start};
+use crate::executor::{DispatchFault, Executor, HostState, Job, JobState, Sent, Start};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ impl Print {
         let name = starts.first().map_or("", |s| s.name.as_str());
         let path = self.options.scripts.join(format!("{name}.{host}.sh"));
         let mut script = format!(
-            "#!/bin/sh\n# {} for {host}: run it there, as often as you like: what is done is passed over.\n",
+            "#!/bin/sh\n# {} for {host}. Run this script there; repeated runs skip finished tasks.\n",
             if starts.len() == 1 {
                 "One task".to_owned()
             } else {
@@ -87,8 +87,8 @@ impl Executor for Print {
         starts.iter().map(|start| written[start.host.as_str()].clone()).collect()
     }
 
-    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
-        let waits = || Standing::Waiting("its script is to be run by hand".to_owned());
+    fn poll(&mut self, jobs: &[Job]) -> Result<Vec<JobState>, DispatchFault> {
+        let waits = || JobState::Waiting("for an operator to run the script".to_owned());
         Ok(jobs.iter().map(|_| waits()).collect())
     }
 
@@ -109,7 +109,7 @@ impl Executor for Print {
         f64::INFINITY
     }
 
-    fn is_by_hand(&self) -> bool {
+    fn is_manual(&self) -> bool {
         true
     }
 }

@@ -6,7 +6,7 @@
 //! specific and are not relied upon.
 
 use crate::command::{NoAnswer, Programs, quoted};
-use crate::executor::{DispatchFault, Executor, HostState, Job, Over, Sent, Standing, Start};
+use crate::executor::{DispatchFault, Executor, HostState, Job, JobEnd, JobState, Sent, Start};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -19,9 +19,9 @@ pub const LOCALE: [(&str, &str); 2] = [("LC_ALL", "C"), ("SLURM_TIME_FORMAT", "%
 /// Ratio of the time limit of a task to its expected duration, and the minimum of the limit: limits have a resolution of one
 /// minute.
 const TIME_FACTOR: f64 = 5.0;
-const MINUTES_LEAST: u64 = 10;
+const MIN_MINUTES: u64 = 10;
 /// Memory that is requested from Slurm beyond that of the task, for the process that supervises it.
-const MEMORY_BESIDE: u64 = 64 << 20;
+const SUPERVISOR_MEMORY: u64 = 64 << 20;
 /// Minimum interval between two queries of the hosts.
 const HOSTS_EVERY: Duration = Duration::from_secs(5);
 
@@ -68,17 +68,17 @@ impl<P: Programs> Slurm<P> {
         match path.is_file() {
             true => Ok(()),
             false => Err(format!(
-                "no configuration of Slurm at {} (SLURM_CONF names another place)",
+                "no Slurm configuration at {} (SLURM_CONF names another path)",
                 path.display()
             )),
         }
     }
 
-    fn ask(&self, program: &str, words: &[String]) -> Result<String, DispatchFault> {
+    fn run_tool(&self, program: &str, words: &[String]) -> Result<String, DispatchFault> {
         let fault = |reason| DispatchFault { executor: "slurm", reason };
         self.check_configuration().map_err(fault)?;
         let answer =
-            self.programs.ask(program, words, "").map_err(|e| fault(format!("{program}: {e}")))?;
+            self.programs.run(program, words, "").map_err(|e| fault(format!("{program}: {e}")))?;
         if answer.is_ok() {
             return Ok(answer.out);
         }
@@ -91,27 +91,27 @@ impl<P: Programs> Slurm<P> {
         if let Err(why) = self.check_configuration() {
             return Sent::No(why);
         }
-        let words = self.sbatch_words(starts, first);
-        match self.programs.ask("sbatch", &words, &self.script(starts)) {
+        let words = self.sbatch_arguments(starts, first);
+        match self.programs.run("sbatch", &words, &self.script(starts)) {
             Ok(answer) if answer.is_ok() => {
                 let id = answer.out.trim().split(';').next().unwrap_or_default().to_owned();
                 match id.parse::<u64>() {
                     Ok(_) => Sent::As(id),
-                    Err(_) => Sent::Unknown(format!("sbatch said {:?}", answer.out.trim())),
+                    Err(_) => Sent::Unknown(format!("sbatch printed {:?}", answer.out.trim())),
                 }
             }
             Ok(answer) if is_unknown(&answer.err) => Sent::Unknown(answer.complaint()),
             Ok(answer) => Sent::No(format!("sbatch: {}", answer.complaint())),
             Err(NoAnswer::NotStarted(why)) => Sent::No(why),
-            Err(late) => Sent::Unknown(format!("sbatch: {late}")),
+            Err(timed_out) => Sent::Unknown(format!("sbatch: {timed_out}")),
         }
     }
 
-    fn sbatch_words(&self, starts: &[Start], first: &Start) -> Vec<String> {
+    fn sbatch_arguments(&self, starts: &[Start], first: &Start) -> Vec<String> {
         let options = &self.options;
         let longest = starts.iter().map(|s| s.seconds).fold(0.0, f64::max);
-        let minutes = ((TIME_FACTOR * longest / 60.0).ceil() as u64).max(MINUTES_LEAST);
-        let memory = (first.memory_bytes + MEMORY_BESIDE).div_ceil(1 << 20);
+        let minutes = ((TIME_FACTOR * longest / 60.0).ceil() as u64).max(MIN_MINUTES);
+        let memory = (first.memory_bytes + SUPERVISOR_MEMORY).div_ceil(1 << 20);
         let logs = options.logs.display();
         let numbers: Vec<String> = starts.iter().map(|s| array_of(&s.name).1.to_string()).collect();
         let mut words = vec![
@@ -155,7 +155,7 @@ impl<P: Programs> Slurm<P> {
     fn known(&mut self) -> Result<HashMap<(String, u64), Known>, DispatchFault> {
         let format = "%F|%K|%T|%C|%N|%r|%j";
         let words = ["-h", "-r", "--me", "-t", "all", "-o", format].map(str::to_owned);
-        let text = self.ask("squeue", &words)?;
+        let text = self.run_tool("squeue", &words)?;
         self.ours.clear();
         let mut known = HashMap::new();
         for line in text.lines() {
@@ -211,19 +211,19 @@ impl Known {
         })
     }
 
-    fn standing(&self) -> Standing {
+    fn state(&self) -> JobState {
         match self.state.as_str() {
             "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" => {
-                Standing::Waiting(self.reason.clone())
+                JobState::Waiting(self.reason.clone())
             }
             "RUNNING" | "COMPLETING" | "CONFIGURING" | "SUSPENDED" | "STOPPED" | "RESIZING"
-            | "SIGNALING" | "STAGE_OUT" => Standing::Running,
-            "COMPLETED" => Standing::Over(Over::Ended),
-            "TIMEOUT" | "DEADLINE" => Standing::Over(Over::Time),
-            "OUT_OF_MEMORY" => Standing::Over(Over::Memory),
-            "NODE_FAIL" | "BOOT_FAIL" => Standing::Over(Over::HostFailed),
-            "CANCELLED" | "PREEMPTED" | "REVOKED" => Standing::Over(Over::Cancelled),
-            _ => Standing::Over(Over::Failed),
+            | "SIGNALING" | "STAGE_OUT" => JobState::Running,
+            "COMPLETED" => JobState::Ended(JobEnd::Ended),
+            "TIMEOUT" | "DEADLINE" => JobState::Ended(JobEnd::Time),
+            "OUT_OF_MEMORY" => JobState::Ended(JobEnd::Memory),
+            "NODE_FAIL" | "BOOT_FAIL" => JobState::Ended(JobEnd::HostFailed),
+            "CANCELLED" | "PREEMPTED" | "REVOKED" => JobState::Ended(JobEnd::Cancelled),
+            _ => JobState::Ended(JobEnd::Failed),
         }
     }
 }
@@ -240,8 +240,8 @@ fn host_of(line: &str, ours: &HashMap<String, u32>) -> Option<HostState> {
     let of_others = allocated.saturating_sub(ours.get(&name).copied().unwrap_or(0));
     let is_open = ["idle", "mixed", "allocated", "completing"].contains(&state);
     let closed = (!is_open).then(|| match reason {
-        "" | "none" => format!("Slurm says it is {state}"),
-        reason => format!("Slurm says it is {state}: {reason}"),
+        "" | "none" => format!("Slurm reports the node as {state}"),
+        reason => format!("Slurm reports the node as {state}: {reason}"),
     });
     Some(HostState {
         name,
@@ -259,8 +259,8 @@ impl<P: Programs> Executor for Slurm<P> {
     }
 
     fn hosts(&mut self) -> Result<Vec<HostState>, DispatchFault> {
-        if let Some((asked, hosts)) = &self.hosts
-            && asked.elapsed() < HOSTS_EVERY
+        if let Some((queried, hosts)) = &self.hosts
+            && queried.elapsed() < HOSTS_EVERY
         {
             return Ok(hosts.clone());
         }
@@ -268,7 +268,7 @@ impl<P: Programs> Executor for Slurm<P> {
         if !self.options.partition.is_empty() {
             words.push(format!("--partition={}", self.options.partition));
         }
-        let text = self.ask("sinfo", &words)?;
+        let text = self.run_tool("sinfo", &words)?;
         // A node is listed once for each of its partitions.
         let hosts: BTreeMap<String, HostState> = text
             .lines()
@@ -290,17 +290,17 @@ impl<P: Programs> Executor for Slurm<P> {
         sent
     }
 
-    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
+    fn poll(&mut self, jobs: &[Job]) -> Result<Vec<JobState>, DispatchFault> {
         if jobs.is_empty() {
             self.ours.clear();
             return Ok(Vec::new());
         }
         let known = self.known()?;
-        let standing = |job: &Job| {
+        let state = |job: &Job| {
             let (array, number) = array_of(&job.name);
-            known.get(&(array.to_owned(), number)).map_or(Standing::Unheard, Known::standing)
+            known.get(&(array.to_owned(), number)).map_or(JobState::Unknown, Known::state)
         };
-        Ok(jobs.iter().map(standing).collect())
+        Ok(jobs.iter().map(state).collect())
     }
 
     fn cancel(&mut self, jobs: &[Job]) -> Result<(), DispatchFault> {
@@ -310,12 +310,12 @@ impl<P: Programs> Executor for Slurm<P> {
             .filter_map(|job| {
                 let (array, number) = array_of(&job.name);
                 let known = known.get(&(array.to_owned(), number))?;
-                let is_over = matches!(known.standing(), Standing::Over(_));
-                (!is_over).then(|| format!("{}_{number}", known.id))
+                let has_ended = matches!(known.state(), JobState::Ended(_));
+                (!has_ended).then(|| format!("{}_{number}", known.id))
             })
             .collect();
         for some in ids.chunks(100) {
-            self.ask("scancel", some)?;
+            self.run_tool("scancel", some)?;
         }
         Ok(())
     }
@@ -343,7 +343,7 @@ mod tests {
     }
 
     impl Programs for &Fake {
-        fn ask(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer> {
+        fn run(&self, program: &str, words: &[String], stdin: &str) -> Result<Answer, NoAnswer> {
             let asked = (program.to_owned(), words.to_vec(), stdin.to_owned());
             self.asked.borrow_mut().push(asked);
             self.answers.borrow_mut().remove(0)
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_are_asked_and_understood() {
+    fn output_of_the_tools_is_understood() {
         let fake = fake(vec![
             out("1234;cluster\n"),
             complaint(
@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(sent[..2], [Sent::As("1234".to_owned()), Sent::As("1234".to_owned())]);
         assert!(matches!(&sent[2], Sent::Unknown(why) if why.contains("timed out")));
         assert!(matches!(&sent[3], Sent::No(why) if why.contains("invalid partition")));
-        assert!(matches!(&sent[4], Sent::Unknown(why) if why.contains("no answer")));
+        assert!(matches!(&sent[4], Sent::Unknown(why) if why.contains("no response")));
         let asked = fake.asked.borrow();
         let (program, words, script) = &asked[0];
         assert_eq!(program, "sbatch");
@@ -439,7 +439,7 @@ mod tests {
     fn states_are_mapped_by_name_and_number() {
         let lines = "77|0|RUNNING|1|n1|None|alm-a\n77|1|PENDING|1||Resources|alm-a\n\
                      78|0|NODE_FAIL|1|n2|NodeDown|alm-b\n79|0|TIMEOUT|1|n2|TimeLimit|alm-c\n\
-                     80|N/A|RUNNING|4|n2|None|of|somebody|else\n81|0|OUT_OF_MEMORY|1|n2|OOM|alm-d\n\
+                     80|N/A|RUNNING|4|n2|None|of|another|user\n81|0|OUT_OF_MEMORY|1|n2|OOM|alm-d\n\
                      82|0|CANCELLED|1|n2|None|alm-e\n83|0|COMPLETED|1|n2|None|alm-f\n84|0|FAILED|1|n1|x|alm-g\n";
         let fake = fake(vec![out(lines), out(lines), out(""), out("")]);
         let mut slurm = Slurm::new(&fake, options());
@@ -448,19 +448,19 @@ mod tests {
             "alm-x.0",
         ];
         let jobs = names.map(job);
-        let over = |over| Standing::Over(over);
+        let over = |over| JobState::Ended(over);
         assert_eq!(
-            slurm.look(&jobs).unwrap(),
+            slurm.poll(&jobs).unwrap(),
             [
-                Standing::Running,
-                Standing::Waiting("Resources".to_owned()),
-                over(Over::HostFailed),
-                over(Over::Time),
-                over(Over::Memory),
-                over(Over::Cancelled),
-                over(Over::Ended),
-                over(Over::Failed),
-                Standing::Unheard
+                JobState::Running,
+                JobState::Waiting("Resources".to_owned()),
+                over(JobEnd::HostFailed),
+                over(JobEnd::Time),
+                over(JobEnd::Memory),
+                over(JobEnd::Cancelled),
+                over(JobEnd::Ended),
+                over(JobEnd::Failed),
+                JobState::Unknown
             ]
         );
         slurm.cancel(&jobs).unwrap();
@@ -475,15 +475,21 @@ mod tests {
                      n2|down*|0/0/8/8|N/A|16000|Not responding\nn3|drained|0/8/0/8|0.10|32000|new fan | soon\n";
         let fake = fake(vec![out(jobs), out(nodes)]);
         let mut slurm = Slurm::new(&fake, options());
-        slurm.look(&[job("alm-a.0")]).unwrap();
+        slurm.poll(&[job("alm-a.0")]).unwrap();
         let hosts = slurm.hosts().unwrap();
         assert_eq!(hosts.len(), 3);
         assert_eq!((hosts[0].cores, hosts[0].memory_bytes), (5, 16_000 << 20));
         assert_eq!(hosts[0].load, Some((2.51, 5)));
         assert_eq!(hosts[0].closed, None);
-        assert_eq!(hosts[1].closed.as_deref(), Some("Slurm says it is down*: Not responding"));
+        assert_eq!(
+            hosts[1].closed.as_deref(),
+            Some("Slurm reports the node as down*: Not responding")
+        );
         assert_eq!(hosts[1].load, None);
-        assert_eq!(hosts[2].closed.as_deref(), Some("Slurm says it is drained: new fan | soon"));
+        assert_eq!(
+            hosts[2].closed.as_deref(),
+            Some("Slurm reports the node as drained: new fan | soon")
+        );
         assert_eq!(slurm.hosts().unwrap(), hosts, "not asked again at once");
     }
 }

@@ -5,7 +5,7 @@
 //! running tasks are read from the reports. Without reports the state is unknown, and a new attempt is made elsewhere.
 
 use crate::command::{NoAnswer, Programs, quoted};
-use crate::executor::{DispatchFault, Executor, HostState, Job, Sent, Standing, Start};
+use crate::executor::{DispatchFault, Executor, HostState, Job, JobState, Sent, Start};
 use model::task::HostReport;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 /// Interval between two reports of a host, in seconds.
 const REPORT_SECONDS: u64 = 30;
 /// Reports that may be missed before a host counts as lost.
-const MISSED_MOST: u64 = 3;
+const MAX_MISSED: u64 = 3;
 /// Maximum length to which a report of a host is read.
 const REPORT_BYTES: u64 = 1 << 20;
-/// Delay before a reporter that does not come up is started again.
-const START_AGAIN: Duration = Duration::from_secs(60);
+/// Delay before a reporter that does not start is restarted.
+const RESTART_DELAY: Duration = Duration::from_secs(60);
 
 /// The options for reaching hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Ssh<P> {
     began: Instant,
     /// The latest report of each host, and the time at which it was first seen here: clocks need not agree.
     seen: HashMap<String, Seen>,
-    asked: HashMap<String, Instant>,
+    reporters: HashMap<String, Instant>,
     /// Time at which a start was sent, and the number of reports then, by the name of the start: older reports do not know of it.
     sent: HashMap<String, (Instant, u64)>,
 }
@@ -63,7 +63,7 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
             options,
             began: Instant::now(),
             seen: HashMap::new(),
-            asked: HashMap::new(),
+            reporters: HashMap::new(),
             sent: HashMap::new(),
         }
     }
@@ -75,18 +75,18 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
         }
     }
 
-    fn patience(&self) -> Duration {
-        Duration::from_secs(MISSED_MOST * self.seconds())
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(MAX_MISSED * self.seconds())
     }
 
     /// Runs a script in the shell of a host. An error contains true when the effect of the script is unknown.
-    fn ask(&self, host: &str, script: &str) -> Result<String, (bool, String)> {
-        match self.programs.ask("ssh", &self.words(host, script), "") {
+    fn run_script(&self, host: &str, script: &str) -> Result<String, (bool, String)> {
+        match self.programs.run("ssh", &self.words(host, script), "") {
             Ok(answer) if answer.is_ok() => Ok(answer.out),
             // 255 is the code of ssh itself: the connection failed, perhaps after the command began.
             Ok(answer) => Err((answer.code == Some(255), answer.complaint())),
             Err(NoAnswer::NotStarted(why)) => Err((false, why)),
-            Err(late) => Err((true, late.to_string())),
+            Err(timed_out) => Err((true, timed_out.to_string())),
         }
     }
 
@@ -119,13 +119,13 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
     /// Starts the reporter of each host that does not report.
     fn keep_reporting(&mut self) {
         for host in self.options.hosts.clone() {
-            let is_silent =
-                self.seen.get(&host).is_none_or(|s| s.since.elapsed() > self.patience());
-            let is_asked = self.asked.get(&host).is_some_and(|at| at.elapsed() < START_AGAIN);
-            if !is_silent || is_asked {
+            let is_silent = self.seen.get(&host).is_none_or(|s| s.since.elapsed() > self.timeout());
+            let is_starting =
+                self.reporters.get(&host).is_some_and(|at| at.elapsed() < RESTART_DELAY);
+            if !is_silent || is_starting {
                 continue;
             }
-            self.asked.insert(host.clone(), Instant::now());
+            self.reporters.insert(host.clone(), Instant::now());
             let (program, name) = (quoted(&self.options.node_program), quoted(&file_name(&host)));
             let directory = quoted(&self.options.reports.to_string_lossy());
             let seconds = self.seconds();
@@ -135,12 +135,12 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
             );
             // In a thread of its own: a host that is switched off delays the connection.
             let (programs, words) = (self.programs.clone(), self.words(&host, &script));
-            std::thread::spawn(move || programs.ask("ssh", &words, ""));
+            std::thread::spawn(move || programs.run("ssh", &words, ""));
         }
     }
 
-    fn is_heard(&self, host: &str) -> bool {
-        self.seen.get(host).is_some_and(|s| s.since.elapsed() <= self.patience())
+    fn is_reporting(&self, host: &str) -> bool {
+        self.seen.get(host).is_some_and(|s| s.since.elapsed() <= self.timeout())
     }
 }
 
@@ -167,7 +167,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
         let state = |host: &String| match self.seen.get(host) {
             Some(seen) => {
                 let silent = seen.since.elapsed();
-                let closed = (silent > self.patience())
+                let closed = (silent > self.timeout())
                     .then(|| format!("no report for {} s", silent.as_secs()));
                 HostState { closed, ..HostState::of_report(host, &seen.report) }
             }
@@ -177,7 +177,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
                 memory_bytes: 0,
                 load: None,
                 users: Vec::new(),
-                closed: Some("it has not reported yet".to_owned()),
+                closed: Some("the host has not reported yet".to_owned()),
             },
         };
         Ok(self.options.hosts.iter().map(state).collect())
@@ -203,7 +203,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
                 );
             }
             let count = self.seen.get(&host).map_or(0, |s| s.count);
-            let answer = match self.ask(&host, &script) {
+            let answer = match self.run_script(&host, &script) {
                 Ok(_) => Sent::As(host.clone()),
                 Err((true, why)) => Sent::Unknown(format!("{host}: {why}")),
                 Err((false, why)) => Sent::No(format!("{host}: {why}")),
@@ -216,25 +216,25 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
         sent
     }
 
-    fn look(&mut self, jobs: &[Job]) -> Result<Vec<Standing>, DispatchFault> {
+    fn poll(&mut self, jobs: &[Job]) -> Result<Vec<JobState>, DispatchFault> {
         self.read_reports();
         self.keep_reporting();
-        let standing = |job: &Job| {
-            if !self.is_heard(&job.host) {
-                return Standing::Unheard;
+        let state = |job: &Job| {
+            if !self.is_reporting(&job.host) {
+                return JobState::Unknown;
             }
-            let Some(seen) = self.seen.get(&job.host) else { return Standing::Unheard };
+            let Some(seen) = self.seen.get(&job.host) else { return JobState::Unknown };
             if seen.report.tasks.contains(&job.task_file) {
-                return Standing::Running;
+                return JobState::Running;
             }
             // The second report after the start must know of it.
             match self.sent.get(&job.name) {
-                Some((_, count)) if seen.count < count + 2 => Standing::Running,
-                None if seen.count < 2 => Standing::Running,
-                _ => Standing::Unheard,
+                Some((_, count)) if seen.count < count + 2 => JobState::Running,
+                None if seen.count < 2 => JobState::Running,
+                _ => JobState::Unknown,
             }
         };
-        let all = jobs.iter().map(standing).collect();
+        let all = jobs.iter().map(state).collect();
         let known: std::collections::HashSet<&String> = jobs.iter().map(|job| &job.name).collect();
         self.sent.retain(|name, _| known.contains(name));
         Ok(all)
@@ -244,7 +244,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
         let mut faults = Vec::new();
         for job in jobs {
             // A process that has just started cannot know which hosts report.
-            if self.began.elapsed() > self.patience() && !self.is_heard(&job.host) {
+            if self.began.elapsed() > self.timeout() && !self.is_reporting(&job.host) {
                 faults.push(format!("{} does not report", job.host));
                 continue;
             }
@@ -253,7 +253,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
                 (quoted(&self.options.node_program), quoted(&directory.to_string_lossy()));
             let name = quoted(&file_name(&job.host));
             let script = format!("cd / && ALMAGEST_HOST={name} {program} stop {directory}");
-            if let Err((_, why)) = self.ask(&job.host, &script) {
+            if let Err((_, why)) = self.run_script(&job.host, &script) {
                 faults.push(format!("{}: {why}", job.host));
             }
         }

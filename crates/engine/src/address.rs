@@ -112,7 +112,7 @@ impl Address {
         let (plain, mut security) = split(&url)?;
         let mut config: postgres::Config = plain
             .parse()
-            .map_err(|e| EngineError::Address(format!("{url:?} is no database: {e}")))?;
+            .map_err(|e| EngineError::Address(format!("{url:?} is not a database URL: {e}")))?;
         if config.get_dbname().is_none() {
             return Err(EngineError::Address(format!("{url} names no database")));
         }
@@ -145,7 +145,7 @@ impl Address {
         )?;
         let version: i32 =
             client.query_one("SELECT current_setting('server_version_num')::int", &[])?.get(0);
-        if version < OLDEST {
+        if version < MIN_VERSION {
             return Err(EngineError::Address(format!(
                 "the server of {self} is PostgreSQL {}; 15 or later is needed",
                 version / 10_000
@@ -199,19 +199,19 @@ impl Address {
 }
 
 /// The oldest server whose features are used.
-const OLDEST: i32 = 150_000;
+const MIN_VERSION: i32 = 150_000;
 
 /// Splits the URL into one without the parameters of TLS, and those parameters.
 fn split(url: &str) -> Result<(String, Security)> {
     let misfit = |why: &str| Err(EngineError::Address(why.to_owned()));
     let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))
     else {
-        return misfit("a database is named by a URL: postgres://user@host:port/name");
+        return misfit("a database is given as a URL: postgres://user@host:port/name");
     };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
         return misfit(
-            "the URL of the database holds a password, which anybody sees in `ps`: put it into PGPASSWORD, a file of mode \
+            "the URL of the database holds a password, which every user can read in `ps`: put the password into PGPASSWORD, a file of mode \
              0600 (password_file), or ~/.pgpass",
         );
     }
@@ -265,7 +265,7 @@ fn of_the_user(config: &postgres::Config) -> Result<Option<String>> {
 /// Returns the password that a file holds.
 fn password_in(path: &Path, others: u32) -> Result<String> {
     let text = private(path, others)?.ok_or_else(|| {
-        EngineError::Address(format!("there is no password file {}", path.display()))
+        EngineError::Address(format!("the password file {} does not exist", path.display()))
     })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
@@ -280,7 +280,7 @@ fn private(path: &Path, others: u32) -> Result<Option<String>> {
     let Ok(metadata) = std::fs::metadata(path) else { return Ok(None) };
     if metadata.permissions().mode() & others != 0 {
         return Err(EngineError::Address(format!(
-            "others may read the password file {}: chmod {:o}",
+            "other users may read the password file {}: chmod {:o}",
             path.display(),
             0o677 & !others
         )));

@@ -8,7 +8,7 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A query that must have a row has none.
-    #[error("the query gave no row")]
+    #[error("the query returned no row")]
     NoRows,
     /// A stored value is of another type than the program expects.
     #[error("column {column} of a result cannot be read: {reason}")]

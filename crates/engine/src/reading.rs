@@ -41,7 +41,7 @@ pub fn open(path: &Path) -> Result<(Connection, Option<String>)> {
     let connection = Connection::open_with_flags(uri(path), flags | OpenFlags::SQLITE_OPEN_URI)
         .and_then(readable)?;
     let note = format!(
-        "{} cannot be locked, since nothing can be written beside it: it is read as a file that does not change",
+        "{} cannot be locked, since its directory is not writable: the database is read as a file that does not change",
         path.display()
     );
     Ok((connection, Some(note)))
@@ -96,7 +96,7 @@ fn copied(path: &Path, log: &Path, flags: OpenFlags) -> Option<(Connection, Opti
         .and_then(|_| Connection::open_with_flags(&copy, flags).and_then(readable).ok());
     let _ = std::fs::remove_dir_all(&directory);
     let note = format!(
-        "{} holds changes that cannot be read where nothing can be written: a copy of the database is read",
+        "{} holds changes that cannot be read in a directory that is not writable: a copy of the database is read",
         log.display()
     );
     Some((opened?, Some(note)))

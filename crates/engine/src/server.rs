@@ -266,7 +266,7 @@ pub fn write_value(
     kind: &Type,
     out: &mut BytesMut,
 ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-    let misfit = || format!("{value:?} is no {kind}");
+    let misfit = || format!("{value:?} is not a {kind}");
     match (value, kind) {
         (ValueRef::Null, _) => return Ok(IsNull::Yes),
         (ValueRef::Integer(n), &Type::BOOL) => out.put_u8(u8::from(n != 0)),
@@ -308,7 +308,7 @@ impl<'a> postgres::types::FromSql<'a> for Incoming {
             Type::INT8 => Value::Integer(i64::from_be_bytes(raw.try_into()?)),
             Type::FLOAT4 => Value::Real(f32::from_be_bytes(raw.try_into()?).into()),
             Type::FLOAT8 => Value::Real(f64::from_be_bytes(raw.try_into()?)),
-            Type::NUMERIC => numeric(raw).ok_or("a numeric beyond every number")?,
+            Type::NUMERIC => numeric(raw).ok_or("a numeric out of range")?,
             Type::BYTEA => Value::Blob(raw.to_vec()),
             _ => Value::Text(std::str::from_utf8(raw)?.to_owned()),
         }))

@@ -62,14 +62,14 @@ fn authorities(given: Option<&Path>) -> Result<RootCertStore> {
         None => own().or_else(files::system_authorities),
     };
     let path = path.ok_or_else(|| {
-        EngineError::Address("no certificates of authorities: name them by sslrootcert".to_owned())
+        EngineError::Address("no certificates of authorities: set sslrootcert".to_owned())
     })?;
     let fault = |e: String| EngineError::Address(format!("cannot use {}: {e}", path.display()));
     let certificates =
         CertificateDer::pem_file_iter(&path).map_err(|e| fault(e.to_string()))?.flatten();
     let mut store = RootCertStore::empty();
     let (added, _) = store.add_parsable_certificates(certificates);
-    if added == 0 { Err(fault("it holds no certificate".to_owned())) } else { Ok(store) }
+    if added == 0 { Err(fault("the file holds no certificate".to_owned())) } else { Ok(store) }
 }
 
 /// Verifier that checks less than the host's name: the authority alone, or nothing.

@@ -146,7 +146,7 @@ pub fn narrow_permissions(wide: &Wide) -> io::Result<bool> {
     let file = opened(wide)?;
     let metadata = file.metadata()?;
     if !(metadata.is_dir() || metadata.is_file() && metadata.nlink() == 1) {
-        return Err(io::Error::other("another kind of file, or a file with several names, by now"));
+        return Err(io::Error::other("the file has changed its kind, or has several names"));
     }
     let mode = metadata.mode() & 0o7777;
     let is_wide = mode & wide.forbidden != 0;

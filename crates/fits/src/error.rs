@@ -44,7 +44,7 @@ pub enum FitsFault {
         text: String,
     },
     /// Not opened: absent, unreadable, or not a regular file (directory, pipe, device, symbolic link).
-    #[error("it {text}")]
+    #[error("the file {text}")]
     NotOpened {
         /// The reason code of the crate that opens files.
         code: &'static str,
@@ -55,13 +55,13 @@ pub enum FitsFault {
     #[error("the file is empty")]
     EmptyFile,
     /// The file does not begin with `SIMPLE  =`.
-    #[error("it does not begin like FITS but with '{begins}'")]
+    #[error("the file begins with '{begins}', not like FITS")]
     NotFits {
         /// The first bytes, escaped.
         begins: String,
     },
     /// Packed by a program whose format is not read here.
-    #[error("it is packed with {wrapper}, which is not unpacked here")]
+    #[error("the file is packed with {wrapper}, which is not supported")]
     Wrapped {
         /// bzip2, compress, zip, xz, zstd, ...
         wrapper: &'static str,
@@ -73,7 +73,7 @@ pub enum FitsFault {
         text: String,
     },
     /// The unpacked file is larger than the limits allow.
-    #[error("it unpacks to more than {allowed_bytes} bytes, from {packed_bytes}")]
+    #[error("the file unpacks to more than {allowed_bytes} bytes, from {packed_bytes}")]
     GzipBomb {
         /// Bytes before unpacking.
         packed_bytes: u64,
@@ -81,7 +81,7 @@ pub enum FitsFault {
         allowed_bytes: u64,
     },
     /// More HDUs than the limits allow.
-    #[error("it holds more than {allowed} HDUs")]
+    #[error("the file has more than {allowed} HDUs")]
     TooManyHdus {
         /// The limit.
         allowed: usize,
@@ -169,7 +169,7 @@ pub enum FitsFault {
     #[error("random groups are not read")]
     RandomGroups,
     /// An image or table was requested from an HDU that holds the other, or nothing.
-    #[error("it holds {found}, not {wanted}")]
+    #[error("the HDU is {found}, not {wanted}")]
     WrongKind {
         /// The kind of the HDU, with its article.
         found: &'static str,
@@ -213,7 +213,7 @@ pub enum FitsFault {
         found: String,
     },
     /// The columns require another row length than NAXIS1.
-    #[error("a row has {row_bytes} bytes (NAXIS1), its columns need {column_bytes}")]
+    #[error("a row has {row_bytes} bytes (NAXIS1), the columns need {column_bytes}")]
     RowLength {
         /// NAXIS1.
         row_bytes: u64,
@@ -221,7 +221,7 @@ pub enum FitsFault {
         column_bytes: u64,
     },
     /// A column was requested in a type that it cannot have.
-    #[error("column {column} has format {tform}, which gives no {wanted}")]
+    #[error("column {column} has format {tform}, which does not hold {wanted}")]
     ColumnType {
         /// TTYPEn, or `#n`.
         column: String,
@@ -231,7 +231,7 @@ pub enum FitsFault {
         wanted: &'static str,
     },
     /// Rows that the table does not have.
-    #[error("rows {first}..{end} were asked for, the table has {rows}")]
+    #[error("rows {first}..{end} were requested, the table has {rows}")]
     NoSuchRows {
         /// First requested row, from 0.
         first: u64,

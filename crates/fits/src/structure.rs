@@ -155,8 +155,8 @@ fn check_repeated(header: &Header) -> Result<(), FitsFault> {
 fn in_place(header: &Header, number: usize, keyword: &str) -> Result<i64, FitsFault> {
     let value =
         header.integer(keyword)?.ok_or_else(|| FitsFault::MissingKeyword(keyword.to_owned()))?;
-    let stands_there = header.cards().nth(number - 1).is_some_and(|card| card.keyword() == keyword);
-    if stands_there {
+    let is_in_place = header.cards().nth(number - 1).is_some_and(|card| card.keyword() == keyword);
+    if is_in_place {
         Ok(value)
     } else {
         Err(FitsFault::KeywordOrder { keyword: keyword.to_owned(), card: number })

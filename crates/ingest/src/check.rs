@@ -139,7 +139,7 @@ fn check_result(
             return Err(failed(
                 Check::Name,
                 format!(
-                    "task {} names {:?}, which is no name of a file of {} or stands twice",
+                    "task {} names {:?}, which is not the name of a file of {}, or is named twice",
                     task.task, file.name, file.table
                 ),
             ));
@@ -156,7 +156,10 @@ fn check_result(
     if let Some(foreign) = named.into_iter().find(|id| !mine.contains(id)) {
         return Err(failed(
             Check::Multiframe,
-            format!("task {} reports multiframe {foreign}, which is none of its files", task.task),
+            format!(
+                "task {} reports multiframe {foreign}, which is not one of the task's files",
+                task.task
+            ),
         ));
     }
     for hdu in &result.hdus {
@@ -198,7 +201,7 @@ fn check_table(batch: &StagedBatch, file: &StagedFile) -> Result<(), Failure> {
     if !fits {
         let use_case = batch.unit.use_case;
         let message = format!(
-            "{} holds rows of {:?}, which a {use_case} task does not leave",
+            "{} holds rows of {:?}, which a {use_case} task does not write",
             file.name, file.table
         );
         return Err(failed(Check::Table, message));
@@ -234,14 +237,14 @@ fn check_file(
     if bytes != file.bytes {
         return Err(failed(
             Check::Length,
-            format!("{} has {bytes} bytes, its manifest says {}", path.display(), file.bytes),
+            format!("{} has {bytes} bytes, the manifest states {}", path.display(), file.bytes),
         ));
     }
     let (sum, _) = files::sha256(&mut opened).map_err(passing)?;
     if sum != file.sha256 {
         return Err(failed(
             Check::Checksum,
-            format!("{} has another SHA-256 than its manifest says", path.display()),
+            format!("{} has a SHA-256 other than that in the manifest", path.display()),
         ));
     }
     let Some(table) = model::tables::table(&file.table) else { return Ok(()) };
@@ -271,7 +274,7 @@ fn check_detectors(
     for detector in &result.detectors {
         let place = format!("multiframe {} extension {}", detector.multiframe_id, detector.ext_num);
         if !seen.insert((detector.multiframe_id, detector.ext_num)) {
-            return Err(failed(Check::Detectors, format!("{place} stands twice")));
+            return Err(failed(Check::Detectors, format!("{place} is listed twice")));
         }
         if versions.get(&detector.multiframe_id).copied().flatten() != Some(detector.version) {
             let message = format!("{place} has catalogue version {}", detector.version);
@@ -316,7 +319,7 @@ fn count_rows(result: &TaskResult, rows: &mut BTreeMap<ProgrammeId, u64>) -> Res
     if result.unit.use_case == UseCase::Catalogue && staged != written {
         return Err(failed(
             Check::RowCount,
-            format!("task {} wrote {written} rows by its report, {staged} are staged", result.task),
+            format!("task {} reports {written} rows, {staged} are staged", result.task),
         ));
     }
     Ok(())

@@ -50,7 +50,7 @@ pub fn sweep<A: Queue + Publication>(
                     }
                     Ok(_) => {}
                     Err(error) if error.failed_check().is_some() || error.is_about_data() => {
-                        let why = format!("its result is invalid: {}", one_line(&error.fault));
+                        let why = format!("the result is invalid: {}", one_line(&error.fault));
                         archive.end_attempt(&attempt.attempt, AttemptEnd::Failed, &why, now)?;
                         report.lost += 1;
                     }
@@ -58,7 +58,7 @@ pub fn sweep<A: Queue + Publication>(
                 }
             }
             _ if gone => {
-                let why = "its process is gone or its lease ended";
+                let why = "the process of the attempt does not exist, or the lease expired";
                 archive.end_attempt(&attempt.attempt, AttemptEnd::Lost, why, now)?;
                 report.lost += 1;
             }

@@ -145,7 +145,7 @@ pub fn init(
         Some([]) => Ok(()),
         Some(new) => add_columns(tx, new, now),
         None => Err(LakeError::Catalogue(
-            "the lake has more columns than the definition: it was written by a newer program"
+            "the lake has more columns than the definition: a newer program wrote the lake"
                 .to_owned(),
         )),
     }
@@ -284,7 +284,7 @@ impl Snapshot {
             },
         )
         .optional()?
-        .ok_or_else(|| LakeError::Catalogue("it has no snapshot".to_owned()))
+        .ok_or_else(|| LakeError::Catalogue("the catalogue has no snapshot".to_owned()))
     }
 }
 

@@ -111,7 +111,7 @@ where
     T::T: Default,
 {
     let short = |got| {
-        parquet::errors::ParquetError::EOF(format!("{got} rows where the footer promises {rows}"))
+        parquet::errors::ParquetError::EOF(format!("{got} rows where the footer states {rows}"))
     };
     if skip > 0 && reader.skip_records(skip)? != skip {
         return Err(short(0));

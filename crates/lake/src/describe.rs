@@ -104,7 +104,7 @@ pub(crate) fn describe_open(
     let statistics = statistics(metadata);
     let misfit = |reason: String| LakeError::Staged { path: file.path().to_owned(), reason };
     let obj_id = bounds_of(file, &statistics, "obj_id")
-        .ok_or_else(|| misfit("it has no rows".to_owned()))?;
+        .ok_or_else(|| misfit("the file has no rows".to_owned()))?;
     if u64::try_from(obj_id.1 - obj_id.0 + 1) != Ok(file.rows()) || obj_id.0 < 1 {
         return Err(misfit(format!(
             "{} rows with object ids {} to {}",
@@ -228,7 +228,7 @@ pub fn detectors(file: &OpenFile) -> Result<Vec<DetectorRun>, LakeError> {
     let column = |name: &str| {
         file.column(name).ok_or_else(|| LakeError::Staged {
             path: file.path().to_owned(),
-            reason: format!("it has no column {name}"),
+            reason: format!("column {name} is missing"),
         })
     };
     let wanted = [column("multiframe_id")?, column("ext_num")?, column("ra")?, column("dec")?];
@@ -265,7 +265,7 @@ pub fn detectors(file: &OpenFile) -> Result<Vec<DetectorRun>, LakeError> {
             return Err(LakeError::Staged {
                 path: file.path().to_owned(),
                 reason: format!(
-                    "the rows of multiframe {} extension {} do not stand together",
+                    "the rows of multiframe {} extension {} are not contiguous",
                     run.multiframe_id, run.ext_num
                 ),
             });

@@ -28,7 +28,7 @@ pub enum LakeError {
     #[error(transparent)]
     Publish(#[from] files::PublishFault),
     /// A staged file does not match its manifest.
-    #[error("staged file {} does not fit: {reason}", path.display())]
+    #[error("staged file {} is not as expected: {reason}", path.display())]
     Staged {
         /// The file.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum LakeError {
         reason: String,
     },
     /// A column has a type that the lake does not keep.
-    #[error("column {column} has type {kind}, which the lake does not keep")]
+    #[error("column {column} has type {kind}, which the lake does not store")]
     UnknownType {
         /// Name of the column.
         column: String,
@@ -44,13 +44,13 @@ pub enum LakeError {
         kind: String,
     },
     /// A name that would leave `lake/detection/` or confuse other programs.
-    #[error("{0:?} is no name for a lake file")]
+    #[error("{0:?} is not a valid name of a lake file")]
     FileName(String),
     /// A stop was requested.
-    #[error("stopped before it was done")]
+    #[error("the act was stopped")]
     Stopped,
     /// The stored catalogue contradicts itself or the request.
-    #[error("the lake's catalogue does not fit: {0}")]
+    #[error("the lake's catalogue is not as expected: {0}")]
     Catalogue(String),
     /// SQLite refused.
     #[error("the lake's catalogue could not be read or written")]

@@ -154,7 +154,9 @@ fn open_sources(request: &FinaliseRequest<'_>) -> Result<Vec<Source>, LakeError>
             let schema =
                 |f: &OpenFile| f.metadata().file_metadata().schema_descr().root_schema_ptr();
             if schema(&first.file) != schema(&file) {
-                return Err(misfit("its schema differs from the batch's first file".to_owned()));
+                return Err(misfit(
+                    "the schema differs from that of the batch's first file".to_owned(),
+                ));
             }
         }
         sources.push(Source { file, offset: staged.offset });
@@ -173,14 +175,14 @@ pub fn check_staged(
 ) -> Result<(), LakeError> {
     let misfit = |reason: String| LakeError::Staged { path: staged.path.to_owned(), reason };
     if staged.offset != rows_before {
-        return Err(misfit(format!("its offset is {} after {rows_before} rows", staged.offset)));
+        return Err(misfit(format!("the offset is {} after {rows_before} rows", staged.offset)));
     }
     check_temporary_ids(file).map_err(misfit)
 }
 
 /// Checks that the ids are -1 … -n over the file, from the statistics of its row groups.
 fn check_temporary_ids(file: &OpenFile) -> Result<(), String> {
-    let column = file.column(OBJ_ID).ok_or("it has no column obj_id")?;
+    let column = file.column(OBJ_ID).ok_or("column obj_id is missing")?;
     let mut before = 0;
     for group in file.metadata().row_groups() {
         let Some(Statistics::Int64(ids)) = group.column(column).statistics() else {
@@ -188,7 +190,7 @@ fn check_temporary_ids(file: &OpenFile) -> Result<(), String> {
         };
         let (first, last) = (-before - 1, -before - group.num_rows());
         if (ids.max_opt(), ids.min_opt()) != (Some(&first), Some(&last)) {
-            return Err(format!("its temporary ids are not {first} to {last}"));
+            return Err(format!("the temporary ids are not {first} to {last}"));
         }
         before += group.num_rows();
     }

@@ -495,8 +495,10 @@ fn write_delete_file(
 /// # Errors
 /// [`LakeError::Parquet`] when the file is damaged, [`LakeError::Staged`] when it is of another kind.
 pub fn read_delete_file(path: &Path) -> Result<Vec<i64>, LakeError> {
-    let misfit =
-        || LakeError::Staged { path: path.to_owned(), reason: "it lists no positions".to_owned() };
+    let misfit = || LakeError::Staged {
+        path: path.to_owned(),
+        reason: "the file lists no positions".to_owned(),
+    };
     let file = super::OpenFile::open(path, None, &Arc::default())?;
     let column = file.column("pos").ok_or_else(misfit)?;
     let mut positions = Vec::new();

@@ -6,7 +6,7 @@ use sky::healpix::{MAX_ORDER, centre};
 use std::f64::consts::PI;
 
 /// Order of the finest cells that are worth more ranges: 3.4 arcmin, a quarter of a WFCAM detector.
-const FINEST: u8 = 10;
+const MAX_COVER_ORDER: u8 = 10;
 
 /// A circle on the sky.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,7 +57,9 @@ pub fn healpix_ranges(cone: Cone) -> Vec<(i64, i64)> {
 
 /// Returns the coarsest order whose cells are smaller than the radius: a cone then touches about twenty cells.
 fn cover_order(radius_deg: f64) -> u8 {
-    (0..FINEST).find(|&order| cell_radius_deg(order) < radius_deg).unwrap_or(FINEST)
+    (0..MAX_COVER_ORDER)
+        .find(|&order| cell_radius_deg(order) < radius_deg)
+        .unwrap_or(MAX_COVER_ORDER)
 }
 
 fn merge(cells: &[u64], shift: u32) -> Vec<(i64, i64)> {

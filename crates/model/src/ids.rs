@@ -28,7 +28,7 @@ macro_rules! positive_id {
                 <$raw>::try_from(raw)
                     .ok()
                     .and_then(Self::new)
-                    .ok_or_else(|| format!("{raw} is no {}", stringify!($name)))
+                    .ok_or_else(|| format!("{raw} is not a {}", stringify!($name)))
             }
         }
 

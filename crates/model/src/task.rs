@@ -366,7 +366,7 @@ impl TaskEnd {
         let seconds = if self.seconds.is_finite() { self.seconds.clamp(0.0, 1e9) } else { 0.0 };
         (self.version == FORMAT_VERSION).then(|| Self {
             reason: match shown_briefly(&self.reason, TEXT_BYTES) {
-                reason if reason.is_empty() => "it names no reason".to_owned(),
+                reason if reason.is_empty() => "the end has no reason".to_owned(),
                 reason => reason,
             },
             host: shown_briefly(&self.host, TEXT_BYTES),

@@ -51,7 +51,7 @@ impl FromStr for UseCase {
         Self::ALL
             .into_iter()
             .find(|u| u.name() == name)
-            .ok_or_else(|| format!("{name:?} is no use case (preview, metadata, catalogue)"))
+            .ok_or_else(|| format!("{name:?} is not a use case (preview, metadata, catalogue)"))
     }
 }
 
@@ -162,6 +162,6 @@ impl FromStr for UnitState {
         Self::ALL
             .into_iter()
             .find(|s| s.name() == name)
-            .ok_or_else(|| format!("{name:?} is no state of a unit"))
+            .ok_or_else(|| format!("{name:?} is not a state of a unit"))
     }
 }

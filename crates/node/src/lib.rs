@@ -33,7 +33,7 @@ pub enum NodeFault {
         reason: String,
     },
     /// The survey profile in it does not parse.
-    #[error("the survey profile {survey} of the task is not one")]
+    #[error("the survey profile {survey} of the task is invalid")]
     Profile {
         /// Its name.
         survey: String,
@@ -42,10 +42,10 @@ pub enum NodeFault {
         faults: ProfileFaults,
     },
     /// Reading or writing failed.
-    #[error("the task cannot go on")]
+    #[error("the task cannot continue")]
     Task(#[from] process::TaskFault),
     /// Reading catalogues or passing on detections failed.
-    #[error("the task cannot go on")]
+    #[error("the task cannot continue")]
     Catalogue(#[from] process::catalogue::CatalogueError<StageError>),
     /// The products could not be staged, or the metadata that they need not be read.
     #[error("the products cannot be staged")]
@@ -103,19 +103,21 @@ pub(crate) fn limit_permissions(task: &TaskFile) {
 
 pub(crate) fn read_task(path: &Path) -> Result<TaskFile, NodeFault> {
     let fault = |reason: String| NodeFault::TaskFile { path: path.to_owned(), reason };
-    let file = files::open_regular(path).map_err(|e| fault(format!("it {e}")))?;
+    let file = files::open_regular(path).map_err(|e| fault(format!("the file {e}")))?;
     let mut text = String::new();
     file.take(TASK_BYTES).read_to_string(&mut text).map_err(|e| fault(e.to_string()))?;
     let task: TaskFile = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
     if task.version != FORMAT_VERSION {
-        return Err(fault(format!("its version is {}, not {FORMAT_VERSION}", task.version)));
+        return Err(fault(format!("the format version is {}, not {FORMAT_VERSION}", task.version)));
     }
     // All output of a task is beside its task file, and in no other place.
     let home = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_home = home.canonicalize().ok().zip(task.output_dir.canonicalize().ok());
     if is_home.is_none_or(|(home, output)| home != output) {
         let output = task.output_dir.display();
-        return Err(fault(format!("it names {output} as its directory, where it does not lie")));
+        return Err(fault(format!(
+            "the task names the directory {output}, and the task file is not in it"
+        )));
     }
     Ok(task)
 }
@@ -135,26 +137,26 @@ pub fn run(task: &TaskFile) -> Result<TaskResult, NodeFault> {
         .map_err(|faults| NodeFault::Profile { survey: task.survey.clone(), faults })?;
     let dir = &task.output_dir;
     files::create_dir(dir).map_err(|source| NodeFault::Directory { path: dir.clone(), source })?;
-    let left = work::run(task, &profile)?;
+    let output = work::run(task, &profile)?;
     let result = TaskResult {
         version: FORMAT_VERSION,
         unit: task.unit.clone(),
         task: task.task,
         attempt: task.attempt,
-        files: left.files,
-        hdus: left.hdus,
-        detectors: left.detectors,
-        kept: left.kept,
-        refusals: left.refusals,
-        findings: left.findings,
-        counted: left.counted,
+        files: output.files,
+        hdus: output.hdus,
+        detectors: output.detectors,
+        kept: output.kept,
+        refusals: output.refusals,
+        findings: output.findings,
+        counted: output.counted,
         software: software(),
         run: RunReport {
             host: host::name(),
             seconds: started.elapsed().as_secs_f64(),
             cpu_seconds: 0.0,
             peak_memory_bytes: host::status_bytes(std::process::id(), "VmHWM").unwrap_or(0),
-            input_bytes: left.input_bytes,
+            input_bytes: output.input_bytes,
         },
     };
     files::crash_point("node:before-result");

@@ -13,22 +13,22 @@ use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
 usage: almagest-node run TASK.json         do one task
-       almagest-node report DIR [SECONDS]  write what this host is and does to DIR/HOST.json, once, or every so often
+       almagest-node report DIR [SECONDS]  write the state of this host to DIR/HOST.json, once, or at this interval
        almagest-node stop DIR              end the attempt of that directory, if it runs on this host
 
-run reads what the task file names, leaves its products and, last, result.json in the task's own output
-directory; while it runs, heartbeat.json tells how far it is. It keeps to the threads and the memory of
-the task file. Without a result, end.json says why.
+run reads the files that the task file names. It writes its products and, last, result.json into the
+output directory of the task, and meanwhile reports its progress in heartbeat.json. It keeps to the threads
+and the memory of the task file. Without a result, end.json has the reason.
 
 Exit codes: 0 done, 1 done with refusals, 2 usage, 3 cannot be done as it is, 4 cannot be done now,
-6 wanted more memory than it may have, 130 asked to stop.";
+6 needed more memory than it may use, 130 stopped on request.";
 
 fn main() -> ExitCode {
     files::limit_permissions(None);
-    let words: Vec<_> = std::env::args_os().skip(1).collect();
-    let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
-    let is = |word: &OsStr, verb: &str| word == verb;
-    match words.as_slice() {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+    let is = |argument: &OsStr, verb: &str| argument == verb;
+    match arguments.as_slice() {
         [verb, path] if is(verb, "run") => run(Path::new(path)),
         // Internal command started by `run`; not for users.
         [verb, path] if is(verb, "work") => ExitCode::from(supervise::work(Path::new(path))),
@@ -91,7 +91,7 @@ fn run(task_file: &Path) -> ExitCode {
 fn stop(directory: &Path) -> ExitCode {
     match supervise::stop(directory) {
         Ok(Stopped::Stopped) => println!("stopped"),
-        Ok(Stopped::NotHere) => println!("it does not run here"),
+        Ok(Stopped::NotHere) => println!("the attempt does not run on this host"),
         Err(fault) => return complain(&fault),
     }
     ExitCode::SUCCESS

@@ -24,11 +24,11 @@ use std::time::{Duration, Instant};
 /// Interval between heartbeats of an attempt.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Interval between checks of memory and signals.
-const LOOK: Duration = Duration::from_millis(50);
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Time allowed to a worker to end after a request to stop.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Data that the kernel's limit allows beyond the task's memory: code, stacks of threads, memory held by the allocator.
-const DATA_BESIDE: u64 = 128 << 20;
+const EXTRA_DATA_BYTES: u64 = 128 << 20;
 /// Prefix of the progress messages of a worker on its stderr.
 const PROGRESS: &str = "files ";
 
@@ -95,8 +95,8 @@ pub fn supervise(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(start)?;
-    let words = Words::listen(&mut child);
-    let mut watch = Watch { task: &task, child, words, began: Instant::now(), beat: 0, peak: 0 };
+    let output = WorkerOutput::collect(&mut child);
+    let mut watch = Watch { task: &task, child, output, began: Instant::now(), beat: 0, peak: 0 };
     let ended = watch.until_it_ends(stop);
     if let Ended::Without(end) = &ended {
         let text = serde_json::to_vec_pretty(end).unwrap_or_default();
@@ -110,9 +110,9 @@ pub fn supervise(
 /// Limits the memory for data of this process, which the worker inherits. This process itself stays far below the
 /// limit.
 fn limit_data(task: &TaskFile) -> std::io::Result<()> {
-    let most = task.limits.memory_bytes + DATA_BESIDE;
+    let max_bytes = task.limits.memory_bytes + EXTRA_DATA_BYTES;
     let old = rustix::process::getrlimit(Resource::Data);
-    let current = old.maximum.map_or(most, |maximum| most.min(maximum));
+    let current = old.maximum.map_or(max_bytes, |maximum| max_bytes.min(maximum));
     rustix::process::setrlimit(
         Resource::Data,
         Rlimit { current: Some(current), maximum: old.maximum },
@@ -138,7 +138,7 @@ fn files_of(task: &TaskFile) -> u64 {
 struct Watch<'a> {
     task: &'a TaskFile,
     child: Child,
-    words: Words,
+    output: WorkerOutput,
     began: Instant,
     beat: u64,
     peak: u64,
@@ -147,28 +147,28 @@ struct Watch<'a> {
 impl Watch<'_> {
     fn until_it_ends(&mut self, stop: &AtomicBool) -> Ended {
         let mut next_beat = Duration::ZERO;
-        let mut asked: Option<(EndCode, Instant)> = None;
+        let mut stop_requested: Option<(EndCode, Instant)> = None;
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
-                self.words.close();
-                return self.ended(status, asked.map(|(code, _)| code));
+                self.output.close();
+                return self.ended(status, stop_requested.map(|(code, _)| code));
             }
             let memory = host::status_bytes(self.child.id(), "VmRSS").unwrap_or(0);
             self.peak = self.peak.max(memory);
             let is_too_large = memory > self.task.limits.memory_bytes;
-            if asked.is_none() && (is_too_large || stop.load(Ordering::Relaxed)) {
+            if stop_requested.is_none() && (is_too_large || stop.load(Ordering::Relaxed)) {
                 let code = if is_too_large { EndCode::Memory } else { EndCode::Interrupted };
-                asked = Some((code, Instant::now()));
+                stop_requested = Some((code, Instant::now()));
                 self.signal(Signal::TERM);
             }
-            if asked.is_some_and(|(_, at)| at.elapsed() > PATIENCE) {
+            if stop_requested.is_some_and(|(_, at)| at.elapsed() > STOP_TIMEOUT) {
                 self.signal(Signal::KILL);
             }
             if self.began.elapsed() >= next_beat {
                 self.beat(memory);
                 next_beat += HEARTBEAT;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(CHECK_INTERVAL);
         }
     }
 
@@ -189,7 +189,7 @@ impl Watch<'_> {
             beat: self.beat,
             at: host::clock(),
             seconds: self.began.elapsed().as_secs_f64(),
-            files_done: self.words.files_done(),
+            files_done: self.output.files_done(),
             files: files_of(self.task),
             memory_bytes,
         };
@@ -206,30 +206,30 @@ impl Watch<'_> {
         );
     }
 
-    fn ended(&self, status: ExitStatus, asked: Option<EndCode>) -> Ended {
+    fn ended(&self, status: ExitStatus, stop_requested: Option<EndCode>) -> Ended {
         let has_result = self.task.output_dir.join(RESULT_NAME).exists();
         if has_result && matches!(status.code(), Some(0 | 1)) {
             return Ended::Done { with_refusals: status.code() == Some(1) };
         }
-        let said = self.words.last();
+        let message = self.output.last();
         let allowed = self.task.limits.memory_bytes >> 20;
         let memory = format!(
-            "it wanted more than the {allowed} MB that it may have ({} MB seen)",
+            "the task needed more than the {allowed} MB that it may use ({} MB seen)",
             self.peak >> 20
         );
-        let (code, reason) = match (asked, status.code(), status.signal()) {
+        let (code, reason) = match (stop_requested, status.code(), status.signal()) {
             (Some(EndCode::Memory), ..) => (EndCode::Memory, memory),
-            (Some(code), ..) => (code, "it was asked to stop".to_owned()),
+            (Some(code), ..) => (code, "stopped on request".to_owned()),
             // The message of Rust's allocator before it aborts.
-            (None, None, Some(_)) if said.contains("memory allocation of") => {
+            (None, None, Some(_)) if message.contains("memory allocation of") => {
                 (EndCode::Memory, memory)
             }
             (None, Some(code), _) if code == i32::from(EXIT_IMPOSSIBLE) => {
-                (EndCode::Impossible, said)
+                (EndCode::Impossible, message)
             }
-            (None, Some(_), _) => (EndCode::Failed, said),
+            (None, Some(_), _) => (EndCode::Failed, message),
             (None, None, signal) => {
-                (EndCode::Crashed, format!("signal {} ended it: {said}", signal.unwrap_or(0)))
+                (EndCode::Crashed, format!("ended by signal {}: {message}", signal.unwrap_or(0)))
             }
         };
         Ended::Without(TaskEnd {
@@ -244,16 +244,16 @@ impl Watch<'_> {
 }
 
 /// The messages of the worker on stderr: progress, and complaints, of which the last is kept.
-struct Words {
+struct WorkerOutput {
     files_done: Arc<AtomicU64>,
     last: Arc<Mutex<String>>,
-    listener: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
 }
 
-impl Words {
-    fn listen(child: &mut Child) -> Self {
+impl WorkerOutput {
+    fn collect(child: &mut Child) -> Self {
         let (files_done, last) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(String::new())));
-        let listener = child.stderr.take().map(|stderr| {
+        let reader = child.stderr.take().map(|stderr| {
             let (files_done, last) = (Arc::clone(&files_done), Arc::clone(&last));
             std::thread::spawn(move || {
                 let mut lines = BufReader::new(stderr);
@@ -272,7 +272,7 @@ impl Words {
                 }
             })
         });
-        Self { files_done, last, listener }
+        Self { files_done, last, reader }
     }
 
     fn files_done(&self) -> u64 {
@@ -285,8 +285,8 @@ impl Words {
 
     /// Reads the remaining messages.
     fn close(&mut self) {
-        if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
         }
     }
 }
@@ -296,13 +296,13 @@ pub fn work(task_file: &Path) -> u8 {
     // Without its watcher, no process would limit the worker.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     std::thread::spawn(|| {
-        let mut told = 0;
+        let mut reported = 0;
         loop {
             std::thread::sleep(Duration::from_secs(1));
             let files = process::files_opened();
-            if files != told {
+            if files != reported {
                 eprintln!("{PROGRESS}{files}");
-                told = files;
+                reported = files;
             }
         }
     });
@@ -334,7 +334,7 @@ pub fn stop(directory: &Path) -> Result<Stopped, NodeFault> {
     if !path.exists() {
         return Ok(Stopped::NotHere);
     }
-    let text = files::read_regular(&path, 1 << 16).map_err(|e| fault(format!("it {e}")))?;
+    let text = files::read_regular(&path, 1 << 16).map_err(|e| fault(format!("the file {e}")))?;
     let heartbeat: Heartbeat = serde_json::from_slice(&text).map_err(|e| fault(e.to_string()))?;
     let lives = || files::start_of(heartbeat.pid) == Some(heartbeat.pid_start);
     if heartbeat.host != host::name() || !lives() {
@@ -344,10 +344,10 @@ pub fn stop(directory: &Path) -> Result<Stopped, NodeFault> {
     let _ = rustix::process::kill_process(pid, Signal::TERM);
     let began = Instant::now();
     while lives() {
-        if began.elapsed() > 2 * PATIENCE {
+        if began.elapsed() > 2 * STOP_TIMEOUT {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(CHECK_INTERVAL);
     }
     Ok(Stopped::Stopped)
 }

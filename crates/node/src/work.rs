@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// The output of a task in its directory, and its messages.
 #[derive(Default)]
-pub(crate) struct Left {
+pub(crate) struct Output {
     pub files: Vec<StagedFile>,
     pub hdus: Vec<HduReport>,
     pub detectors: Vec<DetectorRows>,
@@ -24,7 +24,7 @@ pub(crate) struct Left {
     pub input_bytes: u64,
 }
 
-pub(crate) fn run(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+pub(crate) fn run(task: &TaskFile, profile: &SurveyProfile) -> Result<Output, NodeFault> {
     match task.unit.use_case {
         UseCase::Preview => run_preview(task, profile),
         UseCase::Metadata => run_metadata(task, profile),
@@ -32,22 +32,22 @@ pub(crate) fn run(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, Node
     }
 }
 
-fn run_metadata(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+fn run_metadata(task: &TaskFile, profile: &SurveyProfile) -> Result<Output, NodeFault> {
     let products = metadata::run(task, profile)?;
-    let mut left = Left {
+    let mut output = Output {
         refusals: products.refusals,
         findings: products.findings,
         counted: products.counted,
         input_bytes: products.input_bytes,
-        ..Left::default()
+        ..Output::default()
     };
     for (table, batches) in products.tables {
-        left.files.push(stage_table(&task.output_dir, table, &batches)?);
+        output.files.push(stage_table(&task.output_dir, table, &batches)?);
     }
-    Ok(left)
+    Ok(output)
 }
 
-fn run_preview(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+fn run_preview(task: &TaskFile, profile: &SurveyProfile) -> Result<Output, NodeFault> {
     let mut jpegs = Vec::new();
     let mut write = |name: &str, bytes: &[u8]| -> io::Result<()> {
         std::fs::write(task.output_dir.join(name), bytes)?;
@@ -65,15 +65,15 @@ fn run_preview(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFau
     };
     let products = preview::run(task, profile, &mut write)?;
     let table = model::tables::table("preview").expect("the definitions include preview");
-    let mut left = Left {
+    let mut output = Output {
         refusals: products.refusals,
         findings: products.findings,
         input_bytes: products.input_bytes,
-        ..Left::default()
+        ..Output::default()
     };
-    left.files.push(stage_table(&task.output_dir, table, &products.batches)?);
-    left.files.extend(jpegs);
-    Ok(left)
+    output.files.push(stage_table(&task.output_dir, table, &products.batches)?);
+    output.files.extend(jpegs);
+    Ok(output)
 }
 
 fn stage_table(
@@ -90,14 +90,14 @@ fn stage_table(
     writer.finish(None)
 }
 
-fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Left, NodeFault> {
+fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Output, NodeFault> {
     let mine = task.inputs.iter().filter_map(|i| MultiframeId::new(i.multiframe_id)).collect();
     let names = profile.catalogue.name_keywords();
     let detectors = stage::metadata::read(&task.metadata, &mine, &names)?;
     let work = CatalogueTask { inputs: &task.inputs, detectors: &detectors, profile };
     let mut sink = Staging { dir: &task.output_dir, open: None, files: Vec::new() };
     let report = catalogue::extract(&work, &mut sink)?;
-    Ok(Left {
+    Ok(Output {
         files: sink.files,
         hdus: report.hdus,
         detectors: report.detectors,
@@ -134,7 +134,7 @@ impl DetectionSink for Staging<'_> {
     fn rows(&mut self, rows: &arrow_array::RecordBatch) -> Result<(), StageError> {
         match &mut self.open {
             Some((writer, _)) => writer.write(rows),
-            None => unreachable!("rows come between begin and end"),
+            None => unreachable!("rows are written between begin and end"),
         }
     }
 

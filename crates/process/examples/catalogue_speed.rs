@@ -1,7 +1,7 @@
 //! Measures how fast catalogues become staged Parquet: `catalogue_speed [FILES] [THREADS] [ROUNDS]`.
 //!
-//! Writes WFCAM catalogues of four HDUs with 1000 rows each into a scratch directory, then works on them as so
-//! many catalogue tasks as there are threads, each with its share of the files. Prints detections per second of
+//! Writes WFCAM catalogues of four HDUs with 1000 rows each into a scratch directory, then works on them in
+//! one catalogue task per thread, each with its share of the files. Prints detections per second of
 //! the median round, with and without writing Parquet.
 
 use arrow_array::RecordBatch;

@@ -146,8 +146,8 @@ pub(crate) fn pair(sides: &Sides<'_>, rules: &CatalogueProfile) -> Vec<Pair> {
         (0..sides.tables.len()).map(|table| by_place(sides, rules, table)).collect();
     let is_shifted = is_shifted(&numbers, &places);
     let one = |(table, place): (usize, Pair)| {
-        let said = by_identity(sides, &opinions, &contained, table);
-        said.unwrap_or_else(|| by_number(sides, &numbers, is_shifted, place, table))
+        let stated = by_identity(sides, &opinions, &contained, table);
+        stated.unwrap_or_else(|| by_number(sides, &numbers, is_shifted, place, table))
     };
     let mut pairs: Vec<Pair> = places.into_iter().enumerate().map(one).collect();
     let claims = pairs.clone();
@@ -272,42 +272,37 @@ fn by_identity(
     contained: &Scheme,
     table: usize,
 ) -> Option<Pair> {
-    let mut said: Vec<(&Scheme, &BTreeSet<usize>)> =
+    let mut stated: Vec<(&Scheme, &BTreeSet<usize>)> =
         schemes.iter().filter_map(|s| Some((s, s.opinions[table].as_ref()?))).collect();
     // A name that contains no image's name is no evidence beside equal keywords.
     let by_parts = contained.opinions[table].as_ref();
-    said.extend(
+    stated.extend(
         by_parts
-            .filter(|images| said.is_empty() || !images.is_empty())
+            .filter(|images| stated.is_empty() || !images.is_empty())
             .map(|images| (contained, images)),
     );
-    let (_, first) = said.first()?;
-    let agreed = said.iter().fold((*first).clone(), |all, (_, one)| &all & *one);
+    let (_, first) = stated.first()?;
+    let agreed = stated.iter().fold((*first).clone(), |all, (_, one)| &all & *one);
     let mut agreed = agreed.into_iter();
     let apart = |code, message| Some(Pair::Apart(Unpaired { code, message, by_identity: true }));
-    let words = |only: fn(&BTreeSet<usize>) -> bool| {
+    let listed = |only: fn(&BTreeSet<usize>) -> bool| {
         let one = |(scheme, images): &(&Scheme, &BTreeSet<usize>)| {
-            opinion_in_words(sides, scheme, images, table)
+            described(sides, scheme, images, table)
         };
-        said.iter().filter(|(_, images)| only(images)).map(one).collect::<Vec<_>>().join("; ")
+        stated.iter().filter(|(_, images)| only(images)).map(one).collect::<Vec<_>>().join("; ")
     };
     match (agreed.next(), agreed.next()) {
         (Some(image), None) => Some(Pair::With { image, ground: Ground::Identity }),
-        (Some(_), Some(_)) => apart("pairing_ambiguous", words(|_| true)),
-        (None, _) if said.iter().all(|(_, images)| images.is_empty()) => {
-            apart("no_detector", words(|_| true))
+        (Some(_), Some(_)) => apart("pairing_ambiguous", listed(|_| true)),
+        (None, _) if stated.iter().all(|(_, images)| images.is_empty()) => {
+            apart("no_detector", listed(|_| true))
         }
-        (None, _) => apart("pairing_contradictory", words(|_| true)),
+        (None, _) => apart("pairing_contradictory", listed(|_| true)),
     }
 }
 
 /// Formats an opinion: `EXTNAME CHIP2 is that of ext_num 3 of IMAGE`.
-fn opinion_in_words(
-    sides: &Sides<'_>,
-    scheme: &Scheme,
-    images: &BTreeSet<usize>,
-    table: usize,
-) -> String {
+fn described(sides: &Sides<'_>, scheme: &Scheme, images: &BTreeSet<usize>, table: usize) -> String {
     const LISTED: usize = 8;
     let key = brief(scheme.tables[table].as_deref().unwrap_or_default());
     let (keyword, file) = (&scheme.keyword, sides.image_name);
@@ -328,8 +323,8 @@ fn opinion_in_words(
 /// Returns a value of a header for a message: the beginning of it, without characters that a terminal would interpret as a
 /// command.
 fn brief(value: &str) -> String {
-    const LETTERS_MAX: usize = 40;
-    value.chars().take(LETTERS_MAX).flat_map(char::escape_debug).collect()
+    const MAX_CHARS: usize = 40;
+    value.chars().take(MAX_CHARS).flat_map(char::escape_debug).collect()
 }
 
 fn claimed_twice(sides: &Sides<'_>, image: usize, table: usize, rival: usize) -> Unpaired {
@@ -369,7 +364,7 @@ fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
         return Pair::With { image, ground };
     }
     let message = format!(
-        "{} has no detector for it: its metadata were refused, or there is none",
+        "{} has no detector for the table: the metadata were refused, or there is none",
         sides.image_name
     );
     Pair::Apart(Unpaired { code: "no_detector", message, by_identity: false })
@@ -378,7 +373,7 @@ fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
 /// Returns the reason why the order of the tables is no reason for a pair.
 fn uneven(sides: &Sides<'_>) -> Unpaired {
     let message = format!(
-        "neither names nor numbers tell its detector, and their order does not: {} has {} images, the file {} catalogues",
+        "neither names nor numbers nor the order of the tables identify the detector: {} has {} images, the file {} catalogues",
         sides.image_name,
         sides.image_hdus.len(),
         sides.table_hdus.len()
@@ -406,19 +401,20 @@ fn by_number(
     place: Pair,
     table: usize,
 ) -> Pair {
-    let said = |scheme: &Scheme| scheme.opinions[table].iter().flatten().next().copied();
+    let stated = |scheme: &Scheme| scheme.opinions[table].iter().flatten().next().copied();
     let at_place = place.image();
     if schemes.is_empty() {
         return place;
     }
-    if let Some(image) = at_place.filter(|image| schemes.iter().any(|s| said(s) == Some(*image))) {
+    if let Some(image) = at_place.filter(|image| schemes.iter().any(|s| stated(s) == Some(*image)))
+    {
         return Pair::With { image, ground: Ground::Place };
     }
     let is_complete = |scheme: &&Scheme| {
         let known = |opinion: &Opinion| opinion.as_ref().is_some_and(|images| !images.is_empty());
         scheme.opinions.len() > 1 && scheme.opinions.iter().all(known)
     };
-    let found: BTreeSet<usize> = schemes.iter().filter(is_complete).filter_map(said).collect();
+    let found: BTreeSet<usize> = schemes.iter().filter(is_complete).filter_map(stated).collect();
     let mut found = found.into_iter();
     if let (Some(image), None) = (found.next(), found.next()) {
         return Pair::With { image, ground: Ground::Identity };
@@ -427,8 +423,8 @@ fn by_number(
     let scheme = &schemes[0];
     let by_number = scheme.opinions[table].clone().unwrap_or_default();
     let message = format!(
-        "{}, and ext_num {} is at its place",
-        opinion_in_words(sides, scheme, &by_number, table),
+        "{}, and ext_num {} is at the place of the table",
+        described(sides, scheme, &by_number, table),
         sides.images[image].ext_num()
     );
     let otherwise = Unpaired { code: "pairing_contradictory", message, by_identity: true };
@@ -718,9 +714,9 @@ mod tests {
         let images: Side<'_> = &[(1, &camera("1", "CHIP1")), (2, &camera("2", "CHIP2"))];
         let crossed = camera("1", "CHIP2");
         assert_eq!(paired(images, &[(1, &crossed)], &rules), ["pairing_contradictory"]);
-        let (right, odd) = (camera("1", "CHIP1"), camera("9", "CHIP2"));
+        let (right, unknown) = (camera("1", "CHIP1"), camera("9", "CHIP2"));
         assert_eq!(
-            paired(images, &[(2, &right), (3, &odd)], &rules),
+            paired(images, &[(2, &right), (3, &unknown)], &rules),
             ["1", "pairing_contradictory"]
         );
     }

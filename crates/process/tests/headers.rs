@@ -58,7 +58,7 @@ fn float(products: &Products, table: &str, column: &str) -> Option<f64> {
 const COLUMNS: [&str; 10] =
     ["central_ra", "central_dec", "ra1", "dec1", "ra2", "dec2", "ra3", "dec3", "ra4", "dec4"];
 
-/// What is wrong with the positions of a frame, if anything.
+/// Compares the positions of a frame with theirs, and describes a difference.
 fn positions(made: &Made, products: &Products, theirs: &str) -> Result<bool, String> {
     let ours: Option<Vec<f64>> =
         COLUMNS.iter().map(|column| float(products, "astrometry", column)).collect();

@@ -48,7 +48,7 @@ pub enum Stopped {
 }
 
 /// Interval between checks of the temporary files.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The running query's limits. SQLite checks them between its instructions, the detection tables between blocks.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Budget {
             return Some(Stopped::Time(limit));
         }
         let limit = self.limits.temporary_bytes?;
-        if now - run.looked < LOOK_EVERY {
+        if now - run.looked < POLL_INTERVAL {
             return None;
         }
         run.looked = now;

@@ -243,7 +243,7 @@ unsafe impl VTabCursor for DetectionCursor {
 }
 
 fn value<'a>(args: &'a Filters<'_>, index: usize) -> Result<ValueRef<'a>> {
-    args.iter().nth(index).ok_or_else(|| fault("a condition came without its value"))
+    args.iter().nth(index).ok_or_else(|| fault("a condition has no value"))
 }
 
 fn one_of(args: &Filters<'_>, index: usize) -> Result<Wanted> {

@@ -21,12 +21,12 @@ pub enum SqlError {
         source: rusqlite::Error,
     },
     /// The server cannot be reached, or lost the query.
-    #[error("cannot ask the server")]
+    #[error("cannot query the server")]
     Server(#[source] EngineError),
     /// The login of queries has more rights than a reader.
     #[error(
         "queries run under a login that has the reader's rights alone, and {login} {why}: name one in almagest.toml \
-         ([database] query_user), or have one made"
+         ([database] query_user), or have one created"
     )]
     Rights {
         /// The login.
@@ -38,7 +38,7 @@ pub enum SqlError {
     #[error(transparent)]
     Moved(EngineError),
     /// The archive has not reached that event.
-    #[error("there is no event {asked}: the last one is {last}")]
+    #[error("event {asked} does not exist: the last one is {last}")]
     NoEvent {
         /// The requested event.
         asked: i64,
@@ -52,7 +52,7 @@ pub enum SqlError {
     #[error("one SELECT at a time: the text holds {0}")]
     Statements(&'static str),
     /// The query names a table that does not exist.
-    #[error("there is no table {name}; there are {}", tables.join(", "))]
+    #[error("table {name} does not exist; the tables are {}", tables.join(", "))]
     UnknownTable {
         /// The name.
         name: String,
@@ -60,7 +60,7 @@ pub enum SqlError {
         tables: Vec<String>,
     },
     /// The query names a column that does not exist.
-    #[error("there is no column {name}{}", Alike(alike))]
+    #[error("column {name} does not exist{}", Alike(alike))]
     UnknownColumn {
         /// The name.
         name: String,
@@ -68,7 +68,7 @@ pub enum SqlError {
         alike: Vec<String>,
     },
     /// The query names a function that does not exist.
-    #[error("there is no function {name}; beside the engine's own there are {}", functions.join(", "))]
+    #[error("function {name} does not exist; in addition to the engine's own functions there are {}", functions.join(", "))]
     UnknownFunction {
         /// The name.
         name: String,
@@ -82,7 +82,7 @@ pub enum SqlError {
     #[error("the query was stopped: {0}")]
     Stopped(Stopped),
     /// Any other error of the engine.
-    #[error("the query does not work: {0}")]
+    #[error("the query is wrong: {0}")]
     Engine(String),
     /// The output of the rows failed.
     #[error("the result could not be written")]
@@ -159,12 +159,14 @@ impl fmt::Display for Alike<'_> {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Time(limit) => write!(f, "it took longer than {} s", limit.as_secs_f64()),
-            Self::Rows(limit) => write!(f, "it has more than {limit} rows"),
-            Self::TemporarySpace(limit) => {
-                write!(f, "its temporary files grew beyond {} MB", limit / 1_000_000)
+            Self::Time(limit) => {
+                write!(f, "the time limit of {} s is exceeded", limit.as_secs_f64())
             }
-            Self::Interrupted => f.write_str("it was interrupted"),
+            Self::Rows(limit) => write!(f, "the result has more than {limit} rows"),
+            Self::TemporarySpace(limit) => {
+                write!(f, "the temporary files grew beyond {} MB", limit / 1_000_000)
+            }
+            Self::Interrupted => f.write_str("interrupted"),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::cone_hint::{arguments, next_call, token_length};
 use lake::{Cone, healpix_ranges};
 
 /// Number of detectors above which the ranges are not written, since they hardly limit the search.
-const MOST_DETECTORS: usize = 400;
+const MAX_DETECTORS: usize = 400;
 
 /// Extends each call of `in_cone` on detections by the object ids in question.
 pub(crate) fn with_hints(client: &mut postgres::Client, sql: &str) -> String {
@@ -183,7 +183,7 @@ fn ranges(client: &mut postgres::Client, cone: Cone) -> Option<Vec<(i64, i64, i6
                     found.push((row.get(0), row.get(1), row.get(2)));
                 }
             }
-            if found.len() > MOST_DETECTORS {
+            if found.len() > MAX_DETECTORS {
                 return None;
             }
         }

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// SQLite instructions between two checks of the limits: about a millisecond.
-const INSTRUCTIONS_PER_LOOK: i32 = 20_000;
+const INSTRUCTIONS_PER_CHECK: i32 = 20_000;
 /// Longest text, blob or row.
-const LONGEST_BYTES: i32 = 256 << 20;
+const MAX_VALUE_BYTES: i32 = 256 << 20;
 
 /// A value of a result, as SQLite has it.
 pub use rusqlite::types::ValueRef as SqlValue;
@@ -127,7 +127,7 @@ impl Session {
         connection.pragma_update(None, "query_only", true).map_err(fault)?;
         let watched = Arc::clone(&budget);
         connection
-            .progress_handler(INSTRUCTIONS_PER_LOOK, Some(move || watched.exhausted().is_some()))
+            .progress_handler(INSTRUCTIONS_PER_CHECK, Some(move || watched.exhausted().is_some()))
             .map_err(fault)?;
         let guard = Arc::new(Guard::default());
         connection.authorizer(Some(authorizer(Arc::clone(&guard)))).map_err(fault)?;
@@ -328,7 +328,7 @@ impl From<SqlError> for Fault {
 
 fn configure(connection: &Connection, limits: SqlLimits) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(10))?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_BYTES)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.set_prepared_statement_cache_capacity(64);
     let store = if can_watch_temporary_files() { "file" } else { "memory" };

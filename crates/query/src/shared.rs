@@ -106,7 +106,7 @@ impl LakeShare {
             )?
             .query_row([file_id], |r| Ok((r.get(0)?, r.get(1)?)))
             .optional()?
-            .ok_or_else(|| LakeError::Catalogue(format!("it has no data file {file_id}")))?;
+            .ok_or_else(|| LakeError::Catalogue(format!("data file {file_id} is missing")))?;
         let path = self.lake_dir.join(lake::TABLE_PATH).join(name);
         OpenFile::open(&path, Some(footer_bytes), &self.counter)
     }

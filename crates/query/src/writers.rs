@@ -42,7 +42,7 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Rows and bytes that decide the widths of a table's columns.
-const LOOK_AHEAD: (usize, usize) = (1000, 1 << 20);
+const WIDTH_SAMPLE: (usize, usize) = (1000, 1 << 20);
 
 /// A table: columns as wide as the longest cell of its first rows, numbers to the right.
 pub struct AsTable<W: Write> {
@@ -139,7 +139,7 @@ impl<W: Write> RowSink for AsTable<W> {
         let cells: Vec<String> = values.iter().map(|v| cell(v).into_owned()).collect();
         self.waiting_bytes += cells.iter().map(String::len).sum::<usize>();
         self.waiting.push(cells);
-        let (rows, bytes) = LOOK_AHEAD;
+        let (rows, bytes) = WIDTH_SAMPLE;
         let is_enough = self.waiting.len() >= rows || self.waiting_bytes >= bytes;
         if is_enough { self.end() } else { Ok(()) }
     }

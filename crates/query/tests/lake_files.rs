@@ -204,13 +204,13 @@ fn staged_files_that_do_not_fit_are_refused() {
         offset,
     };
     let cases = [
-        (vec![at(&good, 3)], "a.parquet", "its offset is 3 after 0 rows"),
+        (vec![at(&good, 3)], "a.parquet", "the offset is 3 after 0 rows"),
         (vec![at(&good, 0), at(&wide, 40)], "a.parquet", "its schema differs"),
         (vec![at(&other, 0)], "a.parquet", "not all rows are of programme 101"),
-        (vec![at(&torn, 0)], "a.parquet", "do not stand together"),
+        (vec![at(&torn, 0)], "a.parquet", "are not contiguous"),
         (vec![], "a.parquet", "would have no rows"),
-        (vec![at(&good, 0)], "../a.parquet", "is no name for a lake file"),
-        (vec![at(&good, 0)], "a'b.parquet", "is no name for a lake file"),
+        (vec![at(&good, 0)], "../a.parquet", "is not a valid name of a lake file"),
+        (vec![at(&good, 0)], "a'b.parquet", "is not a valid name of a lake file"),
     ];
     for (staged, name, wanted) in cases {
         let said = message(&staged, name);

@@ -70,17 +70,16 @@ fn mistakes_are_answered_with_what_helps() {
     let _archive = archive(dir.path());
     let session = session(dir.path());
     let said = |sql: &str| try_query(&session, sql).unwrap_err().to_string();
-    let tables = "there is no table detections; there are counter, detection, detection_all, detector_rows, lake_file, multiframe, multiframe_all";
+    let tables = "table detections does not exist; the tables are counter, detection, detection_all, detector_rows, lake_file, multiframe, multiframe_all";
     assert_eq!(said("SELECT * FROM detections"), tables);
     assert_eq!(
         said("SELECT multiframeid FROM multiframe_all"),
-        "there is no column multiframeid; did you mean detection.multiframe_id or detection_all.multiframe_id or \
+        "column multiframeid does not exist; did you mean detection.multiframe_id or detection_all.multiframe_id or \
          detector_rows.multiframe_id or multiframe.multiframe_id or multiframe_all.multiframe_id?"
     );
-    assert!(
-        said("SELECT cone(1)")
-            .starts_with("there is no function cone; beside the engine's own there are in_cone(")
-    );
+    assert!(said("SELECT cone(1)").starts_with(
+        "function cone does not exist; in addition to the engine's own functions there are in_cone("
+    ));
     assert_eq!(said("SELECT 1; SELECT 2"), "one SELECT at a time: the text holds several");
     assert_eq!(said(""), "one SELECT at a time: the text holds none that gives rows");
     assert!(said("SELEC 1").contains("syntax error"));
@@ -111,7 +110,7 @@ fn limits_stop_a_query() {
     let few = open(SqlLimits { rows: Some(10), ..none });
     let mut rows = Rows::default();
     let error = few.query("SELECT obj_id FROM detection", &mut rows).unwrap_err();
-    assert_eq!(error.to_string(), "the query was stopped: it has more than 10 rows");
+    assert_eq!(error.to_string(), "the query was stopped: the result has more than 10 rows");
     assert_eq!(rows.rows.len(), 10);
     assert_eq!(query(&few, "SELECT obj_id FROM detection LIMIT 10").len(), 10);
 

@@ -13,13 +13,13 @@ pub struct Sizes {
     /// Catalogue tasks per worker: programmes differ in size, and whole ones leave a worker idle at the end.
     pub catalogue_tasks_per_worker: u32,
     /// Minimum number of files of a task of previews, where the night has them.
-    pub preview_files_least: u32,
+    pub min_preview_files: u32,
     /// Minimum number of files of a task of metadata: a file takes milliseconds, a task writes half a dozen tables.
-    pub metadata_files_least: u32,
+    pub min_metadata_files: u32,
     /// Minimum number of rows of a catalogue task, where its programme has them.
-    pub rows_least: u64,
+    pub min_rows: u64,
     /// Maximum number of rows of a catalogue task, plus or minus a file.
-    pub rows_most: u64,
+    pub max_rows: u64,
 }
 
 impl Default for Sizes {
@@ -28,10 +28,10 @@ impl Default for Sizes {
             workers: 2,
             tasks_per_worker: 4,
             catalogue_tasks_per_worker: 8,
-            preview_files_least: 4,
-            metadata_files_least: 30,
-            rows_least: 100_000,
-            rows_most: 400_000,
+            min_preview_files: 4,
+            min_metadata_files: 30,
+            min_rows: 100_000,
+            max_rows: 400_000,
         }
     }
 }
@@ -53,17 +53,17 @@ pub enum Products {
 
 /// Makes tasks by files: contiguous in name order, one survey each, of about equal work (HDUs with pixels).
 pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec<PlannedTask> {
-    let files_least = match products {
-        Products::Previews => sizes.preview_files_least,
-        Products::Metadata => sizes.metadata_files_least,
+    let min_files = match products {
+        Products::Previews => sizes.min_preview_files,
+        Products::Metadata => sizes.min_metadata_files,
     };
     let total: u64 = images.iter().map(|i| weight(i)).sum();
     let mut tasks = Vec::new();
     for (survey, group) in groups(images, |i| (i.survey.clone(), None)) {
         let work: u64 = group.iter().map(|i| weight(i)).sum();
         let share = (sizes.tasks(sizes.tasks_per_worker) * work).div_ceil(total.max(1)).max(1);
-        let most = (group.len() as u64).div_ceil(u64::from(files_least.max(1))).max(1);
-        let parts = split(&group, share.min(most), weight);
+        let max_parts = (group.len() as u64).div_ceil(u64::from(min_files.max(1))).max(1);
+        let parts = split(&group, share.min(max_parts), weight);
         tasks.extend(
             parts.into_iter().map(|part| task(&survey.0, part, products == Products::Metadata)),
         );
@@ -77,7 +77,7 @@ pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
     let total: u64 = images.iter().map(|i| rows(i)).sum();
     let share = total
         .div_ceil(sizes.tasks(sizes.catalogue_tasks_per_worker))
-        .clamp(sizes.rows_least.max(1), sizes.rows_most.max(1));
+        .clamp(sizes.min_rows.max(1), sizes.max_rows.max(1));
     let mut tasks = Vec::new();
     let mut small: BTreeMap<String, Vec<Vec<&ImageWork>>> = BTreeMap::new();
     for ((survey, _), group) in groups(images, |i| (i.survey.clone(), i.programme)) {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn programmes_are_not_mixed_and_keep_the_least() {
+    fn programmes_are_not_mixed_and_keep_the_minimum() {
         let programmes = [Some(1), Some(2), Some(3)];
         let images: Vec<ImageWork> =
             (1..=900).map(|i| image(i, "wfcam", programmes[i as usize % 3], 1000)).collect();

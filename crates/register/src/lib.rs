@@ -13,8 +13,8 @@ pub mod pairing;
 pub mod plan;
 
 use archive::records::{
-    Arrival, Content, DeliveryFacts, FileKind, Journey, Postponed, Recorded, Registration,
-    SkippedEntry, Stage, StagedRefusal,
+    Arrival, Content, DeliveryFacts, FileKind, Postponed, Recorded, Registration, SkippedEntry,
+    Stage, StagedRefusal, TransferRecord,
 };
 use archive::{ArchiveError, Registry, Site, Timestamp};
 use model::profile::SurveyProfile;
@@ -31,7 +31,7 @@ pub struct Delivery<'a> {
     pub source: &'a str,
     /// True when all files exist (by marker, list, count, quiet time, or the operator's declaration).
     pub all_there: bool,
-    /// Description of the files that are known to be still to come; `None` when there are none.
+    /// Description of the awaited files; `None` when there are none.
     pub awaited: Option<String>,
     /// Number of files that the provider of the delivery announced.
     pub expected_files: Option<u64>,
@@ -52,7 +52,7 @@ pub fn record_group(
     now: Timestamp,
 ) -> Result<Recorded, ArchiveError> {
     let group = Fetched { arrivals: arrivals.to_vec(), ..Fetched::default() };
-    let awaited = Some("files are being brought".to_owned());
+    let awaited = Some("files are being fetched".to_owned());
     let delivery = Delivery { all_there: false, awaited, ..delivery.clone() };
     record_all(&delivery, &group, (profiles, true), site, archive, now)
 }
@@ -119,7 +119,7 @@ pub fn known(
             modified_ns: file.modified_ns,
             sha256: file.sha256,
             path,
-            look_again: file.look_again,
+            reexamine: file.reexamine,
         };
         known.entry(file.name).or_default().push(content);
     }
@@ -177,10 +177,10 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
         },
         arrived: now,
         transfer_seconds: brought.seconds,
-        journey: Journey {
+        transfer_record: TransferRecord {
             tries: brought.tries,
             resumed_bytes: brought.resumed_bytes,
-            proof: brought.proof.name(),
+            verified_by: brought.verified_by.name(),
         },
     }
 }

@@ -15,7 +15,7 @@ pub struct Policy<'a> {
     pub sizes: Sizes,
     /// Minimum number of images of a round while more of its delivery is on its way: a night that arrives in a hundred groups is
     /// not to become a hundred batches. 0 = any number.
-    pub early_least: usize,
+    pub min_early_images: usize,
 }
 
 /// A plan.
@@ -39,7 +39,7 @@ pub struct Wait {
     /// Reason for the wait.
     pub why: String,
     /// True when work that is under way, or can be started now, ends the wait.
-    pub comes: bool,
+    pub ends_by_itself: bool,
 }
 
 /// The decision on a file: due or not, with the reason.
@@ -52,15 +52,15 @@ enum Due {
 /// The reason why a file waits, and whether the wait ends by itself.
 struct Behind {
     why: String,
-    comes: bool,
+    ends_by_itself: bool,
 }
 
 fn stuck(why: impl Into<String>) -> Behind {
-    Behind { why: why.into(), comes: false }
+    Behind { why: why.into(), ends_by_itself: false }
 }
 
-fn coming(why: impl Into<String>) -> Behind {
-    Behind { why: why.into(), comes: true }
+fn temporary(why: impl Into<String>) -> Behind {
+    Behind { why: why.into(), ends_by_itself: true }
 }
 
 /// Returns the plan of a delivery for some use cases.
@@ -81,13 +81,13 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
             Due::Now(why) => {
                 by_recipe.entry(recipe).or_insert_with(|| (Vec::new(), why)).0.push(image);
             }
-            Due::Waits(Behind { why, comes }) => {
-                if comes {
+            Due::Waits(Behind { why, ends_by_itself }) => {
+                if ends_by_itself {
                     later.push(image);
                 }
                 let catalogue = image.catalogue.as_ref().filter(|_| use_case == UseCase::Catalogue);
                 let file = catalogue.map_or(&image.name, |c| &c.name).clone();
-                plan.waits.push(Wait { use_case, file, why, comes });
+                plan.waits.push(Wait { use_case, file, why, ends_by_itself });
             }
             Due::Done => {}
         }
@@ -96,8 +96,8 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
         plan.waits.extend(work.unpaired.iter().map(|file| Wait {
             use_case,
             file: file.clone(),
-            why: "its image has not arrived".to_owned(),
-            comes: false,
+            why: "the image has not arrived".to_owned(),
+            ends_by_itself: false,
         }));
     }
     by_recipe.retain(|_, (images, _)| {
@@ -106,8 +106,8 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
             plan.waits.extend(images.iter().map(|image| Wait {
                 use_case,
                 file: image.name.clone(),
-                why: "more of the delivery is on its way".to_owned(),
-                comes: true,
+                why: "more of the delivery is arriving".to_owned(),
+                ends_by_itself: true,
             }));
             later.append(images);
         }
@@ -120,8 +120,8 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
             recipe: String::new(),
             tasks: tasks(use_case, &later, &policy.sizes),
             why: match use_case {
-                UseCase::Catalogue => "after its metadata",
-                UseCase::Preview | UseCase::Metadata => "when more of the delivery is there",
+                UseCase::Catalogue => "after the metadata",
+                UseCase::Preview | UseCase::Metadata => "when more of the delivery has arrived",
             }
             .to_owned(),
         });
@@ -140,8 +140,11 @@ fn is_too_early(
     images: usize,
     policy: &Policy<'_>,
 ) -> bool {
-    let is_busy = || work.rounds.iter().any(|r| r.unit.use_case == use_case && !is_over(r.state));
-    policy.early_least > 0 && work.arriving.is_some() && (images < policy.early_least || is_busy())
+    let is_busy =
+        || work.rounds.iter().any(|r| r.unit.use_case == use_case && !is_finished(r.state));
+    policy.min_early_images > 0
+        && work.arriving.is_some()
+        && (images < policy.min_early_images || is_busy())
 }
 
 fn tasks(use_case: UseCase, images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
@@ -192,19 +195,19 @@ fn needed_again(metadata: &Coverage, image: &ImageWork) -> Option<String> {
             settled(image.progress(UseCase::Catalogue), |c| other_catalogue(c, image)),
             Due::Now(_)
         );
-    let is_gone = metadata.state == UnitState::Ingested
+    let is_unstaged = metadata.state == UnitState::Ingested
         && metadata.outcome == Some(Outcome::Done)
         && !metadata.is_staged;
-    (is_due && is_gone)
-        .then(|| "a catalogue needs them, and they are not staged any more".to_owned())
+    (is_due && is_unstaged)
+        .then(|| "a catalogue needs the metadata, which are no longer staged".to_owned())
 }
 
 /// Returns the reason why a round that covered an image does not apply to its present catalogue; `None` when it does.
 fn other_catalogue(coverage: &Coverage, image: &ImageWork) -> Option<String> {
     let version = image.catalogue.as_ref().map(|c| c.version);
     (coverage.catalogue_version != version).then(|| match (coverage.catalogue_version, version) {
-        (None, _) => "its catalogue arrived".to_owned(),
-        (_, None) => "its catalogue is gone".to_owned(),
+        (None, _) => "the catalogue arrived".to_owned(),
+        (_, None) => "the catalogue no longer exists".to_owned(),
         _ => "a new version of the catalogue arrived".to_owned(),
     })
 }
@@ -215,7 +218,7 @@ fn settled(progress: &Progress, changed: impl Fn(&Coverage) -> Option<String>) -
     let Some(coverage) = &progress.coverage else {
         return Due::Now(progress.redo.clone().unwrap_or_else(|| "new files".to_owned()));
     };
-    if !is_over(coverage.state) {
+    if !is_finished(coverage.state) {
         return Due::Done; // in hand
     }
     if let Some(why) = &progress.redo {
@@ -232,7 +235,7 @@ fn settled(progress: &Progress, changed: impl Fn(&Coverage) -> Option<String>) -
 }
 
 /// Returns true when nothing is left to do in a round.
-fn is_over(state: UnitState) -> bool {
+fn is_finished(state: UnitState) -> bool {
     matches!(state, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
 }
 
@@ -240,30 +243,32 @@ fn is_over(state: UnitState) -> bool {
 fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<Behind> {
     let metadata = &image.metadata;
     if let Some(why) = &metadata.redo {
-        return Some(coming(format!("the metadata of its image are due again: {why}")));
+        return Some(temporary(format!("the metadata of the image are due again: {why}")));
     }
     match metadata.coverage.as_ref().map(|c| (c.state, c.outcome)) {
-        None => Some(coming("its image has no metadata yet")),
-        Some((UnitState::Failed, _)) => Some(stuck("the metadata round of its image failed")),
-        Some((UnitState::Retracted, _)) => Some(stuck("the metadata of its image were retracted")),
-        Some((_, Some(Outcome::Refused))) => Some(stuck("the metadata of its image were refused")),
-        Some((_, Some(Outcome::Parked))) => Some(stuck("the metadata of its image are parked")),
-        Some((_, None)) => Some(coming("the metadata of its image are being made")),
+        None => Some(temporary("the image has no metadata yet")),
+        Some((UnitState::Failed, _)) => Some(stuck("the metadata round of the image failed")),
+        Some((UnitState::Retracted, _)) => Some(stuck("the metadata of the image were retracted")),
+        Some((_, Some(Outcome::Refused))) => Some(stuck("the metadata of the image were refused")),
+        Some((_, Some(Outcome::Parked))) => Some(stuck("the metadata of the image are parked")),
+        Some((_, None)) => Some(temporary("the metadata of the image are being made")),
         Some((_, Some(Outcome::Done))) => metadata
             .coverage
             .as_ref()
             .and_then(|c| other_catalogue(c, image).or_else(|| needed_again(c, image)))
-            .map(|why| coming(format!("the metadata of its image are due again: {why}")))
+            .map(|why| temporary(format!("the metadata of the image are due again: {why}")))
             .or_else(|| unfinished_metadata(work)),
     }
 }
 
-/// Returns the metadata round under way: one catalogue round comes after all of them, not a small one after each metadata task.
+/// Returns the metadata round under way: one catalogue round follows all of them, not a small one after each metadata task.
 fn unfinished_metadata(work: &DeliveryWork) -> Option<Behind> {
     let busy = work.rounds.iter().find(|r| {
-        r.unit.use_case == UseCase::Metadata && r.state != UnitState::Staged && !is_over(r.state)
+        r.unit.use_case == UseCase::Metadata
+            && r.state != UnitState::Staged
+            && !is_finished(r.state)
     })?;
-    Some(coming(format!("metadata round {} is {}", busy.unit.round, busy.state)))
+    Some(temporary(format!("metadata round {} is {}", busy.unit.round, busy.state)))
 }
 
 #[cfg(test)]
@@ -312,7 +317,7 @@ mod tests {
         let policy = Policy {
             preview_recipe: &|_| recipe.to_owned(),
             sizes: Sizes::default(),
-            early_least: 2,
+            min_early_images: 2,
         };
         let plan = plan(work, &UseCase::ALL, &policy);
         let waits = plan.waits.iter().map(|w| format!("{}: {}", w.file, w.why)).collect();
@@ -320,17 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_on_its_way_is_done_in_few_rounds() {
+    fn an_arriving_delivery_is_done_in_few_rounds() {
         let arriving = |images: Vec<ImageWork>| DeliveryWork {
             arriving: chrono::DateTime::from_timestamp(0, 0),
             ..work(images)
         };
         let (rounds, waits) = planned(&arriving(vec![image(1)]), "");
         assert!(rounds.is_empty());
-        assert!(
-            waits.iter().any(|w| w == "w1.fit: more of the delivery is on its way"),
-            "{waits:?}"
-        );
+        assert!(waits.iter().any(|w| w == "w1.fit: more of the delivery is arriving"), "{waits:?}");
         let (rounds, _) = planned(&arriving(vec![image(1), image(2)]), "");
         assert_eq!(rounds, [UseCase::Preview, UseCase::Metadata]);
         let unit =
@@ -406,7 +408,7 @@ mod tests {
         newer.catalogue.as_mut().unwrap().version = 2;
         let (rounds, waits) = planned(&work(vec![newer.clone()]), "");
         assert_eq!(rounds, [UseCase::Metadata], "the catalogue's header is metadata too");
-        let why = "the metadata of its image are due again: a new version of the catalogue arrived";
+        let why = "the metadata of the image are due again: a new version of the catalogue arrived";
         assert_eq!(waits, [format!("w1_cat.fits: {why}")]);
         newer.metadata.coverage.as_mut().unwrap().catalogue_version = Some(2);
         assert_eq!(planned(&work(vec![newer]), "").0, [UseCase::Catalogue], "new catalogue");
@@ -416,24 +418,27 @@ mod tests {
         swept.catalogue_progress.redo = Some("again".to_owned());
         let (rounds, waits) = planned(&work(vec![swept]), "");
         assert_eq!(rounds, [UseCase::Metadata], "the catalogue looks for them in staging");
-        assert!(waits[0].contains("not staged any more"), "{waits:?}");
+        assert!(waits[0].contains("no longer staged"), "{waits:?}");
         let mut retried = whole();
         retried.metadata.redo = Some("retried".to_owned());
         retried.catalogue_progress.redo = Some("retried".to_owned());
         let (rounds, waits) = planned(&work(vec![retried]), "");
         assert_eq!(rounds, [UseCase::Metadata], "metadata first");
-        assert_eq!(waits, ["w1_cat.fits: the metadata of its image are due again: retried"]);
+        assert_eq!(waits, ["w1_cat.fits: the metadata of the image are due again: retried"]);
     }
 
     #[test]
-    fn what_comes_by_itself_is_told() {
-        let policy =
-            Policy { preview_recipe: &|_| String::new(), sizes: Sizes::default(), early_least: 0 };
+    fn waits_that_end_by_themselves_are_marked() {
+        let policy = Policy {
+            preview_recipe: &|_| String::new(),
+            sizes: Sizes::default(),
+            min_early_images: 0,
+        };
         let mut refused = image(2);
         refused.metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
         let plan = plan(&work(vec![image(1), refused]), &UseCase::ALL, &policy);
-        let comes: Vec<bool> = plan.waits.iter().map(|w| w.comes).collect();
-        assert_eq!(comes, [true, false], "{:?}", plan.waits);
+        let ends_by_itself: Vec<bool> = plan.waits.iter().map(|w| w.ends_by_itself).collect();
+        assert_eq!(ends_by_itself, [true, false], "{:?}", plan.waits);
         assert_eq!(plan.coming.len(), 1);
         let inputs: Vec<i64> = plan.coming[0]
             .tasks
@@ -466,7 +471,7 @@ mod tests {
             waits,
             [
                 "w1_cat.fits: metadata round 1 is running",
-                "lonely_cat.fits: its image has not arrived"
+                "lonely_cat.fits: the image has not arrived"
             ]
         );
     }

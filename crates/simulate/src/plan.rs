@@ -128,8 +128,8 @@ pub(crate) fn plan(spec: &NightSpec) -> Vec<Frame> {
 
 /// Returns a stack of a run outside any plan: a survey field through K.
 pub(crate) fn stack_of_run(spec: &NightSpec, run: u32) -> Frame {
-    let programme = Programme::named("LAS").expect("it is in the list");
-    let filter = Filter::named("K").expect("it is in the list");
+    let programme = Programme::named("LAS").expect("the list has it");
+    let filter = Filter::named("K").expect("the list has it");
     let group = Group { programme, filter, pointing: 0, exposures: 2 };
     let mut stack = members(spec, &group, 1, run).remove(2);
     stack.start_s = DARK_TIME_S[1] - 60.0;
@@ -190,14 +190,14 @@ fn groups(spec: &NightSpec) -> (Vec<&'static Filter>, Vec<Group>) {
         return (filters, vec![Group { programme, filter, pointing, exposures }]);
     }
     let mut left = spec.frames - 1;
-    let mut passed_over = 0;
+    let mut skipped = 0;
     for n in 0.. {
         let (programme, filter, pointing) = target(spec, n);
         let new_filter = !filters.contains(&filter);
         let cost = exposures + 2 + if new_filter { library_cost(spec) } else { 0 };
         if cost > left {
-            passed_over += 1;
-            if passed_over > 4 * spec.programmes.len() {
+            skipped += 1;
+            if skipped > 4 * spec.programmes.len() {
                 break;
             }
             continue;
@@ -231,7 +231,7 @@ fn library_of(spec: &NightSpec, filter: &Filter) -> Library {
 }
 
 fn library(spec: &NightSpec, filters: &[&'static Filter], run: &mut u32, frames: &mut Vec<Frame>) {
-    let calibration = Programme::named("CAL").expect("it is in the list");
+    let calibration = Programme::named("CAL").expect("the list has it");
     let mut push = |kind, filter, file: String, object: &str| {
         let frame = Frame {
             file,

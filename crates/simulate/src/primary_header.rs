@@ -9,7 +9,7 @@ use crate::spec::NightSpec;
 use fits::write::HeaderBuilder;
 
 /// Eighteen blanks: the camera software writes them for texts without a value.
-const NOBODY: &str = "                  ";
+const BLANK: &str = "                  ";
 
 /// A number that a sensor reports: keyword, usual value, scatter, decimals, comment.
 type Reading = (&'static str, f64, f64, usize, &'static str);
@@ -150,12 +150,12 @@ impl Writer {
             .text("INSTRUME", "WFCAM             ", "Instrument")
             .text("DHSVER", "UKDHS 2002 Oct 31 ", "Data handling version")
             .text("HDTFILE", "wfcam.hdt         ", "Name of global hdt file")
-            .text("OBSERVER", NOBODY, "Observers names")
-            .text("USERID", NOBODY, "Userid logged in as")
-            .text("OBSREF", NOBODY, "PATT or other reference")
+            .text("OBSERVER", BLANK, "Observers names")
+            .text("USERID", BLANK, "Userid logged in as")
+            .text("OBSREF", BLANK, "PATT or other reference")
             .text("PROJECT", frame.programme.project, "Time-allocation code")
-            .text("SURVEY", NOBODY, "Survey name")
-            .text("SURVEY_I", NOBODY, "Pointing ID within survey");
+            .text("SURVEY", BLANK, "Survey name")
+            .text("SURVEY_I", BLANK, "Pointing ID within survey");
         let block = format!("{:016x}{:016x}A", self.random.bits(), self.random.bits());
         let h = &mut self.header;
         h.text("MSBID", &block, "Id min.-schedulable block")
@@ -267,11 +267,11 @@ impl Writer {
             .integer("ISU2POFF", 0, "ISU2 port offset")
             .integer("ISU2TOFF", 0, "ISU2 tilt offset")
             .text("GUIDING", "ON", "Guider status: OFF|ON|PAUSED")
-            .text("GUIDFFOC", NOBODY, "Fast guider CCD fine focus")
+            .text("GUIDFFOC", BLANK, "Fast guider CCD fine focus")
             .fixed("AGFREQ", 20.0, 3, "Autoguider: Frequency")
             .text("FGMODE", "Fast Guider", "Fast guider mode")
             .text("IRPOLARM", "", "Position of IRPOL arm")
-            .text("CASSFOC", NOBODY, "Tel_inst focus");
+            .text("CASSFOC", BLANK, "Tel_inst focus");
     }
 
     fn history(&mut self, spec: &NightSpec) {

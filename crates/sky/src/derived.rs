@@ -105,11 +105,11 @@ impl SkyColumns {
     /// Replaces the galactic coordinates computed for positions in the FK5 of 2000.0 by those for positions in the
     /// ICRS.
     pub fn turn_galactic_to_icrs(&mut self) {
-        let way = ReferenceFrame::Galactic.to_icrs();
+        let to_icrs = ReferenceFrame::Galactic.to_icrs();
         for row in 0..self.rows() {
             let v = UnitVector { x: self.cx[row], y: self.cy[row], z: self.cz[row] };
             if v.x.is_finite() {
-                let p = way.vector_back(v).position();
+                let p = to_icrs.vector_back(v).position();
                 (self.l_deg[row], self.b_deg[row]) = (p.ra_deg, p.dec_deg);
             }
         }

@@ -355,10 +355,10 @@ mod tests {
             ReferenceFrame::Ecliptic { equinox: 2000.0 },
         ];
         for frame in frames {
-            let way = frame.to_icrs();
+            let to_icrs = frame.to_icrs();
             for (lon, lat) in [(0.0, 0.0), (10.0, 89.999_9), (123.4, -56.7), (300.0, -90.0)] {
                 let v = unit_vector(lon, lat);
-                let apart = way.vector_back(way.vector(v)).distance_deg(v);
+                let apart = to_icrs.vector_back(to_icrs.vector(v)).distance_deg(v);
                 assert!(apart < 3e-14, "{frame:?} {lon} {lat}: {apart}");
             }
         }

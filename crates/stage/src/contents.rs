@@ -52,7 +52,9 @@ pub fn examine_form(file: &File, table: &Table, staged: &StagedFile) -> Result<(
 
 fn guarded(read: impl FnOnce() -> Result<(), StageFault>) -> Result<(), StageFault> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        Err(StageFault::Parquet("it is damaged in a way that its reader cannot handle".to_owned()))
+        Err(StageFault::Parquet(
+            "the file is damaged in a way that the reader cannot handle".to_owned(),
+        ))
     })
 }
 
@@ -92,20 +94,20 @@ fn check_footer(
         (g.num_rows() >= 0).then(|| sum.checked_add(g.num_rows())).flatten()
     });
     if u64::try_from(rows) != Ok(staged.rows) || in_groups != Some(rows) {
-        let problem = format!("it has {rows} rows, its result says {}", staged.rows);
+        let problem = format!("the file has {rows} rows, the result states {}", staged.rows);
         return Err(StageFault::Parquet(problem));
     }
     if groups.len() > MAX_ROW_GROUPS {
-        return Err(StageFault::Parquet(format!("it has {} row groups", groups.len())));
+        return Err(StageFault::Parquet(format!("the file has {} row groups", groups.len())));
     }
     for column in groups.iter().flat_map(|g| g.columns()) {
         let name = column.column_descr().name();
         let bytes = u64::try_from(column.compressed_size()).unwrap_or(u64::MAX);
         if bytes > staged.bytes || column.uncompressed_size() < 0 {
-            return Err(misfit(name, format!("it has {bytes} bytes")));
+            return Err(misfit(name, format!("the values take {bytes} bytes")));
         }
         if !is_allowed(column.compression()) {
-            return Err(misfit(name, format!("it is packed by {}", column.compression())));
+            return Err(misfit(name, format!("the compression is {}", column.compression())));
         }
     }
     Ok(())
@@ -121,15 +123,15 @@ fn check_columns(found: &Schema, table: &Table) -> Result<(), StageFault> {
             misfit(&model::shown_briefly(name, 100), format!("{} has no such column", table.name))
         })?;
         if !names.insert(name.as_str()) {
-            return Err(misfit(name, "it appears twice"));
+            return Err(misfit(name, "the column appears twice"));
         }
         if *field.data_type() != defined.kind.arrow() {
-            return Err(misfit(name, format!("it is {}", field.data_type())));
+            return Err(misfit(name, format!("the type is {}", field.data_type())));
         }
     }
     match table.columns.iter().find(|c| !c.nullable && !names.contains(c.name.as_str())) {
         None => Ok(()),
-        Some(column) => Err(misfit(&column.name, "it is missing and may not be NULL")),
+        Some(column) => Err(misfit(&column.name, "the column is missing and may not be NULL")),
     }
 }
 
@@ -148,7 +150,7 @@ fn rows(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault
         found += batch.num_rows() as u64;
         for (column, values) in columns_of(table, &batch) {
             check_nulls(column, values)?;
-            let longest = |max: usize, bytes: Option<usize>| match bytes {
+            let check_length = |max: usize, bytes: Option<usize>| match bytes {
                 Some(bytes) if bytes > max => {
                     Err(misfit(&column.name, format!("a value has {bytes} bytes")))
                 }
@@ -157,11 +159,11 @@ fn rows(file: File, table: &Table, staged: &StagedFile) -> Result<(), StageFault
             match column.kind {
                 ColumnType::Text => {
                     let texts = values.as_string::<i32>();
-                    longest(TEXT_BYTES, texts.iter().flatten().map(str::len).max())?;
+                    check_length(TEXT_BYTES, texts.iter().flatten().map(str::len).max())?;
                 }
                 ColumnType::Bytes => {
                     let blobs = values.as_binary::<i32>();
-                    longest(BINARY_BYTES, blobs.iter().flatten().map(<[u8]>::len).max())?;
+                    check_length(BINARY_BYTES, blobs.iter().flatten().map(<[u8]>::len).max())?;
                 }
                 _ => {}
             }
@@ -197,7 +199,7 @@ fn check_pages(file: File) -> Result<(), StageFault> {
                 };
                 if !is_plain {
                     let column = group.metadata().column(position).column_descr();
-                    return Err(misfit(column.name(), "its values are not written one by one"));
+                    return Err(misfit(column.name(), "the values are not stored directly"));
                 }
             }
         }
@@ -225,14 +227,17 @@ fn check_count(found: u64, staged: &StagedFile) -> Result<(), StageFault> {
     if found == staged.rows {
         return Ok(());
     }
-    Err(StageFault::Parquet(format!("it has {found} rows, its result says {}", staged.rows)))
+    Err(StageFault::Parquet(format!(
+        "the file has {found} rows, the result states {}",
+        staged.rows
+    )))
 }
 
 fn check_nulls(column: &Column, values: &ArrayRef) -> Result<(), StageFault> {
     if column.nullable || values.null_count() == 0 {
         return Ok(());
     }
-    Err(misfit(&column.name, "it has rows without a value"))
+    Err(misfit(&column.name, "rows without a value"))
 }
 
 fn check_numbers(column: &Column, values: &ArrayRef) -> Result<(), StageFault> {

@@ -54,7 +54,7 @@ pub fn examine(result: &TaskResult) -> Checked {
     for (n, finding) in result.findings.iter().enumerate() {
         examine_finding(finding).map_err(|fault| fault.within(format!("findings[{n}]")))?;
     }
-    word("software", &result.software)?;
+    one_word("software", &result.software)?;
     run(&result.run)
 }
 
@@ -66,7 +66,7 @@ fn count(field: &str, number: u64) -> Checked {
     ensure(number <= MAX_COUNT, field, || format!("{number} is more than there can be"))
 }
 
-fn word(field: &str, text: &str) -> Checked {
+fn one_word(field: &str, text: &str) -> Checked {
     limited(field, text, WORD_BYTES)
 }
 
@@ -160,7 +160,7 @@ fn examine_hdu(hdu: &HduReport) -> Checked {
     })?;
     ensure(hdu.nan.len() <= MAX_COLUMNS, "nan", || format!("{} columns", hdu.nan.len()))?;
     for (column, values) in &hdu.nan {
-        word("nan", column)?;
+        one_word("nan", column)?;
         count("nan", *values)?;
     }
     Ok(())
@@ -194,8 +194,8 @@ fn detectors(result: &TaskResult) -> Checked {
 fn examine_refusal(refusal: &Refusal) -> Checked {
     code("code", &refusal.code)?;
     file_name("file", &refusal.file)?;
-    word("keyword", refusal.keyword.as_deref().unwrap_or_default())?;
-    word("column", refusal.column.as_deref().unwrap_or_default())?;
+    one_word("keyword", refusal.keyword.as_deref().unwrap_or_default())?;
+    one_word("column", refusal.column.as_deref().unwrap_or_default())?;
     limited("message", &refusal.message, MESSAGE_BYTES)?;
     count("rows", refusal.rows)?;
     let ranges = &refusal.row_ranges;
@@ -212,7 +212,7 @@ fn examine_refusal(refusal: &Refusal) -> Checked {
 fn examine_finding(finding: &Finding) -> Checked {
     code("code", &finding.code)?;
     file_name("file", &finding.file)?;
-    word("subject", finding.subject.as_deref().unwrap_or_default())?;
+    one_word("subject", finding.subject.as_deref().unwrap_or_default())?;
     limited("message", &finding.message, MESSAGE_BYTES)?;
     count("files", finding.files)?;
     count("count", finding.count)
@@ -222,7 +222,7 @@ fn run(run: &RunReport) -> Checked {
     let time = |field, seconds: f64| {
         ensure((0.0..=MAX_SECONDS).contains(&seconds), field, || format!("{seconds} s"))
     };
-    word("run.host", &run.host)?;
+    one_word("run.host", &run.host)?;
     time("run.seconds", run.seconds)?;
     time("run.cpu_seconds", run.cpu_seconds)?;
     count("run.input_bytes", run.input_bytes)?;

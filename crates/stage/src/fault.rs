@@ -18,22 +18,22 @@ pub struct StageError {
 #[derive(Debug, thiserror::Error)]
 pub enum StageFault {
     /// It is absent or no regular file.
-    #[error("it {0}")]
+    #[error("the file {0}")]
     NotOpened(#[from] files::OpenFault),
     /// Another error of the system.
     #[error("reading or writing stopped")]
     Io(#[from] io::Error),
     /// It could not be published.
-    #[error("it was not published")]
+    #[error("the file was not published")]
     NotPublished(#[from] files::PublishFault),
     /// Parquet could not be written or read.
     #[error("parquet: {0}")]
     Parquet(String),
     /// It is not JSON of the expected structure.
-    #[error("it is no task result: {0}")]
+    #[error("the file is not a task result: {0}")]
     NotResult(String),
     /// It is longer than any valid one.
-    #[error("it has {bytes} bytes, {allowed} are allowed")]
+    #[error("the file has {bytes} bytes, {allowed} are allowed")]
     TooLong {
         /// Its length.
         bytes: u64,
@@ -41,7 +41,7 @@ pub enum StageFault {
         allowed: u64,
     },
     /// Written by another version of the software.
-    #[error("its format is version {found}, this software reads version {wanted}")]
+    #[error("the format is version {found}, this software reads version {wanted}")]
     Version {
         /// Version in the file.
         found: u64,
@@ -57,23 +57,23 @@ pub enum StageFault {
         problem: String,
     },
     /// A result names something that is no plain file of its own directory.
-    #[error("it names {0:?}, which is no plain file name")]
+    #[error("the result names {0:?}, which is no plain file name")]
     NotPlain(String),
     /// A result names a file twice.
-    #[error("it names {0:?} twice")]
+    #[error("the result names {0:?} twice")]
     NamedTwice(String),
     /// A file's length differs from that in the result; on a network disk it may become correct later.
-    #[error("{name} has {found} bytes, its result says {said}")]
+    #[error("{name} has {found} bytes, the result states {stated}")]
     Length {
         /// Name of the file.
         name: String,
         /// Its length.
         found: u64,
         /// Length in the result.
-        said: u64,
+        stated: u64,
     },
     /// A file's content does not match the result.
-    #[error("{0} has another SHA-256 than its result says")]
+    #[error("{0} has another SHA-256 than the result states")]
     Checksum(String),
     /// The columns are not those of the table's definition.
     #[error("column {column}: {problem}")]

@@ -59,7 +59,7 @@ fn read_dir(
         let Some(key) = row.key().filter(|(id, _)| wanted.contains(id)) else { return };
         let (id, ext_num) = key;
         let frame = frames.get(&id).cloned().unwrap_or_default();
-        let told = wcs.remove(&key).unwrap_or_default();
+        let stated = wcs.remove(&key).unwrap_or_default();
         let cards = headers.get(&(id, frame.file_name.clone(), ext_num.hdu()));
         let header = cards.and_then(|cards| unpacked_cards(cards)).map(Header::parse);
         let detector = Detector {
@@ -77,8 +77,8 @@ fn read_dir(
                 .map(<[i64; 2]>::from),
             photometry: photometry(row, &frame),
             wcs: match &header {
-                Some(header) if told.from_image => with_frame(image_cards(header), &told.cards),
-                _ => told.cards,
+                Some(header) if stated.from_image => with_frame(image_cards(header), &stated.cards),
+                _ => stated.cards,
             },
         };
         detectors.insert(key, detector);
@@ -252,10 +252,10 @@ fn image_cards(header: &Header) -> BTreeMap<String, CardValue> {
 /// Returns the keywords of an image with the reference frame that it inherits from the primary header, when it names none.
 fn with_frame(
     mut cards: BTreeMap<String, CardValue>,
-    told: &BTreeMap<String, CardValue>,
+    stated: &BTreeMap<String, CardValue>,
 ) -> BTreeMap<String, CardValue> {
     if !cards.keys().any(|keyword| is_frame(keyword)) {
-        let inherited = told.iter().filter(|(keyword, _)| is_frame(keyword));
+        let inherited = stated.iter().filter(|(keyword, _)| is_frame(keyword));
         cards.extend(inherited.map(|(keyword, value)| (keyword.clone(), value.clone())));
     }
     cards
@@ -268,7 +268,7 @@ fn is_frame(keyword: &str) -> bool {
 
 /// A coordinate system in the form of `astrometry`.
 #[derive(Debug, Default)]
-struct Told {
+struct Stated {
     from_image: bool,
     cards: BTreeMap<String, CardValue>,
 }
@@ -296,7 +296,7 @@ const WCS_COLUMNS: &[(&str, &str)] = &[
     ("equinox", "EQUINOX"),
 ];
 
-fn coordinate_systems(dir: &Path) -> Result<BTreeMap<(MultiframeId, ExtNum), Told>, StageError> {
+fn coordinate_systems(dir: &Path) -> Result<BTreeMap<(MultiframeId, ExtNum), Stated>, StageError> {
     let mut columns = vec!["multiframe_id", "ext_num", "wcs_source"];
     columns.extend(WCS_COLUMNS.iter().map(|(column, _)| *column));
     let mut systems = BTreeMap::new();
@@ -311,7 +311,7 @@ fn coordinate_systems(dir: &Path) -> Result<BTreeMap<(MultiframeId, ExtNum), Tol
         // Of a system that could not be used, only the frame is useful: columns of the catalogue may be in it.
         let of_use = |(_, keyword): &&(&str, &str)| source.is_some() || is_frame(keyword);
         let cards = WCS_COLUMNS.iter().filter(of_use).filter_map(card).collect();
-        systems.insert(key, Told { from_image: source != Some("catalogue"), cards });
+        systems.insert(key, Stated { from_image: source != Some("catalogue"), cards });
     })?;
     Ok(systems)
 }

@@ -73,20 +73,24 @@ fn check_schema(found: &Schema, table: &Table) -> Result<Vec<usize>, StageFault>
     for (n, field) in found.fields().iter().enumerate().filter(is_current) {
         let fault = |problem: String| StageFault::Schema { column: field.name().clone(), problem };
         let Some(defined) = wanted.fields().get(held.len()) else {
-            return Err(fault("it is newer than this software".to_owned()));
+            return Err(fault("the column is newer than this software".to_owned()));
         };
         if field.name() != defined.name() {
-            return Err(fault(format!("{} should stand in its place", defined.name())));
+            return Err(fault(format!("{} was expected in this place", defined.name())));
         }
         if field.data_type() != defined.data_type() {
-            return Err(fault(format!("it is {}, not {}", field.data_type(), defined.data_type())));
+            return Err(fault(format!(
+                "the type is {}, not {}",
+                field.data_type(),
+                defined.data_type()
+            )));
         }
         if field.is_nullable() != defined.is_nullable() {
-            return Err(fault("it should be nullable, or should not".to_owned()));
+            return Err(fault("the column should be nullable, or should not".to_owned()));
         }
         // Fields are numbered by their position in the file.
         if field.metadata().get(FIELD_ID) != Some(&Table::field_id(n).to_string()) {
-            return Err(fault(format!("its field id should be {}", Table::field_id(n))));
+            return Err(fault(format!("the field id should be {}", Table::field_id(n))));
         }
         held.push(n);
     }
@@ -94,7 +98,7 @@ fn check_schema(found: &Schema, table: &Table) -> Result<Vec<usize>, StageFault>
         None => Ok(held),
         Some(field) => Err(StageFault::Schema {
             column: field.name().clone(),
-            problem: "it is missing and may not be NULL".to_owned(),
+            problem: "the column is missing and may not be NULL".to_owned(),
         }),
     }
 }

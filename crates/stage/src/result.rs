@@ -139,7 +139,7 @@ fn verify(dir: &Dir, staged: &StagedFile, verification: Verification) -> Result<
     let file = dir.open_regular(OsStr::new(&staged.name))?;
     let found = file.metadata()?.len();
     if found != staged.bytes {
-        return Err(StageFault::Length { name: staged.name.clone(), found, said: staged.bytes });
+        return Err(StageFault::Length { name: staged.name.clone(), found, stated: staged.bytes });
     }
     if verification == Verification::Checksums && files::sha256(file)?.0 != staged.sha256 {
         return Err(StageFault::Checksum(staged.name.clone()));

@@ -86,7 +86,7 @@ impl Server {
             directory,
             user,
             port: free_port(),
-            password: random_word(),
+            password: random_password(),
             running: Mutex::new(None),
         };
         server.make_cluster(options).expect("a cluster is made");
@@ -136,16 +136,16 @@ impl Server {
     fn make_cluster(&self, options: &Options) -> io::Result<()> {
         for dir in [self.directory.clone(), self.socket()] {
             fs::create_dir_all(&dir)?;
-            self.give(&dir, 0o755)?;
+            self.set_access(&dir, 0o755)?;
         }
         let password = self.directory.join("pw");
         fs::write(&password, &self.password)?;
-        self.give(&password, 0o600)?;
+        self.set_access(&password, 0o600)?;
         let mut initdb = self.command("initdb");
         initdb.arg("-D").arg(self.data()).args(["-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8"]);
         initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", "-N"]);
         initdb.arg(format!("--pwfile={}", password.display()));
-        said_well(&initdb.output()?)?;
+        check_success(&initdb.output()?)?;
         fs::remove_file(&password)?;
         let mut text = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\n\
@@ -168,7 +168,7 @@ impl Server {
         file.write_all(text.as_bytes())
     }
 
-    fn give(&self, path: &Path, mode: u32) -> io::Result<()> {
+    fn set_access(&self, path: &Path, mode: u32) -> io::Result<()> {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         match self.user {
             Some((uid, gid)) => chown(path, Some(uid), Some(gid)),
@@ -185,9 +185,9 @@ impl Server {
             chmod 644 ca.crt";
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(&self.directory);
-        said_well(&command.output()?)?;
-        self.give(&self.data().join("server.key"), 0o600)?;
-        self.give(&self.data().join("server.crt"), 0o644)
+        check_success(&command.output()?)?;
+        self.set_access(&self.data().join("server.key"), 0o600)?;
+        self.set_access(&self.data().join("server.crt"), 0o644)
     }
 
     fn launch(&self) {
@@ -376,7 +376,7 @@ fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-fn said_well(output: &Output) -> io::Result<()> {
+fn check_success(output: &Output) -> io::Result<()> {
     if output.status.success() {
         return Ok(());
     }
@@ -401,9 +401,9 @@ fn binaries() -> Option<PathBuf> {
         .filter_map(|dir| fs::canonicalize(dir.join("initdb")).ok()?.parent().map(Path::to_owned));
     found.extend(in_path);
     found.into_iter().find(|dir| {
-        let said = Command::new(dir.join("postgres")).arg("--version").output();
-        let said = said.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
-        let version = said.unwrap_or_default();
+        let output = Command::new(dir.join("postgres")).arg("--version").output();
+        let output = output.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+        let version = output.unwrap_or_default();
         let version = version.split_whitespace().nth(2).and_then(|v| v.split('.').next());
         let is_new = version.and_then(|v| v.parse::<u32>().ok()).is_some_and(|v| v >= 15);
         is_new && ["initdb", "postgres", "psql"].iter().all(|p| dir.join(p).exists())
@@ -425,7 +425,7 @@ fn server_user() -> Option<(u32, u32)> {
     Some((fields.next()?.ok()?, fields.next()?.ok()?))
 }
 
-fn random_word() -> String {
+fn random_password() -> String {
     let mut bytes = [0; 12];
     let mut source = fs::File::open("/dev/urandom").expect("random numbers");
     io::Read::read_exact(&mut source, &mut bytes).expect("random numbers");

@@ -24,7 +24,7 @@ pub struct Faults {
     /// Number of open connections.
     pub open: AtomicUsize,
     /// Greatest number of connections that were open at once.
-    pub open_most: AtomicUsize,
+    pub max_open: AtomicUsize,
     /// Number of bytes from the server.
     pub bytes: AtomicU64,
 }
@@ -58,7 +58,7 @@ impl Relay {
     }
 }
 
-fn takes(count: &AtomicI64) -> bool {
+fn take_one(count: &AtomicI64) -> bool {
     count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n > 0).then_some(n - 1)).is_ok()
 }
 
@@ -68,7 +68,7 @@ fn serve(client: &TcpStream, port: u16, faults: &Faults) {
     }
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
     let open = faults.open.fetch_add(1, Ordering::SeqCst) + 1;
-    faults.open_most.fetch_max(open, Ordering::SeqCst);
+    faults.max_open.fetch_max(open, Ordering::SeqCst);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let _ = std::io::copy(&mut &*client, &mut &server);
@@ -83,30 +83,30 @@ fn serve(client: &TcpStream, port: u16, faults: &Faults) {
 
 /// Passes on bytes from the server, with the faults.
 fn answer(mut server: &TcpStream, mut client: &TcpStream, faults: &Faults) {
-    let (mut came, mut buffer) = (0_u64, vec![0; 1 << 16]);
-    let is_slow = takes(&faults.trickles);
+    let (mut received, mut buffer) = (0_u64, vec![0; 1 << 16]);
+    let is_slow = take_one(&faults.trickles);
     let mut is_cut = false;
     while let Ok(n @ 1..) = server.read(&mut buffer) {
         if faults.is_down.load(Ordering::SeqCst) {
             return;
         }
-        let (from, to) = (came, came + n as u64);
-        came = to;
+        let (from, to) = (received, received + n as u64);
+        received = to;
         let all = faults.bytes.fetch_add(n as u64, Ordering::SeqCst);
         let limit = faults.cut_after.load(Ordering::SeqCst);
-        is_cut = is_cut || to > limit && takes(&faults.cuts);
+        is_cut = is_cut || to > limit && take_one(&faults.cuts);
         let at = faults.corrupt_at.load(Ordering::SeqCst);
-        if all >= at && takes(&faults.corruptions) {
+        if all >= at && take_one(&faults.corruptions) {
             buffer[n / 2] ^= 0x55;
         }
-        let good = usize::try_from(limit.saturating_sub(from)).unwrap_or(n).min(n);
+        let sound = usize::try_from(limit.saturating_sub(from)).unwrap_or(n).min(n);
         if is_cut {
-            let _ = client.write_all(&buffer[..good]);
+            let _ = client.write_all(&buffer[..sound]);
             return;
         }
         if is_slow && to > limit {
-            let _ = client.write_all(&buffer[..good]);
-            for byte in &buffer[good..n] {
+            let _ = client.write_all(&buffer[..sound]);
+            for byte in &buffer[sound..n] {
                 std::thread::sleep(Duration::from_millis(100));
                 if client.write_all(&[*byte]).is_err() {
                     return;

@@ -20,11 +20,10 @@ impl Cluster {
     /// Starts a cluster of some nodes n1, n2 …, of two processors each, which can be cut off one by one. `None` where
     /// Slurm is not installed or the test does not run as root.
     pub fn start(nodes: u32) -> Option<Self> {
-        let is_there = |program: &str| {
+        let exists = |program: &str| {
             ["/usr/sbin", "/usr/bin"].iter().any(|dir| Path::new(dir).join(program).is_file())
         };
-        if !["slurmctld", "slurmd", "munged", "sbatch", "ip"].into_iter().all(is_there)
-            || !is_root()
+        if !["slurmctld", "slurmd", "munged", "sbatch", "ip"].into_iter().all(exists) || !is_root()
         {
             skipped("Slurm is not installed, or this is not root");
             return None;
@@ -32,7 +31,7 @@ impl Cluster {
         let directory = tempfile::Builder::new().prefix("slurm").tempdir_in("/tmp").ok()?;
         let cluster = Self { directory };
         let pid = std::process::id().to_string();
-        cluster.told(&["start", &nodes.to_string(), "--netns", "--while", &pid]);
+        cluster.run(&["start", &nodes.to_string(), "--netns", "--while", &pid]);
         Some(cluster)
     }
 
@@ -41,7 +40,7 @@ impl Cluster {
     /// # Panics
     /// Panics when it does not.
     #[track_caller]
-    pub fn told(&self, words: &[&str]) {
+    pub fn run(&self, words: &[&str]) {
         // Through a file: processes that the script starts in the background would keep a pipe open.
         let log = self.directory.path().with_extension("log");
         let file = std::fs::File::create(&log).expect("a log");
@@ -55,9 +54,9 @@ impl Cluster {
             .stderr(copy)
             .status()
             .expect("bash");
-        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        let log_text = std::fs::read_to_string(&log).unwrap_or_default();
         let _ = std::fs::remove_file(&log);
-        assert!(status.success(), "slurm-cluster {words:?}: {said}");
+        assert!(status.success(), "slurm-cluster {words:?}: {log_text}");
     }
 
     fn state(&self) -> PathBuf {
@@ -73,7 +72,7 @@ impl Cluster {
     ///
     /// # Panics
     /// Panics when it cannot be started.
-    pub fn ask(&self, program: &str, words: &[&str]) -> Output {
+    pub fn run_tool(&self, program: &str, words: &[&str]) -> Output {
         Command::new(program)
             .args(words)
             .env("SLURM_CONF", self.configuration())

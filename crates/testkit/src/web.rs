@@ -22,9 +22,9 @@ pub struct WebServer {
 impl Drop for WebServer {
     /// Ends the server by a signal first: a killed nginx leaves its worker behind.
     fn drop(&mut self) {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        let signalled = Command::new("kill").arg(self.child.id().to_string()).status();
         let began = Instant::now();
-        while asked.as_ref().is_ok_and(|s| s.success())
+        while signalled.as_ref().is_ok_and(|s| s.success())
             && began.elapsed() < Duration::from_secs(5)
             && matches!(self.child.try_wait(), Ok(None))
         {
@@ -75,8 +75,8 @@ pub fn nginx(root: &Path, password: Option<&str>) -> Option<WebServer> {
     let directory = tempfile::tempdir().expect("a directory");
     let (port, at) = (free_port(), directory.path().display().to_string());
     let guarded = password.map_or(String::new(), |password| {
-        let (user, word) = password.split_once(':').expect("user:password");
-        std::fs::write(directory.path().join("users"), format!("{user}:{{PLAIN}}{word}\n"))
+        let (user, secret) = password.split_once(':').expect("user:password");
+        std::fs::write(directory.path().join("users"), format!("{user}:{{PLAIN}}{secret}\n"))
             .expect("written");
         format!("auth_basic x; auth_basic_user_file {at}/users;")
     });
@@ -206,15 +206,15 @@ fn answer(mut stream: &TcpStream, root: &Path, wrong: Wrong, extra: &str) -> std
         Err(_) => ("404 Not Found", Vec::new()),
     };
     let is_bad = path.contains("bad");
-    let (status, mut told, mut sent) = (status, body.len(), body.len());
+    let (status, mut stated, mut sent) = (status, body.len(), body.len());
     let mut status = status;
     match wrong {
-        Wrong::Busy if is_bad && method == "GET" => (status, told, sent) = ("503 Busy", 0, 0),
-        Wrong::TooShort if is_bad => (told, sent) = (told, sent / 2),
-        Wrong::TooLong if is_bad && method == "HEAD" => told = told.saturating_sub(7),
+        Wrong::Busy if is_bad && method == "GET" => (status, stated, sent) = ("503 Busy", 0, 0),
+        Wrong::TooShort if is_bad => (stated, sent) = (stated, sent / 2),
+        Wrong::TooLong if is_bad && method == "HEAD" => stated = stated.saturating_sub(7),
         _ => {}
     }
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {told}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {stated}\r\nConnection: close\r\n\r\n")?;
     if method != "HEAD" {
         stream.write_all(&body[..sent])?;
     }

@@ -45,7 +45,7 @@ fn faults(path: &Path) -> Found {
     found
 }
 
-/// What the reader is to find.
+/// Returns the finding that the reader must report.
 fn expected(damage: &Damage) -> Found {
     let by_reader = match damage.finder {
         Finder::Directory => !damage.code.starts_with("name_"),

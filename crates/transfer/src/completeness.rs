@@ -46,7 +46,7 @@ pub struct Seen {
 /// Returns the part of the delivery that has not arrived, in words; `None` for a complete delivery.
 pub fn awaited(rule: Rule, seen: &Seen) -> Option<String> {
     if let Some(why) = &seen.lost {
-        return Some(format!("its source was lost: {why}"));
+        return Some(format!("the connection to the source was lost: {why}"));
     }
     let mut missing = Vec::new();
     let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
@@ -56,8 +56,8 @@ pub fn awaited(rule: Rule, seen: &Seen) -> Option<String> {
         format!("quiet for {is} of {wanted} s")
     };
     let marker = || match seen.marker.as_str() {
-        "" => "its marker has not come".to_owned(),
-        name => format!("{name} has not come"),
+        "" => "the marker has not arrived".to_owned(),
+        name => format!("{name} has not arrived"),
     };
     match rule {
         Rule::Marker if !seen.is_marked => missing.push(marker()),
@@ -65,21 +65,23 @@ pub fn awaited(rule: Rule, seen: &Seen) -> Option<String> {
             missing.push(format!("{}, {}", marker(), quiet()));
         }
         Rule::Quiet if !is_quiet => missing.push(quiet()),
-        Rule::Manifest if seen.listed.is_none() => missing.push("its list has not come".to_owned()),
+        Rule::Manifest if seen.listed.is_none() => {
+            missing.push("the list of files has not arrived".to_owned())
+        }
         Rule::Count(count) if (seen.files as u64) < count => {
-            missing.push(format!("{} of {count} files are there", seen.files));
+            missing.push(format!("{} of {count} files have arrived", seen.files));
         }
         _ => {}
     }
     if seen.absent > 0 {
         let listed = seen.listed.unwrap_or(0);
-        missing.push(format!("{} of {listed} that its list names are missing", files(seen.absent)));
+        missing.push(format!("missing: {} of {listed} in the list", files(seen.absent)));
     }
     if seen.unsettled > 0 {
         missing.push(format!("{} may still be growing", files(seen.unsettled)));
     }
     if seen.postponed > 0 {
-        missing.push(format!("{} could not be brought yet", files(seen.postponed)));
+        missing.push(format!("{} could not be fetched yet", files(seen.postponed)));
     }
     (!missing.is_empty()).then(|| missing.join("; "))
 }
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn missing_parts_are_reported() {
         let second = Duration::from_secs(1);
         let seen = Seen {
             marker: "OK_TO_COPY".to_owned(),
@@ -104,22 +106,22 @@ mod tests {
         let all_listed = Seen { listed: Some(7), ..seen.clone() };
         let growing = Seen { unsettled: 1, postponed: 2, ..marked.clone() };
         let cases: [(Rule, &Seen, Option<&str>); 13] = [
-            (Rule::MarkerOrQuiet, &seen, Some("OK_TO_COPY has not come, quiet for 20 of 300 s")),
+            (Rule::MarkerOrQuiet, &seen, Some("OK_TO_COPY has not arrived, quiet for 20 of 300 s")),
             (Rule::MarkerOrQuiet, &quiet, None),
             (Rule::MarkerOrQuiet, &marked, None),
-            (Rule::Marker, &quiet, Some("OK_TO_COPY has not come")),
+            (Rule::Marker, &quiet, Some("OK_TO_COPY has not arrived")),
             (Rule::Marker, &marked, None),
             (Rule::Quiet, &marked, Some("quiet for 20 of 300 s")),
             (Rule::Quiet, &quiet, None),
-            (Rule::Count(8), &quiet, Some("7 of 8 files are there")),
+            (Rule::Count(8), &quiet, Some("7 of 8 files have arrived")),
             (Rule::Count(7), &seen, None),
-            (Rule::Manifest, &quiet, Some("its list has not come")),
-            (Rule::Manifest, &listed, Some("2 files of 9 that its list names are missing")),
+            (Rule::Manifest, &quiet, Some("the list of files has not arrived")),
+            (Rule::Manifest, &listed, Some("missing: 2 files of 9 in the list")),
             (Rule::Manifest, &all_listed, None),
             (
                 Rule::Marker,
                 &growing,
-                Some("1 file may still be growing; 2 files could not be brought yet"),
+                Some("1 file may still be growing; 2 files could not be fetched yet"),
             ),
         ];
         for (rule, seen, wanted) in cases {

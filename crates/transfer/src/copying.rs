@@ -45,7 +45,7 @@ pub(crate) fn copy_all(
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(one) = wanted.get(index) else { return };
                     let paths = Paths::of(request, directory, one, index);
-                    let outcome = bring(request, one, &paths, manifest, &mut buffer);
+                    let outcome = fetch_one(request, one, &paths, manifest, &mut buffer);
                     (request.progress)(Step::Ended { name: &one.name, bytes: one.bytes });
                     match outcome {
                         Ok(outcome) => drop(sender.send((index, outcome))),
@@ -92,7 +92,7 @@ impl Paths {
 }
 
 /// Fetches one file to a temporary name; retries once when the source changes meanwhile.
-fn bring(
+fn fetch_one(
     request: &Request<'_>,
     wanted: &Wanted,
     paths: &Paths,
@@ -135,8 +135,8 @@ fn bring(
             continue;
         }
         let stated_bytes = manifest.bytes_of(&wanted.name);
-        let proof = match landing::confirmed(&wanted.name, stated, stated_bytes, &sums) {
-            Ok(proof) => proof,
+        let by = match landing::confirmed(&wanted.name, stated, stated_bytes, &sums) {
+            Ok(by) => by,
             Err(refusal) => {
                 discard();
                 return Ok(Outcome::Refused(*refusal));
@@ -159,13 +159,12 @@ fn bring(
             sums,
         };
         let sha256 = complete.sums.sha256.clone();
-        return match landing::settle(request, wanted, complete, proof, Some(&sha256), &mut || true)?
-        {
+        return match landing::settle(request, wanted, complete, by, Some(&sha256), &mut || true)? {
             Verdict::Done(outcome) => Ok(outcome),
-            Verdict::Doubtful(_) => unreachable!("the same copy is not doubted twice"),
+            Verdict::Suspect(_) => unreachable!("the same copy is not suspect twice"),
         };
     }
-    let message = "it changed twice while it was read: still being written?".to_owned();
+    let message = "the file changed twice while it was read: still being written?".to_owned();
     Ok(Outcome::Refused(Refusal::new("changed_while_read", wanted.name.clone(), message)))
 }
 
@@ -237,7 +236,7 @@ fn link_open_file(source: &File, temporary: &Path) -> io::Result<()> {
 }
 
 fn of_open_fault(name: &str, fault: &OpenFault) -> Refusal {
-    Refusal::new(fault.code(), name, format!("it {fault}"))
+    Refusal::new(fault.code(), name, format!("the file {fault}"))
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Refusal {

@@ -153,7 +153,7 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
     }
     content.is_summed = is_summed && !content.is_damaged() && content.kind != FileKind::Other;
     if let Some(trailing) = fits.trailing() {
-        let message = format!("{trailing}: all HDUs before them are whole and are taken");
+        let message = format!("{trailing}: all HDUs before them are whole and accepted");
         content.findings.push(finding("trailing_bytes", name, None, None, message));
     }
     content.survey = fits.hdus().first().map(|_| rules.survey);
@@ -247,7 +247,7 @@ fn ending(fits: &FitsFile, hdus: &[HduFact], detectors: &[u16]) -> Ending {
 /// Returns the fault of a file that is a header and nothing else: the remainder of a file that was cut after it.
 fn no_data(fits: &FitsFile) -> Option<(&'static str, String)> {
     let empty = fits.hdus().iter().all(|hdu| hdu.data_bytes == 0);
-    empty.then(|| ("no_data", "it has neither pixels nor rows, only headers".to_owned()))
+    empty.then(|| ("no_data", "the file has only headers, neither pixels nor rows".to_owned()))
 }
 
 fn kind_of(hdus: &[HduFact]) -> FileKind {
@@ -291,7 +291,7 @@ fn verify_sums(
     if let Some(fault) = report.fault() {
         if rules.stale_checksum == StaleChecksum::Finding {
             let message = format!(
-                "ext_num {}: {fault}; taken as the profile says",
+                "ext_num {}: {fault}; accepted by the profile",
                 model::ext_num_of(hdu.index.0)
             );
             let found = finding(fault.code(), name, place, Some("DATASUM"), message);

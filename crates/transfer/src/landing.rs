@@ -5,7 +5,7 @@
 
 use crate::listing::Wanted;
 use crate::partial::Sums;
-use crate::{Arrival, Content, Fetched, Known, Proof, Request, TransferFault, examine};
+use crate::{Arrival, Content, Fetched, Known, Request, TransferFault, Verification, examine};
 use files::crash_point;
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,14 +20,14 @@ const GROUP_BYTES: u64 = 2 << 30;
 const GROUP_AGE: Duration = Duration::from_secs(2);
 
 /// A file that is in the library under a temporary name (or remains in its place).
-pub(crate) struct Brought {
+pub(crate) struct Arrived {
     pub arrival: Arrival,
     pub temporary: Option<PathBuf>,
 }
 
 /// The outcome of a wanted file.
 pub(crate) enum Outcome {
-    Brought(Box<Brought>),
+    Arrived(Box<Arrived>),
     /// The file was read again and its content is unchanged; with its date at the source, in nanoseconds since 1970.
     Unchanged(String, i64),
     Refused(Refusal),
@@ -37,7 +37,7 @@ pub(crate) enum Outcome {
         why: String,
     },
     /// The file failed; its outcome follows.
-    Troubled,
+    Failing,
 }
 
 /// The function called for every group of files that is durable and has its names; a file that it does not register is fetched
@@ -50,9 +50,9 @@ pub(crate) struct Landing<'r, 'l> {
     request: &'r Request<'r>,
     landed: &'l mut Landed<'l>,
     early: BTreeMap<usize, Outcome>,
-    troubled: BTreeSet<usize>,
+    failing: BTreeSet<usize>,
     next: usize,
-    group: Vec<Brought>,
+    group: Vec<Arrived>,
     group_since: Option<Instant>,
     pub fetched: Fetched,
 }
@@ -63,7 +63,7 @@ impl<'r, 'l> Landing<'r, 'l> {
             request,
             landed,
             early: BTreeMap::new(),
-            troubled: BTreeSet::new(),
+            failing: BTreeSet::new(),
             next: 0,
             group: Vec::new(),
             group_since: None,
@@ -99,14 +99,14 @@ impl<'r, 'l> Landing<'r, 'l> {
 
     fn take(&mut self, index: usize, outcome: Outcome) {
         match outcome {
-            Outcome::Troubled => drop(self.troubled.insert(index)),
+            Outcome::Failing => drop(self.failing.insert(index)),
             outcome if index < self.next => self.settle(outcome),
             outcome => drop(self.early.insert(index, outcome)),
         }
         loop {
             if let Some(outcome) = self.early.remove(&self.next) {
                 self.settle(outcome);
-            } else if !self.troubled.contains(&self.next) {
+            } else if !self.failing.contains(&self.next) {
                 return;
             }
             self.next += 1;
@@ -114,9 +114,9 @@ impl<'r, 'l> Landing<'r, 'l> {
     }
 
     fn settle(&mut self, outcome: Outcome) {
-        self.fetched.over += 1;
+        self.fetched.finished += 1;
         match outcome {
-            Outcome::Brought(one) => {
+            Outcome::Arrived(one) => {
                 self.group_since.get_or_insert_with(Instant::now);
                 self.group.push(*one);
             }
@@ -126,7 +126,7 @@ impl<'r, 'l> Landing<'r, 'l> {
             }
             Outcome::Refused(refusal) => self.fetched.refusals.push(refusal),
             Outcome::Postponed { name, why } => self.fetched.postponed.push((name, why)),
-            Outcome::Troubled => {}
+            Outcome::Failing => {}
         }
     }
 
@@ -147,7 +147,7 @@ impl<'r, 'l> Landing<'r, 'l> {
     }
 }
 
-fn name_all(request: &Request<'_>, group: &[Brought]) -> Result<(), TransferFault> {
+fn name_all(request: &Request<'_>, group: &[Arrived]) -> Result<(), TransferFault> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| TransferFault::Library { path, source }
@@ -194,18 +194,18 @@ pub(crate) enum Verdict {
     Done(Outcome),
     /// The file fails its own checksums, or has changed at the source since, and nothing else verifies it. The SHA-256 is that
     /// of this copy.
-    Doubtful(String),
+    Suspect(String),
 }
 
-/// Determines the file's final place and examines it. `is_still` checks the source again; `doubted` is the SHA-256 of an
+/// Determines the file's final place and examines it. `is_unchanged` checks the source again; `suspect` is the SHA-256 of an
 /// earlier copy that was not trusted.
 pub(crate) fn settle(
     request: &Request<'_>,
     wanted: &Wanted,
     complete: Complete,
-    proof: Option<Proof>,
-    doubted: Option<&str>,
-    is_still: &mut dyn FnMut() -> bool,
+    verified_by: Option<Verification>,
+    suspect: Option<&str>,
+    is_unchanged: &mut dyn FnMut() -> bool,
 ) -> Result<Verdict, TransferFault> {
     let Complete { sums, temporary, is_in_place, .. } = &complete;
     let remove = || {
@@ -216,7 +216,7 @@ pub(crate) fn settle(
     let known = (request.known)(&wanted.name);
     let stored = known.iter().find(|k| k.sha256 == sums.sha256);
     if let Some(stored) = stored
-        && !stored.look_again
+        && !stored.reexamine
         && std::fs::symlink_metadata(&stored.path).is_ok_and(|m| m.len() == stored.bytes)
         && known.last().is_some_and(|latest| latest == stored)
     {
@@ -225,34 +225,44 @@ pub(crate) fn settle(
         return Ok(Verdict::Done(outcome));
     }
     let content = examine::examine(temporary, &wanted.name, request.survey_of);
-    let is_news = doubted != Some(sums.sha256.as_str());
+    let is_new = suspect != Some(sums.sha256.as_str());
     // Damage that is the same in two copies is the source's own. Without checksums in the file only the source shows whether
     // the file is complete.
-    let mut is_doubtful = || match content.is_damaged() {
-        true => is_news,
-        false => !content.is_summed && !is_still(),
+    let mut is_suspect = || match content.is_damaged() {
+        true => is_new,
+        false => !content.is_summed && !is_unchanged(),
     };
-    if proof.is_none() && is_doubtful() {
+    if verified_by.is_none() && is_suspect() {
         let sha256 = sums.sha256.clone();
         remove();
-        return Ok(Verdict::Doubtful(sha256));
+        return Ok(Verdict::Suspect(sha256));
     }
     let path = match stored {
         _ if *is_in_place => temporary.clone(),
         Some(stored) => stored.path.clone(),
         None => place_for(&request.volumes[wanted.volume].directory, &wanted.name, &known)?,
     };
-    let proof = proof.unwrap_or(if content.is_summed { Proof::Datasum } else { Proof::SecondLook });
-    Ok(Verdict::Done(Outcome::Brought(Box::new(brought(wanted, complete, path, content, proof)))))
+    let verified_by = verified_by.unwrap_or(if content.is_summed {
+        Verification::Datasum
+    } else {
+        Verification::Recheck
+    });
+    Ok(Verdict::Done(Outcome::Arrived(Box::new(arrived(
+        wanted,
+        complete,
+        path,
+        content,
+        verified_by,
+    )))))
 }
 
-fn brought(
+fn arrived(
     wanted: &Wanted,
     complete: Complete,
     path: PathBuf,
     content: Content,
-    proof: Proof,
-) -> Brought {
+    verified_by: Verification,
+) -> Arrived {
     let arrival = Arrival {
         name: wanted.name.clone(),
         path,
@@ -262,10 +272,10 @@ fn brought(
         seconds: complete.began.elapsed().as_secs_f64(),
         tries: complete.tries,
         resumed_bytes: complete.resumed_bytes,
-        proof,
+        verified_by,
         content,
     };
-    Brought { arrival, temporary: (!complete.is_in_place).then_some(complete.temporary) }
+    Arrived { arrival, temporary: (!complete.is_in_place).then_some(complete.temporary) }
 }
 
 /// Returns `<library>/<delivery>/<name>` for the first content of a name, `…/<n>/<name>` for the n-th.
@@ -279,25 +289,25 @@ fn place_for(directory: &Path, name: &str, known: &[Known]) -> Result<PathBuf, T
     Ok(directory.join(name))
 }
 
-/// Returns the proof when the provider's list agrees with the bytes read; a refusal when the list differs.
+/// Returns the verification when the provider's list agrees with the bytes read; a refusal when the list differs.
 pub(crate) fn confirmed(
     name: &str,
     stated: Option<&crate::manifest::Stated>,
     stated_bytes: Option<u64>,
     sums: &Sums,
-) -> Result<Option<Proof>, Box<Refusal>> {
+) -> Result<Option<Verification>, Box<Refusal>> {
     use crate::manifest::Stated;
     if let Some(bytes) = stated_bytes.filter(|bytes| *bytes != sums.bytes) {
         let message = format!("the provider states {bytes} bytes, the file has {}", sums.bytes);
         return Err(Box::new(Refusal::new("size_not_as_stated", name, message)));
     }
-    let (proof, kind, stated, found) = match stated {
+    let (verified_by, kind, stated, found) = match stated {
         None => return Ok(None),
-        Some(Stated::Sha256(sum)) => (Proof::Sha256, "SHA-256", sum, Some(&sums.sha256)),
-        Some(Stated::Md5(sum)) => (Proof::Md5, "MD5", sum, sums.md5.as_ref()),
+        Some(Stated::Sha256(sum)) => (Verification::Sha256, "SHA-256", sum, Some(&sums.sha256)),
+        Some(Stated::Md5(sum)) => (Verification::Md5, "MD5", sum, sums.md5.as_ref()),
     };
     match found {
-        Some(found) if found == stated => Ok(Some(proof)),
+        Some(found) if found == stated => Ok(Some(verified_by)),
         found => {
             let found = found.map_or("none", String::as_str);
             let message = format!("the provider states {kind} {stated}, the file has {found}");

@@ -5,7 +5,7 @@
 //! durable, in the order of the wanted files. A file that cannot be accepted becomes a refusal; all others continue.
 //!
 //! Start at [`fetch`]. A new rule for names goes into [`names`], a new kind of content into [`examine`], a new kind of source
-//! into [`source`]. Files of a directory go through `copying`, those of remote sources through `lanes`; both end in `landing`.
+//! into [`source`]. Files of a directory go through `copying`, those of remote sources through `connections`; both end in `landing`.
 //! Does not know the database: the known contents are queried through [`Request::known`].
 
 pub mod completeness;
@@ -16,9 +16,9 @@ pub mod pace;
 pub mod source;
 pub mod tuner;
 
+mod connections;
 mod copying;
 mod landing;
-mod lanes;
 mod listing;
 mod partial;
 mod space;
@@ -61,7 +61,7 @@ pub struct Known {
     /// Path at which it is stored.
     pub path: PathBuf,
     /// True when it is to be examined although it did not change: an operator requested a retry of a refusal.
-    pub look_again: bool,
+    pub reexamine: bool,
 }
 
 /// The delivery to fetch, and the settings of the fetch.
@@ -78,8 +78,8 @@ pub struct Request<'a> {
     pub mode: Mode,
     /// Number of files of a directory that are copied at once.
     pub threads: usize,
-    /// Most connections to a remote source.
-    pub lines_most: usize,
+    /// Maximum number of connections to a remote source.
+    pub max_connections: usize,
     /// Limit on the rate at which the source is read.
     pub pace: &'a Pace,
     /// The criterion for a dead connection.
@@ -91,7 +91,7 @@ pub struct Request<'a> {
     /// Rule that finds files which another program is still writing.
     pub unfinished: &'a Unfinished,
     /// Length in bytes of the longest file that is accepted.
-    pub file_bytes_most: u64,
+    pub max_file_bytes: u64,
     /// Names that mark a delivery as complete, e.g. `OK_TO_COPY`.
     pub markers: &'a [String],
     /// Predicate for the name of a list of checksums.
@@ -127,7 +127,7 @@ pub enum Step<'a> {
 
 /// The verification of the bytes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum Verification {
     /// The provider's SHA-256.
     Sha256,
     /// The provider's MD5.
@@ -135,17 +135,17 @@ pub enum Proof {
     /// The DATASUM of every HDU with data.
     Datasum,
     /// Size and date, unchanged from before the read to after it.
-    SecondLook,
+    Recheck,
 }
 
-impl Proof {
+impl Verification {
     /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
             Self::Md5 => "md5",
             Self::Datasum => "datasum",
-            Self::SecondLook => "second_look",
+            Self::Recheck => "second_look",
         }
     }
 }
@@ -170,7 +170,7 @@ pub struct Arrival {
     /// Bytes that an earlier fetch had transferred.
     pub resumed_bytes: u64,
     /// The verification of its bytes.
-    pub proof: Proof,
+    pub verified_by: Verification,
     /// The result of its examination.
     pub content: Content,
 }
@@ -213,13 +213,13 @@ pub struct Fetched {
     /// Files that could not be fetched for a temporary reason, each with the reason.
     pub postponed: Vec<(String, String)>,
     /// The reason why the source could not be read to the end; `None` when it was reachable.
-    pub away: Option<String>,
+    pub unreachable: Option<String>,
     /// Number of files that were not started, because the source is unreachable or the fetch was stopped.
-    pub left: usize,
+    pub not_started: usize,
     /// Number of wanted files that are finished, with any outcome.
-    pub over: usize,
-    /// Most connections that read at once.
-    pub lines: usize,
+    pub finished: usize,
+    /// Maximum number of connections that read at once.
+    pub connections: usize,
     /// Number of bytes fetched.
     pub bytes: u64,
     /// Wall-clock seconds.
@@ -267,7 +267,7 @@ pub enum TransferFault {
         free_bytes: u64,
     },
     /// The registration of files failed.
-    #[error("what arrived cannot be registered")]
+    #[error("cannot register the fetched files")]
     Ledger(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -292,7 +292,7 @@ impl TransferFault {
 ///
 /// # Errors
 /// Fails when the source cannot be listed, or the disks would not hold it all.
-pub fn look(request: &Request<'_>) -> Result<Prospect, TransferFault> {
+pub fn dry_run(request: &Request<'_>) -> Result<Prospect, TransferFault> {
     let mut listing = listing::list(request)?;
     let mut refusals = listing.refusals;
     refusals.extend(space::allot(request, &mut listing.wanted)?);
@@ -322,24 +322,24 @@ pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, 
     let bytes = wanted.iter().map(|w| w.bytes).sum();
     (request.progress)(Step::Begins { files: wanted.len(), bytes });
     let directory = request.source.directory(request.delivery);
-    let on_way: Vec<PathBuf> = match directory {
+    let in_transfer: Vec<PathBuf> = match directory {
         Some(_) => Vec::new(),
-        None => wanted.iter().map(|w| lanes::path_of(request, w)).collect(),
+        None => wanted.iter().map(|w| connections::path_of(request, w)).collect(),
     };
     for volume in request.volumes {
         let path = &volume.directory;
         let fault = |source| TransferFault::Library { path: path.clone(), source };
         files::create_dir(path).map_err(fault)?;
         files::remove_temporaries(path).map_err(fault)?;
-        partial::sweep(path, &on_way).map_err(fault)?;
+        partial::sweep(path, &in_transfer).map_err(fault)?;
     }
     let mut fetched = match directory {
         Some(directory) => {
             copying::copy_all(request, &directory, &wanted, &listing.manifest, landed)?
         }
-        None => lanes::bring_all(request, &wanted, &listing.manifest, landed)?,
+        None => connections::fetch_all(request, &wanted, &listing.manifest, landed)?,
     };
-    fetched.left = wanted.len() - fetched.over;
+    fetched.not_started = wanted.len() - fetched.finished;
     fetched.unchanged.extend(listing.unchanged);
     fetched.unchanged.sort();
     fetched.refusals.extend(listing.refusals);

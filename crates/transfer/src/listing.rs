@@ -1,7 +1,7 @@
 //! Files of a delivery, the selection of those to fetch, and their order.
 
 use crate::manifest::{self, Manifest};
-use crate::source::{Entry, EntryKind, Line, SourceFault, Span};
+use crate::source::{Connection, Entry, EntryKind, SourceFault, Span};
 use crate::{Request, Skipped, TransferFault, names};
 use model::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let mut listing = Listing::default();
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
-    let mut line: Option<Box<dyn Line>> = None;
+    let mut connection: Option<Box<dyn Connection>> = None;
     let shown: BTreeMap<String, Option<u64>> =
         entries.iter().map(|e| (e.name.to_string_lossy().into_owned(), e.bytes)).collect();
     for entry in entries {
@@ -51,14 +51,15 @@ pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
         }
         let name = entry.name.to_string_lossy().into_owned(); // ASCII: names::fault saw to it
         if let Some(other) = folded.insert(name.to_ascii_lowercase(), name.clone()) {
-            let message = format!("the name differs from {other} in upper and lower case alone");
+            let message = format!("the name differs from {other} in case only");
             listing.refusals.push(Refusal::new("name_duplicate", name.clone(), message));
             folded.insert(name.to_ascii_lowercase(), other);
             continue;
         }
         listing.marked_complete |= request.markers.contains(&name);
         if (request.is_manifest)(&name) {
-            let refused = read_manifest(request, &name, &entry, &mut line, &mut listing.manifest)?;
+            let refused =
+                read_manifest(request, &name, &entry, &mut connection, &mut listing.manifest)?;
             listing.refusals.extend(refused);
         }
         place(request, name, entry, &mut listing);
@@ -88,32 +89,32 @@ fn read_manifest(
     request: &Request<'_>,
     name: &str,
     entry: &Entry,
-    line: &mut Option<Box<dyn Line>>,
+    connection: &mut Option<Box<dyn Connection>>,
     manifest: &mut Manifest,
 ) -> Result<Option<Refusal>, TransferFault> {
     let too_long = || {
-        let most = manifest::LARGEST_BYTES;
-        let message = format!("a list of checksums is read up to {most} bytes, this one is longer");
+        let max_bytes = manifest::MAX_LIST_BYTES;
+        let message = format!("the list of checksums is longer than {max_bytes} bytes");
         Ok(Some(Refusal::new("list_too_long", name, message)))
     };
     if entry.kind != EntryKind::File {
         return Ok(None);
     }
-    if entry.bytes.is_some_and(|n| n > manifest::LARGEST_BYTES) {
+    if entry.bytes.is_some_and(|n| n > manifest::MAX_LIST_BYTES) {
         return too_long();
     }
-    let line = match line {
-        Some(line) => line,
-        None => line.insert(request.source.line()?),
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(request.source.connect()?),
     };
     let mut text = Vec::new();
-    let span = Span { from: 0, to: entry.bytes.unwrap_or(manifest::LARGEST_BYTES + 1) };
-    let read = line.read(request.delivery, entry, span, &mut |bytes| {
+    let span = Span { from: 0, to: entry.bytes.unwrap_or(manifest::MAX_LIST_BYTES + 1) };
+    let read = connection.read(request.delivery, entry, span, &mut |bytes| {
         text.extend_from_slice(bytes);
         Ok(())
     });
     match read {
-        Ok(()) if text.len() as u64 > manifest::LARGEST_BYTES => return too_long(),
+        Ok(()) if text.len() as u64 > manifest::MAX_LIST_BYTES => return too_long(),
         Ok(()) => manifest.add(name, &String::from_utf8_lossy(&text)),
         Err(fault @ SourceFault::Passing { .. }) => return Err(fault.into()),
         Err(_) => {}
@@ -128,7 +129,7 @@ fn place(request: &Request<'_>, name: String, entry: Entry, listing: &mut Listin
     let known = (request.known)(&name).pop();
     let same = known.is_some_and(|known| {
         entry.kind == EntryKind::File
-            && !known.look_again
+            && !known.reexamine
             && entry.bytes.is_some_and(|bytes| bytes == known.bytes)
             && entry.modified_ns == known.modified_ns
             && (is_local || entry.modified_ns != 0 || !entry.tag.is_empty())
@@ -146,7 +147,7 @@ fn place(request: &Request<'_>, name: String, entry: Entry, listing: &mut Listin
             _ => ("not_a_file_device", "is a device, not a regular file"),
         };
         let note = if entry.note.is_empty() { String::new() } else { format!(": {}", entry.note) };
-        listing.refusals.push(Refusal::new(code, name, format!("it {what}{note}")));
+        listing.refusals.push(Refusal::new(code, name, format!("the entry {what}{note}")));
         return;
     }
     if !(request.is_settled)(&entry) {

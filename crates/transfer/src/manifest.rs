@@ -48,8 +48,8 @@ struct Line {
     list: String,
 }
 
-/// Most bytes of a list that are read.
-pub(crate) const LARGEST_BYTES: u64 = 64 << 20;
+/// Maximum number of bytes of a list that are read.
+pub(crate) const MAX_LIST_BYTES: u64 = 64 << 20;
 
 impl Manifest {
     /// Adds the statements of a list: JSON, `<hex>  <name>`, `<hex> *<name>` or `SHA256 (<name>) = <hex>`; other lines are
@@ -146,7 +146,8 @@ impl Manifest {
         };
         let absent: Vec<_> = self.files.iter().filter(|(f, _)| !present.contains(*f)).collect();
         let one = |(file, line): &(&String, &Line)| {
-            let message = format!("{} lists it, and it is not in the delivery", line.list);
+            let message =
+                format!("{} lists the file, and the delivery does not have it", line.list);
             parked(shown(OsStr::new(file)), message)
         };
         let mut refusals: Vec<Refusal> = absent.iter().take(NAMED).map(one).collect();
@@ -154,7 +155,7 @@ impl Manifest {
             let more = absent.len() - NAMED;
             refusals.push(parked(
                 line.list.clone(),
-                format!("it lists {more} more files that are not there"),
+                format!("the list names {more} more files that the delivery does not have"),
             ));
         }
         refusals

@@ -7,7 +7,7 @@ pub use crate::unfinished::Unfinished;
 use std::ffi::OsStr;
 
 /// Longest accepted name, in bytes; it leaves space for suffixes on file systems with a limit of 255.
-pub const LONGEST: usize = 200;
+pub const MAX_NAME_BYTES: usize = 200;
 
 /// Returns the reason why a name is refused: (code, sentence). `None` when it is accepted.
 pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
@@ -15,14 +15,14 @@ pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
         return Some(("name_not_utf8", "the name is not UTF-8"));
     };
     let has = |set: &[char]| name.contains(set);
-    if name.len() > LONGEST {
+    if name.len() > MAX_NAME_BYTES {
         Some(("name_too_long", "the name is longer than 200 bytes"))
     } else if has(&['\n', '\r']) {
         Some(("name_newline", "the name contains a line break"))
     } else if has(&['\u{1b}']) {
         Some(("name_escape", "the name contains an escape character"))
     } else if has(&['/', '\0']) {
-        Some(("name_separator", "the name contains a separator of paths"))
+        Some(("name_separator", "the name contains a path separator"))
     } else if name.chars().any(char::is_control) {
         Some(("name_control_character", "the name contains a control character"))
     } else if name.contains("..") {

@@ -44,7 +44,7 @@ impl Pace {
 pub struct Stall {
     /// Seconds over which the rate is measured.
     pub seconds: u64,
-    /// Least bytes per second that must arrive in this time.
+    /// Minimum number of bytes per second that must arrive in this time.
     pub bytes_per_second: f64,
 }
 
@@ -72,15 +72,20 @@ impl Watch {
     ///
     /// # Errors
     /// [`SourceFault::Passing`] when too little arrived for too long.
-    pub fn came(&mut self, place: &str, bytes: usize, held: Duration) -> Result<(), SourceFault> {
+    pub fn received(
+        &mut self,
+        place: &str,
+        bytes: usize,
+        held: Duration,
+    ) -> Result<(), SourceFault> {
         self.bytes += bytes as u64;
         self.since += held;
-        let (took, looked) = (self.since.elapsed().as_secs_f64(), self.stall.seconds.max(1) as f64);
-        if took < looked {
+        let (took, window) = (self.since.elapsed().as_secs_f64(), self.stall.seconds.max(1) as f64);
+        if took < window {
             return Ok(());
         }
         if (self.bytes as f64) < self.stall.bytes_per_second * took {
-            let why = format!("only {} bytes came in {took:.0} s", self.bytes);
+            let why = format!("only {} bytes arrived in {took:.0} s", self.bytes);
             return Err(SourceFault::passing(place, why));
         }
         (self.since, self.bytes) = (Instant::now(), 0);
@@ -111,16 +116,16 @@ mod tests {
     }
 
     #[test]
-    fn a_trickle_is_noticed_and_a_limit_of_ours_is_not_held_against_it() {
+    fn a_trickle_is_detected_and_a_limit_of_ours_is_none() {
         let stall = Stall { seconds: 1, bytes_per_second: 1000.0 };
         let mut slow = Watch::new(stall);
         slow.since = slow.since.checked_sub(Duration::from_secs(2)).unwrap();
-        assert!(slow.came("x", 100, Duration::ZERO).is_err());
+        assert!(slow.received("x", 100, Duration::ZERO).is_err());
         let mut held = Watch::new(stall);
         held.since = held.since.checked_sub(Duration::from_secs(2)).unwrap();
-        assert!(held.came("x", 100, Duration::from_secs(2)).is_ok());
+        assert!(held.received("x", 100, Duration::from_secs(2)).is_ok());
         let mut fast = Watch::new(stall);
         fast.since = fast.since.checked_sub(Duration::from_secs(2)).unwrap();
-        assert!(fast.came("x", 5000, Duration::ZERO).is_ok());
+        assert!(fast.received("x", 5000, Duration::ZERO).is_ok());
     }
 }

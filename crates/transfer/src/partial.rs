@@ -88,12 +88,12 @@ impl Partial {
             block: XxHash64::with_seed(0),
             in_block: 0,
         };
-        partial.take_up()?;
+        partial.resume()?;
         Ok(partial)
     }
 
     /// Reads back the existing bytes as far as their blocks fit their checksums; the others are cut off.
-    fn take_up(&mut self) -> io::Result<()> {
+    fn resume(&mut self) -> io::Result<()> {
         let mut stated = Vec::new();
         self.sums.seek(SeekFrom::Start(0))?;
         self.sums.read_to_end(&mut stated)?;
@@ -146,8 +146,8 @@ impl Partial {
         self.written += bytes.len() as u64;
         let mut rest = bytes;
         while !rest.is_empty() {
-            let room = usize::try_from(BLOCK_BYTES - self.in_block).unwrap_or(usize::MAX);
-            let (part, later) = rest.split_at(rest.len().min(room));
+            let space = usize::try_from(BLOCK_BYTES - self.in_block).unwrap_or(usize::MAX);
+            let (part, later) = rest.split_at(rest.len().min(space));
             std::hash::Hasher::write(&mut self.block, part);
             self.in_block += part.len() as u64;
             if self.in_block == BLOCK_BYTES {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_where_it_is_good() {
+    fn a_partial_file_resumes_where_it_verifies() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(".arriving-x");
         let content = content();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_begin_anew() {
+    fn a_partial_file_can_restart() {
         let dir = tempfile::tempdir().unwrap();
         let content = content();
         let mut partial = Partial::open(dir.path().join(".arriving-x"), None).unwrap();

@@ -29,7 +29,7 @@ impl Volume {
     ///
     /// # Errors
     /// Fails when the disk cannot be queried: then no file is known to fit.
-    pub(crate) fn room(&self) -> Result<u64, TransferFault> {
+    pub(crate) fn writable_bytes(&self) -> Result<u64, TransferFault> {
         let disk = self.directory.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.directory);
         let free = files::free_bytes(disk)
             .map_err(|source| TransferFault::Library { path: self.directory.clone(), source })?;
@@ -43,24 +43,26 @@ pub(crate) fn allot(
     request: &Request<'_>,
     wanted: &mut Vec<Wanted>,
 ) -> Result<Vec<Refusal>, TransferFault> {
-    let most = request.file_bytes_most;
+    let max_bytes = request.max_file_bytes;
     let mut refused = Vec::new();
-    for one in wanted.extract_if(.., |one| one.bytes > most) {
-        let message = format!("it has {} bytes, the survey's limit is {most}", one.bytes);
+    for one in wanted.extract_if(.., |one| one.bytes > max_bytes) {
+        let message =
+            format!("the file has {} bytes, the survey's limit is {max_bytes}", one.bytes);
         refused.push(Refusal::new("too_large", one.name, message));
     }
     if request.mode != Mode::Copy && request.source.directory(request.delivery).is_some() {
         return Ok(refused);
     }
-    let rooms: Vec<u64> =
-        request.volumes.iter().map(Volume::room).collect::<Result<_, TransferFault>>()?;
-    let largest = rooms.iter().copied().max().unwrap_or(0);
+    let free: Vec<u64> =
+        request.volumes.iter().map(Volume::writable_bytes).collect::<Result<_, TransferFault>>()?;
+    let largest = free.iter().copied().max().unwrap_or(0);
     for one in wanted.extract_if(.., |one| one.bytes > largest) {
-        let message = format!("it has {} bytes, the library has room for {largest}", one.bytes);
+        let message =
+            format!("the file has {} bytes, the library has space for {largest}", one.bytes);
         refused.push(Refusal::new("no_room", one.name, message));
     }
     let sizes: Vec<u64> = wanted.iter().map(|w| w.bytes).collect();
-    match assign(&sizes, &rooms, request.fill) {
+    match assign(&sizes, &free, request.fill) {
         Some(volumes) => {
             for (one, volume) in wanted.iter_mut().zip(volumes) {
                 one.volume = volume;
@@ -70,7 +72,7 @@ pub(crate) fn allot(
         None => Err(TransferFault::NoSpace {
             places: request.volumes.iter().map(|v| v.directory.clone()).collect(),
             needed_bytes: with_reserve(sizes.iter().sum()),
-            free_bytes: rooms.iter().sum(),
+            free_bytes: free.iter().sum(),
         }),
     }
 }
@@ -81,20 +83,20 @@ fn with_reserve(bytes: u64) -> u64 {
 }
 
 /// Returns a volume for each file, all on one volume where that is possible; `None` when they do not fit. Pure.
-fn assign(sizes: &[u64], rooms: &[u64], fill: Fill) -> Option<Vec<usize>> {
-    let mut order: Vec<usize> = (0..rooms.len()).collect();
+fn assign(sizes: &[u64], free: &[u64], fill: Fill) -> Option<Vec<usize>> {
+    let mut order: Vec<usize> = (0..free.len()).collect();
     if fill == Fill::MostFree {
-        order.sort_by_key(|&volume| std::cmp::Reverse(rooms[volume]));
+        order.sort_by_key(|&volume| std::cmp::Reverse(free[volume]));
     }
     let all = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
-    if let Some(&one) = order.iter().find(|&&volume| with_reserve(all) <= rooms[volume]) {
+    if let Some(&one) = order.iter().find(|&&volume| with_reserve(all) <= free[volume]) {
         return Some(vec![one; sizes.len()]);
     }
-    let mut rooms = rooms.to_vec();
+    let mut free = free.to_vec();
     let place = |&size: &u64| {
         let needed = with_reserve(size);
-        let volume = order.iter().copied().find(|&volume| needed <= rooms[volume])?;
-        rooms[volume] -= needed;
+        let volume = order.iter().copied().find(|&volume| needed <= free[volume])?;
+        free[volume] -= needed;
         Some(volume)
     };
     sizes.iter().map(place).collect()
@@ -116,12 +118,8 @@ mod tests {
             (&[100], &[100], Fill::InOrder, None), // the reserve
             (&[], &[0], Fill::InOrder, Some(&[])),
         ];
-        for (sizes, rooms, fill, wanted) in cases {
-            assert_eq!(
-                assign(sizes, rooms, fill).as_deref(),
-                wanted,
-                "{sizes:?} {rooms:?} {fill:?}"
-            );
+        for (sizes, free, fill, wanted) in cases {
+            assert_eq!(assign(sizes, free, fill).as_deref(), wanted, "{sizes:?} {free:?} {fill:?}");
         }
     }
 }

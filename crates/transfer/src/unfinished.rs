@@ -79,7 +79,7 @@ impl Unfinished {
         if let Some(glob) = self.patterns.iter().find(|glob| glob.fits(name)) {
             return Some(format!("names like {} are those of unfinished files", glob.as_str()));
         }
-        is_of_rsync(name).then(|| "it is a file that rsync is still writing".to_owned())
+        is_of_rsync(name).then(|| "rsync is still writing the file".to_owned())
     }
 
     /// Returns the reason why a file of a directory is unfinished, from its name and the other names in the directory.
@@ -97,7 +97,7 @@ impl Unfinished {
         }
         let beside = CONTROLS.iter().chain(BESIDE_EMPTY.iter().filter(|_| bytes == Some(0)));
         let other = beside.map(|end| format!("{name}{end}")).find(|o| others.contains_key(o))?;
-        Some(format!("{other} beside it shows that it is still being written"))
+        Some(format!("{other} shows that the file is still being written"))
     }
 }
 

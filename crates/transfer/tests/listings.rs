@@ -61,7 +61,7 @@ fn skipped(desk: &Desk) -> BTreeMap<String, &'static str> {
 }
 
 #[test]
-fn names_of_every_kind_come_from_every_source() {
+fn names_of_every_kind_arrive_from_every_source() {
     let names = [
         "ADP.2014-10-01T10:20:30.456.fits",
         "HAWKI.2017-01-01T00:00:00.000.fits.fz",
@@ -195,7 +195,7 @@ fn a_fault_of_one_file_is_its_own() {
     assert_eq!(refused, wanted);
     let postponed: Vec<&str> = desk.fetched.postponed.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(postponed, ["busy.fit"], "{:?}", desk.fetched);
-    assert!(desk.fetched.away.is_none());
+    assert!(desk.fetched.unreachable.is_none());
     desk.is_tidy();
 }
 
@@ -274,19 +274,19 @@ fn endless(port_answers: &'static str) -> u16 {
 }
 
 #[test]
-fn a_file_of_unknown_length_keeps_to_limit_and_room() {
+fn a_file_of_unknown_length_keeps_to_limit_and_free_space() {
     let port =
         endless("<a href='endless.fit'>x</a><a href='good.dat'>x</a><a href='long.dat'>x</a>");
     let provider = bare(&[]);
     let mut desk = provider.desk();
-    desk.file_bytes_most = 9_000_000;
+    desk.max_file_bytes = 9_000_000;
     desk.try_with(http(port).as_ref()).unwrap();
     assert_eq!(desk.stored().into_keys().collect::<Vec<_>>(), ["good.dat", "long.dat"]);
     assert_eq!(desk.refusals(), [("endless.fit".to_owned(), "too_large".to_owned())]);
     desk.is_tidy();
     // One whose length is stated is not begun.
     let mut desk = provider.desk();
-    desk.file_bytes_most = 22;
+    desk.max_file_bytes = 22;
     desk.try_with(http(endless("<a href='good.dat'>x</a><a href='longer.dat'>x</a>")).as_ref())
         .unwrap();
     assert_eq!(desk.stored().into_keys().collect::<Vec<_>>(), ["good.dat"]);
@@ -302,7 +302,7 @@ fn a_file_of_unknown_length_keeps_to_limit_and_room() {
 }
 
 #[test]
-fn unfinished_files_are_skipped_by_every_source_and_come_when_they_are_finished() {
+fn every_source_skips_unfinished_files_until_they_are_finished() {
     let unfinished = [
         ".in.h.fit",
         ".w20071011_00100_st.fit.a1B2c3",
@@ -418,8 +418,8 @@ fn links_are_followed_as_the_source_allows() {
         assert_eq!(refused(&desk), ["loop.fit", "nothing.fit", "sub.fit"], "{is_far}");
         assert_eq!(rooted.deliveries().unwrap().names.len(), 4);
         assert_eq!(rooted.list("20071014_v1").unwrap()[0].name, "far.fit");
-        let again = rooted.glance("20071014_v1").unwrap();
-        assert_eq!(again, rooted.glance("20071014_v1").unwrap());
+        let again = rooted.probe("20071014_v1").unwrap();
+        assert_eq!(again, rooted.probe("20071014_v1").unwrap());
 
         let anywhere = opened(Links::Anywhere, &[]).unwrap();
         assert!(provider.fetch(anywhere.as_ref()).stored().contains_key("outer.fit"));

@@ -12,7 +12,7 @@ use testkit::SmallDisk;
 use testkit::relay::Relay;
 use testkit::sshd::Servers;
 use testkit::web::{self, Wrong};
-use transfer::{Proof, Source, Stall, TransferFault, Volume};
+use transfer::{Source, Stall, TransferFault, Verification, Volume};
 
 /// A way to the provider, with what keeps it open.
 struct Way {
@@ -44,7 +44,7 @@ fn ways(provider: &Provider) -> Vec<Way> {
 }
 
 #[test]
-fn every_source_gives_the_same() {
+fn every_source_delivers_the_same() {
     let provider = Provider::new();
     let directory = open(provider.root().to_str().unwrap(), |_| {});
     let wanted = provider.fetch(directory.as_ref());
@@ -57,8 +57,12 @@ fn every_source_gives_the_same() {
         let mut desk = provider.fetch(source);
         provider.is_in(&desk);
         assert_eq!(names(&desk), names(&wanted), "{name}: what arrived, in its order");
-        assert_eq!(desk.arrival(&provider.catalogue()).proof, Proof::Datasum, "{name}");
-        assert_eq!(desk.arrival(LARGE).proof, Proof::SecondLook, "{name}");
+        assert_eq!(
+            desk.arrival(&provider.catalogue()).verified_by,
+            Verification::Datasum,
+            "{name}"
+        );
+        assert_eq!(desk.arrival(LARGE).verified_by, Verification::Recheck, "{name}");
         assert!(
             desk.fetched.marked_complete && desk.refusals().is_empty(),
             "{name}: {:?}",
@@ -74,9 +78,9 @@ fn every_source_gives_the_same() {
             "{name}"
         );
         assert_eq!(source.deliveries().unwrap().names, [NIGHT], "{name}");
-        let glance = source.glance(NIGHT).unwrap();
-        assert_eq!(glance, source.glance(NIGHT).unwrap(), "{name}");
-        let mut listed = glance.names;
+        let probe = source.probe(NIGHT).unwrap();
+        assert_eq!(probe, source.probe(NIGHT).unwrap(), "{name}");
+        let mut listed = probe.names;
         listed.sort();
         assert_eq!(listed, provider.names(), "{name}");
     };
@@ -114,7 +118,7 @@ fn upload(port: u16, root: &std::path::Path, odd: &[&str]) {
 }
 
 #[test]
-fn a_line_that_is_cut_in_mid_file_is_gone_on_with() {
+fn a_connection_cut_in_mid_file_is_reopened_and_resumes() {
     let provider = Provider::new();
     for way in ways(&provider) {
         let faults = &way.relay.faults;
@@ -125,13 +129,17 @@ fn a_line_that_is_cut_in_mid_file_is_gone_on_with() {
         desk.is_tidy();
         assert_eq!(faults.cuts.load(SeqCst), 0, "{}: it was cut", way.name);
         let brought = faults.bytes.load(SeqCst);
-        assert!(brought < LARGE_BYTES * 2, "{}: {brought} bytes came: it began anew", way.name);
+        assert!(
+            brought < LARGE_BYTES * 2,
+            "{}: {brought} bytes came: the transfer restarted",
+            way.name
+        );
         assert_eq!(desk.arrival(LARGE).tries, 1, "{}", way.name);
     }
 }
 
 #[test]
-fn a_source_that_goes_away_is_gone_on_with_next_time() {
+fn a_fetch_from_an_unreachable_source_resumes_next_time() {
     let provider = Provider::new();
     for way in ways(&provider) {
         let faults = Arc::clone(&way.relay.faults);
@@ -142,7 +150,7 @@ fn a_source_that_goes_away_is_gone_on_with_next_time() {
         let began = Instant::now();
         desk.try_with(way.source.as_ref()).unwrap();
         assert!(
-            desk.fetched.away.is_some() && desk.fetched.left > 0,
+            desk.fetched.unreachable.is_some() && desk.fetched.not_started > 0,
             "{}: {:?}",
             way.name,
             desk.fetched
@@ -182,13 +190,13 @@ fn a_server_that_restarts_is_waited_for() {
         servers.restart(1); // from here: a server ends with the thread that started it
         fetching.join().unwrap().unwrap();
     });
-    assert_eq!(desk.fetched.away, None);
+    assert_eq!(desk.fetched.unreachable, None);
     provider.is_in(&desk);
     desk.is_tidy();
 }
 
 #[test]
-fn a_trickle_is_cut_and_the_rest_comes_over_another_line() {
+fn a_trickle_is_cut_and_the_rest_arrives_over_another_connection() {
     let provider = Provider::new();
     for way in ways(&provider) {
         way.relay.faults.cut_after.store(2_000_000, SeqCst);
@@ -203,7 +211,7 @@ fn a_trickle_is_cut_and_the_rest_comes_over_another_line() {
 }
 
 #[test]
-fn corrupted_bytes_are_noticed_and_brought_again() {
+fn corrupted_bytes_are_detected_and_refetched() {
     let provider = Provider::new();
     provider.states_sums();
     let Some(server) = web::nginx(&provider.root(), None) else { return };
@@ -211,12 +219,15 @@ fn corrupted_bytes_are_noticed_and_brought_again() {
     relay.faults.corrupt_at.store(5_000_000, SeqCst);
     relay.faults.corruptions.store(1, SeqCst);
     let mut desk = provider.desk();
-    desk.lines = 1;
+    desk.connections = 1;
     desk.try_with(http(relay.port).as_ref()).unwrap();
     provider.is_in(&desk);
     desk.is_tidy();
     assert_eq!(relay.faults.corruptions.load(SeqCst), 0, "a byte was changed");
-    assert_eq!((desk.arrival(LARGE).tries, desk.arrival(LARGE).proof), (2, Proof::Sha256));
+    assert_eq!(
+        (desk.arrival(LARGE).tries, desk.arrival(LARGE).verified_by),
+        (2, Verification::Sha256)
+    );
 }
 
 #[test]
@@ -268,7 +279,7 @@ fn wrong_lengths_hold_nothing_else_up() {
 }
 
 #[test]
-fn what_may_not_be_read_is_refused_and_the_rest_comes() {
+fn unreadable_files_are_refused_and_the_rest_arrives() {
     let provider = Provider::new();
     fs::write(provider.file("secret.fit"), "x").unwrap();
     let Some(server) = web::nginx(&provider.root(), None) else { return };
@@ -279,7 +290,7 @@ fn what_may_not_be_read_is_refused_and_the_rest_comes() {
 }
 
 #[test]
-fn secrets_are_asked_for_and_never_told() {
+fn secrets_are_required_and_never_shown() {
     let provider = Provider::new();
     let refused = |source: &dyn Source| {
         let mut desk = provider.desk();
@@ -441,7 +452,7 @@ fn other_content_of_a_name_is_a_new_version_and_what_is_deleted_at_the_source_st
     }
 }
 
-/// What was listed is asked for, and nothing else: the condition is the store's to keep.
+/// The listed object is requested, and nothing else: the condition is the store's to keep.
 #[test]
 fn an_object_that_was_replaced_is_not_read_for_the_one_that_was_listed() {
     let provider = Provider::new();
@@ -455,13 +466,13 @@ fn an_object_that_was_replaced_is_not_read_for_the_one_that_was_listed() {
     fs::write(provider.file(LARGE), other).unwrap();
     upload(server.port, &provider.root(), &[]);
     let span = transfer::source::Span { from: 0, to: 1000 };
-    let read = source.line().unwrap().read(NIGHT, entry, span, &mut |_| Ok(()));
+    let read = source.connect().unwrap().read(NIGHT, entry, span, &mut |_| Ok(()));
     assert!(matches!(read, Err(transfer::SourceFault::Changed { .. })), "{read:?}");
 }
 
 /// A provider whose server makes no pages: the list of a delivery names its files.
 #[test]
-fn a_list_stands_for_a_directory_page() {
+fn a_list_replaces_a_directory_page() {
     let provider = Provider::new();
     provider.states_sums();
     let list = provider.file("SHA256SUMS");
@@ -473,7 +484,7 @@ fn a_list_stands_for_a_directory_page() {
     });
     let desk = provider.fetch(source.as_ref());
     provider.is_in(&desk);
-    assert_eq!(desk.arrival(LARGE).proof, Proof::Sha256);
+    assert_eq!(desk.arrival(LARGE).verified_by, Verification::Sha256);
     let codes: Vec<String> = desk.refusals().into_iter().map(|(_, code)| code).collect();
     assert_eq!(codes, ["name_separator", "missing_from_delivery"]);
 }
@@ -514,7 +525,7 @@ fn what_will_not_fit_is_not_begun_and_a_full_disk_ends_it_whole() {
         let fault = desk.try_with(way.source.as_ref()).expect_err("it does not fit");
         assert!(fault.is_gate() && chain(&fault).contains("are free"), "{}", chain(&fault));
         assert!(desk.arrivals.is_empty());
-        // Somebody else fills the disk meanwhile.
+        // Another process fills the disk meanwhile.
         fs::remove_file(provider.file("second.dat")).unwrap();
         desk.mb_per_second = 10.0;
         let ballast = small.path().join("ballast");
@@ -543,24 +554,24 @@ fn what_will_not_fit_is_not_begun_and_a_full_disk_ends_it_whole() {
 }
 
 #[test]
-fn limits_of_lines_and_speed_hold() {
+fn limits_of_connections_and_speed_hold() {
     let provider = Provider::new();
     for way in ways(&provider) {
         let mut desk = provider.desk();
-        (desk.lines, desk.mb_per_second) = (2, 20.0);
+        (desk.connections, desk.mb_per_second) = (2, 20.0);
         let began = Instant::now();
         desk.try_with(way.source.as_ref()).unwrap();
         let seconds = began.elapsed().as_secs_f64();
         assert!(seconds > 40.0 / 20.0 * 0.9, "{}: 40 MB in {seconds} s", way.name);
         // One more lists.
-        let most = way.relay.faults.open_most.load(SeqCst);
-        assert!(most <= 4 + 1 && desk.fetched.lines <= 2, "{}: {most} connections", way.name);
+        let most = way.relay.faults.max_open.load(SeqCst);
+        assert!(most <= 4 + 1 && desk.fetched.connections <= 2, "{}: {most} connections", way.name);
         provider.is_in(&desk);
     }
 }
 
 #[test]
-fn who_asks_to_stop_is_heard_and_the_rest_is_gone_on_with() {
+fn a_stopped_fetch_resumes() {
     let provider = Provider::new();
     for way in ways(&provider) {
         let mut desk = provider.desk();
@@ -568,7 +579,7 @@ fn who_asks_to_stop_is_heard_and_the_rest_is_gone_on_with() {
         let flag = Arc::clone(&desk.stop);
         once_under_way(&desk.volumes[0].directory, move || flag.store(true, SeqCst));
         desk.try_with(way.source.as_ref()).unwrap();
-        assert!(desk.fetched.left > 0 && desk.fetched.away.is_none(), "{}", way.name);
+        assert!(desk.fetched.not_started > 0 && desk.fetched.unreachable.is_none(), "{}", way.name);
         desk.stop.store(false, SeqCst);
         desk.mb_per_second = 0.0;
         desk.try_with(way.source.as_ref()).unwrap();
@@ -578,7 +589,7 @@ fn who_asks_to_stop_is_heard_and_the_rest_is_gone_on_with() {
 }
 
 #[test]
-fn files_that_may_still_grow_are_left_and_come_later() {
+fn files_that_may_still_grow_arrive_later() {
     let provider = Provider::new();
     for way in ways(&provider) {
         let mut desk = provider.desk();

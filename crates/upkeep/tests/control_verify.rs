@@ -237,7 +237,7 @@ fn every_kind_of_damage_is_found() {
     }
 }
 
-/// What a damage cannot be without: a wrong row count is wrong in several ways.
+/// Lists the findings that a damage implies: a wrong row count is wrong in several ways.
 fn companions(code: &str) -> &'static [&'static str] {
     match code {
         "range_rows" => &["batch_rows", "lake_file_content"],
@@ -279,7 +279,7 @@ fn many_broken_references_are_one_finding() {
 }
 
 #[test]
-fn a_damaged_database_file_is_told() {
+fn a_damaged_database_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let site = whole_site(&dir.path().join("site"));
     let connection = Connection::open(site.database()).unwrap();

@@ -166,7 +166,7 @@ fn kinds(site: &Site) -> anyhow::Result<BTreeMap<(String, String), FrameKind>> {
 /// Returns the frames with the id of their survey, by delivery and name.
 fn figures(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Vec<(String, Figure)>> {
     let mut unlimited = site.clone();
-    (unlimited.config.sql.rows, unlimited.config.sql.seconds) = (0, 0);
+    (unlimited.config.sql.max_rows, unlimited.config.sql.max_seconds) = (0, 0);
     let session = sql::session(&unlimited, None)?;
     let quoted = |name: &String| format!("'{}'", name.replace('\'', "''"));
     let only = deliveries.map_or(String::new(), |names| {

@@ -22,13 +22,13 @@ enum Loop {
     #[command(after_help = "\
 Each source of almagest.toml ([inbox] directories, [sources.NAME]) is looked at every poll_seconds.
 Files come when they did not change for a while, catalogues and the newest night first; what is
-still to come of a delivery is in `almagest status`. SIGTERM ends it at once: what was brought of a
-file is kept, and the next start goes on with it.")]
+awaited of a delivery is in `almagest status`. SIGTERM ends it at once: what was brought of a
+file is kept, and the next start resumes it.")]
     Transfer,
     /// Make every batch visible as soon as it is staged
     #[command(after_help = "\
 Runs until SIGTERM or SIGINT, which end it in the middle of a load with nothing half done. A
-second one on the same site stands by until the first is gone. While the database is away it
+second one on the same site stands by until the first stops. While the database is unreachable it
 waits and tries again. What it does is in `almagest status`, in logs/almagest.log, and at
 http://127.0.0.1:19187/metrics and /healthz ([ingest] listen).")]
     Ingest,

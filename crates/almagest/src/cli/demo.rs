@@ -1,6 +1,6 @@
 //! `almagest demo`: a small night from delivery to query, in the working directory.
 
-use super::{Format, contact_sheet, init, run as verbs, simulate, sql};
+use super::{Format, contact_sheet, init, night as work, run as verbs, simulate, sql, transfer};
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use archive::Inquiry;
@@ -80,11 +80,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         );
     }
     let site = Site::find(Some(root.clone()))?;
-    let deliveries = verbs::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
-    let mut night = verbs::open(site, "demo")?;
+    let deliveries = transfer::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
+    let mut night = work::open(site, "demo")?;
     let word = Word { whole: Whole::AllHere, ..Word::default() };
     verbs::curate(&mut night, &deliveries, &word)?;
-    verbs::report(&night);
+    work::report(&night);
     if night.interrupted() {
         return Ok(Exit::Interrupted);
     }
@@ -116,7 +116,7 @@ fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
     add("status".to_owned(), "");
     add("verify".to_owned(), "");
     add("attach".to_owned(), "the same archive in DuckDB, from Python or R");
-    let mut text = String::from("\ngo on with:\n");
+    let mut text = String::from("\nnext commands:\n");
     for (words, about) in commands {
         let command = format!("{me} --site {site} {words}");
         let about = if about.is_empty() { String::new() } else { format!("   # {about}") };

@@ -221,7 +221,7 @@ impl Report {
         steps.dedup();
         let commands: Vec<String> = steps.iter().take(10).map(advice::command).collect();
         self.faults.push(format!(
-            "{} left by processes that are gone, restarted by:\n{}",
+            "{} left by processes that stopped, restarted by:\n{}",
             counted(gone.len() as u64, "attempt"),
             commands.join("\n")
         ));
@@ -238,5 +238,5 @@ fn files_in_words(count: usize) -> String {
 
 /// Returns true when the process that holds a lease is known to have ended.
 fn left_alone(lease: &Lease) -> bool {
-    archive::lease::Process::parse(&lease.holder).is_some_and(|process| process.is_gone())
+    archive::lease::Process::parse(&lease.holder).is_some_and(|process| process.has_stopped())
 }

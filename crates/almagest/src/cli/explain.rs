@@ -285,12 +285,12 @@ fn await_file(archive: &Archive, delivery: &str, out: &mut Explanation) -> anyho
 
 /// Returns the most frequent findings of a delivery, and the command that lists the others.
 fn findings_section(findings: &[Drift]) -> String {
-    const AT_MOST: usize = 20;
-    let shown = &findings[..findings.len().min(AT_MOST)];
+    const MAX_SHOWN: usize = 20;
+    let shown = &findings[..findings.len().min(MAX_SHOWN)];
     let mut text = format!("findings:\n{}", findings::table(shown, Deliveries::One));
-    if let Some(first) = findings.get(AT_MOST) {
+    if let Some(first) = findings.get(MAX_SHOWN) {
         let list = Advice::FindingsOf { delivery: first.delivery.clone() };
-        let more = findings.len() - AT_MOST;
+        let more = findings.len() - MAX_SHOWN;
         text += &format!("… {more} more: {}\n", advice::command(&list));
     }
     text + &findings::endings(findings)

@@ -78,14 +78,14 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
 
 /// Returns the commands that end the causes of findings, each with its effect.
 pub fn endings(findings: &[Drift]) -> String {
-    const AT_MOST: usize = 10;
+    const MAX_SHOWN: usize = 10;
     let mut commands: Vec<Advice> = findings.iter().filter_map(Drift::advice).collect();
     commands.sort();
     commands.dedup();
-    let more = commands.len().saturating_sub(AT_MOST);
+    let more = commands.len().saturating_sub(MAX_SHOWN);
     let line =
         |c: &Advice| format!("\nto end the older products all the same: {}", advice::command(c));
-    let mut text: String = commands.iter().take(AT_MOST).map(line).collect();
+    let mut text: String = commands.iter().take(MAX_SHOWN).map(line).collect();
     if more > 0 {
         text += &format!("\n… and for {} more", counted(more as u64, "delivery"));
     }

@@ -1,36 +1,60 @@
-//! The command line: one file per verb.
+//! The command line: one file per verb. Verbs share [`night`] and [`step`] (work), [`subject`] and [`instruction`] (decisions),
+//! [`identity`] (options) and [`soundness`] (delivered files).
 
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use curate::Scope;
 use std::path::PathBuf;
 
+mod approve;
+mod attach;
 mod backup;
+mod cancel;
+mod catalogue;
+mod completions;
 mod config;
 mod contact_sheet;
 mod daemon;
 mod demo;
 mod doctor;
+mod drain;
+mod edit;
 mod explain;
 mod findings;
 mod groups;
+mod identity;
+mod ingest;
 mod init;
 mod inspect;
-mod instruct;
-mod library;
-mod manual;
+mod instruction;
+mod man;
+mod metadata;
 mod migrate;
+mod night;
+mod pause;
 mod plan;
+mod preview;
 mod profile;
 mod programme;
+mod purge;
+mod reconcile;
 mod refusals;
+mod reject;
+mod restore;
+mod resume;
 mod retract;
+mod retry;
 mod run;
+mod scrub;
 mod simulate;
+mod soundness;
 mod sources;
 mod sql;
 mod status;
+mod step;
+mod subject;
 mod supersede;
+mod transfer;
 mod verify;
 
 /// Survey-archive curation: from a night's delivery of FITS files to a database that can be queried.
@@ -59,35 +83,35 @@ enum Verb {
     /// Take deliveries through every step, from transfer to ingest
     Run(run::Arguments),
     /// CU1: fetch deliveries into the library, verify and register them
-    Transfer(run::TransferArguments),
+    Transfer(transfer::Arguments),
     /// List what the sources of almagest.toml have, and what has not arrived
     Sources(sources::Arguments),
     /// CU2: make JPEG previews
-    Preview(run::StepArguments),
+    Preview(step::Arguments),
     /// CU3: extract the metadata of multiframes
-    Metadata(run::StepArguments),
+    Metadata(step::Arguments),
     /// CU4: extract the detections of catalogues
-    Catalogue(run::StepArguments),
+    Catalogue(step::Arguments),
     /// Make staged batches visible in the archive
-    Ingest(run::IngestArguments),
+    Ingest(ingest::Arguments),
     /// Show the proposed plan: what runs where and when
     Plan(plan::Arguments),
     /// Approve a plan, or part of it
-    Approve(plan::ApproveArguments),
+    Approve(approve::Arguments),
     /// Reject a plan
-    Reject(plan::RejectArguments),
+    Reject(reject::Arguments),
     /// Change the next plan: move, hold, priority
-    Edit(instruct::EditArguments),
+    Edit(edit::Arguments),
     /// Start nothing new of a unit, delivery, night or use case, or on a host
-    Pause(instruct::StopArguments),
+    Pause(instruction::StopArguments),
     /// End a pause, a hold, a drain or a rejection
-    Resume(instruct::ResumeArguments),
+    Resume(resume::Arguments),
     /// Empty a host: running tasks finish, waiting ones run elsewhere
-    Drain(instruct::StopArguments),
+    Drain(instruction::StopArguments),
     /// End the running tasks of units, and hold the units
-    Cancel(instruct::StopArguments),
+    Cancel(instruction::StopArguments),
     /// Redo tasks that were given up
-    Retry(instruct::GoArguments),
+    Retry(retry::Arguments),
     /// Work until a signal ends it: sources, data daemon, ingester
     Daemon(daemon::Arguments),
     /// Show deliveries, running work, and what waits for what
@@ -103,17 +127,17 @@ enum Verb {
     /// End older products that are kept because newer frames lack them
     Supersede(supersede::Arguments),
     /// Delete for good what is retracted
-    Purge(retract::PurgeArguments),
+    Purge(purge::Arguments),
     /// Check that the archive is complete, unique and correct
     Verify(verify::Arguments),
     /// Re-read delivered files within a budget, and report damage and loss
-    Scrub(library::ScrubArguments),
+    Scrub(scrub::Arguments),
     /// Compare source, library and archive, and repair one from another
-    Reconcile(library::ReconcileArguments),
+    Reconcile(reconcile::Arguments),
     /// Copy what cannot be made again: archive, configuration and profiles
     Backup(backup::Arguments),
     /// Make a site from a backup, or restore a lost archive.db
-    Restore(backup::RestoreArguments),
+    Restore(restore::Arguments),
     /// Move the archive to a PostgreSQL server, or back into the site
     Migrate(migrate::Arguments),
     /// Query the archive
@@ -121,7 +145,7 @@ enum Verb {
     /// Write a page with the previews of the site, of deliveries or nights
     ContactSheet(contact_sheet::Arguments),
     /// Print the statements that attach the archive to DuckDB, read-only
-    Attach(sql::AttachArguments),
+    Attach(attach::Arguments),
     /// Show what Almagest reads in FITS files
     Inspect(inspect::Arguments),
     /// List programmes, or add one and release the frames that wait for it
@@ -135,9 +159,9 @@ enum Verb {
     /// Write a realistic night of pipeline products
     Simulate(simulate::Arguments),
     /// Print a completion script for a shell
-    Completions(manual::CompletionsArguments),
+    Completions(completions::Arguments),
     /// Print the manual, or write its pages into a directory
-    Man(manual::ManArguments),
+    Man(man::Arguments),
 }
 
 /// Options that say how much of the archive a step is for.
@@ -170,7 +194,7 @@ pub fn arguments() -> Result<Arguments, clap::Error> {
 /// Form of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Aligned columns.
     Table,
     /// Comma-separated values (RFC 4180), one header line.
     Csv,
@@ -188,41 +212,41 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.verb {
         Verb::Demo(verb) => demo::run(&verb),
         Verb::Init(verb) => init::run(&verb),
-        Verb::Completions(verb) => manual::completions(&verb),
-        Verb::Man(verb) => manual::man(&verb),
+        Verb::Completions(verb) => completions::run(&verb),
+        Verb::Man(verb) => man::run(&verb),
         Verb::Run(verb) => run::run(site, &verb),
-        Verb::Transfer(verb) => run::transfer(site, &verb),
+        Verb::Transfer(verb) => transfer::run(site, &verb),
         Verb::Sources(verb) => sources::run(site, &verb),
-        Verb::Preview(verb) => run::step(site, model::UseCase::Preview, &verb),
-        Verb::Metadata(verb) => run::step(site, model::UseCase::Metadata, &verb),
-        Verb::Catalogue(verb) => run::step(site, model::UseCase::Catalogue, &verb),
-        Verb::Ingest(verb) => run::ingest(site, &verb),
-        Verb::Plan(verb) => plan::plan(site, &verb),
-        Verb::Approve(verb) => plan::approve(site, &verb),
-        Verb::Reject(verb) => plan::reject(site, &verb),
-        Verb::Edit(verb) => instruct::edit(site, &verb),
-        Verb::Pause(verb) => instruct::pause(site, &verb),
-        Verb::Resume(verb) => instruct::resume(site, &verb),
-        Verb::Drain(verb) => instruct::drain(site, &verb),
-        Verb::Cancel(verb) => instruct::cancel(site, &verb),
-        Verb::Retry(verb) => instruct::retry(site, &verb),
+        Verb::Preview(verb) => preview::run(site, &verb),
+        Verb::Metadata(verb) => metadata::run(site, &verb),
+        Verb::Catalogue(verb) => catalogue::run(site, &verb),
+        Verb::Ingest(verb) => ingest::run(site, &verb),
+        Verb::Plan(verb) => plan::run(site, &verb),
+        Verb::Approve(verb) => approve::run(site, &verb),
+        Verb::Reject(verb) => reject::run(site, &verb),
+        Verb::Edit(verb) => edit::run(site, &verb),
+        Verb::Pause(verb) => pause::run(site, &verb),
+        Verb::Resume(verb) => resume::run(site, &verb),
+        Verb::Drain(verb) => drain::run(site, &verb),
+        Verb::Cancel(verb) => cancel::run(site, &verb),
+        Verb::Retry(verb) => retry::run(site, &verb),
         Verb::Daemon(verb) => daemon::run(site, &verb),
         Verb::Status(verb) => status::run(site, &verb),
         Verb::Refusals(verb) => refusals::run(site, &verb),
         Verb::Findings(verb) => findings::run(site, &verb),
         Verb::Explain(verb) => explain::run(site, &verb),
-        Verb::Purge(verb) => retract::purge(site, &verb),
+        Verb::Purge(verb) => purge::run(site, &verb),
         Verb::Retract(verb) => retract::run(site, &verb),
         Verb::Supersede(verb) => supersede::run(site, &verb),
         Verb::Verify(verb) => verify::run(site, &verb),
-        Verb::Scrub(verb) => library::scrub(site, &verb),
-        Verb::Reconcile(verb) => library::reconcile(site, &verb),
+        Verb::Scrub(verb) => scrub::run(site, &verb),
+        Verb::Reconcile(verb) => reconcile::run(site, &verb),
         Verb::Backup(verb) => backup::run(site, &verb),
-        Verb::Restore(verb) => backup::restore(&verb),
+        Verb::Restore(verb) => restore::run(&verb),
         Verb::Migrate(verb) => migrate::run(site, &verb),
         Verb::Sql(verb) => sql::run(site, &verb),
         Verb::ContactSheet(verb) => contact_sheet::run(site, &verb),
-        Verb::Attach(verb) => sql::attach(site, &verb),
+        Verb::Attach(verb) => attach::run(site, &verb),
         Verb::Inspect(verb) => inspect::run(site, &verb),
         Verb::Programme(verb) => programme::run(site, &verb),
         Verb::Profile(verb) => profile::run(site, &verb),

@@ -1,16 +1,16 @@
-//! `almagest plan`, `approve`, `reject`: proposals, and the decisions of operators.
+//! `almagest plan`: proposals, and what became of them.
 
-use super::instruct::{check_host, in_words, paused, tell_dry_run, unit};
+use super::instruction::{in_words, paused};
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, grouped, say, say_part, shown, tell, utc};
-use archive::planning::{Decided, Instruction, PlanState, Selection, Standing};
+use crate::report::{Table, grouped, say, say_part, utc};
+use archive::planning::{Instruction, PlanState, Standing};
 use archive::records::Cause;
 use archive::{ArchiveError, ArchiveFault, Planning, Timestamp};
 use curate::advice;
 use curate::scheduler::document::{self, Document};
 use curate::scheduler::{self, Curator};
 use curate::site::{self, Archive, Site};
-use model::{Advice, UseCase};
+use model::Advice;
 use std::path::PathBuf;
 
 /// Arguments of `plan`.
@@ -33,45 +33,8 @@ pub struct Arguments {
     limit: u32,
 }
 
-/// Arguments of `approve`.
-#[derive(Debug, clap::Args)]
-pub struct ApproveArguments {
-    /// All of it.
-    #[arg(long, conflicts_with_all = ["unit", "host"])]
-    all: bool,
-    /// Only this unit, as DELIVERY/USE_CASE; may be repeated.
-    #[arg(long, value_name = "UNIT", value_parser = unit)]
-    unit: Vec<(String, UseCase)>,
-    /// Only what is planned on this host, and there only; may be repeated.
-    #[arg(long, value_name = "HOST")]
-    host: Vec<String>,
-    /// The plan that is meant; the latest when left out.
-    #[arg(long, value_name = "N")]
-    plan: Option<i64>,
-    /// Why, for the history.
-    #[arg(long, default_value = "approved")]
-    reason: String,
-    /// Only say what would be approved.
-    #[arg(long)]
-    dry_run: bool,
-}
-
-/// Arguments of `reject`.
-#[derive(Debug, clap::Args)]
-pub struct RejectArguments {
-    /// Why, for the history.
-    #[arg(long)]
-    reason: String,
-    /// The plan that is meant; the latest when left out.
-    #[arg(long, value_name = "N")]
-    plan: Option<i64>,
-    /// Only say what would be rejected.
-    #[arg(long)]
-    dry_run: bool,
-}
-
 /// Shows the proposal, and proposes new work.
-pub fn plan(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.history {
         return history(&site, arguments.limit);
@@ -111,9 +74,9 @@ pub fn plan(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit
     }
     let standing = curator.archive().instructions()?;
     for s in &standing {
-        let is_gone = |host: &String| document.hosts.iter().all(|known| known.host != *host);
+        let is_unknown = |host: &String| document.hosts.iter().all(|known| known.host != *host);
         if let Instruction::Move(host) = &s.instruction
-            && is_gone(host)
+            && is_unknown(host)
         {
             let unbind = Advice::EditUnbind { target: s.subject.target() };
             say!("\n{s}; {host} does not exist: {}", advice::command(&unbind));
@@ -159,7 +122,7 @@ fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit>
     let done = archive.compare(record.plan_id)?;
     let mut came = document::Came::new();
     for unit in document.units.iter().filter(|unit| unit.to_come) {
-        let tasks = archive.compare_coming(&unit.delivery, unit.use_case, record.proposed)?;
+        let tasks = archive.compare_expected(&unit.delivery, unit.use_case, record.proposed)?;
         if !tasks.is_empty() {
             came.insert((unit.delivery.clone(), unit.use_case), tasks);
         }
@@ -240,115 +203,8 @@ fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Approves a plan or part of it.
-pub fn approve(site: Option<PathBuf>, arguments: &ApproveArguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    if !arguments.all && arguments.unit.is_empty() && arguments.host.is_empty() {
-        return Err(exit::usage("what is approved? --all, --unit UNIT or --host HOST"));
-    }
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
-    latest(&archive, arguments.plan)?;
-    for host in &arguments.host {
-        check_host(&site, host)?;
-    }
-    let selection = Selection { units: arguments.unit.clone(), hosts: arguments.host.clone() };
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
-    let decided = archive
-        .approve(arguments.plan, &selection, &cause, site::now())
-        .map_err(|error| undecidable(error, arguments.plan))?;
-    let number = decided.plan_id;
-    if decided.tasks == 0 && decided.coming.is_empty() {
-        return Err(exit::gate(format!(
-            "plan {number} has nothing undecided of that: {}",
-            advice::command(&Advice::Plan)
-        )));
-    }
-    tell_dry_run(arguments.dry_run);
-    say!("plan {number}: {}", approved(&archive, number, &decided)?);
-    still_paused(&archive, &decided)?;
-    if arguments.dry_run {
-        return Ok(Exit::Done);
-    }
-    let daemon = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
-    if !daemon.is_some_and(|state| state.is_alive()) {
-        tell!(
-            "almagest: no data daemon runs on this machine: {}",
-            advice::command(&Advice::DaemonData)
-        );
-    }
-    Ok(Exit::Done)
-}
-
-/// Returns the numbers of tasks and units that were approved, as in the plan's header.
-fn approved(archive: &Archive, number: i64, decided: &Decided) -> anyhow::Result<String> {
-    let mut text = format!(
-        "{} of {} may start",
-        counted(decided.tasks, "task"),
-        counted(decided.units.len() as u64, "unit")
-    );
-    if !decided.coming.is_empty() {
-        let document =
-            archive.plan(Some(number))?.map(|record| scheduler::parsed(&record)).transpose()?;
-        let tasks = document.map_or(0, |document| document.tasks_to_come(&decided.coming));
-        text += &format!(
-            ", and {} in {} to come",
-            counted(tasks, "more task"),
-            counted(decided.coming.len() as u64, "round")
-        );
-    }
-    Ok(text)
-}
-
-/// Reports the instructions by which approved units do not start.
-fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
-    let units: Vec<(String, UseCase)> = decided
-        .units
-        .iter()
-        .map(|unit| (unit.delivery.clone(), unit.use_case))
-        .chain(decided.coming.iter().cloned())
-        .collect();
-    let mut deliveries: Vec<(String, Option<i32>)> =
-        units.iter().map(|(delivery, _)| (delivery.clone(), None)).collect();
-    deliveries.dedup();
-    let mut told: Vec<Standing> = Vec::new();
-    for held in archive.held(&deliveries)? {
-        if units.contains(&(held.delivery, held.use_case)) && !told.contains(&held.standing) {
-            told.push(held.standing);
-        }
-    }
-    for standing in &told {
-        tell!(
-            "almagest: {}, and does not start: {}",
-            shown(&standing.to_string()),
-            advice::command(&advice::resume_of(standing))
-        );
-    }
-    Ok(())
-}
-
-/// Rejects the undecided part of a plan.
-pub fn reject(site: Option<PathBuf>, arguments: &RejectArguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
-    latest(&archive, arguments.plan)?;
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
-    let (number, paused) = archive
-        .reject(arguments.plan, &cause, site::now())
-        .map_err(|error| undecidable(error, arguments.plan))?;
-    tell_dry_run(arguments.dry_run);
-    say!("plan {number} is rejected; {} do not start:", counted(paused.len() as u64, "unit"));
-    for (delivery, use_case) in &paused {
-        say!("  {delivery}/{use_case}");
-    }
-    if !paused.is_empty() {
-        let target = model::advice::Target::Plan(number);
-        say!("resume them: {}", advice::command(&Advice::Resume { target }));
-    }
-    Ok(Exit::Done)
-}
-
 /// Returns the error for a plan that is decided already, or for no undecided plan, with the command that shows the plan.
-fn undecidable(error: ArchiveError, plan: Option<i64>) -> anyhow::Error {
+pub fn undecidable(error: ArchiveError, plan: Option<i64>) -> anyhow::Error {
     if !matches!(error.fault, ArchiveFault::Conflict(_)) {
         return error.into();
     }

@@ -177,21 +177,21 @@ fn place(record: &RefusalRecord) -> String {
 
 /// Returns the place in a width that leaves room for the reason: of a long name, begin and end.
 fn in_short(record: &RefusalRecord) -> String {
-    const LONGEST: usize = 44;
+    const MAX_CHARS: usize = 44;
     let place: Vec<char> = place(record).chars().collect();
-    if place.len() <= LONGEST {
+    if place.len() <= MAX_CHARS {
         return place.into_iter().collect();
     }
-    let (begin, end) = (&place[..LONGEST - 16], &place[place.len() - 15..]);
+    let (begin, end) = (&place[..MAX_CHARS - 16], &place[place.len() - 15..]);
     begin.iter().chain(&['…']).chain(end).collect()
 }
 
 fn shortened(message: &str) -> String {
-    const LONGEST: usize = 110;
-    if message.chars().count() <= LONGEST {
+    const MAX_CHARS: usize = 110;
+    if message.chars().count() <= MAX_CHARS {
         return message.to_owned();
     }
-    message.chars().take(LONGEST - 1).chain(['…']).collect()
+    message.chars().take(MAX_CHARS - 1).chain(['…']).collect()
 }
 
 fn show(site: &Site, which: &Numbers) -> anyhow::Result<Exit> {

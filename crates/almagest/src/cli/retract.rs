@@ -15,7 +15,7 @@ use std::path::PathBuf;
 A retraction ends the rows of a delivery (all its rounds) in every table and view; it deletes
 nothing, keeps who did it and why, and takes as long as the delivery is large. What the
 delivery had superseded of earlier processings of the night shows again. --undo
-brings all of it back under the same ids. To ingest it anew instead: almagest metadata --again --delivery
+brings all of it back under the same ids. To ingest it again instead: almagest metadata --again --delivery
 NAME, likewise preview and catalogue, then almagest ingest.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
@@ -33,39 +33,6 @@ pub struct Arguments {
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
-}
-
-/// Arguments of `purge`.
-#[derive(Debug, clap::Args)]
-pub struct PurgeArguments {
-    /// Only this delivery; else everything that is retracted.
-    #[arg(value_name = "DELIVERY")]
-    delivery: Option<String>,
-    /// Only say what would be deleted.
-    #[arg(long)]
-    dry_run: bool,
-}
-
-/// Deletes permanently the data that are retracted.
-pub fn purge(site: Option<PathBuf>, arguments: &PurgeArguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    let name = arguments.delivery.as_deref();
-    if arguments.dry_run {
-        let status = site.read()?.status()?;
-        let deliveries = status.deliveries.iter().filter(|d| name.is_none_or(|n| n == d.name));
-        for delivery in deliveries {
-            for round in delivery.rounds.iter().filter(|r| r.state == "retracted") {
-                say!("{} {} round {}", delivery.name, round.use_case, round.round);
-            }
-        }
-        return Ok(Exit::Done);
-    }
-    let purged = site.write()?.purge(name, site::now())?;
-    for round in &purged.rounds {
-        say!("purged {round}");
-    }
-    say!("{} deleted, {} removed", counted(purged.rows, "row"), counted(purged.files, "file"));
-    Ok(Exit::Done)
 }
 
 /// Removes a delivery from the archive, or restores it.

@@ -24,7 +24,7 @@ pub struct Arguments {
 struct Found {
     name: String,
     address: String,
-    lines: usize,
+    max_connections: usize,
     mb_per_second: f64,
     is_open: bool,
     /// Reason why the source cannot be read; `None` when it can.
@@ -63,7 +63,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let look = |origin: &Origin| -> Result<Looked, transfer::SourceFault> {
         let (mut deliveries, found) = (Vec::new(), origin.deliveries(&profiles)?);
         for name in found.names {
-            let names = origin.source.glance(&name)?.names.len();
+            let names = origin.source.probe(&name)?.names.len();
             let own = by_directory.get(&name).and_then(|all| own(all, origin, &keys));
             let delivery = own.map(|own| own.delivery.clone());
             let (state, awaited) = match own.and_then(|own| known.get(own.delivery.as_str())) {
@@ -83,7 +83,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             Found {
                 name: origin.name.clone(),
                 address: origin.address.clone(),
-                lines: origin.settings.lines,
+                max_connections: origin.settings.max_connections,
                 mb_per_second: origin.settings.mb_per_second,
                 is_open: origin.settings.is_open(curate::site::now()),
                 fault,
@@ -97,8 +97,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     } else {
         told(&found);
     }
-    let is_away = found.iter().any(|f| f.fault.is_some());
-    Ok(if is_away { Exit::Infrastructure } else { Exit::Done })
+    let is_unreachable = found.iter().any(|f| f.fault.is_some());
+    Ok(if is_unreachable { Exit::Infrastructure } else { Exit::Done })
 }
 
 fn told(found: &[Found]) {
@@ -106,7 +106,7 @@ fn told(found: &[Found]) {
         say!("almagest.toml names no source: [inbox] directories, [sources.NAME]");
         return;
     }
-    let mut table = Table::new(["source", "where", "lines", "limit", "deliveries", ""]);
+    let mut table = Table::new(["source", "where", "connections", "limit", "deliveries", ""]);
     let mut deliveries = Table::new(["source", "delivery", "files there", "here", "awaited"]);
     let mut skipped = Table::new(["source", "skipped", "why"]);
     for source in found {
@@ -122,7 +122,7 @@ fn told(found: &[Found]) {
         table.row([
             source.name.clone(),
             source.address.clone(),
-            source.lines.to_string(),
+            source.max_connections.to_string(),
             limit,
             source.deliveries.len().to_string(),
             word,

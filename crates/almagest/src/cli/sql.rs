@@ -1,4 +1,4 @@
-//! `almagest sql` and `almagest attach`.
+//! `almagest sql`.
 
 mod watchdog;
 
@@ -10,7 +10,7 @@ use curate::site::Site;
 use model::EventId;
 use query::writers::{AsCsv, AsJson, AsTable, cell};
 use query::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use watchdog::Watchdog;
@@ -43,7 +43,7 @@ pub struct Arguments {
     /// End the query as failed (exit code 3) when it has more rows; those before are written.
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
-    /// Stop after so many seconds.
+    /// Stop after this many seconds.
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
     /// The tables as they were after this event; `SELECT * FROM event` lists them.
@@ -53,10 +53,6 @@ pub struct Arguments {
     #[arg(long)]
     stats: bool,
 }
-
-/// Arguments of `attach`.
-#[derive(Debug, clap::Args)]
-pub struct AttachArguments {}
 
 /// Runs a query and writes its rows as they arrive.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -102,23 +98,23 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
     let limits = &site.config.sql;
     let limits = SqlLimits {
-        time: (limits.seconds > 0).then(|| Duration::from_secs(limits.seconds)),
-        rows: (limits.rows > 0).then_some(limits.rows),
-        temporary_bytes: (limits.temporary_mb > 0).then(|| limits.temporary_mb * 1_000_000),
+        time: (limits.max_seconds > 0).then(|| Duration::from_secs(limits.max_seconds)),
+        rows: (limits.max_rows > 0).then_some(limits.max_rows),
+        temporary_bytes: (limits.max_temporary_mb > 0).then(|| limits.max_temporary_mb * 1_000_000),
         ..SqlLimits::DEFAULT
     };
     Ok(Reader::open_as_of(&site.place, limits, as_of)?)
 }
 
 fn time_limit(site: &Site, arguments: &Arguments) -> Option<Duration> {
-    let seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
+    let seconds = arguments.seconds.unwrap_or(site.config.sql.max_seconds);
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
     let mut site = site.clone();
-    site.config.sql.rows = arguments.rows.unwrap_or(site.config.sql.rows);
-    site.config.sql.seconds = arguments.seconds.unwrap_or(site.config.sql.seconds);
+    site.config.sql.max_rows = arguments.rows.unwrap_or(site.config.sql.max_rows);
+    site.config.sql.max_seconds = arguments.seconds.unwrap_or(site.config.sql.max_seconds);
     let event = |number: i64| {
         EventId::new(number).ok_or_else(|| exit::usage(format!("--as-of {number} is no event")))
     };
@@ -211,12 +207,4 @@ impl RowSink for Collected {
         self.rows.push(values.iter().map(|value| cell(value).into_owned()).collect());
         Ok(())
     }
-}
-
-/// Prints the statements that attach the archive to DuckDB.
-pub fn attach(site: Option<PathBuf>, _: &AttachArguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    let mut out: StdoutLock = io::stdout().lock();
-    out.write_all(query::attach_statements(&site.place)?.as_bytes())?;
-    Ok(Exit::Done)
 }

@@ -47,7 +47,7 @@ pub struct Arguments {
     /// As one JSON object.
     #[arg(long)]
     json: bool,
-    /// Show it anew every two seconds, until Ctrl-C.
+    /// Refresh every two seconds, until Ctrl-C.
     #[arg(long, conflicts_with = "json")]
     watch: bool,
 }
@@ -128,7 +128,7 @@ fn whole(
     let mut whole = text(status, rates, is_all);
     let stopped: Vec<Standing> = standing.iter().filter(|s| s.is_stop()).cloned().collect();
     if !stopped.is_empty() {
-        whole += &format!("\n{}", super::instruct::paused(&stopped));
+        whole += &format!("\n{}", super::instruction::paused(&stopped));
     }
     if let Some(state) = &daemons.arrivals {
         whole += &format!("\n{}", sources_text(state, status));
@@ -290,7 +290,7 @@ fn text(status: &Status, rates: &[Rate], is_all: bool) -> String {
         parts.insert(at, line);
     }
     parts.extend(
-        [programmes(status), of_late(rates)].iter().filter(|t| !t.is_empty()).map(Table::text),
+        [programmes(status), recent_tasks(rates)].iter().filter(|t| !t.is_empty()).map(Table::text),
     );
     let mut text = parts.join("\n");
     if status.open_refusals + status.parked_refusals > 0 {
@@ -381,7 +381,7 @@ fn deliveries(status: &Status) -> Table {
     table
 }
 
-/// Returns a table of the deliveries with files that are known to be still to come.
+/// Returns a table of the deliveries with awaited files.
 fn incomplete(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "not complete"]);
     for d in status.deliveries.iter().rev() {
@@ -411,8 +411,8 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
             source.fault.clone().unwrap_or_default(),
         ]);
         // Deliveries that the archive knows are reported above.
-        let is_told = |name: &String| status.deliveries.iter().any(|d| d.name == *name);
-        for (delivery, what) in source.awaited.iter().filter(|(name, _)| !is_told(name)) {
+        let is_listed = |name: &String| status.deliveries.iter().any(|d| d.name == *name);
+        for (delivery, what) in source.awaited.iter().filter(|(name, _)| !is_listed(name)) {
             awaited.row([name.clone(), delivery.clone(), what.clone()]);
         }
     }
@@ -456,8 +456,8 @@ fn programmes(status: &Status) -> Table {
 }
 
 /// Returns the recent throughput of a core of each host: all tasks have one core.
-fn of_late(rates: &[Rate]) -> Table {
-    let mut table = Table::new(["use case", "on", "tasks of late", "each", "input", "rows"]);
+fn recent_tasks(rates: &[Rate]) -> Table {
+    let mut table = Table::new(["use case", "on", "recent tasks", "each", "input", "rows"]);
     for r in rates {
         let each = r.seconds / r.tasks as f64;
         table.row([

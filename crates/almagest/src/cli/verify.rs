@@ -19,10 +19,10 @@ pub struct Arguments {
     /// Read every library and lake file, and compare checksums.
     #[arg(long)]
     checksums: bool,
-    /// With --checksums: read only so many percent of the files, another part of them every day.
+    /// With --checksums: read only this percentage of the files, another part of them every day.
     #[arg(long, value_name = "PERCENT", requires = "checksums", value_parser = clap::value_parser!(u8).range(1..=100))]
     sample: Option<u8>,
-    /// With --checksums: read at most so many MB per second.
+    /// With --checksums: read at most this many MB per second.
     #[arg(long, value_name = "MB", requires = "checksums")]
     bandwidth: Option<u64>,
     /// Repair what can lose nothing: remove files and tables that no event made, request lost previews again, take

@@ -47,7 +47,7 @@ pub(crate) fn a_plan_is_decided_on() -> Vec<&'static str> {
     assert_eq!(desk.count("SELECT count(*) FROM instruction WHERE act = 'pause'"), 0);
     tried.run(&plan(), &Advice::ApproveHost { host }).ended(0);
     assert!(state("approved") > 1);
-    // What comes later has no host yet, and is approved with the rest.
+    // A later round has no host yet, and is approved with the rest.
     let rest = plan();
     tried.run(&rest, &Advice::ApproveAll).ended(0);
     assert_eq!(state("proposed"), 0);
@@ -55,7 +55,7 @@ pub(crate) fn a_plan_is_decided_on() -> Vec<&'static str> {
     tried.kinds
 }
 
-pub(crate) fn a_unit_is_bound_to_a_host_that_is_gone() -> Vec<&'static str> {
+pub(crate) fn a_unit_is_bound_to_an_unknown_host() -> Vec<&'static str> {
     let desk = Desk::new();
     desk.in_a_hurry();
     desk.transfer(&[night("20071011")]);
@@ -89,7 +89,7 @@ pub(crate) fn nothing_works_on_what_is_approved() -> Vec<&'static str> {
     tried.kinds
 }
 
-pub(crate) fn daemons_are_gone() -> Vec<&'static str> {
+pub(crate) fn daemons_have_stopped() -> Vec<&'static str> {
     let desk = Desk::new();
     desk.in_a_hurry();
     desk.configure(&[("directories = []", "directories = [\"../inbox\"]")]);

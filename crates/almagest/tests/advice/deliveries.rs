@@ -137,7 +137,7 @@ pub(crate) fn a_delivery_has_not_arrived() -> Vec<&'static str> {
     let mut tried = Tried::at(&desk);
     worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.to_owned() }));
     assert!(desk.at_site(&["explain", &name]).ended(0).contains("an image"));
-    // The sources are asked, and say what they have.
+    // The sources are polled, and list their deliveries.
     let doctor = desk.at_site(&["doctor"]);
     tried.run(&doctor, &Advice::Sources).ended(0);
     tried.kinds
@@ -258,11 +258,11 @@ pub(crate) fn a_newer_catalogue_is_refused_in_part() -> Vec<&'static str> {
     let file = catalogue.file_name().expect("a name").to_string_lossy();
     let file = file.replace("_cat.fits", ".fit");
     let explain = || desk.at_site(&["explain", &format!("{NIGHT}/{file}")]);
-    let line = "its older detections of ext_num 3 stay current: its newer catalogue has no accepted detections of ext_num 3: HDU \
-                refused";
+    let line = "the older detections of ext_num 3 of the image stay current: the newer catalogue of the image has \
+                no accepted detections of ext_num 3: HDU refused";
     assert!(explain().out.contains(line), "{:?}", explain());
     let of_delivery = desk.at_site(&["explain", NIGHT]).ended(0);
-    let line = "1 product of its frames stays current beside newer catalogues";
+    let line = "1 product of the delivery stays current beside newer catalogues";
     assert!(of_delivery.contains(line), "{of_delivery}");
     let (delivery, use_case) = (NIGHT.to_owned(), UseCase::Catalogue);
     let of_detector = desk.count(&format!(

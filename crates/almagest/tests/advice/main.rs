@@ -36,9 +36,9 @@ situations! {
     a_new_site: [Run];
     no_site: [Init];
     a_plan_is_decided_on: [Plan, ApproveAll, ApproveUnit, ApproveHost, EditMove, EditPriority, EditHold, Reject, Resume];
-    a_unit_is_bound_to_a_host_that_is_gone: [EditUnbind];
+    a_unit_is_bound_to_an_unknown_host: [EditUnbind];
     nothing_works_on_what_is_approved: [DaemonData];
-    daemons_are_gone: [DaemonData, DaemonIngest, DaemonTransfer];
+    daemons_have_stopped: [DaemonData, DaemonIngest, DaemonTransfer];
     the_scheduler_owns_the_work: [TransferFrom, Plan];
     steps_are_explained: [Step, Ingest];
     a_delivery_is_retracted: [RetractUndo, StepAgain, Ingest];

@@ -7,7 +7,7 @@ use testkit::damage::{Damage, Finder, Planted, Scope, named};
 /// Rows of each of the four tables of a damaged stack's catalogue.
 const ROWS: u64 = 40;
 
-/// Where the trouble is, beyond the HDU: (kind, keyword, column, part of the message).
+/// The place of the fault, beyond the HDU: (kind, keyword, column, part of the message).
 type Place = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
 
 const PLACES: &[Place] = &[
@@ -22,7 +22,7 @@ const PLACES: &[Place] = &[
     ("cut_in_rows", None, None, "ext_num 5"),
     ("cut_in_padding", None, None, "ext_num 2"),
     ("cut_after_primary", None, None, "neither pixels nor rows"),
-    ("cut_between_extensions", Some("NEXTEND"), None, "3 are there"),
+    ("cut_between_extensions", Some("NEXTEND"), None, "the file has 3"),
     ("xtension_spoiled", None, None, "ext_num 5"),
     ("header_endless", None, None, "ext_num 1"),
     ("simple_false", Some("SIMPLE"), None, "ext_num 1"),
@@ -103,7 +103,7 @@ fn take<'a>(left: &mut Vec<&'a Value>, file: &str) -> Vec<&'a Value> {
     mine
 }
 
-/// What is wrong with the refusals of a damaged file.
+/// Describes the fault of the refusals of a damaged file, if any.
 fn culprit(damage: &Damage, mine: &[&Value]) -> Option<String> {
     let (_, keyword, column, said) =
         PLACES.iter().find(|place| place.0 == damage.name).copied().unwrap_or_default();

@@ -230,7 +230,7 @@ fn a_repaired_file_makes_the_next_round() {
     night.run(0);
 }
 
-/// What is tried again in one HDU gives no object of another HDU a new id.
+/// A retry of one HDU gives no object of another HDU a new id.
 #[test]
 fn a_retry_keeps_the_ids_of_what_is_well() {
     let night = night(&["row_too_short", "sequence_zero"]);

@@ -1,7 +1,7 @@
 //! What may be delivered and must not do harm.
 
-mod door;
 mod expected;
+mod intake;
 mod life;
 mod limits;
 mod nights;
@@ -30,7 +30,7 @@ fn is_calm(what: &str, text: &str) {
     assert_eq!(wild, None, "{what}:\n{text:?}");
 }
 
-/// What a command says to people, on both streams, is calm. Gives the first.
+/// Checks that the output of a command, on both streams, is calm. Returns stdout.
 #[track_caller]
 fn calm_words(desk: &Desk, words: &[&str], code: i32) -> String {
     let said = desk.at_site(words);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use testkit::damage::{Planted, all, named};
 
-/// Kinds taken alone when not all are asked for.
+/// Kinds taken alone when not all are requested.
 const SAMPLE: usize = 12;
 
 /// What the archive holds of each file, by table.
@@ -101,7 +101,7 @@ fn every_damage_in_one_night() {
     holds_all_of(&desk, &sound, "the second run");
 }
 
-/// What an operator sees of it.
+/// Checks the lists and explanations that an operator reads.
 fn reads_well(desk: &Desk, planted: &[Planted]) {
     let list = calm_words(desk, &["refusals"], 0);
     for one in planted {

@@ -79,7 +79,7 @@ impl Daemon {
         self.wait()
     }
 
-    /// What it said, when it has ended by itself.
+    /// Returns its output, when it has ended by itself.
     pub fn wait(mut self) -> Said {
         self.0.take().expect("it runs").wait_with_output().expect("it ends").into()
     }
@@ -107,7 +107,7 @@ pub fn until(what: &str, is_so: impl FnMut() -> bool) {
     until_within(900, what, is_so);
 }
 
-/// Waits until something is so, for so many seconds at the most.
+/// Waits until a condition holds, for at most a number of seconds.
 #[track_caller]
 pub fn until_within(seconds: u64, what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -285,14 +285,14 @@ impl Desk {
     /// Daemons that look often, whatever else this machine does, and an ingester without a port.
     pub fn in_a_hurry(&self) {
         self.configure(&[
-            ("load_most = 1.5", "load_most = 0.0"),
+            ("max_load = 1.5", "max_load = 0.0"),
             ("poll_seconds = 10", "poll_seconds = 1"),
             ("poll_seconds = 2", "poll_seconds = 1"),
             ("listen = \"127.0.0.1:19187\"", "listen = \"\""),
         ]);
     }
 
-    /// Has tasks run by an `almagest-node` (reports find what runs by that name) that takes so many seconds more. Gives it.
+    /// Has tasks run by an `almagest-node` (reports find what runs by that name) that takes a number of seconds more. Returns its path.
     pub fn slow_node(&self, seconds_more: f64) -> PathBuf {
         let node = Path::new(env!("CARGO_BIN_EXE_almagest")).with_file_name("almagest-node");
         assert!(node.is_file(), "no almagest-node: the tests are run by `cargo test --workspace`");
@@ -309,23 +309,23 @@ impl Desk {
         slow
     }
 
-    /// What `status` tells programs.
+    /// Returns the output of `status --json`.
     pub fn status(&self) -> Value {
         self.at_site(&["status", "--json"]).json(0)
     }
 
-    /// How many deliveries are complete.
+    /// Counts the complete deliveries.
     pub fn complete(&self) -> usize {
         let deliveries = self.status()["deliveries"].as_array().cloned().unwrap_or_default();
         deliveries.iter().filter(|d| d["state"] == "complete").count()
     }
 
-    /// Whether the archive is on a server.
+    /// Returns whether the archive is on a server.
     pub fn is_on_server(&self) -> bool {
         !self.site.join("archive.db").exists()
     }
 
-    /// Whether the configuration names no database of a server.
+    /// Returns whether the configuration names no database of a server.
     pub fn is_embedded_by_config(&self) -> bool {
         let config = std::fs::read_to_string(self.site.join("almagest.toml")).expect("a site");
         !config.lines().any(|line| line.starts_with("url = "))
@@ -498,7 +498,7 @@ pub fn walk(dir: &Path) -> Vec<String> {
     all
 }
 
-/// Whether a process was stopped, by itself at `ALMAGEST_STOP_AT`.
+/// Returns whether a process was stopped, by itself at `ALMAGEST_STOP_AT`.
 pub fn is_stopped(process: &std::process::Child) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("it runs");
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))

@@ -156,7 +156,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
     explain_pauses(s, setting, out);
     for round in &s.rounds {
         out.lines.push(format!(
-            "{} round {} is {} since {} ({}; {} of {} tasks over)",
+            "{} round {} is {} since {} ({}; {} of {} tasks finished)",
             round.use_case,
             round.round,
             round.state,
@@ -181,7 +181,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
     if s.skipped > 0 {
         let (entries, were) = if s.skipped == 1 { ("entry", "was") } else { ("entries", "were") };
         out.lines.push(format!(
-            "{} {entries} of its source {were} not fetched: the table skipped has the reason of each",
+            "{} {entries} of the source {were} not fetched: the table skipped has the reason of each",
             s.skipped
         ));
     }
@@ -195,7 +195,8 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
 fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
     for (newer, count) in &sheet.superseded_by {
         let are = if *count == 1 { "is" } else { "are" };
-        out.lines.push(format!("{count} of its frames {are} superseded by frames of {newer}"));
+        out.lines
+            .push(format!("{count} frames of the delivery {are} superseded by frames of {newer}"));
         let name = newer.clone();
         out.suggestions
             .push(Suggestion::new("explains the newer delivery", [Advice::Explain { name }]));
@@ -210,15 +211,15 @@ fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
             .collect();
         let more = if sheet.without_successor.len() > NAMED { ", …" } else { "" };
         out.lines.push(format!(
-            "{} frames of earlier processings of its night have no successor in it and stay current: {}{more}",
+            "{} frames of earlier processings of the night have no successor in the delivery and stay current: {}{more}",
             sheet.without_successor.len(),
             names.join(", ")
         ));
     }
     if let Some(first) = sheet.kept.first() {
         let products = match sheet.kept.len() {
-            1 => "1 product of its frames stays".to_owned(),
-            n => format!("{n} products of its frames stay"),
+            1 => "1 product of the delivery stays".to_owned(),
+            n => format!("{n} products of the delivery stay"),
         };
         let of_own = sheet.kept.iter().filter(|kept| kept.is_of_own_catalogue()).count();
         let beside = match of_own {
@@ -235,19 +236,20 @@ fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
 /// Explains what an arriving delivery waits for, and how it becomes complete.
 fn explain_arrival(s: &DeliveryStatus, setting: &Setting, out: &mut Explanation) {
     out.lines.push(match &s.awaited {
-        Some(awaited) => format!("it is not complete: {awaited}"),
-        None => "it is not known yet whether all its files are there".to_owned(),
+        Some(awaited) => format!("the delivery is not complete: {awaited}"),
+        None => "the delivery is not known to be complete yet".to_owned(),
     });
     let transfer = Advice::Transfer { delivery: s.name.clone() };
     out.suggestions.push(match setting.places.contains_key(&s.name) {
-        true => Suggestion::new("fetches what has arrived at its source since", [transfer]),
+        true => Suggestion::new("fetches the files that have arrived at the source since", [transfer]),
         false => Suggestion::new(
-            "its source is unreachable: fetches the rest from a directory to which it was moved",
+            "the source is unreachable: fetches the rest from a directory to which the delivery was moved",
             [Advice::RunJoin { place: "DELIVERY_DIR".to_owned(), delivery: s.name.clone() }],
         ),
     });
     let complete = Advice::TransferComplete { delivery: s.name.clone() };
-    out.suggestions.push(Suggestion::new("declares it complete as it is", [complete]));
+    out.suggestions
+        .push(Suggestion::new("declares the delivery complete without further files", [complete]));
 }
 
 /// Explains the operators' pauses of a delivery, once for each instruction.
@@ -285,18 +287,19 @@ fn explain_round(
         // The suggestion is to end the pause.
         _ if round.paused.is_some() => {}
         "proposed" if setting.is_plan_open => {
-            out.lines.push("a plan with it waits for a decision".to_owned());
+            out.lines.push("a plan with the round waits for a decision".to_owned());
             out.suggestions.push(Suggestion::new("", [Advice::ApproveUnit { delivery, use_case }]));
         }
         "waiting" | "ready" | "proposed" if setting.has_scheduler => {
-            out.suggestions.push(Suggestion::new("the data daemon proposes it", [Advice::Plan]));
+            out.suggestions
+                .push(Suggestion::new("the data daemon proposes the round", [Advice::Plan]));
         }
         "approved" | "running" if setting.has_scheduler => {}
         "waiting" | "ready" | "proposed" | "approved" | "running" => {
             out.suggestions.push(Suggestion::new("", [Advice::Step { use_case, delivery }]));
         }
         "staged" => match sheet.blocked.iter().find(|b| (b.0, b.1) == (use_case, round.round)) {
-            Some((.., why)) => out.lines.push(format!("its batch waits: {why}")),
+            Some((.., why)) => out.lines.push(format!("the batch of the round waits: {why}")),
             None if setting.has_ingester => {}
             None => out.suggestions.push(Suggestion::new("", [Advice::Ingest { delivery }])),
         },
@@ -314,7 +317,7 @@ pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
     let delivery = sheet.status.name.clone();
     if sheet.can_come_back {
         let undo = Advice::RetractUndo { delivery };
-        return Some(Suggestion::new("brings back what was retracted", [undo]));
+        return Some(Suggestion::new("restores the retracted rows", [undo]));
     }
     let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
     let purged = in_order.into_iter().filter(is_out);
@@ -324,7 +327,7 @@ pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
         return None;
     }
     commands.push(Advice::Ingest { delivery });
-    Some(Suggestion::new("redoes what was retracted and purged", commands))
+    Some(Suggestion::new("redoes the purged rounds", commands))
 }
 
 /// Explains which images are due again, and suggests the step that processes them.
@@ -363,7 +366,7 @@ fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expla
     match new.as_slice() {
         [] => {}
         all if all.len() == work.images.len() => {
-            out.lines.push("no round has taken up its images yet".to_owned());
+            out.lines.push("no round contains the images of the delivery yet".to_owned());
         }
         some => out.lines_of(some.iter().map(line).collect(), None),
     }
@@ -391,9 +394,9 @@ fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explana
     let Some(image) = &file.waiting else { return };
     let Some(catalogue) = image.waiting_catalogue() else { return };
     out.lines.push(match (file.kind.as_str(), &image.catalogue_progress.coverage) {
-        ("catalogue", _) => "no catalogue round has taken it up yet".to_owned(),
-        (_, Some(_)) => format!("its newer catalogue {} waits for its round", catalogue.name),
-        (_, None) => format!("its catalogue {} waits for its round", catalogue.name),
+        ("catalogue", _) => "no catalogue round contains the catalogue yet".to_owned(),
+        (_, Some(_)) => format!("the newer catalogue {} waits for its round", catalogue.name),
+        (_, None) => format!("the catalogue {} waits for its round", catalogue.name),
     });
     let of = [UseCase::Metadata, UseCase::Catalogue];
     let is_paused = |s: &&Standing| {
@@ -419,17 +422,17 @@ fn process(delivery: &str, setting: &Setting) -> Suggestion {
     let delivery = delivery.to_owned();
     match setting.places.get(&delivery) {
         _ if setting.has_scheduler => {
-            Suggestion::new("the data daemon proposes it", [Advice::Plan])
+            Suggestion::new("the data daemon proposes the round", [Advice::Plan])
         }
         Some(place) => {
-            Suggestion::new("processes what arrived", [Advice::Run { place: place.clone() }])
+            Suggestion::new("processes the new files", [Advice::Run { place: place.clone() }])
         }
         None => {
             let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
             let step = |use_case| Advice::Step { use_case, delivery: delivery.clone() };
             let ingest = Advice::Ingest { delivery: delivery.clone() };
             let steps = in_order.map(step).into_iter().chain([ingest]);
-            Suggestion::new("processes what arrived", steps)
+            Suggestion::new("processes the new files", steps)
         }
     }
 }
@@ -437,7 +440,7 @@ fn process(delivery: &str, setting: &Setting) -> Suggestion {
 /// Suggests the command that processes a use case of a delivery.
 fn step(use_case: UseCase, delivery: &str, setting: &Setting) -> Suggestion {
     match setting.has_scheduler {
-        true => Suggestion::new("the data daemon proposes it", [Advice::Plan]),
+        true => Suggestion::new("the data daemon proposes the round", [Advice::Plan]),
         false => Suggestion::new("", [Advice::Step { use_case, delivery: delivery.to_owned() }]),
     }
 }
@@ -490,25 +493,25 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     }
     out.lines.push(line);
     if let Some((delivery, name)) = &file.same_content_as {
-        out.lines.push(format!("its content equals that of {delivery}/{name}"));
+        out.lines.push(format!("the content of the file equals that of {delivery}/{name}"));
     }
     explain_partner(file, out);
     if let Some(newer) = file.replaced_by.as_ref().filter(|_| file.kind == "catalogue") {
-        out.lines.push(format!("{newer} came after it and is the catalogue of that image now"));
+        out.lines.push(format!("{newer} is newer, and is the catalogue of that image now"));
     }
     if file.kind == "image" || file.kind == "catalogue" {
         out.lines.push(format!(
-            "the archive shows {} metadata, {} detections and {} previews of it",
-            if file.has_metadata { "its" } else { "no" },
+            "the archive shows {} metadata, {} detections and {} previews of the file",
+            if file.has_metadata { "the" } else { "no" },
             file.detections,
             file.previews
         ));
     }
     explain_kept(file, out);
     if let Some(end) = &file.metadata_end {
-        explain_end("its metadata", end, file.can_come_back, out);
+        explain_end("the metadata", end, file.can_come_back, out);
     }
-    let ends = [("its detections", &file.detections_end), ("its previews", &file.previews_end)];
+    let ends = [("the detections", &file.detections_end), ("the previews", &file.previews_end)];
     let is_explained = |end: &Ending| match (&file.metadata_end, &end.set_aside) {
         (Some(metadata), Some(decision)) => metadata.set_aside.as_ref() == Some(decision),
         (Some(metadata), None) => metadata == end,
@@ -522,7 +525,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     if let Some(decision) = &file.detectors_aside {
         let numbers: Vec<String> = decision.ext_nums.iter().map(ToString::to_string).collect();
         explain_decision(
-            &format!("its detections of ext_num {}", numbers.join(", ")),
+            &format!("the detections of ext_num {}", numbers.join(", ")),
             decision,
             out,
         );
@@ -533,14 +536,14 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
             .push(format!("{} round {} ({}): {outcome}", round.use_case, round.round, round.state));
     }
     for (use_case, why) in &file.redo {
-        out.lines.push(format!("it is due for {use_case} again: {why}"));
+        out.lines.push(format!("{} is due for {use_case} again: {why}", file.name));
         if let Ok(use_case) = use_case.parse() {
             out.suggestions.push(step(use_case, &file.delivery, setting));
         }
     }
     explain_waiting_of(file, setting, out);
     if file.kind == "image" && !file.superseded && file.rounds.is_empty() {
-        out.lines.push("no round has taken it up yet".to_owned());
+        out.lines.push("no round contains the image yet".to_owned());
         let paused = setting
             .standing
             .iter()
@@ -568,18 +571,18 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
         };
         out.lines.push(match file.multiframe_id == Some(kept.multiframe_id) {
             true if kept.is_of_own_catalogue() => {
-                format!("its older {product} {stays} current: {reason}")
+                format!("the older {product} of the image {stays} current: {reason}")
             }
             true => format!(
-                "its {product} {stays} current beside the newer frame {newer_delivery}/{newer_file}, multiframe {}: {reason}",
+                "the {product} of the image {stays} current beside the newer frame {newer_delivery}/{newer_file}, multiframe {}: {reason}",
                 kept.newer_multiframe_id
             ),
             false => format!(
-                "in its place the {product} of {delivery}/{name}, multiframe {}, {stay}: {reason}",
+                "the {product} of {delivery}/{name}, multiframe {}, {stay} in place of this image: {reason}",
                 kept.multiframe_id
             ),
         });
-        let text = format!("ends the older {} all the same", kept.product());
+        let text = format!("ends the older {} nevertheless", kept.product());
         let end = Advice::SupersedeFile {
             delivery: newer_delivery.clone(),
             file: newer_file.clone(),
@@ -591,23 +594,27 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
 
 fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
     match (file.kind.as_str(), &file.partner) {
-        ("catalogue", Some(image)) => out.lines.push(format!("it belongs to image {image}")),
-        ("catalogue", None) => out.lines.push("its image has not arrived".to_owned()),
+        ("catalogue", Some(image)) => {
+            out.lines.push(format!("the catalogue belongs to image {image}"))
+        }
+        ("catalogue", None) => {
+            out.lines.push("the image of the catalogue has not arrived".to_owned())
+        }
         ("image", Some(catalogue)) => {
             out.lines.push(match &file.catalogue_refused {
                 Some(r) => format!(
-                    "its catalogue is {catalogue}, which was refused (refusal {}: {})",
+                    "the catalogue of the image is {catalogue}, which was refused (refusal {}: {})",
                     r.refusal_id, r.refusal.code
                 ),
-                None => format!("its catalogue is {catalogue}"),
+                None => format!("the catalogue of the image is {catalogue}"),
             });
         }
         ("image", None) => out.lines.push(match file.refused_partner.first() {
             Some(r) => format!(
-                "its catalogue {} was refused (refusal {}: {})",
+                "the catalogue {} of the image was refused (refusal {}: {})",
                 r.refusal.file, r.refusal_id, r.refusal.code
             ),
-            None => "it has no catalogue".to_owned(),
+            None => "the image has no catalogue".to_owned(),
         }),
         _ => {}
     }
@@ -618,16 +625,16 @@ fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
     let Decision { file, event, happened, who, why, newer, .. } = decision;
     let beside = match decision.ext_nums.as_slice() {
         [] => format!("the newer frame in {newer}"),
-        _ => "its newer catalogue".to_owned(),
+        _ => "the newer catalogue of the image".to_owned(),
     };
-    let since = if decision.is_replaced { "; a newer frame has them by now" } else { "" };
+    let since = if decision.is_replaced { "; a newer frame has replaced them since" } else { "" };
     out.lines.push(format!(
         "{what} were ended by decision of {who} in event {event} on {}, beside {beside}: {why}{since}",
         utc(*happened)
     ));
     if decision.is_replaced {
         let name = format!("{newer}/{file}");
-        out.suggestions.push(Suggestion::new("explains its successor", [Advice::Explain { name }]));
+        out.suggestions.push(Suggestion::new("explains the successor", [Advice::Explain { name }]));
         return;
     }
     let undo = Advice::SupersedeFileUndo {
@@ -636,10 +643,13 @@ fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
         use_case: decision.use_case,
     };
     out.suggestions.push(match &decision.retracted {
-        None => Suggestion::new("shows them again", [undo]),
+        None => Suggestion::new("shows these products again", [undo]),
         Some(delivery) => {
             let restore = Advice::RetractUndo { delivery: delivery.clone() };
-            Suggestion::new("brings back what was retracted, and shows it again", [restore, undo])
+            Suggestion::new(
+                "restores the retracted rows, and shows these products again",
+                [restore, undo],
+            )
         }
     });
 }
@@ -671,10 +681,10 @@ fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &mut Explanat
     }
     if end.is_retraction && can_come_back {
         let undo = Advice::RetractUndo { delivery: delivery.clone() };
-        out.suggestions.push(Suggestion::new("brings back what was retracted", [undo]));
+        out.suggestions.push(Suggestion::new("restores the retracted rows", [undo]));
     }
     if let Some((name, _)) = newer {
-        out.suggestions.push(Suggestion::new("explains its successor", [Advice::Explain { name }]));
+        out.suggestions.push(Suggestion::new("explains the successor", [Advice::Explain { name }]));
     }
 }
 
@@ -687,11 +697,11 @@ fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
                  extension {ext_num}"
             ));
             let name = format!("{delivery}/{file}");
-            out.suggestions.push(Suggestion::new("explains its frame", [Advice::Explain { name }]));
+            out.suggestions.push(Suggestion::new("explains the frame", [Advice::Explain { name }]));
         }
         None => out.lines.push(match (object.state.as_str(), &object.why) {
             ("abandoned", Some(why)) => format!(
-                "object id {obj_id} of programme {programme} was never used: it was kept for {}, {why}",
+                "object id {obj_id} of programme {programme} was never used: the id was kept for {}, {why}",
                 object.round
             ),
             ("reserved", _) => format!(
@@ -705,8 +715,10 @@ fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
         }),
     }
     match &object.end {
-        Some(end) => explain_end("its rows", end, object.state == "retracted", out),
-        None if object.detector.is_some() => out.lines.push("the archive shows it".to_owned()),
+        Some(end) => explain_end("the rows", end, object.state == "retracted", out),
+        None if object.detector.is_some() => {
+            out.lines.push("the archive shows the object".to_owned())
+        }
         None => {
             let name = object.delivery.clone();
             out.suggestions.push(Suggestion::new("", [Advice::Explain { name }]));
@@ -733,7 +745,7 @@ fn explain_position(position: &PositionFactsheet, out: &mut Explanation) {
         );
         match &d.end {
             None => out.lines.push(format!("{place}: {} detections", d.detections)),
-            Some(end) => explain_end(&format!("{place}: its rows"), end, true, out),
+            Some(end) => explain_end(&format!("{place}: the rows"), end, true, out),
         }
     }
     let more = (current + ended).saturating_sub(position.detectors.len() as u64);

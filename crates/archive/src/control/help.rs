@@ -130,8 +130,8 @@ impl Alike<'_> {
         let dismiss = Advice::RefusalsDismiss { which: self.which() };
         vec![
             first,
-            Suggestion::new("it stays out, and that is right", [accept]),
-            Suggestion::new("takes it off the list", [dismiss]),
+            Suggestion::new("confirms the refusal: the data stay out", [accept]),
+            Suggestion::new("removes the refusal from the list", [dismiss]),
         ]
     }
 

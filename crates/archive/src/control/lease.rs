@@ -29,7 +29,7 @@ impl Process {
     }
 
     /// Returns true when the process is known to have ended, which is known on its own machine only.
-    pub fn is_gone(&self) -> bool {
+    pub fn has_stopped(&self) -> bool {
         self.host == host()
             && (self.boot != boot() || start_of(self.pid).is_none_or(|start| start != self.start))
     }
@@ -53,18 +53,21 @@ mod tests {
     #[test]
     fn the_living_and_the_gone() {
         let me = Process::me();
-        assert!(!me.is_gone());
+        assert!(!me.has_stopped());
         assert_eq!(Process::parse(&me.to_string()), Some(me.clone()));
-        assert!(Process { start: me.start + 1, ..me.clone() }.is_gone(), "the number was reused");
-        assert!(Process { boot: "earlier".to_owned(), ..me.clone() }.is_gone());
-        assert!(!Process { host: "elsewhere".to_owned(), pid: 1, ..me }.is_gone());
+        assert!(
+            Process { start: me.start + 1, ..me.clone() }.has_stopped(),
+            "the number was reused"
+        );
+        assert!(Process { boot: "earlier".to_owned(), ..me.clone() }.has_stopped());
+        assert!(!Process { host: "elsewhere".to_owned(), pid: 1, ..me }.has_stopped());
         assert_eq!(Process::parse("slurm job 12"), None);
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let start = start_of(child.id()).unwrap();
         let child_process = Process { pid: child.id(), start, host: host(), boot: boot() };
-        assert!(!child_process.is_gone());
+        assert!(!child_process.has_stopped());
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(child_process.is_gone());
+        assert!(child_process.has_stopped());
     }
 }

@@ -129,7 +129,7 @@ pub trait Queue {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn ask_again(
+    fn request_again(
         &mut self,
         delivery: &str,
         use_case: UseCase,
@@ -333,7 +333,7 @@ pub trait Planning {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn results_of_late(&self, most: u32) -> Result<Vec<Took>, ArchiveError>;
+    fn recent_results(&self, most: u32) -> Result<Vec<TaskUsage>, ArchiveError>;
 
     /// Submits a plan to the operator: its rounds become proposed. The undecided parts of earlier plans are superseded. Returns
     /// the plan's number.
@@ -382,13 +382,13 @@ pub trait Planning {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn approve_coming(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError>;
+    fn approve_expected(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError>;
 
     /// Lists the rounds that were approved before they are open.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn approved_to_come(&self) -> Result<Vec<(String, UseCase)>, ArchiveError>;
+    fn approved_expected(&self) -> Result<Vec<(String, UseCase)>, ArchiveError>;
 
     /// Returns a plan, the latest when no number is given; `None` when there is none.
     ///
@@ -401,18 +401,18 @@ pub trait Planning {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError>;
+    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveError>;
 
     /// Returns the actual runs of the tasks of a unit's rounds that were opened since a time and were in no plan as open rounds.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    fn compare_coming(
+    fn compare_expected(
         &self,
         delivery: &str,
         use_case: UseCase,
         since: Timestamp,
-    ) -> Result<Vec<CameAndDone>, ArchiveError>;
+    ) -> Result<Vec<ExpectedRun>, ArchiveError>;
 
     /// Records the executor's name of an attempt.
     ///

@@ -327,7 +327,7 @@ impl OpenTask {
 
 /// The resources that a task used, for cost estimates.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Took {
+pub struct TaskUsage {
     /// The use case.
     pub use_case: UseCase,
     /// The host.
@@ -466,7 +466,7 @@ pub struct PlanRecord {
 
 /// The planned and the actual run of a task of a plan.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PlannedAndDone {
+pub struct PlannedRun {
     /// The task.
     pub task: TaskKey,
     /// The assignment in the plan.
@@ -477,7 +477,7 @@ pub struct PlannedAndDone {
 
 /// The actual run of a task whose round a plan named before the round was open.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CameAndDone {
+pub struct ExpectedRun {
     /// The task.
     pub task: TaskKey,
     /// The start whose result was accepted: host, start, seconds.

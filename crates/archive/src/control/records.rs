@@ -67,24 +67,24 @@ pub struct Arrival {
     /// Duration of the transfer in seconds.
     pub transfer_seconds: f64,
     /// Course of the transfer.
-    pub journey: Journey,
+    pub transfer_record: TransferRecord,
 }
 
 /// The course of a file's transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Journey {
+pub struct TransferRecord {
     /// Number of times that the file was read from its beginning.
     pub tries: u32,
     /// Bytes that an earlier try had transferred.
     pub resumed_bytes: u64,
     /// Method of the file's verification: `sha256`, `md5`, `datasum` or `second_look`.
-    pub proof: &'static str,
+    pub verified_by: &'static str,
 }
 
-impl Default for Journey {
-    /// Returns the course of a transfer that read the file once and verified it by a second look.
+impl Default for TransferRecord {
+    /// Returns the course of a transfer that read the file once and verified it by a second listing.
     fn default() -> Self {
-        Self { tries: 1, resumed_bytes: 0, proof: "second_look" }
+        Self { tries: 1, resumed_bytes: 0, verified_by: "second_look" }
     }
 }
 
@@ -199,7 +199,7 @@ pub struct KnownFile {
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
     /// True when a refusal of the file on arrival is to be retried: the file must be checked again although it did not change.
-    pub look_again: bool,
+    pub reexamine: bool,
 }
 
 /// A file of the library with the archive's facts about it.
@@ -769,7 +769,7 @@ impl RunningAttempt {
     /// Returns whether the attempt's process is known to have ended, or its lease has expired. A process is known on its own
     /// machine only; on other machines the lease decides.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        Process::parse(&self.lease.holder).is_some_and(|process| process.is_gone())
+        Process::parse(&self.lease.holder).is_some_and(|process| process.has_stopped())
             || self.lease.until < now
     }
 }
@@ -1028,24 +1028,24 @@ impl KeptProduct {
             UseCase::Metadata | UseCase::Catalogue => "catalogue",
         };
         let newer = &self.newer_delivery;
-        let its = match self.is_of_own_catalogue() {
-            true => format!("its newer {product}"),
-            false => format!("its {product} of {newer}"),
+        let lacking = match self.is_of_own_catalogue() {
+            true => format!("the newer {product} of the image"),
+            false => format!("the {product} of the frame in {newer}"),
         };
         match self.why {
-            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to it"),
-            Lack::Pending => format!("{its} is not ingested yet"),
-            Lack::Refused => format!("{its} was refused"),
-            Lack::Parked => format!("{its} is parked"),
+            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to the image"),
+            Lack::Pending => format!("{lacking} is not ingested yet"),
+            Lack::Refused => format!("{lacking} was refused"),
+            Lack::Parked => format!("{lacking} is parked"),
             Lack::Failed => format!("the {product} round of {newer} failed"),
-            Lack::Retracted => format!("{its} is retracted"),
+            Lack::Retracted => format!("{lacking} is retracted"),
             Lack::HduRefused => {
                 format!(
-                    "{its} has no accepted detections of ext_num {}: HDU refused",
+                    "{lacking} has no accepted detections of ext_num {}: HDU refused",
                     self.detectors()
                 )
             }
-            Lack::HduAbsent => format!("{its} has no HDU for ext_num {}", self.detectors()),
+            Lack::HduAbsent => format!("{lacking} has no HDU for ext_num {}", self.detectors()),
         }
     }
 }

@@ -266,7 +266,9 @@ pub(crate) fn comments_sql(table: &Table, name: &str) -> String {
     let kind = if is_view { "VIEW" } else { "TABLE" };
     let what = match (is_current, name) {
         (true, _) => " Current rows.",
-        (false, "detection_data") => " Every row, those of coming events too; ask detection_all.",
+        (false, "detection_data") => {
+            " Every row, those of events that are not published yet too; query detection_all."
+        }
         (false, _) => " Every row, current or ended.",
     };
     let name = quoted(name);

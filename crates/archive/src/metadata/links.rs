@@ -93,7 +93,7 @@ pub(crate) fn relink(tx: &Connection, event: EventId) -> Result<(), ArchiveFault
     if !changed {
         return Ok(());
     }
-    let mut meanings = Meanings::default();
+    let mut meanings = ResolvedNames::default();
     let (rivals, borrowers) = (rivals(tx, event, &mut meanings.providers)?, borrowing(tx, event)?);
     for link in &links() {
         let (row, is_row) = match tx.dialect() {
@@ -255,12 +255,12 @@ impl Providers {
 
 /// The meanings of frame names, by home delivery.
 #[derive(Default)]
-struct Meanings {
+struct ResolvedNames {
     found: HashMap<(i64, String), Option<i64>>,
     providers: Providers,
 }
 
-impl Meanings {
+impl ResolvedNames {
     fn of(&mut self, tx: &Connection, linked: &Linked) -> Result<Option<i64>, ArchiveFault> {
         let key = (linked.home, model::frame_name(&linked.name).to_owned());
         if let Some(found) = self.found.get(&key) {

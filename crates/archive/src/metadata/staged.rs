@@ -255,7 +255,7 @@ fn check_preview_paths(
     path: &Path,
 ) -> Result<(), ArchiveFault> {
     let column = |name: &str| {
-        batch.column_by_name(name).ok_or_else(|| misfit(path, format!("it lacks column {name}")))
+        batch.column_by_name(name).ok_or_else(|| misfit(path, format!("column {name} is missing")))
     };
     let ids = column("multiframe_id")?.as_primitive::<Int64Type>();
     let ext_nums = column("ext_num")?.as_primitive::<Int16Type>();

@@ -1,6 +1,6 @@
 //! Checks of a server's configuration for an archive.
 
-use super::fold::{MOST_PARTITIONS, partitions};
+use super::fold::{MAX_PARTITIONS, partitions};
 use crate::error::ArchiveFault;
 use engine::Connection;
 
@@ -18,13 +18,13 @@ pub fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFaul
     let leaves = partitions(c)?.len();
     let mut facts = vec![
         format!("PostgreSQL {}", setting("server_version")?),
-        format!("{leaves} partitions of detections (folded beyond {MOST_PARTITIONS})"),
+        format!("{leaves} partitions of detections (folded beyond {MAX_PARTITIONS})"),
     ];
     let mut faults = Vec::new();
     for (name, consequence) in [
         ("fsync", "a crash of the server's machine may destroy the archive"),
         ("full_page_writes", "a crash of the server's machine may destroy the archive"),
-        ("synchronous_commit", "a crash may lose what was said to be ingested"),
+        ("synchronous_commit", "a crash may lose rows that were reported as ingested"),
     ] {
         if setting(name)? == "off" {
             faults.push(format!("{name} is off on the server: {consequence}"));

@@ -3,23 +3,22 @@
 use super::load::{create_sql, keys_sql};
 use super::parent_name;
 use super::publication::attach_sql;
-use super::schema::{IS_PUBLISHED, give_sql, may_fold};
+use super::schema::{IS_PUBLISHED, may_fold, owner_sql};
 use crate::error::ArchiveFault;
 use engine::quoted;
 use engine::{Connection, EngineError, Kind, Result as EngineResult};
 use std::time::Duration;
 
 /// Maximum number of partitions; more are folded, since the server locks and plans for each of them.
-pub const MOST_PARTITIONS: usize = 240;
+pub const MAX_PARTITIONS: usize = 240;
 
 /// Returns the number of partitions beyond which they are folded; the kill tests lower it.
-pub fn most_partitions() -> usize {
+pub fn max_partitions() -> usize {
     #[cfg(debug_assertions)]
-    if let Some(most) = std::env::var("ALMAGEST_MOST_PARTITIONS").ok().and_then(|n| n.parse().ok())
-    {
+    if let Some(most) = std::env::var("ALMAGEST_MAX_PARTITIONS").ok().and_then(|n| n.parse().ok()) {
         return most;
     }
-    MOST_PARTITIONS
+    MAX_PARTITIONS
 }
 
 /// Number of attempts to get the lock that readers hold.
@@ -157,7 +156,7 @@ fn fold_one(c: &Connection, group: &[Partition]) -> Result<bool, ArchiveFault> {
     // The fill runs outside a write transaction, so ingest continues meanwhile.
     fill(c, table, &name, group)?;
     files::crash_point("fold:filled");
-    prove_equal(c, &name, group)?;
+    verify_equal(c, &name, group)?;
     swap(c, &name, &parent, group, (first, last))
 }
 
@@ -180,7 +179,7 @@ fn fill(
     let mut tx = to.transaction().map_err(fault)?;
     let bounds = (group[0].first_obj_id, group[group.len() - 1].last_obj_id);
     let programme = group[0].programme_id;
-    tx.batch_execute(&format!("{}; {}", create_sql(name, programme, bounds), give_sql(name)))
+    tx.batch_execute(&format!("{}; {}", create_sql(name, programme, bounds), owner_sql(name)))
         .map_err(fault)?;
     let mut writer = tx
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
@@ -196,7 +195,7 @@ fn fill(
 }
 
 /// Checks that counts and sums of the merged table equal those of its parts.
-fn prove_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), ArchiveFault> {
+fn verify_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), ArchiveFault> {
     let sums =
         "count(*) AS n, coalesce(sum(obj_id), 0) AS ids, coalesce(sum(multiframe_id), 0) AS frames,
                 coalesce(sum(hashtext(d::text)::bigint), 0) AS content";

@@ -4,7 +4,7 @@
 //! not exist. Format: "Binary Format" of PostgreSQL's COPY: per row the number of fields, per field its length and bytes.
 
 use super::partition_name;
-use super::schema::{ALL, give_sql};
+use super::schema::{ALL, owner_sql};
 use crate::error::ArchiveFault;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
@@ -225,7 +225,7 @@ fn load_one(
     tx.batch_execute(&format!(
         "DROP TABLE IF EXISTS {name}; {}; {}",
         create_sql(&name, wanted.programme_id, (first, last)),
-        give_sql(&name)
+        owner_sql(&name)
     ))
     .map_err(EngineError::from)?;
     let mut writer = tx
@@ -448,7 +448,7 @@ struct Block {
 }
 
 impl Block {
-    /// Number of rows; so many stay in the processor's cache.
+    /// Number of rows; this many stay in the processor's cache.
     const ROWS: usize = 32;
 
     fn fill(

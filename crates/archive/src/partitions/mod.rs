@@ -34,7 +34,7 @@ mod publication;
 mod schema;
 
 pub use examine::examine;
-pub use fold::{Partition, fold, most_partitions, partitions};
+pub use fold::{Partition, fold, max_partitions, partitions};
 pub use load::{Digest, LoadedPartition, Wanted, create_sql, digest, digest_of, keys_sql, load};
 pub use publication::{Publication, attach, attach_sql, let_plans_end};
 pub use schema::{

@@ -97,7 +97,7 @@ impl<'tx> Publication<'tx> {
         version: impl Fn(DetectorKey) -> i64,
     ) -> Result<u64, ArchiveFault> {
         if is_attached(self.tx, &partition.name)? != Some(true) {
-            let message = format!("{} is gone and must be loaded again", partition.name);
+            let message = format!("{} does not exist and must be loaded again", partition.name);
             return Err(ArchiveFault::Conflict(message));
         }
         // A backend that learns of the attachment while it builds its list of partitions keeps the list without the new partition

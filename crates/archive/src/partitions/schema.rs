@@ -102,11 +102,11 @@ fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     ))?;
     // The migrations, which are never edited, contain no comments on these columns.
     tx.execute_batch(
-        "COMMENT ON COLUMN refusal.stage IS 'where in the pipeline it was met';
-         COMMENT ON COLUMN refusal.state IS 'whether somebody has dealt with it';
-         COMMENT ON COLUMN finding.stage IS 'where in the pipeline it was noticed';
+        "COMMENT ON COLUMN refusal.stage IS 'stage of the pipeline that refused the input';
+         COMMENT ON COLUMN refusal.state IS 'open, or how the refusal was settled';
+         COMMENT ON COLUMN finding.stage IS 'stage of the pipeline that reported the finding';
          COMMENT ON COLUMN detector_rows.multiframe_id IS 'the image';
-         COMMENT ON COLUMN detector_rows.file_id IS 'the batch that brought them';
+         COMMENT ON COLUMN detector_rows.file_id IS 'the batch that published them';
          COMMENT ON COLUMN detector_rows.file_row IS 'place of the first row within the batch, from 0'",
     )?;
     Ok(())
@@ -139,7 +139,7 @@ const VISIBLE: &str = "d.begin_event <= (SELECT max(event_id) FROM event)
         UNION ALL SELECT reserved_event FROM batch WHERE event_id IS NULL AND reserved_event IS NOT NULL)";
 
 /// Returns a statement that makes the owner of the common parent the owner of a table: attaching requires ownership of both.
-pub(super) fn give_sql(name: &str) -> String {
+pub(super) fn owner_sql(name: &str) -> String {
     format!(
         "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE %I OWNER TO %I', '{name}', pg_get_userbyid(relowner))
              FROM pg_class WHERE oid = '{ALL}'::regclass); END $$"
@@ -159,7 +159,7 @@ pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<
          {give};
          COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, every row.';
          ALTER TABLE {ALL} ATTACH PARTITION {name} FOR VALUES IN ({programme_id})",
-        give = give_sql(&name)
+        give = owner_sql(&name)
     ))
 }
 

@@ -27,9 +27,9 @@ BEGIN
         WHEN argument LIKE 'dec%' THEN 'in_cone: ' || argument || ' is ' || value || ', not within -90 and 90'
         ELSE 'in_cone: ' || argument || ' is ' || value || ', not a finite number' END;
 END $$;
-COMMENT ON FUNCTION almagest_refuse IS 'ends the query with the argument of in_cone that no cone has';
+COMMENT ON FUNCTION almagest_refuse IS 'ends the query with the argument of in_cone that is wrong';
 
--- Most positions are told by their declination alone.
+-- Most positions are decided by their declination alone.
 CREATE OR REPLACE FUNCTION in_cone(
     ra double precision, "dec" double precision, ra0 double precision, dec0 double precision, radius double precision)
     RETURNS boolean
@@ -262,7 +262,7 @@ CREATE OR REPLACE FUNCTION log2(double precision) RETURNS double precision
 COMMENT ON FUNCTION log2 IS 'logarithm to the base 2';
 CREATE OR REPLACE FUNCTION round(double precision, integer) RETURNS double precision
     IMMUTABLE STRICT PARALLEL SAFE RETURN round($1::numeric, $2)::double precision;
-COMMENT ON FUNCTION round(double precision, integer) IS 'rounded to so many digits';
+COMMENT ON FUNCTION round(double precision, integer) IS 'rounded to a number of digits';
 CREATE OR REPLACE FUNCTION mod(double precision, double precision) RETURNS double precision
     IMMUTABLE STRICT PARALLEL SAFE RETURN $1 - $2 * trunc($1 / nullif($2, 0));
 COMMENT ON FUNCTION mod(double precision, double precision) IS 'remainder';
@@ -314,7 +314,7 @@ COMMENT ON FUNCTION almagest_percentile IS 'the value below which a part of the 
 CREATE OR REPLACE AGGREGATE percentile(double precision, double precision) (
     sfunc = almagest_collect, stype = double precision[], finalfunc = almagest_percentile, parallel = safe);
 COMMENT ON AGGREGATE percentile(double precision, double precision)
-    IS 'the value below which so many percent of the others lie';
+    IS 'the value below which a percentage of the others lie';
 CREATE OR REPLACE FUNCTION almagest_join(text, text) RETURNS text
     IMMUTABLE PARALLEL SAFE RETURN CASE WHEN $2 IS NULL THEN $1 WHEN $1 IS NULL THEN $2 ELSE $1 || ',' || $2 END;
 COMMENT ON FUNCTION almagest_join(text, text) IS 'joins texts by a comma';

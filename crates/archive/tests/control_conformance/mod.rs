@@ -31,7 +31,7 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
     let cases: &[Case<A>] = &[
         ("registering twice is once", registering_twice_is_once),
         ("ids count on in the order given", ids_count_on_in_the_order_given),
-        ("what is still to come is awaited", what_is_still_to_come_is_awaited),
+        ("missing files are awaited", missing_files_are_awaited),
         ("what a look at the library found is kept", what_a_look_at_the_library_found_is_kept),
         ("a name belongs to its first origin", origins::a_name_belongs_to_its_first_origin),
         ("an operator closes a delivery", origins::an_operator_closes_a_delivery),
@@ -40,7 +40,7 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("an earlier content comes back", an_earlier_content_comes_back),
         ("another ending is the same frame", another_ending_is_the_same_frame),
         ("equal content elsewhere is linked", equal_content_elsewhere_is_linked),
-        ("catalogues pair with images that come later", catalogues_pair_late),
+        ("catalogues pair with images that arrive later", catalogues_pair_late),
         ("a new programme releases what waited", refusals::a_new_programme_releases),
         ("refusals live and die", refusals::refusals_live_and_die),
         ("a catalogue waits for refused metadata", refusals::a_catalogue_waits_for_metadata),
@@ -58,7 +58,7 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
         ("new versions replace old rows", publication::new_versions_replace_old_rows),
         ("a delivery goes and comes back", retraction::a_delivery_goes_and_comes_back),
         ("ingesting again works", retraction::what_was_retracted_can_be_ingested_again),
-        ("what is purged is gone", retraction::what_is_purged_is_gone),
+        ("purged rows do not exist", retraction::purged_rows_do_not_exist),
         ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
         ("another ending supersedes", retraction::another_ending_supersedes),
         ("a delivery is compressed in place", retraction::a_delivery_is_compressed_in_place),
@@ -127,7 +127,7 @@ fn what_a_look_at_the_library_found_is_kept<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// Catalogues without image are no news while more is known to come.
-fn what_is_still_to_come_is_awaited<A: Engine>(fresh: &Fresh<A>) {
+fn missing_files_are_awaited<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();
     let awaiting = |awaited: Option<&str>, arrivals: &[Arrival], archive: &mut A| {
         let awaited = awaited.map(str::to_owned);
@@ -186,7 +186,7 @@ fn an_earlier_content_comes_back<A: Engine>(fresh: &Fresh<A>) {
     assert!(work.images[0].metadata.redo.is_some(), "and everything is due again");
 }
 
-/// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and another look at
+/// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and a second scan of
 /// the earlier one changes nothing.
 fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();

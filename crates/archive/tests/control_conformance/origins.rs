@@ -123,7 +123,7 @@ pub fn providers_do_not_supersede_each_other<A: Engine>(fresh: &Fresh<A>) {
         record_of(&mut archive, "20071011_v2", &[arrival("w2.fit", "two")]);
         let unit = stage_round_of(&mut archive, NIGHT, UseCase::Metadata, 1);
         publication::publish(&mut archive, &unit);
-        // A frame without successor in a later processing is told of that processing alone.
+        // A frame without successor in a later processing is reported for that processing alone.
         let facts = archive.facts("20071011_v2").unwrap().unwrap();
         let told = facts.delivery.unwrap().without_successor;
         assert_eq!(told.len(), usize::from(supersedes), "{first:?} {second:?}: {told:?}");

@@ -96,7 +96,7 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     result.run.input_bytes = 1000;
     archive.take_result(&result, now()).unwrap();
     assert!(archive.running_attempts().unwrap().is_empty());
-    let took = archive.results_of_late(10).unwrap();
+    let took = archive.recent_results(10).unwrap();
     assert_eq!((took.len(), took[0].host.as_str(), took[0].seconds), (1, "n3", 3.5));
     let (bytes, rows) = result.files.iter().fold((0, 0), |(b, r), f| (b + f.bytes, r + f.rows));
     assert!(bytes > 0 && rows > 0);
@@ -146,12 +146,12 @@ pub fn rounds_to_come_are_approved<A: Engine>(fresh: &Fresh<A>) {
     let number = archive.propose(&plan, &cause(), now()).unwrap();
     let decided = archive.approve(Some(number), &whole(), &cause(), now()).unwrap();
     assert_eq!(decided.coming, coming);
-    assert_eq!(archive.approved_to_come().unwrap(), coming);
-    assert!(archive.approve_coming(now()).unwrap().is_empty(), "it is not open yet");
+    assert_eq!(archive.approved_expected().unwrap(), coming);
+    assert!(archive.approve_expected(now()).unwrap().is_empty(), "it is not open yet");
     let catalogue = ready(&mut archive, UseCase::Catalogue, 2);
-    assert_eq!(archive.approve_coming(now()).unwrap(), std::slice::from_ref(&catalogue));
+    assert_eq!(archive.approve_expected(now()).unwrap(), std::slice::from_ref(&catalogue));
     assert_eq!(archive.unit_state(&catalogue).unwrap(), UnitState::Approved);
-    assert!(archive.approved_to_come().unwrap().is_empty(), "once");
+    assert!(archive.approved_expected().unwrap().is_empty(), "once");
     let open = archive.open_tasks().unwrap();
     let free = open.iter().filter(|t| t.key.unit == catalogue);
     assert!(free.clone().count() == 2 && free.clone().all(OpenTask::may_start));

@@ -1,4 +1,4 @@
-//! Undo and redo: what is retracted is gone from every view, comes back under the same ids, and makes room for what it had
+//! Undo and redo: a retraction hides rows from every view, its undo shows them under the same ids, and makes room for what it had
 //! superseded.
 
 use super::{Engine, Fresh, staging::*};
@@ -54,7 +54,7 @@ pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
     ingest_all(&mut archive, NIGHT);
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
     for use_case in UseCase::ALL {
-        archive.ask_again(NIGHT, use_case, &cause(), now()).unwrap();
+        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive), [(2, 2, 40)]);
@@ -64,7 +64,7 @@ pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
 
-pub fn what_is_purged_is_gone<A: Engine>(fresh: &Fresh<A>) {
+pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, site, mut archive) = fresh();
     record(&mut archive, &night(2));
     record_of(&mut archive, "20071012_v1", &night(1));
@@ -79,9 +79,9 @@ pub fn what_is_purged_is_gone<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.purge(None, now()).unwrap().rounds.len(), 2);
     assert!(std::fs::read_dir(previews).map_or(0, Iterator::count) == 0);
     assert_eq!(shown(&archive)[0], (0, 0, 0));
-    // It can be ingested anew, with new ids.
+    // It can be ingested again, with new ids.
     for use_case in UseCase::ALL {
-        archive.ask_again(NIGHT, use_case, &cause(), now()).unwrap();
+        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive)[0], (2, 2, 40));
@@ -110,7 +110,7 @@ pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
     let sheet = facts.delivery.unwrap();
     assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
     // The older processing done again does not push the newer one aside.
-    archive.ask_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+    archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
     let unit = stage_round_of(&mut archive, NIGHT, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
@@ -281,7 +281,7 @@ fn publish_hdus<A: Engine>(archive: &mut A, delivery: &str, hdu: &dyn Fn(i64, i1
     super::publication::publish(archive, &unit);
 }
 
-/// What is kept: image, newer image, detectors, cause.
+/// Lists the kept products: image, newer image, detectors, cause.
 fn kept<A: Engine>(archive: &A) -> Vec<(i64, i64, Vec<i64>, Lack)> {
     let kept = archive.kept_products(None).unwrap();
     let of = |k: KeptProduct| (k.multiframe_id, k.newer_multiframe_id, k.ext_nums, k.why);
@@ -321,13 +321,14 @@ pub fn detectors_keep_their_detections<A: Engine>(fresh: &Fresh<A>) {
         (
             "older_detections_kept",
             "20071011_v1 hdu_absent",
-            "w00002.fit shows the detections of ext_num 2 of 20071011_v1: its catalogue of 20071011_v2 has no HDU for ext_num 2",
+            "w00002.fit shows the detections of ext_num 2 of 20071011_v1: the catalogue of the frame in 20071011_v2 has no \
+             HDU for ext_num 2",
         ),
         (
             "older_detections_kept",
             "20071011_v1 hdu_refused",
-            "w00001.fit shows the detections of ext_num 3 of 20071011_v1: its catalogue of 20071011_v2 has no accepted \
-             detections of ext_num 3: HDU refused",
+            "w00001.fit shows the detections of ext_num 3 of 20071011_v1: the catalogue of the frame in 20071011_v2 has no \
+             accepted detections of ext_num 3: HDU refused",
         ),
     ];
     assert_eq!(told, wanted);
@@ -345,7 +346,7 @@ pub fn detectors_keep_their_detections<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive), [(1, 0, 10), (4, 4, 50)]);
     archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
-    archive.ask_again(SECOND, UseCase::Catalogue, &cause(), now()).unwrap();
+    archive.request_again(SECOND, UseCase::Catalogue, &cause(), now()).unwrap();
     publish_hdus(&mut archive, SECOND, &|multiframe, ext_num| match (multiframe, ext_num) {
         (7, 2) => Hdu::Absent,
         _ => Hdu::Whole,

@@ -54,12 +54,12 @@ fn new_database() -> archive::Database {
 
 /// The site's archive on the server as its URL says; `None` when it is embedded.
 pub fn url_of(site: &Site) -> Option<String> {
-    (!site.is_embedded()).then(|| site.whereabouts())
+    (!site.is_embedded()).then(|| site.location())
 }
 
-/// What psql prints about the archive of a site on the server.
+/// Returns the output of psql about the archive of a site on the server.
 pub fn psql(site: &Site, sql: &str) -> String {
-    let name = site.whereabouts().rsplit('/').next().unwrap().to_owned();
+    let name = site.location().rsplit('/').next().unwrap().to_owned();
     testkit::postgres::Server::shared().unwrap().psql(&name, sql)
 }
 
@@ -139,7 +139,7 @@ pub fn arrival(name: &str, text: &str) -> Arrival {
         },
         arrived: now(),
         transfer_seconds: 0.5,
-        journey: Journey::default(),
+        transfer_record: TransferRecord::default(),
     }
 }
 
@@ -314,7 +314,7 @@ pub enum Hdu {
 /// The detectors of every image.
 pub const DETECTORS: [i16; 2] = [2, 3];
 
-/// What a node would leave for a started attempt: metadata of every image, one JPEG and preview per image, or ten
+/// Writes the result of a node for a started attempt: metadata of every image, one JPEG and preview per image, or ten
 /// detections for each of two detectors.
 pub fn work_off(started: &Started) -> TaskResult {
     work_off_hdus(started, &|_, _| Hdu::Whole)

@@ -214,7 +214,7 @@ impl Model {
         kept
     }
 
-    /// What a name in a header means for a frame.
+    /// Returns the image that a name in a header means for a frame.
     fn meaning(&self, of: &Frame, name: &str) -> Option<i64> {
         let night = self.deliveries[of.delivery].0;
         let named: Vec<&Frame> = self.frames.iter().filter(|f| f.name == name).collect();

@@ -67,14 +67,18 @@ impl Check {
         self.whole(&["work", "memory_per_thread_mb"], work.memory_per_thread_mb, &MB);
         self.whole(&["work", "memory_per_process_mb"], work.memory_per_process_mb, &MB);
         let rows = 1..=1_000_000_000_000;
-        self.whole(&["work", "rows_per_catalogue_task"], work.rows_per_catalogue_task, &rows);
+        self.whole(
+            &["work", "min_rows_per_catalogue_task"],
+            work.min_rows_per_catalogue_task,
+            &rows,
+        );
         let library = &config.library;
         self.limit(&["library", "scrub_mb_per_second"], library.scrub_mb_per_second);
         self.whole(&["library", "keep_free_gb"], library.keep_free_gb, &GB);
         self.whole(&["staging", "keep_days"], config.staging.keep_days.into(), &DAYS);
         let any_seconds = 0..=*SECONDS.end();
-        self.whole(&["sql", "seconds"], config.sql.seconds, &any_seconds);
-        self.whole(&["sql", "temporary_mb"], config.sql.temporary_mb, &(0..=*MB.end()));
+        self.whole(&["sql", "max_seconds"], config.sql.max_seconds, &any_seconds);
+        self.whole(&["sql", "max_temporary_mb"], config.sql.max_temporary_mb, &(0..=*MB.end()));
     }
 
     fn places(&mut self, config: &Config) {
@@ -112,16 +116,16 @@ impl Check {
 
     fn plan(&mut self, config: &Config) {
         let plan = &config.plan;
-        self.limit(&["plan", "load_most"], plan.load_most);
-        self.limit(&["plan", "auto_hours_most"], plan.auto_hours_most);
+        self.limit(&["plan", "max_load"], plan.max_load);
+        self.limit(&["plan", "auto_max_hours"], plan.auto_max_hours);
         self.limit(&["plan", "remote_mb_per_second"], plan.remote_mb_per_second);
         // With less than a heartbeat every attempt would count as lost.
         let silent = dispatch::HEARTBEAT.as_secs() + 1..=*SECONDS.end();
-        self.whole(&["plan", "silent_seconds"], plan.silent_seconds, &silent);
+        self.whole(&["plan", "heartbeat_timeout_seconds"], plan.heartbeat_timeout_seconds, &silent);
         self.whole(&["plan", "poll_seconds"], plan.poll_seconds, &SECONDS);
-        for night in &plan.first_nights {
+        for night in &plan.priority_nights {
             if !is_night(*night) {
-                self.fault(&["plan", "first_nights"], night, "is no night such as 20071011");
+                self.fault(&["plan", "priority_nights"], night, "is no night such as 20071011");
             }
         }
         let report = 0..=*SECONDS.end();
@@ -150,14 +154,14 @@ impl Check {
             self.whole(&at("quiet_seconds"), source.quiet_seconds, &any_seconds);
             self.whole(&at("settle_seconds"), source.settle_seconds, &any_seconds);
             self.whole(&at("poll_seconds"), source.poll_seconds, &SECONDS);
-            self.whole(&at("stall_seconds"), source.stall_seconds, &SECONDS);
-            self.whole(&at("lines"), source.lines as u64, &CONNECTIONS);
+            self.whole(&at("stall_timeout_seconds"), source.stall_timeout_seconds, &SECONDS);
+            self.whole(&at("max_connections"), source.max_connections as u64, &CONNECTIONS);
             self.limit(&at("mb_per_second"), source.mb_per_second);
-            if source.complete == super::Complete::Count && source.count == 0 {
+            if source.complete_when == super::Complete::Count && source.expected_files == 0 {
                 self.fault(
-                    &at("count"),
+                    &at("expected_files"),
                     &0,
-                    "files complete no delivery: complete = \"count\" needs the number",
+                    "files complete no delivery: complete_when = \"count\" needs the number",
                 );
             }
             let is_url = source.endpoint.is_empty() || is_web_address(&source.endpoint);
@@ -228,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_nights_are_told_from_nonsense() {
+    fn wrong_addresses_and_nights_are_refused() {
         for right in
             ["127.0.0.1:9187", "localhost:80", "[::1]:9187", "0.0.0.0:0", "db-1.example.org:1"]
         {

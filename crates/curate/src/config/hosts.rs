@@ -14,10 +14,10 @@ pub struct HostConfig {
     pub memory_mb: u32,
     /// Spans of the day, UTC, in which no tasks of ours run on the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub quiet: Vec<Span>,
+    pub quiet_hours: Vec<Span>,
     /// True when the library is on a disk of the host itself; `None` when not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub library: Option<bool>,
+    pub local_library: Option<bool>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]

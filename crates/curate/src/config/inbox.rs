@@ -17,8 +17,8 @@ pub struct Inbox {
     pub links: Links,
     /// Trees outside the inbox into which links may lead.
     pub link_roots: Vec<PathBuf>,
-    /// Names of unfinished files in addition to the usual ones.
-    pub unfinished: Vec<String>,
+    /// Patterns of the names of unfinished files, in addition to the usual ones.
+    pub unfinished_patterns: Vec<String>,
 }
 
 impl Default for Inbox {
@@ -29,7 +29,7 @@ impl Default for Inbox {
             poll_seconds: 5,
             links: Links::Within,
             link_roots: Vec::new(),
-            unfinished: Vec::new(),
+            unfinished_patterns: Vec::new(),
         }
     }
 }

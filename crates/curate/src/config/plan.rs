@@ -11,23 +11,23 @@ pub struct PlanConfig {
     /// The deliveries that are processed first.
     pub order: Order,
     /// Nights that are processed before all others, yyyymmdd.
-    pub first_nights: Vec<i32>,
+    pub priority_nights: Vec<i32>,
     /// Maximum number of hosts in use at a time; 0 = all.
-    pub hosts_most: usize,
+    pub max_hosts: usize,
     /// Maximum load of others per core; 0 = any.
-    pub load_most: f64,
+    pub max_load: f64,
     /// True when plans are approved without an operator.
     pub auto: bool,
     /// Longest plan, in hours, that is approved without an operator; 0 = any.
-    pub auto_hours_most: f64,
+    pub auto_max_hours: f64,
     /// MB per second at which a host reads a library that is not on its own disk; 0 = as fast as from its own.
     pub remote_mb_per_second: f64,
     /// Path of `almagest-node` on the hosts; empty = next to this program.
     pub node_program: String,
     /// Seconds without a sign of life after which an attempt is given up.
-    pub silent_seconds: u64,
+    pub heartbeat_timeout_seconds: u64,
     /// Minimum number of images in a round of a delivery that is arriving.
-    pub early_images: usize,
+    pub min_early_images: usize,
     /// Maximum number of seconds between two passes of the data daemon.
     pub poll_seconds: u64,
 }
@@ -37,15 +37,15 @@ impl Default for PlanConfig {
         Self {
             executor: ExecutorKind::Local,
             order: Order::Oldest,
-            first_nights: Vec::new(),
-            hosts_most: 0,
-            load_most: 1.5,
+            priority_nights: Vec::new(),
+            max_hosts: 0,
+            max_load: 1.5,
             auto: false,
-            auto_hours_most: 24.0,
+            auto_max_hours: 24.0,
             remote_mb_per_second: 100.0,
             node_program: String::new(),
-            silent_seconds: 180,
-            early_images: 100,
+            heartbeat_timeout_seconds: 180,
+            min_early_images: 100,
             poll_seconds: 2,
         }
     }

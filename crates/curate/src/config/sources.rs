@@ -13,19 +13,19 @@ pub struct SourceConfig {
     /// Pattern of the names of the deliveries that are fetched.
     pub deliveries: String,
     /// The criterion by which a delivery is known to be complete.
-    pub complete: Complete,
+    pub complete_when: Complete,
     /// Number of files of a complete delivery, for [`Complete::Count`].
-    pub count: u64,
+    pub expected_files: u64,
     /// Seconds without change after which a delivery is complete.
     pub quiet_seconds: u64,
     /// True when files are fetched before their delivery is complete.
-    pub early: bool,
+    pub fetch_early: bool,
     /// Seconds without change after which a file is fetched.
     pub settle_seconds: u64,
     /// Seconds between two polls.
     pub poll_seconds: u64,
     /// Maximum number of connections.
-    pub lines: usize,
+    pub max_connections: usize,
     /// Maximum speed in MB per second; 0 = no limit.
     pub mb_per_second: f64,
     /// Spans of the day, UTC, in which files are fetched; empty = always.
@@ -33,7 +33,7 @@ pub struct SourceConfig {
     /// The nights that are fetched first.
     pub order: Order,
     /// Seconds with next to no data after which a connection is dead.
-    pub stall_seconds: u64,
+    pub stall_timeout_seconds: u64,
     /// User of HTTP; access key of S3.
     pub user: String,
     /// File of mode 0600 that holds the password, token or secret key.
@@ -52,15 +52,15 @@ pub struct SourceConfig {
     pub region: String,
     /// Certificates to trust.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub authorities: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
     /// The list that names the files of a delivery.
     pub listing: String,
     /// Symbolic links that are followed.
     pub links: Links,
     /// Trees outside the source's own into which links may lead.
     pub link_roots: Vec<PathBuf>,
-    /// Names of unfinished files in addition to the usual ones.
-    pub unfinished: Vec<String>,
+    /// Patterns of the names of unfinished files, in addition to the usual ones.
+    pub unfinished_patterns: Vec<String>,
     /// Further options of ssh.
     pub ssh_options: Vec<String>,
 }
@@ -70,17 +70,17 @@ impl Default for SourceConfig {
         Self {
             url: String::new(),
             deliveries: "*".to_owned(),
-            complete: Complete::MarkerOrQuiet,
-            count: 0,
+            complete_when: Complete::MarkerOrQuiet,
+            expected_files: 0,
             quiet_seconds: 300,
-            early: true,
+            fetch_early: true,
             settle_seconds: 10,
             poll_seconds: 30,
-            lines: 8,
+            max_connections: 8,
             mb_per_second: 0.0,
             windows: Vec::new(),
             order: Order::Newest,
-            stall_seconds: 60,
+            stall_timeout_seconds: 60,
             user: String::new(),
             secret_file: None,
             secret_env: String::new(),
@@ -88,11 +88,11 @@ impl Default for SourceConfig {
             session_env: String::new(),
             endpoint: String::new(),
             region: String::new(),
-            authorities: None,
+            ca_file: None,
             listing: String::new(),
             links: Links::Within,
             link_roots: Vec::new(),
-            unfinished: Vec::new(),
+            unfinished_patterns: Vec::new(),
             ssh_options: Vec::new(),
         }
     }
@@ -101,7 +101,7 @@ impl Default for SourceConfig {
 impl SourceConfig {
     /// Returns the limits beyond which a connection counts as dead.
     pub fn stall(&self) -> transfer::Stall {
-        transfer::Stall { seconds: self.stall_seconds, ..transfer::Stall::default() }
+        transfer::Stall { seconds: self.stall_timeout_seconds, ..transfer::Stall::default() }
     }
 
     /// Returns true when files may be fetched at the given time.

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Sql {
     /// Maximum number of seconds; 0 = no limit.
-    pub seconds: u64,
+    pub max_seconds: u64,
     /// Maximum number of rows; 0 = no limit.
-    pub rows: u64,
+    pub max_rows: u64,
     /// Maximum size of temporary files in MB.
-    pub temporary_mb: u64,
+    pub max_temporary_mb: u64,
 }
 
 impl Default for Sql {
     fn default() -> Self {
-        Self { seconds: 600, rows: 0, temporary_mb: 4096 }
+        Self { max_seconds: 600, max_rows: 0, max_temporary_mb: 4096 }
     }
 }

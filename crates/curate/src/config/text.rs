@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
-/// The line of every key, by its path: `["plan", "load_most"]`.
+/// The line of every key, by its path: `["plan", "max_load"]`.
 pub type Lines = BTreeMap<Vec<String>, usize>;
 
 /// Returns the line of every key; empty for a text that is no TOML.
@@ -42,10 +42,10 @@ mod tests {
 
     #[test]
     fn keys_are_found_on_their_lines() {
-        let text = "# first\n[plan]\nload_most = 2.0\nsql.rows = 3\n\n[sources.casu]\nurl = \"x\"\nhosts = { a = 1 }\n";
+        let text = "# first\n[plan]\nmax_load = 2.0\nsql.rows = 3\n\n[sources.casu]\nurl = \"x\"\nhosts = { a = 1 }\n";
         let lines = lines(text);
         let line = |path: &[&str]| lines[&path.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>()];
-        assert_eq!((line(&["plan"]), line(&["plan", "load_most"])), (2, 3));
+        assert_eq!((line(&["plan"]), line(&["plan", "max_load"])), (2, 3));
         assert_eq!(line(&["plan", "sql", "rows"]), 4);
         assert_eq!((line(&["sources", "casu"]), line(&["sources", "casu", "url"])), (6, 7));
         assert_eq!(line(&["sources", "casu", "hosts", "a"]), 8);

@@ -13,7 +13,7 @@ pub struct Work {
     /// Memory per process in addition to that of its threads.
     pub memory_per_process_mb: u64,
     /// Minimum number of rows of a catalogue task.
-    pub rows_per_catalogue_task: u64,
+    pub min_rows_per_catalogue_task: u64,
 }
 
 impl Default for Work {
@@ -22,7 +22,7 @@ impl Default for Work {
             threads: 0,
             memory_per_thread_mb: 150,
             memory_per_process_mb: 300,
-            rows_per_catalogue_task: 100_000,
+            min_rows_per_catalogue_task: 100_000,
         }
     }
 }

@@ -101,7 +101,7 @@ fn metrics(state: &State) -> String {
     add(
         "ingest_postponed_batches",
         "gauge",
-        "Batches that wait for trouble to pass.",
+        "Batches that wait for a temporary failure to end.",
         &one(postponed),
     );
     add("ingest_blocked_batches", "gauge", "Batches that wait for another.", &one(state.blocked));

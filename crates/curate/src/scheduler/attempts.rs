@@ -8,7 +8,7 @@ use anyhow::Context;
 use archive::lease::Process;
 use archive::records::{AttemptEnd, AttemptKey, Cause, Place, RunningAttempt, Taken, TaskKey};
 use archive::{Planning, Queue};
-use dispatch::{Job, Standing};
+use dispatch::{Job, JobState};
 use files::{Dir, OpenFault};
 use model::task::{
     END_NAME, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TASK_NAME, TaskEnd, TaskResult,
@@ -20,8 +20,8 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Number of failures after which a task is given up, and number of lost attempts.
-const FAILURES_MOST: u32 = 3;
-const LOST_MOST: u32 = 8;
+const MAX_FAILURES: u32 = 3;
+const MAX_LOST: u32 = 8;
 /// Delay after the first failure, four times as long after each further one: a transient failure takes time to pass.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Maximum length to which heartbeats and notes are read.
@@ -57,7 +57,7 @@ impl Curator {
     pub(super) fn collect(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
         let mine = self.mine()?;
         let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
-        let standings = match self.executor.look(&jobs) {
+        let standings = match self.executor.poll(&jobs) {
             Ok(standings) => standings.into_iter().map(Some).collect(),
             Err(fault) => {
                 self.tell_once(fault.to_string());
@@ -78,7 +78,7 @@ impl Curator {
         attempt: &RunningAttempt,
         place: &Place,
         job: &Job,
-        standing: Option<Standing>,
+        standing: Option<JobState>,
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
         let staging = self.site.place.staging();
@@ -100,9 +100,9 @@ impl Curator {
             None => None,
         };
         let signs = self.signs(attempt, place, standing, unreadable, directory.as_ref());
-        let patience = self.site.config.plan.silent_seconds.max(1) as f64;
+        let patience = self.site.config.plan.heartbeat_timeout_seconds.max(1) as f64;
         let key = &attempt.attempt;
-        match verdict(&signs, patience, self.executor.is_by_hand()) {
+        match verdict(&signs, patience, self.executor.is_manual()) {
             Verdict::GoOn => {
                 let now = site::now();
                 if attempt.lease.until - now < LEASE / 2 {
@@ -120,7 +120,7 @@ impl Curator {
                 if let Err(fault) = self.executor.cancel(std::slice::from_ref(job)) {
                     self.tell_once(fault.to_string());
                 }
-                if key.attempt >= LOST_MOST {
+                if key.attempt >= MAX_LOST {
                     self.give_up(&key.task, &reason, report)?;
                 }
                 Ok(())
@@ -142,7 +142,7 @@ impl Curator {
         report.failed += 1;
         // More memory is requested only once.
         let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
-        if !transient || is_raised || key.attempt >= FAILURES_MOST {
+        if !transient || is_raised || key.attempt >= MAX_FAILURES {
             self.give_up(&key.task, &reason, report)?;
         } else if code != "memory" {
             let pause = FAILURE_PAUSE * 4_u32.saturating_pow(key.attempt.saturating_sub(1));
@@ -168,7 +168,7 @@ impl Curator {
         &mut self,
         attempt: &RunningAttempt,
         place: &Place,
-        standing: Option<Standing>,
+        standing: Option<JobState>,
         unreadable: Option<String>,
         directory: Option<&Dir>,
     ) -> Signs {
@@ -176,7 +176,7 @@ impl Curator {
         let since = |first: &mut Option<Instant>| {
             first.get_or_insert_with(Instant::now).elapsed().as_secs_f64()
         };
-        memory.waits = matches!(standing, Some(Standing::Waiting(_)));
+        memory.waits = matches!(standing, Some(JobState::Waiting(_)));
         let heartbeat = directory.and_then(|dir| read_note::<Heartbeat>(dir, HEARTBEAT_NAME));
         if let Some(heartbeat) = heartbeat.and_then(Heartbeat::checked) {
             if memory.beat.is_none_or(|(beat, _)| beat != heartbeat.beat) {
@@ -185,7 +185,7 @@ impl Curator {
             }
             memory.heartbeat = Some(heartbeat);
         }
-        let is_over = matches!(standing, Some(Standing::Over(_)));
+        let is_over = matches!(standing, Some(JobState::Ended(_)));
         let host = self.hosts.iter().find(|h| h.name == place.host);
         Signs {
             end: directory
@@ -304,7 +304,7 @@ impl Curator {
         Ok(cancelled)
     }
 
-    /// Returns how many attempts [`Curator::cancel`] would take back.
+    /// Returns how many attempts [`Curator::cancel`] would cancel.
     ///
     /// # Errors
     /// When the archive fails, or the executor cannot be queried.
@@ -318,18 +318,18 @@ impl Curator {
 
     /// Returns the attempts that run by their executor's word.
     fn begun(&mut self) -> anyhow::Result<HashSet<AttemptKey>> {
-        let runs = |(_, _, _, standing): &Dispatched| matches!(standing, Standing::Running);
+        let runs = |(_, _, _, standing): &Dispatched| matches!(standing, JobState::Running);
         Ok(self.dispatched()?.into_iter().filter(runs).map(|(attempt, ..)| attempt).collect())
     }
 
-    /// Returns the attempts that an operator or a signal takes back, with their jobs.
+    /// Returns the attempts that an operator or a signal cancels, with their jobs.
     fn meant(
         &mut self,
         is_meant: &dyn Fn(&AttemptKey, &Place) -> bool,
         only_waiting: bool,
     ) -> anyhow::Result<Vec<(AttemptKey, Job)>> {
         let meant = |(attempt, place, _, standing): &Dispatched| {
-            is_meant(attempt, place) && (!only_waiting || matches!(standing, Standing::Waiting(_)))
+            is_meant(attempt, place) && (!only_waiting || matches!(standing, JobState::Waiting(_)))
         };
         let meant = self.dispatched()?.into_iter().filter(meant);
         Ok(meant.map(|(attempt, _, job, _)| (attempt, job)).collect())
@@ -339,14 +339,14 @@ impl Curator {
     fn dispatched(&mut self) -> anyhow::Result<Vec<Dispatched>> {
         let mine = self.mine()?;
         let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
-        let standings = self.executor.look(&jobs).context("the executor cannot be queried")?;
+        let standings = self.executor.poll(&jobs).context("the executor cannot be queried")?;
         let all = mine.into_iter().zip(jobs).zip(standings);
         Ok(all.map(|(((a, place), job), standing)| (a.attempt, place, job, standing)).collect())
     }
 }
 
 /// An attempt under way with its place, its job and the executor's word on it.
-type Dispatched = (AttemptKey, Place, Job, Standing);
+type Dispatched = (AttemptKey, Place, Job, JobState);
 
 /// Returns the job of an attempt: the holder of its lease is our name of the job.
 fn job(attempt: &RunningAttempt, place: &Place) -> Job {

@@ -4,7 +4,7 @@ use super::situation::{Piece, UnitName, Work};
 use crate::table::Table;
 use crate::words::{bytes, counted, grouped, utc};
 use archive::Timestamp;
-use archive::planning::{CameAndDone, PlannedAndDone, Proposal, ProposedTask};
+use archive::planning::{ExpectedRun, PlannedRun, Proposal, ProposedTask};
 use chrono::TimeDelta;
 use dispatch::planner::Plan;
 use model::UseCase;
@@ -216,7 +216,11 @@ fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
             running: host.busy.len() as u64,
             tasks: 0,
             until_seconds: host.busy.iter().map(|b| b.left).fold(0.0, f64::max),
-            left_alone: plan.left_alone.iter().find(|(h, _)| *h == at).map(|(_, why)| why.clone()),
+            left_alone: plan
+                .unused_hosts
+                .iter()
+                .find(|(h, _)| *h == at)
+                .map(|(_, why)| why.clone()),
         })
         .collect()
 }
@@ -231,7 +235,7 @@ fn waits(work: &Work, plan: &Plan, file_waits: &[(String, register::plan::Wait)]
         let unit = work.units[work.situation.tasks[*task].group].clone();
         count(unit, "task", reason.cause(), reason.to_string());
     }
-    for (delivery, wait) in file_waits.iter().filter(|(_, wait)| !wait.comes) {
+    for (delivery, wait) in file_waits.iter().filter(|(_, wait)| !wait.ends_by_itself) {
         let unit = (delivery.clone(), wait.use_case);
         count(unit, "file", wait.why.clone(), wait.why.clone());
     }
@@ -453,10 +457,10 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// Tasks of the rounds that a plan named before they were open, by unit.
-pub type Came = BTreeMap<UnitName, Vec<CameAndDone>>;
+pub type Came = BTreeMap<UnitName, Vec<ExpectedRun>>;
 
 /// Compares a plan with the actual course, unit by unit.
-pub fn compared(document: &Document, done: &[PlannedAndDone], came: &Came) -> Table {
+pub fn compared(document: &Document, done: &[PlannedRun], came: &Came) -> Table {
     let mut table = Table::new([
         "unit",
         "tasks",

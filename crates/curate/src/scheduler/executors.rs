@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Longest time that a tool of a batch system, or ssh, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Cores and memory in MB of a host for which scripts are printed and whose size is not configured.
 const PRINTED: (u32, u32) = (1, 4000);
 
@@ -32,7 +32,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
                 logs: site.place.logs().join("jobs"),
             };
             files::create_dir(&options.logs)?;
-            let system = System::with(&slurm::ENVIRONMENT, &slurm::LOCALE, PATIENCE);
+            let system = System::with(&slurm::ENVIRONMENT, &slurm::LOCALE, TIMEOUT);
             Box::new(Slurm::new(system, options))
         }
         ExecutorKind::Ssh => {
@@ -47,7 +47,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
                 report_seconds: config.ssh.report_seconds,
             };
             files::create_dir(&options.reports)?;
-            let system = System::with(&["SSH_AUTH_SOCK"], &[("LC_ALL", "C")], PATIENCE);
+            let system = System::with(&["SSH_AUTH_SOCK"], &[("LC_ALL", "C")], TIMEOUT);
             Box::new(Ssh::new(system, options))
         }
         ExecutorKind::Print => {
@@ -115,8 +115,8 @@ impl Loads {
     pub fn of_others(&self, host: &HostState) -> f64 {
         let Some((load, minutes)) = host.load else { return 0.0 };
         let span = Duration::from_secs(u64::from(minutes) * 60);
-        let of_late = self.ours.get(&host.name).into_iter().flatten();
-        let counts = of_late.filter(|(at, _)| at.elapsed() <= span).map(|(_, count)| *count);
+        let recent = self.ours.get(&host.name).into_iter().flatten();
+        let counts = recent.filter(|(at, _)| at.elapsed() <= span).map(|(_, count)| *count);
         // The recent maximum, not the mean: to avoid a host because of our own tasks is the worse mistake.
         (load - counts.max().unwrap_or(0) as f64).max(0.0)
     }

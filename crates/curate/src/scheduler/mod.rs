@@ -58,13 +58,13 @@ use std::time::{Duration, Instant};
 /// Time for which no other process may sweep an attempt of ours; renewed long before it expires.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Interval after which a delivery is checked again even when nothing seems to have changed.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const RECHECK_AFTER: Duration = Duration::from_secs(60);
 /// Time without new files after which a delivery that is arriving is processed as far as it exists.
-const STILL_COMING: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
+const ARRIVAL_QUIET: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// Interval between two updates of the costs.
 const LEARN_EVERY: Duration = Duration::from_secs(20);
 /// Maximum number of results from which costs are learned.
-const RESULTS_MOST: u32 = 3000;
+const MAX_RESULTS: u32 = 3000;
 /// Time for which a host that refused a start is not used.
 const REFUSED: Duration = Duration::from_secs(60);
 /// Age beyond which an undecided plan is replaced by a new one.
@@ -301,7 +301,7 @@ impl Curator {
             }
             Ok(())
         })?;
-        self.archive.approve_coming(site::now())?;
+        self.archive.approve_expected(site::now())?;
         Ok(())
     }
 
@@ -321,7 +321,7 @@ impl Curator {
             if let Some(looked) = self.looked.get(&name)
                 && self.request.is_none()
                 && looked.mark == mark
-                && looked.at.elapsed() < LOOK_AGAIN
+                && looked.at.elapsed() < RECHECK_AFTER
             {
                 self.coming.extend(looked.coming.clone());
                 self.file_waits
@@ -329,9 +329,10 @@ impl Curator {
                 continue;
             }
             let work = self.archive.delivery_work(&name)?;
-            let is_coming = work.arriving.is_some_and(|latest| site::now() - latest < STILL_COMING);
+            let is_coming =
+                work.arriving.is_some_and(|latest| site::now() - latest < ARRIVAL_QUIET);
             let is_early = is_coming && self.request.is_none();
-            let early_least = if is_early { self.site.config.plan.early_images } else { 0 };
+            let early_least = if is_early { self.site.config.plan.min_early_images } else { 0 };
             let use_cases = self.use_cases_of(&name)?;
             let plan = rounds::plan(&self.site, &self.profiles, &work, &use_cases, early_least);
             let is_undecided = |round: &&RoundWork| {
@@ -380,8 +381,8 @@ impl Curator {
         {
             return Ok(costs.clone());
         }
-        let took = self.archive.results_of_late(RESULTS_MOST)?;
-        let sample = |t: archive::planning::Took| Sample {
+        let took = self.archive.recent_results(MAX_RESULTS)?;
+        let sample = |t: archive::planning::TaskUsage| Sample {
             use_case: t.use_case,
             host: t.host,
             input_bytes: t.input_bytes,
@@ -430,7 +431,7 @@ impl Curator {
     /// # Errors
     /// When the archive fails.
     pub fn document(&mut self) -> anyhow::Result<Document> {
-        let approved: BTreeSet<UnitName> = self.archive.approved_to_come()?.into_iter().collect();
+        let approved: BTreeSet<UnitName> = self.archive.approved_expected()?.into_iter().collect();
         // Read first: an instruction that arrives in the meantime makes the document stale.
         let instructions = self.archive.instructions_given()?;
         let waits = self.file_waits.clone();
@@ -497,7 +498,7 @@ impl Curator {
     /// Marks the units of a plan that were approved since it was proposed.
     fn note_approvals(&self, document: &mut Document) -> anyhow::Result<()> {
         let open = self.archive.open_tasks()?;
-        let to_come = self.archive.approved_to_come()?;
+        let to_come = self.archive.approved_expected()?;
         for unit in &mut document.units {
             let is_of = |t: &&OpenTask| {
                 (&t.key.unit.delivery, t.key.unit.use_case) == (&unit.delivery, unit.use_case)
@@ -517,7 +518,7 @@ impl Curator {
         let is_undecided = |t: &OpenTask| {
             matches!(t.state, UnitState::Ready | UnitState::Proposed) && t.assignment.is_none()
         };
-        let to_come: BTreeSet<UnitName> = self.archive.approved_to_come()?.into_iter().collect();
+        let to_come: BTreeSet<UnitName> = self.archive.approved_expected()?.into_iter().collect();
         let latest = self.archive.plan(None)?.filter(is_open);
         let (old, followed) = match &latest {
             Some(record) => {
@@ -538,8 +539,8 @@ impl Curator {
             let document = self.document()?;
             let proposal = document.proposal();
             // Work that cannot be planned is proposed once it can be planned: the same plan again would add nothing.
-            let is_told = latest.is_some() && !is_stale && old.holds(&proposal);
-            if document.has_undecided() && !is_told {
+            let is_proposed = latest.is_some() && !is_stale && old.holds(&proposal);
+            if document.has_undecided() && !is_proposed {
                 let number = self.archive.propose(&proposal, &self.cause, site::now())?;
                 report.proposed = Some(number);
                 let counts = document.counts();
@@ -562,7 +563,7 @@ impl Curator {
 
     fn approve_by_policy(&mut self) -> anyhow::Result<()> {
         let Some(record) = self.archive.plan(None)?.filter(is_open) else { return Ok(()) };
-        let most = self.site.config.plan.auto_hours_most;
+        let most = self.site.config.plan.auto_max_hours;
         let hours = parsed(&record)?.makespan_seconds / 3600.0;
         if most > 0.0 && hours > most {
             let plan = record.plan_id;

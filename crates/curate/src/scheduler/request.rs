@@ -71,7 +71,7 @@ impl Curator {
     /// Accepts a request for all following passes.
     pub fn take_on(&mut self, request: Request) {
         self.request = Some(request);
-        self.look_again();
+        self.recheck();
     }
 
     /// Shows the progress of the steps from now on.
@@ -80,7 +80,7 @@ impl Curator {
     }
 
     /// Marks the deliveries of the request to be checked in the next pass.
-    pub fn look_again(&mut self) {
+    pub fn recheck(&mut self) {
         self.is_stale = true;
     }
 

@@ -138,8 +138,8 @@ pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_com
     }
     let plan = &facts.config.plan;
     let policy = Policy {
-        hosts_most: plan.hosts_most,
-        load_most: plan.load_most,
+        max_hosts: plan.max_hosts,
+        max_load: plan.max_load,
         remote_rate: plan.remote_mb_per_second * 1e6,
     };
     let situation = Situation { hosts, disks: vec![facts.free_bytes], groups, tasks, policy };
@@ -210,7 +210,7 @@ fn priority(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> i64 {
             priority = p;
         }
     }
-    let is_first = night.is_some_and(|n| facts.config.plan.first_nights.contains(&n));
+    let is_first = night.is_some_and(|n| facts.config.plan.priority_nights.contains(&n));
     priority.saturating_mul(2).saturating_add(i64::from(is_first))
 }
 
@@ -278,7 +278,7 @@ fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
 fn hosts(facts: &Facts<'_>) -> Vec<Host> {
     let special = &facts.config.hosts;
     // All hosts are alike when the configuration does not specify which of them have the library.
-    let is_told = special.values().any(|h| h.library.is_some());
+    let is_configured = special.values().any(|h| h.local_library.is_some());
     let host = |(state, load): &(HostState, f64)| {
         let config = special.get(&state.name);
         let cores = match config.map_or(0, |c| c.cores) {
@@ -299,12 +299,12 @@ fn hosts(facts: &Facts<'_>) -> Vec<Host> {
             },
             disk: 0,
             speed: facts.costs.speed(&state.name),
-            has_library: !is_told || config.and_then(|c| c.library).unwrap_or(false),
+            has_library: !is_configured || config.and_then(|c| c.local_library).unwrap_or(false),
             load: if facts.is_requested { 0.0 } else { *load },
             busy: busy(facts, &state.name, cores),
             closed: state.closed.clone().or_else(|| host_instruction(facts, &state.name)),
             quiet: match config {
-                Some(config) if !facts.is_requested => quiet(&config.quiet, facts.now),
+                Some(config) if !facts.is_requested => quiet(&config.quiet_hours, facts.now),
                 _ => Vec::new(),
             },
         }
@@ -461,7 +461,7 @@ mod tests {
         assert_eq!(case.order(), ["a/metadata", "b/metadata", "c/preview"]);
         case.config.plan.order = Order::Newest;
         assert_eq!(case.order(), ["c/preview", "b/metadata", "a/metadata"]);
-        case.config.plan.first_nights = vec![20_071_012];
+        case.config.plan.priority_nights = vec![20_071_012];
         assert_eq!(case.order()[0], "b/metadata");
         case.standing.push(standing(Subject::UseCase(Preview), Instruction::Priority(5)));
         assert_eq!(case.order()[..2], ["c/preview", "b/metadata"]);
@@ -513,7 +513,7 @@ mod tests {
             crate::scheduler::document::document(&work, &plan, ("local", now()), &|_| false, &[]);
         let text = document.text("plan 1");
         let why =
-            "no host can be used: n1: load 9.0 of others, above 1.5 per core ([plan] load_most)";
+            "no host can be used: n1: load 9.0 of others, above 1.5 per core ([plan] max_load)";
         let lines: Vec<&str> = text.lines().filter(|line| line.contains(why)).collect();
         assert_eq!(lines.len(), 1, "{text}");
         assert!(lines[0].starts_with("30 units  150 tasks"), "{text}");

@@ -8,7 +8,7 @@ use archive::planning::OpenTask;
 use archive::records::{AttemptEnd, AttemptKey, Lease, Place, TaskKey};
 use archive::{Planning, Queue};
 use dispatch::planner;
-use dispatch::{ARRAY_MOST, HostState, Sent, Start};
+use dispatch::{HostState, MAX_ARRAY_SIZE, Sent, Start};
 use model::task::TaskLimits;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl Curator {
         let mut sent: Vec<(AttemptKey, Start)> = Vec::new();
         let due = self.due()?;
         let alike = due.chunk_by(|a, b| (&a.host, a.memory_bytes) == (&b.host, b.memory_bytes));
-        for alike in alike.flat_map(|alike| alike.chunks(ARRAY_MOST)) {
+        for alike in alike.flat_map(|alike| alike.chunks(MAX_ARRAY_SIZE)) {
             self.names.1 += 1;
             let array = format!("{}-{}", self.names.0, self.names.1);
             for (number, due) in alike.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Curator {
         Ok(())
     }
 
-    /// Returns how many seconds before a core is free a start is sent. Somebody who asks ingests between two passes: no core is to wait
+    /// Returns how many seconds before a core is free a start is sent. An operator who waits ingests between two passes: no core is to wait
     /// for that. Where memory or the configuration leaves cores unused, the pool must not start more than was planned.
     fn ahead(&self) -> f64 {
         let per_task = self.site.config.work.memory_per_thread_mb * 1_000_000;
@@ -65,7 +65,7 @@ impl Curator {
         }
     }
 
-    /// What may start and is due, alike ones together.
+    /// Lists the starts that are due, similar ones together.
     fn due(&mut self) -> anyhow::Result<Vec<Due>> {
         let ahead = self.ahead();
         self.again_at.retain(|_, at| *at > Instant::now());

@@ -1,6 +1,6 @@
 //! The decision on an attempt under way that has no result yet. Pure.
 
-use dispatch::{Over, Standing};
+use dispatch::{JobEnd, JobState};
 use model::task::{EndCode, TaskEnd};
 
 /// Seconds for which files of a finished attempt may still appear.
@@ -14,7 +14,7 @@ pub struct Signs {
     /// End note that the attempt wrote.
     pub end: Option<TaskEnd>,
     /// State of the attempt as reported by its executor; `None` when the executor cannot be queried.
-    pub standing: Option<Standing>,
+    pub standing: Option<JobState>,
     /// True for a thread of this process: it has no heartbeat, and its executor's word is certain.
     pub is_thread: bool,
     /// Since its heartbeat changed; `None` when it has none.
@@ -70,36 +70,36 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
     }
     let is_silent = signs.beat_age.is_some_and(|age| age > patience);
     match &signs.standing {
-        Some(Standing::Over(over)) => {
+        Some(JobState::Ended(over)) => {
             if signs.over_for < FILES_LATE.min(patience) {
                 return Verdict::GoOn;
             }
             of_executor(*over)
         }
-        Some(Standing::Waiting(_)) if is_by_hand => match is_silent {
+        Some(JobState::Waiting(_)) if is_by_hand => match is_silent {
             true => lost("silent", "its heartbeat stopped"),
             false => Verdict::GoOn,
         },
-        Some(Standing::Waiting(why)) => match &signs.host_closed {
+        Some(JobState::Waiting(why)) => match &signs.host_closed {
             Some(closed) => {
                 lost("host_closed", format!("it waited ({why}), and its host: {closed}"))
             }
             None => Verdict::GoOn,
         },
-        Some(Standing::Unheard) if signs.beat_age.is_none() => {
+        Some(JobState::Unknown) if signs.beat_age.is_none() => {
             match signs.age > NEVER_BEGUN.min(patience) {
                 true => lost("never_begun", "nobody has heard of it"),
                 false => Verdict::GoOn,
             }
         }
-        Some(Standing::Unheard) if !is_silent => Verdict::GoOn,
-        Some(Standing::Running) if signs.is_thread => Verdict::GoOn,
-        Some(Standing::Running) if !is_silent && signs.beat_age.is_some() => Verdict::GoOn,
-        Some(Standing::Running) if signs.beat_age.is_none() && signs.age <= patience => {
+        Some(JobState::Unknown) if !is_silent => Verdict::GoOn,
+        Some(JobState::Running) if signs.is_thread => Verdict::GoOn,
+        Some(JobState::Running) if !is_silent && signs.beat_age.is_some() => Verdict::GoOn,
+        Some(JobState::Running) if signs.beat_age.is_none() && signs.age <= patience => {
             Verdict::GoOn
         }
         Some(_) => lost("silent", "no sign of life"),
-        None if is_silent => lost("silent", "no sign of life, and its executor cannot be asked"),
+        None if is_silent => lost("silent", "no sign of life, and its executor cannot be queried"),
         None => Verdict::GoOn,
     }
 }
@@ -119,18 +119,18 @@ fn of_note(end: &TaskEnd) -> Verdict {
     }
 }
 
-fn of_executor(over: Over) -> Verdict {
+fn of_executor(over: JobEnd) -> Verdict {
     let failed = |reason: &str| Verdict::Failed {
         code: over.code().to_owned(),
         reason: reason.to_owned(),
         transient: true,
     };
     match over {
-        Over::Memory => failed("it wanted more memory than it may have"),
-        Over::Time => failed("it took longer than it might"),
-        Over::Ended | Over::Failed => failed("it ended without result"),
-        Over::HostFailed => lost(over.code(), "its host failed"),
-        Over::Cancelled => lost(over.code(), "somebody cancelled it"),
+        JobEnd::Memory => failed("it wanted more memory than it may have"),
+        JobEnd::Time => failed("it took longer than it might"),
+        JobEnd::Ended | JobEnd::Failed => failed("it ended without result"),
+        JobEnd::HostFailed => lost(over.code(), "its host failed"),
+        JobEnd::Cancelled => lost(over.code(), "the job was cancelled outside of almagest"),
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn signs_of_life_and_their_absence() {
         let running = |beat_age, age| Signs {
-            standing: Some(Standing::Running),
+            standing: Some(JobState::Running),
             beat_age,
             age,
             ..Signs::default()
@@ -162,7 +162,7 @@ mod tests {
         let cut_off = running(Some(200.0), 500.0);
         assert_eq!(is_lost(&cut_off).as_deref(), Some("silent"), "whatever the executor believes");
         let unheard = |beat_age, age| Signs {
-            standing: Some(Standing::Unheard),
+            standing: Some(JobState::Unknown),
             beat_age,
             age,
             ..Signs::default()
@@ -172,7 +172,11 @@ mod tests {
         assert_eq!(is_lost(&unheard(Some(3.0), 70.0)), None, "it beats");
         assert_eq!(is_lost(&unheard(Some(181.0), 700.0)).as_deref(), Some("silent"));
         let away = |beat_age| Signs { beat_age, age: 900.0, ..Signs::default() };
-        assert_eq!(is_lost(&away(Some(10.0))), None, "the controller is away, the job is not");
+        assert_eq!(
+            is_lost(&away(Some(10.0))),
+            None,
+            "the controller is unreachable, the job is not"
+        );
         assert_eq!(is_lost(&away(None)), None, "and one that waited may wait");
         assert_eq!(is_lost(&away(Some(200.0))).as_deref(), Some("silent"));
     }
@@ -180,27 +184,27 @@ mod tests {
     #[test]
     fn what_waits_is_taken_from_a_host_that_is_closed() {
         let mut signs = Signs {
-            standing: Some(Standing::Waiting("Resources".to_owned())),
+            standing: Some(JobState::Waiting("Resources".to_owned())),
             age: 9000.0,
             ..Signs::default()
         };
         assert_eq!(is_lost(&signs), None);
-        signs.host_closed = Some("Slurm says it is down*".to_owned());
+        signs.host_closed = Some("Slurm reports the node as down*".to_owned());
         assert_eq!(is_lost(&signs).as_deref(), Some("host_closed"));
-        assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for people");
+        assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for users");
     }
 
     #[test]
     fn what_is_over_gets_a_moment_for_its_files() {
         let mut signs = Signs {
-            standing: Some(Standing::Over(Over::HostFailed)),
+            standing: Some(JobState::Ended(JobEnd::HostFailed)),
             over_for: 2.0,
             ..Signs::default()
         };
         assert_eq!(is_lost(&signs), None);
         signs.over_for = 20.0;
         assert_eq!(is_lost(&signs).as_deref(), Some("host_failed"));
-        signs.standing = Some(Standing::Over(Over::Time));
+        signs.standing = Some(JobState::Ended(JobEnd::Time));
         let failed = verdict(&signs, 180.0, false);
         assert!(matches!(failed, Verdict::Failed { code, transient: true, .. } if code == "time"));
         signs.unreadable = Some((1.0, "no such file".to_owned()));
@@ -218,7 +222,7 @@ mod tests {
             peak_memory_bytes: 1,
         };
         let of = |code| {
-            let standing = Some(Standing::Running);
+            let standing = Some(JobState::Running);
             verdict(&Signs { end: Some(end(code)), standing, ..Signs::default() }, 180.0, false)
         };
         assert!(

@@ -1,7 +1,7 @@
 //! CU1 in the steps of a night: from an [`Origin`] into the library and the ledger.
 //!
 //! [`Night::bring`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
-//! a description of those still to come). Each group of files is registered as soon as it lands; the last registration of a fetch
+//! a description of the awaited ones). Each group of files is registered as soon as it lands; the last registration of a fetch
 //! records the files that are still awaited.
 
 use super::Night;
@@ -34,7 +34,7 @@ pub struct Coming<'a> {
     pub identity: Identity,
     /// True for a file that may be fetched.
     pub is_settled: &'a (dyn Fn(&transfer::Entry) -> bool + Sync),
-    /// Judgement on a finished fetch: true when the delivery is complete, and a description of the files still to come.
+    /// Judgement on a finished fetch: true when the delivery is complete, and a description of the awaited files.
     pub judge: &'a dyn Fn(&Fetched) -> (bool, Option<String>),
     /// Files that are fetched although they did not change: their copies in the library are not sound.
     pub again: BTreeSet<String>,
@@ -89,14 +89,14 @@ pub struct Word {
 }
 
 impl Word {
-    /// Returns true when a delivery is complete after a fetch, and a description of the files still to come.
+    /// Returns true when a delivery is complete after a fetch, and a description of the awaited files.
     fn judged(&self, fetched: &Fetched, has_marker: bool) -> (bool, Option<String>) {
-        let hindered = Seen {
-            postponed: fetched.postponed.len() + fetched.left,
-            lost: fetched.away.clone(),
+        let blocked = Seen {
+            postponed: fetched.postponed.len() + fetched.not_started,
+            lost: fetched.unreachable.clone(),
             ..Seen::default()
         };
-        let awaited = completeness::awaited(Rule::Quiet, &hindered);
+        let awaited = completeness::awaited(Rule::Quiet, &blocked);
         let all_there = match self.whole {
             Whole::AllHere => true,
             Whole::MoreToCome => false,
@@ -117,7 +117,7 @@ pub struct Brought {
     pub name: String,
     /// Result of the fetch.
     pub fetched: Fetched,
-    /// Description of the files still to come; `None` when there are none.
+    /// Description of the awaited files; `None` when there are none.
     pub awaited: Option<String>,
 }
 
@@ -143,7 +143,7 @@ impl Night {
             ..Coming::new(origin, directory, &|_| true, &judge)
         };
         let Brought { name, fetched, .. } = self.fetch(&coming)?;
-        if let Some(why) = fetched.away {
+        if let Some(why) = fetched.unreachable {
             return Err(anyhow::anyhow!(
                 "{name} could not be brought to the end, try again: {why}"
             ));
@@ -205,7 +205,7 @@ impl Night {
             _ => fetched.listed.as_ref().map(|(files, _)| *files as u64),
         };
         let arrivals = std::mem::take(&mut fetched.arrivals);
-        self.note_mended(&name, &arrivals, &coming.again)?;
+        self.note_repaired(&name, &arrivals, &coming.again)?;
         let profiles: Vec<_> = self.curator.profiles.iter().map(|p| p.profile.clone()).collect();
         let place = &self.curator.site.place;
         let now = site::now();
@@ -235,7 +235,7 @@ impl Night {
     fn known_of(&self, coming: &Coming<'_>, name: &str) -> anyhow::Result<Ledger> {
         let mut known = register::known(name, &self.curator.site.place, &self.curator.archive)?;
         for file in &coming.again {
-            known.get_mut(file).into_iter().flatten().for_each(|content| content.look_again = true);
+            known.get_mut(file).into_iter().flatten().for_each(|content| content.reexamine = true);
         }
         Ok(known)
     }
@@ -306,7 +306,7 @@ impl Night {
     }
 
     /// Records that the replacements of unsound files are sound.
-    fn note_mended(
+    fn note_repaired(
         &mut self,
         delivery: &str,
         arrivals: &[transfer::Arrival],
@@ -315,17 +315,17 @@ impl Night {
         if again.is_empty() {
             return Ok(());
         }
-        let is_mended = |h: &Holding| {
+        let is_repaired = |h: &Holding| {
             again.contains(&h.name)
                 && arrivals.iter().any(|a| a.name == h.name && a.sha256 == h.sha256)
         };
         let holdings = self.curator.archive.holdings(Some(delivery))?;
-        let mended: Vec<_> = holdings
+        let repaired: Vec<_> = holdings
             .iter()
-            .filter(|h| is_mended(h))
+            .filter(|h| is_repaired(h))
             .map(|h| (h.file_id, Soundness::Sound))
             .collect();
-        Ok(self.curator.archive.note_soundness(&mended, site::now())?)
+        Ok(self.curator.archive.note_soundness(&repaired, site::now())?)
     }
 }
 
@@ -347,7 +347,7 @@ pub fn prospect(
     let coming = Coming::new(origin, directory, &|_| true, &|_| (false, None));
     let never = AtomicBool::new(false);
     let to = (&coming, name.as_str());
-    let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::look)?;
+    let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::dry_run)?;
     Ok((name, found))
 }
 
@@ -374,8 +374,8 @@ fn with_request<T>(
     act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
 ) -> anyhow::Result<T> {
     let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
-    let further = profiles.iter().flat_map(|p| &p.naming.unfinished);
-    let further = further.chain(&coming.origin.settings.unfinished).map(String::as_str);
+    let further = profiles.iter().flat_map(|p| &p.naming.unfinished_patterns);
+    let further = further.chain(&coming.origin.settings.unfinished_patterns).map(String::as_str);
     let unfinished = transfer::Unfinished::new(further);
     let library = &site.config.library;
     let volumes: Vec<transfer::Volume> = site
@@ -393,14 +393,14 @@ fn with_request<T>(
         fill: library.fill.into(),
         mode: if coming.is_library { transfer::Mode::InPlace } else { library.mode.into() },
         threads: site.config.work.workers(),
-        lines_most: coming.origin.settings.lines.max(1),
+        max_connections: coming.origin.settings.max_connections.max(1),
         pace: &coming.origin.pace,
         stall: coming.origin.settings.stall(),
         known: &|file| known.get(file).cloned().unwrap_or_default(),
         survey_of: &|header| survey_of(profiles, header),
         unfinished: &unfinished,
         // The survey of a file is known only after the fetch.
-        file_bytes_most: profiles.iter().map(|p| p.limits.file_bytes).max().unwrap_or(u64::MAX),
+        max_file_bytes: profiles.iter().map(|p| p.limits.file_bytes).max().unwrap_or(u64::MAX),
         markers: &markers,
         is_manifest: &|file| profiles.iter().any(|p| p.naming.is_manifest(file)),
         rank: &|file| rank(profiles, &markers, file),
@@ -445,7 +445,7 @@ pub fn came_from(
                     && !Path::new(&place).is_dir() =>
                 {
                     words::tell!(
-                        "almagest: {name} came from {}, which is gone",
+                        "almagest: {name} came from {}, which does not exist",
                         words::shown(&place)
                     );
                 }

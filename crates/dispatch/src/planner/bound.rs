@@ -18,19 +18,20 @@ pub(super) fn lower_bound(situation: &Situation, usable: &[usize], tasks: &[usiz
     thresholds
         .into_iter()
         .step_by(step)
-        .map(|least| by_capacity(situation, usable, tasks, least))
+        .map(|min_memory_bytes| by_capacity(situation, usable, tasks, min_memory_bytes))
         .fold(by_chain, f64::max)
 }
 
-/// Returns the end of the tasks that take at least `memory_least`, if cores were never idle and tasks could be cut.
+/// Returns the end of the tasks that take at least `min_memory_bytes`, if cores were never idle and tasks could be cut.
 fn by_capacity(
     situation: &Situation,
     usable: &[usize],
     tasks: &[usize],
-    memory_least: u64,
+    min_memory_bytes: u64,
 ) -> Seconds {
-    let large =
-        || tasks.iter().map(|t| &situation.tasks[*t]).filter(|t| t.memory_bytes >= memory_least);
+    let large = || {
+        tasks.iter().map(|t| &situation.tasks[*t]).filter(|t| t.memory_bytes >= min_memory_bytes)
+    };
     // In reference seconds, at the best speed of each host; and in seconds of the fastest host.
     let reference: f64 = large().map(|t| t.seconds * f64::from(t.threads)).sum();
     let rate = |h: usize| situation.hosts[h].speed.iter().fold(0.0, |a: f64, b| a.max(*b));
@@ -42,11 +43,11 @@ fn by_capacity(
         .sum();
     let slots = |h: usize| {
         let host = &situation.hosts[h];
-        let by_memory = host.memory_bytes.checked_div(memory_least).unwrap_or(u64::MAX);
+        let by_memory = host.memory_bytes.checked_div(min_memory_bytes).unwrap_or(u64::MAX);
         u64::from(host.cores).min(by_memory) as f64
     };
     let done = |until: Seconds, rate: &dyn Fn(usize) -> f64| -> f64 {
-        usable.iter().map(|h| rate(*h) * room(situation, *h, slots(*h), until)).sum()
+        usable.iter().map(|h| rate(*h) * capacity(situation, *h, slots(*h), until)).sum()
     };
     let when = |work: f64, rate: &dyn Fn(usize) -> f64| {
         let mut high = 1.0;
@@ -68,7 +69,7 @@ fn by_capacity(
 }
 
 /// Returns the core-seconds that a host has until a time.
-fn room(situation: &Situation, host: usize, slots: f64, until: Seconds) -> f64 {
+fn capacity(situation: &Situation, host: usize, slots: f64, until: Seconds) -> f64 {
     let host = &situation.hosts[host];
     let quiet: f64 =
         host.quiet.iter().map(|(from, to)| (to.min(until) - from.min(until)).max(0.0)).sum();
@@ -94,10 +95,10 @@ fn longest_chain(situation: &Situation, usable: &[usize], tasks: &[usize]) -> Se
         let task = &situation.tasks[*t];
         let hosts =
             task.host.as_slice().iter().chain(quickest.iter().filter(|_| task.host.is_none()));
-        let least = hosts
+        let shortest = hosts
             .map(|h| seconds_on(task, &situation.hosts[*h], &situation.policy))
             .fold(f64::INFINITY, f64::min);
-        longest[task.group] = longest[task.group].max(least);
+        longest[task.group] = longest[task.group].max(shortest);
     }
     let mut ends = vec![0.0_f64; longest.len()];
     for group in super::schedule::in_order(&situation.groups) {

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 /// Number of results for which the default counts.
 const PRIOR: f64 = 3.0;
 /// Number of latest results of a use case and host that are used; older ones are ignored.
-pub const RESULTS_MOST: usize = 200;
+pub const MAX_RESULTS: usize = 200;
 /// Speeds stay within this factor of 1.
-const SPEED_MOST: f64 = 10.0;
+const MAX_SPEED_FACTOR: f64 = 10.0;
 /// Seconds that a task takes besides its work: starting, reading the profile, syncing.
 const START_SECONDS: Seconds = 0.3;
 
@@ -64,7 +64,7 @@ impl Costs {
         for sample in samples.iter().rev() {
             let seen = counted.entry((sample.use_case, sample.host.as_str())).or_default();
             *seen += 1;
-            if *seen <= RESULTS_MOST && sample.seconds > 0.0 && sample.input_bytes > 0 {
+            if *seen <= MAX_RESULTS && sample.seconds > 0.0 && sample.input_bytes > 0 {
                 by_use_case[sample.use_case as usize].push(sample);
             }
         }
@@ -104,7 +104,8 @@ impl Costs {
         for (host, rates) in &by_host {
             let n = rates.len() as f64;
             let ratio = rates[rates.len() / 2] - middle;
-            let speed = (n / (n + PRIOR) * ratio).exp().clamp(1.0 / SPEED_MOST, SPEED_MOST);
+            let speed =
+                (n / (n + PRIOR) * ratio).exp().clamp(1.0 / MAX_SPEED_FACTOR, MAX_SPEED_FACTOR);
             self.speed.entry((*host).to_owned()).or_insert([1.0; 3])[u] = speed;
         }
         let read: f64 = samples.iter().map(|s| s.input_bytes as f64).sum();
@@ -168,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn one_odd_result_changes_little_and_old_ones_are_forgotten() {
+    fn one_unusual_result_changes_little_and_old_ones_are_forgotten() {
         let mut samples = vec![sample("n1", 4.3); 30];
         samples.push(sample("n1", 400.0));
         let costs = Costs::learn(&samples);
         assert!(costs.seconds(UseCase::Metadata, 100_000_000) < 5.0);
-        samples.extend(vec![sample("n1", 1.3); RESULTS_MOST]);
+        samples.extend(vec![sample("n1", 1.3); MAX_RESULTS]);
         assert!(Costs::learn(&samples).seconds(UseCase::Metadata, 100_000_000) < 1.4);
     }
 }

@@ -108,16 +108,16 @@ pub struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Maximum number of hosts in use at a time; 0 = all.
-    pub hosts_most: usize,
+    pub max_hosts: usize,
     /// Foreign load per core above which a host is not used; 0 = any load.
-    pub load_most: f64,
+    pub max_load: f64,
     /// Bytes per second at which a host reads a library that is not on its own disk; 0 = as fast as from its own.
     pub remote_rate: f64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { hosts_most: 0, load_most: 1.5, remote_rate: 100e6 }
+        Self { max_hosts: 0, max_load: 1.5, remote_rate: 100e6 }
     }
 }
 
@@ -177,9 +177,9 @@ pub enum Reason {
         /// Memory that the task needs, in bytes.
         memory_bytes: u64,
         /// Cores of the largest host.
-        cores_most: u32,
+        max_cores: u32,
         /// Memory of the largest host, in bytes.
-        memory_most: u64,
+        max_memory_bytes: u64,
     },
     /// The host that the operator chose cannot be used.
     HostClosed {
@@ -189,7 +189,8 @@ pub enum Reason {
         why: String,
     },
     /// The output of the task would not fit.
-    NoRoom {
+    #[serde(rename = "no_room")]
+    NoSpace {
         /// Bytes that the task writes.
         output_bytes: u64,
         /// Bytes that are free after the tasks before it, on the disk with the most free space.
@@ -214,22 +215,24 @@ impl fmt::Display for Reason {
             Self::Closed { why } => f.write_str(why),
             Self::NoHost { hosts } if hosts.is_empty() => f.write_str("there are no hosts"),
             Self::NoHost { hosts } => write!(f, "no host can be used: {}", hosts.join("; ")),
-            Self::TooLarge { threads, memory_bytes, cores_most, memory_most } => write!(
+            Self::TooLarge { threads, memory_bytes, max_cores, max_memory_bytes } => write!(
                 f,
-                "it wants {threads} cores and {} MB, the largest host has {cores_most} and {} MB",
+                "the task needs {threads} cores and {} MB, the largest host has {max_cores} and {} MB",
                 mb(*memory_bytes),
-                mb(*memory_most)
+                mb(*max_memory_bytes)
             ),
-            Self::HostClosed { host, why } => write!(f, "it is to run on {host}: {why}"),
-            Self::NoRoom { output_bytes, free_bytes } => write!(
+            Self::HostClosed { host, why } => {
+                write!(f, "assigned to {host}, which cannot be used: {why}")
+            }
+            Self::NoSpace { output_bytes, free_bytes } => write!(
                 f,
-                "it writes about {} MB, and {} MB are left on the disk",
+                "the task writes about {} MB, and {} MB are free on the disk",
                 mb(*output_bytes),
                 mb(*free_bytes)
             ),
             Self::After { group } => write!(f, "waits for {group}, which is not planned"),
             Self::NoTime { seconds } => {
-                write!(f, "it takes {seconds:.0} s, longer than between quiet hours")
+                write!(f, "the task takes {seconds:.0} s, longer than the time between quiet hours")
             }
         }
     }
@@ -239,19 +242,20 @@ impl Reason {
     /// Returns the reason without the parts that differ from task to task: tasks with the same cause are one line of a report.
     pub fn cause(&self) -> String {
         match self {
-            Self::NoRoom { .. } => {
-                "its output does not fit on the disk where products are staged".to_owned()
+            Self::NoSpace { .. } => {
+                "the output does not fit on the disk where products are staged".to_owned()
             }
             Self::After { group } => match group.rsplit_once('/') {
                 Some((_, use_case)) => format!("waits for {use_case}, which is not planned"),
                 None => self.to_string(),
             },
             Self::NoTime { .. } => {
-                "it takes longer than the time between quiet hours ([hosts] quiet)".to_owned()
+                "the task takes longer than the time between quiet hours ([hosts] quiet_hours)"
+                    .to_owned()
             }
-            Self::TooLarge { cores_most, memory_most, .. } => format!(
-                "it needs more than the largest host has: {cores_most} cores and {} MB",
-                memory_most / 1_000_000
+            Self::TooLarge { max_cores, max_memory_bytes, .. } => format!(
+                "the task needs more than the largest host has: {max_cores} cores and {} MB",
+                max_memory_bytes / 1_000_000
             ),
             Self::Closed { .. } | Self::NoHost { .. } | Self::HostClosed { .. } => self.to_string(),
         }
@@ -270,7 +274,7 @@ pub struct Plan {
     /// Lower bound: no plan of these tasks can end before.
     pub lower_bound: Seconds,
     /// Hosts that are not used, each with the reason.
-    pub left_alone: Vec<(usize, String)>,
+    pub unused_hosts: Vec<(usize, String)>,
 }
 
 /// Makes the plan of a situation.
@@ -278,8 +282,8 @@ pub struct Plan {
 /// # Panics
 /// Never for groups without a cycle; tasks of groups in a cycle are not planned.
 pub fn plan(situation: &Situation) -> Plan {
-    let (usable, left_alone) = usable_hosts(situation);
-    let mut unplanned = refused(situation, &usable, &left_alone);
+    let (usable, unused_hosts) = usable_hosts(situation);
+    let mut unplanned = refused(situation, &usable, &unused_hosts);
     close_followers(situation, &mut unplanned);
     let mut scheduler = schedule::Scheduler::new(situation, &usable, &unplanned);
     let mut lower_bound = bound::lower_bound(situation, &usable, scheduler.tasks());
@@ -312,7 +316,7 @@ pub fn plan(situation: &Situation) -> Plan {
         placements: best.placements,
         unplanned,
         lower_bound: lower_bound.min(best.makespan),
-        left_alone,
+        unused_hosts,
     }
 }
 
@@ -330,24 +334,24 @@ pub fn seconds_on(task: &Task, host: &Host, policy: &Policy) -> Seconds {
 fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
     let policy = &situation.policy;
     let mut usable = Vec::new();
-    let mut left_alone = Vec::new();
+    let mut unused_hosts = Vec::new();
     for (at, host) in situation.hosts.iter().enumerate() {
         let load = host.load / f64::from(host.cores.max(1));
         if let Some(why) = &host.closed {
-            left_alone.push((at, why.clone()));
+            unused_hosts.push((at, why.clone()));
         } else if host.cores == 0 {
-            left_alone.push((at, "it has no cores for tasks ([hosts] cores)".to_owned()));
-        } else if policy.load_most > 0.0 && load > policy.load_most {
-            let (most, load) = (policy.load_most, host.load);
-            left_alone.push((
+            unused_hosts.push((at, "no cores for tasks ([hosts] cores)".to_owned()));
+        } else if policy.max_load > 0.0 && load > policy.max_load {
+            let (max_load, load) = (policy.max_load, host.load);
+            unused_hosts.push((
                 at,
-                format!("load {load:.1} of others, above {most} per core ([plan] load_most)"),
+                format!("load {load:.1} of others, above {max_load} per core ([plan] max_load)"),
             ));
         } else {
             usable.push(at);
         }
     }
-    let most = match policy.hosts_most {
+    let max_hosts = match policy.max_hosts {
         0 => usable.len(),
         n => n,
     };
@@ -358,23 +362,24 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
         (host.busy.is_empty(), std::cmp::Reverse((speed * 1000.0) as u64), !host.has_library, at)
     };
     usable.sort_by_key(|at| strength(*at));
-    for at in usable.split_off(most.min(usable.len())) {
-        left_alone.push((at, format!("at most {most} hosts are to be used ([plan] hosts_most)")));
+    for at in usable.split_off(max_hosts.min(usable.len())) {
+        unused_hosts
+            .push((at, format!("at most {max_hosts} hosts may be used ([plan] max_hosts)")));
     }
     usable.sort_unstable();
-    left_alone.sort_by_key(|(at, _)| *at);
-    (usable, left_alone)
+    unused_hosts.sort_by_key(|(at, _)| *at);
+    (usable, unused_hosts)
 }
 
 /// Returns the tasks that cannot be planned, regardless of the others.
 fn refused(
     situation: &Situation,
     usable: &[usize],
-    left_alone: &[(usize, String)],
+    unused_hosts: &[(usize, String)],
 ) -> Vec<(usize, Reason)> {
     let hosts = &situation.hosts;
-    let cores_most = usable.iter().map(|h| hosts[*h].cores).max().unwrap_or(0);
-    let memory_most = usable.iter().map(|h| hosts[*h].memory_bytes).max().unwrap_or(0);
+    let max_cores = usable.iter().map(|h| hosts[*h].cores).max().unwrap_or(0);
+    let max_memory_bytes = usable.iter().map(|h| hosts[*h].memory_bytes).max().unwrap_or(0);
     let fits = |task: &Task, host: &Host| {
         task.threads <= host.cores && task.memory_bytes <= host.memory_bytes
     };
@@ -385,26 +390,26 @@ fn refused(
         }
         if let Some(host) = task.host {
             let name = hosts[host].name.clone();
-            if let Some((_, why)) = left_alone.iter().find(|(at, _)| *at == host) {
+            if let Some((_, why)) = unused_hosts.iter().find(|(at, _)| *at == host) {
                 return Some(Reason::HostClosed { host: name, why: why.clone() });
             }
             return (!fits(task, &hosts[host])).then(|| Reason::TooLarge {
                 threads: task.threads,
                 memory_bytes: task.memory_bytes,
-                cores_most: hosts[host].cores,
-                memory_most: hosts[host].memory_bytes,
+                max_cores: hosts[host].cores,
+                max_memory_bytes: hosts[host].memory_bytes,
             });
         }
         if usable.is_empty() {
-            let hosts = left_alone.iter().map(|(at, why)| format!("{}: {why}", hosts[*at].name));
+            let hosts = unused_hosts.iter().map(|(at, why)| format!("{}: {why}", hosts[*at].name));
             return Some(Reason::NoHost { hosts: hosts.collect() });
         }
         let is_large = task.threads > 1 || task.memory_bytes > 0;
         (is_large && !usable.iter().any(|h| fits(task, &hosts[*h]))).then_some(Reason::TooLarge {
             threads: task.threads,
             memory_bytes: task.memory_bytes,
-            cores_most,
-            memory_most,
+            max_cores,
+            max_memory_bytes,
         })
     };
     let of = |(at, task)| reason(task).map(|reason| (at, reason));

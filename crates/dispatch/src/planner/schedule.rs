@@ -325,34 +325,37 @@ impl<'a, 'b> Run<'a, 'b> {
     /// Returns the placement at which the task ends soonest.
     fn best_host(&mut self, t: usize, task: &Task, ready: Seconds) -> Result<Placement, Reason> {
         let situation = self.scheduler.situation;
-        let most_room = self.disks.iter().copied().max().unwrap_or(u64::MAX);
-        if task.output_bytes > most_room {
-            return Err(Reason::NoRoom { output_bytes: task.output_bytes, free_bytes: most_room });
+        let max_free_bytes = self.disks.iter().copied().max().unwrap_or(u64::MAX);
+        if task.output_bytes > max_free_bytes {
+            return Err(Reason::NoSpace {
+                output_bytes: task.output_bytes,
+                free_bytes: max_free_bytes,
+            });
         }
         let on = |h: usize, sessions: &[Vec<Session>]| {
             let seconds = seconds_on(task, &situation.hosts[h], &situation.policy);
             let start = earliest(&situation.hosts[h], &sessions[h], task, ready, seconds)?;
             Some(Placement { task: t, host: h, start, seconds })
         };
-        let has_room = |h: usize, disks: &[u64]| {
+        let has_space = |h: usize, disks: &[u64]| {
             disks.get(situation.hosts[h].disk).is_none_or(|left| *left >= task.output_bytes)
         };
         let mut best: Option<Placement> = None;
         let mut is_full = false;
         if let Some(h) = task.host {
-            is_full = !has_room(h, &self.disks);
+            is_full = !has_space(h, &self.disks);
             best = on(h, &self.sessions).filter(|_| !is_full);
         } else {
             let candidates = &mut self.candidates[self.scheduler.kind_of[t]];
             let shortest = candidates.shortest;
             for Class { heap, fastest } in &mut candidates.classes {
                 // Even the fastest host of the class, free when the first one is, would end later.
-                let least = seconds_on(task, &situation.hosts[*fastest], &situation.policy);
+                let min_seconds = seconds_on(task, &situation.hosts[*fastest], &situation.policy);
                 let from = heap.peek().map_or(0.0, |Reverse((known, _))| known.0.max(ready));
-                if best.is_some_and(|best| from + least > best.end()) {
+                if best.is_some_and(|best| from + min_seconds > best.end()) {
                     continue;
                 }
-                let mut asked = Vec::new();
+                let mut considered = Vec::new();
                 let mut of_class: Option<Placement> = None;
                 while let Some(Reverse((known, h))) = heap.pop() {
                     if of_class.is_some_and(|best| best.start <= known.0.max(ready)) {
@@ -361,11 +364,11 @@ impl<'a, 'b> Run<'a, 'b> {
                     }
                     // The entry of this host is updated for the next search.
                     let host = &situation.hosts[h];
-                    let least = shortest / host.speed[task.use_case as usize].max(1e-6);
-                    let from = earliest(host, &self.sessions[h], task, 0.0, least);
+                    let min_seconds = shortest / host.speed[task.use_case as usize].max(1e-6);
+                    let from = earliest(host, &self.sessions[h], task, 0.0, min_seconds);
                     let Some(from) = from else { continue };
-                    asked.push(Reverse((Time(from), h)));
-                    if !has_room(h, &self.disks) {
+                    considered.push(Reverse((Time(from), h)));
+                    if !has_space(h, &self.disks) {
                         is_full = true;
                         continue;
                     }
@@ -375,7 +378,7 @@ impl<'a, 'b> Run<'a, 'b> {
                         of_class = Some(here);
                     }
                 }
-                heap.extend(asked);
+                heap.extend(considered);
                 if let Some(here) = of_class {
                     let value = |p: &Placement| (Time(p.end()), Time(p.start), p.host);
                     if best.is_none_or(|b| value(&here) < value(&b)) {
@@ -385,7 +388,7 @@ impl<'a, 'b> Run<'a, 'b> {
             }
         }
         best.ok_or_else(|| match is_full {
-            true => Reason::NoRoom { output_bytes: task.output_bytes, free_bytes: most_room },
+            true => Reason::NoSpace { output_bytes: task.output_bytes, free_bytes: max_free_bytes },
             false => Reason::NoTime {
                 seconds: (self.scheduler.usable.iter())
                     .map(|h| seconds_on(task, &situation.hosts[*h], &situation.policy))

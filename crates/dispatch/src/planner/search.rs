@@ -7,9 +7,9 @@ use super::schedule::{Outcome, Scheduler};
 use super::{Placement, Seconds, Situation, seconds_on};
 
 /// Maximum number of tasks that are searched.
-const TASKS_MOST: usize = 10;
+const MAX_TASKS: usize = 10;
 /// Maximum number of placements that are tried.
-const STEPS_MOST: u32 = 300_000;
+const MAX_STEPS: u32 = 300_000;
 /// Ratio to the lower bound up to which no better plan is searched.
 const GOOD: f64 = 1.001;
 
@@ -22,7 +22,7 @@ pub(super) fn best_order(
     let situation = scheduler.situation();
     let tasks = scheduler.tasks().to_vec();
     let has_busy = situation.hosts.iter().any(|h| h.busy.len() > 2 * h.cores as usize);
-    if tasks.len() > TASKS_MOST || !known.unplanned.is_empty() || has_busy {
+    if tasks.len() > MAX_TASKS || !known.unplanned.is_empty() || has_busy {
         return None;
     }
     let mut search = Search {
@@ -54,8 +54,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn is_over(&self) -> bool {
-        self.steps >= STEPS_MOST || self.limit <= GOOD * self.lower_bound
+    fn is_finished(&self) -> bool {
+        self.steps >= MAX_STEPS || self.limit <= GOOD * self.lower_bound
     }
 
     /// Places one more task, not before `from`; of tasks that start together, the larger number is placed later.
@@ -70,7 +70,7 @@ impl Search<'_> {
         }
         for at in 0..self.tasks.len() {
             let t = self.tasks[at];
-            if self.is_over() {
+            if self.is_finished() {
                 return;
             }
             let Some(ready) = self.ready(t) else { continue };
@@ -125,11 +125,11 @@ impl Search<'_> {
         let mut hosts: Vec<usize> = Vec::new();
         for h in self.usable.iter().copied() {
             let host = &self.situation.hosts[h];
-            let has_room = self.disks.get(host.disk).is_none_or(|left| *left >= task.output_bytes);
+            let has_space = self.disks.get(host.disk).is_none_or(|left| *left >= task.output_bytes);
             let is_chosen = task.host.is_none_or(|chosen| chosen == h);
             if task.threads > host.cores
                 || task.memory_bytes > host.memory_bytes
-                || !has_room
+                || !has_space
                 || !is_chosen
             {
                 continue;

@@ -154,7 +154,7 @@ prop_compose! {
         arrows in proptest::collection::vec((0..groups, 0..groups), 0..8),
         urgencies in proptest::collection::vec(0..5_i64, groups),
         disks in proptest::collection::vec(prop_oneof![Just(u64::MAX), 0..500_u64], 2),
-        hosts_most in 0..5_usize,
+        max_hosts in 0..5_usize,
         first in prop_oneof![Just(0.0), 0.0..50.0],
         mut hosts in Just(hosts),
     ) -> Situation {
@@ -176,7 +176,7 @@ prop_compose! {
             0 => tasks.into_iter().map(|t| Task { host: None, ..t }).collect(),
             _ => tasks,
         };
-        let policy = Policy { hosts_most, ..Policy::default() };
+        let policy = Policy { max_hosts, ..Policy::default() };
         Situation { hosts, disks, groups, tasks, policy }
     }
 }
@@ -264,7 +264,7 @@ fn nights_are_planned_close_to_the_bound() {
 }
 
 #[test]
-fn reasons_say_what_is_in_the_way() {
+fn reasons_name_the_obstacle() {
     let words = |situation: &Situation| -> Vec<String> {
         let plan = plan(situation);
         check(situation, &plan);
@@ -278,7 +278,7 @@ fn reasons_say_what_is_in_the_way() {
     assert_eq!(
         words(&case),
         [
-            "0: it wants 1 cores and 2000 MB, the largest host has 4 and 1000 MB",
+            "0: the task needs 1 cores and 2000 MB, the largest host has 4 and 1000 MB",
             "1: waits for metadata, which is not planned"
         ]
     );
@@ -292,38 +292,38 @@ fn reasons_say_what_is_in_the_way() {
     assert_eq!(
         words(&case),
         [
-            "0: no host can be used: n1: draining; n2: load 40.0 of others, above 1.5 per core ([plan] load_most)"
+            "0: no host can be used: n1: draining; n2: load 40.0 of others, above 1.5 per core ([plan] max_load)"
         ]
     );
     case.hosts = hosts();
     case.hosts[1].closed = Some("draining".to_owned());
     case.tasks[0].host = Some(1);
-    assert_eq!(words(&case), ["0: it is to run on n2: draining"]);
+    assert_eq!(words(&case), ["0: assigned to n2, which cannot be used: draining"]);
     case.tasks[0].host = None;
     case.tasks[0].output_bytes = 3_000_000;
     case.disks = vec![2_000_000];
-    assert_eq!(words(&case), ["0: it writes about 3 MB, and 2 MB are left on the disk"]);
+    assert_eq!(words(&case), ["0: the task writes about 3 MB, and 2 MB are free on the disk"]);
     case.disks = vec![9_000_000];
     case.tasks[0].seconds = 50.0;
     case.hosts[0].quiet = vec![(10.0, 20.0), (30.0, 40.0)];
-    assert_eq!(words(&case), ["0: it takes 50 s, longer than between quiet hours"]);
+    assert_eq!(words(&case), ["0: the task takes 50 s, longer than the time between quiet hours"]);
     case.hosts.clear();
     assert_eq!(words(&case), ["0: there are no hosts"]);
 }
 
 #[test]
-fn few_hosts_are_used_when_so_told_and_those_at_work_first() {
+fn few_hosts_are_used_when_configured_and_those_at_work_first() {
     let mut hosts: Vec<Host> = (1..=4).map(|n| host(&format!("n{n}"), n, 0)).collect();
     hosts[0].busy.push(Busy { left: 5.0, threads: 1, memory_bytes: 0 });
     let tasks = (0..20).map(|_| task(0, 1.0)).collect();
     let mut situation = situation(hosts, vec![group("g", &[], 0)], tasks);
-    situation.policy.hosts_most = 2;
+    situation.policy.max_hosts = 2;
     let plan = plan(&situation);
     check(&situation, &plan);
     let used: BTreeSet<usize> = plan.placements.iter().map(|p| p.host).collect();
     assert!(used.is_subset(&BTreeSet::from([0, 3])), "{used:?}");
-    assert_eq!(plan.left_alone.len(), 2);
-    assert!(plan.left_alone[0].1.contains("at most 2 hosts"));
+    assert_eq!(plan.unused_hosts.len(), 2);
+    assert!(plan.unused_hosts[0].1.contains("at most 2 hosts"));
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl<'f> Image<'f> {
                 TileBlank::One(blank) => image.scaling.set_blank(blank),
                 TileBlank::PerTile => {
                     (image.pixel_type, image.scaling.blank) =
-                        tiled::with_room_for_blank(pixel_type);
+                        tiled::with_space_for_blank(pixel_type);
                     image.scaling.blank_is_float = false;
                 }
             }

@@ -253,8 +253,8 @@ macro_rules! impl_integer {
                     Rows::F32(_) | Rows::F64(_) => return Err(CodecFault::PixelType),
                     _ => with_pixels!(rows, other => {
                         for (pixel, &other) in pixels.iter_mut().zip(other) {
-                            let least = <$type>::MIN as i64;
-                            *pixel = (other as i64).clamp(least, <$type>::MAX as i64) as $type;
+                            let min = <$type>::MIN as i64;
+                            *pixel = (other as i64).clamp(min, <$type>::MAX as i64) as $type;
                         }
                     }),
                 }

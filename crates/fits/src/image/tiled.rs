@@ -11,7 +11,7 @@ use crate::tile::settings::{Compression, Quantized};
 use crate::tile::table::{TileBlank, TileRows, TileTable};
 use crate::tile::window::Window;
 
-/// Most bytes of code that any codec makes of a pixel, and of a tile.
+/// Maximum number of bytes of code that any codec makes of a pixel, and of a tile.
 const CODE_BYTES_PER_PIXEL_MAX: u64 = 16;
 const CODE_BYTES_MAX: u64 = 64 << 10;
 
@@ -27,7 +27,7 @@ pub(super) struct Tiled<'f> {
 
 /// Returns the pixel type and blank value of an integer image whose tiles have blank values of their own: one that no
 /// pixel of any tile can have. Only 64-bit pixels get no wider type; see [`set_blanks`].
-pub(super) fn with_room_for_blank(pixel_type: PixelType) -> (PixelType, Option<i64>) {
+pub(super) fn with_space_for_blank(pixel_type: PixelType) -> (PixelType, Option<i64>) {
     match pixel_type {
         PixelType::U8 => (PixelType::I16, Some(i16::MIN.into())),
         PixelType::I16 => (PixelType::I32, Some(i32::MIN.into())),
@@ -74,7 +74,7 @@ impl<'f> Tiled<'f> {
             });
         }
         let (decoded, common_blank) = match table.blank(&hdu.header) {
-            TileBlank::PerTile => with_room_for_blank(pixel_type),
+            TileBlank::PerTile => with_space_for_blank(pixel_type),
             TileBlank::One(_) => (pixel_type, None),
         };
         let tiled = Self { grid, compression, table, common_blank };
@@ -186,14 +186,14 @@ fn set_blanks<P: Pixel>(
     (blank, common): (i64, i64),
 ) {
     let (blank, Some(common)) = (P::from_integer(blank), P::from_integer(common)) else { return };
-    let beside = (P::TYPE == PixelType::I64).then(|| P::from_integer(i64::MIN + 1)).flatten();
+    let neighbour = (P::TYPE == PixelType::I64).then(|| P::from_integer(i64::MIN + 1)).flatten();
     for row in pixels.chunks_mut(row_step) {
         let width = width.min(row.len());
         for pixel in &mut row[..width] {
             if Some(*pixel) == blank {
                 *pixel = common;
-            } else if let (true, Some(beside)) = (*pixel == common, beside) {
-                *pixel = beside;
+            } else if let (true, Some(neighbour)) = (*pixel == common, neighbour) {
+                *pixel = neighbour;
             }
         }
     }

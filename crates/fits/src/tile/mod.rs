@@ -22,52 +22,52 @@ pub(crate) mod window;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecFault {
     /// The code ends before the tile does.
-    #[error("its code ends before its last pixel")]
+    #[error("the code ends before the last pixel")]
     CodeTooShort,
     /// More code than any encoder writes for the pixels of the tile.
-    #[error("its code is longer than its pixels can be")]
+    #[error("the code is longer than that of the pixels can be")]
     CodeTooLong,
     /// None of the columns has code for the tile.
-    #[error("no column holds its code")]
+    #[error("no column has code for the tile")]
     NoCode,
     /// A null pixel mask (ZMASKCMP), recognised and not read.
-    #[error("its null pixels are in a mask of their own")]
+    #[error("the null pixels are in a separate mask, which is not supported")]
     NullPixelMask,
     /// The code holds more pixels than the tile has.
-    #[error("its code holds too many pixels")]
+    #[error("the code has too many pixels")]
     TooManyPixels,
     /// The code holds another number of bytes than pixels of any type take.
-    #[error("its code holds another number of pixels")]
+    #[error("the code has another number of pixels")]
     PixelCount,
     /// ZSCALE and ZZERO of integer pixels.
-    #[error("its integers have a scale of their own")]
+    #[error("the integers have their own scale, which is not supported")]
     ScaledIntegers,
     /// Floats where integers are, or too large ones.
-    #[error("its code holds pixels of another type")]
+    #[error("the code has pixels of another type")]
     PixelType,
     /// A Rice block of a level that no encoder writes.
     #[error("a Rice block has a level that does not exist")]
     RiceLevel,
     /// The code does not begin like gzip.
-    #[error("its code does not begin like gzip")]
+    #[error("the code does not begin like gzip")]
     GzipHeader,
     /// The gzip stream is damaged or its check sum is wrong.
-    #[error("its gzip stream is damaged")]
+    #[error("the gzip stream is damaged")]
     GzipDamaged,
     /// A PLIO list whose header makes no sense.
-    #[error("its PLIO list has a senseless header")]
+    #[error("the PLIO list has an invalid header")]
     PlioHeader,
     /// A PLIO word that is not an instruction.
-    #[error("its PLIO list has a word that is no instruction")]
+    #[error("the PLIO list has a word that is no instruction")]
     PlioInstruction,
     /// The code does not begin like HCOMPRESS.
-    #[error("its code does not begin like HCOMPRESS")]
+    #[error("the code does not begin like HCOMPRESS")]
     HcompressMagic,
     /// An HCOMPRESS tile of another shape.
-    #[error("its HCOMPRESS code is of another shape")]
+    #[error("the HCOMPRESS code is of another shape")]
     HcompressShape,
     /// HCOMPRESS bit planes out of order.
-    #[error("its HCOMPRESS bit planes are out of order")]
+    #[error("the HCOMPRESS bit planes are out of order")]
     HcompressPlanes,
 }
 

@@ -148,20 +148,20 @@ fn tile(header: &Header, axes: &[u64]) -> Result<Vec<u64>, FitsFault> {
     let mut tile = Vec::with_capacity(axes.len());
     for (axis, &length) in axes.iter().enumerate() {
         let keyword = format!("ZTILE{}", axis + 1);
-        let given = match header.integer(&keyword)? {
+        let stated = match header.integer(&keyword)? {
             None if axis == 0 => length,
             None => 1,
-            Some(given) => {
-                u64::try_from(given).ok().filter(|&given| given > 0).ok_or_else(|| {
+            Some(stated) => {
+                u64::try_from(stated).ok().filter(|&stated| stated > 0).ok_or_else(|| {
                     FitsFault::BadValue {
                         keyword,
-                        found: given.to_string(),
+                        found: stated.to_string(),
                         problem: "no length of a tile",
                     }
                 })?
             }
         };
-        tile.push(given.min(length).max(1));
+        tile.push(stated.min(length).max(1));
     }
     Ok(tile)
 }

@@ -34,8 +34,8 @@ impl Window {
         let held = self.start..self.start + self.bytes.len() as u64;
         if offset < held.start || offset + length as u64 > held.end {
             // With random access, reading ahead would read everything many times.
-            let goes_on = held.contains(&offset) || offset == held.end || held.is_empty();
-            let ahead = if goes_on { AHEAD_BYTES.min(end.saturating_sub(offset)) } else { 0 };
+            let continues = held.contains(&offset) || offset == held.end || held.is_empty();
+            let ahead = if continues { AHEAD_BYTES.min(end.saturating_sub(offset)) } else { 0 };
             // Only the growth is zeroed.
             self.bytes.resize((length as u64).max(ahead) as usize, 0);
             self.start = offset;

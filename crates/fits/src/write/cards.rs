@@ -241,8 +241,8 @@ pub(super) fn push_end(out: &mut Vec<u8>, start: usize) {
 fn push_long_text(out: &mut Vec<u8>, name: &[u8], value: &str, comment: &str) {
     let quoted = value.replace('\'', "''");
     let start = out.len();
-    let room = (CARD_BYTES - 2).saturating_sub(name.len());
-    if quoted.len() <= room {
+    let space = (CARD_BYTES - 2).saturating_sub(name.len());
+    if quoted.len() <= space {
         out.extend_from_slice(name);
         let width = if name.starts_with(b"HIERARCH ") { 0 } else { 8 };
         out.extend_from_slice(format!("'{quoted:width$}'").as_bytes());
@@ -251,10 +251,10 @@ fn push_long_text(out: &mut Vec<u8>, name: &[u8], value: &str, comment: &str) {
     }
     let mut rest = quoted.as_str();
     let mut prefix = name;
-    let mut room = room;
-    while rest.len() > room {
-        let mut cut = room - 1; // the ampersand takes one
-        if odd_quotes(&rest[..cut]) {
+    let mut space = space;
+    while rest.len() > space {
+        let mut cut = space - 1; // the ampersand takes one
+        if has_unpaired_quote(&rest[..cut]) {
             cut -= 1; // a doubled quote stays on one card
         }
         let start = out.len();
@@ -263,7 +263,7 @@ fn push_long_text(out: &mut Vec<u8>, name: &[u8], value: &str, comment: &str) {
         push_comment(out, start, "");
         rest = &rest[cut..];
         prefix = b"CONTINUE  ";
-        room = TEXT_WIDTH;
+        space = TEXT_WIDTH;
     }
     let start = out.len();
     out.extend_from_slice(prefix);
@@ -272,7 +272,7 @@ fn push_long_text(out: &mut Vec<u8>, name: &[u8], value: &str, comment: &str) {
 }
 
 /// Returns true when a cut here would leave a quote without its double.
-fn odd_quotes(text: &str) -> bool {
+fn has_unpaired_quote(text: &str) -> bool {
     text.bytes().rev().take_while(|b| *b == b'\'').count() % 2 == 1
 }
 
@@ -281,9 +281,9 @@ fn push_comment(out: &mut Vec<u8>, start: usize, comment: &str) {
     let used = out.len() - start;
     if !comment.is_empty() && used + 3 < CARD_BYTES {
         out.resize(start + used.max(VALUE_AT + VALUE_WIDTH), b' ');
-        let room = CARD_BYTES.saturating_sub(out.len() - start + 3);
+        let space = CARD_BYTES.saturating_sub(out.len() - start + 3);
         out.extend_from_slice(b" / ");
-        out.extend_from_slice(&comment.as_bytes()[..comment.len().min(room)]);
+        out.extend_from_slice(&comment.as_bytes()[..comment.len().min(space)]);
         out.truncate(start + CARD_BYTES);
     }
     fill_card(out);

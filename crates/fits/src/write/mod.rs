@@ -42,7 +42,7 @@ pub enum WriteFault {
     #[error("the value of {0} does not fit a card")]
     TooLong(String),
     /// A number of pixels other than that of the axes.
-    #[error("the axes ask for {wanted} pixels, there are {found}")]
+    #[error("the axes require {wanted} pixels, {found} were passed")]
     PixelCount {
         /// Product of the axes.
         wanted: u64,

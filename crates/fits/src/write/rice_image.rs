@@ -65,12 +65,12 @@ pub fn rice_image(
     let cards = header.cards()?;
     let mut heap = Vec::with_capacity(pixels.count() * pixels.bytes() / 2 + 64);
     let mut descriptors = Vec::with_capacity(8 * height);
-    let mut longest = 0;
+    let mut max_length = 0;
     for row in 0..height {
         let at = heap.len();
         pixels.encode(row * width..(row + 1) * width, &mut heap);
         let length = heap.len() - at;
-        longest = longest.max(length);
+        max_length = max_length.max(length);
         for number in [length, at] {
             let number = i32::try_from(number).map_err(|_| WriteFault::HeapTooLarge)?;
             descriptors.extend_from_slice(&number.to_be_bytes());
@@ -78,7 +78,7 @@ pub fn rice_image(
     }
     let start = out.len();
     push_structure(out, 8, height, heap.len(), 1);
-    push_fields(out, &[Field::new("COMPRESSED_DATA", &format!("1PB({longest})"))])?;
+    push_fields(out, &[Field::new("COMPRESSED_DATA", &format!("1PB({max_length})"))])?;
     push_compression(out, width, height, pixels.bytes());
     out.extend_from_slice(cards);
     out.reserve(descriptors.len() + heap.len() + 2 * super::BLOCK_BYTES);

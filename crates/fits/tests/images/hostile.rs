@@ -20,7 +20,7 @@ fn compressed() -> Vec<u8> {
     bytes
 }
 
-/// Where the value of a keyword begins, in the second header.
+/// Returns the offset of the value of a keyword, in the second header.
 fn value_at(bytes: &[u8], keyword: &str) -> usize {
     let card = format!("{keyword:8}=");
     let found = bytes[2880..].chunks(80).position(|text| text.starts_with(card.as_bytes()));
@@ -32,7 +32,7 @@ fn set(bytes: &mut [u8], keyword: &str, value: &str) {
     bytes[at..at + 20].copy_from_slice(format!("{value:>20}").as_bytes());
 }
 
-/// Where the rows of the table begin.
+/// Returns the offset of the rows of the table.
 fn table_at(bytes: &[u8]) -> usize {
     let end = bytes[2880..].chunks(80).position(|card| card.starts_with(b"END ")).expect("END");
     2880 + (80 * (end + 1)).next_multiple_of(2880)
@@ -52,7 +52,7 @@ fn refusal(bytes: Vec<u8>) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_a_compressed_image_is_told() {
+fn faults_of_a_compressed_image_are_reported() {
     let changed = |changes: &[(&str, &str)]| {
         let mut bytes = compressed();
         changes.iter().for_each(|(keyword, value)| set(&mut bytes, keyword, value));

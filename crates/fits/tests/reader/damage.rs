@@ -432,7 +432,7 @@ fn a_mandatory_keyword_may_be_repeated_with_the_same_value() {
 #[test]
 fn headers_and_files_are_bounded() {
     let mut long = vec![SIMPLE, BYTES, "NAXIS   = 0"];
-    long.resize(4000, "COMMENT once more");
+    long.resize(4000, "COMMENT repeated");
     let limits = Limits { header_cards: 1000, hdus: 3, ..Limits::default() };
     let open = |bytes: Vec<u8>| fits::FitsFile::from_bytes("x", bytes, &limits);
     assert_eq!(open(header(&long)).unwrap_err().fault.code(), "header_too_long");
@@ -462,5 +462,5 @@ fn errors_say_where() {
     assert_eq!(error.to_string(), "cannot use test.fits[1]");
     let error = bytes::open(b"hello".to_vec()).unwrap_err();
     assert_eq!(error.to_string(), "cannot use test.fits");
-    assert_eq!(error.fault.to_string(), "it does not begin like FITS but with 'hello'");
+    assert_eq!(error.fault.to_string(), "the file begins with 'hello', not like FITS");
 }

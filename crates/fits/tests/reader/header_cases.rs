@@ -229,7 +229,7 @@ fn the_first_of_several_cards_counts_and_all_are_there() {
 }
 
 #[test]
-fn types_are_asked_for() {
+fn values_are_read_by_type() {
     let header = Header::parse(bytes::cards(&[
         "WHOLE   =                   -7",
         "ROUND   =             -32768.0 / BLANK is written so by some",

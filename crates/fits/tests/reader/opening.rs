@@ -1,4 +1,4 @@
-//! What is opened, by content, and what is refused at the door.
+//! Files that are opened, by content, and files that are refused.
 
 use std::io::Write;
 use std::os::unix::fs::symlink;

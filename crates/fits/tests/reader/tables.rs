@@ -68,7 +68,7 @@ fn scaled_columns() {
     column_of(&cards, &shorts, |column, rows| {
         let mut values = Vec::new();
         column.f64s(rows, &mut values).unwrap();
-        // Undefined values stay what is stored; that they are undefined is told beside.
+        // Undefined values stay what is stored; the masks beside mark them.
         assert_eq!(values, [60.0, -16374.0]);
         let mut nulls = Vec::new();
         column.nulls(rows, &mut nulls).unwrap();
@@ -351,7 +351,7 @@ fn what_is_no_table_or_row_is_refused() {
     let file = bytes::open(binary_table(4, 2, 1, &["TFORM1  = 'J'"], &[0; 8])).unwrap();
     let table = file.table(HduIndex(1)).unwrap();
     let fault = table.read_rows(1..3, &mut Vec::new()).unwrap_err().fault;
-    assert_eq!(fault.to_string(), "rows 1..3 were asked for, the table has 2");
+    assert_eq!(fault.to_string(), "rows 1..3 were requested, the table has 2");
 }
 
 #[test]

@@ -271,7 +271,7 @@ fn a_hostile_result_fails_its_attempt_alone() {
     });
 }
 
-/// Unusual characters in what people read are no reason to lose a task's work: they are kept escaped and cut.
+/// Unusual characters in texts that users read are no reason to lose a task's work: they are kept escaped and cut.
 #[test]
 fn texts_are_kept_escaped() {
     on_both_engines(|| {
@@ -538,7 +538,7 @@ fn start_on_node(archive: &mut archive::Archive, unit: &UnitKey) -> Vec<Started>
     tasks.iter().map(|t| archive.start_attempt(&t.key, &far, None, now()).unwrap()).collect()
 }
 
-/// What a hostile staged file is made of: its rows, as its table's definition has them, and how they are packed.
+/// Rewrites a staged file with changed columns and another compression, as a hostile node could.
 fn staged_by_hand(
     directory: &Path,
     file: &mut model::task::StagedFile,

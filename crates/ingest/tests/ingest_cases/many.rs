@@ -36,7 +36,7 @@ fn taken_by_a_child(site: &Site, directory: &Path, crash_at: &str) -> bool {
     status.success()
 }
 
-/// A round of one task, with the result of so many refusals in its attempt's directory.
+/// A round of one task, with the result of a number of refusals in its attempt's directory.
 fn bad_night(archive: &mut archive::Archive, refusals: usize) -> (TaskKey, PathBuf) {
     record(archive, &night(2));
     let unit = open_round(archive, UseCase::Metadata, 1, &|_| true);
@@ -51,7 +51,7 @@ fn bad_night(archive: &mut archive::Archive, refusals: usize) -> (TaskKey, PathB
     (started.attempt.task, started.directory)
 }
 
-/// How many refusals there are, how often they were seen, how many are the same, and the state of the task's attempt.
+/// Counts the refusals, how often they were seen, how many are the same, and the state of the task's attempt.
 fn recorded(site: &Site) -> String {
     const SQL: &str =
         "SELECT count(*) || ' ' || sum(seen_times) || ' ' || count(DISTINCT code || '-' || ext_num) || ' ' ||

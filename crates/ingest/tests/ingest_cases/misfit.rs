@@ -166,7 +166,7 @@ fn batches_of_an_older_definition_are_taken() {
     });
 }
 
-/// Writes a staged file anew without the last nullable column of its table, which it gives.
+/// Rewrites a staged file without the last nullable column of its table, and returns the column.
 fn as_of_an_older_definition(
     directory: &std::path::Path,
     file: &mut model::task::StagedFile,

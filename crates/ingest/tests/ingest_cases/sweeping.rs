@@ -9,7 +9,7 @@ use model::{UnitState, UseCase};
 
 pub(super) const KEEP: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
-/// The lease of a process that is gone: this machine and boot, but another start time.
+/// The lease of a process that stopped: this machine and boot, but another start time.
 pub(super) fn lease_of_the_dead() -> Lease {
     let me = archive::lease::Process::me().to_string();
     let (before, _start) = me.rsplit_once('/').unwrap();

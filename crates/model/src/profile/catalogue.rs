@@ -337,7 +337,7 @@ impl CatalogueProfile {
         {
             fault(
                 "catalogue.required".to_owned(),
-                format!("{name} is missing: no row can do without"),
+                format!("{name} is missing: every row needs the column"),
             );
         }
         let amounts = [
@@ -348,7 +348,7 @@ impl CatalogueProfile {
             ("photometry.least_exposure_s", self.photometry.least_exposure_s),
         ];
         for (key, value) in amounts.iter().filter(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
-            fault(format!("catalogue.{key}"), format!("{value} is below 0 or no number"));
+            fault(format!("catalogue.{key}"), format!("{value} is below 0 or not a number"));
         }
         faults
     }

@@ -142,12 +142,12 @@ pub(super) fn check(profile: &SurveyProfile) -> Vec<(String, String)> {
         for (column, rule) in rules {
             let key = format!("column.{table}.{column}");
             if !exists(table, column) {
-                faults.push((key, "there is no such column".to_owned()));
+                faults.push((key, "the column does not exist".to_owned()));
             } else if rule.keywords.as_ref().is_some_and(|k| k.iter().any(|k| k.trim().is_empty()))
             {
                 faults.push((key, "a keyword is empty".to_owned()));
             } else if rule.scale.is_some_and(|s| s == 0.0 || !s.is_finite()) {
-                faults.push((key, "the scale is no number to multiply with".to_owned()));
+                faults.push((key, "the scale is not a usable factor".to_owned()));
             }
         }
     }
@@ -155,7 +155,7 @@ pub(super) fn check(profile: &SurveyProfile) -> Vec<(String, String)> {
         for (m, name) in expectation.columns.iter().enumerate() {
             if !name.split_once('.').is_some_and(|(table, column)| exists(table, column)) {
                 let key = format!("expect.{n}.columns.{m}");
-                faults.push((key, format!("there is no column {name:?}")));
+                faults.push((key, format!("column {name:?} does not exist")));
             }
         }
     }

@@ -74,7 +74,7 @@ impl ProfileLimits {
     pub(super) fn check(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         if !(0.0..=1.0).contains(&self.refused_rows_share) {
-            let message = format!("{} is no share (0 to 1)", self.refused_rows_share);
+            let message = format!("{} is not a fraction from 0 to 1", self.refused_rows_share);
             faults.push(("limits.refused_rows_share".to_owned(), message));
         }
         if self.expansion_ratio == 0 {

@@ -166,7 +166,7 @@ impl SurveyProfile {
         let mut fault = |key: &str, message: String| faults.push((key.to_owned(), message));
         if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         {
-            fault("name", format!("{:?} is no plain name", self.name));
+            fault("name", format!("{:?} is not a plain name", self.name));
         }
         if self.survey_id < 1 {
             fault("survey_id", format!("{} is below 1", self.survey_id));
@@ -175,13 +175,13 @@ impl SurveyProfile {
             fault("match", "without a [[match]] no file belongs to the profile".to_owned());
         }
         for (n, rule) in self.matches.iter().enumerate().filter(|(_, rule)| rule.0.is_empty()) {
-            fault(&format!("match.{n}"), format!("{:?} would fit every file", rule.0));
+            fault(&format!("match.{n}"), format!("{:?} would match every file", rule.0));
         }
         for (n, double) in doubles(self.filters.iter().map(|f| f.id)) {
-            fault(&format!("filter.{n}.id"), format!("filter {double} stands twice"));
+            fault(&format!("filter.{n}.id"), format!("filter {double} is defined twice"));
         }
         for (n, double) in doubles(self.programmes.iter().map(|p| p.id)) {
-            fault(&format!("programme.{n}.id"), format!("programme {double} stands twice"));
+            fault(&format!("programme.{n}.id"), format!("programme {double} is defined twice"));
         }
         for (n, filter) in self.filters.iter().enumerate().filter(|(_, f)| f.id < 1) {
             fault(&format!("filter.{n}.id"), format!("{} is below 1", filter.id));

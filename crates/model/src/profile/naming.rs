@@ -32,10 +32,10 @@ pub struct Naming {
     /// Files that list the others with their checksums.
     #[serde(default)]
     pub manifests: Vec<Glob>,
-    /// Names of files still being written, in addition to those that every survey has, e.g. `*.xfer`; `!*.tmp` removes
-    /// names.
+    /// Patterns of the names of files still being written, in addition to those that every survey has, e.g. `*.xfer`; `!*.tmp`
+    /// removes one.
     #[serde(default)]
-    pub unfinished: Vec<String>,
+    pub unfinished_patterns: Vec<String>,
 }
 
 /// Night and version, parsed from the name of a delivery directory.

@@ -53,7 +53,7 @@ mod tests {
     use crate::profile::SurveyProfile;
 
     #[test]
-    fn all_faults_are_told() {
+    fn all_faults_are_reported() {
         let text = "name = \"x\"\nsurvey_id = 9\ntitle = \"X\"\nfallback = true\n\
             [naming]\ndelivery = \"{night}_v{version}\"\nextensions = [\".fit\"]\n\
             [preview]\nscale = 0\nquality = 101\nstretch = \"sqrt\"\nmosaic_size = 9000\n";

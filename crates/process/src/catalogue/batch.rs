@@ -58,7 +58,7 @@ macro_rules! element {
                 match column {
                     Values::$arm(values) => values,
                     other => {
-                        panic!("a {} column was asked for, this is {other:?}", stringify!($type))
+                        panic!("a {} column was wanted, this is {other:?}", stringify!($type))
                     }
                 }
             }

@@ -73,7 +73,7 @@ pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<Paired<'d>, Unpair
 }
 
 fn without(image_name: &str) -> Unpaired {
-    let message = format!("the metadata of {image_name} give no detector to it");
+    let message = format!("the metadata of {image_name} have no detector for the table");
     Unpaired { code: "no_detector", message, by_identity: false }
 }
 
@@ -81,7 +81,7 @@ fn without(image_name: &str) -> Unpaired {
 fn made_otherwise(image_name: &str, known: Option<&Detector>, named: &Detector) -> Unpaired {
     let theirs = known.map_or("none".to_owned(), |d| format!("ext_num {}", d.ext_num));
     let message = format!(
-        "by its name it is of ext_num {} of {image_name}, by the image's metadata of {theirs}: they have to be made again",
+        "by its name the table belongs to ext_num {} of {image_name}, by the metadata of the image to {theirs}: the metadata have to be redone",
         named.ext_num
     );
     Unpaired { code: "pairing_contradictory", message, by_identity: true }

@@ -61,10 +61,10 @@ pub trait DetectionSink {
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError<E> {
     /// The machine failed, or a file is not as it was registered.
-    #[error("cannot go on with the catalogues")]
+    #[error("cannot continue with the catalogues")]
     Task(#[source] TaskFault),
     /// The rows could not be passed on.
-    #[error("cannot hand on detections")]
+    #[error("cannot pass on detections")]
     Sink(#[source] E),
 }
 
@@ -194,7 +194,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         };
         let tables = self.tables(catalogue, &file);
         let paired = self.paired(catalogue, &file, &tables);
-        self.tell_unpaired(catalogue, &paired);
+        self.report_unpaired(catalogue, &paired);
         let mut work: Vec<_> = tables.iter().zip(paired).collect();
         work.sort_by_key(|(_, paired)| paired.as_ref().ok().map(|p| p.detector.ext_num));
         for ((table, layout), paired) in work {
@@ -252,7 +252,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let mut others: Vec<(u16, u64, NoCatalogue)> = Vec::new();
         // The HDU alone does not identify tables between the catalogues (`LDAC_IMHEAD`).
         let rules = &self.task.profile.catalogue;
-        let may_lie_between = |table: &Table<'_>| {
+        let may_be_between = |table: &Table<'_>| {
             rules.pairing == Rule::Order && !has_required(table.columns(), rules)
         };
         let mut between = BTreeSet::new();
@@ -265,7 +265,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
                 Ok(table) => match Layout::of_table(&table, rules) {
                     Ok(layout) => tables.push((table, layout)),
                     Err(reason) => {
-                        between.extend(may_lie_between(&table).then_some(hdu.index.0));
+                        between.extend(may_be_between(&table).then_some(hdu.index.0));
                         others.push((hdu.index.0, table.rows(), reason));
                     }
                 },
@@ -290,7 +290,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         }
         if file.hdus().iter().all(|hdu| !may_be_catalogue(hdu)) {
             let place = Place { file: &source.name, hdu: None };
-            let message = "the file holds no table at all".to_owned();
+            let message = "the file has no table".to_owned();
             self.report.refusals.push(place.refusal("no_table", message));
         }
         tables
@@ -302,7 +302,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.account(catalogue, hdu, None, (0, 0), BTreeMap::new());
     }
 
-    fn tell_unpaired(
+    fn report_unpaired(
         &mut self,
         catalogue: &Catalogue<'_>,
         paired: &[Result<Paired<'_>, Unpaired>],
@@ -404,20 +404,20 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         };
         let judged = judge(table, layout, &context, self.workspace);
         let judged = judged.map_err(|error| CatalogueError::Task(error.into()))?;
-        self.tell_columns(catalogue, table, layout);
-        for oddity in judged.oddities() {
-            let message = oddity.message();
-            self.find(catalogue, table, oddity.code(), Some("RA, DEC"), oddity.count(), message);
+        self.report_columns(catalogue, table, layout);
+        for anomaly in judged.anomalies() {
+            let message = anomaly.message();
+            self.find(catalogue, table, anomaly.code(), Some("RA, DEC"), anomaly.count(), message);
         }
         if unconfirmed && !judged.is_compared() {
-            self.tell_unconfirmed(catalogue, table, detector);
+            self.report_unconfirmed(catalogue, table, detector);
         }
         if let Some(otherwise) = otherwise {
             if !is_placed(catalogue, detector, &judged) {
                 self.refuse_unpaired(catalogue, table, otherwise);
                 return Ok(());
             }
-            self.tell_renumbered(catalogue, table, detector, &otherwise);
+            self.report_renumbered(catalogue, table, detector, &otherwise);
         }
         if let Some(found) = judged.contradiction() {
             let image = format!("ext_num {} of {}", detector.ext_num, catalogue.image_name);
@@ -476,7 +476,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.report.findings.push(place.finding(code, subject, count, message));
     }
 
-    fn tell_unconfirmed(
+    fn report_unconfirmed(
         &mut self,
         catalogue: &Catalogue<'_>,
         table: &Table<'_>,
@@ -489,7 +489,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.find(catalogue, table, "pairing_by_position", None, 1, message);
     }
 
-    fn tell_renumbered(
+    fn report_renumbered(
         &mut self,
         catalogue: &Catalogue<'_>,
         table: &Table<'_>,
@@ -497,13 +497,13 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         otherwise: &Unpaired,
     ) {
         let message = format!(
-            "paired with ext_num {} of {}, whose WCS agrees with RA and DEC: its tables are numbered from another number than the images ({})",
+            "paired with ext_num {} of {}, whose WCS agrees with RA and DEC: the tables are numbered from another number than the images ({})",
             detector.ext_num, catalogue.image_name, otherwise.message
         );
         self.find(catalogue, table, "pairing_renumbered", None, 1, message);
     }
 
-    fn tell_columns(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, layout: &Layout) {
+    fn report_columns(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, layout: &Layout) {
         let kinds = [
             ("column_unknown", &layout.unknown, "neither the archive nor the profile knows"),
             ("column_unusable", &layout.unusable, "without one number per row:"),
@@ -526,13 +526,13 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         judged: &Judged<'_, '_>,
     ) {
         let kinds = by_fault(&judged.faults, 0);
-        let told: Vec<String> =
+        let reasons: Vec<String> =
             kinds.iter().map(|(fault, rows, _)| format!("{rows} {}", fault.code())).collect();
         let message = format!(
             "{} of {} rows cannot be used, more than the profile allows: {}",
             judged.faults.len(),
             judged.rows_read(),
-            told.join(", ")
+            reasons.join(", ")
         );
         let reason = Reason { code: "too_many_refused_rows", message, parked: false };
         self.refuse_table(catalogue, table, Some(detector), reason);
@@ -571,7 +571,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             refusal.row_ranges = row_ranges;
             self.report.refusals.push(refusal);
         }
-        self.tell_counts(catalogue, table, &counts);
+        self.report_counts(catalogue, table, &counts);
         let name = |column: &usize| detection().columns[*column].name.clone();
         let nan = counts.nan.iter().map(|(column, count)| (name(column), *count)).collect();
         self.account(catalogue, hdu, Some(context.detector), (judged.rows_read(), rows), nan);
@@ -587,7 +587,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         Ok(())
     }
 
-    fn tell_counts(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, counts: &Counts) {
+    fn report_counts(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, counts: &Counts) {
         for (column, count) in &counts.infinite {
             let name = &detection().columns[*column].name;
             let message = format!("{count} infinite values of {name} are NULL");
@@ -595,7 +595,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         }
         let classes = [
             ("class_not_set", counts.classes.unclassified, "rows were never classified"),
-            ("class_not_whole", counts.classes.odd, "classes are no whole number and NULL"),
+            ("class_not_whole", counts.classes.not_whole, "classes are no whole number and NULL"),
         ];
         for (code, count, what) in classes.into_iter().filter(|(_, count, _)| *count > 0) {
             self.find(catalogue, table, code, Some("class"), count, format!("{count} {what}"));

@@ -1,10 +1,10 @@
 //! One catalogue HDU: its rows are judged as a whole, then decoded block by block.
 
 use super::angle::{Axis, Declared};
+use super::anomalies::{Anomaly, Contradiction};
 use super::batch::{Batch, position};
 use super::column_frame::ColumnFrame;
 use super::layout::{Delivered, Layout, may_be_undefined};
-use super::oddities::{Contradiction, Oddity};
 use super::photometry::{self, Calibration};
 use super::positions::{Positions, SkyCells, Sources, is_text, positions};
 use super::quality::{self, Classes};
@@ -224,8 +224,8 @@ impl Judged<'_, '_> {
     }
 
     /// Returns the anomalies of the positions.
-    pub(super) fn oddities(&self) -> &[Oddity] {
-        &self.positions.oddities
+    pub(super) fn anomalies(&self) -> &[Anomaly] {
+        &self.positions.anomalies
     }
 
     /// Returns true when RA and DEC were compared with the WCS.
@@ -270,7 +270,7 @@ impl Judged<'_, '_> {
         if self.layout.class.is_some() {
             let classes = quality::set_classes(batch, &workspace.class, quality);
             counts.classes.unclassified += classes.unclassified;
-            counts.classes.odd += classes.odd;
+            counts.classes.not_whole += classes.not_whole;
         }
         quality::set_bits(batch, rows, quality);
         calibrate(batch, rows, context, workspace);

@@ -34,13 +34,13 @@ pub(super) struct Layout {
 /// The reason why a table is not a catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoCatalogue {
-    #[error("it has no column {0}")]
+    #[error("column {0} is missing")]
     Missing(String),
-    #[error("it has column {0}, which catalogues of this survey have not")]
+    #[error("the table has column {0}, which catalogues of this survey do not have")]
     Foreign(String),
     #[error("column {ttype} has format {tform}, not one number per row")]
     Format { ttype: String, tform: String },
-    #[error("its rows are packed (ZTABLE), which are not unpacked here")]
+    #[error("the rows are packed (ZTABLE), which is not supported")]
     Packed,
 }
 

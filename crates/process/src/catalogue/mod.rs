@@ -10,6 +10,7 @@
 //! Does not write files, assign final object ids, or know that a database exists.
 
 mod angle;
+mod anomalies;
 mod batch;
 mod column_frame;
 mod detectors;
@@ -17,7 +18,6 @@ mod extract;
 mod hdu;
 mod layout;
 mod logarithm;
-mod oddities;
 mod photometry;
 mod positions;
 mod quality;

@@ -31,9 +31,7 @@ pub(super) struct Calibration {
 pub(super) enum NoCalibration {
     #[error("the metadata have no zero point (phot_zp_cat, phot_zp_ext)")]
     ZeroPoint,
-    #[error(
-        "the metadata have no exposure time (exp_time), which the zero point is to be scaled with"
-    )]
+    #[error("the metadata have no exposure time (exp_time) to scale the zero point with")]
     Exposure,
 }
 

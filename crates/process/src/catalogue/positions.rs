@@ -5,8 +5,8 @@
 //! the WCS. Columns that contradict the WCS grossly produce a [`Contradiction`].
 
 use super::angle::{AngleUnit, Axis, Declared};
+use super::anomalies::{Anomaly, Contradiction};
 use super::column_frame::{ColumnFrame, UnknownFrame};
-use super::oddities::{Contradiction, Oddity};
 use fits::Column;
 use model::profile::{MissingPosition, PositionRules, PositionSource, PositionUnit};
 use sky::{ReferenceFrame, SkyPosition, ToIcrs, Wcs, angular_distance_deg};
@@ -19,7 +19,7 @@ const SAMPLE: usize = 31;
 pub(super) struct Positions {
     pub(super) ra_deg: Vec<f64>,
     pub(super) dec_deg: Vec<f64>,
-    pub(super) oddities: Vec<Oddity>,
+    pub(super) anomalies: Vec<Anomaly>,
     pub(super) contradiction: Option<Contradiction>,
     /// True when rows of the columns were compared with the WCS.
     pub(super) compared: bool,
@@ -124,9 +124,9 @@ pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positio
                     check_rows(&cells, units, rules.disagreement_arcsec, &mut out);
                 }
                 Some(Err(unknown)) => {
-                    out.oddities.push(Oddity::FrameUnknown { reason: unknown.0.clone() });
+                    out.anomalies.push(Anomaly::FrameUnknown { reason: unknown.0.clone() });
                 }
-                None => out.oddities.push(Oddity::FromWcs { rows: sources.x.len() as u64 }),
+                None => out.anomalies.push(Anomaly::FromWcs { rows: sources.x.len() as u64 }),
             }
         }
         (source, Some(Ok(cells)), wcs) => {
@@ -136,12 +136,12 @@ pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positio
             fill_missing(sources, wcs.filter(|_| may_fill), &mut out);
             let rows = out.ra_deg.iter().filter(|ra| !ra.is_nan()).count() as u64;
             if source == PositionSource::Wcs && rows > 0 {
-                out.oddities.push(Oddity::FromColumns { rows });
+                out.anomalies.push(Anomaly::FromColumns { rows });
             }
         }
         (PositionSource::Columns, None, Some(wcs)) if may_fill => {
             wcs.pixels_to_sky(sources.x, sources.y, &mut out.ra_deg, &mut out.dec_deg);
-            out.oddities.push(Oddity::FromWcs { rows: sources.x.len() as u64 });
+            out.anomalies.push(Anomaly::FromWcs { rows: sources.x.len() as u64 });
         }
         (_, cells, _) => {
             out.ra_deg.resize(sources.x.len(), f64::NAN);
@@ -188,10 +188,10 @@ fn check_rows(cells: &Placed<'_>, units: Units, limit_arcsec: f64, out: &mut Pos
         }
     }
     if unchecked > 0 {
-        out.oddities.push(Oddity::FromWcs { rows: unchecked });
+        out.anomalies.push(Anomaly::FromWcs { rows: unchecked });
     }
     if differing > 0 {
-        out.oddities.push(Oddity::RowsDisagree {
+        out.anomalies.push(Anomaly::RowsDisagree {
             rows: differing,
             largest_arcsec: largest,
             limit_arcsec,
@@ -212,7 +212,7 @@ fn fill_missing(sources: &Sources<'_>, wcs: Option<&Wcs>, out: &mut Positions) {
             found.map_or((f64::NAN, f64::NAN), |p| (p.ra_deg, p.dec_deg));
     }
     if filled > 0 {
-        out.oddities.push(Oddity::FromWcs { rows: filled });
+        out.anomalies.push(Anomaly::FromWcs { rows: filled });
     }
 }
 
@@ -234,7 +234,7 @@ fn names(units: Units) -> String {
     if ra == dec { ra } else { format!("{ra} and {dec}") }
 }
 
-/// Returns the units of the columns; writes oddities and a contradiction to `out`.
+/// Returns the units of the columns; writes anomalies and a contradiction to `out`.
 fn units(
     sources: &Sources<'_>,
     cells: &Placed<'_>,
@@ -254,7 +254,7 @@ fn units(
                 let is_unknown =
                     declared.iter().any(|d| !matches!(d, Declared::Nothing | Declared::Unit(_)));
                 if units != usual || is_unknown {
-                    out.oddities.push(Oddity::UnitInferred { found: names(units) });
+                    out.anomalies.push(Anomaly::UnitInferred { found: names(units) });
                 }
                 units
             }
@@ -271,7 +271,7 @@ fn units(
             better: better(sources, cells, units, rules.refuse_above_arcsec),
         });
     } else if rules.source == PositionSource::Columns && median_arcsec > rules.disagreement_arcsec {
-        out.oddities.push(Oddity::Disagreement { median_arcsec });
+        out.anomalies.push(Anomaly::Disagreement { median_arcsec });
     }
     units
 }
@@ -300,7 +300,7 @@ fn better(
         let frame = FRAMES.into_iter().find(|frame| agrees(&cells.in_frame(*frame), units))?;
         Some((frame.to_string(), "frame"))
     })?;
-    Some(format!("taken as {found} they would agree: set catalogue.position.{setting}"))
+    Some(format!("in {found} they would agree: set catalogue.position.{setting}"))
 }
 
 /// Returns the units that the headers declare, or those of the profile.
@@ -356,9 +356,9 @@ fn without_wcs(
     let units = candidates(fixed).find(possible).unwrap_or([AngleUnit::DEGREES; 2]);
     if sources.wcs.is_none() && out.contradiction.is_none() {
         let found = names(units);
-        out.oddities.push(match units == fixed.map(|unit| unit.unwrap_or(AngleUnit::RADIANS)) {
-            true => Oddity::UnitAssumed { found },
-            false => Oddity::UnitInferred { found },
+        out.anomalies.push(match units == fixed.map(|unit| unit.unwrap_or(AngleUnit::RADIANS)) {
+            true => Anomaly::UnitAssumed { found },
+            false => Anomaly::UnitInferred { found },
         });
     }
     units
@@ -379,8 +379,8 @@ fn possible(
     if !differs {
         return declared;
     }
-    out.oddities
-        .push(Oddity::UnitContradicted { declared: names(declared), found: names(degrees) });
+    out.anomalies
+        .push(Anomaly::UnitContradicted { declared: names(declared), found: names(degrees) });
     degrees
 }
 
@@ -492,7 +492,7 @@ mod tests {
         };
         let found = positions(&sources, rules);
         let refused = found.contradiction.iter().map(Contradiction::code);
-        let codes = found.oddities.iter().map(Oddity::code).chain(refused).collect();
+        let codes = found.anomalies.iter().map(Anomaly::code).chain(refused).collect();
         (found.ra_deg.into_iter().zip(found.dec_deg).collect(), codes)
     }
 
@@ -533,8 +533,8 @@ mod tests {
             (both(Some("pix")), (2.0, 1.0), false, None, &["position_unit_unknown"]),
         ];
         for (units, row, with_wcs, wanted, codes) in cases {
-            let (found, told) = run_units(units, &[row; 3], with_wcs, &rules);
-            assert_eq!(told, codes, "{units:?} {row:?}");
+            let (found, reported) = run_units(units, &[row; 3], with_wcs, &rules);
+            assert_eq!(reported, codes, "{units:?} {row:?}");
             for (ra, dec) in found {
                 let Some(wanted) = wanted else { continue };
                 assert!(
@@ -575,8 +575,8 @@ mod tests {
         };
         let off = |arcsec: f64| (2.0, 1.0 + arcsec / 3600.0);
         let rows = [off(0.09), off(0.11), (0.0, 0.0), off(0.0), (2.0, 95.0)];
-        let (found, told) = run(Some("deg"), &rows, true, &rules);
-        assert_eq!(told, ["position_from_wcs", "position_disagrees_with_wcs"]);
+        let (found, reported) = run(Some("deg"), &rows, true, &rules);
+        assert_eq!(reported, ["position_from_wcs", "position_disagrees_with_wcs"]);
         for (ra, dec) in found {
             assert!((ra - 2.0).abs() < 1e-12 && (dec - 1.0).abs() < 1e-12, "{ra} {dec}");
         }
@@ -584,8 +584,8 @@ mod tests {
             run(Some("deg"), &[off(31.0); 3], true, &rules).1[1..],
             ["position_contradicts_wcs"]
         );
-        let (found, told) = run(Some("deg"), &[off(1.0); 3], false, &rules);
-        assert_eq!((found[0], told), (off(1.0), vec!["position_from_columns"]));
+        let (found, reported) = run(Some("deg"), &[off(1.0); 3], false, &rules);
+        assert_eq!((found[0], reported), (off(1.0), vec!["position_from_columns"]));
     }
 
     #[test]
@@ -596,15 +596,15 @@ mod tests {
             refuse_above_arcsec: 1e9,
             ..PositionRules::default()
         };
-        let (found, told) = run(Some("deg"), &rows, true, &rules);
-        assert_eq!(told, ["position_from_wcs"]);
+        let (found, reported) = run(Some("deg"), &rows, true, &rules);
+        assert_eq!(reported, ["position_from_wcs"]);
         for (row, wanted) in [(2.0, 1.0), (2.0, 1.0), (2.0, 1.0), (0.0, 1.0)].iter().enumerate() {
             let (ra, dec) = found[row];
             assert!((ra - wanted.0).abs() < 1e-12 && (dec - wanted.1).abs() < 1e-12, "row {row}");
         }
         let strict = PositionRules { missing: MissingPosition::Refuse, ..rules };
-        let (found, told) = run(Some("deg"), &rows, true, &strict);
-        assert!(told.is_empty());
+        let (found, reported) = run(Some("deg"), &rows, true, &strict);
+        assert!(reported.is_empty());
         let missing: Vec<bool> = found.iter().map(|(ra, _)| ra.is_nan()).collect();
         assert_eq!(missing, [false, true, true, false]);
     }

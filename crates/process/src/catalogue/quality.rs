@@ -71,7 +71,7 @@ pub(super) struct Classes {
     /// Number of rows that were never classified.
     pub(super) unclassified: u64,
     /// Number of values that are not a whole number, or beyond 16 bits.
-    pub(super) odd: u64,
+    pub(super) not_whole: u64,
 }
 
 /// Appends the classes of the block, NULL where a row has none; its `class_stat` is then NULL too.
@@ -92,7 +92,7 @@ pub(super) fn set_classes(batch: &mut Batch, values: &[f64], rules: &QualityRule
                 stat[row] = f32::NAN;
             }
         } else if !value.is_nan() {
-            counts.odd += 1;
+            counts.not_whole += 1;
         }
     }
     batch.put(at.class, class);
@@ -154,7 +154,7 @@ mod tests {
         batch.column::<f32>(columns().class_stat).extend([3.0_f32; 7]);
         let counts = set_classes(&mut batch, &cases.map(|(v, _)| v), &QualityRules::default());
         assert_eq!(batch.block::<i16>(columns().class).unwrap(), cases.map(|(_, class)| class));
-        assert_eq!(counts, Classes { unclassified: 1, odd: 2 });
+        assert_eq!(counts, Classes { unclassified: 1, not_whole: 2 });
         let stat = batch.block::<f32>(columns().class_stat).unwrap();
         let null: Vec<bool> = stat.iter().map(|s| s.is_nan()).collect();
         assert_eq!(null, [false, false, false, true, false, false, false]);

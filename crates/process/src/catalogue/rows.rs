@@ -48,8 +48,12 @@ impl RowFault {
             Self::SequenceOutOfRange => "the sequence number is below 1 or beyond 32 bits",
             Self::SequenceTwice => "an earlier row has the same sequence number",
             Self::PixelMissing => "x or y is missing",
-            Self::OutsideDetector => "x, y lie outside the detector, beyond the profile's margin",
-            Self::SkyMissing => "there is no position on the sky, nor a WCS to compute it with",
+            Self::OutsideDetector => {
+                "x, y are outside of the detector, beyond the profile's margin"
+            }
+            Self::SkyMissing => {
+                "the row has no position on the sky, and there is no WCS to compute one"
+            }
             Self::SkyOutOfRange => "RA or DEC is no position on the sky",
         }
     }
@@ -67,17 +71,17 @@ pub(super) struct Keys<'a> {
 /// The limits of x and y.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    pub(super) least_px: f64,
-    pub(super) most_x_px: f64,
-    pub(super) most_y_px: f64,
+    pub(super) min_px: f64,
+    pub(super) max_x_px: f64,
+    pub(super) max_y_px: f64,
 }
 
 impl Bounds {
     /// Returns the bounds of a detector; without its size only x and y below its first pixel are outside.
     pub(super) fn of(size_px: Option<[i64; 2]>, margin_px: f64) -> Self {
-        let most =
+        let max =
             |axis: usize| size_px.map_or(f64::INFINITY, |size| size[axis] as f64 + 0.5 + margin_px);
-        Self { least_px: 0.5 - margin_px, most_x_px: most(0), most_y_px: most(1) }
+        Self { min_px: 0.5 - margin_px, max_x_px: max(0), max_y_px: max(1) }
     }
 }
 
@@ -112,10 +116,10 @@ fn fault(keys: &Keys<'_>, bounds: Bounds, row: usize) -> Option<RowFault> {
         Some(RowFault::SequenceNotWhole)
     } else if x.is_nan() || y.is_nan() {
         Some(RowFault::PixelMissing)
-    } else if !(x >= bounds.least_px
-        && x <= bounds.most_x_px
-        && y >= bounds.least_px
-        && y <= bounds.most_y_px
+    } else if !(x >= bounds.min_px
+        && x <= bounds.max_x_px
+        && y >= bounds.min_px
+        && y <= bounds.max_y_px
         && x.is_finite()
         && y.is_finite())
     {
@@ -146,7 +150,7 @@ fn add_twice(seq_num: &[f64], faults: &mut Vec<(usize, RowFault)>) {
 /// Returns the rows of each reason as ranges that count from 1, at most `most` ranges each, with the number of all rows.
 pub(super) fn by_fault(
     faults: &[(usize, RowFault)],
-    most: usize,
+    max_ranges: usize,
 ) -> Vec<(RowFault, u64, Vec<RowRange>)> {
     let mut kinds: Vec<RowFault> = faults.iter().map(|(_, fault)| *fault).collect();
     kinds.sort_unstable();
@@ -156,17 +160,17 @@ pub(super) fn by_fault(
         .map(|kind| {
             let rows =
                 || faults.iter().filter(move |(_, f)| *f == kind).map(|(row, _)| *row as u64);
-            (kind, rows().count() as u64, ranges(rows(), most))
+            (kind, rows().count() as u64, ranges(rows(), max_ranges))
         })
         .collect()
 }
 
 /// Returns ascending rows from 0 as ranges from 1, the first `most` of them.
-pub(super) fn ranges(rows: impl Iterator<Item = u64>, most: usize) -> Vec<RowRange> {
+pub(super) fn ranges(rows: impl Iterator<Item = u64>, max_ranges: usize) -> Vec<RowRange> {
     let mut ranges = Vec::new();
     for row in rows {
         RowRange::push(&mut ranges, row + 1);
-        if ranges.len() > most {
+        if ranges.len() > max_ranges {
             ranges.pop();
             break;
         }
@@ -178,7 +182,7 @@ pub(super) fn ranges(rows: impl Iterator<Item = u64>, most: usize) -> Vec<RowRan
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { least_px: -9.5, most_x_px: 110.5, most_y_px: 60.5 };
+    const BOUNDS: Bounds = Bounds { min_px: -9.5, max_x_px: 110.5, max_y_px: 60.5 };
 
     fn of(rows: &[(f64, f64, f64, f64, f64)]) -> Vec<(usize, RowFault)> {
         let column = |pick: fn(&(f64, f64, f64, f64, f64)) -> f64| -> Vec<f64> {
@@ -245,9 +249,9 @@ mod tests {
     #[test]
     fn a_detector_of_unknown_size_has_no_far_edge() {
         let bounds = Bounds::of(None, 10.0);
-        assert_eq!(bounds.least_px, -9.5);
-        assert!(bounds.most_x_px.is_infinite());
+        assert_eq!(bounds.min_px, -9.5);
+        assert!(bounds.max_x_px.is_infinite());
         let known = Bounds::of(Some([100, 50]), 10.0);
-        assert_eq!((known.most_x_px, known.most_y_px), (110.5, 60.5));
+        assert_eq!((known.max_x_px, known.max_y_px), (110.5, 60.5));
     }
 }

@@ -10,7 +10,7 @@ use super::cell::Cell;
 use super::notes::{Notes, Place};
 use super::row::Row;
 
-/// Most bytes of a text. Texts of headers are short; engines index some of them and refuse long keys.
+/// Maximum number of bytes of a text. Texts of headers are short; engines index some of them and refuse long keys.
 const TEXT_BYTES_MAX: usize = 1000;
 
 /// Checks the rows of one frame, and changes values that an engine may refuse.

@@ -18,25 +18,17 @@ pub(super) fn survey<'f>(
 ) -> Vec<Naming<'f>> {
     let mut namings = Vec::new();
     let mut named = 0;
-    look_through(
-        frame.file(),
-        frame.image,
-        plan,
-        profile,
-        &mut named,
-        notes,
-        |card, role, ext, notes| {
-            namings.extend(provenance::read(card, role, ext, profile, frame.file(), notes));
-        },
-    );
+    scan(frame.file(), frame.image, plan, profile, &mut named, notes, |card, role, ext, notes| {
+        namings.extend(provenance::read(card, role, ext, profile, frame.file(), notes));
+    });
     if let Some((file, catalogue)) = frame.catalogue() {
         // Catalogues repeat the image's keywords, so that its components are known already.
-        look_through(file, catalogue, plan, profile, &mut named, notes, |_, _, _, _| {});
+        scan(file, catalogue, plan, profile, &mut named, notes, |_, _, _, _| {});
     }
     namings
 }
 
-fn look_through<'f>(
+fn scan<'f>(
     name: &str,
     file: &'f FitsFile,
     plan: &Plan,
@@ -45,7 +37,7 @@ fn look_through<'f>(
     notes: &mut Notes,
     mut component: impl FnMut(fits::Card<'f>, model::profile::Role, ExtNum, &mut Notes),
 ) {
-    let tell = profile.policy.new_keyword == NewKeyword::Finding;
+    let reports = profile.policy.new_keyword == NewKeyword::Finding;
     for hdu in file.hdus() {
         let Some(ext_num) = ExtNum::of_hdu(hdu.index.0) else { return };
         let place = Place { file: name, hdu: Some(hdu.index.0) };
@@ -53,7 +45,7 @@ fn look_through<'f>(
             match plan.meaning(card.keyword()) {
                 Some(Meaning::Known) => {}
                 Some(Meaning::Component(role)) => component(card, role, ext_num, notes),
-                None if tell => tell_new(card.keyword(), place, profile, named, notes),
+                None if reports => report_new(card.keyword(), place, profile, named, notes),
                 None => {}
             }
         }
@@ -61,7 +53,7 @@ fn look_through<'f>(
 }
 
 /// Notes a new keyword; keywords beyond the profile's limit are counted under `...`.
-fn tell_new(
+fn report_new(
     keyword: &str,
     place: Place<'_>,
     profile: &SurveyProfile,
@@ -79,6 +71,6 @@ fn tell_new(
             return;
         }
     }
-    let message = format!("{keyword} is new: it is kept in the header's text");
+    let message = format!("{keyword} is new: kept in the header's text only");
     notes.find(place, "keyword_new", keyword, message);
 }

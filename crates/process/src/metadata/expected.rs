@@ -25,7 +25,7 @@ pub(super) fn check(
             continue;
         }
         for _ in rows.iter().filter(|row| lacks(row, expected)) {
-            tell(expected, place, notes);
+            report(expected, place, notes);
         }
     }
 }
@@ -34,7 +34,7 @@ fn lacks(row: &Row<'_>, expected: &Expected) -> bool {
     row.kind == expected.kind && row.cells[expected.position] == Cell::Null
 }
 
-fn tell(expected: &Expected, place: Place<'_>, notes: &mut Notes) {
+fn report(expected: &Expected, place: Place<'_>, notes: &mut Notes) {
     let table = expected.kind.sheet().table;
     let column = &table.columns[expected.position].name;
     let subject = expected.subject.as_str();

@@ -57,7 +57,7 @@ impl<'f> Frame<'f> {
         }
         let detectors = detectors(input, image, primary, notes);
         if detectors.is_empty() && image.hdus().iter().any(is_image) {
-            let message = "none of its images can be used".to_owned();
+            let message = "no image of the file can be used".to_owned();
             notes.refuse(Place { file, hdu: None }, "no_usable_detector", None, message);
             return None;
         }
@@ -131,7 +131,7 @@ impl<'f> Frame<'f> {
                     let view = HeaderView::of_extension(table, primary);
                     self.detectors[image].table = Some((table, view));
                     let message = format!(
-                        "its values are those of the detector at its place, if RA and DEC of its rows agree: {}",
+                        "the table is taken for that of the detector at the same place, if RA and DEC of its rows agree: {}",
                         otherwise.message
                     );
                     let place = Place { file, hdu: Some(table.index.0) };
@@ -147,7 +147,8 @@ impl<'f> Frame<'f> {
             }
         }
         if let Some(first) = apart.first() {
-            let message = format!("{} of its tables belong to no detector: {first}", apart.len());
+            let message =
+                format!("tables that belong to no detector: {}, the first: {first}", apart.len());
             notes.find(Place { file, hdu: None }, "table_unpaired", "XTENSION", message);
         }
     }
@@ -172,7 +173,7 @@ fn count_extensions(image: &FitsFile, file: &str, policy: MissingExtensions, not
     }
     let promised = promised.unwrap_or_default();
     let message = format!(
-        "{KEYWORD} promises {promised} extensions, {found} are there: the file was cut between two, or cut out"
+        "{KEYWORD} states {promised} extensions, the file has {found}: the file was cut between two, or some were cut out"
     );
     let (place, code) = (Place { file, hdu: None }, "extensions_missing");
     match policy {
@@ -192,7 +193,7 @@ fn detectors<'f>(
     for hdu in image.hdus() {
         let number = hdu.index.0;
         if input.image.refused_hdus.contains(&number) {
-            continue; // told when it was refused
+            continue; // reported when it was refused
         }
         if let Some(fault) = &hdu.fault {
             let place = Place { file: &input.image.name, hdu: Some(number) };

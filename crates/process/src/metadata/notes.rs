@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drift_is_counted_over_files_and_the_rest_is_told() {
+    fn drift_is_counted_over_files_and_the_rest_is_listed() {
         let mut all = Vec::new();
         for file in ["a.fit", "b.fit"] {
             let mut notes = Notes::default();
@@ -187,9 +187,9 @@ mod tests {
             notes.find(place, "keyword_mistyped", "BAR", "mistyped".to_owned());
             all.extend(notes.findings);
         }
-        let told = counted(all);
+        let found = counted(all);
         let seen: Vec<_> =
-            told.iter().map(|f| (f.code.as_str(), f.file.as_str(), f.files, f.count)).collect();
+            found.iter().map(|f| (f.code.as_str(), f.file.as_str(), f.files, f.count)).collect();
         let wanted = [
             ("keyword_new", "a.fit", 2, 4),
             ("keyword_mistyped", "a.fit", 1, 1),
@@ -220,8 +220,8 @@ mod tests {
             }
             blocks.extend(block.finish());
         }
-        let told: Vec<(bool, Vec<[u32; 3]>)> =
+        let found: Vec<(bool, Vec<[u32; 3]>)> =
             joined_counts(blocks).into_iter().map(|c| (c.catalogue, c.inputs)).collect();
-        assert_eq!(told, [(false, vec![[1, 5, 4]]), (true, vec![[1, 1, 1], [3, 5, 1]])]);
+        assert_eq!(found, [(false, vec![[1, 5, 4]]), (true, vec![[1, 1, 1], [3, 5, 1]])]);
     }
 }

@@ -116,7 +116,7 @@ struct Reader<'a, 'f, 'p> {
 }
 
 /// The statements of a header about one end, in the scale of TIMESYS.
-struct Said {
+struct Stated {
     date: Option<Written>,
     mjd: Option<f64>,
     /// The time by the other keywords, if neither MJD nor date has a time of day.
@@ -125,7 +125,7 @@ struct Said {
     epoch: Option<(&'static str, f64, Option<Written>)>,
 }
 
-impl Said {
+impl Stated {
     /// Returns true when the date has no time of day.
     fn is_date_alone(&self) -> bool {
         self.date.is_some_and(|date| date.seconds.is_none())
@@ -222,7 +222,7 @@ impl Reader<'_, '_, '_> {
 
     fn set(&self, end: &End<'_>, row: &mut Row<'_>, place: Place<'_>, notes: &mut Notes) {
         self.drop_what_is_no_time(end, row, place, notes);
-        let Some(said) = self.said(end, row) else { return };
+        let Some(stated) = self.stated(end, row) else { return };
         let Some(scale) = self.scale_or_note(place, notes) else {
             row.set(end.date_column, Cell::Null);
             row.set(end.mjd_column, Cell::Null);
@@ -236,7 +236,7 @@ impl Reader<'_, '_, '_> {
             }
             utc
         };
-        let written = match said.date {
+        let written = match stated.date {
             Some(date) if date.seconds.is_none() => {
                 match self.clock(end, date, scale, place, notes) {
                     Some(clock) if clock.is_ut => Some(clock.time),
@@ -246,13 +246,13 @@ impl Reader<'_, '_, '_> {
             }
             date => known(date, notes),
         };
-        let mjd = said.mjd_with_time(end, place, notes);
+        let mjd = stated.mjd_with_time(end, place, notes);
         let mjd_utc = mjd.and_then(|mjd| known(Some(of_mjd(mjd)), notes));
-        let other = written.or_else(|| known(said.other, notes));
+        let other = written.or_else(|| known(stated.other, notes));
         if written.is_none() && other.is_some() {
             note_blank(end.date, self.value(end.date), place, notes);
         }
-        let utc = other.or_else(|| epoch::note(&said, end, place, notes));
+        let utc = other.or_else(|| epoch::note(&stated, end, place, notes));
         contradiction(end, written.and_then(Written::mjd), mjd_utc, place, notes);
         let best = match mjd {
             // The value of the header, to the last digit.
@@ -263,12 +263,12 @@ impl Reader<'_, '_, '_> {
         if let Some(best) = best {
             self.note_other_clocks(end, best, scale, row, place, notes);
         }
-        match (said.date, utc) {
+        match (stated.date, utc) {
             (Some(date), Some(utc)) if date != utc => row.set(end.date_column, utc.iso()),
             (Some(date), None) if date.seconds.is_some() => row.set(end.date_column, Cell::Null),
             _ => {}
         }
-        if said.is_date_alone() && best.is_none() {
+        if stated.is_date_alone() && best.is_none() {
             let (keyword, column) = (end.date_keyword, end.mjd_column);
             let message = format!(
                 "{keyword} has no time of day, and no keyword of the profile's [time] has one: {column} is NULL"
@@ -278,7 +278,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Returns the statements of the header; `None` when it has none.
-    fn said(&self, end: &End<'_>, row: &Row<'_>) -> Option<Said> {
+    fn stated(&self, end: &End<'_>, row: &Row<'_>) -> Option<Stated> {
         let date = match row.get(end.date_column) {
             Cell::Text(text) => time::parse(text),
             _ => None,
@@ -290,8 +290,8 @@ impl Reader<'_, '_, '_> {
         let epoch = epoch
             .filter_map(|(keyword, time)| self.number(keyword).map(|n| (*keyword, n, time(n))))
             .next();
-        let says = date.is_some() || mjd.is_some() || other.is_some() || epoch.is_some();
-        says.then_some(Said { date, mjd, other, epoch })
+        let is_any = date.is_some() || mjd.is_some() || other.is_some() || epoch.is_some();
+        is_any.then_some(Stated { date, mjd, other, epoch })
     }
 
     /// Returns the time by the other keywords of the standard, in the scale of TIMESYS.

@@ -4,7 +4,7 @@
 const SAMPLE: usize = 30_000;
 /// Largest usable value. A larger one stands for "no value" in files that have no NaN, unless all values of an image are so
 /// large.
-pub const LARGEST: f32 = 1e30;
+pub const MAX_PIXEL_VALUE: f32 = 1e30;
 
 /// Values of a reduced image in ascending order: enough of them to represent their distribution.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Sky {
 }
 
 impl Sample {
-    /// Samples the values under [`LARGEST`]. `None` when there are none.
+    /// Samples the values under [`MAX_PIXEL_VALUE`]. `None` when there are none.
     ///
     /// A plateau of exact zeros, as stacks and confidence maps have outside their coverage, is omitted.
     pub fn of(values: &[f32]) -> Option<Self> {
@@ -98,7 +98,7 @@ fn pick((few, number): (&[f32], u32)) -> &f32 {
 
 /// Returns the usable values as integers of the same order, which sort several times as fast.
 fn keys_of<'v>(values: impl Iterator<Item = &'v f32>) -> Vec<i32> {
-    let usable = values.filter(|v| v.abs() < LARGEST);
+    let usable = values.filter(|v| v.abs() < MAX_PIXEL_VALUE);
     // Adding 0 makes a zero of a negative zero.
     usable.map(|v| ordered((v + 0.0).to_bits().cast_signed())).collect()
 }

@@ -48,7 +48,7 @@ pub struct Recipe {
     /// The grey of the level, which follows from the kind of the frame.
     pub tone: Tone,
     /// Longest side of the mosaic, in pixels.
-    pub mosaic_longest: usize,
+    pub max_mosaic_px: usize,
 }
 
 impl Recipe {
@@ -59,19 +59,19 @@ impl Recipe {
             quality: profile.quality.clamp(1, 100),
             curve: Curve::of_name(&profile.stretch).unwrap_or(Curve::Asinh),
             tone: Tone::Sky,
-            mosaic_longest: (profile.mosaic_size as usize).clamp(1, picture::LONGEST),
+            max_mosaic_px: (profile.mosaic_size as usize).clamp(1, picture::MAX_SIDE_PX),
         }
     }
 
     /// Returns the fingerprint of version and settings; previews with another fingerprint are made again. The tone is not one
     /// of the settings.
-    pub fn word(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         format!(
             "{RECIPE}.{}.x{}.q{}.m{}",
             self.curve.name(),
             self.factor,
             self.quality,
-            self.mosaic_longest
+            self.max_mosaic_px
         )
     }
 }
@@ -135,20 +135,20 @@ pub struct Previews {
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewFault {
     /// Its pixels could not be read.
-    #[error("its pixels cannot be read")]
+    #[error("the pixels cannot be read")]
     Unreadable(#[from] FitsError),
     /// Fewer than two axes, or an axis of length 0.
-    #[error("it is no picture: its axes are {axes:?}")]
+    #[error("the axes {axes:?} are not those of a picture")]
     NoPicture {
         /// NAXISn.
         axes: Vec<u64>,
     },
     /// The JPEG could not be made.
-    #[error("no JPEG")]
+    #[error("cannot make a JPEG")]
     Jpeg(#[from] PictureFault),
 }
 
-/// Most pixels of a reduced image; larger ones are reduced further.
+/// Maximum number of pixels of a reduced image; larger ones are reduced further.
 const REDUCED_PIXELS_MAX: usize = 16_000_000;
 
 /// Makes the previews of all image HDUs that `wanted` accepts. `wcs_of` returns an HDU's usable WCS. A damaged HDU does not
@@ -217,7 +217,7 @@ fn detector(
         jpeg: picture.jpeg(recipe.quality)?,
     };
     let wcs = wcs.filter(|_| orientation.is_some());
-    let part = Part::new(wcs, size, Picture { width, height, grey }, recipe.mosaic_longest);
+    let part = Part::new(wcs, size, Picture { width, height, grey }, recipe.max_mosaic_px);
     Ok((preview, part))
 }
 
@@ -245,7 +245,7 @@ fn reduce_plane(
         size.width,
         size.height,
         recipe.factor,
-        picture::LONGEST,
+        picture::MAX_SIDE_PX,
         REDUCED_PIXELS_MAX,
     );
     let scaling = image.scaling();
@@ -346,13 +346,13 @@ fn push_rows(reducer: &mut Reducer, band: Rows, width: usize, rows: usize) {
 }
 
 fn compose(parts: &[Part], recipe: &Recipe) -> Option<MosaicPreview> {
-    let mosaic = mosaic::compose(parts, recipe.mosaic_longest)?;
+    let mosaic = mosaic::compose(parts, recipe.max_mosaic_px)?;
     let picture = mosaic.picture;
     Some(MosaicPreview {
         width: picture.width,
         height: picture.height,
         north_up: mosaic.north_up,
         scale: mosaic.scale,
-        jpeg: picture.jpeg(recipe.quality).expect("a mosaic has 1 to LONGEST pixels a side"),
+        jpeg: picture.jpeg(recipe.quality).expect("a mosaic has 1 to MAX_SIDE_PX pixels a side"),
     })
 }

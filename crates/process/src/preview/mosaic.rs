@@ -47,12 +47,12 @@ struct Places {
 }
 
 impl Part {
-    /// Keeps no more of the reduced image than a mosaic with sides of `longest` pixels can show.
-    pub fn new(wcs: Option<Wcs>, image: PixelSize, reduced: Picture, longest: usize) -> Self {
+    /// Keeps no more of the reduced image than a mosaic with sides of `max_side` pixels can show.
+    pub fn new(wcs: Option<Wcs>, image: PixelSize, reduced: Picture, max_side: usize) -> Self {
         let (width, height) = (reduced.width, reduced.height);
         let side = width.max(height);
-        let reduced = if side > longest {
-            let shorter = |n: usize| (n * longest / side).max(1);
+        let reduced = if side > max_side {
+            let shorter = |n: usize| (n * max_side / side).max(1);
             reduced.resized(shorter(width), shorter(height))
         } else {
             reduced
@@ -61,18 +61,18 @@ impl Part {
     }
 }
 
-/// Arranges the parts, no side longer than `longest` pixels and no part larger than it is. `None` without parts.
-pub fn compose(parts: &[Part], longest: usize) -> Option<Mosaic> {
+/// Arranges the parts, no side longer than `max_side` pixels and no part larger than it is. `None` without parts.
+pub fn compose(parts: &[Part], max_side: usize) -> Option<Mosaic> {
     let first = parts.first()?;
     let Places { places, width, height, north_up } =
         on_sky(parts).unwrap_or_else(|| side_by_side(parts));
-    let longest = longest.clamp(1, super::picture::LONGEST) as f64;
+    let max_side = max_side.clamp(1, super::picture::MAX_SIDE_PX) as f64;
     let own = parts.iter().zip(&places).map(|(part, place)| {
         let side = part.reduced.width.max(part.reduced.height);
         side as f64 / place.width.max(place.height)
     });
-    let by = own.fold(longest / width.max(height), f64::min);
-    let pixels = |n: f64| whole(n * by).clamp(1, super::picture::LONGEST);
+    let by = own.fold(max_side / width.max(height), f64::min);
+    let pixels = |n: f64| whole(n * by).clamp(1, super::picture::MAX_SIDE_PX);
     let (columns, rows) = (pixels(width), pixels(height));
     let mut picture = Picture { width: columns, height: rows, grey: vec![GROUND; columns * rows] };
     // Of extensions that overlap (an image, its errors, its mask) the first is seen.
@@ -173,13 +173,13 @@ mod tests {
 
     #[test]
     fn a_mosaic_of_one_is_the_detector_in_small() {
-        for (image, reduced, longest, wanted) in [
+        for (image, reduced, max_side, wanted) in [
             ((2048, 1024), (512, 256), 1000, (512, 256)),
             ((2048, 1024), (512, 256), 128, (128, 64)),
             ((8000, 100), (2000, 25), 1000, (1000, 13)),
             ((3, 1), (3, 1), 1000, (3, 1)),
         ] {
-            let mosaic = compose(&[part(7, image, reduced)], longest).unwrap();
+            let mosaic = compose(&[part(7, image, reduced)], max_side).unwrap();
             assert_eq!((mosaic.picture.width, mosaic.picture.height), wanted, "{image:?}");
             assert!(mosaic.picture.grey.iter().all(|v| *v == 7));
         }

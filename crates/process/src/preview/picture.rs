@@ -25,7 +25,7 @@ pub struct PictureFault {
 }
 
 /// Longest side of a JPEG.
-pub const LONGEST: usize = 65_500;
+pub const MAX_SIDE_PX: usize = 65_500;
 
 impl Picture {
     /// Draws an image, FITS row 1 first, as `transform` states.
@@ -66,7 +66,7 @@ impl Picture {
     /// Returns the picture as a baseline JPEG.
     ///
     /// # Errors
-    /// Fails when a side is 0 or longer than [`LONGEST`].
+    /// Fails when a side is 0 or longer than [`MAX_SIDE_PX`].
     pub fn jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureFault> {
         let fault =
             |reason: String| PictureFault { width: self.width, height: self.height, reason };

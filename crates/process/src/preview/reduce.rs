@@ -1,6 +1,6 @@
 //! Area averaging, row by row, so that a detector is never in memory as a whole.
 
-use super::level::LARGEST;
+use super::level::MAX_PIXEL_VALUE;
 use super::unit;
 
 /// Stored value = `scale * raw + zero`; `blank` marks raw integers without a value.
@@ -48,18 +48,18 @@ pub struct Reducer {
     values: Vec<f32>,
 }
 
-/// Most original pixels per reduced pixel that a profile may set.
+/// Maximum number of original pixels per reduced pixel that a profile may set.
 pub const FACTOR_MAX: usize = 64;
-/// Least pixels along a side; a wanted factor is lowered where fewer would remain.
+/// Minimum number of pixels along a side; a wanted factor is lowered where fewer would remain.
 const SIDE_MIN: usize = 64;
 
 /// Returns the factor for an image: the wanted one, lower for small images and higher if the result would have a side of more
-/// than `longest` pixels, or more than `area` in all.
-pub fn factor_for(width: u64, height: u64, wanted: usize, longest: usize, area: usize) -> usize {
+/// than `max_side` pixels, or more than `area` in all.
+pub fn factor_for(width: u64, height: u64, wanted: usize, max_side: usize, area: usize) -> usize {
     let small = usize::try_from(width.min(height) / SIDE_MIN as u64).unwrap_or(FACTOR_MAX);
     let wanted = wanted.clamp(1, FACTOR_MAX).min(small.max(1)) as u64;
-    let least = width.max(height).div_ceil(longest as u64);
-    let mut factor = wanted.max(least);
+    let min_factor = width.max(height).div_ceil(max_side as u64);
+    let mut factor = wanted.max(min_factor);
     while width.div_ceil(factor).saturating_mul(height.div_ceil(factor)) > area as u64 {
         factor += factor.div_ceil(8);
     }
@@ -87,7 +87,7 @@ impl Reducer {
         Self { unit: Some(unit), ..Self::new(width, factor, scaling) }
     }
 
-    /// Adds one row of floating-point pixels; NaN, infinities and values beyond [`LARGEST`] are ignored.
+    /// Adds one row of floating-point pixels; NaN, infinities and values beyond [`MAX_PIXEL_VALUE`] are ignored.
     pub fn push_floats<T: Copy + Into<f64>>(&mut self, row: &[T]) {
         if let Some(unit) = self.unit {
             let scaling = self.scaling;
@@ -97,7 +97,7 @@ impl Reducer {
             let v: f64 = v.into();
             #[expect(clippy::cast_possible_truncation, reason = "previews need single precision")]
             let v = v as f32;
-            (v, v.abs() < LARGEST)
+            (v, v.abs() < MAX_PIXEL_VALUE)
         });
     }
 
@@ -207,7 +207,7 @@ fn in_unit(stored: f64, scaling: Scaling, unit: f64) -> (f32, bool) {
     let physical = stored * scaling.scale + scaling.zero;
     #[expect(clippy::cast_possible_truncation, reason = "previews need single precision")]
     let value = (physical / unit) as f32;
-    (value, unit::is_value(stored) && value.abs() < LARGEST)
+    (value, unit::is_value(stored) && value.abs() < MAX_PIXEL_VALUE)
 }
 
 /// Integer pixel types of FITS.

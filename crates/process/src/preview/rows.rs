@@ -139,7 +139,7 @@ fn array(rows: &[Row], column: &str) -> ArrayRef {
         "sky_noise" => of_f64(|row| row.sky_noise),
         "valid_pixels" => of_i64(|row| row.valid_pixels),
         "quality" => of_i16(|row| i16::from(row.recipe.quality)),
-        "recipe" => of_text(|row| row.recipe.word()),
+        "recipe" => of_text(|row| row.recipe.fingerprint()),
         other => panic!("preview.{other} is in the definition, but nothing sets it"),
     }
 }

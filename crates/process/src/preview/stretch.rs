@@ -71,7 +71,7 @@ impl Tone {
     }
 }
 
-/// Least distance in sigma of black below the sky.
+/// Minimum distance in sigma of black below the sky.
 const BLACK_SIGMAS: f32 = 4.0;
 /// Distance in sigma below the sky down to which faint areas are shown (where a stack covers less, in the shade of a guide
 /// probe); fainter values are dead, and black is at most [`BLACK_SIGMAS_OVER_DEAD`] below the sky.
@@ -84,7 +84,7 @@ const STRUCTURE_MARGIN: f32 = 1.25;
 const STRUCTURE: f64 = 0.01;
 /// Grey of an image of zeros alone; pixels without value are black.
 const ZERO_GREY: f64 = 1.0 / 16.0;
-/// Most sigma of white above the sky; white is at least three times as far above as black is below.
+/// Maximum number of sigma of white above the sky; white is at least three times as far above as black is below.
 const WHITE_SIGMAS: f32 = 3000.0;
 /// Shares of the values under black, tried in order: the first that excludes the dead ones counts.
 const BLACK: [f64; 4] = [0.003, 0.006, 0.01, 0.02];

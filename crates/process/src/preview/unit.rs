@@ -1,13 +1,13 @@
 //! The unit in which an image is reduced: 1, except for images whose values single precision cannot hold or distinguish.
 
-use super::level::{LARGEST, is_image_of_zeros};
+use super::level::{MAX_PIXEL_VALUE, is_image_of_zeros};
 use super::reduce::Reduced;
 
 /// Values that programs write for "no value" if they have no NaN.
-const FILLERS: [f64; 4] = [1e30, LARGEST as f64, f32::MAX as f64, f64::MAX];
+const FILLERS: [f64; 4] = [1e30, MAX_PIXEL_VALUE as f64, f32::MAX as f64, f64::MAX];
 /// Size below which values are lost beside the smallest scatter of a stretch.
 const SMALL: f32 = 1e-25;
-/// Size above which values are close to [`LARGEST`].
+/// Size above which values are close to [`MAX_PIXEL_VALUE`].
 const LARGE: f32 = 1e27;
 
 /// Returns true when an image, reduced in the unit 1, may have values other than those that were kept: none has a value, all

@@ -130,7 +130,7 @@ fn metadata_that_are_not_there() {
     // The image's second detector was refused: its catalogue waits.
     let outcome = run_with(&tables, vec![detector(7, 2)], &profile);
     assert_eq!(outcome.refusals(), [(Some(2), "no_detector", 5, true)]);
-    // A detector whose catalogue HDU is missing is told.
+    // A detector whose catalogue HDU is missing is reported.
     let three = vec![detector(7, 2), detector(7, 3), detector(7, 4)];
     let outcome = run_with(&tables, three, &profile);
     assert_eq!(outcome.refusals(), []);

@@ -36,7 +36,7 @@ impl DetectionSink for Outcome {
 }
 
 impl Outcome {
-    /// How many rows each value of a single-precision column has on each detector, as text with three digits.
+    /// Counts the rows that each value of a single-precision column has on each detector, as text with three digits.
     pub fn counts(&self, column: &str) -> BTreeMap<(i16, String), usize> {
         let mut counts = BTreeMap::new();
         for batch in &self.batches {

@@ -1,5 +1,5 @@
 //! Cameras of flat detectors in a common focal plane, and where their stars must appear: worked out here from the
-//! headers' meaning alone, without the rooms that are tested.
+//! headers' meaning alone, without the crates that are tested.
 
 use crate::frame::{Extension, Frame, file};
 use fits::write::HeaderBuilder;
@@ -95,7 +95,7 @@ impl Camera {
         file(&extensions)
     }
 
-    /// Where a FITS pixel of a detector appears in its own preview, and the preview's size.
+    /// Returns the place of a detector's FITS pixel in its own preview, and the preview's size.
     pub fn in_preview(&self, mount: Mount, (x, y): Vector, factor: f64) -> (Vector, Vector) {
         let (width, height) = (self.width as f64, self.height as f64);
         let corners = [(0.5, 0.5), (width + 0.5, height + 0.5)].map(|at| at as Vector);
@@ -108,7 +108,7 @@ impl Camera {
         (at, ((first.0 - last.0).abs() / factor, (first.1 - last.1).abs() / factor))
     }
 
-    /// Where a FITS pixel of a detector appears in a mosaic of so many columns, and the mosaic's rows.
+    /// Returns the place of a detector's FITS pixel in a mosaic of a number of columns, and the mosaic's rows.
     pub fn in_mosaic(&self, mount: Mount, at: Vector, columns: f64) -> (Vector, f64) {
         let upright = self.upright(|step| step);
         let (width, height) = (self.width as f64, self.height as f64);

@@ -136,7 +136,7 @@ fn an_image_without_values_is_black_and_told() {
 
 #[test]
 fn masks_show_both_values() {
-    // Zeros outnumber the flags, or are few: either way one can be told from the other.
+    // Zeros outnumber the flags, or are few: either way they can be distinguished.
     for share in [0.001, 0.03, 0.3, 0.7] {
         let flagged = |x: usize, _: usize| (x as f32) < share * 512.0;
         let frame = Frame::sky(512, 256, 0.0, 0.0).area(flagged, 4.0);

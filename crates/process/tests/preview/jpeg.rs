@@ -1,4 +1,4 @@
-//! JPEGs as somebody else decodes them: Pillow, by way of PGM.
+//! JPEGs as another program decodes them: Pillow, by way of PGM.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -113,12 +113,12 @@ pub struct Sky {
 }
 
 impl Sky {
-    /// What is asked of frames that show the sky: it is dark grey.
+    /// Checks a frame that shows the sky: it is dark grey.
     pub fn check(&self, subject: &str) {
         self.check_grey(subject, 0.15..=0.35);
     }
 
-    /// What is asked of flats, confidence maps and the like: their median is in the middle.
+    /// Checks a flat, a confidence map or the like: the median is in the middle.
     pub fn check_even(&self, subject: &str) {
         self.check_grey(subject, 0.45..=0.55);
     }

@@ -122,7 +122,7 @@ impl Outcome {
         findings.map(|f| format!("{} {}", f.code, f.hdu.unwrap())).collect()
     }
 
-    /// Leaves the JPEGs where somebody asked for them.
+    /// Writes the JPEGs into the directory that `ALMAGEST_KEEP_PREVIEWS` names.
     pub fn keep(&self, subject: &str) {
         let Some(directory) = std::env::var_os("ALMAGEST_KEEP_PREVIEWS") else { return };
         let directory = Path::new(&directory).join(subject);

@@ -24,7 +24,7 @@ fn rows_describe_the_jpegs() {
         assert_eq!(of("file_bytes"), outcome.jpegs[name].len().to_string());
         assert_eq!((of("transform"), of("north_up")), (transforms[n], "true"));
         assert_eq!((of("scale"), of("stretch"), of("quality")), ("4", "asinh", "85"));
-        assert_eq!(of("recipe"), Recipe::of(&crate::made::profile("").preview).word());
+        assert_eq!(of("recipe"), Recipe::of(&crate::made::profile("").preview).fingerprint());
         let pixels = if n == 0 { 4 * 640 * 480 } else { 640 * 480 };
         assert_eq!(of("valid_pixels"), pixels.to_string());
         let size = size_of_jpeg(&outcome.jpegs[name]);

@@ -37,8 +37,8 @@ fn every_setting_changes_the_recipe() {
     ];
     for (setting, wanted) in settings {
         let recipe = Recipe::of(&profile(setting).preview);
-        assert_eq!(recipe.word(), format!("{RECIPE}.{wanted}"));
-        assert_eq!(made(&Frame::sky(70, 70, 1.0, 0.1), setting).0["recipe"], recipe.word());
+        assert_eq!(recipe.fingerprint(), format!("{RECIPE}.{wanted}"));
+        assert_eq!(made(&Frame::sky(70, 70, 1.0, 0.1), setting).0["recipe"], recipe.fingerprint());
     }
 }
 

@@ -5,81 +5,86 @@ use super::{Build, Damage, Entry, Finder, Made, Scope, Sound};
 
 const fn kind(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     build: fn(&Sound) -> Made,
 ) -> Damage {
     let build = Build::Files(build);
-    Damage { name, story, code, scope: Scope::File, finder: Finder::Arrival, build }
+    Damage { name, description, code, scope: Scope::File, finder: Finder::Arrival, build }
 }
 
 const fn edited(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     edit: fn(&mut Editor) -> &mut Editor,
 ) -> Damage {
     let build = Build::Image(edit);
-    Damage { name, story, code, scope: Scope::File, finder: Finder::Arrival, build }
+    Damage { name, description, code, scope: Scope::File, finder: Finder::Arrival, build }
 }
 
 const fn of_hdu(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     hdu: u16,
     build: fn(&Sound) -> Made,
 ) -> Damage {
     let build = Build::Files(build);
-    Damage { name, story, code, scope: Scope::Hdu(hdu), finder: Finder::Arrival, build }
+    Damage { name, description, code, scope: Scope::Hdu(hdu), finder: Finder::Arrival, build }
 }
 
 const fn parked(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     edit: fn(&mut Editor) -> &mut Editor,
 ) -> Damage {
     let build = Build::Image(edit);
-    Damage { name, story, code, scope: Scope::Parked, finder: Finder::Metadata, build }
+    Damage { name, description, code, scope: Scope::Parked, finder: Finder::Metadata, build }
 }
 
 pub(super) static KINDS: [Damage; 29] = [
-    kind("cut_in_primary", "it ends inside the primary header", "missing_end", |s| {
+    kind("cut_in_primary", "the file ends inside the primary header", "missing_end", |s| {
         s.only_image(s.image[..2880].to_vec())
     }),
-    kind("cut_in_header", "it ends inside an extension's header", "missing_end", |s| {
+    kind("cut_in_header", "the file ends inside an extension's header", "missing_end", |s| {
         let file = Editor::of(&s.image);
         let at = file.hdu(2).header + 2880;
         s.only_image(file.cut(at))
     }),
-    kind("cut_in_data", "it ends inside the data of the third detector", "truncated", |s| {
+    kind("cut_in_data", "the file ends inside the data of the third detector", "truncated", |s| {
         let file = Editor::of(&s.image);
         let at = (file.hdu(3).data + file.hdu(3).end) / 2;
         s.only_image(file.cut(at))
     }),
-    kind("cut_in_rows", "it ends inside the rows of a table", "truncated", |s| {
+    kind("cut_in_rows", "the file ends inside the rows of a table", "truncated", |s| {
         let file = Editor::of(&s.catalogue);
         let at = file.hdu(4).data + 777;
         s.with_catalogue(file.cut(at))
     }),
-    kind("cut_odd", "it ends in the middle of a card", "missing_end", |s| {
+    kind("cut_odd", "the file ends in the middle of a card", "missing_end", |s| {
         s.only_image(s.image[..1234].to_vec())
     }),
-    kind("cut_in_padding", "it ends before the padding of its data", "truncated_padding", |s| {
-        let file = Editor::of(&s.image);
-        let ends = (1..=3).map(|hdu| file.hdu(hdu).end);
-        let at = ends.into_iter().find(|end| end % 2880 != 0).unwrap_or(s.image.len());
-        s.only_image(file.cut(at))
-    }),
-    kind("cut_after_primary", "it ends after the primary header", "no_data", |s| {
+    kind(
+        "cut_in_padding",
+        "the file ends before the padding of its data",
+        "truncated_padding",
+        |s| {
+            let file = Editor::of(&s.image);
+            let ends = (1..=3).map(|hdu| file.hdu(hdu).end);
+            let at = ends.into_iter().find(|end| end % 2880 != 0).unwrap_or(s.image.len());
+            s.only_image(file.cut(at))
+        },
+    ),
+    kind("cut_after_primary", "the file ends after the primary header", "no_data", |s| {
         let file = Editor::of(&s.image);
         let at = file.hdu(1).header;
         s.only_image(file.cut(at))
     }),
     Damage {
         name: "cut_between_extensions",
-        story: "it ends where its third detector ends",
+        description: "the file ends where the third detector ends",
         code: "extensions_missing",
         scope: Scope::File,
         finder: Finder::Metadata,
@@ -156,7 +161,7 @@ pub(super) static KINDS: [Damage; 29] = [
     }),
     Damage {
         name: "zero_point_missing",
-        story: "neither image nor catalogue has a zero point",
+        description: "neither image nor catalogue has a zero point",
         code: "no_zero_point",
         scope: Scope::Parked,
         finder: Finder::Catalogue,
@@ -168,7 +173,7 @@ pub(super) static KINDS: [Damage; 29] = [
     },
     Damage {
         name: "image_missing",
-        story: "a catalogue whose image is not there",
+        description: "a catalogue without its image",
         code: "image_absent",
         scope: Scope::Parked,
         finder: Finder::Metadata,

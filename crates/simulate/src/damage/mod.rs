@@ -32,7 +32,7 @@ pub struct Damage {
     /// Its name, snake case, unique.
     pub name: &'static str,
     /// The fault.
-    pub story: &'static str,
+    pub description: &'static str,
     /// Code of the expected refusal.
     pub code: &'static str,
     /// The extent of the refusal.
@@ -146,7 +146,7 @@ pub struct Planted {
     /// Kind of damage.
     pub kind: &'static str,
     /// The fault.
-    pub story: &'static str,
+    pub description: &'static str,
     /// Name of the file that is refused.
     pub file: OsString,
     /// Code of the expected refusal.
@@ -157,7 +157,14 @@ pub struct Planted {
 
 impl fmt::Display for Planted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}: {}) in {}", self.code, self.kind, self.story, files::shown(&self.file))
+        write!(
+            f,
+            "{} ({}: {}) in {}",
+            self.code,
+            self.kind,
+            self.description,
+            files::shown(&self.file)
+        )
     }
 }
 
@@ -193,8 +200,8 @@ pub fn plant_one(
         }
         entry.write(&delivery.join(name))?;
     }
-    let Damage { name, story, code, scope, .. } = *damage;
-    Ok(Some(Planted { kind: name, story, file: made.culprit, code, scope }))
+    let Damage { name, description, code, scope, .. } = *damage;
+    Ok(Some(Planted { kind: name, description, file: made.culprit, code, scope }))
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStringExt;
 
 const fn kind(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     build: fn(&super::Sound) -> Made,
 ) -> Damage {
     Damage {
         name,
-        story,
+        description,
         code,
         scope: Scope::File,
         finder: Finder::Directory,
@@ -57,13 +57,13 @@ pub(super) static KINDS: [Damage; 19] = [
     kind("name_hidden", "a name that begins with a dot", "name_hidden", |s| {
         s.named(format!(".{}.fit", s.root))
     }),
-    kind("name_with_tab", "a tabulator in the name", "name_control_character", |s| {
+    kind("name_with_tab", "a tab in the name", "name_control_character", |s| {
         s.named(format!("{}\t.fit", s.root))
     }),
     kind("name_not_ascii", "a letter that is not ASCII in the name", "name_not_ascii", |s| {
         s.named(format!("{}\u{3b1}.fit", s.root))
     }),
-    kind("name_not_utf8", "bytes in the name that are no text", "name_not_utf8", |s| {
+    kind("name_not_utf8", "bytes in the name that are not UTF-8", "name_not_utf8", |s| {
         let mut name = s.root.clone().into_bytes();
         name.extend_from_slice(b"\xff\xfe.fit");
         s.named(OsString::from_vec(name))
@@ -71,7 +71,7 @@ pub(super) static KINDS: [Damage; 19] = [
     kind("name_too_long", "a name of 240 bytes", "name_too_long", |s| {
         s.named(format!("{}{}.fit", s.root, "x".repeat(236 - s.root.len())))
     }),
-    kind("name_twice", "two names that differ in case alone", "name_duplicate", |s| {
+    kind("name_twice", "two names that differ in case only", "name_duplicate", |s| {
         let first = OsString::from(s.root.to_uppercase() + ".fit");
         let mut made = s.only(Entry::Bytes(s.image.clone()));
         made.files.insert(0, (first, Entry::Bytes(s.image.clone())));

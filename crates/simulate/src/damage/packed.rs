@@ -7,13 +7,13 @@ use std::io::Write;
 
 const fn kind(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     build: fn(&Sound) -> Made,
 ) -> Damage {
     Damage {
         name,
-        story,
+        description,
         code,
         scope: Scope::File,
         finder: Finder::Arrival,

@@ -5,13 +5,20 @@ use super::{Build, Damage, Finder, Scope};
 
 const fn kind(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     rows: u64,
     edit: fn(&mut Editor) -> &mut Editor,
 ) -> Damage {
     let scope = Scope::Rows(2, rows);
-    Damage { name, story, code, scope, finder: Finder::Catalogue, build: Build::Catalogue(edit) }
+    Damage {
+        name,
+        description,
+        code,
+        scope,
+        finder: Finder::Catalogue,
+        build: Build::Catalogue(edit),
+    }
 }
 
 /// Columns that matter here, counted from 1.
@@ -43,7 +50,7 @@ pub(super) static KINDS: [Damage; 8] = [
     }),
     Damage {
         name: "places_outside",
-        story: "a quarter of the rows outside the detector",
+        description: "a quarter of the rows outside the detector",
         code: "too_many_refused_rows",
         scope: Scope::Hdu(2),
         finder: Finder::Catalogue,

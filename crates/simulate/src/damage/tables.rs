@@ -5,12 +5,12 @@ use super::{Build, Damage, Finder, Scope};
 
 const fn kind(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     edit: fn(&mut Editor) -> &mut Editor,
 ) -> Damage {
     let build = Build::Catalogue(edit);
-    Damage { name, story, code, scope: Scope::Hdu(2), finder: Finder::Catalogue, build }
+    Damage { name, description, code, scope: Scope::Hdu(2), finder: Finder::Catalogue, build }
 }
 
 pub(super) static KINDS: [Damage; 8] = [
@@ -29,7 +29,7 @@ pub(super) static KINDS: [Damage; 8] = [
     }),
     Damage {
         name: "rows_none",
-        story: "a catalogue without rows",
+        description: "a catalogue without rows",
         code: "zero_rows",
         scope: Scope::Hdu(4),
         finder: Finder::Catalogue,

@@ -5,34 +5,34 @@ use super::{Build, Damage, Finder, Scope};
 
 const fn kind(
     name: &'static str,
-    story: &'static str,
+    description: &'static str,
     code: &'static str,
     edit: fn(&mut Editor) -> &mut Editor,
 ) -> Damage {
     let build = Build::Image(edit);
-    Damage { name, story, code, scope: Scope::Hdu(2), finder: Finder::Pixels, build }
+    Damage { name, description, code, scope: Scope::Hdu(2), finder: Finder::Pixels, build }
 }
 
 pub(super) static KINDS: [Damage; 9] = [
     kind("codec_unknown", "compressed by an unknown algorithm", "unsupported", |f| {
         f.put(2, "ZCMPTYPE", b"ZCMPTYPE= 'MAGIC_1 '")
     }),
-    kind("tile_outside", "a tile that lies outside the HDU", "outside_heap", |f| {
+    kind("tile_outside", "a tile outside of the HDU", "outside_heap", |f| {
         descriptor(f, 20, None, Some(1 << 28))
     }),
-    kind("tile_before", "a tile that lies before the heap", "outside_heap", |f| {
+    kind("tile_before", "a tile before the heap", "outside_heap", |f| {
         descriptor(f, 20, None, Some(-4000))
     }),
     kind("tile_short", "a tile whose code ends early", "tile_code_too_short", |f| {
         descriptor(f, 31, Some(9), None)
     }),
-    kind("tile_rubbish", "a tile whose code is rubbish", "tile_rice_level", |f| {
+    kind("tile_rubbish", "a tile whose code is garbage", "tile_rice_level", |f| {
         let rows = super::sound::SIDE;
         let from = 8 * rows + 4; // the first pixel of the first tile may be anything
         f.data(2)[from..from + 40].fill(0xff);
         f
     }),
-    kind("tfields_text", "TFIELDS is no number", "wrong_type", |f| {
+    kind("tfields_text", "TFIELDS is not a number", "wrong_type", |f| {
         f.put(2, "TFIELDS", b"TFIELDS = 'one     '")
     }),
     kind("zbitpix_wrong", "ZBITPIX = 12", "bad_value", |f| f.set(2, "ZBITPIX", "12")),

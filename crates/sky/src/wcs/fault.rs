@@ -48,7 +48,7 @@ pub enum WcsFault {
         partner: String,
     },
     /// A projection this crate does not compute.
-    #[error("keyword {keyword} asks for projection {projection:?}, which is not supported")]
+    #[error("keyword {keyword} names projection {projection:?}, which is not supported")]
     UnsupportedProjection {
         /// The keyword.
         keyword: String,
@@ -116,7 +116,7 @@ pub enum WcsFault {
         keyword: String,
     },
     /// A pixel of the image is outside the area that the projection covers.
-    #[error("pixel ({x}, {y}) lies outside the projection")]
+    #[error("pixel ({x}, {y}) is outside of the projection")]
     OffSky {
         /// FITS pixel coordinate.
         x: f64,

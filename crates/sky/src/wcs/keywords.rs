@@ -261,9 +261,9 @@ impl<'a, K: Keywords + ?Sized> Cards<'a, K> {
 
     /// Returns true when there is a number under one of the parameter's keywords.
     pub(super) fn has_parameter(&self, axis: usize, m: u16) -> bool {
-        let is_there =
+        let exists =
             |keyword| self.listed.may_have(keyword) && self.header.number(keyword).is_some();
-        self.parameter_keywords(axis, m).each().any(|keyword| is_there(self.stored(keyword)))
+        self.parameter_keywords(axis, m).each().any(|keyword| exists(self.stored(keyword)))
     }
 
     pub(super) fn parameter_keyword(&self, axis: usize, m: u16) -> String {

@@ -132,7 +132,7 @@ impl Wcs {
         let [along, a, b] = self.projection.to_spheres(radians(lon), radians(lat));
         let directions = std::array::from_fn(|i| self.sphere.direction(along[i], a[i], b[i]));
         match &self.e_terms {
-            Some(way) => directions.map(|direction| way.vector(direction)),
+            Some(to_icrs) => directions.map(|direction| to_icrs.vector(direction)),
             None => directions,
         }
     }
@@ -158,7 +158,7 @@ impl Wcs {
     #[inline(always)]
     pub fn vector_to_pixel(&self, direction: UnitVector) -> Option<(f64, f64)> {
         let direction = match &self.e_terms {
-            Some(way) => way.vector_back(direction),
+            Some(to_icrs) => to_icrs.vector_back(direction),
             None => direction,
         };
         let (along, a, b) = self.sphere.components(direction);
@@ -221,9 +221,9 @@ impl Wcs {
         let directions = self.pixels_to_vectors(x, y);
         for i in 0..N {
             let position = directions[i].position();
-            let is_there = directions[i].x.is_finite();
-            ra_deg[i] = if is_there { position.ra_deg } else { f64::NAN };
-            dec_deg[i] = if is_there { position.dec_deg } else { f64::NAN };
+            let exists = directions[i].x.is_finite();
+            ra_deg[i] = if exists { position.ra_deg } else { f64::NAN };
+            dec_deg[i] = if exists { position.dec_deg } else { f64::NAN };
         }
     }
 

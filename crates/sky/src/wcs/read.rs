@@ -110,8 +110,8 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>, reading: Reading) -> Result<
     let pole = native.pole(longitude_deg, latitude_deg).ok_or_else(impossible)?;
     let frame = read_frame(cards, &axes, reading, &mut notes)?;
     let known = frame.unwrap_or(ReferenceFrame::Icrs);
-    let way = if reading.rotates_fk5_2000 { known.to_icrs() } else { known.to_kept_fk5() };
-    let (sphere, e_terms) = in_icrs(Sphere::new(pole), way);
+    let to_icrs = if reading.rotates_fk5_2000 { known.to_icrs() } else { known.to_kept_fk5() };
+    let (sphere, e_terms) = in_icrs(Sphere::new(pole), to_icrs);
     let plane_offset = match parameters.longitude(0)? {
         Some(flag) if flag != 0.0 || axes.projection == "GLS" => {
             Some(plane_offset(&projection, native).ok_or_else(impossible)?)
@@ -124,7 +124,7 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>, reading: Reading) -> Result<
     let written = SkyPosition { ra_deg: longitude_deg, dec_deg: latitude_deg };
     let mut wcs = Wcs {
         reference_pixel: [cards.reference_pixel(0)?, cards.reference_pixel(1)?],
-        reference: way.position(written),
+        reference: to_icrs.position(written),
         sip,
         matrix,
         inverse,
@@ -149,13 +149,13 @@ fn read<K: Keywords + ?Sized>(cards: &Cards<'_, K>, reading: Reading) -> Result<
 
 /// Rotates the sphere to the ICRS when the transformation is a rotation; otherwise the transformation remains a
 /// separate step.
-fn in_icrs(sphere: Sphere, way: ToIcrs) -> (Sphere, Option<Box<ToIcrs>>) {
-    if way.is_identity() {
+fn in_icrs(sphere: Sphere, to_icrs: ToIcrs) -> (Sphere, Option<Box<ToIcrs>>) {
+    if to_icrs.is_identity() {
         return (sphere, None);
     }
-    match way.rotation() {
+    match to_icrs.rotation() {
         Some(rotation) => (sphere.turned(rotation), None),
-        None => (sphere, Some(Box::new(way))),
+        None => (sphere, Some(Box::new(to_icrs))),
     }
 }
 

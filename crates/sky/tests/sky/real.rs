@@ -33,7 +33,7 @@ fn the_wfcam_cutout() {
     );
     assert!((f.extent_arcmin - 0.71).abs() < 0.01, "{f:?}");
     assert_eq!(wcs.orientation(size_of(cards)).unwrap().name(), "flipx");
-    // The object the cut-out was asked for lies in it: TaurusAuriga 12_28.
+    // The cut-out contains the object for which it was requested: TaurusAuriga 12_28.
     assert!(
         (f.centre.ra_deg - 83.63).abs() < 0.1 && (f.centre.dec_deg - 22.01).abs() < 0.1,
         "{f:?}"

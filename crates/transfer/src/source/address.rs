@@ -51,7 +51,7 @@ impl Address {
     pub fn parse(text: &str, root: &Path) -> Result<Self, AddressFault> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return match text {
-                "" => Err(AddressFault("it has no url".to_owned())),
+                "" => Err(AddressFault("the address is empty".to_owned())),
                 path => Ok(Self::Directory(root.join(path))),
             };
         };
@@ -60,32 +60,30 @@ impl Address {
         let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
         if user.contains(':') {
             return fault(
-                "a password does not belong into a URL: name a file of mode 0600 (secret_file) or a \
-                          variable of the environment (secret_env)",
+                "a password does not belong in a URL: name a file of mode 0600 (secret_file) or an \
+                          environment variable (secret_env)",
             );
         }
         if text.chars().any(|c| c.is_control() || c == ' ') {
-            return fault("it holds a blank or a control character");
+            return fault("the URL contains a blank or a control character");
         }
         if host.is_empty() && scheme != "file" {
-            return fault("it names no host");
+            return fault("the URL names no host or bucket");
         }
         match scheme {
             "file" => Ok(Self::Directory(PathBuf::from(format!("/{path}")))),
             "ssh" | "sftp" => ssh(user, host, path)
-                .map_or_else(|| fault("it is no ssh address"), |p| Ok(Self::Ssh(p))),
+                .map_or_else(|| fault("the URL is not a valid ssh address"), |p| Ok(Self::Ssh(p))),
             "http" | "https" if user.is_empty() => {
                 Ok(Self::Http(text.trim_end_matches('/').to_owned()))
             }
-            "http" | "https" => fault("a user does not belong into this URL: set user"),
+            "http" | "https" => fault("a user name does not belong in this URL: set user"),
             "s3" if user.is_empty() => Ok(Self::S3(S3Place {
                 bucket: host.to_owned(),
                 prefix: path.trim_matches('/').to_owned(),
             })),
-            "s3" => fault("a user does not belong into this URL: set user"),
-            _ => fault(
-                "its scheme is none of ssh, http, https, s3; a directory is written as a path",
-            ),
+            "s3" => fault("a user name does not belong in this URL: set user"),
+            _ => fault("the scheme is not ssh, http, https or s3; a directory is given as a path"),
         }
     }
 

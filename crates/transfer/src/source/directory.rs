@@ -1,7 +1,8 @@
 //! A directory on this machine, or mounted.
 
 use super::{
-    Entry, EntryKind, Found, Line, Links, Sink, Source, SourceFault, Span, is_directory, links,
+    Connection, Entry, EntryKind, Found, Links, Sink, Source, SourceFault, Span, is_directory,
+    links,
 };
 use files::OpenFault;
 use std::ffi::OsString;
@@ -35,7 +36,9 @@ impl Directory {
         if self.links == Links::Skip {
             return Err(links::SKIPPED.to_owned());
         }
-        let target = link.canonicalize().map_err(|error| format!("it leads nowhere: {error}"))?;
+        let target = link
+            .canonicalize()
+            .map_err(|error| format!("the target cannot be resolved: {error}"))?;
         let trees = std::iter::once(&self.root).chain(&self.link_roots);
         let is_within = |tree: &PathBuf| tree.canonicalize().is_ok_and(|t| target.starts_with(t));
         let is_own = own.is_some_and(|own| target.starts_with(own));
@@ -85,7 +88,7 @@ impl Directory {
 pub(crate) fn fault(path: &Path, error: &io::Error) -> SourceFault {
     let place = path.display().to_string();
     match error.kind() {
-        io::ErrorKind::NotFound => SourceFault::lasting("missing_file", place, "it is not there"),
+        io::ErrorKind::NotFound => SourceFault::lasting("missing_file", place, "not found"),
         io::ErrorKind::PermissionDenied => {
             SourceFault::lasting("unreadable", place, "permission denied")
         }
@@ -150,7 +153,7 @@ impl Source for Directory {
         Ok(entries)
     }
 
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
         if !is_directory(&self.root) {
             return Err(fault(&self.root, &io::ErrorKind::NotFound.into()));
         }
@@ -166,7 +169,7 @@ impl Source for Directory {
     }
 }
 
-impl Line for Directory {
+impl Connection for Directory {
     fn read(
         &mut self,
         delivery: &str,
@@ -197,7 +200,7 @@ impl Line for Directory {
         }
     }
 
-    fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
         let path = self.path_of(delivery, wanted);
         let found = std::fs::symlink_metadata(&path).map_err(|e| fault(&path, &e))?;
         Ok(Entry { locator: wanted.locator.clone(), ..entry(wanted.name.clone(), &found) })
@@ -216,8 +219,10 @@ impl Directory {
 fn of_open(path: &Path, open: &OpenFault) -> SourceFault {
     match open {
         OpenFault::Io(error) => fault(path, error),
-        other => {
-            SourceFault::lasting(other.code(), path.display().to_string(), format!("it {other}"))
-        }
+        other => SourceFault::lasting(
+            other.code(),
+            path.display().to_string(),
+            format!("the file {other}"),
+        ),
     }
 }

@@ -3,8 +3,8 @@
 use super::html::Links;
 use super::page::Page;
 use super::{
-    Access, ENTRIES_MOST, Entry, EntryKind, Found, Glance, Line, Sink, Source, SourceFault, Span,
-    below, endless,
+    Access, Connection, Entry, EntryKind, Found, MAX_ENTRIES, Probe, Sink, Source, SourceFault,
+    Span, below, endless,
 };
 use crate::manifest::Manifest;
 use base64::Engine as _;
@@ -35,8 +35,8 @@ pub(super) fn agent(access: &Access) -> Result<Agent, SourceFault> {
         .timeout_send_request(seconds(30))
         .timeout_recv_response(seconds(access.stall.seconds.max(1)))
         .timeout_per_read(seconds(access.stall.seconds.max(1)))
-        .max_idle_connections(2 * access.lines_most.max(1))
-        .max_idle_connections_per_host(2 * access.lines_most.max(1))
+        .max_idle_connections(2 * access.max_connections.max(1))
+        .max_idle_connections_per_host(2 * access.max_connections.max(1))
         .user_agent(concat!("almagest/", env!("CARGO_PKG_VERSION")))
         .tls_config(TlsConfig::builder().root_certs(authorities(access)?).build())
         .proxy(None)
@@ -46,7 +46,7 @@ pub(super) fn agent(access: &Access) -> Result<Agent, SourceFault> {
 
 /// Returns the trusted authorities: those of a file, of the system, or, if it has none, those that browsers trust.
 fn authorities(access: &Access) -> Result<RootCerts, SourceFault> {
-    let Some(path) = access.authorities.clone().or_else(files::system_authorities) else {
+    let Some(path) = access.ca_file.clone().or_else(files::system_authorities) else {
         return Ok(RootCerts::WebPki);
     };
     let fault = |why: &dyn std::fmt::Display| {
@@ -60,29 +60,29 @@ fn authorities(access: &Access) -> Result<RootCerts, SourceFault> {
         })
         .collect();
     match certificates.is_empty() {
-        true => Err(fault(&"it holds no certificate")),
+        true => Err(fault(&"the file contains no certificate")),
         false => Ok(RootCerts::new_with_certs(&certificates)),
     }
 }
 
 /// Makes the fault of a request without response. The URL is not shown, because it may be signed.
-pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
+pub(super) fn no_response(place: &str, error: &ureq::Error) -> SourceFault {
     let why = match error {
-        ureq::Error::Timeout(_) => "nothing came for too long".to_owned(),
+        ureq::Error::Timeout(_) => "no data arrived for too long".to_owned(),
         ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::HostNotFound => "there is no such host".to_owned(),
+        ureq::Error::HostNotFound => "no such host".to_owned(),
         ureq::Error::Rustls(error) => {
             return SourceFault::lasting("no_access", place, format!("TLS: {error}"));
         }
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-            return SourceFault::lasting("no_address", place, "it is no URL");
+            return SourceFault::lasting("no_address", place, "not a valid URL");
         }
         // The server is reachable, and responds in this way to every request for this file.
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
-            return SourceFault::lasting("refused_by_source", place, "its redirects do not end");
+            return SourceFault::lasting("refused_by_source", place, "too many redirects");
         }
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
-            let why = format!("the answer is not HTTP as it should be: {error}");
+            let why = format!("invalid HTTP response: {error}");
             return SourceFault::lasting("refused_by_source", place, why);
         }
         other => other.to_string(),
@@ -92,9 +92,9 @@ pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
 
 /// Makes the fault of an unexpected response.
 pub(super) fn refused(place: &str, status: StatusCode) -> SourceFault {
-    let why = format!("the server answers {status}");
+    let why = format!("the server responded with {status}");
     match status.as_u16() {
-        404 | 410 => SourceFault::lasting("missing_file", place, "it is not there"),
+        404 | 410 => SourceFault::lasting("missing_file", place, "not found"),
         401 | 403 => SourceFault::lasting("unreadable", place, why),
         412 | 416 => SourceFault::Changed { place: place.to_owned() },
         408 | 425 | 429 | 500..=599 => SourceFault::busy(place, why),
@@ -103,8 +103,8 @@ pub(super) fn refused(place: &str, status: StatusCode) -> SourceFault {
 }
 
 /// Returns the description of a file in the headers of a response.
-pub(super) fn described(name: OsString, answer: &Response<Body>) -> Entry {
-    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+pub(super) fn described(name: OsString, response: &Response<Body>) -> Entry {
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let modified =
         header("last-modified").and_then(|t| chrono::DateTime::parse_from_rfc2822(t).ok());
     Entry {
@@ -123,51 +123,52 @@ pub(super) fn described(name: OsString, answer: &Response<Body>) -> Entry {
 ///
 /// # Errors
 /// [`SourceFault`] for one that is longer than [`PAGE_BYTES`] or ends early.
-pub(super) fn listed(place: &str, answer: Response<Body>) -> Result<String, SourceFault> {
+pub(super) fn listed(place: &str, response: Response<Body>) -> Result<String, SourceFault> {
     let mut bytes = Vec::new();
-    let mut body = answer.into_body().into_reader().take(PAGE_BYTES + 1);
+    let mut body = response.into_body().into_reader().take(PAGE_BYTES + 1);
     body.read_to_end(&mut bytes).map_err(|e| SourceFault::passing(place, e))?;
     if bytes.len() as u64 > PAGE_BYTES {
-        let why = format!("its list of files is longer than {PAGE_BYTES} bytes");
+        let why = format!("the list of files is longer than {PAGE_BYTES} bytes");
         return Err(SourceFault::lasting("list_too_long", place, why));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Writes the body of a response to a request for a span into the sink.
-pub(super) fn pour(
+pub(super) fn copy_body(
     place: &str,
-    answer: Response<Body>,
+    response: Response<Body>,
     wanted: &Entry,
     span: Span,
     sink: &mut Sink<'_>,
 ) -> Result<(), SourceFault> {
     let header =
-        |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let (mut skip, whole) = match answer.status().as_u16() {
+        |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let (mut skip, whole) = match response.status().as_u16() {
         206 => {
-            let told = header("content-range").unwrap_or_default();
-            let (part, all) = told.trim_start_matches("bytes ").split_once('/').unwrap_or(("", ""));
+            let stated = header("content-range").unwrap_or_default();
+            let (part, all) =
+                stated.trim_start_matches("bytes ").split_once('/').unwrap_or(("", ""));
             let from = part.split_once('-').and_then(|(from, _)| from.parse().ok());
             if from != Some(span.from) {
                 return Err(SourceFault::passing(
                     place,
-                    format!("the server answers with another part: {told}"),
+                    format!("the server returned another range: {stated}"),
                 ));
             }
             (0, all.parse().ok())
         }
         // A server may respond with the whole file.
         200 => (span.from, header("content-length").and_then(|n| n.parse().ok())),
-        _ => return Err(refused(place, answer.status())),
+        _ => return Err(refused(place, response.status())),
     };
     let is_other =
-        |told: Option<u64>| told.is_some() && wanted.bytes.is_some() && told != wanted.bytes;
+        |stated: Option<u64>| stated.is_some() && wanted.bytes.is_some() && stated != wanted.bytes;
     let tag = header("etag").unwrap_or_default();
     if is_other(whole) || !tag.is_empty() && !wanted.tag.is_empty() && tag != wanted.tag {
         return Err(SourceFault::Changed { place: place.to_owned() });
     }
-    let mut body = answer.into_body().into_reader();
+    let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 18];
     let mut rest = span.to - span.from;
     while rest > 0 {
@@ -190,7 +191,7 @@ pub(super) fn pour(
 }
 
 /// Makes a request for a span of the listed content, and for nothing else.
-pub(super) fn asked_for(
+pub(super) fn ranged(
     request: RequestBuilder<WithoutBody>,
     wanted: &Entry,
     span: Span,
@@ -228,7 +229,7 @@ impl Http {
         below(&self.url, &part(delivery), &part(name))
     }
 
-    fn dressed(&self, request: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
+    fn authorized(&self, request: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
         let Some(secret) = &self.access.secret else { return request };
         let value = if self.access.user.is_empty() {
             format!("Bearer {}", secret.reveal())
@@ -241,26 +242,28 @@ impl Http {
 
     /// Returns the text at an address, and true when the server stated its end.
     fn text(&self, url: &str) -> Result<(String, bool), SourceFault> {
-        let answer = self.dressed(self.agent.get(url)).call().map_err(|e| unanswered(url, &e))?;
-        if answer.status() != StatusCode::OK {
-            return Err(refused(url, answer.status()));
+        let response =
+            self.authorized(self.agent.get(url)).call().map_err(|e| no_response(url, &e))?;
+        if response.status() != StatusCode::OK {
+            return Err(refused(url, response.status()));
         }
-        let is_framed = answer.headers().contains_key("content-length")
-            || answer.headers().contains_key("transfer-encoding");
-        Ok((listed(url, answer)?, is_framed))
+        let is_framed = response.headers().contains_key("content-length")
+            || response.headers().contains_key("transfer-encoding");
+        Ok((listed(url, response)?, is_framed))
     }
 
     fn page(&self, delivery: &str) -> Result<(Page, String), SourceFault> {
         let url = self.url(delivery, "") + "/";
         let (text, is_framed) = self.text(&url)?;
-        let at = Url::parse(&url)
-            .map_err(|e| SourceFault::lasting("no_address", &url, format!("it is no URL: {e}")))?;
+        let at = Url::parse(&url).map_err(|e| {
+            SourceFault::lasting("no_address", &url, format!("not a valid URL: {e}"))
+        })?;
         let links = Links::read(&text);
         if links.is_cut || !is_framed && links.is_opened && !links.is_closed {
-            return Err(SourceFault::busy(&url, "its list of files ends in the middle"));
+            return Err(SourceFault::busy(&url, "the list of files is truncated"));
         }
         let page = Page::of(&links, &at);
-        match page.files.len() + page.directories.len() > ENTRIES_MOST {
+        match page.files.len() + page.directories.len() > MAX_ENTRIES {
             true => Err(endless(url)),
             false => Ok((page, text)),
         }
@@ -298,16 +301,16 @@ impl Http {
 
     fn head(&self, delivery: &str, entry: &Entry) -> Result<Entry, SourceFault> {
         let url = self.url_of(delivery, entry);
-        let answer =
-            self.dressed(self.agent.head(&url)).call().map_err(|e| unanswered(&url, &e))?;
-        match answer.status().as_u16() {
+        let response =
+            self.authorized(self.agent.head(&url)).call().map_err(|e| no_response(&url, &e))?;
+        match response.status().as_u16() {
             200 => Ok(Entry {
                 locator: entry.locator.clone(),
-                ..described(entry.name.clone(), &answer)
+                ..described(entry.name.clone(), &response)
             }),
             // A server that does not support HEAD may still have the file.
-            405 | 501 => Ok(untold(entry)),
-            _ => Err(refused(&url, answer.status())),
+            405 | 501 => Ok(name_only(entry)),
+            _ => Err(refused(&url, response.status())),
         }
     }
 
@@ -316,39 +319,39 @@ impl Http {
         let (next, silent) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let found = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for _ in 0..self.access.lines_most.clamp(1, 16).min(listed.len().max(1)) {
+            for _ in 0..self.access.max_connections.clamp(1, 16).min(listed.len().max(1)) {
                 scope.spawn(|| {
                     while let Some(entry) = listed.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if silent.load(Ordering::Relaxed) >= SILENT_MOST {
+                        if silent.load(Ordering::Relaxed) >= MAX_SILENT {
                             return;
                         }
                         // A name that will be refused is not queried.
-                        let is_asked = entry.kind == EntryKind::File
+                        let is_queried = entry.kind == EntryKind::File
                             && crate::names::fault(&entry.name).is_none();
-                        let looked = match is_asked {
+                        let queried = match is_queried {
                             true => self.head(delivery, entry),
                             false => Ok(entry.clone()),
                         };
-                        match &looked {
+                        match &queried {
                             Err(SourceFault::Passing { is_answered: false, .. }) => {
                                 silent.fetch_add(1, Ordering::Relaxed);
                             }
-                            _ if is_asked => silent.store(0, Ordering::Relaxed),
+                            _ if is_queried => silent.store(0, Ordering::Relaxed),
                             _ => {}
                         }
                         if let Ok(mut found) = found.lock() {
-                            found.push((entry, looked));
+                            found.push((entry, queried));
                         }
                     }
                 });
             }
         });
         let found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_silent = silent.load(Ordering::Relaxed) >= SILENT_MOST
-            || !found.iter().any(|(_, looked)| looked.is_ok());
+        let is_silent = silent.load(Ordering::Relaxed) >= MAX_SILENT
+            || !found.iter().any(|(_, queried)| queried.is_ok());
         let mut entries = Vec::new();
-        for (entry, looked) in found {
-            match looked {
+        for (entry, queried) in found {
+            match queried {
                 Ok(entry) => entries.push(entry),
                 Err(fault @ SourceFault::Passing { is_answered: false, .. }) if is_silent => {
                     return Err(fault);
@@ -356,11 +359,11 @@ impl Http {
                 // The file is listed, but missing: a list may be ahead of its files.
                 Err(SourceFault::Lasting { code: "missing_file", .. }) => entries.push(Entry {
                     kind: EntryKind::Elsewhere,
-                    note: "it is listed, and the server does not have it".to_owned(),
-                    ..untold(entry)
+                    note: "the file is listed, and the server does not have it".to_owned(),
+                    ..name_only(entry)
                 }),
                 // The file is listed nevertheless; reading it will report the reason.
-                Err(_) => entries.push(untold(entry)),
+                Err(_) => entries.push(name_only(entry)),
             }
         }
         Ok(entries)
@@ -368,10 +371,10 @@ impl Http {
 }
 
 /// Consecutive files whose queries get no response, after which the server is not queried for others.
-const SILENT_MOST: usize = 8;
+const MAX_SILENT: usize = 8;
 
 /// Makes the entry of a file of which the server reported nothing but the name.
-fn untold(listed: &Entry) -> Entry {
+fn name_only(listed: &Entry) -> Entry {
     Entry { locator: listed.locator.clone(), ..Entry::named(listed.name.clone(), EntryKind::File) }
 }
 
@@ -387,17 +390,17 @@ impl Source for Http {
         self.heads(delivery, &listed)
     }
 
-    fn glance(&self, delivery: &str) -> Result<Glance, SourceFault> {
+    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
         let (listed, text) = self.names(delivery)?;
         let names = listed.iter().map(|e| e.name.to_string_lossy().into_owned()).collect();
-        Ok(Glance { names, word: twox_hash::XxHash64::oneshot(0, text.as_bytes()) })
+        Ok(Probe { names, fingerprint: twox_hash::XxHash64::oneshot(0, text.as_bytes()) })
     }
 
     fn is_slow_to_list(&self) -> bool {
         true
     }
 
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
         Ok(Box::new(self.clone()))
     }
 
@@ -406,7 +409,7 @@ impl Source for Http {
     }
 }
 
-impl Line for Http {
+impl Connection for Http {
     fn read(
         &mut self,
         delivery: &str,
@@ -415,12 +418,12 @@ impl Line for Http {
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
         let url = self.url_of(delivery, wanted);
-        let request = asked_for(self.dressed(self.agent.get(&url)), wanted, span);
-        let answer = request.call().map_err(|e| unanswered(&url, &e))?;
-        pour(&url, answer, wanted, span, sink)
+        let request = ranged(self.authorized(self.agent.get(&url)), wanted, span);
+        let response = request.call().map_err(|e| no_response(&url, &e))?;
+        copy_body(&url, response, wanted, span, sink)
     }
 
-    fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
         self.head(delivery, wanted)
     }
 }

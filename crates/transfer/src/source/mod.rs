@@ -1,12 +1,12 @@
 //! Sources of deliveries: a directory, `ssh://` (SFTP), `http(s)://`, `s3://`. One interface, [`Source`]; each kind in its
 //! file.
 //!
-//! A source lists its deliveries and their files, and opens [`Line`]s: one connection each, used by one thread at a time, that
-//! reads ranges of files. The state of a file when it was listed ([`Entry`]) is compared with its state when it is read, as far
-//! as the protocol can: `fstat` on SFTP, `If-Match` on HTTP and S3.
+//! A source lists its deliveries and their files, and opens [`Connection`]s, each used by one thread at a time, that read ranges
+//! of files. The state of a file when it was listed ([`Entry`]) is compared with its state when it is read, as far as the
+//! protocol can: `fstat` on SFTP, `If-Match` on HTTP and S3.
 //!
 //! Start at [`open`]. Another kind is another implementation of the two traits. Retries, order and limits are the task of
-//! [`crate::lanes`].
+//! [`crate::connections`].
 
 pub mod address;
 mod directory;
@@ -106,11 +106,11 @@ impl Entry {
     }
 }
 
-/// Most entries of a list; a longer one is not a delivery.
-const ENTRIES_MOST: usize = 1_000_000;
+/// Maximum number of entries of a list; a longer one is not a delivery.
+const MAX_ENTRIES: usize = 1_000_000;
 
 fn endless(place: impl Into<String>) -> SourceFault {
-    SourceFault::lasting("refused_by_source", place, "its list does not end")
+    SourceFault::lasting("refused_by_source", place, "the list of entries does not end")
 }
 
 /// The reason why a source did not fulfil a request.
@@ -137,13 +137,13 @@ pub enum SourceFault {
         code: &'static str,
     },
     /// The file has changed since it was listed.
-    #[error("{place}: it changed since it was listed")]
+    #[error("{place}: changed since it was listed")]
     Changed {
         /// The file.
         place: String,
     },
     /// The bytes read could not be stored on this machine.
-    #[error("cannot put away what was read")]
+    #[error("cannot store the bytes that were read")]
     Sink(#[source] io::Error),
 }
 
@@ -183,15 +183,15 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// [`SourceFault`].
-    fn glance(&self, delivery: &str) -> Result<Glance, SourceFault> {
-        self.list(delivery).map(|entries| Glance::of(&entries))
+    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
+        self.list(delivery).map(|entries| Probe::of(&entries))
     }
 
     /// Opens a separate connection.
     ///
     /// # Errors
     /// [`SourceFault`].
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault>;
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault>;
 
     /// Returns the place of a delivery, for the record: a URL without secrets, or a path.
     fn place(&self, delivery: &str) -> String;
@@ -209,14 +209,14 @@ pub trait Source: Send + Sync {
 
 /// A summary of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Glance {
+pub struct Probe {
     /// Names in it.
     pub names: Vec<String>,
     /// A fingerprint that changes when anything in the delivery does.
-    pub word: u64,
+    pub fingerprint: u64,
 }
 
-impl Glance {
+impl Probe {
     /// Makes the summary of a list.
     pub fn of(entries: &[Entry]) -> Self {
         let mut lines: Vec<String> = entries
@@ -225,7 +225,7 @@ impl Glance {
             .collect();
         lines.sort_unstable();
         let names = entries.iter().map(|e| e.name.to_string_lossy().into_owned()).collect();
-        Self { names, word: twox_hash::XxHash64::oneshot(0, lines.concat().as_bytes()) }
+        Self { names, fingerprint: twox_hash::XxHash64::oneshot(0, lines.concat().as_bytes()) }
     }
 }
 
@@ -242,7 +242,7 @@ pub struct Span {
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), SourceFault> + 'a;
 
 /// One connection.
-pub trait Line: Send {
+pub trait Connection: Send {
     /// Reads a span of a file into `sink`; a file without known length is read to its end from 0.
     ///
     /// # Errors
@@ -259,7 +259,7 @@ pub trait Line: Send {
     ///
     /// # Errors
     /// [`SourceFault`].
-    fn look(&mut self, delivery: &str, entry: &Entry) -> Result<Entry, SourceFault>;
+    fn stat(&mut self, delivery: &str, entry: &Entry) -> Result<Entry, SourceFault>;
 }
 
 /// The access to a source.
@@ -278,7 +278,7 @@ pub struct Access {
     /// Region of S3.
     pub region: String,
     /// Certificates of authorities (PEM); `None` = those of the system.
-    pub authorities: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
     /// The list of files that every delivery of an HTTP source has, instead of a directory page.
     pub listing: String,
     /// Symbolic links that are followed.
@@ -287,8 +287,8 @@ pub struct Access {
     pub link_roots: Vec<PathBuf>,
     /// The criterion for a dead connection.
     pub stall: Stall,
-    /// Most connections.
-    pub lines_most: usize,
+    /// Maximum number of connections.
+    pub max_connections: usize,
 }
 
 /// Opens a source at an address.

@@ -50,7 +50,7 @@ impl Page {
             let Some(link) = resolved(href, &base) else {
                 let name = href.split(['?', '#']).next().unwrap_or_default();
                 if crate::names::claims_fits(name) {
-                    page.note(href, "it is no address");
+                    page.note(href, "not a valid address");
                 }
                 continue;
             };
@@ -134,7 +134,7 @@ fn place(link: &Url, at: &Url, base: &Url) -> Place {
         false => Place::Other,
     };
     if !matches!(link.scheme(), "http" | "https") {
-        return elsewhere("its address is none of HTTP");
+        return elsewhere("the address is not http or https");
     }
     let is_in = |page: &Url| decoded(directory) == directory_of(page);
     // Behind another server a page may state its address as known to that server.
@@ -146,8 +146,8 @@ fn place(link: &Url, at: &Url, base: &Url) -> Place {
     match link.path().ends_with('/') {
         true if is_below => Place::Directory(name),
         false if is_below || is_below_base => Place::File { name, is_below },
-        _ if !is_same_server(link, at) => elsewhere("it is on another server"),
-        _ => elsewhere("it is not in the directory of the page"),
+        _ if !is_same_server(link, at) => elsewhere("the link leads to another server"),
+        _ => elsewhere("the link leads out of the directory of the page"),
     }
 }
 

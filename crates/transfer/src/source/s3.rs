@@ -1,9 +1,10 @@
 //! `s3://`: any store that speaks S3. Requests are signed without I/O by a library and sent like any other HTTP request.
 
 use super::address::S3Place;
-use super::http::{agent, asked_for, described, listed, pour, refused, unanswered};
+use super::http::{agent, copy_body, described, listed, no_response, ranged, refused};
 use super::{
-    Access, ENTRIES_MOST, Entry, EntryKind, Found, Line, Sink, Source, SourceFault, Span, endless,
+    Access, Connection, Entry, EntryKind, Found, MAX_ENTRIES, Sink, Source, SourceFault, Span,
+    endless,
 };
 use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use ureq::Agent;
 
 /// Validity of a signed request: clocks need not agree to the second.
-const GOOD_FOR: Duration = Duration::from_secs(900);
+const SIGNATURE_VALIDITY: Duration = Duration::from_secs(900);
 
 /// Keys of a bucket that begin alike.
 #[derive(Clone)]
@@ -61,8 +62,8 @@ impl S3 {
         let (mut entries, mut below) = (Vec::new(), Vec::new());
         let mut token: Option<String> = None;
         // Pages hold up to 1000 keys; the limit also stops a store that sends empty pages.
-        for _ in 0..ENTRIES_MOST / 100 {
-            if entries.len() + below.len() > ENTRIES_MOST {
+        for _ in 0..MAX_ENTRIES / 100 {
+            if entries.len() + below.len() > MAX_ENTRIES {
                 break;
             }
             let mut action = ListObjectsV2::new(&self.bucket, self.credentials.as_ref());
@@ -106,12 +107,12 @@ impl S3 {
         place: &str,
         action: &ListObjectsV2<'_>,
     ) -> Result<ListObjectsV2Response, SourceFault> {
-        let url = action.sign(GOOD_FOR);
-        let answer = self.agent.get(url.as_str()).call().map_err(|e| unanswered(place, &e))?;
-        if answer.status().as_u16() != 200 {
-            return Err(refused(place, answer.status()));
+        let url = action.sign(SIGNATURE_VALIDITY);
+        let response = self.agent.get(url.as_str()).call().map_err(|e| no_response(place, &e))?;
+        if response.status().as_u16() != 200 {
+            return Err(refused(place, response.status()));
         }
-        let text = listed(place, answer)?;
+        let text = listed(place, response)?;
         // A response that is cut and does not state its continuation is an error in the parser.
         ListObjectsV2::parse_response(&text)
             .map_err(|e| SourceFault::passing(place, format!("the list cannot be read: {e}")))
@@ -134,11 +135,7 @@ impl Source for S3 {
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
         let (mut entries, below) = self.keys(&self.prefix(delivery))?;
         if entries.is_empty() && below.is_empty() {
-            return Err(SourceFault::lasting(
-                "missing_file",
-                self.place(delivery),
-                "it is not there",
-            ));
+            return Err(SourceFault::lasting("missing_file", self.place(delivery), "not found"));
         }
         entries.extend(below.into_iter().map(|name| Entry {
             name: name.into(),
@@ -149,7 +146,7 @@ impl Source for S3 {
         Ok(entries)
     }
 
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
         Ok(Box::new(self.clone()))
     }
 
@@ -160,7 +157,7 @@ impl Source for S3 {
     }
 }
 
-impl Line for S3 {
+impl Connection for S3 {
     fn read(
         &mut self,
         delivery: &str,
@@ -169,19 +166,19 @@ impl Line for S3 {
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
         let (key, place) = self.key(delivery, wanted);
-        let url = self.bucket.get_object(self.credentials.as_ref(), &key).sign(GOOD_FOR);
-        let request = asked_for(self.agent.get(url.as_str()), wanted, span);
-        let answer = request.call().map_err(|e| unanswered(&place, &e))?;
-        pour(&place, answer, wanted, span, sink)
+        let url = self.bucket.get_object(self.credentials.as_ref(), &key).sign(SIGNATURE_VALIDITY);
+        let request = ranged(self.agent.get(url.as_str()), wanted, span);
+        let response = request.call().map_err(|e| no_response(&place, &e))?;
+        copy_body(&place, response, wanted, span, sink)
     }
 
-    fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
         let (key, place) = self.key(delivery, wanted);
-        let url = self.bucket.head_object(self.credentials.as_ref(), &key).sign(GOOD_FOR);
-        let answer = self.agent.head(url.as_str()).call().map_err(|e| unanswered(&place, &e))?;
-        match answer.status().as_u16() {
-            200 => Ok(described(wanted.name.clone(), &answer)),
-            _ => Err(refused(&place, answer.status())),
+        let url = self.bucket.head_object(self.credentials.as_ref(), &key).sign(SIGNATURE_VALIDITY);
+        let response = self.agent.head(url.as_str()).call().map_err(|e| no_response(&place, &e))?;
+        match response.status().as_u16() {
+            200 => Ok(described(wanted.name.clone(), &response)),
+            _ => Err(refused(&place, response.status())),
         }
     }
 }

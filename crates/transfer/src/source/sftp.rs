@@ -5,8 +5,8 @@
 
 use super::address::SshPlace;
 use super::{
-    Access, ENTRIES_MOST, Entry, EntryKind, Found, Line, Links, Sink, Source, SourceFault, Span,
-    below, endless, links,
+    Access, Connection, Entry, EntryKind, Found, Links, MAX_ENTRIES, Sink, Source, SourceFault,
+    Span, below, endless, links,
 };
 use russh_sftp::client::error::Error;
 use russh_sftp::client::{Config, RawSftpSession};
@@ -25,13 +25,13 @@ const AHEAD_BYTES: u64 = 5 << 19;
 /// Bytes that every server returns at once; a server that reports its limits is sent larger requests.
 const READ_BYTES: u64 = 32_768;
 /// The largest accepted response: OpenSSH's packets have up to 256 KiB.
-const READ_BYTES_MOST: u64 = 261_120;
+const MAX_READ_BYTES: u64 = 261_120;
 
 /// A directory of another computer.
 pub(super) struct Sftp {
     reach: Reach,
     /// The connection for listings: one for all listings of all deliveries.
-    control: Mutex<Option<SftpLine>>,
+    control: Mutex<Option<SftpConnection>>,
 }
 
 /// The settings for the access to the server.
@@ -49,14 +49,14 @@ impl Sftp {
     /// Lists a directory; over a new connection when the previous one is closed.
     fn entries(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
         let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = control.as_mut() {
-            match line.entries(delivery) {
+        if let Some(connection) = control.as_mut() {
+            match connection.entries(delivery) {
                 Err(SourceFault::Passing { .. }) => *control = None,
                 done => return done,
             }
         }
-        let line = control.insert(self.reach.connect()?);
-        let listed = line.entries(delivery);
+        let connection = control.insert(self.reach.connect()?);
+        let listed = connection.entries(delivery);
         if matches!(listed, Err(SourceFault::Passing { .. })) {
             *control = None;
         }
@@ -103,7 +103,7 @@ impl Reach {
         command.spawn()
     }
 
-    fn connect(&self) -> Result<SftpLine, SourceFault> {
+    fn connect(&self) -> Result<SftpConnection, SourceFault> {
         let host = self.place.to_string();
         let fault = |e: std::io::Error| SourceFault::passing(&host, e);
         let runtime =
@@ -112,7 +112,7 @@ impl Reach {
         ours.set_nonblocking(true).map_err(fault)?;
         let ssh = self.ssh(theirs.into()).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
-                SourceFault::lasting("no_ssh", &host, "ssh is not installed here")
+                SourceFault::lasting("no_ssh", &host, "ssh is not installed")
             }
             _ => fault(e),
         })?;
@@ -127,7 +127,7 @@ impl Reach {
                 .map(|stream| RawSftpSession::new_with_config(stream, config))
                 .map_err(fault)?
         };
-        let mut line = SftpLine {
+        let mut connection = SftpConnection {
             reach: self.clone(),
             runtime,
             session: Arc::new(session),
@@ -135,8 +135,8 @@ impl Reach {
             read_bytes: READ_BYTES,
             open: None,
         };
-        line.begin()?;
-        Ok(line)
+        connection.begin()?;
+        Ok(connection)
     }
 }
 
@@ -159,7 +159,7 @@ impl Source for Sftp {
         self.entries(delivery)
     }
 
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
         Ok(Box::new(self.reach.connect()?))
     }
 
@@ -169,7 +169,7 @@ impl Source for Sftp {
     }
 }
 
-struct SftpLine {
+struct SftpConnection {
     reach: Reach,
     runtime: Runtime,
     session: Arc<RawSftpSession>,
@@ -187,14 +187,14 @@ struct Open {
     handle: String,
 }
 
-impl Drop for SftpLine {
+impl Drop for SftpConnection {
     fn drop(&mut self) {
         let _ = self.ssh.kill();
         let _ = self.ssh.wait();
     }
 }
 
-impl SftpLine {
+impl SftpConnection {
     fn begin(&mut self) -> Result<(), SourceFault> {
         let session = Arc::clone(&self.session);
         let version = match self.runtime.block_on(session.init()) {
@@ -205,7 +205,7 @@ impl SftpLine {
             && let Ok(limits) = self.runtime.block_on(session.limits())
             && limits.max_read_len > 0
         {
-            self.read_bytes = limits.max_read_len.clamp(READ_BYTES, READ_BYTES_MOST);
+            self.read_bytes = limits.max_read_len.clamp(READ_BYTES, MAX_READ_BYTES);
         }
         Ok(())
     }
@@ -213,12 +213,12 @@ impl SftpLine {
     /// Makes the fault of a failed session, with ssh's message.
     fn not_begun(&mut self, error: &Error) -> SourceFault {
         let _ = self.ssh.kill();
-        let mut said = String::new();
+        let mut stderr_text = String::new();
         if let Some(stderr) = &mut self.ssh.stderr {
-            let _ = stderr.take(4096).read_to_string(&mut said);
+            let _ = stderr.take(4096).read_to_string(&mut stderr_text);
         }
         let host = self.reach.place.to_string();
-        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+        let last = stderr_text.lines().map(str::trim).rfind(|line| !line.is_empty());
         let why = last.map_or_else(|| error.to_string(), str::to_owned);
         if why.contains("Permission denied") || why.contains("Host key verification failed") {
             return SourceFault::lasting("no_access", host, why);
@@ -230,15 +230,13 @@ impl SftpLine {
         let place = format!("{}: {path}", self.reach.place.host);
         match error {
             Error::Status(status) => match status.status_code {
-                StatusCode::NoSuchFile => {
-                    SourceFault::lasting("missing_file", place, "it is not there")
-                }
+                StatusCode::NoSuchFile => SourceFault::lasting("missing_file", place, "not found"),
                 StatusCode::PermissionDenied => {
                     SourceFault::lasting("unreadable", place, "permission denied")
                 }
                 _ => SourceFault::busy(place, status.error_message),
             },
-            Error::Timeout => SourceFault::passing(place, "nothing came for too long"),
+            Error::Timeout => SourceFault::passing(place, "no data arrived for too long"),
             other => SourceFault::passing(place, other),
         }
     }
@@ -250,7 +248,7 @@ impl SftpLine {
             let handle = session.opendir(path.as_str()).await?.handle;
             let mut entries = Vec::new();
             loop {
-                if entries.len() > ENTRIES_MOST {
+                if entries.len() > MAX_ENTRIES {
                     return Ok(None);
                 }
                 match session.readdir(handle.as_str()).await {
@@ -279,7 +277,7 @@ impl SftpLine {
         let own = self.real_path(&self.reach.path(delivery, "")).ok();
         let trees = self.trees();
         self.check_delivery(delivery, own.as_deref(), &trees)?;
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         for (at, entry) in entries.iter().enumerate().filter(|(_, e)| is_link(e)) {
             let path = self.reach.path(delivery, &entry.name.to_string_lossy());
             let session = Arc::clone(&self.session);
@@ -289,9 +287,9 @@ impl SftpLine {
                 let attributes = session.stat(target.as_str()).await?.attrs;
                 Ok::<_, Error>((target, attributes))
             };
-            asked.push((at, self.runtime.spawn(target)));
+            requested.push((at, self.runtime.spawn(target)));
         }
-        for (at, target) in asked {
+        for (at, target) in requested {
             let target = self.runtime.block_on(target);
             let Some(link) = entries.get_mut(at) else { continue };
             match target.map_err(|e| SourceFault::passing(&self.reach.place.host, e))? {
@@ -303,7 +301,7 @@ impl SftpLine {
                     Err(why) => link.note = why,
                 },
                 Err(Error::Status(status)) => {
-                    link.note = format!("it leads nowhere: {}", status.error_message);
+                    link.note = format!("the target cannot be resolved: {}", status.error_message);
                 }
                 Err(error) => return Err(self.fault("", error)),
             }
@@ -376,7 +374,7 @@ impl SftpLine {
         }
         // Both requests are sent at once, because each response of a distant server takes its time. The name is checked too,
         // for a link in its place.
-        let look = async {
+        let opening = async {
             let opened = {
                 let (session, path) = (Arc::clone(&session), path.to_owned());
                 let empty = FileAttributes::empty();
@@ -386,7 +384,7 @@ impl SftpLine {
             let opened = opened.await.map_err(|e| Error::UnexpectedBehavior(e.to_string()))?;
             Ok((found, opened?.handle))
         };
-        let (found, handle) = self.runtime.block_on(look).map_err(|e| self.fault(path, e))?;
+        let (found, handle) = self.runtime.block_on(opening).map_err(|e| self.fault(path, e))?;
         let found = entry(wanted.name.clone(), &found);
         if found.kind != EntryKind::File || !found.is_same(wanted) {
             let closing = Arc::clone(&session);
@@ -399,7 +397,7 @@ impl SftpLine {
     }
 }
 
-impl Line for SftpLine {
+impl Connection for SftpConnection {
     fn read(
         &mut self,
         delivery: &str,
@@ -409,41 +407,41 @@ impl Line for SftpLine {
     ) -> Result<(), SourceFault> {
         let path = self.path_of(delivery, wanted);
         let handle = self.handle(&path, wanted)?;
-        let (session, most) = (Arc::clone(&self.session), self.read_bytes);
-        let deep = usize::try_from(AHEAD_BYTES / most).unwrap_or(1).max(2);
-        let ask = |from: u64, bytes: u64| {
+        let (session, max_bytes) = (Arc::clone(&self.session), self.read_bytes);
+        let depth = usize::try_from(AHEAD_BYTES / max_bytes).unwrap_or(1).max(2);
+        let request = |from: u64, bytes: u64| {
             let (session, handle) = (Arc::clone(&session), handle.clone());
             let bytes32 = u32::try_from(bytes).unwrap_or(u32::MAX);
             (bytes, tokio::spawn(async move { session.read(handle, from, bytes32).await }))
         };
         let read = async {
-            let mut asked = VecDeque::new();
+            let mut requested = VecDeque::new();
             let (mut next, mut at) = (span.from, span.from);
             while at < span.to {
-                while next < span.to && asked.len() < deep {
-                    let bytes = most.min(span.to - next);
-                    asked.push_back(ask(next, bytes));
+                while next < span.to && requested.len() < depth {
+                    let bytes = max_bytes.min(span.to - next);
+                    requested.push_back(request(next, bytes));
                     next += bytes;
                 }
-                let Some((bytes, answer)) = asked.pop_front() else { break };
-                let answer = answer.await.map_err(|e| SourceFault::passing(&path, e))?;
-                let data = answer.map_err(|e| match e {
+                let Some((bytes, response)) = requested.pop_front() else { break };
+                let response = response.await.map_err(|e| SourceFault::passing(&path, e))?;
+                let data = response.map_err(|e| match e {
                     Error::Status(s) if s.status_code == StatusCode::Eof => {
                         SourceFault::Changed { place: path.clone() }
                     }
                     e => self.fault(&path, e),
                 })?;
-                let came = data.data.len() as u64;
-                if came == 0 || came > bytes {
+                let received = data.data.len() as u64;
+                if received == 0 || received > bytes {
                     return Err(SourceFault::passing(
                         &path,
-                        "the server answers what was not asked",
+                        "the server returned data that were not requested",
                     ));
                 }
                 sink(&data.data)?;
-                at += came;
-                if came < bytes {
-                    asked.push_front(ask(at, bytes - came)); // a server may answer with less
+                at += received;
+                if received < bytes {
+                    requested.push_front(request(at, bytes - received)); // a server may return less
                 }
             }
             Ok(())
@@ -455,7 +453,7 @@ impl Line for SftpLine {
         done
     }
 
-    fn look(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
         let path = self.path_of(delivery, wanted);
         let session = Arc::clone(&self.session);
         let found = self

@@ -123,9 +123,9 @@ fn rand() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// How the provider is reached.
+/// Opens the provider under a URL, with changed settings of the access.
 pub fn open(url: &str, change: impl FnOnce(&mut Access)) -> Box<dyn Source> {
-    let mut access = Access { lines_most: 4, stall: stall(), ..Access::default() };
+    let mut access = Access { max_connections: 4, stall: stall(), ..Access::default() };
     change(&mut access);
     let address = Address::parse(url, Path::new("/")).expect("an address");
     transfer::source::open(&address, access).expect("a source")
@@ -170,7 +170,7 @@ pub fn s3(port: u16, bucket: &str, secret: &str) -> Box<dyn Source> {
 pub struct Desk {
     pub volumes: Vec<Volume>,
     pub mode: Mode,
-    pub lines: usize,
+    pub connections: usize,
     pub mb_per_second: f64,
     pub stall: Stall,
     pub known: Mutex<BTreeMap<String, Vec<Known>>>,
@@ -180,7 +180,7 @@ pub struct Desk {
     pub stop: Arc<AtomicBool>,
     pub is_settled: Box<dyn Fn(&Entry) -> bool + Sync + Send>,
     pub unfinished: Unfinished,
-    pub file_bytes_most: u64,
+    pub max_file_bytes: u64,
 }
 
 impl Desk {
@@ -188,7 +188,7 @@ impl Desk {
         Self {
             volumes: vec![Volume { directory: library.join(NIGHT), keep_free_bytes: 0 }],
             mode: Mode::Copy,
-            lines: 4,
+            connections: 4,
             mb_per_second: 0.0,
             stall: stall(),
             known: Mutex::default(),
@@ -198,7 +198,7 @@ impl Desk {
             stop: Arc::default(),
             is_settled: Box::new(|_| true),
             unfinished: Unfinished::default(),
-            file_bytes_most: u64::MAX,
+            max_file_bytes: u64::MAX,
         }
     }
 
@@ -213,7 +213,7 @@ impl Desk {
             fill: Fill::InOrder,
             mode: self.mode,
             threads: 2,
-            lines_most: self.lines,
+            max_connections: self.connections,
             pace: &pace,
             stall: self.stall,
             known: &|name| known.lock().expect("no panic").get(name).cloned().unwrap_or_default(),
@@ -222,7 +222,7 @@ impl Desk {
                 ..Default::default()
             },
             unfinished: &self.unfinished,
-            file_bytes_most: self.file_bytes_most,
+            max_file_bytes: self.max_file_bytes,
             markers: &["OK_TO_COPY".to_owned()],
             is_manifest: &|name| name == "SHA256SUMS",
             rank: &|name| u8::from(!name.contains("_cat")),
@@ -239,7 +239,7 @@ impl Desk {
                     modified_ns: one.modified_ns,
                     sha256: one.sha256.clone(),
                     path: one.path.clone(),
-                    look_again: false,
+                    reexamine: false,
                 };
                 known
                     .lock()

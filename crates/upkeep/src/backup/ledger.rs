@@ -89,7 +89,10 @@ impl Ledger {
         let damaged = |what: String| ArchiveFault::Backup(format!("{}: {what}", path.display()));
         let ledger: Self = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
         if ledger.version != VERSION {
-            return Err(damaged(format!("it has form {}, not {VERSION}", ledger.version)));
+            return Err(damaged(format!(
+                "the ledger has format {}, not {VERSION}",
+                ledger.version
+            )));
         }
         Ok(Some(ledger))
     }

@@ -52,13 +52,15 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
     let run = || -> Result<BackupReport, ArchiveFault> {
         files::create_dir(target).map_err(at(target))?;
         let Some(_lock) = files::lock_dir(target).map_err(at(target))? else {
-            let message = format!("another backup into {} is going on", target.display());
+            let message = format!("another backup into {} is running", target.display());
             return Err(ArchiveFault::Conflict(message));
         };
         let of_server = Ledger::read(target)?.map(|ledger| ledger.is_of_server());
         if of_server.is_some_and(|of_server| of_server == site.is_embedded()) {
-            let message =
-                format!("{} is the backup of an archive of the other kind", target.display());
+            let message = format!(
+                "{} is the backup of an archive on another kind of database",
+                target.display()
+            );
             return Err(ArchiveFault::Conflict(message));
         }
         if let Some(address) = site.address()? {
@@ -92,7 +94,7 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
 }
 
 /// The reason for which rounds are restarted after a restore.
-const RESULTS_LOST: &str = "its results are not in the backup that was restored";
+const RESULTS_LOST: &str = "the results of the task are not in the backup that was restored";
 
 /// Returns the statements that restart rounds whose results are lost after a restore.
 fn after_restore_sql(now: Timestamp) -> String {

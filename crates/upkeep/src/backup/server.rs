@@ -137,7 +137,7 @@ fn copy_out(
     rows: Rows,
 ) -> Result<(u64, String), ArchiveFault> {
     let Some(server) = c.server() else {
-        return Err(ArchiveFault::Damaged("the engines are mixed up".to_owned()));
+        return Err(ArchiveFault::Damaged("the database is not of the expected engine".to_owned()));
     };
     let copy =
         format!(
@@ -183,7 +183,7 @@ pub(super) fn bring_back(
         let wanted: Wanted<'_> = (file.bytes, Some(&file.xxh64));
         if !is_there(&backup.join(&file.name), wanted)? {
             return Err(ArchiveFault::Backup(format!(
-                "{} is missing, or its bytes are not those that were written",
+                "{} is missing, or differs from the file that was written",
                 file.name
             )));
         }

@@ -1,5 +1,5 @@
--- What a backup does not hold: what attempts left in staging. Rounds that were running or staged have failed, and their
--- files are asked for again. The words after colons are replaced by texts.
+-- A backup does not hold the files of attempts in staging. Rounds that were running or staged have failed, and their
+-- files are requested again. The words after colons are replaced by texts.
 INSERT INTO redo (file_id, use_case, asked, why)
     SELECT DISTINCT image.file_id, unit.use_case, :now, :why
     FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id) JOIN image USING (multiframe_id)

@@ -13,7 +13,7 @@ impl Alone {
     /// # Errors
     /// A conflict that names the processes at work.
     pub fn on(site: &Site) -> Result<Self, ArchiveError> {
-        let fault = |fault| ArchiveError { act: "have the site alone".to_owned(), fault };
+        let fault = |fault| ArchiveError { act: "lock the site".to_owned(), fault };
         let io = |source| fault(ArchiveFault::Io { path: site.root().to_owned(), source });
         if let Some(lock) = files::lock_dir(site.root()).map_err(io)? {
             return Ok(Self(lock));
@@ -26,7 +26,7 @@ impl Alone {
             several => format!(" (processes {})", several.join(", ")),
         };
         Err(fault(ArchiveFault::Conflict(format!(
-            "others work on this site{who}: wait until their commands end, or stop the daemons first"
+            "other processes work on this site{who}: wait until their commands finish, or stop the daemons first"
         ))))
     }
 }

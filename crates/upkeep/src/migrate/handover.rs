@@ -48,8 +48,8 @@ pub(super) enum Progress {
 impl Handover {
     pub(super) fn begin(site: &Site, target: &Site, now: Timestamp) -> Self {
         Self {
-            from: site.whereabouts(),
-            to: target.whereabouts(),
+            from: site.location(),
+            to: target.location(),
             word: format!("{}-{}", now.timestamp_micros(), std::process::id()),
             password_file: password_file_of(target),
             now: text_of(now),
@@ -109,7 +109,7 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
     let during = ArchiveError::during::<ArchiveFault>;
     let old = rows(site).map_err(during(ACT))?;
     let Some(moved) = old.into_iter().find(Relocation::is_moved) else {
-        return Err(conflict("this archive is itself a copy that was not confirmed"));
+        return Err(conflict("this archive is a copy that was not confirmed"));
     };
     if moved.is_reopening() {
         let message = format!(
@@ -118,7 +118,7 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
         );
         return Err(conflict(&message));
     }
-    if moved.place != target.whereabouts() {
+    if moved.place != target.location() {
         return Err(conflict(&format!("the archive has moved to {} already", moved.place)));
     }
     let handover = Handover { word: moved.word.clone(), ..Handover::begin(site, target, now) };
@@ -226,7 +226,7 @@ fn empty_log(path: &Path) -> Result<(), ArchiveFault> {
     // A reader of the latest state keeps the log, all of which is in the database then.
     if is_busy && (pages < 0 || pages != written) {
         return Err(ArchiveFault::Conflict(format!(
-            "{} is being read: run the command again when no other process reads it",
+            "another process reads {}: run the command again afterwards",
             path.display()
         )));
     }

@@ -118,7 +118,7 @@ pub fn check_target(site: &Site, database: &Database) -> Result<(), ArchiveError
 }
 
 fn taken(target: &Site) -> ArchiveError {
-    conflict(&format!("{} holds an archive already", target.whereabouts()))
+    conflict(&format!("{} holds an archive already", target.location()))
 }
 
 /// Drops the detections of a copy that was not confirmed; its other tables are emptied when they are filled.
@@ -146,7 +146,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let from = connect(site, Access::Write)?;
     let to = connect(target, Access::Write)?;
     let (Some(sqlite), Some(server)) = (from.sqlite(), to.server()) else {
-        return Err(ArchiveFault::Damaged("the engines are mixed up".to_owned()));
+        return Err(ArchiveFault::Damaged("the database is not of the expected engine".to_owned()));
     };
     let held = from.begin(Kind::Write)?; // nobody writes while it is read
     let mut moved = Moved::default();
@@ -223,10 +223,10 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
         let batch = name.strip_prefix("batch").and_then(|rest| rest.split('-').next());
         let unit: Option<i64> = batch.and_then(|number| number.parse().ok());
         let (Some(unit), true) = (unit, events.0 == events.1) else {
-            return Err(ArchiveFault::Damaged(format!("{name} is no lake file of one batch")));
+            return Err(ArchiveFault::Damaged(format!("{name} is not a lake file of one batch")));
         };
         let path = site.lake().join("detection").join(&name);
-        let so_far = before.entry(unit).or_default();
+        let until_now = before.entry(unit).or_default();
         parts.push(Part {
             file_id,
             path,
@@ -235,9 +235,9 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
             first,
             rows,
             event: events.0,
-            before: *so_far,
+            before: *until_now,
         });
-        *so_far += rows;
+        *until_now += rows;
     }
     Ok(parts)
 }
@@ -257,7 +257,8 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
     let described = part.path.file_name().map(|n| n.to_string_lossy().into_owned());
     let described = lake::describe(&site.lake(), &described.unwrap_or_default(), part.programme)?;
     if (described.first_obj_id, described.rows) != (part.first, part.rows) {
-        let message = format!("{} does not hold what detector_rows says", part.path.display());
+        let message =
+            format!("{} does not hold the rows that detector_rows lists", part.path.display());
         return Err(ArchiveFault::Damaged(message));
     }
     let stop = AtomicBool::new(false);

@@ -131,10 +131,10 @@ impl Reopening {
         let is_open = closed.is_none();
         let interrupted = || unconfirmed(site, &old);
         let Some(moved) = closed.or(reopened(site, &old, &c)?).or_else(interrupted) else {
-            let message = format!("the archive at {} is not closed by a move", old.whereabouts());
+            let message = format!("the archive at {} is not closed by a move", old.location());
             return Err(ArchiveFault::Conflict(message));
         };
-        let new = match site.whereabouts() == moved.place {
+        let new = match site.location() == moved.place {
             true => site.clone(),
             false => site.clone().on(database_of(&moved)),
         };
@@ -145,7 +145,7 @@ impl Reopening {
 
     /// Returns the address of the place to which the archive moved.
     pub fn place(&self) -> String {
-        self.new.whereabouts()
+        self.new.location()
     }
 
     /// Returns the state of that place.
@@ -235,14 +235,14 @@ impl Reopening {
         let lead = Lead::of(&counts(&tx)?, &self.counts);
         if !is_ours || lead.exceeds(shown) {
             return Err(ArchiveFault::Conflict(format!(
-                "{} has changed since it was inspected, and has {lead} that the old archive lacks: run the command again",
+                "{} has changed since the inspection, and has {lead} that the old archive lacks: run the command again",
                 self.place()
             )));
         }
         let row = Relocation {
             state: "reopening".to_owned(),
             word: self.moved.word.clone(),
-            place: self.old.whereabouts(),
+            place: self.old.location(),
             password_file: password_file_of(&self.old),
         };
         relocation::set(&tx, &row, &text_of(now))?;
@@ -263,7 +263,7 @@ impl Reopening {
             "INSERT INTO reopening (move, place, lost_events, reopened, who, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![moved.word, moved.place, lost, text_of(now), cause.who, cause.why])?;
-        let why = "its results may be lost with the place to which the archive moved";
+        let why = "the results of the task may be lost with the place to which the archive moved";
         let restarted = Cause::new(cause.who.as_str(), why);
         tx.execute_batch(&start_again_sql(now, &restarted, "reopened"))?;
         Ok(tx.commit()?)
@@ -297,16 +297,15 @@ fn database_of(moved: &Relocation) -> Database {
 fn unconfirmed(site: &Site, old: &Site) -> Option<Relocation> {
     let rows = relocation::all(&connect(site, Access::Read).ok()?).ok()?;
     let copy = rows.into_iter().find(|row| row.state == "arriving")?;
-    let is_of_old = copy.place == old.whereabouts() && copy.place != site.whereabouts();
-    let moved =
-        || Relocation { state: "moved".to_owned(), place: site.whereabouts(), ..copy.clone() };
+    let is_of_old = copy.place == old.location() && copy.place != site.location();
+    let moved = || Relocation { state: "moved".to_owned(), place: site.location(), ..copy.clone() };
     is_of_old.then(moved)
 }
 
 /// Returns the row that a reopening revoked, if it was interrupted before the configuration was switched.
 fn reopened(site: &Site, old: &Site, c: &Connection) -> Result<Option<Relocation>, ArchiveFault> {
     // An archive of an older schema has no such table, and was never reopened.
-    if site.whereabouts() == old.whereabouts() || !has_table(c, "reopening")? {
+    if site.location() == old.location() || !has_table(c, "reopening")? {
         return Ok(None);
     }
     let row = |r: &Row<'_>| {
@@ -321,7 +320,7 @@ fn reopened(site: &Site, old: &Site, c: &Connection) -> Result<Option<Relocation
         .prepare("SELECT move, place FROM reopening ORDER BY reopened DESC LIMIT 1")?
         .query_row([], row)
         .optional()?;
-    Ok(last.filter(|last| last.place == site.whereabouts()))
+    Ok(last.filter(|last| last.place == site.location()))
 }
 
 /// Reads the new place and compares it with the old archive.
@@ -332,7 +331,9 @@ fn inspected(new: &Site, word: &str, old: &Counts) -> NewPlace {
     let compare = || -> Result<NewPlace, ArchiveFault> {
         let c = connect(new, Access::Read)?;
         let Some(row) = relocation::all(&c)?.into_iter().find(|row| row.word == word) else {
-            return Ok(NewPlace::Unknown("it does not hold the copy of this archive".to_owned()));
+            return Ok(NewPlace::Unknown(
+                "the place does not hold the copy of this archive".to_owned(),
+            ));
         };
         if row.state == "arriving" {
             return Ok(NewPlace::Archive(Lead::default()));
@@ -357,7 +358,7 @@ fn embedded_fault(new: &Site) -> Option<NewPlace> {
         _ if !new.is_embedded() => None,
         Ok(true) => None,
         Ok(false) if new.root().join(MIGRATED).exists() => {
-            Some(NewPlace::Unknown(format!("it was set aside as {MIGRATED}")))
+            Some(NewPlace::Unknown(format!("the database was set aside as {MIGRATED}")))
         }
         Ok(false) => Some(NewPlace::Lost(format!("{} does not exist", path.display()))),
         Err(fault) => Some(NewPlace::Unreachable(model::one_line(&fault))),

@@ -110,7 +110,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let from = connect(site, Access::Write)?;
     let to = connect(target, Access::Write)?;
     let (Some(server), Some(sqlite)) = (from.server(), to.sqlite()) else {
-        return Err(ArchiveFault::Damaged("the engines are mixed up".to_owned()));
+        return Err(ArchiveFault::Damaged("the database is not of the expected engine".to_owned()));
     };
     let held = from.begin(Kind::Write)?; // nobody writes while it is read
     held.execute_batch("SET LOCAL synchronize_seqscans = off")?;
@@ -142,7 +142,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
         moved.rows += copy_table(server, sqlite, table)?;
     }
     moved.rows += replay(&held, sqlite, target, &parts)?;
-    prove_detectors(server, sqlite)?;
+    verify_detectors(server, sqlite)?;
     handover.copied(tx)?;
     handover.close(held)?;
     handover.open(&to)?;
@@ -367,12 +367,12 @@ fn copy_table(
         }
         Ok(Ok(()))
     })??;
-    prove_equal(server, sqlite, table, &columns, &select, &order)?;
+    verify_equal(server, sqlite, table, &columns, &select, &order)?;
     Ok(count)
 }
 
 /// Checks that a select of the server and the rows of archive.db have the same binary form.
-fn prove_equal(
+fn verify_equal(
     server: &Server,
     sqlite: &rusqlite::Connection,
     table: &str,
@@ -468,11 +468,11 @@ fn replay(
 }
 
 /// Checks that the contents of `detector_rows` after the replay equal those on the server.
-fn prove_detectors(server: &Server, sqlite: &rusqlite::Connection) -> Result<(), ArchiveFault> {
+fn verify_detectors(server: &Server, sqlite: &rusqlite::Connection) -> Result<(), ArchiveFault> {
     let mut columns = columns_of(server, "detector_rows")?;
     columns.retain(|(name, _)| OF_DETECTORS.contains(&name.as_str()));
     let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
     let order = " ORDER BY programme_id, first_obj_id";
     let select = format!("SELECT {} FROM detector_rows{order}", names.join(", "));
-    prove_equal(server, sqlite, "detector_rows", &columns, &select, order)
+    verify_equal(server, sqlite, "detector_rows", &columns, &select, order)
 }

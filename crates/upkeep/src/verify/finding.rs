@@ -330,29 +330,29 @@ impl Finding {
             Self::LibraryFileMissing { .. }
             | Self::LibraryFileLength { .. }
             | Self::LibraryFileContent { .. } => {
-                "fetch it again from its source, or restore it from a backup of the library".to_owned()
+                "fetch the file again from its source, or restore the file from a backup of the library".to_owned()
             }
-            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => "make it again".to_owned(),
+            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => "generate the preview again".to_owned(),
             Self::LibraryFileStray { delivery: Some(_), .. } => {
-                "move it aside into library/.strays; no table lists it".to_owned()
+                "move the file to library/.strays; no table lists the file".to_owned()
             }
             Self::DirectoryUnreadable { .. } => {
-                "give the user that runs almagest the right to list it, or repair the disk".to_owned()
+                "give the user that runs almagest the right to list the directory, or repair the disk".to_owned()
             }
             Self::LakeFileStray { .. } | Self::PreviewStray { .. } => {
-                "remove it; no table lists it".to_owned()
+                "remove the file; no table lists the file".to_owned()
             }
             Self::LibraryFileStray { delivery: None, .. } => {
-                "remove the file, if nobody put it there on purpose; no table lists it".to_owned()
+                "remove the file, unless a user put it there on purpose; no table lists the file".to_owned()
             }
             Self::SnapshotWithoutEvent { .. }
             | Self::InlinedRows { .. }
             | Self::LakeFileWithoutEvent { .. } => {
-                "another program wrote into the lake: restore archive.db from a backup, or take its rows out with \
+                "another program wrote into the lake: restore archive.db from a backup, or delete its rows with \
                  that program, and attach READ_ONLY from now on"
                     .to_owned()
             }
-            Self::TableWithoutEvent { .. } => "drop it: nothing of it was ever visible".to_owned(),
+            Self::TableWithoutEvent { .. } => "drop the table: no row of the table was ever visible".to_owned(),
             Self::PartitionRows { .. } => "restore the database from a backup".to_owned(),
             Self::LakeFileMissing { .. }
             | Self::LakeFileLength { .. }

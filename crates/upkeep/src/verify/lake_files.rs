@@ -142,9 +142,9 @@ pub(super) fn on_disk(
 fn ended_rows(path: std::path::PathBuf, listed: &Listed, report: &mut Report) {
     let message = match lake::read_delete_file(&path) {
         Ok(found) if found.len() as u64 != listed.rows => {
-            format!("it ends {} rows, the lake lists {}", found.len(), listed.rows)
+            format!("the file ends {} rows, the lake lists {}", found.len(), listed.rows)
         }
-        Ok(found) if !found.is_sorted_by(|a, b| a < b) => "its rows are in disorder".to_owned(),
+        Ok(found) if !found.is_sorted_by(|a, b| a < b) => "the rows are not in order".to_owned(),
         Ok(_) => return,
         Err(fault) => one_line(&fault),
     };
@@ -172,7 +172,7 @@ fn content(
         found.as_deref() == Some(sum)
     };
     if sum.is_some_and(|sum| !is(&sum)) {
-        differs("its bytes are not those that were published".to_owned());
+        differs("the bytes are not those that were published".to_owned());
         return Ok(());
     }
     let file = match lake::describe(&site.lake(), &listed.path, programme_id) {
@@ -183,7 +183,7 @@ fn content(
         }
     };
     if file.rows != listed.rows {
-        differs(format!("it has {} rows, the lake lists {}", file.rows, listed.rows));
+        differs(format!("the file has {} rows, the lake lists {}", file.rows, listed.rows));
     }
     let mut select = c.prepare_cached(
         "SELECT multiframe_id, ext_num, file_row, detector_rows.rows, first_obj_id
@@ -203,7 +203,7 @@ fn content(
         .collect();
     if stored != found {
         differs(format!(
-            "it holds {} detectors, detector_rows says otherwise ({})",
+            "the file holds {} detectors, detector_rows lists {}",
             found.len(),
             stored.len()
         ));

@@ -29,7 +29,7 @@ pub(super) fn tables(
             || last.is_some_and(|id| id > partition.last_obj_id);
         if rows != wanted || outside {
             let message = format!(
-                "{rows} rows with object ids {} to {}; its detectors have {wanted} from {} to {}",
+                "{rows} rows with object ids {} to {}; the detectors of the partition have {wanted} from {} to {}",
                 first.unwrap_or(0),
                 last.unwrap_or(0),
                 partition.first_obj_id,

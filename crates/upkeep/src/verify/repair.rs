@@ -34,12 +34,12 @@ pub fn repair(
             Finding::PreviewMissing { multiframe_id, .. }
             | Finding::PreviewLength { multiframe_id, .. } => {
                 let multiframe = *multiframe_id;
-                let line = format!("asked for the previews of multiframe {multiframe} again");
+                let line = format!("requested the previews of multiframe {multiframe} again");
                 if done.contains(&line) {
                     continue;
                 }
-                archive.write("repair", "ask for previews again", |tx| {
-                    archive::store::ask_for_preview(tx, multiframe, &cause.why, now)
+                archive.write("repair", "request previews again", |tx| {
+                    archive::store::request_preview(tx, multiframe, &cause.why, now)
                 })?;
                 done.push(line);
             }
@@ -67,7 +67,7 @@ fn realigned(
         return Ok(Vec::new());
     }
     let site = Publication::site(archive).clone();
-    let deliveries = archive.write("repair", "bring what shows in line", |tx| {
+    let deliveries = archive.write("repair", "settle the current products", |tx| {
         archive::store::realign(tx, &site, &misplaced, cause, now)
     })?;
     Ok(deliveries.iter().map(|name| format!("the newest products of {name} show again")).collect())
@@ -77,14 +77,14 @@ fn realigned(
 ///
 /// # Errors
 /// [`ArchiveError`].
-pub fn ask_for_lost_previews(
+pub fn request_lost_previews(
     archive: &mut Archive,
     deliveries: &[String],
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveError> {
     let site = Publication::site(archive).clone();
-    let report = archive.read("look for lost previews", |c| {
+    let report = archive.read("list lost previews", |c| {
         let mut report = Report::default();
         super::disk::previews(c, &site, &mut report)?;
         Ok(report)
@@ -100,9 +100,9 @@ pub fn ask_for_lost_previews(
         })
         .collect();
     lost.dedup();
-    archive.write("again", "ask for lost previews again", |tx| {
+    archive.write("again", "request lost previews again", |tx| {
         for multiframe in &lost {
-            archive::store::ask_for_preview(tx, *multiframe, &cause.why, now)?;
+            archive::store::request_preview(tx, *multiframe, &cause.why, now)?;
         }
         Ok(())
     })?;

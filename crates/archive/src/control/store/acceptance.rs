@@ -160,5 +160,5 @@ fn check_catalogues(
 }
 
 fn foreign(multiframe: i64) -> ArchiveFault {
-    refused(format!("it reports multiframe {multiframe}, which is none of the task's"))
+    refused(format!("the result reports multiframe {multiframe}, which is none of the task's"))
 }

@@ -417,7 +417,14 @@ pub fn realign(
         let event = history::next_event(tx)?;
         record_act(tx, *delivery, event, Act::Restore, cause, now)?;
         described::follow(tx, (*delivery, IMAGES_OF_DELIVERY), event)?;
-        settle(tx, site, *delivery, event, ("what shows is brought in line", cause), now)?;
+        settle(
+            tx,
+            site,
+            *delivery,
+            event,
+            ("the current products were derived again", cause),
+            now,
+        )?;
     }
     Ok(deliveries.into_values().collect())
 }

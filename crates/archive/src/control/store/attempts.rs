@@ -28,7 +28,10 @@ pub(super) fn start(
 ) -> Result<Started, ArchiveFault> {
     let task = find_task(tx, key)?;
     if task.state != TaskState::Open {
-        return Err(ArchiveFault::Conflict(format!("task {} of {} is over", key.task, key.unit)));
+        return Err(ArchiveFault::Conflict(format!(
+            "task {} of {} is finished",
+            key.task, key.unit
+        )));
     }
     match task.unit.state {
         UnitState::Running => {}

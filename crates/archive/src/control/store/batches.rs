@@ -123,7 +123,7 @@ fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, Archi
             multiframe_id: multiframe_id(id)?,
             catalogue_version,
             outcome: outcome.ok_or_else(|| {
-                ArchiveFault::Damaged("a task that is over has a file without outcome".to_owned())
+                ArchiveFault::Damaged("a finished task has a file without outcome".to_owned())
             })?,
         });
     }
@@ -144,7 +144,7 @@ pub(super) fn reserve(
     let ranges = ranges(tx, unit.id)?;
     if ranges.is_empty() {
         for rows in wanted {
-            give_range(tx, unit.id, *rows)?;
+            assign_range(tx, unit.id, *rows)?;
         }
     } else {
         let same = ranges.len() == wanted.len()
@@ -153,7 +153,7 @@ pub(super) fn reserve(
             });
         if !same {
             return Err(ArchiveFault::Conflict(format!(
-                "{key} has object ids for other row counts than it has now"
+                "{key} has object ids for row counts other than those of its files now"
             )));
         }
     }
@@ -161,7 +161,7 @@ pub(super) fn reserve(
     self::ranges(tx, unit.id)
 }
 
-fn give_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<(), ArchiveFault> {
+fn assign_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<(), ArchiveFault> {
     let count = i64::try_from(rows.rows).unwrap_or(i64::MAX);
     let last: Option<i64> = tx
         .query_row(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Interval at which the stop flag and an embedded database are polled.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Notifies waiting processes that a batch is published.
 pub(super) fn tell(tx: &Connection) -> Result<()> {
@@ -33,7 +33,7 @@ pub(super) fn wait(c: &Connection, at_most: Duration, stop: &AtomicBool) -> Resu
     };
     while Instant::now() < until && !stop.load(Ordering::Relaxed) {
         let left = until.saturating_duration_since(Instant::now());
-        if look(left.min(LOOK_EVERY))? {
+        if look(left.min(POLL_INTERVAL))? {
             return Ok(true);
         }
     }

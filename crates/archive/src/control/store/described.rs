@@ -5,7 +5,7 @@
 //! A metadata round is run for every new version of a catalogue, before the catalogue itself. Every row of `multiframe` and
 //! `multiframe_detector` names the version with which the row was read (`cat_version`). Where the published detections come from
 //! another version, a copy of the round's rows is stored in an event of its own, in which the copy begins and ends, and the
-//! published rows take the catalogue's values from the earlier rows ([`hold_back`]). An act that publishes or restores detections
+//! published rows take the catalogue's values from the earlier rows ([`withhold`]). An act that publishes or restores detections
 //! begins the metadata rows again with the values of the detections' version ([`follow`]).
 
 use super::product_detectors;
@@ -244,7 +244,7 @@ fn columns(table: &Table) -> String {
 /// Withholds the catalogue values of a metadata round, whose rows have just begun in `event`, where the published detections come
 /// from another version: a copy of the round's rows begins and ends in the event `stored`, and the rows themselves take the
 /// values of the detections' version. Counts in `rows` the rows that begin in `event`.
-pub(super) fn hold_back(
+pub(super) fn withhold(
     tx: &Connection,
     images: Images<'_>,
     (stored, event): (EventId, EventId),

@@ -87,7 +87,7 @@ pub(super) fn rows(tx: &Connection, filling: &Filling) {
         );
     }
     run(tx, &work(filling, &series));
-    run(tx, &what_was_found(filling, &series));
+    run(tx, &fill_refusals_and_findings(filling, &series));
     run(tx, &detections(&series));
     // In an archive older than the table, the upgrade fills the table.
     if super::has_table(tx, "product_detector").unwrap() {
@@ -171,7 +171,7 @@ fn work(filling: &Filling, series: &str) -> [String; 12] {
     ]
 }
 
-fn what_was_found(filling: &Filling, series: &str) -> [String; 4] {
+fn fill_refusals_and_findings(filling: &Filling, series: &str) -> [String; 4] {
     let (delivery, name) = (filling.delivery(), filling.name());
     [
         format!(

@@ -78,7 +78,7 @@ fn note_twice(
         files: 1,
         count: 1,
         message: format!(
-            "{older} and {newer} are one frame by their names; both are processed, and a source of both is in the archive twice"
+            "{older} and {newer} are one frame by their names; both are processed, so the archive has each of their sources twice"
         ),
     };
     let found = vec![Found { finding: &finding, members: [(newer_file, 1)].into() }];

@@ -13,12 +13,12 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    static LONGEST: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static MAX_WRITE: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// Records the duration of a write transaction of this thread.
 pub(super) fn note(took: Duration) {
-    LONGEST.set(LONGEST.get().max(took));
+    MAX_WRITE.set(MAX_WRITE.get().max(took));
 }
 
 /// Returns the number for an ordinary run or for a full one.
@@ -32,14 +32,14 @@ fn number(ordinary: usize, full: usize) -> usize {
 
 /// Runs an act and prints its duration and that of its longest write transaction.
 fn timed<T>(archive: &mut Archive, name: &str, act: impl FnOnce(&mut Archive) -> T) -> T {
-    LONGEST.set(Duration::ZERO);
+    MAX_WRITE.set(Duration::ZERO);
     let began = Instant::now();
     let value = act(archive);
     println!(
         "{:?}: {name}: {:.2} s, longest write transaction {:.2} s",
         archive.connection.dialect(),
         began.elapsed().as_secs_f64(),
-        LONGEST.get().as_secs_f64()
+        MAX_WRITE.get().as_secs_f64()
     );
     value
 }
@@ -99,7 +99,7 @@ fn very_many_refusals_of_one_task() {
         publish(archive, &result.unit);
         // The second run follows no decision, the third a retry of each refusal.
         for (times, is_retried) in [(2, false), (3, true)] {
-            archive.ask_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+            archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
             if is_retried {
                 archive.connection.execute_batch("UPDATE refusal SET state = 'retried'").unwrap();
             }
@@ -128,7 +128,7 @@ fn counts(archive: &Archive) -> [usize; 3] {
 
 /// Delivers all catalogues of a night again: their metadata wait for the detections, and are published with them.
 #[test]
-fn all_catalogues_of_a_night_come_again() {
+fn all_catalogues_of_a_night_arrive_again() {
     let frames = number(20, 3000);
     on_both_engines(|_, archive| {
         record(archive, &night(frames));

@@ -225,7 +225,7 @@ pub(super) fn note_many(
 }
 
 fn refused_again(stage: Stage) -> Cause {
-    Cause::new(stage.name(), "it was tried again and refused again")
+    Cause::new(stage.name(), "refused again after a retry")
 }
 
 type Key = (String, String, Option<u16>, Option<i64>);

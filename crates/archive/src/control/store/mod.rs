@@ -122,7 +122,7 @@ impl Archive {
     /// As [`Archive::create`].
     pub fn create_alone(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
         let exists = || ArchiveError {
-            act: "make an archive".to_owned(),
+            act: "create an archive".to_owned(),
             fault: ArchiveFault::SiteExists(site.root().to_owned()),
         };
         if site.is_embedded() {
@@ -132,16 +132,16 @@ impl Archive {
             site.check_disk()?;
         }
         let connection =
-            connect(site, Access::Create).map_err(ArchiveError::during("make an archive"))?;
+            connect(site, Access::Create).map_err(ArchiveError::during("create an archive"))?;
         if !site.is_embedded() {
             let found =
-                migration::check(&connection).map_err(ArchiveError::during("make an archive"))?;
+                migration::check(&connection).map_err(ArchiveError::during("create an archive"))?;
             if found > 0 {
                 return Err(ArchiveError {
-                    act: "make an archive".to_owned(),
+                    act: "create an archive".to_owned(),
                     fault: ArchiveFault::Conflict(format!(
                         "{} holds an archive already",
-                        site.whereabouts()
+                        site.location()
                     )),
                 });
             }
@@ -333,7 +333,7 @@ impl Archive {
 }
 
 /// Requests that the previews of a multiframe are made again.
-pub fn ask_for_preview(
+pub fn request_preview(
     tx: &Connection,
     multiframe: i64,
     why: &str,
@@ -341,7 +341,7 @@ pub fn ask_for_preview(
 ) -> Result<(), ArchiveFault> {
     let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
     let file = tx.query_row(file, [multiframe], |r| r.get(0))?;
-    rounds::ask_again(tx, file, UseCase::Preview, why, now)
+    rounds::request_again(tx, file, UseCase::Preview, why, now)
 }
 
 /// Shares a site with other writing processes, so that no move of its archive starts before the lock is dropped.
@@ -484,17 +484,17 @@ impl Registry for Archive {
 
 impl Queue for Archive {
     fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError> {
-        self.read(format!("look at {delivery}"), |c| work::delivery_work(c, delivery))
+        self.read(format!("list the work of {delivery}"), |c| work::delivery_work(c, delivery))
     }
 
-    fn ask_again(
+    fn request_again(
         &mut self,
         delivery: &str,
         use_case: UseCase,
         cause: &Cause,
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
-        let act = format!("ask for the {use_case} of {delivery} again");
+        let act = format!("request the {use_case} of {delivery} again");
         self.write("again", act, |tx| {
             let mut select = tx.prepare_cached(
                 "SELECT file_id FROM file WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image'",
@@ -503,7 +503,7 @@ impl Queue for Archive {
             let files: Vec<i64> =
                 select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
             for file in files {
-                rounds::ask_again(tx, file, use_case, &cause.why, now)?;
+                rounds::request_again(tx, file, use_case, &cause.why, now)?;
             }
             Ok(())
         })
@@ -520,7 +520,7 @@ impl Queue for Archive {
     }
 
     fn unit_state(&self, unit: &UnitKey) -> Result<UnitState, ArchiveError> {
-        self.read(format!("look at {unit}"), |c| Ok(rounds::find(c, unit)?.state))
+        self.read(format!("read the state of {unit}"), |c| Ok(rounds::find(c, unit)?.state))
     }
 
     fn move_unit(
@@ -613,7 +613,7 @@ impl Queue for Archive {
     }
 
     fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError> {
-        self.write("sweep", "note a swept attempt", |tx| attempts::mark_swept(tx, attempt))
+        self.write("sweep", "record a swept attempt", |tx| attempts::mark_swept(tx, attempt))
     }
 }
 
@@ -656,7 +656,7 @@ impl Planning for Archive {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Vec<Subject>, ArchiveError> {
-        self.write("resume", "resume what was paused", |tx| {
+        self.write("resume", "resume paused work", |tx| {
             let ended = instructions::resume(tx, resumed, cause, now)?;
             changes::tell(tx)?;
             Ok(ended)
@@ -664,7 +664,7 @@ impl Planning for Archive {
     }
 
     fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError> {
-        self.read("list what is paused", |c| instructions::held(c, deliveries))
+        self.read("list paused work", |c| instructions::held(c, deliveries))
     }
 
     fn instructions_given(&self) -> Result<i64, ArchiveError> {
@@ -689,8 +689,8 @@ impl Planning for Archive {
         self.read("list open tasks", planning::open_tasks)
     }
 
-    fn results_of_late(&self, most: u32) -> Result<Vec<Took>, ArchiveError> {
-        self.read("list what tasks took", |c| planning::results_of_late(c, most))
+    fn recent_results(&self, most: u32) -> Result<Vec<TaskUsage>, ArchiveError> {
+        self.read("list the durations of tasks", |c| planning::recent_results(c, most))
     }
 
     fn propose(
@@ -731,44 +731,44 @@ impl Planning for Archive {
         })
     }
 
-    fn approve_coming(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError> {
-        if self.approved_to_come()?.is_empty() {
+    fn approve_expected(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError> {
+        if self.approved_expected()?.is_empty() {
             return Ok(Vec::new());
         }
-        self.write("approve-coming", "approve rounds that came", |tx| {
-            planning::approve_coming(tx, now)
+        self.write("approve-coming", "approve expected rounds", |tx| {
+            planning::approve_expected(tx, now)
         })
     }
 
-    fn approved_to_come(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
-        self.read("list rounds approved to come", planning::approved_to_come)
+    fn approved_expected(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
+        self.read("list approved expected rounds", planning::approved_expected)
     }
 
     fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError> {
         self.read("read a plan", |c| planning::plan(c, plan_id))
     }
 
-    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveError> {
+    fn compare(&self, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveError> {
         self.read(format!("compare plan {plan_id}"), |c| planning::compare(c, plan_id))
     }
 
-    fn compare_coming(
+    fn compare_expected(
         &self,
         delivery: &str,
         use_case: UseCase,
         since: Timestamp,
-    ) -> Result<Vec<CameAndDone>, ArchiveError> {
+    ) -> Result<Vec<ExpectedRun>, ArchiveError> {
         self.read(format!("compare {delivery}/{use_case}"), |c| {
-            planning::compare_coming(c, delivery, use_case, since)
+            planning::compare_expected(c, delivery, use_case, since)
         })
     }
 
     fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError> {
-        self.write("job", "note the job of an attempt", |tx| planning::note_job(tx, attempt, job))
+        self.write("job", "record the job of an attempt", |tx| planning::note_job(tx, attempt, job))
     }
 
     fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError> {
-        self.write("end-code", "note how an attempt ended", |tx| {
+        self.write("end-code", "record the end of an attempt", |tx| {
             planning::note_end(tx, attempt, code)
         })
     }
@@ -857,7 +857,7 @@ impl Publication for Archive {
         if self.site.is_embedded() {
             return Ok(0);
         }
-        let folded = partitions::fold(&self.connection, partitions::most_partitions());
+        let folded = partitions::fold(&self.connection, partitions::max_partitions());
         folded.map_err(ArchiveError::during("fold partitions"))
     }
 
@@ -893,7 +893,7 @@ impl Curation for Archive {
         now: Timestamp,
     ) -> Result<Retracted, ArchiveError> {
         let site = self.site.clone();
-        self.write("restore", format!("bring {delivery} back"), |tx| {
+        self.write("restore", format!("restore {delivery}"), |tx| {
             retraction::restore(tx, &site, delivery, use_cases, cause, now)
         })
     }
@@ -926,7 +926,7 @@ impl Curation for Archive {
 
     fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
-        let mut purged = self.write("purge", "purge what is retracted", |tx| {
+        let mut purged = self.write("purge", "purge retracted rounds", |tx| {
             let (purged, files) = retraction::purge(tx, &site, delivery, now)?;
             deletions::note(tx, &site, &files)?;
             Ok(purged)
@@ -946,7 +946,7 @@ impl Holdings for Archive {
         found: &[(i64, Soundness)],
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
-        self.write("scrub", "note what a look at the library found", |tx| {
+        self.write("scrub", "record the state of library files", |tx| {
             holdings::note(tx, found, now)
         })
     }
@@ -982,7 +982,7 @@ impl Inquiry for Archive {
     }
 
     fn facts_about(&self, asked: &Asked) -> Result<Facts, ArchiveError> {
-        self.read("look up what is asked about", |c| facts::facts(c, asked))
+        self.read("look up facts", |c| facts::facts(c, asked))
     }
 
     fn facts(&self, delivery_or_file: &str) -> Result<Option<Facts>, ArchiveError> {

@@ -153,8 +153,8 @@ pub(super) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> 
     Ok(tasks)
 }
 
-/// Implements [`crate::Planning::results_of_late`].
-pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, ArchiveFault> {
+/// Implements [`crate::Planning::recent_results`].
+pub(super) fn recent_results(c: &Connection, most: u32) -> Result<Vec<TaskUsage>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT unit.use_case, host, input_bytes, output_bytes, output_rows, seconds,
              peak_memory_bytes
@@ -164,7 +164,7 @@ pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, Ar
          ORDER BY ended DESC LIMIT ?1",
     )?;
     let rows = select.query_map([most], |r| {
-        Ok(Took {
+        Ok(TaskUsage {
             use_case: parsed(r, 0)?,
             host: r.get(1)?,
             input_bytes: r.get(2)?,
@@ -174,7 +174,7 @@ pub(super) fn results_of_late(c: &Connection, most: u32) -> Result<Vec<Took>, Ar
             peak_memory_bytes: r.get::<Option<u64>>(6)?.unwrap_or(0),
         })
     })?;
-    let mut all: Vec<Took> = rows.collect::<Result<_, _>>()?;
+    let mut all: Vec<TaskUsage> = rows.collect::<Result<_, _>>()?;
     all.reverse();
     Ok(all)
 }
@@ -186,7 +186,7 @@ pub(super) fn withdraw_proposal(
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     supersede(tx)?;
-    give_back(tx, &BTreeSet::new(), cause, now)
+    release_proposed(tx, &BTreeSet::new(), cause, now)
 }
 
 /// Supersedes the undecided parts of all plans. Approved parts stay approved.
@@ -199,7 +199,7 @@ fn supersede(tx: &Connection) -> Result<(), ArchiveFault> {
 }
 
 /// Moves proposed rounds that are in no proposal any more back to ready.
-fn give_back(
+fn release_proposed(
     tx: &Connection,
     kept: &BTreeSet<&UnitKey>,
     cause: &Cause,
@@ -231,7 +231,12 @@ pub(super) fn propose(
         |r| r.get(0),
     )?;
     let units: BTreeSet<&UnitKey> = proposal.tasks.iter().map(|t| &t.task.unit).collect();
-    give_back(tx, &units, &Cause::new(cause.who.clone(), format!("not in plan {plan_id}")), now)?;
+    release_proposed(
+        tx,
+        &units,
+        &Cause::new(cause.who.clone(), format!("not in plan {plan_id}")),
+        now,
+    )?;
     let cause = Cause::new(cause.who.clone(), format!("in plan {plan_id}"));
     for key in units {
         let unit = find(tx, key)?;
@@ -451,8 +456,8 @@ fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(String, UseCase)>, Archi
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Implements [`crate::Planning::approve_coming`].
-pub(super) fn approve_coming(
+/// Implements [`crate::Planning::approve_expected`].
+pub(super) fn approve_expected(
     tx: &Connection,
     now: Timestamp,
 ) -> Result<Vec<UnitKey>, ArchiveFault> {
@@ -487,8 +492,8 @@ pub(super) fn approve_coming(
     Ok(units)
 }
 
-/// Implements [`crate::Planning::approved_to_come`].
-pub(super) fn approved_to_come(c: &Connection) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
+/// Implements [`crate::Planning::approved_expected`].
+pub(super) fn approved_expected(c: &Connection) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
          WHERE approved = 1 ORDER BY delivery_id, use_case",
@@ -534,7 +539,7 @@ pub(super) fn plan(
 }
 
 /// Implements [`crate::Planning::compare`].
-pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedAndDone>, ArchiveFault> {
+pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, assignment.host, starts, assignment.seconds, approved, is_bound,
              attempt_place.host, attempt.started, attempt.seconds
@@ -567,18 +572,18 @@ pub(super) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedAndDone
             approved: approved == 1,
             is_bound: is_bound == 1,
         };
-        all.push(PlannedAndDone { task, assignment, actual });
+        all.push(PlannedRun { task, assignment, actual });
     }
     Ok(all)
 }
 
-/// Implements [`crate::Planning::compare_coming`].
-pub(super) fn compare_coming(
+/// Implements [`crate::Planning::compare_expected`].
+pub(super) fn compare_expected(
     c: &Connection,
     delivery: &str,
     use_case: UseCase,
     since: Timestamp,
-) -> Result<Vec<CameAndDone>, ArchiveFault> {
+) -> Result<Vec<ExpectedRun>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, attempt_place.host, attempt.started, attempt.seconds
          FROM unit JOIN delivery USING (delivery_id) JOIN task USING (unit_id)
@@ -601,7 +606,7 @@ pub(super) fn compare_coming(
             (Some(host), Some(started), Some(seconds)) => Some((host, time_of(&started)?, seconds)),
             _ => None,
         };
-        all.push(CameAndDone { task, actual });
+        all.push(ExpectedRun { task, actual });
     }
     Ok(all)
 }

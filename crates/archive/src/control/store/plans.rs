@@ -196,13 +196,13 @@ fn ask(archive: &mut Archive) {
     }
     archive.unfinished_deliveries().unwrap();
     archive.open_tasks().unwrap();
-    archive.results_of_late(100).unwrap();
-    archive.approve_coming(now()).unwrap();
+    archive.recent_results(100).unwrap();
+    archive.approve_expected(now()).unwrap();
     archive.clear_abandoned().unwrap();
     archive.complete_deliveries(now()).unwrap();
     archive.known_files(NIGHT).unwrap();
     archive.holdings(Some(NIGHT)).unwrap();
-    archive.ask_again(NIGHT, UseCase::Preview, &cause(), now()).unwrap();
+    archive.request_again(NIGHT, UseCase::Preview, &cause(), now()).unwrap();
 }
 
 /// Returns the steps in the plan of a statement that read a whole large table.

@@ -493,7 +493,7 @@ pub(super) fn settle(
     changes: &mut Changes<'_>,
 ) -> Result<Settled, ArchiveFault> {
     let mut settled = Settled::default();
-    if is_in_line(tx, delivery, scope)? {
+    if is_settled(tx, delivery, scope)? {
         return Ok(settled);
     }
     let mut acts = Acts::default();
@@ -531,7 +531,7 @@ pub(super) fn settle(
 /// Returns true when one query shows that nothing of a round is to be settled: no other delivery is of its night, no file of its
 /// delivery was superseded, all that was ever published of its images shows, and all of these images have metadata. This is so of
 /// nearly every round.
-fn is_in_line(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, ArchiveFault> {
+fn is_settled(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, ArchiveFault> {
     let Scope::Round(unit) = scope else { return Ok(false) };
     if processings(tx, delivery)?.iter().any(|other| *other != delivery) {
         return Ok(false);

@@ -258,7 +258,7 @@ impl Loaded {
 pub(super) fn attach(tx: &Connection, key: &UnitKey, loaded: &Loaded) -> Result<(), ArchiveFault> {
     let unit = rounds::find(tx, key)?;
     if unit.state != UnitState::Staged {
-        return Ok(()); // published, or refused, by somebody else: publishing will tell
+        return Ok(()); // published, or refused, by another process: publishing reports it
     }
     take_event(tx, &unit, loaded.event)?;
     for part in &loaded.detections {
@@ -344,7 +344,7 @@ fn take_event(
     )?;
     if overtaken || loaded.is_some_and(|event| event != kept) {
         return Err(ArchiveFault::Conflict(format!(
-            "{} was overtaken by another act and must be loaded again",
+            "another act changed {} in the meantime: it must be loaded again",
             unit.key
         )));
     }
@@ -405,7 +405,7 @@ impl Publishing<'_> {
         }
         self.publish_tables(&replaced)?;
         if let Some(stored) = stored {
-            described::hold_back(self.tx, (self.unit.id, DONE), (stored, self.event), &mut rows)?;
+            described::withhold(self.tx, (self.unit.id, DONE), (stored, self.event), &mut rows)?;
         }
         if use_case == UseCase::Metadata {
             provider::record_cameras(self.tx, self.unit.id, self.event.get())?;

@@ -2,7 +2,7 @@
 
 use super::findings::{self, Found};
 use super::history::move_refusal;
-use super::rounds::ask_again;
+use super::rounds::request_again;
 use super::time::time_of;
 use crate::control::records::*;
 use crate::error::ArchiveFault;
@@ -153,7 +153,7 @@ fn take(
     let code = refusal.code.as_str();
     if stage != Stage::Register.name() || !TAKEABLE.contains(&code) {
         return Err(ArchiveFault::Conflict(format!(
-            "refusal {refusal_id} is {code} of {stage}, which cannot be let in"
+            "refusal {refusal_id} is {code} of {stage}, which cannot be overruled"
         )));
     }
     if taken || !matches!(state, "open" | "accepted") {
@@ -167,7 +167,7 @@ fn take(
         subject: Some("DATASUM".to_owned()),
         files: 1,
         count: 1,
-        message: format!("{}; let in by {}: {}", refusal.message, cause.who, cause.why),
+        message: format!("{}; overruled by {}: {}", refusal.message, cause.who, cause.why),
     };
     let members = file_id.into_iter().map(|file| (file, 1)).collect();
     let found = Found { finding: &finding.cleaned(), members };
@@ -203,11 +203,11 @@ fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<
         tx.prepare_cached(sql)?.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?;
     for file in again {
         match use_case.parse::<UseCase>() {
-            Ok(use_case) => ask_again(tx, file, use_case, why, now)?,
+            Ok(use_case) => request_again(tx, file, use_case, why, now)?,
             // An HDU refused on arrival was left out of every use case. It stays out until the file is rechecked.
             Err(_) => {
                 for use_case in UseCase::ALL {
-                    ask_again(tx, file, use_case, why, now)?;
+                    request_again(tx, file, use_case, why, now)?;
                 }
             }
         }

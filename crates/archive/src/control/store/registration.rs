@@ -30,9 +30,9 @@ pub(super) fn record(
     tx.defer_foreign_keys()?; // a file names its successor before that is written
     let delivery = upsert_delivery(tx, &registration.delivery, now)?;
     let mut recorded = Recorded::default();
-    let mut looked_at_again = Vec::new();
+    let mut reexamined = Vec::new();
     for arrival in registration.arrivals {
-        looked_at_again.extend(record_file(tx, delivery, arrival, &mut recorded, now)?);
+        reexamined.extend(record_file(tx, delivery, arrival, &mut recorded, now)?);
         note_arrival(tx, delivery, &registration.delivery.source, arrival)?;
     }
     note_postponed(tx, delivery, registration, now)?;
@@ -45,7 +45,7 @@ pub(super) fn record(
         ))?
         .execute(params![delivery, name, modified_ns])?;
     }
-    let cause = Cause::new("register", "the file stands there as it did before");
+    let cause = Cause::new("register", "the file has its earlier content");
     recorded.resolved_refusals +=
         refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
     let superseded = match registration.present {
@@ -69,7 +69,7 @@ pub(super) fn record(
         };
         recorded.new_refusals += u64::from(met::note(tx, &met, now)?);
     }
-    for (file, name) in looked_at_again {
+    for (file, name) in reexamined {
         recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;
     }
     note_findings(tx, delivery, registration, &names)?;
@@ -152,7 +152,7 @@ fn note_arrival(
     source: &str,
     arrival: &Arrival,
 ) -> Result<(), ArchiveFault> {
-    let journey = &arrival.journey;
+    let transfer_record = &arrival.transfer_record;
     tx.prepare_cached(&format!(
         "INSERT INTO transfer (delivery_id, name, number, source, outcome, file_id, bytes, resumed_bytes, tries, proof,
              seconds, ended)
@@ -164,9 +164,9 @@ fn note_arrival(
         arrival.name,
         source,
         arrival.bytes,
-        journey.resumed_bytes,
-        journey.tries,
-        journey.proof,
+        transfer_record.resumed_bytes,
+        transfer_record.tries,
+        transfer_record.verified_by,
         arrival.transfer_seconds,
         text_of(arrival.arrived),
         arrival.sha256
@@ -235,7 +235,7 @@ fn resolve_looked_at(
     let cause = Cause::new("register", "not met again");
     let resolved = refusals::resolve_not_met(tx, file, Stage::Register, &met, &cause, now)?;
     if resolved > 0 {
-        ask_for_all(tx, file, "what was refused of it on arrival is good now", now)?;
+        request_all(tx, file, "the part of the file that was refused on arrival is good now", now)?;
     }
     Ok(resolved)
 }
@@ -265,12 +265,12 @@ fn record_file(
         )?
         .query_row(params![delivery, arrival.name, arrival.sha256], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
-    let mut looked_at_again = None;
+    let mut reexamined = None;
     match known {
         Some((file_id, state)) if state == "current" => {
             recorded.known += 1;
             become_usable(tx, file_id, arrival, recorded)?;
-            looked_at_again = Some((file_id, arrival.name.clone()));
+            reexamined = Some((file_id, arrival.name.clone()));
         }
         Some((file_id, _)) => {
             recorded.known += 1;
@@ -288,7 +288,7 @@ fn record_file(
     let cause = Cause::new("register", "a good copy arrived");
     recorded.resolved_refusals +=
         refusals::resolve_unregistered(tx, delivery, &arrival.name, &cause, now)?;
-    Ok(looked_at_again)
+    Ok(reexamined)
 }
 
 /// Assigns an identity to an image.
@@ -420,11 +420,11 @@ fn revive(
         "UPDATE file SET state = 'current', superseded_by = NULL, path = ?2, modified_ns = ?3 WHERE file_id = ?1",
         params![file_id, arrival.path, arrival.modified_ns],
     )?;
-    ask_for_all(tx, file_id, "its earlier content came back", now)
+    request_all(tx, file_id, "the earlier content of the file was delivered again", now)
 }
 
 /// Requests that all use cases of a file are redone, if it is an image.
-fn ask_for_all(
+fn request_all(
     tx: &Connection,
     file_id: i64,
     why: &str,
@@ -436,7 +436,7 @@ fn ask_for_all(
         })?;
     if image {
         for use_case in UseCase::ALL {
-            rounds::ask_again(tx, file_id, use_case, why, now)?;
+            rounds::request_again(tx, file_id, use_case, why, now)?;
         }
     }
     Ok(())
@@ -515,7 +515,7 @@ pub(super) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFil
             sha256: r.get(2)?,
             path: r.get(3)?,
             modified_ns: r.get(4)?,
-            look_again: r.get(5)?,
+            reexamine: r.get(5)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -563,7 +563,7 @@ pub(super) fn add_programme(
         Some((number, known)) if known.eq_ignore_ascii_case(project) => i64::from(number),
         Some((_, known)) => {
             return Err(ArchiveFault::Conflict(format!(
-                "programme {name} is there with PROJECT {known:?}"
+                "programme {name} exists already, with PROJECT {known:?}"
             )));
         }
         None => {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Maximum number of results from which rates are computed.
-const RESULTS_MOST: u32 = 1000;
+const MAX_RESULTS: u32 = 1000;
 
 /// Implements [`crate::Inquiry::deliveries`].
 pub(super) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
@@ -171,7 +171,7 @@ fn chosen(c: &Connection, filter: &StatusFilter) -> Result<Chosen, ArchiveFault>
 /// Implements [`crate::Inquiry::rates`].
 pub(super) fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
     let mut rates: BTreeMap<(UseCase, String), Rate> = BTreeMap::new();
-    for took in planning::results_of_late(c, RESULTS_MOST)? {
+    for took in planning::recent_results(c, MAX_RESULTS)? {
         let rate =
             rates.entry((took.use_case, took.host)).or_insert_with_key(|(use_case, host)| {
                 let (use_case, host) = (use_case.to_string(), host.clone());

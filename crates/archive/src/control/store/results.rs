@@ -4,7 +4,7 @@ use super::acceptance;
 use super::findings::{self, Found};
 use super::met::{self, Met};
 use super::refusals;
-use super::rounds::{self, Task, ask_again, find_task, stage_when_over};
+use super::rounds::{self, Task, find_task, request_again, stage_when_over};
 use super::time::text_of;
 use super::waiting;
 use crate::control::records::*;
@@ -366,8 +366,8 @@ fn resolve_inputs(
         let done_before =
             resolved > 0 && use_case == UseCase::Metadata && has_detections_round(tx, input)?;
         if done_before {
-            let why = "its image's metadata were refused in part and are good now";
-            ask_again(tx, input.image.1, UseCase::Catalogue, why, now)?;
+            let why = "the refused part of the image's metadata is good now";
+            request_again(tx, input.image.1, UseCase::Catalogue, why, now)?;
         }
     }
     Ok(())

@@ -43,7 +43,7 @@ pub(super) fn retract(
     let use_cases = with_dependents(use_cases);
     let units = units(tx, delivery, UnitState::Ingested, &use_cases)?;
     let Some(first) = units.first() else {
-        return Err(ArchiveFault::Conflict(format!("nothing of {name} is in the archive")));
+        return Err(ArchiveFault::Conflict(format!("the archive has nothing of {name}")));
     };
     let event = history::next_event(tx)?;
     history::record_event(tx, event, Act::Retract, Some(first.id), cause, now)?;
@@ -121,9 +121,11 @@ pub(super) fn restore(
     }
     let Some((first, _)) = out.first() else {
         return Err(ArchiveFault::Conflict(if is_any_out {
-            format!("all of {name} that is retracted was ingested again since: retract that first")
+            format!(
+                "the retracted rows of {name} were ingested again since: retract the new ones first"
+            )
         } else {
-            format!("nothing of {name} is retracted that could come back")
+            format!("{name} has no retracted rows to restore")
         }));
     };
     let event = history::next_event(tx)?;
@@ -201,7 +203,7 @@ fn check_metadata(tx: &Connection, name: &str, delivery: i64) -> Result<(), Arch
         .query_row([delivery], |r| r.get(0))?;
     if refers {
         return Err(ArchiveFault::Conflict(format!(
-            "the metadata of {name} are retracted, to which the rest refers: bring them back too"
+            "the metadata of {name} are retracted, and the other rows refer to them: restore them too"
         )));
     }
     Ok(())

@@ -113,7 +113,7 @@ fn check_free(tx: &Connection, delivery: i64, round: &PlannedRound) -> Result<()
         if let Some(other) = other {
             let use_case = round.use_case;
             return Err(ArchiveFault::Conflict(format!(
-                "multiframe {id} is in {use_case} round {other} already, which is not over"
+                "multiframe {id} is in {use_case} round {other} already, which is not finished"
             )));
         }
     }
@@ -220,7 +220,7 @@ pub(super) fn stage_when_over(
     if open {
         return Ok(false);
     }
-    let cause = Cause::new("queue", "all its tasks are over");
+    let cause = Cause::new("queue", "all tasks of the round are finished");
     history::move_unit(tx, unit, UnitState::Staged, &cause, now)?;
     tx.execute(
         "INSERT INTO batch (unit_id, staged) VALUES (?1, ?2)",
@@ -232,7 +232,7 @@ pub(super) fn stage_when_over(
 
 /// Requests that a use case of an image is redone; a pending request stays. An image without a catalogue has no detections to
 /// redo.
-pub(super) fn ask_again(
+pub(super) fn request_again(
     tx: &Connection,
     file_id: i64,
     use_case: UseCase,

@@ -70,7 +70,7 @@ pub(super) fn settle(
         let met = Met { delivery, stage, unit: None, file: Some(*file), refusal: &refusal };
         settled.new += u64::from(met::note(tx, &met, now)?);
     }
-    let cause = Cause::new("register", "what it waited for is there");
+    let cause = Cause::new("register", "the image and its metadata are available now");
     for said in said.into_values() {
         move_refusal(tx, said.refusal, RefusalState::Resolved, &cause, now)?;
         settled.resolved += 1;
@@ -141,18 +141,20 @@ fn waiting(
             (None, _) => match refused_image(&name, survey.as_deref()) {
                 Some(image) => Reason {
                     image: Some(image.clone()),
-                    ..reason(IMAGE_ABSENT, format!("its image {image} was refused"))
+                    ..reason(IMAGE_ABSENT, format!("the image {image} was refused"))
                 },
-                None => reason(IMAGE_ABSENT, "its image has not arrived".to_owned()),
+                None => {
+                    reason(IMAGE_ABSENT, "the image of the catalogue has not arrived".to_owned())
+                }
             },
             (Some(image), Some("refused")) => {
-                reason(METADATA_REFUSED, format!("the metadata of its image {image} were refused"))
+                reason(METADATA_REFUSED, format!("the metadata of the image {image} were refused"))
             }
             (Some(image), Some("parked")) => {
-                reason(METADATA_REFUSED, format!("the metadata of its image {image} are parked"))
+                reason(METADATA_REFUSED, format!("the metadata of the image {image} are parked"))
             }
             (Some(image), Some("failed")) => {
-                reason(METADATA_REFUSED, format!("the metadata round of its image {image} failed"))
+                reason(METADATA_REFUSED, format!("the metadata round of the image {image} failed"))
             }
             _ => continue,
         };

@@ -70,8 +70,8 @@ impl Level<'_> {
         let step = self.row_step;
         for row in 0..upper {
             let above = &self.coefficients[row * step..][..self.columns];
-            let below_there = 2 * row + 1 < self.rows;
-            let below = if below_there {
+            let has_below = 2 * row + 1 < self.rows;
+            let below = if has_below {
                 &self.coefficients[(upper + row) * step..][..self.columns]
             } else {
                 &[]
@@ -86,14 +86,14 @@ impl Level<'_> {
                     hc: value(below, left + column),
                 };
                 let [first, second, third, fourth] = block.values(halvings);
-                let right_there = 2 * column + 1 < self.columns;
+                let has_right = 2 * column + 1 < self.columns;
                 values[2 * column] = first;
-                if right_there {
+                if has_right {
                     values[2 * column + 1] = second;
                 }
-                if below_there {
+                if has_below {
                     values[self.columns + 2 * column] = third;
-                    if right_there {
+                    if has_right {
                         values[self.columns + 2 * column + 1] = fourth;
                     }
                 }
@@ -135,10 +135,10 @@ impl Level<'_> {
         let a = &mut *self.coefficients;
         let (before, here, after) = (a[at - step], a[at], a[at + step]);
         let rise = [after.wrapping_sub(here), here.wrapping_sub(before)];
-        let most = rise[0].min(rise[1]).max(0).wrapping_shl(2);
-        let least = rise[0].max(rise[1]).min(0).wrapping_shl(2);
-        if least < most {
-            let wanted = after.wrapping_sub(before).min(most).max(least);
+        let max = rise[0].min(rise[1]).max(0).wrapping_shl(2);
+        let min = rise[0].max(rise[1]).min(0).wrapping_shl(2);
+        if min < max {
+            let wanted = after.wrapping_sub(before).min(max).max(min);
             let change = divide(wanted.wrapping_sub(a[at + offset].wrapping_shl(3)), 3);
             a[at + offset] = a[at + offset].wrapping_add(change.clamp(-change_max, change_max));
         }
@@ -170,10 +170,10 @@ impl Level<'_> {
             let first = limits.next().unwrap_or(0);
             limits.fold(first, choose).wrapping_shl(4)
         };
-        let most = limit(|rise| rise.max(0), i64::min);
-        let least = limit(|rise| rise.min(0), i64::max);
-        if least < most {
-            let wanted = pp.wrapping_add(mm).wrapping_sub(mp).wrapping_sub(pm).min(most).max(least);
+        let max = limit(|rise| rise.max(0), i64::min);
+        let min = limit(|rise| rise.min(0), i64::max);
+        if min < max {
+            let wanted = pp.wrapping_add(mm).wrapping_sub(mp).wrapping_sub(pm).min(max).max(min);
             let change = divide(wanted.wrapping_sub(a[at + c].wrapping_shl(6)), 6);
             a[at + c] = a[at + c].wrapping_add(change.clamp(-change_max, change_max));
         }

@@ -1,6 +1,6 @@
 //! Epochs in years (FITS 4.0, section 9.5), which replace a time of observation as in wcslib's `datfix`.
 
-use super::{DAY_S, End, Notes, Place, Said, TimeScale, Written};
+use super::{DAY_S, End, Notes, Place, Stated, TimeScale, Written};
 
 /// A keyword with an epoch in years, and the conversion of the epoch to a time.
 pub(super) type EpochKeyword = (&'static str, fn(f64) -> Option<Written>);
@@ -30,14 +30,14 @@ fn time(day: i64, seconds: f64, days: f64, scale: TimeScale) -> Option<Written> 
 /// Returns the time of the epoch, with a finding. A whole year is the epoch of another quantity, and an epoch of another day
 /// than the date is not precise enough to have a time of day.
 pub(super) fn note(
-    said: &Said,
+    stated: &Stated,
     end: &End<'_>,
     place: Place<'_>,
     notes: &mut Notes,
 ) -> Option<Written> {
-    let (keyword, years, time) = said.epoch.filter(|_| said.mjd.is_none())?;
+    let (keyword, years, time) = stated.epoch.filter(|_| stated.mjd.is_none())?;
     let time = time.filter(|_| years.fract() != 0.0);
-    let time = time.filter(|time| said.date.is_none_or(|date| date.day == time.day));
+    let time = time.filter(|time| stated.date.is_none_or(|date| date.day == time.day));
     let column = end.mjd_column;
     match time {
         Some(time) => {
@@ -47,7 +47,7 @@ pub(super) fn note(
             );
             notes.find(place, "time_from_epoch", keyword, message);
         }
-        None if said.date.is_none() => {
+        None if stated.date.is_none() => {
             let message = format!(
                 "no keyword has the time of the observation, and {keyword} = {years} is a whole year, or before the leap seconds of 1972: {column} is NULL"
             );

@@ -1,4 +1,4 @@
-//! `almagest completions` and `almagest man`: shell completions and manual pages, made from the command line's definition.
+//! `almagest man`: manual pages, made from the definition of the command line.
 
 use crate::exit::Exit;
 use crate::report::say_part;
@@ -6,31 +6,16 @@ use anyhow::Context;
 use clap::{Command, CommandFactory};
 use std::path::{Path, PathBuf};
 
-/// Arguments of `completions`.
+/// Arguments of the verb.
 #[derive(Debug, clap::Args)]
-pub struct CompletionsArguments {
-    /// The shell.
-    shell: clap_complete::Shell,
-}
-
-/// Arguments of `man`.
-#[derive(Debug, clap::Args)]
-pub struct ManArguments {
+pub struct Arguments {
     /// Write a page for almagest and one for each verb into this directory, instead of the first to stdout.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
 }
 
-/// Prints a completion script.
-pub fn completions(arguments: &CompletionsArguments) -> anyhow::Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut command(), "almagest", &mut script);
-    say_part!("{}", String::from_utf8_lossy(&script));
-    Ok(Exit::Done)
-}
-
 /// Prints or writes manual pages.
-pub fn man(arguments: &ManArguments) -> anyhow::Result<Exit> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let command = command();
     let Some(directory) = &arguments.directory else {
         say_part!("{}", String::from_utf8_lossy(&page(command)?));
@@ -45,7 +30,8 @@ pub fn man(arguments: &ManArguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn command() -> Command {
+/// Returns the definition of the command line.
+pub fn command() -> Command {
     let mut command = super::Arguments::command();
     command.build();
     command

@@ -1,40 +1,21 @@
-//! `almagest scrub` and `almagest reconcile`: maintenance of delivered files.
+//! `almagest reconcile`: source, library and archive compared, and one repaired from another.
 
-use super::{ScopeArguments, run};
+use super::soundness::look;
+use super::{ScopeArguments, night};
 use crate::exit::{self, Exit};
-use crate::report::{Table, bytes, counted, say, shown, tell};
+use crate::report::{Table, counted, say, shown, tell};
 use archive::Holdings;
 use archive::records::{Holding, Soundness};
-use curate::advice;
 use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
 use curate::steps::{Coming, Night, Word};
-use model::Advice;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 use transfer::Pace;
-use transfer::source::{Directory, EntryKind, Found, Glance, Line, Source, SourceFault};
-
-/// Arguments of `scrub`.
-#[derive(Debug, clap::Args)]
-pub struct ScrubArguments {
-    #[command(flatten)]
-    of: ScopeArguments,
-    /// Read at most so many MB per second; 0 = no limit [default: scrub_mb_per_second of almagest.toml].
-    #[arg(long, value_name = "MB")]
-    mb_per_second: Option<f64>,
-    /// End after so many hours; the next scrub goes on with the files that were not read for longest.
-    #[arg(long, value_name = "HOURS")]
-    hours: Option<f64>,
-    /// As one JSON object.
-    #[arg(long)]
-    json: bool,
-}
+use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, SourceFault};
 
 /// Who is right, when source, library and archive differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -47,12 +28,12 @@ pub enum Right {
     Archive,
 }
 
-/// Arguments of `reconcile`.
+/// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without --right it only reports. Nothing is ever deleted: what is deleted at the source stays here, other content of a
 name becomes a new version, and strays are moved, not removed.")]
-pub struct ReconcileArguments {
+pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
     /// Only this file of the delivery that --delivery names, whose content is read; may be repeated.
@@ -69,97 +50,6 @@ pub struct ReconcileArguments {
     json: bool,
 }
 
-/// Maximum interval between two records of the results.
-const NOTE_EVERY: Duration = Duration::from_secs(5);
-
-/// Re-reads the library, beginning with the files that were not read for longest. Exit code 3 when something is not sound.
-pub fn scrub(site: Option<PathBuf>, arguments: &ScrubArguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    let mut archive = site.write()?;
-    let deliveries = chosen(&archive, &arguments.of.scope())?;
-    let limit = arguments.mb_per_second.unwrap_or(site.config.library.scrub_mb_per_second);
-    let (pace, stop) = (Pace::new(limit * 1e6), curate::loops::stop_flag()?);
-    let until =
-        arguments.hours.map(|h| Instant::now() + Duration::from_secs_f64(h.max(0.0) * 3600.0));
-    let mut holdings = archive.holdings(None)?;
-    holdings.retain(|h| deliveries.contains(&h.delivery));
-    let (all, mut noted) = (holdings.len(), Instant::now());
-    let (mut found, mut unsound) = (Vec::new(), Vec::new());
-    let (mut read_files, mut read_bytes) = (0_u64, 0_u64);
-    for holding in &holdings {
-        if stop.load(Ordering::Relaxed) || until.is_some_and(|until| Instant::now() >= until) {
-            break;
-        }
-        let soundness = look(&site.place.library_file(&holding.path), holding, &pace);
-        (read_files, read_bytes) = (read_files + 1, read_bytes + holding.bytes);
-        found.push((holding.file_id, soundness));
-        if soundness != Soundness::Sound {
-            unsound.push((holding, soundness));
-        }
-        if noted.elapsed() > NOTE_EVERY {
-            archive.note_soundness(&found, site::now())?;
-            found.clear();
-            noted = Instant::now();
-        }
-    }
-    archive.note_soundness(&found, site::now())?;
-    let name = |h: &Holding| format!("{}/{}", h.delivery, h.name);
-    if arguments.json {
-        let unsound: Vec<_> = unsound
-            .iter()
-            .map(|(h, s)| serde_json::json!({"file": name(h), "path": h.path, "found": s.name()}))
-            .collect();
-        let report = serde_json::json!({"files": read_files, "bytes": read_bytes, "of_files": all, "unsound": unsound});
-        say!("{}", crate::report::json(&report)?);
-    } else {
-        say!(
-            "read {} of {} files, {}: {} not sound",
-            read_files,
-            all,
-            bytes(read_bytes),
-            unsound.len()
-        );
-        for (holding, soundness) in &unsound {
-            say!("{}: {} ({})", soundness.name(), shown(&name(holding)), shown(&holding.path));
-        }
-        if !unsound.is_empty() {
-            say!("fetch them again: {}", advice::command(&Advice::ReconcileSource));
-        }
-    }
-    Ok(match () {
-        () if stop.load(Ordering::Relaxed) => Exit::Interrupted,
-        () if unsound.is_empty() => Exit::Done,
-        () => Exit::Gate,
-    })
-}
-
-/// Reads one file and compares it with its record.
-fn look(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
-    let file = match files::open_regular(path) {
-        Ok(file) => file,
-        Err(files::OpenFault::Missing) => return Soundness::Lost,
-        Err(_) => return Soundness::Unreadable,
-    };
-    match files::sha256(Paced { file, pace }) {
-        Ok((sum, _)) if sum == holding.sha256 => Soundness::Sound,
-        Ok(_) => Soundness::Rotten,
-        Err(_) => Soundness::Unreadable,
-    }
-}
-
-struct Paced<'a> {
-    file: std::fs::File,
-    pace: &'a Pace,
-}
-
-impl Read for Paced<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read(buffer)?;
-        self.pace.pass(n);
-        Ok(n)
-    }
-}
-
 /// A difference between source, library and archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Difference {
@@ -170,7 +60,7 @@ struct Difference {
     /// Description in words.
     what: String,
     /// Side that would repair the difference; `None` when neither would.
-    mended_by: Option<&'static str>,
+    repaired_by: Option<&'static str>,
 }
 
 /// The comparison of one delivery.
@@ -184,7 +74,7 @@ struct Compared {
 
 /// Compares source, library and archive, and repairs the differences that the side named by `--right` can repair. Exit code 3
 /// when they differ at the end.
-pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyhow::Result<Exit> {
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let deliveries = chosen(&site.read()?, &arguments.of.scope())?;
     let files = &arguments.file;
@@ -192,7 +82,7 @@ pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyho
     let differ = all.iter().any(|c| !c.differences.is_empty());
     let mut exit = Exit::Done;
     if let (Some(right), true) = (arguments.right, differ) {
-        exit = mend(&site, &all, right)?;
+        exit = repair(&site, &all, right)?;
         all = compared(&site, &deliveries, files, false)?;
     }
     let differences: Vec<&Difference> = all.iter().flat_map(|c| &c.differences).collect();
@@ -204,9 +94,9 @@ pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyho
             counted(deliveries.len() as u64, "delivery")
         );
     } else {
-        let mut table = Table::new(["delivery", "file", "code", "what", "mended by"]);
+        let mut table = Table::new(["delivery", "file", "code", "what", "repaired by"]);
         for d in &differences {
-            let help = d.mended_by.map(|who| format!("--right {who}")).unwrap_or_default();
+            let help = d.repaired_by.map(|who| format!("--right {who}")).unwrap_or_default();
             table.row([
                 d.delivery.clone(),
                 d.file.clone(),
@@ -218,9 +108,9 @@ pub fn reconcile(site: Option<PathBuf>, arguments: &ReconcileArguments) -> anyho
         say!("{}", table.text());
     }
     // Files that the provider deleted at the source are no fault.
-    let is_amiss =
-        differences.iter().any(|d| d.mended_by.is_some() || d.code == "unreadable_directory");
-    Ok(if is_amiss && exit == Exit::Done { Exit::Gate } else { exit })
+    let differs =
+        differences.iter().any(|d| d.repaired_by.is_some() || d.code == "unreadable_directory");
+    Ok(if differs && exit == Exit::Done { Exit::Gate } else { exit })
 }
 
 /// Compares deliveries; when files are named, only those files, and by their contents.
@@ -255,7 +145,7 @@ fn compared(
             file: shown(&path.display().to_string()),
             code: "stray",
             what: "it lies in the library and the archive does not know it".to_owned(),
-            mended_by: Some("library or archive"),
+            repaired_by: Some("library or archive"),
         };
         differences.extend(found.files.iter().map(add));
         differences.extend(found.unreadable.iter().map(|(path, why)| Difference {
@@ -263,7 +153,7 @@ fn compared(
             file: shown(&path.display().to_string()),
             code: "unreadable_directory",
             what: format!("the library directory cannot be listed: {}", shown(why)),
-            mended_by: None,
+            repaired_by: None,
         }));
         let mut origins = Vec::new();
         if !offline {
@@ -331,13 +221,13 @@ fn library_differences(site: &Site, holdings: &[Holding]) -> Vec<Difference> {
             }
             _ => return None,
         };
-        let mended_by = holding.is_current.then_some("source");
+        let repaired_by = holding.is_current.then_some("source");
         Some(Difference {
             delivery: holding.delivery.clone(),
             file: holding.name.clone(),
             code,
             what,
-            mended_by,
+            repaired_by,
         })
     };
     holdings.iter().filter_map(one).collect()
@@ -350,12 +240,12 @@ fn source_differences(
 ) -> Vec<Difference> {
     let current: BTreeMap<&str, &Holding> =
         holdings.iter().filter(|h| h.is_current).map(|h| (h.name.as_str(), h)).collect();
-    let add = |file: &str, code, what: String, mended_by| Difference {
+    let add = |file: &str, code, what: String, repaired_by| Difference {
         delivery: delivery.to_owned(),
         file: file.to_owned(),
         code,
         what,
-        mended_by,
+        repaired_by,
     };
     let (mut differences, mut there) = (Vec::new(), BTreeSet::new());
     let is_as_held = |e: &transfer::Entry, h: &Holding| {
@@ -448,11 +338,11 @@ fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Strays {
     strays
 }
 
-fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
+fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
     if right == Right::Archive {
         return move_strays(site, all);
     }
-    let mut night = run::open(site.clone(), "reconcile")?;
+    let mut work = night::open(site.clone(), "reconcile")?;
     for compared in all {
         match right {
             Right::Source => {
@@ -465,18 +355,18 @@ fn mend(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
                     .collect();
                 for (origin, directory) in &compared.origins {
                     let word = Word { again: suspects.clone(), ..Word::default() };
-                    night.bring(origin, directory, &word)?;
+                    work.bring(origin, directory, &word)?;
                 }
             }
             Right::Library => {
                 for (directory, names) in by_directory(&compared.strays) {
-                    take_in(site, &mut night, &compared.name, &directory, names)?;
+                    take_in(site, &mut work, &compared.name, &directory, names)?;
                 }
             }
             Right::Archive => {}
         }
     }
-    Ok(super::run::exit_of(&night))
+    Ok(night::exit_of(&work))
 }
 
 /// Returns strays by the directory that holds them: those directly in a delivery's directory are current, those below it are
@@ -566,12 +456,12 @@ impl Source for SomeFiles {
         Ok(entries)
     }
 
-    fn glance(&self, delivery: &str) -> Result<Glance, SourceFault> {
-        self.directory.glance(delivery)
+    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
+        self.directory.probe(delivery)
     }
 
-    fn line(&self) -> Result<Box<dyn Line>, SourceFault> {
-        self.directory.line()
+    fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
+        self.directory.connect()
     }
 
     fn place(&self, delivery: &str) -> String {

@@ -12,7 +12,7 @@ use crate::listing::Wanted;
 use crate::manifest::Manifest;
 use crate::pace::Watch;
 use crate::partial::{self, Partial};
-use crate::source::{Entry, Line, SourceFault, Span};
+use crate::source::{Connection, Entry, SourceFault, Span};
 use crate::tuner::Tuner;
 use crate::{Fetched, Request, Step, TransferFault};
 use model::Refusal;
@@ -31,44 +31,44 @@ const PIECE_BYTES: u64 = 4 << 20;
 const LONG_PIECE_BYTES: u64 = 64 << 20;
 /// Bytes of a file that are requested ahead of the written ones.
 const WINDOW_BYTES: u64 = 8 * PIECE_BYTES;
-/// Most bytes of a file of unknown length after which the free space of the disk is checked again.
-const MAX_ROOM_CHECK_BYTES: u64 = 32 << 20;
-/// Free space that must remain beside a file of unknown length, and least number of bytes between two checks.
-const MIN_ROOM_BYTES: u64 = 4 << 20;
+/// Maximum number of bytes of a file of unknown length after which the free space of the disk is checked again.
+const MAX_SPACE_CHECK_BYTES: u64 = 32 << 20;
+/// Free space that must remain beside a file of unknown length, and minimum number of bytes between two checks.
+const MIN_FREE_BYTES: u64 = 4 << 20;
 /// Bytes that a connection collects before it passes them on.
 const HANDOVER_BYTES: usize = 1 << 20;
 /// Consecutive faults without a byte, and contents seen, after which a file is deferred or refused.
-const FAULTS_MOST: u32 = 6;
-const CONTENTS_MOST: u32 = 3;
+const MAX_FAULTS: u32 = 6;
+const MAX_CONTENTS: u32 = 3;
 /// Time without any byte after which, when connections fail, the source is unreachable.
-const PATIENCE: Duration = Duration::from_secs(20);
+const UNREACHABLE_TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 const STEP: Duration = Duration::from_millis(500);
 
 /// Fetches the wanted files over connections to the source.
-pub(crate) fn bring_all(
+pub(crate) fn fetch_all(
     request: &Request<'_>,
     wanted: &[Wanted],
     manifest: &Manifest,
     landed: &mut Landed<'_>,
 ) -> Result<Fetched, TransferFault> {
-    let most = request.lines_most.max(1);
+    let max_connections = request.max_connections.max(1);
     let (sender, outcomes) = channel();
     let board = Board {
         request,
         manifest,
         wanted,
-        state: Mutex::new(State::new(most)),
+        state: Mutex::new(State::new(max_connections)),
         changed: Condvar::new(),
         bytes: AtomicU64::new(0),
-        lines: AtomicUsize::new(0),
+        connections: AtomicUsize::new(0),
     };
     let mut landing = Landing::new(request, landed);
     let received = std::thread::scope(|scope| {
-        for number in 0..most.min(board.pieces()) {
+        for number in 0..max_connections.min(board.pieces()) {
             let (board, sender) = (&board, sender.clone());
             scope.spawn(move || {
-                Lane { board, number, sender, line: None, faults: 0, came: false }.run()
+                Worker { board, number, sender, connection: None, faults: 0, has_read: false }.run()
             });
         }
         drop(sender);
@@ -80,12 +80,12 @@ pub(crate) fn bring_all(
         received
     });
     received?;
-    landing.fetched.lines = board.lines.load(Ordering::Relaxed);
+    landing.fetched.connections = board.connections.load(Ordering::Relaxed);
     let state = board.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     match state.fault {
         Some(Halt::Library(fault)) => Err(fault),
-        Some(Halt::Away(why)) => {
-            landing.fetched.away = Some(why);
+        Some(Halt::Unreachable(why)) => {
+            landing.fetched.unreachable = Some(why);
             Ok(landing.fetched)
         }
         None => Ok(landing.fetched),
@@ -95,7 +95,7 @@ pub(crate) fn bring_all(
 /// The reason why all connections stop.
 enum Halt {
     Library(TransferFault),
-    Away(String),
+    Unreachable(String),
 }
 
 struct Board<'a> {
@@ -106,15 +106,15 @@ struct Board<'a> {
     changed: Condvar,
     /// Number of bytes that arrived.
     bytes: AtomicU64,
-    /// Most connections that read at once.
-    lines: AtomicUsize,
+    /// Maximum number of connections that read at once.
+    connections: AtomicUsize,
 }
 
 struct State {
     tuner: Tuner,
     /// Number of the next file to start.
     next: usize,
-    under_way: Vec<Arc<Journey>>,
+    active: Vec<Arc<ActiveFile>>,
     /// Number of files that are being opened.
     opening: usize,
     reading: usize,
@@ -122,40 +122,40 @@ struct State {
     is_idle: bool,
     halted: bool,
     fault: Option<Halt>,
-    came: Instant,
+    last_arrival: Instant,
 }
 
 impl State {
-    fn new(lines_most: usize) -> Self {
+    fn new(max_connections: usize) -> Self {
         Self {
-            tuner: Tuner::new(lines_most),
+            tuner: Tuner::new(max_connections),
             next: 0,
-            under_way: Vec::new(),
+            active: Vec::new(),
             opening: 0,
             reading: 0,
             is_idle: false,
             halted: false,
             fault: None,
-            came: Instant::now(),
+            last_arrival: Instant::now(),
         }
     }
 }
 
 /// A file in progress.
-struct Journey {
+struct ActiveFile {
     index: usize,
     began: Instant,
-    road: Mutex<Road>,
+    progress: Mutex<Progress>,
 }
 
 /// The progress of a file.
-struct Road {
+struct Progress {
     entry: Entry,
     /// `None` once the file is finished.
     partial: Option<Partial>,
     path: PathBuf,
     /// Number of bytes that are requested or present.
-    asked: u64,
+    requested: u64,
     /// Pieces that were requested and did not arrive.
     returned: Vec<Span>,
     /// Pieces that arrived early, by their first byte.
@@ -167,10 +167,10 @@ struct Road {
     since: Instant,
     contents: u32,
     /// SHA-256 of a copy that failed its own checksums.
-    doubted: Option<String>,
+    suspect: Option<String>,
 }
 
-impl Road {
+impl Progress {
     fn written(&self) -> u64 {
         self.partial.as_ref().map_or(0, Partial::written)
     }
@@ -189,13 +189,13 @@ impl Road {
             // file.
             None if self.is_whole() => Span { from: self.written(), to: self.written() },
             None if !self.entry.has_ranges || self.entry.bytes.is_none() => {
-                if self.asked > 0 || self.readers > 0 || self.end() == 0 {
+                if self.requested > 0 || self.readers > 0 || self.end() == 0 {
                     return None;
                 }
                 Span { from: 0, to: self.end() }
             }
             None => {
-                let from = self.asked;
+                let from = self.requested;
                 if from >= self.end() || from >= self.written() + WINDOW_BYTES {
                     return None;
                 }
@@ -204,7 +204,7 @@ impl Road {
                 Span { from, to: self.end().min(from + bytes) }
             }
         };
-        self.asked = self.asked.max(span.to);
+        self.requested = self.requested.max(span.to);
         self.readers += 1;
         Some(span)
     }
@@ -238,7 +238,7 @@ impl Road {
     fn restart(&mut self) -> io::Result<()> {
         self.early.clear();
         self.returned.clear();
-        (self.asked, self.resumed_bytes) = (0, 0);
+        (self.requested, self.resumed_bytes) = (0, 0);
         self.partial.as_mut().map_or(Ok(()), Partial::restart)
     }
 }
@@ -266,7 +266,7 @@ impl Board<'_> {
         (*since, *bytes) = (Instant::now(), now);
         let mut state = locked(&self.state);
         if rate > 0.0 {
-            state.came = Instant::now();
+            state.last_arrival = Instant::now();
         }
         // Connections that had nothing to read do not show the best number of connections.
         if !std::mem::take(&mut state.is_idle) {
@@ -288,39 +288,43 @@ impl Board<'_> {
         self.halt(Some(Halt::Library(TransferFault::Library { path: path.to_owned(), source })));
     }
 
-    /// Returns a piece for a lane, of the file that it read last if possible; `None` when no more pieces follow.
-    fn take(&self, lane: usize, last: Option<&Arc<Journey>>) -> Option<(Arc<Journey>, Span)> {
+    /// Returns a piece for a worker, of the file that it read last if possible; `None` when no more pieces follow.
+    fn take(
+        &self,
+        worker: usize,
+        last: Option<&Arc<ActiveFile>>,
+    ) -> Option<(Arc<ActiveFile>, Span)> {
         let mut state = locked(&self.state);
         loop {
             if state.halted || self.request.stop.load(Ordering::Relaxed) {
                 return None;
             }
-            if lane < state.tuner.lines() {
+            if worker < state.tuner.connections() {
                 let is_plenty = state.next < self.wanted.len();
-                let due = |journey: &Arc<Journey>| {
-                    Some((Arc::clone(journey), locked(&journey.road).take(is_plenty)?))
+                let due = |file: &Arc<ActiveFile>| {
+                    Some((Arc::clone(file), locked(&file.progress).take(is_plenty)?))
                 };
-                let under_way = state.opening + state.under_way.len();
+                let active = state.opening + state.active.len();
                 let mut taken = last.and_then(due);
-                if taken.is_none() && is_plenty && under_way < state.tuner.lines() {
+                if taken.is_none() && is_plenty && active < state.tuner.connections() {
                     state = self.begin_next(state);
                     continue;
                 }
-                taken = taken.or_else(|| state.under_way.iter().find_map(due));
+                taken = taken.or_else(|| state.active.iter().find_map(due));
                 if taken.is_some() {
                     state.reading += 1;
-                    self.lines.fetch_max(state.reading, Ordering::Relaxed);
+                    self.connections.fetch_max(state.reading, Ordering::Relaxed);
                     return taken;
                 }
-                if is_plenty && under_way < state.tuner.lines() + 2 {
+                if is_plenty && active < state.tuner.connections() + 2 {
                     state = self.begin_next(state);
                     continue;
                 }
             }
-            state.is_idle |= lane < state.tuner.lines();
-            let is_over =
-                state.next >= self.wanted.len() && state.opening == 0 && state.under_way.is_empty();
-            if is_over {
+            state.is_idle |= worker < state.tuner.connections();
+            let is_finished =
+                state.next >= self.wanted.len() && state.opening == 0 && state.active.is_empty();
+            if is_finished {
                 self.changed.notify_all();
                 return None;
             }
@@ -338,12 +342,12 @@ impl Board<'_> {
         let begun = self.begin(index);
         let mut state = locked(&self.state);
         state.opening -= 1;
-        state.under_way.extend(begun);
+        state.active.extend(begun);
         state
     }
 
     /// Opens a file to fetch, at the point where an earlier fetch stopped. `None` when the library cannot be written.
-    fn begin(&self, index: usize) -> Option<Arc<Journey>> {
+    fn begin(&self, index: usize) -> Option<Arc<ActiveFile>> {
         let wanted = self.wanted.get(index)?;
         let path = path_of(self.request, wanted);
         let stated = self.manifest.of(&wanted.name);
@@ -362,11 +366,11 @@ impl Board<'_> {
             }
             Ok(partial) => {
                 let resumed_bytes = partial.written();
-                let road = Road {
+                let progress = Progress {
                     entry: wanted.entry.clone(),
                     partial: Some(partial),
                     path,
-                    asked: resumed_bytes,
+                    requested: resumed_bytes,
                     returned: Vec::new(),
                     early: BTreeMap::new(),
                     readers: 0,
@@ -374,40 +378,45 @@ impl Board<'_> {
                     faults: 0,
                     since: Instant::now(),
                     contents: 1,
-                    doubted: None,
+                    suspect: None,
                 };
-                Some(Arc::new(Journey { index, began: Instant::now(), road: Mutex::new(road) }))
+                Some(Arc::new(ActiveFile {
+                    index,
+                    began: Instant::now(),
+                    progress: Mutex::new(progress),
+                }))
             }
         }
     }
 
     /// Stops a file whose length the source does not state when it exceeds the survey's limit, or leaves no space on the disk.
-    fn check_untold(
+    fn check_unknown_length(
         &self,
-        journey: &Journey,
+        file: &ActiveFile,
         bytes: u64,
-        room_check: &mut u64,
+        space_check: &mut u64,
     ) -> Result<(), SourceFault> {
         let request = self.request;
         let place = || request.source.place(request.delivery);
-        if bytes > request.file_bytes_most {
+        if bytes > request.max_file_bytes {
             let why = format!(
-                "it is longer than the survey's limit of {} bytes",
-                request.file_bytes_most
+                "the file is longer than the survey's limit of {} bytes",
+                request.max_file_bytes
             );
             return Err(SourceFault::lasting("too_large", place(), why));
         }
-        if bytes < *room_check {
+        if bytes < *space_check {
             return Ok(());
         }
-        let volume = &request.volumes[self.wanted[journey.index].volume];
-        match volume.room() {
-            Ok(room) if room < MIN_ROOM_BYTES => {
-                let why = format!("the library has no room for more than its first {bytes} bytes");
+        let volume = &request.volumes[self.wanted[file.index].volume];
+        match volume.writable_bytes() {
+            Ok(free) if free < MIN_FREE_BYTES => {
+                let why =
+                    format!("the library has space for the first {bytes} bytes of the file only");
                 Err(SourceFault::lasting("no_room", place(), why))
             }
-            Ok(room) => {
-                *room_check = bytes + (room / 2).clamp(MIN_ROOM_BYTES / 2, MAX_ROOM_CHECK_BYTES);
+            Ok(free) => {
+                *space_check = bytes + (free / 2).clamp(MIN_FREE_BYTES / 2, MAX_SPACE_CHECK_BYTES);
                 Ok(())
             }
             Err(TransferFault::Library { source, .. }) => Err(SourceFault::Sink(source)),
@@ -416,9 +425,9 @@ impl Board<'_> {
     }
 
     /// Removes a finished file from those in progress.
-    fn leave(&self, journey: &Arc<Journey>) {
+    fn remove(&self, file: &Arc<ActiveFile>) {
         let mut state = locked(&self.state);
-        state.under_way.retain(|other| !Arc::ptr_eq(other, journey));
+        state.active.retain(|other| !Arc::ptr_eq(other, file));
         self.changed.notify_all();
     }
 }
@@ -430,69 +439,72 @@ pub(crate) fn path_of(request: &Request<'_>, wanted: &Wanted) -> PathBuf {
 }
 
 /// The thread of one connection.
-struct Lane<'a> {
+struct Worker<'a> {
     board: &'a Board<'a>,
     number: usize,
     sender: Sender<(usize, Outcome)>,
-    line: Option<Box<dyn Line>>,
+    connection: Option<Box<dyn Connection>>,
     /// Number of consecutive faults.
     faults: u32,
     /// True when the last read returned bytes.
-    came: bool,
+    has_read: bool,
 }
 
-impl Lane<'_> {
+impl Worker<'_> {
     fn run(&mut self) {
-        let mut last: Option<Arc<Journey>> = None;
-        while let Some((journey, span)) = self.board.take(self.number, last.as_ref()) {
-            let read = self.read(&journey, span);
+        let mut last: Option<Arc<ActiveFile>> = None;
+        while let Some((file, span)) = self.board.take(self.number, last.as_ref()) {
+            let read = self.read(&file, span);
             locked(&self.board.state).reading -= 1;
             self.board.changed.notify_all();
             match read {
                 Ok(()) => self.faults = 0,
                 Err(SourceFault::Sink(error)) => {
-                    let path = locked(&journey.road).path.clone();
+                    let path = locked(&file.progress).path.clone();
                     self.board.library(&path, error);
                 }
                 // Another connection abandoned the file meanwhile.
-                Err(_) if locked(&journey.road).partial.is_none() => self.line = None,
-                Err(fault) => self.failed(&journey, fault),
+                Err(_) if locked(&file.progress).partial.is_none() => self.connection = None,
+                Err(fault) => self.failed(&file, fault),
             }
-            let is_whole = locked(&journey.road).is_whole();
+            let is_whole = locked(&file.progress).is_whole();
             if is_whole {
-                self.finish(&journey);
+                self.finish(&file);
             }
-            last = Some(journey);
+            last = Some(file);
         }
     }
 
     /// Reads a piece; bytes that arrived before a fault are kept, the others are requested again.
-    fn read(&mut self, journey: &Journey, span: Span) -> Result<(), SourceFault> {
+    fn read(&mut self, file: &ActiveFile, span: Span) -> Result<(), SourceFault> {
         let board = self.board;
         let request = board.request;
-        let entry = locked(&journey.road).entry.clone();
+        let entry = locked(&file.progress).entry.clone();
         let place = request.source.place(request.delivery);
         let (mut at, mut held) = (span.from, Vec::<u8>::new());
-        let mut room_check = 0;
+        let mut space_check = 0;
         let mut watch = Watch::new(request.stall);
         let mut sink = |bytes: &[u8]| {
             let waited = request.pace.pass(bytes.len());
-            watch.came(&place, bytes.len(), waited)?;
+            watch.received(&place, bytes.len(), waited)?;
             if request.stop.load(Ordering::Relaxed) {
                 return Err(SourceFault::passing(&place, "interrupted"));
             }
             self.board.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             if entry.bytes.is_none() {
-                let came = at + held.len() as u64 + bytes.len() as u64;
-                board.check_untold(journey, came, &mut room_check)?;
+                let received = at + held.len() as u64 + bytes.len() as u64;
+                board.check_unknown_length(file, received, &mut space_check)?;
             }
             // Bytes that are next in the file are written as they arrive; early bytes are kept until their turn.
             let write = |at: u64, bytes: &[u8]| {
-                let mut road = locked(&journey.road);
-                if road.partial.is_none() {
-                    return Err(SourceFault::passing(&place, "another connection ended the file"));
+                let mut progress = locked(&file.progress);
+                if progress.partial.is_none() {
+                    return Err(SourceFault::passing(
+                        &place,
+                        "another connection finished the file",
+                    ));
                 }
-                road.write_next(at, bytes).map_err(SourceFault::Sink)
+                progress.write_next(at, bytes).map_err(SourceFault::Sink)
             };
             if held.is_empty() && write(at, bytes)? {
                 at += bytes.len() as u64;
@@ -505,46 +517,46 @@ impl Lane<'_> {
             }
             Ok(())
         };
-        let read = match &mut self.line {
+        let read = match &mut self.connection {
             _ if span.from == span.to => Ok(()),
-            Some(line) => line.read(request.delivery, &entry, span, &mut sink),
-            None => request.source.line().and_then(|line| {
-                self.line.insert(line).read(request.delivery, &entry, span, &mut sink)
+            Some(connection) => connection.read(request.delivery, &entry, span, &mut sink),
+            None => request.source.connect().and_then(|connection| {
+                self.connection.insert(connection).read(request.delivery, &entry, span, &mut sink)
             }),
         };
-        let mut road = locked(&journey.road);
-        let came = at + held.len() as u64;
-        self.came = came > span.from;
-        let put = road.put(at, held).map_err(SourceFault::Sink);
-        road.readers -= 1;
+        let mut progress = locked(&file.progress);
+        let received = at + held.len() as u64;
+        self.has_read = received > span.from;
+        let put = progress.put(at, held).map_err(SourceFault::Sink);
+        progress.readers -= 1;
         // Bytes that are not kept are no progress.
-        if came > span.from && road.entry.has_ranges {
-            (road.faults, road.since) = (0, Instant::now());
+        if received > span.from && progress.entry.has_ranges {
+            (progress.faults, progress.since) = (0, Instant::now());
         }
         let kept = match &read {
-            Ok(()) if road.entry.bytes.is_none() => {
-                road.entry.bytes = Some(came);
+            Ok(()) if progress.entry.bytes.is_none() => {
+                progress.entry.bytes = Some(received);
                 Ok(())
             }
             Ok(()) => Ok(()),
-            Err(_) if road.entry.has_ranges => {
-                road.returned.push(Span { from: came, to: span.to });
+            Err(_) if progress.entry.has_ranges => {
+                progress.returned.push(Span { from: received, to: span.to });
                 Ok(())
             }
-            Err(_) => road.restart().map_err(SourceFault::Sink),
+            Err(_) => progress.restart().map_err(SourceFault::Sink),
         };
-        drop(road);
-        if came > span.from {
-            locked(&self.board.state).came = Instant::now();
+        drop(progress);
+        if received > span.from {
+            locked(&self.board.state).last_arrival = Instant::now();
         }
         read.and(put).and(kept)
     }
 
     /// Handles a piece that did not arrive.
-    fn failed(&mut self, journey: &Arc<Journey>, fault: SourceFault) {
-        let wanted = &self.board.wanted[journey.index];
+    fn failed(&mut self, file: &Arc<ActiveFile>, fault: SourceFault) {
+        let wanted = &self.board.wanted[file.index];
         match fault {
-            SourceFault::Changed { .. } => self.look_again(journey),
+            SourceFault::Changed { .. } => self.refetch_changed(file),
             SourceFault::Lasting { why, code, place } => {
                 let is_of_file = matches!(
                     code,
@@ -552,15 +564,15 @@ impl Lane<'_> {
                 );
                 if is_of_file {
                     let refusal = Refusal::new(code, wanted.name.clone(), why);
-                    return self.give_up(journey, Outcome::Refused(refusal));
+                    return self.give_up(file, Outcome::Refused(refusal));
                 }
-                self.board.halt(Some(Halt::Away(format!("{place}: {why}"))));
+                self.board.halt(Some(Halt::Unreachable(format!("{place}: {why}"))));
             }
             passing => {
                 let is_answered = matches!(passing, SourceFault::Passing { is_answered: true, .. });
                 // A server that repeatedly sends the beginning of such a file is reachable.
-                let is_repeated = self.came && !locked(&journey.road).entry.has_ranges;
-                self.put_off(journey, &passing.to_string(), is_answered || is_repeated);
+                let is_repeated = self.has_read && !locked(&file.progress).entry.has_ranges;
+                self.defer(file, &passing.to_string(), is_answered || is_repeated);
             }
         }
     }
@@ -568,143 +580,143 @@ impl Lane<'_> {
     /// Closes a connection that failed, and pauses. A file without progress while the source is reachable is deferred: after
     /// several faults if the source itself reported them, and otherwise, since several connections may meet the same failure,
     /// only after a while.
-    fn put_off(&mut self, journey: &Arc<Journey>, why: &str, is_there: bool) {
-        self.line = None;
+    fn defer(&mut self, file: &Arc<ActiveFile>, why: &str, is_reachable: bool) {
+        self.connection = None;
         self.faults += 1;
         let (faults, stuck) = {
-            let mut road = locked(&journey.road);
-            road.faults += 1;
-            (road.faults, road.since.elapsed())
+            let mut progress = locked(&file.progress);
+            progress.faults += 1;
+            (progress.faults, progress.since.elapsed())
         };
-        let _ = self.sender.send((journey.index, Outcome::Troubled));
+        let _ = self.sender.send((file.index, Outcome::Failing));
         let silent = {
             let mut state = locked(&self.board.state);
-            if is_there {
-                state.came = Instant::now();
+            if is_reachable {
+                state.last_arrival = Instant::now();
             }
             state.tuner.fault();
-            state.came.elapsed()
+            state.last_arrival.elapsed()
         };
         if self.board.request.stop.load(Ordering::Relaxed) {
             return;
         }
-        if silent > PATIENCE {
-            return self.board.halt(Some(Halt::Away(why.to_owned())));
+        if silent > UNREACHABLE_TIMEOUT {
+            return self.board.halt(Some(Halt::Unreachable(why.to_owned())));
         }
         let pause = PAUSES.0.saturating_mul(1 << self.faults.min(8)).min(PAUSES.1);
-        let is_stuck = is_there || stuck > PATIENCE && silent < PAUSES.1;
-        if faults >= FAULTS_MOST && is_stuck {
-            let name = self.board.wanted[journey.index].name.clone();
-            return self.give_up(journey, Outcome::Postponed { name, why: why.to_owned() });
+        let is_stuck = is_reachable || stuck > UNREACHABLE_TIMEOUT && silent < PAUSES.1;
+        if faults >= MAX_FAULTS && is_stuck {
+            let name = self.board.wanted[file.index].name.clone();
+            return self.give_up(file, Outcome::Postponed { name, why: why.to_owned() });
         }
         crate::sleep(pause, self.board.request.stop);
     }
 
     /// Restarts a file that changed, with its present content.
-    fn look_again(&mut self, journey: &Arc<Journey>) {
-        let wanted = &self.board.wanted[journey.index];
+    fn refetch_changed(&mut self, file: &Arc<ActiveFile>) {
+        let wanted = &self.board.wanted[file.index];
         let refused =
             |code: &str, why: &str| Outcome::Refused(Refusal::new(code, wanted.name.clone(), why));
-        let entry = locked(&journey.road).entry.clone();
-        let looked = match &mut self.line {
-            Some(line) => line.look(self.board.request.delivery, &entry),
+        let entry = locked(&file.progress).entry.clone();
+        let queried = match &mut self.connection {
+            Some(connection) => connection.stat(self.board.request.delivery, &entry),
             None => return,
         };
-        let found = match looked {
+        let found = match queried {
             Ok(found) if found.kind == crate::source::EntryKind::File => found,
             Ok(_) => {
                 return self.give_up(
-                    journey,
-                    refused("not_a_file_device", "it is not a regular file any more"),
+                    file,
+                    refused("not_a_file_device", "the file is no longer a regular file"),
                 );
             }
             Err(SourceFault::Lasting { why, code, .. }) => {
-                return self.give_up(journey, refused(code, &why));
+                return self.give_up(file, refused(code, &why));
             }
-            Err(fault) => return self.put_off(journey, &fault.to_string(), false),
+            Err(fault) => return self.defer(file, &fault.to_string(), false),
         };
-        let mut road = locked(&journey.road);
-        if road.readers > 0 {
+        let mut progress = locked(&file.progress);
+        if progress.readers > 0 {
             // Another connection still reads the file, perhaps its former content.
-            drop(road);
+            drop(progress);
             return crate::sleep(PAUSES.0, self.board.request.stop);
         }
-        road.contents += 1;
-        if road.contents > CONTENTS_MOST {
-            drop(road);
-            let why = "it changed twice while it was read: still being written?";
-            return self.give_up(journey, refused("changed_while_read", why));
+        progress.contents += 1;
+        if progress.contents > MAX_CONTENTS {
+            drop(progress);
+            let why = "the file changed twice while it was read: still being written?";
+            return self.give_up(file, refused("changed_while_read", why));
         }
-        road.entry = found;
-        let restarted = road.restart();
-        let path = road.path.clone();
-        drop(road);
+        progress.entry = found;
+        let restarted = progress.restart();
+        let path = progress.path.clone();
+        drop(progress);
         if let Err(error) = restarted {
             self.board.library(&path, error);
         }
     }
 
     /// Abandons a file with an outcome; the bytes that arrived are kept only if the file is deferred.
-    fn give_up(&mut self, journey: &Arc<Journey>, outcome: Outcome) {
-        let mut road = locked(&journey.road);
-        if road.partial.take().is_none() {
+    fn give_up(&mut self, file: &Arc<ActiveFile>, outcome: Outcome) {
+        let mut progress = locked(&file.progress);
+        if progress.partial.take().is_none() {
             return;
         }
-        if !matches!(outcome, Outcome::Postponed { .. }) || !road.entry.has_ranges {
-            partial::discard(&road.path);
+        if !matches!(outcome, Outcome::Postponed { .. }) || !progress.entry.has_ranges {
+            partial::discard(&progress.path);
         }
-        drop(road);
-        self.send(journey, outcome);
+        drop(progress);
+        self.send(file, outcome);
     }
 
-    fn send(&self, journey: &Arc<Journey>, outcome: Outcome) {
-        let wanted = &self.board.wanted[journey.index];
+    fn send(&self, file: &Arc<ActiveFile>, outcome: Outcome) {
+        let wanted = &self.board.wanted[file.index];
         (self.board.request.progress)(Step::Ended { name: &wanted.name, bytes: wanted.bytes });
-        let _ = self.sender.send((journey.index, outcome));
-        self.board.leave(journey);
+        let _ = self.sender.send((file.index, outcome));
+        self.board.remove(file);
     }
 
     /// Completes a file of which all bytes have arrived.
-    fn finish(&mut self, journey: &Arc<Journey>) {
-        let Some(partial) = locked(&journey.road).partial.take() else { return };
-        let path = locked(&journey.road).path.clone();
-        match self.judged(journey, partial) {
-            Ok(Some(outcome)) => self.send(journey, outcome),
-            Ok(None) => self.board.changed.notify_all(), // taken again
+    fn finish(&mut self, file: &Arc<ActiveFile>) {
+        let Some(partial) = locked(&file.progress).partial.take() else { return };
+        let path = locked(&file.progress).path.clone();
+        match self.verify(file, partial) {
+            Ok(Some(outcome)) => self.send(file, outcome),
+            Ok(None) => self.board.changed.notify_all(), // fetched again
             Err(Judgement::Library(fault)) => self.board.halt(Some(Halt::Library(fault))),
             Err(Judgement::Io(error)) => self.board.library(&path, error),
         }
     }
 
     /// Decides on a whole file; `None` when it is to be fetched again.
-    fn judged(
+    fn verify(
         &mut self,
-        journey: &Arc<Journey>,
+        file: &Arc<ActiveFile>,
         partial: Partial,
     ) -> Result<Option<Outcome>, Judgement> {
         let board = self.board;
-        let wanted = &board.wanted[journey.index];
+        let wanted = &board.wanted[file.index];
         let stated = board.manifest.of(&wanted.name);
         let (path, sums) = partial.finish()?;
-        let (entry, tries, doubted) = {
-            let road = locked(&journey.road);
-            (road.entry.clone(), road.contents, road.doubted.clone())
+        let (entry, tries, suspect) = {
+            let progress = locked(&file.progress);
+            (progress.entry.clone(), progress.contents, progress.suspect.clone())
         };
         let sha256 = sums.sha256.clone();
-        let proof = match landing::confirmed(
+        let by = match landing::confirmed(
             &wanted.name,
             stated,
             board.manifest.bytes_of(&wanted.name),
             &sums,
         ) {
-            Ok(proof) => proof,
+            Ok(by) => by,
             // The transfer may have damaged the file; damage that is the same twice is the source's own.
             Err(refusal) => {
                 partial::discard(&path);
-                if doubted.as_deref() == Some(sha256.as_str()) {
+                if suspect.as_deref() == Some(sha256.as_str()) {
                     return Ok(Some(Outcome::Refused(*refusal)));
                 }
-                return self.once_more(journey, entry, sha256);
+                return self.refetch(file, entry, sha256);
             }
         };
         let complete = Complete {
@@ -713,30 +725,30 @@ impl Lane<'_> {
             is_in_place: false,
             modified_ns: entry.modified_ns,
             tries,
-            resumed_bytes: locked(&journey.road).resumed_bytes,
-            began: journey.began,
+            resumed_bytes: locked(&file.progress).resumed_bytes,
+            began: file.began,
         };
-        let mut is_still = || self.is_still(&entry);
-        let doubted = doubted.as_deref();
-        match landing::settle(board.request, wanted, complete, proof, doubted, &mut is_still) {
+        let mut is_unchanged = || self.is_unchanged(&entry);
+        let suspect = suspect.as_deref();
+        match landing::settle(board.request, wanted, complete, by, suspect, &mut is_unchanged) {
             Ok(Verdict::Done(outcome)) => Ok(Some(outcome)),
-            Ok(Verdict::Doubtful(sha256)) => self.once_more(journey, entry, sha256),
+            Ok(Verdict::Suspect(sha256)) => self.refetch(file, entry, sha256),
             Err(fault) => Err(Judgement::Library(fault)),
         }
     }
 
     /// Checks the source a second time, when no list states the content of a file. A failed check is no objection, because the
     /// bytes read were compared with the listing.
-    fn is_still(&mut self, entry: &Entry) -> bool {
-        if self.line.is_none() {
-            self.line = self.board.request.source.line().ok();
+    fn is_unchanged(&mut self, entry: &Entry) -> bool {
+        if self.connection.is_none() {
+            self.connection = self.board.request.source.connect().ok();
         }
-        let looked = self.line.as_mut().map(|line| line.look(self.board.request.delivery, entry));
-        match looked {
+        let queried = self.connection.as_mut().map(|c| c.stat(self.board.request.delivery, entry));
+        match queried {
             Some(Ok(found)) => found.is_same(entry),
             Some(Err(SourceFault::Lasting { .. })) => true,
             Some(Err(_)) => {
-                self.line = None;
+                self.connection = None;
                 true
             }
             None => true,
@@ -744,27 +756,27 @@ impl Lane<'_> {
     }
 
     /// Fetches a whole file again from its beginning.
-    fn once_more(
+    fn refetch(
         &mut self,
-        journey: &Arc<Journey>,
+        file: &Arc<ActiveFile>,
         entry: Entry,
         sha256: String,
     ) -> Result<Option<Outcome>, Judgement> {
-        let wanted = &self.board.wanted[journey.index];
-        let looked =
-            self.line.as_mut().and_then(|l| l.look(self.board.request.delivery, &entry).ok());
-        let mut road = locked(&journey.road);
-        road.contents += 1;
-        if road.contents > CONTENTS_MOST {
-            let why = "it was another one each time it was read";
+        let wanted = &self.board.wanted[file.index];
+        let queried =
+            self.connection.as_mut().and_then(|c| c.stat(self.board.request.delivery, &entry).ok());
+        let mut progress = locked(&file.progress);
+        progress.contents += 1;
+        if progress.contents > MAX_CONTENTS {
+            let why = "the file had other content each time it was read";
             let refusal = Refusal::new("changed_while_read", wanted.name.clone(), why);
             return Ok(Some(Outcome::Refused(refusal)));
         }
-        road.doubted = Some(sha256);
-        road.entry = looked.unwrap_or(entry);
-        road.partial =
-            Some(Partial::open(road.path.clone(), self.board.manifest.of(&wanted.name))?);
-        road.restart()?;
+        progress.suspect = Some(sha256);
+        progress.entry = queried.unwrap_or(entry);
+        progress.partial =
+            Some(Partial::open(progress.path.clone(), self.board.manifest.of(&wanted.name))?);
+        progress.restart()?;
         Ok(None)
     }
 }

@@ -1,4 +1,4 @@
-//! What comes through the door: texts are cleaned once, values that an engine refuses are found before they are staged,
+//! The intake of hostile files: texts are cleaned once, values that an engine refuses are found before they are staged,
 //! complete HDUs are kept, and the limits of the profile hold in every stage.
 
 use super::{plant, sound};
@@ -100,7 +100,7 @@ fn one_bad_value_keeps_no_other_frame_out() {
              file_name IN ('w20071011_90005_st.fit', 'w20071011_90008_st.fit') AND obs_num IS NULL
              OR file_name IN ('w20071011_90006_st.fit', 'w20071011_90007_st.fit') AND am_start IS NULL";
         assert_eq!(desk.count(unknown), 4);
-        // The header as delivered can be asked, whatever is in it.
+        // The header as delivered can be queried, whatever is in it.
         let asked = "SELECT count(*) FROM header JOIN multiframe USING (multiframe_id)
              WHERE ext_num = 1 AND header_value(cards, 'OBJECT') = object AND header.file_name = multiframe.file_name
                  AND header_text(cards) LIKE '%OBJECT  = ''M31%'";
@@ -213,7 +213,7 @@ fn a_stale_datasum_is_let_in_by_the_operator_or_the_profile() {
         let show = desk.at_site(&["refusals", "show", &stale]).ended(0);
         assert!(show.contains("accepted, taken"), "{show}");
         assert_eq!(desk.at_site(&take).code, Some(5), "once is enough");
-        // Another look at the file changes nothing.
+        // A second transfer of the file changes nothing.
         desk.run(&delivery);
         assert_eq!(detectors(), 4);
     }

@@ -2,7 +2,7 @@
 
 /// An anomaly in the positions of an HDU.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Oddity {
+pub(super) enum Anomaly {
     /// The values cannot be in the unit that TUNIT declares, but can be in another.
     UnitContradicted { declared: String, found: String },
     /// TUNIT is absent or unknown, and the values are in this unit by the WCS or by their range.
@@ -21,7 +21,7 @@ pub(super) enum Oddity {
     FrameUnknown { reason: String },
 }
 
-impl Oddity {
+impl Anomaly {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::UnitContradicted { .. } => "position_unit_contradicted",
@@ -51,9 +51,7 @@ impl Oddity {
                 format!("TUNIT of RA and DEC declares no known unit, the values are in {found}")
             }
             Self::UnitAssumed { found } => {
-                format!(
-                    "TUNIT of RA and DEC is missing, {found} are assumed and nothing confirms it"
-                )
+                format!("TUNIT of RA and DEC is missing, {found} are assumed without confirmation")
             }
             Self::Disagreement { median_arcsec } => {
                 format!(
@@ -118,10 +116,10 @@ impl Contradiction {
                 )
             }
             Self::Unit { column, declared } => format!(
-                "TUNIT of {column} is {declared:?}, no known unit of angle, and {image} has no WCS to find it by"
+                "TUNIT of {column} is {declared:?}, no known unit of angle, and {image} has no WCS to determine the unit"
             ),
             Self::Frame { reason } => format!(
-                "the reference frame of RA and DEC is not known: {reason}. catalogue.position.frame of the profile names it"
+                "the reference frame of RA and DEC is not known: {reason}; set catalogue.position.frame of the profile"
             ),
         }
     }

@@ -1,0 +1,11 @@
+//! `almagest catalogue`.
+
+use super::step;
+use crate::exit::Exit;
+use model::UseCase;
+use std::path::PathBuf;
+
+/// Runs CU4 alone.
+pub fn run(site: Option<PathBuf>, arguments: &step::Arguments) -> anyhow::Result<Exit> {
+    step::run(site, UseCase::Catalogue, arguments)
+}

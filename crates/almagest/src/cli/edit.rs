@@ -1,0 +1,75 @@
+//! `almagest edit`.
+
+use super::instruction::{in_words, tell_dry_run};
+use super::subject::{About, check_host};
+use crate::exit::{self, Exit};
+use crate::report::say;
+use archive::Planning;
+use archive::planning::{Instruction, Subject};
+use archive::records::Cause;
+use curate::advice;
+use curate::site::{self, Site};
+use model::Advice;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    about: About,
+    /// Have it run on this host only; "" = wherever there is room.
+    #[arg(long, value_name = "HOST")]
+    r#move: Option<String>,
+    /// Do it before what has a lower priority; 0 is usual.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i64>,
+    /// Hold it back until `almagest resume`.
+    #[arg(long)]
+    hold: bool,
+    /// Why, for the history.
+    #[arg(long)]
+    reason: String,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Changes what the next plan is to be.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let subject = arguments.about.known(&site, &archive)?;
+    if matches!(subject, Subject::Host(_))
+        && (arguments.r#move.is_some() || arguments.priority.is_some())
+    {
+        return Err(exit::usage("a host has no place to move to and no priority"));
+    }
+    if let Some(host) = arguments.r#move.as_deref().filter(|host| !host.is_empty()) {
+        check_host(&site, host)?;
+    }
+    let cause = Cause::new(site::operator(), arguments.reason.clone());
+    if arguments.r#move.is_none() && arguments.priority.is_none() && !arguments.hold {
+        return Err(exit::usage("what is to change? --move HOST, --priority N or --hold"));
+    }
+    tell_dry_run(arguments.dry_run);
+    let mut given = Vec::new();
+    match arguments.r#move.as_deref() {
+        Some("") => {
+            archive.withdraw(&subject, "move", &cause, site::now())?;
+            say!("{subject}: wherever there is room");
+        }
+        Some(host) => given.push(Instruction::Move(host.to_owned())),
+        None => {}
+    }
+    given.extend(arguments.priority.map(Instruction::Priority));
+    given.extend(arguments.hold.then_some(Instruction::Pause));
+    for instruction in given {
+        archive.instruct(&subject, &instruction, &cause, site::now())?;
+        say!("{subject}: {}", in_words(&instruction));
+        if instruction == Instruction::Pause {
+            let target = subject.target();
+            say!("nothing new starts until {}", advice::command(&Advice::Resume { target }));
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,142 @@
+//! The work of a night in a terminal: opened with a progress display, summarized at the end, with an exit code.
+
+use crate::exit::Exit;
+use crate::report::{self, Table, byte_rate, counted, grouped, rate, say, say_part, shown, tell};
+use archive::Inquiry;
+use archive::explain::Asked;
+use archive::report::StatusFilter;
+use curate::advice;
+use curate::counts::Counts;
+use curate::site::Site;
+use curate::steps::Night;
+use model::Advice;
+use std::sync::Arc;
+
+/// Opens a site for work with a progress display.
+pub fn open(site: Site, why: &str) -> anyhow::Result<Night> {
+    let mut night = Night::open(site, why)?;
+    night.show(Arc::new(report::Bars::default()));
+    Ok(night)
+}
+
+/// Records the end of the work in the site's log.
+pub fn ended(night: &mut Night) -> Exit {
+    let exit = exit_of(night);
+    night.ended(exit as i32);
+    exit
+}
+
+/// Returns the exit code for the work until now.
+pub fn exit_of(night: &Night) -> Exit {
+    if night.interrupted() {
+        Exit::Interrupted
+    } else if !night.postponed.is_empty() || !night.not_brought.is_empty() {
+        Exit::Infrastructure
+    } else if night.busy_elsewhere > 0 || !night.stopped.is_empty() || !night.blocked.is_empty() {
+        Exit::Conflict
+    } else if night.new_refusals() > 0 {
+        Exit::Refusals
+    } else {
+        Exit::Done
+    }
+}
+
+/// Prints the summary of each step.
+pub fn report(night: &Night) {
+    say_part!("{}", summary(night));
+    if night.busy_elsewhere > 0 {
+        let tasks = counted(night.busy_elsewhere, "task");
+        tell!("almagest: {tasks} not done here: another process works on them");
+    }
+    tell_blocked(night);
+    for (unit, why) in &night.postponed {
+        tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
+    }
+    for (file, why) in &night.not_brought {
+        tell!("almagest: {} is not brought yet, try again: {}", shown(file), shown(why));
+    }
+}
+
+/// Names the units that this machine cannot do.
+pub fn tell_blocked(night: &Night) {
+    for ((delivery, use_case), why) in &night.blocked {
+        tell!("almagest: {delivery}/{use_case} is not done: {}", shown(why));
+    }
+}
+
+const STEPS: [&str; 5] = ["transfer", "preview", "metadata", "catalogue", "ingest"];
+
+/// Returns a line per step that did something.
+pub fn summary(night: &Night) -> String {
+    let idle = |c: &Counts| c.files + c.detectors + c.detections + c.previews + c.refusals == 0;
+    let is_left = !night.blocked.is_empty() || !night.stopped.is_empty();
+    if night.counts().values().all(idle) {
+        return match night.busy_elsewhere {
+            0 if is_left => "nothing was done\n".to_owned(),
+            0 => "everything was there already: nothing to do\n".to_owned(),
+            n => format!("{n} tasks are being done by another process\n"),
+        };
+    }
+    let mut table = Table::new([
+        "step",
+        "files",
+        "detectors",
+        "detections",
+        "previews",
+        "refusals",
+        "seconds",
+        "rate",
+    ]);
+    for (name, counts) in STEPS.iter().filter_map(|name| night.counts().get_key_value(name)) {
+        let rate = match *name {
+            "transfer" if counts.seconds > 0.0 => byte_rate(counts.bytes, counts.seconds),
+            "preview" => format!("{} previews", rate(counts.previews, counts.seconds)),
+            "metadata" => format!("{} files", rate(counts.files, counts.seconds)),
+            _ => format!("{} detections", rate(counts.detections, counts.seconds)),
+        };
+        table.row([
+            (*name).to_owned(),
+            grouped(counts.files),
+            grouped(counts.detectors),
+            grouped(counts.detections),
+            grouped(counts.previews),
+            grouped(counts.refusals),
+            format!("{:.1}", counts.seconds),
+            rate,
+        ]);
+    }
+    let mut text = table.text();
+    if night.new_refusals() > 0 {
+        text += &format!(
+            "\n{}: {}\n",
+            counted(night.new_refusals(), "new refusal"),
+            advice::command(&Advice::Refusals)
+        );
+    }
+    text += &super::findings::pointer(night.site(), &night.deliveries);
+    if night.interrupted() {
+        text += "interrupted: what was done stays done, run again to go on\n";
+    }
+    text
+}
+
+/// Reports the deliveries that are retracted, with the commands that show them again: no step shows them again.
+pub fn name_retracted(site: &Site, deliveries: &[String]) -> anyhow::Result<()> {
+    let archive = site.read()?;
+    let filter = StatusFilter { deliveries: deliveries.to_vec(), ..StatusFilter::default() };
+    let status = match deliveries {
+        [] => Vec::new(),
+        _ => archive.status_of(&filter)?.deliveries,
+    };
+    for delivery in status {
+        if !delivery.rounds.iter().any(|round| round.state == "retracted") {
+            continue;
+        }
+        let asked = Asked { name: Some(delivery.name), at_most: 1, ..Asked::default() };
+        let sheet = archive.facts_about(&asked)?.delivery;
+        if let Some(retracted) = sheet.as_ref().and_then(advice::of_retracted) {
+            say!("{}", shown(&retracted));
+        }
+    }
+    Ok(())
+}

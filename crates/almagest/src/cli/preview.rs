@@ -1,0 +1,11 @@
+//! `almagest preview`.
+
+use super::step;
+use crate::exit::Exit;
+use model::UseCase;
+use std::path::PathBuf;
+
+/// Runs CU2 alone.
+pub fn run(site: Option<PathBuf>, arguments: &step::Arguments) -> anyhow::Result<Exit> {
+    step::run(site, UseCase::Preview, arguments)
+}

@@ -1,0 +1,55 @@
+//! `almagest retry`.
+
+use super::instruction::tell_dry_run;
+use super::subject::About;
+use crate::exit::{self, Exit};
+use crate::report::{counted, say};
+use archive::Inquiry;
+use archive::records::{Cause, Decision, RefusalFilter, RefusalState};
+use curate::advice;
+use curate::site::{self, Site};
+use model::Advice;
+use std::path::PathBuf;
+
+/// Arguments of the verb.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    about: About,
+    /// Why, for the history.
+    #[arg(long, default_value = "it may go on")]
+    reason: String,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Retries tasks that were given up.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let site = Site::find(site)?;
+    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let subject = arguments.about.known(&site, &archive)?;
+    let cause = Cause::new(site::operator(), arguments.reason.clone());
+    let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
+    let nights: std::collections::HashMap<String, Option<i32>> =
+        archive.status()?.deliveries.into_iter().map(|d| (d.name, d.night)).collect();
+    let mut retried = 0;
+    for refusal in archive.refusals(&filter)? {
+        let archive::records::Stage::Task(use_case) = refusal.stage else { continue };
+        let night = nights.get(&refusal.delivery).copied().flatten();
+        let is_given_up = refusal.refusal.code == "task_failed";
+        if is_given_up && subject.covers(&refusal.delivery, night, use_case) {
+            archive.decide(refusal.refusal_id, Decision::Retry, &cause, site::now())?;
+            retried += 1;
+        }
+    }
+    if retried == 0 {
+        return Err(exit::gate(format!(
+            "nothing of {subject} was given up: {}",
+            advice::command(&Advice::Refusals)
+        )));
+    }
+    tell_dry_run(arguments.dry_run);
+    say!("{subject}: {} done again in the next round", counted(retried, "file"));
+    Ok(Exit::Done)
+}

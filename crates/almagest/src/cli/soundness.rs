@@ -1,0 +1,33 @@
+//! The soundness of a delivered file: its bytes compared with its record.
+
+use archive::records::{Holding, Soundness};
+use std::io::Read;
+use std::path::Path;
+use transfer::Pace;
+
+/// Reads one file and compares it with its record.
+pub fn look(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
+    let file = match files::open_regular(path) {
+        Ok(file) => file,
+        Err(files::OpenFault::Missing) => return Soundness::Lost,
+        Err(_) => return Soundness::Unreadable,
+    };
+    match files::sha256(Paced { file, pace }) {
+        Ok((sum, _)) if sum == holding.sha256 => Soundness::Sound,
+        Ok(_) => Soundness::Rotten,
+        Err(_) => Soundness::Unreadable,
+    }
+}
+
+struct Paced<'a> {
+    file: std::fs::File,
+    pace: &'a Pace,
+}
+
+impl Read for Paced<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.pace.pass(n);
+        Ok(n)
+    }
+}
