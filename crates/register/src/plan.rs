@@ -437,7 +437,7 @@ mod tests {
         let mut refused = image(2);
         refused.metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
         let plan = plan(&work(vec![image(1), refused]), &UseCase::ALL, &policy);
-        let ends_by_itself: Vec<bool> = plan.waits.iter().map(|w| w.comes).collect();
+        let ends_by_itself: Vec<bool> = plan.waits.iter().map(|w| w.ends_by_itself).collect();
         assert_eq!(ends_by_itself, [true, false], "{:?}", plan.waits);
         assert_eq!(plan.coming.len(), 1);
         let inputs: Vec<i64> = plan.coming[0]
