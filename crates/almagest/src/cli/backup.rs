@@ -13,8 +13,8 @@ use upkeep::backup::BackupReport;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {dry_run, copied, kept, bytes, damaged: [NAME]}. In a dry run the bytes of an archive on a server are
-not known, and 0.")]
+With --json: one object {dry_run, copied, kept, bytes, damaged: [NAME]}. In a dry run the bytes of
+an archive on a server are not known, and 0.")]
 pub struct Arguments {
     /// Directory of the backup; what is in it from an earlier one is not copied again.
     #[arg(value_name = "DIR")]

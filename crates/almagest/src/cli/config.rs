@@ -18,7 +18,8 @@ pub struct Arguments {
 enum Act {
     /// Print the effective configuration, and where each value comes from
     #[command(after_help = "\
-With --json: one object {values: [{section: [NAME], key, value, origin}], environment: [{what, origin}]}.")]
+With --json: one object {values: [{section: [NAME], key, value, origin}], environment: [{what,
+origin}]}.")]
     Show {
         /// As one JSON object.
         #[arg(long)]

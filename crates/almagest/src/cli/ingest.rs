@@ -13,8 +13,9 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals, seconds}}, waits, stopped,
-blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere, interrupted, left_to_daemon}.
+With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals,
+seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere,
+interrupted, left_to_daemon}.
 
 With --dry-run --json: {batches: [{batch, waits_for}]}.")]
 pub struct Arguments {

@@ -39,8 +39,8 @@ read is closed. One that cannot be reached stays open: let nothing use it any mo
 lost place gave out are given out again. Rounds that were running or staged are restarted, and
 staging/ is renamed. Fetch the nights again that only the lost place had.
 
-With --json: one object {act, to, dry_run}. act is none, move, finish or reopen. A move adds tables, rows and detections, a dry
-run of it deliveries and events, a reopening given_up.")]
+With --json: one object {act, to, dry_run}. act is none, move, finish or reopen. A move adds
+tables, rows and detections, a dry run of it deliveries and events, a reopening given_up.")]
 pub struct Arguments {
     /// Empty database of a PostgreSQL server, see `init`; or `embedded`.
     #[arg(long, value_name = "URL|embedded")]

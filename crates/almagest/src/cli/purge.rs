@@ -13,11 +13,13 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is purged cannot be brought back; it can be ingested anew, under new ids, from the files of the library. The command
-names the deliveries, rounds, rows and files first, and asks for confirmation. Without a terminal it needs --yes. Who
-purged and why is kept, and shown by `explain DELIVERY`.
+What is purged cannot be brought back; it can be ingested anew, under new ids, from the files of
+the library. The command names the deliveries, rounds, rows and files first, and asks for
+confirmation. Without a terminal it needs --yes. Who purged and why is kept, and `explain` shows
+it.
 
-With --json: one object {dry_run, deliveries, rounds: [{delivery, use_case, round}], rows, files, bytes, reason}.")]
+With --json: one object {dry_run, deliveries, rounds: [{delivery, use_case, round}], rows, files,
+bytes, reason}.")]
 pub struct Arguments {
     /// Only this delivery; else everything that is retracted.
     #[arg(value_name = "DELIVERY")]

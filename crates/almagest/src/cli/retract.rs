@@ -19,8 +19,9 @@ delivery had superseded of earlier processings of the night shows again. --undo
 brings all of it back under the same ids. To ingest it anew instead: almagest metadata --again --delivery
 NAME, likewise preview and catalogue, then almagest ingest.
 
-With --json: one object {dry_run, undo, delivery, event, rounds: [{use_case, round}], rows: {TABLE: COUNT}, shown_again};
-shown_again counts multiframes of earlier processings that show again.")]
+With --json: one object {dry_run, undo, delivery, event, rounds: [{use_case, round}], rows:
+{TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier processings that show
+again.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
     #[arg(value_name = "DELIVERY")]

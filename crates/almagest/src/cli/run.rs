@@ -18,8 +18,9 @@ use std::rc::Rc;
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals, seconds}}, waits, stopped,
-blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere, interrupted, left_to_daemon}.
+With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals,
+seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere,
+interrupted, left_to_daemon}.
 
 With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals, skipped}],
 rounds: [{delivery, use_case, files, tasks, why}], waits: [{file, delivery, why}]}.")]

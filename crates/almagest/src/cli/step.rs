@@ -17,10 +17,12 @@ use std::path::PathBuf;
 /// Arguments of `preview`, `metadata` and `catalogue`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals, seconds}}, waits, stopped,
-blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere, interrupted, left_to_daemon}.
+With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals,
+seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere,
+interrupted, left_to_daemon}.
 
-With --dry-run --json: {rounds: [{delivery, use_case, files, tasks, why}], waits: [{file, delivery, why}]}.")]
+With --dry-run --json: {rounds: [{delivery, use_case, files, tasks, why}], waits: [{file,
+delivery, why}]}.")]
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,

@@ -21,8 +21,8 @@ current, and so does a catalogue for the detectors whose HDUs it lacks or has re
 `almagest findings` lists them. This verb decides that they end all the same. They show again with
 --undo, and when the newer frames are retracted.
 
-With --json: one array [{file, use_case, delivery, multiframe_id, newer_delivery, newer_multiframe_id, newer_file, ext_nums,
-why}].")]
+With --json: one array [{file, use_case, delivery, multiframe_id, newer_delivery,
+newer_multiframe_id, newer_file, ext_nums, why}].")]
 pub struct Arguments {
     /// Name of the newer delivery, e.g. 20071011_v2.
     #[arg(value_name = "DELIVERY")]

@@ -19,11 +19,12 @@ use std::rc::Rc;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals, seconds}}, waits, stopped,
-blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere, interrupted, left_to_daemon}.
+With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals,
+seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere,
+interrupted, left_to_daemon}.
 
-With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals: [{file, code, message}],
-skipped: [{file, code, why}]}]}.")]
+With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals: [{file, code,
+message}], skipped: [{file, code, why}]}]}.")]
 pub struct Arguments {
     /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…); without any, those from
     /// which known deliveries came are looked at again.

@@ -14,8 +14,9 @@ use upkeep::verify::{Finding, Group, Report};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {findings: [{code, message, repair}], groups: [{code, about, count, repair, commands, kinds}],
-checked: {WHAT: COUNT}}; with --repair also dry_run and repairs, a list of sentences.")]
+With --json: one object {findings: [{code, message, repair}], groups: [{code, about, count,
+repair, commands, kinds}], checked: {WHAT: COUNT}}; with --repair also dry_run and repairs, a list
+of sentences.")]
 pub struct Arguments {
     /// As one JSON object.
     #[arg(long)]
