@@ -73,7 +73,9 @@ fn a_purge_is_confirmed_on_the_terminal() {
     let named = said.err.find("to be deleted for good: 3 rounds of 1 delivery").expect("named");
     let asked = said.err.find("Type yes").expect("asked");
     assert!(named < asked && said.err[named..asked].contains(NIGHT), "{said:?}");
-    assert!(said.err[named..asked].contains(" files with ") && said.err.contains("kB"), "{said:?}");
+    let size = format!("B: {NIGHT}");
+    assert!(said.err[named..asked].contains(" files with "), "{said:?}");
+    assert!(said.err[named..asked].contains(&size), "{said:?}");
     assert_eq!(rows_kept(&desk), 0);
 }
 
