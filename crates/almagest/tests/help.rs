@@ -53,6 +53,93 @@ fn the_help_of_every_verb_is_as_it_is_kept() {
     }
 }
 
+/// The verbs that change neither the archive nor a site nor a file of the caller's. `daemon` works until it is ended, and shows by
+/// `plan --dry-run` what it would do; the file of `sql --output` is the result that was asked for.
+const READ_ONLY: [&str; 23] = [
+    "attach",
+    "completions",
+    "config",
+    "config-show",
+    "daemon",
+    "daemon-data",
+    "daemon-ingest",
+    "daemon-transfer",
+    "doctor",
+    "explain",
+    "findings",
+    "inspect",
+    "profile",
+    "profile-list",
+    "programme",
+    "programme-list",
+    "refusals",
+    "refusals-list",
+    "refusals-show",
+    "sources",
+    "sql",
+    "status",
+    "almagest",
+];
+
+/// The verbs that report nothing: they decide, make something, or print what they were asked for in its own form.
+const NO_REPORT: [&str; 29] = [
+    "almagest",
+    "approve",
+    "attach",
+    "cancel",
+    "completions",
+    "config",
+    "contact-sheet",
+    "daemon",
+    "daemon-data",
+    "daemon-ingest",
+    "daemon-transfer",
+    "demo",
+    "drain",
+    "edit",
+    "init",
+    "man",
+    "pause",
+    "profile",
+    "profile-set",
+    "programme",
+    "programme-add",
+    "refusals-accept",
+    "refusals-dismiss",
+    "refusals-retry",
+    "reject",
+    "resume",
+    "retry",
+    "simulate",
+    "sql",
+];
+
+/// The names of the golden help texts in which an option is missing.
+fn without(option: &str) -> BTreeSet<String> {
+    let kept = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/help"));
+    let mut without = BTreeSet::new();
+    for entry in std::fs::read_dir(kept).expect("the golden help").flatten() {
+        let text = std::fs::read_to_string(entry.path()).expect("a text");
+        if !text.split_whitespace().any(|word| word == option) {
+            let name = entry.file_name().to_string_lossy().trim_end_matches(".txt").to_owned();
+            without.insert(name);
+        }
+    }
+    without
+}
+
+#[test]
+fn every_verb_that_changes_something_has_a_dry_run() {
+    let expected = READ_ONLY.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(without("--dry-run"), expected);
+}
+
+#[test]
+fn every_report_has_a_form_for_programs() {
+    let expected = NO_REPORT.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(without("--json"), expected);
+}
+
 /// The commands in the code blocks of README.md and `docs/`: words of a command line, from `almagest` to the end of its line.
 fn documented() -> Vec<(String, Vec<String>)> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));

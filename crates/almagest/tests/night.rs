@@ -85,7 +85,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         assert_eq!(counts.split_whitespace().nth(1), Some(files.as_str()), "{said}");
     }
     let said = desk.at_site(&["programme", "add", "U99A1", "u/99a/1", "--dry-run"]).ended(0);
-    assert!(said.contains("would add U99A1"), "{said}");
+    assert!(said.contains("nothing is changed") && said.contains(": U99A1 for"), "{said}");
     desk.plain(&["init", site, "--dry-run"]).ended(5);
     desk.content().is_that_of(&before, "dry runs");
     assert_eq!(desk.count("SELECT count(*) FROM programme WHERE name = 'U99A1'"), 0);

@@ -94,7 +94,7 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     assert_eq!(other.psql("SELECT count(*) FROM detection"), count.to_string());
     for desk in [&desk, &boxed] {
         desk.at_site(&["retract", "20071011_v1", "--reason", "a test"]).ended(0);
-        let said = desk.at_site(&["purge"]).ended(0);
+        let said = desk.at_site(&["purge", "--reason", "a test", "--yes"]).ended(0);
         assert!(said.contains("purged 20071011_v1 catalogue round 1"), "{said}");
         desk.at_site(&["verify", "--checksums"]).ended(0);
         assert_eq!(desk.count("SELECT count(*) FROM detection_all"), 0);

@@ -29,5 +29,5 @@ pub use control::{
 pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};
 pub use metadata::{Cell, ReferenceRows};
-pub use roles::{check_server, make_roles};
+pub use roles::{check_server, make_roles, rehearse_roles};
 pub use site::{Site, SiteFile};

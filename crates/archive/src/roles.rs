@@ -49,6 +49,23 @@ pub fn make_roles(
     site: &Site,
     query_password: &str,
 ) -> Result<Vec<(String, &'static str)>, ArchiveError> {
+    made(site, query_password, |tx| tx.commit())
+}
+
+/// Returns the roles that [`make_roles`] would make, and changes nothing.
+///
+/// # Errors
+/// As [`make_roles`].
+pub fn rehearse_roles(site: &Site) -> Result<Vec<(String, &'static str)>, ArchiveError> {
+    made(site, "a rehearsal", |_| Ok(()))
+}
+
+/// Makes the roles in a transaction; `end` commits it or lets it be rolled back.
+fn made(
+    site: &Site,
+    query_password: &str,
+    end: impl FnOnce(engine::Transaction<'_>) -> engine::Result<()>,
+) -> Result<Vec<(String, &'static str)>, ArchiveError> {
     let run = || -> Result<Vec<(String, &'static str)>, ArchiveFault> {
         let Some(address) = site.address()? else {
             let message =
@@ -70,7 +87,7 @@ pub fn make_roles(
         }
         roles.grant(&tx)?;
         roles.make_login(&tx, query_password)?;
-        tx.commit()?;
+        end(tx)?;
         Ok(vec![
             (roles.owner, "owns the tables and may change the schema"),
             (roles.ingester, "may write rows and load detections"),

@@ -449,7 +449,7 @@ impl Player {
             return;
         }
         let name = self.name(delivery);
-        let purged = self.archive.purge(Some(name), now()).unwrap();
+        let purged = self.archive.purge(PurgeScope::Delivery(name), &cause(), now()).unwrap();
         self.acts.push(format!("purge {name}: {} rounds", purged.rounds.len()));
         self.model.purge(delivery);
         if purged.rows > 0 {

@@ -86,6 +86,19 @@ impl Site {
         Ok(archive)
     }
 
+    /// Opens the archive for work, or in a dry run for a rehearsal of it, in which every write is rolled back.
+    ///
+    /// # Errors
+    /// As [`Site::write`].
+    pub fn write_or_rehearse(&self, is_dry_run: bool) -> anyhow::Result<Archive> {
+        if !is_dry_run {
+            return self.write();
+        }
+        let archive = Archive::open(&self.place, Access::Rehearse, now())?;
+        noted(archive.note());
+        Ok(archive)
+    }
+
     /// Returns the directories that hold delivered files: `library/`, then those on further disks.
     pub fn library_roots(&self) -> Vec<PathBuf> {
         let more = self.config.library.volumes.iter();

@@ -451,6 +451,30 @@ pub fn forget(
     Ok(paths)
 }
 
+/// Returns the number of the latest snapshot.
+///
+/// # Errors
+/// [`LakeError::Sql`], or [`LakeError::Catalogue`] when there is none.
+pub fn latest_snapshot(tx: &Connection) -> Result<i64, LakeError> {
+    Ok(Snapshot::latest(tx)?.id)
+}
+
+/// Lists the files of ended rows that snapshots after a given one added.
+///
+/// # Errors
+/// [`LakeError::Sql`].
+pub fn ended_rows_since(
+    tx: &Connection,
+    lake_dir: &Path,
+    snapshot: i64,
+) -> Result<Vec<PathBuf>, LakeError> {
+    let mut select =
+        tx.prepare("SELECT path FROM ducklake_delete_file WHERE begin_snapshot > ?1")?;
+    let names = select.query_map([snapshot], |r| r.get::<_, String>(0))?;
+    let dir = lake_dir.join(TABLE_PATH);
+    Ok(names.map(|name| Ok(dir.join(name?))).collect::<Result<_, rusqlite::Error>>()?)
+}
+
 /// Writes the positions of ended rows as DuckLake (like Iceberg) keeps them: file name and position, with reserved
 /// field ids. Readers use the position alone, so the name may stay relative and the site may move.
 fn write_delete_file(

@@ -1,6 +1,6 @@
 //! `almagest approve`.
 
-use super::instruction::tell_dry_run;
+use super::dry_run::tell_dry_run;
 use super::plan::{latest, undecidable};
 use super::subject::{check_host, unit};
 use crate::exit::{self, Exit};
@@ -43,7 +43,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if !arguments.all && arguments.unit.is_empty() && arguments.host.is_empty() {
         return Err(exit::usage("what is approved? --all, --unit UNIT or --host HOST"));
     }
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     latest(&archive, arguments.plan)?;
     for host in &arguments.host {
         check_host(&site, host)?;

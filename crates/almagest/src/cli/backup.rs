@@ -1,19 +1,30 @@
 //! `almagest backup`.
 
+use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, grouped, say, say_part};
 use anyhow::Context;
 use curate::config;
 use curate::site::Site;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use upkeep::backup::BackupReport;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {dry_run, copied, kept, bytes, damaged: [NAME]}. In a dry run the bytes of
+an archive on a server are not known, and 0.")]
 pub struct Arguments {
     /// Directory of the backup; what is in it from an earlier one is not copied again.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// Only say what would be copied.
+    #[arg(long)]
+    dry_run: bool,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Copies archive.db, the lake, configuration and profiles; other processes may work on the site meanwhile.
@@ -24,8 +35,20 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let message = format!("{} is a site, no directory for a backup", target.display());
         return Err(exit::usage(message));
     }
-    let report = upkeep::backup::back_up(&site.place, target)?;
-    copy_texts(site.place.root(), target)?;
+    let report = match arguments.dry_run {
+        true => upkeep::backup::prospect(&site.place, target)?,
+        false => upkeep::backup::back_up(&site.place, target)?,
+    };
+    let surveys = surveys(site.place.root())?;
+    let config = read(&site.place.config())?;
+    if !arguments.dry_run {
+        write_surveys(&surveys, target)?;
+        files::publish_bytes(&target.join(config::FILE_NAME), config.as_bytes())?;
+    }
+    if arguments.json {
+        return told_as_json(&report, arguments.dry_run);
+    }
+    tell_dry_run(arguments.dry_run);
     Ok(told(
         &report,
         "library/ and previews/ are not in it: the provider has the files, previews are made again",
@@ -41,22 +64,41 @@ pub fn told(report: &BackupReport, last: &str) -> Exit {
         say!("DAMAGED {name}: missing, or not as it was published");
     }
     say!("{last}");
+    exit_of(report)
+}
+
+/// Prints the report of a backup or restore as one JSON object.
+pub fn told_as_json(report: &BackupReport, is_dry_run: bool) -> anyhow::Result<Exit> {
+    let BackupReport { copied, kept, bytes, damaged } = report;
+    let value = serde_json::json!({
+        "dry_run": is_dry_run, "copied": copied, "kept": kept, "bytes": bytes, "damaged": damaged
+    });
+    say!("{}", crate::report::json(&value)?);
+    Ok(exit_of(report))
+}
+
+fn exit_of(report: &BackupReport) -> Exit {
     if report.damaged.is_empty() { Exit::Done } else { Exit::Gate }
 }
 
-/// Copies the configuration and the survey profiles.
-fn copy_texts(from: &Path, to: &Path) -> anyhow::Result<()> {
-    copy_surveys(from, to)?;
-    let config = read(&from.join(config::FILE_NAME))?;
-    files::publish_bytes(&to.join(config::FILE_NAME), config.as_bytes())?;
+/// A survey profile: file name and text.
+type Survey = (OsString, Vec<u8>);
+
+/// Writes survey profiles below a directory.
+pub fn write_surveys(surveys: &[Survey], to: &Path) -> anyhow::Result<()> {
+    let to = to.join("surveys");
+    files::create_dir(&to)?;
+    for (name, text) in surveys {
+        files::publish_bytes(&to.join(name), text)?;
+    }
     Ok(())
 }
 
-/// Copies all survey profiles: one that cannot be listed or read is an error.
-pub fn copy_surveys(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let (from, to) = (from.join("surveys"), to.join("surveys"));
+/// Reads all survey profiles below a directory: one that cannot be listed or read is an error.
+pub fn surveys(from: &Path) -> anyhow::Result<Vec<Survey>> {
+    let from = from.join("surveys");
     let listing = || format!("cannot list {}", from.display());
-    files::create_dir(&to)?;
+    let mut surveys = Vec::new();
     for entry in std::fs::read_dir(&from).with_context(listing)? {
         let path = entry.with_context(listing)?.path();
         let Some(name) = path.file_name() else { continue };
@@ -65,9 +107,9 @@ pub fn copy_surveys(from: &Path, to: &Path) -> anyhow::Result<()> {
             continue;
         }
         let text = std::fs::read(&path).with_context(|| cannot_read(&path))?;
-        files::publish_bytes(&to.join(name), &text)?;
+        surveys.push((name.to_owned(), text));
     }
-    Ok(())
+    Ok(surveys)
 }
 
 /// Returns the text of a file.

@@ -1,6 +1,7 @@
 //! `almagest cancel`.
 
-use super::instruction::{StopArguments, tell_dry_run};
+use super::dry_run::tell_dry_run;
+use super::instruction::StopArguments;
 use crate::exit::Exit;
 use crate::report::{counted, say, tell};
 use archive::planning::{Instruction, Subject};

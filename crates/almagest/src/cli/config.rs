@@ -17,21 +17,54 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Print the effective configuration, and where each value comes from
-    Show,
+    #[command(after_help = "\
+With --json: one object {values: [{section: [NAME], key, value, origin}], environment: [{what,
+origin}]}.")]
+    Show {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Prints the effective configuration as TOML, each value with its origin.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let Act::Show = arguments.act;
+    let Act::Show { json } = arguments.act;
     let site = Site::find(site)?;
+    let (sections, environment) = (sections(&site)?, of_the_environment(&site));
+    if json {
+        say!("{}", crate::report::json(&as_json(&sections, &environment)?)?);
+        return Ok(Exit::Done);
+    }
+    for section in sections {
+        let named: Vec<String> = section.path.iter().map(|part| key_of(part)).collect();
+        say!("[{}]", named.join("."));
+        for (key, value, origin) in section.values {
+            say!("{} = {value}  # {origin}", key_of(&key));
+        }
+    }
+    for (what, origin) in environment {
+        say!("# {what}: {origin}");
+    }
+    Ok(Exit::Done)
+}
+
+/// A section of the configuration with its effective values.
+struct Section {
+    path: Vec<String>,
+    /// Key, value and origin.
+    values: Vec<(String, toml::Value, String)>,
+}
+
+/// Returns the sections of the effective configuration.
+fn sections(site: &Site) -> anyhow::Result<Vec<Section>> {
     let lines = config::text::lines(&std::fs::read_to_string(site.place.config())?);
     let effective = toml::Table::try_from(&site.config)?;
     let section = |path: &[&str], values: &toml::Table, defaults: Option<&toml::Table>| {
-        let named: Vec<String> = path.iter().map(|part| key_of(part)).collect();
-        say!("[{}]", named.join("."));
+        let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
+        let mut section = Section { path, values: Vec::new() };
         for (key, value) in values.iter().filter(|(_, value)| !value.is_table()) {
-            let of_key: Vec<String> =
-                path.iter().chain([&key.as_str()]).map(|p| (*p).to_owned()).collect();
+            let of_key: Vec<String> = section.path.iter().chain([key]).cloned().collect();
             let origin = match lines.get(&of_key) {
                 Some(line) if defaults.and_then(|d| d.get(key)) == Some(value) => {
                     format!("{}:{line}, which is the default too", config::FILE_NAME)
@@ -39,25 +72,49 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
                 Some(line) => format!("{}:{line}", config::FILE_NAME),
                 None => "default".to_owned(),
             };
-            say!("{} = {value}  # {origin}", key_of(key));
+            section.values.push((key.clone(), value.clone(), origin));
         }
+        section
     };
     let defaults = toml::Table::try_from(Config::default())?;
     let source = toml::Table::try_from(SourceConfig::default())?;
+    let mut sections = Vec::new();
     for (name, values) in effective.iter().filter_map(|(name, v)| Some((name, v.as_table()?))) {
         match name.as_str() {
             "sources" | "hosts" => {
                 for (of, values) in values.iter().filter_map(|(of, v)| Some((of, v.as_table()?))) {
-                    section(&[name, of], values, (name == "sources").then_some(&source));
+                    let defaults = (name == "sources").then_some(&source);
+                    sections.push(section(&[name, of], values, defaults));
                 }
             }
-            name => section(&[name], values, defaults.get(name).and_then(toml::Value::as_table)),
+            name => {
+                let defaults = defaults.get(name).and_then(toml::Value::as_table);
+                sections.push(section(&[name], values, defaults));
+            }
         }
     }
-    for (what, origin) in of_the_environment(&site) {
-        say!("# {what}: {origin}");
+    Ok(sections)
+}
+
+/// Returns the configuration for `--json`.
+fn as_json(
+    sections: &[Section],
+    environment: &[(String, String)],
+) -> anyhow::Result<serde_json::Value> {
+    let mut values = Vec::new();
+    for section in sections {
+        for (key, value, origin) in &section.values {
+            let value = serde_json::to_value(value)?;
+            values.push(serde_json::json!({
+                "section": section.path, "key": key, "value": value, "origin": origin
+            }));
+        }
     }
-    Ok(Exit::Done)
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(what, origin)| serde_json::json!({"what": what, "origin": origin}))
+        .collect();
+    Ok(serde_json::json!({"values": values, "environment": environment}))
 }
 
 /// Returns a key as TOML writes it.

@@ -3,6 +3,7 @@
 //! The page is next to `previews/` and refers to it: each picture links to the full preview, each name to the file in the
 //! library, each extension number to the preview of its detector.
 
+use super::dry_run::tell_dry_run;
 use super::{ScopeArguments, sql};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, shown};
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Where the page is written; by default into the site.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Only say what would be written.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Writes the page.
@@ -41,10 +45,15 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let scope = arguments.of.scope();
     let deliveries = (!scope.is_all()).then(|| chosen(&site.read()?, &scope)).transpose()?;
     let path = arguments.output.clone().unwrap_or_else(|| default_path(&site, &scope));
-    let frames = write(&site, deliveries.as_deref(), &path)?;
+    let sections = sections(&site, deliveries.as_deref())?;
+    let frames = count(&sections);
     if frames == 0 {
         return Err(exit::gate(no_previews(&site, deliveries.as_deref())?));
     }
+    if !arguments.dry_run {
+        publish(&site, &sections, &path)?;
+    }
+    tell_dry_run(arguments.dry_run);
     say!("contact sheet of {}: {}", counted(frames, "frame"), shown(&path.display().to_string()));
     Ok(Exit::Done)
 }
@@ -133,7 +142,27 @@ struct Figure {
 /// # Errors
 /// When the archive cannot be queried or the page not be written.
 pub fn write(site: &Site, deliveries: Option<&[String]>, path: &Path) -> anyhow::Result<u64> {
-    let mut sections: BTreeMap<u8, Vec<Figure>> = BTreeMap::new();
+    let sections = sections(site, deliveries)?;
+    if count(&sections) > 0 {
+        publish(site, &sections, path)?;
+    }
+    Ok(count(&sections))
+}
+
+/// The frames of a page: science frames first, calibration frames last.
+type Sections = BTreeMap<u8, Vec<Figure>>;
+
+fn count(sections: &Sections) -> u64 {
+    sections.values().map(Vec::len).sum::<usize>() as u64
+}
+
+fn publish(site: &Site, sections: &Sections, path: &Path) -> anyhow::Result<()> {
+    files::publish_bytes(path, page(site, path, sections).as_bytes())?;
+    Ok(())
+}
+
+fn sections(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Sections> {
+    let mut sections = Sections::new();
     let kinds = kinds(site)?;
     for (survey, figure) in figures(site, deliveries)? {
         let kind = kinds.get(&(survey, figure.frame_type.clone())).copied().unwrap_or_default();
@@ -144,11 +173,7 @@ pub fn write(site: &Site, deliveries: Option<&[String]>, path: &Path) -> anyhow:
         };
         sections.entry(place).or_default().push(figure);
     }
-    let frames = sections.values().map(Vec::len).sum::<usize>();
-    if frames > 0 {
-        files::publish_bytes(path, page(site, path, &sections).as_bytes())?;
-    }
-    Ok(frames as u64)
+    Ok(sections)
 }
 
 /// Returns the kind of each frame type of each survey.

@@ -1,5 +1,6 @@
 //! `almagest demo`: a small night from delivery to query, in the working directory.
 
+use super::dry_run::tell_dry_run;
 use super::{Format, contact_sheet, init, night as work, run as verbs, simulate, sql, transfer};
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
@@ -15,6 +16,9 @@ pub struct Arguments {
     /// Directory of the demo's own site and inbox.
     #[arg(default_value = "almagest-demo", value_name = "DIR")]
     directory: PathBuf,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// The queries of the demo: (title, query).
@@ -60,15 +64,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let message = format!("{} is a site that the demo did not make", root.display());
         return Err(exit::conflict(message));
     }
+    // Enough frames for several programmes, each through more than one filter.
+    let spec = ::simulate::NightSpec { frames: 40, ..::simulate::NightSpec::default() };
+    let inbox = root.join("inbox");
+    let delivery = inbox.join(spec.delivery());
+    if arguments.dry_run {
+        tell_dry_run(true);
+        if !site::is_site(root) {
+            say!("make site {}", root.display());
+        }
+        if !delivery.join(::simulate::MARKER).exists() {
+            say!("simulate {}: {} images", delivery.display(), spec.frames);
+        }
+        say!("run {}, query it, and write a contact sheet", delivery.display());
+        return Ok(Exit::Done);
+    }
     if !site::is_site(root) {
         init::create(root, &archive::Database::default())?;
         say!("made site {}", root.display());
     }
     curate::advice::note_site(Some(root));
-    // Enough frames for several programmes, each through more than one filter.
-    let spec = ::simulate::NightSpec { frames: 40, ..::simulate::NightSpec::default() };
-    let inbox = root.join("inbox");
-    let delivery = inbox.join(spec.delivery());
     if !delivery.join(::simulate::MARKER).exists() {
         let _ = std::fs::remove_dir_all(&delivery); // an interrupted simulation
         let night = simulate::simulated(&inbox, &spec)?;

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {facts: [TEXT], faults: [TEXT]}.")]
 pub struct Arguments {
     /// As one JSON object.
     #[arg(long)]

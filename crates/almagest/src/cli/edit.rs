@@ -1,6 +1,7 @@
 //! `almagest edit`.
 
-use super::instruction::{in_words, tell_dry_run};
+use super::dry_run::tell_dry_run;
+use super::instruction::in_words;
 use super::subject::{About, check_host};
 use crate::exit::{self, Exit};
 use crate::report::say;
@@ -37,7 +38,7 @@ pub struct Arguments {
 /// Changes what the next plan is to be.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let subject = arguments.about.known(&site, &archive)?;
     if matches!(subject, Subject::Host(_))
         && (arguments.r#move.is_some() || arguments.priority.is_some())

@@ -23,7 +23,10 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "\
 A name is that of a delivery or a file, DELIVERY/FILE, or the path of a file of the library. A number is a night, a
 multiframe or an object id, whichever exist; `night N`, `multiframe N` and `object N` say which. Two numbers are a position,
-right ascension and declination in degrees (ICRS).")]
+right ascension and declination in degrees (ICRS).
+
+With --json: one object {lines: [TEXT], suggestions: [{text, commands, kinds}], findings};
+findings as of `findings --json`.")]
 pub struct Arguments {
     /// What is explained.
     #[arg(value_name = "NAME|NUMBER|RA DEC", required = true, num_args = 1..=2, allow_negative_numbers = true)]

@@ -12,6 +12,9 @@ use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one array [{delivery, stage, code, subject, files, occurrences, example_file,
+example_ext_num, message}].")]
 pub struct Arguments {
     /// Only of this delivery.
     #[arg(long, value_name = "NAME")]

@@ -1,5 +1,6 @@
 //! `almagest init SITE`.
 
+use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use anyhow::Context;
@@ -39,13 +40,22 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = quoted(&arguments.site);
     if arguments.roles && site::is_site(&arguments.site) && arguments.database.is_none() {
-        return roles(&site::Site::find(Some(arguments.site.clone()))?);
+        let site = site::Site::find(Some(arguments.site.clone()))?;
+        return match arguments.dry_run {
+            true => {
+                tell_dry_run(true);
+                say_roles(&archive::rehearse_roles(&site.place)?);
+                Ok(Exit::Done)
+            }
+            false => roles(&site),
+        };
     }
     let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
     let database =
         Database { url: arguments.database.clone(), password_file, ..Database::default() };
     if arguments.dry_run {
         check(&arguments.site)?;
+        archive::check_server(&database)?;
         say!("would make site {site}");
         return Ok(Exit::Done);
     }
@@ -83,10 +93,14 @@ pub fn roles(site: &site::Site) -> anyhow::Result<Exit> {
     if changed != text {
         files::publish_bytes(&path, changed.as_bytes())?;
     }
-    for (role, what) in &made {
+    say_roles(&made);
+    Ok(Exit::Done)
+}
+
+fn say_roles(made: &[(String, &'static str)]) {
+    for (role, what) in made {
         say!("role {role}: {what}");
     }
-    Ok(Exit::Done)
 }
 
 /// Reads the password in a file; a file that does not exist is made with a random password.

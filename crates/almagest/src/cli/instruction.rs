@@ -1,5 +1,6 @@
 //! What the verbs that give instructions have in common: instructions hold until they are withdrawn.
 
+use super::dry_run::tell_dry_run;
 use super::subject::About;
 use crate::exit::Exit;
 use crate::report::{Table, counted, say, utc};
@@ -32,7 +33,7 @@ pub fn instruct(
     meaning: &str,
 ) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let subject = arguments.about.known(&site, &archive)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     tell_dry_run(arguments.dry_run);
@@ -40,13 +41,6 @@ pub fn instruct(
     let resume = advice::command(&Advice::Resume { target: subject.target() });
     say!("{subject}: {meaning} until {resume}");
     Ok(Exit::Done)
-}
-
-/// Says that what follows is not done.
-pub fn tell_dry_run(is_dry_run: bool) {
-    if is_dry_run {
-        say!("dry run, nothing is changed:");
-    }
 }
 
 /// Returns the paused work, one line for each cause, with the command that resumes it.

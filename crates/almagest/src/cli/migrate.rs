@@ -9,6 +9,7 @@ use curate::advice;
 use curate::config;
 use curate::site::{self, Site};
 use model::Advice;
+use serde::Serialize;
 use std::path::PathBuf;
 use upkeep::migrate::{self, Alone, Moved, NewPlace, Reopening};
 
@@ -36,7 +37,10 @@ files, changes of rounds and refusals, programmes, instructions, decisions on pl
 reached or read, it refuses (exit code 5) unless --force gives that place up. A place that can be
 read is closed. One that cannot be reached stays open: let nothing use it any more. Ids that the
 lost place gave out are given out again. Rounds that were running or staged are restarted, and
-staging/ is renamed. Fetch the nights again that only the lost place had.")]
+staging/ is renamed. Fetch the nights again that only the lost place had.
+
+With --json: one object {act, to, dry_run}. act is none, move, finish or reopen. A move adds
+tables, rows and detections, a dry run of it deliveries and events, a reopening given_up.")]
 pub struct Arguments {
     /// Empty database of a PostgreSQL server, see `init`; or `embedded`.
     #[arg(long, value_name = "URL|embedded")]
@@ -59,6 +63,9 @@ pub struct Arguments {
     /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
+    /// As one JSON object.
+    #[arg(long, conflicts_with = "roles")]
+    json: bool,
 }
 
 impl Arguments {
@@ -84,17 +91,17 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     if site.config.database.url == database.url {
         if arguments.dry_run {
-            say!("the archive is at {} already", arguments.to);
-            return Ok(Exit::Done);
+            let report = Report::new("none", arguments);
+            return report.print(&format!("the archive is at {} already", arguments.to));
         }
-        there_already(&site, &arguments.to)?;
+        there_already(&site, arguments)?;
         drop(alone);
         return made_roles(&site, arguments.roles);
     }
     check_idle(&site)?;
     archive::check_server(&database)?;
     if arguments.dry_run {
-        return would_move(&site, &database, &arguments.to);
+        return would_move(&site, &database, arguments);
     }
     let is_back = database.url.is_none();
     let moved = match is_back {
@@ -108,9 +115,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     drop(alone);
     made_roles(&site, arguments.roles)?;
-    told(&moved, if is_back { "archive.db and the lake" } else { &arguments.to });
-    say!("next: {}", advice::command(&Advice::VerifyChecksums));
-    Ok(Exit::Done)
+    told(&moved, arguments)
 }
 
 /// Writes the new place of the archive into the site's configuration.
@@ -123,23 +128,64 @@ fn switch_over(site: &Site, database: &Database) -> anyhow::Result<()> {
 }
 
 /// Prints the content that a migration would move.
-fn would_move(site: &Site, database: &Database, to: &str) -> anyhow::Result<Exit> {
+fn would_move(site: &Site, database: &Database, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let to = &arguments.to;
     migrate::check_site(&site.place, database)?;
     match site.read().and_then(|archive| Ok(archive.status()?)) {
         Ok(status) => {
             migrate::check_target(&site.place, database)?;
-            say!(
+            let (deliveries, events) =
+                (status.deliveries.len() as u64, status.events.unsigned_abs());
+            let report = Report::new("move", arguments);
+            let report = Report { deliveries: Some(deliveries), events: Some(events), ..report };
+            report.print(&format!(
                 "would move {} deliveries and {} events to {to}",
-                grouped(status.deliveries.len() as u64),
-                grouped(status.events.unsigned_abs())
-            );
+                grouped(deliveries),
+                grouped(events)
+            ))
         }
-        Err(fault) if exit::is_moved(&fault) => {
-            say!("would finish the interrupted migration to {to}")
-        }
-        Err(fault) => return Err(fault),
+        Err(fault) if exit::is_moved(&fault) => Report::new("finish", arguments)
+            .print(&format!("would finish the interrupted migration to {to}")),
+        Err(fault) => Err(fault),
     }
-    Ok(Exit::Done)
+}
+
+/// What a migration did, or would do.
+#[derive(Debug, Default, Serialize)]
+struct Report<'a> {
+    act: &'static str,
+    to: &'a str,
+    dry_run: bool,
+    #[serde(skip)]
+    is_json: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tables: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detections: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_up: Option<String>,
+}
+
+impl<'a> Report<'a> {
+    fn new(act: &'static str, arguments: &'a Arguments) -> Self {
+        let Arguments { to, dry_run, json, .. } = arguments;
+        Self { act, to, dry_run: *dry_run, is_json: *json, ..Self::default() }
+    }
+
+    /// Prints the report as JSON, or in words.
+    fn print(&self, in_words: &str) -> anyhow::Result<Exit> {
+        match self.is_json {
+            true => say!("{}", crate::report::json(self)?),
+            false => say!("{in_words}"),
+        }
+        Ok(Exit::Done)
+    }
 }
 
 /// Reopens the old archive.
@@ -166,30 +212,32 @@ fn reopen(
             format!("{place} is closed; {lead} that only it has are given up")
         }
     };
+    let report = Report::new("reopen", arguments);
+    let report = Report { given_up: Some(given_up.clone()), ..report };
     if arguments.dry_run {
-        say!("would reopen the old archive at {to}: {given_up}");
-        return Ok(Exit::Done);
+        return report.print(&format!("would reopen the old archive at {to}: {given_up}"));
     }
     let cause = Cause::new(site::operator(), reason);
     reopening.run(&cause, site::now(), alone)?;
     switch_over(site, database)?;
     made_roles(site, arguments.roles)?;
-    say!("the old archive at {to} is reopened: {given_up}");
-    say!("next: {}", advice::command(&Advice::VerifyChecksums));
-    Ok(Exit::Done)
+    let next = advice::command(&Advice::VerifyChecksums);
+    report.print(&format!("the old archive at {to} is reopened: {given_up}\nnext: {next}"))
 }
 
 /// Finishes a migration whose configuration names the new place already.
-fn there_already(site: &Site, to: &str) -> anyhow::Result<()> {
-    match migrate::set_aside(&site.place)? {
+fn there_already(site: &Site, arguments: &Arguments) -> anyhow::Result<()> {
+    let to = &arguments.to;
+    let (act, in_words) = match migrate::set_aside(&site.place)? {
         Some(_) if !site.place.is_embedded() => {
-            say!(
-                "the archive is at {to} already; archive.db was set aside as {}",
-                archive::unfinished::MIGRATED
-            )
+            let aside = archive::unfinished::MIGRATED;
+            let in_words =
+                format!("the archive is at {to} already; archive.db was set aside as {aside}");
+            ("finish", in_words)
         }
-        _ => say!("the archive is at {to} already"),
-    }
+        _ => ("none", format!("the archive is at {to} already")),
+    };
+    Report::new(act, arguments).print(&in_words)?;
     Ok(())
 }
 
@@ -214,14 +262,28 @@ fn check_idle(site: &Site) -> anyhow::Result<()> {
     }
 }
 
-fn told(moved: &Moved, place: &str) {
+fn told(moved: &Moved, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let place = match arguments.to.as_str() {
+        EMBEDDED => "archive.db and the lake",
+        to => to,
+    };
+    let next = advice::command(&Advice::VerifyChecksums);
     if moved.was_copied {
-        return say!("everything had been moved to {place} before; the site is switched over now");
+        return Report::new("finish", arguments).print(&format!(
+            "everything had been moved to {place} before; the site is switched over now\nnext: {next}"
+        ));
     }
-    say!(
-        "moved {} rows of {} tables and {} detections to {place}; each was read back and is equal",
-        grouped(moved.rows),
-        grouped(moved.tables),
-        grouped(moved.detections)
-    );
+    let Moved { tables, rows, detections, .. } = moved;
+    let report = Report {
+        tables: Some(*tables),
+        rows: Some(*rows),
+        detections: Some(*detections),
+        ..Report::new("move", arguments)
+    };
+    report.print(&format!(
+        "moved {} rows of {} tables and {} detections to {place}; each was read back and is equal\nnext: {next}",
+        grouped(*rows),
+        grouped(*tables),
+        grouped(*detections)
+    ))
 }

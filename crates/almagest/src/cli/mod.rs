@@ -1,5 +1,5 @@
 //! The command line: one file per verb. Verbs share [`night`] and [`step`] (work), [`subject`] and [`instruction`] (decisions),
-//! [`identity`] (options) and [`soundness`] (delivered files).
+//! [`identity`] (options), [`soundness`] (delivered files) and [`dry_run`].
 
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -18,6 +18,7 @@ mod daemon;
 mod demo;
 mod doctor;
 mod drain;
+mod dry_run;
 mod edit;
 mod explain;
 mod findings;

@@ -9,7 +9,8 @@ use curate::advice;
 use curate::counts::Counts;
 use curate::site::Site;
 use curate::steps::Night;
-use model::Advice;
+use model::{Advice, UseCase};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Opens a site for work with a progress display.
@@ -44,6 +45,56 @@ pub fn exit_of(night: &Night) -> Exit {
 /// Prints the summary of each step.
 pub fn report(night: &Night) {
     say_part!("{}", summary(night));
+    tell_left(night);
+}
+
+/// Prints the summary of each step in words, or as one JSON object.
+pub fn report_as(night: &Night, is_json: bool) -> anyhow::Result<()> {
+    if !is_json {
+        report(night);
+        return Ok(());
+    }
+    say!("{}", report::json(&as_json(night, false))?);
+    tell_left(night);
+    Ok(())
+}
+
+/// Returns the summary for `--json`. What is `left_to_daemon` is only requested here.
+pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
+    let steps: Map<String, Value> = STEPS
+        .iter()
+        .filter_map(|name| night.counts().get_key_value(name))
+        .map(|(name, c)| {
+            let counts = json!({
+                "files": c.files, "detectors": c.detectors, "detections": c.detections, "previews": c.previews,
+                "bytes": c.bytes, "refusals": c.refusals, "seconds": c.seconds,
+            });
+            ((*name).to_owned(), counts)
+        })
+        .collect();
+    let unit = |delivery: &str, use_case: UseCase, why: &str| json!({"unit": format!("{delivery}/{use_case}"), "why": why});
+    let waits = night.waits.iter().map(|w| json!({"file": w.file, "why": w.why}));
+    let stopped =
+        night.stopped.iter().map(|h| unit(&h.delivery, h.use_case, &h.standing.to_string()));
+    let blocked = night.blocked.iter().map(|((d, use_case), why)| unit(d, *use_case, why));
+    let postponed =
+        night.postponed.iter().map(|(unit, why)| json!({"unit": unit.to_string(), "why": why}));
+    let not_fetched = night.not_brought.iter().map(|(file, why)| json!({"file": file, "why": why}));
+    json!({
+        "steps": steps,
+        "waits": waits.collect::<Vec<_>>(),
+        "stopped": stopped.collect::<Vec<_>>(),
+        "blocked": blocked.collect::<Vec<_>>(),
+        "postponed": postponed.collect::<Vec<_>>(),
+        "not_fetched": not_fetched.collect::<Vec<_>>(),
+        "busy_elsewhere": night.busy_elsewhere,
+        "interrupted": night.interrupted(),
+        "left_to_daemon": left_to_daemon,
+    })
+}
+
+/// Reports on stderr what was not done.
+fn tell_left(night: &Night) {
     if night.busy_elsewhere > 0 {
         let tasks = counted(night.busy_elsewhere, "task");
         tell!("almagest: {tasks} not done here: another process works on them");

@@ -19,7 +19,11 @@ pub struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Act {
     /// List the survey profiles of the site.
-    List,
+    List {
+        /// As one JSON array: [{name, title}].
+        #[arg(long)]
+        json: bool,
+    },
     /// Set a value in the profile of a survey, e.g. project.unnamed.
     Set {
         /// Name of the survey, e.g. wfcam.
@@ -38,13 +42,22 @@ enum Act {
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     match &arguments.act {
-        Act::List => list(&site),
+        Act::List { json } => list(&site, *json),
         Act::Set { survey, key, value, dry_run } => set(&site, survey, (key, value), *dry_run),
     }
 }
 
-fn list(site: &Site) -> anyhow::Result<Exit> {
-    for loaded in site.profiles()? {
+fn list(site: &Site, as_json: bool) -> anyhow::Result<Exit> {
+    let profiles = site.profiles()?;
+    if as_json {
+        let all: Vec<_> = profiles
+            .iter()
+            .map(|p| serde_json::json!({"name": p.profile.name, "title": p.profile.title}))
+            .collect();
+        say!("{}", crate::report::json(&all)?);
+        return Ok(Exit::Done);
+    }
+    for loaded in profiles {
         say!("{}  {}", shown(&loaded.profile.name), shown(&loaded.profile.title));
     }
     Ok(Exit::Done)

@@ -1,7 +1,8 @@
 //! `almagest programme`.
 
+use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, grouped, say, say_part, shown};
+use crate::report::{Table, counted, say, say_part, shown};
 use archive::records::{Cause, RefusalFilter, RefusalRecord, RefusalState, Stage};
 use archive::{Inquiry, Registry};
 use clap::Subcommand;
@@ -48,8 +49,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Act::Add { name, project, .. } if !(is_word(name) && is_word(project)) => Err(exit::usage(
             "name and PROJECT of a programme are words without blanks at the ends, controls or line ends",
         )),
-        Act::Add { name, project, dry_run: true } => would_add(&site, name, project),
-        Act::Add { name, project, dry_run: false } => add(&site, name, project),
+        Act::Add { name, project, dry_run } => add(&site, (name, project), *dry_run),
     }
 }
 
@@ -97,31 +97,10 @@ fn explained_by(
     })
 }
 
-fn would_add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
-    let archive = site.read()?;
-    if let Some(known) = archive.programmes()?.into_iter().find(|p| p.name == name) {
-        if !known.project.eq_ignore_ascii_case(project) {
-            let message = format!("programme {name} is there with PROJECT {:?}", known.project);
-            return Err(exit::conflict(message));
-        }
-        say!("programme {} is there already", known.programme_id);
-    }
-    let open = archive.refusals(&RefusalFilter::default())?;
-    let is_explained = explained_by(site, name, project)?;
-    let parked = open.iter().filter(|r| is_explained(r)).count();
-    say!(
-        "would add {} for PROJECT {} and take up {} parked frames in the next round",
-        shown(name),
-        shown(project),
-        grouped(parked as u64)
-    );
-    Ok(Exit::Done)
-}
-
-fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
+fn add(site: &Site, (name, project): (&str, &str), is_dry_run: bool) -> anyhow::Result<Exit> {
     let is_explained = explained_by(site, name, project)?;
     let cause = Cause::new(site::operator(), format!("programme {name} added"));
-    let mut archive = site.write()?;
+    let mut archive = site.write_or_rehearse(is_dry_run)?;
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     let parked = archive.refusals(&filter)?.into_iter().filter(|r| is_explained(r));
     let mut parked: Vec<(String, Stage)> = parked.map(|r| (r.delivery, r.stage)).collect();
@@ -129,6 +108,7 @@ fn add(site: &Site, name: &str, project: &str) -> anyhow::Result<Exit> {
     parked.dedup();
     let (id, released) =
         archive.add_programme(name, project, &is_explained, &cause, site::now())?;
+    tell_dry_run(is_dry_run);
     say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
     if released > 0 {
         say!("{} taken up in the next round", counted(released, "parked frame"));

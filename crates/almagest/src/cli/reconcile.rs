@@ -1,15 +1,16 @@
 //! `almagest reconcile`: source, library and archive compared, and one repaired from another.
 
+use super::dry_run::note_dry_run;
 use super::soundness::look;
 use super::{ScopeArguments, night};
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, say, shown, tell};
+use crate::report::{Table, bytes, counted, say, shown, tell};
 use archive::Holdings;
 use archive::records::{Holding, Soundness};
 use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
-use curate::steps::{Coming, Night, Word};
+use curate::steps::{Coming, Night, Word, prospect};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -32,7 +33,9 @@ pub enum Right {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without --right it only reports. Nothing is ever deleted: what is deleted at the source stays here, other content of a
-name becomes a new version, and strays are moved, not removed.")]
+name becomes a new version, and strays are moved, not removed.
+
+With --json: one array [{delivery, file, code, what, mended_by}].")]
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
@@ -42,6 +45,9 @@ pub struct Arguments {
     /// Who is right; without it nothing is changed.
     #[arg(long, value_enum, value_name = "WHO")]
     right: Option<Right>,
+    /// With --right: only say what would be changed.
+    #[arg(long, requires = "right")]
+    dry_run: bool,
     /// Do not ask the sources.
     #[arg(long, conflicts_with = "right")]
     offline: bool,
@@ -81,7 +87,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let mut all = compared(&site, &deliveries, files, arguments.offline)?;
     let differ = all.iter().any(|c| !c.differences.is_empty());
     let mut exit = Exit::Done;
-    if let (Some(right), true) = (arguments.right, differ) {
+    note_dry_run(arguments.dry_run);
+    if let (Some(right), true, true) = (arguments.right, differ, arguments.dry_run) {
+        rehearse(&site, &all, right)?;
+    } else if let (Some(right), true) = (arguments.right, differ) {
         exit = repair(&site, &all, right)?;
         all = compared(&site, &deliveries, files, false)?;
     }
@@ -346,15 +355,8 @@ fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
     for compared in all {
         match right {
             Right::Source => {
-                let of_library = ["lost", "size_differs", "rotten", "unreadable"];
-                let suspects: BTreeSet<String> = compared
-                    .differences
-                    .iter()
-                    .filter(|d| of_library.contains(&d.code))
-                    .map(|d| d.file.clone())
-                    .collect();
+                let word = fetched_again(compared);
                 for (origin, directory) in &compared.origins {
-                    let word = Word { again: suspects.clone(), ..Word::default() };
                     work.bring(origin, directory, &word)?;
                 }
             }
@@ -367,6 +369,51 @@ fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
         }
     }
     Ok(night::exit_of(&work))
+}
+
+/// Returns the fetch of a delivery that replaces its lost and damaged files.
+fn fetched_again(compared: &Compared) -> Word {
+    let of_library = ["lost", "size_differs", "rotten", "unreadable"];
+    let suspects = compared.differences.iter().filter(|d| of_library.contains(&d.code));
+    Word { again: suspects.map(|d| d.file.clone()).collect(), ..Word::default() }
+}
+
+/// Reports on stderr what [`mend`] would do.
+fn rehearse(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<()> {
+    let (archive, profiles) = (site.read()?, site.profiles()?);
+    for compared in all {
+        let name = &compared.name;
+        match right {
+            Right::Source => {
+                let word = fetched_again(compared);
+                for (origin, directory) in &compared.origins {
+                    let place = (origin, directory.as_str());
+                    let (_, due) = prospect(site, &archive, &profiles, place, &word)?;
+                    let files = counted(due.files as u64, "file");
+                    tell!("almagest: fetch {files} of {name}, {}", bytes(due.bytes));
+                }
+            }
+            Right::Library => {
+                for (directory, names) in by_directory(&compared.strays) {
+                    let is_current = is_top(site, name, &directory);
+                    for file in names.iter().filter(|_| is_current) {
+                        tell!("almagest: register {} of {name}", shown(file));
+                    }
+                }
+            }
+            Right::Archive => {
+                for stray in &compared.strays {
+                    tell_moved(stray, &place_aside(site, stray).1);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns true for the directory of a delivery's current files.
+fn is_top(site: &Site, delivery: &str, directory: &Path) -> bool {
+    site.library_roots().iter().any(|root| root.join(delivery) == directory)
 }
 
 /// Returns strays by the directory that holds them: those directly in a delivery's directory are current, those below it are
@@ -399,21 +446,31 @@ fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
 }
 
 fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<()> {
+    let (volume, to) = place_aside(site, stray);
+    let directory = to.parent().unwrap_or(&volume);
+    files::create_dir(directory)?;
+    std::fs::rename(stray, &to)?;
+    files::sync_dir(directory)?;
+    tell_moved(stray, &to);
+    Ok(())
+}
+
+/// Returns the volume of a stray, and the place in it to which the stray is moved.
+fn place_aside(site: &Site, stray: &Path) -> (PathBuf, PathBuf) {
     let volume = site.library_roots().into_iter().find(|root| stray.starts_with(root));
     let volume = volume.unwrap_or_else(|| site.place.library());
     let inside = stray.strip_prefix(&volume).unwrap_or(stray);
     let to =
         volume.join(".strays").join(site::now().format("%Y%m%dT%H%M%S").to_string()).join(inside);
-    let directory = to.parent().unwrap_or(&volume);
-    files::create_dir(directory)?;
-    std::fs::rename(stray, &to)?;
-    files::sync_dir(directory)?;
+    (volume, to)
+}
+
+fn tell_moved(stray: &Path, to: &Path) {
     tell!(
         "almagest: moved {} to {}",
         shown(&stray.display().to_string()),
         shown(&to.display().to_string())
     );
-    Ok(())
 }
 
 /// Registers files that are in the library already, in place.
@@ -424,8 +481,7 @@ fn take_in(
     directory: &Path,
     only: BTreeSet<String>,
 ) -> anyhow::Result<()> {
-    let is_top = site.library_roots().iter().any(|root| root.join(delivery) == directory);
-    if !is_top {
+    if !is_top(site, delivery, directory) {
         tell!(
             "almagest: {} holds older contents; look at them yourself",
             shown(&directory.display().to_string())

@@ -1,5 +1,6 @@
 //! `almagest refusals`.
 
+use super::dry_run::tell_dry_run;
 use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
@@ -94,7 +95,7 @@ struct Decide {
     /// Why; goes into the history.
     #[arg(long, required = true)]
     reason: String,
-    /// Say what would be done, and do nothing.
+    /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
 }
@@ -339,7 +340,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     if which.reason.trim().is_empty() {
         return Err(exit::usage("--reason needs a reason"));
     }
-    let mut archive = if which.dry_run { site.read()? } else { site.write()? };
+    let mut archive = site.write_or_rehearse(which.dry_run)?;
     check_delivery(&archive, which.delivery.as_ref())?;
     let records = archive.refusals(&RefusalFilter {
         delivery: which.delivery.clone(),
@@ -358,20 +359,16 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     check_decision(decision, &chosen)?;
     let word = match decision {
         Decision::Accept => "accepted",
-        Decision::Take if which.dry_run => "let in",
         Decision::Take => "accepted and let in",
         Decision::Dismiss => "dismissed",
-        Decision::Retry if which.dry_run => "tried again",
         Decision::Retry => "to be tried again",
     };
     let cause = Cause::new(site::operator(), which.reason.clone());
+    tell_dry_run(which.dry_run);
     for record in &chosen {
-        if !which.dry_run {
-            archive.decide(record.refusal_id, decision, &cause, site::now())?;
-        }
-        let would = if which.dry_run { "would be " } else { "" };
+        archive.decide(record.refusal_id, decision, &cause, site::now())?;
         say!(
-            "refusal {} ({} {}) {would}{word}",
+            "refusal {} ({} {}) {word}",
             record.refusal_id,
             shown(&place(record)),
             record.refusal.code

@@ -1,6 +1,6 @@
 //! `almagest reject`.
 
-use super::instruction::tell_dry_run;
+use super::dry_run::tell_dry_run;
 use super::plan::{latest, undecidable};
 use crate::exit::Exit;
 use crate::report::{counted, say};
@@ -28,7 +28,7 @@ pub struct Arguments {
 /// Rejects the undecided part of a plan.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     latest(&archive, arguments.plan)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     let (number, paused) = archive

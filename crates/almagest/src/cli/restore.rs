@@ -1,6 +1,7 @@
 //! `almagest restore`.
 
-use super::backup::{copy_surveys, read, told};
+use super::backup::{read, surveys, told, told_as_json, write_surveys};
+use super::dry_run::tell_dry_run;
 use super::init;
 use crate::exit::Exit;
 use curate::advice;
@@ -8,10 +9,12 @@ use curate::config;
 use curate::site::{Site, now};
 use model::Advice;
 use std::path::PathBuf;
-use upkeep::backup::Restoration;
+use upkeep::backup::{BackupReport, Restoration};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {dry_run, copied, kept, bytes, damaged: [NAME]}.")]
 pub struct Arguments {
     /// Directory of a backup.
     #[arg(value_name = "DIR")]
@@ -28,6 +31,12 @@ pub struct Arguments {
     /// Make the roles of the database afterwards, as `init --roles` does: a backup holds none, and `sql` needs them.
     #[arg(long, requires = "database")]
     roles: bool,
+    /// Only say what would be restored.
+    #[arg(long)]
+    dry_run: bool,
+    /// As one JSON object.
+    #[arg(long, conflicts_with = "roles")]
+    json: bool,
 }
 
 /// Makes a site from a backup, or restores the archive.db that a site lost.
@@ -36,11 +45,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let password_file = arguments.password_file.as_deref().map(std::path::absolute).transpose()?;
     let database =
         archive::Database { url: arguments.database.clone(), password_file, ..Default::default() };
+    if arguments.dry_run {
+        return would_restore(arguments, &database);
+    }
     files::create_dir(root)?;
     let alone = upkeep::migrate::Alone::on(&archive::Site::at(root)?)?;
     let restoration = Restoration::begin(&arguments.backup, root, &database, arguments.roles)?;
     // The archive is restored last: a site without it is recognized as incomplete.
-    copy_surveys(&arguments.backup, root)?;
+    write_surveys(&surveys(&arguments.backup)?, root)?;
     let config = read(&arguments.backup.join(config::FILE_NAME))?;
     // The restored archive may be at another place than the original.
     let config = config::moved_to(&config, &database);
@@ -57,6 +69,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     files::crash_point("restore:opened");
     restoration.end()?;
-    advice::note_site(Some(root));
-    Ok(told(&report, &format!("next: {}", advice::command(&Advice::Verify))))
+    print(&report, arguments)
+}
+
+/// Prints what a restore would copy, after its checks.
+fn would_restore(arguments: &Arguments, database: &archive::Database) -> anyhow::Result<Exit> {
+    let Arguments { backup, site, roles, .. } = arguments;
+    let _alone = match site.is_dir() {
+        true => Some(upkeep::migrate::Alone::on(&archive::Site::at(site)?)?),
+        false => None,
+    };
+    let report = Restoration::prospect(backup, site, database, *roles)?;
+    surveys(backup)?;
+    read(&backup.join(config::FILE_NAME))?;
+    print(&report, arguments)
+}
+
+fn print(report: &BackupReport, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if arguments.json {
+        return told_as_json(report, arguments.dry_run);
+    }
+    tell_dry_run(arguments.dry_run);
+    advice::note_site(Some(&arguments.site));
+    Ok(told(report, &format!("next: {}", advice::command(&Advice::Verify))))
 }

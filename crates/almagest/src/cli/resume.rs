@@ -1,6 +1,6 @@
 //! `almagest resume`.
 
-use super::instruction::tell_dry_run;
+use super::dry_run::tell_dry_run;
 use super::plan::latest;
 use super::subject::About;
 use crate::exit::{self, Exit};
@@ -34,7 +34,7 @@ pub struct Arguments {
 /// Ends pauses, holds, drains and rejections.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     let (resumed, what) = match arguments.plan {
         Some(plan) => {

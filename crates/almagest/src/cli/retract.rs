@@ -1,9 +1,10 @@
 //! `almagest retract`: removal of a delivery from the archive, and its restoration.
 
+use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, grouped, say, say_part, utc_of};
+use crate::report::{Table, counted, grouped, say, say_part};
+use archive::Curation;
 use archive::records::{Cause, Retracted};
-use archive::{Curation, Inquiry};
 use curate::advice;
 use curate::site::{self, Site};
 use model::{Advice, UseCase};
@@ -16,7 +17,11 @@ A retraction ends the rows of a delivery (all its rounds) in every table and vie
 nothing, keeps who did it and why, and takes as long as the delivery is large. What the
 delivery had superseded of earlier processings of the night shows again. --undo
 brings all of it back under the same ids. To ingest it again instead: almagest metadata --again --delivery
-NAME, likewise preview and catalogue, then almagest ingest.")]
+NAME, likewise preview and catalogue, then almagest ingest.
+
+With --json: one object {dry_run, undo, delivery, event, rounds: [{use_case, round}], rows:
+{TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier processings that show
+again.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
     #[arg(value_name = "DELIVERY")]
@@ -33,25 +38,30 @@ pub struct Arguments {
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Removes a delivery from the archive, or restores it.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let name = &arguments.delivery;
-    if arguments.dry_run {
-        return prospect(&site, arguments);
-    }
     let cause = Cause::new(site::operator(), arguments.reason.trim());
     if cause.why.is_empty() {
         return Err(exit::usage("--reason must say why"));
     }
-    let mut archive = site.write()?;
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let done = if arguments.undo {
         archive.restore(name, &arguments.use_case, &cause, site::now())?
     } else {
         archive.retract(name, &arguments.use_case, &cause, site::now())?
     };
+    if arguments.json {
+        say!("{}", crate::report::json(&as_json(&done, arguments))?);
+        return Ok(Exit::Done);
+    }
+    tell_dry_run(arguments.dry_run);
     told(&done, arguments.undo);
     if !arguments.undo {
         let undo = Advice::RetractUndo { delivery: name.clone() };
@@ -76,22 +86,21 @@ fn told(done: &Retracted, undo: bool) {
     }
 }
 
-/// Shows the rounds that would be removed or restored.
-fn prospect(site: &Site, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let status = site.read()?.status()?;
-    let delivery = status.deliveries.iter().find(|d| d.name == arguments.delivery);
-    let delivery = delivery.ok_or_else(|| {
-        exit::gate(format!("the archive knows no delivery {:?}", arguments.delivery))
-    })?;
-    let state = if arguments.undo { "retracted" } else { "ingested" };
-    let all = arguments.use_case.is_empty() || arguments.use_case.contains(&UseCase::Metadata);
-    let mut table = Table::new(["round", "since (UTC)", "why"]);
-    for round in delivery.rounds.iter().filter(|r| r.state == state) {
-        if all || arguments.use_case.iter().any(|u| u.name() == round.use_case) {
-            let name = format!("{} round {}", round.use_case, round.round);
-            table.row([name, utc_of(&round.since), round.why.clone()]);
-        }
-    }
-    say_part!("{}", table.text());
-    Ok(Exit::Done)
+fn as_json(done: &Retracted, arguments: &Arguments) -> serde_json::Value {
+    let rounds: Vec<_> = done
+        .rounds
+        .iter()
+        .map(|r| serde_json::json!({"use_case": r.use_case.name(), "round": r.round}))
+        .collect();
+    let rows: serde_json::Map<_, _> =
+        done.rows.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
+    serde_json::json!({
+        "dry_run": arguments.dry_run,
+        "undo": arguments.undo,
+        "delivery": arguments.delivery,
+        "event": done.event.map(|event| event.get()),
+        "rounds": rounds,
+        "rows": rows,
+        "shown_again": done.shown_again.len(),
+    })
 }

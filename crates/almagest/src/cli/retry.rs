@@ -1,6 +1,6 @@
 //! `almagest retry`.
 
-use super::instruction::tell_dry_run;
+use super::dry_run::tell_dry_run;
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
@@ -27,7 +27,7 @@ pub struct Arguments {
 /// Retries tasks that were given up.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?.rehearse(arguments.dry_run);
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let subject = arguments.about.known(&site, &archive)?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };

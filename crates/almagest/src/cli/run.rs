@@ -2,10 +2,11 @@
 
 use super::ScopeArguments;
 use super::identity::IdentityArguments;
-use super::night::{ended, name_retracted, open, report};
+use super::night::{ended, name_retracted, open, report_as};
 use super::step::planned;
-use super::transfer::{Sourced, expected, opened};
+use super::transfer::{Sourced, expected, expected_as_json, opened, say_expected};
 use crate::exit::Exit;
+use crate::report::say;
 use archive::Inquiry;
 use curate::scope::chosen;
 use curate::site::Site;
@@ -16,6 +17,13 @@ use std::rc::Rc;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals,
+seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere,
+interrupted, left_to_daemon}.
+
+With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals, skipped}],
+rounds: [{delivery, use_case, files, tasks, why}], waits: [{file, delivery, why}]}.")]
 pub struct Arguments {
     /// Directories or URLs of deliveries, one night and pipeline version each, e.g. inbox/20071011_v1.
     #[arg(
@@ -38,6 +46,9 @@ pub struct Arguments {
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs all steps for some deliveries.
@@ -57,11 +68,21 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let whole = if arguments.more_to_come { Whole::MoreToCome } else { Whole::AllHere };
     let word = Word { identity: arguments.identity.identity(), whole, ..Word::default() };
     if arguments.dry_run {
-        let names = expected(&site, &deliveries, &word.identity)?;
+        let expected = expected(&site, &deliveries, &word)?;
         let archive = site.read()?;
         let known = archive.deliveries(None)?;
-        let names: Vec<String> = names.into_iter().filter(|n| known.contains(n)).collect();
-        return planned(&site, &UseCase::ALL, &names);
+        let names = expected.iter().map(|e| e.delivery.clone());
+        let names: Vec<String> = names.filter(|name| known.contains(name)).collect();
+        let planned = planned(&site, &UseCase::ALL, &names)?;
+        if arguments.json {
+            let mut value = serde_json::to_value(planned)?;
+            value["deliveries"] = expected_as_json(&expected);
+            say!("{}", crate::report::json(&value)?);
+        } else {
+            say_expected(expected);
+            planned.say();
+        }
+        return Ok(Exit::Done);
     }
     if !arguments.force {
         let fetch =
@@ -73,8 +94,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         night.force();
     }
     let names = curate_all(&mut night, &deliveries, known, &word)?;
-    report(&night);
-    name_retracted(night.site(), &names)?;
+    report_as(&night, arguments.json)?;
+    if !arguments.json {
+        name_retracted(night.site(), &names)?;
+    }
     gate::tell_held(&night.stopped);
     Ok(ended(&mut night))
 }

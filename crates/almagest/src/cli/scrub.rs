@@ -1,6 +1,7 @@
 //! `almagest scrub`.
 
 use super::ScopeArguments;
+use super::dry_run::tell_dry_run;
 use super::soundness::look;
 use crate::exit::Exit;
 use crate::report::{bytes, say, shown};
@@ -17,6 +18,8 @@ use transfer::Pace;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {dry_run, files, bytes, of_files, unsound: [{file, path, found}]}.")]
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
@@ -26,6 +29,9 @@ pub struct Arguments {
     /// End after this many hours; the next scrub continues with the files that were not read for longest.
     #[arg(long, value_name = "HOURS")]
     hours: Option<f64>,
+    /// Read and report, and record nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// As one JSON object.
     #[arg(long)]
     json: bool,
@@ -37,7 +43,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// Re-reads the library, beginning with the files that were not read for longest. Exit code 3 when something is not sound.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write()?;
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let deliveries = chosen(&archive, &arguments.of.scope())?;
     let limit = arguments.mb_per_second.unwrap_or(site.config.library.scrub_mb_per_second);
     let (pace, stop) = (Pace::new(limit * 1e6), curate::loops::stop_flag()?);
@@ -71,9 +77,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             .iter()
             .map(|(h, s)| serde_json::json!({"file": name(h), "path": h.path, "found": s.name()}))
             .collect();
-        let report = serde_json::json!({"files": read_files, "bytes": read_bytes, "of_files": all, "unsound": unsound});
+        let report = serde_json::json!({
+            "dry_run": arguments.dry_run, "files": read_files, "bytes": read_bytes, "of_files": all, "unsound": unsound
+        });
         say!("{}", crate::report::json(&report)?);
     } else {
+        tell_dry_run(arguments.dry_run);
         say!(
             "read {} of {} files, {}: {} not sound",
             read_files,

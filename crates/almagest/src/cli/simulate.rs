@@ -1,7 +1,8 @@
 //! `almagest simulate OUT`.
 
+use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
-use crate::report::{bytes, grouped, progress, say};
+use crate::report::{bytes, counted, grouped, progress, say};
 use simulate::{Mix, Night, NightSpec, NightSummary};
 use std::path::{Path, PathBuf};
 
@@ -41,11 +42,17 @@ pub struct Arguments {
     /// Write the planted sources to this JSON file.
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// Only say what would be written.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Writes a night and prints its content.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let spec = spec(arguments)?;
+    if arguments.dry_run {
+        return would_simulate(arguments, &spec);
+    }
     let summary = simulated(&arguments.out, &spec)?;
     say!(
         "{}: {} files, {} images with {} detectors, {} detections, {}",
@@ -64,6 +71,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         say!("planted sources: {}", path.display());
     }
     Ok(Exit::Done)
+}
+
+/// Prints which delivery a simulation would write, unless there is one.
+fn would_simulate(arguments: &Arguments, spec: &NightSpec) -> anyhow::Result<Exit> {
+    let delivery = arguments.out.join(spec.delivery());
+    if delivery.exists() {
+        return Err(exists(&delivery));
+    }
+    tell_dry_run(true);
+    say!("{}: {}", delivery.display(), counted(spec.frames as u64, "image"));
+    if let Some(path) = &arguments.truth {
+        say!("planted sources: {}", path.display());
+    }
+    Ok(Exit::Done)
+}
+
+fn exists(delivery: &Path) -> anyhow::Error {
+    exit::conflict(format!("{} is there already", delivery.display()))
 }
 
 fn spec(arguments: &Arguments) -> anyhow::Result<NightSpec> {
@@ -106,9 +131,7 @@ pub fn simulated(out: &Path, spec: &NightSpec) -> anyhow::Result<NightSummary> {
     let summary = simulate::night(out, spec, &|p| bar.set_position(p.done as u64));
     bar.finish_and_clear();
     match summary {
-        Err(simulate::SimulateError::Exists(path)) => {
-            Err(exit::conflict(format!("{} is there already", path.display())))
-        }
+        Err(simulate::SimulateError::Exists(path)) => Err(exists(&path)),
         other => Ok(other?),
     }
 }

@@ -13,6 +13,9 @@ use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one array [{name, address, lines, mb_per_second, is_open, fault, deliveries: [{name,
+delivery, names, state, awaited}], skipped: [[NAME, WHY]]}].")]
 pub struct Arguments {
     /// As one JSON array.
     #[arg(long)]

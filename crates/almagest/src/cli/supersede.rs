@@ -1,13 +1,14 @@
 //! `almagest supersede`: ends older products that are kept because the newer frames of their names, or newer catalogues of their
 //! frames, lack them.
 
+use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part};
+use archive::Curation;
 use archive::records::{Cause, KeptProduct};
-use archive::{Curation, Inquiry};
 use curate::advice;
 use curate::site::{self, Site};
-use model::{Advice, UseCase, frame_name};
+use model::{Advice, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -18,7 +19,10 @@ of a detector end when the newer detections of that detector are ingested, previ
 preview is. A newer frame without catalogue, or with a refused one, leaves the older detections
 current, and so does a catalogue for the detectors whose HDUs it lacks or has refused;
 `almagest findings` lists them. This verb decides that they end all the same. They show again with
---undo, and when the newer frames are retracted.")]
+--undo, and when the newer frames are retracted.
+
+With --json: one array [{file, use_case, delivery, multiframe_id, newer_delivery,
+newer_multiframe_id, newer_file, ext_nums, why}].")]
 pub struct Arguments {
     /// Name of the newer delivery, e.g. 20071011_v2.
     #[arg(value_name = "DELIVERY")]
@@ -35,10 +39,10 @@ pub struct Arguments {
     /// Undo such a decision.
     #[arg(long)]
     undo: bool,
-    /// Only list what would end.
-    #[arg(long, conflicts_with = "undo")]
+    /// Only say what would be done.
+    #[arg(long)]
     dry_run: bool,
-    /// Print what changed as JSON.
+    /// Print what changed as one JSON array.
     #[arg(long)]
     json: bool,
 }
@@ -51,27 +55,20 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             "metadata follow their products: --use-case is preview or catalogue",
         ));
     }
-    if arguments.dry_run {
-        let mut kept = site.read()?.kept_products(Some(&arguments.delivery))?;
-        kept.retain(|k| {
-            arguments.file.as_ref().is_none_or(|file| frame_name(file) == frame_name(&k.file))
-                && (arguments.use_case.is_empty() || arguments.use_case.contains(&k.use_case))
-        });
-        show(arguments, &kept)?;
-        return Ok(Exit::Done);
-    }
-    let cause =
-        Cause::new(site::operator(), arguments.reason.as_deref().unwrap_or_default().trim());
+    // A dry run, which keeps no reason, needs none.
+    let reason = arguments.reason.as_deref().unwrap_or("dry run");
+    let cause = Cause::new(site::operator(), reason.trim());
     if cause.why.is_empty() {
         return Err(exit::usage("--reason must say why"));
     }
     let newer = (arguments.delivery.as_str(), arguments.file.as_deref());
-    let mut archive = site.write()?;
+    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let done = if arguments.undo {
         archive.undo_set_aside(newer, &arguments.use_case, &cause, site::now())?
     } else {
         archive.set_aside(newer, &arguments.use_case, &cause, site::now())?
     };
+    tell_dry_run(arguments.dry_run && !arguments.json);
     show(arguments, &done.products)?;
     if arguments.json {
         return Ok(Exit::Done);

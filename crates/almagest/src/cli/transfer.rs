@@ -1,19 +1,30 @@
 //! `almagest transfer`.
 
 use super::ScopeArguments;
+use super::dry_run::tell_dry_run;
 use super::identity::IdentityArguments;
-use super::night::{ended, name_retracted, open, report};
+use super::night::{ended, name_retracted, open, report_as};
 use crate::exit::Exit;
 use crate::report::{Table, bytes, grouped, say, shown, tell};
-use curate::scope::Scope;
-use curate::site::Site;
+use archive::Registry;
+use archive::records::Cause;
+use curate::scope::{Scope, chosen};
+use curate::site::{self, Site};
 use curate::sources::{self, Origin};
-use curate::steps::{Identity, Word, came_from, prospect};
+use curate::steps::{Word, came_from, prospect};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals,
+seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere,
+interrupted, left_to_daemon}.
+
+With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals: [{file, code,
+message}], skipped: [{file, code, why}]}]}.")]
 pub struct Arguments {
     /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…); without any, those from
     /// which known deliveries came are polled.
@@ -24,7 +35,7 @@ pub struct Arguments {
     source: Vec<String>,
     /// Declare this delivery complete and fetch nothing: what its marker, list or count still announces is awaited no longer; may be
     /// repeated.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["deliveries", "source", "night", "delivery", "join", "new", "dry_run"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["deliveries", "source", "night", "delivery", "join", "new"])]
     complete: Vec<String>,
     #[command(flatten)]
     of: ScopeArguments,
@@ -33,13 +44,16 @@ pub struct Arguments {
     /// Only say what would be brought.
     #[arg(long)]
     dry_run: bool,
+    /// As one JSON object.
+    #[arg(long, conflicts_with = "complete")]
+    json: bool,
 }
 
 /// Runs CU1 alone.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if !arguments.complete.is_empty() {
-        return closed(site, &arguments.complete);
+        return closed(site, &arguments.complete, arguments.dry_run);
     }
     let shared = |(origin, directory)| (Rc::new(origin), directory);
     let deliveries = match arguments.deliveries.as_slice() {
@@ -53,7 +67,14 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     arguments.identity.check(deliveries.len())?;
     let word = Word { identity: arguments.identity.identity(), ..Word::default() };
     if arguments.dry_run {
-        expected(&site, &deliveries, &word.identity)?;
+        let expected = expected(&site, &deliveries, &word)?;
+        match arguments.json {
+            true => say!(
+                "{}",
+                crate::report::json(&json!({"deliveries": expected_as_json(&expected)}))?
+            ),
+            false => say_expected(expected),
+        }
         return Ok(Exit::Done);
     }
     let mut night = open(site, "transfer")?;
@@ -64,8 +85,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         }
         names.push(night.bring(origin, directory, &word)?);
     }
-    report(&night);
-    name_retracted(night.site(), &names)?;
+    report_as(&night, arguments.json)?;
+    if !arguments.json {
+        name_retracted(night.site(), &names)?;
+    }
     Ok(ended(&mut night))
 }
 
@@ -82,14 +105,24 @@ pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
 }
 
 /// Declares deliveries complete. Nothing is changed when one of them is unknown.
-fn closed(site: Site, names: &[String]) -> anyhow::Result<Exit> {
+fn closed(site: Site, names: &[String], is_dry_run: bool) -> anyhow::Result<Exit> {
     let scope = Scope { deliveries: names.to_vec(), ..Scope::default() };
+    let say_closed = |name: &str, is_new: bool| match is_new {
+        true => say!("{name} is declared complete"),
+        false => say!("{name} was complete already"),
+    };
+    tell_dry_run(is_dry_run);
+    if is_dry_run {
+        let mut archive = site.write_or_rehearse(true)?;
+        let cause = Cause::new(site::operator(), "dry run");
+        for name in chosen(&archive, &scope)? {
+            say_closed(&name, archive.close_delivery(&name, &cause, site::now())?);
+        }
+        return Ok(Exit::Done);
+    }
     let mut night = open(site, "transfer --complete")?;
     for name in night.chosen(&scope)? {
-        match night.close(&name)? {
-            true => say!("{name} is declared complete"),
-            false => say!("{name} was complete already"),
-        }
+        say_closed(&name, night.close(&name)?);
     }
     Ok(ended(&mut night))
 }
@@ -110,19 +143,51 @@ fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
     Ok(all)
 }
 
-/// Shows the files that a transfer would fetch. Returns the names of the deliveries.
-pub fn expected(
-    site: &Site,
-    deliveries: &[Sourced],
-    identity: &Identity,
-) -> anyhow::Result<Vec<String>> {
+/// The files that a transfer would fetch of a delivery.
+pub struct Expected {
+    /// Name of the delivery.
+    pub delivery: String,
+    prospect: transfer::Prospect,
+}
+
+/// Returns the files that a transfer would fetch.
+pub fn expected(site: &Site, deliveries: &[Sourced], word: &Word) -> anyhow::Result<Vec<Expected>> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
+    let mut expected = Vec::new();
+    for (origin, directory) in deliveries {
+        let (delivery, prospect) = prospect(site, &archive, &profiles, (origin, directory), word)?;
+        expected.push(Expected { delivery, prospect });
+    }
+    Ok(expected)
+}
+
+/// Returns the files that a transfer would fetch for `--json`.
+pub fn expected_as_json(expected: &[Expected]) -> Value {
+    let one = |Expected { delivery, prospect }: &Expected| {
+        let refusals = prospect
+            .refusals
+            .iter()
+            .map(|r| json!({"file": r.file, "code": r.code, "message": r.message}));
+        let skipped =
+            prospect.skipped.iter().map(|s| json!({"file": s.name, "code": s.code, "why": s.why}));
+        json!({
+            "delivery": delivery,
+            "files": prospect.files,
+            "bytes": prospect.bytes,
+            "unchanged": prospect.unchanged,
+            "refusals": refusals.collect::<Vec<_>>(),
+            "skipped": skipped.collect::<Vec<_>>(),
+        })
+    };
+    expected.iter().map(one).collect()
+}
+
+/// Shows the files that a transfer would fetch.
+pub fn say_expected(expected: Vec<Expected>) {
     let mut table = Table::new(["delivery", "new files", "size", "there already"]);
     let mut refused = Table::new(["delivery", "would be refused", "code", "why"]);
     let mut skipped = Table::new(["delivery", "would be skipped", "code", "why"]);
-    let mut names = Vec::new();
-    for (origin, directory) in deliveries {
-        let (name, prospect) = prospect(site, &archive, &profiles, (origin, directory), identity)?;
+    for Expected { delivery: name, prospect } in expected {
         table.row([
             name.clone(),
             grouped(prospect.files as u64),
@@ -135,10 +200,8 @@ pub fn expected(
         for entry in prospect.skipped {
             skipped.row([name.clone(), entry.name, entry.code.to_owned(), entry.why]);
         }
-        names.push(name);
     }
     for table in [table, refused, skipped].iter().filter(|table| !table.is_empty()) {
         say!("{}", table.text());
     }
-    Ok(names)
 }

@@ -1,5 +1,6 @@
 //! `almagest verify`.
 
+use super::dry_run::note_dry_run;
 use crate::exit::Exit;
 use crate::report::{counted, grouped, say, shown, tell};
 use archive::Holdings;
@@ -12,6 +13,10 @@ use upkeep::verify::{Finding, Group, Report};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {findings: [{code, message, repair}], groups: [{code, about, count,
+repair, commands, kinds}], checked: {WHAT: COUNT}}; with --repair also dry_run and repairs, a list
+of sentences.")]
 pub struct Arguments {
     /// As one JSON object.
     #[arg(long)]
@@ -29,6 +34,9 @@ pub struct Arguments {
     /// permissions that [files] umask forbids from the files of the site.
     #[arg(long)]
     repair: bool,
+    /// Change nothing: only say what --repair would repair, and do not record which files are damaged.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Searches for everything that is not as it must be. Exit code 3 when something is found.
@@ -41,26 +49,38 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         bytes_per_second: arguments.bandwidth.map(|mb| mb * 1_000_000),
     };
     let mut report = upkeep::verify::verify(&site.read()?, options)?;
-    note_rot(&site, &report);
-    if arguments.repair && !report.findings.is_empty() {
-        let mut archive = site.write()?;
-        let cause = Cause::new(site::operator(), "verify --repair");
-        for line in upkeep::verify::repair(&mut archive, &report, &cause, site::now())? {
-            tell!("almagest: {}", shown(&line));
-        }
-        report = upkeep::verify::verify(&archive, options)?;
+    note_dry_run(arguments.dry_run);
+    if !arguments.dry_run {
+        note_rot(&site, &report);
     }
-    print(&report, arguments.json)?;
+    let mut repairs = Vec::new();
+    if arguments.repair && !report.findings.is_empty() {
+        let mut archive = site.write_or_rehearse(arguments.dry_run)?;
+        let cause = Cause::new(site::operator(), "verify --repair");
+        repairs = upkeep::verify::repair(&mut archive, &report, &cause, site::now())?;
+        for line in &repairs {
+            tell!("almagest: {}", shown(line));
+        }
+        if !arguments.dry_run {
+            report = upkeep::verify::verify(&archive, options)?;
+        }
+    }
+    print(&report, &repairs, arguments)?;
     if arguments.repair {
-        narrow(&site);
+        narrow(&site, arguments.dry_run);
     }
     Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Gate })
 }
 
 /// Prints a report.
-fn print(report: &Report, as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        say!("{}", crate::report::json(&report.to_json())?);
+fn print(report: &Report, repairs: &[String], arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.json {
+        let mut value = report.to_json();
+        if arguments.repair {
+            value["dry_run"] = arguments.dry_run.into();
+            value["repairs"] = repairs.into();
+        }
+        say!("{}", crate::report::json(&value)?);
     } else {
         for line in report.checked() {
             say!("{line}");
@@ -99,15 +119,19 @@ fn in_words(group: &Group) -> String {
     text
 }
 
-/// Removes forbidden permissions from the files of the site. Files that cannot be listed or changed are reported; files that work
+/// Removes forbidden permissions from the files of the site; a dry run counts them. Files that cannot be listed or changed are reported; files that work
 /// removes in the meantime are skipped.
-fn narrow(site: &Site) {
+fn narrow(site: &Site, is_dry_run: bool) {
     let wide = match site.wide_permissions() {
         Ok(wide) => wide,
         Err(fault) => return tell!("almagest: {}", shown(&format!("{fault:#}"))),
     };
     let mut narrowed = 0;
     for wide in wide {
+        if is_dry_run {
+            narrowed += 1;
+            continue;
+        }
         match files::narrow_permissions(&wide) {
             Ok(taken) => narrowed += u64::from(taken),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

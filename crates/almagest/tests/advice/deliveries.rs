@@ -73,7 +73,7 @@ pub(crate) fn a_delivery_is_retracted() -> Vec<&'static str> {
         tried.recommended(&desk.at_site(words), &undo);
     }
     // Purged, it can only be made again.
-    desk.at_site(&["purge"]).ended(0);
+    desk.at_site(&["purge", "--reason", "bad flat", "--yes"]).ended(0);
     let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
     for words in idle {
         let said = desk.at_site(words);

@@ -8,7 +8,7 @@ pub use super::help::help_for;
 
 use super::help;
 use super::planning::Standing;
-use super::records::{ImageWork, KeptProduct, RefusalRecord, Timestamp};
+use super::records::{Cause, ImageWork, KeptProduct, PurgedRound, RefusalRecord, Timestamp};
 use super::report::{DeliveryStatus, Drift, RoundStatus, in_full, place_in_words};
 use model::advice::Target;
 use model::{Advice, UseCase};
@@ -167,6 +167,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
         ));
         explain_round(sheet, round, setting, out);
     }
+    explain_purges(&sheet.purged, out);
     out.suggestions.extend(restoration(sheet));
     explain_processings(sheet, out);
     let unpaired = sheet.work.unpaired.iter();
@@ -188,6 +189,16 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
     if s.state == "arriving" {
         explain_arrival(s, setting, out);
     }
+}
+
+/// Explains which rounds were deleted for good, by whom and why.
+fn explain_purges(purged: &[PurgedRound], out: &mut Explanation) {
+    let line = |purged: &PurgedRound| {
+        let PurgedRound { use_case, round, purged, cause } = purged;
+        let Cause { who, why } = cause;
+        format!("{use_case} round {round} was purged on {} by {who}: {why}", utc(*purged))
+    };
+    out.lines_of(purged.iter().map(line).collect(), None);
 }
 
 /// Explains which frames of a delivery are superseded by newer processings of its night, and which older frames stay current
@@ -508,6 +519,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         ));
     }
     explain_kept(file, out);
+    explain_purges(&file.purged, out);
     if let Some(end) = &file.metadata_end {
         explain_end("the metadata", end, file.can_come_back, out);
     }

@@ -1,6 +1,6 @@
 //! The archive's facts about a name, a night, a number or a position: the input of [`super::explain`].
 
-use super::records::{DeliveryWork, ImageWork, KeptProduct, RefusalRecord, Timestamp};
+use super::records::{DeliveryWork, ImageWork, KeptProduct, PurgedRound, RefusalRecord, Timestamp};
 use super::report::{DeliveryStatus, Drift};
 use model::UseCase;
 
@@ -67,6 +67,8 @@ pub struct DeliveryFactsheet {
     pub can_come_back: bool,
     /// Products of its images that are kept beside newer images or catalogues.
     pub kept: Vec<KeptProduct>,
+    /// Its purged rounds.
+    pub purged: Vec<PurgedRound>,
 }
 
 /// The facts about a file.
@@ -122,6 +124,8 @@ pub struct FileFactsheet {
     pub can_come_back: bool,
     /// Products that the file's image keeps beside a newer image, or that an older image keeps beside the file's.
     pub kept: Vec<KeptProduct>,
+    /// The purged rounds of those that covered it.
+    pub purged: Vec<PurgedRound>,
 }
 
 /// One round of a file.

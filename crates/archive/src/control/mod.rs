@@ -572,11 +572,16 @@ pub trait Curation {
         now: Timestamp,
     ) -> Result<SetAside, ArchiveError>;
 
-    /// Deletes permanently what is retracted, of one delivery or of all. A file that also holds rows that stay is kept.
+    /// Deletes permanently what is retracted, and records who did it and why. A file that also holds rows that stay is kept.
     ///
     /// # Errors
-    /// [`ArchiveError`]; nothing is deleted then.
-    fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError>;
+    /// [`ArchiveError`]; nothing is deleted then. An unknown delivery is an error.
+    fn purge(
+        &mut self,
+        scope: PurgeScope<'_>,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Purged, ArchiveError>;
 }
 
 /// Methods of the verification of the library.

@@ -916,6 +916,17 @@ pub struct Timing {
     pub publish: f64,
 }
 
+/// The retracted rounds that a purge deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurgeScope<'a> {
+    /// Every retracted round.
+    All,
+    /// The retracted rounds of a delivery.
+    Delivery(&'a str),
+    /// These rounds, as far as they are retracted.
+    Rounds(&'a [UnitKey]),
+}
+
 /// The result of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -925,6 +936,21 @@ pub struct Purged {
     pub rows: u64,
     /// Number of deleted files.
     pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The record of a purged round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgedRound {
+    /// The use case.
+    pub use_case: UseCase,
+    /// The number of the round.
+    pub round: u32,
+    /// Time of the purge.
+    pub purged: Timestamp,
+    /// The operator, with the reason.
+    pub cause: Cause,
 }
 
 /// The reason why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.

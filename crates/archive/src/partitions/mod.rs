@@ -38,8 +38,8 @@ pub use fold::{Partition, fold, max_partitions, partitions};
 pub use load::{Digest, LoadedPartition, Wanted, create_sql, digest, digest_of, keys_sql, load};
 pub use publication::{Publication, attach, attach_sql, let_plans_end};
 pub use schema::{
-    STEADY_READERS, bring_up, columns, drop_left_over, is_coming, keep_from_folding, left_over,
-    unpublished,
+    STEADY_READERS, bring_up, columns, drop_left_over, due_to_drop, is_coming, keep_from_folding,
+    left_over, unpublished,
 };
 
 /// Returns the name of the table of a batch and programme. Batch numbers are never reused, so neither are names.

@@ -239,6 +239,33 @@ pub fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
     )
 }
 
+/// Lists the tables of loads that belong to no partitioned table and that nothing needs any more.
+fn abandoned(tx: &Connection) -> Result<Vec<String>, ArchiveFault> {
+    let mut abandoned = Vec::new();
+    for name in left_over(tx)? {
+        let is_folding = !name.starts_with("detection_b") && !keep_from_folding(tx)?;
+        if !is_coming(tx, &name)? && !is_folding {
+            abandoned.push(name);
+        }
+    }
+    Ok(abandoned)
+}
+
+/// Lists the tables that [`drop_left_over`] would drop.
+///
+/// # Errors
+/// Returns an error when the engine fails.
+pub fn due_to_drop(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+    let tx = c.begin(Kind::Write)?; // rolled back: it keeps a fold from beginning
+    let mut due = abandoned(&tx)?;
+    for name in unpublished(&tx)? {
+        if !is_coming(&tx, &name)? {
+            due.push(name);
+        }
+    }
+    Ok(due)
+}
+
 /// Drops the tables that loads left of batches which are not staged any more. Attached tables can be dropped only when no reader
 /// uses them: each drop waits for a moment, in which no reader queues for long, and is then left for the next call.
 ///
@@ -250,12 +277,9 @@ pub fn drop_left_over(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
         return Ok(dropped);
     }
     let tx = c.begin(Kind::Write)?;
-    for name in left_over(&tx)? {
-        let is_folding = !name.starts_with("detection_b") && !keep_from_folding(&tx)?;
-        if !is_coming(&tx, &name)? && !is_folding {
-            tx.execute_batch(&format!("DROP TABLE {name}"))?;
-            dropped.push(name);
-        }
+    for name in abandoned(&tx)? {
+        tx.execute_batch(&format!("DROP TABLE {name}"))?;
+        dropped.push(name);
     }
     files::crash_point("clear:before-commit");
     tx.commit()?;

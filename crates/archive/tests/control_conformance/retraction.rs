@@ -3,7 +3,7 @@
 
 use super::{Engine, Fresh, staging::*};
 use archive::records::*;
-use model::UseCase;
+use model::{UnitKey, UseCase};
 
 const SECOND: &str = "20071011_v2";
 
@@ -69,14 +69,41 @@ pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
     record(&mut archive, &night(2));
     record_of(&mut archive, "20071012_v1", &night(1));
     ingest_all(&mut archive, NIGHT);
-    assert_eq!(archive.purge(None, now()).unwrap(), Purged::default(), "nothing is retracted");
+    let nothing = archive.purge(PurgeScope::All, &cause(), now()).unwrap();
+    assert_eq!(nothing, Purged::default(), "nothing is retracted");
+    let unknown = archive.purge(PurgeScope::Delivery("20071099_v1"), &cause(), now());
+    assert!(unknown.is_err(), "a mistyped name is no delivery without retracted rounds");
     archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
-    let purged = archive.purge(Some(NIGHT), now()).unwrap();
+    let other = archive.purge(PurgeScope::Rounds(&[]), &cause(), now()).unwrap();
+    assert_eq!(other, Purged::default(), "only named rounds are purged");
+    let why = Cause::new("pat", "bad flat");
+    let purged = archive.purge(PurgeScope::Delivery(NIGHT), &why, now()).unwrap();
     assert_eq!((purged.rounds.len(), purged.rows), (1, 40));
+    let round = PurgedRound {
+        use_case: UseCase::Catalogue,
+        round: purged.rounds[0].round,
+        purged: now(),
+        cause: why,
+    };
+    let sheet = archive.facts(NIGHT).unwrap().unwrap().delivery.unwrap();
+    assert_eq!(sheet.purged, [round.clone()]);
+    let explained = archive::explain::explain(
+        &archive.facts(NIGHT).unwrap().unwrap(),
+        &archive::explain::Setting::default(),
+    );
+    let line = "catalogue round 1 was purged on ";
+    let line = explained.lines.iter().find(|text| text.starts_with(line)).expect("a line");
+    assert!(line.ends_with("by pat: bad flat"), "{line}");
+    let file = archive.facts(&format!("{NIGHT}/w00000.fit")).unwrap().unwrap().files.remove(0);
+    assert_eq!(file.purged, [round]);
     assert!(archive.restore(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
     let previews = site.previews().join("20071011_v1");
-    assert_eq!(archive.purge(None, now()).unwrap().rounds.len(), 2);
+    let rounds: Vec<_> = [UseCase::Metadata, UseCase::Preview]
+        .map(|use_case| UnitKey { delivery: NIGHT.to_owned(), use_case, round: 1 })
+        .into();
+    let purged = archive.purge(PurgeScope::Rounds(&rounds), &cause(), now()).unwrap();
+    assert_eq!(purged.rounds.len(), 2);
     assert!(std::fs::read_dir(previews).map_or(0, Iterator::count) == 0);
     assert_eq!(shown(&archive)[0], (0, 0, 0));
     // It can be ingested again, with new ids.

@@ -187,7 +187,7 @@ impl Night {
 
     fn fetch_locked(&mut self, coming: &Coming<'_>, name: String) -> anyhow::Result<Brought> {
         self.deliveries.insert(name.clone());
-        let known = self.known_of(coming, &name)?;
+        let known = known_of(&self.curator.site, &self.curator.archive, &coming.again, &name)?;
         let place = self.place_of(coming, &name, !known.is_empty())?;
         self.count("transfer").begin();
         let mut delivery = register::Delivery {
@@ -229,15 +229,6 @@ impl Night {
             }
         };
         Ok(Brought { name, fetched, awaited })
-    }
-
-    /// Returns the ledger's entries for the files of the delivery.
-    fn known_of(&self, coming: &Coming<'_>, name: &str) -> anyhow::Result<Ledger> {
-        let mut known = register::known(name, &self.curator.site.place, &self.curator.archive)?;
-        for file in &coming.again {
-            known.get_mut(file).into_iter().flatten().for_each(|content| content.reexamine = true);
-        }
-        Ok(known)
     }
 
     /// Returns the place from which the delivery is fetched, for the record. A delivery that joins files from elsewhere is
@@ -329,6 +320,20 @@ impl Night {
     }
 }
 
+/// Returns the ledger's entries for the files of a delivery; those to be fetched `again` are marked.
+fn known_of(
+    site: &Site,
+    archive: &Archive,
+    again: &BTreeSet<String>,
+    name: &str,
+) -> anyhow::Result<Ledger> {
+    let mut known = register::known(name, &site.place, archive)?;
+    for file in again {
+        known.get_mut(file).into_iter().flatten().for_each(|content| content.reexamine = true);
+    }
+    Ok(known)
+}
+
 /// Returns the files that a transfer would fetch of a delivery, and the delivery's name.
 ///
 /// # Errors
@@ -338,11 +343,11 @@ pub fn prospect(
     archive: &Archive,
     profiles: &[Loaded],
     (origin, directory): (&Origin, &str),
-    identity: &Identity,
+    word: &Word,
 ) -> anyhow::Result<(String, transfer::Prospect)> {
     let configured = crate::sources::keys(site);
-    let name = identity::expected(archive, (origin, directory), &configured, identity)?;
-    let known = register::known(&name, &site.place, archive)?;
+    let name = identity::expected(archive, (origin, directory), &configured, &word.identity)?;
+    let known = known_of(site, archive, &word.again, &name)?;
     let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
     let coming = Coming::new(origin, directory, &|_| true, &|_| (false, None));
     let never = AtomicBool::new(false);

@@ -4,7 +4,7 @@
 use super::pass;
 use super::staging::*;
 use super::sweeping::{KEEP, lease_of_the_dead};
-use archive::records::{RefusalFilter, Started};
+use archive::records::{PurgeScope, RefusalFilter, Started};
 use archive::{Curation, Inquiry, Queue, Site};
 use ingest::sweep::sweep;
 use model::task::{RESULT_NAME, TaskResult};
@@ -428,7 +428,7 @@ fn a_path_in_a_preview_row_moves_and_removes_nothing_else() {
             archive.restore(NIGHT, &[UseCase::Preview], &cause(), now()).unwrap();
         }
         archive.retract(NIGHT, &[], &cause(), now()).unwrap();
-        let purged = archive.purge(None, now()).unwrap();
+        let purged = archive.purge(PurgeScope::All, &cause(), now()).unwrap();
         assert_eq!(purged.files, 0, "{purged:?}");
         assert!(victim.exists() && library.exists() && jpeg.exists());
     });

@@ -44,6 +44,46 @@ pub struct BackupReport {
 const DATABASE: &str = "archive.db";
 const SNAPSHOT: &str = ".publishing-archive.db";
 
+/// The effect of a function that copies files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// The files are copied.
+    Copy,
+    /// A dry run: the files are checked and counted.
+    Count,
+}
+
+/// Returns the report that [`back_up`] would make, and changes nothing. The bytes are those of the lake files and of archive.db
+/// as it is; of a server, whose dump and rows have no length yet, they are 0.
+///
+/// # Errors
+/// As [`back_up`].
+pub fn prospect(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError> {
+    let run = || -> Result<BackupReport, ArchiveFault> {
+        check_kind(site, target)?;
+        if let Some(address) = site.address()? {
+            return server::prospect(&address, target);
+        }
+        let database = site.database();
+        engine::relocation::check(&open(&database)?)?;
+        let (from, to) = (lake_of(site.root()), lake_of(target));
+        let (mut report, _) = copy_lake(&database, &from, &to, Effect::Count)?;
+        report.bytes += database.metadata().map_err(at(&database))?.len();
+        Ok(report)
+    };
+    run().map_err(ArchiveError::during(format!("back up into {}", target.display())))
+}
+
+/// Checks that a directory is not the backup of an archive of the other engine.
+fn check_kind(site: &Site, target: &Path) -> Result<(), ArchiveFault> {
+    let of_server = Ledger::read(target)?.map(|ledger| ledger.is_of_server());
+    if of_server.is_some_and(|of_server| of_server == site.is_embedded()) {
+        let message = format!("{} is the backup of an archive on another kind of database", target.display());
+        return Err(ArchiveFault::Conflict(message));
+    }
+    Ok(())
+}
+
 /// Updates a backup of a site in a directory, while other processes may write into the site.
 ///
 /// # Errors
@@ -55,14 +95,7 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
             let message = format!("another backup into {} is running", target.display());
             return Err(ArchiveFault::Conflict(message));
         };
-        let of_server = Ledger::read(target)?.map(|ledger| ledger.is_of_server());
-        if of_server.is_some_and(|of_server| of_server == site.is_embedded()) {
-            let message = format!(
-                "{} is the backup of an archive on another kind of database",
-                target.display()
-            );
-            return Err(ArchiveFault::Conflict(message));
-        }
+        check_kind(site, target)?;
         if let Some(address) = site.address()? {
             return server::back_up(&address, target);
         }
@@ -72,8 +105,8 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
         let from = open(&site.database())?;
         engine::relocation::check(&from)?;
         from.execute("VACUUM INTO ?1", [snapshot.to_string_lossy()])?;
-        let copies = copy_lake(&snapshot, &lake_of(site.root()), &lake_of(target))?;
-        let (mut report, detections) = copies;
+        let (lake, copies) = (lake_of(site.root()), lake_of(target));
+        let (mut report, detections) = copy_lake(&snapshot, &lake, &copies, Effect::Copy)?;
         files::crash_point("backup:copied");
         let file = File::open(&snapshot).map_err(at(&snapshot))?;
         file.sync_all().map_err(at(&snapshot))?;
@@ -127,11 +160,12 @@ fn open(database: &Path) -> Result<rusqlite::Connection, ArchiveFault> {
     Ok(engine::reading::open(database)?.0)
 }
 
-/// Copies the lake files that a database lists and that do not exist yet; returns those that exist now.
+/// Copies the lake files that a database lists and that do not exist yet; returns those that exist now. A dry run copies none.
 fn copy_lake(
     database: &Path,
     from: &Path,
     to: &Path,
+    effect: Effect,
 ) -> Result<(BackupReport, Vec<Listed>), ArchiveFault> {
     let listed = open(database)?;
     let mut select = listed.prepare(
@@ -148,6 +182,12 @@ fn copy_lake(
         let path = format!("lake/detection/{name}");
         if is_there(&to, wanted)? {
             report.kept += 1;
+        } else if effect == Effect::Count {
+            match is_there(&from, wanted)? {
+                true => (report.copied, report.bytes) = (report.copied + 1, report.bytes + bytes),
+                false => report.damaged.push(path),
+            }
+            continue;
         } else if let Some(copied) = copy(&from, &to, Some(wanted))? {
             report.copied += 1;
             report.bytes += copied;

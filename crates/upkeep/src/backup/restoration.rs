@@ -5,8 +5,8 @@
 
 use super::ledger::Ledger;
 use super::{
-    BackupReport, DATABASE, SNAPSHOT, after_restore_sql, at, copy, copy_lake, lake_of, open,
-    remove, server, set_aside,
+    BackupReport, DATABASE, Effect, SNAPSHOT, after_restore_sql, at, copy, copy_lake, lake_of,
+    open, remove, server, set_aside,
 };
 use archive::Timestamp;
 use archive::unfinished::{LastEvent, Note, RESTORING};
@@ -38,8 +38,47 @@ impl Restoration {
         database: &Database,
         roles: bool,
     ) -> Result<Self, ArchiveError> {
-        Self::checked(backup, root, database, roles)
-            .map_err(ArchiveError::during(restore_act(backup)))
+        let run = || -> Result<Self, ArchiveFault> {
+            let (restoration, note) = Self::checked(backup, root, database, roles)?;
+            files::create_dir(root).map_err(at(root))?;
+            let text = serde_json::to_vec_pretty(&note)
+                .map_err(|e| ArchiveFault::Damaged(format!("a note: {e}")))?;
+            files::publish_bytes(&root.join(RESTORING), &text).map_err(lake::LakeError::from)?;
+            files::crash_point("restore:noted");
+            Ok(restoration)
+        };
+        run().map_err(ArchiveError::during(restore_act(backup)))
+    }
+
+    /// Returns the report that the restore would make, after the checks of [`Restoration::begin`], and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Restoration::begin`] and [`Restoration::run`].
+    pub fn prospect(
+        backup: &Path,
+        root: &Path,
+        database: &Database,
+        roles: bool,
+    ) -> Result<BackupReport, ArchiveError> {
+        let run = || -> Result<BackupReport, ArchiveFault> {
+            let (restoration, _) = Self::checked(backup, root, database, roles)?;
+            let lakes = (lake_of(backup), lake_of(root));
+            match &restoration.of_server {
+                Some(ledger) if restoration.is_restored => Ok(Self::all_kept(ledger)),
+                Some(ledger) => server::counted(backup, ledger),
+                None if restoration.is_restored => {
+                    let listed = root.join(DATABASE);
+                    Ok(copy_lake(&listed, &lakes.0, &lakes.1, Effect::Count)?.0)
+                }
+                None => {
+                    let listed = backup.join(DATABASE);
+                    let (mut report, _) = copy_lake(&listed, &lakes.0, &lakes.1, Effect::Count)?;
+                    report.bytes += listed.metadata().map_err(at(&listed))?.len();
+                    Ok(report)
+                }
+            }
+        };
+        run().map_err(ArchiveError::during(restore_act(backup)))
     }
 
     fn checked(
@@ -47,7 +86,7 @@ impl Restoration {
         root: &Path,
         database: &Database,
         roles: bool,
-    ) -> Result<Self, ArchiveFault> {
+    ) -> Result<(Self, Note), ArchiveFault> {
         let of_server = Ledger::read(backup)?.filter(Ledger::is_of_server);
         if of_server.is_some() != database.url.is_some() {
             let message = match of_server.is_some() {
@@ -83,13 +122,9 @@ impl Restoration {
             }
             Some(_) => return Err(taken(root, database)),
         };
-        files::create_dir(root).map_err(at(root))?;
-        let text = serde_json::to_vec_pretty(&note)
-            .map_err(|e| ArchiveFault::Damaged(format!("a note: {e}")))?;
-        files::publish_bytes(&root.join(RESTORING), &text).map_err(lake::LakeError::from)?;
-        files::crash_point("restore:noted");
         let (backup, root) = (backup.to_owned(), root.to_owned());
-        Ok(Self { backup, root, database: database.clone(), of_server, is_restored })
+        let database = database.clone();
+        Ok((Self { backup, root, database, of_server, is_restored }, note))
     }
 
     /// Copies archive.db and the lake into the site, or the dump into the database. Rounds that were not ingested are
@@ -114,16 +149,20 @@ impl Restoration {
     }
 
     fn fill_server(&self, ledger: &Ledger, now: Timestamp) -> Result<BackupReport, ArchiveFault> {
-        let mut report = BackupReport::default();
         set_aside(&self.root.join("staging"))?;
-        if self.is_restored {
-            report.kept = ledger.detections.len() as u64 + 1;
+        let report = if self.is_restored {
+            Self::all_kept(ledger)
         } else {
             let address = Address::of(&self.database)?;
-            report = server::bring_back(&address, &self.backup, ledger, now)?;
-        }
+            server::bring_back(&address, &self.backup, ledger, now)?
+        };
         files::crash_point("restore:restored");
         Ok(report)
+    }
+
+    /// Returns the report about a server's database that an interrupted restore filled.
+    fn all_kept(ledger: &Ledger) -> BackupReport {
+        BackupReport { kept: ledger.detections.len() as u64 + 1, ..BackupReport::default() }
     }
 
     fn fill_site(&self, now: Timestamp) -> Result<BackupReport, ArchiveFault> {
@@ -131,14 +170,16 @@ impl Restoration {
         let root = &self.root;
         files::create_dir(&lake_of(root)).map_err(at(root))?;
         if self.is_restored {
-            let (report, _) = copy_lake(&to, &lake_of(&self.backup), &lake_of(root))?;
+            let lakes = (lake_of(&self.backup), lake_of(root));
+            let (report, _) = copy_lake(&to, &lakes.0, &lakes.1, Effect::Copy)?;
             return Ok(report);
         }
         // Files that a lost database left beside itself do not belong to another one.
         remove(&root.join("archive.db-wal"))?;
         remove(&root.join("archive.db-shm"))?;
         set_aside(&root.join("staging"))?;
-        let (mut report, _) = copy_lake(&from, &lake_of(&self.backup), &lake_of(root))?;
+        let lakes = (lake_of(&self.backup), lake_of(root));
+        let (mut report, _) = copy_lake(&from, &lakes.0, &lakes.1, Effect::Copy)?;
         files::crash_point("restore:lake");
         let unfinished = root.join(SNAPSHOT);
         remove(&unfinished)?;

@@ -32,37 +32,26 @@ pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, 
     let snapshot: String = view.query_row("SELECT pg_export_snapshot()", [], |r| r.get(0))?;
     let last_event = LastEvent::of(&view)?;
     let columns = partitions::columns(&view)?;
-    let earlier = match Ledger::read(target)? {
-        Some(earlier) if earlier.columns == columns && earlier.last_event.is_in(&view)? => {
-            earlier.detections
-        }
-        _ => Vec::new(),
-    };
+    let earlier = earlier(&view, target, &columns)?;
     let dump = dump(address, target, &snapshot)?;
     files::crash_point("backup:dumped");
     let mut report = BackupReport { bytes: dump.bytes, ..BackupReport::default() };
     let mut ledger = Ledger::new(address.to_string(), last_event, dump);
     for (unit, rows) in batches(&view)? {
-        let name = format!("{DETECTIONS}/batch{unit}-p{}.copy", rows.programme_id);
-        let path = target.join(&name);
-        let known = earlier.iter().find(|f| f.name == name && f.rows == Some(rows));
-        if let Some(known) = known
-            && is_there(&path, (known.bytes, Some(&known.xxh64)))?
-        {
-            report.kept += 1;
-            ledger.detections.push(known.clone());
-            continue;
+        let name = name_of(unit, rows);
+        match due(&view, target, &earlier, (&name, rows))? {
+            Due::Kept(known) => {
+                report.kept += 1;
+                ledger.detections.push(known);
+                continue;
+            }
+            Due::Damaged => {
+                report.damaged.push(name);
+                continue;
+            }
+            Due::Copied => {}
         }
-        let counted: i64 = view.query_row(
-            "SELECT count(*) FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
-            [rows.programme_id, rows.first_obj_id, rows.last_obj_id],
-            |r| r.get(0),
-        )?;
-        if counted != rows.last_obj_id - rows.first_obj_id + 1 {
-            report.damaged.push(name);
-            continue;
-        }
-        let copied = copy_out(&view, &path, &columns, rows)?;
+        let copied = copy_out(&view, &target.join(&name), &columns, rows)?;
         report.copied += 1;
         report.bytes += copied.0;
         ledger.detections.push(Listed { name, bytes: copied.0, xxh64: copied.1, rows: Some(rows) });
@@ -89,6 +78,73 @@ pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, 
         }
     }
     Ok(report)
+}
+
+/// Returns the report that [`back_up`] would make, without the bytes of what is not written yet.
+pub(super) fn prospect(address: &Address, target: &Path) -> Result<BackupReport, ArchiveFault> {
+    let c = Connection::Postgres(Server::connect(address)?);
+    let view = c.begin(Kind::Read)?;
+    let earlier = earlier(&view, target, &partitions::columns(&view)?)?;
+    let mut report = BackupReport::default();
+    for (unit, rows) in batches(&view)? {
+        let name = name_of(unit, rows);
+        match due(&view, target, &earlier, (&name, rows))? {
+            Due::Kept(_) => report.kept += 1,
+            Due::Damaged => report.damaged.push(name),
+            Due::Copied => report.copied += 1,
+        }
+    }
+    Ok(report)
+}
+
+/// Returns the files of detections of the backup in a directory, if it is an earlier one of this archive.
+fn earlier(
+    view: &Connection,
+    target: &Path,
+    columns: &[String],
+) -> Result<Vec<Listed>, ArchiveFault> {
+    Ok(match Ledger::read(target)? {
+        Some(earlier) if earlier.columns == columns && earlier.last_event.is_in(view)? => {
+            earlier.detections
+        }
+        _ => Vec::new(),
+    })
+}
+
+fn name_of(unit: i64, rows: Rows) -> String {
+    format!("{DETECTIONS}/batch{unit}-p{}.copy", rows.programme_id)
+}
+
+/// What a backup does about the rows of a batch.
+enum Due {
+    /// The backup has them already.
+    Kept(Listed),
+    /// They are written.
+    Copied,
+    /// They differ from the published ones.
+    Damaged,
+}
+
+/// Decides what a backup does about the rows of a batch, whose file has a name.
+fn due(
+    view: &Connection,
+    target: &Path,
+    earlier: &[Listed],
+    (name, rows): (&str, Rows),
+) -> Result<Due, ArchiveFault> {
+    let known = earlier.iter().find(|f| f.name == name && f.rows == Some(rows));
+    if let Some(known) = known
+        && is_there(&target.join(name), (known.bytes, Some(&known.xxh64)))?
+    {
+        return Ok(Due::Kept(known.clone()));
+    }
+    let counted: i64 = view.query_row(
+        "SELECT count(*) FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
+        [rows.programme_id, rows.first_obj_id, rows.last_obj_id],
+        |r| r.get(0),
+    )?;
+    let is_whole = counted == rows.last_obj_id - rows.first_obj_id + 1;
+    Ok(if is_whole { Due::Copied } else { Due::Damaged })
 }
 
 /// Returns batches with the ids of their rows, per programme; those that were purged have none.
@@ -178,6 +234,15 @@ pub(super) fn bring_back(
     if is_taken {
         return Err(ArchiveFault::Conflict(format!("{address} holds an archive already")));
     }
+    let report = counted(backup, ledger)?;
+    let dump = backup.join(&ledger.database.name);
+    let after = detections_sql(backup, ledger, &schema)? + &after_restore_sql(now);
+    restore(address, &dump, &after)?;
+    Ok(report)
+}
+
+/// Checks and counts the files of a backup.
+pub(super) fn counted(backup: &Path, ledger: &Ledger) -> Result<BackupReport, ArchiveFault> {
     let mut report = BackupReport::default();
     for file in ledger.detections.iter().chain([&ledger.database]) {
         let wanted: Wanted<'_> = (file.bytes, Some(&file.xxh64));
@@ -190,9 +255,6 @@ pub(super) fn bring_back(
         report.copied += 1;
         report.bytes += file.bytes;
     }
-    let dump = backup.join(&ledger.database.name);
-    let after = detections_sql(backup, ledger, &schema)? + &after_restore_sql(now);
-    restore(address, &dump, &after)?;
     Ok(report)
 }
 

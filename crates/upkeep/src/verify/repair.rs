@@ -6,7 +6,8 @@ use archive::records::{Cause, Timestamp};
 use archive::{Archive, Publication};
 use std::path::Path;
 
-/// Repairs everything that can be repaired safely, and returns a line for each repair.
+/// Repairs everything that can be repaired safely, and returns a line for each repair. In a rehearsal of the archive nothing is
+/// repaired, and the lines are those of the repairs that would be made.
 ///
 /// # Errors
 /// [`ArchiveError`]; repairs done until then are kept.
@@ -18,6 +19,11 @@ pub fn repair(
 ) -> Result<Vec<String>, ArchiveError> {
     let mut done = realigned(archive, report, cause, now)?;
     let (lake, previews) = (archive.site().lake(), archive.site().previews());
+    let is_rehearsal = archive.is_rehearsal();
+    let remove = |base: &Path, path: &Path| match is_rehearsal {
+        true => path.symlink_metadata().is_ok(),
+        false => files::remove_below(base, path).is_ok_and(|is_removed| is_removed),
+    };
     for finding in &report.findings {
         match finding {
             Finding::LakeFileStray { path } if remove(&lake, path) => {
@@ -28,7 +34,11 @@ pub fn repair(
             }
             Finding::TableWithoutEvent { .. } => {
                 for name in archive.clear_abandoned()? {
-                    done.push(format!("dropped the table {name}, which no event made"));
+                    let line = format!("dropped the table {name}, which no event made");
+                    // A rehearsal finds the same tables again.
+                    if !done.contains(&line) {
+                        done.push(line);
+                    }
                 }
             }
             Finding::PreviewMissing { multiframe_id, .. }
@@ -107,8 +117,4 @@ pub fn request_lost_previews(
         Ok(())
     })?;
     Ok(lost.len() as u64)
-}
-
-fn remove(base: &Path, path: &Path) -> bool {
-    files::remove_below(base, path).is_ok_and(|removed| removed)
 }

@@ -7,6 +7,23 @@ use engine::Connection;
 use lake::{self, DetectorKey, DetectorRun, LakeFile};
 use model::EventId;
 
+/// Runs a write that is rolled back afterwards. The lake's files of ended rows that it wrote are removed, as long as the
+/// transaction keeps other writers out.
+pub(super) fn rehearsed<T>(
+    tx: &Connection,
+    site: &Site,
+    body: impl FnOnce(&Connection) -> Result<T, ArchiveFault>,
+) -> Result<T, ArchiveFault> {
+    let Some(sqlite) = tx.sqlite() else { return body(tx) };
+    let before = lake::latest_snapshot(sqlite)?;
+    let value = body(tx);
+    for path in lake::ended_rows_since(sqlite, &site.lake(), before)? {
+        // A file that stays belongs to no event: the next process that writes removes it.
+        let _ = files::remove_below(&site.lake(), &path);
+    }
+    value
+}
+
 /// The loaded detections of one programme, not visible yet.
 pub(super) enum Part {
     Lake(LakeFile),

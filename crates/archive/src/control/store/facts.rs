@@ -4,6 +4,7 @@ use super::aside;
 use super::batches::staged_rounds;
 use super::found;
 use super::products;
+use super::purge::purged_rounds;
 use super::refusals;
 use super::registration::delivery_id;
 use super::reports::{self, delivery_status, findings};
@@ -11,7 +12,7 @@ use super::retraction::can_come_back;
 use super::superseded::without_successor;
 use super::work::delivery_work;
 use crate::control::explain::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
-use crate::control::records::{ImageWork, RefusalFilter, RefusalRecord, RefusalState};
+use crate::control::records::{ImageWork, PurgedRound, RefusalFilter, RefusalRecord, RefusalState};
 use crate::control::report::StatusFilter;
 use crate::error::ArchiveFault;
 use engine::{Connection, Optional, ToSql};
@@ -77,6 +78,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
         can_come_back: can_come_back(c, id)?,
         kept: aside::of_delivery(c, id)?,
         superseded_by: superseded_by(c, id)?,
+        purged: purged_rounds(c, id)?,
     })
 }
 
@@ -159,6 +161,11 @@ fn sheets(
     for (file, delivery, mut sheet) in found {
         sheet.can_come_back = can_come_back(c, delivery)?;
         complete(c, file, &mut sheet)?;
+        let is_of = |p: &PurgedRound, r: &FileRound| {
+            (p.use_case.name(), p.round) == (r.use_case.as_str(), r.round)
+        };
+        sheet.purged = purged_rounds(c, delivery)?;
+        sheet.purged.retain(|purged| sheet.rounds.iter().any(|round| is_of(purged, round)));
         sheets.push(sheet);
     }
     Ok(sheets)

@@ -36,6 +36,7 @@ mod plans;
 mod product_detectors;
 mod products;
 mod publish;
+mod purge;
 mod refusals;
 mod registration;
 mod reports;
@@ -89,6 +90,8 @@ pub enum Access {
     Read,
     /// Reading and writing; upgrades the schema.
     Write,
+    /// As [`Access::Write`], and every write is rolled back: see [`Archive::rehearse`]. Remains of killed processes stay.
+    Rehearse,
     /// Creating the archive, and then reading and writing.
     Create,
 }
@@ -146,7 +149,7 @@ impl Archive {
                 });
             }
         }
-        Self::of(connection, site).brought_up(now)
+        Ok(Self::of(connection, site).brought_up(now)?.without_remains())
     }
 
     /// Opens the archive of a site. For writing, new migrations and columns are applied first and a moved lake is recorded.
@@ -181,7 +184,11 @@ impl Archive {
             ));
         }
         let archive = Self { note, ..Self::of(connection, site) };
-        if access == Access::Read { Ok(archive) } else { archive.brought_up(now) }
+        match access {
+            Access::Read => Ok(archive),
+            Access::Rehearse => Ok(archive.brought_up(now)?.rehearse(true)),
+            Access::Write | Access::Create => Ok(archive.brought_up(now)?.without_remains()),
+        }
     }
 
     fn of(connection: Connection, site: &Site) -> Self {
@@ -267,15 +274,19 @@ impl Archive {
                 let _ = site::let_group_read(&path);
             }
         }
-        // These are remains of killed processes. The next process meets a failure here again, so the error does not stop the
-        // program.
-        let _ = deletions::finish(&mut self);
-        let _ = self.clear_abandoned();
         Ok(self)
     }
 
+    /// Removes the remains of killed processes. The next process meets a failure here again, so the error does not stop the
+    /// program.
+    fn without_remains(mut self) -> Self {
+        let _ = deletions::finish(&mut self);
+        let _ = self.clear_abandoned();
+        self
+    }
+
     /// Rolls back every write from now on, which has answered as it would: a command shows what it would do. Only for acts that
-    /// change nothing but the database.
+    /// change nothing but the database and the lake, whose new files are removed again.
     #[must_use]
     pub fn rehearse(mut self, is_rehearsal: bool) -> Self {
         self.set_rehearsal(is_rehearsal);
@@ -285,6 +296,11 @@ impl Archive {
     /// The same for an archive that is borrowed.
     pub fn set_rehearsal(&mut self, is_rehearsal: bool) {
         self.is_rehearsal = is_rehearsal;
+    }
+
+    /// Returns true when every write is rolled back.
+    pub fn is_rehearsal(&self) -> bool {
+        self.is_rehearsal
     }
 
     /// Runs a write transaction. `point` names the crash points before and after its commit.
@@ -301,10 +317,10 @@ impl Archive {
             let tx = self.connection.begin(Kind::Write)?;
             #[cfg(test)]
             let began = Instant::now();
-            let value = body(&tx)?;
             if self.is_rehearsal {
-                return Ok(value);
+                return detections::rehearsed(&tx, &self.site, body);
             }
+            let value = body(&tx)?;
             files::crash_point(&format!("{point}:before-commit"));
             tx.commit()?;
             #[cfg(test)]
@@ -843,13 +859,20 @@ impl Publication for Archive {
 
     fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError> {
         if !self.site.is_embedded() {
-            return partitions::drop_left_over(&self.connection)
-                .map_err(ArchiveError::during("drop abandoned tables"));
+            return match self.is_rehearsal {
+                true => partitions::due_to_drop(&self.connection),
+                false => partitions::drop_left_over(&self.connection),
+            }
+            .map_err(ArchiveError::during("drop abandoned tables"));
         }
         let site = self.site.clone();
         let files = self.read("list abandoned files", |c| batches::abandoned_files(c, &site))?;
         let lake = self.site.lake();
-        let removed = files.iter().filter(|path| files::remove_below(&lake, path).is_ok_and(|r| r));
+        let is_removed = |path: &&PathBuf| match self.is_rehearsal {
+            true => path.symlink_metadata().is_ok(),
+            false => files::remove_below(&lake, path).is_ok_and(|is_removed| is_removed),
+        };
+        let removed = files.iter().filter(is_removed);
         Ok(removed.map(|path| path.display().to_string()).collect())
     }
 
@@ -924,14 +947,21 @@ impl Curation for Archive {
         })
     }
 
-    fn purge(&mut self, delivery: Option<&str>, now: Timestamp) -> Result<Purged, ArchiveError> {
+    fn purge(
+        &mut self,
+        scope: PurgeScope<'_>,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
         let mut purged = self.write("purge", "purge retracted rounds", |tx| {
-            let (purged, files) = retraction::purge(tx, &site, delivery, now)?;
+            let (purged, files) = purge::purge(tx, &site, scope, cause, now)?;
             deletions::note(tx, &site, &files)?;
             Ok(purged)
         })?;
-        purged.files = deletions::finish(self)?;
+        if !self.is_rehearsal {
+            purged.files = deletions::finish(self)?;
+        }
         Ok(purged)
     }
 }

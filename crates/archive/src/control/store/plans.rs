@@ -120,7 +120,7 @@ fn life(archive: &mut Archive) {
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
     archive.restore(NIGHT, &[], &cause(), now()).unwrap();
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
-    archive.purge(None, now()).unwrap();
+    archive.purge(PurgeScope::All, &cause(), now()).unwrap();
     ask(archive);
 }
 

@@ -1,0 +1,20 @@
+//! What a dry run prints: the words of the act, after a line which says that nothing is changed.
+
+use crate::report::{say, tell};
+
+/// The line before the results of a dry run.
+const NOTHING_CHANGED: &str = "dry run, nothing is changed:";
+
+/// Says on stdout, before the results, that they are those of a dry run.
+pub fn tell_dry_run(is_dry_run: bool) {
+    if is_dry_run {
+        say!("{NOTHING_CHANGED}");
+    }
+}
+
+/// Says the same on stderr, for an act that reports its changes there.
+pub fn note_dry_run(is_dry_run: bool) {
+    if is_dry_run {
+        tell!("almagest: {NOTHING_CHANGED}");
+    }
+}

@@ -1,0 +1,321 @@
+//! A dry run prints what the act would print, and leaves every row and every file as it was.
+
+mod operator;
+
+use operator::{Desk, Said, Small, walk};
+use std::path::Path;
+use testkit::postgres::Database;
+
+const NIGHT: &str = "20071011_v1";
+
+fn small() -> Small<'static> {
+    Small { frames: 4, detections: 10, ..Small::default() }
+}
+
+/// A site, and its database where that is on a server.
+struct Place {
+    desk: Desk,
+    database: Option<Database>,
+}
+
+/// A new site of each kind that this machine can have.
+fn places() -> Vec<Place> {
+    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
+    let all = [(Desk::new(), None)].into_iter().chain(on_server);
+    all.map(|(desk, database)| Place { desk, database }).collect()
+}
+
+/// Every row of every table, a line each, and every file of the site but its logs, with the permissions.
+#[derive(Debug, PartialEq, Eq)]
+struct Everything {
+    rows: Vec<String>,
+    files: Vec<String>,
+}
+
+impl Place {
+    fn everything(&self) -> Everything {
+        let rows = match &self.database {
+            None => rows_of_file(&self.desk.site.join("archive.db")),
+            Some(database) => rows_of_server(database),
+        };
+        assert!(rows.len() > 20, "{rows:?}");
+        let is_meant =
+            |file: &String| !file.starts_with("archive.db") && !file.starts_with("logs/");
+        let mut files: Vec<String> = walk(&self.desk.site).into_iter().filter(is_meant).collect();
+        files.sort();
+        for file in &mut files {
+            let path = file.rsplit_once(' ').expect("a sum").0;
+            let metadata = self.desk.site.join(path).metadata().expect("there");
+            let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
+            *file += &format!(" {mode:o}");
+        }
+        Everything { rows, files }
+    }
+
+    /// Tries an act, which must change nothing.
+    #[track_caller]
+    fn tried(&self, words: &[&str]) -> Said {
+        let before = self.everything();
+        let said = self.desk.at_site(&[words, &["--dry-run"]].concat());
+        let after = self.everything();
+        assert_eq!(after.files, before.files, "{words:?}");
+        for (row, known) in after.rows.iter().zip(&before.rows) {
+            assert_eq!(row, known, "{words:?}");
+        }
+        assert_eq!(after.rows.len(), before.rows.len(), "{words:?}");
+        said
+    }
+
+    /// Tries an act and does it: both must print the same.
+    #[track_caller]
+    fn tried_and_done(&self, words: &[&str]) {
+        let tried = self.tried(words).ended(0);
+        let before = self.everything();
+        let done = self.desk.at_site(words).ended(0);
+        assert_eq!(tried, format!("dry run, nothing is changed:\n{done}"), "{words:?}");
+        assert_ne!(self.everything(), before, "{words:?} changes something");
+    }
+}
+
+fn rows_of_file(database: &Path) -> Vec<String> {
+    let c = rusqlite::Connection::open(database).expect("it opens");
+    let mut tables = c
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        .expect("a query");
+    let tables: Vec<String> = tables
+        .query_map([], |r| r.get(0))
+        .expect("tables")
+        .map(|name| name.expect("text"))
+        .collect();
+    let mut lines = Vec::new();
+    for table in tables {
+        let mut select = c.prepare(&format!("SELECT * FROM \"{table}\"")).expect("a table");
+        let columns = select.column_count();
+        let mut rows = select.query([]).expect("rows");
+        let mut of_table = Vec::new();
+        while let Some(row) = rows.next().expect("a row") {
+            let values: Vec<String> =
+                (0..columns).map(|n| format!("{:?}", row.get_ref(n).expect("a value"))).collect();
+            of_table.push(format!("{table}: {}", values.join(" ")));
+        }
+        of_table.sort();
+        lines.extend(of_table);
+    }
+    lines
+}
+
+fn rows_of_server(database: &Database) -> Vec<String> {
+    let tables = database.psql(
+        "SELECT string_agg(quote_ident(relname), ' ' ORDER BY relname) FROM pg_class
+         WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+    );
+    let of_table = |table: &str| {
+        format!(
+            "SELECT '{table} ' || count(*) || ' ' || md5(coalesce(string_agg(t::text, ' ' ORDER BY t::text), '')) FROM {table} AS t"
+        )
+    };
+    let select: Vec<String> = tables.split_whitespace().map(of_table).collect();
+    database.psql(&select.join(" UNION ALL ")).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn of_a_retraction_and_its_undo() {
+    for place in places() {
+        let desk = &place.desk;
+        desk.run(&desk.simulate(&small())).ended(0);
+        place.tried_and_done(&["retract", NIGHT, "--use-case", "catalogue", "--reason", "flat"]);
+        place.tried_and_done(&["retract", NIGHT, "--undo", "--reason", "flat"]);
+        place.tried_and_done(&["retract", NIGHT, "--reason", "flat"]);
+        let report =
+            place.tried(&["retract", NIGHT, "--undo", "--reason", "flat", "--json"]).json(0);
+        assert_eq!(report["rounds"].as_array().map(Vec::len), Some(3), "{report}");
+        assert!(report["rows"]["detection"].as_u64() > Some(0), "{report}");
+        // What the act refuses, its dry run refuses too.
+        let again: [&[&str]; 2] =
+            [&["retract", NIGHT, "--reason", "flat"], &["retract", "20071099_v1", "--reason", "x"]];
+        for words in again {
+            let refused = place.tried(words);
+            assert_eq!(refused.code, desk.at_site(words).code, "{refused:?}");
+            assert_ne!(refused.code, Some(0), "{refused:?}");
+        }
+        desk.verified();
+    }
+}
+
+/// The detections of a frame end within a file of the lake: the end is a file of its own, which no dry run leaves.
+#[test]
+fn of_a_decision_that_older_products_end() {
+    for place in places() {
+        let desk = &place.desk;
+        desk.run(&desk.simulate(&small())).ended(0);
+        let second = desk.simulate(&Small { version: 2, ..small() });
+        let entries = std::fs::read_dir(&second).expect("there").flatten().map(|e| e.path());
+        let is_catalogue =
+            |path: &std::path::PathBuf| path.to_string_lossy().ends_with("_cat.fits");
+        let catalogue = entries.filter(is_catalogue).min().expect("a catalogue");
+        std::fs::remove_file(&catalogue).expect("removed");
+        assert!(desk.run(&second).code.is_some_and(|code| code <= 1));
+        place.tried_and_done(&["supersede", "20071011_v2", "--reason", "it is bad"]);
+        place.tried_and_done(&["supersede", "20071011_v2", "--undo", "--reason", "it is good"]);
+        desk.verified();
+    }
+}
+
+#[test]
+fn of_decisions_on_refusals_and_of_programmes() {
+    for place in places() {
+        let desk = &place.desk;
+        let faulty = Small { faults: true, ..small() };
+        let delivery = desk.simulate(&faulty);
+        std::fs::remove_file(delivery.join("OK_TO_COPY")).expect("a marker");
+        desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]);
+        let open = desk.refusals();
+        assert!(open.len() >= 3, "{open:?}");
+        for (act, refusal) in ["accept", "dismiss", "retry"].iter().zip(&open) {
+            let number = refusal["number"].to_string();
+            place.tried_and_done(&["refusals", act, &number, "--reason", "a test"]);
+        }
+        place.tried_and_done(&["programme", "add", "U99A1", "u/99a/1"]);
+        place.tried_and_done(&["transfer", "--complete", NIGHT]);
+    }
+}
+
+#[test]
+fn of_a_repair_and_a_scrub() {
+    for place in places() {
+        let desk = &place.desk;
+        desk.run(&desk.simulate(&small())).ended(0);
+        let stray = desk.site.join("previews").join(NIGHT).join("stray.jpg");
+        std::fs::write(&stray, b"x").expect("written");
+        let open: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        std::fs::set_permissions(&stray, open).expect("opened");
+        let tried = place.tried(&["verify", "--repair"]);
+        assert!(tried.code == Some(3) && tried.err.contains("nothing is changed"), "{tried:?}");
+        assert!(tried.err.contains("removed") && tried.err.contains("stray.jpg"), "{tried:?}");
+        let report = place.tried(&["verify", "--repair", "--json"]).json(3);
+        assert!(report["repairs"][0].as_str().is_some_and(|r| r.contains("stray.jpg")), "{report}");
+        let done = desk.at_site(&["verify", "--repair"]);
+        assert!(done.code == Some(0) && done.err.contains("stray.jpg"), "{done:?}");
+        assert!(!stray.exists());
+        let file = desk.value("SELECT min(path) FROM file JOIN image USING (file_id)");
+        let path = desk.site.join("library").join(file.as_str().expect("a path"));
+        assert!(path.is_file(), "{}", path.display());
+        damage(&path);
+        let tried = place.tried(&["scrub"]).ended(3);
+        let done = desk.at_site(&["scrub"]).ended(3);
+        assert_eq!(tried, format!("dry run, nothing is changed:\n{done}"));
+        let report = place.tried(&["scrub", "--json"]).json(3);
+        assert_eq!(
+            (&report["dry_run"], &report["unsound"][0]["found"]),
+            (&true.into(), &"rotten".into())
+        );
+    }
+}
+
+/// Changes a byte of a file, which keeps its length.
+fn damage(path: &Path) {
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(path, mode(0o640)).expect("opened");
+    let mut bytes = std::fs::read(path).expect("readable");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(path, bytes).expect("written");
+    std::fs::set_permissions(path, mode(0o440)).expect("closed");
+}
+
+#[test]
+fn of_a_reconciliation() {
+    let place = Place { desk: Desk::new(), database: None };
+    let desk = &place.desk;
+    desk.transfer(&[small()]);
+    let file = desk.value("SELECT min(path) FROM file JOIN image USING (file_id)");
+    let lost = desk.site.join("library").join(file.as_str().expect("a path"));
+    std::fs::remove_file(&lost).expect("removed");
+    let tried = place.tried(&["reconcile", "--right", "source"]);
+    assert!(tried.code == Some(3) && tried.err.contains("fetch 1 file of"), "{tried:?}");
+    assert!(!lost.exists());
+    desk.at_site(&["reconcile", "--right", "source"]).ended(0);
+    assert!(lost.is_file());
+    let stray = lost.with_file_name("stray.fit");
+    std::fs::copy(&lost, &stray).expect("copied");
+    let tried = place.tried(&["reconcile", "--right", "library"]);
+    assert!(tried.err.contains("register stray.fit of"), "{tried:?}");
+    let tried = place.tried(&["reconcile", "--right", "archive"]);
+    assert!(tried.err.contains("moved") && tried.err.contains("stray.fit"), "{tried:?}");
+    assert!(stray.is_file());
+    desk.at_site(&["reconcile", "--right", "archive"]);
+    assert!(!stray.exists());
+}
+
+#[test]
+fn of_a_backup_and_a_restore() {
+    for place in places() {
+        let desk = &place.desk;
+        desk.run(&desk.simulate(&small())).ended(0);
+        let copy = desk.dir.path().join("copy");
+        let tried = place.tried(&["backup", "copy", "--json"]).json(0);
+        assert!(!copy.exists());
+        let done = desk.at_site(&["backup", "copy", "--json"]).json(0);
+        assert!(tried["copied"].as_u64() > Some(0), "{tried}");
+        assert_eq!((&tried["copied"], &tried["kept"]), (&done["copied"], &done["kept"]));
+        assert_eq!((&tried["dry_run"], &done["dry_run"]), (&true.into(), &false.into()));
+        let held = walk(&copy);
+        let tried = place.tried(&["backup", "copy"]).ended(0);
+        assert!(tried.starts_with("dry run, nothing is changed:\nfiles copied"), "{tried}");
+        assert_eq!(walk(&copy), held);
+        // The way back.
+        let other = place.database.as_ref().and_then(|_| testkit::postgres::Server::shared());
+        let other = other.map(|server| server.database());
+        let url = other.as_ref().map(Database::url);
+        let mut words = vec!["restore", "copy", "again", "--json"];
+        words.extend(url.iter().flat_map(|url| ["--database", url.as_str()]));
+        let tried = desk.plain(&[&words[..], &["--dry-run"]].concat()).json(0);
+        assert!(!desk.dir.path().join("again").exists());
+        let done = desk.plain(&words).json(0);
+        assert!(tried["bytes"].as_u64() > Some(0), "{tried}");
+        for number in ["copied", "kept", "damaged"] {
+            assert_eq!(tried[number], done[number], "{number}");
+        }
+        let again = desk.plain(&[&words[..], &["--dry-run"]].concat());
+        assert_ne!(again.code, Some(0), "there is an archive: {again:?}");
+        assert_eq!(again.code, desk.plain(&words).code, "{again:?}");
+    }
+}
+
+#[test]
+fn of_what_writes_files_alone() {
+    let desk = Desk::new();
+    desk.run(&desk.simulate(&small())).ended(0);
+    let here = || {
+        let is_meant = |file: &String| !file.contains("archive.db") && !file.contains("/logs/");
+        let mut files: Vec<String> = walk(desk.dir.path()).into_iter().filter(is_meant).collect();
+        files.sort();
+        files
+    };
+    let before = here();
+    let tried = desk.at_site(&["contact-sheet", "--dry-run"]).ended(0);
+    let simulate = ["simulate", "inbox", "--night", "20071012", "--frames", "2", "--dry-run"];
+    desk.plain(&simulate).ended(0);
+    let taken = ["simulate", "inbox", "--night", "20071011", "--dry-run"];
+    assert_eq!(desk.plain(&taken).code, Some(5));
+    let demo = desk.plain(&["demo", "shown", "--dry-run"]).ended(0);
+    assert!(demo.contains("make site shown") && demo.contains("simulate"), "{demo}");
+    let pages = desk.plain(&["man", "pages", "--dry-run"]).ended(0);
+    assert!(pages.contains("pages/almagest-run.1"), "{pages}");
+    desk.at_site(&["profile", "set", "wfcam", "project.unnamed", "X", "--dry-run"]).ended(0);
+    assert_eq!(here(), before);
+    let done = desk.at_site(&["contact-sheet"]).ended(0);
+    assert_eq!(tried, format!("dry run, nothing is changed:\n{done}"));
+}
+
+#[test]
+fn of_the_roles_of_a_database() {
+    let Some((desk, database)) = Desk::on_server() else { return };
+    let site = desk.site.to_str().expect("UTF-8").to_owned();
+    let place = Place { desk, database: Some(database) };
+    let before = place.everything();
+    let tried = place.desk.plain(&["init", &site, "--roles", "--dry-run"]).ended(0);
+    assert_eq!(place.everything(), before);
+    let done = place.desk.plain(&["init", &site, "--roles"]).ended(0);
+    assert_eq!(tried, format!("dry run, nothing is changed:\n{done}"));
+}
