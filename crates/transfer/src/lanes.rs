@@ -15,7 +15,7 @@ use crate::partial::{self, Partial};
 use crate::source::{Entry, Line, SourceFault, Span};
 use crate::tuner::Tuner;
 use crate::{Fetched, Request, Step, TransferFault};
-use model::Refusal;
+use model::{Refusal, RefusalCode};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -395,7 +395,7 @@ impl Board<'_> {
                 "it is longer than the survey's limit of {} bytes",
                 request.file_bytes_most
             );
-            return Err(SourceFault::lasting("too_large", place(), why));
+            return Err(SourceFault::lasting(RefusalCode::TOO_LARGE, place(), why));
         }
         if bytes < *room_check {
             return Ok(());
@@ -404,7 +404,7 @@ impl Board<'_> {
         match volume.room() {
             Ok(room) if room < MIN_ROOM_BYTES => {
                 let why = format!("the library has no room for more than its first {bytes} bytes");
-                Err(SourceFault::lasting("no_room", place(), why))
+                Err(SourceFault::lasting(RefusalCode::NO_ROOM, place(), why))
             }
             Ok(room) => {
                 *room_check = bytes + (room / 2).clamp(MIN_ROOM_BYTES / 2, MAX_ROOM_CHECK_BYTES);
@@ -548,7 +548,11 @@ impl Lane<'_> {
             SourceFault::Lasting { why, code, place } => {
                 let is_of_file = matches!(
                     code,
-                    "missing_file" | "unreadable" | "refused_by_source" | "too_large" | "no_room"
+                    RefusalCode::MISSING_FILE
+                        | RefusalCode::UNREADABLE
+                        | RefusalCode::REFUSED_BY_SOURCE
+                        | RefusalCode::TOO_LARGE
+                        | RefusalCode::NO_ROOM
                 );
                 if is_of_file {
                     let refusal = Refusal::new(code, wanted.name.clone(), why);
@@ -603,8 +607,9 @@ impl Lane<'_> {
     /// Restarts a file that changed, with its present content.
     fn look_again(&mut self, journey: &Arc<Journey>) {
         let wanted = &self.board.wanted[journey.index];
-        let refused =
-            |code: &str, why: &str| Outcome::Refused(Refusal::new(code, wanted.name.clone(), why));
+        let refused = |code: RefusalCode, why: &str| {
+            Outcome::Refused(Refusal::new(code, wanted.name.clone(), why))
+        };
         let entry = locked(&journey.road).entry.clone();
         let looked = match &mut self.line {
             Some(line) => line.look(self.board.request.delivery, &entry),
@@ -615,7 +620,7 @@ impl Lane<'_> {
             Ok(_) => {
                 return self.give_up(
                     journey,
-                    refused("not_a_file_device", "it is not a regular file any more"),
+                    refused(RefusalCode::NOT_A_FILE_DEVICE, "it is not a regular file any more"),
                 );
             }
             Err(SourceFault::Lasting { why, code, .. }) => {
@@ -633,7 +638,7 @@ impl Lane<'_> {
         if road.contents > CONTENTS_MOST {
             drop(road);
             let why = "it changed twice while it was read: still being written?";
-            return self.give_up(journey, refused("changed_while_read", why));
+            return self.give_up(journey, refused(RefusalCode::CHANGED_WHILE_READ, why));
         }
         road.entry = found;
         let restarted = road.restart();
@@ -757,7 +762,7 @@ impl Lane<'_> {
         road.contents += 1;
         if road.contents > CONTENTS_MOST {
             let why = "it was another one each time it was read";
-            let refusal = Refusal::new("changed_while_read", wanted.name.clone(), why);
+            let refusal = Refusal::new(RefusalCode::CHANGED_WHILE_READ, wanted.name.clone(), why);
             return Ok(Some(Outcome::Refused(refusal)));
         }
         road.doubted = Some(sha256);

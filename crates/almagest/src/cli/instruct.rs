@@ -9,7 +9,7 @@ use archive::{Inquiry, Planning, Queue};
 use curate::advice;
 use curate::scheduler::{self, Curator};
 use curate::site::{self, Archive, Site};
-use model::{Advice, UnitState, UseCase};
+use model::{Advice, RefusalCode, UnitState, UseCase};
 use std::path::PathBuf;
 
 /// What an instruction is about.
@@ -410,7 +410,7 @@ pub fn retry(site: Option<PathBuf>, arguments: &GoArguments) -> anyhow::Result<E
     for refusal in archive.refusals(&filter)? {
         let archive::records::Stage::Task(use_case) = refusal.stage else { continue };
         let night = nights.get(&refusal.delivery).copied().flatten();
-        let is_given_up = refusal.refusal.code == "task_failed";
+        let is_given_up = refusal.refusal.code == RefusalCode::TASK_FAILED;
         if is_given_up && subject.covers(&refusal.delivery, night, use_case) {
             archive.decide(refusal.refusal_id, Decision::Retry, &cause, site::now())?;
             retried += 1;

@@ -4,6 +4,7 @@ use super::{
     Entry, EntryKind, Found, Line, Links, Sink, Source, SourceFault, Span, is_directory, links,
 };
 use files::OpenFault;
+use model::RefusalCode;
 use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -85,9 +86,11 @@ impl Directory {
 pub(crate) fn fault(path: &Path, error: &io::Error) -> SourceFault {
     let place = path.display().to_string();
     match error.kind() {
-        io::ErrorKind::NotFound => SourceFault::lasting("missing_file", place, "it is not there"),
+        io::ErrorKind::NotFound => {
+            SourceFault::lasting(RefusalCode::MISSING_FILE, place, "it is not there")
+        }
         io::ErrorKind::PermissionDenied => {
-            SourceFault::lasting("unreadable", place, "permission denied")
+            SourceFault::lasting(RefusalCode::UNREADABLE, place, "permission denied")
         }
         _ => SourceFault::passing(place, error),
     }
@@ -139,8 +142,9 @@ impl Source for Directory {
 
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
         let shown = self.place(delivery);
-        let path =
-            self.real(delivery).map_err(|why| SourceFault::lasting("symbolic_link", shown, why))?;
+        let path = self
+            .real(delivery)
+            .map_err(|why| SourceFault::lasting(RefusalCode::SYMBOLIC_LINK, shown, why))?;
         let at = |e: io::Error| fault(&path, &e);
         let mut entries = Vec::new();
         for found in std::fs::read_dir(&path).map_err(at)? {
@@ -216,8 +220,10 @@ impl Directory {
 fn of_open(path: &Path, open: &OpenFault) -> SourceFault {
     match open {
         OpenFault::Io(error) => fault(path, error),
-        other => {
-            SourceFault::lasting(other.code(), path.display().to_string(), format!("it {other}"))
-        }
+        other => SourceFault::lasting(
+            RefusalCode::of_fault(other.code()),
+            path.display().to_string(),
+            format!("it {other}"),
+        ),
     }
 }

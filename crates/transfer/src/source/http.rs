@@ -8,6 +8,7 @@ use super::{
 };
 use crate::manifest::Manifest;
 use base64::Engine as _;
+use model::RefusalCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ffi::OsString;
 use std::io::Read;
@@ -50,7 +51,7 @@ fn authorities(access: &Access) -> Result<RootCerts, SourceFault> {
         return Ok(RootCerts::WebPki);
     };
     let fault = |why: &dyn std::fmt::Display| {
-        SourceFault::lasting("no_authorities", path.display().to_string(), why)
+        SourceFault::lasting(RefusalCode::NO_AUTHORITIES, path.display().to_string(), why)
     };
     let text = std::fs::read(&path).map_err(|e| fault(&e))?;
     let certificates: Vec<_> = ureq::tls::parse_pem(&text)
@@ -72,18 +73,22 @@ pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "there is no such host".to_owned(),
         ureq::Error::Rustls(error) => {
-            return SourceFault::lasting("no_access", place, format!("TLS: {error}"));
+            return SourceFault::lasting(RefusalCode::NO_ACCESS, place, format!("TLS: {error}"));
         }
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-            return SourceFault::lasting("no_address", place, "it is no URL");
+            return SourceFault::lasting(RefusalCode::NO_ADDRESS, place, "it is no URL");
         }
         // The server is reachable, and responds in this way to every request for this file.
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
-            return SourceFault::lasting("refused_by_source", place, "its redirects do not end");
+            return SourceFault::lasting(
+                RefusalCode::REFUSED_BY_SOURCE,
+                place,
+                "its redirects do not end",
+            );
         }
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
             let why = format!("the answer is not HTTP as it should be: {error}");
-            return SourceFault::lasting("refused_by_source", place, why);
+            return SourceFault::lasting(RefusalCode::REFUSED_BY_SOURCE, place, why);
         }
         other => other.to_string(),
     };
@@ -94,11 +99,11 @@ pub(super) fn unanswered(place: &str, error: &ureq::Error) -> SourceFault {
 pub(super) fn refused(place: &str, status: StatusCode) -> SourceFault {
     let why = format!("the server answers {status}");
     match status.as_u16() {
-        404 | 410 => SourceFault::lasting("missing_file", place, "it is not there"),
-        401 | 403 => SourceFault::lasting("unreadable", place, why),
+        404 | 410 => SourceFault::lasting(RefusalCode::MISSING_FILE, place, "it is not there"),
+        401 | 403 => SourceFault::lasting(RefusalCode::UNREADABLE, place, why),
         412 | 416 => SourceFault::Changed { place: place.to_owned() },
         408 | 425 | 429 | 500..=599 => SourceFault::busy(place, why),
-        _ => SourceFault::lasting("refused_by_source", place, why),
+        _ => SourceFault::lasting(RefusalCode::REFUSED_BY_SOURCE, place, why),
     }
 }
 
@@ -129,7 +134,7 @@ pub(super) fn listed(place: &str, answer: Response<Body>) -> Result<String, Sour
     body.read_to_end(&mut bytes).map_err(|e| SourceFault::passing(place, e))?;
     if bytes.len() as u64 > PAGE_BYTES {
         let why = format!("its list of files is longer than {PAGE_BYTES} bytes");
-        return Err(SourceFault::lasting("list_too_long", place, why));
+        return Err(SourceFault::lasting(RefusalCode::LIST_TOO_LONG, place, why));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -253,8 +258,9 @@ impl Http {
     fn page(&self, delivery: &str) -> Result<(Page, String), SourceFault> {
         let url = self.url(delivery, "") + "/";
         let (text, is_framed) = self.text(&url)?;
-        let at = Url::parse(&url)
-            .map_err(|e| SourceFault::lasting("no_address", &url, format!("it is no URL: {e}")))?;
+        let at = Url::parse(&url).map_err(|e| {
+            SourceFault::lasting(RefusalCode::NO_ADDRESS, &url, format!("it is no URL: {e}"))
+        })?;
         let links = Links::read(&text);
         if links.is_cut || !is_framed && links.is_opened && !links.is_closed {
             return Err(SourceFault::busy(&url, "its list of files ends in the middle"));
@@ -354,11 +360,13 @@ impl Http {
                     return Err(fault);
                 }
                 // The file is listed, but missing: a list may be ahead of its files.
-                Err(SourceFault::Lasting { code: "missing_file", .. }) => entries.push(Entry {
-                    kind: EntryKind::Elsewhere,
-                    note: "it is listed, and the server does not have it".to_owned(),
-                    ..untold(entry)
-                }),
+                Err(SourceFault::Lasting { code: RefusalCode::MISSING_FILE, .. }) => {
+                    entries.push(Entry {
+                        kind: EntryKind::Elsewhere,
+                        note: "it is listed, and the server does not have it".to_owned(),
+                        ..untold(entry)
+                    })
+                }
                 // The file is listed nevertheless; reading it will report the reason.
                 Err(_) => entries.push(untold(entry)),
             }

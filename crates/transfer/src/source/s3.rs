@@ -5,6 +5,7 @@ use super::http::{agent, asked_for, described, listed, pour, refused, unanswered
 use super::{
     Access, ENTRIES_MOST, Entry, EntryKind, Found, Line, Sink, Source, SourceFault, Span, endless,
 };
+use model::RefusalCode;
 use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use std::ffi::OsString;
@@ -26,7 +27,9 @@ pub(super) struct S3 {
 impl S3 {
     pub(super) fn new(place: S3Place, access: Access) -> Result<Self, SourceFault> {
         let shown = format!("s3://{}", place.bucket);
-        let fault = |why: &dyn std::fmt::Display| SourceFault::lasting("no_address", &shown, why);
+        let fault = |why: &dyn std::fmt::Display| {
+            SourceFault::lasting(RefusalCode::NO_ADDRESS, &shown, why)
+        };
         let region =
             if access.region.is_empty() { "us-east-1".to_owned() } else { access.region.clone() };
         // Amazon's own service responds under the bucket's name; other stores under the path.
@@ -135,7 +138,7 @@ impl Source for S3 {
         let (mut entries, below) = self.keys(&self.prefix(delivery))?;
         if entries.is_empty() && below.is_empty() {
             return Err(SourceFault::lasting(
-                "missing_file",
+                RefusalCode::MISSING_FILE,
                 self.place(delivery),
                 "it is not there",
             ));
