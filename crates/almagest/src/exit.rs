@@ -13,13 +13,13 @@ pub enum Exit {
     Done = 0,
     /// Done, with new refusals.
     Refusals = 1,
-    /// The command line or the configuration is wrong.
+    /// Usage: the command line or the configuration is wrong.
     Usage = 2,
-    /// A gate or precondition failed: no free space, not a site, checks found something.
+    /// A precondition failed, or a check found something that needs a decision: no free space, not a site, a damaged file.
     Gate = 3,
-    /// The machine failed: disk, database, permissions. A retry may help.
+    /// Infrastructure failed: disk, network, database, permissions. The same command may succeed later.
     Infrastructure = 4,
-    /// Another process is doing it, or it contradicts the existing state.
+    /// Conflict: another process does it, or an operator's instruction or the existing state forbids it.
     Conflict = 5,
     /// Interrupted; finished work is kept.
     Interrupted = 130,

@@ -2,7 +2,7 @@
 //!
 //! All other crates use these types. A new column begins in `tables/*.toml` ([`tables`]); a new survey is a file in
 //! `surveys/` ([`profile`]); the input and output of a node are in [`task`]; commands that messages recommend are in
-//! [`advice`].
+//! [`advice`]; codes of refusals and findings are in [`refusal_code`].
 //! This crate does not read files or open databases, and it contains no computations.
 
 pub mod advice;
@@ -13,6 +13,7 @@ mod one_line;
 pub mod preview_name;
 pub mod profile;
 pub mod refusal;
+pub mod refusal_code;
 mod shown;
 pub mod tables;
 pub mod task;
@@ -23,5 +24,6 @@ pub use frame_name::frame_name;
 pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId, ext_num_of};
 pub use one_line::one_line;
 pub use refusal::{Finding, Refusal, RowRange};
+pub use refusal_code::RefusalCode;
 pub use shown::{is_clean, shown, shown_briefly};
 pub use unit::{UnitKey, UnitState, UseCase};

@@ -1,6 +1,6 @@
 //! Refusals of rejected inputs, and findings in accepted ones.
 
-use crate::{is_clean, shown_briefly};
+use crate::{RefusalCode, is_clean, shown_briefly};
 use serde::{Deserialize, Serialize};
 
 /// Greatest length of a message in bytes.
@@ -37,7 +37,7 @@ impl RowRange {
 /// A file, HDU or set of rows that was not accepted. One record per (file, HDU, code).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Machine-readable reason in snake case, e.g. `truncated_data`.
+    /// Machine-readable reason in snake case, e.g. `truncated`: a [`RefusalCode`] of this version or of another one.
     pub code: String,
     /// Name of the file within its delivery.
     pub file: String,
@@ -79,13 +79,14 @@ impl Refusal {
     }
 
     /// Returns the permanent refusal of a whole file.
-    pub fn new(
-        code: impl Into<String>,
-        file: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(code: RefusalCode, file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::stored(code.into(), file, message)
+    }
+
+    /// Returns the refusal with a code that is known as text: of a record, or made from the name of a check.
+    pub fn stored(code: String, file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            code: code.into(),
+            code,
             file: file.into(),
             hdu: None,
             keyword: None,
@@ -102,7 +103,7 @@ impl Refusal {
 /// An unexpected property of accepted data: counted in reports, shown as drift, not refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Machine-readable kind in snake case, e.g. `keyword_missing`.
+    /// Machine-readable kind in snake case, e.g. `keyword_missing`: a [`RefusalCode`] of this version or of another one.
     pub code: String,
     /// Name of the file within its delivery.
     pub file: String,
@@ -122,6 +123,19 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Returns the finding of one occurrence in a file as a whole.
+    pub fn new(code: RefusalCode, file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            file: file.into(),
+            hdu: None,
+            subject: None,
+            files: 1,
+            count: 1,
+            message: message.into(),
+        }
+    }
+
     /// Returns the finding with texts that every engine accepts: no control characters, no excessive length.
     #[must_use]
     pub fn cleaned(mut self) -> Self {

@@ -1,5 +1,7 @@
-//! `docs/tables.md` is what the table definitions say. `ALMAGEST_WRITE_DOCS=1 cargo test --test documented` writes it.
+//! `docs/tables.md` is what the table definitions say, `docs/refusals.md` what the register of codes says.
+//! `ALMAGEST_WRITE_DOCS=1 cargo test --test documented` writes them.
 
+use model::refusal_code::{Entry, Kind, REGISTER};
 use model::tables::{Column, Keeping, Table, tables};
 use std::fmt::Write;
 
@@ -40,14 +42,71 @@ fn section(table: &Table) -> String {
     text
 }
 
+/// Compares a generated document with the kept one, or writes it.
+fn compare(name: &str, text: &str) {
+    let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("ALMAGEST_WRITE_DOCS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(kept == text, "docs/{name} differs from what it is generated from");
+}
+
 #[test]
 fn the_tables_are_documented_as_they_are_defined() {
     let mut text = HEAD.to_owned();
     text.extend(tables().iter().map(section));
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tables.md");
-    if std::env::var_os("ALMAGEST_WRITE_DOCS").is_some() {
-        std::fs::write(path, &text).unwrap();
+    compare("tables.md", &text);
+}
+
+const REFUSALS: &str = "\
+# Refusals and findings
+
+Every code of refusals and findings, generated from the register (`crates/model/src/refusal_code/`). A *refusal* is a file, HDU or set of
+rows that is not in the archive; `almagest refusals list` shows them, and `almagest refusals show NUMBER` prints the commands that help in
+the case at hand; here only the verb of the first one follows the colon. A *finding* is something unexpected in what was accepted, listed by `almagest findings`, or a deviation that `almagest
+verify` found. A parked refusal waits for a decision or another file, and is retried automatically when that arrives. Every refusal can also be
+settled with `almagest refusals accept` (the input stays out, and that is right) or `almagest refusals dismiss` (off the list).
+
+Codes are stable: scripts may rely on them. An archive that was written by another version may have codes that are not listed here.
+";
+
+/// Returns the words of the remedy as a sentence, with the command that follows.
+fn help(entry: &Entry) -> String {
+    let mut words = entry.remedy.text().to_owned();
+    if let Some(first) = words.get(..1).map(str::to_ascii_uppercase) {
+        words.replace_range(..1, &first);
     }
-    let kept = std::fs::read_to_string(path).unwrap();
-    assert!(kept == text, "docs/tables.md differs from the definitions of tables");
+    match entry.remedy.verb() {
+        Some(verb) => format!("{words}: `{verb}`."),
+        None => format!("{words}."),
+    }
+}
+
+#[test]
+fn the_codes_are_documented_as_they_are_registered() {
+    let mut text = REFUSALS.to_owned();
+    for section in REGISTER {
+        let _ = write!(
+            text,
+            "\n## {}\n\n| code | | meaning | what helps |\n| --- | --- | --- | --- |\n",
+            section.title
+        );
+        for entry in section.entries {
+            let kind = match entry.kind {
+                Kind::Refusal => "refusal",
+                Kind::Finding => "finding",
+                Kind::Either => "refusal or finding, as the profile says",
+                Kind::Verify => "`verify`",
+            };
+            let _ = writeln!(
+                text,
+                "| `{}` | {kind} | {} | {} |",
+                entry.code,
+                entry.meaning,
+                help(entry)
+            );
+        }
+    }
+    compare("refusals.md", &text);
 }

@@ -12,6 +12,7 @@
 
 mod related;
 
+use model::RefusalCode;
 use model::profile::{CatalogueProfile, Pairing};
 use std::collections::BTreeSet;
 
@@ -110,7 +111,7 @@ pub(crate) enum Ground {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unpaired {
     /// Code of the refusal.
-    pub(crate) code: &'static str,
+    pub(crate) code: RefusalCode,
     /// Sentence that names both sides.
     pub(crate) message: String,
     /// True when the identities of the HDUs decided it, not their places.
@@ -293,11 +294,11 @@ fn by_identity(
     };
     match (agreed.next(), agreed.next()) {
         (Some(image), None) => Some(Pair::With { image, ground: Ground::Identity }),
-        (Some(_), Some(_)) => apart("pairing_ambiguous", listed(|_| true)),
+        (Some(_), Some(_)) => apart(RefusalCode::PAIRING_AMBIGUOUS, listed(|_| true)),
         (None, _) if stated.iter().all(|(_, images)| images.is_empty()) => {
-            apart("no_detector", listed(|_| true))
+            apart(RefusalCode::NO_DETECTOR, listed(|_| true))
         }
-        (None, _) => apart("pairing_contradictory", listed(|_| true)),
+        (None, _) => apart(RefusalCode::PAIRING_CONTRADICTORY, listed(|_| true)),
     }
 }
 
@@ -338,7 +339,7 @@ fn claimed_twice(sides: &Sides<'_>, image: usize, table: usize, rival: usize) ->
             .as_deref()
             .map_or(String::new(), |n| format!(" (EXTNAME {})", brief(n))),
     );
-    Unpaired { code: "pairing_ambiguous", message, by_identity: true }
+    Unpaired { code: RefusalCode::PAIRING_AMBIGUOUS, message, by_identity: true }
 }
 
 /// Returns the image at the place of a table.
@@ -367,7 +368,7 @@ fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
         "{} has no detector for the table: the metadata were refused, or there is none",
         sides.image_name
     );
-    Pair::Apart(Unpaired { code: "no_detector", message, by_identity: false })
+    Pair::Apart(Unpaired { code: RefusalCode::NO_DETECTOR, message, by_identity: false })
 }
 
 /// Returns the reason why the order of the tables is no reason for a pair.
@@ -378,7 +379,7 @@ fn uneven(sides: &Sides<'_>) -> Unpaired {
         sides.image_hdus.len(),
         sides.table_hdus.len()
     );
-    Unpaired { code: "pairing_ambiguous", message, by_identity: false }
+    Unpaired { code: RefusalCode::PAIRING_AMBIGUOUS, message, by_identity: false }
 }
 
 /// Returns true when keywords distinguish the HDUs of a file.
@@ -427,7 +428,8 @@ fn by_number(
         described(sides, scheme, &by_number, table),
         sides.images[image].ext_num()
     );
-    let otherwise = Unpaired { code: "pairing_contradictory", message, by_identity: true };
+    let otherwise =
+        Unpaired { code: RefusalCode::PAIRING_CONTRADICTORY, message, by_identity: true };
     if is_shifted { Pair::IfPlaced { image, otherwise } } else { Pair::Apart(otherwise) }
 }
 
@@ -491,7 +493,7 @@ mod tests {
             }
             Pair::Apart(reason) => {
                 assert!(reason.message.contains("a.fit"), "{}", reason.message);
-                reason.code.to_owned()
+                reason.code.to_string()
             }
         };
         pair(&sides, rules).into_iter().map(word).collect()

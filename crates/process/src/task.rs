@@ -4,7 +4,7 @@
 use fits::{FitsError, FitsFile, Limits};
 use model::profile::SurveyProfile;
 use model::task::FileRef;
-use model::{Refusal, one_line};
+use model::{Refusal, RefusalCode, one_line};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ pub(crate) fn refusal(name: &str, error: &FitsError) -> Refusal {
         hdu: error.hdu.map(|hdu| hdu.0),
         keyword: error.fault.keyword().map(str::to_owned),
         column: error.fault.column(),
-        ..Refusal::new(error.fault.code(), name, one_line(&error.fault))
+        ..Refusal::new(RefusalCode::of_fault(error.fault.code()), name, one_line(&error.fault))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::partial::{self, Partial};
 use crate::source::{Connection, Entry, SourceFault, Span};
 use crate::tuner::Tuner;
 use crate::{Fetched, Request, Step, TransferFault};
-use model::Refusal;
+use model::{Refusal, RefusalCode};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -403,7 +403,7 @@ impl Board<'_> {
                 "the file is longer than the survey's limit of {} bytes",
                 request.max_file_bytes
             );
-            return Err(SourceFault::lasting("too_large", place(), why));
+            return Err(SourceFault::lasting(RefusalCode::TOO_LARGE, place(), why));
         }
         if bytes < *space_check {
             return Ok(());
@@ -413,7 +413,7 @@ impl Board<'_> {
             Ok(free) if free < MIN_FREE_BYTES => {
                 let why =
                     format!("the library has space for the first {bytes} bytes of the file only");
-                Err(SourceFault::lasting("no_room", place(), why))
+                Err(SourceFault::lasting(RefusalCode::NO_ROOM, place(), why))
             }
             Ok(free) => {
                 *space_check = bytes + (free / 2).clamp(MIN_FREE_BYTES / 2, MAX_SPACE_CHECK_BYTES);
@@ -560,7 +560,11 @@ impl Worker<'_> {
             SourceFault::Lasting { why, code, place } => {
                 let is_of_file = matches!(
                     code,
-                    "missing_file" | "unreadable" | "refused_by_source" | "too_large" | "no_room"
+                    RefusalCode::MISSING_FILE
+                        | RefusalCode::UNREADABLE
+                        | RefusalCode::REFUSED_BY_SOURCE
+                        | RefusalCode::TOO_LARGE
+                        | RefusalCode::NO_ROOM
                 );
                 if is_of_file {
                     let refusal = Refusal::new(code, wanted.name.clone(), why);
@@ -615,8 +619,9 @@ impl Worker<'_> {
     /// Restarts a file that changed, with its present content.
     fn refetch_changed(&mut self, file: &Arc<ActiveFile>) {
         let wanted = &self.board.wanted[file.index];
-        let refused =
-            |code: &str, why: &str| Outcome::Refused(Refusal::new(code, wanted.name.clone(), why));
+        let refused = |code: RefusalCode, why: &str| {
+            Outcome::Refused(Refusal::new(code, wanted.name.clone(), why))
+        };
         let entry = locked(&file.progress).entry.clone();
         let queried = match &mut self.connection {
             Some(connection) => connection.stat(self.board.request.delivery, &entry),
@@ -627,7 +632,7 @@ impl Worker<'_> {
             Ok(_) => {
                 return self.give_up(
                     file,
-                    refused("not_a_file_device", "the file is no longer a regular file"),
+                    refused(RefusalCode::NOT_A_FILE_DEVICE, "the file is no longer a regular file"),
                 );
             }
             Err(SourceFault::Lasting { why, code, .. }) => {
@@ -645,7 +650,7 @@ impl Worker<'_> {
         if progress.contents > MAX_CONTENTS {
             drop(progress);
             let why = "the file changed twice while it was read: still being written?";
-            return self.give_up(file, refused("changed_while_read", why));
+            return self.give_up(file, refused(RefusalCode::CHANGED_WHILE_READ, why));
         }
         progress.entry = found;
         let restarted = progress.restart();
@@ -769,7 +774,7 @@ impl Worker<'_> {
         progress.contents += 1;
         if progress.contents > MAX_CONTENTS {
             let why = "the file had other content each time it was read";
-            let refusal = Refusal::new("changed_while_read", wanted.name.clone(), why);
+            let refusal = Refusal::new(RefusalCode::CHANGED_WHILE_READ, wanted.name.clone(), why);
             return Ok(Some(Outcome::Refused(refusal)));
         }
         progress.suspect = Some(sha256);

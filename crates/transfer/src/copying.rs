@@ -7,7 +7,7 @@ use crate::partial::Sums;
 use crate::{Fetched, Mode, Request, Step, TransferFault};
 use files::OpenFault;
 use md5::{Digest, Md5};
-use model::Refusal;
+use model::{Refusal, RefusalCode};
 use sha2::Sha256;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -165,7 +165,11 @@ fn fetch_one(
         };
     }
     let message = "the file changed twice while it was read: still being written?".to_owned();
-    Ok(Outcome::Refused(Refusal::new("changed_while_read", wanted.name.clone(), message)))
+    Ok(Outcome::Refused(Refusal::new(
+        RefusalCode::CHANGED_WHILE_READ,
+        wanted.name.clone(),
+        message,
+    )))
 }
 
 enum CopyFault {
@@ -236,9 +240,9 @@ fn link_open_file(source: &File, temporary: &Path) -> io::Result<()> {
 }
 
 fn of_open_fault(name: &str, fault: &OpenFault) -> Refusal {
-    Refusal::new(fault.code(), name, format!("the file {fault}"))
+    Refusal::new(RefusalCode::of_fault(fault.code()), name, format!("the file {fault}"))
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Refusal {
-    Refusal::new("io_error", name, format!("reading stopped: {error}"))
+    Refusal::new(RefusalCode::IO_ERROR, name, format!("reading stopped: {error}"))
 }

@@ -3,7 +3,7 @@
 use fits::checksum::{self, Verdict};
 use fits::{CardFault, FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
 use model::profile::StaleChecksum;
-use model::{Finding, Refusal, one_line};
+use model::{Finding, Refusal, RefusalCode, one_line};
 use std::path::Path;
 
 /// The kind of a file in the archive.
@@ -143,10 +143,16 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
         let cut = match ending(&fits, &content.hdus, &rules.detectors) {
             Ending::Padded => None,
             Ending::Unpadded(message) => {
-                content.findings.push(finding("padding_missing", name, None, None, message));
+                content.findings.push(finding(
+                    RefusalCode::PADDING_MISSING,
+                    name,
+                    None,
+                    None,
+                    message,
+                ));
                 None
             }
-            Ending::Cut(message) => Some(("truncated_padding", message)),
+            Ending::Cut(message) => Some((RefusalCode::TRUNCATED_PADDING, message)),
         };
         let lack = cut.or_else(|| no_data(&fits).filter(|_| nothing));
         content.refusals.extend(lack.map(|(code, message)| Refusal::new(code, name, message)));
@@ -154,28 +160,20 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
     content.is_summed = is_summed && !content.is_damaged() && content.kind != FileKind::Other;
     if let Some(trailing) = fits.trailing() {
         let message = format!("{trailing}: all HDUs before them are whole and accepted");
-        content.findings.push(finding("trailing_bytes", name, None, None, message));
+        content.findings.push(finding(RefusalCode::TRAILING_BYTES, name, None, None, message));
     }
     content.survey = fits.hdus().first().map(|_| rules.survey);
     content
 }
 
 fn finding(
-    code: &str,
+    code: RefusalCode,
     file: &str,
     hdu: Option<u16>,
     subject: Option<&str>,
     message: String,
 ) -> Finding {
-    Finding {
-        code: code.to_owned(),
-        file: file.to_owned(),
-        hdu,
-        subject: subject.map(str::to_owned),
-        files: 1,
-        count: 1,
-        message,
-    }
+    Finding { hdu, subject: subject.map(str::to_owned), ..Finding::new(code, file, message) }
 }
 
 /// Notes the texts of a header that are not used as stored, and text after END.
@@ -189,12 +187,19 @@ fn note_header(hdu: &Hdu, name: &str, content: &mut Content) {
              NUL, escaped or replaced by '?': {}",
             keywords.join(", ")
         );
-        let found = finding("header_text_cleaned", name, Some(place), Some(first), message);
+        let found =
+            finding(RefusalCode::HEADER_TEXT_CLEANED, name, Some(place), Some(first), message);
         content.findings.push(Finding { count: cards as u64, ..found });
     }
     if hdu.header.faults().any(|(_, fault)| fault == CardFault::TextAfterEnd) {
         let message = format!("ext_num {ext_num}: text follows END in its block and was ignored");
-        content.findings.push(finding("text_after_end", name, Some(place), Some("END"), message));
+        content.findings.push(finding(
+            RefusalCode::TEXT_AFTER_END,
+            name,
+            Some(place),
+            Some("END"),
+            message,
+        ));
     }
 }
 
@@ -245,9 +250,11 @@ fn ending(fits: &FitsFile, hdus: &[HduFact], detectors: &[u16]) -> Ending {
 }
 
 /// Returns the fault of a file that is a header and nothing else: the remainder of a file that was cut after it.
-fn no_data(fits: &FitsFile) -> Option<(&'static str, String)> {
+fn no_data(fits: &FitsFile) -> Option<(RefusalCode, String)> {
     let empty = fits.hdus().iter().all(|hdu| hdu.data_bytes == 0);
-    empty.then(|| ("no_data", "the file has only headers, neither pixels nor rows".to_owned()))
+    empty.then(|| {
+        (RefusalCode::NO_DATA, "the file has only headers, neither pixels nor rows".to_owned())
+    })
 }
 
 fn kind_of(hdus: &[HduFact]) -> FileKind {
@@ -294,7 +301,8 @@ fn verify_sums(
                 "ext_num {}: {fault}; accepted by the profile",
                 model::ext_num_of(hdu.index.0)
             );
-            let found = finding(fault.code(), name, place, Some("DATASUM"), message);
+            let found =
+                finding(RefusalCode::of_fault(fault.code()), name, place, Some("DATASUM"), message);
             content.findings.push(found);
         } else {
             content.refusals.push(refusal(name, place, &fault));
@@ -303,7 +311,13 @@ fn verify_sums(
     }
     if matches!(report.checksum, Verdict::Mismatch { .. }) {
         let message = "CHECKSUM does not fit while the data do: the header was edited".to_owned();
-        content.findings.push(finding("checksum_mismatch", name, place, Some("CHECKSUM"), message));
+        content.findings.push(finding(
+            RefusalCode::CHECKSUM_MISMATCH,
+            name,
+            place,
+            Some("CHECKSUM"),
+            message,
+        ));
     }
     true
 }
@@ -326,6 +340,6 @@ pub fn refusal(file: &str, hdu: Option<u16>, fault: &FitsFault) -> Refusal {
         hdu,
         keyword: fault.keyword().map(str::to_owned),
         column: fault.column(),
-        ..Refusal::new(fault.code(), file, one_line(fault))
+        ..Refusal::new(RefusalCode::of_fault(fault.code()), file, one_line(fault))
     }
 }

@@ -7,7 +7,7 @@ use crate::listing::Wanted;
 use crate::partial::Sums;
 use crate::{Arrival, Content, Fetched, Known, Request, TransferFault, Verification, examine};
 use files::crash_point;
-use model::Refusal;
+use model::{Refusal, RefusalCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -299,7 +299,7 @@ pub(crate) fn confirmed(
     use crate::manifest::Stated;
     if let Some(bytes) = stated_bytes.filter(|bytes| *bytes != sums.bytes) {
         let message = format!("the provider states {bytes} bytes, the file has {}", sums.bytes);
-        return Err(Box::new(Refusal::new("size_not_as_stated", name, message)));
+        return Err(Box::new(Refusal::new(RefusalCode::SIZE_NOT_AS_STATED, name, message)));
     }
     let (verified_by, kind, stated, found) = match stated {
         None => return Ok(None),
@@ -311,7 +311,7 @@ pub(crate) fn confirmed(
         found => {
             let found = found.map_or("none", String::as_str);
             let message = format!("the provider states {kind} {stated}, the file has {found}");
-            Err(Box::new(Refusal::new("checksum_not_as_stated", name, message)))
+            Err(Box::new(Refusal::new(RefusalCode::CHECKSUM_NOT_AS_STATED, name, message)))
         }
     }
 }

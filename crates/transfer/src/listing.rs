@@ -3,7 +3,7 @@
 use crate::manifest::{self, Manifest};
 use crate::source::{Connection, Entry, EntryKind, SourceFault, Span};
 use crate::{Request, Skipped, TransferFault, names};
-use model::Refusal;
+use model::{Refusal, RefusalCode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A file to fetch.
@@ -52,7 +52,7 @@ pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
         let name = entry.name.to_string_lossy().into_owned(); // ASCII: names::fault saw to it
         if let Some(other) = folded.insert(name.to_ascii_lowercase(), name.clone()) {
             let message = format!("the name differs from {other} in case only");
-            listing.refusals.push(Refusal::new("name_duplicate", name.clone(), message));
+            listing.refusals.push(Refusal::new(RefusalCode::NAME_DUPLICATE, name.clone(), message));
             folded.insert(name.to_ascii_lowercase(), other);
             continue;
         }
@@ -95,7 +95,7 @@ fn read_manifest(
     let too_long = || {
         let max_bytes = manifest::MAX_LIST_BYTES;
         let message = format!("the list of checksums is longer than {max_bytes} bytes");
-        Ok(Some(Refusal::new("list_too_long", name, message)))
+        Ok(Some(Refusal::new(RefusalCode::LIST_TOO_LONG, name, message)))
     };
     if entry.kind != EntryKind::File {
         return Ok(None);
@@ -142,9 +142,11 @@ fn place(request: &Request<'_>, name: String, entry: Entry, listing: &mut Listin
     let is_link = entry.kind == EntryKind::Link;
     if is_link || !is_local && entry.kind != EntryKind::File {
         let (code, what) = match entry.kind {
-            EntryKind::Link => ("symbolic_link", "is a symbolic link"),
-            EntryKind::Directory => ("not_a_file_directory", "is a directory, not a regular file"),
-            _ => ("not_a_file_device", "is a device, not a regular file"),
+            EntryKind::Link => (RefusalCode::SYMBOLIC_LINK, "is a symbolic link"),
+            EntryKind::Directory => {
+                (RefusalCode::NOT_A_FILE_DIRECTORY, "is a directory, not a regular file")
+            }
+            _ => (RefusalCode::NOT_A_FILE_DEVICE, "is a device, not a regular file"),
         };
         let note = if entry.note.is_empty() { String::new() } else { format!(": {}", entry.note) };
         listing.refusals.push(Refusal::new(code, name, format!("the entry {what}{note}")));

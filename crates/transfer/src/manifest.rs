@@ -1,7 +1,7 @@
 //! The provider's own lists of files: as `sha256sum` and `md5sum` write them, or JSON. The survey profile holds their names.
 
 use files::shown;
-use model::Refusal;
+use model::{Refusal, RefusalCode};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -142,7 +142,7 @@ impl Manifest {
         const NAMED: usize = 1000;
         let parked = |file: String, message: String| Refusal {
             parked: true,
-            ..Refusal::new("missing_from_delivery", file, message)
+            ..Refusal::new(RefusalCode::MISSING_FROM_DELIVERY, file, message)
         };
         let absent: Vec<_> = self.files.iter().filter(|(f, _)| !present.contains(*f)).collect();
         let one = |(file, line): &(&String, &Line)| {

@@ -4,44 +4,48 @@
 
 pub use crate::unfinished::Unfinished;
 
+use model::RefusalCode;
 use std::ffi::OsStr;
 
 /// Longest accepted name, in bytes; it leaves space for suffixes on file systems with a limit of 255.
 pub const MAX_NAME_BYTES: usize = 200;
 
 /// Returns the reason why a name is refused: (code, sentence). `None` when it is accepted.
-pub fn fault(name: &OsStr) -> Option<(&'static str, &'static str)> {
+pub fn fault(name: &OsStr) -> Option<(RefusalCode, &'static str)> {
     let Some(name) = name.to_str() else {
-        return Some(("name_not_utf8", "the name is not UTF-8"));
+        return Some((RefusalCode::NAME_NOT_UTF8, "the name is not UTF-8"));
     };
     let has = |set: &[char]| name.contains(set);
     if name.len() > MAX_NAME_BYTES {
-        Some(("name_too_long", "the name is longer than 200 bytes"))
+        Some((RefusalCode::NAME_TOO_LONG, "the name is longer than 200 bytes"))
     } else if has(&['\n', '\r']) {
-        Some(("name_newline", "the name contains a line break"))
+        Some((RefusalCode::NAME_NEWLINE, "the name contains a line break"))
     } else if has(&['\u{1b}']) {
-        Some(("name_escape", "the name contains an escape character"))
+        Some((RefusalCode::NAME_ESCAPE, "the name contains an escape character"))
     } else if has(&['/', '\0']) {
-        Some(("name_separator", "the name contains a path separator"))
+        Some((RefusalCode::NAME_SEPARATOR, "the name contains a path separator"))
     } else if name.chars().any(char::is_control) {
-        Some(("name_control_character", "the name contains a control character"))
+        Some((RefusalCode::NAME_CONTROL_CHARACTER, "the name contains a control character"))
     } else if name.contains("..") {
-        Some(("name_parent", "the name contains \"..\""))
+        Some((RefusalCode::NAME_PARENT, "the name contains \"..\""))
     } else if has(&['<', '>']) {
-        Some(("name_markup", "the name contains markup"))
+        Some((RefusalCode::NAME_MARKUP, "the name contains markup"))
     } else if has(&['$', '`', '|', '&', ';', '*', '?', '\'', '"', '\\', '!', '{', '}']) {
-        Some(("name_shell_character", "the name contains a character that shells interpret"))
+        Some((
+            RefusalCode::NAME_SHELL_CHARACTER,
+            "the name contains a character that shells interpret",
+        ))
     } else if name.starts_with('-') {
-        Some(("name_option", "the name begins like an option"))
+        Some((RefusalCode::NAME_OPTION, "the name begins like an option"))
     } else if name.starts_with('.') {
         Some((
-            "name_hidden",
+            RefusalCode::NAME_HIDDEN,
             "the name begins with a dot: a file still being written, or not a product",
         ))
     } else if has(&['\u{fffd}']) {
-        Some(("name_not_utf8", "the name is not UTF-8"))
+        Some((RefusalCode::NAME_NOT_UTF8, "the name is not UTF-8"))
     } else if !name.is_ascii() {
-        Some(("name_not_ascii", "the name contains characters outside ASCII"))
+        Some((RefusalCode::NAME_NOT_ASCII, "the name contains characters outside ASCII"))
     } else {
         None
     }
@@ -85,11 +89,11 @@ mod tests {
             (&long, Some("name_too_long")),
         ];
         for (name, code) in cases {
-            assert_eq!(fault(OsStr::new(name)).map(|f| f.0), *code, "{name:?}");
+            assert_eq!(fault(OsStr::new(name)).map(|f| f.0.as_str()), *code, "{name:?}");
         }
         use std::os::unix::ffi::OsStrExt;
         let odd = OsStr::from_bytes(b"a\xff.fit");
-        assert_eq!(fault(odd).map(|f| f.0), Some("name_not_utf8"));
+        assert_eq!(fault(odd).map(|f| f.0.as_str()), Some("name_not_utf8"));
         assert_eq!(files::shown(odd), "a\\xff.fit");
     }
 

@@ -2,7 +2,7 @@
 
 use crate::listing::Wanted;
 use crate::{Mode, Request, TransferFault};
-use model::Refusal;
+use model::{Refusal, RefusalCode};
 use std::path::PathBuf;
 
 /// A disk of the library, with the delivery's directory on it.
@@ -48,7 +48,7 @@ pub(crate) fn allot(
     for one in wanted.extract_if(.., |one| one.bytes > max_bytes) {
         let message =
             format!("the file has {} bytes, the survey's limit is {max_bytes}", one.bytes);
-        refused.push(Refusal::new("too_large", one.name, message));
+        refused.push(Refusal::new(RefusalCode::TOO_LARGE, one.name, message));
     }
     if request.mode != Mode::Copy && request.source.directory(request.delivery).is_some() {
         return Ok(refused);
@@ -59,7 +59,7 @@ pub(crate) fn allot(
     for one in wanted.extract_if(.., |one| one.bytes > largest) {
         let message =
             format!("the file has {} bytes, the library has space for {largest}", one.bytes);
-        refused.push(Refusal::new("no_room", one.name, message));
+        refused.push(Refusal::new(RefusalCode::NO_ROOM, one.name, message));
     }
     let sizes: Vec<u64> = wanted.iter().map(|w| w.bytes).collect();
     match assign(&sizes, &free, request.fill) {

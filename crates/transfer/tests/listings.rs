@@ -5,6 +5,7 @@
 
 mod provider;
 
+use model::RefusalCode;
 use provider::*;
 use std::collections::BTreeMap;
 use std::fs;
@@ -220,7 +221,10 @@ fn a_listing_that_is_not_whole_is_an_error() {
         }
     });
     let is_too_long = |fault: &TransferFault| {
-        matches!(fault, TransferFault::Source(SourceFault::Lasting { code: "list_too_long", .. }))
+        matches!(
+            fault,
+            TransferFault::Source(SourceFault::Lasting { code: RefusalCode::LIST_TOO_LONG, .. })
+        )
     };
     assert!(is_too_long(&endless), "{}", chain(&endless));
     let cut: [fn(&mut TcpStream) -> std::io::Result<()>; 4] = [

@@ -9,9 +9,9 @@ use clap::Subcommand;
 use curate::advice;
 use curate::site::{self, Site};
 use curate::steps::gate;
-use model::Advice;
 use model::profile::Assignment;
 use model::task::ProgrammeRef;
+use model::{Advice, RefusalCode};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -92,7 +92,7 @@ fn explained_by(
                 matches!(assigned, Assignment::Programme(_))
             })
         };
-        record.refusal.code == "unknown_project"
+        record.refusal.code == RefusalCode::UNKNOWN_PROJECT
             && record.refusal.subject.as_deref().is_none_or(means)
     })
 }

@@ -8,7 +8,7 @@ use archive::Inquiry;
 use archive::records::{Cause, Decision, RefusalFilter, RefusalState};
 use curate::advice;
 use curate::site::{self, Site};
-use model::Advice;
+use model::{Advice, RefusalCode};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -37,7 +37,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     for refusal in archive.refusals(&filter)? {
         let archive::records::Stage::Task(use_case) = refusal.stage else { continue };
         let night = nights.get(&refusal.delivery).copied().flatten();
-        let is_given_up = refusal.refusal.code == "task_failed";
+        let is_given_up = refusal.refusal.code == RefusalCode::TASK_FAILED;
         if is_given_up && subject.covers(&refusal.delivery, night, use_case) {
             archive.decide(refusal.refusal_id, Decision::Retry, &cause, site::now())?;
             retried += 1;

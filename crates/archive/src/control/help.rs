@@ -5,6 +5,7 @@ use super::records::RefusalState::{Open, Retried};
 use super::records::{RefusalRecord, Stage};
 use model::Advice;
 use model::advice::{RefusalChoice, Target};
+use model::refusal_code::{self, Remedy};
 
 /// Maximum count of refusal numbers in a command; a larger group is selected by code and delivery.
 const NUMBERS: usize = 8;
@@ -136,7 +137,7 @@ impl Alike<'_> {
     }
 
     fn task_failed(&self) -> Suggestion {
-        let text = "when its cause is repaired";
+        let text = Remedy::TaskCause.text();
         let Stage::Task(use_case) = self.record.stage else { return self.retry(text) };
         let target = Target::Unit(self.record.delivery.clone(), use_case);
         let redo = redo(self.record, self.setting);
@@ -145,7 +146,7 @@ impl Alike<'_> {
 
     /// Suggests the image that a catalogue waits for.
     fn explain_image(&self) -> Suggestion {
-        let text = "deal with the refusal of its image; its catalogue is then processed";
+        let text = Remedy::ImageRefusal.text();
         let RefusalRecord { delivery, refusal, image, .. } = self.record;
         let name = refusal.subject.as_deref().or(image.as_deref());
         let name = format!("{delivery}/{}", name.unwrap_or(&refusal.file));
@@ -156,7 +157,7 @@ impl Alike<'_> {
         let project = self.record.refusal.subject.clone().unwrap_or_else(|| "PROJECT".to_owned());
         let add = Advice::ProgrammeAdd { name: name_for(&project), project };
         let redo = redo(self.record, self.setting);
-        Suggestion::new("a programme for these frames", [add].into_iter().chain(redo))
+        Suggestion::new(Remedy::Programme.text(), [add].into_iter().chain(redo))
     }
 
     fn no_project(&self) -> Suggestion {
@@ -167,7 +168,7 @@ impl Alike<'_> {
         let add = Advice::ProgrammeAdd { name: name.clone(), project };
         let key = "project.unnamed".to_owned();
         let set = Advice::ProfileSet { survey, key, value: name };
-        self.retry_after("a programme for frames that name no project", vec![add, set])
+        self.retry_after(Remedy::UnnamedProject.text(), vec![add, set])
     }
 
     fn no_calibration(&self) -> Suggestion {
@@ -176,10 +177,7 @@ impl Alike<'_> {
         };
         let key = "catalogue.photometry.missing_zero_point".to_owned();
         let set = Advice::ProfileSet { survey, key, value: "null".to_owned() };
-        self.retry_after(
-            "deliver the file with a zero point and an exposure time; or for detections without magnitudes",
-            vec![set],
-        )
+        self.retry_after(Remedy::Calibration.text(), vec![set])
     }
 }
 
@@ -198,36 +196,96 @@ fn suggestions_for_open(
 ) -> Vec<Suggestion> {
     let alike = Alike { record, numbers, setting };
     let refusal = &record.refusal;
-    match refusal.code.as_str() {
-        "task_failed" => vec![alike.task_failed()],
-        "image_absent" if refusal.subject.is_none() => {
-            vec![alike.deliver(
-                "deliver the complete image; its catalogue is then processed automatically",
-            )]
+    // A code of another version has no entry.
+    let remedy = refusal_code::entry(&refusal.code).map_or(Remedy::Repaired, |entry| entry.remedy);
+    let text = remedy.text();
+    match remedy {
+        Remedy::TaskCause => vec![alike.task_failed()],
+        Remedy::CompleteImage if refusal.subject.is_none() => vec![alike.deliver(text)],
+        Remedy::CompleteImage | Remedy::ImageRefusal => vec![alike.explain_image()],
+        Remedy::Programme => vec![alike.unknown_project()],
+        Remedy::UnnamedProject => vec![alike.no_project()],
+        Remedy::Deliver => vec![alike.deliver(text)],
+        Remedy::Calibration if refusal.parked => vec![alike.no_calibration()],
+        Remedy::Unpack | Remedy::UnpackOrGzip => alike.or_settle(alike.deliver(text)),
+        _ if refusal.parked => vec![alike.retry(Remedy::Profile.text())],
+        Remedy::Rename | Remedy::FileItself | Remedy::Refetch => {
+            alike.or_settle(alike.deliver(text))
         }
-        "image_absent" | "metadata_refused" | "no_detector" | "no_metadata" | "no_programme" => {
-            vec![alike.explain_image()]
+        Remedy::Readable => vec![alike.deliver(text)],
+        Remedy::Source
+        | Remedy::Settled
+        | Remedy::Space
+        | Remedy::Limit
+        | Remedy::Disk
+        | Remedy::Repaired
+        | Remedy::Profile
+        | Remedy::Round => alike.or_settle(alike.retry(text)),
+        // A zero point is required of a refusal that is not parked; words alone are of findings.
+        Remedy::Calibration | Remedy::Words(_) => {
+            alike.or_settle(alike.retry(Remedy::Repaired.text()))
         }
-        "unknown_project" => vec![alike.unknown_project()],
-        "missing_from_delivery" => {
-            vec![alike.deliver("deliver the file; it is then processed automatically")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::refusal_code::{Entry, Kind, REGISTER};
+    use model::{Refusal, RefusalCode, UseCase};
+
+    /// An open refusal as it occurs: what waits for other files or decisions is parked.
+    fn open(code: RefusalCode, remedy: Remedy) -> RefusalRecord {
+        let parked = matches!(
+            remedy,
+            Remedy::CompleteImage
+                | Remedy::ImageRefusal
+                | Remedy::Programme
+                | Remedy::UnnamedProject
+                | Remedy::Deliver
+                | Remedy::Calibration
+        );
+        RefusalRecord {
+            refusal_id: 7,
+            delivery: "20071011_v1".to_owned(),
+            stage: Stage::Task(UseCase::Catalogue),
+            round: Some(1),
+            refusal: Refusal { parked, ..Refusal::new(code, "w1_cat.fits", "a message") },
+            file_id: None,
+            survey: Some("wfcam".to_owned()),
+            image: Some("w1.fit".to_owned()),
+            state: Open,
+            taken: false,
+            seen_times: 1,
+            first_seen: super::super::records::Timestamp::default(),
+            last_seen: super::super::records::Timestamp::default(),
+            history: Vec::new(),
         }
-        "no_project" => vec![alike.no_project()],
-        "no_zero_point" | "no_exposure_time" if refusal.parked => vec![alike.no_calibration()],
-        "compressed_table" => alike.or_settle(alike.deliver("deliver it unpacked")),
-        code if code.starts_with("wrapped_") => {
-            alike.or_settle(alike.deliver("deliver it unpacked, or packed with gzip"))
+    }
+
+    #[test]
+    fn suggestions_have_the_words_and_the_command_of_the_register() {
+        let places = [("20071011_v1".to_owned(), "/inbox/20071011_v1".to_owned())];
+        let setting = Setting { places: places.into(), ..Setting::default() };
+        let entries = REGISTER.iter().flat_map(|section| section.entries);
+        let refusals = entries.filter(|e| matches!(e.kind, Kind::Refusal | Kind::Either));
+        for Entry { code, remedy, .. } in refusals {
+            let first = help_for(&open(*code, *remedy), &setting).remove(0);
+            assert_eq!(first.text, remedy.text(), "{code}");
+            let verb = format!("almagest {} ", remedy.verb().unwrap());
+            let command = format!("{} ", first.commands[0]);
+            assert!(command.starts_with(&verb), "{code}: {command} is not {verb}");
         }
-        _ if refusal.parked => vec![alike.retry(
-            "deliver a repaired file, or let the survey's profile say what is to be assumed, then",
-        )],
-        code if code.starts_with("name_") => {
-            alike.or_settle(alike.deliver("deliver it under another name"))
-        }
-        "symbolic_link" => alike.or_settle(alike.deliver("deliver the file itself")),
-        "unreadable" => {
-            vec![alike.deliver("give the user that runs almagest the right to read it, then")]
-        }
-        _ => alike.or_settle(alike.retry("deliver a repaired file, then")),
+    }
+
+    #[test]
+    fn a_code_of_another_version_has_the_general_suggestion() {
+        let mut record = open(RefusalCode::TRUNCATED, Remedy::Repaired);
+        record.refusal.code = "of_a_newer_version".to_owned();
+        let suggestions = help_for(&record, &Setting::default());
+        assert_eq!(suggestions[0].text, Remedy::Repaired.text());
+        record.refusal.parked = true;
+        let suggestions = help_for(&record, &Setting::default());
+        assert_eq!(suggestions[0].text, Remedy::Profile.text());
     }
 }

@@ -3,7 +3,9 @@
 use super::lease::Process;
 use chrono::{DateTime, Utc};
 use model::task::{TaskInput, TaskResult};
-use model::{EventId, MultiframeId, ProgrammeId, Refusal, UnitKey, UnitState, UseCase};
+use model::{
+    EventId, MultiframeId, ProgrammeId, Refusal, RefusalCode, UnitKey, UnitState, UseCase,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -382,7 +384,7 @@ impl RefusalState {
 
 /// Codes of refusals on arrival that an operator can overrule: the data can be read, and only a person can judge whether they are
 /// right.
-pub const TAKEABLE: [&str; 1] = ["datasum_mismatch"];
+pub const TAKEABLE: [&str; 1] = [RefusalCode::DATASUM_MISMATCH.as_str()];
 
 /// An operator's decision on a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

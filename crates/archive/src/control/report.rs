@@ -1,7 +1,7 @@
 //! Contents of `status` and of the lists of refusals and findings: values for `--json`, and refusals in words.
 
 use model::advice::Target;
-use model::{Advice, Refusal, RowRange};
+use model::{Advice, Refusal, RefusalCode, RowRange};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -192,9 +192,9 @@ impl Drift {
 }
 
 /// Code of detections of an older image that stay current.
-pub(crate) const OLDER_DETECTIONS_KEPT: &str = "older_detections_kept";
+pub(crate) const OLDER_DETECTIONS_KEPT: &str = RefusalCode::OLDER_DETECTIONS_KEPT.as_str();
 /// Code of a preview of an older image that stays current.
-pub(crate) const OLDER_PREVIEW_KEPT: &str = "older_preview_kept";
+pub(crate) const OLDER_PREVIEW_KEPT: &str = RefusalCode::OLDER_PREVIEW_KEPT.as_str();
 
 /// Returns the message of a refusal, with keyword, column and rows if the message does not name them itself.
 pub fn in_full(refusal: &Refusal) -> String {

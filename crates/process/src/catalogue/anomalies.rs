@@ -1,5 +1,7 @@
 //! Findings about positions, and the reasons to trust no position.
 
+use model::RefusalCode;
+
 /// An anomaly in the positions of an HDU.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Anomaly {
@@ -22,15 +24,17 @@ pub(super) enum Anomaly {
 }
 
 impl Anomaly {
-    pub(super) fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> RefusalCode {
         match self {
-            Self::UnitContradicted { .. } => "position_unit_contradicted",
-            Self::UnitInferred { .. } => "position_unit_inferred",
-            Self::UnitAssumed { .. } => "position_unit_assumed",
-            Self::Disagreement { .. } | Self::RowsDisagree { .. } => "position_disagrees_with_wcs",
-            Self::FromWcs { .. } => "position_from_wcs",
-            Self::FromColumns { .. } => "position_from_columns",
-            Self::FrameUnknown { .. } => "position_frame_unknown",
+            Self::UnitContradicted { .. } => RefusalCode::POSITION_UNIT_CONTRADICTED,
+            Self::UnitInferred { .. } => RefusalCode::POSITION_UNIT_INFERRED,
+            Self::UnitAssumed { .. } => RefusalCode::POSITION_UNIT_ASSUMED,
+            Self::Disagreement { .. } | Self::RowsDisagree { .. } => {
+                RefusalCode::POSITION_DISAGREES_WITH_WCS
+            }
+            Self::FromWcs { .. } => RefusalCode::POSITION_FROM_WCS,
+            Self::FromColumns { .. } => RefusalCode::POSITION_FROM_COLUMNS,
+            Self::FrameUnknown { .. } => RefusalCode::POSITION_FRAME_UNKNOWN,
         }
     }
 
@@ -89,11 +93,11 @@ pub(super) enum Contradiction {
 }
 
 impl Contradiction {
-    pub(super) fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> RefusalCode {
         match self {
-            Self::Wcs { .. } => "position_contradicts_wcs",
-            Self::Unit { .. } => "position_unit_unknown",
-            Self::Frame { .. } => "position_frame_unknown",
+            Self::Wcs { .. } => RefusalCode::POSITION_CONTRADICTS_WCS,
+            Self::Unit { .. } => RefusalCode::POSITION_UNIT_UNKNOWN,
+            Self::Frame { .. } => RefusalCode::POSITION_FRAME_UNKNOWN,
         }
     }
 

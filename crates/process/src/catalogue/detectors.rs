@@ -1,6 +1,7 @@
 //! The detector that a catalogue HDU belongs to.
 
 use crate::pairing::{self, Ground, Identity, Pair, Sides, Unpaired};
+use model::RefusalCode;
 use model::detector::Detector;
 use model::profile::CatalogueProfile;
 
@@ -74,7 +75,7 @@ pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<Paired<'d>, Unpair
 
 fn without(image_name: &str) -> Unpaired {
     let message = format!("the metadata of {image_name} have no detector for the table");
-    Unpaired { code: "no_detector", message, by_identity: false }
+    Unpaired { code: RefusalCode::NO_DETECTOR, message, by_identity: false }
 }
 
 /// Makes the reason for a table whose pair in the staged metadata differs from the pair by the names of the HDUs.
@@ -84,7 +85,7 @@ fn made_otherwise(image_name: &str, known: Option<&Detector>, named: &Detector) 
         "by its name the table belongs to ext_num {} of {image_name}, by the metadata of the image to {theirs}: the metadata have to be redone",
         named.ext_num
     );
-    Unpaired { code: "pairing_contradictory", message, by_identity: true }
+    Unpaired { code: RefusalCode::PAIRING_CONTRADICTORY, message, by_identity: true }
 }
 
 #[cfg(test)]
@@ -137,7 +138,7 @@ mod tests {
             rules: &rules,
         };
         let found = pair(&given).into_iter();
-        found.map(|d| d.map(|d| d.detector.ext_num.get()).map_err(|r| r.code)).collect()
+        found.map(|d| d.map(|d| d.detector.ext_num.get()).map_err(|r| r.code.as_str())).collect()
     }
 
     #[test]

@@ -19,7 +19,7 @@ use model::profile::{
     CatalogueProfile, Distortion, MissingZeroPoint, Pairing as Rule, SurveyProfile, ZeroRows,
 };
 use model::task::{CatalogueRef, DetectorRows, DoneHdu, HduReport, KeptDetector, TaskInput};
-use model::{ExtNum, MultiframeId, ProgrammeId};
+use model::{ExtNum, MultiframeId, ProgrammeId, RefusalCode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows that are collected before they are passed on.
@@ -140,14 +140,14 @@ fn by_programme<'a>(
         let Some(first) = detectors.first() else {
             let message =
                 format!("the archive lacks the metadata of {image_name}: refused or not made yet");
-            let mut refusal = place.refusal("no_metadata", message);
+            let mut refusal = place.refusal(RefusalCode::NO_METADATA, message);
             refusal.parked = true;
             report.refusals.push(refusal);
             continue;
         };
         let Some(programme) = first.programme_id else {
             let message = format!("PROJECT of {image_name} belongs to no programme");
-            let mut refusal = place.refusal("no_programme", message);
+            let mut refusal = place.refusal(RefusalCode::NO_PROGRAMME, message);
             refusal.keyword = Some("PROJECT".to_owned());
             refusal.parked = true;
             report.refusals.push(refusal);
@@ -291,7 +291,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         if file.hdus().iter().all(|hdu| !may_be_catalogue(hdu)) {
             let place = Place { file: &source.name, hdu: None };
             let message = "the file has no table".to_owned();
-            self.report.refusals.push(place.refusal("no_table", message));
+            self.report.refusals.push(place.refusal(RefusalCode::NO_TABLE, message));
         }
         tables
     }
@@ -314,7 +314,8 @@ impl<S: DetectionSink> Run<'_, '_, S> {
                     "ext_num {} of {} has no usable catalogue",
                     detector.ext_num, catalogue.image_name
                 );
-                let finding = place.finding("detector_without_catalogue", None, 1, message);
+                let finding =
+                    place.finding(RefusalCode::DETECTOR_WITHOUT_CATALOGUE, None, 1, message);
                 self.report.findings.push(finding);
             }
         }
@@ -322,7 +323,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
 
     fn refuse_unpaired(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, reason: Unpaired) {
         // Other metadata may add the detector later, but names do not change.
-        let parked = reason.code == "no_detector";
+        let parked = reason.code == RefusalCode::NO_DETECTOR;
         let reason = Reason { code: reason.code, message: reason.message, parked };
         self.refuse_table(catalogue, table, None, reason);
     }
@@ -380,7 +381,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let Paired { detector, unconfirmed, otherwise } = paired;
         if table.rows() == 0 && rules.zero_rows == ZeroRows::Refuse {
             let message = "the catalogue has no rows".to_owned();
-            let reason = Reason { code: "zero_rows", message, parked: false };
+            let reason = Reason { code: RefusalCode::ZERO_ROWS, message, parked: false };
             self.refuse_table(catalogue, table, Some(detector), reason);
             return Ok(());
         }
@@ -390,7 +391,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             && rules.photometry.distortion == Distortion::Wcs
         {
             let message = format!("magnitudes are not corrected for distortion: {fault}");
-            self.find(catalogue, table, "no_wcs", fault.keyword(), 1, message);
+            self.find(catalogue, table, RefusalCode::NO_WCS, fault.keyword(), 1, message);
         }
         let view = HeaderView::of_extension(table.hdu(), &file.hdus()[0]);
         let context = HduContext {
@@ -466,7 +467,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         &mut self,
         catalogue: &Catalogue<'_>,
         table: &Table<'_>,
-        code: &str,
+        code: RefusalCode,
         subject: Option<&str>,
         count: u64,
         message: String,
@@ -486,7 +487,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             "paired with ext_num {} of {} by its position in the file alone: the names and numbers of the two headers are not comparable, and no RA and DEC can be checked",
             detector.ext_num, catalogue.image_name
         );
-        self.find(catalogue, table, "pairing_by_position", None, 1, message);
+        self.find(catalogue, table, RefusalCode::PAIRING_BY_POSITION, None, 1, message);
     }
 
     fn report_renumbered(
@@ -500,13 +501,17 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             "paired with ext_num {} of {}, whose WCS agrees with RA and DEC: the tables are numbered from another number than the images ({})",
             detector.ext_num, catalogue.image_name, otherwise.message
         );
-        self.find(catalogue, table, "pairing_renumbered", None, 1, message);
+        self.find(catalogue, table, RefusalCode::PAIRING_RENUMBERED, None, 1, message);
     }
 
     fn report_columns(&mut self, catalogue: &Catalogue<'_>, table: &Table<'_>, layout: &Layout) {
         let kinds = [
-            ("column_unknown", &layout.unknown, "neither the archive nor the profile knows"),
-            ("column_unusable", &layout.unusable, "without one number per row:"),
+            (
+                RefusalCode::COLUMN_UNKNOWN,
+                &layout.unknown,
+                "neither the archive nor the profile knows",
+            ),
+            (RefusalCode::COLUMN_UNUSABLE, &layout.unusable, "without one number per row:"),
         ];
         for (code, names, what) in kinds {
             if !names.is_empty() {
@@ -534,7 +539,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             judged.rows_read(),
             reasons.join(", ")
         );
-        let reason = Reason { code: "too_many_refused_rows", message, parked: false };
+        let reason = Reason { code: RefusalCode::TOO_MANY_REFUSED_ROWS, message, parked: false };
         self.refuse_table(catalogue, table, Some(detector), reason);
         if let Some(refusal) = self.report.refusals.last_mut() {
             let rows = judged.faults.iter().map(|(row, _)| *row as u64);
@@ -591,11 +596,15 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         for (column, count) in &counts.infinite {
             let name = &detection().columns[*column].name;
             let message = format!("{count} infinite values of {name} are NULL");
-            self.find(catalogue, table, "infinite_value", Some(name), *count, message);
+            self.find(catalogue, table, RefusalCode::INFINITE_VALUE, Some(name), *count, message);
         }
         let classes = [
-            ("class_not_set", counts.classes.unclassified, "rows were never classified"),
-            ("class_not_whole", counts.classes.not_whole, "classes are no whole number and NULL"),
+            (RefusalCode::CLASS_NOT_SET, counts.classes.unclassified, "rows were never classified"),
+            (
+                RefusalCode::CLASS_NOT_WHOLE,
+                counts.classes.not_whole,
+                "classes are no whole number and NULL",
+            ),
         ];
         for (code, count, what) in classes.into_iter().filter(|(_, count, _)| *count > 0) {
             self.find(catalogue, table, code, Some("class"), count, format!("{count} {what}"));
@@ -627,7 +636,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
 
 /// The reason why no row of a table is used.
 struct Reason {
-    code: &'static str,
+    code: RefusalCode,
     message: String,
     parked: bool,
 }

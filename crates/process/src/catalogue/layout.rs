@@ -3,6 +3,7 @@
 use super::batch::{detection, position};
 use super::positions::is_text;
 use fits::{AsciiKind, Column, ColumnKind, Element, HduKind, Table};
+use model::RefusalCode;
 use model::profile::CatalogueProfile;
 use model::tables::ColumnType;
 
@@ -45,12 +46,12 @@ pub(super) enum NoCatalogue {
 }
 
 impl NoCatalogue {
-    pub(super) fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> RefusalCode {
         match self {
-            Self::Missing(_) => "required_column_missing",
-            Self::Foreign(_) => "foreign_column",
-            Self::Format { .. } => "required_column_format",
-            Self::Packed => "compressed_table",
+            Self::Missing(_) => RefusalCode::REQUIRED_COLUMN_MISSING,
+            Self::Foreign(_) => RefusalCode::FOREIGN_COLUMN,
+            Self::Format { .. } => RefusalCode::REQUIRED_COLUMN_FORMAT,
+            Self::Packed => RefusalCode::COMPRESSED_TABLE,
         }
     }
 

@@ -13,6 +13,7 @@
 
 use super::batch::{Batch, position};
 use super::logarithm::{mag_of_excess, mag_of_ratio};
+use model::RefusalCode;
 use model::detector::Photometry;
 use model::profile::{PhotometryRules, ZeroPointFor};
 use std::sync::OnceLock;
@@ -36,10 +37,10 @@ pub(super) enum NoCalibration {
 }
 
 impl NoCalibration {
-    pub(super) fn code(self) -> &'static str {
+    pub(super) fn code(self) -> RefusalCode {
         match self {
-            Self::ZeroPoint => "no_zero_point",
-            Self::Exposure => "no_exposure_time",
+            Self::ZeroPoint => RefusalCode::NO_ZERO_POINT,
+            Self::Exposure => RefusalCode::NO_EXPOSURE_TIME,
         }
     }
 }

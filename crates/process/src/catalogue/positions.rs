@@ -492,7 +492,13 @@ mod tests {
         };
         let found = positions(&sources, rules);
         let refused = found.contradiction.iter().map(Contradiction::code);
-        let codes = found.anomalies.iter().map(Anomaly::code).chain(refused).collect();
+        let codes = found
+            .anomalies
+            .iter()
+            .map(Anomaly::code)
+            .chain(refused)
+            .map(model::RefusalCode::as_str)
+            .collect();
         (found.ra_deg.into_iter().zip(found.dec_deg).collect(), codes)
     }
 

@@ -1,7 +1,7 @@
 //! The report of a catalogue task about its input: an account of every row, refusals, findings.
 
 use model::task::{DetectorRows, HduReport, KeptDetector};
-use model::{Finding, ProgrammeId, Refusal};
+use model::{Finding, ProgrammeId, Refusal, RefusalCode};
 use std::collections::BTreeMap;
 
 /// Ranges of rows that a refusal lists at most; its count is always that of all rows.
@@ -37,25 +37,22 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(super) fn refusal(&self, code: &str, message: String) -> Refusal {
+    pub(super) fn refusal(&self, code: RefusalCode, message: String) -> Refusal {
         Refusal { hdu: self.hdu, ..Refusal::new(code, self.file, message) }
     }
 
     pub(super) fn finding(
         &self,
-        code: &str,
+        code: RefusalCode,
         subject: Option<&str>,
         count: u64,
         message: String,
     ) -> Finding {
         Finding {
-            code: code.to_owned(),
-            file: self.file.to_owned(),
             hdu: self.hdu,
             subject: subject.map(str::to_owned),
-            files: 1,
             count,
-            message,
+            ..Finding::new(code, self.file, message)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Usability of rows.
 
-use model::RowRange;
+use model::{RefusalCode, RowRange};
 
 /// The reason why a row cannot be used; the first reason that applies counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,16 +16,16 @@ pub(super) enum RowFault {
 }
 
 impl RowFault {
-    pub(super) fn code(self) -> &'static str {
+    pub(super) fn code(self) -> RefusalCode {
         match self {
-            Self::SequenceMissing => "sequence_number_missing",
-            Self::SequenceNotWhole => "sequence_number_not_whole",
-            Self::SequenceOutOfRange => "sequence_number_out_of_range",
-            Self::SequenceTwice => "sequence_number_duplicate",
-            Self::PixelMissing => "pixel_position_missing",
-            Self::OutsideDetector => "outside_detector",
-            Self::SkyMissing => "sky_position_missing",
-            Self::SkyOutOfRange => "sky_position_out_of_range",
+            Self::SequenceMissing => RefusalCode::SEQUENCE_NUMBER_MISSING,
+            Self::SequenceNotWhole => RefusalCode::SEQUENCE_NUMBER_NOT_WHOLE,
+            Self::SequenceOutOfRange => RefusalCode::SEQUENCE_NUMBER_OUT_OF_RANGE,
+            Self::SequenceTwice => RefusalCode::SEQUENCE_NUMBER_DUPLICATE,
+            Self::PixelMissing => RefusalCode::PIXEL_POSITION_MISSING,
+            Self::OutsideDetector => RefusalCode::OUTSIDE_DETECTOR,
+            Self::SkyMissing => RefusalCode::SKY_POSITION_MISSING,
+            Self::SkyOutOfRange => RefusalCode::SKY_POSITION_OUT_OF_RANGE,
         }
     }
 

@@ -4,7 +4,7 @@
 //! in a batch blocks other frames.
 
 use model::tables::{Column, ColumnType};
-use model::{is_clean, shown_briefly};
+use model::{RefusalCode, is_clean, shown_briefly};
 
 use super::cell::Cell;
 use super::notes::{Notes, Place};
@@ -25,18 +25,23 @@ pub(super) fn check(rows: &mut [Row<'_>], file: &str, notes: &mut Notes) {
                 Some(Problem::Range(value)) => {
                     let message =
                         format!("{value} is outside the column's range and became unknown");
-                    notes.find(place, "value_out_of_range", &subject(), message);
+                    notes.find(place, RefusalCode::VALUE_OUT_OF_RANGE, &subject(), message);
                     *cell = Cell::Null;
                 }
                 Some(Problem::Text(text)) => {
                     let message = format!("a text of {} bytes was cut or escaped", text.0);
-                    notes.find(place, "text_not_storable", &subject(), message);
+                    notes.find(place, RefusalCode::TEXT_NOT_STORABLE, &subject(), message);
                     *cell = Cell::from(text.1);
                 }
             }
             if *cell == Cell::Null && !column.nullable {
                 let message = format!("{} has no value that can be stored", subject());
-                return notes.refuse(place, "value_missing", column.keyword.as_deref(), message);
+                return notes.refuse(
+                    place,
+                    RefusalCode::VALUE_MISSING,
+                    column.keyword.as_deref(),
+                    message,
+                );
             }
         }
     }

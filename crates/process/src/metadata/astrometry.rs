@@ -1,6 +1,7 @@
 //! The rows of `astrometry`: the world coordinate system of the header, and the footprint.
 
 use fits::Value;
+use model::RefusalCode;
 use model::profile::{Fk5Rule, SurveyProfile};
 use sky::{
     Footprint, Galactic, PixelSize, Reading, ReferenceFrame, SkyDerived, SkyPosition, Wcs, WcsFault,
@@ -63,7 +64,7 @@ pub(super) fn row<'f>(
         }
     };
     for note in wcs.notes() {
-        notes.find(place, note.code, &note.keyword, note.message.clone());
+        notes.find(place, RefusalCode::of_fault(note.code), &note.keyword, note.message.clone());
     }
     let [width, height] = detector.size();
     match wcs.footprint(PixelSize { width, height }) {
@@ -75,7 +76,7 @@ pub(super) fn row<'f>(
 
 fn note(fault: &WcsFault, place: Place<'_>, notes: &mut Notes) {
     let subject = fault.keyword().unwrap_or("CTYPE1");
-    notes.find(place, fault.code(), subject, fault.to_string());
+    notes.find(place, RefusalCode::of_fault(fault.code()), subject, fault.to_string());
 }
 
 /// Finds the coordinate system of the image, else that of the X and Y columns of its table (as in VISTA's tables).

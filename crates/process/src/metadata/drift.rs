@@ -1,8 +1,8 @@
 //! One scan of every card: new keywords, and keywords that name other frames.
 
 use fits::FitsFile;
-use model::ExtNum;
 use model::profile::{NewKeyword, SurveyProfile};
+use model::{ExtNum, RefusalCode};
 
 use super::frame::Frame;
 use super::notes::{Notes, Place};
@@ -61,16 +61,18 @@ fn report_new(
     notes: &mut Notes,
 ) {
     let known = |f: &model::Finding| {
-        f.code == "keyword_new" && f.file == place.file && f.subject.as_deref() == Some(keyword)
+        f.code == RefusalCode::KEYWORD_NEW
+            && f.file == place.file
+            && f.subject.as_deref() == Some(keyword)
     };
     if !notes.findings.iter().any(known) {
         *named += 1;
         if *named > profile.limits.new_keywords_named {
             let message = "more new keywords".to_owned();
-            notes.find(Place { hdu: None, ..place }, "keyword_new", "...", message);
+            notes.find(Place { hdu: None, ..place }, RefusalCode::KEYWORD_NEW, "...", message);
             return;
         }
     }
     let message = format!("{keyword} is new: kept in the header's text only");
-    notes.find(place, "keyword_new", keyword, message);
+    notes.find(place, RefusalCode::KEYWORD_NEW, keyword, message);
 }

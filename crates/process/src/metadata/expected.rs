@@ -1,5 +1,6 @@
 //! Expectations: columns that must have a value, and the consequence when they have none.
 
+use model::RefusalCode;
 use model::profile::Missing;
 
 use super::cell::Cell;
@@ -41,8 +42,10 @@ fn report(expected: &Expected, place: Place<'_>, notes: &mut Notes) {
     let message = format!("{}.{column} has no value ({subject})", table.name);
     match expected.missing {
         Missing::Null => {}
-        Missing::Finding => notes.find(place, "keyword_missing", subject, message),
+        Missing::Finding => notes.find(place, RefusalCode::KEYWORD_MISSING, subject, message),
         Missing::Refuse if notes.refused => {} // once is enough
-        Missing::Refuse => notes.refuse(place, "keyword_missing", Some(subject), message),
+        Missing::Refuse => {
+            notes.refuse(place, RefusalCode::KEYWORD_MISSING, Some(subject), message)
+        }
     }
 }

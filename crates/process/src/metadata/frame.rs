@@ -3,7 +3,7 @@
 use fits::{FitsFile, Hdu, HduKind};
 use model::profile::{MissingExtensions, Pairing, SurveyProfile};
 use model::task::TaskInput;
-use model::{ExtNum, one_line};
+use model::{ExtNum, RefusalCode, one_line};
 
 use super::astrometry;
 use super::notes::{Notes, Place};
@@ -52,13 +52,18 @@ impl<'f> Frame<'f> {
         let primary = image.hdus().first()?;
         if let Some(fault) = &primary.fault {
             let place = Place { file, hdu: Some(0) };
-            notes.refuse(place, fault.code(), fault.keyword(), one_line(fault));
+            notes.refuse(
+                place,
+                RefusalCode::of_fault(fault.code()),
+                fault.keyword(),
+                one_line(fault),
+            );
             return None;
         }
         let detectors = detectors(input, image, primary, notes);
         if detectors.is_empty() && image.hdus().iter().any(is_image) {
             let message = "no image of the file can be used".to_owned();
-            notes.refuse(Place { file, hdu: None }, "no_usable_detector", None, message);
+            notes.refuse(Place { file, hdu: None }, RefusalCode::NO_USABLE_DETECTOR, None, message);
             return None;
         }
         count_detectors(image, file, &profile.limits.detectors, notes);
@@ -135,7 +140,7 @@ impl<'f> Frame<'f> {
                         otherwise.message
                     );
                     let place = Place { file, hdu: Some(table.index.0) };
-                    notes.find(place, "pairing_renumbered", "XTENSION", message);
+                    notes.find(place, RefusalCode::PAIRING_RENUMBERED, "XTENSION", message);
                 }
                 Pair::IfPlaced { otherwise: reason, .. } | Pair::Apart(reason) => {
                     apart.push(format!(
@@ -149,7 +154,7 @@ impl<'f> Frame<'f> {
         if let Some(first) = apart.first() {
             let message =
                 format!("tables that belong to no detector: {}, the first: {first}", apart.len());
-            notes.find(Place { file, hdu: None }, "table_unpaired", "XTENSION", message);
+            notes.find(Place { file, hdu: None }, RefusalCode::TABLE_UNPAIRED, "XTENSION", message);
         }
     }
 }
@@ -160,7 +165,7 @@ fn count_detectors(image: &FitsFile, file: &str, usual: &[u16], notes: &mut Note
     if !usual.is_empty() && !usual.iter().any(|usual| usize::from(*usual) == found) {
         let usual: Vec<String> = usual.iter().map(u16::to_string).collect();
         let message = format!("{found} detectors, the survey's files have {}", usual.join(" or "));
-        notes.find(Place { file, hdu: None }, "detector_count", "XTENSION", message);
+        notes.find(Place { file, hdu: None }, RefusalCode::DETECTOR_COUNT, "XTENSION", message);
     }
 }
 
@@ -175,7 +180,7 @@ fn count_extensions(image: &FitsFile, file: &str, policy: MissingExtensions, not
     let message = format!(
         "{KEYWORD} states {promised} extensions, the file has {found}: the file was cut between two, or some were cut out"
     );
-    let (place, code) = (Place { file, hdu: None }, "extensions_missing");
+    let (place, code) = (Place { file, hdu: None }, RefusalCode::EXTENSIONS_MISSING);
     match policy {
         MissingExtensions::Finding => notes.find(place, code, KEYWORD, message),
         MissingExtensions::Refuse => notes.refuse(place, code, Some(KEYWORD), message),
@@ -197,7 +202,12 @@ fn detectors<'f>(
         }
         if let Some(fault) = &hdu.fault {
             let place = Place { file: &input.image.name, hdu: Some(number) };
-            notes.refuse_hdu(place, fault.code(), fault.keyword(), one_line(fault));
+            notes.refuse_hdu(
+                place,
+                RefusalCode::of_fault(fault.code()),
+                fault.keyword(),
+                one_line(fault),
+            );
             continue;
         }
         if !is_image(hdu) {

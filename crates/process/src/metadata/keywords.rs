@@ -1,6 +1,7 @@
 //! From keywords to cells: one row's slots, read from its headers.
 
 use fits::{Card, Value};
+use model::RefusalCode;
 use model::profile::Mistyped;
 
 use super::cell::{Cell, Unfit};
@@ -58,8 +59,8 @@ pub(super) fn take<'f>(
             return Some(cell);
         }
         Err(Unfit::NoValue) => return None,
-        Err(Unfit::Mistyped) => ("keyword_mistyped", "of another type than its column"),
-        Err(Unfit::OutOfRange) => ("keyword_out_of_range", "out of range"),
+        Err(Unfit::Mistyped) => (RefusalCode::KEYWORD_MISTYPED, "of another type than its column"),
+        Err(Unfit::OutOfRange) => (RefusalCode::KEYWORD_OUT_OF_RANGE, "out of range"),
     };
     let keyword = card.keyword();
     let message = format!("{keyword} = {} is {}", shown(card), problem.1);
@@ -81,7 +82,7 @@ pub(super) fn note_blank(
         && time::has_blank(text)
     {
         let message = format!("{keyword} = {text:?} has a blank where FITS has a T");
-        notes.find(place, "time_spelling", keyword, message);
+        notes.find(place, RefusalCode::TIME_SPELLING, keyword, message);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The row of `multiframe`.
 
+use model::RefusalCode;
 use model::profile::{Filter, FrameType, Mistyped, OTHER_FRAME, SurveyProfile};
 
 use super::astrometry;
@@ -149,8 +150,10 @@ pub(super) fn filter<'p>(
         let message = format!("{keyword} = {name:?} is no filter of {}", profile.name);
         let place = Place { file, hdu: None };
         match profile.policy.unknown_filter {
-            Mistyped::Finding => notes.find(place, "unknown_filter", keyword, message),
-            Mistyped::Refuse => notes.refuse(place, "unknown_filter", Some(keyword), message),
+            Mistyped::Finding => notes.find(place, RefusalCode::UNKNOWN_FILTER, keyword, message),
+            Mistyped::Refuse => {
+                notes.refuse(place, RefusalCode::UNKNOWN_FILTER, Some(keyword), message)
+            }
         }
     }
     filter

@@ -1,11 +1,11 @@
 //! Findings made while a frame was read, and the parts of it that are rejected.
 
 use model::task::CountedFinding;
-use model::{Finding, Refusal};
+use model::{Finding, Refusal, RefusalCode};
 use std::collections::BTreeMap;
 
 /// Kinds of findings that are reported once per task, with a count, and not once per file.
-const COUNTED: [&str; 2] = ["keyword_missing", "keyword_new"];
+const COUNTED: [RefusalCode; 2] = [RefusalCode::KEYWORD_MISSING, RefusalCode::KEYWORD_NEW];
 
 /// Findings and refusals of one frame.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(super) struct Place<'a> {
 
 impl Notes {
     /// Notes a finding; one of the same kind, file and subject increases its count.
-    pub fn find(&mut self, place: Place<'_>, code: &str, subject: &str, message: String) {
+    pub fn find(&mut self, place: Place<'_>, code: RefusalCode, subject: &str, message: String) {
         let same = |f: &&mut Finding| {
             f.code == code && f.file == place.file && f.subject.as_deref() == Some(subject)
         };
@@ -34,24 +34,32 @@ impl Notes {
             return;
         }
         self.findings.push(Finding {
-            code: code.to_owned(),
-            file: place.file.to_owned(),
             hdu: place.hdu,
             subject: Some(subject.to_owned()),
-            files: 1,
-            count: 1,
-            message,
+            ..Finding::new(code, place.file, message)
         });
     }
 
     /// Refuses the whole frame.
-    pub fn refuse(&mut self, place: Place<'_>, code: &str, keyword: Option<&str>, message: String) {
+    pub fn refuse(
+        &mut self,
+        place: Place<'_>,
+        code: RefusalCode,
+        keyword: Option<&str>,
+        message: String,
+    ) {
         self.refused = true;
         self.add_refusal(place, code, keyword, message, false);
     }
 
     /// Parks the whole frame: it waits for a decision.
-    pub fn park(&mut self, place: Place<'_>, code: &str, keyword: Option<&str>, message: String) {
+    pub fn park(
+        &mut self,
+        place: Place<'_>,
+        code: RefusalCode,
+        keyword: Option<&str>,
+        message: String,
+    ) {
         self.refused = true;
         self.add_refusal(place, code, keyword, message, true);
     }
@@ -64,7 +72,7 @@ impl Notes {
         project: &str,
         message: String,
     ) {
-        self.park(place, "unknown_project", keyword, message);
+        self.park(place, RefusalCode::UNKNOWN_PROJECT, keyword, message);
         if let Some(refusal) = self.refusals.last_mut() {
             refusal.subject = Some(project.to_owned());
         }
@@ -74,7 +82,7 @@ impl Notes {
     pub fn refuse_hdu(
         &mut self,
         place: Place<'_>,
-        code: &str,
+        code: RefusalCode,
         keyword: Option<&str>,
         message: String,
     ) {
@@ -84,7 +92,7 @@ impl Notes {
     fn add_refusal(
         &mut self,
         place: Place<'_>,
-        code: &str,
+        code: RefusalCode,
         keyword: Option<&str>,
         message: String,
         parked: bool,
@@ -108,7 +116,7 @@ pub(super) struct Counted {
 impl Counted {
     /// Adds the findings of an input; `image` is the name of its image, other files are its catalogue.
     pub fn add(&mut self, ordinal: u32, image: &str, findings: &[Finding]) {
-        for finding in findings.iter().filter(|f| COUNTED.contains(&f.code.as_str())) {
+        for finding in findings.iter().filter(|f| is_counted(f)) {
             let subject = finding.subject.clone().unwrap_or_default();
             let key = (finding.code.clone(), subject, finding.file != image);
             let count = u32::try_from(finding.count).unwrap_or(u32::MAX);
@@ -125,6 +133,10 @@ impl Counted {
         };
         self.runs.into_iter().map(finding).collect()
     }
+}
+
+fn is_counted(finding: &Finding) -> bool {
+    COUNTED.iter().any(|code| finding.code == *code)
 }
 
 fn push_run(runs: &mut Vec<[u32; 3]>, [first, last, count]: [u32; 3]) {
@@ -152,7 +164,7 @@ pub(super) fn counted(findings: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for finding in findings {
-        if !COUNTED.contains(&finding.code.as_str()) {
+        if !is_counted(&finding) {
             kept.push(finding);
             continue;
         }
@@ -182,9 +194,9 @@ mod tests {
         for file in ["a.fit", "b.fit"] {
             let mut notes = Notes::default();
             let place = Place { file, hdu: Some(1) };
-            notes.find(place, "keyword_new", "FOO", "new".to_owned());
-            notes.find(place, "keyword_new", "FOO", "new".to_owned());
-            notes.find(place, "keyword_mistyped", "BAR", "mistyped".to_owned());
+            notes.find(place, RefusalCode::KEYWORD_NEW, "FOO", "new".to_owned());
+            notes.find(place, RefusalCode::KEYWORD_NEW, "FOO", "new".to_owned());
+            notes.find(place, RefusalCode::KEYWORD_MISTYPED, "BAR", "mistyped".to_owned());
             all.extend(notes.findings);
         }
         let found = counted(all);
@@ -204,7 +216,7 @@ mod tests {
             let mut notes = Notes::default();
             for _ in 0..count {
                 let place = Place { file, hdu: Some(1) };
-                notes.find(place, "keyword_missing", subject, "missing".to_owned());
+                notes.find(place, RefusalCode::KEYWORD_MISSING, subject, "missing".to_owned());
             }
             notes.findings
         };

@@ -14,6 +14,7 @@ mod epoch;
 mod order;
 
 use fits::Value;
+use model::RefusalCode;
 use model::profile::{SurveyProfile, TimeRules};
 
 use super::cell::Cell;
@@ -142,7 +143,7 @@ impl Stated {
             let message = format!(
                 "{keyword} and the Modified Julian Date {mjd}, which is a whole day, are {apart:.0} s apart: {keyword} counts"
             );
-            notes.find(place, "time_contradicted", keyword, message);
+            notes.find(place, RefusalCode::TIME_CONTRADICTED, keyword, message);
         }
         None
     }
@@ -180,7 +181,7 @@ impl Reader<'_, '_, '_> {
             let message = format!(
                 "TIMESYS = {name:?} has no known relation to UTC: dates and times are NULL"
             );
-            notes.find(place, "time_scale_unknown", "TIMESYS", message);
+            notes.find(place, RefusalCode::TIME_SCALE_UNKNOWN, "TIMESYS", message);
         }
         scale
     }
@@ -197,7 +198,7 @@ impl Reader<'_, '_, '_> {
         let Some(scale) = TimeScale::named(self.scale_name()) else { return };
         let mut find = |keyword: &str, text: &str| {
             let message = format!("{keyword} = {text:?} is no time of {}", self.scale_name());
-            notes.find(place, "keyword_mistyped", keyword, message);
+            notes.find(place, RefusalCode::KEYWORD_MISTYPED, keyword, message);
         };
         let date = match row.get(end.date_column) {
             Cell::Text(text) => time::parse(text).map(|date| (text, date)),
@@ -232,7 +233,7 @@ impl Reader<'_, '_, '_> {
             let utc = time.and_then(|time| scale.to_utc(time));
             if utc.is_none() && time.is_some_and(|t| t.seconds.is_some()) {
                 let message = format!("{} is before the leap seconds of 1972", self.scale_name());
-                notes.find(place, "time_scale_unknown", end.date_keyword, message);
+                notes.find(place, RefusalCode::TIME_SCALE_UNKNOWN, end.date_keyword, message);
             }
             utc
         };
@@ -273,7 +274,7 @@ impl Reader<'_, '_, '_> {
             let message = format!(
                 "{keyword} has no time of day, and no keyword of the profile's [time] has one: {column} is NULL"
             );
-            notes.find(place, "time_of_day_missing", keyword, message);
+            notes.find(place, RefusalCode::TIME_OF_DAY_MISSING, keyword, message);
         }
     }
 
@@ -360,7 +361,7 @@ fn contradiction(
             "{} and the Modified Julian Date are {apart:.0} s apart: the latter counts",
             end.date_keyword
         );
-        notes.find(place, "time_contradicted", end.date_keyword, message);
+        notes.find(place, RefusalCode::TIME_CONTRADICTED, end.date_keyword, message);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The row of `programme_frame`, or the reason why the frame is parked.
 
+use model::RefusalCode;
 use model::profile::{Assignment, FrameKind, SurveyProfile};
 use model::task::ProgrammeRef;
 
@@ -34,13 +35,13 @@ pub(super) fn row<'f>(
             let programme = of_name(&rules.unnamed);
             if programme.is_none() {
                 let message = "the frame names no project".to_owned();
-                notes.park(place, "no_project", keyword, message);
+                notes.park(place, RefusalCode::NO_PROJECT, keyword, message);
             }
             programme
         }
         Assignment::Unknown if is_calibration => {
             let message = format!("project {project:?} is not registered");
-            notes.find(place, "unknown_project", keyword.unwrap_or("PROJECT"), message);
+            notes.find(place, RefusalCode::UNKNOWN_PROJECT, keyword.unwrap_or("PROJECT"), message);
             of_name(&rules.calibration)
         }
         Assignment::Unknown => {

@@ -1,8 +1,8 @@
 //! The rows of `provenance`: the frames that headers name, and their roles for this frame.
 
 use fits::{Card, Value};
-use model::ExtNum;
 use model::profile::{Role, SurveyProfile};
+use model::{ExtNum, RefusalCode};
 
 use super::notes::{Notes, Place};
 use super::reference::{self, FileReference};
@@ -32,7 +32,7 @@ pub(super) fn read<'f>(
     if component.is_none() && role == Role::Combine && !text.trim().is_empty() {
         let message = format!("{} = {text:?} names no file", card.keyword());
         let place = Place { file, hdu: Some(ext_num.hdu()) };
-        notes.find(place, "component_unclear", card.keyword(), message);
+        notes.find(place, RefusalCode::COMPONENT_UNCLEAR, card.keyword(), message);
     }
     component.map(|component| Naming { ext_num, role, keyword: card.keyword(), component })
 }

@@ -6,7 +6,7 @@ use fits::{FitsFile, HduIndex, HduKind, Limits};
 use model::preview_name as name;
 use model::profile::{FrameKind, SurveyProfile};
 use model::task::{TaskFile, TaskInput};
-use model::{ExtNum, Finding, Refusal, one_line};
+use model::{ExtNum, Finding, Refusal, RefusalCode, one_line};
 use sky::{Reading, Wcs};
 use std::io;
 
@@ -182,30 +182,26 @@ fn refusal_of(file: &str, hdu: HduIndex, fault: PreviewFault) -> Result<Refusal,
     let (code, message) = match fault {
         PreviewFault::Unreadable(error) if error.fault.is_transient() => return Err(error.into()),
         PreviewFault::Unreadable(error) => return Ok(refusal(file, &error)),
-        PreviewFault::NoPicture { .. } => ("no_picture", one_line(&fault)),
-        PreviewFault::Jpeg(_) => ("no_jpeg", one_line(&fault)),
+        PreviewFault::NoPicture { .. } => (RefusalCode::NO_PICTURE, one_line(&fault)),
+        PreviewFault::Jpeg(_) => (RefusalCode::NO_JPEG, one_line(&fault)),
     };
     Ok(Refusal { hdu: Some(hdu.0), ..Refusal::new(code, file, message) })
 }
 
 fn findings(file: &str, preview: &DetectorPreview) -> Vec<Finding> {
-    let finding = |code: &str, count: u64, message: String| Finding {
-        code: code.to_owned(),
-        file: file.to_owned(),
+    let finding = |code: RefusalCode, count: u64, message: String| Finding {
         hdu: Some(preview.hdu.0),
-        subject: None,
-        files: 1,
         count,
-        message,
+        ..Finding::new(code, file, message)
     };
     let mut findings = Vec::new();
     if preview.valid_pixels == 0 {
         let message = "no pixel has a value: the preview is black".to_owned();
-        findings.push(finding("no_valid_pixel", 1, message));
+        findings.push(finding(RefusalCode::NO_VALID_PIXEL, 1, message));
     }
     if preview.planes > 1 {
         let message = format!("the preview shows the first of {} planes", preview.planes);
-        findings.push(finding("planes_not_shown", preview.planes - 1, message));
+        findings.push(finding(RefusalCode::PLANES_NOT_SHOWN, preview.planes - 1, message));
     }
     findings
 }

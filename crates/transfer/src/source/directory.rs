@@ -5,6 +5,7 @@ use super::{
     links,
 };
 use files::OpenFault;
+use model::RefusalCode;
 use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -88,9 +89,11 @@ impl Directory {
 pub(crate) fn fault(path: &Path, error: &io::Error) -> SourceFault {
     let place = path.display().to_string();
     match error.kind() {
-        io::ErrorKind::NotFound => SourceFault::lasting("missing_file", place, "not found"),
+        io::ErrorKind::NotFound => {
+            SourceFault::lasting(RefusalCode::MISSING_FILE, place, "not found")
+        }
         io::ErrorKind::PermissionDenied => {
-            SourceFault::lasting("unreadable", place, "permission denied")
+            SourceFault::lasting(RefusalCode::UNREADABLE, place, "permission denied")
         }
         _ => SourceFault::passing(place, error),
     }
@@ -142,8 +145,9 @@ impl Source for Directory {
 
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
         let shown = self.place(delivery);
-        let path =
-            self.real(delivery).map_err(|why| SourceFault::lasting("symbolic_link", shown, why))?;
+        let path = self
+            .real(delivery)
+            .map_err(|why| SourceFault::lasting(RefusalCode::SYMBOLIC_LINK, shown, why))?;
         let at = |e: io::Error| fault(&path, &e);
         let mut entries = Vec::new();
         for found in std::fs::read_dir(&path).map_err(at)? {
@@ -220,7 +224,7 @@ fn of_open(path: &Path, open: &OpenFault) -> SourceFault {
     match open {
         OpenFault::Io(error) => fault(path, error),
         other => SourceFault::lasting(
-            other.code(),
+            RefusalCode::of_fault(other.code()),
             path.display().to_string(),
             format!("the file {other}"),
         ),

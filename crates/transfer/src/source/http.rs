@@ -8,6 +8,7 @@ use super::{
 };
 use crate::manifest::Manifest;
 use base64::Engine as _;
+use model::RefusalCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ffi::OsString;
 use std::io::Read;
@@ -50,7 +51,7 @@ fn authorities(access: &Access) -> Result<RootCerts, SourceFault> {
         return Ok(RootCerts::WebPki);
     };
     let fault = |why: &dyn std::fmt::Display| {
-        SourceFault::lasting("no_authorities", path.display().to_string(), why)
+        SourceFault::lasting(RefusalCode::NO_AUTHORITIES, path.display().to_string(), why)
     };
     let text = std::fs::read(&path).map_err(|e| fault(&e))?;
     let certificates: Vec<_> = ureq::tls::parse_pem(&text)
@@ -72,18 +73,22 @@ pub(super) fn no_response(place: &str, error: &ureq::Error) -> SourceFault {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "no such host".to_owned(),
         ureq::Error::Rustls(error) => {
-            return SourceFault::lasting("no_access", place, format!("TLS: {error}"));
+            return SourceFault::lasting(RefusalCode::NO_ACCESS, place, format!("TLS: {error}"));
         }
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-            return SourceFault::lasting("no_address", place, "not a valid URL");
+            return SourceFault::lasting(RefusalCode::NO_ADDRESS, place, "not a valid URL");
         }
         // The server is reachable, and responds in this way to every request for this file.
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
-            return SourceFault::lasting("refused_by_source", place, "too many redirects");
+            return SourceFault::lasting(
+                RefusalCode::REFUSED_BY_SOURCE,
+                place,
+                "too many redirects",
+            );
         }
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
             let why = format!("invalid HTTP response: {error}");
-            return SourceFault::lasting("refused_by_source", place, why);
+            return SourceFault::lasting(RefusalCode::REFUSED_BY_SOURCE, place, why);
         }
         other => other.to_string(),
     };
@@ -94,11 +99,11 @@ pub(super) fn no_response(place: &str, error: &ureq::Error) -> SourceFault {
 pub(super) fn refused(place: &str, status: StatusCode) -> SourceFault {
     let why = format!("the server responded with {status}");
     match status.as_u16() {
-        404 | 410 => SourceFault::lasting("missing_file", place, "not found"),
-        401 | 403 => SourceFault::lasting("unreadable", place, why),
+        404 | 410 => SourceFault::lasting(RefusalCode::MISSING_FILE, place, "not found"),
+        401 | 403 => SourceFault::lasting(RefusalCode::UNREADABLE, place, why),
         412 | 416 => SourceFault::Changed { place: place.to_owned() },
         408 | 425 | 429 | 500..=599 => SourceFault::busy(place, why),
-        _ => SourceFault::lasting("refused_by_source", place, why),
+        _ => SourceFault::lasting(RefusalCode::REFUSED_BY_SOURCE, place, why),
     }
 }
 
@@ -129,7 +134,7 @@ pub(super) fn listed(place: &str, response: Response<Body>) -> Result<String, So
     body.read_to_end(&mut bytes).map_err(|e| SourceFault::passing(place, e))?;
     if bytes.len() as u64 > PAGE_BYTES {
         let why = format!("the list of files is longer than {PAGE_BYTES} bytes");
-        return Err(SourceFault::lasting("list_too_long", place, why));
+        return Err(SourceFault::lasting(RefusalCode::LIST_TOO_LONG, place, why));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -256,7 +261,7 @@ impl Http {
         let url = self.url(delivery, "") + "/";
         let (text, is_framed) = self.text(&url)?;
         let at = Url::parse(&url).map_err(|e| {
-            SourceFault::lasting("no_address", &url, format!("not a valid URL: {e}"))
+            SourceFault::lasting(RefusalCode::NO_ADDRESS, &url, format!("not a valid URL: {e}"))
         })?;
         let links = Links::read(&text);
         if links.is_cut || !is_framed && links.is_opened && !links.is_closed {
@@ -357,11 +362,13 @@ impl Http {
                     return Err(fault);
                 }
                 // The file is listed, but missing: a list may be ahead of its files.
-                Err(SourceFault::Lasting { code: "missing_file", .. }) => entries.push(Entry {
-                    kind: EntryKind::Elsewhere,
-                    note: "the file is listed, and the server does not have it".to_owned(),
-                    ..name_only(entry)
-                }),
+                Err(SourceFault::Lasting { code: RefusalCode::MISSING_FILE, .. }) => {
+                    entries.push(Entry {
+                        kind: EntryKind::Elsewhere,
+                        note: "the file is listed, and the server does not have it".to_owned(),
+                        ..name_only(entry)
+                    })
+                }
                 // The file is listed nevertheless; reading it will report the reason.
                 Err(_) => entries.push(name_only(entry)),
             }

@@ -21,6 +21,7 @@ pub use address::{Address, Secret};
 pub use directory::Directory;
 
 use crate::pace::Stall;
+use model::RefusalCode;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ impl Entry {
 const MAX_ENTRIES: usize = 1_000_000;
 
 fn endless(place: impl Into<String>) -> SourceFault {
-    SourceFault::lasting("refused_by_source", place, "the list of entries does not end")
+    SourceFault::lasting(RefusalCode::REFUSED_BY_SOURCE, place, "the list of entries does not end")
 }
 
 /// The reason why a source did not fulfil a request.
@@ -134,7 +135,7 @@ pub enum SourceFault {
         /// The message.
         why: String,
         /// Machine-readable reason.
-        code: &'static str,
+        code: RefusalCode,
     },
     /// The file has changed since it was listed.
     #[error("{place}: changed since it was listed")]
@@ -159,7 +160,7 @@ impl SourceFault {
     }
 
     /// Makes a fault for which a retry does not help.
-    pub fn lasting(code: &'static str, place: impl Into<String>, why: impl ToString) -> Self {
+    pub fn lasting(code: RefusalCode, place: impl Into<String>, why: impl ToString) -> Self {
         Self::Lasting { place: place.into(), why: why.to_string(), code }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Access, Connection, Entry, EntryKind, Found, MAX_ENTRIES, Sink, Source, SourceFault, Span,
     endless,
 };
+use model::RefusalCode;
 use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use std::ffi::OsString;
@@ -27,7 +28,9 @@ pub(super) struct S3 {
 impl S3 {
     pub(super) fn new(place: S3Place, access: Access) -> Result<Self, SourceFault> {
         let shown = format!("s3://{}", place.bucket);
-        let fault = |why: &dyn std::fmt::Display| SourceFault::lasting("no_address", &shown, why);
+        let fault = |why: &dyn std::fmt::Display| {
+            SourceFault::lasting(RefusalCode::NO_ADDRESS, &shown, why)
+        };
         let region =
             if access.region.is_empty() { "us-east-1".to_owned() } else { access.region.clone() };
         // Amazon's own service responds under the bucket's name; other stores under the path.
@@ -135,7 +138,11 @@ impl Source for S3 {
     fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
         let (mut entries, below) = self.keys(&self.prefix(delivery))?;
         if entries.is_empty() && below.is_empty() {
-            return Err(SourceFault::lasting("missing_file", self.place(delivery), "not found"));
+            return Err(SourceFault::lasting(
+                RefusalCode::MISSING_FILE,
+                self.place(delivery),
+                "not found",
+            ));
         }
         entries.extend(below.into_iter().map(|name| Entry {
             name: name.into(),

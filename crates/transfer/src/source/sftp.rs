@@ -8,6 +8,7 @@ use super::{
     Access, Connection, Entry, EntryKind, Found, Links, MAX_ENTRIES, Sink, Source, SourceFault,
     Span, below, endless, links,
 };
+use model::RefusalCode;
 use russh_sftp::client::error::Error;
 use russh_sftp::client::{Config, RawSftpSession};
 use russh_sftp::protocol::{File, FileAttributes, FileType, OpenFlags, StatusCode};
@@ -112,7 +113,7 @@ impl Reach {
         ours.set_nonblocking(true).map_err(fault)?;
         let ssh = self.ssh(theirs.into()).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
-                SourceFault::lasting("no_ssh", &host, "ssh is not installed")
+                SourceFault::lasting(RefusalCode::NO_SSH, &host, "ssh is not installed")
             }
             _ => fault(e),
         })?;
@@ -221,7 +222,7 @@ impl SftpConnection {
         let last = stderr_text.lines().map(str::trim).rfind(|line| !line.is_empty());
         let why = last.map_or_else(|| error.to_string(), str::to_owned);
         if why.contains("Permission denied") || why.contains("Host key verification failed") {
-            return SourceFault::lasting("no_access", host, why);
+            return SourceFault::lasting(RefusalCode::NO_ACCESS, host, why);
         }
         SourceFault::passing(host, why)
     }
@@ -230,9 +231,11 @@ impl SftpConnection {
         let place = format!("{}: {path}", self.reach.place.host);
         match error {
             Error::Status(status) => match status.status_code {
-                StatusCode::NoSuchFile => SourceFault::lasting("missing_file", place, "not found"),
+                StatusCode::NoSuchFile => {
+                    SourceFault::lasting(RefusalCode::MISSING_FILE, place, "not found")
+                }
                 StatusCode::PermissionDenied => {
-                    SourceFault::lasting("unreadable", place, "permission denied")
+                    SourceFault::lasting(RefusalCode::UNREADABLE, place, "permission denied")
                 }
                 _ => SourceFault::busy(place, status.error_message),
             },
@@ -330,7 +333,7 @@ impl SftpConnection {
         }
         let place = format!("{}: {own}", self.reach.place.host);
         self.allows(own, trees, None)
-            .map_err(|why| SourceFault::lasting("symbolic_link", place, why))
+            .map_err(|why| SourceFault::lasting(RefusalCode::SYMBOLIC_LINK, place, why))
     }
 
     /// Checks that a link may lead to a target; returns the reason when it may not.

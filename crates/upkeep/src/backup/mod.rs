@@ -78,7 +78,8 @@ pub fn prospect(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError
 fn check_kind(site: &Site, target: &Path) -> Result<(), ArchiveFault> {
     let of_server = Ledger::read(target)?.map(|ledger| ledger.is_of_server());
     if of_server.is_some_and(|of_server| of_server == site.is_embedded()) {
-        let message = format!("{} is the backup of an archive on another kind of database", target.display());
+        let message =
+            format!("{} is the backup of an archive on another kind of database", target.display());
         return Err(ArchiveFault::Conflict(message));
     }
     Ok(())

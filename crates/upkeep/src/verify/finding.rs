@@ -1,5 +1,6 @@
 //! Findings of `verify`.
 
+use model::refusal_code::{self, RefusalCode};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -287,85 +288,59 @@ pub enum Finding {
 impl Finding {
     /// Returns the machine-readable kind.
     pub fn code(&self) -> &'static str {
+        self.registered().as_str()
+    }
+
+    fn registered(&self) -> RefusalCode {
         match self {
-            Self::DatabaseDamaged { .. } => "database_damaged",
-            Self::BrokenReference { .. } => "broken_reference",
-            Self::NumberMissing { .. } => "number_missing",
-            Self::NumberBeyondCounter { .. } => "number_beyond_counter",
-            Self::ObjectIdsUnaccounted { .. } => "object_ids_unaccounted",
-            Self::ObjectIdsTwice { .. } => "object_ids_twice",
-            Self::RangeState { .. } => "range_state",
-            Self::RangeRows { .. } => "range_rows",
-            Self::DetectorsOverlap { .. } => "detectors_overlap",
-            Self::NaturalKeyTwice { .. } => "natural_key_twice",
-            Self::MultiframeAbsent { .. } => "multiframe_absent",
-            Self::SupersededCurrent { .. } => "superseded_current",
-            Self::ProductNotShown { .. } => "product_not_shown",
-            Self::CatalogueVersions { .. } => "catalogue_versions",
-            Self::BatchRows { .. } => "batch_rows",
-            Self::RoundWithoutEvent { .. } => "round_without_event",
-            Self::LibraryFileMissing { .. } => "library_file_missing",
-            Self::LibraryFileLength { .. } => "library_file_length",
-            Self::LibraryFileContent { .. } => "library_file_content",
-            Self::PreviewMissing { .. } => "preview_missing",
-            Self::PreviewLength { .. } => "preview_length",
-            Self::LakeFileMissing { .. } => "lake_file_missing",
-            Self::LakeFileLength { .. } => "lake_file_length",
-            Self::LakeFileContent { .. } => "lake_file_content",
-            Self::LakeFileWithoutEvent { .. } => "lake_file_without_event",
-            Self::PartitionRows { .. } => "partition_rows",
-            Self::TableWithoutEvent { .. } => "table_without_event",
-            Self::LakeFileStray { .. } => "lake_file_stray",
-            Self::LibraryFileStray { .. } => "library_file_stray",
-            Self::PreviewStray { .. } => "preview_stray",
-            Self::DirectoryUnreadable { .. } => "directory_unreadable",
-            Self::SnapshotWithoutEvent { .. } => "snapshot_without_event",
-            Self::InlinedRows { .. } => "inlined_rows",
+            Self::DatabaseDamaged { .. } => RefusalCode::DATABASE_DAMAGED,
+            Self::BrokenReference { .. } => RefusalCode::BROKEN_REFERENCE,
+            Self::NumberMissing { .. } => RefusalCode::NUMBER_MISSING,
+            Self::NumberBeyondCounter { .. } => RefusalCode::NUMBER_BEYOND_COUNTER,
+            Self::ObjectIdsUnaccounted { .. } => RefusalCode::OBJECT_IDS_UNACCOUNTED,
+            Self::ObjectIdsTwice { .. } => RefusalCode::OBJECT_IDS_TWICE,
+            Self::RangeState { .. } => RefusalCode::RANGE_STATE,
+            Self::RangeRows { .. } => RefusalCode::RANGE_ROWS,
+            Self::DetectorsOverlap { .. } => RefusalCode::DETECTORS_OVERLAP,
+            Self::NaturalKeyTwice { .. } => RefusalCode::NATURAL_KEY_TWICE,
+            Self::MultiframeAbsent { .. } => RefusalCode::MULTIFRAME_ABSENT,
+            Self::SupersededCurrent { .. } => RefusalCode::SUPERSEDED_CURRENT,
+            Self::ProductNotShown { .. } => RefusalCode::PRODUCT_NOT_SHOWN,
+            Self::CatalogueVersions { .. } => RefusalCode::CATALOGUE_VERSIONS,
+            Self::BatchRows { .. } => RefusalCode::BATCH_ROWS,
+            Self::RoundWithoutEvent { .. } => RefusalCode::ROUND_WITHOUT_EVENT,
+            Self::LibraryFileMissing { .. } => RefusalCode::LIBRARY_FILE_MISSING,
+            Self::LibraryFileLength { .. } => RefusalCode::LIBRARY_FILE_LENGTH,
+            Self::LibraryFileContent { .. } => RefusalCode::LIBRARY_FILE_CONTENT,
+            Self::PreviewMissing { .. } => RefusalCode::PREVIEW_MISSING,
+            Self::PreviewLength { .. } => RefusalCode::PREVIEW_LENGTH,
+            Self::LakeFileMissing { .. } => RefusalCode::LAKE_FILE_MISSING,
+            Self::LakeFileLength { .. } => RefusalCode::LAKE_FILE_LENGTH,
+            Self::LakeFileContent { .. } => RefusalCode::LAKE_FILE_CONTENT,
+            Self::LakeFileWithoutEvent { .. } => RefusalCode::LAKE_FILE_WITHOUT_EVENT,
+            Self::PartitionRows { .. } => RefusalCode::PARTITION_ROWS,
+            Self::TableWithoutEvent { .. } => RefusalCode::TABLE_WITHOUT_EVENT,
+            Self::LakeFileStray { .. } => RefusalCode::LAKE_FILE_STRAY,
+            Self::LibraryFileStray { .. } => RefusalCode::LIBRARY_FILE_STRAY,
+            Self::PreviewStray { .. } => RefusalCode::PREVIEW_STRAY,
+            Self::DirectoryUnreadable { .. } => RefusalCode::DIRECTORY_UNREADABLE,
+            Self::SnapshotWithoutEvent { .. } => RefusalCode::SNAPSHOT_WITHOUT_EVENT,
+            Self::InlinedRows { .. } => RefusalCode::INLINED_ROWS,
         }
     }
 
-    /// Returns the repair in words.
-    pub fn repair(&self) -> String {
-        match self {
-            Self::LibraryFileMissing { .. }
-            | Self::LibraryFileLength { .. }
-            | Self::LibraryFileContent { .. } => {
-                "fetch the file again from its source, or restore the file from a backup of the library".to_owned()
-            }
-            Self::PreviewMissing { .. } | Self::PreviewLength { .. } => "generate the preview again".to_owned(),
-            Self::LibraryFileStray { delivery: Some(_), .. } => {
-                "move the file to library/.strays; no table lists the file".to_owned()
-            }
-            Self::DirectoryUnreadable { .. } => {
-                "give the user that runs almagest the right to list the directory, or repair the disk".to_owned()
-            }
-            Self::LakeFileStray { .. } | Self::PreviewStray { .. } => {
-                "remove the file; no table lists the file".to_owned()
-            }
+    /// Returns the repair in words: those of the register, except where only some of the findings of a code can be repaired so.
+    pub fn repair(&self) -> &'static str {
+        let code = match self {
             Self::LibraryFileStray { delivery: None, .. } => {
-                "remove the file, unless a user put it there on purpose; no table lists the file".to_owned()
+                return "remove the file, unless a user put it there on purpose; no table lists the file";
             }
-            Self::SnapshotWithoutEvent { .. }
-            | Self::InlinedRows { .. }
-            | Self::LakeFileWithoutEvent { .. } => {
-                "another program wrote into the lake: restore archive.db from a backup, or delete its rows with \
-                 that program, and attach READ_ONLY from now on"
-                    .to_owned()
-            }
-            Self::TableWithoutEvent { .. } => "drop the table: no row of the table was ever visible".to_owned(),
-            Self::PartitionRows { .. } => "restore the database from a backup".to_owned(),
-            Self::LakeFileMissing { .. }
-            | Self::LakeFileLength { .. }
-            | Self::LakeFileContent { .. } => "restore the file from a backup of lake/".to_owned(),
-            Self::SupersededCurrent { is_recorded: true, .. }
-            | Self::ProductNotShown { is_recorded: true, .. } => {
-                "show the newest product of each name again".to_owned()
-            }
-            Self::CatalogueVersions { .. } => {
-                "show the metadata that were read with the detections' version again".to_owned()
-            }
-            _ => "restore archive.db from a backup; the library and lake are not concerned".to_owned(),
-        }
+            // The rows differ from the record of products: only a backup has their original state.
+            Self::SupersededCurrent { is_recorded: false, .. }
+            | Self::ProductNotShown { is_recorded: false, .. } => RefusalCode::DATABASE_DAMAGED,
+            _ => self.registered(),
+        };
+        refusal_code::entry(code.as_str()).map_or("", |entry| entry.remedy.text())
     }
 }
 

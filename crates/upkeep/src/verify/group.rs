@@ -28,11 +28,10 @@ pub struct Group {
 impl Report {
     /// Returns the findings in groups, in the order in which the first of each was found.
     pub fn groups(&self) -> Vec<Group> {
-        let mut groups: Vec<(&str, Option<&str>, String, Vec<&Finding>)> = Vec::new();
+        let mut groups: Vec<(&str, Option<&str>, &str, Vec<&Finding>)> = Vec::new();
         for finding in &self.findings {
             let key = (finding.code(), finding.delivery(), finding.repair());
-            let known =
-                groups.iter_mut().find(|(c, d, r, _)| (*c, *d, r) == (key.0, key.1, &key.2));
+            let known = groups.iter_mut().find(|(c, d, r, _)| (*c, *d, *r) == key);
             match known {
                 Some((.., findings)) => findings.push(finding),
                 None => groups.push((key.0, key.1, key.2, vec![finding])),
@@ -54,7 +53,7 @@ impl Report {
                     of_code.iter().filter(|g| g.1.is_some()).flat_map(|g| g.3.clone()).collect();
                 let about = format!("{deliveries} deliveries");
                 let commands = for_all(findings[0]);
-                all.push(group(code, about, of_code[0].2.clone(), &findings, commands));
+                all.push(group(code, about, of_code[0].2.to_owned(), &findings, commands));
             }
             for (_, delivery, repair, findings) in of_code {
                 if delivery.is_some() && deliveries > DELIVERIES {
@@ -62,7 +61,7 @@ impl Report {
                 }
                 let about = delivery.map(|name| format!("delivery {name}")).unwrap_or_default();
                 let commands = commands(findings);
-                all.push(group(code, about, repair.clone(), findings, commands));
+                all.push(group(code, about, (*repair).to_owned(), findings, commands));
             }
         }
         all

@@ -16,7 +16,7 @@ use crate::control::records::{ImageWork, PurgedRound, RefusalFilter, RefusalReco
 use crate::control::report::StatusFilter;
 use crate::error::ArchiveFault;
 use engine::{Connection, Optional, ToSql};
-use model::{UseCase, frame_name};
+use model::{RefusalCode, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -262,7 +262,7 @@ fn refusal_of_all<'r>(
     let is_in_force = |r: &&RefusalRecord| r.state != RefusalState::Resolved && !r.taken;
     let refusals: Vec<&RefusalRecord> = refusals.filter(is_whole).filter(is_in_force).collect();
     // The number of HDUs does not include those without rows.
-    let of_hdus = refusals.iter().filter(|r| r.refusal.code != "zero_rows");
+    let of_hdus = refusals.iter().filter(|r| r.refusal.code != RefusalCode::ZERO_ROWS);
     let refused: BTreeSet<u16> = of_hdus.filter_map(|r| r.refusal.hdu).collect();
     let is_all = refusals.iter().any(|r| r.refusal.hdu.is_none()) || refused.len() >= hdus;
     refusals.first().copied().filter(|_| is_all)

@@ -12,12 +12,12 @@ use crate::control::records::{Cause, Stage, Timestamp};
 use crate::error::ArchiveFault;
 use crate::site::Site;
 use engine::{Connection, Optional};
-use model::{Finding, frame_name};
+use model::{Finding, RefusalCode, frame_name};
 use rusqlite::params;
 use std::collections::BTreeMap;
 
 /// Code of the finding of two images of a delivery whose names are of one frame.
-const FRAME_TWICE: &str = "frame_twice";
+const FRAME_TWICE: &str = RefusalCode::FRAME_TWICE.as_str();
 
 /// The condition that a row of `file` is the latest content of its name: the file is current, or a file of another name
 /// superseded it.

@@ -19,7 +19,7 @@ use crate::site::Site;
 use engine::{Connection, Optional, Value};
 use lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use model::task::{HduReport, StagedFile};
-use model::{EventId, Finding, UnitKey, UnitState, UseCase};
+use model::{EventId, Finding, RefusalCode, UnitKey, UnitState, UseCase};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -665,7 +665,7 @@ fn out_of_range(
 ) -> Vec<(Finding, BTreeMap<i64, u64>)> {
     let finding = |(column, found): (&str, staged::OutOfRange)| {
         let finding = Finding {
-            code: "value_out_of_range".to_owned(),
+            code: RefusalCode::VALUE_OUT_OF_RANGE.into(),
             file: delivery.to_owned(),
             hdu: None,
             subject: Some(format!("{table}.{column}")),
@@ -680,7 +680,7 @@ fn out_of_range(
     };
     let cleaned = |(column, counts): (&str, BTreeMap<i64, u64>)| {
         let finding = Finding {
-            code: "text_cleaned".to_owned(),
+            code: RefusalCode::TEXT_CLEANED.into(),
             file: delivery.to_owned(),
             hdu: None,
             subject: Some(format!("{table}.{column}")),

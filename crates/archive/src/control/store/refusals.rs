@@ -144,7 +144,7 @@ fn take(
         |r| {
             let refusal = Refusal {
                 hdu: hdu(r.get(5)?),
-                ..Refusal::new(r.get::<String>(3)?, r.get::<String>(4)?, r.get::<String>(6)?)
+                ..Refusal::stored(r.get::<String>(3)?, r.get::<String>(4)?, r.get::<String>(6)?)
             };
             let file_id: Option<i64> = r.get(7)?;
             Ok((r.get::<i64>(0)?, file_id, r.get::<String>(1)?, r.get::<bool>(2)?, refusal))

@@ -11,7 +11,7 @@ use crate::control::records::*;
 use crate::error::ArchiveFault;
 use engine::{Connection, Optional};
 use model::task::TaskResult;
-use model::{Refusal, UnitState, UseCase};
+use model::{Refusal, RefusalCode, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -191,7 +191,7 @@ pub(super) fn give_up(
     for input in &inputs {
         set_outcome(tx, task.id, input, Outcome::Refused)?;
         let file = input.subject(task.unit.key.use_case).0.clone();
-        refused.push(Refusal::new("task_failed", file, cause.why.clone()));
+        refused.push(Refusal::new(RefusalCode::TASK_FAILED, file, cause.why.clone()));
     }
     let refused: Vec<&Refusal> = refused.iter().collect();
     let new_refusals = note_all(tx, &task, &inputs, &refused, now)?;

@@ -5,14 +5,14 @@ use super::met::{self, Met};
 use crate::control::records::*;
 use crate::error::ArchiveFault;
 use engine::Connection;
-use model::{Refusal, UseCase};
+use model::{Refusal, RefusalCode, UseCase};
 use rusqlite::params;
 use std::collections::BTreeMap;
 
 /// Code of a catalogue without image.
-const IMAGE_ABSENT: &str = "image_absent";
+const IMAGE_ABSENT: RefusalCode = RefusalCode::IMAGE_ABSENT;
 /// Code of a catalogue whose image has no metadata because they were refused or are parked.
-const METADATA_REFUSED: &str = "metadata_refused";
+const METADATA_REFUSED: RefusalCode = RefusalCode::METADATA_REFUSED;
 
 /// The numbers of new and resolved refusals.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub(super) fn settle(
     let mut said = said(tx, delivery)?;
     let mut settled = Settled::default();
     for (file, (name, Reason { code, message, image })) in &waiting {
-        let before = said.remove(&(name.clone(), (*code).to_owned()));
+        let before = said.remove(&(name.clone(), code.to_string()));
         if let Some(Said { refusal, file: of, .. }) =
             before.as_ref().filter(|said| said.file != *file)
         {
@@ -85,16 +85,19 @@ fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Sai
          WHERE delivery_id = ?1 AND state IN ('open', 'retried') AND code IN (?2, ?3) AND file_id IS NOT NULL
          ORDER BY state = 'open', refusal_id",
     )?;
-    let rows = select.query_map(params![delivery, IMAGE_ABSENT, METADATA_REFUSED], |r| {
-        let said = Said { refusal: r.get(2)?, file: r.get(3)?, is_open: r.get(4)? };
-        Ok(((r.get(0)?, r.get(1)?), said))
-    })?;
+    let rows = select.query_map(
+        params![delivery, IMAGE_ABSENT.as_str(), METADATA_REFUSED.as_str()],
+        |r| {
+            let said = Said { refusal: r.get(2)?, file: r.get(3)?, is_open: r.get(4)? };
+            Ok(((r.get(0)?, r.get(1)?), said))
+        },
+    )?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The reason why a catalogue waits.
 struct Reason {
-    code: &'static str,
+    code: RefusalCode,
     message: String,
     /// The image that was refused on arrival; `None` when none was.
     image: Option<String>,

@@ -1,6 +1,7 @@
 //! Times of day in other keywords than that of the date: TIME-OBS, UT and others that the profile names.
 
 use fits::Value;
+use model::RefusalCode;
 
 use super::super::time::{self, DAY_S, Written};
 use super::{CONTRADICTION_S, End, Notes, Place, Reader, Row, TimeScale};
@@ -35,7 +36,7 @@ impl Reader<'_, '_, '_> {
             let message = format!(
                 "{keyword} is no time of day, or a number without a unit in the profile's time.numbers"
             );
-            notes.find(place, "time_of_day_unreadable", keyword, message);
+            notes.find(place, RefusalCode::TIME_OF_DAY_UNREADABLE, keyword, message);
         }
         None
     }
@@ -76,7 +77,7 @@ impl Reader<'_, '_, '_> {
                 if apart_s < 0.0 { "before" } else { "after" },
                 if end.is_start { "start" } else { "end" },
             );
-            notes.find(place, "time_contradicted", date, message);
+            notes.find(place, RefusalCode::TIME_CONTRADICTED, date, message);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Epochs in years (FITS 4.0, section 9.5), which replace a time of observation as in wcslib's `datfix`.
 
 use super::{DAY_S, End, Notes, Place, Stated, TimeScale, Written};
+use model::RefusalCode;
 
 /// A keyword with an epoch in years, and the conversion of the epoch to a time.
 pub(super) type EpochKeyword = (&'static str, fn(f64) -> Option<Written>);
@@ -45,13 +46,13 @@ pub(super) fn note(
                 "no keyword but {keyword} = {years} has the time of the observation: {column} is {}",
                 time.iso()
             );
-            notes.find(place, "time_from_epoch", keyword, message);
+            notes.find(place, RefusalCode::TIME_FROM_EPOCH, keyword, message);
         }
         None if stated.date.is_none() => {
             let message = format!(
                 "no keyword has the time of the observation, and {keyword} = {years} is a whole year, or before the leap seconds of 1972: {column} is NULL"
             );
-            notes.find(place, "time_of_day_missing", keyword, message);
+            notes.find(place, RefusalCode::TIME_OF_DAY_MISSING, keyword, message);
         }
         None => {}
     }

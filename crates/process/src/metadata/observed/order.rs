@@ -2,6 +2,7 @@
 
 use super::super::time::{self, DAY_S, Written};
 use super::{Cell, End, Notes, Place, Row};
+use model::RefusalCode;
 
 /// Seconds by which an end may precede the start: dates are cut off to whole seconds, and MJDs rounded to five digits.
 const ROUNDING_S: f64 = 1.0;
@@ -24,7 +25,7 @@ pub(super) fn drop_days_before_start(
     };
     let (keyword, date) = (end.date_keyword, Written { day: ends, seconds: None }.iso());
     let message = format!("{keyword} is {date}, before the start of the observation");
-    notes.find(place, "keyword_mistyped", keyword, message);
+    notes.find(place, RefusalCode::KEYWORD_MISTYPED, keyword, message);
     row.set(end.date_column, Cell::Null);
 }
 
@@ -51,7 +52,7 @@ pub(super) fn drop_before_start(
         "the end is {early_s:.1} s before the start of the observation: {} is NULL",
         columns.join(", ")
     );
-    notes.find(place, "time_contradicted", end.date_keyword, message);
+    notes.find(place, RefusalCode::TIME_CONTRADICTED, end.date_keyword, message);
     for column in columns {
         row.set(column, Cell::Null);
     }

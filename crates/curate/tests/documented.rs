@@ -1,0 +1,216 @@
+//! `docs/configuration.md` is generated from the settings of `almagest.toml`: their names, types and meaning from the source, their
+//! defaults from the program. `ALMAGEST_WRITE_DOCS=1 cargo test --test documented` writes it. The template has every setting, too.
+
+use curate::config::{Config, HostConfig, SourceConfig, TEMPLATE};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+const HEAD: &str = "\
+# Configuration
+
+Every setting of a site's `almagest.toml`, generated from the program. `almagest init` writes the file with all settings behind `#`;
+[the template](../crates/curate/src/config/almagest.toml) shows them in place. Unknown keys and impossible values are refused, all at once, with
+line and key. `almagest config show` prints the values in force, and where each comes from. Relative paths are below the site.
+
+The environment adds `ALMAGEST_SITE` (the site, where `--site` is not given), `ALMAGEST_OPERATOR` (the name in the history of decisions), and the
+variables that the database client (`PGPASSWORD`, `PGPASSFILE`, `PGUSER`) and the settings of sources name.
+";
+
+/// A field or variant: its name, the type of a field, and its comment.
+#[derive(Clone, Debug, Default)]
+struct Item {
+    name: String,
+    kind: String,
+    doc: String,
+}
+
+/// The structs and enums of the configuration, by name.
+type Items = BTreeMap<String, Vec<Item>>;
+
+/// Adds the structs and enums of a source.
+fn add_items(source: &str, found: &mut Items) {
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        let head = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
+        let Some(name) = head.and_then(|head| head.strip_suffix(" {")) else { continue };
+        let (mut fields, mut item) = (Vec::new(), Item::default());
+        for line in lines.by_ref().take_while(|line| *line != "}").map(str::trim) {
+            if let Some(doc) = line.strip_prefix("/// ") {
+                let space = if item.doc.is_empty() { "" } else { " " };
+                item.doc += &format!("{space}{doc}");
+            } else if !line.starts_with('#') && !line.is_empty() {
+                let field = line.trim_end_matches(',').trim_start_matches("pub ");
+                let (name, kind) = field.split_once(": ").unwrap_or((field, ""));
+                (item.name, item.kind) = (name.to_owned(), kind.to_owned());
+                fields.push(std::mem::take(&mut item));
+            }
+        }
+        found.insert(name.to_owned(), fields);
+    }
+}
+
+fn items() -> Items {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = vec![crates.join("curate/src/config.rs"), crates.join("engine/src/address.rs")];
+    let sections = std::fs::read_dir(crates.join("curate/src/config")).unwrap();
+    files.extend(sections.map(|entry| entry.unwrap().path()));
+    let mut found = BTreeMap::new();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
+        add_items(&std::fs::read_to_string(file).unwrap(), &mut found);
+    }
+    found
+}
+
+/// Returns what a wrapper such as `Vec<…>` holds.
+fn inner<'k>(kind: &'k str, wrapper: &str) -> Option<&'k str> {
+    kind.strip_prefix(wrapper)?.strip_prefix('<')?.strip_suffix('>')
+}
+
+/// Returns the name of a variant as serde's `kebab-case` writes it.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
+}
+
+/// Returns the variants of a type that is a choice.
+fn choices<'a>(kind: &str, all: &'a Items) -> &'a [Item] {
+    all.get(kind).filter(|items| items.iter().all(|v| v.kind.is_empty())).map_or(&[], Vec::as_slice)
+}
+
+/// Returns the type in words.
+fn kind_in_words(kind: &str, all: &Items) -> String {
+    if let Some(of) = inner(kind, "Option") {
+        return kind_in_words(of, all);
+    }
+    if let Some(of) = inner(kind, "Vec") {
+        return format!("list of {}", kind_in_words(of, all));
+    }
+    let words = match kind {
+        "u64" | "u32" | "usize" | "i32" => "whole number",
+        "f64" => "number",
+        "bool" => "true or false",
+        "String" => "text",
+        "PathBuf" => "path",
+        "Umask" => "text, octal",
+        "Span" => "text, `HH:MM-HH:MM`",
+        _ => {
+            let names = choices(kind, all).iter().map(|v| format!("`\"{}\"`", kebab(&v.name)));
+            let names: Vec<String> = names.collect();
+            assert!(!names.is_empty(), "the type {kind} has no words");
+            return names.join(", ");
+        }
+    };
+    words.to_owned()
+}
+
+/// Returns the unit that the name of a key ends with.
+fn unit(key: &str) -> &'static str {
+    const UNITS: [(&str, &str); 7] = [
+        ("mb_per_second", "MB/s"),
+        ("seconds", "s"),
+        ("hours", "h"),
+        ("days", "d"),
+        ("_gb", "GB"),
+        ("_mb", "MB"),
+        ("rows", "rows"),
+    ];
+    UNITS.iter().find(|(end, _)| key.ends_with(end)).map_or("", |(_, unit)| unit)
+}
+
+/// Returns the comment without the links of rustdoc, and the meanings of the values of a choice.
+fn meaning(item: &Item, all: &Items) -> String {
+    let mut text = item.doc.replace("[`", "`").replace("`]", "`").replace('|', "\\|");
+    for (kind, variants) in all {
+        for variant in variants {
+            let path = format!("`{kind}::{}`", variant.name);
+            text = text.replace(&path, &format!("`\"{}\"`", kebab(&variant.name)));
+        }
+    }
+    for choice in choices(&item.kind, all) {
+        let _ = write!(text, " `\"{}\"`: {}", kebab(&choice.name), choice.doc);
+    }
+    text
+}
+
+/// The sections: heading and purpose, keys, and defaults.
+fn sections(all: &Items) -> Vec<(Item, &[Item], toml::Table)> {
+    let defaults = toml::Table::try_from(Config::default()).unwrap();
+    let section = |section: &Item| {
+        let named =
+            inner(&section.kind, "BTreeMap").and_then(|kinds| kinds.strip_prefix("String, "));
+        let kind = named.unwrap_or(&section.kind).rsplit("::").next().unwrap();
+        let default = match section.name.as_str() {
+            "sources" => toml::Table::try_from(SourceConfig::default()).unwrap(),
+            "hosts" => toml::Table::try_from(HostConfig::default()).unwrap(),
+            name => defaults[name].as_table().unwrap().clone(),
+        };
+        let heading = named.map_or(section.name.clone(), |_| format!("{}.NAME", section.name));
+        (Item { name: heading, ..section.clone() }, all[kind].as_slice(), default)
+    };
+    all["Config"].iter().map(section).collect()
+}
+
+#[test]
+fn every_setting_is_documented() {
+    let all = items();
+    let mut text = HEAD.to_owned();
+    for (section, keys, defaults) in sections(&all) {
+        let _ = write!(
+            text,
+            "\n## [{}]\n\n{}\n\n| key | type | default | unit | meaning |\n| --- | --- | --- | --- | --- |\n",
+            section.name, section.doc
+        );
+        for key in keys {
+            let default = defaults.get(&key.name).map(|value| format!("`{value}`"));
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} | {} | {} |",
+                key.name,
+                kind_in_words(&key.kind, &all),
+                default.as_deref().unwrap_or("not set"),
+                unit(&key.name),
+                meaning(key, &all)
+            );
+        }
+        let known: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        let unknown: Vec<_> = defaults.keys().filter(|key| !known.contains(key.as_str())).collect();
+        assert!(unknown.is_empty(), "[{}] has {unknown:?} too", section.name);
+        assert!(keys.iter().all(|key| !key.doc.is_empty()), "{keys:?}");
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    if std::env::var_os("ALMAGEST_WRITE_DOCS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert!(kept == text, "docs/configuration.md differs from the settings of the program");
+}
+
+#[test]
+fn the_template_has_every_setting_and_no_others() {
+    // The template's keys, behind `#` or not, by section; the examples of `sources` and `hosts` have a name.
+    let mut written: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut section = String::new();
+    for line in TEMPLATE.lines() {
+        let line = line.trim_start_matches("# ");
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.split_once('.').map_or(name.to_owned(), |(of, _)| format!("{of}.NAME"));
+        }
+        let key = line.split_once(" = ").map_or("", |(key, _)| key);
+        if !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+            written.entry(section.clone()).or_default().insert(key.to_owned());
+        }
+    }
+    let all = items();
+    let settings: BTreeMap<String, BTreeSet<String>> = sections(&all)
+        .into_iter()
+        .map(|(section, keys, _)| (section.name, keys.iter().map(|k| k.name.clone()).collect()))
+        .collect();
+    assert_eq!(written, settings);
+}
