@@ -293,7 +293,9 @@ pub fn resume(site: Option<PathBuf>, arguments: &ResumeArguments) -> anyhow::Res
     }
     for standing in &left {
         tell!(
-            "almagest: {}: {}",
+            WARN,
+            "still_stopped",
+            "{}: {}",
             shown(&standing.to_string()),
             advice::command(&advice::resume_of(standing))
         );
@@ -382,7 +384,11 @@ pub fn cancel(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Resul
             if curator.reaches() && arguments.dry_run {
                 continue;
             }
-            tell!("almagest: {unit}: what runs of it on this machine's own pool ends by itself");
+            tell!(
+                WARN,
+                "runs_on",
+                "{unit}: what runs of it on this machine's own pool ends by itself"
+            );
         } else {
             curator.archive().move_unit(unit, UnitState::Ready, &cause, now)?;
         }

@@ -304,7 +304,10 @@ fn listed(site: &Site, archive: &site::Archive, delivery: &str) -> anyhow::Resul
             Err(fault) => {
                 is_whole = false;
                 tell!(
-                    "almagest: the source of {delivery} is not asked: {}",
+                    ERROR,
+                    "source_not_asked",
+                    delivery,
+                    "the source of {delivery} is not asked: {}",
                     shown(&format!("{fault:#}"))
                 );
             }
@@ -497,7 +500,13 @@ fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
         // Nothing is being fetched into a directory that does not exist.
         let lock = files::lock_dir(&site.place.library().join(&compared.name));
         if matches!(lock, Ok(None)) {
-            tell!("almagest: {} is being brought; try again", compared.name);
+            tell!(
+                WARN,
+                "busy",
+                delivery = compared.name,
+                "{} is being brought; try again",
+                compared.name
+            );
             continue;
         }
         let holdings = archive.holdings(Some(&compared.name))?;
@@ -519,7 +528,9 @@ fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<()> {
     std::fs::rename(stray, &to)?;
     files::sync_dir(directory)?;
     tell!(
-        "almagest: moved {} to {}",
+        INFO,
+        "moved_aside",
+        "moved {} to {}",
         shown(&stray.display().to_string()),
         shown(&to.display().to_string())
     );
@@ -537,7 +548,9 @@ fn take_in(
     let is_top = site.library_roots().iter().any(|root| root.join(delivery) == directory);
     if !is_top {
         tell!(
-            "almagest: {} holds older contents; look at them yourself",
+            WARN,
+            "older_contents",
+            "{} holds older contents; look at them yourself",
             shown(&directory.display().to_string())
         );
         return Ok(());

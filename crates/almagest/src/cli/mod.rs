@@ -1,8 +1,8 @@
 //! The command line: one file per verb.
 
 use crate::exit::Exit;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use curate::Scope;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use curate::{Scope, log};
 use std::path::PathBuf;
 
 mod backup;
@@ -40,8 +40,44 @@ pub struct Arguments {
     /// Site directory; else ALMAGEST_SITE, else the working directory, or the nearest one above it, that is a site.
     #[arg(long, global = true, value_name = "DIR")]
     pub site: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogArguments,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// Options that say what is written to stderr, and how.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct LogArguments {
+    /// Write only errors to stderr.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Write to stderr what is logged: acts, or with -vv their steps too.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Format of stderr and of the log files [default: text, and for files that of almagest.toml].
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl LogArguments {
+    /// Returns the options of the log.
+    pub fn options(self) -> log::Options {
+        let format = self.log_format.map(|format| match format {
+            LogFormat::Text => log::Format::Text,
+            LogFormat::Json => log::Format::Json,
+        });
+        log::Options { is_quiet: self.quiet, verbosity: self.verbose, format }
+    }
+}
+
+/// Format of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 const AFTER: &str = "\

@@ -2,7 +2,7 @@
 
 use super::instruct::{check_host, in_words, paused, tell_dry_run, unit};
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, grouped, say, say_part, shown, tell, utc};
+use crate::report::{Table, counted, grouped, say, say_part, tell, utc};
 use archive::planning::{Decided, Instruction, PlanState, Selection, Standing};
 use archive::records::Cause;
 use archive::{ArchiveError, ArchiveFault, Planning, Timestamp};
@@ -272,7 +272,9 @@ pub fn approve(site: Option<PathBuf>, arguments: &ApproveArguments) -> anyhow::R
     let daemon = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     if !daemon.is_some_and(|state| state.is_alive()) {
         tell!(
-            "almagest: no data daemon runs on this machine: {}",
+            WARN,
+            "no_data_daemon",
+            "no data daemon runs on this machine: {}",
             advice::command(&Advice::DaemonData)
         );
     }
@@ -318,8 +320,10 @@ fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
     }
     for standing in &told {
         tell!(
-            "almagest: {}, and does not start: {}",
-            shown(&standing.to_string()),
+            WARN,
+            "still_stopped",
+            "{}, and does not start: {}",
+            standing,
             advice::command(&advice::resume_of(standing))
         );
     }

@@ -288,7 +288,7 @@ fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
         let origin = Rc::new(sources::named(site, name)?);
         let found = origin.deliveries(&profiles)?;
         for (directory, why) in &found.skipped {
-            tell!("almagest: {name}: {} is skipped: {}", shown(directory), shown(why));
+            tell!(WARN, "skipped", source = name, "{name}: {directory} is skipped: {why}");
         }
         let deliveries = found.names;
         all.extend(deliveries.into_iter().map(|delivery| (Rc::clone(&origin), delivery)));
@@ -473,21 +473,34 @@ pub fn report(night: &Night) {
     say_part!("{}", summary(night));
     if night.busy_elsewhere > 0 {
         let tasks = counted(night.busy_elsewhere, "task");
-        tell!("almagest: {tasks} not done here: another process works on them");
+        tell!(WARN, "busy", "{tasks} not done here: another process works on them");
     }
     tell_blocked(night);
     for (unit, why) in &night.postponed {
-        tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
+        tell!(
+            WARN,
+            "postponed",
+            delivery = unit.delivery,
+            use_case = unit.use_case.name(),
+            round = unit.round,
+            "{unit} is not ingested yet, try again: {why}"
+        );
     }
     for (file, why) in &night.not_brought {
-        tell!("almagest: {} is not brought yet, try again: {}", shown(file), shown(why));
+        tell!(WARN, "not_fetched", file, "{file} is not brought yet, try again: {why}");
     }
 }
 
 /// Names the units that this machine cannot do.
 fn tell_blocked(night: &Night) {
     for ((delivery, use_case), why) in &night.blocked {
-        tell!("almagest: {delivery}/{use_case} is not done: {}", shown(why));
+        tell!(
+            WARN,
+            "not_done",
+            delivery,
+            use_case = use_case.name(),
+            "{delivery}/{use_case} is not done: {why}"
+        );
     }
 }
 

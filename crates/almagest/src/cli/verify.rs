@@ -46,7 +46,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let mut archive = site.write()?;
         let cause = Cause::new(site::operator(), "verify --repair");
         for line in upkeep::verify::repair(&mut archive, &report, &cause, site::now())? {
-            tell!("almagest: {}", shown(&line));
+            tell!(INFO, "repaired", "{line}");
         }
         report = upkeep::verify::verify(&archive, options)?;
     }
@@ -104,7 +104,7 @@ fn in_words(group: &Group) -> String {
 fn narrow(site: &Site) {
     let wide = match site.wide_permissions() {
         Ok(wide) => wide,
-        Err(fault) => return tell!("almagest: {}", shown(&format!("{fault:#}"))),
+        Err(fault) => return tell!(ERROR, "permissions_not_read", "{fault:#}"),
     };
     let mut narrowed = 0;
     for wide in wide {
@@ -112,14 +112,17 @@ fn narrow(site: &Site) {
             Ok(taken) => narrowed += u64::from(taken),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tell!(
-                "almagest: {} keeps its permissions {:04o}: {error}",
-                shown(&wide.path.display().to_string()),
+                ERROR,
+                "permissions_kept",
+                "{} keeps its permissions {:04o}: {error}",
+                wide.path.display(),
                 wide.mode
             ),
         }
     }
     if narrowed > 0 {
-        tell!("almagest: took forbidden permissions from {}", counted(narrowed, "path"));
+        let paths = counted(narrowed, "path");
+        tell!(INFO, "permissions_narrowed", "took forbidden permissions from {paths}");
     }
 }
 
@@ -138,9 +141,6 @@ fn note_rot(site: &Site, report: &Report) {
     }
     let noted = site.write().and_then(|mut a| Ok(a.note_soundness(&found, site::now())?));
     if let Err(fault) = noted {
-        tell!(
-            "almagest: damaged files are not noted in the archive: {}",
-            shown(&format!("{fault:#}"))
-        );
+        tell!(ERROR, "damage_not_noted", "damaged files are not noted in the archive: {fault:#}");
     }
 }
