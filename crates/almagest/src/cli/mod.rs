@@ -47,37 +47,35 @@ pub struct Arguments {
 }
 
 /// Options that say what is written to stderr, and how.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct LogArguments {
     /// Write only errors to stderr.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, display_order = 901, conflicts_with = "verbose")]
     quiet: bool,
-    /// Write to stderr what is logged: acts, or with -vv their steps too.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    /// Write to stderr what is logged: acts, with -vv their steps too.
+    #[arg(short, long, global = true, display_order = 902, action = ArgAction::Count)]
     verbose: u8,
-    /// Format of stderr and of the log files [default: text, and for files that of almagest.toml].
-    #[arg(long, global = true, value_name = "FORMAT")]
-    log_format: Option<LogFormat>,
+    /// Format of stderr and of the log files: text or json; else text, for files `[log] format`.
+    #[arg(
+        long,
+        global = true,
+        display_order = 903,
+        value_name = "FORMAT",
+        value_parser = ["text", "json"],
+        hide_possible_values = true
+    )]
+    log_format: Option<String>,
 }
 
 impl LogArguments {
     /// Returns the options of the log.
-    pub fn options(self) -> log::Options {
-        let format = self.log_format.map(|format| match format {
-            LogFormat::Text => log::Format::Text,
-            LogFormat::Json => log::Format::Json,
+    pub fn options(&self) -> log::Options {
+        let format = self.log_format.as_deref().map(|format| match format {
+            "json" => log::Format::Json,
+            _ => log::Format::Text,
         });
         log::Options { is_quiet: self.quiet, verbosity: self.verbose, format }
     }
-}
-
-/// Format of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 const AFTER: &str = "\

@@ -157,6 +157,7 @@ mod tests {
         let name = std::thread::current().name().unwrap().to_owned();
         let mut program = Command::new(std::env::current_exe().unwrap());
         program.args([&name, "--exact", "--test-threads=1"]).env(WRITER, &path);
+        program.stdout(std::process::Stdio::null());
         let writers = [program.spawn().unwrap(), program.spawn().unwrap()];
         let pids = writers.each_ref().map(std::process::Child::id);
         for mut writer in writers {
