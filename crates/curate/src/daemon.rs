@@ -18,11 +18,12 @@ pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     type Loop = fn(&Site, &Arc<AtomicBool>) -> anyhow::Result<()>;
     log::open(site, Writer::Commands);
     let has_sources = arrivals::has_sources(site);
-    let loops: [(bool, Writer, Loop); 4] = [
-        (has_sources, Writer::Transfer, arrivals::watch),
-        (true, Writer::Data, |site, stop| scheduler::daemon(site, false, stop)),
-        (true, Writer::Ingester, ingester::ingest),
-        (true, Writer::Data, notify::watch),
+    let data = log::of_loop(site, Writer::Data);
+    let loops: [(bool, _, Loop); 4] = [
+        (has_sources, log::of_loop(site, Writer::Transfer), arrivals::watch),
+        (true, data.clone(), |site, stop| scheduler::daemon(site, false, stop)),
+        (true, log::of_loop(site, Writer::Ingester), ingester::ingest),
+        (true, data, notify::watch),
     ];
     if !has_sources {
         tell!(
@@ -31,9 +32,9 @@ pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
             "nothing is watched: [inbox] directories, [sources.NAME] in almagest.toml"
         );
     }
-    let run = |writer: Writer, looped: Loop| {
+    let run = |subscriber, looped: Loop| {
         let _guard = StopOnPanic(stop);
-        let ended = log::under(&log::of_loop(site, writer), || looped(site, stop));
+        let ended = log::under(&subscriber, || looped(site, stop));
         if ended.is_err() {
             stop.store(true, Ordering::Relaxed);
         }
@@ -42,7 +43,7 @@ pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let ended: Vec<anyhow::Result<()>> = std::thread::scope(|scope| {
         let wanted = loops.into_iter().filter(|(is_wanted, ..)| *is_wanted);
         let threads: Vec<_> =
-            wanted.map(|(_, writer, looped)| scope.spawn(move || run(writer, looped))).collect();
+            wanted.map(|(_, log, looped)| scope.spawn(move || run(log, looped))).collect();
         let joined = threads.into_iter().map(|thread| match thread.join() {
             Ok(ended) => ended,
             Err(panic) => std::panic::resume_unwind(panic),
