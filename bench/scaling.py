@@ -131,7 +131,7 @@ class Site:
             tasks.setdefault(use_case, []).append(found["run"]["seconds"])
             read.setdefault(use_case, []).append(found["run"]["input_bytes"])
         ingest = {}
-        for line in (self.path / "logs" / "almagest.log").read_text().splitlines():
+        for line in (self.path / "logs" / "ingester.log").read_text().splitlines():
             found = re.search(r"ingested \S+ (\w+) round .*load ([\d.]+) s, keys \S+ s, publish ([\d.]+) s", line)
             if found:
                 took = float(found[2]) + float(found[3])

@@ -52,6 +52,8 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("clap", &["almagest"]),
     ("indicatif", &["almagest"]),
     ("ureq", &["transfer"]),
+    // Crates below the application return what happened, and the application logs it; nodes leave files.
+    ("tracing", &["curate"]),
 ];
 
 /// Reads every manifest and compares its arrows with those that are allowed.
@@ -106,7 +108,7 @@ fn faults(manifests: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 }
 
 /// Crates that the node's binary must not link, directly or indirectly.
-const NOT_ON_NODES: [&str; 14] = [
+const NOT_ON_NODES: [&str; 15] = [
     "rusqlite",
     "libsqlite3-sys",
     "postgres",
@@ -121,6 +123,7 @@ const NOT_ON_NODES: [&str; 14] = [
     "rustls",
     "tokio",
     "openssl-sys",
+    "tracing",
 ];
 
 /// Returns the forbidden crates that the node's binary links, according to cargo.
@@ -135,7 +138,9 @@ fn node_tree() -> Result<Vec<String>, String> {
     let linked: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     let faults = NOT_ON_NODES.iter().filter(|name| linked.contains(**name));
     Ok(faults
-        .map(|name| format!("almagest-node links {name}: nodes have no database and no network"))
+        .map(|name| {
+            format!("almagest-node links {name}: nodes have no database, no network and no log")
+        })
         .collect())
 }
 

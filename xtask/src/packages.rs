@@ -1,10 +1,10 @@
 //! The ceiling on the number of external packages in the lock file. Raising the ceiling is a decision: PostgreSQL's
-//! client and TLS added 56 packages and a minute of building, deliveries by SFTP, HTTP and S3 another 29.
+//! client and TLS added 56 packages and a minute of building, deliveries by SFTP, HTTP and S3 another 29, `tracing` 2.
 
 use crate::root;
 use std::fs;
 
-const CEILING: usize = 243;
+const CEILING: usize = 245;
 
 /// Counts the locked packages from outside the workspace.
 pub fn check() -> Result<(), String> {

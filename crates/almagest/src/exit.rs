@@ -1,7 +1,7 @@
 //! Exit codes, and the failures to which they belong.
 
 use curate::failure::{self, Kind};
-use curate::words::{shown, tell};
+use curate::log::tell;
 use std::process::ExitCode;
 
 pub use curate::failure::{conflict, gate, in_words, is_moved, usage};
@@ -50,7 +50,6 @@ pub fn report(fault: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     let text = failure::in_words(fault, None);
-    let lines: Vec<String> = text.lines().map(shown).collect();
-    tell!("almagest: {}", lines.join("\n"));
+    tell!(ERROR, "failed", exit = Exit::from(failure::kind(fault)) as i32, "{}", text.trim_end());
     failure::kind(fault).into()
 }

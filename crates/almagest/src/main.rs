@@ -2,7 +2,7 @@
 //!
 //! Each `cli/<verb>.rs` holds one verb, [`exit`] the documented exit codes, [`report`] the output on a terminal. The work of the verbs is in [`curate`] and the crates below.
 
-#![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: report::{say, tell}
+#![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: report::say, curate::log
 
 mod cli;
 mod exit;
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             return if usage { exit::Exit::Usage.into() } else { ExitCode::SUCCESS };
         }
     };
+    curate::log::install(arguments.log.options());
     match cli::run(arguments) {
         Ok(exit) => exit.into(),
         Err(fault) => exit::report(&fault).into(),

@@ -25,34 +25,42 @@ pub use curate::words::*;
 pub fn to_stdout(text: std::fmt::Arguments<'_>) {
     match std::io::stdout().lock().write_fmt(text) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            tell!("almagest: cannot write to stdout: {error}");
+            tell!(ERROR, "stdout_not_written", "cannot write to stdout: {error}");
             std::process::exit(crate::exit::Exit::Infrastructure as i32);
         }
         _ => {}
     }
 }
 
-/// Makes a progress bar, which is visible on a terminal and hidden in a pipe.
+/// Makes a progress bar, which is visible on a terminal, and hidden in a pipe and by `--quiet`.
 pub fn progress(what: &str, length: u64) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
     let style =
         ProgressStyle::with_template("{msg:<12} [{bar:30}] {pos:>7}/{len:<7} {eta:>6} left")
             .map(|s| s.progress_chars("=> "))
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(length), target)
+    ProgressBar::with_draw_target(Some(length), draw_target())
         .with_style(style)
         .with_message(what.to_owned())
 }
 
+fn draw_target() -> ProgressDrawTarget {
+    if std::io::stderr().is_terminal() && !curate::log::is_quiet() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}
+
 /// A progress bar per step, in files.
-#[derive(Default)]
 pub struct Bars {
     all: MultiProgress,
     by_step: Mutex<BTreeMap<&'static str, ProgressBar>>,
+}
+
+impl Default for Bars {
+    fn default() -> Self {
+        Self { all: MultiProgress::with_draw_target(draw_target()), by_step: Mutex::default() }
+    }
 }
 
 impl Progress for Bars {

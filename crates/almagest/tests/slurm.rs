@@ -292,7 +292,7 @@ fn a_task_that_takes_too_long_is_made_again() {
     // On a machine that does much else, a task that was not stuck may reach the limit too, and is made again as well.
     let over = field.jobs().iter().filter(|j| j.starts_with("TIMEOUT ")).count();
     assert!(over >= 1, "{:?}", field.jobs());
-    let log = std::fs::read_to_string(field.desk.site.join("logs/almagest.log")).expect("a log");
+    let log = std::fs::read_to_string(field.desk.site.join("logs/data.log")).expect("a log");
     assert!(log.contains("it took longer than it might"), "{log}");
 }
 

@@ -7,13 +7,14 @@
 
 use crate::config::SourceConfig;
 use crate::failure::{Failure, Kind};
+use crate::log::{self, note, tell};
 use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::profiles::{self, Loaded};
 use crate::site::{self, Site, iso};
 use crate::sources::{self, Origin};
 use crate::state_file;
 use crate::steps::{Brought, Coming, Night, own};
-use crate::words::{counted, shown, tell};
+use crate::words::{counted, shown};
 use archive::lease::Process;
 use archive::report::DeliveryStatus;
 use archive::{Inquiry, Registry};
@@ -138,13 +139,16 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     };
     state_file::write(&directory, &state);
     let board = Board { state: Mutex::new(state), directory };
-    tell!("almagest: watching {}", counted(origins.len() as u64, "source"));
+    tell!(INFO, "daemon_begun", "watching {}", counted(origins.len() as u64, "source"));
+    let subscriber = log::current();
     let ended = std::thread::scope(|scope| {
-        let (board, profiles) = (&board, &profiles);
+        let (board, profiles, subscriber) = (&board, &profiles, &subscriber);
         let watch = move |origin| {
             let memories = HashMap::new();
             let complete_before = None;
-            Watcher { site, origin, profiles, board, stop, memories, complete_before }.run()
+            let mut watcher =
+                Watcher { site, origin, profiles, board, stop, memories, complete_before };
+            log::under(subscriber, || watcher.run())
         };
         let threads: Vec<_> =
             origins.iter().map(|origin| scope.spawn(move || watch(origin))).collect();
@@ -155,7 +159,7 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
         joined.collect::<Vec<_>>()
     });
     board.change(|state| "stopped".clone_into(&mut state.state));
-    ended.into_iter().collect::<anyhow::Result<Vec<()>>>().map(drop)
+    crate::daemon::first_of(ended)
 }
 
 /// The earlier listings of a delivery.
@@ -290,7 +294,8 @@ impl Watcher<'_> {
         }
         self.board.of(self.origin, |s| {
             if s.fault.as_deref() != Some(why) {
-                tell!("almagest: {}, trying again: {why}", self.origin.name);
+                let source = &self.origin.name;
+                tell!(ERROR, "source_unreachable", source, "{source}, trying again: {why}");
             }
             "away".clone_into(&mut s.state);
             s.fault = Some(why.to_owned());
@@ -332,8 +337,8 @@ impl Watcher<'_> {
             for (name, why) in
                 skipped.iter().filter(|(name, why)| s.skipped.get(*name) != Some(*why))
             {
-                let (name, why) = (shown(name), shown(why));
-                tell!("almagest: {}: {name} is skipped: {why}", self.origin.name);
+                let source = &self.origin.name;
+                tell!(WARN, "skipped", source, "{source}: {name} is skipped: {why}");
             }
             s.skipped = skipped;
         });
@@ -353,6 +358,8 @@ impl Watcher<'_> {
             memory.gone_into = Some(probe.fingerprint);
             return Ok(Turn::Over);
         }
+        let source = &self.origin.name;
+        note!(DEBUG, "fetching", delivery = name, source, "{name} is due at {source}");
         self.board.of(self.origin, |s| "reading".clone_into(&mut s.state));
         let brought = self.bring(name, memory, marker, (is_marked, quiet));
         (memory.gone_into, memory.again) = (Some(probe.fingerprint), None);
@@ -370,8 +377,12 @@ impl Watcher<'_> {
             Err(fault) if is_for_ever(&fault) && !crate::failure::is_moved(&fault) => {
                 // The fault concerns this delivery only: the others must not wait for it.
                 let why = shown(&format!("{fault:#}"));
-                tell!("almagest: {name}: {why}");
-                self.board.of(self.origin, |s| drop(s.awaited.insert(name.to_owned(), why)));
+                self.board.of(self.origin, |s| {
+                    if s.awaited.get(name) != Some(&why) {
+                        tell!(ERROR, "fetch_failed", delivery = name, "{name}: {why}");
+                    }
+                    s.awaited.insert(name.to_owned(), why);
+                });
                 (memory.is_open, memory.again) = (true, Some(Instant::now() + LATER));
                 Ok(Turn::Over)
             }
@@ -502,15 +513,23 @@ impl Watcher<'_> {
         let brought = counted(fetched.arrivals.len() as u64, "file");
         let skipped = match fetched.skipped.as_slice() {
             [] => String::new(),
-            [one] => format!(", {} skipped", shown(&one.name)),
+            [one] => format!(", {} skipped", one.name),
             [one, rest @ ..] => {
-                format!(", {} and {} more skipped", shown(&one.name), rest.len())
+                format!(", {} and {} more skipped", one.name, rest.len())
             }
         };
         let refused = format!("{refused}{skipped}");
         let rest =
             awaited.map_or("complete".to_owned(), |awaited| format!("not complete: {awaited}"));
-        tell!("almagest: {name}: {brought} brought{refused}; {}", shown(&rest));
+        let (source, files) = (&self.origin.name, fetched.arrivals.len());
+        tell!(
+            INFO,
+            "fetched",
+            delivery = name,
+            source,
+            files,
+            "{name}: {brought} brought{refused}; {rest}"
+        );
     }
 
     /// Runs `act` with a flag that is set when the daemon stops, the window of the source closes or the slice expires.

@@ -11,6 +11,7 @@ mod hosts;
 mod inbox;
 mod ingest;
 mod library;
+mod log;
 mod notify;
 mod plan;
 mod read;
@@ -26,6 +27,7 @@ pub use hosts::{HostConfig, Span};
 pub use inbox::{Inbox, Links};
 pub use ingest::Ingest;
 pub use library::{FillOrder, Library, LibraryMode};
+pub use log::Log;
 pub use notify::Notify;
 pub use plan::{ExecutorKind, Order, PlanConfig, SlurmConfig, SshConfig};
 pub use read::load;
@@ -61,6 +63,8 @@ pub struct Config {
     pub sources: BTreeMap<String, SourceConfig>,
     /// Notification of operators about failures.
     pub notify: Notify,
+    /// The log files.
+    pub log: Log,
     /// The ingester daemon.
     pub ingest: Ingest,
     /// Planning and running tasks.

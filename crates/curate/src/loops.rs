@@ -2,7 +2,7 @@
 //! unreachable.
 
 use crate::failure::Failure;
-use crate::words::tell;
+use crate::log::tell;
 use archive::ArchiveError;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -40,6 +40,7 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
             let grace = if signal == SIGTERM { GRACE } else { KEY_GRACE };
             match first {
                 Some(at) if at.elapsed() >= grace => {
+                    // Returns only when the system refuses; the flag is set all the same.
                     let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
                 Some(_) => {}
@@ -64,7 +65,7 @@ pub fn stand_by(
             return Ok(Some(lock));
         }
         if !told {
-            tell!("almagest: {}", words());
+            tell!(INFO, "standing_by", "{}", words());
             told = true;
         }
         std::thread::sleep(SLICE);

@@ -1,9 +1,9 @@
 //! Notification of operators about failures: once for each, and again when it recurs after it had passed.
 
 use super::arrivals;
-use crate::journal::Journal;
+use crate::log::{note, tell};
 use crate::site::{self, Archive, Site};
-use crate::words::{bytes, counted, shown, tell};
+use crate::words::{bytes, counted};
 use archive::records::{KeptProduct, Lack, RefusalFilter, RefusalState};
 use archive::report::Status;
 use archive::{Inquiry, Timestamp};
@@ -11,6 +11,7 @@ use dispatch::command::{Programs, System};
 use model::Advice;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,10 +63,14 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the reason why nobody can be notified, as the daemon recorded it.
+/// Reads the reason why nobody can be notified, as the daemon recorded it. A record that cannot be read is a reason too.
 pub fn fault(site: &Site) -> Option<String> {
-    let text = std::fs::read_to_string(site.place.logs().join(FAULT)).ok()?;
-    Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
+    let path = site.place.logs().join(FAULT);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text.trim_end().to_owned()).filter(|text| !text.is_empty()),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(format!("cannot read {}: {error}", path.display())),
+    }
 }
 
 /// Reports a fault when it differs from the previous one, and keeps it as long as it lasts.
@@ -76,18 +81,17 @@ fn note_fault(site: &Site, fault: Option<&str>, known: &mut Option<String>) {
     let path = site.place.logs().join(FAULT);
     let written = match fault {
         Some(fault) => {
-            tell!("almagest: nobody is notified, trying again: {}", shown(fault));
-            Journal::open(&site.place.logs()).note(&format!("nobody is notified: {fault}"));
+            tell!(ERROR, "notify_failed", "nobody is notified, trying again: {fault}");
             let published = files::publish_bytes(&path, format!("{fault}\n").as_bytes());
             published.map(|_| ()).map_err(|f| f.to_string())
         }
         None => match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.to_string()),
             _ => Ok(()),
         },
     };
     if let Err(fault) = written {
-        tell!("almagest: {}: {}", path.display(), shown(&fault));
+        tell!(ERROR, "notify_fault_not_noted", "{}: {fault}", path.display());
     }
     *known = fault.map(str::to_owned);
 }
@@ -214,8 +218,12 @@ fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
 /// Sends the new notices, and forgets the conditions that passed. Returns the reason when that failed.
 fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
     let mut told: BTreeSet<String> = match std::fs::read(path) {
-        Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
+        Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|fault| {
+            let path = path.display();
+            tell!(ERROR, "notified_lost", "{path}: {fault}: lasting conditions are sent again");
+            BTreeSet::new()
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => BTreeSet::new(),
         // Without the file every notice would be sent again, every time.
         Err(error) => return Some(format!("cannot read {}: {error}", path.display())),
     };
@@ -227,17 +235,19 @@ fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
         }
         match send(site, notice) {
             Ok(()) => {
-                told.insert(notice.key.clone());
+                let Notice { key, kind, message } = notice;
+                note!(INFO, "notified", kind, "notified of {key}: {message}");
+                told.insert(key.clone());
             }
             Err(fault) if faults.contains(&fault) => {}
             Err(fault) => faults.push(fault),
         }
     }
     if told != before {
-        let text = serde_json::to_vec_pretty(&told).unwrap_or_default();
-        if let Err(fault) = files::publish_bytes(path, &text) {
-            faults.push(fault.to_string());
-        }
+        let written = serde_json::to_vec_pretty(&told)
+            .map_err(|fault| fault.to_string())
+            .and_then(|text| files::publish_bytes(path, &text).map_err(|f| f.to_string()));
+        faults.extend(written.err());
     }
     (!faults.is_empty()).then(|| faults.join("; "))
 }

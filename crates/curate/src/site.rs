@@ -1,6 +1,6 @@
 //! Finding and opening the site that a command is for.
 
-use crate::{config, failure, profiles};
+use crate::{config, failure, log, profiles};
 use anyhow::Context;
 use archive::{Access, Timestamp};
 use model::Advice;
@@ -76,11 +76,12 @@ impl Site {
         Ok(archive)
     }
 
-    /// Opens the archive of the site for work.
+    /// Opens the archive of the site for work, which is logged from now on.
     ///
     /// # Errors
     /// When the database cannot be opened or updated.
     pub fn write(&self) -> anyhow::Result<Archive> {
+        log::open(self, log::Writer::Commands);
         let archive = Archive::open(&self.place, Access::Write, now())?;
         noted(archive.note());
         Ok(archive)
@@ -155,7 +156,7 @@ fn configured(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, config::Config
 pub fn noted(note: Option<&str>) {
     static TOLD: std::sync::Once = std::sync::Once::new();
     if let Some(note) = note {
-        TOLD.call_once(|| crate::words::tell!("almagest: note: {}", crate::words::shown(note)));
+        TOLD.call_once(|| log::tell!(WARN, "archive_note", "note: {note}"));
     }
 }
 

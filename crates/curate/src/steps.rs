@@ -12,6 +12,8 @@ pub use identity::{Identity, own};
 
 use crate::counts::Counts;
 use crate::failure;
+use crate::ingester::log_pass;
+use crate::log::note;
 use crate::progress::Progress;
 use crate::scheduler::situation::UnitName;
 use crate::scheduler::{Curator, Request};
@@ -74,8 +76,8 @@ impl Night {
         why: &str,
         stop: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
-        let mut curator = Curator::on_this_machine(site, who, why)?;
-        curator.journal.note(&format!("{why} begins"));
+        let curator = Curator::on_this_machine(site, who, why)?;
+        note!(INFO, "begun", what = why, "{why} begins");
         Ok(Self {
             curator,
             stop,
@@ -117,13 +119,16 @@ impl Night {
             .iter()
             .map(|(step, c)| format!("{step} {} files in {:.1} s", c.files, c.seconds))
             .collect();
-        let new = self.new_refusals();
-        self.curator.journal.note(&format!(
-            "{} ends with {}, {new} new refusals; {}",
-            self.curator.cause.why,
+        let (new, what) = (self.new_refusals(), &self.curator.cause.why);
+        note!(
+            INFO,
+            "ended",
+            what,
             exit,
+            refusals = new,
+            "{what} ends with {exit}, {new} new refusals; {}",
             counts.join(", ")
-        ));
+        );
     }
 
     /// Returns the counts by step: transfer, preview, metadata, catalogue, ingest.
@@ -250,20 +255,11 @@ impl Night {
         let pass =
             ingest::pass(&mut self.curator.archive, deliveries, &self.curator.cause, site::now())?;
         let is_changed = !pass.published.is_empty() || !pass.refused.is_empty();
+        // Batches that wait are reported at the end.
+        log_pass(&pass, false, |_, _| false);
         self.postponed.clone_from(&pass.postponed);
         if !is_changed {
             return Ok(false);
-        }
-        for batch in &pass.published {
-            self.curator.journal.note(&batch.in_words());
-        }
-        for batch in &pass.refused {
-            self.curator
-                .journal
-                .note(&format!("refused {}: {}: {}", batch.unit, batch.check, batch.message));
-        }
-        for name in &pass.completed {
-            self.curator.journal.note(&format!("{name} is complete"));
         }
         let counts = self.count("ingest");
         counts.seconds += began.elapsed().as_secs_f64();
@@ -277,11 +273,8 @@ impl Night {
 
     /// Takes results for which no process waited, and removes the remains of dead attempts.
     fn sweep(&mut self) -> anyhow::Result<()> {
-        let report = ingest::sweep::sweep(
-            &mut self.curator.archive,
-            self.curator.site.config.staging.keep(),
-            site::now(),
-        )?;
+        let keep = self.curator.site.config.staging.keep();
+        let report = crate::swept::sweep(&mut self.curator.archive, keep)?;
         if report.new_refusals > 0 {
             self.count("recovery").refusals += report.new_refusals;
         }

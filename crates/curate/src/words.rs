@@ -1,19 +1,14 @@
-//! Text for operators: numbers with sensible digits, times, foreign text made safe, lines on stderr.
+//! Text for operators: numbers with sensible digits, times, foreign text made safe.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// Writes a line for the operator on stderr.
-#[macro_export]
-macro_rules! tell {
-    ($($text:tt)*) => { $crate::words::to_stderr(format_args!($($text)*)) };
-}
+pub use crate::log::tell;
 
-pub use tell;
-
-/// Writes a line that belongs to no result. A line that cannot be written is lost: the exit code still reports the outcome.
-pub fn to_stderr(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+/// Writes whole lines that belong to no result. Lines that cannot be written are lost: the exit code still reports the outcome.
+pub fn to_stderr(lines: &str) {
+    // One write, so that lines of several processes do not mix.
+    let _ = std::io::stderr().lock().write_all(lines.as_bytes());
 }
 
 /// Makes foreign text safe to show; see [`model::shown`].
@@ -24,9 +19,13 @@ pub use model::shown;
 /// # Errors
 /// When a value has no form in JSON.
 pub fn json(document: &impl serde::Serialize) -> serde_json::Result<String> {
-    let text = serde_json::to_string_pretty(document)?;
+    Ok(escaped(&serde_json::to_string_pretty(document)?))
+}
+
+/// Returns JSON text with its invisible characters escaped.
+pub(crate) fn escaped(text: &str) -> String {
     if text.chars().all(|c| c == '\n' || model::is_clean(c.encode_utf8(&mut [0; 4]))) {
-        return Ok(text);
+        return text.to_owned();
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -39,7 +38,7 @@ pub fn json(document: &impl serde::Serialize) -> serde_json::Result<String> {
             let _ = write!(safe, "\\u{unit:04x}");
         }
     }
-    Ok(safe)
+    safe
 }
 
 /// Returns a path quoted for a shell.

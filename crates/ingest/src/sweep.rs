@@ -10,6 +10,7 @@ use files::{Dir, OpenFault};
 use model::one_line;
 use stage::Verification;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The counts of a sweep.
@@ -25,6 +26,8 @@ pub struct SweepReport {
     pub directories: u64,
     /// Left-over files and tables removed.
     pub files: u64,
+    /// Directories and files that could not be removed, each with the reason.
+    pub not_removed: Vec<String>,
 }
 
 /// Runs one sweep. Safe to repeat, and to run beside running attempts. Ingested batches stay staged for `keep` after ingest.
@@ -66,26 +69,29 @@ pub fn sweep<A: Queue + Publication>(
         }
     }
     for (attempt, directory) in archive.sweepable_attempts(now - keep)? {
-        if remove_directory(&directory, &site.staging()) {
-            archive.mark_swept(&attempt)?;
-            report.directories += 1;
+        match remove_directory(&directory, &site.staging()) {
+            Ok(()) => {
+                archive.mark_swept(&attempt)?;
+                report.directories += 1;
+            }
+            Err(fault) => report.not_removed.push(format!("{}: {fault}", directory.display())),
         }
     }
     report.files += archive.clear_abandoned()?.len() as u64;
-    report.files += remove_temporaries(&site.lake().join("detection"));
+    remove_temporaries(&site.lake().join("detection"), &mut report);
     Ok(report)
 }
 
-/// Removes a directory. Returns `true` when the directory does not exist afterwards. Stays inside `staging/`: every name on the
-/// way is opened without following links, and the target of a link stays.
-fn remove_directory(directory: &Path, staging: &Path) -> bool {
+/// Removes a directory; one that does not exist counts as removed. Stays inside `staging/`: every name on the way is opened
+/// without following links, and the target of a link stays.
+fn remove_directory(directory: &Path, staging: &Path) -> Result<(), String> {
     let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
-        return false;
+        return Err("is no directory of an attempt".to_owned());
     };
     match Dir::below(staging, parent) {
-        Ok(dir) if dir.remove_tree(name).is_ok() => {}
-        Err(OpenFault::Missing) => return true,
-        _ => return false,
+        Ok(dir) => dir.remove_tree(name).map_err(|fault| fault.to_string())?,
+        Err(OpenFault::Missing) => return Ok(()),
+        Err(fault) => return Err(one_line(&fault)),
     }
     // The directories of task, round and unit, if nothing else is in them.
     let above = directory.ancestors().skip(1).take_while(|dir| *dir != staging);
@@ -94,20 +100,28 @@ fn remove_directory(directory: &Path, staging: &Path) -> bool {
         Dir::below(staging, parent).is_ok_and(|dir| dir.remove_dir(name).is_ok())
     };
     let _ = above.map(is_removed).find(|removed| !removed);
-    true
+    Ok(())
 }
 
 /// Removes the temporary files of publications of dead processes: their names end in pid and serial number.
-fn remove_temporaries(directory: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(directory) else { return 0 };
-    let mut removed = 0;
+fn remove_temporaries(directory: &Path, report: &mut SweepReport) {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(fault) if fault.kind() == ErrorKind::NotFound => return,
+        Err(fault) => return report.not_removed.push(format!("{}: {fault}", directory.display())),
+    };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.rsplit('-').nth(1).and_then(|pid| pid.parse::<u32>().ok());
         let gone = pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
         if files::is_temporary(&name) && gone {
-            removed += u64::from(fs::remove_file(entry.path()).is_ok());
+            match fs::remove_file(entry.path()) {
+                Ok(()) => report.files += 1,
+                Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+                Err(fault) => {
+                    report.not_removed.push(format!("{}: {fault}", entry.path().display()))
+                }
+            }
         }
     }
-    removed
 }

@@ -4,7 +4,7 @@ use super::dry_run::tell_dry_run;
 use super::plan::{latest, undecidable};
 use super::subject::{check_host, unit};
 use crate::exit::{self, Exit};
-use crate::report::{counted, say, shown, tell};
+use crate::report::{counted, say, tell};
 use archive::Planning;
 use archive::planning::{Decided, Selection, Standing};
 use archive::records::Cause;
@@ -69,7 +69,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let daemon = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     if !daemon.is_some_and(|state| state.is_alive()) {
         tell!(
-            "almagest: no data daemon runs on this machine: {}",
+            WARN,
+            "no_data_daemon",
+            "no data daemon runs on this machine: {}",
             advice::command(&Advice::DaemonData)
         );
     }
@@ -115,8 +117,10 @@ fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
     }
     for standing in &told {
         tell!(
-            "almagest: {}, and does not start: {}",
-            shown(&standing.to_string()),
+            WARN,
+            "still_stopped",
+            "{}, and does not start: {}",
+            standing,
             advice::command(&advice::resume_of(standing))
         );
     }

@@ -53,7 +53,11 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
             if curator.reaches() && arguments.dry_run {
                 continue;
             }
-            tell!("almagest: {unit}: what runs of it on this machine's own pool ends by itself");
+            tell!(
+                WARN,
+                "runs_on",
+                "{unit}: what runs of it on this machine's own pool ends by itself"
+            );
         } else {
             curator.archive().move_unit(unit, UnitState::Ready, &cause, now)?;
         }

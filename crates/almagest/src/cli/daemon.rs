@@ -29,7 +29,7 @@ file is kept, and the next start resumes it.")]
     #[command(after_help = "\
 Runs until SIGTERM or SIGINT, which end it in the middle of a load with nothing half done. A
 second one on the same site stands by until the first stops. While the database is unreachable it
-waits and tries again. What it does is in `almagest status`, in logs/almagest.log, and at
+waits and tries again. What it does is in `almagest status`, in logs/ingester.log, and at
 http://127.0.0.1:19187/metrics and /healthz ([ingest] listen).")]
     Ingest,
     /// Plan, and run what is approved

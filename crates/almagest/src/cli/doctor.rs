@@ -6,6 +6,7 @@ use archive::records::{Lease, RunningAttempt};
 use archive::report::StatusFilter;
 use archive::{Inquiry, Queue};
 use curate::advice;
+use curate::log::Writer;
 use curate::site::Site;
 use model::Advice;
 use rustix::fs::Access;
@@ -85,6 +86,7 @@ impl Report {
         let place = &site.place;
         let mut paths = vec![place.root().to_owned(), place.previews(), place.staging()];
         paths.extend([place.logs(), place.lake().join("detection")]);
+        paths.extend(Writer::ALL.map(|writer| place.logs().join(writer.file_name())));
         paths.extend(site.library_roots());
         if place.is_embedded() {
             paths.push(place.database());
@@ -94,7 +96,10 @@ impl Report {
         }
         let denied: Vec<String> = paths
             .iter()
-            .filter(|path| path.exists() && rustix::fs::access(*path, Access::WRITE_OK).is_err())
+            .filter(|path| {
+                path.try_exists().unwrap_or(true)
+                    && rustix::fs::access(*path, Access::WRITE_OK).is_err()
+            })
             .map(|path| path.display().to_string())
             .collect();
         match denied.as_slice() {

@@ -15,6 +15,6 @@ pub fn tell_dry_run(is_dry_run: bool) {
 /// Says the same on stderr, for an act that reports its changes there.
 pub fn note_dry_run(is_dry_run: bool) {
     if is_dry_run {
-        tell!("almagest: {NOTHING_CHANGED}");
+        tell!(INFO, "dry_run", "{NOTHING_CHANGED}");
     }
 }

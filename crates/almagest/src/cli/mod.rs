@@ -2,8 +2,8 @@
 //! [`identity`] (options), [`soundness`] (delivered files) and [`dry_run`].
 
 use crate::exit::Exit;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use curate::Scope;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use curate::{Scope, log};
 use std::path::PathBuf;
 
 mod approve;
@@ -65,8 +65,42 @@ pub struct Arguments {
     /// Site directory; else ALMAGEST_SITE, else the working directory, or the nearest one above it, that is a site.
     #[arg(long, global = true, value_name = "DIR")]
     pub site: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogArguments,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// Options that say what is written to stderr, and how.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogArguments {
+    /// Write only errors to stderr.
+    #[arg(short, long, global = true, display_order = 901, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Write to stderr what is logged: acts, with -vv their steps too.
+    #[arg(short, long, global = true, display_order = 902, action = ArgAction::Count)]
+    verbose: u8,
+    /// Format of stderr and of the log files: text or json; else text, for files `[log] format`.
+    #[arg(
+        long,
+        global = true,
+        display_order = 903,
+        value_name = "FORMAT",
+        value_parser = ["text", "json"],
+        hide_possible_values = true
+    )]
+    log_format: Option<String>,
+}
+
+impl LogArguments {
+    /// Returns the options of the log.
+    pub fn options(&self) -> log::Options {
+        let format = self.log_format.as_deref().map(|format| match format {
+            "json" => log::Format::Json,
+            _ => log::Format::Text,
+        });
+        log::Options { is_quiet: self.quiet, verbosity: self.verbose, format }
+    }
 }
 
 const AFTER: &str = "\

@@ -97,21 +97,34 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
 fn tell_left(night: &Night) {
     if night.busy_elsewhere > 0 {
         let tasks = counted(night.busy_elsewhere, "task");
-        tell!("almagest: {tasks} not done here: another process works on them");
+        tell!(WARN, "busy", "{tasks} not done here: another process works on them");
     }
     tell_blocked(night);
     for (unit, why) in &night.postponed {
-        tell!("almagest: {unit} is not ingested yet, try again: {}", shown(why));
+        tell!(
+            WARN,
+            "postponed",
+            delivery = unit.delivery,
+            use_case = unit.use_case.name(),
+            round = unit.round,
+            "{unit} is not ingested yet, try again: {why}"
+        );
     }
     for (file, why) in &night.not_brought {
-        tell!("almagest: {} is not brought yet, try again: {}", shown(file), shown(why));
+        tell!(WARN, "not_fetched", file, "{file} is not fetched yet, try again: {why}");
     }
 }
 
 /// Names the units that this machine cannot do.
 pub fn tell_blocked(night: &Night) {
     for ((delivery, use_case), why) in &night.blocked {
-        tell!("almagest: {delivery}/{use_case} is not done: {}", shown(why));
+        tell!(
+            WARN,
+            "not_done",
+            delivery,
+            use_case = use_case.name(),
+            "{delivery}/{use_case} is not done: {why}"
+        );
     }
 }
 

@@ -90,7 +90,9 @@ fn tell_due(due: &Purged) {
     let deliveries = deliveries(due);
     let names: Vec<String> = deliveries.iter().map(|name| shown(name)).collect();
     tell!(
-        "almagest: to be deleted for good: {} of {}, {} and {} with {}: {}",
+        WARN,
+        "purge",
+        "to be deleted for good: {} of {}, {} and {} with {}: {}",
         counted(due.rounds.len() as u64, "round"),
         counted(deliveries.len() as u64, "delivery"),
         counted(due.rows, "row"),

@@ -21,7 +21,7 @@ use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, S
 /// Who is right, when source, library and archive differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Right {
-    /// The source: what is lost, rotten, other or not brought yet is brought (again).
+    /// The source: files that are lost, damaged, different or not fetched yet are fetched (again).
     Source,
     /// The library: files that lie in it and that the archive does not know are registered.
     Library,
@@ -203,7 +203,10 @@ fn listed(site: &Site, archive: &site::Archive, delivery: &str) -> anyhow::Resul
             Err(fault) => {
                 is_whole = false;
                 tell!(
-                    "almagest: the source of {delivery} is not asked: {}",
+                    ERROR,
+                    "source_not_queried",
+                    delivery,
+                    "the source of {delivery} is not queried: {}",
                     shown(&format!("{fault:#}"))
                 );
             }
@@ -390,14 +393,14 @@ fn rehearse(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<()> {
                     let place = (origin, directory.as_str());
                     let (_, due) = prospect(site, &archive, &profiles, place, &word)?;
                     let files = counted(due.files as u64, "file");
-                    tell!("almagest: fetch {files} of {name}, {}", bytes(due.bytes));
+                    tell!(INFO, "dry_run", "fetch {files} of {name}, {}", bytes(due.bytes));
                 }
             }
             Right::Library => {
                 for (directory, names) in by_directory(&compared.strays) {
                     let is_current = is_top(site, name, &directory);
                     for file in names.iter().filter(|_| is_current) {
-                        tell!("almagest: register {} of {name}", shown(file));
+                        tell!(INFO, "dry_run", "register {file} of {name}");
                     }
                 }
             }
@@ -434,7 +437,13 @@ fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
         // Nothing is being fetched into a directory that does not exist.
         let lock = files::lock_dir(&site.place.library().join(&compared.name));
         if matches!(lock, Ok(None)) {
-            tell!("almagest: {} is being brought; try again", compared.name);
+            tell!(
+                WARN,
+                "busy",
+                delivery = compared.name,
+                "{} is being fetched; try again",
+                compared.name
+            );
             continue;
         }
         let holdings = archive.holdings(Some(&compared.name))?;
@@ -467,7 +476,9 @@ fn place_aside(site: &Site, stray: &Path) -> (PathBuf, PathBuf) {
 
 fn tell_moved(stray: &Path, to: &Path) {
     tell!(
-        "almagest: moved {} to {}",
+        INFO,
+        "moved_aside",
+        "moved {} to {}",
         shown(&stray.display().to_string()),
         shown(&to.display().to_string())
     );
@@ -483,7 +494,9 @@ fn take_in(
 ) -> anyhow::Result<()> {
     if !is_top(site, delivery, directory) {
         tell!(
-            "almagest: {} holds older contents; look at them yourself",
+            WARN,
+            "older_contents",
+            "{} holds older contents; decide on them yourself",
             shown(&directory.display().to_string())
         );
         return Ok(());

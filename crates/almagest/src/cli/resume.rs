@@ -4,7 +4,7 @@ use super::dry_run::tell_dry_run;
 use super::plan::latest;
 use super::subject::About;
 use crate::exit::{self, Exit};
-use crate::report::{counted, say, shown, tell};
+use crate::report::{counted, say, tell};
 use archive::planning::{Resumed, Standing, Subject};
 use archive::records::Cause;
 use archive::{Inquiry, Planning};
@@ -53,8 +53,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     for standing in &left {
         tell!(
-            "almagest: {}: {}",
-            shown(&standing.to_string()),
+            WARN,
+            "still_stopped",
+            "{}: {}",
+            standing,
             advice::command(&advice::resume_of(standing))
         );
     }

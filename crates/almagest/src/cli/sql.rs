@@ -4,7 +4,7 @@ mod watchdog;
 
 use super::Format;
 use crate::exit::{self, Exit};
-use crate::report::{shown, tell};
+use crate::report::tell;
 use anyhow::Context;
 use curate::site::Site;
 use model::EventId;
@@ -83,7 +83,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Err(fault) => return ended(&site, fault),
     };
     if arguments.stats {
-        tell!(
+        curate::log::statistics!(
+            "query_statistics",
+            rows = report.rows,
+            bytes = report.lake_bytes,
+            reads = report.lake_reads,
+            files = report.lake_files,
             "{} rows; from the lake {} bytes in {} reads of {} files",
             report.rows,
             report.lake_bytes,
@@ -126,7 +131,7 @@ fn ended(site: &Site, fault: anyhow::Error) -> anyhow::Result<Exit> {
     let root = site.place.root();
     match fault.downcast_ref::<SqlError>() {
         Some(sql) if sql.is_interrupted() => {
-            tell!("almagest: {}", shown(&sql.to_string()));
+            tell!(ERROR, "query_interrupted", "{sql}");
             Ok(Exit::Interrupted)
         }
         Some(sql) if sql.is_stopped() => Err(exit::gate(sql.to_string())),

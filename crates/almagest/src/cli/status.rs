@@ -81,6 +81,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         value["sources"] = json!(
             arrivals.as_ref().map(|state| { json!({ "alive": state.is_alive(), "state": state }) })
         );
+        value["notify_fault"] = json!(notify::fault(&site));
         say!("{}", crate::report::json(&value)?);
     } else {
         let daemons = Daemons { arrivals, data, ingester };
@@ -267,7 +268,7 @@ fn ingester_text(state: &State) -> String {
         grouped(state.refused),
         grouped(state.blocked)
     );
-    for line in state.postponed.iter().chain(&state.fault) {
+    for line in state.postponed.iter().chain(&state.fault).chain(&state.port_fault) {
         text += &format!("  {}\n", shown(line));
     }
     text

@@ -5,7 +5,7 @@ use super::dry_run::tell_dry_run;
 use super::identity::IdentityArguments;
 use super::night::{ended, name_retracted, open, report_as};
 use crate::exit::Exit;
-use crate::report::{Table, bytes, grouped, say, shown, tell};
+use crate::report::{Table, bytes, grouped, say, tell};
 use archive::Registry;
 use archive::records::Cause;
 use curate::scope::{Scope, chosen};
@@ -135,7 +135,7 @@ fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
         let origin = Rc::new(sources::named(site, name)?);
         let found = origin.deliveries(&profiles)?;
         for (directory, why) in &found.skipped {
-            tell!("almagest: {name}: {} is skipped: {}", shown(directory), shown(why));
+            tell!(WARN, "skipped", source = name, "{name}: {directory} is skipped: {why}");
         }
         let deliveries = found.names;
         all.extend(deliveries.into_iter().map(|delivery| (Rc::clone(&origin), delivery)));

@@ -59,7 +59,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let cause = Cause::new(site::operator(), "verify --repair");
         repairs = upkeep::verify::repair(&mut archive, &report, &cause, site::now())?;
         for line in &repairs {
-            tell!("almagest: {}", shown(line));
+            tell!(INFO, "repaired", "{line}");
         }
         if !arguments.dry_run {
             report = upkeep::verify::verify(&archive, options)?;
@@ -124,7 +124,7 @@ fn in_words(group: &Group) -> String {
 fn narrow(site: &Site, is_dry_run: bool) {
     let wide = match site.wide_permissions() {
         Ok(wide) => wide,
-        Err(fault) => return tell!("almagest: {}", shown(&format!("{fault:#}"))),
+        Err(fault) => return tell!(ERROR, "permissions_not_read", "{fault:#}"),
     };
     let mut narrowed = 0;
     for wide in wide {
@@ -136,14 +136,17 @@ fn narrow(site: &Site, is_dry_run: bool) {
             Ok(taken) => narrowed += u64::from(taken),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tell!(
-                "almagest: {} keeps its permissions {:04o}: {error}",
-                shown(&wide.path.display().to_string()),
+                ERROR,
+                "permissions_kept",
+                "{} keeps its permissions {:04o}: {error}",
+                wide.path.display(),
                 wide.mode
             ),
         }
     }
     if narrowed > 0 {
-        tell!("almagest: took forbidden permissions from {}", counted(narrowed, "path"));
+        let paths = counted(narrowed, "path");
+        tell!(INFO, "permissions_narrowed", "took forbidden permissions from {paths}");
     }
 }
 
@@ -162,9 +165,6 @@ fn note_rot(site: &Site, report: &Report) {
     }
     let noted = site.write().and_then(|mut a| Ok(a.note_soundness(&found, site::now())?));
     if let Err(fault) = noted {
-        tell!(
-            "almagest: damaged files are not noted in the archive: {}",
-            shown(&format!("{fault:#}"))
-        );
+        tell!(ERROR, "damage_not_noted", "damaged files are not noted in the archive: {fault:#}");
     }
 }

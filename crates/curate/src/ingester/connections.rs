@@ -3,6 +3,7 @@
 //! A client that sends nothing, or a byte now and then, or reads nothing, blocks only its own connection. When all places are
 //! taken, the oldest connection is closed for a new one: a client that sends its request immediately is answered immediately.
 
+use crate::log::tell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -25,13 +26,17 @@ pub(super) fn serve(
 ) {
     let answer = Arc::new(answer);
     let open = Arc::new(Open::default());
+    let mut is_failing = false;
     for (number, stream) in (0..).zip(listener.incoming()) {
-        let Ok(stream) = stream else {
-            std::thread::sleep(ACCEPT_PAUSE);
-            continue;
-        };
         // Without a second handle the connection could not be closed for a newer one.
-        let Ok(handle) = stream.try_clone() else { continue };
+        let (stream, handle) = match stream.and_then(|s| s.try_clone().map(|handle| (s, handle))) {
+            Ok(both) => both,
+            Err(fault) => {
+                report(&fault, &mut is_failing);
+                std::thread::sleep(ACCEPT_PAUSE);
+                continue;
+            }
+        };
         open.add(number, handle);
         let (answer, theirs) = (Arc::clone(&answer), Arc::clone(&open));
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
@@ -39,9 +44,20 @@ pub(super) fn serve(
             let _ = respond(stream, &*answer);
             theirs.remove(number);
         });
-        if thread.is_err() {
-            open.remove(number);
+        match thread {
+            Ok(_) => is_failing = false,
+            Err(fault) => {
+                open.remove(number);
+                report(&fault, &mut is_failing);
+            }
         }
+    }
+}
+
+/// Reports a connection that cannot be served, once until one can be served again.
+fn report(fault: &io::Error, is_failing: &mut bool) {
+    if !std::mem::replace(is_failing, true) {
+        tell!(ERROR, "connection_not_served", "/metrics and /healthz: no connection: {fault}");
     }
 }
 

@@ -12,13 +12,14 @@ mod connections;
 mod port;
 pub mod state;
 
-use crate::journal::Journal;
+use crate::log::{act, note, tell};
 use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::site::{self, Archive, Site};
-use crate::words::{shown, tell};
+use crate::words::shown;
 use archive::Publication;
 use archive::records::Cause;
 use ingest::PassReport;
+use model::UnitKey;
 use state::{Shared, State};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +37,6 @@ const POSTPONED: Duration = Duration::from_secs(5);
 pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let directory = state::directory(&site.place.logs());
     files::create_dir(&directory)?;
-    let mut journal = Journal::open(&site.place.logs());
     let Some(_lock) = stand_by(&directory, stop, &|| {
         let other = state::read(&directory).map(|s| s.process).unwrap_or_default();
         format!("another ingester works on this site ({other}); standing by")
@@ -44,17 +44,17 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     else {
         return Ok(());
     };
-    journal.note("ingester begins");
-    tell!("almagest: ingester begins, pid {}", std::process::id());
+    tell!(INFO, "daemon_begun", "ingester begins, pid {}", std::process::id());
     let shared = Shared::new(State::begin(site::now()), directory);
     if let Err(fault) = port::serve(&site.config.ingest, &shared) {
-        tell!("almagest: no /metrics and /healthz: {}", shown(&format!("{fault:#}")));
+        let why = format!("no /metrics and /healthz: {fault:#}");
+        tell!(ERROR, "port_not_served", "{why}");
+        shared.change(|state| state.port_fault = Some(shown(&why)));
     }
-    let mut daemon = Daemon { site, stop: Arc::clone(stop), shared, journal, swept: None };
+    let mut daemon = Daemon { site, stop: Arc::clone(stop), shared, swept: None };
     let ended = daemon.run();
     daemon.shared.change(|state| state.now_is("stopped"));
-    daemon.journal.note("ingester ends");
-    tell!("almagest: ingester ends");
+    tell!(INFO, "daemon_ended", "ingester ends");
     ended
 }
 
@@ -62,7 +62,6 @@ struct Daemon<'a> {
     site: &'a Site,
     stop: Arc<AtomicBool>,
     shared: Shared,
-    journal: Journal,
     swept: Option<Instant>,
 }
 
@@ -82,7 +81,7 @@ impl Daemon<'_> {
             match turn {
                 Ok(()) => back_off = BACK_OFF.0,
                 Err(fault) if self.stopping() => {
-                    self.journal.note(&format!("ingester stops: {fault:#}"));
+                    note!(WARN, "daemon_stopped", "ingester stops: {fault:#}");
                 }
                 Err(fault) if is_for_ever(&fault) => return Err(fault),
                 Err(fault) => {
@@ -104,7 +103,7 @@ impl Daemon<'_> {
     /// Runs one pass, then waits for something to do.
     fn turn(&mut self, archive: &mut Archive) -> anyhow::Result<()> {
         if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
-            ingest::sweep::sweep(archive, self.site.config.staging.keep(), site::now())?;
+            crate::swept::sweep(archive, self.site.config.staging.keep())?;
             self.swept = Some(Instant::now());
         }
         self.shared.change(|state| state.now_is("working"));
@@ -117,7 +116,10 @@ impl Daemon<'_> {
             &cause,
             site::now(),
         )?;
-        self.note(&pass);
+        let known = self.shared.get(|state| state.postponed.clone());
+        log_pass(&pass, true, |unit, why| {
+            !known.contains(&state::waits(unit, why)) && !self.stopping()
+        });
         let staged = archive.staged_rounds()?.len() as u64;
         self.shared.change(|state| state.passed(&pass, staged, site::now()));
         let poll = Duration::from_secs(self.site.config.ingest.poll_seconds.max(1));
@@ -126,42 +128,60 @@ impl Daemon<'_> {
         Ok(())
     }
 
-    /// Reports a pass on stderr and in the log.
-    fn note(&mut self, pass: &PassReport) {
-        let mut lines = Vec::new();
-        lines.extend(pass.published.iter().map(ingest::Published::in_words));
-        for batch in &pass.refused {
-            lines.push(format!("refused {}: check {}: {}", batch.unit, batch.check, batch.message));
-        }
-        for name in &pass.completed {
-            lines.push(format!("{name} is complete"));
-        }
-        let known = self.shared.get(|state| state.postponed.clone());
-        for (unit, why) in &pass.postponed {
-            let line = format!("{unit} waits: {why}");
-            if !known.contains(&line) && !self.stopping() {
-                lines.push(line);
-            }
-        }
-        lines.extend(pass.untidy.iter().map(|why| format!("partitions were not folded: {why}")));
-        for line in lines {
-            self.journal.note(&line);
-            tell!("almagest: {}", shown(&line));
-        }
-    }
-
     /// Reports a fault and waits before the next try, or until a signal.
     fn wait_out(&mut self, fault: &anyhow::Error, time: Duration) {
         let why = shown(&format!("{fault:#}"));
         let is_news = self.shared.get(|state| state.fault.as_deref() != Some(why.as_str()));
         if is_news {
-            let line = format!("the archive cannot be used, trying again: {why}");
-            self.journal.note(&line);
-            tell!("almagest: {line}");
+            tell!(ERROR, "archive_unusable", "the archive cannot be used, trying again: {why}");
         }
         self.shared.change(|state| state.failed(&why, site::now()));
         // Several ingesters that lost the same server do not reconnect at the same instant.
         let jitter = u64::from(std::process::id()) % 100;
         sleep(time + Duration::from_millis(jitter), &self.stop);
     }
+}
+
+/// Records what a pass did, and tells the operator when `is_told` is set. `is_news` chooses among the batches that wait, by their
+/// reasons.
+pub(crate) fn log_pass(pass: &PassReport, is_told: bool, is_news: impl Fn(&UnitKey, &str) -> bool) {
+    for batch in &pass.published {
+        let UnitKey { delivery, use_case, round } = &batch.unit;
+        let rows: u64 = batch.rows.iter().map(|(_, rows)| rows).sum();
+        let seconds = batch.timing.load + batch.timing.keys + batch.timing.publish;
+        act!(
+            is_told;
+            INFO, "published", delivery, use_case = use_case.name(), round, rows, seconds,
+            archive_event = batch.event.get(), "{}", batch.in_words()
+        );
+    }
+    for batch in &pass.refused {
+        let UnitKey { delivery, use_case, round } = &batch.unit;
+        act!(
+            is_told;
+            WARN, "refused", delivery, use_case = use_case.name(), round, check = batch.check,
+            "refused {}: check {}: {}", batch.unit, batch.check, batch.message
+        );
+    }
+    for name in &pass.completed {
+        act!(is_told; INFO, "completed", delivery = name, "{name} is complete");
+    }
+    for (unit, why) in pass.postponed.iter().filter(|(unit, why)| is_news(unit, why)) {
+        let UnitKey { delivery, use_case, round } = unit;
+        act!(
+            is_told;
+            WARN, "postponed", delivery, use_case = use_case.name(), round, "{}", state::waits(unit, why)
+        );
+    }
+    if let Some(why) = &pass.untidy {
+        act!(is_told; WARN, "partitions_not_folded", "partitions were not folded: {why}");
+    }
+    note!(
+        DEBUG,
+        "pass",
+        published = pass.published.len(),
+        postponed = pass.postponed.len(),
+        blocked = pass.blocked.len(),
+        "a pass of the ingester ended"
+    );
 }

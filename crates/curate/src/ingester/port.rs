@@ -2,7 +2,7 @@
 
 use super::connections;
 use super::state::{Shared, State};
-use crate::config;
+use crate::{config, log};
 use anyhow::Context;
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -16,7 +16,8 @@ pub(super) fn serve(config: &config::Ingest, shared: &Shared) -> anyhow::Result<
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let (shared, poll) = (shared.clone(), config.poll_seconds);
     let answer = move |request: &[u8]| answer(request, &shared, poll);
-    std::thread::spawn(move || connections::serve(&listener, answer));
+    let subscriber = log::current();
+    std::thread::spawn(move || log::under(&subscriber, || connections::serve(&listener, answer)));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use crate::state_file;
 use archive::Timestamp;
 use archive::lease::Process;
 use ingest::PassReport;
+use model::UnitKey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,14 @@ pub struct State {
     pub fault: Option<String>,
     /// Number of times that the archive could not be used.
     pub failures: u64,
+    /// Reason why there are no `/metrics` and `/healthz`; `None` when they are served, or not configured.
+    #[serde(default)]
+    pub port_fault: Option<String>,
+}
+
+/// Returns the line about a batch that waits for a transient failure to pass.
+pub(super) fn waits(unit: &UnitKey, why: &str) -> String {
+    format!("{unit} waits: {why}")
 }
 
 impl State {
@@ -67,8 +76,7 @@ impl State {
             *self.rows.entry(table.clone()).or_default() += rows;
         }
         self.refused += pass.refused.len() as u64;
-        self.postponed =
-            pass.postponed.iter().map(|(u, why)| format!("{u} waits: {why}")).collect();
+        self.postponed = pass.postponed.iter().map(|(unit, why)| waits(unit, why)).collect();
         self.blocked = pass.blocked.len() as u64;
         self.staged = staged;
         self.fault = None;

@@ -3,6 +3,7 @@
 use super::verdict::{Signs, Verdict, verdict};
 use super::{Curator, LEASE, PassReport};
 use crate::failure;
+use crate::log::{act, note, tell};
 use crate::site;
 use anyhow::Context;
 use archive::lease::Process;
@@ -10,6 +11,7 @@ use archive::records::{AttemptEnd, AttemptKey, Cause, Place, RunningAttempt, Tak
 use archive::{Planning, Queue};
 use dispatch::{Job, JobState};
 use files::{Dir, OpenFault};
+use model::UnitKey;
 use model::task::{
     END_NAME, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TASK_NAME, TaskEnd, TaskResult,
 };
@@ -60,7 +62,7 @@ impl Curator {
         let standings = match self.executor.poll(&jobs) {
             Ok(standings) => standings.into_iter().map(Some).collect(),
             Err(fault) => {
-                self.tell_once(fault.to_string());
+                self.executor_failed(&fault.to_string());
                 vec![None; jobs.len()]
             }
         };
@@ -82,7 +84,14 @@ impl Curator {
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
         let staging = self.site.place.staging();
-        let directory = Dir::below(&staging, &attempt.directory).ok();
+        let directory = match Dir::below(&staging, &attempt.directory) {
+            Ok(directory) => Some(directory),
+            Err(OpenFault::Missing) => None,
+            Err(fault) => {
+                self.not_read(&attempt.attempt, "its directory", &model::one_line(&fault));
+                None
+            }
+        };
         let unreadable = match directory.as_ref().and_then(left_result) {
             Some(Ok(result)) if AttemptKey::of(&result) == attempt.attempt => {
                 match self.take(&result, report)? {
@@ -115,10 +124,10 @@ impl Curator {
             }
             Verdict::Lost { code, reason } => {
                 let reason = format!("on {}: {reason}", place.host);
-                self.end(key, AttemptEnd::Lost, &code, &reason)?;
+                self.end((key, &place.host), AttemptEnd::Lost, &code, &reason)?;
                 report.failed += 1;
                 if let Err(fault) = self.executor.cancel(std::slice::from_ref(job)) {
-                    self.tell_once(fault.to_string());
+                    self.executor_failed(&fault.to_string());
                 }
                 if key.attempt >= MAX_LOST {
                     self.give_up(&key.task, &reason, report)?;
@@ -138,7 +147,7 @@ impl Curator {
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
         let reason = format!("on {}: {reason}", place.host);
-        self.end(key, AttemptEnd::Failed, code, &reason)?;
+        self.end((key, &place.host), AttemptEnd::Failed, code, &reason)?;
         report.failed += 1;
         // More memory is requested only once.
         let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
@@ -172,12 +181,14 @@ impl Curator {
         unreadable: Option<String>,
         directory: Option<&Dir>,
     ) -> Signs {
-        let memory = self.attempts.entry(attempt.attempt.clone()).or_default();
+        let key = &attempt.attempt;
+        let heartbeat = self.note_of::<Heartbeat>(key, directory, HEARTBEAT_NAME);
+        let end = self.note_of::<TaskEnd>(key, directory, END_NAME);
+        let memory = self.attempts.entry(key.clone()).or_default();
         let since = |first: &mut Option<Instant>| {
             first.get_or_insert_with(Instant::now).elapsed().as_secs_f64()
         };
         memory.waits = matches!(standing, Some(JobState::Waiting(_)));
-        let heartbeat = directory.and_then(|dir| read_note::<Heartbeat>(dir, HEARTBEAT_NAME));
         if let Some(heartbeat) = heartbeat.and_then(Heartbeat::checked) {
             if memory.beat.is_none_or(|(beat, _)| beat != heartbeat.beat) {
                 memory.beat = Some((heartbeat.beat, Instant::now()));
@@ -188,9 +199,7 @@ impl Curator {
         let is_over = matches!(standing, Some(JobState::Ended(_)));
         let host = self.hosts.iter().find(|h| h.name == place.host);
         Signs {
-            end: directory
-                .and_then(|dir| read_note::<TaskEnd>(dir, END_NAME))
-                .and_then(TaskEnd::checked),
+            end: end.and_then(TaskEnd::checked),
             standing,
             is_thread: !self.executor.outlives(),
             beat_age: memory.beat.map(|(_, since)| since.elapsed().as_secs_f64()),
@@ -213,7 +222,12 @@ impl Curator {
                 report.refusals += new_refusals;
                 self.counted(result, new_refusals);
                 if staged {
-                    self.note(&format!("{} is staged", result.unit));
+                    let UnitKey { delivery, use_case, round } = &result.unit;
+                    act!(
+                        self.is_daemon();
+                        INFO, "staged", delivery, use_case = use_case.name(), round,
+                        "{} is staged", result.unit
+                    );
                 }
                 Ok(None)
             }
@@ -235,19 +249,54 @@ impl Curator {
 
     fn end(
         &mut self,
-        attempt: &AttemptKey,
+        (attempt, host): (&AttemptKey, &str),
         end: AttemptEnd,
         code: &str,
         reason: &str,
     ) -> anyhow::Result<()> {
         self.archive.note_end(attempt, code)?;
         self.archive.end_attempt(attempt, end, reason, site::now())?;
-        let task = &attempt.task;
-        self.note(&format!(
-            "{} task {} attempt {}: {reason}",
-            task.unit, task.task, attempt.attempt
-        ));
+        let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
+        act!(
+            self.is_daemon();
+            WARN, "attempt_failed", delivery = unit.delivery, use_case = unit.use_case.name(), round = unit.round,
+            task, attempt, host, code, "{unit} task {task} attempt {attempt}: {reason}"
+        );
         Ok(())
+    }
+
+    /// Reports something that a node left and that cannot be read, once.
+    fn not_read(&mut self, attempt: &AttemptKey, what: &str, why: &str) {
+        let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
+        let line = format!("{unit} task {task} attempt {attempt}: {what} cannot be read: {why}");
+        if self.is_news(&line) {
+            tell!(
+                WARN,
+                "note_not_read",
+                delivery = unit.delivery,
+                use_case = unit.use_case.name(),
+                round = unit.round,
+                task,
+                attempt,
+                "{line}"
+            );
+        }
+    }
+
+    /// Returns a small file that a node wrote. One that cannot be read counts as none and is reported.
+    fn note_of<T: serde::de::DeserializeOwned>(
+        &mut self,
+        attempt: &AttemptKey,
+        directory: Option<&Dir>,
+        name: &str,
+    ) -> Option<T> {
+        match read_note(directory?, name) {
+            Ok(note) => note,
+            Err(why) => {
+                self.not_read(attempt, name, &why);
+                None
+            }
+        }
     }
 
     fn memory_failures(&self, task: &TaskKey) -> anyhow::Result<u32> {
@@ -267,7 +316,17 @@ impl Curator {
         {
             report.refusals += new_refusals;
             report.given_up += 1;
-            let counts = self.counts.entry(task.unit.use_case.name()).or_default();
+            let TaskKey { unit, task } = task;
+            note!(
+                WARN,
+                "task_given_up",
+                delivery = unit.delivery,
+                use_case = unit.use_case.name(),
+                round = unit.round,
+                task,
+                "{unit} task {task} is given up: {reason}"
+            );
+            let counts = self.counts.entry(unit.use_case.name()).or_default();
             counts.refusals += new_refusals;
             counts.end();
         }
@@ -370,10 +429,20 @@ fn left_result(directory: &Dir) -> Option<Result<TaskResult, StageError>> {
     }
 }
 
-/// Reads a small file that a node wrote. Nodes are trusted less than this process.
-fn read_note<T: serde::de::DeserializeOwned>(directory: &Dir, name: &str) -> Option<T> {
+/// Reads a small file that a node wrote; `None` when there is none. Nodes are trusted less than this process.
+///
+/// # Errors
+/// The reason why the file cannot be read.
+fn read_note<T: serde::de::DeserializeOwned>(
+    directory: &Dir,
+    name: &str,
+) -> Result<Option<T>, String> {
     let mut text = Vec::new();
-    let file = directory.open_regular(OsStr::new(name)).ok()?;
-    file.take(NOTE_BYTES).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    let file = match directory.open_regular(OsStr::new(name)) {
+        Ok(file) => file,
+        Err(OpenFault::Missing) => return Ok(None),
+        Err(fault) => return Err(model::one_line(&fault)),
+    };
+    file.take(NOTE_BYTES).read_to_end(&mut text).map_err(|fault| fault.to_string())?;
+    serde_json::from_slice(&text).map(Some).map_err(|fault| fault.to_string())
 }

@@ -268,7 +268,8 @@ impl Document {
             .map(|u| (u.delivery.as_str(), u.use_case))
             .collect();
         let mut proposal = Proposal {
-            document: serde_json::to_string(self).unwrap_or_default(),
+            document: serde_json::to_string(self)
+                .expect("a document has no key that is not a string"),
             ..Proposal::default()
         };
         for task in &self.tasks {

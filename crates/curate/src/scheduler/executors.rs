@@ -6,7 +6,6 @@ use crate::site::Site;
 use dispatch::command::System;
 use dispatch::{Executor, HostState, Print, Slurm, Ssh, ThisHost, print, slurm, ssh};
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Longest time that a tool of a batch system, or ssh, may take.
@@ -120,10 +119,4 @@ impl Loads {
         // The recent maximum, not the mean: to avoid a host because of our own tasks is the worse mistake.
         (load - counts.max().unwrap_or(0) as f64).max(0.0)
     }
-}
-
-/// Returns the free bytes of the disk on which products are staged. A disk that cannot be queried counts as full.
-pub fn free_bytes(site: &Site) -> u64 {
-    let staging: PathBuf = site.place.staging();
-    files::free_bytes(&staging).unwrap_or(0)
 }

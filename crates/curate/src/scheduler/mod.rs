@@ -27,12 +27,12 @@ pub use request::Request;
 pub use run::daemon;
 
 use crate::counts::Counts;
-use crate::journal::Journal;
+use crate::log::{act, note, tell};
 use crate::profiles::Loaded;
 use crate::progress::{Progress, Silent};
 use crate::rounds;
 use crate::site::{self, Archive, Site};
-use crate::words::{counted, shown, tell};
+use crate::words::counted;
 use anyhow::Context;
 use archive::planning::{
     OpenTask, PlanRecord, PlanState, Proposal, Selection, Standing, Unfinished,
@@ -117,7 +117,6 @@ pub struct Curator {
     pub(crate) profiles: Vec<Loaded>,
     executor: Box<dyn Executor>,
     pub(crate) cause: Cause,
-    pub(crate) journal: Journal,
     /// The work that a command requests; `None` for all work, which an operator or the policy approves.
     request: Option<Request>,
     /// True when the deliveries of the request are to be checked again.
@@ -160,7 +159,6 @@ impl Curator {
         let profiles = site.profiles()?;
         let cause = Cause::new(who, why);
         archive.load_reference(&crate::profiles::reference_rows(&profiles), &cause, site::now())?;
-        let journal = Journal::open(&site.place.logs());
         let auto = site.config.plan.auto;
         let names = (format!("alm-{}", run_name()), 0);
         Ok(Self {
@@ -169,7 +167,6 @@ impl Curator {
             profiles,
             executor,
             cause,
-            journal,
             request: None,
             is_stale: true,
             blocked: Vec::new(),
@@ -239,19 +236,14 @@ impl Curator {
         Ok(report)
     }
 
-    /// Reports a message that is no reason to stop, once.
-    fn tell_once(&mut self, line: String) {
-        if self.told.insert(line.clone()) {
-            self.journal.note(&line);
-            tell!("almagest: {}", shown(&line));
-        }
+    /// Returns true for a message that was not reported before.
+    fn is_news(&mut self, message: &str) -> bool {
+        self.told.insert(message.to_owned())
     }
 
-    fn note(&mut self, line: &str) {
-        self.journal.note(line);
-        if self.request.is_none() {
-            tell!("almagest: {}", shown(line));
-        }
+    /// Returns true when acts are reported on stderr too: a command reports its own outcome.
+    fn is_daemon(&self) -> bool {
+        self.request.is_none()
     }
 
     // Hosts.
@@ -260,7 +252,7 @@ impl Curator {
         match self.executor.hosts() {
             Ok(hosts) => self.hosts = hosts,
             // The hosts as last known are the best guess.
-            Err(fault) => self.tell_once(fault.to_string()),
+            Err(fault) => self.executor_failed(&fault.to_string()),
         }
         self.refused.retain(|_, (since, _)| since.elapsed() < REFUSED);
         for host in &mut self.hosts {
@@ -268,6 +260,25 @@ impl Curator {
                 host.closed.get_or_insert_with(|| format!("it refused a start: {why}"));
             }
         }
+    }
+
+    /// Reports a failure of the executor, once.
+    fn executor_failed(&mut self, fault: &str) {
+        if self.is_news(fault) {
+            tell!(ERROR, "executor_failed", executor = self.executor.name(), "{fault}");
+        }
+    }
+
+    /// Returns the free bytes of the disk on which products are staged. A disk that cannot be queried counts as full.
+    fn free_bytes(&mut self) -> u64 {
+        let staging = self.site.place.staging();
+        files::free_bytes(&staging).unwrap_or_else(|fault| {
+            let line = format!("the disk of {} cannot be queried: {fault}", staging.display());
+            if self.is_news(&line) {
+                tell!(ERROR, "disk_not_queried", "{line}");
+            }
+            0
+        })
     }
 
     /// Returns the attempts under way as the planner counts them.
@@ -409,6 +420,7 @@ impl Curator {
             *running.entry(attempt.host.clone()).or_default() += 1;
         }
         self.loads.note(&running, &self.hosts);
+        let free_bytes = self.free_bytes();
         let hosts: Vec<(HostState, f64)> =
             self.hosts.iter().map(|h| (h.clone(), self.loads.of_others(h))).collect();
         Ok(act(&Facts {
@@ -421,7 +433,7 @@ impl Curator {
             hosts: &hosts,
             has_processes: self.executor.outlives(),
             is_requested: self.request.is_some(),
-            free_bytes: executors::free_bytes(&self.site),
+            free_bytes,
             now: site::now(),
         }))
     }
@@ -549,7 +561,7 @@ impl Curator {
                     counted(counts.undecided + counts.to_come, "task"),
                     counted(counts.units, "unit")
                 );
-                self.note(&what);
+                act!(self.is_daemon(); INFO, "plan_proposed", plan = number, "{what}");
             } else if is_outdated {
                 let cause = Cause::new(self.cause.who.clone(), "nothing of the plan may start now");
                 self.archive.withdraw_proposal(&cause, site::now())?;
@@ -567,14 +579,19 @@ impl Curator {
         let hours = parsed(&record)?.makespan_seconds / 3600.0;
         if most > 0.0 && hours > most {
             let plan = record.plan_id;
-            self.tell_once(format!(
+            let line = format!(
                 "plan {plan} would take {hours:.1} h, more than the policy approves by itself ({most} h): {}",
                 crate::advice::command(&model::Advice::Plan)
-            ));
+            );
+            if self.is_news(&line) {
+                tell!(WARN, "plan_not_approved", plan, "{line}");
+            }
             return Ok(());
         }
         let cause = Cause::new("almagest", "approved by the policy");
         self.archive.approve(Some(record.plan_id), &Selection::default(), &cause, site::now())?;
+        let plan = record.plan_id;
+        note!(INFO, "plan_approved", plan, "plan {plan} is approved by the policy");
         Ok(())
     }
 }

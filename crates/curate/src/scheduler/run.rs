@@ -2,10 +2,10 @@
 
 use super::state::{self, State};
 use super::{Curator, PassReport};
-use crate::journal::Journal;
+use crate::log::{note, tell};
 use crate::loops::{self, BACK_OFF};
 use crate::site::{self, Site};
-use crate::words::{shown, tell};
+use crate::words::shown;
 use archive::Publication;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,16 +32,13 @@ pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result
     else {
         return Ok(());
     };
-    let mut journal = Journal::open(&site.place.logs());
-    journal.note("data daemon begins");
-    tell!("almagest: data daemon begins, pid {}", std::process::id());
+    tell!(INFO, "daemon_begun", "data daemon begins, pid {}", std::process::id());
     let mut state = State::begin("", site::now());
     let mut looped = Loop { site, auto, stop, directory: &directory, swept: None, forecast: None };
-    let ended = looped.run(&mut state, &mut journal);
+    let ended = looped.run(&mut state);
     state.state = "stopped".to_owned();
     state.write(&directory, site::now());
-    journal.note("data daemon ends");
-    tell!("almagest: data daemon ends");
+    tell!(INFO, "daemon_ended", "data daemon ends");
     ended
 }
 
@@ -59,7 +56,7 @@ impl Loop<'_> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn run(&mut self, state: &mut State, journal: &mut Journal) -> anyhow::Result<()> {
+    fn run(&mut self, state: &mut State) -> anyhow::Result<()> {
         let mut back_off = BACK_OFF.0;
         let mut curator: Option<Curator> = None;
         loop {
@@ -83,7 +80,7 @@ impl Loop<'_> {
                 Ok(()) => back_off = BACK_OFF.0,
                 Err(fault) if loops::is_for_ever(&fault) => return Err(fault),
                 Err(fault) if self.stopping() => {
-                    journal.note(&format!("data daemon stops: {fault:#}"));
+                    note!(WARN, "daemon_stopped", "data daemon stops: {fault:#}");
                     return Ok(());
                 }
                 Err(fault) => {
@@ -93,8 +90,11 @@ impl Loop<'_> {
                     }
                     let why = shown(&format!("{fault:#}"));
                     if state.fault.as_ref() != Some(&why) {
-                        journal.note(&format!("the archive cannot be used, trying again: {why}"));
-                        tell!("almagest: the archive cannot be used, trying again: {why}");
+                        tell!(
+                            ERROR,
+                            "archive_unusable",
+                            "the archive cannot be used, trying again: {why}"
+                        );
                     }
                     state.fault = Some(why);
                     state.state = "away".to_owned();
@@ -116,12 +116,23 @@ impl Loop<'_> {
     fn turn(&mut self, curator: &mut Curator, state: &mut State) -> anyhow::Result<()> {
         if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
             let keep = self.site.config.staging.keep();
-            ingest::sweep::sweep(curator.archive(), keep, site::now())?;
+            crate::swept::sweep(curator.archive(), keep)?;
             self.swept = Some(Instant::now());
         }
         let stopping = self.stopping();
         state.state = if stopping { "draining" } else { "working" }.to_owned();
         let pass: PassReport = curator.pass(!stopping)?;
+        if !pass.is_idle() {
+            note!(
+                DEBUG,
+                "pass",
+                taken = pass.taken,
+                failed = pass.failed,
+                opened = pass.opened,
+                sent = pass.sent,
+                "a pass of the data daemon ended"
+            );
+        }
         let is_due = self.forecast.is_none_or(|at| at.elapsed() > FORECAST_EVERY);
         let document = if is_due && !stopping {
             self.forecast = Some(Instant::now());

@@ -2,6 +2,7 @@
 
 use super::situation::{self, Piece};
 use super::{Curator, LEASE, PassReport};
+use crate::log::{note, tell};
 use crate::{site, task_files};
 use archive::lease::Process;
 use archive::planning::OpenTask;
@@ -149,7 +150,19 @@ impl Curator {
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
         self.archive.note_end(attempt, "not_written")?;
-        self.tell_once(format!("{} task {}: {why}", attempt.task.unit, attempt.task.task));
+        let TaskKey { unit, task } = &attempt.task;
+        let line = format!("{unit} task {task}: {why}");
+        if self.is_news(&line) {
+            tell!(
+                ERROR,
+                "task_not_written",
+                delivery = unit.delivery,
+                use_case = unit.use_case.name(),
+                round = unit.round,
+                task,
+                "{line}"
+            );
+        }
         // Whoever asks for the work waits for its end; a daemon has time until the disk or the profile is repaired.
         if self.request.is_some() {
             self.archive.end_attempt(attempt, AttemptEnd::Failed, why, site::now())?;
@@ -170,6 +183,19 @@ impl Curator {
         match answer {
             Sent::As(id) => {
                 report.sent += 1;
+                let TaskKey { unit, task } = &attempt.task;
+                note!(
+                    DEBUG,
+                    "sent",
+                    delivery = unit.delivery,
+                    use_case = unit.use_case.name(),
+                    round = unit.round,
+                    task,
+                    attempt = attempt.attempt,
+                    host = start.host,
+                    "{unit} task {task} is sent to {}",
+                    start.host
+                );
                 if self.executor.outlives() {
                     self.archive.note_job(attempt, &id)?;
                 }
@@ -179,13 +205,18 @@ impl Curator {
                 let reason = format!("it was not sent to {}: {why}", start.host);
                 self.archive.note_end(attempt, "not_sent")?;
                 self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
-                self.tell_once(reason);
+                if self.is_news(&reason) {
+                    tell!(ERROR, "not_sent", host = start.host, "{reason}");
+                }
             }
             // The job is found by its name later.
             Sent::Unknown(why) => {
                 report.sent += 1;
                 let name = &start.name;
-                self.tell_once(format!("nobody can tell whether {name} was started: {why}"));
+                let line = format!("nobody can tell whether {name} was started: {why}");
+                if self.is_news(&line) {
+                    tell!(WARN, "start_unknown", host = start.host, "{line}");
+                }
             }
         }
         Ok(())

@@ -7,11 +7,11 @@
 use super::Night;
 use super::identity::{self, Identity};
 use crate::failure;
+use crate::log::tell;
 use crate::profiles::{self, Loaded};
 use crate::scope::{Scope, chosen};
 use crate::site::{self, Archive, Site};
 use crate::sources::{self, Origin};
-use crate::words;
 use archive::records::{Holding, Soundness};
 use archive::{Holdings, Inquiry, Publication, Registry};
 use model::profile::SurveyProfile;
@@ -224,9 +224,7 @@ impl Night {
         let awaited = match delivery.awaited {
             None => None,
             awaited if coming.is_reopened => awaited,
-            awaited => {
-                awaited.filter(|_| self.curator.archive.awaited(&name).ok().flatten().is_some())
-            }
+            Some(awaited) => self.curator.archive.awaited(&name)?.map(|_| awaited),
         };
         Ok(Brought { name, fetched, awaited })
     }
@@ -243,9 +241,11 @@ impl Night {
             return Ok(before);
         }
         if before != place && matches!(coming.identity, Identity::Join(_)) {
-            words::tell!(
-                "almagest: {name} came from {} before; its files join those",
-                words::shown(&before)
+            tell!(
+                WARN,
+                "files_join",
+                delivery = name,
+                "{name} came from {before} before; its files join those"
             );
         }
         Ok(place)
@@ -360,12 +360,17 @@ pub fn prospect(
 fn tell_skipped(name: &str, fetched: &Fetched) {
     const NAMED: usize = 20;
     for entry in fetched.skipped.iter().take(NAMED) {
-        let (entry, why) = (words::shown(&entry.name), words::shown(&entry.why));
-        words::tell!("almagest: {name}: {entry} is skipped: {why}");
+        let (file, why) = (&entry.name, &entry.why);
+        tell!(WARN, "skipped", delivery = name, file, "{name}: {file} is skipped: {why}");
     }
     if fetched.skipped.len() > NAMED {
         let more = fetched.skipped.len() - NAMED;
-        words::tell!("almagest: {name}: {more} more entries are skipped: table skipped lists them");
+        tell!(
+            WARN,
+            "skipped",
+            delivery = name,
+            "{name}: {more} more entries are skipped: table skipped lists them"
+        );
     }
 }
 
@@ -449,16 +454,19 @@ pub fn came_from(
                     && !place.contains("://")
                     && !Path::new(&place).is_dir() =>
                 {
-                    words::tell!(
-                        "almagest: {name} came from {}, which does not exist",
-                        words::shown(&place)
+                    tell!(
+                        WARN,
+                        "source_gone",
+                        delivery = name,
+                        "{name} came from {place}, which does not exist"
                     );
                 }
                 Ok(found) => places.push(found),
-                Err(fault) => words::tell!(
-                    "almagest: {name} came from {}: {}",
-                    words::shown(&place),
-                    words::shown(&format!("{fault:#}"))
+                Err(fault) => tell!(
+                    ERROR,
+                    "source_unknown",
+                    delivery = name,
+                    "{name} came from {place}: {fault:#}"
                 ),
             }
         }

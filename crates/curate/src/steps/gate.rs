@@ -3,9 +3,10 @@
 use super::Night;
 use crate::advice;
 use crate::failure;
+use crate::log::tell;
 use crate::scheduler;
 use crate::site::{Archive, Site};
-use crate::words::{counted, shown, tell};
+use crate::words::counted;
 use archive::Inquiry;
 use archive::planning::{Held, Standing};
 use archive::records::Stage;
@@ -82,8 +83,10 @@ pub fn tell_held(held: &[Held]) {
         }
         told.push(&one.standing);
         tell!(
-            "almagest: left alone: {}: `{}`",
-            shown(&one.standing.to_string()),
+            WARN,
+            "stopped_by_operator",
+            "left alone: {}: `{}`",
+            one.standing,
             advice::command(&advice::resume_of(&one.standing))
         );
     }

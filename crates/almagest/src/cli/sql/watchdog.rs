@@ -105,7 +105,7 @@ impl Watched {
             let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
             files::remove_own_temporaries(parent.unwrap_or(Path::new(".")));
         }
-        tell!("almagest: {}", query::SqlError::Stopped(why));
+        tell!(ERROR, "query_stopped", "{}", query::SqlError::Stopped(why));
         let exit = if why == Stopped::Interrupted { Exit::Interrupted } else { Exit::Gate };
         std::process::exit(exit as i32)
     }
