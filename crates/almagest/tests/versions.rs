@@ -1,5 +1,5 @@
 //! Nights that depend on one another: products that older versions keep, calibration frames that nights share, and archives in
-//! which an earlier release had ended what is kept today.
+//! which rows contradict the decisions.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod operator;
@@ -538,8 +538,7 @@ fn corrections_do_not_wait_for_a_catalogue() {
     }
 }
 
-/// Repairs an archive of an earlier release, in which a newer catalogue that was refused changed the zero points beside the older
-/// detections.
+/// Repairs an archive in which the zero points beside the older detections are those of a newer catalogue that was refused.
 #[test]
 fn zero_points_of_a_refused_catalogue_go_after_a_repair() {
     for (desk, database) in with_databases() {
@@ -724,8 +723,8 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
     }
 }
 
-/// In an archive of an earlier release an older frame may be current beside a newer one. An act ends its rows and, at once, those that
-/// it puts in their place: both end in one event, and the later ones come back.
+/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in one
+/// event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {
     for (desk, database) in with_databases() {

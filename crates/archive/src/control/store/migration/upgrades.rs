@@ -66,7 +66,7 @@ CREATE INDEX scrub_unsound ON scrub (outcome) WHERE outcome <> 'sound';",
     ],
 );
 
-/// Changes rows of a table of the definitions, which a new archive does not have yet; on a server, makes a view anew.
+/// Changes rows of a table of the definitions, which a new archive does not have yet; on a server, recreates a view.
 const TELESCOPES: Migration = Migration {
     of_table: Some("use_case_all"),
     ..Migration::new(
@@ -100,7 +100,7 @@ const BROKEN: Migration = Migration::new(
     &[
         Change::Tables(&[Table::new(
             "broken",
-            "Made and lost again.",
+            "A table that is rolled back.",
             &[id("broken_id", "internal")],
         )]),
         Change::Both(
