@@ -144,7 +144,7 @@ fn frames_without_a_catalogue_are_not_due() {
     }
 }
 
-/// A request that an earlier release recorded for a frame without a catalogue goes with the next round.
+/// A request for the catalogue of a frame without one is dropped with the next round.
 #[test]
 fn pending_requests_without_a_catalogue_are_dropped() {
     let desk = Desk::new();

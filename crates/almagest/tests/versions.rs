@@ -1,5 +1,5 @@
 //! Nights that depend on one another: products that older versions keep, calibration frames that nights share, and archives in
-//! which an earlier release had ended what is kept today.
+//! which rows contradict the decisions.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod operator;
@@ -173,10 +173,10 @@ fn kept_products_are_notified() {
     }
 }
 
-/// Repairs an archive of an earlier release, which ended all rows of an older frame with the metadata of the newer one. `verify`
-/// lists what should show, and `--repair` shows it.
+/// Repairs an archive in which rows of older frames ended although no decision says so: `verify` lists what should show, and
+/// `--repair` shows it.
 #[test]
-fn what_the_earlier_rule_ended_shows_after_a_repair() {
+fn what_ended_without_a_decision_shows_after_a_repair() {
     for (desk, database) in with_databases() {
         let [without, refused] = two_versions(&desk);
         let shown = || {
@@ -189,8 +189,7 @@ fn what_the_earlier_rule_ended_shows_after_a_repair() {
             )
         };
         let wanted = shown();
-        desk.at_site(&["supersede", SECOND, "--reason", "as the earlier rule did"]).ended(0);
-        // The earlier rule knew no decisions: what it had ended is superseded, and nothing says why.
+        desk.at_site(&["supersede", SECOND, "--reason", "a test"]).ended(0);
         let forget = "DELETE FROM set_aside";
         match &database {
             None => {
@@ -212,10 +211,9 @@ fn what_the_earlier_rule_ended_shows_after_a_repair() {
     }
 }
 
-/// Repairs an archive of an earlier release, which ended all older detections of a frame with the first detections of the newer one,
-/// and recorded nothing of detectors.
+/// Repairs an archive in which the older detections of a detector ended although no decision says so.
 #[test]
-fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
+fn detectors_that_ended_without_a_decision_show_after_a_repair() {
     for (desk, database) in with_databases() {
         let first = desk.simulate(&small());
         let second = desk.simulate(&Small { version: 2, ..small() });
@@ -237,19 +235,15 @@ fn detectors_that_the_earlier_rule_ended_show_after_a_repair() {
         );
         let detectors = |of: u64| wanted.iter().filter(|r| r["multiframe_id"] == of).count();
         assert_eq!((detectors(old), detectors(new)), (1, 3));
-        desk.at_site(&["supersede", SECOND, "--reason", "as the earlier rule did"]).ended(0);
-        let forget =
-            "DELETE FROM set_aside; DROP TABLE product_detector; DROP TABLE detector_interruption;
-            DROP INDEX file_frame_name; ALTER TABLE file DROP COLUMN frame_name; ALTER TABLE refusal DROP COLUMN subject;
-            DELETE FROM migration WHERE number >= 20";
+        desk.at_site(&["supersede", SECOND, "--reason", "a test"]).ended(0);
+        let forget = "DELETE FROM set_aside";
         match &database {
             None => {
                 let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
-                database.execute_batch(&format!("{forget}; PRAGMA user_version = 19")).unwrap();
+                assert_eq!(database.execute(forget, []).unwrap(), 1);
             }
             Some(database) => drop(database.psql(forget)),
         }
-        desk.at_site(&["programme", "add", "U07B13", "u/07b/13"]).ended(0);
         assert_eq!(shown().len(), wanted.len() - 1);
         let found = desk.at_site(&["verify"]);
         assert_eq!(found.code, Some(3), "{found:?}");
@@ -548,8 +542,7 @@ fn corrections_do_not_wait_for_a_catalogue() {
     }
 }
 
-/// Repairs an archive of an earlier release, in which a newer catalogue that was refused changed the zero points beside the older
-/// detections.
+/// Repairs an archive in which the zero points beside the older detections are those of a newer catalogue that was refused.
 #[test]
 fn zero_points_of_a_refused_catalogue_go_after_a_repair() {
     for (desk, database) in with_databases() {
@@ -734,8 +727,8 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
     }
 }
 
-/// In an archive of an earlier release an older frame may be current beside a newer one. An act ends its rows and, at once, those that
-/// it puts in their place: both end in one event, and the later ones come back.
+/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in one
+/// event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {
     for (desk, database) in with_databases() {

@@ -67,6 +67,12 @@ pub enum ArchiveFault {
         /// Kind of file system.
         kind: &'static str,
     },
+    /// The archive has the schema of a version before the first release.
+    #[error(
+        "the archive was made by a version before the first release, and this program cannot read it: make a new archive, and \
+         transfer the deliveries to it again"
+    )]
+    EarlierSchema,
     /// The archive was written by a newer program.
     #[error("the archive has schema {found}, this program knows {known}: use a newer almagest")]
     NewerSchema {
@@ -208,6 +214,7 @@ impl ArchiveError {
                     | ArchiveFault::NoArchive(_)
                     | ArchiveFault::SiteExists(_)
                     | ArchiveFault::NetworkDisk { .. }
+                    | ArchiveFault::EarlierSchema
                     | ArchiveFault::NewerSchema { .. }
                     | ArchiveFault::Definition { .. }
                     | ArchiveFault::Unknown { .. }

@@ -2,11 +2,11 @@
 //!
 //! A site ([`Site`]) holds one `archive.db` and the lake. [`Archive`] implements the traits in [`control`] on both: [`Registry`]
 //! records deliveries, [`Queue`] runs tasks, [`Publication`] ingests batches, [`Inquiry`] reports; the others plan, retract and
-//! verify. Tables and states are in `migrations/`; metadata tables follow the definitions of `model::tables` ([`metadata`]);
+//! verify. Tables and states are in [`control::schema`]; metadata tables follow the definitions of `model::tables` ([`metadata`]);
 //! detections are Parquet files under the catalogue of [`lake`], or partitions of a server ([`partitions`]).
 //!
 //! Start at [`Archive::create`] and [`Archive::open`], then the traits. A new column begins in `model/tables/`, a new control
-//! table in a new migration. Does not decide what is to be done, read FITS files, run tasks, or answer queries.
+//! table in [`control::schema`]. Does not decide what is to be done, read FITS files, run tasks, or answer queries.
 
 #[cfg(test)]
 extern crate self as archive;

@@ -114,16 +114,63 @@ pub(crate) fn renew_cameras(tx: &Connection, delivery: i64) -> Result<(), Archiv
     )
 }
 
-/// Records the cameras of all deliveries of an archive that is older than the table.
-pub(crate) fn adopt_cameras(tx: &Connection) -> Result<(), ArchiveFault> {
-    let frames = "multiframe_all AS frame JOIN image ON image.multiframe_id = frame.multiframe_id
-         JOIN file ON file.file_id = image.file_id WHERE true";
-    record(tx, frames, &[])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::Site;
+    use crate::store::filling::{self, Filling};
+    use engine::Kind;
+
+    /// Checks that deliveries whose frames name two cameras or none get the cameras that the frames name.
+    fn cameras_of_deliveries(connection: &Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        crate::store::bring_up(connection, &site, "2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        let tx = connection.begin(Kind::Move).unwrap();
+        tx.execute_batch("INSERT INTO programme_counter (programme_id) VALUES (7)").unwrap();
+        let frames = Filling { first: 10, frames: 8, per_delivery: 2, calibrations: 0 };
+        filling::rows(&tx, &frames);
+        tx.execute_batch(
+            "UPDATE multiframe_all SET telescope = ' UKIRT', instrument = CASE WHEN multiframe_id = 12 THEN 'UFTI' ELSE 'WFCAM ' END
+             WHERE multiframe_id < 14;
+             UPDATE multiframe_all SET instrument = 'wfcam' WHERE multiframe_id = 14;
+             INSERT INTO camera VALUES (15, 'vista', 'vircam');",
+        )
+        .unwrap();
+        for delivery in 15..=18 {
+            renew_cameras(&tx, delivery).unwrap();
+        }
+        tx.commit().unwrap();
+        let mut select = connection
+            .prepare("SELECT delivery_id, telescope, instrument FROM camera ORDER BY 1, 2, 3")
+            .unwrap();
+        let rows: Vec<(i64, String, String)> = select
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let camera = |delivery, telescope: &str, instrument: &str| {
+            (delivery, telescope.to_owned(), instrument.to_owned())
+        };
+        let wanted = [
+            camera(15, "ukirt", "wfcam"),
+            camera(16, "ukirt", "ufti"),
+            camera(16, "ukirt", "wfcam"),
+            camera(17, "", "wfcam"),
+        ];
+        assert_eq!(rows, wanted);
+    }
+
+    #[test]
+    fn cameras_of_deliveries_on_both_engines() {
+        let embedded = rusqlite::Connection::open_in_memory().unwrap();
+        cameras_of_deliveries(&Connection::Sqlite(embedded));
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let database = crate::Database { url: Some(server.database().url()), ..Default::default() };
+        let address = engine::Address::of(&database).unwrap();
+        let server = engine::Server::connect(&address).unwrap();
+        cameras_of_deliveries(&Connection::Postgres(server));
+    }
 
     #[test]
     fn cameras_differ_where_both_are_named() {

@@ -11,7 +11,6 @@
 //! Start at [`Connection`]. This crate does not know tables.
 
 mod address;
-mod ddl;
 mod error;
 pub mod prepared;
 pub mod reading;
@@ -20,7 +19,6 @@ mod server;
 mod tls;
 
 pub use address::{Address, Database};
-pub use ddl::{postgres_ddl, text};
 pub use error::EngineError;
 pub use server::numbered;
 pub use server::{Incoming, Outgoing, Server, closed_by, is_readable, server_type, write_value};
@@ -39,6 +37,11 @@ pub enum Dialect {
     Sqlite,
     /// A PostgreSQL server.
     Postgres,
+}
+
+/// Returns a text as an SQL literal.
+pub fn text(words: &str) -> String {
+    format!("'{}'", words.replace('\'', "''"))
 }
 
 /// Returns a name quoted for SQL.

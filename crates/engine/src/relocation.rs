@@ -44,7 +44,7 @@ pub fn check(c: &rusqlite::Connection) -> Result<()> {
     found.map_or(Ok(()), |(state, word, place)| Err(closed(&state, &word, place)))
 }
 
-/// Returns true when an archive of an older schema has no such table.
+/// Returns true when the database has no such table: nothing was ever made in it.
 fn is_absent(fault: &rusqlite::Error) -> bool {
     fault.to_string().contains("no such table")
 }

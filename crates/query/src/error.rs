@@ -20,6 +20,9 @@ pub enum SqlError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The archive has a schema that this program does not know.
+    #[error(transparent)]
+    Schema(archive::ArchiveFault),
     /// The server cannot be reached, or lost the query.
     #[error("cannot query the server")]
     Server(#[source] EngineError),
@@ -117,7 +120,7 @@ impl SqlError {
     /// Returns true when the configuration of the site must change before a query can run.
     pub fn is_gate(&self) -> bool {
         match self {
-            Self::Rights { .. } => true,
+            Self::Rights { .. } | Self::Schema(_) => true,
             Self::Server(fault) => fault.is_gate(),
             _ => false,
         }
@@ -134,6 +137,7 @@ impl SqlError {
             | Self::Denied(_)
             | Self::Engine(_) => true,
             Self::Open { .. }
+            | Self::Schema(_)
             | Self::Server(_)
             | Self::Rights { .. }
             | Self::Moved(_)

@@ -5,6 +5,8 @@ use super::error::SqlError;
 use super::guard::{Guard, authorizer};
 use super::shared::LakeShare;
 use super::{as_of, cone_hint, detection_table, functions};
+use archive::ArchiveFault;
+use engine::EngineError;
 use lake::ByteCounter;
 use model::EventId;
 use rusqlite::limits::Limit;
@@ -89,7 +91,8 @@ impl Session {
     /// Opens an archive for reading. `lake_dir` is the site's `lake/`, whatever place the catalogue records.
     ///
     /// # Errors
-    /// [`SqlError::Open`] when the database is absent or not readable, [`SqlError::Lake`] when it has no lake.
+    /// [`SqlError::Open`] when the database is absent or not readable, [`SqlError::Schema`] when it has the schema of another
+    /// version, [`SqlError::Lake`] when it has no lake.
     pub fn open(archive_db: &Path, lake_dir: &Path, limits: SqlLimits) -> Result<Self, SqlError> {
         Self::open_as_of(archive_db, lake_dir, limits, None)
     }
@@ -106,6 +109,10 @@ impl Session {
     ) -> Result<Self, SqlError> {
         let fault = |source| SqlError::Open { path: archive_db.display().to_string(), source };
         let (mut connection, note) = engine::reading::open(archive_db).map_err(fault)?;
+        archive::store::check_embedded(&connection).map_err(|other| match other {
+            ArchiveFault::Engine(EngineError::Sqlite(source)) => fault(source),
+            schema => SqlError::Schema(schema),
+        })?;
         configure(&connection, limits).map_err(fault)?;
         let budget = Arc::new(Budget::new(limits));
         let share = Arc::new(LakeShare::new(

@@ -8,7 +8,7 @@
 //! Every method may be repeated after a crash: it finds what was done before. Time is a parameter. A state changes only where
 //! [`model::UnitState::may_become`] allows, and every change adds a row to a history.
 //!
-//! Start at the traits below; values are in [`records`]. Tables are in `migrations/`. Does not decide what is to be done (that is
+//! Start at the traits below; values are in [`records`]. Tables are in [`schema`]. Does not decide what is to be done (that is
 //! `register::plan` and `ingest`), touch FITS files, or write products.
 
 pub mod explain;
@@ -18,6 +18,7 @@ pub mod lease;
 pub mod planning;
 pub mod records;
 pub mod report;
+pub mod schema;
 pub mod store;
 
 use crate::error::ArchiveError;

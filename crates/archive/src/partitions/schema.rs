@@ -94,21 +94,9 @@ fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
     };
     let columns: Vec<String> = table.columns.iter().map(column).collect();
     tx.execute_batch(&format!(
-        "CREATE TABLE {ALL} ({}, PRIMARY KEY (programme_id, obj_id)) PARTITION BY LIST (programme_id);
-         CREATE INDEX detector_rows_out ON detector_rows (multiframe_id, ext_num, begin_event)
-             WHERE end_event IS NOT NULL;
-         CREATE INDEX detector_rows_event ON detector_rows (begin_event);",
+        "CREATE TABLE {ALL} ({}, PRIMARY KEY (programme_id, obj_id)) PARTITION BY LIST (programme_id)",
         columns.join(", ")
     ))?;
-    // The migrations, which are never edited, contain no comments on these columns.
-    tx.execute_batch(
-        "COMMENT ON COLUMN refusal.stage IS 'stage of the pipeline that refused the input';
-         COMMENT ON COLUMN refusal.state IS 'open, or how the refusal was settled';
-         COMMENT ON COLUMN finding.stage IS 'stage of the pipeline that reported the finding';
-         COMMENT ON COLUMN detector_rows.multiframe_id IS 'the image';
-         COMMENT ON COLUMN detector_rows.file_id IS 'the batch that published them';
-         COMMENT ON COLUMN detector_rows.file_row IS 'place of the first row within the batch, from 0'",
-    )?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use crate::backup::start_again_sql;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::records::{Cause, Timestamp};
 use archive::site::Site;
-use archive::store::{Access, bring_up, connect, has_table, text_of};
+use archive::store::{Access, bring_up, connect, text_of};
 use archive::unfinished::MIGRATED;
 use engine::relocation::{self, Relocation};
 use engine::{Connection, Database, EngineError, Kind, Optional, Row};
@@ -304,8 +304,7 @@ fn unconfirmed(site: &Site, old: &Site) -> Option<Relocation> {
 
 /// Returns the row that a reopening revoked, if it was interrupted before the configuration was switched.
 fn reopened(site: &Site, old: &Site, c: &Connection) -> Result<Option<Relocation>, ArchiveFault> {
-    // An archive of an older schema has no such table, and was never reopened.
-    if site.location() == old.location() || !has_table(c, "reopening")? {
+    if site.location() == old.location() {
         return Ok(None);
     }
     let row = |r: &Row<'_>| {
@@ -383,19 +382,13 @@ fn is_unreachable(fault: &EngineError) -> bool {
     }
 }
 
-/// Counts the records of an archive. One of an older schema may lack tables.
+/// Counts the records of an archive.
 fn counts(c: &Connection) -> Result<Counts, ArchiveFault> {
     let mut counts = Counts::default();
     for (count, (table, _)) in counts.iter_mut().zip(RECORDS) {
         let select = match table {
             "event" => "SELECT coalesce(max(event_id), 0) FROM event".to_owned(),
-            _ if has_table(c, table)? => format!("SELECT count(*) FROM {table}"),
-            // The migration that adds the table makes a row of each decided plan.
-            "plan_decision" => {
-                "SELECT count(*) FROM plan WHERE decided IS NOT NULL AND who <> '' AND why <> ''"
-                    .to_owned()
-            }
-            _ => continue,
+            _ => format!("SELECT count(*) FROM {table}"),
         };
         *count = c.query_row(&select, [], |r| r.get(0))?;
     }

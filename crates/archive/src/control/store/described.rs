@@ -447,15 +447,3 @@ pub fn mixed(c: &Connection) -> Result<Vec<Mixed>, ArchiveFault> {
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
-
-/// Sets the catalogue version in the rows of detectors of an archive that is older than the column, to that of their frame.
-pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
-    tx.execute_batch(
-        "UPDATE multiframe_detector_all SET cat_version = (
-             SELECT frame.cat_version FROM multiframe_all AS frame
-             WHERE frame.multiframe_id = multiframe_detector_all.multiframe_id
-                 AND frame.begin_event = multiframe_detector_all.begin_event)
-         WHERE cat_version IS NULL",
-    )?;
-    Ok(())
-}

@@ -8,7 +8,7 @@ const TIME: &str = "'2020-01-01T00:00:00Z'";
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// The rows to be written. A frame and everything that belongs to the frame have one number in every table.
-pub(super) struct Filling {
+pub(crate) struct Filling {
     /// Number of the first frame, above every number in the store.
     pub first: i64,
     /// Number of frames.
@@ -21,7 +21,7 @@ pub(super) struct Filling {
 
 impl Filling {
     /// Returns the filling for the tests of query plans.
-    pub(super) fn of_many_years() -> Self {
+    pub(crate) fn of_many_years() -> Self {
         Self { first: 1000, frames: 20_000, per_delivery: 110, calibrations: 0 }
     }
 
@@ -57,20 +57,15 @@ impl Filling {
 }
 
 /// Writes the rows in one transaction, and refreshes the statistics of the engine.
-pub(super) fn fill(archive: &mut Archive, filling: &Filling) {
+pub(crate) fn fill(archive: &mut Archive, filling: &Filling) {
     let tx = archive.connection.begin(Kind::Write).unwrap();
     rows(&tx, filling);
     tx.commit().unwrap();
     archive.connection.execute_batch("ANALYZE").unwrap();
 }
 
-fn has_frame_names(tx: &Connection) -> bool {
-    let count = "SELECT count(*) FROM migration WHERE name = 'frame_name'";
-    tx.query_row(count, [], |r| r.get::<i64>(0)).unwrap() > 0
-}
-
 /// Writes the rows, inside the caller's transaction.
-pub(super) fn rows(tx: &Connection, filling: &Filling) {
+pub(crate) fn rows(tx: &Connection, filling: &Filling) {
     let dialect = tx.dialect();
     let series = Filling::series(dialect, filling.first, filling.last());
     let first = filling.first + filling.first / filling.per_delivery;
@@ -78,21 +73,15 @@ pub(super) fn rows(tx: &Connection, filling: &Filling) {
     tx.defer_foreign_keys().unwrap();
     run(tx, &deliveries(&Filling::series(dialect, first, last)));
     run(tx, &files(filling, &series));
-    // In an archive older than the column, the upgrade fills the column.
-    if has_frame_names(tx) {
-        run(
-            tx,
-            &["UPDATE file SET frame_name = replace(name, '.fit', '') WHERE frame_name = ''"
-                .to_owned()],
-        );
-    }
+    run(
+        tx,
+        &["UPDATE file SET frame_name = replace(name, '.fit', '') WHERE frame_name = ''"
+            .to_owned()],
+    );
     run(tx, &work(filling, &series));
     run(tx, &fill_refusals_and_findings(filling, &series));
     run(tx, &detections(&series));
-    // In an archive older than the table, the upgrade fills the table.
-    if super::has_table(tx, "product_detector").unwrap() {
-        run(tx, &detectors(&series));
-    }
+    run(tx, &detectors(&series));
     let tables = crate::metadata::definition::versioned();
     run(tx, &tables.map(|table| metadata(dialect, table, &series)).collect::<Vec<_>>());
 }

@@ -6,15 +6,13 @@
 
 use super::aside;
 use super::findings::{self, Found};
-use super::products::UPDATED_AT_ONCE;
 use super::refusals;
 use crate::control::records::{Cause, Stage, Timestamp};
 use crate::error::ArchiveFault;
 use crate::site::Site;
 use engine::{Connection, Optional};
-use model::{Finding, RefusalCode, frame_name};
+use model::{Finding, RefusalCode};
 use rusqlite::params;
-use std::collections::BTreeMap;
 
 /// Code of the finding of two images of a delivery whose names are of one frame.
 const FRAME_TWICE: &str = RefusalCode::FRAME_TWICE.as_str();
@@ -131,27 +129,80 @@ pub(super) fn close(
     Ok(resolved)
 }
 
-/// Sets the frame names of the files of an archive that is older than the column.
-pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
-    let mut select = tx.prepare("SELECT file_id, name FROM file WHERE frame_name = ''")?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get::<String>(1)?)))?;
-    // The name of a frame is the beginning of a file's name, so the files are updated by length, in chunks.
-    let mut by_length: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
-    for row in rows {
-        let (file, name): (i64, String) = row?;
-        by_length.entry(frame_name(&name).chars().count()).or_default().push(file);
-    }
-    for (length, files) in by_length {
-        for some in files.chunks(UPDATED_AT_ONCE) {
-            let list: Vec<String> = some.iter().map(i64::to_string).collect();
-            tx.execute(
-                &format!(
-                    "UPDATE file SET frame_name = substr(name, 1, {length}) WHERE file_id IN ({})",
-                    list.join(", ")
-                ),
-                [],
-            )?;
+#[cfg(test)]
+mod tests {
+    use super::super::products::misplaced;
+    use super::*;
+    use engine::Kind;
+    use model::frame_name;
+
+    /// Checks that frames that are current in two deliveries under two file names are reported, and that the next act about one of
+    /// these deliveries settles them.
+    fn check(connection: &Connection, site: &Site) {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        super::super::bring_up(connection, site, now).unwrap();
+        let time = "'2026-01-01T00:00:00Z'";
+        let mut sql = String::new();
+        for version in 1..=2 {
+            sql += &format!(
+                "INSERT INTO delivery (delivery_id, name, night, version, source, state, first_seen, last_arrival)
+                     VALUES ({version}, 'n_v{version}', 20260101, '{version}', 's', 'arriving', {time}, {time});
+                 INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+                     VALUES ({version}, {version}, 'metadata', 1, '1', 'ingested', {time});
+                 INSERT INTO event VALUES ({version}, 'ingest', {version}, {time}, 'test', 'test', '0');"
+            );
         }
+        let files = [
+            (1, "a.fit"),
+            (2, "a.fit.gz"),
+            (2, "b.FITS.fz"),
+            (2, "c.fit"),
+            (2, "c.fits"),
+            (2, ".fit"),
+        ];
+        for (n, (delivery, name)) in (1..).zip(files) {
+            let frame = frame_name(name);
+            sql += &format!(
+                "INSERT INTO file (file_id, delivery_id, name, frame_name, sha256, bytes, kind, format, path, state, arrived,
+                         registered)
+                     VALUES ({n}, {delivery}, '{name}', '{frame}', '{n:064}', 1, 'image', 'fits', 'd/f{n}', 'current', {time},
+                         {time});
+                 INSERT INTO image (multiframe_id, file_id) VALUES ({n}, {n});
+                 INSERT INTO product (multiframe_id, use_case, state, changed_event)
+                     VALUES ({n}, 'metadata', 'current', {delivery});"
+            );
+        }
+        sql += "UPDATE counter SET last = 2 WHERE name = 'event';";
+        connection.execute_batch(&sql).unwrap();
+        let found = || -> Vec<(i64, bool)> {
+            let found = misplaced(connection).unwrap();
+            found.iter().map(|m| (m.multiframe_id, m.should_show)).collect()
+        };
+        // The next fetch determines whether the source still shows both files of the frame c.
+        assert_eq!(found(), [(1, false)]);
+        let tx = connection.begin(Kind::Write).unwrap();
+        aside::realign(&tx, site, &[1], &Cause::new("test", "test"), now).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(found(), []);
+        let mut select =
+            connection.prepare("SELECT state FROM product ORDER BY multiframe_id").unwrap();
+        let states: Vec<String> =
+            select.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
+        let [current, superseded] = ["current", "superseded"];
+        assert_eq!(states, [superseded, current, current, current, current, current]);
     }
-    Ok(())
+
+    #[test]
+    fn a_frame_under_two_names_is_shown_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::create(dir.path(), &[]).unwrap();
+        check(&Connection::Sqlite(rusqlite::Connection::open_in_memory().unwrap()), &site);
+        let Some(server) = testkit::postgres::Server::shared() else { return };
+        let url = Some(server.database().url());
+        let site = site.on(crate::Database { url: url.clone(), ..Default::default() });
+        let database = crate::Database { url, ..Default::default() };
+        let address = engine::Address::of(&database).unwrap();
+        let server = Connection::Postgres(engine::Server::connect(&address).unwrap());
+        check(&server, &site);
+    }
 }

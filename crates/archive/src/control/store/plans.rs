@@ -65,7 +65,7 @@ const WHOLE: [(&str, &str); 4] = [
     ),
 ];
 
-fn ingest(archive: &mut Archive, unit: &UnitKey) {
+pub(super) fn ingest(archive: &mut Archive, unit: &UnitKey) {
     let batch = archive.batch(unit).unwrap();
     let rows = batch.tasks.iter().filter_map(|t| t.result.as_ref()).flat_map(|r| &r.detectors);
     let rows: u64 = rows.map(|d| d.rows).sum();
@@ -79,7 +79,8 @@ fn ingest(archive: &mut Archive, unit: &UnitKey) {
     archive.publish(&batch, loaded, &cause(), now()).unwrap();
 }
 
-fn life(archive: &mut Archive) {
+/// Runs everything that the interface of the archive offers, over a night that is purged in the end.
+pub(super) fn life(archive: &mut Archive) {
     record(archive, &night(3));
     record_of(archive, "20071011_v2", &night(2));
     record(archive, &[arrival("w00000.fit", "another content")]);

@@ -731,31 +731,3 @@ fn note_opened(tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
     )?;
     Ok(())
 }
-
-/// Records the products that have rows, in an archive that is older than the table of products.
-pub(super) fn adopt(tx: &Connection) -> Result<(), ArchiveFault> {
-    let of = [
-        (UseCase::Preview, "preview_all"),
-        (UseCase::Metadata, "multiframe_all"),
-        (UseCase::Catalogue, "detector_rows"),
-    ];
-    for (use_case, table) in of {
-        tx.execute(
-            &format!(
-                "INSERT INTO product (multiframe_id, use_case, state, ended_event, changed_event)
-                 SELECT multiframe_id, CAST(?1 AS TEXT),
-                     CASE WHEN count(*) > count(end_event) THEN 'current'
-                          WHEN EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-                                       WHERE task_input.multiframe_id = held.multiframe_id AND unit.use_case = ?1
-                                           AND unit.state = 'ingested') THEN 'superseded'
-                          ELSE 'retracted' END,
-                     CASE WHEN count(*) > count(end_event) THEN NULL ELSE max(end_event) END,
-                     max(coalesce(end_event, begin_event))
-                 FROM {table} AS held WHERE true GROUP BY multiframe_id
-                 ON CONFLICT DO NOTHING"
-            ),
-            [use_case.name()],
-        )?;
-    }
-    Ok(())
-}
