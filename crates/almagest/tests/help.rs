@@ -54,7 +54,7 @@ fn the_help_of_every_verb_is_as_it_is_kept() {
 }
 
 /// The verbs that change neither the archive nor a site nor a file of the caller's. `daemon` works until it is ended, and shows by
-/// `plan --dry-run` what it would do; the file of `sql --output` is the result that was asked for.
+/// `plan --dry-run` what it would do; the file of `sql --output` is the requested result.
 const READ_ONLY: [&str; 23] = [
     "attach",
     "completions",
@@ -81,7 +81,7 @@ const READ_ONLY: [&str; 23] = [
     "almagest",
 ];
 
-/// The verbs that report nothing: they decide, make something, or print what they were asked for in its own form.
+/// The verbs that report nothing: they decide, make something, or print a document in its own form.
 const NO_REPORT: [&str; 29] = [
     "almagest",
     "approve",

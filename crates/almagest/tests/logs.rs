@@ -33,7 +33,7 @@ fn objects(text: &str) -> Vec<Value> {
 const SKIPPED: &str = "almagest: 20071011_v1: late.fit.part is skipped: ";
 
 #[test]
-fn a_command_says_what_was_asked_for() {
+fn a_command_prints_what_its_options_select() {
     let desk = Desk::new();
     let delivery = delivery(&desk);
     let delivery = delivery.to_str().expect("UTF-8");
@@ -117,7 +117,7 @@ fn json_has_an_object_per_line() {
     assert!(more[logged.len()..].iter().any(|o| o["level"] == "debug"), "{more:?}");
 }
 
-/// How often a text is in another one.
+/// Returns the number of occurrences of a text in another one.
 fn times(text: &str, part: &str) -> usize {
     text.matches(part).count()
 }

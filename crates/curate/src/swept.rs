@@ -16,7 +16,7 @@ pub(crate) fn sweep(
         note!(
             WARN,
             "attempts_lost",
-            "{lost} without a valid result: their processes are gone or their leases ended"
+            "{lost} without a valid result: their processes ended or their leases expired"
         );
     }
     if !report.not_removed.is_empty() {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is purged cannot be brought back; it can be ingested anew, under new ids, from the files of
+What is purged cannot be brought back; it can be ingested again, under new ids, from the files of
 the library. The command names the deliveries, rounds, rows and files first, and asks for
 confirmation. Without a terminal it needs --yes. Who purged and why is kept, and `explain` shows
 it.

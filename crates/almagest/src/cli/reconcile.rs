@@ -35,7 +35,7 @@ pub enum Right {
 Without --right it only reports. Nothing is ever deleted: what is deleted at the source stays here, other content of a
 name becomes a new version, and strays are moved, not removed.
 
-With --json: one array [{delivery, file, code, what, mended_by}].")]
+With --json: one array [{delivery, file, code, what, repaired_by}].")]
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
@@ -381,7 +381,7 @@ fn fetched_again(compared: &Compared) -> Word {
     Word { again: suspects.map(|d| d.file.clone()).collect(), ..Word::default() }
 }
 
-/// Reports on stderr what [`mend`] would do.
+/// Reports on stderr what [`repair`] would do.
 fn rehearse(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<()> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     for compared in all {

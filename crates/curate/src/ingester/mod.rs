@@ -142,15 +142,19 @@ impl Daemon<'_> {
     }
 }
 
-/// Records what a pass did, and tells the operator when `is_told` is set. `is_news` chooses among the batches that wait, by their
+/// Records what a pass did, and tells the operator when `is_shown` is set. `is_news` chooses among the batches that wait, by their
 /// reasons.
-pub(crate) fn log_pass(pass: &PassReport, is_told: bool, is_news: impl Fn(&UnitKey, &str) -> bool) {
+pub(crate) fn log_pass(
+    pass: &PassReport,
+    is_shown: bool,
+    is_news: impl Fn(&UnitKey, &str) -> bool,
+) {
     for batch in &pass.published {
         let UnitKey { delivery, use_case, round } = &batch.unit;
         let rows: u64 = batch.rows.iter().map(|(_, rows)| rows).sum();
         let seconds = batch.timing.load + batch.timing.keys + batch.timing.publish;
         act!(
-            is_told;
+            is_shown;
             INFO, "published", delivery, use_case = use_case.name(), round, rows, seconds,
             archive_event = batch.event.get(), "{}", batch.in_words()
         );
@@ -158,23 +162,23 @@ pub(crate) fn log_pass(pass: &PassReport, is_told: bool, is_news: impl Fn(&UnitK
     for batch in &pass.refused {
         let UnitKey { delivery, use_case, round } = &batch.unit;
         act!(
-            is_told;
+            is_shown;
             WARN, "refused", delivery, use_case = use_case.name(), round, check = batch.check,
             "refused {}: check {}: {}", batch.unit, batch.check, batch.message
         );
     }
     for name in &pass.completed {
-        act!(is_told; INFO, "completed", delivery = name, "{name} is complete");
+        act!(is_shown; INFO, "completed", delivery = name, "{name} is complete");
     }
     for (unit, why) in pass.postponed.iter().filter(|(unit, why)| is_news(unit, why)) {
         let UnitKey { delivery, use_case, round } = unit;
         act!(
-            is_told;
+            is_shown;
             WARN, "postponed", delivery, use_case = use_case.name(), round, "{}", state::waits(unit, why)
         );
     }
     if let Some(why) = &pass.untidy {
-        act!(is_told; WARN, "partitions_not_folded", "partitions were not folded: {why}");
+        act!(is_shown; WARN, "partitions_not_folded", "partitions were not folded: {why}");
     }
     note!(
         DEBUG,

@@ -51,7 +51,7 @@ impl LogFile {
         &self.path
     }
 
-    /// Writes a line. Returns the fault of the first line that could not be written; each line is tried anew.
+    /// Writes a line. Returns the fault of the first line that could not be written; each line is tried again.
     pub(super) fn write(&self, line: &Line) -> Option<io::Error> {
         let text = line.in_file(self.format, &self.who);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

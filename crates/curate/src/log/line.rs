@@ -12,7 +12,7 @@ use tracing::field::{Field, Visit};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Text for people.
+    /// Text for operators.
     #[default]
     Text,
     /// One JSON object per line.

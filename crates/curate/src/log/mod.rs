@@ -53,8 +53,8 @@ macro_rules! note {
 /// Records something in the log, and reports it to the operator when the condition holds.
 #[macro_export]
 macro_rules! act {
-    ($is_told:expr; $($rest:tt)+) => {
-        if $is_told { $crate::tell!($($rest)+) } else { $crate::note!($($rest)+) }
+    ($is_shown:expr; $($rest:tt)+) => {
+        if $is_shown { $crate::tell!($($rest)+) } else { $crate::note!($($rest)+) }
     };
 }
 

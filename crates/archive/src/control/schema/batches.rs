@@ -23,7 +23,7 @@ pub(super) const TABLES: &[Table] = &[
     )
     .checks(&["event_id IS NULL OR failed_check IS NULL"])
     .indexes(&[
-        // Batches that are not, or not yet, to be seen: few among many, and every query of detections on a server asks.
+        // Batches that are not, or not yet, to be seen: few among many, and every query of detections on a server needs them.
         index("batch_coming", "reserved_event").only("event_id IS NULL"),
     ]),
     Table::new(
@@ -90,7 +90,7 @@ pub(super) const TABLES: &[Table] = &[
                 "retracted",
                 "abandoned",
             ]),
-            text("why", "why it was abandoned").or_null().not_empty(),
+            text("why", "reason of the abandonment").or_null().not_empty(),
         ],
     )
     .key("programme_id, first_obj_id")

@@ -22,13 +22,17 @@ pub(super) const TABLES: &[Table] = &[
                 .or_null()
                 .not_empty(),
             text("source", "where it came from").not_empty(),
-            text("state", "how far it is").one_of(&["arriving", "registered", "complete"]),
+            text("state", "progress of its arrival").one_of(&[
+                "arriving",
+                "registered",
+                "complete",
+            ]),
             text("marker", "name of the marker file that was seen").or_null().not_empty(),
             text("manifest", "name of the provider's manifest that was used").or_null().not_empty(),
             integer("expected_files", "count that marker or manifest announced")
                 .or_null()
                 .at_least(0),
-            text("awaited", "what is known to be still to come; NULL when nothing is")
+            text("awaited", "what is known to be missing; NULL when nothing is")
                 .or_null()
                 .not_empty(),
             time("first_seen", "first registration"),
@@ -71,7 +75,7 @@ pub(super) const TABLES: &[Table] = &[
         "Telescopes and instruments that the headers of a delivery name, in \
          lower case. Written with its metadata.",
         &[
-            integer("delivery_id", "whose headers").refers("delivery (delivery_id)"),
+            integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
             text("telescope", "empty: the headers name none"),
             text("instrument", "empty: the headers name none"),
         ],

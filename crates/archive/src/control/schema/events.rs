@@ -5,7 +5,7 @@ use super::table::{Table, index, integer, text, time};
 pub(super) const TABLES: &[Table] = &[
     Table::new(
         "counter",
-        "Numbers given out so far; never decreased, never derived from the \
+        "The last number assigned of each kind; never decreased, never derived from the \
          rows.",
         &[
             text("name", "what is numbered").key().one_of(&["multiframe", "event", "programme"]),
@@ -23,8 +23,8 @@ pub(super) const TABLES: &[Table] = &[
                  another one or failed",
             )
             .one_of(&["ingest", "reference", "retract", "restore", "abandon"]),
-            integer("unit_id", "to which round").or_null().refers("unit (unit_id)"),
-            time("happened", "when"),
+            integer("unit_id", "the round").or_null().refers("unit (unit_id)"),
+            time("happened", "time of the event"),
             text("who", "who or what did it").not_empty(),
             text("why", "in a few words").not_empty(),
             text("software", "version of the program").not_empty(),
@@ -33,7 +33,7 @@ pub(super) const TABLES: &[Table] = &[
     .checks(&["act = 'reference' OR unit_id IS NOT NULL"])
     .indexes(&[
         index("event_unit", "unit_id"),
-        // Events that are never to be seen: few among many, and every query of detections on a server asks.
+        // Events that are never to be seen: few among many, and every query of detections on a server needs them.
         index("event_abandoned", "event_id").only("act = 'abandon'"),
     ]),
 ];

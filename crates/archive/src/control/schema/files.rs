@@ -9,7 +9,7 @@ pub(super) const TABLES: &[Table] = &[
          content is another row.",
         &[
             id("file_id", "internal"),
-            integer("delivery_id", "whose file it is").refers("delivery (delivery_id)"),
+            integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
             text("name", "name within the delivery").check("length(name) BETWEEN 1 AND 1000"),
             text(
                 "frame_name",
@@ -27,14 +27,15 @@ pub(super) const TABLES: &[Table] = &[
             integer("modified_ns", "modification time at the source, ns since 1970").default("0"),
             integer("hdus", "HDUs with pixels or rows").default("0").at_least(0),
             integer("rows", "table rows of a catalogue, all HDUs").default("0").at_least(0),
-            text("state", "whether a newer content replaced it").one_of(&["current", "superseded"]),
+            text("state", "superseded: newer content replaced it")
+                .one_of(&["current", "superseded"]),
             integer("superseded_by", "the newer content").or_null().refers("file (file_id)"),
             integer("same_content_as", "first file of equal content elsewhere")
                 .or_null()
                 .refers("file (file_id)"),
             time("arrived", "when its transfer ended"),
-            real("transfer_seconds", "how long that took").default("0").at_least(0),
-            time("registered", "when it was recorded"),
+            real("transfer_seconds", "duration").default("0").at_least(0),
+            time("registered", "time of the registration"),
         ],
     )
     .unique(&["delivery_id, name, sha256"])

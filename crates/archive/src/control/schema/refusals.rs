@@ -37,7 +37,7 @@ pub(super) const TABLES: &[Table] = &[
                  the refused image of `image_absent`; NULL: nothing else",
             )
             .or_null(),
-            text("message", "one sentence for people"),
+            text("message", "one sentence for the operator"),
             integer("rows", "how many rows, when rows are refused").default("0").at_least(0),
             text("row_ranges", "[{\"first\":…,\"last\":…}, …]")
                 .default("'[]'")
@@ -51,7 +51,7 @@ pub(super) const TABLES: &[Table] = &[
                 "retried",
                 "resolved",
             ]),
-            integer("seen_times", "how often it was met").default("1").at_least(1),
+            integer("seen_times", "number of times that it was found").default("1").at_least(1),
             time("first_seen", "when first"),
             time("last_seen", "when last"),
         ],
@@ -75,12 +75,12 @@ pub(super) const TABLES: &[Table] = &[
     ]),
     Table::new(
         "refusal_history",
-        "Every decision on a refusal, by people or by what happened.",
+        "Every decision on a refusal, by operators or by later events.",
         &[
-            integer("refusal_id", "whose change").refers("refusal (refusal_id)"),
+            integer("refusal_id", "the round").refers("refusal (refusal_id)"),
             integer("number", "1, 2 … of this refusal").at_least(1),
             text("to_state", "state after"),
-            time("changed", "when"),
+            time("changed", "time of the change"),
             text("who", "who or what decided").not_empty(),
             text("why", "the reason").not_empty(),
         ],
@@ -106,7 +106,7 @@ pub(super) const TABLES: &[Table] = &[
             )
             .or_null()
             .at_least(1),
-            text("message", "one sentence for people"),
+            text("message", "one sentence for the operator"),
             text(
                 "members",
                 "which images (in rounds) or files (in stage register): JSON [[first \

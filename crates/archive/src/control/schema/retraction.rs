@@ -9,7 +9,7 @@ pub(super) const TABLES: &[Table] = &[
         &[
             integer("event_id", "the act that took it out").refers("event (event_id)"),
             integer("unit_id", "the round").refers("unit (unit_id)"),
-            integer("undone_event", "the act that brought it back")
+            integer("undone_event", "the event that undid it")
                 .or_null()
                 .refers("event (event_id)")
                 .check("undone_event > event_id"),

@@ -8,11 +8,11 @@ pub(super) const TABLES: &[Table] = &[
         "One round of one use case on one delivery.",
         &[
             id("unit_id", "internal"),
-            integer("delivery_id", "on which delivery").refers("delivery (delivery_id)"),
-            use_case("use_case", "what is done"),
+            integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
+            use_case("use_case", "the use case"),
             integer("round", "1, 2 … of this use case and delivery").at_least(1),
-            text("recipe", "recipe version that it works by; may be empty"),
-            text("state", "where it stands").one_of(&[
+            text("recipe", "version of the recipe; may be empty"),
+            text("state", "state of the round").one_of(&[
                 "waiting",
                 "ready",
                 "proposed",
@@ -35,11 +35,11 @@ pub(super) const TABLES: &[Table] = &[
         "unit_history",
         "Every change of a unit's state.",
         &[
-            integer("unit_id", "whose change").refers("unit (unit_id)"),
+            integer("unit_id", "the round").refers("unit (unit_id)"),
             integer("number", "1, 2 … of this unit").at_least(1),
             text("from_state", "state before"),
             text("to_state", "state after"),
-            time("changed", "when"),
+            time("changed", "time of the change"),
             text("who", "who or what changed it").not_empty(),
             text("why", "the reason").not_empty(),
         ],
@@ -47,11 +47,11 @@ pub(super) const TABLES: &[Table] = &[
     .key("unit_id, number"),
     Table::new(
         "task",
-        "A part of a round that one computer does in one go. All its files \
+        "A part of a round that one process works through. All its files \
          follow one survey profile.",
         &[
             id("task_id", "internal"),
-            integer("unit_id", "whose part").refers("unit (unit_id)"),
+            integer("unit_id", "the round").refers("unit (unit_id)"),
             integer("number", "1, 2 … within the round").at_least(1),
             text("survey", "name of the survey profile").not_empty(),
             text("state", "given_up: its files are refused").one_of(&["open", "done", "given_up"]),
@@ -63,7 +63,7 @@ pub(super) const TABLES: &[Table] = &[
     .foreign_keys(&["(task_id, result_attempt) REFERENCES attempt (task_id, number)"]),
     Table::new(
         "task_input",
-        "Which files a task covers, and what became of each.",
+        "Files of a task, and the outcome of each.",
         &[
             integer("task_id", "the task").refers("task (task_id)"),
             integer("ordinal", "order within the task: by file name").at_least(1),
@@ -97,8 +97,8 @@ pub(super) const TABLES: &[Table] = &[
             text("executor", "who started it, e.g. local").not_empty(),
             text("holder", "process or job that holds the lease").not_empty(),
             time("started", "when"),
-            time("lease_until", "until when nobody else may sweep it"),
-            time("ended", "when it was over").or_null(),
+            time("lease_until", "no other process removes it before this time"),
+            time("ended", "end time").or_null(),
             text("why", "why it failed or was lost").or_null(),
             real("seconds", "wall-clock time by its own report").or_null().at_least(0),
             real("cpu_seconds", "CPU time by its own report").or_null().at_least(0),
@@ -123,12 +123,12 @@ pub(super) const TABLES: &[Table] = &[
     ]),
     Table::new(
         "attempt_place",
-        "Where an attempt was sent, and what came of it there.",
+        "Host and job of an attempt, and its output.",
         &[
             integer("task_id", "the task"),
-            integer("number", "its start"),
+            integer("number", "number of the attempt"),
             text("host", "the computer").not_empty(),
-            text("job", "what the executor calls it; empty: not known (yet)"),
+            text("job", "number of the job at the executor; empty when unknown"),
             integer("memory_bytes", "memory that it may use").at_least(0),
             integer("output_bytes", "bytes that it left, when its result was taken")
                 .or_null()
@@ -148,10 +148,10 @@ pub(super) const TABLES: &[Table] = &[
         &[
             id("redo_id", "internal"),
             integer("file_id", "image file").refers("file (file_id)"),
-            use_case("use_case", "what is to be done"),
-            time("asked", "when"),
+            use_case("use_case", "the use case"),
+            time("asked", "time of the request"),
             text("why", "the reason").not_empty(),
-            integer("unit_id", "the round that took it up; NULL: none yet")
+            integer("unit_id", "the round that contains the file; NULL: none yet")
                 .or_null()
                 .refers("unit (unit_id)"),
         ],

@@ -5,27 +5,29 @@ use super::table::{Table, index, integer, real, text, time};
 pub(super) const TABLES: &[Table] = &[
     Table::new(
         "transfer",
-        "Every time that a file was brought, or could not be.",
+        "Each transfer of a file, finished or postponed.",
         &[
-            integer("delivery_id", "whose file it is").refers("delivery (delivery_id)"),
+            integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
             text("name", "name within the delivery").check("length(name) BETWEEN 1 AND 1000"),
             integer("number", "1, 2 … of this name").at_least(1),
             text("source", "from where: a directory, or a URL without secrets").not_empty(),
             text("outcome", "postponed: it is tried again").one_of(&["arrived", "postponed"]),
-            text("why", "what stood in the way").or_null(),
+            text("why", "reason of a postponement").or_null(),
             integer("file_id", "the content that arrived").or_null().refers("file (file_id)"),
             integer("bytes", "its length").or_null().at_least(0),
-            integer("resumed_bytes", "of these, brought by an earlier try").or_null().at_least(0),
-            integer("tries", "times that it was read from its beginning").or_null().at_least(1),
+            integer("resumed_bytes", "of these, fetched by an earlier attempt")
+                .or_null()
+                .at_least(0),
+            integer("tries", "number of reads from its beginning").or_null().at_least(1),
             text(
                 "proof",
-                "what vouches for it: the provider's checksum, its own DATASUM, or \
+                "what verified the content: the provider's checksum, its own DATASUM, or \
                  size and date that stayed the same",
             )
             .or_null()
             .one_of(&["sha256", "md5", "datasum", "second_look"]),
-            real("seconds", "how long that took").or_null().at_least(0),
-            time("ended", "when it was over"),
+            real("seconds", "duration").or_null().at_least(0),
+            time("ended", "end time"),
         ],
     )
     .key("delivery_id, name, number")
@@ -39,7 +41,7 @@ pub(super) const TABLES: &[Table] = &[
         "Entries that a delivery's source showed at the last listing and that \
          were not fetched.",
         &[
-            integer("delivery_id", "whose entry it is").refers("delivery (delivery_id)"),
+            integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
             text("name", "as the source shows it, escaped where needed")
                 .check("length(name) BETWEEN 1 AND 4000"),
             text("code", "machine-readable reason")
@@ -55,7 +57,7 @@ pub(super) const TABLES: &[Table] = &[
          checksum.",
         &[
             integer("file_id", "the file").refers("file (file_id)").key(),
-            time("looked", "when"),
+            time("looked", "time of the comparison"),
             text("outcome", "what was found").one_of(&["sound", "rotten", "lost", "unreadable"]),
         ],
     )
