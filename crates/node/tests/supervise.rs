@@ -198,7 +198,7 @@ fn a_report_names_what_runs_and_stop_ends_it() {
     assert_eq!(String::from_utf8_lossy(&stopped.stdout), "stopped\n");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let again = node(&[Path::new("stop"), &directory]);
-    assert_eq!(String::from_utf8_lossy(&again.stdout), "it does not run here\n");
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "the attempt does not run on this host\n");
 }
 
 #[test]

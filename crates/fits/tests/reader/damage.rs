@@ -311,7 +311,7 @@ const TABLES: [TableCase; 17] = [
         &J,
         6,
         "row_length",
-        "a row has 6 bytes (NAXIS1), its columns need 4",
+        "a row has 6 bytes (NAXIS1), the columns need 4",
     ),
     (
         "row too short",
@@ -319,7 +319,7 @@ const TABLES: [TableCase; 17] = [
         &J,
         3,
         "row_length",
-        "a row has 3 bytes (NAXIS1), its columns need 4",
+        "a row has 3 bytes (NAXIS1), the columns need 4",
     ),
     ("no TFORM2", (4, 1, 0, 2), &J, 4, "missing_keyword", "keyword TFORM2 is missing"),
     (

@@ -49,7 +49,7 @@ fn a_refused_hdu_keeps_its_header_and_says_why() {
     let said = said_of(binary_table(5, 1, 1, &["TFORM1  = 'J'"], &[0; 5]));
     let wanted = concat!(
         r#""TFIELDS": 1, "TFORM1": "J"}}, "refusal": {"code": "row_length", "#,
-        r#""message": "a row has 5 bytes (NAXIS1), its columns need 4"}}"#,
+        r#""message": "a row has 5 bytes (NAXIS1), the columns need 4"}}"#,
     );
     assert!(said.contains(wanted), "{said}\nlacks\n{wanted}");
     assert!(!said.contains(r#""table""#), "{said}");
@@ -58,7 +58,7 @@ fn a_refused_hdu_keeps_its_header_and_says_why() {
 #[test]
 fn a_refused_file_says_why() {
     let said = inspect(Path::new("/dev/null"), &Limits::default()).to_json().to_string();
-    let wanted = r#"{"refusal": {"code": "not_a_file_device", "message": "it is a device, not a regular file"}}"#;
+    let wanted = r#"{"refusal": {"code": "not_a_file_device", "message": "the file is a device, not a regular file"}}"#;
     assert_eq!(said, wanted);
 }
 

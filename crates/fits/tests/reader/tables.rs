@@ -342,7 +342,7 @@ fn what_is_no_table_or_row_is_refused() {
     let file = bytes::open(bytes::small_image()).unwrap();
     assert_eq!(
         file.table(HduIndex(0)).unwrap_err().fault.to_string(),
-        "it holds an image, not a table"
+        "the HDU is an image, not a table"
     );
     assert_eq!(
         file.table(HduIndex(1)).unwrap_err().fault.to_string(),
