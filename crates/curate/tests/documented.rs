@@ -52,7 +52,8 @@ fn add_items(source: &str, found: &mut Items) {
 
 fn items() -> Items {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut files = vec![crates.join("curate/src/config.rs"), crates.join("engine/src/address.rs")];
+    let files = ["curate/src/config.rs", "curate/src/log/line.rs", "engine/src/address.rs"];
+    let mut files: Vec<_> = files.map(|file| crates.join(file)).into();
     let sections = std::fs::read_dir(crates.join("curate/src/config")).unwrap();
     files.extend(sections.map(|entry| entry.unwrap().path()));
     let mut found = BTreeMap::new();

@@ -125,3 +125,30 @@ fn remove_temporaries(directory: &Path, report: &mut SweepReport) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_removed_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staging, elsewhere) = (dir.path().join("staging"), dir.path().join("elsewhere"));
+        fs::create_dir_all(elsewhere.join("attempt")).unwrap();
+        fs::create_dir_all(staging.join("unit/attempt")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, staging.join("link")).unwrap();
+        let fault = remove_directory(&staging.join("link/attempt"), &staging).unwrap_err();
+        assert!(fault.contains("symbolic link"), "{fault}");
+        assert!(elsewhere.join("attempt").exists());
+        assert_eq!(remove_directory(&staging.join("unit/attempt"), &staging), Ok(()));
+        assert!(!staging.join("unit").exists());
+        assert_eq!(remove_directory(&staging.join("unit/attempt"), &staging), Ok(()), "again");
+
+        let mut report = SweepReport::default();
+        remove_temporaries(&dir.path().join("nowhere"), &mut report);
+        assert_eq!(report, SweepReport::default());
+        fs::write(dir.path().join("file"), "x").unwrap();
+        remove_temporaries(&dir.path().join("file"), &mut report);
+        assert_eq!(report.not_removed.len(), 1, "{report:?}");
+    }
+}
