@@ -3,22 +3,23 @@
 use std::path::Path;
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .expect("a file of the repository")
 }
 
 /// The codes of the enum `Exit` with their comments.
 fn defined() -> Vec<(u8, String)> {
     let source = read("src/exit.rs");
-    let (_, body) = source.split_once("pub enum Exit {\n").unwrap();
-    let (body, _) = body.split_once("\n}\n").unwrap();
+    let (_, body) = source.split_once("pub enum Exit {\n").expect("the codes");
+    let (body, _) = body.split_once("\n}\n").expect("its end");
     let (mut codes, mut comment) = (Vec::new(), String::new());
     for line in body.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("/// ") {
             let space = if comment.is_empty() { "" } else { " " };
             comment += &format!("{space}{words}");
         } else {
-            let (_, code) = line.trim_end_matches(',').split_once(" = ").unwrap();
-            codes.push((code.parse().unwrap(), std::mem::take(&mut comment)));
+            let (_, code) = line.trim_end_matches(',').split_once(" = ").expect("a code");
+            codes.push((code.parse().expect("a number"), std::mem::take(&mut comment)));
         }
     }
     codes

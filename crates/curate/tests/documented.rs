@@ -54,11 +54,11 @@ fn items() -> Items {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let files = ["curate/src/config.rs", "curate/src/log/line.rs", "engine/src/address.rs"];
     let mut files: Vec<_> = files.map(|file| crates.join(file)).into();
-    let sections = std::fs::read_dir(crates.join("curate/src/config")).unwrap();
-    files.extend(sections.map(|entry| entry.unwrap().path()));
+    let sections = std::fs::read_dir(crates.join("curate/src/config")).expect("the sections");
+    files.extend(sections.map(|entry| entry.expect("a section").path()));
     let mut found = BTreeMap::new();
     for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
-        add_items(&std::fs::read_to_string(file).unwrap(), &mut found);
+        add_items(&std::fs::read_to_string(file).expect("a section"), &mut found);
     }
     found
 }
@@ -142,15 +142,15 @@ fn meaning(item: &Item, all: &Items) -> String {
 
 /// The sections: heading and purpose, keys, and defaults.
 fn sections(all: &Items) -> Vec<(Item, &[Item], toml::Table)> {
-    let defaults = toml::Table::try_from(Config::default()).unwrap();
+    let defaults = toml::Table::try_from(Config::default()).expect("the defaults");
     let section = |section: &Item| {
         let named =
             inner(&section.kind, "BTreeMap").and_then(|kinds| kinds.strip_prefix("String, "));
-        let kind = named.unwrap_or(&section.kind).rsplit("::").next().unwrap();
+        let kind = named.unwrap_or(&section.kind).rsplit("::").next().expect("a name");
         let default = match section.name.as_str() {
-            "sources" => toml::Table::try_from(SourceConfig::default()).unwrap(),
-            "hosts" => toml::Table::try_from(HostConfig::default()).unwrap(),
-            name => defaults[name].as_table().unwrap().clone(),
+            "sources" => toml::Table::try_from(SourceConfig::default()).expect("the defaults"),
+            "hosts" => toml::Table::try_from(HostConfig::default()).expect("the defaults"),
+            name => defaults[name].as_table().expect("a section").clone(),
         };
         let heading = named.map_or(section.name.clone(), |_| format!("{}.NAME", section.name));
         (Item { name: heading, ..section.clone() }, all[kind].as_slice(), default)

@@ -46,9 +46,9 @@ fn section(table: &Table) -> String {
 fn compare(name: &str, text: &str) {
     let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("ALMAGEST_WRITE_DOCS").is_some() {
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("the document");
     }
-    let kept = std::fs::read_to_string(&path).unwrap();
+    let kept = std::fs::read_to_string(&path).expect("the document");
     assert!(kept == text, "docs/{name} differs from what it is generated from");
 }
 

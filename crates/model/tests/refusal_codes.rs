@@ -21,17 +21,24 @@ fn sources() -> BTreeMap<String, String> {
     let (root, mut found) = (crates(), BTreeMap::new());
     let mut directories = vec![root.clone()];
     while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        for entry in std::fs::read_dir(directory).expect("a source of this workspace") {
+            let path = entry.expect("a source of this workspace").path();
+            let name = path
+                .strip_prefix(&root)
+                .expect("a source of this workspace")
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() {
                 directories.push(path);
             } else if name.ends_with(".rs")
                 && name.contains("/src/")
                 && !name.contains("/refusal_code/")
             {
-                let text = std::fs::read_to_string(path).unwrap();
-                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+                let text = std::fs::read_to_string(path).expect("a source of this workspace");
+                let code = text
+                    .split("\n#[cfg(test)]\nmod tests")
+                    .next()
+                    .expect("a source of this workspace");
                 found.insert(name, code.to_owned());
             }
         }
@@ -45,7 +52,7 @@ fn sources() -> BTreeMap<String, String> {
 
 /// Returns the files of the modules that a source has for tests alone.
 fn test_modules(name: &str, source: &str) -> Vec<String> {
-    let (directory, _) = name.rsplit_once('/').unwrap();
+    let (directory, _) = name.rsplit_once('/').expect("a source of this workspace");
     let modules = source.split("#[cfg(test)]\nmod ").skip(1);
     modules
         .filter_map(|rest| rest.split_once(';'))
@@ -65,8 +72,8 @@ fn literals_after<'s>(source: &'s str, before: &str) -> Vec<&'s str> {
 /// Returns the body of a function, up to the brace at its own depth.
 fn body<'s>(source: &'s str, head: &str) -> &'s str {
     let begin = source.find(head).unwrap_or_else(|| panic!("no {head}"));
-    let indent = source[..begin].rsplit('\n').next().unwrap();
-    let end = source[begin..].find(&format!("\n{indent}}}\n")).unwrap();
+    let indent = source[..begin].rsplit('\n').next().expect("a source of this workspace");
+    let end = source[begin..].find(&format!("\n{indent}}}\n")).expect("a source of this workspace");
     &source[begin..begin + end]
 }
 

@@ -86,7 +86,7 @@ pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
         cause: why,
     };
     let sheet = archive.facts(NIGHT).unwrap().unwrap().delivery.unwrap();
-    assert_eq!(sheet.purged, [round.clone()]);
+    assert_eq!(sheet.purged, std::slice::from_ref(&round));
     let explained = archive::explain::explain(
         &archive.facts(NIGHT).unwrap().unwrap(),
         &archive::explain::Setting::default(),
