@@ -6,7 +6,7 @@
 //! ([`mosaic`]). Memory is that of the reduced image, whatever the size of the detector.
 //!
 //! Start at [`run`] for a whole task, at [`render`] for one file. Any change in the look of a preview raises [`RECIPE`]; a
-//! setting of a survey is a field of [`PreviewProfile`] and a part of [`Recipe::word`].
+//! setting of a survey is a field of [`PreviewProfile`] and a part of [`Recipe::fingerprint`].
 //! Does not write files, or know where previews are stored.
 
 pub mod level;
