@@ -521,7 +521,7 @@ fn the_later_of_two_catalogues_counts() {
     assert_eq!(rows, 9694, "those of the list");
     explained(&desk, &list, &["9694 detections"]);
     let first = &ngts_catalogues()[1].1;
-    explained(&desk, first, &[&format!("{list} came after it"), "0 detections"]);
+    explained(&desk, first, &[&format!("{list} is newer"), "0 detections"]);
     desk.verified();
 }
 
