@@ -205,7 +205,7 @@ fn staged_files_that_do_not_fit_are_refused() {
     };
     let cases = [
         (vec![at(&good, 3)], "a.parquet", "the offset is 3 after 0 rows"),
-        (vec![at(&good, 0), at(&wide, 40)], "a.parquet", "its schema differs"),
+        (vec![at(&good, 0), at(&wide, 40)], "a.parquet", "the schema differs"),
         (vec![at(&other, 0)], "a.parquet", "not all rows are of programme 101"),
         (vec![at(&torn, 0)], "a.parquet", "are not contiguous"),
         (vec![], "a.parquet", "would have no rows"),
