@@ -406,7 +406,10 @@ fn a_decision_is_explained_with_what_came_after_it() {
         std::fs::rename(&late, second.join(&catalogue)).unwrap();
         desk.run(&second).ended(0);
         let told = explain();
-        assert!(told.contains("a newer frame has replaced them since") && !told.contains(&undo), "{told}");
+        assert!(
+            told.contains("a newer frame has replaced them since") && !told.contains(&undo),
+            "{told}"
+        );
         assert!(told.contains(&format!("explain {SECOND}/{file}")), "{told}");
         desk.verified();
     }
