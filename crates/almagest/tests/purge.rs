@@ -67,16 +67,22 @@ fn a_purge_is_confirmed_on_the_terminal() {
         assert!(said.err.contains("nothing is deleted"), "{said:?}");
         assert_eq!(rows_kept(&desk), before, "{typed:?}");
     }
-    let said = at_terminal(&desk, &PURGE[..3], "yes");
+    let quiet = [&PURGE[..3], &["--quiet"]].concat();
+    let said = at_terminal(&desk, &quiet, "yes");
     assert_eq!(said.code, Some(0), "{said:?}");
-    // What goes is named first: deliveries, files and bytes.
-    let named = said.err.find("to be deleted for good: 3 rounds of 1 delivery").expect("named");
+    // What goes is named first, also to a user who wants no messages: deliveries, files and bytes.
+    let named = said.err.find("to be deleted permanently: 3 rounds of 1 delivery").expect("named");
     let asked = said.err.find("Type yes").expect("asked");
     assert!(named < asked && said.err[named..asked].contains(NIGHT), "{said:?}");
     let size = format!("B: {NIGHT}");
     assert!(said.err[named..asked].contains(" files with "), "{said:?}");
     assert!(said.err[named..asked].contains(&size), "{said:?}");
     assert_eq!(rows_kept(&desk), 0);
+    let log = std::fs::read_to_string(desk.site.join("logs/almagest.log")).expect("a log");
+    assert!(
+        log.contains(": purged 3 rounds of 1 delivery") && log.contains("event=purged"),
+        "{log}"
+    );
 }
 
 #[test]

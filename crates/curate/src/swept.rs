@@ -24,8 +24,8 @@ pub(crate) fn sweep(
         note!(
             WARN,
             "not_removed",
-            "{} of staging cannot be removed, e.g. {example}",
-            counted(count, "remain")
+            "{} cannot be removed, e.g. {example}",
+            counted(count, "remaining directory")
         );
     }
     note!(

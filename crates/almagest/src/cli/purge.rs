@@ -6,6 +6,7 @@ use crate::report::{bytes, counted, say, shown, tell};
 use archive::Curation;
 use archive::records::{Cause, PurgeScope, Purged};
 use curate::site::{self, Site};
+use curate::{log, note};
 use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !(arguments.yes || arguments.dry_run || can_ask) {
         return Err(exit::usage(
-            "a purge deletes for good and there is no terminal to confirm it on: --yes confirms it",
+            "a purge deletes permanently and there is no terminal to confirm it on: --yes confirms it",
         ));
     }
     let mut archive = site.write_or_rehearse(true)?;
@@ -56,14 +57,18 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         return Ok(Exit::Done);
     }
     if !due.rounds.is_empty() {
-        tell_due(&due);
-        if !arguments.yes && !is_confirmed()? {
+        let deletion = in_words(&due);
+        if arguments.yes {
+            tell!(WARN, "purge", "to be deleted permanently: {deletion}");
+        } else if !is_confirmed(&deletion)? {
             return Err(exit::gate("not confirmed: nothing is deleted"));
         }
     }
     archive.set_rehearsal(false);
+    log::open(&site, log::Writer::Commands);
     // What was retracted since was not named, and stays.
     let purged = archive.purge(PurgeScope::Rounds(&due.rounds), &cause, site::now())?;
+    note!(INFO, "purged", rows = purged.rows, "purged {}: {}", in_words(&purged), cause.why);
     print(&purged, arguments)?;
     Ok(Exit::Done)
 }
@@ -85,27 +90,28 @@ fn deliveries(purged: &Purged) -> BTreeSet<&str> {
     purged.rounds.iter().map(|round| round.delivery.as_str()).collect()
 }
 
-/// Names what is about to be deleted.
-fn tell_due(due: &Purged) {
+/// Returns the numbers and the deliveries of a purge.
+fn in_words(due: &Purged) -> String {
     let deliveries = deliveries(due);
     let names: Vec<String> = deliveries.iter().map(|name| shown(name)).collect();
-    tell!(
-        WARN,
-        "purge",
-        "to be deleted for good: {} of {}, {} and {} with {}: {}",
+    format!(
+        "{} of {}, {} and {} with {}: {}",
         counted(due.rounds.len() as u64, "round"),
         counted(deliveries.len() as u64, "delivery"),
         counted(due.rows, "row"),
         counted(due.files, "file"),
         bytes(due.bytes),
         names.join(", ")
-    );
+    )
 }
 
-/// Asks on the terminal. Only `yes` confirms.
-fn is_confirmed() -> anyhow::Result<bool> {
+/// Asks on the terminal, whatever `--quiet` says, after naming what is to be deleted. Only `yes` confirms.
+fn is_confirmed(deletion: &str) -> anyhow::Result<bool> {
     let mut terminal = std::io::stderr();
-    terminal.write_all(b"delete it for good? Type yes: ")?;
+    write!(
+        terminal,
+        "almagest: to be deleted permanently: {deletion}\ndelete it permanently? Type yes: "
+    )?;
     terminal.flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostConfig {
-    /// Cores that tasks may use; 0 = all.
+    /// Cores that tasks may use; all when absent.
     #[serde(skip_serializing_if = "is_zero")]
     pub cores: u32,
-    /// Memory that tasks may use; 0 = all.
+    /// Memory that tasks may use; all when absent.
     #[serde(skip_serializing_if = "is_zero")]
     pub memory_mb: u32,
     /// Spans of the day, UTC, in which no tasks of ours run on the host.

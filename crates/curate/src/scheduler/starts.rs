@@ -202,11 +202,23 @@ impl Curator {
             }
             Sent::No(why) => {
                 self.refused.insert(start.host.clone(), (Instant::now(), why.clone()));
-                let reason = format!("it was not sent to {}: {why}", start.host);
+                let TaskKey { unit, task } = &attempt.task;
+                let reason = format!("the task was not sent to {}: {why}", start.host);
                 self.archive.note_end(attempt, "not_sent")?;
                 self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
                 if self.is_news(&reason) {
-                    tell!(ERROR, "not_sent", host = start.host, "{reason}");
+                    tell!(
+                        ERROR,
+                        "not_sent",
+                        delivery = unit.delivery,
+                        use_case = unit.use_case.name(),
+                        round = unit.round,
+                        task,
+                        attempt = attempt.attempt,
+                        host = start.host,
+                        "{unit} task {task} was not sent to {}: {why}",
+                        start.host
+                    );
                 }
             }
             // The job is found by its name later.
