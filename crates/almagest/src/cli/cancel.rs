@@ -16,8 +16,8 @@ use std::path::PathBuf;
 /// Cancels units: their running tasks are ended, and none of their tasks start until they are resumed.
 pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut curator = Curator::open(site, &site::operator(), "cancel")?;
-    curator.archive().set_rehearsal(arguments.dry_run);
+    let mut curator =
+        Curator::open_or_rehearse(site, &site::operator(), "cancel", arguments.dry_run)?;
     let site = curator.site().clone();
     let subject = arguments.about.known(&site, curator.archive())?;
     let cause = Cause::new(site::operator(), arguments.reason.clone());

@@ -21,7 +21,9 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
         &Instruction::Drain,
         "what runs there ends, nothing new starts",
     )?;
-    let mut curator = Curator::open(Site::find(site)?, &site::operator(), "drain")?;
+    let site = Site::find(site)?;
+    let mut curator =
+        Curator::open_or_rehearse(site, &site::operator(), "drain", arguments.dry_run)?;
     if curator.reaches() {
         let is_there = |_: &AttemptKey, place: &Place| place.host == host;
         let taken = match arguments.dry_run {

@@ -150,12 +150,31 @@ impl Curator {
     /// # Errors
     /// When configuration, profiles or archive are not usable, or there is no such executor.
     pub fn open(site: Site, who: &str, why: &str) -> anyhow::Result<Self> {
-        let executor = executors::of(&site)?;
-        Self::with(executor, site, who, why)
+        Self::open_or_rehearse(site, who, why, false)
     }
 
-    fn with(executor: Box<dyn Executor>, site: Site, who: &str, why: &str) -> anyhow::Result<Self> {
-        let mut archive = site.write()?;
+    /// Opens a site, in a dry run for a rehearsal in which nothing is written: see [`Site::write_or_rehearse`].
+    ///
+    /// # Errors
+    /// As [`Curator::open`].
+    pub fn open_or_rehearse(
+        site: Site,
+        who: &str,
+        why: &str,
+        is_dry_run: bool,
+    ) -> anyhow::Result<Self> {
+        let executor = executors::of(&site)?;
+        let archive = site.write_or_rehearse(is_dry_run)?;
+        Self::with(executor, archive, site, who, why)
+    }
+
+    fn with(
+        executor: Box<dyn Executor>,
+        mut archive: Archive,
+        site: Site,
+        who: &str,
+        why: &str,
+    ) -> anyhow::Result<Self> {
         let profiles = site.profiles()?;
         let cause = Cause::new(who, why);
         archive.load_reference(&crate::profiles::reference_rows(&profiles), &cause, site::now())?;

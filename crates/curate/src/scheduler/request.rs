@@ -65,7 +65,8 @@ impl Curator {
     /// When configuration, profiles or archive are not usable.
     pub fn on_this_machine(site: Site, who: &str, why: &str) -> anyhow::Result<Self> {
         let executor = executors::this_machine(&site);
-        Self::with(executor, site, who, why)
+        let archive = site.write()?;
+        Self::with(executor, archive, site, who, why)
     }
 
     /// Accepts a request for all following passes.
