@@ -8,7 +8,7 @@ pub(super) const TABLES: &[Table] = &[
         "Migrations that were applied.",
         &[
             integer("number", "1, 2 …").key().at_least(1),
-            text("name", "table of the rows").not_empty(),
+            text("name", "name of the migration").not_empty(),
             time("applied", "when"),
         ],
     ),

@@ -77,7 +77,7 @@ pub(super) const TABLES: &[Table] = &[
         "refusal_history",
         "Every decision on a refusal, by operators or by later events.",
         &[
-            integer("refusal_id", "the round").refers("refusal (refusal_id)"),
+            integer("refusal_id", "the refusal").refers("refusal (refusal_id)"),
             integer("number", "1, 2 … of this refusal").at_least(1),
             text("to_state", "state after"),
             time("changed", "time of the change"),

@@ -230,13 +230,15 @@ pub(super) fn restore(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
     Ok(())
 }
 
-/// Deletes the records of the retracted detections of a round's images.
-pub(super) fn purge(tx: &Connection, unit: i64) -> Result<(), ArchiveFault> {
+/// Deletes the records of a round's images whose detections a retraction, or an event before it, ended. Those of a later
+/// retraction stay.
+pub(super) fn purge(tx: &Connection, unit: i64, event: i64) -> Result<(), ArchiveFault> {
     tx.execute(
         &format!(
-            "DELETE FROM product_detector WHERE state = 'retracted' AND multiframe_id IN ({IMAGES})"
+            "DELETE FROM product_detector WHERE state = 'retracted' AND ended_event <= ?2
+             AND multiframe_id IN ({IMAGES})"
         ),
-        [unit],
+        [unit, event],
     )?;
     Ok(())
 }

@@ -19,6 +19,7 @@ use engine::Connection;
 use engine::quoted;
 use model::{UnitState, UseCase, preview_name};
 use rusqlite::params;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A file to be removed: the directory that must contain it, and its path.
@@ -40,7 +41,7 @@ pub(super) fn purge(
         return Err(ArchiveFault::Conflict("partitions are being merged: try again".to_owned()));
     }
     let mut purged = Purged::default();
-    let (mut previews, mut doomed) = (Vec::new(), Vec::new());
+    let (mut previews, mut doomed) = (BTreeSet::new(), Vec::new());
     for (unit, event) in purgeable(tx, scope)? {
         for table in tables_of(unit.key.use_case) {
             let of = format!("multiframe_id IN ({IMAGES}) AND end_event <= ?2");
@@ -54,13 +55,14 @@ pub(super) fn purge(
             let (rows, lake_files) = purge_detections(tx, site, unit.id, event)?;
             purged.rows += rows;
             doomed.extend(lake_files.into_iter().map(|path| (site.lake(), path)));
-            product_detectors::purge(tx, unit.id)?;
+            product_detectors::purge(tx, unit.id, event)?;
         }
         tx.execute(
             &format!(
-                "DELETE FROM product WHERE use_case = ?2 AND state = 'retracted' AND multiframe_id IN ({IMAGES})"
+                "DELETE FROM product WHERE use_case = ?3 AND state = 'retracted' AND ended_event <= ?2
+                 AND multiframe_id IN ({IMAGES})"
             ),
-            params![unit.id, unit.key.use_case.name()],
+            params![unit.id, event, unit.key.use_case.name()],
         )?;
         tx.execute(
             "UPDATE retraction SET purged = ?3 WHERE event_id = ?1 AND unit_id = ?2",
