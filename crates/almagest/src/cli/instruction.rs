@@ -1,4 +1,4 @@
-//! What the verbs that give instructions have in common: instructions hold until they are withdrawn.
+//! The common part of the verbs that give instructions: these hold until they are withdrawn.
 
 use super::dry_run::tell_dry_run;
 use super::subject::About;

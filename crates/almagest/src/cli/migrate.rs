@@ -150,7 +150,7 @@ fn would_move(site: &Site, database: &Database, arguments: &Arguments) -> anyhow
     }
 }
 
-/// What a migration did, or would do.
+/// The outcome of a migration, done or rehearsed.
 #[derive(Debug, Default, Serialize)]
 struct Report<'a> {
     act: &'static str,

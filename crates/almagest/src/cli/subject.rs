@@ -1,4 +1,4 @@
-//! What an instruction is about: the options that name it.
+//! The subject of an instruction: the options that name it.
 
 use crate::exit;
 use archive::planning::Subject;

@@ -3,7 +3,7 @@
 use super::Remedy::{Calibration, ImageRefusal, Profile, Repaired, Words};
 use super::codes;
 
-/// What helps when positions are used that the file did not state clearly.
+/// The remedy when positions are used that the file did not state clearly.
 const POSITIONS: super::Remedy = Words(
     "state unit and frame of RA and DEC in the file, or in `catalogue.position` of the survey's profile",
 );

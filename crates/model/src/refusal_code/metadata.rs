@@ -3,7 +3,7 @@
 use super::Remedy::{Profile, Programme, Repaired, UnnamedProject, Words};
 use super::codes;
 
-/// What helps when a statement of the header is not used.
+/// The remedy when a statement of the header is not used.
 const HEADER: super::Remedy =
     Words("correct the header at the provider, or name the right keyword in the survey's profile");
 

@@ -195,7 +195,7 @@ pub struct Entry {
     pub kind: Kind,
     /// One sentence of what it means.
     pub meaning: &'static str,
-    /// What helps.
+    /// The remedy.
     pub remedy: Remedy,
 }
 

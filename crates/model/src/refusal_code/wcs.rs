@@ -3,11 +3,11 @@
 use super::Remedy::Words;
 use super::codes;
 
-/// What helps when an image has no usable coordinates: its catalogue may still have positions.
+/// The remedy when an image has no usable coordinates: its catalogue may still have positions.
 const NO_COORDINATES: super::Remedy = Words(
     "correct the coordinate keywords at the provider; footprint and centre of the detector are NULL until then",
 );
-/// What helps when the header says more than is applied.
+/// The remedy when the header says more than is applied.
 const APPLIED: super::Remedy =
     Words("compare positions with a reference catalogue, and correct the header where they differ");
 

@@ -115,7 +115,7 @@ fn name_of(unit: i64, rows: Rows) -> String {
     format!("{DETECTIONS}/batch{unit}-p{}.copy", rows.programme_id)
 }
 
-/// What a backup does about the rows of a batch.
+/// The treatment of the rows of a batch in a backup.
 enum Due {
     /// The backup has them already.
     Kept(Listed),

@@ -1,4 +1,4 @@
-//! Where the detections of each detector are, on a server. The embedded archive has the table of the same name from `lake`.
+//! Index of the detections of each detector on a server. The embedded archive has the table of the same name from `lake`.
 
 use super::table::{Table, index, integer, real, unique_index};
 
