@@ -5,7 +5,7 @@ use crate::log::{note, tell};
 use crate::site::{self, Archive, Site};
 use crate::words::{bytes, counted};
 use archive::records::{KeptProduct, Lack, RefusalFilter, RefusalState};
-use archive::report::Status;
+use archive::status::Status;
 use archive::{Inquiry, Timestamp};
 use dispatch::command::{Programs, System};
 use model::Advice;

@@ -287,7 +287,7 @@ pub fn open_round_of(
 pub fn lease() -> Lease {
     Lease {
         executor: "local".to_owned(),
-        holder: archive::lease::Process::me().to_string(),
+        holder: archive::attempts::lease::Process::me().to_string(),
         until: now() + chrono::TimeDelta::hours(1),
     }
 }

@@ -6,7 +6,7 @@ use crate::failure;
 use crate::log::{act, note, tell};
 use crate::site;
 use anyhow::Context;
-use archive::lease::Process;
+use archive::attempts::lease::Process;
 use archive::records::{AttemptEnd, AttemptKey, Cause, Place, RunningAttempt, Taken, TaskKey};
 use archive::{Planning, Queue};
 use dispatch::{Job, JobState};

@@ -4,7 +4,7 @@ use super::situation::{self, Piece};
 use super::{Curator, LEASE, PassReport};
 use crate::log::{note, tell};
 use crate::{site, task_files};
-use archive::lease::Process;
+use archive::attempts::lease::Process;
 use archive::planning::OpenTask;
 use archive::records::{AttemptEnd, AttemptKey, Lease, Place, TaskKey};
 use archive::{Planning, Queue};
