@@ -16,7 +16,7 @@ mod answer;
 
 use answer::{Answer, Detector, Query};
 use archive::Timestamp;
-use archive::records::KeptProduct;
+use archive::products::kept::KeptProduct;
 use archive::{Access, Archive, Inquiry, Site};
 use model::UseCase;
 use operator::{Desk, Small, Spoilt, signal};

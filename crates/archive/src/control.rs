@@ -11,13 +11,28 @@
 //! Start at the traits below; values are in [`records`]. Tables are in [`schema`]. Does not decide what is to be done (that is
 //! `register::plan` and `ingest`), touch FITS files, or write products.
 
+use crate::Timestamp;
+use crate::attempts::results::Taken;
+use crate::attempts::{AttemptEnd, AttemptKey, Lease, Place, RunningAttempt, Started};
+use crate::batches::{IdRange, Receipt, RowsOfProgramme, StagedBatch, StagedRound};
+use crate::deliveries::origins::{Claim, DeliveryOrigin, KnownOrigin};
+use crate::deliveries::{Recorded, Registration, SkippedEntry};
 use crate::error::ArchiveError;
 use crate::explain::sheets as explain;
+use crate::history::Cause;
+use crate::library::{Holding, KnownFile, Soundness};
 use crate::metadata::ReferenceRows;
 use crate::planning::*;
-use crate::records::*;
+use crate::products::aside::SetAside;
+use crate::products::kept::KeptProduct;
+use crate::programmes::Programme;
+use crate::refusals::{Decision, RefusalFilter, RefusalRecord};
+use crate::retraction::Retracted;
+use crate::retraction::purge::{PurgeScope, Purged};
+use crate::rounds::{PlannedRound, TaskKey, TaskRecord};
 use crate::site::Site;
 use crate::status as report;
+use crate::work::DeliveryWork;
 use model::task::TaskResult;
 use model::{EventId, ProgrammeId, UnitKey, UnitState, UseCase};
 

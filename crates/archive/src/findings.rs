@@ -5,7 +5,7 @@
 //! rows of all rounds may be summed.
 
 use crate::error::ArchiveFault;
-use crate::records::Stage;
+use crate::refusals::Stage;
 use crate::refusals::ext_num;
 use engine::{Connection, Optional};
 use model::Finding;

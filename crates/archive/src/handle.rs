@@ -6,23 +6,38 @@
 //!
 //! Start at the `impl` blocks below: each method is implemented in the file of its concept.
 
+use crate::Timestamp;
+use crate::attempts::results::Taken;
 use crate::attempts::{self, results};
+use crate::attempts::{AttemptEnd, AttemptKey, Lease, Place, RunningAttempt, Started};
 use crate::batches::{self, publication, publication::Loaded};
+use crate::batches::{IdRange, Receipt, RowsOfProgramme, StagedBatch, StagedRound};
+use crate::deliveries::origins::{Claim, DeliveryOrigin, KnownOrigin};
+use crate::deliveries::{Recorded, Registration, SkippedEntry};
 use crate::deliveries::{origins, registration};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::facts;
 use crate::explain::sheets::{Asked, Facts};
+use crate::history::Cause;
+use crate::library::{Holding, KnownFile, Soundness};
 use crate::metadata::ReferenceRows;
 use crate::partitions;
 use crate::planning::*;
 use crate::planning::{instructions, plans};
 use crate::products::aside;
-use crate::records::*;
+use crate::products::aside::SetAside;
+use crate::products::kept::KeptProduct;
+use crate::programmes::Programme;
+use crate::refusals::{Decision, RefusalFilter, RefusalRecord};
+use crate::retraction::Retracted;
+use crate::retraction::purge::{PurgeScope, Purged};
 use crate::retraction::{self, deletions, purge};
+use crate::rounds::{PlannedRound, TaskKey, TaskRecord};
 use crate::site;
 use crate::site::Site;
 use crate::status::reports;
 use crate::status::{Drift, Rate, Status, StatusFilter};
+use crate::work::DeliveryWork;
 use crate::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry};
 use crate::{changes, detections, history, library, migrations, refusals, rounds, work};
 use engine::{Connection, Dialect, Kind, Server};

@@ -2,12 +2,33 @@
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;
-use crate::records::{Cause, RefusalState};
+use crate::refusals::RefusalState;
 use crate::rounds::Unit;
 use crate::time::text_of;
 use engine::{self, Connection};
 use model::{EventId, UnitState};
 use rusqlite::params;
+
+/// Maximum bytes that are stored of each part of a cause.
+const CAUSE_BYTES: usize = 4000;
+
+/// The actor and the reason of a change, as stored in every history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Person or part of the program.
+    pub who: String,
+    /// The reason, in a few words.
+    pub why: String,
+}
+
+impl Cause {
+    /// Makes a cause of limited length. Both parts are shown, and stored by engines that refuse some characters, so they are
+    /// escaped.
+    pub fn new(who: impl Into<String>, why: impl Into<String>) -> Self {
+        let text = |text: String| model::shown_briefly(&text, CAUSE_BYTES);
+        Self { who: text(who.into()), why: text(why.into()) }
+    }
+}
 
 /// Takes the next number of a counter.
 pub(crate) fn next(tx: &Connection, counter: &str) -> Result<i64, ArchiveFault> {

@@ -1,13 +1,87 @@
 //! Rounds and their tasks.
 
+use crate::Timestamp;
 use crate::deliveries::registration::delivery_id;
 use crate::error::ArchiveFault;
 use crate::history;
-use crate::records::*;
+use crate::history::Cause;
 use crate::time::text_of;
 use engine::{self, Connection, EngineError, Optional, Row};
+use model::MultiframeId;
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
+
+/// One file of a task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedInput {
+    /// The image.
+    pub multiframe_id: MultiframeId,
+    /// Version of its catalogue that the task reads.
+    pub catalogue_version: Option<i32>,
+}
+
+/// One task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTask {
+    /// Survey profile of all its files.
+    pub survey: String,
+    /// The files, in the order of their names.
+    pub inputs: Vec<PlannedInput>,
+}
+
+/// A round to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRound {
+    /// Name of the delivery.
+    pub delivery: String,
+    /// The use case.
+    pub use_case: UseCase,
+    /// Recipe of the round.
+    pub recipe: String,
+    /// Its tasks, in their order.
+    pub tasks: Vec<PlannedTask>,
+    /// The reason for opening the round, for the history.
+    pub why: String,
+}
+
+/// One task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskKey {
+    /// The round of the task.
+    pub unit: UnitKey,
+    /// 1, 2 … within the round.
+    pub task: u32,
+}
+
+/// The state of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// Not done.
+    Open,
+    /// A result was accepted.
+    Done,
+    /// The task is not started again; its files are refused.
+    GivenUp,
+}
+
+/// A task as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskRecord {
+    /// The task.
+    pub key: TaskKey,
+    /// Survey profile of its files.
+    pub survey: String,
+    /// State of the task.
+    pub state: TaskState,
+    /// Number of files.
+    pub inputs: u32,
+    /// Number of starts.
+    pub attempts: u32,
+    /// Number of starts that ended without result.
+    pub failures: u32,
+    /// True when a start holds a lease now.
+    pub running: bool,
+}
 
 /// The images of a round, as a query in which `?1` is the round.
 pub(crate) const IMAGES: &str =

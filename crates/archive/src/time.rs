@@ -1,8 +1,10 @@
 //! Times as the archive writes them: ISO 8601 in UTC with milliseconds and Z.
 
-use crate::Timestamp;
 use crate::error::ArchiveFault;
 use chrono::{DateTime, SecondsFormat, Utc};
+
+/// Times in the archive, in UTC.
+pub type Timestamp = DateTime<Utc>;
 
 /// Formats a time.
 pub fn text_of(time: Timestamp) -> String {

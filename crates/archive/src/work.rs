@@ -1,13 +1,148 @@
 //! All data that decide what is to be done about a delivery, in a few queries.
 
+use crate::Timestamp;
+use crate::attempts::results::Outcome;
 use crate::deliveries::registration::delivery_id;
 use crate::error::ArchiveFault;
-use crate::records::*;
 use crate::rounds::{UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use engine::{Connection, Optional};
+use model::UnitKey;
+use model::UnitState;
 use model::{MultiframeId, UseCase};
 use std::collections::HashMap;
+
+/// The progress of a use case with one image: the latest round that covers the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// Round.
+    pub round: u32,
+    /// State of the round.
+    pub state: UnitState,
+    /// Recipe of the round.
+    pub recipe: String,
+    /// Catalogue version that the round reads.
+    pub catalogue_version: Option<i32>,
+    /// Outcome of the file; `None` while its task is not done.
+    pub outcome: Option<Outcome>,
+    /// True when the products of the file's task are still in staging.
+    pub is_staged: bool,
+}
+
+/// One use case on one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Latest round that covers the image.
+    pub coverage: Option<Coverage>,
+    /// The reason why the use case is to be redone; `None` when it is not.
+    pub redo: Option<String>,
+}
+
+/// A catalogue of a current image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueWork {
+    /// 1, 2 … of its image.
+    pub version: i32,
+    /// Name within the delivery.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Number of rows in all HDUs.
+    pub rows: u64,
+}
+
+/// A current image of a delivery, with all data that decide what is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageWork {
+    /// Its identity.
+    pub multiframe_id: MultiframeId,
+    /// Name within the delivery.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Name of the survey profile.
+    pub survey: String,
+    /// Number of HDUs with pixels.
+    pub hdus: u32,
+    /// Its programme, once its metadata are ingested.
+    pub programme: Option<i32>,
+    /// Latest current version of its catalogue.
+    pub catalogue: Option<CatalogueWork>,
+    /// Progress of previews.
+    pub preview: Progress,
+    /// Progress of metadata.
+    pub metadata: Progress,
+    /// Progress of detections.
+    pub catalogue_progress: Progress,
+}
+
+impl ImageWork {
+    /// Returns the catalogue that a catalogue round is due to read, although earlier rounds have covered the image.
+    ///
+    /// Returns `None` for images without metadata, for images whose metadata failed or are retracted, and for images whose
+    /// detections failed or are retracted: no round reads their catalogues without a decision.
+    pub fn waiting_catalogue(&self) -> Option<&CatalogueWork> {
+        let catalogue = self.catalogue.as_ref()?;
+        let metadata = self.metadata.coverage.as_ref()?;
+        let is_other = |c: &Coverage| c.catalogue_version != Some(catalogue.version);
+        let is_stuck = |c: &Coverage| matches!(c.state, UnitState::Failed | UnitState::Retracted);
+        let has_none = matches!(metadata.outcome, Some(Outcome::Refused | Outcome::Parked));
+        if is_stuck(metadata) || has_none && !is_other(metadata) {
+            return None;
+        }
+        let is_due =
+            self.catalogue_progress.coverage.as_ref().is_none_or(|c| is_other(c) && !is_stuck(c));
+        is_due.then_some(catalogue)
+    }
+
+    /// Returns true when a round that covers the image is running, so that a newer round will follow it.
+    pub fn is_in_hand(&self) -> bool {
+        let is_over = |s: UnitState| {
+            matches!(s, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
+        };
+        let of = [&self.metadata, &self.catalogue_progress];
+        of.iter().any(|progress| progress.coverage.as_ref().is_some_and(|c| !is_over(c.state)))
+    }
+
+    /// Returns the progress of a use case.
+    pub fn progress(&self, use_case: UseCase) -> &Progress {
+        match use_case {
+            UseCase::Preview => &self.preview,
+            UseCase::Metadata => &self.metadata,
+            UseCase::Catalogue => &self.catalogue_progress,
+        }
+    }
+}
+
+/// A round with its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundWork {
+    /// The round.
+    pub unit: UnitKey,
+    /// State of the round.
+    pub state: UnitState,
+    /// Recipe of the round.
+    pub recipe: String,
+    /// Total number of tasks.
+    pub tasks: u32,
+    /// Number of tasks done or given up.
+    pub tasks_over: u32,
+}
+
+/// All data that decide what is to be done about a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryWork {
+    /// Name of the delivery.
+    pub delivery: String,
+    /// Current images, in the order of their names.
+    pub images: Vec<ImageWork>,
+    /// Current catalogues without image.
+    pub unpaired: Vec<String>,
+    /// Rounds, oldest first.
+    pub rounds: Vec<RoundWork>,
+    /// Time of the latest arrival, while more files are known to be outstanding; `None` otherwise.
+    pub arriving: Option<Timestamp>,
+}
 
 /// Implements [`crate::Queue::delivery_work`].
 pub(crate) fn delivery_work(c: &Connection, name: &str) -> Result<DeliveryWork, ArchiveFault> {

@@ -22,7 +22,7 @@ mod swapped;
 #[path = "ingest_cases/sweeping.rs"]
 mod sweeping;
 
-use archive::records::Cause;
+use archive::history::Cause;
 use archive::{Archive, Inquiry, Site};
 use model::UseCase;
 use rusqlite::Connection;

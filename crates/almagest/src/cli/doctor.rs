@@ -2,7 +2,7 @@
 
 use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, grouped, say, shown};
-use archive::records::{Lease, RunningAttempt};
+use archive::attempts::{Lease, RunningAttempt};
 use archive::status::StatusFilter;
 use archive::{Inquiry, Queue};
 use curate::advice;

@@ -5,7 +5,7 @@ use crate::exit::{self, Exit};
 use crate::report::{say, say_part, shown};
 use archive::explain::sheets::{Asked, Facts};
 use archive::explain::{Explanation, Setting, Suggestion};
-use archive::records::{RefusalFilter, RefusalRecord, RefusalState};
+use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState};
 use archive::status::Drift;
 use archive::{Inquiry, Planning};
 use curate::advice;

@@ -4,7 +4,7 @@ use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use anyhow::Context;
-use archive::records::Cause;
+use archive::history::Cause;
 use archive::{Database, Registry, SiteFile};
 use curate::advice;
 use curate::site::{self, Archive};

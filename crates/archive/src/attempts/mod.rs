@@ -4,19 +4,113 @@ mod acceptance;
 pub mod lease;
 pub mod results;
 
+use crate::Timestamp;
+use crate::attempts::lease::Process;
 use crate::error::ArchiveFault;
 use crate::history;
-use crate::records::*;
+use crate::history::Cause;
+use crate::programmes::Programme;
 use crate::refusals::refused_hdus;
+use crate::rounds::{TaskKey, TaskState};
 use crate::rounds::{UNIT_COLUMNS, find_task, unit_of};
 use crate::site::Site;
 use crate::status::reports::programmes;
 use crate::time::{text_of, time_of};
 use engine::{self, Connection};
+use model::task::TaskResult;
 use model::task::{CatalogueRef, DoneHdu, FileRef, TaskInput};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::path::PathBuf;
+
+/// Identity of one start of a task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptKey {
+    /// The task.
+    pub task: TaskKey,
+    /// 1, 2 … of this task.
+    pub attempt: u32,
+}
+
+impl AttemptKey {
+    /// Returns the attempt that a result names.
+    pub fn of(result: &TaskResult) -> Self {
+        let task = TaskKey { unit: result.unit.clone(), task: result.task };
+        Self { task, attempt: result.attempt }
+    }
+}
+
+/// The holder of an attempt, and the time until which no other process may sweep the attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Executor, e.g. `local`.
+    pub executor: String,
+    /// Process or job that holds it, e.g. `host/boot/pid/start`.
+    pub holder: String,
+    /// Time of expiry.
+    pub until: Timestamp,
+}
+
+/// A started attempt: all contents of the task file that the archive knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Started {
+    /// The attempt.
+    pub attempt: AttemptKey,
+    /// The attempt's own directory, absolute; not created yet.
+    pub directory: PathBuf,
+    /// Survey profile of its files.
+    pub survey: String,
+    /// The files, in order.
+    pub inputs: Vec<TaskInput>,
+    /// Programmes of the archive.
+    pub programmes: Vec<Programme>,
+    /// For `catalogue`: directories of the finished `metadata` attempts that hold these multiframes.
+    pub metadata: Vec<PathBuf>,
+}
+
+/// An attempt that holds or held a lease.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunningAttempt {
+    /// The attempt.
+    pub attempt: AttemptKey,
+    /// Its directory, absolute.
+    pub directory: PathBuf,
+    /// Its lease.
+    pub lease: Lease,
+    /// Time of the start.
+    pub started: Timestamp,
+    /// The host and job that the attempt was sent to; `None` when it runs in the process that started it.
+    pub place: Option<Place>,
+}
+
+impl RunningAttempt {
+    /// Returns whether the attempt's process is known to have ended, or its lease has expired. A process is known on its own
+    /// machine only; on other machines the lease decides.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        Process::parse(&self.lease.holder).is_some_and(|process| process.has_stopped())
+            || self.lease.until < now
+    }
+}
+
+/// The host and job of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The computer.
+    pub host: String,
+    /// The executor's name of the attempt; empty when it is not known.
+    pub job: String,
+    /// Memory limit in bytes.
+    pub memory_bytes: u64,
+}
+
+/// The reason why an attempt ended without result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// The attempt reported or showed a failure.
+    Failed,
+    /// The attempt's lease expired or its process has ended.
+    Lost,
+}
 
 /// Maximum bytes of a reason that are stored.
 const WHY_BYTES: usize = 4000;

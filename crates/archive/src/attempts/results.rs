@@ -1,22 +1,67 @@
 //! Results of attempts: the first complete result of a task counts, the others are surplus.
 
+use crate::Timestamp;
 use crate::attempts::acceptance;
 use crate::error::ArchiveFault;
 use crate::findings;
 use crate::findings::Found;
-use crate::records::*;
+use crate::history::Cause;
 use crate::refusals;
+use crate::refusals::Stage;
 use crate::refusals::met;
 use crate::refusals::met::Met;
 use crate::refusals::waiting;
 use crate::rounds;
 use crate::rounds::{Task, find_task, request_again, stage_when_over};
+use crate::rounds::{TaskKey, TaskState};
 use crate::time::text_of;
 use engine::{Connection, Optional};
 use model::task::TaskResult;
 use model::{Refusal, RefusalCode, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The outcome of one file in a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Products were staged (some HDUs or rows may have been refused).
+    Done,
+    /// The whole file was refused.
+    Refused,
+    /// The whole file waits for another file or a programme, and is retried automatically.
+    Parked,
+}
+
+impl Outcome {
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Done, Self::Refused, Self::Parked].into_iter().find(|o| o.name() == name)
+    }
+}
+
+/// The treatment of a submitted result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The result was accepted.
+    Taken {
+        /// Refusals met for the first time.
+        new_refusals: u64,
+        /// True when the round is staged now.
+        staged: bool,
+    },
+    /// The same result was accepted before.
+    Already,
+    /// The result of another start was first; this attempt may be swept.
+    Surplus,
+}
 
 /// Number of refusals that are recorded in one transaction: more would block other writers for seconds.
 pub(crate) const REFUSALS_AT_ONCE: usize = 5000;

@@ -2,11 +2,14 @@
 
 pub mod publication;
 
+use crate::Timestamp;
 use crate::attempts;
+use crate::attempts::results::Outcome;
 use crate::error::ArchiveFault;
 use crate::history;
 use crate::history::Act;
-use crate::records::*;
+use crate::history::Cause;
+use crate::refusals::Stage;
 use crate::refusals::met;
 use crate::refusals::met::Met;
 use crate::refusals::waiting;
@@ -16,10 +19,109 @@ use crate::time::text_of;
 use crate::work::multiframe_id;
 use engine::{Connection, Optional};
 use lake;
+use model::EventId;
+use model::MultiframeId;
+use model::ProgrammeId;
+use model::task::TaskResult;
 use model::{Refusal, UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// A staged round that waits to be ingested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRound {
+    /// The round.
+    pub unit: UnitKey,
+    /// The reason why the round cannot be ingested yet; `None` when it can.
+    pub blocked: Option<String>,
+}
+
+/// A staged round with the results that were accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagedBatch {
+    /// The round.
+    pub unit: UnitKey,
+    /// Tasks in their order.
+    pub tasks: Vec<StagedTask>,
+}
+
+/// One task of a staged round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagedTask {
+    /// Number of the task.
+    pub task: u32,
+    /// Directory of the accepted attempt, absolute; `None` when the task was given up.
+    pub directory: Option<PathBuf>,
+    /// Result of the task; `None` when the task was given up.
+    pub result: Option<TaskResult>,
+    /// The files that the task covers, with their outcomes.
+    pub inputs: Vec<StagedInput>,
+    /// Names of its images, by multiframe.
+    pub images: BTreeMap<i64, String>,
+    /// True when the archive's own program ran the task on this machine, false when a node did.
+    pub is_own: bool,
+}
+
+/// One file of a finished task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StagedInput {
+    /// The image.
+    pub multiframe_id: MultiframeId,
+    /// Version of its catalogue that the task read.
+    pub catalogue_version: Option<i32>,
+    /// Outcome of the file.
+    pub outcome: Outcome,
+}
+
+/// The number of detections of a programme in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowsOfProgramme {
+    /// Programme.
+    pub programme_id: ProgrammeId,
+    /// Rows, at least 1.
+    pub rows: u64,
+}
+
+/// Object ids reserved for a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRange {
+    /// Programme of the ids.
+    pub programme_id: ProgrammeId,
+    /// First id.
+    pub first_obj_id: i64,
+    /// Number of ids.
+    pub rows: u64,
+}
+
+/// The result of publishing a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Receipt {
+    /// The batch is visible now.
+    Published {
+        /// The event.
+        event: EventId,
+        /// Rows per table, in the order of the definitions.
+        rows: Vec<(String, u64)>,
+        /// Number of multiframes that newer content superseded now.
+        superseded: u64,
+        /// Duration of the ingest.
+        timing: Timing,
+    },
+    /// An earlier run had published the batch.
+    AlreadyPublished,
+}
+
+/// Wall-clock seconds of an ingest.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// Loading rows invisibly, without building keys.
+    pub load: f64,
+    /// Building keys and CHECKs on a server; the sum over all connections.
+    pub keys: f64,
+    /// The transaction that published.
+    pub publish: f64,
+}
 
 /// Implements [`crate::Publication::staged_rounds`].
 pub(crate) fn staged_rounds(c: &Connection) -> Result<Vec<StagedRound>, ArchiveFault> {

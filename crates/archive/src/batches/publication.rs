@@ -1,5 +1,8 @@
 //! Load and publish: a batch becomes visible in one short transaction, or not at all.
 
+use crate::Timestamp;
+use crate::attempts::results::Outcome;
+use crate::batches::{IdRange, Receipt, StagedBatch, StagedInput, Timing};
 use crate::deliveries::provider;
 use crate::detections::{Changes, Held, Part};
 use crate::error::ArchiveFault;
@@ -7,6 +10,7 @@ use crate::findings;
 use crate::findings::Found;
 use crate::history;
 use crate::history::Act;
+use crate::history::Cause;
 use crate::metadata::staged;
 use crate::metadata::staged::{Expected, StagedRows};
 use crate::metadata::{definition, links};
@@ -16,7 +20,7 @@ use crate::products::described;
 use crate::products::described::Counts;
 use crate::products::detectors;
 use crate::products::{Scope, tables_of};
-use crate::records::*;
+use crate::refusals::Stage;
 use crate::refusals::ext_num;
 use crate::rounds;
 use crate::rounds::{IMAGES, Unit};

@@ -1,11 +1,48 @@
 //! Origins of deliveries: the delivery of each directory of each place, and an operator's declarations about a delivery.
 
+use crate::Timestamp;
+use crate::deliveries::SkippedEntry;
 use crate::deliveries::registration::delivery_id;
 use crate::error::ArchiveFault;
-use crate::records::*;
+use crate::history::Cause;
 use crate::time::text_of;
 use engine::{Connection, Optional};
 use rusqlite::params;
+
+/// Place that a delivery comes from. Together with the directory's name it identifies the delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryOrigin {
+    /// Name of a configured source, or address of the parent directory.
+    pub origin: String,
+    /// True when the configuration names the origin as a source.
+    pub is_source: bool,
+    /// Address of the parent directory, without secrets.
+    pub address: String,
+    /// Name of the delivery's directory there.
+    pub directory: String,
+}
+
+/// An origin with the delivery that comes from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownOrigin {
+    /// The place.
+    pub place: DeliveryOrigin,
+    /// Name of the delivery.
+    pub delivery: String,
+    /// True when no file of the delivery is registered yet: its first fetch is running or was interrupted.
+    pub is_reserved: bool,
+}
+
+/// Claim of an origin on the name of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// The delivery is the origin's own.
+    Own,
+    /// The origin is known to supply the delivery, under another spelling of its name or address.
+    Known,
+    /// An operator declares the delivery to be the same as one of another origin.
+    Join(&'a str),
+}
 
 /// Implements [`crate::Registry::origins`].
 pub(crate) fn list(

@@ -1,11 +1,15 @@
 //! Recording of arrivals: deliveries, files, identities, catalogue versions, reference rows.
 
+use crate::Timestamp;
 use crate::deliveries::origins;
+use crate::deliveries::{Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration};
 use crate::error::ArchiveFault;
+use crate::history::Cause;
 use crate::library::frame_names;
 use crate::library::frame_names::LATEST_OF_NAME;
+use crate::library::{FileKind, KnownFile};
 use crate::metadata::{Cell, ReferenceRows, reference};
-use crate::records::*;
+use crate::refusals::{RefusalRecord, Stage};
 use crate::refusals::{met, waiting};
 use crate::site::Site;
 use crate::time::text_of;

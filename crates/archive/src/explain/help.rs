@@ -2,8 +2,8 @@
 
 use crate::explain::sheets::FileFactsheet;
 use crate::explain::{Explanation, Setting, Suggestion, refusal_in_words};
-use crate::records::RefusalState::{Open, Retried};
-use crate::records::{RefusalRecord, Stage};
+use crate::refusals::RefusalState::{Open, Retried};
+use crate::refusals::{RefusalRecord, Stage};
 use model::Advice;
 use model::advice::{RefusalChoice, Target};
 use model::refusal_code::{self, Remedy};

@@ -12,9 +12,13 @@ use self::sheets::{
     Decision, DeliveryFactsheet, Ending, Facts, FileFactsheet, ObjectFactsheet, PositionFactsheet,
 };
 use crate::Timestamp;
+use crate::history::Cause;
 use crate::planning::Standing;
-use crate::records::{Cause, ImageWork, KeptProduct, PurgedRound, RefusalRecord};
+use crate::products::kept::KeptProduct;
+use crate::refusals::RefusalRecord;
+use crate::retraction::purge::PurgedRound;
 use crate::status::{DeliveryStatus, Drift, RoundStatus, in_full, place_in_words};
+use crate::work::ImageWork;
 use model::advice::Target;
 use model::{Advice, UseCase};
 use serde::{Serialize, Serializer};

@@ -1,8 +1,11 @@
 //! The archive's facts about a name, a night, a number or a position: the input of [`crate::explain`].
 
 use crate::Timestamp;
-use crate::records::{DeliveryWork, ImageWork, KeptProduct, PurgedRound, RefusalRecord};
+use crate::products::kept::KeptProduct;
+use crate::refusals::RefusalRecord;
+use crate::retraction::purge::PurgedRound;
 use crate::status::{DeliveryStatus, Drift};
+use crate::work::{DeliveryWork, ImageWork};
 use model::UseCase;
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.

@@ -5,11 +5,16 @@
 //! before the next migration is added, and is never edited after a release.
 
 use super::*;
+use crate::attempts::Place;
+use crate::deliveries::origins::{Claim, DeliveryOrigin};
+use crate::deliveries::{DeliveryFacts, Registration, SkippedEntry};
+use crate::library::Soundness;
 use crate::migrations::tests::texts;
 use crate::planning::{Instruction, Proposal, ProposedTask, Selection, Subject};
-use crate::records::*;
+use crate::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use crate::tests::plans;
 use crate::tests::plans::staging::*;
+use crate::work::ImageWork;
 use crate::{Archive, Cell, Curation, Holdings, Planning, Queue, ReferenceRows, Registry};
 use engine::{Kind, quoted};
 use model::{UnitKey, UseCase};

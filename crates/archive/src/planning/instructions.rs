@@ -3,8 +3,8 @@
 use crate::Timestamp;
 use crate::error::ArchiveFault;
 use crate::history;
+use crate::history::Cause;
 use crate::planning::*;
-use crate::records::Cause;
 use crate::rounds::parsed;
 use crate::time::{text_of, time_of};
 use engine::{Connection, Optional};

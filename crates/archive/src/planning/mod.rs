@@ -4,7 +4,8 @@ pub(crate) mod instructions;
 pub(crate) mod plans;
 
 use crate::Timestamp;
-use crate::records::{Cause, TaskKey};
+use crate::history::Cause;
+use crate::rounds::TaskKey;
 use model::advice::Target;
 use model::{UnitKey, UnitState, UseCase};
 use serde::{Deserialize, Serialize};

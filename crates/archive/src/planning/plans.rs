@@ -1,12 +1,14 @@
 //! Plans, instructions, and the hosts of attempts.
 
 use crate::Timestamp;
+use crate::attempts::AttemptKey;
 use crate::deliveries::registration::delivery_id;
 use crate::error::ArchiveFault;
 use crate::history;
+use crate::history::Cause;
 use crate::planning::instructions::{damaged, instruct};
 use crate::planning::*;
-use crate::records::{AttemptKey, Cause, TaskKey};
+use crate::rounds::TaskKey;
 use crate::rounds::{UNIT_COLUMNS, find, find_task, parsed, unit_of};
 use crate::time::{text_of, time_of};
 use engine::{Connection, Optional};

@@ -1,17 +1,19 @@
 //! Kept products of older images: the reason why each is kept, and the operator's decision to end it nevertheless.
 
+use crate::Timestamp;
 use crate::deliveries::registration::delivery_id;
 use crate::deliveries::superseded::processings;
 use crate::detections::Changes;
 use crate::error::ArchiveFault;
 use crate::history;
 use crate::history::Act;
+use crate::history::Cause;
 use crate::metadata::links;
 use crate::products;
 use crate::products::described;
 use crate::products::detectors;
+use crate::products::kept::{KeptProduct, Lack};
 use crate::products::{Kept, Scope};
-use crate::records::*;
 use crate::rounds::IMAGES_OF_DELIVERY;
 use crate::site::Site;
 use crate::status::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
@@ -20,6 +22,15 @@ use model::{EventId, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// The result of a decision to end kept products, or of its undo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its event.
+    pub event: Option<EventId>,
+    /// The products that it ended, or that show again.
+    pub products: Vec<KeptProduct>,
+}
 
 /// Implements [`crate::Inquiry::kept_products`].
 pub(crate) fn list(

@@ -8,6 +8,139 @@ use engine::Connection;
 use model::UseCase;
 use std::collections::BTreeSet;
 
+/// The reason why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// No catalogue belongs to the newer image.
+    NoCatalogue,
+    /// The product is not ingested yet.
+    Pending,
+    /// The product was refused.
+    Refused,
+    /// The product is parked.
+    Parked,
+    /// The round of the product failed.
+    Failed,
+    /// The product is retracted.
+    Retracted,
+    /// The product was refused in part: HDUs of the detectors that keep their older detections.
+    HduRefused,
+    /// The catalogue has no HDUs for the detectors that keep their older detections.
+    HduAbsent,
+}
+
+impl Lack {
+    /// Returns the name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCatalogue => "no_catalogue",
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+            Self::Failed => "failed",
+            Self::Retracted => "retracted",
+            Self::HduRefused => "hdu_refused",
+            Self::HduAbsent => "hdu_absent",
+        }
+    }
+}
+
+/// A product of an older image that stays current because the newer image of its name lacks it, or detections that stay because
+/// a newer catalogue of the same image lacks them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptProduct {
+    /// Delivery of the older image.
+    pub delivery: String,
+    /// File of the older image.
+    pub file: String,
+    /// The older image.
+    pub multiframe_id: i64,
+    /// The product.
+    pub use_case: UseCase,
+    /// Delivery of the newer image.
+    pub newer_delivery: String,
+    /// The newer image; the same image when its own newer catalogue lacks the detections.
+    pub newer_multiframe_id: i64,
+    /// File of the newer image.
+    pub newer_file: String,
+    /// The detectors that keep detections.
+    pub ext_nums: Vec<i64>,
+    /// The reason why the newer image or catalogue lacks the product.
+    pub why: Lack,
+}
+
+impl KeptProduct {
+    /// Returns the name of the product for users.
+    pub fn product(&self) -> &'static str {
+        match self.use_case {
+            UseCase::Preview => "preview",
+            UseCase::Metadata | UseCase::Catalogue => "detections",
+        }
+    }
+
+    /// Returns whether the newer catalogue of the same image lacks the detections.
+    pub fn is_of_own_catalogue(&self) -> bool {
+        self.newer_multiframe_id == self.multiframe_id
+    }
+
+    /// Returns whether other detectors of the image may have newer detections.
+    pub fn is_of_detectors(&self) -> bool {
+        self.is_of_own_catalogue() || matches!(self.why, Lack::HduRefused | Lack::HduAbsent)
+    }
+
+    /// Returns the name of the product, with the detectors where other detectors of the image have newer detections.
+    pub fn part(&self) -> String {
+        match self.is_of_detectors() {
+            true => format!("{} of ext_num {}", self.product(), self.detectors()),
+            false => self.product().to_owned(),
+        }
+    }
+
+    /// Returns the extension numbers of the detectors that keep detections, as a list.
+    pub fn detectors(&self) -> String {
+        let numbers: Vec<String> = self.ext_nums.iter().map(ToString::to_string).collect();
+        numbers.join(", ")
+    }
+
+    /// Returns the reason why the newer image or catalogue lacks the product, as a clause.
+    pub fn reason(&self) -> String {
+        let product = match self.use_case {
+            UseCase::Preview => "preview",
+            UseCase::Metadata | UseCase::Catalogue => "catalogue",
+        };
+        let newer = &self.newer_delivery;
+        let lacking = match self.is_of_own_catalogue() {
+            true => format!("the newer {product} of the image"),
+            false => format!("the {product} of the frame in {newer}"),
+        };
+        match self.why {
+            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to the image"),
+            Lack::Pending => format!("{lacking} is not ingested yet"),
+            Lack::Refused => format!("{lacking} was refused"),
+            Lack::Parked => format!("{lacking} is parked"),
+            Lack::Failed => format!("the {product} round of {newer} failed"),
+            Lack::Retracted => format!("{lacking} is retracted"),
+            Lack::HduRefused => {
+                format!(
+                    "{lacking} has no accepted detections of ext_num {}: HDU refused",
+                    self.detectors()
+                )
+            }
+            Lack::HduAbsent => format!("{lacking} has no HDU for ext_num {}", self.detectors()),
+        }
+    }
+}
+
+impl std::fmt::Display for KeptProduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kept, why) = (self.part(), self.reason());
+        match self.is_of_own_catalogue() {
+            true => write!(f, "{} shows older {kept}: {why}", self.file),
+            false => write!(f, "{} shows the {kept} of {}: {why}", self.file, self.delivery),
+        }
+    }
+}
+
 /// A product of an older image that shows because the newer image of its name lacks it, or detections that show because a newer
 /// round of their image's catalogue lacks them.
 #[derive(Clone, Debug)]

@@ -3,17 +3,172 @@
 pub(crate) mod met;
 pub(crate) mod waiting;
 
+use crate::Timestamp;
 use crate::error::ArchiveFault;
 use crate::findings;
 use crate::findings::Found;
+use crate::history::Cause;
 use crate::history::move_refusal;
-use crate::records::*;
 use crate::rounds::request_again;
 use crate::time::time_of;
 use engine::{self, Connection, Optional, Row, ToSql};
+use model::RefusalCode;
 use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
+
+/// The stage of the pipeline in which something was refused or noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Copying into the library.
+    Transfer,
+    /// Examining the content.
+    Register,
+    /// A task of a use case.
+    Task(UseCase),
+    /// Publishing.
+    Ingest,
+}
+
+impl Stage {
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Register => "register",
+            Self::Task(use_case) => use_case.name(),
+            Self::Ingest => "ingest",
+        }
+    }
+
+    /// Returns the stage of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "transfer" => Some(Self::Transfer),
+            "register" => Some(Self::Register),
+            "ingest" => Some(Self::Ingest),
+            _ => name.parse().ok().map(Self::Task),
+        }
+    }
+}
+
+/// A refusal with the stage that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRefusal {
+    /// The stage of the pipeline.
+    pub stage: Stage,
+    /// The refusal.
+    pub refusal: Refusal,
+}
+
+/// The state of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefusalState {
+    /// The refusal waits for a decision.
+    Open,
+    /// The refused data stay out, by an operator's decision that this is right.
+    Accepted,
+    /// An operator decided that the refusal did not matter.
+    Dismissed,
+    /// The refused data are to be redone.
+    Retried,
+    /// Newer content, a late file or a later round removed the cause.
+    Resolved,
+}
+
+impl RefusalState {
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Accepted => "accepted",
+            Self::Dismissed => "dismissed",
+            Self::Retried => "retried",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// Returns the state of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Open, Self::Accepted, Self::Dismissed, Self::Retried, Self::Resolved]
+            .into_iter()
+            .find(|s| s.name() == name)
+    }
+}
+
+/// Codes of refusals on arrival that an operator can overrule: the data can be read, and only a person can judge whether they are
+/// right.
+pub const TAKEABLE: [&str; 1] = [RefusalCode::DATASUM_MISMATCH.as_str()];
+
+/// An operator's decision on a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The refused data stay out, and that is right.
+    Accept,
+    /// The refused data are accepted nevertheless, marked by a finding; see [`TAKEABLE`].
+    Take,
+    /// The refusal did not matter.
+    Dismiss,
+    /// The refused data are redone in the next round.
+    Retry,
+}
+
+/// A refusal as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusalRecord {
+    /// Number shown to operators.
+    pub refusal_id: i64,
+    /// Delivery of the refusal.
+    pub delivery: String,
+    /// Stage of the pipeline.
+    pub stage: Stage,
+    /// Round that refused it.
+    pub round: Option<u32>,
+    /// The refusal; its file name is empty when a whole round is meant.
+    pub refusal: Refusal,
+    /// Content of its file, when the file is registered.
+    pub file_id: Option<i64>,
+    /// Survey of its file, when the file is registered.
+    pub survey: Option<String>,
+    /// Name of the image that its file is the catalogue of.
+    pub image: Option<String>,
+    /// State of the refusal.
+    pub state: RefusalState,
+    /// True when the refusal was accepted and the refused data are used nevertheless.
+    pub taken: bool,
+    /// Number of times that the refusal was met.
+    pub seen_times: u64,
+    /// Time when the refusal was first met.
+    pub first_seen: Timestamp,
+    /// Time when the refusal was last met.
+    pub last_seen: Timestamp,
+    /// Decisions, oldest first.
+    pub history: Vec<RefusalChange>,
+}
+
+/// One decision on a refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusalChange {
+    /// State after it.
+    pub state: RefusalState,
+    /// Time of the decision.
+    pub changed: Timestamp,
+    /// Author and reason of the decision.
+    pub cause: Cause,
+}
+
+/// The selection of refusals; fields that are `None` select all.
+#[derive(Clone, Debug, Default)]
+pub struct RefusalFilter {
+    /// Only of this delivery.
+    pub delivery: Option<String>,
+    /// Only in this state.
+    pub state: Option<RefusalState>,
+    /// Only with this code.
+    pub code: Option<String>,
+    /// Only of this file.
+    pub file: Option<String>,
+}
 
 /// Resolves refusals that are open (or retried) and fulfil a condition. Returns the number of resolved refusals.
 fn resolve(

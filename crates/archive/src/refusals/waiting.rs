@@ -1,10 +1,12 @@
 //! Parked refusals of waiting catalogues: without image, or with an image whose metadata were refused.
 
+use crate::Timestamp;
 use crate::error::ArchiveFault;
+use crate::history::Cause;
 use crate::history::move_refusal;
-use crate::records::*;
 use crate::refusals::met;
 use crate::refusals::met::Met;
+use crate::refusals::{RefusalState, Stage};
 use engine::Connection;
 use model::{Refusal, RefusalCode, UseCase};
 use rusqlite::params;

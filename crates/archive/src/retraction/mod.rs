@@ -7,23 +7,38 @@
 pub(crate) mod deletions;
 pub mod purge;
 
+use crate::Timestamp;
 use crate::deliveries::registration::delivery_id;
 use crate::detections::Changes;
 use crate::error::ArchiveFault;
 use crate::history;
 use crate::history::Act;
+use crate::history::Cause;
 use crate::metadata::links;
 use crate::products;
 use crate::products::described;
 use crate::products::detectors;
 use crate::products::{Scope, tables_of};
-use crate::records::*;
 use crate::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, unit_of};
 use crate::site::Site;
 use engine::quoted;
 use engine::{Connection, Optional};
+use model::UnitKey;
 use model::{EventId, UnitState, UseCase};
 use rusqlite::params;
+
+/// The result of a retraction or of its undo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retracted {
+    /// Its event.
+    pub event: Option<EventId>,
+    /// Rounds that were retracted or restored.
+    pub rounds: Vec<UnitKey>,
+    /// Rows per table.
+    pub rows: Vec<(String, u64)>,
+    /// Multiframes of earlier processings that show again.
+    pub shown_again: Vec<i64>,
+}
 
 /// Returns some use cases with their dependents: detections and previews refer to metadata.
 fn with_dependents(use_cases: &[UseCase]) -> Vec<UseCase> {

@@ -4,23 +4,62 @@
 //! notes the files; [`crate::retraction::deletions`] removes the files after its commit. The history of each round records who purged it
 //! and why.
 
+use crate::Timestamp;
 use crate::deliveries::provider;
 use crate::deliveries::registration::delivery_id;
 use crate::error::ArchiveFault;
 use crate::history;
+use crate::history::Cause;
 use crate::partitions;
 use crate::products::detectors;
 use crate::products::tables_of;
-use crate::records::*;
 use crate::rounds::{IMAGES, UNIT_COLUMNS, Unit, parsed, unit_of};
 use crate::site::Site;
 use crate::time::{text_of, time_of};
 use engine::Connection;
 use engine::quoted;
+use model::UnitKey;
 use model::{UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+/// The retracted rounds that a purge deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurgeScope<'a> {
+    /// Every retracted round.
+    All,
+    /// The retracted rounds of a delivery.
+    Delivery(&'a str),
+    /// These rounds, as far as they are retracted.
+    Rounds(&'a [UnitKey]),
+}
+
+/// The result of a purge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Rounds that can no longer be restored.
+    pub rounds: Vec<UnitKey>,
+    /// Number of deleted rows.
+    pub rows: u64,
+    /// Number of deleted files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The record of a purged round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgedRound {
+    /// The use case.
+    pub use_case: UseCase,
+    /// The number of the round.
+    pub round: u32,
+    /// Time of the purge.
+    pub purged: Timestamp,
+    /// The operator, with the reason.
+    pub cause: Cause,
+}
 
 /// A file to be removed: the directory that must contain it, and its path.
 type Doomed = (PathBuf, PathBuf);

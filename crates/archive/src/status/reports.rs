@@ -5,7 +5,7 @@ use crate::error::ArchiveFault;
 use crate::planning::{Instruction, Standing};
 use crate::planning::{instructions, plans};
 use crate::products::aside;
-use crate::records::Programme;
+use crate::programmes::Programme;
 use crate::rounds::parsed;
 use crate::status::*;
 use crate::time::text_of;

@@ -3,7 +3,11 @@
 //! With `ALMAGEST_LOAD=full` (`bench/run load`) the tests use the numbers of years of a survey, on both engines, and print
 //! seconds. Without it the same acts run over small numbers. The results are checked in both cases, the seconds in neither.
 
-use crate::records::*;
+use crate::attempts::results::Taken;
+use crate::batches::{Receipt, RowsOfProgramme};
+use crate::deliveries::origins::{Claim, DeliveryOrigin};
+use crate::deliveries::{Arrival, DeliveryFacts, Registration};
+use crate::retraction::Retracted;
 use crate::tests::filling;
 use crate::tests::filling::Filling;
 use crate::tests::plans::staging;

@@ -6,7 +6,11 @@
 #[path = "../../tests/control_conformance/staging.rs"]
 pub(crate) mod staging;
 
-use crate::records::*;
+use crate::attempts::AttemptEnd;
+use crate::batches::RowsOfProgramme;
+use crate::deliveries::Arrival;
+use crate::refusals::{Decision, RefusalFilter, RefusalState};
+use crate::retraction::purge::PurgeScope;
 use crate::tests::filling;
 use crate::tests::filling::Filling;
 use crate::{Archive, Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, Site};

@@ -2,7 +2,7 @@
 
 use super::pass;
 use super::staging::*;
-use archive::records::Lease;
+use archive::attempts::Lease;
 use archive::{Publication, Queue};
 use ingest::sweep::sweep;
 use model::{UnitState, UseCase};

@@ -16,7 +16,7 @@ pub use restoration::Restoration;
 
 use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
-use archive::records::Cause;
+use archive::history::Cause;
 use archive::site::Site;
 use archive::time::text_of;
 use archive::unfinished::LastEvent;

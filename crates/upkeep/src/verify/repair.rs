@@ -3,7 +3,7 @@
 use super::{Finding, Report};
 use archive::Timestamp;
 use archive::error::ArchiveError;
-use archive::records::Cause;
+use archive::history::Cause;
 use archive::{Archive, Publication};
 use std::path::Path;
 
