@@ -22,7 +22,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [FILTER…]       set up the checking tools, run every test; a skipped test is named
-                       (under CI=true a skip is a failure)
+                       (under CI=true a skip is a failure, but of real files)
   torture [HOURS]      the long campaigns: 1000 kills, every planted fault, an hour of fuzzing
   torture --headers [SEED]
                        the campaign of 2000 generated headers beside astropy alone
