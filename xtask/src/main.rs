@@ -2,9 +2,10 @@
 //!
 //! `cargo xtask test` runs every test, `torture` the long campaigns, `fuzz` the reader's fuzz target. `arrows` checks
 //! the dependencies between crates, `packages` the number of locked packages, `paths` the paths in ARCHITECTURE.md,
-//! `words` the words, `size` the release binary. It uses the standard library alone, so that it is built in a second.
+//! `words` the words, `size` the release binary. `dist` makes the distribution. It uses the standard library alone, so that it is built in a second.
 
 mod arrows;
+mod dist;
 mod fuzz;
 mod outfit;
 mod packages;
@@ -21,7 +22,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [FILTER…]       set up the checking tools, run every test; a skipped test is named
-                       (under CI=true a skip is a failure)
+                       (under CI=true a skip is a failure, but of real files)
   torture [HOURS]      the long campaigns: 1000 kills, every planted fault, an hour of fuzzing
   torture --headers [SEED]
                        the campaign of 2000 generated headers beside astropy alone
@@ -30,7 +31,9 @@ usage: cargo xtask <command>
   packages             check the number of locked packages against its ceiling
   paths                check that every path in ARCHITECTURE.md exists
   words                check that no text that users read has a banned phrase
-  size                 check the size of the release binary against its ceiling";
+  size                 check the size of the release binary against its ceiling
+  dist                 build the distribution for Linux on x86-64 (glibc 2.17 or newer) in target/dist:
+                       a tar file, and a Debian package where dpkg-deb is installed";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Some("paths") => paths::check(),
         Some("words") => words::check(),
         Some("size") => size::check(),
+        Some("dist") => dist::make(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -2,7 +2,7 @@
 
 use crate::{root, target};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Debian packages used by the tests: (package, a program in it).
@@ -128,14 +128,21 @@ fn install(package: &str) -> bool {
     get(&wanted) || (get(&["update"]) && get(&wanted))
 }
 
-/// Makes the Python environment, again when the list of requirements changes.
+/// Makes the Python environment of the tests.
 fn python() -> Result<PathBuf, String> {
     let list = root().join("xtask/requirements.txt");
     let wanted = fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
-    let home = target().join("python");
+    environment("python", &wanted, "import astropy, duckdb, moto")
+}
+
+/// Makes a Python environment in `target/NAME` with the packages of a list of requirements, again when the list changes, and
+/// returns its interpreter, which can run the statement `probe`.
+pub fn environment(name: &str, requirements: &str, probe: &str) -> Result<PathBuf, String> {
+    let home = target().join(name);
     let interpreter = home.join("bin/python");
     let mark = home.join("requirements.installed");
-    if fs::read_to_string(&mark).is_ok_and(|have| have == wanted) && works(&interpreter) {
+    let works = || quiet(Command::new(&interpreter).args(["-c", probe]));
+    if fs::read_to_string(&mark).is_ok_and(|have| have == requirements) && works() {
         return Ok(interpreter);
     }
     eprintln!("xtask: setting up the Python environment in {}", home.display());
@@ -144,7 +151,9 @@ fn python() -> Result<PathBuf, String> {
     if !(make() || install("python3-venv") && make()) {
         return Err("python3 -m venv failed".to_owned());
     }
-    let log = target().join("python-install.log");
+    let list = home.join("requirements.txt");
+    fs::write(&list, requirements).map_err(|e| format!("{}: {e}", list.display()))?;
+    let log = target().join(format!("{name}-install.log"));
     let out = fs::File::create(&log).map_err(|e| e.to_string())?;
     let pip = Command::new(&interpreter)
         .args(["-m", "pip", "install", "--disable-pip-version-check", "-r"])
@@ -155,10 +164,6 @@ fn python() -> Result<PathBuf, String> {
     if !pip.is_ok_and(|s| s.success()) {
         return Err(format!("pip could not install the packages, see {}", log.display()));
     }
-    fs::write(&mark, wanted).map_err(|e| e.to_string())?;
+    fs::write(&mark, requirements).map_err(|e| e.to_string())?;
     Ok(interpreter)
-}
-
-fn works(interpreter: &Path) -> bool {
-    quiet(Command::new(interpreter).args(["-c", "import astropy, duckdb, moto"]))
 }

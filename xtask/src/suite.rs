@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+/// The end of a skip that CI permits: the set of real files is data beside the repository, which no command installs.
+const NO_REAL_FILES: &str = ": no real files (ALMAGEST_REAL_FITS)";
+
 /// Runs `cargo test` on the workspace and names the skipped tests.
 pub fn run(filters: &[String]) -> Result<(), String> {
     let outfit = outfit::prepare();
@@ -30,8 +33,9 @@ pub fn run(filters: &[String]) -> Result<(), String> {
     if !passed {
         return Err("tests failed".to_owned());
     }
-    if strict() && !skipped.is_empty() {
-        return Err(format!("{} checks were skipped, and CI=true allows none", skipped.len()));
+    let needless = skipped.iter().filter(|test| !test.ends_with(NO_REAL_FILES)).count();
+    if strict() && needless > 0 {
+        return Err(format!("{needless} checks were skipped that CI=true requires"));
     }
     println!("all tests passed, {} skipped", skipped.len());
     Ok(())
