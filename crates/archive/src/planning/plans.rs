@@ -304,7 +304,7 @@ pub(crate) fn approve(
         let about = about(selection, decided.tasks, units);
         note_decision(tx, plan_id, ("approve", &about), cause, now)?;
     }
-    crate::changes::tell(tx)?;
+    tx.announce_change()?;
     Ok(decided)
 }
 
