@@ -127,7 +127,7 @@ pub fn migration_number(connection: &Connection) -> Result<u32, ArchiveFault> {
 /// Refuses an embedded archive of another history, for readers that have a connection of their own.
 ///
 /// # Errors
-/// As [`check`].
+/// As [`migration_number`].
 pub fn check_embedded(connection: &rusqlite::Connection) -> Result<(), ArchiveFault> {
     if !connection.table_exists(None, "migration")? {
         return Ok(());

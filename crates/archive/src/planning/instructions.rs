@@ -3,7 +3,7 @@
 use crate::deliveries::night;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
-use crate::planning::*;
+use crate::planning::{Held, Instruction, InstructionChange, Latest, Resumed, Standing, Subject};
 use crate::rounds::parsed;
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
