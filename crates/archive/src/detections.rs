@@ -6,6 +6,7 @@ use crate::site::Site;
 use engine::Connection;
 use lake::{self, DetectorKey, DetectorRun, LakeFile};
 use model::EventId;
+use std::path::PathBuf;
 
 /// Runs a write that is rolled back afterwards. The lake's files of ended rows that it wrote are removed, as long as the
 /// transaction keeps other writers out.
@@ -22,6 +23,32 @@ pub(crate) fn rehearsed<T>(
         let _ = files::remove_below(&site.lake(), &path);
     }
     value
+}
+
+/// Deletes the detections of a programme and a range of object ids, all of which have ended. Returns the files that held only them
+/// and are to be removed after the commit. `bounds` are the programme, the first and the last object id.
+pub(crate) fn delete(
+    tx: &Connection,
+    site: &Site,
+    bounds: [i64; 3],
+) -> Result<Vec<PathBuf>, ArchiveFault> {
+    if let Some(sqlite) = tx.sqlite() {
+        return Ok(lake::forget(sqlite, &site.lake(), bounds)?);
+    }
+    tx.execute(
+        "DELETE FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
+        bounds,
+    )?;
+    Ok(Vec::new())
+}
+
+/// Returns true when the catalogue of the lake lists a file.
+pub(crate) fn is_published(tx: &Connection, path: &str) -> Result<bool, ArchiveFault> {
+    let Some(sqlite) = tx.sqlite() else { return Ok(false) };
+    let name = path.strip_prefix(lake::TABLE_PATH).unwrap_or(path);
+    let published = "SELECT EXISTS (SELECT 1 FROM ducklake_data_file WHERE path = ?1
+                         UNION ALL SELECT 1 FROM ducklake_delete_file WHERE path = ?1)";
+    Ok(sqlite.query_row(published, [name], |r| r.get(0))?)
 }
 
 /// The loaded detections of one programme, not visible yet.

@@ -76,13 +76,11 @@ impl Reader {
     /// Connects to an archive that exists and that this program can read.
     fn connected(site: &Site, access: Access) -> Result<Self, ArchiveError> {
         let fault = |fault| ArchiveError { act: "open the archive".to_owned(), fault };
-        if site.is_embedded() {
-            if !site.database().is_file() {
-                return Err(fault(absent(site)));
-            }
-            if access != Access::Read {
-                site.check_disk()?;
-            }
+        if site.lacks_database() {
+            return Err(fault(absent(site)));
+        }
+        if site.is_embedded() && access != Access::Read {
+            site.check_disk()?;
         }
         let (connection, note) = connect_noting(site, access).map_err(fault)?;
         let found = migrations::migration_number(&connection).map_err(fault)?;
@@ -277,6 +275,16 @@ impl Archive {
         let _ = deletions::finish(&mut self);
         let _ = self.clear_abandoned();
         self
+    }
+
+    /// Waits for another process to change the archive, for a limited time. Returns `true` when one did. A change may be missed,
+    /// so the result is only a hint.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when the archive cannot be reached.
+    pub fn await_change(&mut self, at_most: Duration) -> Result<bool, ArchiveError> {
+        let changed = self.connection.await_change(at_most, &self.stop);
+        changed.map_err(ArchiveError::during("wait for changes"))
     }
 
     /// Rolls back every write from now on, which has answered as it would: a command shows what it would do. Only for acts that

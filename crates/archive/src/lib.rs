@@ -20,7 +20,6 @@ extern crate self as archive;
 
 pub mod attempts;
 pub mod batches;
-mod changes;
 pub mod deliveries;
 mod detections;
 pub mod error;

@@ -376,7 +376,7 @@ pub(crate) fn stage_when_over(
         "INSERT INTO batch (unit_id, staged) VALUES (?1, ?2)",
         params![unit.id, text_of(now)],
     )?;
-    crate::changes::tell(tx)?;
+    tx.announce_change()?;
     Ok(true)
 }
 

@@ -41,7 +41,7 @@ impl Site {
     /// [`ArchiveFault::NoSite`] when the archive is embedded and does not exist.
     pub fn open_on(root: &Path, store: &Database) -> Result<Self, ArchiveError> {
         let site = Self::at(root)?.on(store.clone());
-        if !site.is_embedded() || site.database().is_file() {
+        if !site.lacks_database() {
             return Ok(site);
         }
         let fault = crate::handle::absent(&site);
@@ -110,6 +110,11 @@ impl Site {
     /// Returns true when the archive is in the site itself, and not on a server.
     pub fn is_embedded(&self) -> bool {
         self.store.url.is_none()
+    }
+
+    /// Returns true when the archive is embedded and its database does not exist.
+    pub fn lacks_database(&self) -> bool {
+        self.is_embedded() && !self.database().is_file()
     }
 
     /// Returns the server's database, when there is one.

@@ -1,7 +1,8 @@
 //! One interface to the two engines: connections, statements, rows and transactions, as the crates above use them.
 //!
 //! SQL is written once, in the common subset of SQLite and PostgreSQL, with parameters `?1 …`; values are those of
-//! `rusqlite` on both. Where the engines differ beyond that, [`Connection::dialect`] returns the engine in use.
+//! `rusqlite` on both. Differences beyond that which recur are methods of [`Dialect`] and [`Connection`] (`capabilities`,
+//! `changes`); for the others [`Connection::sqlite`] and [`Connection::server`] return the engine in use.
 //!
 //! Only one write transaction runs at a time on both engines: `BEGIN IMMEDIATE` on SQLite, the lock of the table
 //! `writer_lock`, to which readers have no right, on PostgreSQL. So the values on which an action depends can be read
@@ -11,6 +12,8 @@
 //! Start at [`Connection`]. This crate does not know tables.
 
 mod address;
+mod capabilities;
+mod changes;
 mod error;
 pub mod prepared;
 pub mod reading;
@@ -19,6 +22,7 @@ mod server;
 mod tls;
 
 pub use address::{Address, Database};
+pub use capabilities::RowAddress;
 pub use error::EngineError;
 pub use server::numbered;
 pub use server::{Incoming, Outgoing, Server, closed_by, is_readable, server_type, write_value};

@@ -89,7 +89,7 @@ impl Archive {
     }
 
     /// Declares a delivery complete by an operator's decision. Later fetches await nothing of the delivery, until
-    /// [`DeliveryFacts::is_reopened`]. Returns `false` when it was declared complete before.
+    /// [`crate::deliveries::DeliveryFacts::is_reopened`]. Returns `false` when it was declared complete before.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.

@@ -43,7 +43,7 @@ pub(crate) fn bring_up(tx: &Connection, table: &Table) -> Result<bool, ArchiveFa
         return Ok(false);
     }
     tx.execute_batch(&view_sql(table))?;
-    if dialect == Dialect::Postgres {
+    if dialect.has_comments() {
         tx.execute_batch(&comments_sql(table, &format!("{}_all", table.name)))?;
         tx.execute_batch(&comments_sql(table, &table.name))?;
     }
@@ -58,18 +58,7 @@ pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     };
     let path = ("preview_path".to_owned(), "preview_all".to_owned(), "(path)");
     for (index, all, of) in versioned().map(ended).chain([path]) {
-        if tx.dialect() == Dialect::Postgres {
-            // Only the owner of a table may use IF NOT EXISTS for its indexes.
-            let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
-            if tx.query_row(there, [&index], |r| r.get(0))? {
-                continue;
-            }
-        }
-        tx.execute_batch(&format!(
-            "CREATE INDEX IF NOT EXISTS {} ON {} {of}",
-            quoted(&index),
-            quoted(&all)
-        ))?;
+        tx.ensure_index(&index, (&all, of))?;
     }
     Ok(())
 }
@@ -114,18 +103,9 @@ pub(crate) fn describe(tx: &Connection, table: &Table) -> Result<(), ArchiveFaul
     Ok(())
 }
 
-/// The query for name and type of the columns of a table on a server, which works for any login.
-pub(crate) const SERVER_COLUMNS: &str = "SELECT attname, upper(format_type(atttypid, atttypmod)) FROM pg_attribute
-     WHERE attrelid = to_regclass(quote_ident(?1)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
-
 /// Returns name and type of the columns of `<name>_all`, without the two of its history.
 fn stored_columns(tx: &Connection, table: &Table) -> Result<Vec<(String, String)>, ArchiveFault> {
-    let mut select = tx.prepare(match tx.dialect() {
-        Dialect::Sqlite => "SELECT name, type FROM pragma_table_info(?1) ORDER BY cid",
-        Dialect::Postgres => SERVER_COLUMNS,
-    })?;
-    let rows = select.query_map([format!("{}_all", table.name)], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let columns: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    let columns = tx.columns(&format!("{}_all", table.name))?;
     Ok(columns.into_iter().filter(|(n, _)| n != "begin_event" && n != "end_event").collect())
 }
 
@@ -166,10 +146,7 @@ fn add_column(tx: &Connection, table: &Table, column: &Column) -> Result<(), Arc
 
 fn create_sql(table: &Table, dialect: Dialect) -> String {
     let mut sql = comment(&table.description);
-    let (integer, end) = match dialect {
-        Dialect::Sqlite => ("INTEGER", " STRICT"),
-        Dialect::Postgres => ("BIGINT", ""),
-    };
+    let (integer, end) = (dialect.integer(), dialect.table_options());
     let name = format!("{}_all", table.name);
     let _ = writeln!(sql, "CREATE TABLE {} (", quoted(&name));
     for column in &table.columns {
@@ -224,7 +201,7 @@ pub(crate) fn column_sql(column: &Column, dialect: Dialect) -> String {
     }
     match (column.range, column.kind) {
         // The server's own types have the limits.
-        (None, _) if dialect == Dialect::Postgres => {}
+        (None, _) if dialect.has_narrow_types() => {}
         (Some([low, high]), _) => {
             let _ = write!(sql, " CHECK ({name} BETWEEN {low:?} AND {high:?})");
         }

@@ -8,7 +8,7 @@ use super::definition::versioned;
 use crate::deliveries::provider;
 use crate::error::ArchiveFault;
 use engine::quoted;
-use engine::{Connection, Dialect, ToSql, Value};
+use engine::{Connection, RowAddress, ToSql, Value};
 use model::EventId;
 use model::tables::Table;
 use rusqlite::params;
@@ -45,35 +45,18 @@ fn links() -> Vec<Link> {
     links
 }
 
-/// Returns the collation that orders names by their bytes, which is SQLite's default.
-fn by_bytes(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "",
-        Dialect::Postgres => " COLLATE \"C\"",
-    }
-}
-
 /// Creates the indexes that find rows whose linked frame has not arrived yet, and those that refer to a frame.
 pub(crate) fn ensure_indexes(tx: &Connection) -> Result<(), ArchiveFault> {
     for link in links() {
-        let (all, name, id) = (link.all(), quoted(&link.name), quoted(link.id));
-        if tx.dialect() == Dialect::Postgres {
-            // Only the owner of a table may use IF NOT EXISTS for its indexes.
-            let index = format!("{}_{}_waiting", link.table.name, link.id);
-            let there = "SELECT to_regclass(quote_ident(?1)) IS NOT NULL";
-            if tx.query_row(there, [&index], |r| r.get(0))? {
-                continue;
-            }
-        }
-        tx.execute_batch(&format!(
-            "DROP INDEX IF EXISTS {};
-             CREATE INDEX IF NOT EXISTS {} ON {all} ({name}{}) WHERE {id} IS NULL AND end_event IS NULL;
-             CREATE INDEX IF NOT EXISTS {} ON {all} ({id}) WHERE {id} IS NOT NULL AND end_event IS NULL;",
-            quoted(&format!("{}_{}_open", link.table.name, link.id)),
-            quoted(&format!("{}_{}_waiting", link.table.name, link.id)),
-            by_bytes(tx.dialect()),
-            quoted(&format!("{}_{}_linked", link.table.name, link.id)),
-        ))?;
+        let (all, name, id) =
+            (format!("{}_all", link.table.name), quoted(&link.name), quoted(link.id));
+        let [waiting, linked] =
+            ["waiting", "linked"].map(|kind| format!("{}_{}_{kind}", link.table.name, link.id));
+        let by_bytes = tx.dialect().byte_order();
+        let of = format!("({name}{by_bytes}) WHERE {id} IS NULL AND end_event IS NULL");
+        tx.ensure_index(&waiting, (&all, &of))?;
+        let of = format!("({id}) WHERE {id} IS NOT NULL AND end_event IS NULL");
+        tx.ensure_index(&linked, (&all, &of))?;
     }
     Ok(())
 }
@@ -96,11 +79,7 @@ pub(crate) fn relink(tx: &Connection, event: EventId) -> Result<(), ArchiveFault
     let mut meanings = ResolvedNames::default();
     let (rivals, borrowers) = (rivals(tx, event, &mut meanings.providers)?, borrowing(tx, event)?);
     for link in &links() {
-        let (row, is_row) = match tx.dialect() {
-            Dialect::Sqlite => ("rowid", "rowid = ?1"),
-            Dialect::Postgres => ("ctid::text", "ctid = ?1::text::tid"),
-        };
-        let linker = Linker { tx, link, event, row, is_row };
+        let linker = Linker { tx, link, event, row: tx.dialect().row_address() };
         let mut stale: BTreeMap<String, Linked> = BTreeMap::new();
         for sql in [linker.of_shown(), linker.waiting(), linker.to_ended(), linker.to_older()] {
             linker.collect(&sql, params![event.get()], &mut stale)?;
@@ -300,9 +279,7 @@ struct Linker<'a> {
     tx: &'a Connection,
     link: &'a Link,
     event: EventId,
-    /// The engine's own address of a row, and the condition that finds the row.
-    row: &'static str,
-    is_row: &'static str,
+    row: RowAddress,
 }
 
 impl Linker<'_> {
@@ -310,7 +287,7 @@ impl Linker<'_> {
     fn columns(&self) -> String {
         format!(
             "link.{}, link.multiframe_id, home.delivery_id, link.{}, link.{}",
-            self.row,
+            self.row.value,
             quoted(&self.link.name),
             quoted(self.link.id)
         )
@@ -342,7 +319,7 @@ impl Linker<'_> {
     /// Returns a query for rows that wait for a name of the frames that the event showed, and some that wait for similar names:
     /// those that continue the name of the frame with a dot or a lesser character.
     fn waiting(&self) -> String {
-        let (name, by_bytes) = (quoted(&self.link.name), by_bytes(self.tx.dialect()));
+        let (name, by_bytes) = (quoted(&self.link.name), self.tx.dialect().byte_order());
         let joined = format!(
             "product JOIN image AS shown ON shown.multiframe_id = product.multiframe_id
                  JOIN file AS named ON named.file_id = shown.file_id
@@ -447,7 +424,7 @@ impl Linker<'_> {
     /// that the archive as of an earlier event is unchanged.
     fn set(&self, row: &Value, other: Option<i64>) -> Result<(), ArchiveFault> {
         let (all, id) = (self.link.all(), quoted(self.link.id));
-        let is_row = self.is_row;
+        let is_row = self.row.condition;
         let in_place = self
             .tx
             .prepare_cached(&format!(
@@ -462,7 +439,7 @@ impl Linker<'_> {
             .tx
             .prepare_cached(&format!(
                 "UPDATE {all} SET end_event = ?2 WHERE {is_row} RETURNING {}",
-                self.row
+                self.row.value
             ))?
             .query_row(params![row, self.event.get()], |r| r.get(0))?;
         let columns: Vec<String> =

@@ -127,7 +127,7 @@ pub fn migration_number(connection: &Connection) -> Result<u32, ArchiveFault> {
 /// Refuses an embedded archive of another history, for readers that have a connection of their own.
 ///
 /// # Errors
-/// As [`check`].
+/// As [`migration_number`].
 pub fn check_embedded(connection: &rusqlite::Connection) -> Result<(), ArchiveFault> {
     if !connection.table_exists(None, "migration")? {
         return Ok(());
@@ -142,7 +142,7 @@ pub fn check_embedded(connection: &rusqlite::Connection) -> Result<(), ArchiveFa
 const APPLIED: &str = "SELECT number, name FROM migration ORDER BY number";
 
 fn check_history(connection: &Connection, migrations: &[Migration]) -> Result<u32, ArchiveFault> {
-    if !has_table(connection, "migration")? {
+    if !connection.has_table("migration")? {
         return Ok(0);
     }
     let mut select = connection.prepare(APPLIED)?;
@@ -169,23 +169,12 @@ fn number_of_last(
     Ok(found)
 }
 
-/// Returns true when an archive has a table.
-fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
-    let sql = match tx.dialect() {
-        Dialect::Sqlite => {
-            "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = ?1"
-        }
-        Dialect::Postgres => "SELECT to_regclass(quote_ident(?1)) IS NOT NULL",
-    };
-    Ok(tx.query_row(sql, [name], |r| r.get(0))?)
-}
-
 /// Applies the migrations that the archive does not have; returns `false` when none was due.
 fn apply(tx: &Connection, migrations: &[Migration], now: Timestamp) -> Result<bool, ArchiveFault> {
     let applied = check_history(tx, migrations)? as usize;
     for (number, migration) in (1..).zip(migrations).skip(applied) {
         let is_due = match migration.of_table {
-            Some(table) => has_table(tx, table)?,
+            Some(table) => tx.has_table(table)?,
             None => true,
         };
         if is_due {

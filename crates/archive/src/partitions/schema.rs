@@ -1,7 +1,7 @@
 //! The tables of detections: their creation, their extension, and the remains of loads.
 
 use crate::error::ArchiveFault;
-use crate::metadata::definition::{SERVER_COLUMNS, column_sql, column_type, comments_sql};
+use crate::metadata::definition::{column_sql, column_type, comments_sql};
 use engine::quoted;
 use engine::{Connection, Dialect, Kind, Optional, Result as EngineResult};
 use model::tables::{Keeping, Table};
@@ -82,8 +82,7 @@ pub fn columns(c: &Connection) -> EngineResult<Vec<String>> {
 }
 
 fn stored_columns(tx: &Connection) -> EngineResult<Vec<(String, String)>> {
-    let mut select = tx.prepare(SERVER_COLUMNS)?;
-    select.query_map([ALL], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+    tx.columns(ALL)
 }
 
 fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {

@@ -3,10 +3,10 @@
 use crate::deliveries::night;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
-use crate::planning::*;
+use crate::planning::{Held, Instruction, InstructionChange, Latest, Resumed, Standing, Subject};
 use crate::rounds::parsed;
 use crate::time::{text_of, time_of};
-use crate::{Archive, Reader, Timestamp, changes};
+use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
 use model::{UnitState, UseCase};
 use rusqlite::params;
@@ -64,7 +64,7 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         self.write("instruct", format!("{} {subject}", instruction.act()), |tx| {
             instruct(tx, subject, instruction, cause, now)?;
-            changes::tell(tx)?;
+            tx.announce_change()?;
             Ok(())
         })
     }
@@ -82,7 +82,7 @@ impl Archive {
     ) -> Result<bool, ArchiveError> {
         self.write("withdraw", format!("withdraw the {act} of {subject}"), |tx| {
             let is_changed = withdraw(tx, subject, act, cause, now)?;
-            changes::tell(tx)?;
+            tx.announce_change()?;
             Ok(is_changed)
         })
     }
@@ -100,7 +100,7 @@ impl Archive {
     ) -> Result<Vec<Subject>, ArchiveError> {
         self.write("resume", "resume paused work", |tx| {
             let ended = resume(tx, resumed, cause, now)?;
-            changes::tell(tx)?;
+            tx.announce_change()?;
             Ok(ended)
         })
     }

@@ -4,7 +4,10 @@ use crate::deliveries::registration::delivery_id;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
 use crate::planning::instructions::{damaged, instruct};
-use crate::planning::*;
+use crate::planning::{
+    Assignment, Decided, ExpectedRun, Instruction, Latest, PlanDecision, PlanRecord, PlanState,
+    PlannedRun, Proposal, Selection, Subject,
+};
 use crate::rounds::{TaskKey, UNIT_COLUMNS, find, find_task, parsed, unit_of};
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
@@ -304,7 +307,7 @@ pub(crate) fn approve(
         let about = about(selection, decided.tasks, units);
         note_decision(tx, plan_id, ("approve", &about), cause, now)?;
     }
-    crate::changes::tell(tx)?;
+    tx.announce_change()?;
     Ok(decided)
 }
 

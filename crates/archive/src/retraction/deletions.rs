@@ -1,6 +1,7 @@
 //! Files that a purge deletes after its transaction is committed, however often the deletion is interrupted.
 
 use crate::Archive;
+use crate::detections;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::site::Site;
 use engine::{Connection, Result as EngineResult};
@@ -86,9 +87,5 @@ fn is_listed(tx: &Connection, place: &str, path: &str) -> Result<bool, ArchiveFa
         let shown = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";
         return Ok(tx.query_row(shown, [path], |r| r.get(0))?);
     }
-    let Some(sqlite) = tx.sqlite() else { return Ok(false) };
-    let name = path.strip_prefix(lake::TABLE_PATH).unwrap_or(path);
-    let published = "SELECT EXISTS (SELECT 1 FROM ducklake_data_file WHERE path = ?1
-                         UNION ALL SELECT 1 FROM ducklake_delete_file WHERE path = ?1)";
-    Ok(sqlite.query_row(published, [name], |r| r.get(0))?)
+    detections::is_published(tx, path)
 }

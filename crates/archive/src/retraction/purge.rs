@@ -6,6 +6,7 @@
 
 use crate::deliveries::provider;
 use crate::deliveries::registration::delivery_id;
+use crate::detections;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
 use crate::products::{detectors, tables_of};
@@ -257,15 +258,7 @@ fn purge_detections(
         let bounds = [programme, first, last];
         let count = format!("SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE {of}");
         rows += tx.query_row(&count, bounds, |r| r.get::<u64>(0))?;
-        match tx.sqlite() {
-            Some(sqlite) => files.extend(lake::forget(sqlite, &site.lake(), bounds)?),
-            None => {
-                tx.execute(
-                    "DELETE FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
-                    bounds,
-                )?;
-            }
-        }
+        files.extend(detections::delete(tx, site, bounds)?);
         tx.execute(&format!("DELETE FROM detector_rows WHERE {of}"), bounds)?;
     }
     Ok((rows, files))

@@ -5,7 +5,9 @@ use crate::error::{ArchiveError, ArchiveFault};
 use crate::planning::{Instruction, Standing, instructions, open_work};
 use crate::products::aside;
 use crate::rounds::parsed;
-use crate::status::*;
+use crate::status::{
+    DeliveryStatus, PauseStatus, ProgrammeStatus, Rate, RoundStatus, Status, StatusFilter,
+};
 use crate::time::text_of;
 use engine::{Connection, Optional};
 use model::UseCase;

@@ -34,7 +34,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Returns the deliveries of the request in the form of [`Planning::unfinished_deliveries`]; finished ones are checked too.
+    /// Returns the deliveries of the request in the form of [`archive::Reader::unfinished_deliveries`]; finished ones are checked too.
     pub(super) fn named(&self) -> Vec<Unfinished> {
         let named = |name: &String| Unfinished { name: name.clone(), mark: String::new() };
         self.deliveries.iter().map(named).collect()

@@ -102,7 +102,7 @@ pub fn check_site(site: &Site, database: &Database) -> Result<(), ArchiveError> 
 /// [`ArchiveError`]; a conflict when it holds one that is in use.
 pub fn check_target(site: &Site, database: &Database) -> Result<(), ArchiveError> {
     let target = site.clone().on(database.clone());
-    if target.is_embedded() && !target.database().exists() {
+    if target.lacks_database() {
         return Ok(());
     }
     let is_made = || -> Result<bool, ArchiveFault> {

@@ -218,7 +218,7 @@ impl Reopening {
             return Ok(());
         }
         let root = self.old.root();
-        if self.old.is_embedded() && !self.old.database().exists() {
+        if self.old.lacks_database() {
             rename_database(root, MIGRATED, "archive.db", "reopen:name")?;
         }
         files::crash_point("reopen:renamed");
@@ -274,7 +274,7 @@ impl Reopening {
 
 /// Opens an archive for reading, including an embedded one that was set aside.
 fn reader(site: &Site) -> Result<Connection, ArchiveFault> {
-    if !site.is_embedded() || site.database().is_file() {
+    if !site.lacks_database() {
         return connect(site, Access::Read);
     }
     let aside = site.root().join(MIGRATED);

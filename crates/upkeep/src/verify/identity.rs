@@ -2,19 +2,14 @@
 
 use super::{Finding, Report};
 use archive::error::ArchiveFault;
-use engine::{Connection, Dialect};
+use engine::Connection;
 use std::collections::BTreeMap;
 
 /// Runs the engine's own checks.
 pub(super) fn database(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
-    if c.dialect() == Dialect::Postgres {
+    report.note("tables", c.count_tables()?);
+    if c.sqlite().is_none() {
         // References are enforced by the server, pages are checked by its own tools.
-        let tables = c.query_row(
-            "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')",
-            [],
-            |r| r.get(0),
-        )?;
-        report.note("tables", tables);
         return Ok(());
     }
     let mut select = c.prepare("PRAGMA quick_check(20)")?;
@@ -26,9 +21,6 @@ pub(super) fn database(c: &Connection, report: &mut Report) -> Result<(), Archiv
         }
     }
     broken_references(c, report)?;
-    let tables =
-        c.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |r| r.get(0))?;
-    report.note("tables", tables);
     Ok(())
 }
 
